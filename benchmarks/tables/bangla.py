@@ -194,6 +194,27 @@ def bangla_prose_read() -> str:
     return table(["what the reader saw", "verdict", "flags"], lines)
 
 
+def bangla_score() -> str:
+    """Return the shares of answers that pass each question, for cheats, references and models."""
+    rows = read("bangla_score")
+    names = dict.fromkeys(row["answer"] for row in rows if row["measure"] == "good")
+    halves = ("dev", "test", "inferred")
+    cells = {(row["half"], row["answer"], row["measure"]): row["value"] for row in rows}
+    lines = [
+        [
+            name,
+            *(f"{float(cells[half, name, 'register']):.2f}" for half in halves[1:]),
+            *(
+                f"{float(cells[key]):.2f}" if (key := (half, name, "good")) in cells else ""
+                for half in halves
+            ),
+        ]
+        for name in names
+    ]
+    head = ["answers", "register, test", "register, inferred"]
+    return table([*head, *(f"all four, {half}" for half in halves)], lines)
+
+
 def _prose() -> dict[tuple[str, str], float]:
     return {(row["subject"], row["measure"]): float(row["value"]) for row in read("bangla_prose")}
 
@@ -224,6 +245,7 @@ TABLES: Tables = {
     "bangla_prose": bangla_prose,
     "bangla_prose_recall": bangla_prose_recall,
     "bangla_prose_read": bangla_prose_read,
+    "bangla_score": bangla_score,
     "bangla_card": bangla_card,
     "bangla_methods": bangla_methods,
     "bangla_similarity": bangla_similarity,

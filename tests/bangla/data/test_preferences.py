@@ -15,6 +15,7 @@ from scionwood_bangla.data.pairs import (
     write_preferences,
 )
 from scionwood_bangla.data.preferences import Preferences
+from scionwood_bangla.evaluation.prompts import prompts
 from scionwood_bangla.generator.make import examples
 from scionwood_bangla.inference import Answer
 from scionwood_bangla.lexicon import LEVELS
@@ -114,3 +115,14 @@ def test_a_batch_has_the_chosen_before_the_rejected_answers():
             assert normalise(data.tokenizer.decode(learned[:-1])) == text
     with pytest.raises(RecipeError, match="max_length"):
         Preferences(n_train=8, n_val=2, n_test=2, max_length=8).collate(pairs)
+
+
+def test_a_pair_ranked_by_all_four_questions_prefers_the_relevant_answer():
+    item = next(each for each in prompts(half="inferred") if each.expected == "apni")
+    line = normalise("আপনি ভালো থাকবেন।")
+    answers = [Answer(line, True), Answer(item.reference, True)]
+    assert best_and_worst(item.example(), answers) is None  # both have the right level
+    pair = best_and_worst(item.example(), answers, "good")
+    assert (pair.chosen, pair.rejected) == (item.reference, line)
+    assert best_and_worst(item.example(), answers[:1], "good") is None
+    assert best_and_worst(item.example(), answers[1:], "good") is None

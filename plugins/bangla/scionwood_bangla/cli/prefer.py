@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from scionwood import InputPath, OutputPath, ReadError, RunPath, check_target, renamed
 from scionwood_bangla.cli.shared import load_examples, progress_bar
@@ -18,6 +19,7 @@ def prefer(
     data: Path | None = None,
     n: int = 300,
     samples: int = 8,
+    rank: Literal["register", "good"] = "register",
     temperature: float = 1.0,
     max_new_tokens: int = 120,
     batch_size: int = 64,
@@ -41,6 +43,8 @@ def prefer(
             are generated.
         n: the number of generated examples.
         samples: the number of sampled answers per request.
+        rank: rank samples by the level of address alone (register), or by relevance, fluency and
+            freshness too (good).
         temperature: the temperature of the samples.
         max_new_tokens: the length at which an answer is cut off.
         batch_size: the number of prompts in a batch.
@@ -68,7 +72,9 @@ def prefer(
         decoding = Decoding(True, temperature, 1.0, max_new_tokens, batch_size, seed)
         writer = load_writer(run, peft, model, device)
         with progress_bar("answers", len(examples) * samples) as progress:
-            pairs = from_samples(writer, examples, decoding, samples=samples, progress=progress)
+            pairs = from_samples(
+                writer, examples, decoding, samples=samples, rank=rank, progress=progress
+            )
     if not pairs:
         rule = "no request has both a correct and a wrong answer"
         raise ReadError(str(target), rule, "Draw more samples, or train the model further")

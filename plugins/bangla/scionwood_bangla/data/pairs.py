@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from scionwood import ReadError, atomic_path, writing
 from scionwood_bangla.checker.restate import count_faults, is_right, mix_levels, restate
+from scionwood_bangla.evaluation.quality import judge_answer
 from scionwood_bangla.lexicon import LEVELS
 from scionwood_bangla.lexicon.levels import levels_of
 from scionwood_bangla.text.examples import Example, Message
@@ -19,6 +20,9 @@ from scionwood_bangla.text.reading import read_utf8
 
 if TYPE_CHECKING:
     from scionwood_bangla.inference import Answer, Decoding, Writer
+
+
+Rank = Literal["register", "good"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ def from_samples(
     decoding: Decoding,
     *,
     samples: int = 8,
+    rank: Rank = "register",
     progress: Callable[[int], None] | None = None,
 ) -> list[Preference]:
     """Pair the best with the worst of a model's own answers, ranked by the checker.
@@ -77,34 +82,50 @@ def from_samples(
         examples: the examples. Only their prompts and registers are used.
         decoding: how the model samples.
         samples: the number of answers per prompt.
+        rank: what makes an answer correct, see `best_and_worst`.
         progress: called with the number of answers done.
     """
     labelled = [example for example in examples if example.register is not None]
     prompts = [example.prompt for example in labelled for _ in range(samples)]
     answers = writer.write(prompts, decoding, progress=progress)
     groups = (answers[at * samples : (at + 1) * samples] for at in range(len(labelled)))
-    pairs = (best_and_worst(example, own) for example, own in zip(labelled, groups, strict=True))
+    pairs = (
+        best_and_worst(example, own, rank) for example, own in zip(labelled, groups, strict=True)
+    )
     return [pair for pair in pairs if pair is not None]
 
 
-def best_and_worst(example: Example, answers: Sequence[Answer]) -> Preference | None:
+def best_and_worst(
+    example: Example, answers: Sequence[Answer], rank: Rank = "register"
+) -> Preference | None:
     """Pair the best with the worst of several answers.
 
     Args:
         example: the example with the prompt and the register.
         answers: the answers to its prompt.
+        rank: `register` ranks answers by the level of address alone, so a model learns to write
+            safe lines that ignore the request. `good` asks for relevance, fluency and freshness
+            too; see `judge_answer`.
 
     Returns:
         The pair, or `None` if no answer is correct and complete, or no answer is wrong.
     """
     register = example.register or frozenset(LEVELS)
+    if rank == "good":
+        request = example.prompt[-1].content
+        judged = [judge_answer(request, answer.text, register) for answer in answers]
+        best = [a for a, each in zip(answers, judged, strict=True) if a.ended and each.good]
+        worst = min(range(len(answers)), key=lambda at: judged[at].passed)
+        if not best or judged[worst].good:
+            return None
+        return Preference(example.prompt, best[0].text, answers[worst].text, register)
     faults = [count_faults(answer.text, register) for answer in answers]
     correct = [answer.ended and is_right(answer.text, register) for answer in answers]
-    worst = answers[faults.index(max(faults))]
-    if not any(correct) or is_right(worst.text, register):
+    wrong = answers[faults.index(max(faults))]
+    if not any(correct) or is_right(wrong.text, register):
         return None
-    best = answers[correct.index(True)]
-    return Preference(example.prompt, best.text, worst.text, register)
+    right = answers[correct.index(True)]
+    return Preference(example.prompt, right.text, wrong.text, register)
 
 
 def write_preferences(

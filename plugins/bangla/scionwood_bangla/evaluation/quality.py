@@ -107,6 +107,12 @@ class Quality:
     fresh: bool
 
     @property
+    def passed(self) -> int:
+        """The number of questions that it passes, and 4 more if its register is right."""
+        others = self.relevant + self.fluent + self.fresh
+        return 4 * self.register + others
+
+    @property
     def good(self) -> bool:
         """Whether all four hold."""
         return self.register and self.relevant and self.fluent and self.fresh
