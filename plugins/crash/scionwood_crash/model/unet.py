@@ -33,8 +33,10 @@ class Mask(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Map (N, width) to the same shape; in evaluation it is the identity."""
-        if not self.training or not self.ratio:
+        if not self.training:
             return features
+        if not self.ratio:  # several processes demand a gradient of every weight, here zero
+            return features + 0 * self.token.to(features.dtype)
         hidden = torch.rand(len(features), 1, device=features.device) < self.ratio
         return torch.where(hidden, self.token.to(features.dtype), features)
 

@@ -43,7 +43,8 @@ def loader_of(
     largest = max((each.num_nodes for each in data), default=0)
     if largest > max_nodes:
         rule = f"the largest part has {largest} nodes"
-        raise RecipeError(f"max_nodes {max_nodes}", rule, f"Give at least {largest}")
+        remedy = f"Give at least {largest}; backbone.max_nodes of crash/meshgraphnet cuts parts"
+        raise RecipeError(f"max_nodes {max_nodes}", rule, remedy)
     batches = _ByNodes(data, max_nodes, shuffle=shuffle)
     return DataLoader(data, batch_sampler=batches, collate_fn=collate)  # type: ignore[arg-type]
 

@@ -81,13 +81,23 @@ class Displacement(Task):
         if self.trainer.global_step:
             return
         data = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
-        batches = [batch["graph"] for batch in data.train_dataloader()]
-        graphs = [CrashGraph(*(each.to(self.device) for each in graph)) for graph in batches]
+        if self.trainer.world_size > 1:  # the loader of each process has only its share
+            graphs = [self._whole_part(part.graph) for part in data.encoded("train")]
+        else:
+            graphs = [self._whole_part(batch["graph"]) for batch in data.train_dataloader()]
         network = cast(Any, self.backbone)
         network.novelty.fit(graphs)
         if network.further is not None:
             network.further.check(data.conditions)
             network.further.fit(graphs)
+
+    def _whole_part(self, graph: CrashGraph) -> CrashGraph:
+        """Return what describes whole parts, on the device of the network, without the nodes."""
+        kept = ("condition", "coarse", "assembly")
+        each = {
+            name: value if name in kept else value[:0] for name, value in graph._asdict().items()
+        }
+        return CrashGraph(**{name: value.to(self.device).clone() for name, value in each.items()})
 
     def losses(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Return the loss and its terms, means over the parts of the batch."""
