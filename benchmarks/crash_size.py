@@ -5,7 +5,8 @@
 
 Each figure is the peak of a process of its own (VmHWM of Linux), on one thread. The runs are a
 flat sheet that is dented, written straight into stores as `crash/files` writes them. The table is
-`benchmarks/results/crash_size.csv`. A case that exceeds the limit of memory is stopped and named.
+`benchmarks/results/crash_size.csv`, also in `docs/fields/crash/size.md`. A case that exceeds the
+limit of memory is stopped and named.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from scionwood_crash.morph import Frame
 from scionwood_crash.tasks.displacement import Displacement
 
 RESULTS = Path(__file__).parent / "results" / "crash_size.csv"
+PAGE = Path(__file__).parents[1] / "docs" / "fields" / "crash" / "size.md"
+MARKS = ("<!-- Written by benchmarks/crash_size.py. -->", "<!-- End of the table. -->")
 COLUMNS = ("what", "nodes", "states", "runs", "peak GB", "seconds", "note")
 GIGA = 1e6  # kB of /proc
 
@@ -173,6 +176,20 @@ def write(rows: list[dict[str, object]]) -> None:
         writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(new.values())
+    page(list(new.values()))
+
+
+def page(rows: list[dict[str, object]]) -> None:
+    """Replace the table in the page."""
+    text = PAGE.read_text("utf-8")
+    before, _, rest = text.partition(MARKS[0])
+    lines = ["", "| case | nodes | states | runs | peak, GB |", "|---|---|---|---|---|"]
+    for row in rows:
+        cells = [row.get(name, "") or "" for name in ("what", "nodes", "states", "runs")]
+        value = row.get("peak GB") or str(row["note"]).partition(" (")[0]
+        lines.append("| " + " | ".join(map(str, [*cells, value])) + " |")
+    after = rest.partition(MARKS[1])[2]
+    PAGE.write_text(before + MARKS[0] + "\n" + "\n".join(lines) + "\n\n" + MARKS[1] + after)
 
 
 CASES = [
