@@ -32,6 +32,53 @@ def biomed_leakage() -> str:
     return table(["", "split by image", "split by subject"], lines)
 
 
+def biomed_methods() -> str:
+    """Return balanced accuracy by set, method and shots; the other scores are at eight shots."""
+    every = [row for row in read("biomed_methods") if row["towers"] == "package"]
+    return _by_set(every)
+
+
+def biomed_methods_dinov2() -> str:
+    """Return the same with a DINOv2 ViT-S as the vision tower."""
+    every = [row for row in read("biomed_methods") if row["towers"] == "dinov2"]
+    return _by_set(every)
+
+
+def biomed_volumes() -> str:
+    """Return AUROC of volumes with a grey lesion, and of the sham."""
+    lines = []
+    rows = read("biomed_volumes")
+    for method in dict.fromkeys(row["method"] for row in rows):
+        cells = {row["volumes"]: row for row in rows if row["method"] == method}
+        lines.append([method, *(_ranged(cells.get(kind)) for kind in ("grey lesion", "sham"))])
+    return table(["method", "grey lesion: AUROC", "sham: AUROC"], lines)
+
+
+def _by_set(every: Sequence[Row]) -> str:
+    counts, lines = ("2", "8", "16"), []
+    for data, method in dict.fromkeys((row["data"], row["method"]) for row in every):
+        mine = {r["shots"]: r for r in every if (r["data"], r["method"]) == (data, method)}
+        first, some = next(iter(mine.values())), mine.get("8", {})
+        cells = [f"{float(mine[c]['balanced']):.3f}" if c in mine else "" for c in counts]
+        gap = ""
+        if some and method != "logistic_regression":
+            ends = (float(some[name]) for name in ("less_regression", "gap_low", "gap_high"))
+            gap = "{:+.3f} [{:+.3f}, {:+.3f}]".format(*ends)
+        names = ("auroc", "sensitivity", "specificity", "ece")
+        rest = [f"{float(some[name]):.3f}" if some.get(name) else "" for name in names]
+        about = [data, _name(method), first["prompt"], first["draws"]]
+        lines.append([*about, *cells, gap, *rest])
+    head = ["set", "method", "reads prompt", "draws", *(f"K = {c}" for c in counts)]
+    rest = ["less regression", "AUROC", "sensitivity", "specificity", "ECE"]
+    return table([*head, *rest], lines)
+
+
+def _ranged(row: Row | None) -> str:
+    if row is None:
+        return ""
+    return "{:.3f} [{:.3f}, {:.3f}]".format(*(float(row[n]) for n in ("auroc", "low", "high")))
+
+
 def biomed_few_shot() -> str:
     """Return accuracy by method and shots, with the training wording."""
     rows = _rows("few-shot")
@@ -178,6 +225,9 @@ def _number(value: str) -> str:
 TABLES: Tables = {
     "biomed_leakage": biomed_leakage,
     "biomed_summary": biomed_summary,
+    "biomed_methods": biomed_methods,
+    "biomed_methods_dinov2": biomed_methods_dinov2,
+    "biomed_volumes": biomed_volumes,
     "biomed_few_shot": biomed_few_shot,
     "biomed_wordings": biomed_wordings,
     "biomed_novel": biomed_novel,

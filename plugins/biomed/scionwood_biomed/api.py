@@ -1,7 +1,8 @@
 """What a Python program imports from this plugin; each example runs in the tests.
 
-The examples use two paths: `run`, the folder of a finished run of `biomed/few_shot`, and `scan`, a
-DICOM file. Nothing here is a medical device.
+The examples use paths. `run`, `volumes` and `masks` are folders of finished runs of
+`biomed/few_shot`, `biomed/volumes` and `biomed/segment`. `scan` is a DICOM file, `series` the
+folder of a series, and `volume` a NIfTI file. Nothing here is a medical device.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from typing import TYPE_CHECKING
 
 from scionwood_biomed.evaluation.audit import Audit
 from scionwood_biomed.evaluation.audit import audit as _audit
+from scionwood_biomed.evaluation.of_run import Score, score_run
 from scionwood_biomed.inference import Answer, Classifier, check_options
+from scionwood_biomed.inference.masks import segment_file
+from scionwood_biomed.inference.studies import StudyAnswer, answer_study
 from scionwood_biomed.model.towers import ClipBackbone
 from scionwood_biomed.privacy.copying import deidentify as _deidentify
 from scionwood_biomed.privacy.copying import inspect as _inspect
@@ -35,12 +39,17 @@ __all__ = [
     "Findings",
     "PixelPolicy",
     "Profile",
+    "Score",
+    "StudyAnswer",
+    "answer_study",
     "audit",
     "classify",
     "deidentify",
     "inspect",
     "read_image",
     "read_views",
+    "score_run",
+    "segment_file",
 ]
 
 

@@ -1,11 +1,11 @@
-"""The commands `scionwood biomed study` and `score`."""
+"""The commands `scionwood biomed study`, `segment` and `score`."""
 
 from __future__ import annotations
 
 from json import dumps
 from pathlib import Path
 
-from scionwood import InputPath, RunPath, TrainingError, check_target, print_table
+from scionwood import InputPath, OutputPath, RunPath, TrainingError, check_target, print_table
 from scionwood_biomed.readers.windows import Window
 
 
@@ -58,6 +58,43 @@ def study(
     best = max(range(len(answer.attention)), key=answer.attention.__getitem__)
     threshold = "" if answer.threshold is None else f" (threshold {answer.threshold:.3f})"
     print(f"{answer.label}{threshold}; slice {best} counts most")
+    print(NOTICE)
+
+
+def segment(
+    volume: InputPath,
+    target: OutputPath,
+    *,
+    run: RunPath | None = None,
+    window: Window | None = None,
+    device: str = "cpu",
+    force: bool = False,
+) -> None:
+    """Write the mask of a volume on its own grid; research use only.
+
+    Args:
+        volume: a NIfTI volume, or the folder of a DICOM series.
+        target: the mask: NIfTI for NIfTI, a DICOM SEG (`.dcm`, extra `monai`) for DICOM.
+        run: a run of `biomed/segment`, as a folder or by another reference. None is shipped.
+        window: CT window; by default that of the run's data.
+        device: device of the computation, such as cpu or cuda.
+        force: replace an existing mask.
+
+    Raises:
+        ReadError: a file is damaged, a slice is missing, or the ending of the target does not fit.
+        TrainingError: no run is given, or it is not a finished run of this task.
+        OutputExistsError: the target exists and `force` is false.
+    """
+    if run is None:
+        rule = "a run is needed, and none is shipped, since no medical base model is"
+        remedy = "Train one: scionwood fit biomed/segment --run run"
+        raise TrainingError("segment without --run", rule, remedy)
+    check_target(target, overwrite=force)
+    from scionwood_biomed.inference.images import NOTICE
+    from scionwood_biomed.inference.masks import segment_file
+
+    mask = segment_file(volume, target, run, window=window, device=device, overwrite=force)
+    print(f"{target}: {int((mask > 0).sum())} voxels in {len(mask)} slices")
     print(NOTICE)
 
 

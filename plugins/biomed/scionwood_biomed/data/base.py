@@ -41,6 +41,7 @@ class ImageData(SplitData):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        self.findings: list[str] = []
         self.shots, self.side, self.size = shots, classes, size
         self.batch_size, self.seed = batch_size, seed
         self._splits: dict[str, list[Item]] = {}
@@ -63,7 +64,9 @@ class ImageData(SplitData):
         return self._splits
 
     def names(self) -> list[str]:
-        """Return the class names; the index of a name is the label in a batch."""
+        """Return the names of classes or findings; a name's index is its place in a label."""
+        if self.findings:
+            return self.findings
         return labels(self._chosen())
 
     def tensor(self, item: Item) -> Tensor:
@@ -100,7 +103,7 @@ class Collate:
     def __init__(self, classes: Sequence[str]) -> None:
         self.classes = list(classes)
 
-    def __call__(self, pairs: Sequence[tuple[Tensor, int]]) -> dict[str, Any]:
+    def __call__(self, pairs: Sequence[tuple[Tensor, Any]]) -> dict[str, Any]:
         """Return a batch of (3, size, size) images with their labels."""
         images, numbers = zip(*pairs, strict=True)
         return {
@@ -131,7 +134,7 @@ def fitted(picture: np.ndarray, size: int) -> Tensor:
 
 
 @final
-class _Pictures(Dataset[tuple[Tensor, int]]):
+class _Pictures(Dataset[tuple[Tensor, Any]]):
     def __init__(self, data: ImageData, items: list[Item], names: list[str]) -> None:
         self.data, self.items = data, items
         self.numbers = {name: number for number, name in enumerate(names)}
@@ -139,6 +142,9 @@ class _Pictures(Dataset[tuple[Tensor, int]]):
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+    def __getitem__(self, index: int) -> tuple[Tensor, Any]:
         item = self.items[index]
+        if item.findings:
+            known = [float("nan") if value is None else value for value in item.findings]
+            return self.data.tensor(item), known
         return self.data.tensor(item), self.numbers[item.label]

@@ -22,7 +22,8 @@ class Images(ImageData):
     """Your images: a table, one folder per class, whole slides, MedMNIST, or shards.
 
     Shapes: a batch holds `image` (batch, 3, size, size) float32, `label` (batch,) int64 and
-        `classes`, the class names.
+        `classes`, the class names. With findings, `label` is (batch, finding) float32: 1, 0, or NaN
+        if it is not known.
 
     Units: image from 0 to 1; CT is shown in the chosen window.
 
@@ -54,6 +55,8 @@ class Images(ImageData):
         batch_size: images per batch.
         duplicates: `refuse` one image under two subjects: the same SOPInstanceUID, the same pixels
             of DICOM, or the same bytes of another file. `allow` reads no file beforehand.
+        findings: columns of the table with 1, 0, or nothing if it is not known, for images that may
+            have several findings. `shots` must then be null.
         on_bad_file: `raise` stops at a file that cannot be read. `skip` reads every file once at
             the beginning, and leaves out the bad ones.
         seed: seed of the splits and of the shots.
@@ -77,13 +80,17 @@ class Images(ImageData):
         size: int = 224,
         batch_size: int = 16,
         duplicates: Literal["refuse", "allow"] = "refuse",
+        findings: list[str] | None = None,
         on_bad_file: Literal["raise", "skip"] = "raise",
         seed: int = 0,
     ) -> None:
+        if findings and shots is not None:
+            rule = "shots are drawn for each class, and findings are no classes"
+            raise RecipeError(f"data.shots {shots} with findings", rule, "Set data.shots to null")
         super().__init__(shots=shots, classes=classes, size=size, batch_size=batch_size, seed=seed)
         self.data_files = DataFiles(on_bad_file, [each for each in (source, root) if each])
         self.source, self.subject, self.window, self.root = source, subject, window, root
-        self.duplicates = duplicates
+        self.duplicates, self.findings = duplicates, list(findings or ())
         self._archives = Archives(
             class_names=class_names, slices=slices, mpp=mpp, tiles=tiles, size=size
         )
@@ -104,7 +111,13 @@ class Images(ImageData):
         self.items()
 
     def _listed(self, source: Path) -> list[Item]:
-        items = read_items(source, subject=self.subject, archives=self._archives, root=self.root)
+        items = read_items(
+            source,
+            subject=self.subject,
+            archives=self._archives,
+            root=self.root,
+            findings=self.findings,
+        )
         of_file: dict[Path, list[Item]] = {}
         for item in items:
             of_file.setdefault(item.path, []).append(item)

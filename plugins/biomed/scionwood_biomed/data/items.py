@@ -39,6 +39,7 @@ class Item:
         subject: the subject; all images of a subject go into one split.
         split: `train`, `val` or `test`; `None` if the source does not state it.
         part: index of the picture in a file that holds many; `None` if the file holds one.
+        findings: for images with several findings: 1, 0, or `None` if it is not known.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class Item:
     subject: str
     split: str | None = None
     part: int | None = None
+    findings: tuple[float | None, ...] = ()
 
 
 def read_items(
@@ -54,6 +56,7 @@ def read_items(
     subject: str | None = None,
     archives: Archives | None = None,
     root: str | Path | None = None,
+    findings: Sequence[str] = (),
 ) -> list[Item]:
     """List the images of a data set.
 
@@ -68,6 +71,8 @@ def read_items(
         archives: the readers of files that hold many pictures; `None` means the defaults.
         root: a folder in which images may lie, beside the folder of the table or the source
             itself. Without it, paths and links that lead elsewhere are refused.
+        findings: columns of a table that say 1, 0, or nothing if it is not known. The table then
+            needs no column label.
 
     Returns:
         The images, sorted by path.
@@ -81,7 +86,8 @@ def read_items(
     source = Path(source)
     archives = archives or Archives()
     with one_child(source if source.is_dir() else source.parent):
-        listed = list(_items(source, subject, archives, "" if root is None else str(root)))
+        inside = "" if root is None else str(root)
+        listed = list(_items(source, subject, archives, inside, tuple(findings)))
         items = list(_tiles(listed, archives))
     if not items:
         rule = "it has no image"
@@ -94,31 +100,37 @@ def labels(items: Sequence[Item]) -> list[str]:
     return sorted({item.label for item in items})
 
 
-def _items(source: Path, subject: str | None, archives: Archives, root: str) -> Iterator[Item]:
+def _items(
+    source: Path, subject: str | None, archives: Archives, root: str, findings: tuple[str, ...]
+) -> Iterator[Item]:
     with reading(source, "folder of images"):
         if not source.exists():
             raise ReadError(str(source), "there is no such file or folder", "Check the path")
         if source.is_dir():
             check_links(source, "folder of images", remedy=_WIDER, allow=root)
         shards = sorted(source.glob("*.tar")) if source.is_dir() else []
+    if findings and not source.name.lower().endswith(".csv"):
+        rule = "findings are columns of a table"
+        raise RecipeError(str(source), rule, "Give a table .csv, or leave `findings` out")
     if shards or source.name.lower().endswith(LABELLED):
         for path in shards or [source]:
             yield from _labelled(path, subject, archives)
     elif source.is_file():
-        yield from call_in_child(_table, source, root)
+        yield from call_in_child(_table, source, root, findings)
     else:
         yield from _folders(source, _pattern(subject))
 
 
-def _table(source: Path, root: str) -> Iterator[Item]:
+def _table(source: Path, root: str, findings: tuple[str, ...] = ()) -> Iterator[Item]:
+    needed = ("path", "subject", *findings) if findings else COLUMNS
     with reading(source, "table (.csv)"), source.open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file)
-        missing = set(COLUMNS) - set(rows.fieldnames or ())
+        missing = set(needed) - set(rows.fieldnames or ())
         if missing:
             rule = f"it has no column {', '.join(sorted(missing))}"
             raise RecipeError(str(source), rule, "Add it; splits are by subject")
         for number, row in enumerate(rows, start=2):
-            for name in COLUMNS:
+            for name in needed[: len(needed) - len(findings)]:
                 if not (row[name] or "").strip():
                     rule = f"line {number} has no {name}"
                     raise RecipeError(str(source), rule, "Fill it in, or remove the line")
@@ -132,7 +144,18 @@ def _table(source: Path, root: str) -> Iterator[Item]:
             if path.name.lower().endswith(LABELLED):
                 rule = f"line {number} names {path.name}, which has labels of its own"
                 raise RecipeError(str(source), rule, "Give that file as the source")
-            yield Item(path, row["label"].strip(), row["subject"].strip(), given)
+            found = tuple(_finding(source, number, name, row[name]) for name in findings)
+            label = "image" if findings else row["label"].strip()
+            yield Item(path, label, row["subject"].strip(), given, None, found)
+
+
+def _finding(source: Path, number: int, name: str, text: str | None) -> float | None:
+    """Return 1, 0, or `None` for an empty cell."""
+    value = (text or "").strip()
+    if value not in ("", "0", "1", "0.0", "1.0"):
+        rule = f"line {number} has {value[:20]!r} as {name}; it must be 1, 0 or empty"
+        raise RecipeError(str(source), rule, "Empty the cell if it is not known")
+    return float(value) if value else None
 
 
 def _folders(source: Path, pattern: Any | None) -> Iterator[Item]:

@@ -70,11 +70,14 @@ class VolumePhantoms(ImageData):
 
     def _volume(self, item: Item) -> np.ndarray:
         rng = np.random.default_rng((self.seed, int(item.subject)))
-        return volume_phantom(rng, self.slices, sick=self.lesions and item.label == NAMES[1])
+        sick = self.lesions and item.label == NAMES[1]
+        return volume_phantom(rng, self.slices, sick=sick)[0]
 
 
-def volume_phantom(rng: np.random.Generator, slices: int, *, sick: bool) -> np.ndarray:
-    """Draw one volume.
+def volume_phantom(
+    rng: np.random.Generator, slices: int, *, sick: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw one volume and the mask of its lesion.
 
     Args:
         rng: the source of all random numbers.
@@ -82,7 +85,7 @@ def volume_phantom(rng: np.random.Generator, slices: int, *, sick: bool) -> np.n
         sick: whether it has a lesion.
 
     Returns:
-        (slice, 64, 64) float32 from 0 to 1.
+        (slice, 64, 64) float32 from 0 to 1, and (slice, 64, 64) uint8: 1 is the lesion.
     """
     z, y, x = np.meshgrid(
         np.linspace(-0.8, 0.8, slices), *(np.linspace(-1, 1, PIXELS),) * 2, indexing="ij"
@@ -97,4 +100,5 @@ def volume_phantom(rng: np.random.Generator, slices: int, *, sick: bool) -> np.n
     if sick:
         values = np.where(inside, values * (1 - blob) + 0.62 * blob, values)
     values = values * rng.uniform(0.9, 1.1) + rng.normal(0, 0.02, values.shape)
-    return np.clip(values, 0, 1).astype(np.float32)
+    mask = (inside & (blob > 0.5)).astype(np.uint8) * sick
+    return np.clip(values, 0, 1).astype(np.float32), mask.astype(np.uint8)

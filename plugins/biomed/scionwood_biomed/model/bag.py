@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from scionwood import RecipeError
 from scionwood_biomed.model.block_classifier import VISION
-from scionwood_biomed.model.blocks import BlockTower, blocks, cells_of, class_tokens
+from scionwood_biomed.model.blocks import BlockTower, blocks, class_tokens
+from scionwood_biomed.model.segmenter import grid
 
 GRID = 7
 """Largest number of rows and columns of cells in a slice."""
@@ -227,16 +228,7 @@ class BagClassifier(nn.Module):
 
     def _cells(self, image: Tensor) -> Tensor:
         maps, classes = self.vision.maps(image), class_tokens(self.vision.tower)
-        parts = [_grid(maps[at], classes) for at in self.at]
+        parts = [grid(maps[at], classes) for at in self.at]
         rows = min(GRID, *(part.shape[-1] for part in parts))
         small: list[Any] = [F.adaptive_avg_pool2d(part, rows) for part in parts]
         return torch.cat(small, 1).flatten(2).transpose(1, 2)
-
-
-def _grid(values: Tensor, classes: int) -> Tensor:
-    """Return tokens or a map as (batch, channel, row, column)."""
-    if values.ndim == 4:
-        return values
-    cells = cells_of(values, classes).transpose(1, 2)
-    side = round(cells.shape[-1] ** 0.5)
-    return cells.unflatten(-1, (side, side))

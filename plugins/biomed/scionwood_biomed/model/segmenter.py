@@ -1,0 +1,125 @@
+"""A frozen vision tower with a light decoder that labels each pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from scionwood import RecipeError
+from scionwood_biomed.model.blocks import BlockTower, cells_of, class_tokens
+
+STEM = 16
+
+
+@final
+class Decoder(nn.Module):
+    """Maps of some blocks, brought to the size of the image, beside a shallow view of the image.
+
+    Args:
+        widths: channels of the maps.
+        width: channels of the decoder.
+        classes: number of classes, background included.
+    """
+
+    def __init__(self, widths: Sequence[int], width: int, classes: int) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(_unit(3, STEM), _unit(STEM, STEM))
+        self.narrow = nn.ModuleList(nn.Conv2d(each, width, 1) for each in widths)
+        self.mix = _unit(width * len(widths) + STEM, width)
+        self.out = nn.Conv2d(width, classes, 1)
+
+    def forward(self, image: Tensor, maps: Sequence[Tensor]) -> Tensor:
+        """Map an image (batch, 3, row, column) and maps to logits (batch, class, row, column)."""
+        parts = [self.stem(image)]
+        for each, layer in zip(maps, self.narrow, strict=True):
+            small = layer(each)
+            parts.append(F.interpolate(small, image.shape[-2:], mode="bilinear"))
+        logits: Tensor = self.out(self.mix(torch.cat(parts, 1)))
+        return logits
+
+
+@final
+class Segmenter(nn.Module):
+    """A vision tower with a light decoder; the tower is frozen, unless it has an adapter.
+
+    Args:
+        tower: a vision tower of open_clip or timm.
+        size: side of an image in pixels.
+        channels: mean and standard deviation of each channel, for images from 0 to 1.
+        classes: names of the classes without background.
+        width: channels of the decoder.
+        card: entries for the adapter card.
+
+    Raises:
+        RecipeError: there is no class, or a name occurs twice.
+    """
+
+    head = ("decoder",)
+    _mean: Tensor
+    _std: Tensor
+
+    def __init__(
+        self,
+        tower: nn.Module,
+        *,
+        size: int,
+        channels: tuple[Sequence[float], Sequence[float]],
+        classes: Sequence[str],
+        width: int,
+        card: dict[str, str],
+    ) -> None:
+        super().__init__()
+        if not classes or len(set(classes)) < len(classes):
+            rule, remedy = "one or more different names are needed", "Name those of your masks"
+            raise RecipeError(f"backbone.classes {list(classes)}", rule, remedy)
+        self.classes, self.size, self.card = list(classes), size, card
+        self.vision = BlockTower(tower)
+        mean, std = (torch.tensor(list(each)).view(-1, 1, 1) for each in channels)
+        self.register_buffer("_mean", mean, persistent=False)
+        self.register_buffer("_std", std, persistent=False)
+        tower.eval()
+        with torch.no_grad():
+            found = self.vision.maps(torch.zeros(1, 3, size, size))
+        self.at = sorted({len(found) // 3, 2 * len(found) // 3, len(found) - 1})
+        widths = [grid(found[at], class_tokens(tower)).shape[1] for at in self.at]
+        self.decoder = Decoder(widths, width, len(classes) + 1)
+        names = [
+            name
+            for name, module in self.named_modules()
+            if name.startswith("vision.") and name.endswith((".qkv", ".mix"))
+            if isinstance(module, nn.Linear)
+        ]
+        self.adapter_targets = {"vision": "|".join(names).replace(".", r"\.")} if names else {}
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map images (batch, 3, size, size) from 0 to 1 to logits (batch, class, row, column)."""
+        shown = (image - self._mean) / self._std
+        maps, classes = self.vision.maps(shown), class_tokens(self.vision.tower)
+        logits: Tensor = self.decoder(shown, [grid(maps[at], classes) for at in self.at])
+        return logits
+
+    def example_input(self) -> tuple[Tensor, ...]:
+        """Return two noise images."""
+        return (torch.rand(2, 3, self.size, self.size),)
+
+
+def grid(values: Tensor, classes: int) -> Tensor:
+    """Return tokens or a map as (batch, channel, row, column).
+
+    Args:
+        values: a map, or tokens (batch, token, channel) of a square grid.
+        classes: the number of tokens before those of the image.
+    """
+    if values.ndim == 4:
+        return values
+    cells = cells_of(values, classes).transpose(1, 2)
+    side = round(cells.shape[-1] ** 0.5)
+    return cells.unflatten(-1, (side, side))
+
+
+def _unit(before: int, after: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(before, after, 3, padding=1), nn.GroupNorm(4, after), nn.ReLU())

@@ -1,0 +1,86 @@
+"""Segmentation: each pixel gets a class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Unpack, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from scionwood import Deployed, Normalisation, Optimiser, Signal, Task
+from scionwood_biomed.tasks.deployed import BRIGHTNESS, IMAGE
+
+
+@final
+class Segment(Task):
+    """Cross-entropy plus soft Dice of the classes of pixels.
+
+    Shapes: a batch holds `image` (batch, 3, size, size) float32 and `mask` (batch, size, size)
+        int64: 0 is background, n is the nth class.
+
+    Units: images from 0 (black) to 1 (white); Dice from 0 to 1.
+
+    Source: Milletari et al. 2016, arXiv:1606.04797 (soft Dice).
+
+    Args:
+        backbone: `biomed/segmenter`, or another network from images to logits of pixels.
+        dice: weight of the soft Dice beside the cross-entropy.
+        optimiser: the options of the optimiser; see `Task`.
+    """
+
+    defaults: ClassVar[Optimiser] = {"lr": 3e-3, "weight_decay": 1e-4, "schedule": "cosine"}
+
+    def __init__(
+        self, backbone: nn.Module, *, dice: float = 1.0, **optimiser: Unpack[Optimiser]
+    ) -> None:
+        super().__init__(backbone, **optimiser)
+        self.dice = dice
+
+    def losses(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """Return cross-entropy, soft Dice and their weighted sum."""
+        logits, mask = self.backbone(batch["image"]), batch["mask"]
+        cross = F.cross_entropy(logits, mask)
+        soft = 1 - _soft_dice(logits, mask)
+        return {"loss": cross + self.dice * soft, "cross": cross, "soft_dice": soft}
+
+    def metrics(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """Return the Dice of all pixels of a batch, the mean over its classes."""
+        found = self.backbone(batch["image"]).argmax(1)
+        return {"dice": _dice(found, batch["mask"])}
+
+    def deploy(self, folder: Path | None = None) -> Deployed:
+        """Return the network for export: images to logits of pixels."""
+        backbone: Any = self.backbone
+        return Deployed(
+            backbone,
+            tuple(backbone.example_input()),
+            inputs=(Signal("image", IMAGE, BRIGHTNESS),),
+            outputs=(Signal("logits", ("batch", "class", "row", "column"), "1"),),
+            dynamic=("batch",),
+            normalisation=Normalisation(
+                before=("Cut the picture to the size of the input, three channels.",),
+                after=("The class with the highest logit; 0 is background.",),
+                numbers={"classes": list(getattr(backbone, "classes", ()))},
+            ),
+        )
+
+
+def _soft_dice(logits: Tensor, mask: Tensor) -> Tensor:
+    """Return the mean soft Dice over the classes other than background."""
+    answers = logits.softmax(1)[:, 1:]
+    truth = F.one_hot(mask, logits.shape[1]).movedim(-1, 1)[:, 1:].to(answers)
+    both = (answers * truth).sum((0, 2, 3))
+    total = answers.sum((0, 2, 3)) + truth.sum((0, 2, 3))
+    return ((2 * both + 1) / (total + 1)).mean()
+
+
+def _dice(found: Tensor, mask: Tensor) -> Tensor:
+    """Return the mean Dice over the classes in either mask; 1 if both are background."""
+    values = []
+    for at in torch.cat([found.flatten(), mask.flatten()]).unique().tolist():
+        if at:
+            one, two = found == at, mask == at
+            values.append(2 * (one & two).sum() / (one.sum() + two.sum()))
+    return torch.stack(values).mean() if values else torch.ones(()).to(found.device)

@@ -1,0 +1,67 @@
+"""The bridge to MONAI and DICOM SEG, where the extra `monai` is installed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pydicom
+import pytest
+import torch
+
+from scionwood_biomed.backbones import segmenter
+from scionwood_biomed.evaluation.masks import hausdorff95
+from scionwood_biomed.inference.masks import write_seg
+from scionwood_biomed.readers.masks import masked_of
+
+from .scans import body, write_series
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # those of MONAI and highdicom
+
+
+@pytest.fixture
+def series(tmp_path):
+    folder = write_series(tmp_path / "s", [body(60 + at) for at in range(4)], patient="P1")
+    frame = pydicom.uid.generate_uid()
+    for path in folder.iterdir():
+        dataset = pydicom.dcmread(path)
+        dataset.FrameOfReferenceUID = frame
+        dataset.save_as(path)
+    return folder
+
+
+def test_load_image_gets_a_sorted_series_with_its_affine(series):
+    transforms = pytest.importorskip("monai.transforms")
+    from scionwood_biomed.monai.reader import ScionwoodReader
+
+    image = transforms.LoadImage(reader=ScionwoodReader(), ensure_channel_first=True)(str(series))
+    assert image.shape == (1, 64, 64, 4)
+    assert np.allclose(image.affine, np.diag([-1, -1, 5, 1]))
+    assert image[0].max(0).values.max(0).values.tolist() == [60, 61, 62, 63]
+
+
+def test_any_network_of_monai_is_a_segmenter():
+    pytest.importorskip("monai")
+    network = segmenter(model="monai:UNet", classes=["cyst", "tumour"])
+    assert network(*network.example_input()).shape == (2, 3, 64, 64)
+
+
+def test_hausdorff_distance_is_that_of_monai():
+    metrics = pytest.importorskip("monai.metrics")
+    one = np.zeros((32, 32), bool)
+    one[4:14, 5:20] = True
+    two = np.roll(one, 3, 0)
+    two[20:23, 2:5] = True
+    tensors = [torch.from_numpy(each)[None, None].float() for each in (one, two)]
+    other = metrics.compute_hausdorff_distance(
+        *tensors, percentile=95, include_background=True, spacing=(2.0, 1.5)
+    )
+    assert hausdorff95(one, two, (2, 1.5)) == pytest.approx(float(other), abs=1e-5)
+
+
+def test_a_dicom_seg_comes_back_on_the_grid_of_its_series(series, tmp_path):
+    pytest.importorskip("highdicom")
+    mask = np.zeros((4, 64, 64), np.uint8)
+    mask[2, 10:20, 10:20] = 1
+    write_seg(series, tmp_path / "m.dcm", mask, ["lesion"])
+    picture, labels = masked_of(series, tmp_path / "m.dcm", "soft_tissue", 1)
+    assert (labels == mask).all()
+    assert picture.shape == mask.shape

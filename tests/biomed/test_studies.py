@@ -1,0 +1,248 @@
+"""Studies and their series: what is read, what is refused, and an answer for one study."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+import torch
+
+from scionwood import ReadError, RecipeError, export_run, fit, resolve
+from scionwood.cli import main
+from scionwood_biomed.api import answer_study, classify, score_run
+from scionwood_biomed.data.images import Images
+from scionwood_biomed.data.studies import Studies
+from scionwood_biomed.evaluation.masks import dice, hausdorff95
+from scionwood_biomed.inference.masks import label_slice, segment_file
+from scionwood_biomed.model.lda import discriminant
+from scionwood_biomed.readers.masks import masked_of
+from scionwood_biomed.readers.volumes import slices_of
+from scionwood_biomed.tasks.findings import masked_cross_entropy
+
+from .scans import body, write_series, write_slice, write_volume
+
+CPU = ("trainer.accelerator=cpu", "trainer.enable_progress_bar=false")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Runs of the three recipes at their smoke size, by name."""
+    folder = tmp_path_factory.mktemp("runs")
+    made = {}
+    for name in ("blockwise_lda", "volumes", "segment"):
+        recipe = resolve(f"biomed/{name}", CPU, smoke=True)
+        made[name] = fit(recipe, run_dir=folder / name)
+    return made
+
+
+@pytest.fixture
+def series(tmp_path):
+    return write_series(tmp_path / "s", [body(60 + at) for at in range(8)], patient="P1")
+
+
+def test_slices_of_a_series_a_file_and_a_volume_are_in_order(series, tmp_path):
+    pictures = slices_of(series, "soft_tissue", 8)
+    assert pictures.shape == (8, 64, 64, 3)
+    inside = pictures.max((1, 2, 3))
+    assert (np.diff(inside) > 0).all()
+    volume = write_volume(tmp_path / "v.nii.gz", [body(60 + at) for at in range(8)])
+    assert slices_of(volume, "file", 4).shape == (4, 64, 64, 3)
+    assert slices_of(series / "0.dcm", "soft_tissue", 3).shape[0] == 3  # one slice, repeated
+
+
+def test_a_missing_slice_is_named_by_its_place(series):
+    (series / "3.dcm").unlink()
+    with pytest.raises(ReadError, match=r"missing between 10\.0 and 20\.0 mm"):
+        slices_of(series, "soft_tissue", 8)
+
+
+def test_a_repeated_slice_is_refused(series):
+    write_slice(series / "again.dcm", body(1), patient="P1", z=15.0)
+    with pytest.raises(ReadError, match=r"two slices have the position 15\.0 mm"):
+        slices_of(series, "soft_tissue", 8)
+
+
+def test_a_series_with_two_modalities_is_refused(series):
+    dataset = pydicom.dcmread(series / "3.dcm")
+    dataset.Modality = "MR"
+    dataset.save_as(series / "3.dcm")
+    with pytest.raises(ReadError, match="one modality, and this one has CT, MR"):
+        slices_of(series, "range", 8)
+
+
+def test_a_study_of_two_subjects_is_refused(series):
+    write_slice(series / "other.dcm", body(1), patient="P2", z=99.0)
+    with pytest.raises(ReadError, match="2 subjects"):
+        slices_of(series, "soft_tissue", 8)
+
+
+def test_slices_of_another_size_in_a_series_are_refused(series):
+    write_slice(series / "scout.dcm", body(1, size=32), patient="P1", z=99.0)
+    with pytest.raises(ReadError, match="differ in size, colour or orientation"):
+        slices_of(series, "soft_tissue", 8)
+
+
+def test_a_table_of_studies_gives_volumes(series, tmp_path):
+    table = tmp_path / "studies.csv"
+    table.write_text("path,label,subject,split\ns,lesion,P1,train\n")
+    data = Studies(source=table, slices=4, window="soft_tissue")
+    (batch,) = data.loader("train")
+    assert batch["image"].shape == (1, 4, 3, 64, 64)
+    table.write_text("path,label,subject\nnope,lesion,P1\n")
+    with pytest.raises(ReadError, match="line 2"):
+        Studies(source=table).items()
+
+
+def test_a_run_answers_for_a_study_and_writes_a_page(runs, series, tmp_path, capsys):
+    page = tmp_path / "page.html"
+    command = ["biomed", "study", str(series), str(page), "--run", str(runs["volumes"])]
+    assert main([*command, "--window", "soft_tissue", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert sum(answer["attention"]) == pytest.approx(1, abs=1e-5)
+    for name, (low, high) in answer["ranges"].items():
+        assert low - 1e-6 <= answer["probabilities"][name] <= high + 1e-6
+    assert "not a medical device" in page.read_text("utf-8")
+    assert main(command) != 0
+    assert "exists" in capsys.readouterr().err
+    assert answer_study(series, runs["volumes"], window="soft_tissue").label == answer["label"]
+
+
+def test_block_wise_lda_classifies_scores_and_exports(runs, tmp_path):
+    run = runs["blockwise_lda"]
+    scan = write_slice(tmp_path / "a.dcm", body(60), patient="P1")
+    answer = classify(scan, run, window="soft_tissue", confidence=0)
+    assert sum(answer.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    scores = {score.name: score for score in score_run(run)}
+    assert scores["AUROC"].low <= scores["AUROC"].value <= scores["AUROC"].high
+    assert export_run(run, tmp_path / "a.pt2").reached <= 1e-5
+
+
+def test_steps_of_the_run_leave_the_fit_as_it_was(runs):
+    task = runs["blockwise_lda"].task
+    data = resolve(runs["blockwise_lda"] / "recipe.yaml").data.build()
+    before = [weight.clone() for weight in task.network.answer.weight]
+    task.fit_to(data.train_dataloader(), data.val_dataloader())
+    for one, two in zip(before, task.network.answer.weight, strict=True):
+        assert torch.allclose(one, two, atol=1e-4)
+
+
+def test_a_label_that_names_no_class_is_refused():
+    recipe = resolve("biomed/blockwise_lda", ("backbone.classes=[cyst, tumour]",), smoke=True)
+    task = recipe.task.build(recipe.backbone.build())
+    data = recipe.data.build()
+    with pytest.raises(RecipeError, match=r"'calcified lesion'.*no class has this name"):
+        task.fit_to(data.train_dataloader(), data.val_dataloader())
+
+
+def test_the_discriminant_finds_a_direction_that_means_alone_do_not():
+    draws = torch.Generator().manual_seed(0)
+    noise = torch.randn(200, 2, generator=draws) @ torch.tensor([[3.0, 3.0], [0.1, -0.1]])
+    label = torch.arange(200) % 2
+    x = noise + torch.tensor([[0.0, 0.0], [0.5, -0.5]])[label]
+    fitted = discriminant(x, label, 2, shrink=0.01)
+    assert ((fitted.scores(x).argmax(1) == label).float().mean()) > 0.95
+    with pytest.raises(RecipeError, match="class 2 of 3 has no training image"):
+        discriminant(x, label, 3)
+
+
+def test_findings_train_with_unknown_cells_left_out(tmp_path):
+    rows = [("path", "subject", "edema", "mass")]
+    for at in range(12):
+        write_slice(tmp_path / f"{at}.dcm", body(60 + 40 * (at % 2)), patient=f"P{at}")
+        rows.append((f"{at}.dcm", f"P{at}", str(at % 2), "" if at % 3 else str(at // 3 % 2)))
+    with (tmp_path / "t.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    names = ["edema", "mass"]
+    data = Images(source=tmp_path / "t.csv", size=64, shots=None, findings=names, window="range")
+    change = ("backbone.classes=[edema, mass]", "backbone.exclusive=false")
+    recipe = resolve("biomed/blockwise_lda", change, smoke=True)
+    task = recipe.task.build(recipe.backbone.build())
+    task.fit_to(data.loader("train"), data.loader("val"))
+    batch = next(iter(data.loader("train")))
+    assert batch["label"].isnan().any()
+    answers = task.predict(batch)
+    known = batch["label"][:, 0]
+    assert ((answers[:, 0] > 0.5).float() == known).all()
+    with pytest.raises(RecipeError, match=r"Set data\.shots to null"):
+        Images(source=tmp_path / "t.csv", findings=names)
+
+
+def test_masked_cross_entropy_ignores_unknown_labels():
+    logits, nan = torch.tensor([[0.0, 5.0]]), float("nan")
+    assert float(masked_cross_entropy(logits, torch.tensor([[1.0, nan]]))) == pytest.approx(
+        0.6931, abs=1e-4
+    )
+    assert float(masked_cross_entropy(logits, torch.tensor([[nan, nan]]))) == 0
+
+
+def test_a_mask_of_another_grid_or_class_is_refused(tmp_path):
+    volume = write_volume(tmp_path / "v.nii", [body(60)] * 3)
+    mask = np.zeros((64, 64, 3), np.uint8)
+    mask[3, 4, 1] = 2
+    affine = nib.load(volume).affine
+    nib.save(nib.Nifti1Image(mask, affine), tmp_path / "m.nii")
+    assert masked_of(volume, tmp_path / "m.nii", "file", 2)[1].sum() == 2
+    with pytest.raises(ReadError, match="the value 2 names no class"):
+        masked_of(volume, tmp_path / "m.nii", "file", 1)
+    nib.save(nib.Nifti1Image(mask, affine @ np.diag([2, 1, 1, 1])), tmp_path / "o.nii")
+    with pytest.raises(ReadError, match="its affine differs"):
+        masked_of(volume, tmp_path / "o.nii", "file", 2)
+    nib.save(nib.Nifti1Image(mask[:32], affine), tmp_path / "s.nii")
+    with pytest.raises(ReadError, match="its grid is"):
+        masked_of(volume, tmp_path / "s.nii", "file", 2)
+
+
+def test_a_run_writes_the_mask_of_a_volume_on_its_grid(runs, tmp_path):
+    volume = write_volume(tmp_path / "v.nii.gz", [body(60, size=80)] * 2)
+    mask = segment_file(volume, tmp_path / "m.nii.gz", runs["segment"])
+    written = nib.load(tmp_path / "m.nii.gz")
+    assert np.allclose(written.affine, nib.load(volume).affine)
+    assert written.shape == (80, 80, 2)
+    assert masked_of(volume, tmp_path / "m.nii.gz", "file", 1)[1].sum() == mask.sum()
+
+
+def test_windows_that_overlap_cover_a_slice_of_any_size():
+    class Bright(torch.nn.Module):
+        def forward(self, image):
+            return torch.stack([0.5 - image[:, 0], image[:, 0] - 0.5], 1)
+
+    for shape in ((40, 100), (64, 64), (130, 70)):
+        picture = np.random.default_rng(0).random(shape, np.float32)
+        assert (label_slice(Bright(), picture, 64) == (picture > 0.5)).all()
+
+
+def test_dice_and_hausdorff_distance_of_shifted_squares():
+    one = np.zeros((20, 20), bool)
+    one[2:10, 2:10] = True
+    two = np.roll(one, 2, 0)
+    assert dice(one, two) == pytest.approx(0.75)
+    assert hausdorff95(one, two, (1.5, 1)) == pytest.approx(3.0)
+    assert np.isnan(hausdorff95(one, np.zeros_like(one), (1, 1)))
+
+
+def test_files_of_the_hub_become_a_folder_that_loads(biomedclip, tmp_path):
+    path = Path(__file__).parents[2] / "plugins/biomed/lay_out_biomedclip.py"
+    spec = importlib.util.spec_from_file_location("lay_out_biomedclip", path)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    hub, bert = tmp_path / "hub", tmp_path / "bert"
+    shutil.copytree(biomedclip, hub)
+    bert.mkdir()
+    with pytest.raises(ReadError, match="config of the text tower"):
+        script.lay_out(hub, bert, tmp_path / "model")
+    shutil.move(hub / "config.json", bert / "config.json")
+    config = json.loads((hub / "open_clip_config.json").read_text())
+    config["model_cfg"]["text_cfg"] |= {"hf_model_name": "a/b", "hf_tokenizer_name": "a/b"}
+    (hub / "open_clip_config.json").write_text(json.dumps(config))
+    from scionwood_biomed.backbones import clip
+
+    model = clip(model=str(script.lay_out(hub, bert, tmp_path / "model")))
+    assert model.tokenize(["a liver"]).shape[0] == 1
