@@ -139,3 +139,35 @@ def test_stops_a_rollout_that_blows_up(states: xr.DataArray) -> None:
 def test_refuses_a_single_time_without_a_time_step(states: xr.DataArray) -> None:
     with pytest.raises(RecipeError, match="has the time of a step"):
         rollout(shifted, states[:, :1], 2, normaliser=normaliser_for(None, states))
+
+
+class Watching:
+    """A model of two frames with a condition, which adds their difference times `dt`."""
+
+    history, conditions = 2, ("dt", "viscosity")
+
+    def __call__(self, x: Tensor, numbers: Tensor) -> Tensor:
+        before, now = x.chunk(2, dim=1)
+        return now + (now - before) * numbers[:, 0] * numbers[:, 1]
+
+    def limited(self, x: Tensor) -> Tensor:
+        return x.clamp(-3, 3)
+
+
+def test_a_rollout_gives_a_model_its_frames_and_conditions(states: xr.DataArray) -> None:
+    scale = of_run(states, None)
+    predicted = rollout(Watching(), states, 2, normaliser=scale, conditions={"viscosity": 100.0})
+    assert predicted.time.values.tolist() == pytest.approx([0, 0.02, 0.04, 0.06])
+    np.testing.assert_array_equal(predicted.values[:, :2], states.values[:, :2])
+    before, now = states.values[:, 0] / 2, states.values[:, 1] / 2
+    for step in (2, 3):
+        before, now = now, np.clip(now + (now - before) * 0.02 * 100, -3, 3)
+        np.testing.assert_allclose(predicted.values[:, step], 2 * now, atol=1e-5)
+    assert steps_of(layout_of(states), scale, None, history=2) == 1
+    with pytest.raises(RecipeError, match="condition 'viscosity': the run was trained with dt"):
+        rollout(Watching(), states, 2, normaliser=scale)
+    with pytest.raises(RecipeError, match="condition 'drag'"):
+        rollout(shifted, states, 2, normaliser=scale, conditions={"drag": 1.0})
+    scaled = of_run(states, 0.5)
+    with pytest.raises(RecipeError, match="the model sees 2 frames"):
+        rollout(Watching(), states, 2, normaliser=scaled, conditions={"viscosity": 1.0})

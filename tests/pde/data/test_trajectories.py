@@ -78,3 +78,41 @@ def test_refuses_trajectory_options_that_do_not_fit(options: dict[str, Any], mes
 def test_raises_an_error_if_no_trajectory_is_finite() -> None:
     with pytest.raises(RecipeError, match="finite trajectories"):
         Trajectories(equation="fisher_kpp", interval=200.0, **SMALL).trajectories("train")
+
+
+def test_histories_and_strides_come_with_their_conditions() -> None:
+    options: dict[str, Any] = {**SMALL, "n_frames": 6, "equation": "burgers", "interval": 1.0}
+    names = ["dt", "diffusivity"]
+    data = Trajectories(history=2, strides=(1, 2), conditions=names, batch_size=100, **options)
+    runs = data.trajectories("val")
+    (batch,) = data.val_dataloader()
+    pairs = [(s, a, k) for k in (1, 2) for s in range(2) for a in range(6 - 2 * k)]
+    assert len(batch["state"]) == len(pairs)
+    for i, (sample, start, stride) in enumerate(pairs):
+        given = runs[sample, [start, start + stride]].flatten(0, 1)
+        assert torch.equal(batch["state"][i], given)
+        assert torch.equal(batch["next"][i], runs[sample, start + 2 * stride])
+        assert batch["conditions"][i, 0].item() == pytest.approx(0.02 * stride)
+    drawn = batch["conditions"][:, 1].unique()
+    assert len(drawn) == 2
+    assert ((drawn > 5e-3) & (drawn < 2e-2)).all()
+
+
+def test_a_parameter_that_is_given_is_also_a_condition() -> None:
+    data = Trajectories(parameters={"diffusivity": 0.01}, conditions=["diffusivity"], **SMALL)
+    batch = next(iter(data.val_dataloader()))
+    assert batch["conditions"].flatten().tolist() == pytest.approx([0.01] * 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"conditions": ["viscosity"]}, "this equation has dt, convection, diffusivity"),
+        ({"strides": ()}, "numbers of frames, 1 or more"),
+        ({"history": 3, "strides": (2,)}, "at least 7"),
+    ],
+    ids=["condition", "strides", "history"],
+)
+def test_refuses_pairs_that_do_not_fit(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        Trajectories(**SMALL, **options)

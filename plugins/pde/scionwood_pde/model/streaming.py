@@ -114,7 +114,7 @@ def gathered(source: Source, places: Sequence[np.ndarray], leading: int = 0) -> 
             part = tuple(slice(int(run[0]), int(run[-1]) + 1) for run in chosen)
             values = np.asarray(source[part])
             for i, run in enumerate(chosen):
-                if len(run) != values.shape[leading + i]:
+                if (np.diff(run) != 1).any():
                     values = values.take(run - run[0], axis=leading + i)
             return values
         parts = [read(axis + 1, [*chosen, run]) for run in runs[axis]]
