@@ -14,6 +14,20 @@ BASELINE, OURS, BOTH = "single_template", "dual_anchor", "dual_anchor_lora"
 SHOWN = ("zero_shot", "linear_probe", "lora", BASELINE, "single_template_kept", "dual_anchor_loss",
          OURS, BOTH)  # fmt: skip
 """Methods on the card of the plugin."""
+NAMES = {
+    "linear_probe": "probe of the random projection",
+    "dual_anchor_loss": "dual anchors as described",
+    "dual_anchor": "dual anchors with our keeping",
+    "dual_anchor_lora": "dual anchors with our keeping, and LoRA",
+    "lp_plus_plus": "LP++",
+    "tip_adapter": "Tip-Adapter",
+    "tip_adapter_f": "Tip-Adapter-F",
+    "blockwise_lda": "block-wise LDA",
+    "coop": "CoOp",
+    "cocoop": "CoCoOp",
+    "kgcoop": "KgCoOp",
+    "lora": "LoRA",
+}
 COMPARED = ("dual_anchor_loss", OURS, BOTH, "single_template_kept")
 
 
@@ -90,8 +104,11 @@ def biomed_few_shot() -> str:
             _over(mine if method == "zero_shot" else _with(mine, str(count)), "accuracy")
             for count in counts
         ]
-        lines.append([_name(method), f"{int(mine[0]['trainable']):,}", *cells])
-    return table(["method", "parameters", *(f"K = {count}" for count in counts)], lines)
+        about = [_name(method), _prompt(method), f"{int(mine[0]['trainable']):,}"]
+        lines.append([*about, *cells])
+    return table(
+        ["method", "reads prompt", "parameters", *(f"K = {count}" for count in counts)], lines
+    )
 
 
 def biomed_wordings() -> str:
@@ -102,11 +119,12 @@ def biomed_wordings() -> str:
         rows = [r for r in _rows("few-shot") if r["shots"] in ("0", count)]
         for method in _methods(rows):
             mine = [row for row in rows if row["method"] == method]
-            lines.append([count, _name(method), *(_over(mine, name) for name in columns)])
+            about = [count, _name(method), _prompt(method)]
+            lines.append([*about, *(_over(mine, name) for name in columns)])
         for ours in COMPARED:
             title = f"*{_name(ours)} minus single template*"
-            lines.append([count, title, *_gains(rows, columns, ours)])
-    head = ["training wording", "six others: mean", "worst", "spread", "ECE"]
+            lines.append([count, title, "", *_gains(rows, columns, ours)])
+    head = ["reads prompt", "training wording", "six others: mean", "worst", "spread", "ECE"]
     return table(["K", "method", *head], lines)
 
 
@@ -117,8 +135,10 @@ def biomed_summary() -> str:
     lines = []
     for method in (m for m in _methods(rows) if m in SHOWN):
         mine = [row for row in rows if row["method"] == method]
-        lines.append([_name(method), *(_over(mine, name) for name in columns)])
+        about = [_name(method), _prompt(method)]
+        lines.append([*about, *(_over(mine, name) for name in columns)])
     head = ["training wording", "six others: mean", "six others: worst", "calibration error"]
+    head = ["reads prompt", *head]
     return table(["method", *head], lines)
 
 
@@ -143,7 +163,7 @@ def biomed_tuning() -> str:
         some = (varied, *dual.values())
         cells = [f"{_score(each):.3f}" for each in some]
         lines.append([f"{float(lr):g}", steps, *cells])
-    head = [f"{OURS.replace('_', ' ')}, {how}" for how in ("varied sentences", "one sentence")]
+    head = [f"{_name(OURS)}, {how}" for how in ("varied sentences", "one sentence")]
     return table(["learning rate", "steps", "all methods", *head], lines)
 
 
@@ -197,7 +217,14 @@ def _methods(rows: Sequence[Row]) -> list[str]:
 
 
 def _name(method: str) -> str:
-    return method.replace("_", " ")
+    return NAMES.get(method, method.replace("_", " "))
+
+
+def _prompt(method: str) -> str:
+    """Return whether the answer of a method depends on the wording of a class."""
+    from scionwood_biomed.evaluation.methods import reads_prompt
+
+    return "yes" if reads_prompt(method) else "no"
 
 
 def _over(rows: Sequence[Row], name: str) -> str:
