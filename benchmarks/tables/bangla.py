@@ -215,6 +215,16 @@ def bangla_score() -> str:
     return table([*head, *(f"all four, {half}" for half in halves)], lines)
 
 
+def bangla_trl() -> str:
+    """Return the largest difference from TRL by family: of losses, and of log-probabilities."""
+    rows = read("bangla_trl")
+    modes = list(dict.fromkeys(row["mode"] for row in rows))
+    cells = {(row["family"], row["mode"]): row["difference"] for row in rows}
+    families = dict.fromkeys(row["family"] for row in rows)
+    lines = [[name, *(cells.get((name, mode), "") for mode in modes)] for name in families]
+    return table(["family", *modes], lines)
+
+
 def _prose() -> dict[tuple[str, str], float]:
     return {(row["subject"], row["measure"]): float(row["value"]) for row in read("bangla_prose")}
 
@@ -246,6 +256,7 @@ TABLES: Tables = {
     "bangla_prose_recall": bangla_prose_recall,
     "bangla_prose_read": bangla_prose_read,
     "bangla_score": bangla_score,
+    "bangla_trl": bangla_trl,
     "bangla_card": bangla_card,
     "bangla_methods": bangla_methods,
     "bangla_similarity": bangla_similarity,
