@@ -41,7 +41,8 @@ class VtkReader(ReadOnly, StatesReader):
     Source: https://docs.vtk.org/en/latest/vtk_file_formats; https://docs.pyvista.org.
     """
 
-    suffixes = SUFFIXES
+    suffixes = (".vti", ".vtr", ".vtk")
+    beside = True
     format = "VTK"
     takes = ("dims",)
 
@@ -56,7 +57,7 @@ class VtkReader(ReadOnly, StatesReader):
         grid = pyvista.ImageData(dimensions=state.shape[1:], spacing=spacing, origin=origin)
         flat = _flat(state.values)
         grid.point_data["u"], grid.point_data["density"] = flat[:3].T, flat[3]
-        grid.save(path)
+        (grid.cast_to_rectilinear_grid() if path.suffix == ".vtr" else grid).save(path)
 
     @contextmanager
     def _open(self) -> Iterator[Mapping[str, Any]]:
