@@ -35,7 +35,7 @@ def audit(corpus: Path, *, n: int = 20, seed: int = 0, json: bool = False) -> No
     if json:
         print_json(as_record(found, sample))
         return
-    rows: list[list[object]] = [["texts", found.texts], ["words", found.words]]
+    rows: list[list[str | int]] = [["texts", found.texts], ["words", found.words]]
     rows += [["finite verbs", found.verbs], ["of them judged", found.judged]]
     rows += [[f"flags, {rule}", number] for rule, number in sorted(found.flags.items())]
     rows.append(["flags per 1,000 words", f"{found.per_thousand:.2f}"])

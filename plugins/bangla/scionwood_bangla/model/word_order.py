@@ -21,9 +21,10 @@ from contextlib import closing
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
@@ -65,7 +66,7 @@ class WordOrder:
         weight for unseen continuations.
     """
 
-    def __init__(self, common: Iterable[str], names: Sequence[str], grams: np.ndarray) -> None:
+    def __init__(self, common: Iterable[str], names: Sequence[str], grams: NDArray[Any]) -> None:
         self.common = frozenset(common)
         self._three: Counter[tuple[str, ...]] = Counter()
         self._two: Counter[tuple[str, ...]] = Counter()
