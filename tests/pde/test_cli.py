@@ -120,6 +120,17 @@ def test_evaluate_prints_errors_by_field_and_horizon(
     assert names == {"slices.png", "error_growth.png", "spectra.png", "rollout.gif"}
 
 
+def test_evaluate_fits_filters_on_the_training_states(
+    burgers: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--fields", "u_x", "u_z", "--training", burgers)
+    assert pde("evaluate", burgers, burgers, *options, "--json") == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["skill"] for row in rows] == [1, 1]
+    assert pde("evaluate", burgers, burgers, "--fields", "u_x") == 0
+    assert "filters need the training states: name them with --training" in capsys.readouterr().out
+
+
 def test_evaluate_refuses_other_simulations(
     burgers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
