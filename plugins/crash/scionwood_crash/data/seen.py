@@ -13,8 +13,10 @@ import numpy as np
 
 from scionwood import ReadError
 from scionwood_crash.data.stated import Given, open_run
+from scionwood_crash.morph import Surface
 from scionwood_crash.parts.believe import check_clamps, check_whole, doubts
 from scionwood_crash.parts.impact import CLAMPED_FIELD
+from scionwood_crash.parts.links import pieces_of
 from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.parts.series import STRAIN, factors, from_series, run_name
 
@@ -36,6 +38,7 @@ class Seen:
         missing: options that neither the run nor the user states.
         ignored: what the reader leaves out.
         faults: why the run cannot be learned from; empty if it can.
+        assembly: what is to be said of several pieces; empty for one.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -43,6 +46,7 @@ class Seen:
     missing: list[str] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    assembly: str = ""
 
 
 def look(path: Path, given: Given) -> Seen:
@@ -116,6 +120,10 @@ def _judge(seen: Seen, series: CrashSeries, given: Given) -> None:
     for name, text in texts.items():
         column = "yield" if name == "yield_stress" else name
         seen.values[column] = "?" if name in seen.missing else text
+    pieces = int(pieces_of(len(part.points), Surface(part.points, part.cells).edges[0]).max()) + 1
+    seen.values["pieces"] = pieces
+    if pieces > 1:
+        seen.assembly = f"an assembly of {pieces} pieces; the network needs backbone.links: true"
     seen.faults += doubts(part)
     for check in (partial(check_whole, series), partial(check_clamps, part)):
         try:
@@ -129,6 +137,7 @@ def notes(every: Sequence[Seen]) -> list[str]:
     said: dict[str, list[str]] = {}
     for seen in every:
         texts = [f"missing: {name}" for name in seen.missing]
+        texts += [seen.assembly] if seen.assembly else []
         texts += [f"a further condition: {name}" for name in seen.conditions]
         texts += [f"ignored: {text}" for text in seen.ignored]
         texts += [f"cannot be learned from: {text}" for text in seen.faults]

@@ -11,6 +11,7 @@ import numpy as np
 from scionwood import ReadError
 from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.parts.part import unit
+from scionwood_crash.parts.quantities import SHEETS
 from scionwood_crash.solver.model import COLUMNS, Impactor, Material
 
 CLAMPED_FIELD = "held"
@@ -122,6 +123,28 @@ def sheet(
         if f"material_{name}" in stated
     }
     return Material(**{"yield_stress": setup.yield_stress, **given})
+
+
+def sheets(
+    stated: Mapping[str, float], first: Material, length: float, time: float, mass: float
+) -> tuple[Material, ...]:
+    """Return the materials of an assembly, or none if the file states only the first.
+
+    Args:
+        stated: numbers of the run, with `material_2_yield_stress` and so on.
+        first: the first material.
+        length: factor from the file's unit to mm.
+        time: factor to ms.
+        mass: factor to kg.
+    """
+    numbered: dict[int, dict[str, float]] = {}
+    for key, value in stated.items():
+        named = SHEETS.fullmatch(key)
+        if named is not None:
+            numbered.setdefault(int(named[1]), {})[f"material_{named[2]}"] = value
+    plain = Setup(yield_stress=first.yield_stress)
+    further = (sheet(numbered[at], plain, length, time, mass) for at in sorted(numbered))
+    return (first, *further) if numbered else ()
 
 
 def rigid_body(

@@ -8,6 +8,7 @@ names, in the units of the file.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import final
@@ -59,6 +60,8 @@ OURS = frozenset(name for name, _ in QUANTITIES.values())
 """Names that need no mapping; they are in the units of the file."""
 _SILENT = ("novelty_", "interval_", "intrusion_low", "intrusion_high", "node_radius")
 """What `predict` adds to a file says nothing of the impact."""
+SHEETS = re.compile(r"material_(\d{1,3})_(\w+)")
+"""Names of the second and further materials of an assembly, such as `material_2_yield_stress`."""
 
 
 @final
@@ -124,7 +127,8 @@ class Settings:
 def _meaning(key: str, text: str) -> tuple[str, str]:
     """Return the quantity and the unit of a key; a key without a meaning is a condition."""
     if not text:
-        return ("", "") if key in OURS or key.startswith(_SILENT) else (CONDITION, "")
+        known = key in OURS or key.startswith(_SILENT) or _of_sheet(key)
+        return ("", "") if known else (CONDITION, "")
     words = text.replace(",", " ").split()
     if words[0] in (CONDITION, IGNORE) and len(words) == 1:
         return words[0], ""
@@ -138,6 +142,12 @@ def _meaning(key: str, text: str) -> tuple[str, str]:
         remedy = f"Such as: {key}: {words[0]} {next(iter(units))}"
         raise RecipeError(f"settings.{key}: {text!r}", rule, remedy)
     return words[0], unit
+
+
+def _of_sheet(key: str) -> bool:
+    """Return whether a key is a property of the second or a further material."""
+    named = SHEETS.fullmatch(key)
+    return named is not None and f"material_{named[2]}" in OURS
 
 
 def _scale(kind: str, factors: tuple[float, float, float]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +13,10 @@ from scionwood_crash.parts.impact import CLAMPED_FIELD as CLAMPED_FIELD
 from scionwood_crash.parts.impact import Hold as Hold
 from scionwood_crash.parts.impact import Setup as Setup
 from scionwood_crash.parts.impact import Vector as Vector
-from scionwood_crash.parts.impact import clamped_nodes, rigid_body, sheet
+from scionwood_crash.parts.impact import clamped_nodes, rigid_body, sheet, sheets
 from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
 from scionwood_crash.parts.part import Part
-from scionwood_crash.parts.quantities import Settings
+from scionwood_crash.parts.quantities import SHEETS, Settings
 from scionwood_crash.parts.units import LENGTHS, MASSES, TIMES, Units
 from scionwood_crash.solver.model import COLUMNS
 
@@ -38,7 +39,8 @@ def to_series(part: Part) -> CrashSeries:
     """
     if part.displacement is None:
         raise ReadError(f"part {part.name!r}", "it has no displacements", "Simulate it first")
-    mesh = ShellMesh.build(part.points, part.cells, part.thickness, units=OURS)
+    numbers = None if part.sheet is None else part.sheet + 1
+    mesh = ShellMesh.build(part.points, part.cells, part.thickness, part_ids=numbers, units=OURS)
     clamped = np.broadcast_to(part.clamped.astype(np.float64), (len(part.times), len(part.points)))
     strain = {} if part.plastic_strain is None else {STRAIN: part.plastic_strain}
     return CrashSeries.from_arrays(
@@ -52,9 +54,11 @@ def to_series(part: Part) -> CrashSeries:
 
 
 def features(part: Part) -> dict[str, float]:
-    """Return the impactor and the material of a part as numbers by name."""
+    """Return the impactor and the materials of a part as numbers by name."""
     impactor = part.impactor
     numbers = {f"material_{name}": float(getattr(part.material, name)) for name in COLUMNS}
+    for at, further in enumerate(part.materials[1:], 2):
+        numbers |= {f"material_{at}_{name}": float(getattr(further, name)) for name in COLUMNS}
     numbers["impactor_cylinder"] = float(impactor.kind == "cylinder")
     for name in ("speed", "mass", "radius", "friction"):
         numbers[f"impactor_{name}"] = float(getattr(impactor, name))
@@ -87,7 +91,18 @@ def only_part(series: CrashSeries, part: int) -> CrashSeries:
 
     own = {"cells": mesh.cells[mine], "element_ids": mesh.element_ids[mine]}
     own |= {"part_ids": mesh.part_ids[mine], "thickness": mesh.thickness[mine]}
-    return replace(series, mesh=replace(mesh, **own), read=read)
+    stated = _of_part(series.features, int(np.searchsorted(np.unique(mesh.part_ids), part)))
+    return replace(series, mesh=replace(mesh, **own), read=read, features=stated)
+
+
+def _of_part(features: Mapping[str, float], at: int) -> dict[str, float]:
+    """Return the numbers of a run with the material of one part, the first being number 0."""
+    kept = {key: value for key, value in features.items() if not SHEETS.fullmatch(key)}
+    for name in COLUMNS:
+        further = f"material_{at + 1}_{name}"
+        if further in features:
+            kept[f"material_{name}"] = features[further]
+    return kept
 
 
 def from_series(
@@ -101,7 +116,8 @@ def from_series(
     """Return a series as a part.
 
     Numbers are converted to mm, ms and kg. If the units are unknown, they are taken to be these.
-    Nodes without a shell are left out. Rigid parts are clamped.
+    Nodes without a shell are left out. Rigid parts are clamped. Files do not state welds: pieces of
+    an assembly are linked where their sheets may touch.
 
     Args:
         series: a mesh and its states.
@@ -126,12 +142,14 @@ def from_series(
     states = len(series) > 1
     first = series.read(0).cell_fields
     times = series.times * time if states else np.linspace(0, setup.duration, frames or 2)
+    own = sheet(stated, setup, length, time, mass)
+    several = sheets(stated, own, length, time, mass)
     return Part(
         points,
         number[mesh.cells],
         mesh.thickness * length,
         clamped,
-        sheet(stated, setup, length, time, mass),
+        own,
         rigid_body(stated, setup, points, (length, time, mass)),
         times - times[0],
         series.displacement()[:, used].astype(np.float64) * length if states else None,
@@ -139,7 +157,22 @@ def from_series(
         family,
         "" if series.path is None else run_name(series.path),
         further,
+        several,
+        _numbered(mesh.part_ids, len(several), series.path) if several else None,
     )
+
+
+def _numbered(part_ids: np.ndarray, count: int, path: Path | None) -> np.ndarray:
+    """Return the number of the material of each cell: parts in the order of their numbers.
+
+    Raises:
+        ReadError: there are not as many parts as materials.
+    """
+    names, at = np.unique(part_ids, return_inverse=True)
+    if len(names) != count:
+        rule = f"it has {len(names)} parts, and states {count} materials"
+        raise ReadError(str(path or "series"), rule, "State one material for each part")
+    return np.asarray(at.reshape(-1), np.int64)
 
 
 def run_name(path: Path) -> str:

@@ -25,6 +25,8 @@ HEAVIEST = 1e4
 """kg; the mass of a heavier impactor is clipped to this value."""
 LEAST = 5.0
 """mm; smallest distance between the impact and a clamped node."""
+THIN = 1.0
+"""mm2, mm3; smallest area and plastic modulus of a section: a piece may lie far from the impact."""
 
 
 def strength(part: Part, surface: Surface, frame: Frame, touched: np.ndarray) -> list[float]:
@@ -85,8 +87,9 @@ def _section(part: Part, surface: Surface, frame: Frame, at: float) -> tuple[flo
     metal = near * surface.areas * part.thickness / span
     depth = middle @ frame.turned(unit(np.array(part.impactor.direction, np.float64)))
     own = float(metal @ part.thickness) / 4
-    moment = float(metal @ np.abs(depth - metal @ depth / metal.sum()))
-    return float(metal.sum()), moment + own, own
+    area = max(float(metal.sum()), THIN)
+    moment = float(metal @ np.abs(depth - metal @ depth / area))
+    return area, max(moment + own, THIN), max(own, THIN)
 
 
 def _distances(part: Part, frame: Frame, at: float) -> tuple[float, float]:
