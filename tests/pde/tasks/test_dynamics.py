@@ -44,7 +44,7 @@ def test_a_run_rolls_out_from_two_frames(run: Path) -> None:
         skip=1,
         parameters={"viscosity": 0.05, "forcing": 3.0, "forcing_mode": 4},
     )
-    with pytest.warns(UserWarning, match="persistence"):
+    with pytest.warns(UserWarning, match="predicting no change"):
         predicted = api.rollout(states, run=run, steps=2)
     assert predicted.sizes["time"] == 4
     np.testing.assert_array_equal(predicted.values[:, :2], states.values[:, :2])
