@@ -13,11 +13,14 @@ inputs; rounds are interleaved; a ratio is the median over rounds of peer / ours
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import torch
-from lora import layer, memory, roofline, step, trainer
+from lora import layer, roofline
 from lora.timing import Row, write
 
 RESULTS = Path(__file__).parent / "results"
@@ -33,6 +36,11 @@ def collect(rows: Iterable[Row]) -> list[Row]:
     return kept
 
 
+def _part(name: str) -> Any:
+    """Import a part when it runs: the layers need neither timm nor lightning."""
+    return import_module(f"lora.{name}")
+
+
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -41,17 +49,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=30, help="of a layer")
     parser.add_argument("--step-rounds", type=int, default=7, help="of a training step")
     parser.add_argument("--only", nargs="*", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="of the layers")
     parser.add_argument("--quick", action="store_true", help="tiny layers: does it run?")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the CSVs")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     device, quick = options.device, options.quick
+    until = time.monotonic() + options.seconds
     rates = roofline.measured() if device == "cuda" else None
     parts: dict[str, Callable[[], Iterable[Row]]] = {
-        "layer": lambda: layer.rows(device, options.rounds, quick, rates),
-        "step": lambda: step.rows(device, options.step_rounds, quick),
-        "trainer": lambda: trainer.rows(device, options.step_rounds, quick),
-        "memory": lambda: memory.rows(device, quick),
+        "layer": lambda: layer.rows(device, options.rounds, quick, rates, until),
+        "step": lambda: _part("step").rows(device, options.step_rounds, quick),
+        "trainer": lambda: _part("trainer").rows(device, options.step_rounds, quick),
+        "memory": lambda: _part("memory").rows(device, quick),
     }
     for name in options.only:
         write(options.output / f"lora_{name}.csv", collect(parts[name]()), device)

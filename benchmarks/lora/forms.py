@@ -16,7 +16,7 @@ from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 
 from lora.timing import Phases
-from scionwood.kernels import dispatch, enable
+from scionwood.kernels import dispatch, enable, operators
 
 SCALING = 2.0
 DROPOUT = 0.1
@@ -92,12 +92,15 @@ class ByHand(torch.autograd.Function):
 
 @contextmanager
 def forced(device: str, name: str) -> Iterator[None]:
-    """Make the dispatch table choose one implementation."""
-    before = dict(dispatch.TABLE)
+    """Make the dispatch choose one implementation; its own choices are remembered, so both change."""
+    before, choose = dict(dispatch.TABLE), operators.choose
+    choice = dispatch.Choice(name, "forced")
     dispatch.TABLE[device] = (dispatch.Rule(name, 0, 2**31, 2**31, "forced"),)
+    operators.choose = lambda *_: choice
     try:
         yield
     finally:
+        operators.choose = choose
         dispatch.TABLE.clear()
         dispatch.TABLE.update(before)
 
@@ -124,7 +127,8 @@ def forms(case: Case, dtype: torch.dtype, device: str, compiled: str) -> dict[st
         named["peft, bf16 adapters"] = bench.lora(wide=False)
     named["peft, compiled"] = compiled or bench.compiled()
     if case.limit is not None:
-        named |= {f"ours: {name}": bench.forced(name) for name in ("addmm", "triton")}
+        arms = ("addmm", "triton", "augmented") if device == "cuda" else ("addmm", "triton")
+        named |= {f"ours: {name}": bench.forced(name) for name in arms}
         named["addmm by hand"] = bench.by_hand()
         named["ours, dropout"] = bench.lora(fused=True, dropout=DROPOUT)
         named["peft, dropout"] = bench.lora(dropout=DROPOUT)
@@ -238,7 +242,7 @@ class _Bench:
         if name == "triton" and self.device != "cuda":
             return "triton needs a GPU"
         with forced(self.device, name):
-            choice = dispatch.choose(self.device, self.dtype, m, max(k, n), self.case.rank)
+            choice = dispatch.choose.__wrapped__(self.device, self.dtype, m, (n, k), self.case.rank)
         if choice.implementation != name:
             return choice.why
         form = self.lora(fused=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator
 from functools import partial
 
@@ -9,8 +11,9 @@ import torch
 from torch import nn
 
 from lora.forms import Case, Form, errors, forms, no_compiler
-from lora.roofline import Rates, limits
+from lora.roofline import Rates, limits, predicted
 from lora.timing import Row, compared, machine, measure, total
+from scionwood.kernels.cards import card
 
 PASSES = {
     "forward": ("forward",),
@@ -68,11 +71,16 @@ def cases(device: str, quick: bool) -> list[tuple[Case, str]]:
     return [*cases, (conv(64, 16, 8), elsewhere)]
 
 
-def rows(device: str, rounds: int, quick: bool, rates: Rates | None) -> Iterator[Row]:
-    """Yield the rows of lora_layer.csv."""
+def rows(
+    device: str, rounds: int, quick: bool, rates: Rates | None, until: float = math.inf
+) -> Iterator[Row]:
+    """Yield the rows of lora_layer.csv; no layer starts after the `time.monotonic` of `until`."""
     reached: Row = rates.columns() if rates else {}
     for dtype in DTYPES[device]:
         for case, compiled in cases(device, quick):
+            if time.monotonic() > until:
+                yield {"device": device, "layer": case.name, "note": "the time was over"}
+                continue
             named = forms(case, dtype, device, compiled)
             wrong = errors(case, dtype, device, named)
             running = {name: form for name, form in named.items() if isinstance(form, Form)}
@@ -84,14 +92,15 @@ def rows(device: str, rounds: int, quick: bool, rates: Rates | None) -> Iterator
                 "layer": case.name,
                 "rank": case.rank,
             }
-            bound = limits(case, dtype, rates) if rates and case.limit else {}
+            bound = limits(case.limit, dtype, rates) if rates and case.limit else {}
             for name, form in named.items():
                 row = {"form": name, "rounds": rounds, **reached, **machine(device)}
                 if isinstance(form, str):
                     yield about | row | {"note": form}
                     continue
                 for each, columns in _passes(times[name], times["ours"], bound).items():
-                    yield about | {"pass": each} | columns | _accuracy(wrong, name) | row
+                    model = _predicted(case, name, each) if rates else {}
+                    yield about | {"pass": each} | columns | model | _accuracy(wrong, name) | row
             del named, running, phases
 
 
@@ -104,6 +113,12 @@ def _passes(times: dict, ours: dict, bound: dict[str, float]) -> dict[str, Row]:
         share = limit / (float(row["median_ms"]) / 1e3) if limit else None
         ratios[name] = row | {"of_limit": "" if share is None else f"{share:.3f}"}
     return ratios
+
+
+def _predicted(case: Case, form: str, passes: str) -> Row:
+    if case.limit is None:
+        return {}
+    return predicted(case.limit, case.rank, form, PASSES[passes], card())
 
 
 def _accuracy(wrong: dict[str, tuple[float, float]], name: str) -> Row:

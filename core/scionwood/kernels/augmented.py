@@ -1,6 +1,6 @@
 """The LoRA linear operator as one augmented GEMM: y = [x | h] [W | s B]^T + bias.
 
-It is a candidate for benchmarks and not in the dispatch table. The GEMM of the library runs at full
+The dispatch uses it where `predict` or a measurement says so. The GEMM of the library runs at full
 speed without another pass over y. However, the operator copies x beside h, which costs two passes
 over x. It is faster only if n is much larger than k, or if the producer of x leaves r spare
 columns, so that no copy is needed. Each call also copies [W | s B], which has n (k + r) entries.

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 import sysconfig
+import warnings
 from functools import lru_cache
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
-from typing import Literal, NamedTuple, final
+from typing import Literal, NamedTuple, cast, final
 
 import torch
 
-Implementation = Literal["addmm", "triton"]
+from scionwood.kernels.cards import OLDEST, card, measured
+from scionwood.kernels.predict import Direction, Shape, best
+
+Implementation = Literal["addmm", "triton", "augmented"]
+TRITON = (3, 6)
+"""The oldest version of Triton whose compiler the kernels were compiled with."""
 
 
 @final
@@ -27,14 +36,17 @@ class Rule(NamedTuple):
     rank: int
     """The largest number of rows of A, those of a gate included."""
     why: str
+    compares: bool = False
+    """Whether a measured or predicted time may choose another implementation."""
 
 
 TABLE: dict[str, tuple[Rule, ...]] = {
     # Memory traffic decides on a GPU: fusing helps if the layer is narrow and tokens are many.
     # The bounds are computed and not yet measured on a card. Below 512 rows, a tile of the fused
     # GEMM is half empty. Beyond width 8192, the two passes saved are under 3 % of the layer.
+    # Between the bounds, times of `cards.measured` or of `predict` decide for each direction.
     "cuda": (
-        Rule("triton", 512, 8192, 256, "rank-r work fused into the GEMM's epilogue"),
+        Rule("triton", 512, 8192, 256, "rank-r work fused into the GEMM's epilogue", True),
         Rule("addmm", 0, 2**31, 2**31, "few rows, a wide layer or a high rank"),
     ),
 }
@@ -51,27 +63,79 @@ class Choice(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def choose(device: str, dtype: torch.dtype, rows: int, width: int, rank: int) -> Choice:
+def choose(
+    device: str,
+    dtype: torch.dtype,
+    rows: int,
+    width: int | tuple[int, int],
+    rank: int,
+    direction: Direction = "forward",
+    index: int = 0,
+) -> Choice:
     """Return the implementation for a layer.
 
     Args:
         device: The type of the device, such as `cpu` or `cuda`.
         dtype: The dtype of the computation.
         rows: The number of tokens, m.
-        width: max(k, n) of a weight (n, k).
+        width: The shape (n, k) of the weight, or one number for a square one.
         rank: The number of rows of A.
+        direction: `forward` or `backward`.
+        index: The index of the device.
     """
+    n, k = (width, width) if isinstance(width, int) else width
     for rule in TABLE.get(device, ELSEWHERE):
-        if rows < rule.rows or width > rule.width or rank > rule.rank:
+        if rows < rule.rows or max(n, k) > rule.width or rank > rule.rank:
             continue
         if rule.implementation != "triton":
             return Choice(rule.implementation, rule.why)
         if dtype not in LOW:
             return Choice("addmm", f"{dtype} uses the GEMMs of the library")
-        if reason := obstacle():
+        if reason := obstacle() or unfit(index):
             return Choice("addmm", reason)
-        return Choice("triton", rule.why)
+        if not rule.compares:
+            return Choice("triton", rule.why)
+        return _compared(Shape(rows, n, k, rank, dtype), direction, index)
     raise AssertionError(f"the table of {device} has no row for some shapes")
+
+
+def _compared(shape: Shape, direction: Direction, index: int) -> Choice:
+    """Return the fastest arm: as measured on the card or a near one, or as predicted."""
+    own = card(index)
+    m, n, k, rank, dtype, _ = shape
+    entry = measured(own, dtype, m, n, k, rank)
+    if entry is not None:
+        return Choice(cast(Implementation, entry.arms[direction]), "measured: the fastest")
+    name, said = best(own, shape, direction)
+    return Choice(cast(Implementation, name), said)
+
+
+def unfit(index: int) -> str:
+    """Return why a card or its Triton cannot run the kernels; empty without a CUDA device.
+
+    The first call for a card runs a small layer forward and backward. If that fails, the message
+    of Triton is the reason, a warning says so once, and training goes on with the library.
+    """
+    if not torch.cuda.is_available():
+        return ""
+    return _tried(index)
+
+
+@lru_cache(maxsize=64)
+def _tried(index: int) -> str:
+    own = card(index)
+    if own.capability < OLDEST:
+        needed = ".".join(map(str, OLDEST))
+        found = ".".join(map(str, own.capability))
+        return f"{own.name} has compute capability {found}, and the kernels need {needed}"
+    try:
+        import_module("scionwood.kernels.tuning").attempt(torch.device("cuda", index))
+    except Exception as error:  # any defect of a compiler, a driver or an installation
+        text = (str(error).splitlines() or [""])[0][:200]
+        reason = f"Triton fails on {own.name}: {type(error).__name__}: {text}"
+        warnings.warn(f"{reason}. The layers use the GEMMs of the library", stacklevel=2)
+        return reason
+    return ""
 
 
 def obstacle() -> str:
@@ -87,7 +151,19 @@ def obstacle() -> str:
     """
     if find_spec("triton") is None:
         return "triton is not installed: pip install 'scionwood[gpu]'"
+    if (old := _version()) and old < TRITON:
+        found, needed = (".".join(map(str, version)) for version in (old, TRITON))
+        return f"triton {found} is older than {needed}: pip install 'scionwood[gpu]'"
     if not (os.environ.get("CC") or which("gcc") or which("clang")):
         return "triton needs a C compiler, gcc or clang"
     header = Path(sysconfig.get_config_var("INCLUDEPY"), "Python.h")
     return "" if header.is_file() else f"triton needs Python's headers, {header}"
+
+
+def _version() -> tuple[int, ...]:
+    """Return the first two numbers of Triton's version, or nothing if it has no metadata."""
+    try:
+        numbers = re.findall(r"\d+", version("triton"))
+    except PackageNotFoundError:
+        return ()
+    return tuple(int(number) for number in numbers[:2])

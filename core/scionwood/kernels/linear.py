@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from scionwood.kernels import mask, operators
+from scionwood.kernels.operators import as_dtype
 from scionwood.kernels.origin import Origin, origin_of
 from scionwood.kernels.saved import Recipe
 
@@ -120,8 +121,8 @@ class _LoraLinear(torch.autograd.Function):
         call: _Call,
     ) -> Tensor:
         dtype, scaling, dropout, origin = call
-        rows = _to(x, dtype)
-        operands = (_to(t, dtype) for t in (weight, bias, a, b, gate_bias))
+        rows = as_dtype(x, dtype)
+        operands = (as_dtype(weight, dtype), as_dtype(bias, dtype), a, b, gate_bias)
         operator = torch.ops.scionwood.lora_linear if operators.traced(x) else operators.forward
         y: Tensor
         y, z = operator(rows, *operands, seed, scaling, dropout)
@@ -146,28 +147,23 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
     weight, a, b, z, gate_bias, seed, *sources = ctx.saved_tensors
     dtype, scaling, dropout, origin = ctx.call
     needs = ctx.needs_input_grad
-    rows = _to(grad, dtype)
+    rows = as_dtype(grad, dtype)
     x = sources[0] if sources else None
     if x is not None and origin is not None:
-        x = _to(origin.again(tuple(sources)), dtype).reshape(-1, a.shape[1])
-    weight, low_a, low_b, low_gate = (_to(t, dtype) for t in (weight, a, b, gate_bias))
+        x = as_dtype(origin.again(tuple(sources)), dtype).reshape(-1, a.shape[1])
+    weight = as_dtype(weight, dtype)
     traced = operators.traced(grad)
     operator = torch.ops.scionwood.lora_linear_backward if traced else operators.backward
     dx, da, db, by_gate = operator(
-        rows, x, weight, low_a, low_b, z, low_gate, seed, scaling, dropout, needs[0]
+        rows, x, weight, a, b, z, gate_bias, seed, scaling, dropout, needs[0]
     )
     return (
-        _to(dx, ctx.x_dtype) if needs[0] else None,
+        as_dtype(dx, ctx.x_dtype) if needs[0] else None,
         None,
         rows.sum(0).to(ctx.bias_dtype) if needs[2] else None,
-        _to(da, a.dtype) if needs[3] else None,
-        _to(db, b.dtype) if needs[4] else None,
-        _to(by_gate, gate_bias.dtype) if needs[5] else None,
+        as_dtype(da, a.dtype) if needs[3] else None,
+        as_dtype(db, b.dtype) if needs[4] else None,
+        as_dtype(by_gate, gate_bias.dtype) if needs[5] else None,
         None,
         None,
     )
-
-
-def _to(tensor: Any, dtype: torch.dtype) -> Any:
-    """Convert a tensor; a call of `Tensor.to` costs a microsecond even if nothing changes."""
-    return tensor if tensor is None or tensor.dtype is dtype else tensor.to(dtype)

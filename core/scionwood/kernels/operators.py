@@ -18,11 +18,17 @@ from torch.utils.flop_counter import register_flop_formula
 from scionwood.kernels import addmm
 from scionwood.kernels.addmm import wide
 from scionwood.kernels.dispatch import TABLE, choose
+from scionwood.kernels.predict import Direction
 
 _FACTORS = "Tensor? gate_bias, Tensor? seed, float scaling, float p"
 _FORWARD = f"Tensor x, Tensor weight, Tensor? bias, Tensor a, Tensor b, {_FACTORS}"
 _BACKWARD = f"Tensor grad, Tensor? x, Tensor weight, Tensor a, Tensor b, Tensor? z, {_FACTORS}"
 
+_MODULES = {
+    "addmm": "scionwood.kernels.addmm",
+    "augmented": "scionwood.kernels.augmented",
+    "triton": "scionwood.kernels.triton_lora",
+}
 LIBRARY: Any = torch.library.Library("scionwood", "FRAGMENT")  # type: ignore[no-untyped-call]
 """The object that owns the registrations."""
 
@@ -32,14 +38,45 @@ LIBRARY.define(
 )
 
 
-def forward(x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, *rest: Any) -> Any:
-    """Run the forward operator by a direct call, which is faster than the dispatcher."""
-    return _module(x, weight, a).lora_linear(x, weight, bias, a, *rest)
+def forward(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    a: Tensor,
+    b: Tensor,
+    gate_bias: Tensor | None,
+    *rest: Any,
+) -> Any:
+    """Run the forward operator by a direct call, which is faster than the dispatcher.
+
+    Factors may have another dtype than x. The Triton kernels convert what they read of them.
+    """
+    module = _module(x, weight, a, "forward")
+    if module.__name__ != _MODULES["triton"]:
+        a, b, gate_bias = (as_dtype(t, x.dtype) for t in (a, b, gate_bias))
+    return module.lora_linear(x, weight, bias, a, b, gate_bias, *rest)
 
 
-def backward(grad: Tensor, x: Tensor | None, weight: Tensor, a: Tensor, *rest: Any) -> Any:
-    """Run the backward operator by a direct call."""
-    return _module(grad, weight, a).lora_linear_backward(grad, x, weight, a, *rest)
+def backward(
+    grad: Tensor,
+    x: Tensor | None,
+    weight: Tensor,
+    a: Tensor,
+    b: Tensor,
+    z: Tensor | None,
+    gate_bias: Tensor | None,
+    *rest: Any,
+) -> Any:
+    """Run the backward operator by a direct call; factors may have another dtype than grad."""
+    module = _module(grad, weight, a, "backward")
+    if module.__name__ != _MODULES["triton"]:
+        a, b, gate_bias = (as_dtype(t, grad.dtype) for t in (a, b, gate_bias))
+    return module.lora_linear_backward(grad, x, weight, a, b, z, gate_bias, *rest)
+
+
+def as_dtype(tensor: Any, dtype: torch.dtype) -> Any:
+    """Convert a tensor; a call of `Tensor.to` costs a microsecond even if nothing changes."""
+    return tensor if tensor is None or tensor.dtype is dtype else tensor.to(dtype)
 
 
 def traced(tensor: Tensor) -> bool:
@@ -51,14 +88,14 @@ def traced(tensor: Tensor) -> bool:
     )
 
 
-def _module(rows: Tensor, weight: Tensor, a: Tensor) -> Any:
+def _module(rows: Tensor, weight: Tensor, a: Tensor, direction: Direction) -> Any:
     device = rows.device.type
     if device not in TABLE:
         return addmm
-    choice = choose(device, rows.dtype, rows.shape[0], max(weight.shape), a.shape[0])
-    if choice.implementation == "addmm":
-        return addmm
-    return import_module("scionwood.kernels.triton_lora")  # importing triton takes a second
+    n, k = weight.shape
+    at = rows.get_device()
+    choice = choose(device, rows.dtype, rows.shape[0], (n, k), a.shape[0], direction, at)
+    return import_module(_MODULES[choice.implementation])  # importing triton takes a second
 
 
 def _backward(grad: Tensor, *rest: Any) -> Any:

@@ -1,18 +1,26 @@
-"""Choose the tiles of the Triton kernels from a table by shape, without autotuning.
+"""Choose the tiles of the Triton kernels by arithmetic, without autotuning.
 
-Results are therefore the same in every run. The table is for NVIDIA cards of compute capability 8.0
-or later. Its entries are computed and not yet measured; `configs` lists alternatives to measure.
+Results are therefore the same in every run. The rules are for NVIDIA cards of compute capability
+8.0 or later. They are computed and not measured; `configs` lists alternatives to measure, and
+`cards.measured` has what was measured.
 """
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import NamedTuple, final
 
 import torch
 
 PROGRAMS = 264
-"""The number of programs wanted in a launch: two for each multiprocessor of an H100."""
+"""The number of programs wanted in a launch: by default two for each multiprocessor of an H100."""
+JOINT = 32
+"""The largest rank for which one read of dY computes both dh and dB."""
+FOLD = 32 << 20
+"""The largest number of bytes read from the cache to save the launch of `through_gate`."""
+SHARES = 16
+"""The largest number of partial sums of dh that are added by unrolled code."""
 SMALLEST = 99 * 1024
 """Bytes of shared memory for one program on every card of compute capability 8.0 or later."""
 
@@ -28,6 +36,19 @@ class Tile(NamedTuple):
     warps: int
     stages: int
 
+    def shared(self, size: int = 2) -> int:
+        """Return the bytes of shared memory of a product, whose entries have `size` bytes."""
+        return size * self.stages * self.depth * (self.rows + self.columns)
+
+    def waves(self, m: int, n: int, processors: int) -> float:
+        """Return the tiles of (m, n) for each multiprocessor; the last, broken wave costs all."""
+        return parts(m, self.rows) * parts(n, self.columns) / processors
+
+    def share(self, m: int, n: int, processors: int) -> float:
+        """Return the share of a card that works on entries of (m, n) and not beside them."""
+        full = math.ceil(self.waves(m, n, processors)) * processors
+        return m * n / (full * self.rows * self.columns)
+
 
 @final
 class Plan(NamedTuple):
@@ -42,6 +63,8 @@ class Plan(NamedTuple):
     down: Tile
     through_b: Tile
     over_rows: Tile
+    programs: int = PROGRAMS
+    """The number of programs that fill the card."""
 
 
 PRODUCT = (
@@ -50,7 +73,17 @@ PRODUCT = (
     Tile(64, 128, 64, 4, 3),
     Tile(64, 64, 64, 4, 4),
 )
-"""From large to small. The first that fits and gives enough tiles for all programs is used."""
+"""From large to small; the one that fits and has the largest product of rate and share is used."""
+RATES = {
+    (128, 256): 1.0, (256, 128): 1.0, (128, 192): 0.97, (192, 128): 0.97, (128, 128): 0.9,
+    (64, 256): 0.85, (64, 128): 0.75, (128, 64): 0.75, (64, 64): 0.5,
+}  # fmt: skip
+"""The speed of a product by rows and columns of its tiles, relative to the largest.
+
+These are assumptions: smaller tiles read their operands more often. They are not measured.
+"""
+SMALL_RATE = 0.3
+"""The same for the tiles that are not listed."""
 CONFIGS: dict[str, tuple[Tile, ...]] = {
     "up": (
         *PRODUCT,
@@ -73,8 +106,16 @@ CONFIGS["dx"] = CONFIGS["up"]
 
 
 @cache
-def plan(dtype: torch.dtype, m: int, n: int, k: int, rank: int, shared: int = SMALLEST) -> Plan:
-    """Return the tiles for a layer, which depend on its dtype and shape only.
+def plan(
+    dtype: torch.dtype,
+    m: int,
+    n: int,
+    k: int,
+    rank: int,
+    shared: int = SMALLEST,
+    programs: int = PROGRAMS,
+) -> Plan:
+    """Return the tiles for a layer, which depend on its dtype and shape and on the card only.
 
     Args:
         dtype: The dtype of the computation.
@@ -83,28 +124,36 @@ def plan(dtype: torch.dtype, m: int, n: int, k: int, rank: int, shared: int = SM
         k: The number of inputs.
         rank: The number of rows of A.
         shared: The bytes of shared memory for one program.
+        programs: The number of programs that fill the card, `2 * multi_processor_count`.
     """
     if dtype == torch.float32:  # without tensor cores larger tiles do not fit in the registers
         layer, low = Tile(64, 64, 32, 4, 2), Tile(32, 32, 0, 4, 2)
         tiles = (_fit(layer, m, n), _fit(layer, m, k), *(_fit(low, m, size) for size in (k, n, k)))
-        return Plan(min(power(rank), 32), *tiles)
+        return Plan(min(power(rank), 32), *tiles, programs)
     width = min(power(rank), 64)
-    down = Tile(64 if m >= 64 * PROGRAMS else 32, 128 if width <= 32 else 64, 0, 4, 3)
+    down = Tile(64 if m >= 64 * programs else 32, 128 if width <= 32 else 64, 0, 4, 3)
     return Plan(
         width,
-        _product_tile(m, n, shared),
-        _product_tile(m, k, shared),
+        _product_tile(m, n, shared, programs),
+        _product_tile(m, k, shared, programs),
         _fit(down, m, k),
         _fit(Tile(64, 256, 0, 8, 2), m, n),
         _fit(Tile(64, 128, 0, 4, 3), m, k),
+        programs,
     )
 
 
 def configs(
-    dtype: torch.dtype, m: int, n: int, k: int, rank: int, shared: int = SMALLEST
+    dtype: torch.dtype,
+    m: int,
+    n: int,
+    k: int,
+    rank: int,
+    shared: int = SMALLEST,
+    programs: int = PROGRAMS,
 ) -> list[tuple[str, Plan]]:
     """List plans to measure: `plan` with the tile of one kernel replaced, and its name."""
-    start = plan(dtype, m, n, k, rank, shared)._asdict()
+    start = plan(dtype, m, n, k, rank, shared, programs)._asdict()
     return [
         (kernel, Plan(**{**start, kernel: tile}))
         for kernel, candidates in CONFIGS.items()
@@ -112,20 +161,36 @@ def configs(
     ]
 
 
-def groups(m: int, tile: Tile, others: int) -> tuple[int, int]:
+def groups(m: int, tile: Tile, others: int, programs: int = PROGRAMS) -> tuple[int, int]:
     """Divide a sum over tokens into groups so that the programs fill a card.
 
     Args:
         m: The number of tokens.
         tile: The tile of the kernel.
         others: The number of programs of each group.
+        programs: The number of programs that fill the card.
 
     Returns:
         The number of groups, and the number of tiles of rows in each group.
     """
     row_tiles = parts(m, tile.rows)
-    steps = parts(row_tiles, max(1, PROGRAMS // others))
+    steps = parts(row_tiles, max(1, programs // others))
     return parts(row_tiles, steps), steps
+
+
+def folds(dh: tuple[int, ...], k: int, cut: Plan) -> bool:
+    """Return whether the products add the partial sums of dh while they read them.
+
+    This saves the launch of `through_gate`. Each tile of columns reads the sums again, from the
+    cache.
+
+    Args:
+        dh: The shape of the partial sums, (shares, m, rank).
+        k: The number of inputs.
+        cut: The plan.
+    """
+    readers = parts(k, cut.over_rows.columns) + parts(k, cut.dx.columns)
+    return dh[0] <= SHARES and 4 * math.prod(dh) * readers <= FOLD
 
 
 def parts(size: int, part: int) -> int:
@@ -143,9 +208,12 @@ def _fit(tile: Tile, m: int, width: int) -> Tile:
     return tile._replace(rows=rows, columns=columns)
 
 
-def _product_tile(m: int, n: int, shared: int) -> Tile:
-    for tile in PRODUCT[:-1]:
-        size = 2 * tile.stages * tile.depth * (tile.rows + tile.columns)
-        if size <= shared and parts(m, tile.rows) * parts(n, tile.columns) >= PROGRAMS:
-            return tile
-    return _fit(PRODUCT[-1], m, n)
+def speed(tile: Tile, m: int, n: int, processors: int) -> float:
+    """Return the predicted speed of a product (m, n) relative to a card without waste."""
+    return RATES.get((tile.rows, tile.columns), SMALL_RATE) * tile.share(m, n, processors)
+
+
+def _product_tile(m: int, n: int, shared: int, programs: int) -> Tile:
+    fits = [tile for tile in PRODUCT if tile.shared() <= shared]
+    best = max(fits, key=lambda tile: speed(tile, m, n, programs // 2))  # the first of equals
+    return _fit(best, m, n)

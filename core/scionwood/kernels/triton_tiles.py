@@ -63,14 +63,44 @@ def _keep(seed, limit, rows, start, width, COLUMNS: tl.constexpr, PAIRS: tl.cons
 
 
 @triton.jit
-def _activations(low, stride, gate_bias, rows, ranks, m, rank):
-    """Return h for z, or the tensor itself without a gate."""
-    h = _tile(low, rows, stride, ranks, 1, m, rank)
+def _activations(
+    low, stride, gate_bias, rows, ranks, m, rank, SHARES: tl.constexpr, dtype: tl.constexpr
+):  # fmt: skip
+    """Return h for z, or without a gate the sum of the shares, (shares, m, rank), in order."""
+    h = _tile(low, rows, stride, ranks, 1, m, rank).to(tl.float32)
     if gate_bias is not None:
         logit = _tile(low + rank, rows, stride, ranks, 1, m, rank).to(tl.float32)
         logit += tl.load(gate_bias + ranks, ranks < rank, 0.0).to(tl.float32)[None, :]
-        h = (h.to(tl.float32) * tl.sigmoid(logit)).to(low.dtype.element_ty)
-    return h
+        h = h * tl.sigmoid(logit)
+    else:
+        for _ in tl.static_range(1, SHARES):  # a loop inside would end the pipeline outside
+            low += m * stride
+            h += _tile(low, rows, stride, ranks, 1, m, rank).to(tl.float32)
+    return h.to(dtype)
+
+
+@triton.jit
+def _add(shares, out, count, size, block, BLOCK: tl.constexpr):
+    """Add partial sums, (count, size), in order, for a block of entries."""
+    at = block.to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    inside = at < size
+    total = tl.zeros((BLOCK,), tl.float32)
+    for _ in range(0, count):
+        total += tl.load(shares + at, inside, 0.0)
+        shares += size
+    tl.store(out + at, total, inside)
+
+
+@triton.jit
+def finish(
+    a_shares, da, a_count, a_size, b_shares, db, b_count, b_size, start, BLOCK: tl.constexpr
+):  # fmt: skip
+    """Add the partial sums of dA and dB; the first program of the sums is `start`."""
+    block, before = tl.program_id(0) - start, tl.cdiv(a_size, BLOCK)
+    if block < before:
+        _add(a_shares, da, a_count, a_size, block, BLOCK)
+    else:
+        _add(b_shares, db, b_count, b_size, block - before, BLOCK)
 
 
 @triton.jit
@@ -92,7 +122,7 @@ def down(
         if seed is not None:
             tile = tl.where(_keep(seed, limit, rows, start, n, COLUMNS, PAIRS), tile, 0.0)
         weights = _tile(factor, columns, factor_column, ranks, factor_rank, n, rank)
-        total = _dot(tile, weights, total)
+        total = _dot(tile, weights.to(wide.dtype.element_ty), total)
     _put(out, total * scale, rows, rank, ranks, 1, m, rank)
 
 
@@ -101,13 +131,43 @@ def product(
     left, right, out, bias, low, factor, gate_bias, seed,
     left_row, right_row, right_column, low_row, factor_rank, factor_column,
     m, n, depth, rank, limit, scale,
+    a_shares, da, a_count, a_size, b_shares, db, b_count, b_size,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr, RANK: tl.constexpr,
-    PAIRS: tl.constexpr,
+    PAIRS: tl.constexpr, SHARES: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Compute `out = left right + bias + drop(scale h factor)`: left (m, depth), right (depth, n).
 
     The sum starts from the product of rank width, so that the mask needs no second accumulator.
+    Programs behind those of the tiles add the partial sums of dA and dB, as `finish` does; without
+    these, there are no such programs.
     """
+    if a_shares is None:
+        _entries(
+            left, right, out, bias, low, factor, gate_bias, seed,
+            left_row, right_row, right_column, low_row, factor_rank, factor_column,
+            m, n, depth, rank, limit, scale, ROWS, COLUMNS, DEPTH, RANK, PAIRS, SHARES,
+        )  # fmt: skip
+    else:
+        start = tl.cdiv(m, ROWS) * tl.cdiv(n, COLUMNS)
+        if tl.program_id(0) < start:
+            _entries(
+                left, right, out, bias, low, factor, gate_bias, seed,
+                left_row, right_row, right_column, low_row, factor_rank, factor_column,
+                m, n, depth, rank, limit, scale, ROWS, COLUMNS, DEPTH, RANK, PAIRS, SHARES,
+            )  # fmt: skip
+        else:
+            finish(a_shares, da, a_count, a_size, b_shares, db, b_count, b_size, start, BLOCK)
+
+
+@triton.jit
+def _entries(
+    left, right, out, bias, low, factor, gate_bias, seed,
+    left_row, right_row, right_column, low_row, factor_rank, factor_column,
+    m, n, depth, rank, limit, scale,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr, RANK: tl.constexpr,
+    PAIRS: tl.constexpr, SHARES: tl.constexpr,
+):  # fmt: skip
+    """Compute one tile of `product`."""
     across = tl.cdiv(n, COLUMNS)
     row, column = tl.program_id(0) // across, tl.program_id(0) % across
     row, column = tl.swizzle2d(row, column, tl.cdiv(m, ROWS), across, GROUP)
@@ -116,9 +176,10 @@ def product(
     total = tl.zeros((ROWS, COLUMNS), tl.float32)
     for start in range(0, rank, RANK):
         ranks = start + tl.arange(0, RANK)
-        h = _activations(low, low_row, gate_bias, rows, ranks, m, rank)
+        kind = left.dtype.element_ty
+        h = _activations(low, low_row, gate_bias, rows, ranks, m, rank, SHARES, kind)
         weights = _tile(factor, ranks, factor_rank, columns, factor_column, rank, n)
-        total = _dot(h, weights, total)
+        total = _dot(h, weights.to(kind), total)
     total *= scale
     if seed is not None:
         kept = _keep(seed, limit, rows, column * COLUMNS, n, COLUMNS, PAIRS)
@@ -145,7 +206,8 @@ def through_b(
     """
     column, group = tl.program_id(0).to(tl.int64), tl.program_id(1)
     columns, ranks = column * COLUMNS + tl.arange(0, COLUMNS), tl.arange(0, RANK)
-    weights = _tile(b, columns, b_row, ranks, b_rank, n, rank)
+    kind = grad.dtype.element_ty
+    weights = _tile(b, columns, b_row, ranks, b_rank, n, rank).to(kind)
     total = tl.zeros((COLUMNS, RANK), tl.float32)
     dh += column * m * rank
     for step in range(group * steps, tl.minimum((group + 1) * steps, tl.cdiv(m, ROWS))):
@@ -153,7 +215,7 @@ def through_b(
         tile = _tile(grad, rows, grad_row, columns, 1, m, n)
         share = _dot(tile, weights, tl.zeros((ROWS, RANK), tl.float32))
         _put(dh, share * scale, rows, rank, ranks, 1, m, rank)
-        h = _activations(low, low_row, gate_bias, rows, ranks, m, rank)
+        h = _activations(low, low_row, gate_bias, rows, ranks, m, rank, 1, kind)
         total = _dot(tl.trans(tile), h, total)
     _put(db + group.to(tl.int64) * n * rank, total * scale, columns, rank, ranks, 1, n, rank)
 
@@ -162,6 +224,7 @@ def through_b(
 def over_rows(
     wide, low, gate_bias, out, seed, wide_row, low_row, m, n, rank, steps, limit, scale,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, RANK: tl.constexpr, PAIRS: tl.constexpr,
+    SHARES: tl.constexpr,
 ):  # fmt: skip
     """Compute `out = scale drop(wide)^T h`, a sum over rows in groups as in `through_b`.
 
@@ -177,7 +240,8 @@ def over_rows(
         tile = _tile(wide, rows, wide_row, columns, 1, m, n)
         if seed is not None:
             tile = tl.where(_keep(seed, limit, rows, start, n, COLUMNS, PAIRS), tile, 0.0)
-        h = _activations(low, low_row, gate_bias, rows, ranks, m, rank)
+        kind = wide.dtype.element_ty
+        h = _activations(low, low_row, gate_bias, rows, ranks, m, rank, SHARES, kind)
         total = _dot(tl.trans(tile), h, total)
     out += group.to(tl.int64) * n * rank
     _put(out, total * scale, columns, 1, ranks, n, n, rank)

@@ -6,6 +6,7 @@ The argument is the compute capability, 80 or 90. Each compilation prints one li
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 import torch
@@ -18,19 +19,40 @@ from scionwood.kernels.triton_plan import SMALLEST, Tile, plan
 
 SHARED = {80: SMALLEST, 90: 227 * 1024}
 NAMES = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}
+SUMS = ("a_shares", "da", "b_shares", "db")
 FLOAT32 = {"through_b": ("dh", "db"), "over_rows": ("out",), "through_gate": ("dh",)}
+FLOAT32 |= {"product": SUMS, "finish": SUMS}
+FACTORS = ("factor", "b", "gate_bias")
+"""Operands that are float32 if the adapter is."""
 OPERANDS = ("wide", "factor", "out", "left", "right", "low", "b", "grad", "dz")
-POINTERS = (*OPERANDS, "bias", "gate_bias", "dh", "db")
+POINTERS = (*OPERANDS, "bias", "gate_bias", "dh", *SUMS)
 OPTIONAL = ("seed", "bias", "gate_bias")
-ANY = ("rank", "steps", "shares", "limit", "low_row", "factor_rank", "factor_column")
+ANY = (
+    "rank",
+    "steps",
+    "shares",
+    "limit",
+    "a_count",
+    "a_size",
+    "b_count",
+    "b_size",
+    "start",
+    "low_row",
+    "factor_rank",
+    "factor_column",
+)
 """Arguments that need not be multiples of 16; the others are assumed to be."""
 
 
-def compile_for(capability, kernel, dtype, tile, constants):
-    """Compile a kernel with constants; its other arguments are those of a usual layer."""
+def compile_for(capability, kernel, dtype, tile, constants, wide):
+    """Compile a kernel with constants; its other arguments are those of a usual layer.
+
+    Factors are float32 if `wide`.
+    """
     types = dict.fromkeys(kernel.arg_names, "i32") | {"scale": "fp32", "seed": "*i32"}
     types |= {name: f"*{NAMES[dtype]}" for name in POINTERS if name in types}
     types |= {name: "*fp32" for name in FLOAT32.get(kernel.__name__, ())}
+    types |= {name: "*fp32" for name in FACTORS if wide and name in types}
     types |= dict.fromkeys(constants, "constexpr")
     types = {name: types[name] for name in kernel.arg_names}
     aligned = {
@@ -44,6 +66,7 @@ def compile_for(capability, kernel, dtype, tile, constants):
     ptx = compiled.asm["ptx"]
     unit = next((name for name in ("wgmma", "mma.sync") if name in ptx), "none")
     line = {"kernel": kernel.__name__, "shared": compiled.metadata.shared, "unit": unit}
+    line |= {"copies": "cp.async" in ptx, "atomic": re.search(r"\b(atom|red)\.", ptx) is not None}
     print(json.dumps(line | {"tf32": "tf32" in ptx, "bytes": len(compiled.asm["cubin"])}))
 
 
@@ -51,17 +74,19 @@ def compile_all(capability, dtype, full, ones):
     """Compile every kernel with or without mask, bias and gate, or with all sizes equal to 1."""
     m, n, k, r = (1, 1, 1, 1) if ones else (12608, 2304, 768, 16)
     cut = plan(dtype, m, n, k, 2 * r if full else r, SHARED[capability])
+    forward = dict.fromkeys((*SUMS, "a_count", "a_size", "b_count", "b_size"))
     launches = [
         (tiles.down, cut.down, {"factor_column": 1}),
-        (tiles.product, cut.up, {"right_row": 1, "factor_rank": 1, "seed": None}),
+        (tiles.product, cut.up, forward | {"right_row": 1, "factor_rank": 1, "seed": None}),
         (tiles.product, cut.dx, {"right_column": 1, "factor_column": 1, "bias": None}),
         (tiles.through_b, cut.through_b, {"b_rank": 1}),
         (tiles.over_rows, cut.over_rows, {"gate_bias": None}),
-        (tiles.through_gate, Tile(0, 0, 0, 4, 3), {"BLOCK": 1024}),
+        (tiles.through_gate, Tile(0, 0, 0, 4, 3), {}),
+        (tiles.finish, Tile(0, 0, 0, 4, 3), {}),
     ]
     for kernel, tile, constants in launches:
         known = {"ROWS": tile.rows, "COLUMNS": tile.columns, "DEPTH": tile.depth}
-        known |= {"RANK": cut.rank, "PAIRS": not ones}
+        known |= {"RANK": cut.rank, "PAIRS": not ones, "BLOCK": 1024, "SHARES": 5}
         if not full:
             known |= dict.fromkeys(OPTIONAL)
         if ones:
@@ -69,7 +94,7 @@ def compile_all(capability, dtype, full, ones):
             known |= {n: 1 for n in numbers if n not in ("seed", "scale", "limit")}
         known |= constants
         known = {name: value for name, value in known.items() if name in kernel.arg_names}
-        compile_for(capability, kernel, dtype, tile, known)
+        compile_for(capability, kernel, dtype, tile, known, wide=full and not ones)
 
 
 if __name__ == "__main__":

@@ -145,6 +145,8 @@ def bounds(operands, seed, p, grad):
 @pytest.mark.parametrize("case", CASES)
 def test_values_and_gradients_equal_the_reference(case):
     operands, seed, grad = draw(case)
+    if case.seed % 3 == 0:  # float32 factors, as peft keeps them
+        operands = (*operands[:3], *(None if t is None else t.float() for t in operands[3:]))
     x, weight, _, a, b, gate_bias = operands
     rest, cut = (seed, 0.7, case.p), PLANS[case.plan]
     expected = differentiated(lambda *t: reference.lora_linear(*t, *rest), operands, grad)

@@ -1,0 +1,83 @@
+"""Tune the Triton kernels on a card, or print what the model of the plan predicts.
+
+    python -m scionwood.kernels tune --device cuda --output tiles.json
+    python -m scionwood.kernels plan
+
+The second needs no card: it assumes an H100.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scionwood.kernels import tuning
+from scionwood.kernels.cards import FILE, Card, card
+from scionwood.kernels.dispatch import obstacle, unfit
+from scionwood.kernels.predict import table
+from scionwood.kernels.triton_plan import SMALLEST, Tile
+
+INTERPRETER = Card("interpreter", (0, 0), 4, SMALLEST)
+FEW = {kernel: (Tile(16, 16, 16, 4, 2),) for kernel in ("up", "down", "through_b", "dx")}
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run a command, and return the status for the shell."""
+    parser = argparse.ArgumentParser(prog="python -m scionwood.kernels", description=__doc__)
+    parser.add_argument("command", choices=("tune", "plan"))
+    parser.add_argument("--device", choices=("cuda", "interpreter"), default="cuda")
+    parser.add_argument("--seconds", type=float, default=1200.0, help="no candidate starts later")
+    parser.add_argument("--output", type=Path, default=FILE, help="the table to add to")
+    options = parser.parse_args(words)
+    if options.command == "plan":
+        print(table(card(), tuning.SHAPES))
+        return 0
+    if reason := _missing(options.device):
+        print(f"tune: nothing was measured, since {reason}", file=sys.stderr)
+        return 2
+    if options.device == "interpreter":
+        return _tune(options, INTERPRETER, "cpu", tuning.TINY, {}, FEW)
+    return _tune(options, card(), "cuda", tuning.SHAPES, tuning.rates(), tuning.CONFIGS)
+
+
+def _missing(device: str) -> str:
+    """Return why tiles cannot be measured on a device, or an empty string."""
+    if device == "interpreter":
+        if os.environ.get("TRITON_INTERPRET") != "1":
+            return "the interpreter needs TRITON_INTERPRET=1"
+        return "" if obstacle() == "" else obstacle()
+    if not torch.cuda.is_available():
+        return "torch sees no CUDA device"
+    return obstacle() or unfit(torch.cuda.current_device())
+
+
+def _tune(
+    options: argparse.Namespace,
+    own: Card,
+    device: str,
+    shapes: Mapping[str, Any],
+    rates: dict[str, float],
+    configs: Mapping[str, tuple[Tile, ...]],
+) -> int:
+    about: dict[str, Any] = {**rates, "torch": torch.__version__}
+    entries = []
+    for name, entry, failures in tuning.tune(own, device, shapes, options.seconds, configs):
+        for failure in failures:
+            print(f"{name}: {failure.kernel} {tuple(failure.tile)} is left out: {failure.why}")
+        if entry is None:
+            print(f"{name}: not measured, since the time was over")
+            continue
+        print(f"{name}: {entry['arms']} {entry['microseconds']}", flush=True)
+        entries.append(entry)
+        tuning.write(options.output, own, about, entries)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

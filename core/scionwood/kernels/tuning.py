@@ -1,0 +1,237 @@
+"""Measure the tiles of the Triton kernels on a card, and write the table that `cards` reads.
+
+Only `python -m scionwood.kernels tune` measures; training never does. Each candidate is compared
+with the products of the library before it is timed. One that fails is named and left out.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, final
+
+import torch
+from torch import Tensor
+
+from scionwood.kernels import addmm, augmented
+from scionwood.kernels.cards import SCHEMA, Card
+from scionwood.kernels.predict import Shape
+from scionwood.kernels.triton_plan import CONFIGS, Plan, Tile, plan
+
+FAR = 0.03
+"""The largest distance from the library, relative to the largest entry."""
+REPEATS = 20
+TINY = {"tiny": Shape(20, 24, 16, 4, torch.float32, False)}
+SHAPES = {
+    "ViT-S proj": Shape(1576, 384, 384, 8),
+    "ViT-S qkv": Shape(1576, 1152, 384, 8),
+    "ViT-S fc1": Shape(1576, 1536, 384, 8),
+    "ViT-S fc2": Shape(1576, 384, 1536, 8),
+    "ViT-B proj": Shape(12608, 768, 768, 8),
+    "ViT-B qkv": Shape(12608, 2304, 768, 8),
+    "ViT-B fc1": Shape(12608, 3072, 768, 8),
+    "ViT-B fc2": Shape(12608, 768, 3072, 8),
+    "ViT-L proj": Shape(12608, 1024, 1024, 16),
+    "ViT-L qkv": Shape(12608, 3072, 1024, 16),
+    "ViT-L fc1": Shape(12608, 4096, 1024, 16),
+    "ViT-L fc2": Shape(12608, 1024, 4096, 16),
+    "Llama-8B q, o": Shape(8192, 4096, 4096, 16),
+    "Llama-8B k, v": Shape(8192, 1024, 4096, 16),
+    "edges of a mesh": Shape(1 << 20, 128, 128, 8),
+}
+"""The layers of the documentation: tokens, outputs, inputs and rank."""
+_FORWARD = ("up", "down")
+
+
+@final
+class Failure(NamedTuple):
+    """A candidate that is left out."""
+
+    kernel: str
+    tile: Tile
+    why: str
+
+
+@final
+class Layer:
+    """The operands of a layer on a device, and what the library computes with them."""
+
+    def __init__(self, shape: Shape, device: str) -> None:
+        m, n, k, rank, dtype, wide = shape
+        low = torch.float32 if wide else dtype
+        torch.manual_seed(0)
+        self.shape, self.device = shape, device
+        self.x = torch.randn(m, k, device=device).to(dtype)
+        self.grad = torch.randn(m, n, device=device).to(dtype)
+        self.weight = (torch.randn(n, k, device=device) / k**0.5).to(dtype)
+        self.a = (torch.randn(rank, k, device=device) / k**0.5).to(low)
+        self.b = (torch.randn(n, rank, device=device) / rank**0.5).to(low)
+        y, self.z = self.arm(addmm, "forward")()
+        self.right = y, self.z, *self.arm(addmm, "backward")()
+
+    def arm(self, module: Any, direction: str, cut: Plan | None = None) -> Callable[[], Any]:
+        """Return a call of an implementation; the library casts the factors in it, as it must."""
+        rest: tuple[Any, ...] = (None, None, 0.7, 0.0)
+
+        def call() -> tuple[Tensor, ...]:
+            a, b, last = self.a, self.b, (cut,)
+            if cut is None:
+                a, b, last = a.to(self.shape.dtype), b.to(self.shape.dtype), ()
+            if direction == "forward":
+                made = module.lora_linear(self.x, self.weight, None, a, b, *rest, *last)
+            else:
+                operands = (self.grad, self.x, self.weight, a, b, self.z)
+                made = module.lora_linear_backward(*operands, *rest, True, *last)
+            return tuple(tensor for tensor in made if tensor is not None)
+
+        return call
+
+    def agrees(self, made: tuple[Tensor, ...], direction: str) -> bool:
+        """Return whether tensors are near those of the library."""
+        right = self.right[:2] if direction == "forward" else self.right[2:]
+        return all(
+            bool((one - other).abs().max() <= FAR * other.abs().max())
+            for one, other in zip(made, right, strict=True)
+        )
+
+
+def attempt(device: torch.device) -> None:
+    """Run a small layer forward and backward; the errors of compiler and driver pass through."""
+    from scionwood.kernels import triton_lora
+
+    layer = Layer(Shape(16, 16, 16, 16, torch.bfloat16, False), str(device))
+    cut = triton_lora.planned(layer.x, layer.weight, layer.a)
+    for direction in ("forward", "backward"):
+        layer.arm(triton_lora, direction, cut)()
+    torch.cuda.synchronize(device)
+
+
+def sweep(
+    shape: Shape, own: Card, device: str, until: float, configs: Mapping[str, tuple[Tile, ...]]
+) -> tuple[dict[str, Any], list[Failure]] | None:
+    """Measure every tile of every kernel for a shape, one kernel at a time.
+
+    Args:
+        shape: The layer.
+        own: The card.
+        device: `cuda`, or `cpu` in the interpreter of Triton.
+        until: The `time.monotonic` after which no candidate starts.
+        configs: The candidates of each kernel.
+
+    Returns:
+        The entry of the table and what failed, or `None` if the time was over.
+    """
+    from scionwood.kernels import triton_lora
+
+    layer, failures = Layer(shape, device), []
+    m, n, k, rank, dtype, _ = shape
+    cut = plan(dtype, m, n, k, rank, own.shared, 2 * own.processors)
+    for kernel, candidates in configs.items():
+        direction, times = "forward" if kernel in _FORWARD else "backward", {}
+        for tile in dict.fromkeys((getattr(cut, kernel), *candidates)):
+            if time.monotonic() > until:
+                return None
+            call = layer.arm(triton_lora, direction, cut._replace(**{kernel: tile}))
+            took, why = _measured(layer, call, direction)
+            if why:
+                failures.append(Failure(kernel, tile, why))
+            else:
+                times[tile] = took
+        if times:
+            cut = cut._replace(**{kernel: min(times, key=times.__getitem__)})
+    return _entry(layer, cut), failures
+
+
+def _measured(layer: Layer, call: Callable[[], Any], direction: str) -> tuple[float, str]:
+    """Return the seconds of a call and why it cannot be used; too little memory is a reason."""
+    try:
+        if not layer.agrees(call(), direction):
+            return 0.0, "it differs from the library"
+        return seconds(call, layer.device), ""
+    except Exception as error:  # too little memory, or a tile that the compiler refuses
+        if layer.device == "cuda":
+            torch.cuda.empty_cache()
+        return 0.0, f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]}"
+
+
+def _entry(layer: Layer, cut: Plan) -> dict[str, Any]:
+    """Return the entry of a shape: tiles, the microseconds of each arm, and the fastest arms."""
+    from scionwood.kernels import triton_lora
+
+    m, n, k, rank, dtype, _ = layer.shape
+    micros: dict[str, dict[str, float]] = {}
+    for direction, modules in (("forward", (addmm, augmented)), ("backward", (addmm,))):
+        calls = {module.__name__.split(".")[-1]: layer.arm(module, direction) for module in modules}
+        calls["triton"] = layer.arm(triton_lora, direction, cut)
+        took = {name: _measured(layer, call, direction) for name, call in calls.items()}
+        micros[direction] = {n: round(t * 1e6, 2) for n, (t, why) in took.items() if not why}
+    return {
+        "dtype": str(dtype).removeprefix("torch."),
+        **{"m": m, "n": n, "k": k, "rank": rank, "width": cut.rank},
+        "plan": {kernel: list(getattr(cut, kernel)) for kernel in CONFIGS},
+        "arms": {way: min(each, key=each.__getitem__) for way, each in micros.items()},
+        "microseconds": micros,
+    }
+
+
+def seconds(call: Callable[[], Any], device: str) -> float:
+    """Return the time of a call: between events on a card, by the clock in the interpreter."""
+    if device != "cuda":
+        start = time.perf_counter()
+        call()
+        return time.perf_counter() - start
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    call()
+    start.record()
+    for _ in range(REPEATS):
+        call()
+    end.record()
+    torch.cuda.synchronize()
+    return float(start.elapsed_time(end)) / 1e3 / REPEATS
+
+
+def rates() -> dict[str, float]:
+    """Measure the rates of the current card: large products, and a copy."""
+    a, b = (torch.randn(8192, 8192, device="cuda").bfloat16() for _ in range(2))
+    source = torch.empty(1 << 30, dtype=torch.uint8, device="cuda")
+    target = torch.empty_like(source)
+    product, copy = seconds(lambda: a @ b, "cuda"), seconds(lambda: target.copy_(source), "cuda")
+    return {"flops": 2 * 8192**3 / product, "bytes": 2 * source.nbytes / copy}
+
+
+def tune(
+    own: Card,
+    device: str,
+    shapes: Mapping[str, Shape],
+    limit: float,
+    configs: Mapping[str, tuple[Tile, ...]] = CONFIGS,
+) -> Iterator[tuple[str, dict[str, Any] | None, list[Failure]]]:
+    """Yield the name, the entry and the failures of each shape; no entry: the time was over."""
+    until = time.monotonic() + limit
+    for name, shape in shapes.items():
+        done = sweep(shape, own, device, until, configs) if time.monotonic() < until else None
+        yield (name, *done) if done else (name, None, [])
+
+
+def write(file: Path, own: Card, about: Mapping[str, Any], entries: list[dict[str, Any]]) -> None:
+    """Write the entries of a card into a table; other cards and other shapes in it stay."""
+    from scionwood.files import atomic_path
+
+    content = {"schema": SCHEMA, "cards": {}}
+    if file.exists():
+        content = json.loads(file.read_text("utf-8"))
+    cards: dict[str, Any] = content["cards"]  # type: ignore[assignment]  # a dict of a JSON file
+    keys = ("dtype", "m", "n", "k", "rank")
+    new = {tuple(entry[key] for key in keys): entry for entry in entries}
+    old = cards.get(own.name, {}).get("shapes", [])
+    kept = {tuple(entry[key] for key in keys): entry for entry in old}
+    cards[own.name] = {
+        "capability": list(own.capability),
+        "processors": own.processors,
+        **about,
+        "shapes": list((kept | new).values()),
+    }
+    with atomic_path(file) as part:
+        part.write_text(json.dumps(content, indent=1) + "\n", "utf-8")

@@ -1,0 +1,209 @@
+"""Tiles by card and shape, predictions by arithmetic, and cards or compilers that do not fit."""
+
+from __future__ import annotations
+
+import json
+import warnings
+
+import pytest
+import torch
+
+from scionwood.kernels import __main__ as command
+from scionwood.kernels import dispatch, predict, triton_plan, tuning
+from scionwood.kernels.cards import FILE, H100, Card, measured, table
+from scionwood.kernels.triton_plan import Plan, Tile, plan
+
+LOW = torch.bfloat16
+PROJ = predict.Shape(12608, 768, 768, 8)
+
+
+@pytest.fixture(autouse=True)
+def _forgotten():
+    """No choice of one test is remembered by the next."""
+    yield
+    dispatch.choose.cache_clear()
+    dispatch._tried.cache_clear()
+
+
+class TestWavesAndBytes:
+    def test_the_largest_tiles_waste_a_quarter_of_an_h100_at_a_projection_of_vit_b(self):
+        tile = Tile(128, 256, 64, 8, 3)
+        assert tile.waves(12608, 768, 132) == 2.25
+        assert tile.share(12608, 768, 132) == pytest.approx(12608 * 768 / (3 * 132 * 128 * 256))
+        assert plan(LOW, 12608, 768, 768, 8, H100.shared).up == Tile(128, 128, 64, 8, 3)
+
+    @pytest.mark.parametrize("processors", [16, 84, 108, 132, 148])
+    def test_a_plan_depends_on_the_multiprocessors(self, processors):
+        cut = plan(LOW, 12608, 2304, 768, 8, H100.shared, 2 * processors)
+        assert cut.programs == 2 * processors
+        best = triton_plan.speed(cut.up, 12608, 2304, processors)
+        fits = [tile for tile in triton_plan.PRODUCT if tile.shared() <= H100.shared]
+        assert best == max(triton_plan.speed(tile, 12608, 2304, processors) for tile in fits)
+
+    def test_bytes_of_the_forms_at_a_projection_of_vit_b(self):
+        x, w = 2 * 12608 * 768, 2 * 768 * 768
+        forms = predict.costs(H100, PROJ, "forward")
+        assert forms["limit"].bytes == 3 * x + w
+        assert forms["triton"].bytes == 3 * x + w + 2 * 2 * 12608 * 8
+        assert forms["addmm"].bytes == 5 * x + w + 2 * 12608 * 8
+        assert forms["peft, bf16 adapters"].bytes == 9 * x + w
+        assert forms["peft"].bytes == 21 * x + w
+
+    def test_no_form_is_below_the_limit_and_a_choice_is_never_above_addmm(self):
+        for shape in tuning.SHAPES.values():
+            for direction in predict.DIRECTIONS:
+                forms = predict.costs(H100, shape, direction)
+                chosen, _ = predict.best(H100, shape, direction)
+                assert forms[chosen].seconds <= forms["addmm"].seconds
+                assert forms[chosen].seconds >= predict.bound(H100, shape, direction)
+
+    def test_the_library_is_chosen_where_its_tiles_win(self):
+        fc2 = tuning.SHAPES["ViT-B fc2"]
+        assert predict.best(H100, fc2, "forward")[0] == "addmm"
+        choice = dispatch.choose("cuda", LOW, fc2.m, (fc2.n, fc2.k), fc2.rank, "forward")
+        assert choice.implementation == "addmm" or dispatch.obstacle()
+
+    def test_the_page_shows_the_predictions(self):
+        page = FILE.parents[3] / "docs" / "kernels.md"
+        if not page.exists():
+            pytest.skip("no checkout")
+        assert predict.table(H100, tuning.SHAPES) in page.read_text("utf-8")
+
+
+def entry(m=12608, tile=(64, 64, 64, 4, 4)):
+    tiles = {kernel: list(tile) for kernel in triton_plan.CONFIGS}
+    arms = {"forward": "augmented", "backward": "triton"}
+    about = {"dtype": "bfloat16", "m": m, "n": 768, "k": 768, "rank": 8, "width": 16}
+    return {**about, "plan": tiles, "arms": arms, "microseconds": {}}
+
+
+@pytest.fixture
+def file(tmp_path):
+    tuning.write(tmp_path / "tiles.json", H100, {"flops": 7e14, "bytes": 3e12}, [entry()])
+    small = H100._replace(name="NVIDIA H20", processors=78)
+    tuning.write(tmp_path / "tiles.json", small, {"flops": 1e14, "bytes": 4e12}, [entry(m=6304)])
+    return tmp_path / "tiles.json"
+
+
+class TestTable:
+    def test_the_shipped_table_has_the_schema(self):
+        assert set(table()) == {"schema", "cards"}
+
+    @pytest.mark.parametrize("m", [12608, 6304, 25216])
+    def test_a_shape_of_a_card_has_its_tiles(self, file, m):
+        found = measured(H100, LOW, m, 768, 768, 8, file)
+        assert found.plan == Plan(16, *(Tile(64, 64, 64, 4, 4),) * 5, programs=264)
+        assert found.arms["forward"] == "augmented"
+
+    @pytest.mark.parametrize(
+        ("m", "n", "rank", "dtype"),
+        [(3000, 768, 8, LOW), (12608, 769, 8, LOW), (12608, 768, 9, LOW), (0, 768, 8, LOW)],
+    )
+    def test_other_shapes_have_none(self, file, m, n, rank, dtype):
+        assert measured(H100, dtype, m, n, 768, rank, file) is None
+
+    @pytest.mark.parametrize(("processors", "m", "there"), [(114, 20000, 1), (80, 20000, 0)])
+    def test_an_unknown_card_uses_the_nearest_of_its_generation(self, file, processors, m, there):
+        own = Card("unknown", (9, 0), processors, H100.shared)
+        assert (measured(own, LOW, m, 768, 768, 8, file) is not None) == bool(there)
+        assert measured(own._replace(capability=(8, 0)), LOW, m, 768, 768, 8, file) is None
+
+    def test_tiles_that_do_not_fit_in_a_card_are_refused(self, tmp_path):
+        about = {"flops": 7e14, "bytes": 3e12}
+        tuning.write(tmp_path / "t.json", H100, about, [entry(tile=(128, 256, 64, 8, 3))])
+        assert measured(H100, LOW, 12608, 768, 768, 8, tmp_path / "t.json")
+        small = Card("small", (9, 0), 132, triton_plan.SMALLEST)
+        assert measured(small, LOW, 12608, 768, 768, 8, tmp_path / "t.json") is None
+
+    def test_a_newer_schema_is_refused(self, tmp_path):
+        (tmp_path / "new.json").write_text('{"schema": 2, "cards": {}}')
+        with pytest.raises(ValueError, match=r"its schema is 2.*Write it again"):
+            table(tmp_path / "new.json")
+
+    def test_another_sweep_replaces_its_shapes_only(self, file):
+        tuning.write(file, H100, {"flops": 1.0, "bytes": 1.0}, [entry(), entry(m=99)])
+        cards = json.loads(file.read_text())["cards"]
+        assert [shape["m"] for shape in cards[H100.name]["shapes"]] == [12608, 99]
+        assert "NVIDIA H20" in cards
+
+
+class TestSweep:
+    @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card")
+    def test_says_why_it_cannot_start(self, capsys):
+        assert command.main(["tune", "--device", "cuda"]) == 2
+        said = capsys.readouterr().err
+        assert said == "tune: nothing was measured, since torch sees no CUDA device\n"
+
+    def test_predicts_without_a_card(self, capsys):
+        assert command.main(["plan"]) == 0
+        assert capsys.readouterr().out.count("\n") == 2 + 2 * len(tuning.SHAPES)
+
+    @pytest.mark.slow
+    def test_sweeps_a_tiny_layer_in_the_interpreter(self, python, tmp_path):
+        pytest.importorskip("triton")
+        words = ["tune", "--device", "interpreter", "--output", str(tmp_path / "t.json")]
+        out = python("-m", "scionwood.kernels", *words, TRITON_INTERPRET="1")
+        assert "left out" not in out
+        (shape,) = json.loads((tmp_path / "t.json").read_text())["cards"]["interpreter"]["shapes"]
+        assert set(shape["microseconds"]["forward"]) == {"addmm", "augmented", "triton"}
+
+    def test_too_little_memory_is_named_and_the_sweep_goes_on(self, monkeypatch):
+        pytest.importorskip("triton")
+        from scionwood.kernels import triton_lora
+
+        def full(*_):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 64 GiB")
+
+        for name in ("lora_linear", "lora_linear_backward"):
+            monkeypatch.setattr(triton_lora, name, full)
+        configs = {"up": (Tile(16, 16, 16, 4, 2),)}
+        ((_, found, failures),) = tuning.tune(H100, "cpu", tuning.TINY, 60.0, configs)
+        assert len(failures) == 2
+        assert failures[0].why == "OutOfMemoryError: CUDA out of memory. Tried to allocate 64 GiB"
+        assert found["arms"]["backward"] == "addmm"
+
+    def test_ends_with_its_time(self):
+        assert list(tuning.tune(H100, "cpu", tuning.TINY, 0.0)) == [("tiny", None, [])]
+
+
+class TestBadInput:
+    @pytest.fixture
+    def on_a_card(self, monkeypatch):
+        monkeypatch.setattr(dispatch, "obstacle", lambda: "")
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+
+        def use(own):
+            monkeypatch.setattr(dispatch, "card", lambda index: own)
+
+        return use
+
+    def test_an_old_card_is_named(self, on_a_card):
+        on_a_card(Card("Tesla T4", (7, 5), 40, 64 * 1024))
+        choice = dispatch.choose("cuda", LOW, 12608, 768, 8)
+        assert choice == (
+            "addmm",
+            "Tesla T4 has compute capability 7.5, and the kernels need 8.0",
+        )
+
+    def test_a_broken_triton_is_named_once_and_the_library_trains(self, on_a_card, monkeypatch):
+        on_a_card(H100)
+
+        def broken(_):
+            raise RuntimeError("ptxas fatal: unsupported version\nand more")
+
+        monkeypatch.setattr(tuning, "attempt", broken)
+        with pytest.warns(UserWarning, match="The layers use the GEMMs of the library"):
+            choice = dispatch.choose("cuda", LOW, 12608, 768, 8)
+        assert choice.implementation == "addmm"
+        said = "Triton fails on NVIDIA H100 80GB HBM3: RuntimeError: ptxas fatal: unsupported"
+        assert choice.why.startswith(said)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert dispatch.choose("cuda", LOW, 6304, 768, 8).implementation == "addmm"
+
+    def test_an_old_triton_is_named(self, monkeypatch):
+        monkeypatch.setattr(dispatch, "find_spec", lambda _: object())
+        monkeypatch.setattr(dispatch, "version", lambda _: "3.1.0")
+        said = "triton 3.1 is older than 3.6: pip install 'scionwood[gpu]'"
+        assert dispatch.obstacle() == said
+        assert dispatch.choose("cuda", LOW, 12608, 768, 8) == ("addmm", said)
