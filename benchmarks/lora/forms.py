@@ -92,7 +92,7 @@ class ByHand(torch.autograd.Function):
 
 @contextmanager
 def forced(device: str, name: str) -> Iterator[None]:
-    """Make the dispatch choose one implementation; its own choices are remembered, so both change."""
+    """Make the dispatch choose one implementation, in its table and in its remembered choices."""
     before, choose = dict(dispatch.TABLE), operators.choose
     choice = dispatch.Choice(name, "forced")
     dispatch.TABLE[device] = (dispatch.Rule(name, 0, 2**31, 2**31, "forced"),)

@@ -90,8 +90,12 @@ def best(own: Card, shape: Shape, direction: Direction) -> tuple[str, str]:
     every = costs(own, shape, direction)
     arms = [name for name in ("triton", "addmm", "augmented") if name in every]
     first = min(arms, key=lambda name: every[name].seconds)
-    said = ", ".join(f"{name} {every[name].seconds * 1e6:.0f}" for name in arms)
-    return first, f"predicted microseconds {direction}: {said}"
+    ours = every[first]
+    others = [name for name in every if name not in (first, "peft")]
+    said = ", ".join(f"{name} {every[name].seconds / ours.seconds:.2f}" for name in others)
+    about = f"{ours.waves:.2f} waves, {ours.bytes / 1e6:.0f} MB, {ours.launches} launches"
+    took = f"predicted {direction} {ours.seconds * 1e6:.0f} us"
+    return first, f"{took} ({about}); times this: {said}"
 
 
 @final

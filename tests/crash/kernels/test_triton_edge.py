@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 HERE = Path(__file__).parent
 
 NO_TRITON = """
@@ -49,6 +51,24 @@ for dtype, width in (("fp32", 32), ("bf16", 64)):
 """
 
 
+LAUNCHES = """
+import sys
+import torch
+from triton.runtime.jit import JITFunction
+seen = []
+JITFunction.run = lambda self, *_, grid, warmup, **o: seen.append((self.fn.__name__, o))
+from scionwood_crash.kernels import triton_edge as kernels
+node, edge, square, row = (torch.ones(*shape) for shape in ((5, 16), (9, 16), (16, 16), (16,)))
+index, share = torch.zeros(9, dtype=torch.long), torch.ones(9)
+weights = (square, square, square, row, square, row, row, row)
+given = (node, node, edge, index, index, share, *weights)
+out, total, *kept = kernels.edge_block(*given)
+kernels.edge_block_backward(out, total, *given, *kept, True)
+for name, options in seen:
+    print(name, options["enable_fp_fusion"])
+"""
+
+
 def test_interpreted_kernels_equal_the_reference(interpreted: Callable[..., int]) -> None:
     """About twenty cases of forward and backward; see `interpreted.py`."""
     assert interpreted(HERE / "interpreted.py") > 20
@@ -61,6 +81,15 @@ def test_kernels_compile_for_an_absent_device(compiled: Callable[[str], list[lis
     for _, built, shared, atomic in kernels:
         assert (built, atomic) == ("True", "False")
         assert int(shared) <= 227 * 1024
+
+
+def test_every_launch_states_whether_sums_and_products_are_fused(
+    python: Callable[..., str],
+) -> None:
+    """Triton 3.9 warns at each compilation that the default will change; launches are recorded."""
+    pytest.importorskip("triton")
+    said = python("-W", "error", "-c", LAUNCHES).splitlines()
+    assert said == ["_forward True", "_sum True", "_sum True"]
 
 
 def test_reports_the_fallback_without_triton(python: Callable[..., str]) -> None:

@@ -43,6 +43,21 @@ for x, wide, one in [("*bf16", "fp32", {"steps": 1}), ("*fp64", "fp64", {})]:
 """
 
 
+LAUNCHES = """
+import sys
+import torch
+from triton.runtime.jit import JITFunction
+seen = []
+JITFunction.run = lambda self, *_, grid, warmup, **o: seen.append((self.fn.__name__, o))
+from scionwood_seismic.kernels import triton_kurtosis as kernels
+x = torch.ones(2, 100)
+values, offset = kernels.moments(x)
+kernels.moments_backward(values, x, values, offset)
+for name, options in seen:
+    print(name, options["enable_fp_fusion"])
+"""
+
+
 @pytest.mark.slow
 def test_interpreted_kernels_agree_with_the_reference(interpreted: Callable[..., int]) -> None:
     """Nearly sixty cases, each forward and backward; see `interpreted.py`."""
@@ -54,6 +69,15 @@ def test_kernels_compile_for_an_absent_device(compiled: Callable[[str], list[lis
     kernels = compiled(COMPILE)
     assert [line[0] for line in kernels] == ["_parts", "_merge", "_backward"] * 2
     assert all(line[1] == "True" and int(line[2]) <= 64 for line in kernels)
+
+
+def test_every_launch_states_whether_sums_and_products_are_fused(
+    python: Callable[..., str],
+) -> None:
+    """Triton 3.9 warns at each compilation that the default will change; launches are recorded."""
+    pytest.importorskip("triton")
+    said = python("-W", "error", "-c", LAUNCHES).splitlines()
+    assert said == ["_parts True", "_merge True", "_backward True"]
 
 
 def test_works_without_triton_and_reports_why(python: Callable[..., str]) -> None:
