@@ -194,7 +194,8 @@ class FileParts(Parts):
             for path, folder in shown:
                 with self.data_files.one_child(path), writing(folder):
                     store_run(path, self.given, self.frames, encoder, folder)
-            self.conditions = _alike(paths, folders)
+            if folders:
+                self.conditions = _alike(paths, folders)
             self._encoded[split] = Stored(folders)
         return self._encoded[split]
 
@@ -236,7 +237,7 @@ class FileParts(Parts):
 
 
 def _alike(paths: Sequence[Path], folders: Sequence[Path]) -> tuple[str, ...]:
-    """Return the further keys of stored runs, which must be the same in all.
+    """Return the further keys of stored runs, one or more, which must be the same in all.
 
     Raises:
         ReadError: the names differ.
@@ -244,7 +245,7 @@ def _alike(paths: Sequence[Path], folders: Sequence[Path]) -> tuple[str, ...]:
     names = [conditions_of(folder) for folder in folders]
     for path, own in zip(paths, names, strict=True):
         _refuse_others(run_name(path), set(own), run_name(paths[0]), set(names[0]))
-    return names[0] if names else ()
+    return names[0]
 
 
 def _check_alike(first: Part, part: Part) -> None:

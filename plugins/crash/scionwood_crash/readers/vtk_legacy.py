@@ -6,6 +6,7 @@ Source: https://docs.vtk.org/en/latest/design_documents/VTKFileFormats.html, leg
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ _OTHERS = re.compile(rb"^(VERTICES|LINES|TRIANGLE_STRIPS)\s+(\d+)", re.M)
 _OFFSETS = re.compile(rb"\s*OFFSETS\s+(\w+)\s*\n")
 _LONG = re.compile(rb"^(\S+ \d+ \d+ )vtktypeint64(?=\s*$)", re.M)
 _DATA = re.compile(rb"^(CELL_DATA|POINT_DATA|FIELD|METADATA)\b", re.M)
+_TEXTURE = re.compile(rb"^TEXTURE_COORDINATES\s+(\S+)\s+(\d+)\s+(\w+)(?=\s*$)", re.M)
+_POINTS = re.compile(rb"^POINT_DATA\s+(\d+)", re.M)
 _TYPES = {b"vtktypeint64": ">i8", b"int": ">i4", b"long": ">i8", b"vtktypeint32": ">i4"}
 
 
@@ -36,6 +39,7 @@ def as_grid(path: Path, data: bytes) -> bytes:
     """
     if not data.startswith(b"# vtk DataFile Version 5"):
         data = _LONG.sub(rb"\1long", data)  # a type of version 5 in a file of version 4
+    data = _TEXTURE.sub(partial(_as_field, data), data)
     dataset = _DATASET.search(data)
     if dataset is None:
         return data
@@ -59,6 +63,15 @@ def as_grid(path: Path, data: bytes) -> bytes:
     )
     grid += b"CELLS" + data[start.start() + len(b"POLYGONS") : end]
     return grid + b"\nCELL_TYPES %d\n" % len(sizes) + listed + b"\n" + data[end:].lstrip(b"\n")
+
+
+def _as_field(data: bytes, texture: re.Match[bytes]) -> bytes:
+    """Return the heading of texture coordinates, which meshio does not know, as one of a field."""
+    before = _POINTS.findall(data, 0, texture.start())
+    if not before:
+        return texture[0]
+    name, components, kind = texture.groups()
+    return b"FIELD texture 1\n%s %s %s %s" % (name, components, before[-1], kind)
 
 
 def _sizes(
