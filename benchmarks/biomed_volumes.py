@@ -8,7 +8,7 @@ bias field. Half of them have a lesion over about three slices, at any height, w
 tissue of the same slice has too. The sham has the same volumes without lesions, and the same
 labels.
 
-Of 72 volumes, 48 are drawn four times for training; the test has 152 others. The rows:
+Of 60 volumes, 48 are drawn twice for training; the test has 100 others. The rows:
 `brightness` uses no network; `middle slice` and `mean of slices` are logistic regressions on pooled
 features; `pooling over slices` has one cell for each slice; `pooling over cells` is the task
 `biomed/volumes`; `slice labels` knows which training slices have the lesion, and is the bound.
@@ -43,7 +43,7 @@ from scionwood_biomed.model.bag import BagClassifier, BagHead
 from scionwood_biomed.model.blocks import pooled
 from scionwood_biomed.tasks.volumes import Volumes
 
-VOLUMES, POOL, TRAINING, DRAWS = 224, 72, 48, 4
+VOLUMES, POOL, TRAINING, DRAWS = 160, 60, 48, 2
 SLICES, SIDE, RADIUS = 16, 128, 8.0
 CLASSES = ("no lesion", "lesion")
 KINDS = ("grey lesion", "sham")

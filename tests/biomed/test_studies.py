@@ -156,7 +156,7 @@ def test_the_discriminant_finds_a_direction_that_means_alone_do_not():
 def test_findings_train_with_unknown_cells_left_out(tmp_path):
     rows = [("path", "subject", "edema", "mass")]
     for at in range(12):
-        write_slice(tmp_path / f"{at}.dcm", body(60 + 40 * (at % 2)), patient=f"P{at}")
+        write_slice(tmp_path / f"{at}.dcm", body(60 + 40 * (at % 2) + at), patient=f"P{at}")
         rows.append((f"{at}.dcm", f"P{at}", str(at % 2), "" if at % 3 else str(at // 3 % 2)))
     with (tmp_path / "t.csv").open("w", newline="") as file:
         csv.writer(file).writerows(rows)
