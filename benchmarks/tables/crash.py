@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from text import Tables, interval, read, spread, table
+from crash_speed_tables import SPEED
+from text import Tables, read, spread, table
 
 MEASURES = {
     "MED": ("med_share", 1, ".1f"),
@@ -148,17 +149,68 @@ def crash_coverage() -> str:
 
 
 def crash_solver() -> str:
-    """Return results of the solver beside theory."""
+    """Return results of the solver beside theory and what was measured."""
     lines = []
     for row in read("crash_solver"):
-        if not row["quantity"]:
+        if not row["quantity"] or not row["solver"]:
             continue
         given, wanted = float(row["solver"]), float(row["theory"])
-        cells = [f"{given:.3g}", f"{wanted:.3g}", f"{given / wanted:.2f}"]
+        measured = f"{float(row['measured']):.3g}" if row.get("measured") else ""
+        cells = [f"{given:.3g}", f"{wanted:.3g}", measured, f"{given / wanted:.2f}"]
         hourglass = f"{float(row['hourglass']):.1%}"
         lines.append([row["case"], row["quantity"], row["element"], *cells, hourglass])
-    head = ["solver", "theory", "ratio", "hourglass energy"]
+    head = ["solver", "theory", "fit of tests", "solver / theory", "hourglass energy"]
     return table(["case", "quantity", "element, mm", *head], lines)
+
+
+def crash_hourglass() -> str:
+    """Return the hourglass energy of designs of the suite."""
+    lines = []
+    for row in read("crash_solver"):
+        if row.get("designs"):
+            shares = [f"{float(row[name]):.1%}" for name in ("mean", "hourglass")]
+            lines.append([row["case"], row["element"], row["designs"], *shares, row["left_out"]])
+    head = ["family", "element, mm", "designs", "mean", "largest", "left out"]
+    return table(head, lines)
+
+
+def crash_assemblies() -> str:
+    """Return the errors of networks on welded and loose assemblies."""
+    lines = []
+    names = ("hat_med", "plate_med", "hat_intrusion_error", "plate_intrusion_error")
+    for variant, own in _grouped(read("crash_assemblies"), "variant").items():
+        for test, rows in _grouped(own, "test").items():
+            lines.append([variant, test, *(_over(rows, name, ".1f") for name in names)])
+    head = ["hat: MED, %", "plate: MED, %", "hat: intrusion, %", "plate: intrusion, %"]
+    return table(["the network is given", "test", *head], lines)
+
+
+def crash_known() -> str:
+    """Return the errors of regressions and of the shipped network on families that it knows."""
+    rows = read("crash_known")
+    families = list(dict.fromkeys(row["family"] for row in rows))
+    lines = []
+    for method, own in _grouped(rows, "method").items():
+        cells = [
+            _over([row for row in own if row["family"] == family], "intrusion_error", ".1f")
+            for family in families
+        ]
+        lines.append([method, *cells])
+    return table(["method", *families], lines)
+
+
+def crash_novelty() -> str:
+    """Return false alarms and alarms of the novelty flag."""
+    lines = []
+    for shown, own in _grouped(read("crash_novelty"), "families", "designs").items():
+        false = [100 * float(row["false_alarms"]) for row in own]
+        found = [100 * float(row["detected"]) for row in own]
+        families, _, designs = shown.rpartition(", ")
+        cells = [f"{sum(false) / len(false):.1f}", f"{max(false):.0f}"]
+        cells += [f"{sum(found) / len(found):.0f}", f"{min(found):.0f}"]
+        lines.append([families, designs, *cells])
+    head = ["false alarms, mean, %", "worst draw, %", "other families flagged, mean, %"]
+    return table(["fitted on", "designs", *head, "worst draw, %"], lines)
 
 
 def crash_pretraining() -> str:
@@ -207,39 +259,6 @@ def crash_transfer() -> str:
     return table(["method", "trained weights", *head], lines)
 
 
-def crash_pyg() -> str:
-    """Return the ratios of CPU time between other forms of a graph block of PyG and ours."""
-    rows = [row for row in read("crash_pyg") if row["rival"] != "ours"]
-    lines = [
-        [row["pass"], row["rival"], interval(row), "" if row["error"] == "nan" else row["error"]]
-        for row in rows
-    ]
-    return table(["pass", "layer", "time / ours", "differs by"], lines)
-
-
-def crash_edge() -> str:
-    """Return times of the edge block and the edge-specific layer relative to ours."""
-    rows = [row for row in read("crash_edge") if row["rival"] != "ours"]
-    lines = [
-        [row["operator"], row["shape"], row["pass"], row["rival"], interval(row), row["error"]]
-        for row in rows
-    ]
-    return table(["operator", "shape", "pass", "alternative", "time / ours", "error"], lines)
-
-
-def crash_predict() -> str:
-    """Return the seconds of a prediction and of a simulation."""
-    lines = [
-        [
-            *(row[name] for name in ("stage", "nodes", "time", "median_s", "least_s")),
-            row["times_prediction"],
-        ]
-        for row in read("crash_predict")
-    ]
-    head = ["stage", "nodes", "time", "median, s", "minimum, s", "relative to a prediction"]
-    return table(head, lines)
-
-
 TABLES: Tables = {
     "crash_summary": crash_summary,
     "crash_pretraining": crash_pretraining,
@@ -250,7 +269,9 @@ TABLES: Tables = {
     "crash_plastic": crash_plastic,
     "crash_coverage": crash_coverage,
     "crash_solver": crash_solver,
-    "crash_edge": crash_edge,
-    "crash_pyg": crash_pyg,
-    "crash_predict": crash_predict,
+    "crash_hourglass": crash_hourglass,
+    "crash_assemblies": crash_assemblies,
+    "crash_known": crash_known,
+    "crash_novelty": crash_novelty,
+    **SPEED,
 }
