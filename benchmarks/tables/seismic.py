@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from statistics import mean, median
 
 from seismic_field_tables import TABLES as FIELD
+from seismic_inputs_tables import TABLES as INPUTS
 from text import Row, Tables, read, spread, table
 
 CLASSICAL = {
@@ -178,4 +179,5 @@ TABLES: Tables = {
     "tta": tta,
     "io": io,
     **FIELD,
+    **INPUTS,
 }
