@@ -61,13 +61,15 @@ class Layer:
     def __init__(self, shape: Shape, device: str) -> None:
         m, n, k, rank, dtype, wide = shape
         low = torch.float32 if wide else dtype
-        torch.manual_seed(0)
+        own = torch.Generator(device).manual_seed(0)  # a user's random numbers stay as they are
+
+        def draw(rows: int, columns: int, dtype: torch.dtype) -> Tensor:
+            drawn = torch.randn(rows, columns, generator=own, device=device)
+            return (drawn / columns**0.5).to(dtype)
+
         self.shape, self.device = shape, device
-        self.x = torch.randn(m, k, device=device).to(dtype)
-        self.grad = torch.randn(m, n, device=device).to(dtype)
-        self.weight = (torch.randn(n, k, device=device) / k**0.5).to(dtype)
-        self.a = (torch.randn(rank, k, device=device) / k**0.5).to(low)
-        self.b = (torch.randn(n, rank, device=device) / rank**0.5).to(low)
+        self.x, self.grad = draw(m, k, dtype), draw(m, n, dtype)
+        self.weight, self.a, self.b = draw(n, k, dtype), draw(rank, k, low), draw(n, rank, low)
         y, self.z = self.arm(addmm, "forward")()
         self.right = y, self.z, *self.arm(addmm, "backward")()
 
@@ -101,11 +103,12 @@ def attempt(device: torch.device) -> None:
     """Run a small layer forward and backward; the errors of compiler and driver pass through."""
     from scionwood.kernels import triton_lora
 
-    layer = Layer(Shape(16, 16, 16, 16, torch.bfloat16, False), str(device))
-    cut = triton_lora.planned(layer.x, layer.weight, layer.a)
-    for direction in ("forward", "backward"):
-        layer.arm(triton_lora, direction, cut)()
-    torch.cuda.synchronize(device)
+    with torch.no_grad(), torch.autocast(device.type, enabled=False):
+        layer = Layer(Shape(16, 16, 16, 16, torch.bfloat16, False), str(device))
+        cut = triton_lora.planned(layer.x, layer.weight, layer.a)
+        for direction in ("forward", "backward"):
+            if not layer.agrees(layer.arm(triton_lora, direction, cut)(), direction):
+                raise RuntimeError(f"the {direction} pass of a small layer is wrong")
 
 
 def sweep(

@@ -1,6 +1,6 @@
 """Compile the Triton kernels without the device; `test_triton.py` runs this file.
 
-The argument is the compute capability, 80 or 90. Each compilation prints one line of JSON.
+The argument is the compute capability, 80, 90 or 100. Each compilation prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from triton.compiler import ASTSource
 from scionwood.kernels import triton_tiles as tiles
 from scionwood.kernels.triton_plan import SMALLEST, Tile, plan
 
-SHARED = {80: SMALLEST, 90: 227 * 1024}
+SHARED = {80: SMALLEST, 90: 227 * 1024, 100: 227 * 1024}
 NAMES = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}
 SUMS = ("a_shares", "da", "b_shares", "db")
 FLOAT32 = {"through_b": ("dh", "db"), "over_rows": ("out",), "through_gate": ("dh",)}
@@ -64,7 +64,7 @@ def compile_for(capability, kernel, dtype, tile, constants, wide):
     options = {"num_warps": tile.warps, "num_stages": tile.stages, "enable_fp_fusion": True}
     compiled = triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options)
     ptx = compiled.asm["ptx"]
-    unit = next((name for name in ("wgmma", "mma.sync") if name in ptx), "none")
+    unit = next((name for name in ("tcgen05.mma", "wgmma", "mma.sync") if name in ptx), "none")
     line = {"kernel": kernel.__name__, "shared": compiled.metadata.shared, "unit": unit}
     line |= {"copies": "cp.async" in ptx, "atomic": re.search(r"\b(atom|red)\.", ptx) is not None}
     print(json.dumps(line | {"tf32": "tf32" in ptx, "bytes": len(compiled.asm["cubin"])}))

@@ -54,7 +54,12 @@ def test_interpreted_kernels_equal_the_reference_in_every_case(interpreted):
 
 @pytest.mark.usefixtures("triton")
 @pytest.mark.parametrize(
-    ("capability", "unit", "shared"), [(80, "mma.sync", SMALLEST), (90, "wgmma", LARGE)]
+    ("capability", "unit", "shared"),
+    [
+        pytest.param(80, "mma.sync", SMALLEST, marks=pytest.mark.slow),
+        (90, "wgmma", LARGE),
+        pytest.param(100, "tcgen05.mma", LARGE, marks=pytest.mark.slow),
+    ],
 )
 def test_kernels_compile_without_the_device(capability, unit, shared, tmp_path, python):
     """They fit in its memory and use its matrix unit, except for float32, which is not rounded."""
