@@ -21,6 +21,7 @@ import tempfile
 import warnings
 import zipfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,10 +81,10 @@ reason in the table. Most of these packages are not about crash. Equal files are
 """
 
 
-def fetch(folder: Path) -> list[tuple[Package, Path]]:
-    """Download and unpack the packages; return them with their folders."""
+def fetch(folder: Path, packages: Sequence[Package]) -> list[tuple[Package, Path]]:
+    """Download and unpack packages; return them with their folders."""
     out = []
-    for package in PACKAGES:
+    for package in packages:
         place = folder / package.name
         place.mkdir()
         if package.kind == "debian":
@@ -100,7 +101,7 @@ def fetch(folder: Path) -> list[tuple[Package, Path]]:
 def _from_python(package: Package, place: Path) -> Path:
     """Download a package of Python, and unpack it beside its archive."""
     wheel = package.kind == "wheel"
-    kind, what = ("--only-binary", ":all:") if wheel else ("--no-binary", _bare(package))
+    kind, what = ("--only-binary", ":all:") if wheel else ("--no-binary", _bare(package.name))
     command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", kind, what]
     subprocess.run([*command, package.name, "-d", str(place)], check=True)
     (archive,) = place.iterdir()
@@ -113,8 +114,8 @@ def _from_python(package: Package, place: Path) -> Path:
     return archive
 
 
-def _bare(package: Package) -> str:
-    return package.name.partition("=")[0]
+def _bare(package: str) -> str:
+    return package.partition("=")[0]
 
 
 def look(path: Path) -> dict[str, object]:
@@ -139,11 +140,15 @@ def look(path: Path) -> dict[str, object]:
 def main() -> None:
     """Look at every file once, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.parse_args()
+    parser.add_argument("--only", nargs="*", help="packages; rows of the others stay as they are")
+    only = parser.parse_args().only
+    with RESULTS.open(newline="") as file:
+        old = [row for row in csv.DictReader(file) if only and _bare(row["package"]) not in only]
     rows: list[dict[str, str]] = []
     seen: set[str] = set()
     with tempfile.TemporaryDirectory() as folder:
-        for package, place in fetch(Path(folder)):
+        wanted = [each for each in PACKAGES if not only or _bare(each.name) in only]
+        for package, place in fetch(Path(folder), wanted):
             for path in chosen(place, package.every):
                 digest = hashlib.sha256(path.read_bytes()).hexdigest()
                 if digest in seen:
@@ -153,6 +158,10 @@ def main() -> None:
                 row |= {"file": path.relative_to(place).as_posix()}
                 row |= {key: str(value) for key, value in look(path).items()}
                 rows.append({key: text.replace(f"{place}/", "") for key, text in row.items()})
+    licences = {package.name: package.licence for package in PACKAGES}
+    rows += [{**row, "licence": licences[row["package"]]} for row in old]
+    order = list(licences)
+    rows.sort(key=lambda row: order.index(row["package"]))
     with RESULTS.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
         writer.writeheader()

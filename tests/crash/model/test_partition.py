@@ -7,9 +7,20 @@ from typing import Any
 import pytest
 import torch
 
-from scionwood_crash.backbones import meshgraphnet
+from scionwood_crash.backbones import mask_morph_unet, meshgraphnet
 from scionwood_crash.model.partition import by_pieces, cut
 from scionwood_crash.tasks.displacement import Displacement
+
+
+class Counted:
+    """Counts the numbers that autograd keeps."""
+
+    def __init__(self) -> None:
+        self.total = 0
+
+    def __call__(self, value: torch.Tensor) -> torch.Tensor:
+        self.total += value.numel()
+        return value
 
 
 def gradients(batch: dict[str, Any], most: int | None) -> tuple[float, dict[str, torch.Tensor]]:
@@ -33,6 +44,23 @@ def test_pieces_give_loss_and_gradients_of_the_whole(batch: dict[str, Any], most
         )
 
 
+def test_blocks_of_many_edges_keep_their_inputs_alone(
+    batch: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {}
+    for many in (1 << 19, 100):
+        monkeypatch.setattr("scionwood_crash.model.blocks.MANY", many)
+        network = mask_morph_unet(size="tiny", frames=3).train()
+        with torch.autograd.graph.saved_tensors_hooks(counted := Counted(), lambda value: value):
+            states = network.states(batch["graph"])
+        states.square().sum().backward()
+        grads = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
+        found[many] = counted.total, grads
+    assert found[100][0] < 0.6 * found[1 << 19][0]
+    for name, value in found[1 << 19][1].items():
+        torch.testing.assert_close(found[100][1][name], value)
+
+
 def test_a_halo_of_the_number_of_updates_is_needed_and_enough(batch: dict[str, Any]) -> None:
     network, graph = meshgraphnet(size="tiny", blocks=3, frames=3), batch["graph"]
     with torch.no_grad():
@@ -50,14 +78,7 @@ def test_pieces_keep_less_for_the_backward_pass(batch: dict[str, Any]) -> None:
     for most in (None, 40):
         network = meshgraphnet(size="tiny", blocks=3, frames=3)
         network.max_nodes = most
-        total = 0
-
-        def pack(value: torch.Tensor) -> torch.Tensor:
-            nonlocal total
-            total += value.numel()
-            return value
-
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
+        with torch.autograd.graph.saved_tensors_hooks(counted := Counted(), lambda value: value):
             network.states(batch["graph"])
-        kept[most] = total
+        kept[most] = counted.total
     assert kept[40] < kept[None] / 4

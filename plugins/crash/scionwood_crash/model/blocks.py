@@ -9,9 +9,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from scionwood import kernels
 from scionwood_crash.kernels import Weights, edge_block, edge_specific
+
+MANY = 1 << 19
+"""With more edges a graph block keeps its inputs alone for the backward pass: memory is scarce."""
 
 
 @final
@@ -59,6 +63,16 @@ class GraphBlock(nn.Module):
         Returns:
             The updated targets and edges, of the same shapes.
         """
+        tensors = (source, target, edge, ends, share)
+        compiling = torch.compiler.is_compiling()
+        if len(edge) > MANY and torch.is_grad_enabled() and not compiling:
+            kept: tuple[Tensor, Tensor] = checkpoint(self._update, *tensors, use_reentrant=False)
+            return kept
+        return self._update(*tensors)
+
+    def _update(
+        self, source: Tensor, target: Tensor, edge: Tensor, ends: Tensor, share: Tensor
+    ) -> tuple[Tensor, Tensor]:
         edge, total = self._edges(source, target, edge, ends, share)
         return target + self.node(torch.cat([target, total], 1)), edge
 
