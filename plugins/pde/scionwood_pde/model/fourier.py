@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ class SpectralConv(nn.Module):
         modes: number of modes along each axis, both signs together.
     """
 
+    weight: Any
     adapter_weights = {"weight": "io*"}  # noqa: RUF012  # the core reads it from the class
 
     def __init__(self, in_channels: int, out_channels: int, modes: Sequence[int]) -> None:

@@ -1,0 +1,59 @@
+"""Large states: arrays of dask, periodic marks, and a limit of tiles at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+
+from scionwood_pde import api
+
+
+@pytest.fixture(scope="module")
+def states() -> xr.DataArray:
+    """(sample 1, time 2, channel 3, 32, 32, 32) of Burgers' equation, periodic."""
+    return api.simulate("burgers", n=1, n_points=32, n_steps=1)
+
+
+def latents_of(folder: Path) -> np.ndarray:
+    return np.asarray(zarr.open_group(folder, mode="r")["latents"])
+
+
+def test_states_of_dask_give_the_same_latents(states: xr.DataArray, tmp_path: Path) -> None:
+    pytest.importorskip("dask", reason="dask is not installed")
+    one = states[:, :1].sel(channel=["u_x"])
+    api.encode(one, tmp_path / "one", tile=16, at_once=3)
+    parts = one.chunk({"x": 16, "y": 20, "z": 8})
+    api.encode(parts, tmp_path / "parts", tile=16)
+    np.testing.assert_allclose(
+        latents_of(tmp_path / "parts"), latents_of(tmp_path / "one"), rtol=1e-4, atol=1e-5
+    )
+    restored = api.decode(tmp_path / "one", tile=16, at_once=1)
+    assert restored.shape == one.shape
+    spread = float((restored - one).std() / one.std())
+    assert spread < 1
+
+
+def test_marks_of_a_periodic_file_are_honoured(states: xr.DataArray, tmp_path: Path) -> None:
+    one = states[:, :1, :, :16, :16, :16].sel(channel=["u_y"])
+    for name, marked in (("edge", "open"), ("periodic", "periodic")):
+        each = one.copy()
+        for axis in "xyz":
+            each[axis].attrs["boundary"] = marked
+        api.encode(each, tmp_path / name, tile=16)
+        card = dict(zarr.open_group(tmp_path / name, mode="r").attrs["model"])  # type: ignore[call-overload]
+        assert card["tiles"].endswith(f"boundary {name}")
+        assert api.decode(tmp_path / name, tile=16).shape == one.shape
+
+
+def test_simulations_take_parameters_and_leave_out_the_beginning() -> None:
+    options = {"n": 1, "n_points": 8, "dims": 2, "seed": 3, "parameters": {"viscosity": 0.02}}
+    whole = api.simulate("navier_stokes", n_steps=4, **options)  # type: ignore[arg-type]
+    late = api.simulate("navier_stokes", n_steps=2, skip=2, **options)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(late.values, whole.values[:, 2:])
+    assert late.time.values.tolist() == whole.time.values[2:].tolist()
+    with pytest.raises(ValueError, match="parameter 'mass': navier_stokes has"):
+        api.simulate("navier_stokes", n=1, n_points=8, parameters={"mass": 1.0})
