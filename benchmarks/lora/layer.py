@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -79,7 +80,7 @@ def rows(
     for dtype in DTYPES[device]:
         for case, compiled in cases(device, quick):
             if time.monotonic() > until:
-                yield {"device": device, "layer": case.name, "note": "the time was over"}
+                print(f"{case.name}: not measured, since the time was over", file=sys.stderr)
                 continue
             named = forms(case, dtype, device, compiled)
             wrong = errors(case, dtype, device, named)
