@@ -122,8 +122,9 @@ def measured(what: str, options: argparse.Namespace, folder: str = "") -> dict[s
     row: dict[str, object] = {"what": what, "nodes": options.nodes, "states": options.states}
     row["seconds"] = round(time.perf_counter() - start)
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["killed"])[-1]
-        return row | {"note": f"more than {options.limit:g} GB ({last[:80]})"}
+        full = "allocate" in done.stderr or "MemoryError" in done.stderr
+        why = f"more than {options.limit:g} GB" if full else f"stopped, status {done.returncode}"
+        return row | {"note": why}
     value, note = done.stdout.strip().split(" ", 1)
     return row | {"peak GB": value, "note": note}
 
@@ -186,7 +187,7 @@ def page(rows: list[dict[str, object]]) -> None:
     lines = ["", "| case | nodes | states | runs | peak, GB |", "|---|---|---|---|---|"]
     for row in rows:
         cells = [row.get(name, "") or "" for name in ("what", "nodes", "states", "runs")]
-        value = row.get("peak GB") or str(row["note"]).partition(" (")[0]
+        value = row.get("peak GB") or str(row["note"])
         lines.append("| " + " | ".join(map(str, [*cells, value])) + " |")
     after = rest.partition(MARKS[1])[2]
     PAGE.write_text(before + MARKS[0] + "\n" + "\n".join(lines) + "\n\n" + MARKS[1] + after)

@@ -79,7 +79,7 @@ def write_stored(
     """
     graph, frame = encoded.graph, encoded.frame
     nodes, cells = len(graph.position), len(graph.cells)
-    order = encoded.order if len(encoded.order) else slice(None)
+    order: np.ndarray | slice = encoded.order if len(encoded.order) else slice(None)
     with atomic_folder(folder) as place:
         group = zarr.open_group(place, mode="w", zarr_format=2)
         for name, value in graph._asdict().items():
