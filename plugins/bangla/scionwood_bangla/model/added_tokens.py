@@ -74,7 +74,7 @@ def learn_merges(words: Counter[tuple[str, ...]], count: int) -> list[Pair]:
     places: defaultdict[Pair, set[int]] = defaultdict(set)
     for at, word in enumerate(parts):
         _count(word, at, weights[at], pairs, places)
-    merges = []
+    merges: list[Pair] = []
     while len(merges) < count and pairs:
         best = max(pairs, key=lambda pair: (pairs[pair], pair))
         if pairs[best] < 2:
@@ -101,7 +101,8 @@ def _count(
 
 
 def _merged(word: list[str], pair: Pair) -> list[str]:
-    merged, i = [], 0
+    merged: list[str] = []
+    i = 0
     while i < len(word):
         if tuple(word[i : i + 2]) == pair:
             merged.append("".join(pair))
