@@ -76,7 +76,7 @@ def test_the_template_ends_a_turn_and_marks_it(both):
     (example,) = examples(1, seed=0)
     learned = [token for token in encode(new, example, turns="all").labels if token >= 0]
     assert learned[-1] == end
-    assert new.decode(learned[:-1]) == example.completion
+    assert new.decode(learned[:-1]).endswith(example.completion)
 
 
 def test_without_the_package_the_remedy_is_its_extra(monkeypatch):
