@@ -177,9 +177,9 @@ def _batches(tokenizer: Any, random: Random, size: int) -> Iterator[tuple[Tensor
         for group in groups:
             width = max(map(len, group))
             pad, none = int(tokenizer.pad_token_id), IGNORED
-            ids = torch.tensor([row + [pad] * (width - len(row)) for row in group])
+            tokens = torch.tensor([row + [pad] * (width - len(row)) for row in group])
             labels = torch.tensor([row + [none] * (width - len(row)) for row in group])
-            yield ids, labels
+            yield tokens, labels
 
 
 def _digest(path: Path) -> str:
