@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack, final
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, final
 
 import xarray as xr
 
@@ -200,5 +200,6 @@ class Scionwood:
 @cache
 def register() -> None:
     """Register the accessor for datasets and arrays, once in a process."""
-    xr.register_dataset_accessor("scionwood")(Scionwood)
-    xr.register_dataarray_accessor("scionwood")(Scionwood)
+    decorators: list[Any] = [xr.register_dataset_accessor, xr.register_dataarray_accessor]
+    for decorator in decorators:  # untyped in xarray
+        decorator("scionwood")(Scionwood)

@@ -224,8 +224,8 @@ class Windows(Dataset[dict[str, Tensor]]):
             frames = list(source.frames([(sample, t) for t in times], self._window(source, index)))
         tensors = [torch.from_numpy(np.array(frame, np.float32)) for frame in frames]
         names = ("state", "next")[: len(tensors)]
-        sample = dict(zip(names, map(self.normaliser.apply, tensors), strict=True))
-        return _masked(sample, place_of(source)) if self.solids else sample
+        pair = dict(zip(names, map(self.normaliser.apply, tensors), strict=True))
+        return _masked(pair, place_of(source)) if self.solids else pair
 
     def _window(self, source: Source, index: int) -> list[slice] | None:
         """Return the crop of a sample as one slice for each axis."""

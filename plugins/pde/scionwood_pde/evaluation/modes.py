@@ -78,7 +78,8 @@ def _cosines(side: int) -> Tensor:
 
 
 def _applied(matrix: Tensor, values: Tensor, axis: int) -> Tensor:
-    return (values.movedim(axis, -1) @ matrix.mT).movedim(-1, axis)
+    applied: Tensor = (values.movedim(axis, -1) @ matrix.mT).movedim(-1, axis)
+    return applied
 
 
 def _along(axis: int, dims: int) -> list[int]:

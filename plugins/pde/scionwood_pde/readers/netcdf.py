@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import final
 
@@ -45,11 +46,9 @@ class NetCDF3Reader(ReadOnly, LabelledReader):
 
     @contextmanager
     def _dataset(self) -> Iterator[xr.Dataset]:
-        try:
-            import scipy  # noqa: F401 - xarray's engine needs it
-        except ImportError as error:
+        if find_spec("scipy") is None:  # which the engine of xarray uses
             rule = "NetCDF-3 is read by scipy, which is not installed"
-            raise ReadError(str(self.path), rule, "pip install scipy") from error
+            raise ReadError(str(self.path), rule, "pip install scipy")
         with xr.open_dataset(self.path, engine="scipy", **OPTIONS) as dataset:
             yield dataset
 

@@ -146,7 +146,7 @@ class SceneReader(ReadOnly, StatesReader):
         if "vector" in dims:
             axis = dims.index("vector")
             for i, label in enumerate(space[: arrays[0].shape[axis]]):
-                own = [Component(each, i, axis) for each in arrays]
+                own: list[Any] = [Component(each, i, axis) for each in arrays]
                 own = [Cells(each, space.index(label)) for each in own] if faces else own
                 parts[f"{name}_{label}"] = Part(Stacked(own, self.path), ("time", *space))
         else:

@@ -6,11 +6,11 @@ dims of an array, so that `variables.layout_from` can place it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
@@ -43,7 +43,8 @@ class Part:
     @property
     def dtype(self) -> np.dtype:
         """The type of the values."""
-        return np.dtype(self.array.dtype)
+        dtype: np.dtype = np.dtype(self.array.dtype)
+        return dtype
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -139,14 +140,19 @@ class ReadOnly:
     """A mixin for readers of formats that are not written back."""
 
     path: Path
-    format: str
+    format: ClassVar[str]
 
-    def _copy(self, target: Path, overwrite: bool) -> AbstractContextManager[Path]:
+    @contextmanager
+    def _copy(self, target: Path, overwrite: bool) -> Iterator[Path]:
         rule = f"files of {self.format} are read, and not written"
         raise WriteError(str(target), rule, "Write the states to .zarr, .nc or .hdf5")
+        yield target  # which makes it a context manager, as other readers have it
 
-    def _editable(self, copy: Path) -> AbstractContextManager[Mapping[str, Any]]:
-        raise NotImplementedError  # `_copy` has refused before
+    @contextmanager
+    def _editable(self, copy: Path) -> Iterator[Mapping[str, Any]]:
+        rule = f"files of {self.format} are read, and not written"
+        raise WriteError(str(copy), rule, "Write the states to .zarr, .nc or .hdf5")
+        yield {}
 
 
 def coordinate(values: Any, dim: str, attrs: Mapping[str, Any] | None = None) -> Part:

@@ -100,7 +100,8 @@ def _mesh(path: Path) -> Any:
         raise ReadError(str(path), rule, "Install it: pip install pyvista") from error
     if path.suffix != ".foam":
         return pyvista.read(path)
-    reader = pyvista.get_reader(path)
+    reader_of: Any = pyvista.get_reader  # untyped
+    reader = reader_of(path)
     if reader.time_values:
         reader.set_active_time_value(reader.time_values[-1])
     return reader.read()["internalMesh"]
