@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
+from collections.abc import Callable
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -14,42 +17,34 @@ ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "benchmarks" / "lora" / "device.py"
 pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="needs a checkout")
 
-BARE = f"""
-import runpy, sys
-from importlib.metadata import packages_distributions
-closure = runpy.run_path({str(SCRIPT)!r})["closure"]
-allowed = closure(("torch", "triton", "peft", "pytest"))
-known = packages_distributions()
 
-class Blocker:
-    def find_spec(self, name, path=None, target=None):
-        top = name.split(".")[0]
-        owners = {{each.lower().replace("_", "-") for each in known.get(top, ())}}
-        if owners and not owners & allowed and not top.startswith("scionwood"):
-            raise ModuleNotFoundError(f"{{name}} is not in a bare environment", name=name)
+@pytest.fixture
+def bare(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run Python where torch, triton, peft, pytest and what they require are all there is."""
+    device = runpy.run_path(str(SCRIPT))
+    site = tmp_path / "site"
+    site.mkdir()
+    for name in device["closure"](device["NEEDS"]):
+        found = distribution(name)
+        for top in {file.parts[0] for file in found.files or ()} - {"..", "__pycache__"}:
+            if not (site / top).exists():
+                (site / top).symlink_to(found.locate_file(top))
+    sources = [ROOT / each for each in (*device["SOURCES"], "benchmarks")]
+    paths = os.pathsep.join(map(str, (site, *sources)))
+    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
 
-sys.meta_path.insert(0, Blocker())
-sys.argv = sys.argv[1:]
-"""
+    def run(*words: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-S", *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
 
-
-def bare(code: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run code where every other distribution is hidden, and only the sources are on the path."""
-    paths = [ROOT / "core", ROOT / "plugins/seismic", ROOT / "plugins/crash", ROOT / "benchmarks"]
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(map(str, paths)),
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        "OMP_NUM_THREADS": "1",
-    }
-    command = [sys.executable, "-c", BARE + code, "x", *words]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
+    return run
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card")
-def test_the_tests_are_collected_and_skip_with_one_reason(tmp_path):
+def test_the_tests_are_collected_and_skip_with_one_reason(bare):
     folders = [ROOT / "tests" / room / "kernels" for room in ("core", "seismic", "crash")]
     words = ["-c", folders[0] / "gpu.ini", "--rootdir", ROOT, *(f / "test_gpu.py" for f in folders)]
-    done = bare("import pytest; sys.exit(pytest.main(sys.argv[1:]))", "pytest", *map(str, words))
+    done = bare("-m", "pytest", *words)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("SKIPPED")]
     assert {line.split(": ", 1)[1] for line in lines} == {"needs a CUDA device"}
@@ -57,12 +52,10 @@ def test_the_tests_are_collected_and_skip_with_one_reason(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_benchmark_of_layers_imports_nothing_else(tmp_path):
+def test_the_benchmark_of_layers_imports_nothing_else(bare, tmp_path):
     """It runs on the CPU here, with tiny layers."""
-    code = "import runpy; runpy.run_path(sys.argv[0], run_name='__main__')"
-    script = str(ROOT / "benchmarks" / "lora_kernels.py")
-    words = ["--quick", "--only", "layer", "--rounds", "2", "--output", str(tmp_path)]
-    done = bare(code, script, *words)
+    words = ["--quick", "--only", "layer", "--rounds", "2", "--output", tmp_path]
+    done = bare(ROOT / "benchmarks" / "lora_kernels.py", *words)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "lora_layer.csv").exists()
 
