@@ -216,7 +216,7 @@ def hourglass(work: Path) -> list[Row]:
 
 def jobs() -> dict[str, Callable[[], list[Row]]]:
     made: dict[str, Callable[[], list[Row]]] = {"hat": partial(hat, 10.0)}
-    made["round tube"] = partial(round_tube, 3.0)
+    made["round tube"] = partial(round_tube, 4.0)
     return made | {f"tube {name}": partial(tube, name, 4.0) for name in TUBES}
 
 
