@@ -51,7 +51,7 @@ def _missing(device: str) -> str:
     if device == "interpreter":
         if os.environ.get("TRITON_INTERPRET") != "1":
             return "the interpreter needs TRITON_INTERPRET=1"
-        return "" if obstacle() == "" else obstacle()
+        return obstacle()
     if not torch.cuda.is_available():
         return "torch sees no CUDA device"
     return obstacle() or unfit(torch.cuda.current_device())

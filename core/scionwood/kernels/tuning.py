@@ -78,9 +78,10 @@ class Layer:
         rest: tuple[Any, ...] = (None, None, 0.7, 0.0)
 
         def call() -> tuple[Tensor, ...]:
-            a, b, last = self.a, self.b, (cut,)
+            a, b = self.a, self.b
             if cut is None:
-                a, b, last = a.to(self.shape.dtype), b.to(self.shape.dtype), ()
+                a, b = a.to(self.shape.dtype), b.to(self.shape.dtype)
+            last = () if cut is None else (cut,)
             if direction == "forward":
                 made = module.lora_linear(self.x, self.weight, None, a, b, *rest, *last)
             else:
@@ -128,11 +129,13 @@ def sweep(
     """
     from scionwood.kernels import triton_lora
 
-    layer, failures = Layer(shape, device), []
+    layer = Layer(shape, device)
+    failures: list[Failure] = []
     m, n, k, rank, dtype, _ = shape
     cut = plan(dtype, m, n, k, rank, own.shared, 2 * own.processors)
     for kernel, candidates in configs.items():
-        direction, times = "forward" if kernel in _FORWARD else "backward", {}
+        direction = "forward" if kernel in _FORWARD else "backward"
+        times: dict[Tile, float] = {}
         for tile in dict.fromkeys((getattr(cut, kernel), *candidates)):
             if time.monotonic() > until:
                 return None
@@ -185,7 +188,8 @@ def seconds(call: Callable[[], Any], device: str) -> float:
         start = time.perf_counter()
         call()
         return time.perf_counter() - start
-    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    event: Any = torch.cuda.Event  # its constructor has no types
+    start, end = (event(enable_timing=True) for _ in range(2))
     call()
     start.record()
     for _ in range(REPEATS):
@@ -215,17 +219,18 @@ def tune(
     until = time.monotonic() + limit
     for name, shape in shapes.items():
         done = sweep(shape, own, device, until, configs) if time.monotonic() < until else None
-        yield (name, *done) if done else (name, None, [])
+        entry, failures = done or (None, [])
+        yield name, entry, failures
 
 
 def write(file: Path, own: Card, about: Mapping[str, Any], entries: list[dict[str, Any]]) -> None:
     """Write the entries of a card into a table; other cards and other shapes in it stay."""
     from scionwood.files import atomic_path
 
-    content = {"schema": SCHEMA, "cards": {}}
+    content: dict[str, Any] = {"schema": SCHEMA, "cards": {}}
     if file.exists():
         content = json.loads(file.read_text("utf-8"))
-    cards: dict[str, Any] = content["cards"]  # type: ignore[assignment]  # a dict of a JSON file
+    cards = content["cards"]
     keys = ("dtype", "m", "n", "k", "rank")
     new = {tuple(entry[key] for key in keys): entry for entry in entries}
     old = cards.get(own.name, {}).get("shapes", [])
