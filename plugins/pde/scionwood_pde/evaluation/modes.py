@@ -52,7 +52,9 @@ class Modes:
         for axis, matrix in self._cosines.items():
             modes = _applied(matrix, modes, axis)
         modes = modes.to(torch.complex128)
-        return torch.fft.fftn(modes, dim=self._fourier, norm="ortho") if self._fourier else modes
+        if self._fourier:
+            modes = torch.fft.fftn(modes, dim=self._fourier, norm="ortho")
+        return modes
 
     def inverse(self, modes: Tensor) -> Tensor:
         """Transform modes (..., *sides) back to fields, float64."""
@@ -66,7 +68,8 @@ class Modes:
     def by_shell(self, values: Tensor) -> Tensor:
         """Return the sums of (channel, *sides) over shells, (channel, shell)."""
         summed = values.new_zeros(len(values), int(self.shells.max()) + 1)
-        return summed.index_add_(1, self.shells.flatten(), values.flatten(1))
+        summed.index_add_(1, self.shells.flatten(), values.flatten(1))
+        return summed
 
 
 def _cosines(side: int) -> Tensor:
