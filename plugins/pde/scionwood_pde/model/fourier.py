@@ -48,7 +48,8 @@ class SpectralConv(nn.Module):
 
     def product(self, spectrum: Tensor, low: Sequence[slice]) -> Tensor:
         """Multiply the kept modes of a spectrum, (batch, in, *modes), by the weight."""
-        y: Tensor = torch.einsum("bi...,io...->bo...", spectrum, self.weight[:, :, *low])
+        kept = self.weight[(slice(None), slice(None), *low)]
+        y: Tensor = torch.einsum("bi...,io...->bo...", spectrum, kept)
         return y
 
     def forward(self, x: Tensor) -> Tensor:
@@ -56,10 +57,11 @@ class SpectralConv(nn.Module):
         sides, axes = x.shape[2:], tuple(range(2, x.ndim))
         spectrum = torch.fft.rfftn(x, dim=axes, norm="forward")
         places, low = self._places(spectrum.shape[2:])
-        at = torch.meshgrid(*(line.to(x.device) for line in places), indexing="ij")
-        made = self.product(spectrum[:, :, *at], low)
+        lines = torch.meshgrid(*(line.to(x.device) for line in places), indexing="ij")
+        at: tuple[Any, ...] = (slice(None), slice(None), *lines)
+        made = self.product(spectrum[at], low)
         out = made.new_zeros(len(x), self.out_channels, *spectrum.shape[2:])
-        out[:, :, *at] = made
+        out[at] = made
         y: Tensor = torch.fft.irfftn(out, s=tuple(sides), dim=axes, norm="forward")
         return y + self.bias
 

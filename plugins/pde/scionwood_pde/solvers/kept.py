@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -81,13 +81,13 @@ class KeptGrid(Grid):
         """Return a whole spectrum whose kept modes are replaced."""
         last = torch.arange(self.highest + 1, device=self.device)
         lines = [*[self.places] * (self.dims - 1), last]
-        at = torch.meshgrid(*lines, indexing="ij")
-        spectrum[..., *at] = kept
+        at: tuple[Any, ...] = (..., *torch.meshgrid(*lines, indexing="ij"))
+        spectrum[at] = kept
         return spectrum
 
     def forward(self, field: Tensor) -> Tensor:
         """Transform a real field (..., *space) to its kept modes."""
-        z = torch.fft.rfft(field, dim=-1, norm="forward")[..., : self.highest + 1]
+        z: Tensor = torch.fft.rfft(field, dim=-1, norm="forward")[..., : self.highest + 1]
         for axis in reversed(self.axes[:-1]):
             z = torch.fft.fft(z, dim=axis, norm="forward").index_select(axis, self.places)
         return z
