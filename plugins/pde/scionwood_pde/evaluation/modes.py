@@ -75,7 +75,7 @@ class Modes:
 def _cosines(side: int) -> Tensor:
     """Return the orthonormal matrix of the DCT-II, (mode, point)."""
     points, modes = torch.arange(side, dtype=torch.float64), torch.arange(side)
-    matrix = torch.cos(pi * (points + 0.5) * modes[:, None] / side) * (2 / side) ** 0.5
+    matrix: Tensor = torch.cos(pi * (points + 0.5) * modes[:, None] / side) * (2 / side) ** 0.5
     matrix[0] /= 2**0.5
     return matrix
 
