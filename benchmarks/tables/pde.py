@@ -10,14 +10,14 @@ PRESETS = {"all-linear": "linear layers", "conv": "convolutions", "all": "all la
 
 
 def data() -> str:
-    """Return the rate of reading, wrong values, memory growth, and the rate with workers."""
+    """Return the rate of reading, wrong values, and memory growth."""
     rows, lines = read("pde_data"), []
     for source in dict.fromkeys(row["source"] for row in rows):
         measures = {row["measure"]: row for row in rows if row["source"] == source}
-        cells = [_first(measures, part) for part in ("crops", "unequal", "memory", "4 workers")]
+        cells = [_first(measures, part) for part in ("crops", "unequal", "memory")]
         lines.append([source, *cells])
     head = ["random 64^3 crops, GB/s", "values unequal", "memory grown, MB"]
-    return table(["source", *head, "3 epochs, 4 workers, pairs/s"], lines)
+    return table(["source", *head], lines)
 
 
 def memory() -> str:
@@ -112,6 +112,45 @@ def skill() -> str:
     return table(["equation", "horizon", *methods], lines)
 
 
+def dynamics() -> str:
+    """Return errors and skill of each method by equation and horizon, over seeds."""
+    rows, lines = [row for row in read("pde_dynamics") if row["n"] == "8"], []
+    for key in dict.fromkeys((r["equation"], r["method"]) for r in rows):
+        runs = [row for row in rows if (row["equation"], row["method"]) == key]
+        cells = [_over_seeds(runs, name, ".3f") for name in ("next", "6:12", "13:30")]
+        skills = [_over_seeds(runs, f"skill {name}", ".2f") for name in ("next", "13:30")]
+        numbers = f"{int(runs[0]['parameters']):,}" if runs[0]["parameters"] else ""
+        lines.append([*key, numbers, *cells, *skills, _over_seeds(runs, "ms", ".1f")])
+    head = ["equation", "method", "trained", "next", "6:12", "13:30"]
+    return table([*head, "skill, next", "skill, 13:30", "a step, ms"], lines)
+
+
+def solver() -> str:
+    """Return the time of a step on all modes, on the kept modes, and of exponax."""
+    rows, lines = read("pde_solver"), []
+    for key in dict.fromkeys((row["points"], row["dtype"]) for row in rows):
+        times = {row["step"]: row for row in rows if (row["points"], row["dtype"]) == key}
+        cells = [times[name]["ms"] for name in ("all modes", "kept modes", "exponax")]
+        ratios = [
+            f"{float(times[name]['over_kept']):.2f} ({float(times[name]['low']):.2f} to "
+            f"{float(times[name]['high']):.2f})"
+            for name in ("all modes", "exponax")
+        ]
+        lines.append([*key, *cells, *ratios])
+    head = ["points", "precision", "all modes, ms", "kept modes, ms", "exponax, ms"]
+    return table([*head, "all over kept", "exponax over kept"], lines)
+
+
+def large() -> str:
+    """Return the peak of memory by the side of a state."""
+    lines = [
+        [row[name] for name in ("side", "fields", "tile", "halo", "at_once", "state_gb", "peak_gb")]
+        for row in read("pde_large")
+    ]
+    head = ["side", "fields", "tile", "halo", "at once", "state, GB", "peak, GB"]
+    return table(head, lines)
+
+
 def _first(rows: dict[str, Row], part: str) -> str:
     return next((row["median"] for measure, row in rows.items() if part in measure), "")
 
@@ -129,5 +168,8 @@ TABLES: Tables = {
     "pde_confirmation": confirmation,
     "pde_rollouts": rollouts,
     "pde_online": online,
+    "pde_dynamics": dynamics,
+    "pde_solver": solver,
+    "pde_large": large,
     "pde_skill": skill,
 }
