@@ -109,8 +109,7 @@ class Conversations(SplitData):
             warnings.warn(f"{count} tokens and were truncated; raise data.max_length", stacklevel=4)
         pairs = []
         for example, code in zip(examples, codes, strict=True):
-            room = self.max_length - len(code.prompt)
-            if room > 0:
+            if (room := self.max_length - len(code.prompt)) > 0:
                 pairs.append((example, replace(code, completion=code.completion[:room])))
         if not pairs:
             rule = "it has no example, or no answer fits into data.max_length beside its prompt"
