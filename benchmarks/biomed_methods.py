@@ -18,6 +18,9 @@ the default if it is confirmed on `digits`, and on `modalities` the interval doe
 zero. The sets `mni` and `pneumonia` had been seen before, and do not count. Nothing is chosen by
 these results but the default.
 
+`modalities` cannot be dealt into training, validation and test by subject: two of its classes have
+two subjects. The script refuses it, and this half of the rule was never judged.
+
 Intervals come from drawing the draws of shots and the subjects of the test set. The slices of `mni`
 count as subjects there, because the test has one subject for each plane. The subjects of
 `pneumonia` and `digits` are not recorded, and each image counts as one.
@@ -31,7 +34,7 @@ import argparse
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -210,13 +213,10 @@ def summary(folder: Path, towers: str, data: str, shots: int, method: str) -> Ro
         if name in rows[0]:
             row[name] = float(np.mean([each[name] for each in rows]))
     row["auroc"] = float(np.nanmean([auroc(e["probabilities"], e["label"]) for e in mine]))
-    row["low"], row["high"] = _interval(mine, _balanced)
+    row["low"], row["high"] = _interval(mine)
     pairs = list(zip(mine, base, strict=True))
-    gap = [_balanced(a, _all(a)) - _balanced(b, _all(b)) for a, b in pairs]
-    row["less_regression"] = float(np.mean(gap))
-    row["gap_low"], row["gap_high"] = _interval(
-        pairs, lambda pair, at: _balanced(pair[0], at) - _balanced(pair[1], at)
-    )
+    row["less_regression"] = float(np.mean([_balanced(a) - _balanced(b) for a, b in pairs]))
+    row["gap_low"], row["gap_high"] = _interval(pairs)
     return row
 
 
@@ -232,25 +232,31 @@ def _draws(folder: Path, *job: Any) -> list[dict[str, np.ndarray]]:
     return found
 
 
-def _balanced(each: dict[str, np.ndarray], at: np.ndarray) -> float:
-    return balanced_accuracy(each["probabilities"][at], each["label"][at])
+def _balanced(each: dict[str, np.ndarray]) -> float:
+    return balanced_accuracy(each["probabilities"], each["label"])
 
 
-def _all(each: dict[str, np.ndarray]) -> np.ndarray:
-    return np.arange(len(each["label"]))
+def _interval(runs: Sequence[Any]) -> tuple[float, float]:
+    """Return the 95 % interval of the mean over draws and subjects, both drawn with replacement.
 
-
-def _interval(
-    runs: Sequence[Any], score: Callable[[Any, np.ndarray], float]
-) -> tuple[float, float]:
-    """Return the 95 % interval of the mean over draws and subjects, both drawn with replacement."""
-    rng, values = np.random.default_rng(0), []
+    All runs have the same test images. A pair of runs gives the difference of both.
+    """
     first = [each[0] if isinstance(each, tuple) else each for each in runs]
-    groups = [grouped(list(each["subject"]), each["label"]) for each in first]
+    label, subject = first[0]["label"], list(first[0]["subject"])
+    right = np.stack([_right(each) for each in runs])
+    groups, rng, values = grouped(subject, label), np.random.default_rng(0), []
     for _ in range(SAMPLES):
-        chosen = rng.integers(0, len(runs), len(runs))
-        values.append(np.mean([score(runs[at], drawn(groups[at], rng)) for at in chosen]))
+        at, chosen = drawn(groups, rng), rng.integers(0, len(runs), len(runs))
+        mean = right[chosen].mean(0)[at]
+        values.append(np.mean(np.bincount(label[at], mean) / np.bincount(label[at])))
     return float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))
+
+
+def _right(each: Any) -> np.ndarray:
+    """Return 1 for each image that is recognised, or the difference of two runs."""
+    if isinstance(each, tuple):
+        return _right(each[0]) - _right(each[1])
+    return (each["probabilities"].argmax(1) == each["label"]).astype(float)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -52,22 +52,6 @@ def biomed_methods() -> str:
     return _by_set(every)
 
 
-def biomed_methods_dinov2() -> str:
-    """Return the same with a DINOv2 ViT-S as the vision tower."""
-    every = [row for row in read("biomed_methods") if row["towers"] == "dinov2"]
-    return _by_set(every)
-
-
-def biomed_volumes() -> str:
-    """Return AUROC of volumes with a grey lesion, and of the sham."""
-    lines = []
-    rows = read("biomed_volumes")
-    for method in dict.fromkeys(row["method"] for row in rows):
-        cells = {row["volumes"]: row for row in rows if row["method"] == method}
-        lines.append([method, *(_ranged(cells.get(kind)) for kind in ("grey lesion", "sham"))])
-    return table(["method", "grey lesion: AUROC", "sham: AUROC"], lines)
-
-
 def _by_set(every: Sequence[Row]) -> str:
     counts, lines = ("2", "8", "16"), []
     for data, method in dict.fromkeys((row["data"], row["method"]) for row in every):
@@ -82,15 +66,24 @@ def _by_set(every: Sequence[Row]) -> str:
         rest = [f"{float(some[name]):.3f}" if some.get(name) else "" for name in names]
         about = [data, _name(method), first["prompt"], first["draws"]]
         lines.append([*about, *cells, gap, *rest])
+    lines += [_earlier(method, counts) for method in ("lora", "dual_anchor_loss", OURS)]
     head = ["set", "method", "reads prompt", "draws", *(f"K = {c}" for c in counts)]
     rest = ["less regression", "AUROC", "sensitivity", "specificity", "ECE"]
     return table([*head, *rest], lines)
 
 
-def _ranged(row: Row | None) -> str:
-    if row is None:
-        return ""
-    return "{:.3f} [{:.3f}, {:.3f}]".format(*(float(row[n]) for n in ("auroc", "low", "high")))
+def _earlier(method: str, counts: Sequence[str]) -> list[str]:
+    """Return the row of a trained method, whose test has as many images of each class."""
+    rows = [row for row in _rows("few-shot") if row["method"] == method]
+    by_count = {count: _with(rows, count) for count in counts}
+    cells = [
+        f"{sum(float(row['accuracy']) for row in mine) / len(mine):.3f}"
+        for mine in by_count.values()
+    ]
+    error = sum(float(row["ece"]) for row in by_count["8"]) / len(by_count["8"])
+    draws = str(len(by_count["8"]))
+    about = ["mni", _name(method), _prompt(method), draws]
+    return [*about, *cells, "", "", "", "", f"{error:.3f}"]
 
 
 def biomed_few_shot() -> str:
@@ -253,8 +246,6 @@ TABLES: Tables = {
     "biomed_leakage": biomed_leakage,
     "biomed_summary": biomed_summary,
     "biomed_methods": biomed_methods,
-    "biomed_methods_dinov2": biomed_methods_dinov2,
-    "biomed_volumes": biomed_volumes,
     "biomed_few_shot": biomed_few_shot,
     "biomed_wordings": biomed_wordings,
     "biomed_novel": biomed_novel,

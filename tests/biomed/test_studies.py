@@ -14,7 +14,7 @@ import pydicom
 import pytest
 import torch
 
-from scionwood import ReadError, RecipeError, export_run, fit, resolve
+from scionwood import ReadError, RecipeError, export_run, fit, load_run, resolve
 from scionwood.cli import main
 from scionwood_biomed.api import answer_study, classify, score_run
 from scionwood_biomed.data.images import Images
@@ -126,7 +126,7 @@ def test_block_wise_lda_classifies_scores_and_exports(runs, tmp_path):
 
 
 def test_steps_of_the_run_leave_the_fit_as_it_was(runs):
-    task = runs["blockwise_lda"].task
+    task = load_run(runs["blockwise_lda"])
     data = resolve(runs["blockwise_lda"] / "recipe.yaml").data.build()
     before = [weight.clone() for weight in task.network.answer.weight]
     task.fit_to(data.train_dataloader(), data.val_dataloader())

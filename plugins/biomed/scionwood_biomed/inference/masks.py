@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ def segment_file(
     mask = np.stack([label_slice(network, each, network.size, device) for each in picture])
     with writing(target), atomic_path(target, overwrite=overwrite) as part:
         if is_nifti:
-            _write_nifti(path, part, mask)
+            part.write_bytes(_nifti(path, mask, packed=target.name.lower().endswith(".gz")))
         else:
             write_seg(path, part, mask, network.classes)
     return mask
@@ -128,15 +129,16 @@ def _picture(path: Path, window: Window, is_nifti: bool) -> np.ndarray:
     return shown
 
 
-def _write_nifti(path: Path, part: Path, mask: np.ndarray) -> None:
-    """Write the mask in the orientation of the file, with its affine."""
+def _nifti(path: Path, mask: np.ndarray, *, packed: bool) -> bytes:
+    """Return the bytes of the mask in the orientation of the file, with its affine."""
     source = nib.load(path)
     there = nib.io_orientation(NiftiReader(path).affine)
     back = nib.orientations.ornt_transform(there, nib.io_orientation(source.affine))
     values = nib.orientations.apply_orientation(mask.transpose(2, 1, 0), back)
     image = nib.Nifti1Image(values.astype(np.uint8), source.affine)
     image.header.set_xyzt_units("mm")
-    part.write_bytes(image.to_bytes())
+    data: bytes = image.to_bytes()
+    return gzip.compress(data, mtime=0) if packed else data
 
 
 def write_seg(path: Path, target: Path, mask: np.ndarray, classes: list[str]) -> None:
