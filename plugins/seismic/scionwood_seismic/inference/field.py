@@ -157,8 +157,8 @@ class _Work:
             steps, band = keeping_events(own.signal[alive], band, steps, 1 - self.options.strong)
         slices = None
         if beside is not None:
-            known = {"common_mode": self.common_mode, "period": own.period}
-            some = prepare_beside(beside, data, alive, unit, self.domain, **known)
+            how = self.domain, self.common_mode, own.period
+            some = prepare_beside(beside, data, alive, unit, *how)
             slices = np.stack([steps.apply(one) for one in some])
         told = (level or 0.0) / unit
         removed, report = self._removed(own.signal, alive, steps, told, band, slices)

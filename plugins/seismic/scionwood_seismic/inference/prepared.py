@@ -71,7 +71,6 @@ def prepare_beside(
     alive: np.ndarray,
     unit: float,
     domain: Domain,
-    *,
     common_mode: bool,
     period: float,
 ) -> np.ndarray:
