@@ -21,7 +21,7 @@ from scionwood.kernels import tuning
 from scionwood.kernels.cards import FILE, Card, card
 from scionwood.kernels.dispatch import obstacle, unfit
 from scionwood.kernels.predict import table
-from scionwood.kernels.triton_plan import SMALLEST, Tile
+from scionwood.kernels.triton_plan import CONFIGS, SMALLEST, Tile
 
 INTERPRETER = Card("interpreter", (0, 0), 4, SMALLEST)
 FEW = {kernel: (Tile(16, 16, 16, 4, 2),) for kernel in ("up", "down", "through_b", "dx")}
@@ -43,7 +43,7 @@ def main(words: list[str] | None = None) -> int:
         return 2
     if options.device == "interpreter":
         return _tune(options, INTERPRETER, "cpu", tuning.TINY, {}, FEW)
-    return _tune(options, card(), "cuda", tuning.SHAPES, tuning.rates(), tuning.CONFIGS)
+    return _tune(options, card(), "cuda", tuning.SHAPES, tuning.rates(), CONFIGS)
 
 
 def _missing(device: str) -> str:

@@ -129,7 +129,9 @@ def plan(
     if dtype == torch.float32:  # without tensor cores larger tiles do not fit in the registers
         layer, low = Tile(64, 64, 32, 4, 2), Tile(32, 32, 0, 4, 2)
         tiles = (_fit(layer, m, n), _fit(layer, m, k), *(_fit(low, m, size) for size in (k, n, k)))
-        return Plan(min(power(rank), 32), *tiles, programs)
+        up, dx, *others = tiles
+        down, through_b, over_rows = others
+        return Plan(min(power(rank), 32), up, dx, down, through_b, over_rows, programs)
     width = min(power(rank), 64)
     down = Tile(64 if m >= 64 * programs else 32, 128 if width <= 32 else 64, 0, 4, 3)
     return Plan(

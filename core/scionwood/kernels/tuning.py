@@ -64,8 +64,8 @@ class Layer:
         own = torch.Generator(device).manual_seed(0)  # a user's random numbers stay as they are
 
         def draw(rows: int, columns: int, dtype: torch.dtype) -> Tensor:
-            drawn = torch.randn(rows, columns, generator=own, device=device)
-            return (drawn / columns**0.5).to(dtype)
+            drawn: Tensor = torch.randn(rows, columns, generator=own, device=device)
+            return drawn.div(columns**0.5).to(dtype)
 
         self.shape, self.device = shape, device
         self.x, self.grad = draw(m, k, dtype), draw(m, n, dtype)
@@ -139,15 +139,21 @@ def sweep(
         for tile in dict.fromkeys((getattr(cut, kernel), *candidates)):
             if time.monotonic() > until:
                 return None
-            call = layer.arm(triton_lora, direction, cut._replace(**{kernel: tile}))
+            call = layer.arm(triton_lora, direction, replaced(cut, kernel, tile))
             took, why = _measured(layer, call, direction)
             if why:
                 failures.append(Failure(kernel, tile, why))
             else:
                 times[tile] = took
         if times:
-            cut = cut._replace(**{kernel: min(times, key=times.__getitem__)})
+            cut = replaced(cut, kernel, min(times, key=times.__getitem__))
     return _entry(layer, cut), failures
+
+
+def replaced(cut: Plan, kernel: str, tile: Tile) -> Plan:
+    """Return a plan with the tile of one kernel replaced."""
+    fields: dict[str, Any] = {kernel: tile}
+    return cut._replace(**fields)
 
 
 def _measured(layer: Layer, call: Callable[[], Any], direction: str) -> tuple[float, str]:
