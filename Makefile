@@ -33,7 +33,7 @@ test: $(DONE)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m 'not slow'
 
 test-slow: $(DONE)
-	$(BIN)/python -m pip install -q -e '.[tracking]'
+	$(BIN)/python -m pip install -q -e '.[tracking,peers]'
 	$(BIN)/python -m pytest -q -m slow
 
 # Thirty-one models of other people beside plain peft, and peft's own tests of adapters (an hour).

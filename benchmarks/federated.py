@@ -12,8 +12,8 @@ settings were fixed before any of these scores was seen. `start` is the adapter 
 
 Checks: three of ten seismic sites are bad, and sites are ranked by the cosine of their updates in
 the fifth round. Wrong preprocessing reverses the traces and their polarity, shuffled labels are the
-clean gathers of others, a flipped sign is the negated update. The AUC is that of the ranking, and `flagged` counts good sites that lie
-apart in clean runs.
+clean gathers of others, a flipped sign is the negated update. The AUC is that of the ranking.
+`flagged good` counts the good sites that lie apart.
 
 What is done stays in `--work`, and the next call goes on.
 """

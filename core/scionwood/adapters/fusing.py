@@ -203,7 +203,7 @@ def _status(layer: Any) -> tuple[str, str]:
         return "weight-space", "one convolution forward, low rank backward"
     weight = layer.base_layer.weight
     rank = sum(layer.r[name] for name in active(layer))
-    width = max(layer.in_features, layer.out_features)
+    width = (layer.out_features, layer.in_features)
     return choose(weight.device.type, weight.dtype, MANY_ROWS, width, rank)
 
 

@@ -39,7 +39,8 @@ def pooled_features(backbone: ClipBackbone, image: Tensor) -> list[Tensor]:
         backbone: the two-tower model.
         image: (batch, 3, size, size) float32, 0 to 1.
     """
-    return BlockTower(backbone.clip.visual)(backbone.normalised(image))
+    blocks: list[Tensor] = BlockTower(backbone.clip.visual)(backbone.normalised(image))
+    return blocks
 
 
 class Frozen(Method):
@@ -170,12 +171,12 @@ class BlockwiseLda(Frozen):
 
     def learn(self, features: Tensor, label: Tensor, classes: int) -> None:
         """Fit a discriminant for each block."""
-        blocks = features.split(self.widths, 1)
+        blocks = torch.split(features, self.widths, 1)
         self.fitted = [discriminant(each, label, classes) for each in blocks]
 
     def answer(self, features: Tensor) -> Tensor:
         """Return (batch, class) probabilities."""
-        blocks = zip(features.split(self.widths, 1), self.fitted, strict=True)
+        blocks = zip(torch.split(features, self.widths, 1), self.fitted, strict=True)
         return torch.stack([fit.scores(each).softmax(-1) for each, fit in blocks]).mean(0)
 
     def trainable(self) -> int:

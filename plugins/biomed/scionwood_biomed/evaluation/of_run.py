@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
@@ -116,6 +117,11 @@ def _of_findings(
         truth = label[known, at].astype(int)
         two = np.stack([1 - answers[known, at], answers[known, at]], 1)
         owners = [subjects[place] for place in known]
-        low, high = interval(lambda i, p=two, y=truth: auroc(p[i], y[i]), owners, truth)
+        low, high = interval(partial(_drawn, two, truth), owners, truth)
         scores.append(Score(f"AUROC, {name}", auroc(two, truth), low, high))
     return scores
+
+
+def _drawn(probabilities: np.ndarray, truth: np.ndarray, rows: np.ndarray) -> float:
+    """Return the AUROC of some rows."""
+    return auroc(probabilities[rows], truth[rows])

@@ -183,12 +183,12 @@ class BagClassifier(nn.Module):
         mean, std = (torch.tensor(list(each)).view(-1, 1, 1) for each in channels)
         self.register_buffer("_mean", mean, persistent=False)
         self.register_buffer("_std", std, persistent=False)
-        depth = len(blocks(tower))
-        self.at = sorted({depth // 3, max(2 * depth // 3 - 1, 0)})
+        count = len(blocks(tower))
+        self.at = sorted({count // 3, max(2 * count // 3 - 1, 0)})
         tower.eval()
         with torch.no_grad():
-            shape = self._cells(torch.zeros(1, 3, size, size)).shape
-        self.answer = BagHead((slices, *map(int, shape[1:])), width, hidden, len(classes))
+            _, places, depth = self._cells(torch.zeros(1, 3, size, size)).shape
+        self.answer = BagHead((slices, places, depth), width, hidden, len(classes))
         names = [name for name, _ in self.named_modules() if re.fullmatch(VISION, name)]
         names = [name for name in names if isinstance(self.get_submodule(name), nn.Linear)]
         self.adapter_targets = {"vision": "|".join(map(re.escape, names))} if names else {}
@@ -205,7 +205,8 @@ class BagClassifier(nn.Module):
             remedy = "Set data.slices and data.size to these"
             raise RecipeError(f"volumes of {tuple(image.shape[1:])}", rule, remedy)
         flat = (image.flatten(0, 1) - self._mean) / self._std
-        return self._cells(flat).unflatten(0, (-1, self.slices))
+        cells = self._cells(flat)
+        return cells.reshape(-1, self.slices, *cells.shape[1:])
 
     def forward(self, image: Tensor) -> Tensor:
         """Map volumes (batch, slice, 3, size, size) from 0 to 1 to logits (batch, class)."""
@@ -219,8 +220,8 @@ class BagClassifier(nn.Module):
     def attention(self, image: Tensor) -> Tensor:
         """Return how much each slice counts, (batch, slice); the sum over slices is 1."""
         cells = self.cells(image)
-        weights = self.answer.each(self.answer.placed(cells))[1].mean(0)
-        return weights.unflatten(1, (self.slices, -1)).sum(-1)
+        weights: Tensor = self.answer.each(self.answer.placed(cells))[1].mean(0)
+        return weights.reshape(len(weights), self.slices, -1).sum(-1)
 
     def example_input(self) -> tuple[Tensor, ...]:
         """Return two noise volumes."""

@@ -118,7 +118,7 @@ def grid(values: Tensor, classes: int) -> Tensor:
         return values
     cells = cells_of(values, classes).transpose(1, 2)
     side = round(cells.shape[-1] ** 0.5)
-    return cells.unflatten(-1, (side, side))
+    return cells.reshape(*cells.shape[:-1], side, side)
 
 
 def _unit(before: int, after: int) -> nn.Sequential:

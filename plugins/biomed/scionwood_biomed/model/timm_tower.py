@@ -55,12 +55,12 @@ def load_timm(name: str, weights: str | None, size: int | None, seed: int) -> Ti
             raise WeightsError(value, rule, "Give a name of timm.list_models()") from error
     if weights is not None:
         _fill(model, weights)
-    config: dict[str, Any] = model.pretrained_cfg
+    config: Any = model.pretrained_cfg
     side = size or int(config["input_size"][-1])
     return TimmTower(model.eval(), side, (config["mean"], config["std"]))
 
 
-def _fill(model: nn.Module, weights: str) -> None:
+def _fill(model: Any, weights: str) -> None:
     from timm.models.vision_transformer import checkpoint_filter_fn
 
     try:

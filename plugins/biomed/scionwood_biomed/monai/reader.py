@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-from monai.config import PathLike
-from monai.data import MetaTensor
+import torch
+from monai.config.type_definitions import PathLike
 from monai.data.image_reader import ImageReader
+from monai.data.meta_tensor import MetaTensor
 
 from scionwood import ReadError
 from scionwood_biomed.readers.dicom import DicomReader
@@ -18,7 +19,7 @@ from scionwood_biomed.readers.volumes import checked_study
 
 
 @final
-class ScionwoodReader(ImageReader):  # type: ignore[misc]  # MONAI is untyped here
+class ScionwoodReader(ImageReader):
     """Read DICOM series and NIfTI volumes for the transforms of MONAI, in RAS+.
 
     Give it to `monai.transforms.LoadImage(reader=ScionwoodReader())`. DICOM is in the units of its
@@ -68,13 +69,15 @@ def read_metatensor(path: str | Path) -> MetaTensor:
     path = Path(path)
     if path.name.lower().endswith(NiftiReader.suffixes):
         reader = NiftiReader(path)
-        return MetaTensor(reader.read(0).data, affine=reader.affine)
+        return MetaTensor(reader.read(0).data, affine=torch.as_tensor(reader.affine))
     study = checked_study(path)
     if len(study) != 1:
         rule = f"it holds {len(study)} series, and one is expected"
         raise ReadError(str(path), rule, "Give the folder of one series")
     values = study.read(0).data[..., 0]
-    return MetaTensor(values.transpose(2, 1, 0).copy(), affine=_affine(path, study))
+    return MetaTensor(
+        values.transpose(2, 1, 0).copy(), affine=torch.as_tensor(_affine(path, study))
+    )
 
 
 def _one(paths: Sequence[PathLike] | PathLike) -> Path:

@@ -179,7 +179,7 @@ class FittedTask(Task):
         loss = F.cross_entropy if head.exclusive else masked_cross_entropy
         values = torch.stack([loss(each * logits, label) for each in SHARPNESS.to(logits)])
         head.sharpness.fill_(float(SHARPNESS[int(values.argmin())]))
-        if head.exclusive and len(self.classes) == 2 and len(label.unique()) == 2:
+        if head.exclusive and len(self.classes) == 2 and len(torch.unique(label)) == 2:
             from scionwood_biomed.evaluation.scores import threshold
 
             shown = head.probabilities(self.answer_to(seen)).cpu().numpy()

@@ -79,7 +79,7 @@ def _soft_dice(logits: Tensor, mask: Tensor) -> Tensor:
 def _dice(found: Tensor, mask: Tensor) -> Tensor:
     """Return the mean Dice over the classes in either mask; 1 if both are background."""
     values = []
-    for at in torch.cat([found.flatten(), mask.flatten()]).unique().tolist():
+    for at in torch.unique(torch.cat([found.flatten(), mask.flatten()])).tolist():
         if at:
             one, two = found == at, mask == at
             values.append(2 * (one & two).sum() / (one.sum() + two.sum()))

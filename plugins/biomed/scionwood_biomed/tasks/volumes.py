@@ -105,7 +105,7 @@ class Volumes(FittedTask):
 def _redrawn(label: Tensor, draws: torch.Generator) -> Tensor:
     """Return the indices of volumes that are drawn with replacement within each class."""
     parts = []
-    for value in label.unique():
+    for value in torch.unique(label):
         mine = torch.nonzero(label == value).squeeze(-1)
         parts.append(mine[torch.randint(len(mine), (len(mine),), generator=draws).to(mine)])
     return torch.cat(parts)

@@ -59,7 +59,8 @@ def edge_block(
         _forward[(triton.cdiv(len(target), TARGETS),)](
             at_source, at_target, edge, src, dst, share, start, by_edge.contiguous(),
             second.contiguous(), second_bias, scale, shift, out, total, len(target), width,
-            EPS=EPS, WIDTH=padded(width), TARGETS=TARGETS, EDGES=EDGES, num_warps=4, enable_fp_fusion=True,
+            EPS=EPS, WIDTH=padded(width), TARGETS=TARGETS, EDGES=EDGES,
+            num_warps=4, enable_fp_fusion=True,
         )  # fmt: skip
     none, moment = edge.new_empty(0, width), edge.new_empty(0, 1)
     return out, total, none, torch.empty_like(none), moment, torch.empty_like(moment)

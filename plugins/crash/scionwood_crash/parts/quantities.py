@@ -127,8 +127,8 @@ class Settings:
 def _meaning(key: str, text: str) -> tuple[str, str]:
     """Return the quantity and the unit of a key; a key without a meaning is a condition."""
     if not text:
-        known = key in OURS or key.startswith(_SILENT) or _of_sheet(key)
-        return ("", "") if known else (CONDITION, "")
+        silent = key in OURS or key.startswith(_SILENT) or _of_sheet(key)
+        return ("", "") if silent else (CONDITION, "")
     words = text.replace(",", " ").split()
     if words[0] in (CONDITION, IGNORE) and len(words) == 1:
         return words[0], ""

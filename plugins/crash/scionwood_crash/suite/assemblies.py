@@ -81,7 +81,7 @@ def _hat_and_plate(rng: np.random.Generator, size: float) -> tuple[Design, Ties]
 def _plate(p: dict[str, float], gap: float, size: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the mesh of a plate below the flanges of a hat."""
     edge = _edge(p, 0.0)
-    count, sections = elements_along(2 * edge, size), []
+    count, sections = elements_along(2 * float(edge), size), []
     for u in np.linspace(0, 1, elements_along(p["length"], size) + 1):
         y = np.linspace(-_edge(p, float(u)), _edge(p, float(u)), count + 1)
         z = np.full(count + 1, _lift(p, float(u)) - gap)

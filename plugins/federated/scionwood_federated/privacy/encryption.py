@@ -102,7 +102,9 @@ def encrypted(values: Tensor, key: Key, path: Path) -> None:
         rule = f"a weight times the number of samples is {largest:.3g}, and {LARGEST:g} is the most"
         remedy = "Give all sites' samples in thousands: --samples"
         raise FederationError("encryption", rule, remedy)
-    parts = (ts.ckks_vector(key.context, part.tolist()) for part in values.double().split(_CHUNK))
+    parts = (
+        ts.ckks_vector(key.context, part.tolist()) for part in torch.split(values.double(), _CHUNK)
+    )
     _write(path, (part.serialize() for part in parts))
 
 

@@ -210,8 +210,9 @@ def _check_held(update: Update, start: Update) -> None:
 
 
 def _facts(site: Site) -> dict[str, Any]:
-    match site.extra.get("encrypted"):
-        case {"key": str(), "values": int(count), "rate": float(rate) | int(rate)} as facts:
+    facts: Any = site.extra.get("encrypted")
+    match facts:
+        case {"key": str(), "values": int(count), "rate": float(rate) | int(rate)}:
             if 0 < count < 1 << 40 and 0 <= rate < 1:
                 return dict(facts)
     rule = "its record does not say how it was encrypted"

@@ -6,7 +6,7 @@ both, which no single convolution followed by a fixed function does exactly.
 
 from __future__ import annotations
 
-from typing import final
+from typing import Literal, final
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,10 @@ _KINDS: dict[int, type[nn.Conv1d] | type[nn.Conv2d] | type[nn.Conv3d]] = {
     2: nn.Conv2d,
     3: nn.Conv3d,
 }
-PADDING = {"periodic": "circular", "edge": "replicate"}
+PADDING: dict[Boundary, Literal["circular", "replicate"]] = {
+    "periodic": "circular",
+    "edge": "replicate",
+}
 
 
 def convolution(
@@ -34,6 +37,7 @@ def convolution(
         dims: number of space dimensions, 1 to 3.
         boundary: `periodic` or `edge`.
     """
+    mode: Literal["zeros", "circular", "replicate"]
     mode = PADDING[boundary] if size > 1 else "zeros"
     return _KINDS[dims](channels, out, size, padding=size // 2, padding_mode=mode)
 

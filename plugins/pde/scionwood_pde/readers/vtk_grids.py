@@ -97,7 +97,7 @@ def _mesh(path: Path) -> Any:
         import pyvista
     except ImportError as error:
         rule = "pyvista, which reads VTK and OpenFOAM, is not installed"
-        raise ReadError(str(path), rule, "Install it: pip install pyvista") from error
+        raise ReadError(str(path), rule, "pip install 'scionwood-pde[formats]'") from error
     if path.suffix != ".foam":
         return pyvista.read(path)
     reader_of: Any = pyvista.get_reader  # untyped
