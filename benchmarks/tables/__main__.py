@@ -16,6 +16,7 @@ import bangla
 import biomed
 import choose
 import crash
+import federated
 import kernels
 import methods
 import pde
@@ -29,7 +30,7 @@ PAGES = [
     ROOT / "README.md",
     *(page for place in PLACES for page in sorted(ROOT.glob(place))),
 ]
-FIELDS = (bangla, biomed, choose, crash, kernels, methods, pde, safety, seismic)
+FIELDS = (bangla, biomed, choose, crash, federated, kernels, methods, pde, safety, seismic)
 TABLES = {name: make for field in FIELDS for name, make in field.TABLES.items()}
 
 

@@ -52,9 +52,11 @@ class Costs:
                 self.joules = (self.joules or 0.0) + max(after - energy, 0) / 1e6
 
 
-def size_of(sent: Update | Pooled) -> int:
-    """Return the bytes of the tensors of an update."""
-    return _bytes(sent.adapter) + _bytes(sent.head)
+def size_of(sent: Update | Pooled, held: str = "") -> int:
+    """Return the bytes of the tensors that travel; a factor that is held stays at home."""
+    still = (f"lora_{held}", f"lora_embedding_{held}") if held else ()
+    moving = {k: v for k, v in sent.adapter.items() if not set(still) & set(k.split("."))}
+    return _bytes(moving) + _bytes(sent.head)
 
 
 def _bytes(tensors: Mapping[str, Tensor]) -> int:

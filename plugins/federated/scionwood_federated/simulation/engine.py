@@ -160,6 +160,7 @@ class Simulation:
         now = progress or Progress(0, first)
         streams = [site.batches(now.round * self.plan.steps) for site in self.sites]
         costs, ranking = Costs(), []
+        held = self.start.about.held
         base: dict[str, Tensor] = {}
         while now.round < self.plan.rounds:
             with costs.counted():
@@ -168,8 +169,8 @@ class Simulation:
                 )
                 updates = self._updates(now, start, streams)
                 pooled, now.server = self._pool(updates, start, now.server)
-            costs.up += sum(size_of(update) for update in updates)
-            costs.down += len(self.sites) * size_of(pooled)
+            costs.up += sum(size_of(update, held) for update in updates)
+            costs.down += len(self.sites) * size_of(pooled, held)
             if pooled.residual:
                 base = base or self.model.base_weights(pooled.residual)
                 self.model.shift_base(pooled.residual)
