@@ -64,8 +64,9 @@ class GraphBlock(nn.Module):
             The updated targets and edges, of the same shapes.
         """
         tensors = (source, target, edge, ends, share)
-        compiling = torch.compiler.is_compiling()
-        if len(edge) > MANY and torch.is_grad_enabled() and not compiling:
+        # A compared size would be a constant of a graph, so a compiler must not see the comparison.
+        keeps = not torch.is_grad_enabled() or torch.compiler.is_compiling()
+        if not keeps and len(edge) > MANY:
             kept: tuple[Tensor, Tensor] = checkpoint(self._update, *tensors, use_reentrant=False)
             return kept
         return self._update(*tensors)
