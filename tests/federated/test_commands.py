@@ -21,7 +21,7 @@ def test_check_ranks_and_says_when_it_is_early(round_one: Path, capsys) -> None:
 def test_pool_prints_what_it_did(round_one: Path, tmp_path: Path, capsys) -> None:
     out = tmp_path / "global"
     folders = [str(round_one / name) for name in NAMES]
-    assert main(["federated", "pool", *folders, "--out", str(out), "--json"]) == 0
+    assert main(["federated", "pool", *folders, str(out), "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["rule"] == "exact"
     assert record["sites"] == dict.fromkeys(NAMES, 8)
@@ -36,10 +36,7 @@ def test_round_says_what_leaves_the_house(round_one: Path, tmp_path: Path, capsy
 
 def test_pool_refuses_in_one_line(round_one: Path, tmp_path: Path, capsys) -> None:
     folders = [str(round_one / name) for name in NAMES]
-    assert (
-        main(["federated", "pool", *folders, "--out", str(tmp_path / "g"), "--most-samples", "4"])
-        == 2
-    )
+    assert main(["federated", "pool", *folders, str(tmp_path / "g"), "--most-samples", "4"]) == 2
     error = capsys.readouterr().err
     assert "it claims 8 samples, and the most is 4" in error
     assert "Traceback" not in error

@@ -99,7 +99,7 @@ def test_an_encrypted_update_holds_no_weight(encrypted):
 def test_rules_that_need_single_updates_are_refused(encrypted, tmp_path, rule, capsys):
     words = ["--rule", rule, "--key", str(encrypted / "keys" / "public.key")]
     folders = [str(encrypted / site) for site in SITES]
-    assert main(["federated", "pool", *folders, "--out", str(tmp_path / "s"), *words]) == 2
+    assert main(["federated", "pool", *folders, str(tmp_path / "s"), *words]) == 2
     assert "it looks at single updates, and encryption hides them" in capsys.readouterr().err
 
 

@@ -88,6 +88,12 @@ class SavedAdapter:
         config: A peft config without harmful options.
         path: The file of the tensors.
         specs: The tensors that the header of this file announces.
+
+    Example:
+        >>> from scionwood.adapters import read_folder
+        >>> saved = read_folder(scionwood.find_run("seismic/denoise", quiet=True) / "adapter")
+        >>> len(saved.specs) == 2 * len(saved.manifest.modules)
+        True
     """
 
     folder: Path

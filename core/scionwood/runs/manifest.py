@@ -74,6 +74,7 @@ def write_manifest(folder: Path, entries: Mapping[str, Entry] | None = None) -> 
         WriteError: the disk is full or not writable.
 
     Example:
+        >>> from pathlib import Path
         >>> scionwood.pull("seismic/denoise", "runs/theirs").as_posix()
         'runs/theirs'
         >>> from scionwood.runs.manifest import check_manifest, write_manifest

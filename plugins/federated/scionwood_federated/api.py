@@ -16,8 +16,8 @@ from scionwood_federated.rules.momentum import server_step as server_step
 from scionwood_federated.rules.pooled import Pooled as Pooled
 from scionwood_federated.rules.registry import RULES as RULES
 from scionwood_federated.rules.registry import apply as apply
+from scionwood_federated.simulation.comparison import Comparison as Comparison
 from scionwood_federated.simulation.engine import Plan as Plan
-from scionwood_federated.simulation.run import Comparison as Comparison
 from scionwood_federated.simulation.run import simulate as simulate
 from scionwood_federated.update.folder import begin_round as begin_round
 from scionwood_federated.update.folder import read_update as read_update

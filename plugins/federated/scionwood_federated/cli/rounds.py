@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any, Literal
 
-from scionwood import InputPath, OutputPath, RunPath, print_table
+from scionwood import InputPath, OutputPath, RunPath, print_table, renamed
 
 Rules = Literal["exact", "frozen_a", "alternate", "median", "trimmed", "krum", "clair", "factors"]
 Servers = Literal["none", "momentum", "adam"]
@@ -74,9 +74,10 @@ def fit(
     print(train_site(chosen, start, run, overrides=words, hold=hold or "", head_of=personal))
 
 
+@renamed(out="target")
 def round(
     run: RunPath,
-    out: OutputPath,
+    target: OutputPath,
     *,
     site: str,
     samples: int | None = None,
@@ -89,7 +90,7 @@ def round(
 
     Args:
         run: the run of this site.
-        out: the folder to write, which goes to whoever pools.
+        target: the folder to write, which goes to whoever pools.
         site: the name of this site.
         samples: the number of training samples; by default they are counted, which reads the data.
         personal: keep the head at the site.
@@ -108,21 +109,22 @@ def round(
 
     update = update_of(run, site=site, samples=samples, personal=personal)
     if encrypt is None:
-        write_update(update, out)
+        write_update(update, target)
     else:
         from scionwood_federated.privacy.folders import write_encrypted
 
-        write_encrypted(update, _start_for_encryption(start), encrypt, out, rounds=rounds)
-    size = sum(path.stat().st_size for path in Path(out).rglob("*") if path.is_file())
+        write_encrypted(update, _start_for_encryption(start), encrypt, target, rounds=rounds)
+    size = sum(path.stat().st_size for path in Path(target).rglob("*") if path.is_file())
     about = update.about
     facts = f"round {about.round}, {about.samples} samples, {about.steps} steps, {size:,} bytes"
-    print(f"{out}: {facts}")
+    print(f"{target}: {facts}")
 
 
+@renamed(out="target")
 def pool(
     updates: list[Path],
+    target: OutputPath,
     *,
-    out: Path = Path("global"),
     rule: Rules = "exact",
     start: InputPath | None = None,
     recipe: str | None = None,
@@ -139,7 +141,7 @@ def pool(
 
     Args:
         updates: the folders that the sites sent.
-        out: the folder to write. With --start or --recipe it is a run, which every command takes.
+        target: the folder to write. With --start or --recipe it is a run for every command.
         rule: how to pool. The rule factors is a baseline that is known to be wrong.
         start: what the round started from.
         recipe: the recipe of the sites, if there is no start.
@@ -166,12 +168,12 @@ def pool(
             raise FederationError(
                 "encrypted updates", "their sum needs the public key", "Add --key"
             )
-        about = sum_encrypted(updates, key, out, rule=rule, most_samples=most_samples)
-        print(f"{out}: the sum of {len(updates)} encrypted updates, {about.samples} samples")
+        about = sum_encrypted(updates, key, target, rule=rule, most_samples=most_samples)
+        print(f"{target}: the sum of {len(updates)} encrypted updates, {about.samples} samples")
         return
     report = pool_folders(
         updates,
-        out,
+        target,
         rule=rule,
         start=start,
         recipe=recipe,

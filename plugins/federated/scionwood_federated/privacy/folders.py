@@ -16,8 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scionwood import AdapterFileError, atomic_folder, check_target, writing
-from scionwood.adapters import read_json
+from scionwood import AdapterFileError, adapters, atomic_folder, check_target, writing
 from scionwood_federated.privacy.encryption import (
     decrypted,
     encrypted,
@@ -107,7 +106,7 @@ def sum_encrypted(
     refuse_single(rule)
     check_target(out, overwrite=False)
     paths = [Path(folder) for folder in folders]
-    sites = [Site.parse(read_json(path / SITE), str(path / SITE)) for path in paths]
+    sites = [Site.parse(adapters.read_json(path / SITE), str(path / SITE)) for path in paths]
     check_records(sites)
     check_samples(sites, most_samples)
     facts = [_facts(site) for site in sites]
@@ -145,7 +144,7 @@ def decrypt_sum(
     """
     check_target(out, overwrite=False)
     path, begun, key = Path(folder), read_start(start), read_key(key_file)
-    about = Site.parse(read_json(path / SITE), str(path / SITE))
+    about = Site.parse(adapters.read_json(path / SITE), str(path / SITE))
     facts = _facts(about)
     if about.start != digest_of(begun):
         raise FederationError(str(folder), "it started from other weights", "Give its own start")

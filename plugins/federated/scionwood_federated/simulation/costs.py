@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -45,8 +44,7 @@ class Costs:
             yield
         finally:
             self.cpu += time.process_time() - begun
-            unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-            self.peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+            self.peak = _peak()
             after = _energy()
             if energy is not None and after is not None:
                 self.joules = (self.joules or 0.0) + max(after - energy, 0) / 1e6
@@ -61,6 +59,16 @@ def size_of(sent: Update | Pooled, held: str = "") -> int:
 
 def _bytes(tensors: Mapping[str, Tensor]) -> int:
     return sum(value.numel() * value.element_size() for value in tensors.values())
+
+
+def _peak() -> float:
+    """Return the largest resident memory of this process in MiB; NaN where nothing counts it."""
+    if sys.platform == "win32":
+        return float("nan")
+    import resource
+
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def _energy() -> int | None:

@@ -13,8 +13,7 @@ import torch
 from peft.utils import set_peft_model_state_dict
 from torch import Tensor
 
-from scionwood import build
-from scionwood.adapters import adapter_state, head_state, remembered_hash
+from scionwood import adapters, build
 from scionwood_federated.rules.low_rank import Pair
 from scionwood_federated.update.hashes import own_options, preprocessing_hash, recipe_hash
 from scionwood_federated.update.record import FederationError, Site, Update
@@ -58,14 +57,16 @@ class SharedModel:
         self.config = next(iter(model.peft_config.values()))
         own = own_options(recipe)
         hashes = recipe_hash(recipe), preprocessing_hash(recipe, own)
-        self._about = Site("global", 0, 0, 0, "", remembered_hash(model), *hashes, own, hold)
+        self._about = Site(
+            "global", 0, 0, 0, "", adapters.remembered_hash(model), *hashes, own, hold
+        )
 
     def state(self, site: str, samples: int, steps: int, round_: int) -> Update:
         """Return the weights as the update of a site."""
         about = Site(**{**vars(self._about), "site": site, "samples": samples, "steps": steps,
                         "round": round_})  # fmt: skip
-        adapter = {k: v.clone() for k, v in adapter_state(self.backbone).items()}
-        head = {k: v.clone() for k, v in head_state(self.backbone).items()}
+        adapter = {k: v.clone() for k, v in adapters.adapter_state(self.backbone).items()}
+        head = {k: v.clone() for k, v in adapters.head_state(self.backbone).items()}
         return Update(about, self.config, adapter, head)
 
     def put(self, adapter: Mapping[str, Tensor], head: Mapping[str, Tensor]) -> None:
@@ -74,7 +75,7 @@ class SharedModel:
             warnings.filterwarnings("ignore", message="The following rank_pattern keys")
             set_peft_model_state_dict(self.backbone, dict(adapter))
         with torch.no_grad():
-            for name, value in head_state(self.backbone).items():
+            for name, value in adapters.head_state(self.backbone).items():
                 if name in head:
                     value.copy_(head[name])
 

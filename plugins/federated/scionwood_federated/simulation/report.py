@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import statistics
+from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scionwood import atomic_path, figure_style
-
-if TYPE_CHECKING:
-    from scionwood_federated.simulation.run import Comparison
+from scionwood_federated.simulation.comparison import Comparison
 
 COLUMNS = (
     "regime",
@@ -43,7 +42,7 @@ def rows_of(done: Comparison) -> list[dict[str, Any]]:
             round(costs.up / 1e6, 3),
             round(costs.down / 1e6, 3),
             round(costs.cpu, 1),
-            round(costs.peak),
+            "not measured" if isnan(costs.peak) else round(costs.peak),
             "not measured" if energy is None else round(energy, 1),
         )
         rows.append(dict(zip(COLUMNS, values, strict=True)))

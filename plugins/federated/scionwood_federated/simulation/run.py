@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from scionwood import (
     save_head,
     write_manifest,
 )
+from scionwood_federated.simulation.comparison import Comparison
 from scionwood_federated.simulation.engine import Outcome, Plan, Regime, Simulation
 from scionwood_federated.simulation.model import SharedModel
 from scionwood_federated.simulation.report import write_report
@@ -33,36 +34,6 @@ CONSTANT = {"task.schedule": "constant", "task.warmup_steps": 0}
 """A schedule would begin again in each round, so the rate is constant by default."""
 
 HOLD: dict[str, Held] = {"frozen_a": "A"}
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What the regimes reached.
-
-    Attributes:
-        score: the name of the score, the monitor of the task.
-        higher: whether a larger score is better.
-        outcomes: by regime.
-        folder: the folder of the simulation.
-    """
-
-    score: str
-    higher: bool
-    outcomes: dict[str, Outcome]
-    folder: Path
-
-    @property
-    def gap_closed(self) -> float | None:
-        """The share of the gap between alone and pooled that federation closes, if all ran."""
-        if not {"alone", "federated", "pooled"} <= self.outcomes.keys():
-            return None
-        alone, reached, pooled = (mean(self.outcomes[r]) for r in ("alone", "federated", "pooled"))
-        return (reached - alone) / (pooled - alone) if pooled != alone else None
-
-
-def mean(outcome: Outcome) -> float:
-    """Return the mean score over models and sites."""
-    return sum(outcome.all.values()) / len(outcome.all)
 
 
 def simulate(

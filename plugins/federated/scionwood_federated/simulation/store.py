@@ -11,8 +11,7 @@ from typing import Any
 from safetensors.torch import save_file
 from torch import Tensor
 
-from scionwood import OutputExistsError, TrainingError, atomic_folder, writing
-from scionwood.adapters import read_json, read_untrusted
+from scionwood import OutputExistsError, TrainingError, adapters, atomic_folder, writing
 from scionwood_federated.checks import SiteScore
 from scionwood_federated.rules.pooled import Pooled
 from scionwood_federated.simulation.costs import Costs
@@ -34,7 +33,7 @@ def open_store(folder: Path, plan: Mapping[str, Any], *, resume: bool) -> None:
         remedy = "Choose another folder, or go on: --resume"
         raise OutputExistsError(str(folder), "it holds a simulation already", remedy)
     if path.exists():
-        before = read_json(path)
+        before = adapters.read_json(path)
         if different := sorted(
             k for k in before.keys() | plan.keys() if before.get(k) != plan.get(k)
         ):
@@ -59,7 +58,7 @@ def kept_outcome(folder: Path, regime: str) -> Outcome | None:
     path = folder / DONE / f"{regime}.json"
     if not path.exists():
         return None
-    record: dict[str, Any] = read_json(path)
+    record: dict[str, Any] = adapters.read_json(path)
     record["costs"] = Costs(**record["costs"])
     record["rounds"] = [(r, site, score) for r, site, score in record["rounds"]]
     record["ranking"] = [SiteScore(*each) for each in record["ranking"]]
@@ -85,8 +84,8 @@ def kept_round(folder: Path) -> Progress | None:
     """Return the state after the last whole round, or `None` if there is none."""
     if not (folder / ROUND / "round.json").exists():
         return None
-    record = read_json(folder / ROUND / "round.json")
-    tensors = read_untrusted(folder / ROUND / "w.safetensors")
+    record = adapters.read_json(folder / ROUND / "round.json")
+    tensors = adapters.read_untrusted(folder / ROUND / "w.safetensors")
     pooled = Pooled(
         _part(tensors, "adapter:"), _part(tensors, "head:"), record["lost"], tuple(record["sites"])
     )

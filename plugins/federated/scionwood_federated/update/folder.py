@@ -20,6 +20,7 @@ from torch import Tensor
 from scionwood import (
     AdapterFileError,
     TrainingError,
+    adapters,
     atomic_folder,
     atomic_path,
     build,
@@ -32,7 +33,6 @@ from scionwood import (
     write_manifest,
     writing,
 )
-from scionwood.adapters import read_folder, read_json, read_untrusted
 from scionwood_federated.rules.pooled import Pooled
 from scionwood_federated.update.hashes import own_options, preprocessing_hash, recipe_hash
 from scionwood_federated.update.record import FederationError, Site, Update
@@ -73,7 +73,7 @@ def begin_round(recipe: Any, out: str | Path, *, own: tuple[str, ...] = ()) -> U
         if _has_head(model):
             save_head(model, folder / HEAD)
         (folder / RECIPE).write_text(recipe.dump(), encoding="utf-8")
-        manifest = read_folder(folder / ADAPTER).manifest
+        manifest = adapters.read_folder(folder / ADAPTER).manifest
         assert manifest is not None  # it was just written
         hashes = recipe_hash(recipe), preprocessing_hash(recipe, own)
         site = Site("global", 0, 0, 0, "", manifest.sha256, *hashes, own)
@@ -101,7 +101,7 @@ def update_of(
     if not (folder / ADAPTER).is_dir():
         raise TrainingError(f"run {folder}", "it has no adapter", "Train with an adapter")
     recipe = resolve(folder / RECIPE)
-    note = read_json(folder / FEDERATION) if (folder / FEDERATION).is_file() else {}
+    note = adapters.read_json(folder / FEDERATION) if (folder / FEDERATION).is_file() else {}
     own = own_options(recipe, [n for n in note.get("own", ()) if n in recipe.data.options])
     update = _read(folder, _recorded(folder, recipe, own, note, site), personal)
     count = _count(recipe) if samples is None else samples
@@ -212,9 +212,9 @@ def _read_recorded(folder: Path, record: str) -> Update:
     if foreign := sorted({path.name for path in folder.iterdir()} - _FILES):
         rule = f"it holds {foreign[0]!r}, which no update has"
         raise AdapterFileError(str(folder), rule, "Ask the site for the folder that `round` wrote")
-    about = Site.parse(read_json(folder / record), str(folder / record))
+    about = Site.parse(adapters.read_json(folder / record), str(folder / record))
     update = _read(folder, about, personal=False)
-    manifest = read_folder(folder / ADAPTER).manifest
+    manifest = adapters.read_folder(folder / ADAPTER).manifest
     if manifest is None or manifest.sha256 != about.base:
         rule = "its adapter was made for another base than its record says"
         raise AdapterFileError(str(folder), rule, "Write it again: scionwood federated round")
@@ -222,17 +222,17 @@ def _read_recorded(folder: Path, record: str) -> Update:
 
 
 def _read(folder: Path, about: Site, personal: bool) -> Update:
-    saved = read_folder(folder / ADAPTER)
+    saved = adapters.read_folder(folder / ADAPTER)
     head: dict[str, Tensor] = {}
     if (folder / HEAD).exists() and not personal:
-        head = read_untrusted(folder / HEAD)
-    return Update(about, saved.config, read_untrusted(saved.path), head, folder)
+        head = adapters.read_untrusted(folder / HEAD)
+    return Update(about, saved.config, adapters.read_untrusted(saved.path), head, folder)
 
 
 def _recorded(
     folder: Path, recipe: Any, own: tuple[str, ...], note: Mapping[str, Any], site: str
 ) -> Site:
-    manifest = read_folder(folder / ADAPTER).manifest
+    manifest = adapters.read_folder(folder / ADAPTER).manifest
     if manifest is None:
         rule = "its adapter has no scionwood.json, so its base is not known"
         raise AdapterFileError(str(folder), rule, "Train it with scionwood fit")

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scionwood import check_target, resolve
-from scionwood.adapters import read_untrusted
+from scionwood import adapters, check_target, resolve
 from scionwood_federated.rules.momentum import Server, server_step
 from scionwood_federated.rules.pooled import Pooled
 from scionwood_federated.rules.registry import RuleName, apply, weights_of
@@ -114,7 +113,9 @@ def _server(begun: Update | None, pooled: Pooled, server: Server) -> tuple[Poole
     if begun is None or begun.folder is None:
         raise FederationError(f"server {server}", "it needs the start of the round", "Add --start")
     path = begun.folder / STATE / "state.safetensors"
-    return server_step(begun, pooled, read_untrusted(path) if path.exists() else {}, server=server)
+    return server_step(
+        begun, pooled, adapters.read_untrusted(path) if path.exists() else {}, server=server
+    )
 
 
 def _recipe(begun: Update | None, recipe: str | Path | None, wanted: str) -> str:
