@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scionwood import (
+    adapters,
     atomic_folder,
     override,
     resolve,
@@ -125,7 +126,6 @@ def _write_global(done: Comparison, model: SharedModel, recipe: Any, plan: Plan)
     target = done.folder / "global"
     if progress is None or plan.personal or target.exists():
         return
-    from scionwood.adapters import head_state
     from scionwood_federated.update.folder import write_json
 
     model.put(progress.pooled.adapter, progress.pooled.head)
@@ -134,7 +134,7 @@ def _write_global(done: Comparison, model: SharedModel, recipe: Any, plan: Plan)
         backbone: Any = model.backbone
         base = {str(k): str(v) for k, v in getattr(backbone.get_base_model(), "card", {}).items()}
         save_adapter(backbone, part / "adapter", base=base)
-        if head_state(backbone):
+        if adapters.head_state(backbone):
             save_head(backbone, part / "head.safetensors")
         (part / "recipe.yaml").write_text(recipe.dump(), encoding="utf-8")
         write_json(part / "federation.json", about.dump())
