@@ -11,11 +11,15 @@ from scionwood.testing import CHECKS, NothingToCheck
 from scionwood.testing.rules import Check
 
 SLOW = {
+    ("seismic", "check_recipes_run"),
+    ("crash", "check_exports"),
+    ("biomed", "check_exports"),
+    ("pde", "check_exports"),
     ("bangla", "check_exports"),
     ("bangla", "check_adapter_survives_a_fresh_process"),
     ("seismic", "check_exports"),
 }
-"""Checks of more than half a minute."""
+"""Checks that take long, most of them because they export every backbone."""
 
 
 def checks() -> Iterator[object]:
