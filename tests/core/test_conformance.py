@@ -17,6 +17,7 @@ SLOW = {
     ("pde", "check_exports"),
     ("bangla", "check_exports"),
     ("bangla", "check_adapter_survives_a_fresh_process"),
+    ("pde", "check_exports"),
     ("seismic", "check_exports"),
 }
 """Checks that take long, most of them because they export every backbone."""

@@ -11,8 +11,7 @@ import pytest
 from scionwood import ReadError, RecipeError
 from scionwood_pde import api
 
-NO_EXAMPLE = {"States", "as_dataset", "register"}
-FUNCTIONS = {name: getattr(api, name) for name in api.__all__ if name not in NO_EXAMPLE}
+FUNCTIONS = {name: getattr(api, name) for name in api.__all__}
 EXAMPLES = {
     name: test
     for name, function in FUNCTIONS.items()

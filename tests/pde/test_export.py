@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from scionwood import export_run
-from scionwood_pde import api
+from scionwood_pde import api, backbones
 
 RUN = "pde/dynamics"
 
@@ -30,6 +30,20 @@ def test_the_numbers_of_the_sidecar_make_a_step_of_a_rollout(tmp_path: Path) -> 
         given = model(torch.from_numpy(x)[None])[0].numpy() * std + mean
     reference = expected[0, 1].values
     assert np.abs(given - reference).max() <= 1e-5 * np.abs(reference).max()
+
+
+@pytest.mark.parametrize("name", ["bilinear", "fno"])
+def test_a_graph_serves_batches_of_every_size(name: str) -> None:
+    options = {"dims": 2, "fields": 2, "solenoidal": [0, 1], "forced_axis": "y", "width": 4}
+    own = {"bilinear": {}, "fno": {"modes": 4, "layers": 1, "grid": True}}[name]
+    model = getattr(backbones, name)(**options, **own).eval()
+    with torch.no_grad():
+        for parameter in model.network.parameters():
+            parameter.add_(0.1)
+        free = ({0: torch.export.Dim("batch")},)
+        graph = torch.export.export(model, (torch.randn(2, 2, 16, 16),), dynamic_shapes=free)
+        x = torch.randn(3, 2, 16, 16)
+        torch.testing.assert_close(graph.module()(x), model(x))
 
 
 @pytest.mark.slow

@@ -10,13 +10,13 @@ from scionwood_pde.api.accessor import register
 from scionwood_pde.api.latents import decode, encode
 from scionwood_pde.api.predict import rollout
 from scionwood_pde.api.score import evaluate
-from scionwood_pde.api.states import States, convert, open_states, simulate, write_states
+from scionwood_pde.api.states import States as States
+from scionwood_pde.api.states import convert, open_states, simulate, write_states
 from scionwood_pde.readers.states import as_dataset
 
 register()
 
 __all__ = [
-    "States",
     "as_dataset",
     "convert",
     "decode",

@@ -48,7 +48,8 @@ class Scionwood:
         data: the dataset or array.
 
     Example:
-        >>> import xarray
+        >>> import numpy, xarray
+        >>> import scionwood_pde.api
         >>> waves = numpy.random.default_rng(0).normal(size=(2, 16, 16, 16)).astype("float32")
         >>> flow = xarray.Dataset({"speed": (("t", "nz", "ny", "nx"), waves)})
         >>> flow.scionwood.states().dims
@@ -199,7 +200,17 @@ class Scionwood:
 
 @cache
 def register() -> None:
-    """Register the accessor for datasets and arrays, once in a process."""
+    """Register the accessor for datasets and arrays, once in a process.
+
+    The import of `scionwood_pde.api` calls it; further calls do nothing.
+
+    Example:
+        >>> import xarray
+        >>> from scionwood_pde import api
+        >>> api.register()
+        >>> hasattr(xarray.Dataset, "scionwood"), hasattr(xarray.DataArray, "scionwood")
+        (True, True)
+    """
     decorators: list[Any] = [xr.register_dataset_accessor, xr.register_dataarray_accessor]
     for decorator in decorators:  # untyped in xarray
         decorator("scionwood")(Scionwood)

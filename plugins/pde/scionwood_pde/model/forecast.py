@@ -260,7 +260,8 @@ class Forecast(nn.Module):
             values = values.to(x.dtype).view(*values.shape, *[1] * len(space))
             parts.append(values.expand(-1, -1, *space))
         if self.setting.forced_axis is not None:
-            parts.append(self._wave(x).expand(len(x), -1, *space))
+            # `len(x)` would be a constant of an exported graph.
+            parts.append(self._wave(x).expand(x.shape[0], -1, *space))
         return torch.cat(parts, dim=1) if len(parts) > 1 else x
 
     def _wave(self, x: Tensor) -> Tensor:

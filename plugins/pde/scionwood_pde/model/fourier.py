@@ -60,7 +60,7 @@ class SpectralConv(nn.Module):
         lines = torch.meshgrid(*(line.to(x.device) for line in places), indexing="ij")
         at: tuple[Any, ...] = (slice(None), slice(None), *lines)
         made = self.product(spectrum[at], low)
-        out = made.new_zeros(len(x), self.out_channels, *spectrum.shape[2:])
+        out = made.new_zeros(x.shape[0], self.out_channels, *spectrum.shape[2:])
         out[at] = made
         y: Tensor = torch.fft.irfftn(out, s=tuple(sides), dim=axes, norm="forward")
         return y + self.bias
@@ -243,7 +243,7 @@ class FNO(nn.Module):
                 torch.arange(side, dtype=x.dtype, device=x.device) / side for side in x.shape[2:]
             ]
             places = torch.stack(torch.meshgrid(*lines, indexing="ij"))
-            x = torch.cat([x, places.expand(len(x), *places.shape)], dim=1)
+            x = torch.cat([x, places.expand(x.shape[0], *places.shape)], dim=1)
         y: Tensor = self.projection(self.fno_blocks(self.lifting(x)))
         return y
 

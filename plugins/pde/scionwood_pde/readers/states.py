@@ -64,7 +64,23 @@ def labelled(data: Any, layout: Layout) -> xr.DataArray:
 
 
 def as_dataset(states: xr.DataArray) -> xr.Dataset:
-    """Return states with one variable for each channel, whose attribute `units` is its unit."""
+    """Return states with one variable for each channel, whose attribute `units` is its unit.
+
+    Args:
+        states: (sample, time, channel, *space), with the coordinates of this module.
+
+    Returns:
+        Variables over (sample, time, *space), with the attributes of the states.
+
+    Raises:
+        KeyError: the states lack the coordinate `channel` or `unit`.
+
+    Example:
+        >>> from scionwood_pde import api
+        >>> dataset = api.as_dataset(api.simulate(n=1, n_points=16, n_steps=2))
+        >>> list(dataset), dataset.u_x.dims
+        (['u_x', 'u_y', 'u_z'], ('sample', 'time', 'x', 'y', 'z'))
+    """
     units = dict(
         zip(states["channel"].values.tolist(), states["unit"].values.tolist(), strict=True)
     )
