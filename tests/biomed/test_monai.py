@@ -7,6 +7,7 @@ import pydicom
 import pytest
 import torch
 
+from scionwood import ReadError
 from scionwood_biomed.backbones import segmenter
 from scionwood_biomed.evaluation.masks import hausdorff95
 from scionwood_biomed.inference.masks import write_seg
@@ -65,3 +66,29 @@ def test_a_dicom_seg_comes_back_on_the_grid_of_its_series(series, tmp_path):
     picture, labels = masked_of(series, tmp_path / "m.dcm", "soft_tissue", 1)
     assert (labels == mask).all()
     assert picture.shape == mask.shape
+
+
+def test_the_thickness_of_a_dicom_seg_is_stated_or_the_distance_of_slices(series, tmp_path):
+    pytest.importorskip("highdicom")
+    mask = np.ones((4, 64, 64), np.uint8)
+    write_seg(series, tmp_path / "m.dcm", mask, ["lesion"])
+    assert _thickness(tmp_path / "m.dcm") == 5  # the series of `write_series` states none
+    for path in series.iterdir():
+        dataset = pydicom.dcmread(path)
+        dataset.SliceThickness = 2.5
+        dataset.save_as(path)
+    write_seg(series, tmp_path / "s.dcm", mask, ["lesion"])
+    assert _thickness(tmp_path / "s.dcm") == 2.5
+
+
+def test_one_slice_without_thickness_is_refused(series, tmp_path):
+    pytest.importorskip("highdicom")
+    for number in range(1, 4):
+        (series / f"{number}.dcm").unlink()
+    with pytest.raises(ReadError, match="no SliceThickness"):
+        write_seg(series, tmp_path / "m.dcm", np.ones((1, 64, 64), np.uint8), ["lesion"])
+
+
+def _thickness(path):
+    shared = pydicom.dcmread(path).SharedFunctionalGroupsSequence[0]
+    return float(shared.PixelMeasuresSequence[0].SliceThickness)

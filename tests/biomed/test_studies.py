@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -13,13 +14,16 @@ import numpy as np
 import pydicom
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 
 from scionwood import ReadError, RecipeError, export_run, fit, load_run, resolve
 from scionwood.cli import main
 from scionwood_biomed.api import answer_study, classify, score_run
+from scionwood_biomed.backbones import bag
 from scionwood_biomed.data.images import Images
 from scionwood_biomed.data.studies import Studies
 from scionwood_biomed.evaluation.masks import dice, hausdorff95
+from scionwood_biomed.evaluation.scores import auroc
 from scionwood_biomed.inference.masks import label_slice, segment_file
 from scionwood_biomed.model.lda import discriminant
 from scionwood_biomed.readers.masks import masked_of
@@ -173,6 +177,25 @@ def test_findings_train_with_unknown_cells_left_out(tmp_path):
     assert ((answers[:, 0] > 0.5).float() == known).all()
     with pytest.raises(RecipeError, match=r"Set data\.shots to null"):
         Images(source=tmp_path / "t.csv", findings=names)
+
+
+def test_the_area_under_the_curve_is_that_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    answers, label = rng.random((60, 3)).round(1), np.arange(60) % 3  # many equal scores
+    areas = [roc_auc_score(label == at, answers[:, at]) for at in range(3)]
+    assert auroc(answers, label) == pytest.approx(np.mean(areas), abs=1e-12)
+    answers[5, 1] = float("nan")
+    assert np.isnan(auroc(answers, label))
+
+
+def test_a_network_of_volumes_offers_the_layers_that_its_answer_needs():
+    network = bag(slices=2)
+    layers = re.findall(r"blocks\\\.(\d)", network.adapter_targets["vision"])
+    assert [int(number) for number in layers] == list(range(network.at[-1] + 1))
+    network(*network.example_input()).sum().backward()
+    for name, module in network.named_modules():
+        if re.fullmatch(network.adapter_targets["vision"], name):
+            assert module.weight.grad.abs().max() > 0
 
 
 def test_masked_cross_entropy_ignores_unknown_labels():

@@ -1,8 +1,7 @@
 """What a Python program imports from this plugin; each example runs in the tests.
 
-The examples use paths. `run`, `volumes` and `masks` are folders of finished runs of
-`biomed/few_shot`, `biomed/volumes` and `biomed/segment`. `scan` is a DICOM file, `series` the
-folder of a series, and `volume` a NIfTI file. Nothing here is a medical device.
+The examples of this module use paths: `run` is the folder of a finished run of
+`biomed/few_shot`, and `scan` is a DICOM file. Nothing here is a medical device.
 """
 
 from __future__ import annotations

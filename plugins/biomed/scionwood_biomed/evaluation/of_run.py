@@ -54,7 +54,11 @@ def score_run(run: str | Path, *, device: str = "cpu") -> list[Score]:
         TrainingError: the run is not a finished run of such a task.
 
     Example:
-        >>> [score.name for score in score_run(volumes)][:2]
+        >>> from scionwood_biomed.api import score_run
+        >>> change = ("trainer.accelerator=cpu",)
+        >>> recipe = scionwood.resolve("biomed/blockwise_lda", change, smoke=True)
+        >>> run = scionwood.fit(recipe, run_dir="run")
+        >>> [score.name for score in score_run(run)][:2]
         ['balanced accuracy', 'AUROC']
     """
     folder = find_run(run)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, final
 
 import numpy as np
-from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.metrics import roc_curve
 
 DRAWS = 1000
 """Bootstrap samples of an interval."""
@@ -49,14 +49,23 @@ def auroc(probabilities: np.ndarray, label: np.ndarray) -> float:
         label: (image,) integers.
 
     Returns:
-        0 to 1; NaN if all images are of one class.
+        0 to 1; NaN if all images are of one class, or a probability is NaN.
     """
     present = np.unique(label)
     if len(present) < 2:
         return float("nan")
     if probabilities.shape[1] == 2:
-        return float(roc_auc_score(label, probabilities[:, 1]))
-    return float(np.mean([roc_auc_score(label == at, probabilities[:, at]) for at in present]))
+        return _area(label == 1, probabilities[:, 1])
+    return float(np.mean([_area(label == at, probabilities[:, at]) for at in present]))
+
+
+def _area(positive: np.ndarray, score: np.ndarray) -> float:
+    """Return the share of pairs whose positive has the larger score; equal scores count half."""
+    if np.isnan(score).any():
+        return float("nan")
+    others = np.sort(score[~positive])
+    below = (np.searchsorted(others, score[positive], side) for side in ("left", "right"))
+    return float(sum(below).mean() / (2 * len(others)))
 
 
 def threshold(probabilities: np.ndarray, label: np.ndarray) -> float:

@@ -59,7 +59,14 @@ def segment_file(
         OutputExistsError: the target exists and `overwrite` is false.
 
     Example:
-        >>> segment_file(volume, f"{volume}.mask.nii.gz", masks).dtype
+        >>> import nibabel, numpy
+        >>> from scionwood_biomed.api import segment_file
+        >>> change = ("trainer.accelerator=cpu",)
+        >>> recipe = scionwood.resolve("biomed/segment", change, smoke=True)
+        >>> run = scionwood.fit(recipe, run_dir="run")
+        >>> values = numpy.random.default_rng(0).random((64, 64, 2), numpy.float32)
+        >>> nibabel.save(nibabel.Nifti1Image(values, numpy.eye(4)), "volume.nii")
+        >>> segment_file("volume.nii", "mask.nii.gz", run).dtype
         dtype('uint8')
     """
     path, target = Path(path), Path(target)
@@ -151,10 +158,9 @@ def write_seg(path: Path, target: Path, mask: np.ndarray, classes: list[str]) ->
         classes: names of the classes.
 
     Raises:
-        ReadError: highdicom is not installed, or the series states no frame of reference.
+        ReadError: highdicom is not installed, or the series states no frame of reference, or one
+            slice states no thickness.
     """
-    import pydicom
-
     try:
         import highdicom as hd
     except ImportError as error:
@@ -162,10 +168,7 @@ def write_seg(path: Path, target: Path, mask: np.ndarray, classes: list[str]) ->
         raise ReadError(str(target), "a DICOM SEG needs highdicom", remedy) from error
     from pydicom.sr.codedict import codes
 
-    sources = [pydicom.dcmread(file) for file in ordered_files(path)]
-    for source, name in product(sources, COPIED):
-        if name not in source:  # the standard wants it, with or without a value
-            setattr(source, name, "")
+    sources = _sources(path)
     described = [
         hd.seg.SegmentDescription(
             segment_number=number,
@@ -179,9 +182,6 @@ def write_seg(path: Path, target: Path, mask: np.ndarray, classes: list[str]) ->
         )
         for number, name in enumerate(classes, start=1)
     ]
-    if any("FrameOfReferenceUID" not in source for source in sources):
-        rule = "it has no FrameOfReferenceUID, which a DICOM SEG needs"
-        raise ReadError(str(path), rule, "Use a series that states its frame of reference")
     hd.seg.Segmentation(
         source_images=sources,
         pixel_array=mask,
@@ -196,3 +196,31 @@ def write_seg(path: Path, target: Path, mask: np.ndarray, classes: list[str]) ->
         software_versions="1",
         device_serial_number="1",
     ).save_as(target)
+
+
+def _sources(path: Path) -> list[Any]:
+    """Return the slices of a series with all that a DICOM SEG takes over from them."""
+    import pydicom
+
+    sources: list[Any] = [pydicom.dcmread(file) for file in ordered_files(path)]
+    if any("FrameOfReferenceUID" not in source for source in sources):
+        rule = "it has no FrameOfReferenceUID, which a DICOM SEG needs"
+        raise ReadError(str(path), rule, "Use a series that states its frame of reference")
+    thickness = _thickness(path, sources)
+    for source in sources:
+        source.SliceThickness = thickness
+    for source, name in product(sources, COPIED):
+        if name not in source:  # the standard wants it, with or without a value
+            setattr(source, name, "")
+    return sources
+
+
+def _thickness(path: Path, sources: list[Any]) -> float:
+    """Return the thickness of slices in mm; where it is not stated, their distance."""
+    if (stated := sources[0].get("SliceThickness")) is not None:
+        return float(stated)
+    if len(sources) == 1:
+        rule = "its slice has no SliceThickness, which a DICOM SEG needs"
+        raise ReadError(str(path), rule, "Use a series that states it, or one of several slices")
+    one, two = (np.array(source.ImagePositionPatient, float) for source in sources[:2])
+    return float(np.linalg.norm(two - one))

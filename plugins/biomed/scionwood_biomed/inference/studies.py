@@ -89,7 +89,14 @@ def answer_study(
         OutputExistsError: `page` exists and `overwrite` is false.
 
     Example:
-        >>> answer = answer_study(series, volumes)
+        >>> import nibabel, numpy
+        >>> from scionwood_biomed.api import answer_study
+        >>> change = ("trainer.accelerator=cpu",)
+        >>> recipe = scionwood.resolve("biomed/volumes", change, smoke=True)
+        >>> run = scionwood.fit(recipe, run_dir="run")
+        >>> values = numpy.random.default_rng(0).random((64, 64, 8), numpy.float32)
+        >>> nibabel.save(nibabel.Nifti1Image(values, numpy.eye(4)), "volume.nii")
+        >>> answer = answer_study("volume.nii", run)
         >>> round(sum(answer.attention), 4)
         1.0
     """

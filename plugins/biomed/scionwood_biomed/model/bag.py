@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from scionwood import RecipeError
 from scionwood_biomed.model.block_classifier import VISION
-from scionwood_biomed.model.blocks import BlockTower, blocks, class_tokens
+from scionwood_biomed.model.blocks import BlockTower, after, blocks, class_tokens
 from scionwood_biomed.model.segmenter import grid
 
 GRID = 7
@@ -78,7 +78,8 @@ class BagHead(nn.Module):
         width = min(width, channels)
         self.register_buffer("mean", torch.zeros(shape))
         self.register_buffer("scale", torch.ones(shape))
-        self.register_buffer("basis", torch.eye(channels)[:, :width].clone())
+        every = torch.eye(width).repeat(math.ceil(channels / width), 1)[:channels]
+        self.register_buffer("basis", every / every.norm(dim=0))  # sums of all channels
         self.register_buffer("threshold", torch.full((1,), 0.5))
         self.register_buffer("fitted_flag", torch.zeros(1))
         self.members = nn.ModuleList(Pooling(width, hidden, classes) for _ in range(MEMBERS))
@@ -189,8 +190,12 @@ class BagClassifier(nn.Module):
         with torch.no_grad():
             _, places, depth = self._cells(torch.zeros(1, 3, size, size)).shape
         self.answer = BagHead((slices, places, depth), width, hidden, len(classes))
-        names = [name for name, _ in self.named_modules() if re.fullmatch(VISION, name)]
-        names = [name for name in names if isinstance(self.get_submodule(name), nn.Linear)]
+        unused = after(tower, self.at[-1])
+        names = [
+            name
+            for name, module in self.named_modules()
+            if re.fullmatch(VISION, name) and isinstance(module, nn.Linear) and module not in unused
+        ]
         self.adapter_targets = {"vision": "|".join(map(re.escape, names))} if names else {}
 
     def cells(self, image: Tensor) -> Tensor:

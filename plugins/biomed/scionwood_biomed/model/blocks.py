@@ -83,6 +83,23 @@ def blocks(tower: nn.Module) -> list[nn.Module]:
     raise AdapterError(type(tower).__name__, rule, "Use a tower of timm or open_clip")
 
 
+def after(tower: nn.Module, last: int) -> set[nn.Module]:
+    """Return the modules that only serve blocks after the block `last`.
+
+    Args:
+        tower: a vision tower of open_clip or timm.
+        last: the index of a block, from 0.
+
+    Raises:
+        AdapterError: no list of blocks is known.
+    """
+    every = blocks(tower)
+    later = {module for block in every[last + 1 :] for module in block.modules()}
+    if hasattr(tower, "mix") and last < len(every) - 1:
+        later |= set(tower.get_submodule("mix").modules())  # it feeds the last block
+    return later - {module for block in every[: last + 1] for module in block.modules()}
+
+
 def class_tokens(tower: nn.Module) -> int:
     """Return how many tokens before those of the image a tower has."""
     for module in tower.modules():
