@@ -126,7 +126,7 @@ def measured(field: str, rule: str, seed: int, work: Path) -> list[dict[str, obj
         resume=out.exists(),
     )
     gap = done.gap_closed
-    first = {"field": field, "rule": rule, "seed": seed, "score": done.score}
+    first = {"field": field, "rule": rule, "seed": seed, "measure": done.score}
     return [
         {**first, **row, "gap closed": "" if gap is None else round(gap, 3)}
         for row in rows_of(done)

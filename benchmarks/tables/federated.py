@@ -6,22 +6,27 @@ from statistics import mean
 
 from text import Row, Tables, read, spread, table
 
+ORDER = ("alone", "federated", "pooled")
+
 
 def fields() -> str:
     """Each field, regime and rule: mean and spread over seeds."""
-    head = ["field", "score", "regime", "mean score", "worst site", "MB up", "CPU s"]
+    head = ["field", "measure", "regime", "mean score", "own data", "worst site", "MB up", "CPU s"]
     head += ["share of the gap closed"]
-    groups: dict[tuple[str, str, str], list[Row]] = {}
+    groups: dict[tuple[str, int, str], list[Row]] = {}
     for row in read("federated"):
         regime = f"federated, `{row['rule']}`" if row["regime"] == "federated" else row["regime"]
-        groups.setdefault((row["field"], row["score"], regime), []).append(row)
+        place = ORDER.index(row["regime"])
+        groups.setdefault((row["field"], place, regime), []).append(row)
     lines = []
-    for (field, score, regime), rows in sorted(groups.items()):
-        values = [[float(row[key]) for row in rows] for key in ("score", "worst site")]
+    for (field, _, regime), rows in sorted(groups.items()):
+        keys = ("score", "own data", "worst site")
+        values = [[float(row[key]) for row in rows] for key in keys]
         costs = [f"{mean(float(row[key]) for row in rows):.1f}" for key in ("MB up", "CPU s")]
         gaps = [float(row["gap closed"]) for row in rows if row["gap closed"]]
         gap = spread(gaps, ".2f") if regime.endswith("`exact`") else ""
-        lines.append([field, score, regime, *(spread(v, ".3f") for v in values), *costs, gap])
+        shown = [spread(value, ".3f") for value in values]
+        lines.append([field, rows[0]["measure"], regime, *shown, *costs, gap])
     return table(head, lines)
 
 
