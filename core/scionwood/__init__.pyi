@@ -69,6 +69,7 @@ from scionwood.pages import Section as Section
 from scionwood.pages import Table as Table
 from scionwood.pages import readable as readable
 from scionwood.pages import render as render
+from scionwood.plugin import Moved as Moved
 from scionwood.plugin import Plugin as Plugin
 from scionwood.reader import Reader as Reader
 from scionwood.reader import Record as Record
@@ -107,6 +108,8 @@ from scionwood.training import ship as ship
 from scionwood.training import test as test
 from scionwood.training import volumes_fail_in_bfloat16 as volumes_fail_in_bfloat16
 from scionwood.training import warm_cosine as warm_cosine
+from scionwood.training.lent import LoadedRun as LoadedRun
+from scionwood.training.lent import Served as Served
 
 __all__: list[str]
 __version__: str

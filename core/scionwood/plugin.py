@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 API = 1
 """The version of this contract. It grows only if plugins have to change."""
@@ -22,8 +23,29 @@ KINDS: Mapping[str, str] = {
     "loggers": "logger",
     "optimizers": "optimizer",
     "schedules": "schedule",
+    "services": "service",
 }
 """The kinds of component, each with the word for one component."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """The new place of a component or a recipe, whose old name works for one version.
+
+    Attributes:
+        to: the new name, `language/causal_lm`.
+        options: the options that an old recipe may leave out, with the values that they had.
+        values: for an option, the old values that are written otherwise now.
+
+    Example:
+        >>> old = scionwood.Moved("language/sft", options={"lr": 2e-4})
+        >>> scionwood.Plugin("mine", moved={"tasks/sft": old}).moved["tasks/sft"].to
+        'language/sft'
+    """
+
+    to: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, repr=False)
@@ -56,8 +78,16 @@ class Plugin:
         runs: the package that holds finished runs, one folder each; `plugin/name` names them.
         rooms: the folders or modules of the field's own world at the root of the package, such as
             `("synth",)`. The other rooms have the names of the plan in `docs/architecture.md`.
+        services: `(loaded, source, out, *, ...) -> scionwood.Served`, for requests over HTTP.
+            `loaded` is a `scionwood.LoadedRun`, `source` the file of the request, and `out` an
+            empty folder for results. Keyword-only parameters are the options of a request.
         parsers: subclasses of `scionwood.testing.Parser`: functions that read files and are no
             readers, with a sample that `scionwood check --fuzz` damages.
+        functions: functions and classes for other plugins, since no plugin imports another. They
+            take and give plain data, tensors and objects of libraries:
+            `scionwood.load("functions", "language/encode")`.
+        moved: `kind/name` of components, and `recipes/name` of recipes, that another plugin has
+            now. The old names work for one version, and say the new one.
 
     Example:
         >>> tasks = {"forecast": "scionwood_hydrology.tasks:Forecast"}
@@ -83,6 +113,7 @@ class Plugin:
     optimizers: Mapping[str, str] = field(default_factory=dict)
     schedules: Mapping[str, str] = field(default_factory=dict)
     parsers: Mapping[str, str] = field(default_factory=dict)
+    services: Mapping[str, str] = field(default_factory=dict)
 
     def components(self) -> list[tuple[str, str, str]]:
         """Return every component as `(kind, name, "module:attribute")`."""

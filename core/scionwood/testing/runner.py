@@ -24,6 +24,7 @@ from scionwood.testing.checks import (
     readers,
     recipes,
     runs,
+    services,
     static,
     trainer,
     vocabulary,
@@ -68,6 +69,8 @@ CHECKS: tuple[Check, ...] = (
     recipes.check_recipes_run,
     recipes.check_loss_falls,
     runs.check_shipped_runs,
+    services.check_services,
+    services.check_services_refuse_damage,
 )
 """Every check, cheap ones first."""
 

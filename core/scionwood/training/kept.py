@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scionwood.runs.digest import weights_digest
 from scionwood.runs.layout import RECIPE
+from scionwood.training.lent import lent_task
 
 if TYPE_CHECKING:
     import torch
@@ -58,7 +59,7 @@ def keep_runs() -> Iterator[None]:
 def kept_or_loaded(
     load: Callable[[Path, str | torch.device], Task], folder: Path, device: str | torch.device
 ) -> Task:
-    """Return a kept run, or load it.
+    """Return a lent or a kept run, or load it.
 
     Within one block of `keep_runs` each call returns another object. Outside it always loads.
 
@@ -67,6 +68,8 @@ def kept_or_loaded(
         folder: the run folder.
         device: the device of the result.
     """
+    if (task := lent_task(folder, device)) is not None:
+        return task
     if _lent is None:
         return load(folder, device)
     recipe = hashlib.sha256((folder / RECIPE).read_bytes()).hexdigest()

@@ -32,6 +32,7 @@ _REQUIRED = {
     "loggers": (),
     "optimizers": ("Source",),
     "schedules": ("Source",),
+    "services": ("Raises",),
 }
 _POSITIONAL = {
     "backbones": 0,
@@ -42,6 +43,7 @@ _POSITIONAL = {
     "loggers": 1,
     "optimizers": 2,
     "schedules": 2,
+    "services": 3,
 }
 _INJECTED = {
     "backbones": "nothing",
@@ -52,6 +54,7 @@ _INJECTED = {
     "loggers": "folder",
     "optimizers": "groups and backbone",
     "schedules": "step and total",
+    "services": "loaded, source and out",
 }
 
 

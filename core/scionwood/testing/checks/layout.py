@@ -32,6 +32,7 @@ ROOMS = {
     "adapters": "the field's own adapter methods",
     "kernels": "the field's own fused operators",
     "inference": "what applies a run to arrays, records and files",
+    "services": "what a server offers: a run applied to the file of a request",
     "evaluation": "metrics, baselines, figures and reports",
     "recipes": "the recipes",
     "runs": "finished runs that the package ships",
@@ -51,6 +52,7 @@ _OF_KIND = {
     "loggers": "loggers",
     "optimizers": "optimizers",
     "schedules": "schedules",
+    "services": "services",
 }
 _PLACES = {
     "evaluation/": r"metrics?|measures?|figures?|plots?|plotting|reports?|results|baselines?"
