@@ -5,7 +5,8 @@
 Each network starts from the shipped weights and learns 8 welded and 8 loose assemblies of a hat and
 a plate. The test has 12 of each. A network must tell welded from loose pieces by what it is given:
 nothing, the welds as edges, or also the strength of all pieces that welds hold together. Results
-that exist in the folder are not computed again. Writes benchmarks/results/crash_assemblies.csv.
+that exist in the folder are not computed again. Writes benchmarks/results/crash_assemblies.csv,
+whose rows of other seeds are kept.
 """
 
 from __future__ import annotations
@@ -120,10 +121,15 @@ def main() -> None:
                     part.write_text(json.dumps([{**row, **spent} for row in made]), "utf-8")
                 print(made, flush=True)
             every += json.loads(path.read_text("utf-8"))
+    old: list[Row] = []
+    if options.out.is_file():
+        with options.out.open(newline="") as file:
+            old = [{**row} for row in csv.DictReader(file)]
+        old = [row for row in old if int(str(row["seed"])) not in options.seeds]
     with atomic_path(options.out, overwrite=True) as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(every[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(every)
+        writer.writerows([*old, *every])
 
 
 if __name__ == "__main__":
