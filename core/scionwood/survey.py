@@ -14,14 +14,16 @@ from typing import Any
 
 from scionwood import discovery
 from scionwood.discovery import PluginEntry
-from scionwood.plugin import Plugin
+from scionwood.plugin import Moved, Plugin
 
 _IMPORT_ALL = """
 import json, sys
 from scionwood import discovery
 entry = discovery.find(sys.argv[1])
 faults = [] if entry.plugin else [entry.problem]
-for kind, name, reference in entry.plugin.components() if entry.plugin else ():
+parts = entry.plugin.components() if entry.plugin else []
+parts += [("function", *each) for each in entry.plugin.functions.items()] if parts else []
+for kind, name, reference in parts:
     try:
         discovery.resolve(f"{kind} {name}", reference)
     except Exception as error:
@@ -111,8 +113,11 @@ def _collect(name: str, child: int, read: int, deadline: float, timeout: float) 
 
 
 def _record(fields: dict[str, Any] | None) -> Plugin | None:
-    # JSON has no tuples.
-    return None if fields is None else Plugin(**fields | {"rooms": tuple(fields["rooms"])})
+    # JSON has neither tuples nor dataclasses.
+    if fields is None:
+        return None
+    moved = {name: Moved(**each) for name, each in fields["moved"].items()}
+    return Plugin(**fields | {"rooms": tuple(fields["rooms"]), "moved": moved})
 
 
 def _examine(name: str, timeout: float) -> Diagnosis:
