@@ -32,6 +32,10 @@ plugin = Plugin(
     recipes="scionwood_bangla.recipes",
     runs="scionwood_bangla.runs",
     rooms=("checker", "generator", "lexicon", "text"),
+    services={
+        "check": "scionwood_bangla.services:check",
+        "generate": "scionwood_bangla.services:generate",
+    },
     parsers={
         "examples": "scionwood_bangla.readers.parsers:Examples",
         "letters": "scionwood_bangla.readers.parsers:Letters",

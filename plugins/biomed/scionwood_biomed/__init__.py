@@ -49,6 +49,11 @@ plugin = Plugin(
     },
     recipes="scionwood_biomed.recipes",
     rooms=("privacy", "monai"),
+    services={
+        "classify": "scionwood_biomed.services:classify",
+        "study": "scionwood_biomed.services:study",
+        "segment": "scionwood_biomed.services:segment",
+    },
     parsers={
         "tables": "scionwood_biomed.data.parsers:Tables",
         "prompts": "scionwood_biomed.tasks.parsers:Prompts",

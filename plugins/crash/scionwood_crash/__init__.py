@@ -38,6 +38,9 @@ plugin = Plugin(
     recipes="scionwood_crash.recipes",
     runs="scionwood_crash.runs",
     rooms=("suite", "parts", "morph", "solver", "pyg"),
+    services={
+        "predict": "scionwood_crash.services:predict",
+    },
     parsers={
         "decks": "scionwood_crash.readers.parsers:Decks",
         "collections": "scionwood_crash.readers.parsers:Collections",

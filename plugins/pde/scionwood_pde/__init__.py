@@ -46,6 +46,10 @@ plugin = Plugin(
     recipes="scionwood_pde.recipes",
     runs="scionwood_pde.runs",
     rooms=("solvers", "online"),
+    services={
+        "rollout": "scionwood_pde.services:rollout",
+        "encode": "scionwood_pde.services:encode",
+    },
     parsers={
         "caches": "scionwood_pde.readers.parsers:Caches",
         "normalisers": "scionwood_pde.data.parsers:Normalisers",

@@ -41,6 +41,9 @@ plugin = Plugin(
     recipes="scionwood_seismic.recipes",
     runs="scionwood_seismic.runs",
     rooms=("synth",),
+    services={
+        "denoise": "scionwood_seismic.services:denoise",
+    },
     parsers={
         "streams": "scionwood_seismic.readers.parsers:Streams",
     },
