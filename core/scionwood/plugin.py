@@ -114,6 +114,8 @@ class Plugin:
     schedules: Mapping[str, str] = field(default_factory=dict)
     parsers: Mapping[str, str] = field(default_factory=dict)
     services: Mapping[str, str] = field(default_factory=dict)
+    functions: Mapping[str, str] = field(default_factory=dict)
+    moved: Mapping[str, Moved] = field(default_factory=dict)
 
     def components(self) -> list[tuple[str, str, str]]:
         """Return every component as `(kind, name, "module:attribute")`."""
