@@ -71,6 +71,7 @@ from scionwood.pages import readable as readable
 from scionwood.pages import render as render
 from scionwood.plugin import Moved as Moved
 from scionwood.plugin import Plugin as Plugin
+from scionwood.probes import Probe as Probe
 from scionwood.reader import Reader as Reader
 from scionwood.reader import Record as Record
 from scionwood.reader import RecordFunction as RecordFunction
@@ -88,6 +89,7 @@ from scionwood.runs.seal import changing as changing
 from scionwood.stored import empty_weights as empty_weights
 from scionwood.styles import figure_style as figure_style
 from scionwood.terminal import print_table as print_table
+from scionwood.training import Corruption as Corruption
 from scionwood.training import DataFiles as DataFiles
 from scionwood.training import DataLoader as DataLoader
 from scionwood.training import FrozenPrefix as FrozenPrefix

@@ -23,6 +23,7 @@ KINDS: Mapping[str, str] = {
     "loggers": "logger",
     "optimizers": "optimizer",
     "schedules": "schedule",
+    "probes": "behaviour probe",
     "services": "service",
 }
 """The kinds of component, each with the word for one component."""
@@ -74,6 +75,8 @@ class Plugin:
         schedules: `(step, total, *, ...) -> float`, for `task.schedule`: the share of the learning
             rate after `step` of `total` optimiser steps. Both count from the end of the warm-up,
             and the share at step 0 is 1.
+        probes: `(task, folder) -> list[scionwood.Probe]` by the name of the task that they probe:
+            inputs whose right answer is known beforehand. `folder` is that of the run, or None.
         recipes: the package that holds the recipes (`*.yaml`).
         runs: the package that holds finished runs, one folder each; `plugin/name` names them.
         rooms: the folders or modules of the field's own world at the root of the package, such as
@@ -113,6 +116,7 @@ class Plugin:
     optimizers: Mapping[str, str] = field(default_factory=dict)
     schedules: Mapping[str, str] = field(default_factory=dict)
     parsers: Mapping[str, str] = field(default_factory=dict)
+    probes: Mapping[str, str] = field(default_factory=dict)
     services: Mapping[str, str] = field(default_factory=dict)
     functions: Mapping[str, str] = field(default_factory=dict)
     moved: Mapping[str, Moved] = field(default_factory=dict)

@@ -33,6 +33,7 @@ MAY = {
     "styles": set(),
     "command": {"errors", "terminal", "plugin", "discovery", "arguments", "files"},
     "record": set(),
+    "probes": set(),
     "reader": {"errors", "record"},
     "decoding": {"errors", "lazy"},
     "stored": {"errors"},
@@ -79,7 +80,7 @@ MAY = {
     "testing": BASE
     | {"plugin", "discovery", "reader", "recipe", "recipe_file", "recipe_keys", "command"}
     | {"terminal", "decoding"}
-    | {"adapters", "training", "files", "runs", "deploy"},
+    | {"adapters", "training", "files", "runs", "deploy", "probes"},
 }
 ONLY = {"peft": {"adapters", "testing"}, "triton": {"kernels"}, "jsonargparse": {"recipe"}}
 

@@ -16,6 +16,7 @@ from typing import Any
 from peft import PeftConfig
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
+from scionwood.adapters.content import stated_hash
 from scionwood.adapters.layers.marks import take_layers_of_file, unmarked
 from scionwood.adapters.methods import config_class
 from scionwood.adapters.patterns import PATTERNS
@@ -67,6 +68,7 @@ class Manifest:
         modules: The names of the adapted modules in order.
         head: The names of the modules that trained beside the adapter.
         untied: The names of the tensors that were given copies of their own.
+        tensors: The hash of the adapter's own tensors; empty if an earlier version saved it.
     """
 
     method: str
@@ -76,6 +78,7 @@ class Manifest:
     modules: list[str]
     head: list[str]
     untied: list[str]
+    tensors: str = ""
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,8 @@ def _read_manifest(folder: Path) -> Manifest | None:
             known = re.match(r"[A-Za-z0-9._-]{1,80}", claimed)
             distribution = known[0] if known else ""
             head, untied = _names(others, "head"), _names(others, "untied")
-            return Manifest(method, kind, distribution, sha256, modules, head, untied)
+            own = stated_hash(record, "adapter")
+            return Manifest(method, kind, distribution, sha256, modules, head, untied, own)
         case _:
             raise AdapterFileError(
                 str(path),

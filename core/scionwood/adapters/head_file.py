@@ -8,11 +8,13 @@ import torch
 import torch.nn as nn
 from safetensors.torch import save_file
 
+from scionwood.adapters.content import beside, check_content, state_hash, stated_hash, tensors_hash
 from scionwood.adapters.head import declared_head, head_names, head_state
 from scionwood.adapters.modules import whole, writes
 from scionwood.adapters.untrusted import (
     check_specs,
     read_header,
+    read_json,
     read_tensors,
     specs_of,
 )
@@ -23,6 +25,8 @@ from scionwood.runs.seal import changing, check_part
 
 def save_head(model: nn.Module, path: str | Path) -> None:
     """Write the parameters and buffers of the head as safetensors.
+
+    If `adapter/` lies beside a file `head.safetensors`, its `scionwood.json` states the hash.
 
     In a distributed run every rank calls this function, and rank 0 writes.
 
@@ -47,8 +51,15 @@ def save_head(model: nn.Module, path: str | Path) -> None:
     if not writes():
         return
     path = Path(path)
-    with writing(path), changing(path.parent, (path.name,)), atomic_path(path) as part:
-        save_file(state, part, metadata={"format": "pt"})
+    record = beside(path)
+    names = (path.name, *([record.relative_to(path.parent).as_posix()] if record else []))
+    with writing(path), changing(path.parent, names):
+        if record:  # a folder that states no hash is valid while the head changes
+            state_hash(record, "head", "")
+        with atomic_path(path) as part:
+            save_file(state, part, metadata={"format": "pt"})
+        if record:
+            state_hash(record, "head", tensors_hash(state))
 
 
 def load_head(model: nn.Module, path: str | Path) -> None:
@@ -64,6 +75,7 @@ def load_head(model: nn.Module, path: str | Path) -> None:
     Raises:
         AdapterError: The model has no head.
         AdapterFileError: The file has other tensors, other shapes, or values that are not finite.
+            Or its tensors are not those whose hash the adapter beside it states.
 
     Example:
         >>> from peft import LoraConfig
@@ -83,6 +95,8 @@ def load_head(model: nn.Module, path: str | Path) -> None:
         state = _state(model)
         check_specs(path, specs, specs_of(state))
         tensors = read_tensors(path, specs)
+    if record := beside(path):
+        check_content(path, tensors, stated_hash(read_json(record), "head"))
     with torch.no_grad():
         for name, value in state.items():
             value.copy_(tensors[name])

@@ -23,6 +23,7 @@ from peft.utils import set_peft_model_state_dict
 from scionwood.adapters.attaching import wrapped
 from scionwood.adapters.buffers import remember_buffers
 from scionwood.adapters.compatibility import check_against
+from scionwood.adapters.content import check_content
 from scionwood.adapters.folder import SavedAdapter, read_folder
 from scionwood.adapters.head import declared_head, keep_statistics, train_head
 from scionwood.adapters.identity import ATTRIBUTE
@@ -79,6 +80,9 @@ def load_adapter(
         saved = read_folder(folder)
         with declared_head(model, _head(saved)):
             checked = check_against(model, saved, whole)
+            check_content(
+                saved.path, checked.tensors, saved.manifest.tensors if saved.manifest else ""
+            )
             with (
                 torch.random.fork_rng(devices=[]),
                 _no_pattern_warning(),

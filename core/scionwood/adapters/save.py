@@ -1,7 +1,7 @@
 """Save an adapter as a folder that plain peft opens, with `scionwood.json` beside its files.
 
-`scionwood.json` records what peft does not: the hash of the base, the adapted modules, the method's
-plugin and the versions.
+`scionwood.json` records what peft does not: the hash of the base and that of the adapter's own
+tensors, the adapted modules, the method's plugin and the versions.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from peft.utils import get_peft_model_state_dict
 from safetensors.torch import save_file
 
 from scionwood.adapters.buffers import warn_if_changed
+from scionwood.adapters.content import KEY, state_hash, stated_hash, tensors_hash
 from scionwood.adapters.head import head_names
 from scionwood.adapters.identity import remembered_hash
 from scionwood.adapters.layers.marks import marked
@@ -39,12 +40,14 @@ def save_adapter(
     *,
     base: Mapping[str, str] | None = None,
     name: str | None = None,
+    corruption: Mapping[str, str] | None = None,
 ) -> None:
     """Write one adapter as a folder that `peft.PeftModel.from_pretrained(backbone, folder)` opens.
 
-    Each file is replaced as a whole, the tensors last. Saving again during a run changes the
-    tensors only, so that the folder is valid at any moment. In a distributed run every rank calls
-    this function, since sharded tensors are gathered, and rank 0 writes.
+    Each file is replaced as a whole. Saving again during a run changes the tensors and their hash
+    only. While the tensors change no hash is stated, so that the folder is valid at any moment. In
+    a distributed run every rank calls this function, since sharded tensors are gathered, and rank 0
+    writes.
 
     Args:
         model: A model with adapters.
@@ -52,6 +55,8 @@ def save_adapter(
         base: Free entries about the base, such as architecture, weights and licence.
         name: The name of the adapter. `None` means the active one, or the one that trains if
             several are active.
+        corruption: Name and source hash of the function by which the task corrupted its samples;
+            see `scionwood.Corruption`.
 
     Warns:
         BaseChangedWarning: A buffer of the frozen base is not what it was when the adapter was
@@ -76,9 +81,13 @@ def save_adapter(
     if not writes():
         return
     folder = Path(folder)
+    record = manifest(model, name, dict(base or {}))
+    record |= {"corruption": dict(corruption)} if corruption else {}
+    if head := _head_hash(folder / MANIFEST):
+        record[KEY] = {"head": head}
     records = {
         CONFIG: marked(config_record(model.peft_config[name]), model, name),
-        MANIFEST: marked(manifest(model, name, dict(base or {})), model, name),
+        MANIFEST: marked(record, model, name),
     }
     with writing(folder), changing(folder, (CONFIG, MANIFEST, TENSORS)):
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,6 +95,7 @@ def save_adapter(
             _write_json(folder / file, record)
         with atomic_path(folder / TENSORS) as path:
             save_file(state, path, metadata={"format": "pt"})
+        state_hash(folder / MANIFEST, "adapter", tensors_hash(state))
 
 
 def adapter_state(model: PeftModel, name: str | None = None) -> dict[str, torch.Tensor]:
@@ -175,6 +185,14 @@ def adapted(model: PeftModel, name: str) -> list[str]:
         for module, layer in tuner_layers(model).items()
         if name in layer._all_available_adapter_names() and not hasattr(layer, "parameter_name")
     ]
+
+
+def _head_hash(path: Path) -> str:
+    """Return the hash of the head that a folder states already: saving leaves the head alone."""
+    try:
+        return stated_hash(json.loads(path.read_bytes()), "head")
+    except (OSError, ValueError, AttributeError):  # there is none, or it is to be replaced
+        return ""
 
 
 def _trains(model: PeftModel, name: str) -> bool:

@@ -33,11 +33,14 @@ def verify(run: str, *, key: Path | None = None, write: bool = False) -> None:
         run: the run, by any reference, or the folder of an adapter.
         key: the public key of its author, or a folder of keys; by default those that
             SCIONWOOD_REQUIRE_SIGNED names. Without any, the signature is not checked.
-        write: write the manifest anew, for a run made before or changed by yourself. A signature is
-            removed.
+        write: write the manifest and the hash of the tensors anew, for a run made before or changed
+            by yourself. A signature is removed.
     """
     folder = locate(run)
     if write:
+        from scionwood.adapters.content import restate
+
+        restate(folder)
         write_manifest(folder)
     manifest = read_manifest(folder)
     if manifest is None:

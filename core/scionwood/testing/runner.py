@@ -16,6 +16,7 @@ from scionwood.plugin import Plugin
 from scionwood.testing.checks import (
     adapters,
     backbones,
+    behaviour,
     data,
     documentation,
     examples,
@@ -69,6 +70,7 @@ CHECKS: tuple[Check, ...] = (
     recipes.check_recipes_run,
     recipes.check_loss_falls,
     runs.check_shipped_runs,
+    behaviour.check_probes,
     services.check_services,
     services.check_services_refuse_damage,
 )

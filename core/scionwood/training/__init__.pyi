@@ -1,6 +1,7 @@
 from scionwood.training.by_hand import minimise as minimise
 from scionwood.training.by_hand import one_cycle as one_cycle
 from scionwood.training.by_hand import warm_cosine as warm_cosine
+from scionwood.training.corruption import Corruption as Corruption
 from scionwood.training.data_files import DataFiles as DataFiles
 from scionwood.training.loader import DataLoader as DataLoader
 from scionwood.training.loader import InexactResumeWarning as InexactResumeWarning

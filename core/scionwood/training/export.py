@@ -47,7 +47,9 @@ def export(task: Task, trainer: L.Trainer, folder: Path, recipe: Recipe) -> None
     bare = backbone(task.backbone)
     base = {str(k): str(v) for k, v in getattr(bare, "card", {}).items()}
     if bare is not task.backbone:
-        save_adapter(task.backbone, folder / ADAPTER, base=base)
+        own = task.corruption()
+        record = own.record() if own is not None else None
+        save_adapter(task.backbone, folder / ADAPTER, base=base, corruption=record)
     if head_names(task.backbone):
         save_head(task.backbone, folder / HEAD)
     if not trainer.is_global_zero:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from scionwood.adapters import allocate, eval_frozen_norms, parameter_groups
 from scionwood.training.choices import Choice
+from scionwood.training.corruption import Corruption
 from scionwood.training.guard import clip_by_known_norm
 from scionwood.training.optimizers import make_optimizer, make_scheduler
 from scionwood.training.state import check_state, trained_keys
@@ -161,6 +162,14 @@ class Task(L.LightningModule, ABC):
 
         backbone: Any = self.backbone
         return Deployed(backbone, tuple(backbone.example_input()))
+
+    def corruption(self) -> Corruption | None:
+        """Return how the task corrupts its samples while it trains; None if it does not.
+
+        `scionwood audit training` tests the properties that it states, and the run states the hash
+        of its source.
+        """
+        return None
 
     def batch_size(self, batch: Any) -> int:
         """Return the samples in a batch; by default the first length of its first tensor."""

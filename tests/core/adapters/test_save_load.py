@@ -16,13 +16,14 @@ import torch.nn as nn
 from adapter_nets import Net, answer, unsettle
 from peft import LoraConfig, VeraConfig, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from scionwood.adapters import (
     adapter_state,
     attach,
     base_hash,
     load_adapter,
+    load_head,
     merge,
     save_adapter,
     save_head,
@@ -261,3 +262,45 @@ def test_a_load_checks_then_builds_then_fills(
         monkeypatch.setattr(loading, step, partial(record, step, getattr(loading, step)))
     load_adapter(Net(), tmp_path)
     assert calls == steps
+
+
+def test_a_replaced_weight_file_is_refused_by_name(model: nn.Module, tmp_path: Path) -> None:
+    save_adapter(model, tmp_path)
+    before = json.loads((tmp_path / "scionwood.json").read_text())
+    path = tmp_path / "adapter_model.safetensors"
+    save_file({name: value + 1 for name, value in load_file(path).items()}, path)
+    with pytest.raises(AdapterFileError, match=r"adapter_model\.safetensors: its tensors have"):
+        load_adapter(Net(), tmp_path)
+    del before["tensors"]
+    (tmp_path / "scionwood.json").write_text(json.dumps(before))  # as an earlier version wrote it
+    load_adapter(Net(), tmp_path)
+
+
+def test_a_replaced_head_is_refused_by_name(model: nn.Module, tmp_path: Path) -> None:
+    head = tmp_path / "head.safetensors"
+    save_adapter(model, tmp_path / "adapter")
+    save_head(model, head)
+    save_adapter(model, tmp_path / "adapter")  # again, which leaves the head's hash as it is
+    load_head(load_adapter(Net(), tmp_path / "adapter"), head)
+    tensors = load_file(head)
+    save_file({name: value + 1 for name, value in tensors.items()}, head)
+    with pytest.raises(AdapterFileError, match=r"head\.safetensors: its tensors have"):
+        load_head(load_adapter(Net(), tmp_path / "adapter"), head)
+
+
+def test_a_kill_between_the_files_leaves_a_folder_that_loads(
+    model: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_adapter(model, tmp_path)
+    with torch.no_grad():
+        next(p for p in model.parameters() if p.requires_grad).add_(1)
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    for step in ("save_file", "state_hash"):
+        monkeypatch.setattr(f"scionwood.adapters.save.{step}", killed)
+        with pytest.raises(KeyboardInterrupt):
+            save_adapter(model, tmp_path)
+        monkeypatch.undo()
+        load_adapter(Net(), tmp_path)

@@ -175,8 +175,12 @@ def write_start(
         save_file(
             tensors, folder / ADAPTER / "adapter_model.safetensors", metadata={"format": "pt"}
         )
-        if pooled.head:
-            save_file(dict(pooled.head), folder / HEAD, metadata={"format": "pt"})
+        record = folder / ADAPTER / "scionwood.json"
+        adapters.state_hash(record, "adapter", adapters.tensors_hash(tensors))
+        head = dict(pooled.head)
+        if head:
+            save_file(head, folder / HEAD, metadata={"format": "pt"})
+        adapters.state_hash(record, "head", adapters.tensors_hash(head) if head else "")
         if recipe:
             (folder / RECIPE).write_text(recipe, encoding="utf-8")
         write_json(folder / FEDERATION, about.dump())
@@ -226,7 +230,9 @@ def _read(folder: Path, about: Site, personal: bool) -> Update:
     head: dict[str, Tensor] = {}
     if (folder / HEAD).exists() and not personal:
         head = adapters.read_untrusted(folder / HEAD)
-    return Update(about, saved.config, adapters.read_untrusted(saved.path), head, folder)
+    tensors = adapters.read_untrusted(saved.path)
+    adapters.check_content(saved.path, tensors, saved.manifest.tensors if saved.manifest else "")
+    return Update(about, saved.config, tensors, head, folder)
 
 
 def _recorded(

@@ -1,0 +1,130 @@
+"""The hash of an adapter's own tensors, so that a replaced weight file is not loaded in silence.
+
+`scionwood.json` states it as `tensors.adapter`, and that of the head beside it as `tensors.head`. A
+folder that an earlier version wrote states none, and is loaded without this check.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scionwood.adapters.untrusted import read_json, read_untrusted
+from scionwood.errors import AdapterFileError
+from scionwood.files import atomic_path
+from scionwood.runs.layout import ADAPTER, HEAD, MANIFEST
+
+KEY = "tensors"
+"""The entry of `scionwood.json`: a hash for `adapter`, and one for `head`."""
+
+_REPLACED = "Fetch it again. If you changed it yourself: scionwood.save_adapter writes the hash"
+
+
+def tensors_hash(tensors: Mapping[str, torch.Tensor]) -> str:
+    """Return the SHA-256 over names, dtypes, shapes and bytes of tensors.
+
+    The order of the tensors and the metadata of a file do not count.
+
+    Args:
+        tensors: values by name, of any shapes.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Example:
+        >>> from scionwood.adapters import tensors_hash
+        >>> weights = {"b": torch.ones(2), "a": torch.zeros(3)}
+        >>> tensors_hash(weights) == tensors_hash(dict(reversed(weights.items())))
+        True
+    """
+    total = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name].detach().cpu().contiguous()
+        total.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        total.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
+
+
+def check_content(path: Path, tensors: Mapping[str, torch.Tensor], stated: str) -> None:
+    """Check that the tensors of a file are those for which a hash was stated.
+
+    Args:
+        path: the file, for the error.
+        tensors: what was read from it.
+        stated: the hash that `scionwood.json` states; an empty text passes.
+
+    Raises:
+        AdapterFileError: the hash is another one. The message names the file.
+    """
+    if stated and (have := tensors_hash(tensors)) != stated:
+        rule = f"its tensors have the hash {have[:12]}..., and {MANIFEST} states {stated[:12]}..."
+        raise AdapterFileError(str(path), rule, _REPLACED)
+
+
+def stated_hash(record: Mapping[str, Any], part: str) -> str:
+    """Return the hash that the content of `scionwood.json` states, or an empty text.
+
+    Args:
+        record: the content.
+        part: `adapter` or `head`.
+    """
+    hashes = record.get(KEY)
+    value = hashes.get(part) if isinstance(hashes, Mapping) else None
+    return value if isinstance(value, str) else ""
+
+
+def beside(head: Path) -> Path | None:
+    """Return the `scionwood.json` of the adapter beside which a head's file lies, if there is one.
+
+    Args:
+        head: the head's file in a run folder. A file of another name belongs to no adapter.
+    """
+    places = (head.parent / ADAPTER / MANIFEST, head.parent / MANIFEST)
+    return next((p for p in places if p.is_file()), None) if head.name == HEAD else None
+
+
+def state_hash(path: Path, part: str, value: str) -> None:
+    """Write a hash into a `scionwood.json`; an empty text removes the entry.
+
+    Args:
+        path: the file.
+        part: `adapter` or `head`.
+        value: the hash.
+
+    Raises:
+        AdapterFileError: the file is damaged.
+    """
+    record = read_json(path)
+    hashes = {key: stated_hash(record, key) for key in ("adapter", "head")} | {part: value}
+    record[KEY] = {key: each for key, each in hashes.items() if each}
+    write_record(path, record if record[KEY] else {k: v for k, v in record.items() if k != KEY})
+
+
+def restate(folder: Path) -> None:
+    """State the hashes of the tensors that lie in a folder now, where others are stated.
+
+    Args:
+        folder: a run folder, or the folder of an adapter. One that states no hash stays as it is.
+
+    Raises:
+        AdapterFileError: a file is damaged.
+    """
+    for place, head in ((folder / ADAPTER, folder / HEAD), (folder, folder / HEAD)):
+        path = place / MANIFEST
+        if not path.is_file():
+            continue
+        for part, file in (("adapter", place / "adapter_model.safetensors"), ("head", head)):
+            if stated_hash(read_json(path), part) and file.is_file():
+                state_hash(path, part, tensors_hash(read_untrusted(file)))
+
+
+def write_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Write a JSON object as a whole, with sorted keys."""
+    text = json.dumps(record, indent=2, sort_keys=True)
+    with atomic_path(path) as part:
+        part.write_text(text + "\n", encoding="utf-8")
