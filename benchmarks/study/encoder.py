@@ -85,8 +85,8 @@ def cached(
 ) -> dict[str, Tensor]:
     """Return what every run of a task starts from, computed once and kept in the work folder.
 
-    Keys, for each part: `train.tokens` (image, 50, 384) before the tail, `train.early` (image, 8,
-    1152), `train.image` (image, 98, 98) and `train.label`.
+    Keys, for each part: `train.tokens` (image, 50, 384) before the tail, `train.blocks` (image, 12,
+    1152), `train.last` (image, 768), `train.image` (image, 98, 98) and `train.label`.
 
     Raises:
         PluginError: the package of the weights is not installed.
@@ -97,12 +97,15 @@ def cached(
     if not path.is_file():
         settings = registered()["images"]
         model = weights.encoder(onnx if base == "real" else None, SIDE)
+        tail = Tail(model, settings["tail"])
         pools = TASKS[task]({part: settings["tasks"][task][part] for part in PARTS}, pneumonia)
         made: dict[str, Tensor] = {}
         for part, pool in pools.items():
             halves = [split(model, each, settings["tail"]) for each in pixels(pool.image).split(BATCH)]
             made[f"{part}.tokens"] = torch.cat([tokens for tokens, _ in halves])
-            made[f"{part}.early"] = torch.cat([torch.stack(e, 1) for _, e in halves]).half()
+            early = torch.cat([torch.stack(e, 1) for _, e in halves])
+            *late, made[f"{part}.last"] = features(tail, made[f"{part}.tokens"].float())
+            made[f"{part}.blocks"] = torch.cat([early, torch.stack(late, 1)], 1).half()
             made[f"{part}.image"] = torch.from_numpy(pool.image)
             made[f"{part}.label"] = torch.from_numpy(pool.label)
         work.mkdir(parents=True, exist_ok=True)

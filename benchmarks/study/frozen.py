@@ -60,12 +60,19 @@ def block_lda(
     train: Sequence[Tensor], label: Tensor, test: Sequence[Tensor], shrink: float
 ) -> Answer:
     """One shrunken discriminant for each block; their probabilities are averaged."""
-    total: Tensor | float = 0.0
+    return block_probabilities(train, label, test, shrink).argmax(1)
+
+
+def block_probabilities(
+    train: Sequence[Tensor], label: Tensor, test: Sequence[Tensor], shrink: float
+) -> Tensor:
+    """Return the sum over blocks of the probabilities (image, class) of a discriminant of each."""
+    classes = int(label.max()) + 1
+    total = torch.zeros(len(test[0]), classes)
     for inside, outside in zip(train, test, strict=True):
-        fit = discriminant(inside, label, int(label.max()) + 1, shrink=shrink)
-        total = total + fit.scores(outside).softmax(-1)
-    assert isinstance(total, Tensor)
-    return total.argmax(1)
+        fit = discriminant(inside, label, classes, shrink=shrink)
+        total += fit.scores(outside).softmax(-1)
+    return total
 
 
 LAST: dict[str, Callable[[Tensor, Tensor, Tensor, float], Answer]] = {

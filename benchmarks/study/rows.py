@@ -1,0 +1,79 @@
+"""The tables of the study: one row for a run, and one for each choice of a rate."""
+
+from __future__ import annotations
+
+import csv
+import platform
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lora.timing import processor
+
+from scionwood import atomic_path
+from study.settings import Run
+
+RESULTS = Path(__file__).parents[1] / "results"
+COLUMNS = (
+    *("task", "base", "method", "n", "draw", "score", "readout", "value", "steps", "seconds"),
+    *("trained", "stored", "forgetting", "margin", "drift", "items", "settings"),
+    *("torch", "peft", "machine", "date"),
+)
+CHOSEN = ("task", "method", "n", "draw", "value", "readout", "valid", "trials", "settings")
+Row = dict[str, Any]
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a table; none if there is no file."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def write(path: Path, rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> None:
+    """Write a table, sorted by its first five columns."""
+    table = sorted(rows, key=lambda row: [_rank(row[name]) for name in columns[:5]])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(table)
+
+
+def _rank(value: Any) -> tuple[int, float, str]:
+    text = str(value)
+    return (0, float(text), "") if text.replace(".", "").isdigit() else (1, 0.0, text)
+
+
+def key(row: Mapping[str, Any]) -> Run:
+    """Return the run of a row."""
+    return Run(row["task"], row["base"], row["method"], int(row["n"]), int(row["draw"]))
+
+
+def about() -> Row:
+    """Return the columns that say where and when a row was measured."""
+    return {
+        "torch": version("torch"),
+        "peft": version("peft"),
+        "machine": processor("cpu"),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def packed(right: Iterable[bool]) -> str:
+    """Return right and wrong of each test image as hexadecimal digits, with their number."""
+    bits = np.array(list(right), np.uint8)
+    return f"{len(bits)}:{np.packbits(bits).tobytes().hex()}"
+
+
+def items(text: str) -> np.ndarray:
+    """Return what each test item scored: 0 or 1 for images, nats for sequences."""
+    if ":" not in text:
+        return np.array([float(each) for each in text.split()])
+    count, digits = text.split(":")
+    bits = np.unpackbits(np.frombuffer(bytes.fromhex(digits), np.uint8))
+    return bits[: int(count)].astype(float)
