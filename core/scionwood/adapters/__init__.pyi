@@ -3,6 +3,8 @@ from scionwood.adapters.buffers import BaseChangedWarning as BaseChangedWarning
 from scionwood.adapters.content import check_content as check_content
 from scionwood.adapters.content import state_hash as state_hash
 from scionwood.adapters.content import tensors_hash as tensors_hash
+from scionwood.adapters.findings import Finding as Finding
+from scionwood.adapters.findings import inspect_folder as inspect_folder
 from scionwood.adapters.folder import SavedAdapter as SavedAdapter
 from scionwood.adapters.folder import read_folder as read_folder
 from scionwood.adapters.fresh import FrozenHeadWarning as FrozenHeadWarning

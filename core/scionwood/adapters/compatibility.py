@@ -69,9 +69,9 @@ def check_against(
             much memory, or has tensors that do not fit.
     """
     config = saved.config
-    identity = _check_base(model, saved)
+    identity = check_base(model, saved)
     check_frozen_base(config)
-    _check_task(model, config)
+    check_task(model, config)
     listed = saved.manifest.modules if saved.manifest is not None else None
     names = settle(model, config, listed=listed, foreign=True)
     check_rank(config, model, names)
@@ -79,11 +79,11 @@ def check_against(
     check_specs(saved.path, saved.specs, specs_of(wanted))
     tensors = read_tensors(saved.path, saved.specs)
     check_indices(tensors, wanted, model, config)
-    _check_replaced(model, saved, whole)
-    return CheckedAdapter(config, names, tensors, identity, _check_untied(saved, names))
+    check_replaced(model, saved, whole)
+    return CheckedAdapter(config, names, tensors, identity, check_untied(saved, names))
 
 
-def _check_task(model: nn.Module, config: PeftConfig) -> None:
+def check_task(model: nn.Module, config: PeftConfig) -> None:
     """Refuse a task of language models on another model, where every call would fail."""
     inner = backbone(model)
     if config.task_type and not hasattr(getattr(inner, "config", None), "model_type"):
@@ -94,7 +94,7 @@ def _check_task(model: nn.Module, config: PeftConfig) -> None:
         )
 
 
-def _check_replaced(model: nn.Module, saved: SavedAdapter, whole: Sequence[str]) -> None:
+def check_replaced(model: nn.Module, saved: SavedAdapter, whole: Sequence[str]) -> None:
     """Refuse to replace modules but those of the backbone's own head and those that are named.
 
     What the file declares as its head does not count.
@@ -116,7 +116,7 @@ def _check_replaced(model: nn.Module, saved: SavedAdapter, whole: Sequence[str])
         )
 
 
-def _check_untied(saved: SavedAdapter, names: list[str]) -> list[str]:
+def check_untied(saved: SavedAdapter, names: list[str]) -> list[str]:
     """Return the tensors to untie, which must lie in adapted layers or in the head."""
     if saved.manifest is None:
         return []
@@ -127,7 +127,8 @@ def _check_untied(saved: SavedAdapter, names: list[str]) -> list[str]:
     return saved.manifest.untied
 
 
-def _check_base(model: nn.Module, saved: SavedAdapter) -> str:
+def check_base(model: nn.Module, saved: SavedAdapter) -> str:
+    """Return the hash of the model's base, which must be the one that the adapter states."""
     identity = remembered_hash(model)
     if saved.manifest is None:
         warnings.warn(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,13 +124,13 @@ def read_folder(folder: Path) -> SavedAdapter:
         (16, 'lora')
     """
     check_part(folder)
-    manifest = _read_manifest(folder)
-    config = _read_config(folder, manifest)
-    path = _tensors_path(folder)
+    manifest = manifest_of(folder)
+    config = config_of(folder, manifest)
+    path = tensors_path(folder)
     return SavedAdapter(folder, manifest, config, path, read_header(path))
 
 
-def _read_manifest(folder: Path) -> Manifest | None:
+def manifest_of(folder: Path) -> Manifest | None:
     """Read `scionwood.json`, or return `None` if the folder has none."""
     if not (folder / MANIFEST).exists() and not (folder / MANIFEST).is_symlink():
         return None
@@ -166,7 +166,7 @@ def _names(record: Mapping[str, Any], *keys: str) -> list[Any]:
     return [name for value in values for name in (value if isinstance(value, list) else [value])]
 
 
-def _read_config(folder: Path, manifest: Manifest | None) -> PeftConfig:
+def config_of(folder: Path, manifest: Manifest | None) -> PeftConfig:
     """Build a config from the harmless options of `adapter_config.json`.
 
     Raises:
@@ -178,18 +178,10 @@ def _read_config(folder: Path, manifest: Manifest | None) -> PeftConfig:
     kind = record.get("peft_type")
     if not isinstance(kind, str) or (manifest is not None and kind != manifest.peft_type):
         raise AdapterFileError(str(path), f"has no usable peft_type ({kind!r})")
-    cls = _class(path, unmarked(kind), manifest)
-    known = {field.name for field in dataclasses.fields(cls) if field.init}
-    options = {key: value for key, value in record.items() if key not in IGNORED}
-    options["peft_type"] = unmarked(kind)
-    if unknown := sorted(set(options) - known):
-        raise AdapterFileError(
-            f"{path}: {', '.join(unknown)[:200]}",
-            f"this version of peft has no such option of {kind}",
-            "Upgrade peft",
-        )
-    for key, value in options.items():
-        _check_option(path, key, value)
+    cls = class_of(path, unmarked(kind), manifest)
+    for fault in option_faults(path, record, cls):
+        raise fault
+    options = _options(record)
     try:
         config: PeftConfig = cls(**options, inference_mode=True)
     except Exception as error:  # peft raises errors of many types
@@ -198,7 +190,37 @@ def _read_config(folder: Path, manifest: Manifest | None) -> PeftConfig:
     return config
 
 
-def _tensors_path(folder: Path) -> Path:
+def option_faults(
+    path: Path, record: Mapping[str, Any], cls: type[PeftConfig]
+) -> Iterator[AdapterFileError]:
+    """Yield an error for each option of a config that is unknown, harmful or out of bounds.
+
+    Args:
+        path: The file of the config, for the errors.
+        record: Its content.
+        cls: The class of the method's config.
+    """
+    options = _options(record)
+    known = {field.name for field in dataclasses.fields(cls) if field.init}
+    if unknown := sorted(set(options) - known):
+        yield AdapterFileError(
+            f"{path}: {', '.join(unknown)[:200]}",
+            f"this version of peft has no such option of {record.get('peft_type')}",
+            "Upgrade peft",
+        )
+    for key, value in options.items():
+        try:
+            _check_option(path, key, value)
+        except AdapterFileError as fault:
+            yield fault
+
+
+def _options(record: Mapping[str, Any]) -> dict[str, Any]:
+    options = {key: value for key, value in record.items() if key not in IGNORED}
+    return {**options, "peft_type": unmarked(record["peft_type"])}
+
+
+def tensors_path(folder: Path) -> Path:
     """Return the path of the tensors. They must be safetensors; a pickle is never opened."""
     if not (folder / TENSORS).exists() and (folder / "adapter_model.bin").exists():
         raise AdapterFileError(
@@ -209,7 +231,8 @@ def _tensors_path(folder: Path) -> Path:
     return folder / TENSORS
 
 
-def _class(path: Path, kind: str, manifest: Manifest | None) -> type[PeftConfig]:
+def class_of(path: Path, kind: str, manifest: Manifest | None) -> type[PeftConfig]:
+    """Return the config class of a method, or refuse one that is unknown or loads other models."""
     if kind == "XLORA":
         raise AdapterFileError(f"{path}: {kind}", "an adapter of this type loads other models")
     wanted: type[PeftConfig] | None = None

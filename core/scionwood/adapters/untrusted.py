@@ -10,7 +10,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -175,18 +175,26 @@ def check_specs(path: Path, specs: Mapping[str, Spec], wanted: Mapping[str, Spec
         AdapterFileError: Tensors are foreign, missing, or of another shape or kind. The message
             names the first ones.
     """
+    for fault in spec_faults(path, specs, wanted):
+        raise fault
+
+
+def spec_faults(
+    path: Path, specs: Mapping[str, Spec], wanted: Mapping[str, Spec]
+) -> Iterator[AdapterFileError]:
+    """Yield each way in which the tensors of a file are not the wanted ones; see `check_specs`."""
     if foreign := sorted(set(specs) - set(wanted)):
-        raise AdapterFileError(str(path), f"has foreign tensors: {_some(foreign)}")
+        yield AdapterFileError(str(path), f"has foreign tensors: {_some(foreign)}")
     if missing := sorted(set(wanted) - set(specs)):
-        raise AdapterFileError(str(path), f"lacks tensors: {_some(missing)}")
-    for name, want in wanted.items():
-        have = specs[name]
+        yield AdapterFileError(str(path), f"lacks tensors: {_some(missing)}")
+    for name in (name for name in wanted if name in specs):
+        have, want = specs[name], wanted[name]
         if have.shape != want.shape:
-            raise AdapterFileError(
+            yield AdapterFileError(
                 f"{path}: {name}", f"has shape {have.shape}, the model needs {want.shape}"
             )
         if have.dtype.is_floating_point != want.dtype.is_floating_point:
-            raise AdapterFileError(f"{path}: {name}", f"is {have.dtype}, not {want.dtype}")
+            yield AdapterFileError(f"{path}: {name}", f"is {have.dtype}, not {want.dtype}")
 
 
 def read_tensors(path: Path, specs: Mapping[str, Spec]) -> dict[str, torch.Tensor]:
@@ -200,19 +208,34 @@ def read_tensors(path: Path, specs: Mapping[str, Spec]) -> dict[str, torch.Tenso
         AdapterFileError: A value is not finite or larger than `LARGEST`, or the file has changed
             since its header was read.
     """
+    tensors = raw_tensors(path, specs)
+    for fault in value_faults(path, tensors):
+        raise fault
+    return tensors
+
+
+def raw_tensors(path: Path, specs: Mapping[str, Spec]) -> dict[str, torch.Tensor]:
+    """Read the tensors of a file whose header was checked, and leave their values unchecked.
+
+    Raises:
+        AdapterFileError: The file has changed since its header was read.
+    """
     with _opened(path) as file:
         if _header(file, path) != dict(specs):  # a file that was swapped in since
             raise AdapterFileError(str(path), "changed while it was read")
         start = file.tell()
-        tensors = {name: _values(file, start, spec, path) for name, spec in specs.items()}
+        return {name: _values(file, start, spec, path) for name, spec in specs.items()}
+
+
+def value_faults(path: Path, tensors: Mapping[str, torch.Tensor]) -> Iterator[AdapterFileError]:
+    """Yield an error for each tensor with a value that is not finite or larger than `LARGEST`."""
     for name, value in tensors.items():
         if value.numel() == 0 or not value.is_floating_point():
             continue
         if not bool(torch.isfinite(value).all()):
-            raise AdapterFileError(f"{path}: {name}", "has values that are not finite")
-        if float(value.abs().max()) > LARGEST:
-            raise AdapterFileError(f"{path}: {name}", f"has values beyond {LARGEST:g}")
-    return tensors
+            yield AdapterFileError(f"{path}: {name}", "has values that are not finite")
+        elif float(value.abs().max()) > LARGEST:
+            yield AdapterFileError(f"{path}: {name}", f"has values beyond {LARGEST:g}")
 
 
 def read_untrusted(path: Path) -> dict[str, torch.Tensor]:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -145,26 +145,36 @@ def check_manifest(folder: Path, entries: Mapping[str, Entry] | None = None) -> 
             rule = f"it has no {FILES}"
             raise AdapterFileError(str(folder), rule, "Write it: scionwood verify FOLDER --write")
         entries = manifest[1]
+    for fault in manifest_faults(folder, entries):
+        raise fault
+
+
+def manifest_faults(folder: Path, entries: Mapping[str, Entry]) -> Iterator[AdapterFileError]:
+    """Yield an error for each file that is not as the manifest states; see `check_manifest`."""
     if not (folder / ADAPTER).is_dir():  # a repository has the adapter at its top
         entries = {name.removeprefix(f"{ADAPTER}/"): entry for name, entry in entries.items()}
     present = loadable(folder)
-    if missing := [name for name in entries if name not in present]:
-        raise AdapterFileError(
-            f"{folder / missing[0]}", f"{FILES} lists it, but it is missing", _CHANGED
-        )
-    if more := [name for name in present if name not in entries]:
+    for name in (name for name in entries if name not in present):
+        yield AdapterFileError(f"{folder / name}", f"{FILES} lists it, but it is missing", _CHANGED)
+    for name in (name for name in present if name not in entries):
         rule = f"it would be loaded, but {FILES} does not list it"
-        raise AdapterFileError(f"{folder / more[0]}", rule, _CHANGED)
-    for name, wanted in entries.items():
-        have = _measured(folder / name)
-        if have.bytes != wanted.bytes:
-            rule = f"it has {have.bytes:,} bytes, and {FILES} states {wanted.bytes:,}"
-            raise AdapterFileError(f"{folder / name}", rule, _CHANGED)
-        if have.sha256 != wanted.sha256:
-            rule = (
-                f"its SHA-256 is {have.sha256[:12]}..., and {FILES} states {wanted.sha256[:12]}..."
-            )
-            raise AdapterFileError(f"{folder / name}", rule, _CHANGED)
+        yield AdapterFileError(f"{folder / name}", rule, _CHANGED)
+    for name in (name for name in entries if name in present):
+        if fault := _changed(folder / name, entries[name]):
+            yield fault
+
+
+def _changed(path: Path, wanted: Entry) -> AdapterFileError | None:
+    try:
+        have = _measured(path)
+    except AdapterFileError as fault:
+        return fault
+    rule = ""
+    if have.bytes != wanted.bytes:
+        rule = f"it has {have.bytes:,} bytes, and {FILES} states {wanted.bytes:,}"
+    elif have.sha256 != wanted.sha256:
+        rule = f"its SHA-256 is {have.sha256[:12]}..., and {FILES} states {wanted.sha256[:12]}..."
+    return AdapterFileError(str(path), rule, _CHANGED) if rule else None
 
 
 def read_bounded(path: Path) -> bytes:

@@ -38,6 +38,10 @@ plugin = Plugin(
         "simulate": "scionwood_seismic.cli.simulation:simulate",
         "compare": "scionwood_seismic.cli.comparison:compare",
     },
+    probes={
+        "denoise": "scionwood_seismic.evaluation.behaviour:denoise",
+        "blind": "scionwood_seismic.evaluation.behaviour:denoise",
+    },
     recipes="scionwood_seismic.recipes",
     runs="scionwood_seismic.runs",
     rooms=("synth",),
