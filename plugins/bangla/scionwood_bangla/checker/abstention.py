@@ -131,7 +131,7 @@ def why_not_judged(pair: Pair) -> str:
         return _conflict_of_person(pair)
     if reason := _first((_order, _discourse, _far), pair):
         return reason
-    if pair.subject.person in SECOND and pair.verb.subjects <= SECOND:
+    if pair.subject.person in SECOND and (pair.verb.subjects <= SECOND or pair.is_order):
         return "" if not pair.commas or pair.distance <= _NEAR else "it stands behind a comma"
     return _first(_OBJECTIONS, pair)
 
@@ -230,6 +230,16 @@ def _later_agrees(pair: Pair) -> str:
     return ""
 
 
+def _determined(pair: Pair) -> str:
+    if pair.subject.word.text != "সে" or pair.distance < 2 or pair.inverted:
+        return ""
+    noun = pair.words[pair.subject.at + 1]
+    if noun.pronoun or noun.readings or noun.text in fw.ADVERBS:
+        return ""
+    that = noun.text in fw.ALL or (fw.is_oblique(noun.text) and len(noun.text) > 3)
+    return "its subject may not be a pronoun but the word 'that'" if that else ""
+
+
 def _behind_comma(pair: Pair) -> str:
     if pair.commas and (pair.distance > 8 or pair.subject.word.text == "সে"):
         return "it stands behind a comma"
@@ -244,6 +254,7 @@ _OBJECTIONS: tuple[Objection, ...] = (
     _impersonal,
     _embedded,
     _later_agrees,
+    _determined,
     _behind_comma,
 )
 

@@ -13,11 +13,12 @@ from scionwood_bangla.checker.letters import looks_like_letter, parts
 from scionwood_bangla.checker.neighbours import odd_in_quotation, odd_words
 from scionwood_bangla.lexicon import LEVELS
 from scionwood_bangla.lexicon.words import interjections, polite_calls
-from scionwood_bangla.text.normalise import BENGALI
+from scionwood_bangla.text.normalise import BENGALI, normalise
 
 Addressee = tuple[int | str, str]
 
 _UNMARKED = 12
+_APOSTROPHE = re.compile(normalise(r"(?:^|[\s,।!?\"])(?:হে|ওহে) "))
 
 WHOLE = 150
 """Up to how many words a text is taken to address each person at one level throughout."""
@@ -95,8 +96,9 @@ def has_no_marks(text: str) -> bool:
 
 
 def _is_whole(text: str) -> bool:
-    words = len(re.findall(f"[{BENGALI}]+", text))
-    return words <= WHOLE or looks_like_letter(parts(text))
+    if looks_like_letter(parts(text)):
+        return True
+    return len(re.findall(f"[{BENGALI}]+", text)) <= WHOLE and not _APOSTROPHE.search(text)
 
 
 def _odd(findings: Findings, who: Addressee, items: list[Evidence]) -> Iterator[Fault]:
@@ -106,10 +108,8 @@ def _odd(findings: Findings, who: Addressee, items: list[Evidence]) -> Iterator[
         if level is not None:
             yield from _faults(items, level, None)
             return
-    for plural in (False, True):
-        same = [item for item in items if item.plural == plural]
-        for item, level in odd_words(text, same):
-            yield from _faults([item], level, None)
+    for item, level in odd_words(text, items):
+        yield from _faults([item], level, None)
 
 
 def _plain_requests(

@@ -18,7 +18,7 @@ from scionwood_bangla.lexicon.words import (
 )
 
 Role = Literal["finite", "not_finite", "unclear", "other"]
-_PAUSES = ("end", "line", "comma", "dash")
+_PAUSES = ("end", "line", "comma", "dash", "colon")
 _SOFT = joining()
 
 

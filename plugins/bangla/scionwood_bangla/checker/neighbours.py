@@ -18,12 +18,15 @@ _SAID = re.compile(
             normalise,
             (
                 "বলল|বলেন|বললো|বললেন|বলে |কইল|জিজ্ঞেস|জিজ্ঞাসা|জবাব|চেঁচি|চিৎকার|উত্তর",
+                "বলুন|বলো|বলবে|বলবি|জানিয়ে দ|শুনিয়ে দ|(?:^|\\s)(?:হে|ওহে|ওরে)\\s",
                 r'["\n:“”‘’]',
                 " [-–—]+|--",
             ),
         )
     )
 )
+_SAY = re.compile(normalise("(?:বলুন|বলো|বল|(?:বলে|শুনিয়ে|জানিয়ে) (?:দিন|দাও|দে)|(?:জিজ্ঞেস|জিজ্ঞাসা) কর(?:ুন|ো|))$"))
+_PHRASE = 16
 _ENDS = re.compile("[।?!]")
 _DASH = re.compile("[-–—;]")
 _SIDE, _REACH, _CLOSE, _CLAUSE = 3, 400, 80, 70
@@ -50,23 +53,27 @@ def odd_in_quotation(text: str, items: list[Evidence]) -> str | None:
 def odd_words(text: str, items: list[Evidence]) -> list[tuple[Evidence, str]]:
     """Return the words with another level than their neighbours, each with the expected level.
 
+    A pronoun is compared with pronouns of its number, since one person and several may be
+    addressed by turns. A verb has no number, so it is compared with both. An order to say
+    something is not judged: what follows has another speaker.
+
     Args:
         text: the normalised text.
-        items: the evidence for one voice and one number of addressees, in text order.
+        items: the evidence for one voice, in text order.
     """
-    counts = Counter(level for item in items if len(item.levels) == 1 for level in item.levels)
     found = []
     for k, item in enumerate(items):
-        if len(item.levels) > 1:
+        if len(item.levels) > 1 or (not item.pronoun and _orders_to_say(text, item)):
             continue
-        level = _in_clause(text, items, k) or _usual(text, item, counts) or _around(text, items, k)
+        level = _in_clause(text, items, k) or _usual(text, items, k) or _around(text, items, k)
         if level is not None and level not in item.levels:
             found.append((item, level))
     return found
 
 
 def _in_clause(text: str, items: list[Evidence], k: int) -> str | None:
-    before, item = items[k - 1] if k else None, items[k]
+    item = items[k]
+    before = next((o for o in reversed(items[max(0, k - _SIDE) : k]) if _comparable(item, o)), None)
     if before is None or len(before.levels) > 1 or not (before.pronoun or item.pronoun):
         return None
     gap = text[before.start : item.start]
@@ -75,9 +82,12 @@ def _in_clause(text: str, items: list[Evidence], k: int) -> str | None:
     return _only(before)
 
 
-def _usual(text: str, item: Evidence, counts: Counter[str]) -> str | None:
-    level = _only(item)
-    others = counts - Counter([level])
+def _usual(text: str, items: list[Evidence], k: int) -> str | None:
+    item = items[k]
+    if not item.pronoun:
+        return None
+    certain = (o for o in items if len(o.levels) == 1 and o is not item and _comparable(item, o))
+    others = Counter(_only(other) for other in certain)
     total = others.total()
     if total < _USUAL or _SAID.search(text[max(0, item.start - 90) : item.start + 60]):
         return None
@@ -103,9 +113,20 @@ def _side(text: str, items: list[Evidence], k: int, step: int) -> list[Evidence]
         gap = _gap(text, items[k], items[at])
         if len(gap) > _REACH or _SAID.search(gap):
             break
-        found.append(items[at])
+        if _comparable(items[k], items[at]):
+            found.append(items[at])
         at += step
     return found
+
+
+def _comparable(item: Evidence, other: Evidence) -> bool:
+    if not item.pronoun:
+        return True
+    return other.pronoun and item.plural == other.plural
+
+
+def _orders_to_say(text: str, item: Evidence) -> bool:
+    return bool(_SAY.search(text[max(0, item.start - _PHRASE) : item.start + len(item.word)]))
 
 
 def _gap(text: str, first: Evidence, second: Evidence) -> str:

@@ -105,6 +105,8 @@ def starts_clause(words: list[Word], i: int, subject: int) -> bool:
         return False
     if i and words[i - 1].text in fw.QUESTION_WORDS:
         return False
+    if words[i].text in fw.SAYING and i + 1 < len(words) and words[i + 1].subjects:
+        return not words[i + 1].pause and words[i + 1].ambiguous  # "say it", a compound verb
     if words[i].text not in fw.BEHIND_SUBJECT or i - subject > SPAN:
         return True
     return not all(word.text in fw.ADVERBS for word in words[subject + 1 : i])

@@ -10,6 +10,7 @@ from scionwood_bangla.checker.clauses import Word, is_order, role
 from scionwood_bangla.checker.findings import Findings, Rule
 from scionwood_bangla.checker.recorder import Recorder, forms_for, is_plural
 from scionwood_bangla.checker.structure import (
+    SPAN,
     clause_before,
     is_determiner,
     is_listed,
@@ -222,6 +223,8 @@ class _Reader:
             return False
         if not same_person(subject.person, word) or self.state.joined:
             return False
+        if not word.subjects <= SECOND and self._has_other_subject(subject.at):
+            return False
         start = self.state.carried_to
         between = self.words[start + 1 : i]
         if i - start > _CARRIED or any(_may_change_subject(other) for other in between):
@@ -230,6 +233,16 @@ class _Reader:
             return False
         links = joining() | _THEN
         return bool(word.pause) or any(w.text in links or bool(w.pause) for w in between)
+
+    def _has_other_subject(self, at: int) -> bool:
+        # "What you do, He knows": the main clause has its own subject, written or not.
+        for i in range(at - 1, max(-1, at - SPAN), -1):
+            word = self.words[i]
+            if word.text in fw.RELATIVES or word.text in fw.PERSONS:
+                return True
+            if word.pronoun is not None and word.pronoun.nominative:
+                return word.pronoun.subject in ("se", "tini")
+        return False
 
     def _without_subject(self, i: int) -> None:
         word = self.words[i]
@@ -295,6 +308,7 @@ def _may_change_subject(word: Word) -> bool:
 
 def _is_transparent(word: Word) -> bool:
     known = word.pronoun is not None or bool(word.readings) or word.text in fw.ADVERBS
+    known = known or word.text in fw.APPOSITIONS
     return known or word.text in joining() or fw.is_oblique(word.text)
 
 

@@ -47,12 +47,15 @@ class Token:
         kind: the kind of token.
         voice: the speaker: 0 for the writer, a name for a speaker of a dialogue, and another number
             for a quotation or a line of dialogue.
+        frame: the voice whose sentence ends with this mark too, if it reports the speech before the
+            mark without quotation marks.
     """
 
     text: str
     start: int
     kind: Kind
     voice: int | str = 0
+    frame: int | str | None = None
 
     @property
     def end(self) -> int:
@@ -80,7 +83,8 @@ def tokenise(text: str) -> list[Token]:
         word = match[0]
         colon = kind == "word" and word.endswith(_VISARGA) and _stands_for_colon(match, ends)
         word = word.removesuffix(_VISARGA) if colon else word
-        tokens.append(Token(word, match.start(), kind, voices.step(kind, word, tokens)))
+        frame = voices.frame(kind)
+        tokens.append(Token(word, match.start(), kind, voices.step(kind, word, tokens), frame))
         if colon:
             voice = voices.step("colon", _VISARGA, tokens)
             tokens.append(Token(_VISARGA, match.end() - 1, "colon", voice))
@@ -101,6 +105,8 @@ def sentences(tokens: list[Token]) -> list[list[Token]]:
         current.append(token)
         if token.kind in ("end", "line"):
             del open_ones[token.voice]
+            if token.frame is not None:
+                open_ones.pop(token.frame, None)
     return [group for group in done if any(token.kind == "word" for token in group)]
 
 
@@ -142,6 +148,11 @@ class _Voices:
         """Start a line with a dash, the turn of a speaker who is not named."""
         self._open = self._reported = True
         self._quotes += 1
+
+    def frame(self, kind: str) -> int | str | None:
+        """Return the voice whose sentence an end mark closes besides that of reported speech."""
+        ends = kind in ("end", "line") and self._reported and not self._open
+        return self.speaker if ends else None
 
     def step(self, kind: Kind, text: str, before: list[Token]) -> int | str:
         if kind == "quote":

@@ -15,6 +15,15 @@ CLAUSE_STARTS = _words(
 )
 """Words that start a clause, so that a subject before them has no verb after them."""
 
+SAYING = _words("বলে বলেই")
+"""Words of `CLAUSE_STARTS` that also make a compound verb with the verb behind them."""
+
+RELATIVES = _words("যা যাকে যার যাদের যে যিনি যাতে যত যতটুকু যেমন যেভাবে যেখানে যেন যেসব যেটা যাদেরকে")
+"""Words that start a relative clause, whose subject is often not that of the main clause."""
+
+ALL = _words("সমস্ত সকল সব সবই ধরনের জাতীয়")
+"""Words behind `se`, 'that', and before a noun."""
+
 BEHIND_SUBJECT = _words(
     """যে যেন যেনো যদি যখন যত যা যতটুকু যেমন যেভাবে যেখানে যাতে কিন্তু তখন তাই যাকে যার কারণ তবে তাহলে
     নাকি"""
@@ -34,7 +43,7 @@ PERSONS = _words(
 )
 """Nouns and pronouns for a person, who may be the subject of the next verb."""
 
-APPOSITIONS = _words("সবাই সকলে নিজে")
+APPOSITIONS = _words("সবাই সকলে নিজে নিজেরা নিজেই")
 """Words such as 'all' or 'oneself', which stand beside a subject."""
 
 QUANTIFIERS = _words(

@@ -115,6 +115,7 @@ ALSO = {
     ("বসা", "imperative", "tumi"): "বোস বোসো",
     ("করা", "future_imperative", "tumi"): "কোরো",
     ("বলা", "future_imperative", "tumi"): "বোলো",
+    ("পৌঁছানো", "present", "tumi"): "পৌঁছ পৌঁছো",
 }
 
 # Defective verbs, which lack most tenses: existence, and the negative copula
