@@ -45,7 +45,7 @@ COLUMNS = [("zero_shot", "greedy"), ("adapter", "greedy")]
 HEAD = """# Bangla: answers before and after training
 
 `python benchmarks/bangla_generation.py` writes this page. The model is the tiny model of the Bangla
-plugin (`bangla/causal_lm`, 1.3 million parameters). The recipe is `bangla/register_tiny` with
+plugin (`language/causal_lm`, 1.3 million parameters). The recipe is `bangla/register_tiny` with
 seed 0, and decoding is greedy. The requests were drawn by seed {seed}, not selected by hand.
 
 ✓ marks an answer that addresses somebody, without a fault, only at accepted levels. ✗ marks any

@@ -2,7 +2,7 @@
 
     python benchmarks/unir.py
 
-The benchmark runs the recipe `methods/unir` with seeds 0, 1 and 2 (of the samples, the reasoner and
+The benchmark runs the recipe `language/unir` with seeds 0, 1 and 2 (of the samples, the reasoner and
 the choice of prompts), once with all weights of the reasoner and once with LoRA in it. It measures
 the mean reward of greedy completions of the 512 test prompts: of the base alone, and with the
 reasoner before and after training. It writes benchmarks/results/unir.csv in about three minutes on
@@ -52,7 +52,7 @@ def measure(variant: str, seed: int, steps: int) -> Row:
     """Return the rewards of one variant with one seed."""
     seeds = [f"seed={seed}", f"backbone.init_seed={seed}", f"data.seed={seed}"]
     quiet = ["trainer.logger=false", "trainer.accelerator=cpu", f"trainer.max_steps={steps}"]
-    recipe = resolve("methods/unir", [*VARIANTS[variant], *seeds, *quiet])
+    recipe = resolve("language/unir", [*VARIANTS[variant], *seeds, *quiet])
     start, first = time.process_time(), untrained(recipe)
     with tempfile.TemporaryDirectory() as folder:
         run = fit(recipe, run_dir=Path(folder) / "run")

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from scionwood import Plugin
+from scionwood import Moved, Plugin
 
 plugin = Plugin(
     name="bangla",
     summary="Bangla letters and dialogues: check honorific levels, and teach them to models",
-    backbones={"causal_lm": "scionwood_bangla.backbones:causal_lm"},
     data={
         "generated": "scionwood_bangla.data.conversations:Generated",
         "files": "scionwood_bangla.data.conversations:Files",
         "preferences": "scionwood_bangla.data.preferences:Preferences",
-    },
-    tasks={
-        "sft": "scionwood_bangla.tasks.sft:Sft",
-        "dpo": "scionwood_bangla.tasks.dpo:RegisterPreference",
     },
     commands={
         "check": "scionwood_bangla.cli.check:check",
@@ -28,6 +23,15 @@ plugin = Plugin(
         "evaluate": "scionwood_bangla.cli.generate:evaluate",
         "prefer": "scionwood_bangla.cli.prefer:prefer",
         "merge": "scionwood_bangla.cli.prefer:merge",
+    },
+    moved={
+        "backbones/causal_lm": Moved(
+            "language/causal_lm",
+            options={"model": "scionwood_bangla:weights/tiny"},
+            values={"model": {"tiny": "scionwood_bangla:weights/tiny"}},
+        ),
+        "tasks/sft": Moved("language/sft"),
+        "tasks/dpo": Moved("language/dpo"),
     },
     recipes="scionwood_bangla.recipes",
     runs="scionwood_bangla.runs",

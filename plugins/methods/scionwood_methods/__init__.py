@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from scionwood import Plugin
+from scionwood import Moved, Plugin
 
 plugin = Plugin(
     name="methods",
     summary="Recent adapter methods for any torch model, composition and continual learning",
-    backbones={"unir": "scionwood_methods.verifiable.backbone:unir"},
-    data={"digit_strings": "scionwood_methods.verifiable.prompts:DigitStrings"},
-    tasks={"grpo": "scionwood_methods.verifiable.task:VerifiableReward"},
     adapters={
         "disel": "scionwood_methods.disel:DiselConfig",
         "smoa": "scionwood_methods.smoa:SmoaConfig",
@@ -26,6 +23,11 @@ plugin = Plugin(
         "sequence": "scionwood_methods.continual.command:sequence",
     },
     optimizers={"lora_plus": "scionwood_methods.lora_plus:lora_plus"},
-    recipes="scionwood_methods.recipes",
-    rooms=("composition", "continual", "diagnosis", "lora_plus", "peft", "shared", "verifiable"),
+    moved={
+        "backbones/unir": Moved("language/unir"),
+        "data/digit_strings": Moved("language/digit_strings"),
+        "tasks/grpo": Moved("language/grpo"),
+        "recipes/unir": Moved("language/unir"),
+    },
+    rooms=("composition", "continual", "diagnosis", "lora_plus", "peft", "shared"),
 )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from scionwood.cli import main
-from scionwood_bangla.backbones import causal_lm
 from scionwood_bangla.checker.restate import is_right
 from scionwood_bangla.data.pairs import read_preferences
+from scionwood_bangla.model.weights import causal_lm
 
 
 def test_prefer_pairs_examples(tmp_path, capsys):

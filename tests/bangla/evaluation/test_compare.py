@@ -10,7 +10,6 @@ import torch
 from peft import LoraConfig
 
 from scionwood import OutputExistsError, RecipeError, attach
-from scionwood_bangla.backbones import causal_lm
 from scionwood_bangla.evaluation.baselines import (
     ANSWERS,
     METHODS,
@@ -24,6 +23,7 @@ from scionwood_bangla.evaluation.report import SUMMARY_COLUMNS, answers_table, s
 from scionwood_bangla.generator.make import examples
 from scionwood_bangla.inference import Answer, Decoding, Writer
 from scionwood_bangla.lexicon import LEVELS
+from scionwood_bangla.model.weights import causal_lm
 from scionwood_bangla.text.examples import Message
 
 TRAINING = examples(60, seed=0)

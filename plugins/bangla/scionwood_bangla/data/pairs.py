@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal
 
-from scionwood import ReadError, atomic_path, writing
+from scionwood import atomic_path, writing
 from scionwood_bangla.checker.restate import count_faults, is_right, mix_levels, restate
 from scionwood_bangla.evaluation.quality import judge_answer
 from scionwood_bangla.lexicon import LEVELS
 from scionwood_bangla.lexicon.levels import levels_of
+from scionwood_bangla.model.weights import language
 from scionwood_bangla.text.examples import Example, Message
 from scionwood_bangla.text.normalise import normalise
-from scionwood_bangla.text.reading import read_utf8
 
 if TYPE_CHECKING:
     from scionwood_bangla.inference import Answer, Decoding, Writer
@@ -162,11 +162,8 @@ def read_preferences(path: str | Path) -> list[Preference]:
     Raises:
         ReadError: the file does not exist, or a line is not a pair. The line is named.
     """
-    lines = read_utf8(path).splitlines()
-    rows = [(n, line) for n, line in enumerate(lines, 1) if line.strip()]
-    if not rows:
-        raise ReadError(str(path), "it has no pairs", "Write one JSON object per line")
-    return [_pair(line, f"{path}, line {number}") for number, line in rows]
+    pairs: list[Preference] = language("read_pairs")(path, _pair)
+    return pairs
 
 
 def _worse(answer: str, register: frozenset[str], random: Random) -> str | None:
@@ -179,20 +176,8 @@ def _worse(answer: str, register: frozenset[str], random: Random) -> str | None:
     return next(worse, None)
 
 
-def _pair(line: str, where: str) -> Preference:
-    remedy = 'Such as {"prompt": "...", "chosen": "...", "rejected": "...", "register": "apni"}'
-    try:
-        record: Any = json.loads(line)
-        prompt, answers = record["prompt"], [record["chosen"], record["rejected"]]
-        turns = prompt if isinstance(prompt, list) else [{"role": "user", "content": prompt}]
-        messages = tuple(Message(turn["role"], normalise(turn["content"])) for turn in turns)
-        chosen, rejected = (
-            normalise(each[-1]["content"] if isinstance(each, list) else each) for each in answers
-        )
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        rule = f"it is not a pair ({type(error).__name__}: {error})"
-        raise ReadError(where, rule, remedy) from error
-    if not messages or not chosen.strip() or not rejected.strip() or chosen == rejected:
-        raise ReadError(where, "a pair needs a prompt and two different answers", remedy)
+def _pair(pair: Any, record: Mapping[str, Any], where: str) -> Preference:
+    turns, chosen, rejected = pair
+    messages = tuple(Message(turn["role"], normalise(turn["content"])) for turn in turns)
     levels = levels_of(record.get("register")) or frozenset(LEVELS)
-    return Preference(messages, chosen, rejected, levels)
+    return Preference(messages, normalise(chosen), normalise(rejected), levels)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, final
 
-import torch
 from torch import Tensor
 
 from scionwood import DataLoader, RecipeError, Split, SplitData
 from scionwood_bangla.data.pairs import Preference, from_examples, read_preferences
-from scionwood_bangla.data.splits import split_by_topic
+from scionwood_bangla.model.weights import language, load_tokenizer, plain
 from scionwood_bangla.text.examples import Example, Message
-from scionwood_bangla.text.templates import IGNORED, Encoded, encode
 
 
 @final
@@ -91,8 +89,6 @@ class Preferences(SplitData):
     def tokenizer(self) -> Any:
         """The tokenizer, of transformers. It is loaded at its first use."""
         if self._tokenizer is None:
-            from scionwood_bangla.model.weights import load_tokenizer
-
             self._tokenizer = load_tokenizer(self.tokenizer_name)
         return self._tokenizer
 
@@ -110,25 +106,11 @@ class Preferences(SplitData):
         Raises:
             RecipeError: a pair is longer than `max_length`.
         """
-        texts = [self._encoded(pair, pair.chosen) for pair in pairs]
-        texts += [self._encoded(pair, pair.rejected) for pair in pairs]
-        width, pad = max(len(each.input_ids) for each in texts), self.tokenizer.pad_token_id
-        rows: dict[str, list[list[int]]] = {"input_ids": [], "labels": [], "attention_mask": []}
-        for each in texts:
-            ids = each.input_ids
-            rest = width - len(ids)
-            rows["input_ids"].append(ids + [pad] * rest)
-            rows["labels"].append(each.labels + [IGNORED] * rest)
-            rows["attention_mask"].append([1] * len(ids) + [0] * rest)
-        return {name: torch.tensor(values) for name, values in rows.items()}
-
-    def _encoded(self, pair: Preference, answer: str) -> Encoded:
-        turns = (*pair.prompt, Message("assistant", answer))
-        code = encode(self.tokenizer, Example(turns, pair.register))
-        if (length := len(code.input_ids)) > self.max_length:
-            rule = f"data.max_length is {self.max_length}, and a truncated answer has no end token"
-            raise RecipeError(f"a pair of {length} tokens", rule, "Raise data.max_length")
-        return code
+        answers = [(plain(pair.prompt), pair.chosen, pair.rejected) for pair in pairs]
+        batch: dict[str, Tensor] = language("collate_pairs")(
+            self.tokenizer, answers, self.max_length
+        )
+        return batch
 
     def _generated(self) -> dict[str, list[Preference]]:
         from scionwood_bangla.generator.make import examples
@@ -145,5 +127,5 @@ class Preferences(SplitData):
         if len(set(requests)) < 10:
             rule = "three splits without common requests need at least 10"
             raise RecipeError(f"{path}: {len(set(requests))} requests", rule, "Add requests")
-        numbers = split_by_topic(requests, seed=self.seed)
+        numbers = language("split_by_topic")(requests, seed=self.seed)
         return {name: [pairs[number] for number in mine] for name, mine in numbers.items()}

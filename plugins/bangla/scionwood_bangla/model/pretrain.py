@@ -25,9 +25,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from scionwood import atomic_path, minimise, one_cycle
 from scionwood_bangla.generator.make import stream
 from scionwood_bangla.lexicon import LEVELS, TENSES, inflect, verb_names
-from scionwood_bangla.model.weights import FOLDER
+from scionwood_bangla.model.weights import FOLDER, IGNORED, language, plain
 from scionwood_bangla.text.normalise import BENGALI
-from scionwood_bangla.text.templates import IGNORED, encode
 
 VOCABULARY = 4096
 WINDOW = 512
@@ -224,9 +223,10 @@ def save(model: LlamaForCausalLM, tokenizer: Any, folder: str | Path) -> None:
 
 def _batches(tokenizer: Any, random: Random) -> Iterator[tuple[Tensor, Tensor]]:
     # Texts of similar length are in one batch, so that there is little padding.
-    drawn = stream(random, "all", scrambled=True)
+    drawn, encode = stream(random, "all", scrambled=True), language("encode")
     while True:
-        rows = [encode(tokenizer, next(drawn)).input_ids for _ in range(8 * BATCH)]
+        talks = [plain(next(drawn).messages) for _ in range(8 * BATCH)]
+        rows = [encode(tokenizer, talk).input_ids for talk in talks]
         rows.sort(key=len)
         groups = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
         random.shuffle(groups)

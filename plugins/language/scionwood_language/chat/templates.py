@@ -1,0 +1,231 @@
+"""Encode messages as tokens, with the chat template of the tokenizer or a plain template.
+
+A message is plain data, `{"role": "user", "content": "..."}`, as in transformers and TRL.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, TypeVar
+
+from scionwood import WeightsError
+
+Rendered = TypeVar("Rendered")
+Message = Mapping[str, str]
+"""One turn: `role` is system, user or assistant, and `content` is its text."""
+
+IGNORED = -100
+"""The label of a token that is not learned."""
+
+
+Turns = Literal["last", "all"]
+"""Which turns of the assistant are learned."""
+
+_MARKED = re.compile(r"\{%-?\s*generation\s*-?%\}")
+_PROBE = "x"
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """An example as tokens.
+
+    Attributes:
+        prompt: the ids of all turns before the completion, and of the start of the assistant turn.
+        completion: the ids of the completion, and of what the template writes after it.
+        mask: whether each token of prompt and completion is learned. `None` learns the completion.
+        asked: the ids after which a model generates the completion, if they are not `prompt`.
+    """
+
+    prompt: list[int]
+    completion: list[int]
+    mask: tuple[bool, ...] | None = None
+    asked: tuple[int, ...] | None = None
+
+    @property
+    def input_ids(self) -> list[int]:
+        """The ids of prompt and completion."""
+        return self.prompt + self.completion
+
+    @property
+    def labels(self) -> list[int]:
+        """The ids of learned tokens, and `IGNORED` for each other token."""
+        if self.mask is None:
+            return [IGNORED] * len(self.prompt) + self.completion
+        pairs = zip(self.input_ids, self.mask, strict=False)
+        return [token if is_learned else IGNORED for token, is_learned in pairs]
+
+
+def encode(tokenizer: Any, messages: Sequence[Message], *, turns: Turns = "last") -> Encoded:
+    """Return the tokens of a conversation. Only answers and their ends are learned.
+
+    With a chat template, the tokens are those of the whole conversation. The completion begins
+    where they differ from the tokens after which a model generates, so its first space and its own
+    end of turn are learned, such as Gemma's `<end_of_turn>`. If the template writes no special
+    token after an answer, the end-of-text token is added.
+
+    Args:
+        tokenizer: a tokenizer of transformers.
+        messages: the turns, of which the last is the assistant's.
+        turns: learn the last turn of the assistant, or all of them. A template with the marks
+            `{% generation %}` says itself what belongs to a turn, and then `all` follows it.
+
+    Raises:
+        WeightsError: the tokenizer has no token that ends a text, or `all` is asked for and it has
+            no chat template.
+
+    Source: the rule of the common prefix is that of TRL 1.16, `SFTTrainer`.
+    """
+    if not tokenizer.chat_template:
+        if turns == "all":
+            rule = "it has no chat template, so earlier turns have no end that could be learned"
+            raise WeightsError("the tokenizer", rule, "Learn the last turn, or set a chat template")
+        learned = tokenizer(messages[-1]["content"], add_special_tokens=False)["input_ids"]
+        end = end_of_text(tokenizer)
+        return Encoded(prompt_ids(tokenizer, messages[:-1]), [*learned, end])
+    asked = prompt_ids(tokenizer, messages[:-1])
+    whole = _conversation(tokenizer, messages)
+    start = _shared(asked, whole)
+    if not set(whole[start:]) & _special(tokenizer):
+        whole = [*whole, end_of_text(tokenizer)]
+    mask = _mask(tokenizer, messages, whole, start) if turns == "all" else None
+    other = None if start == len(asked) else tuple(asked)
+    return Encoded(whole[:start], whole[start:], mask, other)
+
+
+def end_of_turn(tokenizer: Any) -> int:
+    """Return the id of the token that ends an answer: the template's own, or else the text's end.
+
+    Args:
+        tokenizer: a tokenizer of transformers.
+
+    Raises:
+        WeightsError: the tokenizer has no such token, so a model could not learn to stop.
+    """
+    turns = [{"role": role, "content": _PROBE} for role in ("user", "assistant")]
+    code = encode(tokenizer, turns)
+    special = _special(tokenizer)
+    return next(token for token in code.completion if token in special)
+
+
+def prompt_ids(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
+    """Return the tokens of a conversation up to the start of the assistant's answer.
+
+    Args:
+        tokenizer: a tokenizer of transformers.
+        messages: the turns without the answer.
+    """
+    text = prompt_text(tokenizer, messages)
+    templated = bool(tokenizer.chat_template)  # a template writes the first token itself
+    ids: list[int] = tokenizer(text, add_special_tokens=not templated)["input_ids"]
+    return ids[:-1] if not templated and ids and ids[-1] == tokenizer.eos_token_id else ids
+
+
+def prompt_text(tokenizer: Any, messages: Sequence[Message]) -> str:
+    """Return a conversation up to the start of the answer, as text with special tokens.
+
+    Args:
+        tokenizer: a tokenizer of transformers. Its chat template is used if it has one.
+        messages: the turns without the answer. If the template does not support a system turn, the
+            system text is prepended to the first turn of the user.
+    """
+    if not tokenizer.chat_template:
+        return plain(messages)
+    return _with_folded_system(messages, partial(_templated, tokenizer))
+
+
+def plain(messages: Sequence[Message]) -> str:
+    """Return a conversation for models without a chat template, with a heading above each turn.
+
+    Args:
+        messages: the turns without the answer.
+    """
+    turns = [f"### {message['role']}\n{message['content']}\n\n" for message in messages]
+    return "".join([*turns, "### assistant\n"])
+
+
+def end_of_text(tokenizer: Any) -> int:
+    """Return the id of the token that ends an answer.
+
+    Raises:
+        WeightsError: the tokenizer has no such token, so a model could not learn to stop.
+    """
+    if tokenizer.eos_token_id is None:
+        rule = "it has no end-of-text token, so a model cannot learn to stop"
+        raise WeightsError("the tokenizer", rule, "Set its eos_token")
+    return int(tokenizer.eos_token_id)
+
+
+def _templated(tokenizer: Any, messages: Sequence[Message], *, asks: bool = True) -> str:
+    text: str = tokenizer.apply_chat_template(
+        _records(messages), tokenize=False, add_generation_prompt=asks
+    )
+    return text
+
+
+def _records(messages: Sequence[Message]) -> list[dict[str, str]]:
+    return [{"role": message["role"], "content": message["content"]} for message in messages]
+
+
+def _conversation(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
+    text = _with_folded_system(messages, partial(_templated, tokenizer, asks=False))
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids
+
+
+def _with_folded_system(
+    messages: Sequence[Message], use: Callable[[Sequence[Message]], Rendered]
+) -> Rendered:
+    # Some templates have no system turn: its text then precedes the first turn of the user.
+    from jinja2 import TemplateError
+
+    try:
+        return use(messages)
+    except TemplateError:
+        if messages[0]["role"] != "system":
+            raise
+        return use(_folded(messages))
+
+
+def _mask(
+    tokenizer: Any, messages: Sequence[Message], whole: list[int], start: int
+) -> tuple[bool, ...]:
+    if _MARKED.search(str(tokenizer.chat_template)):
+        masks = _with_folded_system(messages, partial(_marks, tokenizer))
+        rest = len(whole) - len(masks)  # an added end-of-text token
+        return (*map(bool, masks), *[True] * rest)
+    spans = [(start, len(whole))]
+    for number, message in enumerate(messages[:-1]):
+        if message["role"] == "assistant":
+            asked = prompt_ids(tokenizer, messages[:number])
+            told = _conversation(tokenizer, messages[: number + 1])
+            spans.append((_shared(asked, whole), _shared(told, whole)))
+    return tuple(any(low <= at < high for low, high in spans) for at in range(len(whole)))
+
+
+def _marks(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
+    output = tokenizer.apply_chat_template(
+        _records(messages), tokenize=True, return_dict=True, return_assistant_tokens_mask=True
+    )
+    marks: list[int] = output["assistant_masks"]
+    return marks
+
+
+def _special(tokenizer: Any) -> set[int]:
+    added = tokenizer.added_tokens_decoder.items()
+    return set(tokenizer.all_special_ids) | {at for at, token in added if token.special}
+
+
+def _shared(first: Sequence[int], second: Sequence[int]) -> int:
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(first), len(second)))
+
+
+def _folded(messages: Sequence[Message]) -> list[Message]:
+    system, rest = messages[0]["content"], list(messages[1:])
+    if not rest or rest[0]["role"] != "user":
+        return [{"role": "user", "content": system}, *rest]
+    joined = f"{system}\n\n{rest[0]['content']}"
+    return [{"role": "user", "content": joined}, *rest[1:]]

@@ -1,0 +1,1 @@
+"""Data components: conversations and preferences from files, packing, and splits."""

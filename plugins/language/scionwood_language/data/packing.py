@@ -1,0 +1,121 @@
+"""Pack several examples into one row, and make batches, without attention between examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from scionwood_language.chat.templates import IGNORED, Encoded
+
+Row = dict[str, Any]
+"""`input_ids` and `labels`, each (token,) int64; packed rows also have `position_ids`."""
+
+
+def row_of(code: Encoded, more: Mapping[str, str], *, prompt: bool) -> Row:
+    """Return a row of one example, see `Collate`.
+
+    Args:
+        code: the tokens of the example.
+        more: what else is known of the example, such as the right answer, for its judge.
+        prompt: whether to add the prompt for generation, and `more`.
+    """
+    row: Row = {"input_ids": torch.tensor(code.input_ids), "labels": torch.tensor(code.labels)}
+    if prompt:
+        row["prompt"] = torch.tensor(code.prompt if code.asked is None else code.asked)
+        row["more"] = dict(more)
+    return row
+
+
+def pack(lengths: Sequence[int], window: int) -> list[list[int]]:
+    """Assign examples to rows: the longest first, each to the fullest row with room for it.
+
+    Args:
+        lengths: the tokens of each example, at most `window`.
+        window: the tokens of a row.
+
+    Returns:
+        The indices of the examples in each row.
+    """
+    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    rows: list[list[int]] = []
+    by_room: dict[int, list[int]] = {}
+    for number in order:
+        need = lengths[number]
+        room = next((r for r in range(need, window + 1) if by_room.get(r)), None)
+        if room is None:
+            rows.append([])
+            at, room = len(rows) - 1, window
+        else:
+            at = by_room[room].pop()
+        rows[at].append(number)
+        by_room.setdefault(room - need, []).append(at)
+    return rows
+
+
+def join(examples: Sequence[Mapping[str, Tensor]]) -> Row:
+    """Join several examples into one row. The positions of each example start at zero.
+
+    Args:
+        examples: each has `input_ids` and `labels`, (token,). The first token of an example is not
+            a target, since no token of the same example precedes it.
+    """
+    labels = [example["labels"].clone() for example in examples]
+    for each in labels:
+        each[0] = IGNORED
+    return {
+        "input_ids": torch.cat([example["input_ids"] for example in examples]),
+        "labels": torch.cat(labels),
+        "position_ids": torch.cat([torch.arange(len(e["input_ids"])) for e in examples]),
+    }
+
+
+@final
+class Collate:
+    """Makes a batch of rows, padded at the end.
+
+    Rows of one example get `attention_mask`. Packed rows get `position_ids` instead, which restart
+    at zero with each example. From these, transformers builds masks that separate the examples, for
+    eager, SDPA and flash attention. The padding of a row counts as a separate example. Prompts for
+    generation are padded at the start.
+
+    Args:
+        pad: the id of the padding token.
+    """
+
+    def __init__(self, pad: int) -> None:
+        self.pad = pad
+
+    def __call__(self, rows: Sequence[Row]) -> dict[str, Any]:
+        """Return a batch with `input_ids`, `labels`, and `attention_mask` or `position_ids`.
+
+        If the rows have a `prompt`, the batch also has `prompt_ids`, `prompt_mask`, and a list of
+        texts for each key of `more`.
+
+        Args:
+            rows: all of the same kind.
+        """
+        ids = pad_sequence([row["input_ids"] for row in rows], True, self.pad)
+        labels = pad_sequence([row["labels"] for row in rows], True, IGNORED)
+        batch: dict[str, Any] = {"input_ids": ids, "labels": labels}
+        if "position_ids" in rows[0]:
+            batch["position_ids"] = torch.stack([_positions(row, ids.shape[1]) for row in rows])
+        else:
+            lengths = torch.tensor([len(row["input_ids"]) for row in rows])
+            batch["attention_mask"] = (torch.arange(ids.shape[1]) < lengths[:, None]).long()
+        if "prompt" in rows[0]:
+            prompts = [row["prompt"] for row in rows]
+            batch["prompt_ids"] = pad_sequence(prompts, True, self.pad, "left")
+            ones = [torch.ones_like(prompt) for prompt in prompts]
+            batch["prompt_mask"] = pad_sequence(ones, True, 0, "left")
+            for name in rows[0]["more"]:
+                batch[name] = [row["more"][name] for row in rows]
+        return batch
+
+
+def _positions(row: Row, width: int) -> Tensor:
+    own: Tensor = row["position_ids"]
+    return torch.cat([own, torch.arange(width - len(own))])

