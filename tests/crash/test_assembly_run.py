@@ -42,6 +42,7 @@ def test_a_d3plot_of_two_parts(run: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*ELEMENT_SOLID are left out")
+@pytest.mark.filterwarnings("ignore:.*JOINT_SCREW are not read as links")
 def test_a_public_deck_of_eight_parts(run: Path) -> None:
     deck = files("lsdyna_mesh_reader") / "examples" / "EXP_SC_JOINT_SCREW.key"
     series = open_series(Path(str(deck)), units="mm, ms, kg", thickness=1.5)

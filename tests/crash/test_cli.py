@@ -90,6 +90,7 @@ def test_predict_and_evaluate_from_the_command_line(
 
 
 @pytest.mark.filterwarnings("ignore:.* ELEMENT_.* are left out:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*JOINT_SCREW are not read as links:UserWarning")
 @pytest.mark.parametrize(
     ("deck", "part", "points"),
     [("wheel.k", None, 11825), ("bird.k", None, 5185), ("EXP_SC_JOINT_SCREW.key", 1000000, 4576)],

@@ -12,7 +12,10 @@ import pytest
 from scionwood import ReadError, WriteError
 from scionwood_crash.readers.keyword import KeywordReader
 
-pytestmark = pytest.mark.filterwarnings("ignore:.* ELEMENT_.* are left out:UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.* ELEMENT_.* are left out:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.*JOINT_SCREW are not read as links:UserWarning"),
+]
 EXAMPLES = Path(lsdyna_mesh_reader.__file__).parent / "examples"
 NODES = "*NODE\n1,0,0,0\n2,10,0,0\n3,10,10,0\n4,0,10,0\n"
 SHELL = "*ELEMENT_SHELL\n7,3,1,2,3,4\n"

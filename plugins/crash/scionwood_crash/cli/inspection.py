@@ -27,7 +27,8 @@ def inspect(
         settings: meaning of the keys of a run, such as `{velocity_x: velocity_x m/s}`.
         units: units of files that do not state them, such as `mm, ms, kg`.
         thickness: thickness of shells that have none in the file.
-        mesh: the file with the shells of runs that hold none; `{run}` stands for their name.
+        mesh: the file with the shells of runs that hold none, or the keyword deck with the welds of
+            runs that have shells; `{run}` stands for their name.
         held: which nodes are clamped; `field` takes the file's point field `held`.
         json: print JSON.
 
@@ -39,7 +40,7 @@ def inspect(
     from scionwood_crash.data.seen import COLUMNS, look, notes
     from scionwood_crash.data.stated import Given
     from scionwood_crash.parts.quantities import Settings
-    from scionwood_crash.readers.folder import find_runs
+    from scionwood_crash.readers.folder import DECKS, find_runs
 
     found = find_runs(source)
     if not found.runs:
@@ -48,7 +49,11 @@ def inspect(
         raise ReadError(str(source), rule, "Name a folder of d3plot, PVD, VTP, VTKHDF or Zarr")
     given = Given(units, thickness, mesh=mesh, held=held, settings=Settings(settings or {}))
     every = [look(path, given) for path in found.runs]
-    left = [f"ignored: {path.name}, a mesh without history" for path in found.meshes]
+    decks = "; --mesh reads the welds and ties of a deck"
+    left = []
+    for path in found.meshes:
+        hint = decks if mesh is None and path.suffix.lower() in DECKS else ""
+        left.append(f"ignored: {path.name}, a mesh without history{hint}")
     left += [f"ignored: {path.name}" for path in found.others]
     lines = [*notes(every), *left]
     if json:

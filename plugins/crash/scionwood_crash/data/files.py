@@ -67,8 +67,9 @@ class FileParts(Parts):
         yield_stress: yield stress of the sheet, GPa.
         point: a point on the impactor: on the axis of a cylinder, or on the plane. `None` means
             that it touches the middle of the part.
-        mesh: the file with the shells of runs that hold none, as some Zarr stores do; `{run}` is
-            their name, such as `decks/{run}.k`.
+        mesh: the file with the shells of runs that hold none, as some Zarr stores do, or the
+            keyword deck with the welds and ties of runs that have shells; `{run}` is their name,
+            such as `decks/{run}.k`.
         held: which nodes are clamped; see `clamped` of `scionwood_crash.parts.series.Setup`.
         frames: number of states, equally spaced, to which histories are resampled; `None` keeps
             those of the files, which must then be alike.

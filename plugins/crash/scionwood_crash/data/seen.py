@@ -18,7 +18,9 @@ from scionwood_crash.parts.believe import check_clamps, check_whole, doubts
 from scionwood_crash.parts.impact import CLAMPED_FIELD
 from scionwood_crash.parts.links import pieces_of
 from scionwood_crash.parts.mesh import CrashSeries
+from scionwood_crash.parts.part import Part
 from scionwood_crash.parts.series import STRAIN, factors, from_series, run_name
+from scionwood_crash.solver.model import KINDS
 
 COLUMNS = (
     *("run", "states", "every", "until", "nodes", "shells", "parts", "size", "thickness"),
@@ -123,13 +125,24 @@ def _judge(seen: Seen, series: CrashSeries, given: Given) -> None:
     pieces = int(pieces_of(len(part.points), Surface(part.points, part.cells).edges[0]).max()) + 1
     seen.values["pieces"] = pieces
     if pieces > 1:
-        seen.assembly = f"an assembly of {pieces} pieces; the network needs backbone.links: true"
+        seen.values["links"] = counts = _counted(part)
+        shown = ", ".join(f"{count} links of kind {kind}" for kind, count in counts.items())
+        seen.assembly = f"an assembly of {pieces} pieces, {shown or 'no weld or tie is stated'}; "
+        seen.assembly += "the network needs backbone.links: true"
     seen.faults += doubts(part)
     for check in (partial(check_whole, series), partial(check_clamps, part)):
         try:
             check()
         except ReadError as error:
             seen.faults.append(f"{error.rule}. {error.remedy}")
+
+
+def _counted(part: Part) -> dict[str, int]:
+    """Return the number of links of each kind that the files state."""
+    if part.links is None:
+        return {}
+    kinds, counts = np.unique(part.links.kinds, return_counts=True)
+    return {KINDS[kind]: int(count) for kind, count in zip(kinds, counts, strict=True)}
 
 
 def notes(every: Sequence[Seen]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Literal, final
 
 from scionwood import ReadError, resolve
 from scionwood_crash.parts.believe import check_clamps, check_numbers, check_whole
-from scionwood_crash.parts.cells import with_cells
+from scionwood_crash.parts.cells import with_cells, with_links
 from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.parts.part import Part
 from scionwood_crash.parts.quantities import QUANTITIES, UNITS, Settings
@@ -97,21 +97,26 @@ class Given:
 def open_run(path: Path, given: Given) -> CrashSeries:
     """Open a run; shells without thickness get that of the run's settings, or that of the user.
 
+    The file of its mesh, if the user names one, gives the shells of a run that has none, and the
+    welds and ties of a run that has shells.
+
     Raises:
-        ReadError: the file is damaged, or shells have no thickness.
+        ReadError: the file is damaged, shells have no thickness, or the mesh is another one.
     """
     units = factors(Units() if given.units is None else Units.parse(given.units))
     stated, _ = given.settings.stated(read_features(path), units)
     thickness = stated.get("shell_thickness", given.thickness)
     series = open_series(path, units=given.units, thickness=thickness)
-    if len(series.mesh.cells) or series.mesh.edges is None:
+    bare = not len(series.mesh.cells) and series.mesh.edges is not None
+    if given.mesh is None and not bare:
         return series
     if given.mesh is None:
         rule = "it holds nodes and edges, and no shells"
         remedy = "Name the files of the meshes: mesh: decks/{run}.k (--mesh of inspect)"
         raise ReadError(str(path), rule, remedy)
     mesh = given.mesh.replace("{run}", run_name(path))
-    return with_cells(series, open_series(mesh, units=given.units, thickness=thickness).mesh)
+    other = open_series(mesh, units=given.units, thickness=thickness).mesh
+    return with_cells(series, other) if bare else with_links(series, other)
 
 
 def read_run(path: Path, given: Given) -> Part:

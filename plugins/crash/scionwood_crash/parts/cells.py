@@ -1,4 +1,4 @@
-"""Give the shells of a mesh to a series that has nodes and edges only."""
+"""Give the shells of a mesh to a series without them, or the welds of a deck to one with shells."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from scionwood import ReadError
+from scionwood_crash.parts.links import Links
 from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
 
 _FAR = 1e-4
@@ -42,3 +43,31 @@ def with_cells(series: CrashSeries, mesh: ShellMesh) -> CrashSeries:
 
     own = replace(mesh, points=series.mesh.points, units=series.mesh.units, thickness=thickness)
     return replace(series, mesh=own, read=read)
+
+
+def with_links(series: CrashSeries, mesh: ShellMesh) -> CrashSeries:
+    """Return a series with the welds and ties of a mesh, by the numbers of the nodes.
+
+    Args:
+        series: with shells, such as a d3plot, which holds no welds.
+        mesh: the deck from which the run was made, in the units of the series.
+
+    Raises:
+        ReadError: a node of a link is missing in the series, or lies elsewhere.
+    """
+    if mesh.links is None:
+        return series
+    name, own = str(series.path or "series"), series.mesh
+    nodes, kinds = mesh.links
+    order = np.argsort(own.node_ids)
+    wanted = mesh.node_ids[nodes]
+    at = order[np.minimum(np.searchsorted(own.node_ids[order], wanted), len(order) - 1)]
+    lost = own.node_ids[at] != wanted
+    if lost.any():
+        rule = f"it has no node {int(wanted[lost][0])}, which a weld or tie of the deck names"
+        raise ReadError(name, rule, "Name the deck from which the run was made")
+    apart = float(np.linalg.norm(own.points[at] - mesh.points[nodes], axis=-1).max())
+    if apart > _FAR * float(np.ptp(mesh.points, axis=0).max()):
+        rule = f"its nodes lie up to {apart:.4g} from those of the deck"
+        raise ReadError(name, rule, "Are the units or the numbers of the nodes different?")
+    return replace(series, mesh=replace(own, links=Links(at, kinds)))

@@ -10,6 +10,7 @@ from typing import final
 import numpy as np
 
 from scionwood import ReadError
+from scionwood_crash.parts.links import Links
 from scionwood_crash.parts.units import UNKNOWN, Units
 
 
@@ -28,6 +29,7 @@ class ShellMesh:
         units: units of every number here and in the states.
         rigid_parts: parts of rigid material, whose elements have no strain or stress.
         edges: (edge, 2) int64, if a file holds only the graph without cells; otherwise `None`.
+        links: welds and ties between nodes, which keyword decks state; `None` means none.
 
     Example:
         >>> import numpy as np
@@ -47,6 +49,7 @@ class ShellMesh:
     units: Units = UNKNOWN
     rigid_parts: frozenset[int] = frozenset()
     edges: np.ndarray | None = None
+    links: Links | None = None
 
     @classmethod
     def build(

@@ -14,6 +14,7 @@ from scionwood_crash.parts.impact import Hold as Hold
 from scionwood_crash.parts.impact import Setup as Setup
 from scionwood_crash.parts.impact import Vector as Vector
 from scionwood_crash.parts.impact import clamped_nodes, rigid_body, sheet, sheets
+from scionwood_crash.parts.links import Links, pieces_of
 from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
 from scionwood_crash.parts.part import Part
 from scionwood_crash.parts.quantities import SHEETS, Settings
@@ -41,6 +42,7 @@ def to_series(part: Part) -> CrashSeries:
         raise ReadError(f"part {part.name!r}", "it has no displacements", "Simulate it first")
     numbers = None if part.sheet is None else part.sheet + 1
     mesh = ShellMesh.build(part.points, part.cells, part.thickness, part_ids=numbers, units=OURS)
+    mesh = replace(mesh, links=part.links)
     clamped = np.broadcast_to(part.clamped.astype(np.float64), (len(part.times), len(part.points)))
     strain = {} if part.plastic_strain is None else {STRAIN: part.plastic_strain}
     return CrashSeries.from_arrays(
@@ -116,8 +118,8 @@ def from_series(
     """Return a series as a part.
 
     Numbers are converted to mm, ms and kg. If the units are unknown, they are taken to be these.
-    Nodes without a shell are left out. Rigid parts are clamped. Files do not state welds: pieces of
-    an assembly are linked where their sheets may touch.
+    Nodes without a shell are left out. Rigid parts are clamped. Welds and ties are those of the
+    mesh; a keyword deck states them.
 
     Args:
         series: a mesh and its states.
@@ -159,7 +161,24 @@ def from_series(
         further,
         several,
         _numbered(mesh.part_ids, len(several), series.path) if several else None,
+        _links(mesh, used, number),
     )
+
+
+def _links(mesh: ShellMesh, used: np.ndarray, number: np.ndarray) -> Links | None:
+    """Return the links between pieces that the mesh has, in the numbers of a part.
+
+    Args:
+        mesh: may have links of nodes without a shell, and within a piece, which are left out.
+        used: nodes with a shell.
+        number: (node,), the number of each node of the mesh in the part.
+    """
+    if mesh.links is None:
+        return None
+    nodes, kinds = mesh.links
+    pieces = pieces_of(len(mesh.points), mesh.sides())
+    kept = np.isin(nodes, used).all(1) & (pieces[nodes[:, 0]] != pieces[nodes[:, 1]])
+    return Links(number[nodes[kept]], kinds[kept]) if kept.any() else None
 
 
 def _numbered(part_ids: np.ndarray, count: int, path: Path | None) -> np.ndarray:

@@ -17,6 +17,7 @@ from scionwood_crash.readers.deck_content import Block as Block
 from scionwood_crash.readers.deck_content import Deck as Deck
 from scionwood_crash.readers.deck_content import Node as Node
 from scionwood_crash.readers.deck_include import Change, file_names, located, matrix_of
+from scionwood_crash.readers.deck_joints import ONE_PART
 
 _DEPTH = 16
 _PGP = "-----BEGIN PGP"
@@ -148,9 +149,9 @@ def _change(block: Block, deck: Deck) -> Change:
         )
         raise ReadError(str(block.file), rule, "Move it before the include")
     matrix = matrix_of(deck.transforms.get(transform, []), block.file)
-    node, element, part, material = (int(number(0, column)) for column in range(4))
+    node, element, part, material, sets = (int(number(0, column)) for column in range(5))
     length = number(2, 2, float) or 1.0
-    return Change(node, element, part, material, int(number(1, 0)), length, matrix)
+    return Change(node, element, part, material, int(number(1, 0)), length, matrix, sets)
 
 
 def _merge(deck: Deck, own: Deck, change: Change) -> None:
@@ -169,5 +170,23 @@ def _merge(deck: Deck, own: Deck, change: Change) -> None:
         deck.thickness[section + change.section] = thickness * change.length
     deck.rigid |= {material + change.material for material in own.rigid}
     deck.encrypted += own.encrypted
-    for name, count in own.others.items():
-        deck.others[name] = deck.others.get(name, 0) + count
+    for counts, added in ((deck.others, own.others), (deck.unread, own.unread)):
+        for name, count in added.items():
+            counts[name] = counts.get(name, 0) + count
+    _merge_joints(deck, own, change)
+
+
+def _merge_joints(deck: Deck, own: Deck, change: Change) -> None:
+    """Add the sets and the connections of a transformed include to a deck."""
+    added = {"node": change.node, "segment": change.node, "part": change.part}
+    added["shell"] = change.element
+    for (number, kind), rows in own.sets.items():
+        moved = [tuple(each + added[kind] if each else 0 for each in row) for row in rows]
+        deck.sets.setdefault((number + change.sets, kind), []).extend(moved)
+    for joint in own.joints:
+        sides = tuple(
+            (number + (change.part if kind == ONE_PART else change.sets), kind)
+            for number, kind in joint.sides
+        )
+        nodes = tuple(node + change.node for node in joint.nodes)
+        deck.joints.append(replace(joint, nodes=nodes, sides=sides))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from scionwood import ReadError
+from scionwood_crash.readers import deck_joints
 from scionwood_crash.readers.deck_content import COLUMNS, Block, Deck, Node
 from scionwood_crash.readers.deck_parameters import declared
 
@@ -35,7 +36,7 @@ def take(block: Block, deck: Deck) -> None:
         if key in takers:
             takers[key](block, deck)
             return
-    if words[0] == "ELEMENT":
+    if not deck_joints.take(block, deck) and words[0] == "ELEMENT":
         name = "_".join(words)
         deck.others[name] = deck.others.get(name, 0) + len(block.cards)
 

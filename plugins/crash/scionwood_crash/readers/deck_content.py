@@ -43,6 +43,23 @@ class Node:
 
 
 @final
+@dataclass(frozen=True)
+class Joint:
+    """What a deck says of a connection between pieces, by the numbers of the model.
+
+    Attributes:
+        keyword: its keyword, without the options.
+        nodes: the two nodes of a spot weld.
+        sides: number and kind of the sets that are joined: the nodes of a rigid body, or the tied
+            side of a contact and the surface. Kinds are those of `Deck.sets`, or `one part`.
+    """
+
+    keyword: str
+    nodes: tuple[int, ...] = ()
+    sides: tuple[tuple[int, str], ...] = ()
+
+
+@final
 @dataclass
 class Deck:
     """The content of a deck and its includes.
@@ -61,6 +78,10 @@ class Deck:
         transforms: cards of each *DEFINE_TRANSFORMATION.
         paths: folders of *INCLUDE_PATH.
         encrypted: number of encrypted blocks, which are left out.
+        joints: spot welds, nodal rigid bodies and tied contacts.
+        sets: rows of numbers of each set, by its number and its kind: `node`, `part`, `shell` or
+            `segment` (four nodes a row).
+        unread: how often a keyword occurs that joins pieces in a way that is not read.
     """
 
     nodes: list[Node] = field(default_factory=list)
@@ -75,6 +96,9 @@ class Deck:
     transforms: dict[int, list[list[str]]] = field(default_factory=dict)
     paths: list[str] = field(default_factory=list)
     encrypted: int = 0
+    joints: list[Joint] = field(default_factory=list)
+    sets: dict[tuple[int, str], list[tuple[int, ...]]] = field(default_factory=dict)
+    unread: dict[str, int] = field(default_factory=dict)
 
 
 @final

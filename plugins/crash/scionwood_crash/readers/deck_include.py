@@ -30,6 +30,7 @@ class Change:
         section: added to section numbers.
         length: factor of all lengths.
         matrix: (4, 4), of coordinates.
+        sets: added to set numbers.
     """
 
     node: int
@@ -39,6 +40,7 @@ class Change:
     section: int
     length: float
     matrix: np.ndarray
+    sets: int = 0
 
     def moved(self, xyz: Sequence[float]) -> tuple[float, float, float]:
         """Return coordinates in the deck that includes the file."""

@@ -12,7 +12,8 @@ from scionwood import ReadError
 
 HISTORIES = (".pvd", ".vtp", ".vtkhdf", ".zarr", ".zip", ".d3plot")
 """Suffixes of files that hold a history."""
-MESHES = (".k", ".key", ".dyn", ".vtu", ".vtk", ".inp", ".bdf", ".nas", ".fem", ".med", ".rad")
+DECKS = (".k", ".key", ".dyn")
+MESHES = (*DECKS, ".vtu", ".vtk", ".inp", ".bdf", ".nas", ".fem", ".med", ".rad")
 _STATE_FILE = re.compile(r"d3plot\d+$", re.IGNORECASE)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import final
 
@@ -14,6 +15,7 @@ from scionwood_crash.parts.mesh import Frame, ShellMesh
 from scionwood_crash.readers.base import CrashReader
 from scionwood_crash.readers.deck import Deck, Node, read_deck
 from scionwood_crash.readers.deck_content import fitted
+from scionwood_crash.readers.deck_links import links_of
 from scionwood_crash.readers.sample import sample_series
 
 
@@ -27,6 +29,9 @@ class KeywordReader(CrashReader):
     encrypted blocks are left out with a warning. The thickness of a shell is the mean over its
     corners: of its own card, else of its part's section, else `thickness`. A deck without *END is
     read to its end, with a warning.
+
+    *CONSTRAINED_SPOTWELD, *CONSTRAINED_NODAL_RIGID_BODY and *CONTACT_TIED_... become links of the
+    mesh; see `readers.deck_links`. Other connections are named in a warning.
 
     Args:
         path: the deck.
@@ -95,9 +100,17 @@ class KeywordReader(CrashReader):
             ),
         )
         own = np.array([thickness for _, _, _, thickness in shells])
-        return self._with_thickness(mesh, np.where(own > 0, own, _of_parts(deck, parts))), np.zeros(
-            1
-        )
+        mesh = self._with_thickness(mesh, np.where(own > 0, own, _of_parts(deck, parts)))
+        return self._linked(mesh), np.zeros(1)
+
+    def _linked(self, mesh: ShellMesh) -> ShellMesh:
+        """Return the mesh with the welds and ties of the deck; what is not read is named."""
+        if (mesh.cells < 0).any():
+            return mesh  # refused by the checks of the mesh
+        links, said = links_of(self._deck, mesh)
+        if said:
+            warnings.warn(f"{self.path.name}: {'; '.join(said)}", stacklevel=2)
+        return replace(mesh, links=links)
 
     def _frame(self, index: int) -> Frame:
         still = np.zeros_like(self.mesh.points)

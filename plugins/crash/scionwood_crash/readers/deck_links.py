@@ -1,0 +1,131 @@
+"""Turn the spot welds, nodal rigid bodies and tied contacts of a deck into links between pieces."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import final
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from scionwood_crash.parts.closest import nearest_cells
+from scionwood_crash.parts.links import Links, pieces_of
+from scionwood_crash.parts.mesh import ShellMesh
+from scionwood_crash.readers.deck_content import Deck, Joint
+from scionwood_crash.readers.deck_joints import BODY, ONE_PART, SPOTWELD
+from scionwood_crash.solver.model import TIE, WELD
+
+THICK, DIAGONAL = 0.6, 0.05
+"""A node is tied within this share of both thicknesses, or of the shorter diagonal of the shell."""
+
+
+def links_of(deck: Deck, mesh: ShellMesh) -> tuple[Links | None, list[str]]:
+    """Return the links of a deck, and sentences on what is not read; a single piece has neither.
+
+    A spot weld links its two nodes. The nodes of a rigid body are linked to the nearest one in each
+    other piece. A node of a tied contact is linked to the corners of the nearest shell of the
+    surface, if it is within 0.6 of both thicknesses or 0.05 of the shorter diagonal of the shell:
+    the tolerance of LS-DYNA's manual as recalled. A tolerance of the card itself is not used.
+
+    Args:
+        deck: its content.
+        mesh: its mesh, with thickness.
+    """
+    if not deck.joints and not deck.unread:
+        return None, []
+    finder, pairs, kinds = _Finder(deck, mesh), [np.zeros((0, 2), np.int64)], [np.zeros(0)]
+    if len(np.unique(finder.pieces[finder.used])) < 2:
+        return None, []
+    left = [f"{count} {name}" for name, count in sorted(deck.unread.items())]
+    said = [f"{', '.join(left)} are not read as links"] if left else []
+    found: Counter[str] = Counter()
+    for joint in deck.joints:
+        own = finder.pairs(joint)
+        found[joint.keyword] += bool(len(own))
+        pairs.append(own)
+        kinds.append(np.full(len(own), TIE if finder.tied(joint) else WELD))
+    for name, count in Counter(joint.keyword for joint in deck.joints).items():
+        if count > found[name]:
+            said.append(f"{count - found[name]} of {count} {name} join no two pieces of shells")
+    rows = np.unique(np.c_[np.sort(np.concatenate(pairs), 1), np.concatenate(kinds)], axis=0)
+    links = Links(rows[:, :2].astype(np.int64), rows[:, 2].astype(np.int64))
+    return (links if len(rows) else None), said
+
+
+@final
+class _Finder:
+    """Finds the nodes of connections, as indices of the mesh."""
+
+    def __init__(self, deck: Deck, mesh: ShellMesh) -> None:
+        self.deck, self.mesh = deck, mesh
+        self.pieces = pieces_of(len(mesh.points), mesh.sides())
+        self.used = np.zeros(len(mesh.points), bool)
+        self.used[mesh.cells] = True
+        self.order = np.argsort(mesh.node_ids)
+        self.thickness = mesh.node_mean(mesh.thickness)
+
+    def tied(self, joint: Joint) -> bool:
+        """Return whether a connection is a tied contact."""
+        return joint.keyword not in (SPOTWELD, BODY)
+
+    def pairs(self, joint: Joint) -> np.ndarray:
+        """Return pairs of nodes of different pieces, (pair, 2)."""
+        if joint.keyword == SPOTWELD:
+            ends = self._nodes(np.array(joint.nodes))
+            pairs = ends[None] if len(ends) == 2 else np.zeros((0, 2), np.int64)
+        elif joint.keyword == BODY:
+            pairs = self._body(self._side(*joint.sides[0])[0])
+        else:
+            pairs = self._contact(self._side(*joint.sides[0])[0], self._side(*joint.sides[1])[1])
+        return np.asarray(pairs[self.pieces[pairs[:, 0]] != self.pieces[pairs[:, 1]]])
+
+    def _nodes(self, numbers: np.ndarray) -> np.ndarray:
+        """Return the indices of nodes that a shell uses."""
+        ids = self.mesh.node_ids[self.order]
+        at = self.order[np.minimum(np.searchsorted(ids, numbers), len(ids) - 1)]
+        return np.asarray(at[(self.mesh.node_ids[at] == numbers) & self.used[at]])
+
+    def _side(self, number: int, kind: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the nodes, (node,), and the cells, (cell, 4), of a set or of one part."""
+        mesh = self.mesh
+        rows = [(number,)] if kind == ONE_PART else self.deck.sets.get((number, kind), [])
+        named = np.array(rows or np.zeros((0, 1)), np.int64)
+        if kind == "node":
+            return self._nodes(np.unique(named)), np.zeros((0, 4), np.int64)
+        if kind == "segment":
+            corners = np.where(named[:, 3:] == 0, named[:, [0, 1, 2, 2]], named)
+            known = np.isin(corners, mesh.node_ids[self.used]).all(1)
+            cells = self._nodes(corners[known].reshape(-1)).reshape(-1, 4)
+        else:
+            numbers = mesh.element_ids if kind == "shell" else mesh.part_ids
+            cells = mesh.cells[np.isin(numbers, named)]
+        return np.unique(cells), cells
+
+    def _body(self, nodes: np.ndarray) -> np.ndarray:
+        """Return each node of a rigid body with the nearest one in each other piece."""
+        points, own = self.mesh.points, self.pieces[nodes]
+        groups = sorted((nodes[own == piece] for piece in np.unique(own)), key=len)
+        pairs = [np.zeros((0, 2), np.int64)]
+        for at, few in enumerate(groups):
+            for many in groups[at + 1 :]:
+                _, near = cKDTree(points[many]).query(points[few])
+                pairs.append(np.stack([few, many[near]], 1))
+        return np.concatenate(pairs)
+
+    def _contact(self, nodes: np.ndarray, cells: np.ndarray) -> np.ndarray:
+        """Return the nodes of the tied side with the corners of the nearest shells."""
+        points, pairs = self.mesh.points.astype(np.float64), [np.zeros((0, 2), np.int64)]
+        sheets = self.thickness[cells].mean(1) if len(cells) else np.zeros(0)
+        for piece in np.unique(self.pieces[nodes]):
+            own = nodes[self.pieces[nodes] == piece]
+            other = np.flatnonzero(self.pieces[cells[:, 0]] != piece)
+            if not len(other):
+                continue
+            corners = points[cells[other]]
+            near, away = nearest_cells(points[own], corners)
+            across = np.linalg.norm(corners[:, [0, 1]] - corners[:, [2, 3]], axis=-1).min(1)
+            reach = THICK * (self.thickness[own] + sheets[other[near]])
+            close = away <= np.maximum(reach, DIAGONAL * across[near])
+            tied = np.repeat(own[close], 4)
+            pairs.append(np.stack([tied, cells[other[near[close]]].reshape(-1)], 1))
+        return np.concatenate(pairs)
