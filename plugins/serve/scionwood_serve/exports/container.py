@@ -1,0 +1,83 @@
+"""A folder from which a container is built, with the runs in it."""
+
+from __future__ import annotations
+
+import shlex
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from scionwood import atomic_folder, check_target, writing
+from scionwood_serve.versions.snapshot import take_version
+
+DOCKERFILE = """\
+FROM python:3.11-slim
+RUN useradd --create-home --uid 1000 server
+RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu {packages}
+COPY --chown=server runs /runs
+USER server
+WORKDIR /home/server
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --start-period=120s CMD ["python", "-c", \
+"import urllib.request as u; u.urlopen('http://127.0.0.1:8000/health', timeout=5)"]
+# The token comes from outside: docker run --env SCIONWOOD_SERVE_TOKEN ...
+CMD ["scionwood", "serve", "run", {runs}, "--host", "0.0.0.0", "--port", "8000"]
+"""
+
+README = """\
+# A container that serves {names}
+
+```
+docker build -t scionwood-serve .
+SCIONWOOD_SERVE_TOKEN=$(openssl rand -hex 24) docker run --env SCIONWOOD_SERVE_TOKEN \\
+    --publish 127.0.0.1:8000:8000 --read-only --tmpfs /tmp scionwood-serve
+```
+
+Requests carry the header `Authorization: Bearer TOKEN`. Put a proxy with TLS in front of it, and
+call it by a name that `--host` knows: localhost, or that of the container.
+"""
+
+
+def export_container(runs: dict[str, str | Path], folder: Path, *, force: bool = False) -> Path:
+    """Write a folder with a Dockerfile, the runs, and the commands to build and start it.
+
+    Args:
+        runs: the run by the name of its adapter.
+        folder: the folder to write.
+        force: replace an existing folder.
+
+    Raises:
+        ServingError: a name cannot be part of a URL.
+        TrainingError: a run is not finished.
+        OutputExistsError: the folder exists and `force` is false.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from scionwood_serve.api import export_container
+        >>> made = export_container({"clean": "seismic/denoise"}, Path("container"))
+        >>> sorted(path.name for path in made.iterdir())
+        ['Dockerfile', 'README.md', 'runs']
+    """
+    check_target(folder, force)
+    with writing(folder), atomic_folder(folder, overwrite=force) as part:
+        fields: list[str] = []
+        for name, run in runs.items():
+            taken = take_version(run, part / "held", name)
+            fields += taken.fields
+            (part / "runs").mkdir(exist_ok=True)
+            taken.folder.rename(part / "runs" / name)
+        (part / "held").rmdir()
+        packages = [_pinned(each) for each in dict.fromkeys(["serve", *fields])]
+        named = ", ".join(f'"{name}=/runs/{name}"' for name in runs)
+        text = DOCKERFILE.format(packages=shlex.join(packages), runs=named)
+        (part / "Dockerfile").write_text(text, encoding="utf-8")
+        (part / "README.md").write_text(README.format(names=", ".join(runs)), encoding="utf-8")
+    return folder
+
+
+def _pinned(plugin: str) -> str:
+    package = f"scionwood-{plugin}"
+    try:
+        return f"{package}=={version(package)}"
+    except PackageNotFoundError:  # a plugin of others has a name of its own
+        return package

@@ -1,0 +1,1 @@
+"""Training of a new version in the time that requests leave."""

@@ -1,0 +1,1 @@
+"""Versions of adapters: copies of run folders, named by the hash of their files."""

@@ -1,0 +1,1 @@
+"""The HTTP side, which holds no model: routes, uploads, limits, metrics and pages."""

@@ -1,0 +1,147 @@
+"""The application: its routes, and who may use them."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from fastapi import Body, Depends, FastAPI, Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+
+import scionwood
+from scionwood_serve.versions.problem import ServingError
+from scionwood_serve.web.desk import Desk
+from scionwood_serve.web.front import FRONT_POLICY, docs_page, front_page
+from scionwood_serve.web.refusals import add_refusals
+from scionwood_serve.web.routes import add_service
+
+RESULT_POLICY = "sandbox allow-scripts; default-src 'none'; img-src data:; font-src data:;"
+RESULT_POLICY += " style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+
+
+def make_application(desk: Desk, lifespan: Callable[..., Any] | None = None) -> FastAPI:
+    """Return the application of a server.
+
+    Args:
+        desk: what its routes share.
+        lifespan: what runs while it runs.
+    """
+    app = FastAPI(
+        title="Scionwood",
+        version=scionwood.__version__,
+        description="Adapters of scientific models: files in, files out.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        dependencies=[Depends(_guard(desk))],
+    )
+    app.state.desk = desk
+    add_refusals(app)
+    _add_states(app, desk)
+    _add_pages(app, desk)
+    _add_administration(app, desk)
+    for field in desk.fields:
+        for name in scionwood.find(field).plugin.services if scionwood.find(field).plugin else ():
+            add_service(app, desk, field, name)
+    return app
+
+
+def _guard(desk: Desk) -> Callable[[Request], None]:
+    """Return the check of each request: its host, its origin and its token."""
+    limits = desk.limits
+    open_to_all = ("/health", "/", "/front.js")
+
+    def guard(request: Request) -> None:
+        host = request.headers.get("host", "")
+        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+        if name not in limits.hosts:
+            rule = f"this server is called {', '.join(limits.hosts)}"
+            raise ServingError(f"host {host[:80]!r}", rule, "Start it with --host", 403)
+        origin = request.headers.get("origin")
+        if origin and urlsplit(origin).netloc != host:
+            rule = "pages of other sites may not use this server"
+            raise ServingError(f"origin {origin[:80]!r}", rule, "Use its own page", 403)
+        path = request.url.path
+        if limits.token and path not in open_to_all and not path.startswith("/v1/results/"):
+            given = request.headers.get("authorization", "").removeprefix("Bearer ")
+            if not hmac.compare_digest(given.encode(), limits.token.encode()):
+                remedy = "Send the header Authorization: Bearer TOKEN"
+                raise ServingError("token", "it is missing or wrong", remedy, 401)
+
+    return guard
+
+
+def _add_states(app: FastAPI, desk: Desk) -> None:
+    @app.get("/health", tags=["server"])
+    async def health() -> JSONResponse:
+        """Say whether the worker is up with its versions."""
+        ready = desk.is_ready()
+        state = {"status": "ok" if ready else "starting", "worker": desk.worker()}
+        return JSONResponse(state, 200 if ready else 503)
+
+    @app.get("/adapters", tags=["server"])
+    async def adapters() -> list[dict[str, Any]]:
+        """List each adapter with its live version, and the versions that are kept."""
+        held = desk.book.loaded()
+        kept = {v.name: [o.version for o in held if o.name == v.name] for v in desk.book.live()}
+        return [version.facts() | {"held": kept[version.name]} for version in desk.book.live()]
+
+    @app.get("/metrics", tags=["server"])
+    async def metrics() -> Response:
+        """Counters in the text format of Prometheus."""
+        return Response(desk.counters.text(), media_type="text/plain; version=0.0.4")
+
+
+def _add_pages(app: FastAPI, desk: Desk) -> None:
+    @app.get("/", include_in_schema=False)
+    async def front() -> HTMLResponse:
+        nonce = secrets.token_urlsafe(12)
+        headers = {"Content-Security-Policy": FRONT_POLICY.format(nonce=nonce)}
+        return HTMLResponse(front_page(nonce, desk), headers=headers)
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(docs_page(app.openapi()))
+
+    @app.get("/v1/results/{key}/page", tags=["server"])
+    async def page(key: str) -> Response:
+        """Return the page of a result, whose address an answer with `page=true` gives."""
+        found = desk.results.page(key)
+        if found.suffix == ".html":
+            headers = {"Content-Security-Policy": RESULT_POLICY}
+            return HTMLResponse(found.read_text("utf-8"), headers=headers)
+        return Response(found.read_bytes(), media_type="image/png")
+
+
+def _add_administration(app: FastAPI, desk: Desk) -> None:
+    @app.put("/adapters/{name}", tags=["server"])
+    async def put(name: str, run: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
+        """Load a run from below the allowed root, inspect it, and switch."""
+        if desk.limits.root is None or not desk.limits.token:
+            rule = "this server takes no adapters"
+            raise ServingError(f"adapter {name[:80]!r}", rule, "Start with --root and a token", 403)
+        return await desk.put(name, inside(desk.limits.root, run))
+
+
+def inside(root: Path, run: str) -> Path:
+    """Return a folder below a root.
+
+    Args:
+        root: the allowed root.
+        run: the folder, relative to the root or absolute.
+
+    Raises:
+        ServingError: it is not below the root, links followed.
+    """
+    try:
+        found = (root / run).resolve()
+    except (OSError, ValueError) as error:
+        raise ServingError(f"run {run[:80]!r}", "it is no path", "Name a folder", 400) from error
+    if not found.is_relative_to(root.resolve()) or not found.is_dir():
+        rule = "there is no such folder below the allowed root"
+        raise ServingError(f"run {run[:120]!r}", rule, "Put it there", 403)
+    return found

@@ -1,0 +1,155 @@
+"""The desk of the HTTP process: it passes jobs to the worker, and switches versions."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import litserve as ls
+from fastapi import HTTPException
+from litserve.server import RegularRequestHandler
+
+from scionwood_serve.versions.book import Book
+from scionwood_serve.versions.problem import ServingError
+from scionwood_serve.versions.snapshot import Version, take_version
+from scionwood_serve.web.counters import Counters
+from scionwood_serve.web.inspection import inspect_version
+from scionwood_serve.web.limits import Limits
+from scionwood_serve.web.results import Results
+from scionwood_serve.worker.engine import Engine, Job
+
+ATTEMPTS = 3
+"""How often a job is given to a worker, if workers die under it."""
+
+
+class Desk:
+    """What the routes of a server share.
+
+    Args:
+        book: the versions.
+        limits: the limits.
+        folder: the folder of requests, and of versions.
+        server: the server of the worker.
+    """
+
+    def __init__(self, book: Book, limits: Limits, folder: Path, server: ls.LitServer) -> None:
+        self.book, self.limits, self.server = book, limits, server
+        self.requests, self.held = folder / "requests", folder / "versions"
+        self.engine: Engine = server.lit_api
+        self.fields = sorted({field for version in book.live() for field in version.fields})
+        self.counters, self.results = Counters(), Results(*limits.kept)
+        self.under_way = 0
+        self.arrived: list[Callable[[], None]] = []
+        self._handler = RegularRequestHandler(self.engine, server)
+        self._changing = asyncio.Lock()
+
+    def worker(self) -> int | None:
+        """Return the process of the worker; `None` while it starts again."""
+        process = self.server.inference_workers[0]
+        return process.pid if process.is_alive() else None
+
+    def is_ready(self) -> bool:
+        """Return whether the worker is up, with its versions loaded."""
+        states = [str(state) for state in self.server.workers_setup_status.values()]
+        return self.worker() is not None and bool(states) and all("ready" in s for s in states)
+
+    async def serve(
+        self, service: str, version: Version, source: Path, given: dict[str, Any]
+    ) -> Any:
+        """Let the worker apply a version to a file.
+
+        Args:
+            service: the service, such as `seismic/denoise`.
+            version: the version; it stays loaded meanwhile.
+            source: the file.
+            given: the options.
+
+        Returns:
+            `file`, `page` and `values`.
+
+        Raises:
+            ServingError: the worker died on it again and again, or took too long.
+            Refused: the service refused the file.
+        """
+        job = Job("serve", service, version.version, source, options=given)
+        with self.book.using(version):
+            answer = await self.ask(job)
+            if answer.get("status") == 410:  # the worker came back before the version went live
+                await self.ask(Job("load", versions=(version,)))
+                answer = await self.ask(job)
+        return answer
+
+    async def ask(self, job: Job) -> dict[str, Any]:
+        """Give a job to the worker, and give it again if the worker dies.
+
+        Raises:
+            ServingError: the worker died each time, or took too long.
+        """
+        for _ in range(ATTEMPTS):
+            if job.do == "serve":
+                job = replace(job, out=Path(tempfile.mkdtemp(prefix="out", dir=job.source.parent)))
+            answer = await self._once(job)
+            if answer is not None:
+                return answer
+        rule = f"the worker died on it {ATTEMPTS} times"
+        raise ServingError(f"request {job.service}", rule, "Send another file, or report it")
+
+    async def _once(self, job: Job) -> dict[str, Any] | None:
+        """Return the answer of the worker; `None` if the worker died."""
+        process = self.server.inference_workers[0].pid
+        asked = asyncio.ensure_future(self._handler.handle_request(job, Job))
+        waited = 0.0
+        while not asked.done():
+            await asyncio.wait([asked], timeout=0.25)
+            waited += 0.25
+            if self.server.inference_workers[0].pid != process:  # it may have taken the job along
+                break
+            if waited > self.limits.timeout:
+                asked.cancel()
+                rule = f"it took more than {self.limits.timeout:g} s"
+                raise ServingError(f"request {job.service}", rule, "Send less at a time", 408)
+        if not asked.done():
+            asked.cancel()
+            return None
+        try:
+            answer: dict[str, Any] = asked.result()
+        except HTTPException:  # our worker returns errors as values: it died
+            return None
+        return answer
+
+    async def put(self, name: str, run: str | Path) -> dict[str, Any]:
+        """Load a run beside the live version, inspect it, and switch.
+
+        Args:
+            name: the name of the adapter.
+            run: the run folder.
+
+        Returns:
+            What is live now, with the verdict of the inspection.
+
+        Raises:
+            ScionwoodError: the run is not accepted; the live version stays.
+        """
+        async with self._changing:
+            version = await asyncio.to_thread(take_version, run, self.held, name)
+            if not set(version.fields) & set(self.fields):
+                rule = f"its task is {version.task}, and this server has {', '.join(self.fields)}"
+                raise ServingError(f"adapter {name!r}", rule, "Start a server for its field")
+            verdict = await asyncio.to_thread(inspect_version, version.folder)
+            answer = await self.ask(Job("load", versions=(version,)))
+            if "error" in answer:
+                told = answer["error"]
+                raise ServingError(told["value"], told["rule"], told["remedy"])
+            self.book.switch(version)
+            gone = self.book.surplus()
+            self.engine.versions = self.book.loaded()
+            if gone:
+                await self.ask(Job("drop", versions=tuple(gone)))
+        self.counters.swaps.labels(name).inc()
+        print(f"live: {name}@{version.version} ({verdict})", file=sys.stderr, flush=True)
+        return version.facts() | {"inspection": verdict}

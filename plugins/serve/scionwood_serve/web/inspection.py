@@ -1,0 +1,46 @@
+"""Inspect an adapter before it goes live: by the plugin `audit` where it is installed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import scionwood
+from scionwood_serve.versions.problem import ServingError
+
+AUDIT = "audit"
+STRUCTURE = "structure only: the plugin audit is not installed"
+_REFUSED = ("refused", "anomalous")
+
+
+def inspect_version(folder: Path) -> str:
+    """Return the verdict on a run; `load_run` checks its structure in any case.
+
+    Args:
+        folder: the run folder.
+
+    Returns:
+        The verdict of `scionwood audit run`, or that only the structure is checked.
+
+    Raises:
+        ServingError: the verdict is `refused` or `anomalous`, or there is none.
+    """
+    plugin = scionwood.find(AUDIT).plugin
+    if plugin is None or "run" not in plugin.commands:
+        return STRUCTURE
+    command = [sys.executable, "-m", "scionwood", AUDIT, "run", str(folder), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        verdict = str(json.loads(done.stdout)["verdict"])
+    except (ValueError, KeyError, TypeError) as error:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        rule = f"the audit gave no verdict ({last[:200]})"
+        raise ServingError(
+            f"run {folder.name}", rule, "Audit it by hand: scionwood audit run"
+        ) from error
+    if verdict.startswith(_REFUSED):
+        rule = f"the audit says: {verdict}"
+        raise ServingError(f"run {folder.name}", rule, "See: scionwood audit run RUN")
+    return verdict

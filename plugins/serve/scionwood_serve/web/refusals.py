@@ -1,0 +1,53 @@
+"""Errors become JSON with value, rule and remedy, under a status of 4xx."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from scionwood import ScionwoodError
+from scionwood_serve.versions.problem import ServingError
+
+
+def add_refusals(app: FastAPI) -> None:
+    """Let an application answer errors as JSON.
+
+    Args:
+        app: the application.
+    """
+
+    @app.exception_handler(ScionwoodError)
+    async def refuse(request: Request, error: ScionwoodError) -> JSONResponse:
+        status = error.status if isinstance(error, ServingError) else 422
+        told = {"kind": type(error).__name__, "value": error.value, "rule": error.rule}
+        return refusal(status, {**told, "remedy": error.remedy})
+
+    @app.exception_handler(RequestValidationError)
+    async def refuse_options(request: Request, error: RequestValidationError) -> JSONResponse:
+        first: dict[str, Any] = dict(error.errors()[0])
+        place = ".".join(str(part) for part in first["loc"][1:])
+        value = f"option {place!r}: {str(first.get('input'))[:80]!r}"
+        told = {"kind": "RequestError", "value": value, "rule": str(first["msg"])}
+        return refusal(422, {**told, "remedy": "See: /docs"})
+
+    @app.exception_handler(HTTPException)
+    async def refuse_address(request: Request, error: HTTPException) -> JSONResponse:
+        value = f"{request.method} {request.url.path[:200]}"
+        told = {"kind": "RequestError", "value": value, "rule": str(error.detail)}
+        return refusal(error.status_code, {**told, "remedy": "See: /docs"})
+
+
+def refusal(status: int, error: dict[str, str]) -> JSONResponse:
+    """Return the answer to a request that is not accepted.
+
+    Args:
+        status: the HTTP status.
+        error: its kind, value, rule and remedy.
+    """
+    headers = {"Retry-After": "2"} if status == 503 else {}
+    headers |= {"Connection": "close"} if status == 413 else {}
+    return JSONResponse({"error": error}, status, headers)

@@ -1,0 +1,125 @@
+"""One route for each service: POST /v1/FIELD/COMMAND."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse, JSONResponse, Response
+from starlette.background import BackgroundTask
+
+import scionwood
+from scionwood_serve.versions.problem import ServingError
+from scionwood_serve.versions.snapshot import Version
+from scionwood_serve.web.desk import Desk
+from scionwood_serve.web.refusals import refusal
+from scionwood_serve.web.signatures import check_query, route_signature
+from scionwood_serve.web.uploads import folder_for, receive
+
+_BINARY = {"type": "string", "format": "binary"}
+_TEXT = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+_BODY = {
+    "required": True,
+    "content": {
+        "application/octet-stream": {"schema": _BINARY},
+        "application/json": {"schema": _TEXT},
+    },
+}
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The result: a file, or values in JSON."},
+    413: {"description": "The file is too large."},
+    422: {"description": "The file or an option is refused: `error` has value, rule and remedy."},
+    503: {"description": "Too many requests are under way."},
+}
+
+
+def add_service(app: FastAPI, desk: Desk, field: str, name: str) -> None:
+    """Add the route of a service.
+
+    Args:
+        app: the application.
+        desk: what the routes share.
+        field: the plugin.
+        name: the service.
+    """
+    service = scionwood.load("services", f"{field}/{name}")
+
+    async def endpoint(request: Request, **given: Any) -> Response:
+        asked, file = given.pop("adapter"), given.pop("file")
+        start, adapter = time.perf_counter(), ""
+        response: Response | None = None
+        desk.counters.waiting.inc()
+        try:
+            check_query(request, service, given)
+            version = desk.book.find(field, asked)
+            adapter = version.name
+            response = await _answer(request, desk, f"{field}/{name}", version, file, given)
+            return response
+        except scionwood.ScionwoodError as error:
+            status = error.status if isinstance(error, ServingError) else 422
+            told = {"kind": type(error).__name__, "value": error.value, "rule": error.rule}
+            response = refusal(status, {**told, "remedy": error.remedy})
+            return response
+        finally:
+            desk.counters.waiting.dec()
+            status = response.status_code if response else 500
+            seconds = time.perf_counter() - start
+            desk.counters.answered(f"{field}/{name}", adapter, status, seconds)
+
+    signature: Callable[..., Any] = endpoint
+    vars(signature)["__signature__"] = route_signature(service)
+    path = f"/v1/{field}/{name}"
+    extra = {"requestBody": _BODY}
+    endpoint.__doc__ = service.__doc__
+    app.add_api_route(
+        path, endpoint, methods=["POST"], tags=[field], operation_id=f"{field}_{name}",
+        summary=(service.__doc__ or name).partition("\n")[0], description="",
+        openapi_extra=extra, responses=_ANSWERS, response_class=Response,
+    )  # fmt: skip
+
+
+async def _answer(
+    request: Request, desk: Desk, service: str, version: Version, file: str, given: dict[str, Any]
+) -> Response:
+    if desk.under_way >= desk.limits.queue:
+        rule = f"{desk.limits.queue} requests are under way"
+        raise ServingError("server", rule, "Try again in a moment", 503)
+    desk.under_way += 1
+    try:
+        for tell in desk.arrived:
+            tell()
+        async with folder_for(desk.requests) as folder:
+            source = await receive(request, folder, file, desk.limits)
+            desk.counters.received.inc(source.stat().st_size)
+            answer = await desk.serve(service, version, source, given)
+            if "error" in answer:
+                shutil.rmtree(folder, ignore_errors=True)
+                return refusal(answer["status"], answer["error"])
+            return _response(desk, version, folder, answer)
+    finally:
+        desk.under_way -= 1
+
+
+def _response(desk: Desk, version: Version, folder: Path, answer: dict[str, Any]) -> Response:
+    """Return the answer with the version that gave it, and remove the folder afterwards."""
+    headers = {
+        "X-Scionwood-Adapter": version.name,
+        "X-Scionwood-Version": version.version,
+        "X-Scionwood-Base": version.base,
+    }
+    done: BackgroundTask | None = BackgroundTask(shutil.rmtree, folder, ignore_errors=True)
+    if answer["page"] is not None:
+        key = desk.results.keep(folder, answer["page"])
+        headers["Link"] = f'</v1/results/{key}/page>; rel="preview"'
+        done = None
+    if answer["file"] is not None:
+        name = answer["file"].name
+        return FileResponse(answer["file"], filename=name, headers=headers, background=done)
+    made = {"adapter": version.name, "version": version.version, "base": version.base}
+    values = json.loads(json.dumps(answer["values"], allow_nan=False, default=str))
+    return JSONResponse({**made, **values}, headers=headers, background=done)

@@ -1,0 +1,71 @@
+"""A service's signature becomes the query of a route: FastAPI checks it, and OpenAPI shows it."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Annotated, Any, get_type_hints
+
+from fastapi import Query, Request
+
+from scionwood_serve.versions.problem import ServingError
+
+Service = Callable[..., Any]
+
+
+def route_signature(service: Service) -> inspect.Signature:
+    """Return the signature of the route of a service.
+
+    Args:
+        service: the function that a field offers.
+    """
+    own = [
+        _query("adapter", str, "", "NAME or NAME@VERSION; not needed if the field has one adapter"),
+        _query("file", str, "", "the name of the file; its ending selects the reader"),
+    ]
+    request = inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY, annotation=Request)
+    hints, texts = get_type_hints(service), option_texts(service)
+    for option in options_of(service):
+        own.append(_query(option.name, hints[option.name], option.default, texts[option.name]))
+    return inspect.Signature([request, *own])
+
+
+def options_of(service: Service) -> list[inspect.Parameter]:
+    """Return the options of a service."""
+    parameters = inspect.signature(service).parameters.values()
+    return [parameter for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+
+
+def option_texts(service: Service) -> dict[str, str]:
+    """Return what the docstring says of each option."""
+    from docstring_parser import parse
+
+    described = {
+        item.arg_name: " ".join((item.description or "").split())
+        for item in parse(inspect.getdoc(service) or "").params
+    }
+    return {option.name: described.get(option.name, "") for option in options_of(service)}
+
+
+def check_query(request: Request, service: Service, options: dict[str, Any]) -> None:
+    """Refuse options that the service does not have, and numbers that are not finite.
+
+    Raises:
+        ServingError: naming the option.
+    """
+    known = {"adapter", "file", *(option.name for option in options_of(service))}
+    for name in request.query_params:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            remedy = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(sorted(known))}"
+            raise ServingError(f"option {name[:80]!r}", "there is no such option", remedy)
+    for name, value in options.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ServingError(f"option {name}={value}", "it is not finite", "Give a number")
+
+
+def _query(name: str, hint: Any, default: Any, text: str) -> inspect.Parameter:
+    kind = Annotated[hint, Query(description=text)]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)

@@ -1,0 +1,107 @@
+"""Receive the body of a request into a folder of its own, block by block, under a limit."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+
+from scionwood_serve.versions.problem import ServingError
+from scionwood_serve.web.limits import Limits
+
+NAME = re.compile(r"[^\W_][\w .+-]{0,99}")
+"""The name of a file: it begins with a letter or digit, and holds no `/`."""
+
+LARGEST_JSON = 1 << 20
+"""The most bytes of a request in JSON."""
+
+
+@asynccontextmanager
+async def folder_for(root: Path) -> AsyncIterator[Path]:
+    """Make a folder for one request, and remove it if the block fails.
+
+    Args:
+        root: the folder of all requests.
+    """
+    folder = Path(tempfile.mkdtemp(dir=root))
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+async def receive(request: Request, folder: Path, name: str, limits: Limits) -> Path:
+    """Write the body of a request to a file, as it arrives.
+
+    Args:
+        request: the request; its body is the file, or JSON with the key `text`.
+        folder: the folder of this request.
+        name: the name of the file, whose ending selects the reader.
+        limits: the limits of the server.
+
+    Raises:
+        ServingError: the name is none, or the body is empty, too large, too slow, or no such JSON.
+    """
+    is_json = request.headers.get("content-type", "").partition(";")[0] == "application/json"
+    most = min(limits.max_bytes, LARGEST_JSON) if is_json else limits.max_bytes
+    name = name or ("request.txt" if is_json else "")
+    if not NAME.fullmatch(name) or name.endswith((" ", ".")):
+        rule = "the name of the file has letters, digits and ._+- , and no folder"
+        raise ServingError(f"file {name[:120]!r}", rule, "Name it: ?file=line.sgy", 400)
+    stated = request.headers.get("content-length", "0")
+    if stated.isdigit() and int(stated) > most:
+        raise _too_large(name, f"{int(stated):,} bytes", most)
+    target = folder / name
+    try:
+        async with asyncio.timeout(limits.timeout):
+            await _write(request, target, most)
+    except TimeoutError as error:
+        rule = f"it did not arrive within {limits.timeout:g} s"
+        raise ServingError(f"file {name!r}", rule, "Send it faster, or in parts", 408) from error
+    except ClientDisconnect as error:
+        rule = "the client went away before the end"
+        raise ServingError(f"file {name!r}", rule, "Send it again", 400) from error
+    if target.stat().st_size == 0:
+        remedy = "Send the file as the body of the request"
+        raise ServingError(f"file {name!r}", "it is empty", remedy, 400)
+    if is_json:
+        _unwrap(target)
+    return target
+
+
+async def _write(request: Request, target: Path, most: int) -> None:
+    size = 0
+    with target.open("wb") as file:
+        async for block in request.stream():
+            size += len(block)
+            if size > most:
+                raise _too_large(target.name, f"more than {most:,} bytes", most)
+            file.write(block)
+
+
+def _too_large(name: str, size: str, most: int) -> ServingError:
+    rule = f"it has {size}, and this server accepts {most:,}"
+    return ServingError(f"file {name!r}", rule, "Send less, or start with --max-bytes", 413)
+
+
+def _unwrap(target: Path) -> None:
+    """Replace JSON by the text in it."""
+    try:
+        match json.loads(target.read_bytes()):
+            case {"text": str(text), **rest} if not rest:
+                data = text.encode()
+            case _:
+                raise ValueError("no text")
+    except (ValueError, RecursionError) as error:
+        rule = 'it is not a JSON object with the key "text" alone'
+        raise ServingError("JSON", rule, 'Such as {"text": "..."}', 400) from error
+    target.write_bytes(data)
