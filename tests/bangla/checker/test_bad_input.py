@@ -36,6 +36,7 @@ LABELS = [
     ("রহিমঃ ", "করিমঃ "),
     ("প্রথম ব্যক্তি: ", "দ্বিতীয় ব্যক্তি: "),
     ("- ", "- "),
+    ("রহিম\n", "করিম\n"),
 ]
 
 
@@ -76,3 +77,8 @@ def test_dashes_in_prose_and_headings_of_a_letter_are_no_labels():
 def test_a_visarga_inside_a_word_or_behind_a_noun_stays():
     words = [token.text for token in tokenise(normalise("দুঃখ পুনঃ অন্ততঃ"))]
     assert words == [normalise(word) for word in ("দুঃখ", "পুনঃ", "অন্ততঃ")]
+
+
+def test_lines_of_a_poem_are_no_speakers():
+    poem = normalise("আমি একা\nতুমি দূরে\nরাত নামে ধীরে\nআমি একা\nতারা জ্বলে নীরে")
+    assert {token.voice for token in tokenise(poem)} == {0}

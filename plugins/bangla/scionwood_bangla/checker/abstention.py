@@ -12,8 +12,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from scionwood_bangla.checker.clauses import Word
+from scionwood_bangla.checker.kinds import (
+    is_genitive,
+    is_no_subject,
+    is_nominative,
+    is_phrase,
+    may_be_subject,
+    tenses,
+)
 from scionwood_bangla.checker.structure import SPAN
-from scionwood_bangla.lexicon import LEVELS, readings
+from scionwood_bangla.lexicon import LEVELS
 from scionwood_bangla.lexicon import function_words as fw
 from scionwood_bangla.lexicon.words import is_homograph, joining
 from scionwood_bangla.text.normalise import normalise
@@ -27,6 +35,7 @@ _BE, _GO, _EXIST, _NOT = map(normalise, ("হওয়া", "যাওয়া"
 _THINGS_TOO = frozenset(map(normalise, ("হওয়া", "আছে", "লাগা", "নয়", "নেই", "থাকা")))
 _OF_MIND = frozenset(map(normalise, ("পড়া", "হওয়া", "থাকা", "আসা", "লাগা")))
 _NO_NEGATION = frozenset(map(normalise, ("নাই", "নেই")))
+_OBJECTS = ("কে", "টা", "টি")
 _AFTER_LAST = frozenset(map(normalise, ("না", "নি", "তো")))
 
 
@@ -145,7 +154,7 @@ def _conflict_of_person(pair: Pair) -> str:
     short = len(words) <= _SHORT and pair.subject.at == 0 and pair.distance <= _NEAR - 1
     if not short or pair.i < len(words) - 2 or any(word.pause for word in words[1:]):
         return _OTHER_PERSON
-    plain = not any(_may_be_subject(word) or word.text in fw.CLAUSE_STARTS for word in pair.between)
+    plain = not any(may_be_subject(word) or word.text in fw.CLAUSE_STARTS for word in pair.between)
     auxiliary = _GO in pair.verbs and pair.before is not None and bool(pair.before.readings)
     doubtful = is_homograph(verb.text) or verb.ambiguous or pair.is_order or auxiliary
     doubtful = doubtful or all(r.literary for r in verb.readings) or bool(pair.verbs & _THINGS_TOO)
@@ -179,7 +188,7 @@ def _subject_follows(pair: Pair) -> str:
     if pair.after in fw.BEFORE_CLAUSE or _only_objects_follow(pair):
         return ""
     last = len(pair.between) - 1
-    filled = all(_is_no_subject(word) or k == last for k, word in enumerate(pair.between))
+    filled = all(is_no_subject(word) or k == last for k, word in enumerate(pair.between))
     governed = not pair.verbs & fw.APPEARING and pair.distance <= _NEAR and filled
     return "" if governed else "its subject may follow it"
 
@@ -188,7 +197,7 @@ def _other_person(pair: Pair) -> str:
     if _EXIST in pair.verbs and any(word.text in fw.ONE for word in pair.between):
         return ""
     named = 3 if pair.subject.titled else 0  # the name or office behind the title
-    if any(_may_be_subject(word, pronouns=False) for word in pair.between[named:]):
+    if any(may_be_subject(word, pronouns=False) for word in pair.between[named:]):
         return "another person stands between it and the pronoun"
     return ""
 
@@ -196,13 +205,13 @@ def _other_person(pair: Pair) -> str:
 def _impersonal(pair: Pair) -> str:
     if "se" not in pair.verb.subjects:
         return ""
-    genitive = any(_is_genitive(word) for word in pair.between)
-    if _BE in pair.verbs and (genitive or pair.distance > 4 or _is_phrase(pair.before)):
+    genitive = any(is_genitive(word) for word in pair.between)
+    if _BE in pair.verbs and (genitive or pair.distance > 4 or is_phrase(pair.before)):
         return "it may be impersonal"
     exists = genitive or pair.distance > 5 or any(w.text in fw.EXISTENCE for w in pair.between)
     if _EXIST in pair.verbs and exists:
         return "it may be said of a thing"
-    if _GO in pair.verbs and "verbal_noun" in _tenses(pair.before):
+    if _GO in pair.verbs and "verbal_noun" in tenses(pair.before):
         return "it may be passive"
     ends = pair.verb.final and pair.verb.last
     return "it may negate a noun" if _NOT in pair.verbs and not ends else ""
@@ -223,7 +232,7 @@ def _later_agrees(pair: Pair) -> str:
     for word in pair.words[pair.i + 1 : pair.i + SPAN]:
         if word.text in _NO_NEGATION:
             continue
-        if word.pause or word.text in fw.CLAUSE_STARTS | joining() or _is_nominative(word):
+        if word.pause or word.text in fw.CLAUSE_STARTS | joining() or is_nominative(word):
             return ""
         if pair.subject.person in word.subjects and not word.ambiguous:
             return "a later verb agrees with the pronoun"
@@ -247,55 +256,6 @@ def _behind_comma(pair: Pair) -> str:
     return "it stands far from its subject" if far else ""
 
 
-_OBJECTIONS: tuple[Objection, ...] = (
-    _in_mind,
-    _subject_follows,
-    _other_person,
-    _impersonal,
-    _embedded,
-    _later_agrees,
-    _determined,
-    _behind_comma,
-)
-
-
-def _tenses(word: Word | None) -> set[str]:
-    return {r.tense for r in readings(word.text)} if word is not None else set()
-
-
-def _is_phrase(before: Word | None) -> bool:
-    # "It must be", "it is necessary": a noun or a non-finite form before "be".
-    obliged = _tenses(before) & {"infinitive", "conditional", "verbal_noun"}
-    return bool(obliged) or (before is not None and before.text in fw.IMPERSONAL_NOUNS)
-
-
-def _is_genitive(word: Word) -> bool:
-    noun = word.pronoun is not None or len(word.text) > 2
-    return word.text.endswith("র") and noun and word.text not in fw.NOT_GENITIVE
-
-
-def _is_nominative(word: Word) -> bool:
-    return word.pronoun is not None and word.pronoun.nominative
-
-
-def _is_no_subject(word: Word) -> bool:
-    known = word.text in fw.ADVERBS or word.pronoun is not None or bool(word.readings)
-    return known or fw.is_oblique(word.text)
-
-
-def _may_be_subject(word: Word, *, pronouns: bool = True) -> bool:
-    if _is_nominative(word):
-        return pronouns
-    if word.text in fw.PERSONS:
-        return True
-    return fw.is_plural_noun(word.text) and len(word.text) > 4 and not _is_known(word)
-
-
-def _is_known(word: Word) -> bool:
-    known = word.pronoun is not None or bool(word.readings) or word.text in fw.ADVERBS
-    return known or word.text in _NOT_PLURAL
-
-
 def _only_objects_follow(pair: Pair) -> bool:
     for word in pair.words[pair.i + 1 :]:
         if word.pause:
@@ -306,5 +266,13 @@ def _only_objects_follow(pair: Pair) -> bool:
     return True
 
 
-_OBJECTS = ("কে", "টা", "টি")
-_NOT_PLURAL = frozenset(map(normalise, ("দ্বারা", "এছাড়া", "সারা")))
+_OBJECTIONS: tuple[Objection, ...] = (
+    _in_mind,
+    _subject_follows,
+    _other_person,
+    _impersonal,
+    _embedded,
+    _later_agrees,
+    _determined,
+    _behind_comma,
+)

@@ -6,11 +6,17 @@ from dataclasses import dataclass
 from typing import final
 
 from scionwood_bangla.checker.abstention import SECOND, Pair, Subject, same_person, why_not_judged
+from scionwood_bangla.checker.carry import (
+    THEN,
+    changes_subject,
+    has_other_subject,
+    is_transparent,
+    may_change_subject,
+)
 from scionwood_bangla.checker.clauses import Word, is_order, role
 from scionwood_bangla.checker.findings import Findings, Rule
 from scionwood_bangla.checker.recorder import Recorder, forms_for, is_plural
 from scionwood_bangla.checker.structure import (
-    SPAN,
     clause_before,
     is_determiner,
     is_listed,
@@ -28,7 +34,6 @@ from scionwood_bangla.text.normalise import normalise
 _CARRIED, _MIXED, _STALE = 9, 8, 8
 _AND, _OR_MORE, _YOURSELF = normalise("এবং"), normalise("আর"), normalise("আপনা")
 _BE = normalise("হওয়া")
-_THEN = frozenset(map(normalise, ("তখন", "কিন্তু", "তাই")))
 
 
 @dataclass
@@ -185,7 +190,7 @@ class _Reader:
     def _verb(self, i: int) -> None:
         word, state = self.words[i], self.state
         kind = role(self.words, i, led=state.subject is not None)
-        if kind == "not_finite" and _changes_subject(word) and state.subject is not None:
+        if kind == "not_finite" and changes_subject(word) and state.subject is not None:
             state.stale = state.subject if state.subject.person in SECOND else state.stale
             state.subject = None
         if kind == "unclear":
@@ -223,26 +228,16 @@ class _Reader:
             return False
         if not same_person(subject.person, word) or self.state.joined:
             return False
-        if not word.subjects <= SECOND and self._has_other_subject(subject.at):
+        if not word.subjects <= SECOND and has_other_subject(self.words, subject.at):
             return False
         start = self.state.carried_to
         between = self.words[start + 1 : i]
-        if i - start > _CARRIED or any(_may_change_subject(other) for other in between):
+        if i - start > _CARRIED or any(may_change_subject(other) for other in between):
             return False
-        if not all(_is_transparent(other) for other in between[:-1]):
+        if not all(is_transparent(other) for other in between[:-1]):
             return False
-        links = joining() | _THEN
+        links = joining() | THEN
         return bool(word.pause) or any(w.text in links or bool(w.pause) for w in between)
-
-    def _has_other_subject(self, at: int) -> bool:
-        # "What you do, He knows": the main clause has its own subject, written or not.
-        for i in range(at - 1, max(-1, at - SPAN), -1):
-            word = self.words[i]
-            if word.text in fw.RELATIVES or word.text in fw.PERSONS:
-                return True
-            if word.pronoun is not None and word.pronoun.nominative:
-                return word.pronoun.subject in ("se", "tini")
-        return False
 
     def _without_subject(self, i: int) -> None:
         word = self.words[i]
@@ -289,27 +284,6 @@ class _Reader:
         self._record.fault(
             rule, verb, f"{verb.text} does not agree with {subject.word.text}", suggestions
         )
-
-
-def _changes_subject(word: Word) -> bool:
-    # "If you say so, he comes": a conditional or an oblique verbal noun ends its clause.
-    tenses = {reading.tense for reading in word.readings if reading.subject is None}
-    return bool(tenses & {"conditional", "verbal_noun"}) and not word.text.endswith(("া", "র"))
-
-
-def _may_change_subject(word: Word) -> bool:
-    if word.pause and word.pause != "comma":
-        return True
-    if word.text in fw.CLAUSE_STARTS - _THEN:
-        return True
-    pronoun = word.pronoun
-    return pronoun is not None and (pronoun.nominative or pronoun.subject in ("se", "tini"))
-
-
-def _is_transparent(word: Word) -> bool:
-    known = word.pronoun is not None or bool(word.readings) or word.text in fw.ADVERBS
-    known = known or word.text in fw.APPOSITIONS
-    return known or word.text in joining() or fw.is_oblique(word.text)
 
 
 def _why(word: Word) -> str:

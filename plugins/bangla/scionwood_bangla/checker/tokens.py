@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from scionwood_bangla.lexicon import Reading, readings
+from scionwood_bangla.lexicon import LEVELS, Reading, pronoun_of, readings
 from scionwood_bangla.text.normalise import BENGALI, normalise
 
 Kind = Literal["word", "end", "comma", "colon", "quote", "dash", "line"]
@@ -28,6 +29,8 @@ _LABEL = re.compile(
 _DASHED = re.compile(
     rf"{_HEAD}({_NAME})(?:[ \t]+[-–—]+[ \t]+|[ \t]*[–—]+[ \t]*)(?=\S)", re.MULTILINE
 )
+_ALONE = re.compile(rf"{_HEAD}({_NAME})[*_]*[ \t]*$", re.MULTILINE)
+_BELOW = re.compile(r"[*_ \t]*\n[ \t\n]*(\S.*)")
 _TURN = re.compile(r"^[ \t]*[-–—_]+[ \t]*(\S)", re.MULTILINE)
 _HEADINGS = frozenset(
     normalise(
@@ -112,13 +115,25 @@ def sentences(tokens: list[Token]) -> list[list[Token]]:
 
 def _speakers(text: str) -> dict[int, str]:
     # Lines "Name: ..." of two or more speakers make a dialogue. Headings of a letter do not. Lines
-    # "Name - ..." do if most lines are so, since prose has dashes too.
+    # "Name - ..." do if most lines are so, since prose has dashes too. So do lines with nothing but
+    # a name, as in a play, if one of the names comes back.
     labels = _names(_LABEL, text)
     if len(set(labels.values())) > 1:
         return labels
     dashed = _names(_DASHED, text)
     lines = sum(bool(line.strip()) for line in text.split("\n"))
-    return dashed if len(set(dashed.values())) > 1 and 2 * len(dashed) > lines else {}
+    if len(set(dashed.values())) > 1 and 2 * len(dashed) > lines:
+        return dashed
+    alone = {at: name for at, name in _names(_ALONE, text).items() if _speaks_next(text, at, name)}
+    names = Counter(alone.values())
+    several = len(names) > 1 and max(names.values()) > 1
+    return alone if several and 3 * len(alone) > lines else {}
+
+
+def _speaks_next(text: str, at: int, name: str) -> bool:
+    below = _BELOW.match(text, at + len(name))
+    sentence = any(pronoun_of(word) or readings(word) for word in name.split())
+    return below is not None and not sentence and not _ALONE.match(below[1])
 
 
 def _names(label: re.Pattern[str], text: str) -> dict[int, str]:
@@ -163,16 +178,16 @@ class _Voices:
         if kind == "line":
             self._open = False  # an unpaired quotation mark ends with its paragraph
         if kind == "comma" or kind == "colon":
-            return self._after_pause(before)
+            return self._after_pause(text, before)
         voice = self._quotes if self._open or self._reported else self.speaker
         if kind in ("end", "line"):
             self._reported = False
         return voice
 
-    def _after_pause(self, before: list[Token]) -> int | str:
+    def _after_pause(self, text: str, before: list[Token]) -> int | str:
         if self._open or self._reported:
             return self._quotes
-        if before and _says(before):
+        if before and (_says(before) or (text != "," and _tells_to_say(before[-1]))):
             self._reported = True
             self._quotes += 1
         return self.speaker
@@ -185,6 +200,13 @@ def _says(before: list[Token]) -> bool:
     finite = [r for r in readings(word.text) if r.subject in ("se", "tini", "ami")]
     asked = len(before) > 1 and before[-2].text in _SAYING
     return any(_speaks(r) or asked for r in finite)
+
+
+def _tells_to_say(word: Token) -> bool:
+    # "Say: ..." and "you will say; ...": what follows are the words of the addressee.
+    return word.kind == "word" and any(
+        reading.verb in _SAYING and reading.subject in LEVELS for reading in readings(word.text)
+    )
 
 
 def _speaks(reading: Reading) -> bool:
