@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from scionwood_bangla.lexicon import LEVELS, Reading, pronoun_of, readings
+from scionwood_bangla.lexicon import Reading, pronoun_of, readings
 from scionwood_bangla.text.normalise import BENGALI, normalise
 
 Kind = Literal["word", "end", "comma", "colon", "quote", "dash", "line"]
@@ -178,16 +178,16 @@ class _Voices:
         if kind == "line":
             self._open = False  # an unpaired quotation mark ends with its paragraph
         if kind == "comma" or kind == "colon":
-            return self._after_pause(text, before)
+            return self._after_pause(before)
         voice = self._quotes if self._open or self._reported else self.speaker
         if kind in ("end", "line"):
             self._reported = False
         return voice
 
-    def _after_pause(self, text: str, before: list[Token]) -> int | str:
+    def _after_pause(self, before: list[Token]) -> int | str:
         if self._open or self._reported:
             return self._quotes
-        if before and (_says(before) or (text != "," and _tells_to_say(before[-1]))):
+        if before and _says(before):
             self._reported = True
             self._quotes += 1
         return self.speaker
@@ -200,13 +200,6 @@ def _says(before: list[Token]) -> bool:
     finite = [r for r in readings(word.text) if r.subject in ("se", "tini", "ami")]
     asked = len(before) > 1 and before[-2].text in _SAYING
     return any(_speaks(r) or asked for r in finite)
-
-
-def _tells_to_say(word: Token) -> bool:
-    # "Say: ..." and "you will say; ...": what follows are the words of the addressee.
-    return word.kind == "word" and any(
-        reading.verb in _SAYING and reading.subject in LEVELS for reading in readings(word.text)
-    )
 
 
 def _speaks(reading: Reading) -> bool:
