@@ -77,7 +77,10 @@ def run(
     folder, temporary = web.state_folder(state)
     try:
         named = [named_run(text) for text in runs]
-        versions = [take_version(find_run(run), folder / "versions", name) for name, run in named]
+        versions = [
+            take_version(find_run(run, quiet=True), folder / "versions", name)
+            for name, run in named
+        ]
         beside = None
         if shadow:
             from scionwood_serve.shadow.beside import shadow_of

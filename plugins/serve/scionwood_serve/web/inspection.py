@@ -12,6 +12,9 @@ from scionwood_serve.versions.problem import ServingError
 
 AUDIT = "audit"
 STRUCTURE = "structure only: the plugin audit is not installed"
+LONGEST = 900
+"""Seconds until an audit is given up."""
+
 _REFUSED = ("refused", "anomalous")
 
 
@@ -30,8 +33,12 @@ def inspect_version(folder: Path) -> str:
     plugin = scionwood.find(AUDIT).plugin
     if plugin is None or "run" not in plugin.commands:
         return STRUCTURE
-    command = [sys.executable, "-m", "scionwood", AUDIT, "run", str(folder), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "scionwood.cli", AUDIT, "run", str(folder), "--json"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LONGEST)
+    except subprocess.TimeoutExpired as error:
+        rule = f"the audit took more than {LONGEST} s"
+        raise ServingError(f"run {folder.name}", rule, "Audit it by hand first") from error
     try:
         verdict = str(json.loads(done.stdout)["verdict"])
     except (ValueError, KeyError, TypeError) as error:

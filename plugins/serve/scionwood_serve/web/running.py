@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -65,12 +66,7 @@ def run_server(
     engine = Engine(versions, device, threads)
     server = ls.LitServer(engine, accelerator="cpu", timeout=False, restart_workers=True)
     server.monitor_internal = 0.3  # seconds between two looks at the worker
-    with _listening(host, port) as listener, _terminable(), wrap_litserve_start(server, True):
-        try:
-            server.verify_worker_status()
-        except RuntimeError as error:
-            remedy = "The lines above say why"
-            raise ServingError("worker", "it cannot load the adapters", remedy) from error
+    with _listening(host, port) as listener, _worker(server):
         desk = Desk(Book(versions), limits, state, server)
         app = make_application(desk, _lifespan(server, desk, shadow))
         app.response_queue_id = 0  # type: ignore[attr-defined]  # LitServe reads it
@@ -96,7 +92,7 @@ def state_folder(state: Path | None) -> tuple[Path, bool]:
     if state is None:
         return Path(mkdtemp(prefix="scionwood-serve-")), True
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return state, False
+    return state.resolve(), False
 
 
 def _lifespan(server: ls.LitServer, desk: Desk, shadow: Any) -> Any:
@@ -126,18 +122,41 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """End as a command does after uvicorn has drained, which raises the signal once more."""
+def _worker(server: ls.LitServer) -> Iterator[None]:
+    """Start the worker, and end it after the block, when nothing is under way any more.
 
-    def leave(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(0)
-
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGINT)}
+    A terminal and a service manager send a signal to all processes of a group. The worker and its
+    queue ignore it, so that they answer what is under way; this process alone ends them.
+    """
+    signals = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in signals}
     try:
-        yield
+        with wrap_litserve_start(server, worker_monitor=True):
+            for number in signals:
+                signal.signal(number, _leave)
+            try:
+                _wait(server)
+                yield
+            finally:
+                server._shutdown_event.set()
+                time.sleep(2 * server.monitor_internal)  # so that nobody starts it again
+                for process in server.inference_workers:
+                    process.kill()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+def _wait(server: ls.LitServer) -> None:
+    try:
+        server.verify_worker_status()
+    except RuntimeError as error:
+        rule = "it cannot load the adapters"
+        raise ServingError("worker", rule, "The lines above say why") from error
 
 
 def _quiet() -> None:

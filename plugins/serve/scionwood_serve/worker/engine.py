@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import inspect
 import os
 import shutil
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -65,7 +67,9 @@ class Engine(ls.LitAPI):
     def setup(self, device: str) -> None:
         """Load all versions; LitServe calls it once in each worker process."""
         del device  # LitServe's choice; ours is `where`
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent drains
+        for number in (signal.SIGINT, signal.SIGTERM):  # they go to all; the parent ends us
+            signal.signal(number, signal.SIG_IGN)
+        _die_with_parent()
         os.environ.setdefault("SCIONWOOD_READERS", "service")
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # services print for people
         import torch
@@ -90,7 +94,8 @@ class Engine(ls.LitAPI):
         pool, work = (
             (self.computing, self._serve) if job.do == "serve" else (self.loading, self._load)
         )
-        return await loop.run_in_executor(pool, partial(_caught, work, job))
+        answer: dict[str, Any] = await loop.run_in_executor(pool, partial(_caught, work, job))
+        return answer
 
     async def encode_response(self, output):  # type: ignore[no-untyped-def]
         """Return the answer for the HTTP process."""
@@ -112,6 +117,12 @@ class Engine(ls.LitAPI):
                 with self.held.random:
                     return _packed(function(run, job.source, job.out, **job.options), job.out)
             return _packed(function(run, job.source, job.out, **job.options), job.out)
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to kill this process if its parent is killed; elsewhere it may be left over."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _packed(served: Served, out: Path) -> dict[str, Any]:
@@ -149,12 +160,10 @@ def _status(error: ScionwoodError) -> int:
 
 
 def _hidden(told: dict[str, str], job: Job) -> dict[str, str]:
-    places = {
-        str(job.source.parent) + "/",
-        str(job.out) + "/",
-        str(job.source.parent),
-        str(job.out),
-    }
-    for place in sorted(places, key=len, reverse=True):
-        told = {key: text.replace(place, "") for key, text in told.items()}
+    """Take the places of the server out of a message; names of files stay."""
+    folders = [version.folder.parent for version in job.versions]
+    folders += [job.source.parent, job.out, job.source.parent.parent.with_name("versions")]
+    for folder in sorted(map(str, folders), key=len, reverse=True):
+        if Path(folder).is_absolute():
+            told = {key: text.replace(f"{folder}/", "") for key, text in told.items()}
     return told
