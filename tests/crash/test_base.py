@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from scionwood import TrainingError, fit, load_run, resolve
+from scionwood import TrainingError, export_run, fit, load_run, resolve
 from scionwood.recipe import Recipe
 from scionwood.runs.base import read_base, with_base
 from scionwood.runs.digest import file_digest
@@ -58,6 +58,8 @@ def test_the_base_is_found_where_it_moved(
     file.write_text(file.read_text().replace(own.backbone.options["weights"], gone["weights"]))
     (tmp_path / "new" / "mine" / "files.json").unlink()  # the recipe was changed above
     after = load_run(tmp_path / "new" / "mine")
+    merged = export_run(tmp_path / "new" / "mine", tmp_path / "m.safetensors", format="merged")
+    assert merged.reached <= 1e-5
     for one, other in zip(before.parameters(), after.parameters(), strict=True):
         assert torch.equal(one, other)
 

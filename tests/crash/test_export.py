@@ -10,8 +10,11 @@ import pytest
 import torch
 
 from scionwood import export_run
+from scionwood.deploy.run import write_deployed
+from scionwood_crash.backbones import meshgraphnet
 from scionwood_crash.inference import Predictor
 from scionwood_crash.parts.part import Part
+from scionwood_crash.tasks.deployed import deployed
 
 RUN = "crash/transfer_lora"
 
@@ -34,6 +37,14 @@ def test_one_file_serves_meshes_of_several_sizes(part: Callable[..., Part], tmp_
     card = json.loads((tmp_path / "crash.pt2.json").read_text())
     assert card["dynamic_axes"] == ["node", "edge", "cell"]
     assert card["normalisation"]["numbers"] == {"length_mm": 100.0, "frames": 21}
+
+
+@pytest.mark.slow
+def test_a_network_in_pieces_is_exported_as_a_whole(tmp_path: Path) -> None:
+    model = meshgraphnet(size="tiny", frames=3, max_nodes=20).eval()
+    assert len(model.example_input()[0]) > 20
+    verified = write_deployed(deployed(model), "pt2", tmp_path / "pieces.pt2")
+    assert verified.reached <= 1e-5
 
 
 @pytest.mark.slow

@@ -28,6 +28,7 @@ from scionwood.deploy.sidecar import (
 )
 from scionwood.files import atomic_path, check_target, writing
 from scionwood.recipe import Recipe, resolve
+from scionwood.runs.base import with_base
 from scionwood.runs.layout import RECIPE
 from scionwood.runs.reference import find_run
 from scionwood.training import Task, load_run
@@ -202,7 +203,7 @@ def _write_merged(
             rule = f"its adapter {unmerged}"
             raise ExportError("format merged", rule, "Use --format pt2, which keeps the adapter")
         save_model(_bare(task.backbone), str(path))
-        again = recipe.backbone.build()
+        again = with_base(folder, recipe).backbone.build()
         load_model(again, path)
         fresh = recipe.task.build(again).requires_grad_(False).eval()
         return compare(fresh.deploy(folder).module)

@@ -86,6 +86,62 @@ def test_leaves_out_other_cells_and_refuses_midside_nodes(tmp_path: Path) -> Non
         open_series(tmp_path / "solid.vtk", thickness=1)
 
 
+CALCULIX = """*NODE, NSET=all
+1,0,0,0
+2,1,0,0
+*node
+3,1,1,0
+4,0,1,0
+5,2,0,0
+** a comment
+*NSET,NSET=few,GENERATE
+1,4
+*ELEMENT,TYPE=s4r,ELSET=plate
+1,1,2,3,4
+*ELEMENT, TYPE=S3, ELSET=corner
+2,2,5,3
+*ELEMENT,TYPE=SPRINGA,ELSET=spring
+9,1,5
+*ELSET,ELSET=both,GENERATE
+1,2
+*ELSET,ELSET=more
+plate,
+spring,
+"""
+
+
+def test_shells_of_calculix_are_read_beside_other_elements(tmp_path: Path) -> None:
+    path = tmp_path / "deck.inp"
+    path.write_text(CALCULIX)
+    with pytest.warns(UserWarning, match=r"deck.inp: elements of type SPRINGA are left out"):
+        mesh = open_series(path, thickness=1).mesh
+    assert mesh.cells.tolist() == [[0, 1, 2, 3], [1, 4, 2, 2]]
+    assert mesh.points[4].tolist() == [2, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "rule"),
+    [
+        ("S3", "S8", r"it has shells with midside nodes \(S8\)"),
+        ("TYPE=s4r,", "", r"the elements of line 11 have no TYPE"),
+        ("ELSET=both,GENERATE\n1,2", "ELSET=both,GENERATE\n1,99999999", r"generates 1,99999999"),
+    ],
+    ids=["midside", "no type", "range"],
+)
+def test_refuses_bad_decks_of_abaqus(tmp_path: Path, old: str, new: str, rule: str) -> None:
+    path = tmp_path / "deck.inp"
+    path.write_text(CALCULIX.replace(old, new))
+    with pytest.raises(ReadError, match=rule):
+        open_series(path, thickness=1)
+
+
+def test_a_deck_of_solids_is_refused_with_the_types_of_its_elements(tmp_path: Path) -> None:
+    path = tmp_path / "deck.inp"
+    path.write_text(CALCULIX.replace("s4r", "C3D20R").replace("S3", "B32R"))
+    with pytest.raises(ReadError, match=r"no shells, only elements of type B32R, C3D20R, SPRINGA"):
+        open_series(path, thickness=1)
+
+
 @pytest.mark.parametrize(
     ("values", "rule"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, final
 
+import torch
 from torch import Tensor, nn
 
 from scionwood_crash.model.blocks import GraphBlock, Perceptron
@@ -31,7 +32,8 @@ class MeshGraphNet(Network):
         card: entries for the model card.
 
     Attributes:
-        max_nodes: the states of larger graphs are computed in pieces; see `model.partition`.
+        max_nodes: the states of larger graphs are computed in pieces; see `model.partition`. An
+            exported or compiled network computes them at once.
     """
 
     adapter_targets: ClassVar[Mapping[str, str]] = {"linear": LINEAR}
@@ -56,7 +58,10 @@ class MeshGraphNet(Network):
 
     def states(self, graph: CrashGraph) -> Tensor:
         """Return the state of every node, (N, width)."""
-        if self.max_nodes is None or len(graph.position) <= self.max_nodes:
+        # An exported graph serves meshes of any size, so that it cannot hold a number of pieces.
+        if self.max_nodes is None or torch.compiler.is_compiling():
+            return self._states(graph)
+        if len(graph.position) <= self.max_nodes:
             return self._states(graph)
         pieces = cut(graph, self.max_nodes, len(self.blocks))
         return by_pieces(self._states, graph, pieces)

@@ -16,6 +16,7 @@ import numpy as np
 
 from scionwood import ReadError, atomic_path, check_hdf5
 from scionwood_crash.parts.mesh import Frame, ShellMesh
+from scionwood_crash.readers.abaqus import read_abaqus
 from scionwood_crash.readers.base import CrashReader
 from scionwood_crash.readers.nastran import read_nastran
 from scionwood_crash.readers.sample import sample_series
@@ -42,9 +43,10 @@ class MeshReader(CrashReader):
     first element set, from 1.
 
     Nastran is read by this package, with node and element numbers and the thickness of PSHELL. The
-    other formats are read by meshio, which has limits. It does not return node and element numbers,
-    so these count from 1, nor the thickness of Abaqus. A truncated Abaqus file may be read without
-    error if its last line is complete.
+    other formats are read by meshio, which has limits. Of Abaqus it gets the shells of three and
+    four nodes; see `readers.abaqus`. It does not return node and element numbers, so these count
+    from 1, nor the thickness of Abaqus. A truncated Abaqus file may be read without error if its
+    last line is complete.
 
     Args:
         path: the file.
@@ -111,6 +113,8 @@ class MeshReader(CrashReader):
             grid = as_grid(self.path, data)
             if grid != data:
                 return _from_memory(grid)
+        if self.path.suffix.lower() == ".inp":
+            return read_abaqus(self.path)
         if _MODULES.get(self.path.suffix.lower()) != "nastran":
             return _module(self.path).read(str(self.path))
         content: Any = read_nastran(self.path)
@@ -185,7 +189,7 @@ def _check_alone(path: Path) -> None:
             check_hdf5(path, file, "MED")
     if path.suffix.lower() != ".inp":
         return
-    with path.open() as text:  # decoded as meshio does
+    with path.open(encoding="latin-1") as text:
         for number, line in enumerate(text, 1):
             # The condition of meshio, which would look in the working directory first.
             if line.partition(",")[0].strip().replace("*", "").upper() == "INCLUDE":
