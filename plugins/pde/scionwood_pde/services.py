@@ -16,7 +16,7 @@ def rollout(
     steps: int | None = None,
     fields: list[str] | None = None,
     conditions: list[str] | None = None,
-    format: Literal["nc", "h5", "zip"] = "nc",
+    format: Literal["nc", "hdf5", "zip"] = "nc",
 ) -> Served:
     """Predict later states from the first state of each sample, as `scionwood pde rollout` does.
 
