@@ -194,7 +194,7 @@ def main() -> None:
         scores += [*flags(corpus, found), coverage(corpus, found)]
         if corpus in PLANTED:
             scores += [score for seed in range(3) for score in recall(corpus, found, seed)]
-        if corpus.startswith("kept"):
+        if corpus not in SEEN:
             rows += sample(corpus, found)
     for subject, measure, value in scores:
         print(subject, measure, f"{value:.5g}", sep="\t")

@@ -143,29 +143,36 @@ def bangla_fertility() -> str:
     return table(["tokenizer", "tokens per word", "words in 2,048 tokens"], lines)
 
 
+_CORPORA = {
+    "tune": "sentences of a dictionary, seen",
+    "dev_prose": "a translated book, half of its chapters, seen",
+    "test_sentences": "the other sentences of the dictionary",
+    "kept_prose": "the other chapters of the book",
+    "kept_messages": "messages of a wiki",
+    "kept_pairs": "sentences of volunteers",
+}
+
+
 def bangla_prose() -> str:
-    """Return the flags per 1,000 words of prose, and the coverage of the lexicon."""
+    """Return flags and false flags per 1,000 words of prose, and the coverage of the lexicon."""
     values = _prose()
+    false = Counter(r["corpus"] for r in read("bangla_prose_flags") if r["verdict"] == "false")
     lines = [
         [
             name,
             f"{values[corpus, 'words']:,.0f}",
             f"{values[corpus, 'flags']:.2f}",
-            f"{values.get((corpus, 'flags, agreement'), 0.0):.2f}",
+            "" if "seen" in name else f"{1000 * false[corpus] / values[corpus, 'words']:.2f}",
             f"{values[corpus, 'coverage']:.3f}",
         ]
-        for corpus, name in (
-            ("tune", "sentences of a dictionary, seen"),
-            ("test_sentences", "the other half of them"),
-            ("test_prose", "translated prose, second source"),
-        )
+        for corpus, name in _CORPORA.items()
     ]
-    head = ["text", "words", "flags per 1,000 words", "of them agreement", "finite verbs known"]
+    head = ["text", "words", "flags per 1,000 words", "of them false", "finite verbs known"]
     return table(head, lines)
 
 
 def bangla_prose_recall() -> str:
-    """Return the share of planted flips that are found, by kind."""
+    """Return the share of planted flips that are found, by text and kind."""
     values = _prose()
     kinds = {
         "verb, second": "verb after a second-person pronoun",
@@ -174,24 +181,28 @@ def bangla_prose_recall() -> str:
     }
     lines = []
     for kind, name in kinds.items():
-        found = [values[f"flips, {kind}", f"seed {seed}"] for seed in range(3)]
-        number = sum(values[f"flips, {kind}", f"number, seed {seed}"] for seed in range(3))
-        lines.append([name, f"{number:.0f}", spread(found, ".2f")])
-    return table(["flipped word", "flips", "found"], lines)
+        line = [name]
+        for corpus in ("dev_prose", "kept_prose", "kept_pairs"):
+            subject = f"flips, {corpus}, {kind}"
+            line.append(spread([values[subject, f"seed {seed}"] for seed in range(3)], ".2f"))
+        number = sum(values[f"flips, kept_prose, {kind}", f"number, seed {s}"] for s in range(3))
+        lines.append([*line, f"{number:.0f}"])
+    texts = ("the seen chapters", "the other chapters", "sentences of volunteers")
+    return table(["flipped word", *texts, "flips in each"], lines)
 
 
 def bangla_prose_read() -> str:
-    """Return the verdicts on the flags that were read, by reason."""
+    """Return the verdicts on the flags that were read, by reason and text."""
     rows = read("bangla_prose_flags")
-    counts = Counter((row["verdict"], row["reason"]) for row in rows)
-    right = sum(row["verdict"] == "right" for row in rows)
-    false = [
-        [reason, "false", str(number)]
-        for (verdict, reason), number in counts.most_common()
-        if verdict == "false"
+    corpora = ("test_sentences", "kept_prose", "kept_pairs")
+    counts = Counter((row["verdict"], row["reason"], row["corpus"]) for row in rows)
+    totals = Counter((row["verdict"], row["reason"]) for row in rows)
+    ordered = sorted(totals, key=lambda pair: (pair[0] != "right", -totals[pair], pair[1]))
+    lines = [
+        [reason, verdict, *(str(counts[verdict, reason, corpus]) for corpus in corpora)]
+        for verdict, reason in ordered
     ]
-    lines = [["a fault of the text", "right", str(right)], *false]
-    return table(["what the reader saw", "verdict", "flags"], lines)
+    return table(["what the reader saw", "verdict", "dictionary", "book", "volunteers"], lines)
 
 
 def bangla_score() -> str:
