@@ -37,9 +37,7 @@ class Bench:
         self.places, self.until = places, until
         self.table, self.rates = results / "study.csv", results / "study_rates.csv"
         self.known = {(rows.key(r), r["settings"]): r for r in rows.read(self.table)}
-        self.chosen = {
-            (r["task"], r["method"], r["settings"]): r for r in rows.read(self.rates)
-        }
+        self.chosen = {(r["task"], r["method"], r["settings"]): r for r in rows.read(self.rates)}
         self.loaded: dict[tuple[str, str], Any] = {}
         self.missing: set[str] = set()
 
@@ -69,8 +67,10 @@ class Bench:
         row = {**run._asdict(), "score": _mean(scores[0]), "readout": choice["readout"], **row}
         row |= {"value": choice["value"], "items": task.items(scores[0]), "settings": run.settings}
         self.known[run, run.settings] = row | rows.about()
-        rows.write(self.table, self.known.values(), rows.COLUMNS)
-        shown = {k: row[k] for k in ("score", "readout", "steps", "seconds", "forgetting") if k in row}
+        rows.add(self.table, self.known[run, run.settings], rows.COLUMNS, run._fields)
+        shown = {
+            k: row[k] for k in ("score", "readout", "steps", "seconds", "forgetting") if k in row
+        }
         print("/".join(map(str, run)), shown, flush=True)
         return True
 
@@ -111,8 +111,10 @@ class Bench:
         row |= {"value": best[1], "readout": best[2], "valid": best[0], "settings": run.settings}
         row["trials"] = " ".join(f"{name}:{value:g}:{score:.4f}" for score, value, name in trials)
         self.chosen[place] = row
-        rows.write(self.rates, self.chosen.values(), rows.CHOSEN)
-        print(f"rate of {run.task}/{run.method}: {row['value']:g} {row['readout']}, {row['trials']}")
+        rows.add(self.rates, row, rows.CHOSEN, ("task", "method"))
+        print(
+            f"rate of {run.task}/{run.method}: {row['value']:g} {row['readout']}, {row['trials']}"
+        )
         return row
 
 

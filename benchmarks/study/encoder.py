@@ -47,7 +47,10 @@ class Tail(nn.Module):
             tokens = block(tokens)
             found.append(pooled(tokens))
         last = self.norm(tokens)
-        return [*found, F.normalize(torch.cat([last[:, 0], last[:, 1:].mean(1)], 1).float(), dim=-1)]
+        return [
+            *found,
+            F.normalize(torch.cat([last[:, 0], last[:, 1:].mean(1)], 1).float(), dim=-1),
+        ]
 
     def example_input(self) -> tuple[Tensor, ...]:
         """Return the tokens of photographs, on which a diagnosis measures the drift."""
@@ -101,7 +104,9 @@ def cached(
         pools = TASKS[task]({part: settings["tasks"][task][part] for part in PARTS}, pneumonia)
         made: dict[str, Tensor] = {}
         for part, pool in pools.items():
-            halves = [split(model, each, settings["tail"]) for each in pixels(pool.image).split(BATCH)]
+            halves = [
+                split(model, each, settings["tail"]) for each in pixels(pool.image).split(BATCH)
+            ]
             made[f"{part}.tokens"] = torch.cat([tokens for tokens, _ in halves])
             early = torch.cat([torch.stack(e, 1) for _, e in halves])
             *late, made[f"{part}.last"] = features(tail, made[f"{part}.tokens"].float())

@@ -1,4 +1,4 @@
-"""What trains in each method, on the tail of the encoder or on the last blocks of a language model."""
+"""What trains in each method, in the tail of the encoder or in the last blocks of SmolLM2."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import scionwood_methods.peft  # noqa: F401  registers the methods
 from peft import PeftModel, get_peft_config
 from torch import nn
 
+import scionwood_methods.peft  # noqa: F401  it registers the methods
 from scionwood import AdapterError, attach, kernels, parameter_groups, save_adapter
 
 LAYERS = {

@@ -25,7 +25,7 @@ PHOTOS = (
     *("skimage:data/moon.png", "sklearn:datasets/images/china.jpg"),
     "sklearn:datasets/images/flower.jpg",
 )
-"""Package and file of each picture, which is a class. All are grey: colour alone would tell most."""
+"""Package and file of each picture, which is a class. All become grey: colours tell too much."""
 REGIONS = {"train": (0.0, 0.45), "val": (0.45, 0.55), "test": (0.55, 1.0)}
 """Columns of a picture from which the crops of a part come, as shares of its width."""
 MAPS, PLANES = ("t1", "gm", "wm"), 3
@@ -72,7 +72,9 @@ def photos(each: dict[str, int], _: Path | None = None) -> Pools:
     return _pools(made)
 
 
-def _crop(picture: Image.Image, region: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
+def _crop(
+    picture: Image.Image, region: tuple[float, float], rng: np.random.Generator
+) -> np.ndarray:
     width, height = picture.size
     low, high = (int(share * width) for share in region)
     side = int(min(rng.uniform(0.25, 0.45) * height, high - low))

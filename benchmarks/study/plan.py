@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from study.settings import Run, registered
 
 MAIN, OTHERS, REST = ("lora", "full"), ("dora", "ia3", "bitfit", "disel"), ("loft", "smoa", "gpart")
+IMAGES = ("raw", "class_mean", "regression", "last_lda", "block_lda")
+"""Methods on frozen features."""
 FEW, MORE = range(3), range(3, 5)
 
 
@@ -25,7 +27,7 @@ def _frozen(sizes: str) -> Iterator[Run]:
         for base in bases:
             for shots in pool["shots"] if sizes == "trained" else more:
                 draws = range(images["draws"]) if shots * pool["classes"] < 1000 else FEW
-                for method in registered()["frozen"]:
+                for method in IMAGES:
                     if base == "real" or method != "raw":
                         n = shots * pool["classes"]
                         yield from (Run(task, base, method, n, draw) for draw in draws)

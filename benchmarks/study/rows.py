@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-import platform
-from collections.abc import Iterable, Mapping
+import fcntl
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -34,10 +35,23 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def write(path: Path, rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> None:
-    """Write a table, sorted by its first five columns."""
-    table = sorted(rows, key=lambda row: [_rank(row[name]) for name in columns[:5]])
+def add(path: Path, row: Mapping[str, Any], columns: tuple[str, ...], same: Sequence[str]) -> None:
+    """Add a row to a table, in place of a former one that is equal in some columns.
+
+    Two processes may add to one table.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        kept = [r for r in read(path) if any(r[name] != str(row[name]) for name in same)]
+        _write(path, [*kept, row], columns)
+    finally:
+        os.close(folder)
+
+
+def _write(path: Path, rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> None:
+    table = sorted(rows, key=lambda row: [_rank(row[name]) for name in columns[:5]])
     with atomic_path(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
         writer.writeheader()

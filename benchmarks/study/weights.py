@@ -156,6 +156,8 @@ def _named(take: Any, values: Any, places: dict[str, str]) -> dict[str, Tensor]:
         state[f"norm.{kind}"] = tensor(last)
     shapes = {name: tuple(each.dims) for name, each in values.items()}
     (first,) = [n for n, s in shapes.items() if s == (1, 1, WIDTH) and not n.endswith("cls_token")]
-    (rest,) = [n for n, s in shapes.items() if len(s) == 3 and s[0] == 1 and s[1] > 10 and s[2] == WIDTH]
+    (rest,) = [
+        n for n, s in shapes.items() if len(s) == 3 and s[0] == 1 and s[1] > 10 and s[2] == WIDTH
+    ]
     state["pos_embed"] = torch.cat([tensor(first), tensor(rest)], 1)
     return state
