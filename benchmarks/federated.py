@@ -1,21 +1,18 @@
-"""Measure what federation gains on the recipes of four fields, and which bad sites its check finds.
+"""Measure what federation gains on the recipes of four fields.
 
-    python benchmarks/federated.py                     # both parts, three seeds
-    python benchmarks/federated.py --only fields --fields seismic --seeds 1
-    python benchmarks/federated.py --only checks --seeds 5
+    python benchmarks/federated.py                     # all fields, three seeds
+    python benchmarks/federated.py --fields seismic --rules exact factors frozen_a
+    python benchmarks/federated.py --fields seismic --adapters lora ia3 --seeds 1
 
-Fields: sites of a recipe train alone, by rounds, and on pooled data; see `scionwood federated
+Sites of a recipe train alone, by rounds, and on pooled data; see `scionwood federated
 simulate`. Seismic sites are surveys that differ in noise, biomed sites hold classes unequally
 (Dirichlet 0.5), crash sites are makers with one family of parts each, bangla sites have other
 sentences. Every site trains for rounds times steps; pooled trains for the steps of all sites. The
-settings were fixed before any of these scores was seen. `start` is the adapter before training.
+settings were fixed before any of these scores was seen. With two adapters this is the protocol of
+the Sherpa study: each adapter alone, by rounds and pooled, with bytes, CPU time and peak memory.
 
-Checks: three of ten seismic sites are bad, and sites are ranked by the cosine of their updates in
-the fifth round. Wrong preprocessing reverses the traces and their polarity, shuffled labels are the
-clean gathers of others, a flipped sign is the negated update. The AUC is that of the ranking.
-`flagged good` counts the good sites that lie apart.
-
-What is done stays in `--work`, and the next call goes on.
+Bad sites are measured by federated_checks.py, privacy by federated_privacy.py. What is done stays
+in `--work`, and the next call goes on. Rows of other fields, rules, adapters and seeds are kept.
 """
 
 from __future__ import annotations
@@ -23,28 +20,20 @@ from __future__ import annotations
 import argparse
 import csv
 import platform
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from sklearn.metrics import roc_auc_score
-
 import scionwood
-from scionwood_federated.api import Plan, Update, simulate
-from scionwood_federated.checks import rank_sites
-from scionwood_federated.simulation.engine import Simulation
-from scionwood_federated.simulation.model import SharedModel
+from scionwood_federated.api import Plan, simulate
 from scionwood_federated.simulation.report import rows_of
-from scionwood_federated.simulation.run import CONSTANT
-from scionwood_federated.simulation.sites import SiteData, sites_of
 
+Row = dict[str, object]
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("scionwood", "scionwood-federated", "torch", "peft")
 RULES = ("exact", "factors", "frozen_a")
-FAULTS = ("none", "wrong preprocessing", "shuffled labels", "flipped sign")
-BAD, SITES = 3, 10
+KEY = ("field", "rule", "seed", "adapter", "regime")
 
 SEISMIC = (
     ("land", "[ground_roll, erratic]"),
@@ -73,6 +62,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "crash": {
         "recipe": "crash/transfer_lora",
         "override": ["data.n_train=4", "data.n_val=2", "data.n_test=4", "data.batch_size=2"],
+        "steps": 4,
     },
     "bangla": {
         "recipe": "bangla/register_tiny",
@@ -82,6 +72,7 @@ FIELDS: dict[str, dict[str, Any]] = {
             "data.n_test=24",
             "task.max_new_tokens=60",
         ],
+        "steps": 4,
     },
 }
 
@@ -102,123 +93,74 @@ def sites_for(field: str, folder: Path, seed: int) -> str:
     return str(path)
 
 
-def measured(field: str, rule: str, seed: int, work: Path) -> list[dict[str, object]]:
-    """Return the rows of a field, a rule and a seed."""
-    settings = FIELDS[field]
-    override = [*settings["override"], f"seed={seed}"]
+def settings_of(field: str, rule: str, adapter: str, seed: int) -> list[str]:
+    """Return the changes of the recipe of a field."""
+    override = [*FIELDS[field]["override"], f"seed={seed}"]
     if field == "crash":
         override.append("data.families=[hat, bumper, tube]")
     if field not in ("bangla", "seismic"):
         override.append(f"data.seed={seed}")
-    rank = scionwood.resolve(settings["recipe"]).adapter.options["r"]
+    if adapter != "lora":
+        return [f"adapter={{name: {adapter}}}", *override]
     if rule == "frozen_a":  # it sends B alone, so that four times the rank costs twice the bytes
+        rank = scionwood.resolve(FIELDS[field]["recipe"]).adapter.options["r"]
         override += [f"adapter.r={4 * rank}", f"adapter.lora_alpha={8 * rank}"]
+    return override
+
+
+def measured(field: str, rule: str, adapter: str, seed: int, work: Path) -> list[Row]:
+    """Return the rows of a field, a rule, an adapter and a seed."""
     regimes = ("alone", "federated", "pooled") if rule == "exact" else ("federated",)
-    out = work / f"{field}-{rule}-{seed}"
+    out = work / "-".join([field, rule, str(seed)] + ([adapter] if adapter != "lora" else []))
     done = simulate(
-        settings["recipe"],
+        FIELDS[field]["recipe"],
         sites_for(field, work, seed),
         out,
-        plan=Plan(rounds=15, steps=settings.get("steps", 8), rule=rule, score_every=15),
+        plan=Plan(rounds=15, steps=FIELDS[field].get("steps", 8), rule=rule, score_every=15),
         compare=regimes,
-        overrides=override,
+        overrides=settings_of(field, rule, adapter, seed),
         seed=seed,
         resume=out.exists(),
     )
     gap = done.gap_closed
-    first = {"field": field, "rule": rule, "seed": seed, "measure": done.score}
+    first = {"field": field, "rule": rule, "seed": seed, "adapter": adapter, "measure": done.score}
     return [
         {**first, **row, "gap closed": "" if gap is None else round(gap, 3)}
         for row in rows_of(done)
     ]
 
 
-def broken(stream: Iterator[Any], fault: str) -> Iterator[Any]:
-    """Yield the batches of a site whose data have a fault."""
-    for batch in stream:
-        if fault == "wrong preprocessing":  # the traces are reversed and their polarity is wrong
-            batch["noisy"] = -batch["noisy"].flip(-1)
-        if fault == "shuffled labels":  # each gather has the clean gather of another
-            batch["clean"] = batch["clean"].roll(1, 0)
-        yield batch
-
-
-@dataclass
-class BadSite(SiteData):
-    """A site whose data have a fault."""
-
-    fault: str = "none"
-
-    def batches(self, skip: int = 0) -> Iterator[Any]:
-        """Yield the faulty batches."""
-        return broken(super().batches(skip), self.fault)
-
-
-def checked(fault: str, seed: int, work: Path) -> dict[str, object]:
-    """Return how well the ranking of sites finds a fault, in the fifth round."""
-    recipe = scionwood.override(scionwood.resolve("seismic/denoise"), CONSTANT)
-    recipe = scionwood.override(recipe, [*FIELDS["seismic"]["override"], f"seed={seed}"])
-    path = work / f"checks{seed}.csv"
-    rows = [f"survey{n},{100 * seed + n}" for n in range(SITES)]
-    path.write_text("site,data.seed\n" + "\n".join(rows) + "\n")
-    good = sites_of(recipe, str(path))
-    sites = [BadSite(s.name, s.recipe, fault=fault) for s in good[:BAD]] + good[BAD:]
-    bad = {site.name for site in sites[:BAD]} if fault != "none" else set()
-    kept: dict[int, list[Update]] = {}
-    starts: dict[int, Update] = {}
-
-    def change(update: Update, start: Update, number: int) -> Update:
-        if fault == "flipped sign" and update.about.site in bad:
-            flipped = {k: -v if "lora_B" in k else v for k, v in update.adapter.items()}
-            head = {k: 2 * start.head[k] - v for k, v in update.head.items()}
-            update = replace(update, adapter=flipped, head=head)
-        kept.setdefault(number, []).append(update)
-        starts[number] = start
-        return update
-
-    plan = Plan(rounds=5, steps=10, score_every=5)
-    Simulation(SharedModel(recipe), sites, plan, seed=seed, change=change).federated()
-    ranking = rank_sites(kept[plan.rounds], starts[plan.rounds])
-    truth = [each.site in bad for each in ranking]
-    auc = float(roc_auc_score(truth, [each.score for each in ranking])) if bad else float("nan")
-    apart = [each.site for each in ranking if each.apart]
-    counts = {"flagged bad": len(bad & set(apart)), "flagged good": len(set(apart) - bad)}
-    return {"fault": fault, "seed": seed, "auc": auc, **counts}
-
-
-def write(name: str, rows: list[dict[str, object]]) -> None:
-    """Write rows with the machine and the versions."""
+def write(path: Path, rows: list[Row], key: tuple[str, ...]) -> None:
+    """Write rows with the machine and the versions; other rows of the file stay."""
     where = {"machine": platform.processor() or platform.machine()}
     where |= {package: version(package) for package in PACKAGES}
-    with (RESULTS / name).open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, [*rows[0], *where], lineterminator="\n")
+    found: dict[tuple[str, ...], Row] = {}
+    if path.exists():
+        with path.open(newline="", encoding="utf-8") as file:
+            for old in csv.DictReader(file):
+                found[tuple(old[name] for name in key)] = dict(old)
+    for row in rows:
+        found[tuple(str(row[name]) for name in key)] = {**row, **where}
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, list({**rows[0], **where}), lineterminator="\n")
         table.writeheader()
-        table.writerows({**row, **where} for row in rows)
+        table.writerows(found[place] for place in sorted(found))
 
 
 def main() -> None:
-    """Measure, and write the CSVs."""
+    """Measure, and write the CSV."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=("fields", "checks"))
     parser.add_argument("--fields", nargs="+", choices=FIELDS, default=list(FIELDS))
+    parser.add_argument("--rules", nargs="+", choices=RULES, default=["exact"])
+    parser.add_argument("--adapters", nargs="+", default=["lora"])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--clean", type=int, default=20, help="runs without a bad site")
     parser.add_argument("--work", type=Path, default=Path("runs/federated"))
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
-    if options.only != "checks":
-        rows: list[dict[str, object]] = []
-        for seed in range(options.seeds):
-            for field in options.fields:
-                for rule in RULES:
-                    rows += measured(field, rule, seed, options.work)
-                    write("federated.csv", rows)
-    if options.only != "fields":
-        found: list[dict[str, object]] = []
-        for fault in (*FAULTS[1:], FAULTS[0]):
-            for seed in range(options.clean if fault == "none" else options.seeds):
-                found.append(checked(fault, seed, options.work))
-                write("federated_checks.csv", found)
+    for seed in range(options.seeds):
+        for field, rule, adapter in product(options.fields, options.rules, options.adapters):
+            rows = measured(field, rule, adapter, seed, options.work)
+            write(RESULTS / "federated.csv", rows, KEY)
 
 
 if __name__ == "__main__":

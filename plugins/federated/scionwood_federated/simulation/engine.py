@@ -17,7 +17,7 @@ from scionwood_federated.rules.momentum import Server, server_step
 from scionwood_federated.rules.pooled import Pooled
 from scionwood_federated.rules.registry import apply, weights_of
 from scionwood_federated.simulation.costs import Costs, size_of
-from scionwood_federated.simulation.model import SharedModel
+from scionwood_federated.simulation.model import HomeData, SharedModel
 from scionwood_federated.simulation.sites import SiteData
 from scionwood_federated.update.record import Update
 from scionwood_federated.update.together import check_together
@@ -130,7 +130,8 @@ class Simulation:
         for number, site in enumerate(self.sites):
             with costs.counted():
                 self._put(self.start)
-                self.model.train(site.batches(), self._steps, self._seed(0, number))
+                steps, seed = self._steps, self._seed(0, number)
+                self.model.train(site.batches(), steps, seed, site.home())
             final = final or self.model.state(site.name, site.samples(), self._steps, 1)
             scores = self._scores()
             own[site.name], everywhere[site.name] = scores[site.name], _mean(scores)
@@ -142,7 +143,9 @@ class Simulation:
         costs = Costs()
         with costs.counted():
             self._put(self.start)
-            self.model.train(self._mixed(), self._steps * len(self.sites), self._seed(0, 0))
+            steps = self._steps * len(self.sites)
+            home = HomeData(self.sites[0].data, [site.train_loader() for site in self.sites])
+            self.model.train(self._mixed(), steps, self._seed(0, 0), home)
         self._say("pooled", 1, 1)
         scores, final = self._scores(), self.model.state("pooled", 0, self._steps, 1)
         return Outcome("pooled", scores, dict.fromkeys(scores, _mean(scores)), costs, final=final)
@@ -199,7 +202,8 @@ class Simulation:
         for number, (site, stream) in enumerate(zip(self.sites, streams, strict=True)):
             head = now.heads.get(site.name, start.head) if self.plan.personal else start.head
             self.model.put(start.adapter, head)
-            self.model.train(stream, self.plan.steps, self._seed(now.round + 1, number))
+            seed = self._seed(now.round + 1, number)
+            self.model.train(stream, self.plan.steps, seed, site.home())
             update = self.model.state(site.name, site.samples(), self.plan.steps, now.round + 1)
             if self.plan.personal:
                 now.heads[site.name] = dict(update.head)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import lightning as L
@@ -36,6 +37,41 @@ class Batches:
 
     def __iter__(self) -> Iterator[Any]:
         return islice(self.stream, self.count)
+
+
+class HomeData(L.LightningDataModule):
+    """What the hooks of a task see of the data: all training data of a site.
+
+    A task that measures its training data at the start of a run asks the trainer for the data
+    module. The steps of a round take their batches from a stream instead.
+
+    Args:
+        data: the data module of a site, which is set up already.
+        loaders: the training batches of the site, or of all sites where data are pooled.
+    """
+
+    def __init__(self, data: Any, loaders: Sequence[Iterable[Any]]) -> None:
+        super().__init__()
+        self._data, self._loaders = data, loaders
+
+    def train_dataloader(self) -> Iterator[Any]:
+        """Return all training batches once."""
+        return chain.from_iterable(self._loaders)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the site's data module."""
+        return getattr(self.__dict__["_data"], name)
+
+
+class Shown(L.Callback):
+    """Show the tasks' hooks a data module that Lightning itself takes no batch from."""
+
+    def __init__(self, data: HomeData) -> None:
+        self.data = data
+
+    def setup(self, trainer: Any, *_: Any, **__: Any) -> None:
+        """Name the data module."""
+        trainer.datamodule = self.data
 
 
 class SharedModel:
@@ -99,13 +135,26 @@ class SharedModel:
                 layer: Any = self.backbone.get_submodule(module)
                 layer.base_layer.weight.copy_(value)
 
-    def train(self, batches: Iterable[Any], steps: int, seed: int) -> None:
-        """Take optimiser steps from the present weights, with a new optimiser."""
+    def train(
+        self, batches: Iterable[Any], steps: int, seed: int, home: HomeData | None = None
+    ) -> None:
+        """Take optimiser steps from the present weights, with a new optimiser.
+
+        Args:
+            batches: batches without end.
+            steps: the number of steps.
+            seed: the seed of everything random in training.
+            home: what the hooks of the task see of the data.
+        """
         L.seed_everything(seed, workers=True, verbose=False)
         task = self.recipe.task.build(self.backbone).train()
         task.max_steps = steps
-        with quiet():
-            self._trainer(max_steps=steps, max_epochs=-1).fit(task, Batches(batches, steps))
+        shown: list[L.Callback] = [] if home is None else [Shown(home)]
+        with quiet(), TemporaryDirectory() as aside:  # tasks may leave files beside a run
+            trainer = self._trainer(
+                max_steps=steps, max_epochs=-1, callbacks=shown, default_root_dir=aside
+            )
+            trainer.fit(task, Batches(batches, steps))
 
     def score(self, loader: Any) -> float:
         """Return the task's monitor on the batches of a loader."""

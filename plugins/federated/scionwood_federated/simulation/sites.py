@@ -13,6 +13,7 @@ import torch
 from torch.utils.data import Subset
 
 from scionwood import DataLoader, override, reading
+from scionwood_federated.simulation.model import HomeData
 from scionwood_federated.update.record import FederationError
 
 WAYS = "sites.csv, by:data.OPTION, or dirichlet:0.5 (or dirichlet:0.5:10 for ten sites)"
@@ -51,6 +52,10 @@ class SiteData:
         rows = Subset(loader.dataset, list(self.part))
         size = min(loader.batch_size, len(rows))
         return DataLoader(rows, size, shuffle=True, collate_fn=loader.collate_fn, seed=0)
+
+    def home(self) -> HomeData:
+        """Return what the hooks of a task see of the data."""
+        return HomeData(self.data, [self.train_loader()])
 
     def samples(self) -> int:
         """Return the number of training samples."""
