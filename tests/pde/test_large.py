@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
+from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
 import zarr
 
-from scionwood_pde import api
+from scionwood_pde import api, inference
+from scionwood_pde.backbones import tadpole
+from scionwood_pde.readers.regions import regions_for
+from scionwood_pde.readers.states import layout_of
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +63,54 @@ def test_simulations_take_parameters_and_leave_out_the_beginning() -> None:
     assert late.time.values.tolist() == whole.time.values[2:].tolist()
     with pytest.raises(ValueError, match="parameter 'mass': navier_stokes has"):
         api.simulate("navier_stokes", n=1, n_points=8, parameters={"mass": 1.0})
+
+
+@pytest.mark.parametrize("name", ["a.zarr", "a.zip", "a.hdf5", "a.nc"])
+def test_decoded_rows_are_written_as_they_are_made(
+    name: str, states: xr.DataArray, tmp_path: Path
+) -> None:
+    one = states[:, :1].sel(channel=["u_x", "u_y"])
+    api.encode(one, tmp_path / "latents", tile=16)
+    whole = api.decode(tmp_path / "latents", tile=16)
+    sizes: list[int] = []
+    with regions_for(name)(tmp_path / name, layout_of(whole)) as put:
+
+        def counted(*place: Any) -> None:
+            sizes.append(place[-1].nbytes)
+            put(*place)
+
+        model = tadpole(weights="shipped", tile=16, boundary="periodic")
+        assert inference.decode(model, tmp_path / "latents", put=counted) is None
+    assert max(sizes) == 16 * 16 * 32 * 4
+    assert len(sizes) == 2 * 4
+    again = api.open_states(tmp_path / name)
+    np.testing.assert_array_equal(again.values, whole.values)
+    kept = api.decode(tmp_path / "latents", tile=16, target=tmp_path / name, overwrite=True)
+    xr.testing.assert_identical(kept.load(), again.load())
+
+
+def test_a_rollout_into_a_file_holds_one_state(states: xr.DataArray, tmp_path: Path) -> None:
+    scale, given = inference.normaliser_for(None, states), layout_of(states)
+
+    def peak(steps: int) -> int:
+        layout = inference.predicted_layout(given, steps, scale)
+        tracemalloc.start()
+        with regions_for("a.hdf5")(tmp_path / f"{steps}.hdf5", layout) as put:
+            inference.rollout(lambda x: x + 1, states, steps, normaliser=scale, put=put)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    peak(1)  # what is imported once
+    one_state = 3 * 32**3 * 4
+    assert peak(30) - peak(2) < 2 * one_state
+    assert api.open_states(tmp_path / "30.hdf5").sizes["time"] == 31
+
+
+def test_a_rollout_reads_what_it_wrote(states: xr.DataArray, tmp_path: Path) -> None:
+    made = api.rollout(states, steps=1, target=tmp_path / "a.hdf5")
+    kept = api.rollout(states, steps=1)
+    np.testing.assert_array_equal(made.values, kept.values)
+    assert made.attrs == kept.attrs
+    with h5py.File(tmp_path / "a.hdf5") as file:
+        assert file.attrs["run"] == kept.attrs["run"]

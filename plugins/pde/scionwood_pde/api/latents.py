@@ -10,7 +10,7 @@ import xarray as xr
 
 from scionwood import RecipeError, find_run, load_run
 from scionwood_pde import inference
-from scionwood_pde.api.states import States, opened
+from scionwood_pde.api.states import States, opened, stored
 from scionwood_pde.backbones import tadpole
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.model import Boundary, Coder, SizeName
@@ -83,9 +83,14 @@ def decode(
     tile: int | None = None,
     halo: int = 0,
     at_once: int = 0,
+    target: str | Path | None = None,
     device: str = "cpu",
+    overwrite: bool = False,
 ) -> xr.DataArray:
     """Reconstruct states from latents with the model and the options that encoded them.
+
+    With a tile and a `target`, latents are read and states are written row by row of tiles, so that
+    memory does not depend on the size of the domain.
 
     Args:
         latents: the folder that `encode` wrote.
@@ -95,21 +100,35 @@ def decode(
         tile: see `encode`.
         halo: see `encode`.
         at_once: see `encode`.
+        target: a file into which the states are written; see `write_states`. `None` means that
+            they are kept in memory.
         device: where to compute, such as `cpu` or `cuda`.
+        overwrite: replace an existing `target`.
+
+    Returns:
+        The states, in memory or read from `target`.
 
     Raises:
         ReadError: the folder is damaged, or holds no latents.
-        RecipeError: another model encoded the latents.
+        RecipeError: another model encoded the latents, or the suffix of `target` is unknown.
         WeightsError: the weights are missing.
+        OutputExistsError: `target` exists and `overwrite` is false.
+        WriteError: the target cannot be written.
 
     Example:
         >>> encode(simulate(n=1, n_points=16, n_steps=1), "latents.zarr")
         >>> decode("latents.zarr").shape
         (1, 2, 3, 16, 16, 16)
     """
-    boundary = inference.boundary_of(Path(latents))
+    source = Path(latents)
+    boundary = inference.boundary_of(source)
     model = _autoencoder(run, size, weights, tile, halo, boundary, at_once)
-    return inference.decode(model, Path(latents), device=device)
+    return stored(
+        lambda put: inference.decode(model, source, put=put, device=device),
+        target,
+        inference.latents_layout(source),
+        overwrite=overwrite,
+    )
 
 
 def _boundary(layout: Layout, tile: int | None) -> Boundary:

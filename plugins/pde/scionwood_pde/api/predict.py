@@ -10,10 +10,11 @@ import xarray as xr
 
 from scionwood import find_run, load_run, read_origin, weights_digest
 from scionwood_pde import inference
-from scionwood_pde.api.states import States, opened
+from scionwood_pde.api.states import States, opened, stored
 from scionwood_pde.data.domain import Domain
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.evaluation.skill import check_regular, no_better_than_persistence
+from scionwood_pde.readers.regions import Put
 from scionwood_pde.readers.states import layout_of
 
 
@@ -25,7 +26,9 @@ def rollout(
     steps: int | None = None,
     fields: Sequence[str] | None = None,
     conditions: Mapping[str, float] | None = None,
+    target: str | Path | None = None,
     device: str = "cpu",
+    overwrite: bool = False,
 ) -> xr.DataArray:
     """Predict later states from the first state of each sample, one step after another.
 
@@ -44,18 +47,24 @@ def rollout(
         fields: names of the channels, in the order of the training. `None` means those of the run.
         conditions: numbers that the model needs by name, such as `viscosity`, in the units of the
             training; `dt` is known.
+        target: a file into which each state is written as soon as it is predicted; see
+            `write_states`. Memory then holds one state, and those that the model sees. `None`
+            means that all states are kept in memory.
         device: where to compute, such as `cpu` or `cuda`.
+        overwrite: replace an existing `target`.
 
     Returns:
-        The first states and the predictions, (sample, steps + 1, channel, x, y, z). The attribute
-        `run` names the run and the SHA-256 of its weights. Every file format keeps it.
+        The first states and the predictions, (sample, steps + 1, channel, x, y, z), in memory or
+        read from `target`. The attribute `run` names the run and the SHA-256 of its weights. Every
+        file format keeps it.
 
     Raises:
         ReadError: the file is damaged, or lacks a field.
         RecipeError: the states do not fit the model or the training data, or the steps do not fit
-            the file.
+            the file, or the suffix of `target` is unknown.
         AdapterFileError: the run's adapter is damaged, or was made for another base.
-        WriteError: a prediction is not finite.
+        OutputExistsError: `target` exists and `overwrite` is false.
+        WriteError: a prediction is not finite, or the target cannot be written.
 
     Example:
         >>> predicted = rollout(simulate(n=1), steps=2)
@@ -76,17 +85,24 @@ def rollout(
     step = load_run(folder, device).backbone
     history = int(getattr(step, "history", 1))
     count = inference.steps_of(layout, scale, steps, history)
-    predicted = inference.rollout(
-        step,
-        given,
-        count,
-        normaliser=scale,
-        conditions=conditions,
-        solids=solids,
-        device=device,
-    )
+    name = read_origin(folder) or folder.resolve().name
+    made = {"run": f"{name}, SHA-256 {weights_digest(folder)}"}
+
+    def predict(put: Put | None) -> xr.DataArray | None:
+        return inference.rollout(
+            step,
+            given,
+            count,
+            normaliser=scale,
+            conditions=conditions,
+            solids=solids,
+            put=put,
+            device=device,
+        )
+
+    after = inference.predicted_layout(layout, count, scale, history)
+    predicted = stored(predict, target, after, made, overwrite=overwrite, solids=solids)
     worse = no_better_than_persistence(predicted[:, history - 1 :], given)
     if worse:
         warnings.warn(worse, stacklevel=2)
-    name = read_origin(folder) or folder.resolve().name
-    return predicted.assign_attrs(run=f"{name}, SHA-256 {weights_digest(folder)}")
+    return predicted.assign_attrs(made)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias, cast
 
@@ -13,7 +13,9 @@ from scionwood import RecipeError
 from scionwood_pde import solvers
 from scionwood_pde.readers.cache import Cache, write_cache
 from scionwood_pde.readers.dataset import is_states, states_of
+from scionwood_pde.readers.layout import Layout
 from scionwood_pde.readers.opening import open_reader
+from scionwood_pde.readers.regions import Put, regions_for
 from scionwood_pde.readers.states import from_simulation, layout_of
 from scionwood_pde.readers.write import writer_for
 from scionwood_pde.solvers.registry import drawn_equation, equation_class
@@ -178,3 +180,36 @@ def opened(states: States, fields: Sequence[str] | None, *, solids: bool = False
     states = cast(xr.DataArray, states)
     layout_of(states).selected(Path("states"), fields)
     return states if fields is None else states.sel(channel=list(fields))
+
+
+def stored(
+    make: Callable[[Put | None], xr.DataArray | None],
+    target: str | Path | None,
+    layout: Layout,
+    attrs: Mapping[str, str] | None = None,
+    *,
+    overwrite: bool = False,
+    solids: bool = False,
+) -> xr.DataArray:
+    """Return states that a function makes, in memory or from the file that it fills part by part.
+
+    Args:
+        make: called with what stores a part of the states, or with `None` for states in memory.
+        target: the file. `None` means memory.
+        layout: the layout of the states.
+        attrs: attributes of the file.
+        overwrite: replace an existing file.
+        solids: NaN in the file marks solid points.
+
+    Raises:
+        RecipeError: the suffix is unknown.
+        OutputExistsError: `target` exists and `overwrite` is false.
+        WriteError: the file cannot be written.
+    """
+    if target is None:
+        made = make(None)
+        assert made is not None
+        return made
+    with regions_for(target)(target, layout, attrs, overwrite=overwrite) as put:
+        make(put)
+    return open_states(target, solids=solids)

@@ -96,10 +96,8 @@ def decode(
         WriteError: the file cannot be written.
     """
     from scionwood_pde import api
-    from scionwood_pde.readers.write import writer_for
 
-    write = writer_for(states)
-    restored = api.decode(
+    api.decode(
         latents,
         run=run,
         size=size,
@@ -107,6 +105,7 @@ def decode(
         tile=tile,
         halo=halo,
         at_once=at_once,
+        target=states,
         device=device,
+        overwrite=force,
     )
-    write(restored, states, overwrite=force)

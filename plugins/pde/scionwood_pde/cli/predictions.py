@@ -43,19 +43,18 @@ def rollout(
         WriteError: a prediction is not finite, or the file cannot be written.
     """
     from scionwood_pde import api
-    from scionwood_pde.readers.write import writer_for
 
-    write = writer_for(predicted)
-    made = api.rollout(
+    api.rollout(
         states,
         run=run,
         statistics=statistics,
         steps=steps,
         fields=fields,
         conditions=numbers_of(conditions),
+        target=predicted,
         device=device,
+        overwrite=force,
     )
-    write(made, predicted, overwrite=force)
 
 
 @renamed(as_json="json")

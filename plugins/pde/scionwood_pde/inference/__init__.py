@@ -7,8 +7,18 @@ those of the run.
 
 from __future__ import annotations
 
-from scionwood_pde.inference.latents import boundary_of, decode, encode
-from scionwood_pde.inference.rollouts import rollout, steps_of
+from scionwood_pde.inference.latents import boundary_of, decode, encode, latents_layout
+from scionwood_pde.inference.rollouts import predicted_layout, rollout, steps_of
 from scionwood_pde.inference.states import fitting, normaliser_for
 
-__all__ = ["boundary_of", "decode", "encode", "fitting", "normaliser_for", "rollout", "steps_of"]
+__all__ = [
+    "boundary_of",
+    "decode",
+    "encode",
+    "fitting",
+    "latents_layout",
+    "normaliser_for",
+    "predicted_layout",
+    "rollout",
+    "steps_of",
+]

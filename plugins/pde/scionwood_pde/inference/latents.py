@@ -6,6 +6,7 @@ training, or by those of the run.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ import zarr
 
 from scionwood import RecipeError, atomic_folder, reading, writing
 from scionwood_pde.data.normaliser import Normaliser
-from scionwood_pde.inference.states import fitting, normaliser_of, tensor_of
+from scionwood_pde.inference.states import fitting, in_memory, normaliser_of, tensor_of
 from scionwood_pde.model.streaming import Places, decode_field, encode_field
 from scionwood_pde.model.tiles import Boundary
 from scionwood_pde.readers.card import from_card, to_card
 from scionwood_pde.readers.layout import AXES, Layout
+from scionwood_pde.readers.regions import Put
 from scionwood_pde.readers.states import labelled, layout_of
 
 FORMAT = "latents"
@@ -85,44 +87,60 @@ def encode(
 
 
 @torch.no_grad()
-def decode(model: Any, source: str | Path, *, device: str = "cpu") -> xr.DataArray:
+def decode(
+    model: Any, source: str | Path, *, put: Put | None = None, device: str = "cpu"
+) -> xr.DataArray | None:
     """Decode the latents that `encode` wrote.
 
     Args:
         model: the model that encoded them, with `decode` and a `card`.
         source: the folder.
+        put: stores a part of the states; then memory holds a row of tiles at a time. `None` means
+            that the states are collected in memory.
         device: where to compute.
 
     Returns:
-        The states, in memory.
+        The states in memory, or `None` if `put` stored them.
 
     Raises:
         ReadError: the folder holds no latents, or is damaged.
         RecipeError: another model encoded the latents.
     """
+    layout = latents_layout(source)
     with reading(source, FORMAT):
         group: Any = zarr.open_group(source, mode="r")
-        layout = from_card(group.attrs["states"])
         made = dict(group.attrs["model"])
         arrays = {name: group[name] for name in ("latents", "mean", "deviation")}
     _check_model(source, made, dict(model.card))
     model = model.to(device).eval()
-    shape = (layout.samples, len(layout.times))
-    states = np.empty((*shape, len(layout.channels), *layout.sides), layout.dtype)
-    for sample, time in np.ndindex(shape):
+    states, store = (None, put) if put is not None else in_memory(layout)
+    for sample, time in np.ndindex(layout.samples, len(layout.times)):
         with reading(source, FORMAT):
-            mean, deviation = (
-                np.asarray(arrays[name][sample, time])[:, None, None, None]
-                for name in ("mean", "deviation")
-            )
+            moments = [
+                np.asarray(arrays[name][sample, time], layout.dtype)
+                for name in ("deviation", "mean")
+            ]
+            latents = (arrays["latents"], sample, time)
             if _in_rows(model):
-                _decode_rows(model, (arrays["latents"], sample, time), states[sample, time], device)
-            else:
-                z = torch.from_numpy(np.asarray(arrays["latents"][sample, time])).to(device)
-                states[sample, time] = model.decode(z[None], layout.sides)[0].cpu().numpy()
-        states[sample, time] *= deviation
-        states[sample, time] += mean
-    return labelled(states, layout)
+                _decode_rows(model, latents, moments, layout.sides, store, device)
+                continue
+            z = torch.from_numpy(np.asarray(arrays["latents"][sample, time])).to(device)
+            state = model.decode(z[None], layout.sides)[0].cpu().numpy()
+        for number, (field, deviation, mean) in enumerate(zip(state, *moments, strict=True)):
+            whole = (slice(None),) * len(layout.sides)
+            store(sample, time, number, whole, field * deviation + mean)
+    return None if states is None else labelled(states, layout)
+
+
+def latents_layout(source: str | Path) -> Layout:
+    """Return the layout of the states that were encoded.
+
+    Raises:
+        ReadError: the folder holds no latents, or is damaged.
+    """
+    with reading(source, FORMAT):
+        group: Any = zarr.open_group(source, mode="r")
+        return from_card(group.attrs["states"])
 
 
 def boundary_of(source: Path) -> Boundary:
@@ -189,20 +207,33 @@ def _encode_rows(
         encode_field(model, field, field.shape, write, change=normal, device=device)
 
 
-def _decode_rows(model: Any, source: tuple[Any, int, int], state: np.ndarray, device: str) -> None:
-    """Decode a normalised state field by field and row by row into an array."""
+def _decode_rows(
+    model: Any,
+    source: tuple[Any, int, int],
+    moments: Sequence[np.ndarray],
+    sides: Sequence[int],
+    put: Put,
+    device: str,
+) -> None:
+    """Decode a state field by field and row by row, and store each row in its units."""
     latents, sample, time = source
     width = model.size.latent_channels
-    for number, field in enumerate(state):
+    for number, (deviation, mean) in enumerate(zip(*moments, strict=True)):
         channels = slice(number * width, (number + 1) * width)
 
         def read(places: Places, channels: slice = channels) -> np.ndarray:
             return np.asarray(latents[sample, time, channels, *places])
 
-        def write(places: Places, values: np.ndarray, field: np.ndarray = field) -> None:
-            field[places] = values[0]
+        def write(
+            places: Places,
+            values: np.ndarray,
+            number: int = number,
+            deviation: np.floating[Any] = deviation,
+            mean: np.floating[Any] = mean,
+        ) -> None:
+            put(sample, time, number, places, values[0] * deviation + mean)
 
-        decode_field(model, read, field.shape, write, device=device)
+        decode_field(model, read, sides, write, device=device)
 
 
 def _check_model(source: str | Path, made: dict[str, Any], own: dict[str, Any]) -> None:

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from scionwood import RecipeError, WriteError
 from scionwood_pde.data.normaliser import Normaliser
-from scionwood_pde.inference.states import fitting, tensor_of
+from scionwood_pde.inference.states import fitting, in_memory, tensor_of
 from scionwood_pde.readers.layout import Layout
+from scionwood_pde.readers.regions import Put
 from scionwood_pde.readers.states import labelled, layout_of
 
 CLOSE = 1e-3
@@ -30,8 +31,9 @@ def rollout(
     normaliser: Normaliser,
     conditions: Mapping[str, float] | None = None,
     solids: bool = False,
+    put: Put | None = None,
     device: str = "cpu",
-) -> xr.DataArray:
+) -> xr.DataArray | None:
     """Predict states one after another, each from the previous one, or from several of them.
 
     A model that sees several frames gets as many from `states`. A model with a cap of the energy in
@@ -48,10 +50,12 @@ def rollout(
             time of a step.
         solids: NaN in a first state marks solid points, which stay NaN; the model sees the mean of
             the field there.
+        put: stores a field of a state; then memory holds one state and those that the model sees.
+            `None` means that all states are collected in memory.
         device: where to compute.
 
     Returns:
-        The starts and the predictions, in memory.
+        The starts and the predictions in memory, or `None` if `put` stored them.
 
     Raises:
         RecipeError: the sides do not fit the model, the time of a step is unknown, a condition is
@@ -59,29 +63,53 @@ def rollout(
             and `solids` is false.
         WriteError: a prediction is not finite.
     """
-    layout, history = layout_of(states), int(getattr(step, "history", 1))
-    times = _times(layout, n_steps + history - 1, normaliser.interval)
-    numbers = _conditions(step, conditions or {}, times, device)
-    places = _places(layout, times[:history])
-    shape = (layout.samples, len(times), len(layout.channels), *layout.sides)
-    predicted = np.empty(shape, layout.dtype)
+    history = int(getattr(step, "history", 1))
+    given = layout_of(states)
+    layout = predicted_layout(given, n_steps, normaliser, history)
+    numbers = _conditions(step, conditions or {}, layout.times, device)
+    places = _places(given, layout.times[:history])
+    predicted, store = (None, put) if put is not None else in_memory(layout)
     for sample in range(layout.samples):
-        predicted[sample, :history] = states[sample, places].values
         frames = [normaliser.apply(tensor_of(states[sample, i], device)) for i in places]
         solid = torch.stack(frames).isnan().any(0)
         if not solids and bool(solid.any()):
             rule = "it holds NaN, and the run was not trained with solid points"
             raise RecipeError(f"sample {sample}", rule, "Train with `solids`, or fill it")
+        for time, place in enumerate(places):
+            _store(store, (sample, time), states[sample, place].values)
         frames = [frame.masked_fill(solid, 0) for frame in frames]
-        for time in range(history, len(times)):
+        for time in range(history, len(layout.times)):
             state = _next(step, frames, numbers).masked_fill(solid, 0)
             if not bool(state.isfinite().all()):
                 rule = f"step {time - history + 1} of sample {sample} is not finite"
                 raise WriteError("rollout", rule, "Take fewer steps, or train longer")
             frames = [*frames[1:], state]
             shown = normaliser.undo(state).masked_fill(solid, torch.nan)
-            predicted[sample, time] = shown[0].cpu().numpy()
-    return labelled(predicted, replace(layout, times=times))
+            _store(store, (sample, time), shown[0].cpu().numpy())
+    return None if predicted is None else labelled(predicted, layout)
+
+
+def predicted_layout(
+    layout: Layout, n_steps: int, normaliser: Normaliser, history: int = 1
+) -> Layout:
+    """Return the layout of a rollout: that of the first states, with the times of the steps.
+
+    Args:
+        layout: the layout of the first states.
+        n_steps: number of steps to predict.
+        normaliser: see `rollout`.
+        history: first states that the model sees.
+
+    Raises:
+        RecipeError: the time of a step is unknown.
+    """
+    return replace(layout, times=_times(layout, n_steps + history - 1, normaliser.interval))
+
+
+def _store(put: Put, place: tuple[int, int], state: np.ndarray) -> None:
+    """Store the fields of a state (channel, *space)."""
+    for number, field in enumerate(state):
+        put(*place, number, (slice(None),) * field.ndim, field)
 
 
 def _next(step: Any, frames: list[Tensor], numbers: Tensor | None) -> Tensor:

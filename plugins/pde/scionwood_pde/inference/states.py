@@ -14,6 +14,8 @@ from torch import Tensor
 from scionwood import RecipeError
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.readers.cache import Cache
+from scionwood_pde.readers.layout import Layout
+from scionwood_pde.readers.regions import Places, Put
 
 SLAB = 64
 """Planes along x that are read together for the mean and the deviation of a state."""
@@ -69,3 +71,14 @@ def normaliser_of(states: xr.DataArray) -> Normaliser:
         for start in range(0, state.shape[1], SLAB)
     )
     return Normaliser.of(names, slabs)
+
+
+def in_memory(layout: Layout) -> tuple[np.ndarray, Put]:
+    """Return an empty array of states, and a function that stores parts in it."""
+    shape = (layout.samples, len(layout.times), len(layout.channels), *layout.sides)
+    states = np.empty(shape, layout.dtype)
+
+    def put(sample: int, time: int, channel: int, places: Places, values: np.ndarray) -> None:
+        states[(sample, time, channel, *places)] = values
+
+    return states, put
