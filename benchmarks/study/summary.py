@@ -1,0 +1,129 @@
+"""Means over draws, intervals over draws and test items, and differences from two references."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+
+from study import rows
+from study.settings import registered
+from study.training import spearman
+
+SAMPLES = 2000
+COLUMNS = (
+    *("task", "base", "method", "n", "draws", "score", "low", "high", "reference"),
+    *("less_frozen", "less_frozen_low", "less_frozen_high"),
+    *("less_lora", "less_lora_low", "less_lora_high"),
+    *("value", "readout", "steps", "seconds", "trained", "stored"),
+    *("forgetting", "forgetting_low", "forgetting_high", "margin", "drift"),
+)
+FROZEN = ("raw", "class_mean", "regression", "last_lda", "block_lda", "untouched", "ngram")
+Row = dict[str, Any]
+Group = tuple[str, str, str, int]
+
+
+def write(results: Path) -> list[Row]:
+    """Write study_summary.csv from study.csv and study_rates.csv, and return its rows."""
+    table = rows.read(results / "study.csv")
+    groups: dict[Group, dict[int, dict[str, str]]] = {}
+    for row in table:
+        run = rows.key(row)
+        if row["settings"] == run.settings:
+            groups.setdefault(run[:4], {})[run.draw] = row
+    best = references(rows.read(results / "study_rates.csv"))
+    made = [_summary(place, groups, best) for place in groups]
+    made += list(correlations(table))
+    for row in made:
+        rows.add(results / "study_summary.csv", row, COLUMNS, COLUMNS[:4])
+    return made
+
+
+def references(rates: Sequence[dict[str, str]]) -> dict[str, str]:
+    """Return the best frozen method of each task by its validation score; ties take the first."""
+    texts = registered()["text"]["tasks"]
+    best: dict[str, tuple[float, str]] = {}
+    for row in sorted(
+        rates, key=lambda r: FROZEN.index(r["method"]) if r["method"] in FROZEN else 99
+    ):
+        if row["method"] not in FROZEN:
+            continue
+        score = float(row["valid"]) * (-1 if row["task"] in texts else 1)
+        if row["task"] not in best or score > best[row["task"]][0]:
+            best[row["task"]] = score, row["method"]
+    return {task: method for task, (_, method) in best.items()}
+
+
+def _summary(
+    place: Group, groups: dict[Group, dict[int, dict[str, str]]], best: dict[str, str]
+) -> Row:
+    task, base, method, n = place
+    runs = groups[place]
+    values = {draw: rows.items(row["items"]) for draw, row in runs.items()}
+    row: Row = {"task": task, "base": base, "method": method, "n": n, "draws": len(runs)}
+    row |= dict(zip(("score", "low", "high"), interval(list(values.values())), strict=True))
+    row["reference"] = best.get(task, "")
+    for name, other in (("frozen", best.get(task, "")), ("lora", "lora")):
+        against = groups.get((task, "real", other, n), {})
+        shared = sorted(runs.keys() & against.keys())
+        if shared and (method, base) != (other, "real"):
+            gaps = [values[d] - rows.items(against[d]["items"]) for d in shared]
+            keys = (f"less_{name}", f"less_{name}_low", f"less_{name}_high")
+            row |= dict(zip(keys, interval(gaps), strict=True))
+    first = next(iter(runs.values()))
+    row |= {name: first[name] for name in ("value", "readout", "trained", "stored")}
+    for name in ("steps", "seconds", "margin", "drift"):
+        row[name] = _mean(runs.values(), name)
+    lost = [float(r["forgetting"]) for r in runs.values() if r["forgetting"]]
+    if lost:
+        row |= {"forgetting": _round(mean(lost)), "forgetting_low": min(lost)}
+        row["forgetting_high"] = max(lost)
+    return row
+
+
+def interval(values: Sequence[np.ndarray]) -> tuple[float, float, float]:
+    """Return the mean and its 95 % interval over draws and items, both drawn with replacement.
+
+    Args:
+        values: for each draw the score of each test item, or the difference of two runs.
+    """
+    table, rng = np.stack(values), np.random.default_rng(0)
+    draws = rng.integers(0, len(table), (SAMPLES, len(table)))
+    items = rng.integers(0, table.shape[1], (SAMPLES, table.shape[1]))
+    means = [table[d].mean(0)[i].mean() for d, i in zip(draws, items, strict=True)]
+    low, high = np.quantile(means, (0.025, 0.975))
+    return _round(float(table.mean())), _round(float(low)), _round(float(high))
+
+
+def correlations(table: Sequence[dict[str, str]]) -> list[Row]:
+    """Return how well margin and drift rank the forgetting of the diagnosed runs."""
+    texts = registered()["text"]["tasks"]
+    made = []
+    for kind in ("images", "text"):
+        runs = [
+            r
+            for r in table
+            if (r["task"] in texts) == (kind == "text") and r["margin"] and r["forgetting"]
+        ]
+        if len(runs) < 8:
+            continue
+        lost = [float(r["forgetting"]) for r in runs]
+        for name in ("margin", "drift"):
+            value = spearman([float(r[name]) for r in runs], lost)
+            made.append(
+                {"task": kind, "base": "real", "method": f"correlation of {name}", "n": len(runs)}
+                | {"draws": len(runs), "score": _round(value)}
+            )
+    return made
+
+
+def _mean(runs: Any, name: str) -> Any:
+    found = [float(r[name]) for r in runs if r[name]]
+    return _round(mean(found)) if found else ""
+
+
+def _round(value: float) -> float:
+    return float(f"{value:.5g}")
