@@ -50,7 +50,8 @@ def test_a_hat_in_three_point_bending_carries_its_limit_load() -> None:
 def test_a_round_tube_is_between_theory_and_tests() -> None:
     """Alexander (1960): `6 s t (D t)^0.5`; Guillow et al. (2001): `72.3 (D / t)^0.32 s t^2 / 4`.
 
-    Coarse elements are too stiff, so that the force may lie a quarter above the fit of the tests.
+    The sources are in `benchmarks/crash_solver.py`. Coarse elements are too stiff, so that the
+    force may lie a quarter above the fit of the tests.
     """
     across, sheet, size = 60.0, 1.5, 4.0
     length, fold, sections = 2 * across, np.sqrt(across * sheet), []
