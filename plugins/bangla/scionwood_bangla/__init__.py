@@ -19,6 +19,7 @@ plugin = Plugin(
         "tokenizers": "scionwood_bangla.cli.tokenizers:tokenizers",
         "audit": "scionwood_bangla.cli.corpus:audit",
         "serve": "scionwood_bangla.cli.corpus:serve",
+        "lsp": "scionwood_bangla.cli.corpus:lsp",
         "generate": "scionwood_bangla.cli.generate:generate",
         "evaluate": "scionwood_bangla.cli.generate:evaluate",
         "prefer": "scionwood_bangla.cli.prefer:prefer",

@@ -1,4 +1,4 @@
-"""The commands `scionwood bangla audit | serve`."""
+"""The commands `scionwood bangla audit | serve | lsp`."""
 
 from __future__ import annotations
 
@@ -66,3 +66,32 @@ def serve(*, port: int = 8765) -> None:
             server.serve_forever()
         except KeyboardInterrupt:
             print("stopped")
+
+
+def lsp(*, register: str | None = None, chandrabindu: bool = False) -> None:
+    """Answer an editor over standard input and output, by the Language Server Protocol.
+
+    The editor starts this command. It shows each fault beside its word, offers the words to write
+    instead, and rewrites the text at one level. It needs the extra `lsp`.
+
+    Args:
+        register: the accepted levels, such as apni or tumi,apni. Without it, all levels are
+            accepted, or those that the editor names in its initialization options.
+        chandrabindu: also report an honorific verb after তারা, which is then written তাঁরা.
+
+    Raises:
+        RecipeError: a level is unknown, or pygls is not installed.
+    """
+    import os
+    import sys
+    from importlib.util import find_spec
+
+    from scionwood_bangla.lexicon.levels import levels_of
+
+    levels = levels_of(register)
+    if find_spec("pygls") is None:
+        raise RecipeError("lsp", "it needs pygls", "pip install 'scionwood-bangla[lsp]'")
+    from scionwood_bangla.evaluation.editor import language_server
+
+    with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as pipe:  # pygls closes it at the end
+        language_server(levels, chandrabindu=chandrabindu).start_io(stdout=pipe)

@@ -1,0 +1,130 @@
+"""The language server, as an editor uses it: a process that answers over standard input."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scionwood_bangla.text.normalise import normalise
+
+pytest.importorskip("pygls", reason="the extra lsp is not installed")
+
+URI = "file:///letter.txt"
+TEXT = "😀 আপনি কেমন আছ?\r\nআপনার চিঠি পেয়েছি।"
+
+
+class Editor:
+    """A client that sends messages to `scionwood bangla lsp` and reads its answers."""
+
+    def __init__(self):
+        command = shutil.which("scionwood", path=Path(sys.executable).parent)
+        self.process = subprocess.Popen(
+            [command, "bangla", "lsp"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        self.number = 0
+
+    def tell(self, method, **params):
+        self._send({"jsonrpc": "2.0", "method": method, "params": params})
+
+    def ask(self, method, **params):
+        self.number += 1
+        message = {"jsonrpc": "2.0", "id": self.number, "method": method}
+        self._send(message | ({"params": params} if params else {}))
+        answer = self.read()
+        assert answer["id"] == self.number
+        return answer
+
+    def initialize(self, **options):
+        record = {"processId": None, "rootUri": None, "capabilities": {}}
+        return self.ask("initialize", **record, initializationOptions=options)
+
+    def end(self):
+        assert self.ask("shutdown")["result"] is None
+        self.tell("exit")
+        rest = self.process.communicate(timeout=60)[0]
+        return self.process.returncode, rest
+
+    def read(self):
+        size = 0
+        while line := self.process.stdout.readline().strip():
+            if line.lower().startswith(b"content-length:"):
+                size = int(line.partition(b":")[2])
+        return json.loads(self.process.stdout.read(size))
+
+    def _send(self, message):
+        body = json.dumps(message).encode()
+        self.process.stdin.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        self.process.stdin.flush()
+
+
+@pytest.fixture
+def editor():
+    editor = Editor()
+    yield editor
+    if editor.process.poll() is None:
+        editor.process.kill()
+    editor.process.communicate()
+
+
+def span(line, start, end):
+    return {
+        "start": {"line": line, "character": start},
+        "end": {"line": line, "character": end},
+    }
+
+
+def faults(message):
+    assert message["method"] == "textDocument/publishDiagnostics"
+    return [(found["code"], found["range"]) for found in message["params"]["diagnostics"]]
+
+
+def test_an_editor_gets_faults_and_fixes_while_the_text_changes(editor):
+    capabilities = editor.initialize(register="tumi,apni")["result"]["capabilities"]
+    assert capabilities["positionEncoding"] == "utf-16"
+    assert capabilities["codeActionProvider"]["codeActionKinds"] == ["quickfix", "refactor.rewrite"]
+    editor.tell("initialized")
+    document = {"uri": URI, "languageId": "bn", "version": 1, "text": TEXT}
+    editor.tell("textDocument/didOpen", textDocument=document)
+    place = span(0, 13, 15)  # the emoji counts two
+    assert faults(editor.read()) == [("agreement", place)]
+
+    about = {"textDocument": {"uri": URI}, "context": {"diagnostics": []}}
+    actions = editor.ask("textDocument/codeAction", **about, range=span(0, 14, 14))["result"]
+    fix, *levels = actions
+    assert fix["kind"] == "quickfix"
+    assert fix["edit"] == {"changes": {URI: [{"range": place, "newText": normalise("আছেন")}]}}
+    (to_tumi, to_apni) = (action["edit"]["changes"][URI][0] for action in levels)
+    assert to_apni["newText"] == normalise("😀 আপনি কেমন আছেন?\nআপনার চিঠি পেয়েছি।")
+    assert to_tumi["newText"] == normalise("😀 তুমি কেমন আছ?\nতোমার চিঠি পেয়েছি।")
+    end = len(normalise(TEXT).partition("\n")[2])
+    assert to_apni["range"]["end"] == {"line": 1, "character": end}
+
+    about["context"]["only"] = ["refactor"]
+    second = editor.ask("textDocument/codeAction", **about, range=span(1, 0, 0))["result"]
+    assert {action["kind"] for action in second} == {"refactor.rewrite"}
+
+    change = {"range": place, "text": "আছেন"}
+    version = {"uri": URI, "version": 2}
+    editor.tell("textDocument/didChange", textDocument=version, contentChanges=[change])
+    assert faults(editor.read()) == []
+    change = {"text": "Only English words."}
+    version = {"uri": URI, "version": 3}
+    editor.tell("textDocument/didChange", textDocument=version, contentChanges=[change])
+    (remark,) = editor.read()["params"]["diagnostics"]
+    assert "at least half Bangla" in remark["message"]
+    editor.tell("textDocument/didClose", textDocument={"uri": URI})
+    assert faults(editor.read()) == []
+    assert editor.end() == (0, b"")
+
+
+def test_an_unknown_level_is_refused_by_name(editor):
+    error = editor.initialize(register="vous")["error"]
+    assert "register 'vous': it is not a level of address" in error["message"]
