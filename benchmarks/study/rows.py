@@ -45,12 +45,13 @@ def add(path: Path, row: Mapping[str, Any], columns: tuple[str, ...], same: Sequ
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
         kept = [r for r in read(path) if any(r[name] != str(row[name]) for name in same)]
-        _write(path, [*kept, row], columns)
+        write(path, [*kept, row], columns)
     finally:
         os.close(folder)
 
 
-def _write(path: Path, rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> None:
+def write(path: Path, rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> None:
+    """Write a table, sorted by its first five columns."""
     table = sorted(rows, key=lambda row: [_rank(row[name]) for name in columns[:5]])
     with atomic_path(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")

@@ -37,8 +37,7 @@ def write(results: Path) -> list[Row]:
     best = references(rows.read(results / "study_rates.csv"))
     made = [_summary(place, groups, best) for place in groups]
     made += list(correlations(table))
-    for row in made:
-        rows.add(results / "study_summary.csv", row, COLUMNS, COLUMNS[:4])
+    rows.write(results / "study_summary.csv", made, COLUMNS)
     return made
 
 

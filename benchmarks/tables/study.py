@@ -1,4 +1,4 @@
-"""Does an adapter pay? Scores by size and by method, random twins, texts, costs and correlations."""
+"""Does an adapter pay? Scores by size and method, random twins, texts, costs, correlations."""
 
 from __future__ import annotations
 
