@@ -7,7 +7,7 @@ import pydicom
 import pytest
 import torch
 
-from scionwood import ReadError
+from scionwood import ReadError, RecipeError
 from scionwood_biomed.backbones import segmenter
 from scionwood_biomed.evaluation.masks import hausdorff95
 from scionwood_biomed.inference.masks import write_seg
@@ -92,3 +92,68 @@ def test_one_slice_without_thickness_is_refused(series, tmp_path):
 def _thickness(path):
     shared = pydicom.dcmread(path).SharedFunctionalGroupsSequence[0]
     return float(shared.PixelMeasuresSequence[0].SliceThickness)
+
+
+def test_transforms_by_name_move_a_mask_with_its_image():
+    pytest.importorskip("monai.transforms")
+    from scionwood_biomed.data.masks import MaskPhantoms
+
+    steps = [{"RandFlipd": {"prob": 1.0, "spatial_axis": 1}}]
+    plain, flipped = MaskPhantoms(subjects=8), MaskPhantoms(subjects=8, transforms=steps)
+    one, other = plain.loader("train").dataset[0], flipped.loader("train").dataset[0]
+    assert torch.equal(other["image"], one["image"].flip(-1))
+    assert torch.equal(other["mask"], one["mask"].flip(-1))
+    for split in ("val", "test"):
+        same = flipped.loader(split).dataset[0], plain.loader(split).dataset[0]
+        assert torch.equal(same[0]["image"], same[1]["image"])
+
+
+def test_transforms_of_a_volume_keep_its_layout():
+    pytest.importorskip("monai.transforms")
+    from scionwood_biomed.monai.transforms import Augmentation
+
+    volume = torch.rand(4, 3, 5, 6)
+    flip = Augmentation([{"RandFlipd": {"prob": 1.0, "spatial_axis": 0}}])
+    assert torch.equal(flip({"image": volume})["image"], volume.flip(0))
+    noise = Augmentation([{"RandGaussianNoised": {"prob": 1.0, "std": 0.1}}])
+    noisy = noise({"image": volume, "mask": torch.ones(5, 6, dtype=torch.int64)})
+    assert not torch.equal(noisy["image"], volume)
+    assert noisy["mask"].eq(1).all()
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [{"RandLambdad": {"func": "print"}}],
+        [{"LoadImaged": {}}],
+        [{"RandFlipd": {"prop": 1.0}}],
+        [{"RandFlipd": {}, "RandRotated": {}}],
+        [{"RandAffined": {"prob": "often"}}],
+    ],
+    ids=["lambda", "loader", "option", "two", "value"],
+)
+def test_other_transforms_are_refused_by_name(steps):
+    pytest.importorskip("monai.transforms")
+    from scionwood_biomed.monai.transforms import Augmentation
+
+    with pytest.raises(RecipeError, match=next(iter(steps[0]))):
+        Augmentation(steps)
+
+
+def test_a_network_in_three_dimensions_answers_for_volumes_and_takes_lora():
+    pytest.importorskip("monai")
+    from peft import LoraConfig
+
+    from scionwood import attach
+    from scionwood_biomed.backbones import blocks
+
+    network = blocks(model="monai:ResNet", slices=8, classes=["no", "yes"])
+    volumes = network.example_input()[0]
+    assert network(volumes).shape == (2, 2)
+    with pytest.raises(RecipeError, match="8 slices"):
+        network(volumes[:, :4])
+    with pytest.raises(RecipeError, match="takes single images"):
+        blocks(slices=8)
+    model = attach(network, LoraConfig(r=2), targets="vision")
+    trained = [name for name, value in model.named_parameters() if value.requires_grad]
+    assert any("layer4.0.conv2.lora_A" in name for name in trained)

@@ -47,6 +47,7 @@ plugin = Plugin(
         "deidentify_check": "scionwood_biomed.cli.privacy:deidentify_check",
         "deidentify": "scionwood_biomed.cli.privacy:deidentify",
     },
+    probes={"few_shot": "scionwood_biomed.evaluation.behaviour:few_shot"},
     recipes="scionwood_biomed.recipes",
     rooms=("privacy", "monai"),
     services={

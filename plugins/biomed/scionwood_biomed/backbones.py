@@ -8,6 +8,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from scionwood import RecipeError
 from scionwood_biomed.model.bag import BagClassifier
 from scionwood_biomed.model.block_classifier import BlockClassifier
 from scionwood_biomed.model.load import load
@@ -66,23 +67,29 @@ def blocks(
     size: int | None = None,
     classes: Sequence[str] = ("no", "yes"),
     exclusive: bool = True,
+    slices: int | None = None,
+    options: Mapping[str, Any] | None = None,
     init_seed: int = 0,
 ) -> BlockClassifier:
     """Build a frozen vision tower whose every block answers; `biomed/blockwise_lda` fits it.
 
     Args:
         model: as for `biomed/clip`, whose vision tower is taken; or `timm:NAME` for a tower of
-            timm, such as `timm:vit_small_patch14_dinov2`.
-        weights: weights of an architecture: for timm a safetensors file, for open_clip a tag or a
-            file; `None` means random ones.
+            timm, such as `timm:vit_small_patch14_dinov2`; or `monai:ResNet` for a residual network
+            in three dimensions (extra `monai`), whose convolutions LoRA can adapt.
+        weights: weights of an architecture: for timm and MONAI a safetensors file, for open_clip a
+            tag or a file; `None` means random ones.
         size: side of an image in pixels, for towers of timm that can take another one; `None` means
             that of the model.
         classes: names of the classes, or of the findings.
         exclusive: whether an image has exactly one class. Otherwise each finding is yes or no, and
             the data states it in a column for each finding.
+        slices: number of slices of a volume, for a network in three dimensions; 16 by default.
+        options: options of a network of MONAI; `None` means a small one.
         init_seed: seed of random weights.
 
-    Shapes: image (batch, 3, size, size) float32 to logits (batch, class).
+    Shapes: image (batch, 3, size, size), or volumes (batch, slice, 3, size, size), float32, to
+        logits (batch, class).
 
     Units: images from 0 (black) to 1 (white); the softmax of the logits gives probabilities, of
         findings it is the sigmoid.
@@ -90,12 +97,22 @@ def blocks(
     Raises:
         WeightsError: no model can be loaded by this name.
         AdapterError: the tower has no list of blocks that is known.
-        RecipeError: there are fewer than two classes, no finding, or a name occurs twice.
+        RecipeError: there are fewer than two classes, no finding, or a name occurs twice; or
+            `slices` are given for a network in two dimensions.
 
     Source: this project's: unit-length features of every block, one linear answer for each, and the
-        mean of their probabilities.
+        mean of their probabilities. Chen et al. 2019, arXiv:1904.00625 (residual networks in three
+        dimensions for medical images).
     """
-    tower = _vision(model, weights, size, init_seed)
+    if model.startswith("monai:"):
+        slices = slices or 16
+        tower = _in_3d(model, weights, slices, size or 64, options, init_seed)
+    elif slices is not None:
+        rule = f"{model} takes single images"
+        remedy = "Use biomed/bag, which pools the slices of a volume, or model monai:ResNet"
+        raise RecipeError(f"backbone.slices {slices}", rule, remedy)
+    else:
+        tower = _vision(model, weights, size, init_seed)
     return BlockClassifier(
         tower.model,
         size=tower.size,
@@ -103,6 +120,7 @@ def blocks(
         classes=classes,
         exclusive=exclusive,
         card=_card(model, weights),
+        slices=slices,
     )
 
 
@@ -213,6 +231,22 @@ def _vision(model: str, weights: str | None, size: int | None, seed: int) -> Tim
         return load_timm(model.removeprefix("timm:"), weights, size, seed)
     loaded = load(model, weights=weights, seed=seed)
     return TimmTower(cast(Any, loaded.model).visual, loaded.size, (loaded.mean, loaded.std))
+
+
+def _in_3d(
+    model: str,
+    weights: str | None,
+    slices: int,
+    size: int,
+    options: Mapping[str, Any] | None,
+    seed: int,
+) -> TimmTower:
+    """Return a network of MONAI in three dimensions, for grey values of mean 0.5."""
+    from scionwood_biomed.monai.networks import SMALL_3D, build
+
+    name, chosen = model.removeprefix("monai:"), SMALL_3D if options is None else options
+    built = build(name, chosen, (1, slices, size, size), [], weights, seed)
+    return TimmTower(built.network, size, ((0.5,), (0.25,)))
 
 
 def _card(model: str, weights: str | None) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, final
 
 import numpy as np
@@ -18,6 +18,26 @@ from scionwood_biomed.data.items import Item, labels
 from scionwood_biomed.data.splits import base_and_novel, deal, shots
 
 Side = Literal["all", "base", "novel"]
+Transforms = list[dict[str, dict[str, Any]]] | None
+"""Random transforms of MONAI, as a recipe names them."""
+Augment = Callable[[dict[str, Tensor]], dict[str, Tensor]]
+"""Maps `image` and `mask` to transformed ones."""
+
+
+def augmenting(transforms: Transforms) -> Augment | None:
+    """Return the transforms of MONAI by name, or `None` without any.
+
+    Args:
+        transforms: see `monai.transforms.Augmentation`.
+
+    Raises:
+        RecipeError: MONAI is not installed, a name is no such transform, or it refuses an option.
+    """
+    if not transforms:
+        return None
+    from scionwood_biomed.monai.transforms import Augmentation
+
+    return Augmentation(transforms)
 
 
 class ImageData(SplitData):
@@ -29,6 +49,7 @@ class ImageData(SplitData):
         size: side of an image in pixels; it must be the size that the backbone takes.
         batch_size: images per batch.
         seed: seed of the splits and of the shots.
+        transforms: random transforms of MONAI for the training split; see `augmenting`.
     """
 
     def __init__(
@@ -39,8 +60,10 @@ class ImageData(SplitData):
         size: int = 224,
         batch_size: int = 16,
         seed: int = 0,
+        transforms: Transforms = None,
     ) -> None:
         super().__init__()
+        self.augment = augmenting(transforms)
         self.findings: list[str] = []
         self.shots, self.side, self.size = shots, classes, size
         self.batch_size, self.seed = batch_size, seed
@@ -80,7 +103,8 @@ class ImageData(SplitData):
     def loader(self, split: Split) -> DataLoader:
         """Return the batches of a split; see `SplitData.loader`."""
         names = self.names()
-        dataset = _Pictures(self, self.splits()[split], names)
+        augment = self.augment if split == "train" else None
+        dataset = _Pictures(self, self.splits()[split], names, augment)
         return DataLoader(dataset, self.batch_size, split == "train", collate_fn=Collate(names))
 
     def _chosen(self) -> list[Item]:
@@ -135,8 +159,10 @@ def fitted(picture: np.ndarray, size: int) -> Tensor:
 
 @final
 class _Pictures(Dataset[tuple[Tensor, Any]]):
-    def __init__(self, data: ImageData, items: list[Item], names: list[str]) -> None:
-        self.data, self.items = data, items
+    def __init__(
+        self, data: ImageData, items: list[Item], names: list[str], augment: Augment | None
+    ) -> None:
+        self.data, self.items, self.augment = data, items, augment
         self.numbers = {name: number for number, name in enumerate(names)}
 
     def __len__(self) -> int:
@@ -144,7 +170,9 @@ class _Pictures(Dataset[tuple[Tensor, Any]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, Any]:
         item = self.items[index]
+        image = self.data.tensor(item)
+        if self.augment is not None:
+            image = self.augment({"image": image})["image"]
         if item.findings:
-            known = [float("nan") if value is None else value for value in item.findings]
-            return self.data.tensor(item), known
-        return self.data.tensor(item), self.numbers[item.label]
+            return image, [float("nan") if value is None else value for value in item.findings]
+        return image, self.numbers[item.label]

@@ -8,7 +8,7 @@ from typing import Literal, final
 import numpy as np
 
 from scionwood import DataFiles, RecipeError
-from scionwood_biomed.data.base import ImageData, Side
+from scionwood_biomed.data.base import ImageData, Side, Transforms
 from scionwood_biomed.data.duplicates import refuse_shared
 from scionwood_biomed.data.items import Item, read_items
 from scionwood_biomed.data.splits import digest_of_file
@@ -60,6 +60,8 @@ class Images(ImageData):
         on_bad_file: `raise` stops at a file that cannot be read. `skip` reads every file once at
             the beginning, and leaves out the bad ones.
         seed: seed of the splits and of the shots.
+        transforms: random transforms of MONAI for the training split (extra `monai`), such as
+            `[{RandFlipd: {prob: 0.5, spatial_axis: 1}}]`; those of space and of intensity.
     """
 
     data_files: DataFiles
@@ -83,11 +85,19 @@ class Images(ImageData):
         findings: list[str] | None = None,
         on_bad_file: Literal["raise", "skip"] = "raise",
         seed: int = 0,
+        transforms: Transforms = None,
     ) -> None:
         if findings and shots is not None:
             rule = "shots are drawn for each class, and findings are no classes"
             raise RecipeError(f"data.shots {shots} with findings", rule, "Set data.shots to null")
-        super().__init__(shots=shots, classes=classes, size=size, batch_size=batch_size, seed=seed)
+        super().__init__(
+            shots=shots,
+            classes=classes,
+            size=size,
+            batch_size=batch_size,
+            seed=seed,
+            transforms=transforms,
+        )
         self.data_files = DataFiles(on_bad_file, [each for each in (source, root) if each])
         self.source, self.subject, self.window, self.root = source, subject, window, root
         self.duplicates, self.findings = duplicates, list(findings or ())

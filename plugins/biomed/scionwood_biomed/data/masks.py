@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from abc import abstractmethod
 from collections.abc import Iterator
 from functools import lru_cache
@@ -14,19 +13,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from scionwood import (
-    DataFiles,
-    DataLoader,
-    ReadError,
-    RecipeError,
-    Split,
-    SplitData,
-    call_in_child,
-    check_inside,
-    reading,
-)
+from scionwood import DataFiles, DataLoader, RecipeError, Split, SplitData, call_in_child
+from scionwood_biomed.data.base import Augment, Transforms, augmenting
 from scionwood_biomed.data.items import Item
 from scionwood_biomed.data.splits import deal
+from scionwood_biomed.data.tables import table_rows
 from scionwood_biomed.data.volume_phantoms import volume_phantom
 from scionwood_biomed.readers.masks import Masked, read_masked
 from scionwood_biomed.readers.windows import Window
@@ -41,11 +32,15 @@ class MaskData(SplitData):
         size: side of the square that the network sees; slices are cut or padded to it.
         batch_size: slices per batch.
         seed: seed of the splits.
+        transforms: random transforms of MONAI for the training split; see `base.augmenting`.
     """
 
-    def __init__(self, *, size: int, batch_size: int, seed: int) -> None:
+    def __init__(
+        self, *, size: int, batch_size: int, seed: int, transforms: Transforms = None
+    ) -> None:
         super().__init__()
         self.size, self.batch_size, self.seed = size, batch_size, seed
+        self.augment = augmenting(transforms)
 
     @abstractmethod
     def items(self) -> list[Item]:
@@ -58,7 +53,8 @@ class MaskData(SplitData):
     def loader(self, split: Split) -> DataLoader:
         """Return the batches of a split; see `SplitData.loader`."""
         items = deal(self.items(), seed=self.seed)[split]
-        return DataLoader(_Pairs(self, items), self.batch_size, split == "train")
+        augment = self.augment if split == "train" else None
+        return DataLoader(_Pairs(self, items, augment), self.batch_size, split == "train")
 
 
 @final
@@ -78,6 +74,8 @@ class MaskPhantoms(MaskData):
         size: side of a slice in pixels.
         batch_size: slices per batch.
         seed: seed of the volumes and of the splits.
+        transforms: random transforms of MONAI for the training split (extra `monai`), such as
+            `[{RandFlipd: {prob: 0.5, spatial_axis: 1}}]`; those of space and of intensity.
     """
 
     def __init__(
@@ -88,8 +86,9 @@ class MaskPhantoms(MaskData):
         size: int = 64,
         batch_size: int = 8,
         seed: int = 0,
+        transforms: Transforms = None,
     ) -> None:
-        super().__init__(size=size, batch_size=batch_size, seed=seed)
+        super().__init__(size=size, batch_size=batch_size, seed=seed, transforms=transforms)
         self.subjects, self.slices = subjects, slices
 
     def items(self) -> list[Item]:
@@ -135,6 +134,8 @@ class Masks(MaskData):
         size: side of the square that the network sees; slices are cut or padded to it.
         batch_size: slices per batch.
         seed: seed of the splits.
+        transforms: random transforms of MONAI for the training split (extra `monai`), such as
+            `[{RandFlipd: {prob: 0.5, spatial_axis: 1}}]`; those of space and of intensity.
     """
 
     data_files: DataFiles
@@ -150,8 +151,9 @@ class Masks(MaskData):
         size: int = 64,
         batch_size: int = 8,
         seed: int = 0,
+        transforms: Transforms = None,
     ) -> None:
-        super().__init__(size=size, batch_size=batch_size, seed=seed)
+        super().__init__(size=size, batch_size=batch_size, seed=seed, transforms=transforms)
         self.data_files = DataFiles("raise", [each for each in (source, root) if each])
         self.source, self.window, self.every, self.root = source, window, every, root
         self.classes = classes or ["lesion"]
@@ -192,40 +194,15 @@ class Masks(MaskData):
 
 
 def rows_of(source: Path, root: str) -> Iterator[tuple[Path, Path, str, str | None]]:
-    """Yield path, mask, subject and split of each row of a table.
-
-    Args:
-        source: the table.
-        root: another folder in which files may lie; empty means none.
-
-    Raises:
-        RecipeError: a column or a value is missing.
-        ReadError: a file does not exist, or leads out of the folder.
-    """
-    with reading(source, "table (.csv)"), source.open(newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        if missing := set(COLUMNS) - set(rows.fieldnames or ()):
-            rule = f"it has no column {', '.join(sorted(missing))}"
-            raise RecipeError(str(source), rule, "Add it; splits are by subject")
-        for number, row in enumerate(rows, start=2):
-            values = {name: (row[name] or "").strip() for name in COLUMNS}
-            if empty := [name for name in COLUMNS if not values[name]]:
-                rule = f"line {number} has no {empty[0]}"
-                raise RecipeError(str(source), rule, "Fill it in, or remove the line")
-            paths = [source.parent / values[name] for name in COLUMNS[:2]]
-            for path in paths:
-                remedy = "Copy the file there, or give `root`, a folder that holds all files"
-                check_inside(path, source.parent, f"line {number}", remedy=remedy, allow=root)
-                if not path.exists():
-                    rule = f"line {number} of {source.name} names it, and it does not exist"
-                    raise ReadError(str(path), rule, "Copy the files, or correct the line")
-            yield paths[0], paths[1], values["subject"], (row.get("split") or "").strip() or None
+    """Yield path, mask, subject and split of each row of a table; see `tables.table_rows`."""
+    for row in table_rows(source, root, COLUMNS, COLUMNS[:2]):
+        yield Path(row["path"]), Path(row["mask"]), row["subject"], row["split"] or None
 
 
 @final
 class _Pairs(Dataset[dict[str, Tensor]]):
-    def __init__(self, data: MaskData, items: list[Item]) -> None:
-        self.data, self.items = data, items
+    def __init__(self, data: MaskData, items: list[Item], augment: Augment | None) -> None:
+        self.data, self.items, self.augment = data, items, augment
 
     def __len__(self) -> int:
         return len(self.items)
@@ -235,7 +212,8 @@ class _Pairs(Dataset[dict[str, Tensor]]):
         size = self.data.size
         image = torch.from_numpy(_cut(picture, size).astype(np.float32))
         labels = torch.from_numpy(_cut(mask, size).astype(np.int64))
-        return {"image": image[None].expand(3, -1, -1).contiguous(), "mask": labels}
+        pair = {"image": image[None].expand(3, -1, -1).contiguous(), "mask": labels}
+        return pair if self.augment is None else self.augment(pair)
 
 
 def _cut(values: np.ndarray, size: int) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import final
@@ -11,13 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scionwood import DataFiles, ReadError, RecipeError, call_in_child, check_inside, reading
-from scionwood_biomed.data.base import ImageData, fitted
+from scionwood import DataFiles, ReadError, RecipeError, call_in_child
+from scionwood_biomed.data.base import ImageData, Transforms, fitted
 from scionwood_biomed.data.items import COLUMNS, Item
+from scionwood_biomed.data.tables import table_rows
 from scionwood_biomed.readers.volumes import read_slices
 from scionwood_biomed.readers.windows import Window
-
-_WIDER = "Copy the files there, or give `root`, a folder that holds all the studies"
 
 
 @final
@@ -48,6 +46,8 @@ class Studies(ImageData):
         size: side of a slice in pixels; it must be the size that the backbone takes.
         batch_size: studies per batch.
         seed: seed of the splits and of the shots.
+        transforms: random transforms of MONAI for the training split (extra `monai`), such as
+            `[{RandFlipd: {prob: 0.5, spatial_axis: 1}}]`; those of space and of intensity.
     """
 
     data_files: DataFiles
@@ -63,8 +63,11 @@ class Studies(ImageData):
         size: int = 64,
         batch_size: int = 4,
         seed: int = 0,
+        transforms: Transforms = None,
     ) -> None:
-        super().__init__(shots=shots, size=size, batch_size=batch_size, seed=seed)
+        super().__init__(
+            shots=shots, size=size, batch_size=batch_size, seed=seed, transforms=transforms
+        )
         self.data_files = DataFiles("raise", [each for each in (source, root) if each])
         self.source, self.window, self.slices, self.root = source, window, slices, root
         self._items: list[Item] = []
@@ -100,31 +103,6 @@ class Studies(ImageData):
 
 
 def rows_of(source: Path, root: str) -> Iterator[Item]:
-    """Yield the studies of a table.
-
-    Args:
-        source: the table.
-        root: another folder in which studies may lie; empty means none.
-
-    Raises:
-        RecipeError: a column or a value is missing.
-        ReadError: a path does not exist, or leads out of the folder.
-    """
-    with reading(source, "table (.csv)"), source.open(newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        if missing := set(COLUMNS) - set(rows.fieldnames or ()):
-            rule = f"it has no column {', '.join(sorted(missing))}"
-            raise RecipeError(str(source), rule, "Add it; splits are by subject")
-        for number, row in enumerate(rows, start=2):
-            values = {name: (row[name] or "").strip() for name in COLUMNS}
-            if empty := [name for name in COLUMNS if not values[name]]:
-                rule = f"line {number} has no {empty[0]}"
-                raise RecipeError(str(source), rule, "Fill it in, or remove the line")
-            path = source.parent / values["path"]
-            check_inside(path, source.parent, f"line {number} of {source.name}", remedy=_WIDER,
-                         allow=root)  # fmt: skip
-            if not path.exists():
-                rule = f"line {number} of {source.name} names it, and it does not exist"
-                raise ReadError(str(path), rule, "Copy the files, or correct the line")
-            split = (row.get("split") or "").strip() or None
-            yield Item(path, values["label"], values["subject"], split)
+    """Yield the studies of a table; see `tables.table_rows`."""
+    for row in table_rows(source, root, COLUMNS, COLUMNS[:1]):
+        yield Item(Path(row["path"]), row["label"], row["subject"], row["split"] or None)

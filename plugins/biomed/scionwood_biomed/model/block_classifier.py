@@ -84,6 +84,8 @@ class BlockClassifier(nn.Module):
         classes: names of the classes or findings.
         exclusive: whether an image has exactly one class.
         card: entries for the adapter card.
+        slices: the number of slices of a volume, for a tower in three dimensions, which gets the
+            grey values (batch, 1, slice, size, size); `None` for images.
 
     Raises:
         RecipeError: there are fewer than two classes, no finding, or a name occurs twice.
@@ -102,6 +104,7 @@ class BlockClassifier(nn.Module):
         classes: Sequence[str],
         exclusive: bool,
         card: dict[str, str],
+        slices: int | None = None,
     ) -> None:
         super().__init__()
         least = 2 if exclusive else 1
@@ -110,23 +113,25 @@ class BlockClassifier(nn.Module):
             remedy = "Give the class names of your data"
             raise RecipeError(f"backbone.classes {list(classes)}", rule, remedy)
         self.classes, self.size, self.card = list(classes), size, card
+        self.slices = slices
+        depth = () if slices is None else (slices,)
+        self.shape = (*depth, 3, size, size)
         self.vision = BlockTower(tower)
         mean, std = (torch.tensor(list(each)).view(-1, 1, 1) for each in channels)
         self.register_buffer("_mean", mean, persistent=False)
         self.register_buffer("_std", std, persistent=False)
         tower.eval()
         with torch.no_grad():
-            widths = [each.shape[1] for each in self.features(torch.zeros(1, 3, size, size))]
+            widths = [each.shape[1] for each in self.features(torch.zeros(1, *self.shape))]
         self.answer = BlockHead(widths, len(classes), exclusive=exclusive)
-        names = [name for name, _ in self.named_modules() if re.fullmatch(VISION, name)]
-        names = [name for name in names if isinstance(self.get_submodule(name), nn.Linear)]
+        names = _adapted(self)
         self.adapter_targets = {"vision": "|".join(map(re.escape, names))} if names else {}
 
     def features(self, image: Tensor) -> list[Tensor]:
         """Return the pooled features of each block, (batch, width), not normalised.
 
         Args:
-            image: (batch, 3, size, size) float32, 0 to 1.
+            image: (batch, 3, size, size), or (batch, slice, 3, size, size), float32, 0 to 1.
         """
         blocks: list[Tensor] = self.vision(self.normalised(image))
         return blocks
@@ -135,22 +140,36 @@ class BlockClassifier(nn.Module):
         """Return images less the mean of the tower, over its standard deviation.
 
         Args:
-            image: (batch, 3, size, size) float32, 0 to 1.
+            image: (batch, 3, size, size), or (batch, slice, 3, size, size), float32, 0 to 1.
 
         Raises:
-            RecipeError: the image has another size.
+            RecipeError: the image has another size, or the volume another number of slices.
         """
-        if image.shape[-2:] != (self.size, self.size):
+        if tuple(image.shape[1:]) != self.shape:
             rule = f"the tower takes {self.size} x {self.size}"
-            value = f"images of {tuple(image.shape[-2:])}"
-            raise RecipeError(value, rule, f"Set data.size to {self.size}")
-        return (image - self._mean) / self._std
+            remedy = f"Set data.size to {self.size}"
+            if self.slices is not None:
+                rule, remedy = f"{rule} and {self.slices} slices", f"{remedy}, or change the slices"
+            raise RecipeError(f"images of {tuple(image.shape[1:])}", rule, remedy)
+        if self.slices is None:
+            return (image - self._mean) / self._std
+        return ((image.mean(2) - self._mean) / self._std)[:, None]
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map images (batch, 3, size, size) from 0 to 1 to logits (batch, class)."""
+        """Map images or volumes from 0 to 1, as in `features`, to logits (batch, class)."""
         logits: Tensor = self.answer(self.features(image))
         return logits
 
     def example_input(self) -> tuple[Tensor, ...]:
-        """Return two noise images."""
-        return (torch.rand(2, 3, self.size, self.size),)
+        """Return two noise images or volumes."""
+        return (torch.rand(2, *self.shape),)
+
+
+def _adapted(network: BlockClassifier) -> list[str]:
+    """Return the layers of the preset `vision`: of attention, or the convolutions of a volume."""
+    names = []
+    for name, module in network.named_modules():
+        attention = isinstance(module, nn.Linear) and re.fullmatch(VISION, name)
+        if attention or isinstance(module, nn.Conv3d):
+            names.append(name)
+    return names

@@ -19,9 +19,10 @@ LAYERS = ("layer1", "layer2", "layer3", "layer4")
 class BlockTower(nn.Module):
     """A vision tower that returns the pooled output of each of its blocks.
 
-    The output of a block is a map (batch, channel, row, column) or tokens (batch, token, channel).
-    It becomes the mean and the standard deviation over its positions, after its class token if it
-    has one. The last layer of an EfficientNet, whose cells serve as tokens, counts as a block.
+    The output of a block is a map (batch, channel, row, column), that of a volume (batch, channel,
+    slice, row, column), or tokens (batch, token, channel). It becomes the mean and the standard
+    deviation over its positions, after its class token if it has one. The last layer of an
+    EfficientNet, whose cells serve as tokens, counts as a block.
 
     Args:
         tower: the vision tower of open_clip or timm, which is used as it is.
@@ -36,7 +37,10 @@ class BlockTower(nn.Module):
         blocks(tower)
 
     def maps(self, image: Tensor) -> list[Tensor]:
-        """Return the output of each block for images (batch, 3, size, size) after normalisation."""
+        """Return the output of each block for normalised images (batch, 3, size, size).
+
+        A tower of volumes takes (batch, 1, slice, size, size).
+        """
         seen: list[Tensor] = []
 
         def keep(_: nn.Module, __: Any, out: Any) -> None:
@@ -115,7 +119,8 @@ def pooled(values: Tensor, classes: int) -> Tensor:
     """Return (batch, width): class token if any, mean and standard deviation over positions.
 
     Args:
-        values: a map (batch, channel, row, column), or tokens (batch, token, channel).
+        values: a map (batch, channel, row, column), that of a volume (batch, channel, slice, row,
+            column), or tokens (batch, token, channel).
         classes: the number of tokens before those of the image.
     """
     cells = cells_of(values, classes)
@@ -127,4 +132,4 @@ def pooled(values: Tensor, classes: int) -> Tensor:
 
 def cells_of(values: Tensor, classes: int) -> Tensor:
     """Return (batch, cell, channel) of a map or of tokens, without class tokens."""
-    return values.flatten(2).transpose(1, 2) if values.ndim == 4 else values[:, classes:]
+    return values.flatten(2).transpose(1, 2) if values.ndim > 3 else values[:, classes:]

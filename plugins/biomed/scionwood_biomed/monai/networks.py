@@ -18,6 +18,15 @@ SMALL: Mapping[str, Any] = {
     "num_res_units": 1,
 }
 """Options of a small UNet."""
+SMALL_3D: Mapping[str, Any] = {
+    "block": "basic",
+    "layers": (1, 1, 1, 1),
+    "block_inplanes": (8, 16, 32, 64),
+    "n_input_channels": 1,
+    "conv1_t_size": 3,
+    "feed_forward": False,
+}
+"""Options of a small residual network in three dimensions; `layers` and widths as in MedicalNet."""
 
 
 @final

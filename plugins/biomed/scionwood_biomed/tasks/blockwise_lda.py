@@ -23,9 +23,9 @@ class BlockwiseLda(FittedTask):
     classes the threshold is chosen there too. The rate is 0, so that the steps change nothing.
     With a rate above 0 the discriminants, and an adapter of the tower, are trained from there.
 
-    Shapes: a batch holds `image` (batch, 3, size, size) float32, `label` (batch,) int64 and
-        `classes`, the class names. With findings, `label` is (batch, finding) float32: 1, 0, or NaN
-        if it is not known.
+    Shapes: a batch holds `image` (batch, 3, size, size) or (batch, slice, 3, size, size) float32,
+        `label` (batch,) int64 and `classes`, the class names. With findings, `label` is (batch,
+        finding) float32: 1, 0, or NaN if it is not known.
 
     Units: images from 0 (black) to 1 (white); accuracy from 0 to 1.
 

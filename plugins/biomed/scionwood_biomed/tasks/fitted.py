@@ -27,7 +27,6 @@ class FittedTask(Task):
     """
 
     defaults: ClassVar[Optimiser] = {"lr": 0.0}
-    axes: ClassVar[tuple[str, ...]] = ("batch", "channel", "row", "column")
 
     @property
     def network(self) -> Any:
@@ -131,10 +130,13 @@ class FittedTask(Task):
 
     def deploy(self, folder: Path | None = None) -> Deployed:
         """Return the classifier for export: images to probabilities."""
+        example = tuple(self.network.example_input())
+        depth = ("slice",) if example[0].ndim == 5 else ()
+        axes = ("batch", *depth, "channel", "row", "column")
         return Deployed(
             _Answering(self.backbone),
-            tuple(self.network.example_input()),
-            inputs=(Signal("image", self.axes, BRIGHTNESS),),
+            example,
+            inputs=(Signal("image", axes, BRIGHTNESS),),
             outputs=(Signal("probabilities", ("batch", "class"), "probability"),),
             dynamic=("batch",),
             normalisation=Normalisation(

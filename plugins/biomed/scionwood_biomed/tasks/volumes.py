@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Unpack, final
+from typing import Unpack, final
 
 import torch
 from torch import Tensor, nn
@@ -44,8 +44,6 @@ class Volumes(FittedTask):
         decay: their weight decay.
         optimiser: the options of the optimiser of the run; see `Task`.
     """
-
-    axes: ClassVar[tuple[str, ...]] = ("batch", "slice", "channel", "row", "column")
 
     def __init__(
         self,
