@@ -36,7 +36,8 @@ def read_abaqus(path: Path) -> Any:
         path: the deck, without includes.
 
     Raises:
-        ReadError: it has no such shells, shells with midside nodes, or an element without a type.
+        ReadError: it has no nodes, no such shells, or shells with midside nodes, or an element
+            has no type.
     """
     blocks = list(_blocks(path))
     others: Counter[str] = Counter()
@@ -44,6 +45,9 @@ def read_abaqus(path: Path) -> Any:
         if _keyword(lines) == "ELEMENT":
             kind = _kind(path, number, lines)
             others[kind] += kind not in _SHELLS
+    if not any(_keyword(lines) == "NODE" for _, lines in blocks):
+        rule = "Abaqus: it has no *NODE: a part of a model, or the restart of another run"
+        raise ReadError(str(path), rule, "Name the main deck, written out as one file")
     _check(path, others)
     text = "".join(_kept(path, blocks))
     left = ", ".join(sorted(kind for kind, count in others.items() if count))
