@@ -1,6 +1,6 @@
 """Try to cheat the score of answers: register, relevance, fluency and freshness.
 
-    python benchmarks/bangla_score.py    # a few minutes on one core
+    python benchmarks/bangla_score.py    # a few minutes on one core; --answers keeps them
 
 The answers of the cheats come from rules that know the request, or from references. Limits
 of the score are quantiles over the references of the development half. The test half and the
@@ -10,14 +10,18 @@ and its base answer greedily.
 
 from __future__ import annotations
 
+import argparse
+import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from lora.timing import Row, machine, write
 
+from scionwood import atomic_path
 from scionwood_bangla.evaluation.prompts import Half, Prompt, prompts
 from scionwood_bangla.evaluation.quality import LIMITS, Measured, judge_answer, measure_answer
 from scionwood_bangla.inference import SHIPPED, Decoding, Writer
@@ -136,18 +140,44 @@ def quantiles(items: Sequence[Prompt]) -> list[Row]:
     return rows
 
 
+def answers_of_models(folder: Path | None) -> dict[str, dict[str, str]]:
+    """Return the answers of the base and of the shipped run by prompt.
+
+    Args:
+        folder: answers that are there are read, and new ones are written. `None` keeps none.
+    """
+    writer = Writer.of_run(SHIPPED)
+
+    def kept(name: str, make: Callable[[], object]) -> Any:
+        path = folder / f"{name}.json" if folder else None
+        if path is not None and path.exists():
+            return json.loads(path.read_text("utf-8"))
+        value = make()
+        if path is not None:
+            with atomic_path(path) as part:
+                part.write_text(json.dumps(value, ensure_ascii=False), "utf-8")
+        return value
+
+    def plain() -> dict[str, str]:
+        with writer.without_adapter() as base:
+            return written(base)
+
+    models = {"base model": kept("base", plain)}
+    models["shipped run"] = kept("shipped", lambda: written(writer))
+    by_level, by_all = kept("best", lambda: best_of(writer, SAMPLES))
+    models[f"shipped run, best of {SAMPLES} by register"] = by_level
+    models[f"shipped run, best of {SAMPLES} by all four"] = by_all
+    return models
+
+
 def main() -> None:
     """Score all answers, and write the results."""
-    rows = quantiles(prompts(half="dev"))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--answers", type=Path, help="a folder for the answers of the models")
+    folder = parser.parse_args().answers
     torch.set_num_threads(1)
-    writer = Writer.of_run(SHIPPED)
-    adapted = written(writer)
-    with writer.without_adapter() as base:
-        plain = written(base)
-    by_level, by_all = best_of(writer, SAMPLES)
-    models = {"base model": plain, "shipped run": adapted}
-    models |= {f"shipped run, best of {SAMPLES} by register": by_level}
-    models |= {f"shipped run, best of {SAMPLES} by all four": by_all}
+    models = answers_of_models(folder)
+    rows = quantiles(prompts(half="dev"))
     ways = ANSWERS | {name: _from(table) for name, table in models.items()}
     for half in HALVES:
         for name, way in ways.items():
