@@ -9,16 +9,21 @@ plugin = Plugin(
     summary="Language models of transformers: conversations, preferences, verified rewards",
     backbones={
         "causal_lm": "scionwood_language.backbones.causal_lm:causal_lm",
+        "encoder": "scionwood_language.backbones.encoder:encoder",
+        "seq2seq": "scionwood_language.backbones.seq2seq:seq2seq",
         "unir": "scionwood_language.verifiable.backbone:unir",
     },
     data={
         "conversations": "scionwood_language.data.conversations:Conversations",
         "preferences": "scionwood_language.data.preferences:Preferences",
+        "text": "scionwood_language.data.text:Text",
         "digit_strings": "scionwood_language.verifiable.prompts:DigitStrings",
     },
     tasks={
         "sft": "scionwood_language.tasks.sft:Sft",
         "dpo": "scionwood_language.tasks.dpo:DirectPreference",
+        "seq2seq": "scionwood_language.tasks.seq2seq:Seq2Seq",
+        "masked_diffusion": "scionwood_language.tasks.masked_diffusion:MaskedDiffusion",
         "grpo": "scionwood_language.verifiable.task:VerifiableReward",
     },
     commands={
@@ -26,7 +31,7 @@ plugin = Plugin(
         "merge": "scionwood_language.cli.generate:merge",
     },
     recipes="scionwood_language.recipes",
-    rooms=("chat", "verifiable"),
+    rooms=("chat", "diffusion", "verifiable"),
     parsers={
         "conversations": "scionwood_language.readers.parsers:Conversations",
         "preferences": "scionwood_language.data.parsers:Preferences",

