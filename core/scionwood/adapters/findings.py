@@ -35,7 +35,7 @@ from scionwood.adapters.folder import (
 )
 from scionwood.adapters.head import declared_head
 from scionwood.adapters.layers.marks import unmarked
-from scionwood.adapters.save import CONFIG, MANIFEST
+from scionwood.adapters.save import CONFIG
 from scionwood.adapters.targets import settle
 from scionwood.adapters.untrusted import (
     Spec,
@@ -162,10 +162,14 @@ def _head(folder: Path) -> Finding:
     if path is None or record is None or record.parent != folder:
         return Finding("head: hash", skipped="no head lies beside the adapter")
 
+    stated = _one("head: hash", lambda: stated_hash(read_json(record), "head"))[0]
+    if not stated:
+        return Finding("head: hash", skipped="scionwood.json states no such hash")
+
     def check() -> list[ScionwoodError]:
         tensors = raw_tensors(path, read_header(path))
         faults: list[ScionwoodError] = list(value_faults(path, tensors))
-        check_content(path, tensors, stated_hash(read_json(folder / MANIFEST), "head"))
+        check_content(path, tensors, stated)
         return faults
 
     faults, kept = _one("head: hash", check)

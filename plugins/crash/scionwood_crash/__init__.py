@@ -35,6 +35,7 @@ plugin = Plugin(
         "predict": "scionwood_crash.cli:predict",
         "evaluate": "scionwood_crash.cli:evaluate",
     },
+    probes={"displacement": "scionwood_crash.evaluation.behaviour:displacement"},
     recipes="scionwood_crash.recipes",
     runs="scionwood_crash.runs",
     rooms=("suite", "parts", "morph", "solver", "pyg"),

@@ -43,6 +43,11 @@ plugin = Plugin(
         "rollout": "scionwood_pde.cli.predictions:rollout",
         "evaluate": "scionwood_pde.cli.predictions:evaluate",
     },
+    probes={
+        "autoencode": "scionwood_pde.evaluation.behaviour:autoencode",
+        "dynamics": "scionwood_pde.evaluation.behaviour:dynamics",
+        "generate": "scionwood_pde.evaluation.behaviour:generate",
+    },
     recipes="scionwood_pde.recipes",
     runs="scionwood_pde.runs",
     rooms=("solvers", "online"),
@@ -52,6 +57,11 @@ plugin = Plugin(
     },
     parsers={
         "caches": "scionwood_pde.readers.parsers:Caches",
+        "grids": "scionwood_pde.readers.parsers:Grids",
+        "netcdf3": "scionwood_pde.readers.parsers:NetCDF3",
+        "arrays": "scionwood_pde.readers.parsers:Arrays",
+        "scenes": "scionwood_pde.readers.parsers:Scenes",
+        "vtk": "scionwood_pde.readers.parsers:VtkGrids",
         "normalisers": "scionwood_pde.data.parsers:Normalisers",
     },
 )

@@ -1,0 +1,26 @@
+"""Audit adapters, runs and recipes from Python.
+
+Example:
+    >>> from scionwood_audit.api import audit_run
+    >>> audit_run("seismic/denoise").verdict
+    'no reference'
+"""
+
+from __future__ import annotations
+
+from scionwood_audit.audits import audit_adapter as audit_adapter
+from scionwood_audit.audits import audit_run as audit_run
+from scionwood_audit.audits import audit_training as audit_training
+from scionwood_audit.audits import write as write
+from scionwood_audit.cohort import Cohort as Cohort
+from scionwood_audit.cohort import Weights as Weights
+from scionwood_audit.cohort import compare as compare
+from scionwood_audit.cohort import weights_of as weights_of
+from scionwood_audit.corruption.battery import draw_and_test as draw_and_test
+from scionwood_audit.evaluation.shown import page_of as page_of
+from scionwood_audit.parts import Probed as Probed
+from scionwood_audit.parts import probe_parts as probe_parts
+from scionwood_audit.record import Audit as Audit
+from scionwood_audit.record import AuditError as AuditError
+from scionwood_audit.record import Row as Row
+from scionwood_audit.structure import structure as structure

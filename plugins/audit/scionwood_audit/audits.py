@@ -1,0 +1,235 @@
+"""Put the parts of an audit together: of an adapter's folder, of a run, and of a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scionwood import (
+    OutputExistsError,
+    ScionwoodError,
+    Task,
+    build,
+    find,
+    find_run,
+    load_adapter,
+    load_head,
+    load_run,
+    override,
+    resolve,
+)
+from scionwood.adapters import base_hash, inspect_folder
+from scionwood_audit.behaviour import behaviour
+from scionwood_audit.cohort import compare
+from scionwood_audit.corruption.registered import of_recipe, of_run
+from scionwood_audit.evaluation.shown import write_page
+from scionwood_audit.origin import origin
+from scionwood_audit.parts import rows_of_parts
+from scionwood_audit.record import Audit, AuditError, Row, write_json
+from scionwood_audit.structure import rows_of, structure
+
+PAGE, DATA = "audit.html", "audit.json"
+
+
+def audit_adapter(
+    folder: str | Path, *, reference: str | Path | None = None, probe: str | None = None
+) -> Audit:
+    """Audit the folder of an adapter.
+
+    Args:
+        folder: the folder, which `save_adapter` or peft wrote.
+        reference: a folder of trusted runs or adapters.
+        probe: a field or a recipe, whose base the adapter is compared with and whose probes run. Of
+            a field, the recipe is taken whose base has the hash that the adapter states.
+
+    Raises:
+        AuditError: the folder does not exist, or no recipe of the field has this base.
+
+    Example:
+        >>> from scionwood_audit.api import audit_adapter
+        >>> folder = scionwood.find_run("seismic/denoise", quiet=True) / "adapter"
+        >>> audit_adapter(folder).counts()["structure"].get("broken", 0)
+        0
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise AuditError(f"adapter {folder}", "there is no such folder", "Check the path")
+    run = folder.parent if (folder.parent / "recipe.yaml").is_file() else None
+    recipe = _recipe_for(folder, probe) if probe else None
+    model = recipe.backbone.build() if recipe is not None else None
+    rows = [*structure(folder, model), *origin(folder, run)]
+    if recipe is not None and not _broken(rows):
+        task = recipe.task.build(load_adapter(model, folder))
+        if (head := folder.parent / "head.safetensors").is_file():
+            load_head(task.backbone, head)
+        rows += behaviour(task.eval(), recipe.task.name, run)
+    return _compared(folder.as_posix(), rows, folder, reference)
+
+
+def audit_run(run: str | Path, *, reference: str | Path | None = None) -> Audit:
+    """Audit a finished run.
+
+    Args:
+        run: the folder, or another reference to a run; see `scionwood.find_run`. The files of a
+            folder are not checked before the audit, so that every fault becomes a row.
+        reference: a folder of trusted runs or adapters.
+
+    Raises:
+        AuditError: the folder holds no run.
+
+    Example:
+        >>> from scionwood_audit.api import audit_run
+        >>> audit = audit_run("seismic/denoise")
+        >>> sorted({row.part for row in audit.rows})
+        ['adaptive parts', 'behaviour', 'origin', 'structure', 'training', 'weights']
+    """
+    place = Path(run)
+    place = place if place.is_dir() else Path(find_run(run))
+    if not (place / "recipe.yaml").is_file():
+        rule = "it has no recipe.yaml, so it is no run"
+        raise AuditError(f"run {place}", rule, "For an adapter alone: scionwood audit adapter")
+    folder = place / "adapter"
+    rows = _files(place, folder)
+    task = None if _broken(rows) else _loaded(place, rows)
+    if task is not None:
+        recipe = resolve(place / "recipe.yaml")
+        rows += behaviour(task, recipe.task.name, place)
+        rows += rows_of_parts(task, recipe)
+        rows += of_run(task, folder)
+    return _compared(Path(run).as_posix(), rows, folder, reference)
+
+
+def audit_training(
+    recipe: str | Path, overrides: Sequence[str] = (), *, draws: int = 100_000, seed: int = 0
+) -> Audit:
+    """Audit how a recipe corrupts its samples.
+
+    Args:
+        recipe: a recipe by name or file.
+        overrides: changes of the recipe, as the command line writes them.
+        draws: samples to draw.
+        seed: the seed of the draws.
+
+    Raises:
+        RecipeError: the recipe does not exist or is not valid.
+
+    Example:
+        >>> from scionwood_audit.api import audit_training
+        >>> audit = audit_training("pde/dynamics", ["task.noise=0.1"], draws=2000)
+        >>> [row.name for row in audit.rows if row.status == "broken"]
+        []
+    """
+    resolved = resolve(str(recipe), smoke=True)
+    resolved = override(resolved, list(overrides)) if overrides else resolved
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(resolved.seed)
+        task, data = build(resolved)
+        rows = of_recipe(task, data, draws=draws, seed=seed)
+    return Audit(f"training of {resolved.name}", rows, facts=_facts())
+
+
+def write(audit: Audit, out: str | Path, *, force: bool = False) -> Path:
+    """Write an audit as `audit.html` and `audit.json`.
+
+    Args:
+        audit: the audit.
+        out: the folder; it is created if it is missing.
+        force: replace an audit that is in the folder.
+
+    Returns:
+        The page.
+
+    Raises:
+        OutputExistsError: there is an audit already, and `force` is false.
+        WriteError: the disk is full or not writable.
+    """
+    out = Path(out)
+    existing = [name for name in (PAGE, DATA) if (out / name).exists()]
+    if existing and not force:
+        raise OutputExistsError(str(out / existing[0]), "it exists", "Replace it: --force")
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(audit, out / DATA)
+    write_page(audit, out / PAGE)
+    return out / PAGE
+
+
+def _files(place: Path, folder: Path) -> list[Row]:
+    """Return structure and origin; of a run without an adapter only the files of the run."""
+    if not folder.is_dir():
+        found = [each for each in inspect_folder(place) if each.rule == "files.json"]
+        why = "the run has none: it trained the weights of the backbone itself"
+        return [
+            *rows_of(found),
+            Row("structure", "adapter", "skipped", why),
+            *origin(folder, place),
+        ]
+    try:
+        with torch.random.fork_rng(devices=[]):
+            model = resolve(place / "recipe.yaml").backbone.build()
+    except ScionwoodError as error:
+        row = Row("structure", "backbone", "broken", error.value, reason=error.rule)
+        return [row, *structure(folder, None), *origin(folder, place)]
+    return [*structure(folder, model), *origin(folder, place)]
+
+
+def _loaded(place: Path, rows: list[Row]) -> Task | None:
+    try:
+        return load_run(place)
+    except ScionwoodError as error:
+        rows.append(Row("structure", "the run loads", "broken", error.value, reason=error.rule))
+        return None
+
+
+def _compared(subject: str, rows: list[Row], folder: Path, reference: str | Path | None) -> Audit:
+    if reference is None:
+        why = "name a folder of trusted runs: --reference DIR"
+        rows.append(Row("weights", "references", "skipped", "no reference", reason=why))
+        return Audit(subject, rows, None, _facts())
+    if not Path(reference).is_dir():
+        raise AuditError(f"references {reference}", "there is no such folder", "Check the path")
+    found, count = compare(folder, Path(reference))
+    return Audit(subject, [*rows, *found], count, _facts())
+
+
+def _broken(rows: Sequence[Row]) -> bool:
+    return any(row.status == "broken" for row in rows)
+
+
+def _facts() -> dict[str, str]:
+    return {name: version(name) for name in ("scionwood", "scionwood-audit", "torch", "peft")}
+
+
+def _recipe_for(folder: Path, probe: str) -> Any:
+    """Return the recipe that is named, or that of a field whose base an adapter states."""
+    if "/" in probe:
+        return resolve(probe)
+    from scionwood.adapters import read_json
+
+    base = read_json(folder / "scionwood.json").get("base")
+    wanted = base.get("sha256") if isinstance(base, dict) else None
+    tried = []
+    for name in _recipes(probe):
+        recipe = resolve(name)
+        own = (recipe.backbone.name, str(recipe.backbone.options))
+        if own in tried or recipe.adapter.component is None:
+            continue
+        tried.append(own)
+        with torch.random.fork_rng(devices=[]):
+            if base_hash(recipe.backbone.build()) == wanted:
+                return recipe
+    rule = f"no recipe of {probe} has the base that the adapter states"
+    raise AuditError(f"probe {probe}", rule, "Name the recipe: --probe FIELD/RECIPE")
+
+
+def _recipes(field: str) -> list[str]:
+    plugin = find(field).plugin
+    if plugin is None or plugin.recipes is None:
+        raise AuditError(f"probe {field}", "no such field has recipes", "See: scionwood plugins")
+    from importlib.resources import files
+
+    names = sorted(each.name for each in files(plugin.recipes).iterdir())
+    return [f"{field}/{n.removesuffix('.yaml')}" for n in names if n.endswith(".yaml")]

@@ -1,0 +1,223 @@
+"""Weights against references: adapters of the same base, method, rank and targets.
+
+The change of a weight is B A. A alone is random, so that it says nothing. Of each change this
+module takes its Frobenius norm over the root of its size (arXiv 2605.30189) and five numbers of its
+singular values (arXiv 2602.15195). Both papers judge language models; the robust score over all
+numbers is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scionwood import ScionwoodError
+from scionwood.adapters import SavedAdapter, read_folder, read_untrusted
+from scionwood_audit.record import Row
+
+LEAST = 8
+"""Fewer references give no verdict: their spread would be a guess."""
+
+BEYOND = 4.0
+"""How many robust deviations above the median of the references a score is anomalous."""
+
+_FLOOR = 0.05
+"""The least deviation, relative to the median: numbers that hardly vary say nothing."""
+
+NUMBERS = ("norm", "largest", "concentration", "entropy", "kurtosis")
+
+
+@final
+@dataclass(frozen=True)
+class Weights:
+    """The numbers of one adapter.
+
+    Attributes:
+        key: what must be the same in comparable adapters.
+        modules: names of the adapted modules, in order.
+        numbers: (module, 5), those of `NUMBERS`.
+    """
+
+    key: tuple[object, ...]
+    modules: tuple[str, ...]
+    numbers: np.ndarray
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation over modules of the normalised norms (arXiv 2605.30189)."""
+        return float(self.numbers[:, 0].std())
+
+
+def changes(saved: SavedAdapter, tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """Yield the change of each adapted weight of a LoRA, (out, in) float64.
+
+    Args:
+        saved: the files of the adapter.
+        tensors: its tensors by name.
+    """
+    scale = float(saved.config.lora_alpha) / int(saved.config.r)
+    for name in sorted(tensors):
+        if ".lora_A." not in name:
+            continue
+        a = tensors[name].double().flatten(1)
+        b = tensors[name.replace(".lora_A.", ".lora_B.")].double().flatten(1)
+        yield name.partition(".lora_A.")[0].removeprefix("base_model.model."), scale * b @ a
+
+
+def weights_of(folder: Path) -> Weights | str:
+    """Return the numbers of an adapter, or why it has none.
+
+    Args:
+        folder: the folder of the adapter.
+    """
+    try:
+        saved = read_folder(folder)
+        tensors = read_untrusted(saved.path)
+    except ScionwoodError as error:
+        return f"it cannot be read: {error.value} {error.rule}"
+    config, manifest = saved.config, saved.manifest
+    if manifest is None:
+        return "it states no base"
+    kind = config.peft_type.value
+    if kind != "LORA" or getattr(config, "use_dora", False):
+        return f"its method {manifest.method} changes weights by no product B A"
+    if config.rank_pattern or config.alpha_pattern:
+        return "its layers have ranks of their own"
+    found = dict(changes(saved, tensors))
+    if not found:
+        return "it has no product B A"
+    key = (manifest.sha256, manifest.method, config.r, config.lora_alpha, tuple(manifest.modules))
+    numbers = np.array([five(change) for change in found.values()])
+    return Weights(key, tuple(found), numbers)
+
+
+def five(change: Tensor) -> tuple[float, ...]:
+    """Return the numbers of `NUMBERS` for a change (out, in).
+
+    They are the Frobenius norm over the root of the size, the largest singular value, its share of
+    the energy, the entropy of the singular values in nats, and the kurtosis of the entries.
+    """
+    values = torch.linalg.svdvals(change)
+    energy = values.square()
+    total = float(energy.sum())
+    if total == 0:
+        return 0.0, 0.0, 0.0, 0.0, 0.0
+    share = energy[energy > 1e-12 * energy[0]] / total
+    entries = change - change.mean()
+    kurtosis = float(entries.pow(4).mean() / entries.square().mean().square())
+    norm = float(np.sqrt(total / change.numel()))
+    entropy = float(-(share * share.log()).sum())
+    return norm, float(values[0]), float(share[0]), entropy, kurtosis
+
+
+@final
+class Cohort:
+    """Comparable references and the score that tells others from them.
+
+    The score of an adapter is the mean over all numbers of its absolute robust z: the distance from
+    the median of the references over 1.4826 times their median absolute deviation. Each reference
+    is scored against the others, and these scores set the threshold.
+
+    Args:
+        references: at least `LEAST` adapters with the same key.
+
+    Attributes:
+        threshold: the largest score that is consistent with the references.
+    """
+
+    def __init__(self, references: Sequence[Weights]) -> None:
+        self.references = [_vector(each) for each in references]
+        own = np.log(
+            [_score(x, np.delete(self.references, i, 0)) for i, x in enumerate(self.references)]
+        )
+        middle = float(np.median(own))
+        deviation = max(1.4826 * float(np.median(np.abs(own - middle))), _FLOOR)
+        self.threshold = float(np.exp(middle + BEYOND * deviation))
+
+    def score(self, weights: Weights) -> float:
+        """Return the mean absolute robust z of an adapter."""
+        return _score(_vector(weights), np.array(self.references))
+
+    def deviations(self, weights: Weights) -> np.ndarray:
+        """Return the robust z of each number, (module, 5), and of the spread as a last row."""
+        z = _z(_vector(weights), np.array(self.references))
+        last = np.full((1, len(NUMBERS)), np.nan)
+        last[0, 0] = z[-1]
+        return np.concatenate([z[:-1].reshape(-1, len(NUMBERS)), last])
+
+
+def compare(folder: Path, references: Path) -> tuple[list[Row], int]:
+    """Compare the weights of an adapter with those of the references in a folder.
+
+    Args:
+        folder: the folder of the adapter.
+        references: a folder of runs or of adapters.
+
+    Returns:
+        The rows, and the number of comparable references; 0 if they are too few for a verdict.
+    """
+    own = weights_of(folder)
+    if isinstance(own, str):
+        return [Row("weights", "references", "skipped", "no reference", reason=own)], 0
+    same, reasons = _comparable(own, references, folder)
+    if len(same) < LEAST:
+        why = f"{len(same)} comparable adapters, and {LEAST} are needed. {_tally(reasons)}".strip()
+        return [Row("weights", "references", "skipped", "no reference", reason=why)], 0
+    cohort = Cohort(same)
+    score, limit = cohort.score(own), cohort.threshold
+    status = "broken" if score > limit else "kept"
+    why = f"{BEYOND:g} robust deviations above the {len(same)} references among themselves"
+    rows = [Row("weights", "mean |z|", status, f"{score:.2f}", f"at most {limit:.2f}", why)]
+    z = cohort.deviations(own)
+    spread = f"{own.spread:.3g}, z {z[-1, 0]:+.1f}"
+    rows.append(Row("weights", "spread of the norms over modules", "note", spread))
+    for column, name in enumerate(NUMBERS):
+        at = int(np.abs(z[:-1, column]).argmax())
+        value = f"z {z[at, column]:+.1f} in {own.modules[at]}"
+        rows.append(Row("weights", f"{name}, farthest module", "note", value))
+    if reasons:
+        rows.append(Row("weights", "references left out", "note", _tally(reasons)))
+    return rows, len(same)
+
+
+def _comparable(own: Weights, place: Path, folder: Path) -> tuple[list[Weights], list[str]]:
+    same, reasons = [], []
+    for path in sorted(place.rglob("adapter_config.json")):
+        if path.parent.resolve() == folder.resolve():
+            continue
+        other = weights_of(path.parent)
+        if isinstance(other, str):
+            reasons.append(other.partition(":")[0])
+        elif other.key != own.key:
+            names = ("base", "method", "rank", "alpha", "targets")
+            pairs = zip(names, other.key, own.key, strict=True)
+            reasons.append(f"another {next(name for name, a, b in pairs if a != b)}")
+        else:
+            same.append(other)
+    return same, reasons
+
+
+def _tally(reasons: Sequence[str]) -> str:
+    counts = {reason: reasons.count(reason) for reason in sorted(set(reasons))}
+    return "; ".join(f"{count} with {reason}" for reason, count in counts.items())
+
+
+def _vector(weights: Weights) -> np.ndarray:
+    return np.append(weights.numbers.ravel(), weights.spread)
+
+
+def _z(x: np.ndarray, references: np.ndarray) -> np.ndarray:
+    middle = np.median(references, axis=0)
+    deviation = 1.4826 * np.median(np.abs(references - middle), axis=0)
+    z: np.ndarray = (x - middle) / np.maximum(deviation, _FLOOR * np.abs(middle) + 1e-12)
+    return z
+
+
+def _score(x: np.ndarray, references: np.ndarray) -> float:
+    return float(np.abs(_z(x, references)).mean())

@@ -1,0 +1,110 @@
+"""The rows of an audit and the verdict that follows from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, final
+
+from scionwood import ScionwoodError, atomic_path, writing
+
+Status = Literal["kept", "broken", "skipped", "note"]
+"""A rule is kept or broken, could not be checked, or the row only states a fact."""
+
+PARTS = ("structure", "origin", "weights", "behaviour", "adaptive parts", "training")
+
+
+class AuditError(ScionwoodError, ValueError):
+    """An audit cannot be made of what was named."""
+
+
+@final
+@dataclass(frozen=True)
+class Row:
+    """One piece of evidence.
+
+    Attributes:
+        part: one of `PARTS`.
+        name: what was checked.
+        status: see `Status`.
+        value: what was found.
+        limit: the limit, or an empty text.
+        reason: why the limit is what it is, or what the rule says.
+    """
+
+    part: str
+    name: str
+    status: Status
+    value: str = ""
+    limit: str = ""
+    reason: str = ""
+
+
+@final
+@dataclass(frozen=True)
+class Audit:
+    """All evidence about one adapter, run or recipe.
+
+    Attributes:
+        subject: what was audited.
+        rows: the evidence in the order of `PARTS`.
+        references: the number of comparable references; None if none were asked for.
+        facts: terms and values such as base and versions.
+
+    Example:
+        >>> from scionwood_audit.api import Audit, Row
+        >>> broken = Row("structure", "tensors: hash", "broken", "it is another one")
+        >>> Audit("a folder", [broken]).verdict
+        'refused'
+    """
+
+    subject: str
+    rows: Sequence[Row]
+    references: int | None = None
+    facts: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        """One of `refused`, `anomalous`, `consistent with N references` and `no reference`.
+
+        Broken rules of structure or origin refuse. Any other broken row is anomalous. Evidence that
+        is all kept says that nothing was found, and never that an adapter is harmless.
+        """
+        broken = {row.part for row in self.rows if row.status == "broken"}
+        if broken & {"structure", "origin"}:
+            return "refused"
+        if broken:
+            return "anomalous"
+        if self.references:
+            return f"consistent with {self.references} references"
+        return "no reference"
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return how many rows of each part have each status."""
+        found: dict[str, dict[str, int]] = {}
+        for row in self.rows:
+            own = found.setdefault(row.part, {})
+            own[row.status] = own.get(row.status, 0) + 1
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `write_json` writes."""
+        return {
+            "subject": self.subject,
+            "verdict": self.verdict,
+            "references": self.references,
+            "facts": self.facts,
+            "rows": [asdict(row) for row in self.rows],
+        }
+
+
+def write_json(audit: Audit, path: Path) -> None:
+    """Write an audit as JSON.
+
+    Raises:
+        WriteError: the disk is full or not writable.
+    """
+    with writing(path), atomic_path(path) as part:
+        part.write_text(json.dumps(audit.as_json(), indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,135 @@
+"""Probes of a network for crash parts: impacts whose outcome is known beforehand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scionwood import Probe, Task
+from scionwood_crash.data.encode import LENGTH, Encoder, outward
+from scionwood_crash.model.graph import DURATION, CrashGraph
+from scionwood_crash.model.presets import Size
+from scionwood_crash.parts.part import Part
+from scionwood_crash.solver.model import Impactor, Material
+
+NONE = "an impactor that has not moved moves nothing; 1 mm is the thickness of a sheet"
+START = "the first frame is the part before the impact"
+CLAMPED = "clamped nodes cannot move; 0.1 mm is a rounding of files"
+MIRROR = "a mirrored part under a mirrored impact gives the mirrored shape"
+TURNED = "the axes of the program that wrote a file say nothing about the part"
+
+_TINY = -20.0  # the logarithm of a duration that lets nothing move
+
+
+@torch.no_grad()
+def displacement(task: Task, folder: Path | None = None) -> list[Probe]:
+    """Probe a network: no travel, the first frame, clamped nodes, and a mirrored and a turned part.
+
+    The part is a channel of 54 nodes under a cylinder, which hits it beside its middle.
+
+    Shapes: displacements of (node, frame, 3), float32.
+
+    Units: mm; shares of the largest displacement.
+
+    Args:
+        task: a task of this plugin.
+        folder: the run folder, which these probes do not need.
+
+    Returns:
+        Five results.
+
+    Example:
+        >>> from scionwood_crash.evaluation.behaviour import displacement
+        >>> found = displacement(scionwood.load_run("crash/transfer_lora"))
+        >>> [probe.name for probe in found]
+        ['no travel', 'first frame', 'clamped nodes', 'mirrored part', 'turned part']
+    """
+    part = _channel()
+    size = _size_of(task)
+    graph = Encoder(size).encode(part).graph
+    made = _run(task, graph)
+    still = graph.condition.clone()
+    still[:, DURATION] = _TINY
+    quiet = graph._replace(condition=still)
+    shape = _shape(task, part, size)
+    turned = _turned(part)
+    far = max(float(np.abs(shape).max()), 1e-9)
+    back = _shape(task, turned, size) @ _QUARTER
+    mirror = _shape(task, _mirrored(part), size) * _FLIP
+    return [
+        Probe("no travel", _most(_run(task, quiet)), "mm", 1.0, reason=NONE),
+        Probe("first frame", _most(made[:, :1]), "mm", 0.1, reason=START),
+        Probe("clamped nodes", _most(made[graph.clamped]), "mm", 0.1, reason=CLAMPED),
+        Probe("mirrored part", float(np.abs(mirror - shape).max()) / far, most=0.05, reason=MIRROR),
+        Probe("turned part", float(np.abs(back - shape).max()) / far, most=0.01, reason=TURNED),
+    ]
+
+
+_FLIP = np.array([1.0, -1.0, 1.0])
+_QUARTER = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+
+
+def _size_of(task: Task) -> Size:
+    network: Any = task.backbone
+    size: Size = network.size
+    return size
+
+
+def _run(task: Task, graph: CrashGraph) -> Tensor:
+    output: Any = task.backbone(*(each.to(task.device) for each in graph))
+    moved: Tensor = output[0] if isinstance(output, tuple) else output
+    return moved.float().cpu()
+
+
+def _most(moved: Tensor) -> float:
+    return LENGTH * float(moved.norm(dim=-1).max()) if moved.numel() else 0.0
+
+
+def _shape(task: Task, part: Part, size: Size) -> np.ndarray:
+    """Return the displacement (frame, node, 3) in the axes of the model."""
+    encoded = Encoder(size).encode(part)
+    return outward(_run(task, encoded.graph), encoded.frame, encoded.order)
+
+
+def _channel() -> Part:
+    along, around = np.arange(9) * 15.0, np.arange(6)
+    y = np.array([-20.0, -20, -10, 10, 20, 20])
+    z = np.array([0.0, 15, 25, 25, 15, 0])
+    points = np.array([[x, y[i], z[i]] for x in along for i in around])
+    at = np.arange(54).reshape(9, 6)
+    cells = np.stack([at[:-1, :-1], at[1:, :-1], at[1:, 1:], at[:-1, 1:]], -1).reshape(-1, 4)
+    impactor = Impactor(
+        "cylinder", (50.0, 3.0, 66.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0), 7.0, 20.0, 40.0
+    )
+    clamped = np.isin(points[:, 0], along[[0, -1]])
+    thickness = np.full(len(cells), 1.5)
+    return Part(points, cells, thickness, clamped, Material(), impactor, np.linspace(0, 10, 3))
+
+
+def _mirrored(part: Part) -> Part:
+    """Return the part mirrored in y; its cells keep their sense of rotation."""
+    return replace(
+        part,
+        points=part.points * _FLIP,
+        cells=part.cells[:, ::-1].copy(),
+        impactor=_moved(part.impactor, np.diag(_FLIP)),
+    )
+
+
+def _turned(part: Part) -> Part:
+    """Return the part turned by a quarter about z."""
+    impactor = _moved(part.impactor, _QUARTER)
+    return replace(part, points=part.points @ _QUARTER.T, impactor=impactor)
+
+
+def _moved(impactor: Impactor, matrix: np.ndarray) -> Impactor:
+    point, axis, direction = (
+        tuple((matrix @ np.array(x)).tolist())
+        for x in (impactor.point, impactor.axis, impactor.direction)
+    )
+    return replace(impactor, point=point, axis=axis, direction=direction)
