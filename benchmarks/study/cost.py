@@ -18,10 +18,10 @@ os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler announces it
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
+from methods.measure import memory, step_times
 from torch import nn
 from torch.nn import functional as F
 
-from methods.measure import memory, step_times
 from scionwood import kernels
 from study import rows, weights
 from study.encoder import Tail
@@ -80,7 +80,7 @@ def main() -> None:
     torch.set_num_threads(1)
     known = {(row["method"], row["kernels"]) for row in rows.read(path)}
     for method, entry in registered()["methods"].items():
-        if entry.get("trains") in ("everything", "cnn"):
+        if entry.get("trains") in ("everything", "cnn") or "like" in entry:
             continue
         for fused in (True, False) if method in FUSED else (True,):
             name = ("on" if fused else "off") if method in FUSED else "none"

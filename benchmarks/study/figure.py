@@ -21,6 +21,8 @@ STYLES = {
     "block_lda": ("frozen, block-wise LDA", "#2d6a4f", "--"),
     "lora": ("LoRA", "#2a6f97", "-"),
     "full": ("last blocks, all weights", "#d1495b", "-"),
+    "lora_long": ("LoRA, five times the seconds", "#2a6f97", ":"),
+    "full_long": ("the same, five times the seconds", "#d1495b", ":"),
     "cnn": ("CNN from scratch", "#e09f3e", "-"),
 }
 TITLES = {

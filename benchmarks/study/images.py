@@ -152,7 +152,8 @@ class Images:
             return F.cross_entropy(logits, label[some])
 
         own = [{"params": [head], "lr": self.settings["head_lr"]}]
-        steps = timed(loss, [*groups(model, value), *own], len(places), self.settings, run.draw)
+        settings = self.settings | {"seconds": method.get("seconds", self.settings["seconds"])}
+        steps = timed(loss, [*groups(model, value), *own], len(places), settings, run.draw)
         model.eval()
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
         row: Row = {"steps": steps, "trained": trained, "stored": stored(model)}
@@ -162,7 +163,7 @@ class Images:
             answers.append((late[-1] @ F.normalize(head.detach(), dim=-1).T).argmax(1))
         if readout != "head":
             answers.append(self._adapted_lda(places, part, features(model, tokens), late))
-        if part == "test" and run.draw in PROBES and self.task != self.settings["probe"]["task"]:
+        if part == "test" and self._probed(run):
             row |= self._lost(model)
         return answers, row
 
@@ -192,6 +193,11 @@ class Images:
             answer = torch.cat([model(each) for each in test.split(64)]).argmax(1)
         row = {"trained": sum(p.numel() for p in model.parameters()), "steps": steps}
         return [answer], row | {"stored": stored(model)}
+
+    def _probed(self, run: Run) -> bool:
+        """Say whether a run is probed: three draws of the middle size, not on the probe itself."""
+        other = self.task != self.settings["probe"]["task"]
+        return other and run.draw in PROBES and run.n == self.tuned
 
     def _lost(self, model: nn.Module) -> Row:
         """Return what the linear probe of photographs lost, and the mean-field diagnosis."""

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from study.settings import Run, registered
 
 MAIN, OTHERS = ("lora", "full"), ("dora", "ia3", "bitfit", "disel")
+LONG = ("lora_long", "full_long")
 REST = ("last_block", "loft", "smoa", "gpart")
+TASKS = ("noise", "pneumonia", "mni")
 IMAGES = ("raw", "class_mean", "regression", "last_lda", "block_lda")
 """Methods on frozen features."""
 TWINS = ("regression", "block_lda")
@@ -19,9 +21,13 @@ ALL, MIDDLE, LATER = (0, 1, 2), (1,), (1, 2)
 
 def planned() -> list[Run]:
     """Return all runs."""
-    runs = [*_frozen(IMAGES, "real", range(5)), *_trained(MAIN, FEW, ALL)]
-    runs += [*_trained(OTHERS, FEW, MIDDLE), *_text(MAIN, FEW), *_trained(("cnn",), FEW, ALL)]
+    far = ("noise",)
+    runs = [*_frozen(IMAGES, "real", range(5)), *_trained(MAIN, (0,), ALL)]
+    runs += [*_trained(OTHERS, (0,), MIDDLE, far), *_trained(MAIN, (1,), ALL)]
+    runs += [*_trained(LONG, (0, 1), LATER, far), *_trained(OTHERS, (1, 2), MIDDLE, far)]
+    runs += [*_trained(MAIN, (2,), ALL), *_text(MAIN, FEW), *_trained(("cnn",), FEW, ALL)]
     runs += [*_frozen(TWINS, "random", FEW), *_trained(("lora",), FEW, LATER, base="random")]
+    runs += [*_trained(OTHERS, FEW, MIDDLE), *_trained(MAIN, FEW, ALL, ("photos",))]
     runs += [*_trained(MAIN, MORE, ALL), *_trained(OTHERS, MORE, MIDDLE)]
     runs += [*_text(OTHERS, FEW), *_trained(REST, FEW, MIDDLE), *_text(MAIN, MORE)]
     runs += [*_trained(("full",), FEW, LATER, base="random"), *_trained(("scratch",), FEW, (2,))]
@@ -48,12 +54,17 @@ def _curve() -> Iterator[Run]:
 
 
 def _trained(
-    methods: Sequence[str], draws: Sequence[int], sizes: Sequence[int], base: str = "real"
+    methods: Sequence[str],
+    draws: Sequence[int],
+    sizes: Sequence[int],
+    tasks: Sequence[str] = TASKS,
+    base: str = "real",
 ) -> Iterator[Run]:
-    tasks = registered()["images"]["tasks"]
+    pools = registered()["images"]["tasks"]
     for draw in draws:
         for size in sizes:
-            for task, pool in tasks.items():
+            for task in tasks:
+                pool = pools[task]
                 for method in methods:
                     yield Run(task, base, method, pool["shots"][size] * pool["classes"], draw)
 
