@@ -1,4 +1,4 @@
-"""Sites that cannot share data train one adapter, by files or in a simulation."""
+"""Sites that cannot share data train one adapter, by files, over a network or in a simulation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from scionwood import Plugin
 
 plugin = Plugin(
     name="federated",
-    summary="Sites that cannot share data train one adapter, by files or in a simulation",
+    summary="Sites that cannot share data train one adapter, by files, a network or a simulation",
     commands={
         "begin": "scionwood_federated.cli.rounds:begin",
         "fit": "scionwood_federated.cli.rounds:fit",
@@ -16,6 +16,10 @@ plugin = Plugin(
         "keys": "scionwood_federated.cli.rounds:keys",
         "decrypt": "scionwood_federated.cli.rounds:decrypt",
         "simulate": "scionwood_federated.cli.simulating:simulate",
+        "export": "scionwood_federated.cli.network:export",
+        "certificates": "scionwood_federated.cli.network:certificates",
+        "serve": "scionwood_federated.cli.network:serve",
+        "join": "scionwood_federated.cli.network:join",
     },
-    rooms=("checks", "privacy", "rules", "simulation", "update"),
+    rooms=("checks", "engines", "privacy", "rules", "simulation", "update"),
 )

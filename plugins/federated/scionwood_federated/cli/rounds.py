@@ -51,6 +51,8 @@ def fit(
     override: list[str] | None = None,
     hold: Holds | None = None,
     personal: RunPath | None = None,
+    private: str | None = None,
+    after: RunPath | None = None,
 ) -> None:
     """Train at a site, from the folder that all sites got.
 
@@ -61,17 +63,25 @@ def fit(
         override: the options that are the site's own, such as '[data.source=/data/scans]'.
         hold: the factor of a LoRA that does not move; A for the rule frozen_a.
         personal: the last run of this site, whose head is used where heads stay at their sites.
+        private: a budget of differential privacy, such as 'epsilon=8,delta=1e-5,clip=1'. The update
+            states what was spent. The loss must be a mean over samples.
+        after: the last private run of this site, whose spent budget adds up with this one.
 
     Raises:
-        FederationError: the recipe is not that of the start.
+        FederationError: the recipe is not that of the start, or cannot be trained privately.
         AdapterFileError: the start is damaged, or was made for another base.
         ReadError: there is no recipe.
     """
-    from scionwood_federated.update.training import train_site
+    from scionwood_federated.update.training import privacy_of, train_site
 
+    budget = None if private is None else privacy_of(private, after)
     chosen = recipe or start / "recipe.yaml"
     words = tuple(override or ())
-    print(train_site(chosen, start, run, overrides=words, hold=hold or "", head_of=personal))
+    print(
+        train_site(
+            chosen, start, run, overrides=words, hold=hold or "", head_of=personal, privacy=budget
+        )
+    )
 
 
 @renamed(out="target")

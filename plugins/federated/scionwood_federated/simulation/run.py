@@ -16,6 +16,7 @@ from scionwood import (
     save_head,
     write_manifest,
 )
+from scionwood_federated.engines.plan import HOLD
 from scionwood_federated.simulation.comparison import Comparison
 from scionwood_federated.simulation.engine import Outcome, Plan, Regime, Simulation
 from scionwood_federated.simulation.model import SharedModel
@@ -29,12 +30,9 @@ from scionwood_federated.simulation.store import (
     open_store,
 )
 from scionwood_federated.update.record import FederationError
-from scionwood_federated.update.training import Held
 
 CONSTANT = {"task.schedule": "constant", "task.warmup_steps": 0}
 """A schedule would begin again in each round, so the rate is constant by default."""
-
-HOLD: dict[str, Held] = {"frozen_a": "A"}
 
 
 def simulate(

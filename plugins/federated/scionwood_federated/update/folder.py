@@ -196,12 +196,15 @@ def digest_of(update: Update) -> str:
     return weights_digest(update.folder)
 
 
-def note_start(run: Path, start: Update, held: str) -> None:
-    """Record in a run what its round started from."""
+def note_start(
+    run: Path, start: Update, held: str, privacy: Mapping[str, Any] | None = None
+) -> None:
+    """Record in a run what its round started from, and what budget of privacy it spent."""
     about = start.about
     record = {"round": about.round + 1, "start": digest_of(start), "held": held}
     with changing(run, [FEDERATION]):
-        write_json(run / FEDERATION, {**record, "own": list(about.own)})
+        spent = {} if privacy is None else {"privacy": dict(privacy)}
+        write_json(run / FEDERATION, {**record, "own": list(about.own), **spent})
 
 
 def write_json(path: Path, record: Mapping[str, Any]) -> None:
@@ -253,6 +256,7 @@ def _recorded(
         preprocessing=preprocessing_hash(recipe, own),
         own=own,
         held=str(note.get("held", "")),
+        extra={"privacy": note["privacy"]} if "privacy" in note else {},
     )
 
 

@@ -46,6 +46,22 @@ def check_together(updates: Sequence[Update], rule: str, start: Update | None = 
         _check_tensors(update, first, mixed=RULES[rule].mixed)
 
 
+def check_against(update: Update, rule: str, start: Update) -> None:
+    """Check that one update fits what its round started from.
+
+    Args:
+        update: the update of a site.
+        rule: the name of the rule.
+        start: what the round started from.
+
+    Raises:
+        FederationError: see `check_together`.
+    """
+    _check_start(update.about, start)
+    _check_config(update, start, mixed=RULES[rule].mixed)
+    _check_tensors(update, start, mixed=RULES[rule].mixed)
+
+
 def check_records(sites: Sequence[Site]) -> None:
     """Check that the records of updates fit together, without any tensor.
 

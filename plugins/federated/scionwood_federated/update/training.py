@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from scionwood import find_run, load_adapter, load_head, resolve
+from scionwood import (
+    InexactResumeWarning,
+    adapters,
+    find_run,
+    load_adapter,
+    load_head,
+    resolve,
+)
 from scionwood import fit as fit_recipe
-from scionwood_federated.update.folder import ADAPTER, HEAD, note_start, read_start
+from scionwood_federated.update.folder import ADAPTER, FEDERATION, HEAD, note_start, read_start
 from scionwood_federated.update.hashes import recipe_hash
 from scionwood_federated.update.record import FederationError
+
+if TYPE_CHECKING:
+    from scionwood_federated.privacy.differential import Privacy
 
 Held = Literal["", "A", "B"]
 
@@ -22,6 +34,7 @@ def train_site(
     overrides: tuple[str, ...] = (),
     hold: Held = "",
     head_of: str | Path | None = None,
+    privacy: Privacy | None = None,
 ) -> Path:
     """Train a recipe at a site, from the weights that all sites of a round start from.
 
@@ -32,12 +45,13 @@ def train_site(
         overrides: the options that are the site's own, such as `["data.source=/data/scans"]`.
         hold: the factor of a LoRA that does not move: `A` for the rule `frozen_a`.
         head_of: a run of this site whose head is used, where heads stay at their sites.
+        privacy: the budget of differential privacy, which the record of the update then states.
 
     Returns:
         The run folder.
 
     Raises:
-        FederationError: the recipe is not that of the start.
+        FederationError: the recipe is not that of the start, or cannot be trained privately.
         AdapterFileError: the start was made for another base, or is damaged.
 
     Example:
@@ -64,9 +78,46 @@ def train_site(
     if heads.is_file():
         load_head(model, heads)
     hold_factor(model, hold)
-    done = Path(fit_recipe(resolved, run_dir=run, backbone=model))
-    note_start(done, begun, hold)
+    if privacy is None:
+        done = Path(fit_recipe(resolved, run_dir=run, backbone=model))
+        note_start(done, begun, hold)
+        return done
+    from scionwood_federated.privacy.differential import PrivateTraining
+
+    private = PrivateTraining(privacy)
+    with warnings.catch_warnings():  # a private run begins again rather than spend a budget twice
+        warnings.simplefilter("ignore", InexactResumeWarning)
+        done = Path(fit_recipe(resolved, run_dir=run, backbone=model, callbacks=[private]))
+    note_start(done, begun, hold, private.record())
     return done
+
+
+def privacy_of(text: str, after: str | Path | None = None) -> Privacy:
+    """Return the budget of a text such as `epsilon=8,delta=1e-5,clip=1`.
+
+    Args:
+        text: the numbers; what is not named has its default.
+        after: the run of the last round of this site, whose spent budget adds up.
+
+    Raises:
+        FederationError: a name or a number is wrong.
+    """
+    from scionwood_federated.privacy.differential import Privacy
+
+    pairs = [part.partition("=") for part in text.split(",") if part]
+    try:
+        numbers = {name.strip(): float(value) for name, _, value in pairs}
+        budget = Privacy(**numbers)  # type: ignore[arg-type]  # before is no number, and refused
+    except (TypeError, ValueError) as error:
+        if isinstance(error, FederationError):
+            raise
+        remedy = "Give numbers such as epsilon=8,delta=1e-5,clip=1"
+        raise FederationError(f"budget {text!r:.80}", "it is no budget", remedy) from error
+    if after is None:
+        return budget
+    spent = adapters.read_json(find_run(after) / FEDERATION).get("privacy") or {}
+    history = tuple((float(n), float(r), int(s)) for n, r, s in spent.get("history", ()))
+    return replace(budget, before=history)
 
 
 def hold_factor(model: Any, hold: Held) -> None:

@@ -1,0 +1,140 @@
+"""The commands of a federation over a network: export, certificates, serve and join."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from scionwood import InputPath, OutputPath
+from scionwood_federated.cli.rounds import Servers
+
+Engines = Literal["flower", "nvflare"]
+Rules = Literal["exact", "frozen_a", "median", "trimmed", "krum", "clair", "factors"]
+
+
+def export(
+    engine: Engines,
+    start: InputPath,
+    out: OutputPath,
+    *,
+    sites: list[str],
+    rounds: int = 15,
+    steps: int = 12,
+    rule: Rules = "exact",
+    server: Servers = "none",
+    seed: int = 0,
+    least: int = 2,
+    timeout: float = 3600.0,
+    most_samples: int = 0,
+) -> None:
+    """Write a federation for an engine: an app of Flower, or a job of NVFlare.
+
+    The job of NVFlare is written and its files are checked. Nobody ran it here.
+
+    Args:
+        engine: flower or nvflare.
+        start: what the first round starts from, as `begin` wrote it.
+        out: the folder to write.
+        sites: the names of the sites, such as '[north, south, west]'.
+        rounds: the number of rounds.
+        steps: optimiser steps of each site in a round.
+        rule: how to pool. The rule factors is a baseline that is known to be wrong.
+        server: FedAvgM (momentum) or FedAdam (adam) between rounds.
+        seed: the seed of the training.
+        least: the fewest sites with which a round closes.
+        timeout: seconds that a round waits for the sites.
+        most_samples: the largest number of samples that a site may claim; 0 means ten times the
+            median.
+
+    Raises:
+        FederationError: the plan does not hold together, or the start has no recipe.
+        AdapterFileError: the start is damaged.
+        OutputExistsError: the folder exists.
+    """
+    from scionwood_federated.engines.flower_export import export_flower
+    from scionwood_federated.engines.nvflare_export import export_nvflare
+    from scionwood_federated.engines.plan import NetPlan
+
+    plan = NetPlan(tuple(sites), rounds, steps, rule, server, seed, least, timeout, most_samples)
+    {"flower": export_flower, "nvflare": export_nvflare}[engine](start, out, plan)
+    print(out)
+
+
+def certificates(out: OutputPath, *, sites: list[str], hosts: list[str] | None = None) -> None:
+    """Write certificates for TLS, and a key for each site.
+
+    `out/server` is for the server alone, and `out/sites/NAME` for that site alone.
+
+    Args:
+        out: the folder to write.
+        sites: the names of the sites, such as '[north, south, west]'.
+        hosts: the names and addresses of the server, such as '[pool.example.org]'.
+
+    Raises:
+        FederationError: the package cryptography is missing, which comes with Flower.
+        OutputExistsError: the folder exists.
+    """
+    from scionwood_federated.engines.certificates import make_certificates
+
+    make_certificates(out, hosts or ["127.0.0.1"], sites)
+    print(f"{out}/server for the server, {out}/sites/NAME for each site")
+
+
+def serve(
+    app: InputPath,
+    out: OutputPath,
+    *,
+    certificates: InputPath,
+    host: str = "127.0.0.1",
+    port: int = 8443,
+    wait: float = 600.0,
+) -> None:
+    """Serve a federation by Flower until its rounds are done.
+
+    Only nodes whose keys are in the certificates may join, and everything goes over TLS.
+
+    Args:
+        app: the folder that `export flower` wrote.
+        out: the folder of the rounds; `rounds.json` in it says which sites were used.
+        certificates: the folder `server` that `certificates` wrote.
+        host: the address to listen at; 0.0.0.0 for other machines.
+        port: the port to listen at.
+        wait: seconds to wait for the sites before the first round.
+
+    Raises:
+        FederationError: Flower is not installed, or too few sites are left in a round.
+        OutputExistsError: the folder of the rounds exists.
+    """
+    from scionwood_federated.engines.flower_processes import serve as run
+
+    ended = run(app, out, certificates, host=host, port=port, wait=wait)
+    print(Path(out) / ended["last"])
+
+
+def join(
+    server: str,
+    site: str,
+    recipe: InputPath,
+    *,
+    certificates: InputPath,
+    override: list[str] | None = None,
+    patience: float = 60.0,
+) -> int:
+    """Take part in a federation by Flower as a site, until the server is gone.
+
+    The node runs the code of the server's app. Join only servers whose operator you trust.
+
+    Args:
+        server: the address of the server, such as pool.example.org:8443.
+        site: the name of this site.
+        recipe: this site's copy of the recipe, such as round0/recipe.yaml.
+        certificates: the folder `sites/NAME` that `certificates` wrote.
+        override: the options that are the site's own, such as '[data.source=/data/scans]'.
+        patience: seconds to try to reach a server that is gone.
+
+    Raises:
+        FederationError: Flower is not installed.
+    """
+    from scionwood_federated.engines.flower_processes import join as run
+
+    return run(server, site, recipe, certificates, overrides=override or (), patience=patience)

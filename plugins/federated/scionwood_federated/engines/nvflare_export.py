@@ -1,0 +1,98 @@
+"""A job of NVFlare as a folder. Its files are checked; the engine was not run here."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from scionwood import atomic_folder, writing
+from scionwood_federated.engines.plan import NetPlan
+from scionwood_federated.update.folder import RECIPE, read_start
+from scionwood_federated.update.record import FederationError
+
+NAME = "scionwood_federation"
+CONTROLLER = "scionwood_federated.engines.nvflare_apps.Controller"
+EXECUTOR = "nvflare.app_common.executors.client_api_executor.ClientAPIExecutor"
+SCRIPT = "scionwood_site.py"
+_CODE = '''"""Written by `scionwood federated export nvflare`."""
+
+from scionwood_federated.engines.nvflare_apps import train
+
+if __name__ == "__main__":
+    train()
+'''
+_README = """\
+# A federation for NVFlare 2.9
+
+Copy the folder `start` to the server, and give its place in `app/config/config_fed_server.json`.
+Each site sets the environment variable `SCIONWOOD_SITE` to a JSON file with its name, its copy of
+the recipe and its own options:
+
+    {"site": "SITE", "recipe": "/data/start/recipe.yaml", "overrides": ["data.source=/data/scans"]}
+
+The names of the sites are those of the clients in NVFlare's project. Flower and NVFlare do not fit
+into one environment. Nobody ran this job on NVFlare before it was written.
+"""
+
+
+def export_nvflare(start: str | Path, out: str | Path, plan: NetPlan) -> None:
+    """Write a job for NVFlare.
+
+    Args:
+        start: what the first round starts from, as `begin` or `pool` wrote it.
+        out: the folder to write.
+        plan: the plan.
+
+    Raises:
+        FederationError: the start has no recipe.
+        AdapterFileError: the start is damaged.
+        OutputExistsError: `out` exists.
+    """
+    read_start(start)
+    if not (Path(start) / RECIPE).is_file():
+        raise FederationError(f"start {start}", "it has no recipe", "Write it with begin")
+    with writing(out), atomic_folder(out) as folder:
+        shutil.copytree(start, folder / "start")
+        (folder / "app" / "config").mkdir(parents=True)
+        (folder / "app" / "custom").mkdir()
+        (folder / "app" / "custom" / SCRIPT).write_text(_CODE, encoding="utf-8")
+        (folder / "README.md").write_text(_README, encoding="utf-8")
+        _write(folder / "meta.json", _meta(plan))
+        _write(folder / "app" / "config" / "config_fed_server.json", _server(plan))
+        _write(folder / "app" / "config" / "config_fed_client.json", _client())
+
+
+def _meta(plan: NetPlan) -> dict[str, Any]:
+    return {
+        "name": NAME,
+        "resource_spec": {},
+        "min_clients": plan.least,
+        "mandatory_clients": [],
+        "deploy_map": {"app": ["@ALL"]},
+    }
+
+
+def _server(plan: NetPlan) -> dict[str, Any]:
+    values = {"start": "start", "out": "rounds", "plan": plan.dump()}
+    workflow = {"id": "rounds", "path": CONTROLLER, "args": values}
+    empty: dict[str, Any] = {"task_data_filters": [], "task_result_filters": [], "components": []}
+    return {"format_version": 2, "workflows": [workflow], **empty}
+
+
+def _client() -> dict[str, Any]:
+    values = {
+        "execution_mode": "in_process",
+        "task_script_path": SCRIPT,
+        "params_exchange_format": "raw",
+        "server_expected_format": "raw",
+        "params_transfer_type": "FULL",
+    }
+    executor = {"tasks": ["train"], "executor": {"path": EXECUTOR, "args": values}}
+    empty: dict[str, Any] = {"task_data_filters": [], "task_result_filters": [], "components": []}
+    return {"format_version": 2, "executors": [executor], **empty}
+
+
+def _write(path: Path, record: dict[str, Any]) -> None:
+    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

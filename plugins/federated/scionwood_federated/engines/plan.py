@@ -1,0 +1,90 @@
+"""What a federation over a network does, as the keys and values that engines carry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from scionwood_federated.rules.momentum import Server
+from scionwood_federated.rules.registry import RULES, RuleName
+from scionwood_federated.update.record import FederationError
+from scionwood_federated.update.training import Held
+
+HOLD: dict[str, Held] = {"frozen_a": "A"}
+"""The factor that does not move, by rule."""
+
+
+@dataclass(frozen=True)
+class NetPlan:
+    """The plan of a federation over a network.
+
+    Attributes:
+        sites: the names of the sites that may take part; their order gives the seeds.
+        rounds: the number of rounds.
+        steps: optimiser steps of each site in a round.
+        rule: the rule of pooling.
+        server: the momentum of the server.
+        seed: the seed of the training.
+        least: the fewest sites with which a round closes.
+        timeout: seconds that a round waits for the answers of the sites.
+        most_samples: the largest number of samples that a site may claim; 0 means ten times the
+            median.
+    """
+
+    sites: tuple[str, ...]
+    rounds: int = 15
+    steps: int = 12
+    rule: RuleName = "exact"
+    server: Server = "none"
+    seed: int = 0
+    least: int = 2
+    timeout: float = 3600.0
+    most_samples: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the plan.
+
+        Raises:
+            FederationError: a number is too small, a rule cannot be used over a network, or a name
+                of a site is empty, double, or no plain name.
+        """
+        if self.rule not in RULES or self.rule in ("residual", "alternate"):
+            rule = "it cannot be used over a network"
+            known = ", ".join(name for name in RULES if name not in ("residual", "alternate"))
+            raise FederationError(f"rule {self.rule!r}", rule, f"Choose: {known}")
+        if min(self.rounds, self.steps, self.least - 1) < 1 or self.timeout <= 0:
+            rule = "rounds and steps are at least 1, sites at least 2, and seconds above 0"
+            raise FederationError(f"plan {self.rounds} x {self.steps}", rule, "Give larger numbers")
+        bad = [
+            name for name in self.sites if not name or set(name) & set("/\\\",='\n") or "." in name
+        ]
+        if bad or len({name.casefold() for name in self.sites}) < len(self.sites):
+            rule = "names of sites are plain words, and no two are alike"
+            raise FederationError(f"sites {','.join(self.sites)!r:.80}", rule, "Rename them")
+        if len(self.sites) < self.least:
+            rule = f"they are fewer than the {self.least} that a round needs"
+            raise FederationError(f"{len(self.sites)} sites", rule, "Name more: --sites")
+
+    def order(self, round_: int, site: str) -> dict[str, int | str]:
+        """Return what a message asks of a site: round, steps, seed and the factor that is held."""
+        seed = self.seed + 10_000 * round_ + self.sites.index(site)
+        return {"round": round_, "steps": self.steps, "seed": seed, "hold": HOLD.get(self.rule, "")}
+
+    def dump(self) -> dict[str, Any]:
+        """Return the plan as keys and plain values, as engines take them."""
+        record = {key.replace("_", "-"): value for key, value in asdict(self).items()}
+        return {**record, "sites": ",".join(self.sites)}
+
+    @classmethod
+    def parse(cls, record: Mapping[str, Any]) -> NetPlan:
+        """Return the plan of keys and plain values; other keys are left alone.
+
+        Raises:
+            FederationError: see `NetPlan`.
+        """
+        names = tuple(name for name in str(record["sites"]).split(",") if name)
+        known = asdict(cls(("a", "b")))
+        given = {key.replace("-", "_"): value for key, value in record.items()}
+        values = {k: type(known[k])(given[k]) for k in known if k in given and k != "sites"}
+        return replace(cls(names or ("", "")), **values)

@@ -1,0 +1,91 @@
+"""What a site answers to a message: it trains from the weights that came, on its own data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from scionwood import adapters, override, resolve, save_adapter, save_head
+from scionwood_federated.engines.messages import packed, unpacked
+from scionwood_federated.simulation.model import SharedModel
+from scionwood_federated.simulation.sites import SiteData
+from scionwood_federated.update.folder import (
+    ADAPTER,
+    HEAD,
+    SITE,
+    digest_of,
+    read_start,
+    write_json,
+)
+from scionwood_federated.update.record import FederationError, Update
+
+
+def write_home(path: Path, site: str, recipe: str | Path, overrides: list[str]) -> None:
+    """Write what a site knows about itself into a file, which its processes read.
+
+    Args:
+        path: the file to write.
+        site: the name of the site.
+        recipe: its copy of the recipe.
+        overrides: the options that are its own.
+    """
+    where = str(Path(recipe).absolute()) if Path(recipe).exists() else str(recipe)
+    write_json(path, {"site": site, "recipe": where, "overrides": overrides})
+
+
+def answer(
+    files: Mapping[str, bytes], order: Mapping[str, Any], home: str | Path
+) -> dict[str, bytes]:
+    """Train for a round, and return the files of the update.
+
+    Args:
+        files: the start of the round.
+        order: round, steps, seed and the factor that is held.
+        home: the file that `write_home` wrote.
+
+    Raises:
+        FederationError: the start is of another recipe, base or round than asked for.
+        AdapterFileError: the start is damaged or hostile.
+    """
+    facts = adapters.read_json(Path(home))
+    recipe: Any = resolve(facts["recipe"])
+    own = override(recipe, list(facts["overrides"])) if facts["overrides"] else recipe
+    round_, steps = int(order["round"]), int(order["steps"])
+    hold: Any = str(order["hold"])
+    with TemporaryDirectory() as folder:
+        unpacked(files, Path(folder) / "start")
+        start = read_start(Path(folder) / "start")
+        model = SharedModel(recipe, hold)
+        _check_start(start, model, round_)
+        site = SiteData(facts["site"], own)
+        model.put(start.adapter, start.head)
+        batches = site.batches((round_ - 1) * steps)
+        model.train(batches, steps, int(order["seed"]), site.home())
+        update = model.state(site.name, site.samples(), steps, round_)
+        about = replace(update.about, start=digest_of(start))
+        return _written(model, replace(update, about=about), Path(folder) / "update")
+
+
+def _check_start(start: Update, model: SharedModel, round_: int) -> None:
+    own = model.state("own", 0, 0, 0).about
+    for key in ("recipe", "base", "preprocessing"):
+        if getattr(start.about, key) != getattr(own, key):
+            rule = f"its {key} is not that of this site"
+            raise FederationError("start of the round", rule, "Ask for the start that all use")
+    if start.about.round != round_ - 1:
+        rule = f"it starts round {start.about.round + 1}, and round {round_} was asked for"
+        raise FederationError("start of the round", rule, "Begin the federation again")
+
+
+def _written(model: SharedModel, update: Update, folder: Path) -> dict[str, bytes]:
+    backbone: Any = model.backbone
+    folder.mkdir()
+    base = {str(k): str(v) for k, v in getattr(backbone.get_base_model(), "card", {}).items()}
+    save_adapter(backbone, folder / ADAPTER, base=base)
+    if update.head:
+        save_head(backbone, folder / HEAD)
+    write_json(folder / SITE, update.about.dump())
+    return packed(folder)
