@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -30,6 +30,8 @@ def encode(
     halo: int = 0,
     at_once: int = 0,
     fields: Sequence[str] | None = None,
+    dims: Mapping[str, str] | None = None,
+    rename: Mapping[str, str] | None = None,
     device: str = "cpu",
     overwrite: bool = False,
 ) -> None:
@@ -50,6 +52,8 @@ def encode(
             the outer tiles holds the values of the opposite side.
         at_once: most tiles that pass through the network together. 0 means 8.
         fields: names of the channels to encode. `None` means all channels, or those of the run.
+        dims: the dimension of a file for `sample`, `time`, `x`, `y` or `z`; see `open_states`.
+        rename: new names of channels by their names in the file.
         device: where to compute, such as `cpu` or `cuda`.
         overwrite: replace an existing folder.
 
@@ -64,7 +68,7 @@ def encode(
         >>> encode(simulate(n=1, n_points=16, n_steps=1), "encoded.zarr")
     """
     scale = None if run is None else Normaliser.read(find_run(run))
-    given = opened(states, fields or (scale and scale.fields))
+    given = opened(states, fields or (scale and scale.fields), dims=dims, rename=rename)
     if scale is not None:
         scale = scale.of_fields([channel.name for channel in layout_of(given).channels])
     boundary = _boundary(layout_of(given), tile)

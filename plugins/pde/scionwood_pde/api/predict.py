@@ -25,6 +25,8 @@ def rollout(
     statistics: str | Path | None = None,
     steps: int | None = None,
     fields: Sequence[str] | None = None,
+    dims: Mapping[str, str] | None = None,
+    rename: Mapping[str, str] | None = None,
     conditions: Mapping[str, float] | None = None,
     target: str | Path | None = None,
     device: str = "cpu",
@@ -45,6 +47,8 @@ def rollout(
         statistics: a cache whose means and standard deviations replace those of the run.
         steps: number of steps. `None` means as many as `states` has after its first time.
         fields: names of the channels, in the order of the training. `None` means those of the run.
+        dims: the dimension of a file for `sample`, `time`, `x`, `y` or `z`; see `open_states`.
+        rename: new names of channels by their names in the file.
         conditions: numbers that the model needs by name, such as `viscosity`, in the units of the
             training; `dt` is known.
         target: a file into which each state is written as soon as it is predicted; see
@@ -74,7 +78,8 @@ def rollout(
     folder = find_run(run)
     kept, domain = Normaliser.read(folder), Domain.read(folder)
     solids = domain is not None and domain.solids
-    given = opened(states, fields or (kept and kept.fields), solids=solids)
+    names = fields or (kept and kept.fields)
+    given = opened(states, names, solids=solids, dims=dims, rename=rename)
     layout = layout_of(given)
     if domain is not None:
         for difference in domain.check(layout, "the states"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 
@@ -20,6 +21,8 @@ def evaluate(
     given: int = 1,
     fields: Sequence[str] | None = None,
     solids: bool = False,
+    dims: Mapping[str, str] | None = None,
+    rename: Mapping[str, str] | None = None,
     figures: str | Path | None = None,
     overwrite: bool = False,
 ) -> list[Mapping[str, str | float]]:
@@ -33,6 +36,8 @@ def evaluate(
         given: number of states at the start that were not predicted.
         fields: names of the channels to compare. `None` means all channels of `predicted`.
         solids: NaN in a file marks solid points, which do not count.
+        dims: the dimension of a reference or a training file for `sample`, `time`, `x`, `y` or `z`.
+        rename: new names of channels by their names in these files.
         figures: a folder for slices, spectra, the growth of the error, and an animation. `None`
             means no figures.
         overwrite: replace an existing folder of figures.
@@ -59,11 +64,12 @@ def evaluate(
     layout = layout_of(mine)
     skill.check_regular(layout, "predicted states")
     names = [channel.name for channel in layout.channels]
-    wanted = compare.at_times_of(mine, opened(reference, names, solids=solids))
+    placing: dict[str, Any] = {"solids": solids, "dims": dims, "rename": rename}
+    wanted = compare.at_times_of(mine, opened(reference, names, **placing))
     errors = compare.errors(mine, wanted, given=given)
     files = [training] if isinstance(training, str | Path | xr.DataArray | xr.Dataset) else training
     if files:
-        known = [opened(each, names, solids=solids) for each in files]
+        known = [opened(each, names, **placing) for each in files]
         errors |= skill.filter_errors(skill.filters_of(known, wanted), wanted, given=given)
     rows: list[Mapping[str, str | float]] = [*skill.with_skill(compare.table(errors, names))]
     rows += compare.enstrophy_rows(compare.enstrophy_errors(mine, wanted, given=given))

@@ -143,6 +143,8 @@ def convert(
     *,
     stride: int = 1,
     fields: Sequence[str] | None = None,
+    dims: Mapping[str, str] | None = None,
+    rename: Mapping[str, str] | None = None,
     overwrite: bool = False,
 ) -> Cache:
     """Convert a file of states to a cache, which is mapped into memory when it is read.
@@ -152,6 +154,8 @@ def convert(
         cache: the folder to write.
         stride: keep every `stride`-th time, starting with the first.
         fields: names of the channels to keep. `None` means all channels.
+        dims: the dimension of a file for `sample`, `time`, `x`, `y` or `z`; see `open_states`.
+        rename: new names of channels by their names in the file.
         overwrite: replace an existing folder.
 
     Raises:
@@ -167,16 +171,23 @@ def convert(
     """
     if stride < 1:
         raise RecipeError(f"stride {stride}", "it is 1 or more", "Give 1 to keep every time")
-    with open_reader(states, fields=fields) as reader:
+    with open_reader(states, fields=fields, dims=dims, rename=rename) as reader:
         return write_cache([reader], Path(cache), stride=stride, overwrite=overwrite)
 
 
-def opened(states: States, fields: Sequence[str] | None, *, solids: bool = False) -> xr.DataArray:
+def opened(
+    states: States,
+    fields: Sequence[str] | None,
+    *,
+    solids: bool = False,
+    dims: Mapping[str, str] | None = None,
+    rename: Mapping[str, str] | None = None,
+) -> xr.DataArray:
     """Return states of the given channels, from a file if a path is given."""
     if isinstance(states, str | Path):
-        return open_states(states, fields=fields, solids=solids)
-    if not is_states(states):
-        return states_of(states, fields=fields, solids=solids)
+        return open_states(states, fields=fields, solids=solids, dims=dims, rename=rename)
+    if not is_states(states) or dims or rename:
+        return states_of(states, fields=fields, solids=solids, dims=dims, rename=rename)
     states = cast(xr.DataArray, states)
     layout_of(states).selected(Path("states"), fields)
     return states if fields is None else states.sel(channel=list(fields))

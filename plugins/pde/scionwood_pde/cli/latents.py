@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from scionwood import InputPath, OutputPath, RunPath
+from scionwood_pde.cli.words import words_of
 
 
 def encode(
@@ -18,6 +19,8 @@ def encode(
     halo: int = 0,
     at_once: int = 8,
     fields: list[str] | None = None,
+    dims: list[str] | None = None,
+    rename: list[str] | None = None,
     device: str = "cpu",
     force: bool = False,
 ) -> None:
@@ -34,6 +37,8 @@ def encode(
         halo: halo of the model without an adapter, in voxels.
         at_once: most tiles that pass through the network together, which bounds the memory.
         fields: names of the channels to encode; by default all.
+        dims: dimensions of the file by their role, such as x=lon; roles are sample, time, x, y, z.
+        rename: new names of channels, each as NAME=NEW.
         device: where to compute, such as cpu or cuda.
         force: replace an existing folder.
 
@@ -56,6 +61,8 @@ def encode(
         halo=halo,
         at_once=at_once,
         fields=fields,
+        dims=words_of(dims),
+        rename=words_of(rename),
         device=device,
         overwrite=force,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from scionwood import InputPath, OutputPath, RunPath, renamed
-from scionwood_pde.cli.words import numbers_of, print_rows
+from scionwood_pde.cli.words import numbers_of, print_rows, words_of
 
 
 def rollout(
@@ -16,6 +16,8 @@ def rollout(
     statistics: InputPath | None = None,
     steps: int | None = None,
     fields: list[str] | None = None,
+    dims: list[str] | None = None,
+    rename: list[str] | None = None,
     conditions: list[str] | None = None,
     device: str = "cpu",
     force: bool = False,
@@ -30,6 +32,8 @@ def rollout(
         statistics: a cache whose means and standard deviations replace those of the run.
         steps: number of steps; by default as many as `states` has after its first time.
         fields: names of the channels, in the order of the training; by default those of the run.
+        dims: dimensions of the file by their role, such as x=lon; roles are sample, time, x, y, z.
+        rename: new names of channels, each as NAME=NEW.
         conditions: numbers that the model of the run needs, each as NAME=NUMBER.
         device: where to compute, such as cpu or cuda.
         force: replace an existing file.
@@ -50,6 +54,8 @@ def rollout(
         statistics=statistics,
         steps=steps,
         fields=fields,
+        dims=words_of(dims),
+        rename=words_of(rename),
         conditions=numbers_of(conditions),
         target=predicted,
         device=device,
@@ -66,6 +72,8 @@ def evaluate(
     given: int = 1,
     fields: list[str] | None = None,
     solids: bool = False,
+    dims: list[str] | None = None,
+    rename: list[str] | None = None,
     figures: OutputPath | None = None,
     json: bool = False,
     force: bool = False,
@@ -83,6 +91,8 @@ def evaluate(
         given: number of states at the start that were not predicted.
         fields: names of the channels to compare; by default all.
         solids: NaN in the files marks solid points, which do not count.
+        dims: dimensions of the reference and the training files by their role, such as x=lon.
+        rename: new names of channels of these files, each as NAME=NEW.
         figures: also write slices, spectra, the growth of the error and an animation to this
             folder.
         json: print JSON.
@@ -105,10 +115,13 @@ def evaluate(
         given=given,
         fields=fields,
         solids=solids,
+        dims=words_of(dims),
+        rename=words_of(rename),
         figures=figures,
         overwrite=force,
     )
     print_rows(rows, json)
-    layout = open_reader(reference, fields=fields, solids=solids).layout
+    placing = {"dims": words_of(dims), "rename": words_of(rename)}
+    layout = open_reader(reference, fields=fields, solids=solids, **placing).layout
     for line in [*remarks(rows), *notes(layout, bool(training))]:
         print(line, file=sys.stderr if json else sys.stdout)

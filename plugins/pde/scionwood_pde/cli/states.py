@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from scionwood import InputPath, OutputPath, renamed
-from scionwood_pde.cli.words import numbers_of, print_rows
+from scionwood_pde.cli.words import numbers_of, print_rows, words_of
 
 
 @renamed(n_samples="n")
@@ -79,6 +79,8 @@ def convert(
     *,
     stride: int = 1,
     fields: list[str] | None = None,
+    dims: list[str] | None = None,
+    rename: list[str] | None = None,
     json: bool = False,
     force: bool = False,
 ) -> None:
@@ -89,6 +91,8 @@ def convert(
         cache: the folder to write.
         stride: keep every stride-th time, starting with the first.
         fields: names of the channels to keep; by default all.
+        dims: dimensions of the file by their role, such as x=lon; roles are sample, time, x, y, z.
+        rename: new names of channels, each as NAME=NEW.
         json: print the statistics as JSON.
         force: replace an existing folder.
 
@@ -100,7 +104,15 @@ def convert(
     """
     from scionwood_pde import api
 
-    made = api.convert(states, cache, stride=stride, fields=fields, overwrite=force)
+    made = api.convert(
+        states,
+        cache,
+        stride=stride,
+        fields=fields,
+        dims=words_of(dims),
+        rename=words_of(rename),
+        overwrite=force,
+    )
     rows: list[Mapping[str, str | float]] = [
         {
             "field": channel.name,

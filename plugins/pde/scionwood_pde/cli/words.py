@@ -25,6 +25,21 @@ def numbers_of(words: Sequence[str] | None) -> dict[str, float]:
     return numbers
 
 
+def words_of(words: Sequence[str] | None) -> dict[str, str] | None:
+    """Return words by name from words of the form NAME=WORD, or `None` if there are none.
+
+    Raises:
+        RecipeError: a word has another form, or a name occurs twice.
+    """
+    found: dict[str, str] = {}
+    for word in words or ():
+        name, _, value = word.partition("=")
+        if not name or not value or name in found:
+            raise RecipeError(word, "each word is NAME=WORD, with each name once", "Such as x=lon")
+        found[name] = value
+    return found or None
+
+
 def print_rows(rows: Sequence[Mapping[str, str | float]], as_json: bool) -> None:
     """Print rows as JSON, or as a table for people."""
     if as_json:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from scionwood_pde.model.coder import check_fields
 from scionwood_pde.model.presets import STRIDE
+from scionwood_pde.model.processes import largest_over_processes, mean_over_processes
 from scionwood_pde.model.spectra import SHELLS, capped, energy, without_divergence
 from scionwood_pde.model.tiles import Tiling
 
@@ -117,6 +118,8 @@ class Scales(nn.Module):
     ) -> None:
         """Measure all numbers on batches with `state`, `next` and, if there are any, `conditions`.
 
+        Several processes of a training share the numbers.
+
         Args:
             batches: batches of the training split.
             std: standard deviation of each field in its unit. `None` means 1.
@@ -129,15 +132,18 @@ class Scales(nn.Module):
             squares.append((following - now).square().mean((0, *axes)))
             highest = torch.maximum(highest, energy(now).amax(0).to(highest))
             conditions += [batch["conditions"]] if "conditions" in batch else []
-        self.change.copy_(torch.stack(squares).mean(0).sqrt().clamp(min=1e-6))
-        self.cap.copy_(MARGIN * highest)
+        squared = mean_over_processes(torch.stack(squares).mean(0).to(self.change))
+        self.change.copy_(squared.sqrt().clamp(min=1e-6))
+        self.cap.copy_(MARGIN * largest_over_processes(highest))
         if std is not None:
             self.std.copy_(torch.tensor(std))
         if conditions:
-            values = torch.cat(conditions)
-            self.mean_condition.copy_(values.mean(0))
-            spread = values.std(0, correction=0)
-            self.std_condition.copy_(torch.where(spread > 1e-6 * values.abs().mean(0), spread, 1.0))
+            values = torch.cat(conditions).double().to(self.change.device)
+            mean = mean_over_processes(values.mean(0))
+            square = mean_over_processes(values.square().mean(0))
+            spread = (square - mean.square()).clamp(min=0).sqrt()
+            self.mean_condition.copy_(mean)
+            self.std_condition.copy_(torch.where(spread > 1e-6 * square.sqrt(), spread, 1.0))
 
 
 @final
