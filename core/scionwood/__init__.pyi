@@ -69,6 +69,11 @@ from scionwood.pages import Section as Section
 from scionwood.pages import Table as Table
 from scionwood.pages import readable as readable
 from scionwood.pages import render as render
+from scionwood.planning import Tool as Tool
+from scionwood.planning import check_plan as check_plan
+from scionwood.planning import draft as draft
+from scionwood.planning import rank_tools as rank_tools
+from scionwood.planning import tools as tools
 from scionwood.plugin import Moved as Moved
 from scionwood.plugin import Plugin as Plugin
 from scionwood.probes import Probe as Probe

@@ -55,7 +55,9 @@ def renamed(**spellings: str) -> Callable[[_Function], _Function]:
     return remember
 
 
-def parse_command(function: Callable[..., Any], prog: str, argv: Sequence[str]) -> dict[str, Any]:
+def parse_command(
+    function: Callable[..., Any], prog: str, argv: Sequence[str], *, checked: bool = True
+) -> dict[str, Any]:
     """Read a command line by the signature of a function.
 
     Positional parameters are positional arguments, and keyword-only parameters are options. A
@@ -66,6 +68,7 @@ def parse_command(function: Callable[..., Any], prog: str, argv: Sequence[str]) 
         function: the command.
         prog: the name of the command in messages.
         argv: the words after the name of the command.
+        checked: check that inputs and runs exist and that outputs do not.
 
     Returns:
         The arguments by name. Help and usage errors exit as argparse does, with 0 and 2.
@@ -96,7 +99,8 @@ def parse_command(function: Callable[..., Any], prog: str, argv: Sequence[str]) 
         if name in given:
             words = [f"--{name.replace('_', '-')}={given[name]}", *words]
     _refuse_unknown_options(parser, words, parameters)
-    return _checked(function, instances(parser, parser.parse_args(words)) | rest)
+    arguments = instances(parser, parser.parse_args(words)) | rest
+    return _checked(function, arguments) if checked else arguments
 
 
 def _joined_lists(words: Sequence[str], hints: Mapping[str, Any]) -> list[str]:

@@ -50,6 +50,7 @@ MAY = {
     "signatures": set(),
     "recipe_keys": {"errors", "plugin", "discovery", "recipe_file", "signatures"},
     "recipe_change": {"errors", "recipe_file", "recipe_keys"},
+    "planning": {"errors", "discovery", "signatures", "command"},
     "recipe_moves": {"plugin", "discovery", "recipe_keys"},
     "resolved": {"errors", "terminal"},
     "recipe": {"errors", "plugin", "discovery", "recipe_file", "recipe_keys", "signatures"}
@@ -57,7 +58,7 @@ MAY = {
     "show": {"errors", "plugin", "discovery", "signatures", "terminal"},
     "new": {"errors", "plugin", "discovery", "files"},
     "cli": {"errors", "plugin", "discovery", "signatures", "recipe_file", "recipe_keys"}
-    | {"command", "terminal", "runs", "arguments", "batch"},
+    | {"command", "terminal", "runs", "arguments", "batch", "planning"},
     "batch": BASE | {"discovery", "command", "files", "runs", "terminal", "arguments"},
     "kernels": BASE,
     "adapters": BASE

@@ -42,6 +42,7 @@ FUNCTIONS: dict[str, str] = {
     "runs": "scionwood.cli.share:runs",
     "sign": "scionwood.cli.signing:sign",
     "verify": "scionwood.cli.signing:verify",
+    "ask": "scionwood.cli.asking:ask",
     "check": "scionwood.cli.inspection:check",
     "new": "scionwood.cli.inspection:new",
     "completion": "scionwood.cli.completion:completion",
