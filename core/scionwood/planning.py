@@ -138,7 +138,9 @@ def draft(request: str, tool: Tool) -> str:
         words += [name, value] if name.startswith("--") else [value]
     for name in tool.optional:
         plain = re.escape(name.lstrip("-").replace("-", " "))
-        if found := re.search(rf"\b{plain}\s*(?:=|of|is)?\s*(-?\d[\d.e-]*)\b", request):
+        if found := re.search(
+            rf"\b{plain}(?:\s*=\s*|\s+(?:of|is)\s+|\s+)(-?\d+(?:\.\d+)?)(?![\w.]*\w)", request
+        ):
             words += [name, found[1]]
     return shlex.join(words)
 

@@ -16,6 +16,9 @@ plugin = Plugin(
     data={
         "conversations": "scionwood_language.data.conversations:Conversations",
         "preferences": "scionwood_language.data.preferences:Preferences",
+        "tool_plans": "scionwood_language.data.tool_plans:ToolPlans",
+        "code_review": "scionwood_language.data.code_review:CodeReview",
+        "mixed_tasks": "scionwood_language.data.generated:MixedTasks",
         "text": "scionwood_language.data.text:Text",
         "digit_strings": "scionwood_language.verifiable.prompts:DigitStrings",
     },
@@ -31,7 +34,7 @@ plugin = Plugin(
         "merge": "scionwood_language.cli.generate:merge",
     },
     recipes="scionwood_language.recipes",
-    rooms=("chat", "diffusion", "verifiable"),
+    rooms=("chat", "diffusion", "planning", "review", "verifiable"),
     parsers={
         "conversations": "scionwood_language.readers.parsers:Conversations",
         "preferences": "scionwood_language.data.parsers:Preferences",
@@ -52,6 +55,7 @@ plugin = Plugin(
         "without_adapter": "scionwood_language.inference:without_adapter",
         "check_decoding": "scionwood_language.inference:check_decoding",
         "write": "scionwood_language.inference:write",
+        "plan": "scionwood_language.planning.planner:plan",
         "save_merged": "scionwood_language.inference:save_merged",
     },
 )

@@ -26,7 +26,7 @@ WEIGHTS: dict[Schedule, Callable[[Tensor], Tensor]] = {
 """The weight of a masked token: minus the derivative of `KEPT`, over the share that is masked."""
 
 EARLIEST = 1e-3
-"""The smallest time that training draws. At time 0 nothing is masked, and the weight is infinite."""
+"""The smallest time of training. At time 0 nothing is masked, and the weight is infinite."""
 
 
 def mask_tokens(

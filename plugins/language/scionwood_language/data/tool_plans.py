@@ -1,0 +1,116 @@
+"""Requests for the commands of this installation, with plans that are judged by signatures."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+from scionwood import ReadError, ScionwoodError, Split, check_plan
+from scionwood_language.data.generated import Talks
+from scionwood_language.model.tiny import TINY
+from scionwood_language.planning.planner import ASKED
+from scionwood_language.planning.requests import HELD_OUT, TRAINED, request_for, usable
+
+
+@final
+class ToolPlans(Talks):
+    """Plans of this project's own commands: one request, one command line.
+
+    The judge tells the shares of plans that name a command that exists (`exists`), whose arguments
+    fit its signature (`valid`), and that are the right command (`tool`). Validation and test use
+    wordings that training never shows.
+
+    Shapes: as for `language/conversations`; `tool` is the right command of each row.
+
+    Units: tokens.
+
+    Source: after Yakobe et al., arXiv:2605.17774, whose tuning set is not public; made here from
+        the signatures of the installed commands.
+
+    Args:
+        requests: your own requests for the test: a CSV with `request` and `command`, such as texts
+            of AssetOpsBench with commands of your own. null makes them.
+        n_train: the number of training examples.
+        n_val: the number of validation examples.
+        n_test: the number of test examples that are made.
+        tokenizer: the tokenizer of the backbone: the same name as `backbone.model`.
+        max_length: the maximum number of tokens of an example, and of a packed row.
+        packing: whether to put several training examples into one row.
+        batch_size: the number of rows in a batch.
+        seed: the seed of all three splits.
+
+    Raises:
+        RecipeError: a size is not positive.
+        ReadError: the file of requests has other columns.
+    """
+
+    def __init__(
+        self,
+        *,
+        requests: str | Path | None = None,
+        n_train: int = 1700,
+        n_val: int = 40,
+        n_test: int = 200,
+        tokenizer: str = TINY,
+        max_length: int = 256,
+        packing: bool = True,
+        batch_size: int = 4,
+        seed: int = 0,
+    ) -> None:
+        sizes = (n_train, n_val, n_test)
+        super().__init__(tokenizer, max_length, packing, batch_size, sizes, seed)
+        self.requests = requests
+
+    def pairs(self, split: Split) -> list[tuple[str, str, dict[str, str]]]:
+        """Return the examples of a split."""
+        if split == "test" and self.requests is not None:
+            return _read(Path(self.requests))
+        random, count = self.drawn(split)
+        wordings = TRAINED if split == "train" else HELD_OUT[:2] if split == "val" else HELD_OUT[2:]
+        known = usable()
+        made = []
+        for number in range(count):
+            tool = known[number % len(known)]
+            request, line = request_for(tool, random, wordings)
+            made.append((ASKED.format(request), line, {"tool": tool.name}))
+        return made
+
+    def judge(self, answers: Sequence[str], batch: Mapping[str, Any]) -> dict[str, float]:
+        """Return the shares of plans that exist, are valid, and name the right command.
+
+        Args:
+            answers: the plans.
+            batch: its `tool` is the right command of each row.
+        """
+        judged = [
+            judge_plan(answer, own) for answer, own in zip(answers, batch["tool"], strict=True)
+        ]
+        names = ("exists", "valid", "tool")
+        return {name: sum(each[name] for each in judged) / len(judged) for name in names}
+
+
+def judge_plan(line: str, tool: str) -> dict[str, bool]:
+    """Return whether a plan names a command, fits its signature, and is the right command.
+
+    Args:
+        line: the plan.
+        tool: the right command.
+    """
+    try:
+        found = check_plan(line)
+    except ScionwoodError as error:
+        is_command = error.rule != "there is no such command" and "not a command" not in error.rule
+        return {"exists": is_command, "valid": False, "tool": False}
+    return {"exists": True, "valid": True, "tool": found.name == tool}
+
+
+def _read(path: Path) -> list[tuple[str, str, dict[str, str]]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [(row["request"], row["command"]) for row in csv.DictReader(file)]
+    except (OSError, KeyError, ValueError, csv.Error) as error:
+        rule = f"it is not a table of requests ({type(error).__name__}: {error})"
+        raise ReadError(str(path), rule, "Write a CSV with `request` and `command`") from error
+    return [(ASKED.format(asked), line, {"tool": check_plan(line).name}) for asked, line in rows]

@@ -1,0 +1,1 @@
+"""Plans of commands: requests with their command lines, and a planner."""

@@ -1,0 +1,26 @@
+"""A trained planner: a request in, a command line out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from scionwood_language.inference import model_of_run, write
+
+ASKED = "Plan one command of scionwood for this request: {}"
+
+
+def plan(request: str, run: str | Path) -> str:
+    """Return the command line that a run of `language/tool_planning` writes for a request.
+
+    Args:
+        request: what somebody wants, in English.
+        run: the run.
+
+    Raises:
+        TrainingError: the run is not finished.
+        RecipeError: the request is too long for the model.
+    """
+    model, _ = model_of_run(run)
+    turns = [{"role": "user", "content": ASKED.format(request)}]
+    [answer] = write(model, [turns], max_new_tokens=64)
+    return answer.text.splitlines()[0] if answer.text else ""

@@ -1,0 +1,66 @@
+"""Make requests for the commands of this installation, each with a command line that is valid."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from random import Random
+
+from scionwood import ScionwoodError, Tool, check_plan, draft, tools
+
+TRAINED = (
+    "{}",
+    "How do I {}?",
+    "I want to {}.",
+    "{}, please",
+    "Which command is there to {}?",
+    "Help me {}.",
+)
+"""The wordings of training. Those of validation and test are other ones."""
+
+HELD_OUT = (
+    "Is there a way to {}?",
+    "My task: {}.",
+    "Could you {} for me?",
+    "What do I type to {}?",
+)
+FILES = ("line", "scan", "part", "flow", "letter", "shot", "case", "data")
+
+
+def request_for(tool: Tool, random: Random, wordings: Sequence[str]) -> tuple[str, str]:
+    """Return a request for a tool, and the command line that answers it.
+
+    The request names a file for every required positional argument and a run for `--run`.
+
+    Args:
+        tool: the tool.
+        random: draws the wording and the names of files.
+        wordings: texts with a place for what is wanted.
+    """
+    goal = tool.summary.rstrip(".")
+    goal = re.split(r"[;:]| \(|, (?:and|which|with)", goal)[0]
+    goal = goal[:1].lower() + goal[1:]
+    names = []
+    for name in tool.required:
+        if not name.startswith("--"):
+            names.append(f"{random.choice(FILES)}{random.randrange(100)}.{name.lower()[:4]}")
+    if "--run" in tool.required:
+        names.append(f"runs/{random.choice(FILES)}{random.randrange(100)}")
+    told = f"{goal} ({', '.join(names)})" if names else goal
+    request = random.choice(list(wordings)).format(told)
+    return request[:1].upper() + request[1:], draft(request, tool)
+
+
+@cache
+def usable() -> tuple[Tool, ...]:
+    """Return the tools whose drafts fit their signatures: names and files are all they need."""
+    return tuple(tool for tool in tools() if _is_valid(tool))
+
+
+def _is_valid(tool: Tool) -> bool:
+    _, line = request_for(tool, Random(0), ("{}",))
+    try:
+        return check_plan(line) == tool
+    except ScionwoodError:
+        return False

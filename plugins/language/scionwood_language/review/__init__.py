@@ -1,0 +1,1 @@
+"""Programs with one planted fault, and what a review of them must say."""
