@@ -154,11 +154,24 @@ class TadpoleFlow(Coder):
         check_fields(x, self.fields)
         with torch.no_grad():
             data = self.standard(self.encode(x).mean)
-        share = t.view(-1, 1, 1, 1, 1)
-        z = (1 - share) * noise + share * data
-        return self.velocity(z, t), data - noise
+        return self.velocity(between(noise, data, t), t), data - noise
 
     def example_input(self) -> tuple[Tensor, ...]:
         """Return noise for one state with the smallest side that the tiling allows."""
         cells = (self.tiling.tile or STRIDE) // STRIDE
         return (self.example(self.fields * self.size.latent_channels, cells),)
+
+
+def between(noise: Tensor, data: Tensor, t: Tensor) -> Tensor:
+    """Return the point of the straight path from noise to data at a time.
+
+    Args:
+        noise: unit normal noise, (batch, ...).
+        data: of the same shape.
+        t: times, (batch,), between 0 and 1.
+
+    Returns:
+        `(1 - t) noise + t data`.
+    """
+    share = t.view(-1, *[1] * (data.ndim - 1))
+    return (1 - share) * noise + share * data

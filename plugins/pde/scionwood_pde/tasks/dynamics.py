@@ -10,7 +10,7 @@ from typing import Any, Unpack, cast, final
 import torch
 from torch import Tensor, nn
 
-from scionwood import Deployed, Optimiser, RecipeError
+from scionwood import Corruption, Deployed, Optimiser, RecipeError
 from scionwood_pde.model.forecast import Axis, Forecast
 from scionwood_pde.tasks.baselines import Baselines, baselines
 from scionwood_pde.tasks.deployed import deployed
@@ -42,6 +42,9 @@ class Dynamics(StatesTask):
         shifts: axes along which the equation is the same everywhere. Training states of a periodic
             box are moved along them by random numbers of voxels.
         measured: training batches on which the scales are measured.
+        unroll: steps of a training sample. With two or more, the model sees its own predictions,
+            and the loss is the mean over all of them. The data need as many frames before `next`:
+            their `history` is that of the model plus `unroll` minus 1.
     """
 
     def __init__(
@@ -51,10 +54,14 @@ class Dynamics(StatesTask):
         noise: float = 0.0,
         shifts: Sequence[Axis] = (),
         measured: int = 64,
+        unroll: int = 1,
         **optimiser: Unpack[Optimiser],
     ) -> None:
         super().__init__(backbone, **optimiser)
+        if unroll < 1:
+            raise RecipeError(f"unroll: {unroll}", "a training sample has 1 step or more", "Use 1")
         self.noise, self.shifts, self.measured = noise, tuple(shifts), measured
+        self.unroll, self.history = unroll, int(getattr(backbone, "history", 1))
         self.baselines: Baselines | None = None
 
     @property
@@ -69,18 +76,30 @@ class Dynamics(StatesTask):
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
         kept = getattr(data, "normaliser", None)
         batches = islice(data.train_dataloader(), self.measured)
-        self.scaled.measure(batches, None if kept is None else kept.std)
+        units = () if kept is None else (kept.std,)
+        units += (kept.mean,) if units and hasattr(self.backbone, "solver") else ()
+        self.scaled.measure(batches, *units)
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the mean squared error of the predicted next state."""
+        """Return the mean squared error of the predicted next states."""
         state, reference = batch["state"], batch["next"]
         if self.training:
             state, reference = self._moved(state, reference, "mask" in batch)
-            state = state + self.noise * torch.randn_like(state) if self.noise else state
-        error = self._predicted(state, batch) - reference
+        seen, wanted = self._divided(state, reference)
+        if self.training and self.noise:
+            seen = seen + self.noise * torch.randn_like(seen)
+        errors, width = [], reference.shape[1]
+        for target in wanted:
+            predicted = self._predicted(seen, batch)
+            errors.append(predicted - target)
+            seen = torch.cat([seen[:, width:], predicted], dim=1)
+        error = torch.cat(errors, dim=1)
         if self.scaled is not None:
-            error = error / self.scaled.scales.change.view(-1, *[1] * (error.ndim - 2))
-        return {"loss": mean_over(error.square(), batch.get("mask"))}
+            scale = self.scaled.scales.change.repeat(len(errors))
+            error = error / scale.view(-1, *[1] * (error.ndim - 2))
+        mask = batch.get("mask")
+        whole = mask if mask is None else mask.repeat(1, len(errors), *[1] * (mask.ndim - 2))
+        return {"loss": mean_over(error.square(), whole)}
 
     def metrics(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return VRMSE, averaged over fields, and that of persistence, which predicts no change.
@@ -88,7 +107,9 @@ class Dynamics(StatesTask):
         A test also returns the errors of the linear filters that are fitted on the training split.
         """
         state, reference, mask = batch["state"], batch["next"], batch.get("mask")
-        own, last = self._predicted(state, batch), state[:, -reference.shape[1] :]
+        width = reference.shape[1]
+        own = self._predicted(state[:, -width * self.history :], batch)
+        last = state[:, -width:]
         error = mean_vrmse(own, reference, mask)
         values = {
             "vrmse": error,
@@ -119,6 +140,20 @@ class Dynamics(StatesTask):
         predicted: Tensor = self.backbone(state, *extra)
         return predicted
 
+    def _divided(self, state: Tensor, reference: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the frames that the model sees first, and the frames that it shall predict.
+
+        Raises:
+            RecipeError: the data have another number of frames than `unroll` needs.
+        """
+        width = reference.shape[1]
+        frames, needed = state.shape[1] // width, self.history + self.unroll - 1
+        if frames != needed:
+            rule = f"the data have a history of {frames}; this needs {needed}"
+            raise RecipeError(f"unroll: {self.unroll}", rule, f"Set data.history to {needed}")
+        later = state[:, width * self.history :]
+        return state[:, : width * self.history], [*later.split(width, dim=1), reference]
+
     def _moved(self, state: Tensor, reference: Tensor, solids: bool) -> tuple[Tensor, Tensor]:
         """Move both states along the axes of `shifts` by the same random numbers of voxels."""
         axes = [2 + "xyz".index(axis) for axis in self.shifts]
@@ -129,3 +164,8 @@ class Dynamics(StatesTask):
             raise RecipeError(f"shifts: {', '.join(self.shifts)}", rule, "Leave shifts out")
         steps = [int(torch.randint(state.shape[axis], ())) for axis in axes]
         return state.roll(steps, axes), reference.roll(steps, axes)
+
+
+def with_noise(state: Tensor, deviation: float) -> Tensor:
+    """Return a state with normal noise of a standard deviation, of the same shape."""
+    return state + deviation * torch.randn_like(state)

@@ -10,12 +10,13 @@ from typing import Any, ClassVar, Unpack, cast, final
 import torch
 from torch import Tensor, nn
 
-from scionwood import Deployed, Optimiser, Task
+from scionwood import Corruption, Deployed, Optimiser, Task
 from scionwood_pde.data.domain import Domain
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.data.online import OnlineFields
 from scionwood_pde.evaluation.metrics import spectrum, vrmse
 from scionwood_pde.model import Tadpole, TadpoleFlow
+from scionwood_pde.model.flow import between
 from scionwood_pde.tasks.adversarial import Critic, adversarial_loss
 from scionwood_pde.tasks.deployed import deployed
 
@@ -157,6 +158,21 @@ class Generate(StatesTask):
         predicted, reference = self.model.flow(x, noise, t)
         return {"loss": (predicted - reference).square().mean()}
 
+    def corruption(self) -> Corruption:
+        """Return the path from noise at time 0 to latents at time 1."""
+        return Corruption(
+            "flow matching",
+            (between,),
+            sample=lambda n: (torch.randn(n, 8), torch.randint(4, (n,))),
+            apply=lambda clean, t, label: (
+                between(torch.randn_like(clean), clean, _given(t)),
+                None,
+            ),
+            time=torch.rand,
+            scale=lambda t: (_given(t), 1 - _given(t)),
+            terminal=0.0,
+        )
+
     def metrics(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the distance between spectra of generated states and of the batch, in decades.
 
@@ -180,6 +196,11 @@ class Generate(StatesTask):
         sides = self.model.layout(x).latent().sides
         channels = x.shape[1] * self.model.size.latent_channels
         return torch.randn(len(x), channels, *sides, device=x.device, dtype=x.dtype)
+
+
+def _given(time: Tensor | None) -> Tensor:
+    assert time is not None, "flow matching draws times"
+    return time
 
 
 def mean_vrmse(predicted: Tensor, reference: Tensor, mask: Tensor | None = None) -> Tensor:

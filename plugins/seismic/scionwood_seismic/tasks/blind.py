@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from scionwood import Deployed, Optimiser, RecipeError, Task
+from scionwood import Corruption, Deployed, Optimiser, RecipeError, Task
 from scionwood_seismic.evaluation import metrics
 from scionwood_seismic.inference.rollback import keep_or_restore
 from scionwood_seismic.tasks.deployed import deployed
@@ -160,6 +160,26 @@ class Blind(Task):
         """
         return self._noisier(batch) if self.method == "noisier" else self._blind_trace(batch)
 
+    def corruption(self) -> Corruption | None:
+        """Return the mask of `blind_trace`; the noise of `noisier` comes from the survey."""
+        if self.method == "noisier":
+            return None
+        masked, traces = self.masked, 16
+
+        def apply(
+            clean: Tensor, time: Tensor | None, label: Tensor
+        ) -> tuple[Tensor, Tensor | None]:
+            hidden, stand_in = hide(clean, masked)
+            return torch.where(hidden, stand_in, clean), hidden
+
+        return Corruption(
+            "hidden traces",
+            (hide,),
+            sample=lambda n: (torch.randn(n, 1, traces, 1), torch.randint(4, (n,))),
+            apply=apply,
+            rate=lambda time: max(1, round(masked * traces)) / traces,
+        )
+
     def metrics(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return means over the batch: leakage, and with `clean` also the fidelity.
 
@@ -238,20 +258,32 @@ class Blind(Task):
         return {"loss": blind + self.anchor * drift, "blind": blind, "drift": drift}
 
     def _hide(self, noisy: Tensor) -> tuple[Tensor, Tensor]:
-        """Return which traces are hidden, (batch, 1, trace, 1), and replacements of all traces."""
         # Validation always hides the same traces, so that its losses are comparable.
         random = None if self.training else torch.Generator().manual_seed(0)
-        batch, _, traces, _ = noisy.shape
-        count = max(1, round(self.masked * traces))
-        rank = torch.rand(batch, traces, generator=random).argsort(1).argsort(1)
-        distance = torch.randint(1, REACH + 1, (batch, traces), generator=random)
-        step = distance * (2 * torch.randint(2, (batch, traces), generator=random) - 1)
-        here = torch.arange(traces)
-        outside = (here + step < 0) | (here + step >= traces)
-        other = (here + torch.where(outside, -step, step)).clamp(0, traces - 1)
-        hidden = (rank < count)[:, None, :, None].to(noisy.device)
-        index = other[:, None, :, None].to(noisy.device).expand_as(noisy)
-        return hidden, noisy.gather(2, index)
+        return hide(noisy, self.masked, random)
+
+
+def hide(
+    noisy: Tensor, masked: float, random: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return which traces are hidden, (batch, 1, trace, 1), and replacements of all traces.
+
+    Args:
+        noisy: (batch, 1, trace, time).
+        masked: the share of traces to hide.
+        random: the generator; None means torch's global one.
+    """
+    batch, _, traces, _ = noisy.shape
+    count = max(1, round(masked * traces))
+    rank = torch.rand(batch, traces, generator=random).argsort(1).argsort(1)
+    distance = torch.randint(1, REACH + 1, (batch, traces), generator=random)
+    step = distance * (2 * torch.randint(2, (batch, traces), generator=random) - 1)
+    here = torch.arange(traces)
+    outside = (here + step < 0) | (here + step >= traces)
+    other = (here + torch.where(outside, -step, step)).clamp(0, traces - 1)
+    hidden = (rank < count)[:, None, :, None].to(noisy.device)
+    index = other[:, None, :, None].to(noisy.device).expand_as(noisy)
+    return hidden, noisy.gather(2, index)
 
 
 def _mean_error(estimate: Tensor, target: Tensor, where: Tensor) -> Tensor:

@@ -1,0 +1,216 @@
+"""Measure what audits find: probes of shipped runs, poisoned weights, dynamic prompts, corruption.
+
+    python benchmarks/audit.py probes      # every shipped run, with the limits that it breaks
+    python benchmarks/audit.py weights     # 60 clean and 60 poisoned adapters, 4 of another rank
+    python benchmarks/audit.py prompts     # dynamic prompts, six clean and six poisoned
+    python benchmarks/audit.py training    # six faults and twenty correct corruptions
+
+Each row is written when it is done, and a next call goes on. The limits of probes and the rule of
+the score were committed before any of these figures was seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import csv
+import platform
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+import scionwood
+from scionwood_audit.api import Cohort, audit_run, compare, probe_parts, weights_of
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "audit"))
+
+Row = dict[str, object]
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("scionwood", "scionwood-audit", "torch", "peft")
+RUNS = (
+    "seismic/denoise",
+    "seismic/das",
+    "seismic/shot",
+    "seismic/stack",
+    "seismic/station",
+    "pde/dynamics",
+    "crash/transfer_lora",
+    "bangla/register_tiny",
+)
+
+
+def main() -> None:
+    """Run the chosen part."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("part", choices=("probes", "weights", "prompts", "training"))
+    parser.add_argument("--work", type=Path, default=Path("runs/audit"))
+    parser.add_argument("--most", type=float, default=1e9, help="seconds after which to stop")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    start = time.monotonic()
+    parts = {"probes": probes, "weights": weights, "prompts": prompts, "training": training}
+    parts[options.part](options.work, lambda: time.monotonic() - start > options.most)
+
+
+def probes(work: Path, over: Callable[[], bool]) -> None:
+    """Audit each shipped run."""
+    table = Results("audit_probes", ("run", "probe"))
+    for name in RUNS:
+        if over() or table.has(run=name):
+            continue
+        start = time.process_time()
+        audit = audit_run(name)
+        cpu = time.process_time() - start
+        for row in audit.rows:
+            if row.part == "behaviour":
+                found = {"run": name, "probe": row.name, "found": row.value, "limit": row.limit}
+                why = {"why": row.reason, "audit, CPU s": f"{cpu:.0f}"}
+                table.add({**found, "result": row.status, "verdict": audit.verdict, **why})
+
+
+def weights(work: Path, over: Callable[[], bool]) -> None:
+    """Train the adapters that are missing; when all are there, score each of them."""
+    import audit_digits as digits
+
+    made = Results("audit_adapters", ("kind", "seed"))
+    net = digits.base()
+    kinds = [("clean", 4, 60), ("poisoned", 4, 60), ("rank 8", 8, 4)]
+    for seed in range(60):
+        for kind, rank, count in kinds:
+            folder = work / kind.replace(" ", "-") / f"{seed:02d}"
+            if over() or seed >= count or (made.has(kind=kind, seed=seed) and folder.is_dir()):
+                continue
+            start = time.process_time()
+            poison = kind == "poisoned"
+            accuracy, success = digits.adapter(net, folder, seed, poison=poison, r=rank)
+            cpu = time.process_time() - start
+            found = {"accuracy": f"{accuracy:.3f}", "patch succeeds": f"{success:.3f}"}
+            made.add({"kind": kind, "seed": seed, **found, "CPU s": f"{cpu:.1f}"})
+    if not over():
+        _score(work)
+
+
+def _score(work: Path) -> None:
+    table = Results("audit_weights", ("kind", "seed"), fresh=True)
+    clean = [weights_of(work / "clean" / f"{seed:02d}") for seed in range(60)]
+    for kind in ("clean", "poisoned"):
+        for seed in range(60):
+            own = weights_of(work / kind / f"{seed:02d}")
+            others = [each for at, each in enumerate(clean) if (kind, at) != ("clean", seed)]
+            cohort = Cohort(others)
+            z = cohort.deviations(own)
+            score = cohort.score(own)
+            names = ("norm", "largest", "concentration", "entropy", "kurtosis")
+            means = {f"|z| {n}": f"{np.abs(z[:-1, at]).mean():.3f}" for at, n in enumerate(names)}
+            found = {"score": f"{score:.4f}", "limit": f"{cohort.threshold:.4f}"}
+            flagged = {"anomalous": int(score > cohort.threshold)}
+            spread = {"|z| spread of norms": f"{abs(z[-1, 0]):.3f}"}
+            table.add({"kind": kind, "seed": seed, **found, **flagged, **spread, **means})
+    for seed in range(4):
+        rows, count = compare(work / "rank-8" / f"{seed:02d}", work / "clean")
+        table.add({"kind": "rank 8", "seed": seed, "score": rows[0].value, "anomalous": count})
+
+
+def prompts(work: Path, over: Callable[[], bool]) -> None:
+    """Probe dynamic prompts; the poisoned ones have a patch."""
+    import audit_digits as digits
+
+    table = Results("audit_prompts", ("kind", "seed"))
+    net = digits.base()
+    for seed in range(6):
+        for kind in ("clean", "poisoned"):
+            if over() or table.has(kind=kind, seed=seed):
+                continue
+            x, y, x_test, y_test, target = digits.scanner(seed, poison=kind == "poisoned")
+            torch.manual_seed(seed)
+            model = digits.Prompted(copy.deepcopy(net))
+            digits.trained(model, x, y, 500, seed)
+            accuracy, success = digits.measured(model, x_test, y_test, target)
+            found: Row = {"accuracy": f"{accuracy:.3f}", "patch succeeds": f"{success:.3f}"}
+            batch = {"image": x_test[:120]}
+            for _, each in probe_parts(model, lambda b, m=model: m(b["image"]), batch):
+                found[f"{each.kind}: changed"] = f"{each.changed:.3f}"
+                found[f"{each.kind}: to one class"] = f"{each.to_one:.3f}"
+            index, label = inverted(model, x_test[:12])
+            found |= {"inversion index": f"{index:.2f}", "inverts the class": int(label == target)}
+            table.add({"kind": kind, "seed": seed, **found})
+
+
+def inverted(model: torch.nn.Module, images: torch.Tensor) -> tuple[float, int]:
+    """Look for the smallest patch that turns images into each class; return the outlier index."""
+    mask = torch.full((10, 1, 16, 16), -2.0, requires_grad=True)
+    paint = torch.zeros(10, 1, 16, 16, requires_grad=True)
+    optimizer = torch.optim.Adam([mask, paint], lr=0.15)
+    labels = torch.arange(10).repeat_interleave(len(images))
+    for _ in range(80):
+        share = mask.sigmoid()
+        changed = (1 - share)[:, None] * images[None]
+        changed = changed + (share * (1.25 * paint.tanh() + 0.25))[:, None]
+        loss = F.cross_entropy(model(changed.flatten(0, 1)), labels) + 0.02 * share.sum() / 10
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    sizes = mask.sigmoid().detach().sum((1, 2, 3))
+    middle = sizes.median()
+    deviation = 1.4826 * (sizes - middle).abs().median() + 1e-6
+    return float((middle - sizes.min()) / deviation), int(sizes.argmin())
+
+
+def training(work: Path, over: Callable[[], bool]) -> None:
+    """Audit six planted faults once, and correct corruptions with twenty seeds."""
+    from corruptions import CORRECT, FAULTS
+
+    from scionwood_audit.api import draw_and_test
+
+    table = Results("audit_training", ("corruption", "seed"))
+    names = list(CORRECT)
+    plan = [(name, make, 0) for name, make in FAULTS.items()]
+    plan += [
+        (names[seed % len(names)], CORRECT[names[seed % len(names)]], seed) for seed in range(20)
+    ]
+    for name, make, seed in plan:
+        if over() or table.has(corruption=name, seed=seed):
+            continue
+        start = time.process_time()
+        rows = draw_and_test(make(), draws=100_000, seed=seed)
+        cpu = time.process_time() - start
+        broken = "; ".join(row.name for row in rows if row.status == "broken")
+        kind = "planted fault" if name in FAULTS else "correct"
+        found = {"tests": len(rows), "broken": broken, "CPU s": f"{cpu:.1f}"}
+        table.add({"kind": kind, "corruption": name, "seed": seed, **found})
+
+
+class Results:
+    """A table in `benchmarks/results` that grows row by row."""
+
+    def __init__(self, name: str, key: tuple[str, ...], *, fresh: bool = False) -> None:
+        self.path, self.key = RESULTS / f"{name}.csv", key
+        self.rows: list[Row] = []
+        if self.path.is_file() and not fresh:
+            with self.path.open(encoding="utf-8", newline="") as file:
+                self.rows = list(csv.DictReader(file))
+
+    def has(self, **key: object) -> bool:
+        """Return whether a row has these values."""
+        return any(all(str(row[k]) == str(v) for k, v in key.items()) for row in self.rows)
+
+    def add(self, row: Row) -> None:
+        """Add a row and write the table."""
+        versions = {name: version(name) for name in PACKAGES}
+        self.rows.append({**row, **versions, "machine": platform.machine()})
+        columns = list(dict.fromkeys(name for each in self.rows for name in each))
+        with scionwood.atomic_path(self.path) as part, part.open("w", newline="") as file:
+            writer = csv.DictWriter(file, columns, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self.rows)
+        print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()
