@@ -95,6 +95,31 @@ def encode(tokenizer: Any, messages: Sequence[Message], *, turns: Turns = "last"
     return Encoded(whole[:start], whole[start:], mask, other)
 
 
+def check_template(tokenizer: Any) -> None:
+    """Refuse a chat template that cannot mark the answers of the assistant.
+
+    A conversation must begin with the text after which a model generates, up to its last turn, and
+    its rest must hold the answer.
+
+    Args:
+        tokenizer: a tokenizer of transformers. Without a template there is nothing to refuse.
+
+    Raises:
+        WeightsError: the template changes the request, or leaves the answer out.
+    """
+    if not tokenizer.chat_template:
+        return
+    asked, told = "what comes after seven", "eight it is"
+    turns = [{"role": "user", "content": asked}, {"role": "assistant", "content": told}]
+    start = _templated(tokenizer, turns[:1])
+    whole = _templated(tokenizer, turns, asks=False)
+    common = _shared(start, whole)
+    if asked not in whole[:common] or told not in whole[common:]:
+        rule = "it does not write a request and then its answer, so the answer cannot be marked"
+        remedy = "Set tokenizer.chat_template to one with add_generation_prompt"
+        raise WeightsError("the chat template", rule, remedy)
+
+
 def end_of_turn(tokenizer: Any) -> int:
     """Return the id of the token that ends an answer: the template's own, or else the text's end.
 
@@ -218,7 +243,7 @@ def _special(tokenizer: Any) -> set[int]:
     return set(tokenizer.all_special_ids) | {at for at, token in added if token.special}
 
 
-def _shared(first: Sequence[int], second: Sequence[int]) -> int:
+def _shared(first: Sequence[Any], second: Sequence[Any]) -> int:
     pairs = enumerate(zip(first, second, strict=False))
     return next((at for at, (a, b) in pairs if a != b), min(len(first), len(second)))
 

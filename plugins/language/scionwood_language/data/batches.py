@@ -12,7 +12,14 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from scionwood import DataLoader, RecipeError, Split
-from scionwood_language.chat.templates import IGNORED, Encoded, Message, Turns, encode
+from scionwood_language.chat.templates import (
+    IGNORED,
+    Encoded,
+    Message,
+    Turns,
+    check_template,
+    encode,
+)
 from scionwood_language.data.packing import Collate, Row, join, pack, row_of
 
 TRUNCATED = 0.01
@@ -35,6 +42,7 @@ class Batches:
 
     Raises:
         RecipeError: `max_length` is below 2.
+        WeightsError: the template of the tokenizer cannot mark the answers.
     """
 
     tokenizer: Any
@@ -45,6 +53,7 @@ class Batches:
 
     def __post_init__(self) -> None:
         check_length(self.max_length)
+        check_template(self.tokenizer)
 
     def loader(self, items: Sequence[Item], split: Split) -> DataLoader:
         """Return batches of a split. Training batches have a new order each epoch.

@@ -105,6 +105,27 @@ def splits_at_head(model: Any, inputs: Mapping[str, Tensor]) -> bool:
     return bool(ours.shape == own.shape and (ours - own).abs().max() <= 1e-2 * own.abs().max())
 
 
+def check_context(model: Any, inputs: Mapping[str, Tensor]) -> None:
+    """Refuse an example that is longer than the context of the model.
+
+    Args:
+        model: a language model of transformers.
+        inputs: the inputs, as for `loss_of`.
+
+    Raises:
+        RecipeError: a position is beyond the context. The message names both.
+    """
+    context = getattr(model.config, "max_position_embeddings", None)
+    longest = inputs["input_ids"].shape[1]
+    if context is None or longest <= context:
+        return
+    if "position_ids" in inputs:
+        longest = int(inputs["position_ids"].max()) + 1
+    if longest > context:
+        rule = f"the context of the model has {context} tokens"
+        raise RecipeError(f"an example of {longest} tokens", rule, "Lower data.max_length")
+
+
 @torch.no_grad()
 def check_isolated(model: Any, inputs: Mapping[str, Tensor]) -> None:
     """Check that the second example of a packed row does not attend to the first example.

@@ -10,7 +10,13 @@ from torch import Tensor, nn
 
 from scionwood import Deployed, Optimiser, RecipeError, Task
 from scionwood_language.chat.templates import end_of_text, end_of_turn
-from scionwood_language.tasks.causal import check_isolated, inner, loss_of, splits_at_head
+from scionwood_language.tasks.causal import (
+    check_context,
+    check_isolated,
+    inner,
+    loss_of,
+    splits_at_head,
+)
 from scionwood_language.tasks.deployed import deployed
 
 if TYPE_CHECKING:
@@ -78,6 +84,7 @@ class Sft(Task):
     def losses(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Return the cross-entropy of the answers, nats per token."""
         inputs = {name: batch[name] for name in INPUTS if name in batch}
+        check_context(inner(self.backbone), inputs)
         if "position_ids" in batch and not self._checked:
             check_isolated(self.backbone, inputs)
             self._checked = True

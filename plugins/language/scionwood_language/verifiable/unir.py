@@ -230,6 +230,9 @@ def grpo_loss(
 
     Returns:
         The scalar loss, and the mean reward.
+
+    Raises:
+        TrainingError: a reward is NaN or infinite.
     """
     asked = prompts.repeat_interleave(options.group, 0)
     whole = fusion.generate(
@@ -241,6 +244,10 @@ def grpo_loss(
     start = asked.shape[1]
     made = whole[:, start:]
     earned = reward(asked, made).float()
+    if not earned.isfinite().all():
+        at = int((~earned.isfinite()).nonzero()[0])
+        rule = f"it is {earned[at].item()} for completion {at} of the batch"
+        raise TrainingError("the reward", rule, "Return a finite number for every completion")
     advantage = _advantages(earned.view(-1, options.group)).flatten()
     logits = fusion(whole[:, :-1])[:, start - 1 :] / options.temperature
     chosen = logits.log_softmax(-1).gather(-1, made[..., None])[..., 0]

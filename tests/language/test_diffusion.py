@@ -1,0 +1,138 @@
+"""Masked diffusion: what its masks, its bound and its sampler must be, on a chain that is known."""
+
+from __future__ import annotations
+
+from itertools import product
+from types import SimpleNamespace
+
+import pytest
+import torch
+from scipy.stats import chisquare
+from torch import nn
+
+from scionwood import RecipeError, attach, resolve
+from scionwood.adapters.methods import config_class
+from scionwood_language.backbones.encoder import encoder
+from scionwood_language.diffusion.masking import KEPT, WEIGHTS, draw_times, mask_tokens
+from scionwood_language.diffusion.sampling import sample
+from scionwood_language.tasks.masked_diffusion import MaskedDiffusion
+
+LENGTH, SYMBOLS, MASK = 3, 3, 3
+CHAIN = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.3, 0.3, 0.4]])
+TEXTS = torch.tensor(list(product(range(SYMBOLS), repeat=LENGTH)))
+CHANCES = torch.tensor([(CHAIN[a, b] * CHAIN[b, c] / 3).item() for a, b, c in TEXTS.tolist()])
+
+pytestmark = pytest.mark.usefixtures("_one_thread")
+
+
+class Exact(nn.Module):
+    """The exact denoiser of a Markov chain of three tokens, as an encoder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokenizer = SimpleNamespace(mask_token_id=MASK)
+        self.config = SimpleNamespace(vocab_size=SYMBOLS + 1)
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, input_ids: torch.Tensor) -> SimpleNamespace:
+        fits = ((input_ids[:, None] == TEXTS) | (input_ids[:, None] == MASK)).all(2)
+        chances = fits * CHANCES
+        shares = nn.functional.one_hot(TEXTS, SYMBOLS + 1).float()
+        each = torch.einsum("nk,kls->nls", chances / chances.sum(1, keepdim=True), shares)
+        return SimpleNamespace(logits=each.clamp(min=1e-12).log())
+
+
+@pytest.mark.parametrize("schedule", KEPT)
+def test_at_the_last_time_everything_is_masked_and_nothing_that_is_fixed(schedule):
+    ids = torch.zeros(500, 40, dtype=torch.long)
+    masked, hidden = mask_tokens(ids, torch.ones(500), MASK, schedule)
+    assert hidden.all()
+    assert (masked == MASK).all()
+    fixed = torch.zeros_like(ids, dtype=torch.bool)
+    fixed[:, :7] = True
+    masked, hidden = mask_tokens(ids, torch.ones(500), MASK, schedule, fixed)
+    assert (masked[:, :7] == 0).all()
+    assert hidden[:, 7:].all()
+
+
+@pytest.mark.parametrize("schedule", KEPT)
+def test_the_share_of_masks_is_that_of_the_schedule(schedule):
+    drawn = torch.Generator().manual_seed(0)
+    for time in (0.1, 0.5, 0.9):
+        ids = torch.zeros(200, 100, dtype=torch.long)
+        _, hidden = mask_tokens(ids, torch.full((200,), time), MASK, schedule, generator=drawn)
+        share = 1 - KEPT[schedule](torch.tensor(time)).item()
+        counts = [int(hidden.sum()), hidden.numel() - int(hidden.sum())]
+        wanted = [share * hidden.numel(), (1 - share) * hidden.numel()]
+        assert chisquare(counts, wanted).pvalue > 0.001
+
+
+@pytest.mark.parametrize("schedule", KEPT)
+def test_the_weight_is_minus_the_slope_over_the_masked_share(schedule):
+    times = torch.linspace(0.05, 0.95, 19, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(KEPT[schedule](times).sum(), times)
+    expected = -slope / (1 - KEPT[schedule](times))
+    torch.testing.assert_close(WEIGHTS[schedule](times), expected)
+
+
+@pytest.mark.parametrize("schedule", KEPT)
+def test_the_bound_of_the_exact_denoiser_is_the_entropy(schedule):
+    torch.manual_seed(0)
+    task = MaskedDiffusion(Exact(), noise=schedule)
+    drawn = torch.Generator().manual_seed(1)
+    picks = torch.multinomial(CHANCES, 200_000, True, generator=drawn)
+    with torch.no_grad():
+        bound = task.bound({"input_ids": TEXTS[picks]}, draw_times(len(picks), drawn), drawn)
+    entropy = -(CHANCES * CHANCES.log()).sum() / LENGTH
+    assert bound.item() == pytest.approx(entropy.item(), rel=0.01)
+
+
+@pytest.mark.parametrize(("order", "block"), [("ancestral", None), ("ancestral", 1)])
+def test_samples_of_the_exact_denoiser_follow_the_chain(order, block):
+    drawn = torch.Generator().manual_seed(0)
+    steps = 1 if block else 200
+    made = sample(
+        Exact(),
+        torch.zeros(4000, 0, dtype=torch.long),
+        new=LENGTH,
+        steps=steps,
+        mask_id=MASK,
+        order=order,
+        block=block,
+        generator=drawn,
+    )
+    assert (made != MASK).all()
+    for at in range(LENGTH):
+        counts = torch.bincount(made[:, at], minlength=SYMBOLS).tolist()
+        wanted = [(CHANCES * (TEXTS[:, at] == symbol)).sum().item() for symbol in range(SYMBOLS)]
+        scale = 4000 / sum(wanted)
+        assert chisquare(counts, [scale * each for each in wanted]).pvalue > 0.001
+
+
+def test_confidence_reveals_the_most_certain_first_and_keeps_the_prompt():
+    prompt = torch.tensor([[0], [1]])
+    made = sample(Exact(), prompt, new=2, steps=2, mask_id=MASK, order="confidence", temperature=0)
+    assert made.tolist() == [[0, 0, 0], [1, 1, 1]]
+    with pytest.raises(RecipeError, match="steps=0"):
+        sample(Exact(), prompt, new=2, steps=0, mask_id=MASK)
+
+
+def test_a_validation_repeats_and_labels_fix_the_prompt():
+    tuned = attach(encoder(), config_class("lora")(r=2), targets="attention")
+    task = MaskedDiffusion(tuned).eval()
+    ids = torch.arange(64).view(4, 16) + 5
+    with torch.no_grad():
+        first = task.losses({"input_ids": ids})["loss"]
+        assert first == task.losses({"input_ids": ids})["loss"]
+        labels = ids.clone()
+        labels[:, :8] = -100
+        other = task.bound({"input_ids": ids, "labels": labels}, torch.ones(4))
+    assert torch.isfinite(other)
+    stated = task.corruption()
+    assert stated.terminal == 1
+    assert stated.rate(0.5) == pytest.approx(0.5)
+
+
+def test_the_recipe_names_the_encoder():
+    recipe = resolve("language/masked_diffusion", smoke=True)
+    assert recipe.backbone.name == "language/encoder"
