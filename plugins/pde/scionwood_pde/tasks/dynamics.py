@@ -87,7 +87,7 @@ class Dynamics(StatesTask):
             state, reference = self._moved(state, reference, "mask" in batch)
         seen, wanted = self._divided(state, reference)
         if self.training and self.noise:
-            seen = seen + self.noise * torch.randn_like(seen)
+            seen = with_noise(seen, self.noise)
         errors, width = [], reference.shape[1]
         for target in wanted:
             predicted = self._predicted(seen, batch)
@@ -100,6 +100,18 @@ class Dynamics(StatesTask):
         mask = batch.get("mask")
         whole = mask if mask is None else mask.repeat(1, len(errors), *[1] * (mask.ndim - 2))
         return {"loss": mean_over(error.square(), whole)}
+
+    def corruption(self) -> Corruption | None:
+        """Return the noise on the input; None without it."""
+        if not self.noise:
+            return None
+        return Corruption(
+            "noise on the input",
+            (with_noise,),
+            sample=lambda n: (torch.randn(n, 8), torch.randint(4, (n,))),
+            apply=lambda clean, t, label: (with_noise(clean, self.noise), None),
+            scale=lambda t: (1.0, self.noise),
+        )
 
     def metrics(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return VRMSE, averaged over fields, and that of persistence, which predicts no change.
