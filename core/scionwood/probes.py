@@ -11,7 +11,7 @@ class Probe:
     """What a model did with an input whose right answer is known beforehand.
 
     A field's function `(task, folder) -> list[Probe]` runs its probes on a trained task. The
-    record of the plugin names it under `probes`, by the name of the task.
+    record of the plugin names it under `probes`, by the name of the task or of the data.
 
     Attributes:
         name: what was tried, such as `zero travel`.

@@ -19,7 +19,6 @@ from scionwood import (
     load_adapter,
     load_head,
     load_run,
-    override,
     resolve,
 )
 from scionwood.adapters import base_hash, inspect_folder
@@ -66,7 +65,7 @@ def audit_adapter(
         task = recipe.task.build(load_adapter(model, folder))
         if (head := folder.parent / "head.safetensors").is_file():
             load_head(task.backbone, head)
-        rows += behaviour(task.eval(), recipe.task.name, run)
+        rows += behaviour(task.eval(), _names(recipe), run)
     return _compared(folder.as_posix(), rows, folder, reference)
 
 
@@ -97,7 +96,7 @@ def audit_run(run: str | Path, *, reference: str | Path | None = None) -> Audit:
     task = None if _broken(rows) else _loaded(place, rows)
     if task is not None:
         recipe = resolve(place / "recipe.yaml")
-        rows += behaviour(task, recipe.task.name, place)
+        rows += behaviour(task, _names(recipe), place)
         rows += rows_of_parts(task, recipe)
         rows += of_run(task, folder)
     return _compared(Path(run).as_posix(), rows, folder, reference)
@@ -123,8 +122,7 @@ def audit_training(
         >>> [row.name for row in audit.rows if row.status == "broken"]
         []
     """
-    resolved = resolve(str(recipe), smoke=True)
-    resolved = override(resolved, list(overrides)) if overrides else resolved
+    resolved = resolve(str(recipe), list(overrides), smoke=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(resolved.seed)
         task, data = build(resolved)
@@ -197,6 +195,10 @@ def _compared(subject: str, rows: list[Row], folder: Path, reference: str | Path
 
 def _broken(rows: Sequence[Row]) -> bool:
     return any(row.status == "broken" for row in rows)
+
+
+def _names(recipe: Any) -> tuple[str, str]:
+    return recipe.task.name, recipe.data.name
 
 
 def _facts() -> dict[str, str]:

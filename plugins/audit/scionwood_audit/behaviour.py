@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import random
@@ -10,25 +11,31 @@ from scionwood import Probe, Task, find, load
 from scionwood_audit.record import Row, Status
 
 
-def behaviour(task: Task, name: str, folder: Path | None) -> list[Row]:
+def behaviour(task: Task, names: Sequence[str], folder: Path | None) -> list[Row]:
     """Run the probes of a task.
 
     Args:
         task: a task with its adapter.
-        name: its name, such as `seismic/denoise`.
+        names: the names of the task and of its data, such as `seismic/denoise`; the first one for
+            which a field brings probes counts.
         folder: the run folder, or None.
 
     Returns:
-        One row for each probe, or one that says that the field brings none.
+        One row for each probe, or one that says that no field brings any.
     """
-    owner, _, part = name.partition("/")
-    plugin = find(owner).plugin
-    if plugin is None or part not in plugin.probes:
-        value = f"no probes are known for {name}"
+    name = next(filter(_has_probes, names), None)
+    if name is None:
+        value = f"no probes are known for {' or '.join(names)}"
         return [Row("behaviour", "probes", "skipped", value, reason="see Plugin.probes")]
     with random.fork_rng(devices=[]):
         found: list[Probe] = load("probes", name)(task.eval(), folder)
     return [_row(probe) for probe in found]
+
+
+def _has_probes(name: str) -> bool:
+    owner, _, part = name.partition("/")
+    plugin = find(owner).plugin
+    return plugin is not None and part in plugin.probes
 
 
 def _row(probe: Probe) -> Row:

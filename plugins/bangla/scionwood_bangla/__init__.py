@@ -34,6 +34,7 @@ plugin = Plugin(
         "tasks/sft": Moved("language/sft"),
         "tasks/dpo": Moved("language/dpo"),
     },
+    probes={"generated": "scionwood_bangla.evaluation.behaviour:answers"},
     recipes="scionwood_bangla.recipes",
     runs="scionwood_bangla.runs",
     rooms=("checker", "generator", "lexicon", "text"),

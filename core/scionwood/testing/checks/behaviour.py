@@ -21,7 +21,7 @@ _SEE = "See scionwood.Probe"
 
 @check
 def check_probes(plugin: Plugin) -> Iterator[Problem]:
-    """Each probe function is named after a task, and runs on a small model without changing it.
+    """Probes are named after a task or data, and run on a small model without changing it.
 
     A probe has a name of its own, a finite value, a limit, and the reason for this limit. Whether
     the value keeps the limit is the matter of a trained run: `scionwood audit run`.
@@ -30,20 +30,22 @@ def check_probes(plugin: Plugin) -> Iterator[Problem]:
         raise NothingToCheck("no probes")
     for name, reference in plugin.probes.items():
         where = f"probes {name!r}"
-        if name not in plugin.tasks:
-            yield Problem(where, "probes have the name of the task that they probe", "Rename them")
+        if name not in {*plugin.tasks, *plugin.data}:
+            rule = "probes have the name of the task or the data that they are for"
+            yield Problem(where, rule, "Rename them")
             continue
         recipe = _recipe_of(plugin, name)
         if recipe is None:
-            yield Problem(where, "no recipe with an adapter trains this task", "Add a recipe")
+            yield Problem(where, "no recipe with an adapter uses what they name", "Add a recipe")
             continue
         for value, rule, remedy in _faults(recipe, component(reference)):
             yield Problem(f"{where}: {value}", rule, remedy)
 
 
-def _recipe_of(plugin: Plugin, task: str) -> Recipe | None:
+def _recipe_of(plugin: Plugin, name: str) -> Recipe | None:
+    full = f"{plugin.name}/{name}"
     resolved = (resolve(f"{plugin.name}/{n}", smoke=True) for n in recipe_names(plugin))
-    known = (each for each in resolved if each.task.name == f"{plugin.name}/{task}")
+    known = (each for each in resolved if full in (each.task.name, each.data.name))
     return next((each for each in known if each.adapter.component is not None), None)
 
 

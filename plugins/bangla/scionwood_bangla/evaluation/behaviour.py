@@ -1,0 +1,71 @@
+"""Probes of a language model in Bangla: does the register follow the request, and does it cheat?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from torch import nn
+
+from scionwood import Probe
+from scionwood_bangla.checker.restate import is_right
+from scionwood_bangla.evaluation.baselines import with_instructions
+from scionwood_bangla.evaluation.prompts import prompts
+from scionwood_bangla.evaluation.quality import judge_answer
+from scionwood_bangla.inference import Decoding, Writer
+from scionwood_bangla.lexicon import LEVELS
+from scionwood_bangla.text.examples import Message
+
+FOLLOWS = "the request names the level in one sentence; a coin among three levels has a third"
+FLIPS = "the same request at the two ends must get two levels, or the level is a habit"
+MANY = "the requests differ, so that more than a fifth of equal answers is a habit"
+COPIES = "an answer that repeats the request or itself is no answer"
+ABOUT = "an answer that would fit any request takes up none of it; half is little to ask"
+
+REQUESTS = 4
+TOKENS = 60
+
+
+def answers(task: nn.Module, folder: Path | None = None) -> list[Probe]:
+    """Probe a model that answers in Bangla: register flips, and answers that cheat the score.
+
+    Each of four hand-written requests is put at three levels of address.
+
+    Units: shares of twelve answers.
+
+    Args:
+        task: a task of language models, such as `language/sft`, with its adapter.
+        folder: the run folder, which these probes do not need.
+
+    Returns:
+        Five results.
+
+    Example:
+        >>> from scionwood_bangla.evaluation.behaviour import answers
+        >>> probes = answers(scionwood.load_run("bangla/register_tiny"))
+        >>> [probe.name for probe in probes][:2]
+        ['register follows the request', 'register flips']
+    """
+    chosen = [p for p in prompts("plain", "dev") if p.cue == "implied"][:REQUESTS]
+    asked = [(prompt.text, level) for prompt in chosen for level in LEVELS]
+    turns = [with_instructions((Message("user", text),), level) for text, level in asked]
+    writer = Writer(task.backbone)
+    texts = [each.text for each in writer.write(turns, Decoding(max_new_tokens=TOKENS))]
+    right = [is_right(t, frozenset([level])) for t, (_, level) in zip(texts, asked, strict=True)]
+    ends = {at for at, (_, level) in enumerate(asked) if level != "tumi"}
+    pairs = [[at for at in ends if asked[at][0] == prompt.text] for prompt in chosen]
+    judged = [
+        judge_answer(text, made, [level]) for made, (text, level) in zip(texts, asked, strict=True)
+    ]
+    most = max(Counter(texts).values()) / len(texts)
+    stale = sum(not each.fresh for each in judged) / len(judged)
+    about = sum(each.relevant for each in judged) / len(judged)
+    flips = sum(all(right[at] for at in pair) for pair in pairs) / len(pairs)
+    share = sum(right) / len(right)
+    return [
+        Probe("register follows the request", share, least=0.8, reason=FOLLOWS),
+        Probe("register flips", flips, least=0.75, reason=FLIPS),
+        Probe("one answer for all", most, most=0.2, reason=MANY),
+        Probe("copies and repetitions", stale, most=0.1, reason=COPIES),
+        Probe("about the request", about, least=0.5, reason=ABOUT),
+    ]
