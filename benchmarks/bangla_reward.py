@@ -12,13 +12,14 @@ smaller learning rate, since the policy starts from a trained run. Nothing was t
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
 import torch
 from lora.timing import Row, machine, write
 
-from scionwood import find_run, fit, resolve
+from scionwood import atomic_path, find_run, fit, resolve
 from scionwood_bangla.data.pairs import Preference, best_and_worst, write_preferences
 from scionwood_bangla.evaluation.prompts import Half, prompts
 from scionwood_bangla.evaluation.quality import judge_answer
@@ -28,7 +29,7 @@ from scionwood_bangla.inference import SHIPPED, Decoding, Writer
 RESULTS = Path(__file__).parent / "results" / "bangla_reward.csv"
 HALVES: tuple[Half, ...] = ("dev", "test", "inferred")
 SHARES = ("good", "register", "relevant", "fluent", "fresh")
-REQUESTS, SAMPLES, STEPS, SEEDS = 200, 8, 60, 2
+REQUESTS, SAMPLES, STEPS, SEEDS = 120, 8, 60, 2
 
 
 def pairs_by_reward(work: Path) -> dict[str, Path]:
@@ -72,9 +73,13 @@ def trained(work: Path, source: Path, seed: int) -> Path:
     return run
 
 
-def scores(name: str, seed: int, writer: Writer) -> list[Row]:
+def scores(work: Path, name: str, seed: int, run: str | Path) -> list[Row]:
     """Return the shares of greedy answers that pass each question, by half."""
-    rows: list[Row] = []
+    done = work / f"{name}-{seed}.json"
+    rows: list[Row] = json.loads(done.read_text("utf-8")) if done.exists() else []
+    if rows:
+        return rows
+    writer = Writer.of_run(run)
     for half in HALVES:
         items = prompts(half=half)
         asked = [item.example().prompt for item in items]
@@ -88,6 +93,8 @@ def scores(name: str, seed: int, writer: Writer) -> list[Row]:
             rows.append({"reward": name, "seed": seed, "half": half, "measure": measure})
             rows[-1] |= {"prompts": len(items), "value": f"{share:.4g}"}
             print(name, seed, half, measure, f"{share:.3f}", sep="\t", flush=True)
+    with atomic_path(done) as part:
+        part.write_text(json.dumps(rows), "utf-8")
     return rows
 
 
@@ -101,10 +108,10 @@ def main() -> None:
     files = pairs_by_reward(work)
     if not (work / "merged").is_dir():
         Writer.of_run(find_run(SHIPPED)).save_merged(work / "merged")
-    rows = scores("shipped run", 0, Writer.of_run(SHIPPED))
+    rows = scores(work, "shipped run", 0, SHIPPED)
     for seed in range(SEEDS):
         for name, file in files.items():
-            rows += scores(name, seed, Writer.of_run(trained(work, file, seed)))
+            rows += scores(work, name, seed, trained(work, file, seed))
             table = [{"device": "cpu", **row, **machine("cpu")} for row in rows]
             write(RESULTS, table, "cpu")
 

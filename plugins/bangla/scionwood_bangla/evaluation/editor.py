@@ -28,7 +28,7 @@ _KINDS = [types.CodeActionKind.QuickFix, REWRITE]
 
 
 @final
-class Page:
+class OpenText:
     """An open text and its faults, with positions in the units of the client.
 
     Args:
@@ -137,9 +137,9 @@ def language_server(
         if isinstance(options, dict) and options.get("register"):
             accepted["register"] = levels_of(options["register"])
 
-    def page(uri: str) -> Page:
+    def page(uri: str) -> OpenText:
         document = server.workspace.get_text_document(uri)
-        return Page(document, accepted["register"], chandrabindu=chandrabindu)
+        return OpenText(document, accepted["register"], chandrabindu=chandrabindu)
 
     def publish(uri: str, found: list[types.Diagnostic], number: int | None = None) -> None:
         server.text_document_publish_diagnostics(
