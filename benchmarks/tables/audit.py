@@ -1,0 +1,97 @@
+"""Audits: probes of shipped runs, poisoned weights, dynamic prompts, planted corruption."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import mean
+
+from text import Row, Tables, read, spread, table
+
+NUMBERS = {
+    "|z| spread of norms": "spread of the norms over modules (arXiv 2605.30189)",
+    "score": "mean over all numbers, the score of `audit`",
+    "|z| norm": "norms only",
+    "|z| largest": "largest singular values only",
+    "|z| concentration": "concentrations only",
+    "|z| entropy": "entropies only",
+    "|z| kurtosis": "kurtoses only",
+}
+
+
+def probes() -> str:
+    """Each probe of each run: what was found, the limit, and the result."""
+    rows = read("audit_probes")
+    head = ["run", "probe", "found", "limit", "result"]
+    keys = ("run", "probe", "found", "limit", "result")
+    return table(head, [[_word(row[key]) for key in keys] for row in rows])
+
+
+def weights() -> str:
+    """AUC of each number, and what the limit of the score calls anomalous."""
+    rows = read("audit_weights")
+    clean, poisoned, other = (
+        [row for row in rows if row["kind"] == kind] for kind in ("clean", "poisoned", "rank 8")
+    )
+    lines = []
+    for key, name in NUMBERS.items():
+        values = [[float(row[key]) for row in group] for group in (clean, poisoned)]
+        shares = ["", ""]
+        if key == "score":
+            shares = [
+                f"{100 * mean(int(r['anomalous']) for r in g):.0f} %" for g in (clean, poisoned)
+            ]
+        lines.append([name, f"{auc(*values):.3f}", *shares])
+    refused = sum(row["score"] == "no reference" for row in other)
+    lines.append([f"adapters of rank 8: {refused} of {len(other)} have no reference", "", "", ""])
+    return table(["number", "AUC", "clean called anomalous", "poisoned called anomalous"], lines)
+
+
+def prompts() -> str:
+    """Each probe of dynamic prompts: means of both kinds, and the AUC."""
+    rows = read("audit_prompts")
+    groups = [[row for row in rows if row["kind"] == kind] for kind in ("clean", "poisoned")]
+    names = [
+        name
+        for name in rows[0]
+        if ": " in name or name in ("accuracy", "patch succeeds", "inversion index")
+    ]
+    lines = [_prompt(name, groups) for name in names]
+    right = [sum(int(row["inverts the class"]) for row in group) for group in groups]
+    lines.append(["the inverted patch has the right class", *map(str, right), ""])
+    return table(["what", "clean", "poisoned", "AUC"], lines)
+
+
+def training() -> str:
+    """Each fault with the tests that found it, and the correct corruptions together."""
+    rows = read("audit_training")
+    faults = [row for row in rows if row["kind"] == "planted fault"]
+    correct = [row for row in rows if row["kind"] == "correct"]
+    lines = [[row["corruption"], row["broken"] or "not found", row["CPU s"]] for row in faults]
+    wrong = sum(bool(row["broken"]) for row in correct)
+    cpu = f"{mean(float(row['CPU s']) for row in correct):.1f}"
+    lines.append([f"{len(correct)} correct ones", f"{wrong} called broken", cpu])
+    return table(["corruption", "broken properties", "CPU s"], lines)
+
+
+def auc(low: Sequence[float], high: Sequence[float]) -> float:
+    """Return the share of pairs in which the second is larger; ties count a half."""
+    pairs = [(h > v) + 0.5 * (h == v) for v in low for h in high]
+    return sum(pairs) / len(pairs)
+
+
+def _prompt(name: str, groups: Sequence[Sequence[Row]]) -> list[str]:
+    values = [[float(row[name]) for row in group] for group in groups]
+    area = "" if name in ("accuracy", "patch succeeds") else f"{auc(*values):.2f}"
+    return [name, *(spread(value, ".2f") for value in values), area]
+
+
+def _word(text: str) -> str:
+    return f"**{text}**" if text == "broken" else text
+
+
+TABLES: Tables = {
+    "audit_probes": probes,
+    "audit_weights": weights,
+    "audit_prompts": prompts,
+    "audit_training": training,
+}

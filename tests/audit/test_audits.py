@@ -1,0 +1,79 @@
+"""Audits from end to end: of shipped runs, of changed files, and by the command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+import scionwood
+from scionwood.cli import main
+from scionwood_audit.api import Audit, AuditError, Row, audit_adapter, audit_run, write
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return Path(scionwood.pull("seismic/denoise", tmp_path / "run"))
+
+
+def test_a_shipped_run_is_audited_with_every_part_and_one_page(tmp_path: Path) -> None:
+    audit = audit_run("seismic/denoise")
+    assert audit.verdict == "no reference"
+    counts = audit.counts()
+    assert counts["structure"]["kept"] >= 15
+    assert counts["behaviour"] == {"kept": 8}
+    page = write(audit, tmp_path / "out").read_text()
+    assert "<script" not in page
+    assert "flat events" in page
+    assert "never calls an adapter" in page
+    stored = json.loads((tmp_path / "out" / "audit.json").read_text())
+    assert stored["verdict"] == "no reference"
+    assert len(stored["rows"]) == len(audit.rows)
+    with pytest.raises(scionwood.OutputExistsError, match=r"audit\.html"):
+        write(audit, tmp_path / "out")
+
+
+def test_a_replaced_weight_file_is_refused_with_all_that_is_wrong(run: Path) -> None:
+    path = run / "adapter" / "adapter_model.safetensors"
+    tensors = load_file(path)
+    name = next(iter(tensors))
+    tensors[name] = tensors[name] * float("nan")
+    save_file(tensors, path)
+    config = json.loads((run / "adapter" / "adapter_config.json").read_text())
+    (run / "adapter" / "adapter_config.json").write_text(json.dumps({**config, "surprise": 1}))
+    audit = audit_run(run)
+    assert audit.verdict == "refused"
+    broken = {row.name for row in audit.rows if row.status == "broken"}
+    assert {"files.json", "config: options", "tensors: values"} <= broken
+    assert not [row for row in audit.rows if row.part == "behaviour"]  # nothing was loaded
+
+
+def test_the_field_of_a_probe_finds_the_base_by_its_hash(run: Path) -> None:
+    audit = audit_adapter(run / "adapter", probe="seismic")
+    assert "behaviour" in audit.counts()
+    assert audit.verdict == "no reference"
+    with pytest.raises(AuditError, match="no recipe of pde has the base"):
+        audit_adapter(run / "adapter", probe="pde")
+
+
+def test_the_command_prints_a_verdict_and_its_status_says_whether_something_is_broken(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(run / "adapter", tmp_path / "adapter")
+    assert main(["audit", "adapter", str(folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["verdict"] == "no reference"
+    (folder / "adapter_model.safetensors").unlink()
+    assert main(["audit", "adapter", str(folder), str(tmp_path / "out")]) == 1
+    assert "refused" in capsys.readouterr().out
+    assert (tmp_path / "out" / "audit.html").is_file()
+
+
+def test_the_verdict_is_never_safe() -> None:
+    rows = [Row("structure", "files", "kept"), Row("behaviour", "noise", "kept")]
+    assert Audit("x", rows).verdict == "no reference"
+    assert Audit("x", rows, references=12).verdict == "consistent with 12 references"
+    broken = [*rows, Row("behaviour", "noise", "broken")]
+    assert Audit("x", broken, references=12).verdict == "anomalous"

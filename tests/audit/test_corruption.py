@@ -1,0 +1,62 @@
+"""Properties of a corruption: planted faults are found, and correct ones pass."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from corruptions import CORRECT, FAULTS, mask_tokens, masked
+
+import scionwood
+from scionwood_audit.api import audit_training, draw_and_test
+from scionwood_audit.corruption.registered import calls
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_planted_fault_is_found(fault: str) -> None:
+    rows = draw_and_test(FAULTS[fault](), draws=100_000)
+    assert [row.name for row in rows if row.status == "broken"]
+
+
+@pytest.mark.parametrize("name", CORRECT)
+def test_correct_corruptions_pass_with_ten_seeds(name: str) -> None:
+    for seed in range(10):
+        rows = draw_and_test(CORRECT[name](), draws=20_000, seed=seed)
+        assert not [row for row in rows if row.status == "broken"], seed
+
+
+def test_the_draws_leave_the_global_generator_as_it_was() -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    draw_and_test(masked(), draws=1000)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_the_hash_is_that_of_the_source() -> None:
+    own = masked()
+    assert own.sha256 == masked().sha256
+    assert len(own.record()["sha256"]) == 64
+    other = scionwood.Corruption("x", (calls,), own.sample, own.apply)
+    assert other.sha256 != own.sha256
+
+
+def test_a_function_that_the_losses_do_not_call_is_noticed() -> None:
+    tokens, time = torch.zeros(3, 4, dtype=torch.long), torch.rand(3)
+    assert calls((mask_tokens,), lambda: mask_tokens(tokens, time)) == [mask_tokens]
+    assert calls((mask_tokens,), lambda: torch.rand(3)) == []
+
+
+@pytest.mark.parametrize(
+    ("recipe", "overrides"),
+    [("pde/generate", []), ("pde/dynamics", ["task.noise=0.1"]), ("seismic/adapt_to_survey", [])],
+)
+def test_the_corruption_that_a_field_states_holds(recipe: str, overrides: list[str]) -> None:
+    audit = audit_training(recipe, overrides, draws=10_000)
+    kept = {row.name for row in audit.rows if row.status == "kept"}
+    assert "the losses call it" in kept
+    assert audit.verdict == "no reference"
+    assert not [row for row in audit.rows if row.status == "broken"]
+
+
+def test_a_recipe_without_a_corruption_says_so() -> None:
+    (row,) = audit_training("seismic/denoise").rows
+    assert (row.status, row.value) == ("skipped", "the task registers none")

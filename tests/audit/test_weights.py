@@ -1,0 +1,82 @@
+"""Weights against references: what stands out, and what has no reference."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from scionwood_audit.api import Cohort, audit_adapter, compare, weights_of
+from scionwood_audit.cohort import five
+
+Save = Callable[..., Path]
+
+
+@pytest.fixture
+def references(tmp_path: Path, save: Save) -> Path:
+    for seed in range(9):
+        save(tmp_path / "trusted" / str(seed), seed)
+    return tmp_path / "trusted"
+
+
+def test_five_numbers_of_a_known_change() -> None:
+    change = torch.zeros(4, 2, dtype=torch.float64)
+    change[0, 0], change[1, 1] = 3.0, 1.0
+    norm, largest, concentration, entropy, kurtosis = five(change)
+    assert norm == pytest.approx((10 / 8) ** 0.5)
+    assert largest == pytest.approx(3)
+    assert concentration == pytest.approx(0.9)
+    assert entropy == pytest.approx(-(0.9 * np.log(0.9) + 0.1 * np.log(0.1)))
+    entries = np.array([3, 1, 0, 0, 0, 0, 0, 0.0])
+    entries -= entries.mean()
+    assert kurtosis == pytest.approx((entries**4).mean() / (entries**2).mean() ** 2)
+    assert five(torch.zeros(2, 2, dtype=torch.float64)) == (0, 0, 0, 0, 0)
+
+
+def test_an_adapter_like_the_references_is_consistent(
+    tmp_path: Path, save: Save, references: Path
+) -> None:
+    own = save(tmp_path / "own", 50)
+    assert audit_adapter(own, reference=references).verdict == "consistent with 9 references"
+
+
+def test_an_adapter_with_one_loud_module_is_anomalous(
+    tmp_path: Path, save: Save, references: Path
+) -> None:
+    own = save(tmp_path / "own", 50, odd=6.0)
+    audit = audit_adapter(own, reference=references)
+    assert audit.verdict == "anomalous"
+    (broken,) = [row for row in audit.rows if row.status == "broken"]
+    assert (broken.part, broken.name) == ("weights", "mean |z|")
+
+
+@pytest.mark.parametrize("change", ["rank", "few", "base", "method"])
+def test_what_is_not_comparable_has_no_reference(
+    change: str, tmp_path: Path, save: Save, references: Path
+) -> None:
+    own = save(tmp_path / "own", 50, r=3 if change == "rank" else 2, odd=6.0)
+    if change == "few":
+        for seed in (0, 1):
+            (references / str(seed) / "adapter_config.json").unlink()
+    if change == "base":
+        record = json.loads((own / "scionwood.json").read_text())
+        record["base"]["sha256"] = "0" * 64
+        (own / "scionwood.json").write_text(json.dumps(record))
+    if change == "method":
+        config = json.loads((own / "adapter_config.json").read_text())
+        (own / "adapter_config.json").write_text(json.dumps(config | {"use_dora": True}))
+    (row,), count = compare(own, references)
+    assert (count, row.status, row.value) == (0, "skipped", "no reference")
+
+
+def test_the_adapter_itself_is_none_of_its_references(references: Path) -> None:
+    rows, count = compare(references / "0", references)
+    assert (count, rows[0].status) == (8, "kept")
+    others = [weights_of(references / str(seed)) for seed in range(1, 9)]
+    cohort = Cohort(others)
+    own = weights_of(references / "0")
+    assert rows[0].value == f"{cohort.score(own):.2f}"
