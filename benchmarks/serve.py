@@ -1,0 +1,251 @@
+"""Measure a server: versions under load, memory, latency beside a training, and hostile requests.
+
+    python benchmarks/serve.py                       # all four; what is done is not done again
+    python benchmarks/serve.py --only concurrency --force
+
+Everything runs on real servers over loopback, with one thread of torch. A reference answer is what
+`scionwood seismic denoise` writes with the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import platform
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from urllib.parse import urlencode
+
+import torch
+
+import scionwood
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "serve"))
+from serve_hostile import requests, write_line, write_states
+from serve_client import Answer, Server, running
+from serve_versions import make_versions
+
+from scionwood_seismic.inference.files import denoise_file
+from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.inference.request import Outputs, Request
+
+Row = dict[str, object]
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("scionwood", "scionwood-serve", "torch", "litserve")
+SERVICE = "seismic/denoise"
+REQUESTS, THREADS, SWAPS, ADAPTERS, TIMED = 1000, 8, 20, 10, 150
+
+
+def concurrency(work: Path) -> Iterator[Row]:
+    """1,000 requests in 8 threads over 20 swaps: which version answered, and what."""
+    line = write_line(work / "line.sgy", traces=8, samples=64)
+    runs = make_versions(SERVICE, work / "runs", SWAPS + 1)
+    wanted = [reference(run, work / "line.sgy", work / f"{run.name}.sgy") for run in runs]
+    with running(work / "server", f"clean={runs[0]}", "--root", str(work / "runs")) as server:
+        of = {server.ask("GET", "/adapters").json()[0]["version"]: 0}
+        answers: list[tuple[float, Answer | None]] = []
+        done = threading.Semaphore(0)
+
+        def one(_: int) -> None:
+            begun, answer = time.perf_counter(), None
+            try:
+                answer = server.post(SERVICE, line, "line.sgy", gate="off")
+            except OSError as error:
+                print(f"lost: {error}", file=sys.stderr)
+            answers.append((time.perf_counter() - begun, answer))
+            done.release()
+
+        begun = time.perf_counter()
+        with ThreadPoolExecutor(THREADS) as pool:
+            asked = [pool.submit(one, number) for number in range(REQUESTS)]
+            for number in range(1, SWAPS + 1):
+                for _ in range(REQUESTS // (SWAPS + 1)):
+                    done.acquire()
+                of[server.put("clean", runs[number].name).json()["version"]] = number
+            for each in asked:
+                each.result()
+        seconds = time.perf_counter() - begun
+    good = [(t, a) for t, a in answers if a is not None and a.status == 200]
+    wrong = sum(a.body != wanted[of[a.version]] for _, a in good)
+    times = [t for t, _ in good]
+    yield {
+        "requests": REQUESTS, "threads": THREADS, "swaps": SWAPS,
+        "versions": len({a.version for _, a in good}), "distinct answers": len(set(wanted)),
+        "off their version": wrong, "lost": REQUESTS - len(good),
+        "p50 ms": round(1e3 * quantile(times, 0.5)), "p95 ms": round(1e3 * quantile(times, 0.95)),
+        "s": round(seconds),
+    }  # fmt: skip
+
+
+def memory(work: Path) -> Iterator[Row]:
+    """Memory of the worker with one adapter, and with ten more on the same base."""
+    write_line(work / "line.sgy")
+    runs = make_versions(SERVICE, work / "runs", ADAPTERS + 1)
+    own = sum(file.stat().st_size for file in runs[0].rglob("*.safetensors"))
+    model = scionwood.load_run(runs[0])
+    whole = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
+    with running(work / "server", f"a0={runs[0]}", "--root", str(work / "runs")) as server:
+        server.post(SERVICE, (work / "line.sgy").read_bytes(), "line.sgy")
+        first = server.memory(server.worker())
+        for number in range(1, ADAPTERS + 1):
+            server.put(f"a{number}", runs[number].name)
+        last = server.memory(server.worker())
+    each = (last - first) / ADAPTERS
+    yield {
+        "adapters added": ADAPTERS, "base and adapter MB": round(whole / 1e6, 2),
+        "adapter and head MB": round(own / 1e6, 2), "worker with one MB": round(first / 1e6, 1),
+        "worker with all MB": round(last / 1e6, 1), "MB each": round(each / 1e6, 2),
+        "allowed MB each": round(own / 1e6 + 1, 2),
+    }  # fmt: skip
+
+
+def latency(work: Path) -> Iterator[Row]:
+    """The time of an answer without and with a shadow that trains."""
+    line = write_line(work / "line.sgy")
+    small = scionwood.resolve(SERVICE, smoke=True)
+    run = scionwood.fit(small, run_dir=work / "live")
+    longer = scionwood.override(small, ["trainer.max_steps=4000", "data.n_train=8000"])
+    (work / "next.yaml").write_text(longer.dump(), encoding="utf-8")
+    for shadow in (False, True):
+        words = [f"clean={run}"]
+        words += ["--shadow", str(work / "next.yaml"), "--slack", "p95=2s"] if shadow else []
+        with running(work / f"server{shadow}", *words) as server:
+            for _ in range(5):
+                server.post(SERVICE, line, "line.sgy")
+            if shadow:
+                wait_for_training(work / "serverTrue", server)
+            times, share = [], []
+            for _ in range(TIMED):
+                begun = time.perf_counter()
+                assert server.post(SERVICE, line, "line.sgy").status == 200
+                times.append(time.perf_counter() - begun)
+                time.sleep(0.2)
+                share.append(b"scionwood_shadow_running 1" in server.ask("GET", "/metrics").body)
+        yield {
+            "shadow": "trains" if shadow else "none", "requests": TIMED,
+            "p50 ms": round(1e3 * quantile(times, 0.5)),
+            "p95 ms": round(1e3 * quantile(times, 0.95)),
+            "trained of the pauses": f"{sum(share) / len(share):.2f}" if shadow else "",
+        }  # fmt: skip
+
+
+def wait_for_training(folder: Path, server: Server) -> None:
+    """Wait until the shadow has imported its libraries and trains."""
+    end = time.monotonic() + 240
+    while time.monotonic() < end:
+        logs = list(Path(tempfile.gettempdir()).glob("scionwood-serve-*/shadows/*/log.txt"))
+        if any("epoch" in log.read_text("utf-8", "replace") for log in logs):
+            return
+        time.sleep(0.5)
+    raise TimeoutError(f"no shadow trains in {folder}: {server.log.read_text('utf-8')}")
+
+
+def hostile(work: Path) -> Iterator[Row]:
+    """Each hostile request: its status, its time, the peak of memory, and whether all live on."""
+    line, states = write_line(work / "line.sgy"), write_states(work / "states.nc")
+    few = scionwood.fit(scionwood.resolve("biomed/few_shot_lora", smoke=True), run_dir=work / "few")
+    scionwood.load("readers", "biomed/nifti").write_sample(work / "v.nii.gz")
+    letter = "স্যার, আপনি কবে আসবেন?".encode()
+    runs = ["clean=seismic/denoise", "pde/dynamics", "crash/transfer_lora", "bangla/register_tiny"]
+    with running(work / "server", *runs, f"few={few}", "--max-bytes", str(16 << 20)) as server:
+        good = [
+            (SERVICE, line, "a.sgy"), ("pde/rollout", states, "a.nc"),
+            ("biomed/classify", (work / "v.nii.gz").read_bytes(), "v.nii.gz"),
+            ("bangla/check", letter, "a.txt"),
+        ]  # fmt: skip
+        for service, body, file in good:
+            assert server.post(service, body, file).status == 200
+        server.post("crash/predict", b"x", "a.vtk")  # so that the libraries are imported
+        server.post("pde/rollout", b"PK", "a.zip")
+        worker = server.worker()
+        for each in requests(line, states):
+            query = {**each.query, **({"file": each.file} if each.file else {})}
+            body, before = each.body(), server.memory(worker)
+            with peak_of(lambda: server.memory(worker)) as peak:
+                begun = time.perf_counter()
+                path = f"/v1/{each.service}?{urlencode(query)}"
+                answer = server.ask("POST", path, body, headers=each.headers)
+                seconds = time.perf_counter() - begun
+            alive = server.worker() == worker
+            yield {
+                "request": each.name, "status": answer.status, "s": round(seconds, 2),
+                "peak MB": max(0, round((peak[0] - before) / 1e6)),
+                "worker": "lives" if alive else "died",
+                "rule": answer.error["rule"][:90],
+            }  # fmt: skip
+        status = server.post(SERVICE, line, "a.sgy").status
+        assert status == 200, status
+
+
+@contextmanager
+def peak_of(measure: Callable[[], int]) -> Iterator[list[int]]:
+    """Measure again and again in a thread, and keep the most."""
+    peak, ended = [measure()], threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.02):
+            peak[0] = max(peak[0], measure())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def reference(run: Path, source: Path, target: Path) -> bytes:
+    """Return what the command writes with a run."""
+    request = Request(run, gate=GateOptions("off"), tta="none")
+    denoise_file(source, Outputs(target, force=True), request)
+    return target.read_bytes()
+
+
+def quantile(values: list[float], share: float) -> float:
+    """Return a quantile."""
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+
+
+PARTS = {"concurrency": concurrency, "memory": memory, "latency": latency, "hostile": hostile}
+
+
+def write(path: Path, rows: list[Row]) -> None:
+    """Write rows with the machine and the versions."""
+    where = {"machine": platform.machine(), "cores": os.cpu_count()}
+    where |= {name: version(name) for name in PACKAGES}
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, list({**rows[0], **where}), lineterminator="\n")
+        table.writeheader()
+        table.writerows({**row, **where} for row in rows)
+
+
+def main() -> None:
+    """Measure what is asked for, and write each table as soon as it is done."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--force", action="store_true")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    for name in given.only:
+        path = RESULTS / f"serve_{name}.csv"
+        if path.exists() and not given.force:
+            print(f"{path.name} is there; --force measures it again")
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            rows = list(PARTS[name](Path(folder)))
+        write(path, rows)
+        for row in rows:
+            print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()

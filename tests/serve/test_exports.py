@@ -1,0 +1,92 @@
+"""Folders for a container and for vLLM."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+import scionwood
+from scionwood_serve.api import ServingError, export_container, export_vllm
+from scionwood_serve.cli.references import named_run
+
+
+def test_a_container_holds_runs_that_load_and_starts_the_command(tmp_path: Path) -> None:
+    folder = export_container({"clean": "seismic/denoise"}, tmp_path / "container")
+    text = (folder / "Dockerfile").read_text()
+    last = text.splitlines()[-1].removeprefix("CMD ")
+    assert json.loads(last)[:4] == ["scionwood", "serve", "run", "clean=/runs/clean"]
+    assert "USER server" in text
+    assert "TOKEN=" not in text
+    assert "scionwood-serve==0.1.0 scionwood-seismic==0.1.0" in text
+    assert scionwood.find_run(folder / "runs" / "clean", quiet=True)
+    assert sorted(path.name for path in folder.iterdir()) == ["Dockerfile", "README.md", "runs"]
+
+
+def test_vllm_gets_plain_folders_that_its_resolver_accepts(tmp_path: Path) -> None:
+    run = "bangla/register_tiny"
+    folder = export_vllm({"letters": run}, tmp_path / "vllm", base="owner/model name")
+    adapter = folder / "adapters" / "letters"
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    assert config["peft_type"] == "LORA"  # what the resolver compares
+    assert config["base_model_name_or_path"] == "owner/model name"
+    assert any("lora_A" in name for name in load_file(adapter / "adapter_model.safetensors"))
+    script = folder / "serve.sh"
+    fake = tmp_path / "bin" / "vllm"
+    fake.parent.mkdir()
+    fake.write_text('#!/bin/sh\nprintf "%s|" "$VLLM_LORA_RESOLVER_CACHE_DIR" "$@"\n')
+    fake.chmod(0o755)
+    path = f"{fake.parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run([script], capture_output=True, text=True, env={"PATH": path})
+    words = done.stdout.split("|")
+    assert words[:4] == [str(folder / "adapters"), "serve", "owner/model name", "--enable-lora"]
+    assert words[words.index("--max-lora-rank") + 1] == "8"
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"use_dora": True}, "it is DoRA"),
+        ({"peft_type": "SMOA"}, "its method is SMOA"),
+        ({"bias": "all"}, "it trains biases"),
+        ({"modules_to_save": ["head"]}, "it replaces whole modules"),
+        ({"rank_pattern": {"x": 2}}, "its layers differ in rank"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_vllm_computes_otherwise_is_refused(
+    change: dict[str, object], rule: str, tmp_path: Path
+) -> None:
+    run = tmp_path / "run" / "adapter"
+    run.mkdir(parents=True)
+    shipped = scionwood.find_run("bangla/register_tiny", quiet=True)
+    (run.parent / "recipe.yaml").write_bytes((shipped / "recipe.yaml").read_bytes())
+    config = json.loads((shipped / "adapter" / "adapter_config.json").read_text())
+    (run / "adapter_config.json").write_text(json.dumps({**config, **change}))
+    with pytest.raises(ServingError, match=rule):
+        export_vllm({"a": run.parent}, tmp_path / "vllm", base="owner/model")
+    assert not (tmp_path / "vllm").exists()
+
+
+def test_a_trained_head_is_refused_and_a_base_must_be_named(tmp_path: Path) -> None:
+    with pytest.raises(ServingError, match="it has a trained head"):
+        export_vllm({"a": "seismic/denoise"}, tmp_path / "vllm", base="owner/model")
+    with pytest.raises(ServingError, match="do not name one model"):
+        export_vllm({"a": "bangla/register_tiny"}, tmp_path / "vllm")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("seismic/denoise", ("", "seismic/denoise")),
+        ("clean=runs/a", ("clean", "runs/a")),
+        ("https://host/a.zip#sha256=ab", ("", "https://host/a.zip#sha256=ab")),
+        ("a=https://host/a.zip#sha256=ab", ("a", "https://host/a.zip#sha256=ab")),
+    ],
+)
+def test_runs_may_have_names(text: str, named: tuple[str, str]) -> None:
+    assert named_run(text) == named

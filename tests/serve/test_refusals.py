@@ -1,0 +1,127 @@
+"""What is refused before a worker is asked; the application runs without one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import litserve as ls
+import pytest
+from fastapi.testclient import TestClient
+
+from scionwood_serve.api import Book, Counters, Limits, ServingError, take_version
+from scionwood_serve.cli import run
+from scionwood_serve.shadow.beside import read_slack, shadow_of
+from scionwood_serve.web.application import inside, make_application
+from scionwood_serve.web.desk import Desk
+from scionwood_serve.worker.engine import Engine
+
+SERVICE = "/v1/seismic/denoise?file=a.sgy"
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    folder = tmp_path_factory.mktemp("server")
+    version = take_version("seismic/denoise", folder / "versions", "clean")
+    (folder / "requests").mkdir()
+    engine = Engine([version])
+    server = ls.LitServer(engine, accelerator="cpu", timeout=False)
+    limits = Limits(1 << 20, 0, token="secret", root=folder, hosts=("testserver",))
+    return Desk(Book([version]), limits, folder, server)
+
+
+@pytest.fixture(scope="module")
+def client(desk: Desk) -> TestClient:
+    return TestClient(make_application(desk), headers={"Authorization": "Bearer secret"})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "given", "status", "rule"),
+    [
+        ("POST", SERVICE + "&gaet=off", {}, 422, "there is no such option"),
+        ("POST", SERVICE + "&gate=maybe", {}, 422, "Input should be 'blend', 'report' or 'off'"),
+        ("POST", SERVICE + "&dt=inf", {}, 422, "it is not finite"),
+        ("POST", SERVICE + "&adapter=none", {}, 404, "the field seismic has: clean"),
+        ("POST", SERVICE, {}, 503, "0 requests are under way"),
+        ("POST", "/v1/seismic/nothing", {}, 404, "Not Found"),
+        ("POST", SERVICE, {"Authorization": "Bearer wrong"}, 401, "it is missing or wrong"),
+        ("POST", SERVICE, {"Host": "evil.example"}, 403, "this server is called testserver"),
+        ("GET", "/adapters", {"Origin": "http://evil.example"}, 403, "pages of other sites"),
+        ("GET", "/v1/results/guess/page", {}, 404, "it is not kept any more"),
+        ("PUT", "/adapters/clean", {}, 422, "Field required"),
+    ],
+)
+def test_a_refusal_has_value_rule_and_remedy(
+    client: TestClient, method: str, path: str, given: dict[str, str], status: int, rule: str
+) -> None:
+    answer = client.request(method, path, headers=given, content=b"{}")
+    assert answer.status_code == status, answer.text
+    error = answer.json()["error"]
+    assert rule in error["rule"]
+    assert error["remedy"]
+    assert error["value"]
+
+
+def test_every_option_of_the_command_is_described(client: TestClient) -> None:
+    item = client.get("/openapi.json").json()["paths"]["/v1/seismic/denoise"]["post"]
+    options = {each["name"]: each for each in item["parameters"]}
+    assert options["gate"]["schema"]["enum"] == ["blend", "report", "off"]
+    assert options["strong"]["schema"]["default"] == 0.85
+    assert all(each["description"] for each in options.values())
+    assert "application/octet-stream" in item["requestBody"]["content"]
+    page = client.get("/docs").text
+    assert "POST /v1/seismic/denoise" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_metrics_are_prometheus_text(client: TestClient) -> None:
+    client.post(SERVICE + "&adapter=none", content=b"x")
+    lines = client.get("/metrics").text.splitlines()
+    wanted = 'scionwood_requests_total{adapter="",service="seismic/denoise",status="404"}'
+    assert any(line.startswith(wanted) for line in lines)
+
+
+@pytest.mark.parametrize("path", ["..", "../..", "/etc", "nowhere", "a\0b", "link"])
+def test_only_folders_below_the_root_are_taken(path: str, tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "link").symlink_to(tmp_path)
+    with pytest.raises(ServingError):
+        inside(tmp_path / "root", path)
+    (tmp_path / "root" / "run").mkdir()
+    assert inside(tmp_path / "root", "run") == (tmp_path / "root" / "run").resolve()
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        ({"host": "0.0.0.0"}, "there is no token"),
+        ({"root": Path()}, "it needs a token"),
+        ({"shadow": "seismic/denoise", "slack": "fast"}, "it is no target"),
+    ],
+    ids=["host", "root", "slack"],
+)
+def test_what_a_server_does_not_start_with(
+    options: dict[str, Any], rule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SCIONWOOD_SERVE_TOKEN", raising=False)
+    with pytest.raises(ServingError, match=rule):
+        run(["seismic/denoise"], **options)
+
+
+def test_slack_is_a_percentile_and_a_time() -> None:
+    assert (read_slack("p95=200ms").share, read_slack("p95=200ms").seconds) == (0.95, 0.2)
+    assert read_slack("p99=2s").seconds == 2
+    shadow = shadow_of("clean=configs/a.yaml", "p50=1s", Path())
+    assert (shadow.name, shadow.recipe) == ("clean", "configs/a.yaml")
+    assert shadow_of("seismic/denoise", "p50=1s", Path()).recipe == "seismic/denoise"
+
+
+def test_percentiles_are_those_of_the_last_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    counters = Counters()
+    monkeypatch.setattr("time.monotonic", lambda: 0.0)
+    counters.answered("a", "b", 200, 9.0)
+    monkeypatch.setattr("time.monotonic", lambda: 61.0)
+    for number in range(100):
+        counters.answered("a", "b", 200, number / 100)
+    counters.answered("a", "b", 422, 9.0)  # a refusal is quick, and does not count
+    assert counters.percentile(0.95) == 0.95

@@ -1,0 +1,185 @@
+"""A real server: five fields, refusals, swaps, a worker that is killed, and a drained end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from serve_client import Answer, Server, running
+from serve_hostile import nan_line, requests, write_states
+from serve_versions import make_versions
+
+import scionwood
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+SERVICE = "seismic/denoise"
+
+
+def command(run: str | Path, source: Path, target: Path) -> bytes:
+    """What `scionwood seismic denoise --gate off` writes."""
+    scionwood.load("commands", SERVICE)(source, target, run=run, gate="off", tta="none", force=True)
+    return target.read_bytes()
+
+
+def test_an_answer_equals_that_of_the_command(server: Server, line: Path, tmp_path: Path) -> None:
+    answer = server.post(SERVICE, line.read_bytes(), "line.sgy", gate="off")
+    assert answer.status == 200, answer.body
+    assert answer.body == command(SERVICE, line, tmp_path / "clean.sgy")
+    assert answer.headers["x-scionwood-adapter"] == "clean"
+    (clean,) = [a for a in server.ask("GET", "/adapters").json() if a["name"] == "clean"]
+    assert answer.version == clean["version"]
+    assert answer.headers["x-scionwood-base"] == clean["base"]
+    assert 'filename="line_clean.sgy"' in answer.headers["content-disposition"]
+
+
+def test_other_fields_answer(server: Server, tmp_path: Path) -> None:
+    states = write_states(tmp_path / "states.nc")
+    predicted = server.post("pde/rollout", states, "states.nc", steps=1)
+    assert predicted.status == 200, predicted.body
+    (tmp_path / "predicted.nc").write_bytes(predicted.body)
+    from scionwood_pde import api
+
+    assert api.open_states(tmp_path / "predicted.nc").sizes["time"] == 2
+    letter = {"Content-Type": "application/json"}
+    text = '{"text": "স্যার, তুমি কবে আসবে?"}'.encode()
+    found = server.ask("POST", "/v1/bangla/check", text, headers=letter).json()
+    assert [fault["word"] for fault in found["faults"]] == ["তুমি"]
+    given = server.ask("POST", "/v1/bangla/generate?max_new_tokens=4", text, headers=letter)
+    again = server.ask("POST", "/v1/bangla/generate?max_new_tokens=4", text, headers=letter)
+    assert given.status == 200, given.body
+    assert given.json()["text"] == again.json()["text"]
+    scionwood.load("readers", "biomed/nifti").write_sample(tmp_path / "v.nii.gz")
+    named = server.post("biomed/classify", (tmp_path / "v.nii.gz").read_bytes(), "v.nii.gz")
+    assert sum(named.json()["probabilities"].values()) == pytest.approx(1)
+
+
+def test_a_folder_of_results_is_a_zip_archive(server: Server, tmp_path: Path) -> None:
+    from scionwood_crash import api
+    from scionwood_crash.readers import write_series
+
+    part = tmp_path / "part.vtp"
+    write_series(
+        part, next(iter(api.simulate_sample())) if hasattr(api, "simulate_sample") else _part()
+    )
+    answer = server.post("crash/predict", part.read_bytes(), "part.vtp", clamped="ends")
+    assert answer.status in (200, 422), answer.body
+    if answer.status == 200:
+        with zipfile.ZipFile(BytesIO(answer.body)) as archive:
+            assert "states.pvd" in archive.namelist()
+
+
+def _part():
+    from scionwood_crash.suite.families import FAMILIES
+
+    return FAMILIES
+
+
+def test_hostile_requests_are_refused_and_the_worker_lives(
+    server: Server, line: Path, tmp_path: Path
+) -> None:
+    worker, states = server.worker(), write_states(tmp_path / "states.nc")
+    every = requests(line.read_bytes(), states)
+    assert len(every) >= 20
+    for each in every:
+        query = {**each.query, **({"file": each.file} if each.file else {})}
+        path = f"/v1/{each.service}?{urlencode(query)}"
+        answer = server.ask("POST", path, each.body(), headers=each.headers)
+        assert 400 <= answer.status < 500, (each.name, answer.status, answer.body[:500])
+        error = answer.error
+        assert error["value"] and error["rule"], each.name
+        assert "/tmp" not in str(error), (each.name, error)
+    assert server.worker() == worker
+    assert server.post(SERVICE, line.read_bytes(), "line.sgy").status == 200
+    requests_left = [p for p in Path("/tmp").glob("scionwood-serve-*/escaped.txt")]
+    assert not requests_left
+
+
+def test_a_gather_of_nan_passes_through_unchanged(server: Server, line: Path) -> None:
+    bad = nan_line(line.read_bytes())
+    answer = server.post(SERVICE, bad, "line.sgy")
+    assert (answer.status, answer.body[3600:]) == (200, bad[3600:])
+
+
+def test_a_page_is_kept_under_an_address_that_the_answer_gives(server: Server, line: Path) -> None:
+    answer = server.post(SERVICE, line.read_bytes(), "line.sgy", page="true")
+    address = answer.headers["link"].partition("<")[2].partition(">")[0]
+    page = server.ask("GET", address)
+    assert page.status == 200
+    assert b"<html" in page.body
+    assert "sandbox" in page.headers["content-security-policy"]
+
+
+def test_no_request_is_lost_and_none_is_off_its_version(line: Path, tmp_path: Path) -> None:
+    swaps, count = 4, 60
+    runs = make_versions(SERVICE, tmp_path / "runs", swaps + 1)
+    wanted = [command(run, line, tmp_path / f"{run.name}.sgy") for run in runs]
+    assert len(set(wanted)) == swaps + 1
+    with running(tmp_path / "s", f"clean={runs[0]}", "--root", str(tmp_path / "runs")) as server:
+        of = {server.ask("GET", "/adapters").json()[0]["version"]: 0}
+        done = threading.Semaphore(0)
+
+        def one(_: int) -> Answer:
+            answer = server.post(SERVICE, line.read_bytes(), "line.sgy", gate="off")
+            done.release()
+            return answer
+
+        with ThreadPoolExecutor(8) as pool:
+            asked = [pool.submit(one, number) for number in range(count)]
+            for number in range(1, swaps + 1):
+                for _ in range(count // (swaps + 1)):
+                    done.acquire()
+                put = server.put("clean", runs[number].name)
+                assert put.status == 200, put.body
+                of[put.json()["version"]] = number
+            answers = [each.result() for each in asked]
+        assert {answer.status for answer in answers} == {200}
+        assert [a for a in answers if a.body != wanted[of[a.version]]] == []
+        assert len({answer.version for answer in answers}) >= 3
+        old = next(v for v, number in of.items() if number == swaps - 1)
+        kept = server.post(SERVICE, line.read_bytes(), "a.sgy", adapter=f"clean@{old}", gate="off")
+        assert kept.body == wanted[swaps - 1]
+        assert server.put("clean", runs[0].name, token="wrong").status == 401
+        assert server.put("clean", "../s").status == 403
+
+
+def test_a_killed_worker_comes_back_with_its_versions(line: Path, tmp_path: Path) -> None:
+    runs = make_versions(SERVICE, tmp_path / "runs", 2)
+    with running(tmp_path / "s", f"clean={runs[0]}", "--root", str(tmp_path / "runs")) as server:
+        version = server.put("clean", runs[1].name).json()["version"]
+        before = server.post(SERVICE, line.read_bytes(), "line.sgy", gate="off")
+        with ThreadPoolExecutor(3) as pool:
+            asked = [
+                pool.submit(server.post, SERVICE, line.read_bytes(), "line.sgy", gate="off")
+                for _ in range(3)
+            ]
+            time.sleep(0.1)
+            os.kill(server.worker(), signal.SIGKILL)
+            asked.append(
+                pool.submit(server.post, SERVICE, line.read_bytes(), "line.sgy", gate="off")
+            )
+            answers = [each.result() for each in asked]
+        assert {answer.version for answer in answers} == {version}
+        assert {answer.body for answer in answers} == {before.body}
+
+
+def test_sigterm_to_the_whole_group_answers_what_is_under_way(line: Path, tmp_path: Path) -> None:
+    with running(tmp_path / "s", "seismic/denoise") as server:
+        server.post(SERVICE, line.read_bytes(), "line.sgy")
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(server.post, SERVICE, line.read_bytes(), "line.sgy", page="true")
+            while b"requests_under_way 1" not in server.ask("GET", "/metrics").body:
+                time.sleep(0.01)
+            os.kill(server.worker(), signal.SIGTERM)  # as a service manager does
+            server.process.send_signal(signal.SIGTERM)
+            assert asked.result().status == 200
+        assert server.process.wait(60) == 0
+        assert server.process.stdout is not None
+        assert server.process.stdout.read() == "stopped: all requests are answered\n"
