@@ -147,9 +147,10 @@ def test_an_include_with_offsets_brings_its_welds(deck: Write, tmp_path: Path) -
         ("*SET_NODE_GENERAL\n9\nALL\n*CONSTRAINED_NODAL_RIGID_BODY\n7,0,9\n", "1 of 1 CONST"),
         ("*CONSTRAINED_JOINT_SPHERICAL_ID\n1\n2,101\n", "1 CONSTRAINED_JOINT_SPHERICAL are not"),
         ("*CONTACT_SPOTWELD\n2,1,2,2\n", "1 CONTACT_SPOTWELD are not read as links"),
+        ("*CONTACT_TIED_SURFACE_TO_SURFACE\n4,2,0,1\n", "1 of 1 CONTACT_TIED join no"),
         ("*CONTACT_TIED_NODES_TO_SURFACE\n4,0,4,5\n", "1 CONTACT_TIED_NODES_TO_SURFACE are not"),
     ],
-    ids=["one piece", "no set", "other set", "joint", "spotweld contact", "all parts"],
+    ids=["one piece", "no set", "other set", "joint", "spotweld contact", "no sides", "all parts"],
 )
 def test_connections_that_are_not_read_are_named(deck: Write, cards: str, said: str) -> None:
     with pytest.warns(UserWarning, match=said):

@@ -62,6 +62,7 @@ class _Finder:
         self.used = np.zeros(len(mesh.points), bool)
         self.used[mesh.cells] = True
         self.order = np.argsort(mesh.node_ids)
+        self.ids = mesh.node_ids[self.order]
         self.thickness = mesh.node_mean(mesh.thickness)
 
     def tied(self, joint: Joint) -> bool:
@@ -81,15 +82,16 @@ class _Finder:
 
     def _nodes(self, numbers: np.ndarray) -> np.ndarray:
         """Return the indices of nodes that a shell uses."""
-        ids = self.mesh.node_ids[self.order]
-        at = self.order[np.minimum(np.searchsorted(ids, numbers), len(ids) - 1)]
+        at = self.order[np.minimum(np.searchsorted(self.ids, numbers), len(self.ids) - 1)]
         return np.asarray(at[(self.mesh.node_ids[at] == numbers) & self.used[at]])
 
     def _side(self, number: int, kind: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the nodes, (node,), and the cells, (cell, 4), of a set or of one part."""
         mesh = self.mesh
         rows = [(number,)] if kind == ONE_PART else self.deck.sets.get((number, kind), [])
-        named = np.array(rows or np.zeros((0, 1)), np.int64)
+        if not rows:
+            return np.zeros(0, np.int64), np.zeros((0, 4), np.int64)
+        named = np.array(rows, np.int64)
         if kind == "node":
             return self._nodes(np.unique(named)), np.zeros((0, 4), np.int64)
         if kind == "segment":
