@@ -20,7 +20,9 @@ _EDITION = "rules: Basic Profile of DICOM PS3.15, edition {}"
 
 
 @renamed(as_json="json")
-def deidentify_check(path: InputPath, *, json: bool = False, exit_zero: bool = False) -> None:
+def deidentify_check(
+    path: InputPath, *, detect_text: bool = False, json: bool = False, exit_zero: bool = False
+) -> None:
     """List what identifies a person in DICOM and NIfTI files; the exit status is 1 if anything is.
 
     DICOM is recognised by its content, NIfTI by its ending. The files are not changed, and no value
@@ -28,6 +30,8 @@ def deidentify_check(path: InputPath, *, json: bool = False, exit_zero: bool = F
 
     Args:
         path: a file, or a folder that is searched with its subfolders.
+        detect_text: look for text in pixels with an OCR too (extra `ocr`); that it sees none is no
+            proof.
         json: print JSON.
         exit_zero: end with the exit status 0 even if something identifies a person.
 
@@ -38,7 +42,7 @@ def deidentify_check(path: InputPath, *, json: bool = False, exit_zero: bool = F
     from dataclasses import asdict
 
     with one_child(path):
-        results, others = _checked(path)
+        results, others = _checked(path, detect_text)
     if json:
         found = [{**asdict(each), "path": str(each.path)} for each in results]
         unread = [{"path": str(name), "unread": reason} for name, reason in others]
@@ -62,6 +66,7 @@ def deidentify(
     pixel_rules: InputPath | None = None,
     ultrasound_regions: bool = False,
     pixels_viewed: bool = False,
+    detect_text: bool = False,
     private: Path | None = None,
     jobs: int = 1,
     resume: bool = False,
@@ -86,6 +91,8 @@ def deidentify(
         pixel_rules: a file of regions to blank, in the form of the CTP's pixel anonymiser.
         ultrasound_regions: blank what lies outside of the regions that ultrasound files state.
         pixels_viewed: you looked at the images, and their pixels hold no text of a person.
+        detect_text: look for text in the copies with an OCR (extra `ocr`); a copy with text does
+            not state YES. That it sees none is no proof.
         private: folder of the mapping and the report; by default TARGET-private.
         jobs: number of processes for a folder.
         resume: go on with a folder: files that were copied with the same options are skipped.
@@ -110,7 +117,7 @@ def deidentify(
     order = Order(
         choose_key(key, salt),
         Profile(dates, tuple(keep or ()), descriptions),
-        PixelPolicy(pixels_viewed, ultrasound_regions, rules),
+        PixelPolicy(pixels_viewed, ultrasound_regions, rules, detect_text),
     )
     if path.is_dir():
         _folder(path, target, order, private, jobs, resume)
@@ -184,12 +191,12 @@ def _progress(entries: Iterator[Entry], total: int) -> Iterator[Entry]:
     yield from track(entries, "de-identifying", total, console=Console(stderr=True))
 
 
-def _checked(path: Path) -> tuple[list[Findings], list[tuple[Path, str]]]:
+def _checked(path: Path, detect_text: bool) -> tuple[list[Findings], list[tuple[Path, str]]]:
     """Return the findings of each file, and what could not be read with the reason."""
     from scionwood_biomed.privacy.copying import inspect, kind_of
 
     if not path.is_dir():
-        return [inspect(path)], []
+        return [inspect(path, detect_text=detect_text)], []
     results, others, seen = [], [], 0
     for file in sorted(each for each in path.rglob("*") if each.is_file()):
         if kind_of(file) == "other":
@@ -197,7 +204,7 @@ def _checked(path: Path) -> tuple[list[Findings], list[tuple[Path, str]]]:
             continue
         seen += 1
         try:
-            results.append(inspect(file))
+            results.append(inspect(file, detect_text=detect_text))
         except ReadError as error:
             others.append((file, error.rule))
     if not seen:

@@ -57,14 +57,15 @@ def kind_of(path: Path) -> Kind:
     return "DICOM" if named or bare or head[128:] == b"DICM" else "other"
 
 
-def inspect(path: str | Path) -> Findings:
+def inspect(path: str | Path, *, detect_text: bool = False) -> Findings:
     """List what a DICOM or NIfTI file holds and a copy may not; no value is returned.
 
     Args:
         path: the file.
+        detect_text: look for text in the pixels of DICOM with an OCR too (extra `ocr`).
 
     Raises:
-        ReadError: the file is neither, or is damaged.
+        ReadError: the file is neither, or is damaged, or the OCR is not installed.
 
     Source: DICOM PS3.15 Annex E, edition 2026c.
     """
@@ -74,7 +75,7 @@ def inspect(path: str | Path) -> Findings:
         raise ReadError(str(path), "it is neither DICOM nor NIfTI", "Leave it out")
     if kind == "NIfTI":
         return Findings(path, channels=call_in_child(inspect_nifti, path))
-    return Findings(path, **vars(call_in_child(inspect_file, path)))
+    return Findings(path, **vars(call_in_child(inspect_file, path, detect_text)))
 
 
 def write_copy(

@@ -82,19 +82,20 @@ def load(path: Path) -> Dataset:
     return dataset
 
 
-def inspect_file(path: Path) -> Content:
+def inspect_file(path: Path, detect_text: bool = False) -> Content:
     """List what a DICOM file holds and a copy may not.
 
     Args:
         path: the file.
+        detect_text: look for text in the pixels with an OCR too.
 
     Raises:
-        ReadError: it is not DICOM, or is damaged.
+        ReadError: it is not DICOM, or is damaged, or the OCR is not installed.
     """
     dataset = load(path)
     with reading(path, "DICOM"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return content_of(dataset)
+        return content_of(dataset, detect_text=detect_text)
 
 
 def copy_file(path: Path, key: Key, profile: Profile, pixels: PixelPolicy, name: str) -> Copied:
@@ -120,7 +121,8 @@ def copy_file(path: Path, key: Key, profile: Profile, pixels: PixelPolicy, name:
             blank(source, masks)
         copy = _cleaned(source, level, key, profile, pixels, bool(masks))
         data = _bytes(copy)
-        after, left = _verified(source, data, name)
+        detect = pixels.detect_text and not pixels.viewed
+        after, left = _verified(source, data, name, detect)
         removed = after.clean and not left
         if not removed and "PatientIdentityRemoved" in copy:
             copy.PatientIdentityRemoved = "NO"
@@ -219,9 +221,11 @@ def _cleaned(
     return copy
 
 
-def _verified(source: Dataset, data: bytes, name: str) -> tuple[Content, list[str]]:
+def _verified(
+    source: Dataset, data: bytes, name: str, detect_text: bool
+) -> tuple[Content, list[str]]:
     back = pydicom.dcmread(BytesIO(data))
-    return content_of(back), traces(source, back, name)
+    return content_of(back, detect_text=detect_text), traces(source, back, name)
 
 
 def _bytes(copy: Dataset) -> bytes:

@@ -46,6 +46,7 @@ class PixelPolicy:
         viewed: the user looked at the images and says that they hold no text of a person.
         ultrasound: blank what lies outside of the regions that an ultrasound file states.
         rules: blank regions by rules.
+        detect_text: look for text in the copy with an OCR (extra `ocr`), unless `viewed` is set.
 
     Example:
         >>> from scionwood_biomed.api import PixelPolicy
@@ -56,6 +57,7 @@ class PixelPolicy:
     viewed: bool = False
     ultrasound: bool = False
     rules: tuple[PixelRule, ...] = ()
+    detect_text: bool = False
 
 
 def read_rules(path: Path) -> tuple[PixelRule, ...]:

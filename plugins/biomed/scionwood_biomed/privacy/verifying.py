@@ -17,6 +17,7 @@ from scionwood_biomed.privacy.pixels import has_spare_bits
 from scionwood_biomed.privacy.profile import CODES, TEMPORAL, stated
 from scionwood_biomed.privacy.tables import Level, Rule, level_of, rule_of
 from scionwood_biomed.privacy.terms import imaging_words, is_term, is_text, meaning_of
+from scionwood_biomed.privacy.text_detector import text_in
 from scionwood_biomed.readers.burned_in import burned_in
 
 PSEUDONYM = re.compile(r"[0-9a-f]{16}")
@@ -64,14 +65,20 @@ class Content:
         return not (self.identity or self.unlisted or self.channels or self.burned_in or counts)
 
 
-def content_of(dataset: Dataset) -> Content:
+def content_of(dataset: Dataset, *, detect_text: bool = False) -> Content:
     """List what a data set holds and a de-identified copy may not.
 
     Args:
         dataset: a file with its preamble and file meta information.
+        detect_text: look for text in the pixels with an OCR too.
+
+    Raises:
+        ReadError: the OCR is not installed.
     """
     level = level_of(str(dataset.get("SOPClassUID", "")))
     risk = burned_in(dataset) if any(name in dataset for name in PIXELS) else ""
+    if detect_text:
+        risk = text_in(dataset) or risk
     found = Content(risk, _channels(dataset))
     if level is None:
         found.unlisted.append("SOPClassUID")
