@@ -14,14 +14,15 @@ from pathlib import Path
 
 import bangla
 import biomed
-import choose
 import crash
 import federated
 import kernels
+import language
 import methods
 import pde
 import safety
 import seismic
+import study
 from text import MARK, fill
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +31,7 @@ PAGES = [
     ROOT / "README.md",
     *(page for place in PLACES for page in sorted(ROOT.glob(place))),
 ]
-FIELDS = (bangla, biomed, choose, crash, federated, kernels, methods, pde, safety, seismic)
+FIELDS = (bangla, biomed, crash, federated, kernels, language, methods, pde, safety, seismic, study)
 TABLES = {name: make for field in FIELDS for name, make in field.TABLES.items()}
 
 

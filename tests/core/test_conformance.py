@@ -19,6 +19,9 @@ SLOW = {
     ("bangla", "check_adapter_survives_a_fresh_process"),
     ("pde", "check_exports"),
     ("seismic", "check_exports"),
+    ("language", "check_exports"),
+    ("language", "check_adapter_survives_a_fresh_process"),
+    ("language", "check_recipes_run"),
 }
 """Checks that take long, most of them because they export every backbone."""
 

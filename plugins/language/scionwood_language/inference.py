@@ -196,6 +196,13 @@ def save_merged(
         AdapterError: the adapter method cannot be merged.
         OutputExistsError: the folder exists and `overwrite` is false.
         WriteError: the folder cannot be written.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from scionwood_language.api import load_model, save_merged
+        >>> merged = save_merged(load_model("tiny"), "merged")
+        >>> Path("merged/config.json").is_file()
+        True
     """
     check_target(folder, overwrite)
     own = model.tokenizer if tokenizer is None else tokenizer

@@ -37,6 +37,11 @@ class Encoded:
         completion: the ids of the completion, and of what the template writes after it.
         mask: whether each token of prompt and completion is learned. `None` learns the completion.
         asked: the ids after which a model generates the completion, if they are not `prompt`.
+
+    Example:
+        >>> from scionwood_language.api import Encoded
+        >>> Encoded(prompt=[5, 6], completion=[7]).labels
+        [-100, -100, 7]
     """
 
     prompt: list[int]
@@ -77,6 +82,13 @@ def encode(tokenizer: Any, messages: Sequence[Message], *, turns: Turns = "last"
             no chat template.
 
     Source: the rule of the common prefix is that of TRL 1.16, `SFTTrainer`.
+
+    Example:
+        >>> from scionwood_language.api import encode, load_model
+        >>> tokenizer = load_model("tiny").tokenizer
+        >>> turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
+        >>> tokenizer.decode(encode(tokenizer, turns).completion)
+        'Hello.<|im_end|>\\n'
     """
     if not tokenizer.chat_template:
         if turns == "all":

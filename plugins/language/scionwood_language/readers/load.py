@@ -26,6 +26,12 @@ class Conversation(NamedTuple):
     Attributes:
         messages: the turns, of which the last is the assistant's.
         topic: what it is about. A split keeps all conversations of a topic together.
+
+    Example:
+        >>> from scionwood_language.api import Conversation
+        >>> turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
+        >>> Conversation(turns, topic="greetings").topic
+        'greetings'
     """
 
     messages: list[Message]

@@ -27,6 +27,68 @@ class Logits(nn.Module):
         return logits
 
 
+@final
+class MaskedLogits(nn.Module):
+    """An encoder as tokens to logits.
+
+    Args:
+        model: an encoder of transformers, with or without an adapter.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        """Map (batch, token) int64 to (batch, token, vocabulary)."""
+        logits: Tensor = self.model(input_ids=input_ids).logits
+        return logits
+
+
+@final
+class Seq2SeqLogits(nn.Module):
+    """An encoder and a decoder as tokens to logits.
+
+    Args:
+        model: a model of transformers, with or without an adapter.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, decoder_ids: Tensor) -> Tensor:
+        """Map tokens, mask and the answer so far, each (batch, token) int64, to logits."""
+        out = self.model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            decoder_input_ids=decoder_ids,
+            use_cache=False,
+        )
+        logits: Tensor = out.logits
+        return logits
+
+
+def deployed_encoder(backbone: nn.Module) -> Deployed:
+    """Return an encoder for export.
+
+    Args:
+        backbone: a model of `language/encoder`, with or without an adapter.
+    """
+    model: Any = backbone
+    return Deployed(MaskedLogits(backbone), model.example_input())
+
+
+def deployed_seq2seq(backbone: nn.Module) -> Deployed:
+    """Return a model from sequence to sequence for export.
+
+    Args:
+        backbone: a model of `language/seq2seq`, with or without an adapter.
+    """
+    model: Any = backbone
+    return Deployed(Seq2SeqLogits(backbone), model.example_input())
+
+
 def deployed(backbone: nn.Module) -> Deployed:
     """Return a language model for export; the batch and the number of tokens are free.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar, Unpack, final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scionwood import Corruption, Optimiser, RecipeError, Task
+from scionwood import Corruption, Deployed, Optimiser, RecipeError, Task
 from scionwood_language.diffusion.masking import (
     KEPT,
     WEIGHTS,
@@ -18,6 +19,7 @@ from scionwood_language.diffusion.masking import (
     mask_tokens,
 )
 from scionwood_language.tasks.causal import inner
+from scionwood_language.tasks.deployed import deployed_encoder
 
 PASSES = 4
 """How many sets of times a validation averages."""
@@ -97,6 +99,10 @@ class MaskedDiffusion(Task):
         weights = WEIGHTS[self.noise](times.double()).float()[:, None]
         count = ids.numel() if fixed is None else int((~fixed).sum())
         return (nats * hidden * weights).sum() / max(1, count)
+
+    def deploy(self, folder: Path | None = None) -> Deployed:
+        """Return the encoder as tokens to logits."""
+        return deployed_encoder(self.backbone)
 
     def corruption(self) -> Corruption:
         """Return the masks of the task, which `scionwood audit training` tests."""

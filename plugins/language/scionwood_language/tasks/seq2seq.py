@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from scionwood import Optimiser, RecipeError, Task
+from scionwood import Deployed, Optimiser, RecipeError, Task
 from scionwood_language.chat.templates import IGNORED
+from scionwood_language.tasks.deployed import deployed_seq2seq
 
 
 @final
@@ -55,3 +57,7 @@ class Seq2Seq(Task):
             logits.float().flatten(0, 1), wanted.flatten(), ignore_index=IGNORED
         )
         return {"loss": loss}
+
+    def deploy(self, folder: Path | None = None) -> Deployed:
+        """Return the model as tokens to logits."""
+        return deployed_seq2seq(self.backbone)
