@@ -29,8 +29,8 @@ import torch
 import scionwood
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "serve"))
-from serve_hostile import requests, write_line, write_states
 from serve_client import Answer, Server, running
+from serve_hostile import requests, write_line, write_states
 from serve_versions import make_versions
 
 from scionwood_seismic.inference.files import denoise_file

@@ -62,24 +62,13 @@ def test_other_fields_answer(server: Server, tmp_path: Path) -> None:
 
 
 def test_a_folder_of_results_is_a_zip_archive(server: Server, tmp_path: Path) -> None:
-    from scionwood_crash import api
-    from scionwood_crash.readers import write_series
-
-    part = tmp_path / "part.vtp"
-    write_series(
-        part, next(iter(api.simulate_sample())) if hasattr(api, "simulate_sample") else _part()
-    )
-    answer = server.post("crash/predict", part.read_bytes(), "part.vtp", clamped="ends")
-    assert answer.status in (200, 422), answer.body
-    if answer.status == 200:
-        with zipfile.ZipFile(BytesIO(answer.body)) as archive:
-            assert "states.pvd" in archive.namelist()
-
-
-def _part():
-    from scionwood_crash.suite.families import FAMILIES
-
-    return FAMILIES
+    scionwood.load("readers", "crash/mesh").write_sample(tmp_path / "part.vtk")
+    body = (tmp_path / "part.vtk").read_bytes()
+    options = {"clamped": "ends", "units": "mm, ms, kg", "thickness": 2}
+    answer = server.post("crash/predict", body, "part.vtk", **options)
+    assert answer.status == 200, answer.body
+    with zipfile.ZipFile(BytesIO(answer.body)) as archive:
+        assert "states.pvd" in archive.namelist()
 
 
 def test_hostile_requests_are_refused_and_the_worker_lives(
@@ -94,12 +83,11 @@ def test_hostile_requests_are_refused_and_the_worker_lives(
         answer = server.ask("POST", path, each.body(), headers=each.headers)
         assert 400 <= answer.status < 500, (each.name, answer.status, answer.body[:500])
         error = answer.error
-        assert error["value"] and error["rule"], each.name
+        assert error["value"], each.name
+        assert error["rule"], each.name
         assert "/tmp" not in str(error), (each.name, error)
     assert server.worker() == worker
     assert server.post(SERVICE, line.read_bytes(), "line.sgy").status == 200
-    requests_left = [p for p in Path("/tmp").glob("scionwood-serve-*/escaped.txt")]
-    assert not requests_left
 
 
 def test_a_gather_of_nan_passes_through_unchanged(server: Server, line: Path) -> None:
