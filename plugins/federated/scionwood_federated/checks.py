@@ -60,9 +60,60 @@ def rank_sites(updates: Sequence[Update], start: Update | None) -> list[SiteScor
     for number, row in enumerate(cosines):
         rest = [float(value) for n, value in enumerate(row) if n != number]
         scores.append(1 - statistics.median(rest))
-    centre = statistics.median(scores)
-    spread = max(statistics.median(abs(score - centre) for score in scores), FLOOR)
+    return _ranked([update.about.site for update in updates], scores, FLOOR)
+
+
+def rank_by_subspace(updates: Sequence[Update]) -> list[SiteScore]:
+    """Rank the sites by the share of their change outside of the shared subspace, after CLAIR.
+
+    On trained adapters it finds noise, and hardly anything else; see the results.
+
+    Args:
+        updates: at least four updates that fit together.
+
+    Raises:
+        FederationError: there are fewer than four updates.
+    """
+    from scionwood_federated.rules.clair import FLOOR as floor
+    from scionwood_federated.rules.clair import outside
+
     names = [update.about.site for update in updates]
+    return _ranked(names, outside(updates).tolist(), floor)
+
+
+def rank_by_losses(losses: Mapping[str, Mapping[str, float]]) -> list[SiteScore]:
+    """Rank the sites by what their updates cost the others.
+
+    Where sites hold few classes each, every site dislikes every other, and this is a coin.
+
+    Args:
+        losses: by site, the loss of each update on the data of that site, by the update's site.
+
+    Returns:
+        The sites by the median over the others of how much worse their update is than the median
+        update at the same site; the score is a share, 0.1 for 10 %.
+
+    Raises:
+        FederationError: fewer than three sites answered, or they answered about other updates.
+    """
+    names = sorted(losses)
+    if len(names) < 3 or any(sorted(row) != names for row in losses.values()):
+        rule = "each of at least three sites gives a loss of each update, its own among them"
+        raise FederationError(f"losses of {len(names)} sites", rule, "Ask all sites: losses")
+    scores = []
+    for name in names:
+        ratios = []
+        for other in names:
+            if other != name:
+                middle = statistics.median(losses[other].values())
+                ratios.append(losses[other][name] / middle - 1 if middle else 0.0)
+        scores.append(statistics.median(ratios))
+    return _ranked(names, scores, FLOOR)
+
+
+def _ranked(names: Sequence[str], scores: Sequence[float], floor: float) -> list[SiteScore]:
+    centre = statistics.median(scores)
+    spread = max(statistics.median(abs(score - centre) for score in scores), floor)
     ranked = sorted(zip(names, scores, strict=True), key=lambda pair: -pair[1])
     return [SiteScore(name, score, score > centre + 4 * spread) for name, score in ranked]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, final, get_args
+from typing import Any, ClassVar, Literal, final, get_args
 
 import torch
 import torch.nn as nn
@@ -141,6 +141,7 @@ class PartialConfig(PeftConfig):  # type: ignore[misc]  # peft has no type hints
     plugin freezes the edge layers in this way. Storage, merging and switching are our own.
     """
 
+    poolable: ClassVar[str] = "mean"  # how federated learning may pool it
     target_modules: list[str] | str | None = None
     exclude_modules: list[str] | str | None = None
     layers_to_transform: list[int] | int | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import torch
 import torch.nn as nn
@@ -137,6 +137,7 @@ class SmoaConfig(LowRankConfig):
     Convolutions are an extension of this package.
     """
 
+    poolable: ClassVar[str] = "product"  # how federated learning may pool it
     alpha: float = 8.0
     blocks: int = 2
 

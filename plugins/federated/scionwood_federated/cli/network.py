@@ -118,7 +118,7 @@ def join(
     *,
     certificates: InputPath,
     override: list[str] | None = None,
-    patience: float = 60.0,
+    patience: float = 300.0,
 ) -> int:
     """Take part in a federation by Flower as a site, until the server is gone.
 
@@ -130,7 +130,7 @@ def join(
         recipe: this site's copy of the recipe, such as round0/recipe.yaml.
         certificates: the folder `sites/NAME` that `certificates` wrote.
         override: the options that are the site's own, such as '[data.source=/data/scans]'.
-        patience: seconds to try to reach a server that is gone.
+        patience: seconds to try to reach a server that is not there, or not any more.
 
     Raises:
         FederationError: Flower is not installed.

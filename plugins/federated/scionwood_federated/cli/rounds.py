@@ -1,4 +1,4 @@
-"""The commands of a federation by files: begin, fit, round, pool and check."""
+"""The commands of a federation by files: begin, fit, round, pool, keys and decrypt."""
 
 from __future__ import annotations
 
@@ -251,42 +251,3 @@ def _start_for_encryption(start: Path | None) -> Any:
     if start is None:
         raise FederationError("--encrypt", "the public mask comes from the start", "Add --start")
     return read_start(start)
-
-
-def check(updates: list[Path], *, start: InputPath | None = None, json: bool = False) -> None:
-    """Rank sites by how unlike the others their updates are.
-
-    The ranking is evidence and never a ban. A backdoor passes it. In the first two rounds all
-    sites move away from zero, and the ranking says little.
-
-    Args:
-        updates: the folders that the sites sent, at least three.
-        start: what the round started from. Without it the adapters are compared as they are.
-        json: print JSON.
-
-    Raises:
-        FederationError: there are fewer than three updates, or they do not fit together.
-        AdapterFileError: a folder is damaged or hostile.
-    """
-    from scionwood_federated.checks import rank_sites
-    from scionwood_federated.privacy.folders import is_encrypted
-    from scionwood_federated.update.folder import read_start, read_update
-    from scionwood_federated.update.together import check_together
-
-    if any(is_encrypted(folder) for folder in updates):
-        from scionwood_federated.privacy.folders import refuse_single
-
-        refuse_single("check")
-    begun = None if start is None else read_start(start)
-    sent = [read_update(folder) for folder in updates]
-    check_together(sent, "exact", begun)
-    scores = rank_sites(sent, begun)
-    if json:
-        from json import dumps
-
-        print(dumps([each._asdict() for each in scores], indent=2))
-        return
-    rows = [(s.site, f"{s.score:.3f}", "unlike the others" if s.apart else "") for s in scores]
-    print_table(["site", "1 - cosine", ""], rows, numeric=["1 - cosine"])
-    if sent[0].about.round < 3:
-        print("This is one of the first two rounds, in which the ranking says little")

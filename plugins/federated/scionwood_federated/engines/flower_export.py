@@ -11,7 +11,6 @@ from scionwood_federated.engines.plan import NetPlan
 from scionwood_federated.update.folder import RECIPE, read_start
 from scionwood_federated.update.record import FederationError
 
-FLOWER = "1.42"
 START = "start"
 _CODE = '"""Written by `scionwood federated export flower`."""\n\n'
 _CODE += "from scionwood_federated.engines.flower_apps import {name} as app\n\n"
@@ -33,8 +32,6 @@ packages = ["scionwood_app"]
 
 [tool.flwr.app]
 publisher = "scionwood"
-fab-format-version = 1
-flwr-version-target = "1.42.0"
 fab-exclude = ["start/**"]
 
 [tool.flwr.app.components]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -90,9 +91,11 @@ def join(
     certificates: str | Path,
     *,
     overrides: Sequence[str] = (),
-    patience: float = 60.0,
+    patience: float = 300.0,
 ) -> int:
     """Take part in a federation as a site, until the server is gone or this process is ended.
+
+    A node that starts before the server, or before its key is registered there, tries again.
 
     Args:
         server: the address of the server, such as `pool.example.org:8443`.
@@ -100,7 +103,7 @@ def join(
         recipe: this site's copy of the recipe.
         certificates: the folder of this site, with `ca.pem` and `node.key`.
         overrides: the options that are the site's own.
-        patience: seconds to try to reach a server that is gone.
+        patience: seconds to try to reach a server that is not there, or not any more.
 
     Returns:
         The exit code of the node.
@@ -116,10 +119,15 @@ def join(
         command = [_program("flower-supernode"), "--superlink", server]
         command += ["--root-certificates", str(keys / CA)]
         command += ["--auth-supernode-private-key", str(keys / NODE_KEY)]
-        command += ["--port", str(free_port()), "--max-wait-time", str(patience)]
+        command += ["--max-wait-time", str(patience)]
         command += ["--node-config", f"home={json.dumps(str(facts))}"]
-        with _running(command, _environment(home)) as node:
-            return node.wait()
+        end = time.monotonic() + patience
+        while True:
+            with _running([*command, "--port", str(free_port())], _environment(home)) as node:
+                code = node.wait()
+            if code == 0 or time.monotonic() > end:
+                return code
+            time.sleep(2.0)
 
 
 def free_port() -> int:
@@ -191,8 +199,8 @@ def _flwr(env: Mapping[str, str], *words: str) -> str:
         [_program("flwr"), *words], env=dict(env), capture_output=True, text=True, check=False
     )
     if done.returncode:
-        said = (done.stdout + done.stderr).strip().splitlines()[-1:] or ["no message"]
-        rule = f"Flower refused it: {said[0]:.300}"
+        said = re.sub(r"[\s─-╿]+", " ", done.stdout + done.stderr).strip()
+        rule = f"Flower refused it: {said[-300:]}"
         raise FederationError(f"flwr {' '.join(words[:2])}", rule, "Look at what Flower printed")
     return done.stdout
 

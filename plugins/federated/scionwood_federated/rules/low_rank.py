@@ -20,7 +20,9 @@ from torch import Tensor
 
 from scionwood_federated.update.record import Update
 
-_A = re.compile(r"(?P<module>.+)\.lora_(?P<kind>embedding_)?A(?P<end>\.weight)?")
+_A = re.compile(
+    r"(?P<module>.+)\.(?P<kind>lora_|lora_embedding_|smoa_)A(?P<end>\.weight|(?P<block>\.\d+))?"
+)
 
 
 class Pair(NamedTuple):
@@ -43,12 +45,15 @@ class Pair(NamedTuple):
 
 
 def pair_names(tensors: Mapping[str, Tensor]) -> dict[str, tuple[str, str]]:
-    """Return the names of A and of B by the names of their modules."""
+    """Return the names of A and of B by the names of their modules.
+
+    A method with a product for each block of a weight has a name for each block.
+    """
     out = {}
     for name in tensors:
         if match := _A.fullmatch(name):
-            module, kind, end = match["module"], match["kind"] or "", match["end"] or ""
-            out[module] = (name, f"{module}.lora_{kind}B{end}")
+            module, kind, end = match["module"], match["kind"], match["end"] or ""
+            out[module + (match["block"] or "")] = (name, f"{module}.{kind}B{end}")
     return out
 
 
@@ -71,10 +76,12 @@ def scale_of(config: PeftConfig, module: str, rank: int) -> float:
     """Return the factor that peft multiplies with B A.
 
     Args:
-        config: the config of a LoRA.
+        config: the config of a LoRA, or of a method with a product of factors.
         module: the name of the layer, as in peft's file.
         rank: the rank of the layer.
     """
+    if isinstance(own := getattr(config, "scale", None), float):  # a method that says so itself
+        return own
     patterns = getattr(config, "alpha_pattern", None) or {}
     name = module.removeprefix("base_model.model.")
     alpha = float(

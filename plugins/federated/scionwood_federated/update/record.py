@@ -134,8 +134,8 @@ def poolable(config: PeftConfig) -> Poolable:
         config: the config of an adapter.
 
     Returns:
-        `product` if the change of a weight is B A, `mean` if the mean of the parameters is
-        meaningful, else `no`.
+        `product` if the change of a weight is linear in B A, `mean` if it is linear in the
+        parameters, else `no`.
 
     Example:
         >>> from peft import IA3Config, LoraConfig

@@ -39,7 +39,7 @@ def check_together(updates: Sequence[Update], rule: str, start: Update | None = 
         raise FederationError(f"rule {rule!r}", "no rule has this name", f"Choose: {known}")
     check_records([update.about for update in updates])
     first = updates[0] if start is None else start
-    _check_method(first)
+    _check_method(first, rule)
     for update in updates:
         _check_start(update.about, start)
         _check_config(update, first, mixed=RULES[rule].mixed)
@@ -113,12 +113,15 @@ def _check_start(about: Site, start: Update | None) -> None:
             raise FederationError(value, rule, "Let it train by the recipe of the start")
 
 
-def _check_method(first: Update) -> None:
+def _check_method(first: Update, rule: str) -> None:
+    kind = str(getattr(first.config.peft_type, "value", first.config.peft_type))
     if poolable(first.config) == "no":
-        kind = str(getattr(first.config.peft_type, "value", first.config.peft_type))
         name = f"{kind} with DoRA" if getattr(first.config, "use_dora", False) else kind
-        rule = "averages of its parameters mean nothing"
-        raise FederationError(f"method {name}", rule, "Use lora without use_dora, or ia3")
+        fact = "averages of its parameters mean nothing"
+        raise FederationError(f"method {name}", fact, "Use lora without use_dora, or ia3")
+    if rule == "residual" and kind != "LORA":
+        fact = "its product is not the change of the weight, so nothing can be added to the base"
+        raise FederationError(f"method {kind}", fact, "Use the rule exact")
 
 
 def _check_config(update: Update, first: Update, *, mixed: bool) -> None:

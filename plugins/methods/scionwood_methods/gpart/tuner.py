@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, final
+from typing import Any, ClassVar, Literal, final
 
 import torch
 import torch.nn as nn
@@ -141,6 +141,7 @@ class GpartConfig(MethodConfig):
     Convolutions are an extension of this package.
     """
 
+    poolable: ClassVar[str] = "mean"  # how federated learning may pool it
     d: int = 1024
     seed: int = 42
     layout: list[list[int | str]] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, final
+from typing import Any, ClassVar, NamedTuple, final
 
 import torch
 import torch.nn as nn
@@ -144,6 +144,7 @@ class HeadSliceConfig(MethodConfig):
     Source: arXiv 2605.21558, abstract and notes only; the heads are scored as in arXiv 2505.18799.
     """
 
+    poolable: ClassVar[str] = "mean"  # how federated learning may pool it
     heads: Heads | None = None
     num_heads: int | None = None
     num_kv_heads: int | None = None

@@ -1,0 +1,46 @@
+"""What the updates of all sites reach on the data of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from scionwood import override, resolve
+from scionwood_federated.simulation.model import SharedModel
+from scionwood_federated.simulation.sites import SiteData
+from scionwood_federated.update.record import FederationError, Update
+from scionwood_federated.update.together import check_together
+
+
+def losses_at(
+    recipe: str | Path, updates: Sequence[Update], overrides: Sequence[str]
+) -> dict[str, float]:
+    """Return the test loss of each update on the data of a site.
+
+    Args:
+        recipe: the recipe that all sites share.
+        updates: the updates of all sites.
+        overrides: the options that are the site's own.
+
+    Raises:
+        FederationError: the updates do not fit together or to the recipe, or a larger score is
+            better.
+    """
+    resolved: Any = resolve(recipe)
+    check_together(updates, "exact")
+    model = SharedModel(resolved)
+    own = model.state("own", 0, 0, 0).about
+    if model.higher_is_better:
+        rule = f"the score of {resolved.task.name} is no loss"
+        raise FederationError("losses", rule, "Use the way cosine")
+    for key in ("recipe", "base"):
+        if getattr(updates[0].about, key) != getattr(own, key):
+            rule = f"their {key} is not that of this site"
+            raise FederationError("updates", rule, "Give the recipe of the federation")
+    site = SiteData("own", override(resolved, list(overrides)) if overrides else resolved)
+    found = {}
+    for update in updates:
+        model.put(update.adapter, update.head)
+        found[update.about.site] = model.score(site.data.test_dataloader())
+    return found

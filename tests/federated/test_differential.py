@@ -1,0 +1,109 @@
+"""Differential privacy by Opacus: gradients are clipped, noise is added, and the budget is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+
+import scionwood
+from scionwood_federated.api import (
+    FederationError,
+    read_update,
+    train_site,
+    update_of,
+    write_update,
+)
+from scionwood_federated.privacy.differential import PoissonBatches, Privacy, PrivateTraining
+from scionwood_federated.update.training import privacy_of
+
+pytest.importorskip("opacus")
+
+
+class Watch(L.Callback):
+    """Compare what the optimiser got with the clipped gradients of the samples."""
+
+    def __init__(self, private: PrivateTraining, clip: float) -> None:
+        self.private, self.clip = private, clip
+        self.clipped, self.spread = 0, []
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, *_: Any) -> None:
+        """Keep how many samples were clipped, and the spread of the rest in units of the noise."""
+        used = [p for p in pl_module.parameters() if p.requires_grad]
+        each = torch.cat([p.grad_sample.flatten(1) for p in used], 1)
+        got = (
+            torch.cat([p.grad.flatten() for p in used]) * trainer.optimizers[0].expected_batch_size
+        )
+        factors = (self.clip / each.norm(dim=1)).clamp(max=1.0)
+        self.clipped += int((factors < 1).sum())
+        rest = got - (factors[:, None] * each).sum(0)
+        self.spread.append(float(rest.std()) / (self.private.noise * self.clip))
+
+
+@pytest.fixture(scope="module")
+def private(round_one: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run that trained with a budget, from the start of a round."""
+    out = tmp_path_factory.mktemp("private") / "run"
+    start = round_one / "start"
+    return train_site(start / "recipe.yaml", start, out, privacy=Privacy(epsilon=6.0, clip=0.5))
+
+
+@pytest.mark.filterwarnings("ignore:Full backward hook is firing")
+def test_gradients_of_samples_are_clipped_and_noise_is_added(tmp_path):
+    recipe = scionwood.resolve("seismic/denoise", ["data.batch_size=4"], smoke=True)
+    training = PrivateTraining(Privacy(epsilon=8.0, clip=1e-3))
+    watch = Watch(training, 1e-3)
+    with pytest.warns(scionwood.InexactResumeWarning):
+        scionwood.fit(recipe, run_dir=tmp_path / "run", callbacks=[training, watch])
+    assert watch.clipped > 0
+    assert all(abs(value - 1) < 0.05 for value in watch.spread)
+
+
+def test_the_budget_is_that_of_opacus_and_travels_with_the_update(private, tmp_path):
+    from opacus.accountants import RDPAccountant
+
+    write_update(update_of(private, site="north"), tmp_path / "u")
+    told = json.loads((tmp_path / "u" / "site.json").read_text())["privacy"]
+    accountant = RDPAccountant()
+    for noise, rate, steps in told["history"]:
+        for _ in range(steps):
+            accountant.step(noise_multiplier=noise, sample_rate=rate)
+    assert told["epsilon"] == pytest.approx(accountant.get_epsilon(told["delta"]), abs=1e-9)
+    assert 0 < told["epsilon"] <= 6.0
+    assert told["delta"] == 1e-5
+    assert read_update(tmp_path / "u").about.extra["privacy"]["clip"] == 0.5
+
+
+def test_budgets_of_rounds_add_up(private):
+    first = json.loads((private / "federation.json").read_text())["privacy"]
+    again = PrivateTraining(privacy_of("epsilon=6,clip=0.5", private))
+    assert again.record()["epsilon"] == pytest.approx(first["epsilon"])
+    noise, rate, steps = first["history"][0]
+    for _ in range(int(steps)):
+        again.accountant.step(noise_multiplier=noise, sample_rate=rate)
+    assert again.record()["epsilon"] > first["epsilon"]
+
+
+def test_a_draw_of_no_sample_counts_as_a_step_without_a_gradient():
+    batches = PoissonBatches(10_000, 1)
+    batches.rate = 1e-9
+    assert len(batches) == 10**9
+    assert next(iter(batches)) == [0]
+    assert batches.drawn.popleft() == 0
+
+
+@pytest.mark.parametrize("text", ["epsilon=0", "delta=2", "epsilon=x", "before=3", "nonsense"])
+def test_a_budget_that_is_none_is_refused(text):
+    with pytest.raises(FederationError, match="epsilon="):
+        privacy_of(text)
+
+
+def test_a_stream_and_accumulated_batches_are_refused(round_one, tmp_path):
+    start = round_one / "start"
+    with pytest.raises(FederationError, match="no accumulated batches"):
+        train_site(start / "recipe.yaml", start, tmp_path / "r", privacy=Privacy(),
+                   overrides=("trainer.accumulate_grad_batches=2",))  # fmt: skip
