@@ -41,52 +41,63 @@ Row = dict[str, object]
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("scionwood", "scionwood-serve", "torch", "litserve")
 SERVICE = "seismic/denoise"
-REQUESTS, THREADS, SWAPS, ADAPTERS, TIMED = 1000, 8, 20, 10, 150
+REQUESTS, THREADS, SWAPS, SESSIONS, ADAPTERS, TIMED = 250, 8, 5, 4, 10, 100
 
 
-def concurrency(work: Path) -> Iterator[Row]:
-    """1,000 requests in 8 threads over 20 swaps: which version answered, and what."""
+def concurrency(work: Path, done: set[str]) -> Iterator[Row]:
+    """1,000 requests in 8 threads over 20 swaps, in four sessions: who answered, and what."""
     line = write_line(work / "line.sgy", traces=8, samples=64)
     runs = make_versions(SERVICE, work / "runs", SWAPS + 1)
     wanted = [reference(run, work / "line.sgy", work / f"{run.name}.sgy") for run in runs]
-    with running(work / "server", f"clean={runs[0]}", "--root", str(work / "runs")) as server:
-        of = {server.ask("GET", "/adapters").json()[0]["version"]: 0}
-        answers: list[tuple[float, Answer | None]] = []
-        done = threading.Semaphore(0)
+    for number in range(1, SESSIONS + 1):
+        if str(number) not in done:
+            with running(
+                work / "server", f"clean={runs[0]}", "--root", str(work / "runs")
+            ) as server:
+                yield {"session": number, **session(server, line, runs, wanted)}
 
-        def one(_: int) -> None:
-            begun, answer = time.perf_counter(), None
-            try:
-                answer = server.post(SERVICE, line, "line.sgy", gate="off")
-            except OSError as error:
-                print(f"lost: {error}", file=sys.stderr)
-            answers.append((time.perf_counter() - begun, answer))
-            done.release()
 
-        begun = time.perf_counter()
-        with ThreadPoolExecutor(THREADS) as pool:
-            asked = [pool.submit(one, number) for number in range(REQUESTS)]
-            for number in range(1, SWAPS + 1):
-                for _ in range(REQUESTS // (SWAPS + 1)):
-                    done.acquire()
-                of[server.put("clean", runs[number].name).json()["version"]] = number
-            for each in asked:
-                each.result()
-        seconds = time.perf_counter() - begun
+def session(server: Server, line: bytes, runs: list[Path], wanted: list[bytes]) -> Row:
+    """Ask in threads, and switch from run to run meanwhile."""
+    of = {server.ask("GET", "/adapters").json()[0]["version"]: 0}
+    answers: list[tuple[float, Answer | None]] = []
+    ended = threading.Semaphore(0)
+
+    def one(_: int) -> None:
+        begun, answer = time.perf_counter(), None
+        try:
+            answer = server.post(SERVICE, line, "line.sgy", gate="off")
+        except OSError as error:
+            print(f"lost: {error}", file=sys.stderr)
+        answers.append((time.perf_counter() - begun, answer))
+        ended.release()
+
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(THREADS) as pool:
+        asked = [pool.submit(one, number) for number in range(REQUESTS)]
+        for number in range(1, SWAPS + 1):
+            for _ in range(REQUESTS // (SWAPS + 1)):
+                ended.acquire()
+            of[server.put("clean", runs[number].name).json()["version"]] = number
+        for each in asked:
+            each.result()
+    seconds = time.perf_counter() - begun
     good = [(t, a) for t, a in answers if a is not None and a.status == 200]
-    wrong = sum(a.body != wanted[of[a.version]] for _, a in good)
     times = [t for t, _ in good]
-    yield {
+    return {
         "requests": REQUESTS, "threads": THREADS, "swaps": SWAPS,
-        "versions": len({a.version for _, a in good}), "distinct answers": len(set(wanted)),
-        "off their version": wrong, "lost": REQUESTS - len(good),
-        "p50 ms": round(1e3 * quantile(times, 0.5)), "p95 ms": round(1e3 * quantile(times, 0.95)),
-        "s": round(seconds),
+        "versions that answered": len({a.version for _, a in good}),
+        "distinct references": len(set(wanted)),
+        "off their version": sum(a.body != wanted[of[a.version]] for _, a in good),
+        "lost": REQUESTS - len(good), "p50 ms": round(1e3 * quantile(times, 0.5)),
+        "p95 ms": round(1e3 * quantile(times, 0.95)), "s": round(seconds),
     }  # fmt: skip
 
 
-def memory(work: Path) -> Iterator[Row]:
+def memory(work: Path, done: set[str]) -> Iterator[Row]:
     """Memory of the worker with one adapter, and with ten more on the same base."""
+    if done:
+        return
     write_line(work / "line.sgy")
     runs = make_versions(SERVICE, work / "runs", ADAPTERS + 1)
     own = sum(file.stat().st_size for file in runs[0].rglob("*.safetensors"))
@@ -107,7 +118,7 @@ def memory(work: Path) -> Iterator[Row]:
     }  # fmt: skip
 
 
-def latency(work: Path) -> Iterator[Row]:
+def latency(work: Path, done: set[str]) -> Iterator[Row]:
     """The time of an answer without and with a shadow that trains."""
     line = write_line(work / "line.sgy")
     small = scionwood.resolve(SERVICE, smoke=True)
@@ -115,6 +126,8 @@ def latency(work: Path) -> Iterator[Row]:
     longer = scionwood.override(small, ["trainer.max_steps=4000", "data.n_train=8000"])
     (work / "next.yaml").write_text(longer.dump(), encoding="utf-8")
     for shadow in (False, True):
+        if ("trains" if shadow else "none") in done:
+            continue
         words = [f"clean={run}"]
         words += ["--shadow", str(work / "next.yaml"), "--slack", "p95=2s"] if shadow else []
         with running(work / f"server{shadow}", *words) as server:
@@ -148,8 +161,10 @@ def wait_for_training(folder: Path, server: Server) -> None:
     raise TimeoutError(f"no shadow trains in {folder}: {server.log.read_text('utf-8')}")
 
 
-def hostile(work: Path) -> Iterator[Row]:
+def hostile(work: Path, done: set[str]) -> Iterator[Row]:
     """Each hostile request: its status, its time, the peak of memory, and whether all live on."""
+    if done:
+        return
     line, states = write_line(work / "line.sgy"), write_states(work / "states.nc")
     few = scionwood.fit(scionwood.resolve("biomed/few_shot_lora", smoke=True), run_dir=work / "few")
     scionwood.load("readers", "biomed/nifti").write_sample(work / "v.nii.gz")
@@ -219,32 +234,34 @@ PARTS = {"concurrency": concurrency, "memory": memory, "latency": latency, "host
 
 
 def write(path: Path, rows: list[Row]) -> None:
-    """Write rows with the machine and the versions."""
-    where = {"machine": platform.machine(), "cores": os.cpu_count()}
+    """Write rows with the machine and the versions; rows of an earlier call keep theirs."""
+    where: Row = {"machine": platform.machine(), "cores": os.cpu_count()}
     where |= {name: version(name) for name in PACKAGES}
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, list({**rows[0], **where}), lineterminator="\n")
         table.writeheader()
-        table.writerows({**row, **where} for row in rows)
+        table.writerows({**where, **row} for row in rows)
 
 
 def main() -> None:
-    """Measure what is asked for, and write each table as soon as it is done."""
+    """Measure what is asked for and not there yet; each row is written as soon as it is done."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--force", action="store_true")
+    parser.add_argument("--force", action="store_true", help="measure what is there again")
     given = parser.parse_args()
     torch.set_num_threads(1)
     for name in given.only:
-        path = RESULTS / f"serve_{name}.csv"
+        path, rows = RESULTS / f"serve_{name}.csv", list[Row]()
         if path.exists() and not given.force:
-            print(f"{path.name} is there; --force measures it again")
-            continue
+            with path.open(newline="", encoding="utf-8") as file:
+                rows = [dict(row) for row in csv.DictReader(file)]
         with tempfile.TemporaryDirectory() as folder:
-            rows = list(PARTS[name](Path(folder)))
+            for row in PARTS[name](Path(folder), {str(next(iter(row.values()))) for row in rows}):
+                print(row, flush=True)
+                rows.append(row)
+                if name != "hostile":
+                    write(path, rows)
         write(path, rows)
-        for row in rows:
-            print(row, flush=True)
 
 
 if __name__ == "__main__":
