@@ -59,6 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     for run in [] if options.plan or options.report else missing:
         if not bench.measure(run, rates_only=options.rates):
             break
+    bench.distances()
     if not options.plan and not options.rates:
         made = summary.write(options.results)
         if options.results == rows.RESULTS:

@@ -36,6 +36,7 @@ class Bench:
     def __init__(self, places: Places, results: Path, until: float) -> None:
         self.places, self.until = places, until
         self.table, self.rates = results / "study.csv", results / "study_rates.csv"
+        self.far = results / "study_distance.csv"
         self.known = {(rows.key(r), r["settings"]): r for r in rows.read(self.table)}
         self.chosen = {(r["task"], r["method"], r["settings"]): r for r in rows.read(self.rates)}
         self.loaded: dict[tuple[str, str], Any] = {}
@@ -73,6 +74,13 @@ class Bench:
         }
         print("/".join(map(str, run)), shown, flush=True)
         return True
+
+    def distances(self) -> None:
+        """Write how far the images of each loaded task lie from photographs, for the real base."""
+        for (task, base), loaded in self.loaded.items():
+            if base == "real" and isinstance(loaded, images.Images):
+                row = {"task": task, "distance": loaded.distance(), **rows.about()}
+                rows.add(self.far, row, tuple(row), ("task",))
 
     def _task(self, run: Run) -> Any:
         place = (run.task, run.base)

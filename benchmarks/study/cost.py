@@ -40,7 +40,7 @@ ROUNDS = 5
 def step(method: str, fused: bool) -> tuple[Any, nn.Module, torch.optim.Optimizer]:
     """Return a function that takes one training step, its network and its optimiser."""
     settings, entry = registered()["images"], registered()["methods"][method]
-    tail = Tail(weights.encoder(None, SIDE), settings["tail"])
+    tail = Tail(weights.encoder(None, SIDE), settings["tail"], torch.zeros(2, 50, 384))
     torch.manual_seed(0)
     tokens, label = torch.randn(settings["batch"], 50, 384), torch.arange(settings["batch"]) % 8
     model = prepare(tail, entry, "images").train()

@@ -80,6 +80,11 @@ class Images:
         """Return the answers of a run as text; see `rows.packed`."""
         return packed(right.tolist())
 
+    def distance(self) -> float:
+        """Return 1 - cosine of the mean features of the task's images and of photographs."""
+        own, other = (data["train.last"].mean(0) for data in (self.data, self.probe))
+        return round(1 - float(F.cosine_similarity(own, other, dim=0)), 4)
+
     def run(self, run: Run, part: str, value: float, readout: str) -> tuple[Tensor, Row]:
         """Fit a method, and return what is right on a part, with what it cost.
 

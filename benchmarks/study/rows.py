@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import fcntl
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -61,7 +62,7 @@ def write(path: Path, rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...
 
 def _rank(value: Any) -> tuple[int, float, str]:
     text = str(value)
-    return (0, float(text), "") if text.replace(".", "").isdigit() else (1, 0.0, text)
+    return (0, float(text), "") if re.fullmatch(r"\d+([.]\d+)?", text) else (1, 0.0, text)
 
 
 def key(row: Mapping[str, Any]) -> Run:

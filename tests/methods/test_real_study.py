@@ -161,3 +161,13 @@ def test_items_of_images_and_of_sequences_read_back(study):
     right = torch.tensor([1, 0, 0, 1, 1, 1, 0, 1, 1]).bool()
     assert rows.items(rows.packed(right.tolist())).astype(bool).tolist() == right.tolist()
     assert rows.items("2.5 3.125").tolist() == [2.5, 3.125]
+
+
+def test_a_table_takes_a_row_in_place_of_its_former_one_and_stays_sorted(study, tmp_path):
+    rows, path = study("rows"), tmp_path / "results" / "x.csv"
+    columns = ("task", "n", "version", "score")
+    for n, score in ((128, 1), (16, 2), (128, 3)):
+        row = {"task": "a", "n": n, "version": "0.21.2", "score": score}
+        rows.add(path, row, columns, ("task", "n"))
+    assert [(r["n"], r["score"]) for r in rows.read(path)] == [("16", "2"), ("128", "3")]
+    assert [each.name for each in path.parent.iterdir()] == ["x.csv"]
