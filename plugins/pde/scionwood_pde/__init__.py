@@ -14,6 +14,7 @@ plugin = Plugin(
         "tadpole_flow": "scionwood_pde.backbones:tadpole_flow",
         "tadpole_mixed": "scionwood_pde.backbones:tadpole_mixed",
         "bilinear": "scionwood_pde.backbones:bilinear",
+        "corrector": "scionwood_pde.backbones:corrector",
         "unet": "scionwood_pde.backbones:unet",
         "fno": "scionwood_pde.backbones:fno",
         "tfno": "scionwood_pde.backbones:tfno",

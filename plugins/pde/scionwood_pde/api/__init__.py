@@ -6,6 +6,7 @@ States are an `xarray.DataArray` with the dims `sample`, `time`, `channel`, `x`,
 
 from __future__ import annotations
 
+from scionwood_pde.adapters.published import adopt
 from scionwood_pde.api.accessor import register
 from scionwood_pde.api.latents import decode, encode
 from scionwood_pde.api.predict import rollout
@@ -17,6 +18,7 @@ from scionwood_pde.readers.states import as_dataset
 register()
 
 __all__ = [
+    "adopt",
     "as_dataset",
     "convert",
     "decode",

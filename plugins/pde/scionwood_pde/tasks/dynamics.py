@@ -163,8 +163,8 @@ class Dynamics(StatesTask):
         if frames != needed:
             rule = f"the data have a history of {frames}; this needs {needed}"
             raise RecipeError(f"unroll: {self.unroll}", rule, f"Set data.history to {needed}")
-        later = state[:, width * self.history :]
-        return state[:, : width * self.history], [*later.split(width, dim=1), reference]
+        first, *later = state.split([width * self.history, *[width] * (self.unroll - 1)], dim=1)
+        return first, [*later, reference]
 
     def _moved(self, state: Tensor, reference: Tensor, solids: bool) -> tuple[Tensor, Tensor]:
         """Move both states along the axes of `shifts` by the same random numbers of voxels."""
