@@ -99,7 +99,7 @@ def test_a_killed_simulation_goes_on_to_the_same_weights(listed, tmp_path):
     ("way", "words"),
     [
         ("nonsense", "it is no way to make sites"),
-        ("by:data.nope", "seismic/synthetic has no such option"),
+        ("by:data.nope", "seismic/synthetic has no such option, nor a table"),
         ("by:data.seed", "is no list and no folder of folders"),
         ("dirichlet:x", "it is no number"),
         ("dirichlet:0.5", "have no label"),
@@ -129,3 +129,25 @@ def test_a_rule_that_changes_the_base_cannot_be_resumed(listed, tmp_path):
     plan = Plan(rule="residual")
     with pytest.raises(FederationError, match="frozen weights"):
         simulate("seismic/denoise", listed, tmp_path / "s", plan=plan, smoke=True, resume=True)
+
+
+def test_a_column_of_a_table_makes_a_site_of_each_value(tmp_path):
+    from PIL import Image
+
+    (tmp_path / "images").mkdir()
+    rows = []
+    for number in range(12):
+        name = f"images/{number}.png"
+        Image.new("L", (32, 32), 20 * number).save(tmp_path / name)
+        rows.append([name, "ab"[number % 2], f"s{number}", ("east", "west", "west")[number % 3]])
+    with (tmp_path / "items.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["path", "label", "subject", "hospital"], *rows])
+    source = tmp_path / "items.csv"
+    changes = [f"data={{name: biomed/images, source: {source}, root: {tmp_path}, size: 32}}"]
+    recipe = scionwood.resolve("biomed/few_shot_lora", changes, smoke=True)
+    sites = sites_of(recipe, "by:hospital")
+    assert [site.name for site in sites] == ["east", "west"]
+    assert [len(list(site.recipe.data.build().items())) for site in sites] == [4, 8]
+    source.write_text(source.read_text().replace(",east", ","))
+    with pytest.raises(FederationError, match="line 2 has no hospital"):
+        sites_of(recipe, "by:hospital")

@@ -43,7 +43,8 @@ def simulate(
         recipe: any recipe with an adapter that can be pooled, by name or file.
         out: the folder of tables and figures. Its `global` is the federated model as a run.
         sites: sites.csv with a column `site` and columns such as data.source; by:data.OPTION for a
-            site of each value; or dirichlet:0.5:10, which deals labelled samples to ten sites.
+            site of each value; by:COLUMN for a column of the table of samples; or
+            dirichlet:0.5:10, which deals labelled samples to ten sites.
         rounds: the number of rounds.
         steps: optimiser steps of each site in a round.
         rule: how to pool. The rule factors is a baseline that is known to be wrong.

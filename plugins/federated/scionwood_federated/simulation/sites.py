@@ -14,9 +14,10 @@ from torch.utils.data import Subset
 
 from scionwood import DataLoader, override, reading
 from scionwood_federated.simulation.model import HomeData
+from scionwood_federated.simulation.tables import cut, table_of
 from scionwood_federated.update.record import FederationError
 
-WAYS = "sites.csv, by:data.OPTION, or dirichlet:0.5 (or dirichlet:0.5:10 for ten sites)"
+WAYS = "sites.csv, by:data.OPTION, by:COLUMN, or dirichlet:0.5 (or dirichlet:0.5:10 for ten sites)"
 
 
 @dataclass
@@ -33,6 +34,7 @@ class SiteData:
     recipe: Any
     part: Sequence[int] | None = None
     _data: Any = field(default=None, repr=False)
+    _kept: Any = field(default=None, repr=False)
 
     @property
     def data(self) -> Any:
@@ -97,7 +99,8 @@ def sites_of(recipe: Any, way: str, *, seed: int = 0) -> list[SiteData]:
         recipe: the recipe that all sites share.
         way: a CSV file with the column `site` and columns such as `data.source`, whose values
             replace those of the recipe; `by:data.OPTION` makes a site of each value of a list, or
-            of each sub-folder; `dirichlet:ALPHA[:SITES]` deals the training samples by their
+            of each sub-folder; `by:COLUMN` makes one of each value in a column of the table of
+            samples; `dirichlet:ALPHA[:SITES]` deals the training samples by their
             labels, the smaller ALPHA the more unequal.
         seed: the seed of the dealing.
 
@@ -134,8 +137,19 @@ def _listed(recipe: Any, path: Path) -> list[SiteData]:
 
 def _by_option(recipe: Any, key: str) -> list[SiteData]:
     name = key.removeprefix("data.")
+    if name not in recipe.data.options and (found := table_of(recipe, key)) is not None:
+        option, table = found
+        folder, parts = cut(table, key)
+        wider = {"data.root": str(table.parent)} if "root" in recipe.data.options else {}
+        owns = [
+            (n, override(recipe, {f"data.{option}": str(p), **wider})) for n, p in parts.items()
+        ]
+        return [SiteData(site, own, _kept=folder) for site, own in owns]
     if name not in recipe.data.options:
-        rule, known = f"{recipe.data.name} has no such option", ", ".join(recipe.data.options)
+        rule, known = (
+            f"{recipe.data.name} has no such option, nor a table with this column",
+            ", ".join(recipe.data.options),
+        )
         raise FederationError(f"by:{key}", rule, f"It has: {known}")
     value = recipe.data.options[name]
     if isinstance(value, str | Path) and Path(value).is_dir():

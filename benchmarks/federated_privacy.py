@@ -1,0 +1,148 @@
+"""Measure what encryption and differential privacy cost a federation.
+
+    python benchmarks/federated_privacy.py --seeds 3
+
+Three seismic sites train one round of 40 steps from a common start with A held. Their updates are
+summed plainly and by CKKS, with and without the pruning of the last round. A fourth row trains the
+first site with a budget of differential privacy. The settings were fixed before the scores were
+seen. `error` is the largest difference to the plain sum, `MB up` the bytes of one site, `score` the
+test loss: of the pooled model for sums, of the first site's own model for budgets. Seconds are CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from federated import FIELDS, RESULTS, Row, write
+
+import scionwood
+from scionwood_federated.api import (
+    Privacy,
+    begin_round,
+    pool,
+    read_update,
+    train_site,
+    update_of,
+    write_update,
+)
+from scionwood_federated.privacy.encryption import make_keys
+from scionwood_federated.privacy.folders import decrypt_sum, sum_encrypted, write_encrypted
+from scionwood_federated.simulation.run import CONSTANT
+from scionwood_federated.update.folder import read_start
+
+SITES = ("land", "marine", "fibre")
+NOISES = ("[ground_roll, erratic]", "[swell, band]", "[fading, checkerboard]")
+BUDGETS = (None, 8.0, 2.0)
+KEY = ("way", "seed")
+ROUNDS = 200
+
+
+def trained(work: Path, seed: int) -> Path:
+    """Train the three sites, and return the folder."""
+    folder = work / f"privacy{seed}"
+    shutil.rmtree(folder, ignore_errors=True)
+    recipe: Any = scionwood.override(scionwood.resolve("seismic/denoise"), CONSTANT)
+    changes = [*FIELDS["seismic"]["override"], f"seed={seed}", "trainer.max_steps=40"]
+    begin_round(scionwood.override(recipe, changes), folder / "start", own=("noises",))
+    for number, site in enumerate(SITES):
+        run = train_site(
+            folder / "start" / "recipe.yaml",
+            folder / "start",
+            folder / "runs" / site,
+            overrides=(f"data.noises={NOISES[number]}", f"data.seed={10 * seed + number}"),
+            hold="A",
+        )
+        write_update(update_of(run, site=site), folder / "plain" / site)
+    return folder
+
+
+def summed(folder: Path, way: str, seed: int) -> Row:
+    """Return the row of a way to sum."""
+    start, out = folder / "start", folder / way.replace(" ", "-")
+    updates = [folder / "plain" / site for site in SITES]
+    begun = time.process_time()
+    if way == "plain sum":
+        pool(updates, out, rule="frozen_a", start=start)
+        size = sum(path.stat().st_size for path in updates[0].rglob("*") if path.is_file())
+        return row(way, seed, size, time.process_time() - begun, 0.0, score(out))
+    make_keys(out / "keys")
+    sent = []
+    for path in updates:
+        update = read_update(path)
+        if way.endswith("pruned"):
+            update = replace(update, about=replace(update.about, round=ROUNDS))
+        sent.append(out / path.name)
+        key = out / "keys" / "public.key"
+        write_encrypted(update, read_start(start), key, sent[-1], rounds=ROUNDS)
+    sum_encrypted(sent, out / "keys" / "public.key", out / "sum")
+    decrypt_sum(out / "sum", out / "keys" / "secret.key", start, out / "next")
+    spent = time.process_time() - begun
+    size = sum(path.stat().st_size for path in sent[0].rglob("*") if path.is_file())
+    return row(way, seed, size, spent, difference(out / "next", folder / "plain-sum"),
+               score(out / "next"))  # fmt: skip
+
+
+def private(folder: Path, epsilon: float | None, seed: int) -> Row:
+    """Return the row of a budget of the first site; `None` trains without one."""
+    way = "own training" if epsilon is None else f"own training, epsilon {epsilon:g}"
+    start, begun = folder / "start", time.process_time()
+    run = train_site(
+        start / "recipe.yaml",
+        start,
+        folder / "private" / f"{epsilon}",
+        overrides=(f"data.noises={NOISES[0]}", f"data.seed={10 * seed}"),
+        privacy=None if epsilon is None else Privacy(epsilon=epsilon, delta=1e-2),
+    )
+    spent = time.process_time() - begun
+    update = update_of(run, site="land")
+    told = update.about.extra.get("privacy", {})
+    found = row(way, seed, 0, spent, None, score(run))
+    return {**found, "epsilon": round(told["epsilon"], 3) if told else ""}
+
+
+def row(way: str, seed: int, size: int, spent: float, error: float | None, loss: float) -> Row:
+    """Return a row."""
+    return {
+        "way": way,
+        "seed": seed,
+        "MB up": round(size / 1e6, 3) if size else "",
+        "CPU s": round(spent, 2),
+        "error": "" if error is None else f"{error:.2g}",
+        "score": round(loss, 4),
+        "epsilon": "",
+    }
+
+
+def difference(one: Path, other: Path) -> float:
+    """Return the largest difference between the tensors of two starts."""
+    a, b = read_start(one), read_start(other)
+    pairs = [(a.adapter, b.adapter), (a.head, b.head)]
+    return max(float((x[n] - y[n]).abs().max()) for x, y in pairs for n in x)
+
+
+def score(run: Path) -> float:
+    """Return the test loss of a run."""
+    return float(scionwood.test(run)["test_loss"])
+
+
+def main() -> None:
+    """Measure, and write the CSV."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--work", type=Path, default=Path("runs/federated"))
+    options = parser.parse_args()
+    for seed in range(options.seeds):
+        folder = trained(options.work, seed)
+        for way in ("plain sum", "CKKS", "CKKS pruned"):
+            write(RESULTS / "federated_privacy.csv", [summed(folder, way, seed)], KEY)
+        for epsilon in BUDGETS:
+            write(RESULTS / "federated_privacy.csv", [private(folder, epsilon, seed)], KEY)
+
+
+if __name__ == "__main__":
+    main()
