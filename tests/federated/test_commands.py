@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from scionwood.cli import main
+from scionwood_federated.api import rank_by_losses, rank_by_subspace
 
 NAMES = ("north", "south", "west")
 
@@ -16,6 +18,30 @@ def test_check_ranks_and_says_when_it_is_early(round_one: Path, capsys) -> None:
     shown = capsys.readouterr().out
     assert all(name in shown for name in NAMES)
     assert "one of the first two rounds" in shown
+
+
+def test_sites_measure_each_other_and_are_ranked(round_one: Path, tmp_path: Path, capsys) -> None:
+    folders = [str(round_one / name) for name in NAMES]
+    recipe = str(round_one / "start" / "recipe.yaml")
+    files = []
+    for number, name in enumerate(NAMES):
+        files.append(str(tmp_path / f"{name}.json"))
+        words = ["--site", name, "--recipe", recipe, "--override", f"[data.seed={number}]"]
+        assert main(["federated", "losses", *folders, files[-1], *words]) == 0
+    capsys.readouterr()
+    assert main(["federated", "check", *files, "--way", "losses", "--json"]) == 0
+    assert {each["site"] for each in json.loads(capsys.readouterr().out)} == set(NAMES)
+    assert main(["federated", "check", *files[:2], "--way", "losses"]) == 2
+    assert "of at least three sites" in capsys.readouterr().err
+
+
+def test_a_worse_update_is_ranked_first_by_losses_and_noise_by_the_subspace(make) -> None:
+    names = ("a", "b", "c", "d")
+    table = {site: {name: 1.0 + (name == "b") for name in names} for site in names}
+    first = rank_by_losses(table)[0]
+    assert (first.site, first.apart) == ("b", True)
+    good = [replace(make(1), about=replace(make(1).about, site=f"s{n}")) for n in range(6)]
+    assert rank_by_subspace([*good, make(99, "noise", samples=10)])[0].site == "noise"
 
 
 def test_pool_prints_what_it_did(round_one: Path, tmp_path: Path, capsys) -> None:

@@ -108,6 +108,13 @@ def test_the_check_of_sites_is_refused(encrypted, capsys):
     assert "encryption hides them" in capsys.readouterr().err
 
 
+def test_what_others_measure_of_an_update_is_refused(encrypted, round_one, tmp_path, capsys):
+    words = [*(str(encrypted / site) for site in SITES), str(tmp_path / "l.json")]
+    words += ["--site", "north", "--recipe", str(round_one / "start" / "recipe.yaml")]
+    assert main(["federated", "losses", *words]) == 2
+    assert "encryption hides them" in capsys.readouterr().err
+
+
 def test_a_run_that_did_not_hold_a_is_refused(encrypted, round_one, tmp_path):
     update = update_of(round_one / "runs" / "north", samples=8)
     with pytest.raises(FederationError, match="A moved"):

@@ -12,6 +12,7 @@ import torch
 
 import scionwood
 from scionwood import AdapterFileError
+from scionwood.cli import main
 from scionwood_federated.api import FederationError, Plan, begin_round, simulate
 from scionwood_federated.engines.flower_export import export_flower, plan_of
 from scionwood_federated.engines.messages import packed, unpacked
@@ -139,3 +140,14 @@ def test_a_job_of_nvflare_names_what_its_sides_run(round_one, tmp_path):
 def test_a_plan_that_cannot_work_is_refused(change, words):
     with pytest.raises(FederationError, match=words):
         NetPlan(**{"sites": NAMES, **change})
+
+
+@pytest.mark.parametrize("rule", ["exact", "median", "krum", "clair", "frozen_a"])
+def test_secure_sums_are_refused(round_one, tmp_path, rule, capsys):
+    words = ["export", "flower", str(round_one / "start"), str(tmp_path / "app")]
+    words += ["--sites", "[north, south]", "--rule", rule, "--secure"]
+    assert main(["federated", *words]) == 2
+    error = capsys.readouterr().err
+    assert ("looks at them" in error) == (rule != "frozen_a")
+    assert ("for its old API alone" in error) == (rule == "frozen_a")
+    assert not (tmp_path / "app").exists()

@@ -34,14 +34,12 @@ def check(
         FederationError: there are fewer than three updates, or they do not fit together.
         AdapterFileError: a folder is damaged or hostile.
     """
-    from scionwood_federated.privacy.folders import is_encrypted
+    from scionwood_federated.privacy.folders import is_encrypted, refuse_single
 
     if way == "losses":
         early, scores = False, _by_losses(updates)
     else:
         if any(is_encrypted(folder) for folder in updates):
-            from scionwood_federated.privacy.folders import refuse_single
-
             refuse_single("check")
         early, scores = _by_updates(updates, start, way)
     if json:
@@ -83,9 +81,12 @@ def losses(
         OutputExistsError: the file exists.
     """
     from scionwood import check_target
+    from scionwood_federated.privacy.folders import is_encrypted, refuse_single
     from scionwood_federated.simulation.crossing import losses_at
     from scionwood_federated.update.folder import read_update, write_json
 
+    if any(is_encrypted(folder) for folder in updates):
+        refuse_single("losses")
     check_target(out, overwrite=False)
     found = losses_at(recipe, [read_update(each) for each in updates], override or [])
     write_json(Path(out), {"site": site, "losses": found})

@@ -26,6 +26,7 @@ def export(
     least: int = 2,
     timeout: float = 3600.0,
     most_samples: int = 0,
+    secure: bool = False,
 ) -> None:
     """Write a federation for an engine: an app of Flower, or a job of NVFlare.
 
@@ -45,6 +46,7 @@ def export(
         timeout: seconds that a round waits for the sites.
         most_samples: the largest number of samples that a site may claim; 0 means ten times the
             median.
+        secure: secure sums by SecAgg+. Flower has them for its old API alone, so they are refused.
 
     Raises:
         FederationError: the plan does not hold together, or the start has no recipe.
@@ -56,6 +58,8 @@ def export(
     from scionwood_federated.engines.plan import NetPlan
 
     plan = NetPlan(tuple(sites), rounds, steps, rule, server, seed, least, timeout, most_samples)
+    if secure:
+        plan.refuse_secure_sums()
     {"flower": export_flower, "nvflare": export_nvflare}[engine](start, out, plan)
     print(out)
 

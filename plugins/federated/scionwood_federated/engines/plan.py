@@ -66,6 +66,19 @@ class NetPlan:
             rule = f"they are fewer than the {self.least} that a round needs"
             raise FederationError(f"{len(self.sites)} sites", rule, "Name more: --sites")
 
+    def refuse_secure_sums(self) -> None:
+        """Refuse secure sums: with a rule that sees single updates, and with Flower as it is.
+
+        Raises:
+            FederationError: always; the message says which of the two it is.
+        """
+        if not RULES[self.rule].additive:
+            rule = f"they hide single updates, and the rule {self.rule} looks at them"
+            raise FederationError("secure sums", rule, "Use the rule frozen_a")
+        rule = "Flower 1.42 has SecAgg+ for its old API alone, flwr.client.mod, not for messages"
+        remedy = "Sum encrypted updates by files: keys, round --encrypt, pool --key, decrypt"
+        raise FederationError("secure sums", rule, remedy)
+
     def order(self, round_: int, site: str) -> dict[str, int | str]:
         """Return what a message asks of a site: round, steps, seed and the factor that is held."""
         seed = self.seed + 10_000 * round_ + self.sites.index(site)
