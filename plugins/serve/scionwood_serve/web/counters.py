@@ -27,15 +27,25 @@ class Counters:
         self.registry = CollectorRegistry()
         self.recent: deque[tuple[float, float]] = deque(maxlen=10_000)
         labels = ("service", "adapter", "status")
-        of = {"registry": self.registry}
-        self._requests = Counter("scionwood_requests", "Requests by their status", labels, **of)
-        self._seconds = Histogram(
-            "scionwood_request_seconds", "Time of an answer", ("service",), buckets=BUCKETS, **of
+        of = self.registry
+        self._requests = Counter(
+            "scionwood_requests", "Requests by their status", labels, registry=of
         )
-        self.received = Counter("scionwood_received_bytes", "Bytes of the requests", **of)
-        self.waiting = Gauge("scionwood_requests_under_way", "Requests that are not answered", **of)
-        self.swaps = Counter("scionwood_swaps", "Versions that went live", ("adapter",), **of)
-        self.shadow = Gauge("scionwood_shadow_running", "Whether a shadow trains now", **of)
+        self._seconds = Histogram(
+            "scionwood_request_seconds",
+            "Time of an answer",
+            ("service",),
+            buckets=BUCKETS,
+            registry=of,
+        )
+        self.received = Counter("scionwood_received_bytes", "Bytes of the requests", registry=of)
+        self.waiting = Gauge(
+            "scionwood_requests_under_way", "Requests that are not answered", registry=of
+        )
+        self.swaps = Counter(
+            "scionwood_swaps", "Versions that went live", ("adapter",), registry=of
+        )
+        self.shadow = Gauge("scionwood_shadow_running", "Whether a shadow trains now", registry=of)
 
     def answered(self, service: str, adapter: str, status: int, seconds: float) -> None:
         """Count a request.
