@@ -6,7 +6,7 @@
     python benchmarks/audit.py training    # six faults and twenty correct corruptions
 
 Each row is written when it is done, and a next call goes on. The limits of probes and the rule of
-the score were committed before any of these figures was seen.
+the score were fixed before these figures were seen.
 """
 
 from __future__ import annotations

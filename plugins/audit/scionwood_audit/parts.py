@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from scionwood import ScionwoodError, Task
 from scionwood_audit.record import Row
 
-GATES = re.compile(r"gate|router|route")
-ANCHORS = re.compile(r"kept|anchors?$")
-GENERATORS = re.compile(r"prompt_?gen|generator|dynamic_?prompt|fusions?$")
+GATES = re.compile(r"(?:^|[._])(?:gates?|routers?|routes?)(?=\.|$)")
+ANCHORS = re.compile(r"kept(?:_anchors?)?$")
+GENERATORS = re.compile(r"(?:prompt_?gen|generator|dynamic_?prompts?|fusions?)$")
 
 DONORS = 8
 """Inputs whose value is given to all others in a swap."""
@@ -177,10 +177,10 @@ def _linear_gates(task: nn.Module) -> Iterator[tuple[nn.Module, Tensor, Tensor]]
             continue
         owner, _, last = path.rpartition(".")
         places = [f"{owner}.bias"] if last == "weight" else []
-        places.append(re.sub(r"router|route|gate", "bias", path))
+        places.append(re.sub(r"routers?|routes?|gates?", "bias", path))
         known = dict(task.named_parameters())
         bias = next((known[place] for place in places if place in known and place != path), None)
-        holder = re.split(r"\.[^.]*(?:gate|router|route)[^.]*", f".{path}")[0].lstrip(".")
+        holder = re.split(r"\.[^.]*(?:gates?|routers?|routes?)(?=\.|$)", f".{path}")[0].lstrip(".")
         layer = modules.get(holder)
         if bias is not None and layer is not None and len(bias) == len(weight):
             yield layer, weight, bias
@@ -241,7 +241,8 @@ def _tensors(task: nn.Module) -> list[tuple[str, Tensor]]:
 
 def _generators(task: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     for name, module in task.named_modules():
-        if name and GENERATORS.search(name.rpartition(".")[2]):
+        called = not isinstance(module, nn.ModuleDict | nn.ModuleList)
+        if name and called and GENERATORS.search(name.removesuffix(".default")):
             yield name, module
 
 
