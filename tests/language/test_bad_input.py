@@ -68,7 +68,9 @@ def test_a_tiny_model_of_each_family_has_presets_and_takes_an_adapter(family):
 
 def test_a_template_that_leaves_the_answer_out_is_refused():
     tokenizer = tiny_tokenizer()
-    tokenizer.chat_template = "{% for m in messages %}{% if m['role'] == 'user' %}{{ m['content'] }}{% endif %}{% endfor %}"
+    tokenizer.chat_template = (
+        "{% for m in messages if m['role'] == 'user' %}{{ m['content'] }}{% endfor %}"
+    )
     with pytest.raises(WeightsError, match="the answer cannot be marked"):
         Batches(tokenizer)
 

@@ -32,9 +32,10 @@ plugin = Plugin(
     commands={
         "generate": "scionwood_language.cli.generate:generate",
         "merge": "scionwood_language.cli.generate:merge",
+        "query_tune": "scionwood_language.cli.query:query_tune",
     },
     recipes="scionwood_language.recipes",
-    rooms=("chat", "diffusion", "planning", "review", "verifiable"),
+    rooms=("chat", "diffusion", "planning", "query", "review", "verifiable"),
     parsers={
         "conversations": "scionwood_language.readers.parsers:Conversations",
         "preferences": "scionwood_language.data.parsers:Preferences",

@@ -87,8 +87,8 @@ def encode(tokenizer: Any, messages: Sequence[Message], *, turns: Turns = "last"
         >>> from scionwood_language.api import encode, load_model
         >>> tokenizer = load_model("tiny").tokenizer
         >>> turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
-        >>> tokenizer.decode(encode(tokenizer, turns).completion)
-        'Hello.<|im_end|>\\n'
+        >>> tokenizer.decode(encode(tokenizer, turns).completion).strip()
+        'Hello.<|im_end|>'
     """
     if not tokenizer.chat_template:
         if turns == "all":

@@ -173,6 +173,19 @@ _TASKS = {
 }
 
 
+def solved(asked: str) -> str | None:
+    """Return the answer to a request of `MixedTasks`, or `None` if it is no such request.
+
+    Args:
+        asked: the request, with or without a question mark.
+    """
+    for task, wording in _TASKS.items():
+        number = asked.removeprefix(wording).strip().rstrip("?.")
+        if asked.startswith(wording) and number.isascii() and number.isdigit():
+            return _answered(task, number)
+    return None
+
+
 def _answered(task: str, number: str) -> str:
     if task == "next":
         return str(int(number) + 1)

@@ -1,0 +1,153 @@
+"""Tune an adapter on variants of one question, answer it, and roll back bit for bit.
+
+After QueST (arXiv 2605.13369), reconstructed from its abstract: the model makes problems that are
+structurally like the question, with solutions. Number, filter, rank and steps are not known, so
+they are ours. Here a verifier may drop wrong solutions, which QueST does not have.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from peft import LoraConfig
+
+from scionwood import RecipeError, attach, minimise
+from scionwood_language.chat.templates import encode
+from scionwood_language.data.generated import solved, turns
+from scionwood_language.data.packing import Collate, row_of
+from scionwood_language.inference import write
+from scionwood_language.tasks.causal import loss_of
+
+Verify = Callable[[str, str], bool]
+"""Takes a problem and a solution, and tells whether the solution is right."""
+
+ASKED = (
+    "Write one new question of the same kind as this one, with other numbers, and its answer.\n"
+    "Question: {}\nUse exactly two lines: `Question:` and `Answer:`."
+)
+_PAIR = re.compile(r"Question:\s*(.+?)\s*\n+\s*Answer:\s*(.+)", re.DOTALL)
+
+
+class Tuned(NamedTuple):
+    """The result of tuning for one question.
+
+    Attributes:
+        before: the answer without tuning.
+        answer: the answer after tuning; that without if no variant was left.
+        variants: the problems and solutions that were trained on.
+        made: how many the model made in the right form.
+    """
+
+    before: str
+    answer: str
+    variants: list[tuple[str, str]]
+    made: int
+
+
+def verify_digits(problem: str, solution: str) -> bool:
+    """Return whether a solution of a problem of `language/mixed_tasks` is right.
+
+    Args:
+        problem: the problem.
+        solution: the solution.
+    """
+    return solved(problem) == solution.strip().rstrip(".")
+
+
+def make_variants(model: Any, question: str, n: int, seed: int = 0) -> list[tuple[str, str]]:
+    """Return problems like a question with solutions, as the model writes them.
+
+    Args:
+        model: a model of `language/causal_lm`.
+        question: the question.
+        n: how many are sampled. Those in a wrong form and repetitions are left out.
+        seed: the seed of the samples.
+    """
+    asked = turns(ASKED.format(question), "")[:1]
+    answers = write(model, [asked] * n, sampled=True, max_new_tokens=64, seed=seed)
+    found = (_PAIR.search(answer.text) for answer in answers)
+    pairs = ((each[1].strip(), each[2].strip().splitlines()[0]) for each in found if each)
+    return [pair for pair in dict.fromkeys(pairs) if pair[0] != question]
+
+
+def answer_tuned(
+    model: Any,
+    question: str,
+    *,
+    variants: Sequence[tuple[str, str]],
+    verify: Verify | None = None,
+    steps: int = 8,
+    rank: int = 8,
+    lr: float = 1e-3,
+    max_new_tokens: int = 48,
+    seed: int = 0,
+) -> Tuned:
+    """Answer a question with an adapter that was tuned on variants of it, then remove the adapter.
+
+    Afterwards the model has the same bits as before, without an adapter.
+
+    Args:
+        model: a model of `language/causal_lm` without an adapter.
+        question: the question.
+        variants: problems with solutions, such as those of `make_variants`.
+        verify: keeps only right solutions; `None` keeps all, as QueST does.
+        steps: the optimiser steps, each on all variants.
+        rank: the rank of LoRA.
+        lr: the learning rate.
+        max_new_tokens: the length at which an answer is cut off.
+        seed: the seed of the adapter.
+
+    Raises:
+        RecipeError: a size is not positive, or the model has an adapter already.
+    """
+    if min(steps, rank) < 1 or hasattr(model, "peft_config"):
+        value = f"steps={steps}, rank={rank}, adapter: {hasattr(model, 'peft_config')}"
+        rule = "both are at least 1, and the model has no adapter"
+        raise RecipeError(value, rule, "Give the bare model")
+    asked = [turns(question, "")[:1]]
+    [before] = write(model, asked, max_new_tokens=max_new_tokens)
+    kept = [pair for pair in variants if verify is None or verify(*pair)]
+    if not kept:
+        return Tuned(before.text, before.text, [], len(variants))
+    with _adapted(model, rank, seed) as tuned:
+        batch = _batch(model.tokenizer, kept)
+        labels = batch.pop("labels")
+        tuned.train()
+        minimise(
+            lambda step: loss_of(tuned, batch, labels),
+            [p for p in tuned.parameters() if p.requires_grad],
+            steps=steps,
+            lr=lr,
+            clip=1.0,
+        )
+        [after] = write(tuned, asked, tokenizer=model.tokenizer, max_new_tokens=max_new_tokens)
+    return Tuned(before.text, after.text, kept, len(variants))
+
+
+@contextmanager
+def _adapted(model: Any, rank: int, seed: int) -> Iterator[Any]:
+    trained = [parameter.requires_grad for parameter in model.parameters()]
+    training = model.training
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        config = LoraConfig(r=rank, lora_alpha=2 * rank)
+        tuned = attach(model, config, targets="all-linear")
+        try:
+            yield tuned
+        finally:
+            tuned.unload()  # the base was never changed
+            if hasattr(model, "peft_config"):
+                del model.peft_config
+            for parameter, is_trained in zip(model.parameters(), trained, strict=True):
+                parameter.requires_grad_(is_trained)
+            model.train(training)
+
+
+def _batch(tokenizer: Any, pairs: Sequence[tuple[str, str]]) -> dict[str, torch.Tensor]:
+    codes = [encode(tokenizer, turns(*pair)) for pair in pairs]
+    rows = [row_of(code, {}, prompt=False) for code in codes]
+    return Collate(tokenizer.pad_token_id)(rows)

@@ -1,0 +1,57 @@
+"""Tuning for one question leaves no trace, and a verifier keeps right solutions only."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from scionwood import RecipeError
+from scionwood_language.backbones.causal_lm import causal_lm
+from scionwood_language.query.tuning import answer_tuned, make_variants, verify_digits
+
+QUESTION = "Which number comes after 41?"
+RIGHT = ("Which number comes after 52?", "53")
+WRONG = ("Which number comes after 63?", "99")
+
+pytestmark = pytest.mark.usefixtures("_one_thread")
+
+
+def test_the_model_has_the_same_bits_afterwards():
+    model = causal_lm()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    modules = [name for name, _ in model.named_modules()]
+    state = torch.get_rng_state()
+    done = answer_tuned(
+        model, QUESTION, variants=[RIGHT, WRONG], steps=60, lr=1e-2, max_new_tokens=6
+    )
+    assert done.answer != done.before
+    assert done.answer.startswith(("5", "9"))
+    after = model.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    assert [name for name, _ in model.named_modules()] == modules
+    assert torch.equal(torch.get_rng_state(), state)
+    again = answer_tuned(model, QUESTION, variants=[], max_new_tokens=6)
+    assert again.answer == again.before == done.before
+
+
+def test_a_verifier_keeps_right_solutions_only():
+    assert verify_digits(*RIGHT)
+    assert not verify_digits(*WRONG)
+    assert not verify_digits("What is the capital of France?", "Paris")
+    done = answer_tuned(
+        causal_lm(),
+        QUESTION,
+        variants=[RIGHT, WRONG],
+        verify=verify_digits,
+        steps=1,
+        max_new_tokens=2,
+    )
+    assert done.variants == [RIGHT]
+    assert done.made == 2
+
+
+def test_an_untrained_model_makes_no_variant_and_wrong_sizes_are_refused():
+    assert make_variants(causal_lm(), QUESTION, 2) == []
+    with pytest.raises(RecipeError, match="steps=0"):
+        answer_tuned(causal_lm(), QUESTION, variants=[RIGHT], steps=0)
