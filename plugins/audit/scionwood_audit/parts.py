@@ -171,14 +171,13 @@ def _gates_held(task: nn.Module, predict: Predict, source: Batch) -> Iterator[No
 
 def _linear_gates(task: nn.Module) -> Iterator[tuple[nn.Module, Tensor, Tensor]]:
     """Yield the layer that sees the input of each gate, and the weight and bias of the gate."""
-    modules = dict(task.named_modules())
+    modules, known = dict(task.named_modules()), dict(task.named_parameters())
     for path, weight in _tensors(task):
         if not GATES.search(path) or weight.ndim != 2:
             continue
         owner, _, last = path.rpartition(".")
         places = [f"{owner}.bias"] if last == "weight" else []
         places.append(re.sub(r"routers?|routes?|gates?", "bias", path))
-        known = dict(task.named_parameters())
         bias = next((known[place] for place in places if place in known and place != path), None)
         holder = re.split(r"\.[^.]*(?:gates?|routers?|routes?)(?=\.|$)", f".{path}")[0].lstrip(".")
         layer = modules.get(holder)

@@ -32,6 +32,7 @@ _REQUIRED = {
     "loggers": (),
     "optimizers": ("Source",),
     "schedules": ("Source",),
+    "probes": ("Units",),
     "services": ("Raises",),
 }
 _POSITIONAL = {
@@ -43,6 +44,7 @@ _POSITIONAL = {
     "loggers": 1,
     "optimizers": 2,
     "schedules": 2,
+    "probes": 2,
     "services": 3,
 }
 _INJECTED = {
@@ -54,6 +56,7 @@ _INJECTED = {
     "loggers": "folder",
     "optimizers": "groups and backbone",
     "schedules": "step and total",
+    "probes": "task and folder",
     "services": "loaded, source and out",
 }
 

@@ -52,6 +52,7 @@ _OF_KIND = {
     "loggers": "loggers",
     "optimizers": "optimizers",
     "schedules": "schedules",
+    "probes": "evaluation",
     "services": "services",
 }
 _PLACES = {

@@ -32,6 +32,10 @@ def adapter(
         probe: a field, or a recipe such as seismic/denoise, whose base and probes are used.
         force: replace an audit that is in the folder.
         json: print JSON.
+
+    Raises:
+        AuditError: the folder or the references do not exist, or no recipe has this base.
+        OutputExistsError: there is an audit in the folder, and `force` is false.
     """
     from scionwood_audit.api import audit_adapter
 
@@ -84,6 +88,10 @@ def training(
         seed: the seed of the draws.
         force: replace an audit that is in the folder.
         json: print JSON.
+
+    Raises:
+        RecipeError: the recipe does not exist or is not valid.
+        OutputExistsError: there is an audit in the folder, and `force` is false.
     """
     from scionwood_audit.api import audit_training
 

@@ -66,6 +66,8 @@ def dynamics(task: Task, folder: Path | None = None) -> list[Probe]:
 def autoencode(task: Task, folder: Path | None = None) -> list[Probe]:
     """Probe an autoencoder: rest, a uniform state, sums, and symmetry; see `dynamics`.
 
+    Units: as in `dynamics`.
+
     Args:
         task: a task of this plugin whose model reconstructs a state.
         folder: the run folder, whose normaliser says what rest is; zero without it.
@@ -87,6 +89,8 @@ def autoencode(task: Task, folder: Path | None = None) -> list[Probe]:
 @torch.no_grad()
 def generate(task: Task, folder: Path | None = None) -> list[Probe]:
     """Probe a generator: the variance of its states, and whether other noise gives others.
+
+    Units: each field has about zero mean and unit variance.
 
     Args:
         task: a task of this plugin whose model maps noise to states.
