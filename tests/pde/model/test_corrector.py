@@ -58,8 +58,8 @@ def test_gradients_pass_through_the_solver() -> None:
 
 
 def test_what_does_not_fit_is_refused_by_name() -> None:
-    with pytest.raises(RecipeError, match="kolmogorov_flow needs a number for viscosity, forcing"):
-        corrector(equation="kolmogorov_flow", parameters={"viscosity": 0.1})
+    with pytest.raises(RecipeError, match="parameter 'mass': kolmogorov_flow has"):
+        corrector(equation="kolmogorov_flow", parameters={"mass": 0.1})
     with pytest.raises(RecipeError, match="no equation has this name"):
         corrector(equation="stokes")
     with pytest.raises(RecipeError, match="beyond the de-aliasing limit"):

@@ -35,7 +35,7 @@ def corrector(
 
     Args:
         equation: a name of `solvers.EQUATIONS`.
-        parameters: all parameters of the equation that have a range, in its units.
+        parameters: parameters of the equation in its units; others have the equation's defaults.
         coarse: points of the solver's grid along each axis; a state has as many or more.
         interval: time of a step, relative to the equation's own, as in `pde/trajectories`.
         substeps: time steps of ETDRK2 in it.
@@ -59,11 +59,8 @@ def corrector(
     given = dict(parameters or {})
     try:
         kind = equation_class(equation)
-        lacking = [name for name in kind.PARAMETERS if name not in given]
-        if lacking:
-            rule = f"{equation} needs a number for {', '.join(kind.PARAMETERS)}"
-            raise RecipeError(f"parameters: {given}", rule, f"Add {lacking[0]}")
-        made = drawn_equation(equation, torch.Generator().manual_seed(0), 1, given)
+        own = {name: getattr(kind(), name) for name in kind.PARAMETERS}
+        made = drawn_equation(equation, torch.Generator().manual_seed(0), 1, own | given)
         solver = CoarseSolver(made, coarse, dims, interval * kind.INTERVAL, substeps)
     except ValueError as error:
         raise RecipeError(str(error)) from error

@@ -15,7 +15,8 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from scionwood_pde.model.forecast import Forecast
+from scionwood_pde.model.forecast import Forecast, Scales
+from scionwood_pde.model.tiles import Tiling
 from scionwood_pde.solvers.equation import Equation, Semilinear
 from scionwood_pde.solvers.etd import Step, exact
 from scionwood_pde.solvers.spectral import Grid
@@ -96,6 +97,21 @@ class CoarseSolver:
 
 
 @final
+class Means(nn.Module):
+    """The mean of each field in its unit, which the solver needs.
+
+    Args:
+        fields: number of fields.
+    """
+
+    mean: Tensor
+
+    def __init__(self, fields: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(fields))
+
+
+@final
 class Corrector(nn.Module):
     """The next state: the solution of a coarse solver, and a learned change of it.
 
@@ -107,14 +123,12 @@ class Corrector(nn.Module):
 
     history = 1
     conditions: tuple[str, ...] = ()
-    mean: Tensor
 
     def __init__(self, learned: Forecast, solver: CoarseSolver, card: Mapping[str, str]) -> None:
         super().__init__()
         self.learned, self.solver = learned, solver
-        self.units = nn.Module()
-        self.units.register_buffer("mean", torch.zeros(learned.fields))
-        self.head = ("units", *(f"learned.{name}" for name in learned.head))
+        self.means = Means(learned.fields)
+        self.head = ("means", *(f"learned.{name}" for name in learned.head))
         self.adapter_targets = {
             name: pattern.replace("network", "learned.network", 1)
             for name, pattern in learned.adapter_targets.items()
@@ -122,9 +136,14 @@ class Corrector(nn.Module):
         self.card = {**learned.card, **card}
 
     @property
-    def scales(self) -> nn.Module:
+    def scales(self) -> Scales:
         """The scales of the learned change."""
         return self.learned.scales
+
+    @property
+    def tiling(self) -> Tiling:
+        """The tiling of the network; the solver sees whole domains."""
+        return self.learned.tiling
 
     @property
     def fields(self) -> int:
@@ -149,7 +168,7 @@ class Corrector(nn.Module):
     def solved(self, x: Tensor) -> Tensor:
         """Return what the solver alone predicts, normalised as the input."""
         shape = (-1, *[1] * (x.ndim - 2))
-        std, mean = self.learned.scales.std.view(shape), self.units.mean.view(shape)
+        std, mean = self.learned.scales.std.view(shape), self.means.mean.view(shape)
         return (self.solver(x * std + mean) - mean) / std
 
     def limited(self, x: Tensor) -> Tensor:
@@ -163,7 +182,7 @@ class Corrector(nn.Module):
         std: Sequence[float] | None = None,
         mean: Sequence[float] | None = None,
     ) -> None:
-        """Measure the units of the solver, and the scales of what it misses.
+        """Measure the units for the solver, and the scales of what it misses.
 
         Args:
             batches: batches of the training split with `state` and `next`.
@@ -173,7 +192,7 @@ class Corrector(nn.Module):
         if std is not None:
             self.learned.scales.std.copy_(torch.tensor(std))
         if mean is not None:
-            self.units.mean.copy_(torch.tensor(mean))
+            self.means.mean.copy_(torch.tensor(mean))
         self.learned.measure(self._missed(batches), std)
 
     def _missed(self, batches: Iterable[Mapping[str, Tensor]]) -> Iterator[Mapping[str, Tensor]]:
