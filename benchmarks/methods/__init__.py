@@ -1,1 +1,1 @@
-"""Adapter methods on one vision, one mesh, one 3D-field and one language task, on equal budgets."""
+"""Adapter methods on a mesh task and a 3D-field task, on equal budgets."""

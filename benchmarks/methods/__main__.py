@@ -1,11 +1,12 @@
-"""Adapter methods on one vision, one mesh, one 3D-field and one language task.
+"""Adapter methods on a mesh task and a 3D-field task, with bases that were trained here.
 
     python benchmarks/methods                       # what the table lacks; then the report
-    python benchmarks/methods --tasks vision mesh   # two halves can run side by side
+    python benchmarks/methods --tasks mesh     # the other half can run beside it
     python benchmarks/methods --report              # docs/study.md and its figure only
 
 The experiments stand in `experiments.yaml`, the results in `benchmarks/results/methods.csv`. Add an
-experiment and run again. Everything takes about forty minutes of one core.
+experiment and run again. Everything takes about twenty minutes of one core. Images and
+texts are in the study on real weights, benchmarks/study.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ STYLES = {"bounds": ("#777777", "s"), "peft": ("#2a6f97", "o"), "methods": ("#d1
 
 def draw(rows: Sequence[report.Row], path: Path) -> None:
     """Draw one panel for each task; better is up, and less forgetting is to the left."""
-    figure = Figure(figsize=(12, 10), layout="constrained")
-    for axes, task in zip(figure.subplots(2, 2).flat, report.METRICS, strict=True):
+    figure = Figure(figsize=(12, 5.4), layout="constrained")
+    for axes, task in zip(figure.subplots(1, 2), report.METRICS, strict=True):
         _panel(axes, rows, task)
     figure.legend(*_legend(), loc="outside lower center", ncols=4, frameon=False)
     with atomic_path(path) as part:

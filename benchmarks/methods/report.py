@@ -18,10 +18,8 @@ PAGE = HERE.parents[1] / "docs" / "study.md"
 FIGURE = PAGE.parent / "figures" / "methods_plane.png"
 MARK = re.compile(r"(<!-- study: ([a-z_]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 METRICS = {
-    "vision": ("accuracy", "accuracy", True),
     "mesh": ("relative RMSE", "relative RMSE", False),
     "field": ("vrmse", "VRMSE", False),
-    "language": ("loss", "nats a character", False),
 }
 """For each task: the key of its score, the score's name, and whether higher is better."""
 UNTOUCHED = "frozen/untouched"
@@ -74,7 +72,6 @@ def scores(rows: Sequence[Row], task: str) -> str:
     _, metric, higher = METRICS[task]
     groups = measured(rows, task)
     front = pareto({n: g for n, g in groups.items() if n != UNTOUCHED}, higher)
-    with_accuracy = any(row["base_accuracy"] for group in groups.values() for row in group)
     digits = 3 if any(average(g, "forgetting") > 0.1 for g in groups.values()) else 4
     lines = []
     for name, group in sorted(groups.items(), key=lambda g: average(g[1], "score"), reverse=higher):
@@ -83,13 +80,11 @@ def scores(rows: Sequence[Row], task: str) -> str:
             spread(group, "score"),
             spread(group, "forgetting", digits),
         ]
-        line += [spread(group, "base_accuracy")] if with_accuracy else []
         count = average(group, "trained")
         line += [f"{count:,.0f}", f"{count / average(group, 'total'):.1%}", rate(group)]
         lines.append(line)
-    head = ["experiment", metric, "forgetting"]
-    head += ["base accuracy"] if with_accuracy else []
-    return table([*head, "trained", "share", "learning rate"], lines)
+    head = ["experiment", metric, "forgetting", "trained", "share", "learning rate"]
+    return table(head, lines)
 
 
 def costs(rows: Sequence[Row]) -> str:

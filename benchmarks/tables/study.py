@@ -144,6 +144,19 @@ def margin() -> str:
     return table(["tasks", "quantity", "runs", "rank correlation with forgetting"], lines)
 
 
+def distance() -> str:
+    """How far a task lies from photographs, and what LoRA gains with the most examples."""
+    rows = [r for r in _rows(tasks=IMAGES) if r["method"] == "lora"]
+    most = {r["task"]: r for r in sorted(rows, key=lambda r: int(r["n"]))}
+    lines = []
+    for far in sorted(read("study_distance"), key=lambda row: float(row["distance"])):
+        row = most.get(far["task"])
+        cells = [far["task"], f"{float(far['distance']):.3f}"]
+        lines.append([*cells, row["n"], _between(row, "less_frozen")] if row else [*cells, "", ""])
+    head = ["task", "distance from photographs", "most examples", "LoRA less the best frozen"]
+    return table(head, lines)
+
+
 def costs() -> str:
     """A training step of each method with and without the fused kernels."""
     lines = []
@@ -163,5 +176,5 @@ TABLES: Tables = {
     "study_twins": twins,
     "study_texts": texts,
     "study_margin": margin,
-    "study_costs": costs,
+    "study_distance": distance,
 }

@@ -1,72 +1,46 @@
 """
-Which adapter for my data?
-==========================
+Which adapter for my data, and when none?
+=========================================
 
-What each method gained in three tasks of the study, and how much of the old task it lost. The
-measurements are the file ``benchmarks/results/methods.csv`` of the repository.
+What adapting the last blocks of a real encoder gains over the best method on frozen features, by
+the number of labelled images. The measurements are the file
+``benchmarks/results/study_summary.csv`` of the repository.
 """
 
 # %%
-# The mean over three seeds of each method. Of two variants of a method, the one with more gain.
+# Each row is a method with its mean over draws, and its difference from the best frozen method with
+# the 95 % interval over draws and test images.
 import csv
 from pathlib import Path
-from statistics import mean
 
-TASKS = {"vision": "#0072B2", "mesh": "#D55E00", "language": "#009E73"}
-METHODS = {
-    "lora": "LoRA",
-    "dora": "DoRA",
-    "hira": "HiRA",
-    "disel": "DISeL",
-    "smoa": "SMoA",
-    "loft": "LOFT",
-    "ia3": "IA3",
-    "partial": "partial",
-    "head-only": "last layer alone",
-    "full-finetuning": "full fine-tuning",
-}
-with Path("../../benchmarks/results/methods.csv").open(encoding="utf-8") as file:
-    rows = [row for row in csv.DictReader(file) if row["status"] == "success"]
+METHODS = {"lora": ("LoRA", "#0072B2"), "full": ("all weights of the last blocks", "#D55E00")}
+TASKS = {"mni": "brain slices", "pneumonia": "chest X-rays", "noise": "seismic noise"}
+with Path("../../benchmarks/results/study_summary.csv").open(encoding="utf-8") as file:
+    rows = [row for row in csv.DictReader(file) if row["base"] == "real"]
 
 
-def measured(task, method, column):
-    """Mean of a column for each variant of a method."""
+def measured(task, method):
+    """Rows of a method that have a reference, by the number of images."""
     chosen = [row for row in rows if (row["task"], row["method"]) == (task, method)]
-    names = sorted({row["name"] for row in chosen})
-    return [mean(float(row[column]) for row in chosen if row["name"] == name) for name in names]
+    return sorted((r for r in chosen if r["less_frozen"]), key=lambda r: int(r["n"]))
 
 
 # %%
-# Gain is the improvement of the score as a share of full fine-tuning's. Forgetting is the rise of
-# the old task's loss, as a multiple of LoRA's.
-points = {}
-for task in TASKS:
-    (untouched,) = measured(task, "frozen", "score")
-    (full,) = measured(task, "full-finetuning", "score")
-    (lora,) = measured(task, "lora", "forgetting")
-    for method in METHODS:
-        gains = [(s - untouched) / (full - untouched) for s in measured(task, method, "score")]
-        losses = [f / lora for f in measured(task, method, "forgetting")]
-        points[task, method] = max(zip(gains, losses, strict=True))
-
-# %%
-# Right is better in the left panel, left is better in the right panel.
+# Above zero, adapting pays. Bars that cross zero leave it open.
 import matplotlib.pyplot as plt
 
-figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained", sharey=True)
-for shift, (task, colour) in zip((-0.2, 0, 0.2), TASKS.items(), strict=True):
-    places = [place + shift for place in range(len(METHODS))]
-    for axis, column in zip(axes, (0, 1), strict=True):
-        values = [points[task, method][column] for method in METHODS]
-        axis.plot(values, places, "o", color=colour, label=task)
-axes[0].set_yticks(range(len(METHODS)), METHODS.values())
-axes[0].invert_yaxis()
-axes[0].axvline(1, color="0.5", lw=0.8, ls="--")
-axes[1].axvline(1, color="0.5", lw=0.8, ls="--")
-axes[0].set_xlabel("gain (share of full fine-tuning's)")
-axes[1].set(xlabel="forgetting (multiple of LoRA's)", xscale="log")
-axes[1].set_xticks((0.5, 1, 2, 5, 10), ("0.5", "1", "2", "5", "10"))
-for axis in axes:
-    axis.grid(axis="y", alpha=0.3)
+figure, axes = plt.subplots(1, 3, figsize=(10, 3.4), layout="constrained", sharey=True)
+for axis, (task, title) in zip(axes, TASKS.items(), strict=True):
+    for method, (label, colour) in METHODS.items():
+        own = measured(task, method)
+        y = [float(row["less_frozen"]) for row in own]
+        low = [value - float(row["less_frozen_low"]) for value, row in zip(y, own, strict=True)]
+        high = [float(row["less_frozen_high"]) - value for value, row in zip(y, own, strict=True)]
+        x = [int(row["n"]) for row in own]
+        axis.errorbar(x, y, [low, high], marker="o", color=colour, label=label)
+    axis.axhline(0, color="0.5", lw=0.8)
+    axis.set(title=title, xlabel="labelled images", xscale="log")
+    axis.grid(alpha=0.3)
+axes[0].set_ylabel("balanced accuracy less the best frozen")
 axes[0].legend()
 plt.show()

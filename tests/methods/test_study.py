@@ -16,7 +16,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 STUDY = ROOT / "benchmarks" / "methods"
-TASKS = ("vision", "mesh", "field", "language")
+TASKS = ("mesh", "field")
 NUMBERS = (
     *("score", "forgetting", "base_loss", "base_loss_before", "trained", "total", "file_size"),
     *("peak", "between_steps", "step_ms", "step_over_lora", "step_ci_low", "step_ci_high"),
@@ -95,15 +95,15 @@ def test_a_refused_experiment_is_a_row_with_its_reason(tmp_path):
 
 @pytest.mark.slow
 def test_only_missing_or_changed_experiments_are_measured(table):
-    before = measured(table, "vision", "full-finetuning"), measured(table, "vision", "lora")
+    before = measured(table, "field", "full-finetuning"), measured(table, "field", "lora")
     text = table.read_text()
     table.write_text(
-        "".join(line for line in text.splitlines(True) if "vision,lora,r4," not in line)
+        "".join(line for line in text.splitlines(True) if "field,lora,r4," not in line)
     )
     printed = run(table)
     names = set(re.findall(r"^\[\d+/\d+, .* left\] (\S+)", printed, re.M))
-    assert names == {"vision/lora/r4"}
-    full, lora = measured(table, "vision", "full-finetuning"), measured(table, "vision", "lora")
+    assert names == {"field/lora/r4"}
+    full, lora = measured(table, "field", "full-finetuning"), measured(table, "field", "lora")
     assert full == before[0]
     for column in ("score", "forgetting", "train_loss", "trained", "settings"):
         assert lora[0][column] == before[1][0][column]

@@ -15,10 +15,8 @@ Batch = Any
 Part = Literal["train", "valid", "test"]
 Scores = dict[str, float]
 PLACES = {
-    "vision": "methods.tasks.vision:Digits",
     "mesh": "methods.tasks.mesh:Plates",
     "field": "methods.tasks.field:Cubes",
-    "language": "methods.tasks.language:Characters",
 }
 
 
