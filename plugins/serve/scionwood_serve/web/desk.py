@@ -60,7 +60,7 @@ class Desk:
 
     async def serve(
         self, service: str, version: Version, source: Path, given: dict[str, Any]
-    ) -> Any:
+    ) -> dict[str, Any]:
         """Let the worker apply a version to a file.
 
         Args:
@@ -70,11 +70,10 @@ class Desk:
             given: the options.
 
         Returns:
-            `file`, `page` and `values`.
+            `file`, `page` and `values`; or `status` and `error`, if the service refused the file.
 
         Raises:
             ServingError: the worker died on it again and again, or took too long.
-            Refused: the service refused the file.
         """
         job = Job("serve", service, version.version, source, options=given)
         with self.book.using(version):
