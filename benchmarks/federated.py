@@ -100,8 +100,8 @@ def settings_of(field: str, rule: str, adapter: str, seed: int) -> list[str]:
         override.append("data.families=[hat, bumper, tube]")
     if field not in ("bangla", "seismic"):
         override.append(f"data.seed={seed}")
-    if adapter != "lora":
-        return [f"adapter={{name: {adapter}}}", *override]
+    if adapter != "lora":  # IA3, which has no rank
+        return [f"adapter={{name: {adapter}, feedforward_modules: []}}", *override]
     if rule == "frozen_a":  # it sends B alone, so that four times the rank costs twice the bytes
         rank = scionwood.resolve(FIELDS[field]["recipe"]).adapter.options["r"]
         override += [f"adapter.r={4 * rank}", f"adapter.lora_alpha={8 * rank}"]
@@ -152,7 +152,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fields", nargs="+", choices=FIELDS, default=list(FIELDS))
     parser.add_argument("--rules", nargs="+", choices=RULES, default=["exact"])
-    parser.add_argument("--adapters", nargs="+", default=["lora"])
+    parser.add_argument("--adapters", nargs="+", choices=("lora", "ia3"), default=["lora"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--work", type=Path, default=Path("runs/federated"))
     options = parser.parse_args()

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import scionwood
-from scionwood import AdapterFileError, OutputExistsError
+from scionwood import AdapterFileError, OutputExistsError, adapters
 from scionwood_federated.api import (
     FederationError,
     pool,
@@ -95,12 +95,19 @@ def _record(key: str, value: object) -> Damage:
     return change
 
 
+def _restate(folder: Path, tensors: Tensors) -> None:
+    """State the hash of other tensors, as a site would that means harm."""
+    record = folder / "adapter" / "scionwood.json"
+    adapters.state_hash(record, "adapter", adapters.tensors_hash(tensors))
+
+
 def _tensors(change: Callable[[Tensors], object]) -> Damage:
     def damage(folder: Path) -> None:
         path = folder / "adapter" / "adapter_model.safetensors"
         tensors = load_file(path)
         change(tensors)
         save_file(tensors, path)
+        _restate(folder, tensors)
 
     return damage
 
@@ -156,6 +163,7 @@ def test_another_rank_is_pooled_by_exact_and_refused_by_rules_of_factors(sent):
         for k, v in load_file(update / "adapter_model.safetensors").items()
     }
     save_file(half, update / "adapter_model.safetensors")
+    _restate(sent / "south", half)
     with pytest.raises(FederationError, match="site south: its adapter has lora_alpha=16"):
         pool([sent / name for name in NAMES], sent / "out", rule="frozen_a")
     assert pool([sent / name for name in NAMES], sent / "out").sites["south"] == 8

@@ -11,9 +11,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MessageType, RecordDict
-from flwr.clientapp import ClientApp
-from flwr.serverapp import ServerApp
+from flwr.app import (  # type: ignore[import-not-found]  # an extra
+    Array,
+    ArrayRecord,
+    ConfigRecord,
+    Message,
+    MessageType,
+    RecordDict,
+)
+from flwr.clientapp import ClientApp  # type: ignore[import-not-found]
+from flwr.serverapp import ServerApp  # type: ignore[import-not-found]
 
 from scionwood import ScionwoodError
 from scionwood_federated.engines.plan import NetPlan

@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import nvflare.client as flare
-from nvflare.app_common.abstract.fl_model import FLModel
-from nvflare.app_common.workflows.model_controller import ModelController
+import nvflare.client as flare  # type: ignore[import-not-found]  # no dependency
+from nvflare.app_common.abstract.fl_model import FLModel  # type: ignore[import-not-found]
+from nvflare.app_common.workflows.model_controller import (  # type: ignore[import-not-found]
+    ModelController,
+)
 
 from scionwood import ScionwoodError
 from scionwood_federated.engines.plan import NetPlan

@@ -34,7 +34,6 @@ class SiteData:
     recipe: Any
     part: Sequence[int] | None = None
     _data: Any = field(default=None, repr=False)
-    _kept: Any = field(default=None, repr=False)
 
     @property
     def data(self) -> Any:
@@ -139,12 +138,12 @@ def _by_option(recipe: Any, key: str) -> list[SiteData]:
     name = key.removeprefix("data.")
     if name not in recipe.data.options and (found := table_of(recipe, key)) is not None:
         option, table = found
-        folder, parts = cut(table, key)
+        parts = cut(table, key)
         wider = {"data.root": str(table.parent)} if "root" in recipe.data.options else {}
         owns = [
             (n, override(recipe, {f"data.{option}": str(p), **wider})) for n, p in parts.items()
         ]
-        return [SiteData(site, own, _kept=folder) for site, own in owns]
+        return [SiteData(site, own) for site, own in owns]
     if name not in recipe.data.options:
         rule, known = (
             f"{recipe.data.name} has no such option, nor a table with this column",

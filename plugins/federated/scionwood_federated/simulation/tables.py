@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import csv
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Any
 
 from scionwood import reading
@@ -27,17 +29,18 @@ def table_of(recipe: Any, column: str) -> tuple[str, Path] | None:
     return None
 
 
-def cut(table: Path, column: str) -> tuple[TemporaryDirectory[str], dict[str, Path]]:
+def cut(table: Path, column: str) -> dict[str, Path]:
     """Write the rows of each value of a column into a table of its own.
 
-    Paths relative to the table become absolute, since the parts lie elsewhere.
+    Paths relative to the table become absolute, since the parts lie elsewhere. The parts go when
+    the process ends.
 
     Args:
         table: the table.
         column: the column; it is left out of the parts.
 
     Returns:
-        The folder, which goes when nobody holds it any more, and the tables by value.
+        The tables by value.
 
     Raises:
         FederationError: a row has no value in the column.
@@ -52,15 +55,16 @@ def cut(table: Path, column: str) -> tuple[TemporaryDirectory[str], dict[str, Pa
             rule = f"its line {number} has no {column}"
             raise FederationError(str(table), rule, "Fill the column, or leave the line out")
         parts.setdefault(value, []).append(_absolute(row, table.parent))
-    folder = TemporaryDirectory()
+    folder = Path(mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     paths = {}
     for number, (value, found) in enumerate(sorted(parts.items())):
-        paths[value] = Path(folder.name) / f"{number}.csv"
+        paths[value] = folder / f"{number}.csv"
         with paths[value].open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(found[0]))
             writer.writeheader()
             writer.writerows(found)
-    return folder, paths
+    return paths
 
 
 def _heading(path: Path) -> list[str]:
