@@ -38,8 +38,7 @@ def dry(task: Task, folder: Path | None) -> list[Probe]:
 def probes(sample: Any) -> Any:
     """A plugin with a probe of its task."""
     sample.add("evaluation.py", PROBES)
-    (task,) = sample.plugin().tasks
-    line = f'    probes={{"{task}": "scionwood_sample.evaluation:dry"}},\n'
+    line = '    probes={"respond": "scionwood_sample.evaluation:dry"},\n'
     sample.change("__init__.py", '    recipes="', line + '    recipes="')
     return sample
 
