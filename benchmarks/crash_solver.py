@@ -241,7 +241,7 @@ def _others(path: Path, rows: list[Row]) -> list[Row]:
         return []
     new = {(row["case"], str(row["element"]), row["quantity"]) for row in rows}
     with path.open(newline="") as file:
-        old = [{**row} for row in csv.DictReader(file)]
+        old: list[Row] = [{**row} for row in csv.DictReader(file)]
     return [row for row in old if (row["case"], row["element"], row["quantity"]) not in new]
 
 
