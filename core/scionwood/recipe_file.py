@@ -118,6 +118,11 @@ def recipe_folder(plugin: Plugin) -> Path | None:
 
     Raises:
         PluginError: neither the package nor the folder exists.
+
+    Example:
+        >>> folder = scionwood.recipe_folder(scionwood.find("seismic").plugin)
+        >>> (folder / "denoise.yaml").is_file()
+        True
     """
     if plugin.recipes is None:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
@@ -12,6 +13,8 @@ from peft import LoraConfig
 from torch import nn
 
 import scionwood
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 class Net(nn.Module):

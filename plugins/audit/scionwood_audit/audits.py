@@ -19,6 +19,7 @@ from scionwood import (
     load_adapter,
     load_head,
     load_run,
+    recipe_folder,
     resolve,
 )
 from scionwood.adapters import base_hash, inspect_folder
@@ -216,22 +217,32 @@ def _recipe_for(folder: Path, probe: str) -> Any:
     tried = []
     for name in _recipes(probe):
         recipe = resolve(name)
-        own = (recipe.backbone.name, str(recipe.backbone.options))
+        own = (recipe.backbone.name, str(recipe.backbone.options), recipe.task.name)
         if own in tried or recipe.adapter.component is None:
             continue
         tried.append(own)
-        with torch.random.fork_rng(devices=[]):
-            if base_hash(recipe.backbone.build()) == wanted:
-                return recipe
+        if _fits(recipe, wanted):
+            return recipe
     rule = f"no recipe of {probe} has the base that the adapter states"
     raise AuditError(f"probe {probe}", rule, "Name the recipe: --probe FIELD/RECIPE")
+
+
+def _fits(recipe: Any, wanted: object) -> bool:
+    """Return whether a recipe has a base of this hash, and a task that needs no other run."""
+    with torch.random.fork_rng(devices=[]):
+        model = recipe.backbone.build()
+        if base_hash(model) != wanted:
+            return False
+        try:
+            recipe.task.build(model)
+        except ScionwoodError:  # such as a task that starts from a run of the user
+            return False
+    return True
 
 
 def _recipes(field: str) -> list[str]:
     plugin = find(field).plugin
     if plugin is None or plugin.recipes is None:
         raise AuditError(f"probe {field}", "no such field has recipes", "See: scionwood plugins")
-    from importlib.resources import files
-
-    names = sorted(each.name for each in files(plugin.recipes).iterdir())
-    return [f"{field}/{n.removesuffix('.yaml')}" for n in names if n.endswith(".yaml")]
+    folder = recipe_folder(plugin)
+    return [f"{field}/{path.stem}" for path in sorted(folder.glob("*.yaml"))] if folder else []
