@@ -13,6 +13,7 @@ from scionwood import DataFiles, DataLoader, RecipeError, Split, SplitData
 from scionwood_bangla.checker.restate import is_right
 from scionwood_bangla.evaluation.fertility import WARN, words_of_text
 from scionwood_bangla.generator.make import examples
+from scionwood_bangla.lexicon import LEVELS
 from scionwood_bangla.model.weights import TINY, language, load_tokenizer, plain
 from scionwood_bangla.readers.load import BadRows, Layout, read_examples
 from scionwood_bangla.text.examples import Example
@@ -139,6 +140,8 @@ class Generated(Conversations):
         n_train: the number of training examples.
         n_val: the number of validation examples.
         n_test: the number of test examples.
+        levels: keep examples of these levels alone (tui, tumi, apni), which makes the level an
+            attribute that one adapter holds. null keeps all.
         tokenizer: the tokenizer of the backbone: `tiny`, a folder, or owner/name on the hub.
         max_length: the maximum number of tokens of an example, and of a packed row.
         packing: whether to put several training examples into one row.
@@ -152,6 +155,7 @@ class Generated(Conversations):
         n_train: int = 4000,
         n_val: int = 60,
         n_test: int = 240,
+        levels: list[str] | None = None,
         tokenizer: str = TINY,
         max_length: int = 256,
         packing: bool = True,
@@ -168,14 +172,29 @@ class Generated(Conversations):
             seed=seed,
         )
         self.counts = (n_train, n_val, n_test)
+        self.levels = None if levels is None else frozenset(levels)
+        if self.levels is not None and not (self.levels and self.levels <= set(LEVELS)):
+            rule = f"levels are some of {', '.join(LEVELS)}"
+            raise RecipeError(f"data.levels {levels}", rule, "Name one, or null for all")
 
     def examples(self, split: Split) -> list[Example]:
         """Return the examples of a split. No prompt is in two splits."""
         train, val, test = self.counts
         if split == "train":
-            return examples(train, seed=self.seed, which="seen")
-        unseen = examples(val + test, seed=self.seed, which="unseen")
+            return self._drawn(train, "seen")
+        unseen = self._drawn(val + test, "unseen")
         return unseen[:val] if split == "val" else unseen[val:]
+
+    def _drawn(self, count: int, which: Literal["seen", "unseen"]) -> list[Example]:
+        if self.levels is None:
+            return examples(count, seed=self.seed, which=which)
+        kept: list[Example] = []
+        wanted = 2 * count
+        while len(kept) < count:  # about a third of the examples has a given level
+            wanted *= 2
+            drawn = examples(wanted, seed=self.seed, which=which)
+            kept = [each for each in drawn if each.register and each.register <= self.levels]
+        return kept[:count]
 
 
 @final
