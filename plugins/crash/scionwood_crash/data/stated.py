@@ -98,7 +98,7 @@ def open_run(path: Path, given: Given) -> CrashSeries:
     """Open a run; shells without thickness get that of the run's settings, or that of the user.
 
     The file of its mesh, if the user names one, gives the shells of a run that has none, and the
-    welds and ties of a run that has shells.
+    welds and ties of a run that has shells and a history.
 
     Raises:
         ReadError: the file is damaged, shells have no thickness, or the mesh is another one.
@@ -108,8 +108,8 @@ def open_run(path: Path, given: Given) -> CrashSeries:
     thickness = stated.get("shell_thickness", given.thickness)
     series = open_series(path, units=given.units, thickness=thickness)
     bare = not len(series.mesh.cells) and series.mesh.edges is not None
-    if given.mesh is None and not bare:
-        return series
+    if not bare and (given.mesh is None or len(series) < 2):
+        return series  # a deck states its own welds
     if given.mesh is None:
         rule = "it holds nodes and edges, and no shells"
         remedy = "Name the files of the meshes: mesh: decks/{run}.k (--mesh of inspect)"
