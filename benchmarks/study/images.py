@@ -116,7 +116,7 @@ class Images:
         if method == "raw":
             images = self.data["train.image"][places], self.data[f"{part}.image"]
             return frozen.raw(images[0], label, images[1], value)
-        if method == "block_lda":
+        if method in ("block_lda", "untrained"):
             sides = self._blocks("train", places), self._blocks(part)
             return frozen.block_lda(sides[0], label, sides[1], value)
         train, test = self.data["train.last"][places], self.data[f"{part}.last"]

@@ -10,7 +10,7 @@ MAIN, OTHERS = ("lora", "full"), ("dora", "ia3", "bitfit", "disel")
 LONG = ("lora_long", "full_long")
 REST = ("last_block", "loft", "smoa", "gpart")
 TASKS = ("noise", "pneumonia", "mni")
-IMAGES = ("raw", "class_mean", "regression", "last_lda", "block_lda")
+IMAGES = ("raw", "class_mean", "regression", "last_lda", "block_lda", "untrained")
 """Methods on frozen features."""
 TWINS = ("regression", "block_lda")
 """Those of them that run on random weights too."""

@@ -14,14 +14,17 @@ from study.settings import registered
 from study.training import spearman
 
 SAMPLES = 2000
+CONTROLS = (("untrained", "untrained"), ("lora", "lora"))
 COLUMNS = (
     *("task", "base", "method", "n", "draws", "score", "low", "high", "reference"),
     *("less_frozen", "less_frozen_low", "less_frozen_high"),
+    *("less_untrained", "less_untrained_low", "less_untrained_high"),
     *("less_lora", "less_lora_low", "less_lora_high"),
     *("value", "readout", "steps", "seconds", "trained", "stored"),
     *("forgetting", "forgetting_low", "forgetting_high", "margin", "drift"),
 )
 FROZEN = ("raw", "class_mean", "regression", "last_lda", "block_lda", "untouched", "ngram")
+"""Methods that may be the best frozen one; `untrained` is a control."""
 Row = dict[str, Any]
 Group = tuple[str, str, str, int]
 
@@ -65,7 +68,7 @@ def _summary(
     row: Row = {"task": task, "base": base, "method": method, "n": n, "draws": len(runs)}
     row |= dict(zip(("score", "low", "high"), interval(list(values.values())), strict=True))
     row["reference"] = best.get(task, "")
-    for name, other in (("frozen", best.get(task, "")), ("lora", "lora")):
+    for name, other in (("frozen", best.get(task, "")), *CONTROLS):
         against = groups.get((task, "real", other, n), {})
         shared = sorted(runs.keys() & against.keys())
         if shared and (method, base) != (other, "real"):

@@ -12,6 +12,7 @@ TITLES = {
     "regression": "frozen, regression",
     "last_lda": "frozen, LDA of the last layer",
     "block_lda": "frozen, block-wise LDA",
+    "untrained": "block-wise LDA before training",
     "last_block": "last block, all weights",
     "lora": "LoRA",
     "dora": "DoRA",
@@ -67,9 +68,10 @@ def pays() -> str:
         shown = row["method"] in TRAINED or row["method"] == row["reference"]
         if (row["task"], row["n"]) in sizes and shown:
             cells = [row["task"], row["n"], TITLES[row["method"]], row["draws"], _score(row)]
-            lines.append([*cells, _between(row, "less_frozen")])
+            gaps = [_between(row, name) for name in ("less_frozen", "less_untrained")]
+            lines.append([*cells, *gaps])
     head = ["task", "examples", "method", "draws", "balanced accuracy", "less the best frozen"]
-    return table(head, lines)
+    return table([*head, "less the same reading before training"], lines)
 
 
 def frozen() -> str:
@@ -95,15 +97,15 @@ def methods() -> str:
     middle = {(r["task"], r["n"]) for r in rows if r["method"] == "dora"}
     lines = []
     for row in rows:
-        if (row["task"], row["n"]) not in middle or row["method"] in FROZEN:
+        if (row["task"], row["n"]) not in middle or row["method"] in (*FROZEN, "untrained"):
             continue
         forgot = f"{float(row['forgetting']):+.3f}" if row["forgetting"] else ""
         stored = f"{int(row['stored']) / 1024:,.0f}" if row["stored"] else ""
         cells = [row["task"], TITLES[row["method"]], row["draws"], f"{float(row['score']):.3f}"]
-        cells += [_between(row, "less_lora"), _between(row, "less_frozen")]
+        cells += [_between(row, "less_lora"), _between(row, "less_untrained")]
         cells += [row["readout"], f"{float(row['steps']):.0f}", f"{float(row['seconds']):.1f}"]
         lines.append([*cells, f"{int(row['trained']):,}", stored, forgot])
-    head = ["task", "method", "draws", "score", "less LoRA", "less the best frozen", "read by"]
+    head = ["task", "method", "draws", "score", "less LoRA", "less untrained", "read by"]
     return table([*head, "steps", "CPU s", "trained", "stored, KiB", "probe lost"], lines)
 
 
