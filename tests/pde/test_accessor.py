@@ -192,3 +192,13 @@ def test_the_accessor_is_registered_once() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         api.register()
+
+
+def test_results_stream_into_files(tmp_path: Path) -> None:
+    waves = np.random.default_rng(0).normal(size=(2, 16, 16, 32)).astype("float32")
+    flow = xr.Dataset({"q": (("t", "nz", "ny", "nx"), waves, {"units": "m/s"})})
+    latents = flow.scionwood.encode(tmp_path / "latents", tile=16, at_once=1)
+    kept = latents.scionwood.decode(tile=16)
+    made = latents.scionwood.decode(tile=16, at_once=1, target=tmp_path / "back.nc")
+    np.testing.assert_allclose(made["q"].values, kept["q"].values, rtol=1e-5, atol=1e-6)
+    assert made["q"].attrs["units"] == "m/s"

@@ -33,11 +33,16 @@ def score(run: Path) -> str:
         run: the run folder.
 
     Returns:
-        The VRMSE of the next state, and that of persistence, which predicts no change.
+        The VRMSE of the next state, that of persistence, which predicts no change, and that of the
+        best linear filter, which was fitted on the training split.
     """
     values = test(run, resolve(run / "recipe.yaml", ["data.n_test=16"]))
     ours, persistence = values["test_vrmse"], values["test_vrmse_persistence"]
-    return f"VRMSE of the next state {ours:.3f}, persistence {persistence:.3f}"
+    best = min(value for name, value in values.items() if name.startswith("test_vrmse_"))
+    return (
+        f"VRMSE of the next state {ours:.3f}, persistence {persistence:.3f}, "
+        f"best linear filter {best:.3f}"
+    )
 
 
 if __name__ == "__main__":

@@ -85,6 +85,8 @@ class Scionwood:
         *,
         run: str | Path | None = None,
         tile: int | None = None,
+        halo: int = 0,
+        at_once: int = 0,
         device: str = "cpu",
         overwrite: bool = False,
         **placing: Unpack[Placing],
@@ -95,6 +97,8 @@ class Scionwood:
             latents: the folder of Zarr to write.
             run: see `api.encode`.
             tile: see `api.encode`.
+            halo: see `api.encode`.
+            at_once: see `api.encode`.
             device: where to compute.
             overwrite: replace an existing folder.
             placing: see `Placing`.
@@ -107,19 +111,40 @@ class Scionwood:
         from scionwood_pde.api.latents import encode
 
         states = self.states(**placing)
-        encode(states, latents, run=run, tile=tile, device=device, overwrite=overwrite)
+        encode(
+            states,
+            latents,
+            run=run,
+            tile=tile,
+            halo=halo,
+            at_once=at_once,
+            device=device,
+            overwrite=overwrite,
+        )
         found: xr.Dataset = xr.open_zarr(latents, consolidated=False)
         return found
 
     def decode(
-        self, *, run: str | Path | None = None, tile: int | None = None, device: str = "cpu"
+        self,
+        *,
+        run: str | Path | None = None,
+        tile: int | None = None,
+        halo: int = 0,
+        at_once: int = 0,
+        target: str | Path | None = None,
+        device: str = "cpu",
+        overwrite: bool = False,
     ) -> xr.Dataset:
         """Reconstruct the fields of a dataset of latents, as `encode` or `open_zarr` returned it.
 
         Args:
             run: as for `encode`.
             tile: as for `encode`.
+            halo: as for `encode`.
+            at_once: as for `encode`.
+            target: a file that is written row by row of tiles; see `api.decode`.
             device: where to compute.
+            overwrite: replace an existing `target`.
 
         Returns:
             One variable for each field, over sample, time, x, y, z.
@@ -133,14 +158,26 @@ class Scionwood:
         if source is None or "latents" not in self._data:
             rule = "it is no dataset of latents that was opened from a folder"
             raise RecipeError("decode", rule, "Open the folder that encode wrote, with open_zarr")
-        return as_dataset(decode(source, run=run, tile=tile, device=device))
+        made = decode(
+            source,
+            run=run,
+            tile=tile,
+            halo=halo,
+            at_once=at_once,
+            target=target,
+            device=device,
+            overwrite=overwrite,
+        )
+        return as_dataset(made)
 
     def rollout(
         self,
         run: str | Path = "pde/dynamics",
         *,
         steps: int | None = None,
+        target: str | Path | None = None,
         device: str = "cpu",
+        overwrite: bool = False,
         **placing: Unpack[Placing],
     ) -> xr.Dataset:
         """Predict later states from the first time of each sample.
@@ -148,7 +185,9 @@ class Scionwood:
         Args:
             run: a run of `pde/dynamics`; see `api.rollout`.
             steps: number of steps; by default as many as the dataset has after its first time.
+            target: a file into which each state is written when it is predicted.
             device: where to compute.
+            overwrite: replace an existing `target`.
             placing: see `Placing`. Without `fields`, those of the run are taken.
 
         Returns:
@@ -166,7 +205,11 @@ class Scionwood:
         kept = Normaliser.read(folder)
         if kept is not None and placing.get("fields") is None:
             placing["fields"] = kept.fields
-        return as_dataset(rollout(self.states(**placing), run=run, steps=steps, device=device))
+        states = self.states(**placing)
+        made = rollout(
+            states, run=run, steps=steps, target=target, device=device, overwrite=overwrite
+        )
+        return as_dataset(made)
 
     def evaluate(
         self,
