@@ -86,6 +86,22 @@ def _earlier(method: str, counts: Sequence[str]) -> list[str]:
     return [*about, *cells, "", "", "", "", f"{error:.3f}"]
 
 
+def biomed_volumes() -> str:
+    """Return the AUROC of volumes by method, with its 95 % interval, for lesions and the sham."""
+    every = read("biomed_volumes")
+    kinds = list(dict.fromkeys(row["volumes"] for row in every))
+    lines = []
+    for method in dict.fromkeys(row["method"] for row in every):
+        mine = {row["volumes"]: row for row in every if row["method"] == method}
+        cells = []
+        for kind in kinds:
+            row = mine.get(kind)
+            ends = [float(row[name]) for name in ("auroc", "low", "high")] if row else []
+            cells.append("{:.3f} [{:.3f}, {:.3f}]".format(*ends) if ends else "")
+        lines.append([method, *cells])
+    return table(["method", *kinds], lines)
+
+
 def biomed_few_shot() -> str:
     """Return accuracy by method and shots, with the training wording."""
     rows = _rows("few-shot")
@@ -246,6 +262,7 @@ TABLES: Tables = {
     "biomed_leakage": biomed_leakage,
     "biomed_summary": biomed_summary,
     "biomed_methods": biomed_methods,
+    "biomed_volumes": biomed_volumes,
     "biomed_few_shot": biomed_few_shot,
     "biomed_wordings": biomed_wordings,
     "biomed_novel": biomed_novel,

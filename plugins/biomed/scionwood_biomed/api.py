@@ -171,20 +171,22 @@ def audit(data: ImageData, backbone: ClipBackbone, *, folds: int = 5, seed: int 
     return _audit(data, backbone, folds=folds, seed=seed)
 
 
-def inspect(path: str | Path) -> Findings:
+def inspect(path: str | Path, *, detect_text: bool = False) -> Findings:
     """List what a DICOM or NIfTI file holds that can identify a person; no value is returned.
 
     Args:
         path: the file.
+        detect_text: look for text in the pixels of DICOM with an OCR too (extra `ocr`). That it
+            sees none is no proof.
 
     Raises:
-        ReadError: the file is neither DICOM nor NIfTI, or is damaged.
+        ReadError: the file is neither DICOM nor NIfTI, or is damaged, or the OCR is not installed.
 
     Example:
         >>> "PatientID" in inspect(scan).identity
         True
     """
-    return _inspect(path)
+    return _inspect(path, detect_text=detect_text)
 
 
 def deidentify(
