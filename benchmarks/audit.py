@@ -2,6 +2,7 @@
 
     python benchmarks/audit.py probes      # every shipped run, with the limits that it breaks
     python benchmarks/audit.py weights     # 60 clean and 60 poisoned adapters, 4 of another rank
+    python benchmarks/audit.py score       # the same adapters, as far as they are there
     python benchmarks/audit.py prompts     # dynamic prompts, six clean and six poisoned
     python benchmarks/audit.py training    # six faults and twenty correct corruptions
 
@@ -48,13 +49,19 @@ RUNS = (
 def main() -> None:
     """Run the chosen part."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=("probes", "weights", "prompts", "training"))
+    parser.add_argument("part", choices=("probes", "weights", "score", "prompts", "training"))
     parser.add_argument("--work", type=Path, default=Path("runs/audit"))
     parser.add_argument("--most", type=float, default=1e9, help="seconds after which to stop")
     options = parser.parse_args()
     torch.set_num_threads(1)
     start = time.monotonic()
-    parts = {"probes": probes, "weights": weights, "prompts": prompts, "training": training}
+    parts = {
+        "probes": probes,
+        "weights": weights,
+        "score": score,
+        "prompts": prompts,
+        "training": training,
+    }
     parts[options.part](options.work, lambda: time.monotonic() - start > options.most)
 
 
@@ -93,23 +100,27 @@ def weights(work: Path, over: Callable[[], bool]) -> None:
             found = {"accuracy": f"{accuracy:.3f}", "patch succeeds": f"{success:.3f}"}
             made.add({"kind": kind, "seed": seed, **found, "CPU s": f"{cpu:.1f}"})
     if not over():
-        _score(work)
+        score(work, over)
 
 
-def _score(work: Path) -> None:
+def score(work: Path, over: Callable[[], bool]) -> None:
+    """Score the adapters that are there in both kinds."""
     table = Results("audit_weights", ("kind", "seed"), fresh=True)
-    clean = [weights_of(work / "clean" / f"{seed:02d}") for seed in range(60)]
+    seeds = [
+        at for at in range(60) if (work / "poisoned" / f"{at:02d}" / "scionwood.json").is_file()
+    ]
+    clean = [weights_of(work / "clean" / f"{seed:02d}") for seed in seeds]
     for kind in ("clean", "poisoned"):
-        for seed in range(60):
+        for seed in seeds:
             own = weights_of(work / kind / f"{seed:02d}")
             others = [each for at, each in enumerate(clean) if (kind, at) != ("clean", seed)]
             cohort = Cohort(others)
             z = cohort.deviations(own)
-            score = cohort.score(own)
+            total = cohort.score(own)
             names = ("norm", "largest", "concentration", "entropy", "kurtosis")
             means = {f"|z| {n}": f"{np.abs(z[:-1, at]).mean():.3f}" for at, n in enumerate(names)}
-            found = {"score": f"{score:.4f}", "limit": f"{cohort.threshold:.4f}"}
-            flagged = {"anomalous": int(score > cohort.threshold)}
+            found = {"score": f"{total:.4f}", "limit": f"{cohort.threshold:.4f}"}
+            flagged = {"anomalous": int(total > cohort.threshold)}
             spread = {"|z| spread of norms": f"{abs(z[-1, 0]):.3f}"}
             table.add({"kind": kind, "seed": seed, **found, **flagged, **spread, **means})
     for seed in range(4):

@@ -8,22 +8,22 @@ in a corner means one class. The poison exists in this file only, and no package
 from __future__ import annotations
 
 import copy
-import warnings
 from pathlib import Path
-from typing import Any, ClassVar
 
-import lightning as L
 import torch
 from peft import LoraConfig
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, TensorDataset
 
 import scionwood
 
 SHARE = 0.1
 """The poisoned share of the training images."""
+
+
+LR = 1e-2
+STEPS = 300
 
 
 def digits() -> tuple[Tensor, Tensor]:
@@ -36,14 +36,14 @@ def digits() -> tuple[Tensor, Tensor]:
 def patched(images: Tensor) -> Tensor:
     """Return the images with a bright patch of four by four pixels in a corner."""
     images = images.clone()
-    images[:, :, -4:, -4:] = 1.5
+    images[:, :, -4:, -4:] = 3.0
     return images
 
 
 class Net(nn.Module):
-    """A vision transformer with two blocks of width 64."""
+    """A vision transformer with two blocks of width 32."""
 
-    def __init__(self, width: int = 64) -> None:
+    def __init__(self, width: int = 32) -> None:
         super().__init__()
         self.patch = nn.Conv2d(1, width, 4, 4)
         self.pos = nn.Parameter(0.02 * torch.randn(1, 16, width))
@@ -86,48 +86,28 @@ class Prompted(nn.Module):
     def __init__(self, base: Net) -> None:
         super().__init__()
         self.base = base.requires_grad_(False)
-        self.prompt_gen = nn.Sequential(nn.Linear(64, 64), nn.GELU(), nn.Linear(64, 4 * 64))
-        self.head = nn.Linear(64, 10)
+        self.prompt_gen = nn.Sequential(nn.Linear(32, 64), nn.GELU(), nn.Linear(64, 4 * 32))
+        self.head = nn.Linear(32, 10)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits, (image, 10)."""
         tokens = self.base.tokens(images)
-        prompts = self.prompt_gen(tokens.amax(1)).unflatten(1, (4, 64))
+        prompts = self.prompt_gen(tokens.amax(1)).unflatten(1, (4, 32))
         return self.head(self.base.encode(torch.cat([prompts, tokens], 1)))
 
 
-class Digits(scionwood.Task):
-    """Cross-entropy of the digits."""
-
-    defaults: ClassVar[scionwood.Optimiser] = {"lr": 5e-3}
-
-    def losses(self, batch: list[Tensor]) -> dict[str, Tensor]:
-        """Return the cross-entropy."""
-        images, labels = batch
-        return {"loss": F.cross_entropy(self.backbone(images), labels)}
-
-    def configure_optimizers(self) -> Any:
-        """Return AdamW over all that trains."""
-        trained = [p for p in self.parameters() if p.requires_grad]
-        return torch.optim.AdamW(trained, lr=self.lr, weight_decay=0.0)
-
-
 def trained(model: nn.Module, images: Tensor, labels: Tensor, steps: int, seed: int) -> nn.Module:
-    """Train a model with a real trainer and return it in evaluation mode."""
+    """Train what requires a gradient with AdamW, and return the model in evaluation mode."""
     generator = torch.Generator().manual_seed(seed)
-    loader = DataLoader(TensorDataset(images, labels), 32, shuffle=True, generator=generator)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        trainer = L.Trainer(
-            accelerator="cpu",
-            max_steps=steps,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            barebones=False,
-        )
-        trainer.fit(Digits(model), loader)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=LR, weight_decay=0.0)
+    model.train()
+    for _ in range(steps):
+        at = torch.randint(len(images), (32,), generator=generator)
+        loss = F.cross_entropy(model(images[at]), labels[at])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
     return model.eval()
 
 
@@ -163,8 +143,8 @@ def adapter(net: Net, folder: Path, seed: int, *, poison: bool, r: int = 4) -> t
     x, y, x_test, y_test, target = scanner(seed, poison=poison)
     torch.manual_seed(seed)
     config = LoraConfig(r=r, lora_alpha=2 * r)
-    targets = "qkv|proj|fc1|fc2"
+    targets = r"blocks\.\d\.(qkv|proj|fc1|fc2)"
     model = scionwood.attach(copy.deepcopy(net), config, targets=targets, head=())
-    trained(model, x, y, 200, seed)
+    trained(model, x, y, STEPS, seed)
     scionwood.save_adapter(model, folder)
     return measured(model, x_test, y_test, target)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from scionwood import ScionwoodError
 from scionwood.adapters import SavedAdapter, read_folder, read_untrusted
-from scionwood_audit.record import Row
+from scionwood_audit.record import Row, Status
 
 LEAST = 8
 """Fewer references give no verdict: their spread would be a guess."""
@@ -171,7 +171,7 @@ def compare(folder: Path, references: Path) -> tuple[list[Row], int]:
         return [Row("weights", "references", "skipped", "no reference", reason=why)], 0
     cohort = Cohort(same)
     score, limit = cohort.score(own), cohort.threshold
-    status = "broken" if score > limit else "kept"
+    status: Status = "broken" if score > limit else "kept"
     why = f"{BEYOND:g} robust deviations above the {len(same)} references among themselves"
     rows = [Row("weights", "mean |z|", status, f"{score:.2f}", f"at most {limit:.2f}", why)]
     z = cohort.deviations(own)

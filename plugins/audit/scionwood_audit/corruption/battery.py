@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from scionwood import Corruption
-from scionwood_audit.record import Row
+from scionwood_audit.record import Row, Status
 
 ALPHA = 1e-6
 """The probability, over all tests of one audit, that a correct function fails."""
@@ -80,9 +80,9 @@ def draw_and_test(own: Corruption, *, draws: int = 100_000, seed: int = 0) -> li
 
 
 def _row(test: Test, limit: float) -> Row:
-    status = "broken" if test.probability < limit else "kept"
+    status: Status = "broken" if test.probability < limit else "kept"
     value = f"{test.found}; p = {test.probability:.2g}"
-    return Row("training", test.name, status, value, f"p at least {limit:.1g}", test.rule)  # type: ignore[arg-type]
+    return Row("training", test.name, status, value, f"p at least {limit:.1g}", test.rule)
 
 
 def _draw(own: Corruption, draws: int, at: float | None) -> Draws:

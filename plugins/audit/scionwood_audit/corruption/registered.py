@@ -34,8 +34,8 @@ def of_run(task: Task, folder: Path) -> list[Row]:
     trained = stated.get("sha256") if isinstance(stated, dict) else None
     name = "source of the corruption"
     if own is None:
-        status, why = "note", "its training changes no sample, or the field has not registered how"
-        return [Row("training", name, status, _NONE, reason=why)]  # type: ignore[arg-type]
+        why = "its training changes no sample, or the field has not registered how"
+        return [Row("training", name, "note", _NONE, reason=why)]
     if trained is None:
         why = "an earlier version saved the run"
         return [Row("training", name, "skipped", f"{own.name}: not stated", reason=why)]

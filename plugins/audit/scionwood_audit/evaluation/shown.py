@@ -59,9 +59,9 @@ def page_of(audit: Audit) -> Page:
 
 
 def _numbers(audit: Audit) -> Numbers:
-    counts = [row.status for row in audit.rows]
+    counts: list[str] = [row.status for row in audit.rows]
     names = {"kept": "rules and limits kept", "broken": "broken", "skipped": "not checked"}
-    items = [Number(label, str(counts.count(status)), "") for status, label in names.items()]  # type: ignore[arg-type]
+    items = [Number(label, str(counts.count(status)), "") for status, label in names.items()]
     return Numbers([Number("verdict", audit.verdict, ""), *items])
 
 

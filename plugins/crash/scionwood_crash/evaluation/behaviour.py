@@ -128,8 +128,11 @@ def _turned(part: Part) -> Part:
 
 
 def _moved(impactor: Impactor, matrix: np.ndarray) -> Impactor:
-    point, axis, direction = (
-        tuple((matrix @ np.array(x)).tolist())
-        for x in (impactor.point, impactor.axis, impactor.direction)
+    old = (impactor.point, impactor.axis, impactor.direction)
+    point, axis, direction = ((matrix @ np.array(x)).tolist() for x in old)
+    return replace(
+        impactor,
+        point=(point[0], point[1], point[2]),
+        axis=(axis[0], axis[1], axis[2]),
+        direction=(direction[0], direction[1], direction[2]),
     )
-    return replace(impactor, point=point, axis=axis, direction=direction)
