@@ -63,6 +63,7 @@ def test_gradients_of_samples_are_clipped_and_noise_is_added(tmp_path):
     assert all(abs(value - 1) < 0.05 for value in watch.spread)
 
 
+@pytest.mark.filterwarnings("ignore:Optimal order is the")
 def test_the_budget_is_that_of_opacus_and_travels_with_the_update(private, tmp_path):
     from opacus.accountants import RDPAccountant
 

@@ -112,6 +112,14 @@ def _tensors(change: Callable[[Tensors], object]) -> Damage:
     return damage
 
 
+def _config(**changes: object) -> Damage:
+    def change(folder: Path) -> None:
+        path = folder / "adapter" / "adapter_config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+    return change
+
+
 def _fill(value: float) -> Damage:
     return _tensors(lambda tensors: next(iter(tensors.values())).view(-1)[:1].fill_(value))
 
@@ -128,6 +136,8 @@ def _truncate(folder: Path) -> None:
 REFUSED: dict[str, tuple[Damage, str]] = {
     "another base": (_record("base", "0" * 64), "another base"),
     "another recipe": (_record("recipe", "0" * 64), "its recipe is not that of site north"),
+    "other targets": (_config(target_modules=["qkv"]), "its adapter has target_modules=['qkv']"),
+    "another kind of the method": (_config(use_rslora=True), "its adapter has use_rslora=True"),
     "other preprocessing": (_record("preprocessing", "0" * 64), "its preprocessing is not"),
     "another round": (_record("round", 7), "its round number is not that"),
     "another start": (_record("start", "0" * 64), "its start is not that"),

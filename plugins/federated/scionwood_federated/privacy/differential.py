@@ -8,8 +8,10 @@ and the draws take a secret seed: with the seed of the recipe anybody could subt
 from __future__ import annotations
 
 import secrets
+import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,6 +117,8 @@ class PrivateTraining(L.Callback):
         if isinstance(dataset, IterableDataset) or not size:
             rule = "they are a stream, from which no sample can be drawn"
             raise FederationError("training data", rule, "Use data with a known number of samples")
+        if self.batches is not None:
+            return DataLoader(dataset, batch_sampler=self.batches, collate_fn=loader.collate_fn)
         self._size = min(size, len(dataset))
         self.batches = PoissonBatches(len(dataset), self._size)
         return DataLoader(dataset, batch_sampler=self.batches, collate_fn=loader.collate_fn)
@@ -128,13 +132,14 @@ class PrivateTraining(L.Callback):
         assert self.batches is not None  # the loader was made
         _refuse_batch_norm(pl_module)
         steps = int(trainer.estimated_stepping_batches)
-        self.noise = get_noise_multiplier(
-            target_epsilon=self.privacy.epsilon,
-            target_delta=self.privacy.delta,
-            sample_rate=self.batches.rate,
-            steps=steps,
-            accountant="rdp",
-        )
+        with _bound_may_be_loose():
+            self.noise = get_noise_multiplier(
+                target_epsilon=self.privacy.epsilon,
+                target_delta=self.privacy.delta,
+                sample_rate=self.batches.rate,
+                steps=steps,
+                accountant="rdp",
+            )
         self._hooks = GradSampleHooks(pl_module.backbone, strict=False)
         (optimizer,) = trainer.optimizers
         secret = torch.Generator(pl_module.device).manual_seed(secrets.randbits(63))
@@ -148,6 +153,11 @@ class PrivateTraining(L.Callback):
         rate = self.batches.rate
         private.attach_step_hook(self.accountant.get_optimizer_hook_fn(rate))
         trainer.optimizers = [private]
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        """Forget what other hooks have drawn; the batches of the epoch are drawn after this."""
+        assert self.batches is not None  # the loader was made
+        self.batches.drawn.clear()
 
     def on_after_backward(self, trainer: Any, pl_module: Any) -> None:
         """Check that each sample of the batch has its gradient."""
@@ -173,14 +183,24 @@ class PrivateTraining(L.Callback):
         """Return what the training spent, for the record of the run."""
         history = [list(each) for each in self.accountant.history]
         delta = self.privacy.delta
+        with _bound_may_be_loose():
+            epsilon = float(self.accountant.get_epsilon(delta))
         return {
-            "epsilon": float(self.accountant.get_epsilon(delta)),
+            "epsilon": epsilon,
             "delta": delta,
             "clip": self.privacy.clip,
             "noise": self.noise,
             "accountant": "rdp",
             "history": history,
         }
+
+
+@contextmanager
+def _bound_may_be_loose() -> Iterator[None]:
+    """Hide the advice of the accountant that another order would give a smaller epsilon."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Optimal order is the")
+        yield
 
 
 def _refuse_batch_norm(module: nn.Module) -> None:

@@ -87,6 +87,7 @@ def train_site(
     private = PrivateTraining(privacy)
     with warnings.catch_warnings():  # a private run begins again rather than spend a budget twice
         warnings.simplefilter("ignore", InexactResumeWarning)
+        warnings.filterwarnings("ignore", message="Full backward hook is firing")  # Opacus's hooks
         done = Path(fit_recipe(resolved, run_dir=run, backbone=model, callbacks=[private]))
     note_start(done, begun, hold, private.record())
     return done
@@ -107,12 +108,13 @@ def privacy_of(text: str, after: str | Path | None = None) -> Privacy:
     pairs = [part.partition("=") for part in text.split(",") if part]
     try:
         numbers = {name.strip(): float(value) for name, _, value in pairs}
-        budget = Privacy(**numbers)  # type: ignore[arg-type]  # before is no number, and refused
-    except (TypeError, ValueError) as error:
-        if isinstance(error, FederationError):
-            raise
+    except ValueError as error:
         remedy = "Give numbers such as epsilon=8,delta=1e-5,clip=1"
         raise FederationError(f"budget {text!r:.80}", "it is no budget", remedy) from error
+    if unknown := sorted(numbers.keys() - {"epsilon", "delta", "clip"}):
+        remedy = "Give numbers such as epsilon=8,delta=1e-5,clip=1"
+        raise FederationError(f"budget {unknown[0]!r:.80}", "it is no budget", remedy)
+    budget = Privacy(**numbers)
     if after is None:
         return budget
     spent = adapters.read_json(find_run(after) / FEDERATION).get("privacy") or {}
