@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from text import Row, Tables, read, table
+from text import RESULTS, Row, Tables, read
+from text import table as with_head
 
 TITLES = {
     "untouched": "untouched",
@@ -31,6 +32,11 @@ TITLES = {
 IMAGES, TEXTS = ("photos", "mni", "pneumonia", "noise"), ("manual", "licences")
 TRAINED = ("lora", "full", "lora_long", "full_long", "cnn")
 FROZEN = ("raw", "class_mean", "regression", "last_lda", "block_lda")
+
+
+def table(head: list[str], lines: list[list[str]]) -> str:
+    """Return a table, or a sentence if nothing was measured yet."""
+    return with_head(head, lines) if lines else "Not measured yet.\n"
 
 
 def _rows(*, tasks: tuple[str, ...], base: str = "real") -> list[Row]:
@@ -162,7 +168,7 @@ def distance() -> str:
 def costs() -> str:
     """A training step of each method with and without the fused kernels."""
     lines = []
-    for row in read("study_cost"):
+    for row in read("study_cost") if (RESULTS / "study_cost.csv").is_file() else []:
         memory = f"{int(row['peak']) / 2**20:.1f}"
         ratio = f"{float(row['ratio']):.2f} [{float(row['low']):.2f}, {float(row['high']):.2f}]"
         title = TITLES[row["method"]]
@@ -179,4 +185,5 @@ TABLES: Tables = {
     "study_texts": texts,
     "study_margin": margin,
     "study_distance": distance,
+    "study_costs": costs,
 }
