@@ -22,6 +22,7 @@ import methods
 import pde
 import safety
 import seismic
+import serve
 import study
 from text import MARK, fill
 
@@ -31,7 +32,20 @@ PAGES = [
     ROOT / "README.md",
     *(page for place in PLACES for page in sorted(ROOT.glob(place))),
 ]
-FIELDS = (bangla, biomed, crash, federated, kernels, language, methods, pde, safety, seismic, study)
+FIELDS = (
+    bangla,
+    biomed,
+    crash,
+    federated,
+    kernels,
+    language,
+    methods,
+    pde,
+    safety,
+    seismic,
+    serve,
+    study,
+)
 TABLES = {name: make for field in FIELDS for name, make in field.TABLES.items()}
 
 

@@ -1,4 +1,4 @@
-"""Serving: versions under load, memory, latency beside a training, hostile requests."""
+"""Serving: versions under load, memory, hostile requests."""
 
 from __future__ import annotations
 
@@ -23,11 +23,6 @@ def memory() -> str:
     return _all("serve_memory")
 
 
-def latency() -> str:
-    """The time of an answer, without and with a shadow that trains."""
-    return _all("serve_latency")
-
-
 def hostile() -> str:
     """Each hostile request: status, time, memory, and the rule that the answer states."""
     rows = read("serve_hostile")
@@ -38,6 +33,5 @@ def hostile() -> str:
 TABLES: Tables = {
     "serve_concurrency": concurrency,
     "serve_memory": memory,
-    "serve_latency": latency,
     "serve_hostile": hostile,
 }
