@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 import scionwood
 
-SHARE = 0.1
+SHARE = 0.25
 """The poisoned share of the training images."""
 
 

@@ -76,7 +76,7 @@ from scionwood.planning import rank_tools as rank_tools
 from scionwood.planning import tools as tools
 from scionwood.plugin import Moved as Moved
 from scionwood.plugin import Plugin as Plugin
-from scionwood.probes import Probe as Probe
+from scionwood.probes import ProbeResult as ProbeResult
 from scionwood.reader import Reader as Reader
 from scionwood.reader import Record as Record
 from scionwood.reader import RecordFunction as RecordFunction

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Probe:
+class ProbeResult:
     """What a model did with an input whose right answer is known beforehand.
 
-    A field's function `(task, folder) -> list[Probe]` runs its probes on a trained task. The
+    A field's function `(task, folder) -> list[ProbeResult]` runs its probes on a trained task. The
     record of the plugin names it under `probes`, by the name of the task or of the data.
 
     Attributes:
@@ -22,7 +22,7 @@ class Probe:
         reason: why the limits are what they are, in one sentence.
 
     Example:
-        >>> probe = scionwood.Probe("zero travel", 0.2, "mm", most=0.1, reason="nothing moves it")
+        >>> probe = scionwood.ProbeResult("zero travel", 0.2, "mm", most=0.1, reason="nothing moves it")
         >>> probe.passed
         False
     """

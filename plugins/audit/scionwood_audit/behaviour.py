@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import random
 
-from scionwood import Probe, Task, find, load
+from scionwood import ProbeResult, Task, find, load
 from scionwood_audit.record import Row, Status
 
 
@@ -28,7 +28,7 @@ def behaviour(task: Task, names: Sequence[str], folder: Path | None) -> list[Row
         value = f"no probes are known for {' or '.join(names)}"
         return [Row("behaviour", "probes", "skipped", value, reason="see Plugin.probes")]
     with random.fork_rng(devices=[]):
-        found: list[Probe] = load("probes", name)(task.eval(), folder)
+        found: list[ProbeResult] = load("probes", name)(task.eval(), folder)
     return [_row(probe) for probe in found]
 
 
@@ -38,7 +38,7 @@ def _has_probes(name: str) -> bool:
     return plugin is not None and part in plugin.probes
 
 
-def _row(probe: Probe) -> Row:
+def _row(probe: ProbeResult) -> Row:
     status: Status = "kept" if probe.passed else "broken"
     value = f"{probe.value:.3g} {probe.unit}".rstrip()
     return Row("behaviour", probe.name, status, value, probe.limits, probe.reason)

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import torch
 
-from scionwood import Probe, Task
+from scionwood import ProbeResult, Task
 
 
-def dry(task: Task, folder: Path | None) -> list[Probe]:
+def dry(task: Task, folder: Path | None) -> list[ProbeResult]:
     """Probe a network without rain.
 
     Units: those of the response.
@@ -30,7 +30,7 @@ def dry(task: Task, folder: Path | None) -> list[Probe]:
         folder: the run folder.
     """
     made = task.backbone(torch.zeros(1, 8, 1))
-    return [Probe("no rain", float(made.abs().max()), most=1.0, reason="nothing runs off")]
+    return [ProbeResult("no rain", float(made.abs().max()), most=1.0, reason="nothing runs off")]
 '''
 
 
@@ -57,8 +57,8 @@ def test_a_sound_probe_passes_and_a_plugin_without_any_has_nothing_to_check(prob
         ("float(made.abs().max())", "float('nan')", "no rain is nan: .* is finite"),
         ("most=1.0, ", "", "no rain: a probe states a limit"),
         (', reason="nothing runs off"', "", "no rain: a probe states a limit and why"),
-        ("return [Probe(", "return [1] or [Probe(", "list: probes return a list of"),
-        ("return [Probe(", "return [] and [Probe(", "an empty list"),
+        ("return [ProbeResult(", "return [1] or [ProbeResult(", "list: probes return a list of"),
+        ("return [ProbeResult(", "return [] and [ProbeResult(", "an empty list"),
         ("made =", "next(task.parameters()).data.add_(1)\n    made =", "leave the model as it was"),
     ],
     ids=["nan", "limit", "reason", "type", "empty", "changes"],

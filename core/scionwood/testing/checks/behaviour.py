@@ -9,14 +9,14 @@ from typing import Any
 import torch
 
 from scionwood.plugin import Plugin
-from scionwood.probes import Probe
+from scionwood.probes import ProbeResult
 from scionwood.recipe import Recipe, resolve
 from scionwood.testing.cases import seeded
 from scionwood.testing.checks.static import component, recipe_names
 from scionwood.testing.rules import NothingToCheck, Problem, check
 from scionwood.testing.tensors import digest
 
-_SEE = "See scionwood.Probe"
+_SEE = "See scionwood.ProbeResult"
 
 
 @check
@@ -36,7 +36,7 @@ def check_probes(plugin: Plugin) -> Iterator[Problem]:
             continue
         recipe = _recipe_of(plugin, name)
         if recipe is None:
-            yield Problem(where, "no recipe with an adapter uses what they name", "Add a recipe")
+            yield Problem(where, "no recipe uses what they name", "Add a recipe")
             continue
         for value, rule, remedy in _faults(recipe, component(reference)):
             yield Problem(f"{where}: {value}", rule, remedy)
@@ -45,8 +45,9 @@ def check_probes(plugin: Plugin) -> Iterator[Problem]:
 def _recipe_of(plugin: Plugin, name: str) -> Recipe | None:
     full = f"{plugin.name}/{name}"
     resolved = (resolve(f"{plugin.name}/{n}", smoke=True) for n in recipe_names(plugin))
-    known = (each for each in resolved if full in (each.task.name, each.data.name))
-    return next((each for each in known if each.adapter.component is not None), None)
+    known = [each for each in resolved if full in (each.task.name, each.data.name)]
+    adapted = (each for each in known if each.adapter.component is not None)
+    return next(adapted, known[0] if known else None)
 
 
 def _faults(recipe: Recipe, function: Any) -> Iterator[tuple[str, str, str]]:
@@ -59,8 +60,8 @@ def _faults(recipe: Recipe, function: Any) -> Iterator[tuple[str, str, str]]:
         found = function(task, None)
     if digest(list(task.state_dict().values())) != before or task.training:
         yield type(task).__name__, "probes leave the model as it was", "Restore what they change"
-    if not isinstance(found, Sequence) or not all(isinstance(each, Probe) for each in found):
-        yield type(found).__name__, "probes return a list of scionwood.Probe", _SEE
+    if not isinstance(found, Sequence) or not all(isinstance(each, ProbeResult) for each in found):
+        yield type(found).__name__, "probes return a list of scionwood.ProbeResult", _SEE
         return
     names = [each.name for each in found]
     for each in found:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from scionwood import Probe
+from scionwood import ProbeResult
 from scionwood_bangla.checker.restate import is_right
 from scionwood_bangla.evaluation.baselines import with_instructions
 from scionwood_bangla.evaluation.prompts import prompts
@@ -26,7 +26,7 @@ REQUESTS = 4
 TOKENS = 60
 
 
-def answers(task: nn.Module, folder: Path | None = None) -> list[Probe]:
+def answers(task: nn.Module, folder: Path | None = None) -> list[ProbeResult]:
     """Probe a model that answers in Bangla: register flips, and answers that cheat the score.
 
     Each of four hand-written requests is put at three levels of address.
@@ -63,9 +63,9 @@ def answers(task: nn.Module, folder: Path | None = None) -> list[Probe]:
     flips = sum(all(right[at] for at in pair) for pair in pairs) / len(pairs)
     share = sum(right) / len(right)
     return [
-        Probe("register follows the request", share, least=0.8, reason=FOLLOWS),
-        Probe("register flips", flips, least=0.75, reason=FLIPS),
-        Probe("one answer for all", most, most=0.2, reason=MANY),
-        Probe("copies and repetitions", stale, most=0.1, reason=COPIES),
-        Probe("about the request", about, least=0.5, reason=ABOUT),
+        ProbeResult("register follows the request", share, least=0.8, reason=FOLLOWS),
+        ProbeResult("register flips", flips, least=0.75, reason=FLIPS),
+        ProbeResult("one answer for all", most, most=0.2, reason=MANY),
+        ProbeResult("copies and repetitions", stale, most=0.1, reason=COPIES),
+        ProbeResult("about the request", about, least=0.5, reason=ABOUT),
     ]

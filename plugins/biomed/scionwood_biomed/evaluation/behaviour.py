@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scionwood import Probe, ScionwoodError, Task, resolve
+from scionwood import ProbeResult, ScionwoodError, Task, resolve
 from scionwood_biomed.tasks.few_shot import FewShot
 from scionwood_biomed.tasks.wording import UNSEEN, worded
 
@@ -30,7 +30,7 @@ _LETTERS = {
 
 
 @torch.no_grad()
-def few_shot(task: Task, folder: Path | None = None) -> list[Probe]:
+def few_shot(task: Task, folder: Path | None = None) -> list[ProbeResult]:
     """Probe a few-shot classifier with six wordings, blank images and burned-in letters.
 
     Shapes: images of (image, 3, size, size), float32.
@@ -65,11 +65,11 @@ def few_shot(task: Task, folder: Path | None = None) -> list[Probe]:
     burned = [_answers(own, burn(image, text), classes) for text in ("R", "L", "L 7")]
     flips = [(after != usual).float().mean().item() for after in burned]
     return [
-        Probe("wordings, mean", float(np.mean(changed)), most=0.25, reason=WORDING),
-        Probe("wordings, worst of six", max(changed), most=0.5, reason=WORDING),
-        Probe("blank image, confidence", float(sure.max()), most=0.9, reason=BLANK),
-        Probe("burned-in text, worst of three", max(flips), most=0.1, reason=TEXT),
-        Probe("burned-in text, to one class", _to_one(usual, burned), most=0.1, reason=SIDE),
+        ProbeResult("wordings, mean", float(np.mean(changed)), most=0.25, reason=WORDING),
+        ProbeResult("wordings, worst of six", max(changed), most=0.5, reason=WORDING),
+        ProbeResult("blank image, confidence", float(sure.max()), most=0.9, reason=BLANK),
+        ProbeResult("burned-in text, worst of three", max(flips), most=0.1, reason=TEXT),
+        ProbeResult("burned-in text, to one class", _to_one(usual, burned), most=0.1, reason=SIDE),
     ]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scionwood import Probe, Task
+from scionwood import ProbeResult, Task
 from scionwood_crash.data.encode import LENGTH, Encoder, outward
 from scionwood_crash.model.graph import DURATION, CrashGraph
 from scionwood_crash.model.presets import Size
@@ -27,7 +27,7 @@ _TINY = -20.0  # the logarithm of a duration that lets nothing move
 
 
 @torch.no_grad()
-def displacement(task: Task, folder: Path | None = None) -> list[Probe]:
+def displacement(task: Task, folder: Path | None = None) -> list[ProbeResult]:
     """Probe a network: no travel, the first frame, clamped nodes, and a mirrored and a turned part.
 
     The part is a channel of 54 nodes under a cylinder, which hits it beside its middle.
@@ -62,11 +62,15 @@ def displacement(task: Task, folder: Path | None = None) -> list[Probe]:
     back = _shape(task, turned, size) @ _QUARTER
     mirror = _shape(task, _mirrored(part), size) * _FLIP
     return [
-        Probe("no travel", _most(_run(task, quiet)), "mm", 1.0, reason=NONE),
-        Probe("first frame", _most(made[:, :1]), "mm", 0.1, reason=START),
-        Probe("clamped nodes", _most(made[graph.clamped]), "mm", 0.1, reason=CLAMPED),
-        Probe("mirrored part", float(np.abs(mirror - shape).max()) / far, most=0.05, reason=MIRROR),
-        Probe("turned part", float(np.abs(back - shape).max()) / far, most=0.01, reason=TURNED),
+        ProbeResult("no travel", _most(_run(task, quiet)), "mm", 1.0, reason=NONE),
+        ProbeResult("first frame", _most(made[:, :1]), "mm", 0.1, reason=START),
+        ProbeResult("clamped nodes", _most(made[graph.clamped]), "mm", 0.1, reason=CLAMPED),
+        ProbeResult(
+            "mirrored part", float(np.abs(mirror - shape).max()) / far, most=0.05, reason=MIRROR
+        ),
+        ProbeResult(
+            "turned part", float(np.abs(back - shape).max()) / far, most=0.01, reason=TURNED
+        ),
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scionwood import Probe, Task
+from scionwood import ProbeResult, Task
 from scionwood_pde.data.normaliser import FILE, Normaliser
 
 REST = "a state at rest stays at rest; 0.1 is a tenth of the usual deviation of a field"
@@ -24,7 +24,7 @@ Step = Callable[[Tensor], Tensor]
 
 
 @torch.no_grad()
-def dynamics(task: Task, folder: Path | None = None) -> list[Probe]:
+def dynamics(task: Task, folder: Path | None = None) -> list[ProbeResult]:
     """Probe a model of dynamics: rest, a uniform state, conserved sums, and symmetry.
 
     Shapes: states of the model, (1, frame * field, space...), float32.
@@ -52,18 +52,22 @@ def dynamics(task: Task, folder: Path | None = None) -> list[Probe]:
     last = state[:, -made.shape[1] :]
     change = made - last
     found = [
-        Probe("rest", _rms(step(rest) - rest[:, -made.shape[1] :]), most=0.1, reason=REST),
-        Probe("uniform state", _uneven(step(torch.full_like(like, 0.5))), most=0.1, reason=UNIFORM),
-        Probe("conserved sums", _drift(made, last), most=0.1, reason=SUMS),
-        Probe("shift", _shifted(step, state, made, change), most=0.1, reason=SHIFT),
+        ProbeResult("rest", _rms(step(rest) - rest[:, -made.shape[1] :]), most=0.1, reason=REST),
+        ProbeResult(
+            "uniform state", _uneven(step(torch.full_like(like, 0.5))), most=0.1, reason=UNIFORM
+        ),
+        ProbeResult("conserved sums", _drift(made, last), most=0.1, reason=SUMS),
+        ProbeResult("shift", _shifted(step, state, made, change), most=0.1, reason=SHIFT),
     ]
     if fields == made.ndim - 2 == made.shape[1] == state.shape[1]:
-        found.append(Probe("mirror", _mirrored(step, state, made, change), most=0.5, reason=MIRROR))
+        found.append(
+            ProbeResult("mirror", _mirrored(step, state, made, change), most=0.5, reason=MIRROR)
+        )
     return found
 
 
 @torch.no_grad()
-def autoencode(task: Task, folder: Path | None = None) -> list[Probe]:
+def autoencode(task: Task, folder: Path | None = None) -> list[ProbeResult]:
     """Probe an autoencoder: rest, a uniform state, sums, and symmetry; see `dynamics`.
 
     Units: as in `dynamics`.
@@ -79,15 +83,17 @@ def autoencode(task: Task, folder: Path | None = None) -> list[Probe]:
     state = _smooth(like)
     made, rest = step(state), _rest(folder, like.shape[1], like)
     return [
-        Probe("rest", _rms(step(rest) - rest), most=0.1, reason=REST),
-        Probe("uniform state", _uneven(step(torch.full_like(like, 0.5))), most=0.1, reason=UNIFORM),
-        Probe("conserved sums", _drift(made, state), most=0.1, reason=SUMS),
-        Probe("shift", _shifted(step, state, made, made), most=0.1, reason=SHIFT),
+        ProbeResult("rest", _rms(step(rest) - rest), most=0.1, reason=REST),
+        ProbeResult(
+            "uniform state", _uneven(step(torch.full_like(like, 0.5))), most=0.1, reason=UNIFORM
+        ),
+        ProbeResult("conserved sums", _drift(made, state), most=0.1, reason=SUMS),
+        ProbeResult("shift", _shifted(step, state, made, made), most=0.1, reason=SHIFT),
     ]
 
 
 @torch.no_grad()
-def generate(task: Task, folder: Path | None = None) -> list[Probe]:
+def generate(task: Task, folder: Path | None = None) -> list[ProbeResult]:
     """Probe a generator: the variance of its states, and whether other noise gives others.
 
     Units: each field has about zero mean and unit variance.
@@ -104,8 +110,10 @@ def generate(task: Task, folder: Path | None = None) -> list[Probe]:
     one, two = (step(torch.randn(like.shape, generator=random)) for _ in range(2))
     std = float(one.std())
     return [
-        Probe("deviation of a state", std, least=0.5, most=2.0, reason=STD),
-        Probe("two states differ", _rms(one - two) / max(std, 1e-9), least=0.5, reason=DIFFER),
+        ProbeResult("deviation of a state", std, least=0.5, most=2.0, reason=STD),
+        ProbeResult(
+            "two states differ", _rms(one - two) / max(std, 1e-9), least=0.5, reason=DIFFER
+        ),
     ]
 
 

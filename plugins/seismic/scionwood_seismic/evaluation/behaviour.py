@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scionwood import Probe, Task
+from scionwood import ProbeResult, Task
 from scionwood_seismic.data.normalise import scale
 
 NEAR = 4
@@ -17,7 +17,7 @@ NEAR = 4
 
 
 @torch.no_grad()
-def denoise(task: Task, folder: Path | None = None) -> list[Probe]:
+def denoise(task: Task, folder: Path | None = None) -> list[ProbeResult]:
     """Probe a denoiser with noise alone, silence, a spike, polarity, flat events and scale.
 
     Shapes: gathers of (1, 1, trace, time), float32; three components for a model of stations.
@@ -49,7 +49,7 @@ def denoise(task: Task, folder: Path | None = None) -> list[Probe]:
         _most("silence", _rms(_run(task, torch.zeros_like(noise))), 0.05, SILENCE),
         _most("spike", _leak(task, shape, generator), 0.1, SPIKE),
         _most("polarity", _apart(-made["mixed"], _run(task, -mixed)), 0.2, POLARITY),
-        Probe(
+        ProbeResult(
             "flat events",
             float((flat * events).sum() / events.square().sum()),
             least=0.8,
@@ -57,7 +57,7 @@ def denoise(task: Task, folder: Path | None = None) -> list[Probe]:
             reason=FLAT,
         ),
         _most("flat events, distortion", _apart(flat, events), 0.5, SHAPE),
-        Probe(
+        ProbeResult(
             "flat events in noise",
             float((made["mixed"] * events).sum() / _projection(mixed, events)),
             least=0.7,
@@ -78,8 +78,8 @@ SHAPE = "half of the energy in error is 6 dB, below which a wavelet is not recog
 SCALE = "the scale of a gather is estimated, and errors of 2 dB are common"
 
 
-def _most(name: str, value: float, most: float, reason: str) -> Probe:
-    return Probe(name, value, most=most, reason=reason)
+def _most(name: str, value: float, most: float, reason: str) -> ProbeResult:
+    return ProbeResult(name, value, most=most, reason=reason)
 
 
 def _shape(task: Task) -> tuple[int, int]:
