@@ -71,26 +71,27 @@ def prepared(python: Path, folder: Path, *options: object) -> None:
         subprocess.run(command(python, *each), check=True, capture_output=True, cwd=folder)
 
 
+def started(words: list[str], log: Path) -> subprocess.Popen[bytes]:
+    """Start a program whose output goes into a file."""
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with log.open("wb") as file:
+        return subprocess.Popen(words, env=env, stdout=file, stderr=subprocess.STDOUT)
+
+
 @contextmanager
 def federation(
     python: Path, folder: Path
 ) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, subprocess.Popen[bytes]]]]:
     """Run the server and the nodes; all of them are ended at the end."""
-    number, env = port(), {**os.environ, "OMP_NUM_THREADS": "1"}
+    number = port()
     keys, recipe = folder / "keys", folder / "round0" / "recipe.yaml"
-    server = subprocess.Popen(
-        command(python, "serve", folder / "app", folder / "out", "--certificates",
-                keys / "server", "--port", number),
-        env=env, stdout=(folder / "serve.log").open("wb"), stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    nodes = {
-        site: subprocess.Popen(
-            command(python, "join", f"127.0.0.1:{number}", site, recipe, "--certificates",
-                    keys / "sites" / site, "--override", f"[data.seed={n}]"),
-            env=env, stdout=(folder / f"{site}.log").open("wb"), stderr=subprocess.STDOUT,
-        )
-        for n, site in enumerate(SITES, 1)
-    }  # fmt: skip
+    words = ["serve", folder / "app", folder / "out", "--certificates", keys / "server"]
+    server = started(command(python, *words, "--port", number), folder / "serve.log")
+    nodes = {}
+    for count, site in enumerate(SITES, 1):
+        words = ["join", f"127.0.0.1:{number}", site, recipe]
+        words += ["--certificates", keys / "sites" / site, "--override", f"[data.seed={count}]"]
+        nodes[site] = started(command(python, *words), folder / f"{site}.log")
     try:
         yield server, nodes
     finally:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import tomllib
-from pathlib import Path
 
 import pytest
 import torch
@@ -104,7 +103,7 @@ def test_a_flower_app_holds_the_plan_and_two_lines_of_code(round_one, tmp_path):
     for part, name in project["components"].items():
         module, variable = name.split(":")
         source = (tmp_path / "app" / f"{module.replace('.', '/')}.py").read_text()
-        assert f"import {part.removesuffix('app')} as {variable}" in source
+        assert f"{variable} = {part.removesuffix('app')}_app()" in source
     assert read_start(tmp_path / "app" / "start").about.round == 0
 
 
@@ -117,8 +116,7 @@ def test_a_job_of_nvflare_names_what_its_sides_run(round_one, tmp_path):
     (flow,) = json.loads((config / "config_fed_server.json").read_text())["workflows"]
     assert NetPlan.parse(flow["args"]["plan"]) == plan
     module, _, name = flow["path"].rpartition(".")
-    root = Path(scionwood.__file__).parents[2] / "plugins" / "federated"
-    tree = ast.parse((root / f"{module.replace('.', '/')}.py").read_text())
+    tree = ast.parse((job / "app" / "custom" / f"{module}.py").read_text())
     made = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name)
     init = next(n for n in made.body if isinstance(n, ast.FunctionDef) and n.name == "__init__")
     assert {a.arg for a in init.args.args} == {"self", *flow["args"]}

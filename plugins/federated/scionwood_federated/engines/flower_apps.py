@@ -1,7 +1,8 @@
 """The two apps of Flower's message API: what the server runs, and what a node runs.
 
-Only processes of Flower import this module. A message holds the files of a start or an update as
-arrays of bytes, which Flower cuts into chunks, and a config record with the order or an error.
+Flower is imported when an app is made, in the processes of Flower alone. A message holds the files
+of a start or an update as arrays of bytes, which Flower cuts into chunks, and a config record with
+the order or an error.
 """
 
 from __future__ import annotations
@@ -11,57 +12,62 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from flwr.app import (  # type: ignore[import-not-found]  # an extra
-    Array,
-    ArrayRecord,
-    ConfigRecord,
-    Message,
-    MessageType,
-    RecordDict,
-)
-from flwr.clientapp import ClientApp  # type: ignore[import-not-found]
-from flwr.serverapp import ServerApp  # type: ignore[import-not-found]
-
 from scionwood import ScionwoodError
 from scionwood_federated.engines.plan import NetPlan
 from scionwood_federated.engines.rounds import Rounds
 from scionwood_federated.engines.site import answer
 from scionwood_federated.update.record import FederationError
 
-client = ClientApp()
-server = ServerApp()
 _FILES, _ORDER, _KIND = "files", "order", "scionwood.file"
 
 
-@client.train()
-def train(message: Any, context: Any) -> Any:
-    """Train at this node, and answer with an update or with the reason why there is none."""
-    home = str(context.node_config["home"])
-    try:
-        files = answer(_bytes(message.content[_FILES]), dict(message.content[_ORDER]), home)
-        content = RecordDict({_FILES: _record(files), _ORDER: ConfigRecord({"error": ""})})
-    except ScionwoodError as error:
-        content = RecordDict({_FILES: ArrayRecord(), _ORDER: ConfigRecord({"error": str(error)})})
-    return Message(content, reply_to=message)
+def client_app() -> Any:
+    """Return the app of a node: it answers with an update, or with the reason why not."""
+    from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
+    from flwr.clientapp import ClientApp
+
+    def train(message: Any, context: Any) -> Any:
+        home, error = str(context.node_config["home"]), ""
+        files = ArrayRecord()
+        try:
+            order = dict(message.content[_ORDER])
+            files = _record(answer(_bytes(message.content[_FILES]), order, home))
+        except ScionwoodError as refused:
+            error = str(refused)
+        content = RecordDict({_FILES: files, _ORDER: ConfigRecord({"error": error})})
+        return Message(content, reply_to=message)
+
+    app = ClientApp()
+    app.train()(train)
+    return app
 
 
-@server.main()
-def main(grid: Any, context: Any) -> None:
-    """Run all rounds, and write how they ended."""
-    config = context.run_config
-    plan = NetPlan.parse(config)
-    rounds = Rounds(plan, Path(str(config["start"])), Path(str(config["out"])))
-    try:
-        _wait(grid, plan, float(config["wait"]))
-        while not rounds.over:
-            _round(grid, rounds)
-    except Exception as error:
-        rounds.finish(str(error) or type(error).__name__)
-        raise
-    rounds.finish()
+def server_app() -> Any:
+    """Return the app of the server: it runs all rounds, and writes how they ended."""
+    from flwr.serverapp import ServerApp
+
+    def main(grid: Any, context: Any) -> None:
+        config = context.run_config
+        plan = NetPlan.parse(config)
+        rounds = Rounds(plan, Path(str(config["start"])), Path(str(config["out"])))
+        try:
+            _wait(grid, plan, float(config["wait"]))
+            while not rounds.over:
+                _round(grid, rounds)
+        except Exception as error:
+            known = isinstance(error, ScionwoodError)
+            rounds.finish(str(error) if known else f"{type(error).__name__}: {error}")
+            raise
+        rounds.finish()
+
+    app = ServerApp()
+    app.main()(main)
+    return app
 
 
 def _round(grid: Any, rounds: Rounds) -> None:
+    from flwr.app import ConfigRecord, Message, MessageType, RecordDict
+
     plan, number = rounds.plan, rounds.number
     names = _nodes(grid, plan)
     files = _record(rounds.message())
@@ -74,18 +80,25 @@ def _round(grid: Any, rounds: Rounds) -> None:
         )
         for node, site in names.items()
     ]
-    replies = grid.send_and_receive(messages, timeout=plan.timeout)
-    said = rounds.close(_answers(replies, names))
-    for site, state in said.items():
+    replies = list(grid.send_and_receive(messages, timeout=plan.timeout))
+    sites = [names[message.metadata.dst_node_id] for message in messages]
+    asked = {m.metadata.message_id: site for m, site in zip(messages, sites, strict=True)}
+    for site, state in rounds.close(_answers(replies, asked)).items():
         print(f"round {number}: {site}: {state}", flush=True)
 
 
-def _answers(replies: Iterable[Any], names: Mapping[int, str]) -> dict[str, dict[str, bytes] | str]:
+def _answers(replies: Iterable[Any], asked: Mapping[str, str]) -> dict[str, dict[str, bytes] | str]:
+    """Return what came by site. For a node that is gone, the server itself answers with an error.
+
+    Args:
+        replies: the replies.
+        asked: the sites by the number of the message that each got.
+    """
     out: dict[str, dict[str, bytes] | str] = {}
     for reply in replies:
-        site = names[reply.metadata.src_node_id]
+        site = asked[reply.metadata.reply_to_message_id]
         if reply.has_error():
-            out[site] = f"it sent an error ({reply.error.code}: {reply.error.reason})"
+            out[site] = f"its node is gone or failed ({reply.error.code}: {reply.error.reason})"
         elif error := str(reply.content[_ORDER]["error"]):
             out[site] = error
         else:
@@ -115,6 +128,8 @@ def _nodes(grid: Any, plan: NetPlan) -> dict[int, str]:
 
 
 def _record(files: Mapping[str, bytes]) -> Any:
+    from flwr.app import Array, ArrayRecord
+
     return ArrayRecord({n: Array("uint8", (len(b),), _KIND, b) for n, b in files.items()})
 
 

@@ -13,8 +13,8 @@ from scionwood_federated.update.record import FederationError
 
 START = "start"
 _CODE = '"""Written by `scionwood federated export flower`."""\n\n'
-_CODE += "from scionwood_federated.engines.flower_apps import {name} as app\n\n"
-_CODE += '__all__ = ["app"]\n'
+_CODE += "from scionwood_federated.engines.flower_apps import {name}_app\n\n"
+_CODE += "app = {name}_app()\n"
 _PROJECT = """\
 [build-system]
 requires = ["hatchling"]

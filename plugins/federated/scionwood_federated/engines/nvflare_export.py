@@ -13,7 +13,7 @@ from scionwood_federated.update.folder import RECIPE, read_start
 from scionwood_federated.update.record import FederationError
 
 NAME = "scionwood_federation"
-CONTROLLER = "scionwood_federated.engines.nvflare_apps.Controller"
+CONTROLLER = "scionwood_controller"
 EXECUTOR = "nvflare.app_common.executors.client_api_executor.ClientAPIExecutor"
 SCRIPT = "scionwood_site.py"
 _CODE = '''"""Written by `scionwood federated export nvflare`."""
@@ -22,6 +22,24 @@ from scionwood_federated.engines.nvflare_apps import train
 
 if __name__ == "__main__":
     train()
+'''
+_RUN = '''"""Written by `scionwood federated export nvflare`."""
+
+from nvflare.app_common.workflows.model_controller import ModelController
+
+from scionwood_federated.engines.nvflare_apps import run_rounds
+
+
+class Controller(ModelController):
+    """Run the rounds of a federation."""
+
+    def __init__(self, start, out, plan):
+        super().__init__()
+        self._given = (start, out, plan)
+
+    def run(self):
+        """Run all rounds."""
+        run_rounds(self, *self._given)
 '''
 _README = """\
 # A federation for NVFlare 2.9
@@ -58,6 +76,7 @@ def export_nvflare(start: str | Path, out: str | Path, plan: NetPlan) -> None:
         (folder / "app" / "config").mkdir(parents=True)
         (folder / "app" / "custom").mkdir()
         (folder / "app" / "custom" / SCRIPT).write_text(_CODE, encoding="utf-8")
+        (folder / "app" / "custom" / f"{CONTROLLER}.py").write_text(_RUN, encoding="utf-8")
         (folder / "README.md").write_text(_README, encoding="utf-8")
         _write(folder / "meta.json", _meta(plan))
         _write(folder / "app" / "config" / "config_fed_server.json", _server(plan))
@@ -76,7 +95,7 @@ def _meta(plan: NetPlan) -> dict[str, Any]:
 
 def _server(plan: NetPlan) -> dict[str, Any]:
     values = {"start": "start", "out": "rounds", "plan": plan.dump()}
-    workflow = {"id": "rounds", "path": CONTROLLER, "args": values}
+    workflow = {"id": "rounds", "path": f"{CONTROLLER}.Controller", "args": values}
     empty: dict[str, Any] = {"task_data_filters": [], "task_result_filters": [], "components": []}
     return {"format_version": 2, "workflows": [workflow], **empty}
 
