@@ -75,9 +75,9 @@ class Plugin:
         schedules: `(step, total, *, ...) -> float`, for `task.schedule`: the share of the learning
             rate after `step` of `total` optimiser steps. Both count from the end of the warm-up,
             and the share at step 0 is 1.
-        probes: `(task, folder) -> list[scionwood.ProbeResult]` by the name of the task, or of the data,
-            that they are for: inputs whose right answer is known beforehand. `folder` is that of
-            the run, or None.
+        probes: `(task, folder) -> list[scionwood.ProbeResult]` by the name of the task, or of the
+            data, that they are for: inputs whose right answer is known beforehand. `folder` is that
+            of the run, or None.
         recipes: the package that holds the recipes (`*.yaml`).
         runs: the package that holds finished runs, one folder each; `plugin/name` names them.
         rooms: the folders or modules of the field's own world at the root of the package, such as

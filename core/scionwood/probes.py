@@ -22,7 +22,8 @@ class ProbeResult:
         reason: why the limits are what they are, in one sentence.
 
     Example:
-        >>> probe = scionwood.ProbeResult("zero travel", 0.2, "mm", most=0.1, reason="nothing moves it")
+        >>> why = "nothing moves it"
+        >>> probe = scionwood.ProbeResult("zero travel", 0.2, "mm", most=0.1, reason=why)
         >>> probe.passed
         False
     """

@@ -22,6 +22,7 @@ SLOW = {
     ("language", "check_exports"),
     ("language", "check_adapter_survives_a_fresh_process"),
     ("language", "check_recipes_run"),
+    ("bangla", "check_probes"),
 }
 """Checks that take long, most of them because they export every backbone."""
 
