@@ -31,6 +31,9 @@ class Dynamics(StatesTask):
 
     Units: each field has about zero mean and unit variance, the same for both.
 
+    Raises:
+        RecipeError: `unroll` is below 1.
+
     Source: Tadpole, arXiv:2605.15284; VRMSE is that of The Well, arXiv:2412.00568; noise on the
         inputs is that of Sanchez-Gonzalez et al. 2020, arXiv:2002.09405.
 
