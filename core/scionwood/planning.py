@@ -49,7 +49,7 @@ class Tool:
         optional: the other options, with dashes.
 
     Example:
-        >>> [tool.required for tool in scionwood.tools() if tool.name == "recipe"]
+        >>> [tool.required for tool in scionwood.tools() if tool.name == "show"]
         [('name',)]
     """
 
@@ -90,8 +90,8 @@ def rank_tools(request: str, among: Sequence[Tool] | None = None) -> list[tuple[
     Source: Robertson and Zaragoza 2009, with k1 = 1.2 and b = 0.75.
 
     Example:
-        >>> scionwood.rank_tools("train an adapter by a recipe")[0][1].name
-        'fit'
+        >>> scionwood.rank_tools("sign a run with a key")[0][1].name
+        'sign'
     """
     known = list(tools() if among is None else among)
     asked = _stems(_FILE.sub(" ", request)) + _suffixes(request)
@@ -204,6 +204,8 @@ def _tool(name: str, reference: str) -> Tool | None:
     for argument in plain[: len(plain) - len(node.args.defaults)]:
         required.append(argument.arg)
     for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
+        if argument.annotation and "RestWords" in ast.unparse(argument.annotation):
+            continue  # the words after the command's own
         option = f"--{argument.arg.replace('_', '-')}"
         (required if default is None else optional).append(option)
     told = documentation.partition("Raises:")[0]
