@@ -12,6 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
+import audit
 import bangla
 import biomed
 import crash
@@ -33,6 +34,7 @@ PAGES = [
     *(page for place in PLACES for page in sorted(ROOT.glob(place))),
 ]
 FIELDS = (
+    audit,
     bangla,
     biomed,
     crash,
