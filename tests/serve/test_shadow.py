@@ -57,7 +57,7 @@ def test_a_better_version_goes_live_while_requests_are_answered(
 
 
 def test_a_worse_version_is_kept_aside(live: Path, line: Path, tmp_path: Path) -> None:
-    worse = recipe_of(live, tmp_path / "next.yaml", "trainer.max_steps=4", "task.lr=30.0")
+    worse = recipe_of(live, tmp_path / "next.yaml", "trainer.max_steps=4", "task.lr=0.3")
     with running(tmp_path / "s", f"clean={live}", "--shadow", f"clean={worse}") as server:
         before = server.ask("GET", "/adapters").json()
         wait_for(server, "kept aside, since it is worse")

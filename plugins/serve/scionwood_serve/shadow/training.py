@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,9 @@ def validation_loss(task: Any, recipe: Any) -> float:
         accelerator="cpu", devices=1, logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False,
     )  # fmt: skip
-    (values,) = trainer.validate(task, datamodule=recipe.data.build(), verbose=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # advice of Lightning on workers and loggers
+        (values,) = trainer.validate(task, datamodule=recipe.data.build(), verbose=False)
     return float(values[LOSS])
 
 
