@@ -22,6 +22,7 @@ from peft.utils import get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
 from scionwood import AdapterError, AdapterFileError, attach, load_adapter, save_adapter
+from scionwood.adapters import state_hash, tensors_hash
 from scionwood_methods.smoa import SmoaConfig, spectral_order
 
 
@@ -138,6 +139,7 @@ def test_a_damaged_order_in_a_file_leaves_the_model_unchanged(tmp_path):
     state = load_file(path)
     state["base_model.model.first.smoa_order.cols"][3] = 4
     save_file(state, path)
+    state_hash(tmp_path / "scionwood.json", "adapter", tensors_hash(state))
     model = bare("Linear")
     with pytest.raises(AdapterFileError, match="each number from 0 to 11 once"):
         load_adapter(model, tmp_path)

@@ -233,9 +233,7 @@ def _read(folder: Path, about: Site, personal: bool) -> Update:
     head: dict[str, Tensor] = {}
     if (folder / HEAD).exists() and not personal:
         head = adapters.read_untrusted(folder / HEAD)
-    tensors = adapters.read_untrusted(saved.path)
-    adapters.check_content(saved.path, tensors, saved.manifest.tensors if saved.manifest else "")
-    return Update(about, saved.config, tensors, head, folder)
+    return Update(about, saved.config, adapters.read_untrusted(saved.path), head, folder)
 
 
 def _recorded(
