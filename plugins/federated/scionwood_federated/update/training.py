@@ -87,7 +87,8 @@ def train_site(
     private = PrivateTraining(privacy)
     with warnings.catch_warnings():  # a private run begins again rather than spend a budget twice
         warnings.simplefilter("ignore", InexactResumeWarning)
-        warnings.filterwarnings("ignore", message="Full backward hook is firing")  # Opacus's hooks
+        for advice in ("Full backward hook is firing", "grad and param do not obey"):
+            warnings.filterwarnings("ignore", message=advice)  # of Opacus's hooks and its gradients
         done = Path(fit_recipe(resolved, run_dir=run, backbone=model, callbacks=[private]))
     note_start(done, begun, hold, private.record())
     return done
