@@ -2,8 +2,8 @@
 
 A gate, a router or a generator of prompts is cut (set to its mean), swapped (given another input's
 value) and frozen (given that of an empty input). Kept anchors are cut and swapped. The rows are
-evidence and no verdict: on the one backdoor that was tried only the swap carried a signal, and
-cutting cost clean and poisoned adapters alike (docs/results/audit.md).
+evidence and no verdict: on the one backdoor that was tried none of them told clean and poisoned
+adapters apart, and cutting cost both alike (docs/results/audit.md).
 """
 
 from __future__ import annotations
@@ -131,8 +131,7 @@ def probe_parts(task: nn.Module, predict: Predict, batch: Batch) -> list[tuple[s
 
 def _holders(task: nn.Module, predict: Predict) -> Iterator[tuple[str, Any]]:
     """Yield each kind of part with a context that holds it at its value on a batch."""
-    gates = [(path, value) for path, value in _tensors(task) if GATES.search(path)]
-    if gates:
+    if list(_linear_gates(task)):  # a gate without a bias cannot be held at a value
         yield "gates", partial(_gates_held, task, predict)
     if list(_generators(task)):
         yield "prompt generators", partial(_generators_held, task, predict)
