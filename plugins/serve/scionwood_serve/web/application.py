@@ -45,7 +45,8 @@ def make_application(desk: Desk, lifespan: Callable[..., Any] | None = None) -> 
     _add_pages(app, desk)
     _add_administration(app, desk)
     for field in desk.fields:
-        for name in scionwood.find(field).plugin.services if scionwood.find(field).plugin else ():
+        plugin = scionwood.find(field).plugin
+        for name in plugin.services if plugin else ():
             add_service(app, desk, field, name)
     return app
 

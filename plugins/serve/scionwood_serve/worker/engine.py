@@ -48,7 +48,7 @@ class Job:
     versions: tuple[Version, ...] = ()
 
 
-class Engine(ls.LitAPI):
+class Engine(ls.LitAPI):  # type: ignore[misc]  # LitServe is not typed
     """One worker of LitServe: one request computes at a time, and versions load beside it.
 
     An answer equals that of the command bit for bit, since nothing is batched across requests.
