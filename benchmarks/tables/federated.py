@@ -32,26 +32,6 @@ def fields() -> str:
     return table(head, lines)
 
 
-def protocol() -> str:
-    """Each adapter alone, by the exact rule and pooled: scores and costs."""
-    head = ["field", "adapter", "regime", "seeds", "score", "worst site", "MB up", "MB down"]
-    head += ["CPU s", "peak MiB so far", "energy"]
-    both = {row["field"] for row in read("federated") if row["adapter"] != "lora"}
-    groups: dict[tuple[str, str, int], list[Row]] = {}
-    for row in read("federated"):
-        if row["field"] in both and row["rule"] == "exact":
-            place = ORDER.index(row["regime"])
-            groups.setdefault((row["field"], row["adapter"], place), []).append(row)
-    lines = []
-    for (field, adapter, place), rows in sorted(groups.items()):
-        shown = [spread([float(r[k]) for r in rows], ".3f") for k in ("score", "worst site")]
-        costs = [f"{mean(float(r[k]) for r in rows):.1f}" for k in ("MB up", "MB down", "CPU s")]
-        peak = f"{max(float(r['peak MiB']) for r in rows):.0f}"
-        start = [field, adapter, ORDER[place], str(len(rows))]
-        lines.append([*start, *shown, *costs, peak, rows[0]["J"]])
-    return table(head, lines)
-
-
 def checks() -> str:
     """Each fault and way: the AUC of the ranking, and how many sites were called apart."""
     head = ["fault of 3 of 10 sites", "way", "runs", "AUC"]
@@ -69,28 +49,6 @@ def checks() -> str:
         ]
         false = f"{sum(row['flagged good'] != '0' for row in rows)} of {len(rows)}" if clean else ""
         lines.append([fault, way, str(len(rows)), auc, *found, false])
-    return table(head, lines)
-
-
-def privacy() -> str:
-    """Each way to hide an update: bytes, seconds, error and score."""
-    head = ["way", "seeds", "MB up", "CPU s", "largest error", "test loss", "epsilon spent"]
-    groups: dict[str, list[Row]] = {}
-    for row in read("federated_privacy"):
-        groups.setdefault(row["way"], []).append(row)
-    order = ("plain sum", "CKKS", "CKKS pruned", "own training")
-    lines = []
-    for way in sorted(groups, key=lambda way: (order.index(way.split(",")[0]), way)):
-        rows = groups[way]
-        up = [float(row["MB up"]) for row in rows if row["MB up"]]
-        error = [float(row["error"]) for row in rows if row["error"]]
-        epsilon = [float(row["epsilon"]) for row in rows if row["epsilon"]]
-        shown = [f"{mean(up):.1f}" if up else "", f"{mean(float(r['CPU s']) for r in rows):.1f}"]
-        shown += [
-            f"{max(error):.1g}" if error else "",
-            spread([float(r["score"]) for r in rows], ".3f"),
-        ]
-        lines.append([way, str(len(rows)), *shown, f"{mean(epsilon):.2f}" if epsilon else ""])
     return table(head, lines)
 
 
