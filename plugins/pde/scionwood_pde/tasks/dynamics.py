@@ -79,8 +79,9 @@ class Dynamics(StatesTask):
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
         kept = getattr(data, "normaliser", None)
         batches = islice(data.train_dataloader(), self.measured)
-        units = () if kept is None else (kept.std,)
-        units += (kept.mean,) if units and hasattr(self.backbone, "solver") else ()
+        units: list[Any] = [] if kept is None else [kept.std]
+        if units and hasattr(self.backbone, "solver"):
+            units.append(kept.mean)
         self.scaled.measure(batches, *units)
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
