@@ -13,6 +13,7 @@ from scionwood import (
     OutputExistsError,
     ScionwoodError,
     Task,
+    adapters,
     build,
     find,
     find_run,
@@ -22,7 +23,6 @@ from scionwood import (
     recipe_folder,
     resolve,
 )
-from scionwood.adapters import base_hash, inspect_folder
 from scionwood_audit.behaviour import behaviour
 from scionwood_audit.cohort import compare
 from scionwood_audit.corruption.registered import of_recipe, of_run
@@ -159,7 +159,7 @@ def write(audit: Audit, out: str | Path, *, force: bool = False) -> Path:
 def _files(place: Path, folder: Path) -> list[Row]:
     """Return structure and origin; of a run without an adapter only the files of the run."""
     if not folder.is_dir():
-        found = [each for each in inspect_folder(place) if each.rule == "files.json"]
+        found = [each for each in adapters.inspect_folder(place) if each.rule == "files.json"]
         why = "the run has none: it trained the weights of the backbone itself"
         return [
             *rows_of(found),
@@ -210,9 +210,7 @@ def _recipe_for(folder: Path, probe: str) -> Any:
     """Return the recipe that is named, or that of a field whose base an adapter states."""
     if "/" in probe:
         return resolve(probe)
-    from scionwood.adapters import read_json
-
-    base = read_json(folder / "scionwood.json").get("base")
+    base = adapters.read_json(folder / "scionwood.json").get("base")
     wanted = base.get("sha256") if isinstance(base, dict) else None
     tried = []
     for name in _recipes(probe):
@@ -231,7 +229,7 @@ def _fits(recipe: Any, wanted: object) -> bool:
     """Return whether a recipe has a base of this hash, and a task that needs no other run."""
     with torch.random.fork_rng(devices=[]):
         model = recipe.backbone.build()
-        if base_hash(model) != wanted:
+        if adapters.base_hash(model) != wanted:
             return False
         try:
             recipe.task.build(model)

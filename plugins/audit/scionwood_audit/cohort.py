@@ -17,8 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scionwood import ScionwoodError
-from scionwood.adapters import SavedAdapter, read_folder, read_untrusted
+from scionwood import ScionwoodError, adapters
 from scionwood_audit.record import Row, Status
 
 LEAST = 8
@@ -54,7 +53,9 @@ class Weights:
         return float(self.numbers[:, 0].std())
 
 
-def changes(saved: SavedAdapter, tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+def changes(
+    saved: adapters.SavedAdapter, tensors: Mapping[str, Tensor]
+) -> Iterator[tuple[str, Tensor]]:
     """Yield the change of each adapted weight of a LoRA, (out, in) float64.
 
     Args:
@@ -77,8 +78,8 @@ def weights_of(folder: Path) -> Weights | str:
         folder: the folder of the adapter.
     """
     try:
-        saved = read_folder(folder)
-        tensors = read_untrusted(saved.path)
+        saved = adapters.read_folder(folder)
+        tensors = adapters.read_untrusted(saved.path)
     except ScionwoodError as error:
         return f"it cannot be read: {error.value} {error.rule}"
     config, manifest = saved.config, saved.manifest

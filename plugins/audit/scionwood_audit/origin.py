@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from scionwood import ScionwoodError, read_origin
-from scionwood.adapters import read_folder, read_json, read_untrusted, tensors_hash
+from scionwood import ScionwoodError, adapters, read_origin
 from scionwood_audit.record import Row
 
 SIGNED = "SCIONWOOD_REQUIRE_SIGNED"
@@ -36,7 +35,7 @@ def origin(folder: Path, run: Path | None) -> list[Row]:
 
 def _record(folder: Path) -> dict[str, Any]:
     try:
-        return read_json(folder / "scionwood.json")
+        return adapters.read_json(folder / "scionwood.json")
     except ScionwoodError:  # a row of the structure names it
         return {}
 
@@ -75,7 +74,7 @@ def _versions(record: dict[str, Any]) -> Row:
 
 def _tensors(folder: Path, record: dict[str, Any]) -> Row:
     try:
-        own = tensors_hash(read_untrusted(folder / "adapter_model.safetensors"))
+        own = adapters.tensors_hash(adapters.read_untrusted(folder / "adapter_model.safetensors"))
     except ScionwoodError:  # a row of the structure names it
         return Row("origin", "hash of the tensors", "skipped", "the tensors cannot be read")
     stated = isinstance(record.get("tensors"), dict) and "adapter" in record["tensors"]
@@ -88,7 +87,7 @@ def _tensors(folder: Path, record: dict[str, Any]) -> Row:
 def _signature(folder: Path, home: Path) -> Row:
     if os.environ.get(SIGNED):
         try:
-            read_folder(folder)  # as before every load: by a required key, or refused
+            adapters.read_folder(folder)  # as before every load: by a required key, or refused
         except ScionwoodError as error:
             return Row("origin", "signature", "broken", error.value, reason=error.rule)
         return Row("origin", "signature", "kept", "by a required key", reason=f"{SIGNED} is set")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from scionwood.adapters import Finding, inspect_folder
+from scionwood import adapters
 from scionwood_audit.record import Row
 
 MOST = 20
@@ -24,19 +24,19 @@ def structure(folder: Path, model: nn.Module | None) -> list[Row]:
     Returns:
         One row for each rule that is kept, and one for each fault.
     """
-    rows = rows_of(inspect_folder(folder, model))
+    rows = rows_of(adapters.inspect_folder(folder, model))
     if model is None:
         why = "no base was named, so nothing was compared with a model"
         rows.append(Row("structure", "model", "skipped", why))
     return rows
 
 
-def rows_of(findings: Sequence[Finding]) -> list[Row]:
+def rows_of(findings: Sequence[adapters.Finding]) -> list[Row]:
     """Return a row for each rule that is kept or could not be checked, and one for each fault."""
     return [row for finding in findings for row in _rows(finding)]
 
 
-def _rows(finding: Finding) -> Iterator[Row]:
+def _rows(finding: adapters.Finding) -> Iterator[Row]:
     if finding.skipped:
         yield Row("structure", finding.rule, "skipped", finding.skipped)
         return

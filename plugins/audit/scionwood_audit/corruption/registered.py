@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from lightning import LightningDataModule
 
-from scionwood import Corruption, ScionwoodError, Task
-from scionwood.adapters import read_json
+from scionwood import Corruption, ScionwoodError, Task, adapters
 from scionwood_audit.corruption.battery import draw_and_test
 from scionwood_audit.record import Row
 
@@ -28,7 +27,7 @@ def of_run(task: Task, folder: Path) -> list[Row]:
     """
     own = task.corruption()
     try:
-        stated = read_json(folder / "scionwood.json").get("corruption")
+        stated = adapters.read_json(folder / "scionwood.json").get("corruption")
     except ScionwoodError:  # a run without an adapter states nothing
         stated = None
     trained = stated.get("sha256") if isinstance(stated, dict) else None
