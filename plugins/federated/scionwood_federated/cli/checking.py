@@ -113,7 +113,7 @@ def _by_losses(files: list[Path]) -> list[Any]:
     table = {}
     for path in files:
         record = adapters.read_json(path)
-        row = record.get("losses")
+        row: Any = record.get("losses")
         good = isinstance(row, dict) and all(isinstance(v, int | float) for v in row.values())
         if not good or not isinstance(record.get("site"), str):
             remedy = "Write it at the site: scionwood federated losses"

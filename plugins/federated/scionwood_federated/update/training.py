@@ -115,7 +115,7 @@ def privacy_of(text: str, after: str | Path | None = None) -> Privacy:
     if unknown := sorted(numbers.keys() - {"epsilon", "delta", "clip"}):
         remedy = "Give numbers such as epsilon=8,delta=1e-5,clip=1"
         raise FederationError(f"budget {unknown[0]!r:.80}", "it is no budget", remedy)
-    budget = Privacy(**numbers)
+    budget = Privacy(**numbers)  # type: ignore[arg-type]  # the names were checked
     if after is None:
         return budget
     spent = adapters.read_json(find_run(after) / FEDERATION).get("privacy") or {}
