@@ -2,11 +2,11 @@
 
     python benchmarks/unir.py
 
-The benchmark runs the recipe `language/unir` with seeds 0, 1 and 2 (of the samples, the reasoner and
-the choice of prompts), once with all weights of the reasoner and once with LoRA in it. It measures
-the mean reward of greedy completions of the 512 test prompts: of the base alone, and with the
-reasoner before and after training. It writes benchmarks/results/unir.csv in about three minutes on
-one core.
+The benchmark runs the recipe `language/unir` with seeds 0, 1 and 2 (of the samples, the reasoner
+and the choice of prompts), once with all weights of the reasoner and once with LoRA in it. It
+measures the mean reward of greedy completions of the 512 test prompts: of the base alone, and with
+the reasoner before and after training. It writes benchmarks/results/unir.csv in about three minutes
+on one core.
 """
 
 from __future__ import annotations

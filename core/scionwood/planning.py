@@ -199,7 +199,8 @@ def _tool(name: str, reference: str) -> Tool | None:
     if not isinstance(node, ast.FunctionDef):
         return None
     documentation = inspect.cleandoc(ast.get_docstring(node) or "")
-    required, optional = [], []
+    required: list[str] = []
+    optional: list[str] = []
     plain = node.args.posonlyargs + node.args.args
     for argument in plain[: len(plain) - len(node.args.defaults)]:
         required.append(argument.arg)
