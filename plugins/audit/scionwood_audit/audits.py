@@ -62,7 +62,7 @@ def audit_adapter(
     recipe = _recipe_for(folder, probe) if probe else None
     model = recipe.backbone.build() if recipe is not None else None
     rows = [*structure(folder, model), *origin(folder, run)]
-    if recipe is not None and not _broken(rows):
+    if recipe is not None and model is not None and not _broken(rows):
         task = recipe.task.build(load_adapter(model, folder))
         if (head := folder.parent / "head.safetensors").is_file():
             load_head(task.backbone, head)

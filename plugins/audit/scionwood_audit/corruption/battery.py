@@ -228,8 +228,8 @@ def _uniform(name: str, values: Tensor, rule: str) -> Test:
 def _independent(name: str, bins: Tensor, label: Tensor) -> Test:
     """Test the independence of two classes by chi-squared."""
     rule = "what is drawn does not depend on the label"
-    _, columns = label.unique(return_inverse=True)
-    _, rows = bins.unique(return_inverse=True)
+    _, columns = torch.unique(label, return_inverse=True)
+    _, rows = torch.unique(bins, return_inverse=True)
     high, wide = int(rows.max()) + 1, int(columns.max()) + 1
     if high < 2 or wide < 2:
         return Test(name, 1.0, "there is one class only", rule)
@@ -248,7 +248,7 @@ def _binned(values: Tensor, low: float, high: float) -> Tensor:
 def _ranked(values: Tensor) -> Tensor:
     """Return ten classes of about equal size; equal values are in one class."""
     edges = torch.quantile(values.double()[:: max(1, len(values) // 10_000)], _TENTHS)
-    return torch.bucketize(values.double(), edges.unique())
+    return torch.bucketize(values.double(), torch.unique(edges))
 
 
 _TENTHS = torch.linspace(0.1, 0.9, 9, dtype=torch.float64)

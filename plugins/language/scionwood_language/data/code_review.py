@@ -65,7 +65,7 @@ class CodeReview(Talks):
         """Return the examples of a split; no program is in two splits."""
         random, count = self.drawn(split)
         rest = {"train": (0, 1, 2, 3, 4, 5), "val": (6, 7), "test": (8, 9)}[split]
-        made = []
+        made: list[tuple[str, str, dict[str, str]]] = []
         while len(made) < count:
             own = program(FAULTS[len(made) % len(FAULTS)], random)
             number = re.findall(r"Task(\d+)", own.code)[0]

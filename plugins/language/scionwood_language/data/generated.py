@@ -66,8 +66,8 @@ class Talks(SplitData):
 
     def loader(self, split: Split) -> DataLoader:
         """Return the batches of a split; see `SplitData.loader`."""
-        options = (self.max_length, self.packing, "last", self.batch_size)
-        return Batches(self.tokenizer, *options).loader(self.items(split), split)
+        batches = Batches(self.tokenizer, self.max_length, self.packing, "last", self.batch_size)
+        return batches.loader(self.items(split), split)
 
     def drawn(self, split: Split) -> tuple[Random, int]:
         """Return the generator of a split, and its number of examples.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Unpack, final
+from typing import Any, ClassVar, Unpack, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -111,7 +111,9 @@ class MaskedDiffusion(Task):
             "masked diffusion",
             (mask_tokens, KEPT[self.noise]),
             sample=lambda n: (_tokens(n, vocabulary, self.mask_id), torch.randint(2, (n,))),
-            apply=lambda clean, time, label: mask_tokens(clean, time, self.mask_id, self.noise),
+            apply=lambda clean, time, label: mask_tokens(
+                clean, cast(Tensor, time), self.mask_id, self.noise
+            ),
             time=draw_times,
             rate=partial(_rate, schedule=self.noise),
             mask=self.mask_id,

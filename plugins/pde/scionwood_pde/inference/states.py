@@ -79,6 +79,6 @@ def in_memory(layout: Layout) -> tuple[np.ndarray, Put]:
     states = np.empty(shape, layout.dtype)
 
     def put(sample: int, time: int, channel: int, places: Places, values: np.ndarray) -> None:
-        states[(sample, time, channel, *places)] = values
+        states[sample, time, channel][places] = values
 
     return states, put

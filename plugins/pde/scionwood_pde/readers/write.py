@@ -85,10 +85,10 @@ def _copy(states: xr.DataArray, put: Put) -> None:
     """Copy states slab by slab: as many planes along x as a file of chunks has."""
     samples, times, channels, side = states.shape[:4]
     rest = (slice(None),) * (states.ndim - 4)
-    for place in np.ndindex(samples, times, channels):
+    for sample, time, channel in np.ndindex(samples, times, channels):
         for start in range(0, side, SHARD):
             planes = (slice(start, min(start + SHARD, side)), *rest)
-            put(*place, planes, states[(*place, *planes)].values)
+            put(sample, time, channel, planes, states[(sample, time, channel, *planes)].values)
 
 
 def sample_states() -> xr.DataArray:

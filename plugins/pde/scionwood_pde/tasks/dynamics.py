@@ -80,7 +80,7 @@ class Dynamics(StatesTask):
         kept = getattr(data, "normaliser", None)
         batches = islice(data.train_dataloader(), self.measured)
         units: list[Any] = [] if kept is None else [kept.std]
-        if units and hasattr(self.backbone, "solver"):
+        if kept is not None and hasattr(self.backbone, "solver"):
             units.append(kept.mean)
         self.scaled.measure(batches, *units)
 
@@ -167,7 +167,9 @@ class Dynamics(StatesTask):
         if frames != needed:
             rule = f"the data have a history of {frames}; this needs {needed}"
             raise RecipeError(f"unroll: {self.unroll}", rule, f"Set data.history to {needed}")
-        first, *later = state.split([width * self.history, *[width] * (self.unroll - 1)], dim=1)
+        first, *later = torch.split(
+            state, [width * self.history, *[width] * (self.unroll - 1)], dim=1
+        )
         return first, [*later, reference]
 
     def _moved(self, state: Tensor, reference: Tensor, solids: bool) -> tuple[Tensor, Tensor]:
