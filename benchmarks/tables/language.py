@@ -36,8 +36,8 @@ def adaptation() -> str:
 
 def ranking() -> str:
     """Each list of requests: how often the right command came first."""
-    head = ["requests", "n", "commands", "chance", "first", "first three", "draft valid"]
-    keys = ("requests", "n", "commands", "chance", "first", "first three", "valid")
+    keys = ("requests", "n", "commands", "chance", "first", "first three", "valid", "proposed")
+    head = ["draft valid" if key == "valid" else key for key in keys]
     return table(head, [[row[key] for key in keys] for row in read("language_ask")])
 
 

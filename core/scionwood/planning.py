@@ -28,6 +28,11 @@ _WORD = re.compile(r"[a-z][a-z0-9]+")
 UNNAMED = 0.7
 """The factor of a tool's score for each required argument that the request does not name."""
 
+NAMED = 1.5
+"""The factor of a tool's score if the request names the command itself."""
+PLAIN = 0.4
+"""The least share of a request's words that a tool has, unless it names the kind of a file."""
+
 _COMMON_WORDS = (
     "a an and are as at be by can do does for from how i in into is it its me my of on or so that "
     "the their them these this to up want what which with file files command show tell"
@@ -108,8 +113,26 @@ def rank_tools(request: str, among: Sequence[Tool] | None = None) -> list[tuple[
             / (text[word] + 1.2 * length)
             for word in asked
         )
-        scored.append((sum(terms) * UNNAMED ** _unnamed(request, tool), tool))
+        named = NAMED if set(asked) & set(_stems(tool.name.split()[-1])) else 1.0
+        scored.append((sum(terms) * named * UNNAMED ** _unnamed(request, tool), tool))
     return sorted(scored, key=lambda each: (-each[0], each[1].name))
+
+
+def is_plain(request: str, tool: Tool) -> bool:
+    """Return whether a tool has enough of a request's words to be shown as its answer.
+
+    Args:
+        request: what somebody wants.
+        tool: the tool that ranks first.
+
+    Example:
+        >>> [sign] = [tool for tool in scionwood.tools() if tool.name == "sign"]
+        >>> is_plain("sign a run", sign), is_plain("paint the fence green", sign)
+        (True, False)
+    """
+    text, words = _weighted(tool), _stems(_FILE.sub(" ", request))
+    named = sum(text[word] > 0 for word in words)
+    return named >= PLAIN * len(words) or any(text[each] > 0 for each in _suffixes(request))
 
 
 def draft(request: str, tool: Tool) -> str:

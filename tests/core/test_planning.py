@@ -23,6 +23,7 @@ ASKED = {
     "predict how a part crashes from part.k": "crash predict",
     "compress a field velocity.nc": "pde encode",
     "sign a run": "sign",
+    "denoise line.sgy": "seismic denoise",
 }
 
 
@@ -37,6 +38,13 @@ def test_words_find_the_command(request_: str) -> None:
     tool = rank_tools(request_)[0][1]
     assert tool.name == ASKED[request_]
     assert check_plan(draft(request_, tool)).name == ASKED[request_]
+
+
+def test_nothing_is_proposed_for_a_request_that_no_command_is_for(capsys) -> None:
+    assert main(["ask", "make me a cup of tea"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("No command is plain. The nearest:")
+    assert "scionwood " not in shown
 
 
 def test_a_draft_takes_files_runs_and_numbers_from_the_request() -> None:

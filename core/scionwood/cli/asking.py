@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scionwood.arguments import RunPath
 from scionwood.errors import PluginError, ScionwoodError
-from scionwood.planning import check_plan, draft, rank_tools
+from scionwood.planning import check_plan, draft, is_plain, rank_tools
 from scionwood.terminal import print_table
 
 
@@ -12,7 +12,8 @@ def ask(request: str, *, run: RunPath | None = None, n: int = 3) -> None:
     """Print the command that answers a request; nothing is run.
 
     Commands are ranked by the words that they share with the request. Words in capital letters are
-    arguments that the request does not name. Check the command before you run it.
+    arguments that the request does not name. If the first one shares too few words, the nearest are
+    listed and none is proposed. Check the command before you run it.
 
     Args:
         request: what you want, in English, such as "remove ground roll from line.sgy".
@@ -27,7 +28,8 @@ def ask(request: str, *, run: RunPath | None = None, n: int = 3) -> None:
     if not ranked:
         rule = "no command shares a word with it"
         raise PluginError(f"request {request!r}", rule, "See: scionwood plugins")
-    print(draft(request, ranked[0][1]))
+    best = ranked[0][1]
+    print(draft(request, best) if is_plain(request, best) else "No command is plain. The nearest:")
     if run is not None:
         _print_planned(request, run)
     print()
