@@ -99,7 +99,7 @@ lock: $(DONE)
 		$(addprefix --no-emit-package scionwood-,$(notdir $(FIELDS))) \
 		pyproject.toml $(addsuffix /pyproject.toml,$(FIELDS)) -o .ci/requirements.txt
 
-# Every table of results anew: about eight hours on two cores. Each script also runs alone.
+# Every table of results anew: more than a day on two cores. Each script also runs alone.
 bench: $(DONE)
 	$(BIN)/python benchmarks/seismic_accuracy.py
 	$(BIN)/python benchmarks/seismic_tta.py
@@ -125,6 +125,20 @@ bench: $(DONE)
 	$(BIN)/python benchmarks/pde_transfer.py --confirm
 	$(BIN)/python benchmarks/export.py
 	$(BIN)/python benchmarks/map_files.py
+	$(BIN)/python benchmarks/biomed_methods.py
+	$(BIN)/python benchmarks/biomed_volumes.py
+	$(BIN)/python benchmarks/crash_size.py
+	$(BIN)/python benchmarks/crash_assemblies.py
+	$(BIN)/python benchmarks/pde_dynamics.py
+	$(BIN)/python benchmarks/pde_corrector.py
+	$(BIN)/python benchmarks/federated.py
+	$(BIN)/python benchmarks/federated_privacy.py
+	$(BIN)/python benchmarks/serve.py
+	$(BIN)/python benchmarks/audit.py
+	$(BIN)/python benchmarks/language_ask.py
+	$(BIN)/python benchmarks/language.py
+	$(BIN)/python benchmarks/study
+	$(BIN)/python benchmarks/study/cost.py
 	$(BIN)/python benchmarks/tables
 
 # The figures of the plugins' cards.
