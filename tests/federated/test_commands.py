@@ -26,8 +26,8 @@ def test_sites_measure_each_other_and_are_ranked(round_one: Path, tmp_path: Path
     files = []
     for number, name in enumerate(NAMES):
         files.append(str(tmp_path / f"{name}.json"))
-        words = ["--site", name, "--recipe", recipe, "--override", f"[data.seed={number}]"]
-        assert main(["federated", "losses", *folders, files[-1], *words]) == 0
+        words = [recipe, files[-1], "--site", name, "--override", f"[data.seed={number}]"]
+        assert main(["federated", "losses", *folders, *words]) == 0
     capsys.readouterr()
     assert main(["federated", "check", *files, "--way", "losses", "--json"]) == 0
     assert {each["site"] for each in json.loads(capsys.readouterr().out)} == set(NAMES)

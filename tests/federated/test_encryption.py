@@ -109,8 +109,9 @@ def test_the_check_of_sites_is_refused(encrypted, capsys):
 
 
 def test_what_others_measure_of_an_update_is_refused(encrypted, round_one, tmp_path, capsys):
-    words = [*(str(encrypted / site) for site in SITES), str(tmp_path / "l.json")]
-    words += ["--site", "north", "--recipe", str(round_one / "start" / "recipe.yaml")]
+    recipe = str(round_one / "start" / "recipe.yaml")
+    words = [*(str(encrypted / site) for site in SITES), recipe, str(tmp_path / "l.json")]
+    words += ["--site", "north"]
     assert main(["federated", "losses", *words]) == 2
     assert "encryption hides them" in capsys.readouterr().err
 

@@ -85,12 +85,12 @@ def federation(
     """Run the server and the nodes; all of them are ended at the end."""
     number = port()
     keys, recipe = folder / "keys", folder / "round0" / "recipe.yaml"
-    words = ["serve", folder / "app", folder / "out", "--certificates", keys / "server"]
+    words = ["serve", folder / "app", keys / "server", folder / "out"]
     server = started(command(python, *words, "--port", number), folder / "serve.log")
     nodes = {}
     for count, site in enumerate(SITES, 1):
-        words = ["join", f"127.0.0.1:{number}", site, recipe]
-        words += ["--certificates", keys / "sites" / site, "--override", f"[data.seed={count}]"]
+        words = ["join", f"127.0.0.1:{number}", site, recipe, keys / "sites" / site]
+        words += ["--override", f"[data.seed={count}]"]
         nodes[site] = started(command(python, *words), folder / f"{site}.log")
     try:
         yield server, nodes

@@ -60,6 +60,12 @@ def check_content(path: Path, tensors: Mapping[str, torch.Tensor], stated: str) 
 
     Raises:
         AdapterFileError: the hash is another one. The message names the file.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from scionwood.adapters import check_content, tensors_hash
+        >>> weights = {"a": torch.zeros(3)}
+        >>> check_content(Path("adapter_model.safetensors"), weights, tensors_hash(weights))
     """
     if stated and (have := tensors_hash(tensors)) != stated:
         rule = f"its tensors have the hash {have[:12]}..., and {MANIFEST} states {stated[:12]}..."
@@ -98,6 +104,14 @@ def state_hash(path: Path, part: str, value: str) -> None:
 
     Raises:
         AdapterFileError: the file is damaged.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from scionwood.adapters import state_hash
+        >>> written = Path("scionwood.json").write_text("{}")
+        >>> state_hash(Path("scionwood.json"), "adapter", "0" * 64)
+        >>> '"adapter": "0000' in Path("scionwood.json").read_text()
+        True
     """
     record = read_json(path)
     hashes = {key: stated_hash(record, key) for key in ("adapter", "head")} | {part: value}

@@ -61,6 +61,11 @@ class Finding:
         rule: what was checked, such as `tensors: values`.
         faults: the errors that loading would raise; empty if the rule is kept.
         skipped: why the rule could not be checked; empty if it was.
+
+    Example:
+        >>> from scionwood.adapters import Finding
+        >>> Finding("tensors: header").faults
+        ()
     """
 
     rule: str

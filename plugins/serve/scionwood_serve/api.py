@@ -12,7 +12,6 @@ from scionwood_serve.versions.problem import ServingError
 from scionwood_serve.versions.snapshot import Version, take_version
 from scionwood_serve.web.counters import Counters
 from scionwood_serve.web.limits import Limits
-from scionwood_serve.web.running import run_server
 from scionwood_serve.worker.sharing import Pool
 
 __all__ = [
@@ -24,6 +23,5 @@ __all__ = [
     "Version",
     "export_container",
     "export_vllm",
-    "run_server",
     "take_version",
 ]

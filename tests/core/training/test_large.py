@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 from collections.abc import Callable, Iterator
@@ -108,9 +109,10 @@ def test_two_processes_learn_what_one_learns(
     assert losses == pytest.approx(expected, abs=1e-5)
     for file in ("adapter/adapter_model.safetensors", "head.safetensors"):
         torch.testing.assert_close(load_file(pair / file), load_file(one / file), rtol=0, atol=1e-5)
-    assert (pair / "adapter/scionwood.json").read_text() == (
-        one / "adapter/scionwood.json"
-    ).read_text()
+    records = [json.loads((run / "adapter/scionwood.json").read_text()) for run in (pair, one)]
+    for record in records:
+        assert record.pop("tensors").keys() == {"adapter", "head"}  # equal to 1e-5, not in bits
+    assert records[0] == records[1]
 
 
 @pytest.mark.slow

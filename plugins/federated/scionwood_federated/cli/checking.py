@@ -56,10 +56,10 @@ def check(
 
 def losses(
     updates: list[Path],
+    recipe: InputPath,
     out: OutputPath,
     *,
     site: str,
-    recipe: InputPath,
     override: list[str] | None = None,
 ) -> None:
     """Measure at a site what the updates of all sites reach on its own data.
@@ -69,9 +69,9 @@ def losses(
 
     Args:
         updates: the folders that all sites sent.
+        recipe: this site's copy of the recipe.
         out: the JSON file to write.
         site: the name of this site.
-        recipe: this site's copy of the recipe.
         override: the options that are the site's own, such as '[data.source=/data/scans]'.
 
     Raises:

@@ -86,9 +86,9 @@ def certificates(out: OutputPath, *, sites: list[str], hosts: list[str] | None =
 
 def serve(
     app: InputPath,
+    certificates: InputPath,
     out: OutputPath,
     *,
-    certificates: InputPath,
     host: str = "127.0.0.1",
     port: int = 8443,
     wait: float = 600.0,
@@ -119,8 +119,8 @@ def join(
     server: str,
     site: str,
     recipe: InputPath,
-    *,
     certificates: InputPath,
+    *,
     override: list[str] | None = None,
     patience: float = 300.0,
 ) -> int:

@@ -86,9 +86,14 @@ def adopt(model: nn.Module, source: str | Path) -> PeftModel:
             or shape or belongs to other base weights.
 
     Example:
-        >>> model = tadpole_dynamics(fields=3, size="S", weights="hub")  # doctest: +SKIP
-        >>> tuned = adopt(model, "tadpole_dft_s.safetensors")  # doctest: +SKIP
-        >>> scionwood.save_adapter(tuned, "adapter")  # doctest: +SKIP
+        >>> from scionwood_pde.api import adopt
+        >>> from scionwood_pde.backbones import tadpole_dynamics
+        >>> model = tadpole_dynamics()
+        >>> try:
+        ...     tuned = adopt(model, "tadpole_dft_s.safetensors")
+        ... except scionwood.ReadError as error:
+        ...     print(error.value)
+        tadpole_dft_s.safetensors
     """
     path = Path(source)
     found = read_published(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 from fastapi import Body, Depends, FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
-import scionwood
+from scionwood import find
 from scionwood_serve.versions.problem import ServingError
 from scionwood_serve.web.desk import Desk
 from scionwood_serve.web.front import FRONT_POLICY, docs_page, front_page
@@ -32,7 +33,7 @@ def make_application(desk: Desk, lifespan: Callable[..., Any] | None = None) -> 
     """
     app = FastAPI(
         title="Scionwood",
-        version=scionwood.__version__,
+        version=version("scionwood"),
         description="Adapters of scientific models: files in, files out.",
         lifespan=lifespan,
         docs_url=None,
@@ -45,7 +46,7 @@ def make_application(desk: Desk, lifespan: Callable[..., Any] | None = None) -> 
     _add_pages(app, desk)
     _add_administration(app, desk)
     for field in desk.fields:
-        plugin = scionwood.find(field).plugin
+        plugin = find(field).plugin
         for name in plugin.services if plugin else ():
             add_service(app, desk, field, name)
     return app

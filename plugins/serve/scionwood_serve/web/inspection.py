@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import scionwood
+from scionwood import find
 from scionwood_serve.versions.problem import ServingError
 
 AUDIT = "audit"
@@ -30,7 +30,7 @@ def inspect_version(folder: Path) -> str:
     Raises:
         ServingError: the verdict is `refused` or `anomalous`, or there is none.
     """
-    plugin = scionwood.find(AUDIT).plugin
+    plugin = find(AUDIT).plugin
     if plugin is None or "run" not in plugin.commands:
         return STRUCTURE
     command = [sys.executable, "-m", "scionwood.cli", AUDIT, "run", str(folder), "--json"]

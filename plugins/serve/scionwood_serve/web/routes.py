@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.background import BackgroundTask
 
-import scionwood
+from scionwood import ScionwoodError, load
 from scionwood_serve.versions.problem import ServingError
 from scionwood_serve.versions.snapshot import Version
 from scionwood_serve.web.desk import Desk
@@ -47,7 +47,7 @@ def add_service(app: FastAPI, desk: Desk, field: str, name: str) -> None:
         field: the plugin.
         name: the service.
     """
-    service = scionwood.load("services", f"{field}/{name}")
+    service = load("services", f"{field}/{name}")
 
     async def endpoint(request: Request, **given: Any) -> Response:
         asked, file = given.pop("adapter"), given.pop("file")
@@ -60,7 +60,7 @@ def add_service(app: FastAPI, desk: Desk, field: str, name: str) -> None:
             adapter = version.name
             response = await _answer(request, desk, f"{field}/{name}", version, file, given)
             return response
-        except scionwood.ScionwoodError as error:
+        except ScionwoodError as error:
             status = error.status if isinstance(error, ServingError) else 422
             told = {"kind": type(error).__name__, "value": error.value, "rule": error.rule}
             response = refusal(status, {**told, "remedy": error.remedy})
