@@ -23,6 +23,11 @@ def memory() -> str:
     return _all("serve_memory")
 
 
+def latency() -> str:
+    """The time of an answer, alone and beside a shadow."""
+    return _all("serve_latency")
+
+
 def hostile() -> str:
     """Each hostile request: status, time, memory, and the rule that the answer states."""
     rows = read("serve_hostile")
@@ -33,5 +38,6 @@ def hostile() -> str:
 TABLES: Tables = {
     "serve_concurrency": concurrency,
     "serve_memory": memory,
+    "serve_latency": latency,
     "serve_hostile": hostile,
 }
