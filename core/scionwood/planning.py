@@ -92,7 +92,7 @@ def rank_tools(request: str, among: Sequence[Tool] | None = None) -> list[tuple[
         request: what somebody wants, in English.
         among: the tools; `None` means all.
 
-    Source: Robertson and Zaragoza 2009, with k1 = 1.2 and b = 0.75.
+    Source: Robertson and Zaragoza 2009, with k1 = 1.2 and b = 0.5.
 
     Example:
         >>> scionwood.rank_tools("sign a run with a key")[0][1].name
@@ -105,7 +105,7 @@ def rank_tools(request: str, among: Sequence[Tool] | None = None) -> list[tuple[
     spread = Counter(word for text in texts for word in text)
     scored = []
     for tool, text in zip(known, texts, strict=True):
-        length = 0.25 + 0.75 * text.total() / average
+        length = 0.5 + 0.5 * text.total() / average
         terms = (
             math.log(1 + (len(known) - spread[word] + 0.5) / (spread[word] + 0.5))
             * text[word]

@@ -86,12 +86,13 @@ def adopt(model: nn.Module, source: str | Path) -> PeftModel:
             or shape or belongs to other base weights.
 
     Example:
+        >>> from scionwood import ReadError
         >>> from scionwood_pde.api import adopt
         >>> from scionwood_pde.backbones import tadpole_dynamics
         >>> model = tadpole_dynamics()
         >>> try:
         ...     tuned = adopt(model, "tadpole_dft_s.safetensors")
-        ... except scionwood.ReadError as error:
+        ... except ReadError as error:
         ...     print(error.value)
         tadpole_dft_s.safetensors
     """
