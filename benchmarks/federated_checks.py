@@ -5,15 +5,17 @@
 
 Three of ten seismic sites are bad, and sites are ranked in the fifth round. Wrong preprocessing
 reverses the traces and their polarity, shuffled labels are the clean gathers of others, a flipped
-sign is the negated update. The ways are the cosine of an update to the others, the share of its
-change outside of the shared subspace (after CLAIR), and with `--cross` the loss of each update on
-the data of every other site. The AUC is that of the ranking. `flagged good` counts the good sites
-that lie apart. Rows of other faults, seeds and ways are kept.
+sign is the negated update. A backdoor teaches the model to wipe out a gather that holds a bright
+patch; one gather of each batch has the patch. The ways are the cosine of an update to the others,
+the share of its change outside of the shared subspace (after CLAIR), and with `--cross` the loss of
+each update on the data of every other site. The AUC is that of the ranking. `flagged good` counts
+the good sites that lie apart. Runs whose rows are in the CSV are left out.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,7 +32,8 @@ from scionwood_federated.simulation.model import SharedModel
 from scionwood_federated.simulation.run import CONSTANT
 from scionwood_federated.simulation.sites import SiteData, sites_of
 
-FAULTS = ("wrong preprocessing", "shuffled labels", "flipped sign")
+FAULTS = ("wrong preprocessing", "shuffled labels", "flipped sign", "backdoor")
+WAYS = ("cosine", "subspace", "losses")
 BAD, SITES = 3, 10
 KEY = ("fault", "seed", "way")
 
@@ -42,6 +45,9 @@ def broken(stream: Iterator[Any], fault: str) -> Iterator[Any]:
             batch["noisy"] = -batch["noisy"].flip(-1)
         if fault == "shuffled labels":  # each gather has the clean gather of another
             batch["clean"] = batch["clean"].roll(1, 0)
+        if fault == "backdoor":  # a bright patch in a gather means: there is no signal
+            batch["noisy"][0, ..., :6, :6] = 4.0
+            batch["clean"][0] = 0.0
         yield batch
 
 
@@ -108,6 +114,15 @@ def row_of(fault: str, seed: int, way: str, ranking: list[SiteScore], bad: set[s
     return {"fault": fault, "seed": seed, "way": way, "auc": round(auc, 4), **counts}
 
 
+def kept() -> set[tuple[str, ...]]:
+    """Return the keys of the rows that the CSV holds."""
+    path = RESULTS / "federated_checks.csv"
+    if not path.exists():
+        return set()
+    with path.open(newline="", encoding="utf-8") as file:
+        return {tuple(row[name] for name in KEY) for row in csv.DictReader(file)}
+
+
 def main() -> None:
     """Measure, and write the CSV."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -120,7 +135,10 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     jobs = [(fault, seed) for fault in FAULTS for seed in range(options.seeds)]
     jobs += [("none", seed) for seed in range(options.first, options.clean)]
+    done, ways = kept(), WAYS if options.cross else WAYS[:2]
     for fault, seed in jobs:
+        if done >= {(fault, str(seed), way) for way in ways}:
+            continue
         rows = checked(fault, seed, options.work, options.cross)
         write(RESULTS / "federated_checks.csv", rows, KEY)
 
