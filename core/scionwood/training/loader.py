@@ -83,9 +83,11 @@ class DataLoader(StatefulDataLoader):  # type: ignore[misc]  # torchdata is unty
 
     A sample that draws random numbers (python, numpy or torch) draws the same ones in any process
     and at any time. A resumed run therefore repeats an uninterrupted one bit for bit, with and
-    without workers. Several processes share one order, and each reads its own part of it. Workers
-    start again with each epoch. A dataset must open its files on first use, because workers that
-    fork would share a file handle that is open already.
+    without workers. Several processes share one order, and each reads its own part of it.
+
+    Workers of a map-style dataset stay between epochs: what this process changes in the dataset
+    after the first epoch does not reach them. A dataset must open its files on first use, because
+    workers that fork would share a file handle that is open already.
 
     Args:
         dataset: a map-style dataset. An iterable one needs its own `state_dict` to be resumed.
@@ -128,8 +130,11 @@ class DataLoader(StatefulDataLoader):  # type: ignore[misc]  # torchdata is unty
         seed: int | None = None,
     ) -> None:
         self.seed = int(os.environ.get("PL_GLOBAL_SEED", "0")) if seed is None else seed
-        if not isinstance(dataset, IterableDataset):
+        indexed = not isinstance(dataset, IterableDataset)
+        if indexed:
             dataset = dataset if isinstance(dataset, _Seeded) else _Seeded(dataset, self.seed)
+            if num_workers:
+                dataset.number.share_memory_()  # the epoch reaches workers that stay
             if sampler is None and batch_sampler is None:
                 sampler, shuffle = _Order(dataset, self.seed, shuffle), False
         with warnings.catch_warnings():  # torchdata 0.11 calls what torch 2.13 deprecates
@@ -145,6 +150,7 @@ class DataLoader(StatefulDataLoader):  # type: ignore[misc]  # torchdata is unty
                 drop_last=drop_last,
                 pin_memory=pin_memory,
                 prefetch_factor=prefetch_factor,
+                persistent_workers=indexed and num_workers > 0,
                 multiprocessing_context=multiprocessing_context,
                 # A generator of its own: an epoch must not draw from the global one.
                 generator=torch.Generator().manual_seed(self.seed),
@@ -153,7 +159,7 @@ class DataLoader(StatefulDataLoader):  # type: ignore[misc]  # torchdata is unty
     def __iter__(self) -> Iterator[Any]:
         # A generator function, because Lightning sets the epoch after it asks for the iterator.
         if isinstance(self.dataset, _Seeded):
-            self.dataset.epoch = _epoch(self.sampler, self.batch_sampler)
+            self.dataset.number.fill_(_epoch(self.sampler, self.batch_sampler))
         yield from super().__iter__()
 
 
@@ -194,23 +200,28 @@ class _Position(Iterator[int]):
 
 
 class _Seeded(Dataset[Any]):
-    """A dataset whose random draws depend on seed, epoch and index alone."""
+    """A dataset whose random draws depend on seed, epoch and index alone.
+
+    Attributes:
+        number: the number of the epoch; workers and this process share its memory.
+    """
 
     def __init__(self, inner: Dataset[Any], seed: int) -> None:
-        self.inner, self.seed, self.epoch = inner, seed, 0
+        self.inner, self.seed = inner, seed
+        self.number = torch.zeros((), dtype=torch.int64)
 
     def __len__(self) -> int:
         return len(self.inner)  # type: ignore[arg-type]  # map-style datasets have a length
 
     def __getitem__(self, index: Any) -> Any:
-        with _draws(self.seed, self.epoch, index):
+        with _draws(self.seed, int(self.number), index):
             return self.inner[index]
 
     def __getitems__(self, indices: list[Any]) -> list[Any]:
         many = getattr(self.inner, "__getitems__", None)
         if many is None:
             return [self[index] for index in indices]
-        with _draws(self.seed, self.epoch, indices[0]):
+        with _draws(self.seed, int(self.number), indices[0]):
             return list(many(indices))
 
 

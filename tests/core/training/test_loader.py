@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from typing import Any
 
@@ -56,6 +57,34 @@ def test_order_and_draws_depend_on_seed_and_epoch_alone(dataset: Any, workers: i
 def test_workers_change_nothing() -> None:
     loaders = [DataLoader(Dice(), 4, shuffle=True, num_workers=n, seed=3) for n in (0, 2)]
     assert torch.equal(*(epoch(loader) for loader in loaders))
+
+
+class Where(Dataset[torch.Tensor]):
+    """A dataset that returns the process that reads, and a draw."""
+
+    def __len__(self) -> int:
+        return 6
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return torch.tensor([os.getpid(), int(torch.randint(1 << 30, ()))])
+
+
+@pytest.mark.parametrize("method", ["fork", pytest.param("forkserver", marks=pytest.mark.slow)])
+def test_workers_stay_between_epochs_and_learn_their_number(method: str) -> None:
+    loader = DataLoader(Where(), 2, num_workers=2, multiprocessing_context=method, seed=3)
+    rows = [epoch(loader, number) for number in (0, 1, 0)]
+    first, second, again = ({int(pid) for pid in each[:, 0]} for each in rows)
+    assert len(first) == 2 and first == second == again
+    assert torch.equal(rows[0], rows[2]), "the draws depend on the number of the epoch alone"
+    assert not torch.isin(rows[1][:, 1], rows[0][:, 1]).any()
+
+
+def test_an_epoch_that_was_left_early_does_not_leak_into_the_next() -> None:
+    loader = DataLoader(Dice(), 2, shuffle=True, num_workers=2, seed=5)
+    whole = epoch(loader, 1)
+    loader.sampler.set_epoch(0)
+    next(iter(loader))
+    assert torch.equal(epoch(loader, 1), whole)
 
 
 def test_reading_leaves_the_global_generators_alone() -> None:

@@ -166,7 +166,7 @@ class Files(SplitData):
             solids=self.solids,
         )
         if self.workers and self.method == "forkserver":
-            # The server imports this module once; workers start again in each epoch.
+            # The server imports this module once, for all workers.
             multiprocessing.get_context("forkserver").set_forkserver_preload([__name__])
         return DataLoader(
             windows,
