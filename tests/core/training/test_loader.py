@@ -74,7 +74,8 @@ def test_workers_stay_between_epochs_and_learn_their_number(method: str) -> None
     loader = DataLoader(Where(), 2, num_workers=2, multiprocessing_context=method, seed=3)
     rows = [epoch(loader, number) for number in (0, 1, 0)]
     first, second, again = ({int(pid) for pid in each[:, 0]} for each in rows)
-    assert len(first) == 2 and first == second == again
+    assert len(first) == 2
+    assert first == second == again
     assert torch.equal(rows[0], rows[2]), "the draws depend on the number of the epoch alone"
     assert not torch.isin(rows[1][:, 1], rows[0][:, 1]).any()
 
