@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 from scionwood import LoadedRun, Served
 
@@ -80,6 +81,44 @@ def generate(
         ReadError: the request is not Bangla in Unicode.
         RecipeError: an option is out of range, or the request is too long for the model.
     """
+    (answer,) = generate_many(
+        loaded, [source], [out], register=register, sampled=sampled, temperature=temperature,
+        top_p=top_p, max_new_tokens=max_new_tokens, seed=seed, page=page,
+    )  # fmt: skip
+    return answer
+
+
+class Generation(TypedDict):
+    """The options of `generate`."""
+
+    register: Literal["tui", "tumi", "apni"] | None
+    sampled: bool
+    temperature: float
+    top_p: float
+    max_new_tokens: int
+    seed: int
+    page: bool
+
+
+def generate_many(
+    loaded: LoadedRun,
+    sources: Sequence[Path],
+    outs: Sequence[Path],
+    **options: Unpack[Generation],
+) -> list[Served]:
+    """Answer several requests, each as `generate` does; greedy answers pass the model together.
+
+    Args:
+        loaded: a run of a language model.
+        sources: the requests.
+        outs: the folder of the results of each.
+        options: those of `generate`. Samples depend on what is drawn together, so they are drawn
+            one request at a time.
+
+    Raises:
+        ReadError: a request is not Bangla in Unicode.
+        RecipeError: an option is out of range, or a request is too long for the model.
+    """
     from scionwood import RecipeError
     from scionwood_bangla.checker import check_text
     from scionwood_bangla.checker.report import as_json
@@ -89,17 +128,26 @@ def generate(
     from scionwood_bangla.text.examples import Message
     from scionwood_bangla.text.reading import read_text
 
-    if max_new_tokens > LONGEST:
+    register, most = options["register"], options["max_new_tokens"]
+    if most > LONGEST:
         rule = f"an answer has at most {LONGEST} tokens"
-        raise RecipeError(f"max_new_tokens={max_new_tokens}", rule, "Ask for less")
-    request = read_text(source)
-    turns: tuple[Message, ...] = (Message("user", request),)
-    turns = turns if register is None else with_instructions(turns, register)
-    decoding = Decoding(sampled, temperature, top_p, max_new_tokens=max_new_tokens, seed=seed)
-    (answer,) = Writer.of_run(loaded.folder, loaded.device).write([turns], decoding)
-    findings = check_text(answer.text, frozenset([register] if register else LEVELS))
-    shown = _page(out, "Request and answer", request, findings) if page else None
-    return Served(page=shown, values=as_json(findings) | {"ended": answer.ended})
+        raise RecipeError(f"max_new_tokens={most}", rule, "Ask for less")
+    requests = [read_text(source) for source in sources]
+    turns: list[tuple[Message, ...]] = [(Message("user", text),) for text in requests]
+    if register is not None:
+        turns = [with_instructions(each, register) for each in turns]
+    decoding = Decoding(
+        options["sampled"], options["temperature"], options["top_p"], most, seed=options["seed"]
+    )
+    writer = Writer.of_run(loaded.folder, loaded.device)
+    batches = [[each] for each in turns] if options["sampled"] else [turns]
+    answers = [answer for batch in batches for answer in writer.write(batch, decoding)]
+    served = []
+    for request, answer, out in zip(requests, answers, outs, strict=True):
+        findings = check_text(answer.text, frozenset([register] if register else LEVELS))
+        shown = _page(out, "Request and answer", request, findings) if options["page"] else None
+        served.append(Served(page=shown, values=as_json(findings) | {"ended": answer.ended}))
+    return served
 
 
 def _page(out: Path, title: str, before: str, findings: Findings) -> Path:

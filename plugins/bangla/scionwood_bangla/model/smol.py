@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scionwood import atomic_folder, minimise, one_cycle
+from scionwood import atomic_folder, minimise, one_cycle, writing
 from scionwood_bangla.generator.make import stream
 from scionwood_bangla.model.added_tokens import extended
 from scionwood_bangla.model.weights import IGNORED, language, plain
@@ -118,8 +118,42 @@ def train_embeddings(
     model.eval()
 
 
+def make_base(
+    folder: str | Path,
+    path: str = MODEL,
+    *,
+    steps: int = STEPS,
+    seed: int = 0,
+    report: Callable[[int, float], None] | None = None,
+) -> int:
+    """Write the folder of a model with Bangla tokens whose embeddings are trained.
+
+    Args:
+        folder: the new folder, for `language/causal_lm`.
+        path: the model, as for `load`.
+        steps: the number of optimiser steps.
+        seed: the seed of the texts.
+        report: called with the step and its loss, nats per token.
+
+    Returns:
+        The number of added tokens.
+
+    Raises:
+        PluginError: a package that the model needs is not installed.
+        WriteError: the folder cannot be written.
+    """
+    model, tokenizer, added = load(path, seed=seed)
+    train_embeddings(
+        model, tokenizer, added, steps=steps, seed=seed, label="embeddings", report=report
+    )
+    with writing(folder), atomic_folder(folder) as part:
+        model.to(torch.bfloat16).save_pretrained(part)
+        tokenizer.save_pretrained(part)
+    return added
+
+
 def main() -> None:
-    """Make the folder, and print the tokens per word and the loss."""
+    """Make the folder, and print the number of tokens and the time."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--file", default=MODEL, help="a GGUF file instead of the package")
@@ -127,16 +161,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     start = time.process_time()
-    model, tokenizer, added = load(options.file, seed=options.seed)
-    train_embeddings(
-        model, tokenizer, added, steps=options.steps, seed=options.seed, label="embeddings"
-    )
-    with atomic_folder(options.folder) as part:
-        model.to(torch.bfloat16).save_pretrained(part)
-        tokenizer.save_pretrained(part)
-    print(
-        f"{options.folder}: {added} tokens added, {time.process_time() - start:.0f} s of CPU time"
-    )
+    added = make_base(options.folder, options.file, steps=options.steps, seed=options.seed)
+    spent = time.process_time() - start
+    print(f"{options.folder}: {added} tokens added, {spent:.0f} s of CPU time")
 
 
 def _batches(tokenizer: Any, random: Random, size: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -1,0 +1,188 @@
+"""Try SmolLM2-135M-Instruct with Bangla tokens beside the tiny model that the plugin ships.
+
+    python benchmarks/bangla_smol.py --work FOLDER    # an hour on one core; finished parts stay
+
+The base is made as `python -m scionwood_bangla.model.smol` makes it, and the recipe
+`bangla/register_smol` trains an adapter on it. Greedy answers to the hand-written prompts and to
+generated requests are scored by all four questions. References of the hand-written prompts, which
+no model has seen, give the surprise of each model in nats per word. All settings were fixed before
+any answer was scored, and nothing was tuned.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lora.timing import Row, machine, write
+
+from scionwood import atomic_path, fit, resolve
+from scionwood_bangla.evaluation.prompts import Half, prompts
+from scionwood_bangla.evaluation.quality import judge_answer
+from scionwood_bangla.generator.make import examples
+from scionwood_bangla.inference import SHIPPED, Decoding, Writer
+from scionwood_bangla.model.smol import MODEL, make_base
+from scionwood_bangla.model.weights import IGNORED, causal_lm, language, plain
+from scionwood_bangla.text.examples import Example
+
+RESULTS = Path(__file__).parent / "results" / "bangla_smol.csv"
+RECIPE = "bangla/register_smol"
+HALVES: tuple[Half, ...] = ("dev", "test", "inferred")
+SHARES = ("good", "register", "relevant", "fluent", "fresh")
+UNSEEN = 60
+MODELS = ("tiny base", "tiny adapter", "SmolLM2", "SmolLM2 with tokens", "SmolLM2 adapter")
+SILENT = ("SmolLM2",)
+"""Models that only read: an answer in bytes needs ten tokens a word."""
+
+
+def base_of(work: Path) -> Path:
+    """Return the folder of the base, with the loss of each step beside it."""
+    folder, losses = work / "smol", work / "embeddings.csv"
+    if folder.is_dir():
+        return folder
+    start = time.process_time()
+    with losses.open("w", newline="") as file:
+        table = csv.writer(file)
+
+        def report(step: int, loss: float) -> None:
+            table.writerow([step, f"{loss:.4f}", f"{time.process_time() - start:.1f}"])
+            file.flush()
+
+        make_base(folder, report=report)
+    return folder
+
+
+def adapter_of(work: Path) -> Path:
+    """Return the run of the recipe on the base. A run that was stopped goes on."""
+    base, run = base_of(work), work / "run"
+    if (run / "adapter").is_dir() and (work / "trained").exists():
+        return run
+    names = [f"backbone.model={base}", f"data.tokenizer={base}", "trainer.accelerator=cpu"]
+    start = time.process_time()
+    try:
+        if (run / "recipe.yaml").is_file():
+            fit(run / "recipe.yaml", resume=run)
+        else:
+            fit(resolve(RECIPE, names), run_dir=run)
+    finally:
+        with (work / "cpu_seconds").open("a") as file:
+            file.write(f"{time.process_time() - start:.0f}\n")
+    (work / "trained").touch()
+    return run
+
+
+def requests(half: str) -> list[Example]:
+    """Return the requests of a half, or generated ones about acts that no recipe trains on."""
+    if half == "generated":
+        return examples(UNSEEN, seed=1000, which="unseen")
+    return [item.example() for item in prompts(half=half)]  # type: ignore[arg-type]
+
+
+def writer_of(name: str, work: Path) -> Any:
+    """Return the writer of a model, by its name in the table."""
+    if name == "SmolLM2":
+        return Writer(causal_lm(MODEL))
+    if name == "SmolLM2 with tokens":
+        return Writer(causal_lm(str(base_of(work))))
+    return Writer.of_run(SHIPPED if name.startswith("tiny") else adapter_of(work))
+
+
+@torch.no_grad()
+def surprise(writer: Writer, wanted: list[Example]) -> float:
+    """Return the nats per word of reference answers, each after its request."""
+    nats, words = 0.0, 0
+    for example in wanted:
+        row = language("encode")(writer.tokenizer, plain(example.messages))
+        ids, labels = torch.tensor([row.input_ids]), torch.tensor([row.labels])
+        learned = int((labels[:, 1:] != IGNORED).sum())
+        nats += float(writer.model(input_ids=ids, labels=labels).loss) * learned
+        words += len(example.completion.split())
+    return nats / words
+
+
+def scores(writer: Writer, name: str, work: Path) -> Iterator[Row]:
+    """Yield what was measured of one model."""
+    for half in (*HALVES, "generated"):
+        wanted = requests(half)
+        row: Row = {"model": name, "half": half, "prompts": len(wanted)}
+        yield row | {"measure": "nats per word", "value": f"{surprise(writer, wanted):.4g}"}
+        if name in SILENT:
+            continue
+        decoding = Decoding(max_new_tokens=96, batch_size=60)
+        answers = writer.write([example.prompt for example in wanted], decoding)
+        texts = [answer.text for answer in answers]
+        with atomic_path(work / f"{name}-{half}.json") as part:
+            part.write_text(json.dumps(texts, ensure_ascii=False), "utf-8")
+        judged = [
+            judge_answer(example.prompt[-1].content, text, example.register or frozenset())
+            for example, text in zip(wanted, texts, strict=True)
+        ]
+        ended = np.mean([answer.ended for answer in answers])
+        yield row | {"measure": "ended", "value": f"{ended:.4g}"}
+        for measure in SHARES:
+            share = np.mean([getattr(each, measure) for each in judged])
+            yield row | {"measure": measure, "value": f"{share:.4g}"}
+
+
+def measured(name: str, work: Path) -> list[Row]:
+    """Return the rows of a model, from its file if it was measured before."""
+    done = work / f"{name}.json"
+    if done.exists():
+        rows: list[Row] = json.loads(done.read_text("utf-8"))
+        return rows
+    writer, rows = writer_of(name, work), []
+    if name == "tiny base":
+        with writer.without_adapter() as plain_writer:
+            rows = list(scores(plain_writer, name, work))
+    else:
+        rows = list(scores(writer, name, work))
+    with atomic_path(done) as part:
+        part.write_text(json.dumps(rows), "utf-8")
+    return rows
+
+
+def training(work: Path) -> Iterator[Row]:
+    """Yield the losses of the embeddings, and the time that they took."""
+    with (work / "embeddings.csv").open(newline="") as file:
+        steps = [(int(step), float(loss), float(spent)) for step, loss, spent in csv.reader(file)]
+    row: Row = {"model": "SmolLM2 with tokens", "half": "training", "prompts": len(steps)}
+    for start in range(0, len(steps), 25):
+        mean = np.mean([loss for _, loss, _ in steps[start : start + 25]])
+        yield row | {"measure": f"nats per token from step {start}", "value": f"{mean:.4g}"}
+    yield row | {"measure": "CPU seconds", "value": f"{steps[-1][2]:.0f}"}
+
+
+def adapter_time(work: Path) -> Row:
+    """Return the time that the training of the adapter took, over all of its parts."""
+    spent = sum(map(float, (work / "cpu_seconds").read_text("utf-8").split()))
+    row: Row = {"model": "SmolLM2 adapter", "half": "training", "measure": "CPU seconds"}
+    return row | {"prompts": "", "value": f"{spent:.0f}"}
+
+
+def main() -> None:
+    """Make the base, train, score and write all results. Rows are written after each model."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", type=Path, required=True, help="a folder for models and answers")
+    work = parser.parse_args().work
+    work.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    base_of(work)
+    rows = list(training(work))
+    for name in MODELS:
+        rows += measured(name, work)
+        if name == "SmolLM2 adapter":
+            rows.append(adapter_time(work))
+        for row in rows[-30:]:
+            print(*row.values(), sep="\t", flush=True)
+        write(RESULTS, [{"device": "cpu", **row, **machine("cpu")} for row in rows], "cpu")
+
+
+if __name__ == "__main__":
+    main()
