@@ -45,7 +45,7 @@ CASES = {
         40,
         {"fields": 3, "solenoidal": (0, 1, 2), "forced_axis": "y", "forced_mode": 4},
         (-3, -1),
-        12.0,
+        40.0,
     ),
     "burgers": Case({"diffusivity": 0.01, "convection": 1.0}, 1.0, 2, 0, {"fields": 3}),
     "kuramoto_sivashinsky": Case(
