@@ -21,7 +21,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from federated import FIELDS, RESULTS, Row, write
+from federated import RESULTS, Row, write
+from federated_sites import FIELDS
 from sklearn.metrics import roc_auc_score
 
 import scionwood

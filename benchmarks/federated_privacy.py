@@ -20,7 +20,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from federated import FIELDS, RESULTS, Row, write
+from federated import RESULTS, Row, write
+from federated_sites import FIELDS
 
 import scionwood
 from scionwood_federated.api import (
