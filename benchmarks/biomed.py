@@ -39,7 +39,7 @@ from scionwood import atomic_path
 from scionwood_biomed.backbones import clip
 from scionwood_biomed.data.images import Images
 from scionwood_biomed.evaluation.compare import Plan, evaluate
-from scionwood_biomed.evaluation.methods import METHODS
+from scionwood_biomed.evaluation.methods import FROZEN, METHODS, OTHERS
 from scionwood_biomed.evaluation.settings import DEFAULTS
 from scionwood_biomed.model.towers import ClipBackbone
 from scionwood_biomed.tasks.anchors import read_prompts
@@ -126,7 +126,7 @@ class Towers:
 
 def jobs() -> Iterator[Job]:
     """Yield every run; those that the criteria need come first."""
-    late = [method for method in METHODS if method not in (*FIRST, SLOW)]
+    late = [name for name in METHODS if name not in (*FIRST, SLOW, *FROZEN, *OTHERS)]
     for shots in SHOTS:
         some = [m for m in (*FIRST, *late) if m != "zero_shot" or shots == SHOTS[0]]
         yield from (Job("few-shot", shots, seed, method) for method in some for seed in SEEDS)

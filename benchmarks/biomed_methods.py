@@ -31,7 +31,7 @@ The script writes biomed_methods.csv. Results that are in the working folder are
 from __future__ import annotations
 
 import argparse
-import csv
+import copy
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
@@ -44,8 +44,8 @@ import numpy as np
 import torch
 from biomed import RESULTS, Towers, provenance, write
 from biomed_images import write_slices
+from biomed_methods_data import write_digits, write_pneumonia
 from biomed_towers import shrink_input, write_dinov2, write_towers
-from PIL import Image
 from rich.progress import track
 from torch import Tensor
 
@@ -60,15 +60,18 @@ from scionwood_biomed.evaluation.scores import auroc, balanced_accuracy, drawn, 
 from scionwood_biomed.evaluation.settings import DEFAULTS
 from scionwood_biomed.model.towers import ClipBackbone
 
-TRAINED = ("lora", "dual_anchor_loss", "dual_anchor")
+TRAINED = {
+    ("package", "mni"): ("biomed_coop",),
+    ("package", "pneumonia"): ("coop", "biomed_coop", "lora", "dual_anchor_loss", "dual_anchor"),
+    ("dinov2", "mni"): ("maple",),
+}
+"""Methods that train, by towers and set; biomed.py has the others of the set `mni`."""
+TRAINED_SHOTS = 8
 TEXTS = ("lp_plus_plus", "tip_adapter", "tip_adapter_f")
 SHOTS = {"mni": (8, 2, 16), "pneumonia": (8, 2, 16), "digits": (8, 2, 16)}
 DRAWS, FEW = 10, 3
 """Draws of shots for methods on frozen features, and for those that train for minutes."""
 BASELINE = "logistic_regression"
-POOLS = {"train": 150, "val": 50, "test": 200}
-"""Images of each class of PneumoniaMNIST."""
-DIGITS = {"train": 30, "test": 30}
 SAMPLES = 1000
 Row = dict[str, Any]
 
@@ -108,60 +111,16 @@ class Blocks:
         return self.known[key]
 
 
-def write_digits(folder: Path) -> Path:
-    """Write pictures and the table of scikit-learn's digits: the first of each, in its order."""
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    rows = []
-    for value in range(10):
-        images = digits.images[digits.target == value]
-        at = 0
-        for split, count in DIGITS.items():
-            for _ in range(count):
-                name = f"digit-{value}-{at}.png"
-                picture = Image.fromarray((images[at] / 16 * 255).astype(np.uint8))
-                picture.resize((128, 128), Image.Resampling.BICUBIC).save(folder / name)
-                rows.append((name, f"digit {value}", name, split))
-                at += 1
-    return _table(folder / "digits.csv", rows)
-
-
-def write_pneumonia(folder: Path, archive: Path) -> Path:
-    """Write pictures and the table of a part of PneumoniaMNIST, drawn with one seed."""
-    rng, rows = np.random.default_rng(0), []
-    with np.load(archive) as data:
-        for split, count in POOLS.items():
-            label = data[f"{split}_labels"].ravel()
-            for value, name in enumerate(("normal", "pneumonia")):
-                places = np.flatnonzero(label == value)
-                for at in rng.permutation(places)[:count]:
-                    file = f"pneumonia-{split}-{at}.png"
-                    picture = Image.fromarray(data[f"{split}_images"][at])
-                    picture.resize((128, 128), Image.Resampling.BICUBIC).save(folder / file)
-                    rows.append((file, name, file, split))
-    return _table(folder / "pneumonia.csv", rows)
-
-
-def _table(path: Path, rows: Sequence[Sequence[str]]) -> Path:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(("path", "label", "subject", "split"))
-        table.writerows(rows)
-    return path
-
-
 def jobs(towers: str, sets: Sequence[str]) -> Iterator[Job]:
     """Yield the runs of towers; those of frozen features come first."""
     for data in sets:
         for shots in SHOTS[data]:
             for method in (*FROZEN, *TEXTS):
                 yield from (Job(towers, data, shots, seed, method) for seed in range(DRAWS))
-    if towers == "package":
-        for data in (name for name in sets if name in ("mni", "pneumonia")):
-            for shots in SHOTS[data]:
-                for method in TRAINED:
-                    yield from (Job(towers, data, shots, seed, method) for seed in range(FEW))
+    for (kind, data), methods in TRAINED.items():
+        if kind == towers and data in sets:
+            for name in methods:
+                yield from (Job(towers, data, TRAINED_SHOTS, seed, name) for seed in range(FEW))
 
 
 def run(job: Job, folder: Path, towers: Towers, blocks: Blocks, steps: int) -> None:
@@ -184,8 +143,17 @@ def run(job: Job, folder: Path, towers: Towers, blocks: Blocks, steps: int) -> N
                 row=np.array(json.dumps(row)),
             )
 
-    changes = job.method in TRAINED
-    evaluate(plan, data, towers if changes else lambda: towers.first, each=keep)
+    evaluate(plan, data, lambda: _backbone(job, towers), each=keep)
+
+
+def _backbone(job: Job, towers: Towers) -> ClipBackbone:
+    """Return the towers for a method: shared by those that change nothing, else its own."""
+    if job.method in (*FROZEN, *TEXTS):
+        return towers.first
+    own = towers()
+    if job.towers == "dinov2":  # its prompts act inside of the trunk, which must not remember
+        own.clip.visual.trunk = copy.deepcopy(towers.trunk.trunk)
+    return own
 
 
 @cache
@@ -283,9 +251,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if kind == "dinov2":
             shrink_input(blocks.backbone, blocks.backbone.clip.visual.trunk)
             shrink_input(towers.first, towers.trunk.trunk)
-        planned = [
-            job for job in jobs(kind, sets) if not (options.frozen and job.method in TRAINED)
-        ]
+        free = (*FROZEN, *TEXTS)
+        planned = [j for j in jobs(kind, sets) if not options.frozen or j.method in free]
         if options.quick:
             planned = [Job(kind, sets[0], 2, seed, m) for seed in (0, 1) for m in FROZEN]
         for job in track(planned, kind):
@@ -314,7 +281,8 @@ def report(work: Path, results: Path, kinds: Sequence[str], sets: Sequence[str])
     for kind in kinds:
         for data in sets:
             for shots in sorted(SHOTS[data]):
-                every = [summary(work, kind, data, shots, m) for m in (*FROZEN, *TEXTS, *TRAINED)]
+                some = (*FROZEN, *TEXTS, *TRAINED.get((kind, data), ()))
+                every = [summary(work, kind, data, shots, m) for m in some]
                 rows += [{**row, **about} for row in every if row is not None]
     write(results / "biomed_methods.csv", rows)
 

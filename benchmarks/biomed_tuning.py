@@ -26,14 +26,14 @@ from itertools import product
 from pathlib import Path
 from statistics import mean
 
-from biomed import RESULTS, SLOW, Row, Towers, provenance, write
+from biomed import RESULTS, Row, Towers, provenance, write
 from biomed_images import write_slices
 from biomed_towers import write_towers
 from rich.progress import track
 
 from scionwood_biomed.data.images import Images
 from scionwood_biomed.evaluation.compare import Plan, evaluate
-from scionwood_biomed.evaluation.methods import METHODS
+from scionwood_biomed.evaluation.methods import FROZEN, METHODS, OTHERS
 from scionwood_biomed.evaluation.settings import DEFAULTS, Settings
 
 RATES, STEPS, VARIED = (1e-3, 2e-3, 4e-3), (50, 100), (True, False)
@@ -43,7 +43,7 @@ SHOTS, SEEDS = 4, (0, 1)
 FEW, MORE_SEEDS = 2, (0, 1, 2, 3)
 LEARNED, ASKED = 0.5, 0.3
 """Share of the slices of a training slab for training (the first) and for testing (the last)."""
-LEFT_OUT = ("zero_shot", "linear_probe", "single_template_kept", "dual_anchor_loss", SLOW)
+LEFT_OUT = (*FROZEN, *OTHERS, "single_template_kept", "dual_anchor_loss")
 TRAINED = [m for m in METHODS if m not in LEFT_OUT]
 """The linear probe has none of these settings. Without kept anchors, two methods equal others."""
 ANCHORED = "dual_anchor"

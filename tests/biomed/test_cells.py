@@ -69,7 +69,9 @@ def test_refuses_to_train_a_missing_projection(tmp_path):
         clip(model=str(model), train_projection=True)
 
 
-@pytest.mark.parametrize("method", ["cocoop", "single_template", "dual_anchor", "dual_anchor_lora"])
+@pytest.mark.parametrize(
+    "method", ["cocoop", "biomed_coop", "single_template", "dual_anchor", "dual_anchor_lora"]
+)
 def test_every_method_trains_the_projection(towers, images, method):
     before = towers.clip.visual.head.proj.weight.detach().clone()
     chosen = make_method(method, towers, Settings(steps=2, batch_size=4))

@@ -132,9 +132,10 @@ def evaluate(
             method; for towers that were not trained together.
         methods: any of raw_pixels, class_mean, logistic_regression, blockwise_lda, lp_plus_plus,
             tip_adapter, tip_adapter_f, zero_shot, linear_probe, single_template,
-            single_template_kept, prompt_augmentation, coop, cocoop, kgcoop, lora,
-            dual_anchor_loss, dual_anchor and dual_anchor_lora; by default all. `_loss` means
-            anchors in training only, `_kept` means anchors in inference only.
+            single_template_kept, prompt_augmentation, coop, cocoop, kgcoop, biomed_coop, maple,
+            lora, dual_anchor_loss, dual_anchor and dual_anchor_lora; by default all but maple,
+            which needs a vision transformer. `_loss` means anchors in training only, `_kept`
+            means anchors in inference only.
         shots: numbers of images per class; by default 1, 2, 4, 8 and 16.
         seeds: number of seeds, from 0.
         steps: training steps.
@@ -236,7 +237,7 @@ def _plan(
     abbreviations: Path | None,
 ) -> Plan:
     from scionwood_biomed.evaluation.compare import Plan
-    from scionwood_biomed.evaluation.methods import METHODS
+    from scionwood_biomed.evaluation.methods import ANY_TOWER
     from scionwood_biomed.evaluation.settings import Settings
     from scionwood_biomed.tasks.anchors import read_prompts
 
@@ -246,7 +247,7 @@ def _plan(
         if path is not None
     }
     return Plan(
-        methods or METHODS,
+        methods or ANY_TOWER,
         shots or (1, 2, 4, 8, 16),
         range(seeds),
         Settings(steps=steps),

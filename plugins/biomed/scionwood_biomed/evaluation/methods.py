@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from scionwood import attach, minimise, parameter_groups
+from scionwood import attach
 from scionwood_biomed.adapters.dual_anchor.kept_anchors import move_towards
 from scionwood_biomed.evaluation.base import Method as Method
 from scionwood_biomed.evaluation.base import Shots as Shots
+from scionwood_biomed.evaluation.biomed_coop import BiomedCoOp
 from scionwood_biomed.evaluation.cocoop import ConditionalContext
 from scionwood_biomed.evaluation.frozen import (
     BlockwiseLda,
@@ -27,7 +27,9 @@ from scionwood_biomed.evaluation.frozen import (
     pooled_features,
 )
 from scionwood_biomed.evaluation.linear_probe import linear_probe
+from scionwood_biomed.evaluation.maple import MaPLe
 from scionwood_biomed.evaluation.settings import VARIANTS, AdapterVariant, Settings
+from scionwood_biomed.evaluation.training import train
 from scionwood_biomed.model.towers import ClipBackbone
 from scionwood_biomed.tasks.few_shot import FewShot, prompts
 from scionwood_biomed.tasks.wording import TEMPLATE
@@ -162,11 +164,16 @@ OTHERS: dict[str, type[Method]] = {
     "zero_shot": ZeroShot,
     "linear_probe": LinearProbe,
     "cocoop": CoCoOp,
+    "biomed_coop": BiomedCoOp,
+    "maple": MaPLe,
 }
 """By name: methods without an adapter of the plugin."""
 METHODS = (*FROZEN, "lp_plus_plus", "tip_adapter", "tip_adapter_f", "zero_shot", "linear_probe",
            "single_template", "single_template_kept", "prompt_augmentation", "coop", "cocoop",
-           "kgcoop", "lora", "dual_anchor_loss", "dual_anchor", "dual_anchor_lora")  # fmt: skip
+           "kgcoop", "biomed_coop", "maple", "lora", "dual_anchor_loss", "dual_anchor",
+           "dual_anchor_lora")  # fmt: skip
+ANY_TOWER = tuple(name for name in METHODS if name != "maple")
+"""Methods for every vision tower; `maple` needs a vision transformer."""
 
 
 def reads_prompt(name: str) -> bool:
@@ -190,38 +197,3 @@ def make_method(
     if name in FROZEN:
         return FROZEN[name](backbone, settings, pooled)
     return OTHERS[name](backbone, settings)
-
-
-def train(
-    model: nn.Module, loss: Callable[[dict[str, Any]], Tensor], shots: Shots, settings: Settings
-) -> None:
-    """Train on random batches of the shots: AdamW, half a cosine, gradient norm at most 1.
-
-    Args:
-        model: the module whose parameters that require gradients are trained.
-        loss: returns the scalar loss of a batch with the keys `image`, `label` and `classes`.
-        shots: the training data.
-        settings: the hyper-parameters.
-    """
-    batches = _batches(shots, settings)
-    minimise(
-        lambda _: loss(next(batches)),
-        parameter_groups(model, settings.lr, settings.weight_decay),
-        steps=settings.steps,
-        lr=settings.lr,
-        weight_decay=settings.weight_decay,
-        schedule=lambda optimizer: CosineAnnealingLR(optimizer, max(settings.steps, 1)),
-        clip=1.0,
-        clipped=[p for p in model.parameters() if p.requires_grad],
-    )
-
-
-def _batches(shots: Shots, settings: Settings) -> Iterator[dict[str, Any]]:
-    order = torch.zeros(0, dtype=torch.long)
-    for _ in range(settings.steps):
-        if len(order) < min(settings.batch_size, len(shots.label)):
-            order = torch.cat([order, torch.randperm(len(shots.label))])
-        chosen, order = order[: settings.batch_size], order[settings.batch_size :]
-        chosen = chosen.to(shots.image.device)
-        image, label = shots.image[chosen], shots.label[chosen]
-        yield {"image": image, "label": label, "classes": shots.classes}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, final
@@ -124,16 +124,40 @@ class Classifier:
         Raises:
             ValueError: there is no view.
         """
-        remaining = iter(views)
+        (answer,) = self.classify_many([views], confidence)
+        return answer
+
+    def classify_many(
+        self, images: Iterable[Iterable[np.ndarray]], confidence: float
+    ) -> list[Answer]:
+        """Classify several images, whose views pass the network together.
+
+        Args:
+            images: the views of each image; see `classify`.
+            confidence: lowest probability at which a class is named, 0 to 1.
+
+        Returns:
+            An answer for each image. It differs from that of `classify` by rounding: sums in
+            float32 depend on the size of a batch.
+
+        Raises:
+            ValueError: an image has no view.
+        """
+        counts: list[int] = []
+
+        def every() -> Iterator[np.ndarray]:
+            for views in images:
+                counts.append(0)
+                for view in views:
+                    counts[-1] += 1
+                    yield view
+
+        remaining = every()
         batches = iter(lambda: list(islice(remaining, BATCH)), [])
         parts = [self._probabilities(batch) for batch in batches]
-        if not parts:
+        if 0 in counts or not counts:
             raise ValueError("views: the sequence is empty. Give at least one view")
-        by_view = torch.cat(parts)
-        means = by_view.mean(0).tolist()
-        best = max(range(len(means)), key=means.__getitem__)
-        label = self.classes[best] if means[best] >= confidence else None
-        return Answer(dict(zip(self.classes, means, strict=True)), label, len(by_view))
+        return [self._answer(each, confidence) for each in torch.cat(parts).split(counts)]
 
     def classify_file(
         self,
@@ -166,6 +190,12 @@ class Classifier:
             most=views,
         )
         return self.classify(pictures, confidence)
+
+    def _answer(self, by_view: torch.Tensor, confidence: float) -> Answer:
+        means = by_view.mean(0).tolist()
+        best = max(range(len(means)), key=means.__getitem__)
+        label = self.classes[best] if means[best] >= confidence else None
+        return Answer(dict(zip(self.classes, means, strict=True)), label, len(by_view))
 
     @torch.no_grad()
     def _probabilities(self, views: Sequence[np.ndarray]) -> torch.Tensor:
