@@ -7,7 +7,8 @@ from typing import Any
 from peft.tuners.lora import layer as lora
 from torch import Tensor, nn
 
-from scionwood.adapters.fusing import FusedLinear, active, dropout_in, factors, hooked, idle
+from scionwood.adapters.fusing import FusedLinear
+from scionwood.adapters.lora_parts import active, dropout_in, factors, hooked, idle
 
 
 def folded(layer: nn.Module) -> tuple[Tensor, Tensor | None] | None:

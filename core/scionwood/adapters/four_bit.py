@@ -10,7 +10,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from scionwood.adapters import fusing
+from scionwood.adapters import fusing, lora_parts
 from scionwood.adapters.head import head_names, in_head
 from scionwood.kernels.dequantised import lora_linear_dequantised
 
@@ -79,10 +79,10 @@ def _register() -> Any:
 
         def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
             """See `Linear4bit.forward`."""
-            if fusing.idle(self) or args or kwargs or fusing.obstacle(self):
+            if lora_parts.idle(self) or args or kwargs or fusing.obstacle(self):
                 return Linear4bit.forward(self, x, *args, **kwargs)  # type: ignore[no-any-return]
-            a, b, bias, scaling = fusing.factors(self)
-            p = fusing.dropout_of(self)
+            a, b, bias, scaling = lora_parts.factors(self)
+            p = lora_parts.dropout_of(self)
             weight = self.base_layer.weight
 
             def dequantise() -> Tensor:

@@ -18,6 +18,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor
 
 from scionwood.adapters.kernel_rows import KernelReport, Row
+from scionwood.adapters.lora_parts import active, dropout_in, dropout_of, factors, hooked, idle
 from scionwood.kernels.conv import lora_conv, merged_delta
 from scionwood.kernels.conv import why_not as conv_obstacle
 from scionwood.kernels.dispatch import choose
@@ -245,53 +246,3 @@ def _swap(model: nn.Module, classes: dict[Any, Any]) -> list[Any]:
 
 def _layers(model: nn.Module) -> Iterator[tuple[str, Any]]:
     return ((n, m) for n, m in model.named_modules() if isinstance(m, BaseTunerLayer))
-
-
-def idle(layer: Any) -> bool:
-    """Return whether the base layer alone runs."""
-    return layer.disable_adapters or layer.merged or not active(layer)
-
-
-def active(layer: Any) -> list[str]:
-    """Return the names of the active adapters that a layer has."""
-    present = layer._modules["lora_A"]._modules
-    return [name for name in layer.active_adapters if name in present]
-
-
-def dropout_of(layer: Any) -> float:
-    """Return the dropout of the first active adapter."""
-    return dropout_in(layer, active(layer)[0])
-
-
-def dropout_in(layer: Any, name: str) -> float:
-    """Return the share of the inputs that the dropout of an adapter zeroes now."""
-    module = layer._modules["lora_dropout"]._modules[name]
-    return module.p if type(module) is nn.Dropout and module.training else 0.0
-
-
-def hooked(module: nn.Module) -> bool:
-    """Return whether a hook observes a module, so that its forward must run."""
-    return bool(
-        module._forward_hooks
-        or module._forward_pre_hooks
-        or module._backward_hooks
-        or module._backward_pre_hooks
-    )
-
-
-def factors(layer: Any) -> tuple[Tensor, Tensor, Tensor | None, float]:
-    """Return A, B, bias and scaling of the active adapters.
-
-    Several adapters are combined into one whose rank is the sum of their ranks.
-    """
-    names = active(layer)
-    down, up = layer._modules["lora_A"]._modules, layer._modules["lora_B"]._modules
-    bias, scaling = layer._modules["base_layer"].bias, layer.scaling
-    for name in names:
-        if (extra := up[name].bias) is not None:
-            extra = extra * scaling[name]
-            bias = extra if bias is None else bias + extra
-    if len(names) == 1:
-        return down[names[0]].weight, up[names[0]].weight, bias, scaling[names[0]]
-    a = torch.cat([down[name].weight for name in names])
-    return a, torch.cat([up[name].weight * scaling[name] for name in names], 1), bias, 1.0

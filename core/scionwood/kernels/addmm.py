@@ -7,13 +7,15 @@ applied to tensors of rank width.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from scionwood.kernels import mask
 from scionwood.kernels.dispatch import LOW
-from scionwood.kernels.reference import gated
+from scionwood.kernels.reference import Member, gated
 
 
 def lora_linear(
@@ -109,3 +111,58 @@ def _by_x(
     if kept is None:
         return dx.addmm_(dz, a)
     return dx.add_(torch.mm(dz * mask.growth(p), a).mul_(kept))
+
+
+def lora_linears(x: Tensor, members: Sequence[Member]) -> tuple[list[Tensor], Tensor]:
+    """Return y (m, n) of each layer, and z (m, sum of the ranks) of all, by one product with A."""
+    z = F.linear(x, _stacked(members, x.dtype))
+    ys = []
+    for (weight, bias, _, b, scaling), low in zip(members, _parts(z, members), strict=True):
+        ys.append(F.linear(x, weight, bias).addmm_(low, b.to(x.dtype).t(), alpha=scaling))
+    return ys, z
+
+
+def lora_linears_backward(
+    grads: Sequence[Tensor],
+    x: Tensor | None,
+    members: Sequence[Member],
+    z: Tensor | None,
+    needs_x: bool,
+) -> tuple[Tensor | None, list[tuple[Tensor | None, Tensor | None]]]:
+    """Return the gradient of x, and those of a and b of each layer; `None` as `needs_x` and x say.
+
+    Args:
+        grads: (m, n) of each layer.
+        x: (m, k), or `None` if no factor needs a gradient.
+        members: The layers.
+        z: (m, sum of the ranks), as `lora_linears` returned it.
+        needs_x: Whether x needs a gradient.
+    """
+    kind = grads[0].dtype
+    low = [
+        F.linear(grad, b.to(kind).t().contiguous()).mul_(scaling)
+        for grad, (_, _, _, b, scaling) in zip(grads, members, strict=True)
+    ]
+    dz = torch.cat(low, 1)
+    dx = None
+    if needs_x:
+        dx = torch.mm(grads[0], members[0].weight)
+        for grad, member in zip(grads[1:], members[1:], strict=True):
+            dx.addmm_(grad, member.weight)
+        dx.addmm_(dz, _stacked(members, kind))
+    if x is None or z is None:
+        return dx, [(None, None)] * len(members)
+    da = torch.mm(dz.t(), x).to(wide(kind)).split([len(member.a) for member in members])
+    pairs: list[tuple[Tensor | None, Tensor | None]] = []
+    for grad, own, part, member in zip(grads, da, _parts(z, members), members, strict=True):
+        db = torch.mm(part.t(), grad).to(wide(kind))
+        pairs.append((own, db.mul_(member.scaling).t()))
+    return dx, pairs
+
+
+def _stacked(members: Sequence[Member], dtype: torch.dtype) -> Tensor:
+    return torch.cat([member.a for member in members]).to(dtype)
+
+
+def _parts(z: Tensor, members: Sequence[Member]) -> tuple[Tensor, ...]:
+    return z.split([len(member.a) for member in members], 1)

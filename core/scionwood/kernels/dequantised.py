@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from scionwood.kernels import mask, operators
-from scionwood.kernels.origin import Origin, origin_of
-from scionwood.kernels.saved import Recipe
+from scionwood.kernels.linear import working
+from scionwood.kernels.origin import Recompute, origin_of
+from scionwood.kernels.saved import Again, sources
 
 
 def lora_linear_dequantised(
@@ -23,6 +24,7 @@ def lora_linear_dequantised(
     *,
     scaling: float = 1.0,
     dropout: float = 0.0,
+    recompute: Recompute = "auto",
 ) -> Tensor:
     """Compute `y = x W^T + bias + s B A dropout(x)` with a weight W that is stored quantised.
 
@@ -38,6 +40,7 @@ def lora_linear_dequantised(
         scaling: The factor s, for instance `alpha / r`.
         dropout: The probability that an entry of x is dropped before the adapter. Pass 0 outside
             training.
+        recompute: See `lora_linear`.
 
     Returns:
         (..., n), in the autocast dtype, or in the dtype of x without autocast.
@@ -50,9 +53,7 @@ def lora_linear_dequantised(
         True
     """
     seed = mask.new_seed(x.device) if dropout and mask.threshold(dropout) else None
-    device = x.device.type
-    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
-    call = _Call(dequantise, dtype, scaling, dropout, origin_of(x))
+    call = _Call(dequantise, working(x), scaling, dropout, origin_of(x, recompute))
     y: Tensor = _Dequantised.apply(  # type: ignore[no-untyped-call]  # torch leaves it untyped
         x.reshape(-1, x.shape[-1]), bias, a, b, seed, call
     )
@@ -67,7 +68,7 @@ class _Call(NamedTuple):
     dtype: torch.dtype
     scaling: float
     dropout: float
-    origin: Origin | Recipe | None
+    origin: Again | None
 
 
 @final
@@ -87,8 +88,7 @@ class _Dequantised(torch.autograd.Function):
         operands = (call.dequantise().to(dtype), low_bias, a.to(dtype), b.to(dtype))
         y: Tensor
         y, z = operators.forward(x.to(dtype), *operands, None, seed, call.scaling, call.dropout)
-        sources = (x,) if call.origin is None else call.origin.tensors.values()
-        ctx.save_for_backward(a, b, z, seed, *sources)
+        ctx.save_for_backward(a, b, z, seed, *sources(x, call.origin))
         ctx.call, ctx.x_dtype = call, x.dtype
         return y
 
@@ -100,9 +100,9 @@ class _Dequantised(torch.autograd.Function):
 
 
 def _backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-    a, b, z, seed, *sources = ctx.saved_tensors
+    a, b, z, seed, *inputs = ctx.saved_tensors
     dequantise, dtype, scaling, dropout, origin = ctx.call
-    x = sources[0] if origin is None else origin.again(tuple(sources)).reshape(-1, a.shape[1])
+    x = inputs[0] if origin is None else origin.again(tuple(inputs)).reshape(-1, a.shape[1])
     operands = (x.to(dtype), dequantise().to(dtype), a.to(dtype), b.to(dtype), z)
     dx, da, db, _ = operators.backward(
         grad.to(dtype), *operands, None, seed, scaling, dropout, ctx.needs_input_grad[0]

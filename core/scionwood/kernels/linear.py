@@ -10,8 +10,8 @@ from torch.autograd.function import once_differentiable
 
 from scionwood.kernels import mask, operators
 from scionwood.kernels.operators import as_dtype
-from scionwood.kernels.origin import Origin, origin_of
-from scionwood.kernels.saved import Recipe
+from scionwood.kernels.origin import Recompute, origin_of
+from scionwood.kernels.saved import Again, sources
 
 
 def lora_linear(
@@ -24,6 +24,7 @@ def lora_linear(
     scaling: float = 1.0,
     gate: tuple[Tensor, Tensor | None] | None = None,
     dropout: float = 0.0,
+    recompute: Recompute = "auto",
 ) -> Tensor:
     """Compute `y = x W^T + bias + s B (gate(A dropout(x)))` with a frozen weight W.
 
@@ -34,7 +35,8 @@ def lora_linear(
 
     For the backward pass the operator keeps z = A x of shape (m, r), and x. If x is the output of a
     module with the hook `origin.remember`, it keeps the input of that module instead of x, which
-    the module keeps in any case. The dropout mask is computed again from a seed of 4 bytes.
+    the module keeps in any case. The option `recompute` decides. The dropout mask is computed again
+    from a seed of 4 bytes.
 
     Args:
         x: (..., k), floating point.
@@ -46,6 +48,8 @@ def lora_linear(
         gate: W_g (r, k) and b_g (r,), or `None` for no gate.
         dropout: The probability that an entry of x is dropped before the adapter. Pass 0 outside
             training.
+        recompute: `memory` computes x again where it can, `speed` keeps it, and `auto` keeps an x
+            of at most 256 KiB.
 
     Returns:
         (..., n), in the dtype of the computation.
@@ -60,13 +64,13 @@ def lora_linear(
         >>> torch.allclose(y, x @ (weight + 0.5 * b @ a).T, atol=1e-5)
         True
     """
-    _check(x, weight, a, b, gate)
+    check(x, weight, a, b, gate)
     seed = mask.new_seed(x.device) if dropout and mask.threshold(dropout) else None
     gate_bias = None
     if gate is not None:
         a = torch.cat((a, gate[0]))
         gate_bias = a.new_zeros(b.shape[1]) if gate[1] is None else gate[1]
-    call = _Call(_dtype(x), scaling, dropout, origin_of(x))
+    call = _Call(working(x), scaling, dropout, origin_of(x, recompute))
     # Reshaped out here, since a view returned by the Function could not be changed in place.
     rows = x if x.dim() == 2 else x.reshape(-1, x.shape[-1])
     y: Tensor = _LoraLinear.apply(  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -75,9 +79,14 @@ def lora_linear(
     return y if x.dim() == 2 else y.view(*x.shape[:-1], weight.shape[0])
 
 
-def _check(
-    x: Tensor, weight: Tensor, a: Tensor, b: Tensor, gate: tuple[Tensor, Tensor | None] | None
+def check(
+    x: Tensor,
+    weight: Tensor,
+    a: Tensor,
+    b: Tensor,
+    gate: tuple[Tensor, Tensor | None] | None = None,
 ) -> None:
+    """Raise `ValueError` if the operands of `lora_linear` do not fit."""
     if weight.requires_grad and torch.is_grad_enabled():
         raise ValueError(
             "weight requires a gradient: this operator needs a frozen base. Freeze the weight"
@@ -90,7 +99,8 @@ def _check(
         raise ValueError(f"gate {tuple(gate[0].shape)}: it must have the shape of a, {r, k}")
 
 
-def _dtype(x: Tensor) -> torch.dtype:
+def working(x: Tensor) -> torch.dtype:
+    """Return the dtype of a computation: that of autocast, or that of x."""
     device = x.device.type
     enabled = torch.is_autocast_enabled(device) and x.dtype != torch.float64
     return torch.get_autocast_dtype(device) if enabled else x.dtype
@@ -103,7 +113,7 @@ class _Call(NamedTuple):
     dtype: torch.dtype
     scaling: float
     dropout: float
-    origin: Origin | Recipe | None
+    origin: Again | None
 
 
 @final
@@ -128,8 +138,8 @@ class _LoraLinear(torch.autograd.Function):
         y, z = operator(rows, *operands, seed, scaling, dropout)
         learns = any(ctx.needs_input_grad[3:6])
         kept = z if learns or gate_bias is not None else None
-        sources = () if not learns else (rows,) if origin is None else origin.tensors.values()
-        ctx.save_for_backward(weight, a, b, kept, gate_bias, seed, *sources)
+        inputs = sources(rows, origin) if learns else ()
+        ctx.save_for_backward(weight, a, b, kept, gate_bias, seed, *inputs)
         ctx.call, ctx.x_dtype = call, x.dtype
         ctx.bias_dtype = None if bias is None else bias.dtype
         return y
@@ -144,13 +154,13 @@ class _LoraLinear(torch.autograd.Function):
 
 
 def _backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-    weight, a, b, z, gate_bias, seed, *sources = ctx.saved_tensors
+    weight, a, b, z, gate_bias, seed, *inputs = ctx.saved_tensors
     dtype, scaling, dropout, origin = ctx.call
     needs = ctx.needs_input_grad
     rows = as_dtype(grad, dtype)
-    x = sources[0] if sources else None
+    x = inputs[0] if inputs else None
     if x is not None and origin is not None:
-        x = as_dtype(origin.again(tuple(sources)), dtype).reshape(-1, a.shape[1])
+        x = as_dtype(origin.again(tuple(inputs)), dtype).reshape(-1, a.shape[1])
     weight = as_dtype(weight, dtype)
     traced = operators.traced(grad)
     operator = torch.ops.scionwood.lora_linear_backward if traced else operators.backward

@@ -6,6 +6,7 @@ of a differentiable custom operator. torch.compile sees each as one node.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -19,6 +20,7 @@ from scionwood.kernels import addmm
 from scionwood.kernels.addmm import wide
 from scionwood.kernels.dispatch import TABLE, choose
 from scionwood.kernels.predict import Direction
+from scionwood.kernels.reference import Member
 
 _FACTORS = "Tensor? gate_bias, Tensor? seed, float scaling, float p"
 _FORWARD = f"Tensor x, Tensor weight, Tensor? bias, Tensor a, Tensor b, {_FACTORS}"
@@ -72,6 +74,40 @@ def backward(
     if module.__name__ != _MODULES["triton"]:
         a, b, gate_bias = (as_dtype(t, grad.dtype) for t in (a, b, gate_bias))
     return module.lora_linear_backward(grad, x, weight, a, b, z, gate_bias, *rest)
+
+
+def grouped_forward(x: Tensor, members: Sequence[Member]) -> tuple[list[Tensor], Tensor]:
+    """Run layers that read one tensor; see `addmm.lora_linears`."""
+    module = _grouped(x, members, "forward")
+    return module.lora_linears(x, members)  # type: ignore[no-any-return]
+
+
+def grouped_backward(
+    grads: Sequence[Tensor | None],
+    x: Tensor | None,
+    members: Sequence[Member],
+    z: Tensor | None,
+    needs_x: bool,
+) -> tuple[Tensor | None, Sequence[tuple[Tensor | None, Tensor | None]]]:
+    """Return the gradients of x and of the factors; a layer without a gradient has none."""
+    there = [at for at, grad in enumerate(grads) if grad is not None]
+    rows = [grad for grad in grads if grad is not None]
+    module = _grouped(rows[0], members, "backward")
+    if z is not None and len(there) < len(members):
+        parts = z.split([len(member.a) for member in members], 1)
+        z = torch.cat([parts[at] for at in there], 1)
+    own = [members[at] for at in there]
+    dx, pairs = module.lora_linears_backward(rows, x, own, z, needs_x)
+    made = dict(zip(there, pairs, strict=True))
+    return dx, [made.get(at, (None, None)) for at in range(len(members))]
+
+
+def _grouped(rows: Tensor, members: Sequence[Member], direction: Direction) -> Any:
+    """Return the module that runs a group: Triton's if every layer has it, or `addmm`."""
+    modules = {_module(rows, member.weight, member.a, direction) for member in members}
+    if {module.__name__ for module in modules} == {_MODULES["triton"]}:
+        return import_module("scionwood.kernels.triton_grouped")
+    return addmm
 
 
 def as_dtype(tensor: Any, dtype: torch.dtype) -> Any:

@@ -8,14 +8,14 @@ module.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, final
+from typing import Any, Literal, final
 
 import torch
 import torch.nn as nn
 from torch import Tensor
 from torch.func import functional_call
 
-from scionwood.kernels.saved import Recipe, recipe_of
+from scionwood.kernels.saved import Again, recipe_of
 
 KINDS = (
     nn.LayerNorm,
@@ -33,23 +33,35 @@ ALSO = {"transformers.activations": ("GELUActivation", "SiLUActivation", "MishAc
 
 _TAG = "_scionwood_origin"
 
+Recompute = Literal["memory", "speed", "auto"]
+"""Whether inputs of layers are computed again in the backward pass; see `origin_of`."""
+CHOICES: tuple[Recompute, ...] = ("memory", "speed", "auto")
+SMALL = 256 << 10
+"""The bytes of an input up to which `auto` keeps it: a launch costs more than so little memory."""
+
 
 @final
-class Origin(NamedTuple):
+class Origin(Again):
     """A module, the tensors that it used and the autocast state at that time."""
 
-    module: nn.Module
-    tensors: dict[str, Tensor]
-    """The parameters by name, and the input under the empty name."""
-    output_version: int
-    autocast: tuple[str, torch.dtype, bool]
-
-    def again(self, tensors: tuple[Tensor, ...]) -> Tensor:
-        """Compute the output again.
+    def __init__(
+        self,
+        module: nn.Module,
+        tensors: dict[str, Tensor],
+        autocast: tuple[str, torch.dtype, bool],
+    ) -> None:
+        """Store what the output depends on.
 
         Args:
-            tensors: The values of `tensors` as autograd saved them; it refuses changed ones.
+            module: The module.
+            tensors: Its parameters by name, and its input under the empty name.
+            autocast: The device, the dtype and whether autocast is on.
         """
+        super().__init__(tensors)
+        self.module, self.autocast = module, autocast
+
+    def compute(self, tensors: tuple[Tensor, ...]) -> Tensor:
+        """See `Again.compute`."""
         device, dtype, enabled = self.autocast
         *parameters, source = tensors
         with torch.no_grad(), torch.autocast(device, dtype=dtype, enabled=enabled):
@@ -78,14 +90,27 @@ def remember(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
     state = (device, torch.get_autocast_dtype(device), torch.is_autocast_enabled(device))
     tensors = {name: p.detach() for name, p in module.named_parameters(recurse=False)}
     tensors[""] = inputs[0].detach()
-    setattr(output, _TAG, Origin(module, tensors, output._version, state))
+    setattr(output, _TAG, (Origin(module, tensors, state), output._version))
 
 
-def origin_of(x: Tensor) -> Origin | Recipe | None:
-    """Return how to compute a tensor again, or `None` if it is unknown."""
-    if torch.compiler.is_compiling():
+def origin_of(x: Tensor, recompute: Recompute = "memory") -> Again | None:
+    """Return how to compute a tensor again, or `None` if it is unknown or shall be kept.
+
+    Layers that read the same tensor get the same object, which computes the tensor once for all.
+
+    Args:
+        x: The input of a layer.
+        recompute: `memory` computes again what can be computed. `speed` keeps every input. `auto`
+            keeps those of at most `SMALL` bytes.
+    """
+    if recompute == "speed" or torch.compiler.is_compiling():
         return None
-    origin: Origin | None = getattr(x, _TAG, None)
-    if origin is not None and origin.output_version == x._version:
-        return origin
-    return recipe_of(x)
+    if recompute == "auto" and x.numel() * x.itemsize <= SMALL:
+        return None
+    tagged: tuple[Again, int] | None = getattr(x, _TAG, None)
+    if tagged is not None and tagged[1] == x._version:
+        return tagged[0]
+    recipe = recipe_of(x)
+    if recipe is not None:
+        setattr(x, _TAG, (recipe, x._version))
+    return recipe

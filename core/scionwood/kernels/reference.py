@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple, final
+
 import torch.nn.functional as F
 from torch import Tensor
 
 from scionwood.kernels import mask
+
+
+@final
+class Member(NamedTuple):
+    """One of several layers that read the same tensor; shapes are those of `lora_linear`."""
+
+    weight: Tensor
+    bias: Tensor | None
+    a: Tensor
+    b: Tensor
+    scaling: float = 1.0
 
 
 def lora_linear(

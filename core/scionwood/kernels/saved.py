@@ -8,8 +8,9 @@ from a tensor back to such factors. It knows operations, and no class of a modul
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import torch
 import torch.nn.functional as F
@@ -23,22 +24,55 @@ _HOOKS = ("torch.utils.checkpoint", "torch.autograd.graph")
 """Modules whose hooks on saved tensors compute or copy when a tensor is read."""
 
 
-@final
-class Recipe(NamedTuple):
-    """Steps from saved tensors to the input of a layer."""
+class Again(ABC):
+    """How to compute the input of layers again, once for all layers that read it."""
 
-    tensors: dict[str, Tensor]
-    """The saved tensors by number."""
-    compute: _Compute
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
+        """Store the tensors by name from which the input is computed."""
+        self.tensors = tensors
+        self.users = 0
+        """The layers that read the input and have not computed their gradients yet."""
+        self._made: Tensor | None = None
+
+    @abstractmethod
+    def compute(self, tensors: tuple[Tensor, ...]) -> Tensor:
+        """Compute the input from the values of `tensors`, bit for bit."""
 
     def again(self, tensors: tuple[Tensor, ...]) -> Tensor:
-        """Compute the input again, bit for bit.
+        """Compute the input, or return it if another layer has computed it.
+
+        The last of the layers frees it.
 
         Args:
             tensors: The values of `tensors` as autograd saved them; it refuses changed ones.
         """
+        made = self.compute(tensors) if self._made is None else self._made
+        self.users -= 1
+        self._made = made if self.users > 0 else None
+        return made
+
+
+def sources(x: Tensor, origin: Again | None) -> tuple[Tensor, ...]:
+    """Return what a layer keeps for its input: the input, or what it is computed from."""
+    if origin is None:
+        return (x,)
+    origin.users += 1
+    return tuple(origin.tensors.values())
+
+
+@final
+class Recipe(Again):
+    """Steps from saved tensors to the input of a layer."""
+
+    def __init__(self, tensors: dict[str, Tensor], steps: _Compute) -> None:
+        """Store the saved tensors by number, and the steps."""
+        super().__init__(tensors)
+        self.steps = steps
+
+    def compute(self, tensors: tuple[Tensor, ...]) -> Tensor:
+        """See `Again.compute`."""
         with torch.no_grad(), torch.autocast(tensors[0].device.type, enabled=False):
-            return self.compute(tensors)
+            return self.steps(tensors)
 
 
 def recipe_of(x: Tensor) -> Recipe | None:
