@@ -95,6 +95,7 @@ from scionwood.runs.seal import changing as changing
 from scionwood.stored import empty_weights as empty_weights
 from scionwood.styles import figure_style as figure_style
 from scionwood.terminal import print_table as print_table
+from scionwood.texts import read_utf8 as read_utf8
 from scionwood.training import Corruption as Corruption
 from scionwood.training import DataFiles as DataFiles
 from scionwood.training import DataLoader as DataLoader

@@ -14,6 +14,7 @@ import pytest
 
 from scionwood.errors import OutputExistsError, ReadError, WriteError
 from scionwood.files import atomic_folder, atomic_path, reading, writing
+from scionwood.texts import read_utf8
 
 
 def test_a_file_appears_whole_with_ordinary_permissions(tmp_path: Path) -> None:
@@ -199,3 +200,15 @@ def test_a_long_name_leaves_room_for_the_temporary_one(tmp_path: Path) -> None:
     with atomic_path(target) as part:
         part.write_text("whole")
     assert target.read_text() == "whole"
+
+
+def test_a_text_without_its_mark_and_the_line_of_a_byte_that_is_not_utf8(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes("\ufeffone\ntwo".encode())
+    assert read_utf8(path) == "one\ntwo"
+    path.write_bytes(b"one\nt\xffo")
+    with pytest.raises(ReadError, match=r"line 2: byte 5 is not UTF-8\. Convert it"):
+        read_utf8(path, "Convert it")
+    path.write_bytes("one".encode("utf-16"))
+    with pytest.raises(ReadError, match="it is UTF-16"):
+        read_utf8(path)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from scionwood import InputPath, RecipeError, atomic_path, print_table, writing
+from scionwood import InputPath, RecipeError, atomic_path, print_table, read_utf8, writing
 from scionwood_bangla.cli.shared import print_json, progress_bar
 
 if TYPE_CHECKING:
@@ -71,7 +71,6 @@ def check(
 def _show(path: Path, findings: Findings, *, json: bool, sarif: bool) -> None:
     from scionwood_bangla.checker.report import as_json, as_text
     from scionwood_bangla.checker.sarif import Places, as_sarif
-    from scionwood_bangla.text.reading import read_utf8
 
     if sarif:
         print_json(as_sarif(findings, read_utf8(path), path.as_posix()))

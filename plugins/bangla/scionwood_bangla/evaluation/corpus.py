@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from scionwood import ReadError
+from scionwood import ReadError, read_utf8
 from scionwood_bangla.lexicon import LEVELS
-from scionwood_bangla.text.reading import read_utf8
 
 
 def read_corpus(path: str | Path) -> tuple[list[str], list[frozenset[str]]]:

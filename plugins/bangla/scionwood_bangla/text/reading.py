@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from pathlib import Path
 
-from scionwood import ReadError, call_in_child, reading
+from scionwood import ReadError, call_in_child, read_utf8
 from scionwood_bangla.text.normalise import normalise
 
 MOJIBAKE = re.compile("à¦|à§|Ã\u00a0Â|\ufffd{2,}")
@@ -20,6 +20,7 @@ _BIJOY_WORDS = re.compile(
 )
 _BIJOY_SIGNS = re.compile(r"[‡†©¨ªÖ¶¯][A-Za-z_`]|[A-Za-z_`][‡†©¨ª¶¯]")
 _BENGALI_SHARE = 0.5
+_OTHER_ENCODING = "Save it as UTF-8. Convert a file of the Bijoy keyboard to Unicode first"
 
 
 def read_text(path: str | Path) -> str:
@@ -43,30 +44,7 @@ def read_text(path: str | Path) -> str:
 
 
 def _bangla_of(path: Path) -> str:
-    return require_bangla(read_utf8(path), str(path))
-
-
-def read_utf8(path: str | Path) -> str:
-    """Return the text of a file as it is, without a byte order mark.
-
-    Args:
-        path: the file, UTF-8.
-
-    Raises:
-        ReadError: the file does not exist, or it is not UTF-8. The line of the first invalid byte
-            is named.
-    """
-    with reading(path, "text"):
-        raw = Path(path).read_bytes()
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise ReadError(str(path), "it is UTF-16", "Save it as UTF-8")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        rule = f"byte {error.start} is not UTF-8"
-        remedy = "Save it as UTF-8. Convert a file of the Bijoy keyboard to Unicode first"
-        raise ReadError(f"{path}, line {line}", rule, remedy) from error
+    return require_bangla(read_utf8(path, _OTHER_ENCODING), str(path))
 
 
 def require_bangla(text: str, where: str) -> str:

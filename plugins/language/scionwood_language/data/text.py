@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from scionwood import DataLoader, RecipeError, Split, SplitData, call_in_child
+from scionwood import DataLoader, RecipeError, Split, SplitData, call_in_child, read_utf8
 from scionwood_language.model.tiny import TINY
 from scionwood_language.model.weights import load_tokenizer
-from scionwood_language.readers.rows import read_utf8
 
 SAMPLE = "sample"
 SPLITS = ("train", "val", "test")

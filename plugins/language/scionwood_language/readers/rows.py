@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from scionwood import PluginError, ReadError, reading
+from scionwood import PluginError, ReadError, read_utf8, reading
 
 Row = dict[str, Any]
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
@@ -39,28 +39,6 @@ def read_rows(path: str | Path) -> Iterator[tuple[str, Row]]:
     if suffix in (".csv", ".tsv"):
         return _table(path, text, "\t" if suffix == ".tsv" else ",")
     return _lines(path, text) if suffix == ".jsonl" else _list(path, text)
-
-
-def read_utf8(path: str | Path) -> str:
-    """Return the text of a file as it is, without a byte order mark.
-
-    Args:
-        path: the file, UTF-8.
-
-    Raises:
-        ReadError: the file does not exist, or it is not UTF-8. The line of the first invalid byte
-            is named.
-    """
-    with reading(path, "text"):
-        raw = Path(path).read_bytes()
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise ReadError(str(path), "it is UTF-16", "Save it as UTF-8")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        rule = f"byte {error.start} is not UTF-8"
-        raise ReadError(f"{path}, line {line}", rule, "Save it as UTF-8") from error
 
 
 def _lines(path: Path, text: str) -> Iterator[tuple[str, Row]]:
