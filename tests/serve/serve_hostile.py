@@ -60,7 +60,7 @@ def requests(line: bytes, states: bytes) -> list[Hostile]:
         Hostile("an adapter of another field", sgy, "a.sgy", good, {"adapter": "dynamics"}),
         Hostile("1 GB, as it says", sgy, "a.sgy", _endless, headers=_length(GIGABYTE)),
         Hostile("1 GB in chunks", sgy, "a.sgy", _endless),
-        Hostile("a zip bomb", pde, "a.zip", _zip_bomb),
+        Hostile("a zip bomb", pde, "a.zip", zip_bomb),
         Hostile("a zip archive with ../", pde, "a.zip", _zip_climbs),
         Hostile("NetCDF with NaN", pde, "a.nc", lambda: _nan_states(states)),
         Hostile("noise named NetCDF", pde, "a.nc", _noise),
@@ -163,7 +163,8 @@ def _nifti() -> bytes:
     return bytes(head)
 
 
-def _zip_bomb() -> bytes:
+def zip_bomb() -> bytes:
+    """Return a small archive that holds 200 MB of zeros."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("zarr.json", b'{"zarr_format": 3, "node_type": "group"}')

@@ -26,6 +26,7 @@ def run(
     state: Path | None = None,
     device: str = "cpu",
     threads: int = 0,
+    together: int = 8,
     shadow: str | None = None,
     slack: str = "p95=200ms",
 ) -> None:
@@ -47,6 +48,8 @@ def run(
         state: a folder for the server's copies of the runs; by default a temporary one.
         device: where the models compute, such as cpu or cuda.
         threads: threads of torch; 0 leaves its default.
+        together: the most waiting requests that are computed together, where a field can; 1
+            computes each alone.
         shadow: a recipe, or NAME=RECIPE, that goes on training a version of an adapter in the time
             that requests leave. A new version goes live if its validation is no worse.
         slack: how slow answers may become meanwhile, such as p95=200ms.
@@ -88,7 +91,7 @@ def run(
             beside = shadow_of(shadow, slack, folder)
         web.run_server(
             versions, folder, limits, host=host, port=port, device=device, threads=threads,
-            shadow=beside,
+            together=together, shadow=beside,
         )  # fmt: skip
     finally:
         if temporary:

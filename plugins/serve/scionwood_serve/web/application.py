@@ -121,12 +121,17 @@ def _add_pages(app: FastAPI, desk: Desk) -> None:
 
 def _add_administration(app: FastAPI, desk: Desk) -> None:
     @app.put("/adapters/{name}", tags=["server"])
-    async def put(name: str, run: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
-        """Load a run from below the allowed root, inspect it, and switch."""
+    async def put(
+        name: str, run: Annotated[str, Body()], anomalous: Annotated[bool, Body()] = False
+    ) -> dict[str, Any]:
+        """Load a run from below the allowed root, inspect it, and switch.
+
+        A run that the audit refuses never goes live; an anomalous one only with `anomalous`.
+        """
         if desk.limits.root is None or not desk.limits.token:
             rule = "this server takes no adapters"
             raise ServingError(f"adapter {name[:80]!r}", rule, "Start with --root and a token", 403)
-        return await desk.put(name, inside(desk.limits.root, run))
+        return await desk.put(name, inside(desk.limits.root, run), anomalous=anomalous)
 
 
 def inside(root: Path, run: str) -> Path:

@@ -39,6 +39,12 @@ class Counters:
             registry=of,
         )
         self.received = Counter("scionwood_received_bytes", "Bytes of the requests", registry=of)
+        self.together = Counter(
+            "scionwood_requests_together",
+            "Requests that were computed together with others",
+            ("service",),
+            registry=of,
+        )
         self.waiting = Gauge(
             "scionwood_requests_under_way", "Requests that are not answered", registry=of
         )

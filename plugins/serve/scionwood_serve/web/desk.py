@@ -121,12 +121,13 @@ class Desk:
             return None
         return answer
 
-    async def put(self, name: str, run: str | Path) -> dict[str, Any]:
+    async def put(self, name: str, run: str | Path, *, anomalous: bool = False) -> dict[str, Any]:
         """Load a run beside the live version, inspect it, and switch.
 
         Args:
             name: the name of the adapter.
             run: the run folder.
+            anomalous: whether it goes live although the audit calls it anomalous.
 
         Returns:
             What is live now, with the verdict of the inspection.
@@ -139,7 +140,7 @@ class Desk:
             if not set(version.fields) & set(self.fields):
                 rule = f"its task is {version.task}, and this server has {', '.join(self.fields)}"
                 raise ServingError(f"adapter {name!r}", rule, "Start a server for its field")
-            verdict = await asyncio.to_thread(inspect_version, version.folder)
+            verdict = await asyncio.to_thread(inspect_version, version.folder, anomalous=anomalous)
             answer = await self.ask(Job("load", versions=(version,)))
             if "error" in answer:
                 told = answer["error"]

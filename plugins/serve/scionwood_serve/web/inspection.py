@@ -15,20 +15,22 @@ STRUCTURE = "structure only: the plugin audit is not installed"
 LONGEST = 900
 """Seconds until an audit is given up."""
 
-_REFUSED = ("refused", "anomalous")
+REFUSED, ANOMALOUS = "refused", "anomalous"
 
 
-def inspect_version(folder: Path) -> str:
+def inspect_version(folder: Path, *, anomalous: bool = False) -> str:
     """Return the verdict on a run; `load_run` checks its structure in any case.
 
     Args:
         folder: the run folder.
+        anomalous: whether the verdict `anomalous` is accepted.
 
     Returns:
         The verdict of `scionwood audit run`, or that only the structure is checked.
 
     Raises:
-        ServingError: the verdict is `refused` or `anomalous`, or there is none.
+        ServingError: the verdict is `refused`, or `anomalous` and that is not accepted, or there is
+            none.
     """
     plugin = find(AUDIT).plugin
     if plugin is None or "run" not in plugin.commands:
@@ -47,7 +49,9 @@ def inspect_version(folder: Path) -> str:
         raise ServingError(
             f"run {folder.name}", rule, "Audit it by hand: scionwood audit run"
         ) from error
-    if verdict.startswith(_REFUSED):
-        rule = f"the audit says: {verdict}"
-        raise ServingError(f"run {folder.name}", rule, "See: scionwood audit run RUN")
+    if verdict == REFUSED or (verdict == ANOMALOUS and not anomalous):
+        remedy = "See: scionwood audit run RUN"
+        if verdict == ANOMALOUS:
+            remedy += '. If you accept it: {"run": ..., "anomalous": true}'
+        raise ServingError(f"run {folder.name}", f"the audit says: {verdict}", remedy)
     return verdict

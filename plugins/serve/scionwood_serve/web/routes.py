@@ -16,18 +16,29 @@ from starlette.background import BackgroundTask
 from scionwood import ScionwoodError, load
 from scionwood_serve.versions.problem import ServingError
 from scionwood_serve.versions.snapshot import Version
+from scionwood_serve.web.arrays import DTYPES, ENDING, read_array
 from scionwood_serve.web.desk import Desk
 from scionwood_serve.web.refusals import refusal
 from scionwood_serve.web.signatures import check_query, route_signature
-from scionwood_serve.web.uploads import folder_for, receive
+from scionwood_serve.web.uploads import Upload, folder_for, receive
 
 _BINARY = {"type": "string", "format": "binary"}
 _TEXT = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+_ARRAY = {
+    "type": "object",
+    "properties": {
+        "array": {"type": "array", "description": "nested lists of finite numbers"},
+        "dtype": {"type": "string", "enum": list(DTYPES), "default": DTYPES[0]},
+        "shape": {"type": "array", "items": {"type": "integer"}},
+        "units": {"type": "string", "default": "unknown"},
+    },
+    "required": ["array"],
+}
 _BODY = {
     "required": True,
     "content": {
         "application/octet-stream": {"schema": _BINARY},
-        "application/json": {"schema": _TEXT},
+        "application/json": {"schema": {"oneOf": [_TEXT, _ARRAY]}},
     },
 }
 _ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -94,15 +105,25 @@ async def _answer(
         for tell in desk.arrived:
             tell()
         async with folder_for(desk.requests) as folder:
-            source = await receive(request, folder, file, desk.limits)
-            desk.counters.received.inc(source.stat().st_size)
-            answer = await desk.serve(service, version, source, given)
+            upload = await receive(request, folder, file, desk.limits)
+            desk.counters.received.inc(upload.path.stat().st_size)
+            answer = await desk.serve(service, version, upload.path, given)
             if "error" in answer:
                 shutil.rmtree(folder, ignore_errors=True)
                 return refusal(answer["status"], answer["error"])
-            return _response(desk, version, folder, answer)
+            if answer.get("together"):
+                desk.counters.together.labels(service).inc()
+            return _response(desk, version, folder, _as_json(upload, answer))
     finally:
         desk.under_way -= 1
+
+
+def _as_json(upload: Upload, answer: dict[str, Any]) -> dict[str, Any]:
+    """Answer an array in JSON with an array in JSON; its units are those that the field states."""
+    if upload.units is None or answer["file"] is None or answer["file"].suffix != ENDING:
+        return answer
+    units = str(answer["values"].get("units", upload.units))
+    return {**answer, "file": None, "values": read_array(answer["file"], units)}
 
 
 def _response(desk: Desk, version: Version, folder: Path, answer: dict[str, Any]) -> Response:

@@ -42,6 +42,7 @@ def run_server(
     port: int = 8000,
     device: str = "cpu",
     threads: int = 0,
+    together: int = 8,
     shadow: Any = None,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; then take no more requests, and answer those under way.
@@ -54,6 +55,7 @@ def run_server(
         port: the port; 0 takes a free one, which the first line names.
         device: where the models compute.
         threads: threads of torch; 0 leaves the default.
+        together: the most requests that are computed together.
         shadow: a `Shadow` that trains beside, or `None`.
 
     Raises:
@@ -63,7 +65,7 @@ def run_server(
     shutil.rmtree(requests, ignore_errors=True)
     requests.mkdir(parents=True, mode=0o700)
     _quiet()
-    engine = Engine(versions, device, threads)
+    engine = Engine(versions, device, threads, together)
     server = ls.LitServer(engine, accelerator="cpu", timeout=False, restart_workers=True)
     server.monitor_internal = 0.3  # seconds between two looks at the worker
     with _listening(host, port) as listener, _worker(server):

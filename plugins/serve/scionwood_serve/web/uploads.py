@@ -9,12 +9,15 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
+from scionwood import ReadError, check_zip
 from scionwood_serve.versions.problem import ServingError
+from scionwood_serve.web.arrays import ENDING, check_array, no_constant, write_array
 from scionwood_serve.web.limits import Limits
 
 NAME = re.compile(r"[^\W_][\w .+-]{0,99}")
@@ -22,6 +25,22 @@ NAME = re.compile(r"[^\W_][\w .+-]{0,99}")
 
 LARGEST_JSON = 1 << 20
 """The most bytes of a request in JSON."""
+
+
+_ZIP = b"PK\x03\x04"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What a request has sent.
+
+    Attributes:
+        path: the file; of an array in JSON a `.npy` file.
+        units: of an array in JSON, its units; otherwise `None`.
+    """
+
+    path: Path
+    units: str | None = None
 
 
 @asynccontextmanager
@@ -39,17 +58,21 @@ async def folder_for(root: Path) -> AsyncIterator[Path]:
         raise
 
 
-async def receive(request: Request, folder: Path, name: str, limits: Limits) -> Path:
+async def receive(request: Request, folder: Path, name: str, limits: Limits) -> Upload:
     """Write the body of a request to a file, as it arrives.
 
+    A zip archive is refused by the sizes that it declares, before any of it is inflated. The reader
+    then counts what it inflates to.
+
     Args:
-        request: the request; its body is the file, or JSON with the key `text`.
+        request: the request; its body is the file, or JSON with the key `text` or `array`.
         folder: the folder of this request.
         name: the name of the file, whose ending selects the reader.
         limits: the limits of the server.
 
     Raises:
-        ServingError: the name is none, or the body is empty, too large, too slow, or no such JSON.
+        ServingError: the name is none, or the body is empty, too large, too slow, or no such JSON;
+            or a zip archive declares too much, or holds more than plain files.
     """
     is_json = request.headers.get("content-type", "").partition(";")[0] == "application/json"
     most = min(limits.max_bytes, LARGEST_JSON) if is_json else limits.max_bytes
@@ -74,8 +97,23 @@ async def receive(request: Request, folder: Path, name: str, limits: Limits) -> 
         remedy = "Send the file as the body of the request"
         raise ServingError(f"file {name!r}", "it is empty", remedy, 400)
     if is_json:
-        _unwrap(target)
-    return target
+        return await asyncio.to_thread(_unwrap, target)
+    await asyncio.to_thread(_check, target)
+    return Upload(target)
+
+
+def _check(target: Path) -> None:
+    """Refuse archives and arrays by their headers, without the place of the file in the message."""
+    with target.open("rb") as file:
+        start = file.read(len(_ZIP))
+    try:
+        if start == _ZIP:
+            check_zip(target, "zip archive", allow_repeats=True, inflate=False)
+        if target.suffix.lower() == ENDING:
+            check_array(target)
+    except ReadError as error:
+        rule = error.rule.replace(f"{target.parent}/", "")
+        raise ServingError(f"file {target.name!r}", rule, error.remedy) from error
 
 
 async def _write(request: Request, target: Path, most: int) -> None:
@@ -93,15 +131,22 @@ def _too_large(name: str, size: str, most: int) -> ServingError:
     return ServingError(f"file {name!r}", rule, "Send less, or start with --max-bytes", 413)
 
 
-def _unwrap(target: Path) -> None:
-    """Replace JSON by the text in it."""
+def _unwrap(target: Path) -> Upload:
+    """Replace JSON by the text or the array in it."""
     try:
-        match json.loads(target.read_bytes()):
-            case {"text": str(text), **rest} if not rest:
-                data = text.encode()
-            case _:
-                raise ValueError("no text")
+        body = json.loads(target.read_bytes(), parse_constant=no_constant)
     except (ValueError, RecursionError) as error:
-        rule = 'it is not a JSON object with the key "text" alone'
-        raise ServingError("JSON", rule, 'Such as {"text": "..."}', 400) from error
-    target.write_bytes(data)
+        raise _no_json() from error
+    match body:
+        case {"text": str(text), **rest} if not rest:
+            target.write_bytes(text.encode())
+            return Upload(target)
+        case {"array": _}:
+            place = target.with_name(f"{target.stem}{ENDING}")
+            return Upload(place, write_array(body, place))
+    raise _no_json()
+
+
+def _no_json() -> ServingError:
+    rule = 'it is not a JSON object with the key "text" alone, or with the key "array"'
+    return ServingError("JSON", rule, 'Such as {"text": "..."} or {"array": [[0.5, 1]]}', 400)

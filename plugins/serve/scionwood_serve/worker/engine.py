@@ -8,9 +8,10 @@ import inspect
 import os
 import shutil
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,9 +19,13 @@ from typing import Any
 
 import litserve as ls
 
-from scionwood import ScionwoodError, Served, load, pack
+from scionwood import LoadedRun, ScionwoodError, Served, load, pack
 from scionwood_serve.versions.problem import ServingError
 from scionwood_serve.versions.snapshot import Version
+from scionwood_serve.worker.line import Line
+
+MANY = "_many"
+"""The function NAME_many beside a service NAME applies it to several files in one pass."""
 
 UNEXPECTED = "an error that it does not know"
 
@@ -49,20 +54,25 @@ class Job:
 
 
 class Engine(ls.LitAPI):  # type: ignore[misc]  # LitServe is not typed
-    """One worker of LitServe: one request computes at a time, and versions load beside it.
+    """One worker of LitServe: one thread computes, and versions load beside it.
 
-    An answer equals that of the command bit for bit, since nothing is batched across requests.
+    An answer equals that of the command bit for bit, unless a field can do several requests
+    together and several wait. Those have the same service, version and options.
 
     Args:
         versions: what a worker loads when it starts; the HTTP process keeps it up to date, so that
             a worker that was killed comes back with the same versions.
         device: where the models compute.
         threads: threads of torch; 0 leaves the default.
+        together: the most requests that are computed together; 1 computes each alone.
     """
 
-    def __init__(self, versions: list[Version], device: str = "cpu", threads: int = 0) -> None:
+    def __init__(
+        self, versions: list[Version], device: str = "cpu", threads: int = 0, together: int = 8
+    ) -> None:
         super().__init__(api_path="/job", enable_async=True)
         self.versions, self.where, self.threads = versions, device, threads
+        self.together = together
 
     def setup(self, device: str) -> None:
         """Load all versions; LitServe calls it once in each worker process."""
@@ -81,7 +91,7 @@ class Engine(ls.LitAPI):  # type: ignore[misc]  # LitServe is not typed
         self.held = Holding(self.where)
         for version in self.versions:
             self.held.load(version)
-        self.computing = ThreadPoolExecutor(1, "compute")
+        self.line = Line(self._serve_all, _kind, self.together)
         self.loading = ThreadPoolExecutor(1, "load")
 
     async def decode_request(self, request):  # type: ignore[no-untyped-def]  # LitServe reads types
@@ -90,11 +100,11 @@ class Engine(ls.LitAPI):  # type: ignore[misc]  # LitServe is not typed
 
     async def predict(self, job: Job) -> dict[str, Any]:
         """Do a job, in the order of arrival; errors become values."""
+        if job.do == "serve":
+            return await self.line.do(job)
         loop = asyncio.get_running_loop()
-        pool, work = (
-            (self.computing, self._serve) if job.do == "serve" else (self.loading, self._load)
-        )
-        answer: dict[str, Any] = await loop.run_in_executor(pool, partial(_caught, work, job))
+        work = partial(_caught, self._load, job)
+        answer: dict[str, Any] = await loop.run_in_executor(self.loading, work)
         return answer
 
     async def encode_response(self, output):  # type: ignore[no-untyped-def]
@@ -109,14 +119,60 @@ class Engine(ls.LitAPI):  # type: ignore[misc]  # LitServe is not typed
                 self.held.load(version)
         return {}
 
+    def _serve_all(self, jobs: list[Job]) -> list[dict[str, Any]]:
+        """Do jobs of one kind together; if that fails, each alone, so that each has its answer."""
+        if len(jobs) > 1:
+            try:
+                return self._serve_many(jobs)
+            except Exception:  # one file may be damaged: alone it is refused, and the others not
+                for job in jobs:
+                    shutil.rmtree(job.out, ignore_errors=True)
+        return [_caught(self._serve, job) for job in jobs]
+
+    def _serve_many(self, jobs: list[Job]) -> list[dict[str, Any]]:
+        function = many_of(jobs[0].service)
+        assert function is not None
+        with self._lent(jobs[0]) as run:
+            sources, outs = [job.source for job in jobs], [_empty(job.out) for job in jobs]
+            answers = function(run, sources, outs, **jobs[0].options)
+        pairs = zip(answers, outs, strict=True)
+        return [{**_packed(served, out), "together": len(jobs)} for served, out in pairs]
+
     def _serve(self, job: Job) -> dict[str, Any]:
-        function = load("services", job.service)
-        job.out.mkdir(exist_ok=True)
-        with self.held.lent(job.version) as run:
-            if "seed" in inspect.signature(function).parameters:
-                with self.held.random:
-                    return _packed(function(run, job.source, job.out, **job.options), job.out)
-            return _packed(function(run, job.source, job.out, **job.options), job.out)
+        with self._lent(job) as run:
+            function = load("services", job.service)
+            return _packed(function(run, job.source, _empty(job.out), **job.options), job.out)
+
+    @contextmanager
+    def _lent(self, job: Job) -> Iterator[LoadedRun]:
+        """Lend the version of a job; a service with a seed has the random numbers for itself."""
+        draws = "seed" in inspect.signature(load("services", job.service)).parameters
+        with self.held.lent(job.version) as run, self.held.random if draws else nullcontext():
+            yield run
+
+
+def many_of(service: str) -> Callable[..., list[Served]] | None:
+    """Return the function that applies a service to several files in one pass, if a field has one.
+
+    Args:
+        service: the service, such as `bangla/generate`.
+    """
+    function = load("services", service)
+    found: Callable[..., list[Served]] | None = getattr(
+        sys.modules[function.__module__], f"{function.__name__}{MANY}", None
+    )
+    return found
+
+
+def _kind(job: Job) -> tuple[str, str, str] | None:
+    if many_of(job.service) is None:
+        return None
+    return job.service, job.version, repr(sorted(job.options.items()))
+
+
+def _empty(out: Path) -> Path:
+    out.mkdir(exist_ok=True)
+    return out
 
 
 def _die_with_parent() -> None:

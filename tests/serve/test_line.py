@@ -1,0 +1,106 @@
+"""Jobs wait in line; those of one kind that wait are done together, and none is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import scionwood
+from scionwood_serve.web.signatures import options_of
+from scionwood_serve.worker.engine import many_of
+from scionwood_serve.worker.line import Line
+
+Work = Callable[[list[str]], list[dict[str, Any]]]
+
+
+def done(jobs: list[str], most: int) -> tuple[list[list[str]], list[Any]]:
+    """Let jobs wait while the first one is done; return what was done together, and the answers."""
+    batches: list[list[str]] = []
+    first, go = threading.Event(), threading.Event()
+
+    def work(some: list[str]) -> list[dict[str, Any]]:
+        batches.append(some)
+        first.set()
+        assert go.wait(60)
+        if "bad" in some:
+            raise ValueError("bad")
+        return [{"job": job} for job in some]
+
+    async def ask() -> list[Any]:
+        line = Line(work, kind=lambda job: None if job == "alone" else job[0], most=most)
+        head = asyncio.create_task(line.do("head"))
+        await asyncio.to_thread(first.wait)
+        rest = [asyncio.create_task(line.do(job)) for job in jobs]
+        await asyncio.sleep(0)
+        go.set()
+        return await asyncio.gather(head, *rest, return_exceptions=True)
+
+    return batches, asyncio.run(ask())
+
+
+def test_what_waits_and_is_of_one_kind_is_done_together_in_order() -> None:
+    jobs = ["a1", "b1", "a2", "alone", "b2", "a3", "alone"]
+    batches, answers = done(jobs, most=8)
+    assert batches == [["head"], ["a1", "a2", "a3"], ["b1", "b2"], ["alone"], ["alone"]]
+    assert [answer["job"] for answer in answers] == ["head", *jobs]
+
+
+@pytest.mark.parametrize(("most", "sizes"), [(1, [1, 1, 1, 1]), (2, [1, 2, 1]), (3, [1, 3])])
+def test_no_more_than_the_most_are_done_together(most: int, sizes: list[int]) -> None:
+    batches, _ = done(["a1", "a2", "a3"], most=most)
+    assert [len(batch) for batch in batches] == sizes
+
+
+def test_work_that_fails_fails_its_own_jobs_alone() -> None:
+    _, answers = done(["bad", "a1"], most=8)
+    assert isinstance(answers[1], ValueError)
+    assert answers[2] == {"job": "a1"}
+
+
+def test_a_request_that_nobody_waits_for_is_left_out() -> None:
+    ran: list[str] = []
+    started, go = threading.Event(), threading.Event()
+
+    def work(some: list[str]) -> list[dict[str, Any]]:
+        ran.extend(some)
+        started.set()
+        assert go.wait(60)
+        return [{} for _ in some]
+
+    async def ask() -> None:
+        line = Line(work, kind=lambda job: "same")
+        head = asyncio.create_task(line.do("head"))
+        await asyncio.to_thread(started.wait)
+        left, kept = (asyncio.create_task(line.do(name)) for name in ("left", "kept"))
+        await asyncio.sleep(0)
+        left.cancel()
+        await asyncio.sleep(0)
+        go.set()
+        await asyncio.gather(head, kept)
+
+    asyncio.run(ask())
+    assert ran == ["head", "kept"]
+
+
+def test_the_fields_that_can_do_several_at_once_take_the_options_of_the_service() -> None:
+    import inspect
+    from typing import get_type_hints
+
+    offered = [
+        f"{entry.name}/{name}"
+        for entry in scionwood.plugins()
+        for name in (entry.plugin.services if entry.plugin else ())
+    ]
+    found = {name for name in offered if many_of(name)}
+    assert {"bangla/generate", "biomed/classify"} <= found
+    for service in found:
+        many = many_of(service)
+        assert many is not None
+        assert list(inspect.signature(many).parameters)[:3] == ["loaded", "sources", "outs"]
+        (options,) = get_type_hints(many)["options"].__args__
+        own = {option.name for option in options_of(scionwood.load("services", service))}
+        assert set(get_type_hints(options)) == own
