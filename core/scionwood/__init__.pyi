@@ -83,6 +83,7 @@ from scionwood.reader import RecordFunction as RecordFunction
 from scionwood.recipe import override as override
 from scionwood.recipe import resolve as resolve
 from scionwood.recipe_file import recipe_folder as recipe_folder
+from scionwood.runs.base import with_base as with_base
 from scionwood.runs.digest import weights_digest as weights_digest
 from scionwood.runs.manifest import write_manifest as write_manifest
 from scionwood.runs.origin import Origin as Origin

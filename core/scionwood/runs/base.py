@@ -89,6 +89,12 @@ def with_base(folder: Path, recipe: Recipe) -> Recipe:
     Raises:
         TrainingError: none of these places has the weights.
         ReadError: `base.json` is damaged.
+
+    Example:
+        >>> run = scionwood.find_run("seismic/denoise", quiet=True)
+        >>> recipe = scionwood.resolve(run / "recipe.yaml")
+        >>> scionwood.with_base(run, recipe) == recipe
+        True
     """
     base, given = read_base(folder), _given(recipe)
     if base is None or given is None:

@@ -22,6 +22,7 @@ from scionwood import (
     load_run,
     recipe_folder,
     resolve,
+    with_base,
 )
 from scionwood_audit.behaviour import behaviour
 from scionwood_audit.cohort import compare
@@ -60,6 +61,8 @@ def audit_adapter(
         raise AuditError(f"adapter {folder}", "there is no such folder", "Check the path")
     run = folder.parent if (folder.parent / "recipe.yaml").is_file() else None
     recipe = _recipe_for(folder, probe) if probe else None
+    if recipe is not None and run is not None:
+        recipe = with_base(run, recipe)
     model = recipe.backbone.build() if recipe is not None else None
     rows = [*structure(folder, model), *origin(folder, run)]
     if recipe is not None and model is not None and not _broken(rows):
@@ -168,7 +171,7 @@ def _files(place: Path, folder: Path) -> list[Row]:
         ]
     try:
         with torch.random.fork_rng(devices=[]):
-            model = resolve(place / "recipe.yaml").backbone.build()
+            model = with_base(place, resolve(place / "recipe.yaml")).backbone.build()
     except ScionwoodError as error:
         row = Row("structure", "backbone", "broken", error.value, reason=error.rule)
         return [row, *structure(folder, None), *origin(folder, place)]
@@ -228,12 +231,12 @@ def _recipe_for(folder: Path, probe: str) -> Any:
 def _fits(recipe: Any, wanted: object) -> bool:
     """Return whether a recipe has a base of this hash, and a task that needs no other run."""
     with torch.random.fork_rng(devices=[]):
-        model = recipe.backbone.build()
-        if adapters.base_hash(model) != wanted:
-            return False
         try:
+            model = recipe.backbone.build()
+            if adapters.base_hash(model) != wanted:
+                return False
             recipe.task.build(model)
-        except ScionwoodError:  # such as a task that starts from a run of the user
+        except ScionwoodError:  # such as a task or weights that are only on the user's machine
             return False
     return True
 

@@ -20,6 +20,7 @@ from scionwood import (
     load_run,
     merge,
     resolve,
+    with_base,
     writing,
 )
 from scionwood_language.backbones.causal_lm import causal_lm
@@ -62,7 +63,11 @@ def model_of_run(run: str | Path, device: str = "cpu") -> tuple[Any, Callable[[]
     """
     folder = find_run(run)
     backbone: Any = load_run(folder, device).backbone
-    return backbone, lambda: resolve(folder / RECIPE).backbone.build().to(device)
+    return backbone, lambda: _base(folder).to(device)
+
+
+def _base(folder: Path) -> Any:
+    return with_base(folder, resolve(folder / RECIPE)).backbone.build()
 
 
 def model_of_adapter(folder: str | Path, model: str, device: str = "cpu") -> Any:
