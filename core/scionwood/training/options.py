@@ -54,6 +54,11 @@ PLAIN = frozenset(
 GUARD = "nan_guard"
 """Our own option: the steps between two checks for values that are not finite; see `NanGuard`."""
 
+GRAPH = "cuda_graph"
+"""Our own option: `auto`, `on` or `off`; see `CudaGraph`."""
+
+OURS = frozenset({GUARD, GRAPH})
+
 NAMED = frozenset({"callbacks", "logger", "strategy", "profiler"})
 """Options of lightning.Trainer whose classes are given by short names."""
 
@@ -171,7 +176,7 @@ def build_trainer_options(
         RecipeError: a class refuses its options, a callback needs a logger, or `prefix_cache` names
             a folder outside of the run folder.
     """
-    built = {key: value for key, value in options.items() if key in PLAIN | {GUARD}}
+    built = {key: value for key, value in options.items() if key in PLAIN | OURS}
     built["callbacks"] = []
     entries = {n: own for n, own in _pairs(options, "callbacks") if n not in FINDERS}
     writes = bool(loggers(options))
@@ -210,8 +215,8 @@ def _made(key: str, name: str, own: Mapping[str, Any]) -> Any:
 def _check_key(key: str) -> None:
     if key in REFUSED:
         raise RecipeError(f"trainer.{key}", REFUSED[key], "Leave it out")
-    if key not in PLAIN | NAMED | {GUARD}:
-        remedy = did_you_mean(key, sorted(PLAIN | NAMED | {GUARD})) or "See lightning.Trainer"
+    if key not in PLAIN | NAMED | OURS:
+        remedy = did_you_mean(key, sorted(PLAIN | NAMED | OURS)) or "See lightning.Trainer"
         raise RecipeError(
             f"trainer: unknown option {key!r}", "not one of lightning.Trainer", remedy
         )

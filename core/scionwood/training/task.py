@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypedDict, Unpack, get_type_hints
@@ -80,6 +80,7 @@ class Task(L.LightningModule, ABC):
         mode: whether that value should be small or large.
         max_steps: the most optimiser steps of the run; -1 means no limit.
         sharded: whether the backbone's weights are spread over processes.
+        replay: takes the place of `losses` in training while steps run as a CUDA graph, or `None`.
 
     Example:
         >>> class Regression(scionwood.Task):
@@ -113,11 +114,11 @@ class Task(L.LightningModule, ABC):
         self.lr, self.weight_decay = options["lr"], options["weight_decay"]
         self.warmup_steps = options["warmup_steps"]
         self.schedule, self.optimizer = options["schedule"], options["optimizer"]
-        # Checkpoints hold no frozen weights; `on_load_checkpoint` checks the keys exactly.
-        self.strict_loading = False
+        self.strict_loading = False  # checkpoints hold no frozen weights; loading checks the keys
         self.max_steps = -1
         self.base_sha256 = ""
         self.sharded = False
+        self.replay: Callable[[Any], dict[str, Tensor]] | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Complete `defaults`, and name the optimiser's options in the signature of the class."""
@@ -178,7 +179,7 @@ class Task(L.LightningModule, ABC):
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Return the loss of a batch; log it with the other scalars and the learning rate."""
-        losses = self.losses(batch)
+        losses = (self.replay or self.losses)(batch)
         size = self.batch_size(batch)
         self._log("train_", {k: v for k, v in losses.items() if k != "loss"}, size)
         self.log("train_loss", losses["loss"], batch_size=size, prog_bar=True)

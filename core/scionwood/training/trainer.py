@@ -19,11 +19,12 @@ from scionwood.training.bar import progress
 from scionwood.training.callbacks import RunState
 from scionwood.training.checkpoint import SafeCheckpointIO
 from scionwood.training.data_files import SkippedFiles
+from scionwood.training.graph import CudaGraph
 from scionwood.training.guard import NanGuard
 from scionwood.training.loggers import make_loggers
 from scionwood.training.metrics import MetricsFile
 from scionwood.training.optimizers import make_plateau
-from scionwood.training.options import GUARD, build_trainer_options
+from scionwood.training.options import GRAPH, GUARD, build_trainer_options
 from scionwood.training.task import Task
 
 _LOUD = ("lightning.pytorch", "lightning.fabric")
@@ -63,7 +64,7 @@ def make_trainer(
         built["max_epochs"] = -1
     rows = built.setdefault("log_every_n_steps", 1)
     core: list[Callback] = [MetricsFile(rows), NanGuard(built.pop(GUARD, 1)), RunState()]
-    core.append(SkippedFiles(folder))
+    core += [SkippedFiles(folder), CudaGraph(built.pop(GRAPH, "off"))]
     core += make_plateau(task.schedule)
     core += [progress()] if bar else []
     named = built.pop("callbacks")
