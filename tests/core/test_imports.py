@@ -40,6 +40,7 @@ MAY = {
     "regular": {"errors"},
     "linear": {"errors"},
     "files": {"errors"},
+    "texts": {"errors", "files"},
     "archives": {"errors", "files"},
     "pages": {"errors", "files"},
     "discovery": {"errors", "plugin"},
