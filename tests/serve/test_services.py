@@ -122,7 +122,7 @@ def test_a_rollout_of_an_array_equals_that_of_its_file(apply: Apply) -> None:
 
     states = api.simulate(n=1, n_steps=2)
     state = states.values[0, 0].astype(np.float32)
-    with pytest.warns(UserWarning, match="unknown in the states"):
+    with pytest.warns(UserWarning, match="unknown"):
         made = apply("pde/rollout", "pde/dynamics", state, steps=2)
     assert made.file is not None
     wanted = api.rollout(states.astype(np.float32), run="pde/dynamics", steps=2)
