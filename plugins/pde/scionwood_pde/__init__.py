@@ -18,6 +18,7 @@ plugin = Plugin(
         "unet": "scionwood_pde.backbones:unet",
         "fno": "scionwood_pde.backbones:fno",
         "tfno": "scionwood_pde.backbones:tfno",
+        "poseidon": "scionwood_pde.backbones:poseidon",
     },
     readers={
         "well": "scionwood_pde.readers.well:WellReader",

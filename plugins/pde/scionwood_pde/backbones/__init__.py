@@ -5,12 +5,14 @@ from __future__ import annotations
 from scionwood_pde.backbones.corrector import corrector
 from scionwood_pde.backbones.forecasts import bilinear, tadpole_mixed, unet
 from scionwood_pde.backbones.operators import fno, tfno
+from scionwood_pde.backbones.poseidon import poseidon
 from scionwood_pde.backbones.tadpole import tadpole, tadpole_dynamics, tadpole_flow
 
 __all__ = [
     "bilinear",
     "corrector",
     "fno",
+    "poseidon",
     "tadpole",
     "tadpole_dynamics",
     "tadpole_flow",

@@ -244,7 +244,7 @@ class Forecast(nn.Module):
         """Return seeded frames with the smallest side, and conditions if the model has any."""
         setting = self.setting
         generator = torch.Generator().manual_seed(0)
-        side = self.tiling.tile or STRIDE
+        side = self.tiling.tile or int(getattr(self.network, "side", STRIDE))
         shape = (1, setting.history * setting.fields, *(side,) * setting.dims)
         frames = torch.randn(shape, generator=generator)
         if not setting.conditions:

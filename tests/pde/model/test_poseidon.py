@@ -1,0 +1,161 @@
+"""Poseidon: its layers against those of transformers, and folders in the published layout."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from scionwood import RecipeError, WeightsError
+from scionwood_pde.backbones import poseidon
+from scionwood_pde.model.scot import Scot
+from scionwood_pde.model.scot_shape import shape_of
+from scionwood_pde.model.windows import WindowBlock
+
+CONFIG: dict[str, Any] = {
+    "model_type": "swinv2",
+    "image_size": 32,
+    "patch_size": 4,
+    "num_channels": 4,
+    "num_out_channels": 4,
+    "embed_dim": 12,
+    "depths": [2, 2, 2],
+    "num_heads": [3, 6, 12],
+    "skip_connections": [1, 1, 0],
+    "window_size": 4,
+    "mlp_ratio": 2.0,
+    "use_conditioning": True,
+    "learn_residual": False,
+    "residual_model": "convnext",
+}
+
+
+def write(folder: Path, **changes: Any) -> Path:
+    """Write a folder as the authors publish it, with random weights, and return it."""
+    config = CONFIG | changes
+    network = Scot(shape_of(config))
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for p in network.parameters():
+            p.copy_(0.2 * torch.randn(p.shape, generator=generator))
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    save_file(network.state_dict(), folder / "model.safetensors")
+    return folder
+
+
+def state(fields: int, side: int = 32) -> Tensor:
+    return torch.randn(2, fields, side, side, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("shifted", [False, True], ids=["plain", "shifted"])
+@torch.no_grad()
+def test_a_block_equals_that_of_transformers(shifted: bool) -> None:
+    pytest.importorskip("transformers")
+    from transformers import Swinv2Config
+    from transformers.models.swinv2.modeling_swinv2 import Swinv2Layer
+
+    config = Swinv2Config(embed_dim=12, window_size=4, mlp_ratio=2.0)
+    theirs = Swinv2Layer(config, 12, (8, 8), 3, shift_size=2 if shifted else 0).eval()
+    ours = WindowBlock(12, 3, 8, window=4, shifted=shifted, ratio=2.0)
+    generator = torch.Generator().manual_seed(2)
+    for p in theirs.parameters():
+        p.copy_(0.3 * torch.randn(p.shape, generator=generator))
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(2, 8, 8, 12, generator=generator)
+    expected = theirs(x.flatten(1, 2), (8, 8))[0]
+    torch.testing.assert_close(ours(x, x[:, 0, 0, :1]).flatten(1, 2), expected)
+
+
+@torch.no_grad()
+def test_reads_the_published_names_and_predicts_a_later_state(tmp_path: Path) -> None:
+    model = poseidon(weights=write(tmp_path), lead=0.5).eval()
+    names = load_file(tmp_path / "model.safetensors").keys()
+    for name in (
+        "embeddings.patch_embeddings.projection.weight",
+        "embeddings.norm.weight.bias",
+        "encoder.layers.0.blocks.1.attention.self.continuous_position_bias_mlp.2.weight",
+        "encoder.layers.1.downsample.reduction.weight",
+        "decoder.layers.0.upsample.mixup.weight",
+        "decoder.layers.2.blocks.0.layernorm_after.weight.weight",
+        "residual_blocks.1.0.dwconv.weight",
+        "patch_recovery.mixup.weight",
+    ):
+        assert name in names
+    x = state(4)
+    later = poseidon(weights=tmp_path, lead=1.0).eval()(x)
+    assert model(x).shape == x.shape
+    assert not torch.allclose(model(x), later), "the lead time matters"
+
+
+@torch.no_grad()
+def test_a_file_may_hold_the_buffers_of_older_transformers(tmp_path: Path) -> None:
+    expected = poseidon(weights=write(tmp_path))(state(4))
+    path = tmp_path / "model.safetensors"
+    network = Scot(shape_of(CONFIG))
+    older = {n: b for n, b in network.named_buffers() if "relative" in n}
+    assert older
+    save_file(load_file(path) | {n: b.contiguous() for n, b in older.items()}, path)
+    assert torch.equal(poseidon(weights=tmp_path)(state(4)), expected)
+
+
+@torch.no_grad()
+def test_other_fields_get_new_layers_and_keep_the_rest(tmp_path: Path) -> None:
+    known, other = poseidon(weights=write(tmp_path)), poseidon(fields=2, weights=tmp_path)
+    assert other(state(2)).shape == (2, 2, 32, 32)
+    both = (dict(model.network.named_parameters()) for model in (known, other))
+    first, second = both
+    new = {name for name in first if not torch.equal(first[name], second[name])}
+    heads = ("embeddings.patch_embeddings.", "patch_recovery.")
+    assert new == {name for name in first if name.startswith(heads)}
+
+
+@torch.no_grad()
+def test_random_weights_predict_no_change() -> None:
+    model = poseidon(fields=3, side=32, width=6, depth=1)
+    assert torch.equal(model(state(3)), state(3))
+    with pytest.raises(ValueError, match=r"a state of \(16, 16\) points: Poseidon reads 32 x 32"):
+        model(state(3, 16))
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"model_type": "vit"}, "scOT is read as"),
+        ({"residual_model": "resnet"}, "scOT is read as"),
+        ({"depths": [2, 2]}, "each names the same 1 to 8"),
+        ({"embed_dim": 10}, "10 channels have 3 heads"),
+        ({"embed_dim": 10**9}, "each is between 1 and 4096"),
+        ({"embed_dim": "12"}, "embed_dim '12': it is of the kind of 48"),
+        ({"image_size": 36}, "image_size 36: it is a multiple"),
+    ],
+    ids=["kind", "skips", "levels", "heads", "huge", "text", "side"],
+)
+def test_another_network_is_refused_by_name(
+    tmp_path: Path, changes: dict[str, Any], rule: str
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG | changes), "utf-8")
+    with pytest.raises(WeightsError, match=rule):
+        poseidon(weights=tmp_path)
+
+
+def test_missing_damaged_and_pickled_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"config\.json"):
+        poseidon(weights=tmp_path)
+    (tmp_path / "config.json").write_text("[1", "utf-8")
+    with pytest.raises(WeightsError, match="JSON"):
+        poseidon(weights=tmp_path)
+    write(tmp_path)
+    (tmp_path / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
+    with pytest.raises(WeightsError, match="Save pickled weights with safetensors"):
+        poseidon(weights=tmp_path)
+    write(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG | {"embed_dim": 24}), "utf-8")
+    with pytest.raises(WeightsError, match="it is of another model or size"):
+        poseidon(weights=tmp_path)
+    with pytest.raises(RecipeError, match="image_size 100"):
+        poseidon(side=100)
