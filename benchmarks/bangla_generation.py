@@ -1,12 +1,13 @@
 """Compare adapters on a tiny Bangla model with prompting its base.
 
-    python benchmarks/bangla_generation.py    # half an hour on one core
+    python benchmarks/bangla_generation.py --work FOLDER    # half an hour on one core
 
 The recipes `bangla/register_tiny` and `bangla/dpo_register` run with seeds 0, 1 and 2, which also
 seed the data, the shots and the samples. Each run and its base answer three sets of requests: the
 90 hand-written prompts used during development, the 60 written later, and generated requests about
 pairs of verb and tense that training never shows. The base is prompted in three ways: alone, with
-three examples, and with the level in the prompt. The results are
+three examples, and with the level in the prompt. The tricks of `bangla_score.py` are methods too.
+Runs and rows in the folder are kept, so a benchmark that was stopped goes on. The results are
 benchmarks/results/bangla_generation.csv and docs/results/bangla_generations.md.
 """
 
@@ -14,17 +15,21 @@ from __future__ import annotations
 
 import argparse
 import csv
-import tempfile
+import json
 import time
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import torch
+from bangla_score import ANSWERS, HALVES, SHARES
 from lora.timing import Row, machine
 
 from scionwood import atomic_path, fit, resolve
 from scionwood_bangla.evaluation.baselines import METHODS, draw_shots, training_examples
 from scionwood_bangla.evaluation.compare import Evaluation, Plan, compare, handwritten, held_out
+from scionwood_bangla.evaluation.prompts import prompts
+from scionwood_bangla.evaluation.quality import judge_answer
 from scionwood_bangla.evaluation.report import answers_table
 from scionwood_bangla.generator.make import examples
 from scionwood_bangla.inference import Decoding, Writer
@@ -61,37 +66,66 @@ TITLES = {
 }
 
 
-def measure(
-    recipe: str, seed: int, methods: list[str], unseen: int, work: Path
-) -> tuple[Evaluation, Row]:
-    """Train a run, unless the work folder has it, and measure the answers of run and base."""
+def trained(recipe: str, seed: int, work: Path) -> Path:
+    """Return the run of a recipe. A run that was stopped goes on."""
     run = work / f"{recipe.partition('/')[2]}-{seed}"
-    quiet = ["trainer.logger=false", "trainer.accelerator=cpu"]
-    start = time.process_time()
-    if not (run / "adapter").is_dir():
+    done, start = run / "cpu_seconds", time.process_time()
+    if done.is_file():
+        return run
+    if (run / "recipe.yaml").is_file():
+        fit(run / "recipe.yaml", resume=run)
+    else:
+        quiet = ["trainer.logger=false", "trainer.accelerator=cpu"]
         fit(resolve(recipe, [f"seed={seed}", f"data.seed={seed}", *quiet]), run_dir=run)
-        (run / "cpu_seconds").write_text(f"{time.process_time() - start:.1f}")
-    weights = run / "adapter" / "adapter_model.safetensors"
-    facts: Row = {"adapter_bytes": weights.stat().st_size}
-    if (run / "cpu_seconds").is_file():
-        facts["cpu_seconds"] = (run / "cpu_seconds").read_text()
-    decodings = [Decoding(kind, max_new_tokens=TOKENS, seed=seed) for kind in (False, True)]
-    plan = Plan(methods, decodings, draw_shots(training_examples(run), 3, seed), seed)
+    done.write_text(f"{time.process_time() - start:.1f}")
+    return run
+
+
+def evaluated(run: Path, seed: int, methods: list[str], sampled: bool, unseen: int) -> Evaluation:
+    """Measure the answers of a run and of its base, for one way of decoding."""
+    decoding = Decoding(sampled, max_new_tokens=TOKENS, batch_size=64, seed=seed)
+    plan = Plan(methods, [decoding], draw_shots(training_examples(run), 3, seed), seed)
     requests = examples(unseen, seed=1000 + seed, which="unseen")
-    suites = [handwritten(half) for half in ("test", "dev", "inferred")]
+    suites = [handwritten(half) for half in HALVES]
     suites.append(held_out(requests, "unseen_verb_tense"))
-    return compare(Writer.of_run(run), suites, plan), facts
+    return compare(Writer.of_run(run), suites, plan)
 
 
-def rows_of(recipe: str, seed: int, evaluation: Evaluation, facts: Row) -> list[Row]:
+def tricks() -> list[Row]:
+    """Return the scores of answers that need no model, for the hand-written prompts."""
+    rows: list[Row] = []
+    for half in HALVES:
+        items, suite = prompts(half=half), handwritten(half).name
+        for name, answer in ANSWERS.items():
+            judged = [judge_answer(item.text, answer(item), item.levels) for item in items]
+            key = {"recipe": "no model", "seed": 0, "suite": suite, "method": name, "group": "all"}
+            for share in SHARES:
+                value = float(np.mean([getattr(each, share) for each in judged]))
+                measure = "register_match" if share == "register" else share
+                rows.append(key | {"texts": len(items), "measure": measure, "value": value})
+    return rows
+
+
+def rows_of(recipe: str, seed: int, evaluation: Evaluation) -> list[Row]:
     """Return the measures that the CSV keeps, as rows."""
-    key = {"recipe": recipe, "seed": seed}
-    rows: list[Row] = [
-        key | row
+    return [
+        {"recipe": recipe, "seed": seed} | row
         for row in evaluation.rows
         if row["group"] in GROUPS and row["measure"] in MEASURES and row["value"] == row["value"]
     ]
-    return rows + [key | {"measure": name, "value": value} for name, value in facts.items()]
+
+
+def facts_of(recipe: str, seed: int, run: Path) -> list[Row]:
+    """Return the size of an adapter and the time of its training, as rows."""
+    weights = run / "adapter" / "adapter_model.safetensors"
+    facts: Row = {
+        "adapter_bytes": weights.stat().st_size,
+        "cpu_seconds": (run / "cpu_seconds").read_text(),
+    }
+    return [
+        {"recipe": recipe, "seed": seed, "measure": name, "value": value}
+        for name, value in facts.items()
+    ]
 
 
 def write_page(evaluation: Evaluation, seed: int, count: int) -> None:
@@ -131,31 +165,37 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--unseen", type=int, default=150)
     parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--work", type=Path, help="a folder for the runs; finished runs are reused")
+    parser.add_argument("--work", type=Path, required=True, help="a folder for runs and rows")
     options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        work = options.work or Path(folder)
-        rows = measure_all(options.recipes, options.seeds, options.unseen, work)
-    write(rows, options.out)
+    write(tricks(), options.out)
+    for recipe in options.recipes:
+        rows: list[Row] = []
+        for seed in range(options.seeds):
+            run = trained(recipe, seed, options.work)
+            rows += facts_of(recipe, seed, run)
+            for sampled in (False, True) if recipe == "bangla/register_tiny" else (False,):
+                rows += measured(recipe, seed, run, sampled, options.unseen)
+        write(rows, options.out)
 
 
-def measure_all(recipes: list[str], seeds: int, unseen: int, work: Path) -> list[Row]:
-    """Measure every recipe with every seed."""
-    rows: list[Row] = []
-    for recipe in recipes:
-        for seed in range(seeds):
-            evaluation, facts = measure(recipe, seed, RECIPES[recipe], unseen, work)
-            rows += rows_of(recipe, seed, evaluation, facts)
-            if recipe == "bangla/register_tiny" and seed == 0:
-                write_page(evaluation, seed, 12)
-            print(recipe, seed, facts, flush=True)
-            for row in rows:
-                key = (row["seed"], row["recipe"], row.get("group"), row["measure"])
-                if key == (seed, recipe, "all", "register_match"):
-                    print(
-                        "", *(row[k] for k in ("suite", "method", "decoding", "value")), flush=True
-                    )
+def measured(recipe: str, seed: int, run: Path, sampled: bool, unseen: int) -> list[Row]:
+    """Return the rows of a run and a way of decoding, from their file if there is one."""
+    done = run.with_name(f"{run.name}-{'sampled' if sampled else 'greedy'}.json")
+    if done.exists():
+        kept: list[Row] = json.loads(done.read_text("utf-8"))
+        return kept
+    methods = [m for m in RECIPES[recipe] if not (sampled and m.startswith("always"))]
+    evaluation = evaluated(run, seed, methods, sampled, unseen)
+    if recipe == "bangla/register_tiny" and seed == 0 and not sampled:
+        write_page(evaluation, seed, 12)
+    rows = rows_of(recipe, seed, evaluation)
+    for row in rows:
+        if row["group"] == "all" and row["measure"] in ("register_match", "good"):
+            print(*row.values(), sep="\t", flush=True)
+    with atomic_path(done) as part:
+        part.write_text(json.dumps(rows), "utf-8")
     return rows
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from scionwood_bangla.checker import check_text
-from scionwood_bangla.checker.report import as_text, style
+from scionwood_bangla.checker.report import as_json, as_text, style
 from scionwood_bangla.checker.tokens import tokenise
+from scionwood_bangla.lexicon.dialect import is_regional
 from scionwood_bangla.text.normalise import normalise
 
 NO_FAULT = {
@@ -49,6 +50,29 @@ def test_a_mixture_of_styles_is_marked():
     findings = check_text(NO_FAULT["sadhu and chalit"])
     assert style(findings) == "mixed"
     assert "note: the style is mixed" in as_text(findings)
+
+
+def test_verbs_beside_a_regional_form_are_not_judged_and_the_forms_are_noted():
+    plain = "আপনি কেমন আছ?"
+    assert [fault.word for fault in check_text(plain).faults] == ["আছ"]
+    findings = check_text("হুনছি আপনি ভালো আছ না। তিনি যাইতাছেন।")
+    assert findings.faults == []
+    assert "its sentence has a regional form" in findings.undecided[0].reason
+    assert [*findings.regional] == [*map(normalise, ("হুনছি", "যাইতাছেন"))]
+    assert "note: regional forms (" in as_text(findings)
+    assert as_json(findings)["regional"] == findings.regional
+    # Its pronouns are standard, and so are the other sentences of the text.
+    other = check_text("তুমি কই যাইতাছ? তুমি কেমন আছেন?", ["tui"])
+    assert [(fault.rule, fault.start) for fault in other.faults] == [
+        ("over_formal", 0),
+        ("over_formal", 16),
+        ("agreement", 26),
+    ]
+
+
+def test_standard_and_literary_forms_are_not_regional():
+    words = "করিতেছি যাচ্ছি খাইলাম আসিতেছেন কয়েন হেয় বুঝবার খাচ্ছি আছিস আপনার"
+    assert not any(map(is_regional, normalise(words).split()))
 
 
 def test_a_text_without_punctuation_is_noted_and_its_register_is_still_checked():

@@ -15,6 +15,7 @@ from scionwood_bangla.checker.letters import structure_faults
 from scionwood_bangla.checker.subjects import SubjectTracker
 from scionwood_bangla.checker.tokens import sentences, tokenise
 from scionwood_bangla.lexicon import LEVELS
+from scionwood_bangla.lexicon.dialect import is_regional
 from scionwood_bangla.text.normalise import normalise
 
 
@@ -54,7 +55,10 @@ def check_text(
     tracker, addressees = SubjectTracker(findings), Addressees()
     for sentence in sentences(tokenise(findings.text)):
         words = words_of(sentence)
+        before = len(findings.faults), len(findings.evidence)
         tracker.read(words, addressees.of(words, findings))
+        if regional := [word.text for word in words if is_regional(word.text)]:
+            _leave_out(findings, regional, *before)
     if not chandrabindu:
         _accept_spelling(findings)
     marked = {fault.start for fault in findings.faults}
@@ -66,6 +70,17 @@ def check_text(
         findings.faults += structure_faults(findings.text, certain=letter is True)
     findings.faults.sort(key=lambda fault: (fault.start, fault.end))
     return findings
+
+
+def _leave_out(findings: Findings, regional: list[str], faults: int, evidence: int) -> None:
+    # A sentence in dialect has other verbs, so its verbs are not judged. Its pronouns are standard.
+    reason = f"its sentence has a regional form, {regional[0]}"
+    for fault in findings.faults[faults:]:
+        findings.undecided.append(Undecided(fault.start, fault.end, fault.word, reason))
+    findings.judged -= len(findings.faults) - faults
+    del findings.faults[faults:]
+    findings.evidence[evidence:] = [item for item in findings.evidence[evidence:] if item.pronoun]
+    findings.regional += regional
 
 
 def _accept_spelling(findings: Findings) -> None:

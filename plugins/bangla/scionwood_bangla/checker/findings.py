@@ -112,6 +112,7 @@ class Findings:
         verbs: the number of finite verbs, judged or not, and of words that may be one.
         literary: the number of pronouns and verb forms that only the literary style has.
         colloquial: the number of finite verb forms that only the colloquial style has.
+        regional: the regional forms, in text order. The verbs of their sentences are not judged.
 
     Example:
         >>> from scionwood_bangla.api import check_text
@@ -130,6 +131,7 @@ class Findings:
     verbs: int = 0
     literary: int = 0
     colloquial: int = 0
+    regional: list[str] = field(default_factory=list)
 
     @property
     def levels(self) -> frozenset[str]:

@@ -49,6 +49,7 @@ def as_json(findings: Findings) -> dict[str, Any]:
         "judged": findings.judged,
         "agreeing": findings.agreeing,
         "style": style(findings),
+        "regional": list(dict.fromkeys(findings.regional)),
         "scripts": {name: round(share, 4) for name, share in script_shares(findings.text).items()},
         "mixed_words": mixed_words(findings.text),
     }
@@ -77,6 +78,9 @@ def _notes(findings: Findings) -> list[str]:
         notes.append("note: the style is literary (sadhu bhasha)")
     if style(findings) == "mixed":
         notes.append("note: the style is mixed, literary (sadhu bhasha) and colloquial")
+    if findings.regional:
+        words = ", ".join(list(dict.fromkeys(findings.regional))[:5])
+        notes.append(f"note: regional forms ({words}); verbs of their sentences were not judged")
     if has_no_marks(findings.text):
         notes.append("note: no punctuation, so levels were not compared from one verb to the next")
     mixed = mixed_words(findings.text)

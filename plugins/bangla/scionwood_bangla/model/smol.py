@@ -18,7 +18,8 @@ from random import Random
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from scionwood import atomic_folder, minimise, one_cycle, writing
 from scionwood_bangla.generator.make import stream
@@ -80,8 +81,11 @@ def train_embeddings(
 ) -> None:
     """Train the embeddings of the added tokens. All other weights stay as they are.
 
+    The softmax is over the added tokens and those of the batch, which costs a tenth of the softmax
+    over all tokens.
+
     Args:
-        model: the model of `load`.
+        model: the model of `load`, whose output layer is tied to its embeddings.
         tokenizer: its tokenizer.
         added: the number of added tokens, which are its last ones.
         steps: the number of optimiser steps.
@@ -91,22 +95,26 @@ def train_embeddings(
         report: called with the step and its loss, nats per token.
     """
     model.requires_grad_(False)
-    weight = model.get_input_embeddings().weight
-    weight.requires_grad_(True)
-    old = torch.arange(len(tokenizer) - added)
-    hook = weight.register_hook(lambda gradient: gradient.index_fill(0, old, 0))
+    weight: Tensor = model.get_input_embeddings().weight
+    known = len(tokenizer) - added
+    new = nn.Parameter(weight[known:].float())
     batches = _batches(tokenizer, Random(seed), batch)
 
     def loss(step: int) -> Tensor:
         ids, labels = next(batches)
-        with torch.autocast("cpu", torch.bfloat16):
-            value: Tensor = model(input_ids=ids, labels=labels, use_cache=False).loss
-        return value
+        used = ids[ids < known].unique()
+        table = torch.cat([weight[used], new.to(weight.dtype)])
+        places = torch.cat([used, torch.arange(known, len(tokenizer))])
+        rows = torch.searchsorted(places, ids)
+        hidden = model.base_model(inputs_embeds=table[rows], use_cache=False)[0]
+        logits = (hidden[:, :-1] @ table.T).float().flatten(0, 1)
+        targets = torch.where(labels < 0, labels, rows)[:, 1:].flatten()
+        return F.cross_entropy(logits, targets, ignore_index=IGNORED)
 
     model.train()
     minimise(
         loss,
-        [weight],
+        [new],
         steps=steps,
         lr=RATE,
         schedule=one_cycle(steps),
@@ -114,7 +122,8 @@ def train_embeddings(
         label=label,
         report=report,
     )
-    hook.remove()
+    with torch.no_grad():
+        weight[known : len(tokenizer)] = new
     model.eval()
 
 
@@ -144,10 +153,16 @@ def make_base(
     """
     model, tokenizer, added = load(path, seed=seed)
     train_embeddings(
-        model, tokenizer, added, steps=steps, seed=seed, label="embeddings", report=report
+        model.to(torch.bfloat16),
+        tokenizer,
+        added,
+        steps=steps,
+        seed=seed,
+        label="embeddings",
+        report=report,
     )
     with writing(folder), atomic_folder(folder) as part:
-        model.to(torch.bfloat16).save_pretrained(part)
+        model.save_pretrained(part)
         tokenizer.save_pretrained(part)
     return added
 
