@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from bangla_models import TABLES as MODELS
 from text import Row, Tables, read, spread, table
 
 SUITES = {
@@ -205,27 +206,6 @@ def bangla_prose_read() -> str:
     return table(["what the reader saw", "verdict", "dictionary", "book", "volunteers"], lines)
 
 
-def bangla_score() -> str:
-    """Return the shares of answers that pass each question, for cheats, references and models."""
-    rows = read("bangla_score")
-    names = dict.fromkeys(row["answer"] for row in rows if row["measure"] == "good")
-    halves = ("dev", "test", "inferred")
-    cells = {(row["half"], row["answer"], row["measure"]): row["value"] for row in rows}
-    lines = [
-        [
-            name,
-            *(f"{float(cells[half, name, 'register']):.2f}" for half in halves[1:]),
-            *(
-                f"{float(cells[key]):.2f}" if (key := (half, name, "good")) in cells else ""
-                for half in halves
-            ),
-        ]
-        for name in names
-    ]
-    head = ["answers", "register, test", "register, inferred"]
-    return table([*head, *(f"all four, {half}" for half in halves)], lines)
-
-
 def bangla_trl() -> str:
     """Return the largest difference from TRL by family: of losses, and of log-probabilities."""
     rows = read("bangla_trl")
@@ -263,10 +243,10 @@ def _cell(rows: Sequence[Row], suite: str, decoding: str, measure: str, form: st
 
 
 TABLES: Tables = {
+    **MODELS,
     "bangla_prose": bangla_prose,
     "bangla_prose_recall": bangla_prose_recall,
     "bangla_prose_read": bangla_prose_read,
-    "bangla_score": bangla_score,
     "bangla_trl": bangla_trl,
     "bangla_card": bangla_card,
     "bangla_methods": bangla_methods,

@@ -1,0 +1,58 @@
+"""Tables of answers in Bangla by all four questions: cheats, rewards, and SmolLM2."""
+
+from __future__ import annotations
+
+from text import Tables, read, spread, table
+
+HALVES = ("dev", "test", "inferred")
+
+
+def bangla_score() -> str:
+    """Return the shares of answers that pass each question, for cheats, references and models."""
+    rows = read("bangla_score")
+    names = dict.fromkeys(row["answer"] for row in rows if row["measure"] == "good")
+    cells = {(row["half"], row["answer"], row["measure"]): row["value"] for row in rows}
+    lines = [
+        [
+            name,
+            *(f"{float(cells[half, name, 'register']):.2f}" for half in HALVES[1:]),
+            *(
+                f"{float(cells[key]):.2f}" if (key := (half, name, "good")) in cells else ""
+                for half in HALVES
+            ),
+        ]
+        for name in names
+    ]
+    head = ["answers", "register, test", "register, inferred"]
+    return table([*head, *(f"all four, {half}" for half in HALVES)], lines)
+
+
+def bangla_reward() -> str:
+    """Return the shares of answers that pass each question, by the reward of the training."""
+    rows = read("bangla_reward")
+    names = {
+        "shipped run": "none (the shipped run)",
+        "register": "register alone",
+        "good": "all four questions",
+    }
+    columns = [
+        *((half, "register") for half in HALVES[1:]),
+        *(("test", name) for name in ("relevant", "fluent")),
+        *((half, "good") for half in HALVES),
+    ]
+    lines = []
+    for name, shown in names.items():
+        mine = [row for row in rows if row["reward"] == name]
+        cells = [
+            [float(row["value"]) for row in mine if (row["half"], row["measure"]) == column]
+            for column in columns
+        ]
+        lines.append([shown, *(spread(values, ".2f") for values in cells)])
+    head = [f"{name}, {half}".replace("good", "all four") for half, name in columns]
+    return table(["reward", *head], lines)
+
+
+TABLES: Tables = {
+    "bangla_score": bangla_score,
+    "bangla_reward": bangla_reward,
+}
