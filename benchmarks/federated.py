@@ -71,15 +71,19 @@ def measured(field: str, rule: str, adapter: str, seed: int, work: Path) -> list
     ]
 
 
+def kept(path: Path, key: tuple[str, ...]) -> dict[tuple[str, ...], Row]:
+    """Return the rows that a CSV holds, by their keys."""
+    if not path.exists():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        return {tuple(old[name] for name in key): dict(old) for old in csv.DictReader(file)}
+
+
 def write(path: Path, rows: list[Row], key: tuple[str, ...]) -> None:
     """Write rows with the machine and the versions; other rows of the file stay."""
     where = {"machine": platform.processor() or platform.machine()}
     where |= {package: version(package) for package in PACKAGES}
-    found: dict[tuple[str, ...], Row] = {}
-    if path.exists():
-        with path.open(newline="", encoding="utf-8") as file:
-            for old in csv.DictReader(file):
-                found[tuple(old[name] for name in key)] = dict(old)
+    found = kept(path, key)
     for row in rows:
         found[tuple(str(row[name]) for name in key)] = {**row, **where}
     with path.open("w", newline="", encoding="utf-8") as file:

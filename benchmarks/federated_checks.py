@@ -15,13 +15,12 @@ the good sites that lie apart. Runs whose rows are in the CSV are left out.
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from federated import RESULTS, Row, write
+from federated import RESULTS, Row, kept, write
 from federated_sites import FIELDS
 from sklearn.metrics import roc_auc_score
 
@@ -37,6 +36,7 @@ FAULTS = ("wrong preprocessing", "shuffled labels", "flipped sign", "backdoor")
 WAYS = ("cosine", "subspace", "losses")
 BAD, SITES = 3, 10
 KEY = ("fault", "seed", "way")
+CSV = RESULTS / "federated_checks.csv"
 
 
 def broken(stream: Iterator[Any], fault: str) -> Iterator[Any]:
@@ -115,15 +115,6 @@ def row_of(fault: str, seed: int, way: str, ranking: list[SiteScore], bad: set[s
     return {"fault": fault, "seed": seed, "way": way, "auc": round(auc, 4), **counts}
 
 
-def kept() -> set[tuple[str, ...]]:
-    """Return the keys of the rows that the CSV holds."""
-    path = RESULTS / "federated_checks.csv"
-    if not path.exists():
-        return set()
-    with path.open(newline="", encoding="utf-8") as file:
-        return {tuple(row[name] for name in KEY) for row in csv.DictReader(file)}
-
-
 def main() -> None:
     """Measure, and write the CSV."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -136,12 +127,12 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     jobs = [(fault, seed) for fault in FAULTS for seed in range(options.seeds)]
     jobs += [("none", seed) for seed in range(options.first, options.clean)]
-    done, ways = kept(), WAYS if options.cross else WAYS[:2]
+    done, ways = kept(CSV, KEY), WAYS if options.cross else WAYS[:2]
     for fault, seed in jobs:
         if done >= {(fault, str(seed), way) for way in ways}:
             continue
         rows = checked(fault, seed, options.work, options.cross)
-        write(RESULTS / "federated_checks.csv", rows, KEY)
+        write(CSV, rows, KEY)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from federated import RESULTS, Row, write
+from federated import RESULTS, Row, kept, write
 from federated_sites import FIELDS
 
 import scionwood
@@ -44,6 +44,7 @@ BUDGETS = (None, 8.0, 2.0)
 SIZES = {24: ("data.batch_size=4", 1e-2), 240: ("data.batch_size=24", 1e-3)}
 """The gathers of a site, with their batch size and the delta of a budget."""
 KEY = ("way", "seed")
+CSV = RESULTS / "federated_privacy.csv"
 ROUNDS = 200
 
 
@@ -145,14 +146,16 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/federated"))
     options = parser.parse_args()
     for seed in range(options.seeds):
+        if sum(key[1] == str(seed) for key in kept(CSV, KEY)) == 4 + len(SIZES) * len(BUDGETS):
+            continue
         folder = trained(options.work, seed)
         first = row("start", seed, 0, 0.0, None, score(folder / "start"))
-        write(RESULTS / "federated_privacy.csv", [first], KEY)
+        write(CSV, [first], KEY)
         for way in ("plain sum", "CKKS", "CKKS pruned"):
-            write(RESULTS / "federated_privacy.csv", [summed(folder, way, seed)], KEY)
+            write(CSV, [summed(folder, way, seed)], KEY)
         for gathers, epsilon in product(SIZES, BUDGETS):
             found = private(folder, gathers, epsilon, seed)
-            write(RESULTS / "federated_privacy.csv", [found], KEY)
+            write(CSV, [found], KEY)
 
 
 if __name__ == "__main__":

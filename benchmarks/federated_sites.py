@@ -1,7 +1,8 @@
 """The sites of four fields whose data differ, for the benchmarks of federation.
 
-Seismic sites are surveys that differ in noise. Biomed sites are scanners: phantoms are written as
-PNG files with the grey scale, blur and noise of a scanner, and a table names the scanner of each.
+Seismic sites are surveys that differ in noise. Biomed sites are scanners: phantoms with a lesion
+are written as NIfTI volumes with the grey scale, blur and noise of a scanner, and a table names the
+scanner of each.
 Crash sites are makers with one family of parts each. Bangla sites are schools that write at one
 level of address each.
 """
@@ -12,8 +13,8 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
-from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 SEISMIC = (
@@ -28,8 +29,8 @@ SCANNERS = {
     "soft": {"gamma": 1.0, "blur": 1.2, "noise": 0.02},
     "grainy": {"gamma": 1.0, "blur": 0.0, "noise": 0.12},
 }
-SUBJECTS = 80
-"""The subjects of a scanner, two images each, over four classes."""
+SUBJECTS, SLICES = 24, 4
+"""The subjects of a scanner, and the slices of a subject."""
 
 FIELDS: dict[str, dict[str, Any]] = {
     "seismic": {
@@ -45,9 +46,9 @@ FIELDS: dict[str, dict[str, Any]] = {
         ],
     },
     "biomed": {
-        "recipe": "biomed/few_shot_lora",
-        "override": ["data.shots=8", "data.batch_size=8", "task.lr=2e-3"],
-        "steps": 12,
+        "recipe": "biomed/segment",
+        "override": ["data.batch_size=4", "task.lr=2e-3"],
+        "steps": 8,
     },
     "crash": {
         "recipe": "crash/transfer_lora",
@@ -77,8 +78,8 @@ FIELDS: dict[str, dict[str, Any]] = {
 def sites_for(field: str, folder: Path, seed: int) -> tuple[str, list[str]]:
     """Return the way to make the sites of a field, and the changes of the recipe for a seed."""
     if field == "biomed":
-        source = f"data={{name: biomed/images, source: {scanned(folder, seed)}, size: 64}}"
-        return "by:scanner", [source, f"data.seed={seed}"]
+        source = f"data={{name: biomed/masks, source: {scanned(folder, seed)}, seed: {seed}}}"
+        return "by:scanner", ["adapter={name: lora, targets: vision, r: 4}", source]
     if field == "crash":
         return "by:data.families", [f"data.seed={seed}"]
     if field == "bangla":
@@ -90,31 +91,32 @@ def sites_for(field: str, folder: Path, seed: int) -> tuple[str, list[str]]:
 
 
 def scanned(folder: Path, seed: int) -> Path:
-    """Write the images of all scanners, and return their table."""
-    from scionwood_biomed.data.phantoms import phantom, phantom_items
+    """Write the volumes and masks of all scanners, and return their table."""
+    from scionwood_biomed.data.volume_phantoms import volume_phantom
 
-    table = folder / f"scanners{seed}" / "table.csv"
+    table = (folder / f"scanners{seed}" / "table.csv").absolute()
     if table.exists():
         return table
     rows = []
     for number, name in enumerate(SCANNERS):
         (table.parent / name).mkdir(parents=True, exist_ok=True)
-        rng = np.random.default_rng((seed, number))
-        for item in phantom_items(SUBJECTS, 2):
-            place = f"{name}/{item.subject}-{item.path.name}.png"
-            pixels = seen(phantom(item, 10 * seed + number)[..., 0], name, rng)
-            Image.fromarray(pixels).save(table.parent / place)
-            rows.append((place, item.label, f"{name}-{item.subject}", name))
+        for subject in range(SUBJECTS):
+            rng = np.random.default_rng((seed, number, subject))
+            volume, mask = volume_phantom(rng, SLICES, sick=True)
+            paths = f"{name}/{subject}.nii.gz", f"{name}/{subject}-mask.nii.gz"
+            for path, values in zip(paths, (seen(volume, name, rng), mask), strict=True):
+                image = nibabel.Nifti1Image(values.transpose(2, 1, 0), np.eye(4))
+                nibabel.save(image, table.parent / path)
+            rows.append((*paths, f"{name}-{subject}", name))
     with table.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerows([("path", "label", "subject", "scanner"), *rows])
+        writer.writerows([("path", "mask", "subject", "scanner"), *rows])
     return table
 
 
-def seen(image: np.ndarray, scanner: str, rng: np.random.Generator) -> np.ndarray:
-    """Return what a scanner makes of an image from 0 to 1: (row, column) uint8."""
-    with_blur = gaussian_filter(image, SCANNERS[scanner]["blur"])
-    grain = rng.normal(0, SCANNERS[scanner]["noise"], image.shape)
-    shown = np.clip(with_blur ** SCANNERS[scanner]["gamma"] + grain, 0, 1)
-    pixels: np.ndarray = (255 * shown).round().astype(np.uint8)
-    return pixels
+def seen(volume: np.ndarray, scanner: str, rng: np.random.Generator) -> np.ndarray:
+    """Return what a scanner makes of a volume from 0 to 1: (slice, row, column) float32."""
+    blur = SCANNERS[scanner]["blur"]
+    soft = gaussian_filter(volume, (0.0, blur, blur)) ** SCANNERS[scanner]["gamma"]
+    shown: np.ndarray = np.clip(soft + rng.normal(0, SCANNERS[scanner]["noise"], soft.shape), 0, 1)
+    return shown.astype(np.float32)
