@@ -12,7 +12,7 @@ from typing import Any, final
 import lightning as L
 from lightning.pytorch.callbacks import ProgressBar, RichProgressBar, TQDMProgressBar
 
-from scionwood.training.lines import RunLines
+from scionwood.training.lines import RunLines, last_loss
 
 
 def progress(every: float | None = None) -> ProgressBar:
@@ -48,6 +48,7 @@ class _Steps:
         values = {key: value for key, value in metrics.items() if key != "v_num"}
         if not trainer.training:
             return values
+        values |= last_loss(trainer)
         total, done = task.total_steps(), trainer.global_step
         if not math.isfinite(total):
             return {**values, "step": str(done)}

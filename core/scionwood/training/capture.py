@@ -135,6 +135,8 @@ def _fault(name: str, func: Any, leaves: list[Any]) -> str:
     """Return what a graph cannot repeat in an operation, or an empty string."""
     if torch.Tag.data_dependent_output in func.tags or name == "aten::_linalg_check_errors":
         return f"{name} reads values on the host"
+    if name == "aten::lift_fresh":  # also of an index by a list
+        return f"{name} copies values of the host"
     if any(isinstance(leaf, torch.Generator) for leaf in leaves):
         return f"{name} draws from a generator of its own"
     tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]

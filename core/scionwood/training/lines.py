@@ -102,7 +102,7 @@ class RunLines(ProgressBar):
     def _training(self, trainer: L.Trainer) -> str:
         task: Any = trainer.lightning_module
         done, total = trainer.global_step, float(task.total_steps())
-        values = self.get_metrics(trainer, task)
+        values = self.get_metrics(trainer, task) | last_loss(trainer)
         losses = [f"{k} {float(v):.4g}" for k, v in values.items() if isinstance(v, float)]
         return ", ".join([f"step {_part(done, total)}", *losses, *self._pace("steps", done, total)])
 
@@ -133,6 +133,15 @@ class RunLines(ProgressBar):
         self._printed = time.monotonic()
         if self._enabled:
             print(line, file=sys.stderr, flush=True)
+
+
+def last_loss(trainer: L.Trainer) -> dict[str, float]:
+    """Read the last loss of training from the device.
+
+    A loss that is logged with `prog_bar=True` would be read at every step, shown or not.
+    """
+    loss = trainer.callback_metrics.get("train_loss")
+    return {} if loss is None else {"train_loss": float(loss)}
 
 
 def _interval() -> float:

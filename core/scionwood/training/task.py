@@ -182,7 +182,7 @@ class Task(L.LightningModule, ABC):
         losses = (self.replay or self.losses)(batch)
         size = self.batch_size(batch)
         self._log("train_", {k: v for k, v in losses.items() if k != "loss"}, size)
-        self.log("train_loss", losses["loss"], batch_size=size, prog_bar=True)
+        self.log("train_loss", losses["loss"], batch_size=size)
         self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"], batch_size=size)
         return losses["loss"]
 
