@@ -24,7 +24,7 @@ from lora import layer, roofline
 from lora.timing import Row, write
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("layer", "step", "trainer", "memory")
+PARTS = ("layer", "step", "trainer", "memory", "capture")
 
 
 def collect(rows: Iterable[Row]) -> list[Row]:
@@ -62,6 +62,7 @@ def main() -> None:
         "step": lambda: _part("step").rows(device, options.step_rounds, quick),
         "trainer": lambda: _part("trainer").rows(device, options.step_rounds, quick),
         "memory": lambda: _part("memory").rows(device, quick),
+        "capture": lambda: _part("capture").rows(device, quick),
     }
     for name in options.only:
         write(options.output / f"lora_{name}.csv", collect(parts[name]()), device)

@@ -50,12 +50,13 @@ class Replay:
     Attributes:
         reason: why nothing is or will be captured; empty while it may be.
         replays: the steps that a graph has taken.
+        operations: the operations of torch in a step.
     """
 
     def __init__(self, task: Task, capture: Capture = on_card) -> None:
         self.task, self.capture = task, capture
         self.reason = ""
-        self.replays = 0
+        self.replays, self.operations = 0, 0
         self._all = list(task.parameters())
         self._learn = [p for p in self._all if p.requires_grad]
         self._state = self._where()
@@ -112,6 +113,7 @@ class Replay:
                 self._run(batch)
             return
         self._traces.append(self._trace(batch))
+        self.operations = len(self._traces[-1].operations)
         if reason := unsafe(self._traces[0], self._traces[-1]):
             self._give_up(reason)
 
@@ -122,8 +124,8 @@ class Replay:
             self._replay = self.capture(lambda: self._run(self._fixed))
         except RuntimeError as error:
             return self._give_up((str(error).splitlines() or [type(error).__name__])[0][:200])
-        count = len(self._traces[0].operations)
-        print(f"cuda_graph: the {count} operations of a step are one launch", file=sys.stderr)
+        said = f"cuda_graph: the {self.operations} operations of a step are one launch"
+        print(said, file=sys.stderr)
         self._traces.clear()
         return True
 
