@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
-from scionwood import atomic_folder, writing
+from scionwood_federated.engines.exporting import START, export_folder
 from scionwood_federated.engines.plan import NetPlan
-from scionwood_federated.update.folder import RECIPE, read_start
 from scionwood_federated.update.record import FederationError
 
-START = "start"
 _CODE = '"""Written by `scionwood federated export flower`."""\n\n'
 _CODE += "from scionwood_federated.engines.flower_apps import {name}_app\n\n"
 _CODE += "app = {name}_app()\n"
@@ -43,23 +40,14 @@ clientapp = "scionwood_app.client_app:app"
 
 
 def export_flower(start: str | Path, out: str | Path, plan: NetPlan) -> None:
-    """Write an app for Flower.
+    """Write an app for Flower; see `export_folder`.
 
     Args:
-        start: what the first round starts from, as `begin` or `pool` wrote it.
+        start: what the first round starts from.
         out: the folder to write.
         plan: the plan.
-
-    Raises:
-        FederationError: the start has no recipe.
-        AdapterFileError: the start is damaged.
-        OutputExistsError: `out` exists.
     """
-    read_start(start)
-    if not (Path(start) / RECIPE).is_file():
-        raise FederationError(f"start {start}", "it has no recipe", "Write it with begin")
-    with writing(out), atomic_folder(out) as folder:
-        shutil.copytree(start, folder / START)
+    with export_folder(start, out) as folder:
         (folder / "scionwood_app").mkdir()
         (folder / "scionwood_app" / "__init__.py").write_text('"""A federation."""\n')
         for name in ("server", "client"):

@@ -27,7 +27,8 @@ from scionwood_federated.engines.certificates import (
     SERVER_KEY,
     SITES,
 )
-from scionwood_federated.engines.flower_export import START, plan_of
+from scionwood_federated.engines.exporting import START
+from scionwood_federated.engines.flower_export import plan_of
 from scionwood_federated.engines.rounds import outcome
 from scionwood_federated.engines.site import write_home
 from scionwood_federated.update.record import FederationError

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 from typing import Any
 
-from scionwood import atomic_folder, writing
+from scionwood_federated.engines.exporting import START, export_folder
 from scionwood_federated.engines.plan import NetPlan
-from scionwood_federated.update.folder import RECIPE, read_start
-from scionwood_federated.update.record import FederationError
+from scionwood_federated.update.folder import write_json
 
 NAME = "scionwood_federation"
 CONTROLLER = "scionwood_controller"
@@ -41,6 +38,7 @@ class Controller(ModelController):
         """Run all rounds."""
         run_rounds(self, *self._given)
 '''
+_EMPTY: dict[str, Any] = {"task_data_filters": [], "task_result_filters": [], "components": []}
 _README = """\
 # A federation for NVFlare 2.9
 
@@ -56,31 +54,22 @@ into one environment. Nobody ran this job on NVFlare before it was written.
 
 
 def export_nvflare(start: str | Path, out: str | Path, plan: NetPlan) -> None:
-    """Write a job for NVFlare.
+    """Write a job for NVFlare; see `export_folder`.
 
     Args:
-        start: what the first round starts from, as `begin` or `pool` wrote it.
+        start: what the first round starts from.
         out: the folder to write.
         plan: the plan.
-
-    Raises:
-        FederationError: the start has no recipe.
-        AdapterFileError: the start is damaged.
-        OutputExistsError: `out` exists.
     """
-    read_start(start)
-    if not (Path(start) / RECIPE).is_file():
-        raise FederationError(f"start {start}", "it has no recipe", "Write it with begin")
-    with writing(out), atomic_folder(out) as folder:
-        shutil.copytree(start, folder / "start")
+    with export_folder(start, out) as folder:
         (folder / "app" / "config").mkdir(parents=True)
         (folder / "app" / "custom").mkdir()
         (folder / "app" / "custom" / SCRIPT).write_text(_CODE, encoding="utf-8")
         (folder / "app" / "custom" / f"{CONTROLLER}.py").write_text(_RUN, encoding="utf-8")
         (folder / "README.md").write_text(_README, encoding="utf-8")
-        _write(folder / "meta.json", _meta(plan))
-        _write(folder / "app" / "config" / "config_fed_server.json", _server(plan))
-        _write(folder / "app" / "config" / "config_fed_client.json", _client())
+        write_json(folder / "meta.json", _meta(plan))
+        write_json(folder / "app" / "config" / "config_fed_server.json", _server(plan))
+        write_json(folder / "app" / "config" / "config_fed_client.json", _client())
 
 
 def _meta(plan: NetPlan) -> dict[str, Any]:
@@ -94,10 +83,9 @@ def _meta(plan: NetPlan) -> dict[str, Any]:
 
 
 def _server(plan: NetPlan) -> dict[str, Any]:
-    values = {"start": "start", "out": "rounds", "plan": plan.dump()}
+    values = {"start": START, "out": "rounds", "plan": plan.dump()}
     workflow = {"id": "rounds", "path": f"{CONTROLLER}.Controller", "args": values}
-    empty: dict[str, Any] = {"task_data_filters": [], "task_result_filters": [], "components": []}
-    return {"format_version": 2, "workflows": [workflow], **empty}
+    return {"format_version": 2, "workflows": [workflow], **_EMPTY}
 
 
 def _client() -> dict[str, Any]:
@@ -109,9 +97,4 @@ def _client() -> dict[str, Any]:
         "params_transfer_type": "FULL",
     }
     executor = {"tasks": ["train"], "executor": {"path": EXECUTOR, "args": values}}
-    empty: dict[str, Any] = {"task_data_filters": [], "task_result_filters": [], "components": []}
-    return {"format_version": 2, "executors": [executor], **empty}
-
-
-def _write(path: Path, record: dict[str, Any]) -> None:
-    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return {"format_version": 2, "executors": [executor], **_EMPTY}
