@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack, cast, final
 
@@ -28,6 +27,7 @@ from scionwood_biomed.tasks.anchors import (
     read_prompts,
 )
 from scionwood_biomed.tasks.deployed import classifier, two_towers
+from scionwood_biomed.tasks.modes import evaluating, trains_text, without_adapter
 
 if TYPE_CHECKING:
     import lightning as L
@@ -141,7 +141,7 @@ class FewShot(Task):
         Returns:
             (class, feature) of unit length.
         """
-        with _evaluating(self.backbone):
+        with evaluating(self.backbone):
             high = mean_text(self.towers, self._every_sentence(classes))
             if self.low == "classname":
                 low = mean_text(self.towers, [[name] for name in classes])
@@ -231,13 +231,13 @@ class FewShot(Task):
     @torch.no_grad()
     def frozen_features(self, image: Tensor) -> Tensor:
         """Return the image features (batch, feature) without the adapter."""
-        with _without_adapter(self.backbone):
+        with without_adapter(self.backbone):
             return self.towers.image_features(image)
 
     def _frozen_texts(self, classes: tuple[str, ...]) -> tuple[Tensor, Tensor]:
         """Return the (class, feature) anchors of expert prompts and bare names, no adapter."""
         if classes not in self._texts:
-            with _without_adapter(self.backbone):
+            with without_adapter(self.backbone):
                 expert = mean_text(self.towers, prompts_of(classes, self.experts))
                 plain = mean_text(self.towers, [[name] for name in classes])
             self._texts = {classes: (expert, plain)}
@@ -246,10 +246,10 @@ class FewShot(Task):
 
     def _text_features(self, texts: Sequence[str]) -> Tensor:
         """Return (text, feature); in training a frozen text tower computes each text once."""
-        if not self.training or _trains_text(self.backbone):
+        if not self.training or trains_text(self.backbone):
             return self.towers.text_features(self.towers.tokenize(texts))
         if new := [text for text in dict.fromkeys(texts) if text not in self._frozen]:
-            with torch.no_grad(), _evaluating(self.backbone):
+            with torch.no_grad(), evaluating(self.backbone):
                 features = self.towers.text_features(self.towers.tokenize(new))
             self._frozen |= dict(zip(new, features, strict=True))
         return torch.stack([self._frozen[text] for text in texts])
@@ -291,31 +291,3 @@ def _all_shots(data: Any) -> tuple[Tensor, Tensor, list[str]]:
 def prompts(template: str, classes: Sequence[str]) -> list[str]:
     """Return one prompt per class: the template's words and the class name."""
     return [f"{template} {name}".strip() for name in classes]
-
-
-@contextmanager
-def _without_adapter(backbone: Any) -> Iterator[None]:
-    """Disable the adapter, if there is one, and switch to evaluation mode."""
-    if not hasattr(backbone, "disable_adapter"):
-        yield
-        return
-    with backbone.disable_adapter(), _evaluating(backbone):
-        yield
-
-
-@contextmanager
-def _evaluating(backbone: nn.Module) -> Iterator[None]:
-    """Switch all modules to evaluation mode, then restore the previous mode of each."""
-    modes = [(module, module.training) for module in backbone.modules()]
-    backbone.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-
-
-def _trains_text(backbone: nn.Module) -> bool:
-    """Return whether parameters outside the vision tower are trained."""
-    named = backbone.named_parameters()
-    return any(p.requires_grad and ".visual." not in name for name, p in named)
