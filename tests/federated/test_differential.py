@@ -64,6 +64,15 @@ def test_gradients_of_samples_are_clipped_and_noise_is_added(tmp_path):
     assert all(abs(value - 1) < 0.05 for value in watch.spread)
 
 
+def test_the_noise_is_that_of_the_steps_which_are_taken(round_one, tmp_path):
+    start, limit = round_one / "start", ("trainer.max_steps=3", "trainer.max_epochs=null")
+    run = train_site(start / "recipe.yaml", start, tmp_path / "r", privacy=Privacy(epsilon=6.0),
+                     overrides=limit)  # fmt: skip
+    told = json.loads((run / "federation.json").read_text())["privacy"]
+    assert sum(steps for *_, steps in told["history"]) == 3
+    assert 5.9 < told["epsilon"] <= 6.0
+
+
 @pytest.mark.filterwarnings("ignore:Optimal order is the")
 def test_the_budget_is_that_of_opacus_and_travels_with_the_update(private, tmp_path):
     from opacus.accountants import RDPAccountant

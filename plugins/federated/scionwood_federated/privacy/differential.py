@@ -7,6 +7,7 @@ and the draws take a secret seed: with the seed of the recipe anybody could subt
 
 from __future__ import annotations
 
+import math
 import secrets
 import warnings
 from collections import deque
@@ -131,13 +132,16 @@ class PrivateTraining(L.Callback):
 
         assert self.batches is not None  # the loader was made
         _refuse_batch_norm(pl_module)
-        steps = int(trainer.estimated_stepping_batches)
+        steps = pl_module.total_steps()
+        if not math.isfinite(steps):
+            rule = "the noise depends on the number of steps, and the run has no end"
+            raise FederationError("trainer", rule, "Set trainer.max_steps or trainer.max_epochs")
         with _bound_may_be_loose():
             self.noise = get_noise_multiplier(
                 target_epsilon=self.privacy.epsilon,
                 target_delta=self.privacy.delta,
                 sample_rate=self.batches.rate,
-                steps=steps,
+                steps=int(steps),
                 accountant="rdp",
             )
         self._hooks = GradSampleHooks(pl_module.backbone, strict=False)
