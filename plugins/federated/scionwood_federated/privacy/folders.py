@@ -164,16 +164,22 @@ def decrypt_sum(
     write_start(pooled, begun, replace(about, held=""), out, text, {})
 
 
-def refuse_single(rule: str) -> None:
-    """Refuse a rule that needs the updates one by one, which encryption hides.
+def refuse_single(user: str) -> None:
+    """Refuse what needs the updates one by one, which encryption hides.
+
+    Args:
+        user: the name of a rule, or of a command.
 
     Raises:
-        FederationError: the rule needs single updates.
+        FederationError: it needs single updates.
     """
-    if rule not in RULES or not RULES[rule].additive:
-        fact = "it looks at single updates, and encryption hides them"
-        known = ", ".join(name for name, each in RULES.items() if each.additive)
-        raise FederationError(f"rule {rule}", fact, f"Use {known}, or do without encryption")
+    if user in RULES and RULES[user].additive:
+        return
+    fact, remedy = "it looks at single updates, and encryption hides them", "Do not encrypt"
+    if user not in RULES:
+        raise FederationError(user, fact, remedy)
+    known = ", ".join(name for name, each in RULES.items() if each.additive)
+    raise FederationError(f"rule {user}", fact, f"{remedy}, or use {known}")
 
 
 def _moving(update: Update) -> dict[str, Tensor]:

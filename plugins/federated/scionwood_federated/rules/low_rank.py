@@ -82,12 +82,24 @@ def scale_of(config: PeftConfig, module: str, rank: int) -> float:
     """
     if isinstance(own := getattr(config, "scale", None), float):  # a method that says so itself
         return own
-    patterns = getattr(config, "alpha_pattern", None) or {}
-    name = module.removeprefix("base_model.model.")
-    alpha = float(
-        patterns.get(get_pattern_key(patterns, name), getattr(config, "lora_alpha", rank))
-    )
+    alpha = float(_by_pattern(config, "alpha_pattern", module, getattr(config, "lora_alpha", rank)))
     return alpha / (rank**0.5 if getattr(config, "use_rslora", False) else rank)
+
+
+def rank_of(config: PeftConfig, module: str) -> int:
+    """Return the rank that the config of a LoRA states for a layer.
+
+    Args:
+        config: the config of a LoRA.
+        module: the name of the layer, as in peft's file.
+    """
+    return int(_by_pattern(config, "rank_pattern", module, getattr(config, "r", 0)))
+
+
+def _by_pattern(config: PeftConfig, option: str, module: str, default: float) -> float:
+    patterns: Mapping[str, float] = getattr(config, option, None) or {}
+    name = module.removeprefix("base_model.model.")
+    return patterns.get(get_pattern_key(list(patterns), name), default)
 
 
 def stacked(parts: Sequence[Pair], weights: Sequence[float]) -> tuple[Tensor, Tensor]:

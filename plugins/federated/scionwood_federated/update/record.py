@@ -85,7 +85,7 @@ class Site:
         good = all(type(n) is int and 0 <= n < 1 << 48 for n in numbers)
         good = good and all(isinstance(text, str) and len(text) <= 200 for text in (*texts, held))
         good = good and isinstance(own, list) and all(isinstance(name, str) for name in own)
-        if not good or not record["site"]:
+        if not good or not record["site"] or not record["site"].isprintable():
             rule = "site, samples, steps, round, start, base, recipe or preprocessing is wrong"
             raise AdapterFileError(where, rule, "Write it again: scionwood federated round")
         known = {"format", "samples", "steps", "round", "site", "start", "base", "recipe"}

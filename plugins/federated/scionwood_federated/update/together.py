@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from scionwood_federated.rules.low_rank import pair_names
+from scionwood_federated.rules.low_rank import pair_names, rank_of
 from scionwood_federated.rules.registry import RULES
 from scionwood_federated.update.folder import digest_of
 from scionwood_federated.update.record import FederationError, Site, Update, poolable
@@ -44,6 +44,7 @@ def check_together(updates: Sequence[Update], rule: str, start: Update | None = 
         _check_start(update.about, start)
         _check_config(update, first, mixed=RULES[rule].mixed)
         _check_tensors(update, first, mixed=RULES[rule].mixed)
+        _check_ranks(update)
 
 
 def check_against(update: Update, rule: str, start: Update) -> None:
@@ -60,6 +61,7 @@ def check_against(update: Update, rule: str, start: Update) -> None:
     _check_start(update.about, start)
     _check_config(update, start, mixed=RULES[rule].mixed)
     _check_tensors(update, start, mixed=RULES[rule].mixed)
+    _check_ranks(update)
 
 
 def check_records(sites: Sequence[Site]) -> None:
@@ -113,8 +115,12 @@ def _check_start(about: Site, start: Update | None) -> None:
             raise FederationError(value, rule, "Let it train by the recipe of the start")
 
 
+def _kind(update: Update) -> str:
+    return str(getattr(update.config.peft_type, "value", update.config.peft_type))
+
+
 def _check_method(first: Update, rule: str) -> None:
-    kind = str(getattr(first.config.peft_type, "value", first.config.peft_type))
+    kind = _kind(first)
     if poolable(first.config) == "no":
         name = f"{kind} with DoRA" if getattr(first.config, "use_dora", False) else kind
         fact = "averages of its parameters mean nothing"
@@ -162,6 +168,18 @@ def _check_tensors(update: Update, first: Update, *, mixed: bool) -> None:
                 shapes = f"{tuple(tensor.shape)}, not {tuple(other[name].shape)}"
                 rule = f"{name:.120} has the shape {shapes}"
                 raise FederationError(value, rule, "Let all sites train by one recipe file")
+
+
+def _check_ranks(update: Update) -> None:
+    """Check that the config of a LoRA states the ranks of its tensors, which give the scale."""
+    if _kind(update) != "LORA":
+        return
+    for module, (a, _) in pair_names(update.adapter).items():
+        stated, has = rank_of(update.config, module), len(update.adapter[a])
+        if stated != has:
+            rule = f"its config states the rank {stated} for {module:.120}, whose tensor has {has}"
+            remedy = "Ask for the folder that `round` wrote"
+            raise FederationError(f"site {update.about.site}", rule, remedy)
 
 
 def _rank_axes(update: Update) -> dict[str, int]:
