@@ -12,7 +12,7 @@ is the protocol of the Sherpa study: each adapter alone, by rounds and pooled, w
 and peak memory.
 
 Bad sites are measured by federated_checks.py, privacy by federated_privacy.py. What is done stays
-in `--work`, and the next call goes on. Rows of other fields, rules, adapters and seeds are kept.
+in `--work`, and the next call goes on. Rows that the CSV holds are not measured again.
 """
 
 from __future__ import annotations
@@ -104,6 +104,9 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     for seed in range(options.seeds):
         for field, rule, adapter in product(options.fields, options.rules, options.adapters):
+            key = (field, rule, str(seed), adapter, "federated")
+            if key in kept(RESULTS / "federated.csv", KEY):
+                continue
             rows = measured(field, rule, adapter, seed, options.work)
             write(RESULTS / "federated.csv", rows, KEY)
 

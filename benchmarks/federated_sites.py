@@ -47,8 +47,8 @@ FIELDS: dict[str, dict[str, Any]] = {
     },
     "biomed": {
         "recipe": "biomed/segment",
-        "override": ["data.batch_size=4", "task.lr=2e-3"],
-        "steps": 8,
+        "override": ["data.batch_size=4", "backbone.width=16", "task.lr=2e-3"],
+        "steps": 4,
     },
     "crash": {
         "recipe": "crash/transfer_lora",
@@ -67,6 +67,7 @@ FIELDS: dict[str, dict[str, Any]] = {
             "data.n_train=60",
             "data.n_val=24",
             "data.n_test=24",
+            "data.batch_size=2",
             "data.levels=[tui, tumi, apni]",
             "task.max_new_tokens=1",
         ],
