@@ -27,21 +27,26 @@ from pathlib import Path
 from federated_sites import FIELDS, sites_for
 
 import scionwood
-from scionwood_federated.api import Plan, simulate
+from scionwood_federated.api import Comparison, Plan, simulate
 from scionwood_federated.simulation.report import rows_of
 
 Row = dict[str, object]
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("scionwood", "scionwood-federated", "torch", "peft")
 RULES = ("exact", "factors", "frozen_a")
+ROUNDS = 15
 KEY = ("field", "rule", "seed", "adapter", "regime")
 
 
 def settings_of(field: str, rule: str, adapter: str, seed: int) -> list[str]:
     """Return the changes of the recipe of a field."""
     override = [*FIELDS[field]["override"], f"seed={seed}"]
+    if rate := FIELDS[field].get("rates", {}).get(adapter):
+        override.append(f"task.lr={rate}")
     if adapter != "lora":  # IA3, which has no rank
-        return [f"adapter={{name: {adapter}, feedforward_modules: []}}", *override]
+        targets = FIELDS[field].get("targets", "all-linear")
+        chosen = f"adapter={{name: {adapter}, targets: {targets}, feedforward_modules: []}}"
+        return [chosen, *override]
     if rule == "frozen_a":  # it sends B alone, so that four times the rank costs twice the bytes
         rank = scionwood.resolve(FIELDS[field]["recipe"]).adapter.options["r"]
         override += [f"adapter.r={4 * rank}", f"adapter.lora_alpha={8 * rank}"]
@@ -49,15 +54,16 @@ def settings_of(field: str, rule: str, adapter: str, seed: int) -> list[str]:
 
 
 def measured(field: str, rule: str, adapter: str, seed: int, work: Path) -> list[Row]:
-    """Return the rows of a field, a rule, an adapter and a seed."""
+    """Return the rows of a field, a rule, an adapter and a seed; write its scores by round."""
     way, own = sites_for(field, work, seed)
     regimes = ("alone", "federated", "pooled") if rule == "exact" else ("federated",)
     out = work / "-".join([field, rule, str(seed)] + ([adapter] if adapter != "lora" else []))
+    chosen = FIELDS[field]
     done = simulate(
-        FIELDS[field]["recipe"],
+        chosen["recipe"],
         way,
         out,
-        plan=Plan(rounds=15, steps=FIELDS[field].get("steps", 8), rule=rule, score_every=15),
+        plan=Plan(ROUNDS, chosen.get("steps", 8), rule, score_every=chosen.get("every", ROUNDS)),
         compare=regimes,
         overrides=[*own, *settings_of(field, rule, adapter, seed)],
         seed=seed,
@@ -65,10 +71,23 @@ def measured(field: str, rule: str, adapter: str, seed: int, work: Path) -> list
     )
     gap = done.gap_closed
     first = {"field": field, "rule": rule, "seed": seed, "adapter": adapter, "measure": done.score}
+    if rounds := by_round(first, done):
+        write(RESULTS / "federated_rounds.csv", rounds, (*KEY, "round", "site"))
     return [
         {**first, **row, "gap closed": "" if gap is None else round(gap, 3)}
         for row in rows_of(done)
     ]
+
+
+def by_round(first: Row, done: Comparison) -> list[Row]:
+    """Return the score of each model on its site's own test data, by round and by site."""
+    found = []
+    for regime, outcome in done.outcomes.items():
+        scores = [(ROUNDS, site, score) for site, score in outcome.own.items()]
+        for number, site, score in outcome.rounds or scores:
+            place = {"regime": regime, "round": number, "site": site}
+            found.append({**first, **place, "score": round(score, 4)})
+    return found
 
 
 def kept(path: Path, key: tuple[str, ...]) -> dict[tuple[str, ...], Row]:

@@ -1,6 +1,7 @@
 """Choose the rates of biomed and bangla for the benchmark of federation.
 
     python benchmarks/federated_rate.py
+    python benchmarks/federated_rate.py --fields biomed --adapter ia3
 
 The rule: the rate is the one of four with which the pooled model has the smallest loss. It is
 chosen on the sites of seed 100, whose data the benchmark does not use. Sites alone and rounds were
@@ -19,35 +20,42 @@ from federated_sites import FIELDS, sites_for
 from scionwood_federated.api import Plan, simulate
 from scionwood_federated.simulation.report import rows_of
 
-RATES = ("5e-4", "1e-3", "2e-3", "5e-3")
+RATES = {"lora": ("5e-4", "1e-3", "2e-3", "5e-3"), "ia3": ("2e-3", "5e-3", "1e-2", "2e-2")}
 SEED = 100
-KEY = ("field", "rate")
+KEY = ("field", "adapter", "rate")
 
 
-def pooled(field: str, rate: str, work: Path) -> Row:
+def pooled(field: str, adapter: str, rate: str, work: Path) -> Row:
     """Return the row of a rate."""
     way, own = sites_for(field, work, SEED)
-    settings = [*own, *settings_of(field, "exact", "lora", SEED), f"task.lr={rate}"]
+    settings = [*own, *settings_of(field, "exact", adapter, SEED), f"task.lr={rate}"]
     plan = Plan(rounds=15, steps=FIELDS[field]["steps"], score_every=15)
-    out = work / f"rate-{field}-{rate}"
+    out = work / f"rate-{field}-{adapter}-{rate}"
     recipe = FIELDS[field]["recipe"]
     done = simulate(
         recipe, way, out, plan=plan, compare=("pooled",), overrides=settings, seed=SEED,
         resume=out.exists(),
     )  # fmt: skip
     row = rows_of(done)[0]
-    return {"field": field, "rate": rate, "score": row["score"], "CPU s": row["CPU s"]}
+    return {
+        "field": field,
+        "adapter": adapter,
+        "rate": rate,
+        "score": row["score"],
+        "CPU s": row["CPU s"],
+    }
 
 
 def main() -> None:
     """Measure, and write the CSV."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fields", nargs="+", choices=FIELDS, default=["biomed", "bangla"])
+    parser.add_argument("--adapter", choices=RATES, default="lora")
     parser.add_argument("--work", type=Path, default=Path("runs/federated"))
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
-    for field, rate in product(options.fields, RATES):
-        row = pooled(field, rate, options.work)
+    for field, rate in product(options.fields, RATES[options.adapter]):
+        row = pooled(field, options.adapter, rate, options.work)
         write(RESULTS / "federated_rate.csv", [row], KEY)
 
 

@@ -47,8 +47,11 @@ FIELDS: dict[str, dict[str, Any]] = {
     },
     "biomed": {
         "recipe": "biomed/segment",
-        "override": ["data.batch_size=4", "backbone.width=16", "task.lr=2e-3"],
+        "override": ["data.batch_size=4", "backbone.width=16"],
+        "targets": "vision",
+        "rates": {"lora": "2e-3", "ia3": "1e-2"},
         "steps": 4,
+        "every": 3,
     },
     "crash": {
         "recipe": "crash/transfer_lora",
@@ -71,6 +74,7 @@ FIELDS: dict[str, dict[str, Any]] = {
             "data.levels=[tui, tumi, apni]",
             "task.max_new_tokens=1",
         ],
+        "rates": {"lora": "5e-3"},
         "steps": 4,
     },
 }
