@@ -84,7 +84,7 @@ def checked(fault: str, seed: int, work: Path, cross: bool) -> list[Row]:
     good = sites_of(recipe, str(path))
     sites = [BadSite(s.name, s.recipe, fault=fault) for s in good[:BAD]] + good[BAD:]
     bad = {site.name for site in sites[:BAD]} if fault != "none" else set()
-    kept: dict[int, list[Update]] = {}
+    seen: dict[int, list[Update]] = {}
     starts: dict[int, Update] = {}
 
     def change(update: Update, start: Update, number: int) -> Update:
@@ -92,14 +92,14 @@ def checked(fault: str, seed: int, work: Path, cross: bool) -> list[Row]:
             flipped = {k: -v if "lora_B" in k else v for k, v in update.adapter.items()}
             head = {k: 2 * start.head[k] - v for k, v in update.head.items()}
             update = replace(update, adapter=flipped, head=head)
-        kept.setdefault(number, []).append(update)
+        seen.setdefault(number, []).append(update)
         starts[number] = start
         return update
 
     plan = Plan(rounds=5, steps=10, score_every=5)
     model = SharedModel(recipe)
     Simulation(model, sites, plan, seed=seed, change=change).federated()
-    sent = kept[plan.rounds]
+    sent = seen[plan.rounds]
     ranked = {"cosine": rank_sites(sent, starts[plan.rounds]), "subspace": rank_by_subspace(sent)}
     if cross:
         ranked["losses"] = crossed(model, sites, sent)
@@ -129,7 +129,7 @@ def main() -> None:
     jobs += [("none", seed) for seed in range(options.first, options.clean)]
     done, ways = kept(CSV, KEY), WAYS if options.cross else WAYS[:2]
     for fault, seed in jobs:
-        if done >= {(fault, str(seed), way) for way in ways}:
+        if done.keys() >= {(fault, str(seed), way) for way in ways}:
             continue
         rows = checked(fault, seed, options.work, options.cross)
         write(CSV, rows, KEY)
