@@ -1,6 +1,7 @@
 """Measure what audits find: probes of shipped runs, poisoned weights, dynamic prompts, corruption.
 
     python benchmarks/audit.py probes      # every shipped run, with the limits that it breaks
+    python benchmarks/audit.py reasons     # is a broken limit wrong, or the model?
     python benchmarks/audit.py weights     # 60 clean and 60 poisoned adapters, 4 of another rank
     python benchmarks/audit.py score       # the same adapters, as far as they are there
     python benchmarks/audit.py prompts     # dynamic prompts, six clean and six poisoned
@@ -49,7 +50,9 @@ RUNS = (
 def main() -> None:
     """Run the chosen part."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=("probes", "weights", "score", "prompts", "training"))
+    parser.add_argument(
+        "part", choices=("probes", "reasons", "weights", "score", "prompts", "training")
+    )
     parser.add_argument("--work", type=Path, default=Path("runs/audit"))
     parser.add_argument("--most", type=float, default=1e9, help="seconds after which to stop")
     options = parser.parse_args()
@@ -57,6 +60,7 @@ def main() -> None:
     start = time.monotonic()
     parts = {
         "probes": probes,
+        "reasons": why,
         "weights": weights,
         "score": score,
         "prompts": prompts,
@@ -79,6 +83,15 @@ def probes(work: Path, over: Callable[[], bool]) -> None:
                 found = {"run": name, "probe": row.name, "found": row.value, "limit": row.limit}
                 why = {"why": row.reason, "audit, CPU s": f"{cpu:.0f}"}
                 table.add({**found, "result": row.status, "verdict": audit.verdict, **why})
+
+
+def why(work: Path, over: Callable[[], bool]) -> None:
+    """Repeat each broken probe on inputs like those of the run's training."""
+    from audit_reasons import reasons
+
+    table = Results("audit_reasons", ("run", "input", "question"), fresh=True)
+    for row in reasons():
+        table.add(row)
 
 
 def weights(work: Path, over: Callable[[], bool]) -> None:

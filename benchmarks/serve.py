@@ -1,6 +1,6 @@
-"""Measure a server: versions under load, memory, latency beside a training, and hostile requests.
+"""Measure a server: versions, memory, latency beside a training, batches, and hostile requests.
 
-    python benchmarks/serve.py                       # all four; what is done is not done again
+    python benchmarks/serve.py                       # all five; what is done is not done again
     python benchmarks/serve.py --only concurrency --force
 
 Everything runs on real servers over loopback, with one thread of torch. A reference answer is what
@@ -25,6 +25,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import torch
+from serve_together import together
 
 import scionwood
 
@@ -230,7 +231,13 @@ def quantile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
-PARTS = {"concurrency": concurrency, "memory": memory, "latency": latency, "hostile": hostile}
+PARTS = {
+    "concurrency": concurrency,
+    "memory": memory,
+    "latency": latency,
+    "together": together,
+    "hostile": hostile,
+}
 
 
 def write(path: Path, rows: list[Row]) -> None:
@@ -259,7 +266,7 @@ def main() -> None:
             for row in PARTS[name](Path(folder), {str(next(iter(row.values()))) for row in rows}):
                 print(row, flush=True)
                 rows.append(row)
-                if name != "hostile":
+                if name not in ("hostile", "together"):
                     write(path, rows)
         write(path, rows)
 

@@ -26,6 +26,12 @@ def probes() -> str:
     return table(head, [[_word(row[key]) for key in keys] for row in rows])
 
 
+def reasons() -> str:
+    """Each broken probe on inputs like those of the run's training."""
+    head = ["run", "input", "question", "found"]
+    return table(head, [[row[key] for key in head] for row in read("audit_reasons")])
+
+
 def weights() -> str:
     """AUC of each number, and what the limit of the score calls anomalous."""
     rows = read("audit_weights")
@@ -91,6 +97,7 @@ def _word(text: str) -> str:
 
 TABLES: Tables = {
     "audit_probes": probes,
+    "audit_reasons": reasons,
     "audit_weights": weights,
     "audit_prompts": prompts,
     "audit_training": training,

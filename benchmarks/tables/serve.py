@@ -28,6 +28,11 @@ def latency() -> str:
     return _all("serve_latency")
 
 
+def together() -> str:
+    """Throughput of requests that are computed together and of each alone."""
+    return _all("serve_together")
+
+
 def hostile() -> str:
     """Each hostile request: status, time, memory, and the rule that the answer states."""
     rows = read("serve_hostile")
@@ -39,5 +44,6 @@ TABLES: Tables = {
     "serve_concurrency": concurrency,
     "serve_memory": memory,
     "serve_latency": latency,
+    "serve_together": together,
     "serve_hostile": hostile,
 }

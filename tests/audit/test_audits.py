@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -11,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 import scionwood
 from scionwood.cli import main
-from scionwood_audit.api import Audit, AuditError, Row, audit_adapter, audit_run, write
+from scionwood_audit.api import Audit, AuditError, Row, audit_adapter, audit_run, write, write_card
 
 
 @pytest.fixture
@@ -79,3 +80,31 @@ def test_the_verdict_is_never_safe() -> None:
     assert Audit("x", rows, references=12).verdict == "consistent with 12 references"
     broken = [*rows, Row("behaviour", "noise", "broken")]
     assert Audit("x", broken, references=12).verdict == "anomalous"
+
+
+def test_the_card_of_a_run_states_what_its_probes_found(run: Path, tmp_path: Path) -> None:
+    kept = Row("behaviour", "noise alone", "kept", "0.01", "at most 0.25", "noise is no signal")
+    lost = Row("behaviour", "scale", "broken", "0.3", "at most 0.1", "the scale is estimated")
+    before = (run / "README.md").read_text()
+    write_card(Audit("a run", [kept, lost]), run)
+    text = write_card(Audit("a run", [kept]), run).read_text()
+    assert text.startswith(before.strip())
+    assert text.count("## Behaviour") == 1
+    assert text.endswith("| noise alone | 0.01 | at most 0.25 | kept |\n")
+    assert scionwood.find_run(run) == run  # its files are still those of its list
+    with pytest.raises(AuditError, match="no probe ran"):
+        write_card(Audit("a run", []), run)
+    with pytest.raises(AuditError, match="the run has no card"):
+        write_card(Audit("a run", [kept]), tmp_path)
+
+
+def test_the_cards_of_shipped_runs_name_the_limits_that_they_break() -> None:
+    table = Path(__file__).parents[2] / "benchmarks" / "results" / "audit_probes.csv"
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["result"] == "broken"]
+    assert rows
+    for row in rows:
+        card = scionwood.find_run(row["run"], quiet=True) / "README.md"
+        assert f"- **{row['probe']}** is broken" in card.read_text("utf-8"), (
+            f"write it: scionwood audit run {row['run']} --card"
+        )

@@ -75,10 +75,10 @@ class Server:
         path = f"/v1/{service}" + (f"?{urlencode(told, doseq=True)}" if told else "")
         return self.ask("POST", path, body, headers={"Content-Type": "application/octet-stream"})
 
-    def put(self, name: str, run: str, token: str = TOKEN) -> Answer:
+    def put(self, name: str, run: str, token: str = TOKEN, **more: object) -> Answer:
         """Put an adapter."""
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
-        body = json.dumps({"run": run}).encode()
+        body = json.dumps({"run": run, **more}).encode()
         return self.ask("PUT", f"/adapters/{quote(name)}", body, headers=headers)
 
     def worker(self) -> int:

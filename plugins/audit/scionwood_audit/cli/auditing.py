@@ -47,6 +47,7 @@ def run(
     out: Path | None = None,
     *,
     reference: Path | None = None,
+    card: bool = False,
     force: bool = False,
     json: bool = False,
 ) -> None:
@@ -58,12 +59,21 @@ def run(
         run: the run, by any reference.
         out: the folder of the page `audit.html` and of `audit.json`; by default none is written.
         reference: a folder of runs or adapters that are trusted.
+        card: also write what the probes found into the card of the run, README.md.
         force: replace an audit that is in the folder.
         json: print JSON.
-    """
-    from scionwood_audit.api import audit_run
 
-    _finish(audit_run(run, reference=reference), out, force, json)
+    Raises:
+        AuditError: the folder holds no run; or, for `card`, no probe ran.
+        OutputExistsError: there is an audit in the folder, and `force` is false.
+    """
+    from scionwood import find_run
+    from scionwood_audit.api import audit_run, write_card
+
+    audit = audit_run(run, reference=reference)
+    if card:
+        write_card(audit, find_run(run, quiet=True))
+    _finish(audit, out, force, json)
 
 
 def training(
