@@ -1,4 +1,4 @@
-"""Federation: alone, by rounds and pooled, for each field; and what the check of sites finds."""
+"""Federation: alone, by rounds and pooled; costs by adapter; checks of sites; and privacy."""
 
 from __future__ import annotations
 
@@ -7,6 +7,17 @@ from statistics import mean
 from text import Row, Tables, read, spread, table
 
 ORDER = ("alone", "federated", "pooled")
+WAYS = [
+    "start",
+    "plain sum",
+    "CKKS",
+    "CKKS pruned",
+    *(
+        f"alone, {n} gathers{budget}"
+        for n in (24, 240)
+        for budget in ("", ", epsilon 8", ", epsilon 2")
+    ),
+]
 
 
 def fields() -> str:
@@ -52,7 +63,65 @@ def checks() -> str:
     return table(head, lines)
 
 
+def adapters() -> str:
+    """Each adapter and regime where more than LoRA was measured: scores and costs."""
+    head = ["field", "adapter", "regime", "seeds", "mean score", "worst site", "MB up", "MB down"]
+    head += ["CPU s", "peak MiB", "J"]
+    groups: dict[tuple[str, str, int], list[Row]] = {}
+    rows = [row for row in read("federated") if row["rule"] == "exact"]
+    several = {row["field"] for row in rows if row["adapter"] != "lora"}
+    for row in rows:
+        if row["field"] in several:
+            place = ORDER.index(row["regime"])
+            groups.setdefault((row["field"], row["adapter"], place), []).append(row)
+    lines = []
+    for (field, adapter, place), rows in sorted(groups.items()):
+        scores = [
+            spread([float(row[key]) for row in rows], ".3f") for key in ("score", "worst site")
+        ]
+        costs = [f"{mean(float(row[key]) for row in rows):.2f}" for key in ("MB up", "MB down")]
+        costs += [f"{mean(float(row[key]) for row in rows):.0f}" for key in ("CPU s", "peak MiB")]
+        lines.append([field, adapter, ORDER[place], str(len(rows)), *scores, *costs, rows[0]["J"]])
+    return table(head, lines)
+
+
+def rates() -> str:
+    """The score of the pooled model at each rate, on the sites of seed 100."""
+    lines = [[r["field"], r["adapter"], r["rate"], r["score"]] for r in read("federated_rate")]
+    lines.sort(key=lambda line: (line[0], line[1], float(line[2])))
+    return table(["field", "adapter", "rate", "loss of the pooled model"], lines)
+
+
+def privacy() -> str:
+    """Each way to sum, and each budget: bytes, time, error and score over seeds."""
+    head = [
+        "way",
+        "seeds",
+        "MB up of a site",
+        "CPU s",
+        "largest error",
+        "epsilon spent",
+        "test loss",
+    ]
+    groups: dict[str, list[Row]] = {}
+    for row in read("federated_privacy"):
+        groups.setdefault(row["way"], []).append(row)
+    lines = []
+    for way in sorted(groups, key=WAYS.index):
+        rows = groups[way]
+        error = f"{max(float(row['error']) for row in rows):.1e}" if rows[0]["error"] else ""
+        spent = f"{max(float(row['epsilon']) for row in rows):.2f}" if rows[0]["epsilon"] else ""
+        size = f"{float(rows[0]['MB up']):.1f}" if rows[0]["MB up"] else ""
+        taken = f"{mean(float(row['CPU s']) for row in rows):.1f}"
+        loss = spread([float(row["score"]) for row in rows], ".3f")
+        lines.append([way, str(len(rows)), size, taken, error, spent, loss])
+    return table(head, lines)
+
+
 TABLES: Tables = {
     "federated": fields,
+    "federated_rate": rates,
+    "federated_adapters": adapters,
     "federated_checks": checks,
+    "federated_privacy": privacy,
 }

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scionwood import print_table
+from scionwood_federated.cli.rounds import Servers
 
 Rules = Literal[
     "exact", "frozen_a", "alternate", "residual", "median", "trimmed", "krum", "clair", "factors"
 ]
-Servers = Literal["none", "momentum", "adam"]
 Regimes = Literal["alone", "federated", "pooled"]
 
 
