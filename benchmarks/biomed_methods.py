@@ -63,10 +63,14 @@ from scionwood_biomed.model.towers import ClipBackbone
 TRAINED = {
     ("package", "mni"): ("biomed_coop",),
     ("package", "pneumonia"): ("coop", "biomed_coop", "lora", "dual_anchor_loss", "dual_anchor"),
-    ("dinov2", "mni"): ("maple",),
+    ("dinov2_126", "mni"): ("maple",),
 }
 """Methods that train, by towers and set; biomed.py has the others of the set `mni`."""
 TRAINED_SHOTS = 8
+SIDES = {"dinov2": 224, "dinov2_126": 126}
+"""Pixels of the towers; prompts inside of a vision transformer train on the smaller images."""
+SMALL = ("class_mean", "logistic_regression", "blockwise_lda")
+"""What stands beside them on the smaller images."""
 TEXTS = ("lp_plus_plus", "tip_adapter", "tip_adapter_f")
 SHOTS = {"mni": (8, 2, 16), "pneumonia": (8, 2, 16), "digits": (8, 2, 16)}
 DRAWS, FEW = 10, 3
@@ -113,9 +117,10 @@ class Blocks:
 
 def jobs(towers: str, sets: Sequence[str]) -> Iterator[Job]:
     """Yield the runs of towers; those of frozen features come first."""
-    for data in sets:
-        for shots in SHOTS[data]:
-            for method in (*FROZEN, *TEXTS):
+    small = towers == "dinov2_126"
+    for data in ("mni",) if small else sets:
+        for shots in (TRAINED_SHOTS,) if small else SHOTS[data]:
+            for method in SMALL if small else (*FROZEN, *TEXTS):
                 yield from (Job(towers, data, shots, seed, method) for seed in range(DRAWS))
     for (kind, data), methods in TRAINED.items():
         if kind == towers and data in sets:
@@ -151,7 +156,7 @@ def _backbone(job: Job, towers: Towers) -> ClipBackbone:
     if job.method in (*FROZEN, *TEXTS):
         return towers.first
     own = towers()
-    if job.towers == "dinov2":  # its prompts act inside of the trunk, which must not remember
+    if job.towers in SIDES:  # its prompts act inside of the trunk, which must not remember
         own.clip.visual.trunk = copy.deepcopy(towers.trunk.trunk)
     return own
 
@@ -234,7 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pneumonia", type=Path)
     parser.add_argument("--dinov2", type=Path)
     parser.add_argument("--sets", nargs="*", default=list(SHOTS))
-    parser.add_argument("--only", choices=("package", "dinov2"), help="one kind of towers")
+    parser.add_argument("--only", choices=("package", *SIDES), help="one kind of towers")
     parser.add_argument("--frozen", action="store_true", help="no method that trains for minutes")
     parser.add_argument("--quick", action="store_true", help="two steps, few runs")
     options = parser.parse_args(arguments)
@@ -242,15 +247,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     work.mkdir(parents=True, exist_ok=True)
     sets = [name for name in options.sets if name != "pneumonia" or options.pneumonia]
     _write_sets(work, sets, options)
-    kinds = ["package", *(["dinov2"] if options.dinov2 else [])]
+    kinds = ["package", *(SIDES if options.dinov2 else [])]
     for kind in [options.only] if options.only else kinds:
-        model = work / f"towers-{kind}"
+        model = work / f"towers-{kind.partition('_')[0]}"
         if not (model / "open_clip_model.safetensors").exists():
             write_towers(model) if kind == "package" else write_dinov2(model, options.dinov2)
         blocks, towers = Blocks(_fresh(model)), Towers(model)
-        if kind == "dinov2":
-            shrink_input(blocks.backbone, blocks.backbone.clip.visual.trunk)
-            shrink_input(towers.first, towers.trunk.trunk)
+        if side := SIDES.get(kind):
+            shrink_input(blocks.backbone, blocks.backbone.clip.visual.trunk, side)
+            shrink_input(towers.first, towers.trunk.trunk, side)
         free = (*FROZEN, *TEXTS)
         planned = [j for j in jobs(kind, sets) if not options.frozen or j.method in free]
         if options.quick:

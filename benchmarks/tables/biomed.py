@@ -25,6 +25,8 @@ NAMES = {
     "blockwise_lda": "block-wise LDA",
     "coop": "CoOp",
     "cocoop": "CoCoOp",
+    "biomed_coop": "BiomedCoOp",
+    "maple": "MaPLe",
     "kgcoop": "KgCoOp",
     "lora": "LoRA",
 }
@@ -56,6 +58,11 @@ def biomed_methods() -> str:
 def biomed_dino() -> str:
     """Return the same for the features of a DINOv2 ViT-S."""
     return _by_set("dinov2", ("2", "8", "16"), [])
+
+
+def biomed_maple() -> str:
+    """Return the same for smaller images, on which prompts inside of the tower were trained."""
+    return _by_set("dinov2_126", ("8",), [])
 
 
 def _by_set(towers: str, counts: Sequence[str], trained: list[list[str]]) -> str:
@@ -269,6 +276,7 @@ TABLES: Tables = {
     "biomed_summary": biomed_summary,
     "biomed_methods": biomed_methods,
     "biomed_dino": biomed_dino,
+    "biomed_maple": biomed_maple,
     "biomed_volumes": biomed_volumes,
     "biomed_few_shot": biomed_few_shot,
     "biomed_wordings": biomed_wordings,
