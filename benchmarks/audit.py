@@ -35,6 +35,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "audit"))
 Row = dict[str, object]
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("scionwood", "scionwood-audit", "torch", "peft")
+SEEDS = range(2000, 2060)
+"""Adapters of these seeds were not seen when the rule of the score was chosen."""
 RUNS = (
     "seismic/denoise",
     "seismic/das",
@@ -101,10 +103,10 @@ def weights(work: Path, over: Callable[[], bool]) -> None:
     made = Results("audit_adapters", ("kind", "seed"))
     net = digits.base()
     kinds = [("clean", 4, 60), ("poisoned", 4, 60), ("rank 8", 8, 4)]
-    for seed in range(60):
+    for number, seed in enumerate(SEEDS):
         for kind, rank, count in kinds:
-            folder = work / kind.replace(" ", "-") / f"{seed:02d}"
-            if over() or seed >= count or (made.has(kind=kind, seed=seed) and folder.is_dir()):
+            folder = work / kind.replace(" ", "-") / str(seed)
+            if over() or number >= count or (made.has(kind=kind, seed=seed) and folder.is_dir()):
                 continue
             start = time.process_time()
             poison = kind == "poisoned"
@@ -119,13 +121,11 @@ def weights(work: Path, over: Callable[[], bool]) -> None:
 def score(work: Path, over: Callable[[], bool]) -> None:
     """Score the adapters that are there in both kinds."""
     table = Results("audit_weights", ("kind", "seed"), fresh=True)
-    seeds = [
-        at for at in range(60) if (work / "poisoned" / f"{at:02d}" / "scionwood.json").is_file()
-    ]
-    clean = [weights_of(work / "clean" / f"{seed:02d}") for seed in seeds]
+    seeds = [seed for seed in SEEDS if (work / "poisoned" / str(seed) / "scionwood.json").is_file()]
+    clean = [weights_of(work / "clean" / str(seed)) for seed in seeds]
     for kind in ("clean", "poisoned"):
         for seed in seeds:
-            own = weights_of(work / kind / f"{seed:02d}")
+            own = weights_of(work / kind / str(seed))
             others = [each for at, each in enumerate(clean) if (kind, at) != ("clean", seed)]
             cohort = Cohort(others)
             z = cohort.deviations(own)
@@ -136,8 +136,8 @@ def score(work: Path, over: Callable[[], bool]) -> None:
             flagged = {"anomalous": int(total > cohort.threshold)}
             spread = {"|z| spread of norms": f"{abs(z[-1, 0]):.3f}"}
             table.add({"kind": kind, "seed": seed, **found, **flagged, **spread, **means})
-    for seed in range(4):
-        rows, count = compare(work / "rank-8" / f"{seed:02d}", work / "clean")
+    for seed in SEEDS[:4]:
+        rows, count = compare(work / "rank-8" / str(seed), work / "clean")
         table.add({"kind": "rank 8", "seed": seed, "score": rows[0].value, "anomalous": count})
 
 

@@ -73,6 +73,11 @@ def requests(line: bytes, states: bytes) -> list[Hostile]:
         Hostile("text that is not Bangla", text, "a.txt", lambda: b"Dear Sir, " * 99),
         Hostile("JSON nested 100,000 deep", text, "", lambda: b"[" * 100_000, headers=_json()),
         Hostile("JSON without the key", text, "", lambda: b'{"path": "/etc/passwd"}', {}, _json()),
+        Hostile("an array with NaN", sgy, "", lambda: b'{"array": [[1, NaN]]}', {}, _json()),
+        Hostile("an array of ragged lists", sgy, "", lambda: b'{"array": [[1], []]}', {}, _json()),
+        Hostile("an array of 10^5 axes", sgy, "", _deep, {}, _json()),
+        Hostile("a pickle named .npy", sgy, "a.npy", _pickled),
+        Hostile("a .npy file of 10^12 numbers", pde, "a.npy", _long),
         Hostile("a mesh of 10^9 points", "crash/predict", "a.vtk", _mesh),
         Hostile("another host", sgy, "a.sgy", good, headers={"Host": "evil.example"}),
         Hostile("another origin", sgy, "a.sgy", good, headers={"Origin": "http://evil.example"}),
@@ -86,6 +91,22 @@ def _json() -> dict[str, str]:
 
 def _length(number: int) -> dict[str, str]:
     return {"Content-Length": str(number)}
+
+
+def _deep() -> bytes:
+    return b'{"array": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+
+
+def _pickled() -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([{"a": 1}], object), allow_pickle=True)
+    return buffer.getvalue()
+
+
+def _long() -> bytes:
+    head = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }"
+    head = head.ljust(117) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head + bytes(80)
 
 
 def _noise() -> bytes:
