@@ -33,7 +33,6 @@ _ENDS = re.compile("[।?!]")
 _DASH = re.compile("[-–—;]")
 _SIDE, _REACH, _CLOSE, _CLAUSE = 3, 400, 80, 70
 _QUOTATION = 500
-_USUAL, _SHARE = 6, 0.9
 
 
 def odd_in_quotation(text: str, items: list[Evidence]) -> str | None:
@@ -67,7 +66,7 @@ def odd_words(text: str, items: list[Evidence]) -> list[tuple[Evidence, str]]:
     for k, item in enumerate(items):
         if len(item.levels) > 1 or (not item.pronoun and _orders_to_say(text, item)):
             continue
-        level = _in_clause(text, items, k) or _usual(text, items, k) or _around(text, items, k)
+        level = _in_clause(text, items, k) or _around(text, items, k)
         if level is not None and level not in item.levels:
             found.append((item, level))
     return found
@@ -82,19 +81,6 @@ def _in_clause(text: str, items: list[Evidence], k: int) -> str | None:
     if len(gap) >= _CLAUSE or any(mark.search(gap) for mark in (_ENDS, _SAID, _DASH)):
         return None
     return _only(before)
-
-
-def _usual(text: str, items: list[Evidence], k: int) -> str | None:
-    item = items[k]
-    if not item.pronoun:
-        return None
-    certain = (o for o in items if len(o.levels) == 1 and o is not item and _comparable(item, o))
-    others = Counter(_only(other) for other in certain)
-    total = others.total()
-    if total < _USUAL or _SAID.search(text[max(0, item.start - 90) : item.start + 60]):
-        return None
-    top, most = others.most_common(1)[0]
-    return top if most >= _SHARE * total else None
 
 
 def _around(text: str, items: list[Evidence], k: int) -> str | None:

@@ -37,6 +37,7 @@ _HEADINGS = frozenset(
         "বরাবর তারিখ বিষয় প্রাপক প্রেরক মাধ্যম সংযুক্তি স্থান ঠিকানা নাম শ্রেণি রোল নম্বর সূত্র"
     ).split()  # a list would take ten lines
 )
+_REPORTERS = ("se", "tini", "ami")
 _SAYING = ("বলা", "জানানো", "জিজ্ঞেস", "জিজ্ঞাসা", "প্রশ্ন")
 
 
@@ -178,28 +179,32 @@ class _Voices:
         if kind == "line":
             self._open = False  # an unpaired quotation mark ends with its paragraph
         if kind == "comma" or kind == "colon":
-            return self._after_pause(before)
+            return self._after_pause(text, before)
         voice = self._quotes if self._open or self._reported else self.speaker
         if kind in ("end", "line"):
             self._reported = False
         return voice
 
-    def _after_pause(self, before: list[Token]) -> int | str:
+    def _after_pause(self, mark: str, before: list[Token]) -> int | str:
         if self._open or self._reported:
             return self._quotes
-        if before and _says(before):
+        if before and _says(before, told=mark in ":;"):
             self._reported = True
             self._quotes += 1
         return self.speaker
 
 
-def _says(before: list[Token]) -> bool:
+def _says(before: list[Token], *, told: bool) -> bool:
+    # Before a comma, "say" in the second person is often a call for attention. Before a colon or
+    # a semicolon it tells somebody what to say.
     word = before[-1]
     if word.kind != "word":
         return False
-    finite = [r for r in readings(word.text) if r.subject in ("se", "tini", "ami")]
+    finite = [r for r in readings(word.text) if r.subject]
     asked = len(before) > 1 and before[-2].text in _SAYING
-    return any(_speaks(r) or asked for r in finite)
+    if told:
+        return any(r.verb in _SAYING or asked for r in finite)
+    return any(r.subject in _REPORTERS and (_speaks(r) or asked) for r in finite)
 
 
 def _speaks(reading: Reading) -> bool:

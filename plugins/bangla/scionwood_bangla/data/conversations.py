@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
@@ -11,7 +10,7 @@ from typing import Any, Literal, final
 
 from scionwood import DataFiles, DataLoader, RecipeError, Split, SplitData
 from scionwood_bangla.checker.restate import is_right
-from scionwood_bangla.evaluation.fertility import WARN, words_of_text
+from scionwood_bangla.evaluation.fertility import warn_of_fertility
 from scionwood_bangla.generator.make import examples
 from scionwood_bangla.lexicon import LEVELS
 from scionwood_bangla.model.weights import TINY, language, load_tokenizer, plain
@@ -105,7 +104,8 @@ class Conversations(SplitData):
     def _items(self, split: Split, tokenizer: Any) -> list[tuple[list[dict[str, str]], Any]]:
         examples = self.examples(split)
         if split == "train":
-            _warn_of_fertility(tokenizer, examples, self.max_length)
+            texts = [example.completion for example in examples]
+            warn_of_fertility(tokenizer, texts, self.max_length)
         return [item_of(example) for example in examples]
 
 
@@ -296,14 +296,3 @@ class Files(Conversations):
     def setup(self, stage: str) -> None:
         """Read the files, so that errors appear before training."""
         _ = self._read
-
-
-def _warn_of_fertility(tokenizer: Any, examples: list[Example], window: int) -> None:
-    words = sum(sum(words_of_text(example.completion).values()) for example in examples)
-    texts = [example.completion for example in examples]
-    ids = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
-    tokens = sum(map(len, ids))
-    if words and tokens / words > WARN:
-        fertility = f"the tokenizer needs {tokens / words:.1f} tokens per word, above {WARN:g}"
-        fit = f"a row of {window} tokens holds {round(window * words / tokens)} words"
-        warnings.warn(f"{fertility}: {fit}", stacklevel=5)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import re
+import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
@@ -65,6 +66,23 @@ def measure(path: str | Path, words: Mapping[str, float], window: int) -> Fertil
     total = sum(words.values())
     mean = sum(weight * count(word) for word, weight in words.items()) / total
     return Fertility(Path(path).name, vocabulary, mean, int(window / mean))
+
+
+def warn_of_fertility(tokenizer: Any, texts: Sequence[str], window: int) -> None:
+    """Warn if a tokenizer of transformers needs more than `WARN` tokens for a word of texts.
+
+    Args:
+        tokenizer: the tokenizer.
+        texts: the texts.
+        window: the number of tokens of a row.
+    """
+    words = sum(sum(words_of_text(text).values()) for text in texts)
+    ids = tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
+    tokens = sum(map(len, ids))
+    if words and tokens / words > WARN:
+        fertility = f"the tokenizer needs {tokens / words:.1f} tokens per word, above {WARN:g}"
+        fit = f"a row of {window} tokens holds {round(window * words / tokens)} words"
+        warnings.warn(f"{fertility}: {fit}", stacklevel=5)
 
 
 def words_of_text(text: str) -> dict[str, float]:
