@@ -27,6 +27,30 @@ def bangla_score() -> str:
     return table([*head, *(f"all four, {half}" for half in HALVES)], lines)
 
 
+def bangla_shipped() -> str:
+    """Return the shares of greedy answers that pass each question, by method of prompting."""
+    rows = [row for row in read("bangla_generation") if row["recipe"] == "shipped"]
+    cells = {
+        (row["method"], row["suite"], row["measure"]): row["value"]
+        for row in rows
+        if row["group"] == "all"
+    }
+    measures = ("register_match", "relevant", "fluent", "fresh", "good")
+    columns = [("handwritten", name) for name in measures]
+    columns += [("handwritten_inferred", name) for name in (measures[0], measures[-1])]
+    methods = dict.fromkeys(method for method, _, _ in cells if method)
+    lines = [
+        [
+            method.replace("_", " "),
+            *(f"{float(cells[method, suite, name]):.2f}" for suite, name in columns),
+        ]
+        for method in methods
+    ]
+    names = {"register_match": "register", "good": "all four"}
+    head = [names.get(name, name) for _, name in columns[:-2]]
+    return table(["method", *head, "register, inferred", "all four, inferred"], lines)
+
+
 def bangla_reward() -> str:
     """Return the shares of answers that pass each question, by the reward of the training."""
     rows = read("bangla_reward")
@@ -54,5 +78,6 @@ def bangla_reward() -> str:
 
 TABLES: Tables = {
     "bangla_score": bangla_score,
+    "bangla_shipped": bangla_shipped,
     "bangla_reward": bangla_reward,
 }
