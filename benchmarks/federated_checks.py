@@ -1,9 +1,11 @@
 """Measure which bad sites the checks of a federation find.
 
-    python benchmarks/federated_checks.py --seeds 5 --clean 20
-    python benchmarks/federated_checks.py --cross --seeds 1 --clean 0    # every way of checking
+    python benchmarks/federated_checks.py --seeds 5 --clean 4
+    python benchmarks/federated_checks.py --size short --seeds 5 --clean 20
+    python benchmarks/federated_checks.py --size short --cross --seeds 2 --clean 2
 
-Three of ten seismic sites are bad, and sites are ranked in the fifth round. Wrong preprocessing
+Three of ten seismic sites are bad, and sites are ranked in the last round: the fifth of 10 steps,
+or, in short runs, the third of 5. Wrong preprocessing
 reverses the traces and their polarity, shuffled labels are the clean gathers of others, a flipped
 sign is the negated update. A backdoor teaches the model to wipe out a gather that holds a bright
 patch; one gather of each batch has the patch. The ways are the cosine of an update to the others,
@@ -35,7 +37,10 @@ from scionwood_federated.simulation.sites import SiteData, sites_of
 FAULTS = ("wrong preprocessing", "shuffled labels", "flipped sign", "backdoor")
 WAYS = ("cosine", "subspace", "losses")
 BAD, SITES = 3, 10
-KEY = ("fault", "seed", "way")
+LENGTHS = {"long": (5, 10), "short": (3, 5)}
+"""Rounds, and steps of a round."""
+
+KEY = ("size", "fault", "seed", "way")
 CSV = RESULTS / "federated_checks.csv"
 
 
@@ -74,8 +79,8 @@ def crossed(model: SharedModel, sites: list[SiteData], sent: list[Update]) -> li
     return rank_by_losses(table)
 
 
-def checked(fault: str, seed: int, work: Path, cross: bool) -> list[Row]:
-    """Return how well each way of ranking sites finds a fault, in the fifth round."""
+def checked(size: str, fault: str, seed: int, work: Path, cross: bool) -> list[Row]:
+    """Return how well each way of ranking sites finds a fault, in the last round."""
     recipe = scionwood.override(scionwood.resolve("seismic/denoise"), CONSTANT)
     recipe = scionwood.override(recipe, [*FIELDS["seismic"]["override"], f"seed={seed}"])
     path = work / f"checks{seed}.csv"
@@ -96,14 +101,17 @@ def checked(fault: str, seed: int, work: Path, cross: bool) -> list[Row]:
         starts[number] = start
         return update
 
-    plan = Plan(rounds=5, steps=10, score_every=5)
+    rounds, steps = LENGTHS[size]
+    plan = Plan(rounds, steps, score_every=rounds)
     model = SharedModel(recipe)
     Simulation(model, sites, plan, seed=seed, change=change).federated()
     sent = seen[plan.rounds]
     ranked = {"cosine": rank_sites(sent, starts[plan.rounds]), "subspace": rank_by_subspace(sent)}
     if cross:
         ranked["losses"] = crossed(model, sites, sent)
-    return [row_of(fault, seed, way, ranking, bad) for way, ranking in ranked.items()]
+    return [
+        {"size": size, **row_of(fault, seed, way, ranking, bad)} for way, ranking in ranked.items()
+    ]
 
 
 def row_of(fault: str, seed: int, way: str, ranking: list[SiteScore], bad: set[str]) -> Row:
@@ -118,20 +126,20 @@ def row_of(fault: str, seed: int, way: str, ranking: list[SiteScore], bad: set[s
 def main() -> None:
     """Measure, and write the CSV."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", choices=LENGTHS, default="long")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--clean", type=int, default=20, help="runs without a bad site")
-    parser.add_argument("--first", type=int, default=0, help="the first clean run")
     parser.add_argument("--cross", action="store_true", help="score every update at every site")
     parser.add_argument("--work", type=Path, default=Path("runs/federated"))
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     jobs = [(fault, seed) for fault in FAULTS for seed in range(options.seeds)]
-    jobs += [("none", seed) for seed in range(options.first, options.clean)]
+    jobs += [("none", seed) for seed in range(options.clean)]
     done, ways = kept(CSV, KEY), WAYS if options.cross else WAYS[:2]
     for fault, seed in jobs:
-        if done.keys() >= {(fault, str(seed), way) for way in ways}:
+        if done.keys() >= {(options.size, fault, str(seed), way) for way in ways}:
             continue
-        rows = checked(fault, seed, options.work, options.cross)
+        rows = checked(options.size, fault, seed, options.work, options.cross)
         write(CSV, rows, KEY)
 
 

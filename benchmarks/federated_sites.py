@@ -49,7 +49,7 @@ FIELDS: dict[str, dict[str, Any]] = {
         "recipe": "biomed/segment",
         "override": ["data.batch_size=4", "backbone.width=16"],
         "targets": "vision",
-        "rates": {"lora": "2e-3", "ia3": "1e-2"},
+        "rates": {"lora": "5e-3", "ia3": "1e-2"},
         "steps": 4,
         "every": 3,
     },

@@ -7,6 +7,7 @@ from statistics import mean
 from text import Row, Tables, read, spread, table
 
 ORDER = ("alone", "federated", "pooled")
+LENGTHS = {"long": "5 x 10", "short": "3 x 5"}
 WAYS = [
     "start",
     "plain sum",
@@ -45,13 +46,13 @@ def fields() -> str:
 
 def checks() -> str:
     """Each fault and way: the AUC of the ranking, and how many sites were called apart."""
-    head = ["fault of 3 of 10 sites", "way", "runs", "AUC"]
+    head = ["rounds x steps", "fault of 3 of 10 sites", "way", "runs", "AUC"]
     head += ["bad sites called apart", "good sites called apart", "clean runs with a false flag"]
-    groups: dict[tuple[str, str], list[Row]] = {}
+    groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in read("federated_checks"):
-        groups.setdefault((row["fault"], row["way"]), []).append(row)
+        groups.setdefault((row["size"], row["fault"], row["way"]), []).append(row)
     lines = []
-    for (fault, way), rows in sorted(groups.items()):
+    for (size, fault, way), rows in sorted(groups.items()):
         clean = fault == "none"
         auc = "" if clean else spread([float(row["auc"]) for row in rows], ".2f")
         found = [
@@ -59,7 +60,7 @@ def checks() -> str:
             for key in ("flagged bad", "flagged good")
         ]
         false = f"{sum(row['flagged good'] != '0' for row in rows)} of {len(rows)}" if clean else ""
-        lines.append([fault, way, str(len(rows)), auc, *found, false])
+        lines.append([LENGTHS[size], fault, way, str(len(rows)), auc, *found, false])
     return table(head, lines)
 
 
