@@ -15,7 +15,9 @@ from __future__ import annotations
 import argparse
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -46,11 +48,14 @@ SIZES = {24: ("data.batch_size=4", 1e-2), 240: ("data.batch_size=24", 1e-3)}
 KEY = ("way", "seed")
 CSV = RESULTS / "federated_privacy.csv"
 ROUNDS = 200
+SUMS = ("plain sum", "CKKS", "CKKS pruned")
 
 
 def trained(work: Path, seed: int) -> Path:
-    """Train the three sites, and return the folder."""
+    """Train the three sites unless they are trained, and return the folder."""
     folder = work / f"privacy{seed}"
+    if all((folder / "plain" / site).exists() for site in SITES):
+        return folder
     shutil.rmtree(folder, ignore_errors=True)
     recipe: Any = scionwood.override(scionwood.resolve("seismic/denoise"), CONSTANT)
     changes = [*FIELDS["seismic"]["override"], f"seed={seed}"]
@@ -70,10 +75,10 @@ def trained(work: Path, seed: int) -> Path:
 
 def summed(folder: Path, way: str, seed: int) -> Row:
     """Return the row of a way to sum."""
-    start, out = folder / "start", folder / way.replace(" ", "-")
+    start, out = folder / "start", folder / "sums" / way.replace(" ", "-")
     updates = [folder / "plain" / site for site in SITES]
     begun = time.process_time()
-    if way == "plain sum":
+    if way == SUMS[0]:
         pool(updates, out, rule="frozen_a", start=start)
         size = sum(path.stat().st_size for path in updates[0].rglob("*") if path.is_file())
         return row(way, seed, size, time.process_time() - begun, 0.0, score(out))
@@ -90,14 +95,23 @@ def summed(folder: Path, way: str, seed: int) -> Row:
     decrypt_sum(out / "sum", out / "keys" / "secret.key", start, out / "next")
     spent = time.process_time() - begun
     size = sum(path.stat().st_size for path in sent[0].rglob("*") if path.is_file())
-    return row(way, seed, size, spent, difference(out / "next", folder / "plain-sum"),
+    return row(way, seed, size, spent, difference(out / "next", folder / "sums" / "plain-sum"),
                score(out / "next"))  # fmt: skip
+
+
+def unchanged(folder: Path, seed: int) -> Row:
+    """Return the row of the model that no site has trained, the simplest baseline."""
+    return row("start", seed, 0, 0.0, None, score(folder / "start"))
+
+
+def named(gathers: int, epsilon: float | None) -> str:
+    """Return the name of a way to train alone."""
+    return f"alone, {gathers} gathers" + ("" if epsilon is None else f", epsilon {epsilon:g}")
 
 
 def private(folder: Path, gathers: int, epsilon: float | None, seed: int) -> Row:
     """Return the row of a budget of the first site; `None` trains without one."""
-    batch, delta = SIZES[gathers]
-    way = f"alone, {gathers} gathers" + ("" if epsilon is None else f", epsilon {epsilon:g}")
+    (batch, delta), way = SIZES[gathers], named(gathers, epsilon)
     start, begun = folder / "start", time.process_time()
     own = (f"data.noises={NOISES[0]}", f"data.seed={10 * seed}", f"data.n_train={gathers}", batch)
     run = train_site(
@@ -146,16 +160,18 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/federated"))
     options = parser.parse_args()
     for seed in range(options.seeds):
-        if sum(key[1] == str(seed) for key in kept(CSV, KEY)) == 4 + len(SIZES) * len(BUDGETS):
-            continue
         folder = trained(options.work, seed)
-        first = row("start", seed, 0, 0.0, None, score(folder / "start"))
-        write(CSV, [first], KEY)
-        for way in ("plain sum", "CKKS", "CKKS pruned"):
-            write(CSV, [summed(folder, way, seed)], KEY)
+        shutil.rmtree(folder / "sums", ignore_errors=True)
+        shutil.rmtree(folder / "private", ignore_errors=True)
+        jobs: dict[str, Callable[[], Row]] = {"start": partial(unchanged, folder, seed)}
+        jobs |= {way: partial(summed, folder, way, seed) for way in SUMS}
         for gathers, epsilon in product(SIZES, BUDGETS):
-            found = private(folder, gathers, epsilon, seed)
-            write(CSV, [found], KEY)
+            way = named(gathers, epsilon)
+            jobs[way] = partial(private, folder, gathers, epsilon, seed)
+        done = kept(CSV, KEY)
+        for way, job in jobs.items():
+            if (way, str(seed)) not in done or way == SUMS[0]:  # the others are compared with it
+                write(CSV, [job()], KEY)
 
 
 if __name__ == "__main__":
