@@ -89,7 +89,10 @@ def _register() -> Any:
                 value: Tensor = bnb.functional.dequantize_4bit(weight.data, weight.quant_state)
                 return value
 
-            return lora_linear_dequantised(x, dequantise, bias, a, b, scaling=scaling, dropout=p)
+            return lora_linear_dequantised(
+                x, dequantise, bias, a, b,
+                scaling=scaling, dropout=p, recompute=lora_parts.recompute_of(self),
+            )  # fmt: skip
 
         def merge(self, *_: Any, **__: Any) -> None:
             """Refuse; `scionwood.merge` turns this into an `AdapterError`."""

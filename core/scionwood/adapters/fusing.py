@@ -17,13 +17,24 @@ from peft.tuners.lora import layer as lora
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor
 
+from scionwood.adapters.grouping import group, siblings, ungroup
 from scionwood.adapters.kernel_rows import KernelReport, Row
-from scionwood.adapters.lora_parts import active, dropout_in, dropout_of, factors, hooked, idle
+from scionwood.adapters.lora_parts import (
+    RECOMPUTE,
+    active,
+    dropout_in,
+    dropout_of,
+    factors,
+    hooked,
+    idle,
+    recompute_of,
+)
+from scionwood.errors import AdapterError
 from scionwood.kernels.conv import lora_conv, merged_delta
 from scionwood.kernels.conv import why_not as conv_obstacle
 from scionwood.kernels.dispatch import choose
 from scionwood.kernels.linear import lora_linear
-from scionwood.kernels.origin import produces, remember
+from scionwood.kernels.origin import CHOICES, Recompute, produces, remember
 
 HOOKED = "a hook on the base layer or on a factor would not run"
 MANY_ROWS = 1 << 14
@@ -46,9 +57,14 @@ class FusedLinear(Fused, lora.Linear):  # type: ignore[misc]
         """See `lora.Linear.forward`."""
         if idle(self) or args or kwargs or obstacle(self):
             return lora.Linear.forward(self, x, *args, **kwargs)  # type: ignore[no-any-return]
+        p, again = dropout_of(self), recompute_of(self)
+        if not p and (group := siblings(self)) is not None:
+            y = group.output(self, x, again)
+            if y is not None:
+                return y
         a, b, bias, scaling = factors(self)
-        p = dropout_of(self)
-        return lora_linear(x, self.base_layer.weight, bias, a, b, scaling=scaling, dropout=p)
+        weight = self.base_layer.weight
+        return lora_linear(x, weight, bias, a, b, scaling=scaling, dropout=p, recompute=again)
 
 
 class _FusedConv(Fused):
@@ -112,18 +128,27 @@ def register_linear(plain: Any, fused: Any, forward: Any) -> None:
     _FUSED[plain], _PLAIN[fused], _FORWARD[fused] = fused, plain, forward
 
 
-def enable(model: nn.Module) -> KernelReport:
+def enable(model: nn.Module, *, recompute: Recompute = "auto") -> KernelReport:
     """Switch the LoRA layers of a model to a fused forward, in place.
 
     The state dict and all operations of peft stay: merge, several adapters, disable, set_adapter.
     If the fused operator does not support a layer, the layer runs the forward of peft, and the
     report gives the reason. Call the function again after adding layers.
 
+    Layers that read the same tensor, such as q, k and v, run as one operator where the source of
+    their module shows it; the report names them.
+
     Args:
         model: A `PeftModel`, or any module that contains layers of peft.
+        recompute: Whether norms and activations in front of a layer run again in the backward pass.
+            `memory` runs them again, and keeps almost nothing. `speed` keeps the input of each
+            layer. `auto` keeps inputs of at most 256 KiB. Results are the same bit for bit.
 
     Returns:
         The report of `kernel_report`.
+
+    Raises:
+        AdapterError: `recompute` is another word. It is a ValueError.
 
     Example:
         >>> from peft import LoraConfig
@@ -136,7 +161,13 @@ def enable(model: nn.Module) -> KernelReport:
         >>> torch.allclose(tuned(x), before, atol=1e-6)
         True
     """
+    if recompute not in CHOICES:
+        rule = f"recompute is one of {', '.join(CHOICES)}"
+        raise AdapterError(f"recompute {recompute!r}", rule, "Use `auto` if in doubt")
     _swap(model, _FUSED)
+    group(model, FusedLinear, _supported)
+    for _, layer in _layers(model):
+        vars(layer)[RECOMPUTE] = recompute
     linear = any(type(layer) in _FORWARD for _, layer in _layers(model))
     for module in model.modules():
         if linear and produces(module) and remember not in module._forward_hooks.values():
@@ -158,6 +189,7 @@ def disable(model: nn.Module) -> None:
         base_model.model.0  peft  kernels are off: kernels.enable(model)
     """
     _swap(model, _PLAIN)
+    ungroup(model)
     for module in model.modules():
         for key in [key for key, hook in module._forward_hooks.items() if hook is remember]:
             del module._forward_hooks[key]
@@ -186,7 +218,19 @@ def kernel_report(model: nn.Module) -> KernelReport:
         >>> print(scionwood.kernel_report(tuned))
         base_model.model.0  peft  kernels are off: kernels.enable(model)
     """
-    return KernelReport(Row(name, *_status(layer)) for name, layer in _layers(model))
+    names = {id(layer): name for name, layer in _layers(model)}
+    return KernelReport(_row(name, layer, names) for name, layer in _layers(model))
+
+
+def _row(name: str, layer: Any, names: dict[int, str]) -> Row:
+    implementation, why = _status(layer)
+    shared = siblings(layer)
+    if implementation == "peft" or shared is None or shared.off or dropout_of(layer):
+        return Row(name, implementation, why)
+    others = [
+        names.get(id(each), "").rsplit(".")[-1] for each in shared.layers if each is not layer
+    ]
+    return Row(name, implementation, f"{why}; one operator with {', '.join(others)}")
 
 
 def _status(layer: Any) -> tuple[str, str]:
@@ -206,6 +250,10 @@ def _status(layer: Any) -> tuple[str, str]:
     rank = sum(layer.r[name] for name in active(layer))
     width = (layer.out_features, layer.in_features)
     return choose(weight.device.type, weight.dtype, MANY_ROWS, width, rank)
+
+
+def _supported(layer: Any) -> bool:
+    return not obstacle(layer)
 
 
 def obstacle(layer: Any) -> str:

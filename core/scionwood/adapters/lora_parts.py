@@ -8,6 +8,11 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
+from scionwood.kernels.origin import Recompute
+
+RECOMPUTE = "_scionwood_recompute"
+"""The attribute of a layer that says whether its input is computed again."""
+
 
 def idle(layer: Any) -> bool:
     """Return whether the base layer alone runs."""
@@ -57,3 +62,9 @@ def factors(layer: Any) -> tuple[Tensor, Tensor, Tensor | None, float]:
         return down[names[0]].weight, up[names[0]].weight, bias, scaling[names[0]]
     a = torch.cat([down[name].weight for name in names])
     return a, torch.cat([up[name].weight * scaling[name] for name in names], 1), bias, 1.0
+
+
+def recompute_of(layer: Any) -> Recompute:
+    """Return whether the input of a layer is computed again in the backward pass."""
+    found: Recompute = layer.__dict__.get(RECOMPUTE, "auto")
+    return found

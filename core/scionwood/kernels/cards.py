@@ -10,13 +10,15 @@ from typing import Any, NamedTuple, final
 
 import torch
 
-from scionwood.kernels.triton_plan import Plan, Tile
+from scionwood.kernels.triton_plan import Plan, Tile, plan
 
 FILE = Path(__file__).with_name("tiles.json")
 """Tiles that `python -m scionwood.kernels tune` measured. Nothing is measured in a user's run."""
 SCHEMA = 1
 OLDEST = (8, 0)
 """The oldest compute capability that the Triton kernels are compiled and tested for."""
+COPIES = (9, 0)
+"""The oldest compute capability with a copy engine (TMA), which persistent products use."""
 NEAR = 2.0
 """An entry serves other numbers of tokens up to this factor."""
 
@@ -126,3 +128,15 @@ def measured(
     if needed > own.shared:
         return None
     return Entry(Plan(best["width"], **tiles, programs=2 * own.processors), best["arms"])
+
+
+def computed(own: Card, dtype: torch.dtype, m: int, n: int, k: int, rank: int) -> Plan:
+    """Return the plan of a shape on a card by arithmetic."""
+    streams = own.capability >= COPIES
+    return plan(dtype, m, n, k, rank, own.shared, 2 * own.processors, streams)
+
+
+def planned(own: Card, dtype: torch.dtype, m: int, n: int, k: int, rank: int) -> Plan:
+    """Return the plan of a shape on a card: from the table, or by arithmetic."""
+    entry = measured(own, dtype, m, n, k, rank)
+    return entry.plan if entry else computed(own, dtype, m, n, k, rank)

@@ -14,7 +14,8 @@ from typing import Literal, NamedTuple, final
 
 import torch
 
-from scionwood.kernels.cards import Card, measured
+from scionwood.kernels import cards
+from scionwood.kernels.cards import Card
 from scionwood.kernels.triton_plan import (
     JOINT,
     RATES,
@@ -23,7 +24,7 @@ from scionwood.kernels.triton_plan import (
     folds,
     groups,
     parts,
-    plan,
+    pieces,
     speed,
 )
 
@@ -50,6 +51,8 @@ class Cost(NamedTuple):
     launches: int
     waves: float
     """Tiles of the base product for each multiprocessor."""
+    persistent: bool = False
+    """Whether the product has no broken wave."""
 
 
 @final
@@ -67,8 +70,7 @@ class Shape(NamedTuple):
 def planned(own: Card, shape: Shape) -> Plan:
     """Return the plan that the dispatch uses for a shape on a card."""
     m, n, k, rank, dtype, _ = shape
-    entry = measured(own, dtype, m, n, k, rank)
-    return entry.plan if entry else plan(dtype, m, n, k, rank, own.shared, 2 * own.processors)
+    return cards.planned(own, dtype, m, n, k, rank)
 
 
 @lru_cache(maxsize=4096)
@@ -93,7 +95,8 @@ def best(own: Card, shape: Shape, direction: Direction) -> tuple[str, str]:
     ours = every[first]
     others = [name for name in every if name not in (first, "peft")]
     said = ", ".join(f"{name} {every[name].seconds / ours.seconds:.2f}" for name in others)
-    about = f"{ours.waves:.2f} waves, {ours.bytes / 1e6:.0f} MB, {ours.launches} launches"
+    waves = f"{ours.waves:.2f} waves{', persistent' if ours.persistent else ''}"
+    about = f"{waves}, {ours.bytes / 1e6:.0f} MB, {ours.launches} launches"
     took = f"predicted {direction} {ours.seconds * 1e6:.0f} us"
     return first, f"{took} ({about}); times this: {said}"
 
@@ -135,6 +138,8 @@ class _Sums:
         shares = 2 * 4 * m * rank * across + self._partial()
         reads = self.x + (self.y if self.joint else 2 * self.y) + shares
         launches = 3 + (not self.joint) + (not folds((across, m, rank), k, self.cut))
+        _, count = pieces(m, n, rank, self.cut) if self.joint else (m, 1)
+        launches += 2 * count - 1 if count > 1 else 0  # two for each piece, and one joins dB
         library = 2 * self.y + self.x + 2 * self.x
         return {
             "limit": self._cost(
@@ -174,18 +179,18 @@ class _Sums:
         took = max(seconds, self._time(product)) + self._time(others) + launches * GAP
         m, n, *_ = self.shape
         waves = (tile or LIBRARY[0]).waves(m, width or n, self.own.processors)
-        return Cost(took, product + others, launches, waves)
+        return Cost(took, product + others, launches, waves, bool(tile and tile.stream))
 
     def _cost(self, seconds: float, total: float, launches: int, extra: float = 0) -> Cost:
         took = seconds + self._time(extra or self.x) + launches * GAP
         return Cost(took, total, launches, 0.0)
 
     def _library(self, m: int, n: int, depth: int) -> float:
-        fastest = max(speed(tile, m, n, self.own.processors) for tile in LIBRARY)
+        fastest = max(speed(tile, m, n, self.own.processors, depth) for tile in LIBRARY)
         return 2 * m * n * depth / self.own.flops / fastest
 
     def _fused(self, tile: Tile, m: int, n: int, depth: int) -> float:
-        rate = TRITON * speed(tile, m, n, self.own.processors)
+        rate = TRITON * speed(tile, m, n, self.own.processors, depth)
         return 2 * m * n * depth / self.own.flops / rate
 
     def _bytes(self) -> float:
@@ -210,13 +215,14 @@ def table(own: Card, shapes: Mapping[str, Shape]) -> str:
     for name, shape in shapes.items():
         for direction in DIRECTIONS:
             every = costs(own, shape, direction)
-            ours = every["triton"]
+            ours, chosen = every["triton"], best(own, shape, direction)[0]
             ratio = {each: f"{cost.seconds / ours.seconds:.2f}" for each, cost in every.items()}
             size = f"{shape.m} x {shape.k} to {shape.n}, {shape.rank}"
             lines.append(
                 f"{name:16} {size:26} {direction:8} {ours.waves:6.2f} {ours.launches:8}"
                 f" {ours.bytes / 1e6:7.1f} {ours.seconds * 1e6:7.1f} {ratio['limit']:>6}"
                 f" {ratio['addmm']:>6} {ratio.get('augmented', ''):>6}"
-                f" {ratio['peft, bf16 adapters']:>6}  {best(own, shape, direction)[0]}"
+                f" {ratio['peft, bf16 adapters']:>6}"
+                f"  {chosen}{', persistent' if every[chosen].persistent else ''}"
             )
     return "\n".join(lines)

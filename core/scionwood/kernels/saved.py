@@ -80,7 +80,7 @@ def recipe_of(x: Tensor) -> Recipe | None:
 
     Inside a block that is checkpointed or offloaded, nothing is kept, and the result is `None`.
     """
-    if x.grad_fn is None or _read_late():
+    if x.grad_fn is None or read_late():
         return None
     saved: list[Tensor] = []
     try:
@@ -92,7 +92,8 @@ def recipe_of(x: Tensor) -> Recipe | None:
     return Recipe({str(i): value.detach() for i, value in enumerate(saved)}, compute)
 
 
-def _read_late() -> bool:
+def read_late() -> bool:
+    """Return whether saved tensors are computed again or copied when they are read."""
     hooks = torch._C._autograd._top_saved_tensors_default_hooks(True)
     return hooks is not None and getattr(hooks[0], "__module__", "") in _HOOKS
 

@@ -18,9 +18,17 @@ PROGRAMS = 264
 JOINT = 32
 """The largest rank for which one read of dY computes both dh and dB."""
 FOLD = 32 << 20
-"""The largest number of bytes read from the cache to save the launch of `through_gate`."""
+"""The bytes that stay in the cache: read again to save a launch, or written as sums of dh."""
+WIDE = 2048
+"""The number of outputs from which `through_b` has wide tiles, which halves the sums of dh."""
 SHARES = 16
 """The largest number of partial sums of dh that are added by unrolled code."""
+EXCHANGE = 600
+"""The depth of a product that takes as long as the exchange of a tile in float32.
+
+A program writes 4 bytes for an entry, and another reads them: 8 bytes, from the cache at 5.4 TB/s,
+against 2 operations for each step of the depth at 800 TFLOP/s. These are assumptions for an H100.
+"""
 SMALLEST = 99 * 1024
 """Bytes of shared memory for one program on every card of compute capability 8.0 or later."""
 
@@ -35,6 +43,8 @@ class Tile(NamedTuple):
     """The depth of the sum in `product`; the other kernels ignore it."""
     warps: int
     stages: int
+    stream: bool = False
+    """Whether the product is persistent: every program does an equal part of the sums."""
 
     def shared(self, size: int = 2) -> int:
         """Return the bytes of shared memory of a product, whose entries have `size` bytes."""
@@ -44,10 +54,15 @@ class Tile(NamedTuple):
         """Return the tiles of (m, n) for each multiprocessor; the last, broken wave costs all."""
         return parts(m, self.rows) * parts(n, self.columns) / processors
 
-    def share(self, m: int, n: int, processors: int) -> float:
-        """Return the share of a card that works on entries of (m, n) and not beside them."""
-        full = math.ceil(self.waves(m, n, processors)) * processors
-        return m * n / (full * self.rows * self.columns)
+    def share(self, m: int, n: int, processors: int, depth: int) -> float:
+        """Return the share of a card that works on entries of (m, n) and not beside them.
+
+        A broken wave of tiles costs as much as a whole one. A persistent product has none, but
+        exchanges a tile for each program.
+        """
+        waves = self.waves(m, n, processors)
+        full = waves + (waves % 1 > 0) * EXCHANGE / depth if self.stream else math.ceil(waves)
+        return m * n / (full * processors * self.rows * self.columns)
 
 
 @final
@@ -74,6 +89,8 @@ PRODUCT = (
     Tile(64, 64, 64, 4, 4),
 )
 """From large to small; the one that fits and has the largest product of rate and share is used."""
+STREAM = (Tile(128, 256, 64, 8, 3, True), Tile(128, 128, 64, 8, 4, True))
+"""The tiles of persistent products, for cards with a copy engine."""
 RATES = {
     (128, 256): 1.0, (256, 128): 1.0, (128, 192): 0.97, (192, 128): 0.97, (128, 128): 0.9,
     (64, 256): 0.85, (64, 128): 0.75, (128, 64): 0.75, (64, 64): 0.5,
@@ -84,9 +101,11 @@ These are assumptions: smaller tiles read their operands more often. They are no
 """
 SMALL_RATE = 0.3
 """The same for the tiles that are not listed."""
+EITHER = ((4, 2), (4, 3), (8, 2), (8, 3))
 CONFIGS: dict[str, tuple[Tile, ...]] = {
     "up": (
         *PRODUCT,
+        *STREAM,
         Tile(128, 256, 64, 8, 4),
         Tile(256, 128, 64, 8, 3),
         Tile(128, 128, 64, 4, 4),
@@ -94,8 +113,16 @@ CONFIGS: dict[str, tuple[Tile, ...]] = {
         Tile(128, 64, 64, 4, 4),
     ),
     "down": tuple(Tile(r, c, 0, 4, s) for r in (32, 64, 128) for c in (64, 128) for s in (3, 4)),
-    "through_b": tuple(
-        Tile(r, c, 0, w, s) for r in (32, 64) for c in (128, 256) for w in (4, 8) for s in (2, 3)
+    "through_b": (
+        *(
+            Tile(r, c, 0, w, s)
+            for r in (32, 64)
+            for c in (128, 256)
+            for w in (4, 8)
+            for s in (2, 3)
+        ),
+        Tile(32, 512, 0, 8, 2),
+        Tile(16, 512, 0, 8, 3),
     ),
     "over_rows": tuple(
         Tile(r, c, 0, w, 3) for r in (32, 64, 128) for c in (64, 128) for w in (4, 8)
@@ -114,6 +141,7 @@ def plan(
     rank: int,
     shared: int = SMALLEST,
     programs: int = PROGRAMS,
+    streams: bool = False,
 ) -> Plan:
     """Return the tiles for a layer, which depend on its dtype and shape and on the card only.
 
@@ -125,6 +153,7 @@ def plan(
         rank: The number of rows of A.
         shared: The bytes of shared memory for one program.
         programs: The number of programs that fill the card, `2 * multi_processor_count`.
+        streams: Whether the card has a copy engine for persistent products.
     """
     if dtype == torch.float32:  # without tensor cores larger tiles do not fit in the registers
         layer, low = Tile(64, 64, 32, 4, 2), Tile(32, 32, 0, 4, 2)
@@ -136,10 +165,10 @@ def plan(
     down = Tile(64 if m >= 64 * programs else 32, 128 if width <= 32 else 64, 0, 4, 3)
     return Plan(
         width,
-        _product_tile(m, n, shared, programs),
-        _product_tile(m, k, shared, programs),
+        _product_tile((m, n, k), shared, programs, streams),
+        _product_tile((m, k, n), shared, programs, streams),
         _fit(down, m, k),
-        _fit(Tile(64, 256, 0, 8, 2), m, n),
+        _fit(Tile(32, 512, 0, 8, 2) if n >= WIDE else Tile(64, 256, 0, 8, 2), m, n),
         _fit(Tile(64, 128, 0, 4, 3), m, k),
         programs,
     )
@@ -153,9 +182,10 @@ def configs(
     rank: int,
     shared: int = SMALLEST,
     programs: int = PROGRAMS,
+    streams: bool = False,
 ) -> list[tuple[str, Plan]]:
     """List plans to measure: `plan` with the tile of one kernel replaced, and its name."""
-    start = plan(dtype, m, n, k, rank, shared, programs)._asdict()
+    start = plan(dtype, m, n, k, rank, shared, programs, streams)._asdict()
     return [
         (kernel, Plan(**{**start, kernel: tile}))
         for kernel, candidates in CONFIGS.items()
@@ -195,6 +225,18 @@ def folds(dh: tuple[int, ...], k: int, cut: Plan) -> bool:
     return dh[0] <= SHARES and 4 * math.prod(dh) * readers <= FOLD
 
 
+def pieces(m: int, n: int, rank: int, cut: Plan) -> tuple[int, int]:
+    """Return the rows for which the partial sums of dh take at most `FOLD` bytes, and the pieces.
+
+    Beyond, the backward pass computes and adds these sums for one piece of the rows after another,
+    so that they need no more memory and stay in the cache.
+    """
+    tile = cut.through_b
+    most = FOLD // (4 * rank * parts(n, tile.columns)) // tile.rows * tile.rows
+    rows = max(tile.rows, most)
+    return rows, max(1, parts(m, rows))
+
+
 def parts(size: int, part: int) -> int:
     """Return how many parts cover a size."""
     return -(-size // part)
@@ -210,12 +252,15 @@ def _fit(tile: Tile, m: int, width: int) -> Tile:
     return tile._replace(rows=rows, columns=columns)
 
 
-def speed(tile: Tile, m: int, n: int, processors: int) -> float:
+def speed(tile: Tile, m: int, n: int, processors: int, depth: int) -> float:
     """Return the predicted speed of a product (m, n) relative to a card without waste."""
-    return RATES.get((tile.rows, tile.columns), SMALL_RATE) * tile.share(m, n, processors)
+    rate = RATES.get((tile.rows, tile.columns), SMALL_RATE)
+    return rate * tile.share(m, n, processors, depth)
 
 
-def _product_tile(m: int, n: int, shared: int, programs: int) -> Tile:
-    fits = [tile for tile in PRODUCT if tile.shared() <= shared]
-    best = max(fits, key=lambda tile: speed(tile, m, n, programs // 2))  # the first of equals
+def _product_tile(size: tuple[int, int, int], shared: int, programs: int, streams: bool) -> Tile:
+    m, n, depth = size
+    several = (*PRODUCT, *STREAM) if streams else PRODUCT
+    fits = [tile for tile in several if tile.shared() <= shared]
+    best = max(fits, key=lambda tile: speed(tile, m, n, programs // 2, depth))  # first of equals
     return _fit(best, m, n)

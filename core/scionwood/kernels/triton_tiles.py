@@ -19,7 +19,7 @@ GROUP = tl.constexpr(8)
 
 
 @triton.jit
-def _dot(a, b, total):
+def dot(a, b, total):
     """Return `total + a b`; float32 operands are not rounded to TF32."""
     if INTERPRETED:  # the interpreter multiplies bfloat16 as if its bits were integers
         a, b = a.to(tl.float32), b.to(tl.float32)
@@ -33,7 +33,8 @@ def _tile(source, rows, row_stride, columns, column_stride, height, width):
 
 
 @triton.jit
-def _put(out, value, rows, row_stride, columns, column_stride, height, width):
+def put(out, value, rows, row_stride, columns, column_stride, height, width):
+    """Store a tile, of which only the entries inside (height, width) exist."""
     at = rows.to(tl.int64)[:, None] * row_stride + columns.to(tl.int64)[None, :] * column_stride
     inside = (rows < height)[:, None] & (columns < width)[None, :]
     tl.store(out + at, value.to(out.dtype.element_ty), inside)
@@ -105,13 +106,16 @@ def finish(
 
 @triton.jit
 def down(
-    wide, factor, out, seed, wide_row, factor_rank, factor_column, m, n, rank, limit, scale,
+    wide, factor, out, seed, flags, wide_row, factor_rank, factor_column, m, n, rank, limit, scale,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, RANK: tl.constexpr, PAIRS: tl.constexpr,
+    FLAGS: tl.constexpr,
 ):  # fmt: skip
-    """Compute `out = scale drop(wide) factor^T`.
+    """Compute `out = scale drop(wide) factor^T`, and clear the flags of a later `stream`.
 
     Shapes: wide (m, n), factor (rank, n), out (m, rank).
     """
+    if flags is not None and tl.program_id(0) == 0:
+        tl.store(flags + tl.arange(0, FLAGS), 0)
     tiles = tl.cdiv(rank, RANK)
     rows = tl.program_id(0) // tiles * ROWS + tl.arange(0, ROWS)
     ranks = tl.program_id(0) % tiles * RANK + tl.arange(0, RANK)
@@ -122,8 +126,8 @@ def down(
         if seed is not None:
             tile = tl.where(_keep(seed, limit, rows, start, n, COLUMNS, PAIRS), tile, 0.0)
         weights = _tile(factor, columns, factor_column, ranks, factor_rank, n, rank)
-        total = _dot(tile, weights.to(wide.dtype.element_ty), total)
-    _put(out, total * scale, rows, rank, ranks, 1, m, rank)
+        total = dot(tile, weights.to(wide.dtype.element_ty), total)
+    put(out, total * scale, rows, rank, ranks, 1, m, rank)
 
 
 @triton.jit
@@ -133,19 +137,19 @@ def product(
     m, n, depth, rank, limit, scale,
     a_shares, da, a_count, a_size, b_shares, db, b_count, b_size,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr, RANK: tl.constexpr,
-    PAIRS: tl.constexpr, SHARES: tl.constexpr, BLOCK: tl.constexpr,
+    PAIRS: tl.constexpr, SHARES: tl.constexpr, BLOCK: tl.constexpr, ONTO: tl.constexpr,
 ):  # fmt: skip
     """Compute `out = left right + bias + drop(scale h factor)`: left (m, depth), right (depth, n).
 
-    The sum starts from the product of rank width, so that the mask needs no second accumulator.
-    Programs behind those of the tiles add the partial sums of dA and dB, as `finish` does; without
-    these, there are no such programs.
+    With `ONTO`, this is added to out. The sum starts from the product of rank width, so that the
+    mask needs no second accumulator. Programs behind those of the tiles add the partial sums of dA
+    and dB, as `finish` does; without these, there are no such programs.
     """
     if a_shares is None:
         _entries(
             left, right, out, bias, low, factor, gate_bias, seed,
             left_row, right_row, right_column, low_row, factor_rank, factor_column,
-            m, n, depth, rank, limit, scale, ROWS, COLUMNS, DEPTH, RANK, PAIRS, SHARES,
+            m, n, depth, rank, limit, scale, ROWS, COLUMNS, DEPTH, RANK, PAIRS, SHARES, ONTO,
         )  # fmt: skip
     else:
         start = tl.cdiv(m, ROWS) * tl.cdiv(n, COLUMNS)
@@ -153,7 +157,7 @@ def product(
             _entries(
                 left, right, out, bias, low, factor, gate_bias, seed,
                 left_row, right_row, right_column, low_row, factor_rank, factor_column,
-                m, n, depth, rank, limit, scale, ROWS, COLUMNS, DEPTH, RANK, PAIRS, SHARES,
+                m, n, depth, rank, limit, scale, ROWS, COLUMNS, DEPTH, RANK, PAIRS, SHARES, ONTO,
             )  # fmt: skip
         else:
             finish(a_shares, da, a_count, a_size, b_shares, db, b_count, b_size, start, BLOCK)
@@ -165,45 +169,71 @@ def _entries(
     left_row, right_row, right_column, low_row, factor_rank, factor_column,
     m, n, depth, rank, limit, scale,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr, RANK: tl.constexpr,
-    PAIRS: tl.constexpr, SHARES: tl.constexpr,
+    PAIRS: tl.constexpr, SHARES: tl.constexpr, ONTO: tl.constexpr,
 ):  # fmt: skip
     """Compute one tile of `product`."""
-    across = tl.cdiv(n, COLUMNS)
-    row, column = tl.program_id(0) // across, tl.program_id(0) % across
-    row, column = tl.swizzle2d(row, column, tl.cdiv(m, ROWS), across, GROUP)
+    row, column = place(tl.program_id(0), m, n, ROWS, COLUMNS)
     rows = row * ROWS + tl.arange(0, ROWS)
     columns = column * COLUMNS + tl.arange(0, COLUMNS)
+    total = beside(
+        out, bias, low, factor, gate_bias, seed, low_row, factor_rank, factor_column,
+        row, column, m, n, rank, limit, scale, left.dtype.element_ty,
+        ROWS, COLUMNS, RANK, PAIRS, SHARES, ONTO,
+    )  # fmt: skip
+    for start in range(0, depth, DEPTH):
+        inner = start + tl.arange(0, DEPTH)
+        ours = _tile(left, rows, left_row, inner, 1, m, depth)
+        theirs = _tile(right, inner, right_row, columns, right_column, depth, n)
+        total = dot(ours, theirs, total)
+    put(out, total, rows, n, columns, 1, m, n)
+
+
+@triton.jit
+def place(tile, m, n, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    """Return the row and the column of a tile; neighbours share operands in the cache."""
+    across = tl.cdiv(n, COLUMNS)
+    return tl.swizzle2d(tile // across, tile % across, tl.cdiv(m, ROWS), across, GROUP)
+
+
+@triton.jit
+def beside(
+    out, bias, low, factor, gate_bias, seed, low_row, factor_rank, factor_column,
+    row, column, m, n, rank, limit, scale, kind: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, RANK: tl.constexpr,
+    PAIRS: tl.constexpr, SHARES: tl.constexpr, ONTO: tl.constexpr,
+):  # fmt: skip
+    """Return what a tile of `product` adds to `left right`."""
+    rows, columns = row * ROWS + tl.arange(0, ROWS), column * COLUMNS + tl.arange(0, COLUMNS)
     total = tl.zeros((ROWS, COLUMNS), tl.float32)
     for start in range(0, rank, RANK):
         ranks = start + tl.arange(0, RANK)
-        kind = left.dtype.element_ty
         h = _activations(low, low_row, gate_bias, rows, ranks, m, rank, SHARES, kind)
         weights = _tile(factor, ranks, factor_rank, columns, factor_column, rank, n)
-        total = _dot(h, weights.to(kind), total)
+        total = dot(h, weights.to(kind), total)
     total *= scale
     if seed is not None:
         kept = _keep(seed, limit, rows, column * COLUMNS, n, COLUMNS, PAIRS)
         total = tl.where(kept, total, 0.0)
     if bias is not None:
         total += tl.load(bias + columns, columns < n, 0.0).to(tl.float32)[None, :]
-    for start in range(0, depth, DEPTH):
-        inner = start + tl.arange(0, DEPTH)
-        ours = _tile(left, rows, left_row, inner, 1, m, depth)
-        theirs = _tile(right, inner, right_row, columns, right_column, depth, n)
-        total = _dot(ours, theirs, total)
-    _put(out, total, rows, n, columns, 1, m, n)
+    if ONTO:
+        total += _tile(out, rows, n, columns, 1, m, n).to(tl.float32)
+    return total
 
 
 @triton.jit
 def through_b(
-    grad, low, b, gate_bias, dh, db, grad_row, low_row, b_row, b_rank, m, n, rank, steps, scale,
-    ROWS: tl.constexpr, COLUMNS: tl.constexpr, RANK: tl.constexpr,
+    grad, low, b, gate_bias, dh, db, flags,
+    grad_row, low_row, b_row, b_rank, m, n, rank, steps, scale,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, RANK: tl.constexpr, FLAGS: tl.constexpr,
 ):  # fmt: skip
     """Compute `dh = scale dY B` and `dB = scale dY^T h` in one read of dY.
 
     Both are partial sums in float32: dh (tiles of columns, m, rank), db (groups of rows, n, rank).
-    A group has `steps` tiles of rows. The rank fits in one tile.
+    A group has `steps` tiles of rows. The rank fits in one tile. Flags are those of `down`.
     """
+    if flags is not None and tl.program_id(0) + tl.program_id(1) == 0:
+        tl.store(flags + tl.arange(0, FLAGS), 0)
     column, group = tl.program_id(0).to(tl.int64), tl.program_id(1)
     columns, ranks = column * COLUMNS + tl.arange(0, COLUMNS), tl.arange(0, RANK)
     kind = grad.dtype.element_ty
@@ -213,11 +243,11 @@ def through_b(
     for step in range(group * steps, tl.minimum((group + 1) * steps, tl.cdiv(m, ROWS))):
         rows = step * ROWS + tl.arange(0, ROWS)
         tile = _tile(grad, rows, grad_row, columns, 1, m, n)
-        share = _dot(tile, weights, tl.zeros((ROWS, RANK), tl.float32))
-        _put(dh, share * scale, rows, rank, ranks, 1, m, rank)
+        share = dot(tile, weights, tl.zeros((ROWS, RANK), tl.float32))
+        put(dh, share * scale, rows, rank, ranks, 1, m, rank)
         h = _activations(low, low_row, gate_bias, rows, ranks, m, rank, 1, kind)
-        total = _dot(tl.trans(tile), h, total)
-    _put(db + group.to(tl.int64) * n * rank, total * scale, columns, rank, ranks, 1, n, rank)
+        total = dot(tl.trans(tile), h, total)
+    put(db + group.to(tl.int64) * n * rank, total * scale, columns, rank, ranks, 1, n, rank)
 
 
 @triton.jit
@@ -242,9 +272,9 @@ def over_rows(
             tile = tl.where(_keep(seed, limit, rows, start, n, COLUMNS, PAIRS), tile, 0.0)
         kind = wide.dtype.element_ty
         h = _activations(low, low_row, gate_bias, rows, ranks, m, rank, SHARES, kind)
-        total = _dot(tl.trans(tile), h, total)
+        total = dot(tl.trans(tile), h, total)
     out += group.to(tl.int64) * n * rank
-    _put(out, total * scale, columns, 1, ranks, n, n, rank)
+    put(out, total * scale, columns, 1, ranks, n, n, rank)
 
 
 @triton.jit

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from scionwood.kernels import addmm, augmented
-from scionwood.kernels.cards import SCHEMA, Card
+from scionwood.kernels.cards import SCHEMA, Card, computed
 from scionwood.kernels.predict import Shape
-from scionwood.kernels.triton_plan import CONFIGS, Plan, Tile, plan
+from scionwood.kernels.triton_plan import CONFIGS, Plan, Tile
 
 FAR = 0.03
 """The largest distance from the library, relative to the largest entry."""
@@ -132,7 +132,7 @@ def sweep(
     layer = Layer(shape, device)
     failures: list[Failure] = []
     m, n, k, rank, dtype, _ = shape
-    cut = plan(dtype, m, n, k, rank, own.shared, 2 * own.processors)
+    cut = computed(own, dtype, m, n, k, rank)
     for kernel, candidates in configs.items():
         direction = "forward" if kernel in _FORWARD else "backward"
         times: dict[Tile, float] = {}

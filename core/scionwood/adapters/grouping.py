@@ -1,0 +1,206 @@
+"""Run the LoRA layers of a module that read one tensor as one operator.
+
+The source of the module's forward says which of its layers get the same variable, for instance
+`self.q_proj(x)`, `self.k_proj(x)` and `self.v_proj(x)`. The call of the first computes all. A later
+call takes its result if it has the same tensor, unchanged, and the same parameters. Otherwise the
+layer runs alone, and its group is not used again.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, final
+
+import torch
+from torch import Tensor, nn
+
+from scionwood.adapters.lora_parts import active, dropout_of, factors, idle
+from scionwood.kernels import operators
+from scionwood.kernels.grouped import Member, lora_linears
+from scionwood.kernels.saved import read_late
+
+SIBLINGS = "_scionwood_siblings"
+"""The attribute of a layer that has its group; it is not part of the state dict."""
+
+
+@final
+class _Result(NamedTuple):
+    """What the call of the first layer has computed for another one."""
+
+    y: Tensor
+    member: Member
+    versions: tuple[int, ...]
+
+
+@final
+class Siblings:
+    """Layers of a module in the order of their calls."""
+
+    def __init__(self, layers: list[Any], usable: Callable[[Any], bool]) -> None:
+        """Group some layers.
+
+        Args:
+            layers: The layers in the order of their calls.
+            usable: Whether the fused operator supports a layer now.
+        """
+        self.layers, self.usable, self.off = layers, usable, False
+        self._results: dict[int, _Result] = {}
+        self._source: tuple[Any, int, torch.dtype | None] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy needs, without results."""
+        return {**self.__dict__, "_results": {}, "_source": None}
+
+    def output(self, layer: Any, x: Tensor, recompute: Any) -> Tensor | None:
+        """Return the output of a layer, or `None` if the layer must run alone."""
+        if torch.compiler.is_compiling() or self.off or not torch.is_grad_enabled():
+            return None
+        if operators.traced(x) or read_late():
+            return None
+        if layer is not self.layers[0]:
+            return self._taken(layer, x)
+        if self._results:  # nobody has taken them: the module does not do what its source says
+            return self._stop()
+        group = [each for each in self.layers if _plain(each) and self.usable(each)]
+        if len(group) < 2 or group[0] is not layer:
+            return None
+        members = [_member(each) for each in group]
+        first, *others = lora_linears(x, members, recompute=recompute)
+        self._source = weakref.ref(x), x._version, _autocast(x)
+        for each, member, y in zip(group[1:], members[1:], others, strict=True):
+            self._results[id(each)] = _Result(y, member, _versions(member))
+        return first
+
+    def _taken(self, layer: Any, x: Tensor) -> Tensor | None:
+        result = self._results.pop(id(layer), None)
+        if result is None or self._source is None:
+            return None
+        source, version, autocast = self._source
+        own = _member(layer)
+        same = source() is x and x._version == version and _autocast(x) is autocast
+        same = same and all(one is two for one, two in zip(own, result.member, strict=True))
+        return result.y if same and _versions(own) == result.versions else self._stop()
+
+    def _stop(self) -> None:
+        self._results, self._source, self.off = {}, None, True
+
+
+def _plain(layer: Any) -> bool:
+    """Return whether nothing beside the operator acts on a layer: dropout, hooks, more adapters."""
+    own = vars(layer)
+    if own["_forward_pre_hooks"] or own["_backward_hooks"] or own["_backward_pre_hooks"]:
+        return False
+    if "forward" in own or idle(layer) or len(active(layer)) > 1 or dropout_of(layer):
+        return False
+    return own["_modules"]["lora_B"]._modules[active(layer)[0]].bias is None
+
+
+def _member(layer: Any) -> Member:
+    a, b, bias, scaling = factors(layer)
+    return Member(layer._modules["base_layer"].weight, bias, a, b, scaling)
+
+
+def _versions(member: Member) -> tuple[int, ...]:
+    return tuple(tensor._version for tensor in member[:4] if tensor is not None)
+
+
+def _autocast(x: Tensor) -> torch.dtype | None:
+    device = x.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+
+
+def group(model: nn.Module, kind: type, usable: Callable[[Any], bool]) -> None:
+    """Give each layer of a kind its group; a layer without siblings gets none.
+
+    Args:
+        model: A model.
+        kind: The class of fused linear layers.
+        usable: Whether the fused operator supports a layer now.
+    """
+    ungroup(model)
+    for parent in model.modules():
+        children = parent._modules
+        if sum(type(child) is kind for child in children.values()) < 2:
+            continue
+        for names in together(type(parent)):
+            layers = [children[name] for name in names if type(children.get(name)) is kind]
+            if len(set(map(id, layers))) == len(layers) > 1:
+                shared = Siblings(layers, usable)
+                for layer in layers:
+                    vars(layer)[SIBLINGS] = shared
+
+
+def ungroup(model: nn.Module) -> None:
+    """Remove the groups of all layers."""
+    for module in model.modules():
+        vars(module).pop(SIBLINGS, None)
+
+
+def siblings(layer: Any) -> Siblings | None:
+    """Return the group of a layer."""
+    found: Siblings | None = vars(layer).get(SIBLINGS)
+    return found
+
+
+def together(kind: type) -> list[tuple[str, ...]]:
+    """Return the names of layers that the forward of a class calls with the same variable.
+
+    A class whose source is not there has none.
+
+    Example:
+        >>> from scionwood.adapters.grouping import together
+        >>> from transformers.models.llama.modeling_llama import LlamaMLP
+        >>> together(LlamaMLP)
+        [('gate_proj', 'up_proj')]
+    """
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(kind.forward))))  # type: ignore[attr-defined]
+    except (OSError, TypeError, SyntaxError):  # a notebook, a compiled module, or generated code
+        return []
+    reader = _Calls()
+    reader.visit(tree)
+    return list(reader.groups())
+
+
+@final
+class _Calls(ast.NodeVisitor):
+    """The calls `self.name(variable)` of a function in the order in which they run."""
+
+    def __init__(self) -> None:
+        self.stores: Counter[str] = Counter()
+        self.calls: dict[tuple[str, int], list[str]] = {}
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        """Visit the value before the names that it is assigned to."""
+        self.visit(node.value)
+        for target in node.targets:
+            self.visit(target)
+
+    def visit_Name(self, node: ast.Name) -> None:
+        """Note that a variable gets another value."""
+        if isinstance(node.ctx, ast.Store):
+            self.stores[node.id] += 1
+
+    def visit_Call(self, node: ast.Call) -> None:
+        """Note a call of a layer with one variable."""
+        self.generic_visit(node)
+        match node:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id="self"), attr=layer),
+                args=[ast.Name(id=variable)],
+                keywords=[],
+            ):
+                self.calls.setdefault((variable, self.stores[variable]), []).append(layer)
+
+    def groups(self) -> Iterator[tuple[str, ...]]:
+        """Yield the names of each group; a layer that is called twice is in none."""
+        often = Counter(name for names in self.calls.values() for name in names)
+        for names in self.calls.values():
+            once = tuple(name for name in names if often[name] == 1)
+            if len(once) > 1:
+                yield once
