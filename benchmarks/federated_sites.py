@@ -74,7 +74,7 @@ FIELDS: dict[str, dict[str, Any]] = {
             "data.levels=[tui, tumi, apni]",
             "task.max_new_tokens=1",
         ],
-        "rates": {"lora": "5e-3"},
+        "rates": {"lora": "5e-4"},
         "steps": 4,
     },
 }
