@@ -19,6 +19,8 @@ TOP = (*SLOTS, "adapter", "kernels", "compile", "gradient_checkpointing")
 TOP += ("trainer", "seed", "smoke")
 KERNELS = ("auto", "off")
 """Whether adapter layers use fused operators if they can, or always the forward of peft."""
+RECOMPUTE = ("memory", "speed", "auto")
+"""Whether fused operators compute inputs again or keep them; see `scionwood.kernels.enable`."""
 
 COMPILE: Mapping[str, type] = {"mode": str, "backend": str, "dynamic": bool, "fullgraph": bool}
 """The options of `compile:`, which are those of `torch.compile`."""
@@ -71,11 +73,19 @@ def dotted_keys(raw: Mapping[str, Any]) -> list[str]:
     keys: list[str] = []
     for section in (*SLOTS, "adapter"):
         name, _ = named("recipe", raw, section)
-        own = (QUANTIZE,) if section == "backbone" else ()
-        names = known_options(section, name) or own
+        core = (QUANTIZE,) if section == "backbone" else ()
+        names = known_options(section, name) or core
         keys += [f"{section}.{option}" for option in ("name", *names)]
     trainer = [f"trainer.{option}" for option in sorted(PLAIN | NAMED)]
-    return [*keys, *trainer, "kernels", "compile", "gradient_checkpointing", "seed"]
+    return [
+        *keys,
+        *trainer,
+        "kernels",
+        "kernels.recompute",
+        "compile",
+        "gradient_checkpointing",
+        "seed",
+    ]
 
 
 def named(where: str, raw: Mapping[str, Any], key: str) -> tuple[str, dict[str, Any]]:
@@ -105,16 +115,26 @@ def refuse_unknown(where: str, keys: Iterable[str], names: Sequence[str]) -> Non
         raise RecipeError(f"{where}: unknown key {key!r}", "every key must be known", remedy)
 
 
-def kernels(where: str, raw: Mapping[str, Any]) -> str:
-    """Return `auto` or `off`.
+def kernels(where: str, raw: Mapping[str, Any]) -> str | dict[str, str]:
+    """Return `auto`, `off` or `{recompute: ...}`.
 
     Raises:
-        RecipeError: the value is neither.
+        RecipeError: the value is none of these.
     """
     value = raw.get("kernels", "auto")
+    if isinstance(value, dict):
+        # An override of `kernels: auto` by `kernels.recompute` adds the name `auto`.
+        own = {key: word for key, word in value.items() if (key, word) != ("name", "auto")}
+        refuse_unknown(f"{where}: kernels", own, ("recompute",))
+        word = own.get("recompute", "auto")
+        if word not in RECOMPUTE:
+            rule = f"one of {', '.join(RECOMPUTE)}"
+            raise RecipeError(f"{where}: kernels.recompute {word!r}", rule, "Change it")
+        return {"recompute": str(word)}
     word = "off" if value is False else value  # YAML reads a bare off as false
     if word not in KERNELS:
-        raise RecipeError(f"{where}: kernels {value!r}", "auto or off", "Change it")
+        rule = "auto or off, or {recompute: memory | speed | auto}"
+        raise RecipeError(f"{where}: kernels {value!r}", rule, "Change it")
     return str(word)
 
 

@@ -53,7 +53,7 @@ class Recipe:
         backbone: the backbone with its options.
         data: the data with their options.
         adapter: the adapter method with its options and targets, or a baseline.
-        kernels: `auto` or `off`.
+        kernels: `auto`, `off`, or `{"recompute": ...}`.
         trainer: the options of the trainer.
         seed: the seed of all random numbers.
         compile: whether to compile the repeated blocks, or the options of `torch.compile`.
@@ -65,7 +65,7 @@ class Recipe:
     backbone: Slot
     data: Slot
     adapter: Slot
-    kernels: str
+    kernels: str | Mapping[str, str]
     trainer: Mapping[str, Any]
     seed: int
     compile: bool | Mapping[str, Any] = False
@@ -82,7 +82,7 @@ class Recipe:
             for key, slot in self._slots().items()
         ]
         trainer = "\n".join(f"{name}: {value}" for name, value in self.trainer.items())
-        rows += [("trainer", "", trainer), ("kernels", self.kernels, "")]
+        rows += [("trainer", "", trainer), ("kernels", str(self.kernels), "")]
         rows += [(key, str(value), "") for key, value in self._blocks().items()]
         rows += [("seed", self.seed, "")]
         return html_table(("section", "name", "options"), rows, title=f"recipe {self.name}")
@@ -102,7 +102,7 @@ class Recipe:
         slots = self._slots().items()
         out = {key: {"name": slot.name, **_plain(slot.options)} for key, slot in slots}
         trainer = {"trainer": _plain(self.trainer), "seed": self.seed}
-        tail = {"kernels": self.kernels, **self._blocks(), **trainer}
+        tail = {"kernels": _plain(self.kernels), **self._blocks(), **trainer}
         return yaml.safe_dump({**out, **tail}, sort_keys=False, allow_unicode=True)
 
 

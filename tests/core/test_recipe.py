@@ -161,6 +161,17 @@ def test_kernels_are_auto_or_off_and_a_bare_off_is_accepted(recipe, said, meant)
         resolve(recipe(), ["kernels=fast"])
 
 
+@pytest.mark.parametrize("word", ["memory", "speed", "auto"])
+def test_kernels_may_say_whether_inputs_are_computed_again(recipe, word):
+    resolved = resolve(recipe(), ["kernels=auto", f"kernels.recompute={word}"])
+    assert resolved.kernels == {"recompute": word}
+    assert yaml.safe_load(resolved.dump())["kernels"] == {"recompute": word}
+    with pytest.raises(RecipeError, match="one of memory, speed, auto"):
+        resolve(recipe(), ["kernels.recompute=both"])
+    with pytest.raises(RecipeError, match="unknown key 'again'"):
+        resolve(recipe(), ["kernels.again=memory"])
+
+
 def test_a_recipe_keeps_the_precision_that_it_names(recipe):
     assert resolve(recipe(), ["trainer.precision=32-true"]).trainer["precision"] == "32-true"
 

@@ -20,7 +20,7 @@ from scionwood.command import meanings
 from scionwood.errors import ScionwoodError
 from scionwood.plugin import KINDS
 from scionwood.recipe_file import locate, read_yaml, recipes, set_dotted, split_override
-from scionwood.recipe_keys import BASELINES, KERNELS, SLOTS, dotted_keys
+from scionwood.recipe_keys import BASELINES, KERNELS, RECOMPUTE, SLOTS, dotted_keys
 from scionwood.runs.layout import is_finished
 from scionwood.runs.shipped import shipped_runs
 from scionwood.signatures.documentation import summary
@@ -155,6 +155,7 @@ def _keys(source: str, before: Sequence[str]) -> dict[str, list[str]]:
         values[f"{section}.name"] = _components(kind)
     values["adapter.name"] = [*BASELINES, *peft_methods(), *_components("adapters")]
     values["kernels"] = list(KERNELS)
+    values["kernels.recompute"] = list(RECOMPUTE)
     return values
 
 

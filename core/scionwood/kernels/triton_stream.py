@@ -16,7 +16,7 @@ from scionwood.kernels.triton_tiles import beside, dot, finish, place, put
 
 @triton.jit
 def stream(
-    left, right, out, bias, low, factor, gate_bias, seed, shares, flags,
+    left, right, out, bias, low, factor, gate_bias, seed, exchange, flags,
     low_row, factor_rank, factor_column, m, n, depth, rank, limit, scale,
     a_shares, da, a_count, a_size, b_shares, db, b_count, b_size,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr, RANK: tl.constexpr,
@@ -26,7 +26,7 @@ def stream(
     """Compute what `triton_tiles.product` computes, with `PROGRAMS` programs.
 
     left and right are descriptors of (m, depth) and (depth, n), or of (n, depth) with `ACROSS`.
-    shares is (programs, rows of a tile, columns of a tile) in float32; flags are zero before and
+    exchange is (programs, rows of a tile, columns of a tile) in float32; flags are zero before and
     after.
     """
     if tl.program_id(0) < PROGRAMS:
@@ -39,7 +39,14 @@ def stream(
             tile, start = unit // steps, unit % steps
             end = tl.minimum(steps, start + last - unit)
             row, column = place(tile, m, n, ROWS, COLUMNS)
-            total = tl.zeros((ROWS, COLUMNS), tl.float32)
+            if end == steps:  # a tile that ends here starts from its other terms
+                total = beside(
+                    out, bias, low, factor, gate_bias, seed, low_row, factor_rank, factor_column,
+                    row, column, m, n, rank, limit, scale, left.dtype,
+                    ROWS, COLUMNS, RANK, PAIRS, SHARES, ONTO,
+                )  # fmt: skip
+            else:
+                total = tl.zeros((ROWS, COLUMNS), tl.float32)
             for step in range(start, end):
                 ours = left.load([row * ROWS, step * DEPTH])
                 if ACROSS:
@@ -48,17 +55,13 @@ def stream(
                     theirs = right.load([step * DEPTH, column * COLUMNS])
                 total = dot(ours, theirs, total)
             if end == steps:
-                total = _joined(total, shares, flags, tile * steps // each, program, ROWS, COLUMNS)
-                total += beside(
-                    out, bias, low, factor, gate_bias, seed, low_row, factor_rank, factor_column,
-                    row, column, m, n, rank, limit, scale, left.dtype,
-                    ROWS, COLUMNS, RANK, PAIRS, SHARES, ONTO,
-                )  # fmt: skip
+                first = tile * steps // each
+                total = _joined(total, exchange, flags, first, program, ROWS, COLUMNS)
                 rows = row * ROWS + tl.arange(0, ROWS)
                 columns = column * COLUMNS + tl.arange(0, COLUMNS)
                 put(out, total, rows, n, columns, 1, m, n)
             else:
-                tl.store(_share(shares, program, ROWS, COLUMNS), total)
+                tl.store(_share(exchange, program, ROWS, COLUMNS), total)
                 tl.debug_barrier()  # the flag follows the values of all threads
                 tl.atomic_xchg(flags + program, 1, sem="release")
             unit += end - start
@@ -67,18 +70,18 @@ def stream(
 
 
 @triton.jit
-def _share(shares, program, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+def _share(exchange, program, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
     entries = tl.arange(0, ROWS)[:, None] * COLUMNS + tl.arange(0, COLUMNS)[None, :]
-    return shares + program * ROWS * COLUMNS + entries
+    return exchange + program * ROWS * COLUMNS + entries
 
 
 @triton.jit
-def _joined(total, shares, flags, first, program, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+def _joined(total, exchange, flags, first, program, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
     """Add the sums of the programs from `first` up to this one, and clear their flags."""
     for other in range(first, program):
         while tl.atomic_add(flags + other, 0, sem="acquire") == 0:
             pass
         tl.debug_barrier()  # no thread reads before the flag is there
-        total += tl.load(_share(shares, other, ROWS, COLUMNS), cache_modifier=".cg")
+        total += tl.load(_share(exchange, other, ROWS, COLUMNS), cache_modifier=".cg")
         tl.store(flags + other, 0)
     return total

@@ -40,8 +40,10 @@ def prepare(backbone: nn.Module, recipe: Recipe) -> nn.Module:
 
 def fuse(backbone: nn.Module, recipe: Recipe) -> None:
     """Let adapter layers use fused operators, unless the recipe says `kernels: off`."""
-    if recipe.kernels == "auto":
-        enable(backbone)
+    if recipe.kernels == "off":
+        return
+    options: Any = {} if isinstance(recipe.kernels, str) else recipe.kernels
+    enable(backbone, **options)
 
 
 def set_blocks(backbone: nn.Module, recipe: Recipe) -> None:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
+import tempfile
 
 import torch
 import triton
@@ -15,18 +17,19 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from scionwood.kernels import triton_tiles as tiles
-from scionwood.kernels.triton_plan import SMALLEST, Tile, plan
+from scionwood.kernels.triton_plan import SMALLEST, STREAM, Tile, plan
+from scionwood.kernels.triton_stream import stream
 
 SHARED = {80: SMALLEST, 90: 227 * 1024, 100: 227 * 1024}
 NAMES = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}
 SUMS = ("a_shares", "da", "b_shares", "db")
 FLOAT32 = {"through_b": ("dh", "db"), "over_rows": ("out",), "through_gate": ("dh",)}
-FLOAT32 |= {"product": SUMS, "finish": SUMS}
+FLOAT32 |= {"product": SUMS, "finish": SUMS, "stream": (*SUMS, "exchange")}
 FACTORS = ("factor", "b", "gate_bias")
 """Operands that are float32 if the adapter is."""
 OPERANDS = ("wide", "factor", "out", "left", "right", "low", "b", "grad", "dz")
-POINTERS = (*OPERANDS, "bias", "gate_bias", "dh", *SUMS)
-OPTIONAL = ("seed", "bias", "gate_bias")
+POINTERS = (*OPERANDS, "bias", "gate_bias", "dh", "exchange", "flags", *SUMS)
+OPTIONAL = ("seed", "bias", "gate_bias", "flags")
 ANY = (
     "rank",
     "steps",
@@ -44,15 +47,18 @@ ANY = (
 """Arguments that need not be multiples of 16; the others are assumed to be."""
 
 
-def compile_for(capability, kernel, dtype, tile, constants, wide):
+def compile_for(capability, kernel, dtype, tile, constants, wide, blocks=()):
     """Compile a kernel with constants; its other arguments are those of a usual layer.
 
-    Factors are float32 if `wide`.
+    Factors are float32 if `wide`. Operands with blocks are descriptors.
     """
-    types = dict.fromkeys(kernel.arg_names, "i32") | {"scale": "fp32", "seed": "*i32"}
+    blocks = dict(blocks)
+    types = dict.fromkeys(kernel.arg_names, "i32") | {"scale": "fp32"}
     types |= {name: f"*{NAMES[dtype]}" for name in POINTERS if name in types}
+    types |= {"seed": "*i32", "flags": "*i32"}
     types |= {name: "*fp32" for name in FLOAT32.get(kernel.__name__, ())}
     types |= {name: "*fp32" for name in FACTORS if wide and name in types}
+    types |= {name: f"tensordesc<{NAMES[dtype]}{block}>" for name, block in blocks.items()}
     types |= dict.fromkeys(constants, "constexpr")
     types = {name: types[name] for name in kernel.arg_names}
     aligned = {
@@ -67,7 +73,38 @@ def compile_for(capability, kernel, dtype, tile, constants, wide):
     unit = next((name for name in ("tcgen05.mma", "wgmma", "mma.sync") if name in ptx), "none")
     line = {"kernel": kernel.__name__, "shared": compiled.metadata.shared, "unit": unit}
     line |= {"copies": "cp.async" in ptx, "atomic": re.search(r"\b(atom|red)\.", ptx) is not None}
+    line |= {"engine": "cp.async.bulk.tensor" in ptx, "spilled": spilled(compiled.asm["cubin"])}
     print(json.dumps(line | {"tf32": "tf32" in ptx, "bytes": len(compiled.asm["cubin"])}))
+
+
+def spilled(cubin):
+    """Return the bytes of registers that each thread keeps in memory."""
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(cubin)
+        file.flush()
+        tool = triton.knobs.nvidia.cuobjdump.path
+        said = subprocess.check_output([tool, "--dump-resource-usage", file.name], text=True)
+    return sum(int(number) for number in re.findall(r"(?:STACK|LOCAL):(\d+)", said))
+
+
+def compile_streams(capability):
+    """Compile the persistent product of both directions with every tile of the plan."""
+    constants = {"RANK": 16, "PAIRS": True, "BLOCK": 1024, "SHARES": 5, "PROGRAMS": 132}
+    constants |= dict.fromkeys(("seed", "bias", "gate_bias"))
+    for tile in STREAM:
+        known = constants | {"ROWS": tile.rows, "COLUMNS": tile.columns, "DEPTH": tile.depth}
+        for across in (True, False):
+            right = [tile.columns, tile.depth] if across else [tile.depth, tile.columns]
+            own = {
+                "ACROSS": across,
+                "ONTO": not across,
+                "factor_rank" if across else "factor_column": 1,
+            }
+            own |= (
+                dict.fromkeys((*SUMS, "a_count", "a_size", "b_count", "b_size")) if across else {}
+            )
+            blocks = {"left": [tile.rows, tile.depth], "right": right}
+            compile_for(capability, stream, torch.bfloat16, tile, known | own, True, blocks)
 
 
 def compile_all(capability, dtype, full, ones):
@@ -87,6 +124,7 @@ def compile_all(capability, dtype, full, ones):
     for kernel, tile, constants in launches:
         known = {"ROWS": tile.rows, "COLUMNS": tile.columns, "DEPTH": tile.depth}
         known |= {"RANK": cut.rank, "PAIRS": not ones, "BLOCK": 1024, "SHARES": 5}
+        known |= {"ONTO": tile is cut.dx, "FLAGS": 256 if full else 0}
         if not full:
             known |= dict.fromkeys(OPTIONAL)
         if ones:
@@ -102,3 +140,5 @@ if __name__ == "__main__":
     compile_all(target, torch.bfloat16, full=True, ones=False)
     compile_all(target, torch.float16, full=False, ones=True)
     compile_all(target, torch.float32, full=True, ones=False)
+    if target >= 90:
+        compile_streams(target)
