@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
@@ -8,6 +9,9 @@ from typing import Any
 import pytest
 import torch
 
+from scionwood import RecipeError
+from scionwood_pde import api
+from scionwood_pde.data.trajectories import Trajectories
 from scionwood_pde.solvers import EQUATIONS, Simulation, simulate
 from scionwood_pde.solvers.convection import Burgers, KuramotoSivashinsky
 from scionwood_pde.solvers.equation import Equation
@@ -189,3 +193,32 @@ def test_refuses_sizes_that_do_not_fit(options: dict[str, Any], words: str) -> N
     }
     with pytest.raises(ValueError, match=words):
         simulate(**{**fitting, **options})
+
+
+@pytest.mark.parametrize(
+    ("name", "interval", "named"),
+    [("kolmogorov_flow", 20.0, True), ("burgers", 4.0, True), ("gray_scott", 1e4, False)],
+    ids=["flow", "burgers", "reaction"],
+)
+def test_a_step_that_the_cfl_number_forbids_is_refused_by_name(
+    name: str, interval: float, named: bool
+) -> None:
+    with pytest.raises(RecipeError, match="0 of 2 samples are valid") as caught:
+        api.simulate(name, n=2, n_points=16, n_steps=4, interval=interval)
+    assert ("CFL number" in str(caught.value)) == named
+    assert "substeps" in str(caught.value)
+
+
+def test_the_substeps_that_the_error_names_suffice() -> None:
+    options: dict[str, Any] = {"n": 1, "n_points": 16, "n_steps": 2, "interval": 4.0, "dims": 2}
+    with pytest.raises(RecipeError, match="CFL number") as caught:
+        api.simulate("burgers", **options)
+    found = re.search(r"Take (\d+) substeps", str(caught.value))
+    assert found is not None
+    assert len(api.simulate("burgers", substeps=int(found[1]), **options)) == 1
+
+
+def test_a_recipe_names_the_cfl_number() -> None:
+    data = Trajectories(equation="kolmogorov_flow", n_points=16, n_frames=3, interval=200.0)
+    with pytest.raises(RecipeError, match="CFL number"):
+        data.train_dataloader()

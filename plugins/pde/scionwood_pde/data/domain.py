@@ -5,15 +5,15 @@ A run folder keeps it as `domain.json`. Runs of earlier versions have no such fi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, final
 
 import numpy as np
 
-from scionwood import ReadError, RecipeError, atomic_path, reading
+from scionwood import ReadError, RecipeError
+from scionwood_pde.data.cards import read_card, write_card
 from scionwood_pde.readers.layout import UNKNOWN, Layout
 
 FILE = "domain.json"
@@ -124,8 +124,7 @@ class Domain:
 
     def write(self, folder: str | Path) -> None:
         """Write the domain into a run folder."""
-        with atomic_path(Path(folder) / FILE) as part:
-            part.write_text(json.dumps(asdict(self), indent=1) + "\n", "utf-8")
+        write_card(self, folder, FILE)
 
     @classmethod
     def read(cls, folder: str | Path) -> Self | None:
@@ -134,14 +133,14 @@ class Domain:
         Raises:
             ReadError: the file is damaged.
         """
-        path = Path(folder) / FILE
-        if not path.exists():
-            return None
-        with reading(path, "domain"):
-            card: dict[str, Any] = json.loads(path.read_text("utf-8"))
+
+        def made(card: dict[str, Any]) -> tuple[Self, bool]:
             domain = cls(**card | {"sides": tuple(card["sides"])})
             steps = np.array([*domain.spacing.values()], np.float64)
-            valid = bool(np.isfinite(steps).all()) and steps.all()
+            return domain, bool(np.isfinite(steps).all()) and bool(steps.all())
+
+        domain, valid = read_card(folder, FILE, "domain", made) or (None, True)
         if not valid:
-            raise ReadError(str(path), "a spacing is zero or not finite", "Copy it again")
+            rule = "a spacing is zero or not finite"
+            raise ReadError(str(Path(folder) / FILE), rule, "Copy it again")
         return domain

@@ -5,17 +5,17 @@ A run folder keeps it as `normaliser.json`, because the run cannot be applied wi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self, final
+from typing import Any, Self, final
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from scionwood import ReadError, RecipeError, atomic_path, reading
+from scionwood import ReadError, RecipeError
+from scionwood_pde.data.cards import read_card, write_card
 from scionwood_pde.readers.statistics import Statistics, Sums
 
 FILE = "normaliser.json"
@@ -104,8 +104,7 @@ class Normaliser:
 
     def write(self, folder: str | Path) -> None:
         """Write the normaliser into a run folder."""
-        with atomic_path(Path(folder) / FILE) as part:
-            part.write_text(json.dumps(asdict(self), indent=1) + "\n", "utf-8")
+        write_card(self, folder, FILE)
 
     @classmethod
     def read(cls, folder: str | Path) -> Self | None:
@@ -114,18 +113,18 @@ class Normaliser:
         Raises:
             ReadError: the file is damaged.
         """
-        path = Path(folder) / FILE
-        if not path.exists():
-            return None
-        with reading(path, "normaliser"):
-            card = json.loads(path.read_text("utf-8"))
-            card |= {name: tuple(card[name]) for name in ("fields", "mean", "std")}
-            normaliser = cls(**card)
+
+        def made(card: dict[str, Any]) -> tuple[Self, bool]:
+            normaliser = cls(
+                **card | {name: tuple(card[name]) for name in ("fields", "mean", "std")}
+            )
             counts = {len(normaliser.fields), len(normaliser.mean), len(normaliser.std)}
-            valid = len(counts) == 1 and min(normaliser.std) > 0
+            return normaliser, len(counts) == 1 and min(normaliser.std) > 0
+
+        normaliser, valid = read_card(folder, FILE, "normaliser", made) or (None, True)
         if not valid:
             rule = "each field needs one mean and one positive standard deviation"
-            raise ReadError(str(path), rule, "Copy it again")
+            raise ReadError(str(Path(folder) / FILE), rule, "Copy it again")
         return normaliser
 
     def _moments(self, like: Tensor) -> tuple[Tensor, Tensor]:

@@ -177,6 +177,7 @@ class Trajectories(SplitData):
         """Return the first `wanted` trajectories that are valid, and the parameters of each."""
         kept: list[Tensor] = []
         numbers: dict[str, list[Tensor]] = {name: [] for name in self.equation.PARAMETERS}
+        remedy = ""
         for _ in range(ROUNDS):
             batch = wanted - sum(map(len, kept))
             if not batch:
@@ -185,12 +186,13 @@ class Trajectories(SplitData):
             dt = self.interval * self.equation.INTERVAL
             shape = (self.n_points, 3, self.n_frames - 1, dt, batch)
             run = simulate(drawn, *shape, generator, self.substeps)
+            remedy = run.remedy() if not run.valid.all() else remedy
             kept.append(run.fields[run.valid, self.skip :])
             for name, parts in numbers.items():
                 value = torch.as_tensor(getattr(drawn, name), dtype=torch.float64)
                 parts.append(value.expand(batch)[run.valid])
         rule = f"{ROUNDS} rounds of simulation gave fewer than {wanted} finite trajectories"
-        raise RecipeError(f"equation: {type(self.equation).__name__}", rule, "Raise substeps")
+        raise RecipeError(f"equation: {type(self.equation).__name__}", rule, remedy)
 
 
 @final

@@ -137,8 +137,7 @@ def from_simulation(run: Simulation) -> xr.DataArray:
     fields = run.fields[run.valid]
     if not len(fields):
         raise ValueError(
-            f"0 of {len(run.valid)} samples are valid: a file holds one or more. Take more "
-            "substeps, or a finer grid"
+            f"0 of {len(run.valid)} samples are valid: a file holds one or more. {run.remedy()}"
         )
     unit = "L/T" if isinstance(run.equation, Incompressible) else "U"
     axes = AXES[: run.grid.dims]

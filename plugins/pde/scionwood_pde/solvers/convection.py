@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, final
 
+import torch
 from torch import Tensor
 
 from scionwood_pde.solvers import nonlinear
@@ -48,6 +49,12 @@ class Convective(Semilinear):
         if dims == 1 or self.form == "scalar":
             return ("u",)
         return tuple(f"u_{axis}" for axis in "xyz"[:dims])
+
+    @final
+    def own_speed(self, state: Tensor) -> Tensor:
+        """See `Equation.own_speed`."""
+        factor = torch.as_tensor(self.convection, dtype=state.dtype, device=state.device)
+        return factor.abs() * state.abs().flatten(1).amax(1)
 
     @final
     def nonlinear(self, grid: Grid) -> Nonlinear | None:

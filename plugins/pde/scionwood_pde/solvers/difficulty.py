@@ -20,8 +20,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
-from torch import Tensor
-
 from scionwood_pde.solvers.equation import Coefficient, Equation, Term
 from scionwood_pde.solvers.registry import equation_class
 
@@ -131,10 +129,7 @@ def difficulties(equation: Equation, resolution: Resolution) -> dict[str, Coeffi
         equation: an equation whose parameters are numbers or tensors (batch,).
         resolution: the resolution of its simulation.
     """
-    return {
-        key: _value(equation, key) * resolution.difficulty(term)
-        for key, term in _terms(type(equation)).items()
-    }
+    return _scaled(equation, resolution.difficulty)
 
 
 def normalised(equation: Equation, resolution: Resolution) -> dict[str, Coefficient]:
@@ -144,10 +139,13 @@ def normalised(equation: Equation, resolution: Resolution) -> dict[str, Coeffici
         equation: an equation whose parameters are numbers or tensors (batch,).
         resolution: the resolution of its simulation.
     """
-    return {
-        key: _value(equation, key) * resolution.normalised(term)
-        for key, term in _terms(type(equation)).items()
-    }
+    return _scaled(equation, resolution.normalised)
+
+
+def _scaled(equation: Equation, factor: Callable[[Term], float]) -> dict[str, Coefficient]:
+    """Return the parameters of an equation that have a term, each times the factor of its term."""
+    terms = _terms(type(equation))
+    return {key: getattr(equation, key) * factor(term) for key, term in terms.items()}
 
 
 def _terms(kind: type[Equation]) -> dict[str, Term]:
@@ -168,8 +166,3 @@ def _built(
             )
         values[key] = value / factor(terms[key])
     return kind(length=length, **values)
-
-
-def _value(equation: Equation, key: str) -> Coefficient:
-    value: float | Tensor = getattr(equation, key)
-    return value

@@ -126,6 +126,17 @@ class Equation(ABC):
 
         return run
 
+    def own_speed(self, state: Tensor) -> Tensor | None:
+        """Return the largest speed at which a state carries itself, or `None` if it does not.
+
+        Args:
+            state: real fields (batch, channel, *space).
+
+        Returns:
+            (batch,), L/T.
+        """
+        return None
+
     def drawn(self, generator: torch.Generator, batch: int) -> Self:
         """Return this equation with each parameter drawn from its range for each sample.
 

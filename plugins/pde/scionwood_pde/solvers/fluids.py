@@ -50,6 +50,11 @@ class Incompressible(Semilinear):
         return tuple(f"u_{axis}" for axis in "xyz"[:dims])
 
     @final
+    def own_speed(self, state: Tensor) -> Tensor:
+        """See `Equation.own_speed`."""
+        return state.abs().flatten(1).amax(1)
+
+    @final
     def linear(self, grid: Grid) -> Tensor:
         """See `Semilinear.linear`."""
         viscous = symbol_scale(self.viscosity, grid) * grid.sum_of_derivatives(2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import final
 
 import torch
@@ -26,6 +27,7 @@ class Simulation:
         channels: names of the channels.
         equation: the equation with the parameters of the samples.
         grid: grid of the fields.
+        substeps: time steps between two frames.
     """
 
     fields: Tensor
@@ -34,6 +36,25 @@ class Simulation:
     channels: tuple[str, ...]
     equation: Equation
     grid: Grid
+    substeps: int = 1
+
+    def remedy(self) -> str:
+        """Return what helps samples that are not valid; it names a CFL number that was too large.
+
+        The CFL number is the number of grid points over which a time step carries the flow. The
+        schemes treat that term explicitly, and are unstable far above 1.
+        """
+        speed = self.equation.own_speed(self.fields[:, 0])
+        if speed is None or self.valid.all():
+            return "Take more substeps, or a finer grid"
+        cell, dt = self.grid.length / self.grid.n_points, float(self.times[1]) / self.substeps
+        number = float(speed[~self.valid].max()) * dt / cell
+        if not number > 1:
+            return "Take more substeps, or a finer grid"
+        return (
+            f"CFL number {number:.2g}: a time step carries the first state over so many points, "
+            f"and about 1 is stable. Take {ceil(number * self.substeps)} substeps or more"
+        )
 
 
 @torch.no_grad()
@@ -94,7 +115,7 @@ def simulate(
         fields[:, frame] = advance(fields[:, frame - 1])
     valid = (fields.abs() <= bound).flatten(1).all(1)  # a comparison with NaN is false
     times = torch.arange(n_steps + 1, dtype=torch.float64, device=device) * dt
-    return Simulation(fields, valid, times, equation.channels(dims), equation, grid)
+    return Simulation(fields, valid, times, equation.channels(dims), equation, grid, substeps)
 
 
 def _start(
