@@ -139,6 +139,31 @@ def few() -> str:
     return table(["method", *(f"{n} trajectories" for n in counts)], lines)
 
 
+def corrector() -> str:
+    """Return errors and skill of the coarse solver alone and with the network that corrects it."""
+    rows, lines = read("pde_corrector"), []
+    for name in dict.fromkeys(row["method"] for row in rows):
+        runs = [row for row in rows if row["method"] == name]
+        line = [name, runs[0]["cpu_s"], str(len(runs))]
+        line += [_over_seeds(runs, horizon, ".3f") for horizon in ("next", "6:12", "13:30")]
+        line += [_over_seeds(runs, f"skill {horizon}", ".2f") for horizon in ("next", "13:30")]
+        lines.append([*line, _over_seeds(runs, "ms", ".1f")])
+    head = ["method", "CPU s", "seeds", "next", "6:12", "13:30", "skill, next", "skill, 13:30"]
+    return table([*head, "a step, ms"], lines)
+
+
+def workers() -> str:
+    """Return the rate of reading pairs with and without workers, over all epochs and later ones."""
+    rows, lines = read("pde_data"), []
+    known = [row for row in rows if "epochs" in row["measure"]]
+    for source in dict.fromkeys(row["source"] for row in known):
+        own = {row["measure"]: row["median"] for row in known if row["source"] == source}
+        names = [f"{part} epochs, {n} workers" for n in (0, 4) for part in ("three", "later")]
+        lines.append([source, *(f"{float(own[name]):.3g}" for name in names)])
+    head = ["no workers, three epochs", "the later two", "4 workers, three epochs", "the later two"]
+    return table(["source", *head], lines)
+
+
 def solver() -> str:
     """Return the time of a step on all modes, on the kept modes, and of exponax."""
     rows, lines = read("pde_solver"), []
@@ -184,6 +209,8 @@ TABLES: Tables = {
     "pde_online": online,
     "pde_dynamics": dynamics,
     "pde_few": few,
+    "pde_corrector": corrector,
+    "pde_workers": workers,
     "pde_solver": solver,
     "pde_large": large,
     "pde_skill": skill,
