@@ -37,10 +37,17 @@ def lora_linear(
         z = torch.mm(mask.masked(x, seed, p), a.t()).mul_(mask.growth(p))
     else:
         z = torch.mm(x, a.t())
-        if gate_bias is None and _merges(x, weight.shape[1]):
-            return F.linear(x, torch.addmm(weight, b, a, alpha=scaling), bias), z
+        if gate_bias is None:
+            return _output(x, Member(weight, bias, a, b, scaling), z), z
     y = F.linear(x, weight, bias)
     return y.addmm_(gated(z, gate_bias), b.t(), alpha=scaling), z
+
+
+def _output(x: Tensor, member: Member, z: Tensor) -> Tensor:
+    weight, bias, a, b, scaling = member
+    if _merges(x, weight.shape[1]):
+        return F.linear(x, torch.addmm(weight, b, a, alpha=scaling), bias)
+    return F.linear(x, weight, bias).addmm_(z, b.t(), alpha=scaling)
 
 
 def lora_linear_backward(
@@ -128,11 +135,10 @@ def _by_x(
 
 def lora_linears(x: Tensor, members: Sequence[Member]) -> tuple[list[Tensor], Tensor]:
     """Return y (m, n) of each layer, and z (m, sum of the ranks) of all, by one product with A."""
-    z = F.linear(x, _stacked(members, x.dtype))
-    ys = []
-    for (weight, bias, _, b, scaling), low in zip(members, _parts(z, members), strict=True):
-        ys.append(F.linear(x, weight, bias).addmm_(low, b.to(x.dtype).t(), alpha=scaling))
-    return ys, z
+    a = _stacked(members, x.dtype)
+    z = torch.mm(x, a.t())
+    pairs = zip(_cast(members, a), _parts(z, members), strict=True)
+    return [_output(x, member, low) for member, low in pairs], z
 
 
 def lora_linears_backward(
@@ -151,30 +157,49 @@ def lora_linears_backward(
         z: (m, sum of the ranks), as `lora_linears` returned it.
         needs_x: Whether x needs a gradient.
     """
-    kind = grads[0].dtype
+    a = _stacked(members, grads[0].dtype)
+    members = _cast(members, a)
     low = [
-        F.linear(grad, b.to(kind).t().contiguous()).mul_(scaling)
-        for grad, (_, _, _, b, scaling) in zip(grads, members, strict=True)
+        F.linear(grad, member.b.t().contiguous()).mul_(member.scaling)
+        for grad, member in zip(grads, members, strict=True)
     ]
     dz = torch.cat(low, 1)
-    dx = None
-    if needs_x:
-        dx = torch.mm(grads[0], members[0].weight)
-        for grad, member in zip(grads[1:], members[1:], strict=True):
-            dx.addmm_(grad, member.weight)
-        dx.addmm_(dz, _stacked(members, kind))
+    dx = _by_shared(grads, members, dz, a) if needs_x else None
     if x is None or z is None:
         return dx, [(None, None)] * len(members)
-    da = torch.mm(dz.t(), x).to(wide(kind)).split([len(member.a) for member in members])
+    kind = wide(x.dtype)
+    da = torch.mm(dz.t().contiguous(), x).to(kind).split([len(member.a) for member in members])
     pairs: list[tuple[Tensor | None, Tensor | None]] = []
     for grad, own, part, member in zip(grads, da, _parts(z, members), members, strict=True):
-        db = torch.mm(part.t(), grad).to(wide(kind))
+        db = torch.mm(part.t().contiguous(), grad).to(kind)
         pairs.append((own, db.mul_(member.scaling).t()))
     return dx, pairs
 
 
+def _by_shared(grads: Sequence[Tensor], members: Sequence[Member], dz: Tensor, a: Tensor) -> Tensor:
+    """Return the sum of the gradients of x; each product adds to it in place."""
+    merged = all(
+        _merges(grad, len(member.weight)) for grad, member in zip(grads, members, strict=True)
+    )
+    dx: Tensor | None = None
+    for grad, (weight, _, own, b, scaling) in zip(grads, members, strict=True):
+        kernel = torch.addmm(weight, b, own, alpha=scaling) if merged else weight
+        dx = torch.mm(grad, kernel) if dx is None else dx.addmm_(grad, kernel)
+    assert dx is not None, "a group has members"
+    return dx if merged else dx.addmm_(dz, a)
+
+
 def _stacked(members: Sequence[Member], dtype: torch.dtype) -> Tensor:
     return torch.cat([member.a for member in members]).to(dtype)
+
+
+def _cast(members: Sequence[Member], a: Tensor) -> list[Member]:
+    """Return the layers with factors in the dtype of a, which has the rows of all."""
+    parts = a.split([len(member.a) for member in members])
+    return [
+        member._replace(a=own, b=member.b.to(a.dtype))
+        for member, own in zip(members, parts, strict=True)
+    ]
 
 
 def _parts(z: Tensor, members: Sequence[Member]) -> tuple[Tensor, ...]:

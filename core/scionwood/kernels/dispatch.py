@@ -138,17 +138,28 @@ def _tried(index: int) -> str:
     return ""
 
 
-def obstacle() -> str:
+def obstacle(device: torch.device | None = None) -> str:
     """Return why Triton cannot run kernels on CUDA here, or an empty string if it can.
 
     The first launch of a Triton kernel builds a C extension of Python. It therefore needs a C
     compiler and Python's headers. A missing GPU is not a reason: the device of the tensors decides.
+
+    Args:
+        device: A CUDA device whose card is checked too. It may be too old, and the first call for a
+            card runs a small kernel, which shows a compiler or a driver that fails.
 
     Example:
         >>> from scionwood.kernels import obstacle
         >>> isinstance(obstacle(), str)
         True
     """
+    reason = _installed()
+    if reason or device is None or device.type != "cuda" or not torch.cuda.is_available():
+        return reason
+    return unfit(torch.cuda.current_device() if device.index is None else device.index)
+
+
+def _installed() -> str:
     if find_spec("triton") is None:
         return "triton is not installed: pip install 'scionwood[gpu]'"
     if (old := _version()) and old < TRITON:

@@ -1,6 +1,7 @@
 """Compile the Triton kernels without the device; `test_triton.py` runs this file.
 
-The argument is the compute capability, 80, 90 or 100. Each compilation prints one line of JSON.
+The argument is the compute capability, 80, 90 or 100, and `streams` for the persistent products.
+Each compilation prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -137,8 +138,9 @@ def compile_all(capability, dtype, full, ones):
 
 if __name__ == "__main__":
     target = int(sys.argv[1])
-    compile_all(target, torch.bfloat16, full=True, ones=False)
-    compile_all(target, torch.float16, full=False, ones=True)
-    compile_all(target, torch.float32, full=True, ones=False)
-    if target >= 90:
+    if "streams" in sys.argv:
         compile_streams(target)
+    else:
+        compile_all(target, torch.bfloat16, full=True, ones=False)
+        compile_all(target, torch.float16, full=False, ones=True)
+        compile_all(target, torch.float32, full=True, ones=False)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from scionwood.kernels import operators, predict
+from scionwood.kernels import operators, predict, reference, triton_plan
 from scionwood.kernels.cards import H100
 
 VIEWS = {"t", "view", "transpose", "slice", "select", "detach", "expand", "unsqueeze", "alias"}
@@ -116,9 +116,100 @@ def test_operations_of_the_library_path():
     x, weight, bias, a, b, _ = operands()
     with Seen() as seen:
         y, z = operators.forward(x, weight, bias, a, b, None, None, 1.0, 0.0)
-    assert seen.names == ["_to_copy", "_to_copy", "addmm", "mm", "addmm_"]
+    assert seen.names == ["_to_copy", "_to_copy", "mm", "addmm", "addmm_"]
     with Seen() as seen:
         operators.backward(y, x, weight, a, b, z, None, None, 1.0, 0.0, True)
     products = ["mm", "mul_", "mm", "addmm_", "mm", "mm"]
     assert [name for name in seen.names if name not in ("_to_copy", "clone")] == [*products, "mul_"]
     assert seen.names.count("_to_copy") == 4  # the factors, and their gradients to float32
+
+
+class TestLayersThatReadOneTensor:
+    """Attention with fewer keys than queries, and float32 factors."""
+
+    def members(self):
+        return [reference.Member(*operands(n=n, r=4)[1:5], 0.5) for n in (80, 32, 32)]
+
+    def test_the_library_needs_one_product_with_a_and_no_sum_of_gradients(self):
+        x, members = operands()[0], self.members()
+        with Seen() as seen:
+            ys, z = operators.grouped_forward(x, members)
+        copies = ["cat", "_to_copy"]  # all A in one
+        assert seen.names == [*copies, "mm", *["_to_copy"] * 3, *["addmm", "addmm_"] * 3]
+        with Seen() as seen:
+            operators.grouped_backward(ys, x, members, z, True)
+        products = [name for name in seen.names if "mm" in name]
+        assert len(products) == 3 + 3 + 1 + 1 + 3  # dh, dY W, dz A, dA and dB
+        assert "add" not in seen.names
+        with Seen() as alone:
+            for weight, bias, a, b, _ in members:
+                y, z = operators.forward(x, weight, bias, a, b, None, None, 1.0, 0.0)
+                operators.backward(y, x, weight, a, b, z, None, None, 1.0, 0.0, True)
+        sums = 2  # autograd adds three gradients of x
+        assert len(alone.names) + sums == 3 * (5 + 13) + sums
+        with Seen() as together:
+            ys, z = operators.grouped_forward(x, members)
+            operators.grouped_backward(ys, x, members, z, True)
+        assert len(together.names) <= 0.8 * len(alone.names)
+
+    def test_triton_launches_less_than_five_for_each_layer(self, launches):
+        from scionwood.kernels import triton_grouped
+
+        x, members = operands()[0], self.members()
+        with Seen() as seen:
+            ys, z = triton_grouped.lora_linears(x, members)
+            triton_grouped.lora_linears_backward(ys, x, members, z, True)
+        assert seen.names == ["cat"]
+        names = [name for name, *_ in launches]
+        assert names[:4] == ["down", "product", "product", "product"]
+        assert names[4:] == ["through_b", "over_rows", "product"] * 3
+        assert len(names) + len(seen.names) == 14 < 3 * 5
+
+
+class TestAPersistentProduct:
+    def test_it_needs_no_launch_more_and_one_program_for_each_multiprocessor(self, launches):
+        from scionwood.kernels import triton_lora
+
+        given = [None if t is None else t.to("meta") for t in operands(12608, 3072, 768)]
+        cut = predict.planned(H100, predict.Shape(12608, 768, 3072, 8))
+        triton_lora.lora_linear(*given, None, 1.0, 0.0, cut)
+        assert [(name, grid) for name, grid, _ in launches][1:] == [("stream", H100.processors)]
+        assert [name for name, *_ in launches] == ["down", "stream"]
+
+    def test_rows_that_the_copy_engine_cannot_read_take_the_plain_product(self, launches):
+        from scionwood.kernels import triton_lora
+
+        given = [None if t is None else t.to("meta") for t in operands(12608, 3071, 768)]
+        cut = predict.planned(H100, predict.Shape(12608, 768, 3072, 8))
+        triton_lora.lora_linear(*given, None, 1.0, 0.0, cut)
+        assert [name for name, *_ in launches] == ["down", "product"]
+
+
+@pytest.mark.parametrize("rank", [8, 16, 32])
+def test_sums_of_dh_take_at_most_32_mib_at_65536_tokens(launches, rank):
+    """A layer 4096 to 4096: at rank 32 they would be 134 MB in tiles of 256 columns."""
+    from scionwood.kernels import triton_launch
+
+    m, n = 65536, 4096
+    cut = predict.planned(H100, predict.Shape(m, n, n, rank))
+    sizes = []
+
+    class Sizes(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            made = function(*args, **(kwargs or {}))
+            if isinstance(made, torch.Tensor) and made.dim() == 3 and made.shape[2] == rank:
+                sizes.append((tuple(made.shape), made.nbytes))
+            return made
+
+    grad, b, z = (torch.empty(shape, dtype=torch.bfloat16, device="meta")
+                  for shape in ((m, n), (n, rank), (m, rank)))  # fmt: skip
+    with Sizes():
+        triton_launch.by_rank(grad, b, z, None, 1.0, cut, n)
+    sums = [size for shape, size in sizes if shape[0] == 8 and shape[1] != n]
+    assert max(sums) <= 32 << 20
+    assert sum(sums) == 4 * 8 * m * rank <= 67.2e6
+    _, count = triton_plan.pieces(m, n, rank, cut)
+    names = [name for name, *_ in launches]
+    assert names == ["through_b", "through_gate"] * count
+    launched = predict.costs(H100, predict.Shape(m, n, n, rank), "backward")["triton"].launches
+    assert launched == len(names) + 2 + (count > 1)  # over_rows, the product, and the joined dB

@@ -30,6 +30,8 @@ from scionwood.kernels.triton_plan import (
 
 HERE = Path(__file__).parent
 LARGE = 227 * 1024
+SPILLED = 136
+"""Bytes of a thread that do not fit in its 255 registers, at tiles of 128 x 256 with a gate."""
 LAYERS = [(12608, 2304, 768), (12608, 768, 3072), (65536, 4096, 4096)]
 """Tokens, outputs and inputs, of a vision transformer and of a language model."""
 sizes = st.integers(1, 9000)
@@ -75,6 +77,22 @@ def test_kernels_compile_without_the_device(capability, unit, shared, tmp_path, 
     assert [line["unit"] for line in lines[:7] if line["kernel"] == "product"] == [unit] * 2
     assert all(line["copies"] for line in lines[:5]), "the loops load ahead"
     assert all(line["unit"] == "none" for line in lines[14:])
+    assert all(line["spilled"] <= SPILLED for line in lines)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("triton")
+@pytest.mark.parametrize(("capability", "unit"), [(90, "wgmma"), (100, "tcgen05.mma")])
+def test_persistent_products_compile_without_the_device(capability, unit, tmp_path, python):
+    """They use the copy engine (TMA), and the smaller tile keeps nearly all sums in registers."""
+    words = (str(HERE / "compiled.py"), str(capability), "streams")
+    out = python("-W", "error", *words, TRITON_CACHE_DIR=str(tmp_path))
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["kernel"] for line in lines] == ["stream"] * 4
+    assert all(line["engine"] and line["unit"] == unit and line["bytes"] > 0 for line in lines)
+    assert all(line["shared"] <= LARGE and not line["tf32"] for line in lines)
+    assert all(line["spilled"] <= SPILLED for line in lines[:2])
+    assert all(line["spilled"] <= 16 for line in lines[2:])
 
 
 @pytest.mark.usefixtures("triton")

@@ -9,6 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+
+from scionwood.kernels import dispatch
+from scionwood.kernels.cards import Card
+from scionwood_crash.kernels import operators, plain
 
 HERE = Path(__file__).parent
 
@@ -98,3 +103,21 @@ def test_reports_the_fallback_without_triton(python: Callable[..., str]) -> None
         "edge_block on cuda: plain (triton is not installed: pip install 'scionwood[gpu]')",
         "False",
     ]
+
+
+def test_an_old_card_is_named_and_plain_torch_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("triton")
+    old = Card("Tesla T4", (7, 5), 40, 64 * 1024)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(dispatch, "card", lambda _: old)
+    monkeypatch.setattr(dispatch, "_tried", dispatch._tried.__wrapped__)
+    monkeypatch.setattr(operators, "_unfit", operators._unfit.__wrapped__)
+    reason = "Tesla T4 has compute capability 7.5, and the kernels need 8.0"
+    assert operators.report("cuda:0") == f"edge_block on cuda: plain ({reason})"
+    monkeypatch.setattr(operators, "_unfit", lambda _: reason)
+    nodes, edges = torch.ones(3, 8), torch.ones(4, 8)
+    at = torch.tensor([0, 0, 1, 2])
+    weights = [torch.eye(8)] * 3 + [torch.zeros(8), torch.eye(8), *[torch.zeros(8)] * 3]
+    given = (nodes, nodes, edges, at, at, torch.ones(4), *weights)
+    ours = operators._implementation("triton_edge", "edge_block")(*given)
+    assert all(torch.equal(*pair) for pair in zip(ours, plain.edge_block(*given), strict=True))

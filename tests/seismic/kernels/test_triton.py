@@ -9,8 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
-from scionwood_seismic.kernels import report
+from scionwood.kernels import dispatch
+from scionwood.kernels.cards import Card
+from scionwood_seismic.kernels import operators, reference, report
 
 HERE = Path(__file__).parent
 
@@ -101,3 +104,20 @@ def test_works_without_triton_and_reports_why(python: Callable[..., str]) -> Non
 
 def test_other_devices_use_the_reference() -> None:
     assert report("mps") == "moments on mps: reference (nothing faster for this device)"
+
+
+def test_an_old_card_is_named_and_the_reference_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("triton")
+    old = Card("Tesla T4", (7, 5), 40, 64 * 1024)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(dispatch, "card", lambda _: old)
+    monkeypatch.setattr(dispatch, "_tried", dispatch._tried.__wrapped__)
+    monkeypatch.setattr(operators, "_unfit", operators._unfit.__wrapped__)
+    reason = "Tesla T4 has compute capability 7.5, and the kernels need 8.0"
+    assert report("cuda:0") == f"moments on cuda: reference ({reason})"
+    monkeypatch.setattr(operators, "_unfit", lambda _: reason)
+    x = torch.randn(3, 40, generator=torch.Generator().manual_seed(0))
+    values, offset = operators._implementation("triton_kurtosis", "moments")(x)
+    right = reference.moments(x)
+    assert torch.equal(values, right[0])
+    assert torch.equal(offset, right[1])

@@ -7,6 +7,7 @@ device of the tensors. The autograd function is outside the operators, which cos
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from importlib import import_module
 from typing import Any, final
 
@@ -70,10 +71,16 @@ def edge_block(
 
 def report(device: torch.device | str = "cpu") -> str:
     """Return which implementation updates the edges on a device, and why."""
-    kind = torch.device(device).type
-    module = TABLE.get(kind.upper(), "plain")
-    reason = f" ({OBSTACLE})" if kind == "cuda" and OBSTACLE else ""
-    return f"edge_block on {kind}: {module}{reason}"
+    device = torch.device(device)
+    if device.type == "cuda" and (reason := _unfit(device)):
+        return f"edge_block on cuda: plain ({reason})"
+    return f"edge_block on {device.type}: {TABLE.get(device.type.upper(), 'plain')}"
+
+
+@lru_cache(maxsize=64)
+def _unfit(device: torch.device) -> str:
+    """Return why the Triton kernels cannot run on a CUDA device; an old card is a reason."""
+    return obstacle(device)
 
 
 @final
@@ -97,10 +104,14 @@ class _EdgeBlock(torch.autograd.Function):
 
 
 def _implementation(module: str, function: str) -> Callable[..., Any]:
-    """Return a function that imports its module on the first call: triton takes a second."""
+    """Return a function that imports its module on the first call: triton takes a second.
+
+    Plain torch runs on a card that cannot run the kernels.
+    """
 
     def call(*args: Any) -> Any:
-        return getattr(import_module(f"scionwood_crash.kernels.{module}"), function)(*args)
+        name = "plain" if module == TABLE.get("CUDA") and _unfit(args[0].device) else module
+        return getattr(import_module(f"scionwood_crash.kernels.{name}"), function)(*args)
 
     return call
 
@@ -121,7 +132,7 @@ def _register() -> Any:
 
 
 def _fake_forward(source: Tensor, target: Tensor, edge: Tensor, *_: Tensor) -> tuple[Tensor, ...]:
-    kept = 0 if edge.device.type == "cuda" and "CUDA" in TABLE else len(edge)
+    kept = 0 if edge.device.type == "cuda" and not _unfit(edge.device) else len(edge)
     hidden, moment = edge.new_empty(kept, edge.shape[1]), edge.new_empty(kept, 1)
     rest = (hidden, torch.empty_like(hidden), moment, torch.empty_like(moment))
     return torch.empty_like(edge), torch.empty_like(target), *rest

@@ -7,6 +7,7 @@ of device, listed in `TABLE`. The dispatcher of torch selects it by the device o
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from importlib import import_module
 from typing import Any, NamedTuple, final
 
@@ -80,12 +81,18 @@ def kurtosis(x: Tensor, dims: tuple[int, ...] = (-2, -1)) -> Tensor:
 
 def report(device: torch.device | str = "cpu") -> str:
     """Return which implementation computes the moments on a device, and why."""
-    kind = torch.device(device).type
-    module = TABLE.get(kind.upper(), "reference")
-    if module != "reference":
-        return f"moments on {kind}: {module}"
-    reason = OBSTACLE if kind == "cuda" else "nothing faster for this device"
-    return f"moments on {kind}: reference ({reason})"
+    device = torch.device(device)
+    module = TABLE.get(device.type.upper(), "reference")
+    reason = _unfit(device) if device.type == "cuda" else "nothing faster for this device"
+    if module != "reference" and not (device.type == "cuda" and reason):
+        return f"moments on {device.type}: {module}"
+    return f"moments on {device.type}: reference ({reason})"
+
+
+@lru_cache(maxsize=64)
+def _unfit(device: torch.device) -> str:
+    """Return why the Triton kernels cannot run on a CUDA device; an old card is a reason."""
+    return obstacle(device)
 
 
 @final
@@ -108,10 +115,15 @@ class _Moments(torch.autograd.Function):
 
 
 def _implementation(module: str, function: str) -> Callable[..., Any]:
-    """Return a function that imports its module on the first call: triton takes a second."""
+    """Return a function that imports its module on the first call: triton takes a second.
+
+    The reference runs on a card that cannot run the kernels.
+    """
 
     def call(*args: Tensor) -> Any:
-        return getattr(import_module(f"scionwood_seismic.kernels.{module}"), function)(*args)
+        unfit = module == TABLE.get("CUDA") and _unfit(args[0].device)
+        name = "reference" if unfit else module
+        return getattr(import_module(f"scionwood_seismic.kernels.{name}"), function)(*args)
 
     return call
 
