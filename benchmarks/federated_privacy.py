@@ -48,6 +48,7 @@ SIZES = {24: ("data.batch_size=4", 1e-2), 240: ("data.batch_size=24", 1e-3)}
 KEY = ("way", "seed")
 CSV = RESULTS / "federated_privacy.csv"
 ROUNDS = 200
+UNTRAINED = "alone, untrained"
 SUMS = ("plain sum", "CKKS", "CKKS pruned")
 
 
@@ -104,6 +105,19 @@ def unchanged(folder: Path, seed: int) -> Row:
     return row("start", seed, 0, 0.0, None, score(folder / "start"))
 
 
+def untrained(folder: Path, seed: int) -> Row:
+    """Return the row of that model on the data of the first site."""
+    recipe = scionwood.resolve(folder / "start" / "recipe.yaml", list(own_of(24, seed)))
+    found = float(scionwood.test(folder / "start", recipe)["test_loss"])
+    return row(UNTRAINED, seed, 0, 0.0, None, found)
+
+
+def own_of(gathers: int, seed: int) -> tuple[str, ...]:
+    """Return the options of the first site."""
+    size = (f"data.n_train={gathers}", SIZES[gathers][0])
+    return (f"data.noises={NOISES[0]}", f"data.seed={10 * seed}", *size)
+
+
 def named(gathers: int, epsilon: float | None) -> str:
     """Return the name of a way to train alone."""
     return f"alone, {gathers} gathers" + ("" if epsilon is None else f", epsilon {epsilon:g}")
@@ -111,14 +125,13 @@ def named(gathers: int, epsilon: float | None) -> str:
 
 def private(folder: Path, gathers: int, epsilon: float | None, seed: int) -> Row:
     """Return the row of a budget of the first site; `None` trains without one."""
-    (batch, delta), way = SIZES[gathers], named(gathers, epsilon)
+    delta, way = SIZES[gathers][1], named(gathers, epsilon)
     start, begun = folder / "start", time.process_time()
-    own = (f"data.noises={NOISES[0]}", f"data.seed={10 * seed}", f"data.n_train={gathers}", batch)
     run = train_site(
         start / "recipe.yaml",
         start,
         folder / "private" / way.replace(" ", "-"),
-        overrides=own,
+        overrides=own_of(gathers, seed),
         privacy=None if epsilon is None else Privacy(epsilon=epsilon, delta=delta),
     )
     spent = time.process_time() - begun
@@ -164,6 +177,7 @@ def main() -> None:
         shutil.rmtree(folder / "sums", ignore_errors=True)
         shutil.rmtree(folder / "private", ignore_errors=True)
         jobs: dict[str, Callable[[], Row]] = {"start": partial(unchanged, folder, seed)}
+        jobs[UNTRAINED] = partial(untrained, folder, seed)
         jobs |= {way: partial(summed, folder, way, seed) for way in SUMS}
         for gathers, epsilon in product(SIZES, BUDGETS):
             way = named(gathers, epsilon)

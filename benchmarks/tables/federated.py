@@ -13,6 +13,7 @@ WAYS = [
     "plain sum",
     "CKKS",
     "CKKS pruned",
+    "alone, untrained",
     *(
         f"alone, {n} gathers{budget}"
         for n in (24, 240)
