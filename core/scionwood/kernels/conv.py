@@ -17,14 +17,14 @@ torch.compile may decide to keep W' instead of computing it twice.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn import functional
 
 from scionwood.errors import AdapterError
+from scionwood.kernels.convolution import Geometry, convolve, geometry_of, gradients
 
 MERGED = (torch.float32, torch.float64)
 """The dtypes in which W' is formed. In half precision, W + s B A would lose a small change."""
@@ -87,7 +87,7 @@ def lora_conv(
         rule = "lora_conv gives the base kernel no gradient"
         raise AdapterError("weight.requires_grad is True", rule, "Freeze it: requires_grad_(False)")
     _check_factors(a, b, weight.shape, groups)
-    geometry = _geometry(weight.shape[2:], stride, padding, dilation, groups)
+    geometry = geometry_of(weight.shape[2:], stride, padding, dilation, groups)
     device, cast = x.device.type, None
     if torch.is_autocast_enabled(device) and x.dtype != torch.float64:
         cast = torch.get_autocast_dtype(device)
@@ -165,74 +165,6 @@ def _check_factors(a: Tensor, b: Tensor, weight_shape: Sequence[int], groups: in
         raise AdapterError(f"a is {a.dtype}, b {b.dtype}", "they need one dtype", "Convert one")
 
 
-@final
-class _Geometry(NamedTuple):
-    """The parameters of a convolution, with one entry for each axis of the volume."""
-
-    stride: tuple[int, ...]
-    padding: tuple[int, ...]
-    dilation: tuple[int, ...]
-    extra: tuple[int, ...]  # more zeros at the end, for "same" with an odd total
-    groups: int
-
-    def pad(self, x: Tensor) -> Tensor:
-        if not any(self.extra):
-            return x
-        return functional.pad(x, [n for extra in reversed(self.extra) for n in (0, extra)])
-
-    def crop(self, x: Tensor) -> Tensor:
-        for axis, extra in enumerate(self.extra, start=2):
-            x = x.narrow(axis, 0, x.shape[axis] - extra)
-        return x
-
-    def point(self) -> _Geometry:
-        """Return the geometry of B, a kernel of size 1."""
-        n = len(self.stride)
-        return _Geometry((1,) * n, (0,) * n, (1,) * n, (0,) * n, self.groups)
-
-
-def _geometry(
-    kernel: Sequence[int],
-    stride: int | Sequence[int],
-    padding: int | Sequence[int] | str,
-    dilation: int | Sequence[int],
-    groups: int,
-) -> _Geometry:
-    n = len(kernel)
-    steps, spread = _each(stride, n), _each(dilation, n)
-    if padding == "same" and max(steps) == 1:
-        total = [d * (k - 1) for d, k in zip(spread, kernel, strict=True)]
-        half, odd = tuple(t // 2 for t in total), tuple(t % 2 for t in total)
-        return _Geometry(steps, half, spread, odd, groups)
-    if isinstance(padding, str) and padding != "valid":
-        rule = "a named padding is 'valid', or 'same' with stride 1"
-        raise AdapterError(f"padding {padding!r}, stride {steps}", rule, "Pass the number of zeros")
-    zeros = _each(0 if isinstance(padding, str) else padding, n)
-    return _Geometry(steps, zeros, spread, (0,) * n, groups)
-
-
-def _each(value: int | Sequence[int], n: int) -> tuple[int, ...]:
-    values = (value,) if isinstance(value, int) else tuple(value)
-    return values * n if len(values) == 1 else values
-
-
-def _conv(x: Tensor, kernel: Tensor, bias: Tensor | None, how: _Geometry) -> Tensor:
-    still, (stride, padding, dilation, _, groups) = [0] * len(how.stride), how
-    return torch.convolution(x, kernel, bias, stride, padding, dilation, False, still, groups)
-
-
-def _gradients(
-    dy: Tensor, x: Tensor, kernel: Tensor, how: _Geometry, of_x: bool, of_kernel: bool
-) -> tuple[Tensor | None, Tensor | None]:
-    """Return the gradients of `_conv` with respect to x and the kernel, or `None` for each."""
-    still, (stride, padding, dilation, _, groups) = [0] * len(how.stride), how
-    mask = [of_x, of_kernel, False]
-    dx, dkernel, _ = torch.ops.aten.convolution_backward(
-        dy, x, kernel, None, stride, padding, dilation, False, still, groups, mask
-    )
-    return dx, dkernel
-
-
 def _kernels(
     weight: Tensor, a: Tensor, b: Tensor, scaling: float, groups: int, cast: torch.dtype | None
 ) -> tuple[Tensor, Tensor, Tensor, bool]:
@@ -260,10 +192,10 @@ class _LoraConv(torch.autograd.Function):
         scaling, geometry, cast = how
         kernel, low_a, low_b, merged = _kernels(weight, a, b, scaling, geometry.groups, cast)
         x = geometry.pad(x)
-        y = _conv(x, kernel, None if bias is None else bias.to(kernel.dtype), geometry)
+        y = convolve(x, kernel, None if bias is None else bias.to(kernel.dtype), geometry)
         if not merged:
-            h = _conv(x, low_a, None, geometry._replace(groups=1))
-            y.add_(_conv(h, low_b, None, geometry.point()), alpha=scaling)
+            h = convolve(x, low_a, None, geometry._replace(groups=1))
+            y.add_(convolve(h, low_b, None, geometry.point()), alpha=scaling)
         return y
 
     @staticmethod
@@ -278,7 +210,7 @@ class _LoraConv(torch.autograd.Function):
             x = geometry.pad(_sized(dy, ctx.size) if x is None else x)
             through = of_x and not merged  # dx then has a second part, from A and B
             if of_x:
-                dx, _ = _gradients(dy, x, kernel, geometry, True, False)
+                dx, _ = gradients(dy, x, kernel, geometry, True, False)
             low = (low_a, low_b, scaling, geometry)
             low_dx, da, db = _low_rank(dy, x, *low, through, of_a, of_b)
             if dx is not None:
@@ -290,7 +222,7 @@ class _LoraConv(torch.autograd.Function):
 
 
 def _low_rank(
-    dy: Tensor, x: Tensor, a: Tensor, b: Tensor, scaling: float, how: _Geometry, *wanted: bool
+    dy: Tensor, x: Tensor, a: Tensor, b: Tensor, scaling: float, how: Geometry, *wanted: bool
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """Return the gradients of s B * (A * x) with respect to x, A and B, or `None` for each.
 
@@ -302,9 +234,9 @@ def _low_rank(
         return None, None, None
     single = how._replace(groups=1)
     size = (len(dy), len(a), *dy.shape[2:])
-    h = _conv(x, a, None, single).mul_(scaling) if of_b else _sized(dy, size)
-    dh, db = _gradients(dy, h, b, how.point(), of_x or of_a, of_b)
-    dx, da = (None, None) if dh is None else _gradients(dh.mul_(scaling), x, a, single, of_x, of_a)
+    h = convolve(x, a, None, single).mul_(scaling) if of_b else _sized(dy, size)
+    dh, db = gradients(dy, h, b, how.point(), of_x or of_a, of_b)
+    dx, da = (None, None) if dh is None else gradients(dh.mul_(scaling), x, a, single, of_x, of_a)
     return dx, da, db
 
 
