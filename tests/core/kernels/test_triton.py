@@ -56,6 +56,11 @@ def test_interpreted_kernels_equal_the_reference_in_every_case(interpreted):
     assert interpreted(HERE / "interpreted.py") > 3 * 216
 
 
+@pytest.mark.slow
+def test_interpreted_persistent_products_and_groups_equal_the_reference(interpreted):
+    assert interpreted(HERE / "interpreted_products.py") == 36
+
+
 @pytest.mark.usefixtures("triton")
 @pytest.mark.parametrize(
     ("capability", "unit", "shared"),
