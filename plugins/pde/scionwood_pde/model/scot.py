@@ -66,7 +66,7 @@ class Scot(nn.Module):
         y, skips = self.embeddings(x, time), []
         for stage, blocks in zip(self.encoder.layers, self.residual_blocks, strict=True):
             kept, y = stage(y, time)
-            for block in blocks:
+            for block in blocks.children():
                 kept = block(kept, time) if isinstance(block, ConvNext) else kept
             skips.append(kept)
         y = skips.pop()
@@ -92,8 +92,8 @@ class ConvNext(nn.Module):
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         """Map (batch, side, side, channel) to the same shape."""
         y = self.dwconv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        y = self.pwconv2(F.gelu(self.pwconv1(self.norm(y, time))))
-        return x + self.weight * y
+        out: Tensor = x + self.weight * self.pwconv2(F.gelu(self.pwconv1(self.norm(y, time))))
+        return out
 
 
 @final

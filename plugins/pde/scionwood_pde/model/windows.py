@@ -175,7 +175,8 @@ class WindowBlock(nn.Module):
         y = y.roll((self.shift, self.shift), (1, 2)) if self.shift else y
         x = x + self.layernorm_before(y, time)
         y = self.output(F.gelu(self.intermediate(x)))
-        return x + self.layernorm_after(y, time)
+        out: Tensor = x + self.layernorm_after(y, time)
+        return out
 
 
 def _distances(window: int) -> tuple[Tensor, Tensor]:
