@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 
 from text import Row, Tables, interval, read, spread, table
 
@@ -196,7 +197,8 @@ def _first(rows: dict[str, Row], part: str) -> str:
 
 def _over_seeds(rows: Sequence[Row], name: str, form: str = ".3f") -> str:
     """Return the mean and standard deviation, or nothing if no row has the measure."""
-    return spread([float(row[name]) for row in rows if row.get(name)], form)
+    values = [float(row[name]) for row in rows if row.get(name)]
+    return spread(values, form) if all(map(isfinite, values)) else "not finite"
 
 
 TABLES: Tables = {
