@@ -29,9 +29,12 @@ def gguf_model(path: Path, dtype: torch.dtype) -> Any:
         from transformers import AutoModelForCausalLM
 
         with torch.random.fork_rng(devices=[]):
-            return AutoModelForCausalLM.from_pretrained(
+            model: Any = AutoModelForCausalLM.from_pretrained(
                 str(path.parent), gguf_file=path.name, dtype=dtype
             )
+        if quantizer := getattr(model, "hf_quantizer", None):
+            quantizer.remove_quantization_config(model)  # its weights are plain numbers now
+        return model
 
 
 def gguf_tokenizer(path: Path) -> Any:
