@@ -165,14 +165,16 @@ def chosen_rate(title: str, name: str) -> float:
     return min(errors, key=errors.__getitem__)
 
 
-def plan(names: Sequence[str], seeds: Sequence[int]) -> Iterator[tuple[str, str, int, int]]:
+def plan(
+    names: Sequence[str], seeds: Sequence[int], networks: Sequence[str], few: Sequence[int]
+) -> Iterator[tuple[str, str, int, int]]:
     """Yield (equation, network, seed, training trajectories), one equation after the other."""
     for name in names:
         for seed in seeds:
-            for title in ("", *NETWORKS):
+            for title in ("", *networks):
                 yield name, title, seed, 8
         for seed in seeds if name == "kolmogorov_flow" else ():
-            for n in FEW:
+            for n in few:
                 for title in MIXED:
                     yield name, title, seed, n
 
@@ -206,6 +208,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--only", nargs="*", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--networks", nargs="*", choices=list(NETWORKS), default=list(NETWORKS))
+    parser.add_argument("--few", type=int, nargs="*", default=list(FEW))
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -213,7 +217,7 @@ def main() -> None:
     known = {(r["equation"], r["method"], str(r["seed"]), str(r["n"])) for r in rows}
     kept = {(r["equation"], r["method"]): float(str(r["rate"])) for r in rows if r["rate"]}
     rates: dict[tuple[Any, Any], float] = {**kept, **CHOSEN}
-    for name, title, seed, n in plan(options.only, options.seeds):
+    for name, title, seed, n in plan(options.only, options.seeds, options.networks, options.few):
         if (name, title or "persistence", str(seed), str(n)) in known:
             continue
         data = data_of(name, seed)
