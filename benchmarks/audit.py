@@ -133,7 +133,10 @@ def score(work: Path, over: Callable[[], bool]) -> None:
             names = ("norm", "largest", "concentration", "entropy", "kurtosis")
             means = {f"|z| {n}": f"{np.abs(z[:-1, at]).mean():.3f}" for at, n in enumerate(names)}
             found = {"score": f"{total:.4f}", "limit": f"{cohort.threshold:.4f}"}
-            flagged = {"anomalous": int(total > cohort.threshold)}
+            turn = cohort.turn(own)
+            found |= {"turn": f"{turn:.4f}", "turn limit": f"{cohort.turned:.4f}"}
+            far, turned = total > cohort.threshold, turn > cohort.turned
+            flagged = {"far": int(far), "turned": int(turned), "anomalous": int(far or turned)}
             spread = {"|z| spread of norms": f"{abs(z[-1, 0]):.3f}"}
             table.add({"kind": kind, "seed": seed, **found, **flagged, **spread, **means})
     for seed in SEEDS[:4]:

@@ -8,14 +8,19 @@ from statistics import mean
 from text import Row, Tables, read, spread, table
 
 NUMBERS = {
+    "turn": "turn from the mean change of the references, a score of `audit`",
     "|z| spread of norms": "spread of the norms over modules (arXiv 2605.30189)",
-    "score": "mean over all numbers, the score of `audit`",
+    "score": "mean over all numbers, a score of `audit`",
     "|z| norm": "norms only",
     "|z| largest": "largest singular values only",
     "|z| concentration": "concentrations only",
     "|z| entropy": "entropies only",
     "|z| kurtosis": "kurtoses only",
 }
+
+
+LIMITED = {"turn": "turned", "score": "far"}
+"""The scores that have a limit, and the column that says whether it is broken."""
 
 
 def probes() -> str:
@@ -42,9 +47,9 @@ def weights() -> str:
     for key, name in NUMBERS.items():
         values = [[float(row[key]) for row in group] for group in (clean, poisoned)]
         shares = ["", ""]
-        if key == "score":
+        if key in LIMITED:
             shares = [
-                f"{100 * mean(int(r['anomalous']) for r in g):.0f} %" for g in (clean, poisoned)
+                f"{100 * mean(int(r[LIMITED[key]]) for r in g):.0f} %" for g in (clean, poisoned)
             ]
         lines.append([name, f"{auc(*values):.3f}", *shares])
     refused = sum(row["score"] == "no reference" for row in other)

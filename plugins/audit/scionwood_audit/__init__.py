@@ -13,5 +13,15 @@ plugin = Plugin(
         "run": "scionwood_audit.cli.auditing:run",
         "training": "scionwood_audit.cli.auditing:training",
     },
-    rooms=("audits", "behaviour", "cohort", "corruption", "origin", "parts", "record", "structure"),
+    rooms=(
+        "audits",
+        "behaviour",
+        "cohort",
+        "corruption",
+        "direction",
+        "origin",
+        "parts",
+        "record",
+        "structure",
+    ),
 )

@@ -3,7 +3,7 @@
 The change of a weight is B A. A alone is random, so that it says nothing. Of each change this
 module takes its Frobenius norm over the root of its size (arXiv 2605.30189) and five numbers of its
 singular values (arXiv 2602.15195). Both papers judge language models; the robust score over all
-numbers is ours.
+numbers is ours. A second score is the angle to the mean change of the references; see `direction`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from scionwood import ScionwoodError, adapters
+from scionwood_audit.direction import Factors, product, products, turn, turns
 from scionwood_audit.record import Row, Status
 
 LEAST = 8
@@ -25,6 +26,9 @@ LEAST = 8
 
 BEYOND = 4.0
 """How many robust deviations above the median of the references a score is anomalous."""
+
+TURNED = 2.0
+"""The same for the turn away from the mean change of the references, in logarithms."""
 
 _FLOOR = 0.05
 """The least deviation, relative to the median: numbers that hardly vary say nothing."""
@@ -41,11 +45,13 @@ class Weights:
         key: what must be the same in comparable adapters.
         modules: names of the adapted modules, in order.
         numbers: (module, 5), those of `NUMBERS`.
+        factors: B and A of each module.
     """
 
     key: tuple[object, ...]
     modules: tuple[str, ...]
     numbers: np.ndarray
+    factors: Factors
 
     @property
     def spread(self) -> float:
@@ -55,8 +61,10 @@ class Weights:
 
 def changes(
     saved: adapters.SavedAdapter, tensors: Mapping[str, Tensor]
-) -> Iterator[tuple[str, Tensor]]:
-    """Yield the change of each adapted weight of a LoRA, (out, in) float64.
+) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """Yield the factors of the change of each adapted weight of a LoRA, float64.
+
+    They are B times the scale of the adapter, (out, rank), and A, (rank, in).
 
     Args:
         saved: the files of the adapter.
@@ -68,7 +76,7 @@ def changes(
             continue
         a = tensors[name].double().flatten(1)
         b = tensors[name.replace(".lora_A.", ".lora_B.")].double().flatten(1)
-        yield name.partition(".lora_A.")[0].removeprefix("base_model.model."), scale * b @ a
+        yield name.partition(".lora_A.")[0].removeprefix("base_model.model."), scale * b, a
 
 
 def weights_of(folder: Path) -> Weights | str:
@@ -90,12 +98,12 @@ def weights_of(folder: Path) -> Weights | str:
         return f"its method {manifest.method} changes weights by no product B A"
     if config.rank_pattern or config.alpha_pattern:
         return "its layers have ranks of their own"
-    found = dict(changes(saved, tensors))
+    found = {name: (b, a) for name, b, a in changes(saved, tensors)}
     if not found:
         return "it has no product B A"
     key = (manifest.sha256, manifest.method, config.r, config.lora_alpha, tuple(manifest.modules))
-    numbers = np.array([five(change) for change in found.values()])
-    return Weights(key, tuple(found), numbers)
+    numbers = np.array([five(b @ a) for b, a in found.values()])
+    return Weights(key, tuple(found), numbers, tuple(found.values()))
 
 
 def five(change: Tensor) -> tuple[float, ...]:
@@ -123,27 +131,32 @@ class Cohort:
 
     The score of an adapter is the mean over all numbers of its absolute robust z: the distance from
     the median of the references over 1.4826 times their median absolute deviation. Each reference
-    is scored against the others, and these scores set the threshold.
+    is scored against the others, and these scores set the threshold. The turn is judged likewise.
 
     Args:
         references: at least `LEAST` adapters with the same key.
 
     Attributes:
         threshold: the largest score that is consistent with the references.
+        turned: the largest turn that is.
     """
 
     def __init__(self, references: Sequence[Weights]) -> None:
         self.references = [_vector(each) for each in references]
-        own = np.log(
-            [_score(x, np.delete(self.references, i, 0)) for i, x in enumerate(self.references)]
-        )
-        middle = float(np.median(own))
-        deviation = max(1.4826 * float(np.median(np.abs(own - middle))), _FLOOR)
-        self.threshold = float(np.exp(middle + BEYOND * deviation))
+        own = [_score(x, np.delete(self.references, i, 0)) for i, x in enumerate(self.references)]
+        self.threshold = _limit(own, BEYOND)
+        self._factors = [each.factors for each in references]
+        self._among = products(self._factors)
+        self.turned = _limit(turns(self._among), TURNED)
 
     def score(self, weights: Weights) -> float:
         """Return the mean absolute robust z of an adapter."""
         return _score(_vector(weights), np.array(self.references))
+
+    def turn(self, weights: Weights) -> float:
+        """Return how far an adapter turns from the mean change, from 0 to 2."""
+        to = np.array([product(weights.factors, each) for each in self._factors])
+        return turn(product(weights.factors, weights.factors), to, self._among)
 
     def deviations(self, weights: Weights) -> np.ndarray:
         """Return the robust z of each number, (module, 5), and of the spread as a last row."""
@@ -175,6 +188,7 @@ def compare(folder: Path, references: Path) -> tuple[list[Row], int]:
     status: Status = "broken" if score > limit else "kept"
     why = f"{BEYOND:g} robust deviations above the {len(same)} references among themselves"
     rows = [Row("weights", "mean |z|", status, f"{score:.2f}", f"at most {limit:.2f}", why)]
+    rows.append(_turned(cohort, own))
     z = cohort.deviations(own)
     spread = f"{own.spread:.3g}, z {z[-1, 0]:+.1f}"
     rows.append(Row("weights", "spread of the norms over modules", "note", spread))
@@ -185,6 +199,14 @@ def compare(folder: Path, references: Path) -> tuple[list[Row], int]:
     if reasons:
         rows.append(Row("weights", "references left out", "note", _tally(reasons)))
     return rows, len(same)
+
+
+def _turned(cohort: Cohort, own: Weights) -> Row:
+    found, limit = cohort.turn(own), cohort.turned
+    status: Status = "broken" if found > limit else "kept"
+    why = f"{TURNED:g} robust deviations above the references; 0 is the direction of their mean"
+    value, most = f"{found:.3f}", f"at most {limit:.3f}"
+    return Row("weights", "turn from the mean change", status, value, most, why)
 
 
 def _comparable(own: Weights, place: Path, folder: Path) -> tuple[list[Weights], list[str]]:
@@ -218,6 +240,14 @@ def _z(x: np.ndarray, references: np.ndarray) -> np.ndarray:
     deviation = 1.4826 * np.median(np.abs(references - middle), axis=0)
     z: np.ndarray = (x - middle) / np.maximum(deviation, _FLOOR * np.abs(middle) + 1e-12)
     return z
+
+
+def _limit(own: Sequence[float] | np.ndarray, beyond: float) -> float:
+    """Return the limit that the scores of the references among themselves set."""
+    logs = np.log(np.maximum(own, 1e-12))
+    middle = float(np.median(logs))
+    deviation = max(1.4826 * float(np.median(np.abs(logs - middle))), _FLOOR)
+    return float(np.exp(middle + beyond * deviation))
 
 
 def _score(x: np.ndarray, references: np.ndarray) -> float:
