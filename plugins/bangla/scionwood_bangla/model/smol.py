@@ -11,6 +11,7 @@ The recipe `bangla/register_smol` trains an adapter on the folder.
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -76,6 +77,7 @@ def train_embeddings(
     steps: int = STEPS,
     batch: int = BATCH,
     seed: int = 0,
+    minutes: float = math.inf,
     label: str = "",
     report: Callable[[int, float], None] | None = None,
 ) -> None:
@@ -91,6 +93,7 @@ def train_embeddings(
         steps: the number of optimiser steps.
         batch: the number of conversations in a step.
         seed: the seed of the conversations.
+        minutes: the training ends after so long, even if fewer steps are done.
         label: the name of the progress on stderr. An empty label shows no progress.
         report: called with the step and its loss, nats per token.
     """
@@ -99,8 +102,11 @@ def train_embeddings(
     known = len(tokenizer) - added
     new = nn.Parameter(weight[known:].float())
     batches = _batches(tokenizer, Random(seed), batch)
+    end = time.monotonic() + 60 * minutes
 
-    def loss(step: int) -> Tensor:
+    def loss(step: int) -> Tensor | None:
+        if time.monotonic() > end:
+            return None
         ids, labels = next(batches)
         used = ids[ids < known].unique()
         table = torch.cat([weight[used], new.to(weight.dtype)])
@@ -132,6 +138,7 @@ def make_base(
     path: str = MODEL,
     *,
     steps: int = STEPS,
+    minutes: float = math.inf,
     seed: int = 0,
     report: Callable[[int, float], None] | None = None,
 ) -> int:
@@ -141,6 +148,7 @@ def make_base(
         folder: the new folder, for `language/causal_lm`.
         path: the model, as for `load`.
         steps: the number of optimiser steps.
+        minutes: the training ends after so long, even if fewer steps are done.
         seed: the seed of the texts.
         report: called with the step and its loss, nats per token.
 
@@ -158,6 +166,7 @@ def make_base(
         added,
         steps=steps,
         seed=seed,
+        minutes=minutes,
         label="embeddings",
         report=report,
     )
@@ -173,10 +182,17 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--file", default=MODEL, help="a GGUF file instead of the package")
     parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so long")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     start = time.process_time()
-    added = make_base(options.folder, options.file, steps=options.steps, seed=options.seed)
+    added = make_base(
+        options.folder,
+        options.file,
+        steps=options.steps,
+        minutes=options.minutes,
+        seed=options.seed,
+    )
     spent = time.process_time() - start
     print(f"{options.folder}: {added} tokens added, {spent:.0f} s of CPU time")
 
