@@ -199,26 +199,29 @@ def by_rank(
     scaling: float,
     cut: Plan,
     k: int,
+    learns: bool = True,
     flags: Tensor | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """Return dz, (shares, m, rank or 2 rank), and the partial sums of dB, or `None` without z.
+    """Return dz, (shares, m, rank or 2 rank), and the partial sums of dB, or `None`.
 
     The latter are (groups, n, rank), or (groups, rank, n) for a rank above `JOINT`.
 
     Args:
         grad: (m, n).
         b: (n, rank).
-        z: (m, rank or 2 rank), or `None` if dB is not wanted.
+        z: (m, rank or 2 rank). `None` if dB is not wanted and there is no gate.
         gate_bias: (rank,), or `None`.
         scaling: The factor s.
         cut: The plan.
         k: The number of inputs of the layer.
+        learns: Whether dB is wanted.
         flags: Those of a later persistent product, to be cleared.
     """
     (m, n), rank = grad.shape, b.shape[1]
-    if z is None or rank > JOINT:
+    if z is None or not learns or rank > JOINT:
         dh = down(grad, b.t(), torch.float32, Drop(), scaling, cut, flags)[None]
-        db = None if z is None else over_rows(grad, z, gate_bias, Drop(), scaling, cut)
+        wanted = z if learns else None
+        db = None if wanted is None else over_rows(grad, wanted, gate_bias, Drop(), scaling, cut)
         return _gated(dh, z, gate_bias, grad, k, cut), db
     rows, _ = pieces(m, n, rank, cut)
     if rows >= m:

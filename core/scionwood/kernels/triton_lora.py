@@ -97,10 +97,8 @@ def lora_linear_backward(
     drop, cut, sums, by_gate = dropping(seed, p), cut or planned(grad, weight, a), None, None
     with torch.cuda.device(grad.get_device()):
         room = space(grad, weight, cut.dx, cut.programs // 2) if needs_x else None
-        low = None if x is None else z
-        dz, db = by_rank(
-            grad, b, low, gate_bias, scaling, cut, weight.shape[1], room and room.flags
-        )
+        width, flags = weight.shape[1], room and room.flags
+        dz, db = by_rank(grad, b, z, gate_bias, scaling, cut, width, x is not None, flags)
         if x is not None and db is not None:
             sums = Sums(over_rows(rows_of(x), dz, None, drop, 1.0, cut), db)
         dx = None
