@@ -57,6 +57,43 @@ def lora_memory() -> str:
     return table([*keys, *KEPT, "ours over frozen"], lines)
 
 
+def lora_real() -> str:
+    """Return time, bytes and losses of the networks with real weights."""
+    lines = [
+        [
+            row["model"],
+            row["dtype"],
+            row["form"],
+            f"{float(row['median_ms']):.0f}",
+            interval(row),
+            row["mib"],
+            row["loss_distance"],
+        ]
+        for row in read("lora_real")
+    ]
+    head = ["model", "dtype", "form", "step, ms", "time over ours", "bytes, MiB", "loss"]
+    return table(head, lines)
+
+
+def lora_capture() -> str:
+    """Return what a CUDA graph could not repeat in the recipes of the plugins."""
+    lines = [
+        [row["recipe"], row["task"], row["operations"], row["obstacle"]]
+        for row in read("lora_capture")
+    ]
+    return table(["recipe", "task", "operations", "what a graph cannot repeat"], lines)
+
+
+def lora_recompute() -> str:
+    """Return the MiB stored and the time of a step with each choice of `recompute`."""
+    lines = [
+        [row["model"], row["form"], row["mib"], row["over_frozen"], interval(row)]
+        for row in read("lora_recompute")
+    ]
+    head = ["model, bfloat16 base", "recompute", "MiB", "MiB over frozen", "step over memory's"]
+    return table(head, lines)
+
+
 def prefix_cache() -> str:
     """Return the step with adapted last blocks and cached features of the others."""
     lines = [
@@ -86,5 +123,8 @@ TABLES: Tables = {
     "lora_step": lora_step,
     "lora_trainer": lora_trainer,
     "lora_memory": lora_memory,
+    "lora_recompute": lora_recompute,
+    "lora_real": lora_real,
+    "lora_capture": lora_capture,
     "prefix_cache": prefix_cache,
 }

@@ -237,8 +237,8 @@ def _projected(dw: Tensor, a: Tensor, b: Tensor, scaling: float) -> tuple[Tensor
     """Return the gradients of A and B from that of W' = W + s B A."""
     dtype = torch.promote_types(a.dtype, torch.float32)
     dw, low_a, low_b = (t.to(dtype).flatten(1) for t in (dw, a, b))
-    da, db = low_b.t() @ dw, dw @ low_a.t()
-    return da.mul_(scaling).view_as(a), db.mul_(scaling).view_as(b)
+    da, db = low_b.t() @ dw, (low_a @ dw.t()).t()  # in this order up to 8 times as fast
+    return da.mul_(scaling).view_as(a), (db * scaling).contiguous().view_as(b)
 
 
 def _low_rank(

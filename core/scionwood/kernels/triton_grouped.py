@@ -12,7 +12,7 @@ from torch import Tensor
 
 from scionwood.kernels import addmm, triton_lora
 from scionwood.kernels.reference import Member
-from scionwood.kernels.triton_launch import Beside, Drop, dense, down, product, rows_of, space
+from scionwood.kernels.triton_launch import Beside, Drop, down, product, rows_of, space
 
 
 def lora_linears(x: Tensor, members: Sequence[Member]) -> tuple[list[Tensor], Tensor]:
@@ -31,7 +31,7 @@ def lora_linears(x: Tensor, members: Sequence[Member]) -> tuple[list[Tensor], Te
         z = down(x, a, x.dtype, Drop(), 1.0, cut, flags)
         ys, at = [], 0
         for (weight, bias, own, b, scaling), cut, room in zip(members, cuts, rooms, strict=True):
-            more = Beside(z[:, at : at + len(own)], b.t(), scaling, bias=dense(bias))
+            more = Beside(z[:, at : at + len(own)], b.t(), scaling, bias=triton_lora.dense(bias))
             room = (room and flags is not None and room._replace(flags=flags)) or None
             ys.append(product(x, weight.t(), cut.up, cut.rank, more, room))
             at += len(own)

@@ -94,11 +94,6 @@ def rows_of(tensor: Tensor) -> Tensor:
     return tensor if tensor.stride(1) == 1 else tensor.contiguous()
 
 
-def dense(tensor: Tensor | None) -> Tensor | None:
-    """Return a contiguous tensor."""
-    return None if tensor is None else tensor.contiguous()
-
-
 def _shares(low: Tensor) -> int:
     return low.shape[0] if low.dim() == 3 else 1
 

@@ -22,7 +22,6 @@ from scionwood.kernels.triton_launch import (
     Beside,
     Sums,
     by_rank,
-    dense,
     down,
     dropping,
     over_rows,
@@ -121,6 +120,11 @@ def _check(rows: Tensor, weight: Tensor, seed: Tensor | None) -> None:
     if seed is not None and len(rows) * weight.shape[1] > 2**32:
         shape = (len(rows), weight.shape[1])
         raise ValueError(f"x {shape}: a mask has at most 2^32 positions. Pass fewer rows at a time")
+
+
+def dense(tensor: Tensor | None) -> Tensor | None:
+    """Return a contiguous tensor."""
+    return None if tensor is None else tensor.contiguous()
 
 
 def planned(rows: Tensor, weight: Tensor, a: Tensor) -> Plan:
