@@ -132,8 +132,9 @@ def test_random_weights_predict_no_change() -> None:
         ({"embed_dim": 10**9}, "each is between 1 and 4096"),
         ({"embed_dim": "12"}, "embed_dim '12': it is of the kind of 48"),
         ({"image_size": 36}, "image_size 36: it is a multiple"),
+        ({"num_heads": None}, "num_heads None: it is of the kind of"),
     ],
-    ids=["kind", "skips", "levels", "heads", "huge", "text", "side"],
+    ids=["kind", "skips", "levels", "heads", "huge", "text", "side", "none"],
 )
 def test_another_network_is_refused_by_name(
     tmp_path: Path, changes: dict[str, Any], rule: str
@@ -145,6 +146,9 @@ def test_another_network_is_refused_by_name(
 
 def test_missing_damaged_and_pickled_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"config\.json"):
+        poseidon(weights=tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "swinv2"}', "utf-8")
+    with pytest.raises(WeightsError, match=r"image_size: config\.json lacks it"):
         poseidon(weights=tmp_path)
     (tmp_path / "config.json").write_text("[1", "utf-8")
     with pytest.raises(WeightsError, match="JSON"):

@@ -23,6 +23,8 @@ _NAMES = {
     "timed": "use_conditioning",
     "residual": "learn_residual",
 }
+_OPTIONAL = {"ratio": 4.0, "bias": True, "eps": EPS, "timed": False, "residual": False}
+"""Values where the file has none, as in the authors' code."""
 
 
 @final
@@ -107,7 +109,9 @@ def shape_of(config: Mapping[str, Any]) -> ScotShape:
     values: dict[str, Any] = {}
     for own, theirs in _NAMES.items():
         default = getattr(ScotShape, own)
-        value = config.get(theirs, default)
+        if theirs not in config and own not in _OPTIONAL:
+            raise ValueError(f"{theirs}: config.json lacks it")
+        value = config.get(theirs, _OPTIONAL.get(own))
         pair = isinstance(value, list) and not isinstance(default, tuple)
         value = value[0] if pair and len(set(map(str, value))) == 1 else value
         value = tuple(map(int, value)) if isinstance(value, list) else value
