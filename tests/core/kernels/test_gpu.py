@@ -12,7 +12,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from scionwood.kernels import addmm, dispatch, lora_linear, mask, reference
+from scionwood.kernels import addmm, dispatch, lora_linear, mask, reference, triton_plan
+from scionwood.kernels.cards import COPIES
 
 pytestmark = [
     pytest.mark.gpu,
@@ -186,6 +187,36 @@ def test_100_runs_give_the_same_bits(kernels):
     for _ in range(99):
         again = run(kernels, operands, grad, 0.1)
         assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
+
+
+@pytest.mark.parametrize("tile", triton_plan.STREAM)
+@pytest.mark.parametrize("p", [0.0, 0.1])
+def test_persistent_products_have_the_same_bits_in_100_runs(kernels, monkeypatch, tile, p):
+    if torch.cuda.get_device_capability() < COPIES:
+        pytest.skip("the card has no copy engine")
+    operands, grad = layer(12608, 768, 2304, 8), gradient(12608, 2304)
+    cut = kernels.planned(operands[0], operands[1], operands[3])._replace(up=tile, dx=tile)
+    monkeypatch.setattr(kernels, "planned", lambda *_: cut)
+    check(kernels, operands, grad, p)
+    first = run(kernels, operands, grad, p)
+    for _ in range(99):
+        again = run(kernels, operands, grad, p)
+        assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
+
+
+def test_layers_that_read_one_tensor_agree_with_layers_alone(kernels):
+    from scionwood.kernels import triton_grouped
+
+    layers = [layer(4096, 1024, n, 8) for n in (1024, 256, 256)]
+    x, grads = layers[0][0], [gradient(4096, n) for n in (1024, 256, 256)]
+    members = [reference.Member(weight, bias, a, b) for _, weight, bias, a, b, _ in layers]
+    ys, z = triton_grouped.lora_linears(x, members)
+    dx, pairs = triton_grouped.lora_linears_backward(grads, x, members, z, True)
+    right, low = addmm.lora_linears(x, members)
+    by_x, factors = addmm.lora_linears_backward(grads, x, members, low, True)
+    ours = (*ys, dx, *sum(pairs, ()))
+    for one, other in zip(ours, (*right, by_x, *sum(factors, ())), strict=True):
+        assert (one.float() - other.float()).abs().max() <= 0.02 * other.float().abs().max()
 
 
 def test_a_captured_graph_replays_new_inputs(kernels):
