@@ -1,11 +1,13 @@
 """LoRA kernels against peft, a hand-written function, the frozen floor and full fine-tuning.
 
     python benchmarks/lora_kernels.py                 # the CPU, one thread: about ten minutes
+    python benchmarks/lora_kernels.py --since 2026-11-28  # go on with what was broken off
     python benchmarks/lora_kernels.py --device cuda
 
 Writes lora_layer.csv (one layer: time and accuracy), lora_step.csv (training steps of a ViT),
-lora_trainer.csv (steps through the Trainer with the NaN guard on and off) and lora_memory.csv
-(bytes kept for backward) into benchmarks/results. All forms have equal weights and
+lora_trainer.csv (steps through the Trainer with the NaN guard on and off), lora_memory.csv
+(bytes kept for backward), lora_real.csv (networks with real weights) and lora_capture.csv (what a
+CUDA graph can repeat) into benchmarks/results. All forms have equal weights and
 inputs; rounds are interleaved; a ratio is the median over rounds of peer / ours with a bootstrapped
 95 % interval. Every gradient is checked in the same run: none zero, all as peft's.
 """
@@ -13,6 +15,7 @@ inputs; rounds are interleaved; a ratio is the median over rounds of peer / ours
 from __future__ import annotations
 
 import argparse
+import csv
 import time
 from collections.abc import Callable, Iterable
 from importlib import import_module
@@ -24,7 +27,7 @@ from lora import layer, roofline
 from lora.timing import Row, write
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("layer", "step", "trainer", "memory", "capture")
+PARTS = ("layer", "step", "trainer", "memory", "capture", "real")
 
 
 def collect(rows: Iterable[Row]) -> list[Row]:
@@ -41,6 +44,15 @@ def _part(name: str) -> Any:
     return import_module(f"lora.{name}")
 
 
+def _oldest(path: Path, device: str) -> str:
+    """Return the oldest date of the rows of a device, or nothing."""
+    if not path.exists():
+        return ""
+    with path.open(newline="") as file:
+        dates = [row["date"] for row in csv.DictReader(file) if row["device"] == device]
+    return min(dates, default="")
+
+
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -52,6 +64,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="of the layers")
     parser.add_argument("--quick", action="store_true", help="tiny layers: does it run?")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the CSVs")
+    parser.add_argument("--since", default="", help="keep parts measured since, as 2026-11-28")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     device, quick = options.device, options.quick
@@ -62,9 +75,13 @@ def main() -> None:
         "step": lambda: _part("step").rows(device, options.step_rounds, quick),
         "trainer": lambda: _part("trainer").rows(device, options.step_rounds, quick),
         "memory": lambda: _part("memory").rows(device, quick),
+        "real": lambda: _part("real").rows(device, options.step_rounds, quick),
         "capture": lambda: _part("capture").rows(device, quick),
     }
     for name in options.only:
+        if options.since and _oldest(options.output / f"lora_{name}.csv", device) >= options.since:
+            print(f"{name}: measured already")
+            continue
         write(options.output / f"lora_{name}.csv", collect(parts[name]()), device)
 
 
