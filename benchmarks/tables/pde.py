@@ -211,6 +211,7 @@ TABLES: Tables = {
     "pde_online": online,
     "pde_dynamics": dynamics,
     "pde_few": few,
+    "pde_corrector": corrector,
     "pde_workers": workers,
     "pde_solver": solver,
     "pde_large": large,
