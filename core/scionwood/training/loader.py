@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, final
+from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -63,9 +64,12 @@ def _keeps_position(loader: Any) -> bool:
 def named_workers() -> Iterator[None]:
     """Turn the death of a process that reads ahead into an error that names the process.
 
+    At the end, the workers of loaders that were started within are ended.
+
     Raises:
         TrainingError: the process, and the signal or the status that ended it.
     """
+    before = set(_STARTED)
     try:
         yield
     except RuntimeError as error:  # torch raises it in a signal handler, wherever this process is
@@ -75,6 +79,9 @@ def named_workers() -> Iterator[None]:
         rule = f"it read data ahead and {told[2].strip().rstrip('.')}"
         remedy = "Was memory short? Lower num_workers or batch_size, and resume the run"
         raise TrainingError(told[1], rule, remedy) from error
+    finally:
+        for loader in set(_STARTED) - before:
+            loader.stop()
 
 
 @final
@@ -160,7 +167,27 @@ class DataLoader(StatefulDataLoader):  # type: ignore[misc]  # torchdata is unty
         # A generator function, because Lightning sets the epoch after it asks for the iterator.
         if isinstance(self.dataset, _Seeded):
             self.dataset.number.fill_(_epoch(self.sampler, self.batch_sampler))
+        if self.num_workers:
+            _STARTED.add(self)
         yield from super().__iter__()
+
+    def stop(self) -> None:
+        """End the workers; the next epoch starts others.
+
+        Example:
+            >>> loader = scionwood.DataLoader(range(4), num_workers=1)
+            >>> len(list(loader))
+            4
+            >>> loader.stop()
+        """
+        if self.num_workers and self._iterator is not None:
+            self._iterator._shutdown_workers()
+            self._iterator = None
+        _STARTED.discard(self)
+
+
+_STARTED: WeakSet[DataLoader] = WeakSet()
+"""Loaders whose workers may run."""
 
 
 @final

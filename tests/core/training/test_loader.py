@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
 from typing import Any
@@ -13,6 +14,7 @@ from lightning.pytorch.utilities.data import _update_dataloader
 from torch.utils.data import Dataset, DistributedSampler, IterableDataset
 
 from scionwood import DataLoader
+from scionwood.training.loader import named_workers
 
 
 class Dice(Dataset[torch.Tensor]):
@@ -78,6 +80,21 @@ def test_workers_stay_between_epochs_and_learn_their_number(method: str) -> None
     assert first == second == again
     assert torch.equal(rows[0], rows[2]), "the draws depend on the number of the epoch alone"
     assert not torch.isin(rows[1][:, 1], rows[0][:, 1]).any()
+
+
+def test_a_training_ends_the_workers_that_it_started() -> None:
+    kept, ended = (DataLoader(Where(), 2, num_workers=1, seed=3) for _ in range(2))
+    mine = {int(pid) for pid in epoch(kept)[:, 0]}
+    with named_workers():
+        theirs = {int(pid) for pid in epoch(ended)[:, 0]}
+        alive = {child.pid for child in multiprocessing.active_children()}
+        assert mine | theirs <= alive
+    alive = {child.pid for child in multiprocessing.active_children()}
+    assert mine <= alive
+    assert not theirs & alive
+    assert {int(pid) for pid in epoch(ended)[:, 0]} != theirs
+    for loader in (kept, ended):
+        loader.stop()
 
 
 def test_an_epoch_that_was_left_early_does_not_leak_into_the_next() -> None:
