@@ -69,12 +69,12 @@ class BadSite(SiteData):
 
 
 def crossed(model: SharedModel, sites: list[SiteData], sent: list[Update]) -> list[SiteScore]:
-    """Return the ranking by the loss of each update on the data of every site."""
+    """Return the ranking by the loss of each update on four gathers of every site."""
     table: dict[str, dict[str, float]] = {site.name: {} for site in sites}
     for update in sent:
         model.put(update.adapter, update.head)
         for site in sites:
-            loss = model.score(site.data.test_dataloader())
+            loss = model.score(site.data.val_dataloader())
             table[site.name][update.about.site] = loss
     return rank_by_losses(table)
 
