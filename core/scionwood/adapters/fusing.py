@@ -55,15 +55,17 @@ class FusedLinear(Fused, lora.Linear):  # type: ignore[misc]
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """See `lora.Linear.forward`."""
-        if idle(self) or args or kwargs or obstacle(self):
+        names = active(self)  # once, since a small layer takes no longer than such questions
+        off = self.disable_adapters or self.merged or not names
+        if off or args or kwargs or obstacle(self, names):
             return lora.Linear.forward(self, x, *args, **kwargs)  # type: ignore[no-any-return]
-        p, again = dropout_of(self), recompute_of(self)
+        p, again = dropout_in(self, names[0]), recompute_of(self)
         if not p and (group := siblings(self)) is not None:
             y = group.output(self, x, again)
             if y is not None:
                 return y
-        a, b, bias, scaling = factors(self)
-        weight = self.base_layer.weight
+        a, b, bias, scaling = factors(self, names)
+        weight = self._modules["base_layer"].weight
         return lora_linear(x, weight, bias, a, b, scaling=scaling, dropout=p, recompute=again)
 
 
@@ -256,10 +258,10 @@ def _supported(layer: Any) -> bool:
     return not obstacle(layer)
 
 
-def obstacle(layer: Any) -> str:
+def obstacle(layer: Any, names: list[str] | None = None) -> str:
     """Return why a layer must run the forward of peft, or an empty string if it need not."""
     parts = layer._modules  # much faster than attributes; this runs in every forward
-    base, names = parts["base_layer"], active(layer)
+    base, names = parts["base_layer"], names or active(layer)
     if layer.lora_variant and any(name in layer.lora_variant for name in names):
         return "a variant of LoRA, such as DoRA, has its own forward"
     linear = type(layer) in _FORWARD

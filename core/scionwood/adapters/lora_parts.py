@@ -46,12 +46,18 @@ def hooked(module: nn.Module) -> bool:
     )
 
 
-def factors(layer: Any) -> tuple[Tensor, Tensor, Tensor | None, float]:
+def factors(
+    layer: Any, names: list[str] | None = None
+) -> tuple[Tensor, Tensor, Tensor | None, float]:
     """Return A, B, bias and scaling of the active adapters.
 
     Several adapters are combined into one whose rank is the sum of their ranks.
+
+    Args:
+        layer: A LoRA layer of peft.
+        names: What `active` returns for it, if known.
     """
-    names = active(layer)
+    names = names or active(layer)
     down, up = layer._modules["lora_A"]._modules, layer._modules["lora_B"]._modules
     bias, scaling = layer._modules["base_layer"].bias, layer.scaling
     for name in names:

@@ -145,12 +145,18 @@ class _LoraLinear(torch.autograd.Function):
         return y
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+        if torch.is_grad_enabled():  # asked for a graph; the wrapper takes 8 microseconds
+            return _once(ctx, grad)  # type: ignore[no-any-return]
         if torch.is_autocast_enabled(grad.device.type):  # the forward pass chose the dtypes
             with torch.autocast(grad.device.type, enabled=False):
                 return _backward(ctx, grad)
         return _backward(ctx, grad)
+
+
+@once_differentiable
+def _once(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+    return _LoraLinear.backward(ctx, grad)
 
 
 def _backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
