@@ -1,6 +1,7 @@
 """What `kernels: {recompute: ...}` costs and saves: bytes kept for backward, and time of a step.
 
-    python benchmarks/lora_recompute.py    # two minutes
+    python benchmarks/lora_recompute.py                # five minutes
+    python benchmarks/lora_recompute.py --only llama   # the models with this word
 
 Writes lora_recompute.csv into benchmarks/results. Models are those of lora_memory.csv on a bfloat16
 base, with adapters in all linear layers. Steps are interleaved, and the losses of all are equal.
@@ -9,6 +10,7 @@ base, with adapters in all linear layers. Steps are interleaved, and the losses 
 from __future__ import annotations
 
 import argparse
+import csv
 from functools import partial
 from pathlib import Path
 
@@ -73,10 +75,19 @@ def rows(setup: Setup, rounds: int) -> list[Row]:
     return made
 
 
+def others(path: Path, model: str) -> list[Row]:
+    """Return the rows of the other models in a file."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [dict(row) for row in csv.DictReader(file) if row["model"] != model]
+
+
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--only", default="", help="a word in the name of the model")
     parser.add_argument("--quick", action="store_true", help="a tiny model only")
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
@@ -86,11 +97,11 @@ def main() -> None:
         vit("vit_small_patch16_224", 1),
         *language.setups(512, 6, 512, 2),
     ]  # fmt: skip
-    found: list[Row] = []
-    for setup in named:
-        found += rows(setup, options.rounds)
+    path = options.output / "lora_recompute.csv"
+    for setup in (each for each in named if options.only in each.title):
+        found = rows(setup, options.rounds)
         print(*[{k: r[k] for k in ("model", "form", "mib", "times_ours")} for r in found[-3:]])
-        write(options.output / "lora_recompute.csv", found, "cpu")
+        write(path, [*others(path, setup.title), *found], "cpu")
 
 
 if __name__ == "__main__":

@@ -58,7 +58,8 @@ def test_interpreted_kernels_equal_the_reference_in_every_case(interpreted):
 
 @pytest.mark.slow
 def test_interpreted_persistent_products_and_groups_equal_the_reference(interpreted):
-    assert interpreted(HERE / "interpreted_products.py") == 36
+    words = ("-o", f"pythonpath={HERE}")
+    assert interpreted(HERE / "interpreted_products.py", *words) == 36
 
 
 @pytest.mark.usefixtures("triton")
