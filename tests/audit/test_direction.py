@@ -1,0 +1,85 @@
+"""The turn of a change away from the mean change of its references."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from peft import LoraConfig
+from torch import nn
+
+import scionwood
+from scionwood_audit.api import Cohort, compare, weights_of
+from scionwood_audit.direction import Factors, product, products, turn, turns
+
+
+def drawn(seed: int, n: int = 3) -> tuple[Factors, torch.Tensor]:
+    """Return factors of two modules, and the change that they are, as one vector."""
+    draw = torch.Generator().manual_seed(seed)
+    sizes = [(5, 4), (3, 7)][:n]
+    pairs = tuple(
+        (torch.randn(o, 2, generator=draw).double(), torch.randn(2, i, generator=draw).double())
+        for o, i in sizes
+    )
+    return pairs, torch.cat([(b @ a).flatten() for b, a in pairs])
+
+
+def test_products_are_those_of_the_whole_changes() -> None:
+    (one, x), (two, y) = drawn(0), drawn(1)
+    assert product(one, two) == pytest.approx(float(x @ y))
+    table = products([one, two])
+    assert table == pytest.approx(np.array([[x @ x, x @ y], [x @ y, y @ y]]))
+
+
+def test_turns_are_those_of_the_whole_changes() -> None:
+    factors, wholes = zip(*(drawn(seed) for seed in range(5)), strict=True)
+    found = turns(products(factors))
+    for at, x in enumerate(wholes):
+        mean = torch.stack([each for other, each in enumerate(wholes) if other != at]).mean(0)
+        wanted = 1 - torch.nn.functional.cosine_similarity(x, mean, dim=0)
+        assert found[at] == pytest.approx(float(wanted))
+    assert turn(0.0, np.zeros(2), np.ones((2, 2))) == 1.0
+
+
+@pytest.fixture
+def trusted(tmp_path: Path) -> Path:
+    """Ten adapters of one task: the same change, and a little noise of each."""
+    for seed in range(10):
+        write(tmp_path / "trusted" / str(seed), seed)
+    return tmp_path / "trusted"
+
+
+def write(folder: Path, seed: int, *, other: float = 0.0) -> Path:
+    """Save an adapter whose change is that of the task, and something else as large as `other`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Linear(12, 16), nn.Tanh(), nn.Linear(16, 3))
+        config = LoraConfig(r=4, lora_alpha=4)
+        model = scionwood.attach(net, config, targets="0|2", head=())
+        for name, value in model.named_parameters():
+            if "lora_" in name:
+                value.data.normal_()  # of the task: the same in each
+        torch.manual_seed(1000 + seed)
+        for name, value in model.named_parameters():
+            if "lora_B" in name:
+                value.data += (0.1 + other) * torch.randn_like(value)
+        scionwood.save_adapter(model, folder)
+    return folder
+
+
+def test_an_adapter_that_turns_away_is_anomalous_though_its_size_is_usual(
+    trusted: Path, tmp_path: Path
+) -> None:
+    rows, count = compare(write(tmp_path / "own", 50), trusted)
+    assert (count, [row.status for row in rows[:2]]) == (10, ["kept", "kept"])
+    rows, _ = compare(write(tmp_path / "odd", 50, other=0.6), trusted)
+    (row,) = [each for each in rows if each.name == "turn from the mean change"]
+    assert row.status == "broken"
+    others = [weights_of(path) for path in sorted(trusted.iterdir())]
+    cohort = Cohort([each for each in others if not isinstance(each, str)])
+    odd = weights_of(tmp_path / "odd")
+    assert not isinstance(odd, str)
+    assert row.value == f"{cohort.turn(odd):.3f}"
+    assert row.limit == f"at most {cohort.turned:.3f}"
