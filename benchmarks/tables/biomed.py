@@ -32,6 +32,8 @@ NAMES = {
 }
 COMPARED = ("dual_anchor_loss", OURS, BOTH, "single_template_kept")
 
+INTERVAL = ("auroc", "low", "high")
+
 
 def biomed_leakage() -> str:
     """Return the overlap of training and test and the accuracy of a probe, by way of splitting."""
@@ -51,7 +53,8 @@ def biomed_leakage() -> str:
 def biomed_methods() -> str:
     """Return balanced accuracy by set, method and shots; the other scores are at eight shots."""
     counts = ("2", "8", "16")
-    trained = [_earlier(method, counts) for method in ("lora", "dual_anchor_loss", OURS)]
+    methods = ("coop", "kgcoop", "lora", "dual_anchor_loss", OURS)
+    trained = [_earlier(method, counts) for method in methods]
     return _by_set("package", counts, trained)
 
 
@@ -109,10 +112,19 @@ def biomed_volumes() -> str:
         cells = []
         for kind in kinds:
             row = mine.get(kind)
-            ends = [float(row[name]) for name in ("auroc", "low", "high")] if row else []
+            ends = [float(row[name]) for name in INTERVAL] if row else []
             cells.append("{:.3f} [{:.3f}, {:.3f}]".format(*ends) if ends else "")
         lines.append([method, *cells])
     return table(["method", *kinds], lines)
+
+
+def biomed_radius() -> str:
+    """Return the bound by slice labels for each size of the lesion, on volumes for the choice."""
+    cells = [
+        [row["radius"], "{:.3f} [{:.3f}, {:.3f}]".format(*(float(row[n]) for n in INTERVAL))]
+        for row in read("biomed_volumes_radius")
+    ]
+    return table(["radius, pixels", "AUROC with slice labels"], cells)
 
 
 def biomed_few_shot() -> str:
@@ -278,6 +290,7 @@ TABLES: Tables = {
     "biomed_dino": biomed_dino,
     "biomed_maple": biomed_maple,
     "biomed_volumes": biomed_volumes,
+    "biomed_radius": biomed_radius,
     "biomed_few_shot": biomed_few_shot,
     "biomed_wordings": biomed_wordings,
     "biomed_novel": biomed_novel,
