@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from scionwood.adapters.lora_parts import active, dropout_of, factors, idle
 from scionwood.kernels import operators
-from scionwood.kernels.grouped import Member, lora_linears
+from scionwood.kernels.grouped import lora_linears
+from scionwood.kernels.reference import Member
 from scionwood.kernels.saved import read_late
 
 SIBLINGS = "_scionwood_siblings"
@@ -65,7 +66,8 @@ class Siblings:
         if layer is not self.layers[0]:
             return self._taken(layer, x)
         if self._results:  # nobody has taken them: the module does not do what its source says
-            return self._stop()
+            self._stop()
+            return None
         group = [each for each in self.layers if _plain(each) and self.usable(each)]
         if len(group) < 2 or group[0] is not layer:
             return None
@@ -84,7 +86,10 @@ class Siblings:
         own = _member(layer)
         same = source() is x and x._version == version and _autocast(x) is autocast
         same = same and all(one is two for one, two in zip(own, result.member, strict=True))
-        return result.y if same and _versions(own) == result.versions else self._stop()
+        if same and _versions(own) == result.versions:
+            return result.y
+        self._stop()
+        return None
 
     def _stop(self) -> None:
         self._results, self._source, self.off = {}, None, True

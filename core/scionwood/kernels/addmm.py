@@ -94,7 +94,7 @@ def lora_linear_backward(
     dz, d_gate = (dh, None) if gate_bias is None or z is None else _through_gate(dh, z, gate_bias)
     kept = None if seed is None else mask.keep(seed, (len(grad), weight.shape[1]), p)
     if needs_x and kept is None and d_gate is None and _merges(grad, weight.shape[0]):
-        dx = torch.mm(grad, torch.addmm(weight, b, a, alpha=scaling))
+        dx: Tensor | None = torch.mm(grad, torch.addmm(weight, b, a, alpha=scaling))
     else:
         dx = _by_x(grad, weight, dz, a, kept, p) if needs_x else None
     if x is None or z is None:
@@ -175,7 +175,7 @@ def lora_linears_backward(
     if x is None or z is None:
         return dx, [(None, None)] * len(members)
     kind = wide(x.dtype)
-    da = torch.mm(_rows(dz), x).to(kind).split([len(member.a) for member in members])
+    da = torch.mm(_rows(dz), x).to(kind).split_with_sizes([len(member.a) for member in members])
     pairs: list[tuple[Tensor | None, Tensor | None]] = []
     for grad, own, part, member in zip(grads, da, _parts(z, members), members, strict=True):
         db = torch.mm(_rows(part), grad).to(kind)
@@ -202,7 +202,7 @@ def _stacked(members: Sequence[Member], dtype: torch.dtype) -> Tensor:
 
 def _cast(members: Sequence[Member], a: Tensor) -> list[Member]:
     """Return the layers with factors in the dtype of a, which has the rows of all."""
-    parts = a.split([len(member.a) for member in members])
+    parts = a.split_with_sizes([len(member.a) for member in members])
     return [
         member._replace(a=own, b=member.b.to(a.dtype))
         for member, own in zip(members, parts, strict=True)
@@ -210,4 +210,4 @@ def _cast(members: Sequence[Member], a: Tensor) -> list[Member]:
 
 
 def _parts(z: Tensor, members: Sequence[Member]) -> tuple[Tensor, ...]:
-    return z.split([len(member.a) for member in members], 1)
+    return z.split_with_sizes([len(member.a) for member in members], 1)

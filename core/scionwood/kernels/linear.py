@@ -147,7 +147,7 @@ class _LoraLinear(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         if torch.is_grad_enabled():  # asked for a graph; the wrapper takes 8 microseconds
-            return _once(ctx, grad)  # type: ignore[no-any-return]
+            return _once(ctx, grad)
         if torch.is_autocast_enabled(grad.device.type):  # the forward pass chose the dtypes
             with torch.autocast(grad.device.type, enabled=False):
                 return _backward(ctx, grad)

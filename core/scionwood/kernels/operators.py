@@ -94,7 +94,7 @@ def grouped_backward(
     rows = [grad for grad in grads if grad is not None]
     module = _grouped(rows[0], members, "backward")
     if z is not None and len(there) < len(members):
-        parts = z.split([len(member.a) for member in members], 1)
+        parts = z.split_with_sizes([len(member.a) for member in members], 1)
         z = torch.cat([parts[at] for at in there], 1)
     own = [members[at] for at in there]
     dx, pairs = module.lora_linears_backward(rows, x, own, z, needs_x)
