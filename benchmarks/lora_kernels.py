@@ -4,12 +4,13 @@
     python benchmarks/lora_kernels.py --since 2026-11-28  # go on with what was broken off
     python benchmarks/lora_kernels.py --device cuda
 
-Writes lora_layer.csv (one layer: time and accuracy), lora_step.csv (training steps of a ViT),
-lora_trainer.csv (steps through the Trainer with the NaN guard on and off), lora_memory.csv
-(bytes kept for backward), lora_real.csv (networks with real weights) and lora_capture.csv (what a
-CUDA graph can repeat) into benchmarks/results. All forms have equal weights and
-inputs; rounds are interleaved; a ratio is the median over rounds of peer / ours with a bootstrapped
-95 % interval. Every gradient is checked in the same run: none zero, all as peft's.
+Writes into benchmarks/results: lora_layer.csv (one layer: time and accuracy), lora_step.csv
+(training steps of a ViT), lora_trainer.csv (steps through the Trainer with the NaN guard on and
+off), lora_memory.csv (bytes kept for backward), lora_capture.csv (what a CUDA graph can repeat),
+lora_overhead.csv (Python around a layer) and lora_real.csv (networks with real weights, whose
+packages must be installed). All forms have equal weights and inputs; rounds are interleaved; a
+ratio is the median over rounds of peer / ours with a bootstrapped 95 % interval. Every gradient is
+checked in the same run: none zero, all as peft's.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from lora import layer, roofline
 from lora.timing import Row, write
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("layer", "step", "trainer", "memory", "capture", "real")
+PARTS = ("layer", "step", "trainer", "memory", "capture", "overhead", "real")
 
 
 def collect(rows: Iterable[Row]) -> list[Row]:
@@ -75,6 +76,7 @@ def main() -> None:
         "step": lambda: _part("step").rows(device, options.step_rounds, quick),
         "trainer": lambda: _part("trainer").rows(device, options.step_rounds, quick),
         "memory": lambda: _part("memory").rows(device, quick),
+        "overhead": lambda: _part("overhead").rows(device, options.rounds, quick),
         "real": lambda: _part("real").rows(device, options.step_rounds, quick),
         "capture": lambda: _part("capture").rows(device, quick),
     }

@@ -19,7 +19,7 @@ def lora_layer() -> str:
     for key, named in _grouped(rows, *keys):
         times = [interval(named.get(name)) for name in LAYER_RIVALS]
         ours = named["ours"]
-        lines.append([*key, f"{float(ours['median_ms']):.1f}", *times, ours["error_over_eager"]])
+        lines.append([*key, f"{float(ours['median_ms']):.3g}", *times, ours["error_over_eager"]])
     return table([*keys, "ours, ms", *LAYER_RIVALS, "error over eager's"], lines)
 
 
@@ -55,6 +55,20 @@ def lora_memory() -> str:
         sizes = [f"{float(named[n]['mib']):.1f}" if n in named else "" for n in KEPT]
         lines.append([*key, *sizes, named["ours"]["over_frozen"]])
     return table([*keys, *KEPT, "ours over frozen"], lines)
+
+
+def lora_overhead() -> str:
+    """Return the time of a layer of eight inputs, and how much more it is than by hand."""
+    lines = [
+        [
+            row["dtype"],
+            row["form"],
+            row["us"],
+            f"{row['more_than_hand_us']} ({row['ci_low']} to {row['ci_high']})",
+        ]
+        for row in read("lora_overhead")
+    ]
+    return table(["dtype", "form", "microseconds", "more than by hand"], lines)
 
 
 def lora_real() -> str:
@@ -124,6 +138,7 @@ TABLES: Tables = {
     "lora_trainer": lora_trainer,
     "lora_memory": lora_memory,
     "lora_recompute": lora_recompute,
+    "lora_overhead": lora_overhead,
     "lora_real": lora_real,
     "lora_capture": lora_capture,
     "prefix_cache": prefix_cache,
