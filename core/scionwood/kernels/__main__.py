@@ -43,7 +43,12 @@ def main(words: list[str] | None = None) -> int:
         return 2
     if options.device == "interpreter":
         return _tune(options, INTERPRETER, "cpu", tuning.TINY, {}, FEW)
-    return _tune(options, card(), "cuda", tuning.SHAPES, tuning.rates(), CONFIGS)
+    try:
+        rates = tuning.rates()
+    except torch.OutOfMemoryError as error:
+        print(f"tune: nothing was measured, since {str(error).splitlines()[0]}", file=sys.stderr)
+        return 2
+    return _tune(options, card(), "cuda", tuning.SHAPES, rates, CONFIGS)
 
 
 def _missing(device: str) -> str:
@@ -69,9 +74,11 @@ def _tune(
     entries = []
     for name, entry, failures in tuning.tune(own, device, shapes, options.seconds, configs):
         for failure in failures:
-            print(f"{name}: {failure.kernel} {tuple(failure.tile)} is left out: {failure.why}")
+            tile = "" if failure.tile == tuning.NONE else f" {tuple(failure.tile)}"
+            print(f"{name}: {failure.kernel}{tile} is left out: {failure.why}")
         if entry is None:
-            print(f"{name}: not measured, since the time was over")
+            why = "the memory does not suffice" if failures else "the time was over"
+            print(f"{name}: not measured, since {why}")
             continue
         print(f"{name}: {entry['arms']} {entry['microseconds']}", flush=True)
         entries.append(entry)

@@ -22,6 +22,8 @@ from scionwood.kernels.triton_plan import CONFIGS, Plan, Tile
 
 FAR = 0.03
 """The largest distance from the library, relative to the largest entry."""
+NONE = Tile(0, 0, 0, 0, 0)
+"""The tile of a failure that has none."""
 REPEATS = 20
 TINY = {"tiny": Shape(20, 24, 16, 4, torch.float32, False)}
 SHAPES = {
@@ -163,9 +165,14 @@ def _measured(layer: Layer, call: Callable[[], Any], direction: str) -> tuple[fl
             return 0.0, "it differs from the library"
         return seconds(call, layer.device), ""
     except Exception as error:  # too little memory, or a tile that the compiler refuses
-        if layer.device == "cuda":
-            torch.cuda.empty_cache()
-        return 0.0, f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]}"
+        return 0.0, _said(error, layer.device)
+
+
+def _said(error: Exception, device: str) -> str:
+    """Return the first line of an error, and free what the failed call has left."""
+    if device == "cuda":
+        torch.cuda.empty_cache()
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]}"
 
 
 def _entry(layer: Layer, cut: Plan) -> dict[str, Any]:
@@ -183,7 +190,7 @@ def _entry(layer: Layer, cut: Plan) -> dict[str, Any]:
         "dtype": str(dtype).removeprefix("torch."),
         **{"m": m, "n": n, "k": k, "rank": rank, "width": cut.rank},
         "plan": {kernel: list(getattr(cut, kernel)) for kernel in CONFIGS},
-        "arms": {way: min(each, key=each.__getitem__) for way, each in micros.items()},
+        "arms": {w: min(each, key=each.__getitem__, default="addmm") for w, each in micros.items()},
         "microseconds": micros,
     }
 
@@ -221,10 +228,17 @@ def tune(
     limit: float,
     configs: Mapping[str, tuple[Tile, ...]] = CONFIGS,
 ) -> Iterator[tuple[str, dict[str, Any] | None, list[Failure]]]:
-    """Yield the name, the entry and the failures of each shape; no entry: the time was over."""
+    """Yield the name, the entry and the failures of each shape.
+
+    Without an entry, the memory did not suffice for the layer, which is then the failure, or the
+    time was over.
+    """
     until = time.monotonic() + limit
     for name, shape in shapes.items():
-        done = sweep(shape, own, device, until, configs) if time.monotonic() < until else None
+        try:
+            done = sweep(shape, own, device, until, configs) if time.monotonic() < until else None
+        except torch.OutOfMemoryError as error:  # of the layer itself; others are smaller
+            done = None, [Failure("layer", NONE, _said(error, device))]
         entry, failures = done or (None, [])
         yield name, entry, failures
 

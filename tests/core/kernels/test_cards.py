@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import warnings
 
@@ -186,6 +187,36 @@ class TestSweep:
         assert len(failures) == 2
         assert failures[0].why == "OutOfMemoryError: CUDA out of memory. Tried to allocate 64 GiB"
         assert found["arms"]["backward"] == "addmm"
+
+    def test_a_layer_too_large_for_the_memory_is_named_and_the_next_is_measured(
+        self, monkeypatch, tmp_path, capsys
+    ):
+        made = tuning.Layer
+
+        def small(shape, device):
+            if shape.m > 20:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 64 GiB")
+            return made(shape, device)
+
+        monkeypatch.setattr(tuning, "Layer", small)
+        shapes = {"large": PROJ} | tuning.TINY
+        monkeypatch.setattr(tuning, "_entry", lambda *_: entry())
+        options = argparse.Namespace(seconds=60.0, output=tmp_path / "t.json")
+        assert command._tune(options, H100, "cpu", shapes, {}, {}) == 0
+        said = capsys.readouterr().out.splitlines()
+        assert said[0].startswith("large: layer is left out: OutOfMemoryError: CUDA out of memory.")
+        assert said[1] == "large: not measured, since the memory does not suffice"
+        assert said[2].startswith("tiny: {'forward'")
+
+    def test_rates_that_need_more_memory_than_there_is_are_named(self, monkeypatch, capsys):
+        def full():
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB\nmore")
+
+        monkeypatch.setattr(tuning, "rates", full)
+        monkeypatch.setattr(command, "_missing", lambda _: "")
+        assert command.main(["tune"]) == 2
+        why = "CUDA out of memory. Tried to allocate 2 GiB"
+        assert capsys.readouterr().err == f"tune: nothing was measured, since {why}\n"
 
     def test_ends_with_its_time(self):
         assert list(tuning.tune(H100, "cpu", tuning.TINY, 0.0)) == [("tiny", None, [])]
