@@ -22,6 +22,12 @@ WAYS = [
 ]
 
 
+def cost(rows: list[Row], key: str, form: str) -> str:
+    """Return the mean of a cost over the runs that counted it as a whole."""
+    values = [float(row[key]) for row in rows if row[key]]
+    return f"{mean(values):{form}}" if values else ""
+
+
 def fields() -> str:
     """Each field, regime and rule with LoRA: mean and spread over seeds."""
     head = ["field", "measure", "regime", "seeds", "mean score", "own data", "worst site", "MB up"]
@@ -37,7 +43,7 @@ def fields() -> str:
     for (field, _, regime), rows in sorted(groups.items()):
         keys = ("score", "own data", "worst site")
         values = [[float(row[key]) for row in rows] for key in keys]
-        costs = [f"{mean(float(row[key]) for row in rows):.1f}" for key in ("MB up", "CPU s")]
+        costs = [cost(rows, key, ".1f") for key in ("MB up", "CPU s")]
         gaps = [float(row["gap closed"]) for row in rows if row["gap closed"]]
         gap = spread(gaps, ".2f") if regime.endswith("`exact`") and gaps else ""
         shown = [spread(value, ".3f") for value in values]
@@ -81,8 +87,8 @@ def adapters() -> str:
         scores = [
             spread([float(row[key]) for row in rows], ".3f") for key in ("score", "worst site")
         ]
-        costs = [f"{mean(float(row[key]) for row in rows):.2f}" for key in ("MB up", "MB down")]
-        costs += [f"{mean(float(row[key]) for row in rows):.0f}" for key in ("CPU s", "peak MiB")]
+        costs = [cost(rows, key, ".2f") for key in ("MB up", "MB down")]
+        costs += [cost(rows, key, ".0f") for key in ("CPU s", "peak MiB")]
         lines.append([field, adapter, ORDER[place], str(len(rows)), *scores, *costs, rows[0]["J"]])
     return table(head, lines)
 
