@@ -81,11 +81,11 @@ def lora_real() -> str:
             f"{float(row['median_ms']):.0f}",
             interval(row),
             row["mib"],
-            row["loss_distance"],
+            row["loss_distance"] and f"{row['loss_distance']} in {row['steps']} steps",
         ]
         for row in read("lora_real")
     ]
-    head = ["model", "dtype", "form", "step, ms", "time over ours", "bytes, MiB", "loss"]
+    head = ["model", "dtype", "form", "step, ms", "time over ours", "bytes, MiB", "difference of the loss"]
     return table(head, lines)
 
 

@@ -66,9 +66,9 @@ def test_a_step_without_a_row_of_metrics_reads_nothing_on_the_host(tmp_path: Pat
     counts = []
     for steps in (4, 8):
         torch.manual_seed(0)
-        net = scionwood.attach(
-            nn.Sequential(nn.Linear(6, 2)), LoraConfig(r=2), targets="0", head=()
-        )
+        net = nn.Sequential(nn.Linear(6, 2))
+        tuned = scionwood.attach(net, LoraConfig(r=2), targets="0", head=())
+        task = Squares(tuned, optimizer="sgd")
         options = {"accelerator": "cpu", "max_steps": steps, "limit_val_batches": 0, "nan_guard": 0}
         options |= {"log_every_n_steps": 50, "logger": "csv", "enable_progress_bar": False}
         with quiet(), Floats() as read:
