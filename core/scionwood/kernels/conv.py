@@ -204,7 +204,7 @@ class _LoraConv(torch.autograd.Function):
         x, weight, bias, a, b = ctx.saved_tensors
         scaling, geometry, cast = ctx.how
         of_x, _, of_bias, of_a, of_b = ctx.needs_input_grad[:5]
-        dx = da = db = dbias = None
+        dx = dw = da = db = dbias = None
         with torch.autocast(dy.device.type, enabled=False):  # the dtypes of the forward pass
             kernel, low_a, low_b, merged = _kernels(weight, a, b, scaling, geometry.groups, cast)
             x = geometry.pad(_sized(dy, ctx.size) if x is None else x)
@@ -214,7 +214,7 @@ class _LoraConv(torch.autograd.Function):
                 dx, dw = gradients(dy, x, kernel, geometry, of_x, whole)
             low = (low_a, low_b, scaling, geometry)
             low_dx, da, db = _low_rank(dy, x, *low, through, of_a and not whole, of_b and not whole)
-            if whole:
+            if whole and dw is not None:
                 da, db = _projected(dw, a, b, scaling)
             if dx is not None:
                 dx = geometry.crop(dx if low_dx is None else dx.add_(low_dx))

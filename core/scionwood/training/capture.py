@@ -99,11 +99,11 @@ class _Calls(TorchFunctionMode):
 
 
 @final
-class _Operations(TorchDispatchMode):
+class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
     """Note every operation of torch."""
 
     def __init__(self, faults: dict[str, None], given: Iterable[Tensor]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.faults = faults
         self.seen: list[Any] = []
         self.random = False
@@ -154,7 +154,7 @@ def _fault(name: str, func: Any, leaves: list[Any]) -> str:
 
 
 def _place(tensor: Tensor) -> int:
-    return tensor.untyped_storage()._cdata
+    return int(tensor.untyped_storage()._cdata)
 
 
 def shape_of(batch: Any) -> tuple[Any, ...]:

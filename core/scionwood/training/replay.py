@@ -201,7 +201,8 @@ def _side_stream(device: torch.device) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    side, own = torch.cuda.Stream(device), torch.cuda.current_stream(device)
+    side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    own = torch.cuda.current_stream(device)
     side.wait_stream(own)
     with torch.cuda.stream(side):
         yield
