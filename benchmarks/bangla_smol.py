@@ -41,6 +41,10 @@ MODELS = ("tiny base", "tiny adapter", "SmolLM2", "SmolLM2 with tokens", "SmolLM
 SILENT = ("SmolLM2",)
 """Models that only read: an answer in bytes needs ten tokens a word."""
 
+ALL = (*HALVES, "generated")
+PARTS: dict[str, tuple[str, ...]] = {name: ("test",) for name in MODELS[2:4]}
+"""The parts of the prompts for models that are slow, and not trained to the end."""
+
 
 def base_of(work: Path) -> Path:
     """Return the folder of the base, with the loss of each step beside it."""
@@ -109,7 +113,7 @@ def surprise(writer: Writer, wanted: list[Example]) -> float:
 
 def scores(writer: Writer, name: str, work: Path) -> Iterator[Row]:
     """Yield what was measured of one model."""
-    for half in (*HALVES, "generated"):
+    for half in PARTS.get(name, ALL):
         wanted = requests(half)
         row: Row = {"model": name, "half": half, "prompts": len(wanted)}
         yield row | {"measure": "nats per word", "value": f"{surprise(writer, wanted):.4g}"}
