@@ -27,7 +27,7 @@ LEAST = 8
 BEYOND = 4.0
 """How many robust deviations above the median of the references a score is anomalous."""
 
-TURNED = 2.0
+TURNED = 2.5
 """The same for the turn away from the mean change of the references, in logarithms."""
 
 _FLOOR = 0.05
