@@ -121,7 +121,8 @@ def _rows(net: Net, dtype: torch.dtype, device: str, rounds: int, steps: int) ->
     times = measure({form: run.phases() for form, run in runs.items()}, "cpu", rounds, 0.0)
     kept = {form: kept_by(run.model, net.batch[0]) for form, run in runs.items()}
     ours = total(times["ours"], ("step",))
-    losses = _losses(net, dtype, steps)
+    # Roundings of bfloat16 part the curves of any two forms, so that only float32 tells something.
+    losses = _losses(net, steps) if dtype == torch.float32 else {}
     for form in FORMS:
         yield {
             "device": device,
@@ -138,17 +139,17 @@ def _rows(net: Net, dtype: torch.dtype, device: str, rounds: int, steps: int) ->
         }
 
 
-def _losses(net: Net, dtype: torch.dtype, steps: int) -> dict[str, float]:
-    """Return the largest relative difference of a loss from that of peft.
+def _losses(net: Net, steps: int) -> dict[str, float]:
+    """Return the largest difference of a loss from that of peft, over the mean loss.
 
     Raises:
-        AssertionError: in float32 ours is further away than `EQUAL`, or no loss falls.
+        AssertionError: ours is further away than `EQUAL`, or no loss falls.
     """
-    runs = {form: Run(net, form, dtype, short=True) for form in ("ours", "peft")}
+    runs = {form: Run(net, form, torch.float32, short=True) for form in ("ours", "peft")}
     curves = {form: torch.tensor([run.step() for _ in range(steps)]) for form, run in runs.items()}
     assert steps < STEPS or curves["peft"][-1] < curves["peft"][0], "the loss does not fall"
-    far = float(((curves["ours"] - curves["peft"]).abs() / curves["peft"].abs().mean()).max())
-    assert dtype != torch.float32 or far < EQUAL, f"{net.title}: losses differ by {far:.1e}"
+    far = float((curves["ours"] - curves["peft"]).abs().max() / curves["peft"].mean())
+    assert far < EQUAL, f"{net.title}: losses differ by {far:.1e}"
     return {"ours": far}
 
 
