@@ -1,7 +1,7 @@
 """Choose the tiles of the Triton kernels by arithmetic, without autotuning.
 
 Results are therefore the same in every run. The rules are for NVIDIA cards of compute capability
-8.0 or later. They are computed and not measured; `configs` lists alternatives to measure, and
+8.0 or later. They are computed and not measured; `CONFIGS` lists alternatives to measure, and
 `cards.measured` has what was measured.
 """
 
@@ -172,25 +172,6 @@ def plan(
         _fit(Tile(64, 128, 0, 4, 3), m, k),
         programs,
     )
-
-
-def configs(
-    dtype: torch.dtype,
-    m: int,
-    n: int,
-    k: int,
-    rank: int,
-    shared: int = SMALLEST,
-    programs: int = PROGRAMS,
-    streams: bool = False,
-) -> list[tuple[str, Plan]]:
-    """List plans to measure: `plan` with the tile of one kernel replaced, and its name."""
-    start = plan(dtype, m, n, k, rank, shared, programs, streams)._asdict()
-    return [
-        (kernel, Plan(**{**start, kernel: tile}))
-        for kernel, candidates in CONFIGS.items()
-        for tile in candidates
-    ]
 
 
 def groups(m: int, tile: Tile, others: int, programs: int = PROGRAMS) -> tuple[int, int]:

@@ -235,11 +235,12 @@ def tune(
     """
     until = time.monotonic() + limit
     for name, shape in shapes.items():
+        entry, failures = None, []
         try:
-            done = sweep(shape, own, device, until, configs) if time.monotonic() < until else None
+            if time.monotonic() < until and (done := sweep(shape, own, device, until, configs)):
+                entry, failures = done
         except torch.OutOfMemoryError as error:  # of the layer itself; others are smaller
-            done = None, [Failure("layer", NONE, _said(error, device))]
-        entry, failures = done or (None, [])
+            failures = [Failure("layer", NONE, _said(error, device))]
         yield name, entry, failures
 
 

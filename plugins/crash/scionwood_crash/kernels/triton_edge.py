@@ -30,26 +30,12 @@ _device_of: Any = torch.cuda.device_of  # torch leaves it untyped
 INTERPRETED = tl.constexpr(triton.knobs.runtime.interpret)
 
 
-def edge_block(
-    source: Tensor,
-    target: Tensor,
-    edge: Tensor,
-    src: Tensor,
-    dst: Tensor,
-    share: Tensor,
-    by_source: Tensor,
-    by_target: Tensor,
-    by_edge: Tensor,
-    bias: Tensor,
-    second: Tensor,
-    second_bias: Tensor,
-    scale: Tensor,
-    shift: Tensor,
-) -> tuple[Tensor, ...]:
+def edge_block(*given: Tensor) -> tuple[Tensor, ...]:
     """Compute the block like `plain.edge_block`, but keep nothing; wider blocks go to `plain`."""
-    weights = (by_source, by_target, by_edge, bias, second, second_bias, scale, shift)
+    source, target, edge, src, dst, share, *weights = given
     if edge.shape[1] > WIDEST or not len(edge):
-        return plain.edge_block(source, target, edge, src, dst, share, *weights)
+        return plain.edge_block(*given)
+    by_source, by_target, by_edge, bias, second, second_bias, scale, shift = weights
     at_source, at_target = F.linear(source, by_source), F.linear(target, by_target, bias)
     edge = edge.contiguous()
     out, total = torch.empty_like(edge), torch.empty_like(target)
