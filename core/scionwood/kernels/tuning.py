@@ -235,7 +235,8 @@ def tune(
     """
     until = time.monotonic() + limit
     for name, shape in shapes.items():
-        entry, failures = None, []
+        entry: dict[str, Any] | None = None
+        failures: list[Failure] = []
         try:
             if time.monotonic() < until and (done := sweep(shape, own, device, until, configs)):
                 entry, failures = done
