@@ -72,14 +72,12 @@ def checks() -> str:
 
 
 def adapters() -> str:
-    """Each adapter and regime where more than LoRA was measured: scores and costs."""
+    """Each field, adapter and regime by the exact rule: scores and costs."""
     head = ["field", "adapter", "regime", "seeds", "mean score", "worst site", "MB up", "MB down"]
     head += ["CPU s", "peak MiB", "J"]
     groups: dict[tuple[str, str, int], list[Row]] = {}
-    rows = [row for row in read("federated") if row["rule"] == "exact"]
-    several = {row["field"] for row in rows if row["adapter"] != "lora"}
-    for row in rows:
-        if row["field"] in several:
+    for row in read("federated"):
+        if row["rule"] == "exact":
             place = ORDER.index(row["regime"])
             groups.setdefault((row["field"], row["adapter"], place), []).append(row)
     lines = []
