@@ -157,7 +157,7 @@ class Classifier:
         parts = [self._probabilities(batch) for batch in batches]
         if 0 in counts or not counts:
             raise ValueError("views: the sequence is empty. Give at least one view")
-        return [self._answer(each, confidence) for each in torch.cat(parts).split(counts)]
+        return [self._answer(each, confidence) for each in torch.split(torch.cat(parts), counts)]
 
     def classify_file(
         self,
