@@ -17,10 +17,13 @@ import torch
 import scionwood
 from scionwood import OutputExistsError, TrainingError
 from scionwood_federated.api import FederationError, Plan, exact, simulate
-from scionwood_federated.simulation.engine import Simulation
+from scionwood_federated.rules.pooled import Pooled
+from scionwood_federated.simulation.costs import Costs
+from scionwood_federated.simulation.engine import Progress, Simulation
 from scionwood_federated.simulation.model import SharedModel
 from scionwood_federated.simulation.run import CONSTANT
 from scionwood_federated.simulation.sites import sites_of
+from scionwood_federated.simulation.store import keep_round, kept_outcome, kept_round
 from scionwood_federated.update.folder import read_start
 
 SITES = "site,data.seed\na,1\nb,2\nc,3\n"
@@ -93,6 +96,15 @@ def test_a_killed_simulation_goes_on_to_the_same_weights(listed, tmp_path):
     one, other = read_start(whole / "global"), read_start(cut / "global")
     for name, value in one.adapter.items():
         assert torch.equal(value, other.adapter[name])
+    sizes = [kept_outcome(folder, "federated").costs.up for folder in (whole, cut)]
+    assert sizes[0] == sizes[1] > 0
+
+
+def test_the_costs_of_the_rounds_before_an_interruption_are_kept(make, tmp_path):
+    sent = make(1)
+    pooled = Pooled(sent.adapter, sent.head, 0.0, ("a", "b"))
+    keep_round(tmp_path, Progress(2, pooled, costs=Costs(cpu=3.5, up=10, down=20, peak=7.0)))
+    assert kept_round(tmp_path).costs == Costs(cpu=3.5, up=10, down=20, peak=7.0)
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,7 @@ class Progress:
         heads: the heads of the sites, where they are personal.
         rounds: the scores so far.
         lost: the largest energy lost so far.
+        costs: the costs so far.
     """
 
     round: int
@@ -96,6 +97,7 @@ class Progress:
     heads: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     rounds: list[tuple[int, str, float]] = field(default_factory=list)
     lost: float = 0.0
+    costs: Costs = field(default_factory=Costs)
 
 
 class Simulation:
@@ -162,7 +164,7 @@ class Simulation:
         first = Pooled(self.start.adapter, self.start.head, 0.0, ())
         now = progress or Progress(0, first)
         streams = [site.batches(now.round * self.plan.steps) for site in self.sites]
-        costs, ranking = Costs(), []
+        costs, ranking = now.costs, []
         held = self.start.about.held
         base: dict[str, Tensor] = {}
         while now.round < self.plan.rounds:

@@ -75,6 +75,7 @@ def keep_round(folder: Path, progress: Progress) -> None:
         tensors |= {f"site:{site}:{k}": v for k, v in head.items()}
     record = {"round": progress.round, "rounds": progress.rounds, "lost": progress.lost}
     record |= {"sites": list(pooled.sites), "heads": sorted(progress.heads)}
+    record["costs"] = asdict(progress.costs)
     with writing(folder), atomic_folder(folder / ROUND, overwrite=True) as part:
         save_file({k: v.contiguous().clone() for k, v in tensors.items()}, part / "w.safetensors")
         (part / "round.json").write_text(json.dumps(record), encoding="utf-8")
@@ -92,7 +93,8 @@ def kept_round(folder: Path) -> Progress | None:
     heads = {site: _part(tensors, f"site:{site}:") for site in record["heads"]}
     rounds = [(r, site, score) for r, site, score in record["rounds"]]
     server = _part(tensors, "server:")
-    return Progress(record["round"], pooled, server, heads, rounds, record["lost"])
+    costs = Costs(**record.get("costs", {}))  # earlier versions did not keep them
+    return Progress(record["round"], pooled, server, heads, rounds, record["lost"], costs)
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
