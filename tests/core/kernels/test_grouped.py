@@ -146,12 +146,12 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("amp", [False, True])
+@pytest.mark.parametrize(
+    ("change", "amp"),
+    [(name, amp) for name in CHANGES for amp in (False, True) if amp or name != "autocast"],
+)
 def test_a_change_between_the_calls_never_changes_results(sizes, change, amp):
     """The layer whose call differs runs alone, and the group is not used again."""
-    if change == "autocast" and not amp:
-        pytest.skip("there is none to switch off")
     results = []
     for fused in (False, True):
         net = model(torch.float32, blocks=1)
