@@ -108,7 +108,7 @@ def train_embeddings(
         if time.monotonic() > end:
             return None
         ids, labels = next(batches)
-        used = ids[ids < known].unique()
+        used: Tensor = ids[ids < known].unique()  # type: ignore[no-untyped-call]  # of torch
         table = torch.cat([weight[used], new.to(weight.dtype)])
         places = torch.cat([used, torch.arange(known, len(tokenizer))])
         rows = torch.searchsorted(places, ids)
