@@ -106,6 +106,7 @@ bench: $(DONE)
 	$(BIN)/python benchmarks/seismic_io.py --denoise
 	$(BIN)/python benchmarks/seismic_kurtosis.py
 	$(BIN)/python benchmarks/lora_kernels.py
+	$(BIN)/python benchmarks/lora_recompute.py
 	$(BIN)/python benchmarks/prefix_cache.py
 	$(BIN)/python benchmarks/continual.py
 	$(BIN)/python benchmarks/crash_edge.py
@@ -116,6 +117,8 @@ bench: $(DONE)
 	$(BIN)/python benchmarks/biomed_tuning.py
 	$(BIN)/python benchmarks/biomed.py
 	$(BIN)/python benchmarks/bangla_generation.py
+	$(BIN)/python benchmarks/bangla_reward.py
+	$(BIN)/python benchmarks/bangla_smol.py
 	$(BIN)/python benchmarks/methods
 	$(BIN)/python benchmarks/pde_data.py
 	$(BIN)/python benchmarks/pde_memory.py
@@ -132,7 +135,8 @@ bench: $(DONE)
 	$(BIN)/python benchmarks/pde_dynamics.py
 	$(BIN)/python benchmarks/pde_corrector.py
 	$(BIN)/python benchmarks/federated.py
-	$(BIN)/python benchmarks/federated_privacy.py
+	$(BIN)/python benchmarks/federated_privacy.py --seeds 3
+	$(BIN)/python benchmarks/federated_checks.py
 	$(BIN)/python benchmarks/serve.py
 	$(BIN)/python benchmarks/audit.py
 	$(BIN)/python benchmarks/language_ask.py
