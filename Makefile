@@ -136,7 +136,9 @@ bench: $(DONE)
 	$(BIN)/python benchmarks/pde_corrector.py
 	$(BIN)/python benchmarks/federated.py
 	$(BIN)/python benchmarks/federated_privacy.py --seeds 3
-	$(BIN)/python benchmarks/federated_checks.py
+	$(BIN)/python benchmarks/federated_rate.py
+	$(BIN)/python benchmarks/federated_checks.py --size short
+	$(BIN)/python benchmarks/federated_figure.py
 	$(BIN)/python benchmarks/serve.py
 	$(BIN)/python benchmarks/audit.py
 	$(BIN)/python benchmarks/language_ask.py
