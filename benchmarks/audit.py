@@ -126,7 +126,8 @@ def score(work: Path, over: Callable[[], bool]) -> None:
     for kind in ("clean", "poisoned"):
         for seed in seeds:
             own = weights_of(work / kind / str(seed))
-            others = [each for at, each in enumerate(clean) if (kind, at) != ("clean", seed)]
+            pairs = zip(seeds, clean, strict=True)  # no clean adapter is its own reference
+            others = [each for number, each in pairs if (kind, number) != ("clean", seed)]
             cohort = Cohort(others)
             z = cohort.deviations(own)
             total = cohort.score(own)
