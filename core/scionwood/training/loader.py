@@ -181,8 +181,9 @@ class DataLoader(StatefulDataLoader):  # type: ignore[misc]  # torchdata is unty
             4
             >>> loader.stop()
         """
-        if self.num_workers and self._iterator is not None:
-            self._iterator._shutdown_workers()
+        running: Any = getattr(self, "_iterator", None)
+        if running is not None:
+            running._shutdown_workers()
             self._iterator = None
         _STARTED.discard(self)
 

@@ -154,7 +154,8 @@ def refuse_random_data(dataset: Dataset[Any]) -> None:
     seeded = _Seeded(dataset.inner if isinstance(dataset, _Seeded) else dataset, seed=0)
     for index in np.unique(np.linspace(0, len(seeded) - 1, _READS).round().astype(int)).tolist():
         reads = []
-        for seeded.epoch in (0, 1):
+        for epoch in (0, 1):
+            seeded.number.fill_(epoch)
             reads.append([_content(leaf) for leaf in tree_leaves(seeded[index])])
         if reads[0] != reads[1]:
             raise TrainingError(
