@@ -42,7 +42,7 @@ class BiomedCoOp(Method):
             flat = [text for own in every for text in own[:count]]
             features = self.backbone.text_features(self.backbone.tokenize(flat))
             self.sentences = features.reshape(len(every), count, -1)
-            parts = [self.backbone.image_features(part) for part in shots.image.split(64)]
+            parts = [self.backbone.image_features(part) for part in torch.split(shots.image, 64)]
             self.frozen = dict(zip(map(_key, shots.image), torch.cat(parts), strict=True))
         texts = prompts(TEMPLATE, shots.classes)
 
