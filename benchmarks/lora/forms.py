@@ -20,7 +20,8 @@ from scionwood.kernels import dispatch, enable, operators
 
 SCALING = 2.0
 DROPOUT = 0.1
-WORSE = 1.1  # ours may be this much further from float64 than eager
+WORSE = {torch.float32: 1.25, torch.bfloat16: 1.1}
+"""How much further from float64 ours may be than eager; in float32 both are rounding."""
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2e-2}
 """The relative distance of a gradient from peft's that the dtype allows."""
 
@@ -139,7 +140,8 @@ def errors(case: Case, dtype: torch.dtype, device: str, named: dict[str, Form | 
     """Check every form, and return its error against float64, absolute and relative to eager.
 
     Raises:
-        AssertionError: a gradient is zero, far from peft's, or ours is worse than eager's by 10 %.
+        AssertionError: a gradient is zero, far from peft's, or ours is worse than eager's by more
+            than `WORSE` allows.
     """
     truth = _Bench(case, dtype, device).exact().once()
     eager_name = "peft" if dtype == torch.float32 else "peft, bf16 adapters"
@@ -159,7 +161,9 @@ def errors(case: Case, dtype: torch.dtype, device: str, named: dict[str, Form | 
         mine, theirs = _worst(given, truth), {k: _distance(eager[k], truth[k]) for k in truth}
         over = max(_distance(given[k], truth[k]) / theirs[k] for k in truth)
         if name.startswith("ours"):
-            assert over < WORSE, f"{case.name}, {name}: {over:.2f} times the error of {eager_name}"
+            assert over < WORSE[dtype], (
+                f"{case.name}, {name}: {over:.2f} times the error of {eager_name}"
+            )
         result[name] = mine, over
     return result
 
