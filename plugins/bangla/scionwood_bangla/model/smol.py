@@ -30,6 +30,8 @@ from scionwood_bangla.model.weights import IGNORED, language, plain
 MODEL = "smollm2"
 TOKENS, STEPS, BATCH, RATE = 3000, 150, 12, 5e-3
 LONGEST = 72
+OTHERS = 2000
+"""Old tokens that are drawn for the softmax of a step, so that answers do not drift to them."""
 
 TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' }}"
@@ -83,8 +85,8 @@ def train_embeddings(
 ) -> None:
     """Train the embeddings of the added tokens. All other weights stay as they are.
 
-    The softmax is over the added tokens and those of the batch, which costs a tenth of the softmax
-    over all tokens.
+    The softmax is over the added tokens, those of the batch and 2,000 others that are drawn anew in
+    each step. It costs a seventh of the softmax over all tokens.
 
     Args:
         model: the model of `load`, whose output layer is tied to its embeddings.
@@ -102,13 +104,15 @@ def train_embeddings(
     known = len(tokenizer) - added
     new = nn.Parameter(weight[known:].float())
     batches = _batches(tokenizer, Random(seed), batch)
+    draws = torch.Generator().manual_seed(seed)
     end = time.monotonic() + 60 * minutes
 
     def loss(step: int) -> Tensor | None:
         if time.monotonic() > end:
             return None
         ids, labels = next(batches)
-        used: Tensor = ids[ids < known].unique()  # type: ignore[no-untyped-call]  # of torch
+        others = torch.randint(known, (OTHERS,), generator=draws)
+        used: Tensor = torch.cat([ids[ids < known], others]).unique()  # type: ignore[no-untyped-call]
         table = torch.cat([weight[used], new.to(weight.dtype)])
         places = torch.cat([used, torch.arange(known, len(tokenizer))])
         rows = torch.searchsorted(places, ids)
