@@ -3,12 +3,12 @@
     python benchmarks/bangla_smol.py --work FOLDER    # half an hour of CPU; finished parts stay
 
 The base is made as `python -m scionwood_bangla.model.smol` makes it, and the recipe
-`bangla/register_smol` trains an adapter on it. Greedy answers to the hand-written prompts and to
-generated requests are scored by all four questions. References of the hand-written prompts, which
-no model has seen, give the surprise of each model in nats per word. The adapter trains for a third of
-the recipe's steps. A first trial of 51 steps had failed: the softmax then had none of the old
-tokens that the batch lacked, and answers held letters of other scripts. Otherwise all settings were
-fixed before any answer was scored, and nothing was tuned.
+`bangla/register_smol` trains an adapter on it, for a third of its steps. Greedy answers to the
+hand-written prompts and to generated requests are scored by all four questions. References of the
+hand-written prompts, which no model has seen, give the surprise of each model in nats per word.
+
+A first trial of 51 steps had failed. Its softmax had no old tokens beside those of the batch, and
+answers held letters of other scripts. The other settings were fixed before any answer was scored.
 """
 
 from __future__ import annotations
