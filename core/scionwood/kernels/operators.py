@@ -31,7 +31,7 @@ _MODULES = {
     "augmented": "scionwood.kernels.augmented",
     "triton": "scionwood.kernels.triton_lora",
 }
-LIBRARY: Any = torch.library.Library("scionwood", "FRAGMENT")  # type: ignore[no-untyped-call]
+LIBRARY: Any = torch.library.Library("scionwood", "FRAGMENT")
 """The object that owns the registrations."""
 
 LIBRARY.define(f"lora_linear({_FORWARD}) -> (Tensor, Tensor)")

@@ -63,7 +63,7 @@ class Rig:
         self.trained.train()
         eval_frozen_norms(self.model)
         with seeded():
-            self.loss().backward()  # type: ignore[no-untyped-call]
+            self.loss().backward()
 
     def perturb(self) -> None:
         """Move every trainable tensor off its initial value, because LoRA starts at zero."""

@@ -125,7 +125,7 @@ class Ema(Average):
             raise ValueError(f"update_every_n_steps {update_every_n_steps} must be at least 1")
         self.label = f"the exponential moving average of the weights with decay {decay:g}"
         self._every, self._from = update_every_n_steps, update_starting_at_step
-        self._function = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        self._function = get_ema_multi_avg_fn(decay)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Update the average after an optimiser step."""
@@ -170,7 +170,7 @@ class Swa(Average):
         self.label = "the average of the weights after each of the last epochs"
         self._rate, self._begin = swa_lrs, swa_epoch_start
         self._annealing, self._strategy = annealing_epochs, annealing_strategy
-        self._function = get_swa_multi_avg_fn()  # type: ignore[no-untyped-call]
+        self._function = get_swa_multi_avg_fn()
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any

@@ -85,7 +85,7 @@ def minimise(
                 break
             losses.append(_finite(step, value))
             optimizer.zero_grad()
-            value.backward()  # type: ignore[no-untyped-call]
+            value.backward()
             if clip is not None:
                 nn.utils.clip_grad_norm_(limited, clip)
             optimizer.step()

@@ -99,7 +99,7 @@ class _Calls(TorchFunctionMode):
 
 
 @final
-class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
+class _Operations(TorchDispatchMode):
     """Note every operation of torch."""
 
     def __init__(self, faults: dict[str, None], given: Iterable[Tensor]) -> None:

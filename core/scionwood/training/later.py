@@ -40,7 +40,7 @@ class Later:
         if cuda:
             host = torch.empty((), dtype=value.dtype, pin_memory=True)
             value = host.copy_(value, non_blocking=True)
-            copied = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            copied = torch.cuda.Event()
             copied.record()
             self._wait = copied.synchronize
         self._value = value

@@ -142,7 +142,7 @@ class DataLoader(StatefulDataLoader):  # type: ignore[misc]  # torchdata is unty
             dataset = dataset if isinstance(dataset, _Seeded) else _Seeded(dataset, self.seed)
             if num_workers:
                 # The epoch reaches workers that stay.
-                dataset.number.share_memory_()  # type: ignore[no-untyped-call]
+                dataset.number.share_memory_()
             if sampler is None and batch_sampler is None:
                 sampler, shuffle = _Order(dataset, self.seed, shuffle), False
         with warnings.catch_warnings():  # torchdata 0.11 calls what torch 2.13 deprecates

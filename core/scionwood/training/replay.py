@@ -162,9 +162,7 @@ class Replay:
     def _result(self) -> Losses:
         """Return copies of the losses, since the next replay overwrites them."""
         losses = {name: value.clone() for name, value in self._losses.items()}
-        joined: Tensor = _Joined.apply(  # type: ignore[no-untyped-call]
-            losses["loss"], self._gradients, *self._learn
-        )
+        joined: Tensor = _Joined.apply(losses["loss"], self._gradients, *self._learn)
         return losses | {"loss": joined}
 
     def _where(self) -> list[tuple[int, bool]]:
@@ -201,7 +199,7 @@ def _side_stream(device: torch.device) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    side = torch.cuda.Stream(device)
     own = torch.cuda.current_stream(device)
     side.wait_stream(own)
     with torch.cuda.stream(side):

@@ -239,7 +239,7 @@ def _config(model: Any, tokenizer: Any, new: int, sampling: tuple[float, float] 
     from transformers import GenerationConfig
 
     drawn = {"temperature": sampling[0], "top_p": sampling[1], "top_k": 0} if sampling else {}
-    return GenerationConfig(  # type: ignore[no-untyped-call]  # of transformers
+    return GenerationConfig(
         max_new_tokens=new,
         do_sample=sampling is not None,
         pad_token_id=tokenizer.pad_token_id,

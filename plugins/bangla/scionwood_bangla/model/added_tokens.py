@@ -45,7 +45,7 @@ def extended(tokenizer: Any, texts: Iterable[str], count: int) -> Any:
     for first, second in learn_merges(words, count):
         model["vocab"].setdefault(first + second, len(model["vocab"]))
         model["merges"].append([first, second])
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # of transformers
+    return PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer.from_str(json.dumps(state)),
         bos_token=tokenizer.bos_token,
         eos_token=tokenizer.eos_token,

@@ -68,7 +68,7 @@ def train_tokenizer(texts: Iterator[str], *, vocabulary: int = VOCABULARY) -> An
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    fast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # of transformers
+    fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=SPECIAL[0],
         bos_token=SPECIAL[1],

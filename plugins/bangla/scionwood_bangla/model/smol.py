@@ -112,7 +112,7 @@ def train_embeddings(
             return None
         ids, labels = next(batches)
         others = torch.randint(known, (OTHERS,), generator=draws)
-        used: Tensor = torch.cat([ids[ids < known], others]).unique()  # type: ignore[no-untyped-call]
+        used: Tensor = torch.cat([ids[ids < known], others]).unique()
         table = torch.cat([weight[used], new.to(weight.dtype)])
         places = torch.cat([used, torch.arange(known, len(tokenizer))])
         rows = torch.searchsorted(places, ids)

@@ -241,7 +241,7 @@ class TipAdapterF(Cached):
         for _ in range(STEPS):
             optimizer.zero_grad()
             loss = F.cross_entropy(self.logits(start, text), label)
-            loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
+            loss.backward()
             optimizer.step()
         self.keys = self.keys.detach()
 
@@ -273,10 +273,10 @@ class LpPlusPlus(Cached):
             optimizer.zero_grad()
             fit = F.cross_entropy(self.logits(features, text), label)
             total = fit + 0.5 * (self.weight - start).square().sum()
-            total.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
+            total.backward()
             return float(total.detach())
 
-        optimizer.step(loss)  # type: ignore[no-untyped-call]  # torch has no type for it
+        optimizer.step(loss)
         self.weight, self.mix = self.weight.detach(), self.mix.detach()
 
     def logits(self, features: Tensor, text: Tensor) -> Tensor:

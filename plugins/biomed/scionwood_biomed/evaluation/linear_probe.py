@@ -38,11 +38,11 @@ def linear_probe(
         optimizer.zero_grad()
         fit = F.cross_entropy(features @ weight.T, label)
         total = fit + decay * (weight - start).square().sum()
-        total.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
+        total.backward()
         return float(total.detach())
 
     with torch.enable_grad():
-        optimizer.step(loss)  # type: ignore[no-untyped-call]  # torch has no type for it
+        optimizer.step(loss)
     return weight.detach()
 
 

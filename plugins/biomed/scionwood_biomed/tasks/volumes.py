@@ -88,7 +88,7 @@ class Volumes(FittedTask):
             for _ in range(self.steps):
                 optimizer.zero_grad()
                 loss = F.cross_entropy(member(placed)[0], label)
-                loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
+                loss.backward()
                 optimizer.step()
         for parameter, before in zip(member.parameters(), wanted, strict=True):
             parameter.requires_grad_(before).grad = None

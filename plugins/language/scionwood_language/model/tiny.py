@@ -37,7 +37,7 @@ def tiny_tokenizer() -> Any:
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     backend.decoder = decoders.ByteLevel()
     backend.add_special_tokens(list(SPECIAL))
-    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # of transformers
+    tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=backend,
         pad_token=SPECIAL[0],
         eos_token=SPECIAL[2],

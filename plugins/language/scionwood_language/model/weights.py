@@ -119,9 +119,7 @@ def _empty(place: str, kind: Kind, dtype: torch.dtype, options: dict[str, Any]) 
 
     weights = find("model.safetensors")
     if weights is None and (weights := find("model.safetensors.index.json")) is not None:
-        get_checkpoint_shard_files(  # type: ignore[no-untyped-call]  # fetches them from the hub
-            place, weights, **options
-        )
+        get_checkpoint_shard_files(place, weights, **options)
     if weights is None:
         raise OSError("it has neither model.safetensors nor model.safetensors.index.json")
     load_weights(model, weights, remedy=REMEDY)
@@ -138,11 +136,11 @@ def _quiet(quiet: bool) -> Iterator[None]:
     if not quiet or not logging.is_progress_bar_enabled():
         yield
         return
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # of transformers
+    logging.disable_progress_bar()
     try:
         yield
     finally:
-        logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # of transformers
+        logging.enable_progress_bar()
 
 
 def _place(model: str, revision: str | None) -> tuple[str, dict[str, Any]]:

@@ -69,7 +69,7 @@ def pretrain(
         clip=1.0,
         report=report,
     )
-    model.eval()  # type: ignore[no-untyped-call]  # transformers
+    model.eval()
     return model
 
 

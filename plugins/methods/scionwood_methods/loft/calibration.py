@@ -116,12 +116,12 @@ def _accumulate(
     for sketch in sketches:  # several adapters may share a layer
         by_weight.setdefault(sketch.layer.base_layer.weight, []).append(sketch)
     hooks = [
-        weight.register_post_accumulate_grad_hook(partial(_take, members))  # type: ignore[no-untyped-call]  # torch
+        weight.register_post_accumulate_grad_hook(partial(_take, members))
         for weight, members in by_weight.items()
     ]
     try:
         for batch in batches:
-            loss(model, batch).backward(inputs=list(by_weight))  # type: ignore[no-untyped-call]
+            loss(model, batch).backward(inputs=list(by_weight))
     finally:
         for hook in hooks:
             hook.remove()

@@ -67,7 +67,7 @@ def search(
     for train_batch, valid_batch in zip(train, valid, strict=False):
         for batch, optimizer in ((valid_batch, outer), (train_batch, inner)):
             model.zero_grad()
-            loss(model, batch).backward()  # type: ignore[no-untyped-call]
+            loss(model, batch).backward()
             optimizer.step()
         yield network.shares()
     model.zero_grad()

@@ -69,7 +69,7 @@ class SideStream(Source):
 
     def start(self, index: int) -> None:
         """See `Source.start`."""
-        self._stream = torch.cuda.Stream(self.simulator.device)  # type: ignore[no-untyped-call]  # untyped in torch
+        self._stream = torch.cuda.Stream(self.simulator.device)
         self._next = index
         self._ahead = self._launch()
 

@@ -135,7 +135,7 @@ def total_variation(data: np.ndarray, dt: float, *, weight: float = 1.0) -> np.n
     Source: Chambolle, 2004, J. Math. Imaging and Vision 20, 89-97, as in scikit-image.
     """
     unit = float(np.std(data)) / np.sqrt(2) or 1.0  # at 0 dB half of the power is signal
-    smooth: np.ndarray = denoise_tv_chambolle(data / unit, weight=weight)  # type: ignore[no-untyped-call]  # scikit-image has no types
+    smooth: np.ndarray = denoise_tv_chambolle(data / unit, weight=weight)
     return unit * smooth
 
 

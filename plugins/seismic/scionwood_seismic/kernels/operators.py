@@ -70,7 +70,7 @@ def moments(x: Tensor, dims: tuple[int, ...] = (-2, -1)) -> Moments:
     rows = x.movedim(dims, tuple(range(-len(dims), 0))).flatten(-len(dims))
     if rows.shape[-1] == 0:
         raise ValueError(f"x is {tuple(x.shape)}: a row over axes {dims} has no samples")
-    values: Tensor = _Moments.apply(rows.reshape(-1, rows.shape[-1]))  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    values: Tensor = _Moments.apply(rows.reshape(-1, rows.shape[-1]))
     return Moments(*values.reshape(4, *rows.shape[:-1]))
 
 
@@ -129,7 +129,7 @@ def _implementation(module: str, function: str) -> Callable[..., Any]:
 
 
 def _register() -> Any:
-    library: Any = torch.library.Library("scionwood_seismic", "FRAGMENT")  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    library: Any = torch.library.Library("scionwood_seismic", "FRAGMENT")
     library.define("moments(Tensor x) -> (Tensor, Tensor)")
     arguments = "Tensor grad, Tensor x, Tensor values, Tensor offset"
     library.define(f"moments_backward({arguments}) -> Tensor")

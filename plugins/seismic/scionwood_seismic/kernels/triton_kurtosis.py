@@ -88,7 +88,7 @@ def moments_backward(grad: Tensor, x: Tensor, values: Tensor, offset: Tensor) ->
 
 
 def _device(x: Tensor) -> AbstractContextManager[object]:
-    device: AbstractContextManager[object] = torch.cuda.device_of(x)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    device: AbstractContextManager[object] = torch.cuda.device_of(x)
     return device
 
 

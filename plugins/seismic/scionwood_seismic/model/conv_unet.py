@@ -75,7 +75,7 @@ def conv_unet(*, width: int = 14, init_seed: int = 0) -> ConvUNet:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(init_seed)
         network = ConvUNet(width)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in the stubs
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, unused-ignore]  # not in the stubs
     return network
 
 

@@ -121,7 +121,7 @@ def field_unet(*, neighbours: int = 0, init_seed: int = 0) -> FieldUNet:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(init_seed)
         network = FieldUNet(neighbours=neighbours)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in the stubs
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, unused-ignore]  # not in the stubs
     return network
 
 

@@ -120,7 +120,7 @@ def station_unet(*, init_seed: int = 0) -> StationUNet:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(init_seed)
         network = StationUNet()
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in the stubs
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, unused-ignore]  # not in the stubs
     return network
 
 

@@ -65,7 +65,7 @@ class DenoisingUNet(nn.Module, ABC):
     ) -> None:
         super().__init__()
         self.encoder = encoder
-        decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster on CPUs
+        decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload, unused-ignore]  # faster on CPUs
         self.decoder = decoder
         self.adapter_targets, self.head, self.card = dict(targets), head, dict(card)
 
