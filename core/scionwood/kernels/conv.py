@@ -93,7 +93,7 @@ def lora_conv(
         cast = torch.get_autocast_dtype(device)
         x = x.to(cast)  # outside the Function, so that autograd keeps the smaller copy
     batched = x if x.dim() == weight.dim() else x.unsqueeze(0)
-    y: Tensor = _LoraConv.apply(batched, weight, bias, a, b, scaling, geometry, cast)
+    y: Tensor = _LoraConv.apply(batched, weight, bias, a, b, scaling, geometry, cast)  # type: ignore[no-untyped-call, unused-ignore]
     return y if x.dim() == weight.dim() else y.squeeze(0)
 
 

@@ -54,7 +54,7 @@ def lora_linear_dequantised(
     """
     seed = mask.new_seed(x.device) if dropout and mask.threshold(dropout) else None
     call = _Call(dequantise, working(x), scaling, dropout, origin_of(x, recompute))
-    y: Tensor = _Dequantised.apply(x.reshape(-1, x.shape[-1]), bias, a, b, seed, call)
+    y: Tensor = _Dequantised.apply(x.reshape(-1, x.shape[-1]), bias, a, b, seed, call)  # type: ignore[no-untyped-call, unused-ignore]
     return y.view(*x.shape[:-1], b.shape[0])
 
 

@@ -53,7 +53,7 @@ def lora_linears(
     call = _Call(working(x), tuple(member.scaling for member in members), origin_of(x, recompute))
     rows = x if x.dim() == 2 else x.reshape(-1, x.shape[-1])
     flat = [tensor for member in members for tensor in member[:4]]
-    ys: tuple[Tensor, ...] = _LoraLinears.apply(rows, call, *flat)
+    ys: tuple[Tensor, ...] = _LoraLinears.apply(rows, call, *flat)  # type: ignore[no-untyped-call, unused-ignore]
     return ys if x.dim() == 2 else tuple(y.view(*x.shape[:-1], y.shape[1]) for y in ys)
 
 

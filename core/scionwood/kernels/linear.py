@@ -73,7 +73,7 @@ def lora_linear(
     call = _Call(working(x), scaling, dropout, origin_of(x, recompute))
     # Reshaped out here, since a view returned by the Function could not be changed in place.
     rows = x if x.dim() == 2 else x.reshape(-1, x.shape[-1])
-    y: Tensor = _LoraLinear.apply(rows, weight, bias, a, b, gate_bias, seed, call)
+    y: Tensor = _LoraLinear.apply(rows, weight, bias, a, b, gate_bias, seed, call)  # type: ignore[no-untyped-call, unused-ignore]
     return y if x.dim() == 2 else y.view(*x.shape[:-1], weight.shape[0])
 
 

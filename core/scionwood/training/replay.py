@@ -162,7 +162,7 @@ class Replay:
     def _result(self) -> Losses:
         """Return copies of the losses, since the next replay overwrites them."""
         losses = {name: value.clone() for name, value in self._losses.items()}
-        joined: Tensor = _Joined.apply(losses["loss"], self._gradients, *self._learn)
+        joined: Tensor = _Joined.apply(losses["loss"], self._gradients, *self._learn)  # type: ignore[no-untyped-call, unused-ignore]
         return losses | {"loss": joined}
 
     def _where(self) -> list[tuple[int, bool]]:

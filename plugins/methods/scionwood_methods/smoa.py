@@ -85,7 +85,7 @@ class SmoaLayer(AdapterLayer):
         factors = [*self.smoa_A[name], *self.smoa_B[name]]
         blocks = self._blocks(name)
         if is_linear(self.base_layer):
-            y: Tensor = _BlockLinear.apply(x, blocks, *factors)
+            y: Tensor = _BlockLinear.apply(x, blocks, *factors)  # type: ignore[no-untyped-call, unused-ignore]
             return y
         return through(self.base_layer, x, blocks, *factors)
 

@@ -35,7 +35,7 @@ def edge_specific(x: Tensor, weight: Tensor, sources: Tensor, form: Form | None 
     """
     form = form or choose(x, weight)
     if form == "sparse":
-        result: Tensor = _Sparse.apply(x, weight, sources)
+        result: Tensor = _Sparse.apply(x, weight, sources)  # type: ignore[no-untyped-call, unused-ignore]
         return result
     targets, degree = sources.shape
     batch, _, width = x.shape

@@ -63,7 +63,7 @@ def edge_block(
     if not source.shape[1] == target.shape[1] == width or not len(src) == len(dst) == len(edge):
         shapes = [tuple(each.shape) for each in (source, target, edge, src, dst)]
         raise ValueError(f"source, target, edge, src and dst {shapes}: give one width, one length")
-    result: tuple[Tensor, Tensor] = _EdgeBlock.apply(
+    result: tuple[Tensor, Tensor] = _EdgeBlock.apply(  # type: ignore[no-untyped-call, unused-ignore]
         source, target, edge, src, dst, share, *weights
     )
     return result

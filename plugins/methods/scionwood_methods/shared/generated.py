@@ -58,10 +58,10 @@ def through(layer: Any, x: Tensor, weight: Generated, *parameters: Tensor) -> Te
         number of times.
     """
     if is_linear(layer):
-        y: Tensor = _Through.apply(x, weight, None, *parameters)
+        y: Tensor = _Through.apply(x, weight, None, *parameters)  # type: ignore[no-untyped-call, unused-ignore]
         return y
     volume, geometry = _padded(layer, x)
-    y = _Through.apply(volume, weight, geometry, *parameters)
+    y = _Through.apply(volume, weight, geometry, *parameters)  # type: ignore[no-untyped-call, unused-ignore]
     return y if x.dim() == layer.weight.dim() else y.squeeze(0)
 
 

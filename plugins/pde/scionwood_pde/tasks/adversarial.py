@@ -64,5 +64,5 @@ def adversarial_loss(critic: Critic, real: Tensor, made: Tensor, weight: float) 
     Source: the hinge loss is that of Lim and Ye 2017, arXiv:1705.02894; the reversed gradient is
         that of Ganin et al. 2016, arXiv:1505.07818.
     """
-    reversed_made: Tensor = _Reversed.apply(made, weight)
+    reversed_made: Tensor = _Reversed.apply(made, weight)  # type: ignore[no-untyped-call, unused-ignore]
     return F.relu(1 - critic(real)).mean() + F.relu(1 + critic(reversed_made)).mean()

@@ -70,7 +70,7 @@ def moments(x: Tensor, dims: tuple[int, ...] = (-2, -1)) -> Moments:
     rows = x.movedim(dims, tuple(range(-len(dims), 0))).flatten(-len(dims))
     if rows.shape[-1] == 0:
         raise ValueError(f"x is {tuple(x.shape)}: a row over axes {dims} has no samples")
-    values: Tensor = _Moments.apply(rows.reshape(-1, rows.shape[-1]))
+    values: Tensor = _Moments.apply(rows.reshape(-1, rows.shape[-1]))  # type: ignore[no-untyped-call, unused-ignore]
     return Moments(*values.reshape(4, *rows.shape[:-1]))
 
 
