@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypedDict, Unpac
 import lightning as L
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from scionwood.adapters import allocate, eval_frozen_norms, parameter_groups
 from scionwood.training.choices import Choice
@@ -125,8 +126,7 @@ class Task(L.LightningModule, ABC):
         super().__init_subclass__(**options)
         inherited = next(base for base in cls.__mro__[1:] if issubclass(base, Task)).defaults
         own: Optimiser = vars(cls).get("defaults", {})
-        cls.defaults = inherited.copy()
-        cls.defaults.update(own)
+        cls.defaults = {**inherited, **own}
         cls.__signature__ = _expanded(cls)
 
     @abstractmethod
@@ -140,6 +140,13 @@ class Task(L.LightningModule, ABC):
     def draw(self, batch: Any) -> dict[str, Figure]:
         """Return figures of a batch by name, for `figures/` and the report."""
         return {}
+
+    def pairs(self, batch: Any) -> tuple[Tensor, Tensor] | None:
+        """Return features of n samples in two modalities, both (n, d); None if there are no pairs.
+
+        Continual learning can keep their similarities. In evaluation mode nothing is random.
+        """
+        return None
 
     def before_export(self, trainer: L.Trainer) -> None:
         """Act at the end of a run, after its chosen weights are loaded and before they are written.
@@ -174,7 +181,7 @@ class Task(L.LightningModule, ABC):
 
     def batch_size(self, batch: Any) -> int:
         """Return the samples in a batch; by default the first length of its first tensor."""
-        tensors = [t for t in _leaves(batch) if isinstance(t, Tensor) and t.ndim]
+        tensors = [t for t in tree_leaves(batch) if isinstance(t, Tensor) and t.ndim]
         return len(tensors[0]) if tensors else 1
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
@@ -261,9 +268,8 @@ class Task(L.LightningModule, ABC):
 
     def total_steps(self) -> float:
         """Return the optimiser steps of the run, limited by steps or epochs; may be infinite."""
-        by_epochs = self.trainer.estimated_stepping_batches
-        if by_epochs < 0:  # Lightning's word for a stream whose length nobody knows
-            by_epochs = math.inf
+        estimate = self.trainer.estimated_stepping_batches
+        by_epochs = math.inf if estimate < 0 else estimate  # negative for an endless stream
         return min(self.max_steps, by_epochs) if self.max_steps >= 0 else by_epochs
 
     def _own_parameters(self) -> list[nn.Parameter]:
@@ -278,12 +284,6 @@ class Task(L.LightningModule, ABC):
         sync = prefix != "train_" and self.trainer.world_size > 1
         named = {prefix + key: value for key, value in values.items()}
         self.log_dict(named, batch_size=size, sync_dist=sync)
-
-
-def _leaves(batch: Any) -> list[Any]:
-    from torch.utils._pytree import tree_leaves
-
-    return list(tree_leaves(batch))
 
 
 def _expanded(task: type[Task]) -> Signature:

@@ -205,6 +205,12 @@ class FewShot(Task):
         texts = batch.get("texts") or self._sentences(batch["classes"])
         return self.towers.image_features(batch["image"]), self._text_features(texts)
 
+    def pairs(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
+        """Return features of images and of their classes in the template, (batch, feature)."""
+        texts = batch.get("texts") or prompts(self.template, batch["classes"])
+        text = self._text_features(texts)[batch["label"]]
+        return self.towers.image_features(batch["image"]), text
+
     def anchors(
         self, batch: dict[str, Any], image: Tensor, text: Tensor, logits: Tensor
     ) -> tuple[Tensor, Tensor]:

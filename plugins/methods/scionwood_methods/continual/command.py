@@ -34,7 +34,8 @@ def sequence(
         recipes: names or files of recipes in the order of learning, with the same backbone and
             adapter.
         method: naive, ewc, ace_lora_edit, seqlora_bilevel, or igsp on the adapter methods/igsp.
-        options: options of the method, such as '{strength: 10}'.
+        options: options of the method, such as '{strength: 10}'. With '{gamma: 10}', `ewc` keeps
+            the similarities of pairs too, such as images and texts, if the tasks have pairs.
         run: the folder of the sequence; `runs/sequence-TIME` by default.
         resume: continue after the last task that the folder holds; more recipes may follow.
         score: the value to measure on the test splits; the monitor of the tasks by default.

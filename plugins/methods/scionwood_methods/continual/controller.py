@@ -24,6 +24,11 @@ class ContinualMethod(ABC):
 
     name: ClassVar[str]
 
+    @property
+    def needs_pairs(self) -> bool:
+        """Whether the method needs the features of pairs; see `scionwood.Task.pairs`."""
+        return False
+
     def begin(self, model: PeftModel) -> None:  # noqa: B027  # a step that may do nothing
         """Prepare the model for a task before the optimiser is created."""
 

@@ -35,7 +35,8 @@ class Ewc(ContinualMethod):
     weights, lambda_m = strength / mean(F_m), so that a modality with small gradients is protected
     as much as one with large gradients. With `consistency` the penalty also has the term
     `gamma |S - S*|_F^2 / n^2`. S holds the cosine similarities of n pairs of features in a batch,
-    and S* those with the weights of the anchor.
+    and S* those with the weights of the anchor, both in evaluation mode. The term needs two more
+    passes, so only one step of `every` has it, with `every` times its weight.
 
     In the space `delta`, theta is the change `dW = s B A` of each LoRA layer, and its Fisher
     information is that of the weight; this stores two tensors of the size of each weight. Other
@@ -52,8 +53,9 @@ class Ewc(ContinualMethod):
         adaptive: divide the strength by the mean of F in each group.
         space: see above.
         samples: the largest number of samples on which the Fisher information is measured.
-        consistency: see `Pairs`.
-        gamma: the factor of the consistency term.
+        consistency: see `Pairs`; needed if gamma is above 0.
+        gamma: the factor of the consistency term, without unit; 0 leaves the term out.
+        every: the number of optimiser steps of which one has the consistency term.
         adapter: the name of the LoRA adapter in the space `delta`.
 
     Raises:
@@ -61,7 +63,8 @@ class Ewc(ContinualMethod):
 
     Source: EWC, Kirkpatrick et al. 2017; online, Schwarz et al. 2018. Groups, adaptive weights and
     consistency are a reconstruction from the abstract of arXiv 2605.12789, and the space of dW is
-    one from that of 2602.17559. Equations and defaults are ours, not the authors'.
+    one from that of 2602.17559. Equations and defaults are ours, not the authors'. A term in one
+    step of several: lazy regularisation, Karras et al. 2020 (arXiv 1912.04958), appendix B.
     """
 
     name = "ewc"
@@ -77,20 +80,41 @@ class Ewc(ContinualMethod):
         space: Literal["delta", "parameters"] = "delta",
         samples: int = 256,
         consistency: Pairs | None = None,
-        gamma: float = 1.0,
+        gamma: float = 0.0,
+        every: int = 8,
         adapter: str = "default",
     ) -> None:
-        if strength < 0 or gamma < 0 or not 0 <= decay <= 1 or samples < 1:
-            value = f"strength={strength}, gamma={gamma}, decay={decay}, samples={samples}"
-            raise AdapterError(value, "strength, gamma >= 0, 0 <= decay <= 1, samples >= 1")
+        if strength < 0 or not 0 <= decay <= 1 or samples < 1:
+            value = f"strength={strength}, decay={decay}, samples={samples}"
+            raise AdapterError(value, "strength >= 0, 0 <= decay <= 1, samples >= 1")
+        if gamma < 0 or every < 1:
+            raise AdapterError(f"gamma={gamma}, every={every}", "gamma >= 0, every >= 1")
+        if gamma and consistency is None:
+            rule = "the consistency term needs the features of pairs"
+            raise AdapterError(f"gamma={gamma}", rule, "Give `consistency`, or set gamma to 0")
         self.losses, self.consistency = losses, consistency
-        self.strength, self.decay, self.gamma = strength, decay, gamma
+        self.strength, self.decay = strength, decay
+        self.gamma, self.every = gamma, every
         self.groups = {name: re.compile(pattern) for name, pattern in (groups or {}).items()}
         self.adaptive, self.space, self.samples = adaptive, space, samples
         self.adapter = adapter
         self._fisher: dict[str, Tensor] = {}
         self._trained: dict[str, Tensor] = {}
         self._anchor: dict[str, Tensor] = {}
+        self._steps = 0
+
+    @property
+    def needs_pairs(self) -> bool:
+        """Whether the consistency term is on."""
+        return self.gamma > 0
+
+    def begin(self, model: PeftModel) -> None:
+        """Count the steps of a task from 0."""
+        self._steps = 0
+
+    def retract(self, model: PeftModel) -> None:
+        """Count an optimiser step."""
+        self._steps += 1
 
     def penalty(self, model: PeftModel, batch: Any) -> Tensor:
         """Return the penalty; see the class."""
@@ -103,8 +127,9 @@ class Ewc(ContinualMethod):
             * (self._fisher[name].to(change) * change.square()).sum()
             for name, change in self._moved(model).items()
         ]
-        if self.consistency is not None:
-            terms.append(self.gamma * self._inconsistency(model, batch, self.consistency))
+        # The first step of a task is still at the anchor, so the last one of `every` has the term.
+        if self.needs_pairs and self._steps % self.every == self.every - 1:
+            terms.append(self.every * self.gamma * self._inconsistency(model, batch))
         return torch.stack(terms).sum()
 
     def weights(self) -> dict[str, float]:
@@ -203,10 +228,12 @@ class Ewc(ContinualMethod):
     def _group(self, name: str) -> str:
         return next((g for g, pattern in self.groups.items() if pattern.search(name)), REST)
 
-    def _inconsistency(self, model: PeftModel, batch: Any, pairs: Pairs) -> Tensor:
-        with torch.no_grad(), self._at_anchor(model), evaluating(model):
-            before = _similarity(*pairs(model, batch))
-        now = _similarity(*pairs(model, batch))
+    def _inconsistency(self, model: PeftModel, batch: Any) -> Tensor:
+        assert self.consistency is not None
+        with evaluating(model):
+            with torch.no_grad(), self._at_anchor(model):
+                before = _similarity(*self.consistency(model, batch))
+            now = _similarity(*self.consistency(model, batch))
         return (now - before).square().mean()
 
     @contextmanager

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from scionwood import OutputExistsError, RecipeError, TrainingError, resolve, writing
+from scionwood import OutputExistsError, RecipeError, Task, TrainingError, resolve, writing
+from scionwood_methods.continual.controller import ContinualMethod
 from scionwood_methods.continual.methods import SampleLosses, make_method
 from scionwood_methods.continual.scores import RECORD, Scores, read_scores
 from scionwood_methods.continual.sequence import TaskSequence
@@ -62,10 +63,13 @@ def learn_sequence(
         (['first', 'second'], ['average', 'backward_transfer', 'forgetting'])
     """
     options = dict(options or {})
-    make_method(method, options, SampleLosses())  # checks the options before any work
+    losses = SampleLosses()
+    made = make_method(method, options, losses, losses.pairs)  # checks the options before any work
     changes = ["kernels=off", *override]
     resolved = [resolve(recipe, changes, smoke=smoke) for recipe in recipes]
     _check_together(resolved)
+    if made.needs_pairs:
+        _check_pairs(resolved, made)
     name, higher = _measure(resolved, score, better)
     folder = _folder(run, resume)
     fresh = Scores(method, options, name, higher)
@@ -98,6 +102,19 @@ def _check_together(recipes: list[Any]) -> None:
                 rule = f"it differs from that of {first.name}"
                 remedy = "Give both recipes the same one, with the same options"
                 raise RecipeError(f"recipe {other.name}: {slot}", rule, remedy)
+
+
+def _check_pairs(recipes: list[Any], method: ContinualMethod) -> None:
+    """Check that every task has pairs.
+
+    Raises:
+        RecipeError: one has none; names it.
+    """
+    for recipe in recipes:
+        if recipe.task.component.pairs is Task.pairs:
+            rule = f"{recipe.task.name} has no pairs of features, which {method.name} would keep"
+            remedy = "Set gamma to 0, or use a task that defines pairs(), such as biomed/few_shot"
+            raise RecipeError(f"recipe {recipe.name}: task", rule, remedy)
 
 
 def _measure(recipes: list[Any], score: str | None, better: str | None) -> tuple[str, bool]:

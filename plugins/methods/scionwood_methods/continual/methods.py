@@ -12,7 +12,7 @@ import torch.nn as nn
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from scionwood import RecipeError, Task
+from scionwood import RecipeError, Task, TrainingError
 from scionwood_methods.continual.controller import ContinualMethod
 
 METHODS: Mapping[str, str] = {
@@ -30,17 +30,23 @@ _NOT_PLAIN = ("adapter", "consistency")
 Losses = Callable[[nn.Module, Any], Tensor]
 
 
-def make_method(name: str, options: Mapping[str, Any], losses: Losses) -> ContinualMethod:
+Pairs = Callable[[nn.Module, Any], tuple[Tensor, Tensor]]
+
+
+def make_method(
+    name: str, options: Mapping[str, Any], losses: Losses, pairs: Pairs | None = None
+) -> ContinualMethod:
     """Create a method with its options.
 
     Args:
         name: a name in `METHODS`.
         options: keyword arguments of its class.
         losses: `(model, batch) -> (n,)`, for the methods that need it.
+        pairs: `(model, batch) -> ((n, d), (n, d))`, for the methods that can use it.
 
     Raises:
         RecipeError: there is no such method, or it has no such option.
-        AdapterError: an option is out of its range.
+        AdapterError: an option is out of its range, or needs pairs.
     """
     if name not in METHODS:
         raise RecipeError(f"method {name!r}", "it is not known", f"Known: {', '.join(METHODS)}")
@@ -53,13 +59,14 @@ def make_method(name: str, options: Mapping[str, Any], losses: Losses) -> Contin
             remedy = f"Known: {', '.join(known) or 'none'}"
             raise RecipeError(f"method {name!r}: option {key!r}", "it is not known", remedy)
     injected = [losses for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-    made: ContinualMethod = kind(*injected, **options)
+    functions = {p.name: pairs for p in parameters if p.name == "consistency"}
+    made: ContinualMethod = kind(*injected, **functions, **options)
     return made
 
 
 @final
 class SampleLosses:
-    """The loss of a task for each sample, used as its negative log-likelihood.
+    """The loss of a task for each sample, used as its negative log-likelihood, and its pairs.
 
     Every tensor whose first length is the batch size is split into samples, and the task computes
     the loss of each.
@@ -77,6 +84,19 @@ class SampleLosses:
         count = self.task.batch_size(batch)
         samples = [_sample(batch, index, count) for index in range(count)]
         return torch.stack([self.task.losses(sample)["loss"] for sample in samples])
+
+    def pairs(self, model: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
+        """Return the features ((n, d), (n, d)) of the pairs of a batch; see `Task.pairs`.
+
+        Raises:
+            TrainingError: the task has none for this batch.
+        """
+        assert self.task is not None, "no task yet"
+        found = self.task.pairs(batch)
+        if found is None:
+            rule = "it returned no pairs for a batch, and gamma is above 0"
+            raise TrainingError(type(self.task).__name__, rule, "Set gamma to 0")
+        return found
 
 
 def _sample(batch: Any, index: int, count: int) -> Any:

@@ -11,9 +11,10 @@ from typing import Any, final
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import Callback
 from peft import PeftModel
 
-from scionwood import TrainingError, build, fit, load_adapter, load_run, save_adapter, test
+from scionwood import Task, TrainingError, build, fit, load_adapter, load_run, save_adapter, test
 from scionwood_methods.continual.callback import ContinualCallback
 from scionwood_methods.continual.controller import ContinualController
 from scionwood_methods.continual.factors import summed
@@ -84,7 +85,8 @@ class TaskSequence:
         L.seed_everything(recipe.seed, workers=True, verbose=False)
         controller = self._controller(number)
         callback = ContinualCallback(controller, recipe.name, remember=False)
-        fit(recipe, run_dir=place, backbone=controller.model, callbacks=[callback])
+        callbacks = [_Trained(self._losses), callback]
+        fit(recipe, run_dir=place, backbone=controller.model, callbacks=callbacks)
         self._remember(controller, recipe)
         self._save(controller, place)
         self.scores.tasks.append(recipe.name)
@@ -99,7 +101,8 @@ class TaskSequence:
         self.scores.write(self.folder, self.names)
 
     def _controller(self, number: int) -> ContinualController:
-        method = make_method(self.scores.method, self.scores.options, self._losses)
+        scores, losses = self.scores, self._losses
+        method = make_method(scores.method, scores.options, losses, losses.pairs)
         if not number:
             return ContinualController(build(self.recipes[0])[0].backbone, method)
         previous = self.place(number - 1)
@@ -134,6 +137,19 @@ class TaskSequence:
             remedy = "Choose one of these: --score NAME"
             raise TrainingError(f"{recipe.name}: {self.scores.score}", rule, remedy)
         return values[self.scores.score]
+
+
+@final
+class _Trained(Callback):
+    """Lets the functions of a method read the task that trains."""
+
+    def __init__(self, losses: SampleLosses) -> None:
+        self.losses = losses
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Take over the task before the first step."""
+        assert isinstance(pl_module, Task)
+        self.losses.task = pl_module
 
 
 def _device(accelerator: str) -> torch.device:
