@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from scionwood import WeightsError
+from scionwood import WeightsError, load_weights
 from scionwood_pde.model import (
     SIZES,
     Boundary,
@@ -26,6 +26,7 @@ from scionwood_pde.model.weights import LICENCE, REMEDY, REPOSITORY, download, l
 
 Model = TypeVar("Model", bound=Coder)
 SOURCE = "Tadpole, arXiv:2605.15284"
+HEAD_REMEDY = "Give head.safetensors of a run of pde/tadpole_flow with the same fields and labels"
 SHIPPED = "tiny"
 """The size whose weights the package ships; the authors publish the other sizes."""
 
@@ -123,6 +124,8 @@ def tadpole_flow(
     *,
     fields: int = 1,
     steps: int = 16,
+    labels: int = 0,
+    velocity: str | Path = "none",
     size: SizeName = "tiny",
     weights: str | Path = "none",
     init_seed: int = 0,
@@ -134,11 +137,18 @@ def tadpole_flow(
     """Build a generator of states: flow matching between noise and Tadpole's latents.
 
     The head is the network for the velocity, which trains with `flow`. An adapter can be attached
-    to the decoder.
+    to the decoder. With `velocity`, this network comes from a former run and belongs to the base.
+    Adapters can then be attached to it too (targets `velocity`, or `generation` for this network
+    and the convolutions of the decoder), for example to learn further equations.
 
     Args:
         fields: number of fields of a state.
         steps: integration steps from noise to data.
+        labels: number of equations that the network for the velocity tells apart by a label; 0
+            means one kind of states, without a label. The vectors of labels whose equations the
+            network has not seen are random.
+        velocity: `none` (the head), or `head.safetensors` of a run with this backbone, the same
+            fields and the same labels.
         size: see `tadpole`.
         weights: weights of the encoder and the decoder; see `tadpole`.
         init_seed: seed of random weights, including those of the head.
@@ -161,10 +171,16 @@ def tadpole_flow(
     tiling = Tiling(tile, halo, boundary)
 
     def make(size: Size, card: dict[str, str]) -> TadpoleFlow:
-        options = {"fields": fields, "steps": steps, "at_once": at_once}
-        return TadpoleFlow(size, tiling=tiling, card=card, **options)
+        options = {"fields": fields, "steps": steps, "at_once": at_once, "labels": labels}
+        return TadpoleFlow(size, tiling=tiling, card=card, trained=trained, **options)
 
-    return _built(make, size, str(weights), init_seed)
+    trained = str(velocity) != "none"
+    model = _built(make, size, str(weights), init_seed)
+    if trained:
+        parts = nn.ModuleDict({name: getattr(model, name) for name in TadpoleFlow.OWN})
+        load_weights(parts, velocity, remedy=HEAD_REMEDY)
+        model.card["velocity"] = Path(velocity).name
+    return model
 
 
 def _built(

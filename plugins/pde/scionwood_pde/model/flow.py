@@ -2,7 +2,8 @@
 
 Lipman et al. 2023, arXiv:2210.02747. With noise z0, data z1 and z_t = (1 - t) z0 + t z1, a network
 learns the velocity z1 - z0 from z_t and t. Integration from t = 0 to 1 turns noise into data. The
-data are the means of the encoder's latents, shifted and scaled to zero mean and unit variance.
+data are the means of the encoder's latents, shifted and scaled to zero mean and unit variance. One
+network can generate states of several equations, which it tells apart by a label.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from scionwood_pde.model.tiles import Tiling
 
 TIME_SCALE = 1000.0
 """Factor of times between 0 and 1, so that the sines distinguish them."""
+
+_VELOCITY = r"velocity\.(time\.[02]|network\..*(qkv|proj|gate|up|down|modulation))"
 
 
 @final
@@ -62,9 +65,11 @@ class Velocity(nn.Module):
     Args:
         channels: number of channels of the latents.
         size: size of the model, which sets width and depth.
+        labels: number of equations that it tells apart, each by a vector that is added to the
+            encoded time.
     """
 
-    def __init__(self, channels: int, size: Size) -> None:
+    def __init__(self, channels: int, size: Size, labels: int = 0) -> None:
         super().__init__()
         width = size.latent_width
         self.width = width
@@ -72,10 +77,21 @@ class Velocity(nn.Module):
         self.network = LatentTransformer(
             channels, width=width, depth=size.latent_depth, conditioned=True
         )
+        self.labels = nn.Embedding(labels, width) if labels else None
 
-    def forward(self, z: Tensor, t: Tensor) -> Tensor:
-        """Map latents (batch, channel, x, y, z) and times (batch,) to the shape of the latents."""
+    def forward(self, z: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
+        """Map latents (batch, channel, x, y, z), times (batch,) and labels to the latents' shape.
+
+        Raises:
+            ValueError: labels are missing, or the network has none.
+        """
         condition = self.time(waves(TIME_SCALE * t, self.width))
+        if (self.labels is None) != (label is None):
+            has = 0 if self.labels is None else self.labels.num_embeddings
+            given = "no label" if label is None else "a label"
+            raise ValueError(f"{given}: this generator has {has} labels. Give one if it has some")
+        if self.labels is not None:
+            condition = condition + self.labels(label)
         y: Tensor = self.network(z, condition)
         return y
 
@@ -88,12 +104,16 @@ class TadpoleFlow(Coder):
         size: the dimensions of the network.
         fields: number of fields of a state.
         steps: integration steps from noise to data.
+        labels: number of equations that the network for the velocity tells apart; 0 means that it
+            generates one kind of states.
+        trained: whether the network for the velocity belongs to the base, where it does not train,
+            and adapters can be attached to it. Otherwise it is the head.
         tiling: how domains are cut into tiles; the network for the velocity sees the whole domain.
         at_once: most tiles that the network processes at once; 0 means no limit.
         card: entries for the model card.
     """
 
-    head = ("velocity", "standard")
+    OWN = ("velocity", "standard")
 
     def __init__(
         self,
@@ -101,42 +121,52 @@ class TadpoleFlow(Coder):
         *,
         fields: int,
         steps: int = 16,
+        labels: int = 0,
+        trained: bool = False,
         tiling: Tiling | None = None,
         at_once: int = 0,
         card: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(size, tiling=tiling, at_once=at_once, card=card)
         channels = fields * size.latent_channels
-        self.fields, self.steps = fields, steps
-        self.velocity, self.standard = Velocity(channels, size), Standardisation(channels)
+        self.fields, self.steps, self.labels = fields, steps, labels
+        self.velocity, self.standard = Velocity(channels, size, labels), Standardisation(channels)
+        self.head = () if trained else self.OWN
         # `forward` does not call the encoder, so that adapters there would learn nothing.
         self.adapter_targets = {
             preset: pattern.replace("(encoder|decoder)", "decoder")
             for preset, pattern in self.adapter_targets.items()
         }
+        if trained:
+            self.adapter_targets["velocity"] = _VELOCITY
+            self.adapter_targets["generation"] = f"{self.adapter_targets['conv']}|{_VELOCITY}"
 
-    def forward(self, noise: Tensor) -> Tensor:
+    def forward(self, noise: Tensor, label: Tensor | None = None) -> Tensor:
         """Generate states by Heun's method.
 
         Args:
             noise: (batch, field * latent channel, x / 16, y / 16, z / 16), unit normal.
+            label: number of the equation of each state, (batch,) int64, if the model has labels.
 
         Returns:
             (batch, field, x, y, z), each field with about zero mean and unit variance.
 
         Raises:
-            ValueError: the shape does not fit the latents of a domain with this tiling.
+            ValueError: the shape does not fit the latents of a domain with this tiling, or labels
+                are missing or not known.
         """
         z, dt = noise, 1.0 / self.steps
         for step in range(self.steps):
             t = noise.new_full((noise.shape[0],), step * dt)
-            first = self.velocity(z, t)
-            second = self.velocity(z + dt * first, t + dt)
+            first = self.velocity(z, t, label)
+            second = self.velocity(z + dt * first, t + dt, label)
             z = z + 0.5 * dt * (first + second)
         sides = [STRIDE * side for side in noise.shape[2:]]
         return self.decode(self.standard.inverse(z), sides)
 
-    def flow(self, x: Tensor, noise: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    def flow(
+        self, x: Tensor, noise: Tensor, t: Tensor, label: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return the velocity between noise and states from the network, and the reference.
 
         The encoder gets no gradient, because it could make the latents easier to predict instead of
@@ -146,20 +176,32 @@ class TadpoleFlow(Coder):
             x: states, (batch, field, x, y, z).
             noise: unit normal noise in the shape of the latents.
             t: times, (batch,), between 0 and 1.
+            label: see `forward`.
 
         Returns:
             Two tensors in the shape of the noise. Their mean square difference is the loss,
             equation 9.
         """
+        return self.matched(self.latents(x), noise, t, label)
+
+    @torch.no_grad()
+    def latents(self, x: Tensor) -> Tensor:
+        """Return the normalised latents of states (batch, field, x, y, z), without a gradient."""
         check_fields(x, self.fields)
-        with torch.no_grad():
-            data = self.standard(self.encode(x).mean)
-        return self.velocity(between(noise, data, t), t), data - noise
+        z: Tensor = self.standard(self.encode(x).mean)
+        return z
+
+    def matched(
+        self, data: Tensor, noise: Tensor, t: Tensor, label: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return what `flow` returns, from the normalised latents of states instead of states."""
+        return self.velocity(between(noise, data, t), t, label), data - noise
 
     def example_input(self) -> tuple[Tensor, ...]:
-        """Return noise for one state with the smallest side that the tiling allows."""
+        """Return noise, and a label if the model has some, for one state of the smallest side."""
         cells = (self.tiling.tile or STRIDE) // STRIDE
-        return (self.example(self.fields * self.size.latent_channels, cells),)
+        noise = self.example(self.fields * self.size.latent_channels, cells)
+        return (noise, torch.zeros(1, dtype=torch.int64)) if self.labels else (noise,)
 
 
 def between(noise: Tensor, data: Tensor, t: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from scionwood_pde.model.presets import STRIDE
 
 SPACE = ("x", "y", "z")
 STATE = ("batch", "field", *SPACE)
+LABEL = Signal("label", ("batch",), "number of the equation, from 0")
 CONDITIONS = Signal("conditions", ("batch", "condition"), "see the recipe, in their units")
 UNIT = "zero mean and unit variance of each field"
 NOISE = "normal noise of unit variance"
@@ -36,6 +37,7 @@ def deployed(backbone: nn.Module, folder: Path | None, *, given: str, made: str)
     of_states = given != "noise"
     step = (tiling.tile or STRIDE) - 2 * tiling.halo if of_states else 1
     more = (CONDITIONS,) if getattr(network, "conditions", ()) else ()
+    more = (*more, LABEL) if getattr(network, "labels", 0) else more
     return Deployed(
         backbone,
         network.example_input(),

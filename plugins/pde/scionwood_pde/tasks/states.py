@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Unpack, cast, final
 import torch
 from torch import Tensor, nn
 
-from scionwood import Corruption, Deployed, Optimiser, Task
+from scionwood import Corruption, Deployed, Optimiser, RecipeError, Task
 from scionwood_pde.data.domain import Domain
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.data.online import OnlineFields
@@ -115,25 +115,47 @@ class Generate(StatesTask):
     """Generate states from noise: flow matching between noise and the means of the latents.
 
     Shift and scale of the latents are measured on the training split before the first step, and
-    saved with the head. Encoder and decoder do not change.
+    saved with the head. A backbone whose network for the velocity is in the base keeps those of
+    the base. The encoder does not change. The decoder changes only if it has an adapter and
+    `decoder_weight` is above 0: the loss is then `|v' - v|^2 + w |x' - x|^2`, where x' is decoded
+    from the latents of x.
 
     Shapes: `state` of a batch is (batch, field, x, y, z), float32.
 
     Units: each field has about zero mean and unit variance.
 
+    Raises:
+        RecipeError: a label is missing, not known, or given to a backbone without labels; or the
+            weight is negative.
+
     Source: Lipman et al. 2023, arXiv:2210.02747, equation 9; in the latents of Tadpole,
-        arXiv:2605.15284.
+        arXiv:2605.15284. The term of the decoder is this project's.
 
     Args:
         backbone: `pde/tadpole_flow`.
         measured: number of training batches on which shift and scale are measured.
+        label: number of the equation of the data, from 0, for a backbone with `labels`.
+        decoder_weight: w, the weight of the decoder's error, which trains an adapter on it.
     """
 
     def __init__(
-        self, backbone: nn.Module, *, measured: int = 16, **optimiser: Unpack[Optimiser]
+        self,
+        backbone: nn.Module,
+        *,
+        measured: int = 16,
+        label: int | None = None,
+        decoder_weight: float = 0.0,
+        **optimiser: Unpack[Optimiser],
     ) -> None:
         super().__init__(backbone, **optimiser)
-        self.measured = measured
+        labels = int(getattr(backbone, "labels", 0))
+        if (label is None) == bool(labels) or not 0 <= (label or 0) < max(labels, 1):
+            rule = f"the backbone has {labels} labels"
+            remedy = "Give a number below that, from 0, or leave label out if it has none"
+            raise RecipeError(f"label: {label}", rule, remedy)
+        if decoder_weight < 0:
+            raise RecipeError(f"decoder_weight: {decoder_weight}", "0 or more", "Such as 1")
+        self.measured, self.label, self.decoder_weight = measured, label, decoder_weight
 
     @property
     def model(self) -> TadpoleFlow:
@@ -143,7 +165,7 @@ class Generate(StatesTask):
     @torch.no_grad()
     def on_train_start(self) -> None:
         """Measure the latents; a resumed run has their shift and scale from its checkpoint."""
-        if self.trainer.global_step:
+        if self.trainer.global_step or not self.model.head:
             return
         data = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
         batches = islice(data.train_dataloader(), self.measured)
@@ -151,12 +173,19 @@ class Generate(StatesTask):
         self.model.standard.measure(torch.cat([self.model.encode(x).mean for x in states]))
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the mean squared error of the velocity at uniformly drawn times."""
+        """Return the error of the velocity at uniformly drawn times, and that of the decoder."""
         x = batch["state"]
         noise = self._noise(x)
         t = torch.rand(len(x), device=x.device, dtype=x.dtype)
-        predicted, reference = self.model.flow(x, noise, t)
-        return {"loss": (predicted - reference).square().mean()}
+        data = self.model.latents(x)
+        predicted, reference = self.model.matched(data, noise, t, self._labels(x))
+        velocity = (predicted - reference).square().mean()
+        if not self.decoder_weight:
+            return {"loss": velocity}
+        decoded = self.model.decode(self.model.standard.inverse(data), x.shape[2:])
+        error = mean_over((decoded - x).square(), batch.get("mask"))
+        loss = velocity + self.decoder_weight * error
+        return {"loss": loss, "velocity": velocity, "reconstruction": error}
 
     def corruption(self) -> Corruption:
         """Return the path from noise at time 0 to latents at time 1."""
@@ -180,7 +209,8 @@ class Generate(StatesTask):
         batch. Shells below `FAINTEST` of a field's largest E do not count, nor does the mean.
         """
         x = batch["state"]
-        made = self.backbone(self._noise(x))[..., : x.shape[2], : x.shape[3], : x.shape[4]]
+        made = self.backbone(self._noise(x), self._labels(x))
+        made = made[..., : x.shape[2], : x.shape[3], : x.shape[4]]
         lengths = [side / x.shape[2] for side in x.shape[2:]]
         energy, reference = (spectrum(states, lengths)[1].mean(0)[:, 1:] for states in (made, x))
         counted = reference >= FAINTEST * reference.amax(1, keepdim=True)
@@ -196,6 +226,10 @@ class Generate(StatesTask):
         sides = self.model.layout(x).latent().sides
         channels = x.shape[1] * self.model.size.latent_channels
         return torch.randn(len(x), channels, *sides, device=x.device, dtype=x.dtype)
+
+    def _labels(self, x: Tensor) -> Tensor | None:
+        """Return the label of each state of a batch, or None without labels."""
+        return None if self.label is None else torch.full((len(x),), self.label, device=x.device)
 
 
 def _given(time: Tensor | None) -> Tensor:
