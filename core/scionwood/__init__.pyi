@@ -106,6 +106,7 @@ from scionwood.training import Optimiser as Optimiser
 from scionwood.training import Split as Split
 from scionwood.training import SplitData as SplitData
 from scionwood.training import Task as Task
+from scionwood.training import TrainingSubset as TrainingSubset
 from scionwood.training import build as build
 from scionwood.training import fit as fit
 from scionwood.training import load_run as load_run

@@ -27,7 +27,9 @@ from scionwood.recipe_file import (
 from scionwood.recipe_keys import (
     BASELINES,
     QUANTIZE,
+    SHARED,
     SLOTS,
+    SUBSET,
     TOP,
     check_keys,
     checkpointing,
@@ -198,27 +200,38 @@ def instances(parser: ArgumentParser, parsed: Any) -> dict[str, Any]:
 def _slot(where: str, raw: Mapping[str, Any], key: str, kind: str) -> Slot:
     name, options = named(where, raw, key)
     component = discovery.load(kind, name)
-    asked = _asked(where, component, options) if key == "backbone" else {}
+    asked = _asked(where, key, component, options)
     valid = validate(f"{where}: {key}", component, options)
     chosen = _chosen(where, key, component, valid)
-    return Slot(name, _quantised(component) if asked else component, {**valid, **chosen, **asked})
+    made = _shared(key, component) if asked else component
+    return Slot(name, made, {**valid, **chosen, **asked})
 
 
-def _asked(where: str, component: Callable[..., Any], options: dict[str, Any]) -> dict[str, str]:
-    """Take the core's option `quantize` out of those of a backbone that has none of its own."""
-    if QUANTIZE not in options or any(p.name == QUANTIZE for p in options_of(component)):
+def _asked(
+    where: str, key: str, component: Callable[..., Any], options: dict[str, Any]
+) -> dict[str, Any]:
+    """Take the core's option of a section out of those of a component that has none of its own."""
+    option = SHARED.get(key)
+    if option not in options or any(p.name == option for p in options_of(component)):
         return {}
-    value = options.pop(QUANTIZE)
-    if value not in ("none", "nf4"):
+    value = options.pop(option)
+    if option == QUANTIZE and value not in ("none", "nf4"):
         rule = f"none or nf4, not {value!r}"
         raise RecipeError(f"{where}: backbone.{QUANTIZE}", rule, "Change it")
-    return {QUANTIZE: value}
+    if option == SUBSET and not isinstance(value, str | None):
+        rule = f"null, or the folder of a list of examples, not {value!r}"
+        raise RecipeError(f"{where}: data.{SUBSET}", rule, "Change it")
+    return {option: value}
 
 
-def _quantised(component: Callable[..., Any]) -> Callable[..., Any]:
-    from scionwood.training.quantised import quantised
+def _shared(key: str, component: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a component with the core's option of its section."""
+    if key == "data":
+        from scionwood.training.subset import chosen_part as shared
+    else:
+        from scionwood.training.quantised import quantised as shared
 
-    return quantised(component)
+    return shared(component)
 
 
 def _chosen(

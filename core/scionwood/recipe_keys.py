@@ -26,8 +26,9 @@ COMPILE: Mapping[str, type] = {"mode": str, "backend": str, "dynamic": bool, "fu
 """The options of `compile:`, which are those of `torch.compile`."""
 
 
-QUANTIZE = "quantize"
-"""The option of the core that every backbone has beside its own."""
+QUANTIZE, SUBSET = "quantize", "subset"
+SHARED: Mapping[str, str] = {"backbone": QUANTIZE, "data": SUBSET}
+"""The option of the core that every backbone, and all data, have beside their own."""
 
 
 def check_keys(where: str, raw: Mapping[str, Any]) -> None:
@@ -48,7 +49,7 @@ def check_keys(where: str, raw: Mapping[str, Any]) -> None:
     refuse_unknown(where, raw, TOP)
     for key, kind in SLOTS.items():
         name, options = named(where, raw, key)
-        more = (QUANTIZE,) if key == "backbone" else ()
+        more = (SHARED[key],) if key in SHARED else ()
         _check_options(f"{where}: {key}", discovery.reference(kind, name), options, *more)
     _check_adapter(where, raw)
     kernels(where, raw)
@@ -73,8 +74,7 @@ def dotted_keys(raw: Mapping[str, Any]) -> list[str]:
     keys: list[str] = []
     for section in (*SLOTS, "adapter"):
         name, _ = named("recipe", raw, section)
-        core = (QUANTIZE,) if section == "backbone" else ()
-        names = known_options(section, name) or core
+        names = known_options(section, name) or ((SHARED[section],) if section in SHARED else ())
         keys += [f"{section}.{option}" for option in ("name", *names)]
     trainer = [f"trainer.{option}" for option in sorted(PLAIN | NAMED)]
     return [
@@ -238,9 +238,8 @@ def known_options(section: str, name: str) -> tuple[str, ...] | None:
     """
     if section != "adapter":
         names = option_names(discovery.reference(SLOTS[section], name))
-        if names is None or section != "backbone" or QUANTIZE in names:
-            return names
-        return (*names, QUANTIZE)
+        shared = SHARED.get(section)
+        return (*names, shared) if names is not None and shared not in (None, *names) else names
     if name in BASELINES:
         return ()
     reference = _method(name)

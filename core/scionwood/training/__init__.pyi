@@ -17,6 +17,7 @@ from scionwood.training.run import test as test
 from scionwood.training.shipping import ship as ship
 from scionwood.training.splits import Split as Split
 from scionwood.training.splits import SplitData as SplitData
+from scionwood.training.subset import TrainingSubset as TrainingSubset
 from scionwood.training.task import Optimiser as Optimiser
 from scionwood.training.task import Task as Task
 from scionwood.training.weights import load_weights as load_weights

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 import warnings
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, final
 from weakref import WeakSet
 
-import numpy as np
 import torch
 import torch.distributed as dist
 from torch.utils._pytree import tree_leaves
-from torch.utils.data import Dataset, DistributedSampler, IterableDataset, Sampler
+from torch.utils.data import Dataset, DistributedSampler, IterableDataset, Sampler, Subset
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from scionwood.errors import TrainingError
+from scionwood.training.seeded import Seeded
 
 
 class InexactResumeWarning(UserWarning):
@@ -139,12 +137,12 @@ class DataLoader(StatefulDataLoader):  # type: ignore[misc]  # torchdata is unty
         self.seed = int(os.environ.get("PL_GLOBAL_SEED", "0")) if seed is None else seed
         indexed = not isinstance(dataset, IterableDataset)
         if indexed:
-            dataset = dataset if isinstance(dataset, _Seeded) else _Seeded(dataset, self.seed)
+            dataset = dataset if isinstance(dataset, Seeded) else Seeded(dataset, self.seed)
             if num_workers:
                 # The epoch reaches workers that stay.
                 dataset.number.share_memory_()
             if sampler is None and batch_sampler is None:
-                sampler, shuffle = _Order(dataset, self.seed, shuffle), False
+                sampler, shuffle = Order(dataset, self.seed, shuffle), False
         with warnings.catch_warnings():  # torchdata 0.11 calls what torch 2.13 deprecates
             warnings.filterwarnings("ignore", message="'set_vital' is deprecated")
             super().__init__(
@@ -166,11 +164,44 @@ class DataLoader(StatefulDataLoader):  # type: ignore[misc]  # torchdata is unty
 
     def __iter__(self) -> Iterator[Any]:
         # A generator function, because Lightning sets the epoch after it asks for the iterator.
-        if isinstance(self.dataset, _Seeded):
+        if isinstance(self.dataset, Seeded):
             self.dataset.number.fill_(_epoch(self.sampler, self.batch_sampler))
         if self.num_workers:
             _STARTED.add(self)
         yield from super().__iter__()
+
+    def part(self, chosen: Sequence[int]) -> DataLoader:
+        """Return a loader of some of the examples, with the same options.
+
+        A batch is no larger than the part.
+
+        Args:
+            chosen: indices of the examples.
+
+        Raises:
+            TrainingError: the data are a stream, or have an order of their own.
+
+        Example:
+            >>> loader = scionwood.DataLoader(torch.arange(8), batch_size=2)
+            >>> list(loader.part([1, 3, 6]))
+            [tensor([1, 3]), tensor([6])]
+        """
+        if not isinstance(self.dataset, Seeded) or not isinstance(self.sampler, Order):
+            rule = "no part can be taken of a stream, nor of data with an order of their own"
+            raise TrainingError(type(self.dataset).__name__, rule, "Take all of the data")
+        size = None if self.batch_size is None else min(self.batch_size, len(chosen))
+        return DataLoader(
+            Subset(self.dataset.inner, list(chosen)),
+            size,
+            self.sampler.shuffle,
+            num_workers=self.num_workers,
+            collate_fn=self.collate_fn,
+            drop_last=self.drop_last,
+            pin_memory=self.pin_memory,
+            prefetch_factor=self.prefetch_factor,
+            multiprocessing_context=self.multiprocessing_context,
+            seed=self.seed,
+        )
 
     def stop(self) -> None:
         """End the workers; the next epoch starts others.
@@ -193,7 +224,7 @@ _STARTED: WeakSet[DataLoader] = WeakSet()
 
 
 @final
-class _Order(DistributedSampler[int]):
+class Order(DistributedSampler[int]):
     """The order of an epoch, from its seed and number; each process takes its own part.
 
     Lightning keeps it because it is a DistributedSampler. Lightning's own sampler would replay the
@@ -226,49 +257,6 @@ class _Position(Iterator[int]):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.done = state["done"]
-
-
-class _Seeded(Dataset[Any]):
-    """A dataset whose random draws depend on seed, epoch and index alone.
-
-    Attributes:
-        number: the number of the epoch; workers and this process share its memory.
-    """
-
-    def __init__(self, inner: Dataset[Any], seed: int) -> None:
-        self.inner, self.seed = inner, seed
-        self.number = torch.zeros((), dtype=torch.int64)
-
-    def __len__(self) -> int:
-        return len(self.inner)  # type: ignore[arg-type]  # map-style datasets have a length
-
-    def __getitem__(self, index: Any) -> Any:
-        with _draws(self.seed, int(self.number), index):
-            return self.inner[index]
-
-    def __getitems__(self, indices: list[Any]) -> list[Any]:
-        many = getattr(self.inner, "__getitems__", None)
-        if many is None:
-            return [self[index] for index in indices]
-        with _draws(self.seed, int(self.number), indices[0]):
-            return list(many(indices))
-
-
-@contextmanager
-def _draws(seed: int, epoch: int, index: Any) -> Iterator[None]:
-    numpy = np.random.get_state()  # noqa: NPY002  # the dataset may draw from this generator
-    before = random.getstate(), torch.get_rng_state()
-    key = [seed, epoch, zlib.crc32(repr(index).encode())]
-    word = int(np.random.SeedSequence(key).generate_state(1)[0])
-    random.seed(word)
-    np.random.seed(word)  # noqa: NPY002
-    torch.default_generator.manual_seed(word)
-    try:
-        yield
-    finally:
-        random.setstate(before[0])
-        np.random.set_state(numpy)  # noqa: NPY002
-        torch.set_rng_state(before[1])
 
 
 def _epoch(*samplers: Any) -> int:

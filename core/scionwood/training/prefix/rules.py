@@ -19,8 +19,8 @@ from torch.utils.data import Dataset, IterableDataset
 from scionwood.adapters.head import backbone
 from scionwood.adapters.modules import adapter_parameters
 from scionwood.errors import AdapterError, TrainingError
-from scionwood.training.loader import _Seeded
 from scionwood.training.prefix.layout import raw_bytes
+from scionwood.training.seeded import Seeded
 
 Blocks = dict[str, nn.Module]
 _STACKS = (nn.Sequential, nn.ModuleList)
@@ -151,12 +151,12 @@ def refuse_random_data(dataset: Dataset[Any]) -> None:
     """
     if isinstance(dataset, IterableDataset) or not getattr(dataset, "__len__", int)():
         return
-    seeded = _Seeded(dataset.inner if isinstance(dataset, _Seeded) else dataset, seed=0)
+    seeded = Seeded(dataset.inner if isinstance(dataset, Seeded) else dataset, seed=0)
     for index in np.unique(np.linspace(0, len(seeded) - 1, _READS).round().astype(int)).tolist():
         reads = []
         for epoch in (0, 1):
             seeded.number.fill_(epoch)
-            reads.append([_content(leaf) for leaf in tree_leaves(seeded[index])])
+            reads.append([content(leaf) for leaf in tree_leaves(seeded[index])])
         if reads[0] != reads[1]:
             raise TrainingError(
                 f"sample {index} of {type(seeded.inner).__name__}",
@@ -243,7 +243,8 @@ def _plain(key: str, value: Any) -> bool:
     return all(isinstance(item, str | bool | int | float) for item in items)
 
 
-def _content(leaf: Any) -> Any:
+def content(leaf: Any) -> Any:
+    """Return what is compared of a leaf of a sample; `None` for a kind that is not known."""
     if isinstance(leaf, Tensor):
         return raw_bytes(leaf).tobytes()
     if hasattr(leaf, "tobytes"):  # arrays and images
