@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from study.settings import Run, registered
 
 MAIN, OTHERS = ("lora", "full"), ("dora", "ia3", "bitfit", "disel")
-LONG = ("lora_long", "full_long")
+LONG, MINUTE = ("lora_long", "full_long"), ("lora_minute", "full_minute")
 REST = ("last_block", "loft", "smoa", "gpart")
 TASKS = ("noise", "pneumonia", "mni")
 IMAGES = ("raw", "class_mean", "regression", "last_lda", "block_lda", "untrained")
@@ -21,15 +21,16 @@ ALL, MIDDLE, LATER = (0, 1, 2), (1,), (1, 2)
 
 def planned() -> list[Run]:
     """Return all runs."""
-    far = ("noise",)
-    runs = [*_frozen(IMAGES, "real", range(5)), *_trained(MAIN, (0,), ALL)]
-    runs += [*_trained(OTHERS, (0,), MIDDLE, far), *_trained(MAIN, (1,), ALL)]
-    runs += [*_trained(LONG, (0, 1), LATER, far), *_trained(OTHERS, (1, 2), MIDDLE, far)]
-    runs += [*_trained(MAIN, (2,), ALL), *_text(MAIN, FEW), *_trained(("cnn",), FEW, ALL)]
-    runs += [*_frozen(TWINS, "random", FEW), *_trained(("lora",), FEW, LATER, base="random")]
-    runs += [*_trained(OTHERS, FEW, MIDDLE), *_trained(MAIN, FEW, ALL, ("photos",))]
+    runs = [*_frozen(IMAGES, "real", range(5)), *_trained(MAIN, (0, 1), ALL)]
+    runs += [*_trained(LONG, (0,), LATER), *_trained(MINUTE, (0,), (2,), (*TASKS, "photos"))]
+    runs += [*_trained(OTHERS, (0,), MIDDLE), *_trained(MAIN, (2,), ALL)]
+    runs += [*_trained(LONG, (1,), LATER), *_trained(OTHERS, (1, 2), MIDDLE)]
+    runs += [*_trained(("cnn",), FEW, ALL), *_frozen(TWINS, "random", FEW)]
+    runs += [*_trained(("lora",), FEW, LATER, base="random"), *_text(MAIN, FEW)]
+    runs += [*_trained(MAIN, FEW, ALL, ("photos",)), *_trained(REST, FEW, MIDDLE)]
+    runs += [*_trained(MINUTE, (1,), (2,), (*TASKS, "photos")), *_trained(LONG, (2,), LATER)]
     runs += [*_trained(MAIN, MORE, ALL), *_trained(OTHERS, MORE, MIDDLE)]
-    runs += [*_text(OTHERS, FEW), *_trained(REST, FEW, MIDDLE), *_text(MAIN, MORE)]
+    runs += [*_text(OTHERS, FEW), *_text(MAIN, MORE), *_trained(MINUTE, (2,), (2,))]
     runs += [*_trained(("full",), FEW, LATER, base="random"), *_trained(("scratch",), FEW, (2,))]
     return list(dict.fromkeys([*runs, *_curve()]))
 
