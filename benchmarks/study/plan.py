@@ -49,7 +49,7 @@ def _curve() -> Iterator[Run]:
     for task, pool in images["tasks"].items():
         for shots in images["frozen_shots"]:
             n = shots * pool["classes"]
-            if shots <= pool["train"]:
+            if shots <= pool.get("most", pool["train"]):
                 draws = range(images["draws"]) if n < 1000 else FEW
                 yield from (Run(task, "real", m, n, draw) for m in IMAGES for draw in draws)
 
