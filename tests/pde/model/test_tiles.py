@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from scionwood.training.capture import traced
 from scionwood_pde.backbones import tadpole
 from scionwood_pde.model import Tiling
+from scionwood_pde.model.tiles import Boundary
 from scionwood_pde.online.preprocess import normalised
 from scionwood_pde.solvers import simulate
 
@@ -164,3 +166,15 @@ def test_refuses_domains_that_do_not_fit_the_tiling(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         tiling.layout(sides)
+
+
+@pytest.mark.parametrize("boundary", ["edge", "periodic"])
+@pytest.mark.parametrize(("tile", "halo"), [(32, 0), (48, 16)])
+def test_a_graph_can_repeat_a_cut(boundary: Boundary, tile: int, halo: int) -> None:
+    """Places are counted on the device, and are those that `places` gives."""
+    layout, x = Tiling(tile, halo, boundary).layout((48, 64, 80)), cube(1, 2, 48, 64, 80)
+    assert not traced(lambda: layout.split(x), [x]).faults
+    padded = x
+    for axis in range(3):
+        padded = padded.index_select(axis + 2, torch.from_numpy(layout.places(axis)))
+    assert torch.equal(layout.split(x)[0], padded[0, :, :tile, :tile, :tile])

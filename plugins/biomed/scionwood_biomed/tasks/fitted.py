@@ -116,7 +116,7 @@ class FittedTask(Task):
             RecipeError: a label names no class.
         """
         names, label = batch.get("classes"), batch["label"]
-        if names is None:
+        if names is None or list(names) == list(self.classes):
             return cast(Tensor, label)
         places = torch.tensor(self._places(names), device=label.device)
         if self.network.answer.exclusive:

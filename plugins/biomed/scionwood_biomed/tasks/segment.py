@@ -70,7 +70,8 @@ class Segment(Task):
 def _soft_dice(logits: Tensor, mask: Tensor) -> Tensor:
     """Return the mean soft Dice over the classes other than background."""
     answers = logits.softmax(1)[:, 1:]
-    truth = F.one_hot(mask, logits.shape[1]).movedim(-1, 1)[:, 1:].to(answers)
+    classes = torch.arange(1, logits.shape[1], device=mask.device)
+    truth = (mask[:, None] == classes[:, None, None]).to(answers)
     both = (answers * truth).sum((0, 2, 3))
     total = answers.sum((0, 2, 3)) + truth.sum((0, 2, 3))
     return ((2 * both + 1) / (total + 1)).mean()

@@ -94,6 +94,7 @@ class Scales(nn.Module):
         change: root mean square change of each field from a state to the next.
         std: standard deviation of each field in its unit, which the projection needs.
         mean_condition, std_condition: mean and standard deviation of each condition.
+        vector: positions of the fields of the vector without divergence; not saved.
         cap: largest energy of each shell in training, times `MARGIN`; 0 where none was measured.
     """
 
@@ -102,6 +103,7 @@ class Scales(nn.Module):
     mean_condition: Tensor
     std_condition: Tensor
     cap: Tensor
+    vector: Tensor
 
     def __init__(self, setting: Setting) -> None:
         super().__init__()
@@ -111,6 +113,8 @@ class Scales(nn.Module):
         self.register_buffer("mean_condition", torch.zeros(conditions))
         self.register_buffer("std_condition", torch.ones(conditions))
         self.register_buffer("cap", torch.zeros(fields, SHELLS))
+        vector = torch.tensor(setting.solenoidal, dtype=torch.long)
+        self.register_buffer("vector", vector, persistent=False)
 
     @torch.no_grad()
     def measure(
@@ -292,9 +296,9 @@ class Forecast(nn.Module):
 
     def _projected(self, change: Tensor) -> Tensor:
         """Remove the divergence of the vector among the fields, in their units."""
-        places = list(self.setting.solenoidal)
-        if not places:
+        if not self.setting.solenoidal:
             return change
+        places = self.scales.vector
         std = self.scales.std[places].view(-1, *[1] * self.setting.dims).to(change.dtype)
         vector = without_divergence(change[:, places] * std) / std
-        return change.index_copy(1, torch.tensor(places, device=change.device), vector)
+        return change.index_copy(1, places, vector)

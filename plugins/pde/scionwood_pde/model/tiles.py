@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Literal, final
+from typing import Literal, TypeVar, final
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from scionwood import RecipeError
 from scionwood_pde.model.presets import STRIDE
 
 Boundary = Literal["edge", "periodic"]
+Places = TypeVar("Places", np.ndarray, Tensor)
 
 
 @final
@@ -144,10 +145,11 @@ class TileLayout:
         Returns:
             (batch * tiles, channel, *tile).
         """
-        places = (torch.from_numpy(self.places(axis)) for axis in range(len(self.sides)))
-        for axis, index in enumerate(places, start=2):
-            if len(index) != x.shape[axis] or self.halo:
-                x = x.index_select(axis, index.to(x.device))
+        for axis in range(len(self.sides)):
+            start, end = self._reach(axis)  # counted on the device, so that a graph can repeat it
+            if self.halo or end != x.shape[axis + 2]:
+                index = self._within(axis, torch.arange(start, end, device=x.device))
+                x = x.index_select(axis + 2, index)
         for axis, (length, step) in enumerate(zip(self.tile, self.steps, strict=True), start=2):
             x = x.unfold(axis, length, step)
         dims = len(self.sides)
@@ -173,6 +175,12 @@ class TileLayout:
 
     def places(self, axis: int) -> np.ndarray:
         """Return the place of each voxel or cell of the padded axis in the domain."""
-        side, end = self.sides[axis], self.counts[axis] * self.steps[axis]
-        wanted = np.arange(-self.halo, end + self.halo)
+        return self._within(axis, np.arange(*self._reach(axis)))
+
+    def _reach(self, axis: int) -> tuple[int, int]:
+        """Return the first place of the padded axis, and the one after its last."""
+        return -self.halo, self.counts[axis] * self.steps[axis] + self.halo
+
+    def _within(self, axis: int, wanted: Places) -> Places:
+        side = self.sides[axis]
         return wanted % side if self.boundary == "periodic" else wanted.clip(0, side - 1)

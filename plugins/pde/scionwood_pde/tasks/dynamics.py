@@ -180,8 +180,12 @@ class Dynamics(StatesTask):
         if solids:
             rule = "solid points stay where they are"
             raise RecipeError(f"shifts: {', '.join(self.shifts)}", rule, "Leave shifts out")
-        steps = [int(torch.randint(state.shape[axis], ())) for axis in axes]
-        return state.roll(steps, axes), reference.roll(steps, axes)
+        for axis in axes:  # places are made on the device, so that a graph can repeat them
+            side = state.shape[axis]
+            step = torch.randint(side, (), device=state.device)
+            places = (torch.arange(side, device=state.device) - step) % side
+            state, reference = (x.index_select(axis, places) for x in (state, reference))
+        return state, reference
 
 
 def with_noise(state: Tensor, deviation: float) -> Tensor:

@@ -142,18 +142,11 @@ def _weights(real: Tensor) -> Tensor:
 
 def _image(x: Tensor, real: Tensor, imaginary: Tensor) -> Tensor:
     """Return the channels of the input, (batch, channel, frequency, frame)."""
-    pairs = [(i, (i + 1) % COMPONENTS) for i in range(COMPONENTS)]
-    sums = [
-        (part[:, [i for i, _ in pairs]], part[:, [j for _, j in pairs]])
-        for part in (real, imaginary)
-    ]
-    (a, b), (c, d) = sums
+    pairs = (part + part.roll(-1, 1) for part in (real, imaginary))  # with the next component
     own = x.square().mean(-1, keepdim=True).sqrt()[..., None].expand_as(real)
     total = own.square().mean(1, keepdim=True).sqrt()
     ramp = torch.linspace(0, 1, BINS, device=x.device)[:, None]
-    return torch.cat(
-        [_magnitude(real, imaginary), _magnitude(a + b, c + d), own, total, total * ramp], 1
-    )
+    return torch.cat([_magnitude(real, imaginary), _magnitude(*pairs), own, total, total * ramp], 1)
 
 
 def _magnitude(real: Tensor, imaginary: Tensor) -> Tensor:
