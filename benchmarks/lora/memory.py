@@ -73,6 +73,7 @@ def kept_by(model: nn.Module, x: Tensor) -> int:
     known = {_address(t) for t in [x, *model.parameters(), *model.buffers()]}
 
     def pack(tensor: Tensor) -> Tensor:
+        tensor = tensor.detach()  # returned as it is, it would keep its own graph alive for ever
         if _address(tensor) not in known:
             sizes[_address(tensor)] = tensor, tensor.untyped_storage().nbytes()
         return tensor

@@ -6,9 +6,11 @@ import csv
 import math
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
+import torch
 
 pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).parents[3] / "benchmarks" / "lora_kernels.py"
@@ -75,3 +77,15 @@ def test_an_implementation_without_its_device_gives_its_reason(tables):
 def test_rows_of_another_device_stay(tables):
     others = [row for row in tables["memory"] if row["device"] == "cuda"]
     assert [row["form"] for row in others] == ["ours"]
+
+
+def test_counting_the_bytes_that_are_kept_keeps_none_of_them(monkeypatch):
+    """A hook that returned the tensor itself kept 10 GB of graphs in one process."""
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    from lora.memory import kept_by
+
+    net = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.GELU(), torch.nn.Linear(8, 8))
+    seen = []
+    net[0].register_forward_hook(lambda *given: seen.append(weakref.ref(given[2])))
+    assert kept_by(net, torch.randn(4, 8)) == 2 * 4 * 8 * 4
+    assert seen[0]() is None
