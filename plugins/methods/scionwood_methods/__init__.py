@@ -20,6 +20,7 @@ plugin = Plugin(
     },
     commands={
         "diagnose": "scionwood_methods.diagnosis.command:diagnose",
+        "select": "scionwood_methods.selection.command:select",
         "sequence": "scionwood_methods.continual.command:sequence",
     },
     optimizers={"lora_plus": "scionwood_methods.lora_plus:lora_plus"},
@@ -29,5 +30,5 @@ plugin = Plugin(
         "tasks/grpo": Moved("language/grpo"),
         "recipes/unir": Moved("language/unir"),
     },
-    rooms=("composition", "continual", "diagnosis", "lora_plus", "peft", "shared"),
+    rooms=("composition", "continual", "diagnosis", "lora_plus", "peft", "selection", "shared"),
 )

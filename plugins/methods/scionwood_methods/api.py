@@ -20,8 +20,17 @@ from scionwood_methods.composition import AdapterGates, composed
 from scionwood_methods.continual.learn import learn_sequence
 from scionwood_methods.diagnosis.meanfield import Diagnosis
 from scionwood_methods.diagnosis.run import diagnose_run
+from scionwood_methods.selection.run import select_examples
 
-__all__ = ["AdapterGates", "adapt", "composed", "diagnose", "learn_sequence", "method_config"]
+__all__ = [
+    "AdapterGates",
+    "adapt",
+    "composed",
+    "diagnose",
+    "learn_sequence",
+    "method_config",
+    "select_examples",
+]
 
 Method = Literal[
     "disel", "smoa", "gpart", "loft", "partial", "p2d_heads", "hellora", "peml", "igsp"

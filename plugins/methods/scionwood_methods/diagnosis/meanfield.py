@@ -14,22 +14,10 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor
 
 from scionwood import AdapterError
+from scionwood_methods.shared.attention import Attention, attentions
 
-VALUES = ("qkv", "v_proj", "value", "to_v")
-OUTPUTS = ("proj", "o_proj", "out_proj")
-"""Names of the layers of an attention block: values (or q, k and v in one), and the output."""
 PROJECTIONS = 64
 """The number of random directions of the sliced Wasserstein distance."""
-
-
-class Attention(NamedTuple):
-    """An attention block: its name, its number of heads, and its layers of values and outputs."""
-
-    name: str
-    heads: int
-    fused: bool
-    value: Any
-    output: Any
 
 
 class HeadShift(NamedTuple):
@@ -85,28 +73,6 @@ def diagnose_model(model: PeftModel) -> Diagnosis:
     return Diagnosis(shifts, drift_by_depth(model, base.example_input()))
 
 
-def attentions(model: nn.Module) -> list[Attention]:
-    """Return the attention blocks of a model, in its order.
-
-    Raises:
-        AdapterError: no block has layers of known names and a number of heads.
-    """
-    blocks = []
-    for name, module in model.named_modules():
-        children = dict(module.named_children())
-        value = next((n for n in VALUES if n in children), None)
-        output = next((n for n in OUTPUTS if n in children), None)
-        heads = _heads(module)
-        if value and output and heads:
-            pair = children[value], children[output]
-            blocks.append(Attention(name, heads, value == "qkv", *pair))
-    if not blocks:
-        rule = f"no attention with {' or '.join(VALUES)}, {' or '.join(OUTPUTS)} and num_heads"
-        remedy = "Diagnose a run of another architecture"
-        raise AdapterError(type(model).__name__, rule, remedy)
-    return blocks
-
-
 def head_shifts(attention: Attention) -> list[HeadShift]:
     """Return the quantities of each head of an attention block with its active adapters.
 
@@ -116,7 +82,7 @@ def head_shifts(attention: Attention) -> list[HeadShift]:
     value, moved_value = (_values(attention, w) for w in _weights(attention.value))
     output, moved_output = _weights(attention.output)
     width = output.shape[1] // attention.heads
-    shared = attention.heads * width // value.shape[0]  # heads of q that share a head of v
+    shared = attention.heads // attention.key_heads
     shifts = []
     for head in range(attention.heads):
         rows = slice(head // shared * width, (head // shared + 1) * width)
@@ -222,15 +188,6 @@ def _outputs(model: nn.Module, names: list[str]) -> Iterator[dict[str, Tensor]]:
 def _keep(outputs: dict[str, Tensor], name: str, module: nn.Module, args: Any, out: Any) -> None:
     tokens = out[0] if isinstance(out, tuple) else out
     outputs[name] = tokens.flatten(1, -2).detach()
-
-
-def _heads(module: Any) -> int:
-    config = getattr(module, "config", None)
-    for owner, name in ((module, "num_heads"), (config, "num_attention_heads")):
-        heads = getattr(owner, name, None)
-        if isinstance(heads, int):
-            return heads
-    return 0
 
 
 def _weights(layer: Any) -> tuple[Tensor, Tensor]:

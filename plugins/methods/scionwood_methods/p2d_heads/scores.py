@@ -20,9 +20,14 @@ from scionwood_methods.p2d_heads.tuner import (
     Place,
     block_of,
 )
+from scionwood_methods.shared.attention import attentions
 from scionwood_methods.shared.roles import ROLES
 
 Example = TypeVar("Example")
+Counts = int | Mapping[str, int]
+"""A number of heads for all blocks, or one by the name of the block."""
+BASE = "base_model.model."
+"""What peft puts before the names of the base's modules."""
 
 
 def wasserstein(p: Tensor, q: Tensor) -> Tensor:
@@ -40,7 +45,7 @@ def wasserstein(p: Tensor, q: Tensor) -> Tensor:
 
 
 def score_heads(
-    model: nn.Module, *, num_heads: int, num_kv_heads: int | None = None
+    model: nn.Module, *, num_heads: Counts | None = None, num_kv_heads: Counts | None = None
 ) -> dict[str, Tensor]:
     """Return how far a short run has moved each head: W1 of the softmax of its weights.
 
@@ -49,7 +54,8 @@ def score_heads(
 
     Args:
         model: a model with an active p2d_heads adapter that trained whole layers.
-        num_heads: the number of heads of each block.
+        num_heads: the number of heads of each block, or a number by the name of the block; `None`
+            means what the attention blocks of the model say, for k and v too.
         num_kv_heads: the number of heads of k and v; `None` means num_heads.
 
     Returns:
@@ -60,6 +66,10 @@ def score_heads(
 
     Source: arXiv 2505.18799 (ALPS), with k and v of the head's group.
     """
+    if num_heads is None:
+        blocks = {each.name.removeprefix(BASE): each for each in attentions(model)}
+        num_heads = {name: each.heads for name, each in blocks.items()}
+        num_kv_heads = {name: each.key_heads for name, each in blocks.items()}
     keys = num_heads if num_kv_heads is None else num_kv_heads
     rows: dict[str, dict[str, list[Tensor]]] = {}
     for name, layer, adapter in _layers(model):
@@ -69,7 +79,8 @@ def score_heads(
             continue
         before = layer.base_weight().double()
         after = before + layer.get_delta_weight(adapter).double()
-        pieces = [_of_heads(each, role, num_heads, keys) for each in (before, after)]
+        counts = _count(num_heads, block), _count(keys, block)
+        pieces = [_of_heads(each, role, *counts) for each in (before, after)]
         rows.setdefault(block, {})[role] = pieces
     if not rows:
         rule = "it has no active p2d_heads adapter on projections q, k or v"
@@ -200,12 +211,16 @@ def _drop(
 def _layers(model: nn.Module) -> Iterator[tuple[str, HeadSliceLayer, str]]:
     for name, layer in model.named_modules():
         for adapter in layer.acting() if isinstance(layer, HeadSliceLayer) else ():
-            yield name.removeprefix("base_model.model."), layer, adapter
+            yield name.removeprefix(BASE), layer, adapter
 
 
 def _roles(model: Any, adapter: str) -> dict[str, str]:
     config: HeadSliceConfig = model.peft_config[adapter]
     return config.roles
+
+
+def _count(counts: Counts, block: str) -> int:
+    return counts if isinstance(counts, int) else counts[block]
 
 
 def _of_heads(weight: Tensor, role: str, queries: int, keys: int) -> Tensor:

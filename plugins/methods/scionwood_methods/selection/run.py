@@ -1,0 +1,271 @@
+"""Choose a share of the training examples of any recipe."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from shutil import rmtree
+from typing import Any, Literal
+
+import lightning as L
+
+from scionwood import (
+    AdapterError,
+    OutputExistsError,
+    RecipeError,
+    TrainingError,
+    TrainingSubset,
+    atomic_path,
+    fit,
+    override,
+    reading,
+    resolve,
+    writing,
+)
+from scionwood_methods.p2d_heads.scores import score_heads, select_heads
+from scionwood_methods.p2d_heads.tuner import Heads
+from scionwood_methods.selection.losses import Judge, Losses, measure, read_losses
+from scionwood_methods.selection.strong import projections, strong_change
+
+Rule = Literal["heads", "random", "highest-loss", "lowest-loss"]
+"""What decides: the drop of the loss by the strong heads, chance, or the loss itself."""
+
+RECORD, LOSSES, SCORES, PROXY = "select.json", "losses.csv", "scores.csv", "proxy"
+
+
+@dataclass(frozen=True)
+class ProxyRun:
+    """A short run on a few random examples, which finds the strong heads.
+
+    Attributes:
+        examples: the number of random examples; P2D takes 100.
+        steps: optimiser steps.
+        lr: the learning rate; `None` means a tenth of that of the recipe's task, because whole
+            weights train.
+        share: the share of all heads that count as strong; P2D takes a tenth.
+    """
+
+    examples: int = 100
+    steps: int = 30
+    lr: float | None = None
+    share: float = 0.1
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What was chosen.
+
+    Attributes:
+        chosen: the indices of the examples, the best first.
+        length: the number of examples of the training split.
+        heads: the strong heads by the name of their block; empty where none were needed.
+        losses: of all examples, in order; empty where none were needed.
+        folder: the folder of the list.
+    """
+
+    chosen: list[int]
+    length: int
+    heads: Heads
+    losses: list[Losses] = field(repr=False)
+    folder: Path
+
+
+def select_examples(
+    recipe: str | Path | Any,
+    out: str | Path,
+    *,
+    budget: float = 0.1,
+    by: Rule = "heads",
+    proxy: ProxyRun | None = None,
+    seed: int | None = None,
+    overrides: Sequence[str] | Mapping[str, Any] = (),
+    smoke: bool = False,
+    resume: bool = False,
+    force: bool = False,
+) -> Selection:
+    """Choose a share of the training examples of a recipe, and write the list that trains on them.
+
+    A proxy run trains the attention layers on a few random examples. The heads whose weights moved
+    most are the strong heads. An example's score is the relative drop of its loss by the change of
+    the strong heads alone; the examples with the largest scores are chosen. P2D scores by
+    demonstrations in the context, which images and fields have not: the change of the heads takes
+    their place. This is a reconstruction.
+
+    Args:
+        recipe: a recipe, its file, or its name.
+        out: the folder for `subset.json`, `scores.csv` and `select.json`.
+        budget: the share of the examples to choose, above 0 and below 1.
+        by: what decides; with `random` nothing is trained.
+        proxy: the options of the proxy run; `None` means the defaults.
+        seed: the seed of the proxy run and of every random choice; `None` means the recipe's.
+        overrides: changes of the recipe.
+        smoke: apply the recipe's own `smoke:` overrides.
+        resume: go on in a folder. With losses of all examples, only the choice is made again.
+        force: replace what the folder holds.
+
+    Returns:
+        The choice.
+
+    Raises:
+        RecipeError: the budget is out of its range, or the recipe has `data.subset`.
+        OutputExistsError: the folder holds a choice.
+        AdapterError: the backbone has no attention heads.
+        TrainingError: the data are a stream, a loss is negative, or `resume` finds other options.
+
+    Source: arXiv 2605.21558, abstract and notes only.
+
+    Example:
+        >>> from scionwood_methods.api import select_examples
+        >>> small = select_examples("seismic/denoise", "chosen", budget=0.5, smoke=True)
+        >>> len(small.chosen), small.length
+        (4, 8)
+        >>> import scionwood
+        >>> recipe = scionwood.resolve("seismic/denoise", {"data.subset": "chosen"}, smoke=True)
+        >>> run = scionwood.fit(recipe, run_dir="run")
+    """
+    proxy = proxy or ProxyRun()
+    if not 0 < budget < 1:
+        raise RecipeError(f"budget {budget}", "a share is above 0 and below 1", "Such as 0.1")
+    given = resolve(recipe, overrides, smoke=smoke) if isinstance(recipe, str | Path) else recipe
+    given = override(given, {"seed": given.seed if seed is None else seed})
+    if given.data.options.get("subset") is not None:
+        rule = "the choice is made of all training examples"
+        raise RecipeError("data.subset", rule, "Take it out of the recipe")
+    out = Path(out)
+    settings = {"recipe": given.name, "sha256": _hash(given), "seed": given.seed}
+    settings |= {"proxy": asdict(proxy)} if by != "random" else {}
+    _begin(out, settings, resume, force)
+    if by == "random":
+        loader = _training(given)
+        length, heads, losses = len(loader.dataset), {}, []
+    else:
+        loader, heads, losses = _measured(given, proxy, out)
+        length = len(losses)
+    chosen = _chosen(by, losses, length, max(1, round(budget * length)), given.seed)
+    selection = Selection(chosen, length, heads, losses, out)
+    _write(selection, loader, settings | {"budget": budget, "by": by})
+    return selection
+
+
+def _measured(recipe: Any, proxy: ProxyRun, out: Path) -> tuple[Any, Heads, list[Losses]]:
+    """Train the proxy, find the strong heads, and return the training loader and all losses."""
+    small = _proxy_recipe(recipe, proxy)
+    part = _RandomPart(proxy.examples, recipe.seed)
+    begun = (out / PROXY / "recipe.yaml").exists()
+    where: dict[str, Any] = {"resume" if begun else "run_dir": out / PROXY}
+    fit(small, callbacks=[part], **where)
+    task, loader = part.task, part.loader()
+    heads = select_heads(score_heads(task.backbone), proxy.share)
+    length, file = len(loader.dataset), out / LOSSES
+    rest = range(len(read_losses(file, length)), length)
+    with strong_change(task.backbone, heads) as switch:
+        judge = Judge(task, loader.dataset, loader.collate_fn, recipe.seed)
+        measure(judge, switch, rest, file)
+    return loader, heads, read_losses(file, length)
+
+
+class _RandomPart(L.Callback):
+    """Let a run train on some random examples, and keep its task and the loader of all."""
+
+    def __init__(self, examples: int, seed: int) -> None:
+        self.examples, self.seed = examples, seed
+        self.task: Any = None
+        self.loader: Callable[[], Any] = lambda: None
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Take the place of the data module's training batches."""
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
+        self.task, self.loader = pl_module, data.train_dataloader
+        data.train_dataloader = partial(_some, self.loader, self.examples, self.seed)
+
+
+def _some(whole: Callable[[], Any], count: int, seed: int) -> Any:
+    loader = whole()
+    length = TrainingSubset.of(loader, [0]).length  # refuses streams
+    order = random.Random(f"proxy {seed}").sample(range(length), min(count, length))
+    return loader.part(sorted(order))
+
+
+def _proxy_recipe(recipe: Any, proxy: ProxyRun) -> Any:
+    try:
+        targets = projections(recipe.backbone.build())
+    except AdapterError as error:
+        remedy = f"{error.remedy}, or choose without heads: --by random"
+        raise AdapterError(f"backbone {recipe.backbone.name}", error.rule, remedy) from error
+    adapter = {"name": "methods/p2d_heads", "targets": targets}
+    options, changes = recipe.task.options, {"adapter": adapter, "kernels": "off", "compile": False}
+    if "lr" in options:
+        changes["task.lr"] = options["lr"] / 10 if proxy.lr is None else proxy.lr
+    if "warmup_steps" in options:
+        changes["task.warmup_steps"] = min(options["warmup_steps"], proxy.steps // 5)
+    quick = {"max_steps": proxy.steps, "max_epochs": -1, "limit_val_batches": 0, "devices": 1}
+    quick |= {"num_sanity_val_steps": 0, "logger": False, "callbacks": []}
+    return override(recipe, changes | {f"trainer.{key}": value for key, value in quick.items()})
+
+
+def _training(recipe: Any) -> Any:
+    data = recipe.data.build()
+    data.prepare_data()
+    data.setup("fit")
+    return data.train_dataloader()
+
+
+def _chosen(by: Rule, losses: Sequence[Losses], length: int, count: int, seed: int) -> list[int]:
+    if by == "random":
+        return random.Random(f"choice {seed}").sample(range(length), count)
+    value: Mapping[str, Callable[[Losses], float]] = {
+        "heads": lambda each: each.drop,
+        "highest-loss": lambda each: each.with_heads,
+        "lowest-loss": lambda each: -each.with_heads,
+    }
+    ranked = sorted(losses, key=lambda each: (-value[by](each), each.index))
+    return [each.index for each in ranked[:count]]
+
+
+def _begin(out: Path, settings: Mapping[str, Any], resume: bool, force: bool) -> None:
+    """Make the folder, or check that it is that of the same choice."""
+    record = out / RECORD
+    if record.exists() and resume:
+        with reading(record, "record of a choice"):
+            before = json.loads(record.read_text("utf-8"))
+        if changed := [key for key, value in settings.items() if before.get(key) != value]:
+            rule = f"it was begun with another {', '.join(changed)}"
+            remedy = "Give the same recipe and options, or start again: --force"
+            raise TrainingError(str(out), rule, remedy)
+        return
+    if out.exists() and any(out.iterdir()):
+        if not (force and record.exists()):
+            remedy = "Choose another folder, or go on there: --resume"
+            raise OutputExistsError(str(out), "it is not empty", remedy)
+        with writing(out):
+            rmtree(out)
+    _put(record, dict(settings))
+
+
+def _write(selection: Selection, loader: Any, settings: Mapping[str, Any]) -> None:
+    out, place = selection.folder, {n: rank for rank, n in enumerate(selection.chosen, 1)}
+    subset = TrainingSubset.of(loader, selection.chosen)
+    if selection.losses:
+        with writing(out / SCORES), atomic_path(out / SCORES) as part, part.open("w") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("index", "loss without", "loss with", "score", "rank"))
+            for each in selection.losses:
+                writer.writerow((*each, each.drop, place.get(each.index, "")))
+    counts = {"examples": selection.length, "chosen": len(selection.chosen)}
+    _put(out / RECORD, {**settings, **counts, "heads": selection.heads})
+    subset.write(out)
+
+
+def _put(path: Path, record: Mapping[str, Any]) -> None:
+    with writing(path), atomic_path(path) as part:
+        part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def _hash(recipe: Any) -> str:
+    return hashlib.sha256(recipe.dump().encode()).hexdigest()
