@@ -20,10 +20,11 @@ from scionwood_methods.composition import AdapterGates, composed
 from scionwood_methods.continual.learn import learn_sequence
 from scionwood_methods.diagnosis.meanfield import Diagnosis
 from scionwood_methods.diagnosis.run import diagnose_run
-from scionwood_methods.selection.run import select_examples
+from scionwood_methods.selection.run import ProxyRun, select_examples
 
 __all__ = [
     "AdapterGates",
+    "ProxyRun",
     "adapt",
     "composed",
     "diagnose",

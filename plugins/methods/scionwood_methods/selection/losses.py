@@ -31,12 +31,12 @@ class Losses(NamedTuple):
     """The losses of one example.
 
     Attributes:
-        index: the number of the example in the training split.
+        number: the index of the example in the training split.
         without: the loss of the base with the head of the proxy run.
         with_heads: the same with the change of the strong heads.
     """
 
-    index: int
+    number: int
     without: float
     with_heads: float
 
@@ -139,7 +139,7 @@ def read_losses(file: Path, length: int) -> list[Losses]:
     except ValueError as error:
         rule = f"a line is not {', '.join(COLUMNS)}"
         raise ReadError(str(file), rule, "Start again: --force") from error
-    if [row.index for row in rows] != list(range(len(rows))) or len(rows) > length:
+    if [row.number for row in rows] != list(range(len(rows))) or len(rows) > length:
         rule = f"it does not list the examples 0 to {length - 1} in order"
         raise ReadError(str(file), rule, "Start again: --force")
     return rows

@@ -141,12 +141,13 @@ def select_examples(
     settings = {"recipe": given.name, "sha256": _hash(given), "seed": given.seed}
     settings |= {"proxy": asdict(proxy)} if by != "random" else {}
     _begin(out, settings, resume, force)
+    heads: Heads = {}
+    losses: list[Losses] = []
     if by == "random":
         loader = _training(given)
-        length, heads, losses = len(loader.dataset), {}, []
     else:
         loader, heads, losses = _measured(given, proxy, out)
-        length = len(losses)
+    length = TrainingSubset.of(loader, [0]).length  # refuses streams
     chosen = _chosen(by, losses, length, max(1, round(budget * length)), given.seed)
     selection = Selection(chosen, length, heads, losses, out)
     _write(selection, loader, settings | {"budget": budget, "by": by})
@@ -199,12 +200,18 @@ def _proxy_recipe(recipe: Any, proxy: ProxyRun) -> Any:
         remedy = f"{error.remedy}, or choose without heads: --by random"
         raise AdapterError(f"backbone {recipe.backbone.name}", error.rule, remedy) from error
     adapter = {"name": "methods/p2d_heads", "targets": targets}
-    options, changes = recipe.task.options, {"adapter": adapter, "kernels": "off", "compile": False}
+    options = recipe.task.options
+    changes: dict[str, Any] = {"adapter": adapter, "kernels": "off", "compile": False}
     if "lr" in options:
         changes["task.lr"] = options["lr"] / 10 if proxy.lr is None else proxy.lr
     if "warmup_steps" in options:
         changes["task.warmup_steps"] = min(options["warmup_steps"], proxy.steps // 5)
-    quick = {"max_steps": proxy.steps, "max_epochs": -1, "limit_val_batches": 0, "devices": 1}
+    quick: dict[str, Any] = {
+        "max_steps": proxy.steps,
+        "max_epochs": -1,
+        "limit_val_batches": 0,
+        "devices": 1,
+    }
     quick |= {"num_sanity_val_steps": 0, "logger": False, "callbacks": []}
     return override(recipe, changes | {f"trainer.{key}": value for key, value in quick.items()})
 
@@ -224,8 +231,8 @@ def _chosen(by: Rule, losses: Sequence[Losses], length: int, count: int, seed: i
         "highest-loss": lambda each: each.with_heads,
         "lowest-loss": lambda each: -each.with_heads,
     }
-    ranked = sorted(losses, key=lambda each: (-value[by](each), each.index))
-    return [each.index for each in ranked[:count]]
+    ranked = sorted(losses, key=lambda each: (-value[by](each), each.number))
+    return [each.number for each in ranked[:count]]
 
 
 def _begin(out: Path, settings: Mapping[str, Any], resume: bool, force: bool) -> None:
@@ -256,7 +263,7 @@ def _write(selection: Selection, loader: Any, settings: Mapping[str, Any]) -> No
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(("index", "loss without", "loss with", "score", "rank"))
             for each in selection.losses:
-                writer.writerow((*each, each.drop, place.get(each.index, "")))
+                writer.writerow((*each, each.drop, place.get(each.number, "")))
     counts = {"examples": selection.length, "chosen": len(selection.chosen)}
     _put(out / RECORD, {**settings, **counts, "heads": selection.heads})
     subset.write(out)

@@ -1,0 +1,227 @@
+"""Train on a tenth of the data: chosen by the strong heads, by the loss, or by chance, and on all.
+
+    pip install 'scionwood[language-demo,methods,seismic,bangla]'
+    python benchmarks/selection.py                    # about 20 minutes on one core
+    python benchmarks/selection.py --fields seismic --seeds 0
+
+Every rule gives a list for `data.subset`, and the same recipe then trains for the same number of
+steps from the same start. The data and the test split are the same for all seeds; a seed changes
+the random examples, the short run that finds the strong heads, and the training.
+
+Steps, sizes and rates were fixed before any score was seen: the rates are those of the recipes, and
+of `benchmarks/language.py` for SmolLM2. Nothing is tuned. Each row is written when it is done, and
+rows that exist are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+from language import items
+from lora.timing import machine
+
+from scionwood import fit, override, resolve, test
+from scionwood_methods.api import ProxyRun, select_examples
+
+RESULTS = Path(__file__).parent / "results" / "selection.csv"
+RULES = ("all", "random", "heads", "highest-loss", "lowest-loss")
+BUDGET = 0.1
+QUIET = {
+    "trainer.accelerator": "cpu",
+    "trainer.logger": False,
+    "trainer.enable_progress_bar": False,
+    "trainer.limit_val_batches": 0,
+    "trainer.max_epochs": -1,
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field: its recipe with changes, its score, and the optimiser steps.
+
+    Attributes:
+        recipe: the name of the recipe.
+        changes: keys of the recipe with other values.
+        score: the logged value of the test split.
+        higher: whether a larger score is better.
+        steps: of every training.
+    """
+
+    recipe: str
+    changes: dict[str, Any]
+    score: str
+    higher: bool
+    steps: int
+
+
+FIELDS = {
+    "seismic": Field(
+        "seismic/denoise",
+        {"data.n_traces": 64, "data.n_samples": 64, "data.n_train": 800, "data.n_test": 100},
+        "snr",
+        True,
+        100,
+    ),
+    "bangla": Field(
+        "bangla/register_tiny",
+        {
+            "data.n_train": 800,
+            "data.n_test": 120,
+            "data.packing": False,
+            "data.batch_size": 24,
+            "task.max_new_tokens": 60,
+        },
+        "register_match",
+        True,
+        80,
+    ),
+    "SmolLM2": Field(
+        "language/sft",
+        {
+            "backbone.model": "smollm2",
+            "data.tokenizer": "smollm2",
+            "data.packing": False,
+            "data.val_share": 0.05,
+            "data.test_share": 0.3,
+            "task.max_new_tokens": 0,
+            "task.warmup_steps": 4,
+            "adapter": {
+                "name": "lora",
+                "r": 8,
+                "lora_alpha": 16,
+                "targets": r"model\.layers\.2\d\.self_attn\.[qkvo]_proj",
+            },
+            "trainer.precision": "bf16-mixed",
+        },
+        "loss",
+        False,
+        24,
+    ),
+}
+QUESTIONS = 600
+"""Functions of the standard library that SmolLM2 learns to name, with those of the test."""
+PROXY = ProxyRun(examples=80, steps=20)
+COLUMNS = ("field", "seed", "rule", "examples", "steps", "score", "value", "loss", "s")
+
+
+def prepared(name: str, work: Path) -> dict[str, Any]:
+    """Return the changes of a field's recipe; the data of SmolLM2 become a file."""
+    field = FIELDS[name]
+    changes = {**QUIET, **field.changes, "trainer.max_steps": field.steps}
+    if name != "SmolLM2":
+        return changes
+    source = work / "functions.jsonl"
+    chosen = Random(0).sample(items(), QUESTIONS)
+    lines = [
+        {
+            "prompt": f"Which function of Python's standard library does this? {item.asked}",
+            "completion": item.answer,
+            "topic": item.answer.rpartition(".")[2],
+        }
+        for item in chosen
+    ]
+    source.write_text("\n".join(json.dumps(line) for line in lines) + "\n")
+    return changes | {"data.source": str(source)}
+
+
+def subset(rule: str, recipe: Any, folder: Path) -> str | None:
+    """Return the folder of the chosen examples; None means all."""
+    if rule == "all":
+        return None
+    own = folder / ("random" if rule == "random" else "measured")
+    select_examples(recipe, own, budget=BUDGET, by=rule, proxy=PROXY, resume=True)  # type: ignore[arg-type]
+    return str(own)
+
+
+def rows(
+    names: Sequence[str], rules: Sequence[str], seeds: Sequence[int], work: Path
+) -> Iterator[Any]:
+    """Yield the row of each field, seed and rule that is not measured yet."""
+    done = {(row["field"], row["seed"], row["rule"]) for row in read()}
+    for seed in seeds:
+        for name in names:
+            changes = prepared(name, work)
+            for rule in rules:
+                if (name, str(seed), rule) not in done:
+                    yield measured(name, seed, rule, changes, work / f"{name}-{seed}")
+
+
+def measured(name: str, seed: int, rule: str, changes: dict[str, Any], folder: Path) -> Any:
+    """Choose, train and test."""
+    field, begun = FIELDS[name], time.perf_counter()
+    recipe = resolve(field.recipe, {**changes, "seed": seed})
+    chosen = subset(rule, recipe, folder)
+    run = fit(override(recipe, {"data.subset": chosen}), run_dir=folder / f"run-{rule}")
+    found = test(run)
+    count = json.loads((Path(chosen) / "select.json").read_text())["chosen"] if chosen else "all"
+    return {
+        "field": name,
+        "seed": seed,
+        "rule": rule,
+        "examples": count,
+        "steps": field.steps,
+        "score": field.score,
+        "value": f"{found[f'test_{field.score}']:.4f}",
+        "loss": f"{found['test_loss']:.4f}",
+        "s": f"{time.perf_counter() - begun:.0f}",
+    }
+
+
+def read() -> list[dict[str, str]]:
+    """Return the rows that exist."""
+    if not RESULTS.is_file():
+        return []
+    with RESULTS.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def main() -> None:
+    """Measure what is missing, and say where chance wins."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--fields", nargs="+", default=[*FIELDS], choices=[*FIELDS])
+    parser.add_argument("--rules", nargs="+", default=[*RULES], choices=RULES)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--work", type=Path, default=Path("runs/selection"))
+    options = parser.parse_args()
+    logging.getLogger("scionwood").setLevel(logging.ERROR)
+    torch.set_num_threads(1)
+    options.work.mkdir(parents=True, exist_ok=True)
+    for row in rows(options.fields, options.rules, options.seeds, options.work):
+        every = row | machine("cpu")
+        is_new = not RESULTS.is_file()
+        with RESULTS.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(every), lineterminator="\n")
+            if is_new:
+                writer.writeheader()
+            writer.writerow(every)
+        print(row, flush=True)
+    print(verdict(read()))
+
+
+def verdict(found: Sequence[dict[str, str]]) -> str:
+    """Return for each field and seed whether the strong heads or chance chose better."""
+    values = {(row["field"], row["seed"], row["rule"]): float(row["value"]) for row in found}
+    lines = []
+    for name, field in FIELDS.items():
+        pairs = [
+            (values[name, seed, "heads"], values[name, seed, "random"])
+            for seed in sorted({row["seed"] for row in found})
+            if {(name, seed, "heads"), (name, seed, "random")} <= values.keys()
+        ]
+        wins = sum((heads > chance) == field.higher and heads != chance for heads, chance in pairs)
+        lines.append(f"{name}: random wins {len(pairs) - wins} of {len(pairs)} seeds")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
