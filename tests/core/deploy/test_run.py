@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.metadata import version
 
 import pytest
 import torch
@@ -45,7 +46,7 @@ def test_the_command_writes_the_file_and_its_sidecar(run, tmp_path, capsys):
     assert sidecar["adapter"] == "merged into the base"
     assert sidecar["difference"]["reached"] <= sidecar["difference"]["allowed"] == 1e-5
     assert sidecar["inputs"][0]["shape"] == [2, 8]
-    assert sidecar["versions"]["torch"] == torch.__version__
+    assert sidecar["versions"]["torch"] == version("torch")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 with warnings.catch_warnings():  # torch_geometric 2.8 calls what torch 2.13 deprecates
-    warnings.filterwarnings("ignore", r".*torch\.jit\.script.* is deprecated", DeprecationWarning)
+    warnings.filterwarnings("ignore", r".*torch\.jit\.script.* is deprecated")
     import torch_geometric.nn  # noqa: F401  # so that no module below warns
 
 from scionwood_crash.pyg.block import EdgeBlock

@@ -33,9 +33,6 @@ from scionwood.adapters import (
 from scionwood.adapters.layers.lora import WeightLora
 from scionwood.errors import AdapterError, AdapterFileError
 
-# torch_geometric compiles some of its layers when it is imported.
-pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
-
 CONFIG, TENSORS, MANIFEST = "adapter_config.json", "adapter_model.safetensors", "scionwood.json"
 
 
