@@ -99,7 +99,6 @@ def test_a_draw_takes_the_same_number_of_each_class_and_repeats(study):
         draw(label, 6, 1)
 
 
-@pytest.mark.slow
 def test_rates_runs_and_the_summary_are_written_once(small, study, capsys):
     settings, rows = study("settings"), study("rows")
     runs = [settings.Run("mni", "real", m, 18, d) for m in ("block_lda", "lora") for d in (0, 1)]
