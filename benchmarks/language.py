@@ -1,46 +1,45 @@
 """Adapt SmolLM2 to name functions of Python's standard library by what they do.
 
     pip install 'scionwood[language-demo,methods]'
-    python benchmarks/language.py                     # about 20 minutes on one core
-    python benchmarks/language.py --methods lora dora --seeds 0
+    python benchmarks/language.py                     # about ten minutes on one core
+    python benchmarks/language.py --methods LoRA DoRA --seeds 0
 
 The data are the first sentences of the docstrings of the installed Python. No function name is in
 two splits. A model reads the sentence and writes the full name. Prompting comes first: without
-examples, and with four. Then every method trains for the same steps on the same examples.
+examples, and with four. Then every method trains for the same steps on the same examples, in the
+last six blocks; one row trains all thirty, with one seed.
 
-Forgetting is measured in nats per token on the descriptions of installed packages, which no method
-trains on. The rates were fixed before any score was seen. Each row is written when it is done, and
-rows that exist are kept.
+The rate of a method is the one of three with the lowest loss on the validation split, after half of
+the steps with another seed. `full, all blocks` takes the rate of `full, last blocks`. Forgetting is
+measured in nats a token on the descriptions of installed packages, which no method trains on. Rules
+and settings were fixed before any trained model was tested. Each row is written when it is done,
+and rows that exist are kept.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
 import inspect
 import re
-import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module, metadata
-from itertools import islice
-from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from lora.timing import machine
-from torch.nn.utils.rnn import pad_sequence
+from language_parts import LAYERS, Examples, Tail, append, before, examples, judge, loss_of, read
+from language_parts import train as fit
+from peft import PeftConfig
+from torch import nn
 
-from scionwood import attach
+from scionwood import attach, kernels
 from scionwood.adapters.methods import config_class
 from scionwood_language.backbones.causal_lm import causal_lm
-from scionwood_language.chat.templates import IGNORED, encode
-from scionwood_language.inference import write
-from scionwood_language.tasks.causal import loss_of
+from scionwood_methods.p2d_heads.scores import head_targets, score_heads, select_heads
 
-RESULTS = Path(__file__).parent / "results" / "language.csv"
 NAMES = """
 os os.path shutil math statistics re json csv datetime random itertools collections string
 textwrap subprocess threading socket ssl urllib.parse urllib.request email.utils html
@@ -55,18 +54,47 @@ compileall py_compile sysconfig site runpy zipapp venv
 """
 MODULES = NAMES.split()
 PROSE = ("torch", "peft", "rich", "lightning", "transformers", "pytest", "matplotlib", "sacrebleu")
-METHODS: dict[str, tuple[str, dict[str, Any], float]] = {
-    "LoRA": ("lora", {"r": 8, "lora_alpha": 16}, 1e-3),
-    "DoRA": ("lora", {"r": 8, "lora_alpha": 16, "use_dora": True}, 1e-3),
-    "DISeL": ("methods/disel", {"r": 8}, 1e-3),
-    "partial, 8 rows": ("methods/partial", {}, 1e-3),
-    "full": ("full", {}, 5e-5),
-}
-"""Each method: its name for `attach`, its options, and its learning rate."""
+ATTENTION = r"layers\.\d+\.self_attn\.[qkvo]_proj"
+NORMS = r"layers\.\d+\.(input|post_attention)_layernorm"
+SMALL, MIDDLE, LARGE = (5e-4, 2e-3, 8e-3), (1e-3, 4e-3, 1.6e-2), (4e-3, 1.6e-2, 6.4e-2)
 
-STEPS, BATCH, TESTED, WINDOWS, WINDOW = 24, 8, 64, 12, 128
-SHOTS = 4
-FIELDS = ("method", "seed", "trained", "nats", "exact", "module", "general nats", "s a step")
+
+class Method(NamedTuple):
+    """A way to adapt: its name for `attach`, its options, its layers, and three rates."""
+
+    name: str
+    options: dict[str, Any]
+    rates: tuple[float, ...]
+    targets: str = LAYERS
+
+
+LORA = {"r": 4, "lora_alpha": 8}
+METHODS = {
+    "LoRA": Method("lora", LORA, SMALL),
+    "DoRA": Method("lora", {**LORA, "use_dora": True}, SMALL),
+    "DISeL": Method("methods/disel", {"r": 3, "alpha": 6}, SMALL),
+    "SMoA": Method("methods/smoa", {"r": 8, "alpha": 8, "blocks": 2}, LARGE),
+    "GPart, attention": Method("methods/gpart", {"d": 244_224}, LARGE, ATTENTION),
+    "P2D heads": Method("methods/p2d_heads", {}, (1e-4, 5e-4, 2e-3), ATTENTION),
+    "LOFT": Method("methods/loft", {"r": 108, "support": "principal"}, MIDDLE),
+    "norms only": Method("methods/partial", {}, MIDDLE, NORMS),
+    "full, last blocks": Method("full", {}, (2e-5, 1e-4, 5e-4)),
+    "full, all blocks": Method("full", {}, ()),
+}
+"""Ranks and sizes make the trained parameters alike, about those of LoRA."""
+
+LIKE = {"full, all blocks": "full, last blocks"}
+"""A method that takes the rate of another one."""
+
+ONCE = {"full, all blocks"}
+"""A method that takes one seed, since its steps cost several times as much."""
+
+STEPS, BATCH, BLOCKS, ALL = 20, 4, 6, 30
+POOL, TESTED, VALID, WINDOWS, WINDOW, SHOTS = 160, 96, 48, 12, 128, 4
+HEADS, SHARE = {"num_heads": 9, "num_kv_heads": 3}, 2 / 54
+"""The heads of a block of SmolLM2, and the share of heads that P2D trains."""
+
+TUNING_SEED = 100
 
 
 @dataclass(frozen=True)
@@ -101,11 +129,12 @@ def _sentence(value: object, name: str) -> str:
 
 def splits() -> dict[str, list[Item]]:
     """Return the items by split; no function name is in two of them."""
-    parts: dict[str, list[Item]] = {"test": [], "train": []}
+    parts: dict[str, list[Item]] = {"test": [], "val": [], "train": []}
     for item in items():
         code = hashlib.sha256(item.answer.rpartition(".")[2].encode()).digest()[0]
-        parts["test" if code < 64 else "train"].append(item)
-    Random(0).shuffle(parts["test"])
+        parts["test" if code < 64 else "val" if code < 96 else "train"].append(item)
+    for part in parts.values():
+        Random(0).shuffle(part)
     return parts
 
 
@@ -118,119 +147,112 @@ def turns(item: Item, shots: Sequence[Item] = ()) -> list[dict[str, str]]:
     return made
 
 
-def prose(tokenizer: Any) -> torch.Tensor:
-    """Return windows of the descriptions of installed packages, (window, token)."""
+def prose(tokenizer: Any) -> list[list[int]]:
+    """Return windows of the descriptions of installed packages, as tokens."""
     texts = [str(metadata.metadata(name).get_payload()) for name in PROSE]
     plain = [" ".join(re.findall(r"[A-Z][a-z ,']{60,}[a-z ,'.]+", text)) for text in texts]
     ids = tokenizer(" ".join(plain))["input_ids"][: WINDOWS * WINDOW]
-    return torch.tensor(ids[: len(ids) // WINDOW * WINDOW]).view(-1, WINDOW)
+    return [ids[at : at + WINDOW] for at in range(0, len(ids) - WINDOW + 1, WINDOW)]
 
 
-def batch_of(tokenizer: Any, talks: Sequence[list[dict[str, str]]]) -> dict[str, torch.Tensor]:
-    """Return padded tokens, labels and mask."""
-    codes = [encode(tokenizer, talk) for talk in talks]
-    ids = [torch.tensor(code.input_ids) for code in codes]
-    labels = pad_sequence([torch.tensor(code.labels) for code in codes], True, IGNORED)
-    mask = pad_sequence([torch.ones_like(row) for row in ids], True, 0)
-    return {"input_ids": pad_sequence(ids, True, 0), "attention_mask": mask, "labels": labels}
+class Bench:
+    """SmolLM2, and the states of all splits before its last blocks."""
+
+    def __init__(self, model: str = "smollm2") -> None:
+        self.model: Any = causal_lm(model=model).requires_grad_(False)
+        self.tokenizer, self.head, self.items = self.model.tokenizer, self.model.lm_head, splits()
+        for name, size in (("train", POOL), ("val", VALID), ("test", TESTED)):
+            self.items[name] = self.items[name][:size]
+        self.kept: dict[int, dict[str, Examples]] = {}
+        print({name: len(part) for name, part in self.items.items()}, flush=True)
+
+    def data(self, blocks: int) -> dict[str, Examples]:
+        """Return the examples of each split, and general text."""
+        if blocks not in self.kept:
+            made = {name: self.encoded(part, (), blocks) for name, part in self.items.items()}
+            windows = prose(self.tokenizer)
+            hidden = before(self.model, windows, blocks)
+            made["general"] = Examples(hidden, [torch.tensor(row) for row in windows])
+            self.kept[blocks] = made
+        return self.kept[blocks]
+
+    def encoded(self, part: Sequence[Item], shots: Sequence[Item], blocks: int) -> Examples:
+        """Return items as examples."""
+        talks = [turns(item, shots) for item in part]
+        return examples(self.model, self.tokenizer, talks, blocks)
+
+    def scores(self, tail: nn.Module, asked: Examples, blocks: int) -> dict[str, str]:
+        """Return the scores on test items and on general text."""
+        own = judge(tail, self.head, asked, self.tokenizer)
+        modules = [item.answer.rpartition(".")[0] for item in self.items["test"]]
+        right = [text.startswith(f"{m}.") for text, m in zip(own.begun, modules, strict=True)]
+        return {
+            "nats": f"{own.nats:.3f}",
+            "exact": f"{sum(own.exact) / len(own.exact):.3f}",
+            "module": f"{sum(right) / len(right):.3f}",
+            "general nats": f"{loss_of(tail, self.head, self.data(blocks)['general']):.4f}",
+        }
+
+    @contextmanager
+    def adapted(self, name: str, seed: int, blocks: int) -> Iterator[nn.Module]:
+        """Yield the tail with a fresh adapter, or to train all of it; then restore the model."""
+        method, tail = METHODS[name], Tail(self.model, blocks)
+        torch.manual_seed(seed)
+        if method.name == "full":
+            state = {key: value.clone() for key, value in tail.state_dict().items()}
+            yield tail.requires_grad_(True)
+            tail.load_state_dict(state)
+        else:
+            config = self.config(name, tail, seed)
+            targets = None if config.target_modules else method.targets
+            tuned = attach(tail, config, targets=targets, head=())
+            kernels.enable(tuned)
+            yield tuned
+            tuned.unload()
+        tail.requires_grad_(False)
+
+    def config(self, name: str, tail: nn.Module, seed: int) -> PeftConfig:
+        """Return the config of a method; P2D's heads come from a short run."""
+        method = METHODS[name]
+        make = config_class(method.name)
+        if name != "P2D heads":
+            return make(**method.options)
+        probe = attach(tail, make(), targets=method.targets, head=())
+        known = self.data(BLOCKS)["train"]
+        fit(probe, self.head, known, rate=5e-4, steps=8, batch=BATCH, seed=seed)
+        scores = score_heads(probe, **HEADS)
+        probe.unload()
+        heads = select_heads(scores, SHARE)
+        return make(heads=heads, target_modules=head_targets(tail, heads), **HEADS)
+
+    def measured(self, name: str, seed: int, rate: float, steps: int, part: str) -> dict[str, Any]:
+        """Train a method, and return its scores on the test, or its loss on another split."""
+        blocks = ALL if name == "full, all blocks" else BLOCKS
+        data = self.data(blocks)
+        with self.adapted(name, seed, blocks) as tail:
+            trained = sum(p.numel() for p in tail.parameters() if p.requires_grad)
+            known = data["train"]
+            pace = fit(tail, self.head, known, rate=rate, steps=steps, batch=BATCH, seed=seed)
+            if part != "test":
+                return {"nats": loss_of(tail, self.head, data[part])}
+            row = {"trained": trained, "rate": rate, "s a step": f"{pace.seconds:.3f}"}
+            return row | {"MiB": f"{pace.mib:.1f}"} | self.scores(tail, data["test"], blocks)
 
 
-def nats(model: Any, batches: Iterator[dict[str, torch.Tensor]]) -> float:
-    """Return the loss of batches, nats per learned token."""
-    total, count = 0.0, 0
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        for batch in batches:
-            labels = batch.pop("labels")
-            learned = int((labels[:, 1:] != IGNORED).sum())
-            total += learned * loss_of(model, batch, labels).item()
-            count += learned
-    return total / count
-
-
-def scores(model: Any, tokenizer: Any, tested: list[Item], shots: Sequence[Item]) -> dict[str, str]:
-    """Return the scores of a model on the test items and on general text."""
-    model.eval()
-    talks = [turns(item, shots) for item in tested]
-    parts = (batch_of(tokenizer, talks[at : at + 16]) for at in range(0, len(talks), 16))
-    own = nats(model, parts)
-    asked = [talk[:-1] for talk in talks]
-    with torch.autocast("cpu", torch.bfloat16):
-        answers = write(model, asked, tokenizer=tokenizer, max_new_tokens=12, batch_size=32)
-    said = [re.sub(r"[`'\"()]", "", answer.text).strip() for answer in answers]
-    pairs = list(zip(said, tested, strict=True))
-    exact = sum(text == item.answer for text, item in pairs) / len(tested)
-    right = sum(text.rpartition(".")[0] == item.answer.rpartition(".")[0] for text, item in pairs)
-    text = prose(tokenizer)
-    general = nats(model, iter([{"input_ids": row[None], "labels": row[None]} for row in text]))
-    return {
-        "nats": f"{own:.3f}",
-        "exact": f"{exact:.3f}",
-        "module": f"{right / len(tested):.3f}",
-        "general nats": f"{general:.4f}",
+def chosen(bench: Bench, name: str) -> float:
+    """Return the rate of a method by the rule, measuring what is missing."""
+    name = LIKE.get(name, name)
+    losses = {
+        float(row["rate"]): float(row["nats"])
+        for row in read("language_rates")
+        if row["method"] == name
     }
-
-
-def train(model: Any, tokenizer: Any, known: list[Item], rate: float, seed: int) -> float:
-    """Train on the answers, and return the seconds of a step."""
-    drawn = Random(seed).sample(known, STEPS * BATCH)
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=rate, weight_decay=0.0)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=STEPS)
-    start = time.perf_counter()
-    model.train()
-    for at in range(STEPS):
-        batch = batch_of(tokenizer, [turns(item) for item in drawn[at * BATCH : (at + 1) * BATCH]])
-        labels = batch.pop("labels")
-        with torch.autocast("cpu", torch.bfloat16):
-            loss = loss_of(model, batch, labels)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        optimizer.step()
-        schedule.step()
-    return (time.perf_counter() - start) / STEPS
-
-
-def adapted(model: Any, name: str, seed: int) -> Any:
-    """Return the model with a fresh adapter, or the model itself to train all of it."""
-    method, options, _ = METHODS[name]
-    torch.manual_seed(seed)
-    if method == "full":
-        return model.requires_grad_(True)
-    return attach(model.requires_grad_(False), config_class(method)(**options), targets="attention")
-
-
-def rows(chosen: Sequence[str], seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
-    """Yield the row of each method and seed that is not measured yet."""
-    done = {(row["method"], row["seed"]) for row in read()}
-    model = causal_lm(model="smollm2")
-    tokenizer, parts = model.tokenizer, splits()
-    tested = parts["test"][:TESTED]
-    print(f"{len(parts['train'])} items for training, {len(tested)} of {len(parts['test'])} tested")
-    shots = Random(0).sample(parts["train"], SHOTS)
-    for method, given in (("no training", ()), (f"no training, {SHOTS} examples", shots)):
-        if (method, "") not in done:
-            yield {"method": method, "seed": "", **scores(model, tokenizer, tested, given)}
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    for seed in seeds:
-        for name in chosen:
-            if (name, str(seed)) in done:
-                continue
-            tuned = adapted(model, name, seed)
-            trained = sum(p.numel() for p in tuned.parameters() if p.requires_grad)
-            pace = train(tuned, tokenizer, parts["train"], METHODS[name][2], seed)
-            row = {"method": name, "seed": seed, "trained": trained, "s a step": f"{pace:.2f}"}
-            yield row | scores(tuned, tokenizer, tested, ())
-            model = tuned.unload() if hasattr(tuned, "unload") else tuned
-            model.load_state_dict(before)
-
-
-def read() -> list[dict[str, str]]:
-    """Return the rows that exist."""
-    if not RESULTS.is_file():
-        return []
-    with RESULTS.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    for rate in METHODS[name].rates:
+        if rate not in losses:
+            losses[rate] = bench.measured(name, TUNING_SEED, rate, STEPS // 2, "val")["nats"]
+            row = {"method": name, "rate": rate, "nats": f"{losses[rate]:.4f}"}
+            append("language_rates", row)
+    return min(sorted(losses), key=losses.__getitem__)
 
 
 def main() -> None:
@@ -238,17 +260,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--methods", nargs="+", default=[*METHODS], choices=[*METHODS])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--rows", type=int, help="stop after this many new rows")
+    parser.add_argument("--model", default="smollm2", help="or a folder with the same weights")
     options = parser.parse_args()
-    for row in islice(rows(options.methods, options.seeds), options.rows):
-        every = {name: row.get(name, "") for name in FIELDS} | machine("cpu")
-        is_new = not RESULTS.is_file()
-        with RESULTS.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(every))
-            if is_new:
-                writer.writeheader()
-            writer.writerow(every)
-        print(row, flush=True)
+    torch.set_num_threads(1)
+    bench = Bench(options.model)
+    empty = {"trained": 0, "rate": "", "s a step": "", "MiB": ""}
+    shots = Random(0).sample(bench.items["train"], SHOTS)
+    for name, given in (("no training", []), (f"no training, {SHOTS} examples", shots)):
+        if not any(row["method"] == name for row in read("language_methods")):
+            asked = bench.encoded(bench.items["test"], given, BLOCKS)
+            scores = bench.scores(Tail(bench.model, BLOCKS), asked, BLOCKS)
+            append("language_methods", {"method": name, "seed": "", **empty, **scores})
+    for seed in options.seeds:
+        for name in options.methods:
+            if seed and name in ONCE:
+                continue
+            if not any(
+                (r["method"], r["seed"]) == (name, str(seed)) for r in read("language_methods")
+            ):
+                rate = chosen(bench, name)
+                row = bench.measured(name, seed, rate, STEPS, "test")
+                append("language_methods", {"method": name, "seed": seed, **row})
 
 
 if __name__ == "__main__":

@@ -2,68 +2,120 @@
 
     python benchmarks/language_attributes.py --work runs/attributes     # some minutes on one core
 
-Each adapter is a run of `bangla/attribute_control` on its own level. Their sum, their mean, and
-weighted means answer the same requests, and the checker counts the answers at each level. The base
-without an adapter comes first. The settings were fixed before any answer was seen.
+Each adapter is a run of `bangla/attribute_control` on its own level; one more run trains on all
+levels. Sum, mean and weighted sums of the three answer the same requests. So do gates, which choose
+among the three for each token; they train on requests at all levels. Each request asks for one
+level, and the checker tells at which level an answer is. The base without an adapter comes first.
+The settings were fixed before any answer was seen.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-from contextlib import nullcontext
+import json
+from contextlib import AbstractContextManager
+from itertools import cycle
 from pathlib import Path
+from typing import Any
 
+import torch
 from lora.timing import machine
 
-from scionwood import compose, fit, load, load_adapter, resolve
+from scionwood import atomic_path, fit, load, load_adapter, minimise, resolve, warm_cosine
 from scionwood_bangla.checker.restate import is_right
 from scionwood_bangla.data.conversations import Generated
 from scionwood_bangla.inference import Decoding, Writer
+from scionwood_bangla.lexicon import LEVELS
 from scionwood_bangla.model.weights import PLACE
+from scionwood_language.tasks.causal import loss_of
+from scionwood_language.tasks.sft import INPUTS
+from scionwood_methods.composition import AdapterGates, composed
 
 RESULTS = Path(__file__).parent / "results" / "language_attributes.csv"
-LEVELS = ("tui", "tumi", "apni")
-MIXES: dict[str, tuple[str, dict[str, float]]] = {
-    "base": ("none", {}),
-    **{f"{level} alone": ("sum", {level: 1.0}) for level in LEVELS},
-    "sum of all": ("sum", dict.fromkeys(LEVELS, 1.0)),
-    "mean of all": ("mean", dict.fromkeys(LEVELS, 1.0)),
-    "apni and tumi, mean": ("mean", {"apni": 1.0, "tumi": 1.0}),
-    "apni minus half tui": ("sum", {"apni": 1.0, "tui": -0.5}),
+ALL = "all levels"
+STEPS, GATE_STEPS, GATE_RATE, N = 100, 60, 1e-2, 60
+SUMS: dict[str, dict[str, float]] = {
+    "no adapter": {},
+    **{f"{level} alone": {level: 1.0} for level in LEVELS},
+    "one adapter on all levels": {ALL: 1.0},
+    "sum of three": dict.fromkeys(LEVELS, 1.0),
+    "mean of three": dict.fromkeys(LEVELS, 1 / 3),
+    "apni minus half tui": {"apni": 1.0, "tui": -0.5},
 }
+GATES = "gates over three"
+
+
+def adapters(work: Path) -> Any:
+    """Return the base with the four adapters, training those that are missing."""
+    for name in (*LEVELS, ALL):
+        folder = work / name.replace(" ", "_")
+        if not (folder / "adapter").is_dir():
+            levels = json.dumps(LEVELS if name == ALL else [name])
+            changes = [f"data.levels={levels}", f"trainer.max_steps={STEPS}"]
+            changes += [f"trainer.val_check_interval={STEPS}", "trainer.accelerator=cpu"]
+            changes += ["task.max_new_tokens=0", "data.n_val=2"]
+            fit(resolve("bangla/attribute_control", changes), run_dir=folder)
+    model = load("backbones", "language/causal_lm")(model=PLACE)
+    for name in (*LEVELS, ALL):
+        model = load_adapter(model, work / name.replace(" ", "_") / "adapter", name=_key(name))
+    return model
+
+
+def _key(name: str) -> str:
+    return name.replace(" ", "_")
+
+
+def gates_of(model: Any) -> AdapterGates:
+    """Return gates for each token, trained on requests at all levels."""
+    gates = AdapterGates(model, dict.fromkeys(LEVELS, 1.0))
+    batches = cycle(Generated(n_train=600, batch_size=6).loader("train"))
+    model.requires_grad_(False)
+
+    def loss(step: int) -> torch.Tensor:
+        batch = next(batches)
+        inputs = {name: batch[name] for name in INPUTS if name in batch}
+        return loss_of(model, inputs, batch["labels"])
+
+    with composed(model, gates, mode="gate"):
+        plan = warm_cosine(GATE_STEPS)
+        minimise(loss, gates.parameters(), steps=GATE_STEPS, lr=GATE_RATE, schedule=plan, clip=1.0)
+    return gates
+
+
+def mixed(model: Any, name: str, gates: AdapterGates) -> AbstractContextManager[Any]:
+    """Return the context in which a mix acts."""
+    if name == GATES:
+        return composed(model, gates, mode="gate")
+    weights = {_key(each): weight for each, weight in SUMS[name].items()}
+    inside: AbstractContextManager[Any] = model.disable_adapter()
+    return composed(model, weights) if weights else inside
 
 
 def main() -> None:
     """Train what is missing, and write one row for each mix."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--n", type=int, default=30)
-    options = parser.parse_args()
-    for level in LEVELS:
-        folder = options.work / level
-        if not (folder / "adapter").is_dir():
-            changes = [f"data.levels=[{level}]", "task.max_new_tokens=0", "trainer.accelerator=cpu"]
-            fit(resolve("bangla/attribute_control", changes), run_dir=folder)
-    model = load("backbones", "language/causal_lm")(model=PLACE)
-    for level in LEVELS:
-        model = load_adapter(model, options.work / level / "adapter", name=level)
-    requests = [each.prompt for each in Generated(n_val=options.n, n_test=1).examples("val")]
+    work = parser.parse_args().work
+    torch.set_num_threads(1)
+    model = adapters(work)
+    gates = gates_of(model)
+    asked = Generated(n_val=N, n_test=1).examples("val")
     rows = []
-    for name, (mode, weights) in MIXES.items():
-        inside = compose(model, weights, mode="mean" if mode == "mean" else "sum")
-        with model.disable_adapter() if mode == "none" else inside if weights else nullcontext():
-            answers = Writer(model).write(requests, Decoding(max_new_tokens=72))
-        shares = {
-            level: sum(is_right(answer.text, frozenset({level})) for answer in answers)
-            / len(answers)
-            for level in LEVELS
-        }
-        row = {"mix": name, "n": len(answers)} | {k: f"{v:.2f}" for k, v in shares.items()}
+    for name in (*SUMS, GATES):
+        with mixed(model, name, gates):
+            decoding = Decoding(max_new_tokens=72, batch_size=N)
+            answers = Writer(model).write([each.prompt for each in asked], decoding)
+        texts = [answer.text for answer in answers]
+        pairs = list(zip(texts, asked, strict=True))
+        right = [is_right(text, each.register or frozenset()) for text, each in pairs]
+        shares = {level: [is_right(text, frozenset({level})) for text in texts] for level in LEVELS}
+        row = {"mix": name, "n": N} | {k: f"{sum(v) / N:.2f}" for k, v in shares.items()}
+        row |= {"as asked": f"{sum(right) / N:.2f}"}
         rows.append(row | machine("cpu"))
-        print(row, flush=True)
-    with RESULTS.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
+        print(*row.values(), sep="\t", flush=True)
+    with atomic_path(RESULTS) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 

@@ -1,0 +1,246 @@
+"""What the recipes of the language plugin reach on SmolLM2, each beside prompting.
+
+    python benchmarks/language_recipes.py planning     # LoRA by rank, beside `scionwood ask`
+    python benchmarks/language_recipes.py review       # zero and few shots beside LoRA
+    python benchmarks/language_recipes.py multitask    # PEML beside LoRA for each task and for all
+
+The data are those of the recipes, in smaller numbers. Adapters act in the last six blocks, on
+states that are computed once. All settings were fixed before any trained model was tested: the rate
+is the one that `benchmarks/language.py` chose for LoRA on its own validation data, and no rate was
+tuned here. Rows that exist are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import operator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from random import Random
+from typing import Any
+
+import torch
+from language import prose
+from language_parts import LAYERS, Examples, Tail, append, before, examples, judge, loss_of, read
+from language_parts import train as fit
+from peft import LoraConfig
+from torch import Tensor, nn
+
+from scionwood import attach, kernels, rank_tools
+from scionwood.adapters.methods import config_class
+from scionwood_language.backbones.causal_lm import causal_lm
+from scionwood_language.data.code_review import CodeReview
+from scionwood_language.data.generated import MixedTasks, turns
+from scionwood_language.data.tool_plans import ToolPlans
+from scionwood_language.inference import write
+from scionwood_language.planning.planner import ASKED
+from scionwood_language.tasks.losses import completion_loss
+from scionwood_methods.peml.search import discretise, search
+
+BLOCKS, BATCH, STEPS = 6, 4, 45
+RANKS, TASKS = (4, 8, 16, 32), ("next", "largest", "reverse")
+Pairs = Sequence[tuple[str, str, dict[str, str]]]
+Row = dict[str, Any]
+
+
+class Bench:
+    """SmolLM2, general text, and the rate of LoRA."""
+
+    def __init__(self, model: str) -> None:
+        self.model: Any = causal_lm(model=model).requires_grad_(False)
+        self.tokenizer, self.head = self.model.tokenizer, self.model.lm_head
+        losses = {
+            float(row["nats"]): row for row in read("language_rates") if row["method"] == "LoRA"
+        }
+        self.rate = float(losses[min(losses)]["rate"])
+        windows = prose(self.tokenizer)
+        labels = [torch.tensor(row) for row in windows]
+        self.general = Examples(before(self.model, windows, BLOCKS), labels)
+        self.start = loss_of(Tail(self.model, BLOCKS), self.head, self.general)
+
+    def encoded(self, pairs: Pairs, shots: Pairs = ()) -> Examples:
+        """Return requests with their answers as examples, with others before each."""
+        head = [turn for asked, told, _ in shots for turn in turns(asked, told)]
+        talks = [[*head, *turns(asked, told)] for asked, told, _ in pairs]
+        return examples(self.model, self.tokenizer, talks, BLOCKS)
+
+    @contextmanager
+    def tuned(self, config: Any, seed: int) -> Iterator[Any]:
+        """Yield the tail with a fresh adapter; the model has it too."""
+        torch.manual_seed(seed)
+        tail = attach(Tail(self.model, BLOCKS), config, targets=LAYERS, head=())
+        kernels.enable(tail)
+        yield tail
+        tail.unload()
+
+    def fitted(self, tail: nn.Module, known: Examples, steps: int, seed: int) -> Row:
+        """Train, and return the trained parameters and what is forgotten."""
+        some = {"rate": self.rate, "steps": steps, "batch": BATCH, "seed": seed}
+        fit(tail, self.head, known, **some)
+        trained = sum(p.numel() for p in tail.parameters() if p.requires_grad)
+        lost = loss_of(tail, self.head, self.general) - self.start
+        return {"trained": trained, "forgetting": f"{lost:+.4f}"}
+
+    def exact(self, tail: nn.Module, asked: Examples) -> list[bool]:
+        """Return which answers greedy decoding would write."""
+        return judge(tail, self.head, asked, self.tokenizer).exact
+
+
+def lora(rank: int) -> LoraConfig:
+    """Return LoRA with the usual scale of two."""
+    return LoraConfig(r=rank, lora_alpha=2 * rank)
+
+
+def planning(bench: Bench, seeds: Sequence[int]) -> Iterator[tuple[Row, Any]]:
+    """Yield rows of plans: shared words, prompting, and LoRA by rank."""
+    data = ToolPlans(n_train=180, n_test=60, tokenizer="smollm2")
+    pairs = data.pairs("test"), data.pairs("train")
+    test, known = (bench.encoded(each) for each in pairs)
+    tools = [more["tool"] for _, _, more in pairs[0]]
+
+    def ranked() -> Row:
+        requests = [asked.removeprefix(ASKED.format("")) for asked, _, _ in pairs[0]]
+        found = [rank_tools(request)[0][1].name for request in requests]
+        return {"command": _share(map(operator.eq, found, tools))}
+
+    def read_by(tail: nn.Module, asked: Examples) -> Row:
+        own = judge(tail, bench.head, asked, bench.tokenizer)
+        told = zip(own.begun, tools, strict=True)
+        right = _share(text.startswith(f"scionwood {tool}") for text, tool in told)
+        return {"nats": f"{own.nats:.3f}", "command": right, "exact": _share(own.exact)}
+
+    def shown() -> Row:
+        shots = Random(0).sample(pairs[1], 4)
+        return read_by(Tail(bench.model, BLOCKS), bench.encoded(pairs[0], shots))
+
+    def learned(rank: int, seed: int) -> Row:
+        with bench.tuned(lora(rank), seed) as tail:
+            row = bench.fitted(tail, known, STEPS, seed)
+            return row | read_by(tail, test)
+
+    yield {"method": "shared words, as `scionwood ask`", "seed": ""}, ranked
+    yield {"method": "no examples", "seed": ""}, lambda: read_by(Tail(bench.model, BLOCKS), test)
+    yield {"method": "4 examples", "seed": ""}, shown
+    for seed in seeds:
+        for rank in RANKS:
+            yield {"method": f"LoRA, rank {rank}", "seed": seed}, partial(learned, rank, seed)
+
+
+def review(bench: Bench, seeds: Sequence[int]) -> Iterator[tuple[Row, Any]]:
+    """Yield rows of reviews: prompting and LoRA, all generated and judged."""
+    data = CodeReview(n_train=96, n_test=24, tokenizer="smollm2")
+    test, pairs = data.pairs("test"), data.pairs("train")
+    known = bench.encoded(pairs)
+    batch = {key: [more[key] for _, _, more in test] for key in ("line", "fault", "solution")}
+
+    def judged(shots: Pairs) -> Row:
+        head = [turn for asked, told, _ in shots for turn in turns(asked, told)]
+        requests = [[*head, *turns(asked, "")[:1]] for asked, _, _ in test]
+        with torch.autocast("cpu", torch.bfloat16):
+            answers = write(
+                bench.model, requests, tokenizer=bench.tokenizer, max_new_tokens=64, batch_size=24
+            )
+        shares = data.judge([answer.text for answer in answers], batch)
+        return {key: f"{value:.3f}" for key, value in shares.items()}
+
+    def learned(seed: int) -> Row:
+        with bench.tuned(lora(8), seed) as tail:
+            row = bench.fitted(tail, known, STEPS, seed)
+            return row | judged(())
+
+    yield {"method": "no examples", "seed": ""}, lambda: judged(())
+    yield {"method": "2 examples", "seed": ""}, lambda: judged(Random(0).sample(pairs, 2))
+    for seed in seeds:
+        yield {"method": "LoRA, rank 8", "seed": seed}, partial(learned, seed)
+
+
+def multitask(bench: Bench, seeds: Sequence[int]) -> Iterator[tuple[Row, Any]]:
+    """Yield rows of three tasks: one LoRA for each, one for all, and PEML for all."""
+    some = {"n_train": 60, "n_test": 30, "tokenizer": "smollm2"}
+    alone = {task: MixedTasks(tasks=[task], **some) for task in TASKS}
+    known = {task: bench.encoded(data.pairs("train")) for task, data in alone.items()}
+    test = {task: bench.encoded(data.pairs("test")) for task, data in alone.items()}
+    every = Examples(
+        [hidden for each in known.values() for hidden in each.hidden],
+        [labels for each in known.values() for labels in each.labels],
+    )
+
+    def scored(tail: nn.Module) -> Row:
+        return {task: _share(bench.exact(tail, test[task])) for task in TASKS}
+
+    def shown() -> Row:
+        row: Row = {}
+        for task, data in alone.items():
+            shots = Random(0).sample(data.pairs("train"), 6)
+            asked = bench.encoded(data.pairs("test"), shots)
+            row[task] = _share(bench.exact(Tail(bench.model, BLOCKS), asked))
+        return row
+
+    def each_alone(seed: int) -> Row:
+        row: Row = {"trained": 0}
+        for task in TASKS:
+            with bench.tuned(lora(4), seed) as tail:
+                row["trained"] += bench.fitted(tail, known[task], STEPS // 3, seed)["trained"]
+                row[task] = _share(bench.exact(tail, test[task]))
+        return row
+
+    def together(seed: int) -> Row:
+        with bench.tuned(lora(4), seed) as tail:
+            return bench.fitted(tail, every, STEPS, seed) | scored(tail)
+
+    def searched(seed: int) -> Row:
+        options = {"r": 4, "alpha": 8.0, "network": "search"}
+        with bench.tuned(config_class("methods/peml")(**options), seed) as tail:
+            order = Random(seed).sample(range(len(every)), 2 * BATCH * (STEPS // 3))
+            batches = [order[at : at + BATCH] for at in range(0, len(order), BATCH)]
+
+            def loss(model: nn.Module, places: list[int]) -> Tensor:
+                hidden, labels = every.batch(places)
+                with torch.autocast("cpu", torch.bfloat16):
+                    return completion_loss(model(hidden), labels, bench.head)
+
+            for _ in search(tail, batches[::2], batches[1::2], loss, lr=bench.rate):
+                pass
+            row: Row = {"network": discretise(tail)}
+            return row | bench.fitted(tail, every, STEPS - STEPS // 3, seed) | scored(tail)
+
+    yield {"method": "no examples", "seed": ""}, lambda: scored(Tail(bench.model, BLOCKS))
+    yield {"method": "6 examples", "seed": ""}, shown
+    for seed in seeds:
+        yield {"method": "LoRA for each task", "seed": seed}, partial(each_alone, seed)
+        yield {"method": "LoRA for all", "seed": seed}, partial(together, seed)
+        yield {"method": "PEML for all", "seed": seed}, partial(searched, seed)
+
+
+def _share(right: Iterable[bool]) -> str:
+    values = list(right)
+    return f"{sum(values) / len(values):.3f}"
+
+
+PARTS = {
+    "planning": (planning, ("nats", "command", "exact", "trained", "forgetting")),
+    "review": (review, ("line", "fault", "no_leak", "trained", "forgetting")),
+    "multitask": (multitask, (*TASKS, "trained", "network", "forgetting")),
+}
+"""Each part with its columns."""
+
+
+def main() -> None:
+    """Measure what is missing of a part."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("part", choices=PARTS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--model", default="smollm2", help="or a folder with the same weights")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    make, columns = PARTS[options.part]
+    name = f"language_{options.part}"
+    done = {(row["method"], row["seed"]) for row in read(name)}
+    for row, measure in make(Bench(options.model), options.seeds):
+        if (row["method"], str(row["seed"])) not in done:
+            append(name, row | {key: "" for key in columns} | measure())
+
+
+if __name__ == "__main__":
+    main()
