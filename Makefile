@@ -143,6 +143,12 @@ bench: $(DONE)
 	$(BIN)/python benchmarks/audit.py
 	$(BIN)/python benchmarks/language_ask.py
 	$(BIN)/python benchmarks/language.py
+	for part in planning review multitask; do $(BIN)/python benchmarks/language_recipes.py $$part; done
+	$(BIN)/python benchmarks/language_queries.py
+	$(BIN)/python benchmarks/language_trl.py
+	$(BIN)/python benchmarks/language_diffusion.py
+	$(BIN)/python benchmarks/language_experts.py --work runs/experts
+	$(BIN)/python benchmarks/language_attributes.py --work runs/attributes
 	$(BIN)/python benchmarks/study
 	$(BIN)/python benchmarks/study/cost.py
 	$(BIN)/python benchmarks/tables
