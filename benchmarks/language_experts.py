@@ -1,6 +1,6 @@
 """Adapt a tiny OLMoE to another text: LoRA on attention, HELLoRA on hot experts, and full training.
 
-    python benchmarks/language_experts.py --work runs/experts    # five minutes on one core
+    python benchmarks/language_experts.py --work runs/experts    # four minutes on one core
 
 No small mixture of experts with real weights can be had without a hub. So an OLMoE of 4 layers with
 8 experts, 2 of them for each byte, first learns Python's manual. It is then adapted to licences for
@@ -34,8 +34,8 @@ from scionwood.adapters.methods import config_class
 from scionwood_language.model.tiny import tiny_tokenizer
 from scionwood_methods.hellora.routes import count_routes, expert_targets, hot_experts
 
-WIDTH, LAYERS, EXPERTS, HOT, BATCH, TESTED = 128, 4, 8, 2, 16, 64
-BASE_STEPS, STEPS, TUNING_SEED = 240, 30, 100
+WIDTH, LAYERS, EXPERTS, HOT, BATCH, TESTED = 128, 4, 8, 2, 16, 48
+BASE_STEPS, STEPS, TUNING_SEED = 200, 24, 100
 ATTENTION = [f"model.layers.{at}.self_attn.{each}_proj" for at in range(LAYERS) for each in "qkvo"]
 RATES = (1e-3, 4e-3, 1.6e-2)
 METHODS: dict[str, tuple[float, ...]] = {
