@@ -133,12 +133,13 @@ def select_examples(
     if not 0 < budget < 1:
         raise RecipeError(f"budget {budget}", "a share is above 0 and below 1", "Such as 0.1")
     given = resolve(recipe, overrides, smoke=smoke) if isinstance(recipe, str | Path) else recipe
-    given = override(given, {"seed": given.seed if seed is None else seed})
     if given.data.options.get("subset") is not None:
         rule = "the choice is made of all training examples"
         raise RecipeError("data.subset", rule, "Take it out of the recipe")
     out = Path(out)
-    settings = {"recipe": given.name, "sha256": _hash(given), "seed": given.seed}
+    digest = hashlib.sha256(given.dump().encode()).hexdigest()
+    given = override(given, {"seed": given.seed if seed is None else seed})
+    settings: dict[str, Any] = {"recipe": given.name, "sha256": digest, "seed": given.seed}
     settings |= {"proxy": asdict(proxy)} if by != "random" else {}
     _begin(out, settings, resume, force)
     heads: Heads = {}
@@ -272,7 +273,3 @@ def _write(selection: Selection, loader: Any, settings: Mapping[str, Any]) -> No
 def _put(path: Path, record: Mapping[str, Any]) -> None:
     with writing(path), atomic_path(path) as part:
         part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-
-
-def _hash(recipe: Any) -> str:
-    return hashlib.sha256(recipe.dump().encode()).hexdigest()
