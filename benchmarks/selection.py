@@ -147,11 +147,11 @@ def rows(
     names: Sequence[str], rules: Sequence[str], seeds: Sequence[int], work: Path
 ) -> Iterator[Any]:
     """Yield the row of each field, seed and rule that is not measured yet."""
-    done = {(row["field"], row["seed"], row["rule"]) for row in read()}
     for seed in seeds:
         for name in names:
             changes = prepared(name, work)
             for rule in rules:
+                done = {(row["field"], row["seed"], row["rule"]) for row in read()}
                 if (name, str(seed), rule) not in done:
                     yield measured(name, seed, rule, changes, work / f"{name}-{seed}")
 
