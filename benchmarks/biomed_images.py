@@ -91,13 +91,13 @@ def write_slices(folder: Path, *, slices: int = 20) -> Path:
                 for place in places.round().astype(int):
                     picture = np.rot90(np.take(volume, place, axis=axis))
                     name = f"{short}-{plane}-{place}.png"
-                    _save(folder / name, _square(picture))
+                    save(folder / name, _square(picture))
                     subject = f"{plane} {split} slab"
                     rows.append((name, f"{plane} {kind}", subject, split))
     for name, words in (("synonyms", SYNONYMS), ("abbreviations", SHORT)):
         other = {f"{p} {k}": [_reworded(words, p, k)] for k in MAPS.values() for p in PLANES}
         (folder / f"{name}.json").write_text(json.dumps(other, indent=1))
-    return _table(folder / "slices.csv", ("path", "label", "subject", "split"), rows)
+    return write_table(folder / "slices.csv", ("path", "label", "subject", "split"), rows)
 
 
 def write_modalities(folder: Path, *, seed: int = 0) -> Path:
@@ -109,15 +109,11 @@ def write_modalities(folder: Path, *, seed: int = 0) -> Path:
     """
     rng, rows = np.random.default_rng(seed), []
     for number, source in enumerate(sources()):
-        height, width = source.picture.shape[:2]
-        for crop in range(CROPS):
-            side = int(min(height, width) * rng.uniform(0.5, 0.95))
-            top = int(rng.integers(0, height - side + 1))
-            left = int(rng.integers(0, width - side + 1))
-            name = f"{source.label.replace(' ', '-')}-{number:02d}-{crop}.png"
-            _save(folder / name, source.picture[top : top + side, left : left + side])
+        for at in range(CROPS):
+            name = f"{source.label.replace(' ', '-')}-{number:02d}-{at}.png"
+            save(folder / name, crop(source.picture, rng))
             rows.append((name, source.label, f"{source.label} {source.subject}"))
-    return _table(folder / "modalities.csv", ("path", "label", "subject"), rows)
+    return write_table(folder / "modalities.csv", ("path", "label", "subject"), rows)
 
 
 def sources() -> Iterator[Source]:
@@ -191,7 +187,17 @@ def _colour(picture: np.ndarray) -> np.ndarray:
     return np.repeat(picture[..., None], 3, -1)
 
 
-def _save(path: Path, picture: np.ndarray) -> None:
+def crop(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Cut a random square of half to all of the shorter side."""
+    height, width = picture.shape[:2]
+    side = int(min(height, width) * rng.uniform(0.5, 0.95))
+    top = int(rng.integers(0, height - side + 1))
+    left = int(rng.integers(0, width - side + 1))
+    return picture[top : top + side, left : left + side]
+
+
+def save(path: Path, picture: np.ndarray) -> None:
+    """Write a picture (row, column, 3) from 0 to 1 with `SIDE` pixels a side."""
     values = (np.clip(picture, 0, 1) * 255).round().astype(np.uint8)
     Image.fromarray(values).resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(path)
 
@@ -201,7 +207,8 @@ def _reworded(words: dict[str, str], plane: str, kind: str) -> str:
     return f"{words[plane]}{joint}{words[kind]}"
 
 
-def _table(path: Path, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Path:
+def write_table(path: Path, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Path:
+    """Write a table as CSV, and return its path."""
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(head)

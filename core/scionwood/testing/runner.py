@@ -22,6 +22,7 @@ from scionwood.testing.checks import (
     examples,
     exports,
     layout,
+    pairs,
     readers,
     recipes,
     runs,
@@ -71,6 +72,7 @@ CHECKS: tuple[Check, ...] = (
     recipes.check_loss_falls,
     runs.check_shipped_runs,
     behaviour.check_probes,
+    pairs.check_pairs,
     services.check_services,
     services.check_services_refuse_damage,
 )

@@ -96,6 +96,7 @@ def test_a_plugin_of_methods_alone_is_checked_on_a_small_net(sample: Any) -> Non
         "check_exports",
         "check_examples",
         "check_probes",
+        "check_pairs",
         "check_services",
         "check_services_refuse_damage",
     }
