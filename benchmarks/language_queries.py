@@ -23,7 +23,7 @@ from scionwood_language.backbones.causal_lm import causal_lm
 from scionwood_language.data.generated import MixedTasks
 from scionwood_language.query.tuning import Verify, answer_tuned, make_variants, verify_digits
 
-QUESTIONS, VARIANTS, STEPS, TOKENS = 9, 6, 4, 24
+QUESTIONS, VARIANTS, STEPS, TOKENS = 6, 6, 4, 24
 ARMS: dict[str, Verify | None] = {"all variants": None, "verified variants": verify_digits}
 
 

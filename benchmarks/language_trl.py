@@ -34,7 +34,7 @@ from scionwood_language.chat.templates import encode
 from scionwood_language.data.packing import Collate, row_of
 from scionwood_language.tasks.causal import loss_of
 
-STEPS, BATCH, RATE = 6, 4, 1e-3
+STEPS, BATCH, RATE = 5, 4, 1e-3
 TARGETS = r".*layers\.\d+\.(self_attn|mlp)\.\w+_proj"
 Measured = tuple[list[float], list[float], int]
 """The loss and the CPU seconds of each step, and the bytes that a forward pass keeps."""
