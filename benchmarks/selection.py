@@ -22,6 +22,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -146,14 +147,13 @@ def subset(rule: str, recipe: Any, folder: Path) -> str | None:
 def rows(
     names: Sequence[str], rules: Sequence[str], seeds: Sequence[int], work: Path
 ) -> Iterator[Any]:
-    """Yield the row of each field, seed and rule that is not measured yet."""
-    for seed in seeds:
-        for name in names:
-            changes = prepared(name, work)
-            for rule in rules:
-                done = {(row["field"], row["seed"], row["rule"]) for row in read()}
-                if (name, str(seed), rule) not in done:
-                    yield measured(name, seed, rule, changes, work / f"{name}-{seed}")
+    """Yield the row of each field, seed and rule that is not measured yet; chance comes first."""
+    first = [rule for rule in rules if "loss" not in rule]
+    for group in (first, [rule for rule in rules if rule not in first]):
+        for seed, name, rule in product(seeds, names, group):
+            done = {(row["field"], row["seed"], row["rule"]) for row in read()}
+            if (name, str(seed), rule) not in done:
+                yield measured(name, seed, rule, prepared(name, work), work / f"{name}-{seed}")
 
 
 def measured(name: str, seed: int, rule: str, changes: dict[str, Any], folder: Path) -> Any:
