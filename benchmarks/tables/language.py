@@ -41,4 +41,14 @@ def ranking() -> str:
     return table(head, [[row[key] for key in keys] for row in read("language_ask")])
 
 
-TABLES: Tables = {"language": adaptation, "language_ask": ranking}
+def attributes() -> str:
+    """Mixes of adapters, by the level of their answers."""
+    head = ("mix", "n", "tui", "tumi", "apni", "as asked")
+    return table(head, [[row[key] for key in head] for row in read("language_attributes")])
+
+
+TABLES: Tables = {
+    "language": adaptation,
+    "language_ask": ranking,
+    "language_attributes": attributes,
+}
