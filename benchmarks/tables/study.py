@@ -26,11 +26,13 @@ TITLES = {
     "full": "last blocks, all weights",
     "lora_long": "LoRA, five times the seconds",
     "full_long": "last blocks, all weights, five times the seconds",
+    "lora_minute": "LoRA, a minute",
+    "full_minute": "last blocks, all weights, a minute",
     "cnn": "CNN from scratch",
     "scratch": "ViT from scratch",
 }
 IMAGES, TEXTS = ("photos", "mni", "pneumonia", "noise"), ("manual", "licences")
-TRAINED = ("lora", "full", "lora_long", "full_long", "cnn")
+TRAINED = ("lora", "full", "lora_long", "full_long", "lora_minute", "full_minute", "cnn")
 FROZEN = ("raw", "class_mean", "regression", "last_lda", "block_lda")
 
 
@@ -73,10 +75,12 @@ def pays() -> str:
     for row in rows:
         shown = row["method"] in TRAINED or row["method"] == row["reference"]
         if (row["task"], row["n"]) in sizes and shown:
-            cells = [row["task"], row["n"], TITLES[row["method"]], row["draws"], _score(row)]
+            steps = f"{float(row['steps']):.0f}" if row["steps"] else ""
+            cells = [row["task"], row["n"], TITLES[row["method"]], row["draws"], steps]
             gaps = [_between(row, name) for name in ("less_frozen", "less_untrained")]
-            lines.append([*cells, *gaps])
-    head = ["task", "examples", "method", "draws", "balanced accuracy", "less the best frozen"]
+            lines.append([*cells, _score(row), *gaps])
+    head = ["task", "examples", "method", "draws", "steps", "balanced accuracy"]
+    head.append("less the best frozen")
     return table([*head, "less the same reading before training"], lines)
 
 
