@@ -1,7 +1,7 @@
 """Train on a tenth of the data: chosen by the strong heads, by the loss, or by chance, and on all.
 
     pip install 'scionwood[language-demo,methods,seismic,bangla]'
-    python benchmarks/selection.py                    # about 20 minutes on one core
+    python benchmarks/selection.py                    # about 15 minutes on one core
     python benchmarks/selection.py --fields seismic --seeds 0
 
 Every rule gives a list for `data.subset`, and the same recipe then trains for the same number of
@@ -76,15 +76,15 @@ FIELDS = {
     "bangla": Field(
         "bangla/register_tiny",
         {
-            "data.n_train": 800,
-            "data.n_test": 120,
+            "data.n_train": 400,
+            "data.n_test": 60,
             "data.packing": False,
-            "data.batch_size": 24,
-            "task.max_new_tokens": 60,
+            "data.batch_size": 16,
+            "task.max_new_tokens": 40,
         },
         "register_match",
         True,
-        80,
+        60,
     ),
     "SmolLM2": Field(
         "language/sft",
@@ -95,7 +95,7 @@ FIELDS = {
             "data.val_share": 0.05,
             "data.test_share": 0.3,
             "task.max_new_tokens": 0,
-            "task.warmup_steps": 4,
+            "task.warmup_steps": 3,
             "adapter": {
                 "name": "lora",
                 "r": 8,
@@ -106,10 +106,10 @@ FIELDS = {
         },
         "loss",
         False,
-        24,
+        16,
     ),
 }
-QUESTIONS = 600
+QUESTIONS = 360
 """Functions of the standard library that SmolLM2 learns to name, with those of the test."""
 PROXY = ProxyRun(examples=80, steps=20)
 COLUMNS = ("field", "seed", "rule", "examples", "steps", "score", "value", "loss", "s")
