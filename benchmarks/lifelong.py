@@ -4,8 +4,9 @@
     python benchmarks/lifelong.py
 
 The towers are EfficientNet-Lite0 and MiniLM-L6 of biomed_towers.py. The trunk of the vision tower
-stays as it is. LoRA adapts the layer behind it and the queries and values of the text tower, and
-the random projection between both trains. The sources are those of lifelong_data.py, in the order
+stays as it is. LoRA adapts the layer behind it and the queries and values of the last two layers of
+the text tower, and the random projection between both trains. OSF of peft adapts the same layers
+and the projection. The sources are those of lifelong_data.py, in the order
 of `ORDER`; a picture gets the class of its source whose text, the bare name, is nearest.
 
 Rules, committed before any arm ran on a test part. Everything is chosen on the validation parts,
@@ -68,7 +69,7 @@ STRENGTHS, GAMMAS = (1.0, 10.0, 100.0), (10.0, 100.0, 1000.0)
 SEEDS, TUNING = (0, 1, 2), 100
 STEPS = 30
 ZERO_SHOT, CLASS_MEANS = "frozen, zero-shot", "frozen, class means"
-BLOCKS, BLOCK = 6, 8
+BLOCKS, BLOCK = 5, 8
 """Blocks of steps that are timed, and steps of a block: one period of the consistency term."""
 Row = dict[str, Any]
 Source = dict[str, Part]

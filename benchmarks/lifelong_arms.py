@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,9 @@ from scionwood_biomed.model.towers import ClipBackbone
 from scionwood_biomed.tasks.few_shot import FewShot
 from scionwood_methods.continual import ContinualController, ContinualMethod, Ewc, Naive
 
+VISION, HEAD = r"clip\.visual\.mix", r"clip\.visual\.head\.proj"
+TEXT = r"clip\.text\.transformer\.encoder\.layer\.[12]\.attention\.self\.(query|value)"
+"""The layer behind the trunk, the projection, and queries and values of the last two layers."""
 GROUPS = {"vision": r"clip\.visual", "text": r"clip\.text"}
 RANK, BATCH, REPLAYED, MEASURED = 8, 16, 8, 2
 """Rank of LoRA, pictures of a step, kept pictures of a source, and batches for the Fisher
@@ -42,18 +46,57 @@ class Setting:
     gamma: float = 0.0
 
 
+@final
+class Front(nn.Module):
+    """Frozen layers of a text tower as one layer, which computes equal texts once.
+
+    Args:
+        layers: the layers, without dropout.
+        remember: whether to keep what was computed.
+    """
+
+    def __init__(self, layers: Iterable[nn.Module], *, remember: bool) -> None:
+        super().__init__()
+        self.layers, self.remember = nn.ModuleList(layers).requires_grad_(False), remember
+        self.known: dict[bytes, Tensor] = {}
+
+    @torch.no_grad()
+    def forward(self, hidden: Tensor, *arguments: Any, **options: Any) -> Tensor:
+        """Return the states (text, token, width) behind the layers; padding is part of the key."""
+        key = hashlib.blake2b(hidden.numpy().tobytes(), digest_size=16).digest()
+        if key not in self.known:
+            found = hidden
+            for layer in self.layers:
+                found = layer(found, *arguments, **options)
+            if not self.remember:
+                return found
+            self.known[key] = found
+        return self.known[key]
+
+
 class Towers:
-    """Makes fresh towers with a random projection, which share one frozen trunk.
+    """Makes fresh towers with a random projection, which share everything in front of LoRA.
+
+    That is the trunk of the vision tower, and the embedding and all but the last two layers of the
+    text tower. The text tower has no dropout.
 
     Args:
         folder: the folder that `write_towers` wrote.
-        kept: a file for the features behind the trunk, or `None` to compute them in each step.
+        kept: a file for the features behind the trunk, or `None` to compute everything in each
+            step.
     """
 
     def __init__(self, folder: Path, kept: Path | None) -> None:
         self.first = clip(model=str(folder), train_projection=True)
         self.kept, visual = kept, self.first.clip.visual
         self.trunk = visual.trunk.eval().requires_grad_(False)
+        encoder = self.first.clip.text.transformer.encoder
+        for module in self.first.clip.text.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = 0.0
+        *before, fifth, sixth = encoder.layer
+        self.front = Front(before, remember=kept is not None)
+        encoder.layer = nn.ModuleList([self.front, fifth, sixth])
         if kept is not None:
             self.trunk = visual.trunk = CachedTrunk(visual.trunk)
             if kept.exists():
@@ -62,7 +105,8 @@ class Towers:
     def __call__(self, seed: int) -> ClipBackbone:
         """Return towers whose projection and adapter are drawn from a seed."""
         torch.manual_seed(seed)
-        towers = copy.deepcopy(self.first, {id(self.trunk): self.trunk})
+        shared = {id(part): part for part in (self.trunk, self.front)}
+        towers = copy.deepcopy(self.first, shared)
         towers.clip.visual.head.proj.reset_parameters()
         return towers
 
@@ -122,7 +166,7 @@ class Learner:
         self.replayed: list[Batch] = []
         self.controller: ContinualController | None = None
         if arm != OSF:
-            targets = "vision" if arm == FROZEN_TEXT else "attention"
+            targets = VISION if arm == FROZEN_TEXT else f"{VISION}|{TEXT}"
             config = LoraConfig(r=RANK, lora_alpha=2 * RANK)
             self.model = attach(self.model, config, targets=targets)
             self.controller = ContinualController(self.model, method_of(arm, setting))
@@ -137,8 +181,7 @@ class Learner:
         if self.controller is None:
             # Each source keeps a larger share of the singular directions, as peft's guide proposes.
             share = (self.learned + 1) / (self.count + 1)
-            names = f"{self.model.adapter_targets['attention']}|clip.visual.head.proj"
-            config = OSFConfig(target_modules=names, effective_rank=share)
+            config = OSFConfig(target_modules=f"{VISION}|{TEXT}|{HEAD}", effective_rank=share)
             self.model = get_peft_model(self.model, config)
         else:
             self.controller.begin(f"source {self.learned}")
