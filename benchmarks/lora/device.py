@@ -23,7 +23,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ("core", "plugins/seismic", "plugins/crash")
-FOLDERS = ("tests/core/kernels", "tests/seismic/kernels", "tests/crash/kernels")
+FOLDERS = (
+    "tests/core/kernels",
+    "tests/core/training",
+    "tests/seismic/kernels",
+    "tests/crash/kernels",
+)
 NEEDS = ("torch", "triton", "peft", "pytest")
 SECONDS = 460
 """Of each command; the start of Python and of the driver come on top."""

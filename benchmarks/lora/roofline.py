@@ -11,6 +11,7 @@ import torch
 
 from scionwood.kernels import predict, tuning
 from scionwood.kernels.cards import Card, card
+from scionwood.kernels.triton_plan import Shape
 
 FORMS = {
     "ours: triton": "triton",
@@ -39,7 +40,8 @@ class Rates(NamedTuple):
 
 def measured() -> Rates:
     """Measure the rates of the current CUDA card."""
-    return Rates(**tuning.rates())
+    rates = tuning.rates()
+    return Rates(rates["flops"], rates["bytes"])
 
 
 def limits(size: tuple[int, int, int], dtype: torch.dtype, rates: Rates) -> dict[str, float]:
@@ -62,7 +64,7 @@ def predicted(
 ) -> dict[str, object]:
     """Return the columns of what the plan predicts for a form; none for a form it does not know."""
     m, k, n = size
-    shape = predict.Shape(m, n, k, rank)
+    shape = Shape(m, n, k, rank)
     every = [predict.costs(own, shape, way) for way in predict.DIRECTIONS if way in phases]
     name = FORMS.get(form, "")
     costs = [forms[name] for forms in every if name in forms]

@@ -33,6 +33,7 @@ from scionwood.errors import AdapterError
 from scionwood.kernels.conv import lora_conv, merged_delta
 from scionwood.kernels.conv import why_not as conv_obstacle
 from scionwood.kernels.dispatch import choose
+from scionwood.kernels.triton_plan import allows_tf32
 from scionwood.kernels.linear import lora_linear
 from scionwood.kernels.origin import CHOICES, Recompute, produces, remember
 
@@ -251,7 +252,8 @@ def _status(layer: Any) -> tuple[str, str]:
     weight = layer.base_layer.weight
     rank = sum(layer.r[name] for name in active(layer))
     width = (layer.out_features, layer.in_features)
-    return choose(weight.device.type, weight.dtype, MANY_ROWS, width, rank)
+    tf32 = allows_tf32(weight.dtype)
+    return choose(weight.device.type, weight.dtype, MANY_ROWS, width, rank, tf32=tf32)
 
 
 def _supported(layer: Any) -> bool:

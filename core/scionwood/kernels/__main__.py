@@ -11,17 +11,20 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from scionwood.kernels import tuning
+from scionwood.kernels import cards, conv_tuning, tuning
+from scionwood.kernels.candidates import candidates
 from scionwood.kernels.cards import FILE, Card, card
+from scionwood.kernels.conv_forms import ConvShape
 from scionwood.kernels.dispatch import obstacle, unfit
 from scionwood.kernels.predict import table
-from scionwood.kernels.triton_plan import CONFIGS, SMALLEST, Tile
+from scionwood.kernels.triton_plan import SMALLEST, Shape, Tile
 
 INTERPRETER = Card("interpreter", (0, 0), 4, SMALLEST)
 FEW = {kernel: (Tile(16, 16, 16, 4, 2),) for kernel in ("up", "down", "through_b", "dx")}
@@ -42,13 +45,18 @@ def main(words: list[str] | None = None) -> int:
         print(f"tune: nothing was measured, since {reason}", file=sys.stderr)
         return 2
     if options.device == "interpreter":
-        return _tune(options, INTERPRETER, "cpu", tuning.TINY, {}, FEW)
+        rates = dict.fromkeys(("flops", "tf32", "float32", "bytes"), 1.0)
+        _tune(options, INTERPRETER, "cpu", tuning.TINY, rates, lambda _: FEW)
+        return _convs(options, INTERPRETER, "cpu", conv_tuning.TINY)
     try:
         rates = tuning.rates()
     except torch.OutOfMemoryError as error:
         print(f"tune: nothing was measured, since {str(error).splitlines()[0]}", file=sys.stderr)
         return 2
-    return _tune(options, card(), "cuda", tuning.SHAPES, rates, CONFIGS)
+    begun = time.monotonic()
+    _tune(options, card(), "cuda", tuning.SHAPES, rates, candidates)
+    options.seconds = max(60.0, options.seconds - time.monotonic() + begun)
+    return _convs(options, card(), "cuda", conv_tuning.CONVS)
 
 
 def _missing(device: str) -> str:
@@ -68,8 +76,8 @@ def _tune(
     device: str,
     shapes: Mapping[str, Any],
     rates: dict[str, float],
-    configs: Mapping[str, tuple[Tile, ...]],
-) -> int:
+    configs: Callable[[Shape], Mapping[str, tuple[Tile, ...]]],
+) -> None:
     about: dict[str, Any] = {**rates, "torch": torch.__version__}
     entries = []
     for name, entry, failures in tuning.tune(own, device, shapes, options.seconds, configs):
@@ -82,7 +90,20 @@ def _tune(
             continue
         print(f"{name}: {entry['arms']} {entry['microseconds']}", flush=True)
         entries.append(entry)
-        tuning.write(options.output, own, about, entries)
+        cards.write(options.output, own, about, entries)
+
+
+def _convs(
+    options: argparse.Namespace, own: Card, device: str, shapes: Mapping[str, ConvShape]
+) -> int:
+    entries = []
+    for name, entry, why in conv_tuning.tune(device, shapes, options.seconds):
+        if why:
+            print(f"{name}: left out, since {why}")
+        if entry is not None:
+            print(f"{name}: {entry['form']} {entry['microseconds']}", flush=True)
+            entries.append(entry)
+            cards.write(options.output, own, {"torch": torch.__version__}, entries, "convs")
     return 0
 
 

@@ -6,15 +6,15 @@ import json
 from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Any, Literal, NamedTuple, final
 
 import torch
 
-from scionwood.kernels.triton_plan import Plan, Tile, plan
+from scionwood.kernels.triton_plan import Plan, Shape, Tile, plan
 
 FILE = Path(__file__).with_name("tiles.json")
 """Tiles that `python -m scionwood.kernels tune` measured. Nothing is measured in a user's run."""
-SCHEMA = 1
+SCHEMA = 2
 OLDEST = (8, 0)
 """The oldest compute capability that the Triton kernels are compiled and tested for."""
 COPIES = (9, 0)
@@ -24,8 +24,32 @@ NEAR = 2.0
 
 
 @final
+class Sheet(NamedTuple):
+    """What the vendor states for a card: dense operations a second, and bytes a second."""
+
+    flops: float
+    """bfloat16 products."""
+    tf32: float
+    float32: float
+    """Without the matrix units."""
+    bytes: float
+    processors: int
+
+
+SHEETS = {
+    (8, 0): Sheet(312e12, 156e12, 19.5e12, 2.039e12, 108),
+    (8, 6): Sheet(149.7e12, 74.8e12, 37.4e12, 0.696e12, 84),
+    (8, 9): Sheet(362.05e12, 183e12, 91.6e12, 0.864e12, 142),
+    (9, 0): Sheet(989.4e12, 494.7e12, 66.9e12, 3.35e12, 132),
+}
+"""By compute capability, from the data sheets of NVIDIA: A100 80 GB SXM, A40, L40S and H100 SXM."""
+PRODUCT, COPY = 0.81, 0.9
+"""The assumed shares of these rates that a large product and a copy reach."""
+
+
+@final
 class Card(NamedTuple):
-    """A CUDA card."""
+    """A CUDA card; the rates are those that large products and copies reach, for each second."""
 
     name: str
     capability: tuple[int, int]
@@ -34,9 +58,19 @@ class Card(NamedTuple):
     shared: int
     """Bytes of shared memory for one program."""
     flops: float = 800e12
-    """Operations a second of large bfloat16 products; the default is that of an H100."""
+    """Operations of bfloat16 products; the defaults are those of an H100."""
     bytes: float = 3.0e12
-    """Bytes a second of a copy, read and written; the default is that of an H100."""
+    """Bytes of a copy, read and written."""
+    tf32: float = 400e12
+    """Operations of float32 products whose operands are rounded to TF32."""
+    float32: float = 54e12
+    """Operations of float32 products."""
+
+    def rate(self, shape: Shape) -> float:
+        """Return the operations a second of the products of a layer."""
+        if shape.dtype != torch.float32:
+            return self.flops
+        return self.tf32 if shape.tf32 else self.float32
 
 
 @final
@@ -56,7 +90,8 @@ H100 = Card("NVIDIA H100 80GB HBM3", (9, 0), 132, 227 * 1024)
 def card(index: int = 0) -> Card:
     """Return the card with an index, or `H100` on a machine without a CUDA device.
 
-    The rates are those that were measured on the nearest card of the table, if there is any.
+    The rates are those that were measured on the nearest card of the table, if there is any, and
+    otherwise shares of the data sheet of its generation.
     """
     if not torch.cuda.is_available():
         return H100
@@ -69,14 +104,38 @@ def card(index: int = 0) -> Card:
     )
     known = nearest(own, table()["cards"])
     if known is None:
-        return own
+        return _reaching(own, stated(own.capability, own.processors))
     scale = own.processors / known["processors"]
-    return own._replace(flops=known["flops"] * scale, bytes=known["bytes"])
+    flops, tf32, float32 = (known[name] * scale for name in ("flops", "tf32", "float32"))
+    return _reaching(own, Sheet(flops, tf32, float32, known["bytes"], own.processors))
+
+
+def _reaching(own: Card, rates: Sheet) -> Card:
+    flops, tf32, float32, copied, _ = rates
+    return own._replace(flops=flops, tf32=tf32, float32=float32, bytes=copied)
+
+
+def stated(capability: tuple[int, int], processors: int) -> Sheet:
+    """Return the rates of a card that nobody measured: shares of the data sheet of its generation.
+
+    Args:
+        capability: The compute capability; one without a data sheet takes that of the one before.
+        processors: The number of multiprocessors, to which the rates of products are scaled.
+
+    Example:
+        >>> from scionwood.kernels.cards import stated
+        >>> round(stated((8, 0), 108).tf32 / 1e12)  # an A100, whose data sheet states 156
+        126
+    """
+    known = [each for each in SHEETS if each <= capability] or [min(SHEETS)]
+    flops, tf32, float32, copied, whole = SHEETS[max(known)]
+    scale = PRODUCT * processors / whole
+    return Sheet(flops * scale, tf32 * scale, float32 * scale, COPY * copied, processors)
 
 
 @cache
 def table(file: Path = FILE) -> dict[str, Any]:
-    """Read a table of tiles.
+    """Return a table of tiles, which is read once.
 
     Raises:
         ValueError: The file has another schema than this version reads.
@@ -102,41 +161,82 @@ def nearest(own: Card, cards: Mapping[str, Any]) -> dict[str, Any] | None:
     return min(same, key=lambda each: abs(each["processors"] - own.processors), default=None)
 
 
-def measured(
-    own: Card, dtype: torch.dtype, m: int, n: int, k: int, rank: int, file: Path = FILE
-) -> Entry | None:
-    """Return what the table has for a shape on a card or on the nearest card, or `None`.
+def measured(own: Card, shape: Shape, file: Path = FILE) -> Entry | None:
+    """Return what the table has for a layer on a card or on the nearest card, or `None`.
 
-    The shape must be the same, except that the tokens may differ by the factor `NEAR`. Tiles that
+    The layer must be the same, except that the tokens may differ by the factor `NEAR`. Tiles that
     do not fit in the shared memory of the card are refused.
     """
     known = nearest(own, table(file)["cards"])
-    if known is None or m < 1:
+    if known is None or shape.m < 1:
         return None
-    name = str(dtype).removeprefix("torch.")
+    wanted = key(shape)
     fits = [
-        shape
-        for shape in known["shapes"]
-        if (shape["dtype"], shape["n"], shape["k"], shape["rank"]) == (name, n, k, rank)
-        and max(shape["m"], m) <= NEAR * min(shape["m"], m)
+        each
+        for each in known["shapes"]
+        if all(each[name] == value for name, value in wanted.items())
+        and max(each["m"], shape.m) <= NEAR * min(each["m"], shape.m)
     ]
     if not fits:
         return None
-    best = min(fits, key=lambda shape: max(shape["m"], m) / min(shape["m"], m))
+    best = min(fits, key=lambda each: max(each["m"], shape.m) / min(each["m"], shape.m))
     tiles = {kernel: Tile(*tile) for kernel, tile in best["plan"].items()}
-    needed = max(tiles[kernel].shared(dtype.itemsize) for kernel in ("up", "dx"))
+    needed = max(tiles[kernel].shared(shape.dtype.itemsize) for kernel in ("up", "dx"))
     if needed > own.shared:
         return None
-    return Entry(Plan(best["width"], **tiles, programs=2 * own.processors), best["arms"])
+    cut = Plan(best["width"], **tiles, programs=2 * own.processors, tf32=shape.tf32)
+    return Entry(cut, best["arms"])
 
 
-def computed(own: Card, dtype: torch.dtype, m: int, n: int, k: int, rank: int) -> Plan:
-    """Return the plan of a shape on a card by arithmetic."""
-    streams = own.capability >= COPIES
-    return plan(dtype, m, n, k, rank, own.shared, 2 * own.processors, streams)
+def key(shape: Shape) -> dict[str, object]:
+    """Return what an entry of the table has in common with a layer, except the tokens."""
+    about = {"n": shape.n, "k": shape.k, "rank": shape.rank}
+    return {"kind": shape.kind, **about, "gated": shape.gated}
 
 
-def planned(own: Card, dtype: torch.dtype, m: int, n: int, k: int, rank: int) -> Plan:
-    """Return the plan of a shape on a card: from the table, or by arithmetic."""
-    entry = measured(own, dtype, m, n, k, rank)
-    return entry.plan if entry else computed(own, dtype, m, n, k, rank)
+def computed(own: Card, shape: Shape) -> Plan:
+    """Return the plan of a layer on a card by arithmetic."""
+    return plan(shape, own.shared, 2 * own.processors, own.capability >= COPIES)
+
+
+def planned(own: Card, shape: Shape) -> Plan:
+    """Return the plan of a layer on a card: from the table, or by arithmetic."""
+    entry = measured(own, shape)
+    return entry.plan if entry else computed(own, shape)
+
+
+def write(
+    file: Path,
+    own: Card,
+    about: Mapping[str, Any],
+    entries: list[dict[str, Any]],
+    name: Literal["shapes", "convs"] = "shapes",
+) -> None:
+    """Write the entries of a card into a table; other cards and other layers in it stay.
+
+    Raises:
+        ValueError: The file has another schema than this version writes.
+    """
+    from scionwood.files import atomic_path
+
+    table.cache_clear()  # others may have written it
+    content: dict[str, Any] = table(file) if file.exists() else {"schema": SCHEMA, "cards": {}}
+    known = content["cards"].get(own.name, {"shapes": [], "convs": []})
+    new = {_same(entry): entry for entry in entries}
+    kept = {_same(entry): entry for entry in known[name]}
+    content["cards"][own.name] = {
+        **known,
+        "capability": list(own.capability),
+        "processors": own.processors,
+        **about,
+        name: list((kept | new).values()),
+    }
+    with atomic_path(file) as part:
+        part.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    table.cache_clear()
+
+
+def _same(entry: Mapping[str, Any]) -> str:
+    """Return what tells an entry from others: all but what was measured."""
+    measured = ("width", "plan", "arms", "microseconds", "form")
+    return json.dumps({name: entry[name] for name in sorted(entry) if name not in measured})

@@ -24,10 +24,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from scionwood.errors import AdapterError
+from scionwood.kernels.conv_forms import MERGED, Form, form
 from scionwood.kernels.convolution import Geometry, convolve, geometry_of, gradients
-
-MERGED = (torch.float32, torch.float64)
-"""The dtypes in which W' is formed. In half precision, W + s B A would lose a small change."""
 
 SUPPORTED = (*MERGED, torch.bfloat16, torch.float16)
 PLAIN = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -93,8 +91,15 @@ def lora_conv(
         cast = torch.get_autocast_dtype(device)
         x = x.to(cast)  # outside the Function, so that autograd keeps the smaller copy
     batched = x if x.dim() == weight.dim() else x.unsqueeze(0)
-    y: Tensor = _LoraConv.apply(batched, weight, bias, a, b, scaling, geometry, cast)  # type: ignore[no-untyped-call, unused-ignore]
+    chosen = form(weight, batched, len(a), groups, cast or weight.dtype)
+    y = in_form(chosen, batched, weight, bias, a, b, scaling, geometry, cast)
     return y if x.dim() == weight.dim() else y.squeeze(0)
+
+
+def in_form(chosen: Form, *operands: Any) -> Tensor:
+    """Return `lora_conv` of a batch in a form; operands: x to b, scaling, geometry and dtype."""
+    y: Tensor = _LoraConv.apply(*operands, chosen)  # type: ignore[no-untyped-call, unused-ignore]
+    return y
 
 
 def merged_delta(a: Tensor, b: Tensor, weight_shape: Sequence[int], groups: int) -> Tensor:
@@ -164,21 +169,20 @@ def _check_factors(a: Tensor, b: Tensor, weight_shape: Sequence[int], groups: in
 
 
 def _kernels(
-    weight: Tensor, a: Tensor, b: Tensor, scaling: float, groups: int, cast: torch.dtype | None
-) -> tuple[Tensor, Tensor, Tensor, bool]:
-    """Return W' or W, A and B in their working dtypes, and whether the first is W'."""
+    weight: Tensor, a: Tensor, b: Tensor, scaling: float, cast: torch.dtype | None, chosen: Form
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return W' or, for the form `separate`, W, and A and B, in their working dtypes."""
     weight = weight.to(cast or weight.dtype)
-    merged = groups == 1 and weight.dtype in MERGED
     a, b = a.to(weight.dtype), b.to(weight.dtype)
-    if not merged:
-        return weight, a, b, False
+    if chosen == "separate":
+        return weight, a, b
     flat = torch.addmm(weight.flatten(1), b.flatten(1), a.flatten(1), alpha=scaling)
-    return flat.view(weight.shape), a, b, True
+    return flat.view(weight.shape), a, b
 
 
 @final
 class _LoraConv(torch.autograd.Function):
-    """`lora_conv` for a batch; `how` has the scaling, the geometry and the autocast dtype."""
+    """`lora_conv` for a batch; `how`: the scaling, the geometry, the autocast dtype, the form."""
 
     @staticmethod
     def forward(
@@ -187,11 +191,11 @@ class _LoraConv(torch.autograd.Function):
         learns = ctx.needs_input_grad[3] or ctx.needs_input_grad[4]
         ctx.save_for_backward(x if learns else None, weight, bias, a, b)
         ctx.size, ctx.how = x.shape, how
-        scaling, geometry, cast = how
-        kernel, low_a, low_b, merged = _kernels(weight, a, b, scaling, geometry.groups, cast)
+        scaling, geometry, cast, chosen = how
+        kernel, low_a, low_b = _kernels(weight, a, b, scaling, cast, chosen)
         x = geometry.pad(x)
         y = convolve(x, kernel, None if bias is None else bias.to(kernel.dtype), geometry)
-        if not merged:
+        if chosen == "separate":
             h = convolve(x, low_a, None, geometry._replace(groups=1))
             y.add_(convolve(h, low_b, None, geometry.point()), alpha=scaling)
         return y
@@ -200,14 +204,14 @@ class _LoraConv(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, bias, a, b = ctx.saved_tensors
-        scaling, geometry, cast = ctx.how
+        scaling, geometry, cast, chosen = ctx.how
         of_x, _, of_bias, of_a, of_b = ctx.needs_input_grad[:5]
         dx = dw = da = db = dbias = None
         with torch.autocast(dy.device.type, enabled=False):  # the dtypes of the forward pass
-            kernel, low_a, low_b, merged = _kernels(weight, a, b, scaling, geometry.groups, cast)
+            kernel, low_a, low_b = _kernels(weight, a, b, scaling, cast, chosen)
             x = geometry.pad(_sized(dy, ctx.size) if x is None else x)
-            through = of_x and not merged  # dx then has a second part, from A and B
-            whole = (of_a or of_b) and merged and _thin(weight, len(a))
+            through = of_x and chosen == "separate"  # dx then has a second part, from A and B
+            whole = (of_a or of_b) and chosen == "whole"
             if of_x or whole:
                 dx, dw = gradients(dy, x, kernel, geometry, of_x, whole)
             low = (low_a, low_b, scaling, geometry)
@@ -219,16 +223,7 @@ class _LoraConv(torch.autograd.Function):
             if of_bias:
                 dbias = dy.sum([axis for axis in range(dy.dim()) if axis != 1], dtype=bias.dtype)
         da, db = (grad if grad is None else grad.to(a.dtype) for grad in (da, db))
-        return dx, None, dbias, da, db, None, None, None
-
-
-def _thin(weight: Tensor, rank: int) -> bool:
-    """Return whether convolutions to so few channels take longer than the gradient of W'.
-
-    The convolutions of a CPU compute 16 channels at least, and two of them are needed. They were
-    measured at a third of the speed of wide ones.
-    """
-    return weight.device.type == "cpu" and len(weight) <= 6 * max(rank, 16)
+        return dx, None, dbias, da, db, None, None, None, None
 
 
 def _projected(dw: Tensor, a: Tensor, b: Tensor, scaling: float) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,8 @@ from typing import Literal, NamedTuple, cast, final
 import torch
 
 from scionwood.kernels.cards import OLDEST, card, measured
-from scionwood.kernels.predict import Direction, Shape, best
+from scionwood.kernels.predict import Direction, best
+from scionwood.kernels.triton_plan import Shape
 
 Implementation = Literal["addmm", "triton", "augmented"]
 TRITON = (3, 6)
@@ -71,6 +72,8 @@ def choose(
     rank: int,
     direction: Direction = "forward",
     index: int = 0,
+    gated: bool = False,
+    tf32: bool = False,
 ) -> Choice:
     """Return the implementation for a layer.
 
@@ -82,6 +85,8 @@ def choose(
         rank: The number of rows of A.
         direction: `forward` or `backward`.
         index: The index of the device.
+        gated: Whether half of the rows of A are those of a gate.
+        tf32: Whether torch may round float32 operands to TF32; see `triton_plan.allows_tf32`.
     """
     n, k = (width, width) if isinstance(width, int) else width
     for rule in TABLE.get(device, ELSEWHERE):
@@ -89,23 +94,25 @@ def choose(
             continue
         if rule.implementation != "triton":
             return Choice(rule.implementation, rule.why)
-        if dtype not in LOW:
+        if dtype not in (*LOW, torch.float32):
             return Choice("addmm", f"{dtype} uses the GEMMs of the library")
         if reason := obstacle() or unfit(index):
             return Choice("addmm", reason)
         if not rule.compares:
             return Choice("triton", rule.why)
-        return _compared(Shape(rows, n, k, rank, dtype), direction, index)
+        wide = dtype in LOW
+        return _compared(Shape(rows, n, k, rank, dtype, wide, gated, tf32), direction, index)
     raise AssertionError(f"the table of {device} has no row for some shapes")
 
 
 def _compared(shape: Shape, direction: Direction, index: int) -> Choice:
     """Return the fastest arm: as measured on the card or a near one, or as predicted."""
     own = card(index)
-    m, n, k, rank, dtype, _ = shape
-    entry = measured(own, dtype, m, n, k, rank)
+    entry = measured(own, shape)
     if entry is not None:
         return Choice(cast(Implementation, entry.arms[direction]), "measured: the fastest")
+    if shape.kind == "float32":
+        return Choice("addmm", "float32 without TF32 uses the GEMMs of the library")
     name, said = best(own, shape, direction)
     return Choice(cast(Implementation, name), said)
 

@@ -21,6 +21,7 @@ from scionwood.kernels.addmm import wide
 from scionwood.kernels.dispatch import TABLE, choose
 from scionwood.kernels.predict import Direction
 from scionwood.kernels.reference import Member
+from scionwood.kernels.triton_plan import allows_tf32
 
 _FACTORS = "Tensor? gate_bias, Tensor? seed, float scaling, float p"
 _FORWARD = f"Tensor x, Tensor weight, Tensor? bias, Tensor a, Tensor b, {_FACTORS}"
@@ -53,7 +54,7 @@ def forward(
 
     Factors may have another dtype than x. The Triton kernels convert what they read of them.
     """
-    module = _module(x, weight, a, "forward")
+    module = _module(x, weight, a, "forward", gate_bias is not None)
     if module.__name__ != _MODULES["triton"]:
         a, b, gate_bias = (as_dtype(t, x.dtype) for t in (a, b, gate_bias))
     return module.lora_linear(x, weight, bias, a, b, gate_bias, *rest)
@@ -70,7 +71,7 @@ def backward(
     *rest: Any,
 ) -> Any:
     """Run the backward operator by a direct call; factors may have another dtype than grad."""
-    module = _module(grad, weight, a, "backward")
+    module = _module(grad, weight, a, "backward", gate_bias is not None)
     if module.__name__ != _MODULES["triton"]:
         a, b, gate_bias = (as_dtype(t, grad.dtype) for t in (a, b, gate_bias))
     return module.lora_linear_backward(grad, x, weight, a, b, z, gate_bias, *rest)
@@ -124,13 +125,16 @@ def traced(tensor: Tensor) -> bool:
     )
 
 
-def _module(rows: Tensor, weight: Tensor, a: Tensor, direction: Direction) -> Any:
+def _module(
+    rows: Tensor, weight: Tensor, a: Tensor, direction: Direction, gated: bool = False
+) -> Any:
     device = rows.device.type
     if device not in TABLE:
         return addmm
     n, k = weight.shape
-    at = rows.get_device()
-    choice = choose(device, rows.dtype, rows.shape[0], (n, k), a.shape[0], direction, at)
+    at, dtype = rows.get_device(), rows.dtype
+    about = (device, dtype, rows.shape[0], (n, k), a.shape[0], direction, at)
+    choice = choose(*about, gated, allows_tf32(dtype))
     return import_module(_MODULES[choice.implementation])  # importing triton takes a second
 
 

@@ -12,14 +12,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Literal, NamedTuple, final
 
-import torch
-
-from scionwood.kernels import cards
-from scionwood.kernels.cards import Card
+from scionwood.kernels.cards import Card, planned
 from scionwood.kernels.triton_plan import (
     JOINT,
     RATES,
-    Plan,
+    Shape,
     Tile,
     folds,
     groups,
@@ -39,6 +36,8 @@ LIBRARY = tuple(Tile(rows, columns, 64, 8, 3) for rows, columns in RATES)
 PEFT = {"peft": ((5, 14), (10, 11)), "peft, bf16 adapters": ((1, 6), (5, 4))}
 """Passes over x (m, k) and over y (m, n) beside the base, forward and backward."""
 PEFT_LAUNCHES = {"peft": (7, 9), "peft, bf16 adapters": (5, 7)}
+GATE = (3, 12)
+"""The launches of a gate in plain torch, forward and backward."""
 
 
 @final
@@ -55,31 +54,14 @@ class Cost(NamedTuple):
     """Whether the product has no broken wave."""
 
 
-@final
-class Shape(NamedTuple):
-    """A linear layer with an adapter; factors are float32 if `wide`."""
-
-    m: int
-    n: int
-    k: int
-    rank: int
-    dtype: torch.dtype = torch.bfloat16
-    wide: bool = True
-
-
-def planned(own: Card, shape: Shape) -> Plan:
-    """Return the plan that the dispatch uses for a shape on a card."""
-    m, n, k, rank, dtype, _ = shape
-    return cards.planned(own, dtype, m, n, k, rank)
-
-
 @lru_cache(maxsize=4096)
 def costs(own: Card, shape: Shape, direction: Direction) -> dict[str, Cost]:
     """Return the cost of every form in one direction: of ours, of peft, and of the limit.
 
     Example:
         >>> from scionwood.kernels.cards import H100
-        >>> from scionwood.kernels.predict import Shape, costs
+        >>> from scionwood.kernels.predict import costs
+        >>> from scionwood.kernels.triton_plan import Shape
         >>> costs(H100, Shape(12608, 768, 768, 8), "forward")["triton"].launches
         2
     """
@@ -107,11 +89,12 @@ class _Sums:
 
     def __init__(self, own: Card, shape: Shape) -> None:
         self.own, self.shape, self.cut = own, shape, planned(own, shape)
-        m, n, k, rank, dtype, wide = shape
+        m, n, k, rank, dtype, wide, *_ = shape
         self.x, self.y, self.w = (dtype.itemsize * size for size in (m * k, m * n, n * k))
         self.z = dtype.itemsize * m * rank
         self.casts = 2 if wide else 0
-        self.joint = rank <= JOINT
+        self.joint = shape.low <= JOINT
+        self.gate = GATE if shape.gated else (0, 0)
 
     def forward(self) -> dict[str, Cost]:
         """Return the costs forward."""
@@ -120,25 +103,27 @@ class _Sums:
         ours = self._fused(self.cut.up, m, n, k)
         wider = -(-(k + rank) // 8) * 8
         copied = 2 * self.x + self.z * 2 + 2 * self.w
-        joined = self._library(m, n, wider)
+        joined, more = self._library(m, n, wider), self.casts + self.gate[0]
         return {
             "limit": self._cost(max(base, self._time(product)), product + self.x, 2),
             "triton": self._of(ours, product + self.z, self.x + self.z, 2, self.cut.up, n),
-            "addmm": self._of(base, product, self.x + 2 * self.y + self.z, 3 + self.casts),
-            "augmented": self._of(joined, product + self.z, self.x + copied, 5 + self.casts),
+            "addmm": self._of(base, product, self.x + 2 * self.y + self.z, more + 3),
+            "augmented": self._of(joined, product + self.z, self.x + copied, more + 5),
             **self._peft(base, product, 0),
         }
 
     def backward(self) -> dict[str, Cost]:
         """Return the costs backward."""
-        m, n, k, rank, *_ = self.shape
+        m, n, k, *_ = self.shape
         base, product = self._library(m, k, n), self._bytes()
         ours = self._fused(self.cut.dx, m, k, n)
         across = parts(n, self.cut.through_b.columns) if self.joint else 1
-        shares = 2 * 4 * m * rank * across + self._partial()
+        low = self.shape.low
+        shares = 2 * 4 * m * low * across + self._partial()
         reads = self.x + (self.y if self.joint else 2 * self.y) + shares
-        launches = 3 + (not self.joint) + (not folds((across, m, rank), k, self.cut))
-        _, count = pieces(m, n, rank, self.cut) if self.joint else (m, 1)
+        apart = self.shape.gated or not folds((across, m, low), k, self.cut)
+        launches = 3 + (not self.joint) + apart + self.shape.gated  # the last: the sum of its bias
+        _, count = pieces(m, n, low, self.cut) if self.joint else (m, 1)
         launches += 2 * count - 1 if count > 1 else 0  # two for each piece, and one joins dB
         library = 2 * self.y + self.x + 2 * self.x
         return {
@@ -146,25 +131,26 @@ class _Sums:
                 max(base, self._time(product)), product + self.x + self.y, 3, extra=self.x + self.y
             ),
             "triton": self._of(ours, product, reads, launches, self.cut.dx, k),
-            "addmm": self._of(base, product, library, 10 + self.casts),
+            "addmm": self._of(base, product, library, 10 + self.casts + self.gate[1]),
             **self._peft(base, product, 1),
         }
 
     def _partial(self) -> int:
         m, n, k, rank, *_ = self.shape
+        low = self.shape.low
         through, over = self.cut.through_b, self.cut.over_rows
         by_b, _ = groups(m, through, parts(n, through.columns), self.cut.programs)
         by_a, _ = groups(m, over, parts(k, over.columns), self.cut.programs)
-        return 2 * 4 * rank * (by_b * n + by_a * k)
+        return 2 * 4 * (low * by_b * n + rank * by_a * k)
 
     def _peft(self, base: float, product: float, at: int) -> dict[str, Cost]:
-        return {
-            name: self._of(
-                base, product, passes[at][0] * self.x + passes[at][1] * self.y,
-                PEFT_LAUNCHES[name][at] + 1,
-            )
-            for name, passes in PEFT.items()
-        }  # fmt: skip
+        every = {}
+        for name in PEFT:
+            own = name if self.shape.wide else "peft, bf16 adapters"  # nothing is cast
+            by_x, by_y = PEFT[own][at]
+            others = by_x * self.x + by_y * self.y
+            every[name] = self._of(base, product, others, PEFT_LAUNCHES[own][at] + 1)
+        return every
 
     def _of(
         self,
@@ -187,11 +173,11 @@ class _Sums:
 
     def _library(self, m: int, n: int, depth: int) -> float:
         fastest = max(speed(tile, m, n, self.own.processors, depth) for tile in LIBRARY)
-        return 2 * m * n * depth / self.own.flops / fastest
+        return 2 * m * n * depth / self.own.rate(self.shape) / fastest
 
     def _fused(self, tile: Tile, m: int, n: int, depth: int) -> float:
         rate = TRITON * speed(tile, m, n, self.own.processors, depth)
-        return 2 * m * n * depth / self.own.flops / rate
+        return 2 * m * n * depth / self.own.rate(self.shape) / rate
 
     def _bytes(self) -> float:
         return self.x + self.y + self.w
@@ -204,7 +190,7 @@ def bound(own: Card, shape: Shape, direction: Direction) -> float:
     """Return the seconds that no form can beat on a card: its operations, or its bytes."""
     m, n, k, *_ = shape
     least = costs(own, shape, direction)["limit"].bytes
-    return max(2 * m * n * k / own.flops, least / own.bytes)
+    return max(2 * m * n * k / own.rate(shape), least / own.bytes)
 
 
 def table(own: Card, shapes: Mapping[str, Shape]) -> str:

@@ -31,7 +31,8 @@ def lora_linears(x: Tensor, members: Sequence[Member]) -> tuple[list[Tensor], Te
         z = down(x, a, x.dtype, Drop(), 1.0, cut, flags)
         ys, at = [], 0
         for (weight, bias, own, b, scaling), cut, room in zip(members, cuts, rooms, strict=True):
-            more = Beside(z[:, at : at + len(own)], b.t(), scaling, bias=triton_lora.dense(bias))
+            low, bias = z[:, at : at + len(own)], triton_lora.dense(bias)
+            more = Beside(low, b.t(), scaling, bias=bias, tf32=cut.tf32)
             room = (room and flags is not None and room._replace(flags=flags)) or None
             ys.append(product(x, weight.t(), cut.up, cut.rank, more, room))
             at += len(own)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, final
 import torch
 from torch import Tensor
 
-from scionwood.kernels import mask
+from scionwood.kernels import mask, triton_sums
 from scionwood.kernels import triton_tiles as tiles
 from scionwood.kernels.triton_plan import JOINT, Plan, Tile, folds, groups, parts, pieces, power
 
@@ -48,7 +48,7 @@ class Sums:
 
     def add(self) -> None:
         """Add them in a kernel of their own."""
-        tiles.finish[(self.programs(),)](
+        triton_sums.finish[(self.programs(),)](
             *self.arguments(), 0, BLOCK, num_warps=4, enable_fp_fusion=True
         )
 
@@ -114,7 +114,7 @@ def down(
     tiles.down[(parts(m, tile.rows) * parts(rank, width),)](
         wide, factor, out, drop.seed, flags, wide.stride(0), *factor.stride(),
         m, n, rank, drop.limit, scale * drop.growth,
-        tile.rows, tile.columns, width, n % 2 == 0, _count(flags),
+        tile.rows, tile.columns, width, n % 2 == 0, _count(flags), cut.tf32,
         num_warps=tile.warps, num_stages=tile.stages, enable_fp_fusion=True,
     )  # fmt: skip
     return out
@@ -139,6 +139,8 @@ class Beside(NamedTuple):
     sums: Sums | None = None
     onto: Tensor | None = None
     """(m, n), to which the result is added in place."""
+    tf32: bool = False
+    """Whether float32 operands are rounded to TF32."""
 
 
 def product(
@@ -162,7 +164,7 @@ def product(
     sums = more.sums.arguments() if more.sums else (None,) * 8
     last = more.sums.programs() if more.sums else 0
     shape = (tile.rows, tile.columns, tile.depth, min(width, power(rank)), n % 2 == 0)
-    how = (*shape, _shares(more.low), BLOCK, more.onto is not None)
+    how = (*shape, _shares(more.low), BLOCK, more.onto is not None, more.tf32)
     options: Any = {"num_warps": tile.warps, "num_stages": tile.stages, "enable_fp_fusion": True}
     if room is None:
         programs = parts(m, tile.rows) * parts(n, tile.columns)
@@ -171,7 +173,7 @@ def product(
             **options,
         )  # fmt: skip
         return out
-    from triton.tools.tensor_descriptor import TensorDescriptor  # type: ignore[import-untyped]
+    from triton.tools.tensor_descriptor import TensorDescriptor
 
     from scionwood.kernels.triton_stream import stream
 
@@ -260,7 +262,7 @@ def _through_b(
     db = grad.new_empty((count, n, rank), dtype=torch.float32)
     tiles.through_b[(across, count)](
         grad, z, b, gate_bias, dh, db, flags, grad.stride(0), z.stride(0), *b.stride(),
-        m, n, rank, steps, scaling, tile.rows, tile.columns, power(rank), _count(flags),
+        m, n, rank, steps, scaling, tile.rows, tile.columns, power(rank), _count(flags), cut.tf32,
         num_warps=tile.warps, num_stages=tile.stages, enable_fp_fusion=True,
     )  # fmt: skip
     return dh, db
@@ -282,7 +284,7 @@ def over_rows(
     tiles.over_rows[(across, count)](
         wide, low, gate_bias, out, drop.seed, wide.stride(0), low.stride(-2),
         m, n, rank, steps, drop.limit, scale * drop.growth,
-        tile.rows, tile.columns, width, n % 2 == 0, _shares(low),
+        tile.rows, tile.columns, width, n % 2 == 0, _shares(low), cut.tf32,
         num_warps=tile.warps, num_stages=tile.stages, enable_fp_fusion=True,
     )  # fmt: skip
     return out
@@ -291,6 +293,6 @@ def over_rows(
 def _through_gate(dh: Tensor, z: Tensor | None, gate_bias: Tensor | None, dz: Tensor) -> None:
     """Write dz, (m, rank), or (m, 2 rank) with a gate, from the partial sums of dh."""
     shares, m, rank = dh.shape
-    tiles.through_gate[(parts(m * rank, BLOCK),)](
+    triton_sums.through_gate[(parts(m * rank, BLOCK),)](
         dh, z, gate_bias, dz, m * rank, rank, shares, BLOCK, num_warps=4, enable_fp_fusion=True
     )

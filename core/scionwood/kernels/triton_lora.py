@@ -29,7 +29,7 @@ from scionwood.kernels.triton_launch import (
     rows_of,
     space,
 )
-from scionwood.kernels.triton_plan import JOINT, Plan, plan
+from scionwood.kernels.triton_plan import JOINT, Plan, Shape, allows_tf32, plan
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32)
 
@@ -57,11 +57,11 @@ def lora_linear(
         a, b = a.to(x.dtype), b.to(x.dtype)
         return addmm.lora_linear(x, weight, bias, a, b, gate_bias, seed, scaling, p)
     x, bias, gate_bias = rows_of(x), dense(bias), dense(gate_bias)
-    cut = cut or planned(x, weight, a)
+    cut = cut or planned(x, weight, a, gate_bias is not None)
     with torch.cuda.device(x.get_device()):
         room = space(x, weight.t(), cut.up, cut.programs // 2)
         z = down(x, a, x.dtype, dropping(seed, p), 1.0, cut, room and room.flags)
-        more = Beside(z, b.t(), scaling, bias=bias, gate_bias=gate_bias)
+        more = Beside(z, b.t(), scaling, bias=bias, gate_bias=gate_bias, tf32=cut.tf32)
         y = product(x, weight.t(), cut.up, cut.rank, more, room)
     return y, z
 
@@ -93,7 +93,8 @@ def lora_linear_backward(
         )
     grad, gate_bias = rows_of(grad), dense(gate_bias)
     z = z if z is None or gate_bias is None else z.contiguous()
-    drop, cut, sums, by_gate = dropping(seed, p), cut or planned(grad, weight, a), None, None
+    drop, sums, by_gate = dropping(seed, p), None, None
+    cut = cut or planned(grad, weight, a, gate_bias is not None)
     with torch.cuda.device(grad.get_device()):
         room = space(grad, weight, cut.dx, cut.programs // 2) if needs_x else None
         width, flags = weight.shape[1], room and room.flags
@@ -102,7 +103,7 @@ def lora_linear_backward(
             sums = Sums(over_rows(rows_of(x), dz, None, drop, 1.0, cut), db)
         dx = None
         if needs_x:
-            more = Beside(dz, a, 1.0, drop, sums=sums, onto=onto)
+            more = Beside(dz, a, 1.0, drop, sums=sums, onto=onto, tf32=cut.tf32)
             dx = product(grad, weight, cut.dx, cut.rank, more, room)
         elif sums is not None:
             sums.add()
@@ -127,14 +128,14 @@ def dense(tensor: Tensor | None) -> Tensor | None:
     return None if tensor is None else tensor.contiguous()
 
 
-def planned(rows: Tensor, weight: Tensor, a: Tensor) -> Plan:
+def planned(rows: Tensor, weight: Tensor, a: Tensor, gated: bool = False) -> Plan:
     """Return the plan of a layer on the device of its rows."""
-    return planned_for(rows.get_device(), rows.dtype, len(rows), *weight.shape, len(a))
+    (n, k), dtype = weight.shape, rows.dtype
+    shape = Shape(len(rows), n, k, len(a), dtype, gated=gated, tf32=allows_tf32(dtype))
+    return planned_for(rows.get_device(), shape)
 
 
 @lru_cache(maxsize=4096)
-def planned_for(device: int, dtype: torch.dtype, m: int, n: int, k: int, rank: int) -> Plan:
+def planned_for(device: int, shape: Shape) -> Plan:
     """Return a plan, from the table of the card or by arithmetic; device -1 is a CPU."""
-    if device < 0:
-        return plan(dtype, m, n, k, rank)
-    return cards.planned(cards.card(device), dtype, m, n, k, rank)
+    return plan(shape) if device < 0 else cards.planned(cards.card(device), shape)

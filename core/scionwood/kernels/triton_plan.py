@@ -1,7 +1,7 @@
 """Choose the tiles of the Triton kernels by arithmetic, without autotuning.
 
 Results are therefore the same in every run. The rules are for NVIDIA cards of compute capability
-8.0 or later. They are computed and not measured; `CONFIGS` lists alternatives to measure, and
+8.0 or later. They are computed and not measured; `candidates` lists alternatives to measure, and
 `cards.measured` has what was measured.
 """
 
@@ -23,6 +23,8 @@ WIDE = 2048
 """The number of outputs from which `through_b` has wide tiles, which halves the sums of dh."""
 SHARES = 16
 """The largest number of partial sums of dh that are added by unrolled code."""
+MASK = 16 * 1024
+"""Bytes of shared memory in which `over_rows` orders the bits of a mask."""
 EXCHANGE = 600
 """The depth of a product that takes as long as the exchange of a tile in float32.
 
@@ -66,6 +68,47 @@ class Tile(NamedTuple):
 
 
 @final
+class Shape(NamedTuple):
+    """A linear layer with an adapter; the tiles depend on all but `wide`."""
+
+    m: int
+    """The number of tokens."""
+    n: int
+    """The number of outputs."""
+    k: int
+    """The number of inputs."""
+    rank: int
+    """The number of rows of A, those of a gate included."""
+    dtype: torch.dtype = torch.bfloat16
+    wide: bool = True
+    """Whether the factors are float32 on a base of 16 bits."""
+    gated: bool = False
+    """Whether half of the rows of A are those of a gate."""
+    tf32: bool = False
+    """Whether float32 operands are rounded to TF32."""
+
+    @property
+    def kind(self) -> str:
+        """Return the number format of the products: `bfloat16`, `float16`, `float32` or `tf32`."""
+        return "tf32" if self.tf32 else str(self.dtype).removeprefix("torch.")
+
+    @property
+    def low(self) -> int:
+        """Return the number of columns of B."""
+        return self.rank // 2 if self.gated else self.rank
+
+
+def allows_tf32(dtype: torch.dtype) -> bool:
+    """Return whether torch may round the operands of a product on a card to TF32."""
+    if dtype is not torch.float32:
+        return False
+    matmul = torch.backends.cuda.matmul
+    # Since torch 2.9 the older name raises where the user has set the newer one.
+    precision: object = getattr(matmul, "fp32_precision", None)
+    return bool(matmul.allow_tf32) if precision is None else precision == "tf32"
+
+
+@final
 class Plan(NamedTuple):
     """The tiles of each kernel."""
 
@@ -80,6 +123,8 @@ class Plan(NamedTuple):
     over_rows: Tile
     programs: int = PROGRAMS
     """The number of programs that fill the card."""
+    tf32: bool = False
+    """Whether float32 operands are rounded to TF32, which the matrix units multiply."""
 
 
 PRODUCT = (
@@ -101,44 +146,18 @@ These are assumptions: smaller tiles read their operands more often. They are no
 """
 SMALL_RATE = 0.3
 """The same for the tiles that are not listed."""
-EITHER = ((4, 2), (4, 3), (8, 2), (8, 3))
-CONFIGS: dict[str, tuple[Tile, ...]] = {
-    "up": (
-        *PRODUCT,
-        *STREAM,
-        Tile(128, 256, 64, 8, 4),
-        Tile(256, 128, 64, 8, 3),
-        Tile(128, 128, 64, 4, 4),
-        Tile(128, 128, 32, 8, 4),
-        Tile(128, 64, 64, 4, 4),
-    ),
-    "down": tuple(Tile(r, c, 0, 4, s) for r in (32, 64, 128) for c in (64, 128) for s in (3, 4)),
-    "through_b": (
-        *(
-            Tile(r, c, 0, w, s)
-            for r in (32, 64)
-            for c in (128, 256)
-            for w in (4, 8)
-            for s in (2, 3)
-        ),
-        Tile(32, 512, 0, 8, 2),
-        Tile(16, 512, 0, 8, 3),
-    ),
-    "over_rows": tuple(
-        Tile(r, c, 0, w, 3) for r in (32, 64, 128) for c in (64, 128) for w in (4, 8)
-    ),
-}
-"""The candidates of each kernel for 16-bit floats."""
-CONFIGS["dx"] = CONFIGS["up"]
+
+
+def half(tile: Tile) -> Tile:
+    """Return a tile of float32 with the bytes of one of 16 bits."""
+    if tile.depth:
+        return tile._replace(depth=tile.depth // 2)
+    return tile._replace(columns=tile.columns // 2)
 
 
 @cache
 def plan(
-    dtype: torch.dtype,
-    m: int,
-    n: int,
-    k: int,
-    rank: int,
+    shape: Shape,
     shared: int = SMALLEST,
     programs: int = PROGRAMS,
     streams: bool = False,
@@ -146,31 +165,35 @@ def plan(
     """Return the tiles for a layer, which depend on its dtype and shape and on the card only.
 
     Args:
-        dtype: The dtype of the computation.
-        m: The number of tokens, at least 1.
-        n: The number of outputs.
-        k: The number of inputs.
-        rank: The number of rows of A.
+        shape: The layer, with at least one token.
         shared: The bytes of shared memory for one program.
         programs: The number of programs that fill the card, `2 * multi_processor_count`.
         streams: Whether the card has a copy engine for persistent products.
     """
-    if dtype == torch.float32:  # without tensor cores larger tiles do not fit in the registers
+    m, n, k, rank, dtype, *_ = shape
+    if dtype == torch.float32 and not shape.tf32:  # larger tiles do not fit in the registers
         layer, low = Tile(64, 64, 32, 4, 2), Tile(32, 32, 0, 4, 2)
         tiles = (_fit(layer, m, n), _fit(layer, m, k), *(_fit(low, m, size) for size in (k, n, k)))
         up, dx, *others = tiles
         down, through_b, over_rows = others
         return Plan(min(power(rank), 32), up, dx, down, through_b, over_rows, programs)
-    width = min(power(rank), 64)
+    width = min(power(rank), 32 if shape.tf32 else 64)
     down = Tile(64 if m >= 64 * programs else 32, 128 if width <= 32 else 64, 0, 4, 3)
+    through_b = Tile(32, 512, 0, 8, 2) if n >= WIDE else Tile(64, 256, 0, 8, 2)
+    tf32 = shape.tf32
+
+    def fit(tile: Tile, columns: int) -> Tile:
+        return _fit(half(tile) if tf32 else tile, m, columns)
+
     return Plan(
         width,
-        _product_tile((m, n, k), shared, programs, streams),
-        _product_tile((m, k, n), shared, programs, streams),
-        _fit(down, m, k),
-        _fit(Tile(32, 512, 0, 8, 2) if n >= WIDE else Tile(64, 256, 0, 8, 2), m, n),
-        _fit(Tile(64, 128, 0, 4, 3), m, k),
+        _product_tile((m, n, k), shared, programs, streams, tf32),
+        _product_tile((m, k, n), shared, programs, streams, tf32),
+        fit(down, k),
+        fit(through_b, n),
+        fit(Tile(64, 128, 0, 4, 3), k),
         programs,
+        tf32,
     )
 
 
@@ -202,8 +225,13 @@ def folds(dh: tuple[int, ...], k: int, cut: Plan) -> bool:
         k: The number of inputs.
         cut: The plan.
     """
-    readers = parts(k, cut.over_rows.columns) + parts(k, cut.dx.columns)
-    return dh[0] <= SHARES and 4 * math.prod(dh) * readers <= FOLD
+    tile, (shares, _, rank) = cut.over_rows, dh
+    readers = parts(k, tile.columns) + parts(k, cut.dx.columns)
+    # `over_rows` loads ahead, so that the memory of a multiprocessor holds tiles of all shares,
+    # and with dropout one tile more.
+    row = (4 if cut.tf32 else 2) * tile.columns + 4 * shares * min(cut.rank, power(rank))
+    ahead = (tile.stages - 1) * tile.rows * row + MASK
+    return shares <= SHARES and ahead <= SMALLEST and 4 * math.prod(dh) * readers <= FOLD
 
 
 def pieces(m: int, n: int, rank: int, cut: Plan) -> tuple[int, int]:
@@ -239,9 +267,11 @@ def speed(tile: Tile, m: int, n: int, processors: int, depth: int) -> float:
     return rate * tile.share(m, n, processors, depth)
 
 
-def _product_tile(size: tuple[int, int, int], shared: int, programs: int, streams: bool) -> Tile:
+def _product_tile(
+    size: tuple[int, int, int], shared: int, programs: int, streams: bool, tf32: bool
+) -> Tile:
     m, n, depth = size
-    several = (*PRODUCT, *STREAM) if streams else PRODUCT
-    fits = [tile for tile in several if tile.shared() <= shared]
+    several = (*PRODUCT, *STREAM) if streams and not tf32 else PRODUCT
+    fits = [half(tile) if tf32 else tile for tile in several if tile.shared() <= shared]
     best = max(fits, key=lambda tile: speed(tile, m, n, programs // 2, depth))  # first of equals
     return _fit(best, m, n)

@@ -11,7 +11,8 @@ first, so that it never waits for ever. Operands arrive by the copy engine (TMA)
 import triton
 import triton.language as tl
 
-from scionwood.kernels.triton_tiles import beside, dot, finish, place, put
+from scionwood.kernels.triton_sums import finish
+from scionwood.kernels.triton_tiles import beside, dot, place, put
 
 
 @triton.jit
@@ -21,7 +22,7 @@ def stream(
     a_shares, da, a_count, a_size, b_shares, db, b_count, b_size,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr, RANK: tl.constexpr,
     PAIRS: tl.constexpr, SHARES: tl.constexpr, BLOCK: tl.constexpr, ONTO: tl.constexpr,
-    ACROSS: tl.constexpr, PROGRAMS: tl.constexpr,
+    TF32: tl.constexpr, ACROSS: tl.constexpr, PROGRAMS: tl.constexpr,
 ):  # fmt: skip
     """Compute what `triton_tiles.product` computes, with `PROGRAMS` programs.
 
@@ -43,7 +44,7 @@ def stream(
                 total = beside(
                     out, bias, low, factor, gate_bias, seed, low_row, factor_rank, factor_column,
                     row, column, m, n, rank, limit, scale, left.dtype,
-                    ROWS, COLUMNS, RANK, PAIRS, SHARES, ONTO,
+                    ROWS, COLUMNS, RANK, PAIRS, SHARES, ONTO, TF32,
                 )  # fmt: skip
             else:
                 total = tl.zeros((ROWS, COLUMNS), tl.float32)
@@ -53,7 +54,7 @@ def stream(
                     theirs = right.load([column * COLUMNS, step * DEPTH]).T
                 else:
                     theirs = right.load([step * DEPTH, column * COLUMNS])
-                total = dot(ours, theirs, total)
+                total = dot(ours, theirs, total, TF32)
             if end == steps:
                 first = tile * steps // each
                 total = _joined(total, exchange, flags, first, program, ROWS, COLUMNS)

@@ -11,6 +11,7 @@ import triton
 import triton.language as tl
 
 from scionwood.kernels import mask
+from scionwood.kernels.triton_sums import finish
 
 GOLDEN, FIRST, SECOND = (tl.constexpr(v) for v in (mask.GOLDEN, mask.FIRST, mask.SECOND))
 INTERPRETED = tl.constexpr(triton.knobs.runtime.interpret)
@@ -19,11 +20,11 @@ GROUP = tl.constexpr(8)
 
 
 @triton.jit
-def dot(a, b, total):
-    """Return `total + a b`; float32 operands are not rounded to TF32."""
+def dot(a, b, total, TF32: tl.constexpr):
+    """Return `total + a b`; float32 operands are rounded to TF32 if that is wanted."""
     if INTERPRETED:  # the interpreter multiplies bfloat16 as if its bits were integers
         a, b = a.to(tl.float32), b.to(tl.float32)
-    return tl.dot(a, b, total, input_precision="ieee")
+    return tl.dot(a, b, total, input_precision="tf32" if TF32 else "ieee")
 
 
 @triton.jit
@@ -81,34 +82,10 @@ def _activations(
 
 
 @triton.jit
-def _add(shares, out, count, size, block, BLOCK: tl.constexpr):
-    """Add partial sums, (count, size), in order, for a block of entries."""
-    at = block.to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    inside = at < size
-    total = tl.zeros((BLOCK,), tl.float32)
-    for _ in range(0, count):
-        total += tl.load(shares + at, inside, 0.0)
-        shares += size
-    tl.store(out + at, total, inside)
-
-
-@triton.jit
-def finish(
-    a_shares, da, a_count, a_size, b_shares, db, b_count, b_size, start, BLOCK: tl.constexpr
-):  # fmt: skip
-    """Add the partial sums of dA and dB; the first program of the sums is `start`."""
-    block, before = tl.program_id(0) - start, tl.cdiv(a_size, BLOCK)
-    if block < before:
-        _add(a_shares, da, a_count, a_size, block, BLOCK)
-    else:
-        _add(b_shares, db, b_count, b_size, block - before, BLOCK)
-
-
-@triton.jit
 def down(
     wide, factor, out, seed, flags, wide_row, factor_rank, factor_column, m, n, rank, limit, scale,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, RANK: tl.constexpr, PAIRS: tl.constexpr,
-    FLAGS: tl.constexpr,
+    FLAGS: tl.constexpr, TF32: tl.constexpr,
 ):  # fmt: skip
     """Compute `out = scale drop(wide) factor^T`, and clear the flags of a later `stream`.
 
@@ -126,7 +103,7 @@ def down(
         if seed is not None:
             tile = tl.where(_keep(seed, limit, rows, start, n, COLUMNS, PAIRS), tile, 0.0)
         weights = _tile(factor, columns, factor_column, ranks, factor_rank, n, rank)
-        total = dot(tile, weights.to(wide.dtype.element_ty), total)
+        total = dot(tile, weights.to(wide.dtype.element_ty), total, TF32)
     put(out, total * scale, rows, rank, ranks, 1, m, rank)
 
 
@@ -138,6 +115,7 @@ def product(
     a_shares, da, a_count, a_size, b_shares, db, b_count, b_size,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr, RANK: tl.constexpr,
     PAIRS: tl.constexpr, SHARES: tl.constexpr, BLOCK: tl.constexpr, ONTO: tl.constexpr,
+    TF32: tl.constexpr,
 ):  # fmt: skip
     """Compute `out = left right + bias + drop(scale h factor)`: left (m, depth), right (depth, n).
 
@@ -149,7 +127,7 @@ def product(
         _entries(
             left, right, out, bias, low, factor, gate_bias, seed,
             left_row, right_row, right_column, low_row, factor_rank, factor_column,
-            m, n, depth, rank, limit, scale, ROWS, COLUMNS, DEPTH, RANK, PAIRS, SHARES, ONTO,
+            m, n, depth, rank, limit, scale, ROWS, COLUMNS, DEPTH, RANK, PAIRS, SHARES, ONTO, TF32,
         )  # fmt: skip
     else:
         start = tl.cdiv(m, ROWS) * tl.cdiv(n, COLUMNS)
@@ -157,7 +135,8 @@ def product(
             _entries(
                 left, right, out, bias, low, factor, gate_bias, seed,
                 left_row, right_row, right_column, low_row, factor_rank, factor_column,
-                m, n, depth, rank, limit, scale, ROWS, COLUMNS, DEPTH, RANK, PAIRS, SHARES, ONTO,
+                m, n, depth, rank, limit, scale,
+                ROWS, COLUMNS, DEPTH, RANK, PAIRS, SHARES, ONTO, TF32,
             )  # fmt: skip
         else:
             finish(a_shares, da, a_count, a_size, b_shares, db, b_count, b_size, start, BLOCK)
@@ -169,22 +148,21 @@ def _entries(
     left_row, right_row, right_column, low_row, factor_rank, factor_column,
     m, n, depth, rank, limit, scale,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr, RANK: tl.constexpr,
-    PAIRS: tl.constexpr, SHARES: tl.constexpr, ONTO: tl.constexpr,
+    PAIRS: tl.constexpr, SHARES: tl.constexpr, ONTO: tl.constexpr, TF32: tl.constexpr,
 ):  # fmt: skip
     """Compute one tile of `product`."""
     row, column = place(tl.program_id(0), m, n, ROWS, COLUMNS)
-    rows = row * ROWS + tl.arange(0, ROWS)
-    columns = column * COLUMNS + tl.arange(0, COLUMNS)
+    rows, columns = row * ROWS + tl.arange(0, ROWS), column * COLUMNS + tl.arange(0, COLUMNS)
     total = beside(
         out, bias, low, factor, gate_bias, seed, low_row, factor_rank, factor_column,
         row, column, m, n, rank, limit, scale, left.dtype.element_ty,
-        ROWS, COLUMNS, RANK, PAIRS, SHARES, ONTO,
+        ROWS, COLUMNS, RANK, PAIRS, SHARES, ONTO, TF32,
     )  # fmt: skip
     for start in range(0, depth, DEPTH):
         inner = start + tl.arange(0, DEPTH)
         ours = _tile(left, rows, left_row, inner, 1, m, depth)
         theirs = _tile(right, inner, right_row, columns, right_column, depth, n)
-        total = dot(ours, theirs, total)
+        total = dot(ours, theirs, total, TF32)
     put(out, total, rows, n, columns, 1, m, n)
 
 
@@ -200,16 +178,17 @@ def beside(
     out, bias, low, factor, gate_bias, seed, low_row, factor_rank, factor_column,
     row, column, m, n, rank, limit, scale, kind: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, RANK: tl.constexpr,
-    PAIRS: tl.constexpr, SHARES: tl.constexpr, ONTO: tl.constexpr,
+    PAIRS: tl.constexpr, SHARES: tl.constexpr, ONTO: tl.constexpr, TF32: tl.constexpr,
 ):  # fmt: skip
     """Return what a tile of `product` adds to `left right`."""
     rows, columns = row * ROWS + tl.arange(0, ROWS), column * COLUMNS + tl.arange(0, COLUMNS)
     total = tl.zeros((ROWS, COLUMNS), tl.float32)
-    for start in range(0, rank, RANK):
+    stages: tl.constexpr = 1 if SHARES > 1 else None  # loading ahead would copy every share
+    for start in tl.range(0, rank, RANK, num_stages=stages):
         ranks = start + tl.arange(0, RANK)
         h = _activations(low, low_row, gate_bias, rows, ranks, m, rank, SHARES, kind)
         weights = _tile(factor, ranks, factor_rank, columns, factor_column, rank, n)
-        total = dot(h, weights.to(kind), total)
+        total = dot(h, weights.to(kind), total, TF32)
     total *= scale
     if seed is not None:
         kept = _keep(seed, limit, rows, column * COLUMNS, n, COLUMNS, PAIRS)
@@ -226,6 +205,7 @@ def through_b(
     grad, low, b, gate_bias, dh, db, flags,
     grad_row, low_row, b_row, b_rank, m, n, rank, steps, scale,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, RANK: tl.constexpr, FLAGS: tl.constexpr,
+    TF32: tl.constexpr,
 ):  # fmt: skip
     """Compute `dh = scale dY B` and `dB = scale dY^T h` in one read of dY.
 
@@ -243,10 +223,10 @@ def through_b(
     for step in range(group * steps, tl.minimum((group + 1) * steps, tl.cdiv(m, ROWS))):
         rows = step * ROWS + tl.arange(0, ROWS)
         tile = _tile(grad, rows, grad_row, columns, 1, m, n)
-        share = dot(tile, weights, tl.zeros((ROWS, RANK), tl.float32))
+        share = dot(tile, weights, tl.zeros((ROWS, RANK), tl.float32), TF32)
         put(dh, share * scale, rows, rank, ranks, 1, m, rank)
         h = _activations(low, low_row, gate_bias, rows, ranks, m, rank, 1, kind)
-        total = dot(tl.trans(tile), h, total)
+        total = dot(tl.trans(tile), h, total, TF32)
     put(db + group.to(tl.int64) * n * rank, total * scale, columns, rank, ranks, 1, n, rank)
 
 
@@ -254,7 +234,7 @@ def through_b(
 def over_rows(
     wide, low, gate_bias, out, seed, wide_row, low_row, m, n, rank, steps, limit, scale,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, RANK: tl.constexpr, PAIRS: tl.constexpr,
-    SHARES: tl.constexpr,
+    SHARES: tl.constexpr, TF32: tl.constexpr,
 ):  # fmt: skip
     """Compute `out = scale drop(wide)^T h`, a sum over rows in groups as in `through_b`.
 
@@ -272,28 +252,6 @@ def over_rows(
             tile = tl.where(_keep(seed, limit, rows, start, n, COLUMNS, PAIRS), tile, 0.0)
         kind = wide.dtype.element_ty
         h = _activations(low, low_row, gate_bias, rows, ranks, m, rank, SHARES, kind)
-        total = dot(tl.trans(tile), h, total)
+        total = dot(tl.trans(tile), h, total, TF32)
     out += group.to(tl.int64) * n * rank
     put(out, total * scale, columns, 1, ranks, n, n, rank)
-
-
-@triton.jit
-def through_gate(dh, low, gate_bias, dz, size, rank, shares, BLOCK: tl.constexpr):
-    """Compute dz from the partial sums of dh, (shares, m, rank), added in order; size = m rank."""
-    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    inside = at < size
-    total = tl.zeros((BLOCK,), tl.float32)
-    for _ in range(0, shares):
-        total += tl.load(dh + at, inside, 0.0)
-        dh += size
-    if gate_bias is None:
-        tl.store(dz + at, total.to(dz.dtype.element_ty), inside)
-    else:
-        column = at % rank
-        at = at // rank * 2 * rank + column  # of the value; its logit is `rank` further
-        value = tl.load(low + at, inside, 0.0).to(tl.float32)
-        logit = tl.load(low + at + rank, inside, 0.0).to(tl.float32)
-        gate = tl.sigmoid(logit + tl.load(gate_bias + column).to(tl.float32))
-        slope = value * gate * (1 - gate)
-        tl.store(dz + at, (total * gate).to(dz.dtype.element_ty), inside)
-        tl.store(dz + at + rank, (total * slope).to(dz.dtype.element_ty), inside)

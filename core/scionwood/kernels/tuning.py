@@ -1,4 +1,4 @@
-"""Measure the tiles of the Triton kernels on a card, and write the table that `cards` reads.
+"""Measure the tiles of the Triton kernels on a card, and write what `cards` keeps.
 
 Only `python -m scionwood.kernels tune` measures; training never does. Each candidate is compared
 with the products of the library before it is timed. One that fails is named and left out.
@@ -6,26 +6,30 @@ with the products of the library before it is timed. One that fails is named and
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any, NamedTuple, final
 
 import torch
 from torch import Tensor
 
 from scionwood.kernels import addmm, augmented
-from scionwood.kernels.cards import SCHEMA, Card, computed
-from scionwood.kernels.predict import Shape
-from scionwood.kernels.triton_plan import CONFIGS, Plan, Tile
+from scionwood.kernels.candidates import candidates
+from scionwood.kernels.cards import Card, computed, key
+from scionwood.kernels.triton_plan import Plan, Shape, Tile
 
 FAR = 0.03
 """The largest distance from the library, relative to the largest entry."""
 NONE = Tile(0, 0, 0, 0, 0)
 """The tile of a failure that has none."""
 REPEATS = 20
-TINY = {"tiny": Shape(20, 24, 16, 4, torch.float32, False)}
+FLOAT32 = torch.float32
+TINY = {
+    "tiny": Shape(20, 24, 16, 4, FLOAT32, False),
+    "tiny, TF32": Shape(20, 24, 16, 4, FLOAT32, False, tf32=True),
+    "tiny, gate": Shape(20, 24, 16, 8, FLOAT32, False, gated=True),
+}
 SHAPES = {
     "ViT-S proj": Shape(1576, 384, 384, 8),
     "ViT-S qkv": Shape(1576, 1152, 384, 8),
@@ -42,8 +46,15 @@ SHAPES = {
     "Llama-8B q, o": Shape(8192, 4096, 4096, 16),
     "Llama-8B k, v": Shape(8192, 1024, 4096, 16),
     "edges of a mesh": Shape(1 << 20, 128, 128, 8),
+    "ViT-B qkv, gate": Shape(12608, 2304, 768, 16, gated=True),
+    "ViT-B fc2, gate": Shape(12608, 768, 3072, 16, gated=True),
+    "ViT-B qkv, TF32": Shape(12608, 2304, 768, 8, FLOAT32, False, tf32=True),
+    "ViT-B fc2, TF32": Shape(12608, 768, 3072, 8, FLOAT32, False, tf32=True),
+    "edges, TF32": Shape(1 << 20, 128, 128, 8, FLOAT32, False, tf32=True),
+    "edges, float32": Shape(1 << 20, 128, 128, 8, FLOAT32, False),
 }
-"""The layers of the documentation: tokens, outputs, inputs and rank."""
+"""The layers of the documentation: tokens, outputs, inputs, and rows of A."""
+KERNELS = ("up", "down", "through_b", "over_rows", "dx")
 _FORWARD = ("up", "down")
 
 
@@ -61,7 +72,7 @@ class Layer:
     """The operands of a layer on a device, and what the library computes with them."""
 
     def __init__(self, shape: Shape, device: str) -> None:
-        m, n, k, rank, dtype, wide = shape
+        m, n, k, rank, dtype, wide, *_ = shape
         low = torch.float32 if wide else dtype
         own = torch.Generator(device).manual_seed(0)  # a user's random numbers stay as they are
 
@@ -71,18 +82,20 @@ class Layer:
 
         self.shape, self.device = shape, device
         self.x, self.grad = draw(m, k, dtype), draw(m, n, dtype)
-        self.weight, self.a, self.b = draw(n, k, dtype), draw(rank, k, low), draw(n, rank, low)
+        self.weight, self.a, self.b = draw(n, k, dtype), draw(rank, k, low), draw(n, shape.low, low)
+        self.gate = draw(1, shape.low, low)[0] if shape.gated else None
         y, self.z = self.arm(addmm, "forward")()
         self.right = y, self.z, *self.arm(addmm, "backward")()
 
     def arm(self, module: Any, direction: str, cut: Plan | None = None) -> Callable[[], Any]:
         """Return a call of an implementation; the library casts the factors in it, as it must."""
-        rest: tuple[Any, ...] = (None, None, 0.7, 0.0)
 
         def call() -> tuple[Tensor, ...]:
-            a, b = self.a, self.b
+            a, b, gate = self.a, self.b, self.gate
             if cut is None:
                 a, b = a.to(self.shape.dtype), b.to(self.shape.dtype)
+                gate = None if gate is None else gate.to(self.shape.dtype)
+            rest: tuple[Any, ...] = (gate, None, 0.7, 0.0)
             last = () if cut is None else (cut,)
             if direction == "forward":
                 made = module.lora_linear(self.x, self.weight, None, a, b, *rest, *last)
@@ -107,7 +120,7 @@ def attempt(device: torch.device) -> None:
     from scionwood.kernels import triton_lora
 
     with torch.no_grad(), torch.autocast(device.type, enabled=False):
-        layer = Layer(Shape(16, 16, 16, 16, torch.bfloat16, False), str(device))
+        layer = Layer(Shape(16, 16, 16, 16, wide=False), str(device))
         cut = triton_lora.planned(layer.x, layer.weight, layer.a)
         for direction in ("forward", "backward"):
             if not layer.agrees(layer.arm(triton_lora, direction, cut)(), direction):
@@ -133,12 +146,11 @@ def sweep(
 
     layer = Layer(shape, device)
     failures: list[Failure] = []
-    m, n, k, rank, dtype, _ = shape
-    cut = computed(own, dtype, m, n, k, rank)
-    for kernel, candidates in configs.items():
+    cut = computed(own, shape)
+    for kernel, several in configs.items():
         direction = "forward" if kernel in _FORWARD else "backward"
         times: dict[Tile, float] = {}
-        for tile in dict.fromkeys((getattr(cut, kernel), *candidates)):
+        for tile in dict.fromkeys((getattr(cut, kernel), *several)):
             if time.monotonic() > until:
                 return None
             call = layer.arm(triton_lora, direction, replaced(cut, kernel, tile))
@@ -179,7 +191,6 @@ def _entry(layer: Layer, cut: Plan) -> dict[str, Any]:
     """Return the entry of a shape: tiles, the microseconds of each arm, and the fastest arms."""
     from scionwood.kernels import triton_lora
 
-    m, n, k, rank, dtype, _ = layer.shape
     micros: dict[str, dict[str, float]] = {}
     for direction, modules in (("forward", (addmm, augmented)), ("backward", (addmm,))):
         calls = {module.__name__.split(".")[-1]: layer.arm(module, direction) for module in modules}
@@ -187,9 +198,9 @@ def _entry(layer: Layer, cut: Plan) -> dict[str, Any]:
         took = {name: _measured(layer, call, direction) for name, call in calls.items()}
         micros[direction] = {n: round(t * 1e6, 2) for n, (t, why) in took.items() if not why}
     return {
-        "dtype": str(dtype).removeprefix("torch."),
-        **{"m": m, "n": n, "k": k, "rank": rank, "width": cut.rank},
-        "plan": {kernel: list(getattr(cut, kernel)) for kernel in CONFIGS},
+        **key(layer.shape),
+        **{"m": layer.shape.m, "width": cut.rank},
+        "plan": {kernel: list(getattr(cut, kernel)) for kernel in KERNELS},
         "arms": {w: min(each, key=each.__getitem__, default="addmm") for w, each in micros.items()},
         "microseconds": micros,
     }
@@ -212,13 +223,28 @@ def seconds(call: Callable[[], Any], device: str) -> float:
     return float(start.elapsed_time(end)) / 1e3 / REPEATS
 
 
+@contextmanager
+def rounding(tf32: bool) -> Iterator[None]:
+    """Let the library round float32 operands to TF32, or forbid it, and restore what was set."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 def rates() -> dict[str, float]:
-    """Measure the rates of the current card: large products, and a copy."""
-    a, b = (torch.randn(8192, 8192, device="cuda").bfloat16() for _ in range(2))
+    """Measure the rates of the current card: large products of each number format, and a copy."""
+    found: dict[str, float] = {}
+    for name, dtype in (("flops", torch.bfloat16), ("tf32", FLOAT32), ("float32", FLOAT32)):
+        a, b = (torch.randn(8192, 8192, device="cuda").to(dtype) for _ in range(2))
+        with rounding(name == "tf32"):
+            found[name] = 2 * 8192**3 / seconds(lambda a=a, b=b: a @ b, "cuda")  # type: ignore[misc]
     source = torch.empty(1 << 30, dtype=torch.uint8, device="cuda")
     target = torch.empty_like(source)
-    product, copy = seconds(lambda: a @ b, "cuda"), seconds(lambda: target.copy_(source), "cuda")
-    return {"flops": 2 * 8192**3 / product, "bytes": 2 * source.nbytes / copy}
+    copied = seconds(lambda: target.copy_(source), "cuda")
+    return found | {"bytes": 2 * source.nbytes / copied}
 
 
 def tune(
@@ -226,7 +252,7 @@ def tune(
     device: str,
     shapes: Mapping[str, Shape],
     limit: float,
-    configs: Mapping[str, tuple[Tile, ...]] = CONFIGS,
+    configs: Callable[[Shape], Mapping[str, tuple[Tile, ...]]] = candidates,
 ) -> Iterator[tuple[str, dict[str, Any] | None, list[Failure]]]:
     """Yield the name, the entry and the failures of each shape.
 
@@ -238,30 +264,9 @@ def tune(
         entry: dict[str, Any] | None = None
         failures: list[Failure] = []
         try:
-            if time.monotonic() < until and (done := sweep(shape, own, device, until, configs)):
-                entry, failures = done
+            with rounding(shape.tf32):
+                done = time.monotonic() < until and sweep(shape, own, device, until, configs(shape))
+            entry, failures = done or (None, [])
         except torch.OutOfMemoryError as error:  # of the layer itself; others are smaller
             failures = [Failure("layer", NONE, _said(error, device))]
         yield name, entry, failures
-
-
-def write(file: Path, own: Card, about: Mapping[str, Any], entries: list[dict[str, Any]]) -> None:
-    """Write the entries of a card into a table; other cards and other shapes in it stay."""
-    from scionwood.files import atomic_path
-
-    content: dict[str, Any] = {"schema": SCHEMA, "cards": {}}
-    if file.exists():
-        content = json.loads(file.read_text("utf-8"))
-    cards = content["cards"]
-    keys = ("dtype", "m", "n", "k", "rank")
-    new = {tuple(entry[key] for key in keys): entry for entry in entries}
-    old = cards.get(own.name, {}).get("shapes", [])
-    kept = {tuple(entry[key] for key in keys): entry for entry in old}
-    cards[own.name] = {
-        "capability": list(own.capability),
-        "processors": own.processors,
-        **about,
-        "shapes": list((kept | new).values()),
-    }
-    with atomic_path(file) as part:
-        part.write_text(json.dumps(content, indent=1) + "\n", "utf-8")

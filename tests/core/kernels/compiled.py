@@ -1,6 +1,7 @@
 """Compile the Triton kernels without the device; `test_triton.py` runs this file.
 
-The argument is the compute capability, 80, 90 or 100, and `streams` for the persistent products.
+The argument is the compute capability, 80, 90 or 100; then `streams` for persistent products, or
+`tf32` for float32 operands that are rounded to TF32.
 Each compilation prints one line of JSON.
 """
 
@@ -17,14 +18,15 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
+from scionwood.kernels import triton_sums as sums
 from scionwood.kernels import triton_tiles as tiles
-from scionwood.kernels.triton_plan import SMALLEST, STREAM, Tile, plan
+from scionwood.kernels.triton_plan import SHARES, SMALLEST, STREAM, Shape, Tile, folds, plan
 from scionwood.kernels.triton_stream import stream
 
 SHARED = {80: SMALLEST, 90: 227 * 1024, 100: 227 * 1024}
 NAMES = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}
 SUMS = ("a_shares", "da", "b_shares", "db")
-FLOAT32 = {"through_b": ("dh", "db"), "over_rows": ("out",), "through_gate": ("dh",)}
+FLOAT32 = {"through_b": ("dh", "db"), "over_rows": ("out", "low"), "through_gate": ("dh",)}
 FLOAT32 |= {"product": SUMS, "finish": SUMS, "stream": (*SUMS, "exchange")}
 FACTORS = ("factor", "b", "gate_bias")
 """Operands that are float32 if the adapter is."""
@@ -90,7 +92,14 @@ def spilled(cubin):
 
 def compile_streams(capability):
     """Compile the persistent product of both directions with every tile of the plan."""
-    constants = {"RANK": 16, "PAIRS": True, "BLOCK": 1024, "SHARES": 5, "PROGRAMS": 132}
+    constants = {
+        "RANK": 16,
+        "PAIRS": True,
+        "BLOCK": 1024,
+        "SHARES": 5,
+        "PROGRAMS": 132,
+        "TF32": False,
+    }
     constants |= dict.fromkeys(("seed", "bias", "gate_bias"))
     for tile in STREAM:
         known = constants | {"ROWS": tile.rows, "COLUMNS": tile.columns, "DEPTH": tile.depth}
@@ -108,24 +117,27 @@ def compile_streams(capability):
             compile_for(capability, stream, torch.bfloat16, tile, known | own, True, blocks)
 
 
-def compile_all(capability, dtype, full, ones):
+def compile_all(capability, dtype, full, ones, tf32=False):
     """Compile every kernel with or without mask, bias and gate, or with all sizes equal to 1."""
     m, n, k, r = (1, 1, 1, 1) if ones else (12608, 2304, 768, 16)
-    cut = plan(dtype, m, n, k, 2 * r if full else r, SHARED[capability])
-    forward = dict.fromkeys((*SUMS, "a_count", "a_size", "b_count", "b_size"))
+    rank = 2 * r if full else r
+    cut = plan(Shape(m, n, k, rank, dtype, tf32=tf32), SHARED[capability])
+    forward = dict.fromkeys((*SUMS, "a_count", "a_size", "b_count", "b_size")) | {"SHARES": 1}
+    # Without a gate, these read partial sums of dh in float32: as many as may be folded.
+    most = max(s for s in range(1, SHARES + 1) if folds((s, 1, rank), k, cut))
     launches = [
         (tiles.down, cut.down, {"factor_column": 1}),
         (tiles.product, cut.up, forward | {"right_row": 1, "factor_rank": 1, "seed": None}),
         (tiles.product, cut.dx, {"right_column": 1, "factor_column": 1, "bias": None}),
         (tiles.through_b, cut.through_b, {"b_rank": 1}),
-        (tiles.over_rows, cut.over_rows, {"gate_bias": None}),
-        (tiles.through_gate, Tile(0, 0, 0, 4, 3), {}),
-        (tiles.finish, Tile(0, 0, 0, 4, 3), {}),
+        (tiles.over_rows, cut.over_rows, {"gate_bias": None, "SHARES": most}),
+        (sums.through_gate, Tile(0, 0, 0, 4, 3), {}),
+        (sums.finish, Tile(0, 0, 0, 4, 3), {}),
     ]
     for kernel, tile, constants in launches:
         known = {"ROWS": tile.rows, "COLUMNS": tile.columns, "DEPTH": tile.depth}
         known |= {"RANK": cut.rank, "PAIRS": not ones, "BLOCK": 1024, "SHARES": 5}
-        known |= {"ONTO": tile is cut.dx, "FLAGS": 256 if full else 0}
+        known |= {"ONTO": tile is cut.dx, "FLAGS": 256 if full else 0, "TF32": tf32}
         if not full:
             known |= dict.fromkeys(OPTIONAL)
         if ones:
@@ -140,6 +152,8 @@ if __name__ == "__main__":
     target = int(sys.argv[1])
     if "streams" in sys.argv:
         compile_streams(target)
+    elif "tf32" in sys.argv:
+        compile_all(target, torch.float32, full=True, ones=False, tf32=True)
     else:
         compile_all(target, torch.bfloat16, full=True, ones=False)
         compile_all(target, torch.float16, full=False, ones=True)

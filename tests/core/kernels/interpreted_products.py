@@ -81,3 +81,11 @@ def test_sums_of_many_rows_are_added_piece_by_piece(monkeypatch):
     assert triton_plan.pieces(100, 40, 5, PLANS["32"]) == (32, 4)
     check(case, PLANS["32"])
     check(case._replace(gate=True), PLANS["32"])
+
+
+@pytest.mark.parametrize("gate", [False, True])
+@pytest.mark.parametrize("p", [0.0, 0.3])
+def test_kernels_for_tf32_equal_the_reference(gate, p):
+    """The interpreter does not round; every kernel runs with the option."""
+    case = Case(DTYPES[0], 37, 40, 56, 8, True, gate, p, "all", "dense", "", 4)
+    check(case, PLANS["32"]._replace(tf32=True))

@@ -10,12 +10,13 @@ import pytest
 import torch
 
 from scionwood.kernels import __main__ as command
-from scionwood.kernels import dispatch, predict, triton_plan, tuning
+from scionwood.kernels import cards, dispatch, predict, triton_plan, tuning
 from scionwood.kernels.cards import FILE, H100, Card, measured, table
-from scionwood.kernels.triton_plan import Plan, Tile, plan
+from scionwood.kernels.triton_plan import Plan, Shape, Tile, plan
 
 LOW = torch.bfloat16
-PROJ = predict.Shape(12608, 768, 768, 8)
+PROJ = Shape(12608, 768, 768, 8)
+RATES = {"flops": 7e14, "tf32": 3.5e14, "float32": 5e13, "bytes": 3e12}
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +34,7 @@ class TestWavesAndBytes:
         assert tile.share(12608, 768, 132, 768) == pytest.approx(
             12608 * 768 / (3 * 132 * 128 * 256)
         )
-        assert plan(LOW, 12608, 768, 768, 8, H100.shared).up == Tile(128, 128, 64, 8, 3)
+        assert plan(PROJ, H100.shared).up == Tile(128, 128, 64, 8, 3)
 
     def test_a_persistent_product_has_no_broken_wave_and_exchanges_tiles(self):
         tile = Tile(128, 256, 64, 8, 3, True)
@@ -51,14 +52,14 @@ class TestWavesAndBytes:
     )  # fmt: skip
     def test_deep_products_of_broken_waves_are_persistent(self, n, k, forward, backward):
         """Three of the five products of a ViT-B block with 2.25 waves; two are not deep enough."""
-        cut = predict.planned(H100, predict.Shape(12608, n, k, 8))
+        cut = cards.planned(H100, Shape(12608, n, k, 8))
         assert (cut.up.stream, cut.dx.stream) == (forward, backward)
-        old = predict.planned(H100._replace(capability=(8, 0)), predict.Shape(12608, n, k, 8))
+        old = cards.planned(H100._replace(capability=(8, 0)), Shape(12608, n, k, 8))
         assert not any((old.up.stream, old.dx.stream)), "without a copy engine"
 
     @pytest.mark.parametrize("processors", [16, 84, 108, 132, 148])
     def test_a_plan_depends_on_the_multiprocessors(self, processors):
-        cut = plan(LOW, 12608, 2304, 768, 8, H100.shared, 2 * processors)
+        cut = plan(Shape(12608, 2304, 768, 8), H100.shared, 2 * processors)
         assert cut.programs == 2 * processors
         best = triton_plan.speed(cut.up, 12608, 2304, processors, 768)
         fits = [tile for tile in triton_plan.PRODUCT if tile.shared() <= H100.shared]
@@ -97,17 +98,17 @@ class TestWavesAndBytes:
 
 
 def entry(m=12608, tile=(64, 64, 64, 4, 4)):
-    tiles = {kernel: list(tile) for kernel in triton_plan.CONFIGS}
+    tiles = {kernel: list(tile) for kernel in tuning.KERNELS}
     arms = {"forward": "augmented", "backward": "triton"}
-    about = {"dtype": "bfloat16", "m": m, "n": 768, "k": 768, "rank": 8, "width": 16}
+    about = {**cards.key(PROJ), "m": m, "width": 16}
     return {**about, "plan": tiles, "arms": arms, "microseconds": {}}
 
 
 @pytest.fixture
 def file(tmp_path):
-    tuning.write(tmp_path / "tiles.json", H100, {"flops": 7e14, "bytes": 3e12}, [entry()])
+    cards.write(tmp_path / "tiles.json", H100, RATES, [entry()])
     small = H100._replace(name="NVIDIA H20", processors=78)
-    tuning.write(tmp_path / "tiles.json", small, {"flops": 1e14, "bytes": 4e12}, [entry(m=6304)])
+    cards.write(tmp_path / "tiles.json", small, RATES, [entry(m=6304)])
     return tmp_path / "tiles.json"
 
 
@@ -117,40 +118,60 @@ class TestTable:
 
     @pytest.mark.parametrize("m", [12608, 6304, 25216])
     def test_a_shape_of_a_card_has_its_tiles(self, file, m):
-        found = measured(H100, LOW, m, 768, 768, 8, file)
+        found = measured(H100, PROJ._replace(m=m), file)
         assert found.plan == Plan(16, *(Tile(64, 64, 64, 4, 4),) * 5, programs=264)
         assert found.arms["forward"] == "augmented"
 
     @pytest.mark.parametrize(
         ("m", "n", "rank", "dtype"),
-        [(3000, 768, 8, LOW), (12608, 769, 8, LOW), (12608, 768, 9, LOW), (0, 768, 8, LOW)],
+        [
+            (3000, 768, 8, LOW),
+            (12608, 769, 8, LOW),
+            (12608, 768, 9, LOW),
+            (0, 768, 8, LOW),
+            (12608, 768, 8, torch.float16),
+            (12608, 768, 8, torch.float32),
+        ],
     )
     def test_other_shapes_have_none(self, file, m, n, rank, dtype):
-        assert measured(H100, dtype, m, n, 768, rank, file) is None
+        assert measured(H100, Shape(m, n, 768, rank, dtype), file) is None
 
     @pytest.mark.parametrize(("processors", "m", "there"), [(114, 20000, 1), (80, 20000, 0)])
     def test_an_unknown_card_uses_the_nearest_of_its_generation(self, file, processors, m, there):
         own = Card("unknown", (9, 0), processors, H100.shared)
-        assert (measured(own, LOW, m, 768, 768, 8, file) is not None) == bool(there)
-        assert measured(own._replace(capability=(8, 0)), LOW, m, 768, 768, 8, file) is None
+        assert (measured(own, PROJ._replace(m=m), file) is not None) == bool(there)
+        assert measured(own._replace(capability=(8, 0)), PROJ._replace(m=m), file) is None
 
     def test_tiles_that_do_not_fit_in_a_card_are_refused(self, tmp_path):
-        about = {"flops": 7e14, "bytes": 3e12}
-        tuning.write(tmp_path / "t.json", H100, about, [entry(tile=(128, 256, 64, 8, 3))])
-        assert measured(H100, LOW, 12608, 768, 768, 8, tmp_path / "t.json")
+        cards.write(tmp_path / "t.json", H100, RATES, [entry(tile=(128, 256, 64, 8, 3))])
+        assert measured(H100, PROJ, tmp_path / "t.json")
         small = Card("small", (9, 0), 132, triton_plan.SMALLEST)
-        assert measured(small, LOW, 12608, 768, 768, 8, tmp_path / "t.json") is None
+        assert measured(small, PROJ, tmp_path / "t.json") is None
 
-    def test_a_newer_schema_is_refused(self, tmp_path):
-        (tmp_path / "new.json").write_text('{"schema": 2, "cards": {}}')
-        with pytest.raises(ValueError, match=r"its schema is 2.*Write it again"):
+    @pytest.mark.parametrize("schema", [1, 3])
+    def test_another_schema_is_refused(self, tmp_path, schema):
+        (tmp_path / "new.json").write_text(f'{{"schema": {schema}, "cards": {{}}}}')
+        with pytest.raises(ValueError, match=rf"its schema is {schema}.*Write it again"):
             table(tmp_path / "new.json")
+        with pytest.raises(ValueError, match=rf"its schema is {schema}.*Write it again"):
+            cards.write(tmp_path / "new.json", H100, RATES, [entry()])
+
+    def test_a_gate_tf32_and_the_dtype_belong_to_the_key(self, tmp_path):
+        file = tmp_path / "t.json"
+        rounded = PROJ._replace(dtype=torch.float32, tf32=True)
+        others = [PROJ._replace(rank=8, gated=True), rounded]
+        for shape in others:
+            cards.write(file, H100, RATES, [entry() | cards.key(shape)])
+        assert all(measured(H100, shape, file) for shape in others)
+        assert measured(H100, rounded, file).plan.tf32
+        assert measured(H100, PROJ, file) is None
+        assert measured(H100, rounded._replace(tf32=False), file) is None
 
     def test_another_sweep_replaces_its_shapes_only(self, file):
-        tuning.write(file, H100, {"flops": 1.0, "bytes": 1.0}, [entry(), entry(m=99)])
-        cards = json.loads(file.read_text())["cards"]
-        assert [shape["m"] for shape in cards[H100.name]["shapes"]] == [12608, 99]
-        assert "NVIDIA H20" in cards
+        cards.write(file, H100, RATES, [entry(), entry(m=99)])
+        known = json.loads(file.read_text())["cards"]
+        assert [shape["m"] for shape in known[H100.name]["shapes"]] == [12608, 99]
+        assert "NVIDIA H20" in known
 
 
 class TestSweep:
@@ -170,8 +191,15 @@ class TestSweep:
         words = ["tune", "--device", "interpreter", "--output", str(tmp_path / "t.json")]
         out = python("-m", "scionwood.kernels", *words, TRITON_INTERPRET="1")
         assert "left out" not in out
-        (shape,) = json.loads((tmp_path / "t.json").read_text())["cards"]["interpreter"]["shapes"]
-        assert set(shape["microseconds"]["forward"]) == {"addmm", "augmented", "triton"}
+        known = json.loads((tmp_path / "t.json").read_text())["cards"]["interpreter"]
+        assert [(each["kind"], each["gated"]) for each in known["shapes"]] == [
+            ("float32", False), ("tf32", False), ("float32", True)
+        ]  # fmt: skip
+        for shape in known["shapes"]:
+            assert set(shape["microseconds"]["forward"]) == {"addmm", "augmented", "triton"}
+        (conv,) = known["convs"]
+        assert set(conv["microseconds"]) == {"merged", "whole", "separate"}
+        assert conv["form"] == min(conv["microseconds"], key=conv["microseconds"].get)
 
     def test_too_little_memory_is_named_and_the_sweep_goes_on(self, monkeypatch):
         pytest.importorskip("triton")
@@ -183,7 +211,8 @@ class TestSweep:
         for name in ("lora_linear", "lora_linear_backward"):
             monkeypatch.setattr(triton_lora, name, full)
         configs = {"up": (Tile(16, 16, 16, 4, 2),)}
-        ((_, found, failures),) = tuning.tune(H100, "cpu", tuning.TINY, 60.0, configs)
+        tiny = {"tiny": tuning.TINY["tiny"]}
+        ((_, found, failures),) = tuning.tune(H100, "cpu", tiny, 60.0, lambda _: configs)
         assert len(failures) == 2
         assert failures[0].why == "OutOfMemoryError: CUDA out of memory. Tried to allocate 64 GiB"
         assert found["arms"]["backward"] == "addmm"
@@ -202,7 +231,7 @@ class TestSweep:
         shapes = {"large": PROJ} | tuning.TINY
         monkeypatch.setattr(tuning, "_entry", lambda *_: entry())
         options = argparse.Namespace(seconds=60.0, output=tmp_path / "t.json")
-        assert command._tune(options, H100, "cpu", shapes, {}, {}) == 0
+        command._tune(options, H100, "cpu", shapes, {}, lambda _: {})
         said = capsys.readouterr().out.splitlines()
         assert said[0].startswith("large: layer is left out: OutOfMemoryError: CUDA out of memory.")
         assert said[1] == "large: not measured, since the memory does not suffice"
@@ -219,7 +248,7 @@ class TestSweep:
         assert capsys.readouterr().err == f"tune: nothing was measured, since {why}\n"
 
     def test_ends_with_its_time(self):
-        assert list(tuning.tune(H100, "cpu", tuning.TINY, 0.0)) == [("tiny", None, [])]
+        assert list(tuning.tune(H100, "cpu", {"tiny": PROJ}, 0.0)) == [("tiny", None, [])]
 
 
 class TestBadInput:

@@ -12,7 +12,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from scionwood.kernels import operators, predict, reference, triton_plan
-from scionwood.kernels.cards import H100
+from scionwood.kernels.cards import H100, planned
+from scionwood.kernels.triton_plan import Shape
 
 VIEWS = {"t", "view", "transpose", "slice", "select", "detach", "expand", "unsqueeze", "alias"}
 VIEWS |= {"split_with_sizes"}
@@ -102,14 +103,35 @@ class TestOnADevice:
             launches.clear()
             given = [None if t is None else t.to("meta") for t in operands(m, k, n)]
             x, weight, _, a, b, _ = given
-            shape = predict.Shape(m, n, k, 8)
-            cut = predict.planned(H100, shape)
+            shape = Shape(m, n, k, 8)
+            cut = planned(H100, shape)
             y, z = triton_lora.lora_linear(*given, None, 1.0, 0.0, cut)
             forward = len(launches)
             rest = (weight, a, b, z, None, None, 1.0, 0.0, True, cut)
             triton_lora.lora_linear_backward(y, x, *rest)
             predicted = [predict.costs(H100, shape, way)["triton"] for way in predict.DIRECTIONS]
             assert [forward, len(launches) - forward] == [cost.launches for cost in predicted]
+
+
+def test_the_prediction_counts_the_launches_of_a_gate(launches):
+    """Triton's and those of torch beside them, and the operations that the library needs more."""
+    from scionwood.kernels import addmm, triton_lora
+
+    shape = Shape(64, 80, 48, 16, gated=True)
+    given = [None if t is None else t.bfloat16() for t in operands(gated=True)]
+    x, weight, _, a, b, gate_bias = given
+    _, z = triton_lora.lora_linear(*given, None, 1.0, 0.0)
+    assert len(launches) == predict.costs(H100, shape, "forward")["triton"].launches
+    launches.clear()
+    rest = (x, weight, a, b, z, gate_bias, None, 1.0, 0.0, True)
+    grad = x.new_ones(64, 80)
+    with Seen() as beside:
+        triton_lora.lora_linear_backward(grad, *rest)
+    predicted = predict.costs(H100, shape, "backward")["triton"].launches
+    assert len(launches) + len(beside.names) == predicted
+    plain = [None if t is None else t.bfloat16() for t in operands()]
+    more = len(run(addmm, given)) - len(run(addmm, plain))
+    assert more == sum(predict.GATE)
 
 
 def test_operations_of_the_library_path():
@@ -171,7 +193,7 @@ class TestAPersistentProduct:
         from scionwood.kernels import triton_lora
 
         given = [None if t is None else t.to("meta") for t in operands(12608, 3072, 768)]
-        cut = predict.planned(H100, predict.Shape(12608, 768, 3072, 8))
+        cut = planned(H100, Shape(12608, 768, 3072, 8))
         triton_lora.lora_linear(*given, None, 1.0, 0.0, cut)
         assert [(name, grid) for name, grid, _ in launches][1:] == [("stream", H100.processors)]
         assert [name for name, *_ in launches] == ["down", "stream"]
@@ -180,7 +202,7 @@ class TestAPersistentProduct:
         from scionwood.kernels import triton_lora
 
         given = [None if t is None else t.to("meta") for t in operands(12608, 3071, 768)]
-        cut = predict.planned(H100, predict.Shape(12608, 768, 3072, 8))
+        cut = planned(H100, Shape(12608, 768, 3072, 8))
         triton_lora.lora_linear(*given, None, 1.0, 0.0, cut)
         assert [name for name, *_ in launches] == ["down", "product"]
 
@@ -191,7 +213,7 @@ def test_sums_of_dh_take_at_most_32_mib_at_65536_tokens(launches, rank):
     from scionwood.kernels import triton_launch
 
     m, n = 65536, 4096
-    cut = predict.planned(H100, predict.Shape(m, n, n, rank))
+    cut = planned(H100, Shape(m, n, n, rank))
     sizes = []
 
     class Sizes(TorchDispatchMode):
@@ -211,5 +233,5 @@ def test_sums_of_dh_take_at_most_32_mib_at_65536_tokens(launches, rank):
     _, count = triton_plan.pieces(m, n, rank, cut)
     names = [name for name, *_ in launches]
     assert names == ["through_b", "through_gate"] * count
-    launched = predict.costs(H100, predict.Shape(m, n, n, rank), "backward")["triton"].launches
+    launched = predict.costs(H100, Shape(m, n, n, rank), "backward")["triton"].launches
     assert launched == len(names) + 2 + (count > 1)  # over_rows, the product, and the joined dB

@@ -15,12 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scionwood.kernels import augmented, reference
+from scionwood.kernels.candidates import CONFIGS, FLOAT32, candidates
 from scionwood.kernels.triton_plan import (
-    CONFIGS,
     PROGRAMS,
     SMALLEST,
     Plan,
+    Shape,
     Tile,
+    allows_tf32,
+    folds,
     groups,
     parts,
     plan,
@@ -58,7 +61,7 @@ def test_interpreted_kernels_equal_the_reference_in_every_case(interpreted):
 @pytest.mark.slow
 def test_interpreted_persistent_products_and_groups_equal_the_reference(interpreted):
     words = ("-o", f"pythonpath={HERE}")
-    assert interpreted(HERE / "interpreted_products.py", *words) == 36
+    assert interpreted(HERE / "interpreted_products.py", *words) == 40
 
 
 @pytest.mark.usefixtures("triton")
@@ -85,6 +88,37 @@ def test_kernels_compile_without_the_device(capability, unit, shared, tmp_path, 
     assert all(line["copies"] for line in lines[:5]), "the loops load ahead"
     assert all(line["unit"] == "none" for line in lines[14:])
     assert all(line["spilled"] <= SPILLED for line in lines)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("triton")
+@pytest.mark.parametrize(("capability", "shared"), [(80, SMALLEST), (90, LARGE)])
+def test_kernels_for_tf32_compile_without_the_device(capability, shared, tmp_path, python):
+    """All five use the matrix unit in TF32, and fit in the memory of the card."""
+    words = (str(HERE / "compiled.py"), str(capability), "tf32")
+    out = python("-W", "error", *words, TRITON_CACHE_DIR=str(tmp_path))
+    lines = [json.loads(line) for line in out.splitlines()][:5]
+    assert all(line["tf32"] and line["unit"] != "none" for line in lines)
+    assert all(line["copies"] and line["shared"] <= shared for line in lines)
+    assert all(line["spilled"] <= SPILLED for line in lines)
+    assert not any(line["atomic"] for line in lines)
+
+
+@pytest.mark.usefixtures("triton")
+def test_tf32_is_what_torch_allows_and_no_other_dtype_has_it():
+    from scionwood.kernels import triton_lora
+
+    x, weight, a = (torch.empty(size, 16) for size in (32, 24, 8))
+    before = torch.get_float32_matmul_precision()
+    try:
+        for precision, wanted in (("highest", False), ("high", True), ("highest", False)):
+            torch.set_float32_matmul_precision(precision)
+            assert allows_tf32(torch.float32) is wanted
+            assert not allows_tf32(torch.bfloat16)
+            assert triton_lora.planned(x, weight, a).tf32 is wanted
+            assert not triton_lora.planned(x.half(), weight.half(), a).tf32
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 @pytest.mark.slow
@@ -118,7 +152,7 @@ def test_refuses_dtypes_and_sizes_that_the_kernels_do_not_support():
 class TestPlan:
     @given(m=sizes, n=sizes, k=sizes, rank=st.integers(1, 512), low=st.booleans())
     def test_tiles_are_powers_of_two_that_a_matrix_unit_supports(self, m, n, k, rank, low):
-        tiles = plan(torch.bfloat16 if low else torch.float32, m, n, k, rank)
+        tiles = plan(Shape(m, n, k, rank, torch.bfloat16 if low else torch.float32))
         assert tiles.rank == min(power(rank), 64 if low else 32)
         for tile in tiles[1:6]:
             lengths = (tile.rows, tile.columns, tile.depth or 16)
@@ -127,9 +161,9 @@ class TestPlan:
         assert tiles.dx.columns < max(32, 2 * k)
 
     def test_a_large_layer_has_large_tiles_if_the_card_has_the_memory(self):
-        assert plan(torch.bfloat16, 12608, 2304, 768, 8, LARGE).up == Tile(128, 256, 64, 8, 3)
-        assert plan(torch.bfloat16, 12608, 2304, 768, 8).up == Tile(128, 128, 64, 8, 3)
-        assert plan(torch.bfloat16, 1576, 1152, 384, 8, LARGE).up == Tile(128, 128, 64, 8, 3)
+        assert plan(Shape(12608, 2304, 768, 8), LARGE).up == Tile(128, 256, 64, 8, 3)
+        assert plan(Shape(12608, 2304, 768, 8)).up == Tile(128, 128, 64, 8, 3)
+        assert plan(Shape(1576, 1152, 384, 8), LARGE).up == Tile(128, 128, 64, 8, 3)
 
     @given(m=st.integers(1, 10**6), rows=st.sampled_from([16, 64, 128]), others=st.integers(1, 999))
     def test_groups_cover_the_rows_and_fill_a_card_once(self, m, rows, others):
@@ -141,18 +175,42 @@ class TestPlan:
     @pytest.mark.parametrize("rank", [8, 16])
     def test_partial_sums_are_small_compared_with_the_reads(self, m, n, k, rank):
         """The float32 writes are at most a third of one read of dY and x in 16 bits."""
-        cut = plan(torch.bfloat16, m, n, k, rank, LARGE)
+        cut = plan(Shape(m, n, k, rank), LARGE)
         across = parts(n, cut.through_b.columns)
         count, _ = groups(m, cut.through_b, across)
         assert 4 * rank * (across * m + count * n) < 2 * m * n / 3
         count, _ = groups(m, cut.over_rows, parts(k, cut.over_rows.columns))
         assert 4 * rank * count * k < 2 * m * k / 3
 
+    @pytest.mark.parametrize("rank", [8, 32])
+    def test_partial_sums_are_folded_only_if_they_fit_in_a_multiprocessor(self, rank):
+        """Sixteen of them at rank 32 took 557 KB, more than any card has."""
+        cut = plan(Shape(1576, 1536, 384, rank), LARGE)
+        folded = [s for s in range(1, 40) if folds((s, 1576, rank), 384, cut)]
+        assert folded == list(range(1, {8: 6, 32: 3}[rank] + 1))
+
     def test_every_kernel_has_candidates_and_none_twice(self):
-        assert set(CONFIGS) == set(Plan._fields) - {"rank", "programs"}
-        for candidates in CONFIGS.values():
-            assert len(candidates) == len(set(candidates)) > 2
+        low, wide = Shape(12608, 768, 768, 8), Shape(12608, 768, 768, 8, torch.float32, False)
+        for shape in (low, wide, wide._replace(tf32=True)):
+            every = candidates(shape)
+            assert set(every) == set(Plan._fields) - {"rank", "programs", "tf32"}
+            for tiles in every.values():
+                assert len(tiles) == len(set(tiles)) > 2
         assert {tile.stream for tile in CONFIGS["up"]} == {True, False}
+        assert candidates(wide)["up"] == FLOAT32
+
+    @pytest.mark.parametrize("shared", [SMALLEST, LARGE])
+    def test_tiles_for_tf32_take_the_bytes_of_those_for_16_bits(self, shared):
+        shape = Shape(12608, 2304, 768, 8)
+        low = plan(shape, shared)
+        cut = plan(shape._replace(dtype=torch.float32, tf32=True), shared)
+        assert cut.tf32
+        assert not low.tf32
+        assert cut.up.shared(4) == low.up.shared(2)
+        assert (cut.up.rows, cut.up.columns) == (low.up.rows, low.up.columns)
+        assert 2 * cut.over_rows.columns == low.over_rows.columns
+        streams = plan(Shape(12608, 768, 3072, 8, torch.float32, tf32=True), LARGE, streams=True)
+        assert not streams.up.stream, "the copy engine reads 16 bits here"
 
 
 def layer(m, k, n, r, gated, dtype, device="cpu"):
