@@ -7,7 +7,7 @@ import json
 import lightning as L
 import pytest
 import torch
-from continual_models import Naive, accuracy, batches, learn, lora, losses, unsettle
+from continual_models import Naive, accuracy, batches, features, learn, lora, losses, unsettle
 from safetensors.torch import load_file
 
 from scionwood import AdapterError, AdapterFileError, TrainingError, load_adapter, save_adapter
@@ -25,6 +25,7 @@ QUIET = pytest.mark.filterwarnings(
 )
 METHODS = {
     "ewc": lambda: Ewc(losses),
+    "consistency": lambda: Ewc(losses, consistency=features, gamma=5.0, every=2),
     "ace": lambda: AceLora(rank=4),
     "seqlora": lambda: SeqLora(),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from continual_models import ConvNet, Net, batches, learn, lora, losses, unsettle
+from continual_models import ConvNet, Net, batches, features, learn, lora, losses, unsettle
 from peft import IA3Config, get_peft_model
 
 from scionwood import AdapterError
@@ -153,11 +153,6 @@ def test_number_of_measured_samples_is_limited():
         torch.testing.assert_close(few.state()[key], value)
 
 
-def features(model, batch):
-    hidden = model.base_model.model.visual(batch[0])
-    return hidden[:, :12], hidden[:, 12:]
-
-
 def test_consistency_term_is_the_change_of_pair_similarities():
     controller, data = anchored(strength=0.0, consistency=features, gamma=7.0, every=1)
     method, model = controller.method, controller.model
@@ -170,6 +165,35 @@ def test_consistency_term_is_the_change_of_pair_similarities():
     torch.testing.assert_close(method.penalty(model, data[0]), expected)
     assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
     assert torch.autograd.grad(method.penalty(model, data[0]), list(trained(model)))[0].any()
+
+
+def test_consistency_term_comes_in_the_last_of_several_steps_with_their_weight():
+    every = anchored(strength=0.0, consistency=features, gamma=7.0, every=1)
+    third = anchored(strength=0.0, consistency=features, gamma=7.0, every=3)
+    third[0].model.load_state_dict(every[0].model.state_dict())
+    third[0].method.restore(third[0].model, every[0].method.state())
+    state = unsettle(every[0].model).state_dict()
+    third[0].model.load_state_dict(state)
+    data, (controller, _) = every[1], third
+    once = float(every[0].adjust(data[0]))
+    values = []
+    for _ in range(6):
+        values.append(float(controller.adjust(data[0])))
+        controller.stepped()
+    assert once > 0
+    assert values == pytest.approx([0, 0, 3 * once, 0, 0, 3 * once], rel=1e-5)
+
+
+def test_consistency_term_is_zero_at_the_anchor_of_a_model_with_dropout():
+    controller, data = anchored(strength=0.0, consistency=dropped, gamma=7.0, every=1)
+    controller.model.train()
+    assert controller.method.penalty(controller.model, data[0]) == 0
+    assert all(module.training for module in controller.model.modules())
+
+
+def dropped(model, batch):
+    left, right = features(model, batch)
+    return F.dropout(left, 0.5, model.training), right
 
 
 def trained(model):
@@ -190,5 +214,9 @@ def test_refuses_a_mean_loss_and_missing_samples():
         Ewc(lambda model, batch: losses(model, batch).mean()).end(lora(), batches(0))
     with pytest.raises(AdapterError, match="no sample"):
         Ewc(losses).end(lora(), [])
+    with pytest.raises(AdapterError, match=r"gamma=1.0: .* needs the features of pairs"):
+        Ewc(losses, gamma=1.0)
+    with pytest.raises(AdapterError, match="gamma >= 0, every >= 1"):
+        Ewc(losses, consistency=features, gamma=1.0, every=0)
     with pytest.raises(AdapterError, match="0 <= decay <= 1"):
         Ewc(losses, decay=2.0)

@@ -218,6 +218,16 @@ def test_refuses_an_adapter_that_the_method_cannot_use(recipes, capsys):
     assert "must be a LoRA adapter of peft" in capsys.readouterr().err
 
 
+def test_refuses_a_consistency_term_for_a_task_without_pairs(recipes, tmp_path, capsys):
+    assert sequence(recipes(2), "run", "ewc", "--options", "{gamma: 1}") == 2
+    said = capsys.readouterr().err
+    assert "recipe survey1: task: toy/regress has no pairs of features" in said
+    assert "Set gamma to 0" in said
+    assert not (tmp_path / "run").exists()
+    assert sequence(recipes(2), "run", "ewc", "--options", "{gamma: much}") == 2
+    assert "{'gamma': 'much'}: an option has a wrong type" in capsys.readouterr().err
+
+
 def test_every_method_is_created_by_its_name():
     for name in METHODS:
         assert make_method(name, {}, SampleLosses()).name == name
@@ -228,6 +238,8 @@ def test_every_method_is_created_by_its_name():
         make_method("ewc", {"strenght": 3.0}, SampleLosses())
     with pytest.raises(RecipeError, match="option 'adapter'"):
         make_method("ewc", {"adapter": "other"}, SampleLosses())
+    with pytest.raises(AdapterError, match="needs the features of pairs"):
+        make_method("ewc", {"gamma": 1.0}, SampleLosses())
     with pytest.raises(AdapterError, match="strength=-1"):
         make_method("ewc", {"strength": -1.0}, SampleLosses())
 

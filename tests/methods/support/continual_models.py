@@ -80,6 +80,12 @@ def losses(model: nn.Module, batch: Batch) -> Tensor:
     return F.cross_entropy(model(x), y, reduction="none")
 
 
+def features(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return two halves of the hidden layer as the features of pairs, both (n, 12)."""
+    hidden = model.get_submodule("base_model.model.visual")(batch[0])
+    return hidden[:, :12], hidden[:, 12:]
+
+
 def accuracy(model: nn.Module, data: Sequence[Batch]) -> float:
     """Return the share of right answers."""
     model.eval()

@@ -57,7 +57,7 @@ def matrices(layer: Any, adapter: str) -> tuple[Tensor, Tensor]:
 def update(layer: Any, adapter: str) -> Tensor:
     """Return the change `scale B A` in the shape of the layer's weight, differentiable."""
     b, a = matrices(layer, adapter)
-    change: Tensor = layer.scaling[adapter] * (b @ a)
+    change: Tensor = (layer.scaling[adapter] * b) @ a
     return change.view(layer.get_base_layer().weight.shape)
 
 

@@ -45,7 +45,7 @@ def make_method(
         pairs: `(model, batch) -> ((n, d), (n, d))`, for the methods that can use it.
 
     Raises:
-        RecipeError: there is no such method, or it has no such option.
+        RecipeError: there is no such method, it has no such option, or one has a wrong type.
         AdapterError: an option is out of its range, or needs pairs.
     """
     if name not in METHODS:
@@ -60,7 +60,12 @@ def make_method(
             raise RecipeError(f"method {name!r}: option {key!r}", "it is not known", remedy)
     injected = [losses for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
     functions = {p.name: pairs for p in parameters if p.name == "consistency"}
-    made: ContinualMethod = kind(*injected, **functions, **options)
+    try:
+        made: ContinualMethod = kind(*injected, **functions, **options)
+    except TypeError as error:
+        rule = f"an option has a wrong type ({error})"
+        remedy = f"See the options: scionwood_methods.continual.{kind.__name__}"
+        raise RecipeError(f"method {name!r}: {dict(options)}", rule, remedy) from error
     return made
 
 
