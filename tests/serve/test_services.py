@@ -248,3 +248,25 @@ def test_a_study_in_a_zip_archive_is_answered_as_its_folder_is(
     assert (one["probabilities"], one["views"]) == (alone.probabilities, alone.views)
     with pytest.raises(ReadError, match="a slice is missing"):
         apply("biomed/study", run, series(tmp_path / "hole", leave_out=3))
+
+
+def test_a_zipped_deck_with_includes_is_predicted_as_the_deck_is(
+    apply: Apply, tmp_path: Path
+) -> None:
+    sample, run = tmp_path / "whole.k", "crash/transfer_lora"
+    scionwood.load("readers", "crash/keyword").write_sample(sample)
+    text = sample.read_text()
+    start = text.index("*NODE")
+    end = text.index("\n*", start) + 1
+    with zipfile.ZipFile(tmp_path / "car.zip", "w") as archive:
+        archive.writestr("main.k", f"{text[:start]}*INCLUDE\nmesh/nodes.k\n{text[end:]}")
+        archive.writestr("mesh/nodes.k", f"*KEYWORD\n{text[start:end]}*END\n")
+    options = {"clamped": "ends", "units": "mm, ms, kg"}
+    one = apply("crash/predict", run, sample, **options)
+    other = apply("crash/predict", run, tmp_path / "car.zip", deck="main.k", **options)
+    states = [sorted(each.file.rglob("*.vtu")) for each in (one, other)]  # type: ignore[union-attr]
+    assert len(states[0]) == len(states[1]) > 1
+    for plain, zipped in zip(*states, strict=True):
+        assert plain.read_bytes() == zipped.read_bytes()
+    with pytest.raises(ReadError, match=r"it has 2 decks; .*Name the main deck"):
+        apply("crash/predict", run, tmp_path / "car.zip", **options)

@@ -19,12 +19,11 @@ from scionwood import (
     find_run,
     load_run,
     read_origin,
-    resolve,
     weights_digest,
     writing,
 )
 from scionwood_crash.data.encode import Coarse, Encoder, outward
-from scionwood_crash.data.stated import given_of
+from scionwood_crash.data.stated import data_of, given_of
 from scionwood_crash.evaluation.calibration import networks, predicting
 from scionwood_crash.evaluation.fields import Fields, projected
 from scionwood_crash.evaluation.intervals import Interval, Intervals
@@ -72,14 +71,15 @@ class Predictor:
         self.task = task
         network: Any = task.backbone  # a `Network`, which peft may wrap
         self.novelty, self.frames = network.novelty, int(network.frames)
-        coarse: Coarse = "none" if _without_grids(self.folder) else "morph"
+        data, options = data_of(self.folder)
+        coarse: Coarse = "none" if options.get("coarse") == "none" else "morph"
         self.encoder = Encoder(network.size, coarse=coarse, fallback=fallback)
         self.device = device
         self.distance, self.limit = 0.0, float(network.novelty.limit)
         self.fields = Fields.read(self.folder)
         self.intervals = Intervals.read(self.folder)
         self.interval: Interval | None = None
-        self.given = given_of(self.folder)
+        self.given = given_of(data, options)
         self.outside: list[str] = []
 
     @torch.no_grad()
@@ -187,11 +187,6 @@ def write_record(
     path = record_path(target)
     with writing(path), atomic_path(path, overwrite=overwrite) as part:
         part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
-def _without_grids(folder: Path) -> bool:
-    """Return whether the recipe of a run says that its parts had no coarse grids."""
-    return bool(resolve(folder / "recipe.yaml").data.options.get("coarse") == "none")
 
 
 def _on_mesh(series: CrashSeries, part: Part, measured: dict[str, float]) -> CrashSeries:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Literal, final
+from typing import Any, Literal, final
 
 from scionwood import ReadError, resolve
 from scionwood_crash.parts.believe import check_clamps, check_numbers, check_whole
@@ -156,18 +157,29 @@ def believed(series: CrashSeries, given: Given) -> Part:
     return part
 
 
-def given_of(run: Path) -> Given:
-    """Return what the recipe of a run states for files; nothing, if it learned from other data.
+def data_of(run: Path) -> tuple[str, Mapping[str, Any]]:
+    """Return the name and the options of the data of a run; a recipe is read again if it changed.
 
     Args:
         run: the folder of a finished run.
     """
-    data = resolve(run / "recipe.yaml").data
-    if data.name != "crash/files":
+    file = run / "recipe.yaml"
+    return _read(file.absolute(), file.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _read(file: Path, changed: int) -> tuple[str, Mapping[str, Any]]:
+    data = resolve(file).data
+    return data.name, data.options
+
+
+def given_of(data: str, options: Mapping[str, Any]) -> Given:
+    """Return what the data of a recipe state for files; nothing, if they are other data."""
+    if data != "crash/files":
         return Given()
     known = {each.name for each in fields(Given)} - {"settings"}
-    options = {name: value for name, value in data.options.items() if name in known}
-    return Given(**options, settings=Settings(data.options["settings"] or {}))
+    own = {name: value for name, value in options.items() if name in known}
+    return Given(**own, settings=Settings(options["settings"] or {}))
 
 
 def assumed(series: CrashSeries, given: Given) -> list[str]:
