@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from peft import LoraConfig
+from safetensors.torch import save_file
 from torch import Tensor
 
-from scionwood import AdapterError, attach
+from scionwood import AdapterError, WeightsError, attach
 from scionwood.adapters import base_hash
 from scionwood.adapters.head import head_state
 from scionwood_pde.backbones import tadpole, tadpole_flow
+from scionwood_pde.model import TadpoleFlow
 from scionwood_pde.model.flow import Standardisation
 from scionwood_pde.model.latent import waves
 
@@ -98,3 +102,69 @@ def test_refuses_an_adapter_on_the_encoder() -> None:
 def test_refuses_another_number_of_fields() -> None:
     with pytest.raises(ValueError, match="this model was built for 1"):
         tadpole_flow().flow(normal(1, 2, 16, 16, 16), normal(1, 256, 1, 1, 1), torch.zeros(1))
+
+
+def labelled(tmp_path: Path) -> tuple[TadpoleFlow, Path]:
+    """Return a generator of three equations, and the file of its velocity and scale."""
+    model = tadpole_flow(labels=3, steps=2).eval()
+    with torch.no_grad():
+        model.velocity.network.out_proj.weight.normal_(std=0.1)
+        for layer in model.velocity.network.layers:
+            assert isinstance(layer.modulation, torch.nn.Linear)
+            layer.modulation.weight.normal_(std=0.1)
+        model.standard.std.fill_(2.0)
+    path = tmp_path / "head.safetensors"
+    save_file({name: value.clone() for name, value in head_state(model).items()}, path)
+    return model, path
+
+
+def test_a_label_changes_the_states(tmp_path: Path) -> None:
+    model, _ = labelled(tmp_path)
+    noise = normal(1, 128, 1, 1, 1).expand(2, -1, -1, -1, -1)
+    with torch.no_grad():
+        one, two = model(noise, torch.tensor([0, 2]))
+    assert (one - two).abs().max() > 1e-3
+
+
+def test_labels_do_not_change_the_other_weights() -> None:
+    plain, with_labels = tadpole_flow(init_seed=3), tadpole_flow(init_seed=3, labels=4)
+    state = with_labels.state_dict()
+    for name, value in plain.state_dict().items():
+        assert torch.equal(value, state[name]), name
+
+
+def test_a_trained_velocity_belongs_to_the_base_and_takes_adapters(tmp_path: Path) -> None:
+    model, path = labelled(tmp_path)
+    again = tadpole_flow(labels=3, steps=2, velocity=path).eval()
+    noise, label = normal(2, 128, 1, 1, 1), torch.tensor([1, 2])
+    with torch.no_grad():
+        torch.testing.assert_close(again(noise, label), model(noise, label), rtol=0, atol=0)
+    assert not head_state(again)
+    assert base_hash(again) != base_hash(model)
+    adapted = attach(again, LoraConfig(r=2), targets="generation")
+    layers = [n for n, p in adapted.named_parameters() if p.requires_grad and "lora_A" in n]
+    volumes = [n for n in layers if ".decoder." in n]
+    assert len(volumes) == 12
+    assert len(layers) - len(volumes) == 16
+    x = normal(2, 1, 16, 16, 16)
+    predicted, reference = adapted.flow(x, noise, torch.rand(2), label)
+    decoded = adapted.decode(normal(1, 128, 1, 1, 1), (16, 16, 16))
+    ((predicted - reference).square().mean() + decoded.square().mean()).backward()
+    grads = {n for n, p in adapted.named_parameters() if p.grad is not None and p.grad.any()}
+    assert any(".decoder." in n and "lora_B" in n for n in grads)
+    assert any(".velocity." in n and "lora_B" in n for n in grads)
+    assert all("lora" in n for n in grads)
+
+
+def test_refuses_missing_unwanted_and_unknown_labels(tmp_path: Path) -> None:
+    noise = normal(1, 128, 1, 1, 1)
+    with pytest.raises(ValueError, match="no label: this generator has 3 labels"):
+        labelled(tmp_path)[0](noise)
+    with pytest.raises(ValueError, match="a label: this generator has 0 labels"):
+        tadpole_flow()(noise, torch.tensor([0]))
+
+
+def test_refuses_the_velocity_of_another_generator(tmp_path: Path) -> None:
+    _, path = labelled(tmp_path)
+    with pytest.raises(WeightsError, match="the same fields and labels"):
+        tadpole_flow(labels=5, velocity=path)

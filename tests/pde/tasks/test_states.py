@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from scionwood import Task, fit
+from scionwood import RecipeError, Task, fit
 from scionwood.cli import main
 from scionwood.recipe import resolve
 from scionwood_pde.backbones import tadpole, tadpole_dynamics, tadpole_flow
@@ -160,3 +160,30 @@ def test_a_resumed_online_run_equals_an_uninterrupted_one(tmp_path: Path, stop: 
 def _losses(folder: Path) -> list[str]:
     with (folder / "metrics.csv").open(encoding="utf-8", newline="") as lines:
         return [row["train_loss"] for row in csv.DictReader(lines) if row["train_loss"]]
+
+
+def test_the_term_of_the_decoder_reaches_only_the_decoder(batch: dict[str, Tensor]) -> None:
+    torch.manual_seed(0)
+    plain = Generate(tadpole_flow(fields=2, weights="shipped"))
+    task = Generate(tadpole_flow(fields=2, weights="shipped"), decoder_weight=0.5)
+    torch.manual_seed(1)
+    alone = plain.losses(batch)["loss"]
+    torch.manual_seed(1)
+    both = task.losses(batch)
+    assert torch.equal(both["velocity"], alone)
+    assert torch.allclose(both["loss"], alone + 0.5 * both["reconstruction"])
+    both["reconstruction"].backward()
+    reached = {name for name, p in task.backbone.named_parameters() if p.grad is not None}
+    assert reached
+    assert all(name.startswith("decoder.") for name in reached)
+
+
+def test_the_label_of_the_task_fits_the_backbone(batch: dict[str, Tensor]) -> None:
+    task = Generate(tadpole_flow(fields=2, labels=2), label=1)
+    assert task.losses(batch)["loss"].isfinite()
+    assert task.metrics(batch)["spectral_distance"].isfinite()
+    for labels, label in ((2, None), (2, 2), (0, 0), (2, -1)):
+        with pytest.raises(RecipeError, match=f"the backbone has {labels} labels"):
+            Generate(tadpole_flow(labels=labels), label=label)
+    with pytest.raises(RecipeError, match="decoder_weight"):
+        Generate(tadpole_flow(), decoder_weight=-1.0)
