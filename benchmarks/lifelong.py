@@ -69,7 +69,7 @@ STRENGTHS, GAMMAS = (1.0, 10.0, 100.0), (10.0, 100.0, 1000.0)
 SEEDS, TUNING = (0, 1, 2), 100
 STEPS = 30
 ZERO_SHOT, CLASS_MEANS = "frozen, zero-shot", "frozen, class means"
-BLOCKS, BLOCK = 5, 8
+BLOCKS, BLOCK = 3, 8
 """Blocks of steps that are timed, and steps of a block: one period of the consistency term."""
 Row = dict[str, Any]
 Source = dict[str, Part]
@@ -241,13 +241,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     bench = prepare(options.work, options.steps)
     settings = choose(bench)
     arms = {ZERO_SHOT: Setting(0.0), CLASS_MEANS: Setting(0.0), **settings}
-    rows = [
-        run(bench, arm, setting, seed, "test", ORDER)
-        for seed in options.seeds
-        for arm, setting in arms.items()
-    ]
-    rows.sort(key=lambda row: list(arms).index(row["arm"]))
-    write(options.results / "lifelong.csv", rows)
+    rows: list[Row] = []
+    for seed in options.seeds:
+        rows += [run(bench, arm, setting, seed, "test", ORDER) for arm, setting in arms.items()]
+        rows.sort(key=lambda row: list(arms).index(row["arm"]))
+        write(options.results / "lifelong.csv", rows)
     timed = step_times(bench, Towers(options.work / "towers", None), settings)
     write(options.results / "lifelong_step.csv", [{**row, **provenance()} for row in timed])
 
