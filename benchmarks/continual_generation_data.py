@@ -16,7 +16,7 @@ from peft import LoraConfig
 from safetensors.torch import save_file
 from torch import Tensor
 
-from scionwood import attach, minimise, warm_cosine
+from scionwood import atomic_path, attach, minimise, warm_cosine
 from scionwood.adapters import head_state
 from scionwood_pde.backbones import tadpole_flow
 from scionwood_pde.evaluation.metrics import FAINTEST, spectrum
@@ -31,10 +31,10 @@ EQUATIONS = ("burgers", "gray_scott", "kolmogorov_flow")
 LABELS = {name: label for label, name in enumerate((BASE, *EQUATIONS))}
 FRAMES = {"navier_stokes": 24, "burgers": 20, "gray_scott": 160, "kolmogorov_flow": 60}
 SUBSTEPS = {"navier_stokes": 2, "burgers": 2, "gray_scott": 5, "kolmogorov_flow": 2}
-TRAJECTORIES, KEPT, HELD_OUT = 64, 3, 48
-PARTS = ("train", "valid", "test", "floor")
+TRAJECTORIES, KEPT, HELD_OUT = 48, 3, 32
+PARTS = ("train", "test", "floor")
 DIVERGENCE_FREE = ("navier_stokes", "kolmogorov_flow")
-RANK, NARROW, BATCH, BASE_STEPS = 8, 4, 32, 1000
+RANK, NARROW, BATCH, BASE_STEPS = 8, 4, 32, 600
 Scores = dict[str, float]
 
 
@@ -46,9 +46,9 @@ class States:
         label: number of the equation.
         mean: mean of each field over the training states, (1, 2, 1, 1).
         std: their standard deviation, the same shape.
-        parts: normalised states (n, 2, 32, 32) of `train`, `valid`, `test` and `floor`, a second
-            set of the test's size.
-        latents: latents of `train` and of the part that is scored, before their normalisation.
+        parts: normalised states (n, 2, 32, 32) of `train`, `test` and `floor`, a second set of the
+            test's size.
+        latents: latents of `train` and `test`, before their normalisation.
     """
 
     label: int
@@ -83,8 +83,8 @@ def drawn(name: str, part: str, seed: int) -> Tensor:
 
 
 @torch.no_grad()
-def states(model: TadpoleFlow, name: str, seed: int, scored: str) -> States:
-    """Return the states of an equation, with latents of `train` and of the part that is scored."""
+def states(model: TadpoleFlow, name: str, seed: int) -> States:
+    """Return the states of an equation, with their latents."""
     parts = {part: drawn(name, part, seed) for part in PARTS}
     axes = (0, 2, 3)
     mean = parts["train"].mean(axes, keepdim=True)
@@ -92,7 +92,7 @@ def states(model: TadpoleFlow, name: str, seed: int, scored: str) -> States:
     parts = {part: (x - mean) / std for part, x in parts.items()}
     latents = {
         part: torch.cat([model.encode(volume(x)).mean for x in parts[part].split(32)])
-        for part in ("train", scored)
+        for part in ("train", "test")
     }
     return States(LABELS[name], mean, std, parts, latents)
 
@@ -109,10 +109,22 @@ def generator(*, init_seed: int = 0, velocity: str | Path = "none") -> TadpoleFl
     )
 
 
-def base(seed: int, part: str, folder: Path) -> World:
-    """Train the velocity of the base on its equation; return its file and all states."""
+def world(seed: int, folder: Path) -> World:
+    """Return the base and all states of a seed, which the folder keeps."""
+    path, kept = folder / f"{seed}.safetensors", folder / f"{seed}.pt"
+    if not kept.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        known = base(seed, path)
+        with atomic_path(kept) as part:
+            torch.save({name: vars(each) for name, each in known.items()}, part)
+    loaded = torch.load(kept, weights_only=True)
+    return path, {name: States(**each) for name, each in loaded.items()}
+
+
+def base(seed: int, path: Path) -> dict[str, States]:
+    """Train the velocity of the base on its equation, and write it; return all states."""
     model = generator(init_seed=seed)
-    known = {name: states(model, name, seed, part) for name in LABELS}
+    known = {name: states(model, name, seed) for name in LABELS}
     first = known[BASE]
     model.standard.measure(first.latents["train"])
     random = torch.Generator().manual_seed(seed)
@@ -123,9 +135,8 @@ def base(seed: int, part: str, folder: Path) -> World:
     schedule = warm_cosine(BASE_STEPS)
     weights = [p for n, p in model.velocity.named_parameters() if not n.startswith("labels")]
     minimise(loss, weights, steps=BASE_STEPS, lr=2e-3, schedule=schedule, clip=1.0)
-    path = folder / f"{seed}.safetensors"
     save_file({name: value.contiguous() for name, value in head_state(model).items()}, path)
-    return path, known
+    return known
 
 
 def picked(each: States, count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -166,12 +177,12 @@ def decoder_loss(model: Any, latents: Tensor, plane: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def losses(model: Any, each: States, part: str) -> Scores:
-    """Return the two losses of a part, with the same noise and times for every model."""
-    z = each.latents[part]
+def losses(model: Any, each: States) -> Scores:
+    """Return the two losses of the test states, with the same noise and times for every model."""
+    z = each.latents["test"]
     random = torch.Generator().manual_seed(7)
     flow = sum(float(velocity_loss(model, each, z, random)) for _ in range(4)) / 4
-    return {"flow": flow, "decoder": float(decoder_loss(model, z[:16], each.parts[part][:16]))}
+    return {"flow": flow, "decoder": float(decoder_loss(model, z[:16], each.parts["test"][:16]))}
 
 
 @torch.no_grad()
@@ -206,18 +217,18 @@ def divergence(plane: Tensor, each: States) -> float:
     return float(rest.norm() / velocity.norm())
 
 
-def scores(model: Any, each: States, name: str, part: str) -> Scores:
+def scores(model: Any, each: States, name: str) -> Scores:
     """Return all scores of a model for one equation."""
-    made = generated(model, each, each.latents[part])
-    values = losses(model, each, part) | compared(made, each.parts[part])
+    made = generated(model, each, each.latents["test"])
+    values = losses(model, each) | compared(made, each.parts["test"])
     if name in DIVERGENCE_FREE:
         values["divergence"] = divergence(made, each)
     return values
 
 
-def floor(each: States, name: str, part: str) -> Scores:
+def floor(each: States, name: str) -> Scores:
     """Return the distances between two sets of real states, and the divergence of one."""
-    values = compared(each.parts["floor"], each.parts[part])
+    values = compared(each.parts["floor"], each.parts["test"])
     if name in DIVERGENCE_FREE:
-        values["divergence"] = divergence(each.parts[part], each)
+        values["divergence"] = divergence(each.parts["test"], each)
     return values
