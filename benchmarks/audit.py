@@ -35,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "audit"))
 Row = dict[str, object]
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("scionwood", "scionwood-audit", "torch", "peft")
-SEEDS = range(2000, 2060)
+SEEDS = range(3000, 3060)
 """Adapters of these seeds were not seen when the rule of the score was chosen."""
 RUNS = (
     "seismic/denoise",
@@ -136,8 +136,12 @@ def score(work: Path, over: Callable[[], bool]) -> None:
             found = {"score": f"{total:.4f}", "limit": f"{cohort.threshold:.4f}"}
             turn = cohort.turn(own)
             found |= {"turn": f"{turn:.4f}", "turn limit": f"{cohort.turned:.4f}"}
+            both, limit = cohort.departure.of(turn, total), cohort.departure.limit
+            assert limit is not None, "there are enough references"
+            found |= {"departure": f"{both:.4f}", "departure limit": f"{limit:.4f}"}
             far, turned = total > cohort.threshold, turn > cohort.turned
-            flagged = {"far": int(far), "turned": int(turned), "anomalous": int(far or turned)}
+            flagged = {"far": int(far), "turned": int(turned), "departed": int(both > limit)}
+            flagged |= {"anomalous": int(far or turned or both > limit)}
             spread = {"|z| spread of norms": f"{abs(z[-1, 0]):.3f}"}
             table.add({"kind": kind, "seed": seed, **found, **flagged, **spread, **means})
     for seed in SEEDS[:4]:

@@ -4,6 +4,7 @@ The change of a weight is B A. A alone is random, so that it says nothing. Of ea
 module takes its Frobenius norm over the root of its size (arXiv 2605.30189) and five numbers of its
 singular values (arXiv 2602.15195). Both papers judge language models; the robust score over all
 numbers is ours. A second score is the angle to the mean change of the references; see `direction`.
+`departure` joins the two.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 
 from scionwood import ScionwoodError, adapters
+from scionwood_audit.departure import ALARMS, ENOUGH, Departure
 from scionwood_audit.direction import Factors, product, products, turn, turns
 from scionwood_audit.record import Row, Status
 
@@ -139,6 +141,7 @@ class Cohort:
     Attributes:
         threshold: the largest score that is consistent with the references.
         turned: the largest turn that is.
+        departure: joins both scores; its limit allows 5 % of false alarms.
     """
 
     def __init__(self, references: Sequence[Weights]) -> None:
@@ -147,7 +150,9 @@ class Cohort:
         self.threshold = _limit(own, BEYOND)
         self._factors = [each.factors for each in references]
         self._among = products(self._factors)
-        self.turned = _limit(turns(self._among), TURNED)
+        among = turns(self._among)
+        self.turned = _limit(among, TURNED)
+        self.departure = Departure(list(map(float, among)), own)
 
     def score(self, weights: Weights) -> float:
         """Return the mean absolute robust z of an adapter."""
@@ -188,7 +193,7 @@ def compare(folder: Path, references: Path) -> tuple[list[Row], int]:
     status: Status = "broken" if score > limit else "kept"
     why = f"{BEYOND:g} robust deviations above the {len(same)} references among themselves"
     rows = [Row("weights", "mean |z|", status, f"{score:.2f}", f"at most {limit:.2f}", why)]
-    rows.append(_turned(cohort, own))
+    rows += [_turned(cohort, own), _departed(cohort, own)]
     z = cohort.deviations(own)
     spread = f"{own.spread:.3g}, z {z[-1, 0]:+.1f}"
     rows.append(Row("weights", "spread of the norms over modules", "note", spread))
@@ -207,6 +212,17 @@ def _turned(cohort: Cohort, own: Weights) -> Row:
     why = f"{TURNED:g} robust deviations above the references; 0 is the direction of their mean"
     value, most = f"{found:.3f}", f"at most {limit:.3f}"
     return Row("weights", "turn from the mean change", status, value, most, why)
+
+
+def _departed(cohort: Cohort, own: Weights) -> Row:
+    found, limit = cohort.departure.of(cohort.turn(own), cohort.score(own)), cohort.departure.limit
+    name, value = "turn and mean |z| together", f"{found:.2f}"
+    if limit is None:
+        why = f"a limit with {ALARMS:.0%} of false alarms needs {ENOUGH} references"
+        return Row("weights", name, "note", value, reason=why)
+    status: Status = "broken" if found > limit else "kept"
+    why = f"{ALARMS:.0%} of adapters like the references are beyond"
+    return Row("weights", name, status, value, f"at most {limit:.2f}", why)
 
 
 def _comparable(own: Weights, place: Path, folder: Path) -> tuple[list[Weights], list[str]]:
