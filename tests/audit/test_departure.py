@@ -1,4 +1,4 @@
-"""The limit of the joint number allows the stated share of false alarms, and no fewer references."""
+"""The limit of the joint number allows few false alarms, and few references have none."""
 
 from __future__ import annotations
 
