@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from peft import LoraConfig
 from torch import Tensor
 
-from scionwood import AdapterError, PluginError, ReadError, WeightsError, attach
+from scionwood import AdapterError, PluginError, ReadError, WeightsError, attach, load_adapter
 from scionwood_methods.continual import ContinualController, SeqLora
 from scionwood_methods.continual.factors import lora_layers, matrices
 from scionwood_methods.flux2_klein import Flux2Klein, flux2_klein, read_pictures
@@ -127,3 +129,26 @@ def test_pictures_are_cut_ordered_and_scaled(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ReadError, match="no picture"):
         read_pictures(tmp_path / "empty", 8)
+
+
+@needs
+def test_the_recipe_of_the_guide_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = pytest.importorskip("PIL.Image")
+    for name, colour in (("cup", (200, 20, 20)), ("dog", (20, 20, 200))):
+        (tmp_path / name).mkdir()
+        for number in range(3):
+            picture = image.new("RGB", (40, 40 + number), colour)
+            picture.save(tmp_path / name / f"{number}.png")
+    monkeypatch.chdir(tmp_path)
+    page = Path(__file__).parents[2] / "docs" / "guides" / "continual.md"
+    (block,) = re.findall(r"^```py\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
+    names: dict[str, Any] = {}
+    exec(compile(block, str(page), "exec"), names)  # a page of this repository
+    assert names["picture"].size == (32, 32)
+    assert names["controller"].tasks == ["a photo of my cup", "a photo of my dog"]
+    again = load_adapter(flux2_klein(), tmp_path / "concepts")
+    z, text = names["z"], names["named"].expand(3, -1, -1)
+    share = torch.full((3,), 0.5)
+    with torch.no_grad():
+        expected = names["model"].eval()(z, share, text)
+        torch.testing.assert_close(again.eval()(z, share, text), expected, atol=1e-5, rtol=1e-4)
