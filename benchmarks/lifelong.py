@@ -246,8 +246,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows += [run(bench, arm, setting, seed, "test", ORDER) for arm, setting in arms.items()]
         rows.sort(key=lambda row: list(arms).index(row["arm"]))
         write(options.results / "lifelong.csv", rows)
-    timed = step_times(bench, Towers(options.work / "towers", None), settings)
-    write(options.results / "lifelong_step.csv", [{**row, **provenance()} for row in timed])
+        if not (done := options.work / "step.json").exists():
+            timed = list(step_times(bench, Towers(options.work / "towers", None), settings))
+            with atomic_path(done) as half:
+                half.write_text(json.dumps([{**row, **provenance()} for row in timed]))
+        write(options.results / "lifelong_step.csv", json.loads(done.read_text()))
 
 
 if __name__ == "__main__":
