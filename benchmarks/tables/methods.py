@@ -1,4 +1,4 @@
-"""Tables of continual learning and of the reasoner."""
+"""Tables of continual learning, of the reasoner, and of chosen training data."""
 
 from __future__ import annotations
 
@@ -41,7 +41,38 @@ def unir() -> str:
     return table([*head, "parameters"], lines)
 
 
+RULES = {
+    "all": "all",
+    "random": "10 % by chance",
+    "heads": "10 % by the strong heads",
+    "highest-loss": "10 % of highest loss",
+    "lowest-loss": "10 % of lowest loss",
+}
+SCORES = {
+    "seismic": ("seismic denoising, SNR in dB (higher is better)", "value", True),
+    "bangla": ("Bangla register, loss in nats per token (lower is better)", "loss", False),
+    "SmolLM2": ("SmolLM2, loss in nats per token (lower is better)", "loss", False),
+}
+
+
+def selection() -> str:
+    """The scores of the rules for choosing a tenth of the data, and the seeds that chance wins."""
+    rows, lines = read("selection"), []
+    for field, (title, column, higher) in SCORES.items():
+        of: dict[str, dict[str, float]] = {rule: {} for rule in RULES}
+        for row in rows:
+            if row["field"] == field:
+                of[row["rule"]][row["seed"]] = float(row[column])
+        pairs = [(of["random"][seed], of["heads"][seed]) for seed in of["heads"]]
+        wins = sum((chance > heads) == higher for chance, heads in pairs if chance != heads)
+        numbers = [spread(list(of[rule].values()), ".3f") for rule in RULES]
+        if pairs:
+            lines.append([title, *numbers, f"{wins} of {len(pairs)}"])
+    return table(["test score", *RULES.values(), "seeds where chance beats the heads"], lines)
+
+
 TABLES: Tables = {
+    "selection": selection,
     "continual": continual,
     "unir": unir,
 }

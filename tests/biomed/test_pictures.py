@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scionwood import ReadError, WriteError
+from scionwood import ReadError, TrainingSubset, WriteError
+from scionwood_biomed.data.images import Images
 from scionwood_biomed.readers.dicom import DicomReader
 from scionwood_biomed.readers.opening import read_picture, subject_of
 from scionwood_biomed.readers.pictures import PictureReader
@@ -68,3 +69,16 @@ def test_refuses_an_unknown_file_ending(tmp_path):
     with pytest.raises(ReadError, match="no reader knows"):
         read_picture(tmp_path / "a.txt")
     assert subject_of(tmp_path / "a.png") is None
+
+
+def test_a_list_of_training_examples_names_their_files(tmp_path):
+    for label in ("a", "b"):
+        for n in range(6):
+            (tmp_path / label).mkdir(exist_ok=True)
+            Image.new("L", (8, 8), 20 * n).save(tmp_path / label / f"s{n}.png")
+    data = Images(source=tmp_path, subject="(.*)", size=8, shots=None)
+    data.setup("fit")
+    loader = data.train_dataloader()
+    subset = TrainingSubset.of(loader, [1])
+    assert subset.names == (loader.dataset.inner.items[1].path.name,)
+    assert subset.names[0].endswith(".png")

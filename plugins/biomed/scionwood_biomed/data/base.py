@@ -168,6 +168,11 @@ class _Pictures(Dataset[tuple[Tensor, Any]]):
     def __len__(self) -> int:
         return len(self.items)
 
+    def name_of(self, index: int) -> str:
+        """Return the name of an example: its file, and the part of a file that holds many."""
+        item = self.items[index]
+        return item.path.name if item.part is None else f"{item.path.name}:{item.part}"
+
     def __getitem__(self, index: int) -> tuple[Tensor, Any]:
         item = self.items[index]
         image = self.data.tensor(item)
