@@ -112,6 +112,19 @@ def test_errors_are_at_most_those_of_library_products(kernels, dtype, p, gated, 
     check(kernels, layer(m, k, n, r, gated, dtype), gradient(m, n, dtype), p)
 
 
+@pytest.mark.parametrize("precision", ["highest", "high"])
+def test_float32_is_rounded_to_tf32_where_torch_allows_it(kernels, precision):
+    """With `high`, the library rounds too, and ours may have 1.1 times its error."""
+    before = torch.get_float32_matmul_precision()
+    operands, grad = layer(4096, 768, 2304, 8, dtype=torch.float32), gradient(4096, 2304).float()
+    try:
+        torch.set_float32_matmul_precision(precision)
+        assert kernels.planned(operands[0], operands[1], operands[3]).tf32 is (precision == "high")
+        check(kernels, operands, grad, 0.1)
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 @pytest.mark.parametrize(("m", "k", "n", "r"), SHAPES)
 def test_the_base_product_equals_that_of_cublas(kernels, record_property, m, k, n, r):
     """With B = 0 the layer is the base alone; the report has the time of cuBLAS over ours."""
