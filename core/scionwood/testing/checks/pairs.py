@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from scionwood.plugin import Plugin
-from scionwood.testing.cases import Case, RecipeCase, cases, seeded
+from scionwood.testing.cases import RecipeCase, cases, seeded
 from scionwood.testing.checks.data import first_batch
 from scionwood.testing.rules import NothingToCheck, Problem, check
 from scionwood.training.task import Task
@@ -22,7 +22,8 @@ def check_pairs(plugin: Plugin) -> Iterator[Problem]:
 
     In evaluation mode two calls return the same bits.
     """
-    stated = {case.recipe().task.name: case for case in cases(plugin) if _states_pairs(case)}
+    recipes = [case for case in cases(plugin) if isinstance(case, RecipeCase)]
+    stated = {case.recipe().task.name: case for case in recipes if _states_pairs(case)}
     if not stated:
         raise NothingToCheck("no task of pairs")
     for name, case in stated.items():
@@ -30,16 +31,15 @@ def check_pairs(plugin: Plugin) -> Iterator[Problem]:
             yield Problem(f"task {name!r}: {value}", rule, _SEE)
 
 
-def _states_pairs(case: Case) -> bool:
-    if not isinstance(case, RecipeCase):
-        return False
+def _states_pairs(case: RecipeCase) -> bool:
     kind: Any = case.recipe().task.component
     return kind.pairs is not Task.pairs
 
 
-def _faults(case: Any) -> Iterator[tuple[str, str]]:
+def _faults(case: RecipeCase) -> Iterator[tuple[str, str]]:
     recipe, rig = case.recipe(), case.rig()
-    task, batch = rig.trained.eval(), first_batch(recipe.data, recipe.seed)
+    task: Any = rig.trained.eval()
+    batch = first_batch(recipe.data, recipe.seed)
     with seeded():
         found, again = task.pairs(batch), task.pairs(batch)
     if not (isinstance(found, tuple) and len(found) == 2):
