@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from random import Random
+from shutil import rmtree
 from typing import Any
 
 import torch
@@ -162,7 +163,9 @@ def measured(name: str, seed: int, rule: str, changes: dict[str, Any], folder: P
     field, begun = FIELDS[name], time.perf_counter()
     recipe = resolve(field.recipe, {**changes, "seed": seed})
     chosen = subset(rule, recipe, folder)
-    run = fit(override(recipe, {"data.subset": chosen}), run_dir=folder / f"run-{rule}")
+    own = folder / f"run-{rule}"
+    rmtree(own, ignore_errors=True)  # of a run that was interrupted
+    run = fit(override(recipe, {"data.subset": chosen}), run_dir=own)
     found = test(run)
     count = json.loads((Path(chosen) / "select.json").read_text())["chosen"] if chosen else "all"
     return {
