@@ -216,12 +216,13 @@ def main() -> None:
     """Measure the arms that the CSV lacks, and add them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--arms", nargs="*", default=list(ARMS), choices=list(ARMS))
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--work", type=Path, default=Path(gettempdir()) / "continual_generation")
     given = parser.parse_args()
     torch.set_num_threads(1)
     for seed in given.seeds:
-        for arm in ARMS:
+        for arm in given.arms:
             if not measured(given.out, arm, seed):
                 append(given.out, tested(arm, world(seed, given.work), seed))
 
