@@ -69,7 +69,7 @@ STRENGTHS, GAMMAS = (1.0, 10.0, 100.0), (10.0, 100.0, 1000.0)
 SEEDS, TUNING = (0, 1, 2), 100
 STEPS = 30
 ZERO_SHOT, CLASS_MEANS = "frozen, zero-shot", "frozen, class means"
-BLOCKS, BLOCK = 3, 8
+BLOCKS, BLOCK = 2, 8
 """Blocks of steps that are timed, and steps of a block: one period of the consistency term."""
 Row = dict[str, Any]
 Source = dict[str, Part]

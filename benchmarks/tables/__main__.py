@@ -19,6 +19,7 @@ import crash
 import federated
 import kernels
 import language
+import lifelong
 import methods
 import pde
 import safety
@@ -41,6 +42,7 @@ FIELDS = (
     federated,
     kernels,
     language,
+    lifelong,
     methods,
     pde,
     safety,

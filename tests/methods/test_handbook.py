@@ -18,6 +18,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "guides" / "continual.md"
 @pytest.mark.timeout(900)
 def test_a_reader_of_the_guide_learns_three_tasks_in_a_row(tmp_path: Path) -> None:
     pytest.importorskip("scionwood_seismic")
+    pytest.importorskip("scionwood_biomed")
     blocks = re.findall(r"^```bash\n(.*?)^```$", PAGE.read_text("utf-8"), re.M | re.S)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     run = subprocess.run(
@@ -34,3 +35,4 @@ def test_a_reader_of_the_guide_learns_three_tasks_in_a_row(tmp_path: Path) -> No
         rows = list(csv.DictReader(file))
     assert len(rows) == 3
     assert {"swell", "ringing", "fading"} <= rows[0].keys()
+    assert (tmp_path / "clinics" / "2-clinic2" / "memory" / "continual.json").is_file()
