@@ -17,6 +17,7 @@ import bangla
 import biomed
 import crash
 import federated
+import generation
 import kernels
 import language
 import lifelong
@@ -40,6 +41,7 @@ FIELDS = (
     biomed,
     crash,
     federated,
+    generation,
     kernels,
     language,
     lifelong,
