@@ -1,37 +1,95 @@
-"""Language: the adaptation of SmolLM2, and the ranking of commands."""
+"""Language: methods on SmolLM2, TRL, experts, masked diffusion, recipes, and ranked commands."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from text import Row, Tables, read, spread, table
+
+FORMS = {
+    "rate": "s",
+    "trained": ",",
+    "parameters": ",",
+    "nats": ".3f",
+    "exact": ".3f",
+    "module": ".3f",
+    "general nats": "+.4f",
+    "forgetting": "+.4f",
+    "s a step": ".2f",
+    "MiB": ".1f",
+    "words": ".3f",
+}
+"""How a column is written; a share has two digits."""
+
+
+def grouped(name: str, keys: Sequence[str], head: Mapping[str, str]) -> str:
+    """Return a table of means and spreads over seeds.
+
+    Args:
+        name: the file of results.
+        keys: the columns that name a row.
+        head: the title of each other column.
+    """
+    rows = read(name)
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[key] for key in keys), []).append(row)
+    bases = [float(row["general nats"]) for row in rows[:1] if "general nats" in row]
+    lines = []
+    for titles, own in groups.items():
+        seeds = str(len(own)) if own[0]["seed"] else ""
+        cells = [_cell(own, key, *bases) for key in head]
+        lines.append([*titles, seeds, *cells])
+    return table([*keys, "seeds", *head.values()], lines)
+
+
+def _cell(rows: Sequence[Row], key: str, base: float = 0.0) -> str:
+    """Return mean and spread of a column; what is the same in all rows stands alone."""
+    texts = [row[key] for row in rows if row[key]]
+    form = FORMS.get(key, ".2f")
+    if form == "s":
+        return texts[0] if texts else ""
+    values = [float(text) - (base if key == "general nats" else 0.0) for text in texts]
+    if form == ",":
+        return f"{int(values[0]):,}" if values else ""
+    return spread(values, form)
+
+
+COSTS = {"trained": "trained", "rate": "rate", "s a step": "s a step", "MiB": "MiB kept"}
+FORGOTTEN = "forgetting, nats"
 
 
 def adaptation() -> str:
     """Each method: mean and spread over seeds, prompting first."""
+    scores = {"nats": "nats a token", "exact": "exact", "module": "module right"}
+    head = {**scores, "general nats": FORGOTTEN, **COSTS}
+    return grouped("language_methods", ["method"], head)
+
+
+def trl() -> str:
+    """Ours, peft and TRL: losses, time and memory."""
     head = [
-        "method",
-        "seeds",
-        "trained",
-        "nats a token",
-        "exact",
-        "module right",
-        "forgetting, nats",
+        "form",
+        "first loss",
+        "last loss",
+        "largest relative difference",
+        "s a step",
+        "MiB kept",
     ]
-    head += ["s a step"]
-    rows = read("language")
-    base = next((float(row["general nats"]) for row in rows if row["seed"] == ""), None)
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row["method"], []).append(row)
-    lines = []
-    for method, own in groups.items():
-        values = [[float(row[key]) for row in own] for key in ("nats", "exact", "module")]
-        shown = [spread(value, ".3f") for value in values]
-        lost = [float(row["general nats"]) - (base or 0.0) for row in own]
-        trained = f"{int(own[0]['trained']):,}" if own[0]["trained"] else "0"
-        seeds = str(len(own)) if own[0]["seed"] != "" else ""
-        pace = own[0]["s a step"]
-        lines.append([method, seeds, trained, *shown, spread(lost, "+.4f"), pace])
-    return table(head, lines)
+    keys = ("form", "first", "last", "apart", "s a step", "MiB")
+    return table(head, [[row[key] for key in keys] for row in read("language_trl")])
+
+
+def diffusion() -> str:
+    """The bound and the words of masked diffusion, beside the twin and counts."""
+    head = {"parameters": "parameters", "nats": "nats a byte", "words": "known words"}
+    return grouped("language_diffusion", ["model", "steps"], {**head, "s a step": "s a step"})
+
+
+def attributes() -> str:
+    """Mixes of adapters, by the level of their answers."""
+    head = ("mix", "n", "tui", "tumi", "apni", "as asked")
+    return table(head, [[row[key] for key in head] for row in read("language_attributes")])
 
 
 def ranking() -> str:
@@ -41,14 +99,10 @@ def ranking() -> str:
     return table(head, [[row[key] for key in keys] for row in read("language_ask")])
 
 
-def attributes() -> str:
-    """Mixes of adapters, by the level of their answers."""
-    head = ("mix", "n", "tui", "tumi", "apni", "as asked")
-    return table(head, [[row[key] for key in head] for row in read("language_attributes")])
-
-
 TABLES: Tables = {
     "language": adaptation,
-    "language_ask": ranking,
+    "language_trl": trl,
+    "language_diffusion": diffusion,
     "language_attributes": attributes,
+    "language_ask": ranking,
 }
