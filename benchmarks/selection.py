@@ -1,15 +1,15 @@
 """Train on a tenth of the data: chosen by the strong heads, by the loss, or by chance, and on all.
 
     pip install 'scionwood[language-demo,methods,seismic,bangla]'
-    python benchmarks/selection.py                    # about 15 minutes on one core
+    python benchmarks/selection.py                    # about 15 minutes on one idle core
     python benchmarks/selection.py --fields seismic --seeds 0
 
 Every rule gives a list for `data.subset`, and the same recipe then trains for the same number of
 steps from the same start. The data and the test split are the same for all seeds; a seed changes
 the random examples, the short run that finds the strong heads, and the training.
 
-Steps, sizes and rates were fixed before any score was seen: the rates are those of the recipes, and
-of `benchmarks/language.py` for SmolLM2. Nothing is tuned. Each row is written when it is done, and
+The rates are those of the recipes. Nothing is tuned; sizes and steps of Bangla and SmolLM2 were cut
+for time before two rules had been compared. Each row is written when it is done, and
 rows that exist are kept.
 """
 
