@@ -8,6 +8,7 @@ from statistics import mean
 from text import Row, Tables, read, spread, table
 
 NUMBERS = {
+    "departure": "turn and mean over all numbers together, a score of `audit`",
     "turn": "turn from the mean change of the references, a score of `audit`",
     "|z| spread of norms": "spread of the norms over modules (arXiv 2605.30189)",
     "score": "mean over all numbers, a score of `audit`",
@@ -19,7 +20,7 @@ NUMBERS = {
 }
 
 
-LIMITED = {"turn": "turned", "score": "far"}
+LIMITED = {"departure": "departed", "turn": "turned", "score": "far"}
 """The scores that have a limit, and the column that says whether it is broken."""
 
 
