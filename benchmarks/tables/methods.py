@@ -63,11 +63,11 @@ def selection() -> str:
         for row in rows:
             if row["field"] == field:
                 of[row["rule"]][row["seed"]] = float(row[column])
-        pairs = [(of["random"][seed], of["heads"][seed]) for seed in of["heads"]]
+        both = of["heads"].keys() & of["random"].keys()
+        pairs = [(of["random"][seed], of["heads"][seed]) for seed in both]
         wins = sum((chance > heads) == higher for chance, heads in pairs if chance != heads)
         numbers = [spread(list(of[rule].values()), ".3f") for rule in RULES]
-        if pairs:
-            lines.append([title, *numbers, f"{wins} of {len(pairs)}"])
+        lines.append([title, *numbers, f"{wins} of {len(pairs)}" if pairs else ""])
     return table(["test score", *RULES.values(), "seeds where chance beats the heads"], lines)
 
 
