@@ -23,6 +23,8 @@ STYLES = {
     "full": ("last blocks, all weights", "#d1495b", "-"),
     "lora_long": ("LoRA, five times the seconds", "#2a6f97", ":"),
     "full_long": ("the same, five times the seconds", "#d1495b", ":"),
+    "lora_minute": ("LoRA, a minute", "#12355b", "-."),
+    "full_minute": ("last blocks, a minute", "#8c1c2b", "-."),
     "cnn": ("CNN from scratch", "#e09f3e", "-"),
 }
 TITLES = {

@@ -238,8 +238,9 @@ def known_options(section: str, name: str) -> tuple[str, ...] | None:
     """
     if section != "adapter":
         names = option_names(discovery.reference(SLOTS[section], name))
-        shared = SHARED.get(section)
-        return (*names, shared) if names is not None and shared not in (None, *names) else names
+        if names is None or section not in SHARED or SHARED[section] in names:
+            return names
+        return (*names, SHARED[section])
     if name in BASELINES:
         return ()
     reference = _method(name)

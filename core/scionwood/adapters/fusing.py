@@ -33,9 +33,9 @@ from scionwood.errors import AdapterError
 from scionwood.kernels.conv import lora_conv, merged_delta
 from scionwood.kernels.conv import why_not as conv_obstacle
 from scionwood.kernels.dispatch import choose
-from scionwood.kernels.triton_plan import allows_tf32
 from scionwood.kernels.linear import lora_linear
 from scionwood.kernels.origin import CHOICES, Recompute, produces, remember
+from scionwood.kernels.triton_plan import allows_tf32
 
 HOOKED = "a hook on the base layer or on a factor would not run"
 MANY_ROWS = 1 << 14

@@ -173,7 +173,7 @@ def product(
             **options,
         )  # fmt: skip
         return out
-    from triton.tools.tensor_descriptor import TensorDescriptor
+    from triton.tools.tensor_descriptor import TensorDescriptor  # type: ignore[import-untyped]
 
     from scionwood.kernels.triton_stream import stream
 
