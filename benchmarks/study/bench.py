@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
-from scionwood import PluginError, ReadError, WeightsError
+from scionwood import AdapterError, PluginError, ReadError, WeightsError
 from study import images, rows, weights
 from study.settings import Run, registered
 
@@ -49,22 +49,24 @@ class Bench:
     def measure(self, run: Run, *, rates_only: bool = False) -> bool:
         """Run and write; return whether there is time for another run.
 
-        A task whose weights or data are refused is named once and left out.
+        A task whose weights or data are refused, or a method that refuses the network of a task, is
+        named once and left out.
         """
         if time.monotonic() > self.until:
             return False
-        if run.task in self.missing:
+        if {run.task, f"{run.task}/{run.method}"} & self.missing:
             return True
         try:
             task = self._task(run)
         except (PluginError, WeightsError, ReadError) as error:
-            print(f"{run.task} is left out: {error}", flush=True)
-            self.missing.add(run.task)
-            return True
-        choice = self._choice(task, run)
-        if rates_only:
-            return True
-        scores, row = task.run(run, "test", float(choice["value"]), choice["readout"])
+            return self._leave_out(run.task, error)
+        try:
+            choice = self._choice(task, run)
+            if rates_only:
+                return True
+            scores, row = task.run(run, "test", float(choice["value"]), choice["readout"])
+        except AdapterError as error:
+            return self._leave_out(f"{run.task}/{run.method}", error)
         row = {**run._asdict(), "score": _mean(scores[0]), "readout": choice["readout"], **row}
         row |= {"value": choice["value"], "items": task.items(scores[0]), "settings": run.settings}
         self.known[run, run.settings] = row | rows.about()
@@ -73,6 +75,11 @@ class Bench:
             k: row[k] for k in ("score", "readout", "steps", "seconds", "forgetting") if k in row
         }
         print("/".join(map(str, run)), shown, flush=True)
+        return True
+
+    def _leave_out(self, name: str, error: Exception) -> bool:
+        print(f"{name} is left out: {error}", flush=True)
+        self.missing.add(name)
         return True
 
     def distances(self) -> None:

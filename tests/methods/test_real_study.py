@@ -99,8 +99,12 @@ def test_a_draw_takes_the_same_number_of_each_class_and_repeats(study):
         draw(label, 6, 1)
 
 
-def test_rates_runs_and_the_summary_are_written_once(small, study, capsys):
+def test_rates_runs_and_the_summary_are_written_once(small, study, capsys, monkeypatch):
     settings, rows = study("settings"), study("rows")
+    odd = {"adapter": {"peft_type": "PARTIAL", "parameters": ["none"]}, "grid": [0.001]}
+    monkeypatch.setitem(settings.registered()["methods"], "odd", odd)
+    assert all(small.measure(settings.Run("mni", "real", "odd", 18, draw)) for draw in (0, 1))
+    assert capsys.readouterr().out.count("mni/odd is left out") == 1
     runs = [settings.Run("mni", "real", m, 18, d) for m in ("block_lda", "lora") for d in (0, 1)]
     runs += [settings.Run("mni", "real", m, 18, 0) for m in ("disel", "full")]
     for run in runs:
