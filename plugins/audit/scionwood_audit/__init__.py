@@ -18,6 +18,7 @@ plugin = Plugin(
         "behaviour",
         "cohort",
         "corruption",
+        "departure",
         "direction",
         "origin",
         "parts",

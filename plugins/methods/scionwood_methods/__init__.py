@@ -30,5 +30,8 @@ plugin = Plugin(
         "tasks/grpo": Moved("language/grpo"),
         "recipes/unir": Moved("language/unir"),
     },
-    rooms=("composition", "continual", "diagnosis", "lora_plus", "peft", "selection", "shared"),
+    rooms=(
+        *("composition", "continual", "diagnosis", "flux2_klein", "lora_plus", "peft"),
+        *("selection", "shared"),
+    ),
 )

@@ -291,7 +291,8 @@ def child(kind: str, *arguments: str) -> None:
         wait_at_the_fifth_record()
         sys.exit(main(arguments))
     source, target, block = arguments
-    finish(Path(source), Path(target), int(block), Work(WORK, {5: JOURNAL, 6: 120}))
+    waits = {5: JOURNAL, 6: 120.0} if SERVICE else {5: 120.0}
+    finish(Path(source), Path(target), int(block), Work(WORK, waits))
 
 
 if __name__ == "__main__":

@@ -49,6 +49,14 @@ class ProxyRun:
         lr: the learning rate; `None` means a tenth of that of the recipe's task, because whole
             weights train.
         share: the share of all heads that count as strong; P2D takes a tenth.
+
+    Example:
+        >>> from scionwood_methods.api import select_examples
+        >>> from scionwood_methods.selection.run import ProxyRun
+        >>> short = ProxyRun(examples=4, steps=2)
+        >>> made = select_examples("seismic/denoise", "few", budget=0.25, proxy=short, smoke=True)
+        >>> len(made.chosen), made.length
+        (2, 8)
     """
 
     examples: int = 100
