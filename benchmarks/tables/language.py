@@ -66,6 +66,12 @@ def adaptation() -> str:
     return grouped("language_methods", ["method"], head)
 
 
+def experts() -> str:
+    """Each method on the mixture of experts."""
+    head = {"nats": "nats a byte", "general nats": FORGOTTEN, **COSTS}
+    return grouped("language_experts", ["method"], head)
+
+
 def trl() -> str:
     """Ours, peft and TRL: losses, time and memory."""
     head = [
@@ -86,6 +92,43 @@ def diffusion() -> str:
     return grouped("language_diffusion", ["model", "steps"], {**head, "s a step": "s a step"})
 
 
+def planning() -> str:
+    """Plans by rank, beside the ranking and prompting."""
+    head = {"trained": "trained", "nats": "nats a token", "command": "command right"}
+    return grouped(
+        "language_planning", ["method"], {**head, "exact": "plan exact", "forgetting": FORGOTTEN}
+    )
+
+
+def review() -> str:
+    """Reviews by prompting and by LoRA."""
+    head = {"trained": "trained", "line": "line right", "fault": "class right"}
+    return grouped(
+        "language_review", ["method"], {**head, "no_leak": "no solution", "forgetting": FORGOTTEN}
+    )
+
+
+def multitask() -> str:
+    """Three tasks: an adapter for each, one for all, PEML."""
+    head = {"trained": "trained", "next": "next", "largest": "largest", "reverse": "reverse"}
+    return grouped("language_multitask", ["method"], {**head, "forgetting": FORGOTTEN})
+
+
+def queries() -> str:
+    """The arms of tuning on variants of a question."""
+    rows, lines = read("language_queries"), []
+    for arm in dict.fromkeys(row["arm"] for row in rows):
+        own = [{k: row[k] for k in _COUNTS} for row in rows if row["arm"] == arm]
+        sums = [sum(int(row[key]) for row in own) for key in _COUNTS]
+        tuned = sum(row["trained on"] != "0" for row in own)
+        lines.append([arm, str(len(own)), *map(str, sums[:2]), str(tuned), *map(str, sums[2:])])
+    head = ["arm", "questions", "variants made", "trained on", "questions tuned"]
+    return table([*head, "right before", "right after", "same bits afterwards"], lines)
+
+
+_COUNTS = ("made", "trained on", "before", "after", "same bits")
+
+
 def attributes() -> str:
     """Mixes of adapters, by the level of their answers."""
     head = ("mix", "n", "tui", "tumi", "apni", "as asked")
@@ -101,8 +144,13 @@ def ranking() -> str:
 
 TABLES: Tables = {
     "language": adaptation,
+    "language_experts": experts,
     "language_trl": trl,
     "language_diffusion": diffusion,
+    "language_planning": planning,
+    "language_review": review,
+    "language_multitask": multitask,
+    "language_queries": queries,
     "language_attributes": attributes,
     "language_ask": ranking,
 }
