@@ -55,6 +55,7 @@ def lora_linear(
     _check(x, weight, seed)
     if not len(x):
         a, b = a.to(x.dtype), b.to(x.dtype)
+        gate_bias = None if gate_bias is None else gate_bias.to(x.dtype)
         return addmm.lora_linear(x, weight, bias, a, b, gate_bias, seed, scaling, p)
     x, bias, gate_bias = rows_of(x), dense(bias), dense(gate_bias)
     cut = cut or planned(x, weight, a, gate_bias is not None)
