@@ -89,6 +89,7 @@ def lora_linear_backward(
     _check(grad, weight, seed)
     if not len(grad) or (x is None and not needs_x):
         a, b = a.to(grad.dtype), b.to(grad.dtype)
+        gate_bias = None if gate_bias is None else gate_bias.to(grad.dtype)
         return addmm.lora_linear_backward(
             grad, x, weight, a, b, z, gate_bias, seed, scaling, p, needs_x
         )
