@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import lightning as L
 import pytest
 import torch
 import torch.nn as nn
@@ -23,7 +24,7 @@ from scionwood.cli import main
 from scionwood_methods.api import ProxyRun, select_examples
 from scionwood_methods.p2d_heads.scores import score_heads
 from scionwood_methods.peft import HeadSliceConfig
-from scionwood_methods.selection.losses import read_losses
+from scionwood_methods.selection.losses import Judge, read_losses
 from scionwood_methods.selection.strong import projections, strong_change
 
 QUICK = ProxyRun(examples=16, steps=12, lr=0.01, share=0.25)
@@ -116,6 +117,23 @@ def made(recipe, tmp_path_factory):
 
 def follows_the_rule(recipe, index):
     return recipe.data.build().examples("train")[index].messages[-1]["content"] == "yes"
+
+
+class Dropping(nn.Module):
+    """A task whose loss is the sum of an example after dropout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(0.5)
+        self.trainer = L.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
+
+    def losses(self, batch: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"loss": self.dropout(batch).sum()}
+
+
+def test_the_loss_of_an_example_is_that_of_evaluation_mode():
+    judge = Judge(Dropping().train(), [torch.ones(64)], lambda some: some[0], seed=0)
+    assert judge(0) == 64
 
 
 def test_examples_of_the_common_rule_are_chosen(recipe, made):

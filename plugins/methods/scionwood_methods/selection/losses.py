@@ -63,6 +63,7 @@ class Judge:
         self.task, self.data, self.collate, self.seed = task, data, collate, seed
         self.trainer: L.Trainer = task.trainer
         self.device = self.trainer.strategy.root_device
+        task.to(self.device).eval()  # a fit leaves it in training mode
 
     @torch.no_grad()
     def __call__(self, index: int) -> float:
@@ -81,12 +82,6 @@ class Judge:
             rule = f"a relative drop needs a loss of at least 0, and it is {loss}"
             raise TrainingError(f"example {index}", rule, "Choose at random: --by random")
         return loss
-
-    @contextmanager
-    def ready(self) -> Iterator[None]:
-        """Put the task into evaluation mode, on the device of its training."""
-        self.task.to(self.device).eval()
-        yield
 
 
 def measure(judge: Judge, switch: Callable[[bool], None], rest: Sequence[int], file: Path) -> None:
