@@ -6,6 +6,7 @@
 Rows that the file of results holds are not measured again, so that a stopped run continues; rows of
 another number of CPU seconds are. Seeds of data and weights are the same. The learning rate of each
 network is chosen from `RATES` on the validation trajectories of seed `TUNING`, which no row uses.
+Rows of ten minutes, `LONG`, choose from `LONG_RATES` with a minute for each, by the same rule.
 All networks get the same data, noise, projection and forcing, and
 differ in the network only. The seconds of the forced flow were chosen in the same way: Tadpole has
 no skill after 12 s, and 0.37 on the validation trajectories of `TUNING` after 40 s.
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import fcntl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -47,20 +49,25 @@ from scionwood_pde.model.forecast import Forecast
 
 RESULTS = Path(__file__).parent / "results" / "pde_dynamics.csv"
 RATES = (3e-3, 1e-2)
+LONG_RATES = (1e-3, 3e-3, 1e-2)
+LONG = 600.0  # CPU seconds of the long rows, which the forced flow has
 TUNING = 100  # the seed whose validation trajectories choose the rates
 CHOSEN = {
-    ("kolmogorov_flow", "bilinear"): 1e-2,
-    ("kolmogorov_flow", "Tadpole, mixed"): 3e-3,
-    ("kolmogorov_flow", "random weights, mixed"): 3e-3,
-    ("kolmogorov_flow", "FNO"): 1e-2,
-    ("kolmogorov_flow", "U-Net"): 3e-3,
+    ("kolmogorov_flow", "bilinear", 40.0): 1e-2,
+    ("kolmogorov_flow", "Tadpole, mixed", 40.0): 3e-3,
+    ("kolmogorov_flow", "random weights, mixed", 40.0): 3e-3,
+    ("kolmogorov_flow", "FNO", 40.0): 1e-2,
+    ("kolmogorov_flow", "U-Net", 40.0): 3e-3,
 }
-"""Rates that the rule chose when it had 6 s for each; they are not chosen again."""
+"""Rates that the rule chose; they are not chosen again."""
 
 FEW = (1, 2, 4)
 """Numbers of trajectories for the few-shot rows, of Kolmogorov flow and the networks `MIXED`."""
 
 BLANK = ("parameters", "rate", "cpu_s", "ms", "next", "6:12", "13:30")
+OPERATORS = ("FNO", "U-Net", "bilinear")
+"""Networks of the long rows."""
+
 MIXED = ("bilinear", "Tadpole, mixed", "random weights, mixed")
 
 NETWORKS: Mapping[str, Callable[..., Forecast]] = {
@@ -123,15 +130,15 @@ def _in_units(solve: Step, mean: Tensor, std: Tensor, x: Tensor) -> Tensor:
 
 
 def network_rows(
-    title: str, name: str, seed: int, n: int, lr: float, filters: Filters
+    title: str, name: str, seed: int, n: int, lr: float, seconds: float, filters: Filters
 ) -> dict[str, Row]:
-    """Train a network, and return its rows: rolled out, and for bilinear also blended."""
-    case, data = CASES[name], data_of(name, seed)
-    model = trained(NETWORKS[title], name, seed, n, lr, case.seconds)
+    """Train a network, and return its rows: rolled out, and for some also blended."""
+    data = data_of(name, seed)
+    model = trained(NETWORKS[title], name, seed, n, lr, seconds)
     cost: Row = {
         "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "rate": lr,
-        "cpu_s": case.seconds,
+        "cpu_s": seconds,
     }
 
     def step(x: Tensor) -> Tensor:
@@ -142,7 +149,7 @@ def network_rows(
         return {title: {"next": f"{next_error(model, test):.4f}"} | cost}
     made = rolled(step, test[:2])
     rows = {title: scores(model, made, test) | cost}
-    if title == "bilinear":
+    if title == "bilinear" or seconds == LONG:
         mean = data.trajectories("train").mean((0, 1))
         linear, other = (
             _filtered_rollout(filters, "shell by horizon", states[:2, 1]) for states in (test, val)
@@ -152,31 +159,40 @@ def network_rows(
             mean + float(a) * (made[:, i] - mean) + float(b) * (linear[:, i] - mean)
             for i, (a, b) in enumerate(weights)
         ]
-        rows["bilinear, blended"] = scores(model, torch.stack(mixed, dim=1), test) | cost
+        rows[f"{title}, blended"] = scores(model, torch.stack(mixed, dim=1), test) | cost
     return rows
 
 
-def chosen_rate(title: str, name: str) -> float:
-    """Return the rate with the lower error on the validation trajectories of the tuning seed."""
-    val = data_of(name, TUNING).trajectories("val")
-    make, seconds = NETWORKS[title], CASES[name].seconds
-    errors = {lr: next_error(trained(make, name, TUNING, 8, lr, seconds / 2), val) for lr in RATES}
-    print(f"{name}, {title}: validation errors by rate {errors}", flush=True)
+def chosen_rate(title: str, name: str, seconds: float) -> float:
+    """Return the rate with the lowest error on the validation trajectories of the tuning seed."""
+    val, make = data_of(name, TUNING).trajectories("val"), NETWORKS[title]
+    rates, each = (LONG_RATES, 60.0) if seconds == LONG else (RATES, min(6.0, seconds / 2))
+    errors = {lr: next_error(trained(make, name, TUNING, 8, lr, each), val) for lr in rates}
+    print(f"{name}, {title}, {seconds} s: validation errors by rate {errors}", flush=True)
     return min(errors, key=errors.__getitem__)
 
 
 def plan(
     names: Sequence[str], seeds: Sequence[int], networks: Sequence[str], few: Sequence[int]
-) -> Iterator[tuple[str, str, int, int]]:
-    """Yield (equation, network, seed, training trajectories), one equation after the other."""
+) -> Iterator[tuple[str, str, int, int, float]]:
+    """Yield (equation, network, seed, training trajectories, CPU seconds)."""
     for name in names:
         for seed in seeds:
             for title in ("", *networks):
-                yield name, title, seed, 8
+                yield name, title, seed, 8, CASES[name].seconds
         for seed in seeds if name == "kolmogorov_flow" else ():
             for n in few:
                 for title in MIXED:
-                    yield name, title, seed, n
+                    yield name, title, seed, n, CASES[name].seconds
+
+
+def long_plan(
+    seeds: Sequence[int], networks: Sequence[str]
+) -> Iterator[tuple[str, str, int, int, float]]:
+    """Yield the rows of ten minutes on the forced flow, as `plan` does."""
+    for seed in seeds:
+        for title in (name for name in OPERATORS if name in networks):
+            yield "kolmogorov_flow", title, seed, 8, LONG
 
 
 def with_skill(rows: list[Row]) -> list[Row]:
@@ -195,12 +211,14 @@ def with_skill(rows: list[Row]) -> list[Row]:
 
 
 def measured(path: Path) -> list[Row]:
-    """Return the rows of a file that count: filters, solvers, and networks with the CPU seconds."""
+    """Return the rows of a file that count: filters, solvers, and networks with CPU seconds."""
     if not path.is_file():
         return []
     with path.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    return [dict(r) for r in rows if r["cpu_s"] in ("", str(CASES[r["equation"]].seconds))]
+    return [
+        dict(r) for r in rows if r["cpu_s"] in ("", str(CASES[r["equation"]].seconds), str(LONG))
+    ]
 
 
 def main() -> None:
@@ -211,36 +229,54 @@ def main() -> None:
     parser.add_argument("--networks", nargs="*", choices=list(NETWORKS), default=list(NETWORKS))
     parser.add_argument("--few", type=int, nargs="*", default=list(FEW))
     parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--long", action="store_true", help="the rows of ten minutes only")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    rows = measured(options.results)
-    known = {(r["equation"], r["method"], str(r["seed"]), str(r["n"])) for r in rows}
-    kept = {(r["equation"], r["method"]): float(str(r["rate"])) for r in rows if r["rate"]}
-    rates: dict[tuple[Any, Any], float] = {**kept, **CHOSEN}
-    for name, title, seed, n in plan(options.only, options.seeds, options.networks, options.few):
-        if (name, title or "persistence", str(seed), str(n)) in known:
+    planned = (
+        long_plan(options.seeds, options.networks)
+        if options.long
+        else plan(options.only, options.seeds, options.networks, options.few)
+    )
+    for name, title, seed, n, seconds in planned:
+        rows = measured(options.results)
+        if (name, title or "persistence", seed, n, seconds if title else "") in map(_key, rows):
             continue
         data = data_of(name, seed)
         filters = fitted(list(data.trajectories("train")), Modes((N_POINTS,) * 3, (True,) * 3))
-        if title and (name, title) not in rates:
-            rates[name, title] = chosen_rate(title, name)
         made = (
-            network_rows(title, name, seed, n, rates[name, title], filters)
+            network_rows(title, name, seed, n, _rate(rows, title, name, seconds), seconds, filters)
             if title
             else baselines(name, seed, filters)
         )
+        _add(options.results, made, {"equation": name, "seed": seed, "n": n})
+
+
+def _key(row: Row) -> tuple[Any, ...]:
+    """Return what makes a row: equation, method, seed, trajectories and CPU seconds."""
+    seconds = float(str(row["cpu_s"])) if row["cpu_s"] else ""
+    return row["equation"], row["method"], int(str(row["seed"])), int(str(row["n"])), seconds
+
+
+def _rate(rows: Sequence[Row], title: str, name: str, seconds: float) -> float:
+    """Return the rate of a network: that of `CHOSEN`, that of its other rows, or a new choice."""
+    known = (name, title, seconds)
+    if known in CHOSEN:
+        return CHOSEN[known]
+    rates = [r["rate"] for r in rows if (r["equation"], r["method"], _key(r)[-1]) == known]
+    return float(str(rates[0])) if rates else chosen_rate(title, name, seconds)
+
+
+def _add(path: Path, made: Mapping[str, Row], known: Row) -> None:
+    """Print rows, and add them to those of the file, which another process may have changed."""
+    with Path(__file__).open(encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        rows = measured(path)
         for method, row in made.items():
-            known_to: Row = {
-                "device": "cpu",
-                "equation": name,
-                "method": method,
-                "seed": seed,
-                "n": n,
-            }
             blank: Row = dict.fromkeys(BLANK, "")
-            rows.append(known_to | blank | row | machine("cpu"))
-            print(name, method, seed, n, row, flush=True)
-        write(options.results, with_skill(rows), "cpu")
+            print(known, method, row, flush=True)
+            parts: Row = {"device": "cpu", "equation": known["equation"], "method": method}
+            rows.append(parts | known | blank | row | machine("cpu"))
+        write(path, with_skill(rows), "cpu")
 
 
 if __name__ == "__main__":
