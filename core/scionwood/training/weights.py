@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
@@ -62,7 +63,7 @@ def load_weights(
         return id(own[name]) in twins or bool(optional and optional(name))
 
     if any(value.is_meta for value in own.values()):
-        _check(path, stored, own, may_lack, remedy)
+        _check(path, _shapes(stored), own, may_lack, remedy)
         _locate(stored, own)
         return
     values = _read(path, stored, own, may_lack, remedy)
@@ -74,14 +75,18 @@ def read_weights(
     wanted: Mapping[str, Tensor],
     *,
     optional: Callable[[str], bool] | None = None,
+    within: Sequence[str] | None = None,
     remedy: str = REMEDY,
 ) -> dict[str, Tensor]:
-    """Read the tensors of a safetensors file after its names and shapes have been checked.
+    """Read the tensors of a weights file after its names and shapes have been checked.
 
     Args:
         path: the file.
         wanted: a tensor of the right shape for each name, such as a module's `state_dict()`.
         optional: see `load_weights`.
+        within: the keys under which a checkpoint of PyTorch holds the tensors, outermost first.
+            Such a file is read by `torch.load(weights_only=True)`, which runs no code of it, and
+            the prefix `module.` of its names is dropped. `None` means safetensors only.
         remedy: see `load_weights`.
 
     Returns:
@@ -99,7 +104,29 @@ def read_weights(
         True
     """
     path = Path(path)
-    return _read(path, _layout(path, remedy), wanted, optional, remedy)
+    if within is None or path.suffix in (".safetensors", ".json"):
+        return _read(path, _layout(path, remedy), wanted, optional, remedy)
+    tensors = _unpickled(path, within, remedy)
+    shapes = {name: tuple(value.shape) for name, value in tensors.items()}
+    _check(path, shapes, wanted, optional, remedy)
+    return _checked(path, tensors, wanted, remedy)
+
+
+def _unpickled(path: Path, within: Sequence[str], remedy: str) -> dict[str, Tensor]:
+    """Return the tensors under some keys of a checkpoint of PyTorch."""
+    if not path.is_file():
+        raise WeightsError(str(path), "there is no such weights file", remedy)
+    try:
+        with reading(path, "PyTorch"):
+            content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except ReadError as error:
+        raise WeightsError(str(path), error.rule, remedy) from error
+    for key in within:
+        content = content.get(key) if isinstance(content, dict) else None
+    if not isinstance(content, dict) or not all(isinstance(x, Tensor) for x in content.values()):
+        place = " / ".join(within) or "its top"
+        raise WeightsError(str(path), f"it has no dictionary of tensors at {place}", remedy)
+    return {str(name).removeprefix("module."): value for name, value in content.items()}
 
 
 def _layout(path: Path, remedy: str) -> dict[str, _Stored]:
@@ -119,14 +146,17 @@ def _layout(path: Path, remedy: str) -> dict[str, _Stored]:
     return stored
 
 
+def _shapes(stored: Mapping[str, _Stored]) -> dict[str, tuple[int, ...]]:
+    return {name: each.shape for name, each in stored.items()}
+
+
 def _check(
     path: Path,
-    stored: Mapping[str, _Stored],
+    shapes: Mapping[str, tuple[int, ...]],
     wanted: Mapping[str, Tensor],
     optional: Callable[[str], bool] | None,
     remedy: str,
 ) -> None:
-    shapes = {name: each.shape for name, each in stored.items()}
     if rule := _difference(shapes, wanted, optional):
         raise WeightsError(str(path), rule, remedy)
 
@@ -138,12 +168,19 @@ def _read(
     optional: Callable[[str], bool] | None,
     remedy: str,
 ) -> dict[str, Tensor]:
-    _check(path, stored, wanted, optional, remedy)
+    _check(path, _shapes(stored), wanted, optional, remedy)
     try:
         with reading(path, "safetensors"):
             tensors = {name: each.place.rows() for name, each in stored.items()}
     except ReadError as error:
         raise WeightsError(str(path), error.rule, remedy) from error
+    return _checked(path, tensors, wanted, remedy)
+
+
+def _checked(
+    path: Path, tensors: dict[str, Tensor], wanted: Mapping[str, Tensor], remedy: str
+) -> dict[str, Tensor]:
+    """Return the tensors if their kinds and values fit."""
     for name, value in tensors.items():
         if value.is_floating_point() != wanted[name].is_floating_point():
             raise WeightsError(str(path), f"{name} holds values of type {value.dtype}", remedy)

@@ -64,3 +64,35 @@ def test_a_missing_or_damaged_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.safetensors").write_bytes(b"nonsense")
     with pytest.raises(WeightsError, match="not a readable safetensors file"):
         load_weights(nn.Linear(2, 1), tmp_path / "a.safetensors")
+
+
+def test_reads_a_checkpoint_of_pytorch_under_its_keys(tmp_path: Path) -> None:
+    module, path = nn.Linear(2, 1), tmp_path / "ckpt.tar"
+    state = {f"module.{name}": value for name, value in module.state_dict().items()}
+    torch.save({"epoch": 3, "app": {"model": state}}, path)
+    weights = read_weights(path, module.state_dict(), within=("app", "model"))
+    assert torch.equal(weights["weight"], module.weight)
+    with pytest.raises(WeightsError, match="no dictionary of tensors at model_state"):
+        read_weights(path, module.state_dict(), within=("model_state",))
+    with pytest.raises(WeightsError, match=r"weight \(1, 2\) for \(1, 3\)"):
+        read_weights(path, nn.Linear(3, 1).state_dict(), within=("app", "model"))
+    with pytest.raises(WeightsError, match="not a readable safetensors file"):
+        read_weights(path, module.state_dict())
+
+
+def test_no_code_of_a_checkpoint_runs(tmp_path: Path) -> None:
+    path, touched = tmp_path / "ckpt.pt", tmp_path / "touched"
+    torch.save({"model": _Hostile(str(touched))}, path)
+    with pytest.raises(WeightsError, match="not a readable PyTorch file"):
+        read_weights(path, {}, within=("model",))
+    assert not touched.exists()
+
+
+class _Hostile:
+    """An object that makes a file when it is unpickled."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return open, (self.path, "w")
