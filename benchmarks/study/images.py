@@ -16,11 +16,11 @@ from scionwood import AdapterError
 from scionwood_methods.diagnosis.meanfield import diagnose_model
 from study import frozen, weights
 from study.encoder import Tail, cached, features, pixels
-from study.methods import groups, prepare, stored
+from study.methods import chosen, groups, stored
 from study.pictures import SIDE, draw
 from study.rows import packed
 from study.settings import Run, registered
-from study.training import timed
+from study.training import batches, timed
 
 Row = dict[str, Any]
 PROBES = (0, 1, 2)
@@ -146,19 +146,24 @@ class Images:
         label = self.data["train.label"][places]
         if method.get("trains") in ("everything", "cnn"):
             return self._scratch(run, places, part, value)
-        model = prepare(copy.deepcopy(self.tail), method, "images").train()
         tokens = self.data["train.tokens"][places].float()
         head = nn.Parameter(frozen.means(self.data["train.last"][places], label))
 
-        def loss(some: Tensor) -> Tensor:
+        def loss(model: nn.Module, some: Tensor) -> Tensor:
             with torch.autocast("cpu", torch.bfloat16):
                 seen = model(tokens[some])
             logits = self.settings["scale"] * seen @ F.normalize(head, dim=-1).T
             return F.cross_entropy(logits, label[some])
 
         own = [{"params": [head], "lr": self.settings["head_lr"]}]
-        settings = self.settings | {"seconds": method.get("seconds", self.settings["seconds"])}
-        steps = timed(loss, [*groups(model, value), *own], len(places), settings, run.draw)
+        settings = {**self.settings, "n": len(places)}
+        settings["seconds"] = method.get("seconds", self.settings["seconds"])
+        start, order = time.process_time(), batches(len(places), settings["batch"], run.draw)
+        model = chosen(copy.deepcopy(self.tail), method, loss, order, value, settings).train()
+        if "prepare" in method:  # what it took is part of the seconds
+            settings["seconds"] -= time.process_time() - start
+        trains = [*groups(model, value), *own]
+        steps = timed(lambda some: loss(model, some), trains, len(places), settings, run.draw)
         model.eval()
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
         row: Row = {"steps": steps, "trained": trained, "stored": stored(model)}

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from peft import PeftModel, get_peft_config
-from torch import nn
+from torch import Tensor, nn
 
 import scionwood_methods.peft  # noqa: F401  it registers the methods
 from scionwood import AdapterError, attach, kernels, parameter_groups, save_adapter
+from scionwood_methods.p2d_heads.scores import head_targets, score_heads, select_heads
+from scionwood_methods.peml.search import discretise, search
+from study.training import timed
 
 LAYERS = {
     "images": r"blocks\.\d+\.(attn\.(qkv|proj)|mlp\.fc[12])",
@@ -34,7 +39,7 @@ def prepare(tail: nn.Module, method: Mapping[str, Any], kind: str) -> nn.Module:
     """
     tail.requires_grad_(False)
     if "adapter" in method:
-        options = {**method["adapter"], "target_modules": LAYERS[kind]}
+        options = {"target_modules": LAYERS[kind], **method["adapter"]}
         if options["peft_type"] == "IA3":
             options["feedforward_modules"] = SECOND[kind]
         model = attach(tail, get_peft_config(options), head=())
@@ -46,6 +51,48 @@ def prepare(tail: nn.Module, method: Mapping[str, Any], kind: str) -> nn.Module:
         raise AdapterError(f"trains: {method['trains']}", rule, "Choose tail or last")
     parts[method["trains"]].requires_grad_(True)
     return tail
+
+
+Loss = Callable[[nn.Module, Tensor], Tensor]
+"""The loss of a model on the examples with these places."""
+FIRST = 0.2
+"""The share of the seconds in which a method chooses what it trains."""
+
+
+def chosen(
+    tail: nn.Module,
+    method: Mapping[str, Any],
+    loss: Loss,
+    places: Iterator[Tensor],
+    lr: float,
+    settings: Mapping[str, Any],
+) -> nn.Module:
+    """Return the tail of an image task after what the method does before it trains, if anything.
+
+    Args:
+        tail: a fresh copy.
+        method: an entry of `methods` in the settings.
+        loss: see `Loss`.
+        places: batches without end.
+        lr: the rate.
+        settings: `seconds` and the rest of `timed`, and the number of examples `n`.
+    """
+    short = {**settings, "seconds": FIRST * settings["seconds"]}
+    if method.get("prepare") == "heads":
+        probe = prepare(copy.deepcopy(tail), method, "images").train()
+        timed(lambda some: loss(probe, some), groups(probe, lr), settings["n"], short, 0)
+        counts = score_heads(probe, num_heads=method["adapter"]["num_heads"])
+        heads = select_heads(counts, method["share"])
+        found = {"heads": heads, "target_modules": head_targets(tail, heads)}
+        return prepare(tail, {**method, "adapter": method["adapter"] | found}, "images")
+    model = prepare(tail, method, "images").train()
+    if method.get("prepare") == "search":
+        start = time.process_time()
+        for _ in search(model, places, places, loss, lr=lr):
+            if time.process_time() - start >= short["seconds"]:
+                break
+        discretise(model)
+    return model
 
 
 def last(tail: nn.Module, kind: str) -> nn.Module:

@@ -9,6 +9,8 @@ from study.settings import Run, registered
 MAIN, OTHERS = ("lora", "full"), ("dora", "ia3", "bitfit", "disel")
 LONG, MINUTE = ("lora_long", "full_long"), ("lora_minute", "full_minute")
 REST = ("last_block", "loft", "smoa", "gpart")
+CHOOSING = ("p2d_heads", "peml")
+DENSE = ("pixels", "linear", "unet", "lora", "ia3", "full")
 TASKS = ("noise", "pneumonia", "mni")
 IMAGES = ("raw", "class_mean", "regression", "last_lda", "block_lda", "untrained")
 """Methods on frozen features."""
@@ -32,7 +34,18 @@ def planned() -> list[Run]:
     runs += [*_trained(MAIN, MORE, ALL), *_trained(OTHERS, MORE, MIDDLE)]
     runs += [*_text(OTHERS, FEW), *_text(MAIN, MORE), *_trained(MINUTE, (2,), (2,))]
     runs += [*_trained(("full",), FEW, LATER, base="random"), *_trained(("scratch",), FEW, (2,))]
+    runs += [*_trained(CHOOSING, FEW, MIDDLE), *_dense()]
     return list(dict.fromkeys([*runs, *_curve()]))
+
+
+def _dense() -> Iterator[Run]:
+    """Yield the runs of the dense task: real weights first, then two methods on random ones."""
+    dense = registered()["dense"]
+    for base, methods in (("real", DENSE), ("random", ("linear", "lora"))):
+        for draw in range(dense["draws"]):
+            for task, pool in dense["tasks"].items():
+                for n in pool["sizes"]:
+                    yield from (Run(task, base, method, n, draw) for method in methods)
 
 
 def _frozen(methods: Sequence[str], base: str, draws: Sequence[int]) -> Iterator[Run]:

@@ -20,6 +20,13 @@ def registered() -> dict[str, Any]:
     return settings
 
 
+def kind_of(task: str) -> str:
+    """Return the section of the settings that has a task: images, dense or text."""
+    return next(
+        (kind for kind in ("dense", "text") if task in registered()[kind]["tasks"]), "images"
+    )
+
+
 @final
 class Run(NamedTuple):
     """One run.
@@ -42,7 +49,7 @@ class Run(NamedTuple):
     def settings(self) -> str:
         """A short hash of the registered settings on which the run depends."""
         all_ = registered()
-        kind = "text" if self.task in all_["text"]["tasks"] else "images"
+        kind = kind_of(self.task)
         general = {k: v for k, v in all_[kind].items() if k not in ("draws", "tasks", "sizes")}
         method = all_["methods"].get(self.method) or all_["frozen"].get(self.method)
         text = json.dumps([general, method], sort_keys=True)

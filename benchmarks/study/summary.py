@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from study import rows
-from study.settings import registered
+from study.settings import kind_of, registered
 from study.training import spearman
 
 SAMPLES = 2000
@@ -23,7 +23,17 @@ COLUMNS = (
     *("value", "readout", "steps", "seconds", "trained", "stored"),
     *("forgetting", "forgetting_low", "forgetting_high", "margin", "drift"),
 )
-FROZEN = ("raw", "class_mean", "regression", "last_lda", "block_lda", "untouched", "ngram")
+FROZEN = (
+    "raw",
+    "class_mean",
+    "regression",
+    "last_lda",
+    "block_lda",
+    "untouched",
+    "ngram",
+    "pixels",
+    "linear",
+)
 """Methods that may be the best frozen one; `untrained` is a control."""
 Row = dict[str, Any]
 Group = tuple[str, str, str, int]
@@ -69,6 +79,8 @@ def _summary(
     row |= dict(zip(("score", "low", "high"), interval(list(values.values())), strict=True))
     row["reference"] = best.get(task, "")
     for name, other in (("frozen", best.get(task, "")), *CONTROLS):
+        if other == "untrained" and kind_of(task) == "dense":
+            other = "linear"  # the features of the encoder as they are
         against = groups.get((task, "real", other, n), {})
         shared = sorted(runs.keys() & against.keys())
         if shared and (method, base) != (other, "real"):

