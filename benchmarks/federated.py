@@ -6,10 +6,10 @@
 
 Sites of a recipe train alone, by rounds, and on pooled data; see `scionwood federated
 simulate`. federated_sites.py says what the sites are. Every site trains for rounds times steps;
-pooled trains for the steps of all sites. The settings were fixed before any of these scores was
-seen; federated_rate.py chose the rates of biomed and bangla on other data. With two adapters this
-is the protocol of the Sherpa study: each adapter alone, by rounds and pooled, with bytes, CPU time
-and peak memory.
+pooled trains for the steps of all sites, and pooled_equal for those of one. The settings were fixed
+before any of these scores was seen; federated_rate.py chose the rates of biomed and bangla, and
+federated_steps.py the steps of biomed-longer, on other data. With two adapters this is the protocol
+of the Sherpa study: each adapter alone, by rounds and pooled, with bytes, CPU time and peak memory.
 
 Bad sites are measured by federated_checks.py, privacy by federated_privacy.py. What is done stays
 in `--work`, and the next call goes on. Rows that the CSV holds are not measured again.
@@ -28,6 +28,7 @@ from federated_sites import FIELDS, sites_for
 
 import scionwood
 from scionwood_federated.api import Comparison, Plan, simulate
+from scionwood_federated.simulation.engine import Regime
 from scionwood_federated.simulation.report import rows_of
 
 Row = dict[str, object]
@@ -35,6 +36,7 @@ RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("scionwood", "scionwood-federated", "torch", "peft")
 RULES = ("exact", "factors", "frozen_a")
 ROUNDS = 15
+REGIMES: tuple[Regime, ...] = ("alone", "federated", "pooled", "pooled_equal")
 KEY = ("field", "rule", "seed", "adapter", "regime")
 
 
@@ -53,10 +55,18 @@ def settings_of(field: str, rule: str, adapter: str, seed: int) -> list[str]:
     return override
 
 
-def measured(field: str, rule: str, adapter: str, seed: int, work: Path) -> list[Row]:
+def missing(field: str, rule: str, adapter: str, seed: int) -> list[Regime]:
+    """Return the regimes whose rows the CSV lacks; rules other than exact have one."""
+    done = kept(RESULTS / "federated.csv", KEY)
+    wanted = REGIMES if rule == "exact" else REGIMES[1:2]
+    return [each for each in wanted if (field, rule, str(seed), adapter, each) not in done]
+
+
+def measured(
+    field: str, rule: str, adapter: str, seed: int, work: Path, regimes: list[Regime]
+) -> list[Row]:
     """Return the rows of a field, a rule, an adapter and a seed; write its scores by round."""
     way, own = sites_for(field, work, seed)
-    regimes = ("alone", "federated", "pooled") if rule == "exact" else ("federated",)
     out = work / "-".join([field, rule, str(seed)] + ([adapter] if adapter != "lora" else []))
     chosen = FIELDS[field]
     done = simulate(
@@ -123,11 +133,9 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     for seed in range(options.seeds):
         for field, rule, adapter in product(options.fields, options.rules, options.adapters):
-            key = (field, rule, str(seed), adapter, "federated")
-            if key in kept(RESULTS / "federated.csv", KEY):
-                continue
-            rows = measured(field, rule, adapter, seed, options.work)
-            write(RESULTS / "federated.csv", rows, KEY)
+            if regimes := missing(field, rule, adapter, seed):
+                rows = measured(field, rule, adapter, seed, options.work, regimes)
+                write(RESULTS / "federated.csv", rows, KEY)
 
 
 if __name__ == "__main__":

@@ -82,11 +82,12 @@ FIELDS: dict[str, dict[str, Any]] = {
 
 def sites_for(field: str, folder: Path, seed: int) -> tuple[str, list[str]]:
     """Return the way to make the sites of a field, and the changes of the recipe for a seed."""
-    if field == "biomed":
+    if field.startswith("biomed"):
         source = f"data={{name: biomed/masks, source: {scanned(folder, seed)}, seed: {seed}}}"
         return "by:scanner", ["adapter={name: lora, targets: vision, r: 4}", source]
     if field == "crash":
-        return "by:data.families", [f"data.seed={seed}"]
+        simulated = (folder / "crash-suite").absolute()
+        return "by:data.families", [f"data.seed={seed}", f"data.folder={simulated}"]
     if field == "bangla":
         return "by:data.levels", [f"data.seed={seed}"]
     path = folder / f"{field}{seed}.csv"

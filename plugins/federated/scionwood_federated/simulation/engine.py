@@ -22,7 +22,9 @@ from scionwood_federated.simulation.sites import SiteData
 from scionwood_federated.update.record import Update
 from scionwood_federated.update.together import check_together
 
-Regime = Literal["alone", "federated", "pooled"]
+Regime = Literal["alone", "federated", "pooled", "pooled_equal"]
+"""`pooled_equal` is pooled data for the steps of one site, and `pooled` for those of all."""
+
 Change = Callable[[Update, Update, int], Update]
 """What a test of the checks does to an update of a site: `(update, start, round) -> update`."""
 
@@ -57,7 +59,7 @@ class Outcome:
     """What a regime reached.
 
     Attributes:
-        regime: alone, federated or pooled.
+        regime: alone, federated, pooled or pooled_equal.
         own: the score of each site's model on the site's own test data.
         all: the mean score of each site's model on the test data of every site.
         costs: see `Costs`.
@@ -140,17 +142,22 @@ class Simulation:
             self._say("alone", number + 1, len(self.sites))
         return Outcome("alone", own, everywhere, costs, final=final)
 
-    def pooled(self) -> Outcome:
-        """Train on all data in one place, for the steps of all sites together."""
+    def pooled(self, *, equal: bool = False) -> Outcome:
+        """Train on all data in one place.
+
+        Args:
+            equal: take the steps of one site, not those of all sites together.
+        """
         costs = Costs()
+        regime: Regime = "pooled_equal" if equal else "pooled"
         with costs.counted():
             self._put(self.start)
-            steps = self._steps * len(self.sites)
+            steps = self._steps * (1 if equal else len(self.sites))
             home = HomeData(self.sites[0].data, [site.train_loader() for site in self.sites])
             self.model.train(self._mixed(), steps, self._seed(0, 0), home)
-        self._say("pooled", 1, 1)
+        self._say(regime, 1, 1)
         scores, final = self._scores(), self.model.state("pooled", 0, self._steps, 1)
-        return Outcome("pooled", scores, dict.fromkeys(scores, _mean(scores)), costs, final=final)
+        return Outcome(regime, scores, dict.fromkeys(scores, _mean(scores)), costs, final=final)
 
     def federated(
         self, progress: Progress | None = None, keep: Callable[[Progress], None] | None = None

@@ -111,8 +111,8 @@ def _check_plan(plan: Plan, resume: bool) -> None:
 def _run(simulation: Simulation, regime: Regime, folder: Path) -> Outcome:
     if regime == "alone":
         return simulation.alone()
-    if regime == "pooled":
-        return simulation.pooled()
+    if regime in ("pooled", "pooled_equal"):
+        return simulation.pooled(equal=regime == "pooled_equal")
     if simulation.plan.rule == "residual":
         return simulation.federated()
     return simulation.federated(kept_round(folder), lambda now: keep_round(folder, now))
