@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import islice
 from pathlib import Path
 
+import lightning as L
 import pytest
 import torch
 
@@ -22,7 +24,7 @@ from scionwood_federated.simulation.costs import Costs
 from scionwood_federated.simulation.engine import Progress, Simulation
 from scionwood_federated.simulation.model import SharedModel
 from scionwood_federated.simulation.run import CONSTANT
-from scionwood_federated.simulation.sites import sites_of
+from scionwood_federated.simulation.sites import SiteData, sites_of
 from scionwood_federated.simulation.store import keep_round, kept_outcome, kept_round
 from scionwood_federated.update.folder import read_start
 
@@ -135,6 +137,36 @@ def test_labelled_samples_are_dealt_once():
     sites = sites_of(recipe, "dirichlet:0.3:4", seed=1)
     rows = [row for site in sites for row in site.part]
     assert len(rows) == len(set(rows)) == len(recipe.data.build().train_dataloader().dataset)
+
+
+class Draws(torch.utils.data.Dataset):
+    """Labelled samples with a random draw in each, as augmentation makes one."""
+
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return torch.rand(()), index
+
+
+class Augmented(L.LightningDataModule):
+    """Data whose samples differ from epoch to epoch."""
+
+    def train_dataloader(self) -> scionwood.DataLoader:
+        return scionwood.DataLoader(Draws(), 4, True, seed=3, drop_last=True)
+
+
+def test_a_part_of_the_data_is_augmented_anew_in_each_epoch():
+    recipe = scionwood.resolve("biomed/few_shot_lora", smoke=True)
+    site = SiteData("a", recipe, [1, 4, 6], Augmented())
+    batches = list(islice(site.batches(), 2))  # three samples make a batch, and an epoch
+    first, second = (
+        dict(zip(rows.tolist(), drawn.tolist(), strict=True)) for drawn, rows in batches
+    )
+    assert first.keys() == second.keys() == {1, 4, 6}
+    assert all(first[row] != second[row] for row in first)
+    for one, other in zip(next(site.batches(skip=1)), batches[1], strict=True):
+        assert torch.equal(one, other)
 
 
 def test_a_rule_that_changes_the_base_cannot_be_resumed(listed, tmp_path):

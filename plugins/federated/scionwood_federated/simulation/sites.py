@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import Subset
+from torch.utils.data import IterableDataset
 
 from scionwood import DataLoader, override, reading
 from scionwood_federated.simulation.model import HomeData
@@ -48,11 +48,7 @@ class SiteData:
     def train_loader(self) -> Any:
         """Return the training batches of the site."""
         loader = self.data.train_dataloader()
-        if self.part is None:
-            return loader
-        rows = Subset(loader.dataset, list(self.part))
-        size = min(loader.batch_size, len(rows))
-        return DataLoader(rows, size, shuffle=True, collate_fn=loader.collate_fn, seed=0)
+        return loader if self.part is None else loader.part(self.part)
 
     def home(self) -> HomeData:
         """Return what the hooks of a task see of the data."""
@@ -188,7 +184,12 @@ def _dealt(recipe: Any, text: str, seed: int) -> list[SiteData]:
 def _labels(site: SiteData) -> list[int]:
     """Return the label of each training sample: the last entry of a pair, or the key `label`."""
     out = []
-    for item in site.data.train_dataloader().dataset:
+    loader = site.data.train_dataloader()
+    if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
+        rule = f"{site.recipe.data.name} has no scionwood.DataLoader, which takes samples by index"
+        raise FederationError("dirichlet", rule, "Split by a list of sites: --sites sites.csv")
+    for index in range(len(loader.dataset)):
+        item = loader.dataset[index]
         value = (
             item.get("label")
             if isinstance(item, dict)
