@@ -9,9 +9,9 @@ two splits. A model reads the sentence and writes the full name. Prompting comes
 examples, and with four. Then every method trains for the same steps on the same examples, in the
 last six blocks; one row trains all thirty.
 
-The rate of a method is the one with the lowest loss on the validation split, after half of the steps
-with another seed. Three rates are tried first. While the best one lies at an end of those tried, one
-more is tried beyond this end. `full, all blocks` takes the rate of `full, last blocks`.
+The rate of a method is the one with the lowest loss on the validation split, after half of the
+steps with another seed. Three rates are tried first. While the best one lies at an end of those
+tried, one more is tried beyond this end. `full, all blocks` takes the rate of `full, last blocks`.
 
 Forgetting is measured in nats a token on the descriptions of installed packages, which no method
 trains on. A first run had three rates only, and most of the best ones lay at an end; the rule was
