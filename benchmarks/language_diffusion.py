@@ -4,8 +4,9 @@
 
 Both are a BERT of transformers with random weights, four layers of width 160, over bytes. The twin
 has a causal mask and predicts the next byte; nothing else differs. They train on Python's manual
-for the same steps of the same windows, with one rate that was fixed before. The steps are those that
-eight minutes of one core allow for one seed of both. The test part holds other topics. Diffusion gives an upper bound of the nats a byte, by `language/masked_diffusion`.
+for the same steps of the same windows, with one rate that was fixed before. The steps are those
+that eight minutes of one core allow for one seed of both. The test part holds other topics.
+Diffusion gives an upper bound of the nats a byte, by `language/masked_diffusion`.
 
 Samples are read by words: a word is known if the training part of the manual has it. Counts of the
 training text come first, and words of the test text are the limit. Rows that exist are kept.
