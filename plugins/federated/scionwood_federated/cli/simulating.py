@@ -50,8 +50,8 @@ def simulate(
         rule: how to pool. The rule factors is a baseline that is known to be wrong.
         server: FedAvgM (momentum) or FedAdam (adam) between rounds.
         personal: keep the heads at their sites.
-        compare: the regimes, by default '[alone, federated, pooled]'. The regime pooled_equal trains
-            on pooled data for the steps of one site.
+        compare: the regimes, by default '[alone, federated, pooled]'. The regime pooled_equal is
+            pooled data for the steps of one site.
         score_every: rounds between two scores.
         most_samples: the largest number of samples that a site may claim.
         options: of the rule, such as '{bad: 2}' for krum.
