@@ -6,15 +6,19 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from lora.timing import Row
 from torch import Tensor, nn
 
+from scionwood import atomic_path
 from scionwood_pde.data.trajectories import Trajectories
 from scionwood_pde.evaluation.metrics import by_window, vrmse
 from scionwood_pde.model.forecast import Forecast
+from scionwood_pde.solvers.difficulty import APEBENCH, Resolution, from_difficulties
+from scionwood_pde.solvers.registry import equation_class
 
 Step = Callable[[Tensor], Tensor]
 """A function from normalised states (sample, field, x, y, z) to the next ones."""
@@ -33,8 +37,25 @@ class Case(NamedTuple):
     skip: int
     options: Mapping[str, Any] = {}
     shifts: tuple[int, ...] = (-3, -2, -1)
-    seconds: float = 8.0
+    seconds: float = 40.0
 
+
+def _published(name: str) -> dict[str, float]:
+    """Return the parameters of APEBench's difficulties on 32^3 points of a box of side 1."""
+    dt = equation_class(name).INTERVAL
+    equation = from_difficulties(name, Resolution(N_POINTS, 3, dt))
+    return {"length": 1.0} | {key: getattr(equation, key) for key in APEBENCH[name]}
+
+
+THETA = {
+    "diffusivity_u": 2e-5,
+    "diffusivity_v": 1e-5,
+    "feed": 0.04,
+    "kill": 0.06,
+    "length": 0.5,
+}
+"""APEBench's Gray-Scott of type theta; its box has the side 2.5 on 160 points, so cells are equal.
+A frame is 20 T, as there."""
 
 FORCED = {"forcing": 3.0, "forcing_mode": 4, "viscosity": 0.05}
 CASES = {
@@ -45,13 +66,15 @@ CASES = {
         40,
         {"fields": 3, "solenoidal": (0, 1, 2), "forced_axis": "y", "forced_mode": 4},
         (-3, -1),
-        40.0,
     ),
-    "burgers": Case({"diffusivity": 0.01, "convection": 1.0}, 1.0, 2, 0, {"fields": 3}),
     "kuramoto_sivashinsky": Case(
-        {"gradient_norm": 1.0, "second_order": 1.0, "fourth_order": 1.0}, 2.0, 4, 20, {"fields": 1}
+        _published("kuramoto_sivashinsky"), 1.0, 2, 100, {"fields": 1}, seconds=20.0
     ),
-    "gray_scott": Case({"feed": 0.03, "kill": 0.057}, 2.0, 2, 8, {"fields": 2}),
+    "navier_stokes": Case(
+        {"viscosity": 0.02}, 2.5, 3, 8, {"fields": 3, "solenoidal": (0, 1, 2)}, seconds=40.0
+    ),
+    "gray_scott": Case(THETA, 4.0, 10, 8, {"fields": 2}, seconds=20.0),
+    "burgers": Case(_published("burgers"), 1.0, 2, 0, {"fields": 3}, seconds=20.0),
 }
 
 
@@ -75,9 +98,18 @@ def data_of(name: str, seed: int) -> Trajectories:
 
 
 def trained(
-    make: Callable[..., Forecast], name: str, seed: int, n: int, lr: float, seconds: float
+    make: Callable[..., Forecast],
+    name: str,
+    seed: int,
+    n: int,
+    lr: float,
+    seconds: float,
+    kept: Path | None = None,
 ) -> Forecast:
-    """Train a network for CPU seconds; warm-up and cosine follow the time that was spent."""
+    """Train a network for CPU seconds; warm-up and cosine follow the time that was spent.
+
+    With a file, the state is kept there every 20 s, and a stopped training continues from it.
+    """
     case, data = CASES[name], data_of(name, seed)
     states = data.trajectories("train")[:n]
     model = make(init_seed=seed, **case.options)
@@ -89,17 +121,40 @@ def trained(
     weights = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=lr, weight_decay=0.0)
     generator = torch.Generator().manual_seed(seed)
-    start, spent = time.process_time(), 0.0
-    while spent < 1:
-        rate = min(1.0, spent / 0.05 + 0.02) * 0.5 * (1 + math.cos(math.pi * spent))
+    spent = _continued(kept, model, optimizer, generator)
+    start, saved = time.process_time() - spent, spent
+    while spent < seconds:
+        share = spent / seconds
+        rate = min(1.0, share / 0.05 + 0.02) * 0.5 * (1 + math.cos(math.pi * share))
         optimizer.param_groups[0]["lr"] = lr * rate
         loss = _loss(model, pairs, case.shifts, generator)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
-        spent = (time.process_time() - start) / seconds
+        spent = time.process_time() - start
+        if kept and (spent > saved + 20 or spent >= seconds):
+            states_of = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+            with atomic_path(kept) as file:
+                torch.save(states_of | {"draws": generator.get_state(), "spent": spent}, file)
+            saved = spent
     return model.eval()
+
+
+def _continued(
+    kept: Path | None,
+    model: Forecast,
+    optimizer: torch.optim.Optimizer,
+    generator: torch.Generator,
+) -> float:
+    """Load the state of a stopped training, if there is one, and return its CPU seconds."""
+    if kept is None or not kept.is_file():
+        return 0.0
+    found = torch.load(kept, weights_only=True)
+    model.load_state_dict(found["model"])
+    optimizer.load_state_dict(found["optimizer"])
+    generator.set_state(found["draws"])
+    return float(found["spent"])
 
 
 def _loss(
