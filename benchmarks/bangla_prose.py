@@ -32,8 +32,11 @@ KINDS = {"verb, second": 40, "verb, third": 30, "pronoun": 40}
 """How many flips of each kind a seed plants: a verb after a second-person pronoun, a verb after a
 third-person pronoun, and a second-person pronoun."""
 
-PLANTED = ("dev_prose", "kept_prose", "kept_pairs")
+PLANTED = ("dev_prose", "kept_prose", "kept_pairs", "kept_khan", "kept_hoque")
 """The corpora into which flips are planted."""
+
+READ = {"kept_khan": 50, "kept_hoque": 50}
+"""The number of flags that a reader sees, where it is not 100."""
 
 Score = tuple[str, str, float]
 Place = tuple[int, str]
@@ -151,7 +154,7 @@ def _is_found(flip: Flip, before: Findings) -> bool:
     return any(fault.start not in known or fault.start == flip.start for fault in new)
 
 
-def sample(corpus: str, found: Sequence[Findings], number: int = 100) -> Iterator[Row]:
+def sample(corpus: str, found: Sequence[Findings], number: int) -> Iterator[Row]:
     """Yield random flags for a reader: place, rule, words. The text is not quoted."""
     every = [(k, fault) for k, item in enumerate(found) for fault in item.faults]
     for k, fault in sorted(
@@ -195,7 +198,7 @@ def main() -> None:
         if corpus in PLANTED:
             scores += [score for seed in range(3) for score in recall(corpus, found, seed)]
         if corpus not in SEEN:
-            rows += sample(corpus, found)
+            rows += sample(corpus, found, READ.get(corpus, 100))
     for subject, measure, value in scores:
         print(subject, measure, f"{value:.5g}", sep="\t")
     if options.kept:
