@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scionwood import atomic_path
-from study.settings import registered
+from study.settings import kind_of
 
 PATH = Path(__file__).parents[2] / "docs" / "figures" / "study.png"
 STYLES = {
@@ -25,13 +25,18 @@ STYLES = {
     "full_long": ("the same, five times the seconds", "#d1495b", ":"),
     "lora_minute": ("LoRA, a minute", "#12355b", "-."),
     "full_minute": ("last blocks, a minute", "#8c1c2b", "-."),
+    "pixels": ("random forest on filters", "#999999", "--"),
+    "linear": ("frozen, linear head", "#2d6a4f", ":"),
+    "unet": ("U-Net from scratch", "#e09f3e", "--"),
     "cnn": ("CNN from scratch", "#e09f3e", "-"),
 }
+UNITS = {"images": "balanced accuracy", "dense": "Dice", "text": "nats a token"}
 TITLES = {
     "photos": "photographs, 12 classes",
     "mni": "brain slices, 9 classes",
     "pneumonia": "chest X-rays, 2 classes",
     "noise": "seismic noise, 10 classes",
+    "lesions": "lesions in brain slices",
     "manual": "Python's manual",
     "licences": "licences",
 }
@@ -45,9 +50,8 @@ def draw(summary: Sequence[dict[str, Any]], path: Path = PATH) -> None:
     handles: dict[str, Any] = {}
     for task, axes in zip(tasks, panels, strict=False):
         _panel(axes, [r for r in summary if (r["task"], r["base"]) == (task, "real")], handles)
-        text = task in registered()["text"]["tasks"]
         axes.set(title=TITLES[task], xlabel="examples", xscale="log")
-        axes.set_ylabel("nats a token" if text else "balanced accuracy")
+        axes.set_ylabel(UNITS[kind_of(task)])
         axes.grid(alpha=0.25)
     for axes in list(figure.axes)[len(tasks) :]:
         axes.set_visible(False)

@@ -30,9 +30,15 @@ TITLES = {
     "full_minute": "last blocks, all weights, a minute",
     "cnn": "CNN from scratch",
     "scratch": "ViT from scratch",
+    "p2d_heads": "P2D heads",
+    "peml": "PEML",
+    "pixels": "random forest on filter responses",
+    "linear": "frozen, linear head",
+    "unet": "U-Net from scratch",
 }
 IMAGES, TEXTS = ("photos", "mni", "pneumonia", "noise"), ("manual", "licences")
 TRAINED = ("lora", "full", "lora_long", "full_long", "lora_minute", "full_minute", "cnn")
+DENSE = ("lesions",)
 FROZEN = ("raw", "class_mean", "regression", "last_lda", "block_lda")
 
 
@@ -119,6 +125,22 @@ def methods() -> str:
     return table([*head, "steps", "CPU s", "trained", "stored, KiB", "probe lost"], lines)
 
 
+def dense() -> str:
+    """Dice of the dense task: the forest first, then networks on real and on random weights."""
+    rows = [*_rows(tasks=DENSE), *_rows(tasks=DENSE, base="random")]
+    order = ("pixels", "unet", "linear", "ia3", "lora", "full")
+    rows.sort(key=lambda r: (int(r["n"]), r["base"] == "random", order.index(r["method"])))
+    lines = []
+    for row in rows:
+        title = TITLES[row["method"]] + (", random weights" if row["base"] == "random" else "")
+        steps = f"{float(row['steps']):.0f}" if row["steps"] else ""
+        trained = f"{int(row['trained']):,}" if row["trained"] else ""
+        cells = [row["n"], title, row["draws"], _score(row), _between(row, "less_untrained")]
+        lines.append([*cells, steps, f"{float(row['seconds']):.1f}", trained])
+    head = ["slices", "method", "draws", "Dice", "less the frozen linear head", "steps", "CPU s"]
+    return table([*head, "trained"], lines)
+
+
 def twins() -> str:
     """LoRA and all weights on random weights beside those on real weights."""
     real = {(r["task"], r["n"], r["method"]): r for r in _rows(tasks=IMAGES)}
@@ -185,6 +207,7 @@ TABLES: Tables = {
     "study_pays": pays,
     "study_frozen": frozen,
     "study_methods": methods,
+    "study_dense": dense,
     "study_twins": twins,
     "study_texts": texts,
     "study_margin": margin,
