@@ -71,13 +71,21 @@ def bangla_similarity() -> str:
     return table(["method", "over-formal", "ended", "BLEU", "chrF", "ROUGE-L"], lines)
 
 
+_TRAINED = {
+    "shipped": ("base of the shipped run", "shipped run (seed 0)"),
+    "bangla/register_tiny": ("base", "register_tiny"),
+    "bangla/dpo_register": ("base", "dpo_register"),
+}
+"""The names of the base and of the adapted model, by recipe."""
+
+
 def bangla_levels() -> str:
     """Return register match of greedy answers before and after each recipe, by level."""
     lines = []
-    for recipe in dict.fromkeys(row["recipe"] for row in read("bangla_generation")):
+    for recipe, names in _TRAINED.items():
         rows = [row for row in read("bangla_generation") if row["recipe"] == recipe]
         for suite, short in SUITES.items():
-            for method in ("zero_shot", "adapter"):
+            for method, named in zip(("zero_shot", "adapter"), names, strict=True):
                 mine = [row for row in rows if row["method"] == method]
                 cells = [
                     _cell(
@@ -89,7 +97,6 @@ def bangla_levels() -> str:
                     )
                     for group in ("all", "tui", "tumi", "apni", "plain", "hard")
                 ]
-                named = {"zero_shot": "base", "adapter": recipe.partition("/")[2]}[method]
                 lines.append([named, short, *cells])
     unique = list(dict.fromkeys(map(tuple, lines)))
     head = ["model", "requests", "all", "tui", "tumi", "apni", "a sentence or two", "longer"]
