@@ -18,17 +18,14 @@ import argparse
 import csv
 import itertools
 import math
-import os
-import platform
 import time
 from collections.abc import Callable, Sequence
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from lora.timing import machine
 from peft import LoraConfig, OSFConfig, PeftModel, get_peft_model
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
@@ -248,17 +245,6 @@ def measure(method: str, seeds: Sequence[int], steps: int) -> list[Row]:
     return rows
 
 
-def machine() -> Row:
-    """Return versions and machine of the measurement."""
-    return {
-        "load": round(os.getloadavg()[0], 1),
-        **{name: version(name) for name in ("torch", "peft", "scikit-learn")},
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "date": date.today().isoformat(),
-    }
-
-
 def others(path: Path, methods: Sequence[str]) -> list[Row]:
     """Return the rows of a file for the methods that are not measured now."""
     if not path.exists():
@@ -281,10 +267,11 @@ def main() -> None:
         for method in options.methods
         for row in measure(method, range(options.seeds), options.steps)
     ]
-    rows = [*others(options.out, options.methods), *(row | machine() for row in rows)]
+    rows = [*others(options.out, options.methods), *(row | machine("cpu") for row in rows)]
     rows.sort(key=lambda row: list(GRIDS).index(str(row["method"])))
     with atomic_path(options.out) as part, part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
+        columns = dict.fromkeys(name for row in rows for name in row)
+        writer = csv.DictWriter(file, list(columns), restval="")
         writer.writeheader()
         writer.writerows(rows)
 

@@ -19,12 +19,8 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
-import platform
 import time
 from collections.abc import Callable, Iterator
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
@@ -42,6 +38,7 @@ from continual_generation_data import (
     scores,
     world,
 )
+from lora.timing import machine
 from torch import Tensor
 
 from scionwood import atomic_path, minimise, warm_cosine
@@ -60,8 +57,9 @@ MERGES = {"sum": 1.0, "mean": 1 / len(EQUATIONS)}
 ARMS = ("frozen base", *METHODS, "merged", "joint LoRA (bound)")
 SCORES = ("flow", "decoder", "spectrum", "mean", "divergence")
 SETTINGS = ("trained", "lr", "steps", "cpu_seconds")
-MACHINE = ("load", "torch", "peft", "python", "machine", "date")
-FIELDS = ("arm", "seed", "stage", "equation", *SCORES, *SETTINGS, *MACHINE)
+FIELDS = ("arm", "seed", "stage", "equation", *SCORES, *SETTINGS)
+"""The columns before those of the machine."""
+
 Row = dict[str, Any]
 
 
@@ -171,28 +169,18 @@ def scored(made: list[tuple[str, int, Any, tuple[str, ...]]], known: Any) -> lis
     return rows
 
 
-def machine() -> Row:
-    """Return versions and machine of the measurement."""
-    return {
-        "load": round(os.getloadavg()[0], 1),
-        **{name: version(name) for name in ("torch", "peft")},
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "date": date.today().isoformat(),
-    }
-
-
 def append(path: Path, rows: list[Row]) -> None:
     """Add rows to the file, whole or not at all."""
     old: list[Row] = []
     if path.exists():
         with path.open(newline="") as file:
             old = list(csv.DictReader(file))
-    new = [row | machine() for row in rows]
+    new = [row | machine("cpu") for row in rows]
     for row in new:
         row.update({k: float(f"{v:.4g}") for k, v in row.items() if isinstance(v, float)})
     with atomic_path(path) as part, part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(FIELDS), restval="")
+        columns = dict.fromkeys([*FIELDS, *(name for row in [*old, *new] for name in row)])
+        writer = csv.DictWriter(file, list(columns), restval="")
         writer.writeheader()
         writer.writerows([*old, *new])
     print(*(row["arm"] for row in rows[:1]), *(row["seed"] for row in rows[:1]), flush=True)

@@ -16,7 +16,6 @@ rows that exist are kept.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import logging
 import time
@@ -30,12 +29,12 @@ from typing import Any
 
 import torch
 from language import items
-from lora.timing import machine
+from language_parts import append, read
 
 from scionwood import fit, override, resolve, test
 from scionwood_methods.api import ProxyRun, select_examples
 
-RESULTS = Path(__file__).parent / "results" / "selection.csv"
+RESULTS = "selection"
 RULES = ("all", "random", "heads", "highest-loss", "lowest-loss")
 BUDGET = 0.1
 QUIET = {
@@ -91,8 +90,6 @@ FIELDS = {
     "SmolLM2": Field(
         "language/sft",
         {
-            "backbone.model": "smollm2",
-            "data.tokenizer": "smollm2",
             "data.packing": False,
             "data.val_share": 0.05,
             "data.test_share": 0.3,
@@ -114,11 +111,16 @@ FIELDS = {
 QUESTIONS = 360
 """Functions of the standard library that SmolLM2 learns to name, with those of the test."""
 PROXY = ProxyRun(examples=80, steps=20)
-COLUMNS = ("field", "seed", "rule", "examples", "steps", "score", "value", "loss", "s")
 
 
-def prepared(name: str, work: Path) -> dict[str, Any]:
-    """Return the changes of a field's recipe; the data of SmolLM2 become a file."""
+def prepared(name: str, work: Path, model: str) -> dict[str, Any]:
+    """Return the changes of a field's recipe; the data of SmolLM2 become a file.
+
+    Args:
+        name: the field.
+        work: the folder of that file.
+        model: `smollm2`, or a folder with its weights, which loads faster.
+    """
     field = FIELDS[name]
     changes = {**QUIET, **field.changes, "trainer.max_steps": field.steps}
     if name != "SmolLM2":
@@ -134,7 +136,11 @@ def prepared(name: str, work: Path) -> dict[str, Any]:
         for item in chosen
     ]
     source.write_text("\n".join(json.dumps(line) for line in lines) + "\n")
-    return changes | {"data.source": str(source)}
+    return changes | {
+        "data.source": str(source),
+        "backbone.model": model,
+        "data.tokenizer": model,
+    }
 
 
 def subset(rule: str, recipe: Any, folder: Path) -> str | None:
@@ -147,15 +153,16 @@ def subset(rule: str, recipe: Any, folder: Path) -> str | None:
 
 
 def rows(
-    names: Sequence[str], rules: Sequence[str], seeds: Sequence[int], work: Path
+    names: Sequence[str], rules: Sequence[str], seeds: Sequence[int], work: Path, model: str
 ) -> Iterator[Any]:
     """Yield the row of each field, seed and rule that is not measured yet; chance comes first."""
     first = [rule for rule in rules if "loss" not in rule]
     for group in (first, [rule for rule in rules if rule not in first]):
         for seed, name, rule in product(seeds, names, group):
-            done = {(row["field"], row["seed"], row["rule"]) for row in read()}
+            done = {(row["field"], row["seed"], row["rule"]) for row in read(RESULTS)}
             if (name, str(seed), rule) not in done:
-                yield measured(name, seed, rule, prepared(name, work), work / f"{name}-{seed}")
+                changes = prepared(name, work, model)
+                yield measured(name, seed, rule, changes, work / f"{name}-{seed}")
 
 
 def measured(name: str, seed: int, rule: str, changes: dict[str, Any], folder: Path) -> Any:
@@ -181,14 +188,6 @@ def measured(name: str, seed: int, rule: str, changes: dict[str, Any], folder: P
     }
 
 
-def read() -> list[dict[str, str]]:
-    """Return the rows that exist."""
-    if not RESULTS.is_file():
-        return []
-    with RESULTS.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def main() -> None:
     """Measure what is missing, and say where chance wins."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -196,20 +195,15 @@ def main() -> None:
     parser.add_argument("--rules", nargs="+", default=[*RULES], choices=RULES)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--work", type=Path, default=Path("runs/selection"))
+    parser.add_argument("--model", default="smollm2", help="or a folder with the same weights")
     options = parser.parse_args()
     logging.getLogger("scionwood").setLevel(logging.ERROR)
     torch.set_num_threads(1)
     options.work.mkdir(parents=True, exist_ok=True)
-    for row in rows(options.fields, options.rules, options.seeds, options.work):
-        every = row | machine("cpu")
-        is_new = not RESULTS.is_file()
-        with RESULTS.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(every), lineterminator="\n")
-            if is_new:
-                writer.writeheader()
-            writer.writerow(every)
-        print(row, flush=True)
-    print(verdict(read()))
+    given = (options.fields, options.rules, options.seeds, options.work, options.model)
+    for row in rows(*given):
+        append(RESULTS, row)
+    print(verdict(read(RESULTS)))
 
 
 def verdict(found: Sequence[dict[str, str]]) -> str:

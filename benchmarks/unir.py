@@ -13,15 +13,12 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
-import platform
 import tempfile
 import time
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
+from lora.timing import machine
 
 from scionwood import atomic_path, build, fit, resolve, test
 
@@ -70,17 +67,6 @@ def measure(variant: str, seed: int, steps: int) -> Row:
     }
 
 
-def machine() -> Row:
-    """Return versions and machine of the measurement."""
-    return {
-        "load": round(os.getloadavg()[0], 1),
-        **{name: version(name) for name in ("torch", "peft", "transformers")},
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "date": date.today().isoformat(),
-    }
-
-
 def main() -> None:
     """Measure all variants and seeds, and write the CSV."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -94,7 +80,7 @@ def main() -> None:
         for seed in range(options.seeds):
             rows.append(measure(variant, seed, options.steps))
             print(*rows[-1].values(), flush=True)
-    rows = [row | machine() for row in rows]
+    rows = [row | machine("cpu") for row in rows]
     with atomic_path(options.out) as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
