@@ -75,6 +75,21 @@ def test_a_template_that_leaves_the_answer_out_is_refused():
         Batches(tokenizer)
 
 
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("{{ raise_exception('roles must alternate') }}", "roles must alternate"),
+        ("{% for m in messages %", "unexpected 'end of template'"),
+        ("{{ messages[0].part.name }}", "has no attribute 'part'"),
+    ],
+)
+def test_a_template_that_fails_is_refused_with_its_reason(template, reason):
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = template
+    with pytest.raises(WeightsError, match=f"cannot write a conversation .*{reason}"):
+        Batches(tokenizer)
+
+
 def test_an_example_over_the_context_is_refused():
     model = causal_lm()
     model.config.max_position_embeddings = 16
@@ -86,7 +101,7 @@ def test_an_example_over_the_context_is_refused():
 
 def test_a_model_without_a_tokenizer_is_refused(tmp_path):
     causal_lm().save_pretrained(tmp_path)
-    with pytest.raises(WeightsError, match="tokenizer"):
+    with pytest.raises(WeightsError, match=r"its folder has no tokenizer\. Save it there"):
         causal_lm(model=str(tmp_path))
 
 

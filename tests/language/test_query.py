@@ -7,7 +7,7 @@ import torch
 
 from scionwood import RecipeError
 from scionwood_language.backbones.causal_lm import causal_lm
-from scionwood_language.query.tuning import answer_tuned, make_variants, verify_digits
+from scionwood_language.query.tuning import answer_tuned, make_variants, pair_of, verify_digits
 
 QUESTION = "Which number comes after 41?"
 RIGHT = ("Which number comes after 52?", "53")
@@ -53,5 +53,21 @@ def test_a_verifier_keeps_right_solutions_only():
 
 def test_an_untrained_model_makes_no_variant_and_wrong_sizes_are_refused():
     assert make_variants(causal_lm(), QUESTION, 2) == []
+    with pytest.raises(RecipeError, match="n=0"):
+        make_variants(causal_lm(), QUESTION, 0)
     with pytest.raises(RecipeError, match="steps=0"):
         answer_tuned(causal_lm(), QUESTION, variants=[RIGHT], steps=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "pair"),
+    [
+        ("Question: a?\n\nAnswer: b.\nc", ("a?", "b.")),
+        ("Sure.\nQuestion:\na\nb?\nAnswer:\nc", ("a\nb?", "c")),
+        ("Question: a?\nAnswer: \n ", None),
+        ("Question: \nAnswer: b", None),
+        ("a? b", None),
+    ],
+)
+def test_a_variant_needs_a_question_and_an_answer(text, pair):
+    assert pair_of(text) == pair

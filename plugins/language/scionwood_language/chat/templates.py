@@ -78,8 +78,8 @@ def encode(tokenizer: Any, messages: Sequence[Message], *, turns: Turns = "last"
             `{% generation %}` says itself what belongs to a turn, and then `all` follows it.
 
     Raises:
-        WeightsError: the tokenizer has no token that ends a text, or `all` is asked for and it has
-            no chat template.
+        WeightsError: the tokenizer has no token that ends a text, its template fails, or `all` is
+            asked for and it has no template.
 
     Source: the rule of the common prefix is that of TRL 1.16, `SFTTrainer`.
 
@@ -117,14 +117,14 @@ def check_template(tokenizer: Any) -> None:
         tokenizer: a tokenizer of transformers. Without a template there is nothing to refuse.
 
     Raises:
-        WeightsError: the template changes the request, or leaves the answer out.
+        WeightsError: the template fails, changes the request, or leaves the answer out.
     """
     if not tokenizer.chat_template:
         return
     asked, told = "what comes after seven", "eight it is"
     turns = [{"role": "user", "content": asked}, {"role": "assistant", "content": told}]
-    start = _templated(tokenizer, turns[:1])
-    whole = _templated(tokenizer, turns, asks=False)
+    start = prompt_text(tokenizer, turns[:1])
+    whole = _with_folded_system(turns, partial(_templated, tokenizer, asks=False))
     common = _shared(start, whole)
     if asked not in whole[:common] or told not in whole[common:]:
         rule = "it does not write a request and then its answer, so the answer cannot be marked"
@@ -219,11 +219,16 @@ def _with_folded_system(
     from jinja2 import TemplateError
 
     try:
-        return use(messages)
-    except TemplateError:
-        if messages[0]["role"] != "system":
-            raise
-        return use(_folded(messages))
+        try:
+            return use(messages)
+        except TemplateError:
+            if messages[0]["role"] != "system":
+                raise
+            return use(_folded(messages))
+    except TemplateError as error:
+        rule = f"it cannot write a conversation ({str(error)[:200]})"
+        remedy = "Order the turns as it asks, or set another tokenizer.chat_template"
+        raise WeightsError("the chat template", rule, remedy) from error
 
 
 def _mask(

@@ -38,7 +38,7 @@ def query_tune(
     from scionwood_language.query.tuning import answer_tuned, make_variants, verify_digits
 
     loaded = causal_lm(model=model)
-    made = make_variants(loaded, question, max(1, n), seed)
+    made = make_variants(loaded, question, n, seed)
     check = verify_digits if verify == "digits" else None
     done = answer_tuned(
         loaded, question, variants=made, verify=check, steps=steps, rank=rank, seed=seed

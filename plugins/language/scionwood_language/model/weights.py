@@ -23,6 +23,9 @@ REMEDY = (
 )
 """The remedy if a model cannot be loaded."""
 
+FILES = ("tokenizer*", "vocab*", "*.model", "*.tiktoken")
+"""The names of a tokenizer's files."""
+
 Quantize = Literal["none", "nf4"]
 DTypes = Literal["float32", "bfloat16", "float16"]
 
@@ -48,6 +51,10 @@ def load_tokenizer(model: str = TINY, *, revision: str | None = None) -> Any:
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(place, trust_remote_code=False, **options)
     except (OSError, ValueError) as error:
+        if Path(place).is_dir() and not any(next(Path(place).glob(each), None) for each in FILES):
+            rule = "its folder has no tokenizer"
+            remedy = "Save it there: tokenizer.save_pretrained(FOLDER)"
+            raise WeightsError(f"model {_shown(model)!r}", rule, remedy) from error
         raise _refused(f"tokenizer {_shown(model)!r}", error) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token

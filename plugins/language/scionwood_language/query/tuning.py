@@ -29,7 +29,7 @@ ASKED = (
     "Write one new question of the same kind as this one, with other numbers, and its answer.\n"
     "Question: {}\nUse exactly two lines: `Question:` and `Answer:`."
 )
-_PAIR = re.compile(r"Question:\s*(.+?)\s*\n+\s*Answer:\s*(.+)", re.DOTALL)
+_PAIR = re.compile(r"Question:\s*(\S.*?)\s*\n\s*Answer:\s*(\S[^\n]*)", re.DOTALL)
 
 
 class Tuned(NamedTuple):
@@ -66,12 +66,26 @@ def make_variants(model: Any, question: str, n: int, seed: int = 0) -> list[tupl
         question: the question.
         n: how many are sampled. Those in a wrong form and repetitions are left out.
         seed: the seed of the samples.
+
+    Raises:
+        RecipeError: `n` is not positive.
     """
+    if n < 1:
+        raise RecipeError(f"n={n}", "at least one variant is sampled", "Such as 8")
     asked = turns(ASKED.format(question), "")[:1]
     answers = write(model, [asked] * n, sampled=True, max_new_tokens=64, seed=seed)
-    found = (_PAIR.search(answer.text) for answer in answers)
-    pairs = ((each[1].strip(), each[2].strip().splitlines()[0]) for each in found if each)
-    return [pair for pair in dict.fromkeys(pairs) if pair[0] != question]
+    pairs = (pair_of(answer.text) for answer in answers)
+    return [pair for pair in dict.fromkeys(pairs) if pair and pair[0] != question]
+
+
+def pair_of(text: str) -> tuple[str, str] | None:
+    """Return the question and the answer that a model wrote, if both are there.
+
+    Args:
+        text: the whole text. The answer is its first line.
+    """
+    found = _PAIR.search(text)
+    return (found[1], found[2].strip()) if found else None
 
 
 def answer_tuned(
