@@ -16,9 +16,11 @@ from scionwood_federated.api import (
     exact,
     server_step,
 )
+from scionwood_federated.engines.plan import NetPlan
 from scionwood_federated.rules.low_rank import dense, pairs
 from scionwood_federated.rules.pooled import Pooled
 from scionwood_federated.rules.registry import weights_of
+from scionwood_federated.update.together import check_records
 
 
 def products(update: Update) -> dict[str, torch.Tensor]:
@@ -161,6 +163,20 @@ def test_a_site_may_not_claim_any_number_of_samples(make, samples, word):
     updates = [make(0), make(1), make(2, "loud", samples=samples)]
     with pytest.raises(FederationError, match=f"site loud.*{word}"):
         weights_of(updates)
+
+
+def test_of_two_sites_the_larger_does_not_set_the_limit(make):
+    with pytest.raises(FederationError, match=r"site loud.*the most is 100"):
+        weights_of([make(0), make(1, "loud", samples=10**9)])
+
+
+@pytest.mark.parametrize("other", ["ZU\u0308RICH ", "\uff3aürich"])
+def test_one_site_in_other_letters_is_one_site(make, other):
+    check_records([make(0, "Zürich").about, make(1, "Basel").about])
+    with pytest.raises(FederationError, match="two updates come from it"):
+        check_records([make(0, "Zürich").about, make(1, other).about])
+    with pytest.raises(FederationError, match="no two are alike"):
+        NetPlan(("Zürich", other.strip()))
 
 
 def test_a_site_with_more_samples_counts_more(make):

@@ -8,7 +8,7 @@ from typing import Any
 
 from scionwood_federated.rules.momentum import Server
 from scionwood_federated.rules.registry import RULES, RuleName
-from scionwood_federated.update.record import FederationError
+from scionwood_federated.update.record import FederationError, folded
 from scionwood_federated.update.training import Held
 
 HOLD: dict[str, Held] = {"frozen_a": "A"}
@@ -59,7 +59,7 @@ class NetPlan:
         bad = [
             name for name in self.sites if not name or set(name) & set("/\\\",='\n") or "." in name
         ]
-        if bad or len({name.casefold() for name in self.sites}) < len(self.sites):
+        if bad or len({folded(name) for name in self.sites}) < len(self.sites):
             rule = "names of sites are plain words, and no two are alike"
             raise FederationError(f"sites {','.join(self.sites)!r:.80}", rule, "Rename them")
         if len(self.sites) < self.least:

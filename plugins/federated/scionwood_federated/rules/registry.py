@@ -49,7 +49,7 @@ def weights_of(updates: Sequence[Update], largest: int | None = None) -> list[fl
     Args:
         updates: the updates.
         largest: the largest number of samples that a site may claim; `None` means ten times the
-            median.
+            median, of two middle counts the lower.
 
     Raises:
         FederationError: a site has no samples, or claims more than `largest`.
@@ -71,7 +71,8 @@ def check_samples(sites: Sequence[Site], largest: int | None = None) -> None:
         FederationError: see `weights_of`.
     """
     counts = sorted(site.samples for site in sites)
-    limit = largest if largest is not None else 10 * counts[len(counts) // 2]
+    # The lower of two middle counts: of two sites, the larger one would allow itself anything.
+    limit = largest if largest is not None else 10 * counts[(len(counts) - 1) // 2]
     for site in sites:
         if site.samples < 1:
             raise FederationError(f"site {site.site}", "it trained on no samples", "Leave it out")

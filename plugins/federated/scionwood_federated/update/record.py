@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,6 +28,17 @@ class FederationError(ScionwoodError):
         >>> str(error)
         'site north: it sent no samples. Ask for another update.'
     """
+
+
+def folded(name: str) -> str:
+    """Return the name of a site without case, outer spaces and ways to write the same letters.
+
+    Two names that fold to one are those of one site.
+
+    Args:
+        name: the name as the site writes it.
+    """
+    return unicodedata.normalize("NFKC", name).strip().casefold()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 from scionwood_federated.rules.low_rank import pair_names, rank_of
 from scionwood_federated.rules.registry import RULES
 from scionwood_federated.update.folder import digest_of
-from scionwood_federated.update.record import FederationError, Site, Update, poolable
+from scionwood_federated.update.record import FederationError, Site, Update, folded, poolable
 
 _SAME = {
     "base": ("base", "Give all sites the same base: the same weights, size and dtype"),
@@ -83,11 +83,11 @@ def check_records(sites: Sequence[Site]) -> None:
 def _check_names(sites: Sequence[Site]) -> None:
     seen: dict[str, str] = {}
     for about in sites:
-        folded = about.site.strip().casefold()
-        if folded in seen:
-            rule = f"two updates come from it ({seen[folded]!r} and {about.site!r})"
+        name = folded(about.site)
+        if name in seen:
+            rule = f"two updates come from it ({seen[name]!r} and {about.site!r})"
             raise FederationError(f"site {about.site}", rule, "Keep the newer update of the two")
-        seen[folded] = about.site
+        seen[name] = about.site
 
 
 def _check_record(about: Site, first: Site) -> None:
