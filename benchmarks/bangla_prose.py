@@ -2,6 +2,7 @@
 
     python benchmarks/bangla_prose.py prose               # the texts that may be seen
     python benchmarks/bangla_prose.py prose --kept        # all texts; only when rules are final
+    python benchmarks/bangla_prose.py prose --kept kept_khan kept_hoque     # these texts alone
 
 `bangla_prose_sources` says where the texts come from, and how they are split.
 """
@@ -184,29 +185,47 @@ def main() -> None:
     """Measure corpora. With `--kept`, write the results and the list of flags to read."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="the folder of the unpacked packages")
-    parser.add_argument("--kept", action="store_true", help="measure all texts, not the seen ones")
+    parser.add_argument(
+        "--kept", nargs="*", choices=SOURCES, help="measure these texts, or all, and write them"
+    )
     parser.add_argument("--show", choices=SOURCES, help="print each flag of a corpus with its text")
     options = parser.parse_args()
     if options.show:
         _print_flags(_checked(options.folder, options.show))
         return
-    scores: list[Score] = []
-    rows: list[Row] = []
-    for corpus in SOURCES if options.kept else SEEN:
+    measured = SEEN if options.kept is None else options.kept or tuple(SOURCES)
+    for corpus in measured:
         found = _checked(options.folder, corpus)
-        scores += [*flags(corpus, found), coverage(corpus, found)]
+        scores = [*flags(corpus, found), coverage(corpus, found)]
         if corpus in PLANTED:
             scores += [score for seed in range(3) for score in recall(corpus, found, seed)]
-        if corpus not in SEEN:
-            rows += sample(corpus, found, READ.get(corpus, 100))
-    for subject, measure, value in scores:
-        print(subject, measure, f"{value:.5g}", sep="\t")
-    if options.kept:
-        write(RESULTS / "bangla_prose_flags.csv", _with_verdicts(rows), "cpu")
-        table = [
-            {"device": "cpu", "subject": s, "measure": m, "value": f"{v:.5g}"} for s, m, v in scores
-        ]
-        write(RESULTS / "bangla_prose.csv", [row | machine("cpu") for row in table], "cpu")
+        for subject, measure, value in scores:
+            print(subject, measure, f"{value:.5g}", sep="\t", flush=True)
+        if options.kept is not None:
+            _write(corpus, scores, found)
+
+
+def _write(corpus: str, scores: Sequence[Score], found: Sequence[Findings]) -> None:
+    # Write the rows of a corpus. Those of other corpora stay.
+    about = {corpus, *(f"flips, {corpus}, {kind}" for kind in KINDS)}
+    rows = [row for row in _read("bangla_prose.csv") if row["subject"] not in about]
+    table = [
+        {"device": "cpu", "subject": s, "measure": m, "value": f"{v:.5g}"} for s, m, v in scores
+    ]
+    write(RESULTS / "bangla_prose.csv", rows + [row | machine("cpu") for row in table], "cpu")
+    if corpus not in SEEN:
+        flagged = sample(corpus, found, READ.get(corpus, 100))
+        others = [row for row in _read("bangla_prose_flags.csv") if row["corpus"] != corpus]
+        rows = others + _with_verdicts(list(flagged))
+        write(RESULTS / "bangla_prose_flags.csv", rows, "cpu")
+
+
+def _read(name: str) -> list[Row]:
+    path = RESULTS / name
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [dict(row) for row in csv.DictReader(file)]
 
 
 def _checked(folder: Path, corpus: str) -> list[Findings]:
@@ -215,11 +234,7 @@ def _checked(folder: Path, corpus: str) -> list[Findings]:
 
 def _with_verdicts(rows: Sequence[Row]) -> list[Row]:
     # The verdicts of a reader stay with their flags when the table is written again.
-    path = RESULTS / "bangla_prose_flags.csv"
-    read: dict[tuple[str, ...], Row] = {}
-    if path.exists():
-        with path.open(newline="", encoding="utf-8") as file:
-            read = {_key(r): dict(r) for r in csv.DictReader(file)}
+    read = {_key(row): row for row in _read("bangla_prose_flags.csv")}
     merged = []
     for row in rows:
         old = read.get(_key(row), {})
