@@ -7,7 +7,7 @@ Rows that the file of results holds are not measured again, so that a stopped ru
 another number of CPU seconds are. Seeds of data and weights are the same. The learning rate of each
 network is chosen from `RATES`, with 6 s for each, on the validation trajectories of seed `TUNING`
 of the forced flow, which no row uses; it holds for all equations. Rows of ten minutes, `LONG`,
-choose from `LONG_RATES` with a minute for each, by the same rule. All networks get the same data,
+choose from `LONG_RATES` by the same rule, with the seconds of `LONG_SEARCH`. All networks get the same data,
 noise, projection and forcing, and differ in the network only. The seconds of the forced flow were
 chosen in the same way: Tadpole has no skill after 12 s, and 0.37 on the validation trajectories of
 `TUNING` after 40 s. `KEPT=FOLDER` keeps the states of trainings, so that a stopped one continues.
@@ -52,6 +52,9 @@ from scionwood_pde.model.forecast import Forecast
 RESULTS = Path(__file__).parent / "results" / "pde_dynamics.csv"
 RATES = (3e-3, 1e-2)
 LONG_RATES = (1e-3, 3e-3, 1e-2)
+LONG_SEARCH = {"FNO": 20.0, "U-Net": 60.0, "bilinear": 20.0}
+"""CPU seconds for each rate of the long rows: a step of the U-Net takes three of the FNO."""
+
 LONG = 600.0  # CPU seconds of the long rows, which the forced flow has
 TUNING = 100  # the seed whose validation trajectories choose the rates
 CHOSEN = {
@@ -175,7 +178,7 @@ def chosen_rate(title: str, seconds: float) -> float:
     """Return the rate with the lowest error on the validation trajectories of the tuning seed."""
     name, make = "kolmogorov_flow", NETWORKS[title]
     val = data_of(name, TUNING).trajectories("val")
-    rates, each = (LONG_RATES, 60.0) if seconds == LONG else (RATES, 6.0)
+    rates, each = (LONG_RATES, LONG_SEARCH[title]) if seconds == LONG else (RATES, 6.0)
     errors = {lr: next_error(trained(make, name, TUNING, 8, lr, each), val) for lr in rates}
     print(f"{title}, {seconds} s: validation errors by rate {errors}", flush=True)
     return min(errors, key=errors.__getitem__)
