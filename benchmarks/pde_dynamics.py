@@ -7,10 +7,11 @@ Rows that the file of results holds are not measured again, so that a stopped ru
 another number of CPU seconds are. Seeds of data and weights are the same. The learning rate of each
 network is chosen from `RATES`, with 6 s for each, on the validation trajectories of seed `TUNING`
 of the forced flow, which no row uses; it holds for all equations. Rows of ten minutes, `LONG`,
-choose from `LONG_RATES` by the same rule, with the seconds of `LONG_SEARCH`. All networks get the same data,
-noise, projection and forcing, and differ in the network only. The seconds of the forced flow were
-chosen in the same way: Tadpole has no skill after 12 s, and 0.37 on the validation trajectories of
-`TUNING` after 40 s. `KEPT=FOLDER` keeps the states of trainings, so that a stopped one continues.
+choose from `LONG_RATES` by the same rule, with the seconds of `LONG_SEARCH`. All networks get the
+same data, noise, projection and forcing, and differ in the network only. The seconds of the forced
+flow were chosen in the same way: Tadpole has no skill after 12 s, and 0.37 on the validation
+trajectories of `TUNING` after 40 s. `KEPT=FOLDER` keeps the states of trainings, so that a stopped
+one continues.
 
 Skill is one minus VRMSE over that of the best linear filter of the same horizon. Filters have all
 eight trajectories, also beside a network that has fewer.
