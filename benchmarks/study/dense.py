@@ -6,7 +6,7 @@ import copy
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 import torch
@@ -64,6 +64,17 @@ class Maps(nn.Module):
         side = round(logits.shape[1] ** 0.5)
         grid = logits.view(-1, 1, side, side).float()
         return F.interpolate(grid, (SIDE, SIDE), mode="bilinear").squeeze(1)
+
+
+@final
+class Fit(NamedTuple):
+    """What trains: a network, how it is called, its inputs, and the groups of its parameters."""
+
+    model: nn.Module
+    forward: Callable[[Tensor], Tensor]
+    train: Tensor
+    test: Tensor
+    groups: list[dict[str, Any]]
 
 
 @final
@@ -128,44 +139,41 @@ class Lesions:
 
     def _trained(self, run: Run, places: Tensor, part: str, value: float) -> tuple[Tensor, Row]:
         """Train on some slices, and return the logits of a part with what was trained."""
-        method = registered()["methods"][run.method]
-        label = self.data["train.mask"][places].float()
-        own: list[dict[str, Any]] = []
-        if method.get("trains") == "unet":
-            model: nn.Module = UNet(2, 1, 1, (16, 32, 64, 128), (2, 2, 2))
-            train, test = (self.data[f"{p}.image"][:, None] for p in ("train", part))
-            run_model: Callable[[Tensor], Tensor] = lambda x: model(x).squeeze(1)  # noqa: E731
-        elif method.get("trains") == "head":
-            model = copy.deepcopy(self.maps)
-            model.blocks.requires_grad_(False)
-            train, test = self._features("train"), self._features(part)
-            run_model = model.outlined
-        else:
-            maps = copy.deepcopy(self.maps)
-            model = prepare(maps, method, "images")
-            maps.head.requires_grad_(True)
-            own = [{"params": list(maps.head.parameters()), "lr": self.settings["head_lr"]}]
-            train, test = self.data["train.tokens"], self.data[f"{part}.tokens"]
-            run_model = model
-        train = train[places].float()
-        model.train()
+        fit = self._fit(registered()["methods"][run.method], part, value)
+        train, label = fit.train[places].float(), self.data["train.mask"][places].float()
 
         def loss(some: Tensor) -> Tensor:
             with torch.autocast("cpu", torch.bfloat16):
-                logits = run_model(train[some])
+                logits = fit.forward(train[some])
             return outline_loss(logits.float(), label[some])
 
-        head = {id(p) for group in own for p in group["params"]}
-        trained = [
-            g | {"params": [p for p in g["params"] if id(p) not in head]}
-            for g in groups(model, value)
-        ]
-        steps = timed(loss, [*trained, *own], len(places), self.settings, run.draw)
-        model.eval()
+        fit.model.train()
+        steps = timed(loss, fit.groups, len(places), self.settings, run.draw)
+        fit.model.eval()
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            logits = torch.cat([run_model(some.float()) for some in test.split(10)])
-        count = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        return logits, {"steps": steps, "trained": count, "stored": stored(model)}
+            logits = torch.cat([fit.forward(some.float()) for some in fit.test.split(10)])
+        count = sum(p.numel() for p in fit.model.parameters() if p.requires_grad)
+        return logits, {"steps": steps, "trained": count, "stored": stored(fit.model)}
+
+    def _fit(self, method: dict[str, Any], part: str, lr: float) -> Fit:
+        """Return the network that a method trains, with its inputs and its rates."""
+        if method.get("trains") == "unet":
+            net = UNet(2, 1, 1, (16, 32, 64, 128), (2, 2, 2))
+            sides = [self.data[f"{name}.image"][:, None] for name in ("train", part)]
+            return Fit(net, lambda x: net(x).squeeze(1), *sides, groups(net, lr))
+        maps = copy.deepcopy(self.maps)
+        if method.get("trains") == "head":
+            maps.blocks.requires_grad_(False)
+            sides = [self._features("train"), self._features(part)]
+            return Fit(maps, maps.outlined, *sides, groups(maps, lr))
+        model = prepare(maps, method, "images")
+        trained = groups(model, lr)  # before the head, which has its own rate
+        head = set(maps.head.requires_grad_(True).parameters())
+        for group in trained:
+            group["params"] = [p for p in group["params"] if p not in head]
+        own = {"params": list(maps.head.parameters()), "lr": self.settings["head_lr"]}
+        sides = [self.data[f"{name}.tokens"] for name in ("train", part)]
+        return Fit(model, model, *sides, [*trained, own])
 
     @torch.no_grad()
     def _features(self, part: str) -> Tensor:
