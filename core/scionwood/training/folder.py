@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -11,16 +12,19 @@ from pathlib import Path
 
 import torch.distributed as dist
 
-from scionwood.errors import OutputExistsError, TrainingError
+from scionwood.errors import OutputExistsError, ScionwoodError, TrainingError
 from scionwood.files import writing
-from scionwood.runs.layout import RECIPE
+from scionwood.runs.layout import BASE, RECIPE
 from scionwood.runs.manifest import remove_manifest
 from scionwood.training.checkpoint import LAST
 from scionwood.training.launch import Job, is_first, job, many
+from scionwood.training.lock import NAME as LOCK
 from scionwood.training.lock import only_writer
 
 SHARED = "SCIONWOOD_RUN"
 """The variable in which the first process names the run folder to those that it starts."""
+BEFORE = {RECIPE, BASE, LOCK, "tensorboard"}
+"""What a run folder holds before the first step."""
 _fits: Counter[str] = Counter()
 """How often this process has trained by a recipe: all processes of a job count alike."""
 
@@ -55,10 +59,15 @@ def run_folder(name: str, run_dir: Path | None, resume: Path | None) -> tuple[Pa
 
 
 @contextmanager
-def shared(folder: Path) -> Iterator[None]:
+def shared(folder: Path, *, fresh: bool = False) -> Iterator[None]:
     """Name the folder to the processes that the trainer starts inside the block, and lock it.
 
-    The manifest of a run that goes on is removed, since its files change.
+    The manifest of a run that goes on is removed, since its files change. If a fresh run is refused
+    before its first step, such as for its data, the recipe is removed again.
+
+    Args:
+        folder: the run folder.
+        fresh: whether the run starts, and does not go on.
 
     Raises:
         TrainingError: a process of another training writes to the folder.
@@ -71,8 +80,39 @@ def shared(folder: Path) -> Iterator[None]:
         os.environ[SHARED] = str(folder)
         try:
             yield
+        except ScionwoodError:
+            if fresh:
+                _take_back(folder)
+            raise
         finally:
             os.environ.pop(SHARED, None)
+
+
+@contextmanager
+def empty_if_refused(folder: Path, *, made: bool) -> Iterator[None]:
+    """Remove the folder if the block refuses and leaves it empty.
+
+    Args:
+        folder: the run folder.
+        made: whether this run made the folder. One of the caller stays.
+    """
+    try:
+        yield
+    except ScionwoodError:
+        if made and is_first() and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
+
+
+def _take_back(folder: Path) -> None:
+    """Remove what was written before the first step; a folder with anything else stays whole."""
+    entries = list(folder.iterdir())
+    if {path.name for path in entries} <= BEFORE:
+        for path in entries:
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != LOCK:
+                path.unlink()
 
 
 def _of_job(name: str, launched: Job) -> tuple[Path, bool]:

@@ -13,6 +13,9 @@ from typing import Any
 import torch
 
 from scionwood.errors import ScionwoodError, TrainingError
+from scionwood.training.checkpoint import read_checkpoint
+from scionwood.training.state import check_state
+from scionwood.training.task import Task
 
 _PLACES = (Path(__file__).parents[1], Path(str(sysconfig.get_path("stdlib"))))
 _PACKAGES = frozenset(
@@ -49,6 +52,29 @@ def restoring(start: Path | None) -> Iterator[None]:
             f"the run cannot go on from its state ({reason})",
             "Use another one of the run's checkpoints, or start a new run",
         ) from error
+
+
+def check_start(task: Task, start: Path) -> int:
+    """Refuse a checkpoint of another base or of another state, and return its step.
+
+    Here and not only in the task's hook: a sharded strategy loads before the hook is called.
+
+    Args:
+        task: the task that goes on.
+        start: the checkpoint.
+
+    Raises:
+        TrainingError: naming the checkpoint.
+    """
+    checkpoint = read_checkpoint(start)
+    if (base := checkpoint.get("base_sha256")) != task.base_sha256:
+        rule = f"it was trained on the base {base}, this one is {task.base_sha256}"
+        remedy = "Build the backbone with the weights, size and seed that it was trained with"
+        raise TrainingError(f"checkpoint {start}", rule, remedy)
+    with restoring(start):
+        check_state(task, checkpoint["state_dict"])
+        check_callbacks(checkpoint.get("callbacks"))
+        return int(checkpoint["global_step"])
 
 
 def check_callbacks(states: Any) -> None:

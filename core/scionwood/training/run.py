@@ -33,13 +33,12 @@ from scionwood.training.checkpoint import (
     LAST,
     RESUME,
     clean_debris,
-    read_checkpoint,
     refuse_unsafe_torch,
 )
 from scionwood.training.data_files import as_decided
 from scionwood.training.export import export
 from scionwood.training.finders import apply_finders
-from scionwood.training.folder import run_folder, shared
+from scionwood.training.folder import empty_if_refused, run_folder, shared
 from scionwood.training.kept import kept_or_loaded
 from scionwood.training.large import empty_backbone
 from scionwood.training.loader import named_workers
@@ -48,8 +47,7 @@ from scionwood.training.options import check_installed, finders
 from scionwood.training.points import StopRequested
 from scionwood.training.precision import refuse_wrong_gradients
 from scionwood.training.preparation import fuse, prepare, set_blocks
-from scionwood.training.restoring import check_callbacks, restoring
-from scionwood.training.state import check_state
+from scionwood.training.restoring import check_start, restoring
 from scionwood.training.task import Task
 from scionwood.training.trainer import make_trainer, quiet
 
@@ -105,7 +103,20 @@ def fit(
     refuse_unsafe_torch()
     recipe = _resolved(_resolved(recipe, overrides), chosen(logger))
     check_installed(recipe.trainer)
+    made = resume is None and not (run_dir is not None and Path(run_dir).exists())
     folder, again = run_folder(recipe.name, _path(run_dir), _path(resume))
+    with empty_if_refused(folder, made=made):
+        return _fit(recipe, folder, again, backbone, callbacks, [*loggers, *objects(logger)])
+
+
+def _fit(
+    recipe: Recipe,
+    folder: Path,
+    again: bool,
+    backbone: nn.Module | None,
+    callbacks: Sequence[Callback],
+    loggers: Sequence[Logger],
+) -> Run:
     recipe = with_base(folder, _found(recipe, backbone, folder, again))
     own = backbone is None
     seed_everything(recipe.seed, workers=True, verbose=False)
@@ -114,12 +125,10 @@ def fit(
     start = folder / LAST if again and (folder / LAST).exists() else None
     with as_decided(folder if start else None):
         task, data = build(recipe, backbone)
-    step = _check_start(task, start) if start else 0
+    step = check_start(task, start) if start else 0
     stopped = None
-    with quiet(), shared(folder), named_workers():
-        trainer = make_trainer(
-            recipe.trainer, folder, task, step, callbacks, [*loggers, *objects(logger)]
-        )
+    with quiet(), shared(folder, fresh=not again), named_workers():
+        trainer = make_trainer(recipe.trainer, folder, task, step, callbacks, loggers)
         refuse_wrong_gradients(task, trainer.precision, trainer.strategy.root_device)
         if trainer.is_global_zero:
             _tidy(folder, recipe, fresh=start is None)
@@ -278,16 +287,3 @@ def _tidy(folder: Path, recipe: Recipe, *, fresh: bool) -> None:
     clean_debris(folder, fresh=fresh)
     with writing(folder / RECIPE), atomic_path(folder / RECIPE) as part:
         part.write_text(recipe.dump(), encoding="utf-8")
-
-
-def _check_start(task: Task, start: Path) -> int:
-    # Here and not only in the task's hook: a sharded strategy loads before the hook is called.
-    checkpoint = read_checkpoint(start)
-    if (base := checkpoint.get("base_sha256")) != task.base_sha256:
-        rule = f"it was trained on the base {base}, this one is {task.base_sha256}"
-        remedy = "Build the backbone with the weights, size and seed that it was trained with"
-        raise TrainingError(f"checkpoint {start}", rule, remedy)
-    with restoring(start):
-        check_state(task, checkpoint["state_dict"])
-        check_callbacks(checkpoint.get("callbacks"))
-        return int(checkpoint["global_step"])
