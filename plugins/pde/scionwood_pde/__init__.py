@@ -19,6 +19,8 @@ plugin = Plugin(
         "fno": "scionwood_pde.backbones:fno",
         "tfno": "scionwood_pde.backbones:tfno",
         "poseidon": "scionwood_pde.backbones:poseidon",
+        "mpp": "scionwood_pde.backbones:mpp",
+        "walrus": "scionwood_pde.backbones:walrus",
     },
     readers={
         "well": "scionwood_pde.readers.well:WellReader",

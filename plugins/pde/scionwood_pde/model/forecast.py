@@ -43,6 +43,7 @@ class Setting:
         forced_axis: axis along which the flow is forced by a wave. `None` means no forcing.
         forced_mode: number of waves of the forcing along that axis.
         target: what the network predicts: the scaled `change` of a state, or the next `state`.
+        longest: most frames that the network was tried with.
 
     Raises:
         ValueError: a number does not fit.
@@ -56,10 +57,11 @@ class Setting:
     forced_axis: Axis | None = None
     forced_mode: int = 1
     target: Literal["change", "state"] = "change"
+    longest: int = 4
 
     def __post_init__(self) -> None:
-        if not 1 <= self.history <= 4:
-            raise ValueError(f"history {self.history}: 1 to 4 frames were tried. Choose one")
+        if not 1 <= self.history <= self.longest:
+            raise ValueError(f"history {self.history}: 1 to {self.longest} frames were tried")
         if self.dims not in (1, 2, 3):
             raise ValueError(f"dims {self.dims}: a state has 1, 2 or 3 dimensions. Choose one")
         if self.solenoidal and len(set(self.solenoidal)) != self.dims:

@@ -1,0 +1,161 @@
+"""Walrus as a model of dynamics in two or three dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from scionwood import RecipeError, WeightsError, read_weights
+from scionwood_pde.backbones.forecasts import built
+from scionwood_pde.model.avit_fields import FieldNames, put
+from scionwood_pde.model.forecast import Forecast, Setting
+from scionwood_pde.model.tiles import Tiling
+from scionwood_pde.model.walrus import SIZES, Walrus, WalrusSize
+from scionwood_pde.model.walrus_coder import Face
+
+REPOSITORY = "polymathic-ai/walrus"
+FILE = "walrus.pt"
+FRAMES = 6
+"""Frames of the authors' training."""
+
+_TENSOR = ("xx", "xy", "xz", "yx", "yy", "yz", "zx", "zy", "zz")
+FIELDS = (
+    *("closed_boundary", "open_boundary", "bias_correction", "pressure"),
+    *("velocity_x", "velocity_y", "velocity_z", "zeros_like_density", "speed_of_sound"),
+    *("concentration", *(f"D_{i}" for i in _TENSOR), *(f"E_{i}" for i in _TENSOR)),
+    *("density", "energy", "velocity_r", "velocity_theta", "velocity_phi"),
+    *("momentum_x", "momentum_y", "momentum_z", "pressure_re", "pressure_im", "mask"),
+    *("magnetic_field_x", "magnetic_field_y", "magnetic_field_z", "A", "B", "height"),
+    *("internal_energy", "temperature", "electron_fraction", "entropy"),
+    *("magnetic_field_log_r", "magnetic_field_theta", "magnetic_field_phi", "velocity_log_r"),
+    *("buoyancy", "tracer", "log10_density", "log10_temperature", "c_zz"),
+    *(f"C_{i}" for i in _TENSOR),
+)
+"""The fields of the rows, as in the authors' `extended_config.yaml`; the first three are marks."""
+
+REMEDY = (
+    f"Give `weights` the authors' {FILE} of hf.co/{REPOSITORY}, its tensors as safetensors, or "
+    "`hub`, with `size: full`; or `none`"
+)
+_ATTENTION = r"network\.blocks\.\d+\.(time_mixing\.(in|out)put_head|space_mixing\.attn_out)"
+_FUSED = r"network\.blocks\.\d+\.space_mixing\.fused_ff_qkv"
+_MLP = r"network\.blocks\.\d+\.space_mixing\.ff_out"
+
+
+def walrus(
+    *,
+    fields: Sequence[str] = ("velocity_x", "velocity_y", "pressure"),
+    dims: int = 2,
+    size: WalrusSize = "tiny",
+    weights: str | Path = "none",
+    history: int = FRAMES,
+    faces: Sequence[Face] = ("periodic",),
+    jitter: bool = False,
+    init_seed: int = 0,
+) -> Forecast:
+    """Build Walrus: causal attention along time and full attention over space, in 2D or 3D.
+
+    It has a table with a row for each field. A state takes the rows of its fields; fields that the
+    weights do not know get new rows, and then encoder and decoder train beside an adapter.
+
+    Args:
+        fields: the row of each field of a state, in their order, such as `velocity_x`, `pressure`,
+            `density` or `magnetic_field_z`; an unknown name is refused with the list of all.
+            `new.NAME` is a new row. The authors give planes a third component of vectors, zero.
+        dims: number of space dimensions, 2 or 3.
+        size: `full` as published (1.3 billion numbers, 5 GB), or `tiny` for CPUs.
+        weights: `none` (random), `hub` or `hub:REVISION`, or a file: the authors' checkpoint, of
+            which only tensors are read, or its tensors as safetensors.
+        history: frames of the input. The weights were trained with 6. One frame tells nothing of
+            the size of a change.
+        faces: what lies beyond the faces of each axis, or of all axes: `periodic`, `open` or
+            `wall`.
+        jitter: shift states and tokens at random. The authors do so in training and in rollouts,
+            where it damps errors that grow at the borders of tokens; results then depend on the
+            state of torch's generator.
+        init_seed: seed of random weights.
+
+    Shapes: (batch, frame * field, *space) to (batch, field, *space), float32, oldest frame first.
+        Sides are 32 in 2D, or 16 in 3D, times 1, 4, 8, 12, 16, 24 or 32.
+
+    Units: any, as the network divides each field by its root mean square over the frames; its mean
+        stays, so that a normaliser which takes it off shows the network other states than it knows.
+
+    Raises:
+        WeightsError: the file is missing, unreadable, or of another size.
+        RecipeError: a field is unknown, or a number does not fit the others.
+
+    Source: McCabe et al. 2025, arXiv:2511.15684; the layout is that of the authors' code.
+    """
+    names, shape, own = FieldNames(fields, FIELDS), SIZES[size], str(weights) == "none"
+    beyond = tuple(faces) * (dims if len(faces) == 1 else 1)
+    if dims not in (2, 3) or len(beyond) != dims or set(beyond) - {"periodic", "open", "wall"}:
+        rule = "a state has 2 or 3 axes, and each is periodic, open or wall"
+        raise RecipeError(
+            f"dims {dims}, faces {list(faces)}", rule, "Name one for each, or for all"
+        )
+    marks = [name for name, place in zip(fields, names.places, strict=True) if place < 3]
+    if marks:
+        raise RecipeError(f"fields {marks}", "these rows mark the padding", "Leave them out")
+
+    def make(_: Setting, __: str) -> nn.Module:
+        network = Walrus(shape, names.places, names.rows, beyond, coders=(dims,), jitter=jitter)
+        if not own:
+            with torch.device("meta"):
+                both = Walrus(shape, names.places, len(FIELDS), beyond, coders=(2, 3))
+            put(network, _stored(str(weights), both.state_dict()))
+        return network
+
+    periodic = set(beyond) == {"periodic"}
+    return built(
+        make,
+        lambda: Setting(len(fields), dims, history, target="state", longest=FRAMES),
+        lambda: Tiling(None, 0, "periodic" if periodic else "edge"),
+        at_once=0,
+        init_seed=init_seed,
+        targets={
+            "attention": f"{_ATTENTION}|{_FUSED}",
+            "mlp": f"{_MLP}|{_FUSED}",
+            "all-linear": f"{_ATTENTION}|{_MLP}|{_FUSED}",
+        },
+        head=("network.embed", "network.debed") if names.new or own else (),
+        card={
+            "architecture": f"Walrus, size {size}, {dims} dimensions",
+            "fields": ", ".join(fields),
+            **({} if own else {"weights": _origin(str(weights))}),
+        },
+    )
+
+
+def _stored(weights: str, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors of a file, or of the file on the hub.
+
+    Raises:
+        WeightsError: the file is missing, unreadable, or of another size.
+    """
+    kind, _, revision = weights.partition(":")
+    path = _download(revision or None) if kind == "hub" else Path(weights)
+    return read_weights(path, wanted, within=("app", "model"), remedy=REMEDY)
+
+
+def _download(revision: str | None) -> Path:
+    """Download the authors' file into the cache of the hub.
+
+    Raises:
+        WeightsError: the hub cannot be reached, or lacks the file.
+    """
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(REPOSITORY, FILE, revision=revision))
+    except Exception as error:  # from the hub or its HTTP library; the message is kept
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        rule = f"cannot load {FILE} from hf.co/{REPOSITORY} ({first})"
+        raise WeightsError("weights 'hub'", rule, REMEDY) from error
+
+
+def _origin(weights: str) -> str:
+    return f"hf.co/{REPOSITORY}" if weights.startswith("hub") else f"file {Path(weights).name}"
