@@ -35,6 +35,16 @@ def test_sites_measure_each_other_and_are_ranked(round_one: Path, tmp_path: Path
     assert "of at least three sites" in capsys.readouterr().err
 
 
+def test_a_loss_that_is_no_number_is_refused(tmp_path: Path, capsys) -> None:
+    files = []
+    for name in NAMES:
+        losses = dict.fromkeys(NAMES, float("nan") if name == "south" else 1.0)
+        files.append(tmp_path / f"{name}.json")
+        files[-1].write_text(json.dumps({"site": name, "losses": losses}))
+    assert main(["federated", "check", *map(str, files), "--way", "losses"]) == 2
+    assert "south.json: it holds no losses of a site" in capsys.readouterr().err
+
+
 def test_a_worse_update_is_ranked_first_by_losses_and_noise_by_the_subspace(make) -> None:
     names = ("a", "b", "c", "d")
     table = {site: {name: 1.0 + (name == "b") for name in names} for site in names}

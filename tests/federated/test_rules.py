@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import pytest
@@ -181,6 +182,23 @@ def test_one_site_in_other_letters_is_one_site(make, other):
 
 def test_a_site_with_more_samples_counts_more(make):
     assert weights_of([make(0, samples=30), make(1, samples=10)]) == [0.75, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("rule", "options", "words"),
+    [
+        ("mean", {}, "no rule has this name"),
+        ("krum", {"evil": 1}, "option 'evil': the rule krum has no such option. It has: bad"),
+        ("exact", {"bad": 1}, "It has: none"),
+        ("krum", {"bad": 1.5}, "1.5 is no whole number"),
+        ("trimmed", {"share": "much"}, "'much' is no number"),
+        ("trimmed", {"share": float("nan")}, "it must be from 0 to below 0.5"),
+    ],
+)
+def test_wrong_options_of_a_rule_are_refused(make, rule, options, words):
+    updates = [make(n) for n in range(5)]
+    with pytest.raises(FederationError, match=re.escape(words)):
+        apply(rule, updates, [0.2] * 5, updates[0], **options)
 
 
 def test_every_rule_keeps_names_shapes_and_kinds(make):

@@ -114,9 +114,13 @@ def _by_losses(files: list[Path]) -> list[Any]:
     for path in files:
         record = adapters.read_json(path)
         row: Any = record.get("losses")
-        good = isinstance(row, dict) and all(isinstance(v, int | float) for v in row.values())
+        good = isinstance(row, dict) and all(_is_loss(value) for value in row.values())
         if not good or not isinstance(record.get("site"), str):
             remedy = "Write it at the site: scionwood federated losses"
             raise FederationError(str(path), "it holds no losses of a site", remedy)
         table[record["site"]] = {str(k): float(v) for k, v in row.items()}
     return rank_by_losses(table)
+
+
+def _is_loss(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) < 1e30  # not a number is no loss either

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from typing import Any, Literal, NamedTuple
 
 from scionwood_federated.rules.averages import alternate, exact, factors, frozen_a, residual
@@ -82,6 +83,31 @@ def check_samples(sites: Sequence[Site], largest: int | None = None) -> None:
             raise FederationError(f"site {site.site}", rule, remedy)
 
 
+def check_options(name: str, options: Mapping[str, Any]) -> None:
+    """Check the name of a rule and its options, before anything is trained or summed.
+
+    Args:
+        name: the name of the rule.
+        options: its options, such as `bad` of krum.
+
+    Raises:
+        FederationError: no rule has this name, it has no such option, or a value is of another
+            kind.
+    """
+    if name not in RULES:
+        known = ", ".join(RULES)
+        raise FederationError(f"rule {name!r}", "no rule has this name", f"Choose: {known}")
+    given = signature(RULES[name].function).parameters.values()
+    has = {each.name: type(each.default) for each in given if each.kind is each.KEYWORD_ONLY}
+    for key, value in options.items():
+        if key not in has:
+            rule = f"the rule {name} has no such option"
+            raise FederationError(f"option {key!r}", rule, f"It has: {', '.join(has) or 'none'}")
+        if type(value) not in (int, has[key]):
+            rule = f"{value!r:.60} is no {'number' if has[key] is float else 'whole number'}"
+            raise FederationError(f"option {key}", rule, "Give one")
+
+
 def apply(
     name: str, updates: Sequence[Update], weights: Sequence[float], like: Update, **options: Any
 ) -> Pooled:
@@ -95,10 +121,7 @@ def apply(
         options: of the rule, such as `bad` of krum.
 
     Raises:
-        FederationError: no rule has this name, or the rule refuses the updates.
+        FederationError: see `check_options`, or the rule refuses the updates.
     """
-    if name not in RULES:
-        raise FederationError(
-            f"rule {name!r}", "no rule has this name", f"Choose: {', '.join(RULES)}"
-        )
+    check_options(name, options)
     return RULES[name].function(updates, weights, like, **options)

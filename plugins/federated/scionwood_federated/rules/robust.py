@@ -56,7 +56,7 @@ def krum(updates: Updates, weights: Weights, like: Update, *, bad: int = 1) -> P
     count = len(updates)
     if bad < 0 or count < bad + 3:
         rule = f"krum needs at least {max(bad, 0) + 3} sites to stand {bad} bad ones"
-        raise FederationError(f"{count} sites", rule, "Use the rule median, or a smaller --bad")
+        raise FederationError(f"{count} sites", rule, "Use the rule median, or a smaller `bad`")
     gram = _gram(updates)
     norms = gram.diagonal()
     distances = (norms[:, None] + norms[None] - 2 * gram).clamp(min=0)

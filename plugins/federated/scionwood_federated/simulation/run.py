@@ -17,6 +17,7 @@ from scionwood import (
     write_manifest,
 )
 from scionwood_federated.engines.plan import HOLD
+from scionwood_federated.rules.registry import check_options
 from scionwood_federated.simulation.comparison import Comparison
 from scionwood_federated.simulation.engine import Outcome, Plan, Regime, Simulation
 from scionwood_federated.simulation.model import SharedModel
@@ -103,6 +104,7 @@ def _check_plan(plan: Plan, resume: bool) -> None:
     if plan.rounds < 1 or plan.steps < 1 or plan.score_every < 1:
         rule = "rounds, steps and rounds between scores are at least 1"
         raise FederationError(f"{plan.rounds} rounds of {plan.steps} steps", rule, "Give more")
+    check_options(plan.rule, plan.options)
     if plan.rule == "residual" and (resume or plan.server != "none"):
         rule = "it changes the frozen weights, which a later call or a server's step does not know"
         raise FederationError("rule residual", rule, "Run it in one go, without --server")
