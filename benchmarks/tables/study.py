@@ -37,7 +37,7 @@ TITLES = {
     "unet": "U-Net from scratch",
 }
 IMAGES, TEXTS = ("photos", "mni", "pneumonia", "noise"), ("manual", "licences")
-TRAINED = ("lora", "full", "lora_long", "full_long", "lora_minute", "full_minute", "cnn")
+TRAINED = ("lora", "full", "lora_long", "full_long", "lora_minute", "full_minute", "cnn", "scratch")
 DENSE = ("lesions",)
 FROZEN = ("raw", "class_mean", "regression", "last_lda", "block_lda")
 
