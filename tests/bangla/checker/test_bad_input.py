@@ -38,6 +38,10 @@ LABELS = [
     ("প্রথম ব্যক্তি: ", "দ্বিতীয় ব্যক্তি: "),
     ("- ", "- "),
     ("রহিম\n", "করিম\n"),
+    ("রহিম -> ", "করিম -> "),
+    ("রহিম=>", "করিম=>"),
+    ("রহিম → ", "করিম → "),
+    ("ক) ", "খ) "),
 ]
 
 
@@ -89,6 +93,14 @@ def test_speakers_are_told_apart_by_labels_of_any_kind(labels):
     assert check_text("\n".join(lines)).faults == []
     wrong = check_text("\n".join([*lines, f"{second}আপনি কেমন আছ?"])).faults
     assert [fault.word for fault in wrong] == ["আছ"]
+
+
+def test_speakers_within_a_line_are_told_apart_if_one_comes_back():
+    first = "রহিম: তুই কোথায় যাস? রহিম: স্যার, আপনি কেমন আছেন? করিম: তুমি কই?"
+    assert check_text(first).faults == []
+    assert [fault.word for fault in check_text(f"{first} রহিম: আপনি যাও।").faults] == ["যাও"]
+    prose = normalise("আমার কথা: তুমি এসো। কারণ: আমি একা। ফল: রাত হল।")
+    assert {token.voice for token in tokenise(prose)} == {0}
 
 
 def test_dashes_in_prose_and_headings_of_a_letter_are_no_labels():

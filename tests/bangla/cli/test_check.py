@@ -157,6 +157,14 @@ def test_audit_counts_flags_and_coverage_and_names_what_it_left_out(tmp_path, ca
     assert "flags per 1,000 words" in capsys.readouterr().out
 
 
+def test_audit_of_a_text_without_sure_verbs_has_no_share_of_known_ones(tmp_path, capsys):
+    (tmp_path / "name.txt").write_text("আমার নাম রহিম।", encoding="utf-8")
+    assert main(["bangla", "audit", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "none counted" in printed
+    assert "nan" not in printed
+
+
 def test_audit_refuses_an_empty_folder(tmp_path, capsys):
     assert main(["bangla", "audit", str(tmp_path)]) == 2
     assert "there is no file" in capsys.readouterr().err

@@ -124,10 +124,24 @@ def test_an_ambiguous_form_has_all_readings(word, wanted):
         "কোনো",
         "ট্রেন",
         "ঢাকায়",
+        "বিছানা",
+        "ছাড়াও",
+        "ভেজাল",
+        "নড়াইল",
+        "সারাই",
+        "বিলাস",
     ],
 )
 def test_words_that_only_look_like_verbs_have_no_reading(word):
     assert readings(normalise(word)) == ()
+
+
+def test_everyday_causatives_have_all_levels():
+    stems = """শুকা নেভা ভেজা ঢোকা পরা হাঁটা নাচা টাঙা এড়া রাঙা ভাঙা ডোবা তাড়া সারা ছাড়া বিছা চেনা মাখা টপকা
+        পেঁচা বাঁকা গুটা জমা বদলা সামলা ওড়া বাড়া থামা বাঁচা আটকা ঘুমা আঁচড়া শেখা নামা দাঁড়া"""
+    for stem in map(normalise, stems.split()):
+        for ending, subject in (("চ্ছ", "tumi"), ("চ্ছেন", "apni"), ("বেন", "apni"), ("বি", "tui")):
+            assert subject in {reading.subject for reading in readings(stem + ending)}, stem
 
 
 def test_marks_literary_forms():

@@ -22,10 +22,13 @@ _VISARGA = "\u0983"
 _NAME = rf"[{BENGALI}A-Za-z]+\.?(?:[ \t]+[{BENGALI}A-Za-z]+\.?){{0,3}}?"
 _HEAD = r"^[ \t>*_#]*(?:[0-9০-৯]{1,3}[.)।:][ \t]*)?[*_]*"
 _LABEL = re.compile(
-    rf"{_HEAD}({_NAME})[ \t]*(?:\([^()\n]{{1,40}}\)[ \t]*)?[*_]*(?::(?!\d)|{_VISARGA}(?=\s))"
-    rf"|{_HEAD}[\[<(]({_NAME})[\]>)](?=[ \t]*\S)",
+    rf"{_HEAD}({_NAME})[ \t]*(?:\([^()\n]{{1,40}}\)[ \t]*)?[*_]*"
+    rf"(?::(?!\d)|{_VISARGA}(?=\s)|[-=]>|→)"
+    rf"|{_HEAD}[\[<(]({_NAME})[\]>)](?=[ \t]*\S)"
+    rf"|{_HEAD}([ক-হA-Za-z])\)(?=[ \t]*\S)",
     re.MULTILINE,
 )
+_INLINE = re.compile(rf"(?:^|[।?!])[*_ \t]*({_NAME})[ \t]*:(?=\s)", re.MULTILINE)
 _DASHED = re.compile(
     rf"{_HEAD}({_NAME})(?:[ \t]+[-–—]+[ \t]+|[ \t]*[–—]+[ \t]*)(?=\S)", re.MULTILINE
 )
@@ -115,12 +118,16 @@ def sentences(tokens: list[Token]) -> list[list[Token]]:
 
 
 def _speakers(text: str) -> dict[int, str]:
-    # Lines "Name: ..." of two or more speakers make a dialogue. Headings of a letter do not. Lines
-    # "Name - ..." do if most lines are so, since prose has dashes too. So do lines with nothing but
-    # a name, as in a play, if one of the names comes back.
+    # Lines "Name: ..." of two or more speakers make a dialogue. Headings of a letter do not. Labels
+    # within a line do if one of the names comes back. Lines "Name - ..." do if most lines are so,
+    # since prose has dashes too. So do lines with nothing but a name, as in a play, if one of the
+    # names comes back.
     labels = _names(_LABEL, text)
     if len(set(labels.values())) > 1:
         return labels
+    inline = {at: n for at, n in _names(_INLINE, text).items() if not _has_verb_or_pronoun(n)}
+    if len(set(inline.values())) > 1 and max(Counter(inline.values()).values()) > 1:
+        return inline
     dashed = _names(_DASHED, text)
     lines = sum(bool(line.strip()) for line in text.split("\n"))
     if len(set(dashed.values())) > 1 and 2 * len(dashed) > lines:
@@ -133,8 +140,13 @@ def _speakers(text: str) -> dict[int, str]:
 
 def _speaks_next(text: str, at: int, name: str) -> bool:
     below = _BELOW.match(text, at + len(name))
-    sentence = any(pronoun_of(word) or readings(word) for word in name.split())
-    return below is not None and not sentence and not _ALONE.match(below[1])
+    if below is None or _has_verb_or_pronoun(name):
+        return False
+    return not _ALONE.match(below[1])
+
+
+def _has_verb_or_pronoun(name: str) -> bool:
+    return any(pronoun_of(word) or readings(word) for word in name.split())
 
 
 def _names(label: re.Pattern[str], text: str) -> dict[int, str]:

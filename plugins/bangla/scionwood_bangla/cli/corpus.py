@@ -39,7 +39,8 @@ def audit(corpus: Path, *, n: int = 20, seed: int = 0, json: bool = False) -> No
     rows += [["finite verbs", found.verbs], ["of them judged", found.judged]]
     rows += [[f"flags, {rule}", number] for rule, number in sorted(found.flags.items())]
     rows.append(["flags per 1,000 words", f"{found.per_thousand:.2f}"])
-    rows.append(["finite verbs known", f"{found.coverage:.3f}"])
+    known = f"{found.coverage:.3f}" if found.finite else "none counted"
+    rows.append(["finite verbs known", known])
     print_table(["measure", "value"], rows, numeric=["value"])
     for flag in sample:
         print(f"{flag.file}: {flag.rule}: {flag.reason}\n    {flag.context}")
