@@ -64,6 +64,7 @@ CHOSEN = {
     ("random weights, mixed", False): 3e-3,
     ("FNO", False): 1e-2,
     ("U-Net", False): 3e-3,
+    ("FNO", True): 1e-2,
     ("U-Net", True): 1e-3,
 }
 """Rates that the rule chose on the forced flow, by network and whether the row is long. They hold
