@@ -158,8 +158,7 @@ _CORPORA = {
     "kept_prose": "the other chapters of the book",
     "kept_messages": "messages of a wiki",
     "kept_pairs": "sentences of volunteers",
-    "kept_khan": "the book by a second translator",
-    "kept_hoque": "the book by a third translator",
+    "kept_hoque": "the book by another translator",
 }
 
 
@@ -192,20 +191,19 @@ def bangla_prose_recall() -> str:
     lines = []
     for kind, name in kinds.items():
         line = [name]
-        for corpus in ("dev_prose", "kept_prose", "kept_pairs", "kept_khan", "kept_hoque"):
+        for corpus in ("dev_prose", "kept_prose", "kept_pairs", "kept_hoque"):
             subject = f"flips, {corpus}, {kind}"
             line.append(spread([values[subject, f"seed {seed}"] for seed in range(3)], ".2f"))
         number = sum(values[f"flips, kept_prose, {kind}", f"number, seed {s}"] for s in range(3))
         lines.append([*line, f"{number:.0f}"])
     texts = ("the seen chapters", "the other chapters", "sentences of volunteers")
-    more = ("second translator", "third translator")
-    return table(["flipped word", *texts, *more, "flips in each"], lines)
+    return table(["flipped word", *texts, "the other translator", "flips in each"], lines)
 
 
 def bangla_prose_read() -> str:
     """Return the verdicts on the flags that were read, by reason and text."""
     rows = read("bangla_prose_flags")
-    corpora = ("test_sentences", "kept_prose", "kept_pairs", "kept_khan", "kept_hoque")
+    corpora = ("test_sentences", "kept_prose", "kept_pairs", "kept_hoque")
     counts = Counter((row["verdict"], row["reason"], row["corpus"]) for row in rows)
     totals = Counter((row["verdict"], row["reason"]) for row in rows)
     ordered = sorted(totals, key=lambda pair: (pair[0] != "right", -totals[pair], pair[1]))
@@ -213,7 +211,7 @@ def bangla_prose_read() -> str:
         [reason, verdict, *(str(counts[verdict, reason, corpus]) for corpus in corpora)]
         for verdict, reason in ordered
     ]
-    names = ("dictionary", "book", "volunteers", "second translator", "third translator")
+    names = ("dictionary", "book", "volunteers", "the other translator")
     return table(["what the reader saw", "verdict", *names], lines)
 
 
