@@ -48,7 +48,7 @@ from contextlib import closing
 from pathlib import Path
 
 _VERSE = re.compile(r"^\\qt@newcmd\\qurantrans@bn@[ivxlcdm]+\{(.*)\\qt@no\{\((\d+)\)\}\}", re.M)
-_MARKS = re.compile(r"''|[“”‘’\"]|(?<!\w)'|'(?!\w)")
+_MARKS = re.compile(r"''|[“”\"]|(?<!\w)'|'(?!\w)")
 _SHOBDO = "shobdo/data/dictionary.db"
 _CHAPTERS = "package/dist/quran_bn.json"
 _HOQUE = "usr/share/texlive/texmf-dist/tex/latex/quran-bn/qurantext-bni.translation.def"
