@@ -63,7 +63,8 @@ def export_run(
         How near the file is to the run.
 
     Raises:
-        ExportError: the run cannot be written in this format, or the file differs from the run.
+        ExportError: the run cannot be written in this format, its base has four bits, or the file
+            differs from the run.
         OutputExistsError: the file or its sidecar exists and `force` is false.
         TrainingError: the run is not finished.
 
@@ -77,7 +78,9 @@ def export_run(
     for path in (target, sidecar_of(target)):
         check_target(path, force)
     folder = find_run(run)
-    recipe, task = resolve(folder / RECIPE), load_run(folder)
+    recipe = resolve(folder / RECIPE)
+    _refuse_four_bits(folder, recipe)
+    task = load_run(folder)
     deployed = _sized(task.deploy(folder), shape)
     content: dict[str, Any] = {
         "format": format,
@@ -131,6 +134,13 @@ def check_name(target: Path, format: Format) -> None:
         fitting = [name for name, kind in GRAPHS.items() if kind.suffix == target.suffix]
         other = f", or use --format {fitting[0]}" if fitting else ""
         raise ExportError(str(target), rule, f"Name it {target.stem}{suffix}{other}")
+
+
+def _refuse_four_bits(folder: Path, recipe: Recipe) -> None:
+    if (value := recipe.backbone.options.get("quantize", "none")) != "none":
+        rule = f"its base has four-bit weights (backbone.quantize: {value}), which no format holds"
+        remedy = "Train with `backbone.quantize: none`, and export that run"
+        raise ExportError(f"run {folder}", rule, remedy)
 
 
 def _sized(deployed: Deployed, shape: Sequence[int] | None) -> Deployed:

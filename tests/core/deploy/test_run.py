@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -22,12 +23,15 @@ from scionwood import (
     export_run,
     load,
     load_run,
+    override,
+    resolve,
 )
 from scionwood.adapters import attach, config_class
 from scionwood.cli import main
 from scionwood.deploy import formats
 from scionwood.deploy.merging import plain
 from scionwood.deploy.run import write_deployed
+from scionwood.runs.manifest import write_manifest
 
 
 def mlp() -> nn.Module:
@@ -124,6 +128,16 @@ class Gated(nn.Module):
 
     def forward(self, x):
         return self.inner(x)
+
+
+def test_a_base_with_four_bits_is_refused_before_it_is_loaded(run, tmp_path):
+    folder = shutil.copytree(run, tmp_path / "run")
+    recipe = override(resolve(folder / "recipe.yaml"), {"backbone.quantize": "nf4"})
+    (folder / "recipe.yaml").write_text(recipe.dump())
+    write_manifest(folder)
+    with pytest.raises(ExportError, match=r"four-bit weights.*backbone\.quantize: none"):
+        export_run(folder, tmp_path / "toy.pt2")
+    assert not (tmp_path / "toy.pt2").exists()
 
 
 def test_an_adapter_inside_a_wrapper_is_merged():
