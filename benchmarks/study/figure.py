@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from scionwood import atomic_path
 from study.settings import kind_of
@@ -22,7 +23,7 @@ STYLES = {
     "lora": ("LoRA", "#2a6f97", "-"),
     "full": ("last blocks, all weights", "#d1495b", "-"),
     "lora_long": ("LoRA, five times the seconds", "#2a6f97", ":"),
-    "full_long": ("the same, five times the seconds", "#d1495b", ":"),
+    "full_long": ("last blocks, five times the seconds", "#d1495b", ":"),
     "lora_minute": ("LoRA, a minute", "#12355b", "-."),
     "full_minute": ("last blocks, a minute", "#8c1c2b", "-."),
     "pixels": ("random forest on filters", "#999999", "--"),
@@ -51,6 +52,9 @@ def draw(summary: Sequence[dict[str, Any]], path: Path = PATH) -> None:
     for task, axes in zip(tasks, panels, strict=False):
         _panel(axes, [r for r in summary if (r["task"], r["base"]) == (task, "real")], handles)
         axes.set(title=TITLES[task], xlabel="examples", xscale="log")
+        axes.xaxis.set_major_locator(LogLocator(4))
+        axes.xaxis.set_major_formatter("{x:.0f}")
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.set_ylabel(UNITS[kind_of(task)])
         axes.grid(alpha=0.25)
     for axes in list(figure.axes)[len(tasks) :]:
