@@ -159,6 +159,7 @@ _CORPORA = {
     "kept_messages": "messages of a wiki",
     "kept_pairs": "sentences of volunteers",
     "kept_hoque": "the book by another translator",
+    "kept_unmarked": "the same without its quotation marks",
 }
 
 
