@@ -223,6 +223,12 @@ def test_a_backbone_without_heads_is_refused_with_the_remedy(tmp_path):
         select_examples("pde/autoencode", tmp_path / "a", smoke=True)
 
 
+def test_heads_that_nothing_trains_are_refused_with_the_remedy(tmp_path):
+    with pytest.raises(AdapterError, match=r"language/unir, dead targets .*: --by random"):
+        select_examples("language/unir", tmp_path / "a", smoke=True)
+    assert len(select_examples("language/unir", tmp_path / "b", by="random", smoke=True).chosen)
+
+
 @pytest.mark.parametrize("text", ["index,without,with\n0,1\n", "index,without,with\n1,1,1\n"])
 def test_damaged_losses_are_refused(tmp_path, text):
     file = tmp_path / "losses.csv"

@@ -260,9 +260,7 @@ class Files(Conversations):
             batch_size=batch_size,
             seed=seed,
         )
-        if val_share <= 0 or test_share <= 0 or val_share + test_share >= 1:
-            rule = "each must be above 0, and their sum below 1"
-            raise RecipeError(f"shares {val_share}, {test_share}", rule, "Such as 0.1 and 0.1")
+        language("check_shares")(val_share, test_share)
         self.source, self.layout, self.columns = source, layout, columns
         self.data_files = DataFiles(
             on_bad_file, [] if source is None or source == SAMPLE else [source]
@@ -286,12 +284,8 @@ class Files(Conversations):
         read = partial(
             read_examples, layout=self.layout, columns=self.columns, bad_rows=self.bad_rows
         )
-        if self.data_files.on_bad_file == "raise":
-            return read(self.source)
-        tables = language("tables_of")(self.source)
-        self.data_files.also(tables)  # a data set of the hub lies elsewhere
-        parts = self.data_files.readable(tables, read)
-        return [example for part in parts.values() for example in part]
+        found: list[Example] = language("read_all")(self.source, read, self.data_files)
+        return found
 
     def setup(self, stage: str) -> None:
         """Read the files, so that errors appear before training."""

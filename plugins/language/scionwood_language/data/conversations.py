@@ -7,10 +7,10 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, final
 
-from scionwood import DataFiles, DataLoader, RecipeError, Split, SplitData
+from scionwood import DataFiles, DataLoader, Split, SplitData
 from scionwood_language.chat.templates import Message, Turns
 from scionwood_language.data.batches import Batches, Item, check_length
-from scionwood_language.data.splits import split_by_topic
+from scionwood_language.data.splits import check_shares, split_by_topic
 from scionwood_language.model.tiny import TINY
 from scionwood_language.model.weights import load_tokenizer
 from scionwood_language.readers.layouts import Layout
@@ -18,8 +18,8 @@ from scionwood_language.readers.load import (
     BadRows,
     Conversation,
     conversation,
+    read_all,
     read_conversations,
-    tables_of,
 )
 
 SAMPLE = "sample"
@@ -85,9 +85,7 @@ class Conversations(SplitData):
     ) -> None:
         super().__init__()
         check_length(max_length)
-        if val_share <= 0 or test_share <= 0 or val_share + test_share >= 1:
-            rule = "each must be above 0, and their sum below 1"
-            raise RecipeError(f"shares {val_share}, {test_share}", rule, "Such as 0.1 and 0.1")
+        check_shares(val_share, test_share)
         self.source, self.layout, self.columns = source, layout, columns
         self.data_files = DataFiles(on_bad_file, [] if source == SAMPLE else [source])
         self.bad_rows, self.shares, self.seed = bad_rows, (val_share, test_share), seed
@@ -137,12 +135,7 @@ class Conversations(SplitData):
             bad_rows=self.bad_rows,
             make=conversation,
         )
-        if self.data_files.on_bad_file == "raise":
-            return read(self.source)
-        tables = tables_of(self.source)
-        self.data_files.also(tables)  # a data set of the hub lies elsewhere
-        parts = self.data_files.readable(tables, read)
-        return [example for part in parts.values() for example in part]
+        return read_all(self.source, read, self.data_files)
 
 
 def sample(n: int = 80) -> list[Conversation]:

@@ -6,7 +6,24 @@ from collections import Counter
 from collections.abc import Sequence
 from random import Random
 
+from scionwood import RecipeError
+
 SPLITS = ("train", "val", "test")
+
+
+def check_shares(val: float, test: float) -> None:
+    """Refuse shares that leave a split without examples.
+
+    Args:
+        val: the share for validation.
+        test: the share for the test.
+
+    Raises:
+        RecipeError: a share is not above 0, or their sum is not below 1.
+    """
+    if val <= 0 or test <= 0 or val + test >= 1:
+        rule = "each must be above 0, and their sum below 1"
+        raise RecipeError(f"shares {val}, {test}", rule, "Such as 0.1 and 0.1")
 
 
 def split_by_topic(

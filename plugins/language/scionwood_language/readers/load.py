@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from scionwood import ReadError, call_in_child, check_inside, reading
+from scionwood import DataFiles, ReadError, call_in_child, check_inside, reading
 from scionwood_language.chat.templates import Message
 from scionwood_language.readers.columns import NAMES, find_columns
 from scionwood_language.readers.layouts import Layout, layout_of, messages_of
@@ -109,6 +109,26 @@ def read_conversations(
         remedy = str(refused[0]) if refused else "Give a file with at least one row"
         raise ReadError(str(source), rule, remedy)
     return examples
+
+
+def read_all(
+    source: str | Path, read: Callable[[str | Path], list[Made]], files: DataFiles
+) -> list[Made]:
+    """Return the examples of all files of a source.
+
+    Args:
+        source: a file, a folder, or a data set on the hub.
+        read: reads a source or one of its files.
+        files: whether a file that is refused stops the reading, or is left out.
+
+    Raises:
+        ReadError: a file is refused, or the source has none.
+    """
+    if files.on_bad_file == "raise":
+        return read(source)
+    tables = tables_of(source)
+    files.also(tables)  # a data set of the hub lies elsewhere
+    return [example for part in files.readable(tables, read).values() for example in part]
 
 
 def tables_of(source: str | Path) -> list[Path]:

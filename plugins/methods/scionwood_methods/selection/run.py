@@ -6,7 +6,8 @@ import csv
 import hashlib
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -169,7 +170,8 @@ def _measured(recipe: Any, proxy: ProxyRun, out: Path) -> tuple[Any, Heads, list
     part = _RandomPart(proxy.examples, recipe.seed)
     begun = (out / PROXY / "recipe.yaml").exists()
     where: dict[str, Any] = {"resume" if begun else "run_dir": out / PROXY}
-    fit(small, callbacks=[part], **where)
+    with _refusing(recipe.backbone.name):  # such as heads that no gradient reaches
+        fit(small, callbacks=[part], **where)
     task, loader = part.task, part.loader()
     heads = select_heads(score_heads(task.backbone), proxy.share)
     length, file = len(loader.dataset), out / LOSSES
@@ -203,11 +205,8 @@ def _some(whole: Callable[[], Any], count: int, seed: int) -> Any:
 
 
 def _proxy_recipe(recipe: Any, proxy: ProxyRun) -> Any:
-    try:
+    with _refusing(recipe.backbone.name):
         targets = projections(recipe.backbone.build())
-    except AdapterError as error:
-        remedy = f"{error.remedy}, or choose without heads: --by random"
-        raise AdapterError(f"backbone {recipe.backbone.name}", error.rule, remedy) from error
     adapter = {"name": "methods/p2d_heads", "targets": targets}
     options = recipe.task.options
     changes: dict[str, Any] = {"adapter": adapter, "kernels": "off", "compile": False}
@@ -223,6 +222,15 @@ def _proxy_recipe(recipe: Any, proxy: ProxyRun) -> Any:
     }
     quick |= {"num_sanity_val_steps": 0, "logger": False, "callbacks": []}
     return override(recipe, changes | {f"trainer.{key}": value for key, value in quick.items()})
+
+
+@contextmanager
+def _refusing(backbone: str) -> Iterator[None]:
+    try:
+        yield
+    except AdapterError as error:
+        remedy = f"{error.remedy}. Or choose without heads: --by random"
+        raise AdapterError(f"backbone {backbone}, {error.value}", error.rule, remedy) from error
 
 
 def _training(recipe: Any) -> Any:
