@@ -6,6 +6,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from scionwood.cli import main
 from scionwood_federated.api import rank_by_losses, rank_by_subspace
 
@@ -35,12 +37,13 @@ def test_sites_measure_each_other_and_are_ranked(round_one: Path, tmp_path: Path
     assert "of at least three sites" in capsys.readouterr().err
 
 
-def test_a_loss_that_is_no_number_is_refused(tmp_path: Path, capsys) -> None:
+@pytest.mark.parametrize("loss", ["1e999", "-1e31", '"1"', "[1]"])
+def test_a_loss_that_is_no_number_is_refused(tmp_path: Path, capsys, loss: str) -> None:
     files = []
     for name in NAMES:
-        losses = dict.fromkeys(NAMES, float("nan") if name == "south" else 1.0)
+        text = json.dumps({"site": name, "losses": dict.fromkeys(NAMES, 1.0)})
         files.append(tmp_path / f"{name}.json")
-        files[-1].write_text(json.dumps({"site": name, "losses": losses}))
+        files[-1].write_text(text.replace("1.0", loss) if name == "south" else text)
     assert main(["federated", "check", *map(str, files), "--way", "losses"]) == 2
     assert "south.json: it holds no losses of a site" in capsys.readouterr().err
 
@@ -68,6 +71,20 @@ def test_round_says_what_leaves_the_house(round_one: Path, tmp_path: Path, capsy
     run = str(round_one / "runs" / "north")
     assert main(["federated", "round", run, str(tmp_path / "u"), "--site", "north"]) == 0
     assert "round 1, 8 samples, 2 steps" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "rule"),
+    [
+        (["--site", " "], "a name has 1 to 200 printable characters"),
+        (["--site", "a", "--samples", "-5"], "-5 samples: a site has at least one sample"),
+    ],
+)
+def test_round_refuses_what_no_pool_would_take(round_one, tmp_path, capsys, words, rule) -> None:
+    run = str(round_one / "runs" / "north")
+    assert main(["federated", "round", run, str(tmp_path / "u"), *words]) == 2
+    assert rule in capsys.readouterr().err
+    assert not (tmp_path / "u").exists()
 
 
 def test_pool_refuses_in_one_line(round_one: Path, tmp_path: Path, capsys) -> None:

@@ -176,6 +176,8 @@ def test_one_site_in_other_letters_is_one_site(make, other):
     check_records([make(0, "Zürich").about, make(1, "Basel").about])
     with pytest.raises(FederationError, match="two updates come from it"):
         check_records([make(0, "Zürich").about, make(1, other).about])
+    with pytest.raises(FederationError, match="that of what a round starts from"):
+        check_records([make(0, "Global").about, make(1, other).about])
     with pytest.raises(FederationError, match="no two are alike"):
         NetPlan(("Zürich", other.strip()))
 

@@ -20,8 +20,9 @@ import scionwood
 from scionwood import OutputExistsError, TrainingError
 from scionwood_federated.api import FederationError, Plan, exact, simulate
 from scionwood_federated.rules.pooled import Pooled
+from scionwood_federated.simulation.comparison import Comparison
 from scionwood_federated.simulation.costs import Costs
-from scionwood_federated.simulation.engine import Progress, Simulation
+from scionwood_federated.simulation.engine import Outcome, Progress, Simulation
 from scionwood_federated.simulation.model import SharedModel
 from scionwood_federated.simulation.run import CONSTANT
 from scionwood_federated.simulation.sites import SiteData, sites_of
@@ -102,6 +103,15 @@ def test_a_killed_simulation_goes_on_to_the_same_weights(listed, tmp_path):
     assert sizes[0] == sizes[1] > 0
 
 
+@pytest.mark.parametrize(
+    ("higher", "pooled", "share"), [(False, 0.5, 0.5), (False, 2.0, None), (True, 2.0, -0.25)]
+)
+def test_the_share_of_the_gap_needs_a_gap(tmp_path, higher, pooled, share):
+    means = {"alone": 1.0, "federated": 0.75, "pooled": pooled}
+    outcomes = {k: Outcome(k, {"a": v}, {"a": v}, Costs()) for k, v in means.items()}
+    assert Comparison("loss", higher, outcomes, tmp_path).gap_closed == share
+
+
 def test_the_costs_of_the_rounds_before_an_interruption_are_kept(make, tmp_path):
     sent = make(1)
     pooled = Pooled(sent.adapter, sent.head, 0.0, ("a", "b"))
@@ -123,6 +133,23 @@ def test_sites_that_cannot_be_made_are_refused(way, words):
     recipe = scionwood.resolve("seismic/denoise", smoke=True)
     with pytest.raises(FederationError, match=words):
         sites_of(recipe, way)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("site,data.seed\na,1\nA ,2\n", "site 'a': .* no two sites have one name"),
+        ("site,data.seed\n,1\nb,2\n", "site '': a name has 1 to 200"),
+        (
+            "site,data.noises\na,[white, band]\nb,[white]\n",
+            "site a has more values than the heading",
+        ),
+    ],
+)
+def test_a_list_of_sites_with_a_fault_is_refused(tmp_path, text, words):
+    (tmp_path / "sites.csv").write_text(text)
+    with pytest.raises(FederationError, match=words):
+        sites_of(scionwood.resolve("seismic/denoise", smoke=True), str(tmp_path / "sites.csv"))
 
 
 def test_a_list_of_an_option_makes_a_site_of_each_value():

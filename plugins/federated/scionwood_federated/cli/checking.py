@@ -123,4 +123,4 @@ def _by_losses(files: list[Path]) -> list[Any]:
 
 
 def _is_loss(value: object) -> bool:
-    return isinstance(value, int | float) and abs(value) < 1e30  # not a number is no loss either
+    return isinstance(value, int | float) and abs(value) < 1e30

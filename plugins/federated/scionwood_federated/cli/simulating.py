@@ -93,4 +93,6 @@ def simulate(
     print(f"\nscore: {done.score}, {better} is better")
     if gap is not None:
         print(f"federation closes {100 * gap:.0f} % of the gap between alone and pooled")
+    elif {"alone", "federated", "pooled"} <= done.outcomes.keys():
+        print("pooled data are no better than sites alone, so there is no gap to close")
     print(out)

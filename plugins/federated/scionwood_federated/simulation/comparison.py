@@ -26,11 +26,16 @@ class Comparison:
 
     @property
     def gap_closed(self) -> float | None:
-        """The share of the gap between alone and pooled that federation closes, if all ran."""
+        """The share of the gap between alone and pooled that federation closes.
+
+        It is `None` if one of the three did not run, or if pooled data are no better than sites
+        alone.
+        """
         if not {"alone", "federated", "pooled"} <= self.outcomes.keys():
             return None
         alone, reached, pooled = (mean(self.outcomes[r]) for r in ("alone", "federated", "pooled"))
-        return (reached - alone) / (pooled - alone) if pooled != alone else None
+        better = pooled > alone if self.higher else pooled < alone
+        return (reached - alone) / (pooled - alone) if better else None
 
 
 def mean(outcome: Outcome) -> float:

@@ -103,7 +103,8 @@ def _by_round(axes: Any, done: Comparison) -> None:
 
 def _by_site(axes: Any, done: Comparison) -> None:
     for regime, outcome in done.outcomes.items():
-        axes.plot(list(outcome.own), list(outcome.own.values()), "o", label=regime)
+        names = [name.replace("$", r"\$") for name in outcome.own]  # $ begins a formula
+        axes.plot(names, list(outcome.own.values()), "o", label=regime)
     axes.set(xlabel="site", ylabel=done.score, title="on the site's own test data")
     axes.tick_params(axis="x", rotation=45)
     axes.legend()

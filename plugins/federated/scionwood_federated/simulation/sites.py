@@ -15,7 +15,7 @@ from torch.utils.data import IterableDataset
 from scionwood import DataLoader, override, reading
 from scionwood_federated.simulation.model import HomeData
 from scionwood_federated.simulation.tables import cut, table_of
-from scionwood_federated.update.record import FederationError
+from scionwood_federated.update.record import FederationError, folded, is_name
 
 WAYS = "sites.csv, by:data.OPTION, by:COLUMN, or dirichlet:0.5 (or dirichlet:0.5:10 for ten sites)"
 
@@ -114,6 +114,11 @@ def sites_of(recipe: Any, way: str, *, seed: int = 0) -> list[SiteData]:
         raise FederationError(f"sites {way!r}", "it is no way to make sites", f"Give {WAYS}")
     if len(sites) < 2:
         raise FederationError(f"sites {way!r}", f"it makes {len(sites)}", "Give at least two")
+    names = [folded(site.name) for site in sites]
+    for site in sites:
+        if not is_name(site.name) or names.count(folded(site.name)) > 1:
+            rule = "a name has 1 to 200 printable characters, and no two sites have one name"
+            raise FederationError(f"site {site.name!r:.80}", rule, "Rename it")
     return sites
 
 
@@ -125,8 +130,11 @@ def _listed(recipe: Any, path: Path) -> list[SiteData]:
         raise FederationError(str(path), "it has no column `site`", "Name the sites in it")
     out = []
     for row in rows:
+        if None in row:
+            rule = f"the line of site {row['site']} has more values than the heading"
+            raise FederationError(str(path), rule, 'Quote values with commas: "[a, b]"')
         changes = [f"{key}={value}" for key, value in row.items() if key != "site" and value]
-        out.append(SiteData(row["site"], override(recipe, changes)))
+        out.append(SiteData(row["site"] or "", override(recipe, changes)))
     return out
 
 

@@ -35,7 +35,7 @@ from scionwood import (
 )
 from scionwood_federated.rules.pooled import Pooled
 from scionwood_federated.update.hashes import own_options, preprocessing_hash, recipe_hash
-from scionwood_federated.update.record import FederationError, Site, Update
+from scionwood_federated.update.record import FederationError, Site, Update, is_name
 
 ADAPTER, HEAD, RECIPE = "adapter", "head.safetensors", "recipe.yaml"
 STATE = "server"
@@ -95,8 +95,14 @@ def update_of(
 
     Raises:
         TrainingError: the folder holds no finished run with an adapter.
-        FederationError: the samples cannot be counted.
+        FederationError: the name or the number of samples is wrong, or they cannot be counted.
     """
+    if not is_name(site):
+        rule = "a name has 1 to 200 printable characters"
+        raise FederationError(f"site {site!r:.80}", rule, "Name it otherwise: --site")
+    if samples is not None and not 0 < samples < 1 << 48:
+        rule = "a site has at least one sample, and fewer than 2^48"
+        raise FederationError(f"{samples} samples", rule, "Correct --samples, or leave it out")
     folder = find_run(run, quiet=True)
     if not (folder / ADAPTER).is_dir():
         raise TrainingError(f"run {folder}", "it has no adapter", "Train with an adapter")

@@ -30,6 +30,17 @@ class FederationError(ScionwoodError):
     """
 
 
+def is_name(name: object) -> bool:
+    """Return whether a value can name a site: 1 to 200 printable characters, not all spaces.
+
+    Args:
+        name: the value.
+    """
+    return (
+        isinstance(name, str) and 0 < len(name.strip()) <= len(name) <= 200 and name.isprintable()
+    )
+
+
 def folded(name: str) -> str:
     """Return the name of a site without case, outer spaces and ways to write the same letters.
 
@@ -91,13 +102,13 @@ class Site:
             rule = f"its format is {record.get('format')!r}, not {FORMAT}"
             raise AdapterFileError(where, rule, "Upgrade scionwood-federated")
         numbers = [record.get(key) for key in ("samples", "steps", "round")]
-        texts = [record.get(key) for key in ("site", "start", "base", "recipe", "preprocessing")]
+        texts = [record.get(key) for key in ("start", "base", "recipe", "preprocessing")]
         own = record.get("own", [])
         held = record.get("held", "")
         good = all(type(n) is int and 0 <= n < 1 << 48 for n in numbers)
         good = good and all(isinstance(text, str) and len(text) <= 200 for text in (*texts, held))
         good = good and isinstance(own, list) and all(isinstance(name, str) for name in own)
-        if not good or not record["site"] or not record["site"].isprintable():
+        if not good or not is_name(record.get("site")):
             rule = "site, samples, steps, round, start, base, recipe or preprocessing is wrong"
             raise AdapterFileError(where, rule, "Write it again: scionwood federated round")
         known = {"format", "samples", "steps", "round", "site", "start", "base", "recipe"}

@@ -84,6 +84,9 @@ def _check_names(sites: Sequence[Site]) -> None:
     seen: dict[str, str] = {}
     for about in sites:
         name = folded(about.site)
+        if name == "global":
+            rule = "this name is that of what a round starts from"
+            raise FederationError(f"site {about.site}", rule, "Rename it: --site")
         if name in seen:
             rule = f"two updates come from it ({seen[name]!r} and {about.site!r})"
             raise FederationError(f"site {about.site}", rule, "Keep the newer update of the two")
