@@ -82,7 +82,7 @@ FIELDS: dict[str, dict[str, Any]] = {
 
 def sites_for(field: str, folder: Path, seed: int) -> tuple[str, list[str]]:
     """Return the way to make the sites of a field, and the changes of the recipe for a seed."""
-    if field.startswith("biomed"):
+    if field == "biomed":
         source = f"data={{name: biomed/masks, source: {scanned(folder, seed)}, seed: {seed}}}"
         return "by:scanner", ["adapter={name: lora, targets: vision, r: 4}", source]
     if field == "crash":

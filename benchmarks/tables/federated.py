@@ -6,7 +6,8 @@ from statistics import mean
 
 from text import Row, Tables, read, spread, table
 
-ORDER = ("alone", "federated", "pooled")
+ORDER = ("alone", "federated", "pooled", "pooled_equal")
+NAMES = {"pooled_equal": "pooled, steps of one site"}
 LENGTHS = {"long": "5 x 10", "short": "3 x 5"}
 WAYS = [
     "start",
@@ -36,7 +37,9 @@ def fields() -> str:
     for row in read("federated"):
         if row["adapter"] != "lora":
             continue
-        regime = f"federated, `{row['rule']}`" if row["regime"] == "federated" else row["regime"]
+        regime = NAMES.get(row["regime"], row["regime"])
+        if regime == "federated":
+            regime += f", `{row['rule']}`"
         place = ORDER.index(row["regime"])
         groups.setdefault((row["field"], place, regime), []).append(row)
     lines = []
@@ -77,7 +80,7 @@ def adapters() -> str:
     head += ["CPU s", "peak MiB", "J"]
     groups: dict[tuple[str, str, int], list[Row]] = {}
     for row in read("federated"):
-        if row["rule"] == "exact":
+        if row["rule"] == "exact" and row["regime"] not in NAMES:
             place = ORDER.index(row["regime"])
             groups.setdefault((row["field"], row["adapter"], place), []).append(row)
     lines = []
