@@ -70,7 +70,7 @@ def rollout(
     places = _places(given, layout.times[:history])
     predicted, store = (None, put) if put is not None else in_memory(layout)
     for sample in range(layout.samples):
-        frames = [normaliser.apply(tensor_of(states[sample, i], device)) for i in places]
+        frames = [_scaled(normaliser.apply, tensor_of(states[sample, i], device)) for i in places]
         solid = torch.stack(frames).isnan().any(0)
         if not solids and bool(solid.any()):
             rule = "it holds NaN, and the run was not trained with solid points"
@@ -84,7 +84,7 @@ def rollout(
                 rule = f"step {time - history + 1} of sample {sample} is not finite"
                 raise WriteError("rollout", rule, "Take fewer steps, or train longer")
             frames = [*frames[1:], state]
-            shown = normaliser.undo(state).masked_fill(solid, torch.nan)
+            shown = _scaled(normaliser.undo, state).masked_fill(solid, torch.nan)
             _store(store, (sample, time), shown[0].cpu().numpy())
     return None if predicted is None else labelled(predicted, layout)
 
@@ -104,6 +104,11 @@ def predicted_layout(
         RecipeError: the time of a step is unknown.
     """
     return replace(layout, times=_times(layout, n_steps + history - 1, normaliser.interval))
+
+
+def _scaled(scale: Callable[[Tensor], Tensor], state: Tensor) -> Tensor:
+    """Apply the scale of volumes to a state (batch, field, *space) of any dimension."""
+    return scale(state.flatten(2)[..., None, None]).reshape(state.shape)
 
 
 def _store(put: Put, place: tuple[int, int], state: np.ndarray) -> None:
