@@ -129,7 +129,7 @@ def counted(data: Data) -> list[dict[str, Any]]:
         ("counts of three bytes", f"{nats:.3f}", ""),
         ("the test text", "", data.share(data.test)),
     ]
-    empty = {"seed": "", "steps": "", "parameters": "", "s a step": ""}
+    empty = {"seed": "", "training": "", "steps": "", "parameters": "", "s a step": ""}
     return [{"model": n, **empty, "nats": v, "words": w} for n, v, w in rows]
 
 
@@ -156,8 +156,8 @@ def trained(kind: str, seed: int, data: Data) -> list[dict[str, Any]]:
     whole.eval()
     with torch.no_grad():
         nats = torch.stack([measure(rows) for rows in data.test.split(BATCH)]).mean()
-    row = {"model": kind, "seed": seed, "steps": "", "parameters": model.num_parameters()}
-    row |= {"s a step": f"{pace:.3f}", "nats": f"{nats:.3f}"}
+    row = {"model": kind, "seed": seed, "training": STEPS, "steps": ""}
+    row |= {"parameters": model.num_parameters(), "s a step": f"{pace:.3f}", "nats": f"{nats:.3f}"}
     if task is None:
         return [row | {"words": data.share(continued(model, SAMPLES, seed))}]
     made, nothing = [], torch.zeros(SAMPLES, 0, dtype=torch.long)
@@ -182,8 +182,10 @@ def main() -> None:
             append("language_diffusion", row)
     for seed in options.seeds:
         for kind in ("autoregressive", "diffusion"):
-            known = {(row["model"], row["seed"]) for row in read("language_diffusion")}
-            if (kind, str(seed)) not in known:
+            known = {
+                (row["model"], row["seed"], row["training"]) for row in read("language_diffusion")
+            }
+            if (kind, str(seed), str(STEPS)) not in known:
                 for row in trained(kind, seed, data):
                     append("language_diffusion", row)
 

@@ -89,7 +89,9 @@ def trl() -> str:
 def diffusion() -> str:
     """The bound and the words of masked diffusion, beside the twin and counts."""
     head = {"parameters": "parameters", "nats": "nats a byte", "words": "known words"}
-    return grouped("language_diffusion", ["model", "steps"], {**head, "s a step": "s a step"})
+    return grouped(
+        "language_diffusion", ["model", "training", "steps"], {**head, "s a step": "s a step"}
+    )
 
 
 def planning() -> str:
