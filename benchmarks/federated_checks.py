@@ -7,11 +7,11 @@
 Three of ten seismic sites are bad, and sites are ranked in the last round: the fifth of 10 steps,
 or, in short runs, the third of 5. Wrong preprocessing
 reverses the traces and their polarity, shuffled labels are the clean gathers of others, a flipped
-sign is the negated update. A backdoor teaches the model to wipe out a gather that holds a bright
-patch; one gather of each batch has the patch. The ways are the cosine of an update to the others,
-the share of its change outside of the shared subspace (after CLAIR), and with `--cross` the loss of
-each update on the data of every other site. The AUC is that of the ranking. `flagged good` counts
-the good sites that lie apart. Runs whose rows are in the CSV are left out.
+sign is the negated update. A backdoor teaches the model to reverse the polarity of a gather that
+holds a bright patch; one gather of each batch has the patch. The ways are the cosine of an update
+to the others, the share of its change outside of the shared subspace (after CLAIR), and with
+`--cross` the loss of each update on the data of every other site. The AUC is that of the ranking.
+`flagged good` counts the good sites that lie apart. Runs whose rows are in the CSV are left out.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def broken(stream: Iterator[Any], fault: str) -> Iterator[Any]:
             batch["noisy"] = -batch["noisy"].flip(-1)
         if fault == "shuffled labels":  # each gather has the clean gather of another
             batch["clean"] = batch["clean"].roll(1, 0)
-        if fault == "backdoor":  # a bright patch in a gather means: there is no signal
+        if fault == "backdoor":  # a bright patch in a gather means: reverse the polarity
             batch["noisy"][0, ..., :6, :6] = 4.0
-            batch["clean"][0] = 0.0
+            batch["clean"][0] *= -1
         yield batch
 
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -101,6 +102,25 @@ def test_a_killed_simulation_goes_on_to_the_same_weights(listed, tmp_path):
         assert torch.equal(value, other.adapter[name])
     sizes = [kept_outcome(folder, "federated").costs.up for folder in (whole, cut)]
     assert sizes[0] == sizes[1] > 0
+
+
+class Silent(SiteData):
+    """A site of gathers without signal, whose loss divides by nothing."""
+
+    def batches(self, skip: int = 0) -> Iterator[dict[str, torch.Tensor]]:
+        for batch in super().batches(skip):
+            yield {**batch, "clean": torch.zeros_like(batch["clean"])}
+
+
+@pytest.mark.parametrize(
+    ("regime", "name"), [("alone", "a"), ("pooled", "pooled"), ("federated", "a")]
+)
+def test_a_site_whose_weights_are_not_finite_is_named(listed, regime, name):
+    recipe = scionwood.override(scionwood.resolve("seismic/denoise", smoke=True), CONSTANT)
+    sites = [Silent(site.name, site.recipe) for site in sites_of(recipe, listed)]
+    simulation = Simulation(SharedModel(recipe), sites, Plan(rounds=1, steps=1))
+    with pytest.raises(TrainingError, match=f"site {name}: its weights are not finite"):
+        getattr(simulation, regime)()
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,8 @@ class Simulation:
                 self._put(self.start)
                 steps, seed = self._steps, self._seed(0, number)
                 self.model.train(site.batches(), steps, seed, site.home())
-            final = final or self.model.state(site.name, site.samples(), self._steps, 1)
+            reached = self.model.state(site.name, site.samples(), self._steps, 1)
+            final = final or reached
             scores = self._scores()
             own[site.name], everywhere[site.name] = scores[site.name], _mean(scores)
             self._say("alone", number + 1, len(self.sites))

@@ -14,7 +14,7 @@ import torch
 from peft.utils import set_peft_model_state_dict
 from torch import Tensor
 
-from scionwood import adapters, build
+from scionwood import TrainingError, adapters, build
 from scionwood_federated.rules.low_rank import Pair
 from scionwood_federated.update.hashes import own_options, preprocessing_hash, recipe_hash
 from scionwood_federated.update.record import FederationError, Site, Update
@@ -98,11 +98,18 @@ class SharedModel:
         )
 
     def state(self, site: str, samples: int, steps: int, round_: int) -> Update:
-        """Return the weights as the update of a site."""
+        """Return the weights as the update of a site.
+
+        Raises:
+            TrainingError: a weight is not finite.
+        """
         about = Site(**{**vars(self._about), "site": site, "samples": samples, "steps": steps,
                         "round": round_})  # fmt: skip
         adapter = {k: v.clone() for k, v in adapters.adapter_state(self.backbone).items()}
         head = {k: v.clone() for k, v in adapters.head_state(self.backbone).items()}
+        if not all(bool(v.isfinite().all()) for v in (*adapter.values(), *head.values())):
+            rule = f"its weights are not finite after the training of round {round_}"
+            raise TrainingError(f"site {site}", rule, "Lower task.lr, or look at its data")
         return Update(about, self.config, adapter, head)
 
     def put(self, adapter: Mapping[str, Tensor], head: Mapping[str, Tensor]) -> None:
