@@ -82,13 +82,13 @@ def test_a_block_equals_plain_loops(periodic: bool) -> None:
     x = drawn(1, 3, 8, 20, 2, seed=9)
     time, space = block.temporal, block.spatial
 
-    def projected(layer: torch.nn.Conv2d, y: Tensor) -> Tensor:
-        return torch.einsum("oc,ncxy->noxy", layer.weight[:, :, 0, 0], y) + layer.bias.view(
-            -1, 1, 1
-        )
+    def projected(layer: Any, y: Tensor) -> Tensor:
+        out = torch.einsum("oc,ncxy->noxy", layer.weight[:, :, 0, 0], y)
+        return torch.as_tensor(out + layer.bias.view(-1, 1, 1))
 
     def spread(norm: Any, y: Tensor) -> Tensor:
-        return y / (y.std((2, 3), keepdim=True) + 1e-8) * norm.weight.view(-1, 1, 1)
+        size = y.std((2, 3), keepdim=True) + 1e-8
+        return y / size * torch.as_tensor(norm.weight).view(-1, 1, 1)
 
     y = projected(time.input_head, time.norm1(x[0]))
     z = torch.empty(3, 8, 20, 2)
@@ -146,6 +146,7 @@ def test_new_fields_get_rows_of_their_own_and_keep_the_rest(tmp_path: Path) -> N
         kept = own[name].narrow(wider[name], 0, 12) if name in wider else own[name]
         assert torch.equal(kept, value)
     assert own["debed.out_kernel"].shape[1] == 13
+    assert isinstance(model.network, AViT)
     assert model.network.places.tolist() == [12, 0]
     assert model(drawn(1, 32, 32, 32)).shape == (1, 2, 32, 32)
 

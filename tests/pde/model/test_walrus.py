@@ -15,8 +15,11 @@ from torch.nn import functional as F
 
 import scionwood
 from scionwood import RecipeError, WeightsError
+from scionwood_pde import api
 from scionwood_pde.backbones import walrus
 from scionwood_pde.backbones.walrus import FIELDS
+from scionwood_pde.data.normaliser import Normaliser
+from scionwood_pde.inference import rollout
 from scionwood_pde.model.walrus import SIZES, Walrus, WalrusBlock
 from scionwood_pde.model.walrus_coder import frame_of, padded
 
@@ -85,11 +88,14 @@ def test_a_block_equals_plain_sums() -> None:
 
     def normed(norm: Any, y: Tensor) -> Tensor:
         size = (y.square().mean((1, 2, 3), keepdim=True) + torch.finfo().eps).sqrt()
-        return y / size * norm.weight.view(-1, 1, 1, 1)
+        out: Tensor = y / size * norm.weight.view(-1, 1, 1, 1)
+        return out
 
     y = torch.stack([normed(time.norm1, frame) for frame in x[0]])
-    weight, bias = time.input_head.weight.flatten(1), time.input_head.bias
-    wide = torch.einsum("oc,tcxyz->toxyz", weight, y) + bias.view(-1, 1, 1, 1)
+    layer = time.input_head
+    assert layer.bias is not None
+    wide = torch.einsum("oc,tcxyz->toxyz", layer.weight.flatten(1), y)
+    wide = wide + layer.bias.view(-1, 1, 1, 1)
     seen = torch.zeros(3, 32, 3, 2, 1)
     table = time.rel_pos_bias.relative_attention_bias.weight
     for i, j, head in [(i, j, head) for i in range(3) for j in range(2) for head in range(2)]:
@@ -166,11 +172,30 @@ def test_shifts_leave_a_random_but_valid_state(faces: Any) -> None:
 
 
 @torch.no_grad()
+def test_a_rollout_of_planes_repeats_the_step() -> None:
+    states = api.simulate("burgers", dims=2, n=2, n_points=32, n_steps=5, seed=1)
+    names = tuple(map(str, states.channel.values))
+    scale = Normaliser(names, (1.0, 0.0), (2.0, 0.5))
+    model = walrus(fields=["velocity_x", "velocity_y"], history=3).eval()
+    predicted = rollout(model, states, 2, normaliser=scale)
+    assert predicted is not None
+    assert predicted.dims == states.dims
+    mean, std = torch.tensor([[1.0, 0.0], [2.0, 0.5]]).view(2, 2, 1, 1)
+    for start in range(2):
+        frames = torch.from_numpy(predicted.values[1, start : start + 3])
+        following = model(((frames - mean) / std).flatten(0, 1)[None])[0] * std + mean
+        torch.testing.assert_close(torch.from_numpy(predicted.values[1, start + 3]), following)
+    scores = api.evaluate(predicted[:, 2:], states)
+    assert float(scores[0]["vrmse"]) > 0
+
+
+@torch.no_grad()
 def test_volumes_and_new_fields(checkpoint: Path) -> None:
     model = walrus(fields=["new.dust", "density"], dims=3, weights=checkpoint, history=1).eval()
+    assert isinstance(model.network, Walrus)
     assert model.network.places.tolist() == [67, 28]
     stored = published().state_dict()["embed.3.proj1.weight"]
-    own = model.network.embed["3"].proj1.weight
+    own = model.network.state_dict()["embed.3.proj1.weight"]
     assert torch.equal(own[:, :67], stored)
     assert own.shape[1] == 68
     assert model.head == ("network.embed", "network.debed", "scales")
