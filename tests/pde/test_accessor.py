@@ -202,3 +202,23 @@ def test_results_stream_into_files(tmp_path: Path) -> None:
     made = latents.scionwood.decode(tile=16, at_once=1, target=tmp_path / "back.nc")
     np.testing.assert_allclose(made["q"].values, kept["q"].values, rtol=1e-5, atol=1e-6)
     assert made["q"].attrs["units"] == "m/s"
+
+
+def test_cells_of_a_globe_are_counted_if_all_dims_are_named() -> None:
+    field = np.random.default_rng(0).standard_normal((5, 6, 7))
+    lon = ("lon", 0.25 * np.arange(7), {"units": "degrees_east"})
+    lat = ("lat", 0.25 * np.arange(6), {"units": "degrees_north"})
+    lev = ("lev", [1000.0, 925, 850, 700, 500], {"units": "hPa", "positive": "down"})
+    air = xr.Dataset({"t": (("lev", "lat", "lon"), field)}, {"lon": lon, "lat": lat, "lev": lev})
+    with pytest.raises(ReadError, match="name the dims of all axes to use cells as they are"):
+        air.isel(lev=slice(0, 3)).scionwood.states(dims={"x": "lon", "y": "lat"})
+    states = air.scionwood.states(dims={"x": "lon", "y": "lat", "z": "lev"})
+    assert [states[axis].attrs["units"] for axis in "xyz"] == ["cell"] * 3
+    assert states.z.values.tolist() == [0, 1, 2, 3, 4]
+    np.testing.assert_array_equal(states[0, 0, 0], field.T)
+
+
+def test_complex_fields_are_refused() -> None:
+    wave = xr.Dataset({"psi": (("z", "y", "x"), np.ones((4, 4, 4), complex))})
+    with pytest.raises(ReadError, match="complex128, and states are real numbers"):
+        wave.scionwood.states()

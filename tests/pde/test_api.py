@@ -49,3 +49,19 @@ def test_refuses_a_channel_that_the_states_lack() -> None:
 def test_refuses_an_unknown_equation() -> None:
     with pytest.raises(RecipeError, match="no equation has this name"):
         api.simulate("heat")
+
+
+def test_a_result_does_not_replace_the_file_from_which_it_is_made(tmp_path: Path) -> None:
+    file, latents = tmp_path / "a.zarr", tmp_path / "latents"
+    api.write_states(api.simulate(n=1, n_points=16, n_steps=1), file)
+    same = tmp_path / "." / "a.zarr"
+    with pytest.raises(RecipeError, match="it is the file that is read"):
+        api.convert(file, same, overwrite=True)
+    with pytest.raises(RecipeError, match="it is the file that is read"):
+        api.encode(file, str(same), overwrite=True)
+    with pytest.raises(RecipeError, match="it is the file that is read"):
+        api.rollout(file, target=same, overwrite=True)
+    api.encode(file, latents)
+    with pytest.raises(RecipeError, match="it is the file that is read"):
+        api.decode(latents, target=latents, overwrite=True)
+    assert api.open_states(file).shape == (1, 2, 3, 16, 16, 16)

@@ -10,7 +10,7 @@ import xarray as xr
 
 from scionwood import RecipeError, find_run, load_run
 from scionwood_pde import inference
-from scionwood_pde.api.states import States, opened, stored
+from scionwood_pde.api.states import States, check_apart, opened, stored
 from scionwood_pde.backbones import tadpole
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.model import Boundary, Coder, SizeName
@@ -59,7 +59,7 @@ def encode(
 
     Raises:
         ReadError: the file is damaged, or lacks a field.
-        RecipeError: the states do not fit the model.
+        RecipeError: the states do not fit the model, or `latents` is the file that is read.
         WeightsError: the weights are missing.
         OutputExistsError: `latents` exists and `overwrite` is false.
         WriteError: the folder cannot be written.
@@ -67,6 +67,7 @@ def encode(
     Example:
         >>> encode(simulate(n=1, n_points=16, n_steps=1), "encoded.zarr")
     """
+    check_apart(states, latents)
     scale = None if run is None else Normaliser.read(find_run(run))
     given = opened(states, fields or (scale and scale.fields), dims=dims, rename=rename)
     if scale is not None:
@@ -114,7 +115,8 @@ def decode(
 
     Raises:
         ReadError: the folder is damaged, or holds no latents.
-        RecipeError: another model encoded the latents, or the suffix of `target` is unknown.
+        RecipeError: another model encoded the latents, the suffix of `target` is unknown, or it is
+            the folder that is read.
         WeightsError: the weights are missing.
         OutputExistsError: `target` exists and `overwrite` is false.
         WriteError: the target cannot be written.
@@ -124,6 +126,7 @@ def decode(
         >>> decode("latents.zarr").shape
         (1, 2, 3, 16, 16, 16)
     """
+    check_apart(latents, target)
     source = Path(latents)
     boundary = inference.boundary_of(source)
     model = _autoencoder(run, size, weights, tile, halo, boundary, at_once)

@@ -10,7 +10,7 @@ import xarray as xr
 
 from scionwood import find_run, load_run, read_origin, weights_digest
 from scionwood_pde import inference
-from scionwood_pde.api.states import States, opened, stored
+from scionwood_pde.api.states import States, check_apart, opened, stored
 from scionwood_pde.data.domain import Domain
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.evaluation.skill import check_regular, no_better_than_persistence
@@ -65,7 +65,7 @@ def rollout(
     Raises:
         ReadError: the file is damaged, or lacks a field.
         RecipeError: the states do not fit the model or the training data, or the steps do not fit
-            the file, or the suffix of `target` is unknown.
+            the file, or the suffix of `target` is unknown, or it is the file that is read.
         AdapterFileError: the run's adapter is damaged, or was made for another base.
         OutputExistsError: `target` exists and `overwrite` is false.
         WriteError: a prediction is not finite, or the target cannot be written.
@@ -75,6 +75,7 @@ def rollout(
         >>> predicted.shape
         (1, 3, 3, 32, 32, 32)
     """
+    check_apart(states, target)
     folder = find_run(run)
     kept, domain = Normaliser.read(folder), Domain.read(folder)
     solids = domain is not None and domain.solids

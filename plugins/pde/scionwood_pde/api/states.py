@@ -160,7 +160,7 @@ def convert(
 
     Raises:
         ReadError: the file is damaged, lacks a field, or holds NaN.
-        RecipeError: the stride is not positive.
+        RecipeError: the stride is not positive, or `cache` is the file that is read.
         OutputExistsError: `cache` exists and `overwrite` is false.
         WriteError: the folder cannot be written.
 
@@ -171,8 +171,21 @@ def convert(
     """
     if stride < 1:
         raise RecipeError(f"stride {stride}", "it is 1 or more", "Give 1 to keep every time")
+    check_apart(states, cache)
     with open_reader(states, fields=fields, dims=dims, rename=rename) as reader:
         return write_cache([reader], Path(cache), stride=stride, overwrite=overwrite)
+
+
+def check_apart(source: object, target: str | Path | None) -> None:
+    """Check that a result does not replace the file from which it is made.
+
+    Raises:
+        RecipeError: both are the same file or folder.
+    """
+    same = isinstance(source, str | Path) and target is not None
+    if same and Path(str(source)).resolve() == Path(str(target)).resolve():
+        rule = "it is the file that is read, and would be replaced"
+        raise RecipeError(f"target {target}", rule, "Choose another name")
 
 
 def opened(

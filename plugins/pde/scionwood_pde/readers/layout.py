@@ -157,7 +157,8 @@ class Layout:
         """Check that the layout describes states on a regular grid.
 
         Raises:
-            ReadError: no channel or time, a side of 1, mixed units, or irregular points.
+            ReadError: no channel or time, a side of 1, mixed units, irregular points, or values
+                that are no real numbers.
         """
         if not self.channels or not self.samples or not len(self.times):
             counts = f"{len(self.channels)} fields, {self.samples} samples, {len(self.times)} times"
@@ -167,6 +168,9 @@ class Layout:
                 rule = f"axis {axis} has a side of {len(values)}; a side has two points or more"
                 raise ReadError(str(path), rule, "Drop the axis, or choose another file")
             _check_regular(path, axis, values)
+        if self.dtype.kind != "f":
+            rule = f"its values are {self.dtype}, and states are real numbers"
+            raise ReadError(str(path), rule, "Store real and imaginary parts as two fields")
         _check_units(path, {axis: self.units[axis] for axis in self.axes}, "axes of space")
         vectors: dict[str, dict[str, str]] = defaultdict(dict)
         for channel in self.channels:
@@ -204,7 +208,10 @@ def _check_regular(path: Path, axis: str, values: np.ndarray) -> None:
 def _check_units(path: Path, units: Mapping[str, str], what: str) -> None:
     if len(set(units.values())) > 1:
         listed = ", ".join(f"{name} in {unit}" for name, unit in units.items())
-        raise ReadError(str(path), f"{what} have mixed units: {listed}", "Convert them to one")
+        remedy = "Convert them to one"
+        if {"degree", "cell"} & set(units.values()):
+            remedy += ", or name the dims of all axes to use cells as they are"
+        raise ReadError(str(path), f"{what} have mixed units: {listed}", remedy)
 
 
 def native(dtypes: Sequence[np.dtype]) -> np.dtype:

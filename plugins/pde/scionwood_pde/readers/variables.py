@@ -20,6 +20,10 @@ from scionwood_pde.readers.layout import (
 )
 from scionwood_pde.readers.placing import DEGREES, coordinate_of, roles_of
 
+CELL = "cell"
+"""The unit of an axis whose cells are used as they are."""
+
+DEGREE = "degree"
 KNOWN = ("sample", "time", "channel", *AXES)
 
 
@@ -52,6 +56,10 @@ def layout_from(
         raise ReadError(str(path), rule, "Name them, such as dims={'x': 'lon'}")
     lines = {r: coordinate_of(d, r, variables) for d, r in roles.items()}
     chosen = {axis: variables.get(lines.get(axis) or "") for axis in ("time", *axes)}
+    units = {axis: _unit(chosen[axis]) for axis in axes}
+    counted = _counted(units, dims or {})
+    units |= dict.fromkeys(counted, CELL)
+    chosen |= dict.fromkeys(counted)
     points = {axis: _points(path, chosen[axis], axis, sizes[axis]) for axis in axes}
     labels = _labels(variables, path)
     several = sum("channel" in each.dims for each in fields.values()) > 1
@@ -66,12 +74,18 @@ def layout_from(
         _points(path, chosen["time"], "time", sizes.get("time", 1)),
         points,
         tuple(channels),
-        {axis: _unit(chosen[axis]) for axis in ("time", *axes)},
+        {"time": _unit(chosen["time"]), **units},
         {axis: _attribute(chosen[axis], "boundary") for axis in axes},
         native([each.dtype for each in fields.values()]),
         _elsewhere(variables, fields.keys(), {n for n in lines.values() if n}),
         told[0] if told else UNKNOWN,
     )
+
+
+def _counted(units: Mapping[str, str], named: Mapping[str, str]) -> list[str]:
+    """Return the axes that count cells: those that the user named, if degrees meet other units."""
+    mixed = DEGREE in units.values() and len(set(units.values())) > 1
+    return [axis for axis in units if mixed and axis in named]
 
 
 def _labels(variables: Mapping[str, Any], path: Path) -> list[tuple[str, str | None]]:
@@ -146,7 +160,7 @@ def _unit(coordinate: Any) -> str:
     if coordinate is not None and coordinate.dtype.kind in "mM":
         return "s"
     unit = _attribute(coordinate, "units")
-    return "degree" if unit.lower() in DEGREES else unit
+    return DEGREE if unit.lower() in DEGREES else unit
 
 
 def _attribute(coordinate: Any, name: str) -> str:
