@@ -26,7 +26,11 @@ class Mark:
 
 
 InputPath = Annotated[Path, Mark("input")]
-"""A file or folder that exists. The command line refuses a path that does not."""
+"""A file or folder that exists. The command line refuses a path that does not. It passes `-` on,
+which is standard input for commands that say so, and no file for others."""
+
+STDIN = "-"
+"""The word for standard input."""
 
 OutputPath = Annotated[Path, Mark("output")]
 """A file or folder to write. The command line refuses one that exists, unless `force` or `resume`

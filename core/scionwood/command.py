@@ -12,7 +12,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from scionwood.arguments import Mark
+from scionwood.arguments import STDIN, Mark
 from scionwood.errors import ReadError
 from scionwood.files import check_target
 
@@ -158,7 +158,7 @@ def _checked(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[st
     for name, meaning in meanings(function).items():
         value = arguments.get(name)
         for path in value if isinstance(value, list) else [] if value is None else [value]:
-            if meaning == "input" and not Path(path).exists():
+            if meaning == "input" and str(path) != STDIN and not Path(path).exists():
                 raise ReadError(str(path), "there is no such file", "Check the path")
             if meaning == "output":
                 check_target(path, may_exist or "force" not in arguments)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 from tokenizers import Tokenizer, models
@@ -34,6 +36,19 @@ def test_check_marks_each_fault_with_its_rule_and_a_suggestion(letter, capsys):
     assert "suggestion: আপনার" in out
     assert "structure: the letter has no subject" in out
     assert out.count("structure:") == 1
+
+
+def test_check_reads_standard_input_and_writes_no_file_then():
+    command = [sys.executable, "-m", "scionwood.cli", "bangla", "check", "-"]
+    text = "আপনি একটু সামলাও।"
+    done = subprocess.run(command, input=text.encode(), capture_output=True)
+    assert done.returncode == 1, done.stderr.decode()
+    assert "suggestion: সামলান" in done.stdout.decode()
+    fixed = subprocess.run([*command, "--fix"], input=text.encode(), capture_output=True)
+    assert "+আপনি একটু সামলান।" in fixed.stdout.decode()
+    assert fixed.stdout.decode().startswith("--- stdin")
+    written = subprocess.run([*command, "--fix", "--write"], input=b"", capture_output=True)
+    assert "standard input is none" in written.stderr.decode()
 
 
 def test_check_prints_json_whose_positions_fit_its_text(letter, capsys):

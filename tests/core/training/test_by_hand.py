@@ -67,6 +67,18 @@ def test_takes_the_same_steps_as_a_loop_written_by_hand(name: str) -> None:
         assert torch.equal(after, wanted)
 
 
+@pytest.mark.parametrize("steps", [5, 10, 11])
+def test_one_cycle_ends_near_zero_whether_it_rises_for_no_step_for_one_or_for_more(steps) -> None:
+    optimizer = AdamW([nn.Parameter(torch.ones(1))], lr=1.0)
+    schedule, rates = one_cycle(steps)(optimizer), []
+    for _ in range(steps):
+        rates.append(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+    assert max(rates) > 0.9
+    assert rates[-1] < 1e-4
+
+
 def test_groups_keep_their_own_learning_rate() -> None:
     network = model()
     before = [p.detach().clone() for p in network.parameters()]

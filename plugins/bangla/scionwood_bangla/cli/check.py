@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from scionwood import InputPath, RecipeError, atomic_path, print_table, read_utf8, writing
-from scionwood_bangla.cli.shared import print_json, progress_bar
+from scionwood_bangla.cli.shared import STDIN, print_json, progress_bar, readable
 
 if TYPE_CHECKING:
     from scionwood_bangla.checker.findings import Findings
@@ -30,7 +30,7 @@ def check(
     The exit status is 1 if the text has a fault, and 0 if it has none.
 
     Args:
-        text: the text file, UTF-8.
+        text: the text file, UTF-8, or `-` for standard input.
         register: the accepted levels, such as apni or tumi,apni. Without it, all levels are
             accepted.
         letter: whether to check the parts of a letter. auto checks them if the text looks like one.
@@ -56,14 +56,18 @@ def check(
     if json + sarif + fix > 1 or (write and not fix):
         rule = "only one of --json, --sarif and --fix can be given, and --write needs --fix"
         raise RecipeError("options of check", rule, "Leave one of them out")
+    if write and str(text) == STDIN:
+        rule = "--write replaces a file, and standard input is none"
+        raise RecipeError("options of check", rule, "Leave --write out, or name the file")
     levels = None if register is None else [part.strip() for part in register.split(",")]
     is_letter = {"auto": None, "yes": True, "no": False}[letter]
-    findings = check_text(read_text(text), levels, letter=is_letter, chandrabindu=chandrabindu)
-    if fix:
-        is_wrong = not _fixed(Path(text), findings, levels, write=write)
-    else:
-        _show(Path(text), findings, json=json, sarif=sarif)
-        is_wrong = bool(findings.faults)
+    with readable(Path(text)) as path:
+        findings = check_text(read_text(path), levels, letter=is_letter, chandrabindu=chandrabindu)
+        if fix:
+            is_wrong = not _fixed(path, findings, levels, write=write)
+        else:
+            _show(path, findings, json=json, sarif=sarif)
+            is_wrong = bool(findings.faults)
     if is_wrong and not exit_zero:
         raise SystemExit(1)
 
@@ -73,7 +77,7 @@ def _show(path: Path, findings: Findings, *, json: bool, sarif: bool) -> None:
     from scionwood_bangla.checker.sarif import Places, as_sarif
 
     if sarif:
-        print_json(as_sarif(findings, read_utf8(path), path.as_posix()))
+        print_json(as_sarif(findings, read_utf8(path), _name(path)))
     elif json:
         record, places = as_json(findings), Places(findings.text, read_utf8(path))
         for item in (*record["faults"], *record["undecided"]):
@@ -81,6 +85,11 @@ def _show(path: Path, findings: Findings, *, json: bool, sarif: bool) -> None:
         print_json(record)
     else:
         print(as_text(findings))
+
+
+def _name(path: Path) -> str:
+    """Return how a file is named in a report."""
+    return path.as_posix() if path.name != "stdin" else path.name
 
 
 def _fixed(path: Path, findings: Findings, levels: list[str] | None, *, write: bool) -> bool:
@@ -92,7 +101,7 @@ def _fixed(path: Path, findings: Findings, levels: list[str] | None, *, write: b
     if after is None:
         print(f"not fixed: the checker cannot write this text at the level {level} without a fault")
         return False
-    changes = diff(findings.text, after, str(path))
+    changes = diff(findings.text, after, _name(path))
     print(changes or "nothing to fix", end="" if changes else "\n")
     parts = [fault for fault in findings.faults if fault.rule == "structure"]
     for fault in parts:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
 from scionwood import find_run, read_origin, weights_digest
 
 if TYPE_CHECKING:
     from scionwood_bangla.text.examples import Example
+
+STDIN = "-"
+"""The path that means standard input."""
 
 
 def print_json(value: object) -> None:
@@ -28,6 +33,22 @@ def made_by(run: str | Path) -> dict[str, str]:
     folder = find_run(run)
     name = read_origin(folder) or folder.resolve().name
     return {"run": str(name), "digest": weights_digest(folder)}
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[Path]:
+    """Yield a path that can be read; `-` means standard input, kept in a file within the block.
+
+    Args:
+        path: the path of a file, or `-`.
+    """
+    if str(path) != STDIN:
+        yield path
+        return
+    with TemporaryDirectory() as folder:
+        kept = Path(folder) / "stdin"
+        kept.write_bytes(sys.stdin.buffer.read())
+        yield kept
 
 
 @contextmanager
