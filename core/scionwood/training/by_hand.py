@@ -149,9 +149,8 @@ def one_cycle(steps: int, *, rise: float = 0.1) -> Schedule:
 
     def schedule(optimizer: Optimizer) -> LRScheduler:
         peaks = [group["lr"] for group in optimizer.param_groups]
-        share = (
-            rise if rise * steps > 1 else 0.0
-        )  # OneCycleLR divides by zero if it rises in one step
+        # OneCycleLR divides by zero if the rate rises in exactly one step.
+        share = rise if rise * steps > 1 else 0.0
         return OneCycleLR(optimizer, peaks, steps, pct_start=share)
 
     return schedule
