@@ -155,6 +155,21 @@ def corrector() -> str:
     return table([*head, "a step, ms"], lines)
 
 
+def tiny() -> str:
+    """Return the error of reconstruction by equation, of low-passes and of weights, by fineness."""
+    rows, lines = read("pde_tiny"), []
+    ways = list(dict.fromkeys(row["way"] for row in rows))
+    for equation in dict.fromkeys(row["equation"] for row in rows):
+        own = {row["way"]: row for row in rows if row["equation"] == equation}
+        known = "yes" if own[ways[0]]["trained"] == "True" else "no"
+        cells = [
+            " / ".join(f"{float(own[way][third]):.3f}" for third in ("fine", "middle", "coarse"))
+            for way in ways
+        ]
+        lines.append([equation.replace("_", " "), known, *cells])
+    return table(["equation", "in training", *ways], lines)
+
+
 def workers() -> str:
     """Return the rate of reading pairs with and without workers, over all epochs and later ones."""
     rows, lines = read("pde_data"), []
@@ -214,6 +229,7 @@ TABLES: Tables = {
     "pde_dynamics": dynamics,
     "pde_few": few,
     "pde_corrector": corrector,
+    "pde_tiny": tiny,
     "pde_workers": workers,
     "pde_solver": solver,
     "pde_large": large,
