@@ -127,6 +127,10 @@ def described(thing: Any, options: list[inspect.Parameter]) -> Lines:
     attributes = own.keys() - {option.name for option in options}
     yield from _listed("Attributes", [(name, own[name]) for name in own if name in attributes])
     yield from _listed("Errors", [(e.type_name, _line(e.description or "")) for e in doc.raises])
+    if doc.returns:
+        yield f"Returns: {prose(_line(doc.returns.description or ''))}\n"
+    for example in doc.examples:
+        yield f"Example:\n\n```pycon\n{inspect.cleandoc(example.description or '')}\n```\n"
 
 
 def prose_first(doc: str) -> str:
