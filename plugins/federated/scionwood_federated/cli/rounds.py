@@ -105,10 +105,10 @@ def round(
         samples: the number of training samples; by default they are counted, which reads the data.
         personal: keep the head at the site.
         encrypt: the public key, so that only sites can read the sum of the updates. It needs
-            --start, and a run that was trained with --hold A.
-        start: what the round started from, for --encrypt.
-        rounds: the number of all rounds. With --encrypt, after a fifth of them 20 to 50 % of the
-            coordinates are pruned and not sent.
+            `--start`, and a run that was trained with `--hold A`.
+        start: what the round started from, for `--encrypt`.
+        rounds: the number of all rounds. With `--encrypt`, after a fifth of them 20 to 50 % of
+            the coordinates are pruned and not sent.
 
     Raises:
         TrainingError: the run has no adapter.
