@@ -71,12 +71,12 @@ def check(
 
     Args:
         plugin: its name.
-        files: with --fuzz, further files to damage, by the readers of their endings.
+        files: with `--fuzz`, further files to damage, by the readers of their endings.
         fuzz: damage samples at random, and read them.
-        n: with --fuzz, mutations of each sample.
-        seed: with --fuzz, the seed of the mutations.
-        corpus: with --fuzz, the folder for new faults, one small file each.
-        csv: with --fuzz, a CSV file for the counts; rows of other samples in it stay.
+        n: with `--fuzz`, mutations of each sample.
+        seed: with `--fuzz`, the seed of the mutations.
+        corpus: with `--fuzz`, the folder for new faults, one small file each.
+        csv: with `--fuzz`, a CSV file for the counts; rows of other samples in it stay.
     """
     if fuzz:
         from scionwood.cli.fuzzing import fuzz_plugin

@@ -32,7 +32,7 @@ def fit(
 ) -> None:
     """Train with a recipe, and print the run folder.
 
-    Every key of the recipe can be overridden, as in --task.lr 3e-4. To list the keys with their
+    Every key of the recipe can be overridden, as in `--task.lr 3e-4`. To list the keys with their
     values: scionwood recipe NAME
 
     Args:
@@ -62,7 +62,7 @@ def fit(
 def recipe(name: RecipeName, *, overrides: RestWords, source: bool = False) -> None:
     """Print a recipe with every default, as fit would train with it, and what makes it small.
 
-    Every key can be overridden, as in --task.lr 3e-4.
+    Every key can be overridden, as in `--task.lr 3e-4`.
 
     Args:
         name: seismic/denoise, or a .yaml file.

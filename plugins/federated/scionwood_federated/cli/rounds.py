@@ -151,13 +151,13 @@ def pool(
 
     Args:
         updates: the folders that the sites sent.
-        target: the folder to write. With --start or --recipe it is a run for every command.
+        target: the folder to write. With `--start` or `--recipe` it is a run for every command.
         rule: how to pool. The rule factors is a baseline that is known to be wrong.
         start: what the round started from.
         recipe: the recipe of the sites, if there is no start.
         most_samples: the largest number of samples that a site may claim; by default ten times the
             median.
-        server: FedAvgM (momentum) or FedAdam (adam) between rounds; they need --start.
+        server: FedAvgM (momentum) or FedAdam (adam) between rounds; they need `--start`.
         options: of the rule, such as '{bad: 2}' for krum.
         key: the public key, if the updates are encrypted. Then only the rule frozen_a is exact, and
             a site decrypts the folder: `scionwood federated decrypt`.
