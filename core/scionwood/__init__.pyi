@@ -103,6 +103,7 @@ from scionwood.training import DataLoader as DataLoader
 from scionwood.training import FrozenPrefix as FrozenPrefix
 from scionwood.training import InexactResumeWarning as InexactResumeWarning
 from scionwood.training import Optimiser as Optimiser
+from scionwood.training import Resume as Resume
 from scionwood.training import Split as Split
 from scionwood.training import SplitData as SplitData
 from scionwood.training import Task as Task

@@ -1,3 +1,4 @@
+from scionwood.training.by_hand import Resume as Resume
 from scionwood.training.by_hand import minimise as minimise
 from scionwood.training.by_hand import one_cycle as one_cycle
 from scionwood.training.by_hand import warm_cosine as warm_cosine

@@ -5,20 +5,61 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias, final
 
+import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from scionwood.errors import TrainingError
+from scionwood.files import atomic_path
 
 Schedule: TypeAlias = Callable[[Optimizer], LRScheduler]
 """Makes a scheduler for an optimiser; it is stepped after every optimiser step."""
 
 _LINES = 20  # lines of progress where there is no terminal
+
+
+class Stateful(Protocol):
+    """What has a state that can be kept: a module, or a stream of batches."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state, of tensors and plain values."""
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> Any:
+        """Continue from a state."""
+
+
+@final
+@dataclass(frozen=True)
+class Resume:
+    """A file that keeps the state of `minimise`, from which a stopped training continues.
+
+    Args:
+        file: is written to a temporary name first; if it is there, the training continues from it.
+        parts: the model and all else that changes from step to step, by name, such as the stream
+            of batches. The loss must draw from nothing else, or from numbers seeded by the step.
+        every: the steps between two writes; the last step writes too.
+
+    Example:
+        >>> model, x = torch.nn.Linear(8, 1), torch.randn(32, 8)
+        >>> kept = scionwood.Resume(pathlib.Path("state.pt"), {"model": model}, every=5)
+        >>> options = {"lr": 1e-2, "resume": kept}
+        >>> loss = lambda step: (model(x) - 1).square().mean()
+        >>> first = scionwood.minimise(loss, model.parameters(), steps=5, **options)
+        >>> both = scionwood.minimise(loss, model.parameters(), steps=10, **options)
+        >>> len(both), both[:5] == first
+        (10, True)
+    """
+
+    file: Path
+    parts: Mapping[str, Stateful]
+    every: int = 200
 
 
 def minimise(
@@ -34,6 +75,7 @@ def minimise(
     clipped: Iterable[nn.Parameter] | None = None,
     label: str = "",
     report: Callable[[int, float], None] | None = None,
+    resume: Resume | None = None,
 ) -> list[float]:
     """Minimise a loss with AdamW (Loshchilov and Hutter 2019), one step for each call of `loss`.
 
@@ -51,12 +93,14 @@ def minimise(
         clipped: the parameters whose joint norm is limited; `None` means all that are trained.
         label: names the progress on stderr, with the loss and the time left; empty shows none.
         report: is called with the step and its loss after every step.
+        resume: keeps the state in a file, and continues from it.
 
     Returns:
         The loss of each step, before the step was taken.
 
     Raises:
-        TrainingError: there is nothing to train, or a loss is not finite.
+        TrainingError: there is nothing to train, a loss is not finite, or the file of `resume` is
+            of another training.
 
     Example:
         >>> model, x = torch.nn.Linear(8, 1), torch.randn(32, 8)
@@ -77,9 +121,10 @@ def minimise(
     trained = [p for group in optimizer.param_groups for p in group["params"]]
     limited = trained if clipped is None else list(clipped)
     rate = schedule(optimizer) if schedule else None
-    losses: list[float] = []
-    with _progress(label, steps) as show:
-        for step in range(steps):
+    parts: dict[str, Any] = {"optimizer": optimizer, **({"rate": rate} if rate else {})}
+    losses = _continued(resume, parts) if resume else []
+    with _progress(label, steps, len(losses)) as show:
+        for step in range(len(losses), steps):
             value = loss(step)
             if value is None:
                 break
@@ -94,6 +139,8 @@ def minimise(
             show(step + 1, losses[-1])
             if report is not None:
                 report(step, losses[-1])
+            if resume and (step + 1 == steps or (step + 1) % resume.every == 0):
+                _keep(resume, parts, losses)
     return losses
 
 
@@ -156,6 +203,26 @@ def one_cycle(steps: int, *, rise: float = 0.1) -> Schedule:
     return schedule
 
 
+def _keep(resume: Resume, parts: Mapping[str, Stateful], losses: list[float]) -> None:
+    states = {name: part.state_dict() for name, part in {**parts, **resume.parts}.items()}
+    with atomic_path(resume.file) as file:
+        torch.save(states | {"losses": losses}, file)
+
+
+def _continued(resume: Resume, parts: Mapping[str, Stateful]) -> list[float]:
+    """Load the state of a stopped training, if there is one, and return its losses."""
+    if not resume.file.is_file():
+        return []
+    found = torch.load(resume.file, weights_only=True)
+    wanted = {**parts, **resume.parts}
+    if missing := sorted({*wanted, "losses"} ^ set(found)):
+        rule = f"it is the state of another training ({missing[0]!r} is in one of the two only)"
+        raise TrainingError(str(resume.file), rule, "Name another file, or delete this one")
+    for name, part in wanted.items():
+        part.load_state_dict(found[name])
+    return list(found["losses"])
+
+
 def _finite(step: int, value: Tensor) -> float:
     number = float(value.detach())
     if not math.isfinite(number):
@@ -165,12 +232,12 @@ def _finite(step: int, value: Tensor) -> float:
 
 
 @contextmanager
-def _progress(label: str, steps: int) -> Iterator[Callable[[int, float], None]]:
+def _progress(label: str, steps: int, already: int) -> Iterator[Callable[[int, float], None]]:
     """Yield a function that shows the step and its loss: a bar on a terminal, else some lines."""
     if not label:
         yield lambda done, loss: None
     elif sys.stderr.isatty():
-        with _bar(label, steps) as show:
+        with _bar(label, steps, already) as show:
             yield show
     else:
         began = time.monotonic()
@@ -178,7 +245,7 @@ def _progress(label: str, steps: int) -> Iterator[Callable[[int, float], None]]:
         def say(done: int, loss: float) -> None:
             if done % max(1, steps // _LINES) and done != steps:
                 return
-            left = (time.monotonic() - began) / done * (steps - done) / 60
+            left = (time.monotonic() - began) / (done - already) * (steps - done) / 60
             text = f"{label}: step {done} of {steps}, loss {loss:.4g}, {left:.1f} min left"
             print(text, file=sys.stderr, flush=True)
 
@@ -186,7 +253,7 @@ def _progress(label: str, steps: int) -> Iterator[Callable[[int, float], None]]:
 
 
 @contextmanager
-def _bar(label: str, steps: int) -> Iterator[Callable[[int, float], None]]:
+def _bar(label: str, steps: int, already: int) -> Iterator[Callable[[int, float], None]]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -198,7 +265,7 @@ def _bar(label: str, steps: int) -> Iterator[Callable[[int, float], None]]:
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task(label, total=steps)
+        task = bar.add_task(label, total=steps, completed=already)
 
         def show(done: int, loss: float) -> None:
             bar.update(task, completed=done, description=f"{label}, loss {loss:.4g}")

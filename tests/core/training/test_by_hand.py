@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
 
-from scionwood import TrainingError, minimise, one_cycle, warm_cosine
+from scionwood import Resume, TrainingError, minimise, one_cycle, warm_cosine
 
 STEPS = 12
 
@@ -124,4 +125,41 @@ def test_refuses_an_empty_list_of_parameters_and_a_loss_that_is_not_finite() -> 
     with pytest.raises(TrainingError, match="step 0: the loss is nan"):
         minimise(
             lambda step: loss_of(network)(step) * math.nan, network.parameters(), steps=1, lr=1e-3
+        )
+
+
+def test_a_stopped_training_continues_as_if_it_had_not_stopped(tmp_path: Path) -> None:
+    def trained(file: str, stops_at: int | None = None) -> tuple[nn.Module, list[float]]:
+        network = model()
+
+        def loss(step: int) -> Tensor:
+            if step == stops_at:
+                raise KeyboardInterrupt
+            return loss_of(network)(step)
+
+        kept = Resume(tmp_path / file, {"model": network}, every=3)
+        options: dict[str, Any] = {"lr": 1e-2, "schedule": warm_cosine(STEPS), "resume": kept}
+        return network, minimise(loss, network.parameters(), steps=STEPS, **options)
+
+    expected, losses = trained("whole.pt")
+    with pytest.raises(KeyboardInterrupt):
+        trained("stopped.pt", stops_at=8)
+    assert torch.load(tmp_path / "stopped.pt", weights_only=True)["losses"] == losses[:6]
+    network, again = trained("stopped.pt")
+    assert again == losses
+    for after, wanted in zip(network.parameters(), expected.parameters(), strict=True):
+        assert torch.equal(after, wanted)
+
+
+def test_refuses_the_state_of_another_training(tmp_path: Path) -> None:
+    network, file = model(), tmp_path / "state.pt"
+    kept = Resume(file, {"model": network})
+    minimise(loss_of(network), network.parameters(), steps=2, lr=1e-3, resume=kept)
+    with pytest.raises(TrainingError, match=r"state of another training.*'stream'"):
+        minimise(
+            loss_of(network),
+            network.parameters(),
+            steps=2,
+            lr=1e-3,
+            resume=Resume(file, {"model": network, "stream": network}),
         )
