@@ -89,9 +89,11 @@ def names(room: str) -> Lines:
     for name in (*sorted(listed, key=str.lower), *own):
         thing = attrgetter(name.removeprefix("scionwood."))(scionwood)
         kind = "class" if inspect.isclass(thing) else "function" if callable(thing) else "data"
-        if name in own:  # the page of its source leads back to the name without the room
-            anchor = name.replace(f".{room}.", ".")
-            yield f".. raw:: html\n\n   <span id={anchor!r}></span>\n"
+        if name in own:  # the page of its source leads back to names without the room
+            members = vars(thing) if kind == "class" else ()
+            for anchor in (name, *(f"{name}.{m}" for m in members if not m.startswith("_"))):
+                span = f"<span id={anchor.replace(f'.{room}.', '.')!r}></span>"
+                yield f".. raw:: html\n\n   {span}\n"
         yield f".. auto{kind}:: {name}\n" + ("   :members:\n" if kind == "class" else "")
     yield "```"
 
