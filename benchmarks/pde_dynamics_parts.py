@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import torch
@@ -14,6 +15,8 @@ from lora.timing import Row
 from torch import Tensor, nn
 
 from scionwood import atomic_path
+from scionwood_pde import api
+from scionwood_pde.data.files import Files
 from scionwood_pde.data.trajectories import Trajectories
 from scionwood_pde.evaluation.metrics import by_window, vrmse
 from scionwood_pde.model.forecast import Forecast
@@ -38,6 +41,8 @@ class Case(NamedTuple):
     options: Mapping[str, Any] = {}
     shifts: tuple[int, ...] = (-3, -2, -1)
     seconds: float = 40.0
+    equation: str = ""  # if it is not the name of the case
+    files: bool = False  # whether the trajectories are written in The Well's layout, and read
 
 
 def _published(name: str) -> dict[str, float]:
@@ -57,6 +62,10 @@ THETA = {
 """APEBench's Gray-Scott of type theta; its box has the side 2.5 on 160 points, so cells are equal.
 A frame is 20 T, as there."""
 
+MAZE = THETA | {"feed": 0.029, "kill": 0.057}
+"""The `maze` of The Well's set `gray_scott_reaction_diffusion`, in three dimensions: its box has
+the side 2 on 128 points, so cells are equal. A frame is 10 T and a step 1 T, as there."""
+
 FORCED = {"forcing": 3.0, "forcing_mode": 4, "viscosity": 0.05}
 CASES = {
     "kolmogorov_flow": Case(
@@ -75,13 +84,54 @@ CASES = {
     ),
     "gray_scott": Case(THETA, 4.0, 10, 8, {"fields": 2}, seconds=20.0),
     "burgers": Case(_published("burgers"), 1.0, 2, 0, {"fields": 3}, seconds=20.0),
+    "gray_scott, the well": Case(
+        MAZE, 2.0, 10, 20, {"fields": 2}, seconds=20.0, equation="gray_scott", files=True
+    ),
 }
+LENGTHS = {"train": 8, "val": 2, "test": 4}  # trajectories of each split
+
+
+class WellFiles:
+    """Trajectories that are written as HDF5 of The Well, and read as `pde/files` reads them."""
+
+    def __init__(self, case: Case, seed: int, folder: Path) -> None:
+        self.equation = equation_class(case.equation)()
+        paths = {split: folder / f"{split}.hdf5" for split in LENGTHS}
+        for number, (split, path) in enumerate(paths.items()):
+            states = api.simulate(
+                case.equation,
+                n=LENGTHS[split],
+                n_points=N_POINTS,
+                n_steps=STEPS + 2,
+                interval=case.interval * self.equation.INTERVAL,
+                substeps=case.substeps,
+                seed=3 * seed + number,
+                parameters=case.parameters,
+                skip=case.skip,
+            )
+            api.write_states(states, path)
+        files = {split: [str(path)] for split, path in paths.items()}
+        read = Files(
+            files=files["train"], val_files=files["val"], test_files=files["test"], measured=0
+        )
+        self.normaliser = read.normaliser
+        self.states = {
+            split: self.normaliser.apply(torch.from_numpy(api.open_states(path).values))
+            for split, path in paths.items()
+        }
+
+    def trajectories(self, split: str) -> Tensor:
+        """Return the normalised trajectories of a split, (sample, time, field, x, y, z)."""
+        return self.states[split]
 
 
 @cache
-def data_of(name: str, seed: int) -> Trajectories:
-    """Return the trajectories of an equation: 8 for training, 2 for validation, 4 for the test."""
+def data_of(name: str, seed: int) -> Trajectories | WellFiles:
+    """Return the trajectories of a case, with `LENGTHS` of them for each split."""
     case = CASES[name]
+    if case.files:
+        with TemporaryDirectory() as folder:
+            return WellFiles(case, seed, Path(folder))
     return Trajectories(
         equation=name,
         parameters=case.parameters,
@@ -90,9 +140,9 @@ def data_of(name: str, seed: int) -> Trajectories:
         skip=case.skip,
         interval=case.interval,
         substeps=case.substeps,
-        n_train=8,
-        n_val=2,
-        n_test=4,
+        n_train=LENGTHS["train"],
+        n_val=LENGTHS["val"],
+        n_test=LENGTHS["test"],
         seed=seed,
     )
 
