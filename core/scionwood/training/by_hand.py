@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeAlias, final
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import ConstantLR, LambdaLR, LRScheduler, OneCycleLR
 
 from scionwood.errors import TrainingError
 from scionwood.files import atomic_path
@@ -176,9 +176,14 @@ def warm_cosine(steps: int, *, warmup: int | None = None, floor: float = 0.01) -
 def one_cycle(steps: int, *, rise: float = 0.1) -> Schedule:
     """Return a schedule: torch's `OneCycleLR` with the learning rate of each group as its peak.
 
+    A single step is taken at the peak, where `OneCycleLR` would give its last rate, near zero.
+
     Args:
         steps: the steps of the whole training.
         rise: the share of the steps in which the rate rises.
+
+    Raises:
+        TrainingError: `rise` is not in [0, 1).
 
     Source: Smith and Topin 2019, arXiv:1708.07120.
 
@@ -193,8 +198,12 @@ def one_cycle(steps: int, *, rise: float = 0.1) -> Schedule:
         >>> rates
         [0.04, 1.0, 0.75, 0.25, 0.0]
     """
+    if not 0 <= rise < 1:
+        raise TrainingError(f"rise {rise}", "a share of at least 0, and less than 1", "Such as 0.1")
 
     def schedule(optimizer: Optimizer) -> LRScheduler:
+        if steps == 1:
+            return ConstantLR(optimizer, factor=1.0)
         peaks = [group["lr"] for group in optimizer.param_groups]
         # OneCycleLR divides by zero if the rate rises in exactly one step.
         share = rise if rise * steps > 1 else 0.0

@@ -80,6 +80,22 @@ def test_one_cycle_ends_near_zero_whether_it_rises_for_no_step_for_one_or_for_mo
     assert rates[-1] < 1e-4
 
 
+def test_a_single_step_of_one_cycle_is_taken_at_the_peak() -> None:
+    network = model()
+    before = [p.detach().clone() for p in network.parameters()]
+    options: dict[str, Any] = {"steps": 1, "lr": 1e-2, "schedule": one_cycle(1)}
+    minimise(loss_of(network), network.parameters(), **options)
+    for after, value in zip(network.parameters(), before, strict=True):
+        moved = (after.detach() - value).abs().max().item()
+        assert moved == pytest.approx(1e-2, rel=1e-3)  # the first step of AdamW has the rate's size
+
+
+@pytest.mark.parametrize("rise", [-0.1, 1.0, 1.5])
+def test_refuses_a_rise_that_never_falls_again(rise: float) -> None:
+    with pytest.raises(TrainingError, match=f"rise {rise}: a share of at least 0"):
+        one_cycle(10, rise=rise)
+
+
 def test_groups_keep_their_own_learning_rate() -> None:
     network = model()
     before = [p.detach().clone() for p in network.parameters()]
