@@ -11,7 +11,14 @@ from torch import Tensor
 from scionwood import ReadError, RecipeError, WriteError
 from scionwood_pde.backbones import tadpole
 from scionwood_pde.data.normaliser import Normaliser
-from scionwood_pde.inference import decode, encode, normaliser_for, rollout, steps_of
+from scionwood_pde.inference import (
+    decode,
+    encode,
+    normaliser_for,
+    open_latents,
+    rollout,
+    steps_of,
+)
 from scionwood_pde.readers.cache import write_cache
 from scionwood_pde.readers.opening import open_reader
 from scionwood_pde.readers.states import from_simulation, layout_of
@@ -34,8 +41,8 @@ def test_decoded_latents_equal_the_models_reconstruction(
     states: xr.DataArray, tmp_path: Path
 ) -> None:
     model = tadpole(size="tiny").eval()
-    encode(model, states, tmp_path / "latents")
-    restored = decode(model, tmp_path / "latents")
+    restored = decode(model, encode(model, states, tmp_path / "latents"))
+    assert restored is not None
     assert restored.dims == states.dims
     xr.testing.assert_equal(restored.drop_vars(()).time, states.time)
     state = torch.from_numpy(states.values[1, 2])[None]
@@ -47,11 +54,25 @@ def test_decoded_latents_equal_the_models_reconstruction(
 
 
 def test_refuses_to_decode_with_another_model(states: xr.DataArray, tmp_path: Path) -> None:
-    encode(tadpole(size="tiny"), states[:1, :1], tmp_path / "latents")
+    latents = encode(tadpole(size="tiny"), states[:1, :1], tmp_path / "latents")
     with pytest.raises(RecipeError, match=r"another model \(tiles: whole domain"):
-        decode(tadpole(size="tiny", tile=16), tmp_path / "latents")
+        decode(tadpole(size="tiny", tile=16), latents)
     with pytest.raises(ReadError, match="latents: a file that it refers to is missing"):
-        decode(tadpole(size="tiny"), tmp_path)
+        open_latents(tmp_path)
+
+
+def test_latents_in_memory_equal_those_of_a_folder(states: xr.DataArray, tmp_path: Path) -> None:
+    model = tadpole(size="tiny", tile=16).eval()
+    kept, made = (encode(model, states[:1], place) for place in (tmp_path / "latents", None))
+    xr.testing.assert_identical(made, kept.load())
+    halved = made.assign(mean=0 * made["mean"], deviation=made["deviation"] / 2)
+    whole, half = decode(model, made), decode(model, halved)
+    assert whole is not None
+    assert half is not None
+    means = made["mean"].values[..., None, None, None]
+    np.testing.assert_allclose(half, (whole - means) / 2, atol=1e-6)
+    with pytest.raises(RecipeError, match=r"latents in memory: \(1, 1, 3\) of them"):
+        decode(model, made.isel(time=[0]))
 
 
 def test_a_rollout_starts_from_the_first_state(states: xr.DataArray) -> None:
@@ -115,10 +136,10 @@ def test_refuses_times_that_are_not_multiples_of_a_step(states: xr.DataArray) ->
     assert steps_of(layout_of(states), scale, 5) == 5
 
 
-def test_latents_keep_their_normalisation(states: xr.DataArray, tmp_path: Path) -> None:
+def test_latents_keep_their_normalisation(states: xr.DataArray) -> None:
     model = tadpole(size="tiny").eval()
-    encode(model, states, tmp_path / "latents", normaliser=of_run(states, None))
-    restored = decode(model, tmp_path / "latents")
+    restored = decode(model, encode(model, states, None, normaliser=of_run(states, None)))
+    assert restored is not None
     state = torch.from_numpy(states.values[1, 2])[None]
     with torch.no_grad():
         wanted = 2 * model(state / 2)

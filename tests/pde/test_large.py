@@ -70,8 +70,8 @@ def test_decoded_rows_are_written_as_they_are_made(
     name: str, states: xr.DataArray, tmp_path: Path
 ) -> None:
     one = states[:, :1].sel(channel=["u_x", "u_y"])
-    api.encode(one, tmp_path / "latents", tile=16)
-    whole = api.decode(tmp_path / "latents", tile=16)
+    latents = api.encode(one, tmp_path / "latents", tile=16)
+    whole = api.decode(latents, tile=16)
     sizes: list[int] = []
     with regions_for(name)(tmp_path / name, layout_of(whole)) as put:
 
@@ -80,7 +80,7 @@ def test_decoded_rows_are_written_as_they_are_made(
             put(*place)
 
         model = tadpole(weights="shipped", tile=16, boundary="periodic")
-        assert inference.decode(model, tmp_path / "latents", put=counted) is None
+        assert inference.decode(model, latents, put=counted) is None
     assert max(sizes) == 16 * 16 * 32 * 4
     assert len(sizes) == 2 * 4
     again = api.open_states(tmp_path / name)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack, final
 
 import xarray as xr
 
-from scionwood import RecipeError
 from scionwood_pde.readers.states import as_dataset
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ class Scionwood:
 
     def encode(
         self,
-        latents: str | Path,
+        latents: str | Path | None = None,
         *,
         run: str | Path | None = None,
         tile: int | None = None,
@@ -91,10 +90,10 @@ class Scionwood:
         overwrite: bool = False,
         **placing: Unpack[Placing],
     ) -> xr.Dataset:
-        """Compress the fields to latents, and return these as they lie on disk.
+        """Compress the fields to latents; see `api.encode`.
 
         Args:
-            latents: the folder of Zarr to write.
+            latents: the folder of Zarr to write. `None` keeps the latents in memory.
             run: see `api.encode`.
             tile: see `api.encode`.
             halo: see `api.encode`.
@@ -111,7 +110,7 @@ class Scionwood:
         from scionwood_pde.api.latents import encode
 
         states = self.states(**placing)
-        encode(
+        return encode(
             states,
             latents,
             run=run,
@@ -121,8 +120,6 @@ class Scionwood:
             device=device,
             overwrite=overwrite,
         )
-        found: xr.Dataset = xr.open_zarr(latents, consolidated=False)
-        return found
 
     def decode(
         self,
@@ -150,16 +147,13 @@ class Scionwood:
             One variable for each field, over sample, time, x, y, z.
 
         Raises:
-            RecipeError: the dataset holds no latents, or was not read from a folder.
+            RecipeError: the dataset holds no latents, or not those of all states.
         """
         from scionwood_pde.api.latents import decode
 
-        source = self._data.encoding.get("source")
-        if source is None or "latents" not in self._data:
-            rule = "it is no dataset of latents that was opened from a folder"
-            raise RecipeError("decode", rule, "Open the folder that encode wrote, with open_zarr")
+        data: Any = self._data
         made = decode(
-            source,
+            data,
             run=run,
             tile=tile,
             halo=halo,

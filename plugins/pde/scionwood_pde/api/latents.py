@@ -21,7 +21,7 @@ from scionwood_pde.readers.states import layout_of
 
 def encode(
     states: States,
-    latents: str | Path,
+    latents: str | Path | None = None,
     *,
     run: str | Path | None = None,
     size: SizeName = "tiny",
@@ -34,15 +34,16 @@ def encode(
     rename: Mapping[str, str] | None = None,
     device: str = "cpu",
     overwrite: bool = False,
-) -> None:
+) -> xr.Dataset:
     """Compress states to latents, whose sides are a 16th of the grid's, and write them as Zarr v3.
 
     With a tile, states are read and latents are written row by row of tiles, so that memory does
-    not depend on the size of the domain. States may be backed by dask.
+    not depend on the size of the domain. States may be backed by dask. If a client of
+    `dask.distributed` is active, its workers compute the rows.
 
     Args:
         states: the states, or their file.
-        latents: the folder to write.
+        latents: the folder to write. `None` keeps the latents in memory.
         run: the run folder of an autoencoder that `scionwood fit` wrote. `None` means the model
             without an adapter, described by the next four options.
         size: size of that model.
@@ -57,6 +58,10 @@ def encode(
         device: where to compute, such as `cpu` or `cuda`.
         overwrite: replace an existing folder.
 
+    Returns:
+        The latents (sample, time, latent, i, j, k), with the mean and deviation of each field; in
+        memory, or read from the folder when they are used.
+
     Raises:
         ReadError: the file is damaged, or lacks a field.
         RecipeError: the states do not fit the model, or `latents` is the file that is read.
@@ -65,7 +70,8 @@ def encode(
         WriteError: the folder cannot be written.
 
     Example:
-        >>> encode(simulate(n=1, n_points=16, n_steps=1), "encoded.zarr")
+        >>> encode(simulate(n=1, n_points=16, n_steps=1)).latents.shape
+        (1, 2, 384, 1, 1, 1)
     """
     check_apart(states, latents)
     scale = None if run is None else Normaliser.read(find_run(run))
@@ -74,13 +80,13 @@ def encode(
         scale = scale.of_fields([channel.name for channel in layout_of(given).channels])
     boundary = _boundary(layout_of(given), tile)
     model = _autoencoder(run, size, weights, tile, halo, boundary, at_once)
-    inference.encode(
-        model, given, Path(latents), normaliser=scale, device=device, overwrite=overwrite
+    return inference.encode(
+        model, given, latents, normaliser=scale, device=device, overwrite=overwrite
     )
 
 
 def decode(
-    latents: str | Path,
+    latents: xr.Dataset | str | Path,
     *,
     run: str | Path | None = None,
     size: SizeName = "tiny",
@@ -98,7 +104,7 @@ def decode(
     memory does not depend on the size of the domain.
 
     Args:
-        latents: the folder that `encode` wrote.
+        latents: latents as `encode` returned them, or the folder that it wrote.
         run: see `encode`.
         size: see `encode`.
         weights: see `encode`.
@@ -115,25 +121,29 @@ def decode(
 
     Raises:
         ReadError: the folder is damaged, or holds no latents.
-        RecipeError: another model encoded the latents, the suffix of `target` is unknown, or it is
-            the folder that is read.
+        RecipeError: another model encoded the latents, some of their states are missing, the suffix
+            of `target` is unknown, or it is the folder that is read.
         WeightsError: the weights are missing.
         OutputExistsError: `target` exists and `overwrite` is false.
         WriteError: the target cannot be written.
 
     Example:
-        >>> encode(simulate(n=1, n_points=16, n_steps=1), "latents.zarr")
-        >>> decode("latents.zarr").shape
+        >>> decode(encode(simulate(n=1, n_points=16, n_steps=1))).shape
         (1, 2, 3, 16, 16, 16)
     """
-    check_apart(latents, target)
-    source = Path(latents)
-    boundary = inference.boundary_of(source)
+    if isinstance(latents, str | Path):
+        latents = inference.open_latents(latents)
+    elif not inference.is_latents(latents):
+        rule = "it is no dataset of latents"
+        raise RecipeError("decode", rule, "Give what encode returned, or the folder that it wrote")
+    found = latents
+    check_apart(found.encoding.get("source"), target)
+    boundary = inference.boundary_of(found)
     model = _autoencoder(run, size, weights, tile, halo, boundary, at_once)
     return stored(
-        lambda put: inference.decode(model, source, put=put, device=device),
+        lambda put: inference.decode(model, found, put=put, device=device),
         target,
-        inference.latents_layout(source),
+        inference.latents_layout(found),
         overwrite=overwrite,
     )
 

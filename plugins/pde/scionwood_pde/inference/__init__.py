@@ -7,7 +7,14 @@ those of the run.
 
 from __future__ import annotations
 
-from scionwood_pde.inference.latents import boundary_of, decode, encode, latents_layout
+from scionwood_pde.inference.latents import (
+    boundary_of,
+    decode,
+    encode,
+    is_latents,
+    latents_layout,
+    open_latents,
+)
 from scionwood_pde.inference.rollouts import predicted_layout, rollout, steps_of
 from scionwood_pde.inference.states import fitting, normaliser_for
 
@@ -16,8 +23,10 @@ __all__ = [
     "decode",
     "encode",
     "fitting",
+    "is_latents",
     "latents_layout",
     "normaliser_for",
+    "open_latents",
     "predicted_layout",
     "rollout",
     "steps_of",

@@ -6,7 +6,8 @@ training, or by those of the run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import numpy as np
 import torch
 import xarray as xr
 import zarr
+from zarr.storage import MemoryStore
 
-from scionwood import RecipeError, atomic_folder, reading, writing
+from scionwood import ReadError, RecipeError, atomic_folder, reading, writing
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.inference.states import fitting, in_memory, normaliser_of, tensor_of
 from scionwood_pde.model.streaming import Places, decode_field, encode_field
@@ -32,69 +34,52 @@ FORMAT = "latents"
 def encode(
     model: Any,
     states: xr.DataArray,
-    target: str | Path,
+    target: str | Path | None,
     *,
     normaliser: Normaliser | None = None,
     device: str = "cpu",
     overwrite: bool = False,
-) -> None:
+) -> xr.Dataset:
     """Encode states, and write the means of their latents as Zarr v3.
 
-    The store holds `latents` (sample, time, latent, i, j, k), and the `mean` and `deviation` that
+    The result holds `latents` (sample, time, latent, i, j, k), and the `mean` and `deviation` that
     normalised the states, (sample, time, channel). Its attributes describe states and model.
 
     Args:
         model: a model with `encode` and a `card`, such as Tadpole.
         states: states as `readers.states` defines them, in three dimensions.
-        target: the folder to write.
+        target: the folder to write. `None` keeps the latents in memory.
         normaliser: the normaliser of the fields. `None` means the mean and deviation of each state.
         device: where to compute.
         overwrite: replace an existing folder.
+
+    Returns:
+        The latents, in memory or read from the folder when they are used.
 
     Raises:
         RecipeError: the sides do not fit the model.
         OutputExistsError: `target` exists and `overwrite` is false.
         WriteError: the disk is full.
     """
-    layout = layout_of(states)
     model = model.to(device).eval()
+    if target is None:
+        store = MemoryStore()
+        _encode(model, states, store, normaliser, device)
+        return xr.open_zarr(store, consolidated=False, chunks=None).load()
     with writing(target), atomic_folder(target, overwrite=overwrite) as folder:
-        group = zarr.open_group(folder, mode="w", zarr_format=3)
-        group.attrs.update(states=to_card(layout), model=dict(model.card))
-        shape = (layout.samples, len(layout.times))
-        numbers = (*shape, len(layout.channels))
-        moments = [
-            group.create_array(
-                name,
-                shape=numbers,
-                dtype=np.float32,
-                dimension_names=("sample", "time", "channel"),
-            )
-            for name in ("mean", "deviation")
-        ]
-        latents = _empty_latents(group, model, layout)
-        for sample, time in np.ndindex(shape):
-            state = states[sample, time]
-            scale = normaliser or normaliser_of(states[sample, time : time + 1])
-            if _in_rows(model):
-                _encode_rows(model, state, scale, (latents, sample, time), device)
-            else:
-                x = scale.apply(tensor_of(state, device))
-                z = fitting(lambda x: model.encode(x).mean, x)
-                latents[sample, time] = z[0].cpu().numpy()
-            for array, values in zip(moments, (scale.mean, scale.std), strict=True):
-                array[sample, time] = np.asarray(values, np.float32)
+        _encode(model, states, folder, normaliser, device)
+    return open_latents(target)
 
 
 @torch.no_grad()
 def decode(
-    model: Any, source: str | Path, *, put: Put | None = None, device: str = "cpu"
+    model: Any, latents: xr.Dataset, *, put: Put | None = None, device: str = "cpu"
 ) -> xr.DataArray | None:
-    """Decode the latents that `encode` wrote.
+    """Decode latents that `encode` made.
 
     Args:
         model: the model that encoded them, with `decode` and a `card`.
-        source: the folder.
+        latents: the latents, as `encode` or `open_latents` returned them.
         put: stores a part of the states; then memory holds a row of tiles at a time. `None` means
             that the states are collected in memory.
         device: where to compute.
@@ -103,28 +88,25 @@ def decode(
         The states in memory, or `None` if `put` stored them.
 
     Raises:
-        ReadError: the folder holds no latents, or is damaged.
-        RecipeError: another model encoded the latents.
+        ReadError: the folder of the latents is damaged.
+        RecipeError: another model encoded the latents, or some of their states are missing.
     """
-    layout = latents_layout(source)
-    with reading(source, FORMAT):
-        group: Any = zarr.open_group(source, mode="r")
-        made = dict(group.attrs["model"])
-        arrays = {name: group[name] for name in ("latents", "mean", "deviation")}
-    _check_model(source, made, dict(model.card))
+    layout, source = latents_layout(latents), _source(latents)
+    _check_model(source, dict(latents.attrs["model"]), dict(model.card))
     model = model.to(device).eval()
     states, store = (None, put) if put is not None else in_memory(layout)
     for sample, time in np.ndindex(layout.samples, len(layout.times)):
         with reading(source, FORMAT):
             moments = [
-                np.asarray(arrays[name][sample, time], layout.dtype)
+                np.asarray(latents[name][sample, time], layout.dtype)
                 for name in ("deviation", "mean")
             ]
-            latents = (arrays["latents"], sample, time)
+            state_latents = latents["latents"][sample, time]
             if _in_rows(model):
-                _decode_rows(model, latents, moments, layout.sides, store, device)
+                put_field = partial(store, sample, time)
+                _decode_rows(model, state_latents, moments, layout.sides, put_field, device)
                 continue
-            z = torch.from_numpy(np.asarray(arrays["latents"][sample, time])).to(device)
+            z = torch.from_numpy(np.asarray(state_latents, np.float32)).to(device)
             state = model.decode(z[None], layout.sides)[0].cpu().numpy()
         for number, (field, deviation, mean) in enumerate(zip(state, *moments, strict=True)):
             whole = (slice(None),) * len(layout.sides)
@@ -132,27 +114,86 @@ def decode(
     return None if states is None else labelled(states, layout)
 
 
-def latents_layout(source: str | Path) -> Layout:
+def open_latents(source: str | Path) -> xr.Dataset:
+    """Return the latents of a folder that `encode` wrote; values are read when they are used.
+
+    Raises:
+        ReadError: the folder holds no latents, or is damaged.
+    """
+    with reading(source, FORMAT):
+        latents: xr.Dataset = xr.open_zarr(source, consolidated=False, chunks=None)
+    if not is_latents(latents):
+        raise ReadError(source, "it holds no latents", "Encode states first")
+    return latents
+
+
+def is_latents(data: xr.Dataset | xr.DataArray) -> bool:
+    """Return whether a dataset is one of latents."""
+    parts = isinstance(data, xr.Dataset) and {"latents", "mean", "deviation"} <= set(data)
+    return parts and {"states", "model"} <= set(data.attrs)
+
+
+def latents_layout(latents: xr.Dataset) -> Layout:
     """Return the layout of the states that were encoded.
 
     Raises:
-        ReadError: the folder holds no latents, or is damaged.
+        ReadError: the description of the states is damaged.
+        RecipeError: some of the states are missing.
     """
+    source = _source(latents)
     with reading(source, FORMAT):
-        group: Any = zarr.open_group(source, mode="r")
-        return from_card(group.attrs["states"])
+        layout = from_card(latents.attrs["states"])
+    wanted = (layout.samples, len(layout.times), len(layout.channels))
+    if latents["mean"].shape != wanted:
+        rule = f"its latents are those of (sample, time, channel) {wanted}"
+        value = f"{source}: {latents['mean'].shape} of them"
+        raise RecipeError(value, rule, "Decode all, and choose from the result")
+    return layout
 
 
-def boundary_of(source: Path) -> Boundary:
-    """Return the boundary of the model that encoded latents.
-
-    Raises:
-        ReadError: the folder holds no latents, or is damaged.
-    """
-    with reading(source, FORMAT):
-        group: Any = zarr.open_group(source, mode="r")
-        tiles = str(dict(group.attrs["model"]).get("tiles", ""))
+def boundary_of(latents: xr.Dataset) -> Boundary:
+    """Return the boundary of the model that encoded latents."""
+    tiles = str(dict(latents.attrs["model"]).get("tiles", ""))
     return "periodic" if tiles.endswith("boundary periodic") else "edge"
+
+
+def _source(latents: xr.Dataset) -> str:
+    """Return the folder of latents, as messages name it."""
+    return str(latents.encoding.get("source", "latents in memory"))
+
+
+def _encode(
+    model: Any,
+    states: xr.DataArray,
+    store: Path | MemoryStore,
+    normaliser: Normaliser | None,
+    device: str,
+) -> None:
+    layout = layout_of(states)
+    group = zarr.open_group(store, mode="w", zarr_format=3)
+    group.attrs.update(states=to_card(layout), model=dict(model.card))
+    shape = (layout.samples, len(layout.times))
+    moments = [
+        group.create_array(
+            name,
+            shape=(*shape, len(layout.channels)),
+            dtype=np.float32,
+            dimension_names=("sample", "time", "channel"),
+        )
+        for name in ("mean", "deviation")
+    ]
+    latents = _empty_latents(group, model, layout)
+    for sample, time in np.ndindex(shape):
+        state = states[sample, time]
+        scale = normaliser or normaliser_of(states[sample, time : time + 1])
+        if _in_rows(model):
+            _encode_rows(model, state, scale, (latents, sample, time), device)
+        else:
+            x = scale.apply(tensor_of(state, device))
+            z = fitting(lambda x: model.encode(x).mean, x)
+            latents[sample, time] = z[0].cpu().numpy()
+        for array, values in zip(moments, (scale.mean, scale.std), strict=True):
+            array[sample, time] = np.asarray(values, np.float32)
 
 
 def _in_rows(model: Any) -> bool:
@@ -209,20 +250,19 @@ def _encode_rows(
 
 def _decode_rows(
     model: Any,
-    source: tuple[Any, int, int],
+    source: xr.DataArray,
     moments: Sequence[np.ndarray],
     sides: Sequence[int],
-    put: Put,
+    put: Callable[[int, Places, np.ndarray], None],
     device: str,
 ) -> None:
     """Decode a state field by field and row by row, and store each row in its units."""
-    latents, sample, time = source
     width = model.size.latent_channels
     for number, (deviation, mean) in enumerate(zip(*moments, strict=True)):
         channels = slice(number * width, (number + 1) * width)
 
         def read(places: Places, channels: slice = channels) -> np.ndarray:
-            return np.asarray(latents[sample, time, channels, *places])
+            return np.asarray(source[channels, *places], np.float32)
 
         def write(
             places: Places,
@@ -231,7 +271,7 @@ def _decode_rows(
             deviation: np.floating[Any] = deviation,
             mean: np.floating[Any] = mean,
         ) -> None:
-            put(sample, time, number, places, values[0] * deviation + mean)
+            put(number, places, values[0] * deviation + mean)
 
         decode_field(model, read, sides, write, device=device)
 
