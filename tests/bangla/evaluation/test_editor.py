@@ -42,8 +42,9 @@ class Editor:
         assert answer["id"] == self.number
         return answer
 
-    def initialize(self, **options):
-        record = {"processId": None, "rootUri": None, "capabilities": {}}
+    def initialize(self, encodings=(), **options):
+        able = {"general": {"positionEncodings": encodings}} if encodings else {}
+        record = {"processId": None, "rootUri": None, "capabilities": able}
         return self.ask("initialize", **record, initializationOptions=options)
 
     def end(self):
@@ -123,6 +124,21 @@ def test_an_editor_gets_faults_and_fixes_while_the_text_changes(editor):
     editor.tell("textDocument/didClose", textDocument={"uri": URI})
     assert faults(editor.read()) == []
     assert editor.end() == (0, b"")
+
+
+def test_an_editor_that_counts_bytes_gets_places_in_bytes(editor):
+    """As Neovim 0.11 does."""
+    able = editor.initialize(["utf-8", "utf-16"], register="apni")["result"]["capabilities"]
+    assert able["positionEncoding"] == "utf-8"
+    editor.tell("initialized")
+    document = {"uri": URI, "languageId": "bn", "version": 1, "text": TEXT}
+    editor.tell("textDocument/didOpen", textDocument=document)
+    start = len("😀 আপনি কেমন ".encode())
+    place = span(0, start, start + len("আছ".encode()))
+    assert faults(editor.read()) == [("agreement", place)]
+    about = {"textDocument": {"uri": URI}, "context": {"diagnostics": []}}
+    fix, *_ = editor.ask("textDocument/codeAction", **about, range=span(0, start, start))["result"]
+    assert fix["edit"]["changes"][URI] == [{"range": place, "newText": normalise("আছেন")}]
 
 
 def test_an_unknown_level_is_refused_by_name(editor):
