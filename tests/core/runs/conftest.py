@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from scionwood import pull
+from scionwood.errors import ScionwoodError
 from scionwood.recipe import resolve
+from scionwood.runs.cache import all_cached, cache_folder
 from scionwood.runs.publish import push
 from scionwood.training import fit
 
@@ -55,3 +58,12 @@ def archive(hub: Hub, toy_run: Path, tmp_path: Path) -> Callable[[], str]:
         return reference.replace("https://HOST", f"{hub.url}/files")
 
     return make
+
+
+def refused(reference: str, kind: type[ScionwoodError], match: str) -> None:
+    """Check that a reference cannot be pulled, and that nothing of it stays."""
+    with pytest.raises(kind, match=match):
+        pull(reference)
+    assert not all_cached()
+    left = [path for path in cache_folder().rglob("*") if path.is_file()]
+    assert not left
