@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import torch
 from adapter_nets import Net
-from hostile_cases import CASES, REDOS, TENSORS, option, plain, whole_stem
+from harms import TENSORS, option, plain, whole_stem
+from hostile_cases import CASES, REDOS
 from peft import (
     FrodConfig,
     LoraConfig,

@@ -1,87 +1,33 @@
-"""One small layer of each kind, with inputs. This module does not import scionwood."""
+"""Small layers with their inputs, and adapters on them. This module does not import scionwood."""
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import torch.nn as nn
 from peft import IA3Config, LoraConfig, PeftConfig
+from small_layers import (
+    Around,
+    CosineConv1d,
+    SpectralConv2d,
+    StandardConv2d,
+    attention,
+    encoder_block,
+    encoder_layer,
+    experts,
+    gpt2_conv,
+    mesh_graph_net,
+    pyg,
+    spectral,
+    spherical,
+)
 from torch import Tensor
 
 R = 4
-
-
-class Around(nn.Module):
-    """A model that calls one layer and returns its first tensor."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        super().__init__()
-        self.layer = layer
-
-    def forward(self, *inputs: Any) -> Tensor:
-        out = self.layer(*inputs)
-        out = out[0] if isinstance(out, tuple) else out
-        return out.last_hidden_state if hasattr(out, "last_hidden_state") else out
-
-
-class Twice(nn.Module):
-    """Self-attention as a caller sees it."""
-
-    def __init__(self, attention: nn.MultiheadAttention, need_weights: bool = True) -> None:
-        super().__init__()
-        self.attention = attention
-        self.need_weights = need_weights
-
-    def forward(self, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
-        out: Tensor = self.attention(x, y, z, need_weights=self.need_weights)[0]
-        return out
-
-
-class SpectralConv2d(nn.Module):
-    """The Fourier layer of the first implementation of FNO: two complex weights."""
-
-    def __init__(self, in_channels: int, out_channels: int, modes: int) -> None:
-        super().__init__()
-        self.in_channels, self.out_channels, self.modes = in_channels, out_channels, modes
-        shape = (in_channels, out_channels, modes, modes)
-        self.weights1 = nn.Parameter(torch.randn(shape, dtype=torch.cfloat))
-        self.weights2 = nn.Parameter(torch.randn(shape, dtype=torch.cfloat))
-
-    def forward(self, x: Tensor) -> Tensor:
-        m, low = self.modes, torch.fft.rfft2(x)
-        out = low.new_zeros(len(x), self.out_channels, *low.shape[-2:])
-        out[..., :m, :m] = torch.einsum("bixy,ioxy->boxy", low[..., :m, :m], self.weights1)
-        out[..., -m:, :m] = torch.einsum("bixy,ioxy->boxy", low[..., -m:, :m], self.weights2)
-        return torch.fft.irfft2(out, s=x.shape[-2:])
-
-
-class CosineConv1d(nn.Module):
-    """A layer of a third party with real spectral weights, which it names itself."""
-
-    adapter_weights: ClassVar[dict[str, str]] = {"spectrum": "io*"}
-
-    def __init__(self, channels: int, modes: int) -> None:
-        super().__init__()
-        self.spectrum = nn.Parameter(torch.randn(channels, channels, modes))
-
-    def forward(self, x: Tensor) -> Tensor:
-        modes = self.spectrum.shape[-1]
-        grid = torch.arange(x.shape[-1], dtype=x.dtype) + 0.5
-        basis = torch.cos(torch.arange(modes)[:, None] * grid * (torch.pi / len(grid)))
-        return torch.einsum("bit,kt,iok->bok", x, basis, self.spectrum) @ basis
-
-
-class StandardConv2d(nn.Conv2d):
-    """A weight-standardised convolution, as in the networks of timm."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        flat = self.weight.flatten(1)
-        flat = (flat - flat.mean(1, keepdim=True)) / flat.std(1, keepdim=True)
-        return self._conv_forward(x, flat.view_as(self.weight), self.bias)
 
 
 @dataclass(frozen=True)
@@ -115,39 +61,6 @@ def graph() -> tuple[Tensor, Tensor]:
     return torch.randn(5, 6), torch.tensor([[0, 1, 2, 3, 4, 0], [1, 2, 3, 4, 0, 2]])
 
 
-def _conv(name: str) -> Callable[..., Callable[[], nn.Module]]:
-    def make(*args: Any, **options: Any) -> Callable[[], nn.Module]:
-        def build() -> nn.Module:
-            from torch_geometric import nn as pyg
-
-            layer: nn.Module = getattr(pyg, name)(*args, **options)
-            return layer
-
-        return build
-
-    return make
-
-
-def mesh_graph_net() -> nn.Module:
-    """Make one block of a MeshGraphNet (Pfaff et al. 2021) of the layers of torch_geometric."""
-    from torch_geometric.nn import MLP, MessagePassing
-
-    class Block(MessagePassing):
-        def __init__(self) -> None:
-            super().__init__(aggr="sum")
-            self.edge = MLP([12, 8, 6], norm=None)
-            self.node = MLP([12, 8, 6], norm=None)
-
-        def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
-            return x + self.node(torch.cat([x, self.propagate(edge_index, x=x)], -1))
-
-        def message(self, x_i: Tensor, x_j: Tensor) -> Tensor:
-            out: Tensor = self.edge(torch.cat([x_i, x_j], -1))
-            return out
-
-    return Block()
-
-
 def hetero() -> tuple[Tensor, Tensor]:
     return torch.randn(7, 6), torch.tensor([0, 2, 1, 0, 2, 2, 1])
 
@@ -156,51 +69,8 @@ def relational() -> tuple[Tensor, Tensor, Tensor]:
     return *graph(), torch.tensor([0, 1, 0, 1, 0, 1])
 
 
-def experts(name: str) -> Callable[[], nn.Module]:
-    def build() -> nn.Module:
-        if name == "mixtral":
-            from transformers.models.mixtral.configuration_mixtral import MixtralConfig as Config
-            from transformers.models.mixtral.modeling_mixtral import MixtralExperts as Experts
-
-            config = Config(hidden_size=6, intermediate_size=5, num_local_experts=3)
-        else:
-            from transformers.models.qwen3_moe.configuration_qwen3_moe import (
-                Qwen3MoeConfig as Config,
-            )
-            from transformers.models.qwen3_moe.modeling_qwen3_moe import Qwen3MoeExperts as Experts
-
-            config = Config(hidden_size=6, moe_intermediate_size=5, num_experts=3)
-        config._experts_implementation = "eager"
-        layer = Experts(config)
-        for value in layer.parameters():
-            nn.init.normal_(value, std=0.5)
-        return layer
-
-    return build
-
-
 def tokens() -> tuple[Tensor, Tensor, Tensor]:
     return torch.randn(4, 6), torch.tensor([[0, 1], [1, 2], [2, 0], [0, 2]]), torch.rand(4, 2)
-
-
-def gpt2_conv() -> nn.Module:
-    from transformers.pytorch_utils import Conv1D
-
-    return Conv1D(8, 6)
-
-
-def encoder_block() -> nn.Module:
-    from torchvision.models.vision_transformer import EncoderBlock
-
-    return EncoderBlock(2, 8, 16, 0.0, 0.0)
-
-
-def attention(**options: Any) -> Callable[[], nn.Module]:
-    return lambda: Twice(nn.MultiheadAttention(8, 2, batch_first=True, **options))
-
-
-def encoder_layer() -> nn.Module:
-    return nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
 
 
 def three() -> tuple[Tensor, Tensor, Tensor]:
@@ -210,21 +80,6 @@ def three() -> tuple[Tensor, Tensor, Tensor]:
 
 def other_sizes() -> tuple[Tensor, Tensor, Tensor]:
     return torch.randn(2, 5, 8), torch.randn(2, 4, 6), torch.randn(2, 4, 3)
-
-
-def spectral(*modes: int, **options: Any) -> Callable[[], nn.Module]:
-    def build() -> nn.Module:
-        from neuralop.layers.spectral_convolution import SpectralConv
-
-        return SpectralConv(4, 4, modes, **options)
-
-    return build
-
-
-def spherical() -> nn.Module:
-    from neuralop.layers.spherical_convolution import SphericalConv
-
-    return SphericalConv(4, 6, (8, 8), factorization=None)
 
 
 G, T, N, V = "torch_geometric", "transformers", "neuralop", "torchvision"
@@ -257,16 +112,14 @@ CASES: dict[str, Case] = {
     "torchvision EncoderBlock": Case(
         encoder_block, x(2, 5, 8), r"layer\.(self_attention|mlp\.0)", V
     ),
-    "PyG Linear": Case(_conv("Linear")(6, 8), x(5, 6), needs=G),
-    "PyG HeteroLinear": Case(_conv("HeteroLinear")(6, 8, 3), hetero, needs=G),
-    "PyG GCNConv": Case(_conv("GCNConv")(6, 8), graph, r"layer\.lin", G),
-    "PyG GATConv": Case(_conv("GATConv")(6, 4, heads=2), graph, r"layer\.lin", G),
-    "PyG GATv2Conv": Case(_conv("GATv2Conv")(6, 4, heads=2), graph, r"layer\.lin_[lr]", G),
-    "PyG TransformerConv": Case(
-        _conv("TransformerConv")(6, 4, heads=2), graph, r"layer\.lin_\w+", G
-    ),
-    "PyG SAGEConv": Case(_conv("SAGEConv")(6, 8), graph, r"layer\.lin_[lr]", G),
-    "PyG RGCNConv": Case(_conv("RGCNConv")(6, 8, 2), relational, needs=G),
+    "PyG Linear": Case(pyg("Linear")(6, 8), x(5, 6), needs=G),
+    "PyG HeteroLinear": Case(pyg("HeteroLinear")(6, 8, 3), hetero, needs=G),
+    "PyG GCNConv": Case(pyg("GCNConv")(6, 8), graph, r"layer\.lin", G),
+    "PyG GATConv": Case(pyg("GATConv")(6, 4, heads=2), graph, r"layer\.lin", G),
+    "PyG GATv2Conv": Case(pyg("GATv2Conv")(6, 4, heads=2), graph, r"layer\.lin_[lr]", G),
+    "PyG TransformerConv": Case(pyg("TransformerConv")(6, 4, heads=2), graph, r"layer\.lin_\w+", G),
+    "PyG SAGEConv": Case(pyg("SAGEConv")(6, 8), graph, r"layer\.lin_[lr]", G),
+    "PyG RGCNConv": Case(pyg("RGCNConv")(6, 8, 2), relational, needs=G),
     "PyG MeshGraphNet block": Case(mesh_graph_net, graph, r"layer\.(edge|node)\.lins\.\d", G),
     "Mixtral experts": Case(experts("mixtral"), tokens, needs=T),
     "Mixtral experts, target_parameters": Case(experts("mixtral"), tokens, needs=T, parameters=MOE),

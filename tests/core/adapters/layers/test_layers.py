@@ -1,10 +1,9 @@
-"""Around the layers: targets, fast paths, several adapters, old files, errors."""
+"""Around the layers: targets, fast paths, several adapters, costs."""
 
 from __future__ import annotations
 
 import ast
 import copy
-import json
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -13,34 +12,22 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn as nn
-from layer_cases import CASES, Around, config_of, model_of, unsettle
+from adapted_layer import adapted
+from layer_cases import CASES, config_of, model_of, unsettle
 from peft import IA3Config, LoHaConfig, LoraConfig, PeftConfig, PeftModel, get_peft_model
-from safetensors.torch import load_file, save_file
+from small_layers import pyg
 
 from scionwood import kernels
 from scionwood.adapters import (
-    adapter_state,
     attach,
-    base_hash,
     compose,
     layers,
-    load_adapter,
     merge,
     report,
-    save_adapter,
     unmerge,
 )
 from scionwood.adapters.layers.lora import WeightLora
-from scionwood.errors import AdapterError, AdapterFileError
-
-CONFIG, TENSORS, MANIFEST = "adapter_config.json", "adapter_model.safetensors", "scionwood.json"
-
-
-def adapted(name: str, method: str = "lora") -> PeftModel:
-    model, inputs = model_of(CASES[name])
-    tuned = attach(model, config_of(method, CASES[name]), head=(), example=inputs).eval()
-    unsettle(tuned)
-    return tuned
+from scionwood.errors import AdapterError
 
 
 class Encoder(nn.Module):
@@ -90,7 +77,7 @@ class TestTargets:
 
     def test_all_linear_includes_the_linear_layers_of_torch_geometric(self) -> None:
         net = Graph()
-        net.typed = _pyg("HeteroLinear")(3, 2, num_types=4)
+        net.typed = pyg("HeteroLinear")(3, 2, num_types=4)()
         tuned = attach(net, LoraConfig(r=2), targets="all-linear", head=())
         assert _wrapped(tuned) == ["first.lin", "second.lin_l", "second.lin_r", "last", "typed"]
 
@@ -267,175 +254,10 @@ def test_modules_around_a_layer_still_read_its_sizes(wrapper: Callable[..., Peft
         assert (layer.in_channels, layer.out_channels, layer.padding) == (3, 5, (0, 0))
 
 
-BAD: dict[str, tuple[Callable[[], nn.Module], LoraConfig | IA3Config, str]] = {
-    "a lazy layer": (
-        lambda: _pyg("Linear")(-1, 4),
-        LoraConfig(target_modules="layer"),
-        "its shape is not known yet.*Run the model once first",
-    ),
-    "a layer without a form": (
-        lambda: nn.Bilinear(4, 4, 4),
-        LoraConfig(target_modules="layer"),
-        r"lora on layer \(Bilinear\)",
-    ),
-    "dropout on an attention": (
-        lambda: nn.MultiheadAttention(8, 2),
-        LoraConfig(target_modules="layer", lora_dropout=0.1),
-        "lora_dropout=0.1 on MultiheadAttention.*Use lora_dropout=0",
-    ),
-    "dropout on experts": (
-        CASES["Mixtral experts"].build,
-        LoraConfig(target_modules="layer", lora_dropout=0.1),
-        "lora_dropout=0.1 on MixtralExperts.*Use lora_dropout=0",
-    ),
-    "a trained bias of LoRA": (
-        lambda: nn.ConvTranspose1d(2, 2, 2),
-        LoraConfig(target_modules="layer", lora_bias=True),
-        "lora_bias=True on ConvTranspose1d",
-    ),
-    "a start of linear layers": (
-        lambda: nn.ConvTranspose1d(2, 2, 2),
-        LoraConfig(target_modules="layer", init_lora_weights="orthogonal"),
-        "init_lora_weights='orthogonal' on ConvTranspose1d",
-    ),
-    "a scaled input": (
-        lambda: nn.ConvTranspose1d(2, 2, 2),
-        IA3Config(target_modules="layer", feedforward_modules="layer"),
-        "feedforward_modules with ConvTranspose1d",
-    ),
-    "block-diagonal relations": (
-        lambda: _pyg("RGCNConv")(4, 4, 2, num_blocks=2),
-        LoraConfig(target_modules="layer"),
-        "RGCNConv with num_blocks",
-    ),
-    "weights of eight bits": (
-        lambda: nn.ConvTranspose1d(2, 2, 2).to(torch.float8_e4m3fn),
-        LoraConfig(target_modules="layer"),
-        "its dtype is torch.float8_e4m3fn",
-    ),
-    "axes that do not fit": (
-        lambda: _declares("oik"),
-        LoraConfig(target_modules="layer"),
-        "a weight of 2 axes.*'oik'",
-    ),
-    "a weight that is not there": (
-        lambda: _declares("oi", "other"),
-        LoraConfig(target_modules="layer"),
-        "other of Declares: it has no such parameter",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_bad_input_names_the_layer_and_the_remedy_and_changes_nothing(case: str) -> None:
-    build, config, message = BAD[case]
-    model = Around(build())
-    before = [(name, type(module)) for name, module in model.named_modules()]
-    with pytest.raises(AdapterError, match=message):
-        attach(model, config, head=())
-    assert before == [(name, type(module)) for name, module in model.named_modules()]
-
-
-class TestFiles:
-    def test_a_folder_of_peft_with_a_grouped_convolution_keeps_its_form(
-        self, tmp_path: Path
-    ) -> None:
-        net = nn.Sequential(nn.Conv2d(4, 6, 3, groups=2)).eval()
-        with pytest.warns(UserWarning, match="groups > 1"):
-            plain = get_peft_model(copy.deepcopy(net), LoraConfig(r=2, target_modules=["0"]))
-        unsettle(plain.eval())
-        plain.save_pretrained(tmp_path)
-        with pytest.warns(UserWarning, match="groups > 1|no scionwood.json"):
-            tuned = load_adapter(net, tmp_path)
-        x = torch.randn(1, 4, 5, 5)
-        assert torch.equal(tuned(x), plain(x))
-        with pytest.raises(AdapterError, match="cannot be merged"):
-            merge(tuned)
-
-    def test_an_attention_of_peft_gives_the_same_output_here(self, tmp_path: Path) -> None:
-        model, inputs = model_of(CASES["nn.MultiheadAttention"])
-        fresh = copy.deepcopy(model)
-        plain = get_peft_model(model, config_of("lora", CASES["nn.MultiheadAttention"]))
-        unsettle(plain.eval())
-        plain.save_pretrained(tmp_path)
-        with pytest.warns(UserWarning, match=r"has no scionwood\.json"):
-            tuned = load_adapter(fresh, tmp_path)
-        assert torch.allclose(tuned(*inputs), plain(*inputs), atol=1e-5)
-
-    def test_tensors_of_a_complex_weight_are_real_numbers(self) -> None:
-        state = adapter_state(adapted("FNO SpectralConv2d, complex weights"))
-        assert {key.rpartition("layer.")[2]: tuple(v.shape) for key, v in state.items()} == {
-            "lora_A.weights1": (4, 36, 2),
-            "lora_A.weights2": (4, 36, 2),
-            "lora_B.weights1": (6, 4, 2),
-            "lora_B.weights2": (6, 4, 2),
-        }
-        assert {value.dtype for value in state.values()} == {torch.float32}
-
-    @pytest.mark.parametrize(
-        "harm", ["shape", "nan", "rank", "unmarked", "claims", "extra", "half"]
-    )
-    def test_a_hostile_folder_is_refused_before_the_model_changes(
-        self, harm: str, tmp_path: Path
-    ) -> None:
-        name = "FNO SpectralConv2d, complex weights"
-        save_adapter(adapted(name), tmp_path)
-        _harm(tmp_path, harm)
-        model, inputs = model_of(CASES[name])
-        wanted, identity = model(*inputs), base_hash(model)
-        with pytest.raises(AdapterFileError):
-            load_adapter(model, tmp_path)
-        assert type(model.layer).__name__ == "SpectralConv2d"
-        assert torch.equal(model(*inputs), wanted)
-        assert base_hash(model) == identity
-
-
-def _harm(folder: Path, harm: str) -> None:
-    tensors = load_file(folder / TENSORS)
-    key = next(iter(sorted(tensors)))
-    if harm == "shape":
-        tensors[key] = torch.view_as_complex(tensors[key].contiguous()).real.contiguous()
-    elif harm == "nan":
-        tensors[key] = tensors[key] * float("nan")
-    elif harm == "extra":
-        tensors[key.replace("weights1", "weights3")] = tensors[key].clone()
-    elif harm == "half":
-        tensors[key] = tensors[key][..., :1].contiguous()
-    save_file(tensors, folder / TENSORS, metadata={"format": "pt"})
-    config = json.loads((folder / CONFIG).read_text())
-    manifest = json.loads((folder / MANIFEST).read_text())
-    if harm == "rank":
-        config["r"] = 1 << 39
-    elif harm == "unmarked":
-        config["peft_type"] = manifest["peft_type"] = "LORA"
-    elif harm == "claims":
-        config["peft_type"] = "SCIONWOOD_LORA: run rm -rf"
-    (folder / CONFIG).write_text(json.dumps(config))
-    (folder / MANIFEST).write_text(json.dumps(manifest))
-
-
 def _wrapped(tuned: PeftModel) -> list[str]:
     from scionwood.adapters.modules import tuner_layers
 
     return list(tuner_layers(tuned))
-
-
-def _pyg(name: str) -> Callable[..., nn.Module]:
-    from torch_geometric import nn as pyg
-
-    made: Callable[..., nn.Module] = getattr(pyg, name)
-    return made
-
-
-def _declares(axes: str, name: str = "weight") -> nn.Module:
-    class Declares(nn.Module):
-        adapter_weights = {name: axes}  # noqa: RUF012
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.weight = nn.Parameter(torch.randn(3, 3))
-
-    return Declares()
 
 
 def _saved_elements(model: nn.Module, x: torch.Tensor) -> int:
