@@ -1,0 +1,143 @@
+"""Series of VTK in XML: bad meshes, lists of states, units and damage."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scionwood import ReadError
+from scionwood_crash.readers import open_reader, open_series, write_series
+from scionwood_crash.readers.sample import sample_series
+from scionwood_crash.readers.vtk_series import VtkSeriesReader
+
+MESH = """<?xml version="1.0"?>
+<VTKFile type="UnstructuredGrid" version="1.0" byte_order="LittleEndian">
+<UnstructuredGrid><Piece NumberOfPoints="{points}" NumberOfCells="1">
+<Points><DataArray type="Float64" NumberOfComponents="3" format="ascii">{xyz}</DataArray></Points>
+<Cells><DataArray type="Int64" Name="connectivity" format="ascii">{nodes}</DataArray>
+<DataArray type="Int64" Name="offsets" format="ascii">{offset}</DataArray>
+<DataArray type="UInt8" Name="types" format="ascii">{kind}</DataArray></Cells>
+<CellData><DataArray type="Float64" Name="thickness" format="ascii">1.5</DataArray></CellData>
+</Piece></UnstructuredGrid></VTKFile>
+"""
+PLAIN = {"points": 3, "xyz": "0 0 0 1 0 0 0 1 0", "nodes": "0 1 2", "offset": 3, "kind": 5}
+
+
+def vtu(path: Path, **values: object) -> Path:
+    path.write_text(MESH.format(**{**PLAIN, **values}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("values", "rule"),
+    [
+        ({"xyz": "0 0 0 1 0 0 0 nan 0"}, "node 3 has a coordinate that is NaN"),
+        ({"nodes": "0 1 9"}, "element 1 names a node that does not exist"),
+        ({"nodes": "0 1 -2"}, "element 1 names a node that does not exist"),
+        ({"nodes": "0 1 1"}, "fewer than three nodes"),
+        ({"xyz": "0 0 0 1 0 0 2 0 0"}, "no area"),
+        ({"points": 10**15}, "but declares 1000000000000000 x 3"),
+        ({"points": -3}, "VTK"),
+        ({"offset": 4}, "do not match their types"),
+        ({"offset": -3}, "offsets of cells decrease"),
+        ({"kind": 9}, "do not match their types"),
+        ({"kind": 77}, "type 77 are not supported"),
+        ({"xyz": "0 0 0 one 0 0 0 1 0"}, "VTK"),
+    ],
+)
+def test_refuses_bad_meshes(tmp_path: Path, values: dict[str, object], rule: str) -> None:
+    with pytest.raises(ReadError, match=rule) as caught:
+        open_series(vtu(tmp_path / "bad.vtu", **values))
+    assert "bad.vtu" in str(caught.value)
+    assert caught.value.remedy
+    assert open_series(vtu(tmp_path / "good.vtu")).mesh.thickness.tolist() == [1.5]
+
+
+@pytest.mark.parametrize("suffix", [".vtu", ".pvd"])
+def test_refuses_xml_with_entities(tmp_path: Path, suffix: str) -> None:
+    laughs = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, 10))
+    bomb = f'<!DOCTYPE x [<!ENTITY l0 "ha">{laughs}]>'
+    theft = '<!DOCTYPE x [<!ENTITY file SYSTEM "file:///etc/hostname">]>'
+    for number, head in enumerate((bomb, theft)):
+        path = tmp_path / f"{number}{suffix}"
+        path.write_text(MESH.format(**PLAIN).replace("?>\n", f"?>\n{head}\n", 1))
+        with pytest.raises(ReadError, match="must not declare a document type or entities"):
+            open_reader(path)
+
+
+def test_refuses_compressed_arrays_of_another_size(tmp_path: Path) -> None:
+    path = tmp_path / "run.vtp"
+    VtkSeriesReader.write_sample(path)
+    text = path.read_text()
+    start = text.index('format="binary">', text.index('Name="Points"')) + len('format="binary">')
+    head = np.frombuffer(base64.b64decode(text[start : start + 44])[:32], "<u8").copy()
+    head[2] = 2**50
+    path.write_text(text[:start] + base64.b64encode(head.tobytes()).decode() + text[start + 44 :])
+    with pytest.raises(ReadError, match="an array has"):
+        VtkSeriesReader(path)
+
+
+def test_refuses_contradicting_and_mixed_units(tmp_path: Path) -> None:
+    write_series(tmp_path / "run.pvd", sample_series())
+    assert open_series(tmp_path / "run.pvd", units="ms, mm, kg").mesh.units.length == "mm"
+    with pytest.raises(ReadError, match=r"the file is in mm, ms, kg, but m, s, kg was given"):
+        open_series(tmp_path / "run.pvd", units="m, s, kg")
+    frame = tmp_path / "run.frames" / "0001.vtu"
+    codes = " ".join(map(str, b"mm, ms, kg"))
+    text = frame.read_text()
+    assert codes in text
+    frame.write_text(text.replace(codes, " ".join(map(str, b"mm, s, kg"))))
+    with pytest.raises(ReadError, match=r"0001\.vtu is in mm, s, kg, the first file in mm, ms, kg"):
+        open_series(tmp_path / "run.pvd").displacement()
+
+
+@pytest.mark.parametrize(
+    ("entries", "rule"),
+    [
+        ("", "it lists no files"),
+        ('<DataSet timestep="0" file="../up.vtu"/>', "outside its folder"),
+        ('<DataSet timestep="0" file="/etc/hostname"/>', "outside its folder"),
+        ('<DataSet timestep="0" file="none.vtu"/>', "a state is missing, none.vtu"),
+        ('<DataSet timestep="0" file="a.vtu"/>' * 2, "lists a time twice"),
+        (
+            '<DataSet timestep="1" file="a.vtu"/><DataSet timestep="0" file="a.vtu"/>',
+            "times do not increase",
+        ),
+    ],
+)
+def test_refuses_bad_lists(tmp_path: Path, entries: str, rule: str) -> None:
+    vtu(tmp_path / "a.vtu")
+    path = tmp_path / "run.pvd"
+    path.write_text(f'<VTKFile type="Collection"><Collection>{entries}</Collection></VTKFile>')
+    with pytest.raises(ReadError, match=rule):
+        open_series(path)
+
+
+def test_moved_points_of_a_list_give_displacements(tmp_path: Path) -> None:
+    lines = []
+    for state, height in enumerate((1.0, 1.5)):
+        vtu(tmp_path / f"{state}.vtu", xyz=f"0 0 0 1 0 0 0 {height} 0")
+        lines.append(f'<DataSet timestep="{state}" file="{state}.vtu"/>')
+    path = tmp_path / "run.pvd"
+    path.write_text(f"<VTKFile><Collection>{''.join(lines)}</Collection></VTKFile>")
+    moved = open_series(path).displacement()
+    assert moved[0].any() == 0
+    assert moved[1].tolist() == [[0, 0, 0], [0, 0, 0], [0, 0.5, 0]]
+    vtu(tmp_path / "1.vtu", nodes="0 2 1")
+    with pytest.raises(ReadError, match=r"the mesh of 1\.vtu is not that of the first file"):
+        open_series(path).displacement()
+
+
+def test_refuses_damaged_numbers_of_runs(tmp_path: Path) -> None:
+    VtkSeriesReader.write_sample(tmp_path / "run.vtp")
+    features = tmp_path / "global_features.json"
+    features.write_text(json.dumps({"run": {"speed": 3}, "other": {"speed": 4}}))
+    assert open_series(tmp_path / "run.vtp").features == {"speed": 3.0}
+    for text in ("{", '{"run": {"speed": "fast"}}', "[1]"):
+        features.write_text(text)
+        with pytest.raises(ReadError, match="not JSON with numbers"):
+            open_series(tmp_path / "run.vtp")
