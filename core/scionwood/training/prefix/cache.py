@@ -220,12 +220,7 @@ class FrozenPrefix:
         rules.refuse_dropout(ran.items())
         rules.refuse_statistics(ran.items())
         rules.refuse_trained(output, self._moving)
-        after = generators(self._device())
-        if not all(map(torch.equal, call.random, after)):
-            rule = "it draws random numbers, so that its features differ from call to call"
-            raise AdapterError(
-                "the frozen prefix", rule, "Switch its dropout off, or train without the cache"
-            )
+        rules.refuse_draws(call.random, generators(self._device()))
         if not self._frozen:
             self._ran = {"": self._base, **ran}
             own = (p for m in self._ran.values() for p in m.parameters(recurse=False))
@@ -276,12 +271,7 @@ class FrozenPrefix:
             raise TrainingError(f"cache of the frozen prefix ({what})", rule, remedy)
 
     def _open(self, layout: Layout) -> Rows:
-        if (needed := self.samples * layout.width) > self._budget:
-            raise TrainingError(
-                f"a budget of {self._budget / 2**30:.3g} GiB for the frozen prefix",
-                f"{self.samples} samples take {needed / 2**30:.3g} GiB",
-                "Raise the budget, store bfloat16, or train without the cache",
-            )
+        rules.refuse_size(self.samples, layout.width, self._budget)
         if self._folder is None:
             return MemoryRows(layout.width, self._budget)
         facts = [*self.blocks, layout.describe(), self._state[0], torch.__version__]

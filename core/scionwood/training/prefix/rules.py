@@ -8,6 +8,7 @@ from itertools import takewhile
 from typing import Any
 
 import numpy as np
+import torch
 import torch.nn as nn
 from torch import Tensor
 from torch.distributed.tensor import DTensor
@@ -139,6 +140,32 @@ def refuse_trained(output: Any, moving: Mapping[int, str]) -> None:
             rule = "it trains and runs before the end of the prefix, so that features change"
             raise AdapterError(name, rule, "Freeze it, or end the prefix before it (`blocks`)")
         graph += [parent for parent, _ in node.next_functions]
+
+
+def refuse_draws(before: Sequence[Tensor], after: Sequence[Tensor]) -> None:
+    """Refuse a prefix that moved a generator of random numbers.
+
+    Raises:
+        AdapterError: the states of the generators before and after it differ.
+    """
+    if not all(map(torch.equal, before, after)):
+        rule = "it draws random numbers, so that its features differ from call to call"
+        remedy = "Switch its dropout off, or train without the cache"
+        raise AdapterError("the frozen prefix", rule, remedy)
+
+
+def refuse_size(samples: int, width: int, budget: int) -> None:
+    """Refuse samples whose features, of `width` bytes each, take more than the budget.
+
+    Raises:
+        TrainingError: with both sizes.
+    """
+    if (needed := samples * width) > budget:
+        raise TrainingError(
+            f"a budget of {budget / 2**30:.3g} GiB for the frozen prefix",
+            f"{samples} samples take {needed / 2**30:.3g} GiB",
+            "Raise the budget, store bfloat16, or train without the cache",
+        )
 
 
 def refuse_random_data(dataset: Dataset[Any]) -> None:
