@@ -9,7 +9,7 @@ import torch
 from scionwood import RecipeError
 from scionwood_pde.backbones.forecasts import bilinear
 from scionwood_pde.model.corrector import CoarseSolver, Corrector
-from scionwood_pde.model.forecast import Axis
+from scionwood_pde.model.setting import Axis
 from scionwood_pde.solvers.registry import drawn_equation, equation_class
 
 

@@ -10,9 +10,10 @@ from torch import nn
 
 from scionwood import RecipeError
 from scionwood_pde.backbones.tadpole import SOURCE, load_coder, origin
-from scionwood_pde.model.forecast import Axis, Forecast, Setting
+from scionwood_pde.model.forecast import Forecast
 from scionwood_pde.model.mixed import MIXED_TARGETS, MixedTadpole
 from scionwood_pde.model.presets import SIZES, SizeName
+from scionwood_pde.model.setting import Axis, Setting
 from scionwood_pde.model.stencils import StencilNet, UNet
 from scionwood_pde.model.tiles import Boundary, Tiling
 

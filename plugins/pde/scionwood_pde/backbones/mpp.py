@@ -12,7 +12,8 @@ from scionwood import read_weights
 from scionwood_pde.backbones.forecasts import built
 from scionwood_pde.model.avit import SIZES, AViT, AViTSize
 from scionwood_pde.model.avit_fields import FieldNames, put
-from scionwood_pde.model.forecast import Forecast, Setting
+from scionwood_pde.model.forecast import Forecast
+from scionwood_pde.model.setting import Setting
 from scionwood_pde.model.tiles import Boundary, Tiling
 
 FRAMES = 16

@@ -10,8 +10,9 @@ from torch import nn
 
 from scionwood import read_weights
 from scionwood_pde.backbones.forecasts import built
-from scionwood_pde.model.forecast import Axis, Forecast, Setting
+from scionwood_pde.model.forecast import Forecast
 from scionwood_pde.model.fourier import FNO, to_neuraloperator
+from scionwood_pde.model.setting import Axis, Setting
 from scionwood_pde.model.tiles import Boundary, Tiling
 
 REMEDY = "Save the model's state_dict with safetensors.torch.save_file, or give `none`"

@@ -11,9 +11,10 @@ from torch import nn
 
 from scionwood import ReadError, RecipeError, WeightsError, read_weights, reading
 from scionwood_pde.backbones.forecasts import built
-from scionwood_pde.model.forecast import Forecast, Setting
+from scionwood_pde.model.forecast import Forecast
 from scionwood_pde.model.scot import Scot
 from scionwood_pde.model.scot_shape import ScotShape, shape_of
+from scionwood_pde.model.setting import Setting
 from scionwood_pde.model.tiles import Tiling
 
 REMEDY = (

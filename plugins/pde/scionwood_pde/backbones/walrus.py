@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from scionwood import RecipeError, WeightsError, read_weights
 from scionwood_pde.backbones.forecasts import built
 from scionwood_pde.model.avit_fields import FieldNames, put
-from scionwood_pde.model.forecast import Forecast, Setting
+from scionwood_pde.model.forecast import Forecast
+from scionwood_pde.model.setting import Setting
 from scionwood_pde.model.tiles import Tiling
 from scionwood_pde.model.walrus import SIZES, Walrus, WalrusSize
 from scionwood_pde.model.walrus_coder import Face

@@ -154,12 +154,8 @@ class _Stem(nn.Module):
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
         self.in_proj = nn.Sequential(
-            nn.Conv2d(channels, channels, 4, 4, bias=False),
-            SpreadNorm(channels),
-            nn.GELU(),
-            nn.Conv2d(channels, channels, 2, 2, bias=False),
-            SpreadNorm(channels),
-            nn.GELU(),
+            *_activated(nn.Conv2d(channels, channels, 4, 4, bias=False)),
+            *_activated(nn.Conv2d(channels, channels, 2, 2, bias=False)),
             nn.Conv2d(channels, width, 2, 2, bias=False),
             SpreadNorm(width),
         )
@@ -177,12 +173,8 @@ class _Unstem(nn.Module):
         super().__init__()
         quarter = width // 4
         self.out_proj = nn.Sequential(
-            nn.ConvTranspose2d(width, quarter, 2, 2, bias=False),
-            SpreadNorm(quarter),
-            nn.GELU(),
-            nn.ConvTranspose2d(quarter, quarter, 2, 2, bias=False),
-            SpreadNorm(quarter),
-            nn.GELU(),
+            *_activated(nn.ConvTranspose2d(width, quarter, 2, 2, bias=False)),
+            *_activated(nn.ConvTranspose2d(quarter, quarter, 2, 2, bias=False)),
         )
         last = nn.ConvTranspose2d(quarter, rows, 4, 4)
         assert last.bias is not None
@@ -191,6 +183,10 @@ class _Unstem(nn.Module):
     def forward(self, x: Tensor, places: Tensor) -> Tensor:
         y = self.out_proj(x)
         return F.conv_transpose2d(y, self.out_kernel[:, places], self.out_bias[places], stride=4)
+
+
+def _activated(conv: nn.Conv2d | nn.ConvTranspose2d) -> tuple[nn.Module, ...]:
+    return conv, SpreadNorm(conv.out_channels), nn.GELU()
 
 
 @final
