@@ -8,17 +8,17 @@ results/biomed.csv: accuracy under the training wording and under the worst of s
 
 from __future__ import annotations
 
-import argparse
 import csv
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 
+import figure_file
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scionwood import atomic_path, figure_style
+from scionwood import figure_style
 from scionwood_biomed.data.phantoms import CLASSES, phantom, phantom_items
 
 RESULTS = Path(__file__).parent / "results" / "biomed.csv"
@@ -66,14 +66,5 @@ def _bars(axes: Axes, rows: Sequence[dict[str, str]]) -> None:
     axes.legend(fontsize=8, loc="upper right")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("target", type=Path, nargs="?", default=TARGET)
-    target = parser.parse_args().target
-    with atomic_path(target) as part:
-        draw().savefig(part, dpi=110, format="png")
-    print(target)
-
-
 if __name__ == "__main__":
-    main()
+    figure_file.main(draw, TARGET, __doc__)

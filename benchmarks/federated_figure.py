@@ -8,16 +8,16 @@ over seeds, and a light line is one seed.
 
 from __future__ import annotations
 
-import argparse
 import csv
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import mean
 
+import figure_file
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scionwood import atomic_path, figure_style
+from scionwood import figure_style
 
 RESULTS = Path(__file__).parent / "results" / "federated_rounds.csv"
 TARGET = Path(__file__).parents[1] / "docs" / "figures" / "federated.png"
@@ -72,15 +72,5 @@ def _mean(rows: Iterable[Row]) -> float:
     return mean(float(row["score"]) for row in rows)
 
 
-def main() -> None:
-    """Write the figure."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("target", type=Path, nargs="?", default=TARGET)
-    target = parser.parse_args().target
-    with atomic_path(target) as part:
-        draw().savefig(part, dpi=110, format="png")
-    print(target)
-
-
 if __name__ == "__main__":
-    main()
+    figure_file.main(draw, TARGET, __doc__)

@@ -8,15 +8,15 @@ with the trained reasoner. Crosses and bars show the standard deviation over thr
 
 from __future__ import annotations
 
-import argparse
 import csv
 from pathlib import Path
 from statistics import mean, stdev
 
+import figure_file
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scionwood import atomic_path, figure_style
+from scionwood import figure_style
 
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "figures" / "methods.png"
@@ -80,18 +80,14 @@ def draw_rewards(axis: Axes) -> None:
 
 
 @figure_style()
-def main() -> None:
+def draw() -> Figure:
     """Read the results and draw both parts."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("target", type=Path, nargs="?", default=TARGET)
-    options = parser.parse_args()
     figure = Figure(figsize=(9.5, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
     draw_tasks(left)
     draw_rewards(right)
-    with atomic_path(options.target) as part:
-        figure.savefig(part, dpi=110)
+    return figure
 
 
 if __name__ == "__main__":
-    main()
+    figure_file.main(draw, TARGET, __doc__)

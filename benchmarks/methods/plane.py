@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import figure_file
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from methods import report
-from scionwood import atomic_path
 
 BOUNDS = ("full-finetuning", "head-only", "frozen")
 PEFT = ("lora", "dora", "rslora", "hira", "oft", "ia3", "shira")
@@ -24,8 +24,7 @@ def draw(rows: Sequence[report.Row], path: Path) -> None:
     for axes, task in zip(figure.subplots(1, 2), report.METRICS, strict=True):
         _panel(axes, rows, task)
     figure.legend(*_legend(), loc="outside lower center", ncols=4, frameon=False)
-    with atomic_path(path) as part:
-        figure.savefig(part, format="png", dpi=110, metadata={"Software": None})
+    figure_file.save(figure, path)
 
 
 def _panel(axes: Axes, rows: Sequence[report.Row], task: str) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import figure_file
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from scionwood import atomic_path
 from study.settings import kind_of
 
 PATH = Path(__file__).parents[2] / "docs" / "figures" / "study.png"
@@ -60,8 +60,7 @@ def draw(summary: Sequence[dict[str, Any]], path: Path = PATH) -> None:
     for axes in list(figure.axes)[len(tasks) :]:
         axes.set_visible(False)
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, frameon=False)
-    with atomic_path(path) as part:
-        figure.savefig(part, format="png", dpi=110, metadata={"Software": None})
+    figure_file.save(figure, path)
 
 
 def _panel(axes: Axes, rows: Sequence[dict[str, Any]], handles: dict[str, Any]) -> None:
