@@ -12,7 +12,6 @@ whose rows of other seeds are kept.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import time
 from dataclasses import replace
@@ -21,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from crash_suite_training import BATCH, COLLATE, DECAY
-from lora.timing import Row, machine
+from lora.timing import Row, machine, replace_rows
 from torch import Tensor
 
 from scionwood import atomic_path, minimise, one_cycle
@@ -121,15 +120,7 @@ def main() -> None:
                     part.write_text(json.dumps([{**row, **spent} for row in made]), "utf-8")
                 print(made, flush=True)
             every += json.loads(path.read_text("utf-8"))
-    old: list[Row] = []
-    if options.out.is_file():
-        with options.out.open(newline="") as file:
-            old = [{**row} for row in csv.DictReader(file)]
-        old = [row for row in old if int(str(row["seed"])) not in options.seeds]
-    with atomic_path(options.out, overwrite=True) as part, part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(every[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows([*old, *every])
+    replace_rows(options.out, every, ("seed",))
 
 
 if __name__ == "__main__":

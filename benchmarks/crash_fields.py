@@ -11,7 +11,6 @@ again. Writes benchmarks/results/crash_fields.csv.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ import torch
 from crash_fields_scores import accelerations, field_scores, mean_of
 from crash_suite_data import ELEMENTS, ENCODER, POOL, SIZE, UNSEEN
 from crash_suite_training import BATCH, COLLATE, DECAY
-from lora.timing import Row, machine
+from lora.timing import Row, machine, replace_rows
 from rich.progress import track
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -259,11 +258,7 @@ def main() -> None:
         print(name, mean_of(rows), flush=True)
     done = [path for n in every if (path := options.work / f"fields {n}.json").is_file()]
     rows = [row for path in done for row in json.loads(path.read_text())]
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    with atomic_path(options.out, overwrite=True) as part, part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    replace_rows(options.out, rows)
 
 
 if __name__ == "__main__":

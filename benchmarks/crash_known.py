@@ -11,15 +11,13 @@ left out. Writes benchmarks/results/crash_known.csv.
 from __future__ import annotations
 
 import argparse
-import csv
 from pathlib import Path
 
 import numpy as np
 import torch
 from crash_suite_data import ELEMENTS, ENCODER, PRETRAINED, SIZE
-from lora.timing import Row, machine
+from lora.timing import Row, machine, replace_rows
 
-from scionwood import atomic_path
 from scionwood_crash.backbones import mask_morph_unet
 from scionwood_crash.data.encode import Encoded
 from scionwood_crash.data.suite import SuiteParts
@@ -68,10 +66,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     found = [row | machine("cpu") for family in PRETRAINED for row in rows(family, options.work)]
-    with atomic_path(options.out, overwrite=True) as part, part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(found[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(found)
+    replace_rows(options.out, found)
 
 
 if __name__ == "__main__":

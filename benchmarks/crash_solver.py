@@ -30,7 +30,6 @@ are kept.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import time
 from collections.abc import Callable
@@ -38,7 +37,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from lora.timing import Row, machine
+from lora.timing import Row, machine, replace_rows
 from rich.progress import track
 
 from scionwood import atomic_path
@@ -235,16 +234,6 @@ def jobs() -> dict[str, Callable[[], list[Row]]]:
     return made | {f"tube {name}": partial(tube, name, 4.0) for name in TUBES}
 
 
-def _others(path: Path, rows: list[Row]) -> list[Row]:
-    """Return the rows of a table that are not measured again."""
-    if not path.is_file():
-        return []
-    new = {(row["case"], str(row["element"]), row["quantity"]) for row in rows}
-    with path.open(newline="") as file:
-        old: list[Row] = [{**row} for row in csv.DictReader(file)]
-    return [row for row in old if (row["case"], row["element"], row["quantity"]) not in new]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, default=Path("crash-suite"))
@@ -266,12 +255,7 @@ def main() -> None:
     done = [path for n in every if (path := options.work / f"solver {n}.json").is_file()]
     rows = [row for path in done for row in json.loads(path.read_text())]
     rows += hourglass(options.work)
-    rows = [*_others(options.out, rows), *rows]
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    with atomic_path(options.out, overwrite=True) as part, part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    replace_rows(options.out, rows, ("case", "element", "quantity"))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ Writes benchmarks/results/crash_suite.csv.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -31,7 +30,7 @@ import numpy as np
 import torch
 from crash_suite_data import POOL, PRETRAINED, SHOTS, SIZE, UNSEEN, encoded, join, parts, split
 from crash_suite_training import COLLATE, Phase, by_network, errors, scored, train
-from lora.timing import Row, machine
+from lora.timing import Row, machine, replace_rows
 from peft import LoraConfig
 from rich.progress import track
 from safetensors.torch import load_file, save_file
@@ -242,11 +241,7 @@ def main() -> None:
     torch.set_num_threads(1)
     options.work.mkdir(parents=True, exist_ok=True)
     rows = compute(options.seeds, options.work, options.only)
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    with atomic_path(options.out) as part, part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    replace_rows(options.out, rows)
 
 
 if __name__ == "__main__":

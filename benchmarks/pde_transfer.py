@@ -31,13 +31,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, final
 
 import torch
-from lora.timing import Row, machine
+from lora.timing import Row, machine, replace_rows
 from peft import IA3Config, LoraConfig, PeftConfig
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from scionwood import atomic_path, attach, kernels, minimise
+from scionwood import attach, kernels, minimise
 from scionwood_pde.adapters.balanced import BalancedLoraConfig
 from scionwood_pde.backbones import tadpole, tadpole_dynamics
 from scionwood_pde.data.trajectories import Trajectories
@@ -263,21 +263,6 @@ def confirm(name: str, method: str) -> list[Row]:
     return rows
 
 
-def write(path: Path, rows: list[Row]) -> None:
-    """Write the CSV completely or not at all; rows of other equations, tasks and methods stay."""
-    keys = ("equation", "task", "method")
-    new = {tuple(row[key] for key in keys) for row in rows}
-    if path.exists():
-        with path.open(newline="") as file:
-            old: list[Row] = [*csv.DictReader(file)]
-        rows = [*(row for row in old if tuple(row[key] for key in keys) not in new), *rows]
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    with atomic_path(path) as part, part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tasks", nargs="*", default=list(TASKS), choices=TASKS)
@@ -301,7 +286,7 @@ def main() -> None:
         for name, method in todo:
             seeds, steps = (1, 2) if options.quick else (options.seeds, STEPS[CASES[name].task])
             rows = confirm(name, method) if options.confirm else measure(name, method, seeds, steps)
-            write(out, rows)
+            replace_rows(out, rows, ("equation", "task", "method"))
             progress.advance(bar)
 
 

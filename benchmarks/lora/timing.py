@@ -115,9 +115,22 @@ def processor(device: str) -> str:
 
 def write(path: Path, rows: Sequence[Row], device: str) -> None:
     """Write the CSV whole or not at all; rows of other devices stay."""
+    replace_rows(path, [{**row, "device": device} for row in rows], ("device",))
+
+
+def replace_rows(path: Path, rows: Sequence[Row], same: Sequence[str] = ()) -> None:
+    """Write the CSV whole or not at all, with new rows behind those of the file that stay.
+
+    Args:
+        path: the file, which need not be there yet.
+        rows: the new rows; their columns may differ.
+        same: a row of the file goes if a new one equals it in these columns; without any, all go.
+    """
+    new = {tuple(str(row[name]) for name in same) for row in rows}
     if path.exists():
         with path.open(newline="") as file:
-            rows = [*(row for row in csv.DictReader(file) if row["device"] != device), *rows]
+            old = [*csv.DictReader(file)]
+        rows = [*(row for row in old if tuple(row[name] for name in same) not in new), *rows]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as part, part.open("w", newline="") as file:
