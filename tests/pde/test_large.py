@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from distributed import Client, LocalCluster, get_task_stream
 
 from scionwood_pde import api, inference
 from scionwood_pde.backbones import tadpole
+from scionwood_pde.model.workers import active_client
 from scionwood_pde.readers.regions import regions_for
 from scionwood_pde.readers.states import layout_of
 
@@ -29,7 +31,6 @@ def latents_of(folder: Path) -> np.ndarray:
 
 
 def test_states_of_dask_give_the_same_latents(states: xr.DataArray, tmp_path: Path) -> None:
-    pytest.importorskip("dask", reason="dask is not installed")
     one = states[:, :1].sel(channel=["u_x"])
     api.encode(one, tmp_path / "one", tile=16, at_once=3)
     parts = one.chunk({"x": 16, "y": 20, "z": 8})
@@ -41,6 +42,35 @@ def test_states_of_dask_give_the_same_latents(states: xr.DataArray, tmp_path: Pa
     assert restored.shape == one.shape
     spread = float((restored - one).std() / one.std())
     assert spread < 1
+
+
+def rows_on(cluster: Any, states: xr.DataArray, tmp_path: Path) -> None:
+    """Encode and decode on a cluster, and compare with the same in this process."""
+    one = states[:, :1].sel(channel=["u_x"])
+    here = api.encode(one, tile=16, halo=0)
+    api.write_states(one, tmp_path / "one.zarr")
+    wanted = api.decode(here, tile=16)
+    with Client(cluster) as client, get_task_stream(client) as done:
+        for given in (one.chunk({"x": 20, "y": 16}), tmp_path / "one.zarr"):
+            there = api.encode(given, tile=16)
+            np.testing.assert_allclose(there.latents, here.latents, rtol=1e-4, atol=1e-5)
+        made = api.decode(there, tile=16, target=tmp_path / "back.zarr")
+        np.testing.assert_allclose(made, wanted, rtol=1e-4, atol=1e-5)
+    assert sum("_called" in str(task["key"]) for task in done.data) == 3 * 2 * 2
+    assert active_client() is None
+
+
+def test_workers_of_an_active_client_compute_the_rows(states: xr.DataArray, tmp_path: Path) -> None:
+    with LocalCluster(processes=False, n_workers=2, dashboard_address=None) as cluster:
+        rows_on(cluster, states, tmp_path)
+
+
+@pytest.mark.slow
+def test_processes_of_an_active_client_compute_the_rows(
+    states: xr.DataArray, tmp_path: Path
+) -> None:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        rows_on(cluster, states, tmp_path)
 
 
 def test_marks_of_a_periodic_file_are_honoured(states: xr.DataArray, tmp_path: Path) -> None:

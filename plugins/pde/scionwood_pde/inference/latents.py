@@ -65,7 +65,8 @@ def encode(
     if target is None:
         store = MemoryStore()
         _encode(model, states, store, normaliser, device)
-        return xr.open_zarr(store, consolidated=False, chunks=None).load()
+        made: xr.Dataset = xr.open_zarr(store, consolidated=False, chunks=None)
+        return made.load()
     with writing(target), atomic_folder(target, overwrite=overwrite) as folder:
         _encode(model, states, folder, normaliser, device)
     return open_latents(target)
@@ -123,7 +124,7 @@ def open_latents(source: str | Path) -> xr.Dataset:
     with reading(source, FORMAT):
         latents: xr.Dataset = xr.open_zarr(source, consolidated=False, chunks=None)
     if not is_latents(latents):
-        raise ReadError(source, "it holds no latents", "Encode states first")
+        raise ReadError(str(source), "it holds no latents", "Encode states first")
     return latents
 
 

@@ -2,14 +2,16 @@
 
 Results equal those of `Coder.encode` and `Coder.decode` up to the rounding of other batch sizes.
 Memory does not depend on the size of the domain: a row of tiles along the last axis is read, a few
-tiles of it pass through the network at once, and the row of results is written.
+tiles of it pass through the network at once, and the row of results is written. Workers of an
+active client of `dask.distributed` compute the rows if there is one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
-from typing import Protocol
+from typing import Protocol, final
 
 import numpy as np
 import torch
@@ -17,6 +19,7 @@ from torch import Tensor
 
 from scionwood_pde.model.coder import Coder
 from scionwood_pde.model.tiles import TileLayout
+from scionwood_pde.model.workers import each
 
 AT_ONCE = 8
 """Tiles that pass through the network together if the model has no limit of its own."""
@@ -35,7 +38,6 @@ Write = Callable[[Places, np.ndarray], None]
 """A function that stores values (channel, *part) at a place in space."""
 
 
-@torch.no_grad()
 def encode_field(
     model: Coder,
     field: Source,
@@ -63,10 +65,16 @@ def encode_field(
     def read(places: list[np.ndarray]) -> np.ndarray:
         return change(gathered(field, places).astype(np.float32))[None]
 
-    _by_rows(model, layout, layout.latent(), read, lambda x: model.encoder(x).mean, write, device)
+    def encoded(x: Tensor) -> Tensor:
+        y: Tensor = model.encoder(x).mean
+        return y
+
+    at_once = model.at_once or AT_ONCE
+    row = _Rows(layout, layout.latent(), read, encoded, at_once, device)
+    for places, values in each(row, _rows(layout)):
+        write(places, values)
 
 
-@torch.no_grad()
 def decode_field(
     model: Coder,
     latents: Callable[[Places], np.ndarray],
@@ -96,7 +104,10 @@ def decode_field(
         y: Tensor = model.decoder(z)
         return y
 
-    _by_rows(model, layout.latent(), layout, read, decoded, write, device)
+    at_once = model.at_once or AT_ONCE
+    row = _Rows(layout.latent(), layout, read, decoded, at_once, device)
+    for places, values in each(row, _rows(layout)):
+        write(places, values)
 
 
 def gathered(source: Source, places: Sequence[np.ndarray], leading: int = 0) -> np.ndarray:
@@ -133,34 +144,36 @@ class _Channels:
         return self.read(places)
 
 
-def _by_rows(
-    model: Coder,
-    given: TileLayout,
-    made: TileLayout,
-    read: Callable[[list[np.ndarray]], np.ndarray],
-    function: Callable[[Tensor], Tensor],
-    write: Write,
-    device: str,
-) -> None:
-    """Apply a function to all tiles of a domain, row by row.
+@final
+@dataclass(frozen=True)
+class _Rows:
+    """A function from the numbers of a row of tiles to its place and its values.
 
     Args:
-        model: the model, for the number of tiles at once.
         given: tiles of the input.
         made: the same tiles of the output, at another resolution.
         read: returns the input (channel, *part) at places along each axis.
         function: maps tiles (tile, channel, *tile) to tiles of the output.
-        write: see `encode_field`.
+        at_once: most tiles that pass through the function together.
         device: where to compute.
     """
-    at_once = model.at_once or AT_ONCE
-    last = given.places(len(given.sides) - 1)
-    for numbers in _rows(given):
+
+    given: TileLayout
+    made: TileLayout
+    read: Callable[[list[np.ndarray]], np.ndarray]
+    function: Callable[[Tensor], Tensor]
+    at_once: int
+    device: str
+
+    @torch.no_grad()
+    def __call__(self, numbers: tuple[int, ...]) -> tuple[Places, np.ndarray]:
+        given, made = self.given, self.made
         lines = [given.places(i)[_window(given, i, n)] for i, n in enumerate(numbers)]
-        row = torch.from_numpy(np.ascontiguousarray(read([*lines, last])))
+        last = given.places(len(given.sides) - 1)
+        row = torch.from_numpy(np.ascontiguousarray(self.read([*lines, last])))
         tiles = row.unfold(-1, given.tile[-1], given.steps[-1]).movedim(-2, 0)
-        parts = [function(part.to(device)).cpu() for part in torch.split(tiles, at_once)]
-        inside = torch.cat(parts)
+        batches = torch.split(tiles, self.at_once)
+        inside = torch.cat([self.function(part.to(self.device)).cpu() for part in batches])
         for axis, step in enumerate(made.steps, start=2):
             inside = inside.narrow(axis, made.halo, step)
         values = torch.cat(list(inside), dim=-1).numpy()
@@ -170,7 +183,7 @@ def _by_rows(
             for s, w, side in zip(starts, values.shape[1:], made.sides, strict=True)
         ]
         places = tuple(slice(s, e) for s, e in zip(starts, ends, strict=True))
-        write(places, values[:, *(slice(0, e - s) for s, e in zip(starts, ends, strict=True))])
+        return places, values[:, *(slice(0, e - s) for s, e in zip(starts, ends, strict=True))]
 
 
 def _rows(layout: TileLayout) -> Iterator[tuple[int, ...]]:
