@@ -12,16 +12,15 @@ import numpy as np
 import torch
 from biomed_volumes_data import SIDE, drawn, template
 from monai.networks.nets import UNet
-from safetensors.torch import load_file, save_file
 from scipy.ndimage import gaussian_gradient_magnitude, gaussian_laplace
 from skimage.filters import gaussian
 from sklearn.ensemble import RandomForestClassifier
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scionwood import atomic_path
 from study import weights
 from study.encoder import pixels, split
+from study.kept import kept
 from study.methods import groups, prepare, stored
 from study.pictures import PARTS
 from study.settings import Run, registered
@@ -93,7 +92,8 @@ class Lesions:
         self.settings = registered()["dense"]
         self.tuned = int(self.settings["tasks"]["lesions"]["tuned"])
         model = weights.encoder(onnx if base == "real" else None, self.settings["side"])
-        self.data = _cached(work / f"lesions-{base}.safetensors", model, self.settings)
+        file = work / f"lesions-{base}.safetensors"
+        self.data = kept(file, lambda: _inputs(model, self.settings))
         self.maps = Maps(model, self.settings["tail"])
         self.frozen: dict[str, Tensor] = {}
 
@@ -111,8 +111,7 @@ class Lesions:
             value: the rate, or the threshold of the forest.
             readout: has no meaning here.
         """
-        generator = torch.Generator().manual_seed(run.draw)
-        places = torch.randperm(len(self.data["train.mask"]), generator=generator)[: run.n]
+        places = run.places(len(self.data["train.mask"]))
         torch.manual_seed(run.draw)
         start = time.process_time()
         row: Row = {}
@@ -211,29 +210,25 @@ def dice(answer: Tensor, mask: Tensor) -> Tensor:
     return 2 * both / (answer.sum((1, 2)) + mask.sum((1, 2)))
 
 
-def _cached(path: Path, model: Any, settings: dict[str, Any]) -> dict[str, Tensor]:
+def _inputs(model: Any, settings: dict[str, Any]) -> dict[str, Tensor]:
     """Return `image` and `mask` (slice, 128, 128) and `tokens` before the tail, for each part."""
-    if not path.is_file():
-        made: dict[str, Tensor] = {}
-        base = template()
-        for number, part in enumerate(PARTS):
-            rng = np.random.default_rng([SEED, number])
-            image, mask = [], []
-            while len(image) < settings["tasks"]["lesions"][part]:
-                values, blob, at = drawn(base, rng, settings["radius"], sick=True)
-                if (blob[at] > 0.5).any():
-                    image.append(values[at])
-                    mask.append(blob[at] > 0.5)
-            made[f"{part}.image"] = torch.from_numpy(np.stack(image))
-            made[f"{part}.mask"] = torch.from_numpy(np.stack(mask))
-            large = F.interpolate(
-                made[f"{part}.image"][:, None], (settings["side"],) * 2, mode="bilinear"
-            )
-            halves = [
-                split(model, pixels(x[:, 0].numpy()), settings["tail"])[0] for x in large.split(16)
-            ]
-            made[f"{part}.tokens"] = torch.cat(halves)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as part_file:
-            save_file(made, part_file)
-    return load_file(path)
+    made: dict[str, Tensor] = {}
+    base = template()
+    for number, part in enumerate(PARTS):
+        rng = np.random.default_rng([SEED, number])
+        image, mask = [], []
+        while len(image) < settings["tasks"]["lesions"][part]:
+            values, blob, at = drawn(base, rng, settings["radius"], sick=True)
+            if (blob[at] > 0.5).any():
+                image.append(values[at])
+                mask.append(blob[at] > 0.5)
+        made[f"{part}.image"] = torch.from_numpy(np.stack(image))
+        made[f"{part}.mask"] = torch.from_numpy(np.stack(mask))
+        large = F.interpolate(
+            made[f"{part}.image"][:, None], (settings["side"],) * 2, mode="bilinear"
+        )
+        halves = [
+            split(model, pixels(x[:, 0].numpy()), settings["tail"])[0] for x in large.split(16)
+        ]
+        made[f"{part}.tokens"] = torch.cat(halves)
+    return made

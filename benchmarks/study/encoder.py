@@ -7,13 +7,12 @@ from typing import Any, final
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scionwood import atomic_path
 from study import weights
+from study.kept import kept
 from study.pictures import PARTS, SIDE, TASKS
 from study.settings import registered
 
@@ -96,8 +95,8 @@ def cached(
         WeightsError: it is another one.
         ReadError: the task's file is missing.
     """
-    path = work / f"{task}-{base}.safetensors"
-    if not path.is_file():
+
+    def make() -> dict[str, Tensor]:
         settings = registered()["images"]
         model = weights.encoder(onnx if base == "real" else None, SIDE)
         tail = Tail(model, settings["tail"])
@@ -113,10 +112,9 @@ def cached(
             made[f"{part}.blocks"] = torch.cat([early, torch.stack(late, 1)], 1).half()
             made[f"{part}.image"] = torch.from_numpy(pool.image)
             made[f"{part}.label"] = torch.from_numpy(pool.label)
-        work.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as part_file:
-            save_file(made, part_file)
-    return load_file(path)
+        return made
+
+    return kept(work / f"{task}-{base}.safetensors", make)
 
 
 @torch.no_grad()

@@ -8,7 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
+import torch
 import yaml
+from torch import Tensor
 
 FILE = Path(__file__).parent / "registered.yaml"
 
@@ -44,6 +46,10 @@ class Run(NamedTuple):
     method: str
     n: int
     draw: int
+
+    def places(self, count: int) -> Tensor:
+        """Return the places of its training examples among `count`, (n,) int64."""
+        return torch.randperm(count, generator=torch.Generator().manual_seed(self.draw))[: self.n]
 
     @property
     def settings(self) -> str:

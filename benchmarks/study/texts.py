@@ -10,13 +10,13 @@ from typing import Any, final
 
 import torch
 from peft import PeftModel
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scionwood import AdapterError, atomic_path
+from scionwood import AdapterError
 from scionwood_methods.diagnosis.meanfield import diagnose_model
 from study.corpus import TEXTS, general, parted
+from study.kept import kept
 from study.methods import groups, prepare, stored
 from study.settings import Run, registered
 from study.training import timed
@@ -71,7 +71,8 @@ class Texts:
         self.tuned = int(self.settings["tuned"])
         model, tokenizer = _model(gguf)
         self.tail = Tail(model, self.settings["tail"])
-        self.data = _cached(task, work, model, tokenizer, self.settings)
+        file = work / f"{task}.safetensors"
+        self.data = kept(file, lambda: _inputs(task, model, tokenizer, self.settings))
         self.tail.probe = self.data["general.hidden"][::EVERY].float()
         self.before = float(self._losses(self.tail, "general").mean())
 
@@ -89,8 +90,7 @@ class Texts:
             value: the rate, or the share of the n-grams.
             readout: has no meaning here.
         """
-        generator = torch.Generator().manual_seed(run.draw)
-        places = torch.randperm(len(self.data["train.ids"]), generator=generator)[: run.n]
+        places = run.places(len(self.data["train.ids"]))
         torch.manual_seed(run.draw)
         start = time.process_time()
         row: Row = {}
@@ -210,24 +210,17 @@ def _model(gguf: Path) -> tuple[Any, Any]:
 
 
 @torch.no_grad()
-def _cached(
-    task: str, work: Path, model: Any, tokenizer: Any, settings: dict[str, Any]
-) -> dict[str, Tensor]:
+def _inputs(task: str, model: Any, tokenizer: Any, settings: dict[str, Any]) -> dict[str, Tensor]:
     """Return `train.ids` (sequence, token) and `train.hidden` before the tail, for each part."""
-    path = work / f"{task}.safetensors"
-    if not path.is_file():
-        made: dict[str, Tensor] = {}
-        for part, documents in {**parted(TEXTS[task]()), "general": general()}.items():
-            ids = _sequences(documents, tokenizer, settings["tokens"], settings[part])
-            hidden = []
-            for some in ids.split(EVERY):
-                with torch.autocast("cpu", torch.bfloat16):
-                    hidden.append(_before(model, some, settings["tail"]))
-            made |= {f"{part}.ids": ids, f"{part}.hidden": torch.cat(hidden)}
-        work.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as part_file:
-            save_file(made, part_file)
-    return load_file(path)
+    made: dict[str, Tensor] = {}
+    for part, documents in {**parted(TEXTS[task]()), "general": general()}.items():
+        ids = _sequences(documents, tokenizer, settings["tokens"], settings[part])
+        hidden = []
+        for some in ids.split(EVERY):
+            with torch.autocast("cpu", torch.bfloat16):
+                hidden.append(_before(model, some, settings["tail"]))
+        made |= {f"{part}.ids": ids, f"{part}.hidden": torch.cat(hidden)}
+    return made
 
 
 def _before(model: Any, ids: Tensor, blocks: int) -> Tensor:
