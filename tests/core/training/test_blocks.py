@@ -47,22 +47,17 @@ class Stack(nn.Module):
     def __init__(self, depth: int = 3) -> None:
         super().__init__()
         self.stem = nn.Linear(4, 8)
-        self.blocks = nn.ModuleList(Block() for _ in range(depth))
+        self.blocks = nn.Sequential(*(Block() for _ in range(depth)))
         self.head = nn.Linear(8, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.stem(x)
-        for block in self.blocks:
-            x = block(x)
-        return self.head(x)
+        return self.head(self.blocks(self.stem(x)))
 
 
 def tuned(depth: int = 3) -> nn.Module:
     torch.manual_seed(0)
-    config = LoraConfig(r=2)
-    model = scionwood.attach(
-        Stack(depth), config, targets=r"blocks\.\d+\.(inner\.0|outer)", head=("head",)
-    )
+    targets = r"blocks\.\d+\.(inner\.0|outer)"
+    model = scionwood.attach(Stack(depth), LoraConfig(r=2), targets=targets, head=("head",))
     kernels.enable(model)
     return model.train()
 

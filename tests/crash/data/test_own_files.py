@@ -279,12 +279,14 @@ def test_the_impact_point_is_an_option(parts: list[Part]) -> None:
 def test_stores_without_connectivity_take_the_shells_of_a_mesh(
     parts: list[Part], tmp_path: Path
 ) -> None:
+    (tmp_path / "meshes").mkdir()
     for index, part in enumerate(parts[:2]):
         path = tmp_path / f"run{index}.zarr"
         write_series(path, bare(part))
         for array in path.glob("mesh_connectivity_*"):
             shutil.rmtree(array)
-        write_mesh(part, tmp_path / "meshes" / f"run{index}.vtp")
+        first = replace(to_series(part), times=np.zeros(1), features={})
+        write_series(tmp_path / "meshes" / f"run{index}.vtp", first)
         write_features(tmp_path, {f"run{index}": stated(part, index)})
     with pytest.raises(ReadError, match=r"holds nodes and edges.*mesh: decks/\{run\}\.k"):
         files(tmp_path / "run0.zarr").parts("train")
@@ -295,9 +297,3 @@ def test_stores_without_connectivity_take_the_shells_of_a_mesh(
         assert part.thickness == pytest.approx(wanted.thickness, rel=0.2)  # means on nodes
     with pytest.raises(ReadError, match=r"nodes, and the mesh has|lie up to"):
         files(tmp_path / "run0.zarr", mesh=str(tmp_path / "meshes" / "run1.vtp")).parts("train")
-
-
-def write_mesh(part: Part, path: Path) -> None:
-    path.parent.mkdir(exist_ok=True)
-    series = to_series(part)
-    write_series(path, replace(series, times=series.times[:1], features={}))
