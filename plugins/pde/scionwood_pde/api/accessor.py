@@ -68,15 +68,10 @@ class Scionwood:
             ReadError: a dimension has no place, or a field lies on other points. The message names
                 it, and the option that helps.
         """
-        from scionwood_pde.readers.dataset import centred, states_of
+        from scionwood_pde.readers.dataset import states_of
 
-        options = dict(placing)
-        staggered = placing.get("staggered", {})
-        options.pop("staggered", None)
-        data = self._data
-        if staggered:
-            data = centred(data if isinstance(data, xr.Dataset) else data.to_dataset(), staggered)
-        return states_of(data, **options)  # type: ignore[arg-type]  # the rest of `Placing`
+        data, options = self._placed(placing)
+        return states_of(data, **options)
 
     def encode(
         self,
@@ -131,6 +126,8 @@ class Scionwood:
         target: str | Path | None = None,
         device: str = "cpu",
         overwrite: bool = False,
+        like: xr.Dataset | xr.DataArray | None = None,
+        **placing: Unpack[Placing],
     ) -> xr.Dataset:
         """Reconstruct the fields of a dataset of latents, as `encode` or `open_zarr` returned it.
 
@@ -142,9 +139,11 @@ class Scionwood:
             target: a file that is written row by row of tiles; see `api.decode`.
             device: where to compute.
             overwrite: replace an existing `target`.
+            like: the dataset that was encoded, whose dims and coordinates the result takes.
+            placing: see `Placing`, for `like`.
 
         Returns:
-            One variable for each field, over sample, time, x, y, z.
+            One variable for each field, over sample, time, x, y, z, or over the dims of `like`.
 
         Raises:
             RecipeError: the dataset holds no latents, or not those of all states.
@@ -162,7 +161,8 @@ class Scionwood:
             device=device,
             overwrite=overwrite,
         )
-        return as_dataset(made)
+        back = as_dataset(made)
+        return back if like is None else Scionwood(like)._like(back, placing)
 
     def rollout(
         self,
@@ -185,7 +185,8 @@ class Scionwood:
             placing: see `Placing`. Without `fields`, those of the run are taken.
 
         Returns:
-            One variable for each field, over sample, time, x, y, z.
+            One variable for each field, under the dims and the coordinates of this dataset, or over
+            sample, time, x, y, z for states.
 
         Raises:
             ReadError: see `states`.
@@ -203,7 +204,7 @@ class Scionwood:
         made = rollout(
             states, run=run, steps=steps, target=target, device=device, overwrite=overwrite
         )
-        return as_dataset(made)
+        return self._like(as_dataset(made), placing)
 
     def evaluate(
         self,
@@ -233,6 +234,23 @@ class Scionwood:
         solids = placing.get("solids", False)
         states = self.states(**placing)
         return evaluate(states, reference, training=training, given=given, solids=solids)
+
+    def _placed(self, placing: Placing) -> tuple[xr.Dataset | xr.DataArray, dict[str, Any]]:
+        """Return the data with its fields on the centres of cells, and the rest of the options."""
+        from scionwood_pde.readers.dataset import centred
+
+        options: dict[str, Any] = dict(placing)
+        data, staggered = self._data, options.pop("staggered", {})
+        if staggered:
+            data = centred(data if isinstance(data, xr.Dataset) else data.to_dataset(), staggered)
+        return data, options
+
+    def _like(self, made: xr.Dataset, placing: Placing) -> xr.Dataset:
+        """Return what was made from the data under its own dims."""
+        from scionwood_pde.readers.dataset import DatasetSource, is_states, like
+
+        data, options = self._placed(placing)
+        return made if is_states(data) else like(made, DatasetSource(data, **options))
 
 
 @cache
