@@ -47,8 +47,9 @@ class Resume:
         every: the steps between two writes; the last step writes too.
 
     Example:
+        >>> from pathlib import Path
         >>> model, x = torch.nn.Linear(8, 1), torch.randn(32, 8)
-        >>> kept = scionwood.Resume(pathlib.Path("state.pt"), {"model": model}, every=5)
+        >>> kept = scionwood.Resume(Path("state.pt"), {"model": model}, every=5)
         >>> options = {"lr": 1e-2, "resume": kept}
         >>> loss = lambda step: (model(x) - 1).square().mean()
         >>> first = scionwood.minimise(loss, model.parameters(), steps=5, **options)
