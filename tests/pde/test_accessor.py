@@ -80,9 +80,7 @@ def test_what_has_no_place_is_asked_for() -> None:
     with pytest.raises(ReadError, match=r"roles are sample, time, x, y, z; this file has the dims"):
         states_of(dataset("t", "z", "y", "x"), dims={"x": "lon"})
     flat = dataset("t", "z", "y", "x").assign(depth=(("y", "x"), FIELD[0, 0]))
-    with pytest.raises(
-        ReadError, match=r"lack an axis, or lie on other points.*depth \('y', 'x'\)"
-    ):
+    with pytest.raises(ReadError, match=r"lack an axis, lie on other points.*depth \('y', 'x'\)"):
         states_of(flat)
     thin = dataset("t", "z", "y", "x").isel(z=slice(1))
     with pytest.raises(ReadError, match="axis z has a side of 1"):
@@ -96,7 +94,9 @@ def test_velocities_on_faces_are_averaged_on_request_only() -> None:
     data = dataset("t", "z", "y", "x")
     faces = np.random.default_rng(1).standard_normal((3, 4, 5, 7), np.float32)
     data = data.assign(u=(("t", "z", "y", "xu"), faces, {"units": "m/s"}))
-    with pytest.raises(ReadError, match=r"lie on other points than x, y, z: u"):
+    with pytest.raises(
+        ReadError, match=r"on other points than x, y, z, or hold no real numbers: u"
+    ):
         data.scionwood.states()
     states = data.scionwood.states(staggered={"xu": "x"})
     mean = (faces[..., 1:] + faces[..., :-1]) / 2
@@ -110,7 +110,10 @@ def test_fields_are_renamed_and_chosen() -> None:
     data = dataset("t", "z", "y", "x").assign(p=(("t", "z", "y", "x"), 2 * FIELD))
     states = data.scionwood.states(rename={"p": "pressure"}, fields=["pressure"])
     np.testing.assert_array_equal(states.values[0, :, 0], 2 * FIELD.transpose(0, 3, 2, 1))
-    for rename, rule in (({"r": "s"}, "no field 'r'"), ({"p": "q"}, "two fields the name 'q'")):
+    for rename, rule in (
+        ({"r": "s"}, "no field 'r'"),
+        ({"p": "q"}, "two fields have the name 'q'"),
+    ):
         with pytest.raises(ReadError, match=rule):
             states_of(data, rename=rename)
 
@@ -142,6 +145,23 @@ def test_rollout_of_a_dataset_takes_the_fields_of_the_run() -> None:
     np.testing.assert_array_equal(
         predicted["u_y"].values, api.rollout(states, steps=1).sel(channel="u_y").values
     )
+
+
+def test_results_take_the_dims_and_coordinates_of_the_dataset() -> None:
+    own = {"sample": "member", "time": "t", "x": "nx", "y": "ny", "z": "nz"}
+    flow = api.as_dataset(api.simulate(n=2, n_steps=2)).rename(own)
+    flow = flow.transpose("t", "member", "nz", "ny", "nx").assign_coords(member=["a", "b"])
+    predicted = flow.scionwood.rollout(steps=2)
+    assert predicted["u_x"].dims == flow["u_x"].dims
+    assert predicted.t.values.tolist() == [0.0, 0.04, 0.08]  # the steps of the run
+    for name in ("member", "nx", "ny", "nz"):
+        xr.testing.assert_identical(predicted[name], flow[name])
+    xr.testing.assert_equal(predicted["u_y"].isel(t=0), flow["u_y"].isel(t=0))
+    one = flow.isel(member=1)
+    back = one.scionwood.encode(tile=16).scionwood.decode(tile=16, like=one)
+    assert back["u_z"].dims == ("t", "nz", "ny", "nx")
+    xr.testing.assert_identical(back.coords, one.coords)
+    assert float((back - one)["u_z"].std() / one["u_z"].std()) < 1
 
 
 def test_the_engine_opens_a_file_lazily(tmp_path: Path) -> None:
@@ -222,3 +242,58 @@ def test_complex_fields_are_refused() -> None:
     wave = xr.Dataset({"psi": (("z", "y", "x"), np.ones((4, 4, 4), complex))})
     with pytest.raises(ReadError, match="complex128, and states are real numbers"):
         wave.scionwood.states()
+
+
+def test_nothing_is_lost_for_its_name_or_type() -> None:
+    data = dataset("t", "nz", "ny", "nx")
+    dims = data["q"].dims
+    for name in ("time", "x", "channel"):
+        own = data.assign({name: (dims, FIELD)})
+        with pytest.raises(ReadError, match=f"field '{name}' has the name of a coordinate"):
+            own.scionwood.states()
+        states = own.scionwood.states(rename={name: "other"})
+        assert states.channel.values.tolist() == ["q", "other"]
+    for values in (FIELD + 1j, FIELD.astype("U4")):
+        beside = data.assign(c=(dims, values))
+        assert beside.scionwood.states(fields="q").channel.values.tolist() == ["q"]
+    with pytest.raises(ReadError, match=r"or hold no real numbers: c \('t', 'nz', 'ny', 'nx'\)"):
+        data.assign(c=(dims, FIELD + 1j)).scionwood.states()
+    with pytest.raises(ReadError, match=r"field 'q' holds datetime64\[ns\]"):
+        data.assign(q=(dims, np.full(FIELD.shape, "2000", "M8[ns]"))).scionwood.states()
+    with pytest.warns(UserWarning, match=r"left out.*: energy \('t',\), nu \(\)\. Name the chan"):
+        data.assign(energy=("t", FIELD[:, 0, 0, 0]), nu=0.1).scionwood.states()
+
+
+def test_one_place_for_each_dim_and_one_name_for_each_field() -> None:
+    data = dataset("time", "z", "y", "x")
+    with pytest.raises(ReadError, match="dims names 'z' as x, so that the dim 'x' has no place"):
+        data.scionwood.states(dims={"x": "z"})
+    with pytest.raises(ReadError, match="dims names 'x' for y, z"):
+        data.scionwood.states(dims={"y": "x", "z": "x"})
+    swapped = data.scionwood.states(dims={"x": "z", "z": "x"})
+    np.testing.assert_array_equal(swapped.values[0, :, 0], FIELD.transpose(0, 1, 2, 3))
+    with pytest.raises(ReadError, match="its axes are x, z, and y is none of them"):
+        data.isel(y=0, drop=True).scionwood.states()
+    for fields in ([], ["q", "q"]):
+        with pytest.raises(ReadError, match="names none, or one of them twice"):
+            data.scionwood.states(fields=fields)
+    twice = xr.DataArray(np.stack([FIELD, FIELD], 1), dims=("time", "channel", "z", "y", "x"))
+    with pytest.raises(ReadError, match="two fields have the name 'u'"):
+        twice.assign_coords(channel=["u", "u"]).scionwood.states()
+    with pytest.raises(ReadError, match="the name of one of its coordinates"):
+        data["q"].rename("x").assign_coords(x=np.arange(6.0)).scionwood.states()
+
+
+def test_states_without_labels_are_placed_by_their_dims() -> None:
+    plain = xr.DataArray(FIELD[None, :, None], dims=("sample", "time", "channel", "z", "y", "x"))
+    states = plain.scionwood.states()
+    np.testing.assert_array_equal(states.values[0, :, 0], FIELD.transpose(0, 3, 2, 1))
+    assert states.unit.item() == "unknown"
+
+
+def test_times_are_kept_and_checked() -> None:
+    data = dataset("time", "z", "y", "x").assign_coords(time=("time", [3.0, 4, 5], {"units": "h"}))
+    assert data.isel(time=2).scionwood.states().time.values.tolist() == [5.0]
+    assert data.isel(time=2).scionwood.states().time.attrs["units"] == "h"
+    with pytest.raises(ReadError, match="time 1 of its 3 times is nan"):
+        data.assign_coords(time=[3.0, np.nan, 5]).scionwood.states()

@@ -202,8 +202,8 @@ def opened(
     if not is_states(states) or dims or rename:
         return states_of(states, fields=fields, solids=solids, dims=dims, rename=rename)
     states = cast(xr.DataArray, states)
-    layout_of(states).selected(Path("states"), fields)
-    return states if fields is None else states.sel(channel=list(fields))
+    layout = layout_of(states).selected(Path("states"), fields)
+    return states if fields is None else states.sel(channel=[c.name for c in layout.channels])
 
 
 def stored(

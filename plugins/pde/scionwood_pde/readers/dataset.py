@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import xarray as xr
 
 from scionwood import ReadError
 from scionwood_pde.readers.base import window_of
-from scionwood_pde.readers.layout import EQUATION, ORDER
+from scionwood_pde.readers.layout import AXES, EQUATION, ORDER
 from scionwood_pde.readers.placing import roles_of
 from scionwood_pde.readers.states import LEADING, lazy_states
 from scionwood_pde.readers.variables import layout_from
@@ -32,10 +33,15 @@ class DatasetSource:
     Attributes:
         layout: samples, times, grid and channels.
         roles: the role of each dimension that has one.
+        coordinates: names of the coordinates.
 
     Raises:
         ReadError: a dimension has no place, a field lies on other points, or the grid is not
             regular; the message names it.
+
+    Warns:
+        UserWarning: a variable is a number or a line, such as a series of times, and is left out,
+            while `fields` names no channels.
     """
 
     def __init__(
@@ -52,12 +58,21 @@ class DatasetSource:
         order = [str(n) for n in np.atleast_1d(dataset.attrs.get(ORDER, []))]
         names = [*(n for n in order if n in dataset), *(n for n in dataset if n not in order)]
         self.variables = {str(n): dataset[n].variable for n in [*names, *dataset.coords]}
+        self.coordinates = {str(name) for name in dataset.coords}
+        if len(self.variables) < len(names) + len(dataset.coords):
+            rule = f"two of its variables {names} have one name as texts"
+            raise ReadError(name, rule, "Rename one")
         self.roles = roles_of(self.variables, dims, name)
         layout = layout_from(self.variables, self.path, "xarray", dims)
         layout = replace(layout, equation=str(data.attrs.get(EQUATION, layout.equation)))
         layout = layout.renamed(self.path, rename or {})
         layout.check(self.path)
         self.layout = layout.selected(self.path, fields)
+        read = {channel.variable for channel in layout.channels}
+        lines = [f"{n} {dataset[n].dims}" for n in names if str(n) not in read]
+        if fields is None and lines:
+            said = f"{name}: left out, since they are no fields over all axes: {', '.join(lines)}"
+            warnings.warn(f"{said}. Name the channels with fields, or drop them", stacklevel=4)
 
     def frames(
         self,
@@ -102,9 +117,46 @@ def states_of(
     return lazy_states(DatasetSource(data, fields=fields, solids=solids, dims=dims, rename=rename))
 
 
+def like(made: xr.Dataset, source: DatasetSource) -> xr.Dataset:
+    """Return fields made from a dataset under its dims, in their order, with its coordinates.
+
+    Times keep their numbers, unless they are those of the dataset. A sample that the dataset has no
+    dimension for is dropped.
+
+    Args:
+        made: fields over `sample`, `time`, `x`, `y`, `z`.
+        source: the dataset from which they were made.
+    """
+    names = {role: dim for dim, role in source.roles.items() if role in made.dims}
+    lacking = {dim: 0 for dim in ("sample", "time") if dim not in names and made.sizes[dim] == 1}
+    made = made.isel(lacking, drop=True).rename(names)
+    known = [each for name, each in source.variables.items() if name in made.data_vars]
+    order = known[0].dims if known else tuple(source.roles)
+    made = made.transpose(*(dim for dim in order if dim in made.dims), ...)
+    time = names.get("time", "time")
+    count = made.sizes.get(time, 0)
+    same_times = time not in made.coords or np.array_equal(made[time], source.layout.times[:count])
+
+    def part(each: xr.Variable) -> xr.Variable:
+        return each.isel({time: slice(count)}) if time in each.dims else each
+
+    kept = {name: part(source.variables[name]) for name in source.coordinates - set(made.data_vars)}
+    return made.assign_coords(
+        {
+            name: each
+            for name, each in kept.items()
+            if all(made.sizes.get(dim) == size for dim, size in each.sizes.items())
+            and (same_times or time not in each.dims)
+        }
+    )
+
+
 def is_states(data: xr.Dataset | xr.DataArray) -> bool:
     """Return whether an array is in the form of `readers.states` already."""
-    return isinstance(data, xr.DataArray) and tuple(data.dims[:3]) == LEADING
+    axes = tuple(str(dim) for dim in data.dims)[len(LEADING) :]
+    labels = {"channel", "unit", "time", *axes}
+    known = isinstance(data, xr.DataArray) and tuple(data.dims) == (*LEADING, *AXES[: len(axes)])
+    return known and len(axes) > 0 and labels <= set(data.coords)
 
 
 def centred(dataset: xr.Dataset, staggered: Mapping[str, str]) -> xr.Dataset:
@@ -143,6 +195,9 @@ def _mean_of_faces(array: xr.DataArray, faces: str, centres: str) -> xr.DataArra
 
 def _as_dataset(data: xr.Dataset | xr.DataArray) -> tuple[str, xr.Dataset]:
     if isinstance(data, xr.DataArray):
-        name = str(data.name or "field")
+        name = "field" if data.name is None else str(data.name)
+        if name in data.coords:
+            rule = "the array has the name of one of its coordinates"
+            raise ReadError(name, rule, "Rename it, such as data.rename('field')")
         return name, data.to_dataset(name=name).assign_attrs(data.attrs)
     return str(data.encoding.get("source", "dataset")), data

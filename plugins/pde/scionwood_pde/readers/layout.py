@@ -14,6 +14,9 @@ import numpy as np
 from scionwood import ReadError
 
 AXES = ("x", "y", "z")
+COORDINATES = ("sample", "time", "channel", "unit", *AXES)
+"""Names that no channel can have."""
+
 UNKNOWN = "unknown"
 EQUATION = "equation"
 """The attribute in which a file names the equation that was simulated."""
@@ -103,19 +106,24 @@ class Layout:
         """Return this layout with only the named channels, in that order.
 
         Raises:
-            ReadError: the file has no such field; or no field is named, and the file has variables
-                that would be left out.
+            ReadError: the file has no such field, a field is named twice, or the list is empty; or
+                no field is named, and the file has variables that would be left out.
         """
+        fields = [fields] if isinstance(fields, str) else fields
         if fields is None and self.elsewhere:
             listed = ", ".join(f"{name} {dims}" for name, dims in self.elsewhere.items())
             axes = ", ".join(self.axes)
-            rule = f"these variables lack an axis, or lie on other points than {axes}: {listed}"
+            rule = f"these variables lack an axis, lie on other points than {axes}, or hold no "
+            rule += f"real numbers: {listed}"
             names = ", ".join(channel.name for channel in self.channels)
             remedy = f"Interpolate them onto one grid, or name the fields to read, of {names}"
             raise ReadError(str(path), rule, remedy)
         if fields is None:
             return self
         known = {channel.name: channel for channel in self.channels}
+        if not fields or len(set(fields)) < len(fields):
+            rule = f"fields {list(fields)} names none, or one of them twice"
+            raise ReadError(str(path), rule, f"Name each once, of {', '.join(known)}")
         for name in fields:
             if name not in known:
                 rule = f"it has no field {name!r}; it has {', '.join(known)}"
@@ -130,7 +138,7 @@ class Layout:
             names: new names by the present ones.
 
         Raises:
-            ReadError: there is no such channel, or two channels get one name.
+            ReadError: there is no such channel.
         """
         known = [channel.name for channel in self.channels]
         for name in names:
@@ -138,10 +146,6 @@ class Layout:
                 rule = f"it has no field {name!r} to rename; it has {', '.join(known)}"
                 raise ReadError(str(path), rule, "Correct rename")
         channels = [replace(each, name=names.get(each.name, each.name)) for each in self.channels]
-        new = [each.name for each in channels]
-        if len(set(new)) < len(new):
-            twice = next(name for name in new if new.count(name) > 1)
-            raise ReadError(str(path), f"rename gives two fields the name {twice!r}", "Change it")
         return replace(self, channels=tuple(channels))
 
     def check_stored(self, path: Path) -> None:
@@ -157,9 +161,11 @@ class Layout:
         """Check that the layout describes states on a regular grid.
 
         Raises:
-            ReadError: no channel or time, a side of 1, mixed units, irregular points, or values
-                that are no real numbers.
+            ReadError: no channel or time, two channels of one name, a name that is that of an axis,
+                a side of 1, mixed units, irregular points, a time that is NaN, or values that are
+                no real numbers.
         """
+        _check_names(path, [channel.name for channel in self.channels])
         if not self.channels or not self.samples or not len(self.times):
             counts = f"{len(self.channels)} fields, {self.samples} samples, {len(self.times)} times"
             raise ReadError(str(path), f"it holds no states: {counts}", "Choose another file")
@@ -168,6 +174,10 @@ class Layout:
                 rule = f"axis {axis} has a side of {len(values)}; a side has two points or more"
                 raise ReadError(str(path), rule, "Drop the axis, or choose another file")
             _check_regular(path, axis, values)
+        if not np.isfinite(self.times).all():
+            place = int(np.flatnonzero(~np.isfinite(self.times))[0])
+            rule = f"time {place} of its {len(self.times)} times is {self.times[place]}"
+            raise ReadError(str(path), rule, "Leave this time out, or correct it")
         if self.dtype.kind != "f":
             rule = f"its values are {self.dtype}, and states are real numbers"
             raise ReadError(str(path), rule, "Store real and imaginary parts as two fields")
@@ -177,6 +187,16 @@ class Layout:
             vectors[re.sub(r"_[xyz]+$", "", channel.name)][channel.name] = channel.unit
         for units in vectors.values():
             _check_units(path, units, "components of a vector")
+
+
+def _check_names(path: Path, names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ReadError(str(path), f"two fields have the name {name!r}", "Give each its own")
+        if name in COORDINATES:
+            rule = f"field {name!r} has the name of a coordinate of states"
+            remedy = f"Rename it, such as rename={{{name!r}: 'field_{name}'}}"
+            raise ReadError(str(path), rule, remedy)
 
 
 def check_size(path: Path, shape: Sequence[int], dtype: np.dtype) -> None:

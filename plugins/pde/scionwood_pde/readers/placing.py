@@ -41,7 +41,6 @@ STANDARD = {
     "realization": "sample",
 }
 """Axes by the standard names of CF, https://cfconventions.org."""
-
 DEGREES = ("degrees_east", "degrees_north", "degree_east", "degree_north", "degrees", "degree")
 GLOBE = ("longitude", "latitude", "lon", "lat", "nav_lon", "nav_lat", "xlong", "xlat", "glon")
 
@@ -57,8 +56,9 @@ def roles_of(
         path: the file in messages.
 
     Raises:
-        ReadError: a role or a dimension that the user names does not exist, two dimensions fit one
-            role, or the grid is spherical or curvilinear.
+        ReadError: a role or a dimension that the user names does not exist, a dimension gets two
+            roles or loses its own, two dimensions fit one role, or the grid is spherical or
+            curvilinear.
     """
     dims = list(dict.fromkeys(str(d) for each in variables.values() for d in each.dims))
     named = dict(given or {})
@@ -66,6 +66,9 @@ def roles_of(
         if role not in ROLES or dim not in dims:
             rule = f"roles are {', '.join(ROLES)}; this file has the dims {', '.join(dims)}"
             raise ReadError(path, f"dims {{{role!r}: {dim!r}}}: {rule}", "Correct dims")
+        if list(named.values()).count(dim) > 1:
+            both = ", ".join(each for each, other in named.items() if other == dim)
+            raise ReadError(path, f"dims names {dim!r} for {both}", "Give each its own dimension")
     check_grid(variables, named.values(), path)
     roles = {dim: role for role, dim in named.items()}
     for find in (_by_name, _by_coordinate, _common):
@@ -79,6 +82,10 @@ def roles_of(
                 rule = f"the dims {', '.join(fits)} could each be {role}"
                 raise ReadError(path, rule, f"Name one: dims={{{role!r}: {fits[0]!r}}}")
             roles[fits[0]] = role
+    for dim in ROLES:
+        if dim in dims and dim not in roles:
+            rule = f"dims names {named[dim]!r} as {dim}, so that the dim {dim!r} has no place"
+            raise ReadError(path, rule, "Name its role in dims as well, or rename it")
     return roles
 
 
@@ -131,7 +138,8 @@ def _by_coordinate(dim: str, variables: Mapping[str, Any]) -> str | None:
 
 
 def _of_attributes(attrs: Mapping[str, Any]) -> str | None:
-    role = AXIS.get(str(attrs.get("axis", ""))) or STANDARD.get(str(attrs.get("standard_name", "")))
+    axis, name = (str(attrs.get(key, "")) for key in ("axis", "standard_name"))
+    role = AXIS.get(axis.upper()) or STANDARD.get(name.lower())
     return role or ("z" if "positive" in attrs else None)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from scionwood import ReadError
 from scionwood_pde.readers.layout import (
@@ -24,6 +25,9 @@ CELL = "cell"
 """The unit of an axis whose cells are used as they are."""
 
 DEGREE = "degree"
+REMEDIES = {"c": "Store real and imaginary parts as two fields", "f": "Convert it to float64"}
+"""What to do with values that are no states, by the kind of their type."""
+
 KNOWN = ("sample", "time", "channel", *AXES)
 
 
@@ -39,23 +43,34 @@ def layout_from(
         dims: see `placing.roles_of`.
 
     Raises:
-        ReadError: a dimension has no place, there is no field, or a coordinate is not a line.
+        ReadError: a dimension has no place, there is no field of real numbers, or a coordinate is
+            not a line.
     """
     roles = roles_of(variables, dims, str(path))
     sizes = {roles[d]: n for d, n in _sizes(variables).items() if d in roles}
     axes = tuple(axis for axis in AXES if axis in sizes)
     placed = {name: _placed_dims(each, roles) for name, each in variables.items()}
-    fields = {
+    whole = {
         name: each
         for name, each in variables.items()
-        if name not in KNOWN and axes and set(axes) <= set(placed[name])
+        if not _is_line(name, each) and axes and set(axes) <= set(placed[name])
     }
-    if not fields or axes != AXES[: len(axes)]:
+    fields = {name: each for name, each in whole.items() if is_real(each.dtype)}
+    if axes != AXES[: len(axes)]:
+        lacking = next(axis for axis in AXES if axis not in axes)
+        rule = f"its axes are {', '.join(axes)}, and {lacking} is none of them"
+        raise ReadError(str(path), rule, f"Name it, such as dims={{{lacking!r}: {axes[-1]!r}}}")
+    if whole and not fields:
+        name, each = next(iter(whole.items()))
+        rule = f"field {name!r} holds {each.dtype}, and states are real numbers of 64 bits or fewer"
+        raise ReadError(str(path), rule, REMEDIES.get(each.dtype.kind, "Convert it with astype"))
+    if not fields:
         rule = f"no {kind} variable has the dims {KNOWN}, or fewer; its dims are "
         rule += str({name: each.dims for name, each in variables.items() if each.dims})
         raise ReadError(str(path), rule, "Name them, such as dims={'x': 'lon'}")
     lines = {r: coordinate_of(d, r, variables) for d, r in roles.items()}
     chosen = {axis: variables.get(lines.get(axis) or "") for axis in ("time", *axes)}
+    chosen["time"] = _only_time(variables) if "time" not in sizes else chosen["time"]
     units = {axis: _unit(chosen[axis]) for axis in axes}
     counted = _counted(units, dims or {})
     units |= dict.fromkeys(counted, CELL)
@@ -77,7 +92,7 @@ def layout_from(
         {"time": _unit(chosen["time"]), **units},
         {axis: _attribute(chosen[axis], "boundary") for axis in axes},
         native([each.dtype for each in fields.values()]),
-        _elsewhere(variables, fields.keys(), {n for n in lines.values() if n}),
+        _elsewhere(variables, placed, fields.keys(), {n for n in lines.values() if n}),
         told[0] if told else UNKNOWN,
     )
 
@@ -143,7 +158,7 @@ def _points(path: Path, variable: Any, axis: str, size: int) -> np.ndarray:
         return seconds
     if values.dtype.kind not in "fiu":
         rule = f"coordinate {axis} holds {values.dtype}, and no numbers"
-        raise ReadError(str(path), rule, "Give it numbers")
+        raise ReadError(str(path), rule, "Give it numbers, or open it with decode_times=False")
     return values.astype(np.float64)
 
 
@@ -168,19 +183,42 @@ def _attribute(coordinate: Any, name: str) -> str:
     return UNKNOWN if coordinate is None else str(coordinate.attrs.get(name, UNKNOWN))
 
 
+def is_real(dtype: np.dtype) -> bool:
+    """Return whether states can hold the values of a type: real numbers, or whether they are so."""
+    return dtype.kind in "iub" or (dtype.kind == "f" and dtype.itemsize <= 8)
+
+
+def _is_line(name: str, variable: Any) -> bool:
+    """Return whether a variable is a coordinate: it has the name of an axis, and one dim or none.
+
+    A variable with more dims that has such a name is a field, and is refused by that name.
+    """
+    return name in (*KNOWN, "unit") and len(variable.dims) < 2
+
+
+def _only_time(variables: Mapping[str, Any]) -> Any:
+    """Return the scalar coordinate `time` as a line of one point, or `None` if there is none."""
+    time = variables.get("time")
+    if time is None or time.dims or time.dtype.kind not in "fiumM":
+        return None
+    return xr.Variable("time", np.atleast_1d(time.values), time.attrs)
+
+
 def _elsewhere(
-    variables: Mapping[str, Any], fields: Collection[str], coordinates: Collection[str]
+    variables: Mapping[str, Any],
+    placed: Mapping[str, tuple[str, ...]],
+    fields: Collection[str],
+    coordinates: Collection[str],
 ) -> dict[str, tuple[str, ...]]:
     """Return the variables over two axes or more that are no fields, such as those of a C-grid.
 
-    Bounds of coordinates, as CF names them, are no such variables.
+    Bounds of coordinates, as CF names them, are no such variables, nor are texts.
     """
     bounds = {str(each.attrs.get("bounds")) for each in variables.values()}
     out = {}
     for name, variable in variables.items():
-        dims = tuple(str(dim) for dim in variable.dims)
-        space = set(dims) - {"sample", "time", "channel"}
-        named = name in {*fields, *KNOWN, *bounds, *coordinates}
-        if not named and variable.dtype.kind in "fiu" and len(space) > 1:
-            out[name] = dims
+        space = set(placed[name]) - {"sample", "time", "channel"}
+        named = name in {*fields, *bounds, *coordinates}
+        if not named and variable.dtype.kind in "fiubcmM" and len(space) > 1:
+            out[name] = tuple(str(dim) for dim in variable.dims)
     return out
