@@ -15,7 +15,8 @@ from scionwood_pde.evaluation.compare import (
     enstrophy_rows,
     errors,
 )
-from scionwood_pde.readers.states import from_simulation
+from scionwood_pde.evaluation.skill import check_regular
+from scionwood_pde.readers.states import from_simulation, layout_of
 from scionwood_pde.solvers import simulate
 
 
@@ -69,3 +70,27 @@ def test_the_reference_is_selected_at_the_predicted_times(states: xr.DataArray) 
         RecipeError, match=r"state at time 0.02: the nearest reference state is at 0\. "
     ):
         at_times_of(states, second)
+
+
+def test_states_in_other_units_or_on_another_grid_are_not_compared(states: xr.DataArray) -> None:
+    def other(axis: str, factor: float = 1, **attrs: str) -> xr.DataArray:
+        line = states.coords[axis]
+        return states.assign_coords({axis: (axis, factor * line.values, {**line.attrs, **attrs})})
+
+    for changed, rule in (
+        (other("time", units="h"), "unit of time is T; in the reference states it is h"),
+        (states.assign_coords(unit=("channel", ["V"] * 3)), "is U; in the reference states it is"),
+        (other("x", 3), "points along x lie 0.0625 apart; in the reference states 0.1875"),
+        (other("x", -1), "points along x lie 0.0625 apart; in the reference states -0.0625"),
+    ):
+        with pytest.raises(RecipeError, match=rule):
+            at_times_of(states, changed)
+    unsaid = other("time", units="unknown")
+    assert at_times_of(states, unsaid).sizes == states.sizes
+
+
+@pytest.mark.parametrize("times", [[0.0, 0, 0, 0], [3.0, 2, 1, 0], [0.0, 1, 1, 2]])
+def test_times_that_do_not_rise_are_refused(states: xr.DataArray, times: list[float]) -> None:
+    line = ("time", times, states.coords["time"].attrs)
+    with pytest.raises(RecipeError, match=r"and each is later than the one before.*sortby"):
+        check_regular(layout_of(states.assign_coords(time=line)), "states")

@@ -161,7 +161,10 @@ def check_fits(sources: Iterable[Source], crop: int | None, stride: int) -> None
             value = f"time_stride: {stride}"
             raise RecipeError(value, f"a file has only {len(layout.times)} times", "Lower it")
         steps = np.diff(layout.times)
-        if stride and (np.abs(steps - steps.mean()) > 0.01 * abs(steps.mean())).any():
+        if stride and not steps.min() > 0:
+            rule = f"its times change by {steps.min():g}, and each is later than the one before"
+            raise RecipeError(f"time_stride: {stride}", rule, "Sort the times of the file")
+        if stride and (np.abs(steps - steps.mean()) > 0.01 * steps.mean()).any():
             rule = (
                 f"its times lie {steps.min():g} to {steps.max():g} apart, so that the model would"
             )

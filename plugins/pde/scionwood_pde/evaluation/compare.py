@@ -12,6 +12,7 @@ import xarray as xr
 from torch import Tensor
 
 from scionwood import RecipeError, atomic_folder, writing
+from scionwood_pde.evaluation.alike import check_alike
 from scionwood_pde.evaluation.filters import PERSISTENCE
 from scionwood_pde.evaluation.metrics import (
     EPSILON,
@@ -150,8 +151,9 @@ def at_times_of(predicted: xr.DataArray, reference: xr.DataArray) -> xr.DataArra
     """Return the reference states at the predicted times, which may be a part of all times.
 
     Raises:
-        RecipeError: there is no reference state at one of the times.
+        RecipeError: there is no reference state at one of the times, or units or grids differ.
     """
+    check_alike(layout_of(predicted), layout_of(reference))
     wanted, known = predicted.coords["time"].values, reference.coords["time"].values
     places = np.abs(known - wanted[:, None]).argmin(1)
     step = np.diff(wanted[:2]).sum() or 1.0

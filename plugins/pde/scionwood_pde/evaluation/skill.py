@@ -148,13 +148,16 @@ def filled(state: Tensor) -> Tensor:
 
 
 def check_regular(layout: Layout, what: str) -> None:
-    """Check that steps in time are equal.
+    """Check that times rise by equal steps.
 
     Raises:
-        RecipeError: they differ; horizons and filters count steps.
+        RecipeError: they do not; horizons and filters count steps.
     """
     steps = np.diff(layout.times)
-    if len(steps) > 1 and (np.abs(steps - steps.mean()) > 0.01 * abs(steps.mean())).any():
+    if len(steps) and not steps.min() > 0:
+        rule = f"their times change by {steps.min():g}, and each is later than the one before"
+        raise RecipeError(what, rule, "Sort them with sortby('time'), and drop what occurs twice")
+    if len(steps) > 1 and (np.abs(steps - steps.mean()) > 0.01 * steps.mean()).any():
         rule = f"their times lie {steps.min():g} to {steps.max():g} apart, and horizons count steps"
         raise RecipeError(what, rule, "Resample them to equal steps, or compare a part of them")
 
