@@ -17,6 +17,7 @@ from scionwood_pde.solvers.convection import Burgers, KuramotoSivashinsky
 from scionwood_pde.solvers.equation import Equation
 from scionwood_pde.solvers.initial import TruncatedFourier
 from scionwood_pde.solvers.linear import Advection
+from scionwood_pde.solvers.registry import drawn_equation
 from scionwood_pde.solvers.spectral import Grid
 
 Advance = Callable[..., Simulation]
@@ -222,3 +223,21 @@ def test_a_recipe_names_the_cfl_number() -> None:
     data = Trajectories(equation="kolmogorov_flow", n_points=16, n_frames=3, interval=200.0)
     with pytest.raises(RecipeError, match="CFL number"):
         data.train_dataloader()
+
+
+def test_states_beyond_the_memory_are_refused_before_any_is_allocated() -> None:
+    with pytest.raises(ValueError, match=r"3 fields of 100000\^3 points: .* GiB, and this machine"):
+        simulate("burgers", 100_000, 3, 1, 0.1, 1, torch.Generator())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("diffusivity", -0.1, "parameter diffusivity of -0.1: .* not negative"),
+        ("diffusivity", float("nan"), "parameter diffusivity of nan: it is finite"),
+        ("length", 0.0, "a box has a positive length"),
+    ],
+)
+def test_parameters_out_of_range_are_refused_by_name(name: str, value: float, rule: str) -> None:
+    with pytest.raises(ValueError, match=rule):
+        drawn_equation("burgers", torch.Generator(), 1, {name: value})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from math import isfinite
 from typing import Any
 
 import torch
@@ -76,7 +77,8 @@ def drawn_equation(
         parameters: the parameters that are given.
 
     Raises:
-        ValueError: no equation has this name, or it has no such parameter.
+        ValueError: no equation has this name, it has no such parameter, or the value is not finite
+            or is a negative viscosity or diffusivity.
     """
     equation = equation_class(name)()
     known = sorted(f.name for f in fields(equation) if isinstance(f.default, float | int))
@@ -85,5 +87,13 @@ def drawn_equation(
         raise ValueError(
             f"parameter {unknown[0]!r}: {name} has {', '.join(known)}. Correct the name"
         )
+    for key, value in parameters.items():
+        if not isfinite(value) or (value < 0 and key.startswith(("viscosity", "diffusivity"))):
+            raise ValueError(
+                f"parameter {key} of {value:g}: it is finite, and a viscosity or diffusivity is "
+                "not negative. Raise it"
+            )
+        if key == "length" and value <= 0:
+            raise ValueError(f"parameter length of {value:g}: a box has a positive length")
     given: dict[str, Any] = dict(parameters)
     return replace(equation.drawn(generator, batch), **given)

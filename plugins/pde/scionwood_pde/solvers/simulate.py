@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, prod
 from typing import final
 
 import torch
@@ -106,6 +107,8 @@ def simulate(
     for name, value in (("n_steps", n_steps), ("batch", batch), ("substeps", substeps), ("dt", dt)):
         if not value > 0:
             raise ValueError(f"{name}={value}: it must be positive. Raise it")
+    frames = (batch, n_steps + 1, len(equation.channels(dims)))
+    _check_memory(frames, n_points, dims, dtype, device)
     grid = Grid(n_points, dims, equation.length, dtype, device)
     start = _start(equation, grid, batch, generator, initial)
     advance = equation.advance(grid, dt, order, substeps)
@@ -116,6 +119,30 @@ def simulate(
     valid = (fields.abs() <= bound).flatten(1).all(1)  # a comparison with NaN is false
     times = torch.arange(n_steps + 1, dtype=torch.float64, device=device) * dt
     return Simulation(fields, valid, times, equation.channels(dims), equation, grid, substeps)
+
+
+def _check_memory(
+    frames: tuple[int, int, int],
+    n_points: int,
+    dims: int,
+    dtype: torch.dtype,
+    device: torch.device | str,
+) -> None:
+    """Refuse states that the memory of this machine cannot hold, before any is allocated.
+
+    Raises:
+        ValueError: they are larger than the memory.
+    """
+    needed = prod(frames) * n_points**dims * dtype.itemsize
+    if torch.device(device).type != "cpu" or not hasattr(os, "sysconf"):
+        return
+    most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > most:
+        raise ValueError(
+            f"{frames[0]} samples, {frames[1]} states, {frames[2]} fields of {n_points}^{dims} "
+            f"points: {needed / 2**30:.3g} GiB, and this machine has {most / 2**30:.3g}. Simulate "
+            "fewer samples or states at once, or a coarser grid"
+        )
 
 
 def _start(
