@@ -10,7 +10,7 @@ import xarray as xr
 
 from scionwood import RecipeError, find_run, load_run
 from scionwood_pde import inference
-from scionwood_pde.api.states import States, check_apart, opened, stored
+from scionwood_pde.api.states import States, check_apart, check_device, opened, stored
 from scionwood_pde.backbones import tadpole
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.model import Boundary, Coder, SizeName
@@ -74,6 +74,7 @@ def encode(
         (1, 2, 384, 1, 1, 1)
     """
     check_apart(states, latents)
+    check_device(device)
     scale = None if run is None else Normaliser.read(find_run(run))
     given = opened(states, fields or (scale and scale.fields), dims=dims, rename=rename)
     if scale is not None:
@@ -138,6 +139,7 @@ def decode(
         raise RecipeError("decode", rule, "Give what encode returned, or the folder that it wrote")
     found = latents
     check_apart(found.encoding.get("source"), target)
+    check_device(device)
     boundary = inference.boundary_of(found)
     model = _autoencoder(run, size, weights, tile, halo, boundary, at_once)
     return stored(
@@ -165,6 +167,8 @@ def _autoencoder(
     at_once: int,
 ) -> Coder:
     """Return the autoencoder of a run, or a model without an adapter."""
+    if at_once < 0:
+        raise RecipeError(f"at_once: {at_once}", "it is 1 or more, or 0 for 8", "Such as 4")
     if run is not None:
         model = cast(Coder, load_run(run).backbone)
         model.at_once = at_once or model.at_once

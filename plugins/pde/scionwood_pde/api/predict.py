@@ -10,7 +10,7 @@ import xarray as xr
 
 from scionwood import find_run, load_run, read_origin, weights_digest
 from scionwood_pde import inference
-from scionwood_pde.api.states import States, check_apart, opened, stored
+from scionwood_pde.api.states import States, check_apart, check_device, opened, stored
 from scionwood_pde.data.domain import Domain
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.evaluation.skill import check_regular, no_better_than_persistence
@@ -76,6 +76,7 @@ def rollout(
         (1, 3, 3, 32, 32, 32)
     """
     check_apart(states, target)
+    check_device(device)
     folder = find_run(run)
     kept, domain = Normaliser.read(folder), Domain.read(folder)
     solids = domain is not None and domain.solids

@@ -70,6 +70,9 @@ def simulate(
         >>> dict(states.sizes)
         {'sample': 1, 'time': 3, 'channel': 3, 'x': 16, 'y': 16, 'z': 16}
     """
+    if n < 1 or skip < 0:
+        rule = "there is one sample or more, and no negative number is skipped"
+        raise RecipeError(f"n: {n}, skip: {skip}", rule, "Raise them")
     generator = torch.Generator().manual_seed(seed)
     try:
         dt = equation_class(equation).INTERVAL if interval is None else interval
@@ -116,25 +119,28 @@ def open_states(
     ).to_xarray()
 
 
-def write_states(states: xr.DataArray, target: str | Path, *, overwrite: bool = False) -> None:
+def write_states(states: States, target: str | Path, *, overwrite: bool = False) -> None:
     """Write states to a file; it appears complete or not at all.
 
     Args:
-        states: the states to write.
+        states: the states to write, or their file.
         target: the file. The suffix selects the format: `.zarr` and `.zarr.zip` are Zarr v3,
             `.hdf5` is HDF5 of The Well, `.nc` is NetCDF-4.
         overwrite: replace an existing file.
 
     Raises:
-        RecipeError: the suffix is unknown.
-        ReadError: the array does not follow the conventions of `readers.states`.
+        RecipeError: the suffix is unknown, `target` is the file that is read, or the name of a
+            channel would be a path in the file.
+        ReadError: the file is damaged, or a dimension has no place.
         OutputExistsError: `target` exists and `overwrite` is false.
         WriteError: the file cannot be written.
 
     Example:
         >>> write_states(simulate(n=1, n_points=16, n_steps=2), "written.nc")
     """
-    writer_for(target)(states, Path(target), overwrite=overwrite)
+    write = writer_for(target)
+    check_apart(states, target)
+    write(opened(states, None), Path(target), overwrite=overwrite)
 
 
 def convert(
@@ -188,6 +194,19 @@ def check_apart(source: object, target: str | Path | None) -> None:
         raise RecipeError(f"target {target}", rule, "Choose another name")
 
 
+def check_device(device: str) -> None:
+    """Check that torch can compute on a device of this machine.
+
+    Raises:
+        RecipeError: it cannot; the message has torch's reason.
+    """
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # a torch without CUDA asserts
+        reason = str(error).splitlines()[0].split(". ")[0]
+        raise RecipeError(f"device {device}", reason, "Use cpu, or a GPU of this machine") from None
+
+
 def opened(
     states: States,
     fields: Sequence[str] | None,
@@ -196,7 +215,15 @@ def opened(
     dims: Mapping[str, str] | None = None,
     rename: Mapping[str, str] | None = None,
 ) -> xr.DataArray:
-    """Return states of the given channels, from a file if a path is given."""
+    """Return states of the given channels, from a file if a path is given.
+
+    Raises:
+        ReadError: see `open_states`, and `readers.dataset`.
+        RecipeError: `states` is no array or dataset of xarray, and no path.
+    """
+    if not isinstance(states, str | Path | xr.DataArray | xr.Dataset):
+        rule = "states are an array or a dataset of xarray, or the path of a file"
+        raise RecipeError(f"states of the type {type(states).__name__}", rule, "Give one of these")
     if isinstance(states, str | Path):
         return open_states(states, fields=fields, solids=solids, dims=dims, rename=rename)
     if not is_states(states) or dims or rename:

@@ -49,6 +49,7 @@ def encode(
         OutputExistsError: the folder exists and `force` is false.
         WriteError: the folder cannot be written.
     """
+    placing = {"dims": words_of(dims), "rename": words_of(rename)}  # before torch is imported
     from scionwood_pde import api
 
     api.encode(
@@ -61,8 +62,7 @@ def encode(
         halo=halo,
         at_once=at_once,
         fields=fields,
-        dims=words_of(dims),
-        rename=words_of(rename),
+        **placing,
         device=device,
         overwrite=force,
     )
@@ -102,6 +102,9 @@ def decode(
         OutputExistsError: the file exists and `force` is false.
         WriteError: the file cannot be written.
     """
+    from scionwood_pde.readers.regions import regions_for
+
+    regions_for(states)  # a wrong suffix is refused before torch is imported
     from scionwood_pde import api
 
     api.decode(

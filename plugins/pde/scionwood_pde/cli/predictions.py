@@ -46,6 +46,11 @@ def rollout(
         OutputExistsError: the file exists and `force` is false.
         WriteError: a prediction is not finite, or the file cannot be written.
     """
+    from scionwood_pde.readers.regions import regions_for
+
+    regions_for(predicted)  # a wrong suffix or word is refused before torch is imported
+    placing = {"dims": words_of(dims), "rename": words_of(rename)}
+    numbers = numbers_of(conditions)
     from scionwood_pde import api
 
     api.rollout(
@@ -54,9 +59,8 @@ def rollout(
         statistics=statistics,
         steps=steps,
         fields=fields,
-        dims=words_of(dims),
-        rename=words_of(rename),
-        conditions=numbers_of(conditions),
+        **placing,
+        conditions=numbers,
         target=predicted,
         device=device,
         overwrite=force,

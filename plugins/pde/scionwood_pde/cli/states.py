@@ -51,10 +51,11 @@ def simulate(
         OutputExistsError: the file exists and `force` is false.
         WriteError: the file cannot be written.
     """
-    from scionwood_pde import api
     from scionwood_pde.readers.write import writer_for
 
-    write = writer_for(target)
+    write, fixed = writer_for(target), numbers_of(parameters)  # before torch is imported
+    from scionwood_pde import api
+
     states = api.simulate(
         equation,
         n=n,
@@ -65,7 +66,7 @@ def simulate(
         substeps=substeps,
         order=order,
         seed=seed,
-        parameters=numbers_of(parameters),
+        parameters=fixed,
         skip=skip,
     )
     write(states, target, overwrite=force)
@@ -102,6 +103,7 @@ def convert(
         OutputExistsError: the folder exists and `force` is false.
         WriteError: the folder cannot be written.
     """
+    placing = {"dims": words_of(dims), "rename": words_of(rename)}  # before torch is imported
     from scionwood_pde import api
 
     made = api.convert(
@@ -109,8 +111,7 @@ def convert(
         cache,
         stride=stride,
         fields=fields,
-        dims=words_of(dims),
-        rename=words_of(rename),
+        **placing,
         overwrite=force,
     )
     rows: list[Mapping[str, str | float]] = [

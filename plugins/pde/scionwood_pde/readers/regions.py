@@ -72,10 +72,12 @@ def zarr_regions(
             of chunks is written anew for each part that it holds.
 
     Raises:
+        RecipeError: the name of a channel would be a path in the file.
         OutputExistsError: `target` exists and `overwrite` is false.
         WriteError: the disk is full.
     """
     target = Path(target)
+    _check_names(target, layout)
     with writing(target), atomic_folder_or_zip(target, overwrite=overwrite) as folder:
         group = zarr.open_group(folder, mode="w", zarr_format=3)
         group.attrs.update(_described(layout, attrs))
@@ -115,6 +117,7 @@ def netcdf_regions(
     overwrite: bool = False,
 ) -> Iterator[Put]:
     """Create a NetCDF-4 file with one variable for each channel; see `zarr_regions`."""
+    _check_names(target, layout)
     lines = {"time": layout.times, **layout.coords}
     coords = {axis: (axis, points, attributes(layout, axis)) for axis, points in lines.items()}
     dims = ("sample", "time", *layout.axes)
@@ -143,6 +146,7 @@ def well_regions(
 
     Source: https://github.com/PolymathicAI/the_well, docs/data_format.md.
     """
+    _check_names(target, layout)
     with (
         writing(target),
         atomic_path(Path(target), overwrite=overwrite) as part,
@@ -174,6 +178,15 @@ def regions_for(target: str | Path) -> Regions:
         rule = f"its suffix is not one of {', '.join(REGIONS)}"
         raise RecipeError(str(target), rule, "Choose a format by the suffix")
     return regions
+
+
+def _check_names(target: str | Path, layout: Layout) -> None:
+    """Refuse names that a file would take for groups, in which no reader looks for a channel."""
+    for channel in layout.channels:
+        if "/" in channel.name or channel.name in ("", ".", ".."):
+            rule = f"field {channel.name!r} would be a path in the file"
+            remedy = f"Rename it, such as rename={{{channel.name!r}: 'field'}}"
+            raise RecipeError(str(target), rule, remedy)
 
 
 def _put_into(arrays: Sequence[Any], components: Sequence[tuple[int, ...]] = ()) -> Put:
