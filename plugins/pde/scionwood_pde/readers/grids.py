@@ -1,4 +1,4 @@
-"""HDF5 files of other programs on regular grids: JHTDB, PBDL, fluidsim, PDEBench's groups, plain.
+"""HDF5 files of other programs on regular grids: JHTDB, PBDL, fluidsim, openPMD, plain, and others.
 
 Each layout is a function from an open file to variables with named dims, or to None if the file has
 another layout.
@@ -20,6 +20,7 @@ from scionwood import ReadError, atomic_path
 from scionwood_pde.readers.hdf5 import Hdf5Reader, check_stored
 from scionwood_pde.readers.labelled import Variables
 from scionwood_pde.readers.layout import AXES, Layout
+from scionwood_pde.readers.openpmd import openpmd
 from scionwood_pde.readers.parts import Component, Part, ReadOnly, Stacked, coordinate, named
 from scionwood_pde.readers.variables import layout_from
 from scionwood_pde.readers.write import sample_states
@@ -32,8 +33,8 @@ class GridReader(ReadOnly, Hdf5Reader):
     """A reader of HDF5 files on regular grids that other programs write.
 
     It knows cutouts of the Johns Hopkins turbulence databases (of the web and of giverny), files of
-    PBDL and PDE-Transformer, states of fluidsim, the grouped sets of PDEBench, and any other file
-    whose axes are named with `axes`.
+    PBDL and PDE-Transformer, states of fluidsim, the grouped sets of PDEBench, meshes of openPMD,
+    and any other file whose axes are named with `axes`.
 
     Args:
         path: the file.
@@ -50,7 +51,8 @@ class GridReader(ReadOnly, Hdf5Reader):
         field, has axes that do not fit, a side of 1, or holds NaN.
 
     Source: https://turbulence.idies.jhu.edu, https://github.com/tum-pbs/pbdl-dataset,
-        https://fluidsim.readthedocs.io, https://github.com/pdebench/PDEBench.
+        https://fluidsim.readthedocs.io, https://github.com/pdebench/PDEBench,
+        https://github.com/openPMD/openPMD-standard.
     """
 
     suffixes = (".h5", ".hdf5", ".nc")
@@ -190,15 +192,28 @@ def _groups(path: Path, file: h5py.File) -> Variables | None:
         return None
     whole = Stacked([_stored(path, file[f"{name}/data"]) for name in runs], path)
     space = AXES[: len(whole.shape) - 3]
+    lines = {axis: file.get(f"{runs[0]}/grid/{axis[0]}") for axis in ("time", *space)}
+    lines = {axis: line[()] for axis, line in lines.items() if line is not None}
+    order = _order(whole.shape[2:-1], {axis: len(line) for axis, line in lines.items()}, space)
     parts = {
-        f"data_{i}": Part(Component(whole, i), ("sample", "time", *space))
+        f"data_{i}": Part(Component(whole, i), ("sample", "time", *order))
         for i in range(whole.shape[-1])
     }
-    for axis, short in (("time", "t"), *((a, a) for a in space)):
-        line = file.get(f"{runs[0]}/grid/{short}")
-        if line is not None:
-            parts[axis] = coordinate(line[()], axis)
-    return named(parts)
+    return named(parts | {axis: coordinate(line, axis) for axis, line in lines.items()})
+
+
+def _order(
+    sides: tuple[int, ...], lengths: Mapping[str, int], space: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the order of the axes of space: x first, unless only y, x has the right lengths.
+
+    The simulator of diffusion-reaction writes rows along y, that of shallow water along x.
+    """
+    fits = [
+        tuple(lengths.get(a, n) for a, n in zip(order, sides, strict=True)) == sides
+        for order in (space, space[::-1])
+    ]
+    return space[::-1] if fits == [False, True] else space
 
 
 def _incompressible(path: Path, file: h5py.File) -> Variables | None:
@@ -251,4 +266,5 @@ LAYOUTS: tuple[Callable[[Path, h5py.File], Variables | None], ...] = (
     _fluidsim,
     _groups,
     _incompressible,
+    openpmd,
 )

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import h5py
 import xarray as xr
 
-from scionwood import ReadError, check_hdf5
+from scionwood import ReadError, WriteError, check_hdf5
 from scionwood_pde.readers.hdf5 import Hdf5Reader
-from scionwood_pde.readers.labelled import OPTIONS, LabelledReader
-from scionwood_pde.readers.parts import ReadOnly
+from scionwood_pde.readers.labelled import OPTIONS, LabelledReader, Variables
+from scionwood_pde.readers.parts import Part, ReadOnly
 from scionwood_pde.readers.write import sample_states, write_netcdf
 
 
@@ -84,7 +84,55 @@ class NetCDFReader(LabelledReader, Hdf5Reader):
 
     @contextmanager
     def _dataset(self) -> Iterator[xr.Dataset]:
-        with h5py.File(self.path) as file:
-            check_hdf5(self.path, file, self.format)
         with xr.open_dataset(self.path, engine="h5netcdf", **OPTIONS) as dataset:
             yield dataset
+
+    @contextmanager
+    def _open(self) -> Iterator[Mapping[str, Any]]:
+        with h5py.File(self.path) as file:
+            check_hdf5(self.path, file, self.format)
+            groups = _groups(file)
+        with super()._open() as variables, ExitStack() as stack:
+            for group in groups:
+                part = xr.open_dataset(self.path, engine="h5netcdf", group=group, **OPTIONS)
+                own = stack.enter_context(part).variables
+                variables = _merged(variables, {str(n): each for n, each in own.items()}, group)
+            yield variables
+
+    @contextmanager
+    def _copy(self, target: Path, overwrite: bool) -> Iterator[Path]:
+        with h5py.File(self.path) as file:
+            groups = _groups(file)
+        if groups:
+            rule = f"fields in groups ({', '.join(groups)}) are read, and not written"
+            raise WriteError(str(target), rule, "Write the states to a new file")
+        with super()._copy(target, overwrite) as copy:
+            yield copy
+
+
+def _groups(file: h5py.File) -> list[str]:
+    """Return the groups that hold arrays, by their paths; the root is none."""
+    found: dict[str, None] = {}
+
+    def visit(name: str, item: Any) -> None:
+        group, _, _ = name.rpartition("/")
+        if group and isinstance(item, h5py.Dataset):
+            found[group] = None
+
+    file.visititems(visit)
+    return list(found)
+
+
+def _merged(variables: Mapping[str, Any], own: Mapping[str, Any], group: str) -> Variables:
+    """Return variables with those of a group; a name or a dim that differs gets that of the group.
+
+    A dim of a group has the name of one of its parents, and another length, if it is its own.
+    """
+    sizes = {dim: n for each in variables.values() for dim, n in each.sizes.items()}
+    out = dict(variables)
+    for name, each in own.items():
+        dims = tuple(
+            dim if sizes.get(dim, n) == n else f"{group}/{dim}" for dim, n in each.sizes.items()
+        )
+        out[f"{group}/{name}" if name in out else name] = Part(each, dims, each.attrs)
+    return Variables(out, getattr(variables, "attrs", {}))

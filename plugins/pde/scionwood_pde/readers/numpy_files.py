@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import xarray as xr
 from scionwood import ReadError, atomic_folder, atomic_path, check_zip
 from scionwood_pde.readers.base import StatesReader
 from scionwood_pde.readers.grids import plain
+from scionwood_pde.readers.labelled import Variables
 from scionwood_pde.readers.layout import AXES, Layout, check_size
 from scionwood_pde.readers.parts import Cells, Component, Part, ReadOnly, Stacked, coordinate, named
 from scionwood_pde.readers.variables import layout_from
@@ -30,6 +32,8 @@ ARRAY = "array"
 @final
 class NumpyReader(ReadOnly, StatesReader):
     """A reader of `.npy` files, which have no names: (sample, time, channel, x, y, z), or `axes`.
+
+    The arrays of a `.npz` are read with `axes`.
 
     Without `axes`, the order is that of APEBench and exponax. It is taken only if all sides are
     equal, 16 or more, and longer than the axis of channels; any other array is refused.
@@ -61,6 +65,9 @@ class NumpyReader(ReadOnly, StatesReader):
 
     @contextmanager
     def _open(self) -> Iterator[Mapping[str, Any]]:
+        if zipfile.is_zipfile(self.path):
+            yield self._archive()
+            return
         array = np.load(self.path, mmap_mode="r", allow_pickle=False)
         if array.dtype.kind not in "fiu":
             raise ReadError(
@@ -76,6 +83,17 @@ class NumpyReader(ReadOnly, StatesReader):
             rule = f"its shape {array.shape} is no (sample, time, channel, x, y, z)"
             raise ReadError(str(self.path), rule, "Name its axes: axes={'array': 'time x y z'}")
         yield named({ARRAY: Part(array, ("sample", "time", "channel", *space))})
+
+    def _archive(self) -> Variables:
+        """Return the arrays of a `.npz` that `axes` names."""
+        check_zip(self.path, self.format)
+        with np.load(self.path, allow_pickle=False) as file:
+            members: dict[str, Any] = {name: _Frame(self.path, name) for name in file.files}
+        if self.axes:
+            return plain(self.path, members, self.axes)
+        held = ", ".join(f"{name} {each.shape}" for name, each in members.items())
+        rule = f"its arrays have no names of axes; it holds {held}"
+        raise ReadError(str(self.path), rule, "Name them: axes={'u': 'time x y z'}")
 
     def _layout(self, variables: Mapping[str, Any]) -> Layout:
         return layout_from(variables, self.path, self.format, self.placed)
@@ -161,12 +179,12 @@ class SceneReader(ReadOnly, StatesReader):
 
 @final
 class _Frame:
-    """The member `data` of a `.npz`, read when it is used."""
+    """A member of a `.npz`, read when it is used."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        check_zip(path, SceneReader.format)
-        with np.load(path, allow_pickle=False) as file, file.zip.open("data.npy") as member:
+    def __init__(self, path: Path, name: str = "data") -> None:
+        self.path, self.name = path, name
+        check_zip(path, "npz")
+        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
             version = np.lib.format.read_magic(member)
             read = {(1, 0): np.lib.format.read_array_header_1_0}
             header = read.get(version, np.lib.format.read_array_header_2_0)(member)
@@ -174,7 +192,7 @@ class _Frame:
         check_size(path, self.shape, self.dtype)
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        return np.asarray(_members(self.path, ("data",))["data"][key])
+        return np.asarray(_members(self.path, (self.name,))[self.name][key])
 
 
 def _members(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:

@@ -14,6 +14,7 @@ from scionwood_pde.readers.grids import GridReader, arrays_of, knows
 from scionwood_pde.readers.netcdf import NetCDF3Reader, NetCDFReader
 from scionwood_pde.readers.numpy_files import NumpyReader, SceneReader
 from scionwood_pde.readers.pdebench import FIELDS, PDEBenchReader
+from scionwood_pde.readers.unread import check_readable, is_npz
 from scionwood_pde.readers.vtk_grids import SUFFIXES, VtkReader
 from scionwood_pde.readers.well import WellReader
 from scionwood_pde.readers.zarr_store import ZarrReader
@@ -65,8 +66,9 @@ def _format(path: Path, has_axes: bool) -> str:
     with reading(path, "states"):  # `is_zipfile` raises BadZipFile on some damaged archives
         if path.is_dir() and any(path.glob("*_[0-9][0-9][0-9][0-9][0-9][0-9].npz")):
             return "scene"
+        check_readable(path)
         if path.is_dir() or (path.is_file() and zipfile.is_zipfile(path)):
-            return "zarr"
+            return "numpy" if path.is_file() and is_npz(path) else "zarr"
     with reading(path, "states"), path.open("rb") as head:
         start = head.read(6)
     if start[:3] == b"CDF":

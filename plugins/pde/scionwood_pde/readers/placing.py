@@ -7,10 +7,11 @@ defines them; a common name, such as `member`, `t`, `nx`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from scionwood import ReadError
+from scionwood_pde.readers.globe import check_grid
 from scionwood_pde.readers.layout import AXES
 
 ROLES = ("sample", "time", *AXES)
@@ -31,6 +32,7 @@ AXIS = {"X": "x", "Y": "y", "Z": "z", "T": "time", "E": "sample"}
 STANDARD = {
     "projection_x_coordinate": "x",
     "projection_y_coordinate": "y",
+    "projection_z_coordinate": "z",
     "longitude": "x",
     "latitude": "y",
     "depth": "z",
@@ -41,8 +43,6 @@ STANDARD = {
     "realization": "sample",
 }
 """Axes by the standard names of CF, https://cfconventions.org."""
-DEGREES = ("degrees_east", "degrees_north", "degree_east", "degree_north", "degrees", "degree")
-GLOBE = ("longitude", "latitude", "lon", "lat", "nav_lon", "nav_lat", "xlong", "xlat", "glon")
 
 
 def roles_of(
@@ -95,34 +95,6 @@ def coordinate_of(dim: str, role: str, variables: Mapping[str, Any]) -> str | No
     likely = [n for n in (dim, role) if n in along]
     likely += [n for n in along if _of_attributes(variables[n].attrs) == role]
     return likely[0] if likely else None
-
-
-def check_grid(variables: Mapping[str, Any], named: Iterable[str], path: str) -> None:
-    """Refuse grids whose axes are curves, unless the user names their dims.
-
-    Raises:
-        ReadError: coordinates are longitudes and latitudes, or have two axes.
-    """
-    chosen = set(named)
-    for name, each in variables.items():
-        dims = tuple(str(dim) for dim in each.dims)
-        unit = str(each.attrs.get("units", "")).lower()
-        likely = name.lower() in GLOBE and (len(dims) > 1 or dims == (name,))
-        on_globe = unit in DEGREES[:4] or (likely and unit in ("", *DEGREES))
-        on_globe = on_globe or str(each.attrs.get("standard_name")) in GLOBE[:2]
-        if not on_globe or chosen >= set(dims) or not dims:
-            continue
-        if len(dims) > 1:
-            rule = f"its grid is curvilinear: the coordinate {name} has the dims {dims}"
-            remedy = "Interpolate it onto a regular grid"
-            remedy += (
-                f"; or name its dims, such as dims={{'x': {dims[-1]!r}}}, to use cells as they are"
-            )
-            raise ReadError(path, rule, remedy)
-        role = "y" if "north" in unit or "lat" in name.lower() else "x"
-        rule = f"its grid is spherical: {name} is in degrees, so that cells differ in size"
-        remedy = f"Project it; or name its dims, such as dims={{{role!r}: {dims[0]!r}}}, to use "
-        raise ReadError(path, rule, f"{remedy}cells as they are")
 
 
 def _by_name(dim: str, variables: Mapping[str, Any]) -> str | None:

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from scionwood import ReadError
+from scionwood_pde.readers.globe import DEGREES
 from scionwood_pde.readers.layout import (
     AXES,
     EQUATION,
@@ -19,7 +20,8 @@ from scionwood_pde.readers.layout import (
     check_size,
     native,
 )
-from scionwood_pde.readers.placing import DEGREES, coordinate_of, roles_of
+from scionwood_pde.readers.offsets import offsets_of
+from scionwood_pde.readers.placing import coordinate_of, roles_of
 
 CELL = "cell"
 """The unit of an axis whose cells are used as they are."""
@@ -221,4 +223,4 @@ def _elsewhere(
         named = name in {*fields, *bounds, *coordinates}
         if not named and variable.dtype.kind in "fiubcmM" and len(space) > 1:
             out[name] = tuple(str(dim) for dim in variable.dims)
-    return out
+    return out | offsets_of(variables)

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, final
 
+import h5py
 import numpy as np
 
-from scionwood import ReadError
+from scionwood import ReadError, check_hdf5
 from scionwood_pde.readers.base import StatesReader
 from scionwood_pde.readers.grids import COMPONENTS
 from scionwood_pde.readers.layout import AXES, Layout
-from scionwood_pde.readers.parts import Component, Part, ReadOnly, coordinate, named
+from scionwood_pde.readers.parts import (
+    Component,
+    Part,
+    ReadOnly,
+    Stacked,
+    coordinate,
+    named,
+)
 from scionwood_pde.readers.variables import layout_from
 from scionwood_pde.readers.write import sample_states
 
-SUFFIXES = (".vti", ".vtr", ".vtk", ".vts", ".vtu", ".foam")
+PIECES = (".pvti", ".pvtr", ".pvts", ".pvtu")
+SUFFIXES = (".vti", ".vtr", ".vtk", ".vts", ".vtu", ".vtkhdf", ".foam", *PIECES)
+GRIDS = ("ImageData", "RectilinearGrid", "StructuredGrid")
+LONGEST = 1 << 20
+"""Bytes that a list of pieces may have."""
 
 
 @final
@@ -25,7 +38,8 @@ class VtkReader(ReadOnly, StatesReader):
     """A reader of regular grids of VTK (`.vti`, `.vtr`, legacy `.vtk`) and OpenFOAM (`.foam`).
 
     A case of OpenFOAM, and an unstructured grid, is read if the centres of its cells form a regular
-    grid. Grids whose lines are curves are refused. A file has one time; of a case it is the last.
+    grid. Grids whose lines are curves are refused. A file has one time; of a case all are read. Of
+    values on points and on cells, those on points are read if they are chosen with `fields`.
 
     Args:
         path: the file, or the empty file `case.foam` in the folder of a case.
@@ -61,22 +75,28 @@ class VtkReader(ReadOnly, StatesReader):
 
     @contextmanager
     def _open(self) -> Iterator[Mapping[str, Any]]:
-        mesh = _mesh(self.path)
-        lines, order, data = _grid(self.path, mesh)
+        meshes = _Meshes(self.path)
+        lines, order, data, others = _grid(self.path, meshes.first)
         kept = [axis for axis in AXES if len(lines[axis]) > 1]
         sides = tuple(len(lines[axis]) for axis in AXES)
+        dims = ("time", *kept)
         parts: dict[str, Part] = {}
         for name in data:
-            values = np.asarray(data[name])
-            if values.dtype.kind not in "fiu" or len(values) != np.prod(sides):
+            first = np.asarray(data[name])
+            if first.dtype.kind not in "fiu" or len(first) != np.prod(sides):
                 continue
-            block = values[order].reshape(*sides, -1)
-            block = block[tuple(slice(None) if a in kept else 0 for a in AXES)]
-            endings = COMPONENTS.get(block.shape[-1])
-            endings = endings or tuple(f"_{i}" for i in range(block.shape[-1]))
+            count = 1 if first.ndim == 1 else first.shape[1]
+            whole = Stacked(
+                [_Values(meshes, i, name, order, sides, count) for i in range(len(meshes.times))],
+                self.path,
+            )
+            endings = COMPONENTS.get(count) or tuple(f"_{i}" for i in range(count))
             for i, ending in enumerate(endings):
-                parts[f"{name}{ending}"] = Part(Component(block, i), tuple(kept))
-        yield named(parts | {axis: coordinate(lines[axis], axis) for axis in kept})
+                part = Component(whole, i)
+                parts[f"{name}{ending}"] = Part(_Thin(part, kept), dims)
+        apart = {name: Part(each, ("place", "value")) for name, each in others.items()}
+        parts |= {axis: coordinate(lines[axis], axis) for axis in kept}
+        yield named(parts | apart | {"time": coordinate(meshes.times, "time")})
 
     def _layout(self, variables: Mapping[str, Any]) -> Layout:
         return layout_from(variables, self.path, self.format, self.placed)
@@ -87,37 +107,127 @@ def _flat(values: np.ndarray) -> np.ndarray:
     return values.transpose(0, 3, 2, 1).reshape(len(values), -1)
 
 
-def _mesh(path: Path) -> Any:
-    """Return the mesh of a file, and of a case its internal mesh at the last time.
+@final
+class _Meshes:
+    """The meshes of a file, or of a case at all its times; the last one that was read is kept.
 
     Raises:
-        ReadError: pyvista is missing.
+        ReadError: pyvista is missing, or a piece lies outside the folder of the file.
     """
-    try:
-        import pyvista
-    except ImportError as error:
-        rule = "pyvista, which reads VTK and OpenFOAM, is not installed"
-        raise ReadError(str(path), rule, "pip install 'scionwood-pde[formats]'") from error
-    if path.suffix != ".foam":
-        return pyvista.read(path)
-    reader_of: Any = pyvista.get_reader  # untyped
-    reader = reader_of(path)
-    if reader.time_values:
-        reader.set_active_time_value(reader.time_values[-1])
-    return reader.read()["internalMesh"]
+
+    def __init__(self, path: Path) -> None:
+        try:
+            import pyvista
+        except ImportError as error:
+            rule = "pyvista, which reads VTK and OpenFOAM, is not installed"
+            raise ReadError(str(path), rule, "pip install 'scionwood-pde[formats]'") from error
+        if path.suffix in PIECES:
+            _check_pieces(path)
+        self.reader: Any = None
+        self.times = [0.0]
+        if path.suffix == ".foam":
+            reader_of: Any = pyvista.get_reader  # untyped
+            self.reader = reader_of(path)
+            self.reader.skip_zero_time = False
+            self.times = list(self.reader.time_values) or [0.0]
+            self.first = self._read(len(self.times) - 1)  # which has the most fields
+        else:
+            if path.suffix == ".vtkhdf":
+                with h5py.File(path) as file:
+                    check_hdf5(path, file)
+            self.first = pyvista.read(path)
+        self.path, self.known = path, (len(self.times) - 1, self.first)
+
+    def at(self, time: int) -> Any:
+        """Return the mesh at a time, by its number."""
+        if self.known[0] != time:
+            self.known = (time, self._read(time))
+        return self.known[1]
+
+    def _read(self, time: int) -> Any:
+        if self.reader.time_values:
+            self.reader.set_active_time_value(self.times[time])
+        return self.reader.read()["internalMesh"]
 
 
-def _grid(path: Path, mesh: Any) -> tuple[dict[str, np.ndarray], np.ndarray, Any]:
-    """Return the points of each axis, the order of the values in (x, y, z), and the data.
+@final
+class _Values:
+    """A field of one mesh, (x, y, z, component), read when it is used."""
+
+    def __init__(
+        self,
+        meshes: _Meshes,
+        time: int,
+        name: str,
+        order: np.ndarray,
+        sides: tuple[int, ...],
+        count: int,
+    ) -> None:
+        self.meshes, self.time, self.name, self.order = meshes, time, name, order
+        self.shape = (*sides, count)
+        self.dtype = np.asarray(_data(meshes.first, len(order))[0][name]).dtype
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        data, _ = _data(self.meshes.at(self.time), len(self.order))
+        if self.name not in data:
+            rule = f"field {self.name!r} lacks at time {self.meshes.times[self.time]:g}"
+            raise ReadError(str(self.meshes.path), rule, "Name the fields to read")
+        values = np.asarray(data[self.name])[self.order].reshape(self.shape)
+        return np.asarray(values[key])
+
+
+@final
+class _Thin:
+    """An array (time, x, y, z) without the axes of space that have one point."""
+
+    def __init__(self, array: Any, kept: Sequence[str]) -> None:
+        self.array, self.dtype = array, array.dtype
+        self.whole = [True, *(axis in kept for axis in AXES)]
+        self.shape = tuple(n for n, keep in zip(array.shape, self.whole, strict=True) if keep)
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        own = iter(key if isinstance(key, tuple) else (key,))
+        full = tuple(next(own, slice(None)) if keep else 0 for keep in self.whole)
+        return np.asarray(self.array[full])
+
+
+def _check_pieces(path: Path) -> None:
+    """Refuse pieces in another folder, and a list of pieces that is no short text.
+
+    Raises:
+        ReadError: naming the piece.
+    """
+    with path.open("rb") as file:
+        text = file.read(LONGEST + 1)
+    if len(text) > LONGEST:
+        rule = f"its list of pieces is longer than {LONGEST} bytes"
+        raise ReadError(str(path), rule, "Join the pieces into one file in ParaView")
+    for source in re.findall(rb"Source\s*=\s*[\"']([^\"']*)", text):
+        place = Path(source.decode("utf-8", "replace"))
+        inside = (path.parent / place).resolve().is_relative_to(path.parent.resolve())
+        if place.is_absolute() or not inside or b"&" in source:
+            rule = f"its piece {str(place)!r} lies outside its folder"
+            raise ReadError(str(path), rule, "Put all pieces beside it")
+
+
+def _data(mesh: Any, places: int) -> tuple[Any, Any]:
+    """Return the data on the places that were chosen, and those on the others."""
+    kind = type(mesh).__name__
+    on_points = kind in GRIDS and len(mesh.point_data.keys()) > 0 and mesh.n_points == places
+    pair = (mesh.point_data, mesh.cell_data)
+    return pair if on_points else pair[::-1]
+
+
+def _grid(path: Path, mesh: Any) -> tuple[dict[str, np.ndarray], np.ndarray, Any, dict[str, Any]]:
+    """Return the points of each axis, the order of the values in (x, y, z), the data, and the rest.
+
+    The values of points are taken if a grid has any; of other meshes, those of cells.
 
     Raises:
         ReadError: the grid is curvilinear, or no grid.
     """
     kind = type(mesh).__name__
-    if kind == "StructuredGrid":
-        rule = "it is a structured grid, whose lines may be curves: it is curvilinear"
-        raise ReadError(str(path), rule, "Resample it to an image: mesh.sample in pyvista")
-    on_points = len(mesh.point_data.keys()) > 0 and kind in ("ImageData", "RectilinearGrid")
+    on_points = kind in GRIDS and len(mesh.point_data.keys()) > 0
     places = np.asarray(mesh.points if on_points else mesh.cell_centers().points, np.float64)
     extent = np.ptp(places, axis=0).max() or 1.0
     rounded = np.round(places / extent, 6)
@@ -127,6 +237,13 @@ def _grid(path: Path, mesh: Any) -> tuple[dict[str, np.ndarray], np.ndarray, Any
         lines[axis] = places[first, i] if len(unique) else places[:0, i]
     if np.prod([len(line) for line in lines.values()]) != len(places):
         rule = f"the {len(places)} places of its values form no regular grid ({kind})"
+        if kind == "StructuredGrid":
+            rule = "it is a structured grid whose lines are curves: it is curvilinear"
         raise ReadError(str(path), rule, "Resample it to an image: mesh.sample in pyvista")
     order = np.lexsort((rounded[:, 2], rounded[:, 1], rounded[:, 0]))
-    return lines, order, mesh.point_data if on_points else mesh.cell_data
+    data, rest = _data(mesh, len(places))
+    made = () if kind in GRIDS else data.keys()  # a reader of cases adds means on points
+    which = "of the cells" if on_points else "of the points"
+    others = {f"{n} {which}": np.asarray(rest[n]) for n in list(rest) if n not in made}
+    others = {n: each.reshape(len(each), -1) for n, each in others.items()}
+    return lines, order, data, others

@@ -1,0 +1,122 @@
+"""Meshes of openPMD in HDF5: `data/100/meshes/E/x`, one group for each time."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from scionwood import ReadError
+from scionwood_pde.readers.hdf5 import check_stored
+from scionwood_pde.readers.labelled import Variables
+from scionwood_pde.readers.layout import UNKNOWN
+from scionwood_pde.readers.parts import Part, Stacked, coordinate, named
+
+DIMENSIONS = ("m", "kg", "s", "A", "K", "mol", "cd")
+"""The units of the seven powers in `unitDimension`."""
+
+
+def openpmd(path: Path, file: h5py.File) -> Variables | None:
+    """Return the meshes of a file, or `None` if it has no attribute `openPMD`.
+
+    Points are in metres and times in seconds. The unit of a field has its factor, such as
+    `1e-06 m`. Particles are left out with a warning.
+
+    Raises:
+        ReadError: the geometry is not cartesian, a field lacks at a time, or the grids of two
+            meshes differ.
+
+    Source: openPMD 1.1.0, https://github.com/openPMD/openPMD-standard.
+    """
+    if "openPMD" not in file.attrs or "data" not in file:
+        return None
+    steps = sorted(file["data"], key=int)
+    base = _text(file.attrs.get("meshesPath", "meshes/")).strip("/")
+    places = [file[f"data/{step}"] for step in steps]
+    particles = _text(file.attrs.get("particlesPath", "particles/")).strip("/")
+    if any(particles in place for place in places):
+        warnings.warn(f"{path.name}: its particles are left out: they are no fields", stacklevel=2)
+    meshes = [_records(place.get(base, {})) for place in places]
+    positions = [tuple(_position(record, mesh)) for mesh, record in meshes[-1].values()]
+    common = max(positions, key=positions.count, default=())
+    parts: dict[str, Part] = {}
+    lines: dict[str, np.ndarray] = {}
+    for name, (mesh, record) in meshes[-1].items():
+        if any(name not in each for each in meshes):
+            rule = f"its mesh {name} lacks at some of the steps {', '.join(steps)}"
+            raise ReadError(str(path), rule, "Leave steps out that are not complete")
+        arrays = [_array(path, each[name][1]) for each in meshes]
+        dims, own = _axes(path, name, mesh, arrays[0].shape, common)
+        for axis, line in own.items():
+            if not np.array_equal(lines.setdefault(axis, line), line):
+                rule = f"the grid of {name} differs from those before along {axis}"
+                raise ReadError(str(path), rule, "Put each grid into its own file")
+        attrs = {"units": _unit(mesh, record), "position": _position(record, mesh)}
+        parts[name] = Part(Stacked(arrays, path), ("time", *dims), attrs)
+    metres = {axis: coordinate(line, axis, {"units": "m"}) for axis, line in lines.items()}
+    times = [float(p.attrs["time"]) * float(p.attrs.get("timeUnitSI", 1)) for p in places]
+    return named(parts | metres | {"time": coordinate(times, "time", {"units": "s"})})
+
+
+def _records(group: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return the mesh and the component of each field, by `E_x` or `rho`."""
+    found = {}
+    for name, mesh in group.items():
+        if isinstance(mesh, h5py.Dataset) or "value" in mesh.attrs:
+            found[name] = (mesh, mesh)
+        else:
+            found |= {f"{name}_{label}": (mesh, each) for label, each in mesh.items()}
+    return found
+
+
+def _array(path: Path, record: Any) -> Any:
+    """Return the array of a component, which may be one value for the whole grid."""
+    if isinstance(record, h5py.Dataset):
+        check_stored(path, record)
+        return record
+    shape = tuple(int(side) for side in record.attrs["shape"])
+    return np.broadcast_to(np.float64(record.attrs["value"]), shape)
+
+
+def _axes(
+    path: Path, name: str, mesh: Any, shape: tuple[int, ...], position: Sequence[float]
+) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
+    """Return the axes of a mesh in the order of its arrays, and their points in metres."""
+    geometry = _text(mesh.attrs.get("geometry", "cartesian"))
+    if geometry != "cartesian":
+        rule = f"its mesh {name} is {geometry}; only cartesian grids are read"
+        raise ReadError(str(path), rule, "Resample it onto a regular grid")
+    labels = tuple(_text(label) for label in mesh.attrs["axisLabels"])
+    scale = float(mesh.attrs.get("gridUnitSI", 1))
+    starts = np.asarray(mesh.attrs["gridGlobalOffset"], np.float64)
+    steps = np.asarray(mesh.attrs["gridSpacing"], np.float64)
+    rows = list(zip(labels, steps, starts + steps * np.asarray(position), strict=True))
+    if _text(mesh.attrs.get("dataOrder", "C")) == "F":
+        rows = rows[::-1]
+    lengths = zip(rows, shape, strict=True)
+    lines = {a: scale * (low + step * np.arange(n)) for (a, step, low), n in lengths}
+    return tuple(lines), lines
+
+
+def _position(record: Any, mesh: Any) -> np.ndarray:
+    """Return the place of a component in its cell, in cells, in the order of `axisLabels`."""
+    zero = np.zeros(len(mesh.attrs.get("axisLabels", ())))
+    return np.asarray(record.attrs.get("position", zero), np.float64)
+
+
+def _unit(mesh: Any, record: Any) -> str:
+    """Return the unit of a field from the powers of the seven base units, with its factor."""
+    powers = np.asarray(mesh.attrs.get("unitDimension", np.zeros(7)))
+    known = zip(DIMENSIONS, powers, strict=True)
+    words = [f"{unit}{power:g}" if power != 1 else unit for unit, power in known if power]
+    factor = float(record.attrs.get("unitSI", 1))
+    words = [f"{factor:g}", *words] if factor != 1 and words else words
+    return " ".join(words) or UNKNOWN
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
