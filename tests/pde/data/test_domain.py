@@ -18,6 +18,7 @@ from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.evaluation.skill import no_better_than_persistence
 from scionwood_pde.readers.opening import open_reader
 from scionwood_pde.readers.states import layout_of
+from scionwood_pde.tasks.dynamics import check_cubes
 from scionwood_pde.tasks.states import mean_over, mean_vrmse
 
 
@@ -59,8 +60,9 @@ def test_states_like_those_of_the_training_raise_no_word(
         (lambda s: changed(s, "time", units="h"), "unit of time: h: the run was trained with T"),
         (lambda s: s.assign_attrs(equation="navier_stokes"), "equation: navier_stokes"),
         (lambda s: s[..., ::2, ::2, ::2], "points 0.125 L apart along x"),
+        (lambda s: s[..., ::-1, :], "points -0.0625 L apart along y.*Turn the axis with sortby"),
     ],
-    ids=["fields", "time", "equation", "spacing"],
+    ids=["fields", "time", "equation", "spacing", "direction"],
 )
 def test_other_units_equations_and_spacings_are_refused(
     change, message, states: xr.DataArray, domain: Domain
@@ -144,3 +146,13 @@ def test_solid_points_that_move_are_refused(states: xr.DataArray, tmp_path: Path
     data = Files(files=[str(tmp_path / "moving.nc")], solids=True)
     with pytest.raises(ReadError, match="solid points do not move"):
         list(data.train_dataloader())
+
+
+def test_a_projection_needs_cells_that_are_cubes(states: xr.DataArray) -> None:
+    check_cubes(Domain.of(layout_of(states)))
+    for other, sides in (
+        (states[..., ::2, :], "0.0625 x 0.125 x 0.0625"),
+        (states[..., ::-1], "0.0625 x 0.0625 x -0.0625"),
+    ):
+        with pytest.raises(RecipeError, match=f"sides {sides}, and the projection needs cubes"):
+            check_cubes(Domain.of(layout_of(other)))

@@ -106,13 +106,15 @@ class Domain:
             for axis, step in self.spacing.items()
             if axis in other.spacing
         ]
-        far = [(a, x, y) for a, x, y in both if abs(abs(x) - abs(y)) > CLOSE * abs(y)]
+        far = [(a, x, y) for a, x, y in both if abs(x - y) > CLOSE * abs(y)]
         if far:
             axis, given, wanted = far[0]
-            value = f"points {abs(given):g} {other.space_unit} apart along {axis}"
-            rule = f"the run was trained with {abs(wanted):g} {self.space_unit}"
+            value = f"points {given:g} {other.space_unit} apart along {axis}"
+            rule = f"the run was trained with {wanted:g} {self.space_unit}"
+            turned = abs(given + wanted) <= CLOSE * abs(wanted)
+            remedy = "Turn the axis with sortby" if turned else "Resample them"
             if units_known:
-                raise RecipeError(value, rule, "Resample them, or train a run on such a grid")
+                raise RecipeError(value, rule, f"{remedy}, or train a run on such a grid")
             told.append(f"{value}, and {rule}")
         if other.sides != self.sides:
             told.append(f"a grid of {other.sides} points; the run was trained on {self.sides}")

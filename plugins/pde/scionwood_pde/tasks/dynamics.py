@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from scionwood import Corruption, Deployed, Optimiser, RecipeError
+from scionwood_pde.data.domain import CLOSE, Domain
 from scionwood_pde.model.forecast import Forecast
 from scionwood_pde.model.setting import Axis
 from scionwood_pde.tasks.baselines import Baselines, baselines
@@ -72,6 +73,17 @@ class Dynamics(StatesTask):
     def scaled(self) -> Forecast | None:
         """The backbone, if it has scales; a wrapper of peft passes its attributes on."""
         return cast(Forecast, self.backbone) if hasattr(self.backbone, "scales") else None
+
+    def on_fit_start(self) -> None:
+        """Check that a projection fits the grid, and write what the run keeps of the data.
+
+        Raises:
+            RecipeError: a vector is kept without divergence, and the cells are no cubes.
+        """
+        domain: Domain | None = getattr(self.trainer.datamodule, "domain", None)  # type: ignore[attr-defined]  # Lightning sets it
+        if domain is not None and self.scaled is not None and len(self.scaled.scales.vector):
+            check_cubes(domain)
+        super().on_fit_start()
 
     def on_train_start(self) -> None:
         """Measure the scales; a resumed run has them from its checkpoint."""
@@ -187,6 +199,20 @@ class Dynamics(StatesTask):
             places = (torch.arange(side, device=state.device) - step) % side
             state, reference = (x.index_select(axis, places) for x in (state, reference))
         return state, reference
+
+
+def check_cubes(domain: Domain) -> None:
+    """Check that cells are cubes and all axes have one direction, as Leray's projection needs.
+
+    Raises:
+        RecipeError: they do not.
+    """
+    steps = list(domain.spacing.values())
+    if max(steps) - min(steps) > CLOSE * min(map(abs, steps)):
+        sides = " x ".join(f"{step:g}" for step in steps)
+        rule = f"the cells of the data have the sides {sides}, and the projection needs cubes"
+        remedy = "Resample to cubes, turn an axis that falls with sortby, or set it to []"
+        raise RecipeError("backbone.solenoidal", rule, remedy)
 
 
 def with_noise(state: Tensor, deviation: float) -> Tensor:
