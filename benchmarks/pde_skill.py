@@ -1,10 +1,10 @@
-"""Measure what linear filters predict of each equation, and the skill of the shipped run.
+"""Measure what linear filters predict of each equation, and the skill of the shipped runs.
 
     python benchmarks/pde_skill.py                     # about five minutes on one core
     python benchmarks/pde_skill.py --only burgers
 
 The filters are fitted on `--train` trajectories; the test has other seeds. Nothing is tuned. The
-shipped run predicts Burgers' equation at its own step, with the diffusivity of its recipe.
+shipped runs predict Burgers' equation, each at its own step and with the diffusivity of its recipe.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import xarray as xr
@@ -26,49 +27,54 @@ from scionwood_pde.solvers.registry import equation_class
 
 RESULTS = Path(__file__).parent / "results" / "pde_skill.csv"
 SHIPPED = "shipped run"
-CASES: Mapping[str, Mapping[str, float]] = {
-    "burgers": {"diffusivity": 0.01},
-    "kolmogorov_flow": {"viscosity": 0.05, "forcing": 3.0, "forcing_mode": 4},
-    "navier_stokes": {},
-    "kuramoto_sivashinsky": {},
-    "gray_scott": {},
-    "advection_diffusion": {},
+
+
+class Case(NamedTuple):
+    """An equation, its parameters that are not drawn, its frames, and a run that predicts it."""
+
+    parameters: Mapping[str, float] = {}
+    interval: float = 1.0  # time between frames, relative to the equation's own
+    skip: int = 0  # frames dropped at the beginning, until the flow is turbulent
+    run: str = ""
+    equation: str = ""  # if it is not the name of the case
+
+
+FORCED = {"viscosity": 0.05, "forcing": 3.0, "forcing_mode": 4}
+CASES: Mapping[str, Case] = {
+    "burgers": Case(run="pde/burgers"),
+    "burgers, diffusivity 0.01": Case({"diffusivity": 0.01}, 2.0, 0, "pde/dynamics", "burgers"),
+    "kolmogorov_flow": Case(FORCED, 2.5, 40),
+    "navier_stokes": Case(),
+    "kuramoto_sivashinsky": Case(),
+    "gray_scott": Case(),
+    "advection_diffusion": Case(),
 }
-"""Equations and their fixed parameters; all others are drawn for each trajectory."""
-
-INTERVALS = {"burgers": 2.0, "kolmogorov_flow": 2.5}
-"""Time between frames, relative to the equation's own; 1 for all others."""
-
-SKIPPED = {"kolmogorov_flow": 40}
-"""Frames dropped at the beginning, until the flow is turbulent."""
-
 FRAMES = 15
 
 
 def states_of(name: str, n: int, seed: int) -> xr.DataArray:
     """Return trajectories of an equation, (sample, time, channel, 32, 32, 32)."""
-    generator = torch.Generator().manual_seed(seed)
-    kind = equation_class(name)
-    parameters = {key: type(getattr(kind(), key))(value) for key, value in CASES[name].items()}
+    generator, case = torch.Generator().manual_seed(seed), CASES[name]
+    kind = equation_class(case.equation or name)
+    parameters = {key: type(getattr(kind(), key))(value) for key, value in case.parameters.items()}
     equation = replace(kind().drawn(generator, n), **parameters)
-    dt = kind.INTERVAL * INTERVALS.get(name, 1.0)
-    skipped = SKIPPED.get(name, 0)
-    run = simulate(equation, 32, 3, skipped + FRAMES - 1, dt, n, generator, 3)
-    return from_simulation(run).isel(time=slice(skipped, None))
+    dt = kind.INTERVAL * case.interval
+    run = simulate(equation, 32, 3, case.skip + FRAMES - 1, dt, n, generator, 3)
+    return from_simulation(run).isel(time=slice(case.skip, None))
 
 
 def measured(name: str, train: int, test: int) -> list[Row]:
-    """Return the error of each filter by horizon, and for Burgers' equation of the shipped run."""
+    """Return the error of each filter by horizon, and that of a shipped run if there is one."""
     training, reference = states_of(name, train, 0), states_of(name, test, 1)
-    predicted = reference
-    if name == "burgers":
-        predicted = api.rollout(reference, steps=FRAMES - 1)
+    run, predicted = CASES[name].run, reference
+    if run:
+        predicted = api.rollout(reference, run=run, steps=FRAMES - 1)
     rows: list[Row] = []
     for row in api.evaluate(predicted, reference, training=training):
         if "skill" not in row:
             continue
         scores = {each: row[each] for each in FILTERS}
-        if name == "burgers":
+        if run:
             scores |= {SHIPPED: row["vrmse"]}
         best = min(float(row[each]) for each in FILTERS)
         for method, error in scores.items():

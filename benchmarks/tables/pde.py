@@ -164,6 +164,8 @@ def tiny() -> str:
         known = "yes" if own[ways[0]]["trained"] == "True" else "no"
         cells = [
             " / ".join(f"{float(own[way][third]):.3f}" for third in ("fine", "middle", "coarse"))
+            if way in own
+            else ""
             for way in ways
         ]
         lines.append([equation.replace("_", " "), known, *cells])

@@ -151,7 +151,7 @@ def test_results_take_the_dims_and_coordinates_of_the_dataset() -> None:
     own = {"sample": "member", "time": "t", "x": "nx", "y": "ny", "z": "nz"}
     flow = api.as_dataset(api.simulate(n=2, n_steps=2)).rename(own)
     flow = flow.transpose("t", "member", "nz", "ny", "nx").assign_coords(member=["a", "b"])
-    predicted = flow.scionwood.rollout(steps=2)
+    predicted = flow.scionwood.rollout("pde/dynamics", steps=2)
     assert predicted["u_x"].dims == flow["u_x"].dims
     assert predicted.t.values.tolist() == [0.0, 0.04, 0.08]  # the steps of the run
     for name in ("member", "nx", "ny", "nz"):

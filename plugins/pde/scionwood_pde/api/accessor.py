@@ -166,7 +166,7 @@ class Scionwood:
 
     def rollout(
         self,
-        run: str | Path = "pde/dynamics",
+        run: str | Path = "pde/burgers",
         *,
         steps: int | None = None,
         target: str | Path | None = None,

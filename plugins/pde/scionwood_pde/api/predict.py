@@ -21,7 +21,7 @@ from scionwood_pde.readers.states import layout_of
 def rollout(
     states: States,
     *,
-    run: str | Path = "pde/dynamics",
+    run: str | Path = "pde/burgers",
     statistics: str | Path | None = None,
     steps: int | None = None,
     fields: Sequence[str] | None = None,

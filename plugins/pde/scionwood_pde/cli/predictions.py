@@ -12,7 +12,7 @@ def rollout(
     states: InputPath,
     predicted: OutputPath,
     *,
-    run: RunPath = "pde/dynamics",
+    run: RunPath = "pde/burgers",
     statistics: InputPath | None = None,
     steps: int | None = None,
     fields: list[str] | None = None,

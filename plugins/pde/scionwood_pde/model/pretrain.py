@@ -40,14 +40,14 @@ HELD_OUT = ("navier_stokes", "kolmogorov_flow", "gray_scott")
 
 SIDE, POINTS = 32, 48
 KL_WEIGHT = 1e-6
-STEPS = 600
+STEPS = 7000
 
 
 def pretrain(
     *,
     steps: int = STEPS,
     batch: int = 8,
-    lr: float = 6e-5,
+    lr: float = 1.2e-4,
     measured: int = 512,
     seed: int = 0,
     label: str = "",
