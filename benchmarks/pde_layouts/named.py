@@ -154,7 +154,9 @@ def stereographic(folder: Path) -> Made:
     with xarray.open_dataset(folder / name, decode_times=False) as read:
         values = {n: states(read[n], "y x") for n in ("data", "lat", "lon")}
         points = {axis: read[axis].values for axis in ("x", "y")}
-    return Made(name, "projected grid", writer, values, points, {"x": "m"})
+    options, reason = {"solids": True}, "set `solids`"  # NaN where the satellite sees nothing
+    units = {"x": "m", "data": "K"}
+    return Made(name, "projected grid", writer, values, points, units, {}, options, reason)
 
 
 def _refused(package: str, inside: str, layout: str, reason: str) -> Maker:

@@ -20,6 +20,7 @@ import federated
 import generation
 import kernels
 import language
+import layouts
 import lifelong
 import methods
 import pde
@@ -30,7 +31,13 @@ import study
 from text import MARK, fill
 
 ROOT = Path(__file__).parents[2]
-PLACES = ("docs/*.md", "docs/guides/*.md", "docs/results/*.md", "plugins/*/*.md")
+PLACES = (
+    "docs/*.md",
+    "docs/fields/*/*.md",
+    "docs/guides/*.md",
+    "docs/results/*.md",
+    "plugins/*/*.md",
+)
 PAGES = [
     ROOT / "README.md",
     *(page for place in PLACES for page in sorted(ROOT.glob(place))),
@@ -44,6 +51,7 @@ FIELDS = (
     generation,
     kernels,
     language,
+    layouts,
     lifelong,
     methods,
     pde,

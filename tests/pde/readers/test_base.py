@@ -157,7 +157,7 @@ CHANGES: dict[str, tuple[Callable[[xr.Dataset], xr.Dataset], str]] = {
         lambda data: data.assign(u_y=data.u_y.assign_attrs(units="cm/s")),
         "mixed units: .*u_y in cm/s",
     ),
-    "other dims": (lambda data: data.rename(x="lon", y="lat"), "its dims are"),
+    "other dims": (lambda data: data.rename(x="lon", y="lat"), "its axes are z, and x is none"),
     "one dim more": (lambda data: data.expand_dims(member=2), "'member'.*known are"),
     "irregular points": (
         lambda data: data.assign_coords(x=[0.0, 0.5, 1.0, 9.0]),

@@ -72,7 +72,7 @@ def test_the_input_of_darcy_flow_is_a_channel(darcy: Path) -> None:
 def test_another_array_of_pdebench_is_refused_by_name(darcy: Path) -> None:
     with h5py.File(darcy, "r+") as file:
         file["force"] = np.zeros((3, 9, 9))
-    with pytest.raises(ReadError, match=r"other points than x, y: force"):
+    with pytest.raises(ReadError, match=r"other points than x, y, .*: force"):
         open_reader(darcy)
     assert len(open_reader(darcy, fields=["nu"]).layout.channels) == 1
 
