@@ -66,7 +66,7 @@ class StatesReader(Reader):
     ) -> None:
         self.path, self.solids, self.placed, self.axes = Path(path), solids, dims, axes
         self._check_options({"dims": dims, "axes": axes})
-        with self._session() as variables:
+        with reading(self.path, self.format), self._session() as variables:
             layout = self._layout(variables)
             named = getattr(variables, "attrs", {}).get(EQUATION, layout.equation)
             layout = replace(layout, equation=str(named))
