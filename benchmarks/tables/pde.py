@@ -158,7 +158,7 @@ def corrector() -> str:
 def tiny() -> str:
     """Return the error of reconstruction by equation, of low-passes and of weights, by fineness."""
     rows, lines = read("pde_tiny"), []
-    ways = list(dict.fromkeys(row["way"] for row in rows))
+    ways = sorted(dict.fromkeys(row["way"] for row in rows), key=lambda way: way.startswith("tiny"))
     for equation in dict.fromkeys(row["equation"] for row in rows):
         own = {row["way"]: row for row in rows if row["equation"] == equation}
         known = "yes" if own[ways[0]]["trained"] == "True" else "no"
