@@ -135,3 +135,22 @@ def test_files_that_do_not_fit_are_refused_by_name(tmp_path: Path) -> None:
     path.write_bytes(b"no tensors")
     with pytest.raises(ReadError):
         adopt(tadpole(), path)
+
+
+def test_damaged_tensors_are_refused_by_name(tmp_path: Path) -> None:
+    path, model = tmp_path / "gift.safetensors", tadpole(weights="shipped")
+    tensors = changed(tadpole(weights="shipped"), 2, nested=False)
+    name = next(name for name in tensors if name.endswith("lora_A")).removesuffix(".lora_A")
+    a, b, weight = (tensors[f"{name}.{k}"] for k in ("lora_A", "lora_B", "parent_module.weight"))
+    for change, rule in (
+        ({f"{name}.lora_B": torch.zeros(len(b), 5)}, rf"{name}: lora_A is .* and lora_B .*, 5\)"),
+        ({f"{name}.lora_A": torch.zeros(2)}, rf"{name}: lora_A is \(2,\)"),
+        ({f"{name}.lora_A": a * torch.nan}, f"{name} lora_A holds torch.float32 that are no fin"),
+        ({f"{name}.parent_module.weight": weight[1:].clone()}, rf"{name}.weight is .* there, and"),
+        ({"encoder.other.weight": torch.zeros(2)}, r"encoder.other.weight is \(2,\) there"),
+    ):
+        save_file({**tensors, **change}, path)
+        with pytest.raises(AdapterFileError, match=rule):
+            adopt(model, path)
+    save_file({key: value.bfloat16() for key, value in tensors.items()}, path)
+    assert adopt(model, path).peft_config["default"].r == 2

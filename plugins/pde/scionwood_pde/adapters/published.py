@@ -49,7 +49,9 @@ UNUSED = "adaLN_modulation"
 
 PARTS = ("encoder.", "decoder.")
 CLOSE = 1e-4
-"""Largest difference between two weights of one base, relative to the largest weight."""
+"""Largest difference between two weights of one base, relative to the largest weight.
+
+For weights in half precision it is the precision of their type."""
 
 
 @final
@@ -98,6 +100,7 @@ def adopt(model: nn.Module, source: str | Path) -> PeftModel:
     """
     path = Path(source)
     found = read_published(path)
+    _check_factors(path, found)
     ranks = sorted({pair["A"].shape[0] for pair in found.factors.values()})
     if len(ranks) != 1:
         rule = f"its ranks are {ranks}; balanced_lora has one rank for all layers"
@@ -166,6 +169,26 @@ def _renamed(name: str) -> str:
     return name
 
 
+def _check_factors(path: Path, found: Published) -> None:
+    """Check that A and B of each layer are matrices of finite numbers whose product exists.
+
+    Raises:
+        AdapterFileError: they are not; the message names the layer.
+    """
+    for layer, pair in found.factors.items():
+        shapes = {name: tuple(value.shape) for name, value in pair.items()}
+        fits = all(len(shape) == 2 for shape in shapes.values())
+        if not fits or shapes["A"][0] != shapes["B"][1]:
+            rule = f"layer {layer}: lora_A is {shapes['A']} and lora_B {shapes['B']}; "
+            rule += "they are (rank, inputs) and (outputs, rank)"
+            raise AdapterFileError(str(path), rule, "Copy the file again")
+    named = {f"{n} lora_{k}": v for n, pair in found.factors.items() for k, v in pair.items()}
+    for name, value in {**named, **found.base, **found.head}.items():
+        if not value.is_floating_point() or not bool(value.isfinite().all()):
+            rule = f"{name} holds {value.dtype} that are no finite real numbers"
+            raise AdapterFileError(str(path), rule, "Copy the file again")
+
+
 def _check_shapes(path: Path, model: nn.Module, found: Published) -> None:
     """Check that each tensor has a place of its shape in the model.
 
@@ -194,16 +217,21 @@ def _check_base(path: Path, model: nn.Module, found: Published) -> None:
     """Check that weights in the file are those of the model, plain or with the adapter merged.
 
     Raises:
-        AdapterFileError: they are other weights.
+        AdapterFileError: they are other weights, or have no place in the model.
     """
     own = dict(model.named_parameters())
     for name, value in found.base.items():
-        if name not in own:
+        if name not in own and not name.endswith((".weight", ".bias")):
             continue  # buffers that the architecture determines
+        here = tuple(own[name].shape) if name in own else None
+        if here != tuple(value.shape):
+            rule = f"{name} is {tuple(value.shape)} there, and {here} here"
+            raise AdapterFileError(str(path), rule, "Build the model with the size of the file")
         pair = found.factors.get(name.removesuffix(".weight"))
         change = torch.zeros(()) if pair is None else (pair["B"] @ pair["A"]).view(value.shape)
         plain, merged = (value - own[name]).abs().max(), (value - own[name] - change).abs().max()
-        if min(plain, merged) > CLOSE * (1 + own[name].abs().max()):
+        close = max(CLOSE, torch.finfo(value.dtype).eps)
+        if min(plain, merged) > close * (1 + own[name].abs().max()):
             rule = f"{name} differs from the weights of this model by {plain:.2g}"
             remedy = "Build the model with the weights on which the adapter was trained"
             raise AdapterFileError(str(path), rule, remedy)

@@ -150,6 +150,7 @@ def well_regions(
     with (
         writing(target),
         atomic_path(Path(target), overwrite=overwrite) as part,
+        _closing_errors(),
         h5py.File(part, "w") as file,
     ):
         _write_frame(file, layout, Path(target).stem)
@@ -178,6 +179,15 @@ def regions_for(target: str | Path) -> Regions:
         rule = f"its suffix is not one of {', '.join(REGIONS)}"
         raise RecipeError(str(target), rule, "Choose a format by the suffix")
     return regions
+
+
+@contextmanager
+def _closing_errors() -> Iterator[None]:
+    """Turn the `RuntimeError` with which h5py reports a full disk into the system's `OSError`."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise OSError(str(error)) from error
 
 
 def _check_names(target: str | Path, layout: Layout) -> None:
