@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +145,20 @@ def test_latents_keep_their_normalisation(states: xr.DataArray) -> None:
     with torch.no_grad():
         wanted = 2 * model(state / 2)
     np.testing.assert_allclose(restored.values[1, 2], wanted[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("tile", [None, 16])
+def test_a_large_mean_does_not_hide_a_field(states: xr.DataArray, tile: int | None) -> None:
+    model = tadpole(size="tiny", tile=tile).eval()
+    far = states[:1, :1].astype(np.float64) * 1e-3 + 1e6
+    near, moved = (decode(model, encode(model, each, None)) for each in (states[:1, :1], far))
+    assert near is not None
+    assert moved is not None
+    np.testing.assert_allclose((moved - 1e6) * 1e3, near, atol=1e-4)
+    scale = normaliser_for(None, far)
+    predicted = rollout(shifted, far, 1, normaliser=replace(scale, interval=0.02))
+    assert predicted is not None
+    np.testing.assert_allclose(predicted[0, 1], far[0, 0].roll(x=1), atol=1e-8)
 
 
 def test_a_constant_field_stays_constant(states: xr.DataArray) -> None:

@@ -22,6 +22,9 @@ FILE = "normaliser.json"
 SMALLEST = 1e-6
 """Smallest ratio of standard deviation to root mean square; below it a field is constant."""
 
+SMALLEST_DOUBLE = 1e-13
+"""The same for fields in double precision."""
+
 
 @final
 @dataclass(frozen=True)
@@ -59,10 +62,11 @@ class Normaliser:
             interval: see the class.
             time_unit: see the class.
         """
-        sums = Sums(len(fields))
+        sums, smallest = Sums(len(fields)), SMALLEST_DOUBLE
         for state in states:
             sums.add(state)
-        return cls.chosen(fields, sums.statistics(), interval, time_unit)
+            smallest = smallest if state.dtype == np.float64 else SMALLEST
+        return cls.chosen(fields, sums.statistics(), interval, time_unit, smallest)
 
     @classmethod
     def chosen(
@@ -71,9 +75,10 @@ class Normaliser:
         statistics: Sequence[Statistics],
         interval: float | None = None,
         time_unit: str = "unknown",
+        smallest: float = SMALLEST,
     ) -> Self:
         """Return a normaliser with the mean and standard deviation of given statistics."""
-        std = [s.std if s.std > SMALLEST * np.hypot(s.mean, s.std) else 1.0 for s in statistics]
+        std = [s.std if s.std > smallest * np.hypot(s.mean, s.std) else 1.0 for s in statistics]
         return cls(
             tuple(fields), tuple(s.mean for s in statistics), tuple(std), interval, time_unit
         )

@@ -178,7 +178,7 @@ def _encode(
         group.create_array(
             name,
             shape=(*shape, len(layout.channels)),
-            dtype=np.float32,
+            dtype=np.float64,
             dimension_names=("sample", "time", "channel"),
         )
         for name in ("mean", "deviation")
@@ -190,11 +190,11 @@ def _encode(
         if _in_rows(model):
             _encode_rows(model, state, scale, (latents, sample, time), device)
         else:
-            x = scale.apply(tensor_of(state, device))
+            x = scale.apply(tensor_of(state, device)).float()
             z = fitting(lambda x: model.encode(x).mean, x)
             latents[sample, time] = z[0].cpu().numpy()
         for array, values in zip(moments, (scale.mean, scale.std), strict=True):
-            array[sample, time] = np.asarray(values, np.float32)
+            array[sample, time] = np.asarray(values)
 
 
 def _in_rows(model: Any) -> bool:
@@ -242,8 +242,9 @@ def _encode_rows(
             latents[sample, time, channels, *places] = values
 
         def normal(x: np.ndarray, mean: float = mean, std: float = std) -> np.ndarray:
-            changed: np.ndarray = (x - np.float32(mean)) / np.float32(std)
-            return changed
+            x = x.astype(np.result_type(x, np.float32), copy=False)
+            changed: np.ndarray = (x - x.dtype.type(mean)) / x.dtype.type(std)
+            return changed.astype(np.float32, copy=False)
 
         field = state[number]
         encode_field(model, field, field.shape, write, change=normal, device=device)

@@ -70,7 +70,9 @@ def rollout(
     places = _places(given, layout.times[:history])
     predicted, store = (None, put) if put is not None else in_memory(layout)
     for sample in range(layout.samples):
-        frames = [_scaled(normaliser.apply, tensor_of(states[sample, i], device)) for i in places]
+        frames = [
+            _scaled(normaliser.apply, tensor_of(states[sample, i], device)).float() for i in places
+        ]
         solid = torch.stack(frames).isnan().any(0)
         if not solids and bool(solid.any()):
             rule = "it holds NaN, and the run was not trained with solid points"
@@ -84,7 +86,8 @@ def rollout(
                 rule = f"step {time - history + 1} of sample {sample} is not finite"
                 raise WriteError("rollout", rule, "Take fewer steps, or train longer")
             frames = [*frames[1:], state]
-            shown = _scaled(normaliser.undo, state).masked_fill(solid, torch.nan)
+            precise = state.double() if layout.dtype == np.float64 else state
+            shown = _scaled(normaliser.undo, precise).masked_fill(solid, torch.nan)
             _store(store, (sample, time), shown[0].cpu().numpy())
     return None if predicted is None else labelled(predicted, layout)
 

@@ -57,8 +57,11 @@ def fitting(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 
 def tensor_of(state: xr.DataArray, device: str) -> Tensor:
-    """Return a state (channel, *space) as float32 of a batch of one."""
-    values = np.ascontiguousarray(state.values, dtype=np.float32)
+    """Return a state (channel, *space) as a batch of one, in the precision of its values.
+
+    Fields are normalised before they are rounded to float32, or a large mean would hide them.
+    """
+    values = np.ascontiguousarray(state.values, dtype=np.result_type(state.dtype, np.float32))
     return torch.from_numpy(values)[None].to(device)
 
 

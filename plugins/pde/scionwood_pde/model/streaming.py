@@ -54,7 +54,7 @@ def encode_field(
         field: the field, (*sides).
         sides: sides of the domain in voxels.
         write: called with places in latent cells and values (latent channel, *part).
-        change: normalises values of the field.
+        change: normalises values of the field, and returns float32.
         device: where to compute.
 
     Raises:
@@ -63,7 +63,7 @@ def encode_field(
     layout = model.tiling.layout(sides)
 
     def read(places: list[np.ndarray]) -> np.ndarray:
-        return change(gathered(field, places).astype(np.float32))[None]
+        return change(gathered(field, places))[None]
 
     def encoded(x: Tensor) -> Tensor:
         y: Tensor = model.encoder(x).mean
