@@ -8,7 +8,6 @@ With `--resume FILE` a stopped training continues, and gives the weights of one 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -40,36 +39,40 @@ HELD_OUT = ("navier_stokes", "kolmogorov_flow", "gray_scott")
 
 SIDE, POINTS = 32, 48
 KL_WEIGHT = 1e-6
-STEPS = 7000
+STEPS, SHIFTED_STEPS = 7000, 1500
+SPREAD, SHIFT = 0.5, 1.0
+"""Deviations of the logarithm of the scale, and of the mean, of the cubes of the last steps."""
 
 
 def pretrain(
     *,
     steps: int = STEPS,
+    shifted_steps: int = SHIFTED_STEPS,
     batch: int = 8,
     lr: float = 1.2e-4,
     measured: int = 512,
     seed: int = 0,
     label: str = "",
     resume: Path | None = None,
-    report: Callable[[int, Tadpole], None] | None = None,
 ) -> Tadpole:
     """Train size `tiny` on cubes of 32^3 from simulations on 48^3 points.
 
     The model starts from the principal components of the first cubes. The loss is the mean squared
     error plus 1e-6 times the divergence from the unit normal distribution, in nats for each latent
-    value; there is no adversarial term. Products are computed in bfloat16 if the CPU computes them
-    correctly, everything else in float32.
+    value; there is no adversarial term. In the second part of the training, half of the cubes have
+    another scale and another mean, as tiles of a larger domain have. Products are computed in
+    bfloat16 if the CPU computes them correctly, everything else in float32.
 
     Args:
-        steps: optimiser steps (AdamW, half a cosine).
+        steps: optimiser steps of the first part (AdamW, half a cosine).
+        shifted_steps: optimiser steps of the second part, with half a cosine of its own.
         batch: cubes in a step.
         lr: highest learning rate.
         measured: number of cubes from which the start is computed.
         seed: seed of weights, simulations and latents.
         label: name of the progress display; empty shows none.
-        resume: file that keeps the state; if it is there, a stopped training continues.
-        report: called with the step and the model after every step.
+        resume: file that keeps the state of the first part, beside which the file `.shifted` keeps
+            that of the second; a stopped training continues from them.
 
     Returns:
         The autoencoder.
@@ -87,26 +90,31 @@ def pretrain(
     def loss(step: int) -> Tensor:
         x = _drawn(cubes, batch)
         noise.manual_seed((seed << 32) + step)  # so that a stopped training draws the same
+        scale = torch.ones(batch, 1, 1, 1, 1)
+        if step >= steps:
+            scale, mean = _moments(batch, noise)
+            x = x * scale + mean
         with torch.autocast("cpu", torch.bfloat16, enabled=fast):
             latents = model.encode(x)
             z = latents.sample(torch.randn(latents.mean.shape, generator=noise))
             restored = model.decode(z, x.shape[2:])
-        error = (restored.float() - x).square().mean()
+        error = ((restored.float() - x) / scale).square().mean()
         return error + KL_WEIGHT * latents.kl().float().mean()
 
-    minimise(
-        loss,
-        model.parameters(),
-        steps=steps,
-        lr=lr,
-        weight_decay=0.01,
-        betas=(0.9, 0.99),
-        schedule=warm_cosine(steps),
-        clip=1.0,
-        label=label,
-        resume=None if resume is None else Resume(resume, {"model": model, "cubes": cubes}),
-        report=None if report is None else lambda step, _: report(step, model),
-    )
+    for first, count, suffix in ((0, steps, ""), (steps, shifted_steps, ".shifted")):
+        kept = None if resume is None else resume.with_name(resume.name + suffix)
+        minimise(
+            lambda step, first=first: loss(first + step),
+            model.parameters(),
+            steps=count,
+            lr=lr,
+            weight_decay=0.01,
+            betas=(0.9, 0.99),
+            schedule=warm_cosine(count),
+            clip=1.0,
+            label=label,
+            resume=None if kept is None else Resume(kept, {"model": model, "cubes": cubes}),
+        )
     return model.eval()
 
 
@@ -155,14 +163,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "weights")
     parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--shifted-steps", type=int, default=SHIFTED_STEPS)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", type=Path, help="a file that keeps the state, to continue")
     options = parser.parse_args()
     model = pretrain(
-        steps=options.steps, seed=options.seed, label="pretraining", resume=options.resume
+        steps=options.steps,
+        shifted_steps=options.shifted_steps,
+        seed=options.seed,
+        label="pretraining",
+        resume=options.resume,
     )
     save_weights(model, "tiny", options.out, half=True)
     print(table(reconstruction_error(model, EQUATIONS), reconstruction_error(model, HELD_OUT)))
+
+
+def _moments(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return scales and means for cubes, (count, 1, 1, 1, 1); half of them are 1 and 0."""
+    drawn = torch.randn(2, count, 1, 1, 1, 1, generator=generator)
+    changed = torch.rand(count, 1, 1, 1, 1, generator=generator) < 0.5
+    scale = torch.where(changed, (SPREAD * drawn[0]).exp(), 1.0)
+    return scale, torch.where(changed, SHIFT * drawn[1], 0.0)
 
 
 def _drawn(cubes: OnlineLoop, count: int) -> Tensor:
