@@ -23,7 +23,7 @@ from scipy.fft import dctn, idctn
 from torch import Tensor
 
 from scionwood_pde.backbones import tadpole
-from scionwood_pde.model.pretrain import EQUATIONS, HELD_OUT, POINTS, SIDE, STEPS
+from scionwood_pde.model.pretrain import EQUATIONS, HELD_OUT, POINTS, SHIFTED_STEPS, SIDE, STEPS
 from scionwood_pde.online import Cropper, Here, OnlineLoop, Schedule, Simulator
 
 RESULTS = Path(__file__).parent / "results" / "pde_tiny.csv"
@@ -88,7 +88,7 @@ def main() -> None:
     """Measure, and write the rows."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--weights", default="shipped", help="a folder with the two files")
-    parser.add_argument("--steps", type=int, default=STEPS, help="steps of their training")
+    parser.add_argument("--steps", type=int, default=STEPS + SHIFTED_STEPS, help="of training")
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     torch.set_num_threads(1)
