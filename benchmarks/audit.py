@@ -43,6 +43,7 @@ RUNS = (
     "seismic/shot",
     "seismic/stack",
     "seismic/station",
+    "pde/burgers",
     "pde/dynamics",
     "crash/transfer_lora",
     "bangla/register_tiny",
