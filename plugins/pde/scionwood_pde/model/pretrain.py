@@ -8,6 +8,7 @@ With `--resume FILE` a stopped training continues, and gives the weights of one 
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -87,8 +88,9 @@ def pretrain(
     noise = torch.Generator()
     fast = not volumes_fail_in_bfloat16(torch.device("cpu"))
 
-    def loss(step: int) -> Tensor:
+    def loss(first: int, step: int) -> Tensor:
         x = _drawn(cubes, batch)
+        step += first
         noise.manual_seed((seed << 32) + step)  # so that a stopped training draws the same
         scale = torch.ones(batch, 1, 1, 1, 1)
         if step >= steps:
@@ -104,7 +106,7 @@ def pretrain(
     for first, count, suffix in ((0, steps, ""), (steps, shifted_steps, ".shifted")):
         kept = None if resume is None else resume.with_name(resume.name + suffix)
         minimise(
-            lambda step, first=first: loss(first + step),
+            partial(loss, first),
             model.parameters(),
             steps=count,
             lr=lr,
