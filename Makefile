@@ -134,6 +134,7 @@ bench: $(DONE)
 	$(BIN)/python benchmarks/crash_assemblies.py
 	$(BIN)/python benchmarks/pde_dynamics.py
 	$(BIN)/python benchmarks/pde_corrector.py
+	$(BIN)/python benchmarks/pde_pretraining.py
 	$(BIN)/python benchmarks/pde_tiny.py
 	$(BIN)/python benchmarks/federated.py
 	$(BIN)/python benchmarks/federated_privacy.py --seeds 3

@@ -155,10 +155,12 @@ def trained(
     lr: float,
     seconds: float,
     kept: Path | None = None,
+    steps: int = 0,
 ) -> Forecast:
     """Train a network for CPU seconds; warm-up and cosine follow the time that was spent.
 
-    With a file, the state is kept there every 20 s, and a stopped training continues from it.
+    With a number of steps, these count instead. With a file, the state is kept there every 20 s,
+    and a stopped training continues from it.
     """
     case, data = CASES[name], data_of(name, seed)
     states = data.trajectories("train")[:n]
@@ -172,9 +174,9 @@ def trained(
     optimizer = torch.optim.AdamW(weights, lr=lr, weight_decay=0.0)
     generator = torch.Generator().manual_seed(seed)
     spent = _continued(kept, model, optimizer, generator)
-    start, saved = time.process_time() - spent, spent
-    while spent < seconds:
-        share = spent / seconds
+    start, saved, done = time.process_time() - spent, spent, 0
+    while done < steps if steps else spent < seconds:
+        share = done / steps if steps else spent / seconds
         rate = min(1.0, share / 0.05 + 0.02) * 0.5 * (1 + math.cos(math.pi * share))
         optimizer.param_groups[0]["lr"] = lr * rate
         loss = _loss(model, pairs, case.shifts, generator)
@@ -182,6 +184,7 @@ def trained(
         loss.backward()
         nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
+        done += 1
         spent = time.process_time() - start
         if kept and (spent > saved + 20 or spent >= seconds):
             states_of = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}

@@ -142,6 +142,18 @@ def few() -> str:
     return table(["method", *(f"{n} trajectories" for n in counts)], lines)
 
 
+def pretraining() -> str:
+    """Return the error of the next state with and without pretrained weights, at equal steps."""
+    rows = read("pde_pretraining")
+    seeds = sorted({row["seed"] for row in rows})
+    lines = []
+    for key in dict.fromkeys((row["equation"], row["method"], row["steps"]) for row in rows):
+        own = {r["seed"]: r for r in rows if (r["equation"], r["method"], r["steps"]) == key}
+        cells = [f"{float(own[seed]['next']):.4f}" if seed in own else "" for seed in seeds]
+        lines.append([*key, *cells])
+    return table(["equation", "method", "steps", *(f"seed {seed}" for seed in seeds)], lines)
+
+
 def corrector() -> str:
     """Return errors and skill of the coarse solver alone and with the network that corrects it."""
     rows, lines = read("pde_corrector"), []
@@ -231,6 +243,7 @@ TABLES: Tables = {
     "pde_dynamics": dynamics,
     "pde_few": few,
     "pde_corrector": corrector,
+    "pde_pretraining": pretraining,
     "pde_tiny": tiny,
     "pde_workers": workers,
     "pde_solver": solver,
