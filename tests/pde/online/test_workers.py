@@ -9,9 +9,12 @@ from itertools import islice
 
 import pytest
 import torch
+from distributed import LocalCluster
 
-from scionwood import TrainingError
+from scionwood import RecipeError, TrainingError
+from scionwood_pde.data.online import OnlineFields
 from scionwood_pde.online import (
+    Cluster,
     Cropper,
     Here,
     OnlineLoop,
@@ -83,3 +86,31 @@ def test_a_side_stream_gives_the_simulations_in_their_order() -> None:
         frames = source.take()
         assert frames.index == index
         assert torch.allclose(frames.fields.cpu(), SIMULATOR(index).fields, atol=1e-4)
+
+
+def test_a_cluster_gives_the_same_stream_and_its_end_is_noticed() -> None:
+    expected = torch.stack(list(islice(loop_of(Here(SIMULATOR)), 12)))
+    options = {"processes": False, "n_workers": 2, "dashboard_address": None}
+    with LocalCluster(**options, protocol="tcp://") as cluster:
+        data = OnlineFields(
+            equations=SIMULATOR.equations,
+            n_points=16,
+            crop=16,
+            n_frames=2,
+            depth=3,
+            cluster=cluster.scheduler_address,
+        )
+        assert isinstance(data.source(), Cluster)
+        source = Cluster(SIMULATOR, cluster.scheduler_address, depth=3)
+        assert torch.equal(torch.stack(list(islice(loop_of(source), 12))), expected)
+    with pytest.raises(TrainingError, match=r"simulation .* on tcp.*failed with"):
+        [source.take() for _ in range(5)]
+    source.close()
+
+
+def test_refuses_a_cluster_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scionwood_pde.online.cluster.PATIENCE", 1.0)
+    with pytest.raises(RecipeError, match="no scheduler answers there"):
+        Cluster(SIMULATOR, "tcp://127.0.0.1:9").start(0)
+    with pytest.raises(RecipeError, match="the workers of the cluster simulate"):
+        OnlineFields(cluster="tcp://127.0.0.1:9", workers=2)

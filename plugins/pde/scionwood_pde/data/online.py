@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from scionwood import DataLoader, RecipeError, Split, SplitData
 from scionwood_pde.online import (
+    Cluster,
     Cropper,
     Here,
     OnlineLoop,
@@ -64,10 +65,12 @@ class OnlineFields(SplitData):
         reuse: mean number of uses of a cube.
         max_uses: largest number of uses of a cube.
         workers: processes that simulate ahead; with 0, the training process simulates on demand.
-        depth: simulations that each worker keeps ready.
+        depth: simulations that each worker keeps ready, or that a cluster has ahead.
         start: how worker processes are started.
         device: device of the solver: cpu, or cuda for a side stream next to the training
             (workers: 0).
+        cluster: address of a scheduler of `dask.distributed`, such as `tcp://host:8786`, whose
+            workers simulate, on this machine or on others (workers: 0). Empty means none.
         batch_size: cubes in a batch.
         n_batches: batches in an epoch.
         n_val: cubes for validation.
@@ -92,6 +95,7 @@ class OnlineFields(SplitData):
         depth: int = 2,
         start: Literal["forkserver", "spawn"] = "forkserver",
         device: Literal["cpu", "cuda"] = "cpu",
+        cluster: str = "",
         batch_size: int = 4,
         n_batches: int = 100,
         n_val: int = 32,
@@ -112,6 +116,11 @@ class OnlineFields(SplitData):
         if device != "cpu" and workers:
             rule = "workers use the CPU; a GPU simulates in the training process"
             raise RecipeError(f"device: {device} with workers: {workers}", rule, "Set one of them")
+        self.cluster = cluster
+        if cluster and (device != "cpu" or workers):
+            rule = "the workers of the cluster simulate, on CPUs"
+            value = f"cluster: {cluster} with device: {device}, workers: {workers}"
+            raise RecipeError(value, rule, "Set device: cpu and workers: 0")
         if crop % 16 or not 16 <= crop <= n_points:
             rule = f"a multiple of 16, no more than the {n_points} points of n_points"
             raise RecipeError(f"crop: {crop}", rule, "Such as 32")
@@ -144,6 +153,8 @@ class OnlineFields(SplitData):
         if self.device != "cpu":
             return SideStream(self.simulator("train", rank=rank, device=self.device))
         simulator = self.simulator("train", rank=rank)
+        if self.cluster:
+            return Cluster(simulator, self.cluster, depth=self.depth)
         if not self.workers:
             return Here(simulator)
         return Workers(simulator, count=self.workers, depth=self.depth, method=self.method)

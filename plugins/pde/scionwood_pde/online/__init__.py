@@ -10,6 +10,7 @@ Source: the loop of Tadpole, arXiv:2605.15284, after the figure in its repositor
 since its code is not published.
 """
 
+from scionwood_pde.online.cluster import Cluster
 from scionwood_pde.online.loop import OnlineLoop, Schedule
 from scionwood_pde.online.preprocess import Cropper
 from scionwood_pde.online.reservoir import ReuseCache
@@ -19,6 +20,7 @@ from scionwood_pde.online.workers import Workers
 
 __all__ = [
     "BRANCHES",
+    "Cluster",
     "Cropper",
     "Frames",
     "Here",
