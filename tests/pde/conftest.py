@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `fields_of`
 
 Shapes = dict[str, tuple[int, ...]]
 
