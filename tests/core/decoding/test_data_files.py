@@ -137,8 +137,8 @@ def test_each_worker_reads_its_files_with_one_child(service, start, hostile, tmp
     assert values == (3.0,) * COUNT
     assert sorted(opened) == sorted([*range(1, COUNT // 2 + 1)] * 2)  # one child a worker
     assert set(channels) == {1}
-    for worker in (0, 1):
-        assert len({*descriptors[worker + 2 :: 2]}) == 1
+    for worker in (0, 1):  # a leak grows at each file; a collection of garbage changes it once
+        assert len({*descriptors[worker + 2 :: 2]}) <= 2
 
 
 def test_a_link_out_of_the_folder_is_not_read(service, hostile, tmp_path):
