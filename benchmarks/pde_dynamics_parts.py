@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +26,10 @@ from scionwood_pde.solvers.registry import equation_class
 Step = Callable[[Tensor], Tensor]
 """A function from normalised states (sample, field, x, y, z) to the next ones."""
 
+Unroll = Sequence[tuple[float, int]]
+"""Predicted states of a training sample, each with the share of the training at which it ends."""
+
+ONE: Unroll = ((1.0, 1),)
 NOISE = 0.05
 STEPS = 30  # of a rollout
 N_POINTS = 32
@@ -156,11 +160,12 @@ def trained(
     seconds: float,
     kept: Path | None = None,
     steps: int = 0,
+    unroll: Unroll = ONE,
 ) -> Forecast:
     """Train a network for CPU seconds; warm-up and cosine follow the time that was spent.
 
     With a number of steps, these count instead. With a file, the state is kept there every 20 s,
-    and a stopped training continues from it.
+    and a stopped training continues from it. `unroll` says how many predicted states the loss has.
     """
     case, data = CASES[name], data_of(name, seed)
     states = data.trajectories("train")[:n]
@@ -179,7 +184,8 @@ def trained(
         share = done / steps if steps else spent / seconds
         rate = min(1.0, share / 0.05 + 0.02) * 0.5 * (1 + math.cos(math.pi * share))
         optimizer.param_groups[0]["lr"] = lr * rate
-        loss = _loss(model, pairs, case.shifts, generator)
+        predicted = next(count for until, count in unroll if share < until)
+        loss = _loss(model, states, predicted, case.shifts, generator)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(weights, 1.0)
@@ -211,15 +217,25 @@ def _continued(
 
 
 def _loss(
-    model: Forecast, pairs: Mapping[str, Tensor], axes: tuple[int, ...], generator: torch.Generator
+    model: Forecast,
+    states: Tensor,
+    predicted: int,
+    axes: tuple[int, ...],
+    generator: torch.Generator,
 ) -> Tensor:
-    """Return the loss of one pair, moved along the axes of symmetry, with noise on its input."""
-    place = int(torch.randint(len(pairs["state"]), (), generator=generator))
+    """Return the loss of a rollout from one state with noise, moved along the axes of symmetry."""
+    starts = states.shape[1] - predicted
+    place = int(torch.randint(len(states) * starts, (), generator=generator))
     moves = torch.randint(N_POINTS, (len(axes),), generator=generator).tolist()
-    now, after = (each[place : place + 1].roll(moves, axes) for each in pairs.values())
-    noisy = now + NOISE * torch.randn(now.shape, generator=generator)
-    error = (model(noisy) - after) / model.scales.change.view(-1, 1, 1, 1)
-    return error.square().mean()
+    trajectory, start = divmod(place, starts)
+    window = states[trajectory, start : start + predicted + 1, None].roll(moves, axes)
+    x = window[0] + NOISE * torch.randn(window[0].shape, generator=generator)
+    errors = []
+    for after in window[1:]:
+        x = model(x)
+        error = (x - after) / model.scales.change.view(-1, 1, 1, 1)
+        errors.append(error.square().mean())
+    return torch.stack(errors).mean()
 
 
 @torch.no_grad()

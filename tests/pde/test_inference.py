@@ -58,8 +58,13 @@ def test_refuses_to_decode_with_another_model(states: xr.DataArray, tmp_path: Pa
     latents = encode(tadpole(size="tiny"), states[:1, :1], tmp_path / "latents")
     with pytest.raises(RecipeError, match=r"another model \(tiles: whole domain"):
         decode(tadpole(size="tiny", tile=16), latents)
-    with pytest.raises(ReadError, match="latents: a file that it refers to is missing"):
-        open_latents(tmp_path)
+    (tmp_path / "notes.nc").write_text("none")
+    write_zarr(states, tmp_path / "states.zarr")
+    for strange in ("", "notes.nc", "states.zarr"):
+        with pytest.raises(ReadError, match=r"no latents\. Give the folder that encode wrote"):
+            open_latents(tmp_path / strange)
+    with pytest.raises(ReadError, match="no such file"):
+        open_latents(tmp_path / "absent")
 
 
 def test_latents_in_memory_equal_those_of_a_folder(states: xr.DataArray, tmp_path: Path) -> None:

@@ -83,6 +83,8 @@ def obstacle(trainer: L.Trainer, task: Task, mode: Mode) -> str:
             return f"{type(task).__name__} has a {name} of its own"
     if not task.automatic_optimization:
         return f"{type(task).__name__} steps its optimiser itself"
+    if not task.steady:
+        return f"{type(task).__name__} takes other steps later in the training"
     if trainer.world_size > 1:
         return "gradients are exchanged between processes during the backward pass"
     if getattr(trainer.precision_plugin, "scaler", None) is not None:

@@ -81,6 +81,7 @@ class Task(L.LightningModule, ABC):
         mode: whether that value should be small or large.
         max_steps: the most optimiser steps of the run; -1 means no limit.
         sharded: whether the backbone's weights are spread over processes.
+        steady: whether all training steps do the same operations, as a CUDA graph needs.
         replay: takes the place of `losses` in training while steps run as a CUDA graph, or `None`.
 
     Example:
@@ -119,6 +120,7 @@ class Task(L.LightningModule, ABC):
         self.max_steps = -1
         self.base_sha256 = ""
         self.sharded = False
+        self.steady = True
         self.replay: Callable[[Any], dict[str, Tensor]] | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
+import lightning as L
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
-from scionwood import fit, load_run, resolve
+from scionwood import RecipeError, fit, load_run, resolve
+from scionwood.training.graph import obstacle
 from scionwood_pde import api
 from scionwood_pde.backbones import bilinear
 from scionwood_pde.tasks.dynamics import Dynamics
@@ -68,3 +73,35 @@ def test_training_moves_both_states_alike_and_adds_noise() -> None:
     assert task.losses(batch)["loss"].item() == pytest.approx(0.25, rel=0.1)
     task.eval()
     assert task.losses(batch)["loss"].item() == 0
+
+
+@pytest.mark.filterwarnings(
+    "ignore:.*LeafSpec:FutureWarning", "ignore:.*does not have many workers"
+)
+def test_the_steps_of_a_training_sample_rise_from_one() -> None:
+    class Gain(torch.nn.Module):
+        """A model of one number, which notes the training step of each call."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.gain = torch.nn.Parameter(torch.ones(1))
+
+        def forward(self, state: torch.Tensor) -> torch.Tensor:
+            if self.training:
+                calls[trainer.global_step] += 1
+            return self.gain * state
+
+    off = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
+    options: dict[str, Any] = {"accelerator": "cpu"} | dict.fromkeys(off, False)
+    trainer = L.Trainer(max_steps=16, **options)
+    calls = Counter[int]()
+    task = Dynamics(Gain(), unroll=4, ramp=0.5)
+    batch = {"state": torch.randn(1, 8, 4, 4, 4), "next": torch.randn(1, 2, 4, 4, 4)}
+    loaders = [DataLoader([batch] * count, batch_size=None) for count in (16, 1)]
+    trainer.fit(task, *loaders)
+    assert [calls[step] for step in range(16)] == [1, 1, 2, 2, 3, 3, *[4] * 10]
+    assert obstacle(trainer, task, "auto") == "Dynamics takes other steps later in the training"
+    with pytest.raises(RecipeError, match=r"ramp: 0.5.*Set trainer.max_steps"):
+        L.Trainer(max_epochs=-1, **options).fit(task, *loaders)
+    with pytest.raises(RecipeError, match=r"ramp: 1.5.*share of the training"):
+        Dynamics(Gain(), ramp=1.5)

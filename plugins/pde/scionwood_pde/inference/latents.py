@@ -121,10 +121,13 @@ def open_latents(source: str | Path) -> xr.Dataset:
     Raises:
         ReadError: the folder holds no latents, or is damaged.
     """
+    strange = ReadError(str(source), "it holds no latents", "Give the folder that encode wrote")
+    if Path(source).exists() and not (Path(source) / "zarr.json").exists():
+        raise strange
     with reading(source, FORMAT):
         latents: xr.Dataset = xr.open_zarr(source, consolidated=False, chunks=None)
     if not is_latents(latents):
-        raise ReadError(str(source), "it holds no latents", "Encode states first")
+        raise strange
     return latents
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -34,7 +35,7 @@ class Dynamics(StatesTask):
     Units: each field has about zero mean and unit variance, the same for both.
 
     Raises:
-        RecipeError: `unroll` is below 1.
+        RecipeError: `unroll` is below 1, or `ramp` is no share.
 
     Source: Tadpole, arXiv:2605.15284; VRMSE is that of The Well, arXiv:2412.00568; noise on the
         inputs is that of Sanchez-Gonzalez et al. 2020, arXiv:2002.09405.
@@ -50,6 +51,8 @@ class Dynamics(StatesTask):
         unroll: steps of a training sample. With two or more, the model sees its own predictions,
             and the loss is the mean over all of them. The data need as many frames before `next`:
             their `history` is that of the model plus `unroll` minus 1.
+        ramp: share of the training in which these steps rise evenly from 1 to `unroll`; 0 means all
+            from the beginning. First steps are cheaper, and learn from a single step.
     """
 
     def __init__(
@@ -60,13 +63,17 @@ class Dynamics(StatesTask):
         shifts: Sequence[Axis] = (),
         measured: int = 64,
         unroll: int = 1,
+        ramp: float = 0.0,
         **optimiser: Unpack[Optimiser],
     ) -> None:
         super().__init__(backbone, **optimiser)
         if unroll < 1:
             raise RecipeError(f"unroll: {unroll}", "a training sample has 1 step or more", "Use 1")
+        if not 0 <= ramp <= 1:
+            raise RecipeError(f"ramp: {ramp}", "it is a share of the training", "Use 0.5")
         self.noise, self.shifts, self.measured = noise, tuple(shifts), measured
         self.unroll, self.history = unroll, int(getattr(backbone, "history", 1))
+        self.ramp, self.steady = ramp, not ramp
         self.baselines: Baselines | None = None
 
     @property
@@ -86,7 +93,14 @@ class Dynamics(StatesTask):
         super().on_fit_start()
 
     def on_train_start(self) -> None:
-        """Measure the scales; a resumed run has them from its checkpoint."""
+        """Measure the scales; a resumed run has them from its checkpoint.
+
+        Raises:
+            RecipeError: the training has no end, and `ramp` is a share of it.
+        """
+        if self.ramp and not math.isfinite(self.total_steps()):
+            rule = "a share of a training without an end has none either"
+            raise RecipeError(f"ramp: {self.ramp}", rule, "Set trainer.max_steps")
         if self.scaled is None or self.trainer.global_step:
             return
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
@@ -180,10 +194,17 @@ class Dynamics(StatesTask):
         if frames != needed:
             rule = f"the data have a history of {frames}; this needs {needed}"
             raise RecipeError(f"unroll: {self.unroll}", rule, f"Set data.history to {needed}")
-        first, *later = torch.split(
-            state, [width * self.history, *[width] * (self.unroll - 1)], dim=1
-        )
-        return first, [*later, reference]
+        later = self._steps() - 1
+        kept = state[:, -width * (self.history + later) :]
+        first, *others = torch.split(kept, [width * self.history, *[width] * later], dim=1)
+        return first, [*others, reference]
+
+    def _steps(self) -> int:
+        """Return the steps of a training sample now."""
+        if not self.ramp or not self.training:
+            return self.unroll
+        share = self.trainer.global_step / (self.ramp * self.total_steps())
+        return min(self.unroll, 1 + int(share * self.unroll))
 
     def _moved(self, state: Tensor, reference: Tensor, solids: bool) -> tuple[Tensor, Tensor]:
         """Move both states along the axes of `shifts` by the same random numbers of voxels."""
