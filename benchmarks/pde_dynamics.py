@@ -89,10 +89,10 @@ UNROLL: Mapping[str, Unroll] = {
     "bilinear, unrolled": ((0.2, 1), (0.5, 6), (1.0, 18)),
     "U-Net, unrolled": ((0.2, 1), (0.5, 6), (1.0, 18)),
 }
-"""Predicted states in the loss of the unrolled rows. On the validation trajectories of `TUNING`, four
-schedules of up to 8, 12 and 18 states and two rates were tried for `bilinear`, and those taken that
-had the lowest error at 13:30, with a skill of at least 0.4 at the next step. The U-Net has the
-same schedule, at its own rate."""
+"""Predicted states in the loss of the unrolled rows. On the validation trajectories of `TUNING`,
+schedules of up to 8, 12 and 18 states and two rates were tried for `bilinear`. The row has those
+with the lowest error at 13:30 whose skill at the next step was at least 0.4. The U-Net has the same
+schedule, at its own rate."""
 
 MIXED = ("bilinear", "Tadpole, mixed", "random weights, mixed")
 

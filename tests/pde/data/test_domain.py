@@ -18,7 +18,7 @@ from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.evaluation.skill import no_better_than_persistence
 from scionwood_pde.readers.opening import open_reader
 from scionwood_pde.readers.states import layout_of
-from scionwood_pde.tasks.dynamics import check_cubes
+from scionwood_pde.tasks.dynamics import Dynamics, check_cubes
 from scionwood_pde.tasks.states import mean_over, mean_vrmse
 
 
@@ -122,6 +122,14 @@ def test_solid_points_are_masked_in_statistics_loss_and_rollout(
     assert data.normaliser.std[0] == pytest.approx(fluid[train].std(), rel=1e-5)
     assert batch["mask"].mean() == 0.75
     assert not batch["state"][:, :, :4].any()
+    longer = Files(files=[str(tmp_path / "solid.zarr")], solids=True, history=2)
+    sample = next(iter(longer.val_dataloader()))
+    assert [sample[name].shape[1] for name in ("state", "next", "mask")] == [6, 3, 3]
+    loss = Dynamics(torch.nn.Identity(), unroll=2).losses(sample)["loss"]
+    first, last = sample["state"][:, :3], sample["next"]
+    both = [first - sample["state"][:, 3:], first - last]
+    mean = sum(mean_over(error.square(), sample["mask"]) for error in both) / 2
+    torch.testing.assert_close(loss, mean)
     wrong = batch["next"].clone()
     wrong[:, :, :4] += 5
     assert mean_over((wrong - batch["next"]).square(), batch["mask"]) == 0

@@ -68,6 +68,15 @@ def test_every_format_gives_the_same_pairs(name: str, states: xr.DataArray, tmp_
     torch.testing.assert_close(data.normaliser.undo(samples["next"]), wanted[1:])
 
 
+def test_a_history_gives_its_oldest_frame_first(store: Path, states: xr.DataArray) -> None:
+    data = Files(files=[str(store)], history=3, **SMALL)
+    samples = everything(data, "test")
+    frames = samples["state"].unflatten(1, (3, 3))
+    wanted = torch.from_numpy(states.values[data.split["test"][0].sample])
+    torch.testing.assert_close(data.normaliser.undo(frames[0]), wanted[:3])
+    torch.testing.assert_close(data.normaliser.undo(samples["next"]), wanted[3:])
+
+
 def test_the_training_split_alone_sets_the_normaliser(store: Path, states: xr.DataArray) -> None:
     data = Files(files=[str(store)], **SMALL)
     values = states.values[[t.sample for t in data.split["train"]]]
@@ -202,6 +211,9 @@ def test_refuses_files_that_differ(states: xr.DataArray, tmp_path: Path) -> None
         ({"files": ["nothing/*.h5"]}, "train: nothing/.*no file has this name"),
         ({"time_stride": -1}, "time_stride: -1"),
         ({"time_stride": 4}, "a file has only 4 times"),
+        ({"history": 4}, "history: 4: a file has only 4 times"),
+        ({"history": 0}, "history: 0, time_stride: 1"),
+        ({"history": 2, "time_stride": 0}, "history lie time_stride apart"),
         ({"crop": 17}, r"crop: 17: it is 2 or more, and at most the sides \(16, 16, 16\)"),
         ({"crop": 1}, "crop: 1: it is 2 or more"),
         ({"val_share": 0.9, "test_share": 0.4}, "6 trajectories in files"),

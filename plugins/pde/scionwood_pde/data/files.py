@@ -36,9 +36,10 @@ class Files(SplitData):
     the places of the other splits are fixed. A file is opened for each read and closed after it.
     Workers are never forked, because Zarr can hang in a forked process.
 
-    Shapes: a batch holds `state`, (batch, field, x, y, z) float32, and, unless `time_stride` is 0,
-        `next` of the same shape. With `solids` it also holds `mask`, 1 in the fluid and 0 in the
-        solid, of the same shape; `state` and `next` are 0 in the solid.
+    Shapes: a batch holds `state`, (batch, frame * field, x, y, z) float32, oldest frame first, and,
+        unless `time_stride` is 0, `next`, (batch, field, x, y, z). With `solids` it also holds
+        `mask`, 1 in the fluid and 0 in the solid, of the shape of one frame; `state` and `next` are
+        0 in the solid.
 
     Units: from each field its mean is subtracted, and the difference is divided by its standard
         deviation, both of the training split. The run keeps both.
@@ -58,7 +59,9 @@ class Files(SplitData):
         test_files: files of the test split. If empty, trajectories of `files` are used.
         fields: names of the channels, in the order in which the model sees them. `None` means all.
         crop: side of the cubes cut at random places, in voxels. `None` means the whole domain.
-        time_stride: number of times from a state to its `next`; 0 gives single states.
+        time_stride: number of times from a state to its `next`, and between the frames of a
+            history; 0 gives single states.
+        history: frames of a `state`.
         solids: NaN marks solid points, which do not count in statistics, loss and metrics. Without
             it, NaN is refused.
         dims: the dimension of the files for `sample`, `time`, `x`, `y` or `z`, such as `{x: lon}`.
@@ -88,6 +91,7 @@ class Files(SplitData):
         fields: Sequence[str] | None = None,
         crop: int | None = None,
         time_stride: int = 1,
+        history: int = 1,
         solids: bool = False,
         dims: Mapping[str, str] | None = None,
         rename: Mapping[str, str] | None = None,
@@ -105,15 +109,19 @@ class Files(SplitData):
         if time_stride < 0 or measured < 0:
             value = f"time_stride: {time_stride}, measured: {measured}"
             raise RecipeError(value, "neither is negative", "Give 0 or more")
+        if history < 1 or (history > 1 and not time_stride):
+            value = f"history: {history}, time_stride: {time_stride}"
+            rule = "the frames of a history lie time_stride apart, and there is one or more"
+            raise RecipeError(value, rule, "Set both to 1 or more")
         placing = {"dims": dims, "rename": rename, "axes": axes}
         given = {"train": files, "val": val_files, "test": test_files}
         self.data_files = DataFiles(on_bad_file, [*files, *val_files, *test_files])
         self.sources, whole = open_sources(
             given, fields, self.data_files, solids=solids, placing=placing
         )
-        check_fits(self.sources, crop, time_stride)
+        check_fits(self.sources, crop, time_stride, history)
         self.split = shared_out(whole, {"val": val_share, "test": test_share}, seed)
-        self.crop, self.stride, self.measured = crop, time_stride, measured
+        self.crop, self.stride, self.history, self.measured = crop, time_stride, history, measured
         self.batch_size, self.workers, self.method = batch_size, workers, start
         self.seed, self.solids = seed, solids
 
@@ -161,6 +169,7 @@ class Files(SplitData):
             self.normaliser,
             crop=self.crop,
             stride=self.stride,
+            history=self.history,
             seed=None if train else self.seed,
             data_files=self.data_files,
             solids=self.solids,
@@ -187,6 +196,7 @@ class Windows(Dataset[dict[str, Tensor]]):
         normaliser: the normaliser of the fields.
         crop: side of the cubes in voxels. `None` means the whole domain.
         stride: number of times from a state to its `next`; 0 gives single states.
+        history: frames of a `state`.
         seed: seed of the places of crops. `None` means torch's global generator.
         data_files: the files as the user named them.
         solids: samples also hold `mask`.
@@ -202,15 +212,16 @@ class Windows(Dataset[dict[str, Tensor]]):
         stride: int,
         seed: int | None,
         data_files: DataFiles,
+        history: int = 1,
         solids: bool = False,
     ) -> None:
-        self.data_files, self.solids = data_files, solids
+        self.data_files, self.solids, self.history = data_files, solids, history
         self.sources, self.normaliser = sources, normaliser
         self.crop, self.stride, self.seed = crop, stride, seed
         self.places = [
             (trajectory, time)
             for trajectory in trajectories
-            for time in range(len(sources[trajectory.source].layout.times) - stride)
+            for time in range(len(sources[trajectory.source].layout.times) - stride * history)
         ]
 
     def __len__(self) -> int:
@@ -219,13 +230,16 @@ class Windows(Dataset[dict[str, Tensor]]):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         (number, sample), time = self.places[index]
         source = self.sources[number]
-        times = [time, time + self.stride] if self.stride else [time]
+        times = range(time, time + self.stride * self.history + 1, self.stride or 1)
         with self.data_files.one_child(place_of(source)):
             frames = list(source.frames([(sample, t) for t in times], self._window(source, index)))
-        tensors = [torch.from_numpy(np.array(frame, np.float32)) for frame in frames]
-        names = ("state", "next")[: len(tensors)]
-        pair = dict(zip(names, map(self.normaliser.apply, tensors), strict=True))
-        return _masked(pair, place_of(source)) if self.solids else pair
+        states = [self.normaliser.apply(torch.from_numpy(np.array(f, np.float32))) for f in frames]
+        mask = _mask(states, place_of(source)) if self.solids else None
+        if mask is not None:
+            states = [state.nan_to_num() for state in states]
+        made = {"state": torch.cat(states[: self.history])}
+        made |= {"next": states[-1]} if self.stride else {}
+        return made if mask is None else made | {"mask": mask}
 
     def _window(self, source: Source, index: int) -> list[slice] | None:
         """Return the crop of a sample as one slice for each axis."""
@@ -261,15 +275,14 @@ class _Runs:
         return self.normaliser.apply(states)
 
 
-def _masked(sample: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """Return a sample with zeros for NaN, and with `mask`, which is 0 there and 1 elsewhere.
+def _mask(states: Sequence[Tensor], path: Path) -> Tensor:
+    """Return 0 at the NaN of states and 1 elsewhere.
 
     Raises:
-        ReadError: the NaN of the two states lie at different points.
+        ReadError: the NaN of two states lie at different points.
     """
-    masks = {name: state.isfinite() for name, state in sample.items()}
-    mask = masks["state"]
-    if not all(bool((mask == other).all()) for other in masks.values()):
+    mask, *others = (state.isfinite() for state in states)
+    if not all(torch.equal(mask, other) for other in others):
         rule = "NaN lies at different points at two times, and solid points do not move"
         raise ReadError(str(path), rule, "Fill them, or leave the times out")
-    return {n: state.nan_to_num() for n, state in sample.items()} | {"mask": mask.float()}
+    return mask.float()

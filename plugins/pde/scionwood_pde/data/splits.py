@@ -141,13 +141,14 @@ def shared_out(
     return splits | {"train": sorted(rest[i] for i in order)}
 
 
-def check_fits(sources: Iterable[Source], crop: int | None, stride: int) -> None:
+def check_fits(sources: Iterable[Source], crop: int | None, stride: int, history: int = 1) -> None:
     """Check that samples can be cut from all files.
 
     Args:
         sources: the files.
         crop: side of a cube in voxels. `None` means whole domains, which must have one shape.
         stride: number of times from a state to the next one.
+        history: states before the next one.
 
     Raises:
         RecipeError: a shape does not fit; the message names it.
@@ -157,8 +158,8 @@ def check_fits(sources: Iterable[Source], crop: int | None, stride: int) -> None
         if layout.axes != AXES:
             value = f"states with axes {', '.join(layout.axes)}"
             raise RecipeError(value, "the model is three-dimensional", "Use other files")
-        if len(layout.times) <= stride:
-            value = f"time_stride: {stride}"
+        if len(layout.times) <= stride * history:
+            value = f"time_stride: {stride}, history: {history}"
             raise RecipeError(value, f"a file has only {len(layout.times)} times", "Lower it")
         steps = np.diff(layout.times)
         if stride and not steps.min() > 0:
