@@ -232,9 +232,10 @@ def _loss(
     x = window[0] + NOISE * torch.randn(window[0].shape, generator=generator)
     errors = []
     for after in window[1:]:
-        x = model(x)
-        error = (x - after) / model.scales.change.view(-1, 1, 1, 1)
+        made = model(x)
+        error = (made - after) / model.scales.change.view(-1, 1, 1, 1)
         errors.append(error.square().mean())
+        x = model.limited(made) if predicted > 1 else made
     return torch.stack(errors).mean()
 
 

@@ -105,3 +105,18 @@ def test_the_steps_of_a_training_sample_rise_from_one() -> None:
         L.Trainer(max_epochs=-1, **options).fit(task, *loaders)
     with pytest.raises(RecipeError, match=r"ramp: 1.5.*share of the training"):
         Dynamics(Gain(), ramp=1.5)
+
+
+def test_a_training_over_several_steps_holds_states_below_the_cap() -> None:
+    model = bilinear(fields=2, width=2, stencil=3)
+    state = torch.randn(1, 2, 16, 16, 16)
+    task = Dynamics(model, unroll=6).train()
+    for weights in model.network.parameters():
+        torch.nn.init.constant_(weights, 10.0)
+    batch = {"state": state.repeat(1, 6, 1, 1, 1), "next": state}
+    assert not task.losses(batch)["loss"].isfinite()
+    model.measure([{"state": state, "next": state + 1}])
+    loss = task.losses(batch)["loss"]
+    loss.backward()
+    assert loss.isfinite()
+    assert all(weights.grad.isfinite().all() for weights in model.network.parameters())

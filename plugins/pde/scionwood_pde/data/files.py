@@ -26,6 +26,7 @@ from scionwood_pde.data.splits import (
 )
 from scionwood_pde.evaluation.filters import Filters, fitted
 from scionwood_pde.evaluation.skill import modes_of
+from scionwood_pde.readers.cache import Cache
 
 
 @final
@@ -39,7 +40,7 @@ class Files(SplitData):
     Shapes: a batch holds `state`, (batch, frame * field, x, y, z) float32, oldest frame first, and,
         unless `time_stride` is 0, `next`, (batch, field, x, y, z). With `solids` it also holds
         `mask`, 1 in the fluid and 0 in the solid, of the shape of one frame; `state` and `next` are
-        0 in the solid.
+        0 in the solid. With `conditions` there is `conditions`, (batch, condition).
 
     Units: from each field its mean is subtracted, and the difference is divided by its standard
         deviation, both of the training split. The run keeps both.
@@ -62,6 +63,9 @@ class Files(SplitData):
         time_stride: number of times from a state to its `next`, and between the frames of a
             history; 0 gives single states.
         history: frames of a `state`.
+        conditions: numbers that come with each sample: `dt`, the time from a state to its `next`,
+            or a variable of the file with one number or one of each sample, or an attribute of the
+            file, such as `viscosity`.
         solids: NaN marks solid points, which do not count in statistics, loss and metrics. Without
             it, NaN is refused.
         dims: the dimension of the files for `sample`, `time`, `x`, `y` or `z`, such as `{x: lon}`.
@@ -92,6 +96,7 @@ class Files(SplitData):
         crop: int | None = None,
         time_stride: int = 1,
         history: int = 1,
+        conditions: Sequence[str] = (),
         solids: bool = False,
         dims: Mapping[str, str] | None = None,
         rename: Mapping[str, str] | None = None,
@@ -122,8 +127,31 @@ class Files(SplitData):
         check_fits(self.sources, crop, time_stride, history)
         self.split = shared_out(whole, {"val": val_share, "test": test_share}, seed)
         self.crop, self.stride, self.history, self.measured = crop, time_stride, history, measured
+        self.conditions = tuple(conditions)
+        self._numbers = [self._numbers_of(source) for source in self.sources]
         self.batch_size, self.workers, self.method = batch_size, workers, start
         self.seed, self.solids = seed, solids
+
+    def _numbers_of(self, source: Source) -> np.ndarray:
+        """Return the conditions of the samples of a file, (sample, condition).
+
+        Raises:
+            ReadError: the file lacks one of them; a cache has none.
+            RecipeError: single states have no `dt`.
+        """
+        own = [name for name in self.conditions if name != "dt"]
+        if own and isinstance(source, Cache):
+            rule = f"a cache keeps states alone, and conditions need {', '.join(own)}"
+            raise ReadError(str(source.folder), rule, "Name the files that it was made of")
+        if not self.stride and "dt" in self.conditions:
+            raise RecipeError("conditions: dt", "single states have no next one", "Leave dt out")
+        dt = self.stride * float(np.diff(source.layout.times[:2]).sum())
+        rows = {"dt": np.full(source.layout.samples, dt)}
+        if own and not isinstance(source, Cache):
+            with self.data_files.one_child(place_of(source)):
+                rows |= dict(zip(own, source.numbers(own).T, strict=True))
+        columns = [rows[name] for name in self.conditions]
+        return np.array(columns).reshape(len(columns), source.layout.samples).T
 
     @cached_property
     def normaliser(self) -> Normaliser:
@@ -172,6 +200,7 @@ class Files(SplitData):
             history=self.history,
             seed=None if train else self.seed,
             data_files=self.data_files,
+            numbers=self._numbers if self.conditions else None,
             solids=self.solids,
         )
         if self.workers and self.method == "forkserver":
@@ -199,6 +228,7 @@ class Windows(Dataset[dict[str, Tensor]]):
         history: frames of a `state`.
         seed: seed of the places of crops. `None` means torch's global generator.
         data_files: the files as the user named them.
+        numbers: conditions of the samples of each file, (sample, condition), if there are any.
         solids: samples also hold `mask`.
     """
 
@@ -213,9 +243,11 @@ class Windows(Dataset[dict[str, Tensor]]):
         seed: int | None,
         data_files: DataFiles,
         history: int = 1,
+        numbers: Sequence[np.ndarray] | None = None,
         solids: bool = False,
     ) -> None:
         self.data_files, self.solids, self.history = data_files, solids, history
+        self.numbers = numbers
         self.sources, self.normaliser = sources, normaliser
         self.crop, self.stride, self.seed = crop, stride, seed
         self.places = [
@@ -239,7 +271,10 @@ class Windows(Dataset[dict[str, Tensor]]):
             states = [state.nan_to_num() for state in states]
         made = {"state": torch.cat(states[: self.history])}
         made |= {"next": states[-1]} if self.stride else {}
-        return made if mask is None else made | {"mask": mask}
+        made |= {} if mask is None else {"mask": mask}
+        if self.numbers is not None:
+            made["conditions"] = torch.from_numpy(self.numbers[number][sample]).float()
+        return made
 
     def _window(self, source: Source, index: int) -> list[slice] | None:
         """Return the crop of a sample as one slice for each axis."""

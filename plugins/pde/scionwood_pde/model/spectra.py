@@ -80,6 +80,8 @@ def energy(field: Tensor) -> Tensor:
 def capped(field: Tensor, cap: Tensor) -> Tensor:
     """Return a field whose energy in each shell is at most a cap; lower energies do not change.
 
+    Gradients take the factors of the shells as constants.
+
     Args:
         field: (batch, field, *space), periodic.
         cap: (field, `SHELLS`); a cap of zero stands for no cap.
@@ -87,7 +89,7 @@ def capped(field: Tensor, cap: Tensor) -> Tensor:
     axes = tuple(range(2, field.ndim))
     spectrum = torch.fft.rfftn(field, dim=axes, norm="forward")
     shell = shells(field.shape[2:], field.device)
-    ratio = cap / _summed(spectrum, shell).clamp(min=1e-20)
+    ratio = cap / _summed(spectrum.detach(), shell).clamp(min=1e-20)
     factor = torch.where(cap > 0, ratio.clamp(max=1).sqrt(), 1.0)
     if bool((factor == 1).all()):
         return field

@@ -23,6 +23,7 @@ from scionwood import (
     writing,
 )
 from scionwood_pde.readers.layout import EQUATION, Channel, Layout
+from scionwood_pde.readers.numbers import number_of
 from scionwood_pde.readers.states import lazy_states
 
 
@@ -52,7 +53,7 @@ class StatesReader(Reader):
     """Which of the options `dims` and `axes` this format takes."""
 
     layout: Layout
-    remote = ("state", "frames")
+    remote = ("state", "frames", "numbers")
 
     def __init__(
         self,
@@ -163,6 +164,19 @@ class StatesReader(Reader):
         with self._session() as variables:
             for place in places:
                 yield self._values(variables, place, window, channels)
+
+    def numbers(self, names: Sequence[str]) -> np.ndarray:
+        """Return numbers of each sample, (sample, name) float64; see `readers.numbers`.
+
+        Args:
+            names: names of variables or attributes of the file.
+
+        Raises:
+            ReadError: the file has nothing of such a name, or no number for each sample.
+        """
+        with self._session() as variables:
+            rows = [number_of(variables, self.layout, self.path, name) for name in names]
+        return np.array(rows).reshape(len(names), self.layout.samples).T
 
     def to_xarray(self) -> xr.DataArray:
         """Return all states, (sample, time, channel, x, y, z), read when they are used."""

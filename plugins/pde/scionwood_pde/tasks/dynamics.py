@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Unpack, cast, final
@@ -49,8 +49,9 @@ class Dynamics(StatesTask):
             box are moved along them by random numbers of voxels.
         measured: training batches on which the scales are measured.
         unroll: steps of a training sample. With two or more, the model sees its own predictions,
-            and the loss is the mean over all of them. The data need as many frames before `next`:
-            their `history` is that of the model plus `unroll` minus 1.
+            held below the cap of a rollout, and the loss is the mean over all of them. The data
+            need as many frames before `next`: their `history` is that of the model plus `unroll`
+            minus 1.
         ramp: share of the training in which these steps rise evenly from 1 to `unroll`; 0 means all
             from the beginning. First steps are cheaper, and learn from a single step.
     """
@@ -123,7 +124,8 @@ class Dynamics(StatesTask):
         for target in wanted:
             predicted = self._predicted(seen, batch)
             errors.append(predicted - target)
-            seen = torch.cat([seen[:, width:], predicted], dim=1)
+            if len(errors) < len(wanted):
+                seen = torch.cat([seen[:, width:], self._limited(predicted)], dim=1)
         error = torch.cat(errors, dim=1)
         if self.scaled is not None:
             scale = self.scaled.scales.change.repeat(len(errors))
@@ -182,6 +184,11 @@ class Dynamics(StatesTask):
         extra = () if conditions is None else (conditions,)
         predicted: Tensor = self.backbone(state, *extra)
         return predicted
+
+    def _limited(self, predicted: Tensor) -> Tensor:
+        """Return a state as a rollout continues from it: models with a cap hold it there."""
+        limited: Callable[[Tensor], Tensor] | None = getattr(self.backbone, "limited", None)
+        return predicted if limited is None else limited(predicted)
 
     def _divided(self, state: Tensor, reference: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return the frames that the model sees first, and the frames that it shall predict.
