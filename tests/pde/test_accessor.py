@@ -142,6 +142,8 @@ def test_results_take_the_dims_and_coordinates_of_the_dataset() -> None:
     own = {"sample": "member", "time": "t", "x": "nx", "y": "ny", "z": "nz"}
     flow = api.as_dataset(api.simulate(n=2, n_steps=2)).rename(own)
     flow = flow.transpose("t", "member", "nz", "ny", "nx").assign_coords(member=["a", "b"])
+    with pytest.raises(RecipeError, match="'nu': the run was trained with no conditions"):
+        flow.scionwood.rollout("pde/dynamics", steps=2, conditions={"nu": 0.1})
     predicted = flow.scionwood.rollout("pde/dynamics", steps=2)
     assert predicted["u_x"].dims == flow["u_x"].dims
     assert predicted.t.values.tolist() == [0.0, 0.04, 0.08]  # the steps of the run

@@ -212,3 +212,23 @@ def test_a_rollout_gives_a_model_its_frames_and_conditions(states: xr.DataArray)
     scaled = of_run(states, 0.5)
     with pytest.raises(RecipeError, match="the model sees 2 frames"):
         rollout(Watching(), states, 2, normaliser=scaled, conditions={"viscosity": 1.0})
+
+
+class Raised:
+    """A model that raises every value by the number that it is given."""
+
+    conditions = ("nu",)
+
+    def __call__(self, x: Tensor, numbers: Tensor) -> Tensor:
+        return x + numbers[:, :, None, None, None]
+
+
+def test_samples_have_their_own_conditions(states: xr.DataArray) -> None:
+    scale = Normaliser(tuple(states.channel.values), (0.0,) * 3, (1.0,) * 3, 0.02, "T")
+    made = rollout(Raised(), states, 1, normaliser=scale, conditions={"nu": [1.0, 3.0]})
+    np.testing.assert_allclose((made[:, 1] - made[:, 0])[:, 0, 0, 0, 0], [1, 3], rtol=1e-5)
+    made = rollout(Raised(), states, 1, normaliser=scale, conditions={"nu": 2})
+    np.testing.assert_allclose((made[:, 1] - made[:, 0])[:, 0, 0, 0, 0], [2, 2], rtol=1e-5)
+    for wrong in ([1.0, 2.0, 3.0], float("nan")):
+        with pytest.raises(RecipeError, match="one finite number, or one of each of the 2 samples"):
+            rollout(Raised(), states, 1, normaliser=scale, conditions={"nu": wrong})

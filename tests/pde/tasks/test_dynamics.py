@@ -54,6 +54,9 @@ def test_a_run_rolls_out_from_two_frames(run: Path) -> None:
     assert predicted.sizes["time"] == 4
     np.testing.assert_array_equal(predicted.values[:, :2], states.values[:, :2])
     assert not np.array_equal(predicted.values[:, 2], predicted.values[:, 1])
+    with pytest.raises(RecipeError, match=r"given: 1: the next 1 equal.*Set given to 2"):
+        api.evaluate(predicted, states)
+    assert api.evaluate(predicted, states, given=2)[0]["vrmse"] > 0
 
 
 def test_the_loss_counts_errors_in_units_of_the_change() -> None:

@@ -15,6 +15,8 @@ import xarray as xr
 from scionwood_pde.readers.states import as_dataset
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from scionwood_pde.api.states import States
 
 Row = Mapping[str, str | float]
@@ -169,6 +171,7 @@ class Scionwood:
         run: str | Path = "pde/burgers",
         *,
         steps: int | None = None,
+        conditions: Mapping[str, ArrayLike] | None = None,
         target: str | Path | None = None,
         device: str = "cpu",
         overwrite: bool = False,
@@ -179,6 +182,7 @@ class Scionwood:
         Args:
             run: a run of `pde/dynamics`; see `api.rollout`.
             steps: number of steps; by default as many as the dataset has after its first time.
+            conditions: numbers that the model needs by name; see `api.rollout`.
             target: a file into which each state is written when it is predicted.
             device: where to compute.
             overwrite: replace an existing `target`.
@@ -202,7 +206,13 @@ class Scionwood:
             placing["fields"] = kept.fields
         states = self.states(**placing)
         made = rollout(
-            states, run=run, steps=steps, target=target, device=device, overwrite=overwrite
+            states,
+            run=run,
+            steps=steps,
+            conditions=conditions,
+            target=target,
+            device=device,
+            overwrite=overwrite,
         )
         return self._like(as_dataset(made), placing)
 

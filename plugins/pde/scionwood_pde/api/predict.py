@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import xarray as xr
+from numpy.typing import ArrayLike
 
 from scionwood import find_run, load_run, read_origin, weights_digest
 from scionwood_pde import inference
@@ -27,7 +28,7 @@ def rollout(
     fields: Sequence[str] | None = None,
     dims: Mapping[str, str] | None = None,
     rename: Mapping[str, str] | None = None,
-    conditions: Mapping[str, float] | None = None,
+    conditions: Mapping[str, ArrayLike] | None = None,
     target: str | Path | None = None,
     device: str = "cpu",
     overwrite: bool = False,
@@ -49,8 +50,8 @@ def rollout(
         fields: names of the channels, in the order of the training. `None` means those of the run.
         dims: the dimension of a file for `sample`, `time`, `x`, `y` or `z`; see `open_states`.
         rename: new names of channels by their names in the file.
-        conditions: numbers that the model needs by name, such as `viscosity`, in the units of the
-            training; `dt` is known.
+        conditions: numbers that the model needs by name, such as `viscosity`, one or one of each
+            sample, in the units of the training; `dt` is known.
         target: a file into which each state is written as soon as it is predicted; see
             `write_states`. Memory then holds one state, and those that the model sees. `None`
             means that all states are kept in memory.

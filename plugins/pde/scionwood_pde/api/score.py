@@ -33,7 +33,7 @@ def evaluate(
         reference: the reference states of the same samples and times, or their file.
         training: the states on which the run was trained, or their files. Linear filters are fitted
             on them, and the skill is measured against the best of these.
-        given: number of states at the start that were not predicted.
+        given: number of states at the start that were not predicted: those that the model sees.
         fields: names of the channels to compare. `None` means all channels of `predicted`.
         solids: NaN in a file marks solid points, which do not count.
         dims: the dimension of a reference or a training file for `sample`, `time`, `x`, `y` or `z`.

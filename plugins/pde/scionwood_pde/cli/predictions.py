@@ -92,7 +92,7 @@ def evaluate(
         predicted: a file that `rollout` wrote, or any file of states.
         reference: the reference states of the same samples and times.
         training: files of the states on which the run was trained.
-        given: number of states at the start that were not predicted.
+        given: number of states at the start that were not predicted: those that the model sees.
         fields: names of the channels to compare; by default all.
         solids: NaN in the files marks solid points, which do not count.
         dims: dimensions of the reference and the training files by their role, such as x=lon.

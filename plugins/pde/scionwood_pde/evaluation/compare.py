@@ -53,7 +53,8 @@ def errors(
         (sample, step, channel) for each measure, including `persistence`.
 
     Raises:
-        RecipeError: the two differ in samples, channels, sides or times, or nothing was predicted.
+        RecipeError: the two differ in samples, channels, sides or times, nothing was predicted, or
+            more states were given.
     """
     layout = _checked(layout_of(predicted), layout_of(reference), given)
     shape = (layout.samples, len(layout.times) - given, len(layout.channels))
@@ -75,7 +76,21 @@ def errors(
             if spectra:
                 values[SPECTRA][sample, step] = spectral_distance(here, there, _lengths(layout))
             values[PERSISTENCE][sample, step] = vrmse(last, there, where=fluid)[0, 0]
+    _check_predicted(values, given)
     return values
+
+
+def _check_predicted(values: Mapping[str, Tensor], given: int) -> None:
+    """Check that the first states were not given to a model that sees several of them.
+
+    Raises:
+        RecipeError: the first ones equal the reference in all values, and later ones do not.
+    """
+    exact = (values["vrmse"] == 0).all(2).all(0)
+    count = int(exact.cumprod(0).sum())
+    if 0 < count < len(exact) and bool((values[PERSISTENCE][:, 0] > 0).any()):
+        rule = f"the next {count} equal the reference in every value, as states that a model saw do"
+        raise RecipeError(f"given: {given}", rule, f"Set given to {given + count}")
 
 
 def has_solids(states: xr.DataArray) -> bool:

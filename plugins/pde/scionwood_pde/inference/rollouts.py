@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 import xarray as xr
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from scionwood import RecipeError, WriteError
@@ -29,7 +30,7 @@ def rollout(
     n_steps: int,
     *,
     normaliser: Normaliser,
-    conditions: Mapping[str, float] | None = None,
+    conditions: Mapping[str, ArrayLike] | None = None,
     solids: bool = False,
     put: Put | None = None,
     device: str = "cpu",
@@ -46,8 +47,8 @@ def rollout(
         n_steps: number of steps to predict.
         normaliser: the normaliser of the fields. Its interval is the time of a step; without one,
             the time between `states` is.
-        conditions: numbers that the model needs by name, in their units, except `dt`, which is the
-            time of a step.
+        conditions: numbers that the model needs by name, one or one of each sample, in their units,
+            except `dt`, which is the time of a step.
         solids: NaN in a first state marks solid points, which stay NaN; the model sees the mean of
             the field there.
         put: stores a field of a state; then memory holds one state and those that the model sees.
@@ -66,7 +67,7 @@ def rollout(
     history = int(getattr(step, "history", 1))
     given = layout_of(states)
     layout = predicted_layout(given, n_steps, normaliser, history)
-    numbers = _conditions(step, conditions or {}, layout.times, device)
+    numbers = _conditions(step, conditions or {}, layout, device)
     places = _places(given, layout.times[:history])
     predicted, store = (None, put) if put is not None else in_memory(layout)
     for sample in range(layout.samples):
@@ -81,7 +82,8 @@ def rollout(
             _store(store, (sample, time), states[sample, place].values)
         frames = [frame.masked_fill(solid, 0) for frame in frames]
         for time in range(history, len(layout.times)):
-            state = _next(step, frames, numbers).masked_fill(solid, 0)
+            own = numbers if numbers is None else numbers[sample : sample + 1]
+            state = _next(step, frames, own).masked_fill(solid, 0)
             if not bool(state.isfinite().all()):
                 rule = f"step {time - history + 1} of sample {sample} is not finite"
                 raise WriteError("rollout", rule, "Take fewer steps, or train longer")
@@ -129,24 +131,30 @@ def _next(step: Any, frames: list[Tensor], numbers: Tensor | None) -> Tensor:
 
 
 def _conditions(
-    step: Any, given: Mapping[str, float], times: np.ndarray, device: str
+    step: Any, given: Mapping[str, ArrayLike], layout: Layout, device: str
 ) -> Tensor | None:
-    """Return the conditions of a model, (1, condition), or `None` if it has none.
+    """Return the conditions of a model, (sample, condition), or `None` if it has none.
 
     Raises:
-        RecipeError: a condition is missing, or the model has none of that name.
+        RecipeError: a condition is missing, is not one number or one of each sample, or the model
+            has none of that name.
     """
     names = tuple(getattr(step, "conditions", ()))
-    known = {"dt": float(times[1] - times[0]), **given}
+    known = {"dt": float(layout.times[1] - layout.times[0]), **given}
     unknown = sorted(given.keys() - set(names))
     lacking = [name for name in names if name not in known]
     if unknown or lacking:
         rule = f"the run was trained with {', '.join(names) or 'no conditions'}"
         value = f"condition {(unknown or lacking)[0]!r}"
         raise RecipeError(value, rule, "Give these by name; `dt` is known")
-    if not names:
-        return None
-    return torch.tensor([[known[name] for name in names]], device=device)
+    rows = []
+    for name in names:
+        values = np.asarray(known[name], np.float32)
+        if values.shape not in ((), (layout.samples,)) or not np.isfinite(values).all():
+            rule = f"it is one finite number, or one of each of the {layout.samples} samples"
+            raise RecipeError(f"condition {name!r}: {values}", rule, "Correct it")
+        rows.append(np.broadcast_to(values, layout.samples))
+    return torch.tensor(np.stack(rows, axis=1), device=device) if rows else None
 
 
 def _places(layout: Layout, times: np.ndarray) -> list[int]:
