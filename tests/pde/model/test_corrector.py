@@ -84,6 +84,7 @@ def test_a_run_trains_through_the_solver_and_rolls_out(tmp_path: Path) -> None:
     }
     with pytest.raises(RecipeError, match=r"a history of 2; this needs 3"):
         fit(resolve("pde/corrector", small | {"task.unroll": 3}), run_dir=tmp_path / "no")
+    small |= {"task.unroll": 2, "task.ramp": 0.5, "data.history": 2}
     run = fit(resolve("pde/corrector", small), run_dir=tmp_path / "run")
     model = load_run(tmp_path / "run").backbone
     assert isinstance(
