@@ -24,19 +24,18 @@ import csv
 import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from lora.timing import Row, machine, write
+from pde_dynamics_linear import baselines, blended, filtered_rollout
 from pde_dynamics_parts import (
     CASES,
     N_POINTS,
     ONE,
     STEPS,
-    Step,
     Unroll,
     data_of,
     next_error,
@@ -44,7 +43,6 @@ from pde_dynamics_parts import (
     scores,
     trained,
 )
-from pde_solver_coarse import coarse_grid, long_step
 from torch import Tensor
 
 from scionwood_pde.backbones import bilinear, fno, tadpole_mixed, unet
@@ -107,56 +105,6 @@ NETWORKS: Mapping[str, Callable[..., Forecast]] = {
 }
 
 
-def blended(model: Tensor, linear: Tensor, wanted: Tensor, mean: Tensor) -> list[Tensor]:
-    """Return the weights of the model and of the filter at each step, fitted by least squares."""
-    weights = []
-    for step in range(STEPS):
-        parts = [(each[:, step] - mean).flatten().double() for each in (model, linear)]
-        target = (wanted[:, step] - mean).flatten().double()
-        weights.append(torch.linalg.lstsq(torch.stack(parts, 1), target[:, None]).solution[:, 0])
-    return weights
-
-
-def baselines(name: str, seed: int, filters: Filters) -> dict[str, Row]:
-    """Return the rows of the filters and of the cheap solvers."""
-    case, data = CASES[name], data_of(name, seed)
-    test, rows = data.trajectories("test"), {}
-    for each in FILTERS:
-        made = _filtered_rollout(filters, each, test[:2, 1])
-        rows[each] = scores(partial(_filtered, filters, each), made, test)
-    mean, std = (
-        torch.tensor(values).view(-1, 1, 1, 1)
-        for values in (data.normaliser.mean, data.normaliser.std)
-    )
-    parameters: dict[str, Any] = dict(case.parameters)
-    equation = replace(data.equation, **parameters)
-    dt = case.interval * equation.INTERVAL
-
-    def shell(x: Tensor) -> Tensor:
-        return _filtered(filters, "shell", (x - mean) / std) * std + mean
-
-    solvers = {
-        "solver, one long step": long_step(equation, N_POINTS, dt),
-        "solver, 24^3": coarse_grid(equation, N_POINTS, dt, shell, coarse=24, substeps=2),
-    }
-    for title, solve in solvers.items():
-        step = partial(_in_units, solve, mean, std)
-        rows[title] = scores(step, rolled(step, test[:2]), test)
-    return rows
-
-
-def _filtered_rollout(filters: Filters, name: str, start: Tensor) -> Tensor:
-    return torch.stack([_filtered(filters, name, start, h + 1) for h in range(STEPS)], dim=1)
-
-
-def _filtered(filters: Filters, name: str, x: Tensor, steps: int = 1) -> Tensor:
-    return filters.predict(name, x, steps).float()
-
-
-def _in_units(solve: Step, mean: Tensor, std: Tensor, x: Tensor) -> Tensor:
-    return (solve(x * std + mean) - mean) / std
-
-
 def network_rows(
     title: str, name: str, seed: int, n: int, lr: float, seconds: float, filters: Filters
 ) -> dict[str, Row]:
@@ -182,7 +130,7 @@ def network_rows(
     if title == "bilinear" or seconds == LONG:
         mean = data.trajectories("train").mean((0, 1))
         linear, other = (
-            _filtered_rollout(filters, "shell by horizon", states[:2, 1]) for states in (test, val)
+            filtered_rollout(filters, "shell by horizon", states[:2, 1]) for states in (test, val)
         )
         weights = blended(rolled(step, val), other, val[:, 2 : 2 + STEPS], mean)
         mixed = [

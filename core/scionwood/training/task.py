@@ -117,10 +117,8 @@ class Task(L.LightningModule, ABC):
         self.warmup_steps = options["warmup_steps"]
         self.schedule, self.optimizer = options["schedule"], options["optimizer"]
         self.strict_loading = False  # checkpoints hold no frozen weights; loading checks the keys
-        self.max_steps = -1
-        self.base_sha256 = ""
-        self.sharded = False
-        self.steady = True
+        self.max_steps, self.base_sha256 = -1, ""
+        self.sharded, self.steady = False, True
         self.replay: Callable[[Any], dict[str, Tensor]] | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pytest
 import torch
@@ -261,54 +260,3 @@ def test_a_domain_smaller_than_the_tile_is_refused_with_the_option_that_helps(
     assert "(16, 16, 16) voxels: it is smaller than the tile of 32" in told
     assert "--backbone.tile null" in told
     assert main([*command, "--run", str(tmp_path / "run"), "--backbone.tile", "null"]) == 0
-
-
-def test_numbers_of_a_file_condition_a_model(states: xr.DataArray, tmp_path: Path) -> None:
-    viscosity = np.linspace(0.01, 0.06, 6)
-    write_netcdf(states, tmp_path / "states.nc")
-    with xr.open_dataset(tmp_path / "states.nc", engine="h5netcdf") as dataset:
-        own = dataset.load().assign(viscosity=("sample", viscosity)).assign_attrs(mach=0.3)
-    own.to_netcdf(tmp_path / "own.nc", engine="h5netcdf")
-    own.to_zarr(tmp_path / "own.zarr", consolidated=False)
-    write_well(states, tmp_path / "own.hdf5")
-    with h5py.File(tmp_path / "own.hdf5", "r+") as file:
-        file["scalars/viscosity"] = viscosity
-        file.attrs["mach"] = 0.3
-    for name in ("own.nc", "own.zarr", "own.hdf5"):
-        fields = ["u_x", "u_y", "u_z"]
-        data = Files(
-            files=[str(tmp_path / name)],
-            fields=fields,
-            conditions=["dt", "viscosity", "mach"],
-            time_stride=2,
-            **SMALL,
-        )
-        numbers = everything(data, "train")["conditions"]
-        train = [place.sample for place in data.split["train"]]
-        assert numbers.shape == (2 * len(train), 3)
-        assert set(numbers[:, 1].tolist()) == set(np.float32(viscosity[train]).tolist())
-        torch.testing.assert_close(numbers[:, ::2], torch.tensor([[0.04, 0.3]]).expand(8, 2))
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("nu", "no variable or attribute 'nu'"),
-        ("time", r"'time' has the shape \(4,\); a condition has one number"),
-        ("u_x", r"'u_x' has the shape \(6, 4, 16, 16, 16\)"),
-        ("equation", "'equation' holds <U7, and a condition is a finite number"),
-    ],
-)
-def test_refuses_a_condition_that_is_no_number_of_a_sample(
-    name: str, message: str, store: Path
-) -> None:
-    with pytest.raises(ReadError, match=message):
-        Files(files=[str(store)], conditions=[name])
-
-
-def test_refuses_conditions_that_the_data_cannot_have(states: xr.DataArray, tmp_path: Path) -> None:
-    as_cache(states, tmp_path / "cache")
-    with pytest.raises(ReadError, match=r"a cache keeps states alone.*need viscosity"):
-        Files(files=[str(tmp_path / "cache")], conditions=["viscosity"])
-    with pytest.raises(RecipeError, match="single states have no next one"):
-        Files(files=[str(tmp_path / "cache")], conditions=["dt"], time_stride=0)

@@ -37,8 +37,8 @@ def rollout(
 
     The run supplies the names of the fields, their normalisation, and the time of a step. Units,
     spacing and equation of the states are compared with those of its training. A warning names what
-    cannot be compared, a grid of another size, and a first step that is no better than persistence
-    if the states hold the truth.
+    cannot be compared, a grid of another size, conditions far from those of the training, and a
+    first step that is no better than persistence if the states hold the truth.
 
     Args:
         states: the states, or their file. The first time of each sample is used, or as many as
@@ -93,6 +93,8 @@ def rollout(
     step = load_run(folder, device).backbone
     history = int(getattr(step, "history", 1))
     count = inference.steps_of(layout, scale, steps, history)
+    for difference in inference.beyond_training(step, conditions or {}):
+        warnings.warn(difference, stacklevel=2)
     name = read_origin(folder) or folder.resolve().name
     made = {"run": f"{name}, SHA-256 {weights_digest(folder)}"}
 

@@ -15,10 +15,16 @@ from scionwood_pde.inference.latents import (
     latents_layout,
     open_latents,
 )
-from scionwood_pde.inference.rollouts import predicted_layout, rollout, steps_of
+from scionwood_pde.inference.rollouts import (
+    beyond_training,
+    predicted_layout,
+    rollout,
+    steps_of,
+)
 from scionwood_pde.inference.states import fitting, normaliser_for
 
 __all__ = [
+    "beyond_training",
     "boundary_of",
     "decode",
     "encode",

@@ -22,6 +22,10 @@ from scionwood_pde.readers.states import labelled, layout_of
 CLOSE = 1e-3
 """Largest relative difference between the times of a file and the steps of a run."""
 
+FAR = 3
+"""Standard deviations beyond which a condition is far from the training; evenly drawn ones reach
+1.7."""
+
 
 @torch.no_grad()
 def rollout(
@@ -155,6 +159,31 @@ def _conditions(
             raise RecipeError(f"condition {name!r}: {values}", rule, "Correct it")
         rows.append(np.broadcast_to(values, layout.samples))
     return torch.tensor(np.stack(rows, axis=1), device=device) if rows else None
+
+
+def beyond_training(step: Any, given: Mapping[str, ArrayLike]) -> list[str]:
+    """Return a warning for each condition that is far from those of the training.
+
+    Far is more than `FAR` standard deviations from the mean, or any other value where the training
+    had one only.
+
+    Args:
+        step: the model; one without scales has no such numbers.
+        given: conditions by name, in their units.
+    """
+    scales: Any = getattr(step, "scales", None)
+    far: list[str] = []
+    if scales is None:
+        return far
+    for place, name in enumerate(step.conditions):
+        values = np.asarray(given.get(name, ()), np.float64)
+        mean, std = (float(each[place]) for each in (scales.mean_condition, scales.std_condition))
+        limit = 1e-3 * abs(mean) if std == 1 else FAR * std  # a constant has the deviation 1
+        if values.size and np.abs(values - mean).max() > limit:
+            spread = "alone" if std == 1 else f"with a deviation of {std:.3g}"
+            worst = values.flat[int(np.abs(values - mean).argmax())]
+            far.append(f"{name} is {worst:.4g}, and the training had {mean:.4g} {spread}")
+    return far
 
 
 def _places(layout: Layout, times: np.ndarray) -> list[int]:

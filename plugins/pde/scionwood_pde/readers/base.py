@@ -17,13 +17,13 @@ from scionwood import (
     ReadError,
     Record,
     RecordFunction,
-    WriteError,
     empty_record,
     reading,
     writing,
 )
-from scionwood_pde.readers.layout import EQUATION, Channel, Layout
+from scionwood_pde.readers.layout import EQUATION, Layout
 from scionwood_pde.readers.numbers import number_of
+from scionwood_pde.readers.rewriting import check_writable, rewritten
 from scionwood_pde.readers.states import lazy_states
 
 
@@ -195,7 +195,7 @@ class StatesReader(Reader):
         """
         with writing(target), self._copy(Path(target), overwrite) as copy:
             for record in self:
-                after, changed = _changed(self.path, record, function)
+                after, changed = rewritten(self.path, record, function)
                 if changed.any():
                     self._store(copy, record.key, after, changed)
 
@@ -237,7 +237,7 @@ class StatesReader(Reader):
             for row in np.flatnonzero(changed.reshape(len(changed), -1).any(1)):
                 channel = self.layout.channels[row]
                 array = variables[channel.variable]
-                _check_writable(self.path, channel, array, self.layout)
+                check_writable(self.path, channel, array, self.layout)
                 place = channel.index(int(key["sample"]), int(key["time"]), window)
                 raw = np.array(array[place])
                 channel.arrange(raw, self.layout.axes)[changed[row]] = after[row][changed[row]]
@@ -281,26 +281,3 @@ def window_of(
                 remedy += ". If NaN marks solid points, set `solids`"
             raise ReadError(str(path), f"{rule}NaN or infinity", remedy)
     return data
-
-
-def _changed(path: Path, record: Record, function: RecordFunction) -> tuple[np.ndarray, np.ndarray]:
-    """Return the new data of a record, and a mask of the values that changed."""
-    before = record.data.copy()  # the function may work in place
-    after = np.asarray(function(record))
-    if after.shape != before.shape:
-        rule = f"state {dict(record.key)} came back as {after.shape}, it was {before.shape}"
-        raise WriteError(str(path), rule, "A function must keep the shape")
-    return after, after != before
-
-
-def _check_writable(path: Path, channel: Channel, array: Any, layout: Layout) -> None:
-    sizes = {"sample": layout.samples, "time": len(layout.times)}
-    sizes.update(zip(layout.axes, layout.sides, strict=True))
-    shared = [axis for axis, size in sizes.items() if size > 1 and axis not in channel.axes]
-    remedy = "Write the states to a new file"
-    if shared:
-        rule = f"field {channel.name!r} is stored once for every {', '.join(shared)}"
-        raise WriteError(str(path), rule, remedy)
-    if array.dtype.kind != "f" or {"scale_factor", "add_offset"} & set(array.attrs):
-        rule = f"field {channel.name!r} is stored as integers or packed"
-        raise WriteError(str(path), rule, remedy)

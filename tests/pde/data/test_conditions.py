@@ -1,0 +1,91 @@
+"""Conditions of training data: numbers that come with a file or with each of its samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from scionwood import ReadError, RecipeError
+from scionwood_pde import api
+from scionwood_pde.backbones import bilinear
+from scionwood_pde.data.files import Files
+from scionwood_pde.inference import beyond_training
+from scionwood_pde.readers.cache import write_cache
+from scionwood_pde.readers.opening import open_reader
+from scionwood_pde.readers.write import write_netcdf, write_well
+
+
+@pytest.fixture(scope="module")
+def states() -> xr.DataArray:
+    """(sample 6, time 4, channel 3, 16, 16, 16) of Burgers' equation."""
+    return api.simulate(n=6, n_points=16, n_steps=3)
+
+
+def test_numbers_of_a_file_condition_a_model(states: xr.DataArray, tmp_path: Path) -> None:
+    viscosity = np.linspace(0.01, 0.06, 6)
+    write_netcdf(states, tmp_path / "states.nc")
+    with xr.open_dataset(tmp_path / "states.nc", engine="h5netcdf") as dataset:
+        own = dataset.load().assign(viscosity=("sample", viscosity)).assign_attrs(mach=0.3)
+    own.to_netcdf(tmp_path / "own.nc", engine="h5netcdf")
+    own.to_zarr(tmp_path / "own.zarr", consolidated=False)
+    write_well(states, tmp_path / "own.hdf5")
+    with h5py.File(tmp_path / "own.hdf5", "r+") as file:
+        file["scalars/viscosity"] = viscosity
+        file.attrs["mach"] = 0.3
+    for name in ("own.nc", "own.zarr", "own.hdf5"):
+        fields = ["u_x", "u_y", "u_z"]
+        data = Files(
+            files=[str(tmp_path / name)],
+            fields=fields,
+            conditions=["dt", "viscosity", "mach"],
+            time_stride=2,
+        )
+        numbers = torch.cat([batch["conditions"] for batch in data.train_dataloader()])
+        train = [place.sample for place in data.split["train"]]
+        assert numbers.shape == (2 * len(train), 3)
+        assert set(numbers[:, 1].tolist()) == set(np.float32(viscosity[train]).tolist())
+        torch.testing.assert_close(numbers[:, ::2], torch.tensor([[0.04, 0.3]]).expand(8, 2))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nu", "no variable or attribute 'nu'"),
+        ("time", r"'time' has the shape \(4,\); a condition has one number"),
+        ("u_x", r"'u_x' has the shape \(6, 4, 16, 16, 16\)"),
+        ("equation", "'equation' holds <U7, and a condition is a finite number"),
+    ],
+)
+def test_refuses_a_condition_that_is_no_number_of_a_sample(
+    name: str, message: str, states: xr.DataArray, tmp_path: Path
+) -> None:
+    write_netcdf(states, tmp_path / "states.nc")
+    with pytest.raises(ReadError, match=message):
+        Files(files=[str(tmp_path / "states.nc")], conditions=[name])
+
+
+def test_refuses_conditions_that_the_data_cannot_have(states: xr.DataArray, tmp_path: Path) -> None:
+    write_netcdf(states, tmp_path / "states.nc")
+    write_cache([open_reader(tmp_path / "states.nc")], tmp_path / "cache")
+    with pytest.raises(ReadError, match=r"a cache keeps states alone.*need viscosity"):
+        Files(files=[str(tmp_path / "cache")], conditions=["viscosity"])
+    with pytest.raises(RecipeError, match="single states have no next one"):
+        Files(files=[str(tmp_path / "cache")], conditions=["dt"], time_stride=0)
+
+
+def test_a_rollout_names_conditions_beyond_the_training() -> None:
+    model = bilinear(fields=1, width=2, stencil=3, conditions=["nu", "mach"])
+    state = torch.randn(8, 1, 16, 16, 16)
+    drawn = torch.stack([torch.linspace(0.01, 0.05, 8), torch.full((8,), 0.3)], dim=1)
+    model.measure([{"state": state, "next": state + 0.1, "conditions": drawn}])
+    assert beyond_training(model, {"nu": [0.01, 0.05], "mach": 0.3}) == []
+    assert beyond_training(model, {"nu": [0.02, 0.5], "mach": 0.8}) == [
+        "nu is 0.5, and the training had 0.03 with a deviation of 0.0131",
+        "mach is 0.8, and the training had 0.3 alone",
+    ]
+    assert beyond_training(torch.nn.Identity(), {}) == []
