@@ -35,6 +35,8 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return folder
 
 
+# On another processor a base that is drawn from a seed has other last bits.
+@pytest.mark.filterwarnings("ignore::scionwood.adapters.BaseRoundingWarning")
 @pytest.mark.parametrize("run", RUNS, ids=lambda path: path.name, indirect=True)
 def test_an_earlier_run_measures_what_it_measured_then(run):
     expected = json.loads((run / "expected.json").read_text("utf-8"))

@@ -14,8 +14,13 @@ from scionwood.adapters.head import head_state as head_state
 from scionwood.adapters.head import unfreeze as unfreeze
 from scionwood.adapters.head_file import load_head as load_head
 from scionwood.adapters.head_file import save_head as save_head
+from scionwood.adapters.identity import BaseIdentity as BaseIdentity
+from scionwood.adapters.identity import BaseRoundingWarning as BaseRoundingWarning
 from scionwood.adapters.identity import base_hash as base_hash
+from scionwood.adapters.identity import base_identity as base_identity
 from scionwood.adapters.identity import remembered_hash as remembered_hash
+from scionwood.adapters.identity import remembered_identity as remembered_identity
+from scionwood.adapters.identity import stated_identity as stated_identity
 from scionwood.adapters.load import load_adapter as load_adapter
 from scionwood.adapters.methods import config_class as config_class
 from scionwood.adapters.operate import allocate as allocate

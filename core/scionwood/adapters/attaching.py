@@ -15,7 +15,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from scionwood.adapters.buffers import remember_buffers
 from scionwood.adapters.fresh import FrozenHeadWarning, fresh_head
 from scionwood.adapters.head import backbone, declared_head, keep_statistics, train_head
-from scionwood.adapters.identity import ATTRIBUTE, remembered_hash
+from scionwood.adapters.identity import ATTRIBUTE, remembered_identity
 from scionwood.adapters.layers.targeting import settle_layers
 from scionwood.adapters.layers.tuners import science_layers
 from scionwood.adapters.methods import LANGUAGE_ONLY, is_tuner
@@ -82,9 +82,9 @@ def attach(
     fresh = fresh_head(model) if head is None and not isinstance(model, PeftModel) else None
     with declared_head(model, head or ()):
         names = settle_layers(model, config, targets)
-        own = remembered_hash(model)
+        identity = remembered_identity(model)
         with wrapped(model, config, name, names) as tuned:
-            object.__setattr__(tuned, ATTRIBUTE, own)
+            object.__setattr__(tuned, ATTRIBUTE, identity)
             check_alive(tuned, name, example)
             settle_ties(tuned, name, untie=untie)
             train_head(tuned)

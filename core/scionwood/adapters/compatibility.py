@@ -20,7 +20,7 @@ from peft.utils import get_peft_model_state_dict
 from scionwood.adapters.attaching import check_frozen_base, wrap
 from scionwood.adapters.folder import SavedAdapter
 from scionwood.adapters.head import backbone, head_names, in_head
-from scionwood.adapters.identity import remembered_hash
+from scionwood.adapters.identity import BaseIdentity, BaseRoundingWarning, remembered_identity
 from scionwood.adapters.modules import tuner_layers
 from scionwood.adapters.targets import settle
 from scionwood.adapters.untrusted import check_specs, read_tensors, specs_of
@@ -43,14 +43,14 @@ class CheckedAdapter:
         config: The peft config, which holds names of modules and no pattern of the file.
         modules: The names of the modules that the adapter wraps.
         tensors: The values by the names in the file; finite, bounded, of the right shapes.
-        base_hash: The hash of the base.
+        base: The identity of the base, as the adapter states it.
         untied: The names of the tensors that need copies of their own.
     """
 
     config: PeftConfig
     modules: list[str]
     tensors: dict[str, torch.Tensor]
-    base_hash: str
+    base: BaseIdentity
     untied: list[str]
 
 
@@ -127,21 +127,43 @@ def check_untied(saved: SavedAdapter, names: list[str]) -> list[str]:
     return saved.manifest.untied
 
 
-def check_base(model: nn.Module, saved: SavedAdapter) -> str:
-    """Return the hash of the model's base, which must be the one that the adapter states."""
-    identity = remembered_hash(model)
+def check_base(model: nn.Module, saved: SavedAdapter) -> BaseIdentity:
+    """Return the identity of the base that the adapter states; the model's must match it.
+
+    Of a base that matches up to rounding the stated identity is returned, so that an adapter that
+    trains on, at another site or after a move, keeps naming the base that it was made for.
+
+    Warns:
+        BaseRoundingWarning: The base matches up to rounding, or an earlier version stated no
+            sketch by which that could be seen.
+    """
+    identity = remembered_identity(model)
     if saved.manifest is None:
         warnings.warn(
             f"{saved.folder} has no scionwood.json: whether it was made for this base is not known",
             stacklevel=4,  # the caller of load_adapter
         )
-    elif saved.manifest.sha256 != identity:
+        return identity
+    stated = saved.manifest.base
+    same = identity.matches(stated)
+    if same is False:
         raise AdapterFileError(
             str(saved.folder),
-            f"made for the base {saved.manifest.sha256[:64]}, this one is {identity}",
+            f"made for the base {stated.sha256[:64]}, this one is {identity.sha256}",
             "Build the backbone with the weights, size and dtype that it was trained with",
         )
-    return identity
+    if identity.sha256 != stated.sha256:
+        known = (
+            "the values agree up to rounding, as those of one seed do on two processors"
+            if same
+            else "it states no sketch of its seeded base, so whether this is that base is not known"
+        )
+        warnings.warn(
+            f"{saved.folder} was made for a base of another hash: {known}",
+            BaseRoundingWarning,
+            stacklevel=4,
+        )
+    return stated
 
 
 def check_rank(config: PeftConfig, model: nn.Module, names: list[str]) -> None:

@@ -17,6 +17,7 @@ from peft import PeftConfig
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
 from scionwood.adapters.content import stated_hash
+from scionwood.adapters.identity import BaseIdentity, stated_identity
 from scionwood.adapters.layers.marks import take_layers_of_file, unmarked
 from scionwood.adapters.methods import config_class
 from scionwood.adapters.patterns import PATTERNS
@@ -64,7 +65,7 @@ class Manifest:
         method: The name of the method, `lora` or `plugin/name`.
         peft_type: The type of the method in peft, as in the config.
         distribution: The distribution that provides the plugin, as the file claims.
-        sha256: The hash of the base, see `base_hash`.
+        base: The identity of the base that the adapter was made for.
         modules: The names of the adapted modules in order.
         head: The names of the modules that trained beside the adapter.
         untied: The names of the tensors that were given copies of their own.
@@ -74,11 +75,16 @@ class Manifest:
     method: str
     peft_type: str
     distribution: str
-    sha256: str
+    base: BaseIdentity
     modules: list[str]
     head: list[str]
     untied: list[str]
     tensors: str = ""
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the base, see `base_hash`."""
+        return self.base.sha256
 
 
 @dataclass(frozen=True)
@@ -140,20 +146,22 @@ def manifest_of(folder: Path) -> Manifest | None:
         raise AdapterFileError(
             str(path), f"format {record.get('format')!r}, not {FORMAT}", "Upgrade scionwood"
         )
+    base = stated_identity(record)
     match record:
         case {
             "method": str(method),
             "peft_type": str(kind),
-            "base": {"sha256": str(sha256)},
             "modules": list(modules),
             **others,
-        } if all(isinstance(name, str) for name in (*modules, *_names(others, "head", "untied"))):
+        } if base is not None and all(
+            isinstance(name, str) for name in (*modules, *_names(others, "head", "untied"))
+        ):
             claimed = str(record.get("distribution") or "")
             known = re.match(r"[A-Za-z0-9._-]{1,80}", claimed)
             distribution = known[0] if known else ""
             head, untied = _names(others, "head"), _names(others, "untied")
             own = stated_hash(record, "adapter")
-            return Manifest(method, kind, distribution, sha256, modules, head, untied, own)
+            return Manifest(method, kind, distribution, base, modules, head, untied, own)
         case _:
             raise AdapterFileError(
                 str(path),

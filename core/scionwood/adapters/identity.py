@@ -1,9 +1,19 @@
-"""A hash of the base weights, so that an adapter is never loaded on another base."""
+"""The identity of base weights, so that an adapter is never loaded on another base.
+
+Weights that are drawn from a seed have other last bits on another processor: the generator's whole
+numbers are the same, but logarithms, the inverse error function and fused multiplications are not.
+So an identity holds a hash, which is exact, and a sketch, which is compared with a tolerance.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn as nn
 from peft import PeftModel
@@ -13,7 +23,90 @@ from scionwood.adapters.head import backbone, head_names, in_head
 from scionwood.stored import chunks
 
 ATTRIBUTE = "_scionwood_base"
-"""The attribute in which a model with adapters stores the hash of its base before wrapping."""
+"""The attribute in which a model with adapters stores the identity of its base before wrapping."""
+
+TOLERANCE = 1e-5
+"""The difference of two sketches, relative to the norm of the base, that counts as rounding.
+
+Single precision on different processors differs by 1e-7. Rounding a base to bfloat16 differs by
+1e-3, and another seed by 1.
+"""
+
+DRAWN = "random"
+"""How the entry `weights` of a base that is drawn from a seed begins."""
+
+_SUMS, _BINS, _PART = 8, 1024, 1 << 22
+
+
+class BaseRoundingWarning(UserWarning):
+    """An adapter's base has other last bits here, as seeded weights have on another processor.
+
+    Example:
+        >>> issubclass(scionwood.adapters.BaseRoundingWarning, UserWarning)
+        True
+    """
+
+
+@dataclass(frozen=True)
+class BaseIdentity:
+    """What identifies the weights of a base.
+
+    Attributes:
+        sha256: over names, dtypes, shapes and bytes of the base's saved tensors.
+        layout: SHA-256 over names, dtypes and shapes, and the bytes of tensors of whole numbers;
+            empty if an earlier version stated the identity.
+        sketch: eight sums of all floating-point values with fixed signs, then their norm; empty if
+            unknown or not finite.
+        drawn: whether the weights were drawn from a seed, as the backbone says.
+    """
+
+    sha256: str
+    layout: str = ""
+    sketch: tuple[float, ...] = ()
+    drawn: bool = False
+
+    def record(self) -> dict[str, Any]:
+        """Return layout and sketch as JSON takes them; empty without a sketch."""
+        return {"layout": self.layout, "sketch": list(self.sketch)} if self.sketch else {}
+
+    def matches(self, stated: BaseIdentity) -> bool | None:
+        """Return whether this base is the stated one, up to rounding.
+
+        Returns:
+            True if hash or sketch agree; False if they do not; None if the hashes differ and
+            an earlier version stated no sketch of weights that were drawn from a seed.
+        """
+        if self.sha256 == stated.sha256:
+            return True
+        if not stated.sketch:
+            return None if stated.drawn else False
+        if self.layout != stated.layout or len(self.sketch) != len(stated.sketch):
+            return False
+        pairs = zip(self.sketch, stated.sketch, strict=True)
+        return max(abs(a - b) for a, b in pairs) <= TOLERANCE * abs(self.sketch[-1])
+
+
+def stated_identity(record: Mapping[str, Any]) -> BaseIdentity | None:
+    """Read the identity of a base from the content of `scionwood.json`; None if it has none.
+
+    A sketch of another form counts as absent, so that only the hash decides.
+    """
+    base, near = record.get("base"), record.get("base_sketch")
+    if not isinstance(base, dict) or not isinstance(base.get("sha256"), str):
+        return None
+    drawn = str(base.get("weights", "")).startswith(DRAWN)
+    match near:
+        case {"layout": str(layout), "sketch": list(sums)} if len(sums) == _SUMS + 1 and all(
+            isinstance(x, int | float) and math.isfinite(x) for x in sums
+        ):
+            return BaseIdentity(base["sha256"], layout, tuple(map(float, sums)), drawn)
+    return BaseIdentity(base["sha256"], drawn=drawn)
+
+
+def remembered_identity(model: nn.Module) -> BaseIdentity:
+    """Return the identity stored when the first adapter was attached, or compute it now."""
+    remembered: BaseIdentity | None = getattr(model, ATTRIBUTE, None)
+    return remembered or base_identity(model)
 
 
 def remembered_hash(model: nn.Module) -> str:
@@ -27,8 +120,7 @@ def remembered_hash(model: nn.Module) -> str:
         >>> remembered_hash(tuned) == base_hash(tuned)
         True
     """
-    remembered: str | None = getattr(model, ATTRIBUTE, None)
-    return remembered or base_hash(model)
+    return remembered_identity(model).sha256
 
 
 def base_hash(model: nn.Module) -> str:
@@ -49,18 +141,54 @@ def base_hash(model: nn.Module) -> str:
         >>> base_hash(model) == before
         False
     """
-    head = head_names(model)
-    state = _base_state(model)
+    return base_identity(model).sha256
+
+
+def base_identity(model: nn.Module) -> BaseIdentity:
+    """Compute hash and sketch of the tensors that `base_hash` describes."""
+    head, state = head_names(model), _base_state(model)
     parameters = dict(model.named_parameters(remove_duplicate=False))
-    total = hashlib.sha256()
+    total, layout = hashlib.sha256(), hashlib.sha256()
+    sums, squares = np.zeros(_SUMS), 0.0
     for name in sorted(state):
         value = state[name]
         if in_head(name, head) or not isinstance(value, torch.Tensor):
             continue
-        total.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        line = f"{name} {value.dtype} {tuple(value.shape)}\n".encode()
+        total.update(line)
+        layout.update(line)
+        bins = torch.zeros(_BINS, dtype=torch.float64)
+        start = 0
         for part in chunks(parameters[name]) if value.is_meta else (value,):
-            total.update(_bytes(part))
-    return total.hexdigest()
+            flat = part.detach().cpu().contiguous().reshape(-1)
+            data = flat.view(torch.uint8).numpy().data
+            total.update(data)
+            if not flat.is_floating_point():
+                layout.update(data)
+                continue
+            for folded, square in _folded(flat, start):
+                bins += folded
+                squares += square
+            start += len(flat)
+        sums += _signs(name) @ bins.numpy()
+    sketch = (*sums.tolist(), math.sqrt(squares)) if math.isfinite(squares) else ()
+    return BaseIdentity(total.hexdigest(), layout.hexdigest(), sketch)
+
+
+def _folded(flat: torch.Tensor, start: int) -> Iterator[tuple[torch.Tensor, float]]:
+    """Yield sums over all values whose places in the tensor differ by a multiple of `_BINS`."""
+    for place in range(0, len(flat), _PART):
+        part = flat[place : place + _PART].double()
+        front = (start + place) % _BINS
+        padded = nn.functional.pad(part, (front, -(front + len(part)) % _BINS))
+        yield padded.view(-1, _BINS).sum(0), float(part.square().sum())
+
+
+def _signs(name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return signs of shape (sums, bins) that depend on a tensor's name alone."""
+    raw = hashlib.shake_256(name.encode()).digest(_SUMS * _BINS // 8)
+    bits = np.unpackbits(np.frombuffer(raw, np.uint8)).reshape(_SUMS, _BINS)
+    return 1.0 - 2.0 * bits
 
 
 def _base_state(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -73,8 +201,3 @@ def _base_state(model: nn.Module) -> dict[str, torch.Tensor]:
         with model.disable_adapter():
             return dict(backbone(model).state_dict())
     return dict(get_base_model_state_dict(model))
-
-
-def _bytes(value: torch.Tensor) -> memoryview:
-    flat = value.detach().cpu().contiguous().reshape(-1)
-    return flat.view(torch.uint8).numpy().data

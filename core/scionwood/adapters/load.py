@@ -90,7 +90,7 @@ def load_adapter(
             ):
                 _fill(tuned, checked.tensors, name)
                 untie(tuned, checked.untied)
-    object.__setattr__(tuned, ATTRIBUTE, checked.base_hash)
+    object.__setattr__(tuned, ATTRIBUTE, checked.base)
     _set_training(tuned, name, trainable)
     keep_statistics(tuned)
     if not isinstance(model, PeftModel):

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from scionwood.adapters.buffers import warn_if_changed
 from scionwood.adapters.content import KEY, state_hash, stated_hash, tensors_hash
 from scionwood.adapters.head import head_names
-from scionwood.adapters.identity import remembered_hash
+from scionwood.adapters.identity import remembered_identity
 from scionwood.adapters.layers.marks import marked
 from scionwood.adapters.methods import origin
 from scionwood.adapters.modules import tuner_layers, whole, writes
@@ -159,14 +159,15 @@ def config_record(config: PeftConfig) -> dict[str, Any]:
 def manifest(model: PeftModel, name: str, base: dict[str, str]) -> dict[str, Any]:
     """Return the content of `scionwood.json`."""
     config = model.peft_config[name]
-    source = origin(config)
+    source, identity = origin(config), remembered_identity(model)
     return {
         "format": FORMAT,
         "method": source.method,
         "peft_type": config.peft_type.value,
         "requires_plugin": source.plugin,
         "distribution": source.distribution,
-        "base": {**base, "sha256": remembered_hash(model)},
+        "base": {**base, "sha256": identity.sha256},
+        **({"base_sketch": near} if (near := identity.record()) else {}),
         "modules": adapted(model, name),
         "head": list(head_names(model)),
         **({"untied": names} if (names := list(untied(model))) else {}),

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from scionwood.adapters import stated_identity
 from scionwood.errors import ScionwoodError, TrainingError
 from scionwood.training.checkpoint import read_checkpoint
 from scionwood.training.state import check_state
@@ -67,8 +68,10 @@ def check_start(task: Task, start: Path) -> int:
         TrainingError: naming the checkpoint.
     """
     checkpoint = read_checkpoint(start)
-    if (base := checkpoint.get("base_sha256")) != task.base_sha256:
-        rule = f"it was trained on the base {base}, this one is {task.base_sha256}"
+    sha256 = checkpoint.get("base_sha256")
+    base = stated_identity({**checkpoint, "base": {"sha256": sha256}})
+    if base is None or not task.base.matches(base):
+        rule = f"it was trained on the base {sha256}, this one is {task.base.sha256}"
         remedy = "Build the backbone with the weights, size and seed that it was trained with"
         raise TrainingError(f"checkpoint {start}", rule, remedy)
     with restoring(start):

@@ -17,7 +17,7 @@ from torch import nn
 from scionwood.adapters import (
     load_adapter,
     load_head,
-    remembered_hash,
+    remembered_identity,
     report,
 )
 from scionwood.errors import TrainingError
@@ -135,7 +135,7 @@ def _fit(
             if own:
                 write_base(folder, recipe)
             print(report(task.backbone), file=sys.stderr)
-        with recorded(trainer, recipe, task.base_sha256, folder):
+        with recorded(trainer, recipe, task.base.sha256, folder):
             try:
                 with restoring(start), compiled(task.backbone, recipe.compile):
                     trainer.fit(task, datamodule=data, ckpt_path=start, weights_only=True)
@@ -258,7 +258,7 @@ def build(
         backbone = prepare(recipe.backbone.build(), recipe)
     fuse(backbone, recipe)
     task: Task = recipe.task.build(backbone)
-    task.base_sha256 = remembered_hash(backbone)
+    task.base = remembered_identity(backbone)
     set_blocks(task.train().backbone, recipe)
     return task, recipe.data.build()
 

@@ -14,7 +14,7 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from scionwood.adapters import allocate, eval_frozen_norms, parameter_groups
+from scionwood.adapters import BaseIdentity, allocate, eval_frozen_norms, parameter_groups
 from scionwood.training.choices import Choice
 from scionwood.training.corruption import Corruption
 from scionwood.training.guard import clip_by_known_norm
@@ -117,7 +117,7 @@ class Task(L.LightningModule, ABC):
         self.warmup_steps = options["warmup_steps"]
         self.schedule, self.optimizer = options["schedule"], options["optimizer"]
         self.strict_loading = False  # checkpoints hold no frozen weights; loading checks the keys
-        self.max_steps, self.base_sha256 = -1, ""
+        self.max_steps, self.base = -1, BaseIdentity("")
         self.sharded, self.steady = False, True
         self.replay: Callable[[Any], dict[str, Tensor]] | None = None
 
@@ -245,7 +245,8 @@ class Task(L.LightningModule, ABC):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the trained entries with their buffers, and the hash of the frozen weights."""
-        checkpoint["base_sha256"] = self.base_sha256
+        checkpoint["base_sha256"] = self.base.sha256
+        checkpoint["base_sketch"] = self.base.record()
         keys = trained_keys(self)
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {key: state[key] for key in sorted(keys & state.keys())}

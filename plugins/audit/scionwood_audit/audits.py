@@ -213,8 +213,7 @@ def _recipe_for(folder: Path, probe: str) -> Any:
     """Return the recipe that is named, or that of a field whose base an adapter states."""
     if "/" in probe:
         return resolve(probe)
-    base = adapters.read_json(folder / "scionwood.json").get("base")
-    wanted = base.get("sha256") if isinstance(base, dict) else None
+    wanted = adapters.stated_identity(adapters.read_json(folder / "scionwood.json"))
     tried = []
     for name in _recipes(probe):
         recipe = resolve(name)
@@ -228,12 +227,12 @@ def _recipe_for(folder: Path, probe: str) -> Any:
     raise AuditError(f"probe {probe}", rule, "Name the recipe: --probe FIELD/RECIPE")
 
 
-def _fits(recipe: Any, wanted: object) -> bool:
-    """Return whether a recipe has a base of this hash, and a task that needs no other run."""
+def _fits(recipe: Any, wanted: adapters.BaseIdentity | None) -> bool:
+    """Return whether a recipe has this base, and a task that needs no other run."""
     with torch.random.fork_rng(devices=[]):
         try:
             model = recipe.backbone.build()
-            if adapters.base_hash(model) != wanted:
+            if wanted is None or adapters.base_identity(model).matches(wanted) is False:
                 return False
             recipe.task.build(model)
         except ScionwoodError:  # such as a task or weights that are only on the user's machine
