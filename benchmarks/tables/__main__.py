@@ -28,6 +28,7 @@ import safety
 import seismic
 import serve
 import study
+import training
 from text import MARK, fill
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +60,7 @@ FIELDS = (
     seismic,
     serve,
     study,
+    training,
 )
 TABLES = {name: make for field in FIELDS for name, make in field.TABLES.items()}
 

@@ -188,7 +188,7 @@ def _signs(name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return signs of shape (sums, bins) that depend on a tensor's name alone."""
     raw = hashlib.shake_256(name.encode()).digest(_SUMS * _BINS // 8)
     bits = np.unpackbits(np.frombuffer(raw, np.uint8)).reshape(_SUMS, _BINS)
-    return 1.0 - 2.0 * bits
+    return np.where(bits == 1, -1.0, 1.0)
 
 
 def _base_state(model: nn.Module) -> dict[str, torch.Tensor]:

@@ -17,6 +17,7 @@ from scionwood.errors import ScionwoodError, TrainingError
 from scionwood.training.checkpoint import read_checkpoint
 from scionwood.training.state import check_state
 from scionwood.training.task import Task
+from scionwood.training.threads import use_threads
 
 _PLACES = (Path(__file__).parents[1], Path(str(sysconfig.get_path("stdlib"))))
 _PACKAGES = frozenset(
@@ -77,6 +78,7 @@ def check_start(task: Task, start: Path) -> int:
     with restoring(start):
         check_state(task, checkpoint["state_dict"])
         check_callbacks(checkpoint.get("callbacks"))
+        use_threads(checkpoint.get("threads"))
         return int(checkpoint["global_step"])
 
 

@@ -49,6 +49,7 @@ from scionwood.training.precision import refuse_wrong_gradients
 from scionwood.training.preparation import fuse, prepare, set_blocks
 from scionwood.training.restoring import check_start, restoring
 from scionwood.training.task import Task
+from scionwood.training.threads import use_free_cores
 from scionwood.training.trainer import make_trainer, quiet
 
 
@@ -103,6 +104,7 @@ def fit(
     refuse_unsafe_torch()
     recipe = _resolved(_resolved(recipe, overrides), chosen(logger))
     check_installed(recipe.trainer)
+    use_free_cores()
     made = resume is None and not (run_dir is not None and Path(run_dir).exists())
     folder, again = run_folder(recipe.name, _path(run_dir), _path(resume))
     with empty_if_refused(folder, made=made):
@@ -218,6 +220,7 @@ def load_run(run_dir: str | Path, device: str | torch.device = "cpu") -> Task:
 
 
 def _load(run_dir: Path, device: str | torch.device) -> Task:
+    use_free_cores()
     recipe = with_base(run_dir, resolve(run_dir / RECIPE))
     backbone = recipe.backbone.build()
     if recipe.adapter.component is None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypedDict, Unpack, get_type_hints
 
 import lightning as L
+import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
@@ -247,6 +248,7 @@ class Task(L.LightningModule, ABC):
         """Keep the trained entries with their buffers, and the hash of the frozen weights."""
         checkpoint["base_sha256"] = self.base.sha256
         checkpoint["base_sketch"] = self.base.record()
+        checkpoint["threads"] = torch.get_num_threads()
         keys = trained_keys(self)
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {key: state[key] for key in sorted(keys & state.keys())}
