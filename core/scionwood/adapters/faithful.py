@@ -19,7 +19,6 @@ from torch import Tensor
 from torch.nn.modules import module as everywhere
 from torch.nn.utils.parametrize import is_parametrized
 
-from scionwood.adapters.lora_parts import hooked
 from scionwood.errors import AdapterError
 
 TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4}
@@ -131,9 +130,10 @@ def _comparable(layer: BaseTunerLayer) -> bool:
 
 def _altered(base: nn.Module) -> bool:
     """Return whether something besides the code of torch runs when a module is called."""
-    anywhere = everywhere._global_forward_hooks or everywhere._global_forward_pre_hooks
+    hooks = (base._forward_hooks, base._forward_pre_hooks)
+    anywhere = (everywhere._global_forward_hooks, everywhere._global_forward_pre_hooks)
     foreign = not type(base).forward.__module__.startswith("torch.nn.")
-    return bool(anywhere) or foreign or hooked(base) or "forward" in vars(base)
+    return any((*hooks, *anywhere)) or foreign or "forward" in vars(base)
 
 
 @torch.no_grad()
