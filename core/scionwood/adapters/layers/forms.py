@@ -186,11 +186,12 @@ def own_forward(module: nn.Module) -> bool:
 
     Subclasses may change the weight first, such as the weight-standardised ones of timm.
     """
-    names = class_names(module)
-    torch_own: Any = next(
-        cls for cls in type(module).__mro__ if cls.__module__ == nn.Conv2d.__module__
-    )
-    return LINEAR in names or type(module).forward is torch_own.forward
+    return LINEAR in class_names(module) or type(module).forward is torch_class(module).forward
+
+
+def torch_class(conv: nn.Module) -> Any:
+    """Return the class of torch that a convolution is, or is derived from."""
+    return next(cls for cls in type(conv).__mro__ if cls.__module__ == nn.Conv2d.__module__)
 
 
 def _transposed(module: Any) -> Form:
