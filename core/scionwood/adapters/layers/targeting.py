@@ -40,8 +40,8 @@ def settle_layers(
 ) -> Settled:
     """Resolve the targets of a config; see `targets.settle`.
 
-    In addition, `all-linear` includes the linear layers of torch_geometric, and the output
-    projection of an attention stands for the attention.
+    In addition, `all-linear` includes the linear layers of torch_geometric and e3nn, and the
+    output projection of an attention stands for the attention.
 
     Args:
         model: The backbone, or a model with adapters.

@@ -28,6 +28,7 @@ OWN = "_scionwood_layers"
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 FLAT = "torch_geometric.nn.dense.linear.Linear"
 TYPED = "torch_geometric.nn.dense.linear.HeteroLinear"
+EQUIVARIANT = "e3nn.o3._linear.Linear"
 
 
 class AttentionLora(WeightLora, StandIn):
@@ -155,8 +156,8 @@ def is_flat(module: nn.Module) -> bool:
 
 
 def is_foreign_linear(module: nn.Module) -> bool:
-    """Return whether a module is the `Linear` or `HeteroLinear` of torch_geometric."""
-    return not {FLAT, TYPED}.isdisjoint(class_names(module))
+    """Return whether a module is a linear layer of torch_geometric or e3nn."""
+    return not {FLAT, TYPED, EQUIVARIANT}.isdisjoint(class_names(module))
 
 
 def peft_cannot_open(layer: nn.Module) -> bool:
