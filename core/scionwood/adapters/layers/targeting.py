@@ -105,5 +105,5 @@ def _mixture(model: nn.Module, config: PeftConfig, names: list[str]) -> dict[str
         translate(model, all_of_it)
         reason = f"peft adapts stacked experts and routers without {option} alone"
         return dict.fromkeys(parameter_names(model, all_of_it), reason)
-    reason = "peft takes its name for that of the stacked experts; name it in a pattern"
+    reason = "peft takes its name for that of the stacked experts (a pattern can name it)"
     return {name: reason for name in linear_names(model, config) if name not in names}
