@@ -6,17 +6,11 @@ never called: the attention of torchvision's Swin passes the weight of `qkv` to 
 
 from __future__ import annotations
 
-import ast
-import inspect
-import textwrap
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 
 import torch.nn as nn
 from peft import PeftConfig
 from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
-from peft.tuners.tuners_utils import BaseTunerLayer
 
 from scionwood.adapters.head import backbone
 from scionwood.errors import AdapterError
@@ -110,71 +104,3 @@ def refused(model: nn.Module, config: PeftConfig, names: Sequence[str]) -> dict[
         except ValueError as error:
             reasons[name] = f"peft refuses it ({str(error).rstrip('.')})"
     return reasons
-
-
-def read_only(model: nn.Module, names: Sequence[str]) -> dict[str, str]:
-    """Return the modules whose weight goes into a function, and that no code around them calls.
-
-    The source of the class around a module is read, so that no example input is needed. A module
-    counts only if every use of it is `self.name.weight` or `self.name.bias`, and one of them is an
-    argument of a call or a side of a product.
-    """
-    base = backbone(model)
-    return {name: READ for name in names if _read_only(base, name)}
-
-
-def _read_only(base: nn.Module, name: str) -> bool:
-    around, _, own = name.rpartition(".")
-    parent = base.get_submodule(around)
-    if isinstance(parent, BaseTunerLayer):
-        return False
-    uses, reads, passed = _uses(type(parent))
-    return own in passed and uses[own] == reads[own]
-
-
-@lru_cache(maxsize=1024)
-def _uses(kind: type) -> tuple[Counter[str], Counter[str], frozenset[str]]:
-    """Count the uses of each attribute of `self`, and those of its weight and bias alone.
-
-    Returns:
-        All uses, those as `self.name.weight`, and the names of which one is an operand.
-    """
-    uses: Counter[str] = Counter()
-    reads: Counter[str] = Counter()
-    passed: set[str] = set()
-    for tree in _sources(kind):
-        for node in ast.walk(tree):
-            if name := _of_self(node):
-                uses[name] += 1
-            if name := _tensor_of(node):
-                reads[name] += 1
-            passed |= {name for each in _operands(node) if (name := _tensor_of(each))}
-    return uses, reads, frozenset(passed)
-
-
-def _of_self(node: ast.AST) -> str:
-    """Return the attribute that `self.name` reads, or an empty text."""
-    if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
-        return node.attr if isinstance(node.value, ast.Name) and node.value.id == "self" else ""
-    return ""
-
-
-def _operands(node: ast.AST) -> list[ast.expr]:
-    if isinstance(node, ast.Call):
-        return [*node.args, *(keyword.value for keyword in node.keywords)]
-    return [node.left, node.right] if isinstance(node, ast.BinOp) else []
-
-
-def _tensor_of(node: ast.AST) -> str:
-    is_tensor = isinstance(node, ast.Attribute) and node.attr in ("weight", "bias")
-    return _of_self(node.value) if is_tensor else ""  # type: ignore[attr-defined]
-
-
-def _sources(kind: type) -> Iterator[ast.AST]:
-    for each in kind.__mro__:
-        if each in (nn.Module, object):
-            continue
-        try:
-            yield ast.parse(textwrap.dedent(inspect.getsource(each)))
-        except (OSError, TypeError, SyntaxError):  # made without a file, as in an interpreter
-            continue

@@ -14,9 +14,10 @@ from scionwood.adapters.experts import is_translated, parameter_names, translate
 from scionwood.adapters.head import backbone
 from scionwood.adapters.layers.attention import whole_attention
 from scionwood.adapters.layers.tuners import is_foreign_linear
-from scionwood.adapters.left_out import read_only, refused, without
+from scionwood.adapters.left_out import READ, refused, without
 from scionwood.adapters.methods import is_tuner
 from scionwood.adapters.patterns import literal, spelled_out
+from scionwood.adapters.sources import read_only
 from scionwood.adapters.targets import chosen_targets, linear_names, module_names, narrow, settle
 from scionwood.errors import AdapterError
 
@@ -68,7 +69,9 @@ def settle_layers(
     names = settle(model, config, targets)
     whole = whole_attention(model, config, names)
     spelled = spelled_out(words, whole)
-    gone = refused(model, config, whole) | ({} if probed else read_only(model, whole))
+    gone = refused(model, config, whole)
+    if not probed:
+        gone |= {name: READ for name in whole if read_only(base, name)}
     rest = without(whole, gone, spelled) if gone else whole
     if rest != names:
         narrow(config, rest, model)
