@@ -21,6 +21,7 @@ from scionwood.adapters.identity import base_identity as base_identity
 from scionwood.adapters.identity import remembered_hash as remembered_hash
 from scionwood.adapters.identity import remembered_identity as remembered_identity
 from scionwood.adapters.identity import stated_identity as stated_identity
+from scionwood.adapters.left_out import LeftOutWarning as LeftOutWarning
 from scionwood.adapters.load import load_adapter as load_adapter
 from scionwood.adapters.methods import config_class as config_class
 from scionwood.adapters.operate import allocate as allocate

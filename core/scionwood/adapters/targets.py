@@ -12,6 +12,7 @@ import torch.nn as nn
 from peft import PeftConfig
 from peft.tuners.tuners_utils import _maybe_include_all_linear_layers
 
+from scionwood.adapters.experts import is_translated, parameter_names, translate, unfit
 from scionwood.adapters.head import backbone, head_names, in_head
 from scionwood.adapters.methods import is_tuner
 from scionwood.adapters.modules import tuner_layers
@@ -62,21 +63,24 @@ def settle(
     if listed is not None:
         return _settle_listed(model, config, listed)
     model = backbone(model)
-    _choose(model, config, targets)
+    config.target_modules = chosen_targets(model, config, targets)
     names, wanted = module_names(model), targets or config.target_modules
+    if not foreign:
+        _translate(model, config)
     settle_patterns(config, names, foreign=foreign)
     if not foreign:
         check_patterns(config, names)
+    parameters = parameter_names(model, config)
     if config.target_modules is None:
-        settle_keys(config, names, foreign=foreign)
+        settle_keys(config, [*names, *parameters], foreign=foreign)
         return []  # target_parameters, or peft's own defaults for a transformers architecture
     if config.target_modules == "all-linear":
-        config.target_modules = literal(_linear(model, config))
+        config.target_modules = literal(linear_names(model, config))
     chosen = matched(config, names)
     if not chosen and not getattr(config, "target_parameters", None):
         narrowed = [o for o in NARROWING if getattr(config, o, None) is not None]
         raise _nothing(model, wanted, names, narrowed)
-    settle_keys(config, chosen, foreign=foreign)
+    settle_keys(config, [*chosen, *parameters], foreign=foreign)
     pin(config, chosen, model)
     return chosen
 
@@ -88,7 +92,7 @@ def _settle_listed(model: nn.Module, config: PeftConfig, listed: list[str]) -> l
     if isinstance(config.target_modules, str):
         config.target_modules = literal(listed)
     settle_patterns(config, names, foreign=True)
-    settle_keys(config, listed or names, foreign=True)
+    settle_keys(config, [*(listed or names), *parameter_names(model, config)], foreign=True)
     if config.target_modules is not None:
         chosen = matched(config, names)
         if chosen != listed:
@@ -110,9 +114,19 @@ def pin(config: PeftConfig, chosen: list[str], model: nn.Module) -> None:
     everything = [name for name, _ in backbone(model).named_modules() if name]
     if isinstance(config.target_modules, str) or set(matched(config, everything)) - set(chosen):
         config.target_modules = literal(chosen)
+        if is_translated(model, config):  # which peft would do to a pattern, and not to names
+            config.target_modules = list(chosen)
+            if matched(config, everything) != chosen:  # a name is the end of another one
+                config.target_modules = literal(chosen)
         for option in NARROWING:
             if hasattr(config, option):
                 setattr(config, option, None)
+
+
+def narrow(config: PeftConfig, names: list[str], model: nn.Module) -> None:
+    """Let a config that is settled select these modules alone."""
+    config.target_modules = literal(names)
+    pin(config, names, model)
 
 
 def module_names(model: nn.Module) -> list[str]:
@@ -129,14 +143,26 @@ def module_names(model: nn.Module) -> list[str]:
     ]
 
 
-def _choose(model: nn.Module, config: PeftConfig, targets: str | None) -> None:
-    presets: Mapping[str, str] = getattr(model, "adapter_targets", {})
+def chosen_targets(model: nn.Module, config: PeftConfig, targets: str | None) -> Any:
+    """Return the words that select modules: a pattern, a list of names, `all-linear` or `None`."""
+    presets: Mapping[str, str] = getattr(backbone(model), "adapter_targets", {})
     if targets is None and not _unset(config):
-        return
+        return config.target_modules
     if targets is None and presets:
         targets = next(iter(presets))
-    if targets is not None:
-        config.target_modules = presets.get(targets, targets)
+    return targets if targets is None else presets.get(targets, targets)
+
+
+def _translate(model: nn.Module, config: PeftConfig) -> None:
+    """Let peft translate `all-linear` and older names in a mixture of experts; see `experts`.
+
+    A pattern selects modules by whole names, and is no list of older names.
+    """
+    linear = config.target_modules == "all-linear"
+    if isinstance(config.target_modules, str) and not linear:
+        return
+    if not (linear and unfit(config)) and is_translated(model, config):
+        translate(model, config)
 
 
 def _unset(config: PeftConfig) -> bool:
@@ -144,9 +170,10 @@ def _unset(config: PeftConfig) -> bool:
     return modules is None and not getattr(config, "target_parameters", None)
 
 
-def _linear(model: nn.Module, config: PeftConfig) -> list[str]:
+def linear_names(model: nn.Module, config: PeftConfig) -> list[str]:
     """List the linear layers that peft means: those of transformers without the output layer."""
-    named = copy.copy(config)
+    model, named = backbone(model), copy.copy(config)
+    named.target_modules = "all-linear"
     _maybe_include_all_linear_layers(named, model)
     return [name for name, _ in model.named_modules() if name in named.target_modules]
 

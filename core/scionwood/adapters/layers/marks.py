@@ -10,10 +10,12 @@ from typing import Any
 
 from peft import PeftConfig, PeftModel
 
+from scionwood.adapters.experts import stays
 from scionwood.adapters.head import backbone
-from scionwood.adapters.layers.attention import fast_paths
+from scionwood.adapters.layers.attention import StandIn, fast_paths
 from scionwood.adapters.layers.tuners import OWN, TUNERS, peft_cannot_open
 from scionwood.adapters.modules import tuner_layers
+from scionwood.adapters.sources import asks_for_attention
 
 HOW = "open this folder with scionwood.load_adapter"
 MARKED = {kind: f"SCIONWOOD_{kind}: {HOW}" for kind in TUNERS}
@@ -35,7 +37,11 @@ def marked(record: dict[str, Any], model: PeftModel, name: str) -> dict[str, Any
         if name in layer._all_available_adapter_names()
     }
     bypassed = fast_paths(backbone(model), layers)
-    if kind in MARKED and (bypassed or any(map(peft_cannot_open, layers.values()))):
+    foreign = bypassed or any(map(peft_cannot_open, layers.values()))
+    for key, layer in layers.items():  # the attention of peft is none for `isinstance`
+        if isinstance(layer, StandIn) and asks_for_attention(backbone(model), key):
+            foreign = True
+    if kind in MARKED and (foreign or not stays(model, model.peft_config[name])):
         return {**record, "peft_type": MARKED[kind]}
     return record
 

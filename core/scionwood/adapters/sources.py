@@ -1,0 +1,92 @@
+"""What the source of the code around a module tells, where no example input shows it."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections import Counter
+from collections.abc import Iterator
+from functools import lru_cache
+
+import torch.nn as nn
+from peft.tuners.tuners_utils import BaseTunerLayer
+
+
+def read_only(base: nn.Module, name: str) -> bool:
+    """Return whether the weight of a module goes into a function, and no code around it calls it.
+
+    A module counts only if every use of it is `self.name.weight` or `self.name.bias`, and one of
+    them is an argument of a call or a side of a product.
+
+    Args:
+        base: The backbone.
+        name: The name of the module.
+    """
+    around, _, own = name.rpartition(".")
+    parent = base.get_submodule(around)
+    if isinstance(parent, BaseTunerLayer):
+        return False
+    uses, reads, passed = _uses(type(parent))
+    return own in passed and uses[own] == reads[own]
+
+
+def asks_for_attention(base: nn.Module, name: str) -> bool:
+    """Return whether the code around a module asks if it is an `nn.MultiheadAttention`."""
+    around, _, own = name.rpartition(".")
+    return any(
+        _of_self(node.args[0]) == own and "MultiheadAttention" in ast.unparse(node.args[1])
+        for tree in _sources(type(base.get_submodule(around)))
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        if isinstance(node.func, ast.Name) and node.func.id == "isinstance" and len(node.args) == 2
+    )
+
+
+@lru_cache(maxsize=1024)
+def _uses(kind: type) -> tuple[Counter[str], Counter[str], frozenset[str]]:
+    """Count the uses of each attribute of `self`, and those of its weight and bias alone.
+
+    Returns:
+        All uses, those as `self.name.weight`, and the names of which one is an operand.
+    """
+    uses: Counter[str] = Counter()
+    reads: Counter[str] = Counter()
+    passed: set[str] = set()
+    for tree in _sources(kind):
+        for node in ast.walk(tree):
+            if name := _of_self(node):
+                uses[name] += 1
+            if name := _tensor_of(node):
+                reads[name] += 1
+            passed |= {name for each in _operands(node) if (name := _tensor_of(each))}
+    return uses, reads, frozenset(passed)
+
+
+def _of_self(node: ast.AST) -> str:
+    """Return the attribute that `self.name` reads, or an empty text."""
+    if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+        return node.attr if isinstance(node.value, ast.Name) and node.value.id == "self" else ""
+    return ""
+
+
+def _operands(node: ast.AST) -> list[ast.expr]:
+    if isinstance(node, ast.Call):
+        return [*node.args, *(keyword.value for keyword in node.keywords)]
+    return [node.left, node.right] if isinstance(node, ast.BinOp) else []
+
+
+def _tensor_of(node: ast.AST) -> str:
+    is_tensor = isinstance(node, ast.Attribute) and node.attr in ("weight", "bias")
+    return _of_self(node.value) if is_tensor else ""  # type: ignore[attr-defined]
+
+
+def _sources(kind: type) -> Iterator[ast.AST]:
+    """Yield the syntax trees of a class and of its bases, as far as they were made from files."""
+    for each in kind.__mro__:
+        if each in (nn.Module, object):
+            continue
+        try:
+            yield ast.parse(textwrap.dedent(inspect.getsource(each)))
+        except (OSError, TypeError, SyntaxError):  # made without a file, as in an interpreter
+            continue
