@@ -42,14 +42,14 @@ class _Result(NamedTuple):
 class Siblings:
     """Layers of a module in the order of their calls."""
 
-    def __init__(self, layers: list[Any], usable: Callable[[Any], bool]) -> None:
+    def __init__(self, layers: list[Any], obstacle: Callable[[Any], str]) -> None:
         """Group some layers.
 
         Args:
             layers: The layers in the order of their calls.
-            usable: Whether the fused operator supports a layer now.
+            obstacle: Why a layer must run the forward of peft now; empty if it need not.
         """
-        self.layers, self.usable, self.off = layers, usable, False
+        self.layers, self.obstacle, self.off = layers, obstacle, False
         self._results: dict[int, _Result] = {}
         self._source: tuple[Any, int, torch.dtype | None] | None = None
 
@@ -68,7 +68,7 @@ class Siblings:
         if self._results:  # nobody has taken them: the module does not do what its source says
             self._stop()
             return None
-        group = [each for each in self.layers if _plain(each) and self.usable(each)]
+        group = [each for each in self.layers if _plain(each) and not self.obstacle(each)]
         if len(group) < 2 or group[0] is not layer:
             return None
         members = [_member(each) for each in group]
@@ -119,13 +119,13 @@ def _autocast(x: Tensor) -> torch.dtype | None:
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
 
 
-def group(model: nn.Module, kind: type, usable: Callable[[Any], bool]) -> None:
+def group(model: nn.Module, kind: type, obstacle: Callable[[Any], str]) -> None:
     """Give each layer of a kind its group; a layer without siblings gets none.
 
     Args:
         model: A model.
         kind: The class of fused linear layers.
-        usable: Whether the fused operator supports a layer now.
+        obstacle: Why a layer must run the forward of peft now; empty if it need not.
     """
     ungroup(model)
     for parent in model.modules():
@@ -135,7 +135,7 @@ def group(model: nn.Module, kind: type, usable: Callable[[Any], bool]) -> None:
         for names in together(type(parent)):
             layers = [children[name] for name in names if type(children.get(name)) is kind]
             if len(set(map(id, layers))) == len(layers) > 1:
-                shared = Siblings(layers, usable)
+                shared = Siblings(layers, obstacle)
                 for layer in layers:
                     vars(layer)[SIBLINGS] = shared
 

@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 from scionwood.kernels import mask, operators
 from scionwood.kernels.linear import working
 from scionwood.kernels.origin import Recompute, origin_of
-from scionwood.kernels.saved import Again, sources
+from scionwood.kernels.saved import Recipe, sources
 
 
 def lora_linear_dequantised(
@@ -66,7 +66,7 @@ class _Call(NamedTuple):
     dtype: torch.dtype
     scaling: float
     dropout: float
-    origin: Again | None
+    origin: Recipe | None
 
 
 @final

@@ -18,7 +18,7 @@ from scionwood.kernels.linear import check, working
 from scionwood.kernels.operators import as_dtype
 from scionwood.kernels.origin import Recompute, origin_of
 from scionwood.kernels.reference import Member
-from scionwood.kernels.saved import Again, sources
+from scionwood.kernels.saved import Recipe, sources
 
 
 def lora_linears(
@@ -63,7 +63,7 @@ class _Call(NamedTuple):
 
     dtype: torch.dtype
     scalings: tuple[float, ...]
-    origin: Again | None
+    origin: Recipe | None
 
 
 def _members(flat: Sequence[Any], call: _Call) -> Iterator[Member]:

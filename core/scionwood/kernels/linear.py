@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 from scionwood.kernels import mask, operators
 from scionwood.kernels.operators import as_dtype
 from scionwood.kernels.origin import Recompute, origin_of
-from scionwood.kernels.saved import Again, sources
+from scionwood.kernels.saved import Recipe, sources
 
 
 def lora_linear(
@@ -111,7 +111,7 @@ class _Call(NamedTuple):
     dtype: torch.dtype
     scaling: float
     dropout: float
-    origin: Again | None
+    origin: Recipe | None
 
 
 @final
