@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, Literal, NamedTuple, final
 
 import torch
@@ -13,7 +13,7 @@ from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.other import AuxiliaryTrainingWrapper
 
-from scionwood.adapters.faithful import same_outputs
+from scionwood.adapters.faithful import check_stored, same_outputs
 from scionwood.adapters.fusing import fused_classes
 from scionwood.adapters.modules import tuner_layers
 from scionwood.adapters.sharing import Undo, adapter_ties, put_back, separate
@@ -34,9 +34,10 @@ def merge(model: PeftModel, *, untie: bool = False) -> None:
 
     Raises:
         AdapterError: The method cannot be merged because its change depends on the input, a layer
-            changes its weight in `forward`, the result is not finite, or adapters are merged
-            already. Or a layer without an adapter shares a weight that would change, and `untie`
-            is false. The base is left as it was.
+            computes its weight at each call (`weight_norm`, `spectral_norm`, pruning), a layer or
+            its hooks change the weight, the input or the output in `forward`, the result is not
+            finite, or adapters are merged already. Or a layer without an adapter shares a weight
+            that would change, and `untie` is false. The model is left as it was.
 
     Example:
         >>> from peft import LoraConfig
@@ -51,14 +52,17 @@ def merge(model: PeftModel, *, untie: bool = False) -> None:
     layers = _layers(model)
     if any(layer.merged for layer in layers.values()):
         raise AdapterError("the model", "its adapters are merged already", "Unmerge first")
+    check_stored(layers)
     object.__setattr__(model, _KEPT, _keep(model, layers, untie))
     try:
         with fused_classes(model), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Model with `tie_word_embeddings=True` and the")
             with same_outputs(layers):
                 model.base_model.merge_adapter(safe_merge=True)
-    except (NotImplementedError, ValueError, TypeError, RuntimeError) as error:
+    except BaseException as error:
         _restore(model)
+        if isinstance(error, AdapterError) or not isinstance(error, Exception):
+            raise
         method = model.active_peft_config.peft_type.value.lower()
         raise AdapterError(
             f"adapter of method {method!r}",
@@ -74,7 +78,7 @@ def unmerge(model: PeftModel) -> None:
         model: A model with merged adapters, changed in place.
 
     Raises:
-        AdapterError: No adapter is merged.
+        AdapterError: No adapter is merged. Or peft itself merged one whose method cannot undo it.
 
     Example:
         >>> from peft import LoraConfig
@@ -88,11 +92,18 @@ def unmerge(model: PeftModel) -> None:
     """
     if not any(layer.merged for layer in _layers(model).values()):
         raise AdapterError("the model", "no adapter is merged into it")
-    with fused_classes(model), warnings.catch_warnings(), suppress(NotImplementedError):
-        # Some methods cannot undo a merge exactly, so the weights come from the copies.
-        warnings.simplefilter("ignore")
-        model.base_model.unmerge_adapter()
-    _restore(model)
+    kept = _KEPT in vars(model)  # not if `merge_adapter` of peft merged them
+    # Some methods cannot undo a merge exactly, so the weights come from what was kept.
+    lenient = suppress(NotImplementedError) if kept else nullcontext()
+    try:
+        with fused_classes(model), warnings.catch_warnings(), lenient:
+            warnings.simplefilter("ignore")
+            model.base_model.unmerge_adapter()
+    except NotImplementedError as error:
+        rule = f"its method cannot undo what merge_adapter of peft did ({error})"
+        raise AdapterError("the merged adapter", rule, "Load the base anew") from error
+    if kept:
+        _restore(model)
 
 
 @contextmanager
@@ -249,24 +260,26 @@ class _Kept(NamedTuple):
     """What `unmerge` needs."""
 
     values: dict[str, dict[str, torch.Tensor]]
-    """The old values by the names of layer and tensor."""
+    """The old values by the names of layer and tensor, in the memory where they were."""
     shared: Undo
     """The shared tensors in the places of which layers have copies."""
 
 
 def _keep(model: PeftModel, layers: Mapping[str, BaseTunerLayer], untie: bool) -> _Kept:
-    """Copy the old values, and give the layers that share tensors copies of their own.
+    """Keep the old values, and let the merge work on copies of them.
 
-    Layers that are tied and all adapted are merged one by one, so that none is merged twice.
+    Layers that share tensors get copies of their own, so that layers that are tied and all adapted
+    are merged one by one, and none is merged twice.
     """
     found = [tie for tie in adapter_ties(model) if _merges(tie.changed.layer)]
     if not untie and (alone := [tie for tie in found if tie.other.layer is None]):
         raise alone[0].error()
     shared = separate(found)
-    values = {
-        name: {key: value.detach().clone() for key, value in _base_tensors(layer).items()}
-        for name, layer in layers.items()
-    }
+    values: dict[str, dict[str, torch.Tensor]] = {}
+    for name, layer in layers.items():
+        values[name] = {key: value.data for key, value in _base_tensors(layer).items()}
+        for key, value in _base_tensors(layer).items():
+            value.data = values[name][key].clone()
     return _Kept(values, shared)
 
 
@@ -275,9 +288,10 @@ def _merges(layer: Any) -> bool:
 
 
 def _restore(model: PeftModel) -> None:
-    values, shared = model.__dict__.pop(_KEPT, ({}, []))
+    kept: _Kept = model.__dict__.pop(_KEPT)
     for name, layer in tuner_layers(model).items():
-        layer.merged_adapters = []
+        for part in (part for part in layer.modules() if isinstance(part, BaseTunerLayer)):
+            part.merged_adapters = []
         for key, value in _base_tensors(layer).items():
-            value.data = values[name][key]
-    put_back(shared)
+            value.data = kept.values[name][key].to(value)  # the model may have moved since
+    put_back(kept.shared)

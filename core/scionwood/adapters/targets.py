@@ -12,6 +12,7 @@ import torch.nn as nn
 from peft import PeftConfig
 from peft.tuners.tuners_utils import _maybe_include_all_linear_layers
 
+from scionwood.adapters.experts import is_translated, parameter_names, translate, unfit
 from scionwood.adapters.head import backbone, head_names, in_head
 from scionwood.adapters.methods import is_tuner
 from scionwood.adapters.modules import tuner_layers
@@ -64,11 +65,14 @@ def settle(
     model = backbone(model)
     _choose(model, config, targets)
     names, wanted = module_names(model), targets or config.target_modules
+    if not foreign:
+        _translate(model, config)
     settle_patterns(config, names, foreign=foreign)
     if not foreign:
         check_patterns(config, names)
+    parameters = parameter_names(model, config)
     if config.target_modules is None:
-        settle_keys(config, names, foreign=foreign)
+        settle_keys(config, [*names, *parameters], foreign=foreign)
         return []  # target_parameters, or peft's own defaults for a transformers architecture
     if config.target_modules == "all-linear":
         config.target_modules = literal(_linear(model, config))
@@ -76,7 +80,7 @@ def settle(
     if not chosen and not getattr(config, "target_parameters", None):
         narrowed = [o for o in NARROWING if getattr(config, o, None) is not None]
         raise _nothing(model, wanted, names, narrowed)
-    settle_keys(config, chosen, foreign=foreign)
+    settle_keys(config, [*chosen, *parameters], foreign=foreign)
     pin(config, chosen, model)
     return chosen
 
@@ -88,7 +92,7 @@ def _settle_listed(model: nn.Module, config: PeftConfig, listed: list[str]) -> l
     if isinstance(config.target_modules, str):
         config.target_modules = literal(listed)
     settle_patterns(config, names, foreign=True)
-    settle_keys(config, listed or names, foreign=True)
+    settle_keys(config, [*(listed or names), *parameter_names(model, config)], foreign=True)
     if config.target_modules is not None:
         chosen = matched(config, names)
         if chosen != listed:
@@ -110,6 +114,10 @@ def pin(config: PeftConfig, chosen: list[str], model: nn.Module) -> None:
     everything = [name for name, _ in backbone(model).named_modules() if name]
     if isinstance(config.target_modules, str) or set(matched(config, everything)) - set(chosen):
         config.target_modules = literal(chosen)
+        if is_translated(model, config):  # which peft would do to a pattern, and not to names
+            config.target_modules = list(chosen)
+            if matched(config, everything) != chosen:  # a name is the end of another one
+                config.target_modules = literal(chosen)
         for option in NARROWING:
             if hasattr(config, option):
                 setattr(config, option, None)
@@ -137,6 +145,18 @@ def _choose(model: nn.Module, config: PeftConfig, targets: str | None) -> None:
         targets = next(iter(presets))
     if targets is not None:
         config.target_modules = presets.get(targets, targets)
+
+
+def _translate(model: nn.Module, config: PeftConfig) -> None:
+    """Let peft translate `all-linear` and older names in a mixture of experts; see `experts`.
+
+    A pattern selects modules by whole names, and is no list of older names.
+    """
+    linear = config.target_modules == "all-linear"
+    if isinstance(config.target_modules, str) and not linear:
+        return
+    if not (linear and unfit(config)) and is_translated(model, config):
+        translate(model, config)
 
 
 def _unset(config: PeftConfig) -> bool:

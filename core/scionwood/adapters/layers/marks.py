@@ -10,6 +10,7 @@ from typing import Any
 
 from peft import PeftConfig, PeftModel
 
+from scionwood.adapters.experts import stays
 from scionwood.adapters.head import backbone
 from scionwood.adapters.layers.attention import fast_paths
 from scionwood.adapters.layers.tuners import OWN, TUNERS, peft_cannot_open
@@ -35,7 +36,8 @@ def marked(record: dict[str, Any], model: PeftModel, name: str) -> dict[str, Any
         if name in layer._all_available_adapter_names()
     }
     bypassed = fast_paths(backbone(model), layers)
-    if kind in MARKED and (bypassed or any(map(peft_cannot_open, layers.values()))):
+    foreign = bypassed or any(map(peft_cannot_open, layers.values()))
+    if kind in MARKED and (foreign or not stays(model, model.peft_config[name])):
         return {**record, "peft_type": MARKED[kind]}
     return record
 

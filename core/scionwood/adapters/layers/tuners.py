@@ -13,6 +13,7 @@ from peft.tuners.ia3.model import IA3Model
 from peft.tuners.lora.model import LoraModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 
+from scionwood.adapters.experts import hide, is_translated
 from scionwood.adapters.layers.attention import Attention, close_fast_paths
 from scionwood.adapters.layers.forms import class_names, form_of, own_forward
 from scionwood.adapters.layers.ia3 import WeightIA3
@@ -29,7 +30,20 @@ TYPED = "torch_geometric.nn.dense.linear.HeteroLinear"
 
 
 class ScienceLora(LoraModel):  # type: ignore[misc]  # peft is untyped
-    """The LoRA tuner of peft with the layers of this package."""
+    """The LoRA tuner of peft with the layers of this package, on exactly the named targets."""
+
+    def inject_adapter(
+        self, model: nn.Module, adapter_name: str, *rest: Any, **options: Any
+    ) -> None:
+        """Add an adapter; see `BaseTuner.inject_adapter`, which translates targets first."""
+        config = self.peft_config[adapter_name]
+        self._targets = hide(config) if is_translated(model, config) else {}
+        super().inject_adapter(model, adapter_name, *rest, **options)
+
+    def _check_new_adapter_config(self, config: Any) -> None:
+        # The first that peft calls after the translation.
+        vars(config).update(vars(self).pop("_targets", {}))
+        super()._check_new_adapter_config(config)
 
     @staticmethod
     def _create_new_module(
