@@ -68,13 +68,12 @@ class Siblings:
         if self._results:  # nobody has taken them: the module does not do what its source says
             self._stop()
             return None
-        group = [each for each in self.layers if _plain(each) and not self.obstacle(each)]
-        if len(group) < 2 or group[0] is not layer:
-            return None
-        members = [_member(each) for each in group]
+        if any(not _plain(each) or self.obstacle(each) for each in self.layers):
+            return None  # what acts on one of them could also change the input of the next
+        members = [_member(each) for each in self.layers]
         first, *others = lora_linears(x, members, recompute=recompute)
         self._source = weakref.ref(x), x._version, _autocast(x)
-        for each, member, y in zip(group[1:], members[1:], others, strict=True):
+        for each, member, y in zip(self.layers[1:], members[1:], others, strict=True):
             self._results[id(each)] = _Result(y, member, _versions(member))
         return first
 

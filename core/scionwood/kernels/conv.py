@@ -27,6 +27,7 @@ from scionwood.errors import AdapterError
 from scionwood.kernels.conv_forms import MERGED, Form, form
 from scionwood.kernels.convolution import Geometry, convolve, geometry_of, gradients
 from scionwood.kernels.interception import interception
+from scionwood.kernels.operators import reshaped
 
 SUPPORTED = (*MERGED, torch.bfloat16, torch.float16)
 PLAIN = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -94,7 +95,7 @@ def lora_conv(
     batched = x if x.dim() == weight.dim() else x.unsqueeze(0)
     chosen = form(weight, batched, len(a), groups, cast or weight.dtype)
     y = in_form(chosen, batched, weight, bias, a, b, scaling, geometry, cast)
-    return y if x.dim() == weight.dim() else y.squeeze(0)
+    return y if x.dim() == weight.dim() else reshaped(y, y.shape[1:])
 
 
 def in_form(chosen: Form, *operands: Any) -> Tensor:

@@ -94,7 +94,9 @@ def draw(seed: int) -> Drawn:
     between = [f"parts.{at}" for at, part in enumerate(parts) if part in BETWEEN]
     before = _before(dice, parts, names, between, targets)
     after = _hooks(dice, 0.3, [f"{name}{end}" for name in targets for end in PARTS if lora])
-    later = _hooks(dice, 0.3, [*between, *between, *(t + e for t in targets for e in PARTS if lora)])
+    later = _hooks(
+        dice, 0.3, [*between, *between, *(t + e for t in targets for e in PARTS if lora)]
+    )
     recompute = dice.choice(["memory", "memory", "memory", "auto", "speed"])
     net = f"Net({', '.join(parts)})"
     return Drawn(seed, net, before, config, after, recompute, later, dice.random() < 0.2)

@@ -236,7 +236,7 @@ _GLOBAL: list[Any] = []
 
 
 def _scale_data(module: nn.Module, inputs: Any, output: Tensor) -> None:
-    output.data.mul_(1.5)
+    output.data.mul_(1.7)
 
 
 def _double(module: nn.Module, inputs: Any, outputs: Any) -> Any:
@@ -336,7 +336,8 @@ def run(tuned: nn.Module, *, amp: bool = False, train: bool = True) -> dict[str,
         y = tuned.train(train)(x)
     made = {"output": y.detach().float()}
     if train:
-        y.float().square().mean().backward()
+        weights = torch.linspace(-1, 1, y.numel()).view(y.shape)  # a norm fixes the mean square
+        (y.float() * (weights + y.float())).mean().backward()
         named = [("input", x), *tuned.named_parameters()]
         made |= {f"gradient of {n}": p.grad for n, p in named if p.grad is not None}
     return made

@@ -174,12 +174,12 @@ def test_layers_with_hooks_or_several_adapters_run_alone(sizes):
     handle = block.k_proj.register_full_backward_hook(lambda *_: None)
     near(step(net), right)
     handle.remove()
-    assert sizes == [2], "q and v"
+    assert sizes == [], "a hook on one of three"
     net.add_adapter("other", LoraConfig(r=2, target_modules=r".*(proj|out)"))
     net.base_model.set_adapter(["default", "other"])
     kernels.enable(net)
     step(net)
-    assert sizes == [2], "several adapters"
+    assert sizes == [], "several adapters"
 
 
 def test_copies_have_groups_of_their_own(sizes):
