@@ -5,6 +5,7 @@ from scionwood import training as training
 from scionwood.adapters import BaseChangedWarning as BaseChangedWarning
 from scionwood.adapters import FrozenHeadWarning as FrozenHeadWarning
 from scionwood.adapters import LayerTuner as LayerTuner
+from scionwood.adapters import LeftOutWarning as LeftOutWarning
 from scionwood.adapters import attach as attach
 from scionwood.adapters import compose as compose
 from scionwood.adapters import load_adapter as load_adapter

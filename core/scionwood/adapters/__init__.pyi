@@ -16,6 +16,7 @@ from scionwood.adapters.head_file import load_head as load_head
 from scionwood.adapters.head_file import save_head as save_head
 from scionwood.adapters.identity import base_hash as base_hash
 from scionwood.adapters.identity import remembered_hash as remembered_hash
+from scionwood.adapters.left_out import LeftOutWarning as LeftOutWarning
 from scionwood.adapters.load import load_adapter as load_adapter
 from scionwood.adapters.methods import config_class as config_class
 from scionwood.adapters.operate import allocate as allocate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,10 +19,12 @@ from scionwood.adapters.head import backbone, declared_head, keep_statistics, tr
 from scionwood.adapters.identity import ATTRIBUTE, remembered_hash
 from scionwood.adapters.layers.targeting import settle_layers
 from scionwood.adapters.layers.tuners import science_layers
+from scionwood.adapters.left_out import DEAD, DeadTargetsError, LeftOutWarning, message
 from scionwood.adapters.methods import LANGUAGE_ONLY, is_tuner
 from scionwood.adapters.modules import restored_on_error
-from scionwood.adapters.probe import check_alive
+from scionwood.adapters.probe import check_alive, example_of
 from scionwood.adapters.sharing import settle_ties
+from scionwood.adapters.targets import narrow
 from scionwood.errors import AdapterError
 
 REWRITES = ("pissa", "olora", "corda", "loftq", "lora_ga")
@@ -63,12 +66,14 @@ def attach(
 
     Raises:
         AdapterError: No module matches the targets, peft does not support the type of a layer, a
-            wrapped layer is dead (the model reads its weight without calling it), or the method
-            would change the base. A targeted layer shares its weight with another one, and `untie`
-            is false. Or the model has no module of a name in `head`.
+            layer that the targets spell out is dead (the model reads its weight without calling
+            it), or the method would change the base. A targeted layer shares its weight with
+            another one, and `untie` is false. Or the model has no module of a name in `head`.
 
     Warns:
         FrozenHeadWarning: The last layer was never trained and stays frozen.
+        LeftOutWarning: `all-linear` or a pattern selects layers that are dead, or that peft
+            refuses in this architecture. They have no adapter.
 
     Example:
         >>> from peft import LoraConfig
@@ -81,18 +86,46 @@ def attach(
     _check_method(model, config)
     fresh = fresh_head(model) if head is None and not isinstance(model, PeftModel) else None
     with declared_head(model, head or ()):
-        names = settle_layers(model, config, targets)
-        own = remembered_hash(model)
-        with wrapped(model, config, name, names) as tuned:
-            object.__setattr__(tuned, ATTRIBUTE, own)
-            check_alive(tuned, name, example)
-            settle_ties(tuned, name, untie=untie)
-            train_head(tuned)
+        probed = example_of(model, example) is not None
+        names, left_out, spelled = settle_layers(model, config, targets, probed=probed)
+        settled, state = copy.deepcopy(vars(config)), torch.get_rng_state()
+        try:
+            tuned = _built(model, config, name, names, example, untie)
+        except DeadTargetsError as error:
+            dead = dict.fromkeys(error.names, DEAD)
+            rest = [each for each in names if each not in dead]
+            if not rest or any(each in dead for each in spelled):
+                raise
+            vars(config).update(settled)
+            torch.set_rng_state(state)  # the factors do not depend on what is left out
+            narrow(config, rest, model)
+            tuned = _built(model, config, name, rest, example, untie)
+            left_out |= dead
     keep_statistics(tuned)
     if not isinstance(model, PeftModel):
         remember_buffers(tuned)
+    if left_out:
+        warnings.warn(message(left_out), LeftOutWarning, stacklevel=2)
     if fresh is not None:
         _warn_if_frozen(tuned, *fresh)
+    return tuned
+
+
+def _built(
+    model: nn.Module,
+    config: PeftConfig,
+    name: str,
+    names: list[str],
+    example: tuple[torch.Tensor, ...] | None,
+    untie: bool,
+) -> PeftModel:
+    """Wrap the layers and check them, or leave the model as it was."""
+    own = remembered_hash(model)
+    with wrapped(model, config, name, names) as tuned:
+        object.__setattr__(tuned, ATTRIBUTE, own)
+        check_alive(tuned, name, example)
+        settle_ties(tuned, name, untie=untie)
+        train_head(tuned)
     return tuned
 
 

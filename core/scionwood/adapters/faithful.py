@@ -51,7 +51,8 @@ def check_stored(layers: Mapping[str, BaseTunerLayer]) -> None:
     for name, layer in layers.items():
         parts = (part for part in layer.modules() if isinstance(part, BaseTunerLayer))
         for base, key in ((part.get_base_layer(), key) for part in parts for key in _keys(part)):
-            if key in base._parameters or not isinstance(getattr(base, key, None), Tensor):
+            stored = key in base._parameters or key in base._buffers
+            if stored or not isinstance(getattr(base, key, None), Tensor):
                 continue
             rule = f"its {key} is no parameter, but {_origin(base, key)}: a merge would be lost"
             raise AdapterError(f"{name} ({type(base).__name__})", rule, _REMEDY)

@@ -172,6 +172,12 @@ def literal(names: Iterable[str]) -> str:
     return "|".join(re.escape(name) for name in names)
 
 
+def spelled_out(words: Any, names: Sequence[str]) -> list[str]:
+    """Return the names that targets spell out as a whole, in a list or between bars."""
+    listed = set(_names(words) if isinstance(words, str) else map(str, words or ()))
+    return [name for name in names if name in listed]
+
+
 def _matches(
     pattern: str, option: str, names: Sequence[str], patterns: Patterns, foreign: bool
 ) -> list[str] | None:

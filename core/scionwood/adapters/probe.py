@@ -11,9 +11,11 @@ from functools import partial
 from typing import Any
 
 import torch
+import torch.nn as nn
 from peft import PeftModel
 
 from scionwood.adapters.head import backbone
+from scionwood.adapters.left_out import DEAD, DeadTargetsError
 from scionwood.adapters.modules import tuner_layers
 from scionwood.errors import AdapterError
 
@@ -23,7 +25,7 @@ def check_alive(
 ) -> None:
     """Run the model once, and check that each wrapped layer is called and gets a gradient.
 
-    The check is skipped if there is no example and the backbone has no `example_input()`.
+    The check is skipped if there is no example; see `example_of`.
 
     Args:
         model: A model with adapters.
@@ -31,19 +33,16 @@ def check_alive(
         example: A small input for `forward`. `None` means `example_input()` of the backbone.
 
     Raises:
-        AdapterError: Layers are dead, and the message names them. Or the forward pass fails.
+        DeadTargetsError: Layers are dead, and the message names them.
+        AdapterError: The forward pass fails.
     """
-    base = backbone(model)
-    if example is None:
-        offers = getattr(base, "example_input", None)
-        example = offers() if callable(offers) else None
-    layers = tuner_layers(model)
-    device = next(model.parameters()).device
-    if example is None or not layers or device.type == "meta":
+    example, layers = example_of(model, example), tuner_layers(model)
+    if example is None or not layers:
         return
     called: set[str] = set()
     hooks = [x.register_forward_hook(partial(_note, called, n)) for n, x in layers.items()]
     modes = [(module, module.training) for module in model.modules()]
+    device = next(model.parameters()).device
     try:
         model.eval()  # no update of running statistics, no dropout
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
@@ -55,13 +54,32 @@ def check_alive(
         for module, training in modes:
             module.training = training
     if dead := [name for name in layers if name not in called or name in silent]:
-        raise AdapterError(
+        kind = type(backbone(model).get_submodule(dead[0]).base_layer).__name__
+        error = DeadTargetsError(
             f"dead targets {', '.join(dead)}",
-            "the model's forward never calls these layers or no gradient reaches them, so that an "
-            "adapter there learns nothing",
-            f"Target another layer than {type(base.get_submodule(dead[0]).base_layer).__name__} "
-            "there, or change the backbone so that it calls these layers as modules",
+            DEAD,
+            f"Target another layer than {kind} there, or change the backbone so that it calls "
+            "these layers as modules",
         )
+        error.names = tuple(dead)
+        raise error
+
+
+def example_of(
+    model: nn.Module, example: tuple[torch.Tensor, ...] | None = None
+) -> tuple[torch.Tensor, ...] | None:
+    """Return the input on which a model can run, or `None`.
+
+    Args:
+        model: A model with or without adapters.
+        example: The user's own. `None` means `example_input()` of the backbone.
+    """
+    base = backbone(model)
+    offers = getattr(base, "example_input", None)
+    if example is None and callable(offers):
+        example = offers()
+    first = next(base.parameters(), None)
+    return None if first is None or first.device.type == "meta" else example
 
 
 def _note(called: set[str], name: str, *_: Any) -> None:

@@ -63,7 +63,7 @@ def settle(
     if listed is not None:
         return _settle_listed(model, config, listed)
     model = backbone(model)
-    _choose(model, config, targets)
+    config.target_modules = chosen_targets(model, config, targets)
     names, wanted = module_names(model), targets or config.target_modules
     if not foreign:
         _translate(model, config)
@@ -75,7 +75,7 @@ def settle(
         settle_keys(config, [*names, *parameters], foreign=foreign)
         return []  # target_parameters, or peft's own defaults for a transformers architecture
     if config.target_modules == "all-linear":
-        config.target_modules = literal(_linear(model, config))
+        config.target_modules = literal(linear_names(model, config))
     chosen = matched(config, names)
     if not chosen and not getattr(config, "target_parameters", None):
         narrowed = [o for o in NARROWING if getattr(config, o, None) is not None]
@@ -123,6 +123,12 @@ def pin(config: PeftConfig, chosen: list[str], model: nn.Module) -> None:
                 setattr(config, option, None)
 
 
+def narrow(config: PeftConfig, names: list[str], model: nn.Module) -> None:
+    """Let a config that is settled select these modules alone."""
+    config.target_modules = literal(names)
+    pin(config, names, model)
+
+
 def module_names(model: nn.Module) -> list[str]:
     """List the modules that an adapter may target.
 
@@ -137,14 +143,14 @@ def module_names(model: nn.Module) -> list[str]:
     ]
 
 
-def _choose(model: nn.Module, config: PeftConfig, targets: str | None) -> None:
-    presets: Mapping[str, str] = getattr(model, "adapter_targets", {})
+def chosen_targets(model: nn.Module, config: PeftConfig, targets: str | None) -> Any:
+    """Return the words that select modules: a pattern, a list of names, `all-linear` or `None`."""
+    presets: Mapping[str, str] = getattr(backbone(model), "adapter_targets", {})
     if targets is None and not _unset(config):
-        return
+        return config.target_modules
     if targets is None and presets:
         targets = next(iter(presets))
-    if targets is not None:
-        config.target_modules = presets.get(targets, targets)
+    return targets if targets is None else presets.get(targets, targets)
 
 
 def _translate(model: nn.Module, config: PeftConfig) -> None:
@@ -164,9 +170,10 @@ def _unset(config: PeftConfig) -> bool:
     return modules is None and not getattr(config, "target_parameters", None)
 
 
-def _linear(model: nn.Module, config: PeftConfig) -> list[str]:
+def linear_names(model: nn.Module, config: PeftConfig) -> list[str]:
     """List the linear layers that peft means: those of transformers without the output layer."""
-    named = copy.copy(config)
+    model, named = backbone(model), copy.copy(config)
+    named.target_modules = "all-linear"
     _maybe_include_all_linear_layers(named, model)
     return [name for name, _ in model.named_modules() if name in named.target_modules]
 

@@ -9,10 +9,17 @@ import timm
 import torch
 import torch.nn as nn
 from adapter_nets import Net
-from peft import IA3Config, LoraConfig, OFTConfig, PromptTuningConfig, VeraConfig
+from peft import (
+    IA3Config,
+    LoraConfig,
+    OFTConfig,
+    PeftModel,
+    PromptTuningConfig,
+    VeraConfig,
+)
 from peft.tuners.tuners_utils import BaseTunerLayer
 
-from scionwood.adapters import attach, report
+from scionwood.adapters import LeftOutWarning, attach, report
 from scionwood.adapters.save import adapted
 from scionwood.errors import AdapterError
 
@@ -87,15 +94,20 @@ def test_names_dead_targets() -> None:
     attach(Bypass(), LoraConfig(r=2), targets="alive", example=example)
 
 
-def test_names_the_dead_target_in_eva_attention_of_timm() -> None:
-    vit = timm.create_model("vit_small_patch16_dinov3_qkvb", img_size=32, depth=1)
-    with pytest.raises(AdapterError, match=r"blocks\.0\.attn\.qkv"):
-        attach(
-            vit,
-            LoraConfig(r=2),
-            targets=r"blocks\.\d+\.attn\.(qkv|proj)",
-            example=(torch.ones(1, 3, 32, 32),),
-        )
+def test_leaves_the_dead_target_in_eva_attention_of_timm_out_and_says_so() -> None:
+    def eva(targets: str) -> PeftModel:
+        torch.manual_seed(0)
+        vit = timm.create_model("vit_small_patch16_dinov3_qkvb", img_size=32, depth=1)
+        example = (torch.ones(1, 3, 32, 32),)
+        return attach(vit, LoraConfig(r=2), targets=targets, example=example, head=())
+
+    with pytest.warns(LeftOutWarning, match=r"no adapter on blocks\.0\.attn\.qkv: the model's"):
+        tuned = eva(r"blocks\.\d+\.attn\.(qkv|proj)")
+    assert adapted(tuned, "default") == ["blocks.0.attn.proj"]
+    named = eva("blocks.0.attn.proj")  # the same factors, as if nothing else had been selected
+    assert all(torch.equal(*both) for both in zip(*map(nn.Module.parameters, (tuned, named)), strict=False))
+    with pytest.raises(AdapterError, match=r"dead targets blocks\.0\.attn\.qkv"):
+        eva("blocks.0.attn.qkv|blocks.0.attn.proj")
 
 
 def test_the_check_for_dead_targets_does_not_change_statistics_or_modes() -> None:

@@ -29,6 +29,19 @@ TWICE = 2
 """How often peft adds the change of the output projection; a test compares it with peft."""
 
 
+class StandIn(nn.MultiheadAttention):
+    """What makes a layer an attention for code that asks `isinstance`, as torch_geometric does.
+
+    The layer has none of the attributes of an attention itself.
+    """
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        nn.Module.__setstate__(self, state)  # that of the attention would add an attribute
+
+
 class OutProjection(lora.Linear):  # type: ignore[misc]  # peft is untyped
     """The LoRA layer of the output projection, whose weight the attention reads."""
 
@@ -38,7 +51,7 @@ class OutProjection(lora.Linear):  # type: ignore[misc]  # peft is untyped
         return delta
 
 
-class Attention(lora.MultiheadAttention):  # type: ignore[misc]  # peft is untyped
+class Attention(lora.MultiheadAttention, StandIn):  # type: ignore[misc]  # peft is untyped
     """The LoRA attention layer of peft, which leaves the weights of the base alone.
 
     Raises:

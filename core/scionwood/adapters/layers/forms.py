@@ -7,10 +7,12 @@ rows, such as output channels; all other axes are the columns. `*` stands for th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 import torch.nn as nn
 from torch import Tensor
 from torch.nn.parameter import UninitializedParameter
@@ -36,16 +38,27 @@ class Weight:
         name: The name of the parameter in its module, such as `weight` or `out_proj.weight`.
         axes: The letters of its axes, such as `oi*` for a convolution.
         bias: The name of the bias that belongs to its rows, if there is one.
+        part: The first place and the shape of the weight in a flat parameter that holds several.
     """
 
     name: str
     axes: str
     bias: str | None = None
+    part: tuple[int, tuple[int, ...]] | None = None
 
     @property
     def key(self) -> str:
         """The name of the factors of this weight in a saved adapter."""
-        return self.name.replace(".", "_")
+        key = self.name.replace(".", "_")
+        return key if self.part is None else f"{key}_{self.part[0]}"
+
+    def of(self, module: nn.Module) -> Tensor:
+        """Return the weight in a module: the parameter, or its part in the shape of the part."""
+        value = parameter(module, self.name)
+        if self.part is None:
+            return value
+        start, shape = self.part
+        return value.narrow(0, start, math.prod(shape)).view(shape)
 
 
 @dataclass(frozen=True)
@@ -141,6 +154,19 @@ def from_matrix(matrix: Tensor, like: Tensor, axes: str) -> Tensor:
     return moved.permute([order.index(axis) for axis in range(like.dim())])
 
 
+def assembled(module: nn.Module, values: Iterable[tuple[Weight, Tensor]]) -> dict[str, Tensor]:
+    """Return parameters by name; parts of a flat parameter are put in their places in it."""
+    whole: dict[str, Tensor] = {}
+    for weight, value in values:
+        if weight.part is None:
+            whole[weight.name] = value
+            continue
+        flat = whole.get(weight.name, parameter(module, weight.name))
+        start, stop = weight.part[0], weight.part[0] + value.numel()
+        whole[weight.name] = torch.cat([flat[:start], value.reshape(-1), flat[stop:]])
+    return whole
+
+
 def _order(dims: int, axes: str) -> tuple[list[int], list[int], list[int]]:
     letters = axes.replace("*", "k" * (dims - len(axes) + 1))
     if len(letters) != dims:
@@ -151,7 +177,7 @@ def _order(dims: int, axes: str) -> tuple[list[int], list[int], list[int]]:
 
 
 def _check(module: nn.Module, weight: Weight) -> None:
-    value, name = parameter(module, weight.name), type(module).__name__
+    value, name = weight.of(module), type(module).__name__
     if not (value.is_floating_point() or value.is_complex()) or value.dtype.itemsize < 2:
         raise AdapterError(
             f"{weight.name} of {name}",
@@ -186,11 +212,12 @@ def own_forward(module: nn.Module) -> bool:
 
     Subclasses may change the weight first, such as the weight-standardised ones of timm.
     """
-    names = class_names(module)
-    torch_own: Any = next(
-        cls for cls in type(module).__mro__ if cls.__module__ == nn.Conv2d.__module__
-    )
-    return LINEAR in names or type(module).forward is torch_own.forward
+    return LINEAR in class_names(module) or type(module).forward is torch_class(module).forward
+
+
+def torch_class(conv: nn.Module) -> Any:
+    """Return the class of torch that a convolution is, or is derived from."""
+    return next(cls for cls in type(conv).__mro__ if cls.__module__ == nn.Conv2d.__module__)
 
 
 def _transposed(module: Any) -> Form:
@@ -221,6 +248,27 @@ def _relational(module: Any) -> Form:
         )
     root = [Weight("root", "io")] if module.root is not None else []
     return Form((Weight("weight", "bio"), *root))
+
+
+def _paths(module: Any) -> Form:
+    """Return a matrix (inputs, outputs) for each path of `e3nn.o3.Linear`, in one flat weight.
+
+    A path mixes the copies of one representation, so that an adapted layer stays equivariant.
+    """
+    stored = module._parameters.get("weight")
+    if stored is None or stored.dim() != 1:
+        raise AdapterError(
+            f"{type(module).__name__} without a weight of its own, or with one for each channel",
+            "it has no matrices that a low-rank change could be added to",
+            "Target other layers",
+        )
+    weights, start = [], 0
+    for path in module.instructions:
+        if path.i_in >= 0 and math.prod(path.path_shape):  # neither a bias nor empty
+            weights.append(Weight("weight", "io", part=(start, tuple(path.path_shape))))
+            start += math.prod(path.path_shape)
+    plain = module.bias_numel == 0  # a bias belongs to several paths
+    return Form(tuple(weights), linear=True, dora=plain, ia3=plain)
 
 
 def _neuralop(module: Any) -> Form:
@@ -265,6 +313,8 @@ def _spectral(module: nn.Module) -> Form | None:
 
 
 TABLE: dict[str, Callable[[Any], Form]] = {
+    "e3nn.o3._linear.Linear": _paths,
+    "e3nn.nn._fc._Layer": lambda _: Form((Weight("weight", "io"),)),
     "torch.nn.modules.conv.Conv1d": _convolution,
     "torch.nn.modules.conv.Conv2d": _convolution,
     "torch.nn.modules.conv.Conv3d": _convolution,

@@ -11,7 +11,7 @@ from peft import IA3Config
 from peft.tuners.ia3.layer import IA3Layer
 from torch import Tensor
 
-from scionwood.adapters.layers.forms import from_matrix, parameter, to_matrix
+from scionwood.adapters.layers.forms import assembled, from_matrix, parameter, to_matrix
 from scionwood.adapters.layers.weights import WeightLayer, computing, known_form, real_dtype
 from scionwood.errors import AdapterError
 
@@ -80,19 +80,19 @@ class WeightIA3(WeightLayer, nn.Module, IA3Layer):  # type: ignore[misc]  # peft
 
     def changed(self, names: Sequence[str]) -> dict[str, Tensor]:
         """Return the scaled weights and biases under these adapters, by dotted name."""
-        values = {}
+        pieces, biases = [], {}
         for weight in self.form.weights:
-            value = parameter(self.base_layer, weight.name)
+            value = weight.of(self.base_layer)
             matrix = to_matrix(value, weight.axes)
             scale = torch.ones((), dtype=computing(value).to_real(), device=value.device)
             for name in names:
                 scale = scale * self.ia3_l[name][weight.key]  # type: ignore[index]
             rows = matrix.to(computing(value)) * scale.reshape(*matrix.shape[:2], 1)
-            values[weight.name] = from_matrix(rows, value, weight.axes).to(value.dtype)
+            pieces.append((weight, from_matrix(rows, value, weight.axes).to(value.dtype)))
             if weight.bias is not None:
                 bias = parameter(self.base_layer, weight.bias)
-                values[weight.bias] = (bias * scale.reshape(bias.shape)).to(bias.dtype)
-        return values
+                biases[weight.bias] = (bias * scale.reshape(bias.shape)).to(bias.dtype)
+        return assembled(self.base_layer, pieces) | biases
 
     def _move_adapter_to_device_of_base_layer(
         self, adapter_name: str, device: torch.device | None = None

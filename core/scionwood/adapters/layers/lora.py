@@ -14,7 +14,13 @@ from peft.tuners.lora import layer as lora
 from torch import Tensor
 from torch.func import functional_call
 
-from scionwood.adapters.layers.forms import Weight, from_matrix, parameter, to_matrix
+from scionwood.adapters.layers.forms import (
+    Weight,
+    assembled,
+    from_matrix,
+    parameter,
+    to_matrix,
+)
 from scionwood.adapters.layers.weights import WeightLayer, computing, known_form, real_dtype
 from scionwood.errors import AdapterError
 
@@ -64,7 +70,7 @@ class WeightLora(WeightLayer, nn.Module, lora.LoraLayer):  # type: ignore[misc] 
 
     def _get_in_out_features(self, module: nn.Module) -> tuple[int, int]:
         weight = self.form.weights[0]
-        batch, rows, columns = to_matrix(parameter(module, weight.name), weight.axes).shape
+        batch, rows, columns = to_matrix(weight.of(module), weight.axes).shape
         return columns, batch * rows
 
     def update_layer(
@@ -100,18 +106,18 @@ class WeightLora(WeightLayer, nn.Module, lora.LoraLayer):  # type: ignore[misc] 
 
     def changed(self, names: Sequence[str]) -> dict[str, Tensor]:
         """Return the adapted weights under these adapters, by dotted name."""
-        values = {}
+        pieces = []
         with _no_autocast(self):
             for weight in self.form.weights:
-                value = parameter(self.base_layer, weight.name)
+                value = weight.of(self.base_layer)
                 change = self.change(names, weight)
                 new = value.to(change.dtype) + from_matrix(change, value, weight.axes)
-                values[weight.name] = new.to(value.dtype)
-        return values
+                pieces.append((weight, new.to(value.dtype)))
+        return assembled(self.base_layer, pieces)
 
     def change(self, names: Sequence[str], weight: Weight) -> Tensor:
         """Return what the adapters add to a weight, as matrices (batch, rows, columns)."""
-        value = parameter(self.base_layer, weight.name)
+        value = weight.of(self.base_layer)
         total: Tensor | None = None
         for name in names:
             a, b = (
@@ -137,7 +143,7 @@ class WeightLora(WeightLayer, nn.Module, lora.LoraLayer):  # type: ignore[misc] 
         if len(self.form.weights) > 1:
             raise AdapterError(type(self.base_layer).__name__, "it has several adapted weights")
         (weight,) = self.form.weights
-        value = parameter(self.base_layer, weight.name)
+        value = weight.of(self.base_layer)
         return from_matrix(self.change([adapter], weight), value, weight.axes)
 
     def run(self, names: list[str], *args: Any, **kwargs: Any) -> Any:
@@ -159,15 +165,15 @@ class WeightLora(WeightLayer, nn.Module, lora.LoraLayer):  # type: ignore[misc] 
         return total
 
     def _only_change(self, name: str) -> dict[str, Tensor]:
-        values = {}
+        pieces, biases = [], {}
         with _no_autocast(self):
             for weight in self.form.weights:
-                value = parameter(self.base_layer, weight.name)
+                value = weight.of(self.base_layer)
                 change = self.change([name], weight)
-                values[weight.name] = from_matrix(change, value, weight.axes).to(value.dtype)
+                pieces.append((weight, from_matrix(change, value, weight.axes).to(value.dtype)))
                 if weight.bias is not None:
-                    values[weight.bias] = torch.zeros_like(parameter(self.base_layer, weight.bias))
-        return values
+                    biases[weight.bias] = torch.zeros_like(parameter(self.base_layer, weight.bias))
+        return assembled(self.base_layer, pieces) | biases
 
     def _rounds(self) -> bool:
         value = parameter(self.base_layer, self.form.weights[0].name)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 import torch.nn as nn
 from peft import PeftConfig, PeftModel
 from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
@@ -14,8 +15,8 @@ from peft.tuners.lora.model import LoraModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from scionwood.adapters.experts import hide, is_translated
-from scionwood.adapters.layers.attention import Attention, close_fast_paths
-from scionwood.adapters.layers.forms import class_names, form_of, own_forward
+from scionwood.adapters.layers.attention import Attention, StandIn, close_fast_paths
+from scionwood.adapters.layers.forms import class_names, form_of, own_forward, torch_class
 from scionwood.adapters.layers.ia3 import WeightIA3
 from scionwood.adapters.layers.lora import FlatLinear, WeightLora
 from scionwood.adapters.layers.weights import WeightLayer
@@ -27,6 +28,15 @@ OWN = "_scionwood_layers"
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 FLAT = "torch_geometric.nn.dense.linear.Linear"
 TYPED = "torch_geometric.nn.dense.linear.HeteroLinear"
+EQUIVARIANT = "e3nn.o3._linear.Linear"
+
+
+class AttentionLora(WeightLora, StandIn):
+    """LoRA on an attention that peft has no layer for."""
+
+
+class AttentionIA3(WeightIA3, StandIn):
+    """IA3 on an attention."""
 
 
 class ScienceLora(LoraModel):  # type: ignore[misc]  # peft is untyped
@@ -82,7 +92,8 @@ class ScienceIA3(IA3Model):  # type: ignore[misc]
         if plain or not own or form_of(target) is None:
             layer = IA3Model._create_new_module(ia3_config, adapter_name, target, **kwargs)
             return _with_constants(layer, target)
-        return WeightIA3(target, adapter_name, config=ia3_config, **kwargs)
+        make = AttentionIA3 if isinstance(target, nn.MultiheadAttention) else WeightIA3
+        return make(target, adapter_name, config=ia3_config, **kwargs)
 
     def _replace_module(
         self, parent: nn.Module, child_name: str, new_module: nn.Module, child: nn.Module
@@ -134,6 +145,8 @@ def lora_layer(config: Any, target: nn.Module) -> Any:
     form = form_of(target)
     if form is None:
         return None
+    if isinstance(target, nn.MultiheadAttention):
+        return AttentionLora
     return FlatLinear if is_flat(target) else WeightLora
 
 
@@ -142,9 +155,9 @@ def is_flat(module: nn.Module) -> bool:
     return FLAT in class_names(module)
 
 
-def is_graph_linear(module: nn.Module) -> bool:
-    """Return whether a module is the `Linear` or `HeteroLinear` of torch_geometric."""
-    return not {FLAT, TYPED}.isdisjoint(class_names(module))
+def is_foreign_linear(module: nn.Module) -> bool:
+    """Return whether a module is a linear layer of torch_geometric or e3nn."""
+    return not {FLAT, TYPED, EQUIVARIANT}.isdisjoint(class_names(module))
 
 
 def peft_cannot_open(layer: nn.Module) -> bool:
@@ -157,12 +170,31 @@ def _same_as_peft(conv: Any) -> bool:
 
     peft ignores the dilation and the padding mode, and adds its change beside a weight that a
     subclass changes in its forward. Its factors of a grouped convolution mix the
-    groups, which no grouped kernel can represent.
+    groups, which no grouped kernel can represent. It makes the factors by the class of the
+    convolution, whose own constructor may take other arguments.
     """
     pointwise = all(size == 1 for size in conv.kernel_size)
     dilated = not pointwise and any(step != 1 for step in conv.dilation)
     usual = conv.groups == 1 and not dilated and conv.padding_mode == "zeros"
-    return usual and own_forward(conv)
+    return usual and own_forward(conv) and _makes_factors(conv)
+
+
+def _makes_factors(conv: Any) -> bool:
+    """Return whether the class of a convolution makes the factors A and B as peft calls it."""
+    kind, ones = type(conv), (1,) * len(conv.kernel_size)
+    if kind.__init__ is torch_class(conv).__init__:
+        return True
+    try:
+        with torch.device("meta"):
+            down = kind(
+                conv.in_channels, 1, conv.kernel_size, conv.stride, conv.padding, bias=False
+            )
+            up = kind(1, conv.out_channels, ones, ones, bias=False)
+    except Exception:  # another constructor may refuse these arguments in any way
+        return False
+    same = (down.stride, down.padding) == (conv.stride, conv.padding)
+    shapes = (1, conv.in_channels, *conv.kernel_size), (conv.out_channels, 1, *ones)
+    return same and (tuple(down.weight.shape), tuple(up.weight.shape)) == shapes
 
 
 def _with_constants(layer: nn.Module, target: nn.Module) -> nn.Module:

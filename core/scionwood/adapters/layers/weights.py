@@ -111,7 +111,7 @@ class WeightLayer:
 
     def _weights(self) -> list[tuple[str, str, Tensor]]:
         """List key, axes and value of each adapted weight."""
-        return [(w.key, w.axes, parameter(self.base_layer, w.name)) for w in self.form.weights]
+        return [(w.key, w.axes, w.of(self.base_layer)) for w in self.form.weights]
 
     def __getattr__(self, name: str) -> Any:
         """Return what the wrapper does not have itself from the wrapped module.

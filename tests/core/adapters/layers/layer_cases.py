@@ -16,12 +16,15 @@ from small_layers import (
     SpectralConv2d,
     StandardConv2d,
     attention,
+    conv_3d_simple,
     encoder_block,
     encoder_layer,
+    equivariant,
     experts,
     gpt2_conv,
     mesh_graph_net,
     pyg,
+    radial,
     spectral,
     spherical,
 )
@@ -83,6 +86,7 @@ def other_sizes() -> tuple[Tensor, Tensor, Tensor]:
 
 
 G, T, N, V = "torch_geometric", "transformers", "neuralop", "torchvision"
+E = "e3nn"
 A = "layer.attention"
 MOE = ("layer.gate_up_proj", "layer.down_proj")
 CASES: dict[str, Case] = {
@@ -112,6 +116,7 @@ CASES: dict[str, Case] = {
     "torchvision EncoderBlock": Case(
         encoder_block, x(2, 5, 8), r"layer\.(self_attention|mlp\.0)", V
     ),
+    "torchvision Conv3DSimple (R3D)": Case(conv_3d_simple, x(2, 4, 3, 4, 4), needs=V),
     "PyG Linear": Case(pyg("Linear")(6, 8), x(5, 6), needs=G),
     "PyG HeteroLinear": Case(pyg("HeteroLinear")(6, 8, 3), hetero, needs=G),
     "PyG GCNConv": Case(pyg("GCNConv")(6, 8), graph, r"layer\.lin", G),
@@ -139,6 +144,9 @@ CASES: dict[str, Case] = {
     "neuralop SpectralConv, Tucker": Case(
         spectral(4, 4, factorization="tucker", rank=0.5), x(2, 4, 8, 8), needs=N, half=None
     ),
+    "e3nn o3.Linear": Case(equivariant(), x(5, 10), needs=E),
+    "e3nn o3.Linear, biases": Case(equivariant(biases=True), x(5, 10), needs=E),
+    "e3nn radial network": Case(radial, x(5, 4), r"layer\.layer\d", E),
     "neuralop SphericalConv (SFNO)": Case(
         spherical, x(2, 4, 8, 16), needs="torch_harmonics", half=None
     ),

@@ -168,3 +168,25 @@ def spherical() -> nn.Module:
     from neuralop.layers.spherical_convolution import SphericalConv
 
     return SphericalConv(4, 6, (8, 8), factorization=None)
+
+
+def conv_3d_simple() -> nn.Module:
+    from torchvision.models.video.resnet import Conv3DSimple
+
+    return Conv3DSimple(4, 6)
+
+
+def equivariant(**options: Any) -> Callable[[], nn.Module]:
+    def make() -> nn.Module:
+        from e3nn import o3
+
+        layer = o3.Linear("4x0e+2x1o", "3x0e+2x1o", **options)
+        return layer
+
+    return make
+
+
+def radial() -> nn.Module:
+    from e3nn.nn import FullyConnectedNet
+
+    return FullyConnectedNet([4, 8, 6], torch.nn.functional.silu)
