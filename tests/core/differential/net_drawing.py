@@ -32,6 +32,20 @@ BETWEEN = [
 ]
 """Activations, norms and dropout."""
 
+FOREIGN = {
+    "Unread()": (
+        "net.example_input = lambda: (torch.randn(2, 6, 8),)",
+        r"parts\..*(inner|outer)",
+        False,
+    ),
+    "Asked()": ("", r"parts\..*attn", True),
+    "Swapped(OwnConv(8))": ("", r"parts\.1\.inner", True),
+    "Scan()": ("net = language_net(net, 'mamba2')", r"parts\..*_proj", True),
+    "equivariant()": ("", r"parts\.1", True),
+    "mixture()": ("net = language_net(net, 'deepseek_v3')", "all-linear", False),
+}
+"""Parts of other libraries: a line for the net, the targets, and whether plain peft fails there."""
+
 HOOKS = [
     *("scale", "scale in place", "scale data", "look", "input", "gradient"),
     *("gradient of output", "forward", "global", "global input"),
@@ -58,6 +72,8 @@ class Drawn(NamedTuple):
     later: tuple[str, ...]
     """Lines that change the model after kernels were switched on."""
     amp: bool
+    beyond: bool = False
+    """Whether plain peft fails, so that scionwood without kernels takes its place."""
 
     def source(self) -> str:
         """Return a script that shows what the kernels and peft compute."""
@@ -80,6 +96,8 @@ class Drawn(NamedTuple):
 def draw(seed: int) -> Drawn:
     """Draw a net from a seed."""
     dice = random.Random(seed)
+    if dice.random() < 0.1:
+        return _foreign(dice, seed)
     parts: list[str] = []
     for _ in range(dice.randint(1, 3)):
         if dice.random() < 0.8:
@@ -100,6 +118,22 @@ def draw(seed: int) -> Drawn:
     recompute = dice.choice(["memory", "memory", "memory", "auto", "speed"])
     net = f"Net({', '.join(parts)})"
     return Drawn(seed, net, before, config, after, recompute, later, dice.random() < 0.2)
+
+
+def _foreign(dice: random.Random, seed: int) -> Drawn:
+    part = dice.choice(list(FOREIGN))
+    line, targets, beyond = FOREIGN[part]
+    parts = [dice.choice(BETWEEN), part]
+    between = ["parts.0"]
+    if part != "Asked()":
+        parts += [dice.choice(BETWEEN), "Attention()"]
+        between.append("parts.2")
+    lines = [line] if line else []
+    config = f"LoraConfig(r={dice.randint(1, 3)}, lora_alpha=3, target_modules={targets!r})"
+    before, later = _hooks(dice, 0.3, between), _hooks(dice, 0.3, between)
+    recompute = dice.choice(["memory", "speed"])
+    net = f"Net({', '.join(parts)})"
+    return Drawn(seed, net, (*lines, *before), config, (), recompute, later, False, beyond)
 
 
 def _before(

@@ -13,6 +13,7 @@ from zlib import crc32
 
 import torch
 import torch.nn.functional as F
+from net_foreign import Asked, OwnConv, Scan, Unread, equivariant, language_net, mixture
 from peft import IA3Config, LoraConfig
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize, prune
@@ -22,6 +23,7 @@ from scionwood.kernels import mask
 
 WIDTH = 8
 __all__ = ["IA3Config", "LoraConfig", "nn", "torch"]
+__all__ += ["Asked", "OwnConv", "Scan", "Unread", "equivariant", "language_net", "mixture"]
 
 
 def word(thing: Any) -> Any:

@@ -35,12 +35,15 @@ def main(root: Path) -> dict[int, list[str]]:
     """Return how loaded adapters differ from those that peft saved."""
     verdicts: dict[int, list[str]] = {}
     for folder in sorted(root.iterdir()):
-        if not (folder / "Peft.pt").exists() or not (folder / "Scionwood.pt").exists():
+        saved = [path for path in folder.glob("*.pt") if path.stem != "Scionwood"]
+        if not saved or not (folder / "Scionwood.pt").exists():
             continue
-        drawn, expected = torch.load(folder / "Peft.pt", weights_only=False)
+        drawn, expected = torch.load(saved[0], weights_only=False)
         own = verdicts.setdefault(drawn.seed, [])
-        other = ("Peft", by_scionwood, Scionwood) if drawn.seed % 4 == 0 else _BY_PEFT
-        for saver, loader, kind in (("Scionwood", by_scionwood, Scionwood), other):
+        pairs = [("Scionwood", by_scionwood, Scionwood)]
+        if not drawn.beyond:
+            pairs.append(_BY_PEFT if drawn.seed % 4 else ("Peft", by_scionwood, Scionwood))
+        for saver, loader, kind in pairs:
             with net_grammar.alone():
                 tuned = build(drawn, partial(loader, folder=folder / saver))
                 kind.enable(tuned, drawn.recompute)
