@@ -8,7 +8,8 @@ from peft.tuners.lora import layer as lora
 from torch import Tensor, nn
 
 from scionwood.adapters.fusing import FusedLinear
-from scionwood.adapters.lora_parts import active, dropout_in, factors, hooked, idle
+from scionwood.adapters.lora_parts import active, dropout_in, factors, idle, parts_obstacle
+from scionwood.kernels.interception import global_hooks, hooked, interception
 
 
 def folded(layer: nn.Module) -> tuple[Tensor, Tensor | None] | None:
@@ -36,21 +37,21 @@ def folded(layer: nn.Module) -> tuple[Tensor, Tensor | None] | None:
         >>> torch.allclose(layer(x), torch.nn.functional.linear(x, weight, bias))
         True
     """
-    if hooked(layer):
+    if global_hooks() or hooked(layer) or "forward" in vars(layer):
         return None
     if type(layer) is nn.Linear:
-        return layer.weight, layer.bias
+        return None if interception(layer) else (layer.weight, layer.bias)
     if type(layer) not in (lora.Linear, FusedLinear):
         return None
     wrapped: Any = layer
     base = wrapped.base_layer
-    if type(base) is not nn.Linear or hooked(base):
+    if type(base) is not nn.Linear or interception(base):
         return None
     if idle(wrapped):
         return base.weight, base.bias
     for name in active(wrapped):
-        watched = hooked(wrapped.lora_A[name]) or hooked(wrapped.lora_B[name])
-        if watched or name in wrapped.lora_variant or dropout_in(wrapped, name) > 0:
+        variant = name in wrapped.lora_variant or dropout_in(wrapped, name) > 0
+        if variant or parts_obstacle(wrapped, name):
             return None
     down, up, bias, scaling = factors(wrapped)
     return base.weight + scaling * (up @ down), bias

@@ -98,5 +98,5 @@ def _register() -> Any:
             """Refuse; `scionwood.merge` turns this into an `AdapterError`."""
             raise NotImplementedError(NO_MERGE)
 
-    fusing.register_linear(Linear4bit, FusedLinear4bit, bnb.nn.Linear4bit.forward)
+    fusing.register_linear(Linear4bit, FusedLinear4bit, bnb.nn.Linear4bit)
     return bnb

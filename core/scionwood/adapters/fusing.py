@@ -25,19 +25,19 @@ from scionwood.adapters.lora_parts import (
     dropout_in,
     dropout_of,
     factors,
-    hooked,
     idle,
+    parts_obstacle,
     recompute_of,
 )
 from scionwood.errors import AdapterError
 from scionwood.kernels.conv import lora_conv, merged_delta
 from scionwood.kernels.conv import why_not as conv_obstacle
 from scionwood.kernels.dispatch import choose
+from scionwood.kernels.interception import add_forward, global_hooks, interception
 from scionwood.kernels.linear import lora_linear
 from scionwood.kernels.origin import CHOICES, Recompute, produces, remember
 from scionwood.kernels.triton_plan import allows_tf32
 
-HOOKED = "a hook on the base layer or on a factor would not run"
 MANY_ROWS = 1 << 14
 """The number of tokens that `kernel_report` assumes."""
 
@@ -122,13 +122,14 @@ _FUSED = {
     lora.Conv3d: FusedConv3d,
 }
 _PLAIN = {fused: plain for plain, fused in _FUSED.items()}
-_FORWARD: dict[Any, Any] = {FusedLinear: nn.Linear.forward}
-"""The forward of the base that a fused linear layer computes itself."""
+_BASE: dict[Any, Any] = {FusedLinear: nn.Linear}
+"""The class of the base that a fused linear layer computes itself."""
 
 
-def register_linear(plain: Any, fused: Any, forward: Any) -> None:
-    """Add a fused form of a LoRA linear layer of peft, for bases with the given forward."""
-    _FUSED[plain], _PLAIN[fused], _FORWARD[fused] = fused, plain, forward
+def register_linear(plain: Any, fused: Any, base: Any) -> None:
+    """Add a fused form of a LoRA linear layer of peft, for bases of exactly one class."""
+    _FUSED[plain], _PLAIN[fused], _BASE[fused] = fused, plain, base
+    add_forward(base)
 
 
 def enable(model: nn.Module, *, recompute: Recompute = "auto") -> KernelReport:
@@ -168,10 +169,10 @@ def enable(model: nn.Module, *, recompute: Recompute = "auto") -> KernelReport:
         rule = f"recompute is one of {', '.join(CHOICES)}"
         raise AdapterError(f"recompute {recompute!r}", rule, "Use `auto` if in doubt")
     _swap(model, _FUSED)
-    group(model, FusedLinear, _supported)
+    group(model, FusedLinear, obstacle)
     for _, layer in _layers(model):
         vars(layer)[RECOMPUTE] = recompute
-    linear = any(type(layer) in _FORWARD for _, layer in _layers(model))
+    linear = any(type(layer) in _BASE for _, layer in _layers(model))
     for module in model.modules():
         if linear and produces(module) and remember not in module._forward_hooks.values():
             module.register_forward_hook(remember)
@@ -247,7 +248,7 @@ def _status(layer: Any) -> tuple[str, str]:
         return "peft", "no active adapter is here: the base layer alone runs"
     if reason := obstacle(layer):
         return "peft", reason
-    if type(layer) not in _FORWARD:
+    if type(layer) not in _BASE:
         return "weight-space", "one convolution forward, low rank backward"
     weight = layer.base_layer.weight
     rank = sum(layer.r[name] for name in active(layer))
@@ -256,29 +257,26 @@ def _status(layer: Any) -> tuple[str, str]:
     return choose(weight.device.type, weight.dtype, MANY_ROWS, width, rank, tf32=tf32)
 
 
-def _supported(layer: Any) -> bool:
-    return not obstacle(layer)
-
-
 def obstacle(layer: Any, names: list[str] | None = None) -> str:
     """Return why a layer must run the forward of peft, or an empty string if it need not."""
     parts = layer._modules  # much faster than attributes; this runs in every forward
     base, names = parts["base_layer"], names or active(layer)
     if layer.lora_variant and any(name in layer.lora_variant for name in names):
         return "a variant of LoRA, such as DoRA, has its own forward"
-    linear = type(layer) in _FORWARD
-    if linear and type(base).forward is not _FORWARD[type(layer)]:
-        return f"the base {type(base).__name__} is not an nn.Linear"
+    if global_hooks():
+        return "a hook on all modules of the process would not run"
+    wanted = _BASE.get(type(layer))
+    linear = wanted is not None
+    if linear and type(base) is not wanted:
+        return f"the base {type(base).__name__} is not an {wanted.__name__}"
+    if reason := interception(base) if linear else conv_obstacle(base):
+        return f"base layer: {reason}"
     if linear and base.weight.requires_grad and torch.is_grad_enabled():
         return "the base weight trains: its gradient needs the input anyway"
-    if not linear and (reason := conv_obstacle(base)):
-        return reason
-    if hooked(base):
-        return HOOKED
     dropout = False
     for name in names:
-        if hooked(parts["lora_A"]._modules[name]) or hooked(parts["lora_B"]._modules[name]):
-            return HOOKED
+        if reason := parts_obstacle(layer, name):
+            return reason
         dropout = dropout or dropout_in(layer, name) > 0
     if dropout and not linear:
         return "dropout before the adapter cannot be folded into a kernel"

@@ -42,14 +42,14 @@ class _Result(NamedTuple):
 class Siblings:
     """Layers of a module in the order of their calls."""
 
-    def __init__(self, layers: list[Any], usable: Callable[[Any], bool]) -> None:
+    def __init__(self, layers: list[Any], obstacle: Callable[[Any], str]) -> None:
         """Group some layers.
 
         Args:
             layers: The layers in the order of their calls.
-            usable: Whether the fused operator supports a layer now.
+            obstacle: Why a layer must run the forward of peft now; empty if it need not.
         """
-        self.layers, self.usable, self.off = layers, usable, False
+        self.layers, self.obstacle, self.off = layers, obstacle, False
         self._results: dict[int, _Result] = {}
         self._source: tuple[Any, int, torch.dtype | None] | None = None
 
@@ -68,13 +68,12 @@ class Siblings:
         if self._results:  # nobody has taken them: the module does not do what its source says
             self._stop()
             return None
-        group = [each for each in self.layers if _plain(each) and self.usable(each)]
-        if len(group) < 2 or group[0] is not layer:
-            return None
-        members = [_member(each) for each in group]
+        if any(not _plain(each) or self.obstacle(each) for each in self.layers):
+            return None  # what acts on one of them could also change the input of the next
+        members = [_member(each) for each in self.layers]
         first, *others = lora_linears(x, members, recompute=recompute)
         self._source = weakref.ref(x), x._version, _autocast(x)
-        for each, member, y in zip(group[1:], members[1:], others, strict=True):
+        for each, member, y in zip(self.layers[1:], members[1:], others, strict=True):
             self._results[id(each)] = _Result(y, member, _versions(member))
         return first
 
@@ -119,13 +118,13 @@ def _autocast(x: Tensor) -> torch.dtype | None:
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
 
 
-def group(model: nn.Module, kind: type, usable: Callable[[Any], bool]) -> None:
+def group(model: nn.Module, kind: type, obstacle: Callable[[Any], str]) -> None:
     """Give each layer of a kind its group; a layer without siblings gets none.
 
     Args:
         model: A model.
         kind: The class of fused linear layers.
-        usable: Whether the fused operator supports a layer now.
+        obstacle: Why a layer must run the forward of peft now; empty if it need not.
     """
     ungroup(model)
     for parent in model.modules():
@@ -135,7 +134,7 @@ def group(model: nn.Module, kind: type, usable: Callable[[Any], bool]) -> None:
         for names in together(type(parent)):
             layers = [children[name] for name in names if type(children.get(name)) is kind]
             if len(set(map(id, layers))) == len(layers) > 1:
-                shared = Siblings(layers, usable)
+                shared = Siblings(layers, obstacle)
                 for layer in layers:
                     vars(layer)[SIBLINGS] = shared
 

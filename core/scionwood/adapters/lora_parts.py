@@ -8,6 +8,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
+from scionwood.kernels.interception import interception
 from scionwood.kernels.origin import Recompute
 
 RECOMPUTE = "_scionwood_recompute"
@@ -36,14 +37,13 @@ def dropout_in(layer: Any, name: str) -> float:
     return module.p if type(module) is nn.Dropout and module.training else 0.0
 
 
-def hooked(module: nn.Module) -> bool:
-    """Return whether a hook observes a module, so that its forward must run."""
-    return bool(
-        module._forward_hooks
-        or module._forward_pre_hooks
-        or module._backward_hooks
-        or module._backward_pre_hooks
-    )
+def parts_obstacle(layer: Any, name: str) -> str:
+    """Return why A, B or the dropout of an adapter must be called, or an empty string."""
+    parts = layer._modules
+    for part in ("lora_A", "lora_B", "lora_dropout"):
+        if reason := interception(parts[part]._modules[name]):
+            return f"{part}: {reason}"
+    return ""
 
 
 def factors(

@@ -26,6 +26,8 @@ from torch.autograd.function import once_differentiable
 from scionwood.errors import AdapterError
 from scionwood.kernels.conv_forms import MERGED, Form, form
 from scionwood.kernels.convolution import Geometry, convolve, geometry_of, gradients
+from scionwood.kernels.interception import interception
+from scionwood.kernels.operators import reshaped
 
 SUPPORTED = (*MERGED, torch.bfloat16, torch.float16)
 PLAIN = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -93,7 +95,7 @@ def lora_conv(
     batched = x if x.dim() == weight.dim() else x.unsqueeze(0)
     chosen = form(weight, batched, len(a), groups, cast or weight.dtype)
     y = in_form(chosen, batched, weight, bias, a, b, scaling, geometry, cast)
-    return y if x.dim() == weight.dim() else y.squeeze(0)
+    return y if x.dim() == weight.dim() else reshaped(y, y.shape[1:])
 
 
 def in_form(chosen: Form, *operands: Any) -> Tensor:
@@ -136,8 +138,10 @@ def why_not(layer: nn.Module) -> str:
         The reason, as a phrase for a report.
     """
     # Subclasses may compute something else: parametrised, lazy, standardised or quantised layers.
-    if not isinstance(layer, PLAIN) or type(layer) not in PLAIN or "forward" in vars(layer):
+    if not isinstance(layer, PLAIN) or type(layer) not in PLAIN:
         return f"not a plain Conv1d, Conv2d or Conv3d: {type(layer).__name__}"
+    if reason := interception(layer):
+        return reason
     weight = layer.weight
     if type(weight) not in (nn.Parameter, Tensor) or weight.dtype not in SUPPORTED:
         return f"a weight that is a {type(weight).__name__} of {weight.dtype}"
@@ -148,9 +152,7 @@ def why_not(layer: nn.Module) -> str:
     dilated = any(d > 1 < k for d, k in zip(layer.dilation, layer.kernel_size, strict=True))
     if dilated and (layer.padding == "same" or max(layer.stride) > 1):  # in other cases peft fails
         return "a dilation, which lora_A of peft ignores, so that peft computes something else"
-    hooks = (layer._forward_hooks, layer._forward_pre_hooks)
-    backward = (layer._backward_hooks, layer._backward_pre_hooks)
-    return "hooks, which run only when the layer is called" if any((*hooks, *backward)) else ""
+    return ""
 
 
 def _check_factors(a: Tensor, b: Tensor, weight_shape: Sequence[int], groups: int) -> None:

@@ -11,8 +11,9 @@ from torch.autograd.function import once_differentiable
 
 from scionwood.kernels import mask, operators
 from scionwood.kernels.linear import working
+from scionwood.kernels.operators import reshaped
 from scionwood.kernels.origin import Recompute, origin_of
-from scionwood.kernels.saved import Again, sources
+from scionwood.kernels.saved import Recipe, sources
 
 
 def lora_linear_dequantised(
@@ -55,7 +56,7 @@ def lora_linear_dequantised(
     seed = mask.new_seed(x.device) if dropout and mask.threshold(dropout) else None
     call = _Call(dequantise, working(x), scaling, dropout, origin_of(x, recompute))
     y: Tensor = _Dequantised.apply(x.reshape(-1, x.shape[-1]), bias, a, b, seed, call)  # type: ignore[no-untyped-call, unused-ignore]
-    return y.view(*x.shape[:-1], b.shape[0])
+    return reshaped(y, (*x.shape[:-1], b.shape[0]))
 
 
 @final
@@ -66,7 +67,7 @@ class _Call(NamedTuple):
     dtype: torch.dtype
     scaling: float
     dropout: float
-    origin: Again | None
+    origin: Recipe | None
 
 
 @final

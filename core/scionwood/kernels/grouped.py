@@ -15,10 +15,10 @@ from torch.autograd.function import once_differentiable
 
 from scionwood.kernels import operators
 from scionwood.kernels.linear import check, working
-from scionwood.kernels.operators import as_dtype
+from scionwood.kernels.operators import as_dtype, reshaped
 from scionwood.kernels.origin import Recompute, origin_of
 from scionwood.kernels.reference import Member
-from scionwood.kernels.saved import Again, sources
+from scionwood.kernels.saved import Recipe, sources
 
 
 def lora_linears(
@@ -54,7 +54,7 @@ def lora_linears(
     rows = x if x.dim() == 2 else x.reshape(-1, x.shape[-1])
     flat = [tensor for member in members for tensor in member[:4]]
     ys: tuple[Tensor, ...] = _LoraLinears.apply(rows, call, *flat)  # type: ignore[no-untyped-call, unused-ignore]
-    return ys if x.dim() == 2 else tuple(y.view(*x.shape[:-1], y.shape[1]) for y in ys)
+    return ys if x.dim() == 2 else tuple(reshaped(y, (*x.shape[:-1], y.shape[1])) for y in ys)
 
 
 @final
@@ -63,7 +63,7 @@ class _Call(NamedTuple):
 
     dtype: torch.dtype
     scalings: tuple[float, ...]
-    origin: Again | None
+    origin: Recipe | None
 
 
 def _members(flat: Sequence[Any], call: _Call) -> Iterator[Member]:

@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from scionwood.kernels import mask, operators
-from scionwood.kernels.operators import as_dtype
+from scionwood.kernels.operators import as_dtype, reshaped
 from scionwood.kernels.origin import Recompute, origin_of
-from scionwood.kernels.saved import Again, sources
+from scionwood.kernels.saved import Recipe, sources
 
 
 def lora_linear(
@@ -74,7 +74,7 @@ def lora_linear(
     # Reshaped out here, since a view returned by the Function could not be changed in place.
     rows = x if x.dim() == 2 else x.reshape(-1, x.shape[-1])
     y: Tensor = _LoraLinear.apply(rows, weight, bias, a, b, gate_bias, seed, call)  # type: ignore[no-untyped-call, unused-ignore]
-    return y if x.dim() == 2 else y.view(*x.shape[:-1], weight.shape[0])
+    return y if x.dim() == 2 else reshaped(y, (*x.shape[:-1], y.shape[1]))
 
 
 def check(
@@ -111,7 +111,7 @@ class _Call(NamedTuple):
     dtype: torch.dtype
     scaling: float
     dropout: float
-    origin: Again | None
+    origin: Recipe | None
 
 
 @final

@@ -116,6 +116,18 @@ def as_dtype(tensor: Any, dtype: torch.dtype) -> Any:
     return tensor if tensor is None or tensor.dtype is dtype else tensor.to(dtype)
 
 
+def reshaped(y: Tensor, shape: Sequence[int]) -> Tensor:
+    """Return the output of a Function in another shape.
+
+    A block that runs without gradients inside a Function, as a checkpoint does, must not return a
+    view: autograd would refuse to change it in place.
+    """
+    if torch.is_grad_enabled():
+        return y.view(shape)
+    made: Tensor = torch.ops.aten._unsafe_view.default(y, shape)
+    return made
+
+
 def traced(tensor: Tensor) -> bool:
     """Return whether a compiler or a dispatch mode must see the operator as one node."""
     return (

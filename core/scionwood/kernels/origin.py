@@ -1,37 +1,26 @@
 """Record how to compute the input of a layer again, so that it need not be kept.
 
-A normalisation layer or an activation keeps its own input for the backward pass. A linear layer
-behind it can keep the same input instead of its own, which needs no extra memory. In the backward
-pass it runs the module in front of it again. The forward hook `remember` marks the output of that
-module.
+A normalisation layer keeps its own input for the backward pass. A linear layer behind it can keep
+the same input instead of its own, which needs no extra memory. In the backward pass it computes the
+norm again. The forward hook `remember` marks the output of the norm. What other operations have
+kept is read from the graph of autograd; see `saved`.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, final
+from collections.abc import Callable
+from typing import Any, Literal
 
 import torch
 import torch.nn as nn
+import torch.nn.functional as F
 from torch import Tensor
-from torch.func import functional_call
 
-from scionwood.kernels.saved import Again, recipe_of
-
-KINDS = (
-    nn.LayerNorm,
-    nn.RMSNorm,
-    nn.GroupNorm,
-    nn.GELU,
-    nn.SiLU,
-    nn.Mish,
-    nn.Hardswish,
-    nn.Softplus,
-)
-"""Modules that keep their input and are deterministic. ReLU keeps its output, so no gain."""
-ALSO = {"transformers.activations": ("GELUActivation", "SiLUActivation", "MishActivation")}
-"""Such modules of libraries that are not imported here, by module and class name."""
+from scionwood.kernels.interception import FORWARDS, global_hooks, hooked
+from scionwood.kernels.saved import Recipe, read_late, recipe_of
 
 _TAG = "_scionwood_origin"
+_TRIED = "_scionwood_eps"
 
 Recompute = Literal["memory", "speed", "auto"]
 """Whether inputs of layers are computed again in the backward pass; see `origin_of`."""
@@ -40,60 +29,87 @@ SMALL = 256 << 10
 """The bytes of an input up to which `auto` keeps it: a launch costs more than so little memory."""
 
 
-@final
-class Origin(Again):
-    """A module, the tensors that it used and the autocast state at that time."""
-
-    def __init__(
-        self,
-        module: nn.Module,
-        tensors: dict[str, Tensor],
-        autocast: tuple[str, torch.dtype, bool],
-    ) -> None:
-        """Store what the output depends on.
-
-        Args:
-            module: The module.
-            tensors: Its parameters by name, and its input under the empty name.
-            autocast: The device, the dtype and whether autocast is on.
-        """
-        super().__init__(tensors)
-        self.module, self.autocast = module, autocast
-
-    def compute(self, tensors: tuple[Tensor, ...]) -> Tensor:
-        """See `Again.compute`."""
-        device, dtype, enabled = self.autocast
-        *parameters, source = tensors
-        with torch.no_grad(), torch.autocast(device, dtype=dtype, enabled=enabled):
-            if not parameters:
-                return self.module.forward(source)  # type: ignore[no-any-return]
-            state = dict(zip(self.tensors, parameters, strict=False))
-            return functional_call(self.module, state, (source,))  # type: ignore[no-any-return]
-
-
 def produces(module: nn.Module) -> bool:
-    """Return whether the output of a module can be computed again from what it keeps."""
-    if getattr(module, "inplace", False):  # it writes over its input
-        return False
-    names = ALSO.get(type(module).__module__, ())
-    return isinstance(module, KINDS) or type(module).__name__ in names
+    """Return whether `remember` belongs on a module: a norm or an activation of torch."""
+    kind = type(module)
+    return isinstance(module, nn.LayerNorm) or (kind in FORWARDS and kind.__module__ in _PRODUCERS)
 
 
-def remember(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-    """Store the origin in the output tensor; this is a forward hook.
+_PRODUCERS = (nn.LayerNorm.__module__, nn.GELU.__module__)
 
-    Under torch.compile nothing is stored, since the compiler decides what to keep.
+
+def remember(module: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    """Store in an output tensor how to compute it again, if it is a norm; this is a forward hook.
+
+    If another hook or a forward of the instance acts on the module now, the tensor is never
+    computed again: nobody knows what has changed it. Under torch.compile nothing is stored, since
+    the compiler decides what to keep.
     """
-    if torch.compiler.is_compiling() or not output.requires_grad or len(inputs) != 1:
+    if torch.compiler.is_compiling() or not output.requires_grad:
         return
-    device = output.device.type
-    state = (device, torch.get_autocast_dtype(device), torch.is_autocast_enabled(device))
-    tensors = {name: p.detach() for name, p in module.named_parameters(recurse=False)}
-    tensors[""] = inputs[0].detach()
-    setattr(output, _TAG, (Origin(module, tensors, state), output._version))
+    recipe = None
+    if not (global_hooks() or hooked(module, marks=1) or "forward" in module.__dict__):
+        if not isinstance(module, nn.LayerNorm | nn.RMSNorm | nn.GroupNorm):
+            return  # the graph of autograd shows what it computes
+        if read_late():
+            return
+        recipe = _norm(module, inputs, output)
+    setattr(output, _TAG, (recipe, output._version))
 
 
-def origin_of(x: Tensor, recompute: Recompute = "memory") -> Again | None:
+def _norm(module: Any, inputs: tuple[Any, ...], output: Tensor) -> Recipe | None:
+    """Return how to compute a norm again.
+
+    What a LayerNorm has computed is read from the graph, except eps, which the graph does not have.
+    So that of a subclass is tried once. Other norms are computed as their class does.
+    """
+    plain = type(module).forward is FORWARDS.get(type(module))
+    if isinstance(module, nn.LayerNorm):
+        node = output.grad_fn
+        if node is None or node.name() != "NativeLayerNormBackward0":
+            return None
+        shape, eps = tuple(node._saved_normalized_shape), module.eps
+        state = (node._saved_input, node._saved_weight, node._saved_bias)
+        recipe = _recipe(state, lambda x, w, b: F.layer_norm(x, shape, w, b, eps))
+        return recipe if plain or _computes(module, recipe, output) else None
+    if not plain or len(inputs) != 1:
+        return None
+    eps, device = module.eps, output.device.type
+    cast = torch.get_autocast_dtype(device), torch.is_autocast_enabled(device)
+    if isinstance(module, nn.GroupNorm):
+        groups, state = module.num_groups, (inputs[0], module.weight, module.bias)
+        return _recipe(state, lambda x, w, b: F.group_norm(x, groups, w, b, eps), cast)
+    shape, state = module.normalized_shape, (inputs[0], module.weight)
+    return _recipe(state, lambda x, w: F.rms_norm(x, shape, w, eps), cast)
+
+
+def _recipe(
+    values: tuple[Tensor | None, ...],
+    function: Callable[..., Tensor],
+    cast: tuple[torch.dtype, bool] | None = None,
+) -> Recipe:
+    """Return the recipe of a function of some tensors, of which some are missing."""
+    at = [i for i, value in enumerate(values) if value is not None]
+
+    def steps(tensors: tuple[Tensor, ...]) -> Tensor:
+        arguments: list[Tensor | None] = [None] * len(values)
+        for i, tensor in zip(at, tensors, strict=True):
+            arguments[i] = tensor
+        return function(*arguments)
+
+    return Recipe([value.detach() for value in values if value is not None], steps, cast)
+
+
+def _computes(module: Any, recipe: Recipe, output: Tensor) -> bool:
+    """Return whether a recipe gave the output of a module in its first call with this eps."""
+    eps, same = module.__dict__.get(_TRIED, (None, False))
+    if eps != module.eps:
+        same = torch.equal(recipe.compute(recipe.tensors), output)
+        module.__dict__[_TRIED] = module.eps, same
+    return bool(same)
+
+
+def origin_of(x: Tensor, recompute: Recompute = "memory") -> Recipe | None:
     """Return how to compute a tensor again, or `None` if it is unknown or shall be kept.
 
     Layers that read the same tensor get the same object, which computes the tensor once for all.
@@ -107,7 +123,7 @@ def origin_of(x: Tensor, recompute: Recompute = "memory") -> Again | None:
         return None
     if recompute == "auto" and x.numel() * x.itemsize <= SMALL:
         return None
-    tagged: tuple[Again, int] | None = getattr(x, _TAG, None)
+    tagged: tuple[Recipe | None, int] | None = getattr(x, _TAG, None)
     if tagged is not None and tagged[1] == x._version:
         return tagged[0]
     recipe = recipe_of(x)

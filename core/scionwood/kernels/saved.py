@@ -8,8 +8,7 @@ from a tensor back to such factors. It knows operations, and no class of a modul
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 import torch
@@ -24,19 +23,27 @@ _HOOKS = ("torch.utils.checkpoint", "torch.autograd.graph")
 """Modules whose hooks on saved tensors compute or copy when a tensor is read."""
 
 
-class Again(ABC):
+@final
+class Recipe:
     """How to compute the input of layers again, once for all layers that read it."""
 
-    def __init__(self, tensors: dict[str, Tensor]) -> None:
-        """Store the tensors by name from which the input is computed."""
-        self.tensors = tensors
+    def __init__(
+        self,
+        tensors: Sequence[Tensor],
+        steps: _Compute,
+        autocast: tuple[torch.dtype, bool] | None = None,
+    ) -> None:
+        """Store what the input is computed from.
+
+        Args:
+            tensors: The tensors, detached.
+            steps: Computes the input from the values of `tensors`, bit for bit.
+            autocast: The dtype of autocast and whether it is on; `None` means off.
+        """
+        self.tensors, self.steps, self.autocast = tuple(tensors), steps, autocast
         self.users = 0
         """The layers that read the input and have not computed their gradients yet."""
         self._made: Tensor | None = None
-
-    @abstractmethod
-    def compute(self, tensors: tuple[Tensor, ...]) -> Tensor:
-        """Compute the input from the values of `tensors`, bit for bit."""
 
     def again(self, tensors: tuple[Tensor, ...]) -> Tensor:
         """Compute the input, or return it if another layer has computed it.
@@ -51,36 +58,28 @@ class Again(ABC):
         self._made = made if self.users > 0 else None
         return made
 
+    def compute(self, tensors: tuple[Tensor, ...]) -> Tensor:
+        """Compute the input."""
+        dtype, enabled = self.autocast or (None, False)
+        with torch.no_grad(), torch.autocast(tensors[0].device.type, dtype, enabled):
+            return self.steps(tensors)
 
-def sources(x: Tensor, origin: Again | None) -> tuple[Tensor, ...]:
+
+def sources(x: Tensor, origin: Recipe | None) -> tuple[Tensor, ...]:
     """Return what a layer keeps for its input: the input, or what it is computed from."""
     if origin is None:
         return (x,)
     origin.users += 1
-    return tuple(origin.tensors.values())
-
-
-@final
-class Recipe(Again):
-    """Steps from saved tensors to the input of a layer."""
-
-    def __init__(self, tensors: dict[str, Tensor], steps: _Compute) -> None:
-        """Store the saved tensors by number, and the steps."""
-        super().__init__(tensors)
-        self.steps = steps
-
-    def compute(self, tensors: tuple[Tensor, ...]) -> Tensor:
-        """See `Again.compute`."""
-        with torch.no_grad(), torch.autocast(tensors[0].device.type, enabled=False):
-            return self.steps(tensors)
+    return origin.tensors
 
 
 def recipe_of(x: Tensor) -> Recipe | None:
     """Return how to compute a tensor again from what autograd has saved, or `None` if it cannot be.
 
-    Inside a block that is checkpointed or offloaded, nothing is kept, and the result is `None`.
+    Inside a block that is checkpointed or offloaded, nothing is kept, and the result is `None`. So
+    it is for a tensor that was changed in place, since the graph does not show all such changes.
     """
-    if x.grad_fn is None or read_late():
+    if x.grad_fn is None or x._version or read_late():
         return None
     saved: list[Tensor] = []
     try:
@@ -89,7 +88,7 @@ def recipe_of(x: Tensor) -> Recipe | None:
         return None
     if compute is None:
         return None
-    return Recipe({str(i): value.detach() for i, value in enumerate(saved)}, compute)
+    return Recipe([value.detach() for value in saved], compute)
 
 
 def read_late() -> bool:
@@ -126,14 +125,15 @@ def _result(node: Any, saved: list[Tensor], depth: int) -> _Compute | None:
     return _leaf(node._saved_result, saved)
 
 
-def _silu(node: Any, saved: list[Tensor], depth: int) -> _Compute | None:
-    x = _leaf(node._saved_self, saved)
-    return lambda tensors: F.silu(x(tensors))
+def _activation(function: Callable[..., Tensor], *options: str) -> Callable[..., _Compute | None]:
+    """Return the rule of an activation that keeps its input and some options."""
 
+    def rule(node: Any, saved: list[Tensor], depth: int) -> _Compute | None:
+        x = _leaf(node._saved_self, saved)
+        values = {name: getattr(node, f"_saved_{name}") for name in options}
+        return lambda tensors: function(x(tensors), **values)
 
-def _gelu(node: Any, saved: list[Tensor], depth: int) -> _Compute | None:
-    x, kind = _leaf(node._saved_self, saved), node._saved_approximate
-    return lambda tensors: F.gelu(x(tensors), approximate=kind)
+    return rule
 
 
 def _changed(change: Callable[[Tensor, Any], Tensor]) -> Callable[..., _Compute | None]:
@@ -162,8 +162,11 @@ _RULES: Mapping[str, Callable[..., _Compute | None]] = {
     "ReluBackward0": _result,
     "SigmoidBackward0": _result,
     "TanhBackward0": _result,
-    "SiluBackward0": _silu,
-    "GeluBackward0": _gelu,
+    "SiluBackward0": _activation(F.silu),
+    "MishBackward0": _activation(F.mish),
+    "HardswishBackward0": _activation(F.hardswish),
+    "SoftplusBackward0": _activation(F.softplus, "beta", "threshold"),
+    "GeluBackward0": _activation(F.gelu, "approximate"),
     "ToCopyBackward0": _changed(lambda x, about: x.to(*about[0])),
     "CloneBackward0": _changed(lambda x, about: x),
     "ViewBackward0": _changed(lambda x, about: x.reshape(about[1])),

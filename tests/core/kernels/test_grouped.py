@@ -122,13 +122,13 @@ def test_every_step_has_the_same_bits_whatever_ran_before(sizes):
 def test_a_norm_runs_again_once_for_three_layers(monkeypatch, dropout):
     """Also with dropout, where the layers run alone."""
     net, runs = model(dropout=dropout, blocks=1), []
-    norm = net.base_model.model[0].norm
+    norm = F.layer_norm
 
-    def counted(x):
+    def counted(*args):
         runs.append(1)
-        return nn.LayerNorm.forward(norm, x)
+        return norm(*args)
 
-    monkeypatch.setattr(norm, "forward", counted)
+    monkeypatch.setattr(F, "layer_norm", counted)
     kernels.enable(net, recompute="memory")
     step(net)
     assert len(runs) == 2, "forward, and once more backward"
@@ -174,12 +174,12 @@ def test_layers_with_hooks_or_several_adapters_run_alone(sizes):
     handle = block.k_proj.register_full_backward_hook(lambda *_: None)
     near(step(net), right)
     handle.remove()
-    assert sizes == [2], "q and v"
+    assert sizes == [], "a hook on one of three"
     net.add_adapter("other", LoraConfig(r=2, target_modules=r".*(proj|out)"))
     net.base_model.set_adapter(["default", "other"])
     kernels.enable(net)
     step(net)
-    assert sizes == [2], "several adapters"
+    assert sizes == [], "several adapters"
 
 
 def test_copies_have_groups_of_their_own(sizes):

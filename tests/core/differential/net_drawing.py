@@ -1,0 +1,182 @@
+"""Draw a random net, its adapter and what acts on it, as lines of Python."""
+
+from __future__ import annotations
+
+import random
+from typing import NamedTuple
+
+LAYERS = {
+    "linear()": [""],
+    "linear(False)": [""],
+    "Doubled(8, 8)": [""],
+    "Renamed(8, 8)": [""],
+    "Standardised(8, 8)": [""],
+    "Swapped(nn.Conv1d(8, 8, 3, padding=1))": [".inner"],
+    "Image(nn.Conv2d(8, 8, 1))": [".inner"],
+    "Attention()": [".q", ".k", ".v", ".o"],
+    "Attention(write=True)": [".q", ".k", ".v", ".o"],
+    "Gated()": [".gate", ".up", ".down"],
+    "Gated(nn.GELU())": [".gate", ".up", ".down"],
+    "Experts()": [".experts.0", ".experts.1"],
+    "Stacked()": [],
+}
+"""Layers with the ends of the names that an adapter may target."""
+OFTEN = ("linear()", "linear()", "linear(False)")
+
+BETWEEN = [
+    *("nn.GELU()", "nn.GELU('tanh')", "nn.SiLU()", "nn.SiLU(inplace=True)", "nn.Mish()"),
+    *("nn.Softplus(2.0)", "nn.Hardswish()", "nn.ReLU()", "nn.Tanh()", "Loud()", "Soft()"),
+    *("nn.LayerNorm(8)", "nn.LayerNorm(8, 0.1)", "nn.RMSNorm(8)", "Swapped(nn.GroupNorm(2, 8))"),
+    *("Raised(8)", "Loose(8)", "Moody(8)", "Call('silu')", "Call('gelu')", "nn.Dropout(0.3)"),
+    *("nn.LayerNorm(8, elementwise_affine=False)",),
+]
+"""Activations, norms and dropout."""
+
+FOREIGN = {
+    "Unread()": (
+        "net.example_input = lambda: (torch.randn(2, 6, 8),)",
+        r"parts\..*(inner|outer)",
+        False,
+    ),
+    "Asked()": ("", r"parts\..*attn", True),
+    "Swapped(OwnConv(8))": ("", r"parts\.1\.inner", True),
+    "Scan()": ("net = language_net(net, 'mamba2')", r"parts\..*_proj", True),
+    "equivariant()": ("", r"parts\.1", True),
+    "mixture()": ("net = language_net(net, 'deepseek_v3')", "all-linear", False),
+}
+"""Parts of other libraries: a line for the net, the targets, and whether plain peft fails there."""
+
+HOOKS = [
+    *("scale", "scale in place", "scale data", "look", "input", "gradient"),
+    *("gradient of output", "forward", "global", "global input"),
+]
+WEIGHTS = [
+    *("halved", "pruned", "weight_norm", "old weight_norm", "spectral_norm"),
+    *("old spectral_norm", "orthogonal"),
+]
+WRITES = ["in place", "without gradient", "in a part"]
+PARTS = [".base_layer", ".lora_A.default", ".lora_B.default", ".lora_dropout.default", ""]
+
+
+class Drawn(NamedTuple):
+    """A net as Python; `tuned` is the model with the adapter on `net`."""
+
+    seed: int
+    net: str
+    before: tuple[str, ...]
+    """Lines that change the net before the adapter is attached."""
+    config: str
+    after: tuple[str, ...]
+    """Lines that change the model before kernels are switched on."""
+    recompute: str
+    later: tuple[str, ...]
+    """Lines that change the model after kernels were switched on."""
+    amp: bool
+    beyond: bool = False
+    """Whether plain peft fails, so that scionwood without kernels takes its place."""
+
+    def source(self) -> str:
+        """Return a script that shows what the kernels and peft compute."""
+        lines = [
+            "import scionwood; from scionwood import kernels",
+            "from net_grammar import *  # of tests/core/differential",
+            f"torch.manual_seed({self.seed})",
+            f"net = {self.net}",
+            *self.before,
+            f"config = {self.config}",
+            "tuned = scionwood.attach(net, config, head=()); fill(tuned)",
+            *self.after,
+            f"kernels.enable(tuned, recompute={self.recompute!r})  # without it: peft",
+            *self.later,
+            f"print(run(tuned, amp={self.amp}))",
+        ]
+        return "\n".join(lines)
+
+
+def draw(seed: int) -> Drawn:
+    """Draw a net from a seed."""
+    dice = random.Random(seed)
+    if dice.random() < 0.1:
+        return _foreign(dice, seed)
+    parts: list[str] = []
+    for _ in range(dice.randint(1, 3)):
+        if dice.random() < 0.8:
+            parts.append(dice.choice(BETWEEN))
+        parts.append(dice.choice([*LAYERS, *OFTEN]))
+    layers = {f"parts.{at}": LAYERS[part] for at, part in enumerate(parts) if part in LAYERS}
+    names = [f"{name}{end}" for name, ends in layers.items() for end in ends]
+    targets = [name for name in names if dice.random() < 0.85] or names[:1]
+    stacked = [f"parts.{at}.weight" for at, part in enumerate(parts) if part == "Stacked()"]
+    config, method = _config(dice, targets, stacked)
+    lora = method == "lora"
+    between = [f"parts.{at}" for at, part in enumerate(parts) if part in BETWEEN]
+    before = _before(dice, parts, names, between, targets)
+    after = _hooks(dice, 0.3, [f"{name}{end}" for name in targets for end in PARTS if lora])
+    later = _hooks(
+        dice, 0.3, [*between, *between, *(t + e for t in targets for e in PARTS if lora)]
+    )
+    recompute = dice.choice(["memory", "memory", "memory", "auto", "speed"])
+    net = f"Net({', '.join(parts)})"
+    return Drawn(seed, net, before, config, after, recompute, later, dice.random() < 0.2)
+
+
+def _foreign(dice: random.Random, seed: int) -> Drawn:
+    part = dice.choice(list(FOREIGN))
+    line, targets, beyond = FOREIGN[part]
+    parts = [dice.choice(BETWEEN), part]
+    between = ["parts.0"]
+    if part != "Asked()":
+        parts += [dice.choice(BETWEEN), "Attention()"]
+        between.append("parts.2")
+    lines = [line] if line else []
+    config = f"LoraConfig(r={dice.randint(1, 3)}, lora_alpha=3, target_modules={targets!r})"
+    before, later = _hooks(dice, 0.3, between), _hooks(dice, 0.3, between)
+    recompute = dice.choice(["memory", "speed"])
+    net = f"Net({', '.join(parts)})"
+    return Drawn(seed, net, (*lines, *before), config, (), recompute, later, False, beyond)
+
+
+def _before(
+    dice: random.Random,
+    parts: list[str],
+    names: list[str],
+    between: list[str],
+    targets: list[str],
+) -> tuple[str, ...]:
+    lines = list(_hooks(dice, 0.45, [*between, *between, *names]))
+    plain = [name for name in targets if name.endswith((".inner", *"0123456789"))]
+    if plain and dice.random() < 0.25:
+        lines.append(f"change_weight(net, {dice.choice(plain)!r}, {dice.choice(WEIGHTS)!r})")
+    if dice.random() < 0.3:
+        lines.append(f"net.writes[{dice.randrange(len(parts))}] = {dice.choice(WRITES)!r}")
+    if dice.random() < 0.3:
+        lines.append(f"net.skips.add({dice.randrange(len(parts))})")
+    if dice.random() < 0.15:
+        reentrant = dice.random() < 0.5
+        lines.append(f"net.checkpoints[{dice.randrange(len(parts))}] = {reentrant}")
+    if dice.random() < 0.1:
+        lines.append(f"net.parts.append(net.parts[{dice.randrange(len(parts))}])")
+    return tuple(lines)
+
+
+def _hooks(dice: random.Random, share: float, names: list[str]) -> tuple[str, ...]:
+    if not names or dice.random() > share:
+        return ()
+    return (f"hook(net, {dice.choice(names)!r}, {dice.choice(HOOKS)!r})",)
+
+
+def _config(dice: random.Random, targets: list[str], stacked: list[str]) -> tuple[str, str]:
+    if targets and dice.random() < 0.12:
+        return f"IA3Config(target_modules={targets}, feedforward_modules=[])", "ia3"
+    options = [f"r={dice.randint(1, 4)}", f"lora_alpha={dice.randint(1, 6)}"]
+    options.append(f"target_modules={targets}")
+    if stacked:
+        options.append(f"target_parameters={stacked}")
+    match dice.randrange(6):
+        case 0 if not stacked:
+            options.append("use_dora=True")
+        case 1:
+            options.append("use_rslora=True")
+    if dice.random() < 0.3 and not stacked:
+        options.append("lora_dropout=0.3")
+    return f"LoraConfig({', '.join(options)})", "lora"

@@ -1,0 +1,61 @@
+"""Load each pair of adapters under argv[1] in this process, and compare with the saved outputs.
+
+Prints a JSON object: the differences by the seed of the net.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import net_grammar
+import torch
+from net_comparison import Peft, Scionwood, build, compared
+from peft import PeftModel
+
+import scionwood
+
+
+def by_peft(net: Any, config: Any, folder: Path) -> Any:
+    return PeftModel.from_pretrained(net, str(folder))
+
+
+def by_scionwood(net: Any, config: Any, folder: Path) -> Any:
+    return scionwood.load_adapter(net, folder)
+
+
+_BY_PEFT = ("Scionwood", by_peft, Peft)
+
+
+def main(root: Path) -> dict[int, list[str]]:
+    """Return how loaded adapters differ from those that peft saved."""
+    verdicts: dict[int, list[str]] = {}
+    for folder in sorted(root.iterdir()):
+        saved = [path for path in folder.glob("*.pt") if path.stem != "Scionwood"]
+        if not saved or not (folder / "Scionwood.pt").exists():
+            continue
+        drawn, expected = torch.load(saved[0], weights_only=False)
+        own = verdicts.setdefault(drawn.seed, [])
+        pairs = [("Scionwood", by_scionwood, Scionwood)]
+        if not drawn.beyond:
+            pairs.append(_BY_PEFT if drawn.seed % 4 else ("Peft", by_scionwood, Scionwood))
+        for saver, loader, kind in pairs:
+            with net_grammar.alone():
+                tuned = build(drawn, partial(loader, folder=folder / saver))
+                kind.enable(tuned, drawn.recompute)
+                for line in drawn.later:
+                    exec(line, tuned.words)
+                made = net_grammar.run(tuned, amp=drawn.amp, train=False)
+            name = f"saved by {saver}, loaded {loader.__name__}"
+            own += compared(name, made, {"output": expected}, drawn.amp)
+    return verdicts
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    print(json.dumps(main(Path(sys.argv[1]))))
