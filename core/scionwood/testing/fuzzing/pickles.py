@@ -63,16 +63,18 @@ _NAMED: tuple[Callable[[str, str], bytes], ...] = (
     lambda module, name: _text(module) + _text(name) + b"\x93",
     lambda module, name: b"Vnumpy\n0" + _text(module) + b"q\x05" + _text(name) + b"q\x060h\x06\x93",
     # Every name is an attribute of `unittest.mock.call`: a guard of names that reads on is passed.
-    lambda module, name: b"cunittest.mock\ncall.a b\n0" + _global(module, name),
+    lambda module, name: b"\x80\x04cunittest.mock\ncall.a b\n0" + _global(module, name),
     lambda module, name: _global(module, name) + b"p9\n0(g9\nN01g9\n",
-    lambda module, name: _global("builtins", "getattr")
-    + b"("
-    + _global("importlib", "import_module")
-    + b"("
-    + _text(module)
-    + b"tR"
-    + _text(name)
-    + b"tR",
+    lambda module, name: (
+        _global("builtins", "getattr")
+        + b"("
+        + _global("importlib", "import_module")
+        + b"("
+        + _text(module)
+        + b"tR"
+        + _text(name)
+        + b"tR"
+    ),
 )
 """Ways to put the class on the stack."""
 
@@ -85,7 +87,7 @@ _MADE: tuple[Callable[[bytes, Gadget], bytes], ...] = (
     lambda named, _: named + b")\x81",
     lambda named, _: named + b"K\x07\x85\x81",
     lambda named, _: named + b")}\x92",
-    lambda named, _: _global("functools", "partial") + named[:0] + b"(" + named + b"tR)R",
+    lambda named, _: _global("functools", "partial") + b"(" + named + b"tR)R",
 )
 """Ways to call it: REDUCE, OBJ, INST, NEWOBJ, NEWOBJ_EX, and a call of what was called."""
 
@@ -95,14 +97,29 @@ _HIDDEN: tuple[Callable[[bytes], bytes], ...] = (
     lambda made: b"}X\x01\x00\x00\x00a" + made + b"s",
     lambda made: b"(lp3\n" + made + b"ag3\n0",
     # An array of objects, and the state of an array.
-    lambda made: _global(_CORE, "_reconstruct")
-    + b"(" + _global("numpy", "ndarray") + b"K\x00\x85C\x01btR(K\x01K\x01\x85"
-    + _global("numpy", "dtype") + b"(X\x02\x00\x00\x00O8I00\nI01\ntR"
-    + b"(K\x03X\x01\x00\x00\x00|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x3ftbI00\n](" + made + b"etb",
+    lambda made: (
+        _global(_CORE, "_reconstruct")
+        + b"("
+        + _global("numpy", "ndarray")
+        + b"K\x00\x85C\x01btR(K\x01K\x01\x85"
+        + _global("numpy", "dtype")
+        + b"(X\x02\x00\x00\x00O8I00\nI01\ntR"
+        + b"(K\x03X\x01\x00\x00\x00|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x3ftbI00\n]("
+        + made
+        + b"etb"
+    ),
     # The bytes of a scalar.
-    lambda made: _global(_CORE, "scalar") + b"(" + _global("numpy", "dtype")
-    + b"(X\x02\x00\x00\x00i4I00\nI01\ntR" + b"(K\x03X\x01\x00\x00\x00<NNNJ\xff\xff\xff\xffJ"
-    + b"\xff\xff\xff\xffK\x00tb" + b"(" + made + b"01C\x04\x01\x00\x00\x00tR",
+    lambda made: (
+        _global(_CORE, "scalar")
+        + b"("
+        + _global("numpy", "dtype")
+        + b"(X\x02\x00\x00\x00i4I00\nI01\ntR"
+        + b"(K\x03X\x01\x00\x00\x00<NNNJ\xff\xff\xff\xffJ"
+        + b"\xff\xff\xff\xffK\x00tb"
+        + b"("
+        + made
+        + b"01C\x04\x01\x00\x00\x00tR"
+    ),
 )
 """Plain values around it."""
 
