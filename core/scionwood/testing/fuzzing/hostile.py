@@ -23,7 +23,7 @@ from scionwood.testing.fuzzing.edits import Edit, Tree
 from scionwood.testing.fuzzing.pickles import hostile_pickle
 from scionwood.testing.fuzzing.reading import Reading
 
-HOSTILE = ", hostile"
+HOSTILE = " (hostile)"
 """The end of the name of a sample whose hostile variants are read."""
 
 _OTHER = "other"  # a file beside the sample, which must not be read

@@ -200,13 +200,13 @@ class _Machine:
             raise NotPlain("it sets the state of something else than an array")
         match state:
             case (3, str() as order, None, None, None, int(), int(), int()) if part.kind:
-                part.value = np.dtype(part.kind).newbyteorder(_order(order))
+                part.value = np.dtype(_order(order) + part.kind)
             case (4, str() as order, None, None, None, int(), int(), int(), (dict() | None, unit)):
                 name, number, ratio, event = unit
                 if (ratio, event) != (1, 1) or part.kind[:1] not in "mM":
                     raise NotPlain("a unit of time is divided")
                 kind = f"{part.kind}[{int(number)}{name.decode('ascii')}]"
-                part.value = np.dtype(kind).newbyteorder(_order(order))
+                part.value = np.dtype(_order(order) + kind)
             case (1, tuple() as shape, _Part(value=np.dtype() as dtype), 0 | 1 as fortran, raw):
                 if part.kind or not dtype.itemsize:
                     raise NotPlain("an array has no size")
@@ -215,7 +215,7 @@ class _Machine:
                 raise NotPlain("an array or dtype has a state that numpy does not write here")
 
 
-def _order(order: str) -> Any:
+def _order(order: str) -> str:
     if order not in ("<", ">", "|", "="):
         raise NotPlain(f"it has the byte order {order!r}")
     return order
