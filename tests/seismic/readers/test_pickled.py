@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from audit import audited
 
 from scionwood.testing.fuzzing.pickles import hostile_pickle
 from scionwood_seismic.readers.pickled import LARGEST, NoPickle, NotPlain, plain
 
 GADGET = ("scionwood_gadget", "Trip")
-_watched: list[str] | None = None
 
 
 class Trip:
@@ -40,24 +40,13 @@ def gadget(monkeypatch: pytest.MonkeyPatch) -> None:
     plain(pickle.dumps("Python imports a codec when it first meets such text", 0))
 
 
-def _note(event: str, _: object) -> None:
-    if _watched is not None and not event.startswith(("object.", "sys._getframe")):
-        _watched.append(event)
-
-
-sys.addaudithook(_note)
-
-
 @contextmanager
 def nothing_happens() -> Iterator[None]:
     """Fail if Python imports, opens, compiles or unpickles anything, or a trap is made."""
-    global _watched
-    before, _watched = Trip.made, []
-    try:
+    before = Trip.made
+    with audited() as events:
         yield
-    finally:
-        events, _watched = _watched, None
-    assert not events
+    assert not [event for event in events if not event.startswith(("object.", "sys._"))]
     assert Trip.made == before
 
 
