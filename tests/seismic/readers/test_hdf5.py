@@ -93,6 +93,16 @@ def test_refuses_text_that_other_programs_would_unpickle_in_a_second_way(
     assert not (tmp_path / "mark").exists()
 
 
+def test_a_class_of_a_type_that_killed_pytables_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "in.h5"
+    DasReader.write_sample(path)
+    whole = path.read_bytes()
+    assert whole.count(b"CLASS\0\0\0\x13")
+    path.write_bytes(whole.replace(b"CLASS\0\0\0\x13", b"CLASS\0\0\0\x53", 1))
+    with DasReader(path) as reader:
+        assert reader.read(0).data.shape == (12, 64)
+
+
 def test_refuses_pickled_objects_in_a_dataset(
     tmp_path: Path, data: np.ndarray, das: SimpleNamespace
 ) -> None:

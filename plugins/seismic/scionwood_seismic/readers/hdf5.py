@@ -74,7 +74,7 @@ def _check_object(name: str | bytes, item: h5py.Group | h5py.Dataset) -> None:
     path = str(item.file.filename)
     for place, key in enumerate((name, *item.attrs)):
         if isinstance(key, bytes):  # h5py gives a name that is not UTF-8 so; PyTables dies on it
-            what = "an object" if place == 0 else f"an attribute of {name!r}"
+            what = "an object" if place == 0 else f"an attribute of {name!s}"
             rule = f"HDF5: {what} has the name {key!r}, which is not UTF-8"
             raise ReadError(path, rule, "Is it damaged? Copy it again")
     for key in item.attrs:
