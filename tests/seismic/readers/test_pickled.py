@@ -9,6 +9,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -16,7 +17,9 @@ import numpy as np
 import pytest
 from audit import audited
 
+from scionwood import ReadError
 from scionwood.testing.fuzzing.pickles import hostile_pickle
+from scionwood_seismic.readers.opening import open_reader
 from scionwood_seismic.readers.pickled import LARGEST, NoPickle, NotPlain, plain
 
 GADGET = ("scionwood_gadget", "Trip")
@@ -162,6 +165,18 @@ BOMBS = {
 def test_a_pickle_that_stands_for_too_much_is_refused(name: str) -> None:
     with pytest.raises(NotPlain):
         plain(BOMBS[name])
+
+
+def test_no_other_file_is_unpickled(tmp_path: Path) -> None:
+    """ObsPy and DASCore have formats that are pickles, and find them by unpickling the file."""
+    ends = (".mseed", ".sac", ".su", ".sg2", ".sgy", ".h5", ".tdms", ".das", ".raw", ".nc", ".pkl")
+    for number, end in enumerate(ends * 3):
+        path = tmp_path / f"a{end}"
+        start = rb"(S'dascore.core Patch'" + b"\n0" if number % 2 else b""
+        path.write_bytes(start + hostile_pickle(f"{number}"))  # which ends this process if it runs
+        with audited() as events, pytest.raises(ReadError):
+            open_reader(path)
+        assert not [event for event in events if event.startswith("pickle.")]
 
 
 def test_what_is_no_pickle_is_told_from_what_is_not_allowed() -> None:
