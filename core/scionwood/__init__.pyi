@@ -112,6 +112,7 @@ from scionwood.training import TrainingSubset as TrainingSubset
 from scionwood.training import build as build
 from scionwood.training import fit as fit
 from scionwood.training import load_run as load_run
+from scionwood.training import load_tensors as load_tensors
 from scionwood.training import load_weights as load_weights
 from scionwood.training import minimise as minimise
 from scionwood.training import one_cycle as one_cycle

@@ -103,6 +103,18 @@ def test_hdf5_that_reads_other_files_is_refused(
         check_hdf5(path, file, "DAS")
 
 
+def test_hdf5_of_nested_groups_is_refused_before_they_are_all_visited(tmp_path: Path) -> None:
+    path = tmp_path / "deep.h5"
+    with h5py.File(path, "w") as file:
+        file.create_group("/".join(["a"] * 60))
+    with h5py.File(path) as file:
+        check_hdf5(path, file)
+    with h5py.File(path, "r+") as file:
+        file.create_group("/".join(["a"] * 2000))
+    with h5py.File(path) as file, pytest.raises(ReadError, match="nested more than 64 deep"):
+        check_hdf5(path, file)
+
+
 def test_hdf5_with_links_inside_the_file_passes(tmp_path: Path) -> None:
     path = tmp_path / "waves.h5"
     with h5py.File(path, "w") as file:

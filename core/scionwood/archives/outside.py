@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _COPY = "Copy the file itself there"
 _ONE_FILE = "Copy the data into one file first"
+_DEEPEST = 64  # groups in groups
 
 
 def check_inside(
@@ -80,7 +81,7 @@ def check_links(folder: str | Path, kind: str, *, remedy: str = _COPY, allow: st
 def check_hdf5(path: str | Path, file: h5py.File, kind: str = "HDF5") -> None:
     """Refuse an HDF5 file that takes data from other files: links, raw storage, virtual datasets.
 
-    The structure alone decides. No other file is opened, and a virtual dataset whose sources are
+    So is one whose groups are nested so deep that visiting them takes for ever. The structure alone decides. No other file is opened, and a virtual dataset whose sources are
     missing is refused too: it would read as zeros.
 
     Args:
@@ -89,7 +90,7 @@ def check_hdf5(path: str | Path, file: h5py.File, kind: str = "HDF5") -> None:
         kind: the format, for the message.
 
     Raises:
-        ReadError: naming the link or the dataset.
+        ReadError: naming the link, the dataset or the depth.
 
     Example:
         >>> import h5py
@@ -104,6 +105,8 @@ def check_hdf5(path: str | Path, file: h5py.File, kind: str = "HDF5") -> None:
     import h5py
 
     def look_at_link(name: bytes, info: Any) -> str | None:
+        if name.count(b"/") >= _DEEPEST:
+            return f"its groups are nested more than {_DEEPEST} deep"
         if info.type in (h5py.h5l.TYPE_HARD, h5py.h5l.TYPE_SOFT):
             return None
         target = "another file"

@@ -21,6 +21,7 @@ from scionwood.training.splits import SplitData as SplitData
 from scionwood.training.subset import TrainingSubset as TrainingSubset
 from scionwood.training.task import Optimiser as Optimiser
 from scionwood.training.task import Task as Task
+from scionwood.training.weights import load_tensors as load_tensors
 from scionwood.training.weights import load_weights as load_weights
 from scionwood.training.weights import read_weights as read_weights
 

@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import ConstantLR, LambdaLR, LRScheduler, OneCycle
 
 from scionwood.errors import TrainingError
 from scionwood.files import atomic_path
+from scionwood.training.weights import load_tensors
 
 Schedule: TypeAlias = Callable[[Optimizer], LRScheduler]
 """Makes a scheduler for an optimiser; it is stepped after every optimiser step."""
@@ -223,7 +224,7 @@ def _continued(resume: Resume, parts: Mapping[str, Stateful]) -> list[float]:
     """Load the state of a stopped training, if there is one, and return its losses."""
     if not resume.file.is_file():
         return []
-    found = torch.load(resume.file, weights_only=True)
+    found = load_tensors(resume.file)
     wanted = {**parts, **resume.parts}
     if missing := sorted({*wanted, "losses"} ^ set(found)):
         rule = f"it is the state of another training ({missing[0]!r} is in one of the two only)"

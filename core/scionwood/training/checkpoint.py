@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 from pathlib import Path
 from typing import Any, final
@@ -14,6 +13,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from scionwood.errors import ReadError, TrainingError
 from scionwood.files import atomic_path, writing
 from scionwood.regular import open_regular
+from scionwood.training.weights import load_tensors
 
 LAST = "checkpoints/last.ckpt"
 """The checkpoint to resume from, inside the run folder."""
@@ -21,7 +21,6 @@ BEST = "checkpoints/best.ckpt"
 """The weights with the best validation, inside the run folder."""
 RESUME = "Then resume from the last checkpoint, which is whole"
 """The remedy after a failed write in a run."""
-UNSAFE = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 
 
 @final
@@ -72,7 +71,6 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         TrainingError: a remote address, a link or a device, a damaged file, or one that holds more
             than tensors.
     """
-    refuse_unsafe_torch()
     if "://" in str(path):
         rule = "checkpoints are read from this machine's disk only"
         raise TrainingError(f"checkpoint {path}", rule, "Download it, if you trust who made it")
@@ -85,7 +83,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         with open_regular(path) as file:
             whole = zipfile.is_zipfile(file)  # on some bytes it raises BadZipFile
             file.seek(0)
-            checkpoint = torch.load(file, map_location="cpu", weights_only=True) if whole else None
+            checkpoint = load_tensors(file) if whole else None
+    except TrainingError:
+        raise
     except ReadError as error:
         raise TrainingError(f"checkpoint {path}", error.rule, error.remedy) from error
     except Exception as error:  # hostile bytes can raise any exception; it is kept as the cause
@@ -95,17 +95,6 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise TrainingError(f"checkpoint {path}", "it has no state_dict", "Is this the right file?")
     return checkpoint
-
-
-def refuse_unsafe_torch() -> None:
-    """Refuse to start if an environment variable makes torch run the code in a checkpoint.
-
-    Raises:
-        TrainingError: the variable is set.
-    """
-    if os.environ.get(UNSAFE):
-        rule = "it makes torch run any code that a checkpoint holds"
-        raise TrainingError(f"environment variable {UNSAFE}", rule, f"Run: unset {UNSAFE}")
 
 
 def clean_debris(run: Path, *, fresh: bool) -> None:

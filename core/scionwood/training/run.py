@@ -29,12 +29,7 @@ from scionwood.runs.reference import find_run
 from scionwood.runs.run import Run
 from scionwood.training.bar import progress
 from scionwood.training.blocks import compiled
-from scionwood.training.checkpoint import (
-    LAST,
-    RESUME,
-    clean_debris,
-    refuse_unsafe_torch,
-)
+from scionwood.training.checkpoint import LAST, RESUME, clean_debris
 from scionwood.training.data_files import as_decided
 from scionwood.training.export import export
 from scionwood.training.finders import apply_finders
@@ -51,6 +46,7 @@ from scionwood.training.restoring import check_start, restoring
 from scionwood.training.task import Task
 from scionwood.training.threads import use_free_cores
 from scionwood.training.trainer import make_trainer, quiet
+from scionwood.training.weights import refuse_unsafe_torch
 
 
 def fit(

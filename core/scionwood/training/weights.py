@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from scionwood.errors import ReadError, WeightsError
+from scionwood.errors import ReadError, TrainingError, WeightsError
 from scionwood.files import reading
 from scionwood.stored import Place, note, places
 
 SHOWN = 3
 """Names in an error; a wrong file may lack hundreds."""
+
+UNSAFE = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
+"""The environment variable that takes the safety from every `torch.load`."""
 
 REMEDY = "Give a safetensors file of the same architecture and size"
 
@@ -112,13 +116,45 @@ def read_weights(
     return _checked(path, tensors, wanted, remedy)
 
 
+def load_tensors(file: str | Path | IO[bytes]) -> Any:
+    """Load what `torch.save` wrote, to the CPU, without running code of it.
+
+    Torch reads its pickle with an interpreter of its own, which makes tensors and plain data only.
+
+    Args:
+        file: the file.
+
+    Raises:
+        TrainingError: an environment variable makes torch run code.
+        Exception: the file is damaged, or holds anything else.
+
+    Example:
+        >>> torch.save({"rate": 0.1}, "state.pt")
+        >>> scionwood.load_tensors("state.pt")
+        {'rate': 0.1}
+    """
+    refuse_unsafe_torch()
+    return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def refuse_unsafe_torch() -> None:
+    """Refuse to go on if an environment variable makes torch run the code in a file.
+
+    Raises:
+        TrainingError: the variable is set.
+    """
+    if os.environ.get(UNSAFE):
+        rule = "it makes torch run any code that a checkpoint holds"
+        raise TrainingError(f"environment variable {UNSAFE}", rule, f"Run: unset {UNSAFE}")
+
+
 def _unpickled(path: Path, within: Sequence[str], remedy: str) -> dict[str, Tensor]:
     """Return the tensors under some keys of a checkpoint of PyTorch."""
     if not path.is_file():
         raise WeightsError(str(path), "there is no such weights file", remedy)
     try:
         with reading(path, "PyTorch"):
-            content: Any = torch.load(path, map_location="cpu", weights_only=True)
+            content = load_tensors(path)
     except ReadError as error:
         raise WeightsError(str(path), error.rule, remedy) from error
     for key in within:

@@ -90,12 +90,6 @@ def attribute(path: Path) -> None:
     path.write_bytes(whole.replace(b"PYTABLES_FORMAT_V", b"PYTABLES_F\xccRMAT_V", 1))
 
 
-def datatype(path: Path) -> None:
-    """Give the class of the root group a type that this release of HDF5 does not know."""
-    whole = path.read_bytes()
-    path.write_bytes(whole.replace(b"CLASS\0\0\0\x13", b"CLASS\0\0\0\x53", 1))
-
-
 def png(width: int, height: int, bits: int = 8) -> bytes:
     """Return a valid PNG whose header declares a size, and which holds one row of 8 pixels."""
 
@@ -217,9 +211,8 @@ REFUSED = {
 """Files that a rule of the reader refuses before a library dies."""
 
 DEADLY = {
-    # gdcm ends by an uncaught exception, or reads past a table; PyTables follows a null pointer.
+    # gdcm ends by an uncaught exception, or reads past a table.
     "dicom-marker": Killer("biomed/dicom", "a.dcm", jpeg_dicom(no_marker), "died of SIGABRT"),
-    "das-class": Killer("seismic/das", "a.h5", datatype, "died of SIGSEGV"),
     "dicom-precision": Killer("biomed/dicom", "a.dcm", jpeg_dicom(precision), "died of SIG"),
 }
 """Files on which a library dies, so that only a child survives them."""

@@ -7,6 +7,9 @@ import signal
 import time
 from pathlib import Path
 
+import h5py
+import numpy as np
+
 from scionwood import ReadError
 from scionwood.testing import Parser
 
@@ -89,3 +92,39 @@ class Stillborn(Careful):
     @classmethod
     def write_sample(cls, path: Path) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Trusting(Careful):
+    """Loads arrays of objects, which are pickles."""
+
+    suffixes = (".npy",)
+
+    @classmethod
+    def parse(cls, path: Path) -> object:
+        try:
+            return [np.load(path, allow_pickle=True)]
+        except Exception as error:
+            raise ReadError(str(path), f"no array ({error})", "Copy it again") from error
+
+    @classmethod
+    def write_sample(cls, path: Path) -> None:
+        np.save(path, np.arange(3.0))
+
+
+class Following(Trusting):
+    """Reads whatever a file of HDF5 points to."""
+
+    suffixes = (".h5",)
+
+    @classmethod
+    def parse(cls, path: Path) -> object:
+        try:
+            with h5py.File(path) as file:
+                return [file["data"][:9]]
+        except Exception as error:
+            raise ReadError(str(path), f"no array ({error})", "Copy it again") from error
+
+    @classmethod
+    def write_sample(cls, path: Path) -> None:
+        with h5py.File(path, "w") as file:
+            file["data"] = np.arange(9.0)

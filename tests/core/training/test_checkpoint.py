@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from scionwood.errors import TrainingError, WriteError
-from scionwood.training.checkpoint import LAST, UNSAFE, SafeCheckpointIO, read_checkpoint
+from scionwood.training.checkpoint import LAST, SafeCheckpointIO, read_checkpoint
+from scionwood.training.weights import UNSAFE
 
 
 class Bomb:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+import zipfile
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from scionwood import WeightsError, load_weights, read_weights
+from scionwood import TrainingError, WeightsError, load_weights, read_weights
+from scionwood.testing.fuzzing.pickles import hostile_pickle
+from scionwood.training.weights import UNSAFE
 
 
 def saved(path: Path, **tensors: Tensor) -> Path:
@@ -86,6 +91,45 @@ def test_no_code_of_a_checkpoint_runs(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="not a readable PyTorch file"):
         read_weights(path, {}, within=("model",))
     assert not touched.exists()
+
+
+def test_no_hostile_pickle_of_a_pytorch_file_runs(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "scionwood_gadget", gadget := ModuleType("scionwood_gadget"))
+    gadget.Trip = _Trip
+    good, path = tmp_path / "good.pth", tmp_path / "a.pth"
+    torch.save({"model": {"weight": torch.ones(2)}}, good)
+    with zipfile.ZipFile(good) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    for number in range(150):
+        data = hostile_pickle(str(number), ("scionwood_gadget", "Trip"))
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in members.items():
+                archive.writestr(name, data if name.endswith("data.pkl") else content)
+        if number % 3 == 0:
+            path.write_bytes(data)  # the layout before torch 1.6
+        with pytest.raises(WeightsError, match="not a readable PyTorch file"):
+            read_weights(path, {}, within=("model",))
+    assert not _Trip.made
+    torch.load(path, weights_only=False)
+    assert _Trip.made
+
+
+def test_nothing_is_loaded_if_torch_is_set_to_run_code(tmp_path, monkeypatch):
+    torch.save({"model": _Hostile(str(tmp_path / "touched"))}, tmp_path / "a.pth")
+    monkeypatch.setenv(UNSAFE, "1")
+    with pytest.raises(TrainingError, match=UNSAFE):
+        read_weights(tmp_path / "a.pth", {}, within=("model",))
+    assert not (tmp_path / "touched").exists()
+
+
+class _Trip:
+    """Counts how often it is made."""
+
+    made = 0
+
+    def __new__(cls, *_: object) -> _Trip:
+        _Trip.made += 1
+        return object.__new__(cls)
 
 
 class _Hostile:

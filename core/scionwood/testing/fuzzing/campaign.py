@@ -36,7 +36,7 @@ def fuzz(
     corpus: Path = Path("fuzz"),
     report: Report = lambda done, total: None,
 ) -> tuple[list[Tally], list[str]]:
-    """Read mutations of a plugin's samples, and count what becomes of them.
+    """Read hostile variants and mutations of a plugin's samples, and count what becomes of them.
 
     Args:
         plugin: an installed plugin.
@@ -47,7 +47,8 @@ def fuzz(
         report: is called after each mutation.
 
     Returns:
-        The counts of each sample, and a line for each reader without one.
+        The counts of each sample, those of its hostile variants, and a line for each reader
+        without a sample.
 
     Raises:
         PluginError: the worker does not start.
@@ -59,7 +60,7 @@ def fuzz(
     """
     paths = [str(Path(file).resolve()) for file in files]
     job = {"plugin": plugin.name, "files": paths, "n": n, "seed": seed}
-    campaign = _Campaign({**job, "corpus": str(corpus.resolve())}, n, report)
+    campaign = _Campaign({**job, "corpus": str(corpus.resolve())}, report)
     for _ in range(_MOST_DEATHS):
         if campaign.run_worker():
             break
@@ -69,10 +70,10 @@ def fuzz(
 @dataclass
 class _Campaign:
     job: dict[str, Any]
-    n: int
     report: Report
     tallies: dict[str, Tally] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)
     done: dict[str, int] = field(default_factory=dict)
     current: tuple[str, int, Any] | None = None
     finished: bool = False
@@ -104,7 +105,7 @@ class _Campaign:
             if not line:
                 return "death"
             word, *held = json.loads(line)
-            wait = _START if word in ("samples", "learn", "spent") else STALL
+            wait = _START if word in ("samples", "learn") else STALL
             getattr(self, f"_on_{word}")(*held)
         return ""
 
@@ -119,9 +120,9 @@ class _Campaign:
         self.tallies[name].cases.append((json.dumps(edits)[:500], f"{fault}, status {code}"))
         self.done[name] = number + 1
 
-    def _on_samples(self, names: list[str], missing: list[str]) -> None:
-        self.missing = missing
-        for name in names:
+    def _on_samples(self, sizes: dict[str, int], missing: list[str]) -> None:
+        self.missing, self.sizes = missing, sizes
+        for name in sizes:
             self.tallies.setdefault(name, Tally(name))
 
     def _on_refused(self, value: str, rule: str, remedy: str) -> None:
@@ -133,7 +134,7 @@ class _Campaign:
     def _on_learned(self, name: str, kind: str, detail: str) -> None:
         if kind != "equal":
             self.tallies[name].problem = f"undamaged: {kind}: {detail}"
-            self.done[name] = self.n
+            self.done[name] = self.sizes[name]
 
     def _on_begin(self, name: str, number: int, edits: Any) -> None:
         self.current = name, number, edits
@@ -142,14 +143,10 @@ class _Campaign:
         self.tallies[name].counts[kind] += 1
         if self.current:
             self.done[name] = self.current[1] + 1
-        self.report(sum(self.done.values()), self.n * len(self.tallies))
+        self.report(sum(self.done.values()), sum(self.sizes.values()))
 
     def _on_case(self, name: str, path: str, detail: str) -> None:
         self.tallies[name].cases.append((path, detail))
-
-    def _on_spent(self, name: str, seconds: float) -> None:
-        self.tallies[name].cpu += seconds
-        self.current = None
 
     def _on_finished(self) -> None:
         self.finished = True

@@ -66,8 +66,8 @@ Tree = Mapping[str, bytes]
 
 
 def changed(tree: Tree, edits: Iterable[Edit]) -> dict[str, bytes]:
-    """Return the files that edits change, with their new content."""
+    """Return the files that edits change or add, with their new content."""
     out: dict[str, bytes] = {}
     for edit in edits:
-        out[edit.file] = edit.applied(out.get(edit.file, tree[edit.file]))
+        out[edit.file] = edit.applied(out.get(edit.file, tree.get(edit.file, b"")))
     return out

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import time
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -23,11 +20,10 @@ HARMLESS = ("equal", "values", "shapes", "refused")
 """What may become of a damaged file: read as before, with other values, with other records or
 shapes, or refused by an error that names value, rule and remedy."""
 
-FAULTS = ("foreign", "died", "time", "memory", "death", "hang")
+FAULTS = ("foreign", "died", "time", "memory", "death", "hang", "escaped")
 """What must not: an exception of a library; the decoder died, took too long or too much memory,
-which the service turns into an error; and the two that reach the caller."""
-
-_USED = re.compile(r"after ([0-9.]+) s of CPU")
+which the service turns into an error; the two that reach the caller; and a hostile file that ran
+code, or whose records come from a file beside it."""
 
 Digest = list[tuple[str, tuple[int, ...], str, str]]
 """Of each record: its key, its shape, its dtype and the hash of its values."""
@@ -78,9 +74,6 @@ class Probe:
     ) -> None:
         self.cls: Any = resolve(reference, reference)
         self.baseline: Digest | None = None
-        self.seconds = 0.0
-        self._child: Any = None
-        self._child_seconds = 0.0
         self._service = service and possible()
         self._session = Session(folder, limits=limits)
 
@@ -90,7 +83,6 @@ class Probe:
 
     def __exit__(self, *_: object) -> None:
         self._session.__exit__()
-        self.seconds += self._child_seconds
 
     def learn(self, path: Path) -> Reading:
         """Read an undamaged file: later readings are compared with it."""
@@ -99,8 +91,7 @@ class Probe:
 
     def read(self, path: Path) -> Reading:
         """Read every record of a file."""
-        channel = self._channel()
-        start = time.process_time()
+        channel = open_channel(self.cls, self._session.root)[0] if self._service else None
         try:
             digest = self._digest(path)
         except BaseException as error:  # a reader may raise anything, and that is a finding
@@ -108,23 +99,7 @@ class Probe:
                 raise
             failed = _failed(error, getattr(channel, "cause", None))
             return Reading(failed.kind, failed.detail.replace(f"{path.parent}/", ""))
-        finally:
-            self.seconds += time.process_time() - start
-            self._count(channel)
         return self._compared(digest)
-
-    def _channel(self) -> Any:
-        return open_channel(self.cls, self._session.root)[0] if self._service else None
-
-    def _count(self, channel: Any) -> None:
-        """Keep what a child has used, because it may be gone at the next reading."""
-        if channel is None:
-            return
-        if channel is not self._child:
-            self.seconds += self._child_seconds
-            self._child, self._child_seconds = channel, 0.0
-        told = _USED.search(channel.cause[0]) if channel.cause else None
-        self._child_seconds = float(told[1]) if told else _spent_by(channel, self._child_seconds)
 
     def _digest(self, path: Path) -> Digest:
         opening = open_in_child if self._service else _inline
@@ -173,13 +148,3 @@ def _ending(rule: str) -> str:
     if "of CPU, and was ended" in rule or "gave no answer" in rule:
         return "time"
     return "foreign" if "sent what no reader sends" in rule else "died"
-
-
-def _spent_by(channel: Any, before: float) -> float:
-    """Return the seconds of CPU that a live child has used, or `before` if it is gone."""
-    with suppress(OSError, StopIteration, ValueError):
-        lines = Path(f"/proc/self/fdinfo/{channel.handle}").read_text().splitlines()
-        child = int(next(line.split()[1] for line in lines if line.startswith("Pid:")))
-        fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return before

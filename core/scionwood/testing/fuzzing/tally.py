@@ -11,10 +11,10 @@ from pathlib import Path
 from scionwood.files import atomic_path
 from scionwood.testing.fuzzing.reading import FAULTS, HARMLESS
 
-COLUMNS = ("sample", "mutations", *HARMLESS, *FAULTS, "cpu")
-"""The columns of the table: the sample, its mutations, one for each kind, seconds of CPU."""
+COLUMNS = ("sample", "mutations", *HARMLESS, *FAULTS)
+"""The columns of the table: the sample, its mutations, and one for each kind."""
 
-REACHED = ("foreign", "death", "hang")
+REACHED = ("foreign", "death", "hang", "escaped")
 """The faults that fail the command. The service ends the others by an error."""
 
 
@@ -25,14 +25,12 @@ class Tally:
     Attributes:
         sample: its name.
         counts: readings by kind.
-        cpu: seconds of CPU, those of the decoders included.
         cases: the files of new cases, with what happened.
         problem: why the sample could not be read undamaged, or an empty text.
     """
 
     sample: str
     counts: Counter[str] = field(default_factory=Counter)
-    cpu: float = 0.0
     cases: list[tuple[str, str]] = field(default_factory=list)
     problem: str = ""
 
@@ -49,7 +47,7 @@ class Tally:
     def row(self) -> list[str | int]:
         """Return the cells of `COLUMNS`."""
         kinds = (*HARMLESS, *FAULTS)
-        return [self.sample, self.total, *(self.counts[k] for k in kinds), round(self.cpu)]
+        return [self.sample, self.total, *(self.counts[k] for k in kinds)]
 
 
 def write_tallies(tallies: Sequence[Tally], path: Path) -> None:

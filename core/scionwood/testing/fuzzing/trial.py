@@ -37,7 +37,10 @@ class Trial:
             return self.probe.read(self.path)
         finally:
             for name in files:
-                self._put(name, self.sample.tree[name])
+                if name in self.sample.tree:
+                    self._put(name, self.sample.tree[name])
+                else:
+                    (self.folder / name).unlink()
 
     def reduced(self, edits: Sequence[Edit], reading: Reading) -> list[Edit]:
         """Return fewer and smaller edits with the same effect, after a bounded search."""

@@ -10,7 +10,8 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,6 +19,8 @@ from typing import Any
 from scionwood import discovery
 from scionwood.errors import ScionwoodError
 from scionwood.testing.fuzzing.corpus import case_of
+from scionwood.testing.fuzzing.edits import Edit
+from scionwood.testing.fuzzing.hostile import HOSTILE, judged, variants
 from scionwood.testing.fuzzing.mutations import propose
 from scionwood.testing.fuzzing.reading import Probe
 from scionwood.testing.fuzzing.samples import Sample, samples_of
@@ -27,6 +30,8 @@ _MOST_CASES = 12
 """Cases of one sample that are reduced and kept."""
 
 Tell = Callable[..., None]
+Edits = str | list[Edit]
+"""A seed of a mutation, or the edits of a hostile variant."""
 
 
 def run(job: dict[str, Any], tell: Tell) -> None:
@@ -38,34 +43,53 @@ def run(job: dict[str, Any], tell: Tell) -> None:
     """
     plugin = discovery.record(job["plugin"])
     samples, missing = samples_of(plugin, [Path(file) for file in job["files"]])
-    tell("samples", [sample.name for sample in samples], missing)
+    samples = [each for sample in samples for each in (_hostile(sample), sample) if each]
+    series = {sample.name: edits for sample in samples if (edits := _series(sample, job))}
+    tell("samples", {name: len(edits) for name, edits in series.items()}, missing)
     for sample in samples:
         first = job["done"].get(sample.name, 0)
-        if first < job["n"]:
+        if first < len(series.get(sample.name, ())):
             with TemporaryDirectory() as folder:
-                _fuzz(sample, Path(folder), range(first, job["n"]), job, tell)
+                _fuzz(sample, Path(folder), series[sample.name], first, job["corpus"], tell)
 
 
-def _fuzz(sample: Sample, folder: Path, numbers: range, job: dict[str, Any], tell: Tell) -> None:
+def _hostile(sample: Sample) -> Sample | None:
+    return None if sample.given else replace(sample, name=sample.name + HOSTILE)
+
+
+def _series(sample: Sample, job: dict[str, Any]) -> Sequence[Edits]:
+    """Return the edits of each variant of a sample, or the seed of each mutation."""
+    if sample.name.endswith(HOSTILE):
+        return variants(sample.tree)
+    return [f"{job['seed']} {sample.name} {number}" for number in range(job["n"])]
+
+
+def _fuzz(
+    sample: Sample, folder: Path, series: Sequence[Edits], first: int, corpus: str, tell: Tell
+) -> None:
     known: set[str] = set()
     with Probe(sample.reference, folder) as probe:
         trial = Trial(sample, folder, probe)
         tell("learn", sample.name)
-        first = probe.learn(trial.path)
-        tell("learned", sample.name, first.kind, first.detail)
-        if first.kind != "equal":
+        whole = probe.learn(trial.path)
+        tell("learned", sample.name, whole.kind, whole.detail)
+        if whole.kind != "equal":
             return
-        for number in numbers:
-            edits = propose(sample.tree, sample.main, f"{job['seed']} {sample.name} {number}")
+        for number, seed in enumerate(series[first:], first):
+            edits = propose(sample.tree, sample.main, seed) if isinstance(seed, str) else seed
             tell("begin", sample.name, number, [edit.to_json() for edit in edits])
             reading = trial.run(edits)
+            if not isinstance(seed, str):
+                reading = judged(reading, sample.tree, edits)
             tell("end", sample.name, reading.kind, reading.detail)
-            if reading.is_fault and reading.cause not in known and len(known) < _MOST_CASES:
-                known.add(reading.cause)
+            if not reading.is_fault or reading.cause in known or len(known) == _MOST_CASES:
+                continue
+            known.add(reading.cause)
+            place = f"variant {number}"  # made anew by each fuzz
+            if isinstance(seed, str):
                 edits = trial.reduced(edits, reading)
-                path = case_of(sample, edits, reading).save(Path(job["corpus"]))
-                tell("case", sample.name, str(path), reading.detail)
-    tell("spent", sample.name, probe.seconds)
+                place = str(case_of(sample, edits, reading).save(Path(corpus)))
+            tell("case", sample.name, place, reading.detail)
 
 
 def main() -> None:

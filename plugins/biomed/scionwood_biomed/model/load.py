@@ -85,7 +85,7 @@ def _text_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     try:
         text: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["model_cfg"]["text_cfg"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         rule = f"it has no readable {CONFIG} with model_cfg.text_cfg ({_first_line(error)})"
         raise WeightsError(str(folder), rule, "Download the whole folder of the model") from error
     if text.get("hf_tokenizer_name") and not any((folder / v).is_file() for v in VOCABULARIES):

@@ -48,7 +48,7 @@ def read_prompts(path: str | Path) -> Prompts:
                 prompts[row["class"]].append(row["prompt"])
         else:
             prompts.update(json.loads(text))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         rule = f"it is not a table of prompts ({type(error).__name__}: {error})"
         raise ReadError(str(path), rule, remedy) from error
     for label, sentences in prompts.items():

@@ -153,6 +153,8 @@ def _mapped(folder: Path, name: str) -> Tensor:
     with reading(folder, "store of an encoded part"):
         about = json.loads((folder / name / ".zarray").read_text("utf-8"))
         shape, dtype = tuple(about["shape"]), np.dtype(about["dtype"])
+        if dtype.kind not in "biuf":  # mapped objects would be addresses that the file chose
+            raise ReadError(str(folder), f"{name} holds {dtype}, no numbers", "Remove the folder")
         if not np.prod(shape):
             return torch.from_numpy(np.zeros(shape, dtype))
         if 0 in shape:

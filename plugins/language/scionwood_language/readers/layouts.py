@@ -121,7 +121,7 @@ def _listed(value: Any, where: str) -> Any:
         return value
     try:
         return json.loads(value)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ReadError(where, f"its list is not valid JSON ({error})", _TURNS) from error
 
 

@@ -59,7 +59,7 @@ def read_state(folder: str | Path, method: str) -> tuple[list[str], dict[str, Te
         tasks = [str(task) for task in record["tasks"]]
         header = (record["format"], record["method"])
         tensors = load_file(folder / _tensors(len(tasks)))
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
         rule = f"it holds no complete state ({type(error).__name__}: {error})"
         raise AdapterFileError(str(path), rule, "Save it again with controller.save()") from error
     if header != (FORMAT, method):

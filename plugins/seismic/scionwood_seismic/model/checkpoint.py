@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from scionwood import WeightsError
+from scionwood import WeightsError, load_tensors
 from scionwood_seismic.model.family import Family
 from scionwood_seismic.model.state_dicts import from_transformers, without_zero_biases
 
@@ -57,7 +55,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             names = file.keys()
             return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
-    content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    content = load_tensors(path)
     for key in WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]

@@ -45,14 +45,13 @@ def das_format(path: Path) -> tuple[str, str]:
 
 
 def _ask_format(path: Path) -> tuple[str, str]:
-    import dascore as dc
+    from scionwood_seismic.readers.dascore_files import format_of
 
     if is_hdf5(path):
         from scionwood_seismic.readers.hdf5 import check_safe
 
         check_safe(path)
-    found: tuple[str, str] = ask(path, "DAS (.h5)", partial(dc.get_format, path))
-    return found
+    return ask(path, "DAS (.h5)", partial(format_of, path))
 
 
 def ask(path: Path, name: str, question: Callable[[], T]) -> T:
@@ -63,6 +62,8 @@ def ask(path: Path, name: str, question: Callable[[], T]) -> T:
     """
     try:
         return question()
+    except ReadError:
+        raise
     except Exception as error:  # on damaged files the readers of DASCore raise any exception
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         rule = f"DASCore cannot read it as {name} DAS data ({first})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, final
@@ -25,7 +25,7 @@ _UNEVEN = 0.01  # the largest relative deviation of a sample interval from the m
 
 @final
 class Patches:
-    """The patches of a file, read by DASCore.
+    """The patches of a file, read by DASCore, or by h5py where DASCore would unpickle.
 
     Attributes:
         format: DASCore's name and version of the format.
@@ -49,15 +49,14 @@ class Patches:
 
     def _scan(self) -> Sequence[Any]:
         """Return DASCore's summaries of the patches, without reading samples."""
-        import dascore as dc
+        from scionwood_seismic.readers import dascore_files
 
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Failed to scan", UserWarning)
-            scan = partial(dc.scan, self.path, *self.format)
+            scan = partial(dascore_files.scan, self.path, self.format)
             summaries: Sequence[Any] = ask(self.path, self.format[0], scan)
         if not summaries:  # reading may succeed if scanning fails, or it reports the reason
-            read = partial(dc.read, self.path, *self.format)
-            summaries = ask(self.path, self.format[0], lambda: [patch.attrs for patch in read()])
+            summaries = [patch.attrs for patch in self._read()]
         if not summaries:
             rule = f"{self.format[0]} DAS file without a patch"
             raise ReadError(str(self.path), rule, "Export it again with its data")
@@ -71,14 +70,11 @@ class Patches:
         Raises:
             ReadError: DASCore reports damage, or the patch is no longer in the file.
         """
-        import dascore as dc
-
-        read = partial(dc.read, self.path, *self.format)
         if len(self.summaries) > 1:
-            patch = self._windowed(i, read)
+            patch = self._windowed(i)
             if patch is not None:
                 return patch
-        patches = ask(self.path, self.format[0], lambda: list(read()))
+        patches = self._read()
         if len(patches) != len(self.summaries):
             rule = f"patch {i} is no longer in the DAS file"
             raise ReadError(str(self.path), rule, "Did the file change? Open it again")
@@ -114,25 +110,26 @@ class Patches:
 
     def between(self, i: int, first: int, last: int) -> Any | None:
         """Read a range of samples of a patch; None if DASCore does not return exactly that."""
-        import dascore as dc
-
         times = self.summaries[i].coords["time"]
         quarter = times.step / 4
         span = times.min + first * times.step - quarter, times.min + (last - 1) * times.step
-        read = partial(dc.read, self.path, *self.format)
-        patches = ask(
-            self.path, self.format[0], lambda: list(read(time=(span[0], span[1] + quarter)))
-        )
+        patches = self._read((span[0], span[1] + quarter))
         if len(patches) != 1 or len(patches[0].get_array("time")) != last - first:
             return None
         return patches[0]
 
-    def _windowed(self, i: int, read: Callable[..., Any]) -> Any | None:
+    def _read(self, time: tuple[Any, Any] | None = None) -> list[Any]:
+        """Return the patches that have samples in a span of time."""
+        from scionwood_seismic.readers import dascore_files
+
+        read = partial(dascore_files.read, self.path, self.format, time)
+        return ask(self.path, self.format[0], read)
+
+    def _windowed(self, i: int) -> Any | None:
         """Read one patch of several by its time span; None if that does not identify it."""
         wanted = self.summaries[i]
         span = wanted.coords["time"].min, wanted.coords["time"].max
-        patches = ask(self.path, self.format[0], lambda: list(read(time=span)))
-        same = [patch for patch in patches if identity(patch.attrs) == identity(wanted)]
+        same = [patch for patch in self._read(span) if identity(patch.attrs) == identity(wanted)]
         alike = [identity(summary) for summary in self.summaries]
         if len(same) != alike.count(identity(wanted)):
             return None

@@ -1,44 +1,30 @@
-"""HDF5 files of DAS interrogators: check that a file is safe, and locate the values of a patch.
+"""HDF5 files of DAS interrogators: check and decode attributes, locate and write the values.
 
-Libraries that DASCore uses unpickle attributes and objects of HDF5 files, which can run code from
-the file. Files with pickles of anything but plain values are therefore refused first.
+Programs on PyTables, such as DASCore, unpickle attributes and objects, which can run code of the
+file. Here they are decoded as plain values. A file with any other pickle is refused as a whole,
+because another program may open the copy that gets the results.
 """
 
 from __future__ import annotations
 
-import pickletools
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import h5py
 import numpy as np
 
 from scionwood import ReadError, WriteError, check_hdf5, reading
 from scionwood_seismic.readers.base import encode
+from scionwood_seismic.readers.pickled import NoPickle, NotPlain, plain
 from scionwood_seismic.readers.slabs import Slab
 
-_PLAIN = {
-    ("numpy", "dtype"),
-    ("numpy", "ndarray"),
-    ("numpy.core.multiarray", "scalar"),
-    ("numpy._core.multiarray", "scalar"),
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("_codecs", "encode"),
-}
-"""What the pickles of DASDAE files contain: numbers, times and text."""
-
-_INDIRECT = {"STACK_GLOBAL", "EXT1", "EXT2", "EXT4", "NEWOBJ", "NEWOBJ_EX", "OBJ"}
-_NAME = re.compile(r"[\w.]+")
-_NAMING = re.compile(rb"[ci][\w.]+\r?\n[\w.]+\r?\n|[\x82\x83\x84\x93]")
 _SLAB = 1 << 22  # values that are compared at a time
 
 
 def check_safe(path: Path) -> None:
-    """Refuse an HDF5 file that can run code, or takes data from other files, when it is read.
+    """Refuse an HDF5 file with pickles of more than plain values, or with data from other files.
 
     Raises:
         ReadError: an attribute or object is such a pickle, data are stored in another file, or the
@@ -46,49 +32,56 @@ def check_safe(path: Path) -> None:
     """
     with reading(path, "HDF5"), h5py.File(path) as file:
         check_hdf5(path, file)
-        _check_object(path, "/", file)
-        file.visititems(lambda name, item: _check_object(path, name, item))
+        _check_object("/", file)
+        file.visititems(_check_object)
 
 
-def _check_object(path: Path, name: str, item: h5py.Group | h5py.Dataset) -> None:
-    names: tuple[str | bytes, ...] = (name, *item.attrs)
-    for place, key in enumerate(names):
-        if isinstance(key, bytes):  # h5py gives a name that is not UTF-8 so; PyTables dies on it
-            what = "an object" if place == 0 else f"an attribute of {name}"
-            rule = f"HDF5: {what} has the name {key!r}, which is not UTF-8"
-            raise ReadError(str(path), rule, "Is it damaged? Copy it again")
-    for key in item.attrs:
-        value = item.attrs[key]
-        text = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
-        if isinstance(text, bytes) and text.rstrip(b"\0").endswith(b".") and not plain(text):
-            rule = f"attribute {key} of {name} is a pickle that may run code"
-            raise ReadError(str(path), rule, "Ask for a file in another format")
-        if key == "PSEUDOATOM" and b"object" in bytes(np.bytes_(value)):
-            rule = f"{name} holds pickled objects, which may run code"
-            raise ReadError(str(path), rule, "Ask for a file in another format")
+def attribute(item: h5py.Group | h5py.Dataset, name: str) -> Any:
+    """Return an attribute as PyTables does: text is decoded, and a pickle becomes a plain value.
 
-
-def plain(value: bytes) -> bool:
-    """Return whether bytes are not a pickle, or a pickle of plain values only.
-
-    The pickle is parsed but not executed. An operation that can name a class through the stack is
-    refused in every case; PyTables does not write such operations.
+    Raises:
+        ReadError: it is a pickle of more than plain values.
     """
+    stored, value = item.attrs.get_id(name).get_type(), item.attrs[name]
+    if isinstance(value, h5py.Empty):
+        return ""
+    if isinstance(value, bytes | str):
+        data = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else bytes(value)
+        is_ascii = stored.get_cset() == h5py.h5t.CSET_ASCII
+        return _unpickled(item, name, data) if is_ascii else data.decode()
+    if stored.get_class() == h5py.h5t.BITFIELD:  # how PyTables stores truth
+        return value.astype(bool)
+    return value
+
+
+def _unpickled(item: h5py.Group | h5py.Dataset, name: str, data: bytes) -> Any:
+    """Return what ASCII text stands for, which is a pickle if it ends like one."""
+    text = data.decode("utf-8", "replace")
+    if not text.endswith(".") or data == b"0.":
+        return text
     try:
-        for operation, argument, _ in pickletools.genops(value):
-            if operation.name in _INDIRECT:
-                return False
-            if operation.name in ("GLOBAL", "INST"):
-                names = str(argument).split(" ", 1)
-                if not all(_NAME.fullmatch(name) for name in names):
-                    break  # a sentence, on which unpickling fails
-                if tuple(names) not in _PLAIN:
-                    return False
-    except Exception:  # genops raises ValueError and others
-        # Most likely a sentence. But PyTables tries other encodings, and unpickling may accept
-        # what genops does not, so nothing in the bytes may look like the name of a class.
-        return not _NAMING.search(value)
-    return True
+        return plain(data)
+    except NotPlain as error:
+        # A sentence, or several: what names something has line breaks or binary opcodes.
+        if text.isprintable() or (isinstance(error, NoPickle) and text.isascii()):
+            return text
+        rule = f"attribute {name} of {item.name} is a pickle that may run code: {error}"
+        remedy = "Ask for a file in another format"
+        raise ReadError(str(item.file.filename), rule, remedy) from error
+
+
+def _check_object(name: str | bytes, item: h5py.Group | h5py.Dataset) -> None:
+    path = str(item.file.filename)
+    for place, key in enumerate((name, *item.attrs)):
+        if isinstance(key, bytes):  # h5py gives a name that is not UTF-8 so; PyTables dies on it
+            what = "an object" if place == 0 else f"an attribute of {name!s}"
+            rule = f"HDF5: {what} has the name {key!r}, which is not UTF-8"
+            raise ReadError(path, rule, "Is it damaged? Copy it again")
+    for key in item.attrs:
+        value = attribute(item, key)
+        if key == "PSEUDOATOM" and str(value) == "object":
+            rule = f"{item.name} holds pickled objects, which may run code"
+            raise ReadError(path, rule, "Ask for a file in another format")
 
 
 @final

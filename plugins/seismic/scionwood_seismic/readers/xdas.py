@@ -17,6 +17,7 @@ from scionwood_seismic.readers.windows import Window, cut
 if TYPE_CHECKING:
     import h5py
 
+_DEEP = 64  # groups in groups
 _TILES = "__tiling__"  # the attribute of a data set whose values lie in other files
 
 
@@ -161,11 +162,14 @@ class XdasReader(SlabReader):
     def _refuse_virtual(self, file: h5py.File) -> None:
         import h5py
 
-        def look(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        def look(name: str, item: h5py.Group | h5py.Dataset) -> bool | None:
+            if name.count("/") > _DEEP:
+                return True  # ends the visit: `check_safe` refuses the file
             if isinstance(item, h5py.Dataset) and (item.is_virtual or _TILES in item.attrs):
                 rule = f"{name} is virtual: its values lie in other files"
                 remedy = "Copy them into one file: xdas.open_dataarray(path).load().to_netcdf(new)"
                 raise ReadError(str(self.path), rule, remedy)
+            return None
 
         file.visititems(look)
 
