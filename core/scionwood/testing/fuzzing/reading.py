@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from contextlib import suppress
@@ -15,7 +14,6 @@ import numpy as np
 
 from scionwood.decoding import Limits, Session, open_in_child
 from scionwood.decoding.calls import open_channel
-from scionwood.decoding.switch import possible
 from scionwood.discovery import resolve
 from scionwood.errors import ReadError, ScionwoodError
 
@@ -59,8 +57,6 @@ class Reading:
 class Probe:
     """Reads files below a folder with one reader, in one warm child of the reader service.
 
-    Where the service is not possible, the reader runs in this process.
-
     Args:
         reference: the class of the reader as `module:attribute`.
         folder: the folder of the files.
@@ -81,7 +77,7 @@ class Probe:
         self.seconds = 0.0
         self._child: Any = None
         self._child_seconds = 0.0
-        self._service = service and possible()
+        self._service = service
         self._session = Session(folder, limits=limits)
 
     def __enter__(self) -> Self:
@@ -172,14 +168,11 @@ def _ending(rule: str) -> str:
     """Return why the service ended a child, by the words of `decoding.client`."""
     if "of CPU, and was ended" in rule or "gave no answer" in rule:
         return "time"
-    return "foreign" if "sent what no reader sends" in rule else "died"
+    return "foreign" if "outside of the protocol" in rule else "died"
 
 
 def _spent_by(channel: Any, before: float) -> float:
     """Return the seconds of CPU that a live child has used, or `before` if it is gone."""
-    with suppress(OSError, StopIteration, ValueError):
-        lines = Path(f"/proc/self/fdinfo/{channel.handle}").read_text().splitlines()
-        child = int(next(line.split()[1] for line in lines if line.startswith("Pid:")))
-        fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    with suppress(OSError):
+        return float(channel.process.seconds())
     return before

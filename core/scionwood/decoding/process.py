@@ -1,0 +1,252 @@
+"""A child as its parent holds it: a fork of the zygote behind walls, or a plain subprocess."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import math
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from scionwood.decoding.arena import Grants
+from scionwood.decoding.control import START, environment, forget, hand_over
+from scionwood.decoding.wire import PipeLink, SocketLink, receive, send
+
+_PATIENCE = 10  # seconds until the zygote has told how a child ended
+Ending = tuple[int, float, int]
+"""The exit code or minus the signal, seconds of CPU, and bytes at the peak."""
+
+
+class Forked:
+    """A child that the zygote forked, for one file or one session.
+
+    Attributes:
+        walls: what restricts it.
+        grants: the memory that it shares.
+        shares: whether big arrays can go by shared memory.
+    """
+
+    shares = True
+
+    def __init__(self, modules: Collection[str], job: dict[str, Any]) -> None:
+        sock, self._status, self.handle, self.walls = hand_over(modules, job)
+        self.link, self.grants = SocketLink(sock), Grants()
+        self._base: int | None = None
+
+    @contextlib.contextmanager
+    def until(self, deadline: float) -> Iterator[None]:
+        """End all reading and writing of the block at a time of `time.monotonic`."""
+        self.link.deadline = deadline
+        yield
+
+    def postpone(self, deadline: float | None) -> None:
+        """Move the end; None while this process itself works."""
+        self.link.deadline = deadline
+
+    def allow(self, cpu: int, memory: int) -> None:
+        """Let it use so many seconds of CPU from now on, and so many bytes in all.
+
+        Raises:
+            ProcessLookupError: it is gone.
+        """
+        import resource  # POSIX alone has it
+
+        child = self._id()
+        if self._base is None:
+            self._base = self._heap(child)
+        heap = self._base + max(memory - self.grants.total, 0)
+        for which, most in (
+            (resource.RLIMIT_CPU, math.ceil(_seconds(child)) + cpu),
+            (resource.RLIMIT_DATA, heap),
+        ):
+            _, hard = resource.prlimit(child, which)
+            most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+            resource.prlimit(child, which, (most, hard))
+
+    def grant(self, size: int, memory: int) -> tuple[int, int] | None:
+        """Return a block of shared memory, if it and the heap are not more than `memory` bytes."""
+        import resource  # POSIX alone has it
+
+        child, total = self._id(), self.grants.total + size
+        if self._base is None or self._heap(child) - self._base + total > memory:
+            return None
+        try:
+            made = self.grants.grant(size)
+        except (OSError, MemoryError):  # the limits of a shell
+            return None
+        _, hard = resource.prlimit(child, resource.RLIMIT_DATA)
+        resource.prlimit(child, resource.RLIMIT_DATA, (self._base + memory - total, hard))
+        return made
+
+    def seconds(self) -> float:
+        """Return the seconds of CPU that it has used.
+
+        Raises:
+            ProcessLookupError: it is gone.
+        """
+        return _seconds(self._id())
+
+    def _id(self) -> int:
+        lines = Path(f"/proc/self/fdinfo/{self.handle}").read_text("ascii").splitlines()
+        child = next(int(line.split()[1]) for line in lines if line.startswith("Pid:"))
+        if child <= 0:
+            raise ProcessLookupError
+        return child
+
+    @staticmethod
+    def _heap(child: int) -> int:
+        try:
+            lines = Path(f"/proc/{child}/status").read_text("utf-8").splitlines()
+        except FileNotFoundError:
+            raise ProcessLookupError from None
+        held = [int(line.split()[1]) << 10 for line in lines if line.startswith("VmData")]
+        if not held:  # it has ended
+            raise ProcessLookupError
+        return held[0]
+
+    def kill(self) -> None:
+        """End it at once."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.handle, signal.SIGKILL)
+
+    def ending(self) -> Ending | None:
+        """Kill it, and return how it ended; None if the zygote is gone too."""
+        self.kill()
+        told = b""
+        if select.select([self._status], [], [], _PATIENCE)[0]:
+            told = os.read(self._status, 400)
+        if not told:
+            forget()
+            return None
+        code, cpu, peak = json.loads(told)
+        return os.waitstatus_to_exitcode(code), cpu, peak
+
+    def close(self, *, reusable: bool) -> None:
+        """Close what leads to it."""
+        os.close(self.handle)
+        os.close(self._status)
+        self.link.sock.close()
+
+
+def _seconds(child: int) -> float:
+    try:
+        return time.clock_gettime(~child << 3 | 2)  # as clock_getcpuclockid(3) writes it
+    except OSError:
+        raise ProcessLookupError from None
+
+
+_idle: list[Plain] = []
+_PLAIN = "import sys; sys.path[:] = {!r}\nfrom scionwood.decoding import child\nchild.serve_plain()"
+
+
+class Plain:
+    """A subprocess without walls, for systems that have none: it can crash or hang by itself.
+
+    It is used from file to file, because its start takes a second.
+    """
+
+    shares, walls, grants, handle = False, (), None, -1
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        self.owner, self._late = os.getpid(), threading.Event()
+        self._timer: threading.Timer | None = None
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _PLAIN.format(sys.path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=None if os.environ.get("SCIONWOOD_READERS_DEBUG") else subprocess.DEVNULL,
+            env=environment(),
+        )
+        assert self.process.stdin and self.process.stdout  # by PIPE
+        self.link = PipeLink(self.process.stdout.fileno(), self.process.stdin.fileno())
+        with self.until(time.monotonic() + START):
+            send(self.link, job, inline=True)
+            receive(self.link, largest=0, packages=())
+
+    @classmethod
+    def start(cls, job: dict[str, Any]) -> Plain:
+        """Return an idle one of this process, or a new one."""
+        while _idle:
+            plain = _idle.pop()
+            if plain.owner == os.getpid() and plain.process.poll() is None:
+                return plain
+        return cls(job)
+
+    @contextlib.contextmanager
+    def until(self, deadline: float) -> Iterator[None]:
+        """Kill it at a time of `time.monotonic`, if the block has not ended by then."""
+        self.postpone(deadline)
+        try:
+            yield
+        except (EOFError, BrokenPipeError):
+            if self._late.is_set():
+                raise TimeoutError from None
+            raise
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def postpone(self, deadline: float | None) -> None:
+        """Move the end; None while this process itself works."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if deadline is None:
+            return
+        self._timer = threading.Timer(max(deadline - time.monotonic(), 0), self._end)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _end(self) -> None:
+        self._late.set()
+        self.process.kill()
+
+    def allow(self, cpu: int, memory: int) -> None:
+        """Nothing but time limits it."""
+
+    def grant(self, size: int, memory: int) -> None:
+        """It has no shared memory."""
+
+    def seconds(self) -> float:
+        """Return 0: not every system tells."""
+        return 0.0
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.process.kill()
+
+    def ending(self) -> Ending | None:
+        """Kill it, and return how it ended."""
+        if self.process.poll() is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(1)  # its pipe closes a little before it ends
+        self.process.kill()
+        return self.process.wait(), 0.0, 0
+
+    def close(self, *, reusable: bool) -> None:
+        """Keep it for the next file, or end it."""
+        if reusable and not _idle:
+            _idle.append(self)
+            return
+        if self.owner == os.getpid():
+            self.process.kill()
+            self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+
+@atexit.register
+def _end_idle() -> None:
+    while _idle:
+        _idle.pop().close(reusable=False)
