@@ -26,8 +26,8 @@ class HostileReader(scionwood.Reader):
     def __init__(self, path, *, scale=1.0):
         self.path, self.scale = Path(path), scale
         word, _, self.rest = self.path.read_text("utf-8").partition(" ")
-        getattr(self, f"on_{word}", lambda: None)()
         self.word = word
+        getattr(self, f"on_{word.replace('-', '_')}", lambda: None)()
 
     def __len__(self):
         return 1
@@ -93,6 +93,13 @@ class HostileReader(scionwood.Reader):
 
     def on_signal(self):
         os.kill(os.getppid(), signal.SIGTERM)
+
+    def on_forge_attributes(self):
+        vars(self).update({name: "forged" for name in ("rewrite", "strange", "_shared", "units")})
+        vars(self)["__class__"] = vars(self)["on_hang"] = vars(self)["close"] = "forged"
+
+    def on_forge_path(self):
+        self.path = Path("/etc/passwd")
 
     def on_forged(self):
         for number in range(3, 256):  # whatever descriptor leads to the parent
