@@ -50,7 +50,7 @@ class Arena:
         return values
 
     def take(self, size: int) -> int | None:
-        """Return a block of at least `size` bytes: a free one, or a new one; None without either."""
+        """Return a block of at least `size` bytes: a free or a new one; None without."""
         fit = [block for block in self.free if len(self._maps[block]) >= size]
         if fit:
             block = min(fit, key=lambda each: len(self._maps[each]))

@@ -8,10 +8,11 @@ import mmap
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
@@ -23,7 +24,7 @@ from scionwood.decoding.arena import Arena
 from scionwood.decoding.limits import lower
 from scionwood.decoding.protocol import Blocks, pack
 from scionwood.decoding.schema import RECORDS, TEXT, WARNINGS
-from scionwood.decoding.wire import Link, PipeLink, SocketLink, receive, send
+from scionwood.decoding.wire import Link, receive, send
 
 CALL = "$call"
 """The first item of a triple that names a function of the parent, with its attributes."""
@@ -45,7 +46,7 @@ def serve(
         mounts: of the namespaces in which it is, if it is in any.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    link = SocketLink(sock, accepts=True)
+    link = Link(sock, accepts=True)
     own = os.pidfd_open(os.getpid())
     send(link, ["hello"], [own])
     os.close(own)
@@ -63,15 +64,16 @@ def serve(
     child.run()
 
 
-def serve_plain() -> None:
-    """Answer a parent on the standard streams, in a plain subprocess, until the parent is gone."""
-    link = PipeLink(os.dup(0), os.dup(1))
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, 0)
-    os.dup2(null, 1)  # what a library prints is no message
-    job = receive(link, largest=0, packages=())
-    send(link, None)
-    _Child(link, job).run()
+def serve_plain(descriptor: int | None) -> None:
+    """Answer a parent, in a plain subprocess, until the parent is gone.
+
+    Args:
+        descriptor: the socket; on Windows it is shared over standard input.
+    """
+    shared = b"" if descriptor is not None else sys.stdin.buffer.read()
+    sock = socket.socket(fileno=descriptor) if not shared else socket.fromshare(shared)
+    link = Link(sock)
+    _Child(link, receive(link, largest=0, packages=())).run()
 
 
 def _restrict(sock: socket.socket, job: dict[str, Any], libraries: Iterable[str]) -> list[str]:

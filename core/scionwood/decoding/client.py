@@ -94,7 +94,8 @@ class Channel:
             seconds = extra_seconds(size, whole=bool(calls))
             deadline = time.monotonic() + self.limits.wall + seconds
             try:
-                with self._failures(), self.process.until(deadline):
+                with self._failures():
+                    self.process.link.deadline = deadline
                     self.process.allow(self.limits.cpu + seconds, self._memory)
                     self._send(list(request))
                     stopped, word, parts = self._answer(request[0], calls or {}, deadline)
@@ -151,10 +152,9 @@ class Channel:
                 self._grant(parts[0])
             elif word == "callback":
                 start = time.monotonic()
-                self.process.postpone(None)
                 answer, stopped = self._called(calls[parts[0]], parts[1:])
                 deadline += time.monotonic() - start
-                self.process.postpone(deadline)
+                self.process.link.deadline = deadline
                 self._send(answer)
             elif word == "warnings":
                 if self.warned:

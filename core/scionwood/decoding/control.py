@@ -140,12 +140,12 @@ def hand_over(
     Raises:
         ReadError: the service does not start, or its child cannot be restricted.
     """
-    from scionwood.decoding.wire import SocketLink, receive  # need numpy, which refusals do without
+    from scionwood.decoding.wire import Link, receive  # need numpy, which refusals do without
 
     for attempt in (1, 2):
         mine, its = socket.socketpair()
         status, told = os.pipe()
-        control, link = connected(), SocketLink(mine, accepts=True)
+        control, link = connected(), Link(mine, accepts=True)
         try:
             with its, open(told, "wb"), _lock:
                 control.warm(modules)

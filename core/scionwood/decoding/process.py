@@ -12,15 +12,14 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from scionwood.decoding.arena import Grants
 from scionwood.decoding.control import START, environment, forget, hand_over
-from scionwood.decoding.wire import PipeLink, SocketLink, receive, send
+from scionwood.decoding.wire import Link, send
 
 _PATIENCE = 10  # seconds until the zygote has told how a child ended
 Ending = tuple[int, float, int]
@@ -40,18 +39,8 @@ class Forked:
 
     def __init__(self, modules: Collection[str], job: dict[str, Any]) -> None:
         sock, self._status, self.handle, self.walls = hand_over(modules, job)
-        self.link, self.grants = SocketLink(sock), Grants()
+        self.link, self.grants = Link(sock), Grants()
         self._base: int | None = None
-
-    @contextlib.contextmanager
-    def until(self, deadline: float) -> Iterator[None]:
-        """End all reading and writing of the block at a time of `time.monotonic`."""
-        self.link.deadline = deadline
-        yield
-
-    def postpone(self, deadline: float | None) -> None:
-        """Move the end; None while this process itself works."""
-        self.link.deadline = deadline
 
     def allow(self, cpu: int, memory: int) -> None:
         """Let it use so many seconds of CPU from now on, and so many bytes in all.
@@ -146,7 +135,9 @@ def _seconds(child: int) -> float:
 
 
 _idle: list[Plain] = []
-_PLAIN = "import sys; sys.path[:] = {!r}\nfrom scionwood.decoding import child\nchild.serve_plain()"
+_PLAIN = (
+    "import sys; sys.path[:] = {!r}\nfrom scionwood.decoding import child\nchild.serve_plain({})"
+)
 
 
 class Plain:
@@ -158,20 +149,23 @@ class Plain:
     shares, walls, grants, handle = False, (), None, -1
 
     def __init__(self, job: dict[str, Any]) -> None:
-        self.owner, self._late = os.getpid(), threading.Event()
-        self._timer: threading.Timer | None = None
+        self.owner = os.getpid()
+        mine, its = socket.socketpair()
+        self.link = Link(mine)
+        windows = sys.platform == "win32"
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _PLAIN.format(sys.path)],
+            [sys.executable, "-c", _PLAIN.format(sys.path, None if windows else its.fileno())],
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
             stderr=None if os.environ.get("SCIONWOOD_READERS_DEBUG") else subprocess.DEVNULL,
             env=environment(),
+            pass_fds=() if windows else (its.fileno(),),
         )
-        assert self.process.stdin and self.process.stdout  # by PIPE
-        self.link = PipeLink(self.process.stdout.fileno(), self.process.stdin.fileno())
-        with self.until(time.monotonic() + START):
-            send(self.link, job, inline=True)
-            receive(self.link, largest=0, packages=())
+        with its, cast("BinaryIO", self.process.stdin) as entry:
+            if sys.platform == "win32":
+                entry.write(its.share(self.process.pid))
+        self.link.deadline = time.monotonic() + START
+        send(self.link, job, inline=True)
 
     @classmethod
     def start(cls, job: dict[str, Any]) -> Plain:
@@ -181,34 +175,6 @@ class Plain:
             if plain.owner == os.getpid() and plain.process.poll() is None:
                 return plain
         return cls(job)
-
-    @contextlib.contextmanager
-    def until(self, deadline: float) -> Iterator[None]:
-        """Kill it at a time of `time.monotonic`, if the block has not ended by then."""
-        self.postpone(deadline)
-        try:
-            yield
-        except (EOFError, BrokenPipeError):
-            if self._late.is_set():
-                raise TimeoutError from None
-            raise
-        finally:
-            if self._timer is not None:
-                self._timer.cancel()
-
-    def postpone(self, deadline: float | None) -> None:
-        """Move the end; None while this process itself works."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if deadline is None:
-            return
-        self._timer = threading.Timer(max(deadline - time.monotonic(), 0), self._end)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def _end(self) -> None:
-        self._late.set()
-        self.process.kill()
 
     def allow(self, cpu: int, memory: int) -> None:
         """Nothing but time limits it."""
@@ -226,9 +192,8 @@ class Plain:
 
     def ending(self) -> Ending | None:
         """Kill it, and return how it ended."""
-        if self.process.poll() is None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(1)  # its pipe closes a little before it ends
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(1)  # its socket closes a little before it ends
         self.process.kill()
         return self.process.wait(), 0.0, 0
 
@@ -237,13 +202,10 @@ class Plain:
         if reusable and not _idle:
             _idle.append(self)
             return
+        self.link.sock.close()
         if self.owner == os.getpid():
             self.process.kill()
             self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
 
 
 @atexit.register

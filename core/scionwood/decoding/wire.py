@@ -10,7 +10,7 @@ import socket
 import struct
 import time
 from collections.abc import Collection, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -25,20 +25,7 @@ _PART = 1 << 20
 _DESCRIPTORS = 4
 
 
-class Link(Protocol):
-    """One end of a connection."""
-
-    passed: list[int]
-    """Descriptors that came with what was read."""
-
-    def read(self, size: int) -> bytearray:
-        """Return exactly so many bytes, or raise EOFError, or TimeoutError at the deadline."""
-
-    def write(self, data: bytes, descriptors: Sequence[int] = ()) -> None:
-        """Write all bytes, or raise TimeoutError at the deadline."""
-
-
-class SocketLink:
+class Link:
     """A link over a stream socket, with one deadline for all that is read and written.
 
     Args:
@@ -96,38 +83,6 @@ class SocketLink:
         if left is not None and left <= 0:
             raise TimeoutError
         self.sock.settimeout(left)
-
-
-class PipeLink:
-    """A link over two pipes. Its deadline is kept by whoever ends the process."""
-
-    def __init__(self, reading: int, writing: int) -> None:
-        self._reading, self._writing = reading, writing
-        self.passed: list[int] = []
-
-    def read(self, size: int) -> bytearray:
-        """Return exactly so many bytes.
-
-        Raises:
-            EOFError: the other side is gone.
-        """
-        whole = bytearray()
-        while len(whole) < size:
-            part = os.read(self._reading, min(size - len(whole), 1 << 20))
-            if not part:
-                raise EOFError
-            whole += part
-        return whole
-
-    def write(self, data: bytes, descriptors: Sequence[int] = ()) -> None:
-        """Write all bytes; no descriptor can be passed.
-
-        Raises:
-            OSError: the other side is gone.
-        """
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._writing, view[: 1 << 20]) :]
 
 
 def send(

@@ -11,6 +11,7 @@ import platform
 import resource
 import signal
 import socket
+import struct
 import sys
 import time
 from collections.abc import Callable
@@ -475,9 +476,11 @@ def _descriptor() -> int:
 
 
 def trickle(path: Path) -> None:
-    """Send a message of 4 GB, a byte each twentieth of a second."""
+    """Send a message of 32 MiB, a byte each twentieth of a second."""
+    number = _descriptor()
+    os.write(number, struct.pack("<QQIQQ", 1 << 25, 0, 0, 0, 0))
     while True:
-        os.write(_descriptor(), b"\x01")
+        os.write(number, b" ")
         time.sleep(0.05)
 
 
@@ -497,9 +500,9 @@ def burn(path: Path) -> None:
 
 def forge(path: Path, message: list[object]) -> None:
     """Answer in place of the decoder."""
-    from scionwood.decoding.wire import SocketLink, send
+    from scionwood.decoding.wire import Link, send
 
-    link = SocketLink(socket.socket(fileno=_descriptor()))
+    link = Link(socket.socket(fileno=_descriptor()))
     send(link, message, inline=True)
     time.sleep(600)
 

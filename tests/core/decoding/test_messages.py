@@ -25,7 +25,7 @@ if sys.platform != "linux":
 from scionwood.decoding import schema
 from scionwood.decoding.arena import Arena, Grants
 from scionwood.decoding.protocol import Blocks, Unpacker, pack
-from scionwood.decoding.wire import SocketLink, receive, send
+from scionwood.decoding.wire import Link, receive, send
 
 LARGEST = 1 << 24
 PACKAGES = ("scionwood",)
@@ -39,7 +39,7 @@ def pair():
 
 
 def linked(sock, seconds=1):
-    link = SocketLink(sock)
+    link = Link(sock)
     link.deadline = time.monotonic() + seconds
     return link
 
