@@ -19,6 +19,7 @@ _ADD_SEALS, _FIXED = 1033, 1 | 2 | 4
 fcntl does not name them on every build. A file that shrinks is a SIGBUS."""
 
 _SMALLEST = 1 << 16
+_BLOCKS = 64  # of one child: each is a descriptor of its parent. More arrays go as bytes.
 
 
 class Arena:
@@ -97,15 +98,13 @@ class Grants:
         self._held: set[int] = set()
         self._freed: deque[int] = deque()
 
-    def grant(self, size: int) -> tuple[int, int]:
-        """Return the number and the descriptor of a new block; the caller closes it.
-
-        Raises:
-            OSError: the system permits no memory of this size.
-        """
+    def grant(self, size: int) -> tuple[int, int] | None:
+        """Return the number and the descriptor of a new block, which the caller closes."""
+        block = len(self._maps) + 1
+        if block > _BLOCKS:
+            return None
         file = sealed(size)
         try:
-            block = len(self._maps) + 1
             self._maps[block] = mmap.mmap(file, size)
         except BaseException:
             os.close(file)
@@ -114,11 +113,7 @@ class Grants:
         return block, file
 
     def bytes_of(self, block: int) -> np.ndarray:
-        """Return a block as bytes. It goes back to the child when they are used no more.
-
-        Raises:
-            ValueError: the child has no such block, or sent it before.
-        """
+        """Return a block as bytes. It goes back to the child when they are used no more."""
         if block not in self._maps or block in self._held:
             raise ValueError("memory that its sender does not have")
         whole = np.frombuffer(self._maps[block], np.uint8)
@@ -134,11 +129,7 @@ class Grants:
 
 
 def sealed(size: int) -> int:
-    """Return the descriptor of a new memory file of a fixed size.
-
-    Raises:
-        OSError: the system permits no memory of this size.
-    """
+    """Return the descriptor of a new memory file of a fixed size."""
     import fcntl  # POSIX alone has it
 
     file = os.memfd_create("records", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)

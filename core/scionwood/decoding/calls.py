@@ -90,11 +90,7 @@ def _closing(channel: Channel, items: Iterator[Any], shared: bool) -> Iterator[A
 
 
 def result(channel: Channel, function: Any, answer: dict[str, Any], size: int) -> Any:
-    """Return what a function returned in a child; an iterator for a stream.
-
-    Raises:
-        ReadError: the function's annotation says otherwise.
-    """
+    """Return what a function returned in a child; an iterator for a stream."""
     from scionwood.decoding.protocol import fits, hints
 
     hint = hints(function).get("return", Any)
@@ -126,12 +122,7 @@ def _stream(channel: Channel, number: int, size: int, hint: Any) -> Iterator[Any
 
 
 def open_channel(target: Any, path: Path) -> tuple[Channel, bool]:
-    """Return the child in which a reader or a function opens a path, and whether others share it.
-
-    Args:
-        target: a subclass of `Reader`, or a function.
-        path: the file or folder.
-    """
+    """Return the child in which a target opens a path, and whether others share it."""
     session = current(path)
     if session is None:
         return own_channel(target, path), False

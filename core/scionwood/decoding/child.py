@@ -37,14 +37,7 @@ _BATCH, _WAIT = 4 << 20, 0.02
 def serve(
     sock: socket.socket, job: dict[str, Any], libraries: Iterable[str], mounts: int | None
 ) -> None:
-    """Restrict this process, then answer its parent until the parent is gone.
-
-    Args:
-        sock: the stream socket that leads to the parent.
-        job: what the parent allows: `size`, `read`, `write` and `sandbox`.
-        libraries: folders and files that decoders may read.
-        mounts: of the namespaces in which it is, if it is in any.
-    """
+    """Restrict this process, then answer its parent until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     link = Link(sock, accepts=True)
     own = os.pidfd_open(os.getpid())
@@ -65,14 +58,11 @@ def serve(
 
 
 def serve_plain(descriptor: int | None) -> None:
-    """Answer a parent, in a plain subprocess, until the parent is gone.
-
-    Args:
-        descriptor: the socket; on Windows it is shared over standard input.
-    """
-    shared = b"" if descriptor is not None else sys.stdin.buffer.read()
-    sock = socket.socket(fileno=descriptor) if not shared else socket.fromshare(shared)
-    link = Link(sock)
+    """Answer a parent, in a plain subprocess, until the parent is gone."""
+    if sys.platform == "win32":
+        link = Link(socket.fromshare(sys.stdin.buffer.read()))
+    else:
+        link = Link(socket.socket(fileno=descriptor))
     _Child(link, receive(link, largest=0, packages=())).run()
 
 

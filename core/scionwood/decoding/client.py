@@ -55,8 +55,7 @@ class Channel:
         self.packages, self.modules = ("scionwood", package), frozenset(modules)
         job = {"read": list(read), "write": list(write), "sandbox": restricted}
         job |= {"size": self.limits.size, "packages": self.packages}
-        walled = switch.walled()
-        self.process = Forked(modules, job) if walled else Plain.start(job)
+        self.process = Forked(modules, job) if switch.walled() else Plain.start(job)
         self.owner, self.lock = os.getpid(), threading.RLock()
         self.cause: tuple[str, str] | None = None
         self.warned: list[list[str]] = []
@@ -76,17 +75,7 @@ class Channel:
     def ask(
         self, *request: Any, size: int = 0, calls: Mapping[str, Callable[..., Any]] | None = None
     ) -> Any:
-        """Return the child's answer to a request.
-
-        Args:
-            request: the operation and what it takes.
-            size: bytes of the file, which prolong the wait.
-            calls: functions that the child may call. The time that they take does not count.
-
-        Raises:
-            ReadError: the file, the format, and why the child failed.
-            ScionwoodError: what the reader itself raised.
-        """
+        """Return the child's answer to a request."""
         with self.lock:
             if self.cause:
                 raise self._error(*self.cause)
@@ -178,14 +167,12 @@ class Channel:
 
     def _grant(self, size: int) -> None:
         made = self.process.grant(size, self._memory) if size <= self.limits.size else None
-        if made is None:
-            self._send(None)
-            return
-        block, file = made
+        block, file = made or (None, None)
         try:
-            send(self.process.link, [[], block], [file], inline=True)
+            send(self.process.link, [[], block], [] if file is None else [file], inline=True)
         finally:
-            os.close(file)
+            if file is not None:
+                os.close(file)
 
     @staticmethod
     def _called(

@@ -30,12 +30,8 @@ TRUST = "If you trust the file, read it with SCIONWOOD_READERS=inline"
 
 def remedy(usual: str) -> str:
     """Return what to do about a failure: a limit of the shell may be its cause, not the file."""
-    found = tight()
-    return (
-        f"{found}: raise it for this command, if that is the cause. Else: {usual}"
-        if found
-        else usual
-    )
+    shell = tight()
+    return f"{shell}: raise that, if it is the cause. Else: {usual}" if shell else usual
 
 
 def environment() -> dict[str, str]:
@@ -114,11 +110,7 @@ def warm(modules: Collection[str]) -> None:
 
 
 def forget(control: Control | None = None) -> None:
-    """Leave the zygote; the next file starts a new one.
-
-    Args:
-        control: leave only this one.
-    """
+    """Leave the zygote; the next file starts a new one."""
     global _control
     with _lock:
         if _control is not None and control in (None, _control):
@@ -156,15 +148,13 @@ def hand_over(
             word, walls = receive(link, largest=0, packages=())
             if word == "walls":
                 return mine, status, link.passed[0], walls
-            for descriptor in (mine.detach(), status, *link.passed):
-                os.close(descriptor)
             rule = f"its child cannot be restricted ({walls})"
-            raise ReadError("the reader service", rule, remedy(TRUST))
         except (OSError, EOFError) as error:  # the zygote is gone: once more, with a new one
-            for descriptor in (mine.detach(), status, *link.passed):
-                os.close(descriptor)
             forget(control)
-            if attempt == 2:
-                rule = f"it does not start ({type(error).__name__} {error})"
-                raise ReadError("the reader service", rule, remedy(TRUST)) from error
-    raise AssertionError("two attempts end by a return or an error")
+            rule = f"it does not start ({type(error).__name__} {error})"
+            word = "" if attempt == 1 else "failed"
+        for descriptor in (mine.detach(), status, *link.passed):
+            os.close(descriptor)
+        if word:
+            break
+    raise ReadError("the reader service", rule, remedy(TRUST))

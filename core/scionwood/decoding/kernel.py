@@ -14,29 +14,17 @@ def library() -> ctypes.CDLL:
 
 
 def call(*arguments: object) -> int:
-    """Return what the system call of a number returns.
-
-    Raises:
-        OSError: the kernel refused.
-    """
+    """Return what the system call of a number returns."""
     return checked(library().syscall(*arguments))
 
 
 def prctl(option: int, first: object, second: object = 0) -> None:
-    """Change a property of this process.
-
-    Raises:
-        OSError: the kernel refused.
-    """
+    """Change a property of this process."""
     checked(library().prctl(option, first, second, 0, 0))
 
 
 def checked(result: int) -> int:
-    """Return the result of a function of the C library.
-
-    Raises:
-        OSError: it is negative.
-    """
+    """Return the result of a function of the C library."""
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

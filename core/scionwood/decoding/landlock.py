@@ -27,15 +27,7 @@ def version() -> int:
 
 
 def restrict_files(read: Iterable[str | Path], write: Iterable[str | Path]) -> None:
-    """Let this process open nothing but what lies at or below the paths, for good.
-
-    Args:
-        read: files and folders to read.
-        write: folders in which it may also make, change and remove files.
-
-    Raises:
-        OSError: the kernel refused.
-    """
+    """Let this process open nothing but what lies at or below the paths, for good."""
     present = version()
     rights = _RIGHTS.get(present, _NEWEST)
     sizes = {1: 8, 2: 8, 3: 8, 4: 16, 5: 16}

@@ -36,12 +36,7 @@ _TIMES = 4  # a compressed file of numbers seldom grows more
 
 
 def extra_seconds(size: int, *, whole: bool = False) -> int:
-    """Return the seconds that a file of `size` bytes adds to the limits.
-
-    Args:
-        size: bytes of the file.
-        whole: one request reads all of the file, as `rewrite` does: more than 600 s are possible.
-    """
+    """Return the seconds that a file of `size` bytes adds to the limits."""
     seconds = size // _BYTES_PER_SECOND
     return seconds if whole else min(seconds, _LONGEST)
 
@@ -68,13 +63,8 @@ def tight() -> str:
     except ImportError:
         return ""
     parts = []
-    for flag, name, unit in _OF_SHELLS:
-        soft, _ = resource.getrlimit(getattr(resource, name))
-        if soft != resource.RLIM_INFINITY:
-            parts.append(
-                f"ulimit {flag} is {soft >> 20} MiB" if unit else f"ulimit {flag} is {soft} s"
-            )
+    for flag, name, unit in (("v", "AS", "MiB"), ("d", "DATA", "MiB"), ("t", "CPU", "s")):
+        most, _ = resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))
+        if most != resource.RLIM_INFINITY:
+            parts.append(f"ulimit -{flag} is {most >> 20 if unit == 'MiB' else most} {unit}")
     return " and ".join(parts)
-
-
-_OF_SHELLS = (("-v", "RLIMIT_AS", 1), ("-d", "RLIMIT_DATA", 1), ("-t", "RLIMIT_CPU", 0))

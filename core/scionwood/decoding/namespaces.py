@@ -22,10 +22,6 @@ def enter() -> int | None:
 
     They name no process but each other, and have no network. A user who is not root needs a user
     namespace for that. Root gets none, in which it could no longer read the files of others.
-
-    Returns:
-        What a child gives to `see_own_processes`; None if the kernel permits none of it, and
-        nothing has changed.
     """
     trial = os.fork()
     if not trial:
@@ -34,11 +30,7 @@ def enter() -> int | None:
 
 
 def see_own_processes(mounts: int) -> None:
-    """Let this process have a `/proc` of its own namespace.
-
-    Raises:
-        OSError: the kernel refused.
-    """
+    """Let this process have a `/proc` of its own namespace."""
     checked(library().setns(mounts, _MOUNTS))
 
 
@@ -47,9 +39,9 @@ def _entered() -> int | None:
     try:
         checked(library().unshare(_OTHERS | (_USER if user else 0)))
         if user:
-            for name, text in (("setgroups", "deny"), ("uid_map", user), ("gid_map", group)):
-                line = text if name == "setgroups" else f"{text} {text} 1"
-                Path(f"/proc/self/{name}").write_text(line, "ascii")
+            Path("/proc/self/setgroups").write_text("deny", "ascii")
+            Path("/proc/self/uid_map").write_text(f"{user} {user} 1", "ascii")
+            Path("/proc/self/gid_map").write_text(f"{group} {group} 1", "ascii")
         ours, its = os.pipe()
         first = os.fork()
         if not first:
@@ -77,11 +69,7 @@ def _stay(ready: int) -> NoReturn:
 
 
 def drop_privileges() -> None:
-    """Let this process keep no privilege of root but that of reading and writing any file.
-
-    Raises:
-        OSError: the kernel refused.
-    """
+    """Let this process keep no privilege of root but that of reading and writing any file."""
     header = ctypes.create_string_buffer(struct.pack("Ii", _CAPABILITIES, 0))
     sets = ctypes.create_string_buffer(24)
     checked(library().capget(header, sets))

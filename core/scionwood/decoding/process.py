@@ -40,49 +40,30 @@ class Forked:
     def __init__(self, modules: Collection[str], job: dict[str, Any]) -> None:
         sock, self._status, self.handle, self.walls = hand_over(modules, job)
         self.link, self.grants = Link(sock), Grants()
-        self._base: int | None = None
+        self._base = 0  # bytes of the heap before its first file
 
     def allow(self, cpu: int, memory: int) -> None:
-        """Let it use so many seconds of CPU from now on, and so many bytes in all.
-
-        Raises:
-            ProcessLookupError: it is gone.
-        """
-        import resource  # POSIX alone has it
-
+        """Let it use so many seconds of CPU from now on, and so many bytes in all."""
         child = self._id()
-        if self._base is None:
-            self._base = self._heap(child)
-        heap = self._base + max(memory - self.grants.total, 0)
-        for which, most in (
-            (resource.RLIMIT_CPU, math.ceil(_seconds(child)) + cpu),
-            (resource.RLIMIT_DATA, heap),
-        ):
-            _, hard = resource.prlimit(child, which)
-            most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-            resource.prlimit(child, which, (most, hard))
+        self._base = self._base or _heap(child)
+        _limit(child, "RLIMIT_CPU", math.ceil(_seconds(child)) + cpu)
+        _limit(child, "RLIMIT_DATA", self._base + max(memory - self.grants.total, 0))
 
     def grant(self, size: int, memory: int) -> tuple[int, int] | None:
         """Return a block of shared memory, if it and the heap are not more than `memory` bytes."""
-        import resource  # POSIX alone has it
-
-        child, total = self._id(), self.grants.total + size
-        if self._base is None or self._heap(child) - self._base + total > memory:
+        child, left = self._id(), memory - self.grants.total - size
+        if _heap(child) - self._base > left:
             return None
         try:
             made = self.grants.grant(size)
         except (OSError, MemoryError):  # the limits of a shell
             return None
-        _, hard = resource.prlimit(child, resource.RLIMIT_DATA)
-        resource.prlimit(child, resource.RLIMIT_DATA, (self._base + memory - total, hard))
+        if made is not None:
+            _limit(child, "RLIMIT_DATA", self._base + left)
         return made
 
     def seconds(self) -> float:
-        """Return the seconds of CPU that it has used.
-
-        Raises:
-            ProcessLookupError: it is gone.
-        """
+        """Return the seconds of CPU that it has used."""
         return _seconds(self._id())
 
     def _id(self) -> int:
@@ -91,17 +72,6 @@ class Forked:
         if child <= 0:
             raise ProcessLookupError
         return child
-
-    @staticmethod
-    def _heap(child: int) -> int:
-        try:
-            lines = Path(f"/proc/{child}/status").read_text("utf-8").splitlines()
-        except FileNotFoundError:
-            raise ProcessLookupError from None
-        held = [int(line.split()[1]) << 10 for line in lines if line.startswith("VmData")]
-        if not held:  # it has ended
-            raise ProcessLookupError
-        return held[0]
 
     def kill(self) -> None:
         """End it at once."""
@@ -125,6 +95,22 @@ class Forked:
         os.close(self.handle)
         os.close(self._status)
         self.link.sock.close()
+
+
+def _heap(child: int) -> int:
+    try:
+        lines = Path(f"/proc/{child}/status").read_text("utf-8").splitlines()
+        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmData"))
+    except (FileNotFoundError, StopIteration):
+        raise ProcessLookupError from None
+
+
+def _limit(child: int, name: str, most: int) -> None:
+    import resource  # POSIX alone has it
+
+    which = getattr(resource, name)
+    _, hard = resource.prlimit(child, which)
+    resource.prlimit(child, which, (most if hard < 0 else min(most, hard), hard))
 
 
 def _seconds(child: int) -> float:

@@ -23,7 +23,7 @@ BIG = 32 << 10
 
 _EXACT = 1 << 53  # JSON numbers beyond it lose digits elsewhere
 _ALIGN = 64
-_ODD_KEYS = 1 << 15
+_ODD_KEYS = 1 << 13
 _CODE = re.compile(r"[<>|=][biufcUSmM]\d+(\[\w+\])?")
 
 
@@ -53,11 +53,7 @@ def end(block: list[tuple[int, np.ndarray]]) -> int:
 
 
 def pack(value: Any, blocks: Blocks) -> Any:
-    """Return a value as JSON can hold it; its arrays are added to `blocks`.
-
-    Raises:
-        TypeError: the value is no plain data.
-    """
+    """Return a value as JSON can hold it; its arrays are added to `blocks`."""
     if value is None or isinstance(value, bool | np.bool_ | str):
         return value if value is None else str(value) if isinstance(value, str) else bool(value)
     if isinstance(value, int | np.integer) and not isinstance(value, np.timedelta64):
@@ -122,17 +118,13 @@ class Unpacker:
         packages: the packages whose frozen dataclasses may be rebuilt.
     """
 
-    small: bytes
+    small: bytes | bytearray
     big: np.ndarray | None
     packages: Collection[str]
     odd_keys: int = 0
 
     def unpack(self, value: Any) -> Any:
-        """Return the value that `pack` wrote.
-
-        Raises:
-            ValueError: the message names what no reader sends, or lies outside its block.
-        """
+        """Return the value that `pack` wrote."""
         if isinstance(value, list):
             return self._all(value)
         if not isinstance(value, dict):

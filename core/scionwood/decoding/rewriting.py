@@ -35,17 +35,6 @@ def rewrite_in_child(
 
     What a stopped run leaves (`leaves` of the reader's class) lies beside the target, as it does
     without the service, so that a later run continues it, in a child or not.
-
-    Args:
-        reader: an object of a remote class.
-        target: the file or folder to write.
-        function: takes a record and returns its new data; it runs in this process.
-        overwrite: replace a file that exists.
-        options: further options of the reader's `rewrite`.
-
-    Raises:
-        OutputExistsError: `target` exists and `overwrite` is false.
-        WriteError: the disk is full, or a shape changed.
     """
     from scionwood.files import check_target, writing
 
@@ -152,11 +141,7 @@ class _Unfinished:
         self.entered = False
 
     def enter(self) -> None:
-        """Give the child what an earlier run left.
-
-        Raises:
-            WriteError: the file system has no hard links.
-        """
+        """Give the child what an earlier run left."""
         for name in self.names:
             if (self.beside / name).exists():
                 try:

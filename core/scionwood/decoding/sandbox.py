@@ -25,18 +25,7 @@ def left_out() -> set[str]:
 
 
 def restrict(job: dict[str, Any], libraries: Iterable[str]) -> list[str]:
-    """Deny this process all but decoding, for good.
-
-    Args:
-        job: what the parent allows: the paths of `read` and `write`.
-        libraries: folders and files that decoders may read.
-
-    Returns:
-        The walls that stand now, without the namespaces, which are entered before the fork.
-
-    Raises:
-        OSError: the kernel refused a wall that it has.
-    """
+    """Deny this process all but decoding, for good."""
     built = []
     namespaces.drop_privileges()
     if landlock.version() and "landlock" not in left_out():

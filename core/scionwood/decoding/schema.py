@@ -88,16 +88,7 @@ ERRORS: Mapping[str, type[errors.ScionwoodError]] = {
 
 
 def check(message: Any, operation: str, calls: Collection[str]) -> tuple[str, list[Any]]:
-    """Return the word of a message and what comes with it.
-
-    Args:
-        message: what was unpacked.
-        operation: what the child was asked for.
-        calls: names of the functions that the child may call.
-
-    Raises:
-        ForgedError: no child answers this operation so.
-    """
+    """Return the word of a message and what comes with it."""
     if not isinstance(message, list) or not message or not isinstance(message[0], str):
         raise ForgedError("a message without a word")
     word, *parts = message

@@ -88,11 +88,7 @@ def _tests(*, writing: bool) -> dict[str, tuple[_Test, ...]]:
 
 
 def numbers(machine: str) -> dict[str, int]:
-    """Return the numbers of the calls that the filter names.
-
-    Args:
-        machine: `x86_64` or `aarch64`.
-    """
+    """Return the numbers of the calls that the filter names."""
     return dict(_parsed(_DECODING + _WRITING + _BY_ARGUMENT + _UNKNOWN, _MACHINES[machine][0]))
 
 
@@ -117,14 +113,7 @@ def available() -> bool:
 
 
 def restrict_calls(*, writing: bool) -> None:
-    """Deny this process all calls but those of decoding, for good.
-
-    Args:
-        writing: permit it to make, change and remove files, for a child that rewrites.
-
-    Raises:
-        OSError: the kernel refused.
-    """
+    """Deny this process all calls but those of decoding, for good."""
     lines = list(_program(*_MACHINES[platform.machine()], writing=writing))
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in lines))
     program = struct.pack("HxxxxxxP", len(lines), ctypes.addressof(code))

@@ -29,20 +29,12 @@ def _choice() -> str:
 
 
 def wanted() -> bool:
-    """Return whether a reader that is opened now decodes in a child.
-
-    Raises:
-        ReadError: the variable has an unknown value.
-    """
+    """Return whether a reader that is opened now decodes in a child."""
     return _choice() != "inline" and not _inside
 
 
 def walled() -> bool:
-    """Return whether a child is a fork behind walls; a plain subprocess otherwise.
-
-    Raises:
-        ReadError: `strict` is asked for, and this system has no walls.
-    """
+    """Return whether a child is a fork behind walls; a plain subprocess otherwise."""
     if _choice() == "plain":
         return False
     if not possible() and _choice() == "strict":
@@ -51,14 +43,7 @@ def walled() -> bool:
 
 
 def report(walls: Collection[str]) -> None:
-    """Say once what does not restrict a child.
-
-    Args:
-        walls: what restricts it.
-
-    Raises:
-        ReadError: `strict` is asked for, and a wall is missing.
-    """
+    """Say once what does not restrict a child."""
     global _reported
     from scionwood.decoding.sandbox import WALLS
 

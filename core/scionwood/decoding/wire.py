@@ -37,17 +37,12 @@ class Link:
     """
 
     def __init__(self, sock: socket.socket, *, accepts: bool = False) -> None:
-        self.sock, self.accepts, self.deadline = sock, accepts, None
+        self.sock, self.accepts = sock, accepts
         self.passed: list[int] = []
-        self.deadline: float | None
+        self.deadline: float | None = None
 
     def read(self, size: int) -> bytearray:
-        """Return exactly so many bytes.
-
-        Raises:
-            EOFError: the other side is gone.
-            TimeoutError: the deadline is over, however much came before it.
-        """
+        """Return exactly so many bytes."""
         whole = bytearray(size)
         view, done = memoryview(whole), 0
         while done < size:
@@ -68,12 +63,7 @@ class Link:
         return got
 
     def write(self, data: bytes, descriptors: Sequence[int] = ()) -> None:
-        """Write all bytes, and pass descriptors on; they stay open here.
-
-        Raises:
-            OSError: the other side is gone.
-            TimeoutError: the deadline is over.
-        """
+        """Write all bytes, and pass descriptors on; they stay open here."""
         self._wait()
         done = socket.send_fds(self.sock, [data], descriptors) if descriptors else 0
         self.sock.sendall(memoryview(data)[done:])  # its timeout is one of all parts
@@ -93,19 +83,7 @@ def send(
     *,
     inline: bool = False,
 ) -> None:
-    """Send a value of plain data and arrays.
-
-    Args:
-        link: where to.
-        value: what `protocol.pack` accepts.
-        descriptors: descriptors to pass on; they stay open here.
-        arena: the child's memory; without it big arrays go in a memory file of their own.
-        inline: send big arrays as bytes.
-
-    Raises:
-        TypeError: the value is no plain data. Nothing was sent.
-        OSError: the other side is gone.
-    """
+    """Send a value of plain data and arrays."""
     blocks = Blocks()
     text = json.dumps(pack(value, blocks), separators=(",", ":")).encode()
     kind, block, own, size = _NONE, None, None, end(blocks.big)
@@ -162,19 +140,7 @@ def _write(whole: np.ndarray, arrays: list[tuple[int, np.ndarray]]) -> None:
 def receive(
     link: Link, *, largest: int, packages: Collection[str], grants: Grants | None = None
 ) -> Any:
-    """Return the value of the next message.
-
-    Args:
-        link: where from.
-        largest: bytes that the arrays of a message may take.
-        packages: the packages whose frozen dataclasses may be rebuilt.
-        grants: the blocks of the child's arena, where the other side is a child.
-
-    Raises:
-        EOFError: the other side is gone.
-        TimeoutError: the deadline is over.
-        ValueError: the message is not one that `send` writes. Other exceptions are possible too.
-    """
+    """Return the value of the next message."""
     texts, bodies, kind, block, size = _HEADER.unpack(link.read(_HEADER.size))
     if max(texts, bodies) > _LARGEST_TEXT or size > largest:
         raise ValueError("a message that is too large")

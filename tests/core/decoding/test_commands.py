@@ -75,7 +75,7 @@ def test_the_doctor_says_what_is_enforced_and_where_it_is_on(monkeypatch, capsys
     assert "on in commands" in enforced()[0][1]
     monkeypatch.setattr("scionwood.decoding.switch.possible", lambda: False)
     assert enforced()[-1][0] is False
-    assert "needs Linux 5.3" in enforced()[-1][1]
+    assert "walls need Linux 5.3" in enforced()[-1][1]
 
 
 @LINUX
