@@ -23,7 +23,7 @@ BIG = 32 << 10
 
 _EXACT = 1 << 53  # JSON numbers beyond it lose digits elsewhere
 _ALIGN = 64
-_ODD_KEYS = 1 << 13
+_ODD_KEYS = 1 << 12
 _CODE = re.compile(r"[<>|=][biufcUSmM]\d+(\[\w+\])?")
 
 
