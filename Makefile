@@ -47,6 +47,7 @@ test-peft: $(DONE)
 
 # Every format that is read, damaged 2,000 times; the table of docs/safety.md.
 fuzz: $(DONE)
+	$(BIN)/python -m pytest -q tests/core/decoding/test_escapes.py tests/core/decoding/test_messages.py -m "slow or not slow"
 	$(BIN)/python benchmarks/fuzz.py; code=$$?; $(BIN)/python benchmarks/tables; exit $$code
 
 # On a CUDA card, with torch, triton, peft and pytest only: nothing is installed. Results go to $OUT.

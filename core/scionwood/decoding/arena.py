@@ -6,36 +6,42 @@ import math
 import mmap
 import os
 import weakref
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from scionwood.decoding.protocol import BIG
 
-ADD_SEALS, GET_SEALS = 1033, 1034
-"""The commands of fcntl(2) for seals, which the module fcntl does not name on every build."""
+_ADD_SEALS, _FIXED = 1033, 1 | 2 | 4
+"""The command of fcntl(2), and the seals against more seals, shrinking and growing. The module
+fcntl does not name them on every build. A file that shrinks is a SIGBUS."""
 
-FIXED = 1 | 2 | 4
-"""The seals against more seals, shrinking and growing. A file that shrinks is a SIGBUS."""
-
-_PAGE = 1 << 16
+_SMALLEST = 1 << 16
+_BLOCKS = 64  # of one child: each is a descriptor of its parent. More arrays go as bytes.
 
 
 class Arena:
-    """The memory files of a child. A page that exists costs nothing, a new one costs 3 us."""
+    """The memory of a child that its parent sees too. A page that exists costs nothing.
 
-    def __init__(self) -> None:
+    Args:
+        more: asks the parent for a block of so many bytes; None where there is no more.
+    """
+
+    def __init__(self, more: Callable[[int], tuple[int, mmap.mmap] | None]) -> None:
         self.free: set[int] = set()
+        self._more = more
         self._maps: dict[int, mmap.mmap] = {}
-        self._unsent: dict[int, int] = {}
         self._lent: dict[int, tuple[int, int]] = {}  # by address: the block, and which loan it is
         self._loans = 0
 
-    def empty(self, shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
-        """Return an array of undefined values in shared memory."""
+    def empty(self, shape: Sequence[int], dtype: np.dtype) -> np.ndarray | None:
+        """Return an array of undefined values in shared memory; None if there is no more."""
         size = math.prod(shape) * dtype.itemsize
         block = self.take(size)
+        if block is None:
+            return None
         whole = self.bytes_of(block)
         address = whole.__array_interface__["data"][0]
         self._loans += 1
@@ -44,20 +50,19 @@ class Arena:
         values: np.ndarray = whole[:size].view(dtype).reshape(shape)
         return values
 
-    def take(self, size: int) -> int:
-        """Return a block of at least `size` bytes: a free one, or a new one."""
+    def take(self, size: int) -> int | None:
+        """Return a block of at least `size` bytes: a free or a new one; None without."""
         fit = [block for block in self.free if len(self._maps[block]) >= size]
         if fit:
             block = min(fit, key=lambda each: len(self._maps[each]))
             self.free.discard(block)
             return block
-        for block in self.free:  # too small: given back, so that memory stays bounded
-            del self._maps[block]
-        self.free.clear()
-        block = next(n for n in range(1, len(self._maps) + 2) if n not in self._maps)
-        file = sealed(-(-max(size, 1) // _PAGE) * _PAGE)
-        self._maps[block], self._unsent[block] = mmap.mmap(file, 0), file
-        return block
+        # A power of two: the next record, a little larger, fits too.
+        made = self._more(max(_SMALLEST, 1 << (size - 1).bit_length()))
+        if made is None:
+            return None
+        self._maps[made[0]] = made[1]
+        return made[0]
 
     def holding(self, values: np.ndarray) -> int | None:
         """Return the block that `empty` gave for an array, and count it as sent."""
@@ -67,10 +72,6 @@ class Arena:
     def bytes_of(self, block: int) -> np.ndarray:
         """Return a block as bytes."""
         return np.frombuffer(self._maps[block], np.uint8)
-
-    def descriptor(self, block: int) -> int | None:
-        """Return the descriptor of a block that the parent has not seen; the caller closes it."""
-        return self._unsent.pop(block, None)
 
     def give_back(self, blocks: Sequence[int]) -> None:
         """Note that the parent no longer uses these blocks."""
@@ -84,13 +85,60 @@ class Arena:
             self.free.add(block)
 
 
-def sealed(size: int, seals: int = FIXED) -> int:
+class Grants:
+    """What a parent gave its child's arena: it makes each block, and counts them all.
+
+    Attributes:
+        total: bytes of the blocks. They stay with the child to its end.
+    """
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._maps: dict[int, mmap.mmap] = {}
+        self._held: set[int] = set()
+        self._freed: deque[int] = deque()
+
+    def grant(self, size: int) -> tuple[int, int] | None:
+        """Return the number and the descriptor of a new block, which the caller closes."""
+        block = len(self._maps) + 1
+        if block > _BLOCKS:
+            return None
+        file = sealed(size)
+        try:
+            self._maps[block] = mmap.mmap(file, size)
+        except BaseException:
+            os.close(file)
+            raise
+        self.total += size
+        return block, file
+
+    def bytes_of(self, block: int) -> np.ndarray:
+        """Return a block as bytes. It goes back to the child when they are used no more."""
+        if block not in self._maps or block in self._held:
+            raise ValueError("memory that its sender does not have")
+        whole = np.frombuffer(self._maps[block], np.uint8)
+        self._held.add(block)
+        weakref.finalize(whole, self._freed.append, block).atexit = False
+        return whole
+
+    def take_freed(self) -> list[int]:
+        """Return the blocks to give back, each once."""
+        freed = [self._freed.popleft() for _ in range(len(self._freed))]
+        self._held.difference_update(freed)
+        return freed
+
+
+def sealed(size: int) -> int:
     """Return the descriptor of a new memory file of a fixed size."""
     import fcntl  # POSIX alone has it
 
     file = os.memfd_create("records", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.ftruncate(file, size)
-    fcntl.fcntl(file, ADD_SEALS, seals)
+    try:
+        os.ftruncate(file, size)
+        fcntl.fcntl(file, _ADD_SEALS, _FIXED)
+    except OSError:
+        os.close(file)
+        raise
     return file
 
 
@@ -120,6 +168,7 @@ def empty_record(shape: int | Sequence[int], dtype: Any) -> np.ndarray:
     lengths = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
     kind = np.dtype(dtype)
     plain = kind.kind in "biufc"
-    if _arena is None or not plain or math.prod(lengths) * kind.itemsize < BIG:
-        return np.empty(lengths, kind)
-    return _arena.empty(lengths, kind)
+    shared = None
+    if _arena is not None and plain and math.prod(lengths) * kind.itemsize >= BIG:
+        shared = _arena.empty(lengths, kind)
+    return np.empty(lengths, kind) if shared is None else shared

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, get_args
 
 from scionwood.decoding.control import warm
 from scionwood.decoding.limits import Limits
@@ -45,7 +45,8 @@ def call_in_child(
         options: its keyword arguments.
 
     Returns:
-        What the function returns; an iterator for a generator function.
+        What the function returns; an iterator for a generator function. It is what the function's
+        annotation says.
 
     Raises:
         ReadError: the file killed or stalled the child, or the function failed by a foreign error.
@@ -73,11 +74,11 @@ def call_in_child(
     finally:
         if not shared and "stream" not in answer:
             channel.close()
-    held: Any = answer.get("value")
+    held: Any = result(channel, function, answer, size)
     if "stream" in answer:
-        held = _closing(channel, stream(channel, answer["stream"], size), shared)
-    result: Result = held
-    return result
+        held = _closing(channel, held, shared)
+    returned: Result = held
+    return returned
 
 
 def _closing(channel: Channel, items: Iterator[Any], shared: bool) -> Iterator[Any]:
@@ -88,13 +89,31 @@ def _closing(channel: Channel, items: Iterator[Any], shared: bool) -> Iterator[A
             channel.close()
 
 
-def stream(channel: Channel, number: int, size: int) -> Iterator[Any]:
+def result(channel: Channel, function: Any, answer: dict[str, Any], size: int) -> Any:
+    """Return what a function returned in a child; an iterator for a stream."""
+    from scionwood.decoding.protocol import fits, hints
+
+    hint = hints(function).get("return", Any)
+    if "stream" in answer:
+        items = get_args(hint)
+        return _stream(channel, answer["stream"], size, items[0] if items else Any)
+    if not fits(answer["value"], hint):
+        kind = type(answer["value"]).__name__
+        raise channel.forged(f"{function.__name__} returned an object of type {kind}")
+    return answer["value"]
+
+
+def _stream(channel: Channel, number: int, size: int, hint: Any) -> Iterator[Any]:
     """Yield the items of an iterator that a child holds, and let the child drop it at the end."""
+    from scionwood.decoding.protocol import fits
+
     ended = False
     try:
         while batch := channel.ask("next", number, size=size):
             batch.reverse()
             while batch:
+                if not fits(batch[-1], hint):
+                    raise channel.forged(f"an item of type {type(batch[-1]).__name__}")
                 yield batch.pop()
         ended = True
     finally:
@@ -103,12 +122,7 @@ def stream(channel: Channel, number: int, size: int) -> Iterator[Any]:
 
 
 def open_channel(target: Any, path: Path) -> tuple[Channel, bool]:
-    """Return the child in which a reader or a function opens a path, and whether others share it.
-
-    Args:
-        target: a subclass of `Reader`, or a function.
-        path: the file or folder.
-    """
+    """Return the child in which a target opens a path, and whether others share it."""
     session = current(path)
     if session is None:
         return own_channel(target, path), False

@@ -2,80 +2,85 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-import math
+import mmap
 import os
 import signal
 import socket
+import sys
+import threading
 import time
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from scionwood import errors
-from scionwood.decoding import arena, sandbox, switch
-from scionwood.decoding.limits import extra_memory, extra_seconds
+from scionwood.decoding import arena, namespaces, sandbox, switch
+from scionwood.decoding.arena import Arena
+from scionwood.decoding.limits import lower
 from scionwood.decoding.protocol import Blocks, pack
-from scionwood.decoding.wire import receive, send
+from scionwood.decoding.schema import RECORDS, TEXT, WARNINGS
+from scionwood.decoding.wire import Link, receive, send
 
 CALL = "$call"
 """The first item of a triple that names a function of the parent, with its attributes."""
 
-_TEXT = 2000
 _OUT = "Use its other attributes, or set SCIONWOOD_READERS=inline if you trust the file"
 _PASSED_ON = (UserWarning, RuntimeWarning)
-_WARNINGS = 20  # for one answer
-_BATCH, _RECORDS, _WAIT = 4 << 20, 64, 0.02
+_BATCH, _WAIT = 4 << 20, 0.02
 
 
-def serve(sock: socket.socket, job: dict[str, Any], libraries: Iterable[str]) -> None:
-    """Restrict this process, then answer its parent until the parent is gone.
-
-    Args:
-        sock: the stream socket that leads to the parent.
-        job: what the parent allows: `cpu`, `memory`, `size`, `read`, `write` and `sandbox`.
-        libraries: folders and files that decoders may read.
-    """
+def serve(
+    sock: socket.socket, job: dict[str, Any], libraries: Iterable[str], mounts: int | None
+) -> None:
+    """Restrict this process, then answer its parent until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    switch.enter_child()
+    link = Link(sock, accepts=True)
     own = os.pidfd_open(os.getpid())
-    send(sock, ["hello"], [own])
+    send(link, ["hello"], [own])
     os.close(own)
-    held = _data_size()
-    _restrict(job, libraries)
-    child = _Child(sock, job, held)
-    arena.use(child.arena)
-    warnings.resetwarnings()
-    warnings.simplefilter("ignore")
-    for category in _PASSED_ON:
-        warnings.simplefilter("always", category)
-    warnings.showwarning = child.note_warning
     try:
-        while True:
-            child.answer_one()
-    except (EOFError, BrokenPipeError, ConnectionResetError):
+        if mounts is not None:
+            namespaces.see_own_processes(mounts)
+        walls = _restrict(sock, job, libraries)
+    except OSError as error:
+        send(link, ["failed", str(error)])
         os._exit(0)
+    send(link, ["walls", walls + ["namespaces"] * (mounts is not None)])
+    child = _Child(link, job)
+    child.arena = Arena(child.more)
+    arena.use(child.arena)
+    child.run()
 
 
-def _restrict(job: dict[str, Any], libraries: Iterable[str]) -> None:
+def serve_plain(descriptor: int | None) -> None:
+    """Answer a parent, in a plain subprocess, until the parent is gone."""
+    if sys.platform == "win32":
+        link = Link(socket.fromshare(sys.stdin.buffer.read()))
+    else:
+        link = Link(socket.socket(fileno=descriptor))
+    _Child(link, receive(link, largest=0, packages=())).run()
+
+
+def _restrict(sock: socket.socket, job: dict[str, Any], libraries: Iterable[str]) -> list[str]:
     """Set the limits, then close what the file does not need; none of it can be undone."""
     import resource  # POSIX alone has it
 
-    bounds = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, 256)]
-    bounds += [(resource.RLIMIT_FSIZE, job["size"])]
-    for which, most in bounds:
-        resource.setrlimit(which, (most, most))
-    if job["sandbox"]:
-        sandbox.restrict_files([*libraries, *job["read"]], job["write"])
-        sandbox.restrict_calls(writing=bool(job["write"]))
-
-
-def _data_size() -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmData"))
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) not in (0, 1, 2, sock.fileno()):
+            with contextlib.suppress(OSError):  # the folder itself
+                os.close(int(name))
+    for which, most in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, 256),
+        (resource.RLIMIT_FSIZE, job["size"]),
+    ):
+        lower(which, most)
+    return sandbox.restrict(job, libraries) if job["sandbox"] else []
 
 
 @dataclass
@@ -92,7 +97,7 @@ class _Stream:
         batch: list[Any] = []
         size, stop = 0, time.monotonic() + _WAIT
         try:
-            while size < _BATCH and len(batch) < _RECORDS and time.monotonic() < stop:
+            while size < _BATCH and len(batch) < RECORDS and time.monotonic() < stop:
                 item = next(self.items)
                 batch.append(item)
                 size += getattr(getattr(item, "data", item), "nbytes", 1 << 16)
@@ -107,19 +112,29 @@ class _Stream:
 
 @dataclass
 class _Child:
-    sock: socket.socket
+    link: Link
     job: dict[str, Any]
-    held: int
-    arena: arena.Arena = field(default_factory=arena.Arena)
+    arena: Arena | None = None
     opened: dict[int, Any] = field(default_factory=dict)
     streams: dict[int, _Stream] = field(default_factory=dict)
     serial: int = 0
-    largest: int = -1
     warned: list[list[str]] = field(default_factory=list)
 
+    def run(self) -> NoReturn:
+        """Answer the parent until it is gone."""
+        switch.enter_child()
+        warnings.resetwarnings()
+        warnings.simplefilter("ignore")
+        for category in _PASSED_ON:
+            warnings.simplefilter("always", category)
+        warnings.showwarning = self.note_warning
+        with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+            while True:
+                self.answer_one()
+        os._exit(0)
+
     def answer_one(self) -> None:
-        size, operation, *held = self._receive()
-        self._allow(size)
+        operation, *held = self._receive()
         try:
             answer = ["value", getattr(self, f"do_{operation}")(*held)]
         except BaseException as error:  # a decoder of others may raise anything
@@ -134,18 +149,19 @@ class _Child:
         except Exception as error:  # the answer is no plain data, or memory is short
             self._send(_described(error))
 
-    def _allow(self, size: int) -> None:
-        """Set what a request on a file of `size` bytes may use."""
-        import resource  # POSIX alone has it
-
-        used = math.ceil(time.process_time())
-        cpu = used + self.job["cpu"] + extra_seconds(size)
-        resource.setrlimit(resource.RLIMIT_CPU, (cpu, resource.RLIM_INFINITY))
-        if size > self.largest:
-            self.largest = size
-            # RLIMIT_AS would refuse to map a file of 20 GB, which takes no memory.
-            most = self.held + self.job["memory"] + extra_memory(size)
-            resource.setrlimit(resource.RLIMIT_DATA, (most, resource.RLIM_INFINITY))
+    def more(self, size: int) -> tuple[int, mmap.mmap] | None:
+        """Ask the parent for a block of memory that both see."""
+        if threading.current_thread() is not threading.main_thread():
+            return None  # the main thread may be in the middle of a message
+        self._send(["memory", size])
+        block = self._receive()
+        if block is None:
+            return None
+        file = self.link.passed.pop()
+        try:
+            return block, mmap.mmap(file, size)
+        finally:
+            os.close(file)
 
     def note_warning(
         self,
@@ -157,17 +173,16 @@ class _Child:
         line: str | None = None,
     ) -> None:
         name = next(base.__name__ for base in category.__mro__ if base in _PASSED_ON)
-        if len(self.warned) < _WARNINGS:
-            self.warned.append([name, str(message)[:_TEXT]])
+        if len(self.warned) < WARNINGS:
+            self.warned.append([name, str(message)[:TEXT]])
 
     def _send(self, message: list[Any]) -> None:
-        send(self.sock, message, arena=self.arena)
+        send(self.link, message, arena=self.arena, inline=self.arena is None)
 
     def _receive(self) -> Any:
-        (freed, request), _ = receive(
-            self.sock, largest=self.job["size"], packages=self.job["packages"]
-        )
-        self.arena.give_back(freed)
+        freed, request = receive(self.link, largest=self.job["size"], packages=self.job["packages"])
+        if self.arena is not None:
+            self.arena.give_back(freed)
         return request
 
     def do_open(
@@ -223,6 +238,12 @@ class _Child:
 
     def do_stop(self, stream: int) -> None:
         self.streams.pop(stream, None)
+
+    def do_reset(self) -> None:
+        """Forget everything, before another file of a parent that has no other child."""
+        for handle in list(self.opened):
+            self.do_close(handle)
+        self.streams.clear()
 
     def do_close(self, handle: int) -> None:
         reader = self.opened.pop(handle, None)
@@ -285,7 +306,8 @@ def _described(error: BaseException) -> list[Any]:
     """Return an error as a message; one of ours keeps its parts and its nearest public class."""
     if isinstance(error, errors.ScionwoodError):
         names = (base.__name__ for base in type(error).__mro__ if hasattr(errors, base.__name__))
-        return ["error", next(names), error.value, error.rule, error.remedy]
+        parts = (error.value, error.rule, error.remedy)
+        return ["error", next(names), *(str(part)[:TEXT] for part in parts)]
     if isinstance(error, IndexError):
-        return ["index", str(error)[:_TEXT]]
-    return ["foreign", type(error).__name__, str(error)[:_TEXT]]
+        return ["index", str(error)[:TEXT]]
+    return ["foreign", type(error).__name__, str(error)[:TEXT]]

@@ -1,22 +1,22 @@
-"""Ask the zygote for a child, and talk with it."""
+"""Start a child, and talk with it. It is not trusted: every answer is checked."""
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import signal
 import sys
 import threading
+import time
 import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from scionwood import errors
-from scionwood.decoding.control import TRUST, forget, hand_over
-from scionwood.decoding.limits import Limits, extra_seconds
-from scionwood.decoding.wire import Seen, receive, send
-from scionwood.errors import ReadError, ScionwoodError
+from scionwood.decoding import schema, switch
+from scionwood.decoding.control import TRUST, remedy
+from scionwood.decoding.limits import Limits, extra_memory, extra_seconds
+from scionwood.decoding.process import Forked, Plain
+from scionwood.decoding.wire import receive, send
+from scionwood.errors import ReadError, ScionwoodError, visible
 
 _WARNINGS = {"UserWarning": UserWarning, "RuntimeWarning": RuntimeWarning}
 STOPS: dict[str, type[BaseException]] = {"WriteError": ScionwoodError, "OSError": OSError}
@@ -54,12 +54,18 @@ class Channel:
         self.path, self.kind, self.limits = path, kind, limits or Limits()
         self.packages, self.modules = ("scionwood", package), frozenset(modules)
         job = {"read": list(read), "write": list(write), "sandbox": restricted}
-        job |= {"cpu": self.limits.cpu, "memory": self.limits.memory, "size": self.limits.size}
-        self.sock, self.status, self.handle = hand_over(modules, {**job, "packages": self.packages})
-        self.owner, self.lock, self.seen = os.getpid(), threading.RLock(), Seen()
+        job |= {"size": self.limits.size, "packages": self.packages}
+        self.process = Forked(modules, job) if switch.walled() else Plain.start(job)
+        self.owner, self.lock = os.getpid(), threading.RLock()
         self.cause: tuple[str, str] | None = None
         self.warned: list[list[str]] = []
-        self.closed, self.opened = False, 0
+        self.closed, self.opened, self.largest = False, 0, 0
+        if restricted:
+            try:
+                switch.report(self.process.walls)
+            except ReadError:
+                self.close()
+                raise
 
     @property
     def is_ours(self) -> bool:
@@ -69,134 +75,177 @@ class Channel:
     def ask(
         self, *request: Any, size: int = 0, calls: Mapping[str, Callable[..., Any]] | None = None
     ) -> Any:
-        """Return the child's answer to a request.
-
-        Args:
-            request: the operation and what it takes.
-            size: bytes of the file, which prolong the wait.
-            calls: functions that the child may call.
-
-        Raises:
-            ReadError: the file, the format, and why the child failed.
-            ScionwoodError: what the reader itself raised.
-        """
+        """Return the child's answer to a request."""
         with self.lock:
             if self.cause:
                 raise self._error(*self.cause)
-            self.sock.settimeout(self.limits.wall + extra_seconds(size))
+            self.largest = max(size, self.largest)
+            seconds = extra_seconds(size, whole=bool(calls))
+            deadline = time.monotonic() + self.limits.wall + seconds
             try:
-                self._send([size, *request])
-                return self._answer(calls or {})
-            except (KeyboardInterrupt, SystemExit):
-                self._kill("its reader was interrupted")  # an answer may be under way
-                raise
+                with self._failures():
+                    self.process.link.deadline = deadline
+                    self.process.allow(self.limits.cpu + seconds, self._memory)
+                    self._send(list(request))
+                    stopped, word, parts = self._answer(request[0], calls or {}, deadline)
             finally:
                 warned, self.warned = self.warned, []
                 for name, text in warned:
-                    warnings.warn(str(text), _WARNINGS.get(name, UserWarning), stacklevel=3)
+                    category = _WARNINGS.get(name, UserWarning)
+                    warnings.warn(visible(text), category, stacklevel=3)
+            if stopped is not None:
+                raise stopped
+            return self._understood(word, parts)
 
-    def _send(self, request: list[Any]) -> None:
-        # A child that is gone is reported by the answer.
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            send(self.sock, [self.seen.take_freed(), request])
+    @property
+    def _memory(self) -> int:
+        return self.limits.memory + extra_memory(self.largest)
 
-    def _answer(self, calls: Mapping[str, Callable[..., Any]]) -> Any:
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """End the child after any failure of the connection, and say why."""
+        try:
+            yield
+        except (EOFError, BrokenPipeError, ConnectionResetError, ProcessLookupError):
+            raise self._dead() from None
+        except TimeoutError:
+            rule = f"its reader gave no answer for {self.limits.wall} s and more"
+            raise self._kill(rule) from None
+        except schema.ForgedError as error:
+            rule = f"the decoder answered outside of the protocol ({error})"
+            raise self._kill(rule) from None
+        except OSError as error:
+            raise self._kill(f"its decoder cannot be controlled ({error})") from error
+        except (KeyboardInterrupt, SystemExit):
+            self._kill("its reader was interrupted")  # an answer may be under way
+            raise
+
+    def _send(self, request: Any) -> None:
+        grants = self.process.grants
+        freed = grants.take_freed() if grants else []
+        send(self.process.link, [freed, request], inline=not self.process.shares)
+
+    def _answer(
+        self, operation: str, calls: Mapping[str, Callable[..., Any]], deadline: float
+    ) -> tuple[BaseException | None, str, list[Any]]:
+        """Return the error of a function of the parent, or the answer."""
         stopped: BaseException | None = None
         while True:
             try:
-                word, *held = self._receive()
-            except ReadError:
+                word, parts = self._receive(operation, calls)
+            except (EOFError, ConnectionResetError):
                 if stopped is not None:
-                    raise stopped from None
+                    return stopped, "", []
                 raise
-            if word == "callback":
-                stopped = self._call(calls[held[0]], held[1:])
+            if word == "memory":
+                self._grant(parts[0])
+            elif word == "callback":
+                start = time.monotonic()
+                answer, stopped = self._called(calls[parts[0]], parts[1:])
+                deadline += time.monotonic() - start
+                self.process.link.deadline = deadline
+                self._send(answer)
             elif word == "warnings":
-                self.warned += held[0]
-            elif stopped is not None:
-                raise stopped
+                if self.warned:
+                    raise schema.ForgedError("warnings, twice")
+                self.warned += parts[0]
             else:
-                return self._understood(word, held)
+                return stopped, word, parts
 
-    def _call(self, function: Callable[..., Any], given: list[Any]) -> BaseException | None:
-        """Answer a call of the child; an error is returned, and the child ends what it does."""
+    def _receive(self, operation: str, calls: Collection[str]) -> tuple[str, list[Any]]:
+        process = self.process
         try:
-            self._send(["value", function(*given)])
+            message = receive(
+                process.link, largest=self.limits.size, packages=self.packages,
+                grants=process.grants,
+            )  # fmt: skip
+        except (EOFError, OSError):
+            raise
+        except Exception as error:  # whatever is wrong with a message
+            raise schema.ForgedError(str(error)[:200]) from None
+        return schema.check(message, operation, calls)
+
+    def _grant(self, size: int) -> None:
+        made = self.process.grant(size, self._memory) if size <= self.limits.size else None
+        block, file = made or (None, None)
+        try:
+            send(self.process.link, [[], block], [] if file is None else [file], inline=True)
+        finally:
+            if file is not None:
+                os.close(file)
+
+    @staticmethod
+    def _called(
+        function: Callable[..., Any], given: list[Any]
+    ) -> tuple[list[Any], BaseException | None]:
+        """Return what to tell a child that calls; an error ends what the child does."""
+        try:
+            return ["value", function(*given)], None
+        except schema.ForgedError:
+            raise
         except BaseException as error:  # raised when the child has put its files in order
             kind = next((name for name, cls in STOPS.items() if isinstance(error, cls)), "")
-            self._send(["stop", kind])
-            return error
-        return None
+            return ["stop", kind], error
 
-    def _receive(self) -> list[Any]:
-        limit = self.limits
-        try:
-            value, passed = receive(
-                self.sock, largest=limit.size, packages=self.packages, seen=self.seen
-            )
-            for descriptor in passed:
-                os.close(descriptor)
-            return list(value)
-        except (EOFError, ConnectionResetError):
-            raise self._dead() from None
-        except TimeoutError:
-            raise self._kill(f"its reader gave no answer for {limit.wall} s and more") from None
-        except Exception as error:  # whatever is wrong with a message
-            raise self._kill(f"its reader sent what no reader sends ({error})") from None
-
-    def _understood(self, word: str, held: list[Any]) -> Any:
+    def _understood(self, word: str, parts: list[Any]) -> Any:
         if word == "value":
-            return held[0]
+            return parts[0]
         if word == "index":
-            raise IndexError(held[0])
+            raise IndexError(parts[0])
         if word == "error":
-            cls = getattr(errors, held[0], ReadError)
-            raise cls(*map(str, held[1:]))
-        name, text = map(str, held)
+            raise schema.ERRORS[parts[0]](*parts[1:])
+        name, text = parts
         if name == "MemoryError" or "allocate" in text:
-            raise self._error(f"it needs more memory than {self.limits.memory >> 20} MiB", TRUST)
-        raise self._error(f"its reader failed ({name}: {text})", _AGAIN)
+            rule = f"it needs more memory than {self.limits.memory >> 20} MiB"
+            raise self._error(rule, remedy(TRUST))
+        raise self._error(f"its reader failed ({name}: {text})", remedy(_AGAIN))
+
+    def forged(self, what: str) -> ReadError:
+        """End the child, because an answer of a right form cannot be true; return the error."""
+        return self._kill(f"the decoder answered outside of the protocol ({what})")
 
     def _error(self, rule: str, remedy: str) -> ReadError:
         return ReadError(self.path, f"{self.kind}: {rule}", remedy)
 
     def _dead(self) -> ReadError:
-        """Return why the child ended, as the zygote tells."""
-        told = os.read(self.status, 400)
-        if not told:
-            forget()
+        ending = self.process.ending()
+        if ending is None:
             return self._ended("the reader service ended", "Try again: it starts anew")
-        code, cpu, peak = json.loads(told)
-        used = f"after {cpu:.1f} s of CPU, at {peak >> 20} MiB"
-        if not os.WIFSIGNALED(code):
-            rule = f"its decoder ended with status {os.waitstatus_to_exitcode(code)} {used}"
-        elif os.WTERMSIG(code) == signal.SIGXCPU:
-            rule = f"decoding took more than {self.limits.cpu} s of CPU, and was ended {used}"
+        code, cpu, peak = ending
+        used = f" after {cpu:.1f} s of CPU, at {peak >> 20} MiB" if peak else ""
+        name = schema.signal_name(code)
+        if name == "SIGXCPU":
+            rule = f"decoding took more than {self.limits.cpu} s of CPU, and was ended{used}"
+        elif name:
+            rule = f"its decoder died of {name}{used}"
         else:
-            rule = f"its decoder died of {signal.Signals(os.WTERMSIG(code)).name} {used}"
-        return self._ended(rule, _AGAIN)
+            rule = f"its decoder ended with status {code}{used}"
+        return self._ended(rule, remedy(_AGAIN))
 
     def _ended(self, rule: str, remedy: str) -> ReadError:
         self.cause = rule, remedy
         return self._error(rule, remedy)
 
     def _kill(self, rule: str) -> ReadError:
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self.handle, signal.SIGKILL)
-        return self._ended(rule, _AGAIN)
+        self.process.kill()
+        return self._ended(rule, remedy(_AGAIN))
 
     def close(self) -> None:
         """End the child and close what leads to it. A forked process only closes."""
         if self.closed:
             return
+        reusable = not self.process.shares and self.is_ours and not self.cause
+        if reusable:
+            try:
+                self.ask("reset")
+            except ReadError:
+                reusable = False
         self.closed = True
-        if self.owner == os.getpid():
+        if self.owner == os.getpid() and not reusable:
             self._kill("its reader is closed")
-        os.close(self.handle)
-        os.close(self.status)
-        self.sock.close()
+        self.process.close(reusable=reusable)
 
     def __del__(self, ending: Callable[[], bool] = sys.is_finalizing) -> None:
         # At the end of the interpreter the names of this module are gone.
-        if not ending() and hasattr(self, "closed"):
+        if not ending() and hasattr(self, "warned"):
             self.close()

@@ -9,18 +9,41 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Collection
 from typing import Any
 
+from scionwood.decoding.limits import tight
 from scionwood.errors import ReadError
 
 _KEPT = {"PATH", "LANG", "LC_ALL", "HOME", "NUMBA_CACHE_DIR", "MPLCONFIGDIR"}
-_KEPT |= {"SCIONWOOD_READERS_DEBUG"}
+_KEPT |= {"SCIONWOOD_READERS_DEBUG", "SCIONWOOD_READERS_TEST_WITHOUT"}
+_KEPT |= {"SYSTEMROOT", "TEMP", "TMP", "LOCALAPPDATA", "DYLD_LIBRARY_PATH"}  # macOS and Windows
 _THREADS = ("OMP", "OPENBLAS", "MKL", "BLOSC", "NUMEXPR")
 _CHUNK = 500  # modules in one message
-_START = 300  # seconds: the zygote may import large libraries first
+START = 300
+"""Seconds until a child is ready: large libraries may be imported first."""
+
 TRUST = "If you trust the file, read it with SCIONWOOD_READERS=inline"
 """The remedy of errors of the service itself."""
+
+
+def remedy(usual: str) -> str:
+    """Return what to do about a failure: a limit of the shell may be its cause, not the file."""
+    shell = tight()
+    return f"{shell}: raise that, if it is the cause. Else: {usual}" if shell else usual
+
+
+def environment() -> dict[str, str]:
+    """Return the variables for a process that decodes: no secret, and one thread a library."""
+    kept = {name: value for name, value in os.environ.items() if name in _KEPT}
+    kept |= {f"{name}_NUM_THREADS": "1" for name in _THREADS}
+    kept |= {"BLOSC_NTHREADS": "1", "NUMEXPR_MAX_THREADS": "1"}
+    # Arrow's own allocator reserves a gigabyte, which the limit of a child would refuse.
+    kept |= {"ARROW_DEFAULT_MEMORY_POOL": "system"}
+    # Pages stay with a child between records: page faults fell from 28,000 to 0.
+    kept |= {"MALLOC_TRIM_THRESHOLD_": str(256 << 20), "MALLOC_ARENA_MAX": "2"}
+    return kept | {"MALLOC_MMAP_THRESHOLD_": str(32 << 20)}
 
 
 class Control:
@@ -29,19 +52,11 @@ class Control:
     def __init__(self) -> None:
         self.sock, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         code = f"import sys; sys.path[:] = {sys.path!r}\nfrom scionwood.decoding import zygote\n"
-        environment = {name: value for name, value in os.environ.items() if name in _KEPT}
-        environment |= {f"{name}_NUM_THREADS": "1" for name in _THREADS}
-        environment |= {"BLOSC_NTHREADS": "1", "NUMEXPR_MAX_THREADS": "1"}
-        # Arrow's own allocator reserves a gigabyte, which the limit of a child would refuse.
-        environment |= {"ARROW_DEFAULT_MEMORY_POOL": "system"}
-        # Pages stay with a child between records: page faults fell from 28,000 to 0.
-        environment |= {"MALLOC_TRIM_THRESHOLD_": str(256 << 20), "MALLOC_ARENA_MAX": "2"}
-        environment |= {"MALLOC_MMAP_THRESHOLD_": str(32 << 20)}
         with its:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", f"{code}zygote.run({its.fileno()})"],
                 pass_fds=[its.fileno()],
-                env=environment,
+                env=environment(),
                 start_new_session=True,
             )
         self.owner = os.getpid()
@@ -95,11 +110,7 @@ def warm(modules: Collection[str]) -> None:
 
 
 def forget(control: Control | None = None) -> None:
-    """Leave the zygote; the next file starts a new one.
-
-    Args:
-        control: leave only this one.
-    """
+    """Leave the zygote; the next file starts a new one."""
     global _control
     with _lock:
         if _control is not None and control in (None, _control):
@@ -110,27 +121,40 @@ def forget(control: Control | None = None) -> None:
 atexit.register(forget)
 
 
-def hand_over(modules: Collection[str], job: dict[str, Any]) -> tuple[socket.socket, int, int]:
-    """Give a job to the zygote: return the socket, the status pipe and the handle of its child."""
-    from scionwood.decoding.wire import receive  # needs numpy, which refusals do without
+def hand_over(
+    modules: Collection[str], job: dict[str, Any]
+) -> tuple[socket.socket, int, int, list[str]]:
+    """Give a job to the zygote.
+
+    Returns:
+        The socket, the status pipe, the handle and the walls of the child.
+
+    Raises:
+        ReadError: the service does not start, or its child cannot be restricted.
+    """
+    from scionwood.decoding.wire import Link, receive  # need numpy, which refusals do without
 
     for attempt in (1, 2):
         mine, its = socket.socketpair()
         status, told = os.pipe()
-        control = connected()
+        control, link = connected(), Link(mine, accepts=True)
         try:
             with its, open(told, "wb"), _lock:
                 control.warm(modules)
                 socket.send_fds(control.sock, [json.dumps(job).encode()], [its.fileno(), told])
-            mine.settimeout(_START)
-            _, (handle,) = receive(mine, largest=0, packages=())  # before it opens the file
-            return mine, status, handle
+            link.deadline = time.monotonic() + START
+            # All this comes before the child opens the file.
+            receive(link, largest=0, packages=())
+            word, walls = receive(link, largest=0, packages=())
+            if word == "walls":
+                return mine, status, link.passed[0], walls
+            rule = f"its child cannot be restricted ({walls})"
         except (OSError, EOFError) as error:  # the zygote is gone: once more, with a new one
-            mine.close()
-            os.close(status)
             forget(control)
-            if attempt == 2:
-                raise ReadError(
-                    "the reader service", f"it does not start ({error})", TRUST
-                ) from error
-    raise AssertionError("two attempts end by a return or an error")
+            rule = f"it does not start ({type(error).__name__} {error})"
+            word = "" if attempt == 1 else "failed"
+        for descriptor in (mine.detach(), status, *link.passed):
+            os.close(descriptor)
+        if word:
+            break
+    raise ReadError("the reader service", rule, remedy(TRUST))

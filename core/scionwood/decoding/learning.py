@@ -10,12 +10,7 @@ from scionwood.errors import ScionwoodError
 
 
 def imported_by(cls: Any, folder: Path) -> list[str]:
-    """Return the modules that this process holds after it read a reader's own samples.
-
-    Args:
-        cls: a `scionwood.Reader`.
-        folder: an empty folder for the samples.
-    """
+    """Return the modules that this process holds after it read a reader's own samples."""
     for suffix in cls.suffixes:
         path = folder / f"sample{suffix}"
         try:

@@ -25,11 +25,7 @@ def package_of(target: Any) -> str:
 
 
 def home_of(target: Any) -> list[str]:
-    """Return the module and the dotted name by which a child imports a reader or a function.
-
-    Raises:
-        ReadError: it is defined in a script or inside a function.
-    """
+    """Return the module and the dotted name by which a child imports a reader or a function."""
     if target.__module__ == "__main__" or "<locals>" in target.__qualname__:
         rule = "a child cannot import it, because it is defined in a script or a function"
         remedy = "Move it into a module, or set SCIONWOOD_READERS=inline"

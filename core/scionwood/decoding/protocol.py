@@ -11,8 +11,10 @@ import re
 import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -21,6 +23,7 @@ BIG = 32 << 10
 
 _EXACT = 1 << 53  # JSON numbers beyond it lose digits elsewhere
 _ALIGN = 64
+_ODD_KEYS = 1 << 12
 _CODE = re.compile(r"[<>|=][biufcUSmM]\d+(\[\w+\])?")
 
 
@@ -50,13 +53,9 @@ def end(block: list[tuple[int, np.ndarray]]) -> int:
 
 
 def pack(value: Any, blocks: Blocks) -> Any:
-    """Return a value as JSON can hold it; its arrays are added to `blocks`.
-
-    Raises:
-        TypeError: the value is no plain data.
-    """
-    if value is None or isinstance(value, bool | str):
-        return str(value) if isinstance(value, str) else value
+    """Return a value as JSON can hold it; its arrays are added to `blocks`."""
+    if value is None or isinstance(value, bool | np.bool_ | str):
+        return value if value is None else str(value) if isinstance(value, str) else bool(value)
     if isinstance(value, int | np.integer) and not isinstance(value, np.timedelta64):
         number = int(value)
         return number if abs(number) < _EXACT else {"$i": str(number)}
@@ -119,16 +118,13 @@ class Unpacker:
         packages: the packages whose frozen dataclasses may be rebuilt.
     """
 
-    small: bytes
+    small: bytes | bytearray
     big: np.ndarray | None
     packages: Collection[str]
+    odd_keys: int = 0
 
     def unpack(self, value: Any) -> Any:
-        """Return the value that `pack` wrote.
-
-        Raises:
-            ValueError: the message names what no reader sends, or lies outside its block.
-        """
+        """Return the value that `pack` wrote."""
         if isinstance(value, list):
             return self._all(value)
         if not isinstance(value, dict):
@@ -150,10 +146,21 @@ class Unpacker:
         return tuple(self._all(held))
 
     def _set(self, held: Any) -> frozenset[Any]:
-        return frozenset(self._all(held))
+        return frozenset(self._key(item) for item in held)
 
     def _mapping(self, held: Any) -> dict[Any, Any]:
-        return {self.unpack(key): self.unpack(item) for key, item in held}
+        return {self._key(key): self.unpack(item) for key, item in held}
+
+    def _key(self, held: Any) -> Any:
+        """Return a key; those whose hashes a sender can let collide are few, or they take hours."""
+        key = self.unpack(held)
+        if not isinstance(key, str | bytes | Path) and not (
+            isinstance(key, int | float) and abs(key) < _EXACT
+        ):
+            self.odd_keys += 1
+            if self.odd_keys > _ODD_KEYS:
+                raise ValueError("too many keys that are neither text nor small numbers")
+        return key
 
     def _slice(self, held: Any) -> slice:
         start, stop, step = self._all(held)
@@ -181,10 +188,55 @@ class Unpacker:
         kind: Any = getattr(sys.modules.get(module), name, None)
         if module.partition(".")[0] not in self.packages or not _is_frozen(kind):
             raise ValueError(f"an object of {module}.{name}"[:200])
-        out = object.__new__(kind)
+        out, annotated = object.__new__(kind), hints(kind)
         for part in fields(kind):
-            object.__setattr__(out, part.name, self.unpack(values[part.name]))
+            content = self.unpack(values[part.name])
+            if not fits(content, annotated.get(part.name, Any)):
+                raise ValueError(f"{name}.{part.name} of type {type(content).__name__}")
+            object.__setattr__(out, part.name, content)
         return out
+
+
+@cache
+def hints(target: Any) -> dict[str, Any]:
+    """Return the annotations of a class or function; none that name what only checkers import."""
+    try:
+        return get_type_hints(target, localns={"np": np, "Path": Path})
+    except (NameError, TypeError):
+        return {}
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Return whether a value that was unpacked can be what an annotation says.
+
+    A tuple may have become a list, and an object of a subclass one of its base.
+
+    Example:
+        >>> from scionwood.decoding.protocol import fits
+        >>> fits({"a": 1}, dict[str, int | None]), fits({"a": "1"}, dict[str, int])
+        (True, False)
+    """
+    kind, parts = get_origin(hint) or hint, get_args(hint)
+    if kind in (Union, UnionType):
+        return any(fits(value, part) for part in parts)
+    if kind is Literal:
+        return value in parts
+    if kind is None or kind is NoneType:
+        return value is None
+    if hint is Any or not isinstance(kind, type):  # a variable, an annotation of another kind
+        return True
+    if kind is float and isinstance(value, int):
+        return True
+    if issubclass(kind, np.ndarray | np.generic):
+        return isinstance(value, np.ndarray)
+    if isinstance(value, dict) and issubclass(kind, Mapping) and len(parts) == 2:
+        return all(fits(key, parts[0]) and fits(item, parts[1]) for key, item in value.items())
+    if isinstance(value, list | tuple | frozenset) and issubclass(kind, Collection):
+        one = parts[0] if len(parts) == 1 or parts[1:] == (...,) else Any
+        return not issubclass(kind, str | bytes | Mapping) and all(
+            fits(item, one) for item in value
+        )
+    return isinstance(value, kind) or issubclass(kind, type(value))
 
 
 _PARTS = {
@@ -203,10 +255,16 @@ def _dtype(code: str) -> np.dtype:
     return np.dtype(code)
 
 
+def _path(text: str) -> Path:
+    if "\0" in text:
+        raise ValueError("a path that no file has")
+    return Path(text)
+
+
 _TEXT: Mapping[str, Callable[[str], Any]] = {
     "$i": int,
     "$f": float,
-    "$p": Path,
+    "$p": _path,
     "$b": bytes.fromhex,
     "$d": _dtype,
 }

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import dis
 import os
 from collections.abc import Callable, Iterator
 from functools import cache, cached_property
 from pathlib import Path
+from types import FunctionType
 from typing import Any, TypeVar
 
-from scionwood.decoding.calls import open_channel, stream
+from scionwood.decoding.calls import open_channel, result
 from scionwood.decoding.client import Channel
 from scionwood.decoding.naming import home_of, size_of
 from scionwood.decoding.rewriting import rewrite_in_child
-from scionwood.decoding.switch import possible
 
 Kind = TypeVar("Kind")
 
@@ -31,8 +32,8 @@ def open_in_child(cls: type[Kind], path: str | Path, **options: object) -> Kind:
         options: the configuration of the reader.
 
     Returns:
-        An object of a subclass of `cls`. What `cls.remote` names runs in the child. Systems other
-        than Linux have no such child: there the file is decoded in this process.
+        An object of a subclass of `cls`. What `cls.remote` names runs in the child. On systems
+        other than Linux that is a plain subprocess, without restrictions.
 
     Raises:
         ReadError: the file is not what its format asks, or decoding it killed or stalled the child.
@@ -47,9 +48,6 @@ def open_in_child(cls: type[Kind], path: str | Path, **options: object) -> Kind:
         (24, 64)
     """
     kind: Any = cls
-    if not possible():
-        inline: Kind = kind(path, **options)
-        return inline
     reader: Any = object.__new__(remote_class(kind))
     reader.__init__(path, **options)
     opened: Kind = reader
@@ -90,8 +88,16 @@ class _Remote:
     def __init__(self, path: str | Path, **options: Any) -> None:
         self.__dict__["_opening"] = Path(path), options
         plain, length = self._open()
-        self.__dict__.update(plain)
+        self._take(plain)
         self.__dict__["_length"] = length
+
+    def _take(self, plain: dict[Any, Any]) -> None:
+        """Set attributes that the reader's own methods set; no other name of a child counts."""
+        for name in plain.keys() & stored_names(self._original):
+            value = plain[name]
+            if isinstance(value, Path) and not _is_near(value, self._opening[0]):
+                raise self._channel.forged(f"{name} is {str(value)[:200]!r}")
+            self.__dict__[name] = value
 
     def _open(self) -> Any:
         path, options = self._opening
@@ -120,9 +126,7 @@ class _Remote:
     def _call(self, name: str, given: list[Any], options: dict[str, Any]) -> Any:
         given = [list(value) if hasattr(value, "__next__") else value for value in given]
         answer = self._ask("call", name, given, options)
-        if "stream" in answer:
-            return stream(self._channel, answer["stream"], self._size)
-        return answer["value"]
+        return result(self._channel, getattr(self._original, name), answer, self._size)
 
     def __len__(self) -> int:
         return int(self._length)
@@ -168,10 +172,29 @@ class _Remote:
         rewrite_in_child(self, target, function, overwrite=overwrite, options=options)
 
 
+@cache
+def stored_names(cls: Any) -> frozenset[str]:
+    """Return the public names of data that methods of a class set on an object, or annotate."""
+    names: set[str] = set()
+    for base in cls.__mro__[:-1]:
+        names.update(vars(base).get("__annotations__", ()))
+        for item in vars(base).values():
+            lines = dis.get_instructions(item) if isinstance(item, FunctionType) else ()
+            names.update(line.argval for line in lines if line.opname == "STORE_ATTR")
+    return frozenset(
+        name
+        for name in names
+        if name[0] != "_"
+        and not isinstance(getattr(cls, name, None), FunctionType | property | cached_property)
+    )
+
+
+def _is_near(value: Path, path: Path) -> bool:
+    return Path(os.path.abspath(value)).is_relative_to(Path(os.path.abspath(path)).parent)
+
+
 def _again(cls: Any, path: Path, options: dict[str, Any], kept: dict[str, Any]) -> Any:
     """Return a reader that opens its file when it is first asked: a worker may hold thousands."""
-    if not possible():
-        return cls(path, **options)
     reader = object.__new__(remote_class(cls))
     reader.__dict__.update(kept)
     return reader

@@ -15,6 +15,9 @@ import numpy as np
 from scionwood.decoding.calls import own_channel
 from scionwood.decoding.child import CALL
 from scionwood.decoding.naming import home_of
+from scionwood.decoding.protocol import fits
+from scionwood.decoding.schema import ForgedError
+from scionwood.decoding.switch import walled
 from scionwood.errors import ScionwoodError, WriteError
 
 _MARK = ".scionwood-"
@@ -32,22 +35,14 @@ def rewrite_in_child(
 
     What a stopped run leaves (`leaves` of the reader's class) lies beside the target, as it does
     without the service, so that a later run continues it, in a child or not.
-
-    Args:
-        reader: an object of a remote class.
-        target: the file or folder to write.
-        function: takes a record and returns its new data; it runs in this process.
-        overwrite: replace a file that exists.
-        options: further options of the reader's `rewrite`.
-
-    Raises:
-        OutputExistsError: `target` exists and `overwrite` is false.
-        WriteError: the disk is full, or a shape changed.
     """
     from scionwood.files import check_target, writing
 
     target = Path(target)
     check_target(target, overwrite)
+    if not walled():  # the reader itself puts the file in place at the end
+        _rewrite(reader, target, function, {**options, "overwrite": overwrite}, None)
+        return
     names = [pattern.format(name=target.name) for pattern in reader._original.leaves]
     with writing(target), _work_folder(target) as folder:
         unfinished = _Unfinished(names, target.parent, folder)
@@ -67,11 +62,20 @@ def _rewrite(
     made: Path,
     function: Callable[..., Any],
     options: dict[str, Any],
-    unfinished: _Unfinished,
+    unfinished: _Unfinished | None,
 ) -> None:
-    def call(numbers: dict[str, Any], record: Any) -> np.ndarray:
-        vars(reader).update(numbers)
-        unfinished.mirror()
+    from scionwood.record import Record
+
+    left = iter(range(len(reader)))
+
+    def call(numbers: Any, record: Any) -> np.ndarray:
+        if not fits(numbers, dict[str, float]) or not isinstance(record, Record):
+            raise ForgedError(f"a record of type {type(record).__name__}")
+        if next(left, None) is None:
+            raise ForgedError("more records than the file has")
+        reader._take(numbers)
+        if unfinished is not None:
+            unfinished.mirror()
         return np.asarray(function(record))
 
     path, opening = reader._opening
@@ -137,11 +141,7 @@ class _Unfinished:
         self.entered = False
 
     def enter(self) -> None:
-        """Give the child what an earlier run left.
-
-        Raises:
-            WriteError: the file system has no hard links.
-        """
+        """Give the child what an earlier run left."""
         for name in self.names:
             if (self.beside / name).exists():
                 try:

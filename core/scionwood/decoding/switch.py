@@ -4,28 +4,64 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import cache
 
 from scionwood.errors import ReadError
 
 VARIABLE = "SCIONWOOD_READERS"
-"""The environment variable that chooses: `service`, or `inline`, which is Python's default."""
+"""The environment variable that chooses among `CHOICES`; Python's default is `inline`."""
+
+CHOICES = ("inline", "service", "strict", "plain")
+"""In this process; in a child; in a child behind all walls or not at all; in a child without."""
 
 _inside = False
+_reported = False
+
+
+def _choice() -> str:
+    choice = os.environ.get(VARIABLE) or "inline"
+    if choice not in CHOICES:
+        rule, remedy = f"it is one of {', '.join(CHOICES)}", "Set one of them"
+        raise ReadError(f"{VARIABLE}={choice}", rule, remedy)
+    return choice
 
 
 def wanted() -> bool:
-    """Return whether a reader that is opened now decodes in a child.
+    """Return whether a reader that is opened now decodes in a child."""
+    return _choice() != "inline" and not _inside
 
-    Raises:
-        ReadError: the variable has another value than `service` and `inline`.
-    """
-    choice = os.environ.get(VARIABLE, "inline") or "inline"
-    if choice not in ("service", "inline"):
-        raise ReadError(f"{VARIABLE}={choice}", "it is service or inline", "Set one of the two")
-    return choice == "service" and not _inside and possible()
+
+def walled() -> bool:
+    """Return whether a child is a fork behind walls; a plain subprocess otherwise."""
+    if _choice() == "plain":
+        return False
+    if not possible() and _choice() == "strict":
+        raise _refusal("this system has no reader service: it needs Linux 5.3")
+    return possible()
+
+
+def report(walls: Collection[str]) -> None:
+    """Say once what does not restrict a child."""
+    global _reported
+    from scionwood.decoding.sandbox import WALLS
+
+    missing = [name for name in WALLS if name not in walls]
+    if missing and _choice() == "strict":
+        raise _refusal(f"a decoder would run without {' and '.join(missing)} here")
+    if missing and not _reported:
+        _reported = True
+        risk = "; ".join(WALLS[name] for name in missing)
+        print(
+            f"warning: files are decoded without {', '.join(missing)}: a hostile file can mean "
+            f"that {risk}. {VARIABLE}=strict refuses",
+            file=sys.stderr,
+        )
+
+
+def _refusal(rule: str) -> ReadError:
+    return ReadError(f"{VARIABLE}=strict", rule, f"Use another machine, or {VARIABLE}=service")
 
 
 @contextmanager
@@ -72,17 +108,22 @@ def enforced() -> list[tuple[bool, str]]:
         >>> all(isinstance(whether, bool) for whether, _ in enforced())
         True
     """
-    if not possible():
-        return [(False, "readers decode in this process: the reader service needs Linux 5.3")]
-    from scionwood.decoding import sandbox
-
-    version = sandbox.landlock_version()
     choice = os.environ.get(VARIABLE) or "on in commands"
-    files = f"no other file is read (Landlock {version})" if version else "files: no Landlock"
-    calls = "no network, no program, no signal (seccomp)"
+    lines = [
+        (True, f"decoding in a child: {choice}; {VARIABLE}={', '.join(CHOICES)} changes it"),
+        (True, "a crash and a hang end as errors"),
+    ]
+    if not possible():
+        return [
+            *lines,
+            (False, "no sandbox: the child is a plain subprocess; walls need Linux 5.3"),
+        ]
+    from scionwood.decoding import landlock, seccomp
+
+    version, calls = landlock.version(), seccomp.available()
     return [
-        (True, f"decoding in a child: {choice}; {VARIABLE}=service or inline changes it"),
-        (True, "a crash, a hang and too much memory end as errors (rlimits)"),
-        (version > 0, files),
-        (sandbox.has_seccomp(), calls if sandbox.has_seccomp() else "calls: no seccomp here"),
+        *lines,
+        (True, "too much memory ends as an error (rlimits)"),
+        (version > 0, f"no other file is read (Landlock {version})" if version else "no Landlock"),
+        (calls, "no network, no program, no signal (seccomp)" if calls else "no seccomp"),
     ]

@@ -1,4 +1,4 @@
-"""Send and receive one message: a header, JSON, small arrays, and a memory file for big ones."""
+"""Send and receive one message: a header, JSON, arrays, and shared memory for big ones."""
 
 from __future__ import annotations
 
@@ -8,90 +8,127 @@ import mmap
 import os
 import socket
 import struct
-import weakref
-from collections import deque
+import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from scionwood.decoding.arena import FIXED, GET_SEALS, Arena, sealed
+from scionwood.decoding.arena import Arena, Grants, sealed
 from scionwood.decoding.protocol import Blocks, Unpacker, end, pack
 
-_HEADER = struct.Struct("<QQIQQ")  # bytes of JSON, of small arrays; kind, block and bytes of memory
-_NONE, _OWN, _KNOWN, _NEW = range(4)  # no memory; a file of its own; a block seen; a new block
+_HEADER = struct.Struct("<QQIQQ")  # bytes of JSON, of arrays; kind, block and bytes of memory
+_NONE, _OWN, _BLOCK = range(3)  # no memory; a file of its own, from a parent; a block of an arena
 _LARGEST_TEXT = 64 << 20
+_LARGEST_COUNT = 8 << 20  # commas and brackets of JSON: each may become an object of 60 bytes
 _PART = 1 << 20
 _DESCRIPTORS = 4
 
 
-@dataclass
-class Seen:
-    """What a parent knows of its child's arena.
+class Link:
+    """A link over a stream socket, with one deadline for all that is read and written.
+
+    Args:
+        sock: the socket.
+        accepts: whether descriptors are received. A parent takes none from its child.
 
     Attributes:
-        maps: the blocks that the child sent.
-        freed: blocks whose arrays are gone; the next message gives them back.
+        deadline: the time of `time.monotonic` at which reading and writing end; None for never.
     """
 
-    maps: dict[int, mmap.mmap] = field(default_factory=dict)
-    freed: deque[int] = field(default_factory=deque)
+    def __init__(self, sock: socket.socket, *, accepts: bool = False) -> None:
+        self.sock, self.accepts = sock, accepts
+        self.passed: list[int] = []
+        self.deadline: float | None = None
 
-    def take_freed(self) -> list[int]:
-        """Return the blocks to give back, each once."""
-        return [self.freed.popleft() for _ in range(len(self.freed))]
+    def read(self, size: int) -> bytearray:
+        """Return exactly so many bytes."""
+        whole = bytearray(size)
+        view, done = memoryview(whole), 0
+        while done < size:
+            self._wait()
+            got = self._into(view[done : done + _PART])
+            if not got:
+                raise EOFError
+            done += got
+        return whole
+
+    def _into(self, place: memoryview) -> int:
+        if not self.accepts:
+            return self.sock.recv_into(place)
+        room = socket.CMSG_SPACE(_DESCRIPTORS * array.array("i").itemsize)
+        got, ancillary, *_ = self.sock.recvmsg_into([place], room)
+        for *_, data in ancillary:
+            self.passed += array.array("i", data[: len(data) // 4 * 4])
+        return got
+
+    def write(self, data: bytes, descriptors: Sequence[int] = ()) -> None:
+        """Write all bytes, and pass descriptors on; they stay open here."""
+        self._wait()
+        done = socket.send_fds(self.sock, [data], descriptors) if descriptors else 0
+        self.sock.sendall(memoryview(data)[done:])  # its timeout is one of all parts
+
+    def _wait(self) -> None:
+        left = None if self.deadline is None else self.deadline - time.monotonic()
+        if left is not None and left <= 0:
+            raise TimeoutError
+        self.sock.settimeout(left)
 
 
 def send(
-    sock: socket.socket, value: Any, descriptors: Sequence[int] = (), arena: Arena | None = None
+    link: Link,
+    value: Any,
+    descriptors: Sequence[int] = (),
+    arena: Arena | None = None,
+    *,
+    inline: bool = False,
 ) -> None:
-    """Send a value of plain data and arrays.
-
-    Args:
-        sock: a stream socket.
-        value: what `protocol.pack` accepts.
-        descriptors: descriptors to pass on; they stay open here.
-        arena: the child's memory; without it big arrays go in a memory file of their own.
-
-    Raises:
-        TypeError: the value is no plain data. Nothing was sent.
-        OSError: the other side is gone.
-    """
+    """Send a value of plain data and arrays."""
     blocks = Blocks()
     text = json.dumps(pack(value, blocks), separators=(",", ":")).encode()
-    body = bytearray(end(blocks.small))
-    for at, values in blocks.small:
-        body[at : at + values.nbytes] = values.tobytes()
-    kind, block, own = _NONE, 0, None
-    size = end(blocks.big)
-    if size:
-        kind, block, own = _share(blocks.big, size, arena)
-    passed = [*descriptors, *([own] if own is not None else [])]
+    kind, block, own, size = _NONE, None, None, end(blocks.big)
+    if size and not inline:
+        block = _placed(blocks.big, size, arena) if arena is not None else None
+        own = _own(blocks.big, size) if arena is None else None
+        kind = _NONE if block is own is None else _OWN if block is None else _BLOCK
     try:
-        data = _HEADER.pack(len(text), len(body), kind, block, size) + text + body
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", passed))]
-        sent = sock.sendmsg([data], rights if passed else [])
-        sock.sendall(memoryview(data)[sent:])
+        link.write(
+            _HEADER.pack(len(text), end(blocks.small), kind, block or 0, size)
+            + text
+            + _bytes_of(blocks.small),
+            [*descriptors, *([own] if own is not None else [])],
+        )
+        if size and kind == _NONE:
+            link.write(_bytes_of(blocks.big))
     finally:
         if own is not None:
             os.close(own)
 
 
-def _share(
-    arrays: list[tuple[int, np.ndarray]], size: int, arena: Arena | None
-) -> tuple[int, int, int | None]:
-    """Put arrays into shared memory: return its kind, its block and its descriptor, if any."""
-    if arena is None:
-        own = sealed(size)
-        _write(np.frombuffer(mmap.mmap(own, 0), np.uint8), arrays)
-        return _OWN, 0, own
+def _bytes_of(arrays: list[tuple[int, np.ndarray]]) -> bytes:
+    whole = np.zeros(end(arrays), np.uint8)
+    _write(whole, arrays)
+    return whole.tobytes()
+
+
+def _placed(arrays: list[tuple[int, np.ndarray]], size: int, arena: Arena) -> int | None:
+    """Put arrays into a block of shared memory: return its number, or None without memory."""
     block = arena.holding(arrays[0][1]) if len(arrays) == 1 else None
     if block is None:
         block = arena.take(size)
-        _write(arena.bytes_of(block), arrays)
-    own_or_none = arena.descriptor(block)
-    return (_KNOWN if own_or_none is None else _NEW), block, own_or_none
+        if block is not None:
+            _write(arena.bytes_of(block), arrays)
+    return block
+
+
+def _own(arrays: list[tuple[int, np.ndarray]], size: int) -> int | None:
+    """Put arrays into a memory file: return its descriptor, or None where none is permitted."""
+    try:
+        file = sealed(size)
+    except OSError:  # the limit of a shell on the size of files
+        return None
+    _write(np.frombuffer(mmap.mmap(file, 0), np.uint8), arrays)
+    return file
 
 
 def _write(whole: np.ndarray, arrays: list[tuple[int, np.ndarray]]) -> None:
@@ -101,78 +138,24 @@ def _write(whole: np.ndarray, arrays: list[tuple[int, np.ndarray]]) -> None:
 
 
 def receive(
-    sock: socket.socket, *, largest: int, packages: Collection[str], seen: Seen | None = None
-) -> tuple[Any, list[int]]:
-    """Return the value of the next message, and the descriptors that came with it.
-
-    Args:
-        sock: a stream socket.
-        largest: bytes that the arrays of a message may take.
-        packages: the packages whose frozen dataclasses may be rebuilt.
-        seen: the blocks of the child's arena, where the other side is a child.
-
-    Raises:
-        EOFError: the other side is gone.
-        ValueError: the message is not one that `send` writes. Other exceptions are possible too.
-    """
-    data, ancillary, _, _ = sock.recvmsg(
-        _HEADER.size, socket.CMSG_SPACE(_DESCRIPTORS * array.array("i").itemsize)
-    )
-    passed = [
-        descriptor
-        for *_, held in ancillary
-        for descriptor in array.array("i", held[: len(held) // 4 * 4])
-    ]
-    try:
-        if not data:
-            raise EOFError
-        header = _HEADER.unpack(data + _exactly(sock, _HEADER.size - len(data)))
-        texts, bodies, kind, block, size = header
-        if max(texts, bodies) > _LARGEST_TEXT or size > largest:
-            raise ValueError("a message that is too large")
-        text, body = _exactly(sock, texts), _exactly(sock, bodies)
-        big = _shared(kind, block, size, passed, seen, largest)
-        return Unpacker(body, big, packages).unpack(json.loads(text)), passed
-    except BaseException:
-        for descriptor in passed:
-            os.close(descriptor)
-        raise
-
-
-def _shared(
-    kind: int, block: int, size: int, passed: list[int], seen: Seen | None, largest: int
-) -> np.ndarray | None:
-    if kind == _NONE:
-        return None
-    if kind == _OWN and seen is None:  # the child trusts its parent
-        return np.frombuffer(_mapped(passed.pop(), size, largest), np.uint8)
-    if seen is None or kind not in (_KNOWN, _NEW):
+    link: Link, *, largest: int, packages: Collection[str], grants: Grants | None = None
+) -> Any:
+    """Return the value of the next message."""
+    texts, bodies, kind, block, size = _HEADER.unpack(link.read(_HEADER.size))
+    if max(texts, bodies) > _LARGEST_TEXT or size > largest:
+        raise ValueError("a message that is too large")
+    text, body = link.read(texts), link.read(bodies)
+    if sum(map(text.count, (b",", b"[", b"{"))) > _LARGEST_COUNT:
+        raise ValueError("a message of too many parts")
+    big: np.ndarray | None = None
+    if kind == _NONE and size:
+        big = np.frombuffer(link.read(size), np.uint8)
+    elif kind == _BLOCK and grants is not None:
+        big = grants.bytes_of(block)
+    elif kind == _OWN and grants is None:  # the child trusts its parent
+        file = link.passed.pop()
+        big = np.frombuffer(mmap.mmap(file, size), np.uint8)
+        os.close(file)
+    elif kind != _NONE:
         raise ValueError("memory of an unknown kind")
-    if kind == _NEW:
-        seen.maps[block] = _mapped(passed.pop(), size, largest)
-    whole = np.frombuffer(seen.maps[block], np.uint8)
-    weakref.finalize(whole, seen.freed.append, block).atexit = False
-    return whole
-
-
-def _mapped(descriptor: int, size: int, largest: int) -> mmap.mmap:
-    import fcntl  # POSIX alone has it
-
-    try:
-        real = os.fstat(descriptor).st_size
-        seals = fcntl.fcntl(descriptor, GET_SEALS)
-        if not size <= real <= largest + _PART or seals & FIXED != FIXED:
-            raise ValueError("memory that can shrink, or of another size")
-        return mmap.mmap(descriptor, real)
-    finally:
-        os.close(descriptor)
-
-
-def _exactly(sock: socket.socket, size: int) -> bytes:
-    held = bytearray()
-    while len(held) < size:
-        part = sock.recv(min(_PART, size - len(held)))
-        if not part:
-            raise EOFError
-        held += part
-    return bytes(held)
+    return Unpacker(body, big, packages).unpack(json.loads(text))

@@ -17,6 +17,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import NoReturn
 
+from scionwood.decoding import namespaces, sandbox
 from scionwood.decoding.child import serve
 
 MESSAGE = 1 << 17
@@ -24,7 +25,7 @@ MESSAGE = 1 << 17
 
 _DEBUG = "SCIONWOOD_READERS_DEBUG"  # its standard error stays open
 _SYSTEM = ("/usr/lib", "/lib", "/lib64", "/usr/local/lib", "/usr/share/zoneinfo")
-_DEVICES = ("/dev/null", "/dev/urandom", "/dev/zero")
+_DEVICES = ("/dev/null", "/dev/urandom")
 
 
 def run(descriptor: int) -> None:
@@ -33,12 +34,14 @@ def run(descriptor: int) -> None:
     for number in (0, 1) if os.environ.get(_DEBUG) else (0, 1, 2):
         os.dup2(null, number)
     sys.setrecursionlimit(3000)
-    _Zygote(socket.socket(fileno=descriptor)).loop()
+    mounts = None if "namespaces" in sandbox.left_out() else namespaces.enter()
+    _Zygote(socket.socket(fileno=descriptor), mounts).loop()
 
 
 @dataclass
 class _Zygote:
     control: socket.socket
+    mounts: int | None
     waiting: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     spare: tuple[int, socket.socket] | None = None
     loaded: set[str] = field(default_factory=set)
@@ -129,7 +132,7 @@ class _Zygote:
         data, passed, _, _ = socket.recv_fds(its, MESSAGE, 4)
         its.close()
         if data:
-            serve(socket.socket(fileno=passed[0]), json.loads(data), self.libraries)
+            serve(socket.socket(fileno=passed[0]), json.loads(data), self.libraries, self.mounts)
 
     def _ended(self, handle: int, child: int, status: int) -> None:
         _, code, usage = os.wait4(child, 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import mmap
 import os
 import signal
 import socket
@@ -27,8 +26,8 @@ class HostileReader(scionwood.Reader):
     def __init__(self, path, *, scale=1.0):
         self.path, self.scale = Path(path), scale
         word, _, self.rest = self.path.read_text("utf-8").partition(" ")
-        getattr(self, f"on_{word}", lambda: None)()
         self.word = word
+        getattr(self, f"on_{word.replace('-', '_')}", lambda: None)()
 
     def __len__(self):
         return 1
@@ -58,11 +57,11 @@ class HostileReader(scionwood.Reader):
         os.abort()
 
     def on_bus(self):
-        with open(os.memfd_create("short"), "r+b") as file:
-            file.truncate(1 << 16)
-            held = mmap.mmap(file.fileno(), 1 << 16)
-            file.truncate(0)
-            held[0]
+        libc = ctypes.CDLL(None)
+        libc.mmap.restype = ctypes.c_void_p
+        with self.path.open("rb") as file:  # the second page lies behind the end of the file
+            held = libc.mmap(None, ctypes.c_size_t(1 << 13), 1, 2, file.fileno(), ctypes.c_long(0))
+            ctypes.string_at(held + (1 << 12), 1)
 
     def on_exit(self):
         os._exit(3)
@@ -95,9 +94,15 @@ class HostileReader(scionwood.Reader):
     def on_signal(self):
         os.kill(os.getppid(), signal.SIGTERM)
 
+    def on_forge_attributes(self):
+        vars(self).update({name: "forged" for name in ("rewrite", "strange", "_shared", "units")})
+        vars(self)["__class__"] = vars(self)["on_hang"] = vars(self)["close"] = "forged"
+
+    def on_forge_path(self):
+        self.path = Path("/etc/passwd")
+
     def on_forged(self):
-        os.write(3, b"")
-        for number in range(3, 20):  # whatever descriptor leads to the parent
+        for number in range(3, 256):  # whatever descriptor leads to the parent
             try:
                 os.write(number, b"\xff" * 64)
             except OSError:

@@ -35,7 +35,7 @@ def values(reader):
         ("sleep", "no answer for 2 s"),
         ("memory", "more memory than 1024 MiB"),
         ("foreign", "its reader failed (KeyError"),
-        ("forged", "sent what no reader sends"),
+        ("forged", "outside of the protocol"),
     ],
 )
 def test_a_file_that_ends_its_reader_is_an_error_and_the_next_is_read(
@@ -91,7 +91,7 @@ def test_one_child_serves_a_folder_and_a_child_each_file_elsewhere(hostile, writ
     def served(count):
         for number in range(count):
             with open_in_child(hostile, written("good", f"{number}.hostile")) as reader:
-                yield reader._channel.handle, reader._channel
+                yield reader._channel.process.handle, reader._channel
 
     with Session(tmp_path):
         assert len({channel for _, channel in served(5)}) == 1
@@ -180,7 +180,7 @@ def test_the_variable_switches_readers_to_the_service(hostile, written, monkeypa
     with pytest.raises(scionwood.ReadError, match="SIGSEGV"):
         hostile(written("segv"))
     monkeypatch.setenv("SCIONWOOD_READERS", "sometimes")
-    with pytest.raises(scionwood.ReadError, match="service or inline"):
+    with pytest.raises(scionwood.ReadError, match="it is one of inline, service, strict, plain"):
         hostile(written("good"))
 
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from scionwood.decoding import Limits, Session, open_in_child
 from scionwood.decoding.calls import open_channel
-from scionwood.decoding.switch import possible
 from scionwood.discovery import resolve
 from scionwood.errors import ReadError, ScionwoodError
 
@@ -54,8 +53,6 @@ class Reading:
 
 class Probe:
     """Reads files below a folder with one reader, in one warm child of the reader service.
-
-    Where the service is not possible, the reader runs in this process.
 
     Args:
         reference: the class of the reader as `module:attribute`.
@@ -147,4 +144,4 @@ def _ending(rule: str) -> str:
     """Return why the service ended a child, by the words of `decoding.client`."""
     if "of CPU, and was ended" in rule or "gave no answer" in rule:
         return "time"
-    return "foreign" if "sent what no reader sends" in rule else "died"
+    return "foreign" if "outside of the protocol" in rule else "died"
