@@ -28,7 +28,7 @@ WHOLE = b"POST /v1/size HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
 @contextmanager
 def listening(**options: Any) -> Iterator[int]:
-    """Serve a route that counts the bytes of a body, as a server with models does; yield its port."""
+    """Serve a route that counts the bytes of a body; yield the port."""
     app = FastAPI()
     limits = Limits(**options)
     app.add_middleware(Guard, limits=limits)
