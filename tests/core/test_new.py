@@ -142,7 +142,7 @@ def test_refuses_the_name_of_a_command(tmp_path: Path, capsys: pytest.CaptureFix
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     shown = capsys.readouterr().out
-    commands = [line.split()[0] for line in shown.splitlines() if line.startswith("    ")]
+    commands = re.findall(r"^    (\w+) {2,}\S", shown, re.M)
     assert {"fit", "map", "runs", "sign"} < set(commands)
     for name in commands:
         with pytest.raises(PluginError, match="it is a command of scionwood"):
