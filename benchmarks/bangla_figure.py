@@ -4,7 +4,7 @@
 
 The left half shows the faults that the checker reports in two sentences. The right half shows
 register match from benchmarks/results/bangla_generation.csv. Bangla needs
-`pip install 'scionwood-bangla[fonts]'`.
+`pip install fontpkg-hind-siliguri matplotlib`.
 """
 
 from __future__ import annotations

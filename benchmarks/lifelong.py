@@ -1,6 +1,6 @@
 """Learn four sources of real pictures one after another with one pair of towers.
 
-    pip install 'scionwood-biomed[bench]' scionwood-methods
+    pip install -e 'plugins/biomed[bench]' -e plugins/methods
     python benchmarks/lifelong.py
 
 The towers are EfficientNet-Lite0 and MiniLM-L6 of biomed_towers.py. The trunk of the vision tower

@@ -137,13 +137,6 @@ def attributes() -> str:
     return table(head, [[row[key] for key in head] for row in read("language_attributes")])
 
 
-def ranking() -> str:
-    """Each list of requests: how often the right command came first."""
-    keys = ("requests", "n", "commands", "chance", "first", "first three", "valid", "proposed")
-    head = ["draft valid" if key == "valid" else key for key in keys]
-    return table(head, [[row[key] for key in keys] for row in read("language_ask")])
-
-
 TABLES: Tables = {
     "language": adaptation,
     "language_experts": experts,
@@ -154,5 +147,4 @@ TABLES: Tables = {
     "language_multitask": multitask,
     "language_queries": queries,
     "language_attributes": attributes,
-    "language_ask": ranking,
 }

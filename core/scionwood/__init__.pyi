@@ -30,6 +30,7 @@ from scionwood.archives.zips import check_zip as check_zip
 from scionwood.arguments import InputPath as InputPath
 from scionwood.arguments import OutputPath as OutputPath
 from scionwood.arguments import RunPath as RunPath
+from scionwood.command import check_plan as check_plan
 from scionwood.command import renamed as renamed
 from scionwood.decoding.arena import empty_record as empty_record
 from scionwood.decoding.calls import call_in_child as call_in_child
@@ -39,6 +40,7 @@ from scionwood.deploy.deployed import ExportError as ExportError
 from scionwood.deploy.deployed import Normalisation as Normalisation
 from scionwood.deploy.deployed import Signal as Signal
 from scionwood.deploy.run import export_run as export_run
+from scionwood.discovery import commands as commands
 from scionwood.discovery import find as find
 from scionwood.discovery import load as load
 from scionwood.discovery import plugins as plugins
@@ -70,11 +72,6 @@ from scionwood.pages import Section as Section
 from scionwood.pages import Table as Table
 from scionwood.pages import readable as readable
 from scionwood.pages import render as render
-from scionwood.planning import Tool as Tool
-from scionwood.planning import check_plan as check_plan
-from scionwood.planning import draft as draft
-from scionwood.planning import rank_tools as rank_tools
-from scionwood.planning import tools as tools
 from scionwood.plugin import Moved as Moved
 from scionwood.plugin import Plugin as Plugin
 from scionwood.probes import ProbeResult as ProbeResult

@@ -5,15 +5,19 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import shlex
 import sys
 from argparse import HelpFormatter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import redirect_stderr
+from io import StringIO
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from scionwood import discovery
 from scionwood.arguments import STDIN, Mark
-from scionwood.errors import ReadError
+from scionwood.errors import PluginError, ReadError, ScionwoodError
 from scionwood.files import check_target
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -101,6 +105,45 @@ def parse_command(
     _refuse_unknown_options(parser, words, parameters)
     arguments = instances(parser, parser.parse_args(words)) | rest
     return _checked(function, arguments) if checked else arguments
+
+
+def check_plan(line: str) -> str:
+    """Check a command line against the signature of its command, without running it.
+
+    Args:
+        line: the command line, with or without `scionwood`. Files need not exist.
+
+    Returns:
+        The words of the command, such as `seismic denoise`.
+
+    Raises:
+        PluginError: it is not a command line, there is no such command, or an argument is missing,
+            unknown or of another type.
+
+    Example:
+        >>> scionwood.check_plan("scionwood recipe seismic/denoise")
+        'recipe'
+    """
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise PluginError(line, f"it is not a command line ({error})", "Close quotes") from error
+    words = words[1:] if words[:1] == ["scionwood"] else words
+    table = discovery.commands()
+    name = next((each for n in (2, 1) if (each := " ".join(words[:n])) in table), "")
+    if not name:
+        near = discovery.did_you_mean(" ".join(words[:2]), table)
+        raise PluginError(line, "there is no such command", near or "See: scionwood --help")
+    function = discovery.resolve(name, table[name])
+    said = StringIO()
+    try:
+        with redirect_stderr(said):
+            parse_command(function, f"scionwood {name}", words[len(name.split()) :], checked=False)
+    except (SystemExit, ScionwoodError) as error:
+        last = (said.getvalue().strip() or str(error)).splitlines()[-1]
+        rule = last.rpartition("error: ")[2]
+        raise PluginError(line, rule, f"See: scionwood {name} --help") from error
+    return name
 
 
 def _joined_lists(words: Sequence[str], hints: Mapping[str, Any]) -> list[str]:

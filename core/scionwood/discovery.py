@@ -16,6 +16,7 @@ from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, r
 from re import fullmatch
 from typing import Any
 
+from scionwood.core_commands import FUNCTIONS
 from scionwood.errors import PluginError
 from scionwood.plugin import API, GROUP, KINDS, Moved, Plugin
 
@@ -175,6 +176,20 @@ def warn_moved(old: str, new: str) -> None:
     print(f"{old} is now {new}. The old name works in this version only", file=sys.stderr)
 
 
+def commands() -> dict[str, str]:
+    """Return every command as `"module:function"` by its words, without importing one.
+
+    Example:
+        >>> scionwood.commands()["seismic denoise"]
+        'scionwood_seismic.cli:denoise'
+    """
+    table = dict(FUNCTIONS)
+    for entry in plugins():
+        for name, reference in (entry.plugin.commands if entry.plugin else {}).items():
+            table[f"{entry.name} {name.replace('_', '-')}"] = reference
+    return table
+
+
 def record(name: str) -> Plugin:
     """Return the record of a plugin.
 
@@ -236,6 +251,11 @@ def extras() -> tuple[str, ...]:
     return tuple(sorted({m[1].replace("-", "_") for m in matches if m and m[1] == m[2]}))
 
 
+def install_line(name: str) -> str:
+    """Return the command that installs a plugin out of a clone of Scionwood."""
+    return f"pip install -e plugins/{name}; see docs/install.md"
+
+
 def owner(point: EntryPoint) -> str:
     """Return "name version" of the distribution that has an entry point."""
     return f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"
@@ -252,7 +272,7 @@ def _missing(name: str) -> str:
         return f"switched off by {DISABLE}. Unset it to use the plugin"
     installed = f"(installed: {', '.join(entries()) or 'none'})"
     if name in extras():
-        return f"not installed {installed}. Try: pip install 'scionwood[{name}]'"
+        return f"not installed {installed}. In a clone of Scionwood: {install_line(name)}"
     return f"unknown {installed}. {did_you_mean(name, {*entries(), *extras()})}".strip()
 
 
@@ -262,9 +282,11 @@ def _wrong(name: str, plugin: object) -> str:
             f"its entry point is a {type(plugin).__name__}, not a scionwood.Plugin. Ask its authors"
         )
     if plugin.api > API:
-        return f"speaks plugin API {plugin.api}, the core {API}. Upgrade: pip install -U scionwood"
+        return f"speaks plugin API {plugin.api}, the core {API}. Take a newer Scionwood"
     if plugin.api < API:
         return f"speaks plugin API {plugin.api}, the core {API}. Upgrade the plugin"
+    if name in FUNCTIONS:
+        return f"it is named like the command `scionwood {name}`. Ask its authors for another name"
     if plugin.name != name:
         return f"its record is named {plugin.name!r}, unlike its entry point. Ask its authors"
     return ""

@@ -11,12 +11,10 @@ from string import Template
 from tempfile import TemporaryDirectory
 
 from scionwood import __version__, discovery
+from scionwood.core_commands import FUNCTIONS
 from scionwood.errors import OutputExistsError, PluginError
 from scionwood.files import writing
 from scionwood.plugin import API
-
-RESERVED = ("plugins", "show", "recipe", "fit", "test", "check", "new")
-"""The commands of `scionwood`. A plugin of the same name could not be reached."""
 
 _ENDING = ".tmpl"
 _RENAMED = {"gitignore": ".gitignore"}
@@ -65,8 +63,9 @@ def _validate(name: str) -> None:
     if not fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or iskeyword(name):
         rule = "a plugin's name is snake_case: lower-case letters, digits, single underscores"
         raise PluginError(f"{name!r}", rule, "Such as hydrology or my_optics")
-    if name in RESERVED:
-        raise PluginError(f"{name!r}", "it is a command of scionwood", "Choose another name")
+    if name in FUNCTIONS:
+        rule = "it is a command of scionwood, which would hide the plugin"
+        raise PluginError(f"{name!r}", rule, "Choose another name")
     taken = {*discovery.entries(), *discovery.extras()}
     if name in taken:
         remedy = f"Choose another name than {', '.join(sorted(taken))}"

@@ -2,16 +2,14 @@
 
 A page may hold a line such as `<!-- file: plugins/seismic/README.md -->`: in the site the file
 stands there, with its links set right. If the page has a title, the title of the file is left out.
-A link out of docs/ leads to the page that shows the file,
-or to the file in the repository.
+A link out of docs/ leads to the page that shows the file.
+A file that no page shows is named by its path, since the repository has no address of its own.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import tomllib
-from functools import cache
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -29,13 +27,6 @@ _PAGES = {
     r"docs/results": "docs/results/index.md",
 }
 """The pages of the site that show files of the repository."""
-
-
-@cache
-def repository(root: Path) -> str:
-    """Return the address of the repository, which pyproject.toml gives."""
-    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
-    return str(project["urls"]["Homepage"])
 
 
 def rewrite(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -57,25 +48,24 @@ def _links(text: str, base: Path, here: Path, docs: Path) -> str:
     return "".join(
         part
         if _FENCE.fullmatch(part)
-        else _LINK.sub(lambda m: f"{m[1]}[{m[2]}]({_target(m[3], base, here, docs)})", part)
+        else _LINK.sub(lambda match: _link(match, base, here, docs), part)
         for part in parts
     )
 
 
-def _target(link: str, base: Path, here: Path, docs: Path) -> str:
-    """Return the address of a link that `base` holds, on a page in `here`."""
-    path, mark, anchor = link.partition("#")
+def _link(match: re.Match[str], base: Path, here: Path, docs: Path) -> str:
+    """Return a link that `base` holds as a page in `here` has it."""
+    path, mark, anchor = match[3].partition("#")
     place = Path(os.path.normpath(base / path))
     if not place.is_relative_to(docs.parent):
-        return link
+        return match[0]
     inner = place.relative_to(docs.parent).as_posix()
     for pattern, page in _PAGES.items():
-        if match := re.fullmatch(pattern, inner):
-            place = docs.parent / match.expand(page)
+        if shown := re.fullmatch(pattern, inner):
+            place = docs.parent / shown.expand(page)
     if place.is_relative_to(docs) and place.suffix:
-        return os.path.relpath(place, here) + mark + anchor
-    kind = "tree" if place.is_dir() else "blob"
-    return f"{repository(docs.parent)}/{kind}/main/{inner}{mark}{anchor}"
+        return f"{match[1]}[{match[2]}]({os.path.relpath(place, here)}{mark}{anchor})"
+    return f"{match[2]} (`{inner}`)"
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

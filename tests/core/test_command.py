@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scionwood import renamed
+from scionwood import PluginError, check_plan, renamed
 from scionwood.command import parse_command
 
 
@@ -121,3 +121,25 @@ def test_refuses_a_name_that_does_not_fit_the_signature(spellings: dict[str, str
 
     with pytest.raises(ValueError, match="must be a parameter of command"):
         renamed(**spellings)(command)
+
+
+@pytest.mark.parametrize(
+    ("line", "rule"),
+    [
+        ("scionwood fly", "no such command"),
+        ("scionwood seismic denoise", "required: noisy, clean"),
+        ("scionwood fit a/b --sed 3", "unrecognized option --sed"),
+        ("scionwood language generate hello --seed x", "Expected a <class 'int'>"),
+        ("scionwood fit 'a", "not a command line"),
+    ],
+)
+def test_a_wrong_plan_is_refused_by_its_fault(line: str, rule: str) -> None:
+    with pytest.raises(PluginError, match=rule):
+        check_plan(line)
+
+
+def test_a_plan_names_a_command_and_runs_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "clean.sgy"
+    assert check_plan(f"scionwood seismic denoise line.sgy {target}") == "seismic denoise"
+    assert check_plan("fit seismic/denoise --run mine") == "fit"
+    assert not target.exists()

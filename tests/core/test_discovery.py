@@ -6,6 +6,7 @@ import pytest
 
 import scionwood
 from scionwood import Plugin, PluginError, discovery, find, load, plugins, refresh
+from scionwood.core_commands import FUNCTIONS
 
 GOOD = """
 from scionwood import Plugin
@@ -19,7 +20,7 @@ BROKEN = {
     "no plugin": ("plugin = 1", "int, not a scionwood.Plugin"),
     "a newer API": (
         "from scionwood import Plugin; plugin = Plugin(name='bad', api=99)",
-        "pip install -U scionwood",
+        "Take a newer Scionwood",
     ),
     "an older API": (
         "from scionwood import Plugin; plugin = Plugin(name='bad', api=0)",
@@ -82,6 +83,13 @@ def test_a_wrong_reference_suggests_the_nearest_right_one(distribution, referenc
         load("tasks", reference)
 
 
+def test_a_plugin_named_like_a_command_of_the_core_is_listed_with_that_problem(distribution):
+    for name in FUNCTIONS:
+        distribution(name, f"from scionwood import Plugin; plugin = Plugin(name={name!r})")
+    for name in FUNCTIONS:
+        assert f"named like the command `scionwood {name}`" in find(name).problem
+
+
 def test_a_missing_plugin_of_an_extra_suggests_its_pip_command(monkeypatch):
     lines = [
         'scionwood-hydrology==0.1.0; extra == "hydrology"',
@@ -89,7 +97,7 @@ def test_a_missing_plugin_of_an_extra_suggests_its_pip_command(monkeypatch):
     ]
     monkeypatch.setattr(discovery, "requires", lambda name: lines)
     assert discovery.extras() == ("hydrology",)
-    with pytest.raises(PluginError, match=r"pip install 'scionwood\[hydrology\]'"):
+    with pytest.raises(PluginError, match="clone of Scionwood: pip install -e plugins/hydrology"):
         load("tasks", "hydrology/runoff")
 
 

@@ -111,7 +111,7 @@ def own_scans(folder: Path) -> None:
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize("tab", sorted(TABS))
 def test_the_first_hour_works_as_it_is_written(tab: str, tmp_path: Path) -> None:
-    plugin, rest = re.findall(r"^pip install 'scionwood\[(\w+)\]'\n(.*)", TABS[tab], re.S)[0]
+    plugin, rest = re.findall(r"^pip install -e \. .*-e plugins/(\w+)\n(.*)", TABS[tab], re.S)[0]
     pytest.importorskip(f"scionwood_{plugin}")
     if plugin == "biomed":
         own_scans(tmp_path)

@@ -43,7 +43,8 @@ MAY = {
     "texts": {"errors", "files"},
     "archives": {"errors", "files"},
     "pages": {"errors", "files"},
-    "discovery": {"errors", "plugin"},
+    "core_commands": set(),
+    "discovery": {"errors", "plugin", "core_commands"},
     "runs": {"errors", "plugin", "discovery", "recipe_file", "files", "archives", "terminal"}
     | {"regular", "linear"},
     "survey": {"errors", "plugin", "discovery"},
@@ -51,15 +52,14 @@ MAY = {
     "signatures": set(),
     "recipe_keys": {"errors", "plugin", "discovery", "recipe_file", "signatures"},
     "recipe_change": {"errors", "recipe_file", "recipe_keys"},
-    "planning": {"errors", "discovery", "signatures", "command"},
     "recipe_moves": {"plugin", "discovery", "recipe_keys"},
     "resolved": {"errors", "terminal"},
     "recipe": {"errors", "plugin", "discovery", "recipe_file", "recipe_keys", "signatures"}
     | {"resolved", "recipe_change", "recipe_moves"},
     "show": {"errors", "plugin", "discovery", "signatures", "terminal"},
-    "new": {"errors", "plugin", "discovery", "files"},
+    "new": {"errors", "plugin", "discovery", "files", "core_commands"},
     "cli": {"errors", "plugin", "discovery", "signatures", "recipe_file", "recipe_keys"}
-    | {"command", "terminal", "runs", "arguments", "batch", "planning"},
+    | {"command", "core_commands", "terminal", "runs", "arguments", "batch"},
     "batch": BASE | {"discovery", "command", "files", "runs", "terminal", "arguments"},
     "kernels": BASE,
     "adapters": BASE
@@ -81,7 +81,7 @@ MAY = {
     "deploy": BASE | {"files", "recipe", "kernels", "adapters", "training", "runs", "terminal"},
     "testing": BASE
     | {"plugin", "discovery", "reader", "recipe", "recipe_file", "recipe_keys", "command"}
-    | {"terminal", "decoding"}
+    | {"terminal", "decoding", "core_commands"}
     | {"adapters", "training", "files", "runs", "deploy", "probes"},
 }
 ONLY = {"peft": {"adapters", "testing"}, "triton": {"kernels"}, "jsonargparse": {"recipe"}}

@@ -42,7 +42,7 @@ def test_requests_of_a_file_replace_those_that_are_made(tmp_path):
     path.write_text("request,command\nclean a.sgy,scionwood seismic denoise a.sgy b.sgy\n")
     [(asked, line, more)] = ToolPlans(requests=path).pairs("test")
     assert asked.endswith("clean a.sgy")
-    assert (more["tool"], check_plan(line).name) == ("seismic denoise", "seismic denoise")
+    assert (more["tool"], check_plan(line)) == ("seismic denoise", "seismic denoise")
     path.write_text("question\nwhat\n")
     with pytest.raises(ReadError, match="a table of requests"):
         ToolPlans(requests=path).pairs("test")

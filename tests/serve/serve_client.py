@@ -89,6 +89,10 @@ class Server:
         """Bytes of memory of a process and its children."""
         return sum(_memory(each) for each in (process, *_children(process)))
 
+    def decoders(self) -> set[int]:
+        """The processes that decode files for the worker."""
+        return {each for child in _children(self.worker()) for each in _children(child)}
+
     def stop(self) -> int:
         """End it by SIGTERM, and return its exit code."""
         if self.process.poll() is None:

@@ -26,7 +26,7 @@ def done(jobs: list[str], most: int) -> tuple[list[list[str]], list[Any]]:
         batches.append(some)
         first.set()
         assert go.wait(60)
-        if "bad" in some:
+        if any("bad" in job for job in some):
             raise ValueError("bad")
         return [{"job": job} for job in some]
 
@@ -55,10 +55,41 @@ def test_no_more_than_the_most_are_done_together(most: int, sizes: list[int]) ->
     assert [len(batch) for batch in batches] == sizes
 
 
-def test_work_that_fails_fails_its_own_jobs_alone() -> None:
-    _, answers = done(["bad", "a1"], most=8)
-    assert isinstance(answers[1], ValueError)
-    assert answers[2] == {"job": "a1"}
+def test_jobs_that_fail_together_are_done_alone() -> None:
+    batches, answers = done(["a1", "abad", "a2"], most=8)
+    assert batches == [["head"], ["a1", "abad", "a2"], ["a1"], ["abad"], ["a2"]]
+    assert isinstance(answers[2], ValueError)
+    assert [answers[1], answers[3]] == [{"job": "a1"}, {"job": "a2"}]
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_a_job_that_takes_long_holds_up_nobody_unless_it_must_be_single(single: bool) -> None:
+    events: list[str] = []
+    go = threading.Event()
+
+    def work(some: list[str]) -> list[dict[str, Any]]:
+        events.append(some[0])
+        if some[0] == "hangs":
+            assert go.wait(60)
+            events.append("ends")
+        return [{} for _ in some]
+
+    async def ask() -> None:
+        line = Line(
+            work, kind=lambda job: None, beside=3, patience=0.1,
+            single=lambda job: single and job == "hangs",
+        )  # fmt: skip
+        jobs = [asyncio.create_task(line.do(job)) for job in ("hangs", "good", "better")]
+        await asyncio.sleep(0.05)
+        assert events == ["hangs"]  # one at a time, as long as that is quick
+        _, late = await asyncio.wait(jobs, timeout=0.3)
+        assert len(late) == (3 if single else 1)
+        go.set()
+        await asyncio.gather(*jobs)
+
+    asyncio.run(ask())
+    last = ["ends", "good", "better"] if single else ["good", "better", "ends"]
+    assert events == ["hangs", *last]
 
 
 def test_a_request_that_nobody_waits_for_is_left_out() -> None:

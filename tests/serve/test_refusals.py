@@ -47,6 +47,14 @@ def client(desk: Desk) -> TestClient:
         ("POST", SERVICE, {"Authorization": "Bearer wrong"}, 401, "it is missing or wrong"),
         ("POST", SERVICE, {"Host": "evil.example"}, 403, "this server is called testserver"),
         ("GET", "/adapters", {"Origin": "http://evil.example"}, 403, "pages of other sites"),
+        *[
+            ("GET", path, bad, status, rule)
+            for path in ("/openapi.json", "/docs", "/metrics", "/adapters", "/nothing")
+            for bad, status, rule in (
+                ({"Authorization": ""}, 401, "it is missing or wrong"),
+                ({"Host": "evil.example"}, 403, "this server is called testserver"),
+            )
+        ],
         ("GET", "/v1/results/guess/page", {}, 404, "it is not kept any more"),
         ("PUT", "/adapters/clean", {}, 422, "Field required"),
     ],
@@ -97,13 +105,15 @@ def test_only_folders_below_the_root_are_taken(path: str, tmp_path: Path) -> Non
         ({"host": "0.0.0.0"}, "there is no token"),
         ({"root": Path()}, "it needs a token"),
         ({"shadow": "seismic/denoise", "slack": "fast"}, "it is no target"),
+        ({"port": 0}, "decodes files of others in children"),
     ],
-    ids=["host", "root", "slack"],
+    ids=["host", "root", "slack", "readers"],
 )
 def test_what_a_server_does_not_start_with(
     options: dict[str, Any], rule: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SCIONWOOD_SERVE_TOKEN", raising=False)
+    monkeypatch.setenv("SCIONWOOD_READERS", "inline")
     with pytest.raises(ServingError, match=rule):
         run(["seismic/denoise"], **options)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import time
 import zipfile
+import zlib
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
@@ -17,9 +20,12 @@ from serve_hostile import nan_line, requests, write_states
 from serve_versions import make_versions
 
 import scionwood
+from scionwood.testing.fuzzing.corpus import load_case
+from scionwood_serve.worker.engine import RUNNING
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 SERVICE = "seismic/denoise"
+ROOT = Path(__file__).parents[2]
 PATIENCE = 400
 """Seconds for a step that is quick on a machine with nothing else to do."""
 
@@ -143,19 +149,88 @@ def test_a_killed_worker_comes_back_with_its_versions(line: Path, tmp_path: Path
     with running(tmp_path / "s", f"clean={runs[0]}", "--root", str(tmp_path / "runs")) as server:
         version = server.put("clean", runs[1].name).json()["version"]
         before = server.post(SERVICE, line.read_bytes(), "line.sgy", gate="off")
-        with ThreadPoolExecutor(3) as pool:
+        with ThreadPoolExecutor(4) as pool:
             asked = [
-                pool.submit(server.post, SERVICE, line.read_bytes(), "line.sgy", gate="off")
-                for _ in range(3)
+                pool.submit(server.post, SERVICE, remarked(line, n), "line.sgy", gate="off")
+                for n in range(3)
             ]
             time.sleep(0.1)
             os.kill(server.worker(), signal.SIGKILL)
             asked.append(
-                pool.submit(server.post, SERVICE, line.read_bytes(), "line.sgy", gate="off")
+                pool.submit(server.post, SERVICE, remarked(line, 3), "line.sgy", gate="off")
             )
             answers = [each.result() for each in asked]
-        assert {answer.version for answer in answers} == {version}
-        assert {answer.body for answer in answers} == {before.body}
+        refused = [answer for answer in answers if answer.status != 200]
+        assert len(refused) <= 1  # the one that was under way; nobody can know that it is innocent
+        assert all("it is not tried again" in answer.error["rule"] for answer in refused)
+        served = [answer for answer in answers if answer.status == 200]
+        assert {answer.version for answer in served} == {version}
+        assert {answer.body[3600:] for answer in served} == {before.body[3600:]}
+
+
+def remarked(line: Path, number: int) -> bytes:
+    """The same gather in a file of other bytes."""
+    text = f"C 1 number {number}".ljust(80).encode("cp037")
+    return text + line.read_bytes()[80:]
+
+
+def test_a_decoder_that_hangs_and_dies_holds_up_nobody(
+    pair: Server, line: Path, tmp_path: Path
+) -> None:
+    worker, states = pair.worker(), write_states(tmp_path / "states.nc")
+    pair.post("pde/rollout", states, "states.nc", steps=1)  # libraries are imported
+    with ThreadPoolExecutor(1) as pool:
+        hangs = pool.submit(pair.post, "pde/rollout", corpus("pde-netcdf-nc-time"), "a.nc")
+        _until_under_way(pair)
+        assert pair.post(SERVICE, line.read_bytes(), "line.sgy").status == 200
+        assert pair.post("pde/rollout", states, "states.nc", steps=1).status == 200
+        assert not hangs.done()
+        for decoder in pair.decoders():
+            os.kill(decoder, signal.SIGSEGV)  # as a flaw in a library would
+        answer = hangs.result()
+    assert (answer.status, "died of SIGSEGV" in answer.error["rule"]) == (422, True), answer.body
+    assert pair.worker() == worker
+    assert pair.post("pde/rollout", states, "states.nc", steps=1).status == 200
+
+
+def test_an_upload_that_ended_a_worker_is_not_tried_again(pair: Server, line: Path) -> None:
+    bad, worker = corpus("pde-netcdf-nc-time"), pair.worker()
+    with ThreadPoolExecutor(2) as pool:
+        deadly = pool.submit(pair.post, "pde/rollout", bad, "a.nc")
+        _until_under_way(pair)
+        os.kill(worker, signal.SIGSEGV)
+        good = pool.submit(pair.post, SERVICE, line.read_bytes(), "line.sgy")
+        first, other = deadly.result(), good.result()
+    assert (first.status, other.status) == (422, 200), (first.body, other.body)
+    assert "the worker ended (SIGSEGV) on it in pde/rollout" in first.error["rule"]
+    worker = pair.worker()
+    again = pair.post("pde/rollout", bad, "other_name.nc", steps=1)
+    assert (again.status, again.error) == (422, first.error)
+    assert pair.worker() == worker
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of two fields, whose folder of requests lies beside its log."""
+    folder = tmp_path_factory.mktemp("pair")
+    words = ("pde/dynamics", SERVICE, "--state", str(folder / "state"))
+    with running(folder, *words) as found:
+        yield found
+
+
+def _until_under_way(server: Server) -> None:
+    end = time.monotonic() + PATIENCE
+    while not list(server.log.parent.glob(f"state/requests/*/{RUNNING}")):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    time.sleep(0.3)  # its decoder has begun
+
+
+def corpus(start: str) -> bytes:
+    """A file that once hung or ended its decoder."""
+    path = next((ROOT / "tests" / "core" / "fuzzing" / "corpus").glob(f"{start}*.json"))
+    (packed,) = load_case(path).content.values()
+    return zlib.decompress(base64.b64decode(packed))
 
 
 def test_sigterm_to_the_whole_group_answers_what_is_under_way(line: Path, tmp_path: Path) -> None:

@@ -159,6 +159,6 @@ def engine() -> Any:
     try:
         import distributed
     except ImportError as error:
-        remedy = "Install it: pip install 'scionwood[batch]'"
+        remedy = "Install it: pip install distributed filelock"
         raise BatchError("map", "needs the package distributed", remedy) from error
     return distributed

@@ -16,6 +16,7 @@ from typing import Any
 from scionwood import __version__, discovery
 from scionwood.cli.recipes import OVERRIDABLE, overrides_last
 from scionwood.command import meanings, parse_command
+from scionwood.core_commands import FUNCTIONS
 from scionwood.errors import PluginError, ScionwoodError
 from scionwood.signatures.documentation import summary
 from scionwood.terminal import print_table, visible_warnings
@@ -28,27 +29,6 @@ scionwood PLUGIN COMMAND --help  what a command of a plugin takes
 
 CLOSED_PIPE = 141
 """The exit code if nobody reads the output any more: 128 + SIGPIPE, as shells report it."""
-
-FUNCTIONS: dict[str, str] = {
-    "plugins": "scionwood.cli.inspection:plugins",
-    "show": "scionwood.cli.inspection:show",
-    "recipe": "scionwood.cli.recipes:recipe",
-    "fit": "scionwood.cli.recipes:fit",
-    "test": "scionwood.cli.recipes:test",
-    "export": "scionwood.cli.deploy:export",
-    "map": "scionwood.cli.many:map_files",
-    "push": "scionwood.cli.share:push",
-    "pull": "scionwood.cli.share:pull",
-    "runs": "scionwood.cli.share:runs",
-    "sign": "scionwood.cli.signing:sign",
-    "verify": "scionwood.cli.signing:verify",
-    "ask": "scionwood.cli.asking:ask",
-    "check": "scionwood.cli.inspection:check",
-    "new": "scionwood.cli.inspection:new",
-    "completion": "scionwood.cli.completion:completion",
-}
-"""Commands of the core, as `"module:function"`. The signature of a function is its command line,
-and what it returns is the exit code."""
 
 COMPLETE = "__complete"
 """The hidden command that the scripts of `scionwood completion` call at each press of Tab."""

@@ -38,7 +38,8 @@ def plugins(*, json: bool = False, doctor: bool = False) -> int:
     print_table(("plugin", "version", "what it brings"), map(overview, entries))
     installed = {entry.name for entry in entries}
     if missing := [name for name in discovery.extras() if name not in installed]:
-        print(f"not installed: {', '.join(missing)}. Try: pip install 'scionwood[{missing[0]}]'")
+        line = discovery.install_line(missing[0])
+        print(f"not installed: {', '.join(missing)}. In a clone: {line}")
     return 0
 
 

@@ -100,7 +100,8 @@ def _load_onnx(path: Path) -> Function:
 
 def _no_onnx() -> str:
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if not find_spec(name)]
-    return f"{missing[0]} is not installed: pip install 'scionwood[export]'" if missing else ""
+    remedy = "pip install onnx onnxruntime onnxscript"
+    return f"{missing[0]} is not installed: {remedy}" if missing else ""
 
 
 GRAPHS: dict[str, Kind] = {

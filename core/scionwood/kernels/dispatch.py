@@ -168,10 +168,10 @@ def obstacle(device: torch.device | None = None) -> str:
 
 def _installed() -> str:
     if find_spec("triton") is None:
-        return "triton is not installed: pip install 'scionwood[gpu]'"
+        return "triton is not installed: pip install 'triton>=3.7'"
     if (old := _version()) and old < TRITON:
         found, needed = (".".join(map(str, version)) for version in (old, TRITON))
-        return f"triton {found} is older than {needed}: pip install 'scionwood[gpu]'"
+        return f"triton {found} is older than {needed}: pip install 'triton>=3.7'"
     if not (os.environ.get("CC") or which("gcc") or which("clang")):
         return "triton needs a C compiler, gcc or clang"
     header = Path(sysconfig.get_config_var("INCLUDEPY"), "Python.h")

@@ -123,7 +123,7 @@ def read_manifest(folder: Path) -> tuple[bytes, dict[str, Entry]] | None:
             pass
         case {"format": int(number)} if number > _FORMAT:
             rule = f"its format is {number}, and this version reads {_FORMAT}"
-            raise AdapterFileError(str(path), rule, "Upgrade: pip install -U scionwood")
+            raise AdapterFileError(str(path), rule, "Take a newer Scionwood")
         case _:
             raise AdapterFileError(str(path), "it is not a readable manifest", remedy)
     return data, {str(name): _entry(path, str(name), value) for name, value in files.items()}

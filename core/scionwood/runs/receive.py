@@ -141,4 +141,4 @@ def _check(run: Path, name: str) -> None:
     number = record.get("format") if isinstance(record, dict) else None
     if isinstance(number, int) and number > FORMAT:
         rule = f"{MANIFEST} has format {number}, and this version reads {FORMAT}"
-        raise AdapterFileError(name, rule, "Upgrade: pip install -U scionwood")
+        raise AdapterFileError(name, rule, "Take a newer Scionwood")

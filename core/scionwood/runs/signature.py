@@ -122,7 +122,7 @@ def _library(module: str) -> Any:
         return import_module(f"model_signing.{module}")
     except ImportError as error:
         rule = f"signatures need the package model-signing ({error})"
-        raise TrainingError("signature", rule, "pip install 'scionwood[sign]'") from error
+        raise TrainingError("signature", rule, "pip install model-signing pyopenssl") from error
 
 
 def _wrong_key(key: str | Path, error: Exception) -> TrainingError:

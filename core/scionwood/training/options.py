@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, requires
 from importlib.util import find_spec
 from pathlib import Path
-from re import match, search
+from re import match
 from typing import Any
 
 from scionwood.discovery import did_you_mean
@@ -77,10 +77,6 @@ REFUSED: Mapping[str, str] = {
 """Options of lightning.Trainer that a recipe may not give, and why."""
 
 
-EXTRA = r"""extra == ['"]([\w-]+)['"]"""
-"""The extra of a requirement in the metadata of a distribution."""
-
-
 def check_trainer(options: Mapping[str, Any]) -> None:
     """Check the `trainer:` section of a recipe.
 
@@ -118,18 +114,13 @@ def check_installed(options: Mapping[str, Any]) -> None:
 
 
 def _wanted(package: str) -> str:
-    """Return the smallest extra of scionwood that brings a package, or else the package."""
+    """Return a package with the versions that scionwood has tried, as pip takes it."""
     try:
         lines = requires("scionwood") or []
     except PackageNotFoundError:
         lines = []
-    extras = [found[1] for line in lines if (found := search(EXTRA, line))]
-    with_it = {
-        found[1]
-        for line in lines
-        if match(rf"{package}\b", line) and (found := search(EXTRA, line))
-    }
-    return f"'scionwood[{min(with_it, key=extras.count)}]'" if with_it else package
+    stated = (line.partition(";")[0].strip() for line in lines if match(rf"{package}\b", line))
+    return next((f"'{text}'" for text in stated), package)
 
 
 def loggers(options: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:

@@ -233,7 +233,7 @@ def test_a_full_disk_in_the_middle_leaves_rows_and_nothing_half_written(client, 
 
 def test_the_package_that_is_not_installed_is_named(here, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(BatchError, match=r"pip install 'scionwood\[batch\]'"):
+    with pytest.raises(BatchError, match=r"pip install distributed filelock"):
         list(run("many/copy", jobs_for(["in"], "out/{name}"), workers=1))
     assert not os.path.exists("out")
 

@@ -289,6 +289,6 @@ class TestBadInput:
     def test_an_old_triton_is_named(self, monkeypatch):
         monkeypatch.setattr(dispatch, "find_spec", lambda _: object())
         monkeypatch.setattr(dispatch, "version", lambda _: "3.1.0")
-        said = "triton 3.1 is older than 3.6: pip install 'scionwood[gpu]'"
+        said = "triton 3.1 is older than 3.6: pip install 'triton>=3.7'"
         assert dispatch.obstacle() == said
         assert dispatch.choose("cuda", LOW, 12608, 768, 8) == ("addmm", said)

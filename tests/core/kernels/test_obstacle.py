@@ -27,7 +27,7 @@ def test_no_reason_if_all_parts_are_there():
 
 def test_names_a_missing_triton_with_its_command(monkeypatch, complete):
     monkeypatch.setattr("scionwood.kernels.dispatch.find_spec", lambda _: None)
-    assert obstacle() == "triton is not installed: pip install 'scionwood[gpu]'"
+    assert obstacle() == "triton is not installed: pip install 'triton>=3.7'"
 
 
 def test_names_missing_headers(complete):

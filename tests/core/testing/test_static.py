@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from scionwood.core_commands import FUNCTIONS
 from scionwood.testing import CheckFailure, NothingToCheck
 from scionwood.testing.checks.static import (
     check_kinds,
@@ -55,6 +56,7 @@ def test_reports_a_record_that_cannot_be_imported_alone(sample: Any) -> None:
         ({"tasks": {"two__bars": "m:a"}}, "tasks 'two__bars'"),
         ({"summary": " "}, "one line that says what the plugin is for"),
         ({"summary": "one\ntwo"}, "one line that says"),
+        *[({"name": name}, f"`scionwood {name}` of the core would hide it") for name in FUNCTIONS],
         ({"api": 2}, "api 2: the core speaks 1"),
     ],
 )

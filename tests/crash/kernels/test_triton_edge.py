@@ -100,7 +100,7 @@ def test_every_launch_states_whether_sums_and_products_are_fused(
 def test_reports_the_fallback_without_triton(python: Callable[..., str]) -> None:
     assert python("-c", NO_TRITON).splitlines() == [
         "edge_block on cpu: plain",
-        "edge_block on cuda: plain (triton is not installed: pip install 'scionwood[gpu]')",
+        "edge_block on cuda: plain (triton is not installed: pip install 'triton>=3.7')",
         "False",
     ]
 

@@ -238,5 +238,5 @@ def test_refuses_a_state_with_nan(series: CrashSeries, tmp_path: Path) -> None:
 
 def test_names_the_extra_if_lasso_is_missing(single: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lasso.dyna", None)
-    with pytest.raises(PluginError, match=r"pip install 'scionwood-crash\[dyna\]'"):
+    with pytest.raises(PluginError, match=r"pip install lasso-python"):
         DynaReader(single)

@@ -97,7 +97,7 @@ def test_works_without_triton_and_reports_why(python: Callable[..., str]) -> Non
     assert float(value) == pytest.approx(-1.5)
     assert rest == [
         "moments on cpu: cpu",
-        "moments on cuda: reference (triton is not installed: pip install 'scionwood[gpu]')",
+        "moments on cuda: reference (triton is not installed: pip install 'triton>=3.7')",
         "False",
     ]
 

@@ -11,6 +11,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
+from scionwood.core_commands import FUNCTIONS
 from scionwood.errors import PluginError
 from scionwood.plugin import API, GROUP, Plugin
 from scionwood.reader import Reader
@@ -55,7 +56,7 @@ def check_light_import(plugin: Plugin) -> Iterator[Problem]:
 
 @check
 def check_names(plugin: Plugin) -> Iterator[Problem]:
-    """Names are snake_case, the summary is one line, and the API is the core's.
+    """Names are snake_case and no command of the core, the summary is one line, the API fits.
 
     A component is called `plugin/name` in recipes and on the command line.
     """
@@ -63,6 +64,9 @@ def check_names(plugin: Plugin) -> Iterator[Problem]:
     for kind, name in [*named, *(("recipes", name) for name in recipe_names(plugin))]:
         if not _SNAKE.fullmatch(name):
             yield Problem(f"{kind} {name!r}", "a name is lower snake_case", "Rename it")
+    if plugin.name in FUNCTIONS:
+        rule = f"the command `scionwood {plugin.name}` of the core would hide it"
+        yield Problem(f"plugin {plugin.name!r}", rule, "Rename it")
     if not plugin.summary.strip() or "\n" in plugin.summary:
         rule = "one line that says what the plugin is for"
         yield Problem(f"summary {plugin.summary!r}", rule, "Write it in the record")

@@ -91,7 +91,7 @@ def lsp(*, register: str | None = None, chandrabindu: bool = False) -> None:
 
     levels = levels_of(register)
     if find_spec("pygls") is None:
-        raise RecipeError("lsp", "it needs pygls", "pip install 'scionwood-bangla[lsp]'")
+        raise RecipeError("lsp", "it needs pygls", "pip install pygls")
     from scionwood_bangla.evaluation.editor import language_server
 
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as pipe:  # pygls closes it at the end

@@ -201,5 +201,5 @@ def _library(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        remedy = "pip install 'scionwood-bangla[tokenizers]'"
+        remedy = "pip install sentencepiece tiktoken wordfreq"
         raise PluginError(name, "the format of this tokenizer needs it", remedy) from error

@@ -23,7 +23,7 @@ fonts common in Bangladesh."""
 
 NOTE = (
     "Bangla labels are in Latin letters: install a font with "
-    "pip install 'scionwood-bangla[fonts]', and matplotlib 3.11 or later, which shapes letters."
+    "pip install fontpkg-hind-siliguri 'matplotlib>=3.11', which shapes letters."
 )
 """The note in a figure that cannot show Bangla."""
 

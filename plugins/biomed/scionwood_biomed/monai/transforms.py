@@ -85,7 +85,7 @@ def _built(name: str, options: Mapping[str, Any]) -> Any:
     try:
         from monai import transforms
     except ImportError as error:
-        remedy = "pip install 'scionwood-biomed[monai]'"
+        remedy = "pip install monai highdicom"
         raise RecipeError(value, "MONAI is not installed", remedy) from error
     kind = getattr(transforms, name, None)
     if not (name.startswith("Rand") and getattr(kind, "__module__", "") in (SPATIAL, INTENSITY)):

@@ -48,7 +48,7 @@ def _engine() -> Any:
     try:
         from rapidocr_onnxruntime import RapidOCR
     except ImportError as error:
-        remedy = "pip install 'scionwood-biomed[ocr]'"
+        remedy = "pip install rapidocr-onnxruntime"
         raise ReadError("the search for text", "no OCR is installed", remedy) from error
     return RapidOCR()
 

@@ -100,7 +100,7 @@ def _of_dicom(path: Path, mask: Path, window: Window) -> tuple[np.ndarray, np.nd
     try:
         from highdicom.seg import segread
     except ImportError as error:
-        remedy = "pip install 'scionwood-biomed[monai]'"
+        remedy = "pip install monai highdicom"
         raise ReadError(str(mask), "a DICOM SEG needs highdicom", remedy) from error
     files = ordered_files(path)
     reader = DicomReader(path)

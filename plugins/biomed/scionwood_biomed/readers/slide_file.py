@@ -175,4 +175,4 @@ def _library(path: Path, name: str) -> Any:
         return import_module(name)
     except ImportError as error:
         rule = f"slides need the package {name}, which is not installed"
-        raise ReadError(str(path), rule, "pip install 'scionwood-biomed[slides]'") from error
+        raise ReadError(str(path), rule, "pip install tiffslide tifffile") from error

@@ -25,7 +25,7 @@ def lasso_d3plot() -> type[D3plot]:
         from lasso.dyna import D3plot
     except ImportError as error:
         rule = "d3plot files need lasso-python, which is not installed"
-        raise PluginError("crash/dyna", rule, "pip install 'scionwood-crash[dyna]'") from error
+        raise PluginError("crash/dyna", rule, "pip install lasso-python") from error
     return _checked(D3plot)
 
 

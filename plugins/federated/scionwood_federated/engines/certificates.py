@@ -104,6 +104,6 @@ def _cryptography() -> tuple[Any, Any, Any, Any]:
         from cryptography.hazmat.primitives import hashes, serialization
         from cryptography.hazmat.primitives.asymmetric import ec
     except ImportError as error:
-        remedy = "pip install 'scionwood-federated[flower]' in an environment of its own"
+        remedy = "pip install 'flwr>=1.42,<1.43' in an environment of its own"
         raise FederationError("certificates", "cryptography is not installed", remedy) from error
     return x509, hashes, serialization, ec

@@ -184,7 +184,7 @@ def _program(name: str) -> str:
     beside = Path(sys.executable).with_name(name)
     found = str(beside) if beside.exists() else shutil.which(name)
     if found is None:
-        remedy = "pip install 'scionwood-federated[flower]' in an environment of its own"
+        remedy = "pip install 'flwr>=1.42,<1.43' in an environment of its own"
         raise FederationError(f"program {name}", "Flower is not installed", remedy)
     return found
 

@@ -95,7 +95,7 @@ class PrivateTraining(L.Callback):
         try:
             from opacus.accountants import RDPAccountant
         except ImportError as error:
-            remedy = "pip install 'scionwood-federated[dp]'"
+            remedy = "pip install opacus"
             raise FederationError("private training", "Opacus is not installed", remedy) from error
         self.privacy, self.accountant = privacy, RDPAccountant()
         self.accountant.history = [tuple(each) for each in privacy.before]

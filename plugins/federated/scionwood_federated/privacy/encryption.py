@@ -210,7 +210,7 @@ def tenseal() -> Any:
     try:
         import tenseal as ts
     except ImportError as error:
-        remedy = "pip install 'scionwood-federated[he]'"
+        remedy = "pip install tenseal"
         raise FederationError("encryption", "TenSEAL is not installed", remedy) from error
     return ts
 

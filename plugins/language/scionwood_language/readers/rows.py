@@ -81,7 +81,7 @@ def _parquet(path: Path) -> Iterator[tuple[str, Row]]:
     try:
         from pyarrow.parquet import ParquetFile
     except ImportError as error:
-        remedy = "pip install 'scionwood-language[parquet]', or save the data as .jsonl"
+        remedy = "pip install pyarrow, or save the data as .jsonl"
         raise PluginError(str(path), "a Parquet file needs pyarrow", remedy) from error
     number = 0
     with reading(path, "Parquet"), ParquetFile(path) as file:

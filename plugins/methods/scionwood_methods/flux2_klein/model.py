@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from scionwood import AdapterError, PluginError, WeightsError
 
-REMEDY = "pip install 'scionwood-methods[diffusion]'"
+REMEDY = "pip install 'diffusers>=0.42' 'transformers>=5.23' pillow"
 PARTS = ("transformer", "vae", "text_encoder", "tokenizer", "scheduler")
 """Folders of the published layout."""
 

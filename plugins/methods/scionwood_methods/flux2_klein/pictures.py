@@ -32,7 +32,7 @@ def read_pictures(folder: str | Path, side: int) -> Tensor:
     try:
         from PIL import Image, ImageOps
     except ModuleNotFoundError as error:
-        remedy = "pip install 'scionwood-methods[diffusion]'"
+        remedy = "pip install 'diffusers>=0.42' 'transformers>=5.23' pillow"
         raise PluginError("pillow", "pictures need this package", remedy) from error
     folder = Path(folder)
     with reading(folder, "folder"):

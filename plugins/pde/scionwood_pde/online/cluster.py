@@ -42,7 +42,7 @@ class Cluster(Source):
             import distributed
         except ImportError as error:
             rule = "the package distributed, which reaches a cluster, is not installed"
-            remedy = "pip install 'scionwood[batch]'"
+            remedy = "pip install distributed filelock"
             raise RecipeError(f"cluster: {self.address}", rule, remedy) from error
         client: Any = distributed.Client
         try:

@@ -26,7 +26,6 @@ class ScionwoodBackend(BackendEntrypoint):
     """
 
     description = "simulations of PDEs: The Well, PDEBench, JHTDB, APEBench, VTK, plain HDF5 ..."
-    url = "https://github.com/scionwood/scionwood"
     open_dataset_parameters: ClassVar[tuple[str, ...] | None] = (
         "filename_or_obj",
         "drop_variables",

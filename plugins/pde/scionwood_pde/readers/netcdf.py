@@ -48,7 +48,7 @@ class NetCDF3Reader(ReadOnly, LabelledReader):
     def _dataset(self) -> Iterator[xr.Dataset]:
         if find_spec("scipy") is None:  # which the engine of xarray uses
             rule = "NetCDF-3 is read by scipy, which is not installed"
-            raise ReadError(str(self.path), rule, "pip install 'scionwood-pde[formats]'")
+            raise ReadError(str(self.path), rule, "pip install scipy")
         with xr.open_dataset(self.path, engine="scipy", **OPTIONS) as dataset:
             yield dataset
 

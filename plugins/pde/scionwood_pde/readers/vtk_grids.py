@@ -120,7 +120,7 @@ class _Meshes:
             import pyvista
         except ImportError as error:
             rule = "pyvista, which reads VTK and OpenFOAM, is not installed"
-            raise ReadError(str(path), rule, "pip install 'scionwood-pde[formats]'") from error
+            raise ReadError(str(path), rule, "pip install pyvista") from error
         if path.suffix in PIECES:
             _check_pieces(path)
         self.reader: Any = None

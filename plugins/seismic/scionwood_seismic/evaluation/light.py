@@ -12,7 +12,8 @@ from rich.text import Text
 
 from scionwood_seismic.inference.gate import GateOptions
 
-HANDBOOK = "https://scionwood.github.io/scionwood/fields/seismic/qc.html"
+HANDBOOK = "docs/fields/seismic/qc.md"
+"""The page that explains the lights, in the repository."""
 
 SHOWN = 8
 """The largest number of gathers that the console lists, the worst first."""

@@ -172,7 +172,7 @@ class DasReader(SlabReader):
                 from scionwood_seismic.readers import tdms
             except ImportError as error:
                 rule = "TDMS is written through nptdms, which is not installed"
-                remedy = "pip install 'scionwood-seismic[das]'"
+                remedy = "pip install nptdms"
                 raise WriteError(str(self.path), rule, remedy) from error
 
             layout = tdms.find(self.path, data, axis)

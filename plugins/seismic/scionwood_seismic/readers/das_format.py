@@ -27,7 +27,7 @@ def das_format(path: Path) -> tuple[str, str]:
         import dascore  # noqa: F401
     except ImportError as error:
         rule = "DAS files are read by DASCore, which is not installed"
-        raise ReadError(str(path), rule, "pip install 'scionwood-seismic[das]'") from error
+        raise ReadError(str(path), rule, "pip install dascore h5py") from error
     if b"dascore.core" in start(path):  # DASCore would unpickle it to identify the format
         rule = "a pickled DAS patch can run code when it is read"
         raise ReadError(str(path), rule, "Write it as DASDAE instead")

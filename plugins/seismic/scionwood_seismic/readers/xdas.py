@@ -73,7 +73,7 @@ class XdasReader(SlabReader):
             import h5py
         except ImportError as error:
             rule = "NetCDF files of xdas are read by h5py, which is not installed"
-            raise ReadError(str(path), rule, "pip install 'scionwood-seismic[das]'") from error
+            raise ReadError(str(path), rule, "pip install h5py") from error
         from scionwood_seismic.readers.hdf5 import check_safe
 
         with reading(self.path, "xdas NetCDF"):

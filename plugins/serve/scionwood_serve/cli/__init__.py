@@ -27,6 +27,8 @@ def run(
     device: str = "cpu",
     threads: int = 0,
     together: int = 8,
+    beside: int = 4,
+    connections: int = 256,
     shadow: str | None = None,
     slack: str = "p95=200ms",
 ) -> None:
@@ -50,6 +52,10 @@ def run(
         threads: threads of torch; 0 leaves its default.
         together: the most waiting requests that are computed together, where a field can; 1
             computes each alone.
+        beside: the most requests under way at a time. A second one starts if the first one takes
+            longer than 2 s; 1 lets each wait for the one before it.
+        connections: the most connections. Beyond it the one that has waited longest for the headers
+            of its request is closed.
         shadow: a recipe, or NAME=RECIPE, that goes on training a version of an adapter in the time
             that requests leave. A new version goes live if its validation is no worse.
         slack: how slow answers may become meanwhile, such as p95=200ms.
@@ -76,7 +82,9 @@ def run(
         import socket
 
         hosts |= {socket.gethostname(), socket.getfqdn()}
-    limits = Limits(max_bytes, queue, timeout, token=token, root=root, hosts=tuple(sorted(hosts)))
+    limits = Limits(
+        max_bytes, queue, timeout, connections, token=token, root=root, hosts=tuple(sorted(hosts))
+    )
     folder, temporary = web.state_folder(state)
     try:
         named = [named_run(text) for text in runs]
@@ -84,14 +92,14 @@ def run(
             take_version(find_run(run, quiet=True), folder / "versions", name)
             for name, run in named
         ]
-        beside = None
+        trainer = None
         if shadow:
             from scionwood_serve.shadow.beside import shadow_of
 
-            beside = shadow_of(shadow, slack, folder)
+            trainer = shadow_of(shadow, slack, folder)
         web.run_server(
             versions, folder, limits, host=host, port=port, device=device, threads=threads,
-            together=together, shadow=beside,
+            together=together, beside=beside, shadow=trainer,
         )  # fmt: skip
     finally:
         if temporary:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -12,7 +11,8 @@ from scionwood_serve.versions.snapshot import take_version
 DOCKERFILE = """\
 FROM python:3.11-slim
 RUN useradd --create-home --uid 1000 server
-RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu {packages}
+COPY wheels /wheels
+RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu /wheels/*.whl
 COPY --chown=server runs /runs
 USER server
 WORKDIR /home/server
@@ -27,6 +27,11 @@ CMD ["scionwood", "serve", "run", {runs}, "--host", "0.0.0.0", "--port", "8000"]
 README = """\
 # A container that serves {names}
 
+Scionwood is on no package index. `make wheels` in its clone builds all wheels. Copy these from there
+into the folder `wheels` here, and those of other plugins that they need:
+
+{packages}
+
 ```
 docker build -t scionwood-serve .
 SCIONWOOD_SERVE_TOKEN=$(openssl rand -hex 24) docker run --env SCIONWOOD_SERVE_TOKEN \\
@@ -40,6 +45,8 @@ call it by a name that `--host` knows: localhost, or that of the container.
 
 def export_container(runs: dict[str, str | Path], folder: Path, *, force: bool = False) -> Path:
     """Write a folder with a Dockerfile, the runs, and the commands to build and start it.
+
+    Its README names the wheels that go into the folder `wheels` before it is built.
 
     Args:
         runs: the run by the name of its adapter.
@@ -56,7 +63,7 @@ def export_container(runs: dict[str, str | Path], folder: Path, *, force: bool =
         >>> from scionwood_serve.api import export_container
         >>> made = export_container({"clean": "seismic/denoise"}, Path("container"))
         >>> sorted(path.name for path in made.iterdir())
-        ['Dockerfile', 'README.md', 'runs']
+        ['Dockerfile', 'README.md', 'runs', 'wheels']
     """
     check_target(folder, force)
     with writing(folder), atomic_folder(folder, overwrite=force) as part:
@@ -67,17 +74,19 @@ def export_container(runs: dict[str, str | Path], folder: Path, *, force: bool =
             (part / "runs").mkdir(exist_ok=True)
             taken.folder.rename(part / "runs" / name)
         (part / "held").rmdir()
-        packages = [_pinned(each) for each in dict.fromkeys(["serve", *fields])]
+        (part / "wheels").mkdir()
+        plugins = [f"scionwood-{each}" for each in dict.fromkeys(["serve", *fields])]
+        packages = [f"- {_pinned(each)}" for each in ["scionwood", *plugins]]
         named = ", ".join(f'"{name}=/runs/{name}"' for name in runs)
-        text = DOCKERFILE.format(packages=shlex.join(packages), runs=named)
+        text = DOCKERFILE.format(runs=named)
         (part / "Dockerfile").write_text(text, encoding="utf-8")
-        (part / "README.md").write_text(README.format(names=", ".join(runs)), encoding="utf-8")
+        about = README.format(names=", ".join(runs), packages="\n".join(packages))
+        (part / "README.md").write_text(about, encoding="utf-8")
     return folder
 
 
-def _pinned(plugin: str) -> str:
-    package = f"scionwood-{plugin}"
+def _pinned(package: str) -> str:
     try:
-        return f"{package}=={version(package)}"
+        return f"{package} {version(package)}"
     except PackageNotFoundError:  # a plugin of others has a name of its own
         return package

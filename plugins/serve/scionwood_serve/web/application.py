@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import hmac
 import secrets
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
-from fastapi import Body, Depends, FastAPI, Request
+from fastapi import Body, FastAPI
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from scionwood import find
 from scionwood_serve.versions.problem import ServingError
 from scionwood_serve.web.desk import Desk
 from scionwood_serve.web.front import FRONT_POLICY, docs_page, front_page
+from scionwood_serve.web.guard import Guard
 from scionwood_serve.web.refusals import add_refusals
 from scionwood_serve.web.routes import add_service
 
@@ -38,9 +37,9 @@ def make_application(desk: Desk, lifespan: Callable[..., Any] | None = None) -> 
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        dependencies=[Depends(_guard(desk))],
     )
     app.state.desk = desk
+    app.add_middleware(Guard, limits=desk.limits)
     add_refusals(app)
     _add_states(app, desk)
     _add_pages(app, desk)
@@ -50,31 +49,6 @@ def make_application(desk: Desk, lifespan: Callable[..., Any] | None = None) -> 
         for name in plugin.services if plugin else ():
             add_service(app, desk, field, name)
     return app
-
-
-def _guard(desk: Desk) -> Callable[[Request], None]:
-    """Return the check of each request: its host, its origin and its token."""
-    limits = desk.limits
-    open_to_all = ("/health", "/", "/front.js")
-
-    def guard(request: Request) -> None:
-        host = request.headers.get("host", "")
-        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
-        if name not in limits.hosts:
-            rule = f"this server is called {', '.join(limits.hosts)}"
-            raise ServingError(f"host {host[:80]!r}", rule, "Start it with --host", 403)
-        origin = request.headers.get("origin")
-        if origin and urlsplit(origin).netloc != host:
-            rule = "pages of other sites may not use this server"
-            raise ServingError(f"origin {origin[:80]!r}", rule, "Use its own page", 403)
-        path = request.url.path
-        if limits.token and path not in open_to_all and not path.startswith("/v1/results/"):
-            given = request.headers.get("authorization", "").removeprefix("Bearer ")
-            if not hmac.compare_digest(given.encode(), limits.token.encode()):
-                remedy = "Send the header Authorization: Bearer TOKEN"
-                raise ServingError("token", "it is missing or wrong", remedy, 401)
-
-    return guard
 
 
 def _add_states(app: FastAPI, desk: Desk) -> None:

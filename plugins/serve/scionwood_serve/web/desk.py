@@ -20,11 +20,13 @@ from scionwood_serve.versions.snapshot import Version, take_version
 from scionwood_serve.web.counters import Counters
 from scionwood_serve.web.inspection import inspect_version
 from scionwood_serve.web.limits import Limits
+from scionwood_serve.web.quarantine import Quarantine
 from scionwood_serve.web.results import Results
-from scionwood_serve.worker.engine import Engine, Job
+from scionwood_serve.web.uploads import Upload
+from scionwood_serve.worker.engine import RUNNING, Engine, Job
 
 ATTEMPTS = 3
-"""How often a job is given to a worker, if workers die under it."""
+"""How often a job is given to a worker, if workers die while it waits or beside it."""
 
 
 class Desk:
@@ -43,10 +45,12 @@ class Desk:
         self.engine: Engine = server.lit_api
         self.fields = sorted({field for version in book.live() for field in version.fields})
         self.counters, self.results = Counters(), Results(*limits.kept)
+        self.quarantine = Quarantine()
         self.under_way = 0
         self.arrived: list[Callable[[], None]] = []
         self._handler = RegularRequestHandler(self.engine, server)
         self._changing = asyncio.Lock()
+        self._at_death: dict[Any, set[Path]] = {}
 
     def worker(self) -> int | None:
         """Return the process of the worker; `None` while it starts again."""
@@ -59,54 +63,85 @@ class Desk:
         return self.worker() is not None and bool(states) and all("ready" in s for s in states)
 
     async def serve(
-        self, service: str, version: Version, source: Path, given: dict[str, Any]
+        self, service: str, version: Version, upload: Upload, given: dict[str, Any]
     ) -> dict[str, Any]:
         """Let the worker apply a version to a file.
 
         Args:
             service: the service, such as `seismic/denoise`.
             version: the version; it stays loaded meanwhile.
-            source: the file.
+            upload: the file.
             given: the options.
 
         Returns:
             `file`, `page` and `values`; or `status` and `error`, if the service refused the file.
 
         Raises:
-            ServingError: the worker died on it again and again, or took too long.
+            ServingError: the worker died on it, now or earlier, or took too long.
         """
-        job = Job("serve", service, version.version, source, options=given)
+        self.quarantine.check(upload.digest)
+        job = Job("serve", service, version.version, upload.path, options=given)
         with self.book.using(version):
-            answer = await self.ask(job)
+            answer = await self.ask(job, upload.digest)
             if answer.get("status") == 410:  # the worker came back before the version went live
                 await self.ask(Job("load", versions=(version,)))
-                answer = await self.ask(job)
+                answer = await self.ask(job, upload.digest)
         return answer
 
-    async def ask(self, job: Job) -> dict[str, Any]:
-        """Give a job to the worker, and give it again if the worker dies.
+    async def ask(self, job: Job, digest: str = "") -> dict[str, Any]:
+        """Give a job to the worker, and give it again if the worker dies for another reason.
+
+        A worker dies on an upload if that was under way alone. If several were, each is given once
+        more, with nothing beside it.
+
+        Args:
+            job: the job.
+            digest: the SHA-256 of its upload.
 
         Raises:
-            ServingError: the worker died each time, or took too long.
+            ServingError: the worker died on it, or each time, or took too long.
         """
         for _ in range(ATTEMPTS):
             if job.do == "serve":
                 job = replace(job, out=Path(tempfile.mkdtemp(prefix="out", dir=job.source.parent)))
-            answer = await self._once(job)
+            process = await self._living()
+            answer = await self._once(job, process)
             if answer is not None:
                 return answer
-        rule = f"the worker died on it {ATTEMPTS} times"
-        raise ServingError(f"request {job.service}", rule, "Send another file, or report it")
+            suspects = set() if process.is_alive() else self._suspects(process)
+            if job.source.parent in suspects:
+                if len(suspects) == 1:
+                    self.quarantine.add(digest, job.service, process.exitcode)
+                    self.quarantine.check(digest)
+                job = replace(job, single=True)
+        rule = f"the worker died {ATTEMPTS} times before it was done"
+        raise ServingError(f"request {job.service}", rule, "Send it again later, or report it", 503)
 
-    async def _once(self, job: Job) -> dict[str, Any] | None:
+    async def _living(self) -> Any:
+        """Return the process of the worker, when it has one."""
+        while not (process := self.server.inference_workers[0]).is_alive():
+            await asyncio.sleep(0.1)
+        return process
+
+    def _suspects(self, process: Any) -> set[Path]:
+        """Return the folders of the requests that were under way when a worker died.
+
+        All jobs of a worker get the same set, which is made when the first of them asks.
+        """
+        if process not in self._at_death:
+            marks = self.requests.glob(f"*/{RUNNING}")
+            own = [mark for mark in marks if mark.read_text() == str(process.pid)]
+            self._at_death[process] = {mark.parent for mark in own}
+        return self._at_death[process]
+
+    async def _once(self, job: Job, process: Any) -> dict[str, Any] | None:
         """Return the answer of the worker; `None` if the worker died."""
-        process = self.server.inference_workers[0].pid
         asked = asyncio.ensure_future(self._handler.handle_request(job, Job))
         waited = 0.0
         while not asked.done():
             await asyncio.wait([asked], timeout=0.25)
             waited += 0.25
-            if self.server.inference_workers[0].pid != process:  # it may have taken the job along
+            if self.server.inference_workers[0] is not process:  # it may have taken the job along
                 break
             if waited > self.limits.timeout:
                 asked.cancel()

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+LARGEST_JSON = 1 << 20
+"""The most bytes of a request in JSON."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -14,6 +17,10 @@ class Limits:
         max_bytes: the most bytes of a request.
         queue: the most requests that are received, wait or compute at a time.
         timeout: seconds until an upload or an answer is given up.
+        connections: the most connections; beyond it one that waits for its request is closed.
+        headers: seconds in which the headers of a request have to arrive.
+        grace: seconds that any body may take; a larger one may take 1 s more for each `rate` bytes.
+        rate: the bytes that have to arrive each second, on average.
         kept: pages of results that are kept, and for how many seconds.
         token: what a request has to carry; empty for none.
         root: runs below this folder may be put on the server; `None` for none.
@@ -28,6 +35,10 @@ class Limits:
     max_bytes: int = 256 << 20
     queue: int = 64
     timeout: float = 600.0
+    connections: int = 256
+    headers: float = 10.0
+    grace: float = 20.0
+    rate: int = 64 << 10
     kept: tuple[int, float] = (64, 600.0)
     token: str = field(default="", repr=False)
     root: Path | None = None

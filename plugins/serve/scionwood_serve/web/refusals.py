@@ -22,9 +22,7 @@ def add_refusals(app: FastAPI) -> None:
 
     @app.exception_handler(ScionwoodError)
     async def refuse(request: Request, error: ScionwoodError) -> JSONResponse:
-        status = error.status if isinstance(error, ServingError) else 422
-        told = {"kind": type(error).__name__, "value": error.value, "rule": error.rule}
-        return refusal(status, {**told, "remedy": error.remedy})
+        return refusal_of(error)
 
     @app.exception_handler(RequestValidationError)
     async def refuse_options(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -41,6 +39,17 @@ def add_refusals(app: FastAPI) -> None:
         return refusal(error.status_code, {**told, "remedy": "See: /docs"})
 
 
+def refusal_of(error: ScionwoodError) -> JSONResponse:
+    """Return the answer to a request that an error refuses.
+
+    Args:
+        error: the error; one of this plugin names the status, another one has 422.
+    """
+    status = error.status if isinstance(error, ServingError) else 422
+    told = {"kind": type(error).__name__, "value": error.value, "rule": error.rule}
+    return refusal(status, {**told, "remedy": error.remedy})
+
+
 def refusal(status: int, error: dict[str, str]) -> JSONResponse:
     """Return the answer to a request that is not accepted.
 
@@ -49,5 +58,5 @@ def refusal(status: int, error: dict[str, str]) -> JSONResponse:
         error: its kind, value, rule and remedy.
     """
     headers = {"Retry-After": "2"} if status == 503 else {}
-    headers |= {"Connection": "close"} if status == 413 else {}
+    headers |= {"Connection": "close"} if status in (408, 413) else {}
     return JSONResponse({"error": error}, status, headers)

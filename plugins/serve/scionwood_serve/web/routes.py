@@ -18,7 +18,7 @@ from scionwood_serve.versions.problem import ServingError
 from scionwood_serve.versions.snapshot import Version
 from scionwood_serve.web.arrays import DTYPES, ENDING, read_array
 from scionwood_serve.web.desk import Desk
-from scionwood_serve.web.refusals import refusal
+from scionwood_serve.web.refusals import refusal, refusal_of
 from scionwood_serve.web.signatures import check_query, route_signature
 from scionwood_serve.web.uploads import Upload, folder_for, receive
 
@@ -72,9 +72,7 @@ def add_service(app: FastAPI, desk: Desk, field: str, name: str) -> None:
             response = await _answer(request, desk, f"{field}/{name}", version, file, given)
             return response
         except ScionwoodError as error:
-            status = error.status if isinstance(error, ServingError) else 422
-            told = {"kind": type(error).__name__, "value": error.value, "rule": error.rule}
-            response = refusal(status, {**told, "remedy": error.remedy})
+            response = refusal_of(error)
             return response
         finally:
             desk.counters.waiting.dec()
@@ -107,7 +105,7 @@ async def _answer(
         async with folder_for(desk.requests) as folder:
             upload = await receive(request, folder, file, desk.limits)
             desk.counters.received.inc(upload.path.stat().st_size)
-            answer = await desk.serve(service, version, upload.path, given)
+            answer = await desk.serve(service, version, upload, given)
             if "error" in answer:
                 shutil.rmtree(folder, ignore_errors=True)
                 return refusal(answer["status"], answer["error"])

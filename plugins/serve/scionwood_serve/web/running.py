@@ -25,12 +25,10 @@ from scionwood_serve.versions.book import Book
 from scionwood_serve.versions.problem import ServingError
 from scionwood_serve.versions.snapshot import Version
 from scionwood_serve.web.application import make_application
+from scionwood_serve.web.connections import make_config
 from scionwood_serve.web.desk import Desk
 from scionwood_serve.web.limits import Limits
 from scionwood_serve.worker.engine import Engine
-
-GRACE = 120
-"""Seconds in which requests that are under way may end after SIGTERM."""
 
 
 def run_server(
@@ -43,6 +41,7 @@ def run_server(
     device: str = "cpu",
     threads: int = 0,
     together: int = 8,
+    beside: int = 4,
     shadow: Any = None,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; then take no more requests, and answer those under way.
@@ -56,16 +55,19 @@ def run_server(
         device: where the models compute.
         threads: threads of torch; 0 leaves the default.
         together: the most requests that are computed together.
+        beside: the most requests under way, if the first ones take long.
         shadow: a `Shadow` that trains beside, or `None`.
 
     Raises:
-        ServingError: the port is taken, or the worker cannot load a version.
+        ServingError: the port is taken, the worker cannot load a version, or files would be decoded
+            in the process of the models.
     """
+    _decode_apart()
     requests = state / "requests"
     shutil.rmtree(requests, ignore_errors=True)
     requests.mkdir(parents=True, mode=0o700)
     _quiet()
-    engine = Engine(versions, device, threads, together)
+    engine = Engine(versions, device, threads, together, beside)
     server = ls.LitServer(engine, accelerator="cpu", timeout=False, restart_workers=True)
     server.monitor_internal = 0.3  # seconds between two looks at the worker
     with _listening(host, port) as listener, _worker(server):
@@ -74,10 +76,7 @@ def run_server(
         app.response_queue_id = 0  # type: ignore[attr-defined]  # LitServe reads it
         address = f"http://{host}:{listener.getsockname()[1]}"
         print(f"serving {', '.join(v.name for v in versions)} on {address}", flush=True)
-        config = uvicorn.Config(
-            app, log_level="warning", timeout_graceful_shutdown=GRACE, server_header=False
-        )
-        web = uvicorn.Server(config)
+        web = uvicorn.Server(make_config(app, limits))
         with suppress(SystemExit):  # uvicorn raises the signal again after it has drained
             web.run(sockets=[listener])
         if not web.started:
@@ -161,8 +160,19 @@ def _wait(server: ls.LitServer) -> None:
         raise ServingError("worker", rule, "The lines above say why") from error
 
 
+def _decode_apart() -> None:
+    """Let files be decoded in children, in this process and in those that it starts.
+
+    Raises:
+        ServingError: the user asks for decoding in the process of the models.
+    """
+    chosen = os.environ.setdefault("SCIONWOOD_READERS", "service")
+    if chosen == "inline":
+        rule = "a server decodes files of others in children, apart from the models"
+        raise ServingError(f"SCIONWOOD_READERS={chosen}", rule, "Unset it")
+
+
 def _quiet() -> None:
-    os.environ.setdefault("SCIONWOOD_READERS", "service")
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
     for name in ("litserve", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.ERROR)

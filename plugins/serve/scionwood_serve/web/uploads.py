@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import re
 import shutil
@@ -18,14 +19,10 @@ from starlette.requests import ClientDisconnect
 from scionwood import ReadError, check_zip
 from scionwood_serve.versions.problem import ServingError
 from scionwood_serve.web.arrays import ENDING, check_array, no_constant, write_array
-from scionwood_serve.web.limits import Limits
+from scionwood_serve.web.limits import LARGEST_JSON, Limits
 
 NAME = re.compile(r"[^\W_][\w .+-]{0,99}")
 """The name of a file: it begins with a letter or digit, and holds no `/`."""
-
-LARGEST_JSON = 1 << 20
-"""The most bytes of a request in JSON."""
-
 
 _ZIP = b"PK\x03\x04"
 
@@ -36,10 +33,12 @@ class Upload:
 
     Attributes:
         path: the file; of an array in JSON a `.npy` file.
+        digest: the SHA-256 of the body.
         units: of an array in JSON, its units; otherwise `None`.
     """
 
     path: Path
+    digest: str
     units: str | None = None
 
 
@@ -71,7 +70,7 @@ async def receive(request: Request, folder: Path, name: str, limits: Limits) -> 
         limits: the limits of the server.
 
     Raises:
-        ServingError: the name is none, or the body is empty, too large, too slow, or no such JSON;
+        ServingError: the name is none, or the body is empty, too large, too slow or no such JSON;
             or a zip archive declares too much, or holds more than plain files.
     """
     is_json = request.headers.get("content-type", "").partition(";")[0] == "application/json"
@@ -85,11 +84,7 @@ async def receive(request: Request, folder: Path, name: str, limits: Limits) -> 
         raise _too_large(name, f"{int(stated):,} bytes", most)
     target = folder / name
     try:
-        async with asyncio.timeout(limits.timeout):
-            await _write(request, target, most)
-    except TimeoutError as error:
-        rule = f"it did not arrive within {limits.timeout:g} s"
-        raise ServingError(f"file {name!r}", rule, "Send it faster, or in parts", 408) from error
+        digest = await _write(request, target, most)
     except ClientDisconnect as error:
         rule = "the client went away before the end"
         raise ServingError(f"file {name!r}", rule, "Send it again", 400) from error
@@ -97,9 +92,9 @@ async def receive(request: Request, folder: Path, name: str, limits: Limits) -> 
         remedy = "Send the file as the body of the request"
         raise ServingError(f"file {name!r}", "it is empty", remedy, 400)
     if is_json:
-        return await asyncio.to_thread(_unwrap, target)
+        return await asyncio.to_thread(_unwrap, target, digest)
     await asyncio.to_thread(_check, target)
-    return Upload(target)
+    return Upload(target, digest)
 
 
 def _check(target: Path) -> None:
@@ -116,14 +111,16 @@ def _check(target: Path) -> None:
         raise ServingError(f"file {target.name!r}", rule, error.remedy) from error
 
 
-async def _write(request: Request, target: Path, most: int) -> None:
-    size = 0
+async def _write(request: Request, target: Path, most: int) -> str:
+    size, digest = 0, hashlib.sha256()
     with target.open("wb") as file:
         async for block in request.stream():
             size += len(block)
             if size > most:
                 raise _too_large(target.name, f"more than {most:,} bytes", most)
             file.write(block)
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _too_large(name: str, size: str, most: int) -> ServingError:
@@ -131,7 +128,7 @@ def _too_large(name: str, size: str, most: int) -> ServingError:
     return ServingError(f"file {name!r}", rule, "Send less, or start with --max-bytes", 413)
 
 
-def _unwrap(target: Path) -> Upload:
+def _unwrap(target: Path, digest: str) -> Upload:
     """Replace JSON by the text or the array in it."""
     try:
         body = json.loads(target.read_bytes(), parse_constant=no_constant)
@@ -140,10 +137,10 @@ def _unwrap(target: Path) -> Upload:
     match body:
         case {"text": str(text), **rest} if not rest:
             target.write_bytes(text.encode())
-            return Upload(target)
+            return Upload(target, digest)
         case {"array": _}:
             place = target.with_name(f"{target.stem}{ENDING}")
-            return Upload(place, write_array(body, place))
+            return Upload(place, digest, write_array(body, place))
     raise _no_json()
 
 

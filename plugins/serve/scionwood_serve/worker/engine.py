@@ -27,6 +27,10 @@ from scionwood_serve.worker.line import Line
 MANY = "_many"
 """The function NAME_many beside a service NAME applies it to several files in one pass."""
 
+RUNNING = ".running"
+"""A file in the folder of a request whose job is under way, with the number of the process. No
+upload has a name like this."""
+
 UNEXPECTED = "an error that it does not know"
 
 
@@ -42,6 +46,7 @@ class Job:
         out: for `serve`, an empty folder.
         options: for `serve`, the checked options.
         versions: for `load`, what to load; for `drop`, what to forget.
+        single: whether nothing else is under way meanwhile: a worker died on it and on others.
     """
 
     do: str
@@ -51,10 +56,14 @@ class Job:
     out: Path = Path()
     options: dict[str, Any] = field(default_factory=dict)
     versions: tuple[Version, ...] = ()
+    single: bool = False
 
 
 class Engine(ls.LitAPI):  # type: ignore[misc]  # LitServe is not typed
-    """One worker of LitServe: one thread computes, and versions load beside it.
+    """One worker of LitServe: one job computes, and versions load beside it.
+
+    Files are decoded in children of the reader service, apart from the models. A job that takes
+    long, because its decoder hangs or its file is large, does not hold up the others.
 
     An answer equals that of the command bit for bit, unless a field can do several requests
     together and several wait. Those have the same service, version and options.
@@ -65,14 +74,20 @@ class Engine(ls.LitAPI):  # type: ignore[misc]  # LitServe is not typed
         device: where the models compute.
         threads: threads of torch; 0 leaves the default.
         together: the most requests that are computed together; 1 computes each alone.
+        beside: the most jobs under way, if the first ones take long.
     """
 
     def __init__(
-        self, versions: list[Version], device: str = "cpu", threads: int = 0, together: int = 8
+        self,
+        versions: list[Version],
+        device: str = "cpu",
+        threads: int = 0,
+        together: int = 8,
+        beside: int = 4,
     ) -> None:
         super().__init__(api_path="/job", enable_async=True)
         self.versions, self.where, self.threads = versions, device, threads
-        self.together = together
+        self.together, self.beside = together, beside
 
     def setup(self, device: str) -> None:
         """Load all versions; LitServe calls it once in each worker process."""
@@ -80,7 +95,6 @@ class Engine(ls.LitAPI):  # type: ignore[misc]  # LitServe is not typed
         for number in (signal.SIGINT, signal.SIGTERM):  # they go to all; the parent ends us
             signal.signal(number, signal.SIG_IGN)
         _die_with_parent()
-        os.environ.setdefault("SCIONWOOD_READERS", "service")
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # services print for people
         import torch
 
@@ -91,7 +105,9 @@ class Engine(ls.LitAPI):  # type: ignore[misc]  # LitServe is not typed
         self.held = Holding(self.where)
         for version in self.versions:
             self.held.load(version)
-        self.line = Line(self._serve_all, _kind, self.together)
+        self.line = Line(
+            self._serve_all, _kind, self.together, beside=self.beside, single=lambda job: job.single
+        )
         self.loading = ThreadPoolExecutor(1, "load")
 
     async def decode_request(self, request):  # type: ignore[no-untyped-def]  # LitServe reads types
@@ -120,14 +136,25 @@ class Engine(ls.LitAPI):  # type: ignore[misc]  # LitServe is not typed
         return {}
 
     def _serve_all(self, jobs: list[Job]) -> list[dict[str, Any]]:
-        """Do jobs of one kind together; if that fails, each alone, so that each has its answer."""
-        if len(jobs) > 1:
-            try:
-                return self._serve_many(jobs)
-            except Exception:  # one file may be damaged: alone it is refused, and the others not
-                for job in jobs:
-                    shutil.rmtree(job.out, ignore_errors=True)
-        return [_caught(self._serve, job) for job in jobs]
+        """Do jobs of one kind; if several fail, the line gives each alone: one file may be damaged.
+
+        Their folders say meanwhile that they are under way: if this process dies, one of them is
+        the reason.
+        """
+        for job in jobs:
+            with suppress(FileNotFoundError):  # nobody waits for it any more
+                (job.source.parent / RUNNING).write_text(str(os.getpid()))
+        try:
+            if len(jobs) == 1:
+                return [_caught(self._serve, jobs[0])]
+            return self._serve_many(jobs)
+        except Exception:
+            for job in jobs:
+                shutil.rmtree(job.out, ignore_errors=True)
+            raise
+        finally:
+            for job in jobs:
+                (job.source.parent / RUNNING).unlink(missing_ok=True)
 
     def _serve_many(self, jobs: list[Job]) -> list[dict[str, Any]]:
         function = many_of(jobs[0].service)
@@ -165,7 +192,7 @@ def many_of(service: str) -> Callable[..., list[Served]] | None:
 
 
 def _kind(job: Job) -> tuple[str, str, str] | None:
-    if many_of(job.service) is None:
+    if job.single or many_of(job.service) is None:
         return None
     return job.service, job.version, repr(sorted(job.options.items()))
 

@@ -1,29 +1,48 @@
-"""Jobs that wait for the one thread that computes, and which of them go together."""
+"""Jobs that wait for the thread that computes, and which of them go together."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, final
 
 J = TypeVar("J")
 Answer = dict[str, Any]
-Waiting = tuple[J, "Future[Answer]"]
+
+PATIENCE = 2.0
+"""Seconds after which a job no longer holds up those behind it."""
+
+
+@dataclass(eq=False)
+class _Waiting(Generic[J]):
+    job: J
+    alone: bool = False
+    """Whether it goes without company, since it failed in company."""
+    future: Future[Answer] = field(default_factory=Future)
 
 
 @final
 class Line(Generic[J]):
     """Jobs in the order of their arrival; no job waits for company.
 
-    When the thread becomes free it takes the first job, and with it the next ones of the same kind
-    that wait already. So a server that is not busy computes each job alone.
+    One job is done at a time. A job that takes longer than `patience`, because its file is large or
+    hangs in its decoder, holds up nobody: the next one starts beside it, in a thread of its own.
+
+    When a job may start, the first one is taken, and with it the next ones of the same kind that
+    wait already. So a server that is not busy computes each job alone. If they fail together, each
+    is done again without the others.
 
     Args:
         work: does some jobs of one kind, and returns an answer for each.
         kind: of a job; jobs go together if their kinds are equal and not `None`.
         most: the most jobs that are done together; 1 does each alone.
+        beside: the most jobs, or companies of jobs, that are under way at a time.
+        patience: seconds after which a job no longer holds up those behind it.
+        single: whether nothing else may be under way while a job is.
 
     Example:
         >>> import asyncio
@@ -40,11 +59,17 @@ class Line(Generic[J]):
         work: Callable[[list[J]], list[Answer]],
         kind: Callable[[J], Hashable | None],
         most: int = 8,
+        *,
+        beside: int = 4,
+        patience: float = PATIENCE,
+        single: Callable[[J], bool] = lambda job: False,
     ) -> None:
         self._work, self._kind, self._most = work, kind, most
-        self._waiting: list[Waiting[J]] = []
-        self._lock = threading.Lock()
-        self._thread = ThreadPoolExecutor(1, "compute")
+        self._patience, self._single = patience, single
+        self._waiting: list[_Waiting[J]] = []
+        self._under_way: dict[_Waiting[J], float] = {}  # the first of each company, and its start
+        self._changed = threading.Condition()
+        self._threads = ThreadPoolExecutor(max(1, beside), "compute")
 
     async def do(self, job: J) -> Answer:
         """Return the answer to a job, when its turn has come.
@@ -52,35 +77,65 @@ class Line(Generic[J]):
         Args:
             job: the job.
         """
-        future: Future[Answer] = Future()
-        with self._lock:
-            self._waiting.append((job, future))
-        self._thread.submit(self._next)
-        return await asyncio.wrap_future(future)
+        entry = _Waiting(job)
+        self._add([entry])
+        return await asyncio.wrap_future(entry.future)
+
+    def _add(self, entries: list[_Waiting[J]]) -> None:
+        with self._changed:
+            self._waiting += entries
+        for _ in entries:
+            self._threads.submit(self._next)
 
     def _next(self) -> None:
-        with self._lock:
-            taken = self._take()
-        taken = [each for each in taken if each[1].set_running_or_notify_cancel()]
-        if not taken:  # an earlier turn has done it, or nobody waits for it any more
-            return
+        with self._changed:
+            while (seconds := self._must_wait()) > 0:
+                self._changed.wait(seconds)
+            entries = [each for each in self._take() if _starts(each)]
+            if not entries:  # an earlier turn has done it, or nobody waits for it any more
+                return
+            self._under_way[entries[0]] = time.monotonic()
         try:
-            answers = self._work([job for job, _ in taken])
-        except BaseException as error:
-            for _, future in taken:
-                future.set_exception(error)
-            raise
-        for (_, future), answer in zip(taken, answers, strict=True):
-            future.set_result(answer)
+            self._do(entries)
+        finally:
+            with self._changed:
+                del self._under_way[entries[0]]
+                self._changed.notify_all()
 
-    def _take(self) -> list[Waiting[J]]:
+    def _must_wait(self) -> float:
+        """Return for how many seconds the first job may not start; 0 if it may."""
+        if not self._waiting or not self._under_way:
+            return 0.0
+        if any(self._single(each.job) for each in [*self._under_way, self._waiting[0]]):
+            return 1.0  # and it is woken by each end
+        return max(self._under_way.values()) + self._patience - time.monotonic()
+
+    def _do(self, entries: list[_Waiting[J]]) -> None:
+        try:
+            answers = self._work([entry.job for entry in entries])
+        except BaseException as error:
+            if len(entries) == 1:
+                entries[0].future.set_exception(error)
+                return
+            self._add([_Waiting(each.job, True, each.future) for each in entries])
+            return
+        for entry, answer in zip(entries, answers, strict=True):
+            entry.future.set_result(answer)
+
+    def _take(self) -> list[_Waiting[J]]:
         """Remove the first job and those that go with it from the line."""
         if not self._waiting:
             return []
         first = self._waiting[0]
-        kind = self._kind(first[0]) if self._most > 1 else None
+        kind = None if self._most <= 1 or first.alone else self._kind(first.job)
         if kind is None:
             return [self._waiting.pop(0)]
-        same = [each for each in self._waiting if self._kind(each[0]) == kind][: self._most]
+        same = [each for each in self._waiting if not each.alone and self._kind(each.job) == kind]
+        same = same[: self._most]
         self._waiting = [each for each in self._waiting if each not in same]
         return same
+
+
+def _starts(entry: _Waiting[Any]) -> bool:
+    """Return whether somebody waits for a job still; then it can no longer be cancelled."""
+    return entry.future.running() or entry.future.set_running_or_notify_cancel()
