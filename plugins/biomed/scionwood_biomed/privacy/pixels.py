@@ -153,7 +153,10 @@ def blank(dataset: Dataset, masks: list[np.ndarray]) -> None:
     if dataset.file_meta.TransferSyntaxUID.is_compressed:
         dataset.decompress(generate_instance_uid=False)
     colour, bits = str(dataset.PhotometricInterpretation), int(dataset.BitsAllocated)
-    if bits not in (8, 16, 32) or colour.endswith("_422") or colour.endswith("_420"):
+    if colour.endswith(("_422", "_420")):  # two pixels share a colour
+        dataset.PixelData, dataset.PhotometricInterpretation = dataset.pixel_array.tobytes(), "RGB"
+        dataset.PlanarConfiguration = 0
+    if bits not in (8, 16, 32):
         rule = f"pixels of {bits} bits in {colour} have no region of their own"
         raise ReadError("a rule for pixels", rule, "Convert the image to RGB first")
     frames, samples = int(dataset.get("NumberOfFrames") or 1), int(dataset.SamplesPerPixel)
