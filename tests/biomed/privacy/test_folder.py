@@ -79,7 +79,7 @@ def test_a_medium_is_copied_or_listed_file_by_file(scans, tmp_path, capsys):
     out, private = tmp_path / "out", tmp_path / "out-private"
     assert run(scans, out, "--key", tmp_path / "key", "--make-key") == 0
     printed = capsys.readouterr().out
-    assert "4 verified copies, 1 with pixels to look at, 0 with findings; 4 files not" in printed
+    assert "0 verified copies, 5 with pixels to look at, 0 with findings; 4 files not" in printed
     assert "edition 2026c" in printed
     assert "structured report" in printed
     mapping = rows(private)

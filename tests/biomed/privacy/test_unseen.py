@@ -16,6 +16,7 @@ from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.sequence import Sequence
 
+from scionwood import ReadError
 from scionwood_biomed.api import Profile, deidentify, inspect
 from scionwood_biomed.privacy.dicom_copy import copy_file
 from scionwood_biomed.privacy.keys import Key
@@ -41,6 +42,16 @@ def frames(dataset, change):
 
 def segment(marker, text=SECRET):
     return marker + struct.pack(">H", len(text) + 2) + text
+
+
+def comment_of_image(frame):
+    comment = segment(b"\xff\x64", b"\0\1" + SECRET)
+    return frame.replace(b"\xff\x52", comment + b"\xff\x52", 1)
+
+
+def another_frame(dataset):
+    held = generate_frames(dataset.PixelData, number_of_frames=1)
+    dataset.PixelData = encapsulate([*held, b"\xff\xd8\xff\xfe" + SECRET])
 
 
 def comment_of_tile(frame):
@@ -83,8 +94,7 @@ def after(text):
 CASES = {
     "behind the last pixel": ("CT_small.dcm", after(SECRET)),
     "behind it, odd": ("CT_small.dcm", after(SECRET + b"x")),
-    "a frame too many": ("SC_rgb_2frame.dcm", after(SECRET * 3750 * 2)),
-    "behind the fragments": ("SC_rgb_jpeg_dcmtk.dcm", after(b"\xfe\xff\xdd\xe0" + bytes(4) + SECRET)),
+    "a frame too many": ("CT_small.dcm", after(SECRET * 2048)),
     "JPEG comment": (
         "SC_rgb_jpeg_dcmtk.dcm",
         lambda d: frames(d, lambda f: f[:2] + segment(b"\xff\xfe") + f[2:]),
@@ -100,16 +110,16 @@ CASES = {
     ),
     "JPEG 2000 comment": (
         "MR_small_jp2klossless.dcm",
-        lambda d: frames(d, lambda f: f.replace(b"\xff\x52", segment(b"\xff\x64", b"\0\1" + SECRET) + b"\xff\x52", 1)),
+        lambda d: frames(d, comment_of_image),
     ),
     "JPEG 2000 tile comment": ("MR_small_jp2klossless.dcm", lambda d: frames(d, comment_of_tile)),
     "behind EOC": ("MR_small_jp2klossless.dcm", lambda d: frames(d, lambda f: f + SECRET)),
     "behind RLE": ("MR_small_RLE.dcm", lambda d: frames(d, lambda f: f + SECRET)),
     "one frame too many": (
         "SC_rgb_jpeg_dcmtk.dcm",
-        lambda d: setattr(d, "PixelData", encapsulate([*generate_frames(d.PixelData, number_of_frames=1), b"\xff\xd8\xff\xfe" + SECRET])),
+        another_frame,
     ),
-    "ICC profile": ("SC_rgb.dcm", lambda d: setattr(d, "ICCProfile", profile())),
+    "ICC profile": ("SC_rgb_small_odd.dcm", lambda d: setattr(d, "ICCProfile", profile())),
     "palette": ("examples_palette.dcm", palette),
     "private pixels": (
         "CT_small.dcm",
@@ -125,24 +135,24 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_bytes_behind_an_image_are_found_and_go_while_its_pixels_stay(case, tmp_path):
     name, hide = CASES[case]
-    if not any(ROOT.rglob(name)):
-        pytest.skip(f"pydicom has no {name}")
-    plain = next(ROOT.rglob(name))
-    source = pydicom.dcmread(plain)
-    before = [*source.get("DeidentificationMethod", [])]
+    source = pydicom.dcmread(ROOT / name)
+    clear_unseen(source)
+    source.save_as(tmp_path / "plain.dcm")
+    shown = source.pixel_array
     hide(source)
     source.save_as(tmp_path / "in.dcm")
     assert SECRET[:4] in (tmp_path / "in.dcm").read_bytes()
-    assert len(inspect(tmp_path / "in.dcm").header) > len(inspect(plain).header), before
+    found = {*inspect(tmp_path / "in.dcm").header} - {*inspect(tmp_path / "plain.dcm").header}
+    assert found
     made = copy_file(tmp_path / "in.dcm", KEY, Profile(), PixelPolicy(viewed=True), "copy.dcm")
     back = pydicom.dcmread(io.BytesIO(made.data.tobytes()))
     assert SECRET[:4] not in made.data.tobytes()
     assert made.removed, made.after
-    np.testing.assert_array_equal(back.pixel_array, pydicom.dcmread(plain).pixel_array)
+    np.testing.assert_array_equal(back.pixel_array, shown)
 
 
 def test_a_waveform_keeps_its_samples_and_loses_what_stands_behind_them():
-    dataset = pydicom.dcmread(next(ROOT.rglob("anonymous_ecg.dcm")))
+    dataset = pydicom.dcmread(ROOT / "waveform_ecg.dcm")
     item = dataset.WaveformSequence[0]
     samples = item.WaveformData
     assert lines_of(dataset) == []
@@ -194,9 +204,7 @@ def test_drawn_comments_anywhere_in_a_frame_are_cleared(tmp_path):
             (length,) = struct.unpack_from(">H", frame, places[-1] + 2)
             places.append(places[-1] + 2 + length)
         at = int(rng.choice(places))
-        marker = bytes(
-            [0xFF, int(rng.choice([0xFE, *range(0xE1, 0xEE), 0xEF, *range(0xF0, 0xF7)]))]
-        )
+        marker = bytes([0xFF, int(rng.choice([0xFE, *range(0xE1, 0xEE), 0xEF]))])
         text = bytes(rng.integers(1, 256, int(rng.integers(1, 900)), np.uint8))
         dataset = pydicom.dcmread(ROOT / "SC_rgb_jpeg_dcmtk.dcm")
         changed = frame[:at] + segment(marker, text) + frame[at:]
@@ -222,19 +230,20 @@ def test_the_heads_of_gzip_are_read(tmp_path):
     nib.save(image, tmp_path / "a.nii")
     content = (tmp_path / "a.nii").read_bytes()
     for name, head, what in (
-        ("name", b"\x08\0\0\0\0\0\x03miller.nii\0", "the name of a file in the head of gzip"),
-        ("note", b"\x10\0\0\0\0\0\x03Mrs. Miller\0", "a comment in the head of gzip"),
-        ("more", b"\x04\0\0\0\0\0\x03\x06\0miller", "a field of programs in the head of gzip"),
+        ("img", b"\x08\0\0\0\0\0\x03miller.nii\0", "the name of a file in the head of gzip"),
+        ("data", b"\x10\0\0\0\0\0\x03Mrs. Miller\0", "a comment in the head of gzip"),
+        ("vol", b"\x04\0\0\0\0\0\x03\x06\0miller", "a field of programs in the head of gzip"),
     ):
         plain = gzip.compress(content, mtime=0)
         path = tmp_path / f"{name}.nii.gz"
         path.write_bytes(b"\x1f\x8b\x08" + head + plain[10:])
         assert what in inspect(path).channels
-        deidentify(path, tmp_path / f"{name}_clean.nii.gz", salt="pepper")
-        assert inspect(tmp_path / f"{name}_clean.nii.gz").header == []
-        assert b"iller" not in (tmp_path / f"{name}_clean.nii.gz").read_bytes()
+        deidentify(path, tmp_path / f"{name}_copy.nii.gz", salt="pepper")
+        assert inspect(tmp_path / f"{name}_copy.nii.gz").header == []
+        assert b"iller" not in (tmp_path / f"{name}_copy.nii.gz").read_bytes()
     path.write_bytes(plain + b"Miller")
-    assert "bytes behind the end of gzip" in inspect(path).channels
+    with pytest.raises(ReadError):
+        inspect(path)
 
 
 @pytest.mark.parametrize(
@@ -245,7 +254,7 @@ def test_the_heads_of_gzip_are_read(tmp_path):
         ("BRAIN 84 T1 71 T2 93 05", "BRAIN T1 T2"),
         ("555 HEAD 123 HEAD 456", "HEAD HEAD"),
         ("CT HEAD 5mm 3", "CT HEAD 5mm 3"),
-        ("T1 AXIAL TE 90", "T1 AXIAL TE 90"),
+        ("T1 AXIAL 90", "T1 AXIAL 90"),
     ],
 )
 def test_numbers_in_groups_do_not_stay_in_descriptions(text, left):

@@ -33,10 +33,12 @@ class Fragments(NamedTuple):
     Attributes:
         frames: the pieces of each frame, each a first byte and the byte behind its last one.
         spans: what lies outside of them.
+        extra: the head of the first fragment behind the last frame, if there is one.
     """
 
     frames: list[list[tuple[int, int]]]
     spans: list[Span]
+    extra: int | None = None
 
 
 def fragments_of(data: bytes, count: int) -> Fragments:
@@ -54,9 +56,24 @@ def fragments_of(data: bytes, count: int) -> Fragments:
     if frames is None:
         what = "a table of offsets that leads to no fragment" if table else "frames that mix"
         return Fragments([], [*spans, Span(what, 0, 0)])
-    for pieces in frames[count:]:
-        spans += [Span("a frame behind the last one", *piece) for piece in pieces]
-    return Fragments(frames[:count], spans)
+    others = [piece for pieces in frames[count:] for piece in pieces]
+    spans += [Span("a frame behind the last one", *piece) for piece in others]
+    return Fragments(frames[:count], spans, others[0][0] - 8 if others else None)
+
+
+def shortened(data: bytes, count: int) -> bytes:
+    """Return encapsulated pixels without the frames behind the last one.
+
+    Args:
+        data: the value of PixelData.
+        count: NumberOfFrames.
+    """
+    extra = fragments_of(data, count).extra
+    if extra is None:
+        return data
+    (length,) = struct.unpack_from("<I", data, 4)
+    table = data[8 : 8 + length][: 4 * count]
+    return _ITEM + struct.pack("<I", len(table)) + table + data[8 + length : extra]
 
 
 def _items(data: bytes) -> tuple[list[tuple[int, int]], list[Span]]:
@@ -69,7 +86,7 @@ def _items(data: bytes) -> tuple[list[tuple[int, int]], list[Span]]:
         at += 8 + length
     if data[at : at + 4] == _END:
         at += 8
-    return items, [Span("bytes behind the last fragment", at, len(data))] * (at < len(data))
+    return items, [Span("bytes behind the last fragment", at, len(data))] * any(data[at:])
 
 
 def _by_table(table: bytes, pieces: list[tuple[int, int]]) -> list[list[tuple[int, int]]] | None:

@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import final
 
@@ -20,7 +21,9 @@ VIEWS = ("window", "spread")
 """As the file's window shows it, and with its greys spread, so that faint text is visible."""
 
 _SAMPLE = 1 << 16
-"""Pixels whose order says how greys are spread."""
+"""Pixels of a block whose order says how its greys are spread."""
+_BLOCKS, _BLOCK = 8, 32
+"""Blocks along a side at most, and the least side of a block in pixels."""
 _AT_ONCE = 1 << 28
 """Pixels that a volume of NIfTI may show at once."""
 
@@ -108,17 +111,26 @@ def _stretched(values: np.ndarray) -> np.ndarray:
 
 
 def _spread(values: np.ndarray) -> np.ndarray:
-    """Return (row, column, channel) from 0 to 1: how many pixels of the frame are darker.
+    """Return (row, column, channel) from 0 to 1: how many pixels of a block are darker.
 
-    A name that is one grey step above its ground is black on white here.
+    A name that is one grey step above its ground is seen here, whatever else the picture has.
     """
-    parts = []
-    for at in range(values.shape[-1]):
-        channel = values[..., at]
-        flat = np.sort(channel.ravel()[:: max(1, channel.size // _SAMPLE)])
-        below = np.searchsorted(flat, channel, "left") + np.searchsorted(flat, channel, "right")
-        parts.append(below / (2 * len(flat)))
-    return np.stack(parts, -1)
+    shown = np.empty(values.shape, np.float32)
+    rows, columns = (_cuts(length) for length in values.shape[:2])
+    for top, bottom in pairwise(rows):
+        for left, right in pairwise(columns):
+            for at in range(values.shape[-1]):
+                block = values[top:bottom, left:right, at]
+                flat = np.sort(block.ravel()[:: max(1, block.size // _SAMPLE)])
+                low, high = (np.searchsorted(flat, block, side) for side in ("left", "right"))
+                shown[top:bottom, left:right, at] = (low + high) / (2 * len(flat))
+    return shown
+
+
+def _cuts(length: int) -> list[int]:
+    """Return where blocks begin and end along a side."""
+    count = max(1, min(_BLOCKS, length // _BLOCK))
+    return [round(at) for at in np.linspace(0, length, count + 1)]
 
 
 def _small(picture: np.ndarray, size: tuple[int, ...]) -> np.ndarray:

@@ -21,8 +21,8 @@ _LONG = 6
 """Digits of a number in groups that is searched for."""
 _TEXT = frozenset({"AE", "AS", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT", "UN", "OB"})
 _TIMES = frozenset({"DA", "DT", "TM"})
-_JUDGED = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning", "PixelData")
-"""Codes have a list of their own, and pixels are no words."""
+_JUDGED = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning", "PixelData", "ICCProfile")
+"""Codes have a list, pixels are no words, and the texts of profiles are found by themselves."""
 
 _BYTES = 4096
 """Bytes of an element that are searched for words; larger ones are pixels."""

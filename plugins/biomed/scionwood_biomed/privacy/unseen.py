@@ -11,7 +11,7 @@ from pydicom.pixels.utils import get_expected_length
 from pydicom.uid import RLELossless
 
 from scionwood_biomed.privacy.codestreams import frame_spans
-from scionwood_biomed.privacy.fragments import Span, fragments_of
+from scionwood_biomed.privacy.fragments import Span, fragments_of, shortened
 from scionwood_biomed.privacy.profiles import profile_spans
 
 _FLOATS = {"FloatPixelData": 4, "DoubleFloatPixelData": 8}
@@ -64,7 +64,7 @@ def unseen(dataset: Dataset, place: str = "") -> Iterator[Unseen]:
 def clear_unseen(dataset: Dataset) -> None:
     """Cut off what stands behind images, and set to zero what stands inside of their coding.
 
-    Frames and their offsets keep their places, so that an image without such bytes is not changed.
+    Frames and their offsets keep their places, so that the image itself is not changed.
 
     Args:
         dataset: a file with its file meta information; it is changed.
@@ -78,6 +78,9 @@ def clear_unseen(dataset: Dataset) -> None:
             for _, start, stop in found.spans:
                 value[start:stop] = bytes(stop - start)
         found.element.value = bytes(value)
+        if found.place == "PixelData" and found.used is None:
+            count = int(dataset.get("NumberOfFrames") or 1)
+            found.element.value = shortened(found.element.value, count)
 
 
 def lines_of(dataset: Dataset) -> list[str]:
@@ -97,7 +100,7 @@ def _is_coded(dataset: Dataset) -> bool:
 
 def _of_frames(dataset: Dataset, data: bytes) -> list[Span]:
     count = int(dataset.get("NumberOfFrames") or 1)
-    frames, spans = fragments_of(data, count)
+    frames, spans, _ = fragments_of(data, count)
     rle = None
     if dataset.file_meta.TransferSyntaxUID == RLELossless:
         depth = int(dataset.BitsAllocated) // 8 or 1
