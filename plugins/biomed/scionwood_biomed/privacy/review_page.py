@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import sys
 from contextvars import copy_context
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +15,7 @@ from typing import Any, final, get_args
 from scionwood import ReadError, RecipeError, ScionwoodError
 from scionwood_biomed.privacy.look import Decision, parse_boxes
 from scionwood_biomed.privacy.sheets import Sheets, Tile
+from scionwood_biomed.privacy.text_detector import text_in
 
 LARGEST = 20_000
 """The largest request, bytes."""
@@ -69,8 +71,23 @@ class ReviewServer(ThreadingHTTPServer):
         Raises:
             ScionwoodError: the request asks for what there is not, or a decision is refused.
         """
+        if len(parts) == 3 and parts[0] == "text":
+            self._look_for_text(_tile(*parts[1:]))
         with self._lock:  # the child that decodes is that of the context in which this was made
             return self._context.run(self._answer, parts, body)
+
+    def _look_for_text(self, tile: Tile) -> None:
+        with self._lock:
+            picture = self._context.run(self.sheets.unmarked, tile)
+        if picture is not None:
+            found = text_in(picture)  # slow: no decision waits for it
+            with self._lock:
+                self._context.run(self.sheets.mark, tile, found)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a page that was closed while it was answered."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     def _answer(self, parts: list[str], body: Any) -> tuple[str, bytes]:
         match parts:

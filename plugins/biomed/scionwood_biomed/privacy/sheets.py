@@ -13,7 +13,7 @@ from scionwood import ReadError, atomic_path, call_in_child, writing
 from scionwood_biomed.privacy.look import Box, Decision, parse_boxes
 from scionwood_biomed.privacy.pictures import VIEWS, Pictures, pictures_of
 from scionwood_biomed.privacy.reviewing import Review
-from scionwood_biomed.privacy.text_detector import chosen, obstacle, text_in
+from scionwood_biomed.privacy.text_detector import Found, chosen, obstacle, text_in
 
 TILES = 12
 """Frames of a sheet."""
@@ -90,7 +90,7 @@ class Sheets:
         return out.getvalue()
 
     def texts(self, tile: Tile) -> tuple[list[Box], tuple[int, int]]:
-        """Return where the detector sees text in a frame, in pixels of the file, and its size.
+        """Return where the detector saw text in a frame, in pixels of the file, and its size.
 
         Args:
             tile: the frame.
@@ -99,11 +99,32 @@ class Sheets:
             ReadError: there is no such frame, or it cannot be decoded.
         """
         pictures, at = self._of(tile)
-        key = (*self._key(tile), tile.frame)
-        if key not in self._texts and not self.obstacle and tile.frame in chosen(pictures.shape[0]):
-            found = text_in(pictures.window[at])
-            self._texts[key] = [_scaled(each.box, pictures.scale) for each in found]
-        return self._texts.get(key, []), pictures.shape[1:]
+        return self._texts.get((*self._key(tile), tile.frame), []), pictures.shape[1:]
+
+    def unmarked(self, tile: Tile) -> np.ndarray | None:
+        """Return a picture, (row, column, 3) uint8, that the detector has still to look at.
+
+        Args:
+            tile: the frame.
+
+        Raises:
+            ReadError: there is no such frame, or it cannot be decoded.
+        """
+        pictures, at = self._of(tile)
+        done = (*self._key(tile), tile.frame) in self._texts
+        wanted = not self.obstacle and tile.frame in chosen(pictures.shape[0])
+        return pictures.window[at] if wanted and not done else None
+
+    def mark(self, tile: Tile, found: Sequence[Found]) -> None:
+        """Note where the detector saw text in a frame.
+
+        Args:
+            tile: the frame.
+            found: the texts of its picture.
+        """
+        scale = self._of(tile)[0].scale
+        boxes = [_scaled(each.box, scale) for each in found]
+        self._texts[(*self._key(tile), tile.frame)] = boxes
 
     def decide(self, name: str, decision: Decision, boxes: Sequence[Box]) -> str:
         """Carry out a decision that was taken on the page; see `Review.decide`.
@@ -199,6 +220,9 @@ class Sheets:
         parts = []
         if image.frames:
             pictures, at = self._of(tile)
+            picture = self.unmarked(tile)
+            if picture is not None:
+                self.mark(tile, text_in(picture))
             boxes, (rows, columns) = self.texts(tile)
             for view in VIEWS:
                 part = _image(getattr(pictures, view)[at])

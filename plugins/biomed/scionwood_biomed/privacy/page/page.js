@@ -117,8 +117,11 @@ const open = async at => {
 };
 
 const look = async version => {  // the detector is slow, so its boxes come behind the pictures
-  for (const figure of state.figures.filter(each => each.frames)) {
+  const said = element("detector").textContent;
+  const waiting = state.figures.filter(each => each.frames);
+  for (const [at, figure] of waiting.entries()) {
     if (state.version !== version) return;
+    element("detector").textContent = `${said} (Picture ${at + 1} of ${waiting.length}.)`;
     const record = await ask(`text/${figure.number}/${figure.frame}`);
     [figure.rows, figure.columns] = record.size;
     if (record.boxes.length && !figure.decision) {
@@ -127,6 +130,7 @@ const look = async version => {  // the detector is slow, so its boxes come behi
       regions(figure.name, [...apart].join("; "));
     } else draw(figure);
   }
+  element("detector").textContent = said;
 };
 
 const choose = at => {
