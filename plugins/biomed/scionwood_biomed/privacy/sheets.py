@@ -98,8 +98,8 @@ class Sheets:
         Raises:
             ReadError: there is no such frame, or it cannot be decoded.
         """
-        pictures, at = self._of(tile)
-        return self._texts.get((*self._key(tile), tile.frame), []), pictures.shape[1:]
+        shape = self._of(tile)[0].shape
+        return self._texts.get((*self._key(tile), tile.frame), []), shape[1:]
 
     def unmarked(self, tile: Tile) -> np.ndarray | None:
         """Return a picture, (row, column, 3) uint8, that the detector has still to look at.
