@@ -210,15 +210,15 @@ def _progress(entries: Iterator[Entry], total: int) -> Iterator[Entry]:
 def _checked(path: Path, detect_text: bool) -> tuple[list[Findings], list[tuple[Path, str]]]:
     """Return the findings of each file, and what could not be read with the reason."""
     from scionwood_biomed.privacy.copying import inspect, kind_of
-    from scionwood_biomed.privacy.look import NAME
+    from scionwood_biomed.privacy.look import NAME, is_record
 
     known: dict[Path, dict[str, Look]] = {}
     if not path.is_dir():
         return [inspect(path, detect_text=detect_text, known=known)], []
     results, others, seen = [], [], 0
     for file in sorted(each for each in path.rglob("*") if each.is_file()):
-        if file.name == NAME:
-            continue  # `inspect` reads it, and refuses what is no record
+        if file.name == NAME and is_record(file):
+            continue  # it names who looked, and `inspect` reads it
         if kind_of(file) == "other":
             others.append((file, "neither DICOM nor NIfTI, so it was not checked"))
             continue

@@ -55,7 +55,8 @@ def review(
     if not folder.is_dir():
         raise ReadError(str(folder), "it is no folder", "Give the folder that `deidentify` wrote")
     with one_child(folder):
-        kept = target or folder.with_name(f"{folder.name}-reviewed")
+        place = folder if folder.name else folder.resolve()
+        kept = target or place.with_name(f"{place.name}-reviewed")
         how = "page" if decisions is None else "table"
         looks = Review(folder, kept, who_looks(who), how)
         if decisions is not None:

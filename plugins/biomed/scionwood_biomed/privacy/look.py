@@ -141,6 +141,14 @@ def parse_boxes(text: str) -> list[Box]:
     return [(int(p[1]), int(p[2]), int(p[3]), int(p[4])) for p in parts if p]
 
 
+def is_record(path: Path) -> bool:
+    """Return whether a file is there, and begins as a record of looks does."""
+    if not path.is_file():
+        return False
+    with reading(path, "record of looks"), path.open("rb") as file:
+        return file.read(len(_HEAD)) == _HEAD
+
+
 def read_looks(path: Path) -> dict[str, Look]:
     """Read a record: file to its last look; none if there is no record.
 
@@ -161,6 +169,7 @@ def read_looks(path: Path) -> dict[str, Look]:
 
 
 COLUMNS = tuple(each.name for each in fields(Look))
+_HEAD = ",".join(COLUMNS).encode()
 
 
 def _checked(path: Path, row: dict[str, str]) -> Look:
@@ -200,6 +209,8 @@ def write_looks(path: Path, looks: Mapping[str, Look]) -> None:
 def find_look(file: Path, pixels: str, known: dict[Path, dict[str, Look]]) -> Look | None:
     """Return the look at the pixels of a file as they are now, from the record above it.
 
+    A table of that name with other columns is no record.
+
     Args:
         file: the file.
         pixels: SHA-256 of its pixels now.
@@ -211,7 +222,7 @@ def find_look(file: Path, pixels: str, known: dict[Path, dict[str, Look]]) -> Lo
     file = file.absolute()
     for folder in [*file.parents][:_ABOVE]:
         if folder not in known:
-            known[folder] = read_looks(folder / NAME)
+            known[folder] = read_looks(folder / NAME) if is_record(folder / NAME) else {}
         look = known[folder].get(file.relative_to(folder).as_posix())
         if look is not None:
             return look if look.pixels == pixels and look.decision != "drop" else None

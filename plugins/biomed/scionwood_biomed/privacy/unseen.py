@@ -7,6 +7,7 @@ from typing import NamedTuple, final
 
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 from pydicom.pixels.utils import get_expected_length
 from pydicom.uid import RLELossless
 
@@ -141,6 +142,6 @@ def _used(dataset: Dataset, keyword: str) -> int | None:
     if keyword == "LUTData" or keyword.endswith("PaletteColorLookupTableData"):
         table = "LUT" if keyword == "LUTData" else keyword.removesuffix("Data")
         entries = dataset.get(f"{table}Descriptor")
-        segmented = keyword.startswith("Segmented")
-        return None if segmented or not entries else 2 * (int(entries[0]) or 65536)
+        told = isinstance(entries, MultiValue | list) and not keyword.startswith("Segmented")
+        return 2 * (int(entries[0]) or 65536) if told else None
     return None
