@@ -55,7 +55,7 @@ def test_a_reader_of_the_page_gets_clean_copies_an_audit_and_a_run(tmp_path):
     assert len(entries) == 9
     for name, entry in entries.items():
         before = pydicom.dcmread(tmp_path / "scans" / name)
-        after = pydicom.dcmread(tmp_path / "clean" / entry.target)
+        after = pydicom.dcmread(tmp_path / "clean-reviewed" / entry.target)
         assert after.PatientIdentityRemoved == "YES"
         assert after.PatientID != before.PatientID
         assert not after.StudyDate

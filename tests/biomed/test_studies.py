@@ -119,6 +119,61 @@ def test_a_run_answers_for_a_study_and_writes_a_page(runs, series, tmp_path, cap
     assert answer_study(series, runs["volumes"], window="soft_tissue").label == answer["label"]
 
 
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    """A run on series of CT with 8 to 10 slices, without a note of kinds in a copy of it."""
+    folder = tmp_path_factory.mktemp("fitted")
+    rows = []
+    for at in range(16):
+        label, name = ("lesion", "normal")[at % 2], f"p{at}"
+        slices = [body(60 + 400 * (at % 2) + at)] * (8 + at % 3)
+        write_series(folder / name, slices, patient=name)
+        rows.append((name, label, name, ("train", "train", "train", "val")[at // 2 % 4]))
+    with (folder / "studies.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("path", "label", "subject", "split"), *rows])
+    change = (
+        *CPU,
+        "backbone.classes=[lesion, normal]",
+        "backbone.slices=4",
+        "task.reference=null",
+        f"data={{name: biomed/studies, source: {folder / 'studies.csv'}, slices: 4, size: 64, "
+        "window: soft_tissue}",
+    )
+    return fit(resolve("biomed/volumes", change, smoke=True), run_dir=folder / "run")
+
+
+def test_a_study_of_another_kind_than_the_run_is_refused(fitted, tmp_path):
+    """The network would answer with a probability, and mean nothing by it."""
+    assert json.loads((fitted / "studies.json").read_text()) == {
+        "modalities": ["CT"], "fewest": 8, "most": 10,
+    }  # fmt: skip
+    study = write_series(tmp_path / "s", [body(60)] * 9, patient="P1")
+    assert answer_study(study, fitted).label in ("lesion", "normal")
+    for count, message in ((1, "it has 1 slices, and the run takes 8 to 10"), (12, "12 slices")):
+        other = write_series(tmp_path / str(count), [body(60)] * count, patient="P1")
+        with pytest.raises(ReadError, match=message):
+            answer_study(other, fitted)
+    for path in study.iterdir():
+        dataset = pydicom.dcmread(path)
+        dataset.Modality = "MR"
+        dataset.save_as(path)
+    with pytest.raises(ReadError, match="it is MR, and the run was fitted to CT"):
+        answer_study(study, fitted, window="range")
+    volume = write_volume(tmp_path / "v.nii", [body(60)] * 9)
+    with pytest.raises(ReadError, match="it is NIfTI"):
+        answer_study(volume, fitted)
+    former = tmp_path / "former"  # a run of an earlier version states no kinds
+    shutil.copytree(fitted, former)
+    for name in ("studies.json", "files.json"):
+        (former / name).unlink()
+    assert answer_study(study, former, window="range").label in ("lesion", "normal")
+    with pytest.raises(ReadError, match="the run takes 4 or more"):
+        answer_study(tmp_path / "1", former)
+    (former / "studies.json").write_text('{"modalities": 1}')
+    with pytest.raises(ReadError, match=r"studies\.json"):
+        answer_study(study, former, window="range")
+
+
 def test_block_wise_lda_classifies_scores_and_exports(runs, tmp_path):
     run = runs["blockwise_lda"]
     scan = write_slice(tmp_path / "a.dcm", body(60), patient="P1")

@@ -46,6 +46,7 @@ plugin = Plugin(
         "audit_splits": "scionwood_biomed.cli.models:audit_splits",
         "deidentify_check": "scionwood_biomed.cli.privacy:deidentify_check",
         "deidentify": "scionwood_biomed.cli.privacy:deidentify",
+        "review": "scionwood_biomed.cli.review:review",
     },
     probes={"few_shot": "scionwood_biomed.evaluation.behaviour:few_shot"},
     recipes="scionwood_biomed.recipes",

@@ -176,11 +176,12 @@ def inspect(path: str | Path, *, detect_text: bool = False) -> Findings:
 
     Args:
         path: the file.
-        detect_text: look for text in the pixels of DICOM with an OCR too (extra `ocr`). That it
+        detect_text: let a text detector look at pixels that nobody looked at (extra `ocr`). That it
             sees none is no proof.
 
     Raises:
-        ReadError: the file is neither DICOM nor NIfTI, or is damaged, or the OCR is not installed.
+        ReadError: the file is neither DICOM nor NIfTI, or is damaged, or the detector is not
+            installed.
 
     Example:
         >>> "PatientID" in inspect(scan).identity
@@ -201,8 +202,8 @@ def deidentify(
 ) -> Findings:
     """Write a copy of a DICOM or NIfTI file that holds what the Basic Profile keeps, and no more.
 
-    The copy states that the identity is removed only if the verifier finds nothing in it, text in
-    pixels included.
+    The copy of an image states that the identity is not removed, since nobody looked at its pixels:
+    see `scionwood biomed review`.
 
     Args:
         path: a DICOM or NIfTI file.
@@ -223,8 +224,8 @@ def deidentify(
     Example:
         >>> target = f"{scan}.anonymous.dcm"
         >>> findings = deidentify(scan, target, salt="secret")
-        >>> inspect(target).clean
-        True
+        >>> inspect(target).lines
+        ['text in the pixels: pixels not looked at']
     """
     return _deidentify(
         path,

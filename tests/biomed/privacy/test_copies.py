@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from importlib.resources import files as resources
 from io import BytesIO
@@ -11,7 +12,6 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
-from pydicom.encaps import encapsulate, generate_frames
 from pydicom.sequence import Sequence
 
 from scionwood import OutputExistsError, ReadError, RecipeError
@@ -20,6 +20,7 @@ from scionwood_biomed.privacy.dicom_copy import copy_file
 from scionwood_biomed.privacy.keys import Key, make_key
 from scionwood_biomed.privacy.pixels import PixelPolicy
 from scionwood_biomed.privacy.profile import CODES
+from scionwood_biomed.privacy.unseen import lines_of
 from scionwood_biomed.readers.dicom import DicomReader
 
 SMALL = Path(str(get_testdata_file("CT_small.dcm")))
@@ -47,7 +48,8 @@ def missing(dataset):
 
 
 def copied(path, *, pixels=None, **options):
-    made = copy_file(path, KEY, Profile(**options), pixels or PixelPolicy(), "copy.dcm")
+    policy = pixels or PixelPolicy(viewed=True)
+    made = copy_file(path, KEY, Profile(**options), policy, "copy.dcm")
     return made, pydicom.dcmread(BytesIO(made.data.tobytes()))
 
 
@@ -74,10 +76,10 @@ def real_files(largest):
     ("largest", "copies"), [(8_000, 25), pytest.param(9_000_000, 90, marks=pytest.mark.slow)]
 )
 def test_copies_of_real_files_conform_and_hold_the_same_pixels(largest, copies):
-    made, refused = 0, {}
+    made, refused, cleared = 0, {}, 0
     for path in real_files(largest):
         try:
-            result, back = copied(path, pixels=PixelPolicy(viewed=True))
+            result, back = copied(path)
         except ReadError as error:
             refused[path.name] = error.rule
             continue
@@ -86,9 +88,17 @@ def test_copies_of_real_files_conform_and_hold_the_same_pixels(largest, copies):
         assert missing(back) <= missing(source), path
         assert result.traces == [], path
         assert result.removed, (path, result.after)
-        if "PixelData" in source and "Overlay" not in str(source.dir()):
-            assert bytes(back.PixelData) == bytes(source.PixelData), path
+        if "PixelData" not in source or "Overlay" in str(source.dir()):
+            continue
+        if back.PixelData != source.PixelData:  # a comment of the program that compressed them
+            cleared += 1
+            assert lines_of(source), path
+            assert lines_of(back) == [], path
+            with contextlib.suppress(RuntimeError):  # no decoder takes this source
+                shown = source.pixel_array
+                np.testing.assert_array_equal(back.pixel_array, shown, str(path))
     assert made >= copies
+    assert cleared <= 12
     assert "structured report" in refused["test-SR.dcm"]
     assert all("it " in rule or "no definition" in rule for rule in refused.values())
 
@@ -207,15 +217,6 @@ def test_descriptions_keep_the_words_of_imaging_alone(tmp_path):
     assert made.removed
 
 
-def test_pixels_that_may_hold_text_are_not_certified_until_the_user_says_so(tmp_path):
-    path = changed(tmp_path / "in.dcm", lambda d: setattr(d, "Modality", "US"))
-    made, back = copied(path)
-    assert (back.PatientIdentityRemoved, made.removed) == ("NO", False)
-    assert "US images" in made.after.burned_in
-    made, back = copied(path, pixels=PixelPolicy(viewed=True))
-    assert (back.PatientIdentityRemoved, made.removed) == ("YES", True)
-
-
 def test_a_study_without_patient_id_has_the_pseudonym_of_the_study(tmp_path):
     subjects = set()
     for number, uid in enumerate(("1.2.3", "1.2.3", "1.2.4")):
@@ -231,7 +232,9 @@ def test_a_study_without_patient_id_has_the_pseudonym_of_the_study(tmp_path):
 def test_slices_of_a_series_stay_together_and_the_copy_is_clean(tmp_path):
     for number in range(2):
         deidentify(SMALL, tmp_path / f"{number}.dcm", salt="pepper")
-        assert inspect(tmp_path / f"{number}.dcm").clean
+        assert inspect(tmp_path / f"{number}.dcm").lines == [
+            "text in the pixels: pixels not looked at"
+        ]
     (record,) = DicomReader(tmp_path)
     assert record.data.shape[0] == 2
 
@@ -278,15 +281,3 @@ def test_an_option_that_does_not_exist_is_refused():
     ):
         with pytest.raises(RecipeError, match=name):
             Profile(**options)
-
-
-def test_a_comment_in_compressed_pixels_is_traced(tmp_path):
-    dataset = pydicom.dcmread(SMALL.parent / "SC_rgb_jpeg_dcmtk.dcm")
-    dataset.PatientName = "Pietrzakowski"
-    frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
-    comment = b"\xff\xfe\x00\x10pietrzakowski\x00"
-    dataset.PixelData = encapsulate([frame[:2] + comment + frame[2:]])
-    dataset.save_as(tmp_path / "in.dcm")
-    made, back = copied(tmp_path / "in.dcm", pixels=PixelPolicy(viewed=True))
-    assert made.traces == ["PixelData"]
-    assert back.PatientIdentityRemoved == "NO"

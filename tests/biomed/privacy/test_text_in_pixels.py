@@ -1,8 +1,9 @@
-"""Text that is burned into pixels is found by an OCR, where the extra `ocr` is installed."""
+"""A text detector may say "text, look"; where it cannot run, that is said."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pydicom
@@ -12,7 +13,7 @@ from pydicom.data import get_testdata_file
 
 from scionwood import ReadError
 from scionwood_biomed.api import PixelPolicy, deidentify, inspect
-from scionwood_biomed.privacy import copying
+from scionwood_biomed.privacy.text_detector import obstacle
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom, about odd headers
 
@@ -31,45 +32,32 @@ def scan(tmp_path):
     return tmp_path / "scan.dcm"
 
 
-def test_without_an_ocr_the_search_is_refused_by_name(scan, monkeypatch):
-    import sys
+def test_without_the_extra_the_search_is_refused_by_name(scan, monkeypatch):
+    from scionwood_biomed.privacy import text_detector
 
-    monkeypatch.setitem(sys.modules, "rapidocr_onnxruntime", None)
-    monkeypatch.setenv("SCIONWOOD_READERS", "inline")
-    from scionwood_biomed.privacy.text_detector import _engine
-
-    _engine.cache_clear()
-    with pytest.raises(ReadError, match=r"scionwood-biomed\[ocr\]"):
-        inspect(scan, detect_text=True)
-
-
-@pytest.mark.slow
-def test_a_copy_with_text_in_its_pixels_does_not_state_yes(scan, tmp_path):
-    pytest.importorskip("rapidocr_onnxruntime")
-    plain = Path(str(get_testdata_file("CT_small.dcm")))
-    assert inspect(scan).burned_in == ""
-    assert "an OCR sees text in frame 0 at x" in inspect(scan, detect_text=True).burned_in
-    assert inspect(plain, detect_text=True).burned_in == ""
-    stated = {}
-    for policy in (
-        PixelPolicy(detect_text=True),
-        PixelPolicy(detect_text=True, viewed=True),
-        PixelPolicy(
-            detect_text=True,
-            rules=copying_rules(tmp_path, '{ Modality.equals("CT") } (0, 0, 256, 40)'),
-        ),
-    ):
-        copy = tmp_path / "copy.dcm"
-        deidentify(scan, copy, salt="a secret of the tests", pixels=policy, overwrite=True)
-        stated[policy] = pydicom.dcmread(copy).PatientIdentityRemoved
-        assert copying.inspect(copy).clean
-    assert list(stated.values()) == ["NO", "YES", "YES"]
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setitem(sys.modules, "rapidocr", None)
+    text_detector._networks.cache_clear()
+    try:
+        assert "`ocr` is not installed" in obstacle()
+        with pytest.raises(ReadError, match=r"scionwood-biomed\[ocr\]"):
+            inspect(scan, detect_text=True)
+    finally:
+        text_detector._networks.cache_clear()
 
 
-def copying_rules(folder, text):
-    """Return the rules of a file with this text."""
-    from scionwood_biomed.privacy.pixels import read_rules
-
-    path = folder / "rules.txt"
-    path.write_text(text, "utf-8")
-    return read_rules(path)
+@pytest.mark.skipif(find_spec("rapidocr") is None, reason="the extra `ocr` is not installed")
+@pytest.mark.parametrize("readers", ["inline", "service"])
+def test_the_detector_says_look_and_never_that_there_is_no_name(
+    readers, scan, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SCIONWOOD_READERS", readers)
+    plain = get_testdata_file("CT_small.dcm")
+    assert inspect(scan).burned_in == "pixels not looked at"
+    line = inspect(scan, detect_text=True).burned_in
+    assert "a text detector sees text in frame 0 at x" in line
+    x, y = (int(part.split()[1]) for part in line.partition(" at ")[2].split(", ")[:2])
+    assert (x, y) <= (12, 12)
+    assert inspect(plain, detect_text=True).burned_in.endswith("1 of 1 frames: no proof")
+    deidentify(scan, tmp_path / "copy.dcm", salt="pepper", pixels=PixelPolicy(detect_text=True))
+    assert pydicom.dcmread(tmp_path / "copy.dcm").PatientIdentityRemoved == "NO"

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
     from scionwood_biomed.privacy.copying import Order
     from scionwood_biomed.privacy.findings import Findings
+    from scionwood_biomed.privacy.look import Look
     from scionwood_biomed.privacy.mapping import Entry
 
+_REVIEW = "scionwood biomed review {}"
 _EDITION = "rules: Basic Profile of DICOM PS3.15, edition {}"
 
 
@@ -25,13 +27,15 @@ def deidentify_check(
 ) -> None:
     """List what identifies a person in DICOM and NIfTI files; the exit status is 1 if anything is.
 
-    DICOM is recognised by its content, NIfTI by its ending. The files are not changed, and no value
-    is printed. Other files of a folder are listed, and what cannot be read counts as a finding.
+    Pixels that nobody looked at are listed, unless `review.csv` in a folder above the file has a
+    look at them as they are now. DICOM is recognised by its content, NIfTI by its ending. The files
+    are not changed, and no value is printed. Other files of a folder are listed, and what cannot be
+    read counts as a finding.
 
     Args:
         path: a file, or a folder that is searched with its subfolders.
-        detect_text: look for text in pixels with an OCR too (extra `ocr`); that it sees none is no
-            proof.
+        detect_text: let a text detector look at pixels that nobody looked at (extra `ocr`); that
+            it sees none is no proof.
         json: print JSON.
         exit_zero: end with the exit status 0 even if something identifies a person.
 
@@ -74,9 +78,10 @@ def deidentify(
 ) -> None:
     """Write copies of DICOM and NIfTI files that hold what the Basic Profile keeps, and no more.
 
-    A copy states PatientIdentityRemoved = YES only if the verifier finds nothing in it, text in
-    pixels included. A folder gets a new tree of names, a mapping and a report page, which lie apart
-    from the copies. Files of other kinds, structured reports and PDF are listed, and not copied.
+    A copy of an image states PatientIdentityRemoved = NO, since nobody looked at its pixels: see
+    `scionwood biomed review`. A folder gets a new tree of names, a mapping and a report page, which
+    lie apart from the copies. Files of other kinds, structured reports and PDF are listed, and not
+    copied.
 
     Args:
         path: a file, or a folder that is searched with its subfolders.
@@ -90,9 +95,10 @@ def deidentify(
         descriptions: keep the words of imaging of descriptions, such as "T1 AXIAL".
         pixel_rules: a file of regions to blank, in the form of the CTP's pixel anonymiser.
         ultrasound_regions: blank what lies outside of the regions that ultrasound files state.
-        pixels_viewed: you looked at the images, and their pixels hold no text of a person.
-        detect_text: look for text in the copies with an OCR (extra `ocr`); a copy with text does
-            not state YES. That it sees none is no proof.
+        pixels_viewed: you looked at all images elsewhere, and their pixels hold no text of a
+            person. The record `review.csv` names you, the time, and that it was declared.
+        detect_text: let a text detector look at the copies for the report (extra `ocr`). That it
+            sees none is no proof.
         private: folder of the mapping and the report; by default TARGET-private.
         jobs: number of processes for a folder.
         resume: go on with a folder: files that were copied with the same options are skipped.
@@ -108,8 +114,12 @@ def deidentify(
     from scionwood_biomed.privacy.keys import make_key as write_key
     from scionwood_biomed.privacy.pixels import PixelPolicy, read_rules
     from scionwood_biomed.privacy.profile import Profile
+    from scionwood_biomed.privacy.text_detector import obstacle
 
     rules = () if pixel_rules is None else read_rules(pixel_rules)
+    if detect_text and (missing := obstacle()):
+        remedy = "pip install 'scionwood-biomed[ocr]'"
+        raise ReadError("--detect-text", missing, remedy)
     if make_key:
         if key is None:
             raise ReadError("--make-key", "it needs the name of a file", "Give --key FILE too")
@@ -137,15 +147,15 @@ def _file(path: Path, target: Path, order: Order, force: bool) -> None:
     for line in after.header:
         print(f"Not verified, so it does not state YES: {line}")
     if after.burned_in:
-        print(f"Look at the pixels, which were not changed: {after.burned_in}")
-        print("The copy states NO. After a look, give --pixels-viewed, or rules: --pixel-rules")
+        print(f"It does not state YES: {after.burned_in}")
+        print(f"Look at them: {_REVIEW.format('a folder of copies')}")
 
 
 def _folder(
     folder: Path, target: Path, order: Order, private: Path | None, jobs: int, resume: bool
 ) -> None:
+    from scionwood_biomed.privacy import copying, look, mapping, report
     from scionwood_biomed.privacy import folder as walk
-    from scionwood_biomed.privacy import mapping, report
     from scionwood_biomed.privacy.tables import EDITION
 
     if jobs < 1:
@@ -166,12 +176,18 @@ def _folder(
             rows.writerow(mapping.row(entry))
             entries[entry.source] = entry
     ours = [entries[name] for name in names]
-    report.write_report(apart / report.NAME, ours, order.profile)
+    if order.pixels.viewed:
+        copies = [target / entry.target for entry in ours if entry.status == "copied"]
+        with one_child(target):
+            copying.declare(target, copies, look.who_looks(None))
+    report.write_report(apart / report.NAME, ours, order)
     counts = report.summary_of(ours)
     print(f"{target}: {counts.copied} verified copies, {counts.look} with pixels to look at, "
           f"{counts.found} with findings; {counts.refused} files not copied")  # fmt: skip
     print(_EDITION.format(EDITION))
     print(f"{apart}: the mapping and the report; keep them apart from the copies")
+    if counts.look:
+        print(f"Nobody looked at the pixels yet: {_REVIEW.format(target)}")
     _print_refused(ours)
 
 
@@ -194,17 +210,22 @@ def _progress(entries: Iterator[Entry], total: int) -> Iterator[Entry]:
 def _checked(path: Path, detect_text: bool) -> tuple[list[Findings], list[tuple[Path, str]]]:
     """Return the findings of each file, and what could not be read with the reason."""
     from scionwood_biomed.privacy.copying import inspect, kind_of
+    from scionwood_biomed.privacy.look import NAME, is_record
 
+    known: dict[Path, dict[str, Look]] = {}
     if not path.is_dir():
-        return [inspect(path, detect_text=detect_text)], []
+        return [inspect(path, detect_text=detect_text, known=known)], []
     results, others, seen = [], [], 0
     for file in sorted(each for each in path.rglob("*") if each.is_file()):
+        if file.name == NAME and is_record(file):
+            continue  # it names who looked, and `inspect` reads it
         if kind_of(file) == "other":
             others.append((file, "neither DICOM nor NIfTI, so it was not checked"))
             continue
         seen += 1
         try:
-            results.append(inspect(file, detect_text=detect_text))
+            found = inspect(file, detect_text=detect_text, folder=path, known=known)
+            results.append(found)
         except ReadError as error:
             others.append((file, error.rule))
     if not seen:

@@ -33,7 +33,7 @@ def study(
 
     Raises:
         ReadError: a file is damaged, a slice is missing or occurs twice, a series mixes modalities,
-            or the study has two subjects.
+            the study has two subjects, or another modality or number of slices than the run's.
         TrainingError: no run is given, or it is not a finished run of this task.
         OutputExistsError: the page exists and `force` is false.
     """

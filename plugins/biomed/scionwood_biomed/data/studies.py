@@ -13,8 +13,9 @@ from torch import Tensor
 from scionwood import DataFiles, ReadError, RecipeError, call_in_child
 from scionwood_biomed.data.base import ImageData, Transforms, fitted
 from scionwood_biomed.data.items import COLUMNS, Item
+from scionwood_biomed.data.study_kinds import StudyKinds
 from scionwood_biomed.data.tables import table_rows
-from scionwood_biomed.readers.volumes import read_slices
+from scionwood_biomed.readers.volumes import read_slices, study_kind
 from scionwood_biomed.readers.windows import Window
 
 
@@ -96,6 +97,14 @@ class Studies(ImageData):
     def tensor(self, item: Item) -> Tensor:
         """Return the slices as (slice, 3, size, size) float32 from 0 to 1."""
         return torch.stack([fitted(each, self.size) for each in self._slices(item)])
+
+    def kinds(self) -> StudyKinds:
+        """Return the modalities and the numbers of slices of the training studies."""
+        kinds = []
+        for item in self.splits()["train"]:
+            with self.data_files.one_child(item.path):
+                kinds.append(study_kind(item.path))
+        return StudyKinds.of(kinds)
 
     def _slices(self, item: Item) -> np.ndarray:
         with self.data_files.one_child(item.path):

@@ -27,8 +27,9 @@ from scionwood import (
     writing,
 )
 from scionwood_biomed.data.base import fitted
+from scionwood_biomed.data.study_kinds import StudyKinds
 from scionwood_biomed.inference.images import NOTICE
-from scionwood_biomed.readers.volumes import read_slices
+from scionwood_biomed.readers.volumes import read_slices, study_kind
 from scionwood_biomed.readers.windows import Window
 from scionwood_biomed.tasks.volumes import Volumes
 
@@ -84,7 +85,8 @@ def answer_study(
         overwrite: replace `page` if it exists.
 
     Raises:
-        ReadError: a file is damaged, or a series or the study is not whole.
+        ReadError: a file is damaged, a series or the study is not whole, or the study has another
+            modality or number of slices than the training studies of the run.
         TrainingError: the run is not a finished run of this task.
         OutputExistsError: `page` exists and `overwrite` is false.
 
@@ -107,6 +109,7 @@ def answer_study(
         raise TrainingError(str(run), rule, "Train one: scionwood fit biomed/volumes")
     network = task.network
     shown: Window = window or resolve(folder / "recipe.yaml").data.options.get("window", "file")
+    StudyKinds.read(folder, network.slices).check(str(path), study_kind(path))
     slices = read_slices(path, window=shown, slices=network.slices)
     image = torch.stack([fitted(each, network.size) for each in slices])[None].to(device)
     every = network.every(image)[:, 0].double().cpu().numpy()

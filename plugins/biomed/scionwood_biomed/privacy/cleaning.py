@@ -18,7 +18,7 @@ from scionwood_biomed.privacy.dates import shifted
 from scionwood_biomed.privacy.keys import Key
 from scionwood_biomed.privacy.profile import Profile
 from scionwood_biomed.privacy.tables import Level, Rule, rule_of
-from scionwood_biomed.privacy.terms import imaging_words, is_term, is_text, meaning_of
+from scionwood_biomed.privacy.terms import are_terms, imaging_words, is_term, is_text, meaning_of
 
 TEXT = frozenset({"LO", "SH", "LT", "ST", "UT", "UC", "UR", "AE", "PN", "AS", "UN"})
 TEMPORAL = frozenset({"DA", "DT", "TM"})
@@ -150,12 +150,14 @@ class Cleaner:
 
     def _terms(self, element: DataElement, kind: str, level: Level) -> DataElement | None:
         values = [str(value) for value in _values(element)]
-        if all(map(is_term, values)):
+        if are_terms(values):
             return element
         if element.keyword in _POSITIONAL:
             kept = [value if is_term(value) else "OTHER" for value in values]
         else:
             kept = [value for value in values if is_term(value)]
+        if not are_terms(kept):
+            kept = []
         if not kept:
             return self._filled(element, kind, level)
         return DataElement(element.tag, "CS", kept if len(kept) > 1 else kept[0])

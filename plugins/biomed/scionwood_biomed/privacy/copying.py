@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, final
 
@@ -10,11 +11,28 @@ from scionwood import ReadError, atomic_path, call_in_child, check_target, writi
 from scionwood_biomed.privacy.dicom_copy import Copied, copy_file, inspect_file
 from scionwood_biomed.privacy.findings import Findings
 from scionwood_biomed.privacy.keys import Key, choose_key
+from scionwood_biomed.privacy.look import (
+    NAME,
+    NOT_LOOKED,
+    Look,
+    find_look,
+    look_of,
+    read_looks,
+    who_looks,
+    write_looks,
+)
+from scionwood_biomed.privacy.names import odd_names
 from scionwood_biomed.privacy.nifti_copy import copy_nifti, inspect_nifti, is_nifti
+from scionwood_biomed.privacy.pictures import frames_in, pictures_of
 from scionwood_biomed.privacy.pixels import PixelPolicy
 from scionwood_biomed.privacy.profile import Profile
+from scionwood_biomed.privacy.text_detector import chosen, text_in
 
 Kind = Literal["DICOM", "NIfTI", "other"]
+_RULES = 2
+"""The second form of the rules: a copy states YES only after a look at its pixels."""
+_SIDE = 1600
+"""Longest side of the pictures that a text detector sees, in pixels."""
 
 
 @final
@@ -34,7 +52,7 @@ class Order:
 
     def mark(self) -> str:
         """Return what tells this order from others, and says nothing about the key."""
-        policy = self.key.name(repr(self.pixels))[:8]
+        policy = self.key.name(f"{_RULES} {self.pixels!r}")[:8]
         return f"{self.key.mark()}-{self.profile.mark()}-{policy}"
 
 
@@ -57,15 +75,27 @@ def kind_of(path: Path) -> Kind:
     return "DICOM" if named or bare or head[128:] == b"DICM" else "other"
 
 
-def inspect(path: str | Path, *, detect_text: bool = False) -> Findings:
+def inspect(
+    path: str | Path,
+    *,
+    detect_text: bool = False,
+    folder: Path | None = None,
+    known: dict[Path, dict[str, Look]] | None = None,
+) -> Findings:
     """List what a DICOM or NIfTI file holds and a copy may not; no value is returned.
+
+    Pixels count as looked at if a record beside the file, or in a folder above it, has a look at
+    them as they are now.
 
     Args:
         path: the file.
-        detect_text: look for text in the pixels of DICOM with an OCR too (extra `ocr`).
+        detect_text: let a text detector look at pixels that nobody looked at (extra `ocr`).
+        folder: the folder that is shared; the names below it are judged. `None` judges the name of
+            the file alone.
+        known: folder to its record of looks; what is read is added.
 
     Raises:
-        ReadError: the file is neither, or is damaged, or the OCR is not installed.
+        ReadError: the file is neither, or is damaged, or the detector is not installed.
 
     Source: DICOM PS3.15 Annex E, edition 2026c.
     """
@@ -74,8 +104,59 @@ def inspect(path: str | Path, *, detect_text: bool = False) -> Findings:
     if kind == "other":
         raise ReadError(str(path), "it is neither DICOM nor NIfTI", "Leave it out")
     if kind == "NIfTI":
-        return Findings(path, channels=call_in_child(inspect_nifti, path))
-    return Findings(path, **vars(call_in_child(inspect_file, path, detect_text)))
+        channels, pixels = call_in_child(inspect_nifti, path)
+        found = Findings(path, burned_in=NOT_LOOKED, channels=channels, pixels=pixels)
+    else:
+        found = Findings(path, **vars(call_in_child(inspect_file, path)))
+    named = Path(path.name) if folder is None else path.relative_to(folder)
+    found = replace(found, channels=[*found.channels, *odd_names(named)])
+    if not found.pixels:
+        return found
+    if find_look(path, found.pixels, {} if known is None else known):
+        return replace(found, burned_in="")
+    return with_text(found) if detect_text else found
+
+
+def with_text(found: Findings) -> Findings:
+    """Return findings with what a text detector sees in the pixels; it has no last word.
+
+    Args:
+        found: the findings of an image.
+
+    Raises:
+        ReadError: the detector is not installed, or the pixels cannot be decoded.
+    """
+    numbers = chosen(call_in_child(frames_in, found.path))
+    pictures = call_in_child(pictures_of, found.path, numbers, _SIDE)
+    line = f"a text detector sees none in {len(numbers)} of {pictures.shape[0]} frames: no proof"
+    for number, picture in zip(numbers, pictures.window, strict=True):
+        for text in text_in(picture):
+            x, y, width, height = (round(side * pictures.scale) for side in text.box)
+            where = f"at x {x}, y {y}, width {width}, height {height}"
+            line = f"a text detector sees text in frame {number} {where}"
+    return replace(found, burned_in=f"{found.burned_in}; {line}")
+
+
+def declare(folder: Path, files: Sequence[Path], who: str) -> None:
+    """Record that a person says to have looked at the pixels of copies before they were made.
+
+    Args:
+        folder: the folder of the copies, and of the record.
+        files: the copies.
+        who: the person.
+
+    Raises:
+        ReadError: the record that is there, or a copy, is damaged.
+        WriteError: the record cannot be written.
+    """
+    looks = read_looks(folder / NAME)
+    for path in files:
+        pixels = inspect(path).pixels
+        if pixels:
+            name = path.relative_to(folder).as_posix()
+            looks[name] = look_of(name, pixels, "keep", (), who, "declared", "none ran")
+    if looks:
+        write_looks(folder / NAME, looks)
 
 
 def write_copy(
@@ -99,10 +180,9 @@ def write_copy(
     check_target(target, overwrite)
     if kind_of(path) == "NIfTI":
         volume = call_in_child(copy_nifti, path)
-        before, after = (
-            Findings(place, channels=found)
-            for place, found in ((path, volume.before), (target, volume.after))
-        )
+        seen = "" if order.pixels.viewed else NOT_LOOKED
+        before = Findings(path, burned_in=NOT_LOOKED, channels=volume.before, pixels=volume.pixels)
+        after = Findings(target, burned_in=seen, channels=volume.after, pixels=volume.pixels)
         data = volume.data
     else:
         copied = call_in_child(copy_file, path, order.key, order.profile, order.pixels, target.name)
@@ -110,12 +190,17 @@ def write_copy(
         data = copied.data
     with writing(target), atomic_path(target, overwrite=overwrite) as part:
         part.write_bytes(data.tobytes())
+    if order.pixels.viewed:
+        declare(target.parent, [target], who_looks(None))
+    elif order.pixels.detect_text and after.pixels:
+        after = with_text(after)
     return before, after
 
 
 def findings_of(path: Path, target: Path, copied: Copied) -> tuple[Findings, Findings]:
     """Return what a source and its copy hold."""
     before = Findings(path, **vars(copied.before))
+    before = replace(before, channels=[*before.channels, *odd_names(Path(path.name))])
     return before, Findings(target, **vars(copied.after), traces=copied.traces)
 
 

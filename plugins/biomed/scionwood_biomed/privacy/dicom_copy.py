@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import final
@@ -19,11 +19,13 @@ from pydicom.uid import UID
 from scionwood import ReadError, reading
 from scionwood_biomed.privacy.cleaning import Cleaner
 from scionwood_biomed.privacy.keys import Key
+from scionwood_biomed.privacy.look import FINDINGS, LOOKED, NOT_LOOKED, has_pixels
 from scionwood_biomed.privacy.pixels import PixelPolicy, blank, clear_spare_bits, regions_of
 from scionwood_biomed.privacy.profile import TEMPORAL, Profile, codes
 from scionwood_biomed.privacy.tables import EDITION, Level, level_of
 from scionwood_biomed.privacy.traces import traces
-from scionwood_biomed.privacy.verifying import Content, content_of
+from scionwood_biomed.privacy.unseen import clear_unseen
+from scionwood_biomed.privacy.verifying import Content, content_of, values_of
 from scionwood_biomed.readers.dicom_file import checked_header
 
 METHOD = f"Scionwood, basic profile of PS3.15 {EDITION}"
@@ -82,20 +84,19 @@ def load(path: Path) -> Dataset:
     return dataset
 
 
-def inspect_file(path: Path, detect_text: bool = False) -> Content:
+def inspect_file(path: Path) -> Content:
     """List what a DICOM file holds and a copy may not.
 
     Args:
         path: the file.
-        detect_text: look for text in the pixels with an OCR too.
 
     Raises:
-        ReadError: it is not DICOM, or is damaged, or the OCR is not installed.
+        ReadError: it is not DICOM, or is damaged.
     """
     dataset = load(path)
     with reading(path, "DICOM"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return content_of(dataset, detect_text=detect_text)
+        return content_of(dataset)
 
 
 def copy_file(path: Path, key: Key, profile: Profile, pixels: PixelPolicy, name: str) -> Copied:
@@ -120,13 +121,14 @@ def copy_file(path: Path, key: Key, profile: Profile, pixels: PixelPolicy, name:
         if masks:
             blank(source, masks)
         copy = _cleaned(source, level, key, profile, pixels, bool(masks))
-        data = _bytes(copy)
-        detect = pixels.detect_text and not pixels.viewed
-        after, left = _verified(source, data, name, detect)
-        removed = after.clean and not left
-        if not removed and "PatientIdentityRemoved" in copy:
-            copy.PatientIdentityRemoved = "NO"
-            data = _bytes(copy)
+        data = bytes_of(copy)
+        back = pydicom.dcmread(BytesIO(data))
+        after, left = content_of(back), traces(source, back, name)
+        if pixels.viewed:
+            after = replace(after, burned_in="")
+        removed = after.clean and not left and not after.burned_in
+        stamp(copy, clean=after.clean and not left, looked=pixels.viewed)
+        data = bytes_of(copy)
     names = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
     patient, study, series, instance = (str(source.get(name, "") or "") for name in names)
     uids, subject = (patient, study, series, instance), key.subject(patient_of(source))
@@ -191,6 +193,9 @@ def _check_pixels(path: Path, source: Dataset) -> None:
     if "PixelData" not in source or syntax is None or syntax.is_encapsulated:
         return
     declared, inside = get_expected_length(source), len(source.PixelData)
+    if source.PhotometricInterpretation == "YBR_FULL_422" and inside >= declared // 2 * 3:
+        rule = "DICOM: its colours are not halved, as YBR_FULL_422 says"
+        raise ReadError(str(path), rule, "Correct PhotometricInterpretation to YBR_FULL")
     if inside < declared:
         rule = f"DICOM: it declares {declared:,} bytes of pixels and has {inside:,}"
         raise ReadError(str(path), rule, "Copy it again: it is truncated")
@@ -205,30 +210,49 @@ def _cleaned(
     options = sorted(profile.options) + ["pixels"] * blanked
     if level.type_of("PatientID") is not None:
         copy.PatientID = copy.PatientName = key.subject(patient)
-        copy.PatientIdentityRemoved, copy.DeidentificationMethod = "YES", METHOD
+        copy.PatientIdentityRemoved, copy.DeidentificationMethod = "NO", METHOD
         copy.DeidentificationMethodCodeSequence = codes(options)
     if level.type_of("LongitudinalTemporalInformationModified") is not None:
         copy.LongitudinalTemporalInformationModified = TEMPORAL[profile.dates]
-    if (blanked or pixels.viewed) and "PixelData" in copy:
-        copy.BurnedInAnnotation = "NO"
     meta = copy.file_meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = copy.SOPClassUID
     meta.MediaStorageSOPInstanceUID = copy.SOPInstanceUID
     meta.TransferSyntaxUID = source.file_meta.TransferSyntaxUID
     meta.ImplementationClassUID = IMPLEMENTATION
     copy.preamble = bytes(128)
+    clear_unseen(copy)
     clear_spare_bits(copy)
     return copy
 
 
-def _verified(
-    source: Dataset, data: bytes, name: str, detect_text: bool
-) -> tuple[Content, list[str]]:
-    back = pydicom.dcmread(BytesIO(data))
-    return content_of(back, detect_text=detect_text), traces(source, back, name)
+def stamp(copy: Dataset, *, clean: bool, looked: bool) -> None:
+    """State in a copy whether the identity is removed, and why or why not.
+
+    An object without an image needs no look. What the source says about text in its pixels does
+    not stay, unless the object must say something.
+
+    Args:
+        copy: a copy by the Basic Profile; it is changed.
+        clean: whether the verifier finds nothing in it, its pixels left aside.
+        looked: whether a person looked at its pixels, and found no text or had it blanked.
+    """
+    image = has_pixels(copy)
+    if "PatientIdentityRemoved" in copy:
+        done = clean and (looked or not image)
+        copy.PatientIdentityRemoved = "YES" if done else "NO"
+        reason = FINDINGS if not clean else LOOKED if looked else NOT_LOOKED
+        method = str(values_of(copy["DeidentificationMethod"])[0])
+        copy.DeidentificationMethod = [method, reason] if image or not clean else method
+    level = level_of(str(copy.get("SOPClassUID", "")))
+    kind = level.type_of("BurnedInAnnotation") if level else None
+    if image and looked and kind is not None:
+        copy.BurnedInAnnotation = "NO"
+    elif kind == "3" and copy.get("BurnedInAnnotation") == "NO":
+        del copy.BurnedInAnnotation
 
 
-def _bytes(copy: Dataset) -> bytes:
+def bytes_of(copy: Dataset) -> bytes:
+    """Return a data set as the bytes of a file."""
     out = BytesIO()
     copy.save_as(out, enforce_file_format=True)
     return out.getvalue()

@@ -17,12 +17,13 @@ class Findings:
         identity: places of attributes that tell who, when or where, such as `PatientID`.
         private: number of private elements, whose meaning only the vendor knows.
         overlays: number of elements of curves and overlays.
-        burned_in: why the pixels may contain text; empty if nothing suggests it.
+        burned_in: why the pixels may contain text; empty after a look at them.
         unlisted: places of values that are on no list of what may stay, or that the object's
             definition does not name.
         channels: places outside of the elements: the preamble, file meta information, spare bits,
             the name of the file.
         traces: places where words, dates or UIDs of the source are still found.
+        pixels: SHA-256 of the pixels; empty without an image.
 
     Example:
         >>> from pathlib import Path
@@ -39,6 +40,7 @@ class Findings:
     unlisted: list[str] = field(default_factory=list)
     channels: list[str] = field(default_factory=list)
     traces: list[str] = field(default_factory=list)
+    pixels: str = ""
 
     @property
     def clean(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -20,8 +20,10 @@ from scionwood import (
     reading,
     writing,
 )
-from scionwood_biomed.privacy.copying import Order, findings_of, kind_of
+from scionwood_biomed.privacy.copying import Order, findings_of, kind_of, with_text
 from scionwood_biomed.privacy.dicom_copy import copy_file
+from scionwood_biomed.privacy.findings import Findings
+from scionwood_biomed.privacy.look import NOT_LOOKED
 from scionwood_biomed.privacy.mapping import Entry
 from scionwood_biomed.privacy.nifti_copy import copy_nifti
 
@@ -137,8 +139,9 @@ def _copied(path: Path, portion: Portion, entry: Entry) -> Entry:
         ending = ".nii.gz" if path.name.lower().endswith(".gz") else ".nii"
         place = Path("nifti") / f"{key.name(entry.source)}{ending}"
         note = "NIfTI states no subject: list it yourself"
-        done = entry.copied(str(place), volume.after, "", note)
-        return _stored(portion.target / place, volume.data.tobytes(), done)
+        risk = "" if portion.order.pixels.viewed else NOT_LOOKED
+        done = entry.copied(str(place), volume.after, risk, note)
+        return _stored(portion, volume.data.tobytes(), done)
     copied = call_in_child(
         copy_file, path, key, portion.order.profile, portion.order.pixels, "copy.dcm"
     )
@@ -149,15 +152,20 @@ def _copied(path: Path, portion: Portion, entry: Entry) -> Entry:
     done = entry.copied(str(place), after.header, after.burned_in, "").of(
         patient, copied.subject, study, series, instance
     )
-    return _stored(portion.target / place, copied.data.tobytes(), done)
+    return _stored(portion, copied.data.tobytes(), done)
 
 
-def _stored(target: Path, data: bytes, entry: Entry) -> Entry:
+def _stored(portion: Portion, data: bytes, entry: Entry) -> Entry:
     """Write a copy, unless the same one is there; another one there means a second source."""
-    if target.exists():
-        if target.read_bytes() == data:
-            return entry
+    target = portion.target / entry.target
+    if target.exists() and target.read_bytes() != data:
         return entry.refused("another file has its SOPInstanceUID, and different content")
-    with writing(target), atomic_path(target, overwrite=False) as part:
-        part.write_bytes(data)
+    if not target.exists():
+        with writing(target), atomic_path(target, overwrite=False) as part:
+            part.write_bytes(data)
+    if entry.pixels and portion.order.pixels.detect_text:
+        with one_child(portion.target):
+            return replace(
+                entry, pixels=with_text(Findings(target, burned_in=entry.pixels)).burned_in
+            )
     return entry

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +15,16 @@ import nibabel
 import numpy as np
 
 from scionwood import ReadError, check_inflated, reading
+from scionwood_biomed.privacy.look import Box
 from scionwood_biomed.readers import limits
 
 nib: Any = nibabel  # its functions have no type annotations
 
+_GZIP = {
+    4: "a field of programs in the head of gzip",
+    8: "the name of a file in the head of gzip",
+    16: "a comment in the head of gzip",
+}
 FIELDS = ("data_type", "db_name", "descrip", "aux_file", "intent_name")
 
 
@@ -29,11 +37,13 @@ class CopiedVolume:
         data: (byte,) uint8, the bytes of the copy.
         before: what the source held.
         after: what is still in the copy.
+        pixels: SHA-256 of the voxels.
     """
 
     data: np.ndarray
     before: list[str]
     after: list[str]
+    pixels: str
 
 
 def is_nifti(path: Path) -> bool:
@@ -41,8 +51,8 @@ def is_nifti(path: Path) -> bool:
     return path.name.lower().endswith((".nii", ".nii.gz"))
 
 
-def inspect_nifti(path: Path) -> list[str]:
-    """List the places of a NIfTI file that hold text.
+def inspect_nifti(path: Path) -> tuple[list[str], str]:
+    """List the places of a NIfTI file that hold text, and return SHA-256 of its voxels.
 
     Args:
         path: the file, `.nii` or `.nii.gz`.
@@ -51,7 +61,9 @@ def inspect_nifti(path: Path) -> list[str]:
         ReadError: it is no NIfTI file, or is damaged.
     """
     with reading(path, "NIfTI"):
-        return [place for place, _, _ in _places(path, _whole(path))]
+        whole = whole_of(path)
+        places = [place for place, _, _ in _places(path, whole)]
+        return [*_packing(path), *places], voxels_digest(path, whole)
 
 
 def copy_nifti(path: Path) -> CopiedVolume:
@@ -66,23 +78,102 @@ def copy_nifti(path: Path) -> CopiedVolume:
         ReadError: it is no NIfTI file, or is damaged.
     """
     with reading(path, "NIfTI"):
-        whole = _whole(path)
+        whole = whole_of(path)
         found = list(_places(path, whole))
         for _, start, stop in found:
             whole[start:stop] = bytes(stop - start)
         voxels = _voxels(path, whole)
         del whole[voxels[1] :]
         left = [place for place, _, _ in _places(path, whole)]
-    data = bytes(whole)
-    if path.name.lower().endswith(".gz"):
-        out = io.BytesIO()
-        with gzip.GzipFile("", "wb", fileobj=out, mtime=0) as file:
-            file.write(data)
-        data = out.getvalue()
-    return CopiedVolume(np.frombuffer(data, np.uint8), [place for place, _, _ in found], left)
+        before = [*_packing(path), *(place for place, _, _ in found)]
+        data = np.frombuffer(packed(path, whole), np.uint8)
+        return CopiedVolume(data, before, left, voxels_digest(path, whole))
 
 
-def _whole(path: Path) -> bytearray:
+def blank_nifti(path: Path, boxes: list[Box]) -> CopiedVolume:
+    """Return a copy of a volume with regions of all its slices set to 0.
+
+    Args:
+        path: the file, `.nii` or `.nii.gz`.
+        boxes: x, y, width and height along its first two stored axes.
+
+    Raises:
+        ReadError: it is no NIfTI file, or is damaged.
+    """
+    with reading(path, "NIfTI"):
+        whole = whole_of(path)
+        values = stored(path, whole)
+        for x, y, width, height in boxes:
+            values[x : x + width, y : y + height] = 0
+        left = [place for place, _, _ in _places(path, whole)]
+        data = np.frombuffer(packed(path, whole), np.uint8)
+        return CopiedVolume(data, left, left, voxels_digest(path, whole))
+
+
+def stored(path: Path, whole: bytearray) -> np.ndarray:
+    """Return the voxels as they are stored, without scale: a view of the bytes.
+
+    Args:
+        path: the file, for messages.
+        whole: its bytes, unpacked.
+    """
+    header = _header(path, whole)
+    start, stop = _voxels(path, whole)
+    shape = (*header.get_data_shape(), 1)[: max(2, len(header.get_data_shape()))]
+    kind = header.get_data_dtype()
+    count = (stop - start) // kind.itemsize
+    return np.frombuffer(whole, kind, count, start).reshape(shape, order="F")
+
+
+def voxels_digest(path: Path, whole: bytearray) -> str:
+    """Return SHA-256 of the voxels, their shape and their kind.
+
+    Args:
+        path: the file, for messages.
+        whole: its bytes, unpacked.
+    """
+    header = _header(path, whole)
+    start, stop = _voxels(path, whole)
+    kind = f"{header.get_data_shape()} {header.get_data_dtype()}".encode()
+    return hashlib.sha256(kind + bytes(whole[start:stop])).hexdigest()
+
+
+def packed(path: Path, whole: bytearray) -> bytes:
+    """Return the bytes of a file, packed without a name and a time if its ending is `.gz`."""
+    if not path.name.lower().endswith(".gz"):
+        return bytes(whole)
+    out = io.BytesIO()
+    with gzip.GzipFile("", "wb", fileobj=out, mtime=0) as file:
+        file.write(whole)
+    return out.getvalue()
+
+
+def _packing(path: Path) -> list[str]:
+    """Return what the heads of a gzip file state: a name, a comment.
+
+    Source: RFC 1952.
+    """
+    if not path.name.lower().endswith(".gz"):
+        return []
+    held, found = path.read_bytes(), set()
+    while held[:2] == b"\x1f\x8b":
+        flags = held[3]
+        found |= {name for bit, name in _GZIP.items() if flags & bit}
+        unpacking = zlib.decompressobj(31)
+        unpacking.decompress(held)
+        held = unpacking.unused_data
+    return sorted(found)
+
+
+def whole_of(path: Path) -> bytearray:
+    """Return the bytes of a NIfTI file, unpacked.
+
+    Args:
+        path: the file.
+
+    Raises:
+        ReadError: it inflates to too much.
+    """
     if not path.name.lower().endswith(".gz"):
         return bytearray(path.read_bytes())
     check_inflated(path, "NIfTI", window=31, largest=limits.INFLATED)

@@ -43,10 +43,11 @@ class PixelPolicy:
     """What is done about text in pixels.
 
     Attributes:
-        viewed: the user looked at the images and says that they hold no text of a person.
+        viewed: the user looked at the images and says that they hold no text of a person; a record
+            `review.csv` beside the copy names the user and the time.
         ultrasound: blank what lies outside of the regions that an ultrasound file states.
         rules: blank regions by rules.
-        detect_text: look for text in the copy with an OCR (extra `ocr`), unless `viewed` is set.
+        detect_text: let a text detector look at the copy (extra `ocr`), unless `viewed` is set.
 
     Example:
         >>> from scionwood_biomed.api import PixelPolicy
@@ -153,7 +154,10 @@ def blank(dataset: Dataset, masks: list[np.ndarray]) -> None:
     if dataset.file_meta.TransferSyntaxUID.is_compressed:
         dataset.decompress(generate_instance_uid=False)
     colour, bits = str(dataset.PhotometricInterpretation), int(dataset.BitsAllocated)
-    if bits not in (8, 16, 32) or colour.endswith("_422") or colour.endswith("_420"):
+    if colour.endswith(("_422", "_420")):  # two pixels share a colour
+        dataset.PixelData, dataset.PhotometricInterpretation = dataset.pixel_array.tobytes(), "RGB"
+        dataset.PlanarConfiguration = 0
+    if bits not in (8, 16, 32):
         rule = f"pixels of {bits} bits in {colour} have no region of their own"
         raise ReadError("a rule for pixels", rule, "Convert the image to RGB first")
     frames, samples = int(dataset.get("NumberOfFrames") or 1), int(dataset.SamplesPerPixel)
@@ -214,7 +218,6 @@ def _spare(dataset: Dataset) -> tuple[np.ndarray, int, int] | None:
     if allocated not in (8, 16, 32) or stored >= allocated or not stored - 1 <= high < allocated:
         return None
     order = "<" if syntax.is_little_endian else ">"
-    if len(dataset.PixelData) % (allocated // 8):
-        return None
-    values = np.frombuffer(dataset.PixelData, f"{order}u{allocated // 8}")
+    whole = len(dataset.PixelData) // (allocated // 8) * (allocated // 8)
+    values = np.frombuffer(dataset.PixelData[:whole], f"{order}u{allocated // 8}")
     return values, high - stored + 1, high

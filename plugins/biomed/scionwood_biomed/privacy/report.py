@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import final
 
 from scionwood import Number, Numbers, Page, Section, Table, atomic_path, render, writing
+from scionwood_biomed.privacy.copying import Order
 from scionwood_biomed.privacy.mapping import Entry
-from scionwood_biomed.privacy.profile import CODES, Profile
+from scionwood_biomed.privacy.profile import CODES
 from scionwood_biomed.privacy.tables import EDITION
 
 NAME = "report.html"
@@ -53,33 +54,39 @@ def summary_of(entries: Sequence[Entry]) -> Summary:
     return Summary(len(copies) - found - look, look, found, len(entries) - len(copies))
 
 
-def write_report(path: Path, entries: Sequence[Entry], profile: Profile) -> None:
+def write_report(path: Path, entries: Sequence[Entry], order: Order) -> None:
     """Write the page of a folder; it names files, so it stays with the mapping.
 
     Args:
         path: the HTML file.
         entries: the entries of the mapping.
-        profile: the options.
+        order: how the files were copied.
     """
     counts = summary_of(entries)
     numbers = [
-        Number("verified copies", str(counts.copied), "they state YES"),
+        Number("verified copies", str(counts.copied), "with a look at their pixels"),
         Number("pixels to look at", str(counts.look), "they state NO"),
         Number("with findings", str(counts.found), "they state NO"),
         Number("not copied", str(counts.refused)),
         Number("subjects", str(len({entry.subject for entry in entries if entry.subject}))),
     ]
     parts: list[str | Numbers | Section] = [Numbers(numbers), *_sections(entries)]
-    options = ", ".join(sorted(CODES[name][1] for name in profile.options))
+    options = ", ".join(sorted(CODES[name][1] for name in order.profile.options))
     page = Page(
         "De-identification of a folder",
         parts,
         warning="" if counts.safe else "Not every copy is safe to pass on: see the tables.",
         notes=["This page names files of the source. Keep it with the mapping, apart from copies."],
-        facts={"PS3.15": EDITION, "options": options},
+        facts={"PS3.15": EDITION, "options": options, "text detector": _detector(order)},
     )
     with writing(path), atomic_path(path) as part:
         part.write_bytes(render(page).encode("utf-8", "backslashreplace"))
+
+
+def _detector(order: Order) -> str:
+    if not order.pixels.detect_text:
+        return "no detector ran"
+    return "looked at up to four frames of each image; that it sees no text is no proof"
 
 
 def _sections(entries: Sequence[Entry]) -> list[Section]:

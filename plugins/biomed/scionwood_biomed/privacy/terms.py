@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -11,6 +11,12 @@ from typing import Any
 _FOLDER = "scionwood_biomed.privacy.standard"
 _WORD = re.compile(r"[^\W_]+")
 _MEASURE = re.compile(r"\d{1,3}([.,]\d{1,2})?(mm|cm|t|kv|ms|s|min|deg|x\d{1,3})?")
+
+_BARE = re.compile(r"[\d.,x-]+", re.I)
+"""A number without a unit, or several of them."""
+_MOST_DIGITS = 5
+_SHORT = re.compile(r"[A-Z]|\d{1,2}")
+_MOST_SHORT = 3
 
 _PATTERNS: Mapping[str, re.Pattern[str]] = {
     "ConvolutionKernel": re.compile(r"[A-Z]{1,2}\d{1,2}[a-z]?"),
@@ -26,7 +32,20 @@ _PATTERNS: Mapping[str, re.Pattern[str]] = {
 def is_term(value: str) -> bool:
     """Return whether a coded string is a defined term of the standard, or a small number."""
     text = value.strip()
-    return not text or text in _terms() or re.fullmatch(r"[A-Z]|\d{1,2}", text) is not None
+    return not text or text in _terms() or _SHORT.fullmatch(text) is not None
+
+
+def are_terms(values: Sequence[str]) -> bool:
+    """Return whether all coded strings of an element may stay.
+
+    Letters and small numbers one by one could spell a name or a number, so that few may stand
+    together.
+
+    Args:
+        values: the values of the element.
+    """
+    short = [value for value in values if _SHORT.fullmatch(value.strip())]
+    return len(short) <= _MOST_SHORT and all(map(is_term, values))
 
 
 def is_text(keyword: str, value: str) -> bool:
@@ -38,9 +57,21 @@ def is_text(keyword: str, value: str) -> bool:
 
 
 def imaging_words(value: str) -> str:
-    """Return the words of imaging and the measures of a description, and nothing else of it."""
-    parts = re.split(r"[\s_^,;/+()]+", value)
-    return " ".join(part for part in parts if part and _is_imaging(part))
+    """Return the words of imaging and the measures of a description, and nothing else of it.
+
+    Numbers without a unit that stand in groups, or have more than five digits together, go: a
+    telephone or patient number is written so.
+    """
+    parts = [part for part in re.split(r"[\s_^,;/+()]+", value) if part]
+    kept = [part for part in parts if _is_imaging(part)]
+    bare = [_BARE.fullmatch(part) is not None for part in kept]
+    digits = sum(sum(map(str.isdigit, p)) for p, is_bare in zip(kept, bare, strict=True) if is_bare)
+    alone = [not any(bare[max(at - 1, 0) : at] + bare[at + 1 : at + 2]) for at in range(len(kept))]
+    return " ".join(
+        part
+        for part, is_bare, is_alone in zip(kept, bare, alone, strict=True)
+        if not is_bare or (is_alone and digits <= _MOST_DIGITS)
+    )
 
 
 def is_known_word(word: str) -> bool:

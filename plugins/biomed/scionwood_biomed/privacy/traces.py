@@ -15,10 +15,14 @@ from scionwood_biomed.privacy.terms import is_known_word, is_text
 from scionwood_biomed.privacy.verifying import elements, retained, values_of
 
 _WORD = re.compile(r"[^\W_]{4,}")
+_GROUPED = re.compile(r"(?<![\d.])\d{1,5}(?:[ ()/^=-]{1,3}\d{1,5})+(?![\d.])")
+"""A number in groups, such as 555 123 456; decimals and UIDs are none."""
+_LONG = 6
+"""Digits of a number in groups that is searched for."""
 _TEXT = frozenset({"AE", "AS", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT", "UN", "OB"})
 _TIMES = frozenset({"DA", "DT", "TM"})
-_JUDGED = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning", "PixelData")
-"""Codes have a list of their own, and pixels are no words."""
+_JUDGED = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning", "PixelData", "ICCProfile")
+"""Codes have a list, pixels are no words, and the texts of profiles are found by themselves."""
 
 _BYTES = 4096
 """Bytes of an element that are searched for words; larger ones are pixels."""
@@ -111,4 +115,6 @@ def _text(element: DataElement) -> str:
 
 
 def _words(text: str) -> list[str]:
-    return [word.casefold() for word in _WORD.findall(text)]
+    grouped = (re.sub(r"\D", "", number) for number in _GROUPED.findall(text))
+    long = (number for number in grouped if len(number) >= _LONG)
+    return [*(word.casefold() for word in _WORD.findall(text)), *long]

@@ -13,11 +13,12 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
+from scionwood_biomed.privacy.look import NOT_LOOKED, REASONS, has_pixels, pixels_digest
 from scionwood_biomed.privacy.pixels import has_spare_bits
 from scionwood_biomed.privacy.profile import CODES, TEMPORAL, stated
 from scionwood_biomed.privacy.tables import Level, Rule, level_of, rule_of
-from scionwood_biomed.privacy.terms import imaging_words, is_term, is_text, meaning_of
-from scionwood_biomed.privacy.text_detector import text_in
+from scionwood_biomed.privacy.terms import are_terms, imaging_words, is_text, meaning_of
+from scionwood_biomed.privacy.unseen import lines_of
 from scionwood_biomed.readers.burned_in import burned_in
 
 PSEUDONYM = re.compile(r"[0-9a-f]{16}")
@@ -30,7 +31,6 @@ _FILLED = frozenset({
     "REMOVED", "UNKNOWN", "19000101", "19000101000000", "000000", "000Y", "0", "0.0",
     "http://removed.invalid",
 })  # fmt: skip
-PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData", "PixelDataProviderURL")
 _EMPTY = re.compile(rb"\0*")
 _META = frozenset({
     "FileMetaInformationGroupLength", "FileMetaInformationVersion", "MediaStorageSOPClassUID",
@@ -49,10 +49,15 @@ _TEXT = frozenset({"LO", "SH", "UC", "LT", "ST", "UT", "UR", "AE", "PN", "AS", "
 @final
 @dataclass(frozen=True)
 class Content:
-    """What `Findings` lists of a data set, without its path and its traces."""
+    """What `Findings` lists of a data set, without its path and its traces.
+
+    Attributes:
+        pixels: SHA-256 of the pixels; empty without an image.
+    """
 
     burned_in: str
     channels: list[str]
+    pixels: str = ""
     identity: list[str] = field(default_factory=list)
     unlisted: list[str] = field(default_factory=list)
     private: int = 0
@@ -60,26 +65,21 @@ class Content:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing is listed."""
+        """Whether nothing is listed but that nobody looked at the pixels."""
         counts = self.private + self.overlays
-        return not (self.identity or self.unlisted or self.channels or self.burned_in or counts)
+        return not (self.identity or self.unlisted or self.channels or counts)
 
 
-def content_of(dataset: Dataset, *, detect_text: bool = False) -> Content:
+def content_of(dataset: Dataset) -> Content:
     """List what a data set holds and a de-identified copy may not.
 
     Args:
         dataset: a file with its preamble and file meta information.
-        detect_text: look for text in the pixels with an OCR too.
-
-    Raises:
-        ReadError: the OCR is not installed.
     """
     level = level_of(str(dataset.get("SOPClassUID", "")))
-    risk = burned_in(dataset) if any(name in dataset for name in PIXELS) else ""
-    if detect_text:
-        risk = text_in(dataset) or risk
-    found = Content(risk, _channels(dataset))
+    hint = burned_in(dataset)
+    risk = f"{NOT_LOOKED}; {hint}" if hint else NOT_LOOKED
+    found = Content(risk if has_pixels(dataset) else "", _channels(dataset), pixels_digest(dataset))
     if level is None:
         found.unlisted.append("SOPClassUID")
     options, counts = stated(dataset), {"private": 0, "overlays": 0}
@@ -172,7 +172,7 @@ def _is_listed(element: DataElement) -> bool:
     """Return whether a list, or the form of a number, allows what no rule names."""
     vr, keyword, values = element.VR, element.keyword, values_of(element)
     if vr == "CS":
-        return all(is_term(str(value)) for value in values)
+        return are_terms([str(value) for value in values])
     if keyword in ("CodeValue", "CodeMeaning", "CodingSchemeDesignator"):
         return True  # `_is_ours` and the item of the code have judged it
     if vr in _TEXT or vr in ("DA", "DT", "TM"):
@@ -206,7 +206,9 @@ def _is_ours(place: str, element: DataElement, options: frozenset[str]) -> bool:
     if place in ("PatientID", "PatientName"):
         return PSEUDONYM.fullmatch(text) is not None
     if place == "DeidentificationMethod":
-        return METHOD.fullmatch(text) is not None
+        method, *reasons = map(str, values_of(element))
+        known = len(reasons) <= 1 and all(reason in REASONS for reason in reasons)
+        return known and METHOD.fullmatch(method) is not None
     if place == "LongitudinalTemporalInformationModified":
         return text in TEMPORAL.values()
     if place.startswith("DeidentificationMethodCodeSequence"):
@@ -235,4 +237,4 @@ def _channels(dataset: Dataset) -> list[str]:
     ]
     if has_spare_bits(dataset):
         found.append("bits of the pixels outside of the samples are set")
-    return found
+    return found + lines_of(dataset)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple, final
 
 import numpy as np
 
@@ -20,6 +21,43 @@ GAP = 1.5
 """Distance between neighbours, relative to the median, from which a slice counts as missing."""
 SAME = 1e-3
 """Distance in mm up to which two slices have the same position."""
+
+
+@final
+class StudyKind(NamedTuple):
+    """What a study is, without its pixels.
+
+    Attributes:
+        modality: its modalities, joined by `+`; `NIfTI` or `picture` for files that state none.
+        slices: the number of its slices.
+    """
+
+    modality: str
+    slices: int
+
+
+def study_kind(path: str | Path) -> StudyKind:
+    """Return the modality and the number of slices of a study; only its headers are read.
+
+    Args:
+        path: as for `read_slices`.
+
+    Raises:
+        ReadError: see `read_slices`.
+    """
+    return StudyKind(*call_in_child(kind_in, Path(path)))
+
+
+def kind_in(path: Path) -> tuple[str, int]:
+    """Return the kind of a study in this process; see `study_kind`."""
+    name = path.name.lower()
+    if path.is_dir() or name.endswith(DicomReader.suffixes):
+        every = checked_study(path).series
+        names = {str(series.first.header.get("Modality", "")) or "unknown" for series in every}
+        return "+".join(sorted(names)), sum(len(series.order) for series in every)
+    if name.endswith(NiftiReader.suffixes):
+        return "NIfTI", NiftiReader(path).shape[2]
+    return "picture", 1
 
 
 def read_slices(path: str | Path, *, window: Window = "file", slices: int = 16) -> np.ndarray:

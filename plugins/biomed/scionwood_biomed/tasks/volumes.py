@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Unpack, final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Unpack, final
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,9 @@ from torch.nn import functional as F
 
 from scionwood import Optimiser, RecipeError
 from scionwood_biomed.tasks.fitted import FittedTask
+
+if TYPE_CHECKING:
+    from scionwood_biomed.data.study_kinds import StudyKinds
 
 
 @final
@@ -61,6 +65,14 @@ class Volumes(FittedTask):
             raise RecipeError(f"task.reference {reference!r}", rule, "Name one, or give null")
         self.reference, self.steps = reference, steps
         self.rate, self.decay = rate, decay
+
+    def on_fit_start(self) -> None:
+        """Fit the head, and write into the run folder which studies it was fitted to."""
+        super().on_fit_start()
+        data = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
+        kinds: Callable[[], StudyKinds] | None = getattr(data, "kinds", None)
+        if kinds is not None and self.trainer.is_global_zero:
+            kinds().write(self.trainer.default_root_dir)
 
     def gather(self, image: Tensor) -> list[Tensor]:
         """Return the cells (batch, slice, cell, channel)."""
