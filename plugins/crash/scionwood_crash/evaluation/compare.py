@@ -34,6 +34,7 @@ class Errors(TypedDict):
         by_time: lists over time: `med`, the mean Euclidean distance over nodes; `intrusion_true`
             and `intrusion_predicted`, the largest displacement along the impact; `energy_true` and
             `energy_predicted`, J, if both files have plastic strain.
+        impact_energy: kinetic energy of the impactor, J; 0 if the file does not state it.
         med: mean Euclidean distance over nodes and times.
         med_share: `med` in percent of the maximum intrusion of the reference.
         intrusion_true: maximum intrusion of the reference.
@@ -67,6 +68,7 @@ class Errors(TypedDict):
     times: list[float]
     direction: list[float]
     by_time: dict[str, list[float]]
+    impact_energy: float
     med: float
     med_share: float
     intrusion_true: float
@@ -128,6 +130,7 @@ def compare(
             "intrusion_predicted": depths[1].max(1).tolist(),
             **_energies(predicted, simulated),
         },
+        impact_energy=_impact_energy(simulated),
         med=float(med.mean()),
         med_share=100 * float(med.mean()) / largest,
         intrusion_true=reference,
@@ -172,6 +175,7 @@ def summary_rows(simulated: CrashSeries, errors: Errors) -> list[tuple[str, ...]
         (f"MED, {length}", "", "", f"{errors['med']:.4g}"),
         ("MED / maximum intrusion", "", "", f"{errors['med_share']:.2f} %"),
         ("relative L2 of positions", "", "", f"{errors['rel_l2']:.3g}"),
+        *_energy_rows(errors),
         *_interval_rows(errors, length),
         *(_edge_row(name, key, errors) for name, key in EDGES.items()),
         *(
@@ -184,6 +188,37 @@ def summary_rows(simulated: CrashSeries, errors: Errors) -> list[tuple[str, ...]
 def _edge_row(name: str, key: str, errors: Errors) -> tuple[str, ...]:
     true, given = errors["edges"][key]
     return name, f"{true:.3g}", f"{given:.3g}", f"x {given / true:.2f}" if true else ""
+
+
+def excess(errors: Errors) -> str:
+    """Return a sentence on a predicted energy that cannot be right; empty if it can."""
+    absorbed, impact = errors["by_time"].get("energy_predicted", [0.0]), errors["impact_energy"]
+    if not 0 < impact < max(absorbed):
+        return ""
+    return (
+        f"The predicted sheet absorbs {max(absorbed):.4g} J, more than the {impact:.4g} J of the "
+        "impactor: the prediction is wrong."
+    )
+
+
+def _energy_rows(errors: Errors) -> list[tuple[str, ...]]:
+    if "energy_true" not in errors["by_time"]:
+        return []
+    pair = [max(errors["by_time"][f"energy_{name}"]) for name in ("true", "predicted")]
+    share = f"{100 * abs(pair[1] - pair[0]) / pair[0]:.0f} %" if pair[0] else ""
+    rows = [("absorbed energy (estimate), J", *(f"{value:.4g}" for value in pair), share)]
+    if errors["impact_energy"]:
+        flag = "exceeded" if excess(errors) else ""
+        rows.append(("energy of the impactor, J", f"{errors['impact_energy']:.4g}", "", flag))
+    return rows
+
+
+def _impact_energy(simulated: CrashSeries) -> float:
+    """Return the kinetic energy of the impactor that a file states, J; 0 if it states none."""
+    length, time, mass = factors(simulated.mesh.units)
+    names = ("impactor_mass", "impactor_speed")
+    weight, speed = (simulated.features.get(name, 0.0) for name in names)
+    return float(0.5 * weight * mass * (speed * length / time) ** 2)
 
 
 def _interval_rows(errors: Errors, length: str) -> list[tuple[str, ...]]:
