@@ -118,6 +118,11 @@ def test_a_flying_part_without_a_carrier_or_a_wall_is_refused(suite: SuiteParts,
     kept = {key: value for key, value in bare.features.items() if "point" not in key}
     with pytest.raises(ReadError, match="where the wall stands"):
         from_series(replace(bare, features=kept), Setup(clamped="still"))
+    named = replace(bare, features={"velocity_x": 7.0})  # keys of PhysicsNeMo
+    errors = api.evaluate(named, named, direction=part.impactor.direction)
+    assert part.displacement is not None
+    depth = float((part.displacement @ np.asarray(part.impactor.direction)).max())
+    assert errors["intrusion_true"] == pytest.approx(depth, rel=1e-2)
 
 
 def test_a_mesh_before_a_wall_takes_the_velocity_of_the_part(

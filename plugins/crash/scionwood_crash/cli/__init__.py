@@ -211,7 +211,8 @@ def evaluate(
 
 def _print_errors(reference: CrashSeries, errors: Errors) -> None:
     from scionwood import print_table
-    from scionwood_crash.evaluation.compare import excess, summary_rows, time_columns, time_rows
+    from scionwood_crash.evaluation.absorbed import excess
+    from scionwood_crash.evaluation.compare import summary_rows, time_columns, time_rows
 
     units = reference.mesh.units
     columns = time_columns(errors)

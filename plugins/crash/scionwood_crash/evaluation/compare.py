@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TypedDict
 
 import numpy as np
 
 from scionwood import RecipeError
+from scionwood_crash.evaluation.absorbed import energies, energy_rows, impact_energy
 from scionwood_crash.evaluation.edges import shell_edges
 from scionwood_crash.evaluation.intervals import FEATURES
-from scionwood_crash.evaluation.probes import CFC, absorbed_energy, filtered, probe
+from scionwood_crash.evaluation.probes import CFC, filtered, probe
 from scionwood_crash.model.novelty import DISTANCE, LIMIT, verdict
 from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.parts.part import unit
-from scionwood_crash.parts.series import STRAIN, Setup, factors, from_series
+from scionwood_crash.parts.series import factors
 
 EDGES = {"edge strain, mean": "mean", "edge strain, 99th percentile": "p99", "ripple": "ripple"}
 USABLE = 25.0
@@ -128,9 +128,9 @@ def compare(
             "med": med.tolist(),
             "intrusion_true": depths[0].max(1).tolist(),
             "intrusion_predicted": depths[1].max(1).tolist(),
-            **_energies(predicted, simulated),
+            **energies(predicted, simulated),
         },
-        impact_energy=_impact_energy(simulated),
+        impact_energy=impact_energy(simulated),
         med=float(med.mean()),
         med_share=100 * float(med.mean()) / largest,
         intrusion_true=reference,
@@ -175,7 +175,7 @@ def summary_rows(simulated: CrashSeries, errors: Errors) -> list[tuple[str, ...]
         (f"MED, {length}", "", "", f"{errors['med']:.4g}"),
         ("MED / maximum intrusion", "", "", f"{errors['med_share']:.2f} %"),
         ("relative L2 of positions", "", "", f"{errors['rel_l2']:.3g}"),
-        *_energy_rows(errors),
+        *energy_rows(errors),
         *_interval_rows(errors, length),
         *(_edge_row(name, key, errors) for name, key in EDGES.items()),
         *(
@@ -188,37 +188,6 @@ def summary_rows(simulated: CrashSeries, errors: Errors) -> list[tuple[str, ...]
 def _edge_row(name: str, key: str, errors: Errors) -> tuple[str, ...]:
     true, given = errors["edges"][key]
     return name, f"{true:.3g}", f"{given:.3g}", f"x {given / true:.2f}" if true else ""
-
-
-def excess(errors: Errors) -> str:
-    """Return a sentence on a predicted energy that cannot be right; empty if it can."""
-    absorbed, impact = errors["by_time"].get("energy_predicted", [0.0]), errors["impact_energy"]
-    if not 0 < impact < max(absorbed):
-        return ""
-    return (
-        f"The predicted sheet absorbs {max(absorbed):.4g} J, more than the {impact:.4g} J of the "
-        "impactor: the prediction is wrong."
-    )
-
-
-def _energy_rows(errors: Errors) -> list[tuple[str, ...]]:
-    if "energy_true" not in errors["by_time"]:
-        return []
-    pair = [max(errors["by_time"][f"energy_{name}"]) for name in ("true", "predicted")]
-    share = f"{100 * abs(pair[1] - pair[0]) / pair[0]:.0f} %" if pair[0] else ""
-    rows = [("absorbed energy (estimate), J", *(f"{value:.4g}" for value in pair), share)]
-    if errors["impact_energy"]:
-        flag = "exceeded" if excess(errors) else ""
-        rows.append(("energy of the impactor, J", f"{errors['impact_energy']:.4g}", "", flag))
-    return rows
-
-
-def _impact_energy(simulated: CrashSeries) -> float:
-    """Return the kinetic energy of the impactor that a file states, J; 0 if it states none."""
-    length, time, mass = factors(simulated.mesh.units)
-    names = ("impactor_mass", "impactor_speed")
-    weight, speed = (simulated.features.get(name, 0.0) for name in names)
-    return float(0.5 * weight * mass * (speed * length / time) ** 2)
 
 
 def _interval_rows(errors: Errors, length: str) -> list[tuple[str, ...]]:
@@ -285,17 +254,6 @@ def _familiarity(features: Mapping[str, float]) -> tuple[bool, str]:
         return True, "The novelty of this part was not measured."
     distance, limit = features[DISTANCE], features[LIMIT]
     return distance <= limit, verdict(distance, limit)
-
-
-def _energies(predicted: CrashSeries, simulated: CrashSeries) -> dict[str, list[float]]:
-    """Return energies by time, J; nothing if a file has no plastic strain."""
-    if not all(STRAIN in each.read(0).cell_fields for each in (simulated, predicted)):
-        return {}
-    energies = {}
-    for name, each in (("true", simulated), ("predicted", predicted)):
-        part = from_series(replace(each, features=simulated.features), Setup(clamped="ends"))
-        energies[f"energy_{name}"] = absorbed_energy(part).tolist()
-    return energies
 
 
 def _probed(simulated: CrashSeries, moved: Sequence[np.ndarray], number: int) -> dict[str, Motion]:

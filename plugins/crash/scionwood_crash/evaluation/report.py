@@ -13,13 +13,8 @@ from rich.progress import track
 
 from scionwood import Figure as Picture
 from scionwood import Page, Section, Table, atomic_path, render, writing
-from scionwood_crash.evaluation.compare import (
-    Errors,
-    excess,
-    summary_rows,
-    time_columns,
-    time_rows,
-)
+from scionwood_crash.evaluation.absorbed import excess
+from scionwood_crash.evaluation.compare import Errors, summary_rows, time_columns, time_rows
 from scionwood_crash.evaluation.figures import animate, deformed, motions, over_time
 from scionwood_crash.parts.carried import said
 from scionwood_crash.parts.mesh import CrashSeries

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from scionwood import ReadError
 from scionwood_crash.parts.mesh import CrashSeries, Frame
@@ -95,8 +94,12 @@ def _carrier(series: CrashSeries, used: np.ndarray, last: np.ndarray) -> np.ndar
         ReadError: there is none.
     """
     limit = RIGID * float(np.linalg.norm(last - _centre(last), axis=1).max())
-    alike = cKDTree(last).query_ball_point(last, limit, return_length=True)
-    inside = np.linalg.norm(last - last[alike.argmax()], axis=1) <= limit
+    limit = max(limit, 1e-9 * float(np.abs(last).max()))  # a part that only flies
+    _, at, counts = np.unique(
+        np.round(last / limit), axis=0, return_inverse=True, return_counts=True
+    )
+    densest = last[at.reshape(-1) == counts.argmax()]
+    inside = np.linalg.norm(last - _centre(densest), axis=1) <= limit
     for index in range(len(series)):
         moved = _moved(series, index, used)
         inside &= np.linalg.norm(moved - _centre(moved[inside]), axis=1) <= 2 * limit
