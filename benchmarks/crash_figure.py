@@ -57,7 +57,7 @@ def draw(part: Part, reference: np.ndarray, given: np.ndarray) -> Figure:
     for column, (name, moved) in enumerate(shown.items()):
         axes: Any = figure.add_subplot(1, 4, column + 1, projection="3d")
         cells = (part.points + moved, part.cells, lengths[name])
-        faces = draw_cells(axes, *cells, scale, bounds, zoom=1.05)
+        faces = draw_cells(axes, *cells, scale, bounds)
         axes.set_title(name)
     figure.colorbar(faces, ax=figure.axes, shrink=0.8, label="displacement (mm)")
     curves = figure.add_subplot(1, 4, 4)

@@ -72,7 +72,7 @@ def crash() -> Figure:
     for column, (name, each) in enumerate(shapes.items()):
         axes: Any = figure.add_axes((0.5 * column, -0.02, 0.5, 0.9), projection="3d")
         lengths = np.linalg.norm(each, axis=1)
-        draw_cells(axes, part.points + each, part.cells, lengths, scale, bounds, zoom=1.35)
+        draw_cells(axes, part.points + each, part.cells, lengths, scale, bounds)
         axes.set_axis_off()
         x, colour = 0.25 + 0.5 * column, (BEFORE, AFTER)[column]
         figure.text(x, 0.97, name, fontsize=18, color=colour, ha="center", va="top")

@@ -15,8 +15,11 @@ from scionwood_crash.evaluation.compare import Errors, compare
 from scionwood_crash.evaluation.report import write_report
 from scionwood_crash.inference import Predictor
 from scionwood_crash.morph.parametrise import Fallback
+from scionwood_crash.parts.carried import same_frame
+from scionwood_crash.parts.impact import rigid_body
 from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
-from scionwood_crash.parts.series import Setup, Vector, only_part, to_series
+from scionwood_crash.parts.quantities import Settings
+from scionwood_crash.parts.series import Setup, Vector, factors, only_part, to_series
 from scionwood_crash.readers import open_series, write_series
 from scionwood_crash.suite.record import to_part
 from scionwood_crash.suite.simulate import simulate as simulate_design
@@ -173,15 +176,17 @@ def evaluate(
         probes: node numbers of the file at which motions are compared; with none, the node of
             the maximum intrusion.
 
+        Displacements of a part that flies into a fixed wall are taken relative to its carrier.
+
     Returns:
         The errors, whose names `Errors` explains.
 
     Raises:
+        ReadError: the part flies into a wall, and no group of nodes moves as one body.
         RecipeError: nodes or times differ, or a probe does not exist.
     """
-    stated = [simulated.features.get(f"impactor_direction_{axis}") for axis in "xyz"]
-    filled = [DOWN[at] if value is None else value for at, value in enumerate(stated)]
-    return compare(predicted, simulated, np.array(direction or filled), probes)
+    predicted, simulated = same_frame(predicted, simulated)
+    return compare(predicted, simulated, np.array(direction or _direction(simulated)), probes)
 
 
 def report(
@@ -211,4 +216,14 @@ def report(
         OutputExistsError: a file exists and `overwrite` is false.
         WriteError: the folder cannot be written.
     """
-    write_report(predicted, simulated, errors, Path(folder), overwrite=overwrite)
+    pair = same_frame(predicted, simulated)
+    write_report(*pair, errors, Path(folder), overwrite=overwrite)
+
+
+def _direction(simulated: CrashSeries) -> Vector:
+    """Return the direction in which the impactor moves, as the carrier of the part sees it."""
+    scale = factors(simulated.mesh.units)
+    stated, _ = Settings().stated(simulated.features, scale)
+    if "impactor_direction_x" not in stated:
+        return DOWN
+    return rigid_body(stated, Setup(), simulated.mesh.points * scale[0], scale).direction

@@ -31,6 +31,8 @@ from scionwood_crash.model.graph import CrashGraph
 from scionwood_crash.model.novelty import DISTANCE, LIMIT, verdict
 from scionwood_crash.morph.parametrise import Fallback
 from scionwood_crash.parts.believe import check_clamps
+from scionwood_crash.parts.carried import at_rest, said
+from scionwood_crash.parts.impact import REVERSED, velocity_of_part
 from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.parts.part import Part
 from scionwood_crash.parts.resample import at_own_times, resampled
@@ -54,6 +56,7 @@ class Predictor:
         limit: novelty that 98 % of new parts of the same kind do not exceed; 0 if not measured.
         interval: prediction interval of the last part; `None` if the run was not calibrated.
         outside: further conditions of the last part that lie far outside of the training.
+        frame: sentences on the last part, if it flies into a fixed wall; see `parts.carried`.
         given: what the recipe of the run states for files, with the meaning of their settings.
 
     Raises:
@@ -81,6 +84,7 @@ class Predictor:
         self.interval: Interval | None = None
         self.given = given_of(data, options)
         self.outside: list[str] = []
+        self.frame: list[str] = []
 
     @torch.no_grad()
     def predict(self, part: Part) -> Part:
@@ -127,13 +131,18 @@ class Predictor:
 
         Returns:
             The predicted states on all points of the mesh, in its units. Points without a shell do
-            not move.
+            not move. Of a part that flies into a wall, they are relative to its carrier.
 
         Raises:
-            ReadError: the clamped nodes are unknown, or move in the simulation.
+            ReadError: the clamped nodes are unknown, or move in the simulation; or the part flies
+                and no group of nodes moves as one body.
         """
+        series = at_rest(series)
         known = from_series(series, setup, frames=self.frames, settings=self.given.settings)
         check_clamps(known)
+        stated, _ = self.given.settings.stated(series.features, factors(series.mesh.units))
+        turned = velocity_of_part(stated, setup, known.impactor)
+        self.frame = [*filter(None, [said(series)]), *([REVERSED] if turned else [])]
         part = self.predict(resampled(known, self.frames))
         measured = {DISTANCE: self.distance, LIMIT: self.limit} if self.limit else {}
         if self.interval is not None:

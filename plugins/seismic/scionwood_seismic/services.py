@@ -16,7 +16,7 @@ def denoise(
     source: Path,
     out: Path,
     *,
-    gather: Literal["fldr", "ep", "cdp", "offset", "iline", "xline", "none"] = "fldr",
+    gather: Literal["auto", "fldr", "ep", "cdp", "offset", "iline", "xline", "none"] = "auto",
     slices: Literal["inline", "crossline", "both"] | None = None,
     vertical: Literal["time", "depth"] = "time",
     samples: int | None = None,
@@ -37,7 +37,7 @@ def denoise(
         source: SEG-Y or another format that has a reader, or an array, which needs `dt`.
         out: the folder of the results.
         gather: the SEG-Y trace header whose value identifies a gather; `none`: the file is one
-            gather.
+            gather; `auto`: `fldr`, or `none` for a section whose gathers have few traces.
         slices: for a volume after stack in SEG-Y: `inline`, `crossline` or `both`.
         vertical: whether the samples of a SEG-Y file are in time or in depth.
         samples: samples per trace, in place of what the headers give.

@@ -6,15 +6,22 @@ from random import Random
 
 import pytest
 
-from scionwood_bangla.checker.restate import count_faults, is_right, mix_levels, restate
+from scionwood_bangla.checker.restate import (
+    count_faults,
+    is_right,
+    mix_levels,
+    restate,
+    rewrite,
+)
 from scionwood_bangla.lexicon import LEVELS
 from scionwood_bangla.text.normalise import normalise
 
 SAID = {
-    "tui": normalise("তোকে ধন্যবাদ। তুই কি বইটা পড়েছিস? কাল আসিস।"),
-    "tumi": normalise("তোমাকে ধন্যবাদ। তুমি কি বইটা পড়েছ? কাল এসো।"),
-    "apni": normalise("আপনাকে ধন্যবাদ। আপনি কি বইটা পড়েছেন? কাল আসুন।"),
+    "tui": normalise("তোকে ধন্যবাদ। তুই কি বইটা পড়েছিস? কাল আসছিস।"),
+    "tumi": normalise("তোমাকে ধন্যবাদ। তুমি কি বইটা পড়েছ? কাল আসছ।"),
+    "apni": normalise("আপনাকে ধন্যবাদ। আপনি কি বইটা পড়েছেন? কাল আসছেন।"),
 }
+ORDER = normalise("তোমাকে ধন্যবাদ। তুমি কি বইটা পড়েছ? কাল এসো।")
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -26,6 +33,15 @@ def test_restates_a_text_at_any_level(start, level):
     assert [w for w in restated.split() if w in SAID[start].split()]  # other words stay
     if start == level:
         assert restated == SAID[start]
+
+
+def test_an_order_stays_and_its_sentence_with_it():
+    """The other sentences are rewritten; texts that are meant to be wrong take any form."""
+    result = rewrite(ORDER, "apni")
+    assert result.text == SAID["apni"].replace("আসছেন", "এসো")
+    assert not result.complete
+    assert restate(ORDER, "apni") is None
+    assert restate(ORDER, "apni", certain=False) == SAID["apni"].replace("আসছেন", "আসুন")
 
 
 def test_a_respectful_vocative_allows_no_other_level():

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from scionwood import RecipeError
+from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.evaluation.compare import compare
-from scionwood_crash.evaluation.probes import absorbed_energy, filtered, probe
+from scionwood_crash.evaluation.probes import MEAN_WORK, absorbed_energy, filtered, probe
 from scionwood_crash.parts.mesh import CrashSeries, ShellMesh
 from scionwood_crash.parts.part import Part
 from scionwood_crash.solver.model import Material
+from scionwood_crash.suite.record import to_part
+from scionwood_crash.suite.simulate import simulate
 
 Make = Callable[..., Part]
 
@@ -38,9 +41,35 @@ def test_the_energy_of_a_uniform_strain_is_stress_times_strain_times_volume(part
     strained = replace(hat, material=material, plastic_strain=strain)
     a, b, c, d = (hat.points[hat.cells[:, at]] for at in range(4))
     volume = (np.linalg.norm(np.cross(c - a, d - b), axis=1) / 2) @ hat.thickness
-    np.testing.assert_allclose(absorbed_energy(strained), [0, 0.04 * volume, 0.08 * volume])
+    wanted = MEAN_WORK * volume * np.array([0, 0.04, 0.08])
+    np.testing.assert_allclose(absorbed_energy(strained), wanted)
     with pytest.raises(RecipeError, match="no plastic strain"):
         absorbed_energy(hat)
+
+
+@pytest.mark.parametrize("family", ["hat", "tube"])
+def test_a_simulated_part_absorbs_less_than_the_impactor_has(family: str) -> None:
+    """On a coarse mesh; with the largest strain in the whole thickness, both exceed it."""
+    made = SuiteParts(families=[family], n_train=1, n_val=0, n_test=0, element_size=25.0, seed=3)
+    part = made.parts("train")[0]
+    absorbed, impact = (
+        absorbed_energy(part).max(),
+        0.5 * part.impactor.mass * part.impactor.speed**2,
+    )
+    assert 0.6 * impact < absorbed < 0.8 * impact
+    assert absorbed / MEAN_WORK > impact
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["hat", "bumper", "tube", "box"])
+def test_the_absorbed_energy_lies_below_that_of_the_solver(family: str) -> None:
+    """The solver integrates the work of the layers, with strain-rate effect and elastic part."""
+    for index in range(3):
+        made = simulate(family, 11, index)
+        taken, impact = made.energy[-1, 0], made.energy[0, 2]
+        absorbed = absorbed_energy(to_part(made)).max()
+        assert 0.65 * taken < absorbed < 0.95 * taken
+        assert absorbed < 0.9 * impact
 
 
 @pytest.mark.parametrize("frequency_class", [60, 180])

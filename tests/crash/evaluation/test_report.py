@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+from mpl_toolkits.mplot3d.proj3d import proj_transform
 
 from scionwood import OutputExistsError
 from scionwood_crash.cli import evaluate
 from scionwood_crash.data.suite import SuiteParts
+from scionwood_crash.evaluation.compare import compare
+from scionwood_crash.evaluation.figures import draw_cells
 from scionwood_crash.evaluation.intervals import Interval
 from scionwood_crash.model.novelty import DISTANCE, LIMIT
 from scionwood_crash.parts.mesh import CrashSeries
-from scionwood_crash.parts.series import to_series
+from scionwood_crash.parts.part import Part
+from scionwood_crash.parts.series import STRAIN, to_series
 from scionwood_crash.readers import open_series, write_series
 
 
@@ -66,7 +75,7 @@ def test_the_page_holds_all_results_and_loads_nothing(
         *(f"Motion of node {number}" for number in numbers),
     ):
         assert text in page, text
-    assert page.count("<tr>") == 1 + 10 + 1 + 3, "a summary, and a row for every time"
+    assert page.count("<tr>") == 1 + 12 + 1 + 3, "a summary, and a row for every time"
 
 
 def test_the_default_probe_is_the_node_of_maximum_intrusion(
@@ -78,6 +87,65 @@ def test_the_default_probe_is_the_node_of_maximum_intrusion(
     with pytest.raises(OutputExistsError):
         evaluate(*pair, figures=tmp_path / "report")
     evaluate(*pair, figures=tmp_path / "report", force=True)
+
+
+@pytest.mark.parametrize("factor", [0.5, 30.0])
+def test_more_energy_than_the_impactor_has_is_flagged(
+    suite: SuiteParts, tmp_path: Path, capsys: pytest.CaptureFixture[str], factor: float
+) -> None:
+    """On the printed summary and as a warning of the page; energies in J, whatever the units."""
+    true = to_series(suite.parts("test")[0])
+    features = {**true.features, "impactor_speed": true.features["impactor_speed"] / 4}
+    true = replace(true, features=features)
+    absorbed = compare(true, true, np.array([0.0, 0.0, -1.0]))
+    factor *= absorbed["impact_energy"] / max(absorbed["by_time"]["energy_true"]) / 2
+    strain = {STRAIN: true.cell_field(STRAIN) * factor}
+    given = CrashSeries.from_arrays(
+        true.mesh, true.times, true.displacement(), cell_fields=strain, features=features
+    )
+    for name, series in {"given.vtp": given, "true.vtp": true}.items():
+        write_series(tmp_path / name, series)
+    evaluate(tmp_path / "given.vtp", tmp_path / "true.vtp", figures=tmp_path / "report")
+    printed = " ".join(capsys.readouterr().out.split())
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    for text in (printed, page):
+        assert ("J of the impactor: the prediction is wrong" in text) == (factor > 10)
+    assert "energy of the impactor, J" in printed
+    errors = compare(given, true, np.array([0.0, 0.0, -1.0]))
+    impactor = suite.parts("test")[0].impactor
+    assert errors["impact_energy"] == pytest.approx(impactor.mass * impactor.speed**2 / 32)
+
+
+@pytest.mark.parametrize("view", [(30, -60), (0, 0), (90, 0), (10, 45), (-40, 130)])
+@pytest.mark.parametrize("family", ["hat", "bumper", "tube", "box"])
+def test_a_picture_shows_every_node(
+    part: Callable[..., Part], family: str, view: tuple[int, int]
+) -> None:
+    """All nodes lie inside of their axes in the saved file, and no face touches the border."""
+    made = part(family, seed=view[0] % 7, size=60.0)
+    figure = Figure(figsize=(6, 3), layout="constrained")
+    random = np.random.default_rng(view[1] % 9)
+    shapes = [made.points + random.normal(size=3) * 20 + 8 * random.normal(size=made.points.shape)]
+    shapes.append(made.points)
+    bounds = np.min(shapes, (0, 1)), np.max(shapes, (0, 1))
+    for at, shape in enumerate(shapes):
+        axes = figure.add_subplot(1, 2, at + 1, projection="3d", elev=view[0], azim=view[1])
+        values = np.linspace(0, 1, len(shape))
+        draw_cells(axes, shape, made.cells, values, Normalize(0, 1), bounds)
+    memory = BytesIO()
+    figure.savefig(memory, format="png", dpi=60)
+    memory.seek(0)
+    drawn = (imread(memory)[..., :3] < 1).any(2)
+    for axes, shape in zip(figure.axes, shapes, strict=True):
+        x, y, _ = proj_transform(*shape.T, axes.get_proj())
+        place = axes.transData.transform(np.c_[x, y])
+        low, high = axes.bbox.min, axes.bbox.max
+        assert (place > low).all()
+        assert (place < high).all()
+        assert np.ptp(place, axis=0).max() > 0.5 * axes.bbox.width, "it fills the axes"
+    assert drawn.any()
+    assert not drawn[[0, -1]].any()
+    assert not drawn[:, [0, -1]].any()
 
 
 def test_files_of_the_suite_hold_its_material(suite: SuiteParts, tmp_path: Path) -> None:

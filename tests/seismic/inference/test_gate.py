@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from known_networks import Scaled, events, snr
+from known_networks import Scaled, Smoothed, events, snr
+from rich.console import Console
 from scipy.ndimage import gaussian_filter1d
 
+from scionwood_seismic.evaluation.gather_qc import measure
+from scionwood_seismic.evaluation.light import judge, lights, print_verdicts
+from scionwood_seismic.evaluation.panels import Geometry, Result
+from scionwood_seismic.evaluation.qc_page import QcPage, render_qc
 from scionwood_seismic.inference import envelope
 from scionwood_seismic.inference.decision import decide
 from scionwood_seismic.inference.field import denoise_record
 from scionwood_seismic.inference.gate import GateOptions
 from scionwood_seismic.inference.wavelets import band_of, keeping_events, wavelet_of
-from scionwood_seismic.synth.canonical import Plan, coherent_spectrum
+from scionwood_seismic.synth.canonical import Domain, Plan, coherent_spectrum
 
 LIMITS = GateOptions()
 
@@ -133,6 +141,59 @@ def test_noise_that_goes_on_in_quiet_parts_makes_no_plan_finer() -> None:
     steps, band = keeping_events(record, band, coarse, 0.15)
     assert steps == coarse
     assert wavelet_of(band, steps)[1] < 0.15
+
+
+def test_a_green_gather_says_that_lost_signal_was_put_back() -> None:
+    """A network that takes a quarter of each event: on the line, in the count, on the page."""
+    gate = GateOptions(weak=0.5, alike=1.0)
+    rows = []
+    for factor in (0.75, 0.98):
+        made = denoise_record(Scaled(factor), events(0.3), dt=0.004, domain="shot", gate=gate)
+        assert made.report.share == 1
+        rows.append({"gather": f"fldr {factor}", **made.report.as_json()})
+    verdicts = [judge(row, gate) for row in rows]
+    assert [verdict.light for verdict in verdicts] == ["green", "green"]
+    assert [verdict.mended for verdict in verdicts] == [True, False]
+    assert "keep 0.75 of their amplitude" in str(verdicts[0])
+    assert "put back" not in str(verdicts[1])
+    assert lights(verdicts)["mended"] == 1
+    out = io.StringIO()
+    print_verdicts(verdicts[::-1], Console(file=out, width=200))
+    lines = out.getvalue().splitlines()
+    assert "fldr 0.75" in lines[0]
+    assert "2 green (0 passed through unchanged, lost signal was put back in 1)" in lines[-1]
+    gathers = [events(0.3), 0.98 * events(0.3)]
+    row = measure(Result(*gathers, Geometry()))
+    page = render_qc(
+        QcPage("file", [replace(row, verdict=verdict) for verdict in verdicts], 2, [], {})
+    )
+    assert page.count("green, lost signal put back") == 1
+    assert "1 gathers are green after lost signal was put back" in page
+
+
+@pytest.mark.parametrize("domain", ["shot", "station"])
+def test_the_gate_measures_alike_whatever_the_tiles(domain: Domain) -> None:
+    """A filter over 9 traces (or samples) has one amplitude, also in a network of large tiles."""
+    if domain == "station":
+        record = np.random.default_rng(0).standard_normal((3, 3000)).astype(np.float32)
+        record = gaussian_filter1d(record, 6.0, axis=1).astype(np.float32)
+    else:
+        record = np.concatenate([events(s, traces=64) for s in (0.0, 0.9, -0.6, 0.4)])
+        record += 0.1 * np.random.default_rng(0).standard_normal(record.shape) * record.std()
+    found = []
+    for tile in ((64, 128), (128, 256), (256, 256), (48, 96), None):
+        result = denoise_record(
+            Smoothed(),
+            record.astype(np.float32),
+            dt=0.004,
+            domain=domain,
+            tile=tile,
+            overlap=tile and (tile[0] // 4, tile[1] // 4),
+            gate=GateOptions(action="report"),
+        )
+        found.append(dict(result.report.recovered))
+    assert min(found[0].values()) < 0.95
+    assert all(each == pytest.approx(found[0], abs=2e-3) for each in found)
 
 
 def test_windows_of_few_traces_are_longer() -> None:

@@ -151,7 +151,7 @@ def _fault(
         target = level if level in allowed else max(allowed, key=LEVELS.index)
         asked = " or ".join(lv for lv in LEVELS if lv in allowed)
         return _made(item, rule, f"{_named(item)}, but {asked} is expected", target)
-    if level in item.levels:
+    if level in item.levels or (level not in allowed and not called):
         return None
     if called:
         return _made(item, "vocative", f"{_named(item)}, after a respectful vocative", level)
@@ -160,8 +160,9 @@ def _fault(
 
 
 def _made(item: Evidence, rule: Rule, reason: str, level: str) -> Fault:
-    end = item.start + len(item.word)
-    return Fault(rule, item.start, end, item.word, reason, item.suggestions.get(level, ()))
+    end, instead = item.start + len(item.word), item.replacement(level)
+    said = (instead.proposed, instead.doubt)
+    return Fault(rule, item.start, end, item.word, reason, *said)
 
 
 def _named(item: Evidence) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from scionwood_bangla.checker.replacement import QUOTED, Replacement
+
 Rule = Literal[
     "agreement",
     "chandrabindu",
@@ -39,7 +41,9 @@ class Fault:
         end: the index after the last character.
         word: the passage.
         reason: what is wrong with it.
-        suggestions: replacements, the most usual form first.
+        suggestions: a replacement that keeps the meaning for certain, or nothing.
+        question: why nothing is proposed; empty where a replacement is, or where no word is wrong.
+        forms: forms that agree, of any mood. They may change the meaning, and are no proposals.
 
     Example:
         >>> from scionwood_bangla.api import check_text
@@ -54,6 +58,8 @@ class Fault:
     word: str
     reason: str
     suggestions: tuple[str, ...] = ()
+    question: str = ""
+    forms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,8 @@ class Evidence:
         word: the word.
         levels: its possible levels, of `LEVELS`.
         addressee: the voice that speaks, and the vocative that it uses for the addressee.
-        suggestions: the equivalent word by level.
+        suggestions: the equivalent word by level, of any mood and without its ending.
+        instead: the replacement by level, or why there is none.
         pronoun: `True` for a pronoun, `False` for a verb.
         plural: whether it addresses several people.
     """
@@ -92,8 +99,21 @@ class Evidence:
     levels: frozenset[str]
     addressee: tuple[int | str, str]
     suggestions: dict[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    instead: dict[str, Replacement] = field(default_factory=dict, hash=False)
     pronoun: bool = True
     plural: bool = False
+
+    @property
+    def quoted(self) -> bool:
+        """Whether another person than the writer or a named speaker says it."""
+        voice = self.addressee[0]
+        return isinstance(voice, int) and voice > 0
+
+    def replacement(self, level: str) -> Replacement:
+        """Return the replacement at a level; there is none in a quotation."""
+        if self.quoted:
+            return Replacement(doubt=QUOTED)
+        return self.instead.get(level, Replacement(doubt="it has no such level"))
 
 
 @dataclass

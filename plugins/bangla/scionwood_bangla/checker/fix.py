@@ -1,4 +1,4 @@
-"""Rewrite a text at one level of address, and show what changes."""
+"""Choose the level at which a text is to be rewritten, and show what changes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from difflib import unified_diff
 
 from scionwood_bangla.checker import check_text
-from scionwood_bangla.checker.restate import restate
 from scionwood_bangla.lexicon import LEVELS
 from scionwood_bangla.lexicon.words import polite_calls
 
@@ -34,16 +33,6 @@ def level_of(text: str, register: Sequence[str] | None = None) -> str | None:
         return None
     usual = max(allowed, key=lambda level: counts[level])
     return usual if counts[usual] or register else None
-
-
-def fixed(text: str, level: str) -> str | None:
-    """Return a text at one level of address, or `None` if it cannot be rewritten without a fault.
-
-    Args:
-        text: the text. It is normalised.
-        level: `tui`, `tumi` or `apni`.
-    """
-    return restate(text, level)
 
 
 def diff(before: str, after: str, name: str) -> str:

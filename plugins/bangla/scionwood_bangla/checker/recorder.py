@@ -6,7 +6,13 @@ from typing import final
 
 from scionwood_bangla.checker.clauses import Word
 from scionwood_bangla.checker.findings import Evidence, Fault, Findings, Rule, Undecided
-from scionwood_bangla.lexicon import LEVELS, Reading, inflect, pronoun_for
+from scionwood_bangla.checker.replacement import (
+    Replacement,
+    any_forms,
+    pronoun_instead,
+    verb_instead,
+)
+from scionwood_bangla.lexicon import LEVELS, pronoun_for
 
 
 @final
@@ -22,17 +28,26 @@ class Recorder:
         self._findings = findings
         self._addressee = addressee
 
-    def fault(self, rule: Rule, word: Word, reason: str, suggestions: tuple[str, ...]) -> None:
+    def fault(
+        self,
+        rule: Rule,
+        word: Word,
+        reason: str,
+        instead: Replacement,
+        forms: tuple[str, ...] = (),
+    ) -> None:
         """Add a fault.
 
         Args:
             rule: the rule that is broken.
             word: the word.
             reason: what is wrong with it.
-            suggestions: the replacements.
+            instead: the replacement.
+            forms: forms that agree, of any mood.
         """
         place = (word.token.start, word.token.end, word.text)
-        self._findings.faults.append(Fault(rule, *place, reason, suggestions))
+        said = (instead.proposed, instead.doubt, forms)
+        self._findings.faults.append(Fault(rule, *place, reason, *said))
 
     def pronoun(self, word: Word) -> None:
         """Record the level of a pronoun of the second person, and the style of any pronoun.
@@ -48,10 +63,11 @@ class Recorder:
         instead: dict[str, tuple[str, ...]] = {
             level: (pronoun_for(level, pronoun.case),) for level in LEVELS
         }
+        sure = {level: pronoun_instead(word.text, pronoun, level) for level in LEVELS}
         level = frozenset({pronoun.subject})
         place = (word.token.start, word.text)
         self._findings.evidence.append(
-            Evidence(*place, level, self._addressee, instead, plural=is_plural(word))
+            Evidence(*place, level, self._addressee, instead, sure, plural=is_plural(word))
         )
 
     def evidence(self, word: Word) -> Evidence:
@@ -60,10 +76,11 @@ class Recorder:
         Args:
             word: the verb.
         """
-        instead = {level: forms_for(word.readings, level) for level in LEVELS}
+        instead = {level: any_forms(word.readings, level) for level in LEVELS}
+        sure = {level: verb_instead(word.text, word.readings, level) for level in LEVELS}
         levels = word.subjects & set(LEVELS)
         place = (word.token.start, word.text)
-        return Evidence(*place, levels, self._addressee, instead, pronoun=False)
+        return Evidence(*place, levels, self._addressee, instead, sure, pronoun=False)
 
     def style(self, word: Word) -> None:
         """Count a verb that is only literary or only colloquial.
@@ -95,18 +112,6 @@ class Recorder:
         """
         place = (word.token.start, word.token.end, word.text)
         self._findings.undecided.append(Undecided(*place, reason))
-
-
-def forms_for(readings: tuple[Reading, ...], subject: str) -> tuple[str, ...]:
-    """Return the forms of the same verb and tense for another subject.
-
-    Args:
-        readings: the readings of the form. Each of its tenses gives a form.
-        subject: one of `SUBJECTS`.
-    """
-    cells = dict.fromkeys((r.verb, r.tense) for r in readings if r.subject is not None)
-    forms = (inflect(verb, tense, subject)[:1] for verb, tense in cells)
-    return tuple(dict.fromkeys(form for group in forms for form in group))
 
 
 def is_plural(word: Word) -> bool:

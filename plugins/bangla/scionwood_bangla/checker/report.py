@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from scionwood_bangla.checker.addressees import has_no_marks
-from scionwood_bangla.checker.findings import RULES, Findings
+from scionwood_bangla.checker.findings import RULES, Fault, Findings
 from scionwood_bangla.text.reading import mixed_words, script_shares
 
 
@@ -28,6 +28,8 @@ def as_text(findings: Findings) -> str:
         lines.append(f"({number}) {fault.rule}: {fault.reason}; {RULES[fault.rule]}")
         if fault.suggestions:
             lines.append(f"    suggestion: {', '.join(fault.suggestions)}")
+        if fault.question:
+            lines.append(f"    question: {asked(fault)}")
     words = ", ".join(dict.fromkeys(item.word for item in findings.undecided))
     undecided = f"undecided: {len(findings.undecided)} of {_counted(findings.verbs, 'verb')}"
     lines.append(f"{_counted(len(faults), 'fault')}; {undecided}{f' ({words})' if words else ''}")
@@ -42,7 +44,7 @@ def as_json(findings: Findings) -> dict[str, Any]:
     """
     return {
         "text": findings.text,
-        "faults": [asdict(fault) for fault in findings.faults],
+        "faults": [_record(fault) for fault in findings.faults],
         "undecided": [asdict(item) for item in findings.undecided],
         "levels": sorted(findings.levels),
         "verbs": findings.verbs,
@@ -53,6 +55,21 @@ def as_json(findings: Findings) -> dict[str, Any]:
         "scripts": {name: round(share, 4) for name, share in script_shares(findings.text).items()},
         "mixed_words": mixed_words(findings.text),
     }
+
+
+def asked(fault: Fault) -> str:
+    """Return the question that a fault without a proposal asks.
+
+    Args:
+        fault: a fault with a `question`.
+    """
+    return f"what should {fault.word} be? {fault.question}, so nothing is proposed"
+
+
+def _record(fault: Fault) -> dict[str, Any]:
+    record = asdict(fault)
+    del record["forms"]  # they may change the meaning
+    return record
 
 
 def style(findings: Findings) -> str:

@@ -15,7 +15,13 @@ from scionwood_bangla.checker.carry import (
 )
 from scionwood_bangla.checker.clauses import Word, is_order, role
 from scionwood_bangla.checker.findings import Findings, Rule
-from scionwood_bangla.checker.recorder import Recorder, forms_for, is_plural
+from scionwood_bangla.checker.recorder import Recorder, is_plural
+from scionwood_bangla.checker.replacement import (
+    Replacement,
+    any_forms,
+    pronoun_instead,
+    verb_instead,
+)
 from scionwood_bangla.checker.structure import (
     clause_before,
     is_determiner,
@@ -27,7 +33,6 @@ from scionwood_bangla.checker.structure import (
     starts_clause,
 )
 from scionwood_bangla.lexicon import function_words as fw
-from scionwood_bangla.lexicon import pronoun_for
 from scionwood_bangla.lexicon.words import is_homograph, joining, postpositions
 from scionwood_bangla.text.normalise import normalise
 
@@ -157,9 +162,8 @@ class _Reader:
         if any(word.text in joining() for word in between):
             return
         reason = f"{subject.word.text} stands beside {other.word.text}"
-        self._record.fault(
-            "mixing", subject.word, reason, (pronoun_for(other.person, pronoun.case),)
-        )
+        instead = pronoun_instead(subject.word.text, pronoun, other.person)
+        self._record.fault("mixing", subject.word, reason, instead)
 
     def _judge_before(self, subject: Subject) -> None:
         # "How are you?" with the pronoun behind the verb.
@@ -276,14 +280,14 @@ class _Reader:
             self.findings.agreeing += 1
             return
         rule: Rule = "agreement"
-        suggestions = forms_for(verb.readings, subject.person)
+        instead = verb_instead(verb.text, verb.readings, subject.person)
         pronoun = subject.word.pronoun
         if subject.plural and pronoun and subject.person == "se" and "tini" in verb.subjects:
             rule = "chandrabindu"
-            suggestions += (pronoun_for("tini", pronoun.case),)
-        self._record.fault(
-            rule, verb, f"{verb.text} does not agree with {subject.word.text}", suggestions
-        )
+            honoured = pronoun_instead(subject.word.text, pronoun, "tini").form
+            instead = Replacement(doubt=f"the pronoun may be {honoured}")
+        reason = f"{verb.text} does not agree with {subject.word.text}"
+        self._record.fault(rule, verb, reason, instead, any_forms(verb.readings, subject.person))
 
 
 def _why(word: Word) -> str:

@@ -36,7 +36,9 @@ def check(
         letter: whether to check the parts of a letter. auto checks them if the text looks like one.
         chandrabindu: also report an honorific verb after তারা, which is then written তাঁরা.
         fix: print what changes if everybody is addressed at one level: the one of the register
-            that the text uses most. The exit status is 1 if faults remain.
+            that the text uses most. A sentence in which an ending or a mood would not be kept for
+            certain, and quoted speech, stay as they are and are listed as questions. The exit
+            status is 1 if faults or questions remain.
         write: with `fix`, also write the text to its file. The text is then normalised.
         exit_zero: end with the exit status 0 even if the text has a fault.
         json: print JSON. Positions count characters of its `text`, and `line` and `column` are
@@ -93,23 +95,30 @@ def _name(path: Path) -> str:
 
 
 def _fixed(path: Path, findings: Findings, levels: list[str] | None, *, write: bool) -> bool:
-    """Print the changes, write them on request, and return whether no fault of address remains."""
-    from scionwood_bangla.checker.fix import diff, fixed, level_of
+    """Print the changes and the questions, write the changes on request; return if none is left."""
+    from scionwood_bangla.checker import check_text
+    from scionwood_bangla.checker.fix import diff, level_of
+    from scionwood_bangla.checker.report import asked
+    from scionwood_bangla.checker.restate import Rewriting, rewrite
 
     level = level_of(findings.text, levels)
-    after = findings.text if level is None else fixed(findings.text, level)
-    if after is None:
-        print(f"not fixed: the checker cannot write this text at the level {level} without a fault")
-        return False
+    result = Rewriting(findings.text, True) if level is None else rewrite(findings.text, level)
+    after = result.text
     changes = diff(findings.text, after, _name(path))
-    print(changes or "nothing to fix", end="" if changes else "\n")
-    parts = [fault for fault in findings.faults if fault.rule == "structure"]
-    for fault in parts:
-        print(f"not fixed: {fault.reason}")
+    left = [fault for fault in findings.faults if fault.rule == "structure"]
+    left += result.questions
+    if level is not None:
+        left += [fault for fault in check_text(after, [level]).faults if not fault.question]
+    nothing = "nothing to fix" if not left else "nothing is certain enough to be changed"
+    print(changes or nothing, end="" if changes else "\n")
+    for fault in left:
+        line = after.count("\n", 0, fault.start) + 1
+        why = f"line {line}: {asked(fault)}" if fault.question else fault.reason
+        print(f"not fixed: {why}")
     if write and changes:
         with writing(path), atomic_path(path, overwrite=True) as part:
             part.write_text(after, encoding="utf-8")
-    return not parts
+    return not left
 
 
 def score(corpus: InputPath, *, seed: int = 0, json: bool = False) -> None:

@@ -170,7 +170,9 @@ def _worse(answer: str, register: frozenset[str], random: Random) -> str | None:
     wrong = [level for level in LEVELS if level not in register]
     mixed = not wrong or random.random() < 0.5
     candidates = [mix_levels(answer, random) if mixed else None]
-    candidates += [restate(answer, level) for level in random.sample(wrong, len(wrong))]
+    candidates += [
+        restate(answer, level, certain=False) for level in random.sample(wrong, len(wrong))
+    ]
     candidates.append(mix_levels(answer, random))
     worse = (text for text in candidates if text is not None and not is_right(text, register))
     return next(worse, None)

@@ -16,7 +16,8 @@ from pygls.workspace import TextDocument
 from scionwood import ReadError
 from scionwood_bangla.checker import check_text
 from scionwood_bangla.checker.findings import RULES, Fault, Findings
-from scionwood_bangla.checker.fix import fixed
+from scionwood_bangla.checker.report import asked
+from scionwood_bangla.checker.restate import rewrite
 from scionwood_bangla.checker.sarif import Places
 from scionwood_bangla.lexicon import LEVELS
 from scionwood_bangla.lexicon.levels import levels_of
@@ -80,10 +81,12 @@ class OpenText:
     def _rewritings(self) -> Iterator[types.CodeAction]:
         whole = types.Range(types.Position(0, 0), self._end())
         for level in self._levels:
-            text = fixed(self.findings.text, level)
-            if text is not None and text != self._places.original:
-                change = [types.TextEdit(whole, text)]
-                yield self._action(f"Address everybody at the level {level}", REWRITE, change)
+            result = rewrite(self.findings.text, level)
+            if result.text not in (self._places.original, self.findings.text):
+                change = [types.TextEdit(whole, result.text)]
+                title = f"Address everybody at the level {level}"
+                title += "" if result.complete else " where the meaning is certain"
+                yield self._action(title, REWRITE, change)
 
     def _action(
         self,
@@ -98,7 +101,8 @@ class OpenText:
     def _warning(self, fault: Fault) -> types.Diagnostic:
         return types.Diagnostic(
             types.Range(self._position(fault.start), self._position(fault.end)),
-            f"{fault.reason}; {RULES[fault.rule]}",
+            f"{fault.reason}; {RULES[fault.rule]}"
+            + (f". {asked(fault)}" if fault.question else ""),
             severity=types.DiagnosticSeverity.Warning,
             code=fault.rule,
             source=SOURCE,

@@ -11,8 +11,9 @@ from typing import Any, final
 from scionwood import RecipeError, ScionwoodError
 from scionwood_bangla.checker import check_text
 from scionwood_bangla.checker.findings import RULES
-from scionwood_bangla.checker.fix import fixed, level_of
+from scionwood_bangla.checker.fix import level_of
 from scionwood_bangla.checker.report import as_json
+from scionwood_bangla.checker.restate import restate
 from scionwood_bangla.evaluation.fonts import page_font
 from scionwood_bangla.lexicon import readings
 from scionwood_bangla.text.reading import require_bangla
@@ -72,7 +73,7 @@ def answer(record: Any) -> dict[str, Any]:
     register = [level] if level else None
     findings = check_text(require_bangla(text, "the text"), register, letter=None)
     target = level_of(findings.text, register) if findings.faults else None
-    better = fixed(findings.text, target) if target else None
+    better = restate(findings.text, target) if target else None
     return as_json(findings) | {"rules": RULES, "fixed": better, "level": target}
 
 

@@ -149,7 +149,13 @@ def parenthetic() -> frozenset[str]:
 
 def stripped(word: str) -> list[str]:
     """Return a word without each clitic (emphatic or negative) with which it may end."""
-    return [word[: -len(s)] for s in _SUFFIXES if word.endswith(s) and len(word) > len(s) + 1]
+    return [bare for bare, _ in endings_of(word)]
+
+
+def endings_of(word: str) -> list[tuple[str, str]]:
+    """Return a word without each clitic with which it may end, and that clitic."""
+    fitting = (s for s in _SUFFIXES if word.endswith(s) and len(word) > len(s) + 1)
+    return [(word[: -len(s)], s) for s in fitting]
 
 
 def _words(text: str) -> frozenset[str]:

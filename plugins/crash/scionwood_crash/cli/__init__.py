@@ -150,7 +150,7 @@ def predict(
     print(f"{target}: {len(predicted)} states of {len(predicted.mesh.points)} nodes")
     if guessed:
         print(f"assumed, since nothing states it: {', '.join(guessed)}")
-    print(predictor.verdict)
+    print("\n".join([*predictor.frame, predictor.verdict]))
     if predictor.interval is not None:
         print(predictor.interval)
 
@@ -211,6 +211,7 @@ def evaluate(
 
 def _print_errors(reference: CrashSeries, errors: Errors) -> None:
     from scionwood import print_table
+    from scionwood_crash.evaluation.absorbed import excess
     from scionwood_crash.evaluation.compare import summary_rows, time_columns, time_rows
 
     units = reference.mesh.units
@@ -223,6 +224,8 @@ def _print_errors(reference: CrashSeries, errors: Errors) -> None:
     print_table(columns, summary_rows(reference, errors), numeric=columns[1:])
     print()
     print(errors["familiarity"])
+    if wrong := excess(errors):
+        print(wrong)
 
 
 def calibrate(run: RunPath, *, folds: int = 4, json: bool = False) -> None:

@@ -22,7 +22,7 @@ from scionwood_crash.data.encode import LENGTH, Encoded
 from scionwood_crash.model.graph import CrashGraph
 from scionwood_crash.morph import Frame
 
-FORMAT = 2
+FORMAT = 3
 """Stores of another format are written again."""
 
 State = tuple[np.ndarray, np.ndarray | None]

@@ -15,7 +15,8 @@ from scionwood import ReadError
 from scionwood_crash.data.stated import Given, open_run
 from scionwood_crash.morph import Surface
 from scionwood_crash.parts.believe import check_clamps, check_whole, doubts
-from scionwood_crash.parts.impact import CLAMPED_FIELD
+from scionwood_crash.parts.carried import at_rest, said
+from scionwood_crash.parts.impact import CLAMPED_FIELD, REVERSED, velocity_of_part
 from scionwood_crash.parts.links import pieces_of
 from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.parts.part import Part
@@ -41,6 +42,7 @@ class Seen:
         ignored: what the reader leaves out.
         faults: why the run cannot be learned from; empty if it can.
         assembly: what is to be said of several pieces; empty for one.
+        frame: what is to be said of a part that flies into a wall.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -49,6 +51,7 @@ class Seen:
     ignored: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     assembly: str = ""
+    frame: list[str] = field(default_factory=list)
 
 
 def look(path: Path, given: Given) -> Seen:
@@ -79,6 +82,8 @@ def _fill(seen: Seen, series: CrashSeries, given: Given) -> None:
     seen.values |= _sizes(series)
     if states < 2:
         raise ReadError(str(series.path), "it holds a single state, not a history", "Leave it out")
+    series = at_rest(series)
+    seen.frame = [*filter(None, [said(series)])]
     held = CLAMPED_FIELD if CLAMPED_FIELD in series.read(0).point_fields else ""
     if given.held == "field" and not held:
         seen.missing.append("held")
@@ -110,6 +115,9 @@ def _judge(seen: Seen, series: CrashSeries, given: Given) -> None:
     """Add what the impact is, and why the run cannot be learned from."""
     known = replace(given, held="still") if "held" in seen.missing else given
     part = from_series(series, known.setup(), settings=given.settings)
+    stated, _ = given.settings.stated(series.features, factors(series.mesh.units))
+    if velocity_of_part(stated, known.setup(), part.impactor):
+        seen.frame.append(REVERSED)
     moved = np.linalg.norm(part.displacement, axis=2).max(0) if part.displacement is not None else 0
     seen.values["clamped"] = f"{int(part.clamped.sum())} ({known.held})"
     seen.values["largest displacement"] = f"{float(np.max(moved)):.4g} mm"
@@ -150,7 +158,7 @@ def notes(every: Sequence[Seen]) -> list[str]:
     said: dict[str, list[str]] = {}
     for seen in every:
         texts = [f"missing: {name}" for name in seen.missing]
-        texts += [seen.assembly] if seen.assembly else []
+        texts += [*([seen.assembly] if seen.assembly else []), *seen.frame]
         texts += [f"a further condition: {name}" for name in seen.conditions]
         texts += [f"ignored: {text}" for text in seen.ignored]
         texts += [f"cannot be learned from: {text}" for text in seen.faults]

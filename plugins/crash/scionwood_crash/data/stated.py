@@ -10,6 +10,7 @@ from typing import Any, Literal, final
 
 from scionwood import ReadError, resolve
 from scionwood_crash.parts.believe import check_clamps, check_numbers, check_whole
+from scionwood_crash.parts.carried import at_rest
 from scionwood_crash.parts.cells import with_cells, with_links
 from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.parts.part import Part
@@ -142,7 +143,7 @@ def open_history(path: Path, given: Given) -> CrashSeries:
         raise ReadError(str(path), "it holds a single state, not a history", "Leave it out")
     ask(series, given)
     check_whole(series)
-    return series
+    return at_rest(series)
 
 
 def believed(series: CrashSeries, given: Given) -> Part:

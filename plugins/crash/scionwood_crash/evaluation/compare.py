@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TypedDict
 
 import numpy as np
 
 from scionwood import RecipeError
+from scionwood_crash.evaluation.absorbed import energies, energy_rows, impact_energy
 from scionwood_crash.evaluation.edges import shell_edges
 from scionwood_crash.evaluation.intervals import FEATURES
-from scionwood_crash.evaluation.probes import CFC, absorbed_energy, filtered, probe
+from scionwood_crash.evaluation.probes import CFC, filtered, probe
 from scionwood_crash.model.novelty import DISTANCE, LIMIT, verdict
 from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.parts.part import unit
-from scionwood_crash.parts.series import STRAIN, Setup, factors, from_series
+from scionwood_crash.parts.series import factors
 
 EDGES = {"edge strain, mean": "mean", "edge strain, 99th percentile": "p99", "ripple": "ripple"}
 USABLE = 25.0
@@ -34,6 +34,7 @@ class Errors(TypedDict):
         by_time: lists over time: `med`, the mean Euclidean distance over nodes; `intrusion_true`
             and `intrusion_predicted`, the largest displacement along the impact; `energy_true` and
             `energy_predicted`, J, if both files have plastic strain.
+        impact_energy: kinetic energy of the impactor, J; 0 if the file does not state it.
         med: mean Euclidean distance over nodes and times.
         med_share: `med` in percent of the maximum intrusion of the reference.
         intrusion_true: maximum intrusion of the reference.
@@ -67,6 +68,7 @@ class Errors(TypedDict):
     times: list[float]
     direction: list[float]
     by_time: dict[str, list[float]]
+    impact_energy: float
     med: float
     med_share: float
     intrusion_true: float
@@ -126,8 +128,9 @@ def compare(
             "med": med.tolist(),
             "intrusion_true": depths[0].max(1).tolist(),
             "intrusion_predicted": depths[1].max(1).tolist(),
-            **_energies(predicted, simulated),
+            **energies(predicted, simulated),
         },
+        impact_energy=impact_energy(simulated),
         med=float(med.mean()),
         med_share=100 * float(med.mean()) / largest,
         intrusion_true=reference,
@@ -172,6 +175,7 @@ def summary_rows(simulated: CrashSeries, errors: Errors) -> list[tuple[str, ...]
         (f"MED, {length}", "", "", f"{errors['med']:.4g}"),
         ("MED / maximum intrusion", "", "", f"{errors['med_share']:.2f} %"),
         ("relative L2 of positions", "", "", f"{errors['rel_l2']:.3g}"),
+        *energy_rows(errors),
         *_interval_rows(errors, length),
         *(_edge_row(name, key, errors) for name, key in EDGES.items()),
         *(
@@ -250,17 +254,6 @@ def _familiarity(features: Mapping[str, float]) -> tuple[bool, str]:
         return True, "The novelty of this part was not measured."
     distance, limit = features[DISTANCE], features[LIMIT]
     return distance <= limit, verdict(distance, limit)
-
-
-def _energies(predicted: CrashSeries, simulated: CrashSeries) -> dict[str, list[float]]:
-    """Return energies by time, J; nothing if a file has no plastic strain."""
-    if not all(STRAIN in each.read(0).cell_fields for each in (simulated, predicted)):
-        return {}
-    energies = {}
-    for name, each in (("true", simulated), ("predicted", predicted)):
-        part = from_series(replace(each, features=simulated.features), Setup(clamped="ends"))
-        energies[f"energy_{name}"] = absorbed_energy(part).tolist()
-    return energies
 
 
 def _probed(simulated: CrashSeries, moved: Sequence[np.ndarray], number: int) -> dict[str, Motion]:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from scionwood_crash.data.encode import LENGTH
+from scionwood_crash.evaluation.probes import MEAN_WORK
 from scionwood_crash.model.graph import CrashGraph
 
 YIELD, HARDENING, EXPONENT = 4, 5, 6
@@ -17,8 +18,8 @@ THICKNESS = 0
 def sheet_energy(strain: Tensor, graph: CrashGraph) -> Tensor:
     """Return the plastic work of each part over time, (parts, T), J.
 
-    It is the estimate of `probes.absorbed_energy`: the largest strain through the thickness at the
-    quasi-static flow stress.
+    It is the estimate of `probes.absorbed_energy`, from the largest strain through the thickness at
+    the quasi-static flow stress.
 
     Args:
         strain: (C, T), plastic strain of cells.
@@ -34,7 +35,7 @@ def sheet_energy(strain: Tensor, graph: CrashGraph) -> Tensor:
     kept = strain.clamp_min(1e-9)
     work = 0.4 * yields.exp() * kept + hardening * kept ** (exponent + 1) / (exponent + 1)
     total = strain.new_zeros(graph.wholes, strain.shape[1])
-    return total.index_add(0, graph.whole[graph.cells[:, 0]], work * volume[:, None])
+    return total.index_add(0, graph.whole[graph.cells[:, 0]], MEAN_WORK * work * volume[:, None])
 
 
 def energy_loss(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> Tensor:

@@ -11,12 +11,16 @@ from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
+from mpl_toolkits.mplot3d.proj3d import proj_transform
 from torch import Tensor
 
 from scionwood import atomic_path, figure_style
 from scionwood_crash.data.encode import LENGTH
 from scionwood_crash.evaluation.metrics import distances, intrusion
 from scionwood_crash.model.graph import CrashGraph
+
+FITTING, MARGIN = 8, 0.97
+"""Steps in which the zoom is found, and the share of the axes that the drawing fills."""
 
 
 @figure_style()
@@ -81,8 +85,9 @@ def animate(
     """
     most = max(float(np.linalg.norm(each, axis=2).max()) for each in histories.values())
     figure = Figure(figsize=(4.5 * len(histories), 3.6), dpi=70)
-    shapes = np.concatenate([points + each[[0, -1]] for each in histories.values()])
-    bounds = shapes.min((0, 1)), shapes.max((0, 1))
+    extent = [points + each.min(0) for each in histories.values()]
+    extent += [points + each.max(0) for each in histories.values()]
+    bounds = np.min(extent, (0, 1)), np.max(extent, (0, 1))
     faces = []
     for at, title in enumerate(histories):
         axes: Any = figure.add_subplot(1, len(histories), at + 1, projection="3d")
@@ -171,10 +176,8 @@ def draw_cells(
     values: np.ndarray,
     scale: Normalize,
     bounds: tuple[np.ndarray, np.ndarray],
-    *,
-    zoom: float = 1.4,
 ) -> Poly3DCollection:
-    """Draw the cells of a shape in 3D axes, coloured by values of nodes.
+    """Draw the cells of a shape in 3D axes, coloured by values of nodes, as large as they fit.
 
     Args:
         axes: axes of Matplotlib with the projection `3d`.
@@ -183,7 +186,6 @@ def draw_cells(
         values: (node,).
         scale: range of the colours.
         bounds: lowest and highest corner of the view, (3,) each.
-        zoom: magnification of the view.
     """
     faces = Poly3DCollection(shape[cells], edgecolor="0.4", linewidth=0.1)
     faces.set_array(values[cells].mean(1))
@@ -192,9 +194,23 @@ def draw_cells(
     axes.add_collection3d(faces)
     low, high = bounds
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
-    axes.set_box_aspect(np.maximum(high - low, 1e-3), zoom=zoom)
+    _fill(axes, low, high)
     axes.set_axis_off()
     return faces
+
+
+def _fill(axes: Any, low: np.ndarray, high: np.ndarray) -> None:
+    """Zoom so that the projected corners of a box just lie inside of the axes."""
+    corners = np.array(np.meshgrid(*np.stack([low, high], 1))).reshape(3, -1)
+    view, zoom = axes.viewLim, 1.0
+    for _ in range(FITTING):
+        axes.set_box_aspect(np.maximum(high - low, 1e-3), zoom=zoom)
+        x, y, _ = proj_transform(*corners, axes.get_proj())
+        middle = (view.x0 + view.x1) / 2, (view.y0 + view.y1) / 2
+        reach = max(
+            np.abs(x - middle[0]).max() / view.width, np.abs(y - middle[1]).max() / view.height
+        )
+        zoom *= MARGIN / (2 * reach)
 
 
 def of_batch(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> dict[str, Figure]:

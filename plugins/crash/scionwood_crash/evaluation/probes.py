@@ -15,6 +15,12 @@ CFC = 60
 """Channel frequency class of accelerations: the lowest of SAE J211, for structures."""
 PASS = 2.0775
 """Hz; cutoff of each of the two passes of a class of 1, by SAE J211-1, appendix C."""
+MEAN_WORK = 0.69
+"""Plastic work of a sheet as a share of that of its largest strain in the whole thickness.
+
+The strain is largest at a face. In pure bending the share is 5/9 with three layers, in pure
+stretching 1. It is the mean of twelve simulations of the suite, which lie at 0.62 to 0.76.
+"""
 TAPS = 9
 """States beyond each end that the filter assumes, mirrored through the last value."""
 
@@ -89,9 +95,10 @@ def filtered(times: np.ndarray, values: np.ndarray, frequency_class: int = CFC) 
 def absorbed_energy(part: Part) -> np.ndarray:
     """Return the plastic work over time, (frame,), J.
 
-    It is `sum_cells A t (Y e + B e^(n + 1) / (n + 1))`, with the cell area A, the thickness t, and
-    Ludwik's Y, B and n. The strain e is the largest through the thickness, so the result is too
-    high in regions that bend. The flow stress is quasi-static: the strain-rate effect is neglected.
+    It is `m sum_cells A t (Y e + B e^(n + 1) / (n + 1))`, with the cell area A, the thickness t,
+    and Ludwik's Y, B and n. The strain e is the largest through the thickness, and `m` is
+    `MEAN_WORK`. The flow stress is quasi-static: the strain-rate effect and the elastic energy are
+    neglected, so that the result lies below the energy that the part really takes.
 
     Args:
         part: has plastic strain.
@@ -106,4 +113,4 @@ def absorbed_energy(part: Part) -> np.ndarray:
     volume = Surface(part.points, part.cells).areas * part.thickness
     power = sheet.exponent + 1
     work = sheet.yield_stress * strain + sheet.hardening * strain**power / power
-    return np.asarray(work @ volume)
+    return np.asarray(MEAN_WORK * (work @ volume))

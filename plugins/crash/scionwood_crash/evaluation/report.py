@@ -13,8 +13,10 @@ from rich.progress import track
 
 from scionwood import Figure as Picture
 from scionwood import Page, Section, Table, atomic_path, render, writing
+from scionwood_crash.evaluation.absorbed import excess
 from scionwood_crash.evaluation.compare import Errors, summary_rows, time_columns, time_rows
 from scionwood_crash.evaluation.figures import animate, deformed, motions, over_time
+from scionwood_crash.parts.carried import said
 from scionwood_crash.parts.mesh import CrashSeries
 
 REPORT = "report.html"
@@ -35,9 +37,9 @@ NOTES = (
     "Ripple is the mean distance of a node's displacement from the mean of its neighbours.",
 )
 ENERGY = (
-    "The absorbed energy is an estimate: the plastic work of the largest strain through the "
-    "thickness, at the quasi-static flow stress. It is too high in regions that bend, and it "
-    "neglects the strain-rate effect."
+    "The absorbed energy is an estimate: 0.69 of the plastic work of the largest strain through "
+    "the thickness, at the quasi-static flow stress. It neglects the strain-rate effect and the "
+    "elastic energy, so that it lies below the energy of the impactor."
 )
 _NAMES = {"true": "simulated", "predicted": "predicted"}
 
@@ -135,10 +137,11 @@ def _page(simulated: CrashSeries, errors: Errors, pictures: Sequence[Picture]) -
         f"{mesh.units}; impact along ({', '.join(f'{x:.3g}' for x in errors['direction'])})."
     )
     familiar, text = errors["familiar"], str(errors["familiarity"])
+    warnings = [*(() if familiar else (text,)), *filter(None, (excess(errors),))]
     name = simulated.path.name if simulated.path else "part"
     return Page(
         f"Crash prediction: {name}",
         [summary, *pictures, by_time],
-        warning="" if familiar else text,
-        notes=(about, *((text,) if familiar else ()), *notes),
+        warning=" ".join(warnings),
+        notes=(about, *filter(None, (said(simulated),)), *((text,) if familiar else ()), *notes),
     )

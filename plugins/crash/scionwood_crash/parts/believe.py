@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from scionwood import ReadError
-from scionwood_crash.parts.impact import STILL
+from scionwood_crash.parts.carried import STILL
 from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.parts.part import Part
 

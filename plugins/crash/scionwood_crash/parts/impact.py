@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, final
 
 import numpy as np
 
 from scionwood import ReadError
+from scionwood_crash.parts.carried import CARRIED, STILL
 from scionwood_crash.parts.mesh import CrashSeries
-from scionwood_crash.parts.part import unit
+from scionwood_crash.parts.part import gaps_of, unit
 from scionwood_crash.parts.quantities import SHEETS
 from scionwood_crash.solver.model import COLUMNS, Impactor, Material
 
 CLAMPED_FIELD = "held"
 """The point field of files that is 1 at clamped nodes."""
-STILL = 1e-3
-"""A clamped node may move by this share of the largest displacement."""
+REVERSED = (
+    "the stated velocity leads the impactor away from the part: it is taken as that of the part, "
+    "which flies into a fixed wall"
+)
+AWAY = 1e-3
+"""An impactor leads away from a part if no node is farther ahead than this share of its depth."""
 
 Hold = Literal["field", "still", "ends", "low", "high"]
 Vector = tuple[float, float, float]
@@ -107,7 +112,12 @@ def _still(series: CrashSeries, used: np.ndarray) -> np.ndarray:
     travel = np.zeros(len(used))
     for frame in series:
         travel = np.maximum(travel, np.linalg.norm(frame.displacement[used], axis=1))
-    return np.asarray(travel <= STILL * travel.max())
+    still = np.asarray(travel <= STILL * travel.max())
+    if not still.any():
+        rule = f"no node stands still: each moves by {travel.min():.3g} or more"
+        remedy = "State the clamped nodes: --clamped ends, low or high (data.held in recipes)"
+        raise ReadError(f"{series.path or 'series'}", rule, remedy)
+    return still
 
 
 def sheet(
@@ -150,28 +160,56 @@ def sheets(
 def rigid_body(
     stated: Mapping[str, float], setup: Setup, points: np.ndarray, scale: tuple[float, float, float]
 ) -> Impactor:
-    """Return the impactor; the last argument converts the units of the file."""
+    """Return the impactor; the last argument converts the units of the file.
+
+    An impactor whose stated velocity leads it away from the whole part never hits it. The velocity
+    is then that of the part, which flies into a fixed wall, and the impactor gets the opposite one.
+    `velocity_of_part` tells whether this is so.
+
+    Args:
+        stated: numbers of the run, in the units of the file.
+        setup: what the run does not state.
+        points: (node, 3), mm.
+        scale: factors to mm, ms and kg.
+
+    Raises:
+        ReadError: the part flies into a wall, and nothing states where the wall stands.
+    """
     length, time, mass = scale
-
-    def vector(name: str, default: Vector) -> Vector:
-        values = [stated.get(f"impactor_{name}_{letter}") for letter in "xyz"]
-        if any(value is None for value in values):
-            return default
-        x, y, z = (float(value) for value in values if value is not None)
-        return x, y, z
-
     cylinder = stated.get("impactor_cylinder", float(setup.kind == "cylinder")) > 0.5
-    direction = vector("direction", setup.direction)
+    direction = _stated_vector(stated, "direction", setup.direction)
     radius = stated["impactor_radius"] * length if "impactor_radius" in stated else setup.radius
     speed = stated["impactor_speed"] * length / time if "impactor_speed" in stated else setup.speed
     weight = stated["impactor_mass"] * mass if "impactor_mass" in stated else setup.mass
     axis, point = _contact(points, direction, radius if cylinder else 0.0, cylinder)
+    if CARRIED in stated and "impactor_point_x" not in stated and not setup.point:
+        rule = "the part flies into a fixed wall, and nothing states where the wall stands"
+        remedy = "State a point on it: a key of the run (point_x mm ...), or point: [x, y, z]"
+        raise ReadError("impactor", rule, remedy)
     if "impactor_point_x" in stated or setup.point:
-        x, y, z = vector("point", setup.point or point)
+        x, y, z = _stated_vector(stated, "point", setup.point or point)
         point = (x * length, y * length, z * length)
     kind: Literal["plane", "cylinder"] = "cylinder" if cylinder else "plane"
-    axis = vector("axis", setup.axis or axis)
-    return Impactor(kind, point, axis, direction, speed, weight, radius if cylinder else 0.0)
+    axis = _stated_vector(stated, "axis", setup.axis or axis)
+    body = Impactor(kind, point, axis, direction, speed, weight, radius if cylinder else 0.0)
+    ahead = gaps_of(points, body)
+    if ahead.max() <= AWAY * np.ptp(ahead):
+        return replace(body, direction=_vector(-np.asarray(direction, np.float64)))
+    return body
+
+
+def velocity_of_part(stated: Mapping[str, float], setup: Setup, impactor: Impactor) -> bool:
+    """Return whether the stated velocity is that of the part: `impactor` moves the other way."""
+    direction = _stated_vector(stated, "direction", setup.direction)
+    return bool(np.dot(direction, impactor.direction) < 0)
+
+
+def _stated_vector(stated: Mapping[str, float], name: str, default: Vector) -> Vector:
+    values = [stated.get(f"impactor_{name}_{letter}") for letter in "xyz"]
+    if any(value is None for value in values):
+        return default
+    x, y, z = (float(value) for value in values if value is not None)
+    return x, y, z
 
 
 def _contact(

@@ -91,12 +91,20 @@ class Part:
 
 
 def gaps(part: Part) -> np.ndarray:
-    """Return how far the impactor moves until it reaches each node, (node,), mm.
+    """Return how far the impactor of a part moves until it reaches each node, (node,), mm."""
+    return gaps_of(part.points, part.impactor)
 
-    For a node beside the path of a cylinder, the distance to the plane of the cylinder's axis.
+
+def gaps_of(points: np.ndarray, impactor: Impactor) -> np.ndarray:
+    """Return how far an impactor moves until it reaches each point, (point,), mm.
+
+    For a point beside the path of a cylinder, the distance to the plane of the cylinder's axis.
+
+    Args:
+        points: (point, 3), mm.
+        impactor: the rigid body.
     """
-    impactor = part.impactor
-    away = part.points - np.asarray(impactor.point)
+    away = points - np.asarray(impactor.point)
     direction = unit(np.asarray(impactor.direction, np.float64))
     axis = unit(np.asarray(impactor.axis, np.float64))
     if impactor.kind == "plane":

@@ -58,8 +58,8 @@ QUANTITIES: Mapping[str, tuple[str, str]] = {
 CONDITION, IGNORE = "condition", "ignore"
 OURS = frozenset(name for name, _ in QUANTITIES.values())
 """Names that need no mapping; they are in the units of the file."""
-_SILENT = ("novelty_", "interval_", "intrusion_low", "intrusion_high", "node_radius")
-"""What `predict` adds to a file says nothing of the impact."""
+_SILENT = ("novelty_", "interval_", "intrusion_low", "intrusion_high", "node_radius", "carried_")
+"""What we add to a file says nothing of the impact."""
 SHEETS = re.compile(r"material_(\d{1,3})_(\w+)")
 """Names of the second and further materials of an assembly, such as `material_2_yield_stress`."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from scionwood import ReadError
+from scionwood_crash.parts.carried import at_rest
 from scionwood_crash.parts.impact import CLAMPED_FIELD as CLAMPED_FIELD
 from scionwood_crash.parts.impact import Hold as Hold
 from scionwood_crash.parts.impact import Setup as Setup
@@ -119,7 +120,8 @@ def from_series(
 
     Numbers are converted to mm, ms and kg. If the units are unknown, they are taken to be these.
     Nodes without a shell are left out. Rigid parts are clamped. Welds and ties are those of the
-    mesh; a keyword deck states them.
+    mesh; a keyword deck states them. A part that flies into a fixed wall is turned into the frame
+    of its carrier (`parts.carried`).
 
     Args:
         series: a mesh and its states.
@@ -129,9 +131,10 @@ def from_series(
         settings: meaning of the keys of `features`; other keys become `conditions` of the part.
 
     Raises:
-        ReadError: the clamped nodes are unknown, or the mesh has no shells.
+        ReadError: the clamped nodes are unknown, the mesh has no shells, or the part flies and no
+            group of nodes moves as one body, or nothing states where the wall stands.
     """
-    setup = setup or Setup()
+    setup, series = setup or Setup(), at_rest(series)
     mesh = series.mesh
     length, time, mass = factors(mesh.units)
     stated, further = (settings or Settings()).stated(series.features, (length, time, mass))

@@ -21,7 +21,7 @@ def denoise_file(
     run: str | Path | None = None,
     *,
     model: Model = "auto",
-    gather: Gather | None = "fldr",
+    gather: Gather | Literal["auto"] | None = "auto",
     slices: Slices | None = None,
     neighbours: int | None = None,
     vertical: Literal["time", "depth"] = "time",
@@ -49,7 +49,8 @@ def denoise_file(
             `scionwood.find_run` takes. By default the shipped run of the model.
         model: `shot`, `stack`, `das` or `station`; `auto` chooses by the file.
         gather: the SEG-Y trace header whose value identifies a gather; None if the file is one
-            gather.
+            gather. `auto` is `fldr`, or None for a section: its gathers by `fldr` have fewer than 8
+            traces, and another header counts the traces.
         slices: for a volume after stack in SEG-Y, `inline`, `crossline`, or `both` for the mean of
             the results of both directions; None: it is read by `gather`.
         neighbours: slices or shots on each side that the run sees; None: as many as its recipe

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar, overload
 
 import numpy as np
 
-from scionwood import Task
+from scionwood import RecipeError, Task
 from scionwood_seismic.inference.adaptation import Adaptation
 from scionwood_seismic.inference.choice import Model
 from scionwood_seismic.inference.field import FieldResult
@@ -17,6 +17,7 @@ from scionwood_seismic.inference.objects import ObjectDenoiser, ObjectOptions
 if TYPE_CHECKING:  # arrays need no library of a file format
     from dascore import Patch
     from obspy import Stream, Trace
+    from xarray import DataArray
 
 Object = TypeVar("Object", "Stream", "Trace", "Patch")
 
@@ -41,6 +42,24 @@ def denoise(
 
 @overload
 def denoise(
+    data: DataArray,
+    run: str | Path | Task | None = None,
+    *,
+    model: Model = "auto",
+    dt: float | None = None,
+    dx: float | None = None,
+    level: float | None = None,
+    common_mode: bool = False,
+    gate: GateOptions | None = None,
+    device: str = "cpu",
+    tile: int | None = None,
+    overlap: int | None = None,
+    tta: Adaptation | None = None,
+) -> DataArray: ...
+
+
+@overload
+def denoise(
     data: Object,
     run: str | Path | Task | None = None,
     *,
@@ -58,7 +77,7 @@ def denoise(
 
 
 def denoise(
-    data: np.ndarray | Stream | Trace | Patch,
+    data: np.ndarray | Stream | Trace | Patch | DataArray,
     run: str | Path | Task | None = None,
     *,
     model: Model = "auto",
@@ -71,7 +90,7 @@ def denoise(
     tile: int | None = None,
     overlap: int | None = None,
     tta: Adaptation | None = None,
-) -> np.ndarray | Stream | Trace | Patch:
+) -> np.ndarray | Stream | Trace | Patch | DataArray:
     """Denoise gathers that are in memory, without harm. The input is not modified.
 
     The harm gate adds events of known amplitude to each gather and measures what comes back. A
@@ -89,8 +108,10 @@ def denoise(
     `stats.processing`, a patch gets one in its history.
 
     Args:
-        data: an array, (trace, time) or (time,); an ObsPy stream or trace; a DASCore patch with
-            `time` and one other axis, in any order.
+        data: an array, (trace, time) or (time,); an ObsPy stream or trace; a DASCore patch or an
+            xarray `DataArray` with `time` (or `depth`) and one other axis, in any order. The result
+            has the dimensions, coordinates, attributes and the name of a `DataArray`, whose samples
+            must be in memory: one of dask is refused.
         run: a run of the denoising task, as a folder or another reference that
             `scionwood.find_run` takes; or the task that `load_run` returns. By default the shipped
             run of the model.
@@ -98,7 +119,8 @@ def denoise(
             `station` for one to three components. `auto` chooses by the kind of object, the names
             of its channels, the number of traces and the interval; an array of a section is not
             recognised, so say `stack`.
-        dt: the sample interval of an array, s. Streams, traces and patches carry their own.
+        dt: the sample interval of an array, s. Streams, traces and patches carry their own, and so
+            does a `DataArray` that has a coordinate of its time.
         dx: the distance between traces, m, if it is known.
         level: the RMS of the noise in the unit of the data, if it is known.
         common_mode: also remove what all traces of a gather share; flat events go with it.
@@ -126,7 +148,7 @@ def denoise(
         250
     """
     options = ObjectOptions(model, dt, dx, level, common_mode, gate, device, tile, overlap, tta)
-    denoised: np.ndarray | Stream | Trace | Patch = ObjectDenoiser(run, options)(data)
+    denoised: np.ndarray | Stream | Trace | Patch | DataArray = ObjectDenoiser(run, options)(data)
     return denoised
 
 
@@ -167,6 +189,10 @@ def denoise_gather(
         >>> report.domain, report.passed_through == (report.reason != "" and report.share == 0)
         ('shot', True)
     """
+    if hasattr(data, "dims"):
+        rule = "its axes have names, and denoise_gather takes (trace, time)"
+        remedy = "Use denoise, which keeps them, or give data.transpose(..., 'time').values"
+        raise RecipeError(f"data of type {type(data).__name__}", rule, remedy)
     options = ObjectOptions(model, dt, dx, level, common_mode, gate, device)
     denoiser = ObjectDenoiser(run, options)
     denoised = denoiser(np.asarray(data))

@@ -24,7 +24,7 @@ def denoise(
     jobs: int | None = None,
     slices: Literal["inline", "crossline", "both"] | None = None,
     neighbours: int | None = None,
-    gather: Literal["fldr", "ep", "cdp", "offset", "iline", "xline", "none"] = "fldr",
+    gather: Literal["auto", "fldr", "ep", "cdp", "offset", "iline", "xline", "none"] = "auto",
     vertical: Literal["time", "depth"] = "time",
     samples: int | None = None,
     dt: float | None = None,
@@ -76,7 +76,8 @@ def denoise(
         neighbours: slices or shots on each side that the run sees beside each gather; by default as
             many as its recipe says, which is none for the shipped models. 0: each gather by itself.
         gather: the SEG-Y trace header whose value identifies a gather; `none`: the file is one
-            gather.
+            gather. `auto` is `fldr`, or `none` for a section: its gathers by `fldr` have fewer than
+            8 traces, and another header counts the traces.
         vertical: whether the samples of a SEG-Y file are in time or in depth.
         samples: samples per trace, in place of what the headers of the file give.
         dt: the sample interval, s (m in a depth file), in place of what the headers give.

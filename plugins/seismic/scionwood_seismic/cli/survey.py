@@ -175,5 +175,7 @@ def _facts(said: Mapping[str, Any]) -> str:
         return "denoised"
     lights = ", ".join(f"{count} {light}" for light, count in said["lights"].items())
     passed = f" ({said['passed']} passed through unchanged)" if said["passed"] else ""
+    mended = said.get("mended", 0)
+    passed += f" (lost signal was put back in {mended})" if mended else ""
     gathers = f"{said['gathers']} gathers at {said['interval']}"
     return f"{gathers}, model {said['model']}; harm gate: {lights}{passed}"

@@ -37,6 +37,7 @@ class Verdict:
         weak: the mean of that of weak events.
         removed: the share of the energy that was removed.
         passed: whether the gather is unchanged.
+        mended: whether signal that the model took was put back.
     """
 
     gather: str
@@ -46,6 +47,14 @@ class Verdict:
     weak: float | None = None
     removed: float = 0.0
     passed: bool = False
+    mended: bool = False
+
+    @property
+    def told(self) -> str:
+        """The light in a table, with what was done."""
+        if self.passed:
+            return "passed through"
+        return f"{self.light}, lost signal put back" if self.mended else self.light
 
     def __str__(self) -> str:
         return f"{self.light:6} {self.gather}: {self.reason}"
@@ -77,11 +86,13 @@ def judge(report: Mapping[str, Any], gate: GateOptions) -> Verdict:
     if strong < gate.strong - 0.005:
         reason = f"{kept}; the limit is {gate.strong:g}"
         return Verdict(name, "red", reason, strong, weak, removed)
+    mended = float(report.get("back", 0.0)) > 0
     if share < 1:
         reason = f"{kept}; blended with {_percent(1 - share)} of the removed part"
         reason += f", because {report['reason']}"
-        return Verdict(name, "yellow", reason, strong, weak, removed)
-    return Verdict(name, "green", kept, strong, weak, removed)
+        return Verdict(name, "yellow", reason, strong, weak, removed, mended=mended)
+    kept += f"; before, {report['reason']}" if mended else ""
+    return Verdict(name, "green", kept, strong, weak, removed, mended=mended)
 
 
 def lights(verdicts: Iterable[Verdict]) -> dict[str, Any]:
@@ -92,13 +103,14 @@ def lights(verdicts: Iterable[Verdict]) -> dict[str, Any]:
 
     Returns:
         `light`: the worst; `lights`: light -> number of gathers; `passed`: the number of gathers
-        that passed through unchanged.
+        that passed through unchanged; `mended`: of those in which lost signal was put back.
     """
     judged = list(verdicts)
     counts = Counter(verdict.light for verdict in judged)
     found = {light: counts[light] for light in _RANK if counts[light]}
-    passed = sum(verdict.passed for verdict in judged)
-    return {"light": next(iter(found), "grey"), "lights": found, "passed": passed}
+    passed, mended = (sum(getattr(each, name) for each in judged) for name in ("passed", "mended"))
+    light = next(iter(found), "grey")
+    return {"light": light, "lights": found, "passed": passed, "mended": mended}
 
 
 def print_verdicts(verdicts: Sequence[Verdict], console: Console) -> None:
@@ -119,9 +131,13 @@ def print_verdicts(verdicts: Sequence[Verdict], console: Console) -> None:
         console.print(line, soft_wrap=True)
     counts = Counter(verdict.light for verdict in verdicts)
     text = ", ".join(f"{counts[light]} {light}" for light in _RANK if counts[light])
-    passed = sum(verdict.passed for verdict in verdicts)
+    passed, mended = (
+        sum(getattr(each, name) for each in verdicts) for name in ("passed", "mended")
+    )
+    done = f"{passed} passed through unchanged"
+    done += f", lost signal was put back in {mended}" if mended else ""
     more = f", the {SHOWN} worst are listed" if len(verdicts) > SHOWN else ""
-    say(console, f"harm gate: {text} ({passed} passed through unchanged){more}; see {HANDBOOK}")
+    say(console, f"harm gate: {text} ({done}){more}; see {HANDBOOK}")
 
 
 _STYLE: Mapping[Light, str] = {
@@ -143,9 +159,9 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in whole)
 
 
-def _badness(verdict: Verdict) -> tuple[int, bool, float]:
+def _badness(verdict: Verdict) -> tuple[int, bool, bool, float]:
     amplitude = 1.0 if verdict.strong is None else verdict.strong
-    return _RANK[verdict.light], not verdict.passed, amplitude
+    return _RANK[verdict.light], not verdict.passed, not verdict.mended, amplitude
 
 
 def _summary(recovered: Mapping[str, float], level: str) -> float | None:

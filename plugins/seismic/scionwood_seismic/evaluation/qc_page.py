@@ -43,7 +43,8 @@ LOOK: Mapping[str, str] = {
     "energy removed.",
     "harm gate": "Events of known amplitude were added to the gather, and the amplitude that came "
     "back was measured: of strong events (4 times the local RMS) and of weak ones (1 time). Yellow "
-    "gathers were blended with the input or passed through unchanged.",
+    "gathers were blended with the input or passed through unchanged. Where it says so, the model "
+    "took signal, which was put back.",
     "grey": "Traces that are dead or not finite; they are not measured.",
 }
 """Part of the figures -> what to look for."""
@@ -116,7 +117,7 @@ def sheet_numbers(row: Row) -> dict[str, str]:
     lines["traces"] = f"{row.traces}, {dead}"
     if row.verdict is not None:
         lines["recovered, strong / weak"] = " / ".join(_amplitudes(row))
-        lines["harm gate"] = row.verdict.light
+        lines["harm gate"] = row.verdict.told
     return lines
 
 
@@ -150,8 +151,7 @@ def _gathers(rows: Sequence[Row], measured: Sequence[Row]) -> Table:
 def _gate_cells(row: Row) -> tuple[str, str, str]:
     if row.verdict is None:
         return "-", "-", "-"
-    told = "passed through" if row.verdict.passed else row.verdict.light
-    return (*_amplitudes(row), told)
+    return (*_amplitudes(row), row.verdict.told)
 
 
 def _amplitudes(row: Row) -> tuple[str, str]:
@@ -165,8 +165,15 @@ def _warning(rows: Sequence[Row]) -> str:
     broken = sum(row.broken for row in rows)
     texts = [f"{broken} live traces are not finite in the output. They are not measured."]
     verdicts = [row.verdict for row in rows if row.verdict is not None]
-    for light, what in (("red", "lose more amplitude than the limit"), ("yellow", "are yellow")):
-        some = [plain(f"{v.gather}: {v.reason}") for v in verdicts if v.light == light]
+    kinds = {
+        "lose more amplitude than the limit": [v for v in verdicts if v.light == "red"],
+        "are yellow": [v for v in verdicts if v.light == "yellow"],
+        "are green after lost signal was put back": [
+            v for v in verdicts if v.light == "green" and v.mended
+        ],
+    }
+    for what, chosen in kinds.items():
+        some = [plain(f"{v.gather}: {v.reason}") for v in chosen]
         more = f", and {len(some) - LISTED} more" if len(some) > LISTED else ""
         texts.append(
             f"{len(some)} gathers {what}. {'; '.join(some[:LISTED])}{more}." if some else ""

@@ -185,8 +185,10 @@ class _Work:
         tiling = Tiling(canonical.shape, self.tile, self.overlap)
         told = level * min(1.0, steps.factor) ** 0.5  # the part of white noise that is left
         rng = np.random.default_rng(0)
-        crops = gate.choose(tiling, self.options, rng) if self.options.action != "off" else None
-        tested = set(crops.tiles) if crops else set()
+        its = gate.tiles_of(canonical.shape, self.domain)
+        crops = gate.choose(its, self.options, rng) if self.options.action != "off" else None
+        same = (its.size, its.corners) == (tiling.size, tiling.corners)
+        tested = set(crops.tiles) if crops and same else set()
         kept: dict[Corner, np.ndarray] = {}
 
         def parts() -> Iterator[tuple[Corner, np.ndarray]]:
@@ -215,7 +217,10 @@ class _Work:
             share=1.0,
             added=added,
             factor=steps.factor,
-            tiles=(len(tiling.corners) * gate.seen(tiling.size), crops.cost if crops else 0),
+            tiles=(
+                len(tiling.corners) * gate.seen(tiling.size),
+                (2 - same) * crops.cost if crops else 0,
+            ),
         )
         if crops is None:
             return removed, report
@@ -224,7 +229,7 @@ class _Work:
             lambda some, masks, more: removed_from(self.model, some, masks, told, more),
             canonical,
             mask,
-            kept,
+            kept if same else None,
             crops,
             drawing,
             self.options.little,
@@ -244,6 +249,7 @@ class _Work:
             recovered=blended(decision.amplitudes, decision.share),
             share=decision.share,
             reason=decision.reason,
+            back=decision.back if decision.share else 0.0,
             similarity=decision.alike,
             removed=_energy(removed) / max(_energy(signal), 1e-300),
         )

@@ -38,6 +38,7 @@ from scionwood_seismic.inference.records import (
     work_identity,
 )
 from scionwood_seismic.inference.request import Outputs, Request, Tta
+from scionwood_seismic.inference.section import settled_gathers
 from scionwood_seismic.inference.sweep import Sweep
 from scionwood_seismic.inference.volume import check_volume, denoise_both
 from scionwood_seismic.readers.base import SeismicReader
@@ -71,9 +72,13 @@ def denoise_file(
     if not resume:
         outputs.check()
     console = Console()
+    with _silently():
+        request, section = settled_gathers(source, request)
     with _notes(console), request.open(source) as reader:
         _keep_noisy(reader, outputs)
-        work = _prepare(reader, source, request, console)
+        if section:
+            say(console, section)
+        work = _prepare(reader, source, request, console, section)
         done = resume and outputs.finished(work.facts)
         if not done:
             outputs.check()
@@ -114,9 +119,11 @@ class _Work:
     said: dict[str, Any]
 
 
-def _prepare(reader: SeismicReader, source: Path, request: Request, console: Console) -> _Work:
+def _prepare(
+    reader: SeismicReader, source: Path, request: Request, console: Console, section: str
+) -> _Work:
     """Choose and load the model, and say which and why."""
-    chosen = _chosen(reader, request)
+    chosen = _chosen(reader, request, section)
     run = find_run(request.run or run_of(chosen.name), quiet=request.run is None)
     name = f"model {chosen.name}" if request.run is None else f"run {run_name(run)}"
     say(console, f"{name}: {chosen.why}")
@@ -142,8 +149,10 @@ def _prepare(reader: SeismicReader, source: Path, request: Request, console: Con
     return _Work(task, options, identity, facts, {**said, "warnings": list(reader.warnings)})
 
 
-def _chosen(reader: SeismicReader, request: Request) -> Choice:
-    """Choose the model; slices are those of a volume after stack."""
+def _chosen(reader: SeismicReader, request: Request, section: str) -> Choice:
+    """Choose the model; sections and the slices of a volume are after stack."""
+    if section and request.model == "auto":
+        return replace(choose(reader, "stack"), why="the file was taken as one section")
     if request.slices is None:
         return choose(reader, request.model)
     check_volume(reader, request.slices)

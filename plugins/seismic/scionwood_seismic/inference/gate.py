@@ -16,11 +16,17 @@ import numpy as np
 from scionwood import RecipeError
 from scionwood_seismic.inference.envelope import resembling
 from scionwood_seismic.inference.events import Events
-from scionwood_seismic.inference.tiles import Corner, Tiling, cut
+from scionwood_seismic.inference.tiles import Corner, Pair, Tiling, cut
+from scionwood_seismic.synth.canonical import Domain
 from scionwood_seismic.synth.field_volume import offsets_of
 
 STEP, PART = 16, 0.4
 """What a network pads crops to, and the share of its work that the gate may take of few tiles."""
+
+STATION: tuple[Pair, Pair] = (3, 2048), (1, 512)
+GATHER: tuple[Pair, Pair] = (64, 128), (24, 40)
+"""Traces and samples of the tiles that the gate tests, and of their overlap, whatever the network
+and its tiles: amplitudes of several networks can be compared."""
 
 Remove = Callable[[np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]
 """Crops and masks, (crop, trace, time) float32 each, and the slices beside each crop of a volume,
@@ -77,7 +83,7 @@ class Crops:
     """The places of a record that the gate tests.
 
     Attributes:
-        tiles: the corner of the tile in which each crop lies.
+        tiles: the corner of the tile of the gate in which each crop lies.
         corners: the corner of each crop in the record.
         size: traces and samples of a crop.
     """
@@ -92,11 +98,16 @@ class Crops:
         return len(self.corners) * seen(self.size)
 
 
+def tiles_of(shape: tuple[int, int], domain: Domain) -> Tiling:
+    """Return the tiles of a record, (trace, time), that the gate chooses from."""
+    return Tiling(shape, *(STATION if domain == "station" else GATHER))
+
+
 def choose(tiling: Tiling, options: GateOptions, rng: np.random.Generator) -> Crops:
     """Choose what to test: some of the tiles, or parts of them if they are few.
 
     Args:
-        tiling: the tiles of the record at the canonical sampling.
+        tiling: the tiles of the gate, of the record at the canonical sampling.
         options: how much to test.
         rng: the source of random numbers.
     """
@@ -124,7 +135,7 @@ def recovered(
     remove: Remove,
     record: np.ndarray,
     mask: np.ndarray,
-    before: Mapping[Corner, np.ndarray],
+    before: Mapping[Corner, np.ndarray] | None,
     crops: Crops,
     draw: Draw,
     little: float,
@@ -137,7 +148,8 @@ def recovered(
         remove: the denoiser.
         record: (trace, time) float32 at the canonical sampling, zero where the mask is.
         mask: the same shape, 1 where there is data.
-        before: what was removed from each tile that is tested, by corner.
+        before: what was removed from each tile that is tested, by corner; None: the result has
+            other tiles than the gate.
         crops: the places to test.
         draw: draws the events of some crops.
         little: see `GateOptions`.
@@ -154,7 +166,11 @@ def recovered(
     inputs, masks = (cut(each, crops.corners, crops.size) for each in (record, mask))
     events = draw(inputs, masks)
     added = events.summed(len(inputs))
-    first = np.stack([_part(before[tile], tile, at, crops.size) for tile, at in _pairs(crops)])
+    if before is None:
+        own = None if beside is None else cut(beside, crops.corners, crops.size)
+        first = remove(inputs, masks, own)
+    else:
+        first = np.stack([_part(before[tile], tile, at, crops.size) for tile, at in _pairs(crops)])
     again = remove(inputs + added, masks, _beside(beside, crops, events))
     change = again - first
     window = np.outer(*(np.hanning(n + 2)[1:-1] + 0.02 for n in crops.size)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Denoise objects in memory: NumPy arrays, ObsPy streams and traces, DASCore patches.
+"""Denoise objects in memory: NumPy arrays, ObsPy streams and traces, DASCore patches, DataArrays.
 
 `scionwood_seismic.api.denoise` is the typed entry point. This module splits an object into
 gathers, denoises each of them and puts the result together again.
@@ -22,6 +22,7 @@ from scionwood_seismic.inference.arrays import check_tile
 from scionwood_seismic.inference.choice import Model, for_array, for_channel, run_of
 from scionwood_seismic.inference.field import denoise_record
 from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.inference.labelled import labelled
 from scionwood_seismic.inference.reports import Report
 from scionwood_seismic.readers.grouping import Header, group
 from scionwood_seismic.synth.canonical import Domain
@@ -79,7 +80,7 @@ class ObjectDenoiser:
         split = _splitter(data)
         if split is None:
             return _array(data, self.options.dt, self.clean)
-        if self.options.dt is not None:
+        if self.options.dt is not None and split is not labelled:
             rule = f"a {type(data).__name__} carries its own sample interval"
             raise RecipeError(f"dt {self.options.dt}", rule, "Leave dt out")
         return split(data, self)
@@ -171,13 +172,14 @@ def _splitter(data: Any) -> Callable[[Any, ObjectDenoiser], Any] | None:
         ("obspy", "Stream"): _stream,
         ("obspy", "Trace"): _trace,
         ("dascore", "Patch"): _patch,
+        ("xarray", "DataArray"): labelled,
     }
     for (module, name), split in kinds.items():
         # If the library has not been imported, `data` cannot be one of its objects.
         kind = getattr(sys.modules.get(module), name, None)
         if kind is not None and isinstance(data, kind):
             return split
-    rule = "only arrays, ObsPy streams and traces, and DASCore patches are denoised"
+    rule = "only arrays, ObsPy streams and traces, DASCore patches and DataArrays are denoised"
     raise RecipeError(f"data of type {type(data).__name__}", rule, "Give its samples as an array")
 
 

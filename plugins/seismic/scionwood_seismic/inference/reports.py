@@ -23,6 +23,7 @@ class Report:
         removed: the share of the energy that was removed.
         share: the share of the model's removal that was kept: 1 all of it, 0 nothing.
         reason: why less than all was kept; empty if all was kept.
+        back: how much of the part that resembles what is kept was put back, 0 to 1.
         similarity: how alike the kept and the removed part are in small windows, 0 to 1.
         added: the energy above the band that the model added and that was taken out again, over
             that of the input.
@@ -40,6 +41,7 @@ class Report:
     removed: float = 0.0
     share: float = 0.0
     reason: str = ""
+    back: float = 0.0
     similarity: float = 0.0
     added: float = 0.0
     left: Mapping[str, int] = field(default_factory=dict)

@@ -80,7 +80,7 @@ class Request:
         run: a run of the denoising task; None: one of the shipped field runs, by `model`.
         model: `auto` chooses by the file; else the name of a field run, or of the domain of `run`.
         gather: for SEG-Y, the trace header whose value identifies a gather; None if the file is
-            one gather.
+            one gather. `auto` is settled by `section.settled_gathers` before the file is opened.
         slices: for a volume after stack in SEG-Y, the direction of its slices; None: it is read by
             `gather`.
         vertical: whether the samples of a SEG-Y file are in time or in depth.
@@ -98,7 +98,7 @@ class Request:
 
     run: str | Path | None = None
     model: Model = "auto"
-    gather: Gather | None = "fldr"
+    gather: Gather | Literal["auto"] | None = "auto"
     slices: Slices | None = None
     vertical: Vertical = "time"
     samples: int | None = None
@@ -113,8 +113,12 @@ class Request:
     neighbours: int | None = None
 
     def open(self, path: Path) -> SeismicReader:
-        """Open a file as the request says; with both directions of slices, by crosslines."""
+        """Open a file as the request says; with both directions of slices, by crosslines.
+
+        The header of gathers is settled before.
+        """
         gather = _DIRECTIONS[self.slices] if self.slices else self.gather
+        assert gather != "auto"
         return open_reader(
             path, gather=gather, vertical=self.vertical, samples=self.samples, dt=self.dt
         )

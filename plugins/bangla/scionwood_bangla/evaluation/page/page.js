@@ -23,7 +23,8 @@ function marked(text, faults) {
 function item(fault, rules) {
   const line = document.createElement("li");
   const hint = fault.suggestions.length ? ` Suggestion: ${fault.suggestions.join(", ")}.` : "";
-  line.textContent = `${fault.reason}; ${rules[fault.rule]}.${hint}`;
+  const doubt = fault.question ? ` Question: ${fault.question}, so nothing is proposed.` : "";
+  line.textContent = `${fault.reason}; ${rules[fault.rule]}.${hint}${doubt}`;
   return line;
 }
 

@@ -1,0 +1,86 @@
+"""A `DataArray` of xarray is denoised by the names of its axes, and keeps what it carries."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from scionwood import RecipeError, Task, load_run
+from scionwood_seismic import api
+from scionwood_seismic.api import GateOptions, denoise
+
+OFF = GateOptions(action="off")
+"""A run of two steps does not pass the harm gate."""
+
+
+@pytest.fixture(scope="module")
+def task(run: Path) -> Task:
+    return load_run(run)
+
+
+def array(order: tuple[str, ...] = ("channel", "time"), step: float = 0.004) -> xr.DataArray:
+    """Return 24 channels of 60 samples with coordinates, attributes, a name and an encoding."""
+    data = np.random.default_rng(0).standard_normal((24, 60)).astype(np.float32)
+    coords = {
+        "time": 2.0 + step * np.arange(60),
+        "channel": np.arange(24) * 10,
+        "depth_of": ("channel", np.linspace(0, 5, 24)),
+        "well": "A-1",
+    }
+    given = xr.DataArray(data, coords, ("channel", "time"), "strain", {"units": "1/s", "n": 3})
+    return given.transpose(*order)
+
+
+@pytest.mark.parametrize(
+    ("order", "kind"),
+    list(product([("channel", "time"), ("time", "channel")], ["seconds", "datetime64", "none"])),
+)
+def test_the_result_is_that_of_the_array_and_keeps_all_else(
+    task: Task, order: tuple[str, ...], kind: str
+) -> None:
+    given = array(order)
+    if kind == "datetime64":
+        times = np.datetime64("2024-05-01", "ns") + (given.time.values * 1e9).astype("m8[ns]")
+        given = given.assign_coords(time=times)
+    if kind == "none":
+        given = given.drop_vars("time")
+    before = given.copy(deep=True)
+    result = denoise(given, task, dt=0.004 if kind == "none" else None, gate=OFF)
+    xr.testing.assert_identical(given, before)
+    values = given.transpose("channel", "time").values
+    wanted = denoise(values, task, dt=0.004, gate=OFF)
+    assert not np.array_equal(wanted, values)
+    same = given.transpose("channel", "time").copy(data=wanted).transpose(*order)
+    xr.testing.assert_identical(result, same)
+    assert result.dims == order
+
+
+def test_a_single_trace_and_a_depth_section_are_taken(task: Task) -> None:
+    trace = array().isel(channel=3)
+    assert denoise(trace, task, gate=OFF).dims == ("time",)
+    depth = array(step=2.0).rename(time="depth")
+    assert denoise(depth, task, gate=OFF).coords["depth"].identical(depth.coords["depth"])
+
+
+def test_what_cannot_be_denoised_is_refused_by_name(task: Task) -> None:
+    given = array()
+    uneven = given.assign_coords(time=given.time**2)
+    for wrong, text in (
+        (given.chunk(channel=8), r"dask array.*data\.compute\(\)"),
+        (given.expand_dims(shot=2), r"isel\(shot=0\)"),
+        (given.rename(time="t"), "time or depth"),
+        (given > 0, "not real numbers"),
+        (uneven, "steps of"),
+        (given.isel(time=slice(None, None, -1)), "steps that rise"),
+        (given.assign_coords(time=[f"s{i}" for i in range(60)]), "neither numbers nor times"),
+    ):
+        with pytest.raises(RecipeError, match=text):
+            denoise(wrong, task, gate=OFF)
+    with pytest.raises(RecipeError, match="carries its own sample interval"):
+        denoise(given, task, dt=0.002, gate=OFF)
+    with pytest.raises(RecipeError, match="its axes have names"):
+        api.denoise_gather(given, task, dt=0.004)  # type: ignore[arg-type]
