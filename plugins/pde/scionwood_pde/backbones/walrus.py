@@ -95,7 +95,9 @@ def walrus(
     names, shape, own = FieldNames(fields, FIELDS), SIZES[size], str(weights) == "none"
     if str(weights).partition(":")[0] == "hub" and size != "full":
         rule = f"the hub has the size full, 5 GB, and this is {size}"
-        raise WeightsError(f"weights {str(weights)!r}", rule, "Set `size: full`, or `weights: none`")
+        raise WeightsError(
+            f"weights {str(weights)!r}", rule, "Set `size: full`, or `weights: none`"
+        )
     beyond = tuple(faces) * (dims if len(faces) == 1 else 1)
     if dims not in (2, 3) or len(beyond) != dims or set(beyond) - {"periodic", "open", "wall"}:
         rule = "a state has 2 or 3 axes, and each is periodic, open or wall"
