@@ -196,7 +196,7 @@ def main() -> None:
         for row in counted(data):
             append("language_diffusion", row)
     for seed in options.seeds:
-        for kind in ("autoregressive", "diffusion"):
+        for kind in ("diffusion", "autoregressive"):
             name = {"base": options.base, "model": kind, "seed": str(seed), "training": str(STEPS)}
             if not any(name.items() <= row.items() for row in read("language_diffusion")):
                 for row in trained(options.base, kind, seed, data):
