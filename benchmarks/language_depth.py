@@ -9,18 +9,17 @@ same steps on the same examples, and both choose their rate alike: six rates, ea
 before, none added; all steps with another seed; the lowest loss on the validation split. A best
 rate at an end of the six is said in the page. All of this was fixed before a test item was scored.
 
-Prompting stands first, with no examples and with four. Each row is written when it is done, and
-rows that exist are kept.
+The row without training comes first, then LoRA with its rates and seeds, then full tuning. Each row
+is written when it is done, and rows that exist are kept.
 """
 
 from __future__ import annotations
 
 import argparse
 from math import inf, isfinite
-from random import Random
 
 import torch
-from language import ALL, LORA, SHOTS, STEPS, TUNING_SEED, Bench, Method
+from language import ALL, LORA, STEPS, TUNING_SEED, Bench, Method
 from language_parts import Tail, append, read
 
 RATES = 6
@@ -55,19 +54,16 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     bench = Bench(options.model)
-    rates = {name: chosen(bench, name) for name in METHODS}
     empty = {"trained": 0, "rate": "", "s a step": "", "MiB": ""}
-    shots = Random(0).sample(bench.items["train"], SHOTS)
-    for name, given in (("no training", []), (f"no training, {SHOTS} examples", shots)):
-        if not any(row["method"] == name for row in read("language_depth")):
-            asked = bench.encoded(bench.items["test"], given, ALL)
-            scores = bench.scores(Tail(bench.model, ALL), asked, ALL)
-            append("language_depth", {"method": name, "seed": "", **empty, **scores})
-    for seed in options.seeds:
-        for name, method in METHODS.items():
+    if not read("language_depth"):
+        scores = bench.scores(Tail(bench.model, ALL), bench.data(ALL)["test"], ALL)
+        append("language_depth", {"method": "no training", "seed": "", **empty, **scores})
+    for name, method in METHODS.items():
+        rate = chosen(bench, name)
+        for seed in options.seeds:
             known = {(row["method"], row["seed"]) for row in read("language_depth")}
             if (name, str(seed)) not in known:
-                row = bench.measured(method, seed, rates[name], STEPS, "test")
+                row = bench.measured(method, seed, rate, STEPS, "test")
                 append("language_depth", {"method": name, "seed": seed, **row})
 
 
