@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.stats import mannwhitneyu
 from torch.nn import functional as F
 
 import scionwood
@@ -145,9 +146,24 @@ def score(work: Path, over: Callable[[], bool]) -> None:
             flagged |= {"anomalous": int(far or turned or both > limit)}
             spread = {"|z| spread of norms": f"{abs(z[-1, 0]):.3f}"}
             table.add({"kind": kind, "seed": seed, **found, **flagged, **spread, **means})
+    print("AUC of the joint number and of the accuracy on clean data alone:", _areas(table))
     for seed in SEEDS[:4]:
         rows, count = compare(work / "rank-8" / str(seed), work / "clean")
         table.add({"kind": "rank 8", "seed": seed, "score": rows[0].value, "anomalous": count})
+
+
+def _areas(table: Results) -> list[float]:
+    """Return the AUC of the joint number, and of the accuracy, which needs data but no weights."""
+    made, areas = Results("audit_adapters", ("kind", "seed")), []
+    for results, key, larger in ((table, "departure", "poisoned"), (made, "accuracy", "clean")):
+        groups: dict[object, list[float]] = {"clean": [], "poisoned": []}
+        for row in results.rows:
+            if row["kind"] in groups:
+                groups[row["kind"]].append(float(str(row[key])))
+        smaller = "clean" if larger == "poisoned" else "poisoned"
+        wins = mannwhitneyu(groups[larger], groups[smaller]).statistic
+        areas.append(float(wins) / (len(groups["clean"]) * len(groups["poisoned"])))
+    return areas
 
 
 def prompts(work: Path, over: Callable[[], bool]) -> None:

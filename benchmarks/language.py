@@ -60,16 +60,18 @@ MODULES = NAMES.split()
 PROSE = ("torch", "peft", "rich", "lightning", "transformers", "pytest", "matplotlib", "sacrebleu")
 ATTENTION = r"layers\.\d+\.self_attn\.[qkvo]_proj"
 NORMS = r"layers\.\d+\.(input|post_attention)_layernorm"
+BLOCKS, ALL = 6, 30
 SMALL, MIDDLE, LARGE = (5e-4, 2e-3, 8e-3), (1e-3, 4e-3, 1.6e-2), (4e-3, 1.6e-2, 6.4e-2)
 
 
 class Method(NamedTuple):
-    """A way to adapt: its name for `attach`, its options, its layers, and its first rates."""
+    """A way to adapt: name for `attach`, options, first rates, layers, and the last blocks."""
 
     name: str
     options: dict[str, Any]
     rates: tuple[float, ...]
     targets: str = LAYERS
+    blocks: int = BLOCKS
 
 
 LORA = {"r": 4, "lora_alpha": 8}
@@ -83,14 +85,14 @@ METHODS = {
     "LOFT": Method("methods/loft", {"r": 108, "support": "principal"}, MIDDLE),
     "norms only": Method("methods/partial", {}, MIDDLE, NORMS),
     "full, last blocks": Method("full", {}, (2e-5, 1e-4, 5e-4)),
-    "full, all blocks": Method("full", {}, ()),
+    "full, all blocks": Method("full", {}, (), blocks=ALL),
 }
 """Ranks and sizes make the trained parameters alike, about those of LoRA."""
 
 LIKE = {"full, all blocks": "full, last blocks"}
 """A method that takes the rate of another one."""
 
-STEPS, BATCH, BLOCKS, ALL = 20, 4, 6, 30
+STEPS, BATCH = 20, 4
 POOL, TESTED, VALID, WINDOWS, WINDOW, SHOTS = 160, 64, 48, 12, 128, 4
 HEADS, SHARE = {"num_heads": 9, "num_kv_heads": 3}, 2 / 54
 """The heads of a block of SmolLM2, and the share of heads that P2D trains."""
@@ -195,16 +197,16 @@ class Bench:
         }
 
     @contextmanager
-    def adapted(self, name: str, seed: int, blocks: int) -> Iterator[nn.Module]:
+    def adapted(self, method: Method, seed: int) -> Iterator[nn.Module]:
         """Yield the tail with a fresh adapter, or to train all of it; then restore the model."""
-        method, tail = METHODS[name], Tail(self.model, blocks)
+        tail = Tail(self.model, method.blocks)
         torch.manual_seed(seed)
         if method.name == "full":
             state = {key: value.clone() for key, value in tail.state_dict().items()}
             yield tail.requires_grad_(True)
             tail.load_state_dict(state)
         else:
-            config = self.config(name, tail, seed)
+            config = self.config(method, tail, seed)
             targets = None if config.target_modules else method.targets
             tuned = attach(tail, config, targets=targets, head=())
             kernels.enable(tuned)
@@ -212,32 +214,32 @@ class Bench:
             tuned.unload()
         tail.requires_grad_(False)
 
-    def config(self, name: str, tail: nn.Module, seed: int) -> PeftConfig:
+    def config(self, method: Method, tail: nn.Module, seed: int) -> PeftConfig:
         """Return the config of a method; P2D's heads come from a short run."""
-        method = METHODS[name]
         make = config_class(method.name)
-        if name != "P2D heads":
+        if method.name != "methods/p2d_heads":
             return make(**method.options)
         probe = attach(tail, make(), targets=method.targets, head=())
-        known = self.data(BLOCKS)["train"]
+        known = self.data(method.blocks)["train"]
         fit(probe, self.head, known, rate=5e-4, steps=8, batch=BATCH, seed=seed)
         scores = score_heads(probe, **HEADS)
         probe.unload()
         heads = select_heads(scores, SHARE)
         return make(heads=heads, target_modules=head_targets(tail, heads), **HEADS)
 
-    def measured(self, name: str, seed: int, rate: float, steps: int, part: str) -> dict[str, Any]:
+    def measured(
+        self, method: Method, seed: int, rate: float, steps: int, part: str
+    ) -> dict[str, Any]:
         """Train a method, and return its scores on the test, or its loss on another split."""
-        blocks = ALL if name == "full, all blocks" else BLOCKS
-        data = self.data(blocks)
-        with self.adapted(name, seed, blocks) as tail:
+        data = self.data(method.blocks)
+        with self.adapted(method, seed) as tail:
             trained = sum(p.numel() for p in tail.parameters() if p.requires_grad)
             known = data["train"]
             pace = fit(tail, self.head, known, rate=rate, steps=steps, batch=BATCH, seed=seed)
             if part != "test":
                 return {"nats": loss_of(tail, self.head, data[part])}
             row = {"trained": trained, "rate": rate, "s a step": f"{pace.seconds:.3f}"}
-            return row | {"MiB": f"{pace.mib:.1f}"} | self.scores(tail, data["test"], blocks)
+            return row | {"MiB": f"{pace.mib:.1f}"} | self.scores(tail, data["test"], method.blocks)
 
 
 def chosen(bench: Bench, name: str) -> float:
@@ -251,7 +253,7 @@ def chosen(bench: Bench, name: str) -> float:
     missing = [rate for rate in METHODS[name].rates if rate not in losses]
     while missing or (missing := beyond(losses)):
         rate = missing.pop(0)
-        nats = bench.measured(name, TUNING_SEED, rate, STEPS // 2, "val")["nats"]
+        nats = bench.measured(METHODS[name], TUNING_SEED, rate, STEPS // 2, "val")["nats"]
         losses[rate] = nats if isfinite(nats) else inf
         append("language_rates", {"method": name, "rate": rate, "nats": f"{losses[rate]:.4f}"})
     return min(sorted(losses), key=losses.__getitem__)
@@ -289,7 +291,7 @@ def main() -> None:
                 (r["method"], r["seed"]) == (name, str(seed)) for r in read("language_methods")
             ):
                 rate = chosen(bench, name)
-                row = bench.measured(name, seed, rate, STEPS, "test")
+                row = bench.measured(METHODS[name], seed, rate, STEPS, "test")
                 append("language_methods", {"method": name, "seed": seed, **row})
 
 

@@ -3,22 +3,30 @@
     python benchmarks/pde_solver.py            # a few minutes on one core
     python benchmarks/pde_solver.py --sides 32
 
-Navier-Stokes in 3D, one state, CPU time of one thread, in interleaved rounds. The two steps of the
-plugin are compared on the modes that both have. exponax (`pip install exponax`) is not a dependency
-of the plugin; without it, its column is empty.
+Navier-Stokes in 3D, one state, CPU time of one thread. The plugin and exponax run in processes of
+their own, one for each precision: JAX's switch for double precision holds for a whole process, and
+then steps from single precision become double too. The processes take turns, A B, B A, and each
+turn gives one pair. The two steps of the plugin are compared on the modes that both have. exponax
+(`pip install exponax`) is not a dependency of the plugin; without it, its column is empty.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from importlib.util import find_spec
 from math import pi
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from lora.timing import Row, machine, measure, ratio, total, write
+from lora.timing import Row, machine, measure, ratio, write
 
 from scionwood_pde.solvers.etd import etdrk4_in_place
 from scionwood_pde.solvers.fluids import NavierStokes
@@ -26,17 +34,16 @@ from scionwood_pde.solvers.kept import KeptGrid
 from scionwood_pde.solvers.spectral import Grid
 
 RESULTS = Path(__file__).parent / "results" / "pde_solver.csv"
-DT, VISCOSITY, ROUNDS = 0.02, 0.01, 7
+DT, VISCOSITY, ROUNDS = 0.02, 0.01, 15
+Steps = dict[str, Callable[[], object]]
 
 
-def steps_of(side: int, dtype: torch.dtype) -> tuple[dict[str, Callable[[], object]], float]:
-    """Return the steps by name, and the largest relative difference between the plugin's two."""
+def plugin_steps(side: int, dtype: torch.dtype) -> tuple[Steps, float]:
+    """Return the steps by name, and the largest relative difference between the two."""
     equation = NavierStokes(viscosity=VISCOSITY)
     grid = Grid(side, 3, 2 * pi, dtype)
     kept = KeptGrid(side, 3, 2 * pi, dtype, "cpu", 2 * (side // 2) // 3 - 1)
-    generator = torch.Generator().manual_seed(0)
-    field = torch.randn(1, 3, side, side, side, generator=generator, dtype=dtype)
-    whole = grid.project(grid.forward(field)) * grid.resolved(2)
+    whole = grid.project(grid.forward(field_of(side, dtype))) * grid.resolved(2)
     low = kept.cut(whole)
     nonlinear = equation.nonlinear(kept)
     assert nonlinear is not None
@@ -44,51 +51,99 @@ def steps_of(side: int, dtype: torch.dtype) -> tuple[dict[str, Callable[[], obje
     lean = etdrk4_in_place(equation.linear(kept), nonlinear, DT, dtype)
     expected = kept.cut(plain(whole))
     difference = float((lean(low) - expected).abs().max() / expected.abs().max())
-    steps: dict[str, Callable[[], object]] = {
-        "all modes": lambda: plain(whole),
-        "kept modes": lambda: lean(low),
-    }
-    if find_spec("exponax") is not None:
-        steps["exponax"] = exponax_step(side, field)
-    return steps, difference
+    return {"all modes": lambda: plain(whole), "kept modes": lambda: lean(low)}, difference
 
 
-def exponax_step(side: int, field: torch.Tensor) -> Callable[[], object]:
+def exponax_steps(side: int, dtype: torch.dtype) -> tuple[Steps, float]:
     """Return the compiled step of exponax from the same field, on one thread."""
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     import exponax
     import jax
 
-    if field.dtype == torch.float64:
-        jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_enable_x64", dtype == torch.float64)
     stepper = exponax.stepper.NavierStokesVelocity(
         3, 2 * pi, side, DT, diffusivity=VISCOSITY, order=4
     )
-    spectrum = exponax.fft(jax.numpy.asarray(field[0].numpy()), num_spatial_dims=3)
+    spectrum = exponax.fft(jax.numpy.asarray(field_of(side, dtype)[0].numpy()), num_spatial_dims=3)
     step = jax.jit(lambda u: stepper.step_fourier(u))
-    return lambda: step(spectrum).block_until_ready()
+    made, wanted = step(spectrum).dtype, "complex128" if dtype == torch.float64 else "complex64"
+    assert made == wanted, f"exponax computes with {made}"
+    return {"exponax": lambda: step(spectrum).block_until_ready()}, 0.0
+
+
+def field_of(side: int, dtype: torch.dtype) -> torch.Tensor:
+    """Return the same random velocity for all, (1, 3, side, side, side)."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(1, 3, side, side, side, generator=generator, dtype=dtype)
+
+
+LIBRARIES = {"plugin": plugin_steps, "exponax": exponax_steps}
 
 
 @torch.no_grad()
-def rows_of(side: int, dtype: torch.dtype) -> list[Row]:
+def serve(library: str, side: int, dtype: str) -> None:
+    """Print the difference, and then the seconds of each step for each line that comes in."""
+    torch.set_num_threads(1)
+    steps, difference = LIBRARIES[library](side, getattr(torch, dtype))
+    print(json.dumps(difference), flush=True)
+    for _ in sys.stdin:
+        times = measure({name: {"step": run} for name, run in steps.items()}, "cpu", 1, 0.1)
+        print(json.dumps({name: each["step"][0] for name, each in times.items()}), flush=True)
+
+
+class Process:
+    """A process with the steps of a library in a precision."""
+
+    def __init__(self, library: str, side: int, dtype: str) -> None:
+        command = [sys.executable, __file__, "--serve", library, str(side), dtype]
+        self.child = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.difference: float = self._read()
+
+    def turn(self) -> dict[str, float]:
+        """Return the CPU seconds of each step."""
+        assert self.child.stdin is not None
+        self.child.stdin.write("\n")
+        self.child.stdin.flush()
+        seconds: dict[str, float] = self._read()
+        return seconds
+
+    def _read(self) -> Any:
+        assert self.child.stdout is not None
+        return json.loads(self.child.stdout.readline())
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.child.communicate()
+
+
+def rows_of(side: int, dtype: str) -> list[Row]:
     """Return a row for each step."""
-    steps, difference = steps_of(side, dtype)
-    times = measure({name: {"step": run} for name, run in steps.items()}, "cpu", ROUNDS)
-    seconds = {name: total(each, ["step"]) for name, each in times.items()}
+    names = [each for each in LIBRARIES if each == "plugin" or find_spec(each)]
+    with ExitStack() as stack:
+        processes = [stack.enter_context(Process(each, side, dtype)) for each in names]
+        turns: list[dict[str, float]] = []
+        for number in range(ROUNDS):
+            order = processes[:: -1 if number % 2 else 1]
+            turns.append({k: v for each in order for k, v in each.turn().items()})
+    seconds = {name: np.array([turn[name] for turn in turns]) for name in turns[0]}
     rows: list[Row] = []
-    for name in steps:
+    for name in sorted(seconds, key=["all modes", "kept modes", "exponax"].index):
         over, low, high = ratio(seconds[name], seconds["kept modes"])
         rows.append(
             {
                 "device": "cpu",
                 "points": side,
-                "dtype": str(dtype).removeprefix("torch."),
+                "dtype": dtype,
                 "step": name,
-                "ms": f"{1e3 * float(sorted(seconds[name])[ROUNDS // 2]):.2f}",
+                "ms": f"{1e3 * float(np.median(seconds[name])):.2f}",
                 "over_kept": f"{over:.2f}",
                 "low": f"{low:.2f}",
                 "high": f"{high:.2f}",
-                "difference": f"{difference:.1e}",
+                "difference": f"{processes[0].difference:.1e}",
                 **machine("cpu"),
             }
         )
@@ -97,19 +152,22 @@ def rows_of(side: int, dtype: torch.dtype) -> list[Row]:
 
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sides", type=int, nargs="*", default=[32, 64])
     parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--serve", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.serve:
+        library, side, dtype = options.serve
+        serve(library, int(side), dtype)
+        return
     torch.set_num_threads(1)
-    rows = [
-        row
-        for side in options.sides
-        for dtype in (torch.float64, torch.float32)
-        for row in rows_of(side, dtype)
-    ]
-    for row in rows:
-        print(*list(row.values())[1:9], sep="\t", flush=True)
+    rows = []
+    for side in options.sides:
+        for dtype in ("float64", "float32"):
+            for row in rows_of(side, dtype):
+                print(*list(row.values())[1:9], sep="\t", flush=True)
+                rows.append(row)
     write(options.results, rows, "cpu")
 
 

@@ -53,6 +53,7 @@ def weights() -> str:
                 f"{100 * mean(int(r[LIMITED[key]]) for r in g):.0f} %" for g in (clean, poisoned)
             ]
         lines.append([name, f"{auc(*values):.3f}", *shares])
+    lines.insert(0, _accuracy())
     refused = sum(row["score"] == "no reference" for row in other)
     lines.append([f"adapters of rank 8: {refused} of {len(other)} have no reference", "", "", ""])
     return table(["number", "AUC", "clean called anomalous", "poisoned called anomalous"], lines)
@@ -89,6 +90,26 @@ def auc(low: Sequence[float], high: Sequence[float]) -> float:
     """Return the share of pairs in which the second is larger; ties count a half."""
     pairs = [(h > v) + 0.5 * (h == v) for v in low for h in high]
     return sum(pairs) / len(pairs)
+
+
+def _accuracy() -> list[str]:
+    """What the accuracy on clean data tells alone; its limit is the lowest of the other clean ones.
+
+    That limit has the rank that allows 5 % of false alarms among 29 or 30 adapters.
+    """
+    rows = read("audit_adapters")
+    clean, poisoned = (
+        [float(row["accuracy"]) for row in rows if row["kind"] == kind]
+        for kind in ("clean", "poisoned")
+    )
+    low, second = sorted(clean)[:2]
+    shares = [int(low < second) / len(clean), mean(value < low for value in poisoned)]
+    called = [f"{100 * share:.0f} %" for share in shares]
+    return [
+        "accuracy on clean data alone, no score of `audit`",
+        f"{auc(poisoned, clean):.3f}",
+        *called,
+    ]
 
 
 def _prompt(name: str, groups: Sequence[Sequence[Row]]) -> list[str]:

@@ -66,6 +66,20 @@ def adaptation() -> str:
     return grouped("language_methods", ["method"], head)
 
 
+def depth() -> str:
+    """LoRA and full tuning at equal depth, in all blocks."""
+    scores = {"nats": "nats a token", "exact": "exact", "module": "module right"}
+    head = {**scores, "general nats": FORGOTTEN, **COSTS}
+    return grouped("language_depth", ["method"], head)
+
+
+def depth_rates() -> str:
+    """The validation loss of each rate that was tried in all blocks."""
+    rows = read("language_depth_rates")
+    lines = [[row["method"], row["rate"], f"{float(row['nats']):.3f}"] for row in rows]
+    return table(["method", "rate", "validation, nats a token"], lines)
+
+
 def experts() -> str:
     """Each method on the mixture of experts."""
     head = {"nats": "nats a byte", "general nats": FORGOTTEN, **COSTS}
@@ -90,7 +104,9 @@ def diffusion() -> str:
     """The bound and the words of masked diffusion, beside the twin and counts."""
     head = {"parameters": "parameters", "nats": "nats a byte", "words": "known words"}
     return grouped(
-        "language_diffusion", ["model", "training", "steps"], {**head, "s a step": "s a step"}
+        "language_diffusion",
+        ["base", "model", "training", "steps"],
+        {**head, "s a step": "s a step"},
     )
 
 
@@ -139,6 +155,8 @@ def attributes() -> str:
 
 TABLES: Tables = {
     "language": adaptation,
+    "language_depth": depth,
+    "language_depth_rates": depth_rates,
     "language_experts": experts,
     "language_trl": trl,
     "language_diffusion": diffusion,

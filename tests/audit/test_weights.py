@@ -41,7 +41,13 @@ def test_an_adapter_like_the_references_is_consistent(
     tmp_path: Path, save: Save, references: Path
 ) -> None:
     own = save(tmp_path / "own", 50)
-    assert audit_adapter(own, reference=references).verdict == "consistent with 9 references"
+    audit = audit_adapter(own, reference=references)
+    assert audit.verdict == "consistent with 9 references"
+    (beside,) = [row for row in audit.rows if row.name == "accuracy on clean data"]
+    page = (Path(__file__).parents[2] / "docs" / "results" / "audit.md").read_text("utf-8")
+    for name in ("accuracy on clean data alone", "turn and mean over all numbers together"):
+        (line,) = [each for each in page.splitlines() if each.startswith(f"| {name}")]
+        assert f"{float(line.split('|')[2]):.2f}" in beside.value
 
 
 def test_an_adapter_with_one_loud_module_is_anomalous(

@@ -15,7 +15,7 @@ from scionwood import RecipeError, WeightsError
 from scionwood_pde.backbones import bilinear, fno, tadpole_mixed, tfno, unet
 from scionwood_pde.model.forecast import Forecast
 from scionwood_pde.model.fourier import FNO, to_neuraloperator
-from scionwood_pde.model.spectra import without_divergence
+from scionwood_pde.model.spectra import energy, without_divergence
 
 Make = Callable[..., Forecast]
 FNO_SMALL: dict[str, Any] = {"modes": 6, "width": 6, "layers": 2}
@@ -119,7 +119,26 @@ def test_measures_the_scales_of_the_training_data() -> None:
     assert model.scales.std_condition.item() == pytest.approx(0.1)
     x = states[:1, 2:]
     assert torch.equal(model.limited(x), x)
-    assert model.limited(100 * x).abs().max() < 20
+
+
+@pytest.mark.parametrize(("make", "options"), MODELS, ids=[m.__name__ for m, _ in MODELS])
+@pytest.mark.parametrize("tile", [None, 16])
+@pytest.mark.parametrize("boundary", ["edge", "periodic"])
+def test_a_rollout_of_any_network_is_held_to_the_energy_of_its_training(
+    make: Make, options: dict[str, Any], tile: int | None, boundary: str
+) -> None:
+    model = make(fields=1, **options, tile=tile, boundary=boundary)
+    states = torch.randn(3, 1, 16, 16, 16, generator=torch.Generator().manual_seed(0))
+    model.measure([{"state": states, "next": states}])
+    assert torch.equal(model.limited(states), states)
+    torch.testing.assert_close(
+        energy(model.limited(100 * states)),
+        (1.2 * energy(states).amax(0)).expand(3, -1, -1),
+        rtol=1e-3,
+        atol=1e-8,
+    )
+    larger = 3 * states.repeat(1, 1, 2, 1, 1)  # another box, whose shells hold other waves
+    assert torch.equal(model.limited(larger), larger)
 
 
 @pytest.mark.parametrize(

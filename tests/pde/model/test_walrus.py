@@ -233,6 +233,9 @@ def test_other_sides_sizes_and_files_are_refused(checkpoint: Path, tmp_path: Pat
     model = walrus(fields=["height"], history=1)
     with pytest.raises(ValueError, match=r"\(64, 64\) points: in 2 dimensions .* 32, 128, 256"):
         model(drawn(1, 1, 64, 64))
+    for hub in ("hub", "hub:main"):
+        with pytest.raises(WeightsError, match="the hub has the size full, 5 GB, and this is tiny"):
+            walrus(weights=hub)
     with pytest.raises(WeightsError, match="there is no such weights file"):
         walrus(weights=tmp_path / "none.pt")
     torch.save({"model": {}}, tmp_path / "other.pt")

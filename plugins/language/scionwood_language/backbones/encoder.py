@@ -10,17 +10,19 @@ from torch import Tensor, nn
 
 from scionwood import WeightsError
 from scionwood_language.backbones.causal_lm import card_of, presets
-from scionwood_language.model.tiny import TINY
+from scionwood_language.model.tiny import MODERN
 from scionwood_language.model.weights import DTypes, load_model, load_tokenizer
 
 
 def encoder(
-    *, model: str = TINY, revision: str | None = None, dtype: DTypes = "float32"
+    *, model: str = MODERN, revision: str | None = None, dtype: DTypes = "float32"
 ) -> nn.Module:
     """Load a bidirectional encoder with a masked head, such as BERT or ModernBERT.
 
     Args:
-        model: `tiny` (a BERT with random weights), a local folder, or owner/name on the hub.
+        model: `tiny-modernbert` (random weights), a local folder, or owner/name on the hub. `tiny`
+            is the BERT of earlier runs: with its norms after the layers and absolute positions, it
+            hardly learns masked diffusion.
         revision: a branch, tag or commit of a repository on the hub.
         dtype: the type of the weights.
 
@@ -31,7 +33,7 @@ def encoder(
     Raises:
         WeightsError: the model cannot be loaded, or its tokenizer has no mask token.
 
-    Source: any model of transformers; the tiny one is ours.
+    Source: any model of transformers; the sizes of the tiny ones are ours.
     """
     loaded: Any = load_model(model, revision=revision, dtype=dtype, kind="encoder")
     loaded.tokenizer = load_tokenizer(model, revision=revision)

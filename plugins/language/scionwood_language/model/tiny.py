@@ -9,13 +9,25 @@ from typing import Any, Literal
 
 import torch
 
+from scionwood import WeightsError
+
 TINY = "tiny"
 """The name of the tiny model in place of a folder or a repository."""
+
+MODERN = "tiny-modernbert"
+"""The name of the tiny encoder for masked diffusion; `tiny` stays the BERT of earlier runs."""
+
+TINIES = (TINY, MODERN)
 
 Kind = Literal["causal", "encoder", "seq2seq"]
 """A causal language model, a masked one, or one from sequence to sequence."""
 
-_FAMILIES: dict[Kind, str] = {"causal": "llama", "encoder": "bert", "seq2seq": "t5"}
+_FAMILIES: dict[tuple[str, Kind], str] = {
+    (TINY, "causal"): "llama",
+    (TINY, "encoder"): "bert",
+    (TINY, "seq2seq"): "t5",
+    (MODERN, "encoder"): "modernbert",
+}
 SPECIAL = ("<|pad|>", "<|im_start|>", "<|im_end|>", "<|mask|>")
 WINDOW = 1024
 TEMPLATE = (
@@ -50,24 +62,34 @@ def tiny_tokenizer() -> Any:
     return tokenizer
 
 
-def tiny_model(kind: Kind = "causal", seed: int = 0) -> Any:
+def tiny_model(kind: Kind = "causal", seed: int = 0, name: str = TINY) -> Any:
     """Return a model of two layers of width 64 with random weights.
 
     Args:
         kind: a Llama, a BERT or a T5.
         seed: the seed of the weights. The generator of torch is not changed.
+        name: `tiny-modernbert` makes the encoder a ModernBERT.
+
+    Raises:
+        WeightsError: no tiny model of this name is of this kind.
     """
     from transformers import AutoConfig
 
+    if (name, kind) not in _FAMILIES:
+        raise WeightsError(f"model {name!r}", f"it is an encoder, not {kind}", f"Name `{TINY}`")
     sizes: dict[str, Any] = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
     sizes |= {"num_attention_heads": 4, "max_position_embeddings": WINDOW}
-    if kind == "encoder":
+    if name == MODERN:
+        # Global attention in both layers; 96 of its gated units are as large as 128 plain ones.
+        sizes |= {"intermediate_size": 96, "layer_types": ["full_attention"] * 2}
+        sizes |= {"cls_token_id": None, "sep_token_id": None}
+    elif kind == "encoder":
         sizes |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     if kind == "seq2seq":
         sizes = {"d_model": 64, "d_ff": 128, "d_kv": 16, "num_layers": 2, "num_heads": 4}
         sizes |= {"dropout_rate": 0.0, "decoder_start_token_id": 0}
     config = AutoConfig.for_model(
-        _FAMILIES[kind],
+        _FAMILIES[name, kind],
         vocab_size=len(SPECIAL) + 256,
         tie_word_embeddings=True,
         pad_token_id=0,

