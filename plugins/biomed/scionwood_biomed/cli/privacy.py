@@ -118,7 +118,7 @@ def deidentify(
 
     rules = () if pixel_rules is None else read_rules(pixel_rules)
     if detect_text and (missing := obstacle()):
-        remedy = "pip install 'scionwood-biomed[ocr]'"
+        remedy = "pip install rapidocr onnxruntime"
         raise ReadError("--detect-text", missing, remedy)
     if make_key:
         if key is None:
