@@ -31,7 +31,6 @@ from scionwood.arguments import InputPath as InputPath
 from scionwood.arguments import OutputPath as OutputPath
 from scionwood.arguments import RunPath as RunPath
 from scionwood.command import check_plan as check_plan
-from scionwood.command import renamed as renamed
 from scionwood.decoding.arena import empty_record as empty_record
 from scionwood.decoding.calls import call_in_child as call_in_child
 from scionwood.decoding.session import one_child as one_child
@@ -72,7 +71,6 @@ from scionwood.pages import Section as Section
 from scionwood.pages import Table as Table
 from scionwood.pages import readable as readable
 from scionwood.pages import render as render
-from scionwood.plugin import Moved as Moved
 from scionwood.plugin import Plugin as Plugin
 from scionwood.probes import ProbeResult as ProbeResult
 from scionwood.reader import Reader as Reader

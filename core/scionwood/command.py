@@ -6,57 +6,18 @@ import inspect
 import json
 import re
 import shlex
-import sys
 from argparse import HelpFormatter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stderr
 from io import StringIO
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from scionwood import discovery
 from scionwood.arguments import STDIN, Mark
 from scionwood.errors import PluginError, ReadError, ScionwoodError
 from scionwood.files import check_target
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-_ATTRIBUTE = "__scionwood_renamed__"
-
-
-def renamed(**spellings: str) -> Callable[[_Function], _Function]:
-    """Keep the former options of a command for one version.
-
-    On the command line a former option is read as the parameter that replaces it, and a warning
-    on stderr gives the new spelling. The Python function has the new parameter alone.
-
-        @renamed(adapter="run", as_json="json", out="target")
-        def denoise(noisy: Path, target: Path, *, run: Path, json: bool = False) -> None:
-
-    Args:
-        spellings: the name of the present parameter by the name of the former option.
-
-    Raises:
-        ValueError: a new name is not a parameter of the function, or a former name still is.
-
-    Example:
-        >>> @scionwood.renamed(out="target")
-        ... def copy(source: str, target: str) -> None:
-        ...     "Copy a file."
-        >>> copy.__name__
-        'copy'
-    """
-
-    def remember(function: _Function) -> _Function:
-        names = inspect.signature(function).parameters
-        for old, new in spellings.items():
-            if new not in names or old in names:
-                rule = f"{new!r} must be a parameter of {function.__name__}, and {old!r} must not"
-                raise ValueError(f"renamed({old}={new!r}): {rule}. Correct the names")
-        vars(function)[_ATTRIBUTE] = dict(spellings)
-        return function
-
-    return remember
 
 
 def parse_command(
@@ -66,7 +27,7 @@ def parse_command(
 
     Positional parameters are positional arguments, and keyword-only parameters are options. A
     positional parameter may have a default. A list, positional or option, takes one or more words;
-    an option also takes `[a, b]`. Former options (`renamed`) are read under their new names.
+    an option also takes `[a, b]`.
 
     Args:
         function: the command.
@@ -89,19 +50,16 @@ def parse_command(
     hints = get_type_hints(function)
     positional = {p.name for p in parameters.values() if p.kind is not p.KEYWORD_ONLY}
     argv, rest = _without_rest(function, argv)
-    words, given = modernise(argv, former_spellings(function), positional=positional, prog=prog)
-    words = _joined_lists(words, {n: hint for n, hint in hints.items() if n not in positional})
+    words = _joined_lists(argv, {n: hint for n, hint in hints.items() if n not in positional})
     for name, parameter in parameters.items():
         if name in rest:
             continue
         kind = _argument(hints[name], parameter.default, helps.get(name, ""))
-        if name in positional - given.keys():
+        if name in positional:
             parser.add_argument(name, **_positional(hints[name], parameter.default, kind))
             continue
         needed = parameter.default is parameter.empty
         parser.add_argument(f"--{name.replace('_', '-')}", required=needed, **kind)
-        if name in given:
-            words = [f"--{name.replace('_', '-')}={given[name]}", *words]
     _refuse_unknown_options(parser, words, parameters)
     arguments = instances(parser, parser.parse_args(words)) | rest
     return _checked(function, arguments) if checked else arguments
@@ -236,60 +194,3 @@ def _positional(hint: Any, default: Any, kind: dict[str, Any]) -> dict[str, Any]
     if get_origin(hint) is list:
         return kind | {"type": get_args(hint)[0], "nargs": "*" if optional else "+"}
     return kind | ({"nargs": "?"} if optional else {})
-
-
-def former_spellings(function: Callable[..., Any]) -> Mapping[str, str]:
-    """Return the present parameter by former option, as `renamed` stored them."""
-    spellings: Mapping[str, str] = vars(function).get(_ATTRIBUTE, {})
-    return spellings
-
-
-def modernise(
-    words: Sequence[str],
-    spellings: Mapping[str, str],
-    *,
-    positional: Collection[str] = (),
-    prog: str = "scionwood",
-) -> tuple[list[str], dict[str, str]]:
-    """Replace former options in a command line, with one warning on stderr for each.
-
-    Args:
-        words: the command line. Words after `--` stay as they are.
-        spellings: the present parameter by former option, both with underscores.
-        positional: the present parameters that are positional.
-        prog: the command, which the warning names.
-
-    Returns:
-        The words with present options, and the values of positional parameters by parameter. An
-        option whose value was left out stays among the words, where it is an error.
-    """
-    kept: list[str] = []
-    given: dict[str, str] = {}
-    warned: set[str] = set()
-    queue = list(words)
-    while queue:
-        word = queue.pop(0)
-        if word == "--":
-            return [*kept, word, *queue], given
-        option, equals, value = word.partition("=")
-        old = option.removeprefix("--").replace("-", "_")
-        if not option.startswith("--") or old not in spellings:
-            kept.append(word)
-            continue
-        new = spellings[old]
-        if option not in warned:
-            _warn(prog, option, new, new in positional)
-            warned.add(option)
-        if new not in positional:
-            kept.append(f"--{new.replace('_', '-')}{equals}{value}")
-        elif equals or queue:
-            given[new] = value if equals else queue.pop(0)
-        else:
-            kept.append(word)
-    return kept, given
-
-
-def _warn(prog: str, option: str, new: str, is_positional: bool) -> None:
-    now = f"the positional argument {new}" if is_positional else f"--{new.replace('_', '-')}"
-    text = f"{prog}: {option} is now {now}. The old spelling works in this version only"
-    print(text, file=sys.stderr)

@@ -6,7 +6,6 @@ A fault in one plugin does not stop the others.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -18,7 +17,7 @@ from typing import Any
 
 from scionwood.core_commands import FUNCTIONS
 from scionwood.errors import PluginError
-from scionwood.plugin import API, GROUP, KINDS, Moved, Plugin
+from scionwood.plugin import API, GROUP, KINDS, Plugin
 
 DISABLE = "SCIONWOOD_DISABLE"
 """The environment variable that switches plugins off: names separated by commas, or `*`."""
@@ -118,7 +117,7 @@ def load(kind: str, name: str) -> Any:
 
     Args:
         kind: a key of `scionwood.plugin.KINDS`, or `functions`.
-        name: `plugin/name`. The old name of a component that moved works too.
+        name: `plugin/name`.
 
     Raises:
         PluginError: the plugin or the component is missing or broken.
@@ -135,7 +134,7 @@ def reference(kind: str, name: str) -> str:
 
     Args:
         kind: a key of `scionwood.plugin.KINDS`, or `functions`.
-        name: `plugin/name`. The old name of a component that moved works too.
+        name: `plugin/name`.
 
     Raises:
         PluginError: the plugin is missing or broken, or does not have the component.
@@ -147,33 +146,8 @@ def reference(kind: str, name: str) -> str:
     table: Mapping[str, str] = getattr(record(owner), kind)
     if part in table:
         return table[part]
-    if new := moved(kind, name):
-        return reference(kind, new.to)
     remedy = did_you_mean(part, table) or f"It has: {', '.join(table) or 'none'}"
     raise PluginError(f"plugin {owner!r}", f"no {word} {part!r}", remedy)
-
-
-def moved(kind: str, name: str) -> Moved | None:
-    """Return where a component or a recipe is now, or `None` if it did not move.
-
-    Args:
-        kind: a key of `scionwood.plugin.KINDS`, or `recipes`.
-        name: `plugin/name`.
-    """
-    owner, _, part = name.partition("/")
-    plugin = find(owner).plugin
-    return plugin.moved.get(f"{kind}/{part}") if plugin else None
-
-
-@cache
-def warn_moved(old: str, new: str) -> None:
-    """Say once on stderr that a name has changed.
-
-    Args:
-        old: the name that was given.
-        new: the name of now.
-    """
-    print(f"{old} is now {new}. The old name works in this version only", file=sys.stderr)
 
 
 def commands() -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 API = 1
 """The version of this contract. It grows only if plugins have to change."""
@@ -27,26 +26,6 @@ KINDS: Mapping[str, str] = {
     "services": "service",
 }
 """The kinds of component, each with the word for one component."""
-
-
-@dataclass(frozen=True)
-class Moved:
-    """The new place of a component or a recipe, whose old name works for one version.
-
-    Attributes:
-        to: the new name, `language/causal_lm`.
-        options: the options that an old recipe may leave out, with the values that they had.
-        values: for an option, the old values that are written otherwise now.
-
-    Example:
-        >>> old = scionwood.Moved("language/sft", options={"lr": 2e-4})
-        >>> scionwood.Plugin("mine", moved={"tasks/sft": old}).moved["tasks/sft"].to
-        'language/sft'
-    """
-
-    to: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-    values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, repr=False)
@@ -90,8 +69,6 @@ class Plugin:
         functions: functions and classes for other plugins, since no plugin imports another. They
             take and give plain data, tensors and objects of libraries:
             `scionwood.load("functions", "language/encode")`.
-        moved: `kind/name` of components, and `recipes/name` of recipes, that another plugin has
-            now. The old names work for one version, and say the new one.
 
     Example:
         >>> tasks = {"forecast": "scionwood_hydrology.tasks:Forecast"}
@@ -120,7 +97,6 @@ class Plugin:
     probes: Mapping[str, str] = field(default_factory=dict)
     services: Mapping[str, str] = field(default_factory=dict)
     functions: Mapping[str, str] = field(default_factory=dict)
-    moved: Mapping[str, Moved] = field(default_factory=dict)
 
     def components(self) -> list[tuple[str, str, str]]:
         """Return every component as `(kind, name, "module:attribute")`."""

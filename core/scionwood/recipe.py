@@ -39,7 +39,6 @@ from scionwood.recipe_keys import (
     refuse_unknown,
     seed,
 )
-from scionwood.recipe_moves import is_of_run, rename_moved
 from scionwood.resolved import Recipe as Recipe
 from scionwood.resolved import Slot as Slot
 from scionwood.signatures.options import PEFT_OWN
@@ -80,7 +79,6 @@ def resolve(source: str | Path, overrides: Overrides = (), *, smoke: bool = Fals
     pairs = list(small.items()) if smoke else []
     change(where, raw, pairs)
     change(where, raw, _pairs(overrides))
-    rename_moved(raw, quiet=is_of_run(path))
     return _resolved(name, where, raw)
 
 
@@ -102,7 +100,6 @@ def override(recipe: Recipe, overrides: Overrides) -> Recipe:
     """
     raw = yaml.safe_load(recipe.dump())
     change(recipe.name, raw, _pairs(overrides))
-    rename_moved(raw)
     return _resolved(recipe.name, recipe.name, raw)
 
 

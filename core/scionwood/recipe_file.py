@@ -92,9 +92,6 @@ def locate(source: str | Path) -> tuple[str, Path]:
             repr(str(source)), "a recipe is a .yaml file or plugin/recipe", "See: scionwood plugins"
         )
     known = recipes(owner)
-    if name not in known and (new := discovery.moved("recipes", str(source))):
-        discovery.warn_moved(str(source), new.to)
-        return locate(new.to)
     if name not in known:
         remedy = discovery.did_you_mean(name, known) or f"It has: {', '.join(known) or 'none'}"
         raise RecipeError(f"plugin {owner!r}", f"no recipe {name!r}", remedy)

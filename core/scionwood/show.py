@@ -32,10 +32,6 @@ def describe(name: str) -> str:
     carried = recipes(owner)
     if part in carried:
         blocks.append(f"recipe {name}\n\n{carried[part].read_text('utf-8').rstrip()}")
-    for kind in (*KINDS, "recipes"):
-        if not blocks and (new := discovery.moved(kind, name)):
-            discovery.warn_moved(name, new.to)
-            return describe(new.to)
     if not blocks:
         known = {part for kind in KINDS for part in getattr(plugin, kind)} | carried.keys()
         remedy = discovery.did_you_mean(part, known) or f"It has: {', '.join(sorted(known))}"

@@ -14,7 +14,7 @@ from typing import Any
 
 from scionwood import discovery
 from scionwood.discovery import PluginEntry
-from scionwood.plugin import Moved, Plugin
+from scionwood.plugin import Plugin
 
 _IMPORT_ALL = """
 import json, sys
@@ -113,11 +113,10 @@ def _collect(name: str, child: int, read: int, deadline: float, timeout: float) 
 
 
 def _record(fields: dict[str, Any] | None) -> Plugin | None:
-    # JSON has neither tuples nor dataclasses.
+    # JSON has no tuples.
     if fields is None:
         return None
-    moved = {name: Moved(**each) for name, each in fields["moved"].items()}
-    return Plugin(**fields | {"rooms": tuple(fields["rooms"]), "moved": moved})
+    return Plugin(**fields | {"rooms": tuple(fields["rooms"])})
 
 
 def _examine(name: str, timeout: float) -> Diagnosis:

@@ -115,7 +115,7 @@ def test_refuses_an_unknown_method():
         Plan(methods=("coopp",))
 
 
-def test_evaluate_command_compares_methods_under_new_and_former_options(folder, tmp_path, capsys):
+def test_evaluate_command_compares_methods(folder, tmp_path, capsys):
     paths = [str(folder), str(tmp_path / "new")]
     options = ["--subject", r"(\d+)-", "--methods", '["zero_shot"]', "--shots", "[1]"]
     options += ["--seeds", "1"]
@@ -124,12 +124,6 @@ def test_evaluate_command_compares_methods_under_new_and_former_options(folder, 
     (line,) = json.loads(captured.out)
     assert line["method"] == "zero_shot"
     assert (tmp_path / "new" / "results.csv").is_file()
-    former = ["--source", paths[0], "--out", str(tmp_path / "old"), "--as-json"]
-    assert main(["biomed", "evaluate", *former, *options]) == 0
-    renamed = capsys.readouterr()
-    assert json.loads(renamed.out) == [line]
-    assert "--as-json is now --json" in renamed.err
-    assert (tmp_path / "old" / "results.csv").is_file()
 
 
 def test_audit_shows_the_leakage_of_splits_by_image(folder):

@@ -17,7 +17,7 @@ PLUGIN = '''
 from __future__ import annotations
 from pathlib import Path
 from typing import Literal
-from scionwood import Plugin, ReadError, renamed
+from scionwood import Plugin, ReadError
 plugin = Plugin(
     name="sea",
     summary="waves",
@@ -29,7 +29,6 @@ plugin = Plugin(
     },
     backbones={"net": "fake_sea:net"},
 )
-@renamed(strength="level")
 def clean(source: Path, *, level: float = 0.5, dry_run: bool = False) -> None:
     """Clean a file.
 
@@ -122,21 +121,6 @@ def test_refuses_an_unknown_option_of_a_command(sea, capsys, argv, words):
         main(argv)
     assert caught.value.code == 2
     assert words in capsys.readouterr().err
-
-
-def test_a_former_option_works_and_warns(sea, capsys):
-    assert main(["sea", "clean", "a.sgy", "--strength", "2"]) == 0
-    printed = capsys.readouterr()
-    assert printed.out == "a.sgy 2.0 False\n"
-    assert printed.err.startswith("scionwood sea clean: --strength is now --level.")
-
-
-def test_the_former_options_of_the_core_work_and_warn(tmp_path, capsys):
-    assert main(["fit", "toy/absent", "--run-dir", "x"]) == 2
-    assert "scionwood fit: --run-dir is now --run." in capsys.readouterr().err
-    assert main(["new", "hydrology", "--into", str(tmp_path)]) == 0
-    assert "--into is now the positional argument folder" in capsys.readouterr().err
-    assert (tmp_path / "hydrology" / "pyproject.toml").is_file()
 
 
 def test_a_plugin_lists_its_commands_with_a_sentence_each(sea, capsys):

@@ -1,4 +1,4 @@
-"""Former options work for one version, also if the parameter is positional now."""
+"""A command line is read by the signature of a function."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from scionwood import PluginError, check_plan, renamed
+from scionwood import PluginError, check_plan
 from scionwood.command import parse_command
 
 
-@renamed(adapter="run", model_dir="run", as_json="json", out="target")
 def clean(
     source: Path, target: Path | None = None, *, run: Path = Path("runs"), json: bool = False
 ) -> None:
@@ -32,52 +31,13 @@ def parse(*words: str) -> dict[str, Any]:
 BOTH = {"source": Path("a"), "target": Path("b"), "run": Path("r"), "json": True}
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("a", "b", "--run", "r", "--json"),
-        ("a", "b", "--adapter", "r", "--as-json"),
-        ("a", "--out", "b", "--adapter=r", "--as_json"),
-        ("--as-json", "--out=b", "--model-dir", "r", "a"),
-        ("--out=b", "--run=r", "--json", "--", "a"),
-    ],
-)
-def test_former_options_are_read_as_the_present_parameters(words: tuple[str, ...]) -> None:
-    assert parse(*words) == BOTH
-
-
-def test_a_warning_names_the_present_spelling_once(capsys: pytest.CaptureFixture[str]) -> None:
-    parse("a", "--adapter", "r", "--adapter", "s", "--out", "b")
-    lines = capsys.readouterr().err.splitlines()
-    ending = "The old spelling works in this version only"
-    assert lines == [
-        f"scionwood x clean: --adapter is now --run. {ending}",
-        f"scionwood x clean: --out is now the positional argument target. {ending}",
-    ]
-
-
-def test_present_spellings_do_not_warn(capsys: pytest.CaptureFixture[str]) -> None:
-    parse("a", "b", "--run", "r", "--json")
-    parse("a", "--", "--adapter")  # after `--` every word is a positional argument
-    assert capsys.readouterr().err == ""
+def test_words_become_the_arguments_of_the_function() -> None:
+    assert parse("a", "b", "--run", "r", "--json") == BOTH
+    assert parse("--run=r", "--json", "a", "b") == BOTH
 
 
 def test_a_positional_parameter_may_have_a_default() -> None:
     assert parse("a")["target"] is None
-
-
-def test_a_former_option_without_its_value_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        parse("a", "--out")
-    assert "unrecognized option --out" in capsys.readouterr().err
-
-
-def test_help_shows_the_present_spellings_only(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        parse("--help")
-    text = capsys.readouterr().out
-    assert "--run" in text
-    assert "--adapter" not in text
 
 
 def several(
@@ -113,14 +73,6 @@ def test_the_help_of_an_option_may_have_a_per_cent_sign(capsys: pytest.CaptureFi
     with pytest.raises(SystemExit):
         parse_command(command, "x", ["--help"])
     assert "at most 10 % of the energy. (default: 5 %)" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("spellings", [{"adapter": "runs"}, {"json": "run"}])
-def test_refuses_a_name_that_does_not_fit_the_signature(spellings: dict[str, str]) -> None:
-    def command(*, run: Path, json: bool = False) -> None: ...
-
-    with pytest.raises(ValueError, match="must be a parameter of command"):
-        renamed(**spellings)(command)
 
 
 @pytest.mark.parametrize(

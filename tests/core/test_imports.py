@@ -52,10 +52,9 @@ MAY = {
     "signatures": set(),
     "recipe_keys": {"errors", "plugin", "discovery", "recipe_file", "signatures"},
     "recipe_change": {"errors", "recipe_file", "recipe_keys"},
-    "recipe_moves": {"plugin", "discovery", "recipe_keys"},
     "resolved": {"errors", "terminal"},
     "recipe": {"errors", "plugin", "discovery", "recipe_file", "recipe_keys", "signatures"}
-    | {"resolved", "recipe_change", "recipe_moves"},
+    | {"resolved", "recipe_change"},
     "show": {"errors", "plugin", "discovery", "signatures", "terminal"},
     "new": {"errors", "plugin", "discovery", "files", "core_commands"},
     "cli": {"errors", "plugin", "discovery", "signatures", "recipe_file", "recipe_keys"}

@@ -48,18 +48,6 @@ def test_simulate_writes_the_format_of_the_suffix(
     assert pde("simulate", target, *SMALL, "--force") == 0
 
 
-def test_former_spellings_still_work_and_name_the_new_ones(
-    burgers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    options = ("--n-points", "16", "--n-steps", "1", "--n-samples", "1")
-    assert pde("simulate", tmp_path / "states.zarr", *options) == 0
-    assert pde("evaluate", burgers, burgers, "--as-json") == 0
-    output = capsys.readouterr()
-    assert "--n" in output.err
-    assert "--json" in output.err
-    assert open_reader(tmp_path / "states.zarr").layout.samples == 1
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -201,20 +201,3 @@ def test_refuses_a_missing_or_invalid_noise_window(
     assert denoise(noisy, noisy.with_name("out.sgy"), run, *options) != 0
     assert rule in " ".join(capsys.readouterr().err.split())
     assert not noisy.with_name("out.sgy").exists()
-
-
-def test_former_spellings_work_and_name_the_new_ones(
-    segy: Write, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    noisy, reference, clean = (tmp_path / f"{name}.sgy" for name in ("noisy", "clean", "denoised"))
-    size = ["--n-gathers", "2", "--n-traces", "32", "--n-samples", "48"]
-    assert main(["seismic", "simulate", str(noisy), "--reference", str(reference), *size]) == 0
-    warning = capsys.readouterr().err
-    assert "--n-gathers is now --n." in warning
-    assert main(["seismic", "denoise", str(noisy), str(clean), "--adapter", str(run)]) == 0
-    assert "--run" in capsys.readouterr().err
-    files = map(str, (reference, noisy, clean))
-    figure = tmp_path / "figure.png"
-    assert main(["seismic", "compare", *files, "--figure", str(figure)]) == 0
-    assert "--figures" in capsys.readouterr().err
-    assert figure.read_bytes().startswith(b"\x89PNG")

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from scionwood import discovery
 from scionwood.arguments import InputPath, PartName, PluginName
-from scionwood.command import renamed
 from scionwood.errors import ReadError
 from scionwood.terminal import print_status, print_table
 
@@ -107,7 +106,6 @@ def _conformance(plugin: str) -> int:
     return int(bool(failed))
 
 
-@renamed(into="folder")
 def new(name: str, folder: Path = Path()) -> None:
     """Write a plugin that passes its checks.
 

@@ -10,7 +10,6 @@ import yaml
 
 from scionwood import discovery
 from scionwood.arguments import RecipeName, RestWords, RunPath
-from scionwood.command import former_spellings, renamed
 from scionwood.errors import OutputExistsError, RecipeError
 from scionwood.recipe_file import locate, read_yaml
 from scionwood.recipe_keys import TOP
@@ -21,7 +20,6 @@ OVERRIDABLE = frozenset({"fit", "recipe"})
 """The commands whose options may be keys of a recipe."""
 
 
-@renamed(run_dir="run")
 def fit(
     recipe: RecipeName | None = None,
     *,
@@ -103,7 +101,7 @@ def overrides_last(function: Callable[..., object], words: Sequence[str]) -> lis
     Raises:
         RecipeError: a word is neither an option of the command nor a key of a recipe.
     """
-    names = [*inspect.signature(function).parameters, *former_spellings(function), "help"]
+    names = [*inspect.signature(function).parameters, "help"]
     options = [f"--{name.replace('_', '-')}" for name in names if name != "overrides"]
     own: list[str] = []
     overrides: list[str] = []

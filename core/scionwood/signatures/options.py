@@ -31,7 +31,6 @@ PLAIN_DECORATORS = frozenset(
         "functools.cache",
         "functools.lru_cache",
         "scionwood.adapters.peft_types.peft_method",
-        "scionwood.command.renamed",
         "typing.final",
     }
 )

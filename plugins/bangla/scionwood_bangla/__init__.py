@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scionwood import Moved, Plugin
+from scionwood import Plugin
 
 plugin = Plugin(
     name="bangla",
@@ -24,15 +24,6 @@ plugin = Plugin(
         "evaluate": "scionwood_bangla.cli.generate:evaluate",
         "prefer": "scionwood_bangla.cli.prefer:prefer",
         "merge": "scionwood_bangla.cli.prefer:merge",
-    },
-    moved={
-        "backbones/causal_lm": Moved(
-            "language/causal_lm",
-            options={"model": "scionwood_bangla:weights/tiny"},
-            values={"model": {"tiny": "scionwood_bangla:weights/tiny"}},
-        ),
-        "tasks/sft": Moved("language/sft"),
-        "tasks/dpo": Moved("language/dpo"),
     },
     probes={"generated": "scionwood_bangla.evaluation.behaviour:answers"},
     recipes="scionwood_bangla.recipes",

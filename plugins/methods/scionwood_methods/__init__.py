@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scionwood import Moved, Plugin
+from scionwood import Plugin
 
 plugin = Plugin(
     name="methods",
@@ -24,12 +24,6 @@ plugin = Plugin(
         "sequence": "scionwood_methods.continual.command:sequence",
     },
     optimizers={"lora_plus": "scionwood_methods.lora_plus:lora_plus"},
-    moved={
-        "backbones/unir": Moved("language/unir"),
-        "data/digit_strings": Moved("language/digit_strings"),
-        "tasks/grpo": Moved("language/grpo"),
-        "recipes/unir": Moved("language/unir"),
-    },
     rooms=(
         *("composition", "continual", "diagnosis", "flux2_klein", "lora_plus", "peft"),
         *("selection", "shared"),

@@ -80,17 +80,10 @@ def test_evaluates_a_run_on_a_file_of_examples(run, tmp_path, capsys):
     data = tmp_path / "mine.jsonl"
     data.write_text("\n".join(map(json.dumps, lines)), "utf-8")
     command = ["bangla", "evaluate", "--run", str(run), "--data", str(data), "--json"]
-    command += ["--out", str(tmp_path)]
+    command += ["--figures", str(tmp_path)]
     command += ["--methods", '["always_tumi", "adapter"]', "--max-new-tokens", "4"]
     assert main([*command, "--decoding", "greedy"]) == 0
-    shown, warning = capsys.readouterr()
-    assert "--out is now --figures" in warning
+    shown = capsys.readouterr().out
     rows = json.loads(shown[shown.index("[\n") :])
     own = {r["value"] for r in rows if r["suite"] == "mine" and r["measure"] == "register_match"}
     assert 1.0 in own
-
-
-def test_generate_warns_of_a_former_option(capsys):
-    command = ["bangla", "generate", "কেমন আছেন?", "--adapter", "nowhere"]
-    assert main(command) == 2
-    assert "--adapter is now --peft" in capsys.readouterr().err

@@ -10,10 +10,8 @@ from scionwood_bangla.model.weights import causal_lm
 
 def test_prefer_pairs_examples(tmp_path, capsys):
     target = tmp_path / "pairs.jsonl"
-    assert main(["bangla", "prefer", str(target), "--requests", "12", "--samples", "0"]) == 0
-    printed, warning = capsys.readouterr()
-    assert "pairs of 12 requests" in printed
-    assert "--requests is now --n" in warning
+    assert main(["bangla", "prefer", str(target), "--n", "12", "--samples", "0"]) == 0
+    assert "pairs of 12 requests" in capsys.readouterr().out
     assert len(read_preferences(target)) > 9
     assert main(["bangla", "prefer", str(target), "--samples", "0"]) == 2
     assert "exists already" in capsys.readouterr().err

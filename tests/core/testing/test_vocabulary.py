@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scionwood import Plugin, renamed
+from scionwood import Plugin
 from scionwood.testing import CheckFailure, NothingToCheck
 from scionwood.testing.checks import vocabulary
 from scionwood.testing.checks.vocabulary import WORDS, check_vocabulary
@@ -26,7 +26,6 @@ def faults(monkeypatch: pytest.MonkeyPatch, function: Callable[..., None]) -> li
 
 
 def test_a_command_in_the_vocabulary_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    @renamed(adapter="run", as_json="json", out="target")
     def do(
         source: Path,
         target: Path | None = None,
@@ -69,7 +68,6 @@ def test_refuses_a_synonym_and_suggests_the_word(
     (fault,) = faults(monkeypatch, namespace["do"])
     assert f"command 'do': {name}: the option for" in fault
     assert f"is {word}. Rename it to {word[2:]}" in fault
-    assert f"@scionwood.renamed({name}={word[2:]!r})" in fault
 
 
 @pytest.mark.parametrize("name", ["out", "output", "target", "into"])

@@ -72,8 +72,7 @@ def check_vocabulary(plugin: Plugin) -> Iterator[Problem]:
     """Commands use the words of the vocabulary; inputs and outputs are positional, inputs first.
 
     A synonym of a word is refused, and so is a word for something else. A path that is required,
-    or that is named like an output, is a positional parameter. `scionwood.renamed` keeps a former
-    spelling working.
+    or that is named like an output, is a positional parameter.
     """
     if not plugin.commands:
         raise NothingToCheck("no commands")
@@ -91,7 +90,7 @@ def _faults(parameter: inspect.Parameter, kind: Any) -> Iterator[tuple[str, str]
     for word, entry in WORDS.items():
         if name in entry.synonyms:
             rule = f"the option for {entry.meaning} is --{word}"
-            yield rule, f"Rename it to {word}; @scionwood.renamed({name}={word!r}) keeps it working"
+            yield rule, f"Rename it to {word}"
         elif name == word and kind is not entry.type:
             rule = f"--{word} is {entry.meaning}, of type {entry.type.__name__}"
             yield rule, "Change its type, or give another meaning another name"
@@ -101,7 +100,7 @@ def _faults(parameter: inspect.Parameter, kind: Any) -> Iterator[tuple[str, str]
     if name in OUTPUTS or required:
         what = "a required path" if required else "an output"
         rule = f"{what} is a positional parameter, inputs first"
-        yield rule, f"Move it before the `*`; @scionwood.renamed({name}=...) keeps --{name} working"
+        yield rule, "Move it before the `*`"
 
 
 def _kind(hint: Any) -> Any:

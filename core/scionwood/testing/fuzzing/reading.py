@@ -71,7 +71,7 @@ class Probe:
     ) -> None:
         self.cls: Any = resolve(reference, reference)
         self.baseline: Digest | None = None
-        self._service = service and possible()
+        self._service = service
         self._session = Session(folder, limits=limits)
 
     def __enter__(self) -> Self:

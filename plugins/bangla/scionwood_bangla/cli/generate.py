@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from scionwood import InputPath, RecipeError, RunPath, find_run, print_table, read_origin, renamed
+from scionwood import InputPath, RecipeError, RunPath, find_run, print_table, read_origin
 from scionwood_bangla.cli.shared import load_examples, made_by, print_json, progress_bar
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 Decodings = Literal["greedy", "sampled", "both"]
 
 
-@renamed(adapter="peft")
 def generate(
     prompt: str,
     *,
@@ -93,7 +92,6 @@ def generate(
         print(f"cut off after {max_new_tokens} tokens")
 
 
-@renamed(unseen="n", out="figures")
 def evaluate(
     *,
     run: RunPath,

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from scionwood import InputPath, OutputPath, ReadError, RunPath, check_target, renamed
+from scionwood import InputPath, OutputPath, ReadError, RunPath, check_target
 from scionwood_bangla.cli.shared import load_examples, progress_bar
 
 
-@renamed(adapter="peft", requests="n")
 def prefer(
     target: OutputPath,
     *,

@@ -15,7 +15,6 @@ from scionwood import (
     find_run,
     print_table,
     read_origin,
-    renamed,
     weights_digest,
 )
 from scionwood_biomed.readers.windows import Window
@@ -31,7 +30,6 @@ TRAIN = (
 )
 
 
-@renamed(as_json="json")
 def classify(
     image: InputPath,
     *,
@@ -93,7 +91,6 @@ def classify(
         _print_answer(answer, confidence, NOTICE)
 
 
-@renamed(as_json="json", source="images", out="target")
 def evaluate(
     images: InputPath | None = None,
     target: Path | None = None,
@@ -175,7 +172,6 @@ def evaluate(
         compare.print_summary(rows)
 
 
-@renamed(as_json="json")
 def audit_splits(
     images: InputPath,
     *,

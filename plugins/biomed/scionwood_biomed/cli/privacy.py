@@ -6,7 +6,7 @@ from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scionwood import InputPath, OutputPath, ReadError, one_child, print_table, renamed
+from scionwood import InputPath, OutputPath, ReadError, one_child, print_table
 from scionwood_biomed.privacy.choices import Dates, Kept
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ _REVIEW = "scionwood biomed review {}"
 _EDITION = "rules: Basic Profile of DICOM PS3.15, edition {}"
 
 
-@renamed(as_json="json")
 def deidentify_check(
     path: InputPath, *, detect_text: bool = False, json: bool = False, exit_zero: bool = False
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from scionwood import InputPath, OutputPath, RunPath, renamed
+from scionwood import InputPath, OutputPath, RunPath
 
 if TYPE_CHECKING:
     from scionwood_crash.evaluation.compare import Errors
@@ -16,7 +16,6 @@ Hold = Literal["field", "still", "ends", "low", "high"]
 Vector = tuple[float, float, float]
 
 
-@renamed(out="target", workers="jobs")
 def simulate(
     target: Path,
     *,
@@ -60,7 +59,6 @@ def simulate(
     print(f"{target}: {counts.made} simulated, {counts.skipped} skipped, {counts.failed} failed")
 
 
-@renamed(held="clamped")
 def predict(
     mesh: InputPath,
     target: OutputPath,
@@ -155,7 +153,6 @@ def predict(
         print(predictor.interval)
 
 
-@renamed(as_json="json")
 def evaluate(
     predicted: InputPath,
     simulated: InputPath,

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any, Literal
 
-from scionwood import InputPath, OutputPath, RunPath, print_table, renamed
+from scionwood import InputPath, OutputPath, RunPath, print_table
 
 Rules = Literal["exact", "frozen_a", "alternate", "median", "trimmed", "krum", "clair", "factors"]
 Servers = Literal["none", "momentum", "adam"]
@@ -84,7 +84,6 @@ def fit(
     )
 
 
-@renamed(out="target")
 def round(
     run: RunPath,
     target: OutputPath,
@@ -130,7 +129,6 @@ def round(
     print(f"{target}: {facts}")
 
 
-@renamed(out="target")
 def pool(
     updates: list[Path],
     target: OutputPath,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from scionwood import print_table, renamed
+from scionwood import print_table
 
 
-@renamed(run_dir="run")
 def sequence(
     recipes: list[str],
     *,

@@ -15,7 +15,6 @@ from scionwood import (
     find_run,
     print_table,
     read_origin,
-    renamed,
     writing,
 )
 
@@ -29,7 +28,6 @@ NOTE = "A diagnostic, not a guarantee: the theory assumes tied, symmetric maps a
 FIGURE = "forgetting.png"
 
 
-@renamed(figure="figures")
 def diagnose(
     run: RunPath, *, figures: Path | None = None, force: bool = False, json: bool = False
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from scionwood import InputPath, OutputPath, RunPath, renamed
+from scionwood import InputPath, OutputPath, RunPath
 from scionwood_pde.cli.words import numbers_of, print_rows, words_of
 
 
@@ -67,7 +67,6 @@ def rollout(
     )
 
 
-@renamed(as_json="json")
 def evaluate(
     predicted: InputPath,
     reference: InputPath,

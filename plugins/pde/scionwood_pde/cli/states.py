@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from scionwood import InputPath, OutputPath, renamed
+from scionwood import InputPath, OutputPath
 from scionwood_pde.cli.words import numbers_of, print_rows, words_of
 
 
-@renamed(n_samples="n")
 def simulate(
     target: OutputPath,
     *,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scionwood import InputPath, OutputPath, renamed
+from scionwood import InputPath, OutputPath
 
 
-@renamed(figure="figures")
 def compare(
     reference: InputPath,
     noisy: InputPath,

@@ -10,11 +10,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Literal
 
-from scionwood import OutputPath, ReadError, RecipeError, RunPath, check_target, renamed
+from scionwood import OutputPath, ReadError, RecipeError, RunPath, check_target
 from scionwood_seismic.cli.survey import denoise_survey, is_survey, words
 
 
-@renamed(adapter="run")
 def denoise(
     noisy: Path,
     clean: Path,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scionwood import OutputPath, renamed
+from scionwood import OutputPath
 
 
-@renamed(reference="clean", n_gathers="n")
 def simulate(
     noisy: OutputPath,
     clean: OutputPath,
