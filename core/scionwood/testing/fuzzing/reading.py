@@ -14,6 +14,7 @@ import numpy as np
 
 from scionwood.decoding import Limits, Session, open_in_child
 from scionwood.decoding.calls import open_channel
+from scionwood.decoding.switch import possible
 from scionwood.discovery import resolve
 from scionwood.errors import ReadError, ScionwoodError
 
@@ -57,6 +58,8 @@ class Reading:
 class Probe:
     """Reads files below a folder with one reader, in one warm child of the reader service.
 
+    Where the service is not possible, the reader runs in this process.
+
     Args:
         reference: the class of the reader as `module:attribute`.
         folder: the folder of the files.
@@ -77,7 +80,7 @@ class Probe:
         self.seconds = 0.0
         self._child: Any = None
         self._child_seconds = 0.0
-        self._service = service
+        self._service = service and possible()
         self._session = Session(folder, limits=limits)
 
     def __enter__(self) -> Self:
