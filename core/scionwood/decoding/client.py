@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -213,7 +214,7 @@ class Channel:
             return self._ended("the reader service ended", "Try again: it starts anew")
         code, cpu, peak = ending
         used = f" after {cpu:.1f} s of CPU, at {peak >> 20} MiB" if peak else ""
-        name = schema.signal_name(code)
+        name = signal.Signals(-code).name if code < 0 else ""
         if name == "SIGXCPU":
             rule = f"decoding took more than {self.limits.cpu} s of CPU, and was ended{used}"
         elif name:

@@ -232,7 +232,9 @@ def fits(value: Any, hint: Any) -> bool:
     if isinstance(value, dict) and issubclass(kind, Mapping) and len(parts) == 2:
         return all(fits(key, parts[0]) and fits(item, parts[1]) for key, item in value.items())
     if isinstance(value, list | tuple | frozenset) and issubclass(kind, Collection):
-        one = parts[0] if len(parts) == 1 or parts[1:] == (...,) else Any
+        if kind is tuple and parts and parts[1:] != (...,):
+            return len(value) == len(parts) and all(map(fits, value, parts))
+        one = parts[0] if parts else Any
         return not issubclass(kind, str | bytes | Mapping) and all(
             fits(item, one) for item in value
         )
