@@ -63,7 +63,9 @@ def serve_plain(descriptor: int | None) -> None:
         link = Link(socket.fromshare(sys.stdin.buffer.read()))
     else:
         link = Link(socket.socket(fileno=descriptor))
-    _Child(link, receive(link, largest=0, packages=())).run()
+    job = receive(link, largest=0, packages=())
+    send(link, None)
+    _Child(link, job).run()
 
 
 def _restrict(sock: socket.socket, job: dict[str, Any], libraries: Iterable[str]) -> list[str]:

@@ -228,7 +228,8 @@ class Channel:
         return self._error(rule, remedy)
 
     def _kill(self, rule: str) -> ReadError:
-        self.process.kill()
+        if not self.closed:
+            self.process.kill()
         return self._ended(rule, remedy(_AGAIN))
 
     def close(self) -> None:
@@ -241,9 +242,9 @@ class Channel:
                 self.ask("reset")
             except ReadError:
                 reusable = False
-        self.closed = True
         if self.owner == os.getpid() and not reusable:
             self._kill("its reader is closed")
+        self.closed = True
         self.process.close(reusable=reusable)
 
     def __del__(self, ending: Callable[[], bool] = sys.is_finalizing) -> None:

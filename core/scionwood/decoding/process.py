@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, cast
 
 from scionwood.decoding.arena import Grants
 from scionwood.decoding.control import START, environment, forget, hand_over
-from scionwood.decoding.wire import Link, send
+from scionwood.decoding.wire import Link, receive, send
 
 _PATIENCE = 10  # seconds until the zygote has told how a child ended
 Ending = tuple[int, float, int]
@@ -155,6 +155,7 @@ class Plain:
                 entry.write(its.share(self.process.pid))
         self.link.deadline = time.monotonic() + START
         send(self.link, job, inline=True)
+        receive(self.link, largest=0, packages=())  # it has started
 
     @classmethod
     def start(cls, job: dict[str, Any]) -> Plain:
