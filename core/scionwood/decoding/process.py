@@ -27,13 +27,7 @@ Ending = tuple[int, float, int]
 
 
 class Forked:
-    """A child that the zygote forked, for one file or one session.
-
-    Attributes:
-        walls: what restricts it.
-        grants: the memory that it shares.
-        shares: whether big arrays can go by shared memory.
-    """
+    """A child that the zygote forked, for one file or one session."""
 
     shares = True
 

@@ -45,6 +45,8 @@ class ForgedError(ValueError):
 
 def check(message: Any, operation: str, calls: Collection[str]) -> tuple[str, list[Any]]:
     """Return the word of a message and what comes with it."""
+    word: Any
+    parts: list[Any]
     word, *parts = message if fits(message, list[Any]) and message else [None]
     kinds = (_ANSWERS[operation],) if word == "value" else _WORDS.get(str(word), ())
     if not kinds or not fits(parts, tuple[kinds]):  # type: ignore[valid-type]

@@ -198,9 +198,11 @@ def test_the_numbers_of_calls_are_those_of_the_kernel(machine):
     text = header.read_text("utf-8")
     known = {name: int(n) for name, n in re.findall(r"__NR(?:3264)?_(\w+)\s+(\d+)", text)}
     known.setdefault("newfstatat", known.get("fstatat", -1))
-    for name, number in seccomp.numbers(machine).items():
+    tables = seccomp._DECODING + seccomp._WRITING + seccomp._BY_ARGUMENT + seccomp._UNKNOWN
+    numbers = dict(seccomp._parsed(tables.replace("\n", " "), ["x86_64", "aarch64"].index(machine)))
+    for name, number in numbers.items():
         assert known.get(name, number) == number, name
-    assert len(seccomp.numbers(machine).keys() & known.keys()) > 90
+    assert len(numbers.keys() & known.keys()) > 90
 
 
 # Limits of a shell that lie below ours
