@@ -86,11 +86,7 @@ class Arena:
 
 
 class Grants:
-    """What a parent gave its child's arena: it makes each block, and counts them all.
-
-    Attributes:
-        total: bytes of the blocks. They stay with the child to its end.
-    """
+    """What a parent gave its child's arena: it makes each block, and counts them all."""
 
     def __init__(self) -> None:
         self.total = 0

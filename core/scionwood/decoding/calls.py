@@ -13,7 +13,7 @@ from scionwood.decoding.control import warm
 from scionwood.decoding.limits import Limits
 from scionwood.decoding.naming import home_of, label, package_of, size_of
 from scionwood.decoding.session import current
-from scionwood.decoding.switch import wanted
+from scionwood.decoding.switch import walled, wanted
 
 if TYPE_CHECKING:  # it needs numpy, which refusals do without
     from scionwood.decoding.client import Channel
@@ -170,5 +170,5 @@ def modules_of(target: Any) -> tuple[str, ...]:
 
 def start_early(modules: Collection[str]) -> None:
     """Start the service and let it import modules, while this process does something else."""
-    if wanted():
+    if wanted() and walled():
         warm(modules)

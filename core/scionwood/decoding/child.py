@@ -63,7 +63,9 @@ def serve_plain(descriptor: int | None) -> None:
         link = Link(socket.fromshare(sys.stdin.buffer.read()))
     else:
         link = Link(socket.socket(fileno=descriptor))
-    _Child(link, receive(link, largest=0, packages=())).run()
+    job = receive(link, largest=0, packages=())
+    send(link, None)
+    _Child(link, job).run()
 
 
 def _restrict(sock: socket.socket, job: dict[str, Any], libraries: Iterable[str]) -> list[str]:
@@ -139,6 +141,8 @@ class _Child:
             answer = ["value", getattr(self, f"do_{operation}")(*held)]
         except BaseException as error:  # a decoder of others may raise anything
             answer = _described(error)
+            if answer[0] == "index" and operation != "call":  # not one that the caller gave
+                answer = ["foreign", "IndexError", answer[1]]
         if self.warned:
             self._send(["warnings", self.warned])
             self.warned.clear()
@@ -199,9 +203,17 @@ class _Child:
         return self._result(found(home)(path, *given, **options))
 
     def do_learn(self, home: list[str], folder: str) -> list[str]:
-        from scionwood.decoding.learning import imported_by
-
-        return imported_by(found(home), Path(folder))
+        """Return the modules that this process holds after a reader read its own samples."""
+        cls = found(home)
+        for suffix in cls.suffixes:
+            path = Path(folder) / f"sample{suffix}"
+            # An extra is missing, or an option is required: what was imported so far is enough.
+            with contextlib.suppress(errors.ScionwoodError, ImportError, TypeError):
+                cls.write_sample(path)
+                with cls(path) as reader:
+                    for _ in reader:
+                        pass
+        return sorted(name for name in list(sys.modules) if name[0] != "_" and name != "__main__")
 
     def do_get(self, handle: int, name: str) -> Any:
         value = getattr(self.opened[handle], name)

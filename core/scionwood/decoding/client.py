@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -213,7 +214,7 @@ class Channel:
             return self._ended("the reader service ended", "Try again: it starts anew")
         code, cpu, peak = ending
         used = f" after {cpu:.1f} s of CPU, at {peak >> 20} MiB" if peak else ""
-        name = schema.signal_name(code)
+        name = signal.Signals(-code).name if code < 0 else ""
         if name == "SIGXCPU":
             rule = f"decoding took more than {self.limits.cpu} s of CPU, and was ended{used}"
         elif name:
@@ -227,7 +228,8 @@ class Channel:
         return self._error(rule, remedy)
 
     def _kill(self, rule: str) -> ReadError:
-        self.process.kill()
+        if not self.closed:
+            self.process.kill()
         return self._ended(rule, remedy(_AGAIN))
 
     def close(self) -> None:
@@ -240,9 +242,9 @@ class Channel:
                 self.ask("reset")
             except ReadError:
                 reusable = False
-        self.closed = True
         if self.owner == os.getpid() and not reusable:
             self._kill("its reader is closed")
+        self.closed = True
         self.process.close(reusable=reusable)
 
     def __del__(self, ending: Callable[[], bool] = sys.is_finalizing) -> None:

@@ -124,14 +124,7 @@ atexit.register(forget)
 def hand_over(
     modules: Collection[str], job: dict[str, Any]
 ) -> tuple[socket.socket, int, int, list[str]]:
-    """Give a job to the zygote.
-
-    Returns:
-        The socket, the status pipe, the handle and the walls of the child.
-
-    Raises:
-        ReadError: the service does not start, or its child cannot be restricted.
-    """
+    """Give a job to the zygote."""
     from scionwood.decoding.wire import Link, receive  # need numpy, which refusals do without
 
     for attempt in (1, 2):

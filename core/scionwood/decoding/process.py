@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, cast
 
 from scionwood.decoding.arena import Grants
 from scionwood.decoding.control import START, environment, forget, hand_over
-from scionwood.decoding.wire import Link, send
+from scionwood.decoding.wire import Link, receive, send
 
 _PATIENCE = 10  # seconds until the zygote has told how a child ended
 Ending = tuple[int, float, int]
@@ -27,27 +27,32 @@ Ending = tuple[int, float, int]
 
 
 class Forked:
-    """A child that the zygote forked, for one file or one session.
-
-    Attributes:
-        walls: what restricts it.
-        grants: the memory that it shares.
-        shares: whether big arrays can go by shared memory.
-    """
+    """A child that the zygote forked, for one file or one session."""
 
     shares = True
 
     def __init__(self, modules: Collection[str], job: dict[str, Any]) -> None:
         sock, self._status, self.handle, self.walls = hand_over(modules, job)
         self.link, self.grants = Link(sock), Grants()
-        self._base = 0  # bytes of the heap before its first file
+        self._base = self._number = 0  # bytes of the heap before its first file; its pid
+        self._limits: dict[str, int] = {}
 
     def allow(self, cpu: int, memory: int) -> None:
         """Let it use so many seconds of CPU from now on, and so many bytes in all."""
         child = self._id()
         self._base = self._base or _heap(child)
-        _limit(child, "RLIMIT_CPU", math.ceil(_seconds(child)) + cpu)
-        _limit(child, "RLIMIT_DATA", self._base + max(memory - self.grants.total, 0))
+        self._limit("RLIMIT_CPU", math.ceil(_seconds(child)) + cpu)
+        self._limit("RLIMIT_DATA", self._base + max(memory - self.grants.total, 0))
+
+    def _limit(self, name: str, most: int) -> None:
+        import resource  # POSIX alone has it
+
+        if self._limits.get(name) == most:
+            return
+        child, which = self._id(), getattr(resource, name)
+        _, hard = resource.prlimit(child, which)
+        resource.prlimit(child, which, (most if hard < 0 else min(most, hard), hard))
+        self._limits[name] = most
 
     def grant(self, size: int, memory: int) -> tuple[int, int] | None:
         """Return a block of shared memory, if it and the heap are not more than `memory` bytes."""
@@ -59,7 +64,7 @@ class Forked:
         except (OSError, MemoryError):  # the limits of a shell
             return None
         if made is not None:
-            _limit(child, "RLIMIT_DATA", self._base + left)
+            self._limit("RLIMIT_DATA", self._base + left)
         return made
 
     def seconds(self) -> float:
@@ -67,11 +72,11 @@ class Forked:
         return _seconds(self._id())
 
     def _id(self) -> int:
-        lines = Path(f"/proc/self/fdinfo/{self.handle}").read_text("ascii").splitlines()
-        child = next(int(line.split()[1]) for line in lines if line.startswith("Pid:"))
-        if child <= 0:
-            raise ProcessLookupError
-        return child
+        signal.pidfd_send_signal(self.handle, 0)  # it lives, so that its number is still its own
+        if not self._number:
+            lines = Path(f"/proc/self/fdinfo/{self.handle}").read_text("ascii").splitlines()
+            self._number = next(int(line[4:]) for line in lines if line.startswith("Pid:"))
+        return self._number
 
     def kill(self) -> None:
         """End it at once."""
@@ -103,14 +108,6 @@ def _heap(child: int) -> int:
         return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmData"))
     except (FileNotFoundError, StopIteration):
         raise ProcessLookupError from None
-
-
-def _limit(child: int, name: str, most: int) -> None:
-    import resource  # POSIX alone has it
-
-    which = getattr(resource, name)
-    _, hard = resource.prlimit(child, which)
-    resource.prlimit(child, which, (most if hard < 0 else min(most, hard), hard))
 
 
 def _seconds(child: int) -> float:
@@ -152,6 +149,7 @@ class Plain:
                 entry.write(its.share(self.process.pid))
         self.link.deadline = time.monotonic() + START
         send(self.link, job, inline=True)
+        receive(self.link, largest=0, packages=())  # it has started
 
     @classmethod
     def start(cls, job: dict[str, Any]) -> Plain:

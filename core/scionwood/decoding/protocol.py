@@ -29,12 +29,7 @@ _CODE = re.compile(r"[<>|=][biufcUSmM]\d+(\[\w+\])?")
 
 @dataclass
 class Blocks:
-    """The arrays of one message, each with its offset in its block.
-
-    Attributes:
-        small: arrays that travel with the message.
-        big: arrays that travel in shared memory.
-    """
+    """The arrays of one message, each with its offset in its block."""
 
     small: list[tuple[int, np.ndarray]] = field(default_factory=list)
     big: list[tuple[int, np.ndarray]] = field(default_factory=list)
@@ -110,13 +105,7 @@ def _is_frozen(kind: Any) -> bool:
 
 @dataclass
 class Unpacker:
-    """Rebuilds values from a message of a process that is not trusted.
-
-    Attributes:
-        small: the bytes of the small arrays.
-        big: the shared memory of the big arrays, or None.
-        packages: the packages whose frozen dataclasses may be rebuilt.
-    """
+    """Rebuilds values from a message of a process that is not trusted."""
 
     small: bytes | bytearray
     big: np.ndarray | None
@@ -232,7 +221,9 @@ def fits(value: Any, hint: Any) -> bool:
     if isinstance(value, dict) and issubclass(kind, Mapping) and len(parts) == 2:
         return all(fits(key, parts[0]) and fits(item, parts[1]) for key, item in value.items())
     if isinstance(value, list | tuple | frozenset) and issubclass(kind, Collection):
-        one = parts[0] if len(parts) == 1 or parts[1:] == (...,) else Any
+        if kind is tuple and parts and parts[1:] != (...,):
+            return len(value) == len(parts) and all(map(fits, value, parts))
+        one = parts[0] if parts else Any
         return not issubclass(kind, str | bytes | Mapping) and all(
             fits(item, one) for item in value
         )

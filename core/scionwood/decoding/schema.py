@@ -2,82 +2,34 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from scionwood import errors
+from scionwood.decoding.protocol import fits
 
-TEXT = 4000
-"""Letters of the longest text of an error or a warning."""
+TEXT, WARNINGS, RECORDS = 4000, 20, 64
+"""Letters of an error or a warning, warnings of an answer, and items of a part of a stream."""
 
-WARNINGS = 20
-"""Warnings of one answer."""
-
-RECORDS = 64
-"""Items of one part of a stream."""
-
-
-class ForgedError(ValueError):
-    """A message that no child of ours sends."""
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= TEXT
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and value >= 0
-
-
-def _is_warnings(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) <= WARNINGS
-        and all(
-            isinstance(pair, list) and len(pair) == 2 and all(map(_is_text, pair)) for pair in value
-        )
-    )
-
-
-def _is_result(value: Any) -> bool:
-    if not isinstance(value, dict) or len(value) != 1:
-        return False
-    return "value" in value or _is_count(value.get("stream"))
-
-
-def _is_names(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_text, value))
-
-
-def _is_anything(_: Any) -> bool:
-    return True
-
-
-_Test = Callable[[Any], bool]
-_MESSAGES: Mapping[str, tuple[_Test, ...]] = {
-    "error": (_is_text, _is_text, _is_text, _is_text),
-    "foreign": (_is_text, _is_text),
-    "warnings": (_is_warnings,),
-    "callback": (_is_text, _is_anything, _is_anything),
-    "memory": (_is_count,),
+_WORDS: Mapping[str, tuple[Any, ...]] = {
+    "error": (str, str, str, str),
+    "foreign": (str, str),
+    "index": (str,),
+    "warnings": (list[tuple[str, str]],),
+    "callback": (str, Any, Any),
+    "memory": (int,),
 }
-_ANSWERS: Mapping[str, _Test] = {
-    "open": lambda value: (
-        isinstance(value, list)
-        and len(value) == 2
-        and isinstance(value[0], dict)
-        and _is_count(value[1])
-    ),
-    "call": _is_result,
-    "function": _is_result,
-    "next": lambda value: isinstance(value, list) and len(value) <= RECORDS,
-    "get": _is_anything,
-    "has": lambda value: isinstance(value, bool),
-    "learn": _is_names,
-    "stop": lambda value: value is None,
-    "close": lambda value: value is None,
-    "reset": lambda value: value is None,
+_ANSWERS: Mapping[str, Any] = {
+    "open": tuple[dict[Any, Any], int],
+    "call": dict[str, Any],
+    "function": dict[str, Any],
+    "next": list[Any],
+    "get": Any,
+    "has": bool,
+    "learn": list[str],
+    "stop": None,
+    "close": None,
+    "reset": None,
 }
 ERRORS: Mapping[str, type[errors.ScionwoodError]] = {
     name: value
@@ -87,31 +39,41 @@ ERRORS: Mapping[str, type[errors.ScionwoodError]] = {
 """The errors that a child may raise here, by name."""
 
 
+class ForgedError(ValueError):
+    """A message that no child of ours sends."""
+
+
 def check(message: Any, operation: str, calls: Collection[str]) -> tuple[str, list[Any]]:
     """Return the word of a message and what comes with it."""
-    if not isinstance(message, list) or not message or not isinstance(message[0], str):
-        raise ForgedError("a message without a word")
-    word, *parts = message
-    tests = _MESSAGES.get(word, ())
-    if word == "value":
-        tests = (_ANSWERS[operation],)
-    elif word == "index" and operation == "call":
-        tests = (_is_text,)
-    if not tests or len(parts) != len(tests):
-        raise ForgedError(f"{len(parts)} parts of {word[:40]!r}, for {operation!r}")
-    for test, part in zip(tests, parts, strict=True):
-        if not test(part):
-            raise ForgedError(f"{type(part).__name__} as {word!r}, for {operation!r}")
-    if word == "callback" and parts[0] not in calls:
-        raise ForgedError(f"a call of {parts[0][:40]!r}")
-    if word == "error" and parts[0] not in ERRORS:
-        raise ForgedError(f"an error of kind {parts[0][:40]!r}")
+    word: Any
+    parts: list[Any]
+    word, *parts = message if fits(message, list[Any]) and message else [None]
+    kinds = (_ANSWERS[operation],) if word == "value" else _WORDS.get(str(word), ())
+    if not kinds or not fits(parts, tuple[kinds]):  # type: ignore[valid-type]
+        raise ForgedError(f"{str(word)[:40]!r} for {operation!r}, of another form")
+    first = parts[0]
+    wrong = (
+        (word == "index" and operation != "call")
+        or (word == "error" and first not in ERRORS)
+        or (word == "callback" and first not in calls)
+        or (word == "memory" and first < 0)
+        or (word == "warnings" and len(first) > WARNINGS)
+        or (word == "value" and not _holds(operation, first))
+    )
+    texts = [text for pair in first for text in pair] if word == "warnings" else parts
+    if wrong or any(
+        isinstance(text, str) and len(text) > TEXT for text in texts if word != "value"
+    ):
+        raise ForgedError(f"{word!r} for {operation!r}, of other contents")
     return word, parts
 
 
-def signal_name(code: int) -> str:
-    """Return the name of the signal that ended a process, or nothing."""
-    try:
-        return signal.Signals(-code).name if code < 0 else ""
-    except ValueError:  # a real-time signal
-        return f"signal {-code}"
+def _holds(operation: str, answer: Any) -> bool:
+    """Return whether an answer of the right form can be true."""
+    if operation == "open":
+        return bool(answer[1] >= 0)
+    if operation in ("call", "function"):
+        return answer.keys() == {"value"} or (
+            answer.keys() == {"stream"} and fits(answer["stream"], int)
+        )
+    return operation != "next" or len(answer) <= RECORDS

@@ -87,11 +87,6 @@ def _tests(*, writing: bool) -> dict[str, tuple[_Test, ...]]:
     }
 
 
-def numbers(machine: str) -> dict[str, int]:
-    """Return the numbers of the calls that the filter names."""
-    return dict(_parsed(_DECODING + _WRITING + _BY_ARGUMENT + _UNKNOWN, _MACHINES[machine][0]))
-
-
 def _parsed(table: str, which: int) -> Iterator[tuple[str, int]]:
     for entry in table.split():
         name, *both = entry.split(":")

@@ -40,3 +40,7 @@ def warn_and_refuse(path):
 
 def nothing_plain(path):
     return object()
+
+
+def nothing_annotated(path) -> str:
+    return [1]

@@ -66,6 +66,7 @@ def test_a_generator_that_is_left_ends_its_child(called, written):
     ("name", "kind", "cause"),
     [
         ("kill", scionwood.ReadError, "kill: its decoder died of SIGABRT"),
+        ("nothing_annotated", scionwood.ReadError, "returned an object of type list"),
         ("nothing_plain", scionwood.ReadError, "nothing_plain: .*object is no plain data"),
     ],
 )

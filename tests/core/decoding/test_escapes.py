@@ -78,7 +78,7 @@ def test_no_attempt_to_get_out_of_a_child_succeeds(
         if "seccomp" not in without:
             with pytest.raises(BlockingIOError):
                 sock.recv(100)
-    walls = set(WALLS) - set(without.split(","))
+    walls = {*WALLS, "namespaces"} - set(without.split(","))
     if not can_enter_namespaces():
         walls.discard("namespaces")
     out = {name: answer for name, answer in answers.items() if answer.startswith("escaped")}
@@ -102,14 +102,15 @@ def can_enter_namespaces():
     return done.stdout != b"None\n"
 
 
-@pytest.mark.parametrize("without", COMBINATIONS[1:])
+@pytest.mark.parametrize("without", ["", "landlock", "seccomp", "landlock,seccomp"])
 def test_strict_decodes_behind_all_walls_or_not_at_all(without, service, written):
     service(without, "strict")
+    path = written("text")
+    if not without:
+        assert call_in_child(escapes.mapped_text, path) == "text"
+        return
     with pytest.raises(scionwood.ReadError, match=f"without {without.replace(',', ' and ')} here"):
-        call_in_child(escapes.mapped_text, written("text"))
-    if can_enter_namespaces():
-        service("", "strict")
-        assert call_in_child(escapes.mapped_text, written("text")) == "text"
+        call_in_child(escapes.mapped_text, path)
 
 
 def test_strict_refuses_a_system_without_walls(service, written, monkeypatch):
@@ -197,9 +198,11 @@ def test_the_numbers_of_calls_are_those_of_the_kernel(machine):
     text = header.read_text("utf-8")
     known = {name: int(n) for name, n in re.findall(r"__NR(?:3264)?_(\w+)\s+(\d+)", text)}
     known.setdefault("newfstatat", known.get("fstatat", -1))
-    for name, number in seccomp.numbers(machine).items():
+    tables = seccomp._DECODING + seccomp._WRITING + seccomp._BY_ARGUMENT + seccomp._UNKNOWN
+    numbers = dict(seccomp._parsed(tables.replace("\n", " "), ["x86_64", "aarch64"].index(machine)))
+    for name, number in numbers.items():
         assert known.get(name, number) == number, name
-    assert len(seccomp.numbers(machine).keys() & known.keys()) > 90
+    assert len(numbers.keys() & known.keys()) > 90
 
 
 # Limits of a shell that lie below ours

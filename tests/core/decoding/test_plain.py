@@ -23,7 +23,7 @@ def plain(monkeypatch):
     [
         ("segv", "died of SIGSEGV" if sys.platform != "win32" else "ended with status"),
         ("exit", "ended with status 3"),
-        ("sleep", "no answer for 1 s"),
+        ("sleep", "no answer for 2 s"),
         ("foreign", "its reader failed (KeyError"),
         ("forged", "outside of the protocol"),
     ],
@@ -32,7 +32,7 @@ def test_a_file_that_ends_its_reader_is_an_error_and_the_next_is_read(
     word, cause, hostile, written, tmp_path
 ):
     bad, good = written(word), written("good", "b.hostile")
-    with Session(tmp_path, limits=Limits(wall=1)), pytest.raises(scionwood.ReadError) as caught:
+    with Session(tmp_path, limits=Limits(wall=2)), pytest.raises(scionwood.ReadError) as caught:
         open_in_child(hostile, bad)
     assert cause in str(caught.value)
     with open_in_child(hostile, good) as reader:
@@ -71,5 +71,5 @@ def test_a_system_without_the_service_uses_it_and_says_once_what_that_means(
         with hostile(written("good")) as reader:
             assert not reader._channel.process.walls
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("warning: files are decoded without landlock, seccomp, namespaces")
+    assert line.startswith("warning: files are decoded without landlock, seccomp")
     assert "SCIONWOOD_READERS=strict refuses" in line

@@ -95,7 +95,7 @@ def test_the_child_of_a_survey_keeps_few_files_open(
     assert len(drawn) == 25
     (session,) = data.data_files._sessions.values()  # type: ignore[union-attr]
     (channel,) = session._channels.values()
-    told = Path(f"/proc/self/fdinfo/{channel.handle}").read_text("utf-8")
+    told = Path(f"/proc/self/fdinfo/{channel.process.handle}").read_text("utf-8")
     pid = next(line.split()[1] for line in told.splitlines() if line.startswith("Pid:"))
     held = [path.resolve().suffix for path in Path(f"/proc/{pid}/fd").iterdir()]
     assert 0 < held.count(".sgy") <= OPEN_FILES

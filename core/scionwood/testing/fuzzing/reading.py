@@ -12,6 +12,7 @@ import numpy as np
 
 from scionwood.decoding import Limits, Session, open_in_child
 from scionwood.decoding.calls import open_channel
+from scionwood.decoding.switch import possible
 from scionwood.discovery import resolve
 from scionwood.errors import ReadError, ScionwoodError
 
@@ -53,6 +54,8 @@ class Reading:
 
 class Probe:
     """Reads files below a folder with one reader, in one warm child of the reader service.
+
+    Where the service is not possible, the reader runs in this process.
 
     Args:
         reference: the class of the reader as `module:attribute`.
