@@ -58,8 +58,14 @@ class Attention(lora.MultiheadAttention, StandIn):  # type: ignore[misc]  # peft
         AdapterError: The config has dropout, which would change the base too.
     """
 
+    base_layer: Any
+    lora_A: Any
+    lora_B: Any
+    scaling: Any
+    merged_adapters: list[str]
+
     def __init__(self, base_layer: nn.Module, adapter_name: str, **options: Any) -> None:
-        super().__init__(base_layer, adapter_name, **options)
+        super().__init__(base_layer, adapter_name, **options)  # type: ignore[call-arg]
         self.base_layer.out_proj.__class__ = OutProjection
 
     def update_layer(
