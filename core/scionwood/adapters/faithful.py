@@ -124,7 +124,7 @@ def _differs(expected: _Outputs, merged: Tensor) -> bool:
 
 def _comparable(layer: BaseTunerLayer) -> bool:
     base: Any = layer.get_base_layer()
-    weight = getattr(base, "weight", None)
+    weight: Any = getattr(base, "weight", None)
     plain = type(weight) in (nn.Parameter, Tensor) and weight.is_floating_point()
     return plain and weight.device.type != "meta" and _example(base) is not None
 

@@ -8,6 +8,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 import torch.nn as nn
 from peft.tuners.tuners_utils import BaseTunerLayer
@@ -27,7 +28,8 @@ def read_only(base: nn.Module, name: str) -> bool:
     parent = base.get_submodule(around)
     if isinstance(parent, BaseTunerLayer):
         return False
-    uses, reads, passed = _uses(type(parent))
+    kind: Any = type(parent)  # a class, which mypy takes for unhashable
+    uses, reads, passed = _uses(kind)
     return own in passed and uses[own] == reads[own]
 
 

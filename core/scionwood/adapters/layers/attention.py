@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from scionwood.adapters.head import backbone
+from scionwood.adapters.layers.forms import parameter
 from scionwood.errors import AdapterError
 
 WEIGHTS = ("in_proj_weight", "out_proj.base_layer.weight")
@@ -55,11 +56,20 @@ class Attention(lora.MultiheadAttention, StandIn):  # type: ignore[misc]  # peft
     """The LoRA attention layer of peft, which leaves the weights of the base alone.
 
     Raises:
-        AdapterError: The config has dropout, which would change the base too.
+        AdapterError: The config has dropout, which would change the base too. Or a weight of the
+            attention is no parameter, such as one with `weight_norm`.
     """
 
+    base_layer: Any
+    lora_A: Any
+    lora_B: Any
+    scaling: Any
+    merged_adapters: list[str]
+
     def __init__(self, base_layer: nn.Module, adapter_name: str, **options: Any) -> None:
-        super().__init__(base_layer, adapter_name, **options)
+        for name in ("in_proj_weight", "out_proj.weight"):
+            parameter(base_layer, name)
+        super().__init__(base_layer, adapter_name, **options)  # type: ignore[call-arg]
         self.base_layer.out_proj.__class__ = OutProjection
 
     def update_layer(

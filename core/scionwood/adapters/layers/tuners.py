@@ -52,7 +52,7 @@ class ScienceLora(LoraModel):  # type: ignore[misc]  # peft is untyped
 
     def _check_new_adapter_config(self, config: Any) -> None:
         # The first that peft calls after the translation.
-        vars(config).update(vars(self).pop("_targets", {}))
+        vars(config).update(self.__dict__.pop("_targets", {}))
         super()._check_new_adapter_config(config)
 
     @staticmethod

@@ -10,6 +10,7 @@ import torch.nn as nn
 from layer_cases import CASES
 from peft import IA3Config, LoraConfig
 from small_layers import Around, pyg
+from torch.nn.utils.parametrizations import weight_norm
 
 from scionwood.adapters import attach
 from scionwood.errors import AdapterError
@@ -41,6 +42,11 @@ BAD: dict[str, tuple[Callable[[], nn.Module], LoraConfig | IA3Config, str]] = {
         lambda: nn.MultiheadAttention(8, 2),
         LoraConfig(target_modules="layer", lora_dropout=0.1),
         "lora_dropout=0.1 on MultiheadAttention.*Use lora_dropout=0",
+    ),
+    "a computed weight of an attention": (
+        lambda: weight_norm(nn.MultiheadAttention(8, 2), "in_proj_weight"),
+        LoraConfig(target_modules="layer"),
+        "in_proj_weight of .*Attention: it has no such parameter.*remove the param",
     ),
     "dropout on experts": (
         CASES["Mixtral experts"].build,
