@@ -159,3 +159,25 @@ def test_check_fix_and_reports_ask_and_propose_nothing(tmp_path, capsys):
     (result,) = log["runs"][0]["results"]
     assert "fixes" not in result
     assert "so nothing is proposed" in result["message"]["text"]
+
+
+def test_the_editor_asks_and_offers_no_word():
+    pytest.importorskip("pygls", reason="the extra lsp is not installed")
+    from lsprotocol import types
+    from pygls.workspace import PositionCodec, TextDocument
+
+    from scionwood_bangla.evaluation.editor import OpenText
+
+    text = "আপনি কাজটা করো। আপনি কেমন আছ?"
+    document = TextDocument("file:///a.txt", text, position_codec=PositionCodec())
+    page = OpenText(document, frozenset({"apni"}), chandrabindu=False)
+    messages = [each.message for each in page.diagnostics()]
+    assert ["so nothing is proposed" in message for message in messages] == [True, False]
+    whole = types.Range(types.Position(0, 0), types.Position(0, len(text)))
+    actions = list(page.actions(whole))
+    assert [action.title for action in actions] == [
+        normalise("Write আছেন"),
+        "Address everybody at the level apni where the meaning is certain",
+    ]
+    (edit,) = next(iter(actions[1].edit.changes.values()))
+    assert edit.new_text == normalise("আপনি কাজটা করো। আপনি কেমন আছেন?")

@@ -50,8 +50,7 @@ def rewrite(text: str, level: str) -> Rewriting:
     findings = check_text(text, [level])
     before = tokenise(findings.text)
     for _ in range(_ROUNDS):
-        changes = [*_certain(findings, level).values()]
-        made = [change for change in changes if change is not None]
+        made = [change for change in _certain(findings, level).values() if change is not None]
         if not made:
             break
         findings = check_text(_replaced(findings.text, made), [level])

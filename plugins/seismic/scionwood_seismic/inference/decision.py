@@ -69,8 +69,8 @@ def decide(
     back = max(_way(*pair) for pair in pairs)
     amplitudes = {name: value + back * (mended[name] - value) for name, value in plain.items()}
     share, still = share_to_keep(amplitudes, removed, options)
-    mended = "; lost signal was put back" if share else ""
-    return Decision(back, share, f"{still or reason}{mended}", amplitudes)
+    done = "; lost signal was put back" if share else ""
+    return Decision(back, share, f"{still or reason}{done}", amplitudes)
 
 
 def _way(value: float, end: float, limit: float) -> float:
