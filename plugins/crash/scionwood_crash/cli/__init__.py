@@ -221,7 +221,7 @@ def _print_errors(reference: CrashSeries, errors: Errors) -> None:
     print_table(columns, summary_rows(reference, errors), numeric=columns[1:])
     print()
     print(errors["familiarity"])
-    if wrong := excess(errors):
+    if wrong := excess(errors["by_time"], errors["impact_energy"]):
         print(wrong)
 
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from scionwood_crash.evaluation.probes import absorbed_energy
 from scionwood_crash.parts.carried import CARRIED
 from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.parts.series import STRAIN, Setup, factors, from_series
 
-if TYPE_CHECKING:
-    from scionwood_crash.evaluation.compare import Errors
+Energies = Mapping[str, list[float]]
+"""Lists over time by name: `energy_true` and `energy_predicted`, J."""
 
 
-def excess(errors: Errors) -> str:
-    """Return a sentence on a predicted energy that cannot be right; empty if it can."""
-    absorbed, impact = errors["by_time"].get("energy_predicted", [0.0]), errors["impact_energy"]
+def excess(by_time: Energies, impact: float) -> str:
+    """Return a sentence on a predicted energy that cannot be right; empty if it can.
+
+    Args:
+        by_time: the energies that the sheet absorbs.
+        impact: the kinetic energy of the impactor, J; 0 if it is not known.
+    """
+    absorbed = by_time.get("energy_predicted", [0.0])
     if not 0 < impact < max(absorbed):
         return ""
     return (
@@ -25,16 +30,16 @@ def excess(errors: Errors) -> str:
     )
 
 
-def energy_rows(errors: Errors) -> list[tuple[str, ...]]:
-    """Return the energies as rows: name, simulated, predicted, error."""
-    if "energy_true" not in errors["by_time"]:
+def energy_rows(by_time: Energies, impact: float) -> list[tuple[str, ...]]:
+    """Return the energies as rows: name, simulated, predicted, error; see `excess`."""
+    if "energy_true" not in by_time:
         return []
-    pair = [max(errors["by_time"][f"energy_{name}"]) for name in ("true", "predicted")]
+    pair = [max(by_time[f"energy_{name}"]) for name in ("true", "predicted")]
     share = f"{100 * abs(pair[1] - pair[0]) / pair[0]:.0f} %" if pair[0] else ""
     rows = [("absorbed energy (estimate), J", *(f"{value:.4g}" for value in pair), share)]
-    if errors["impact_energy"]:
-        flag = "exceeded" if excess(errors) else ""
-        rows.append(("energy of the impactor, J", f"{errors['impact_energy']:.4g}", "", flag))
+    if impact:
+        flag = "exceeded" if excess(by_time, impact) else ""
+        rows.append(("energy of the impactor, J", f"{impact:.4g}", "", flag))
     return rows
 
 

@@ -175,7 +175,7 @@ def summary_rows(simulated: CrashSeries, errors: Errors) -> list[tuple[str, ...]
         (f"MED, {length}", "", "", f"{errors['med']:.4g}"),
         ("MED / maximum intrusion", "", "", f"{errors['med_share']:.2f} %"),
         ("relative L2 of positions", "", "", f"{errors['rel_l2']:.3g}"),
-        *energy_rows(errors),
+        *energy_rows(errors["by_time"], errors["impact_energy"]),
         *_interval_rows(errors, length),
         *(_edge_row(name, key, errors) for name, key in EDGES.items()),
         *(

@@ -137,7 +137,8 @@ def _page(simulated: CrashSeries, errors: Errors, pictures: Sequence[Picture]) -
         f"{mesh.units}; impact along ({', '.join(f'{x:.3g}' for x in errors['direction'])})."
     )
     familiar, text = errors["familiar"], str(errors["familiarity"])
-    warnings = [*(() if familiar else (text,)), *filter(None, (excess(errors),))]
+    wrong = excess(errors["by_time"], errors["impact_energy"])
+    warnings = [*(() if familiar else (text,)), *filter(None, (wrong,))]
     name = simulated.path.name if simulated.path else "part"
     return Page(
         f"Crash prediction: {name}",
