@@ -14,10 +14,9 @@ from scionwood import OutputExistsError, ReadError
 from scionwood.cli import main
 from scionwood_biomed.api import PixelPolicy, deidentify, inspect
 from scionwood_biomed.privacy.look import parse_boxes, read_looks, who_looks
-from scionwood_biomed.privacy.pictures import pictures_of
 from scionwood_biomed.privacy.reviewing import Review
 
-from .named import KINDS, named, reads_name, write
+from .named import KINDS, reads_name, write
 
 NOT_LOOKED = "pixels not looked at"
 BOX = "0 0 200 24"
@@ -274,35 +273,6 @@ def test_volumes_are_looked_at_too(tmp_path, capsys):
     np.testing.assert_array_equal(kept.get_fdata(), after)
     assert check(tmp_path / "copies-reviewed") == 0
     capsys.readouterr()
-
-
-@pytest.mark.parametrize("kind", ["CR", "CR of MONOCHROME1", "colour of CR"])
-def test_a_name_one_grey_step_above_its_ground_is_visible(kind, tmp_path):
-    """As a person sees it: the strokes differ from their ground by at least 40 of 255."""
-    dataset = named(kind)
-    plain = dataset.pixel_array.copy()
-    plain[:30] = 1000 if plain.dtype == np.uint16 else 100
-    marks = (
-        np.abs(dataset.pixel_array[:30].astype(int) - int(dataset.pixel_array[25, 0].flat[0])) > 40
-    )
-    marks[18:] = False
-    plain[:30] = plain[:30] + marks
-    dataset.PixelData = plain.tobytes()
-    dataset.save_as(tmp_path / "a.dcm", enforce_file_format=True)
-    pictures = pictures_of(tmp_path / "a.dcm", [0], 1600)
-    ink = marks if marks.ndim == 2 else marks[..., 0]
-    shown = pictures.spread[0, :30, :, 0].astype(int)
-    assert ink.sum() > 100
-    assert abs(shown[ink].mean() - shown[~ink].mean()) > 40
-    assert abs(np.diff([pictures.window[0, :30, :, 0][part].mean() for part in (ink, ~ink)])) < 3
-
-
-def test_large_pictures_are_made_smaller_and_say_so(tmp_path):
-    write(tmp_path / "a.dcm", "CR", frames=2)
-    pictures = pictures_of(tmp_path / "a.dcm", [1], 100)
-    assert pictures.shape == (2, 120, 200)
-    assert pictures.window.shape == (1, 60, 100, 3)
-    assert pictures.scale == 2
 
 
 def test_names_of_people_and_regions_are_checked():

@@ -57,8 +57,8 @@ def review(
     with one_child(folder):
         place = folder if folder.name else folder.resolve()
         kept = target or place.with_name(f"{place.name}-reviewed")
-        how = "page" if decisions is None else "table"
-        looks = Review(folder, kept, who_looks(who), how)
+        name = who_looks(who)
+        looks = Review(folder, kept, name, "page" if decisions is None else "table")
         if decisions is not None:
             for line in tables_of_decisions.carry_out(looks, decisions):
                 print(line)

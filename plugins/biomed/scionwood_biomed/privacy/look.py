@@ -106,6 +106,24 @@ def look_of(
     return Look(file, pixels, decision, named, who, when, how, detector)
 
 
+def decision_of(value: str, text: object) -> Decision:
+    """Return a decision by its name.
+
+    Args:
+        value: what an error names.
+        text: `keep`, `blank` or `drop`.
+
+    Raises:
+        ReadError: it is another.
+    """
+    for decision in get_args(Decision):
+        if text == decision:
+            chosen: Decision = decision
+            return chosen
+    rule = f"{text!r} is none of {', '.join(get_args(Decision))}"
+    raise ReadError(value, rule, "Correct the decision, or leave it empty")
+
+
 def who_looks(name: str | None) -> str:
     """Return the name for the record: the given one, or that of the login.
 

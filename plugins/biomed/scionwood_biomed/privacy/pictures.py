@@ -59,7 +59,7 @@ def frames_in(path: Path) -> int:
     """
     with reading(path, "image"):
         if is_nifti(path):
-            return _volume(path).shape[0]
+            return int(_volume(path).shape[0])
         return open_file(path, "").shape[0]
 
 

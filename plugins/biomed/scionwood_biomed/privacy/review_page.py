@@ -10,10 +10,10 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from threading import Lock
-from typing import Any, final, get_args
+from typing import Any, final
 
 from scionwood import ReadError, RecipeError, ScionwoodError
-from scionwood_biomed.privacy.look import Decision, parse_boxes
+from scionwood_biomed.privacy.look import decision_of, parse_boxes
 from scionwood_biomed.privacy.sheets import Sheets, Tile
 from scionwood_biomed.privacy.text_detector import text_in
 
@@ -145,13 +145,13 @@ class ReviewServer(ThreadingHTTPServer):
             body.get(key) if isinstance(body, dict) else None
             for key in ("name", "decision", "regions")
         )
-        if not isinstance(name, str) or decision not in (*get_args(Decision), "open"):
-            raise ReadError("the decision", "it is keep, blank or drop", "Open the page again")
+        if not isinstance(name, str):
+            raise ReadError("the decision", "it names no image", "Open the page again")
         if decision == "open":
             self.sheets.review.reopen(name)
             return {"stands": "", **self._progress()}
         boxes = parse_boxes(regions) if isinstance(regions, str) else []
-        stands = self.sheets.decide(name, decision, boxes)
+        stands = self.sheets.decide(name, decision_of(name, decision), boxes)
         return {"stands": stands, **self._progress()}
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, final, get_args
+from typing import NamedTuple, final
 
 from scionwood import ReadError, atomic_path, check_target, reading, writing
-from scionwood_biomed.privacy.look import Box, Decision, parse_boxes
+from scionwood_biomed.privacy.look import Box, Decision, decision_of, parse_boxes
 from scionwood_biomed.privacy.reviewing import Review
 from scionwood_biomed.privacy.sheets import Sheets
 
@@ -46,7 +46,8 @@ def write_sheets(sheets: Sheets, folder: Path) -> Path:
         WriteError: a file cannot be written.
     """
     check_target(folder, overwrite=False)
-    review, places = sheets.review, {}
+    review = sheets.review
+    places: dict[int, str] = {}
     for path, tiles in zip(sheets.write(folder), sheets.sheets, strict=True):
         for tile in tiles:
             places.setdefault(tile.number, path.name)
@@ -86,14 +87,12 @@ def read_decisions(path: Path, review: Review) -> list[Row]:
         raise ReadError(str(path), rule, f"The columns are {', '.join(COLUMNS)}")
     found = []
     for number, row in enumerate(rows, 2):
-        value, name, decision = f"{path}, line {number}", row["file"], row["decision"]
-        if not decision:
+        value, name = f"{path}, line {number}", row["file"]
+        if not row["decision"]:
             continue
+        decision = decision_of(value, row["decision"])
         if name not in review.places:
             raise ReadError(value, f"{review.folder} has no image {name}", "Correct the file")
-        if decision not in get_args(Decision):
-            rule = f"{decision!r} is none of {', '.join(get_args(Decision))}"
-            raise ReadError(value, rule, "Correct the decision, or leave it empty")
         pixels = row.get("pixels", "")
         if pixels and pixels != review.images[review.places[name]].pixels:
             rule = "the pixels have changed since the table was written"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from scionwood import RecipeError
-
-if TYPE_CHECKING:
-    from scionwood_seismic.inference.objects import ObjectDenoiser
 
 VERTICAL = ("time", "depth")
 """The names of the axis of the samples."""
@@ -17,12 +15,13 @@ UNEVEN = 1e-3
 """By which share of the interval a sample may lie elsewhere."""
 
 
-def labelled(data: Any, denoiser: ObjectDenoiser) -> Any:
+def denoise_labelled(data: Any, dt: float | None, clean: Callable[..., np.ndarray]) -> Any:
     """Return a new `DataArray` of the same dimensions, coordinates, attributes and name.
 
     Args:
         data: a `DataArray` of `time` or `depth`, and at most one other axis.
-        denoiser: what cleans a gather.
+        dt: the sample interval that the user states, s; None if the coordinate states it.
+        clean: cleans a gather (trace, time), given its sample interval and its name.
 
     Raises:
         RecipeError: the samples are not in memory or are no real numbers, other axes are there, the
@@ -41,7 +40,7 @@ def labelled(data: Any, denoiser: ObjectDenoiser) -> Any:
         raise RecipeError(value, rule, "Convert them: data.astype('float32')")
     last = data.transpose(..., vertical)
     gather = np.atleast_2d(last.values)
-    cleaned = denoiser.clean(gather, _interval(data, vertical, denoiser.options.dt, value), "")
+    cleaned = clean(gather, _interval(data, vertical, dt, value), "")
     result = last.copy(data=cleaned.reshape(last.shape))
     return result.transpose(*data.dims)
 

@@ -22,7 +22,7 @@ from scionwood_seismic.inference.arrays import check_tile
 from scionwood_seismic.inference.choice import Model, for_array, for_channel, run_of
 from scionwood_seismic.inference.field import denoise_record
 from scionwood_seismic.inference.gate import GateOptions
-from scionwood_seismic.inference.labelled import labelled
+from scionwood_seismic.inference.labelled import denoise_labelled
 from scionwood_seismic.inference.reports import Report
 from scionwood_seismic.readers.grouping import Header, group
 from scionwood_seismic.synth.canonical import Domain
@@ -80,7 +80,7 @@ class ObjectDenoiser:
         split = _splitter(data)
         if split is None:
             return _array(data, self.options.dt, self.clean)
-        if self.options.dt is not None and split is not labelled:
+        if self.options.dt is not None and split is not _labelled:
             rule = f"a {type(data).__name__} carries its own sample interval"
             raise RecipeError(f"dt {self.options.dt}", rule, "Leave dt out")
         return split(data, self)
@@ -172,7 +172,7 @@ def _splitter(data: Any) -> Callable[[Any, ObjectDenoiser], Any] | None:
         ("obspy", "Stream"): _stream,
         ("obspy", "Trace"): _trace,
         ("dascore", "Patch"): _patch,
-        ("xarray", "DataArray"): labelled,
+        ("xarray", "DataArray"): _labelled,
     }
     for (module, name), split in kinds.items():
         # If the library has not been imported, `data` cannot be one of its objects.
@@ -181,6 +181,10 @@ def _splitter(data: Any) -> Callable[[Any, ObjectDenoiser], Any] | None:
             return split
     rule = "only arrays, ObsPy streams and traces, DASCore patches and DataArrays are denoised"
     raise RecipeError(f"data of type {type(data).__name__}", rule, "Give its samples as an array")
+
+
+def _labelled(data: Any, denoiser: ObjectDenoiser) -> Any:
+    return denoise_labelled(data, denoiser.options.dt, denoiser.clean)
 
 
 def _array(data: Any, dt: float | None, clean: Callable[..., np.ndarray]) -> np.ndarray:
