@@ -103,6 +103,23 @@ def test_hdf5_that_reads_other_files_is_refused(
         check_hdf5(path, file, "DAS")
 
 
+@pytest.mark.parametrize("name", ["DIMENSION_LIST", "REFERENCE_LIST"])
+def test_hdf5_with_addresses_in_place_of_axes_is_refused(tmp_path: Path, name: str) -> None:
+    """HDF5 took the text for a length and an address, and the process died."""
+    path = tmp_path / "axes.h5"
+    with h5py.File(path, "w") as file:
+        file["data"], file["x"] = np.zeros(4), np.arange(4)
+        file["x"].make_scale("x")
+        file["data"].dims[0].attach_scale(file["x"])
+    with h5py.File(path, "r+") as file:
+        check_hdf5(path, file)
+        item = file["data" if name == "DIMENSION_LIST" else "x"]
+        del item.attrs[name]
+        item.attrs[name] = np.bytes_(b"\x01" * 16 + b"an address")
+    with h5py.File(path) as file, pytest.raises(ReadError, match=f"{name} .* no list of axes"):
+        check_hdf5(path, file)
+
+
 def test_hdf5_of_nested_groups_is_refused_before_they_are_all_visited(tmp_path: Path) -> None:
     path = tmp_path / "deep.h5"
     with h5py.File(path, "w") as file:

@@ -81,8 +81,10 @@ def check_links(folder: str | Path, kind: str, *, remedy: str = _COPY, allow: st
 def check_hdf5(path: str | Path, file: h5py.File, kind: str = "HDF5") -> None:
     """Refuse an HDF5 file that takes data from other files: links, raw storage, virtual datasets.
 
-    So is one whose groups are nested so deep that visiting them takes for ever. The structure alone decides. No other file is opened, and a virtual dataset whose sources are
-    missing is refused too: it would read as zeros.
+    So is one whose groups are nested so deep that visiting them takes for ever, and one whose lists
+    of axes have a type on which HDF5 would follow addresses that the file chose. The structure
+    alone decides. No other file is opened, and a virtual dataset whose sources are missing is
+    refused too: it would read as zeros.
 
     Args:
         path: the file, for the message.
@@ -117,11 +119,19 @@ def check_hdf5(path: str | Path, file: h5py.File, kind: str = "HDF5") -> None:
     def look_at_object(name: bytes, info: Any) -> str | None:
         if info.type != h5py.h5o.TYPE_DATASET:
             return None
-        plist = h5py.h5d.open(file.id, name).get_create_plist()
+        dataset, shown = h5py.h5d.open(file.id, name), repr(name.decode(errors="replace"))
+        plist = dataset.get_create_plist()
         if plist.get_external_count() or plist.get_layout() == h5py.h5d.VIRTUAL:
-            return f"dataset {name.decode(errors='replace')!r} is stored in other files"
+            return f"dataset {shown} is stored in other files"
+        for label, wanted in lists.items():
+            held = h5py.h5a.open(dataset, label) if h5py.h5a.exists(dataset, label) else None
+            fits = held is None or held.get_type().get_class() == wanted
+            if not fits or (held and wanted == h5py.h5t.VLEN and held.shape != (dataset.rank,)):
+                return f"attribute {label.decode()} of dataset {shown} is no list of axes"
         return None
 
+    # HDF5 takes the bytes of these attributes for addresses, whatever their type and number are.
+    lists = {b"DIMENSION_LIST": h5py.h5t.VLEN, b"REFERENCE_LIST": h5py.h5t.COMPOUND}
     # A visitor ends the visit by returning a value; h5py may lose an exception that it raises.
     rule = file.id.links.visit(look_at_link, info=True)
     rule = rule or h5py.h5o.visit(file.id, look_at_object, info=True)

@@ -24,10 +24,12 @@ from scionwood_pde.readers.parts import (
     named,
 )
 from scionwood_pde.readers.variables import layout_from
+from scionwood_pde.readers.vtk_headers import check_headers
 from scionwood_pde.readers.write import sample_states
 
 PIECES = (".pvti", ".pvtr", ".pvts", ".pvtu")
 SUFFIXES = (".vti", ".vtr", ".vtk", ".vts", ".vtu", ".vtkhdf", ".foam", *PIECES)
+XML = (".vti", ".vtr", ".vts", ".vtu", *PIECES)
 GRIDS = ("ImageData", "RectilinearGrid", "StructuredGrid")
 LONGEST = 1 << 20
 """Bytes that a list of pieces may have."""
@@ -121,8 +123,9 @@ class _Meshes:
         except ImportError as error:
             rule = "pyvista, which reads VTK and OpenFOAM, is not installed"
             raise ReadError(str(path), rule, "pip install pyvista") from error
-        if path.suffix in PIECES:
-            _check_pieces(path)
+        pieces = _check_pieces(path) if path.suffix in PIECES else [path]
+        for piece in pieces if path.suffix in XML else ():
+            check_headers(piece)
         self.reader: Any = None
         self.times = [0.0]
         if path.suffix == ".foam":
@@ -191,8 +194,8 @@ class _Thin:
         return np.asarray(self.array[full])
 
 
-def _check_pieces(path: Path) -> None:
-    """Refuse pieces in another folder, and a list of pieces that is no short text.
+def _check_pieces(path: Path) -> list[Path]:
+    """Return the pieces; refuse those in another folder, and a list that is no short text.
 
     Raises:
         ReadError: naming the piece.
@@ -202,12 +205,16 @@ def _check_pieces(path: Path) -> None:
     if len(text) > LONGEST:
         rule = f"its list of pieces is longer than {LONGEST} bytes"
         raise ReadError(str(path), rule, "Join the pieces into one file in ParaView")
+    pieces: list[Path] = []
     for source in re.findall(rb"Source\s*=\s*[\"']([^\"']*)", text):
         place = Path(source.decode("utf-8", "replace"))
         inside = (path.parent / place).resolve().is_relative_to(path.parent.resolve())
         if place.is_absolute() or not inside or b"&" in source:
             rule = f"its piece {str(place)!r} lies outside its folder"
             raise ReadError(str(path), rule, "Put all pieces beside it")
+        if (path.parent / place).is_file():  # VTK says which one is missing
+            pieces.append(path.parent / place)
+    return pieces
 
 
 def _data(mesh: Any, places: int) -> tuple[Any, Any]:
