@@ -12,7 +12,6 @@ import numpy as np
 
 from scionwood.decoding import Limits, Session, open_in_child
 from scionwood.decoding.calls import open_channel
-from scionwood.decoding.switch import possible
 from scionwood.discovery import resolve
 from scionwood.errors import ReadError, ScionwoodError
 
