@@ -16,7 +16,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from scionwood.kernels.interception import FORWARDS, global_hooks, hooked
+from scionwood.kernels.interception import FORWARDS, hooked
 from scionwood.kernels.saved import Recipe, read_late, recipe_of
 
 _TAG = "_scionwood_origin"
@@ -48,7 +48,7 @@ def remember(module: Any, inputs: tuple[Any, ...], output: Any) -> None:
     if torch.compiler.is_compiling() or not output.requires_grad:
         return
     recipe = None
-    if not (global_hooks() or hooked(module, marks=1) or "forward" in module.__dict__):
+    if not (hooked(module, marks=1) or "forward" in module.__dict__):
         if not isinstance(module, nn.LayerNorm | nn.RMSNorm | nn.GroupNorm):
             return  # the graph of autograd shows what it computes
         if read_late():

@@ -271,6 +271,9 @@ def hook(net: nn.Module, name: str, kind: str) -> None:
         case "global":
             change = lambda m, i, o: o * 1.5 if m is module else None  # noqa: E731
             _GLOBAL.append(everywhere.register_module_forward_hook(change))
+        case "global data":
+            write = lambda m, i, o: _scale_data(m, i, o) if m is module else None  # noqa: E731
+            _GLOBAL.append(everywhere.register_module_forward_hook(write))
         case "global input":
             change = lambda m, i: (i[0] * 1.5,) if m is module else None  # noqa: E731
             _GLOBAL.append(everywhere.register_module_forward_pre_hook(change))
