@@ -13,6 +13,7 @@ import net_grammar
 import torch
 from net_drawing import Drawn
 from peft import get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
 import scionwood
@@ -148,11 +149,31 @@ def _side(drawn: Drawn, kind: Any, folder: Path | None) -> Side | str:
             kind.save(tuned, folder / kind.__name__)
             torch.save((drawn, fresh["output"]), folder / f"{kind.__name__}.pt")
         steps = [tried(train=True), tried(train=True)]
-        trained = tried(amp=False)
-        merged = _tried(lambda: kind.merge(tuned)) or tried(amp=False)
+        trained = _tried(lambda: _layers(tuned))
+        merged = _tried(lambda: kind.merge(tuned)) or _tried(lambda: _layers(tuned))
         if not isinstance(merged, str):
             kind.unmerge(tuned)
-        return Side(fresh, steps, trained, merged, tried(amp=False))
+        return Side(fresh, steps, trained, merged, _tried(lambda: _layers(tuned)))
+
+
+def _layers(tuned: Any) -> Values:
+    """Return the output of a model and of each layer with an adapter, without gradients."""
+    made: Values = {}
+
+    def note(name: str) -> Any:
+        return tuned.get_submodule(name).register_forward_hook(
+            lambda layer, inputs, output: made.update(
+                {name: output.detach().clone()} if isinstance(output, Tensor) else {}
+            )
+        )
+
+    named = [name for name, each in tuned.named_modules() if isinstance(each, BaseTunerLayer)]
+    notes = [note(name) for name in named]
+    try:
+        return net_grammar.run(tuned, train=False) | made
+    finally:
+        for handle in notes:
+            handle.remove()
 
 
 def _tried(call: Callable[[], Any]) -> Any:
