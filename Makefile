@@ -47,7 +47,9 @@ test-peft: $(DONE)
 
 # Every format that is read, damaged 2,000 times; the table of docs/safety.md.
 fuzz: $(DONE)
-	$(BIN)/python benchmarks/fuzz.py; code=$$?; $(BIN)/python benchmarks/tables; exit $$code
+	$(BIN)/python benchmarks/fuzz.py; code=$$?; $(BIN)/python benchmarks/tables; \
+	$(BIN)/python tests/core/differential/campaign.py --n 5000 || code=1; \
+	exit $$code
 
 # On a CUDA card, with torch, triton, peft and pytest only: nothing is installed. Results go to $OUT.
 GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
