@@ -105,7 +105,9 @@ def test_leaves_the_dead_target_in_eva_attention_of_timm_out_and_says_so() -> No
         tuned = eva(r"blocks\.\d+\.attn\.(qkv|proj)")
     assert adapted(tuned, "default") == ["blocks.0.attn.proj"]
     named = eva("blocks.0.attn.proj")  # the same factors, as if nothing else had been selected
-    assert all(torch.equal(*both) for both in zip(*map(nn.Module.parameters, (tuned, named)), strict=False))
+    assert all(
+        torch.equal(*both) for both in zip(*map(nn.Module.parameters, (tuned, named)), strict=False)
+    )
     with pytest.raises(AdapterError, match=r"dead targets blocks\.0\.attn\.qkv"):
         eva("blocks.0.attn.qkv|blocks.0.attn.proj")
 
