@@ -68,7 +68,7 @@ def _norm(module: Any, inputs: tuple[Any, ...], output: Tensor) -> Recipe | None
     """
     plain = type(module).forward is FORWARDS.get(type(module))
     if isinstance(module, nn.LayerNorm):
-        node = output.grad_fn
+        node: Any = output.grad_fn
         if node is None or node.name() != "NativeLayerNormBackward0":
             return None
         shape, eps = tuple(node._saved_normalized_shape), module.eps
@@ -82,8 +82,8 @@ def _norm(module: Any, inputs: tuple[Any, ...], output: Tensor) -> Recipe | None
     if isinstance(module, nn.GroupNorm):
         groups, state = module.num_groups, (inputs[0], module.weight, module.bias)
         return _recipe(state, lambda x, w, b: F.group_norm(x, groups, w, b, eps), cast)
-    shape, state = module.normalized_shape, (inputs[0], module.weight)
-    return _recipe(state, lambda x, w: F.rms_norm(x, shape, w, eps), cast)
+    shape = module.normalized_shape
+    return _recipe((inputs[0], module.weight), lambda x, w: F.rms_norm(x, shape, w, eps), cast)
 
 
 def _recipe(
