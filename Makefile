@@ -45,9 +45,11 @@ test-peft: $(DONE)
 	$(BIN)/python -m pip install -q -e '.[zoo]'
 	$(BIN)/python tests/peft_suite
 
-# Every format that is read, damaged 2,000 times; the table of docs/safety.md.
+# Attempts to get out of the child that decodes; 5,000 random networks beside plain peft; and every
+# format that is read, damaged 2,000 times: the table of docs/safety.md.
 fuzz: $(DONE)
 	$(BIN)/python -m pytest -q tests/core/decoding/test_escapes.py tests/core/decoding/test_messages.py -m "slow or not slow"
+	$(BIN)/python tests/core/differential/campaign.py --n 5000
 	$(BIN)/python benchmarks/fuzz.py; code=$$?; $(BIN)/python benchmarks/tables; exit $$code
 
 # On a CUDA card, with torch, triton, peft and pytest only: nothing is installed. Results go to $OUT.

@@ -267,7 +267,7 @@ def obstacle(layer: Any, names: list[str] | None = None) -> str:
         return "a hook on all modules of the process would not run"
     wanted = _BASE.get(type(layer))
     linear = wanted is not None
-    if linear and type(base) is not wanted:
+    if wanted is not None and type(base) is not wanted:
         return f"the base {type(base).__name__} is not an {wanted.__name__}"
     if reason := interception(base) if linear else conv_obstacle(base):
         return f"base layer: {reason}"

@@ -54,7 +54,7 @@ def lora_linear_dequantised(
         True
     """
     seed = mask.new_seed(x.device) if dropout and mask.threshold(dropout) else None
-    call = _Call(dequantise, working(x), scaling, dropout, origin_of(x, recompute))
+    call = _Call(dequantise, working(x), scaling, dropout, origin_of(x, a, recompute))
     y: Tensor = _Dequantised.apply(x.reshape(-1, x.shape[-1]), bias, a, b, seed, call)  # type: ignore[no-untyped-call, unused-ignore]
     return reshaped(y, (*x.shape[:-1], b.shape[0]))
 

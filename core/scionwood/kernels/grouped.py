@@ -50,7 +50,11 @@ def lora_linears(
     """
     for weight, _, a, b, _ in members:
         check(x, weight, a, b)
-    call = _Call(working(x), tuple(member.scaling for member in members), origin_of(x, recompute))
+    call = _Call(
+        working(x),
+        tuple(member.scaling for member in members),
+        origin_of(x, members[0].weight, recompute),
+    )
     rows = x if x.dim() == 2 else x.reshape(-1, x.shape[-1])
     flat = [tensor for member in members for tensor in member[:4]]
     ys: tuple[Tensor, ...] = _LoraLinears.apply(rows, call, *flat)  # type: ignore[no-untyped-call, unused-ignore]

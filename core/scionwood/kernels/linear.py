@@ -70,7 +70,7 @@ def lora_linear(
     if gate is not None:
         a = torch.cat((a, gate[0]))
         gate_bias = a.new_zeros(b.shape[1]) if gate[1] is None else gate[1]
-    call = _Call(working(x), scaling, dropout, origin_of(x, recompute))
+    call = _Call(working(x), scaling, dropout, origin_of(x, weight, recompute))
     # Reshaped out here, since a view returned by the Function could not be changed in place.
     rows = x if x.dim() == 2 else x.reshape(-1, x.shape[-1])
     y: Tensor = _LoraLinear.apply(rows, weight, bias, a, b, gate_bias, seed, call)  # type: ignore[no-untyped-call, unused-ignore]

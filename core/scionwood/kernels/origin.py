@@ -8,19 +8,22 @@ kept is read from the graph of autograd; see `saved`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import Any, Literal
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
-from scionwood.kernels.interception import FORWARDS, global_hooks, hooked
+from scionwood.kernels.interception import FORWARDS, hooked
 from scionwood.kernels.saved import Recipe, read_late, recipe_of
 
 _TAG = "_scionwood_origin"
 _TRIED = "_scionwood_eps"
+_tried: MutableMapping[Tensor, dict[tuple[str, ...], bool]] = WeakTensorKeyDictionary()
+"""Whether recipes were right in a layer, by the names of their operations."""
 
 Recompute = Literal["memory", "speed", "auto"]
 """Whether inputs of layers are computed again in the backward pass; see `origin_of`."""
@@ -48,7 +51,7 @@ def remember(module: Any, inputs: tuple[Any, ...], output: Any) -> None:
     if torch.compiler.is_compiling() or not output.requires_grad:
         return
     recipe = None
-    if not (global_hooks() or hooked(module, marks=1) or "forward" in module.__dict__):
+    if not (hooked(module, marks=1) or "forward" in module.__dict__):
         if not isinstance(module, nn.LayerNorm | nn.RMSNorm | nn.GroupNorm):
             return  # the graph of autograd shows what it computes
         if read_late():
@@ -65,7 +68,7 @@ def _norm(module: Any, inputs: tuple[Any, ...], output: Tensor) -> Recipe | None
     """
     plain = type(module).forward is FORWARDS.get(type(module))
     if isinstance(module, nn.LayerNorm):
-        node = output.grad_fn
+        node: Any = output.grad_fn
         if node is None or node.name() != "NativeLayerNormBackward0":
             return None
         shape, eps = tuple(node._saved_normalized_shape), module.eps
@@ -79,8 +82,8 @@ def _norm(module: Any, inputs: tuple[Any, ...], output: Tensor) -> Recipe | None
     if isinstance(module, nn.GroupNorm):
         groups, state = module.num_groups, (inputs[0], module.weight, module.bias)
         return _recipe(state, lambda x, w, b: F.group_norm(x, groups, w, b, eps), cast)
-    shape, state = module.normalized_shape, (inputs[0], module.weight)
-    return _recipe(state, lambda x, w: F.rms_norm(x, shape, w, eps), cast)
+    shape = module.normalized_shape
+    return _recipe((inputs[0], module.weight), lambda x, w: F.rms_norm(x, shape, w, eps), cast)
 
 
 def _recipe(
@@ -109,13 +112,15 @@ def _computes(module: Any, recipe: Recipe, output: Tensor) -> bool:
     return bool(same)
 
 
-def origin_of(x: Tensor, recompute: Recompute = "memory") -> Recipe | None:
+def origin_of(x: Tensor, owner: Tensor, recompute: Recompute = "memory") -> Recipe | None:
     """Return how to compute a tensor again, or `None` if it is unknown or shall be kept.
 
     Layers that read the same tensor get the same object, which computes the tensor once for all.
 
     Args:
         x: The input of a layer.
+        owner: A parameter of the layer. The first time that it reads the result of some operations,
+            the recipe is tried: the graph does not show what was written over a tensor on the way.
         recompute: `memory` computes again what can be computed. `speed` keeps every input. `auto`
             keeps those of at most `SMALL` bytes.
     """
@@ -127,6 +132,11 @@ def origin_of(x: Tensor, recompute: Recompute = "memory") -> Recipe | None:
     if tagged is not None and tagged[1] == x._version:
         return tagged[0]
     recipe = recipe_of(x)
-    if recipe is not None:
+    if recipe is not None and type(x) is Tensor:  # a fake one has no values to compare
+        tried = _tried.setdefault(owner, {})
+        if recipe.operations not in tried:
+            tried[recipe.operations] = torch.equal(recipe.compute(recipe.tensors), x)
+        recipe = recipe if tried[recipe.operations] else None
         setattr(x, _TAG, (recipe, x._version))
-    return recipe
+        return recipe
+    return None

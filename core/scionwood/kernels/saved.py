@@ -32,6 +32,7 @@ class Recipe:
         tensors: Sequence[Tensor],
         steps: _Compute,
         autocast: tuple[torch.dtype, bool] | None = None,
+        operations: tuple[str, ...] = (),
     ) -> None:
         """Store what the input is computed from.
 
@@ -39,7 +40,9 @@ class Recipe:
             tensors: The tensors, detached.
             steps: Computes the input from the values of `tensors`, bit for bit.
             autocast: The dtype of autocast and whether it is on; `None` means off.
+            operations: The names of the operations in the graph of autograd.
         """
+        self.operations = operations
         self.tensors, self.steps, self.autocast = tuple(tensors), steps, autocast
         self.users = 0
         """The layers that read the input and have not computed their gradients yet."""
@@ -81,14 +84,15 @@ def recipe_of(x: Tensor) -> Recipe | None:
     """
     if x.grad_fn is None or x._version or read_late():
         return None
-    saved: list[Tensor] = []
+    saved = _Saved()
     try:
         compute = _follow(x.grad_fn, saved, DEPTH)
     except RuntimeError:  # a saved tensor was changed in place, or was freed
         return None
     if compute is None:
         return None
-    return Recipe([value.detach() for value in saved], compute)
+    tensors, names = [value.detach() for value in saved], tuple(saved.operations)
+    return Recipe(tensors, compute, operations=names)
 
 
 def read_late() -> bool:
@@ -97,18 +101,29 @@ def read_late() -> bool:
     return hooks is not None and getattr(hooks[0], "__module__", "") in _HOOKS
 
 
-def _follow(node: Any, saved: list[Tensor], depth: int) -> _Compute | None:
-    rule = _RULES.get(node.name()) if node is not None and depth else None
+@final
+class _Saved(list[Tensor]):
+    """The saved tensors on the way, and the names of the operations."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations: list[str] = []
+
+
+def _follow(node: Any, saved: _Saved, depth: int) -> _Compute | None:
+    name = node.name() if node is not None and depth else ""
+    saved.operations.append(name)
+    rule = _RULES.get(name)
     return rule(node, saved, depth - 1) if rule else None
 
 
-def _leaf(value: Tensor, saved: list[Tensor]) -> _Compute:
+def _leaf(value: Tensor, saved: _Saved) -> _Compute:
     saved.append(value)
     place = len(saved) - 1
     return lambda tensors: tensors[place]
 
 
-def _product(node: Any, saved: list[Tensor], depth: int) -> _Compute | None:
+def _product(node: Any, saved: _Saved, depth: int) -> _Compute | None:
     factors = []
     for value, (inner, _) in zip(
         (node._saved_self, node._saved_other), node.next_functions, strict=True
@@ -121,14 +136,14 @@ def _product(node: Any, saved: list[Tensor], depth: int) -> _Compute | None:
     return lambda tensors: left(tensors) * right(tensors)
 
 
-def _result(node: Any, saved: list[Tensor], depth: int) -> _Compute | None:
+def _result(node: Any, saved: _Saved, depth: int) -> _Compute | None:
     return _leaf(node._saved_result, saved)
 
 
 def _activation(function: Callable[..., Tensor], *options: str) -> Callable[..., _Compute | None]:
     """Return the rule of an activation that keeps its input and some options."""
 
-    def rule(node: Any, saved: list[Tensor], depth: int) -> _Compute | None:
+    def rule(node: Any, saved: _Saved, depth: int) -> _Compute | None:
         x = _leaf(node._saved_self, saved)
         values = {name: getattr(node, f"_saved_{name}") for name in options}
         return lambda tensors: function(x(tensors), **values)
@@ -139,7 +154,7 @@ def _activation(function: Callable[..., Tensor], *options: str) -> Callable[...,
 def _changed(change: Callable[[Tensor, Any], Tensor]) -> Callable[..., _Compute | None]:
     """Return the rule of an operation that keeps nothing and has one input."""
 
-    def rule(node: Any, saved: list[Tensor], depth: int) -> _Compute | None:
+    def rule(node: Any, saved: _Saved, depth: int) -> _Compute | None:
         inner = _follow(node.next_functions[0][0], saved, depth)
         if inner is None:
             return None

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
+import net_actions
 import net_grammar
 import torch
 from net_drawing import Drawn
 from peft import get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
 import scionwood
@@ -58,7 +60,7 @@ def differences(drawn: Drawn, folder: Path | None = None) -> list[str]:
         drawn: The net.
         folder: Where both adapters and the output of peft are saved for a fresh process.
     """
-    with warnings.catch_warnings(), mock.patch("torch.nn.functional.dropout", net_grammar.dropped):
+    with warnings.catch_warnings(), mock.patch("torch.nn.functional.dropout", net_actions.dropped):
         warnings.simplefilter("ignore")
         theirs = _side(drawn, Unfused if drawn.beyond else Peft, folder)
         ours = _side(drawn, Scionwood, folder)
@@ -129,30 +131,50 @@ def _merges(ours: Side, theirs: Side) -> list[str]:
 
 
 def _side(drawn: Drawn, kind: Any, folder: Path | None) -> Side | str:
-    with net_grammar.alone():
+    with net_actions.alone():
         try:
             tuned = build(drawn, kind.attach)
         except Exception as problem:  # what it refuses is compared too
             return f"{type(problem).__name__}: {problem}"
-        net_grammar.fill(tuned)
+        net_actions.fill(tuned)
         kind.enable(tuned, drawn.recompute)
         for line in drawn.later:
             exec(line, tuned.words)
 
         def tried(train: bool = False, amp: bool = drawn.amp) -> Values | str:
             tuned.zero_grad()
-            return _tried(lambda: copy.deepcopy(net_grammar.run(tuned, amp=amp, train=train)))
+            return _tried(lambda: copy.deepcopy(net_actions.run(tuned, amp=amp, train=train)))
 
         fresh = tried()
         if folder is not None and not isinstance(fresh, str):
             kind.save(tuned, folder / kind.__name__)
             torch.save((drawn, fresh["output"]), folder / f"{kind.__name__}.pt")
         steps = [tried(train=True), tried(train=True)]
-        trained = tried(amp=False)
-        merged = _tried(lambda: kind.merge(tuned)) or tried(amp=False)
+        trained = _tried(lambda: _layers(tuned))
+        merged = _tried(lambda: kind.merge(tuned)) or _tried(lambda: _layers(tuned))
         if not isinstance(merged, str):
             kind.unmerge(tuned)
-        return Side(fresh, steps, trained, merged, tried(amp=False))
+        return Side(fresh, steps, trained, merged, _tried(lambda: _layers(tuned)))
+
+
+def _layers(tuned: Any) -> Values:
+    """Return the output of a model and of each layer with an adapter, without gradients."""
+    made: Values = {}
+
+    def note(name: str) -> Any:
+        return tuned.get_submodule(name).register_forward_hook(
+            lambda layer, inputs, output: made.update(
+                {name: output.detach().clone()} if isinstance(output, Tensor) else {}
+            )
+        )
+
+    named = [name for name, each in tuned.named_modules() if isinstance(each, BaseTunerLayer)]
+    notes = [note(name) for name in named]
+    try:
+        return net_actions.run(tuned, train=False) | made
+    finally:
+        for handle in notes:
+            handle.remove()
 
 
 def _tried(call: Callable[[], Any]) -> Any:

@@ -21,15 +21,18 @@ LAYERS = {
     "Stacked()": [],
 }
 """Layers with the ends of the names that an adapter may target."""
-OFTEN = ("linear()", "linear()", "linear(False)")
+OFTEN = ["linear()", "linear(False)", "Attention()"] * 4
 
-BETWEEN = [
+ACTIVATIONS = [
     *("nn.GELU()", "nn.GELU('tanh')", "nn.SiLU()", "nn.SiLU(inplace=True)", "nn.Mish()"),
-    *("nn.Softplus(2.0)", "nn.Hardswish()", "nn.ReLU()", "nn.Tanh()", "Loud()", "Soft()"),
-    *("nn.LayerNorm(8)", "nn.LayerNorm(8, 0.1)", "nn.RMSNorm(8)", "Swapped(nn.GroupNorm(2, 8))"),
-    *("Raised(8)", "Loose(8)", "Moody(8)", "Call('silu')", "Call('gelu')", "nn.Dropout(0.3)"),
-    *("nn.LayerNorm(8, elementwise_affine=False)",),
+    *("nn.Softplus(2.0)", "nn.Hardswish()", "nn.ReLU()", "nn.Tanh()", "Call('silu')"),
 ]
+NORMS = [
+    *("nn.LayerNorm(8)", "nn.LayerNorm(8, 0.1)", "nn.LayerNorm(8, elementwise_affine=False)"),
+    *("nn.RMSNorm(8)", "nn.RMSNorm(8)", "Swapped(nn.GroupNorm(2, 8))"),
+]
+OTHERS = ["Loud()", "Soft()", "Raised(8)", "Loose(8)", "Moody(8)", "nn.Dropout(0.3)"]
+BETWEEN = [*ACTIVATIONS, *NORMS, *OTHERS]
 """Activations, norms and dropout."""
 
 FOREIGN = {
@@ -47,14 +50,14 @@ FOREIGN = {
 """Parts of other libraries: a line for the net, the targets, and whether plain peft fails there."""
 
 HOOKS = [
-    *("scale", "scale in place", "scale data", "look", "input", "gradient"),
-    *("gradient of output", "forward", "global", "global input"),
+    *("scale", "scale in place", "scale data", "scale data", "look", "input", "gradient"),
+    *("gradient of output", "forward", "forward", "global", "global data", "global input"),
 ]
 WEIGHTS = [
     *("halved", "pruned", "weight_norm", "old weight_norm", "spectral_norm"),
     *("old spectral_norm", "orthogonal"),
 ]
-WRITES = ["in place", "without gradient", "in a part"]
+WRITES = ["in place", "without gradient", "without gradient", "in a part"]
 PARTS = [".base_layer", ".lora_A.default", ".lora_B.default", ".lora_dropout.default", ""]
 
 
@@ -101,7 +104,7 @@ def draw(seed: int) -> Drawn:
     parts: list[str] = []
     for _ in range(dice.randint(1, 3)):
         if dice.random() < 0.8:
-            parts.append(dice.choice(BETWEEN))
+            parts.append(dice.choice(dice.choice((ACTIVATIONS, NORMS, OTHERS))))
         parts.append(dice.choice([*LAYERS, *OFTEN]))
     layers = {f"parts.{at}": LAYERS[part] for at, part in enumerate(parts) if part in LAYERS}
     names = [f"{name}{end}" for name, ends in layers.items() for end in ends]
@@ -111,13 +114,13 @@ def draw(seed: int) -> Drawn:
     lora = method == "lora"
     between = [f"parts.{at}" for at, part in enumerate(parts) if part in BETWEEN]
     before = _before(dice, parts, names, between, targets)
-    after = _hooks(dice, 0.3, [f"{name}{end}" for name in targets for end in PARTS if lora])
+    after = _hooks(dice, 0.35, [f"{name}{end}" for name in targets for end in PARTS if lora])
     later = _hooks(
         dice, 0.3, [*between, *between, *(t + e for t in targets for e in PARTS if lora)]
     )
-    recompute = dice.choice(["memory", "memory", "memory", "auto", "speed"])
+    recompute = dice.choice(["memory"] * 6 + ["auto", "speed"])
     net = f"Net({', '.join(parts)})"
-    return Drawn(seed, net, before, config, after, recompute, later, dice.random() < 0.2)
+    return Drawn(seed, net, before, config, after, recompute, later, dice.random() < 0.15)
 
 
 def _foreign(dice: random.Random, seed: int) -> Drawn:
@@ -143,17 +146,20 @@ def _before(
     between: list[str],
     targets: list[str],
 ) -> tuple[str, ...]:
-    lines = list(_hooks(dice, 0.45, [*between, *between, *names]))
+    lines = list(_hooks(dice, 0.5, between * 3 + names))
     plain = [name for name in targets if name.endswith((".inner", *"0123456789"))]
     if plain and dice.random() < 0.25:
         lines.append(f"change_weight(net, {dice.choice(plain)!r}, {dice.choice(WEIGHTS)!r})")
     if dice.random() < 0.3:
-        lines.append(f"net.writes[{dice.randrange(len(parts))}] = {dice.choice(WRITES)!r}")
+        places = [int(name.rpartition(".")[2]) for name in between] or [0]
+        lines.append(f"net.writes[{dice.choice(places)}] = {dice.choice(WRITES)!r}")
     if dice.random() < 0.3:
         lines.append(f"net.skips.add({dice.randrange(len(parts))})")
     if dice.random() < 0.15:
-        reentrant = dice.random() < 0.5
-        lines.append(f"net.checkpoints[{dice.randrange(len(parts))}] = {reentrant}")
+        at, reentrant = dice.randrange(len(parts)), dice.random() < 0.5
+        lines.append(f"net.checkpoints[{at}] = {reentrant}")
+        if dice.random() < 0.4:
+            lines.append(f"net.writes[{at}] = 'in a part'")
     if dice.random() < 0.1:
         lines.append(f"net.parts.append(net.parts[{dice.randrange(len(parts))}])")
     return tuple(lines)

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import net_grammar
+import net_actions
 import torch
 from net_comparison import Peft, Scionwood, build, compared
 from peft import PeftModel
@@ -44,12 +44,12 @@ def main(root: Path) -> dict[int, list[str]]:
         if not drawn.beyond:
             pairs.append(_BY_PEFT if drawn.seed % 4 else ("Peft", by_scionwood, Scionwood))
         for saver, loader, kind in pairs:
-            with net_grammar.alone():
+            with net_actions.alone():
                 tuned = build(drawn, partial(loader, folder=folder / saver))
                 kind.enable(tuned, drawn.recompute)
                 for line in drawn.later:
                     exec(line, tuned.words)
-                made = net_grammar.run(tuned, amp=drawn.amp, train=False)
+                made = net_actions.run(tuned, amp=drawn.amp, train=False)
             name = f"saved by {saver}, loaded {loader.__name__}"
             own += compared(name, made, {"output": expected}, drawn.amp)
     return verdicts

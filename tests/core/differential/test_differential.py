@@ -13,7 +13,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import campaign
 
-NETS, CASES = 200, 10
+SEEDS = [*range(197), 473, 1240, 1335]
+"""The last three find faults that few nets find: see docs/kernels.md."""
+CASES = 10
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +33,13 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.mark.parametrize("case", range(CASES))
 def test_outputs_gradients_and_merges_are_those_of_peft(case: int, folder: Path) -> None:
-    made = campaign.faults(range(case, NETS, CASES), folder)
+    made = campaign.faults(SEEDS[case::CASES], folder)
     assert not made, "\n\n".join(campaign.report(seed, texts) for seed, texts in made.items())
 
 
 def test_adapters_that_a_fresh_process_loads_compute_the_same(folder: Path) -> None:
     if not any(folder.iterdir()):
-        assert not campaign.faults(range(20), folder)
+        assert not campaign.faults(SEEDS[:20], folder)
     made = campaign.reloaded(folder)
     assert made
     assert not {seed: texts for seed, texts in made.items() if texts}
