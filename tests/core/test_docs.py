@@ -76,7 +76,7 @@ def test_links_to_files_lead_somewhere(page):
 
 
 OURS = re.compile(
-    r"""(pip\ install[^\n`\#]*[\s'"]scionwood\b)     # what no index has
+    r"""(pip\ install[^\n`\#]*[\ '"]scionwood\b)     # what no index has
     |scionwood\.(github|org|io|dev|ai)|github\.com/scionwood  # what nobody owns""",
     re.X,
 )
