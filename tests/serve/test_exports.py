@@ -26,7 +26,12 @@ def test_a_container_holds_runs_that_load_and_starts_the_command(tmp_path: Path)
     about = (folder / "README.md").read_text()
     assert "- scionwood 0.1.0\n- scionwood-serve 0.1.0\n- scionwood-seismic 0.1.0\n" in about
     assert scionwood.find_run(folder / "runs" / "clean", quiet=True)
-    assert sorted(path.name for path in folder.iterdir()) == ["Dockerfile", "README.md", "runs", "wheels"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "Dockerfile",
+        "README.md",
+        "runs",
+        "wheels",
+    ]
 
 
 def test_vllm_gets_plain_folders_that_its_resolver_accepts(tmp_path: Path) -> None:

@@ -27,8 +27,8 @@ CMD ["scionwood", "serve", "run", {runs}, "--host", "0.0.0.0", "--port", "8000"]
 README = """\
 # A container that serves {names}
 
-Scionwood is on no package index. `make wheels` in its clone builds all wheels. Copy these from there
-into the folder `wheels` here, and those of other plugins that they need:
+Scionwood is on no package index. `make wheels` in its clone builds all wheels. Copy these from
+there into the folder `wheels` here, and those of other plugins that they need:
 
 {packages}
 
