@@ -155,7 +155,7 @@ def commands() -> dict[str, str]:
 
     Example:
         >>> scionwood.commands()["seismic denoise"]
-        'scionwood_seismic.cli:denoise'
+        'scionwood_seismic.cli.denoising:denoise'
     """
     table = dict(FUNCTIONS)
     for entry in plugins():

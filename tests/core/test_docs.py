@@ -75,6 +75,29 @@ def test_links_to_files_lead_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
+OURS = re.compile(
+    r"""(pip\ install[^\n`\#]*[\ '"]scionwood\b)     # what no index has
+    |scionwood\.(github|org|io|dev|ai)|github\.com/scionwood  # what nobody owns""",
+    re.X,
+)
+
+
+def test_nothing_leads_to_a_distribution_or_a_site_that_is_not_there():
+    assert OURS.search("pip install 'scionwood[das]'")
+    assert not OURS.search("pip install -e . -e plugins/seismic  # scionwood")
+    kinds = {".md", ".py", ".pyi", ".tmpl", ".yaml", ".yml", ".toml", ".cff", ".html"}
+    places = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "pyproject.toml")]
+    for folder in ("benchmarks", "configs", "core", "docs", "plugins"):
+        places += [path for path in (ROOT / folder).rglob("*") if path.suffix in kinds]
+    assert len(places) > 1000
+    faults = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in places
+        if (match := OURS.search(path.read_text("utf-8")))
+    ]
+    assert not faults
+
+
 def test_what_the_readme_tells_to_make_is_in_the_makefile():
     makefile = (ROOT / "Makefile").read_text("utf-8")
     told = set(re.findall(r"\bmake ([a-z-]+)", (ROOT / "README.md").read_text("utf-8")))
