@@ -130,13 +130,3 @@ def test_evaluate_does_not_replace_figures_unasked(
     write_series(other, to_series(suite.parts("train")[0]))
     with pytest.raises(RecipeError, match="nodes and states"):
         evaluate(other, true)
-
-
-def test_former_spellings_work_and_name_the_present_ones(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert crash("--out", tmp_path, "--workers", 1, "--family", "door") == 2
-    message = capsys.readouterr().err
-    assert "--out is now" in message
-    assert "--workers is now" in message
-    assert "hat, bumper, tube, box" in message

@@ -87,7 +87,7 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a newer manifest": (
         lambda run: _replace(run / "files.json", '"format": 1', '"format": 2'),
-        "its format is 2.*Upgrade",
+        "its format is 2.*Take a newer",
     ),
     "a large manifest": (
         lambda run: (run / "files.json").write_text(" " * (LARGEST + 1)),

@@ -79,7 +79,7 @@ def test_another_base_is_refused_when_the_run_is_loaded(shared):
 def test_a_newer_format_is_refused(shared):
     record = json.loads(shared.latest(NAME)["scionwood.json"]) | {"format": 2}
     shared.replace(NAME, **{"scionwood.json": json.dumps(record).encode()})
-    refused(REFERENCE, AdapterFileError, "has format 2, and this version reads 1. Upgrade")
+    refused(REFERENCE, AdapterFileError, "has format 2, and this version reads 1. Take a newer")
 
 
 def test_the_formats_of_both_rooms_agree():

@@ -12,6 +12,7 @@ import numpy as np
 
 from scionwood.decoding import Limits, Session, open_in_child
 from scionwood.decoding.calls import open_channel
+from scionwood.decoding.switch import possible
 from scionwood.discovery import resolve
 from scionwood.errors import ReadError, ScionwoodError
 
@@ -73,7 +74,7 @@ class Probe:
     ) -> None:
         self.cls: Any = resolve(reference, reference)
         self.baseline: Digest | None = None
-        self._service = service
+        self._service = service and possible()
         self._session = Session(folder, limits=limits)
 
     def __enter__(self) -> Self:

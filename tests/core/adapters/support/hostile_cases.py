@@ -182,7 +182,7 @@ CASES: dict[str, Harm] = {
     "ten thousand patterns": option(rank_pattern={f"m{i}.*": 4 for i in range(10_000)}),
     "a pattern that matches nothing": plain(target_modules="nothing"),
     # the manifest
-    "another base": claim(base={"sha256": "0" * 64}),
+    "another base": claim(base={"sha256": "0" * 64}, base_sketch=None),
     "no hash": claim(base={}),
     "a module that does not exist": claim(modules=["evil"]),
     "a module of the head": claim(modules=["decoder.0"]),
