@@ -18,7 +18,7 @@ DONE = """
 import sys
 from scionwood.cli import main
 small = ["--n", "2", "--n-traces", "48", "--n-samples", "64"]
-assert main(["seismic", "simulate", "n.sgy", "--reference", "r.sgy", *small]) == 0
+assert main(["seismic", "simulate", "n.sgy", "r.sgy", *small]) == 0
 sys.stderr = open("said.txt", "w")
 assert main(["seismic", "denoise", "n.sgy", "c.sgy"]) == 0
 assert main(["seismic", "denoise", "n.sgy", "c2.sgy"]) == 0

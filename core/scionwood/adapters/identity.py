@@ -58,6 +58,17 @@ class BaseIdentity:
         sketch: eight sums of all floating-point values with fixed signs, then their norm; empty if
             unknown or not finite.
         drawn: whether the weights were drawn from a seed, as the backbone says.
+
+    Example:
+        >>> from scionwood.adapters import base_identity
+        >>> model = torch.nn.Linear(8, 1)
+        >>> before = base_identity(model)
+        >>> model.weight.data *= 1 + 1e-7  # as another processor may round
+        >>> base_identity(model).matches(before)
+        True
+        >>> model.weight.data *= 1.01
+        >>> base_identity(model).matches(before)
+        False
     """
 
     sha256: str
@@ -90,6 +101,11 @@ def stated_identity(record: Mapping[str, Any]) -> BaseIdentity | None:
     """Read the identity of a base from the content of `scionwood.json`; None if it has none.
 
     A sketch of another form counts as absent, so that only the hash decides.
+
+    Example:
+        >>> from scionwood.adapters import stated_identity
+        >>> stated_identity({"base": {"sha256": "ab", "weights": "random, seeded"}}).drawn
+        True
     """
     base, near = record.get("base"), record.get("base_sketch")
     if not isinstance(base, dict) or not isinstance(base.get("sha256"), str):
@@ -104,7 +120,16 @@ def stated_identity(record: Mapping[str, Any]) -> BaseIdentity | None:
 
 
 def remembered_identity(model: nn.Module) -> BaseIdentity:
-    """Return the identity stored when the first adapter was attached, or compute it now."""
+    """Return the identity stored when the first adapter was attached, or compute it now.
+
+    Example:
+        >>> from peft import LoraConfig
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
+        >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=())
+        >>> from scionwood.adapters import base_identity, remembered_identity
+        >>> remembered_identity(tuned) == base_identity(tuned)
+        True
+    """
     remembered: BaseIdentity | None = getattr(model, ATTRIBUTE, None)
     return remembered or base_identity(model)
 
@@ -145,7 +170,13 @@ def base_hash(model: nn.Module) -> str:
 
 
 def base_identity(model: nn.Module) -> BaseIdentity:
-    """Compute hash and sketch of the tensors that `base_hash` describes."""
+    """Compute hash and sketch of the tensors that `base_hash` describes.
+
+    Example:
+        >>> from scionwood.adapters import base_identity
+        >>> len(base_identity(torch.nn.Linear(8, 1)).sketch)
+        9
+    """
     head, state = head_names(model), _base_state(model)
     parameters = dict(model.named_parameters(remove_duplicate=False))
     total, layout = hashlib.sha256(), hashlib.sha256()

@@ -34,9 +34,7 @@ _PASSED_ON = (UserWarning, RuntimeWarning)
 _BATCH, _WAIT = 4 << 20, 0.02
 
 
-def serve(
-    sock: socket.socket, job: dict[str, Any], libraries: Iterable[str], mounts: int | None
-) -> None:
+def serve(sock: socket.socket, job: dict[str, Any], libraries: Iterable[str], apart: bool) -> None:
     """Restrict this process, then answer its parent until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     link = Link(sock, accepts=True)
@@ -44,13 +42,13 @@ def serve(
     send(link, ["hello"], [own])
     os.close(own)
     try:
-        if mounts is not None:
-            namespaces.see_own_processes(mounts)
+        if apart:
+            namespaces.see_own_processes()
         walls = _restrict(sock, job, libraries)
     except OSError as error:
         send(link, ["failed", str(error)])
         os._exit(0)
-    send(link, ["walls", walls + ["namespaces"] * (mounts is not None)])
+    send(link, ["walls", walls + ["namespaces"] * apart])
     child = _Child(link, job)
     child.arena = Arena(child.more)
     arena.use(child.arena)

@@ -17,7 +17,7 @@ _DEATH_SIGNAL, _NO_NEW_PRIVILEGES, _CAPABILITIES = 1, 38, 0x20080522
 _READ_ALL = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH: what root reads files by
 
 
-def enter() -> int | None:
+def enter() -> bool:
     """Let the children that this process forks from now on be in namespaces of their own.
 
     They name no process but each other, and have no network. A user who is not root needs a user
@@ -25,16 +25,21 @@ def enter() -> int | None:
     """
     trial = os.fork()
     if not trial:
-        os._exit(_entered() is None)
-    return None if os.waitpid(trial, 0)[1] else _entered()
+        os._exit(not _entered())
+    return not os.waitpid(trial, 0)[1] and _entered()
 
 
-def see_own_processes(mounts: int) -> None:
-    """Let this process have a `/proc` of its own namespace."""
-    checked(library().setns(mounts, _MOUNTS))
+def see_own_processes() -> None:
+    """Let this process have a `/proc` of its own namespace.
+
+    Each process does it for itself: what its user has mounted until now it sees too.
+    """
+    checked(library().unshare(_MOUNTS))
+    checked(library().mount(b"none", b"/", None, _SLAVE_OF_ALL, None))
+    checked(library().mount(b"proc", b"/proc", b"proc", _NO_PROGRAMS, None))
 
 
-def _entered() -> int | None:
+def _entered() -> bool:
     user, group = os.geteuid(), os.getegid()
     try:
         checked(library().unshare(_OTHERS | (_USER if user else 0)))
@@ -48,18 +53,16 @@ def _entered() -> int | None:
             _stay(its)
         os.close(its)
         with open(ours, "rb") as ready:
-            return os.open(f"/proc/{first}/ns/mnt", os.O_RDONLY) if ready.read() else None
+            return bool(ready.read())
     except OSError:
-        return None
+        return False
 
 
 def _stay(ready: int) -> NoReturn:
     """Be the first process of the namespace: the others die with it, and it with its parent."""
     try:
         prctl(_DEATH_SIGNAL, signal.SIGKILL)
-        checked(library().unshare(_MOUNTS))
-        checked(library().mount(b"none", b"/", None, _SLAVE_OF_ALL, None))
-        checked(library().mount(b"proc", b"/proc", b"proc", _NO_PROGRAMS, None))
+        see_own_processes()  # if this process cannot, the others could not
         os.write(ready, b"1")
         os.closerange(0, os.sysconf("SC_OPEN_MAX"))
         while True:

@@ -34,14 +34,14 @@ def run(descriptor: int) -> None:
     for number in (0, 1) if os.environ.get(_DEBUG) else (0, 1, 2):
         os.dup2(null, number)
     sys.setrecursionlimit(3000)
-    mounts = None if "namespaces" in sandbox.left_out() else namespaces.enter()
-    _Zygote(socket.socket(fileno=descriptor), mounts).loop()
+    apart = "namespaces" not in sandbox.left_out() and namespaces.enter()
+    _Zygote(socket.socket(fileno=descriptor), apart).loop()
 
 
 @dataclass
 class _Zygote:
     control: socket.socket
-    mounts: int | None
+    apart: bool
     waiting: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     spare: tuple[int, socket.socket] | None = None
     loaded: set[str] = field(default_factory=set)
@@ -132,7 +132,7 @@ class _Zygote:
         data, passed, _, _ = socket.recv_fds(its, MESSAGE, 4)
         its.close()
         if data:
-            serve(socket.socket(fileno=passed[0]), json.loads(data), self.libraries, self.mounts)
+            serve(socket.socket(fileno=passed[0]), json.loads(data), self.libraries, self.apart)
 
     def _ended(self, handle: int, child: int, status: int) -> None:
         _, code, usage = os.wait4(child, 0)

@@ -37,6 +37,13 @@ def test_plain_data_come_back_from_another_process(called, written):
     assert answer["where"][1] != os.getpid()
 
 
+def test_a_disk_that_is_mounted_later_is_seen(called, written, disk):
+    call_in_child(called.describe, written("text"))  # the service runs from here on
+    path = disk("64k") / "there.txt"
+    path.write_text("text")
+    assert call_in_child(called.describe, path)["text"] == "text"
+
+
 @pytest.mark.parametrize("choice", ["inline", ""])
 def test_inline_it_is_a_plain_call(choice, called, written, monkeypatch):
     monkeypatch.setenv("SCIONWOOD_READERS", choice)

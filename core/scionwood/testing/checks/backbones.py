@@ -102,7 +102,9 @@ def _faults(backbone: nn.Module) -> Iterator[tuple[str, str, str]]:
         presets = {}
     for preset, pattern in presets.items():
         yield from _pattern_faults(preset, pattern, names)
-    for head in getattr(backbone, "head", ()):
+    declared = getattr(backbone, "head", ())
+    # A network of a library may have a module of this name, which declares nothing.
+    for head in () if isinstance(declared, torch.nn.Module) else declared:
         if head not in names:
             yield f"head {head!r}", "head names submodules", f"It has: {', '.join(names[:12])}"
     card = getattr(backbone, "card", {})

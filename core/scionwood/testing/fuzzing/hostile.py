@@ -193,8 +193,17 @@ def _xml(data: bytes) -> Iterator[Variant]:
     root = re.search(rb"<[^?!][^>]*>", data)
     if root:
         for entities in (f'<!ENTITY e0 "ha">{_LAUGH}', f'<!ENTITY e9 SYSTEM "{_OTHER}">'):
-            kinds = f"<!DOCTYPE x [{entities}]>".encode()
-            yield data[: root.start()] + kinds + root[0] + b"&e9;" + data[root.end() :], b"1 2 3"
+            kinds = f"DOCTYPE x [{entities}]".encode()
+            yield (
+                data[: root.start()]
+                + b"<!"
+                + kinds
+                + b">"
+                + root[0]
+                + b"&e9;"
+                + data[root.end() :],
+                b"1 2 3",
+            )
 
 
 def _parquet(data: bytes) -> Iterator[Variant]:

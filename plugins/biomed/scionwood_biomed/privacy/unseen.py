@@ -13,7 +13,7 @@ from pydicom.uid import RLELossless
 
 from scionwood_biomed.privacy.codestreams import frame_spans
 from scionwood_biomed.privacy.fragments import Span, fragments_of, shortened
-from scionwood_biomed.privacy.profiles import profile_spans
+from scionwood_biomed.privacy.colour_profiles import profile_spans
 
 _FLOATS = {"FloatPixelData": 4, "DoubleFloatPixelData": 8}
 

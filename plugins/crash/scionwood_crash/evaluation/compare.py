@@ -58,8 +58,9 @@ class Errors(TypedDict):
         >>> from scionwood_crash.api import CrashSeries, Errors, ShellMesh, evaluate
         >>> points = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], float)
         >>> mesh = ShellMesh.build(points, np.array([[0, 1, 2, 3]]), 1.5)
-        >>> motion = np.linspace(0, 1, 3)[:, None, None] * np.array([0, 0, -5.0])[None, None]
-        >>> series = CrashSeries.from_arrays(mesh, np.arange(3.0), np.repeat(motion, 4, axis=1))
+        >>> motion = np.zeros((3, 4, 3))  # the nodes 0 and 1 stand still
+        >>> motion[:, 2:, 2] = np.linspace(0, -5, 3)[:, None]
+        >>> series = CrashSeries.from_arrays(mesh, np.arange(3.0), motion)
         >>> errors: Errors = evaluate(series, series)
         >>> errors["med"], errors["intrusion_true"]
         (0.0, 5.0)
