@@ -18,11 +18,11 @@ from pydicom.sequence import Sequence
 
 from scionwood import ReadError
 from scionwood_biomed.api import Profile, deidentify, inspect
+from scionwood_biomed.privacy.colour_profiles import profile_spans
 from scionwood_biomed.privacy.dicom_copy import copy_file
 from scionwood_biomed.privacy.keys import Key
 from scionwood_biomed.privacy.names import odd_names
 from scionwood_biomed.privacy.pixels import PixelPolicy
-from scionwood_biomed.privacy.colour_profiles import profile_spans
 from scionwood_biomed.privacy.terms import imaging_words
 from scionwood_biomed.privacy.unseen import clear_unseen, lines_of
 

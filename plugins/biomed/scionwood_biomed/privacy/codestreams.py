@@ -6,8 +6,8 @@ import re
 import struct
 from collections.abc import Iterator
 
-from scionwood_biomed.privacy.fragments import Span
 from scionwood_biomed.privacy.colour_profiles import profile_spans
+from scionwood_biomed.privacy.fragments import Span
 
 _JPEG = frozenset({*range(0xC0, 0xD0), *range(0xD8, 0xE0), 0xF7, 0xF8})
 """Segments of JPEG and JPEG-LS that the image needs."""

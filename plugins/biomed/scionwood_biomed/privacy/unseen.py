@@ -12,8 +12,8 @@ from pydicom.pixels.utils import get_expected_length
 from pydicom.uid import RLELossless
 
 from scionwood_biomed.privacy.codestreams import frame_spans
-from scionwood_biomed.privacy.fragments import Span, fragments_of, shortened
 from scionwood_biomed.privacy.colour_profiles import profile_spans
+from scionwood_biomed.privacy.fragments import Span, fragments_of, shortened
 
 _FLOATS = {"FloatPixelData": 4, "DoubleFloatPixelData": 8}
 
