@@ -30,7 +30,10 @@ from scionwood.archives.zips import check_zip as check_zip
 from scionwood.arguments import InputPath as InputPath
 from scionwood.arguments import OutputPath as OutputPath
 from scionwood.arguments import RunPath as RunPath
+from scionwood.command import Word as Word
 from scionwood.command import check_plan as check_plan
+from scionwood.command import command_words as command_words
+from scionwood.command import with_options_classes as with_options_classes
 from scionwood.decoding.arena import empty_record as empty_record
 from scionwood.decoding.calls import call_in_child as call_in_child
 from scionwood.decoding.session import one_child as one_child

@@ -1,4 +1,9 @@
-"""A command is a function: its signature is the command line, and its docstring is the help."""
+"""A command is a function: its signature is the command line, and its docstring is the help.
+
+A parameter whose type is a dataclass stands for the fields of it: each field is an option, and
+the function gets an instance. So the options of a verb are declared once, for Python, for the
+command line and for a service.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,7 @@ import shlex
 from argparse import HelpFormatter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stderr
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from io import StringIO
 from itertools import takewhile
 from pathlib import Path
@@ -42,27 +48,101 @@ def parse_command(
 
     from scionwood.recipe import instances, strict_parser
 
-    doc = parse(inspect.getdoc(function) or "")
-    helps = {item.arg_name: item.description or "" for item in doc.params}
-    settings = {"description": doc.description, "formatter_class": HelpFormatter}
+    description = parse(inspect.getdoc(function) or "").description
+    settings = {"description": description, "formatter_class": HelpFormatter}
     parser = strict_parser(function, prog=prog, **settings)
-    parameters = inspect.signature(function).parameters
-    hints = get_type_hints(function)
-    positional = {p.name for p in parameters.values() if p.kind is not p.KEYWORD_ONLY}
-    argv, rest = _without_rest(function, argv)
-    words = _joined_lists(argv, {n: hint for n, hint in hints.items() if n not in positional})
-    for name, parameter in parameters.items():
-        if name in rest:
+    words = command_words(function)
+    argv, after_dashes = _without_rest(words, argv)
+    argv = _joined_lists(argv, {n: word.hint for n, word in words.items() if not word.positional})
+    for name, word in words.items():
+        if name in after_dashes:
             continue
-        kind = _argument(hints[name], parameter.default, helps.get(name, ""))
-        if name in positional:
-            parser.add_argument(name, **_positional(hints[name], parameter.default, kind))
+        settings = _argument(word)
+        if word.positional:
+            parser.add_argument(name, **_positional(word, settings))
             continue
-        needed = parameter.default is parameter.empty
-        parser.add_argument(f"--{name.replace('_', '-')}", required=needed, **kind)
-    _refuse_unknown_options(parser, words, parameters)
-    arguments = instances(parser, parser.parse_args(words)) | rest
-    return _checked(function, arguments) if checked else arguments
+        needed = word.default is inspect.Parameter.empty
+        parser.add_argument(f"--{name.replace('_', '-')}", required=needed, **settings)
+    _refuse_unknown_options(parser, argv, words)
+    arguments = instances(parser, parser.parse_args(argv)) | after_dashes
+    if checked:
+        arguments = _checked(words, arguments)
+    return with_options_classes(function, arguments)
+
+
+@dataclass(frozen=True)
+class Word:
+    """A positional argument or an option of a command line.
+
+    Attributes:
+        hint: the type, without its marks.
+        default: the default; `inspect.Parameter.empty` if there is none.
+        help: one or more sentences.
+        positional: whether it is a positional argument.
+        meaning: what its mark says, such as `input` or `rest`; empty without a mark.
+    """
+
+    hint: Any
+    default: Any
+    help: str
+    positional: bool
+    meaning: str
+
+
+def command_words(function: Callable[..., Any]) -> dict[str, Word]:
+    """Return the words of a command line by name, in the order of the parameters."""
+    words: dict[str, Word] = {}
+    documented = _documented(function)
+    for name, parameter in inspect.signature(function).parameters.items():
+        hint, text, meaning = documented[name]
+        if is_dataclass(hint):
+            words |= {
+                field.name: Word(hint, _default(field), text, False, meaning)
+                for field, (hint, text, meaning) in _documented_fields(hint)
+            }
+        else:
+            positional = parameter.kind is not parameter.KEYWORD_ONLY
+            words[name] = Word(hint, parameter.default, text, positional, meaning)
+    return words
+
+
+def with_options_classes(
+    function: Callable[..., Any], arguments: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Gather the values that are fields of a dataclass into instances, one a parameter."""
+    values = dict(arguments)
+    for name, hint in get_type_hints(function).items():
+        if is_dataclass(hint) and isinstance(hint, type) and name != "return":
+            names = [field.name for field in fields(hint) if field.name in values]
+            values[name] = hint(**{field: values.pop(field) for field in names})
+    return values
+
+
+def _documented(item: Any) -> dict[str, tuple[Any, str, str]]:
+    """Return the type, the help and the meaning of each parameter, or of each field of a class."""
+    from docstring_parser import parse
+
+    owners = reversed(item.__mro__) if isinstance(item, type) else (item,)  # a base has its fields
+    helps = {
+        e.arg_name: e.description for owner in owners for e in parse(owner.__doc__ or "").params
+    }
+    marked = get_type_hints(item, include_extras=True)
+    marks = {name: _mark(hint) for name, hint in marked.items()}
+    return {
+        name: (hint, helps.get(name) or "", mark.meaning if (mark := marks[name]) else "")
+        for name, hint in get_type_hints(item).items()
+    }
+
+
+def _documented_fields(options: Any) -> list[tuple[Field[Any], tuple[Any, str, str]]]:
+    documented = _documented(options)
+    return [(field, documented[field.name]) for field in fields(options)]
+
+
+def _default(field: Field[Any]) -> Any:
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return inspect.Parameter.empty if field.default is MISSING else field.default
 
 
 def check_plan(line: str) -> str:
@@ -128,10 +208,10 @@ def _item(hint: Any) -> Any:
 
 
 def _without_rest(
-    function: Callable[..., Any], argv: Sequence[str]
+    words: Mapping[str, Word], argv: Sequence[str]
 ) -> tuple[Sequence[str], dict[str, list[str]]]:
     """Split off the words after `--`, if a parameter (`RestWords`) takes them."""
-    takers = [name for name, meaning in meanings(function).items() if meaning == "rest"]
+    takers = [name for name, meaning in _meanings(words).items() if meaning == "rest"]
     if not takers:
         return argv, {}
     at = argv.index("--") if "--" in argv else len(argv)
@@ -140,9 +220,11 @@ def _without_rest(
 
 def meanings(function: Callable[..., Any]) -> dict[str, str]:
     """Return the parameters that have a meaning, such as `input`, `output`, `run` or `rest`."""
-    hints = get_type_hints(function, include_extras=True)
-    marks = {name: _mark(hint) for name, hint in hints.items()}
-    return {name: mark.meaning for name, mark in marks.items() if mark}
+    return _meanings(command_words(function))
+
+
+def _meanings(words: Mapping[str, Word]) -> dict[str, str]:
+    return {name: word.meaning for name, word in words.items() if word.meaning}
 
 
 def _mark(hint: Any) -> Mark | None:
@@ -151,12 +233,12 @@ def _mark(hint: Any) -> Mark | None:
     return own or next(filter(None, map(_mark, get_args(hint))), None)
 
 
-def _checked(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
+def _checked(words: Mapping[str, Word], arguments: dict[str, Any]) -> dict[str, Any]:
     """Check paths and find runs, before the command imports anything heavy."""
     from scionwood.runs.reference import find_run
 
     may_exist = bool(arguments.get("force") or arguments.get("resume"))
-    for name, meaning in meanings(function).items():
+    for name, meaning in _meanings(words).items():
         value = arguments.get(name)
         for path in value if isinstance(value, list) else [] if value is None else [value]:
             if meaning == "input" and str(path) != STDIN and not Path(path).exists():
@@ -179,18 +261,18 @@ def _refuse_unknown_options(parser: Any, words: Sequence[str], names: Iterable[s
             parser.error(f"unrecognized option {option[0]}. {remedy}")
 
 
-def _argument(hint: Any, default: Any, text: str) -> dict[str, Any]:
-    text = text.replace("%", "%%")  # argparse formats its help with %
-    if hint is bool:
+def _argument(word: Word) -> dict[str, Any]:
+    text = word.help.replace("%", "%%")  # argparse formats its help with %
+    if word.hint is bool:
         return {"action": "store_true", "help": text}
-    if default is inspect.Parameter.empty:
-        return {"type": hint, "help": text}
-    told = "" if default is None else f" (default: {default})".replace("%", "%%")
-    return {"type": hint, "default": default, "help": text + told}
+    if word.default is inspect.Parameter.empty:
+        return {"type": word.hint, "help": text}
+    default = "" if word.default is None else f" (default: {word.default})".replace("%", "%%")
+    return {"type": word.hint, "default": word.default, "help": text + default}
 
 
-def _positional(hint: Any, default: Any, kind: dict[str, Any]) -> dict[str, Any]:
-    optional = default is not inspect.Parameter.empty
-    if get_origin(hint) is list:
-        return kind | {"type": get_args(hint)[0], "nargs": "*" if optional else "+"}
-    return kind | ({"nargs": "?"} if optional else {})
+def _positional(word: Word, settings: dict[str, Any]) -> dict[str, Any]:
+    optional = word.default is not inspect.Parameter.empty
+    if get_origin(word.hint) is list:
+        return settings | {"type": get_args(word.hint)[0], "nargs": "*" if optional else "+"}
+    return settings | ({"nargs": "?"} if optional else {})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
-from scionwood import PluginError, check_plan
-from scionwood.command import parse_command
+from scionwood import PluginError, ReadError, RunPath, check_plan
+from scionwood.command import meanings, parse_command
 
 
 def clean(
@@ -95,3 +96,44 @@ def test_a_plan_names_a_command_and_runs_nothing(tmp_path: Path) -> None:
     assert check_plan(f"scionwood seismic denoise line.sgy {target}") == "seismic denoise"
     assert check_plan("fit seismic/denoise --run mine") == "fit"
     assert not target.exists()
+
+
+@dataclass(frozen=True)
+class CleanOptions:
+    """How to clean.
+
+    Attributes:
+        gate: what the gate does.
+        tile: the size of a tile, samples.
+        names: traces to leave out.
+        exact: no approximation.
+        run: a finished run.
+    """
+
+    gate: Literal["blend", "off"] = "blend"
+    tile: int | None = None
+    names: list[str] = field(default_factory=list)
+    exact: bool = False
+    run: RunPath | None = None
+
+
+def test_the_fields_of_a_dataclass_are_options(capsys: pytest.CaptureFixture[str]) -> None:
+    def clean_files(source: str, options: CleanOptions = CleanOptions(), *, n: int = 1) -> None:
+        """Clean."""
+
+    def parsed(line: str) -> dict[str, Any]:
+        return parse_command(clean_files, "x", line.split())
+
+    assert parsed("a") == {"source": "a", "options": CleanOptions(), "n": 1}
+    options = CleanOptions("off", 8, ["b", "c"], True)
+    line = "a --gate off --n 2 --tile 8 --names b c --exact"
+    assert parsed(line) == {"source": "a", "options": options, "n": 2}
+    for line, rule in [("a --gate none", "value: none"), ("a --gat off", "--gate"), ("--help", "")]:
+        with pytest.raises(SystemExit):
+            parsed(line)
+        captured = capsys.readouterr()
+        assert rule in captured.err
+    assert "the size of a tile, samples." in captured.out
+    assert meanings(clean_files) == {"run": "run"}
+    with pytest.raises(ReadError, match="absent"):
+        parsed("a --run absent/run")

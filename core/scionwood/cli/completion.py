@@ -6,17 +6,15 @@ texts give the answer, so no component is imported.
 
 from __future__ import annotations
 
-import inspect
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import NoneType
-from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from scionwood import discovery
 from scionwood.cli.recipes import OVERRIDABLE
 from scionwood.cli.scripts import SCRIPTS
-from scionwood.command import meanings
+from scionwood.command import command_words, meanings
 from scionwood.errors import ScionwoodError
 from scionwood.plugin import KINDS
 from scionwood.recipe_file import locate, read_yaml, recipes, set_dotted, split_override
@@ -97,9 +95,9 @@ def _arguments(
     function: Callable[..., Any], before: Sequence[str], current: str, *, has_keys: bool
 ) -> Iterable[Candidate]:
     """Complete a word of a command by the command's signature."""
-    parameters = inspect.signature(function).parameters.values()
+    parameters = command_words(function)
     marks = meanings(function)
-    named = {_option(p.name): p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+    named = {_option(name): name for name, word in parameters.items() if not word.positional}
     options = {option: name for option, name in named.items() if marks.get(name) != "rest"}
     flags = {option for option, name in options.items() if _hint(function, name) is bool}
     given = _positional_words(before, flags)
@@ -110,10 +108,9 @@ def _arguments(
     if last.startswith("--") and "=" not in last and last not in flags:
         return map(Candidate, keys.get(last[2:]) or [FILES])
     if current.startswith("-"):
-        texts = _meanings(function)
-        own = [Candidate(option, texts.get(name, "")) for option, name in options.items()]
+        own = [Candidate(o, parameters[n].help.partition("\n")[0]) for o, n in options.items()]
         return [*own, Candidate("--help"), *(Candidate(f"--{key}") for key in keys)]
-    positional = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
+    positional = [name for name, word in parameters.items() if word.positional]
     if len(given) < len(positional):
         return _values(function, positional[len(given)])
     takes_more = positional and get_origin(_hint(function, positional[-1])) is list
@@ -218,7 +215,7 @@ _NAMED: Mapping[str, Callable[[], list[Candidate]]] = {
 
 def _hint(function: Callable[..., Any], name: str) -> Any:
     """Return the type of a parameter without `None`."""
-    hint = get_type_hints(function).get(name, str)
+    hint = command_words(function)[name].hint
     rest = [part for part in get_args(hint) if part is not NoneType]
     return rest[0] if NoneType in get_args(hint) and len(rest) == 1 else hint
 
@@ -231,9 +228,3 @@ def _choices(hint: Any) -> list[str]:
 
 def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
-
-
-def _meanings(function: Callable[..., Any]) -> dict[str, str]:
-    """Return the first lines about the arguments in a docstring; a parser would cost 0.05 s."""
-    section = (inspect.getdoc(function) or "").partition("Args:\n")[2]
-    return dict(re.findall(r"^    (\w+): (.*)$", section, re.M))

@@ -101,8 +101,11 @@ def check_signatures(plugin: Plugin) -> Iterator[Problem]:
             continue
         parameters = list(inspect.signature(part).parameters.values())
         yield from _injected(where, kind, parameters)
+        if kind in ("commands", "services"):
+            yield from _words(where, kind, part)
+            continue
         for parameter in parameters:
-            if parameter.kind is parameter.KEYWORD_ONLY or kind == "commands":
+            if parameter.kind is parameter.KEYWORD_ONLY:
                 yield from _option(where, kind, parameter, described(part))
 
 
@@ -188,6 +191,20 @@ def _option(
     if parameter.name not in explained:
         rule = "a parameter is described under `Args:`"
         yield Problem(name, rule, f"Write `{parameter.name}: ...`, with its unit if it has one")
+
+
+def _words(where: str, kind: str, function: Any) -> Iterator[Problem]:
+    """Check the parameters of a function, and the fields of the classes of its options."""
+    from scionwood.command import command_words
+
+    passed = _POSITIONAL.get(kind, 0)
+    for name, word in list(command_words(function).items())[passed:]:
+        if word.default is inspect.Parameter.empty and kind != "commands":
+            rule = "an option has a default"
+            yield Problem(f"{where}: {name}", rule, "Give it one that works offline")
+        if not word.help:
+            rule = "a parameter is described under `Args:`, a field under `Attributes:`"
+            yield Problem(f"{where}: {name}", rule, f"Write `{name}: ...`, with its unit if any")
 
 
 def _fields(where: str, config: Any) -> Iterator[Problem]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from tempfile import TemporaryDirectory
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from scionwood.command import command_words
 from scionwood.errors import ScionwoodError
 from scionwood.plugin import Plugin
 from scionwood.runs.shipped import shipped_runs
@@ -43,9 +43,9 @@ def check_services(plugin: Plugin) -> Iterator[Problem]:
         hints = get_type_hints(function)
         if hints.get("return") is not Served:
             yield Problem(f"services {name!r}", "it returns scionwood.Served", "Annotate it so")
-        for parameter in inspect.signature(function).parameters.values():
-            if parameter.kind is parameter.KEYWORD_ONLY:
-                yield from _option(f"services {name!r}", parameter.name, hints[parameter.name])
+        for option, word in command_words(function).items():
+            if not word.positional:
+                yield from _option(f"services {name!r}", option, word.hint)
     for module in sorted({ref.partition(":")[0] for ref in plugin.services.values()}):
         code, _, err = run_python(["-c", _LIGHT, module])
         if code:

@@ -6,10 +6,11 @@ import inspect
 import math
 from collections.abc import Callable
 from difflib import get_close_matches
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 from fastapi import Query, Request
 
+from scionwood import Word, command_words
 from scionwood_serve.versions.problem import ServingError
 
 Service = Callable[..., Any]
@@ -26,27 +27,14 @@ def route_signature(service: Service) -> inspect.Signature:
         _query("file", str, "", "the name of the file; its ending selects the reader"),
     ]
     request = inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY, annotation=Request)
-    hints, texts = get_type_hints(service), option_texts(service)
-    for option in options_of(service):
-        own.append(_query(option.name, hints[option.name], option.default, texts[option.name]))
+    for name, word in options_of(service).items():
+        own.append(_query(name, word.hint, word.default, " ".join(word.help.split())))
     return inspect.Signature([request, *own])
 
 
-def options_of(service: Service) -> list[inspect.Parameter]:
-    """Return the options of a service."""
-    parameters = inspect.signature(service).parameters.values()
-    return [parameter for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
-
-
-def option_texts(service: Service) -> dict[str, str]:
-    """Return what the docstring says of each option."""
-    from docstring_parser import parse
-
-    described = {
-        item.arg_name: " ".join((item.description or "").split())
-        for item in parse(inspect.getdoc(service) or "").params
-    }
-    return {option.name: described.get(option.name, "") for option in options_of(service)}
+def options_of(service: Service) -> dict[str, Word]:
+    """Return the options of a service by name, also the fields of its options classes."""
+    return {name: word for name, word in command_words(service).items() if not word.positional}
 
 
 def check_query(request: Request, service: Service, options: dict[str, Any]) -> None:
@@ -55,7 +43,7 @@ def check_query(request: Request, service: Service, options: dict[str, Any]) -> 
     Raises:
         ServingError: naming the option.
     """
-    known = {"adapter", "file", *(option.name for option in options_of(service))}
+    known = {"adapter", "file", *options_of(service)}
     for name in request.query_params:
         if name not in known:
             near = get_close_matches(name, known, 1)

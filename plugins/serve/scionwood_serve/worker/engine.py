@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import inspect
 import os
 import shutil
 import signal
@@ -19,7 +18,15 @@ from typing import Any
 
 import litserve as ls
 
-from scionwood import LoadedRun, ScionwoodError, Served, load, pack
+from scionwood import (
+    LoadedRun,
+    ScionwoodError,
+    Served,
+    command_words,
+    load,
+    pack,
+    with_options_classes,
+)
 from scionwood_serve.versions.problem import ServingError
 from scionwood_serve.versions.snapshot import Version
 from scionwood_serve.worker.line import Line
@@ -161,19 +168,22 @@ class Engine(ls.LitAPI):  # type: ignore[misc]  # LitServe is not typed
         assert function is not None
         with self._lent(jobs[0]) as run:
             sources, outs = [job.source for job in jobs], [_empty(job.out) for job in jobs]
-            answers = function(run, sources, outs, **jobs[0].options)
+            answers = function(
+                run, sources, outs, **with_options_classes(function, jobs[0].options)
+            )
         pairs = zip(answers, outs, strict=True)
         return [{**_packed(served, out), "together": len(jobs)} for served, out in pairs]
 
     def _serve(self, job: Job) -> dict[str, Any]:
         with self._lent(job) as run:
             function = load("services", job.service)
-            return _packed(function(run, job.source, _empty(job.out), **job.options), job.out)
+            options = with_options_classes(function, job.options)
+            return _packed(function(run, job.source, _empty(job.out), **options), job.out)
 
     @contextmanager
     def _lent(self, job: Job) -> Iterator[LoadedRun]:
         """Lend the version of a job; a service with a seed has the random numbers for itself."""
-        draws = "seed" in inspect.signature(load("services", job.service)).parameters
+        draws = "seed" in command_words(load("services", job.service))
         with self.held.lent(job.version) as run, self.held.random if draws else nullcontext():
             yield run
 
