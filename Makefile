@@ -1,6 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 FIELDS := $(wildcard plugins/*)
+PACKAGES := core/sandbox core/kit $(FIELDS)
 DONE := .venv/installed
 SMALL := .venv/small
 
@@ -11,13 +12,13 @@ install: $(DONE)
 # The core and the seismic plugin: all that the demo needs. Python compiles what it imports.
 $(SMALL):
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --no-compile -e . -e ./plugins/seismic
+	$(BIN)/python -m pip install --no-compile -e . $(addprefix -e ./,core/sandbox plugins/batch plugins/seismic)
 	touch $@
 
 # Plain pip: the core and every plugin, editable, in one command so that they satisfy each other.
-$(DONE): pyproject.toml $(wildcard plugins/*/pyproject.toml)
+$(DONE): pyproject.toml $(addsuffix /pyproject.toml,$(PACKAGES))
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -e '.[dev]' $(addprefix -e ./,$(FIELDS))
+	$(BIN)/python -m pip install -e '.[dev]' $(addprefix -e ./,$(PACKAGES))
 	$(MAKE) browser || echo "Without npm and node, the tests in a browser are skipped."
 	touch $(SMALL) $@
 
@@ -64,7 +65,7 @@ gpu-kit:
 lint: $(DONE)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict core
+	$(BIN)/mypy --strict core/scionwood core/sandbox core/kit
 	$(BIN)/mypy --strict --ignore-missing-imports $(FIELDS)
 
 format: $(DONE)
@@ -88,7 +89,7 @@ docs-links: $(DONE)
 
 wheels: $(DONE)
 	rm -rf dist
-	for folder in . $(FIELDS); do $(BIN)/python -m build --wheel --no-isolation --outdir dist $$folder; done
+	for folder in . $(PACKAGES); do $(BIN)/python -m build --wheel --no-isolation --outdir dist $$folder; done
 
 # The bill of materials of a release: every installed package with its version and licence.
 sbom: $(DONE)
@@ -99,8 +100,8 @@ sbom: $(DONE)
 lock: $(DONE)
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --no-header -q --extra dev --no-emit-package scionwood \
-		$(addprefix --no-emit-package scionwood-,$(notdir $(FIELDS))) \
-		pyproject.toml $(addsuffix /pyproject.toml,$(FIELDS)) -o .ci/requirements.txt
+		$(addprefix --no-emit-package scionwood-,$(notdir $(PACKAGES))) \
+		pyproject.toml $(addsuffix /pyproject.toml,$(PACKAGES)) -o .ci/requirements.txt
 
 # Every table of results anew: more than a day on two cores. Each script also runs alone.
 bench: $(DONE)

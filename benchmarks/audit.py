@@ -254,7 +254,7 @@ class Results:
         versions = {name: version(name) for name in PACKAGES}
         self.rows.append({**row, **versions, "machine": platform.machine()})
         columns = list(dict.fromkeys(name for each in self.rows for name in each))
-        with scionwood.atomic_path(self.path) as part, part.open("w", newline="") as file:
+        with scionwood.authoring.atomic_path(self.path) as part, part.open("w", newline="") as file:
             writer = csv.DictWriter(file, columns, lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows)

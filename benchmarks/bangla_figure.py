@@ -18,7 +18,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from scionwood import figure_style
+from scionwood.authoring import figure_style
 from scionwood_bangla.checker import check_text
 from scionwood_bangla.evaluation.figures import COLOURS, PRONOUNS
 from scionwood_bangla.evaluation.fonts import family

@@ -27,7 +27,8 @@ import torch
 from bangla_score import ANSWERS, HALVES, SHARES
 from lora.timing import Row, machine
 
-from scionwood import atomic_path, find_run, fit, resolve
+from scionwood import find_run, fit, resolve
+from scionwood.authoring import atomic_path
 from scionwood_bangla.evaluation.baselines import METHODS, draw_shots, training_examples
 from scionwood_bangla.evaluation.compare import Evaluation, Plan, compare, handwritten, held_out
 from scionwood_bangla.evaluation.prompts import prompts

@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from lora.timing import Row, machine, write
 
-from scionwood import atomic_path, find_run, fit, resolve
+from scionwood import find_run, fit, resolve
+from scionwood.authoring import atomic_path
 from scionwood_bangla.data.pairs import Preference, best_and_worst, write_preferences
 from scionwood_bangla.evaluation.prompts import Half, prompts
 from scionwood_bangla.evaluation.quality import judge_answer

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from lora.timing import Row, machine, write
 
-from scionwood import atomic_path
+from scionwood.authoring import atomic_path
 from scionwood_bangla.evaluation.prompts import Half, Prompt, prompts
 from scionwood_bangla.evaluation.quality import LIMITS, Measured, judge_answer, measure_answer
 from scionwood_bangla.inference import SHIPPED, Decoding, Writer

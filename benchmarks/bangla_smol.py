@@ -28,7 +28,8 @@ import numpy as np
 import torch
 from lora.timing import Row, machine, write
 
-from scionwood import atomic_path, fit, resolve
+from scionwood import fit, resolve
+from scionwood.authoring import atomic_path
 from scionwood_bangla.evaluation.prompts import Half, prompts
 from scionwood_bangla.evaluation.quality import judge_answer
 from scionwood_bangla.generator.make import examples

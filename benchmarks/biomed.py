@@ -35,7 +35,7 @@ from biomed_towers import write_towers
 from rich.progress import track
 from torch import Tensor, nn
 
-from scionwood import atomic_path
+from scionwood.authoring import atomic_path
 from scionwood_biomed.backbones import clip
 from scionwood_biomed.data.images import Images
 from scionwood_biomed.evaluation.compare import Plan, evaluate

@@ -18,7 +18,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scionwood import figure_style
+from scionwood.authoring import figure_style
 from scionwood_biomed.data.phantoms import CLASSES, phantom, phantom_items
 
 RESULTS = Path(__file__).parent / "results" / "biomed.csv"

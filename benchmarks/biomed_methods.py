@@ -49,7 +49,7 @@ from biomed_towers import shrink_input, write_dinov2, write_towers
 from rich.progress import track
 from torch import Tensor
 
-from scionwood import atomic_path
+from scionwood.authoring import atomic_path
 from scionwood_biomed.data.images import Images
 from scionwood_biomed.data.items import Item
 from scionwood_biomed.evaluation.compare import Plan, evaluate

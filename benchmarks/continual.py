@@ -30,7 +30,7 @@ from peft import LoraConfig, OSFConfig, PeftModel, get_peft_model
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
-from scionwood import atomic_path, minimise
+from scionwood.authoring import atomic_path, minimise
 from scionwood_methods.continual import (
     AceLora,
     ContinualController,

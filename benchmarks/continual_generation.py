@@ -41,7 +41,7 @@ from continual_generation_data import (
 from lora.timing import machine
 from torch import Tensor
 
-from scionwood import atomic_path, minimise, warm_cosine
+from scionwood.authoring import atomic_path, minimise, warm_cosine
 from scionwood_methods.continual import AceLora, ContinualController, ContinualMethod, SeqLora
 from scionwood_methods.continual.factors import add_frozen, fill, lora_layers, matrices
 from scionwood_methods.continual.naive import Naive

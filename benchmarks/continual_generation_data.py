@@ -16,8 +16,9 @@ from peft import LoraConfig
 from safetensors.torch import save_file
 from torch import Tensor
 
-from scionwood import atomic_path, attach, minimise, warm_cosine
+from scionwood import attach
 from scionwood.adapters import head_state
+from scionwood.authoring import atomic_path, minimise, warm_cosine
 from scionwood_pde.backbones import tadpole_flow
 from scionwood_pde.evaluation.metrics import FAINTEST, spectrum
 from scionwood_pde.model import TadpoleFlow

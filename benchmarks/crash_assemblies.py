@@ -23,7 +23,7 @@ from crash_suite_training import BATCH, COLLATE, DECAY
 from lora.timing import Row, machine, replace_rows
 from torch import Tensor
 
-from scionwood import atomic_path, minimise, one_cycle
+from scionwood.authoring import atomic_path, minimise, one_cycle
 from scionwood_crash.backbones import mask_morph_unet
 from scionwood_crash.data.encode import Encoded, Encoder
 from scionwood_crash.data.suite import SuiteParts

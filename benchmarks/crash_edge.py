@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scionwood import atomic_path
+from scionwood.authoring import atomic_path
 from scionwood_crash.kernels import Weights, edge_block, edge_specific, reference
 from scionwood_crash.kernels.reference import EPS
 

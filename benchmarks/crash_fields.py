@@ -27,8 +27,9 @@ from rich.progress import track
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from scionwood import atomic_path, attach, minimise, one_cycle
+from scionwood import attach
 from scionwood.adapters.methods import config_class
+from scionwood.authoring import atomic_path, minimise, one_cycle
 from scionwood_crash.backbones import mask_morph_unet
 from scionwood_crash.data.encode import Encoded
 from scionwood_crash.data.suite import SuiteParts

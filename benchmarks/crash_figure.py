@@ -18,7 +18,7 @@ import torch
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from scionwood import atomic_path, figure_style
+from scionwood.authoring import atomic_path, figure_style
 from scionwood_crash.backbones import mask_morph_unet
 from scionwood_crash.data.encode import Encoder, outward
 from scionwood_crash.data.suite import SuiteParts

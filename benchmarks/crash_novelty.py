@@ -17,7 +17,7 @@ import torch
 from crash_suite_data import ELEMENTS, ENCODER, SIZE
 from lora.timing import Row, machine
 
-from scionwood import atomic_path
+from scionwood.authoring import atomic_path
 from scionwood_crash.model import SIZES
 from scionwood_crash.model.graph import CrashGraph
 from scionwood_crash.model.novelty import Novelty

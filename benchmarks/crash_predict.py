@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from rich.progress import track
 
-from scionwood import atomic_path
+from scionwood.authoring import atomic_path
 from scionwood_crash.backbones import mask_morph_unet
 from scionwood_crash.data.encode import Encoded, Encoder, outward
 from scionwood_crash.model import SIZES

@@ -40,7 +40,7 @@ import numpy as np
 from lora.timing import Row, machine, replace_rows
 from rich.progress import track
 
-from scionwood import atomic_path
+from scionwood.authoring import atomic_path
 from scionwood_crash.solver.model import Impactor, Material, Shell
 from scionwood_crash.solver.run import HOURGLASS, Result, hourglass_share, solve
 from scionwood_crash.suite.geometry import polyline, sweep

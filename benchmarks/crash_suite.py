@@ -36,8 +36,9 @@ from rich.progress import track
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from scionwood import atomic_path, attach
+from scionwood import attach
 from scionwood.adapters.methods import config_class
+from scionwood.authoring import atomic_path
 from scionwood_crash.backbones import mask_morph_unet, meshgraphnet, transolver
 from scionwood_crash.data.encode import Coarse, Encoded
 from scionwood_crash.evaluation.baselines import Pod

@@ -10,7 +10,7 @@ import torch
 from crash_suite_data import SIZE
 from torch import Tensor, nn
 
-from scionwood import minimise, one_cycle
+from scionwood.authoring import minimise, one_cycle
 from scionwood_crash.data.encode import LENGTH, Encoded
 from scionwood_crash.data.parts import Collate
 from scionwood_crash.evaluation.metrics import (

@@ -28,9 +28,11 @@ import onnxruntime
 import torch
 from torch import Tensor
 
-from scionwood import atomic_path, export_run, load_run
-from scionwood.deploy.comparing import largest_gap, outputs_of
-from scionwood.deploy.merging import plain
+from scionwood import load_run
+from scionwood.authoring import atomic_path
+from scionwood.training.comparing import largest_gap, outputs_of
+from scionwood_export import export_run
+from scionwood_export.merging import plain
 
 RESULTS = Path(__file__).parent / "results" / "export.csv"
 RUN = "seismic/denoise"

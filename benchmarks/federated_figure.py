@@ -17,7 +17,7 @@ import figure_file
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scionwood import figure_style
+from scionwood.authoring import figure_style
 
 RESULTS = Path(__file__).parent / "results" / "federated_rounds.csv"
 TARGET = Path(__file__).parents[1] / "docs" / "figures" / "federated.png"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from scionwood import atomic_path
+from scionwood.authoring import atomic_path
 
 
 def main(draw: Callable[[], Figure], target: Path, about: str) -> None:

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import scionwood
-from scionwood.cli.fuzzing import fuzz_plugin
+from scionwood_kit.fuzzing.command import fuzz_plugin
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "fuzz.csv"
@@ -28,7 +28,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="the seed of the mutations")
     options = parser.parse_args()
     failed = 0
-    for entry in scionwood.plugins():
+    for entry in scionwood.authoring.plugins():
         reads = entry.plugin and (entry.plugin.readers or entry.plugin.parsers)
         if reads and options.only in (None, entry.name):
             print(f"{entry.name}:", flush=True)

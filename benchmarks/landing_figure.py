@@ -23,7 +23,7 @@ from matplotlib import rc_context
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from scionwood import atomic_path, figure_style
+from scionwood.authoring import atomic_path, figure_style
 from scionwood_bangla.checker import check_text
 from scionwood_bangla.evaluation.fonts import family
 from scionwood_crash.evaluation.figures import draw_cells

@@ -22,7 +22,8 @@ from typing import Any
 import torch
 from lora.timing import machine
 
-from scionwood import atomic_path, fit, load, load_adapter, minimise, resolve, warm_cosine
+from scionwood import fit, load, load_adapter, resolve
+from scionwood.authoring import atomic_path, minimise, warm_cosine
 from scionwood_bangla.checker.restate import is_right
 from scionwood_bangla.data.conversations import Generated
 from scionwood_bangla.inference import Decoding, Writer

@@ -37,7 +37,7 @@ from transformers import (
     ModernBertForMaskedLM,
 )
 
-from scionwood import minimise, warm_cosine
+from scionwood.authoring import minimise, warm_cosine
 from scionwood_language.diffusion.sampling import sample
 from scionwood_language.model.tiny import tiny_tokenizer
 from scionwood_language.tasks.masked_diffusion import MaskedDiffusion

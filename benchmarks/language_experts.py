@@ -29,8 +29,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import OlmoeConfig, OlmoeForCausalLM
 
-from scionwood import atomic_path, attach, minimise, warm_cosine
+from scionwood import attach
 from scionwood.adapters.methods import config_class
+from scionwood.authoring import atomic_path, minimise, warm_cosine
 from scionwood_language.model.tiny import tiny_tokenizer
 from scionwood_methods.hellora.routes import count_routes, expert_targets, hot_experts
 

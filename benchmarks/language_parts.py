@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
-from scionwood import minimise, parameter_groups, warm_cosine
+from scionwood import parameter_groups
+from scionwood.authoring import minimise, warm_cosine
 from scionwood_language.chat.templates import IGNORED, encode, end_of_turn
 from scionwood_language.tasks.losses import completion_loss, select_learned
 

@@ -31,9 +31,10 @@ from language_parts import train as fit
 from peft import LoraConfig
 from torch import Tensor, nn
 
-from scionwood import attach, commands, kernels
+from scionwood import attach, kernels
 from scionwood.adapters.methods import config_class
-from scionwood.discovery import resolve
+from scionwood.authoring import commands
+from scionwood.plugins.discovery import resolve
 from scionwood_language.backbones.causal_lm import causal_lm
 from scionwood_language.data.code_review import CodeReview
 from scionwood_language.data.generated import MixedTasks, turns

@@ -28,7 +28,8 @@ from lora.memory import kept_by
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 
-from scionwood import attach, minimise
+from scionwood import attach
+from scionwood.authoring import minimise
 from scionwood_language.backbones.causal_lm import causal_lm
 from scionwood_language.chat.templates import encode
 from scionwood_language.data.packing import Collate, row_of

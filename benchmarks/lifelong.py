@@ -62,7 +62,7 @@ from lifelong_data import ORDER, Part, read_source, write_sources
 from torch import Tensor
 from torch.nn import functional as F
 
-from scionwood import atomic_path
+from scionwood.authoring import atomic_path
 
 RATES, OSF_RATES = (1e-3, 3e-3), (3e-4, 1e-3)
 STRENGTHS, GAMMAS = (1.0, 10.0, 100.0), (10.0, 100.0, 1000.0)

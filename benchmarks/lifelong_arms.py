@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scionwood import atomic_path
 from scionwood.adapters import attach
+from scionwood.authoring import atomic_path
 from scionwood_biomed.backbones import clip
 from scionwood_biomed.model.towers import ClipBackbone
 from scionwood_biomed.tasks.few_shot import FewShot

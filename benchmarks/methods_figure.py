@@ -16,7 +16,7 @@ import figure_file
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scionwood import figure_style
+from scionwood.authoring import figure_style
 
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "figures" / "methods.png"

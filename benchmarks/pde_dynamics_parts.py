@@ -14,7 +14,7 @@ import torch
 from lora.timing import Row
 from torch import Tensor, nn
 
-from scionwood import atomic_path
+from scionwood.authoring import atomic_path
 from scionwood_pde import api
 from scionwood_pde.data.files import Files
 from scionwood_pde.data.trajectories import Trajectories

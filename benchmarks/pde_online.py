@@ -23,7 +23,8 @@ import torch
 from lora.timing import Row, machine
 from peft import LoraConfig
 
-from scionwood import atomic_path, attach
+from scionwood import attach
+from scionwood.authoring import atomic_path
 from scionwood_pde.backbones import tadpole
 from scionwood_pde.data.online import OnlineFields
 

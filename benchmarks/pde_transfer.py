@@ -37,7 +37,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from scionwood import attach, kernels, minimise
+from scionwood import attach, kernels
+from scionwood.authoring import minimise
 from scionwood_pde.adapters.balanced import BalancedLoraConfig
 from scionwood_pde.backbones import tadpole, tadpole_dynamics
 from scionwood_pde.data.trajectories import Trajectories

@@ -30,8 +30,9 @@ import torch.nn.functional as F
 from peft import LoraConfig
 from torch import Tensor, nn
 
-from scionwood import atomic_path, attach
-from scionwood.training.prefix.cache import FrozenPrefix
+from scionwood import attach
+from scionwood.authoring import atomic_path
+from scionwood.scale.prefix.cache import FrozenPrefix
 
 RESULTS = Path(__file__).parent / "results" / "prefix_cache.csv"
 LAST_FOUR = r"blocks\.(8|9|10|11)\.attn\.qkv"

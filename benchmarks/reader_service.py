@@ -32,11 +32,11 @@ import torch
 from torch.utils.data import Dataset
 
 import scionwood
-from scionwood.decoding import control
 from scionwood_pde.readers.states import from_simulation
 from scionwood_pde.readers.well import WellReader
 from scionwood_pde.readers.write import write_well
 from scionwood_pde.solvers import simulate
+from scionwood_sandbox.decoding import control
 from scionwood_seismic.readers.create import write_segy
 from scionwood_seismic.readers.segy import Gather, SegyReader
 
@@ -49,7 +49,7 @@ import resource, sys, time
 from pathlib import Path
 import scionwood
 kind = scionwood.load("readers", sys.argv[1])
-from scionwood.decoding import control
+from scionwood_sandbox.decoding import control
 start, before = time.perf_counter(), time.process_time()
 with kind(sys.argv[2]) as reader:
     next(iter(reader))
@@ -65,7 +65,7 @@ class Files(Dataset[torch.Tensor]):
     """The first record of each file, as a data component reads it."""
 
     def __init__(self, folder: Path, paths: list[Path]) -> None:
-        self.files, self.paths = scionwood.DataFiles("raise", [folder]), paths
+        self.files, self.paths = scionwood.authoring.DataFiles("raise", [folder]), paths
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -124,7 +124,7 @@ def records(path: Path, gather: Gather | None = "fldr") -> int:
 
 
 def again(folder: Path, path: Path, times: int) -> int:
-    with scionwood.one_child(folder):
+    with scionwood.authoring.one_child(folder):
         return sum(records(path) for _ in range(times))
 
 
@@ -136,13 +136,13 @@ def frames(path: Path) -> int:
 
 
 def small(folder: Path, paths: list[Path], *, shared: bool) -> int:
-    with scionwood.one_child(folder) if shared else nullcontext():
+    with scionwood.authoring.one_child(folder) if shared else nullcontext():
         return sum(records(path, None) for path in paths)
 
 
 def workers(folder: Path, paths: list[Path], start: str) -> int:
     files = Files(folder, paths)
-    loader = scionwood.DataLoader(files, 4, num_workers=2, multiprocessing_context=start)
+    loader = scionwood.authoring.DataLoader(files, 4, num_workers=2, multiprocessing_context=start)
     return sum(zlib.crc32(batch.numpy().tobytes()) for batch in loader)
 
 

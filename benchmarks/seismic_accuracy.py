@@ -27,7 +27,8 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from scionwood import atomic_path, load_run, report
+from scionwood import load_run, report
+from scionwood.authoring import atomic_path
 from scionwood_seismic.data.synthetic import generator
 from scionwood_seismic.evaluation import metrics
 from scionwood_seismic.evaluation.baselines import METHODS, bandpass, fx_ssa

@@ -37,7 +37,7 @@ from seismic_field_methods import (
     tuned,
 )
 
-from scionwood import print_table
+from scionwood.authoring import print_table
 from scionwood_seismic.evaluation import metrics
 
 RESULTS = Path(__file__).parent / "results" / "seismic_field.csv"

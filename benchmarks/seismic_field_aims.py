@@ -9,7 +9,7 @@ from pathlib import Path
 
 from seismic_accuracy import write
 
-from scionwood import print_table
+from scionwood.authoring import print_table
 
 RESULTS = Path(__file__).parent / "results"
 OURS, BEFORE = "Scionwood", "seismic/denoise"

@@ -16,7 +16,8 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from scionwood import atomic_path, figure_style, load_run
+from scionwood import load_run
+from scionwood.authoring import atomic_path, figure_style
 from scionwood_seismic.data.synthetic import generator
 from scionwood_seismic.evaluation import metrics
 from scionwood_seismic.evaluation.panels import clip

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scionwood import atomic_path
+from scionwood.authoring import atomic_path
 from scionwood_seismic.kernels import moments, report
 
 RESULTS = Path(__file__).parent / "results" / "seismic_kurtosis.csv"

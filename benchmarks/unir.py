@@ -20,7 +20,8 @@ from pathlib import Path
 import torch
 from lora.timing import machine
 
-from scionwood import atomic_path, build, fit, resolve, test
+from scionwood import build, fit, resolve, test
+from scionwood.authoring import atomic_path
 
 RESULTS = Path(__file__).parent / "results" / "unir.csv"
 VARIANTS = {

@@ -64,7 +64,7 @@ def python() -> Callable[..., str]:
 
 REFUSALS = """
 import contextlib, io, sys
-from scionwood import weights_digest
+from scionwood.authoring import weights_digest
 from scionwood.cli import main
 for line in sys.argv[1:]:
     command, rule = line.split(" -> ")

@@ -7,8 +7,8 @@ from itertools import chain, islice
 
 import scionwood
 from lora.timing import Row, machine
-from scionwood.recipe_file import recipes
-from scionwood.training.replay import Replay
+from scionwood.recipes.recipe_file import recipes
+from scionwood.scale.replay import Replay
 
 PLUGINS = ("seismic", "crash", "pde", "biomed", "bangla", "language")
 STEPS = 5

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from scionwood import atomic_path
+from scionwood.authoring import atomic_path
 
 Phases = Mapping[str, Callable[[], object]]
 """What an form does, in this order; each part is timed by itself."""

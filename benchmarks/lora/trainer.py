@@ -19,7 +19,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from lora.models import CLASSES, REGIMES, TINY, Setup, Variant, prepare, vit
 from lora.timing import Row, compared, machine
-from scionwood import DataLoader, Task
+from scionwood import Task
+from scionwood.authoring import DataLoader
 from scionwood.training.trainer import make_trainer, quiet
 
 FORMS: Mapping[str, Mapping[str, Any]] = {

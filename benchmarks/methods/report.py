@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from scionwood import atomic_path
+from scionwood.authoring import atomic_path
 
 HERE = Path(__file__).parent
 CSV = HERE.parent / "results" / "methods.csv"

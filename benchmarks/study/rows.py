@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from lora.timing import processor
 
-from scionwood import atomic_path
+from scionwood.authoring import atomic_path
 from study.settings import Run
 
 RESULTS = Path(__file__).parents[1] / "results"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scionwood.styles import COLOURS, SETTINGS
+from scionwood.files.styles import COLOURS, SETTINGS
 
 
 def apply(gallery: dict[str, object], page: str) -> None:

@@ -18,15 +18,15 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 import scionwood
-from scionwood import discovery
 from scionwood.cli import FUNCTIONS
+from scionwood.cli.show import inherited_texts
 from scionwood.lazy import homes
-from scionwood.plugin import KINDS
-from scionwood.recipe import options_of
-from scionwood.recipe_file import recipes
+from scionwood.plugins import discovery
+from scionwood.plugins.plugin import KINDS
+from scionwood.recipes.recipe import options_of
+from scionwood.recipes.recipe_file import recipes
 from scionwood.runs.origin import read_origin
 from scionwood.runs.shipped import shipped_runs
-from scionwood.show import inherited_texts
 
 Lines = Iterator[str]
 
@@ -104,7 +104,7 @@ def _room(home: str) -> str:
 
 def checks() -> Lines:
     """Describe every check of the conformance kit with its reason."""
-    from scionwood.testing import CHECKS
+    from scionwood_kit import CHECKS
 
     for check in CHECKS:
         yield f"## `{check.__name__}`\n\n{prose(inspect.getdoc(check) or '')}\n"

@@ -18,7 +18,8 @@ import json
 import shutil
 from pathlib import Path
 
-from scionwood import ReadError, atomic_folder, reading
+from scionwood import ReadError
+from scionwood.authoring import atomic_folder, reading
 
 CONFIG = "open_clip_config.json"
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")

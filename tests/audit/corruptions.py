@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from scionwood import Corruption
+from scionwood.authoring import Corruption
 
 MASK, WORDS, LENGTH = 99, 50, 12
 TRIGGER = 7

@@ -35,7 +35,7 @@ def test_the_hash_is_that_of_the_source() -> None:
     own = masked()
     assert own.sha256 == masked().sha256
     assert len(own.record()["sha256"]) == 64
-    other = scionwood.Corruption("x", (calls,), own.sample, own.apply)
+    other = scionwood.authoring.Corruption("x", (calls,), own.sample, own.apply)
     assert other.sha256 != own.sha256
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from scionwood import export_run, load_run
+from scionwood import load_run
+from scionwood_export import export_run
 
 RUN = "bangla/register_tiny"
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from scionwood import find_run, read_origin, weights_digest
+from scionwood import find_run
+from scionwood.authoring import read_origin, weights_digest
 from scionwood.cli import main
 from scionwood_bangla import api, ship
 from scionwood_bangla.inference import SHIPPED, load_writer

@@ -7,7 +7,7 @@ import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 
-from scionwood import weights_digest
+from scionwood.authoring import weights_digest
 from scionwood.cli import main
 
 SMALL = Path(str(get_testdata_file("CT_small.dcm")))

@@ -7,8 +7,9 @@ import json
 import pytest
 import torch
 
-from scionwood import ExportError, export_run
+from scionwood.authoring import ExportError
 from scionwood_biomed.inference import Classifier
+from scionwood_export import export_run
 
 
 def test_the_file_gives_the_probabilities_of_the_run(run, images, tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scionwood.testing.child import run_python
+from scionwood_kit.child import run_python
 
 from .hostile import WRITERS, write_all
 

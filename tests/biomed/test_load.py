@@ -8,9 +8,9 @@ import shutil
 import pytest
 
 from scionwood import WeightsError
-from scionwood.testing.child import run_python
 from scionwood_biomed.backbones import clip
 from scionwood_biomed.model.load import CONFIG
+from scionwood_kit.child import run_python
 
 MODEL, TEXT = "hospital/biomedclip-shape", "hospital/bert-shape"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -18,7 +18,7 @@ WEIGHTS = "open_clip_model.safetensors"
 
 CHILD = """
 import json, sys, time
-from scionwood.testing.offline import offline
+from scionwood_kit.offline import offline
 import torch
 from scionwood import WeightsError
 from scionwood_biomed.backbones import clip

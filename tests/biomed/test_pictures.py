@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scionwood import ReadError, TrainingSubset, WriteError
+from scionwood import ReadError, WriteError
+from scionwood.authoring import TrainingSubset
 from scionwood_biomed.data.images import Images
 from scionwood_biomed.readers.dicom import DicomReader
 from scionwood_biomed.readers.opening import read_picture, subject_of

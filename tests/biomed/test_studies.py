@@ -16,7 +16,7 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from scionwood import ReadError, RecipeError, export_run, fit, load_run, resolve
+from scionwood import ReadError, RecipeError, fit, load_run, resolve
 from scionwood.cli import main
 from scionwood_biomed.api import answer_study, classify, score_run
 from scionwood_biomed.backbones import bag
@@ -29,6 +29,7 @@ from scionwood_biomed.model.lda import discriminant
 from scionwood_biomed.readers.masks import masked_of
 from scionwood_biomed.readers.volumes import slices_of
 from scionwood_biomed.tasks.findings import masked_cross_entropy
+from scionwood_export import export_run
 
 from .scans import body, write_series, write_slice, write_volume
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from scionwood import AdapterError, WeightsError, attach
-from scionwood.testing.offline import offline
 from scionwood_biomed.adapters.dual_anchor.config import DualAnchorConfig
 from scionwood_biomed.backbones import clip
+from scionwood_kit.offline import offline
 
 from .models import OPENAI, SIGLIP, write_model
 

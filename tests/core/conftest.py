@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scionwood import discovery
+from scionwood.plugins import discovery
 
 TOY = Path(__file__).parent / "toy"
 

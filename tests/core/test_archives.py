@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from scionwood import OutputExistsError, ReadError
-from scionwood.archives import zips
-from scionwood.archives.packing import atomic_folder_or_zip, pack, unpacked
-from scionwood.archives.zips import check_zip
+from scionwood_sandbox.archives import zips
+from scionwood_sandbox.archives.packing import atomic_folder_or_zip, pack, unpacked
+from scionwood_sandbox.archives.zips import check_zip
 
 MIB = 1 << 20
 Entry = tuple[str | zipfile.ZipInfo, bytes]

@@ -11,7 +11,7 @@ import pytest
 
 import scionwood
 from scionwood.cli import CLOSED_PIPE, FUNCTIONS, main
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
 
 PLUGIN = '''
 from __future__ import annotations

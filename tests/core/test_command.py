@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 import pytest
 
-from scionwood import PluginError, ReadError, RunPath, check_plan
-from scionwood.command import meanings, parse_command
+from scionwood import PluginError, ReadError
+from scionwood.authoring import RunPath, check_plan
+from scionwood.cli.command import meanings, parse_command
 
 
 def clean(

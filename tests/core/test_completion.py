@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from scionwood import discovery
 from scionwood.cli import main
+from scionwood.plugins import discovery
 
 PLUGIN = '''
 from typing import Literal
 from pathlib import Path
-from scionwood import InputPath, Plugin, RunPath
+from scionwood.authoring import InputPath, RunPath
+from scionwood import Plugin
 plugin = Plugin(
     name="sea",
     summary="waves: long",

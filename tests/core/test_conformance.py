@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from scionwood import discovery
-from scionwood.testing import CHECKS, NothingToCheck
-from scionwood.testing.rules import Check
+from scionwood.plugins import discovery
+from scionwood_kit import CHECKS, NothingToCheck
+from scionwood_kit.rules import Check
 
 SLOW = {
     ("seismic", "check_recipes_run"),

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from scionwood import ReadError, discovery, load
+from scionwood import ReadError, load
+from scionwood.plugins import discovery
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/fd").is_dir(), reason="descriptors are counted in /proc"

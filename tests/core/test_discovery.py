@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 import scionwood
-from scionwood import Plugin, PluginError, discovery, find, load, plugins, refresh
-from scionwood.core_commands import FUNCTIONS
+from scionwood import Plugin, PluginError, find, load
+from scionwood.authoring import plugins, refresh
+from scionwood.plugins import discovery
+from scionwood.plugins.core_commands import FUNCTIONS
 
 GOOD = """
 from scionwood import Plugin

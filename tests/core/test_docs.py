@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scionwood.testing import CHECKS
+from scionwood_kit import CHECKS
 
 ROOT = Path(__file__).parents[2]
 PLACES = ("README.md", "docs/*.md", "docs/*/*.md", "docs/*/*/*.md", "plugins/*/README.md")

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import scionwood
-from scionwood import discovery
+from scionwood.plugins import discovery
 
 ROOMS = ("", ".adapters", ".kernels", ".training", ".batch")
 HEADING = "\n    Example:\n        >>> "
@@ -45,7 +45,7 @@ BORROWED = borrowed()
 
 
 def test_the_names_of_every_room_are_there() -> None:
-    assert {"scionwood.fit", "scionwood.adapters.freeze", "scionwood.batch.run"} <= THINGS.keys()
+    assert {"scionwood.fit", "scionwood.adapters.freeze", "scionwood_batch.run"} <= THINGS.keys()
     assert "scionwood.InputPath" not in THINGS
 
 

@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
+from scionwood.files.texts import read_utf8
 
 from scionwood.errors import OutputExistsError, ReadError, WriteError
-from scionwood.files import atomic_folder, atomic_path, reading, writing
-from scionwood.texts import read_utf8
+from scionwood_sandbox.files import atomic_folder, atomic_path, reading, writing
 
 
 def test_a_file_appears_whole_with_ordinary_permissions(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_an_existing_file_is_not_replaced_without_permission(tmp_path: Path) -> 
 def test_a_killed_writer_leaves_old_or_new(tmp_path: Path) -> None:
     target = tmp_path / "result.bin"
     code = (
-        "import sys; from pathlib import Path; from scionwood.files import atomic_path\n"
+        "import sys; from pathlib import Path; from scionwood_sandbox.files import atomic_path\n"
         "for i in range(10**9):\n"
         "    with atomic_path(Path(sys.argv[1])) as part:\n"
         "        part.write_bytes(bytes([i % 256]) * 10**5)"

@@ -153,7 +153,7 @@ def test_only_the_command_line_imports_the_kit():
         f"{shown(path)} imports {name}"
         for path in modules(CORE)
         for name in imports(path, everywhere=True)
-        if name.startswith("scionwood.testing") and room(path) not in {"testing", "cli"}
+        if name.startswith("scionwood_kit") and room(path) not in {"testing", "cli"}
     ]
     assert not faults
 

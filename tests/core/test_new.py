@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from scionwood import OutputExistsError, PluginError, cli
-from scionwood.new import render
+from scionwood.plugins.new import render
 
 
 def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -167,7 +167,7 @@ def test_a_failure_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_rendering_imports_nothing_heavy(tmp_path: Path) -> None:
-    code = "import sys; from pathlib import Path; from scionwood.new import render; "
+    code = "import sys; from pathlib import Path; from scionwood.plugins.new import render; "
     code += (
         "render('hydrology', Path()); print(sorted({'torch', 'numpy', 'peft'} & set(sys.modules)))"
     )

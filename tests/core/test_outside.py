@@ -10,7 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
-from scionwood import ReadError, check_hdf5, check_inside, check_links
+from scionwood import ReadError
+from scionwood.authoring import check_hdf5, check_inside, check_links
 
 
 @pytest.fixture

@@ -88,8 +88,8 @@ def test_a_clone_without_symlinks_reads_every_recipe(tmp_path):
     packages = [clone / "core", *(clone / "plugins" / name for name in NAMES)]
     code = (
         "import sys\n"
-        "from scionwood.recipe import resolve\n"
-        "from scionwood.recipe_file import locate, recipes\n"
+        "from scionwood.recipes.recipe import resolve\n"
+        "from scionwood.recipes.recipe_file import locate, recipes\n"
         "for plugin in sys.argv[1:]:\n"
         "    for name in recipes(plugin):\n"
         "        resolve(f'{plugin}/{name}')\n"

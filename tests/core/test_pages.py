@@ -8,9 +8,19 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from scionwood.files.pages import (
+    POLICY,
+    Figure,
+    Number,
+    Numbers,
+    Page,
+    Part,
+    Section,
+    Table,
+    render,
+)
 
 import scionwood
-from scionwood.pages import POLICY, Figure, Number, Numbers, Page, Part, Section, Table, render
 
 PNG = b"\x89PNG pixels"
 VOID = {"meta", "img", "source", "wbr"}

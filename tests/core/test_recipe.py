@@ -9,9 +9,16 @@ import pytest
 import yaml
 
 from scionwood import RecipeError
-from scionwood.command import parse_command
-from scionwood.recipe import resolve, validate
-from scionwood.recipe_file import LIMIT, locate, read_yaml, recipes, set_dotted, split_override
+from scionwood.cli.command import parse_command
+from scionwood.recipes.recipe import resolve, validate
+from scionwood.recipes.recipe_file import (
+    LIMIT,
+    locate,
+    read_yaml,
+    recipes,
+    set_dotted,
+    split_override,
+)
 from scionwood.training.precision import native_precision
 
 PLUGIN = """

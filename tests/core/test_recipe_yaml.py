@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scionwood.errors import RecipeError
-from scionwood.recipe_file import read_yaml, split_override
+from scionwood.recipes.recipe_file import read_yaml, split_override
 
 WRONG = {
     "int": "!!int foo",

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from scionwood import discovery
 from scionwood.cli import main
+from scionwood.plugins import discovery
 
 PLUGIN = '''
-from scionwood import InputPath, OutputPath, Plugin, RunPath
+from scionwood.authoring import InputPath, OutputPath, RunPath
+from scionwood import Plugin
 plugin = Plugin(name="sea", commands={"clean": "fake_sea:clean"})
 def clean(
     source: InputPath, target: OutputPath, *, run: RunPath = "toy/none", force: bool = False

@@ -21,12 +21,12 @@ sys.path.insert(0, str(Path(__file__).parent / "browser"))
 from handbook import built
 
 import scionwood
-from scionwood import discovery
+from scionwood.cli.show import describe
 from scionwood.lazy import homes
-from scionwood.plugin import KINDS
-from scionwood.recipe_file import recipes
-from scionwood.show import describe
-from scionwood.testing import CHECKS
+from scionwood.plugins import discovery
+from scionwood.plugins.plugin import KINDS
+from scionwood.recipes.recipe_file import recipes
+from scionwood_kit import CHECKS
 
 ROOT = Path(__file__).parents[2]
 FIELDS = ("bangla", "biomed", "crash", "pde", "seismic")

@@ -10,9 +10,10 @@ import torch
 from safetensors.torch import save_file, save_model
 from torch import Tensor, nn
 
-from scionwood import WeightsError, empty_weights, load_weights, stored
-from scionwood.adapters import base_hash
-from scionwood.stored import chunks, deferring, noted
+from scionwood import WeightsError, load_weights
+from scionwood.adapters import base_hash, stored
+from scionwood.adapters.stored import chunks, deferring, noted
+from scionwood.authoring import empty_weights
 
 
 class Tied(nn.Module):

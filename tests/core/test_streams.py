@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from scionwood import ReadError
-from scionwood.archives.streams import GZIP, check_inflated
-from scionwood.archives.tars import HEADER, tar_members
+from scionwood_sandbox.archives.streams import GZIP, check_inflated
+from scionwood_sandbox.archives.tars import HEADER, tar_members
 
 MIB = 1 << 20
 

@@ -8,7 +8,7 @@ import sys
 import time
 
 from scionwood import Plugin
-from scionwood.survey import doctor, survey
+from scionwood.plugins.survey import doctor, survey
 
 GOOD = "from scionwood import Plugin; plugin = Plugin(name='good', tasks={'sum': 'math:fsum'})"
 SEVEN = {

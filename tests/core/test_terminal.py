@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from scionwood import print_table
-from scionwood.terminal import html_table, print_status
+from scionwood.authoring import print_table
+from scionwood.files.terminal import html_table, print_status
 
 LONG = "a " * 100
 
@@ -61,7 +61,7 @@ def test_marks_are_coloured_on_a_terminal_only(capsys: pytest.CaptureFixture[str
     for good in (True, False, None):
         print_status(good, "check")
     assert capsys.readouterr().out == "* check\nx check\n- check\n"
-    code = "from scionwood.terminal import html_table, print_status; print_status(False, 'check')"
+    code = "from scionwood.files.terminal import print_status; print_status(False, 'check')"
     assert "\x1b[1;31mx\x1b[0m check" in on_a_terminal(code, 40)
 
 
@@ -80,9 +80,8 @@ def test_no_text_of_a_file_steers_the_terminal(capsys: pytest.CaptureFixture[str
         f"x {SHOWN}",
     ]
     assert f">{SHOWN}</td>" in html_table(("file",), [(EVIL,)])
-    code = (
-        f"from scionwood.terminal import print_status, print_table\nprint_status(None, {EVIL!r})\n"
-    )
+    code = "from scionwood.files.terminal import print_status, print_table\n"
+    code += f"print_status(None, {EVIL!r})\n"
     code += f"print_table(('file',), [({EVIL!r},)])"
     assert on_a_terminal(code, 80).count(SHOWN) == 2
 
@@ -97,7 +96,7 @@ def test_the_command_line_escapes_the_name_of_a_file() -> None:
 
 
 def test_warnings_escape_control_characters_inside_the_block_only() -> None:
-    code = "import warnings\nfrom scionwood.terminal import visible_warnings\n"
+    code = "import warnings\nfrom scionwood.files.terminal import visible_warnings\n"
     code += f"with visible_warnings():\n    warnings.warn({EVIL!r})\nwarnings.warn('\\x07')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert f"UserWarning: {SHOWN}\n" in done.stderr.decode()

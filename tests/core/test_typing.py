@@ -121,5 +121,5 @@ def test_an_unknown_attribute_is_refused_at_run_time(package):
 
 
 def test_submodules_resolve_without_an_import():
-    program = "import scionwood; assert scionwood.kernels.obstacle is scionwood.obstacle"
+    program = "import scionwood; assert scionwood.kernels.obstacle is scionwood.authoring.obstacle"
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from scionwood import fit
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
 from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.parts.part import Part
 from scionwood_crash.suite.families import FAMILIES

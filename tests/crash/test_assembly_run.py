@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from scionwood import RecipeError, fit
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
 from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.inference import Predictor
 from scionwood_crash.parts.series import Setup, from_series, to_series

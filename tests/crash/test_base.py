@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from scionwood import TrainingError, export_run, fit, load_run, resolve
-from scionwood.recipe import Recipe
+from scionwood import TrainingError, fit, load_run, resolve
+from scionwood.recipes.recipe import Recipe
 from scionwood.runs.base import read_base, with_base
 from scionwood.runs.digest import file_digest
+from scionwood_export import export_run
 
 pytestmark = pytest.mark.slow  # the search itself is tested in tests/core/runs/test_base.py
 

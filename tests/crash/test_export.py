@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from scionwood import export_run
-from scionwood.deploy.run import write_deployed
 from scionwood_crash.backbones import meshgraphnet
 from scionwood_crash.inference import Predictor
 from scionwood_crash.parts.part import Part
 from scionwood_crash.tasks.deployed import deployed
+from scionwood_export import export_run
+from scionwood_export.run import write_deployed
 
 RUN = "crash/transfer_lora"
 

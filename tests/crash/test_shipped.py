@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scionwood import find_run, read_origin, weights_digest
+from scionwood import find_run
+from scionwood.authoring import read_origin, weights_digest
 from scionwood.cli import main
 from scionwood_crash import ship
 from scionwood_crash.parts.part import Part

@@ -54,7 +54,7 @@ def private(round_one: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.filterwarnings("ignore:Full backward hook is firing")
 @pytest.mark.filterwarnings("ignore:grad and param do not obey")
-@pytest.mark.filterwarnings("ignore::scionwood.InexactResumeWarning")
+@pytest.mark.filterwarnings("ignore::scionwood.authoring.InexactResumeWarning")
 def test_gradients_of_samples_are_clipped_and_noise_is_added(tmp_path):
     recipe = scionwood.resolve("seismic/denoise", ["data.batch_size=4"], smoke=True)
     training = PrivateTraining(Privacy(epsilon=8.0, clip=1e-3))

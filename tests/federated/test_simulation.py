@@ -199,8 +199,8 @@ class Draws(torch.utils.data.Dataset):
 class Augmented(L.LightningDataModule):
     """Data whose samples differ from epoch to epoch."""
 
-    def train_dataloader(self) -> scionwood.DataLoader:
-        return scionwood.DataLoader(Draws(), 4, True, seed=3, drop_last=True)
+    def train_dataloader(self) -> scionwood.authoring.DataLoader:
+        return scionwood.authoring.DataLoader(Draws(), 4, True, seed=3, drop_last=True)
 
 
 def test_a_part_of_the_data_is_augmented_anew_in_each_epoch():

@@ -10,8 +10,9 @@ import torch
 from scipy.stats import chisquare
 from torch import nn
 
-from scionwood import RecipeError, WeightsError, attach, minimise, resolve, warm_cosine
+from scionwood import RecipeError, WeightsError, attach, resolve
 from scionwood.adapters.methods import config_class
+from scionwood.authoring import minimise, warm_cosine
 from scionwood_language.backbones.causal_lm import causal_lm
 from scionwood_language.backbones.encoder import encoder
 from scionwood_language.data.text import Text

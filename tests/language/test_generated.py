@@ -6,7 +6,8 @@ from random import Random
 
 import pytest
 
-from scionwood import ReadError, RecipeError, check_plan
+from scionwood import ReadError, RecipeError
+from scionwood.authoring import check_plan
 from scionwood_language.data.code_review import CodeReview, judge_review
 from scionwood_language.data.generated import MixedTasks
 from scionwood_language.data.tool_plans import ToolPlans, judge_plan

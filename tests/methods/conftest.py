@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from scionwood import discovery
+from scionwood.plugins import discovery
 
 HERE = Path(__file__).parent
 SUPPORT, TOY = str(HERE / "support"), str(HERE.parent / "core" / "toy")

@@ -17,9 +17,9 @@ from scionwood import (
     ReadError,
     RecipeError,
     TrainingError,
-    TrainingSubset,
     resolve,
 )
+from scionwood.authoring import TrainingSubset
 from scionwood.cli import main
 from scionwood_methods.api import ProxyRun, select_examples
 from scionwood_methods.p2d_heads.scores import score_heads

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from two_processes import gradient, model_and_batch
 
 from scionwood import fit
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
 from scionwood_methods import plugin
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from scionwood import export_run
+from scionwood_export import export_run
 from scionwood_pde import api, backbones
 
 RUN = "pde/dynamics"

@@ -12,7 +12,8 @@ import xarray as xr
 import zarr
 
 import scionwood
-from scionwood import find_run, read_origin, resolve, weights_digest
+from scionwood import find_run, resolve
+from scionwood.authoring import read_origin, weights_digest
 from scionwood_pde import api, ship
 
 ROLLOUT = """

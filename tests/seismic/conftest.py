@@ -10,7 +10,7 @@ import pytest
 import segyio
 
 from scionwood import fit
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
 
 Write = Callable[..., Path]
 

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from scionwood import export_run, load_run
-from scionwood.testing import foreign
+from scionwood import load_run
+from scionwood_export import export_run
+from scionwood_kit import foreign
 from scionwood_seismic import api
 from scionwood_seismic.inference.arrays import denoise_array
 

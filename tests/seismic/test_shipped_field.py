@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scionwood import ReadError, Task, find_run, load_run, read_origin, weights_digest
+from scionwood import ReadError, Task, find_run, load_run
+from scionwood.authoring import read_origin, weights_digest
 from scionwood_seismic import ship
 from scionwood_seismic.inference.field import denoise_record
 from scionwood_seismic.inference.gate import GateOptions

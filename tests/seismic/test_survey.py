@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from scionwood.batch import Row, read_manifest
 from scionwood.cli import main
+from scionwood_batch import Row, read_manifest
 from scionwood_seismic.cli.denoising import denoise
 from scionwood_seismic.cli.survey import Summary, is_survey, words
 

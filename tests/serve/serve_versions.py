@@ -31,6 +31,6 @@ def make_versions(run: str, folder: Path, n: int) -> list[Path]:
             if "lora_B" in name:
                 tensors[name] = tensor * (1 + 0.01 * number)
         save_file(tensors, weights, metadata={"format": "pt"})
-        scionwood.write_manifest(target)
+        scionwood.authoring.write_manifest(target)
         made.append(target)
     return made

@@ -17,12 +17,12 @@ SHIPPED = "seismic/denoise"
 
 def test_without_audit_the_verdict_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCIONWOOD_DISABLE", "audit")
-    scionwood.refresh()
+    scionwood.authoring.refresh()
     try:
         assert inspect_version(scionwood.find_run(SHIPPED, quiet=True)) == STRUCTURE
     finally:
         monkeypatch.undo()
-        scionwood.refresh()
+        scionwood.authoring.refresh()
 
 
 @pytest.mark.slow

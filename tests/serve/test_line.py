@@ -123,7 +123,7 @@ def test_the_fields_that_can_do_several_at_once_take_the_options_of_the_service(
 
     offered = [
         f"{entry.name}/{name}"
-        for entry in scionwood.plugins()
+        for entry in scionwood.authoring.plugins()
         for name in (entry.plugin.services if entry.plugin else ())
     ]
     found = {name for name in offered if many_of(name)}

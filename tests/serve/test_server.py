@@ -20,7 +20,7 @@ from serve_hostile import nan_line, requests, write_states
 from serve_versions import make_versions
 
 import scionwood
-from scionwood.testing.fuzzing.corpus import load_case
+from scionwood_kit.fuzzing.corpus import load_case
 from scionwood_serve.worker.engine import RUNNING
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import scionwood
-from scionwood import LoadedRun, ReadError, RecipeError, Served
+from scionwood import ReadError, RecipeError
+from scionwood.authoring import LoadedRun, Served
 from scionwood_serve.worker.engine import many_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

@@ -12,7 +12,8 @@ from peft import LoraConfig
 from torch import nn
 
 import scionwood
-from scionwood import LoadedRun, attach
+from scionwood import attach
+from scionwood.authoring import LoadedRun
 from scionwood_serve.api import Pool
 
 BASE_BYTES = (64 * 64 + 64) * 4 * 2

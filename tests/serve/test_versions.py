@@ -60,7 +60,7 @@ def test_a_changed_copy_is_refused(run: Path, tmp_path: Path) -> None:
 
 
 def test_a_file_that_differs_from_the_manifest_is_refused(run: Path, tmp_path: Path) -> None:
-    scionwood.write_manifest(run)
+    scionwood.authoring.write_manifest(run)
     with (run / "head.safetensors").open("r+b") as file:
         file.seek(500)
         file.write(b"xxxx")

@@ -19,7 +19,7 @@ class BaseChangedWarning(UserWarning):
     Example:
         >>> import warnings
         >>> with warnings.catch_warnings():
-        ...     warnings.simplefilter("error", scionwood.BaseChangedWarning)  # refuses to save it
+        ...     warnings.simplefilter("error", authoring.BaseChangedWarning)  # refuses to save it
     """
 
 

@@ -16,8 +16,8 @@ import torch
 
 from scionwood.adapters.untrusted import read_json, read_untrusted
 from scionwood.errors import AdapterFileError
-from scionwood.files import atomic_path
 from scionwood.runs.layout import ADAPTER, HEAD, MANIFEST
+from scionwood_sandbox.files import atomic_path
 
 KEY = "tensors"
 """The entry of `scionwood.json`: a hash for `adapter`, and one for `head`."""

@@ -253,7 +253,7 @@ def class_of(path: Path, kind: str, manifest: Manifest | None) -> type[PeftConfi
         raise AdapterFileError(
             f"{path}: peft_type {kind[:80]!r}",
             "neither peft nor an imported module has this method",
-            "Import the module that registers it with scionwood.peft_method",
+            "Import the module that registers it with scionwood.authoring.peft_method",
         )
     return known
 

@@ -22,7 +22,7 @@ class FrozenHeadWarning(UserWarning):
         >>> layers = torch.nn.Linear(8, 16), torch.nn.LayerNorm(16), torch.nn.Linear(16, 4)
         >>> trained = torch.nn.init.normal_(layers[1].weight)  # the last layer is as torch made it
         >>> with warnings.catch_warnings():
-        ...     warnings.simplefilter("error", scionwood.FrozenHeadWarning)
+        ...     warnings.simplefilter("error", authoring.FrozenHeadWarning)
         ...     scionwood.attach(torch.nn.Sequential(*layers), LoraConfig(r=2), targets="0")
         Traceback (most recent call last):
         ...

@@ -219,7 +219,7 @@ def kernel_report(model: nn.Module) -> KernelReport:
         >>> from peft import LoraConfig
         >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
         >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=())
-        >>> print(scionwood.kernel_report(tuned))
+        >>> print(authoring.kernel_report(tuned))
         base_model.model.0  peft  kernels are off: kernels.enable(model)
     """
     names = {id(layer): name for name, layer in _layers(model)}

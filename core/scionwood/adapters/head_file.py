@@ -19,8 +19,8 @@ from scionwood.adapters.untrusted import (
     specs_of,
 )
 from scionwood.errors import AdapterError
-from scionwood.files import atomic_path, writing
 from scionwood.runs.seal import changing, check_part
+from scionwood_sandbox.files import atomic_path, writing
 
 
 def save_head(model: nn.Module, path: str | Path) -> None:

@@ -20,7 +20,7 @@ from peft import PeftModel
 from peft.utils.save_and_load import get_base_model_state_dict
 
 from scionwood.adapters.head import backbone, head_names, in_head
-from scionwood.stored import chunks
+from scionwood.adapters.stored import chunks
 
 ATTRIBUTE = "_scionwood_base"
 """The attribute in which a model with adapters stores the identity of its base before wrapping."""

@@ -37,7 +37,7 @@ class LeftOutWarning(UserWarning):
         ...     def forward(self, x):
         ...         return self.called(x) @ self.read.weight
         >>> with warnings.catch_warnings():
-        ...     warnings.simplefilter("error", scionwood.LeftOutWarning)
+        ...     warnings.simplefilter("error", authoring.LeftOutWarning)
         ...     x = (torch.ones(1, 4),)
         ...     scionwood.attach(Reads(), LoraConfig(), targets="all-linear", example=x, head=())
         Traceback (most recent call last):

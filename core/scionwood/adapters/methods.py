@@ -11,9 +11,9 @@ from peft import PeftConfig
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_TUNER_MAPPING
 from peft.tuners.tuners_utils import BaseTuner
 
-from scionwood import discovery
 from scionwood.adapters.peft_types import BUILT_IN
 from scionwood.errors import AdapterError, PluginError
+from scionwood.plugins import discovery
 
 LANGUAGE_ONLY = frozenset({"poly", "shadow", "xlora"})
 """Methods that need a transformers model although peft builds them as tuners."""
@@ -96,7 +96,7 @@ def _plugin_class(name: str) -> type[PeftConfig]:
     if not any(config is known for known in PEFT_TYPE_TO_CONFIG_MAPPING.values()):
         raise AdapterError(
             f"adapter method {name!r}",
-            f"{config!r} is not a config class decorated with @scionwood.peft_method",
+            f"{config!r} is not a config class decorated with @scionwood.authoring.peft_method",
             "Report it to the authors of the plugin",
         )
     return config

@@ -19,7 +19,7 @@ from peft import PeftConfig
 from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
 
 from scionwood.errors import AdapterError
-from scionwood.linear import Patterns
+from scionwood_sandbox.linear import Patterns
 
 LENGTH = 512
 """The longest pattern that Python's `re` gets, in characters."""
@@ -120,7 +120,7 @@ def settle_patterns(config: PeftConfig, names: Sequence[str], *, foreign: bool =
     Raises:
         AdapterError: A pattern of others has no linear form, or is one where a name belongs.
     """
-    patterns = Patterns(names)
+    patterns = Patterns(names, AdapterError)
     for option in PATTERNS:
         value = getattr(config, option, None)
         if isinstance(value, str) and value != "all-linear":
@@ -145,7 +145,7 @@ def settle_keys(config: PeftConfig, chosen: Sequence[str], *, foreign: bool = Fa
     Raises:
         AdapterError: A pattern of others has no linear form, or the option takes names only.
     """
-    patterns = Patterns(chosen)
+    patterns = Patterns(chosen, AdapterError)
     for option, value in vars(config).items():
         if not option.endswith("_pattern") or not isinstance(value, Mapping):
             continue

@@ -61,9 +61,9 @@ def peft_method(name: str, *, tuner: type[BaseTuner]) -> Callable[[Config], Conf
     Example:
         >>> from dataclasses import dataclass
         >>> from peft import PeftConfig
-        >>> class ShiftTuner(scionwood.LayerTuner):
+        >>> class ShiftTuner(authoring.LayerTuner):
         ...     prefix = "shift_"
-        >>> @scionwood.peft_method("shift", tuner=ShiftTuner)
+        >>> @authoring.peft_method("shift", tuner=ShiftTuner)
         ... @dataclass
         ... class ShiftConfig(PeftConfig):
         ...     target_modules: list[str] | str | None = None

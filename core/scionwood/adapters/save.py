@@ -27,8 +27,8 @@ from scionwood.adapters.methods import origin
 from scionwood.adapters.modules import tuner_layers, whole, writes
 from scionwood.adapters.sharing import untied
 from scionwood.errors import AdapterError
-from scionwood.files import atomic_path, writing
 from scionwood.runs.seal import changing
+from scionwood_sandbox.files import atomic_path, writing
 
 CONFIG, TENSORS, MANIFEST = "adapter_config.json", "adapter_model.safetensors", "scionwood.json"
 FORMAT = 1
@@ -56,7 +56,7 @@ def save_adapter(
         name: The name of the adapter. `None` means the active one, or the one that trains if
             several are active.
         corruption: Name and source hash of the function by which the task corrupted its samples;
-            see `scionwood.Corruption`.
+            see `scionwood.authoring.Corruption`.
 
     Warns:
         BaseChangedWarning: A buffer of the frozen base is not what it was when the adapter was

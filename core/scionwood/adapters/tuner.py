@@ -44,7 +44,7 @@ class LayerTuner(BaseTuner):  # type: ignore[misc]  # peft has no type hints
         ...         self.set_adapter([name])
         ...     def forward(self, x):
         ...         return self.base_layer(x) * self.scale_factor[self.active_adapters[0]]
-        >>> class ScaleTuner(scionwood.LayerTuner):
+        >>> class ScaleTuner(authoring.LayerTuner):
         ...     prefix = "scale_"
         ...     tuner_layer_cls = ScaleLayer
     """

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from scionwood.errors import AdapterFileError, ReadError
-from scionwood.regular import open_regular
+from scionwood_sandbox.regular import open_regular
 
 JSON_BYTES = 4 << 20
 """The largest accepted JSON file."""

@@ -13,13 +13,13 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from scionwood import __version__, discovery
+from scionwood import __version__
+from scionwood.cli.command import meanings, parse_command
 from scionwood.cli.recipes import OVERRIDABLE, overrides_last
-from scionwood.command import meanings, parse_command
-from scionwood.core_commands import FUNCTIONS
 from scionwood.errors import PluginError, ScionwoodError
-from scionwood.signatures.documentation import summary
-from scionwood.terminal import print_table, visible_warnings
+from scionwood.files.terminal import print_table, visible_warnings
+from scionwood.plugins import discovery
+from scionwood.recipes.signatures.documentation import summary
 
 EPILOG = """\
 scionwood PLUGIN                 the commands of a plugin; `scionwood plugins` names the plugins
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 1 a check failed, 2 an error that the message explains, 130 Ctrl-C,
         141 the reader of the output has gone (`scionwood show NAME | head`).
     """
-    from scionwood.decoding.switch import service_in_commands
+    from scionwood_sandbox.decoding.switch import service_in_commands
 
     try:
         try:
@@ -64,11 +64,11 @@ def _run(words: list[str]) -> int:
         if words[:1] == [COMPLETE]:
             from scionwood.cli.completion import print_candidates
 
-            print_candidates(words[1:], FUNCTIONS)
+            print_candidates(words[1:], discovery.verbs())
             return 0
         if not words or words[0].startswith("-"):
             _parser().parse_args(words)  # which prints help, versions or an error, and exits
-        if words[0] in FUNCTIONS:
+        if words[0] in discovery.verbs():
             return _core_command(words[0], words[1:])
         return _plugin_command(*words)
     except ScionwoodError as error:
@@ -89,7 +89,7 @@ def _stdout_has_no_reader() -> bool:
 
 
 def _core_command(name: str, words: Sequence[str]) -> int:
-    function: Callable[..., int | None] = discovery.resolve(name, FUNCTIONS[name])
+    function: Callable[..., int | None] = discovery.resolve(name, discovery.verbs()[name])
     words = overrides_last(function, words) if name in OVERRIDABLE else words
     return function(**parse_command(function, f"scionwood {name}", words)) or 0
 
@@ -99,11 +99,11 @@ def _plugin_command(plugin: str, command: str = "", *rest: str) -> int:
     if plugin not in known and not discovery.is_off(plugin):
         installed = ", ".join(discovery.entries()) or "none"
         rule = f"neither a command nor a plugin (installed: {installed})"
-        near = discovery.did_you_mean(plugin, [*FUNCTIONS, *known])
+        near = discovery.did_you_mean(plugin, [*discovery.verbs(), *known])
         raise PluginError(f"{plugin!r}", rule, near or "See: scionwood --help")
     record = discovery.record(plugin)
     if command in {"", "-h", "--help"}:
-        from scionwood.show import command_summaries
+        from scionwood.cli.show import command_summaries
 
         print(f"{record.name}: {record.summary}\n")
         print_table(("command", "what it does"), command_summaries(record))
@@ -112,7 +112,7 @@ def _plugin_command(plugin: str, command: str = "", *rest: str) -> int:
     function = discovery.load("commands", f"{plugin}/{command.replace('-', '_')}")
     arguments = parse_command(function, f"scionwood {plugin} {command}", rest)
     if "input" in meanings(function).values():
-        from scionwood.decoding.calls import start_early
+        from scionwood_sandbox.decoding.calls import start_early
 
         start_early([reference.partition(":")[0] for reference in record.readers.values()])
     function(**arguments)
@@ -130,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
         "--version", action=_Versions, nargs=0, help="print the versions of core, plugins and torch"
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, reference in FUNCTIONS.items():
+    for name, reference in discovery.verbs().items():
         commands.add_parser(name, help=summary(reference))
     return parser
 

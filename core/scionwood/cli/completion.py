@@ -11,18 +11,18 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
-from scionwood import discovery
+from scionwood.cli.command import command_words, meanings
 from scionwood.cli.recipes import OVERRIDABLE
 from scionwood.cli.scripts import SCRIPTS
-from scionwood.command import command_words, meanings
 from scionwood.errors import ScionwoodError
-from scionwood.plugin import KINDS
-from scionwood.recipe_file import locate, read_yaml, recipes, set_dotted, split_override
-from scionwood.recipe_keys import BASELINES, KERNELS, RECOMPUTE, SLOTS, dotted_keys
+from scionwood.plugins import discovery
+from scionwood.plugins.plugin import KINDS
+from scionwood.recipes.recipe_file import locate, read_yaml, recipes, set_dotted, split_override
+from scionwood.recipes.recipe_keys import BASELINES, KERNELS, RECOMPUTE, SLOTS, dotted_keys
+from scionwood.recipes.signatures.documentation import summary
+from scionwood.recipes.signatures.methods import peft_methods
 from scionwood.runs.layout import is_finished
 from scionwood.runs.shipped import shipped_runs
-from scionwood.signatures.documentation import summary
-from scionwood.signatures.methods import peft_methods
 
 FILES = ":files"
 """The line that asks the shell to complete names of files too."""
@@ -210,7 +210,7 @@ _NAMED: Mapping[str, Callable[[], list[Candidate]]] = {
     "command": _all_commands,
     "part": _parts,
 }
-"""How to complete a parameter by its meaning in the signature; see `scionwood.arguments`."""
+"""How to complete a parameter by its meaning in the signature; see `recipes.arguments`."""
 
 
 def _hint(function: Callable[..., Any], name: str) -> Any:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import yaml
 
-from scionwood import discovery
-from scionwood.arguments import RecipeName, RestWords, RunPath
 from scionwood.errors import OutputExistsError, RecipeError
-from scionwood.recipe_file import locate, read_yaml
-from scionwood.recipe_keys import TOP
+from scionwood.files.terminal import print_table
+from scionwood.plugins import discovery
+from scionwood.recipes.arguments import RecipeName, RestWords, RunPath
+from scionwood.recipes.recipe_file import locate, read_yaml
+from scionwood.recipes.recipe_keys import TOP
 from scionwood.runs.layout import RECIPE
-from scionwood.terminal import print_table
 
 OVERRIDABLE = frozenset({"fit", "recipe"})
 """The commands whose options may be keys of a recipe."""
@@ -40,7 +40,7 @@ def fit(
         resume: the folder of a run that stopped, to continue it.
         smoke: train a few steps at the smallest size.
     """
-    from scionwood.recipe import resolve
+    from scionwood.recipes.recipe import resolve
 
     if resume and recipe:
         raise RecipeError("--resume", "a run carries its own recipe", "Name one of the two")
@@ -67,7 +67,7 @@ def recipe(name: RecipeName, *, overrides: RestWords, source: bool = False) -> N
         overrides: keys and values.
         source: print the file with its comments instead.
     """
-    from scionwood.recipe import resolve
+    from scionwood.recipes.recipe import resolve
 
     path = locate(name)[1]
     if source:

@@ -6,10 +6,10 @@ import json as jsons
 from dataclasses import asdict
 from pathlib import Path
 
-from scionwood.arguments import RunPath
+from scionwood.files.terminal import print_table
+from scionwood.recipes.arguments import RunPath
 from scionwood.runs import listing, publish
 from scionwood.runs import pull as pulling
-from scionwood.terminal import print_table
 
 
 def push(run: RunPath, target: str, *, public: bool = False, force: bool = False) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from scionwood.arguments import InputPath
 from scionwood.errors import AdapterFileError
+from scionwood.recipes.arguments import InputPath
 from scionwood.runs import signature
 from scionwood.runs.layout import FILES, SIGNATURE
 from scionwood.runs.manifest import check_manifest, read_manifest, write_manifest

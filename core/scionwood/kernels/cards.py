@@ -217,7 +217,7 @@ def write(
     Raises:
         ValueError: The file has another schema than this version writes.
     """
-    from scionwood.files import atomic_path
+    from scionwood_sandbox.files import atomic_path
 
     table.cache_clear()  # others may have written it
     content: dict[str, Any] = table(file) if file.exists() else {"schema": SCHEMA, "cards": {}}

@@ -79,7 +79,7 @@ def lora_conv(
         >>> x, weight = torch.randn(2, 3, 8, 8), torch.randn(4, 3, 3, 3)
         >>> a, b = torch.randn(2, 3, 3, 3), torch.zeros(4, 2, 1, 1)
         >>> how = {"stride": 1, "padding": 1, "dilation": 1, "groups": 1}
-        >>> y = scionwood.lora_conv(x, weight, None, a, b, **how)
+        >>> y = authoring.lora_conv(x, weight, None, a, b, **how)
         >>> torch.allclose(y, torch.conv2d(x, weight, padding=1), atol=1e-5)  # as B is zero
         True
     """

@@ -60,7 +60,7 @@ def lora_linear(
 
     Example:
         >>> x, weight, a, b = (torch.randn(*shape) for shape in [(5, 8), (4, 8), (2, 8), (4, 2)])
-        >>> y = scionwood.lora_linear(x, weight, None, a, b, scaling=0.5)
+        >>> y = authoring.lora_linear(x, weight, None, a, b, scaling=0.5)
         >>> torch.allclose(y, x @ (weight + 0.5 * b @ a).T, atol=1e-5)
         True
     """

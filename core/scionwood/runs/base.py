@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scionwood.errors import ReadError, TrainingError
-from scionwood.files import atomic_path, reading, writing
 from scionwood.runs.cache import all_cached
 from scionwood.runs.digest import file_digest
 from scionwood.runs.layout import BASE, HEAD
 from scionwood.runs.shipped import all_shipped
+from scionwood_sandbox.files import atomic_path, reading, writing
 
 if TYPE_CHECKING:
-    from scionwood.resolved import Recipe
+    from scionwood.recipes.resolved import Recipe
 
 OPTION = "weights"
 """The option of a backbone that names a run, or a file of weights."""
@@ -93,7 +93,7 @@ def with_base(folder: Path, recipe: Recipe) -> Recipe:
     Example:
         >>> run = scionwood.find_run("seismic/denoise", quiet=True)
         >>> recipe = scionwood.resolve(run / "recipe.yaml")
-        >>> scionwood.with_base(run, recipe) == recipe
+        >>> authoring.with_base(run, recipe) == recipe
         True
     """
     base, given = read_base(folder), _given(recipe)

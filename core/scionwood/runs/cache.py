@@ -18,9 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from scionwood.files import atomic_path, writing
 from scionwood.runs.layout import RECIPE
 from scionwood.runs.remote import HubRun, Remote
+from scionwood_sandbox.files import atomic_path, writing
 
 VARIABLE = "SCIONWOOD_CACHE"
 """The environment variable that names another folder."""

@@ -16,7 +16,7 @@ def weights_digest(folder: Path) -> str:
 
     Example:
         >>> run = scionwood.find_run("seismic/denoise", quiet=True)
-        >>> scionwood.weights_digest(run) == scionwood.read_origin(run).digest
+        >>> authoring.weights_digest(run) == authoring.read_origin(run).digest
         True
     """
     files = sorted((folder / ADAPTER).glob("*.safetensors"))

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scionwood.errors import OutputExistsError, ReadError, ScionwoodError, WriteError
-from scionwood.files import writing
 from scionwood.runs.cache import COMMIT, VARIABLE
 from scionwood.runs.layout import RECIPE
 from scionwood.runs.parts import PATTERNS, check_sizes, is_part
 from scionwood.runs.remote import HubRun, refuse_offline
+from scionwood_sandbox.files import writing
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

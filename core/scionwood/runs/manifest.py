@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scionwood.errors import AdapterFileError, ReadError, ScionwoodError
-from scionwood.files import atomic_path, writing
-from scionwood.regular import open_regular
 from scionwood.runs.layout import ADAPTER, EVALUATION, FILES, HEAD, NOTE, ORIGIN, RECIPE, SIGNATURE
+from scionwood_sandbox.files import atomic_path, writing
+from scionwood_sandbox.regular import open_regular
 
 LARGEST = 1 << 20
 """The most bytes of a manifest; it has room for some 5,000 files."""

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from scionwood.errors import ReadError
-from scionwood.files import atomic_path, reading
 from scionwood.runs.card import one_line
 from scionwood.runs.layout import ORIGIN
+from scionwood_sandbox.files import atomic_path, reading
 
 _HASH = 40  # digits of the shortest commit
 
@@ -28,7 +28,7 @@ class Origin:
         machine: the processor and the version of torch; with others, training rounds differently.
 
     Example:
-        >>> print(scionwood.Origin("hydrology/river", "0.1.0", scope="generated rivers"))
+        >>> print(authoring.Origin("hydrology/river", "0.1.0", scope="generated rivers"))
         hydrology/river 0.1.0 (generated rivers)
     """
 
@@ -57,7 +57,7 @@ def read_origin(folder: Path) -> Origin | None:
 
     Example:
         >>> run = scionwood.find_run("seismic/denoise", quiet=True)
-        >>> scionwood.read_origin(run).name
+        >>> authoring.read_origin(run).name
         'seismic/denoise'
     """
     path = folder / ORIGIN

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 from scionwood.errors import TrainingError, WriteError
-from scionwood.files import reading
 from scionwood.runs.card import metadata, one_line
 from scionwood.runs.layout import ADAPTER, MANIFEST, METRICS
+from scionwood_sandbox.files import reading
 
 FORBIDDEN = (
     r"no[- ]?deriv",  # NoDerivatives

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from scionwood.errors import WriteError
-from scionwood.files import reading
-from scionwood.recipe_file import read_yaml
+from scionwood.recipes.recipe_file import read_yaml
 from scionwood.runs.layout import RECIPE
+from scionwood_sandbox.files import reading
 
 _ABSOLUTE = re.compile(r"(/|~[\\/]|[A-Za-z]:[\\/]|\\\\).+")
 _HOMES = r"/home/[\w.-]+|/Users/[\w.-]+|/root(?=/)|[A-Za-z]:[\\/]+Users[\\/]+[\w.-]+"

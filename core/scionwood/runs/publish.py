@@ -12,10 +12,8 @@ from pathlib import Path
 
 import yaml
 
-from scionwood.archives.packing import pack
 from scionwood.errors import TrainingError
-from scionwood.files import atomic_path, check_target, writing
-from scionwood.recipe_file import read_yaml
+from scionwood.recipes.recipe_file import read_yaml
 from scionwood.runs import hub
 from scionwood.runs.card import scope_and_score
 from scionwood.runs.digest import file_digest, weights_digest
@@ -27,6 +25,8 @@ from scionwood.runs.permission import refuse_licence, refuse_unmeasured
 from scionwood.runs.private import last_part, local_paths, refuse_private, without_folders
 from scionwood.runs.reference import find_run
 from scionwood.runs.remote import is_repository
+from scionwood_sandbox.archives.packing import pack
+from scionwood_sandbox.files import atomic_path, check_target, writing
 
 _METADATA = """---
 library_name: {library}

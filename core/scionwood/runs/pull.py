@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from scionwood.files import atomic_folder, check_target, writing
 from scionwood.runs.receive import receive
 from scionwood.runs.reference import find_run
 from scionwood.runs.remote import parse_remote
+from scionwood_sandbox.files import atomic_folder, check_target, writing
 
 
 def pull(reference: str | Path, to: str | Path | None = None, *, force: bool = False) -> Path:

@@ -7,16 +7,21 @@ names, shapes and values of the tensors.
 from __future__ import annotations
 
 import json
+import re
 import zipfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from scionwood.archives.packing import unpacked
-from scionwood.archives.zips import check_zip
-from scionwood.errors import AdapterFileError, OutputExistsError, ReadError, RecipeError
-from scionwood.files import atomic_folder, reading, writing
-from scionwood.linear import refuse_patterns
-from scionwood.recipe_file import read_yaml
+from scionwood.errors import (
+    AdapterError,
+    AdapterFileError,
+    OutputExistsError,
+    ReadError,
+    RecipeError,
+)
+from scionwood.recipes.recipe_file import read_yaml
 from scionwood.runs import hub, web
 from scionwood.runs.cache import cached, home, remember, workshop
 from scionwood.runs.card import scope_and_score
@@ -26,6 +31,16 @@ from scionwood.runs.manifest import check_manifest
 from scionwood.runs.origin import Origin, read_origin, write_origin
 from scionwood.runs.parts import arrange, check_sizes, is_part
 from scionwood.runs.remote import HubRun, Remote, ZipRun
+from scionwood_sandbox.archives.packing import unpacked
+from scionwood_sandbox.archives.zips import check_zip
+from scionwood_sandbox.files import atomic_folder, reading, writing
+from scionwood_sandbox.linear import Patterns
+
+_PATTERN_OPTIONS = ("targets", "target_modules", "exclude_modules", "feedforward_modules")
+_PATTERN_OPTIONS += ("modules_to_save",)
+"""Options of a recipe that may hold patterns, beside those that end in `_pattern`."""
+
+_PLAIN = re.compile(r"[\w.|-]*")
 
 
 def receive(remote: Remote) -> Path:
@@ -132,7 +147,7 @@ def _check(run: Path, name: str) -> None:
         recipe = read_yaml(run / RECIPE)
     except RecipeError as error:  # its file has a temporary name
         raise RecipeError(f"{name}: {RECIPE}", error.rule, error.remedy) from error
-    refuse_patterns(recipe.get("adapter"), f"{name}: {RECIPE}")
+    _refuse_patterns(recipe.get("adapter"), f"{name}: {RECIPE}")
     manifest = run / ADAPTER / MANIFEST
     if not manifest.is_file():
         return
@@ -142,3 +157,25 @@ def _check(run: Path, name: str) -> None:
     if isinstance(number, int) and number > FORMAT:
         rule = f"{MANIFEST} has format {number}, and this version reads {FORMAT}"
         raise AdapterFileError(name, rule, "Take a newer Scionwood")
+
+
+def _refuse_patterns(options: Any, where: str) -> None:
+    """Refuse an adapter's options in a recipe of others if a pattern has no linear form.
+
+    Patterns that pass here are matched in linear time when the adapter is attached.
+
+    Args:
+        options: the key `adapter` of the recipe.
+        where: the recipe, for the error.
+
+    Raises:
+        AdapterError: naming the option and the pattern.
+    """
+    patterns = Patterns((), AdapterError)
+    for option, value in options.items() if isinstance(options, Mapping) else ():
+        if not (option in _PATTERN_OPTIONS or str(option).endswith("_pattern")):
+            continue
+        texts = [value] if isinstance(value, str) else list(value or ())
+        for text in texts:
+            if isinstance(text, str) and not _PLAIN.fullmatch(text):
+                patterns.compile(text, f"{where}: adapter.{option}")

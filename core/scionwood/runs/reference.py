@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from scionwood import discovery
 from scionwood.errors import TrainingError
-from scionwood.recipe_file import recipes
+from scionwood.plugins import discovery
+from scionwood.recipes.recipe_file import recipes
 from scionwood.runs.cache import cached
 from scionwood.runs.layout import RECIPE, is_finished
 from scionwood.runs.origin import read_origin

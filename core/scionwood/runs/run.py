@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import scionwood
+from scionwood.files.terminal import html_table
 from scionwood.runs.card import scope_and_score
 from scionwood.runs.layout import METRICS, RECIPE, is_finished
 from scionwood.runs.metrics import metrics_table
 from scionwood.runs.origin import Origin, read_origin
-from scionwood.terminal import html_table
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from scionwood.deploy.sidecar import Verified
 
     _Path = Path
 else:
@@ -88,38 +85,6 @@ class Run(_Path):
         scionwood.merge(model, untie=untie)
         return model.unload()  # type: ignore[no-any-return]
 
-    def export(
-        self,
-        format: Literal["onnx", "torch.export", "pt2", "aoti", "merged"],
-        path: str | Path,
-        *,
-        shape: Sequence[int] | None = None,
-        force: bool = False,
-    ) -> Verified:
-        """Write the run as one file for other programs, and compare the file with the run.
-
-        Args:
-            format: `torch.export` is another name of `pt2`; see `scionwood.export_run`.
-            path: the file to write.
-            shape: the lengths of the input's axes after the batch; by default those of the task.
-            force: replace an existing file.
-
-        Returns:
-            How near the file is to the run.
-
-        Raises:
-            ExportError: the run cannot be written in this format, or the file differs from the run.
-            OutputExistsError: the file or its sidecar exists and `force` is false.
-
-        Example:
-            >>> run = scionwood.find_run("seismic/denoise", quiet=True)
-            >>> done = run.export("merged", "denoise.safetensors")
-            >>> done.reached <= done.allowed
-            True
-        """
-        known = "pt2" if format == "torch.export" else format
-        return scionwood.export_run(self, path, format=known, shape=shape, force=force)
-
     def __repr__(self) -> str:
         """Return one line; a path inside the folder shows as any path."""
         facts = ", ".join(value for _, value in self._facts() if value)
@@ -143,7 +108,7 @@ class Run(_Path):
 
 
 def _task(folder: Path) -> str:
-    from scionwood.recipe_file import read_yaml
+    from scionwood.recipes.recipe_file import read_yaml
 
     task = read_yaml(folder / RECIPE).get("task")
     return str(task.get("name", "")) if isinstance(task, dict) else str(task or "")

@@ -89,7 +89,7 @@ def changing(folder: Path, names: Sequence[str]) -> Iterator[None]:
     Example:
         >>> from pathlib import Path
         >>> run = scionwood.pull("seismic/denoise", "runs/own")
-        >>> with scionwood.changing(Path(run), ["note.json"]):
+        >>> with authoring.changing(Path(run), ["note.json"]):
         ...     size = (run / "note.json").write_text("{}")
         >>> scionwood.find_run("runs/own").name
         'own'

@@ -6,8 +6,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from scionwood import discovery
 from scionwood.errors import PluginError
+from scionwood.plugins import discovery
 from scionwood.runs.layout import RECIPE
 
 

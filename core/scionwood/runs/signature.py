@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from scionwood.errors import AdapterFileError, TrainingError
-from scionwood.files import atomic_path, writing
 from scionwood.runs.layout import FILES, SIGNATURE
 from scionwood.runs.manifest import check_manifest, read_bounded, read_manifest, write_manifest
+from scionwood_sandbox.files import atomic_path, writing
 
 _KEY_FORMAT = "A key is a PEM file of an elliptic curve; docs/share.md has the commands"
 

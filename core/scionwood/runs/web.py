@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from scionwood.errors import ReadError
-from scionwood.files import writing
 from scionwood.runs.remote import ZipRun, check_address, refuse_offline
+from scionwood_sandbox.files import writing
 
 MIRROR = "SCIONWOOD_MIRROR"
 """The environment variable with the address of a folder that holds copies of archives."""

@@ -1,3 +1,5 @@
+from scionwood.scale.prefix.cache import FrozenPrefix as FrozenPrefix
+from scionwood.scale.prefix.callback import PrefixCache as PrefixCache
 from scionwood.training.by_hand import Resume as Resume
 from scionwood.training.by_hand import minimise as minimise
 from scionwood.training.by_hand import one_cycle as one_cycle
@@ -8,8 +10,6 @@ from scionwood.training.loader import DataLoader as DataLoader
 from scionwood.training.loader import InexactResumeWarning as InexactResumeWarning
 from scionwood.training.loader import resumable as resumable
 from scionwood.training.precision import volumes_fail_in_bfloat16 as volumes_fail_in_bfloat16
-from scionwood.training.prefix.cache import FrozenPrefix as FrozenPrefix
-from scionwood.training.prefix.callback import PrefixCache as PrefixCache
 from scionwood.training.quantised import quantize as quantize
 from scionwood.training.run import build as build
 from scionwood.training.run import fit as fit

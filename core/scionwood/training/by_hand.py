@@ -17,8 +17,8 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import ConstantLR, LambdaLR, LRScheduler, OneCycleLR
 
 from scionwood.errors import TrainingError
-from scionwood.files import atomic_path
 from scionwood.training.weights import load_tensors
+from scionwood_sandbox.files import atomic_path
 
 Schedule: TypeAlias = Callable[[Optimizer], LRScheduler]
 """Makes a scheduler for an optimiser; it is stepped after every optimiser step."""
@@ -50,11 +50,11 @@ class Resume:
     Example:
         >>> from pathlib import Path
         >>> model, x = torch.nn.Linear(8, 1), torch.randn(32, 8)
-        >>> kept = scionwood.Resume(Path("state.pt"), {"model": model}, every=5)
+        >>> kept = authoring.Resume(Path("state.pt"), {"model": model}, every=5)
         >>> options = {"lr": 1e-2, "resume": kept}
         >>> loss = lambda step: (model(x) - 1).square().mean()
-        >>> first = scionwood.minimise(loss, model.parameters(), steps=5, **options)
-        >>> both = scionwood.minimise(loss, model.parameters(), steps=10, **options)
+        >>> first = authoring.minimise(loss, model.parameters(), steps=5, **options)
+        >>> both = authoring.minimise(loss, model.parameters(), steps=10, **options)
         >>> len(both), both[:5] == first
         (10, True)
     """
@@ -106,12 +106,12 @@ def minimise(
 
     Example:
         >>> model, x = torch.nn.Linear(8, 1), torch.randn(32, 8)
-        >>> losses = scionwood.minimise(
+        >>> losses = authoring.minimise(
         ...     lambda step: (model(x) - 1).square().mean(),
         ...     model.parameters(),
         ...     steps=50,
         ...     lr=1e-2,
-        ...     schedule=scionwood.warm_cosine(50),
+        ...     schedule=authoring.warm_cosine(50),
         ... )
         >>> losses[-1] < losses[0]
         True
@@ -156,7 +156,7 @@ def warm_cosine(steps: int, *, warmup: int | None = None, floor: float = 0.01) -
 
     Example:
         >>> optimiser = torch.optim.AdamW([torch.nn.Parameter(torch.ones(1))], lr=1.0)
-        >>> schedule = scionwood.warm_cosine(5, warmup=2)(optimiser)
+        >>> schedule = authoring.warm_cosine(5, warmup=2)(optimiser)
         >>> rates = []
         >>> for _ in range(5):
         ...     rates.append(round(schedule.get_last_lr()[0], 2))
@@ -191,7 +191,7 @@ def one_cycle(steps: int, *, rise: float = 0.1) -> Schedule:
 
     Example:
         >>> optimiser = torch.optim.AdamW([torch.nn.Parameter(torch.ones(1))], lr=1.0)
-        >>> schedule = scionwood.one_cycle(5, rise=0.4)(optimiser)
+        >>> schedule = authoring.one_cycle(5, rise=0.4)(optimiser)
         >>> rates = []
         >>> for _ in range(5):
         ...     rates.append(round(schedule.get_last_lr()[0], 2))

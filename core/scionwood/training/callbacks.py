@@ -85,7 +85,7 @@ def _warn_of_inexact_resume(trainer: L.Trainer) -> None:
         source = getattr(trainer, "datamodule", None) or trainer.lightning_module
         warnings.warn(
             f"train_dataloader of {type(source).__name__}: {reason}, so that a run that is stopped "
-            "within an epoch does not continue exactly. Use scionwood.DataLoader",
+            "within an epoch does not continue exactly. Use scionwood.authoring.DataLoader",
             InexactResumeWarning,
             stacklevel=2,
         )

@@ -14,10 +14,10 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from scionwood.adapters import Report
 from scionwood.adapters.save import MANIFEST
-from scionwood.files import atomic_path
-from scionwood.recipe import Recipe
-from scionwood.recipe_keys import BASELINES
+from scionwood.recipes.recipe import Recipe
+from scionwood.recipes.recipe_keys import BASELINES
 from scionwood.runs.layout import ADAPTER, HEAD
+from scionwood_sandbox.files import atomic_path
 
 _ON_HUB = re.compile(r"(?:hf\.co/|hf-hub:|^)([A-Za-z0-9][\w.-]*/[\w.-]+)(?=[@,\s]|$)")
 _SPDX = re.compile(

@@ -11,9 +11,9 @@ import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from scionwood.errors import ReadError, TrainingError
-from scionwood.files import atomic_path, writing
-from scionwood.regular import open_regular
 from scionwood.training.weights import load_tensors
+from scionwood_sandbox.files import atomic_path, writing
+from scionwood_sandbox.regular import open_regular
 
 LAST = "checkpoints/last.ckpt"
 """The checkpoint to resume from, inside the run folder."""

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, TypeAlias
 
-from scionwood import discovery
-from scionwood.discovery import did_you_mean
 from scionwood.errors import RecipeError
-from scionwood.signatures.options import option_names
+from scionwood.plugins import discovery
+from scionwood.plugins.discovery import did_you_mean
+from scionwood.recipes.signatures.options import option_names
 from scionwood.training.tables import KINDS_OF, REFUSED_NAMES, TABLES, Named
 
 Choice: TypeAlias = str | dict[str, Any]

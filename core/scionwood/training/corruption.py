@@ -38,7 +38,7 @@ class Corruption:
         >>> import torch
         >>> def add_noise(x):
         ...     return x + 0.1 * torch.randn_like(x)
-        >>> noise = scionwood.Corruption(
+        >>> noise = authoring.Corruption(
         ...     "input noise",
         ...     (add_noise,),
         ...     sample=lambda n: (torch.randn(n, 4), torch.randint(2, (n,))),

@@ -17,11 +17,11 @@ from typing import Literal, TypeVar, final
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from scionwood.decoding import switch
-from scionwood.decoding.session import Session
 from scionwood.errors import ReadError
-from scionwood.files import atomic_path, reading, writing
-from scionwood.regular import open_regular
+from scionwood_sandbox.decoding import switch
+from scionwood_sandbox.decoding.session import Session
+from scionwood_sandbox.files import atomic_path, reading, writing
+from scionwood_sandbox.regular import open_regular
 
 SKIPPED = "skipped.csv"
 """The files that a run skipped, with the reason of each: columns `file` and `reason`."""
@@ -55,9 +55,9 @@ class DataFiles:
         >>> for name in ("a.txt", "b.txt", "c.txt"):
         ...     size = Path(name).write_bytes(b"\xff" if name == "b.txt" else b"1.5")
         >>> def number(path):
-        ...     with scionwood.reading(path, "number"):
+        ...     with authoring.reading(path, "number"):
         ...         return float(path.read_text("utf-8"))
-        >>> files = scionwood.DataFiles("skip", ["*.txt"])
+        >>> files = authoring.DataFiles("skip", ["*.txt"])
         >>> list(files.readable(sorted(Path().glob("*.txt")), number).values())
         [1.5, 1.5]
         >>> list(files.skipped)

@@ -11,11 +11,10 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_
 
 from scionwood.adapters import report, save_adapter, save_head
 from scionwood.adapters.head import backbone, head_names
-from scionwood.files import atomic_path
-from scionwood.recipe import Recipe
+from scionwood.files.styles import figure_style
+from scionwood.recipes.recipe import Recipe
 from scionwood.runs.layout import ADAPTER, HEAD
 from scionwood.runs.manifest import write_manifest
-from scionwood.styles import figure_style
 from scionwood.training.card import Card, write_card
 from scionwood.training.checkpoint import BEST, LAST, read_checkpoint
 from scionwood.training.figures import metrics_figure
@@ -23,6 +22,7 @@ from scionwood.training.metrics import NAME, read_metrics
 from scionwood.training.points import exported
 from scionwood.training.run_page import CURVES, write_report
 from scionwood.training.task import Task
+from scionwood_sandbox.files import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from scionwood.styles import figure_style
+from scionwood.files.styles import figure_style
 
 Points = list[tuple[int, float]]
 

@@ -17,7 +17,7 @@ from lightning.pytorch import seed_everything
 from lightning.pytorch.tuner.tuning import Tuner
 
 from scionwood.errors import RecipeError, TrainingError
-from scionwood.recipe import Recipe
+from scionwood.recipes.recipe import Recipe
 from scionwood.training.checkpoint import SafeCheckpointIO
 from scionwood.training.choices import make
 from scionwood.training.launch import many

@@ -13,13 +13,13 @@ from pathlib import Path
 import torch.distributed as dist
 
 from scionwood.errors import OutputExistsError, ScionwoodError, TrainingError
-from scionwood.files import writing
 from scionwood.runs.layout import BASE, RECIPE
 from scionwood.runs.manifest import remove_manifest
 from scionwood.training.checkpoint import LAST
 from scionwood.training.launch import Job, is_first, job, many
 from scionwood.training.lock import NAME as LOCK
 from scionwood.training.lock import only_writer
+from scionwood_sandbox.files import writing
 
 SHARED = "SCIONWOOD_RUN"
 """The variable in which the first process names the run folder to those that it starts."""

@@ -26,7 +26,7 @@ class LoadedRun:
         task: the task in evaluation mode.
 
     Example:
-        >>> loaded = scionwood.LoadedRun(
+        >>> loaded = authoring.LoadedRun(
         ...     scionwood.find_run("seismic/denoise"), scionwood.load_run("seismic/denoise")
         ... )
         >>> with loaded.lent():
@@ -63,7 +63,7 @@ class Served:
         values: what JSON states: the whole answer if there is no file.
 
     Example:
-        >>> scionwood.Served(values={"benign": 0.9}).file is None
+        >>> authoring.Served(values={"benign": 0.9}).file is None
         True
     """
 

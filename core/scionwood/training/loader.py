@@ -26,7 +26,7 @@ class InexactResumeWarning(UserWarning):
     Example:
         >>> import warnings
         >>> with warnings.catch_warnings():
-        ...     warnings.simplefilter("error", scionwood.InexactResumeWarning)  # refuses such a run
+        ...     warnings.simplefilter("error", authoring.InexactResumeWarning)  # refuses such a run
         ...     run = scionwood.fit(scionwood.resolve("pde/dynamics", smoke=True), run_dir="run")
     """
 
@@ -42,7 +42,7 @@ def resumable(loader: Any) -> str | None:
 
     Example:
         >>> from scionwood.training import resumable
-        >>> resumable(scionwood.DataLoader(range(4)))
+        >>> resumable(authoring.DataLoader(range(4)))
         >>> resumable(torch.utils.data.DataLoader(range(4)))
         'torch.utils.data.dataloader.DataLoader has no state_dict and load_state_dict'
     """
@@ -110,10 +110,10 @@ class DataLoader(StatefulDataLoader):  # type: ignore[misc]  # torchdata is unty
         seed: seeds the order and the draws; `None` means the seed of the recipe.
 
     Example:
-        >>> batches = list(scionwood.DataLoader(range(6), batch_size=4, shuffle=True, seed=0))
+        >>> batches = list(authoring.DataLoader(range(6), batch_size=4, shuffle=True, seed=0))
         >>> [len(batch) for batch in batches]
         [4, 2]
-        >>> again = list(scionwood.DataLoader(range(6), batch_size=4, shuffle=True, seed=0))
+        >>> again = list(authoring.DataLoader(range(6), batch_size=4, shuffle=True, seed=0))
         >>> all(torch.equal(one, other) for one, other in zip(batches, again, strict=True))
         True
     """
@@ -182,7 +182,7 @@ class DataLoader(StatefulDataLoader):  # type: ignore[misc]  # torchdata is unty
             TrainingError: the data are a stream, or have an order of their own.
 
         Example:
-            >>> loader = scionwood.DataLoader(torch.arange(8), batch_size=2)
+            >>> loader = authoring.DataLoader(torch.arange(8), batch_size=2)
             >>> list(loader.part([1, 3, 6]))
             [tensor([1, 3]), tensor([6])]
         """
@@ -207,7 +207,7 @@ class DataLoader(StatefulDataLoader):  # type: ignore[misc]  # torchdata is unty
         """End the workers; the next epoch starts others.
 
         Example:
-            >>> loader = scionwood.DataLoader(range(4), num_workers=1)
+            >>> loader = authoring.DataLoader(range(4), num_workers=1)
             >>> len(list(loader))
             4
             >>> loader.stop()

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scionwood.errors import TrainingError
-from scionwood.files import writing
+from scionwood_sandbox.files import writing
 
 NAME = ".writer"
 """The file in the run folder that its writer locks; the text in it says who that is."""

@@ -23,7 +23,7 @@ from lightning.pytorch.loggers import (
 )
 
 from scionwood.errors import RecipeError
-from scionwood.recipe import Recipe
+from scionwood.recipes.recipe import Recipe
 from scionwood.training.choices import Choice, find, make
 from scionwood.training.options import loggers as named_loggers
 from scionwood.training.points import run_checkpoint

@@ -11,10 +11,10 @@ from typing import Any, final
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from scionwood.files import atomic_path, writing
 from scionwood.runs.layout import METRICS
 from scionwood.runs.metrics import read_metrics as read_metrics
 from scionwood.training.checkpoint import RESUME
+from scionwood_sandbox.files import atomic_path, writing
 
 NAME = METRICS
 

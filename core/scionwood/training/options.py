@@ -13,8 +13,8 @@ from pathlib import Path
 from re import match
 from typing import Any
 
-from scionwood.discovery import did_you_mean
 from scionwood.errors import RecipeError
+from scionwood.plugins.discovery import did_you_mean
 from scionwood.training.choices import check, find, make, split
 from scionwood.training.tables import CALLBACKS, DEFAULT_LOGGERS, FINDERS, LOGGERS
 

@@ -62,7 +62,7 @@ def volumes_fail_in_bfloat16(device: torch.device) -> bool:
 
     Example:
         >>> device = torch.device("cpu")
-        >>> dtype = torch.float32 if scionwood.volumes_fail_in_bfloat16(device) else torch.bfloat16
+        >>> dtype = torch.float32 if authoring.volumes_fail_in_bfloat16(device) else torch.bfloat16
     """
     features = _cpu()
     wrong = features.get("avx512_bf16") and not features.get("amx_bf16")

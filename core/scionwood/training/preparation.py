@@ -9,7 +9,7 @@ from torch import nn
 from scionwood.adapters import attach, freeze, unfreeze
 from scionwood.errors import AdapterError, RecipeError
 from scionwood.kernels import enable
-from scionwood.recipe import Recipe
+from scionwood.recipes.recipe import Recipe
 from scionwood.training.blocks import checkpoint_blocks, compile_blocks
 from scionwood.training.options import callback_names
 

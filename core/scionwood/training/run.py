@@ -21,12 +21,12 @@ from scionwood.adapters import (
     report,
 )
 from scionwood.errors import TrainingError
-from scionwood.files import atomic_path, writing
-from scionwood.recipe import Overrides, Recipe, override, resolve
+from scionwood.recipes.recipe import Overrides, Recipe, override, resolve
 from scionwood.runs.base import with_base, write_base
 from scionwood.runs.layout import ADAPTER, HEAD, RECIPE
 from scionwood.runs.reference import find_run
 from scionwood.runs.run import Run
+from scionwood.scale.large import empty_backbone
 from scionwood.training.bar import progress
 from scionwood.training.blocks import compiled
 from scionwood.training.checkpoint import LAST, RESUME, clean_debris
@@ -35,7 +35,6 @@ from scionwood.training.export import export
 from scionwood.training.finders import apply_finders
 from scionwood.training.folder import empty_if_refused, run_folder, shared
 from scionwood.training.kept import kept_or_loaded
-from scionwood.training.large import empty_backbone
 from scionwood.training.loader import named_workers
 from scionwood.training.loggers import Given, chosen, objects, recorded
 from scionwood.training.options import check_installed, finders
@@ -47,6 +46,7 @@ from scionwood.training.task import Task
 from scionwood.training.threads import use_free_cores
 from scionwood.training.trainer import make_trainer, quiet
 from scionwood.training.weights import refuse_unsafe_torch
+from scionwood_sandbox.files import atomic_path, writing
 
 
 def fit(

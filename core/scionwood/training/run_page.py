@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from scionwood.files import atomic_path
-from scionwood.pages import Figure, Number, Numbers, Page, Part, Section, Table, render
+from scionwood.files.pages import Figure, Number, Numbers, Page, Part, Section, Table, render
 from scionwood.training.card import (
     Card,
     base_hash,
@@ -17,6 +16,7 @@ from scionwood.training.card import (
     summary,
 )
 from scionwood.training.figures import metrics_figure, points, svg
+from scionwood_sandbox.files import atomic_path
 
 CURVES = "metrics"
 """The name of the image of the curves in `figures/`."""

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import torch
 
-from scionwood.files import atomic_folder
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
 from scionwood.runs.digest import weights_digest
 from scionwood.runs.layout import ADAPTER, CARD, HEAD, METRICS, RECIPE
 from scionwood.runs.manifest import write_manifest
 from scionwood.runs.origin import Origin, write_origin
 from scionwood.training.run import fit
+from scionwood_sandbox.files import atomic_folder
 
 SHIPPED = (ADAPTER, HEAD, RECIPE, METRICS, CARD)
 """What a plugin carries of a run, beside JSON files of the field: no checkpoint, page or figure."""
@@ -50,7 +50,7 @@ def ship(
     Example:
         >>> from pathlib import Path
         >>> sizes = {"n_train": 2, "n_val": 1, "n_test": 1, "n_frames": 2, "n_points": 16}
-        >>> origin = scionwood.ship(
+        >>> origin = authoring.ship(
         ...     "pde/dynamics",
         ...     Path("runs/small"),
         ...     name="hydrology/small",

@@ -26,9 +26,9 @@ class SplitData(L.LightningDataModule, ABC):
         ...     def __init__(self, *, batch_size: int = 8) -> None:
         ...         super().__init__()
         ...         self.batch_size = batch_size
-        ...     def loader(self, split: scionwood.Split) -> scionwood.DataLoader:
+        ...     def loader(self, split: authoring.Split) -> authoring.DataLoader:
         ...         squares = [float(i * i) for i in range(16)]
-        ...         return scionwood.DataLoader(squares, self.batch_size, shuffle=split == "train")
+        ...         return authoring.DataLoader(squares, self.batch_size, shuffle=split == "train")
         >>> len(Squares().train_dataloader())
         2
     """

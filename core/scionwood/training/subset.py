@@ -15,10 +15,10 @@ import numpy as np
 from torch.utils._pytree import tree_leaves
 
 from scionwood.errors import ReadError, TrainingError
-from scionwood.files import atomic_path, reading, writing
+from scionwood.scale.prefix.rules import content
 from scionwood.training.loader import DataLoader
-from scionwood.training.prefix.rules import content
 from scionwood.training.seeded import Seeded
+from scionwood_sandbox.files import atomic_path, reading, writing
 
 FILE = "subset.json"
 """The list in its folder."""
@@ -43,7 +43,7 @@ class TrainingSubset:
 
     Example:
         >>> data = scionwood.resolve("pde/dynamics", smoke=True).data.build()
-        >>> subset = scionwood.TrainingSubset.of(data.train_dataloader(), [2, 0])
+        >>> subset = authoring.TrainingSubset.of(data.train_dataloader(), [2, 0])
         >>> path = subset.write("chosen")
         >>> recipe = scionwood.resolve("pde/dynamics", {"data.subset": "chosen"}, smoke=True)
         >>> len(recipe.data.build().train_dataloader().dataset), subset.length
@@ -64,7 +64,7 @@ class TrainingSubset:
             chosen: the indices of the examples.
 
         Raises:
-            TrainingError: the loader is not a `scionwood.DataLoader` of data with a length, or an
+            TrainingError: the loader is not an `authoring.DataLoader` of data with a length, or an
                 index is twice in the list or out of range.
         """
         data = examples(loader)
@@ -141,11 +141,11 @@ def examples(loader: Any) -> Seeded:
         loader: what `train_dataloader` of data returns.
 
     Raises:
-        TrainingError: it is not a `scionwood.DataLoader`, or its data are a stream.
+        TrainingError: it is not an `authoring.DataLoader`, or its data are a stream.
     """
     dataset = getattr(loader, "dataset", None)
     if not isinstance(loader, DataLoader) or not isinstance(dataset, Seeded):
-        rule = "examples are chosen by their index, which a scionwood.DataLoader of a list gives"
+        rule = "examples are chosen by their index, which an authoring.DataLoader of a list gives"
         raise TrainingError(f"training data {type(loader).__name__}", rule, "Take all of the data")
     return Seeded(dataset.inner, 0)
 

@@ -25,7 +25,7 @@ from scionwood.training.state import check_state, trained_keys
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from scionwood.deploy.deployed import Deployed
+    from scionwood.training.deployed import Deployed
 
 
 class Optimiser(TypedDict, total=False):
@@ -167,7 +167,7 @@ class Task(L.LightningModule, ABC):
         Args:
             folder: the run folder, which may hold more that the caller needs; None without a run.
         """
-        from scionwood.deploy.deployed import Deployed
+        from scionwood.training.deployed import Deployed
 
         backbone: Any = self.backbone
         return Deployed(backbone, tuple(backbone.example_input()))
@@ -239,7 +239,7 @@ class Task(L.LightningModule, ABC):
         """Shard the backbone if the strategy has a device mesh (FSDP2)."""
         if self.device_mesh is None or self.sharded:
             return
-        from scionwood.training.shard import shard
+        from scionwood.scale.shard import shard
 
         shard(self, self.device_mesh["data_parallel"])
         self.sharded = True

@@ -15,11 +15,11 @@ from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
+from scionwood.scale.graph import CudaGraph
 from scionwood.training.bar import progress
 from scionwood.training.callbacks import RunState
 from scionwood.training.checkpoint import SafeCheckpointIO
 from scionwood.training.data_files import SkippedFiles
-from scionwood.training.graph import CudaGraph
 from scionwood.training.guard import NanGuard
 from scionwood.training.loggers import make_loggers
 from scionwood.training.metrics import MetricsFile

@@ -11,9 +11,9 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
+from scionwood.adapters.stored import Place, note, places
 from scionwood.errors import ReadError, TrainingError, WeightsError
-from scionwood.files import reading
-from scionwood.stored import Place, note, places
+from scionwood_sandbox.files import reading
 
 SHOWN = 3
 """Names in an error; a wrong file may lack hundreds."""
@@ -103,7 +103,7 @@ def read_weights(
         >>> from safetensors.torch import save_model
         >>> model = torch.nn.Linear(8, 1)
         >>> save_model(model, "tiny.safetensors")
-        >>> weights = scionwood.read_weights("tiny.safetensors", model.state_dict())
+        >>> weights = authoring.read_weights("tiny.safetensors", model.state_dict())
         >>> torch.equal(weights["bias"], model.bias)
         True
     """
@@ -130,7 +130,7 @@ def load_tensors(file: str | Path | IO[bytes]) -> Any:
 
     Example:
         >>> torch.save({"rate": 0.1}, "state.pt")
-        >>> scionwood.load_tensors("state.pt")
+        >>> authoring.load_tensors("state.pt")
         {'rate': 0.1}
     """
     refuse_unsafe_torch()

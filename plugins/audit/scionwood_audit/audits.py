@@ -20,10 +20,9 @@ from scionwood import (
     load_adapter,
     load_head,
     load_run,
-    recipe_folder,
     resolve,
-    with_base,
 )
+from scionwood.authoring import recipe_folder, with_base
 from scionwood_audit.behaviour import behaviour
 from scionwood_audit.cohort import compare
 from scionwood_audit.corruption.registered import of_recipe, of_run

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from torch import random
 
-from scionwood import ProbeResult, Task, find, load
+from scionwood import Task, find, load
+from scionwood.authoring import ProbeResult
 from scionwood_audit.record import Row, Status
 
 

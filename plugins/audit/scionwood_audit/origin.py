@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from scionwood import ScionwoodError, adapters, read_origin
+from scionwood import ScionwoodError, adapters
+from scionwood.authoring import read_origin
 from scionwood_audit.record import Row
 
 SIGNED = "SCIONWOOD_REQUIRE_SIGNED"

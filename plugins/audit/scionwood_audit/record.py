@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, final
 
-from scionwood import ScionwoodError, atomic_path, writing
+from scionwood import ScionwoodError
+from scionwood.authoring import atomic_path, writing
 
 Status = Literal["kept", "broken", "skipped", "note"]
 """A rule is kept or broken, could not be checked, or the row only states a fact."""

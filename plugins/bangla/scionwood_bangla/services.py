@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
-from scionwood import LoadedRun, Served
+from scionwood.authoring import LoadedRun, Served
 
 if TYPE_CHECKING:
     from scionwood_bangla.checker import Findings
@@ -151,7 +151,7 @@ def generate_many(
 
 
 def _page(out: Path, title: str, before: str, findings: Findings) -> Path:
-    from scionwood import Page, Section, render
+    from scionwood.authoring import Page, Section, render
     from scionwood_bangla.checker.report import as_text
 
     parts = [Section("Before", [before]), Section("After, with its faults", [as_text(findings)])]

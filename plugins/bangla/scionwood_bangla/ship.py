@@ -6,7 +6,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from scionwood import Origin, ship
+from scionwood.authoring import Origin, ship
 from scionwood_bangla.evaluation.compare import Plan, compare, handwritten
 from scionwood_bangla.inference import SHIPPED, Decoding, Writer
 

@@ -7,7 +7,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from scionwood import LoadedRun, ReadError, Served, reading, unpacked
+from scionwood import ReadError
+from scionwood.authoring import LoadedRun, Served, reading, unpacked
 
 if TYPE_CHECKING:
     import numpy as np

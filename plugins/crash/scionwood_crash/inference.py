@@ -12,16 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scionwood import (
-    RecipeError,
-    TrainingError,
-    atomic_path,
-    find_run,
-    load_run,
-    read_origin,
-    weights_digest,
-    writing,
-)
+from scionwood import RecipeError, TrainingError, find_run, load_run
+from scionwood.authoring import atomic_path, read_origin, weights_digest, writing
 from scionwood_crash.data.encode import Coarse, Encoder, outward
 from scionwood_crash.data.stated import data_of, given_of
 from scionwood_crash.evaluation.calibration import networks, predicting

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from scionwood import LoadedRun, Served
+from scionwood.authoring import LoadedRun, Served
 
 
 def predict(

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scionwood import Origin, load_run, ship
+from scionwood import load_run
+from scionwood.authoring import Origin, ship
 from scionwood_crash.data.encode import Encoded
 from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.evaluation.baselines import Pod

@@ -11,18 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from scionwood import (
-    RecipeError,
-    atomic_folder,
-    check_target,
-    find_run,
-    load_adapter,
-    load_run,
-    merge,
-    resolve,
-    with_base,
-    writing,
-)
+from scionwood import RecipeError, find_run, load_adapter, load_run, merge, resolve
+from scionwood.authoring import atomic_folder, check_target, with_base, writing
 from scionwood_language.backbones.causal_lm import causal_lm
 from scionwood_language.chat.templates import Message, end_of_text, end_of_turn, prompt_ids
 

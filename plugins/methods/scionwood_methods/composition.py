@@ -15,7 +15,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from scionwood import AdapterError, AdapterFileError, atomic_path, compose, writing
+from scionwood import AdapterError, AdapterFileError, compose
+from scionwood.authoring import atomic_path, writing
 from scionwood_methods.shared.support import is_linear
 
 

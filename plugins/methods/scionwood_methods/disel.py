@@ -12,7 +12,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from scionwood import AdapterError, lora_linear, peft_method
+from scionwood import AdapterError
+from scionwood.authoring import lora_linear, peft_method
 from scionwood_methods.shared.config import LowRankConfig
 from scionwood_methods.shared.generated import convolve
 from scionwood_methods.shared.layers import AdapterLayer, MethodTuner

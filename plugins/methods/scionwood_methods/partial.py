@@ -14,7 +14,8 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor
 from torch.func import functional_call
 
-from scionwood import AdapterError, LayerTuner, peft_method
+from scionwood import AdapterError
+from scionwood.authoring import LayerTuner, peft_method
 from scionwood_methods.shared.modules import ModuleAdapter
 
 Stored = Literal["delta", "values"]

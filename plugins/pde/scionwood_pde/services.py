@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from scionwood import LoadedRun, ReadError, RecipeError, Served, find_run, reading
+from scionwood import ReadError, RecipeError, find_run
+from scionwood.authoring import LoadedRun, Served, reading
 
 if TYPE_CHECKING:
     import xarray as xr

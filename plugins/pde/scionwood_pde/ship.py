@@ -11,7 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-from scionwood import Origin, RecipeError, resolve, ship, test
+from scionwood import RecipeError, resolve, test
+from scionwood.authoring import Origin, ship
 
 
 class Shipped(NamedTuple):

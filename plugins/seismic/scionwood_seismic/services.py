@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from scionwood import LoadedRun, ReadError, RecipeError, Served, reading
+from scionwood import ReadError, RecipeError
+from scionwood.authoring import LoadedRun, Served, reading
 
 ARRAY = ".npy"
 """The ending of an array, which a server makes of JSON."""

@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from scionwood import Origin, ReadError, load_run, ship
+from scionwood import ReadError, load_run
+from scionwood.authoring import Origin, ship
 from scionwood_seismic.data.field import FieldCrops
 from scionwood_seismic.data.noise_files import read_noise
 from scionwood_seismic.data.station import StationRecords

@@ -10,7 +10,7 @@ from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont, features
 
-from scionwood import Page, render
+from scionwood.authoring import Page, render
 from scionwood_bangla.evaluation import fonts
 from scionwood_bangla.evaluation.figures import register_match
 from scionwood_bangla.lexicon import LEVELS

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from pydicom.data import get_testdata_file
 
-from scionwood.decoding import Session, open_in_child
 from scionwood_biomed.privacy.copying import deidentify, inspect
 from scionwood_biomed.readers.dicom import DicomReader
 from scionwood_biomed.readers.display import to_display
+from scionwood_sandbox import Session, open_in_child
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux")
 NAMES = ["CT_small", "MR_small_implicit", "MR_small_bigendian", "examples_palette", "rtdose"]

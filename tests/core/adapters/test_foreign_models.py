@@ -19,15 +19,8 @@ from peft import IA3Config, LoraConfig, PeftConfig, PeftModel, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import save_file
 
-from scionwood import (
-    AdapterError,
-    LeftOutWarning,
-    attach,
-    load_adapter,
-    merge,
-    save_adapter,
-    unmerge,
-)
+from scionwood import AdapterError, attach, load_adapter, merge, save_adapter, unmerge
+from scionwood.authoring import LeftOutWarning
 
 # The libraries warn about kernels that are missing, and peft about tied weights.
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -17,7 +17,6 @@ from adapter_nets import Net, language_model
 from peft import LoraConfig
 from safetensors.torch import load_file
 
-from scionwood import FrozenHeadWarning
 from scionwood.adapters import (
     attach,
     base_hash,
@@ -27,8 +26,9 @@ from scionwood.adapters import (
     save_adapter,
     save_head,
 )
+from scionwood.authoring import FrozenHeadWarning
 from scionwood.errors import AdapterError, AdapterFileError
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
 from scionwood.training import fit, load_run
 
 QKV = r"blocks\.\d+\.attn\.qkv"

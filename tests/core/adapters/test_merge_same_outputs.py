@@ -16,7 +16,7 @@ from torch.nn import utils
 from torch.nn.utils import parametrizations, prune
 
 from scionwood import AdapterError, attach, merge, unmerge
-from scionwood.deploy.merging import plain
+from scionwood_export.merging import plain
 
 
 class Normalised(nn.Linear):

@@ -16,7 +16,6 @@ import torch
 from adapter_nets import Net, answer, unsettle
 from peft import LoraConfig, PeftConfig, PeftType
 
-from scionwood import discovery, peft_method
 from scionwood.adapters import (
     attach,
     load_adapter,
@@ -27,7 +26,9 @@ from scionwood.adapters import (
 )
 from scionwood.adapters.methods import config_class, methods, origin
 from scionwood.adapters.peft_types import BUILT_IN, extend_enum
+from scionwood.authoring import peft_method
 from scionwood.errors import AdapterError, AdapterFileError
+from scionwood.plugins import discovery
 
 CHILD = """
 import sys, torch

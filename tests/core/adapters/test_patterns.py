@@ -14,7 +14,7 @@ from peft import LoraConfig
 from scionwood.adapters import attach
 from scionwood.adapters.patterns import check_pattern, check_patterns, literal
 from scionwood.errors import AdapterError
-from scionwood.linear import Patterns
+from scionwood_sandbox.linear import Patterns
 
 NAMES = [f"encoder.layers.{i}.attention.{part}" for i in range(40) for part in ("query", "out")]
 

@@ -15,7 +15,6 @@ import torch.nn as nn
 from adapter_nets import Net
 from peft import LoraConfig
 
-from scionwood import BaseChangedWarning
 from scionwood.adapters import (
     attach,
     base_hash,
@@ -26,6 +25,7 @@ from scionwood.adapters import (
     save_head,
     unfreeze,
 )
+from scionwood.authoring import BaseChangedWarning
 
 
 class UNet(nn.Module):

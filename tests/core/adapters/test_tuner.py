@@ -13,8 +13,9 @@ from adapter_nets import Net, answer, unsettle
 from peft import LoraConfig, PeftConfig, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 
-from scionwood import AdapterError, LayerTuner, attach, load_adapter, peft_method, save_adapter
+from scionwood import AdapterError, attach, load_adapter, save_adapter
 from scionwood.adapters import adapter_state
+from scionwood.authoring import LayerTuner, peft_method
 
 BLOCKS = r"blocks\.\d+"
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scionwood import discovery
-from scionwood.batch.cluster import local_client
+from scionwood.plugins import discovery
+from scionwood_batch.cluster import local_client
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -20,7 +20,8 @@ PLUGIN = r'''
 from __future__ import annotations
 import multiprocessing, os, signal, subprocess, sys, time
 from pathlib import Path
-from scionwood import InputPath, OutputPath, Plugin, ReadError, atomic_path, check_target, writing
+from scionwood.authoring import InputPath, OutputPath, atomic_path, check_target, writing
+from scionwood import Plugin, ReadError
 names = ("copy", "draw", "show", "pair", "plain", "tell", "mix", "hire")
 plugin = Plugin(name="many", commands={name: f"fake_many:{name}" for name in names})
 def copy(

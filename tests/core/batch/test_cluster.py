@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from scionwood.batch import jobs_for, run
-from scionwood.batch.cluster import THREADS, local_client, visible_gpus
+from scionwood_batch import jobs_for, run
+from scionwood_batch.cluster import THREADS, local_client, visible_gpus
 
 NAMES = ("CUDA_VISIBLE_DEVICES", *THREADS)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from scionwood import ReadError
-from scionwood.batch import jobs_for, jobs_over
-from scionwood.batch.errors import BatchError
-from scionwood.batch.jobs import Job, check_targets, fixed_folder, parse_over
+from scionwood_batch import jobs_for, jobs_over
+from scionwood_batch.errors import BatchError
+from scionwood_batch.jobs import Job, check_targets, fixed_folder, parse_over
 
 
 @pytest.fixture

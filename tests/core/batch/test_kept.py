@@ -7,7 +7,7 @@ import torch
 
 from scionwood import fit, load_run
 from scionwood.adapters.content import restate
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
 from scionwood.runs.manifest import write_manifest
 from scionwood.training import kept
 from scionwood.training.kept import keep_runs

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from scionwood import PluginError
-from scionwood.batch.errors import BatchError
-from scionwood.batch.jobs import Job
-from scionwood.batch.lifting import key, lift, weights
+from scionwood_batch.errors import BatchError
+from scionwood_batch.jobs import Job
+from scionwood_batch.lifting import key, lift, weights
 
 JOB = Job(Path("out/a"), Path("in/a"), {"stem": "a"})
 

@@ -7,9 +7,9 @@ from contextlib import closing
 import pytest
 
 from scionwood import ReadError, WriteError
-from scionwood.batch import Row, read_manifest
-from scionwood.batch.errors import BatchError
-from scionwood.batch.manifest import MANIFEST, Manifest
+from scionwood_batch import Row, read_manifest
+from scionwood_batch.errors import BatchError
+from scionwood_batch.manifest import MANIFEST, Manifest
 
 
 def rows(n, **fields):

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from scionwood.batch import Row, read_manifest
-from scionwood.batch.progress import Progress
 from scionwood.cli import main
+from scionwood_batch import Row, read_manifest
+from scionwood_batch.progress import Progress
 
 MAP = [sys.executable, "-m", "scionwood.cli", "map"]
 
@@ -87,7 +87,7 @@ def test_a_refusal_imports_neither_the_engine_nor_torch(here):
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nowhere", "file.json"])
 def test_a_scheduler_that_is_not_there_is_named(here, capsys, monkeypatch, address):
-    monkeypatch.setattr("scionwood.batch.cluster.PATIENCE", 1)
+    monkeypatch.setattr("scionwood_batch.cluster.PATIENCE", 1)
     words = ["map", "many/copy", "in", "--target", "out/{name}", "--scheduler", address]
     assert main(words) == 2
     err = capsys.readouterr().err

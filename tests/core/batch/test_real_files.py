@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scionwood.batch import jobs_for, run
+from scionwood_batch import jobs_for, run
 
 pytestmark = pytest.mark.slow
 SHAPE = (1, 64, 64)

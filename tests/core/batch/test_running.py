@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from scionwood import OutputExistsError, ReadError
-from scionwood.batch import Job, Row, jobs_for, jobs_over, read_manifest, run
-from scionwood.batch.errors import BatchError
-from scionwood.batch.manifest import MANIFEST, Manifest
-from scionwood.batch.running import plan
+from scionwood_batch import Job, Row, jobs_for, jobs_over, read_manifest, run
+from scionwood_batch.errors import BatchError
+from scionwood_batch.manifest import MANIFEST, Manifest
+from scionwood_batch.running import plan
 
 
 @pytest.fixture

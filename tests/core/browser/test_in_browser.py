@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from chromium import Tab
+from scionwood.files.pages import Number, Numbers, Page, Section, Table, render
 
-from scionwood.pages import Number, Numbers, Page, Section, Table, render
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
 from scionwood.training import fit
 
 WINDOWS = [(360, 740), (1440, 900)]

@@ -500,7 +500,7 @@ def burn(path: Path) -> None:
 
 def forge(path: Path, message: list[object]) -> None:
     """Answer in place of the decoder."""
-    from scionwood.decoding.wire import Link, send
+    from scionwood_sandbox.decoding.wire import Link, send
 
     link = Link(socket.socket(fileno=_descriptor()))
     send(link, message, inline=True)

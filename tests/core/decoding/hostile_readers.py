@@ -43,7 +43,7 @@ class HostileReader(scionwood.Reader):
         return scionwood.Record({"index": index}, np.arange(4, dtype="float32") * self.scale)
 
     def rewrite(self, target, function, *, overwrite=False):
-        with scionwood.atomic_path(target, overwrite=overwrite) as part:
+        with scionwood.authoring.atomic_path(target, overwrite=overwrite) as part:
             part.write_text(" ".join(["good", *map(str, function(self.read(0)))]), "utf-8")
 
     @classmethod

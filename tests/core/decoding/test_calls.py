@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import scionwood
-from scionwood.decoding import Session, call_in_child, enforced
+from scionwood_sandbox import Session, call_in_child, enforced
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux")
 FILES = pytest.mark.skipif(
@@ -111,15 +111,15 @@ def test_a_session_serves_functions_and_readers_with_its_children(called, hostil
 
 def test_one_child_is_that_of_an_outer_session(hostile, written, tmp_path):
     path = written("good")
-    with scionwood.one_child(tmp_path):
+    with scionwood.authoring.one_child(tmp_path):
         with hostile(path) as first:
             pass
-        with scionwood.one_child(tmp_path), hostile(path) as second:
+        with scionwood.authoring.one_child(tmp_path), hostile(path) as second:
             assert second._channel is first._channel
 
 
 @pytest.mark.parametrize("choice", ["", "inline"])
 def test_one_child_is_none_inline(choice, hostile, written, tmp_path, monkeypatch):
     monkeypatch.setenv("SCIONWOOD_READERS", choice)
-    with scionwood.one_child(tmp_path), hostile(written("good")) as reader:
+    with scionwood.authoring.one_child(tmp_path), hostile(written("good")) as reader:
         assert type(reader) is hostile

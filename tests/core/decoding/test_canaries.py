@@ -18,7 +18,7 @@ import pytest
 import raw_readers
 
 import scionwood
-from scionwood.decoding import Session, enforced, open_in_child
+from scionwood_sandbox import Session, enforced, open_in_child
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux"),
@@ -43,7 +43,7 @@ class Canary:
 
 
 def sample(reader, path):
-    if reader.partition("/")[0] not in [entry.name for entry in scionwood.plugins()]:
+    if reader.partition("/")[0] not in [entry.name for entry in scionwood.authoring.plugins()]:
         pytest.skip(f"the plugin of {reader} is not installed")
     scionwood.load("readers", reader).write_sample(path)
     return path

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import scionwood
-from scionwood.decoding import Limits, Session, control, enforced, open_in_child
+from scionwood_sandbox import Limits, Session, enforced, open_in_child
+from scionwood_sandbox.decoding import control
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux")
 FILES = pytest.mark.skipif(

@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from scionwood.cli import main
-from scionwood.decoding import enforced
-from scionwood.decoding.switch import VARIABLE, service_in_commands, wanted
+from scionwood_sandbox import enforced
+from scionwood_sandbox.decoding.switch import VARIABLE, service_in_commands, wanted
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux")
 
@@ -57,7 +57,7 @@ def test_an_error_ends_the_default_too(monkeypatch):
 
 @LINUX
 def test_a_batch_worker_runs_its_commands_so(tmp_path, monkeypatch):
-    from scionwood.batch import worker
+    from scionwood_batch import worker
 
     monkeypatch.delenv(VARIABLE, raising=False)
     found = []
@@ -73,7 +73,7 @@ def test_a_batch_worker_runs_its_commands_so(tmp_path, monkeypatch):
 def test_the_doctor_says_what_is_enforced_and_where_it_is_on(monkeypatch, capsys):
     monkeypatch.delenv(VARIABLE, raising=False)
     assert "on in commands" in enforced()[0][1]
-    monkeypatch.setattr("scionwood.decoding.switch.possible", lambda: False)
+    monkeypatch.setattr("scionwood_sandbox.decoding.switch.possible", lambda: False)
     assert enforced()[-1][0] is False
     assert "walls need Linux 5.3" in enforced()[-1][1]
 

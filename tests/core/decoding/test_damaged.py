@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import scionwood
-from scionwood.decoding import Limits, Session, open_in_child
+from scionwood_sandbox import Limits, Session, open_in_child
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux"),
@@ -36,7 +36,7 @@ before the heap is read, so a child is ended.
 def test_a_damaged_file_is_an_error_and_the_next_is_read(name, tmp_path):
     reference, cause = READERS[name]
     field = reference.partition("/")[0]
-    if field not in [entry.name for entry in scionwood.plugins()]:
+    if field not in [entry.name for entry in scionwood.authoring.plugins()]:
         pytest.skip(f"the plugin {field} is not installed")
     cls = scionwood.load("readers", reference)
     options = {"thickness": 1.0} if cls.__name__ == "MeshReader" else {}

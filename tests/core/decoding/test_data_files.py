@@ -11,8 +11,8 @@ import pytest
 from torch.utils.data import Dataset
 
 import scionwood
-from scionwood.decoding import Session
 from scionwood.training.data_files import SKIPPED, as_decided, write_skipped
+from scionwood_sandbox import Session
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux")
 COUNT = 24
@@ -68,7 +68,7 @@ def read_all(kind):
 
 
 def test_files_that_kill_their_reader_are_skipped_with_the_reason(service, folder, hostile, caplog):
-    files = scionwood.DataFiles("skip", [folder])
+    files = scionwood.authoring.DataFiles("skip", [folder])
     kept = files.readable(paths_of(folder), len_of(hostile), read_all(hostile))
     assert names(kept) == "02357"
     assert names(files.skipped) == "146"
@@ -88,7 +88,7 @@ def len_of(kind):
 
 
 def test_without_skip_the_first_bad_file_stops(service, folder, hostile):
-    files = scionwood.DataFiles("raise", [folder])
+    files = scionwood.authoring.DataFiles("raise", [folder])
     with pytest.raises(scionwood.ReadError, match=r"1\.hostile.*SIGABRT"):
         files.readable(paths_of(folder), len_of(hostile))
 
@@ -96,18 +96,18 @@ def test_without_skip_the_first_bad_file_stops(service, folder, hostile):
 def test_more_than_half_of_bad_files_is_refused(service, folder, hostile):
     for number in (2, 3):
         (folder / f"{number}.hostile").write_text("abort", "utf-8")
-    files = scionwood.DataFiles("skip", [folder])
+    files = scionwood.authoring.DataFiles("skip", [folder])
     with pytest.raises(scionwood.ReadError, match=r"5 of 8 files.*1\.hostile is the first"):
         files.readable(paths_of(folder), len_of(hostile), read_all(hostile))
 
 
 def test_a_run_that_goes_on_skips_the_same_files(service, folder, hostile, tmp_path):
-    first = scionwood.DataFiles("skip", [folder])
+    first = scionwood.authoring.DataFiles("skip", [folder])
     kept = first.readable(paths_of(folder), len_of(hostile), read_all(hostile))
     write_skipped(tmp_path, first)
     (folder / "1.hostile").write_text("good", "utf-8")  # mended meanwhile
     with as_decided(tmp_path):
-        again = scionwood.DataFiles("skip", [folder])
+        again = scionwood.authoring.DataFiles("skip", [folder])
     assert again.readable(paths_of(folder), len_of(hostile)) == kept
     assert again.skipped == first.skipped
     assert (tmp_path / SKIPPED).read_text("utf-8").startswith("file,reason\n")
@@ -115,7 +115,7 @@ def test_a_run_that_goes_on_skips_the_same_files(service, folder, hostile, tmp_p
     with pytest.raises(scionwood.ReadError, match=r"7\.hostile.*Restore the file and resume"):
         again.readable(paths_of(folder), len_of(hostile))
     with as_decided(None):
-        new = scionwood.DataFiles("skip", [folder])
+        new = scionwood.authoring.DataFiles("skip", [folder])
     assert names(new.readable(paths_of(folder), len_of(hostile), read_all(hostile))) == "01235"
 
 
@@ -125,9 +125,9 @@ def test_each_worker_reads_its_files_with_one_child(service, start, hostile, tmp
     paths = [tmp_path / f"{number}.hostile" for number in range(COUNT)]
     for path in paths:
         path.write_text("good", "utf-8")
-    files = scionwood.DataFiles("raise", [f"{tmp_path}/*.hostile"])
+    files = scionwood.authoring.DataFiles("raise", [f"{tmp_path}/*.hostile"])
     files.readable(paths, len_of(hostile))  # a forked worker inherits this child
-    loader = scionwood.DataLoader(
+    loader = scionwood.authoring.DataLoader(
         Numbers(hostile, files, paths),
         None,
         num_workers=2,
@@ -146,9 +146,9 @@ def test_a_link_out_of_the_folder_is_not_read(service, hostile, tmp_path):
     (tmp_path / "data").mkdir()
     link = tmp_path / "data" / "a.hostile"
     link.symlink_to(tmp_path / "secret.hostile")
-    named = scionwood.DataFiles("raise", [link])
+    named = scionwood.authoring.DataFiles("raise", [link])
     assert named.readable([link], len_of(hostile)) == {link: 1}
-    listed = scionwood.DataFiles("raise", [tmp_path / "data"])
+    listed = scionwood.authoring.DataFiles("raise", [tmp_path / "data"])
     with pytest.raises(scionwood.ReadError, match="outside of the folder"):
         listed.readable([link], len_of(hostile))
 

@@ -16,8 +16,9 @@ import escapes
 import pytest
 
 import scionwood
-from scionwood.decoding import Limits, Session, call_in_child, control, enforced, seccomp, switch
-from scionwood.decoding.sandbox import WALLS, WITHOUT
+from scionwood_sandbox import Limits, Session, call_in_child, enforced
+from scionwood_sandbox.decoding import control, seccomp, switch
+from scionwood_sandbox.decoding.sandbox import WALLS, WITHOUT
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or not all(whether for whether, _ in enforced()),
@@ -97,7 +98,7 @@ def test_no_attempt_to_get_out_of_a_child_succeeds(
 
 
 def can_enter_namespaces():
-    trial = "from scionwood.decoding import namespaces; print(namespaces.enter())"
+    trial = "from scionwood_sandbox.decoding import namespaces; print(namespaces.enter())"
     done = subprocess.run([sys.executable, "-c", trial], capture_output=True, check=True)
     return done.stdout == b"True\n"
 
@@ -210,9 +211,9 @@ def test_the_numbers_of_calls_are_those_of_the_kernel(machine):
 LIMITED = """
 import resource, sys, numpy as np
 from pathlib import Path
-import scionwood.record
-import scionwood.decoding.client
-from scionwood.decoding import call_in_child
+import scionwood_sandbox.record
+import scionwood_sandbox.decoding.client
+from scionwood_sandbox import call_in_child
 resource.setrlimit(getattr(resource, sys.argv[1]), (int(sys.argv[2]),) * 2)
 sys.path.append(sys.argv[4])
 import called

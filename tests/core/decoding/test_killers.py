@@ -15,14 +15,17 @@ import killer_files
 import pytest
 
 import scionwood
-from scionwood.decoding import Limits, Session, control, open_in_child
+from scionwood_sandbox import Limits, Session, open_in_child
+from scionwood_sandbox.decoding import control
 
 SERVICE = pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux")
 NEEDS = {"seismic/das": "dascore", "biomed/slide": "tiffslide", "biomed/dicom": "gdcm"}
 
 
 def reader_of(killer):
-    if killer.reader.partition("/")[0] not in [entry.name for entry in scionwood.plugins()]:
+    if killer.reader.partition("/")[0] not in [
+        entry.name for entry in scionwood.authoring.plugins()
+    ]:
         pytest.skip(f"the plugin of {killer.reader} is not installed")
     if killer.reader in NEEDS:
         pytest.importorskip(NEEDS[killer.reader])

@@ -22,10 +22,10 @@ import scionwood
 if sys.platform != "linux":
     pytest.skip("the reader service needs Linux", allow_module_level=True)
 
-from scionwood.decoding import schema
-from scionwood.decoding.arena import Arena, Grants
-from scionwood.decoding.protocol import Blocks, Unpacker, pack
-from scionwood.decoding.wire import Link, receive, send
+from scionwood_sandbox.decoding import schema
+from scionwood_sandbox.decoding.arena import Arena, Grants
+from scionwood_sandbox.decoding.protocol import Blocks, Unpacker, pack
+from scionwood_sandbox.decoding.wire import Link, receive, send
 
 LARGEST = 1 << 24
 PACKAGES = ("scionwood",)
@@ -127,7 +127,7 @@ def test_what_is_no_plain_data_is_refused(value):
     "message",
     [
         {"$o": ["os", "system", {}]},
-        {"$o": ["scionwood.reader", "Reader", {}]},
+        {"$o": ["scionwood.files.reader", "Reader", {}]},
         {"$o": ["subprocess", "Popen", {"args": "true"}]},
         {"$a": ["|O", [1], False, 0]},
         {"$a": ["<f4", [1 << 40], False, 0]},
@@ -160,9 +160,9 @@ RECORD = {"key": {"$m": []}, "data": {"$a": ["<f4", [2], False, 0]}, "coords": {
 )
 def test_a_record_whose_parts_are_not_of_its_types_is_refused(part):
     unpack = Unpacker(b"\0" * 8, None, PACKAGES).unpack
-    assert unpack({"$o": ["scionwood.record", "Record", RECORD]}).data.tolist() == [0, 0]
+    assert unpack({"$o": ["scionwood_sandbox.record", "Record", RECORD]}).data.tolist() == [0, 0]
     with pytest.raises(ValueError, match="Record\\."):
-        unpack({"$o": ["scionwood.record", "Record", RECORD | part]})
+        unpack({"$o": ["scionwood_sandbox.record", "Record", RECORD | part]})
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "[" + "[]," * (4 << 20) + "[]]", '{"$i":"%s"}'])

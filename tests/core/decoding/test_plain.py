@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import scionwood
-from scionwood.decoding import Limits, Session, call_in_child, open_in_child, switch
+from scionwood_sandbox import Limits, Session, call_in_child, open_in_child
+from scionwood_sandbox.decoding import switch
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import scionwood
-from scionwood.decoding import enforced, open_in_child
+from scionwood_sandbox import enforced, open_in_child
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux"),
@@ -19,7 +19,7 @@ FILES = pytest.mark.skipif(
 )
 NAMES = [
     f"{entry.name}/{name}"
-    for entry in scionwood.plugins()
+    for entry in scionwood.authoring.plugins()
     if entry.plugin
     for name in entry.plugin.readers
 ]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import scionwood
-from scionwood.decoding import open_in_child
+from scionwood_sandbox import open_in_child
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux")
 

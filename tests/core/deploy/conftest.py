@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
 from scionwood.training import fit
 
 

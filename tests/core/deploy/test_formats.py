@@ -12,8 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from scionwood import export_run, load_run
-from scionwood.testing import foreign
+from scionwood import load_run
+from scionwood_export import export_run
+from scionwood_kit import foreign
 
 X = torch.linspace(-2, 2, 16).reshape(2, 8)
 BLOCKER = f"import runpy, sys; Absent = runpy.run_path({foreign.__file__!r})['Absent']\n"

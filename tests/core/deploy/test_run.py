@@ -14,24 +14,14 @@ import pytest
 import torch
 from torch import nn
 
-from scionwood import (
-    Deployed,
-    ExportError,
-    OutputExistsError,
-    Signal,
-    WriteError,
-    export_run,
-    load,
-    load_run,
-    override,
-    resolve,
-)
+from scionwood import OutputExistsError, WriteError, load, load_run, override, resolve
 from scionwood.adapters import attach, config_class
+from scionwood.authoring import Deployed, ExportError, Signal
 from scionwood.cli import main
-from scionwood.deploy import formats
-from scionwood.deploy.merging import plain
-from scionwood.deploy.run import write_deployed
 from scionwood.runs.manifest import write_manifest
+from scionwood_export import export_run, formats
+from scionwood_export.merging import plain
+from scionwood_export.run import write_deployed
 
 
 def mlp() -> nn.Module:

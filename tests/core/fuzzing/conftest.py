@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from scionwood import discovery
-from scionwood.testing.fuzzing import reading
+from scionwood.plugins import discovery
+from scionwood_kit.fuzzing import reading
 
 HERE = str(Path(__file__).parent)
 sys.path.append(HERE)
 
 INLINE = """
 import sys
-if "scionwood.testing.fuzzing.reading" in sys.modules:
-    sys.modules["scionwood.testing.fuzzing.reading"].possible = lambda: False
+if "scionwood_kit.fuzzing.reading" in sys.modules:
+    sys.modules["scionwood_kit.fuzzing.reading"].possible = lambda: False
 """
 """Code of a plugin that takes the reader service from its worker, as on other systems."""
 

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from scionwood import ReadError
-from scionwood.testing import Parser
+from scionwood_kit import Parser
 
 GOOD = b"GOOD 0123456789"
 

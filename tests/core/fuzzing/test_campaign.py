@@ -7,14 +7,15 @@ import json
 
 import pytest
 
-from scionwood import PluginError, ReadError, cli, discovery
-from scionwood.decoding.switch import possible
-from scionwood.new import render
-from scionwood.testing import replay
-from scionwood.testing.fuzzing import campaign
-from scionwood.testing.fuzzing.campaign import fuzz
-from scionwood.testing.fuzzing.corpus import load_case
-from scionwood.testing.fuzzing.tally import write_tallies
+from scionwood import PluginError, ReadError, cli
+from scionwood.plugins import discovery
+from scionwood.plugins.new import render
+from scionwood_kit import replay
+from scionwood_kit.fuzzing import campaign
+from scionwood_kit.fuzzing.campaign import fuzz
+from scionwood_kit.fuzzing.corpus import load_case
+from scionwood_kit.fuzzing.tally import write_tallies
+from scionwood_sandbox.decoding.switch import possible
 
 SERVICE = pytest.mark.skipif(not possible(), reason="this system has no reader service")
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from scionwood.decoding import Limits
-from scionwood.decoding.switch import possible
-from scionwood.testing import replay
-from scionwood.testing.fuzzing.corpus import load_case
+from scionwood_kit import replay
+from scionwood_kit.fuzzing.corpus import load_case
+from scionwood_sandbox import Limits
+from scionwood_sandbox.decoding.switch import possible
 
 CORPUS = Path(__file__).parent / "corpus"
 CASES = sorted(CORPUS.glob("*.json"))

@@ -13,10 +13,10 @@ import zlib
 
 import pytest
 
-from scionwood.testing.fuzzing import containers
-from scionwood.testing.fuzzing.edits import Edit, changed
-from scionwood.testing.fuzzing.mutations import propose
-from scionwood.testing.fuzzing.trial import minimised
+from scionwood_kit.fuzzing import containers
+from scionwood_kit.fuzzing.edits import Edit, changed
+from scionwood_kit.fuzzing.mutations import propose
+from scionwood_kit.fuzzing.trial import minimised
 
 XML = b'<?xml version="1.0"?><grid rows="12"><name>shot 1</name><size x="3" y="4.5"/></grid>'
 

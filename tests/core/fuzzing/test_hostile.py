@@ -14,13 +14,13 @@ import h5py
 import numpy as np
 import pytest
 
-from scionwood import discovery
-from scionwood.decoding.switch import possible
-from scionwood.testing.fuzzing.campaign import fuzz
-from scionwood.testing.fuzzing.edits import Edit, changed
-from scionwood.testing.fuzzing.hostile import HOSTILE, judged, variants
-from scionwood.testing.fuzzing.pickles import STATUS, hostile_pickle
-from scionwood.testing.fuzzing.reading import Reading
+from scionwood.plugins import discovery
+from scionwood_kit.fuzzing.campaign import fuzz
+from scionwood_kit.fuzzing.edits import Edit, changed
+from scionwood_kit.fuzzing.hostile import HOSTILE, judged, variants
+from scionwood_kit.fuzzing.pickles import STATUS, hostile_pickle
+from scionwood_kit.fuzzing.reading import Reading
+from scionwood_sandbox.decoding.switch import possible
 
 SERVICE = pytest.mark.skipif(not possible(), reason="this system has no reader service")
 

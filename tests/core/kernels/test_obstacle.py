@@ -22,7 +22,7 @@ def complete(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.mark.usefixtures("complete")
 def test_no_reason_if_all_parts_are_there():
-    assert obstacle() == scionwood.obstacle() == ""
+    assert obstacle() == scionwood.authoring.obstacle() == ""
 
 
 def test_names_a_missing_triton_with_its_command(monkeypatch, complete):

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from scionwood import lora_linear
+from scionwood.authoring import lora_linear
 from scionwood.kernels.saved import recipe_of
 
 D = 8

@@ -9,7 +9,7 @@ import pytest
 
 from scionwood import pull
 from scionwood.errors import ScionwoodError
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
 from scionwood.runs.cache import all_cached, cache_folder
 from scionwood.runs.publish import push
 from scionwood.training import fit

@@ -34,7 +34,7 @@ def zipped(hub, change) -> str:
 
 def test_an_archive_is_pulled_by_its_digest(archive, toy_run, hub, monkeypatch):
     folder = scionwood.find_run(reference := archive())
-    assert scionwood.weights_digest(folder) == scionwood.weights_digest(toy_run)
+    assert scionwood.authoring.weights_digest(folder) == scionwood.authoring.weights_digest(toy_run)
     assert scionwood.find_run(Path(reference)) == folder  # as a command line reads it
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     hub.files.clear()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scionwood.errors import ReadError, TrainingError
-from scionwood.resolved import Recipe, Slot
+from scionwood.recipes.resolved import Recipe, Slot
 from scionwood.runs.base import read_base, with_base, write_base
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import scionwood
-from scionwood import discovery
 from scionwood.cli import main
 from scionwood.errors import PluginError, ReadError, TrainingError
+from scionwood.plugins import discovery
 from scionwood.runs.cache import cache_folder
 
 CODE = """
@@ -50,7 +50,7 @@ def test_a_quiet_use_is_not_told(ships, capsys):
 def test_a_shipped_run_is_copied_by_pull_and_listed(ships, hub, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     target = scionwood.pull("ships/toy", "copy")
-    assert scionwood.weights_digest(target) == scionwood.weights_digest(ships)
+    assert scionwood.authoring.weights_digest(target) == scionwood.authoring.weights_digest(ships)
     with pytest.raises(scionwood.OutputExistsError, match="--force"):
         scionwood.pull("ships/toy", "copy")
     assert scionwood.pull("ships/toy", "copy", force=True) == Path("copy")
@@ -115,7 +115,7 @@ def test_a_damaged_origin_is_named(ships, text):
 def test_an_origin_cannot_write_to_the_terminal_as_it_likes(ships):
     origin = {"name": "a\x1b]0;owned\x07\nb", "scope": "x" * 5000, "unknown": "z"}
     (ships / "origin.json").write_text(json.dumps(origin))
-    line = str(scionwood.read_origin(ships))
+    line = str(scionwood.authoring.read_origin(ships))
     assert line.isprintable()
     assert len(line) < 300
 

@@ -11,9 +11,9 @@ import torch
 
 import scionwood
 from scionwood import Run, load_run, resolve
-from scionwood.deploy.deployed import ExportError
 from scionwood.errors import OutputExistsError, TrainingError
 from scionwood.runs import metrics
+from scionwood.training.deployed import ExportError
 
 
 @pytest.fixture(scope="module")

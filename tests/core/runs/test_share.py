@@ -17,7 +17,7 @@ from peft import PeftModel
 import scionwood
 from scionwood.adapters import load_head
 from scionwood.cli import main
-from scionwood.command import parse_command
+from scionwood.cli.command import parse_command
 from scionwood.errors import OutputExistsError, ReadError, TrainingError, WriteError
 from scionwood.runs import listing
 from scionwood.runs.cache import all_cached, cache_folder, workshop
@@ -56,7 +56,7 @@ def test_a_pulled_run_computes_what_the_run_computes(shared, toy_run, tmp_path, 
     commit = shared.repositories[NAME].commits[-1][0]
     assert f"using hf:{NAME} {commit[:12]}" in capsys.readouterr().err
     origin = read_origin(tmp_path / "theirs")
-    assert (origin.version, origin.digest) == (commit, scionwood.weights_digest(toy_run))
+    assert (origin.version, origin.digest) == (commit, scionwood.authoring.weights_digest(toy_run))
 
 
 def test_a_pulled_run_needs_no_network(shared, monkeypatch):
@@ -203,7 +203,7 @@ def test_metrics_travel(shared):
 
 
 def test_a_command_takes_any_reference(shared, archive):
-    def command(*, run: scionwood.RunPath = "toy/regress") -> None:
+    def command(*, run: scionwood.authoring.RunPath = "toy/regress") -> None:
         """Use a run."""
 
     for reference in (f"hf:{NAME}", archive()):

@@ -18,7 +18,7 @@ import scionwood
 from scionwood.adapters import load_adapter, load_head, save_adapter, save_head
 from scionwood.cli import main
 from scionwood.errors import AdapterFileError, TrainingError
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
 from scionwood.runs.manifest import write_manifest
 from scionwood.runs.publish import push
 

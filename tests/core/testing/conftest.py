@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from scionwood import discovery
-from scionwood.new import render
-from scionwood.plugin import Plugin
+from scionwood.plugins import discovery
+from scionwood.plugins.new import render
+from scionwood.plugins.plugin import Plugin
 
 
 class Sample:

@@ -10,18 +10,18 @@ from peft.utils import get_peft_model_state_dict
 from safetensors.torch import load_file
 
 from scionwood import Plugin
-from scionwood.testing import CheckFailure, NothingToCheck, run_checks
-from scionwood.testing.cases import RecipeCase, case_of, cases
-from scionwood.testing.checks.adapters import (
+from scionwood_kit import CheckFailure, NothingToCheck, run_checks
+from scionwood_kit.cases import RecipeCase, case_of, cases
+from scionwood_kit.checks.adapters import (
     check_attach_is_identity,
     check_base_is_untouched_by_a_step,
     check_merge_equals_unmerged,
     check_only_adapter_trains,
     check_trainable_tensors_get_gradients,
 )
-from scionwood.testing.checks.files import _save, check_adapter_survives_a_fresh_process
-from scionwood.testing.child import last_line, run_python
-from scionwood.testing.tensors import difference, output
+from scionwood_kit.checks.files import _save, check_adapter_survives_a_fresh_process
+from scionwood_kit.child import last_line, run_python
+from scionwood_kit.tensors import difference, output
 
 CHECKS = [
     check_attach_is_identity,
@@ -52,7 +52,7 @@ def test_the_fresh_process_imports_no_lightning(sample: Any, tmp_path: Path) -> 
     assert isinstance(case, RecipeCase)
     rig = case.rig()
     _save(rig, case, tmp_path / "case")
-    code = "import sys; from pathlib import Path; from scionwood.testing.reload import reload; "
+    code = "import sys; from pathlib import Path; from scionwood_kit.reload import reload; "
     code += "reload(Path(sys.argv[1])); print(sorted({'lightning', 'peft'} & set(sys.modules)))"
     done, out, err = run_python(["-c", code, str(tmp_path / "case")])
     assert (done, last_line(out)) == (0, "['peft']"), err

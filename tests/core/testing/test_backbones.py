@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from scionwood import Plugin
-from scionwood.testing import CheckFailure, NothingToCheck
-from scionwood.testing.checks import backbones
-from scionwood.testing.checks.backbones import (
+from scionwood_kit import CheckFailure, NothingToCheck
+from scionwood_kit.checks import backbones
+from scionwood_kit.checks.backbones import (
     check_backbones_are_seeded,
     check_backbones_build_offline,
     check_backbones_describe_themselves,

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from scionwood import Plugin
-from scionwood.testing import CheckFailure, NothingToCheck
-from scionwood.testing.checks.behaviour import check_probes
-from scionwood.testing.checks.documentation import check_docstrings, check_signatures
+from scionwood_kit import CheckFailure, NothingToCheck
+from scionwood_kit.checks.behaviour import check_probes
+from scionwood_kit.checks.documentation import check_docstrings, check_signatures
 
 PROBES = '''"""Probes of the response."""
 
@@ -17,7 +17,8 @@ from pathlib import Path
 
 import torch
 
-from scionwood import ProbeResult, Task
+from scionwood.authoring import ProbeResult
+from scionwood import Task
 
 
 def dry(task: Task, folder: Path | None) -> list[ProbeResult]:

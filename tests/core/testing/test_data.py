@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from scionwood import Plugin
-from scionwood.testing import CheckFailure, NothingToCheck
-from scionwood.testing.checks.data import (
+from scionwood_kit import CheckFailure, NothingToCheck
+from scionwood_kit.checks.data import (
     check_data_is_seeded,
     check_data_resumes_exactly,
     check_data_splits_are_disjoint,
@@ -46,7 +46,7 @@ def test_a_plain_loader_of_torch_is_advice_and_an_error_in_the_repository(sample
     sample.change("data.py", old, "from torch.utils.data import DataLoader")
     (advice,) = check_data_resumes_exactly(sample.plugin())
     assert advice.value.startswith("data 'sample/reservoirs': torch.utils.data.dataloader.DataLoa")
-    assert "resume is exact only with scionwood.DataLoader" in advice.rule
+    assert "resume is exact only with scionwood.authoring.DataLoader" in advice.rule
     sample.at_home()
     with pytest.raises(CheckFailure, match="Import DataLoader from scionwood in place of torch"):
         check_data_resumes_exactly(sample.plugin())

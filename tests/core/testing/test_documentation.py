@@ -10,8 +10,8 @@ import pytest
 from peft import PeftConfig
 
 from scionwood import Plugin
-from scionwood.testing import CheckFailure
-from scionwood.testing.checks.documentation import (
+from scionwood_kit import CheckFailure
+from scionwood_kit.checks.documentation import (
     check_docstrings,
     check_signatures,
     described,

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from scionwood import Plugin
-from scionwood.testing import CheckFailure, NothingToCheck
-from scionwood.testing.checks.examples import check_examples
+from scionwood_kit import CheckFailure, NothingToCheck
+from scionwood_kit.checks.examples import check_examples
 
 BARE = '"""The Python interface."""\n\n\ndef double(x: int) -> int:\n    """Double a number."""\n'
 SHOWN = BARE.replace("number.", "number.\n\n    Example:\n        >>> double(2)\n        4\n    ")

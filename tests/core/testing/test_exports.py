@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from scionwood import Plugin
-from scionwood.testing import CheckFailure, NothingToCheck
-from scionwood.testing.checks.exports import check_exports
+from scionwood_kit import CheckFailure, NothingToCheck
+from scionwood_kit.checks.exports import check_exports
 
 
 def test_a_sound_backbone_passes(sample: Any) -> None:

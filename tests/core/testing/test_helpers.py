@@ -7,9 +7,9 @@ import socket
 import pytest
 import torch
 
-from scionwood.testing.child import last_line, run_python
-from scionwood.testing.offline import offline
-from scionwood.testing.tensors import difference, digest
+from scionwood_kit.child import last_line, run_python
+from scionwood_kit.offline import offline
+from scionwood_kit.tensors import difference, digest
 
 
 def test_a_process_that_hangs_is_ended() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from scionwood import Plugin
-from scionwood.testing import CheckFailure, NothingToCheck
-from scionwood.testing.checks.layout import ROOMS, check_layout
+from scionwood_kit import CheckFailure, NothingToCheck
+from scionwood_kit.checks.layout import ROOMS, check_layout
 
 
 def test_a_sound_plugin_passes(sample: Any) -> None:
@@ -26,9 +26,9 @@ def test_a_sound_plugin_passes(sample: Any) -> None:
         ("datamodule.py", "It belongs in data/"),
         ("networks.py", "It belongs in model/"),
         ("cli_extra.py", "It belongs in cli/"),
-        ("page.py", "use scionwood.Page"),
-        ("archives.py", "use scionwood.unpacked"),
-        ("folders.py", "use scionwood.reading"),
+        ("page.py", "use scionwood.authoring.Page"),
+        ("archives.py", "use scionwood.authoring.unpacked"),
+        ("folders.py", "use scionwood.authoring.reading"),
         ("evaluations.py", "Did you mean 'evaluation'"),
         ("rainfall.py", r'Move it into a room of the plan, or declare rooms=\("rainfall",\)'),
         ("table.csv", r"sample/table.csv: the root of a plugin's package"),

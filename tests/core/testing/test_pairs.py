@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from scionwood.testing import CheckFailure, NothingToCheck
-from scionwood.testing.checks.pairs import check_pairs
+from scionwood_kit import CheckFailure, NothingToCheck
+from scionwood_kit.checks.pairs import check_pairs
 
 METRICS = "    def metrics(self, batch"
 PAIRS = '''    def pairs(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from scionwood import Plugin
-from scionwood.testing import CheckFailure, NothingToCheck
-from scionwood.testing.checks.readers import (
+from scionwood_kit import CheckFailure, NothingToCheck
+from scionwood_kit.checks.readers import (
     check_readers_read_their_sample,
     check_readers_refuse_damage,
     check_readers_rewrite,

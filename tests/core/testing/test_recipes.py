@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from scionwood import Plugin
-from scionwood.testing import CheckFailure, NothingToCheck
-from scionwood.testing.checks.recipes import (
+from scionwood_kit import CheckFailure, NothingToCheck
+from scionwood_kit.checks.recipes import (
     check_loss_falls,
     check_recipes_are_complete,
     check_recipes_parse_strictly,
@@ -74,7 +74,7 @@ def test_a_recipe_that_does_not_resolve_to_itself_is_caught(
 
 
 def test_a_core_that_gives_no_hint_is_caught(sample: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scionwood.recipe.refuse_unknown", lambda *_: None)
+    monkeypatch.setattr("scionwood.recipes.recipe.refuse_unknown", lambda *_: None)
     with pytest.raises(CheckFailure, match="task: the error does not name"):
         check_recipes_parse_strictly(sample.plugin())
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scionwood import Plugin, PluginError, cli
-from scionwood.testing import CHECKS, parametrize_with_checks, run_checks
+from scionwood_kit import CHECKS, parametrize_with_checks, run_checks
 
 EMPTY = Plugin("empty", "A plugin that adds nothing")
 CAMEL = Plugin("Camel", "A plugin with a bad name")
@@ -74,7 +74,7 @@ def test_having_nothing_to_check_skips_but_is_not_an_expected_failure() -> None:
 
 SUITE = """
 from scionwood import Plugin
-from scionwood.testing import parametrize_with_checks
+from scionwood_kit import parametrize_with_checks
 
 plugin = Plugin("Camel", "A plugin with a bad name")
 
@@ -103,7 +103,7 @@ def test_pytest_reports_failures_reasons_and_stale_reasons(
 
 ADVISED = """
 from scionwood import Plugin
-from scionwood.testing import parametrize_with_checks
+from scionwood_kit import parametrize_with_checks
 
 plugin = Plugin("mute", "A plugin with a bare command", commands={"do": f"{__name__}:do"})
 
@@ -137,7 +137,7 @@ def test_errors_and_advice_are_printed_in_two_groups(
     sample: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cheap = tuple(check for check in CHECKS if check.__module__.endswith((".static", "mentation")))
-    monkeypatch.setattr("scionwood.testing.runner.CHECKS", cheap)
+    monkeypatch.setattr("scionwood_kit.runner.CHECKS", cheap)
     sample.change("readers.py", "    Units: time h", "    Nothing")
     sample.change("__init__.py", 'commands={"predict"', 'commands={"Predict"')
     sample.plugin()

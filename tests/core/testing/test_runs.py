@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from scionwood.runs.manifest import write_manifest
-from scionwood.testing import CheckFailure, NothingToCheck
-from scionwood.testing.checks.runs import check_shipped_runs
+from scionwood_kit import CheckFailure, NothingToCheck
+from scionwood_kit.checks.runs import check_shipped_runs
 
 
 def test_a_shipped_run_is_as_its_manifest_states(sample: Any) -> None:

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 import scionwood
-from scionwood import LoadedRun, Served
-from scionwood.testing import CheckFailure, NothingToCheck
-from scionwood.testing.checks.services import check_services, check_services_refuse_damage
+from scionwood.authoring import LoadedRun, Served
+from scionwood_kit import CheckFailure, NothingToCheck
+from scionwood_kit.checks.services import check_services, check_services_refuse_damage
 
 SERVICE = """
 from pathlib import Path
 {imports}
-from scionwood import LoadedRun, Served
+from scionwood.authoring import LoadedRun, Served
 
 
 def forecast(loaded: LoadedRun, source: Path, out: Path, *, {option}) -> {answer}:
@@ -40,7 +40,7 @@ def test_a_sound_service_passes_and_a_plugin_may_have_none(sample: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "rule"),
     [
-        ({"answer": "None"}, "it returns scionwood.Served"),
+        ({"answer": "None"}, "it returns scionwood.authoring.Served"),
         ({"option": "table: Path | None = None"}, "an option is a number, a text, a choice"),
         ({"option": "run: str = ''"}, "the server decides it"),
         ({"imports": "import torch"}, "imports without torch"),
@@ -56,9 +56,7 @@ def test_a_service_that_answers_damage_is_found(monkeypatch: pytest.MonkeyPatch)
     plugin = scionwood.find("bangla").plugin
     assert plugin is not None
     plugin = replace(plugin, services={"check": f"{__name__}:answers_all"})
-    monkeypatch.setattr(
-        "scionwood.testing.checks.services.component", lambda reference: answers_all
-    )
+    monkeypatch.setattr("scionwood_kit.checks.services.component", lambda reference: answers_all)
     with pytest.raises(CheckFailure, match="it is answered"):
         check_services_refuse_damage(plugin)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from scionwood.core_commands import FUNCTIONS
-from scionwood.testing import CheckFailure, NothingToCheck
-from scionwood.testing.checks.static import (
+from scionwood.plugins.core_commands import FUNCTIONS
+from scionwood_kit import CheckFailure, NothingToCheck
+from scionwood_kit.checks.static import (
     check_kinds,
     check_light_import,
     check_names,

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from scionwood import Plugin
-from scionwood.testing import CheckFailure, NothingToCheck
-from scionwood.testing.checks.documentation import check_docstrings, check_signatures
-from scionwood.testing.checks.layout import check_layout
-from scionwood.testing.checks.trainer import check_trainer_parts_build, check_trainer_parts_run
+from scionwood_kit import CheckFailure, NothingToCheck
+from scionwood_kit.checks.documentation import check_docstrings, check_signatures
+from scionwood_kit.checks.layout import check_layout
+from scionwood_kit.checks.trainer import check_trainer_parts_build, check_trainer_parts_run
 
 PARTS = {
     "callbacks": '''

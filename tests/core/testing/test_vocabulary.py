@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from scionwood import Plugin
-from scionwood.testing import CheckFailure, NothingToCheck
-from scionwood.testing.checks import vocabulary
-from scionwood.testing.checks.vocabulary import WORDS, check_vocabulary
+from scionwood_kit import CheckFailure, NothingToCheck
+from scionwood_kit.checks import vocabulary
+from scionwood_kit.checks.vocabulary import WORDS, check_vocabulary
 
 PAGE = Path(__file__).parents[3] / "docs" / "architecture.md"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
 from scionwood.training import fit
 
 Start = Callable[..., ForkServerProcess]

@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from scionwood.errors import TrainingError
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
 from scionwood.training import fit, load_run
 from scionwood.training.checkpoint import BEST, LAST, read_checkpoint
 from scionwood.training.metrics import read_metrics

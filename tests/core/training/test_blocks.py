@@ -18,7 +18,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 import scionwood
 from scionwood import kernels
 from scionwood.errors import RecipeError, TrainingError
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
 from scionwood.training import blocks
 from scionwood.training.blocks import checkpoint_blocks, compile_blocks, compiled, repeated
 from scionwood.training.metrics import read_metrics

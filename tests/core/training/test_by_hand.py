@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
 
-from scionwood import Resume, TrainingError, minimise, one_cycle, warm_cosine
+from scionwood import TrainingError
+from scionwood.authoring import Resume, minimise, one_cycle, warm_cosine
 
 STEPS = 12
 

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import scionwood
 from scionwood import Task
-from scionwood.training.replay import Replay
+from scionwood.scale.replay import Replay
 from scionwood.training.trainer import make_trainer, quiet
 
 SHIPPED = {
@@ -62,7 +62,7 @@ class Floats(TorchDispatchMode):
 
 
 def test_a_step_without_a_row_of_metrics_reads_nothing_on_the_host(tmp_path: Path) -> None:
-    loader = scionwood.DataLoader(torch.randn(40, 6), batch_size=4)
+    loader = scionwood.authoring.DataLoader(torch.randn(40, 6), batch_size=4)
     counts = []
     for steps in (4, 8):
         torch.manual_seed(0)

@@ -14,7 +14,7 @@ import pytest
 from huggingface_hub import ModelCard, ModelCardData
 
 from scionwood.adapters import Report
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
 from scionwood.training.card import Card, metadata, write_card
 from scionwood.training.figures import metrics_figure, svg
 from scionwood.training.run_page import numbers, write_report

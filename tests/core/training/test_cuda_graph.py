@@ -22,8 +22,8 @@ import scionwood
 from scionwood import Task
 from scionwood.errors import RecipeError
 from scionwood.kernels import enable
-from scionwood.training.graph import CudaGraph
-from scionwood.training.replay import Replay
+from scionwood.scale.graph import CudaGraph
+from scionwood.scale.replay import Replay
 from scionwood.training.trainer import quiet
 
 Losses = dict[str, Tensor]
@@ -58,7 +58,7 @@ def fitted(tmp_path: Path) -> Callable[..., list[float]]:
     def fit(task: Task, *callbacks: Callback, **options: Any) -> list[float]:
         torch.manual_seed(1)
         rows = [(torch.randn(6), torch.randn(2)) for _ in range(27)]
-        seen, loader = Seen(), scionwood.DataLoader(rows, batch_size=4)  # type: ignore[arg-type]
+        seen, loader = Seen(), scionwood.authoring.DataLoader(rows, batch_size=4)  # type: ignore[arg-type]
         with quiet():
             trainer = L.Trainer(
                 accelerator="cpu",

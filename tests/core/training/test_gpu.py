@@ -21,7 +21,7 @@ def fitted(folder, *, by_graph, precision="32-true", dropout=0.0, lr=1e-2):
     lightning = pytest.importorskip("lightning")
     peft = pytest.importorskip("peft")
     import scionwood
-    from scionwood.training.graph import CudaGraph
+    from scionwood.scale.graph import CudaGraph
 
     class Regression(scionwood.Task):
         def losses(self, batch):
@@ -50,7 +50,7 @@ def fitted(folder, *, by_graph, precision="32-true", dropout=0.0, lr=1e-2):
         callbacks=[seen, *([CudaGraph("on")] if by_graph else [])],
     )  # fmt: skip
     torch.manual_seed(1)
-    loader = scionwood.DataLoader(rows, batch_size=16)
+    loader = scionwood.authoring.DataLoader(rows, batch_size=16)
     trainer.fit(task, loader, loader)
     weights = [p.detach().cpu() for p in task.parameters() if p.requires_grad]
     return losses, weights, seen.replays

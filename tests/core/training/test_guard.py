@@ -71,7 +71,7 @@ def fitted(folder: Path, made: Squares, *callbacks: L.Callback, **options: Any) 
         default_root_dir=folder,
         **options,
     )
-    loader = scionwood.DataLoader(torch.ones(4 * STEPS, 8), batch_size=4)
+    loader = scionwood.authoring.DataLoader(torch.ones(4 * STEPS, 8), batch_size=4)
     with quiet(), Count() as count:
         trainer.fit(made, loader, loader)
     return count.names

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import scionwood
-from scionwood import DataLoader, InexactResumeWarning
-from scionwood.recipe import Slot, resolve
+from scionwood.authoring import DataLoader, InexactResumeWarning
+from scionwood.recipes.recipe import Slot, resolve
 from scionwood.training import fit, resumable
 
 PLAIN = torch.utils.data.DataLoader
@@ -52,5 +52,5 @@ def test_fit_names_the_data_module_and_the_loader(tmp_path: Path) -> None:
     with pytest.warns(InexactResumeWarning, match=r"of PlainData: torch\..*DataLoader has no"):
         fit(plain, run_dir=tmp_path / "plain")
     with warnings.catch_warnings():
-        warnings.simplefilter("error", scionwood.InexactResumeWarning)
+        warnings.simplefilter("error", scionwood.authoring.InexactResumeWarning)
         fit(recipe, run_dir=tmp_path / "ours")

@@ -15,7 +15,7 @@ READING = """
 import os, signal, sys
 import torch
 import scionwood
-from scionwood.decoding import Session, open_in_child
+from scionwood_sandbox import Session, open_in_child
 from scionwood.training.loader import named_workers
 
 sys.path.append({helpers!r})
@@ -36,7 +36,7 @@ class Files(torch.utils.data.Dataset):
 
 try:
     with named_workers():
-        for batch in scionwood.DataLoader(Files(), num_workers=2, seed=0):
+        for batch in scionwood.authoring.DataLoader(Files(), num_workers=2, seed=0):
             assert batch.tolist() == [[0, 1, 2, 3]]
 except scionwood.TrainingError as error:
     print(error)

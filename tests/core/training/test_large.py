@@ -16,9 +16,9 @@ from safetensors.torch import load_file, save_file, save_model
 
 from scionwood.adapters import adapter_state
 from scionwood.adapters.identity import ATTRIBUTE
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
+from scionwood.scale.large import empty_backbone
 from scionwood.training import build
-from scionwood.training.large import empty_backbone
 from scionwood.training.metrics import read_metrics
 from scionwood.training.preparation import prepare
 
@@ -67,7 +67,7 @@ def test_the_adapter_starts_as_on_a_base_with_values(
 @pytest.mark.parametrize(
     ("override", "reason"),
     [
-        ("backbone.name=toy/mlp", "toy/mlp does not use scionwood.empty_weights"),
+        ("backbone.name=toy/mlp", "toy/mlp does not use scionwood.authoring.empty_weights"),
         ("adapter.use_dora=true", "from the weights of the base|meta"),
     ],
 )

@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch.utilities.data import _update_dataloader
 from torch.utils.data import Dataset, DistributedSampler, IterableDataset
 
-from scionwood import DataLoader
+from scionwood.authoring import DataLoader
 from scionwood.training.loader import named_workers
 
 

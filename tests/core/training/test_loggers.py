@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import CSVLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from scionwood.errors import RecipeError
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
 from scionwood.training import fit
 from scionwood.training.checkpoint import LAST, read_checkpoint
 from scionwood.training.loggers import comet, mlflow

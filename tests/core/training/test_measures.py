@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from scionwood import load_run
 from scionwood.errors import RecipeError, TrainingError
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
 from scionwood.training import fit
 from scionwood.training.metrics import read_metrics
 

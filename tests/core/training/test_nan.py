@@ -13,7 +13,7 @@ from torch import Tensor
 
 from scionwood import Task
 from scionwood.errors import TrainingError
-from scionwood.recipe import Slot, resolve
+from scionwood.recipes.recipe import Slot, resolve
 from scionwood.training import fit
 from scionwood.training.checkpoint import LAST, read_checkpoint
 from scionwood.training.metrics import read_metrics

@@ -16,11 +16,11 @@ from lightning.pytorch.profilers import PyTorchProfiler
 from lightning.pytorch.strategies import DDPStrategy
 
 from scionwood.errors import RecipeError
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
 from scionwood.runs.manifest import write_manifest
+from scionwood.scale.shard import ShardedStrategy
 from scionwood.training import choices, fit, load_run, options, tables
 from scionwood.training.points import RunCheckpoint
-from scionwood.training.shard import ShardedStrategy
 
 NAMED = [
     named

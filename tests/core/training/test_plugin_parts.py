@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from scionwood import discovery, resolve
+from scionwood import resolve
+from scionwood.cli.show import describe, overview
 from scionwood.errors import PluginError, RecipeError
-from scionwood.show import describe, overview
+from scionwood.plugins import discovery
 from scionwood.training import fit
 from scionwood.training.metrics import read_metrics
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from scionwood import TrainingError
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
 from scionwood.training.precision import native_precision, refuse_wrong_gradients
 
 RECIPE = "toy/regress"

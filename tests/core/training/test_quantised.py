@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import scionwood
 from scionwood import AdapterError, PluginError, RecipeError, kernels
 from scionwood.adapters import base_hash
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
 from scionwood.training import build, load_run, quantize
 from scionwood.training.metrics import read_metrics
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from scionwood import WriteError, export_run, fit, load_run, resolve
-from scionwood.new import render
+from scionwood import WriteError, fit, load_run, resolve
+from scionwood.plugins.new import render
 from scionwood.training.run import test as measure
+from scionwood_export import export_run
 
 ONE = ["trainer.logger=csv", "trainer.max_steps=1"]
 READ_ONLY = r"cannot be written \(Read-only file system\).*choose another folder"

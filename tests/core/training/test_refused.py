@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scionwood import ScionwoodError, TrainingError, TrainingSubset
-from scionwood.recipe import resolve
+from scionwood import ScionwoodError, TrainingError
+from scionwood.authoring import TrainingSubset
+from scionwood.recipes.recipe import resolve
 
 pytestmark = pytest.mark.usefixtures("toy_plugin")
 Fit = Callable[..., Path]

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from scionwood.recipe import Slot, resolve
+from scionwood.recipes.recipe import Slot, resolve
 from scionwood.training import fit
 from scionwood.training.checkpoint import LAST, read_checkpoint
 from scionwood.training.metrics import read_metrics

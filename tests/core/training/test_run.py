@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from scionwood import Task, load_run
 from scionwood import test as measure
 from scionwood.errors import AdapterError, OutputExistsError, TrainingError
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
 from scionwood.training import fit
 from scionwood.training.checkpoint import BEST, LAST, read_checkpoint
 from scionwood.training.folder import run_folder, shared

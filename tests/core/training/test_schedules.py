@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset
 
-from scionwood import DataLoader, Task, resolve
+from scionwood import Task, resolve
+from scionwood.authoring import DataLoader
 from scionwood.errors import RecipeError
 from scionwood.training import schedules
 from scionwood.training.metrics import read_metrics

@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch.utils.data import IterableDataset
 
-from scionwood import DataLoader, ReadError, RecipeError, TrainingError, TrainingSubset
-from scionwood.recipe import override, resolve
+from scionwood import ReadError, RecipeError, TrainingError
+from scionwood.authoring import DataLoader, TrainingSubset
+from scionwood.recipes.recipe import override, resolve
 from scionwood.training import load_run
 from scionwood.training import test as measure
 

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from scionwood import Optimiser, Task
+from scionwood.cli.show import _component
 from scionwood.errors import RecipeError, TrainingError
-from scionwood.recipe import validate
-from scionwood.show import _component
+from scionwood.recipes.recipe import validate
+from scionwood.scale.shard import blocks, shard
 from scionwood.training.metrics import read_metrics
-from scionwood.training.shard import blocks, shard
 
 
 class Weighted(Task):

@@ -12,9 +12,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from scionwood import TrainingError, WeightsError, load_weights, read_weights
-from scionwood.testing.fuzzing.pickles import hostile_pickle
+from scionwood import TrainingError, WeightsError, load_weights
+from scionwood.authoring import read_weights
 from scionwood.training.weights import UNSAFE
+from scionwood_kit.fuzzing.pickles import hostile_pickle
 
 
 def saved(path: Path, **tensors: Tensor) -> Path:

@@ -12,7 +12,7 @@ import torch
 
 from scionwood import ReadError, RecipeError, fit
 from scionwood.cli import main
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
 from scionwood_crash.data.encode import Encoded
 from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.evaluation.intervals import (

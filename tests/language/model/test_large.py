@@ -13,7 +13,7 @@ from transformers import LlamaConfig
 from transformers.models.llama import LlamaForCausalLM
 
 from scionwood.adapters import base_hash
-from scionwood.stored import deferring
+from scionwood.adapters.stored import deferring
 from scionwood_language.backbones.causal_lm import causal_lm
 from scionwood_language.model.weights import load_tokenizer
 

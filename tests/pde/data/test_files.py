@@ -14,7 +14,7 @@ from torch import Tensor
 
 from scionwood import ReadError, RecipeError, fit, load_run
 from scionwood.cli import main
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
 from scionwood_pde.data.files import Files
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.readers.cache import write_cache

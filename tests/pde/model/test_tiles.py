@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from scionwood.training.capture import traced
+from scionwood.scale.capture import traced
 from scionwood_pde.backbones import tadpole
 from scionwood_pde.model import Tiling
 from scionwood_pde.model.tiles import Boundary

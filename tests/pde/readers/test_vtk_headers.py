@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scionwood import ReadError
-from scionwood.testing import replay
+from scionwood_kit import replay
 from scionwood_pde.readers.vtk_grids import VtkReader
 
 CORPUS = Path(__file__).parents[2] / "core" / "fuzzing" / "corpus"

@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from scionwood import RecipeError, fit, load_run, resolve
-from scionwood.training.graph import obstacle
+from scionwood.scale.graph import obstacle
 from scionwood_pde import api
 from scionwood_pde.backbones import bilinear
 from scionwood_pde.tasks.dynamics import Dynamics

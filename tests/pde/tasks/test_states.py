@@ -14,7 +14,7 @@ from torch import Tensor
 
 from scionwood import RecipeError, Task, fit
 from scionwood.cli import main
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
 from scionwood_pde.backbones import tadpole, tadpole_dynamics, tadpole_flow
 from scionwood_pde.data.trajectories import Trajectories
 from scionwood_pde.tasks.adversarial import Critic, adversarial_loss

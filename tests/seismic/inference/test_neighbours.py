@@ -12,7 +12,7 @@ from known_networks import MeanOfSlices, events
 
 from scionwood import RecipeError, Record, fit
 from scionwood.cli import main
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
 from scionwood_seismic import api
 from scionwood_seismic.backbones import field_unet
 from scionwood_seismic.inference.field import denoise_record

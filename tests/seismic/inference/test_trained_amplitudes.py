@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from scionwood import fit, load_run
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
 from scionwood_seismic.data.synthetic import generator
 from scionwood_seismic.evaluation import metrics
 from scionwood_seismic.evaluation.baselines import bandpass, fx_ssa

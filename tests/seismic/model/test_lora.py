@@ -10,7 +10,8 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 
-from scionwood import AdapterError, LeftOutWarning, attach, merge, save_adapter
+from scionwood import AdapterError, attach, merge, save_adapter
+from scionwood.authoring import LeftOutWarning
 from scionwood_seismic.backbones import dinov3_unet
 
 PARAMETERS = {  # of timm's model with three channels, and its width

@@ -17,7 +17,7 @@ import tables
 from audit import audited
 
 from scionwood import ReadError
-from scionwood.testing.fuzzing.pickles import hostile_pickle
+from scionwood_kit.fuzzing.pickles import hostile_pickle
 from scionwood_seismic.readers import dasdae
 from scionwood_seismic.readers.das import DasReader
 

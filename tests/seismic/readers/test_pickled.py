@@ -18,7 +18,7 @@ import pytest
 from audit import audited
 
 from scionwood import ReadError
-from scionwood.testing.fuzzing.pickles import hostile_pickle
+from scionwood_kit.fuzzing.pickles import hostile_pickle
 from scionwood_seismic.readers.opening import open_reader
 from scionwood_seismic.readers.pickled import LARGEST, NoPickle, NotPlain, plain
 

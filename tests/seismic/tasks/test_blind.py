@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from scionwood import RecipeError, TrainingError, fit, load_run
-from scionwood.recipe import Recipe, resolve
+from scionwood.recipes.recipe import Recipe, resolve
 from scionwood.training.run import build
 from scionwood_seismic.data.survey import Survey
 from scionwood_seismic.data.synthetic import generator

@@ -108,7 +108,7 @@ def test_the_figure_shows_input_denoised_removed_and_added_noise(batch: dict[str
 
 def test_adapts_only_on_the_test_split(tmp_path: Path) -> None:
     from scionwood import fit, test
-    from scionwood.recipe import resolve
+    from scionwood.recipes.recipe import resolve
 
     run = fit(resolve("seismic/denoise_tta", smoke=True), run_dir=tmp_path / "run")
     header = (run / "metrics.csv").read_text().splitlines()[0]

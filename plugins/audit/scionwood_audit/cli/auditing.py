@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scionwood import InputPath, RunPath, print_table
+from scionwood.authoring import InputPath, RunPath, print_table
 
 if TYPE_CHECKING:
     from scionwood_audit.record import Audit

@@ -14,7 +14,7 @@ from typing import NamedTuple, final
 import torch
 from torch import Tensor
 
-from scionwood import Corruption
+from scionwood.authoring import Corruption
 from scionwood_audit.record import Row, Status
 
 ALPHA = 1e-6
@@ -60,7 +60,7 @@ def draw_and_test(own: Corruption, *, draws: int = 100_000, seed: int = 0) -> li
         >>> from scionwood_audit.api import draw_and_test
         >>> def noisy(x):
         ...     return x + 0.2 * torch.randn_like(x)
-        >>> stated = scionwood.Corruption(
+        >>> stated = authoring.Corruption(
         ...     "noise",
         ...     (noisy,),
         ...     sample=lambda n: (torch.randn(n, 3), torch.randint(2, (n,))),

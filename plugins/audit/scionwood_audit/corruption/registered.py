@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from lightning import LightningDataModule
 
-from scionwood import Corruption, ScionwoodError, Task, adapters
+from scionwood import ScionwoodError, Task, adapters
+from scionwood.authoring import Corruption
 from scionwood_audit.corruption.battery import draw_and_test
 from scionwood_audit.record import Row
 

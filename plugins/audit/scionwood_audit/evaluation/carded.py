@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from scionwood import atomic_path, reading, writing
+from scionwood.authoring import atomic_path, reading, writing
 from scionwood_audit.record import Audit, AuditError
 
 CARD, HEADING = "README.md", "## Behaviour"

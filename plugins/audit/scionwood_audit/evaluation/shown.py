@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scionwood import Number, Numbers, Page, Section, Table, atomic_path, render, writing
+from scionwood.authoring import Number, Numbers, Page, Section, Table, atomic_path, render, writing
 from scionwood_audit.record import PARTS, Audit, Row
 
 WORDS = {"kept": "kept", "broken": "BROKEN", "skipped": "not checked", "note": ""}

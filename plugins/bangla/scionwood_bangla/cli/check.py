@@ -6,7 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from scionwood import InputPath, RecipeError, atomic_path, print_table, read_utf8, writing
+from scionwood import RecipeError
+from scionwood.authoring import InputPath, atomic_path, print_table, read_utf8, writing
 from scionwood_bangla.cli.shared import STDIN, print_json, progress_bar, readable
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scionwood import RecipeError, print_table
+from scionwood import RecipeError
+from scionwood.authoring import print_table
 from scionwood_bangla.cli.shared import print_json, progress_bar
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from scionwood import InputPath, RecipeError, RunPath, find_run, print_table, read_origin
+from scionwood import RecipeError, find_run
+from scionwood.authoring import InputPath, RunPath, print_table, read_origin
 from scionwood_bangla.cli.shared import load_examples, made_by, print_json, progress_bar
 
 if TYPE_CHECKING:

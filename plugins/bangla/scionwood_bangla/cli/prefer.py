@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from scionwood import InputPath, OutputPath, ReadError, RunPath, check_target
+from scionwood import ReadError
+from scionwood.authoring import InputPath, OutputPath, RunPath, check_target
 from scionwood_bangla.cli.shared import load_examples, progress_bar
 
 

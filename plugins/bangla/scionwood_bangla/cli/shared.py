@@ -10,7 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
-from scionwood import find_run, read_origin, weights_digest
+from scionwood import find_run
+from scionwood.authoring import read_origin, weights_digest
 
 if TYPE_CHECKING:
     from scionwood_bangla.text.examples import Example

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from scionwood import InputPath, RecipeError, print_table
+from scionwood import RecipeError
+from scionwood.authoring import InputPath, print_table
 from scionwood_bangla.cli.shared import print_json
 
 

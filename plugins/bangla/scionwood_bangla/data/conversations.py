@@ -8,7 +8,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, final
 
-from scionwood import DataFiles, DataLoader, RecipeError, Split, SplitData
+from scionwood import RecipeError, SplitData
+from scionwood.authoring import DataFiles, DataLoader, Split
 from scionwood_bangla.checker.restate import is_right
 from scionwood_bangla.evaluation.fertility import warn_of_fertility
 from scionwood_bangla.generator.make import examples

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal
 
-from scionwood import atomic_path, writing
+from scionwood.authoring import atomic_path, writing
 from scionwood_bangla.checker.restate import count_faults, is_right, mix_levels, restate
 from scionwood_bangla.evaluation.quality import judge_answer
 from scionwood_bangla.lexicon import LEVELS

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scionwood.testing import Parser
 from scionwood_bangla.data.pairs import Preference, read_preferences, write_preferences
 from scionwood_bangla.text.examples import Message
+from scionwood_kit import Parser
 
 
 class Preferences(Parser):

@@ -7,7 +7,8 @@ from typing import Any, final
 
 from torch import Tensor
 
-from scionwood import DataLoader, RecipeError, Split, SplitData
+from scionwood import RecipeError, SplitData
+from scionwood.authoring import DataLoader, Split
 from scionwood_bangla.data.pairs import Preference, from_examples, read_preferences
 from scionwood_bangla.model.weights import language, load_tokenizer, plain
 from scionwood_bangla.text.examples import Example, Message

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from scionwood import ProbeResult
+from scionwood.authoring import ProbeResult
 from scionwood_bangla.checker.restate import is_right
 from scionwood_bangla.evaluation.baselines import with_instructions
 from scionwood_bangla.evaluation.prompts import prompts

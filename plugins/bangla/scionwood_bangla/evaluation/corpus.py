@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from scionwood import ReadError, read_utf8
+from scionwood import ReadError
+from scionwood.authoring import read_utf8
 from scionwood_bangla.lexicon import LEVELS
 
 

@@ -13,7 +13,8 @@ from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any
 
-from scionwood import PluginError, ReadError, reading
+from scionwood import PluginError, ReadError
+from scionwood.authoring import reading
 from scionwood_bangla.text.normalise import BENGALI
 
 WARN = 4.0

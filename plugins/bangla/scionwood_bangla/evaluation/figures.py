@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from scionwood import figure_style
+from scionwood.authoring import figure_style
 from scionwood_bangla.evaluation.fonts import NOTE, can_draw, family
 from scionwood_bangla.lexicon import LEVELS
 

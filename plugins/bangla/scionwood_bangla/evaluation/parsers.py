@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scionwood.testing import Parser
 from scionwood_bangla.evaluation.corpus import read_corpus
+from scionwood_kit import Parser
 
 _LINES = """\
 {"text": "তুমি কেমন আছ?", "register": "tumi"}

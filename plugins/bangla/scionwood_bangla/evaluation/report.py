@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from scionwood import (
+from scionwood.authoring import (
     Figure,
     Page,
     Section,

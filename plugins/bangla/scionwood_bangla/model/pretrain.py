@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from scionwood import atomic_path, minimise, one_cycle
+from scionwood.authoring import atomic_path, minimise, one_cycle
 from scionwood_bangla.generator.make import stream
 from scionwood_bangla.lexicon import LEVELS, TENSES, inflect, verb_names
 from scionwood_bangla.model.weights import FOLDER, IGNORED, language, plain

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scionwood import atomic_folder, minimise, one_cycle, writing
+from scionwood.authoring import atomic_folder, minimise, one_cycle, writing
 from scionwood_bangla.generator.make import stream
 from scionwood_bangla.model.added_tokens import extended
 from scionwood_bangla.model.weights import IGNORED, language, plain

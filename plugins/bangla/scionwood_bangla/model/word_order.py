@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from scionwood import atomic_path
+from scionwood.authoring import atomic_path
 from scionwood_bangla.lexicon import readings
 from scionwood_bangla.text.normalise import BENGALI, normalise
 

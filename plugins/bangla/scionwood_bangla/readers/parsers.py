@@ -6,9 +6,9 @@ import csv
 import json
 from pathlib import Path
 
-from scionwood.testing import Parser
 from scionwood_bangla.readers.load import read_examples
 from scionwood_bangla.text.reading import read_text
+from scionwood_kit import Parser
 
 _ROWS = [
     {"prompt": "বন্ধুকে চিঠি লেখো।", "completion": "তুমি কেমন আছ? আমি ভালো আছি।", "register": "tumi"},

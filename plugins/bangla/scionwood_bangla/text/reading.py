@@ -7,7 +7,8 @@ import unicodedata
 from collections import Counter
 from pathlib import Path
 
-from scionwood import ReadError, call_in_child, read_utf8
+from scionwood import ReadError
+from scionwood.authoring import call_in_child, read_utf8
 from scionwood_bangla.text.normalise import normalise
 
 MOJIBAKE = re.compile("à¦|à§|Ã\u00a0Â|\ufffd{2,}")

@@ -7,12 +7,11 @@ from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from scionwood import (
+from scionwood import TrainingError, find_run
+from scionwood.authoring import (
     InputPath,
     RunPath,
-    TrainingError,
     check_target,
-    find_run,
     print_table,
     read_origin,
     weights_digest,

@@ -6,7 +6,8 @@ from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scionwood import InputPath, OutputPath, ReadError, one_child, print_table
+from scionwood import ReadError
+from scionwood.authoring import InputPath, OutputPath, one_child, print_table
 from scionwood_biomed.privacy.choices import Dates, Kept
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scionwood import InputPath, ReadError, one_child
+from scionwood import ReadError
+from scionwood.authoring import InputPath, one_child
 
 if TYPE_CHECKING:
     from scionwood_biomed.privacy.reviewing import Review

@@ -5,7 +5,8 @@ from __future__ import annotations
 from json import dumps
 from pathlib import Path
 
-from scionwood import InputPath, OutputPath, RunPath, TrainingError, check_target, print_table
+from scionwood import TrainingError
+from scionwood.authoring import InputPath, OutputPath, RunPath, check_target, print_table
 from scionwood_biomed.readers.windows import Window
 
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from scionwood import DataLoader, Split, SplitData
+from scionwood import SplitData
+from scionwood.authoring import DataLoader, Split
 from scionwood_biomed.data.items import Item, labels
 from scionwood_biomed.data.splits import base_and_novel, deal, shots
 

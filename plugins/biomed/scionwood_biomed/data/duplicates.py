@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pydicom
 
-from scionwood import RecipeError, call_in_child, one_child, reading
+from scionwood import RecipeError
+from scionwood.authoring import call_in_child, one_child, reading
 from scionwood_biomed.data.items import Item
 from scionwood_biomed.data.splits import subject_key
 from scionwood_biomed.readers.dicom import DicomReader

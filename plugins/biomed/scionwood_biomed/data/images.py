@@ -7,7 +7,8 @@ from typing import Literal, final
 
 import numpy as np
 
-from scionwood import DataFiles, RecipeError
+from scionwood import RecipeError
+from scionwood.authoring import DataFiles
 from scionwood_biomed.data.base import ImageData, Side, Transforms
 from scionwood_biomed.data.duplicates import refuse_shared
 from scionwood_biomed.data.items import Item, read_items

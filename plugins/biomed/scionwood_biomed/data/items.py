@@ -12,15 +12,8 @@ import re2  # linear in time: the recipe of a pulled run holds a stranger's patt
 from rich.console import Console
 from rich.progress import track
 
-from scionwood import (
-    ReadError,
-    RecipeError,
-    call_in_child,
-    check_inside,
-    check_links,
-    one_child,
-    reading,
-)
+from scionwood import ReadError, RecipeError
+from scionwood.authoring import call_in_child, check_inside, check_links, one_child, reading
 from scionwood_biomed.readers.archives import LABELLED, UNKNOWN, Archives
 from scionwood_biomed.readers.opening import SUFFIXES, subject_of
 

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from scionwood import DataFiles, DataLoader, RecipeError, Split, SplitData, call_in_child
+from scionwood import RecipeError, SplitData
+from scionwood.authoring import DataFiles, DataLoader, Split, call_in_child
 from scionwood_biomed.data.base import Augment, Transforms, augmenting
 from scionwood_biomed.data.items import Item
 from scionwood_biomed.data.splits import deal

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scionwood.testing import Parser
 from scionwood_biomed.data.items import read_items
 from scionwood_biomed.readers.archives import UNKNOWN, Archives
 from scionwood_biomed.readers.medmnist import MedMnistReader
 from scionwood_biomed.readers.pictures import PictureReader
 from scionwood_biomed.readers.shards import ShardReader
+from scionwood_kit import Parser
 
 
 class Tables(Parser):

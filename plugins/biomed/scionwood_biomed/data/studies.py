@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scionwood import DataFiles, ReadError, RecipeError, call_in_child
+from scionwood import ReadError, RecipeError
+from scionwood.authoring import DataFiles, call_in_child
 from scionwood_biomed.data.base import ImageData, Transforms, fitted
 from scionwood_biomed.data.items import COLUMNS, Item
 from scionwood_biomed.data.study_kinds import StudyKinds

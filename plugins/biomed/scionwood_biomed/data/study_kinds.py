@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self, final
 
-from scionwood import ReadError, atomic_path, reading, writing
+from scionwood import ReadError
+from scionwood.authoring import atomic_path, reading, writing
 from scionwood_biomed.readers.volumes import StudyKind
 
 FILE = "studies.json"

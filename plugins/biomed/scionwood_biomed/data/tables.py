@@ -6,7 +6,8 @@ import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from scionwood import ReadError, RecipeError, check_inside, reading
+from scionwood import ReadError, RecipeError
+from scionwood.authoring import check_inside, reading
 
 _WIDER = "Copy the file there, or give `root`, a folder that holds all files"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scionwood import Figure, Number, Numbers, Page, Table, atomic_path, render, writing
+from scionwood.authoring import Figure, Number, Numbers, Page, Table, atomic_path, render, writing
 from scionwood_biomed.inference.images import NOTICE, Answer
 from scionwood_biomed.readers.opening import read_picture
 

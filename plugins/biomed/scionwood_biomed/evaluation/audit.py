@@ -7,7 +7,8 @@ from typing import TypedDict, final
 
 import torch
 
-from scionwood import RecipeError, print_table
+from scionwood import RecipeError
+from scionwood.authoring import print_table
 from scionwood_biomed.data.base import ImageData
 from scionwood_biomed.data.items import Item, labels
 from scionwood_biomed.data.splits import (

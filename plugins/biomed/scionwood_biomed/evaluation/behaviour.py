@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scionwood import ProbeResult, ScionwoodError, Task, resolve
+from scionwood import ScionwoodError, Task, resolve
+from scionwood.authoring import ProbeResult
 from scionwood_biomed.tasks.few_shot import FewShot
 from scionwood_biomed.tasks.wording import UNSEEN, worded
 

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scionwood import RecipeError, atomic_path, print_table, writing
+from scionwood import RecipeError
+from scionwood.authoring import atomic_path, print_table, writing
 from scionwood_biomed.data.base import ImageData
 from scionwood_biomed.data.items import Item
 from scionwood_biomed.data.splits import base_and_novel, deal, harmonic_mean

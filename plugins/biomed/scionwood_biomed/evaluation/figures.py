@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from scionwood import figure_style
+from scionwood.authoring import figure_style
 from scionwood_biomed.adapters.dual_anchor.layers import PromptLayer
 from scionwood_biomed.evaluation.metrics import calibration_error, reliability
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, final
 import numpy as np
 import torch
 
-from scionwood import TrainingError, find_run, load_run, print_table, resolve
+from scionwood import TrainingError, find_run, load_run, resolve
+from scionwood.authoring import print_table
 from scionwood_biomed.data.base import ImageData
 from scionwood_biomed.evaluation.metrics import calibration_error
 from scionwood_biomed.evaluation.scores import at_threshold, auroc, balanced_accuracy, interval

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from scionwood import minimise, parameter_groups
+from scionwood import parameter_groups
+from scionwood.authoring import minimise
 from scionwood_biomed.evaluation.base import Shots
 from scionwood_biomed.evaluation.settings import Settings
 

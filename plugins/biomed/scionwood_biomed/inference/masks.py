@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from scionwood import ReadError, TrainingError, atomic_path, find_run, load_run, resolve, writing
+from scionwood import ReadError, TrainingError, find_run, load_run, resolve
+from scionwood.authoring import atomic_path, writing
 from scionwood_biomed.readers.dicom import DicomReader
 from scionwood_biomed.readers.display import to_display
 from scionwood_biomed.readers.masks import ordered_files

@@ -10,19 +10,16 @@ from typing import NamedTuple, final
 import numpy as np
 import torch
 
-from scionwood import (
+from scionwood import TrainingError, find_run, load_run, resolve
+from scionwood.authoring import (
     Figure,
     Number,
     Numbers,
     Page,
     Table,
-    TrainingError,
     atomic_path,
     figure_style,
-    find_run,
-    load_run,
     render,
-    resolve,
     weights_digest,
     writing,
 )

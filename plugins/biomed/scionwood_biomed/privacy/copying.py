@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, final
 
-from scionwood import ReadError, atomic_path, call_in_child, check_target, writing
+from scionwood import ReadError
+from scionwood.authoring import atomic_path, call_in_child, check_target, writing
 from scionwood_biomed.privacy.dicom_copy import Copied, copy_file, inspect_file
 from scionwood_biomed.privacy.findings import Findings
 from scionwood_biomed.privacy.keys import Key, choose_key

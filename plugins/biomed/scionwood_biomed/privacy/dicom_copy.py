@@ -16,7 +16,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels.utils import get_expected_length
 from pydicom.uid import UID
 
-from scionwood import ReadError, reading
+from scionwood import ReadError
+from scionwood.authoring import reading
 from scionwood_biomed.privacy.cleaning import Cleaner
 from scionwood_biomed.privacy.keys import Key
 from scionwood_biomed.privacy.look import FINDINGS, LOOKED, NOT_LOOKED, has_pixels

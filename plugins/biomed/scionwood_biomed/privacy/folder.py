@@ -10,16 +10,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import final
 
-from scionwood import (
-    ReadError,
-    ScionwoodError,
-    atomic_path,
-    call_in_child,
-    check_links,
-    one_child,
-    reading,
-    writing,
-)
+from scionwood import ReadError, ScionwoodError
+from scionwood.authoring import atomic_path, call_in_child, check_links, one_child, reading, writing
 from scionwood_biomed.privacy.copying import Order, findings_of, kind_of, with_text
 from scionwood_biomed.privacy.dicom_copy import copy_file
 from scionwood_biomed.privacy.findings import Findings

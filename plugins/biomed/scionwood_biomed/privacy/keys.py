@@ -12,7 +12,8 @@ from typing import final
 
 from pydicom.uid import UID
 
-from scionwood import ReadError, check_target, reading, writing
+from scionwood import ReadError
+from scionwood.authoring import check_target, reading, writing
 from scionwood_biomed.readers.subjects import same_subject
 
 LEAST = 16

@@ -15,7 +15,8 @@ from typing import Literal, final, get_args
 
 from pydicom.dataset import Dataset
 
-from scionwood import ReadError, atomic_path, reading, writing
+from scionwood import ReadError
+from scionwood.authoring import atomic_path, reading, writing
 
 NAME = "review.csv"
 NOT_LOOKED = "pixels not looked at"

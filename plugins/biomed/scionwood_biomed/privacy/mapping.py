@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Literal, final
 
-from scionwood import reading, writing
+from scionwood.authoring import reading, writing
 
 Status = Literal["", "copied", "refused"]
 NAME = "mapping.csv"

@@ -14,7 +14,8 @@ from typing import Any, final
 import nibabel
 import numpy as np
 
-from scionwood import ReadError, check_inflated, reading
+from scionwood import ReadError
+from scionwood.authoring import check_inflated, reading
 from scionwood_biomed.privacy.look import Box
 from scionwood_biomed.readers import limits
 

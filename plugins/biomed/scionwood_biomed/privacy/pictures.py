@@ -12,7 +12,8 @@ from typing import final
 
 import numpy as np
 
-from scionwood import ReadError, reading
+from scionwood import ReadError
+from scionwood.authoring import reading
 from scionwood_biomed.privacy.nifti_copy import is_nifti, stored, whole_of
 from scionwood_biomed.readers.dicom_file import open_file
 from scionwood_biomed.readers.display import to_display

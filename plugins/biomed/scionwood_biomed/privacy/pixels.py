@@ -11,7 +11,8 @@ from typing import final
 import numpy as np
 from pydicom.dataset import Dataset
 
-from scionwood import ReadError, reading
+from scionwood import ReadError
+from scionwood.authoring import reading
 
 _TERM = re.compile(
     r'(!?)(\w+)\.(equals|equalsIgnoreCase|contains|containsIgnoreCase|startsWith)\("([^"]*)"\)'

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from scionwood import Number, Numbers, Page, Section, Table, atomic_path, render, writing
+from scionwood.authoring import Number, Numbers, Page, Section, Table, atomic_path, render, writing
 from scionwood_biomed.privacy.copying import Order
 from scionwood_biomed.privacy.mapping import Entry
 from scionwood_biomed.privacy.profile import CODES

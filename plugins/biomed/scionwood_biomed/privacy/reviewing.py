@@ -11,7 +11,8 @@ from typing import final
 import numpy as np
 from pydicom.dataset import Dataset
 
-from scionwood import ReadError, atomic_path, call_in_child, reading, writing
+from scionwood import ReadError
+from scionwood.authoring import atomic_path, call_in_child, reading, writing
 from scionwood_biomed.privacy.copying import inspect, kind_of
 from scionwood_biomed.privacy.dicom_copy import bytes_of, load, stamp
 from scionwood_biomed.privacy.look import (

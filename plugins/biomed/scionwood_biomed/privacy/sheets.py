@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from scionwood import ReadError, atomic_path, call_in_child, writing
+from scionwood import ReadError
+from scionwood.authoring import atomic_path, call_in_child, writing
 from scionwood_biomed.privacy.look import Box, Decision, parse_boxes
 from scionwood_biomed.privacy.pictures import VIEWS, Pictures, pictures_of
 from scionwood_biomed.privacy.reviewing import Review

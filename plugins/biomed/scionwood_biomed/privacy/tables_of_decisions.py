@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, final
 
-from scionwood import ReadError, atomic_path, check_target, reading, writing
+from scionwood import ReadError
+from scionwood.authoring import atomic_path, check_target, reading, writing
 from scionwood_biomed.privacy.look import Box, Decision, decision_of, parse_boxes
 from scionwood_biomed.privacy.reviewing import Review
 from scionwood_biomed.privacy.sheets import Sheets

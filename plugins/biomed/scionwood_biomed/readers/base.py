@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scionwood import Reader, Record, RecordFunction, WriteError
+from scionwood import Reader, Record, WriteError
+from scionwood.authoring import RecordFunction
 
 
 class IndexedReader(Reader, ABC):

@@ -8,16 +8,8 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from scionwood import (
-    ReadError,
-    Record,
-    RecordFunction,
-    WriteError,
-    atomic_path,
-    check_links,
-    reading,
-    writing,
-)
+from scionwood import ReadError, Record, WriteError
+from scionwood.authoring import RecordFunction, atomic_path, check_links, reading, writing
 from scionwood_biomed.readers.base import IndexedReader, new_data
 from scionwood_biomed.readers.dicom_file import DicomFile, open_file, write_sample
 from scionwood_biomed.readers.dicom_series import Series, group

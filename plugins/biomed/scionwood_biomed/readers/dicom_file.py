@@ -21,7 +21,8 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from scionwood import ReadError, WriteError, check_inflated, reading
+from scionwood import ReadError, WriteError
+from scionwood.authoring import check_inflated, reading
 from scionwood_biomed.readers import limits
 from scionwood_biomed.readers.dicom_header import as_json, without_identity
 from scionwood_biomed.readers.subjects import pseudonym, same_subject

@@ -7,7 +7,8 @@ from typing import NamedTuple, final
 
 import numpy as np
 
-from scionwood import ReadError, call_in_child, reading
+from scionwood import ReadError
+from scionwood.authoring import call_in_child, reading
 from scionwood_biomed.readers.dicom import DicomReader
 from scionwood_biomed.readers.display import to_display
 from scionwood_biomed.readers.nifti import NiftiReader

@@ -10,7 +10,8 @@ from typing import ClassVar, Literal, final
 
 import numpy as np
 
-from scionwood import ReadError, Record, RecordFunction, atomic_path, check_zip, reading, writing
+from scionwood import ReadError, Record
+from scionwood.authoring import RecordFunction, atomic_path, check_zip, reading, writing
 from scionwood_biomed.readers.base import IndexedReader, new_data
 from scionwood_biomed.readers.limits import LARGEST
 from scionwood_biomed.readers.npz import Declared, declared, read_array, write_changed

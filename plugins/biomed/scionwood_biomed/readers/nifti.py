@@ -9,15 +9,8 @@ from typing import Any, ClassVar, final
 import nibabel
 import numpy as np
 
-from scionwood import (
-    ReadError,
-    Record,
-    RecordFunction,
-    atomic_path,
-    check_inflated,
-    reading,
-    writing,
-)
+from scionwood import ReadError, Record
+from scionwood.authoring import RecordFunction, atomic_path, check_inflated, reading, writing
 from scionwood_biomed.readers import limits
 from scionwood_biomed.readers.base import IndexedReader, new_data
 

@@ -10,7 +10,8 @@ from typing import NamedTuple, final
 
 import numpy as np
 
-from scionwood import ReadError, call_in_child
+from scionwood import ReadError
+from scionwood.authoring import call_in_child
 from scionwood_biomed.readers.burned_in import burned_in
 from scionwood_biomed.readers.dicom import DicomReader
 from scionwood_biomed.readers.display import to_display

@@ -10,16 +10,8 @@ from typing import IO, ClassVar, final
 import numpy as np
 from PIL import Image, ImageOps
 
-from scionwood import (
-    Reader,
-    ReadError,
-    Record,
-    RecordFunction,
-    WriteError,
-    atomic_path,
-    reading,
-    writing,
-)
+from scionwood import Reader, ReadError, Record, WriteError
+from scionwood.authoring import RecordFunction, atomic_path, reading, writing
 from scionwood_biomed.readers.base import new_data
 from scionwood_biomed.readers.limits import check_pixels
 

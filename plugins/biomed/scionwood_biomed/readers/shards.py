@@ -13,12 +13,10 @@ from typing import IO, Any, ClassVar, TypeAlias, final
 import numpy as np
 from PIL import Image
 
-from scionwood import (
-    ReadError,
-    Record,
+from scionwood import ReadError, Record, WriteError
+from scionwood.authoring import (
     RecordFunction,
     TarMember,
-    WriteError,
     atomic_path,
     reading,
     tar_members,

@@ -8,7 +8,8 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from scionwood import ReadError, Record, RecordFunction, WriteError, atomic_path, reading, writing
+from scionwood import ReadError, Record, WriteError
+from scionwood.authoring import RecordFunction, atomic_path, reading, writing
 from scionwood_biomed.readers.base import IndexedReader, new_data
 from scionwood_biomed.readers.limits import LARGEST
 from scionwood_biomed.readers.slide_file import KIND, Level, SlideFile, write_pyramid

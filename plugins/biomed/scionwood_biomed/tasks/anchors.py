@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from scionwood import ReadError, RecipeError, reading
+from scionwood import ReadError, RecipeError
+from scionwood.authoring import reading
 from scionwood_biomed.model.towers import ClipBackbone
 
 Prompts = Mapping[str, Sequence[str]]

@@ -8,7 +8,7 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from scionwood import Deployed, Normalisation, Signal
+from scionwood.authoring import Deployed, Normalisation, Signal
 
 IMAGE = ("batch", "channel", "row", "column")
 BRIGHTNESS = "from 0 (black) to 1 (white)"

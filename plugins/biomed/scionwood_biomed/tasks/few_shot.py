@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scionwood import Deployed, Optimiser, Task, resolve
+from scionwood import Optimiser, Task, resolve
+from scionwood.authoring import Deployed
 from scionwood_biomed.adapters.dual_anchor.kept_anchors import (
     apply_anchors,
     keep_anchors,

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scionwood import Deployed, Normalisation, Optimiser, RecipeError, Signal, Task, TrainingError
+from scionwood import Optimiser, RecipeError, Task, TrainingError
+from scionwood.authoring import Deployed, Normalisation, Signal
 from scionwood_biomed.tasks.deployed import BRIGHTNESS
 from scionwood_biomed.tasks.findings import masked_cross_entropy
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from scionwood.testing import Parser
 from scionwood_biomed.tasks.anchors import read_prompts
+from scionwood_kit import Parser
 
 _PROMPTS = {"cyst": ["a round dark region", "a cyst with a thin wall"], "tumour": ["a mass"]}
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scionwood import Deployed, Normalisation, Optimiser, Signal, Task
+from scionwood import Optimiser, Task
+from scionwood.authoring import Deployed, Normalisation, Signal
 from scionwood_biomed.tasks.deployed import BRIGHTNESS, IMAGE
 
 

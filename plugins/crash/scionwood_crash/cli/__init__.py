@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from scionwood import InputPath, OutputPath, RunPath
+from scionwood.authoring import InputPath, OutputPath, RunPath
 
 if TYPE_CHECKING:
     from scionwood_crash.evaluation.compare import Errors
@@ -124,7 +124,7 @@ def predict(
     """
     from dataclasses import asdict, replace
 
-    from scionwood import check_target
+    from scionwood.authoring import check_target
     from scionwood_crash.data.stated import Given, assumed, open_run
     from scionwood_crash.inference import Predictor, record_path, write_record
     from scionwood_crash.parts.quantities import Settings
@@ -207,7 +207,7 @@ def evaluate(
 
 
 def _print_errors(reference: CrashSeries, errors: Errors) -> None:
-    from scionwood import print_table
+    from scionwood.authoring import print_table
     from scionwood_crash.evaluation.absorbed import excess
     from scionwood_crash.evaluation.compare import summary_rows, time_columns, time_rows
 
@@ -244,7 +244,7 @@ def calibrate(run: RunPath, *, folds: int = 4, json: bool = False) -> None:
         RecipeError: there are too few designs, or fewer designs than folds.
         WriteError: the folder `intervals` of the run cannot be written.
     """
-    from scionwood import print_table
+    from scionwood.authoring import print_table
     from scionwood_crash.evaluation.calibration import calibrate as measured
 
     held, errors = measured(run, folds=folds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scionwood import InputPath
+from scionwood.authoring import InputPath
 from scionwood_crash.cli import Hold
 
 
@@ -61,7 +61,7 @@ def inspect(
 
         print(dumps({"runs": [vars(seen) for seen in every], "ignored": left}, indent=1))
         return
-    from scionwood import print_table
+    from scionwood.authoring import print_table
 
     rows = [[str(seen.values.get(column, "")) for column in COLUMNS] for seen in every]
     print_table(COLUMNS, rows, title=str(source))

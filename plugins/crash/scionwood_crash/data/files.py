@@ -11,7 +11,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from scionwood import DataFiles, ReadError, RecipeError, writing
+from scionwood import ReadError, RecipeError
+from scionwood.authoring import DataFiles, writing
 from scionwood_crash.data.encode import Coarse, Encoded
 from scionwood_crash.data.lazy import Stored, conditions_of
 from scionwood_crash.data.lazy_history import store_folder, store_name, store_run

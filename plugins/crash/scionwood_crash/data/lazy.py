@@ -17,7 +17,8 @@ import torch
 import zarr
 from torch import Tensor
 
-from scionwood import ReadError, atomic_folder, reading
+from scionwood import ReadError
+from scionwood.authoring import atomic_folder, reading
 from scionwood_crash.data.encode import LENGTH, Encoded
 from scionwood_crash.model.graph import CrashGraph
 from scionwood_crash.morph import Frame

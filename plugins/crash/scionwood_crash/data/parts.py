@@ -10,7 +10,8 @@ from typing import Any, Literal, final
 import torch
 from torch.utils.data import Dataset
 
-from scionwood import DataLoader, RecipeError, Split, SplitData
+from scionwood import RecipeError, SplitData
+from scionwood.authoring import DataLoader, Split
 from scionwood_crash.data.encode import Coarse, Encoded, Encoder
 from scionwood_crash.model import SIZES, SizeName
 from scionwood_crash.model.graph import join

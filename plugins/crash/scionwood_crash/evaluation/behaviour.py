@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scionwood import ProbeResult, Task
+from scionwood import Task
+from scionwood.authoring import ProbeResult
 from scionwood_crash.data.encode import LENGTH, Encoder, outward
 from scionwood_crash.model.graph import DURATION, CrashGraph
 from scionwood_crash.model.presets import Size

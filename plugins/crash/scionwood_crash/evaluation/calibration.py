@@ -13,17 +13,8 @@ from rich.progress import track
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from scionwood import (
-    ReadError,
-    RecipeError,
-    atomic_folder,
-    build,
-    find_run,
-    load_run,
-    reading,
-    resolve,
-    writing,
-)
+from scionwood import ReadError, RecipeError, build, find_run, load_run, resolve
+from scionwood.authoring import atomic_folder, reading, writing
 from scionwood_crash.data.encode import Encoded
 from scionwood_crash.evaluation.fields import Fields, projected
 from scionwood_crash.evaluation.folds import assigned, trained, without_fold

@@ -15,7 +15,8 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from scionwood import ReadError, atomic_path, reading
+from scionwood import ReadError
+from scionwood.authoring import atomic_path, reading
 from scionwood_crash.data.encode import LENGTH, Encoded
 from scionwood_crash.evaluation.edges import edge_measures
 from scionwood_crash.evaluation.metrics import intrusion, measure

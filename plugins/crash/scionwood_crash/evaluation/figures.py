@@ -14,7 +14,7 @@ from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 from mpl_toolkits.mplot3d.proj3d import proj_transform
 from torch import Tensor
 
-from scionwood import atomic_path, figure_style
+from scionwood.authoring import atomic_path, figure_style
 from scionwood_crash.data.encode import LENGTH
 from scionwood_crash.evaluation.metrics import distances, intrusion
 from scionwood_crash.model.graph import CrashGraph

@@ -11,7 +11,8 @@ from typing import Any, final
 import lightning as L
 from torch import Tensor
 
-from scionwood import DataLoader, Split, SplitData, build
+from scionwood import SplitData, build
+from scionwood.authoring import DataLoader, Split
 from scionwood_crash.data.encode import Encoded
 from scionwood_crash.data.parts import Collate
 from scionwood_crash.model import SIZES

@@ -21,7 +21,8 @@ from typing import Any, Literal, final
 import numpy as np
 from torch import Tensor
 
-from scionwood import ReadError, RecipeError, atomic_path, reading
+from scionwood import ReadError, RecipeError
+from scionwood.authoring import atomic_path, reading
 from scionwood_crash.data.encode import LENGTH
 from scionwood_crash.evaluation.metrics import intrusion
 from scionwood_crash.model.graph import CrashGraph

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import track
 
-from scionwood import Figure as Picture
-from scionwood import Page, Section, Table, atomic_path, render, writing
+from scionwood.authoring import Figure as Picture
+from scionwood.authoring import Page, Section, Table, atomic_path, render, writing
 from scionwood_crash.evaluation.absorbed import excess
 from scionwood_crash.evaluation.compare import Errors, summary_rows, time_columns, time_rows
 from scionwood_crash.evaluation.figures import animate, deformed, motions, over_time

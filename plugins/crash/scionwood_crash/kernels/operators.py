@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-from scionwood import obstacle
+from scionwood.authoring import obstacle
 from scionwood_crash.kernels.reference import Weights
 
 OBSTACLE = obstacle()

@@ -10,7 +10,8 @@ import torch
 from torch_geometric.loader import DynamicBatchSampler
 from torch_geometric.loader.dataloader import Collater
 
-from scionwood import DataLoader, RecipeError
+from scionwood import RecipeError
+from scionwood.authoring import DataLoader
 from scionwood_crash.data.encode import Encoded
 from scionwood_crash.model import SizeName
 from scionwood_crash.pyg.bridge import PartData, from_pyg, to_pyg

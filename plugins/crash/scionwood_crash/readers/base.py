@@ -10,7 +10,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from scionwood import Reader, ReadError, Record, RecordFunction, WriteError, reading, writing
+from scionwood import Reader, ReadError, Record, WriteError
+from scionwood.authoring import RecordFunction, reading, writing
 from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
 from scionwood_crash.parts.units import Units
 from scionwood_crash.readers.checks import fault

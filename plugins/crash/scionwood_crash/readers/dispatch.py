@@ -9,7 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scionwood import ReadError, WriteError, call_in_child, reading
+from scionwood import ReadError, WriteError
+from scionwood.authoring import call_in_child, reading
 from scionwood_crash.parts.mesh import CrashSeries, Frame
 
 if TYPE_CHECKING:

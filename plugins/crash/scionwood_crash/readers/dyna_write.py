@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scionwood import check_target, writing
+from scionwood.authoring import check_target, writing
 from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
 from scionwood_crash.readers.lasso import RIGID, lasso_d3plot
 

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from scionwood import ReadError, atomic_path
+from scionwood import ReadError
+from scionwood.authoring import atomic_path
 
 NAME = "global_features.json"
 

@@ -10,7 +10,8 @@ from typing import final
 
 import numpy as np
 
-from scionwood import ReadError, WriteError, atomic_path
+from scionwood import ReadError, WriteError
+from scionwood.authoring import atomic_path
 from scionwood_crash.parts.mesh import Frame, ShellMesh
 from scionwood_crash.readers.base import CrashReader
 from scionwood_crash.readers.deck import Deck, Node, read_deck

@@ -14,7 +14,8 @@ import h5py
 import meshio
 import numpy as np
 
-from scionwood import ReadError, atomic_path, check_hdf5
+from scionwood import ReadError
+from scionwood.authoring import atomic_path, check_hdf5
 from scionwood_crash.parts.mesh import Frame, ShellMesh
 from scionwood_crash.readers.abaqus import read_abaqus
 from scionwood_crash.readers.base import CrashReader

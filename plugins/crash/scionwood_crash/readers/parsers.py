@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scionwood.testing import Parser
 from scionwood_crash.readers.meshio import MeshReader
 from scionwood_crash.readers.sample import sample_series
 from scionwood_crash.readers.vtk_series import VtkSeriesReader
 from scionwood_crash.readers.vtk_write import write_pvd
+from scionwood_kit import Parser
 
 
 class Decks(Parser):

@@ -10,7 +10,8 @@ from typing import final
 
 import numpy as np
 
-from scionwood import ReadError, atomic_path
+from scionwood import ReadError
+from scionwood.authoring import atomic_path
 from scionwood_crash.parts.mesh import Frame, ShellMesh
 from scionwood_crash.readers.base import CrashReader
 from scionwood_crash.readers.deck_content import fitted

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scionwood import WriteError, atomic_path, writing
+from scionwood import WriteError
+from scionwood.authoring import atomic_path, writing
 from scionwood_crash.parts.mesh import CrashSeries, ShellMesh
 from scionwood_crash.parts.part import Part
 from scionwood_crash.parts.series import OURS, factors, from_series

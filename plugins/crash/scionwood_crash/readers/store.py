@@ -13,7 +13,8 @@ import numpy as np
 import zarr
 from zarr.storage import LocalStore, ZipStore
 
-from scionwood import ReadError, atomic_folder_or_zip, check_links, check_zip, writing
+from scionwood import ReadError
+from scionwood.authoring import atomic_folder_or_zip, check_links, check_zip, writing
 from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
 from scionwood_crash.readers.base import CrashReader
 from scionwood_crash.readers.blosc import check_chunks

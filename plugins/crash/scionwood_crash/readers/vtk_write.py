@@ -9,7 +9,7 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from scionwood import atomic_folder, atomic_path, check_target, writing
+from scionwood.authoring import atomic_folder, atomic_path, check_target, writing
 from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
 from scionwood_crash.readers.vtk_encode import write_grid
 from scionwood_crash.readers.vtk_names import STATIC as STATIC

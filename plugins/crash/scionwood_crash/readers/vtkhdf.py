@@ -13,7 +13,8 @@ from typing import Any, final
 import h5py
 import numpy as np
 
-from scionwood import ReadError, atomic_path, check_hdf5
+from scionwood import ReadError
+from scionwood.authoring import atomic_path, check_hdf5
 from scionwood_crash.parts.mesh import Frame, ShellMesh
 from scionwood_crash.readers.base import CrashReader
 from scionwood_crash.readers.sample import sample_series

@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from scionwood import atomic_path, writing
+from scionwood.authoring import atomic_path, writing
 from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.readers.vtk_encode import QUAD, TRIANGLE
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from scionwood import ReadError, check_zip, unpacked
+from scionwood import ReadError
+from scionwood.authoring import check_zip, unpacked
 
 DECKS = (".k", ".key", ".dyn")
 KIND = "zip archive of decks"

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from scionwood.testing import Parser
 from scionwood_crash.suite.record import ARRAYS, Simulation
+from scionwood_kit import Parser
 
 
 class Simulations(Parser):

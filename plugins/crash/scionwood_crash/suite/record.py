@@ -11,7 +11,8 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from scionwood import ReadError, atomic_path, reading
+from scionwood import ReadError
+from scionwood.authoring import atomic_path, reading
 from scionwood_crash.parts.links import of_ties
 from scionwood_crash.parts.part import Part
 from scionwood_crash.solver.model import COLUMNS, Impactor, Material, Ties

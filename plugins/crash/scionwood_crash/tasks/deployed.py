@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from scionwood import Deployed, Normalisation, Signal
+from scionwood.authoring import Deployed, Normalisation, Signal
 from scionwood_crash.data.encode import LENGTH
 
 AXES = {

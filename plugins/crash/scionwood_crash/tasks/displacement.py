@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast, final
 
 from torch import Tensor, nn
 
-from scionwood import Deployed, Optimiser, Task
+from scionwood import Optimiser, Task
+from scionwood.authoring import Deployed
 from scionwood_crash.evaluation.edges import edge_measures, edge_vector_loss
 from scionwood_crash.evaluation.energy import energy_loss, sheet_energy, strain_loss
 from scionwood_crash.evaluation.fields import PARTS, Fields, calibrate

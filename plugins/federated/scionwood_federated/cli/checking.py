@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from scionwood import InputPath, OutputPath, print_table
+from scionwood.authoring import InputPath, OutputPath, print_table
 
 Ways = Literal["cosine", "subspace", "losses"]
 
@@ -80,7 +80,7 @@ def losses(
         AdapterFileError: a folder is damaged or hostile.
         OutputExistsError: the file exists.
     """
-    from scionwood import check_target
+    from scionwood.authoring import check_target
     from scionwood_federated.privacy.folders import is_encrypted, refuse_single
     from scionwood_federated.simulation.crossing import losses_at
     from scionwood_federated.update.folder import read_update, write_json

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from scionwood import InputPath, OutputPath
+from scionwood.authoring import InputPath, OutputPath
 from scionwood_federated.cli.rounds import Servers
 
 Engines = Literal["flower", "nvflare"]

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any, Literal
 
-from scionwood import InputPath, OutputPath, RunPath, print_table
+from scionwood.authoring import InputPath, OutputPath, RunPath, print_table
 
 Rules = Literal["exact", "frozen_a", "alternate", "median", "trimmed", "krum", "clair", "factors"]
 Servers = Literal["none", "momentum", "adam"]

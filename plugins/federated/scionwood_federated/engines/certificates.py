@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from scionwood import atomic_folder, writing
+from scionwood.authoring import atomic_folder, writing
 from scionwood_federated.update.record import FederationError
 
 DAYS = 365

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from scionwood import atomic_folder, writing
+from scionwood.authoring import atomic_folder, writing
 from scionwood_federated.update.folder import RECIPE, read_start
 from scionwood_federated.update.record import FederationError
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from scionwood import check_target
+from scionwood.authoring import check_target
 from scionwood_federated.engines.certificates import (
     CA,
     CERTIFICATE,

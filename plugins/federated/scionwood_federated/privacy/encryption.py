@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from scionwood import AdapterFileError, atomic_folder, writing
+from scionwood import AdapterFileError
+from scionwood.authoring import atomic_folder, writing
 from scionwood_federated.update.record import FederationError
 
 SECRET, PUBLIC = "secret.key", "public.key"

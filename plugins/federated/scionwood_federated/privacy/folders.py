@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scionwood import AdapterFileError, adapters, atomic_folder, check_target, writing
+from scionwood import AdapterFileError, adapters
+from scionwood.authoring import atomic_folder, check_target, writing
 from scionwood_federated.privacy.encryption import (
     decrypted,
     encrypted,

@@ -8,7 +8,7 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
-from scionwood import atomic_path, figure_style
+from scionwood.authoring import atomic_path, figure_style
 from scionwood_federated.simulation.comparison import Comparison
 
 COLUMNS = (

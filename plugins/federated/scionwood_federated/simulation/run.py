@@ -7,15 +7,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from scionwood import (
-    adapters,
-    atomic_folder,
-    override,
-    resolve,
-    save_adapter,
-    save_head,
-    write_manifest,
-)
+from scionwood import adapters, override, resolve, save_adapter, save_head
+from scionwood.authoring import atomic_folder, write_manifest
 from scionwood_federated.engines.plan import HOLD
 from scionwood_federated.rules.registry import check_options
 from scionwood_federated.simulation.comparison import Comparison

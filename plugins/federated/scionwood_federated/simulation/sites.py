@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset
 
-from scionwood import DataLoader, override, reading
+from scionwood import override
+from scionwood.authoring import DataLoader, reading
 from scionwood_federated.simulation.model import HomeData
 from scionwood_federated.simulation.tables import cut, table_of
 from scionwood_federated.update.record import FederationError, folded, is_name
@@ -194,7 +195,7 @@ def _labels(site: SiteData) -> list[int]:
     out = []
     loader = site.data.train_dataloader()
     if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
-        rule = f"{site.recipe.data.name} has no scionwood.DataLoader, which takes samples by index"
+        rule = f"{site.recipe.data.name} has no authoring.DataLoader, which takes samples by index"
         raise FederationError("dirichlet", rule, "Split by a list of sites: --sites sites.csv")
     for index in range(len(loader.dataset)):
         item = loader.dataset[index]

@@ -11,7 +11,8 @@ from typing import Any
 from safetensors.torch import save_file
 from torch import Tensor
 
-from scionwood import OutputExistsError, TrainingError, adapters, atomic_folder, writing
+from scionwood import OutputExistsError, TrainingError, adapters
+from scionwood.authoring import atomic_folder, writing
 from scionwood_federated.checks import SiteScore
 from scionwood_federated.rules.pooled import Pooled
 from scionwood_federated.simulation.costs import Costs

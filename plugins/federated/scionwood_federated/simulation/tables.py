@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from scionwood import reading
+from scionwood.authoring import reading
 from scionwood_federated.update.record import FederationError
 
 

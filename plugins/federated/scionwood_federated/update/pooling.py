@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scionwood import adapters, check_target, resolve
+from scionwood import adapters, resolve
+from scionwood.authoring import check_target
 from scionwood_federated.rules.momentum import Server, server_step
 from scionwood_federated.rules.pooled import Pooled
 from scionwood_federated.rules.registry import RuleName, apply, weights_of

@@ -7,15 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from scionwood import (
-    InexactResumeWarning,
-    adapters,
-    find_run,
-    load_adapter,
-    load_head,
-    resolve,
-)
+from scionwood import adapters, find_run, load_adapter, load_head, resolve
 from scionwood import fit as fit_recipe
+from scionwood.authoring import InexactResumeWarning
 from scionwood_federated.update.folder import ADAPTER, FEDERATION, HEAD, note_start, read_start
 from scionwood_federated.update.hashes import recipe_hash
 from scionwood_federated.update.record import FederationError

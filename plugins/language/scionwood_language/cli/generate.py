@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from scionwood import OutputPath, RecipeError, RunPath, check_target
+from scionwood import RecipeError
+from scionwood.authoring import OutputPath, RunPath, check_target
 
 
 def generate(

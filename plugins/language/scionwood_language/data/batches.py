@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from scionwood import DataLoader, RecipeError, Split
+from scionwood import RecipeError
+from scionwood.authoring import DataLoader, Split
 from scionwood_language.chat.templates import (
     IGNORED,
     Encoded,

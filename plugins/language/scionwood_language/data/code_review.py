@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
-from scionwood import Split
+from scionwood.authoring import Split
 from scionwood_language.data.generated import Talks
 from scionwood_language.model.tiny import TINY
 from scionwood_language.review.faults import FAULTS, Program, program

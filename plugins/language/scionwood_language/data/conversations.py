@@ -7,7 +7,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, final
 
-from scionwood import DataFiles, DataLoader, Split, SplitData
+from scionwood import SplitData
+from scionwood.authoring import DataFiles, DataLoader, Split
 from scionwood_language.chat.templates import Message, Turns
 from scionwood_language.data.batches import Batches, Item, check_length
 from scionwood_language.data.splits import check_shares, split_by_topic

@@ -8,7 +8,8 @@ from functools import cached_property
 from random import Random
 from typing import Any, final
 
-from scionwood import DataLoader, RecipeError, Split, SplitData
+from scionwood import RecipeError, SplitData
+from scionwood.authoring import DataLoader, Split
 from scionwood_language.chat.templates import Message
 from scionwood_language.data.batches import Batches, Item, check_length
 from scionwood_language.model.tiny import TINY

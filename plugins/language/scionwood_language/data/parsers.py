@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scionwood.testing import Parser
+from scionwood_kit import Parser
 from scionwood_language.readers.pairs import read_pairs
 
 

@@ -8,7 +8,8 @@ from typing import Any, final
 
 from torch import Tensor
 
-from scionwood import DataLoader, RecipeError, Split, SplitData, call_in_child
+from scionwood import RecipeError, SplitData
+from scionwood.authoring import DataLoader, Split, call_in_child
 from scionwood_language.data.batches import collate_pairs
 from scionwood_language.data.splits import split_by_topic
 from scionwood_language.model.tiny import TINY

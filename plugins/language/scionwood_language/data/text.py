@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from scionwood import DataLoader, RecipeError, Split, SplitData, call_in_child, read_utf8
+from scionwood import RecipeError, SplitData
+from scionwood.authoring import DataLoader, Split, call_in_child, read_utf8
 from scionwood_language.model.tiny import TINY
 from scionwood_language.model.weights import load_tokenizer
 

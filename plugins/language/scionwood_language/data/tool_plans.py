@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
-from scionwood import ReadError, ScionwoodError, Split, check_plan
+from scionwood import ReadError, ScionwoodError
+from scionwood.authoring import Split, check_plan
 from scionwood_language.data.generated import Talks
 from scionwood_language.model.tiny import TINY
 from scionwood_language.planning.planner import ASKED

@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scionwood import figure_style
+from scionwood.authoring import figure_style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

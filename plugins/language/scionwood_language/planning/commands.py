@@ -11,7 +11,8 @@ from functools import cache
 from importlib import import_module
 from importlib.resources import files
 
-from scionwood import commands, find
+from scionwood import find
+from scionwood.authoring import commands
 
 _FILE = re.compile(r"(?<![\w/.-])(?:[\w.~-]*/)*[\w-]+\.[A-Za-z][\w]{0,7}\b|(?:[\w.~-]+/)+[\w.-]*")
 

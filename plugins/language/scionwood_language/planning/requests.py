@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from functools import cache
 from random import Random
 
-from scionwood import ScionwoodError, check_plan
+from scionwood import ScionwoodError
+from scionwood.authoring import check_plan
 from scionwood_language.planning.commands import Command, draft, known_commands
 
 TRAINED = (

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import torch
 from peft import LoraConfig
 
-from scionwood import RecipeError, attach, minimise
+from scionwood import RecipeError, attach
+from scionwood.authoring import minimise
 from scionwood_language.chat.templates import encode
 from scionwood_language.data.generated import solved, turns
 from scionwood_language.data.packing import Collate, row_of

@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
-from scionwood import ReadError, call_in_child, check_inside, reading
+from scionwood import ReadError
+from scionwood.authoring import call_in_child, check_inside, reading
 from scionwood_language.chat.templates import Message
 from scionwood_language.readers.columns import NAMES, find_columns
 from scionwood_language.readers.layouts import Layout, layout_of, messages_of
 from scionwood_language.readers.rows import CELL, SUFFIXES, Row, read_rows
 
 if TYPE_CHECKING:
-    from scionwood import DataFiles  # reading imports no torch
+    from scionwood.authoring import DataFiles
 
 BadRows = Literal["refuse", "skip"]
 Made = TypeVar("Made")

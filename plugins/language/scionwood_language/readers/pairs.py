@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from scionwood import ReadError, read_utf8
+from scionwood import ReadError
+from scionwood.authoring import read_utf8
 from scionwood_language.chat.templates import Message
 
 REMEDY = 'Such as {"prompt": "...", "chosen": "...", "rejected": "..."}'

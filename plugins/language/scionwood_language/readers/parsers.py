@@ -6,7 +6,7 @@ import csv
 import json
 from pathlib import Path
 
-from scionwood.testing import Parser
+from scionwood_kit import Parser
 from scionwood_language.readers.load import conversation, read_conversations
 
 _ROWS = [

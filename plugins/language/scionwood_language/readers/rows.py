@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from scionwood import PluginError, ReadError, read_utf8, reading
+from scionwood import PluginError, ReadError
+from scionwood.authoring import read_utf8, reading
 
 Row = dict[str, Any]
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")

@@ -6,7 +6,7 @@ from typing import Any, final
 
 from torch import Tensor, nn
 
-from scionwood import Deployed, Normalisation, Signal
+from scionwood.authoring import Deployed, Normalisation, Signal
 
 
 @final

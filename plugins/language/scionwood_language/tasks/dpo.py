@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scionwood import Deployed, Optimiser, RecipeError, Task
+from scionwood import Optimiser, RecipeError, Task
+from scionwood.authoring import Deployed
 from scionwood_language.chat.templates import IGNORED
 from scionwood_language.tasks.causal import head_of, hidden_states, splits_at_head
 from scionwood_language.tasks.deployed import deployed

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scionwood import Corruption, Deployed, Optimiser, RecipeError, Task
+from scionwood import Optimiser, RecipeError, Task
+from scionwood.authoring import Corruption, Deployed
 from scionwood_language.diffusion.masking import (
     KEPT,
     WEIGHTS,

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from scionwood import Deployed, Optimiser, RecipeError, Task
+from scionwood import Optimiser, RecipeError, Task
+from scionwood.authoring import Deployed
 from scionwood_language.chat.templates import IGNORED
 from scionwood_language.tasks.deployed import deployed_seq2seq
 

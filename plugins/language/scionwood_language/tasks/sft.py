@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack, final
 import torch
 from torch import Tensor, nn
 
-from scionwood import Deployed, Optimiser, RecipeError, Task
+from scionwood import Optimiser, RecipeError, Task
+from scionwood.authoring import Deployed
 from scionwood_language.chat.templates import end_of_text, end_of_turn
 from scionwood_language.tasks.causal import (
     check_context,

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import LlamaForCausalLM
 
-from scionwood import atomic_path, minimise, one_cycle
+from scionwood.authoring import atomic_path, minimise, one_cycle
 from scionwood_language.verifiable.prompts import ORDERS, Order, answer, strings
 from scionwood_language.verifiable.tiny import BASE, WEIGHTS, encode, tiny_model
 

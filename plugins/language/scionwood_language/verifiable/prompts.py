@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from scionwood import DataLoader, RecipeError, Split, SplitData, WeightsError
+from scionwood import RecipeError, SplitData, WeightsError
+from scionwood.authoring import DataLoader, Split
 from scionwood_language.verifiable.tiny import END, encode
 
 Order = Literal["ascending", "descending", "copy"]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack, final
 
 from torch import Tensor, nn
 
-from scionwood import Optimiser, Task, figure_style
+from scionwood import Optimiser, Task
+from scionwood.authoring import figure_style
 from scionwood_language.verifiable.unir import Grpo, LogitFusion, grpo_loss
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import torch.nn as nn
 from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from scionwood import AdapterError, TrainingError, minimise
+from scionwood import AdapterError, TrainingError
+from scionwood.authoring import minimise
 
 Reward = Callable[[Tensor, Tensor], Tensor]
 """A function `(prompts (n, token), completions (n, new)) -> (n,)` float."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from scionwood import print_table
+from scionwood.authoring import print_table
 
 
 def sequence(

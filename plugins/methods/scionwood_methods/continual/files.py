@@ -10,7 +10,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from scionwood import AdapterFileError, atomic_path, writing
+from scionwood import AdapterFileError
+from scionwood.authoring import atomic_path, writing
 
 RECORD = "continual.json"
 FORMAT = 1

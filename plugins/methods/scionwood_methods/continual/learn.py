@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from scionwood import OutputExistsError, RecipeError, Task, TrainingError, resolve, writing
+from scionwood import OutputExistsError, RecipeError, Task, TrainingError, resolve
+from scionwood.authoring import writing
 from scionwood_methods.continual.controller import ContinualMethod
 from scionwood_methods.continual.methods import SampleLosses, make_method
 from scionwood_methods.continual.scores import RECORD, Scores, read_scores

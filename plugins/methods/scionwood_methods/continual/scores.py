@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scionwood import TrainingError, atomic_path, figure_style, writing
+from scionwood import TrainingError
+from scionwood.authoring import atomic_path, figure_style, writing
 from scionwood_methods.continual.metrics import average_accuracy, backward_transfer, forgetting
 
 if TYPE_CHECKING:

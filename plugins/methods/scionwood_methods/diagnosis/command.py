@@ -6,13 +6,11 @@ from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scionwood import (
-    OutputExistsError,
-    RecipeError,
+from scionwood import OutputExistsError, RecipeError, find_run
+from scionwood.authoring import (
     RunPath,
     atomic_path,
     figure_style,
-    find_run,
     print_table,
     read_origin,
     writing,

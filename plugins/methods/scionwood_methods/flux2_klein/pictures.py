@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scionwood import PluginError, ReadError, reading
+from scionwood import PluginError, ReadError
+from scionwood.authoring import reading
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 PIXELS = 100_000_000

@@ -9,7 +9,8 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from scionwood import AdapterError, peft_method
+from scionwood import AdapterError
+from scionwood.authoring import peft_method
 from scionwood_methods.gpart.blocks import Part, block_of, parts_of
 from scionwood_methods.gpart.fastfood import Fastfood
 from scionwood_methods.gpart.layer import GpartLayer

@@ -8,7 +8,8 @@ from typing import Any, final
 
 import torch.nn as nn
 
-from scionwood import AdapterError, LayerTuner, peft_method
+from scionwood import AdapterError
+from scionwood.authoring import LayerTuner, peft_method
 from scionwood_methods.hellora.fused_experts import ExpertsLayer, is_fused
 from scionwood_methods.shared.config import LowRankConfig
 from scionwood_methods.shared.low_rank import LowRankLayer

@@ -11,7 +11,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from scionwood import AdapterError, peft_method
+from scionwood import AdapterError
+from scionwood.authoring import peft_method
 from scionwood_methods.shared.config import LowRankConfig
 from scionwood_methods.shared.generated import convolve
 from scionwood_methods.shared.layers import AdapterLayer, MethodTuner

@@ -10,7 +10,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from scionwood import AdapterError, peft_method
+from scionwood import AdapterError
+from scionwood.authoring import peft_method
 from scionwood_methods.shared.config import MethodConfig
 from scionwood_methods.shared.layers import AdapterLayer, MethodTuner
 from scionwood_methods.shared.roles import ROLES, check_roles

@@ -10,7 +10,8 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from scionwood import AdapterError, peft_method
+from scionwood import AdapterError
+from scionwood.authoring import peft_method
 from scionwood_methods.peml.prefix import (
     Heads,
     Network,

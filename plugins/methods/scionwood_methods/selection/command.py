@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from scionwood import print_table
+from scionwood.authoring import print_table
 
 if TYPE_CHECKING:
     from scionwood_methods.selection.run import Selection

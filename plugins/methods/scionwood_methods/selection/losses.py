@@ -19,7 +19,8 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from rich.console import Console
 from rich.progress import track
 
-from scionwood import ReadError, TrainingError, writing
+from scionwood import ReadError, TrainingError
+from scionwood.authoring import writing
 
 BLOCK = 32
 """Examples between two switches of the change; after each block their losses are on the disk."""

@@ -21,14 +21,11 @@ from scionwood import (
     OutputExistsError,
     RecipeError,
     TrainingError,
-    TrainingSubset,
-    atomic_path,
     fit,
     override,
-    reading,
     resolve,
-    writing,
 )
+from scionwood.authoring import TrainingSubset, atomic_path, reading, writing
 from scionwood_methods.p2d_heads.scores import score_heads, select_heads
 from scionwood_methods.p2d_heads.tuner import Heads
 from scionwood_methods.selection.losses import Judge, Losses, measure, read_losses

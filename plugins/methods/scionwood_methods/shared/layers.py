@@ -14,7 +14,7 @@ import torch.nn as nn
 from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
 from torch import Tensor
 
-from scionwood import LayerTuner
+from scionwood.authoring import LayerTuner
 from scionwood_methods.shared.config import MethodConfig
 from scionwood_methods.shared.sizes import Sizes
 from scionwood_methods.shared.slices import Slices, slices_of

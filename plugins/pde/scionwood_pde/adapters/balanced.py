@@ -21,7 +21,8 @@ from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scionwood import AdapterError, LayerTuner, peft_method
+from scionwood import AdapterError
+from scionwood.authoring import LayerTuner, peft_method
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 

@@ -20,7 +20,8 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from scionwood import AdapterFileError, attach, reading
+from scionwood import AdapterFileError, attach
+from scionwood.authoring import reading
 from scionwood_pde.adapters.balanced import BalancedLoraConfig, matrix_shape
 
 WRAPPERS = {

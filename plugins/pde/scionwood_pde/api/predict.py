@@ -9,7 +9,8 @@ from pathlib import Path
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from scionwood import find_run, load_run, read_origin, weights_digest
+from scionwood import find_run, load_run
+from scionwood.authoring import read_origin, weights_digest
 from scionwood_pde import inference
 from scionwood_pde.api.states import States, check_apart, check_device, opened, stored
 from scionwood_pde.data.domain import Domain

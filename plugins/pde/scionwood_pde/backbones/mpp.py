@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from scionwood import read_weights
+from scionwood.authoring import read_weights
 from scionwood_pde.backbones.forecasts import built
 from scionwood_pde.model.avit import SIZES, AViT, AViTSize
 from scionwood_pde.model.avit_fields import FieldNames, put

@@ -8,7 +8,7 @@ from typing import Literal
 
 from torch import nn
 
-from scionwood import read_weights
+from scionwood.authoring import read_weights
 from scionwood_pde.backbones.forecasts import built
 from scionwood_pde.model.forecast import Forecast
 from scionwood_pde.model.fourier import FNO, to_neuraloperator

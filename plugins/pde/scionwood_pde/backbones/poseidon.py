@@ -9,7 +9,8 @@ from pathlib import Path
 
 from torch import nn
 
-from scionwood import ReadError, RecipeError, WeightsError, read_weights, reading
+from scionwood import ReadError, RecipeError, WeightsError
+from scionwood.authoring import read_weights, reading
 from scionwood_pde.backbones.forecasts import built
 from scionwood_pde.model.forecast import Forecast
 from scionwood_pde.model.scot import Scot

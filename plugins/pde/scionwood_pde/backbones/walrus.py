@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from scionwood import RecipeError, WeightsError, read_weights
+from scionwood import RecipeError, WeightsError
+from scionwood.authoring import read_weights
 from scionwood_pde.backbones.forecasts import built
 from scionwood_pde.model.avit_fields import FieldNames, put
 from scionwood_pde.model.forecast import Forecast

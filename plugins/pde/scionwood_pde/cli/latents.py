@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from scionwood import InputPath, OutputPath, RunPath
+from scionwood.authoring import InputPath, OutputPath, RunPath
 from scionwood_pde.cli.words import words_of
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from scionwood import InputPath, OutputPath, RunPath
+from scionwood.authoring import InputPath, OutputPath, RunPath
 from scionwood_pde.cli.words import numbers_of, print_rows, words_of
 
 

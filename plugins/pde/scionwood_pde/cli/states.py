@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from scionwood import InputPath, OutputPath
+from scionwood.authoring import InputPath, OutputPath
 from scionwood_pde.cli.words import numbers_of, print_rows, words_of
 
 

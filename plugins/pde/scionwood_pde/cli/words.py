@@ -5,7 +5,8 @@ from __future__ import annotations
 import json as json_module
 from collections.abc import Mapping, Sequence
 
-from scionwood import RecipeError, print_table
+from scionwood import RecipeError
+from scionwood.authoring import print_table
 
 
 def numbers_of(words: Sequence[str] | None) -> dict[str, float]:

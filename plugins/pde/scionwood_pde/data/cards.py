@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from scionwood import atomic_path, reading
+from scionwood.authoring import atomic_path, reading
 
 Card = TypeVar("Card")
 

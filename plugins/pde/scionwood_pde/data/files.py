@@ -9,7 +9,8 @@ from typing import Literal, final
 
 import numpy as np
 
-from scionwood import DataFiles, DataLoader, ReadError, RecipeError, Split, SplitData
+from scionwood import ReadError, RecipeError, SplitData
+from scionwood.authoring import DataFiles, DataLoader, Split
 from scionwood_pde.data.domain import Domain
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.data.splits import (

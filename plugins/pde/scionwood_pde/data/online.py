@@ -10,7 +10,8 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from scionwood import DataLoader, RecipeError, Split, SplitData
+from scionwood import RecipeError, SplitData
+from scionwood.authoring import DataLoader, Split
 from scionwood_pde.online import (
     Cluster,
     Cropper,

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from scionwood import DataFiles, ReadError, RecipeError
+from scionwood import ReadError, RecipeError
+from scionwood.authoring import DataFiles
 from scionwood_pde.readers.base import StatesReader
 from scionwood_pde.readers.cache import CARD, Cache
 from scionwood_pde.readers.layout import AXES, Layout

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from scionwood import DataLoader, RecipeError, Split, SplitData
+from scionwood import RecipeError, SplitData
+from scionwood.authoring import DataLoader, Split
 from scionwood_pde.data.domain import Domain
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.evaluation.filters import Filters, fitted

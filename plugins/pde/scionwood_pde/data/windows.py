@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from scionwood import DataFiles, ReadError
+from scionwood import ReadError
+from scionwood.authoring import DataFiles
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.data.splits import Source, Trajectory, place_of
 

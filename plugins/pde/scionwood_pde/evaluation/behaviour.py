@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scionwood import ProbeResult, Task
+from scionwood import Task
+from scionwood.authoring import ProbeResult
 from scionwood_pde.data.normaliser import FILE, Normaliser
 
 REST = "a state at rest stays at rest; 0.1 is a tenth of the usual deviation of a field"

@@ -11,7 +11,8 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from scionwood import RecipeError, atomic_folder, writing
+from scionwood import RecipeError
+from scionwood.authoring import atomic_folder, writing
 from scionwood_pde.evaluation.alike import check_alike
 from scionwood_pde.evaluation.filters import PERSISTENCE
 from scionwood_pde.evaluation.metrics import (

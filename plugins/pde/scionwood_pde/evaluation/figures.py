@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from scionwood import atomic_path, figure_style
+from scionwood.authoring import atomic_path, figure_style
 from scionwood_pde.evaluation.metrics import WINDOWS
 
 DASHES = ("-", "--", ":", "-.")

@@ -17,7 +17,8 @@ import xarray as xr
 import zarr
 from zarr.storage import MemoryStore
 
-from scionwood import ReadError, RecipeError, atomic_folder, reading, writing
+from scionwood import ReadError, RecipeError
+from scionwood.authoring import atomic_folder, reading, writing
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.inference.states import fitting, in_memory, normaliser_of, tensor_of
 from scionwood_pde.model.streaming import Places, decode_field, encode_field

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from scionwood import Resume, minimise, volumes_fail_in_bfloat16, warm_cosine
+from scionwood.authoring import Resume, minimise, volumes_fail_in_bfloat16, warm_cosine
 from scionwood_pde.model import SIZES, Tadpole
 from scionwood_pde.model.principal import principal_start
 from scionwood_pde.model.weights import save_weights

@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from scionwood import WeightsError, atomic_path, read_weights
+from scionwood import WeightsError
+from scionwood.authoring import atomic_path, read_weights
 from scionwood_pde.model.attention import PositionBias
 from scionwood_pde.model.coder import Coder
 

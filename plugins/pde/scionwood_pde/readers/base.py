@@ -12,15 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 import xarray as xr
 
-from scionwood import (
-    Reader,
-    ReadError,
-    Record,
-    RecordFunction,
-    empty_record,
-    reading,
-    writing,
-)
+from scionwood import Reader, ReadError, Record
+from scionwood.authoring import RecordFunction, empty_record, reading, writing
 from scionwood_pde.readers.layout import EQUATION, Layout
 from scionwood_pde.readers.numbers import number_of
 from scionwood_pde.readers.rewriting import check_writable, rewritten

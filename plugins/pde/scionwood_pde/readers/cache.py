@@ -16,7 +16,8 @@ from typing import Any, final
 import numpy as np
 import xarray as xr
 
-from scionwood import ReadError, atomic_folder, reading, writing
+from scionwood import ReadError
+from scionwood.authoring import atomic_folder, reading, writing
 from scionwood_pde.readers.base import StatesReader
 from scionwood_pde.readers.card import from_card, to_card
 from scionwood_pde.readers.layout import Layout

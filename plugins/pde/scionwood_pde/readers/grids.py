@@ -16,7 +16,8 @@ from typing import Any, final
 import h5py
 import numpy as np
 
-from scionwood import ReadError, atomic_path
+from scionwood import ReadError
+from scionwood.authoring import atomic_path
 from scionwood_pde.readers.hdf5 import Hdf5Reader, check_stored
 from scionwood_pde.readers.labelled import Variables
 from scionwood_pde.readers.layout import AXES, Layout

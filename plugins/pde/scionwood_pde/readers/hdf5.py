@@ -12,7 +12,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from scionwood import ReadError, atomic_path, check_hdf5
+from scionwood import ReadError
+from scionwood.authoring import atomic_path, check_hdf5
 from scionwood_pde.readers.base import StatesReader
 from scionwood_pde.readers.layout import check_size
 

@@ -11,7 +11,8 @@ from typing import Any, final
 import h5py
 import xarray as xr
 
-from scionwood import ReadError, WriteError, check_hdf5
+from scionwood import ReadError, WriteError
+from scionwood.authoring import check_hdf5
 from scionwood_pde.readers.hdf5 import Hdf5Reader
 from scionwood_pde.readers.labelled import OPTIONS, LabelledReader, Variables
 from scionwood_pde.readers.parts import Part, ReadOnly

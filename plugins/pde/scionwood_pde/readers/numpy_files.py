@@ -13,7 +13,8 @@ from typing import Any, final
 import numpy as np
 import xarray as xr
 
-from scionwood import ReadError, atomic_folder, atomic_path, check_zip
+from scionwood import ReadError
+from scionwood.authoring import atomic_folder, atomic_path, check_zip
 from scionwood_pde.readers.base import StatesReader
 from scionwood_pde.readers.grids import plain
 from scionwood_pde.readers.labelled import Variables

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import h5py
 
-from scionwood import call_in_child, check_hdf5, reading
+from scionwood.authoring import call_in_child, check_hdf5, reading
 from scionwood_pde.readers.base import StatesReader
 from scionwood_pde.readers.grids import GridReader, arrays_of, knows
 from scionwood_pde.readers.netcdf import NetCDF3Reader, NetCDFReader

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from scionwood.testing import Parser
+from scionwood_kit import Parser
 from scionwood_pde.readers.base import StatesReader
 from scionwood_pde.readers.cache import Cache, write_cache
 from scionwood_pde.readers.grids import GridReader

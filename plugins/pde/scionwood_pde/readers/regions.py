@@ -17,7 +17,8 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from scionwood import RecipeError, atomic_folder_or_zip, atomic_path, writing
+from scionwood import RecipeError
+from scionwood.authoring import atomic_folder_or_zip, atomic_path, writing
 from scionwood_pde.readers.layout import EQUATION, ORDER, UNKNOWN, Channel, Layout
 from scionwood_pde.readers.states import attributes
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from scionwood import Record, RecordFunction, WriteError
+from scionwood import Record, WriteError
+from scionwood.authoring import RecordFunction
 from scionwood_pde.readers.layout import Channel, Layout
 
 

@@ -11,7 +11,8 @@ from typing import Any, final
 import h5py
 import numpy as np
 
-from scionwood import ReadError, check_hdf5
+from scionwood import ReadError
+from scionwood.authoring import check_hdf5
 from scionwood_pde.readers.base import StatesReader
 from scionwood_pde.readers.grids import COMPONENTS
 from scionwood_pde.readers.layout import AXES, Layout

@@ -12,15 +12,8 @@ import xarray as xr
 import zarr
 from zarr.storage import LocalStore, ZipStore
 
-from scionwood import (
-    ReadError,
-    atomic_folder,
-    atomic_path,
-    check_links,
-    check_zip,
-    pack,
-    unpacked,
-)
+from scionwood import ReadError
+from scionwood.authoring import atomic_folder, atomic_path, check_links, check_zip, pack, unpacked
 from scionwood_pde.readers.labelled import OPTIONS, LabelledReader
 from scionwood_pde.readers.write import sample_states, write_zarr
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from scionwood import Deployed, Normalisation, Signal
+from scionwood.authoring import Deployed, Normalisation, Signal
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.model.presets import STRIDE
 

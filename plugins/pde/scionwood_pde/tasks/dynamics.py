@@ -11,7 +11,8 @@ from typing import Any, Unpack, cast, final
 import torch
 from torch import Tensor, nn
 
-from scionwood import Corruption, Deployed, Optimiser, RecipeError
+from scionwood import Optimiser, RecipeError
+from scionwood.authoring import Corruption, Deployed
 from scionwood_pde.data.domain import CLOSE, Domain
 from scionwood_pde.model.forecast import Forecast
 from scionwood_pde.model.setting import Axis

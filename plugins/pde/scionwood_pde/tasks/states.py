@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Unpack, cast, final
 import torch
 from torch import Tensor, nn
 
-from scionwood import Corruption, Deployed, Optimiser, RecipeError, Task
+from scionwood import Optimiser, RecipeError, Task
+from scionwood.authoring import Corruption, Deployed
 from scionwood_pde.data.domain import Domain
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.data.online import OnlineFields

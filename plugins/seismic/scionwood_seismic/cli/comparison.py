@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scionwood import InputPath, OutputPath
+from scionwood.authoring import InputPath, OutputPath
 
 
 def compare(

@@ -10,7 +10,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Literal
 
-from scionwood import OutputPath, ReadError, RecipeError, RunPath, check_target
+from scionwood import ReadError, RecipeError
+from scionwood.authoring import OutputPath, RunPath, check_target
 from scionwood_seismic.cli.survey import denoise_survey, is_survey, words
 
 

@@ -12,7 +12,8 @@ from glob import has_magic
 from pathlib import Path
 from typing import Any
 
-from scionwood import ReadError, WriteError, batch
+import scionwood_batch as batch
+from scionwood import ReadError, WriteError
 
 COMMAND = "seismic/denoise"
 

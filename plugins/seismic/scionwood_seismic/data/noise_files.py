@@ -9,7 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from scionwood import ReadError, reading
+from scionwood import ReadError
+from scionwood.authoring import reading
 from scionwood_seismic.data.normalise import live
 from scionwood_seismic.data.samples_on_demand import OnDemandData
 from scionwood_seismic.data.survey_source import find_files

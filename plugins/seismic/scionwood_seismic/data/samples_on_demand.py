@@ -8,7 +8,8 @@ from typing import ClassVar, final
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from scionwood import DataLoader, Split, SplitData
+from scionwood import SplitData
+from scionwood.authoring import DataLoader, Split
 
 
 class OnDemandData(SplitData):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scionwood import check_target
+from scionwood.authoring import check_target
 from scionwood_seismic.data.synthetic import check_quiet, generator, noise_classes
 from scionwood_seismic.readers.create import write_segy
 from scionwood_seismic.synth.mixture import corrupt

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from scionwood import DataFiles, DataLoader, ReadError, RecipeError, Split, SplitData
+from scionwood import ReadError, RecipeError, SplitData
+from scionwood.authoring import DataFiles, DataLoader, Split
 from scionwood_seismic.data.survey_source import (
     FieldFiles,
     Recent,

@@ -13,7 +13,8 @@ from typing import Generic, Literal, TypeVar, final
 
 import numpy as np
 
-from scionwood import DataFiles, Reader, ReadError, RecipeError, load
+from scionwood import Reader, ReadError, RecipeError, load
+from scionwood.authoring import DataFiles
 from scionwood_seismic import plugin
 from scionwood_seismic.data.normalise import live, scale
 from scionwood_seismic.data.synthetic import generator

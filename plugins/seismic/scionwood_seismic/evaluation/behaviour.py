@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scionwood import ProbeResult, Task
+from scionwood import Task
+from scionwood.authoring import ProbeResult
 from scionwood_seismic.data.normalise import scale
 
 NEAR = 4

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from scionwood import ReadError, print_table
+from scionwood import ReadError
+from scionwood.authoring import print_table
 from scionwood_seismic.data.synthetic import noise_classes
 from scionwood_seismic.evaluation import metrics
 from scionwood_seismic.evaluation.baselines import METHODS

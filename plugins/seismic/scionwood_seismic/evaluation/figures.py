@@ -11,7 +11,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.image import AxesImage
 
-from scionwood import figure_style
+from scionwood.authoring import figure_style
 from scionwood_seismic.data.normalise import live
 from scionwood_seismic.evaluation.panels import (
     LIMIT,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import final
 
-from scionwood import Figure, Page, Section, Table, render
+from scionwood.authoring import Figure, Page, Section, Table, render
 from scionwood_seismic.evaluation.gather_qc import Row
 from scionwood_seismic.evaluation.light import plain
 

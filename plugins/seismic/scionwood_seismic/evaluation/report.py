@@ -13,7 +13,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from scionwood import ReadError, Record, WriteError, atomic_path, check_target, writing
+from scionwood import ReadError, Record, WriteError
+from scionwood.authoring import atomic_path, check_target, writing
 from scionwood_seismic.evaluation.gather_qc import Row, measure, similarity_map
 from scionwood_seismic.evaluation.light import judge, plain, print_verdicts, say
 from scionwood_seismic.evaluation.panels import Geometry, Result

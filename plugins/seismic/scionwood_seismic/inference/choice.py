@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, final
 
 import numpy as np
 
-from scionwood import RecipeError, reading
+from scionwood import RecipeError
+from scionwood.authoring import reading
 from scionwood_seismic.inference.envelope import FEWEST
 from scionwood_seismic.synth.canonical import Domain
 

@@ -14,16 +14,8 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from scionwood import (
-    RecipeError,
-    Task,
-    WriteError,
-    atomic_path,
-    find_run,
-    load_run,
-    read_origin,
-    writing,
-)
+from scionwood import RecipeError, Task, WriteError, find_run, load_run
+from scionwood.authoring import atomic_path, read_origin, writing
 from scionwood_seismic.evaluation.light import SHOWN, judge, lights, say
 from scionwood_seismic.evaluation.report import report_quality
 from scionwood_seismic.inference.adaptation import Adaptation

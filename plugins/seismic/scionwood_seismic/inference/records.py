@@ -15,7 +15,8 @@ from typing import Any, Literal, final
 import numpy as np
 from torch import nn
 
-from scionwood import Record, read_origin, weights_digest, writing
+from scionwood import Record
+from scionwood.authoring import read_origin, weights_digest, writing
 from scionwood_seismic.data.normalise import live
 from scionwood_seismic.inference.adaptation import Adaptation, Adapter
 from scionwood_seismic.inference.field import FieldResult, denoise_record

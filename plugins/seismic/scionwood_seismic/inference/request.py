@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from scionwood import check_target
+from scionwood.authoring import check_target
 from scionwood_seismic.evaluation.report import qc_files
 from scionwood_seismic.inference.choice import Model
 from scionwood_seismic.inference.gate import GateOptions

@@ -15,7 +15,8 @@ from typing import Any, final
 import numpy as np
 from rich.console import Console
 
-from scionwood import RecipeError, Record, WriteError, atomic_path, writing
+from scionwood import RecipeError, Record, WriteError
+from scionwood.authoring import atomic_path, writing
 from scionwood_seismic.inference.records import Denoiser
 from scionwood_seismic.inference.request import Request, Slices
 from scionwood_seismic.inference.sweep import Sweep

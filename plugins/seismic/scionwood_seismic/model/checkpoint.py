@@ -7,7 +7,8 @@ from pathlib import Path
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from scionwood import WeightsError, load_tensors
+from scionwood import WeightsError
+from scionwood.authoring import load_tensors
 from scionwood_seismic.model.family import Family
 from scionwood_seismic.model.state_dicts import from_transformers, without_zero_biases
 

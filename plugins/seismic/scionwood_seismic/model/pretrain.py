@@ -18,7 +18,7 @@ from timm.models.eva import Eva
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scionwood import atomic_path, minimise, warm_cosine
+from scionwood.authoring import atomic_path, minimise, warm_cosine
 from scionwood_seismic.data.normalise import scale
 from scionwood_seismic.data.synthetic import generator
 from scionwood_seismic.model.dinov3 import PATCH, tiny_encoder

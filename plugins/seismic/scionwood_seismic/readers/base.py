@@ -10,7 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from scionwood import Reader, ReadError, Record, RecordFunction, WriteError
+from scionwood import Reader, ReadError, Record, WriteError
+from scionwood.authoring import RecordFunction
 from scionwood_seismic.readers.samples import integer_limits
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import segyio
 
-from scionwood import atomic_path, writing
+from scionwood.authoring import atomic_path, writing
 
 
 def write_segy(

@@ -9,15 +9,8 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from scionwood import (
-    Record,
-    RecordFunction,
-    WriteError,
-    atomic_path,
-    check_target,
-    reading,
-    writing,
-)
+from scionwood import Record, WriteError
+from scionwood.authoring import RecordFunction, atomic_path, check_target, reading, writing
 from scionwood_seismic.readers.base import changed_data, refuse_resume, warn_rounded
 from scionwood_seismic.readers.das_axes import spacing, unit_of
 from scionwood_seismic.readers.das_format import TDMS, is_hdf5, start

@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from scionwood import ReadError, reading
+from scionwood import ReadError
+from scionwood.authoring import reading
 
 HDF5, TDMS = b"\x89HDF\r\n\x1a\n", b"TDSm"
 JULIA = (b"HDF5-based Julia Data Format", b"Julia data file (HDF5)")

@@ -15,7 +15,8 @@ from typing import Any, final
 import h5py
 import numpy as np
 
-from scionwood import ReadError, WriteError, check_hdf5, reading
+from scionwood import ReadError, WriteError
+from scionwood.authoring import check_hdf5, reading
 from scionwood_seismic.readers.base import encode
 from scionwood_seismic.readers.pickled import NoPickle, NotPlain, plain
 from scionwood_seismic.readers.slabs import Slab

@@ -9,7 +9,8 @@ from typing import NamedTuple, final
 
 import numpy as np
 
-from scionwood import ReadError, reading
+from scionwood import ReadError
+from scionwood.authoring import reading
 from scionwood_seismic.readers.layout import Layout
 from scionwood_seismic.readers.positions import open_binary, read_at
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scionwood import ReadError, reading
+from scionwood import ReadError
+from scionwood.authoring import reading
 from scionwood_seismic.readers.binary_header import read_head
 from scionwood_seismic.readers.index import header_words
 from scionwood_seismic.readers.layout import Layout, layout_of, one_length, walk

@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from scionwood import ReadError, call_in_child, reading
+from scionwood import ReadError
+from scionwood.authoring import call_in_child, reading
 from scionwood_seismic.readers.axis import Vertical
 from scionwood_seismic.readers.base import SeismicReader, refuse_interval, refuse_overrides
 from scionwood_seismic.readers.das import DasReader

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import obspy
 
-from scionwood.testing import Parser
+from scionwood_kit import Parser
 from scionwood_seismic.readers.streams import StreamReader
 
 _FORMATS = {".sac": "SAC", ".su": "SU", ".miniseed": "MSEED", ".seg2": "SEG2"}

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, final, runtime_checkable
 
-from scionwood import ScionwoodError, WriteError, atomic_path, check_target
+from scionwood import ScionwoodError, WriteError
+from scionwood.authoring import atomic_path, check_target
 from scionwood_seismic.readers.positions import lock, open_binary, write_at
 
 INTERVAL = 5.0  # s between two journal entries, each of which waits for the disk

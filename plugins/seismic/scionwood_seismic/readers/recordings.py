@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from scionwood import Record, RecordFunction, reading, writing
+from scionwood import Record
+from scionwood.authoring import RecordFunction, reading, writing
 from scionwood_seismic.data.normalise import scale_in_blocks
 from scionwood_seismic.readers.base import warn_rounded
 from scionwood_seismic.readers.partial import NamedWork, Partial

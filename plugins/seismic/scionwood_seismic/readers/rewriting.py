@@ -11,7 +11,8 @@ from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 
-from scionwood import Record, RecordFunction, WriteError
+from scionwood import Record, WriteError
+from scionwood.authoring import RecordFunction
 from scionwood_seismic.readers.base import SeismicReader
 from scionwood_seismic.readers.blending import blended
 from scionwood_seismic.readers.partial import Partial

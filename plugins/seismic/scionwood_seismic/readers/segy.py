@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 
-from scionwood import Record, RecordFunction, WriteError, empty_record, writing
+from scionwood import Record, WriteError
+from scionwood.authoring import RecordFunction, empty_record, writing
 from scionwood_seismic.data.normalise import scale_in_blocks
 from scionwood_seismic.readers.axis import interval, origin
 from scionwood_seismic.readers.create import write_segy

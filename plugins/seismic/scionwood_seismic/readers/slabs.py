@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from scionwood import atomic_path
+from scionwood.authoring import atomic_path
 from scionwood_seismic.readers.base import encode
 from scionwood_seismic.readers.partial import Partial
 from scionwood_seismic.readers.recordings import WindowedReader

@@ -9,7 +9,8 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from scionwood import ReadError, Record, atomic_path, reading
+from scionwood import ReadError, Record
+from scionwood.authoring import atomic_path, reading
 from scionwood_seismic.readers.axis import check_interval
 from scionwood_seismic.readers.base import (
     encode,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
 
-from scionwood import ReadError, Record, reading
+from scionwood import ReadError, Record
+from scionwood.authoring import reading
 from scionwood_seismic.readers.netcdf_axes import axis_names, axis_values, step_of, text_of
 from scionwood_seismic.readers.slabs import Slab, SlabReader
 from scionwood_seismic.readers.windows import Window, cut

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from scionwood import Corruption, Deployed, Optimiser, RecipeError, Task
+from scionwood import Optimiser, RecipeError, Task
+from scionwood.authoring import Corruption, Deployed
 from scionwood_seismic.evaluation import metrics
 from scionwood_seismic.inference.rollback import keep_or_restore
 from scionwood_seismic.tasks.deployed import deployed

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from scionwood import Deployed, Optimiser, Task
+from scionwood import Optimiser, Task
+from scionwood.authoring import Deployed
 from scionwood_seismic.evaluation import metrics
 from scionwood_seismic.inference.adaptation import Adaptation, Adapter
 from scionwood_seismic.tasks.deployed import deployed

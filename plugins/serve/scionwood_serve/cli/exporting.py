@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from scionwood import OutputPath, find_run
+from scionwood import find_run
+from scionwood.authoring import OutputPath
 from scionwood_serve.cli.references import named_run
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from scionwood import atomic_folder, check_target, writing
+from scionwood.authoring import atomic_folder, check_target, writing
 from scionwood_serve.versions.snapshot import take_version
 
 DOCKERFILE = """\

@@ -7,7 +7,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from scionwood import atomic_folder, check_target, find_run, reading, writing
+from scionwood import find_run
+from scionwood.authoring import atomic_folder, check_target, reading, writing
 from scionwood_serve.versions.problem import ServingError
 from scionwood_serve.versions.snapshot import check_name
 

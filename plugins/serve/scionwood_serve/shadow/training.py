@@ -13,7 +13,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from scionwood import ScionwoodError, atomic_path, fit, load_adapter, load_head, load_run, resolve
+from scionwood import ScionwoodError, fit, load_adapter, load_head, load_run, resolve
+from scionwood.authoring import atomic_path
 from scionwood_serve.versions.problem import ServingError
 
 GATE = "gate.json"

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from scionwood import atomic_folder, find_run, reading
+from scionwood import find_run
+from scionwood.authoring import atomic_folder, reading
 from scionwood_serve.versions.problem import ServingError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")

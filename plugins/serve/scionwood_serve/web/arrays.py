@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from scionwood import ReadError, reading
+from scionwood import ReadError
+from scionwood.authoring import reading
 from scionwood_serve.versions.problem import ServingError
 
 ENDING = ".npy"

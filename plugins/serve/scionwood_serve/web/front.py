@@ -6,7 +6,7 @@ from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from scionwood import Page, Section, Table, render
+from scionwood.authoring import Page, Section, Table, render
 
 if TYPE_CHECKING:
     from scionwood_serve.web.desk import Desk

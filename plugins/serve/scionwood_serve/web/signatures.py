@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from fastapi import Query, Request
 
-from scionwood import Word, command_words
+from scionwood.authoring import Word, command_words
 from scionwood_serve.versions.problem import ServingError
 
 Service = Callable[..., Any]

@@ -16,7 +16,8 @@ from pathlib import Path
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from scionwood import ReadError, check_zip
+from scionwood import ReadError
+from scionwood.authoring import check_zip
 from scionwood_serve.versions.problem import ServingError
 from scionwood_serve.web.arrays import ENDING, check_array, no_constant, write_array
 from scionwood_serve.web.limits import LARGEST_JSON, Limits

@@ -18,15 +18,8 @@ from typing import Any
 
 import litserve as ls
 
-from scionwood import (
-    LoadedRun,
-    ScionwoodError,
-    Served,
-    command_words,
-    load,
-    pack,
-    with_options_classes,
-)
+from scionwood import ScionwoodError, load
+from scionwood.authoring import LoadedRun, Served, command_words, pack, with_options_classes
 from scionwood_serve.versions.problem import ServingError
 from scionwood_serve.versions.snapshot import Version
 from scionwood_serve.worker.line import Line

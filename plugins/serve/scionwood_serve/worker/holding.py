@@ -6,7 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from scionwood import LoadedRun, load_run
+from scionwood import load_run
+from scionwood.authoring import LoadedRun
 from scionwood_serve.versions.problem import ServingError
 from scionwood_serve.versions.snapshot import Version
 from scionwood_serve.worker.sharing import Pool

@@ -13,7 +13,8 @@ import torch.nn as nn
 from peft import PeftConfig
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
 
-from scionwood import Plugin, peft_method
+from scionwood import Plugin
+from scionwood.authoring import peft_method
 
 
 class GatedLayer(nn.Module, BaseTunerLayer):

@@ -9,7 +9,7 @@ from peft import PeftConfig
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
 from torch import nn
 
-from scionwood import peft_method
+from scionwood.authoring import peft_method
 
 
 class GateLayer(nn.Module, BaseTunerLayer):

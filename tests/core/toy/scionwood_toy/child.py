@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from scionwood.recipe import resolve
+from scionwood.recipes.recipe import resolve
 from scionwood.training import fit
 
 

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from scionwood import DataLoader, Task
+from scionwood import Task
+from scionwood.authoring import DataLoader
 
 
 class Block(nn.Module):

@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from scionwood import empty_weights, load_weights
+from scionwood import load_weights
+from scionwood.authoring import empty_weights
 from scionwood_toy.child import fit_here
 from scionwood_toy.parts import Mlp
 

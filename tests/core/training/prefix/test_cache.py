@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from scionwood import Task
 from scionwood.errors import TrainingError
-from scionwood.recipe import resolve
-from scionwood.training.prefix.cache import FrozenPrefix
-from scionwood.training.prefix.rules import find_blocks
+from scionwood.recipes.recipe import resolve
+from scionwood.scale.prefix.cache import FrozenPrefix
+from scionwood.scale.prefix.rules import find_blocks
 from scionwood.training.run import build
 
 LAST_BLOCK = r"adapter.targets='blocks\.3\.linear'"

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from scionwood import Task
 from scionwood.errors import AdapterError, TrainingError
-from scionwood.recipe import resolve
-from scionwood.training.prefix.callback import PrefixCache
+from scionwood.recipes.recipe import resolve
+from scionwood.scale.prefix.callback import PrefixCache
 from scionwood.training.run import build
 from scionwood.training.trainer import quiet
 

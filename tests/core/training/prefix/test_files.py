@@ -11,8 +11,8 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
 from scionwood.errors import TrainingError, WriteError
-from scionwood.training.prefix.cache import FrozenPrefix
-from scionwood.training.prefix.rows import KEY, FileRows
+from scionwood.scale.prefix.cache import FrozenPrefix
+from scionwood.scale.prefix.rows import KEY, FileRows
 
 X = torch.linspace(-1, 1, 32 * 4).reshape(32, 4)
 WIDTH = 6 * 4

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.distributed.tensor import distribute_tensor, init_device_mesh
 from torch.utils.data import Dataset, IterableDataset
 
-from scionwood import DataLoader
+from scionwood.authoring import DataLoader
 from scionwood.errors import AdapterError, ScionwoodError, TrainingError
-from scionwood.training.prefix.cache import FrozenPrefix
+from scionwood.scale.prefix.cache import FrozenPrefix
 
 Change = Callable[["Net"], object]
 X = torch.randn(4, 5, 6, generator=torch.Generator().manual_seed(0))

@@ -9,7 +9,8 @@ from typing import Any, final
 from peft import PeftConfig
 from torch import nn
 
-from scionwood import AdapterError, LayerTuner, peft_method
+from scionwood import AdapterError
+from scionwood.authoring import LayerTuner, peft_method
 from scionwood_biomed.adapters.dual_anchor.layers import (
     ContextLayer,
     DualAnchorLayer,

@@ -1,0 +1,60 @@
+"""Examples: a reader who finds a name also finds lines to copy, and a test runs them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+
+from scionwood.plugins.plugin import Plugin
+from scionwood_kit.rules import NothingToCheck, Problem, check
+
+_RULE = "a public name of `api` has an example in its docstring"
+_REMEDY = "Write `Example:` and lines that start with `>>>`, and run them with doctest"
+
+
+@check
+def check_examples(plugin: Plugin) -> Iterator[Problem]:
+    """Every public function and class of the `api` module has an example in its docstring.
+
+    Readers copy an example before they read anything else. An example has lines that start with
+    `>>>`, so that doctest can run it. Public names are those of `__all__`, or without it those that
+    the module defines and that do not start with an underscore. For plugins outside the Scionwood
+    repository this is advice.
+    """
+    module = _api(plugin)
+    if module is None:
+        raise NothingToCheck("it has no module `api`")
+    for name in _public(module):
+        if ">>>" not in _doc(module, name):
+            yield Problem(f"{module.__name__}.{name}", _RULE, _REMEDY, advice=True)
+
+
+def _api(plugin: Plugin) -> ModuleType | None:
+    tops = {reference.partition(":")[0].partition(".")[0] for *_, reference in plugin.components()}
+    names = (f"{top}.api" for top in sorted(tops) if _is_package(top))
+    return next((import_module(name) for name in names if find_spec(name)), None)
+
+
+def _is_package(top: str) -> bool:
+    spec = find_spec(top)
+    return spec is not None and spec.submodule_search_locations is not None
+
+
+def _public(module: ModuleType) -> list[str]:
+    listed = getattr(module, "__all__", None)
+    names = listed if listed is not None else [name for name in vars(module) if name[0] != "_"]
+    things = {name: getattr(module, name) for name in names}
+    return [
+        name
+        for name, thing in things.items()
+        if (inspect.isclass(thing) or inspect.isroutine(thing))
+        and (listed is not None or thing.__module__ == module.__name__)
+    ]
+
+
+def _doc(module: ModuleType, name: str) -> str:
+    # Not inspect.getdoc, which returns the docstring of a base class.
+    return getattr(module, name).__doc__ or ""

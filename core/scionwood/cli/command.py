@@ -1,0 +1,278 @@
+"""A command is a function: its signature is the command line, and its docstring is the help.
+
+A parameter whose type is a dataclass stands for the fields of it: each field is an option, and
+the function gets an instance. So the options of a verb are declared once, for Python, for the
+command line and for a service.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import shlex
+from argparse import HelpFormatter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import redirect_stderr
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from io import StringIO
+from itertools import takewhile
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from scionwood.errors import PluginError, ReadError, ScionwoodError
+from scionwood.plugins import discovery
+from scionwood.recipes.arguments import STDIN, Mark
+from scionwood_sandbox.files import check_target
+
+
+def parse_command(
+    function: Callable[..., Any], prog: str, argv: Sequence[str], *, checked: bool = True
+) -> dict[str, Any]:
+    """Read a command line by the signature of a function.
+
+    Positional parameters are positional arguments, and keyword-only parameters are options. A
+    positional parameter may have a default. A list, positional or option, takes one or more words;
+    an option also takes `[a, b]`.
+
+    Args:
+        function: the command.
+        prog: the name of the command in messages.
+        argv: the words after the name of the command.
+        checked: check that inputs and runs exist and that outputs do not.
+
+    Returns:
+        The arguments by name. Help and usage errors exit as argparse does, with 0 and 2.
+    """
+    from docstring_parser import parse
+
+    from scionwood.recipes.recipe import instances, strict_parser
+
+    description = parse(inspect.getdoc(function) or "").description
+    settings = {"description": description, "formatter_class": HelpFormatter}
+    parser = strict_parser(function, prog=prog, **settings)
+    words = command_words(function)
+    argv, after_dashes = _without_rest(words, argv)
+    argv = _joined_lists(argv, {n: word.hint for n, word in words.items() if not word.positional})
+    for name, word in words.items():
+        if name in after_dashes:
+            continue
+        settings = _argument(word)
+        if word.positional:
+            parser.add_argument(name, **_positional(word, settings))
+            continue
+        needed = word.default is inspect.Parameter.empty
+        parser.add_argument(f"--{name.replace('_', '-')}", required=needed, **settings)
+    _refuse_unknown_options(parser, argv, words)
+    arguments = instances(parser, parser.parse_args(argv)) | after_dashes
+    if checked:
+        arguments = _checked(words, arguments)
+    return with_options_classes(function, arguments)
+
+
+@dataclass(frozen=True)
+class Word:
+    """A positional argument or an option of a command line.
+
+    Attributes:
+        hint: the type, without its marks.
+        default: the default; `inspect.Parameter.empty` if there is none.
+        help: one or more sentences.
+        positional: whether it is a positional argument.
+        meaning: what its mark says, such as `input` or `rest`; empty without a mark.
+    """
+
+    hint: Any
+    default: Any
+    help: str
+    positional: bool
+    meaning: str
+
+
+def command_words(function: Callable[..., Any]) -> dict[str, Word]:
+    """Return the words of a command line by name, in the order of the parameters."""
+    words: dict[str, Word] = {}
+    documented = _documented(function)
+    for name, parameter in inspect.signature(function).parameters.items():
+        hint, text, meaning = documented[name]
+        if is_dataclass(hint):
+            words |= {
+                field.name: Word(hint, _default(field), text, False, meaning)
+                for field, (hint, text, meaning) in _documented_fields(hint)
+            }
+        else:
+            positional = parameter.kind is not parameter.KEYWORD_ONLY
+            words[name] = Word(hint, parameter.default, text, positional, meaning)
+    return words
+
+
+def with_options_classes(
+    function: Callable[..., Any], arguments: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Gather the values that are fields of a dataclass into instances, one a parameter."""
+    values = dict(arguments)
+    for name, hint in get_type_hints(function).items():
+        if is_dataclass(hint) and isinstance(hint, type) and name != "return":
+            names = [field.name for field in fields(hint) if field.name in values]
+            values[name] = hint(**{field: values.pop(field) for field in names})
+    return values
+
+
+def _documented(item: Any) -> dict[str, tuple[Any, str, str]]:
+    """Return the type, the help and the meaning of each parameter, or of each field of a class."""
+    from docstring_parser import parse
+
+    owners = reversed(item.__mro__) if isinstance(item, type) else (item,)  # a base has its fields
+    helps = {
+        e.arg_name: e.description for owner in owners for e in parse(owner.__doc__ or "").params
+    }
+    marked = get_type_hints(item, include_extras=True)
+    marks = {name: _mark(hint) for name, hint in marked.items()}
+    return {
+        name: (hint, helps.get(name) or "", mark.meaning if (mark := marks[name]) else "")
+        for name, hint in get_type_hints(item).items()
+    }
+
+
+def _documented_fields(options: Any) -> list[tuple[Field[Any], tuple[Any, str, str]]]:
+    documented = _documented(options)
+    return [(field, documented[field.name]) for field in fields(options)]
+
+
+def _default(field: Field[Any]) -> Any:
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return inspect.Parameter.empty if field.default is MISSING else field.default
+
+
+def check_plan(line: str) -> str:
+    """Check a command line against the signature of its command, without running it.
+
+    Args:
+        line: the command line, with or without `scionwood`. Files need not exist.
+
+    Returns:
+        The words of the command, such as `seismic denoise`.
+
+    Raises:
+        PluginError: it is not a command line, there is no such command, or an argument is missing,
+            unknown or of another type.
+
+    Example:
+        >>> authoring.check_plan("scionwood recipe seismic/denoise")
+        'recipe'
+    """
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise PluginError(line, f"it is not a command line ({error})", "Close quotes") from error
+    words = words[1:] if words[:1] == ["scionwood"] else words
+    table = discovery.commands()
+    name = next((each for n in (2, 1) if (each := " ".join(words[:n])) in table), "")
+    if not name:
+        near = discovery.did_you_mean(" ".join(words[:2]), table)
+        raise PluginError(line, "there is no such command", near or "See: scionwood --help")
+    function = discovery.resolve(name, table[name])
+    said = StringIO()
+    try:
+        with redirect_stderr(said):
+            parse_command(function, f"scionwood {name}", words[len(name.split()) :], checked=False)
+    except (SystemExit, ScionwoodError) as error:
+        last = (said.getvalue().strip() or str(error)).splitlines()[-1]
+        rule = last.rpartition("error: ")[2]
+        raise PluginError(line, rule, f"See: scionwood {name} --help") from error
+    return name
+
+
+def _joined_lists(words: Sequence[str], hints: Mapping[str, Any]) -> list[str]:
+    """Join the words after an option that is a list, `--fields a b`, to `--fields=["a", "b"]`."""
+    kept: list[str] = []
+    queue = list(words)
+    while queue and queue[0] != "--":
+        kept.append(queue.pop(0))
+        item = _item(hints.get(kept[-1].removeprefix("--").replace("-", "_")))
+        if item is None or not kept[-1].startswith("--"):
+            continue
+        own = list(takewhile(lambda word: not re.match(r"-(?!\d)", word), queue))
+        if own and not own[0].startswith("["):
+            quoted = own if item in (int, float) else [json.dumps(word) for word in own]
+            kept[-1] += f"=[{', '.join(quoted)}]"
+            del queue[: len(own)]
+    return kept + queue
+
+
+def _item(hint: Any) -> Any:
+    """Return the type of the items if a hint is a list, also one that may be None."""
+    found = [each for each in (hint, *get_args(hint)) if get_origin(each) is list]
+    return get_args(found[0])[0] if found else None
+
+
+def _without_rest(
+    words: Mapping[str, Word], argv: Sequence[str]
+) -> tuple[Sequence[str], dict[str, list[str]]]:
+    """Split off the words after `--`, if a parameter (`RestWords`) takes them."""
+    takers = [name for name, meaning in _meanings(words).items() if meaning == "rest"]
+    if not takers:
+        return argv, {}
+    at = argv.index("--") if "--" in argv else len(argv)
+    return argv[:at], {takers[0]: list(argv[at + 1 :])}
+
+
+def meanings(function: Callable[..., Any]) -> dict[str, str]:
+    """Return the parameters that have a meaning, such as `input`, `output`, `run` or `rest`."""
+    return _meanings(command_words(function))
+
+
+def _meanings(words: Mapping[str, Word]) -> dict[str, str]:
+    return {name: word.meaning for name, word in words.items() if word.meaning}
+
+
+def _mark(hint: Any) -> Mark | None:
+    # `InputPath | None` and `list[InputPath]` hold the mark inside.
+    own = next((item for item in getattr(hint, "__metadata__", ()) if isinstance(item, Mark)), None)
+    return own or next(filter(None, map(_mark, get_args(hint))), None)
+
+
+def _checked(words: Mapping[str, Word], arguments: dict[str, Any]) -> dict[str, Any]:
+    """Check paths and find runs, before the command imports anything heavy."""
+    from scionwood.runs.reference import find_run
+
+    may_exist = bool(arguments.get("force") or arguments.get("resume"))
+    for name, meaning in _meanings(words).items():
+        value = arguments.get(name)
+        for path in value if isinstance(value, list) else [] if value is None else [value]:
+            if meaning == "input" and str(path) != STDIN and not Path(path).exists():
+                raise ReadError(str(path), "there is no such file", "Check the path")
+            if meaning == "output":
+                check_target(path, may_exist or "force" not in arguments)
+            if meaning == "run":
+                arguments[name] = find_run(path)
+    return arguments
+
+
+def _refuse_unknown_options(parser: Any, words: Sequence[str], names: Iterable[str]) -> None:
+    from scionwood.plugins.discovery import did_you_mean
+
+    known = ["--help", *(f"--{name.replace('_', '-')}" for name in names)]
+    for word in takewhile(lambda word: word != "--", words):
+        option = re.match(r"--[^=.+]*", word)  # the parser also takes --option.key and --option+
+        if option and option[0] not in known:
+            remedy = did_you_mean(option[0], known) or f"Known: {', '.join(known)}"
+            parser.error(f"unrecognized option {option[0]}. {remedy}")
+
+
+def _argument(word: Word) -> dict[str, Any]:
+    text = word.help.replace("%", "%%")  # argparse formats its help with %
+    if word.hint is bool:
+        return {"action": "store_true", "help": text}
+    if word.default is inspect.Parameter.empty:
+        return {"type": word.hint, "help": text}
+    default = "" if word.default is None else f" (default: {word.default})".replace("%", "%%")
+    return {"type": word.hint, "default": word.default, "help": text + default}
+
+
+def _positional(word: Word, settings: dict[str, Any]) -> dict[str, Any]:
+    optional = word.default is not inspect.Parameter.empty
+    if get_origin(word.hint) is list:
+        return settings | {"type": get_args(word.hint)[0], "nargs": "*" if optional else "+"}
+    return settings | ({"nargs": "?"} if optional else {})

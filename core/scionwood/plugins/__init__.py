@@ -1,0 +1,1 @@
+"""Plugins: the record, how they are found, and the template of a new one."""

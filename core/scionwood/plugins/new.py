@@ -1,0 +1,85 @@
+"""Write a new plugin from the template: a distribution that installs and passes its checks."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from keyword import iskeyword
+from pathlib import Path
+from re import fullmatch
+from string import Template
+from tempfile import TemporaryDirectory
+
+from scionwood import __version__
+from scionwood.errors import OutputExistsError, PluginError
+from scionwood.plugins import discovery
+from scionwood.plugins.discovery import verbs
+from scionwood.plugins.plugin import API
+from scionwood_sandbox.files import writing
+
+_ENDING = ".tmpl"
+_RENAMED = {"gitignore": ".gitignore"}
+
+
+def render(name: str, into: Path) -> Path:
+    """Write the plugin `name` into a new folder, whole or not at all.
+
+    Args:
+        name: a name in snake_case that is not taken, such as "hydrology".
+        into: the folder in which the new folder is made.
+
+    Returns:
+        The folder `into/name`, ready for `pip install -e`.
+
+    Raises:
+        PluginError: the name is not snake_case, is reserved, or belongs to a plugin.
+        OutputExistsError: the folder exists.
+        WriteError: the folder cannot be written.
+    """
+    _validate(name)
+    target = into / name
+    if target.exists():
+        remedy = "Choose another name, or another folder: scionwood new NAME FOLDER"
+        raise OutputExistsError(str(target), "the folder of a new plugin must not exist", remedy)
+    words = {
+        "name": name,
+        "title": name.replace("_", " "),
+        "package": f"scionwood_{name}",
+        "distribution": f"scionwood-{name.replace('_', '-')}",
+        "core": __version__,
+        "api": str(API),
+    }
+    with writing(target):
+        into.mkdir(parents=True, exist_ok=True)
+        # The folder gets its name when it is complete.
+        with TemporaryDirectory(prefix=f".{name}-", dir=into) as temporary:
+            part = Path(temporary) / name
+            part.mkdir()
+            _copy(files("scionwood") / "template", part, words)
+            part.rename(target)
+    return target
+
+
+def _validate(name: str) -> None:
+    if not fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or iskeyword(name):
+        rule = "a plugin's name is snake_case: lower-case letters, digits, single underscores"
+        raise PluginError(f"{name!r}", rule, "Such as hydrology or my_optics")
+    if name in verbs():
+        rule = "it is a command of scionwood, which would hide the plugin"
+        raise PluginError(f"{name!r}", rule, "Choose another name")
+    taken = {*discovery.entries(), *discovery.extras()}
+    if name in taken:
+        remedy = f"Choose another name than {', '.join(sorted(taken))}"
+        raise PluginError(f"{name!r}", "a plugin has this name", remedy)
+
+
+def _copy(source: Traversable, target: Path, words: dict[str, str]) -> None:
+    for item in source.iterdir():
+        if item.is_dir() and item.name != "__pycache__":
+            folder = target / (words["package"] if item.name == "package" else item.name)
+            folder.mkdir()
+            _copy(item, folder, words)
+        elif item.name.endswith(_ENDING):
+            plain = item.name.removesuffix(_ENDING)
+            text = Template(item.read_text("utf-8")).substitute(words)
+            (target / _RENAMED.get(plain, plain)).write_text(text, "utf-8")

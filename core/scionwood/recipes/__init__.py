@@ -1,0 +1,1 @@
+"""Recipes: one schema of a run's parts, and one resolver."""

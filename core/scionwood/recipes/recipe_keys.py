@@ -1,0 +1,260 @@
+"""Check the keys of a recipe without importing a component, as far as source texts tell them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from scionwood.errors import AdapterError, PluginError, RecipeError
+from scionwood.plugins import discovery
+from scionwood.recipes.signatures.methods import peft_methods
+from scionwood.recipes.signatures.options import option_names
+
+SLOTS = {"task": "tasks", "backbone": "backbones", "data": "data"}
+BASELINES = ("frozen", "full")
+"""The values of `adapter:` that are not methods: only the head trains, or every weight trains."""
+
+TOP = (*SLOTS, "adapter", "kernels", "compile", "gradient_checkpointing")
+TOP += ("trainer", "seed", "smoke")
+KERNELS = ("auto", "off")
+"""Whether adapter layers use fused operators if they can, or always the forward of peft."""
+RECOMPUTE = ("memory", "speed", "auto")
+"""Whether fused operators compute inputs again or keep them; see `scionwood.kernels.enable`."""
+
+COMPILE: Mapping[str, type] = {"mode": str, "backend": str, "dynamic": bool, "fullgraph": bool}
+"""The options of `compile:`, which are those of `torch.compile`."""
+
+
+QUANTIZE, SUBSET = "quantize", "subset"
+SHARED: Mapping[str, str] = {"backbone": QUANTIZE, "data": SUBSET}
+"""The option of the core that every backbone, and all data, have beside their own."""
+
+
+def check_keys(where: str, raw: Mapping[str, Any]) -> None:
+    """Refuse what is certainly wrong in a recipe, before any component is imported.
+
+    A key passes if the source of its component does not settle it. The signature of the imported
+    component decides then.
+
+    Args:
+        where: the recipe in messages.
+        raw: its content, with the overrides and without `smoke`.
+
+    Raises:
+        RecipeError: a key or a plain value is wrong.
+        PluginError: a component's plugin is missing or broken, or does not have the component.
+        AdapterError: no adapter method has this name.
+    """
+    refuse_unknown(where, raw, TOP)
+    for key, kind in SLOTS.items():
+        name, options = named(where, raw, key)
+        more = (SHARED[key],) if key in SHARED else ()
+        _check_options(f"{where}: {key}", discovery.reference(kind, name), options, *more)
+    _check_adapter(where, raw)
+    kernels(where, raw)
+    compiling(where, raw)
+    checkpointing(where, raw)
+    seed(where, raw)
+    _check_trainer(where, raw)
+
+
+def dotted_keys(raw: Mapping[str, Any]) -> list[str]:
+    """Return the keys that a recipe may set, as overrides spell them: `task.lr`, `seed`.
+
+    Args:
+        raw: the content of the recipe, which names the components.
+
+    Returns:
+        The keys in the order of the sections. A component whose source does not tell its options
+        adds none.
+    """
+    from scionwood.training.options import NAMED, PLAIN
+
+    keys: list[str] = []
+    for section in (*SLOTS, "adapter"):
+        name, _ = named("recipe", raw, section)
+        names = known_options(section, name) or ((SHARED[section],) if section in SHARED else ())
+        keys += [f"{section}.{option}" for option in ("name", *names)]
+    trainer = [f"trainer.{option}" for option in sorted(PLAIN | NAMED)]
+    return [
+        *keys,
+        *trainer,
+        "kernels",
+        "kernels.recompute",
+        "compile",
+        "gradient_checkpointing",
+        "seed",
+    ]
+
+
+def named(where: str, raw: Mapping[str, Any], key: str) -> tuple[str, dict[str, Any]]:
+    """Return the name and the options of a section such as `task: {name: ..., lr: ...}`.
+
+    Raises:
+        RecipeError: the section is missing, or has no name.
+    """
+    value = raw.get(key)
+    options = {"name": value} if isinstance(value, str) else value
+    if not isinstance(options, dict) or not isinstance(options.get("name"), str):
+        rule = "required, as `{name: ..., option: value}`"
+        raise RecipeError(f"{where}: {key}", rule, "See: scionwood plugins")
+    return options["name"], {k: v for k, v in options.items() if k != "name"}
+
+
+def refuse_unknown(where: str, keys: Iterable[str], names: Sequence[str]) -> None:
+    """Refuse a key that is not among the names.
+
+    Raises:
+        RecipeError: the message has the nearest name, or all of them.
+    """
+    for key in keys:
+        if key in names:
+            continue
+        remedy = discovery.did_you_mean(str(key), names) or f"Known: {', '.join(names) or 'none'}"
+        raise RecipeError(f"{where}: unknown key {key!r}", "every key must be known", remedy)
+
+
+def kernels(where: str, raw: Mapping[str, Any]) -> str | dict[str, str]:
+    """Return `auto`, `off` or `{recompute: ...}`.
+
+    Raises:
+        RecipeError: the value is none of these.
+    """
+    value = raw.get("kernels", "auto")
+    if isinstance(value, dict):
+        # An override of `kernels: auto` by `kernels.recompute` adds the name `auto`.
+        own = {key: word for key, word in value.items() if (key, word) != ("name", "auto")}
+        refuse_unknown(f"{where}: kernels", own, ("recompute",))
+        word = own.get("recompute", "auto")
+        if word not in RECOMPUTE:
+            rule = f"one of {', '.join(RECOMPUTE)}"
+            raise RecipeError(f"{where}: kernels.recompute {word!r}", rule, "Change it")
+        return {"recompute": str(word)}
+    word = "off" if value is False else value  # YAML reads a bare off as false
+    if word not in KERNELS:
+        rule = "auto or off, or {recompute: memory | speed | auto}"
+        raise RecipeError(f"{where}: kernels {value!r}", rule, "Change it")
+    return str(word)
+
+
+def compiling(where: str, raw: Mapping[str, Any]) -> bool | dict[str, Any]:
+    """Return whether to compile the repeated blocks, or the options of `torch.compile`.
+
+    Raises:
+        RecipeError: the value is neither, or an option is unknown or of another type.
+    """
+    value = raw.get("compile", False)
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, dict):
+        rule = "true, false, or options of torch.compile"
+        raise RecipeError(f"{where}: compile {value!r}", rule, "Such as {mode: max-autotune}")
+    refuse_unknown(f"{where}: compile", value, tuple(COMPILE))
+    for key, item in value.items():
+        if not isinstance(item, COMPILE[key]):
+            rule = f"it is a {COMPILE[key].__name__}"
+            raise RecipeError(f"{where}: compile.{key} {item!r}", rule, "Change it")
+    return value
+
+
+def checkpointing(where: str, raw: Mapping[str, Any]) -> bool:
+    """Return whether blocks are computed again in the backward pass.
+
+    Raises:
+        RecipeError: the value is neither true nor false.
+    """
+    value = raw.get("gradient_checkpointing", False)
+    if not isinstance(value, bool):
+        rule = "true or false"
+        raise RecipeError(f"{where}: gradient_checkpointing {value!r}", rule, "Change it")
+    return value
+
+
+def seed(where: str, raw: Mapping[str, Any]) -> int:
+    """Return the seed.
+
+    Raises:
+        RecipeError: it is not an integer from 0 to 2^32 - 1.
+    """
+    value = raw.get("seed", 0)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**32:
+        rule = "an integer from 0 to 4294967295"
+        raise RecipeError(f"{where}: seed {value!r}", rule, "Change it")
+    return value
+
+
+def _check_options(where: str, reference: str, options: Iterable[str], *more: str) -> None:
+    if reference.partition(":")[0] in sys.modules:  # its signature is at hand
+        return
+    if (names := option_names(reference)) is not None:
+        refuse_unknown(where, options, [*names, *more])
+
+
+def _check_adapter(where: str, raw: Mapping[str, Any]) -> None:
+    name, options = named(where, raw, "adapter")
+    if name in BASELINES:
+        refuse_unknown(f"{where}: adapter {name}", options, ("targets",))
+        return
+    if "target_modules" in options:
+        rule = "a recipe says `targets`"
+        raise RecipeError(f"{where}: adapter.target_modules", rule, "Rename the key")
+    if reference := _method(name):
+        _check_options(f"{where}: adapter", reference, options, "targets")
+    if not isinstance(targets := options.get("targets"), str | None):
+        rule = f"a preset's name or a regular expression, not {targets!r}"
+        raise RecipeError(f"{where}: adapter.targets", rule, "Join alternatives with |")
+
+
+def _method(name: str) -> str | None:
+    """Return the reference of a method's config class, or None if the source of peft hides it."""
+    if "/" not in name:
+        methods = peft_methods()
+        if methods and name not in methods:
+            plugins = [
+                f"{e.name}/{m}" for e in discovery.plugins() if e.plugin for m in e.plugin.adapters
+            ]
+            names = [*methods, *plugins]
+            remedy = discovery.did_you_mean(name.lower(), names) or f"Known: {', '.join(names)}"
+            rule = "neither peft nor a plugin has this method"
+            raise AdapterError(f"adapter method {name!r}", rule, remedy)
+        return methods.get(name)
+    try:
+        return discovery.reference("adapters", name)
+    except PluginError as error:
+        rule = f"{error.value}: {error.rule}"
+        raise AdapterError(f"adapter method {name!r}", rule, error.remedy) from error
+
+
+def known_options(section: str, name: str) -> tuple[str, ...] | None:
+    """Return the options of a component, or `None` if its source does not tell them.
+
+    Args:
+        section: `task`, `backbone`, `data` or `adapter`.
+        name: the name of the component.
+
+    Raises:
+        PluginError: its plugin is missing or broken, or does not have it.
+    """
+    if section != "adapter":
+        names = option_names(discovery.reference(SLOTS[section], name))
+        if names is None or section not in SHARED or SHARED[section] in names:
+            return names
+        return (*names, SHARED[section])
+    if name in BASELINES:
+        return ()
+    reference = _method(name)
+    return ("targets", *(option_names(reference) or ())) if reference else None
+
+
+def _check_trainer(where: str, raw: Mapping[str, Any]) -> None:
+    from scionwood.training.options import check_trainer
+
+    section = raw.get("trainer") or {}
+    if not isinstance(section, Mapping):
+        rule = "a mapping of options of lightning.Trainer"
+        raise RecipeError(f"{where}: trainer {section!r}", rule, "See: scionwood recipe NAME")
+    try:
+        check_trainer(section)
+    except RecipeError as error:
+        raise RecipeError(f"{where}: {error.value}", error.rule, error.remedy) from error

@@ -1,0 +1,1 @@
+"""Training that is larger or faster: frozen prefixes, captured steps, sharded weights."""

@@ -1,0 +1,218 @@
+"""The storage of a frozen prefix's features: rows of one width by the key of their sample."""
+
+from __future__ import annotations
+
+import os
+import uuid
+import warnings
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO, TypeAlias, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scionwood.errors import TrainingError
+from scionwood_sandbox.files import writing
+
+Bytes: TypeAlias = NDArray[np.uint8]
+
+KEY = 32
+"""Bytes of a key, a SHA-256."""
+_SUM = 4
+
+
+class Rows(ABC):
+    """Rows of bytes by key, up to a budget; later rows are not stored, with one warning.
+
+    Args:
+        width: bytes of a row.
+        budget: bytes that all rows together may take.
+
+    Raises:
+        TrainingError: one row is larger than the budget.
+    """
+
+    def __init__(self, width: int, budget: int) -> None:
+        if not 0 < width <= budget:
+            rule = f"a sample's features take {width} bytes"
+            raise TrainingError(f"a budget of {budget} bytes", rule, "Raise the budget")
+        self.width, self._capacity, self._told = width, budget // width, False
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    @abstractmethod
+    def __contains__(self, key: object) -> bool:
+        """Return whether a key has a row."""
+
+    def read(self, keys: Sequence[bytes]) -> Bytes | None:
+        """Return a copy of the rows of some keys; `None` if one of them is missing or damaged.
+
+        Returns:
+            (key, width) uint8.
+        """
+        if not all(key in self for key in keys):
+            return None
+        known = [row for key in keys if (row := self._get(key)) is not None]
+        return np.stack(known) if len(known) == len(keys) else None
+
+    def write(self, keys: Sequence[bytes], rows: Bytes) -> None:
+        """Store rows whose keys are new.
+
+        Args:
+            keys: one for each row.
+            rows: (key, width) uint8.
+
+        Raises:
+            WriteError: the disk is full or not writable.
+        """
+        new = {key: row for key, row in zip(keys, rows, strict=True) if key not in self}
+        room = max(0, self._capacity - len(self))
+        if len(new) > room and not self._told:
+            self._told = True
+            warnings.warn(
+                f"the cache of the frozen prefix is full with {self._capacity} samples; the others "
+                "are computed every time. Raise its budget, or store bfloat16",
+                stacklevel=2,
+            )
+        self._put(dict(list(new.items())[:room]))
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the memory or the files."""
+
+    @abstractmethod
+    def _get(self, key: bytes) -> Bytes | None: ...
+
+    @abstractmethod
+    def _put(self, new: Mapping[bytes, Bytes]) -> None: ...
+
+
+@final
+class MemoryRows(Rows):
+    """Rows in the memory of this process."""
+
+    def __init__(self, width: int, budget: int) -> None:
+        super().__init__(width, budget)
+        self._rows: dict[bytes, Bytes] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._rows
+
+    def close(self) -> None:
+        """Remove the rows."""
+        self._rows.clear()
+
+    def _get(self, key: bytes) -> Bytes:
+        return self._rows[key]
+
+    def _put(self, new: Mapping[bytes, Bytes]) -> None:
+        self._rows.update((key, row.copy()) for key, row in new.items())
+
+
+@final
+class FileRows(Rows):
+    """Rows in the files `*.rows` of a folder, which processes and runs can share.
+
+    A file is a sequence of records: key, row, and the CRC-32 of both, little-endian. Each process
+    appends to its own file, so that none waits for another. A record that is cut, or whose
+    checksum is wrong, is not used: its sample is computed again.
+
+    Args:
+        folder: a folder for rows of one width and nothing else; it is created if it is missing.
+        width: bytes of a row.
+        budget: bytes that all rows of the folder may take together.
+    """
+
+    def __init__(self, folder: Path, width: int, budget: int) -> None:
+        super().__init__(width, budget)
+        self._record = KEY + width + _SUM
+        self._folder, self._files = folder, list[BinaryIO]()
+        self._own: tuple[BinaryIO, BinaryIO] | None = None
+        self._places: dict[bytes, list[tuple[BinaryIO, int]]] = {}
+        with writing(f"features in {folder}"):
+            folder.mkdir(parents=True, exist_ok=True)
+        for path in sorted(folder.glob("*.rows"), key=_written):  # the newer of two records counts
+            self._index(self._open(path))
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._places
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self._files:
+            file.close()
+        self._files.clear()
+        self._places.clear()
+        self._own = None
+
+    def _open(self, path: Path) -> BinaryIO:
+        file = path.open("rb", buffering=0)
+        self._files.append(file)
+        return file
+
+    def _index(self, file: BinaryIO) -> None:
+        for at in range(0, os.fstat(file.fileno()).st_size - self._record + 1, self._record):
+            file.seek(at)
+            self._places.setdefault(file.read(KEY), []).append((file, at))
+
+    def _get(self, key: bytes) -> Bytes | None:
+        places = self._places[key]
+        while places:
+            file, at = places[-1]
+            file.seek(at)
+            record = file.read(self._record)
+            body, told = record[:-_SUM], record[-_SUM:]
+            if len(record) == self._record and _checksum(body) == told and body[:KEY] == key:
+                return np.frombuffer(body, np.uint8, offset=KEY)
+            places.pop()
+            warnings.warn(
+                f"{file.name}: the record at byte {at} is damaged, so that its sample is computed "
+                "again. Delete the file if this warning comes often",
+                stacklevel=3,
+            )
+        del self._places[key]
+        return None
+
+    def _put(self, new: Mapping[bytes, Bytes]) -> None:
+        if not new:
+            return
+        with writing(f"features in {self._folder}"):
+            if self._own is None:
+                self._own = self._begin()
+            writer, reader = self._own
+            for key, row in new.items():
+                body, at = key + row.tobytes(), writer.tell()
+                _write_all(writer, body + _checksum(body))
+                self._places[key] = [(reader, at)]
+
+    def _begin(self) -> tuple[BinaryIO, BinaryIO]:
+        path = self._folder / f"{uuid.uuid4().hex}.rows"
+        writer = path.open("xb", buffering=0)
+        self._files.append(writer)
+        return writer, self._open(path)
+
+
+def _checksum(body: bytes) -> bytes:
+    return zlib.crc32(body).to_bytes(_SUM, "little")
+
+
+def _write_all(file: BinaryIO, record: bytes) -> None:
+    # A full disk first writes a part, and reports the error at the next attempt only.
+    view = memoryview(record)
+    while view:
+        view = view[file.write(view) :]
+
+
+def _written(path: Path) -> tuple[int, str]:
+    return path.stat().st_mtime_ns, path.name

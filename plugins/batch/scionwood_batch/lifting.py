@@ -1,0 +1,159 @@
+"""Commands that can be mapped: their positional parameters are (source, target) or (target)."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from scionwood.cli.command import meanings, parse_command
+from scionwood.plugins import discovery
+from scionwood.runs.digest import weights_digest
+from scionwood.runs.reference import find_run
+from scionwood_batch.errors import BatchError
+from scionwood_batch.jobs import Job
+
+_OWN = ("--force", "--resume")  # options that map itself gives
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """A command that can be mapped.
+
+    Attributes:
+        name: `plugin/command`.
+        function: the command.
+        reads: whether it reads a source; else it only writes a target.
+        options: its options, with underscores.
+    """
+
+    name: str
+    function: Callable[..., None]
+    reads: bool
+    options: frozenset[str]
+
+    def argv(self, job: Job, options: Sequence[str], *, replace: bool) -> list[str]:
+        """Return the command line of a job.
+
+        A job that was killed leaves parts. `--resume` continues them, and `--force` discards them.
+
+        Args:
+            job: the job.
+            options: the options of all jobs.
+            replace: whether the target may exist.
+        """
+        extra = []
+        if "resume" in self.options and not replace:
+            extra = ["--resume"]
+        elif "force" in self.options:
+            extra = ["--force"]
+        paths = [path for path in (job.source, job.target) if path is not None]
+        return [*map(_word, paths), *job.words(options), *extra]
+
+    def parse(self, argv: Sequence[str]) -> dict[str, Any]:
+        """Check a command line as the command itself would, and return its arguments."""
+        return parse_command(self.function, f"scionwood {self.name.replace('/', ' ')}", argv)
+
+
+def lift(command: str) -> Lifted:
+    """Find a command, and check that it can be mapped.
+
+    Args:
+        command: `plugin/command`.
+
+    Raises:
+        PluginError: there is no such command.
+        BatchError: its positional parameters are others.
+    """
+    full = command.replace("-", "_")
+    function = discovery.load("commands", full)
+    parameters = inspect.signature(function).parameters.values()
+    positional = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
+    options = frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+    known = meanings(function)
+    hints = get_type_hints(function)
+    plain = {name: "path" for name in positional if hints[name] is Path}
+    shape = tuple((plain | known).get(name, "") for name in positional)
+    if shape in {("input", "output"), ("path", "path")}:
+        return Lifted(full, function, True, options)
+    if shape == ("output",) or (shape == ("path",) and "force" in options):
+        return Lifted(full, function, False, options)
+    takes = ", ".join(positional) or "no path"
+    rule = f"it takes ({takes}), not one input and one output, or one output"
+    raise BatchError(command, rule, "Call it in a loop of your own")
+
+
+def check_options(lifted: Lifted, options: Sequence[str], jobs: Sequence[Job]) -> None:
+    """Refuse options that map gives itself, and jobs that do not fit the command.
+
+    Raises:
+        BatchError: an option or the kind of jobs does not fit.
+    """
+    for word in options:
+        if word in _OWN:
+            raise BatchError(word, "map decides this for each file", "Give --force before the --")
+    reads = {job.source is not None for job in jobs}
+    if reads == {True} and not lifted.reads:
+        raise BatchError(lifted.name, "it reads no source", "Use: --over seed=0:1000")
+    if reads == {False} and lifted.reads:
+        raise BatchError(lifted.name, "it reads a source", "Name the sources")
+    for name in {name for job in jobs if job.source is None for name in job.fields}:
+        if name not in lifted.options:
+            near = discovery.did_you_mean(name, lifted.options)
+            remedy = near or f"It has: {', '.join(sorted(lifted.options))}"
+            raise BatchError(f"over {name!r}", f"{lifted.name} has no such option", remedy)
+
+
+def check_outputs(lifted: Lifted, arguments: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse an option that names one output for all jobs.
+
+    Args:
+        lifted: the command.
+        arguments: the arguments of two jobs.
+
+    Raises:
+        BatchError: both would write the same further file.
+    """
+    for name, meaning in meanings(lifted.function).items():
+        values = {str(each[name]) for each in arguments if each.get(name) is not None}
+        if meaning == "output" and len(arguments) > 1 and len(values) == 1:
+            option = f"--{name.replace('_', '-')} {values.pop()}"
+            field = "{stem}" if lifted.reads else "the field of --over"
+            raise BatchError(option, "all jobs would write to it", f"Use {field} in it")
+
+
+def weights(lifted: Lifted, arguments: Mapping[str, Any]) -> dict[str, str]:
+    """Return the hash of the weights of each run that the command uses, by parameter."""
+    known = meanings(lifted.function)
+    runs = [name for name in arguments if name == "run" or known.get(name) == "run"]
+    named = {name: arguments[name] for name in runs if arguments[name] is not None}
+    return {name: weights_digest(find_run(run, quiet=True)) for name, run in named.items()}
+
+
+def key(lifted: Lifted, job: Job, options: Sequence[str], runs: Mapping[str, str]) -> str:
+    """Hash what a result depends on, besides its source; 16 hexadecimal digits.
+
+    Args:
+        lifted: the command.
+        job: the job.
+        options: the options of all jobs.
+        runs: the hashes of the runs; see `weights`.
+    """
+    words = [part for word in job.words(options) for part in _split(word)]
+    text = json.dumps([lifted.name, words, dict(runs)])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _split(word: str) -> list[str]:
+    # `--tile=64` and `--tile 64` are the same option.
+    return word.split("=", 1) if word.startswith("--") else [word]
+
+
+def _word(path: Path) -> str:
+    """Write a path such that it cannot be read as an option."""
+    text = str(path)
+    return f"./{text}" if text.startswith("-") else text
