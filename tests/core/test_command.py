@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pytest
 
-from scionwood import PluginError, ReadError
+from scionwood import PluginError
 from scionwood.authoring import RunPath, check_plan
 from scionwood.cli.command import meanings, parse_command
 
