@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from scionwood.cli import main
+from scionwood.plugins.core_commands import FUNCTIONS
 from scionwood_sandbox import enforced, settings
 from scionwood_sandbox.decoding.switch import service_in_commands, wanted
 
