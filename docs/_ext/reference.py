@@ -18,7 +18,6 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 import scionwood
-from scionwood.cli import FUNCTIONS
 from scionwood.cli.show import inherited_texts
 from scionwood.lazy import homes
 from scionwood.plugins import discovery
@@ -69,7 +68,7 @@ def commands(plugin: str = "") -> Lines:
         table = {name: f"{plugin}/{name}" for name in discovery.record(plugin).commands}
         functions = {name: discovery.load("commands", ref) for name, ref in table.items()}
     else:
-        functions = {name: discovery.resolve(name, ref) for name, ref in FUNCTIONS.items()}
+        functions = {name: discovery.resolve(name, ref) for name, ref in discovery.verbs().items()}
     for name, function in functions.items():
         label = name.replace("_", "-")
         yield f"{{#commands-{plugin or 'core'}-{name}}}"
