@@ -107,14 +107,13 @@ def test_a_rendered_plugin_is_clean_code_with_its_own_name(tmp_path: Path, name:
         "README.md",
         "pyproject.toml",
         f"{package}/__init__.py",
-        f"{package}/api.py",
         f"{package}/backbones.py",
-        f"{package}/cli.py",
         f"{package}/data.py",
         f"{package}/py.typed",
         f"{package}/readers.py",
         f"{package}/recipes/reservoir.yaml",
         f"{package}/tasks.py",
+        f"{package}/verbs.py",
         "tests/test_conformance.py",
     ]
     text = "".join(p.read_text() for p in folder.rglob("*") if p.is_file())
