@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pytest
 
-from scionwood import PluginError, ReadError
+from scionwood import PluginError, TrainingError
 from scionwood.authoring import RunPath, check_plan
 from scionwood.cli.command import meanings, parse_command
 
@@ -136,5 +136,5 @@ def test_the_fields_of_a_dataclass_are_options(capsys: pytest.CaptureFixture[str
         assert rule in captured.err
     assert "the size of a tile, samples." in captured.out
     assert meanings(clean_files) == {"run": "run"}
-    with pytest.raises(ReadError, match="absent"):
+    with pytest.raises(TrainingError, match="absent"):
         parsed("a --run absent/run")
