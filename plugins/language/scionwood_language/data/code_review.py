@@ -48,9 +48,7 @@ class CodeReview(Talks):
         batch_size: int = 4,
         seed: int = 0,
     ) -> None:
-        super().__init__(
-            n_train, n_val, n_test, tokenizer, max_length, packing, batch_size, seed
-        )
+        super().__init__(n_train, n_val, n_test, tokenizer, max_length, packing, batch_size, seed)
 
     def pairs(self, split: Split) -> list[tuple[str, str, dict[str, str]]]:
         """Return the examples of a split; no program is in two splits."""

@@ -110,9 +110,7 @@ class MixedTasks(Talks):
         batch_size: int = 8,
         seed: int = 0,
     ) -> None:
-        super().__init__(
-            n_train, n_val, n_test, tokenizer, max_length, packing, batch_size, seed
-        )
+        super().__init__(n_train, n_val, n_test, tokenizer, max_length, packing, batch_size, seed)
         self.tasks = [*_TASKS] if tasks is None else tasks
         if unknown := sorted(set(self.tasks) - _TASKS.keys()):
             rule = f"the tasks are {', '.join(_TASKS)}"

@@ -80,21 +80,24 @@ class PreferenceData(SplitData):
         """
         return collate_pairs(self.tokenizer, pairs, self.max_length)
 
-    def split_by_request(self, pairs: Sequence[Any], source: object) -> dict[str, list[Any]]:
+    def split_by_request(
+        self, pairs: Sequence[Any], requests: Sequence[Any], source: object
+    ) -> dict[str, list[Any]]:
         """Return pairs by split. No request is in two splits.
 
         Args:
-            pairs: the pairs; the first item of each is its request.
+            pairs: the pairs.
+            requests: the request of each pair.
             source: where they come from, for errors.
 
         Raises:
             RecipeError: there are fewer than 10 requests.
         """
-        requests = [repr(request) for request, *_ in pairs]
-        if len(set(requests)) < SMALLEST:
+        topics = [repr(request) for request in requests]
+        if len(set(topics)) < SMALLEST:
             rule = f"three splits without common requests need at least {SMALLEST}"
-            raise RecipeError(f"{source}: {len(set(requests))} requests", rule, "Add requests")
-        numbers = split_by_topic(requests, seed=self.seed)
+            raise RecipeError(f"{source}: {len(set(topics))} requests", rule, "Add requests")
+        numbers = split_by_topic(topics, seed=self.seed)
         return {name: [pairs[number] for number in part] for name, part in numbers.items()}
 
 
@@ -138,7 +141,8 @@ class Preferences(PreferenceData):
     @cached_property
     def _splits(self) -> dict[str, list[Pair]]:
         pairs = _sample() if self.source == SAMPLE else call_in_child(_read, Path(self.source))
-        return self.split_by_request([Pair(*pair) for pair in pairs], self.source)
+        pairs = [Pair(*pair) for pair in pairs]
+        return self.split_by_request(pairs, [pair.prompt for pair in pairs], self.source)
 
 
 def _read(path: Path) -> list[tuple[Any, ...]]:

@@ -53,9 +53,7 @@ class ToolPlans(Talks):
         batch_size: int = 4,
         seed: int = 0,
     ) -> None:
-        super().__init__(
-            n_train, n_val, n_test, tokenizer, max_length, packing, batch_size, seed
-        )
+        super().__init__(n_train, n_val, n_test, tokenizer, max_length, packing, batch_size, seed)
         self.requests = requests
 
     def pairs(self, split: Split) -> list[tuple[str, str, dict[str, str]]]:

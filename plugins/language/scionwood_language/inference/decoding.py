@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from scionwood import RecipeError
 
@@ -59,6 +59,17 @@ class Decoding(Sampling):
     """
 
     sampled: bool = False
+
+    @classmethod
+    def of(cls, sampling: Sampling, *, sampled: bool) -> Decoding:
+        """Return how tokens are chosen with the settings of samples.
+
+        Args:
+            sampling: the settings, or a record that extends them.
+            sampled: sample each token instead of taking the most probable one.
+        """
+        settings = {field.name: getattr(sampling, field.name) for field in fields(Sampling)}
+        return cls(**settings, sampled=sampled)
 
     @property
     def name(self) -> str:
