@@ -67,7 +67,7 @@ def test_its_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     """Run it in an empty folder; `scionwood` and `torch` need no import there."""
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
-    names = {"scionwood": scionwood, "torch": torch}
+    names = {"scionwood": scionwood, "authoring": scionwood.authoring, "torch": torch}
     doc = (THINGS | OF_PLUGINS)[name].__doc__ or ""
     example = doctest.DocTestParser().get_doctest(doc, names, name, None, None)
     report: list[str] = []
