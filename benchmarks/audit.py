@@ -29,7 +29,7 @@ from scipy.stats import mannwhitneyu
 from torch.nn import functional as F
 
 import scionwood
-from scionwood_audit.api import Cohort, audit_run, compare, probe_parts, weights_of
+from scionwood_audit import Cohort, audit_run, compare, probe_parts, weights_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "audit"))
 
@@ -215,7 +215,7 @@ def training(work: Path, over: Callable[[], bool]) -> None:
     """Audit six planted faults once, and correct corruptions with twenty seeds."""
     from corruptions import CORRECT, FAULTS
 
-    from scionwood_audit.api import draw_and_test
+    from scionwood_audit import draw_and_test
 
     table = Results("audit_training", ("corruption", "seed"))
     names = list(CORRECT)

@@ -35,8 +35,9 @@ from scionwood_bangla.evaluation.prompts import prompts
 from scionwood_bangla.evaluation.quality import judge_answer
 from scionwood_bangla.evaluation.report import answers_table
 from scionwood_bangla.generator.make import examples
-from scionwood_bangla.inference import SHIPPED, Decoding, Writer
+from scionwood_bangla.inference import SHIPPED, Writer
 from scionwood_bangla.lexicon import LEVELS
+from scionwood_language import Decoding
 
 RESULTS = Path(__file__).parent / "results" / "bangla_generation.csv"
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "bangla_generations.md"
@@ -93,7 +94,7 @@ def trained(recipe: str, seed: int, work: Path) -> Path:
 
 def evaluated(run: Path, seed: int, methods: list[str], sampled: bool, unseen: int) -> Evaluation:
     """Measure the answers of a run and of its base, for one way of decoding."""
-    decoding = Decoding(sampled, max_new_tokens=TOKENS, batch_size=64, seed=seed)
+    decoding = Decoding(max_new_tokens=TOKENS, batch_size=64, seed=seed, sampled=sampled)
     plan = Plan(methods, [decoding], draw_shots(training_examples(run), 3, seed), seed)
     requests = examples(unseen, seed=1000 + seed, which="unseen")
     suites = [handwritten(half) for half in HALVES]

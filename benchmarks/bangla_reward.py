@@ -25,7 +25,8 @@ from scionwood_bangla.data.pairs import Preference, best_and_worst, write_prefer
 from scionwood_bangla.evaluation.prompts import Half, prompts
 from scionwood_bangla.evaluation.quality import judge_answer
 from scionwood_bangla.generator.make import examples
-from scionwood_bangla.inference import SHIPPED, Decoding, Writer
+from scionwood_bangla.inference import SHIPPED, Writer
+from scionwood_language import Decoding
 
 RESULTS = Path(__file__).parent / "results" / "bangla_reward.csv"
 HALVES: tuple[Half, ...] = ("dev", "test", "inferred")
@@ -40,7 +41,7 @@ def pairs_by_reward(work: Path) -> dict[str, Path]:
         return files
     requests = examples(REQUESTS, seed=7, which="seen")
     asked = [example.prompt for example in requests for _ in range(SAMPLES)]
-    decoding = Decoding(True, 1.0, 1.0, max_new_tokens=96, batch_size=64, seed=7)
+    decoding = Decoding(1.0, 1.0, batch_size=64, seed=7, sampled=True)
     answers = Writer.of_run(SHIPPED).write(asked, decoding)
     groups = [answers[k * SAMPLES : (k + 1) * SAMPLES] for k in range(len(requests))]
     ranked: dict[str, list[Preference]] = {}

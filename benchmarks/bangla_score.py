@@ -24,8 +24,9 @@ from lora.timing import Row, machine, write
 from scionwood.authoring import atomic_path
 from scionwood_bangla.evaluation.prompts import Half, Prompt, prompts
 from scionwood_bangla.evaluation.quality import LIMITS, Measured, judge_answer, measure_answer
-from scionwood_bangla.inference import SHIPPED, Decoding, Writer
+from scionwood_bangla.inference import SHIPPED, Writer
 from scionwood_bangla.text.normalise import BENGALI, normalise
+from scionwood_language import Decoding
 
 RESULTS = Path(__file__).parent / "results" / "bangla_score.csv"
 HALVES: tuple[Half, ...] = ("dev", "test", "inferred")

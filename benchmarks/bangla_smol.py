@@ -33,10 +33,11 @@ from scionwood.authoring import atomic_path
 from scionwood_bangla.evaluation.prompts import Half, prompts
 from scionwood_bangla.evaluation.quality import judge_answer
 from scionwood_bangla.generator.make import examples
-from scionwood_bangla.inference import SHIPPED, Decoding, Writer
+from scionwood_bangla.inference import SHIPPED, Writer
 from scionwood_bangla.model.smol import MODEL, make_base
-from scionwood_bangla.model.weights import IGNORED, causal_lm, language, plain
+from scionwood_bangla.model.weights import causal_lm, plain
 from scionwood_bangla.text.examples import Example
+from scionwood_language import IGNORED, Decoding, encode
 
 RESULTS = Path(__file__).parent / "results" / "bangla_smol.csv"
 RECIPE = "bangla/register_smol"
@@ -121,7 +122,7 @@ def surprise(writer: Writer, wanted: list[Example]) -> float:
     """Return the nats per word of reference answers, each after its request."""
     nats, words = 0.0, 0
     for example in wanted:
-        row = language("encode")(writer.tokenizer, plain(example.messages))
+        row = encode(writer.tokenizer, plain(example.messages))
         ids, labels = torch.tensor([row.input_ids]), torch.tensor([row.labels])
         learned = int((labels[:, 1:] != IGNORED).sum())
         nats += float(writer.model(input_ids=ids, labels=labels).loss) * learned

@@ -24,9 +24,9 @@ from lora.timing import machine
 
 from scionwood import fit, load, load_adapter, resolve
 from scionwood.authoring import atomic_path, minimise, warm_cosine
+from scionwood_bangla import Decoding, Writer
 from scionwood_bangla.checker.restate import is_right
 from scionwood_bangla.data.conversations import Generated
-from scionwood_bangla.inference import Decoding, Writer
 from scionwood_bangla.lexicon import LEVELS
 from scionwood_bangla.model.weights import PLACE
 from scionwood_language.tasks.causal import loss_of

@@ -7,15 +7,15 @@ word. It needs no model.
 """
 
 # %%
-from scionwood_bangla import api
+from scionwood_bangla import check_text, restate
 
 letter = "আপনি কেমন আছ? তোমার চিঠি পেয়েছি।"
-report = api.check_text(letter, ["apni"])
+report = check_text(letter, ["apni"])
 for fault in report.faults:
     print(f"{fault.rule}: {fault.word} -> {', '.join(fault.suggestions)}")
 
 # %%
 # The same sentence at another level.
-print(api.restate("তুমি কেমন আছ?", "apni"))
+print(restate("তুমি কেমন আছ?", "apni"))
 
 # sphinx_gallery_thumbnail_path = '_static/cards/bangla.png'

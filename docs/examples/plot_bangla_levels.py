@@ -10,7 +10,7 @@ and without the shipped adapter, and one polite answer that is given to everybod
 # Each request says who is addressed, and so which level is right.
 import matplotlib.pyplot as plt
 
-from scionwood_bangla import api
+from scionwood_bangla import GenerateOptions, generate, score_texts
 
 requests = {
     "শিক্ষকের কাছে দুই দিনের ছুটি চেয়ে লেখো।": "apni",
@@ -22,8 +22,8 @@ requests = {
 }
 prompts, levels = list(requests), list(requests.values())
 answers = {
-    "shipped run": [answer.text for answer in api.generate(prompts)],
-    "its base": [answer.text for answer in api.generate(prompts, model="tiny")],
+    "shipped run": [answer.text for answer in generate(prompts)],
+    "its base": [answer.text for answer in generate(prompts, GenerateOptions(model="tiny"))],
     "one polite answer": ["আপনি কেমন আছেন? আপনার চিঠি পেয়েছি।"] * len(prompts),
 }
 
@@ -32,7 +32,7 @@ answers = {
 # fault. Six requests only show the idea. On 60 hand-written ones the run is right in 88 %.
 shares = {}
 for name, texts in answers.items():
-    rows = api.score_texts(texts, [frozenset([level]) for level in levels])
+    rows = score_texts(texts, [frozenset([level]) for level in levels])
     by_level = {row.register: row.value for row in rows if row.score == "register_match"}
     shares[name] = [by_level[level] for level in ("tui", "tumi", "apni")]
     print(name, by_level)

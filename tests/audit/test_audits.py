@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 import scionwood
 from scionwood.cli import main
-from scionwood_audit.api import Audit, AuditError, Row, audit_adapter, audit_run, write, write_card
+from scionwood_audit import Audit, AuditError, Row, audit_adapter, audit_run, write, write_card
 
 
 @pytest.fixture

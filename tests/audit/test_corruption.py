@@ -7,7 +7,7 @@ import torch
 from corruptions import CORRECT, FAULTS, mask_tokens, masked
 
 import scionwood
-from scionwood_audit.api import audit_training, draw_and_test
+from scionwood_audit import audit_training, draw_and_test
 from scionwood_audit.corruption.registered import calls
 
 
@@ -50,7 +50,7 @@ def test_a_function_that_the_losses_do_not_call_is_noticed() -> None:
     [("pde/generate", []), ("pde/dynamics", ["task.noise=0.1"]), ("seismic/adapt_to_survey", [])],
 )
 def test_the_corruption_that_a_field_states_holds(recipe: str, overrides: list[str]) -> None:
-    audit = audit_training(recipe, overrides, draws=10_000)
+    audit = audit_training(recipe, override=overrides, draws=10_000)
     kept = {row.name for row in audit.rows if row.status == "kept"}
     assert "the losses call it" in kept
     assert audit.verdict == "no reference"

@@ -11,7 +11,7 @@ from peft import LoraConfig
 from torch import nn
 
 import scionwood
-from scionwood_audit.api import Cohort, Weights, compare, weights_of
+from scionwood_audit import Cohort, Weights, compare, weights_of
 from scionwood_audit.direction import Factors, product, products, turn, turns
 
 

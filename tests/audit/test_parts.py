@@ -8,7 +8,7 @@ from peft import LoraConfig
 from torch import Tensor, nn
 
 import scionwood
-from scionwood_audit.api import Probed, probe_parts
+from scionwood_audit import Probed, probe_parts
 
 
 class Gated(nn.Module):

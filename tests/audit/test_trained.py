@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import scionwood
-from scionwood_audit.api import audit_adapter, audit_run
+from scionwood_audit import audit_adapter, audit_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

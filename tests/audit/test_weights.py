@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from scionwood_audit.api import Cohort, audit_adapter, compare, weights_of
+from scionwood_audit import Cohort, audit_adapter, compare, weights_of
 from scionwood_audit.cohort import five
 
 Save = Callable[..., Path]

@@ -1,43 +1,30 @@
-"""The examples of the Python interface run, and it answers as the command does."""
+"""The Python interface answers as the command does."""
 
 from __future__ import annotations
 
-import doctest
+import json
 
 import pytest
 
 from scionwood import RecipeError
-from scionwood_bangla import api
-from scionwood_bangla.checker import restate, scores
-from scionwood_bangla.text import normalise
+from scionwood.cli import main
+from scionwood_bangla import GenerateOptions, generate
+
+PROMPT = "বন্ধুকে চিঠি লেখো।"
 
 
-@pytest.mark.parametrize("name", sorted(api.__all__))
-def test_every_name_has_a_docstring(name):
-    assert getattr(api, name).__doc__
-
-
-@pytest.mark.parametrize("module", [api, restate, scores, normalise], ids=lambda m: m.__name__)
-def test_examples_run(module):
-    failures, count = doctest.testmod(module)
-    assert count > 0
-    assert failures == 0
-
-
-def test_the_example_of_check_text_runs():
-    finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner()
-    for example in finder.find(api.check_text, "check_text"):
-        runner.run(example)
-    assert runner.tries > 0
-    assert runner.failures == 0
-
-
-def test_generate_names_the_level_in_the_prompt():
-    short = api.Decoding(max_new_tokens=8)
-    plain, named = (
-        api.generate(["বন্ধুকে চিঠি লেখো।"], register=register, decoding=short)
+def test_generate_names_the_level_in_the_prompt_as_the_command_does(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    plain, polite = (
+        generate([PROMPT], GenerateOptions(register=register, max_new_tokens=8))
         for register in (None, "apni")
     )
-    assert plain != named
+    assert plain != polite
+    capsys.readouterr()
+    command = ["bangla", "generate", PROMPT, PROMPT, "--register", "apni"]
+    assert main([*command, "--max-new-tokens", "8", "--json"]) == 0
+    records = json.loads(capsys.readouterr().out)
+    assert [record["text"] for record in records] == [polite[0].text] * 2
     with pytest.raises(RecipeError, match="not a level"):
-        api.generate(["বন্ধুকে চিঠি লেখো।"], register="vous")
+        generate([PROMPT], GenerateOptions(register="vous"))

@@ -12,7 +12,7 @@ import pytest
 from scionwood import find_run
 from scionwood.authoring import read_origin, weights_digest
 from scionwood.cli import main
-from scionwood_bangla import api, ship
+from scionwood_bangla import GenerateOptions, WriterOptions, generate, ship
 from scionwood_bangla.inference import SHIPPED, load_writer
 
 PROMPT = "বন্ধুকে চিঠি লেখো।"
@@ -69,13 +69,12 @@ def test_wrong_paths_and_runs_are_refused_before_torch_is_imported(
 def test_a_named_model_writes_without_the_shipped_run(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    short = api.Decoding(max_new_tokens=8)
-    shipped, named, model = (
-        api.generate([PROMPT], run=run, model=model, decoding=short)
+    shipped, by_name, model = (
+        generate([PROMPT], GenerateOptions(run=run, model=model, max_new_tokens=8))
         for run, model in ((None, None), (SHIPPED, None), (None, "tiny"))
     )
-    assert shipped == named != model
-    assert not hasattr(load_writer(model="tiny").model, "disable_adapter")
+    assert shipped == by_name != model
+    assert not hasattr(load_writer(WriterOptions(model="tiny")).model, "disable_adapter")
     capsys.readouterr()
     options = ["--model", "tiny", "--max-new-tokens", "8", "--json"]
     assert main(["bangla", "generate", PROMPT, *options]) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import inspect
 from importlib import import_module
 from pathlib import Path
 from typing import Any, get_origin
@@ -30,19 +31,20 @@ def documented() -> dict[str, Any]:
     return dict(things.values())
 
 
-def borrowed() -> dict[str, Any]:
-    """Return what the `api` of a plugin takes from other modules; its own tests run the rest."""
+def of_plugins() -> dict[str, Any]:
+    """Return the public classes and functions of plugins by name."""
     things = {}
     for plugin in discovery.entries():
-        api = import_module(f"scionwood_{plugin}.api")
-        for name in getattr(api, "__all__", ()):
-            if not getattr(api, name).__module__.startswith(api.__name__):
-                things[f"{api.__name__}.{name}"] = getattr(api, name)
+        package = import_module(f"scionwood_{plugin}")
+        for name in getattr(package, "__all__", ()):
+            thing = getattr(package, name)
+            if inspect.isclass(thing) or inspect.isroutine(thing):
+                things[f"{package.__name__}.{name}"] = thing
     return things
 
 
 THINGS = documented()
-BORROWED = borrowed()
+OF_PLUGINS = of_plugins()
 
 
 def test_the_names_of_every_room_are_there() -> None:
@@ -61,14 +63,14 @@ def test_it_has_an_example_at_the_end_of_its_docstring(name: str) -> None:
 # A Trainer of Lightning 2.6 on torch 2.13; `fit` ignores the warning too.
 @pytest.mark.filterwarnings(r"ignore:`isinstance\(treespec:FutureWarning")
 @pytest.mark.usefixtures("_one_thread")
-@pytest.mark.parametrize("name", THINGS | BORROWED)
+@pytest.mark.parametrize("name", THINGS | OF_PLUGINS)
 def test_its_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run it in an empty folder; `scionwood`, its `authoring` and `torch` need no import there."""
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
     names = {"scionwood": scionwood, "authoring": scionwood.authoring, "torch": torch}
     names |= {room: import_module(room) for room in ROOMS if "." not in room}
-    doc = (THINGS | BORROWED)[name].__doc__ or ""
+    doc = (THINGS | OF_PLUGINS)[name].__doc__ or ""
     example = doctest.DocTestParser().get_doctest(doc, names, name, None, None)
     report: list[str] = []
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)

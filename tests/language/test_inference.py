@@ -9,8 +9,8 @@ import torch
 from peft import LoraConfig
 
 from scionwood import RecipeError, TrainingError, attach, save_adapter
+from scionwood_bangla import Answer, Decoding, Writer
 from scionwood_bangla.evaluation.prompts import prompts
-from scionwood_bangla.inference import Answer, Decoding, Writer
 from scionwood_bangla.text.examples import Message
 from scionwood_language.backbones.causal_lm import causal_lm
 

@@ -3,6 +3,9 @@
 A parameter whose type is a dataclass stands for the fields of it: each field is an option, and
 the function gets an instance. So the options of a verb are declared once, for Python, for the
 command line and for a service.
+
+A command returns its result. `prints` names the function that prints it; the options of that
+function, such as `json`, are options of the command line too, and Python callers do not see them.
 """
 
 from __future__ import annotations
@@ -18,12 +21,61 @@ from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from io import StringIO
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from types import SimpleNamespace
+from typing import Any, ParamSpec, TypeVar, get_args, get_origin, get_type_hints
 
 from scionwood.errors import PluginError, ReadError, ScionwoodError
 from scionwood.plugins import discovery
 from scionwood.recipes.arguments import STDIN, Mark
 from scionwood_sandbox.files import check_target
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+Verb = Callable[Parameters, Result]
+
+
+def prints(
+    show: Callable[..., int | None],
+) -> Callable[[Verb[Parameters, Result]], Verb[Parameters, Result]]:
+    """Mark a function as a command whose result the command line prints.
+
+    Args:
+        show: takes the result, prints it, and may return an exit code. Its keyword-only parameters
+            are further options of the command line.
+
+    Example:
+        >>> def show(total: int, *, json: bool = False) -> None:
+        ...     print([total] if json else total)
+        >>> @authoring.prints(show)
+        ... def add(first: int, second: int) -> int:
+        ...     return first + second
+        >>> add(1, 2)
+        3
+    """
+
+    def marked(verb: Verb[Parameters, Result]) -> Verb[Parameters, Result]:
+        verb.show = show  # type: ignore[attr-defined]
+        return verb
+
+    return marked
+
+
+def run_command(function: Callable[..., Any], arguments: Mapping[str, Any]) -> int:
+    """Call a command, print its result as `prints` says, and return the exit code.
+
+    Args:
+        function: the command.
+        arguments: what `parse_command` read.
+    """
+
+    def call(verb: Callable[..., Any], *result: Any) -> Any:
+        names = list(inspect.signature(verb).parameters)[len(result) :]
+        return verb(*result, **{name: arguments[name] for name in names if name in arguments})
+
+    result = call(function)
+    if (show := getattr(function, "show", None)) is not None:
+        result = call(show, result)
+    return result if type(result) is int else 0  # a bool is no exit code
 
 
 def parse_command(
@@ -103,9 +155,21 @@ def command_words(function: Callable[..., Any]) -> dict[str, Word]:
         >>> {name: word.default for name, word in authoring.command_words(clean).items()}["dt"]
         0.002
     """
+    words = _words(function, list(inspect.signature(function).parameters))
+    return words | {n: word for n, word in _show_words(function).items() if n not in words}
+
+
+def _show_words(function: Callable[..., Any]) -> dict[str, Word]:
+    show = getattr(function, "show", None)
+    # The first parameter is the result, whose type may need a heavy import.
+    return {} if show is None else _words(show, list(inspect.signature(show).parameters)[1:])
+
+
+def _words(function: Callable[..., Any], names: Sequence[str]) -> dict[str, Word]:
     words: dict[str, Word] = {}
-    documented = _documented(function)
-    for name, parameter in inspect.signature(function).parameters.items():
+    documented = _documented(function, names)
+    for name in names:
+        parameter = inspect.signature(function).parameters[name]
         hint, text, meaning = documented[name]
         if is_dataclass(hint):
             words |= {
@@ -134,31 +198,44 @@ def with_options_classes(
         0.004
     """
     values = dict(arguments)
-    for name, hint in get_type_hints(function).items():
-        if is_dataclass(hint) and isinstance(hint, type) and name != "return":
+    for name, hint in _hints(function, list(inspect.signature(function).parameters)).items():
+        if is_dataclass(hint) and isinstance(hint, type):
             names = [field.name for field in fields(hint) if field.name in values]
             values[name] = hint(**{field: values.pop(field) for field in names})
     return values
 
 
-def _documented(item: Any) -> dict[str, tuple[Any, str, str]]:
-    """Return the type, the help and the meaning of each parameter, or of each field of a class."""
+def _documented(item: Any, names: Sequence[str]) -> dict[str, tuple[Any, str, str]]:
+    """Return the type, the help and the meaning of parameters, or of fields of a class."""
     from docstring_parser import parse
 
     owners = reversed(item.__mro__) if isinstance(item, type) else (item,)  # a base has its fields
     helps = {
         e.arg_name: e.description for owner in owners for e in parse(owner.__doc__ or "").params
     }
-    marked = get_type_hints(item, include_extras=True)
+    marked = _hints(item, names, include_extras=True)
     marks = {name: _mark(hint) for name, hint in marked.items()}
     return {
         name: (hint, helps.get(name) or "", mark.meaning if (mark := marks[name]) else "")
-        for name, hint in get_type_hints(item).items()
+        for name, hint in _hints(item, names).items()
     }
 
 
+def _hints(item: Any, names: Sequence[str], *, include_extras: bool = False) -> dict[str, Any]:
+    """Return the types of some parameters or fields.
+
+    The type of a result may be a name that is imported for type checkers only.
+    """
+    if isinstance(item, type):
+        return get_type_hints(item, include_extras=include_extras)
+    function = inspect.unwrap(item)
+    annotations = {name: function.__annotations__[name] for name in names}
+    holder = SimpleNamespace(__annotations__=annotations)
+    return get_type_hints(holder, function.__globals__, include_extras=include_extras)
+
+
 def _documented_fields(options: Any) -> list[tuple[Field[Any], tuple[Any, str, str]]]:
-    documented = _documented(options)
+    documented = _documented(options, [field.name for field in fields(options)])
     return [(field, documented[field.name]) for field in fields(options)]
 
 

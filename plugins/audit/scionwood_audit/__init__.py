@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from scionwood import Plugin
+from scionwood.authoring import attach_stub
 
 plugin = Plugin(
     name="audit",
     summary="Evidence about an adapter before it is used: files, origin, weights, behaviour, "
     "adaptive parts, and the corruption that it was trained with",
     commands={
-        "adapter": "scionwood_audit.cli.auditing:adapter",
-        "run": "scionwood_audit.cli.auditing:run",
-        "training": "scionwood_audit.cli.auditing:training",
+        "adapter": "scionwood_audit.verbs.audit:audit_adapter",
+        "run": "scionwood_audit.verbs.audit:audit_run",
+        "training": "scionwood_audit.verbs.audit:audit_training",
     },
     rooms=(
         "audits",
@@ -26,3 +27,5 @@ plugin = Plugin(
         "structure",
     ),
 )
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -35,27 +35,8 @@ from scionwood_audit.structure import rows_of, structure
 PAGE, DATA = "audit.html", "audit.json"
 
 
-def audit_adapter(
-    folder: str | Path, *, reference: str | Path | None = None, probe: str | None = None
-) -> Audit:
-    """Audit the folder of an adapter.
-
-    Args:
-        folder: the folder, which `save_adapter` or peft wrote.
-        reference: a folder of trusted runs or adapters.
-        probe: a field or a recipe, whose base the adapter is compared with and whose probes run. Of
-            a field, the recipe is taken whose base has the hash that the adapter states.
-
-    Raises:
-        AuditError: the folder does not exist, or no recipe of the field has this base.
-
-    Example:
-        >>> from scionwood_audit.api import audit_adapter
-        >>> folder = scionwood.find_run("seismic/denoise", quiet=True) / "adapter"
-        >>> audit_adapter(folder).counts()["structure"].get("broken", 0)
-        0
-    """
-    folder = Path(folder)
+def of_adapter(folder: Path, reference: Path | None, probe: str | None) -> Audit:
+    """Return the audit of the folder of an adapter; see `audit_adapter`."""
     if not folder.is_dir():
         raise AuditError(f"adapter {folder}", "there is no such folder", "Check the path")
     run = folder.parent if (folder.parent / "recipe.yaml").is_file() else None
@@ -72,23 +53,8 @@ def audit_adapter(
     return _compared(folder.as_posix(), rows, folder, reference)
 
 
-def audit_run(run: str | Path, *, reference: str | Path | None = None) -> Audit:
-    """Audit a finished run.
-
-    Args:
-        run: the folder, or another reference to a run; see `scionwood.find_run`. The files of a
-            folder are not checked before the audit, so that every fault becomes a row.
-        reference: a folder of trusted runs or adapters.
-
-    Raises:
-        AuditError: the folder holds no run.
-
-    Example:
-        >>> from scionwood_audit.api import audit_run
-        >>> audit = audit_run("seismic/denoise")
-        >>> sorted({row.part for row in audit.rows})
-        ['adaptive parts', 'behaviour', 'origin', 'structure', 'training', 'weights']
-    """
+def of_finished_run(run: str | Path, reference: Path | None) -> Audit:
+    """Return the audit of a run; see `audit_run`."""
     place = Path(run)
     place = place if place.is_dir() else Path(find_run(run))
     if not (place / "recipe.yaml").is_file():
@@ -105,32 +71,29 @@ def audit_run(run: str | Path, *, reference: str | Path | None = None) -> Audit:
     return _compared(Path(run).as_posix(), rows, folder, reference)
 
 
-def audit_training(
-    recipe: str | Path, overrides: Sequence[str] = (), *, draws: int = 100_000, seed: int = 0
-) -> Audit:
-    """Audit how a recipe corrupts its samples.
-
-    Args:
-        recipe: a recipe by name or file.
-        overrides: changes of the recipe, as the command line writes them.
-        draws: samples to draw.
-        seed: the seed of the draws.
-
-    Raises:
-        RecipeError: the recipe does not exist or is not valid.
-
-    Example:
-        >>> from scionwood_audit.api import audit_training
-        >>> audit = audit_training("pde/dynamics", ["task.noise=0.1"], draws=2000)
-        >>> [row.name for row in audit.rows if row.status == "broken"]
-        []
-    """
-    resolved = resolve(str(recipe), list(overrides), smoke=True)
+def of_training(recipe: str, overrides: Sequence[str], draws: int, seed: int) -> Audit:
+    """Return the audit of the corruption of a recipe; see `audit_training`."""
+    resolved = resolve(recipe, list(overrides), smoke=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(resolved.seed)
         task, data = build(resolved)
         rows = of_recipe(task, data, draws=draws, seed=seed)
     return Audit(f"training of {resolved.name}", rows, facts=_facts())
+
+
+def check_out(out: str | Path | None, force: bool) -> None:
+    """Refuse a folder that holds an audit, before the audit is made.
+
+    Args:
+        out: the folder.
+        force: do not refuse it.
+
+    Raises:
+        OutputExistsError: there is an audit already, and `force` is false.
+    """
+    for name in () if out is None or force else (PAGE, DATA):
+        if (Path(out) / name).exists():
+            raise OutputExistsError(str(Path(out) / name), "it exists", "Replace it: --force")
 
 
 def write(audit: Audit, out: str | Path, *, force: bool = False) -> Path:
@@ -147,11 +110,14 @@ def write(audit: Audit, out: str | Path, *, force: bool = False) -> Path:
     Raises:
         OutputExistsError: there is an audit already, and `force` is false.
         WriteError: the disk is full or not writable.
+
+    Example:
+        >>> from scionwood_audit import Audit, write
+        >>> write(Audit("a folder", []), "audited").name
+        'audit.html'
     """
+    check_out(out, force)
     out = Path(out)
-    existing = [name for name in (PAGE, DATA) if (out / name).exists()]
-    if existing and not force:
-        raise OutputExistsError(str(out / existing[0]), "it exists", "Replace it: --force")
     out.mkdir(parents=True, exist_ok=True)
     write_json(audit, out / DATA)
     write_page(audit, out / PAGE)
@@ -161,10 +127,10 @@ def write(audit: Audit, out: str | Path, *, force: bool = False) -> Path:
 def _files(place: Path, folder: Path) -> list[Row]:
     """Return structure and origin; of a run without an adapter only the files of the run."""
     if not folder.is_dir():
-        found = [each for each in adapters.inspect_folder(place) if each.rule == "files.json"]
+        findings = [item for item in adapters.inspect_folder(place) if item.rule == "files.json"]
         why = "the run has none: it trained the weights of the backbone itself"
         return [
-            *rows_of(found),
+            *rows_of(findings),
             Row("structure", "adapter", "skipped", why),
             *origin(folder, place),
         ]
@@ -185,15 +151,15 @@ def _loaded(place: Path, rows: list[Row]) -> Task | None:
         return None
 
 
-def _compared(subject: str, rows: list[Row], folder: Path, reference: str | Path | None) -> Audit:
+def _compared(subject: str, rows: list[Row], folder: Path, reference: Path | None) -> Audit:
     if reference is None:
         why = "name a folder of trusted runs: --reference DIR"
         rows.append(Row("weights", "references", "skipped", "no reference", reason=why))
         return Audit(subject, rows, None, _facts())
-    if not Path(reference).is_dir():
+    if not reference.is_dir():
         raise AuditError(f"references {reference}", "there is no such folder", "Check the path")
-    found, count = compare(folder, Path(reference))
-    return Audit(subject, [*rows, *found], count, _facts())
+    more, count = compare(folder, reference)
+    return Audit(subject, [*rows, *more], count, _facts())
 
 
 def _broken(rows: Sequence[Row]) -> bool:

@@ -58,6 +58,12 @@ class Weights:
         modules: names of the adapted modules, in order.
         numbers: (module, 5), those of `NUMBERS`.
         factors: B and A of each module.
+
+    Example:
+        >>> from scionwood_audit import Weights, weights_of
+        >>> folder = scionwood.find_run("seismic/denoise", quiet=True) / "adapter"
+        >>> isinstance(weights_of(folder), Weights)
+        True
     """
 
     key: tuple[object, ...]
@@ -96,6 +102,12 @@ def weights_of(folder: Path) -> Weights | str:
 
     Args:
         folder: the folder of the adapter.
+
+    Example:
+        >>> from scionwood_audit import weights_of
+        >>> folder = scionwood.find_run("seismic/denoise", quiet=True) / "adapter"
+        >>> weights_of(folder).numbers.shape[1]
+        5
     """
     try:
         saved = adapters.read_folder(folder)
@@ -152,6 +164,13 @@ class Cohort:
         threshold: the largest score that is consistent with the references.
         turned: the largest turn that is.
         departure: joins both scores; its limit allows 5 % of false alarms.
+
+    Example:
+        >>> from scionwood_audit import Cohort, weights_of
+        >>> folder = scionwood.find_run("seismic/denoise", quiet=True) / "adapter"
+        >>> weights = weights_of(folder)
+        >>> Cohort([weights] * 8).score(weights)
+        0.0
     """
 
     def __init__(self, references: Sequence[Weights]) -> None:
@@ -190,6 +209,12 @@ def compare(folder: Path, references: Path) -> tuple[list[Row], int]:
 
     Returns:
         The rows, and the number of comparable references; 0 if they are too few for a verdict.
+
+    Example:
+        >>> from scionwood_audit import compare
+        >>> folder = scionwood.find_run("seismic/denoise", quiet=True) / "adapter"
+        >>> compare(folder, folder.parent)[1]
+        0
     """
     own = weights_of(folder)
     if isinstance(own, str):

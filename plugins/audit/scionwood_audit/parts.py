@@ -42,6 +42,11 @@ class Probed:
         changed: the share of answers that changed; of a swap, with the worst donor.
         to_one: the share of all answers that flipped to one class.
         target: this class.
+
+    Example:
+        >>> from scionwood_audit import Probed
+        >>> Probed("cut", changed=0.1, to_one=0.0, target=2).kind
+        'cut'
     """
 
     kind: str
@@ -94,7 +99,7 @@ def probe_parts(task: nn.Module, predict: Predict, batch: Batch) -> list[tuple[s
         The kind of part and the result, for each kind that the model has.
 
     Example:
-        >>> from scionwood_audit.api import probe_parts
+        >>> from scionwood_audit import probe_parts
         >>> class Net(torch.nn.Module):
         ...     def __init__(self):
         ...         super().__init__()

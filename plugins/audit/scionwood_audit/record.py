@@ -18,7 +18,13 @@ PARTS = ("structure", "origin", "weights", "behaviour", "adaptive parts", "train
 
 
 class AuditError(ScionwoodError, ValueError):
-    """An audit cannot be made of what was named."""
+    """An audit cannot be made of what was named.
+
+    Example:
+        >>> from scionwood_audit import AuditError
+        >>> AuditError("run x", "it is no run", "Check the path").rule
+        'it is no run'
+    """
 
 
 @final
@@ -33,6 +39,11 @@ class Row:
         value: what was found.
         limit: the limit, or an empty text.
         reason: why the limit is what it is, or what the rule says.
+
+    Example:
+        >>> from scionwood_audit import Row
+        >>> Row("origin", "signature", "skipped", reason="it has none").status
+        'skipped'
     """
 
     part: str
@@ -55,7 +66,7 @@ class Audit:
         facts: terms and values such as base and versions.
 
     Example:
-        >>> from scionwood_audit.api import Audit, Row
+        >>> from scionwood_audit import Audit, Row
         >>> broken = Row("structure", "tensors: hash", "broken", "it is another one")
         >>> Audit("a folder", [broken]).verdict
         'refused'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scionwood import Plugin
+from scionwood.authoring import attach_stub
 
 plugin = Plugin(
     name="bangla",
@@ -13,25 +14,25 @@ plugin = Plugin(
         "preferences": "scionwood_bangla.data.preferences:Preferences",
     },
     commands={
-        "check": "scionwood_bangla.cli.check:check",
-        "score": "scionwood_bangla.cli.check:score",
-        "evaluate_checker": "scionwood_bangla.cli.check:evaluate_checker",
-        "tokenizers": "scionwood_bangla.cli.tokenizers:tokenizers",
-        "audit": "scionwood_bangla.cli.corpus:audit",
-        "serve": "scionwood_bangla.cli.corpus:serve",
-        "lsp": "scionwood_bangla.cli.corpus:lsp",
-        "generate": "scionwood_bangla.cli.generate:generate",
-        "evaluate": "scionwood_bangla.cli.generate:evaluate",
-        "prefer": "scionwood_bangla.cli.prefer:prefer",
-        "merge": "scionwood_bangla.cli.prefer:merge",
+        "check": "scionwood_bangla.verbs.check:check",
+        "score": "scionwood_bangla.verbs.check:score",
+        "evaluate_checker": "scionwood_bangla.verbs.check:evaluate_checker",
+        "tokenizers": "scionwood_bangla.verbs.tokenizers:tokenizers",
+        "audit": "scionwood_bangla.verbs.corpus:audit",
+        "serve": "scionwood_bangla.verbs.corpus:serve",
+        "lsp": "scionwood_bangla.verbs.corpus:lsp",
+        "generate": "scionwood_bangla.verbs.generate:generate",
+        "evaluate": "scionwood_bangla.verbs.evaluate:evaluate",
+        "prefer": "scionwood_bangla.verbs.prefer:prefer",
+        "merge": "scionwood_bangla.verbs.merge:merge",
     },
     probes={"generated": "scionwood_bangla.evaluation.behaviour:answers"},
     recipes="scionwood_bangla.recipes",
     runs="scionwood_bangla.runs",
     rooms=("checker", "generator", "lexicon", "text"),
     services={
-        "check": "scionwood_bangla.services:check",
-        "generate": "scionwood_bangla.services:generate",
+        "check": "scionwood_bangla.verbs.check:serve_check",
+        "generate": "scionwood_bangla.verbs.generate:serve_generate",
     },
     parsers={
         "examples": "scionwood_bangla.readers.parsers:Examples",
@@ -40,3 +41,5 @@ plugin = Plugin(
         "corpora": "scionwood_bangla.evaluation.parsers:Corpora",
     },
 )
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from scionwood.authoring import Origin, ship
 from scionwood_bangla.evaluation.compare import Plan, compare, handwritten
-from scionwood_bangla.inference import SHIPPED, Decoding, Writer
+from scionwood_bangla.inference import SHIPPED, Writer
+from scionwood_language import Decoding
 
 SCOPE = "a tiny model, which shows levels of address but not content"
 TARGET = Path(__file__).parent / "runs/register_tiny"
@@ -25,8 +26,8 @@ def train(target: Path = TARGET) -> Origin:
     Returns:
         The origin of the run, with its score and its digest.
     """
-    own = version("scionwood-bangla")
-    return ship(SHIPPED, target, name=SHIPPED, version=own, scope=SCOPE, score=score)
+    number = version("scionwood-bangla")
+    return ship(SHIPPED, target, name=SHIPPED, version=number, scope=SCOPE, score=score)
 
 
 def score(run: Path) -> str:
@@ -51,8 +52,8 @@ def register_match(run: Path) -> list[float]:
     """
     plan = Plan(METHODS, [Decoding(max_new_tokens=120)])
     rows = compare(Writer.of_run(run), [handwritten("test")], plan).rows
-    kept = [row for row in rows if (row["measure"], row["group"]) == ("register_match", "all")]
-    values = {row["method"]: row["value"] for row in kept}
+    of_all = [row for row in rows if (row["measure"], row["group"]) == ("register_match", "all")]
+    values = {row["method"]: row["value"] for row in of_all}
     return [values[method] for method in METHODS]
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from scionwood import ReadError
-from scionwood_bangla.checker.scores import SCORES, Row, score_texts
+from scionwood_bangla.checker.scores import SCORES, Score, score_texts
 from scionwood_bangla.evaluation.corpus import read_corpus
 
 TEXTS = {
@@ -18,7 +18,7 @@ TEXTS = {
 LEVELS = [frozenset({level}) for level in TEXTS for _ in range(30)]
 
 
-def value(rows: list[Row], score: str, register: str = "all") -> Row:
+def value(rows: list[Score], score: str, register: str = "all") -> Score:
     (row,) = (r for r in rows if r.score == score and r.register == register)
     return row
 

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from scionwood.cli import main
+from scionwood_bangla import Decoding, Writer
 from scionwood_bangla.checker.restate import count_faults
 from scionwood_bangla.evaluation.baselines import with_instructions
-from scionwood_bangla.inference import Decoding, Writer
 from scionwood_bangla.model.weights import causal_lm
 from scionwood_bangla.text.examples import Message
 

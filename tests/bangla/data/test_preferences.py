@@ -17,9 +17,9 @@ from scionwood_bangla.data.pairs import (
 from scionwood_bangla.data.preferences import Preferences
 from scionwood_bangla.evaluation.prompts import prompts
 from scionwood_bangla.generator.make import examples
-from scionwood_bangla.inference import Answer
 from scionwood_bangla.lexicon import LEVELS
 from scionwood_bangla.text.normalise import normalise
+from scionwood_language import Answer
 
 SAID = {
     "tui": normalise("তোকে ধন্যবাদ। তুই কি বইটা পড়েছিস? কাল আসিস।"),

@@ -10,6 +10,7 @@ import torch
 from peft import LoraConfig
 
 from scionwood import OutputExistsError, RecipeError, attach
+from scionwood_bangla import Answer, Decoding, Writer
 from scionwood_bangla.evaluation.baselines import (
     ANSWERS,
     METHODS,
@@ -21,7 +22,6 @@ from scionwood_bangla.evaluation.compare import Plan, Suite, compare, handwritte
 from scionwood_bangla.evaluation.measures import MEASURES
 from scionwood_bangla.evaluation.report import SUMMARY_COLUMNS, answers_table, summary, write
 from scionwood_bangla.generator.make import examples
-from scionwood_bangla.inference import Answer, Decoding, Writer
 from scionwood_bangla.lexicon import LEVELS
 from scionwood_bangla.model.weights import causal_lm
 from scionwood_bangla.text.examples import Message

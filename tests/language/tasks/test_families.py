@@ -15,8 +15,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from scionwood import resolve
 from scionwood.cli import main
+from scionwood_bangla import Decoding, Writer
 from scionwood_bangla.generator.make import examples as generated
-from scionwood_bangla.inference import Decoding, Writer
 from scionwood_bangla.model.weights import plain
 from scionwood_bangla.text.examples import Message
 from scionwood_bangla.text.normalise import normalise

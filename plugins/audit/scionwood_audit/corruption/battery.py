@@ -57,7 +57,7 @@ def draw_and_test(own: Corruption, *, draws: int = 100_000, seed: int = 0) -> li
         One row for each property; a broken one has a probability below its share of `ALPHA`.
 
     Example:
-        >>> from scionwood_audit.api import draw_and_test
+        >>> from scionwood_audit import draw_and_test
         >>> def noisy(x):
         ...     return x + 0.2 * torch.randn_like(x)
         >>> stated = authoring.Corruption(

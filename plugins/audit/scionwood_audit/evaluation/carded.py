@@ -31,7 +31,7 @@ def write_card(audit: Audit, run: str | Path) -> Path:
 
     Example:
         >>> from pathlib import Path
-        >>> from scionwood_audit.api import Audit, Row, write_card
+        >>> from scionwood_audit import Audit, Row, write_card
         >>> Path("README.md").write_text("# A run")
         7
         >>> row = Row("behaviour", "no travel", "broken", "2 mm", "at most 1", "nothing moves it")

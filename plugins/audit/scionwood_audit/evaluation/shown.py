@@ -38,7 +38,7 @@ def page_of(audit: Audit) -> Page:
     """Return the page: the verdict, the counts, and a table for each part.
 
     Example:
-        >>> from scionwood_audit.api import Audit, Row, page_of
+        >>> from scionwood_audit import Audit, Row, page_of
         >>> page_of(Audit("a folder", [Row("origin", "signature", "skipped", "none")])).title
         'Audit of a folder: no reference'
     """

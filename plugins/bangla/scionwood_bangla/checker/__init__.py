@@ -45,7 +45,7 @@ def check_text(
         RecipeError: `register` is empty or contains an unknown level.
 
     Examples:
-        >>> from scionwood_bangla.api import check_text
+        >>> from scionwood_bangla import check_text
         >>> findings = check_text("আপনি কেমন আছ?", ["apni"])
         >>> [(fault.rule, fault.word, fault.suggestions) for fault in findings.faults]
         [('agreement', 'আছ', ('আছেন',))]

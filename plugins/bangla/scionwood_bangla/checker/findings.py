@@ -46,7 +46,7 @@ class Fault:
         forms: forms that agree, of any mood. They may change the meaning, and are no proposals.
 
     Example:
-        >>> from scionwood_bangla.api import check_text
+        >>> from scionwood_bangla import check_text
         >>> (fault,) = check_text("স্যার, তুমি কবে আসবে?").faults
         >>> fault.rule, fault.word
         ('vocative', 'তুমি')
@@ -135,7 +135,7 @@ class Findings:
         regional: the regional forms, in text order. The verbs of their sentences are not judged.
 
     Example:
-        >>> from scionwood_bangla.api import check_text
+        >>> from scionwood_bangla import check_text
         >>> findings = check_text("আপনি কেমন আছেন?")
         >>> findings.judged, findings.agreeing, findings.faults
         (1, 1, [])

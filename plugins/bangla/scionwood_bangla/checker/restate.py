@@ -93,7 +93,7 @@ def restate(text: str, level: str, *, certain: bool = True) -> str | None:
         The rewritten text, or `None` if it cannot be rewritten without a fault or a question.
 
     Examples:
-        >>> from scionwood_bangla.api import restate
+        >>> from scionwood_bangla import restate
         >>> restate("তুমি কেমন আছ?", "apni")
         'আপনি কেমন আছেন?'
         >>> restate("তুমি কাজটা করো।", "apni") is None  # a statement, or an order

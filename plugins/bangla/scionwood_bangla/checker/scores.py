@@ -28,7 +28,7 @@ SCORES = {
 
 
 @dataclass(frozen=True)
-class Row:
+class Score:
     """A score of the texts of one register.
 
     Attributes:
@@ -40,7 +40,7 @@ class Row:
         high: the upper end of the 95 % interval.
 
     Example:
-        >>> from scionwood_bangla.api import score_texts
+        >>> from scionwood_bangla import score_texts
         >>> rows = score_texts(["আপনি কেমন আছেন?", "তুমি কেমন আছ?"], [{"apni"}, {"apni"}])
         >>> [(row.texts, row.value) for row in rows if row.score == "register_match"][-1]
         (2, 0.5)
@@ -60,7 +60,7 @@ def score_texts(
     *,
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
-) -> list[Row]:
+) -> list[Score]:
     """Return every score over all texts, and over the texts of each register.
 
     The intervals come from the percentile bootstrap over texts, so the verbs of one text stay
@@ -73,7 +73,7 @@ def score_texts(
         progress: called with the number of texts done.
 
     Examples:
-        >>> from scionwood_bangla.api import score_texts
+        >>> from scionwood_bangla import score_texts
         >>> rows = score_texts(["আপনি কেমন আছেন?", "তুমি কেমন আছ?"], [{"apni"}, {"apni"}])
         >>> [row.value for row in rows if (row.register, row.score) == ("all", "register_match")]
         [0.5]
@@ -115,7 +115,7 @@ def counts(text: str, register: Set[str]) -> list[tuple[float, float]]:
     ]
 
 
-def _rows(register: str, table: NDArray[np.float64], seed: int) -> list[Row]:
+def _rows(register: str, table: NDArray[np.float64], seed: int) -> list[Score]:
     rng = np.random.default_rng(seed)
     draws = rng.integers(0, len(table), (RESAMPLES, len(table)))
     rows = []
@@ -124,7 +124,7 @@ def _rows(register: str, table: NDArray[np.float64], seed: int) -> list[Row]:
         sampled = _ratio(top[draws].sum(1), bottom[draws].sum(1))
         value = float(_ratio(top.sum(keepdims=True), bottom.sum(keepdims=True))[0])
         low, high = interval(sampled)
-        rows.append(Row(register, name, len(table), value, low, high))
+        rows.append(Score(register, name, len(table), value, low, high))
     return rows
 
 

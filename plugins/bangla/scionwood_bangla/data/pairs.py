@@ -14,12 +14,13 @@ from scionwood_bangla.checker.restate import count_faults, is_right, mix_levels,
 from scionwood_bangla.evaluation.quality import judge_answer
 from scionwood_bangla.lexicon import LEVELS
 from scionwood_bangla.lexicon.levels import levels_of
-from scionwood_bangla.model.weights import language
 from scionwood_bangla.text.examples import Example, Message
 from scionwood_bangla.text.normalise import normalise
+from scionwood_language import read_pairs
 
 if TYPE_CHECKING:
-    from scionwood_bangla.inference import Answer, Decoding, Writer
+    from scionwood_bangla.inference import Writer
+    from scionwood_language import Answer, Decoding
 
 
 Rank = Literal["register", "good"]
@@ -90,7 +91,8 @@ def from_samples(
     answers = writer.write(prompts, decoding, progress=progress)
     groups = (answers[at * samples : (at + 1) * samples] for at in range(len(labelled)))
     pairs = (
-        best_and_worst(example, own, rank) for example, own in zip(labelled, groups, strict=True)
+        best_and_worst(example, group, rank)
+        for example, group in zip(labelled, groups, strict=True)
     )
     return [pair for pair in pairs if pair is not None]
 
@@ -113,10 +115,10 @@ def best_and_worst(
     register = example.register or frozenset(LEVELS)
     if rank == "good":
         request = example.prompt[-1].content
-        judged = [judge_answer(request, answer.text, register) for answer in answers]
-        best = [a for a, each in zip(answers, judged, strict=True) if a.ended and each.good]
-        worst = min(range(len(answers)), key=lambda at: judged[at].passed)
-        if not best or judged[worst].good:
+        scores = [judge_answer(request, answer.text, register) for answer in answers]
+        best = [a for a, score in zip(answers, scores, strict=True) if a.ended and score.good]
+        worst = min(range(len(answers)), key=lambda at: scores[at].passed)
+        if not best or scores[worst].good:
             return None
         return Preference(example.prompt, best[0].text, answers[worst].text, register)
     faults = [count_faults(answer.text, register) for answer in answers]
@@ -162,8 +164,7 @@ def read_preferences(path: str | Path) -> list[Preference]:
     Raises:
         ReadError: the file does not exist, or a line is not a pair. The line is named.
     """
-    pairs: list[Preference] = language("read_pairs")(path, _pair)
-    return pairs
+    return read_pairs(path, _pair)
 
 
 def _worse(answer: str, register: frozenset[str], random: Random) -> str | None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, final
 
 from torch import Tensor
 
-from scionwood import RecipeError, SplitData
-from scionwood.authoring import DataLoader, Split
+from scionwood import RecipeError
 from scionwood_bangla.data.pairs import Preference, from_examples, read_preferences
-from scionwood_bangla.model.weights import language, load_tokenizer, plain
+from scionwood_bangla.model.weights import TINY, place_of, plain
 from scionwood_bangla.text.examples import Example, Message
+from scionwood_language import PreferenceData
 
 
 @final
-class Preferences(SplitData):
+class Preferences(PreferenceData):
     """Requests with a better and a worse answer, in three splits without common requests.
 
     Without a file the pairs are generated: each answer of the generator is paired with the same
@@ -35,9 +37,6 @@ class Preferences(SplitData):
         n_train: the number of generated examples for training.
         n_val: the number of generated examples for validation.
         n_test: the number of generated examples for the test.
-        tokenizer: the tokenizer of the backbone: tiny, a local folder, or owner/name on the hub.
-        max_length: the maximum number of tokens of prompt and answer. Longer pairs are refused.
-        batch_size: the number of pairs in a batch.
         seed: the seed of generated pairs, and of the splits of a file.
 
     Raises:
@@ -53,26 +52,19 @@ class Preferences(SplitData):
         n_train: int = 1200,
         n_val: int = 60,
         n_test: int = 240,
-        tokenizer: str = "tiny",
+        tokenizer: str = TINY,
         max_length: int = 256,
         batch_size: int = 16,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        if min(n_train, n_val, n_test, max_length, batch_size) < 1:
-            sizes = (
-                f"{n_train}, {n_val}, {n_test} examples, {max_length} tokens, {batch_size} pairs"
-            )
-            raise RecipeError(sizes, "each must be at least 1", "Give positive numbers")
-        self.source, self.counts, self.tokenizer_name = source, (n_train, n_val, n_test), tokenizer
-        self.max_length, self.batch_size, self.seed = max_length, batch_size, seed
-        self._splits: dict[str, list[Preference]] = {}
-        self._tokenizer: Any = None
+        super().__init__(place_of(tokenizer), max_length, batch_size, seed)
+        self.source, self.counts = source, (n_train, n_val, n_test)
+        if min(self.counts) < 1:
+            value = f"n_train, n_val, n_test = {self.counts}"
+            raise RecipeError(value, "each must be at least 1", "Give positive numbers")
 
     def splits(self) -> dict[str, list[Preference]]:
         """Return the pairs by split."""
-        if not self._splits:
-            self._splits = self._generated() if self.source is None else self._read(self.source)
         return self._splits
 
     def examples(self, split: str) -> list[Example]:
@@ -86,19 +78,7 @@ class Preferences(SplitData):
             for pair in self.splits()[split]
         ]
 
-    @property
-    def tokenizer(self) -> Any:
-        """The tokenizer, of transformers. It is loaded at its first use."""
-        if self._tokenizer is None:
-            self._tokenizer = load_tokenizer(self.tokenizer_name)
-        return self._tokenizer
-
-    def loader(self, split: Split) -> DataLoader:
-        """Return batches of a split. Training batches have a new order each epoch."""
-        pairs: Any = self.splits()[split]
-        return DataLoader(pairs, self.batch_size, split == "train", collate_fn=self.collate)
-
-    def collate(self, pairs: list[Preference]) -> dict[str, Tensor]:
+    def collate(self, pairs: Sequence[Any]) -> dict[str, Tensor]:
         """Return a batch: the chosen answers, then the rejected answers, padded on the right.
 
         Args:
@@ -107,13 +87,16 @@ class Preferences(SplitData):
         Raises:
             RecipeError: a pair is longer than `max_length`.
         """
-        answers = [(plain(pair.prompt), pair.chosen, pair.rejected) for pair in pairs]
-        batch: dict[str, Tensor] = language("collate_pairs")(
-            self.tokenizer, answers, self.max_length
-        )
-        return batch
+        return super().collate([(plain(p.prompt), p.chosen, p.rejected) for p in pairs])
 
-    def _generated(self) -> dict[str, list[Preference]]:
+    @cached_property
+    def _splits(self) -> dict[str, list[Preference]]:
+        if self.source is None:
+            return self._generate()
+        pairs = read_preferences(self.source)
+        return self.split_by_request(pairs, [pair.prompt for pair in pairs], self.source)
+
+    def _generate(self) -> dict[str, list[Preference]]:
         from scionwood_bangla.generator.make import examples
 
         train, val, test = self.counts
@@ -121,12 +104,3 @@ class Preferences(SplitData):
         unseen = examples(val + test, seed=self.seed, which="unseen")
         parts = {"train": seen, "val": unseen[:val], "test": unseen[val:]}
         return {name: from_examples(part, seed=self.seed) for name, part in parts.items()}
-
-    def _read(self, path: str | Path) -> dict[str, list[Preference]]:
-        pairs = read_preferences(path)
-        requests = [repr(pair.prompt) for pair in pairs]
-        if len(set(requests)) < 10:
-            rule = "three splits without common requests need at least 10"
-            raise RecipeError(f"{path}: {len(set(requests))} requests", rule, "Add requests")
-        numbers = language("split_by_topic")(requests, seed=self.seed)
-        return {name: [pairs[number] for number in mine] for name, mine in numbers.items()}

@@ -12,9 +12,10 @@ from scionwood_bangla.checker.restate import is_right
 from scionwood_bangla.evaluation.baselines import with_instructions
 from scionwood_bangla.evaluation.prompts import prompts
 from scionwood_bangla.evaluation.quality import judge_answer
-from scionwood_bangla.inference import Decoding, Writer
+from scionwood_bangla.inference import Writer
 from scionwood_bangla.lexicon import LEVELS
 from scionwood_bangla.text.examples import Message
+from scionwood_language import Decoding
 
 FOLLOWS = "the request names the level in one sentence; a coin among three levels has a third"
 FLIPS = "the same request at the two ends must get two levels, or the level is a habit"

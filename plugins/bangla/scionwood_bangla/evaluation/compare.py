@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,10 @@ from scionwood_bangla.evaluation.baselines import ANSWERS, METHODS, WITH_ADAPTER
 from scionwood_bangla.evaluation.measures import table_of, values
 from scionwood_bangla.evaluation.prompts import Half, prompts
 from scionwood_bangla.evaluation.text_metrics import Counts
-from scionwood_bangla.inference import Answer, Decoding, Writer
+from scionwood_bangla.inference import Writer
 from scionwood_bangla.lexicon import LEVELS
 from scionwood_bangla.text.examples import Example
+from scionwood_language import Answer, Decoding
 
 Row = dict[str, Any]
 """A measure of one method on one group of a suite: the value, its interval and its gain."""
@@ -99,11 +101,13 @@ class Evaluation:
         rows: the rows of the table.
         answers: the answers by suite, method and decoding, in the order of the suite's requests.
         suites: the suites by name.
+        files: the files that it was written to.
     """
 
     rows: list[Row] = field(default_factory=list)
     answers: dict[tuple[str, str, str], list[Answer]] = field(default_factory=dict)
     suites: dict[str, Suite] = field(default_factory=dict)
+    files: list[Path] = field(default_factory=list)
 
 
 def handwritten(half: Half = "test") -> Suite:

@@ -95,7 +95,7 @@ class Quality:
         fresh: it neither copies the request nor repeats itself.
 
     Example:
-        >>> from scionwood_bangla.api import judge_answer
+        >>> from scionwood_bangla import judge_answer
         >>> request = "শিক্ষককে জিজ্ঞেস করো, কাল স্কুল খোলা কি না।"
         >>> judge_answer(request, "আপনি কেমন আছেন?", ["apni"]).relevant
         False
@@ -127,7 +127,7 @@ def judge_answer(request: str, answer: str, register: Set[str] | Sequence[str]) 
         register: the accepted levels, of `tui`, `tumi` and `apni`.
 
     Examples:
-        >>> from scionwood_bangla.api import judge_answer
+        >>> from scionwood_bangla import judge_answer
         >>> judge_answer("বন্ধুকে বই ফেরত দিতে বলো।", "তুমি কাল বইটা ফেরত দিও।", ["tumi"]).good
         True
     """

@@ -25,8 +25,9 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from scionwood.authoring import atomic_path, minimise, one_cycle
 from scionwood_bangla.generator.make import stream
 from scionwood_bangla.lexicon import LEVELS, TENSES, inflect, verb_names
-from scionwood_bangla.model.weights import FOLDER, IGNORED, language, plain
+from scionwood_bangla.model.weights import FOLDER, plain
 from scionwood_bangla.text.normalise import BENGALI
+from scionwood_language import IGNORED, encode
 
 VOCABULARY = 4096
 WINDOW = 512
@@ -223,9 +224,9 @@ def save(model: LlamaForCausalLM, tokenizer: Any, folder: str | Path) -> None:
 
 def _batches(tokenizer: Any, random: Random) -> Iterator[tuple[Tensor, Tensor]]:
     # Texts of similar length are in one batch, so that there is little padding.
-    drawn, encode = stream(random, "all", scrambled=True), language("encode")
+    conversations = stream(random, "all", scrambled=True)
     while True:
-        talks = [plain(next(drawn).messages) for _ in range(8 * BATCH)]
+        talks = [plain(next(conversations).messages) for _ in range(8 * BATCH)]
         rows = [encode(tokenizer, talk).input_ids for talk in talks]
         rows.sort(key=len)
         groups = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]

@@ -25,7 +25,8 @@ from torch.nn import functional as F
 from scionwood.authoring import atomic_folder, minimise, one_cycle, writing
 from scionwood_bangla.generator.make import stream
 from scionwood_bangla.model.added_tokens import extended
-from scionwood_bangla.model.weights import IGNORED, language, plain
+from scionwood_bangla.model.weights import plain
+from scionwood_language import IGNORED, encode, load_model
 
 MODEL = "smollm2"
 TOKENS, STEPS, BATCH, RATE = 3000, 150, 12, 5e-3
@@ -53,8 +54,8 @@ def load(path: str, *, tokens: int = TOKENS, seed: int = 0) -> tuple[Any, Any, i
     Returns:
         The model in single precision, its tokenizer, and the number of added tokens.
     """
-    old: Any = language("load_tokenizer")(path)
-    model: Any = language("load_model")(path)
+    model = load_model(path)
+    old = model.tokenizer
     conversations = stream(Random(seed), "seen")
     texts = (m.content for _ in range(6000) for m in next(conversations).messages)
     tokenizer = extended(old, texts, tokens)
@@ -203,11 +204,11 @@ def main() -> None:
 
 def _batches(tokenizer: Any, random: Random, size: int) -> Iterator[tuple[Tensor, Tensor]]:
     # Short conversations only: a letter costs as much as five of them.
-    drawn, encode = stream(random, "seen"), language("encode")
+    conversations = stream(random, "seen")
     while True:
         rows: list[list[int]] = []
         while len(rows) < 8 * size:
-            ids = encode(tokenizer, plain(next(drawn).messages)).input_ids
+            ids = encode(tokenizer, plain(next(conversations).messages)).input_ids
             rows += [ids] if len(ids) <= LONGEST else []
         rows.sort(key=len)
         groups = [rows[at : at + size] for at in range(0, len(rows), size)]

@@ -1,8 +1,4 @@
-"""The tiny Bangla model, and what the plugin `language` does for this one.
-
-No plugin imports another. The functions of `language` have names, which its record lists; they take
-and give plain data.
-"""
+"""The tiny Bangla model, by the name `tiny`, and the models of `language`."""
 
 from __future__ import annotations
 
@@ -10,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from scionwood import load
+import scionwood_language
 from scionwood_bangla.text.examples import Message
 
 TINY = "tiny"
@@ -19,21 +15,6 @@ FOLDER = Path(__file__).parents[1] / "weights" / TINY
 
 PLACE = "scionwood_bangla:weights/tiny"
 """The name of the tiny model for `language/causal_lm`."""
-
-IGNORED = -100
-"""The label of a token that is not learned."""
-
-
-def language(name: str) -> Any:
-    """Return a function or a class of the plugin `language`.
-
-    Args:
-        name: its name in the record of the plugin.
-
-    Raises:
-        PluginError: the plugin is not installed.
-    """
-    return load("functions", f"language/{name}")
 
 
 def plain(messages: Iterable[Message]) -> list[dict[str, str]]:
@@ -62,9 +43,8 @@ def load_tokenizer(model: str = TINY) -> Any:
 
     Raises:
         WeightsError: the tokenizer cannot be loaded.
-        PluginError: the plugin `language` is not installed.
     """
-    return language("load_tokenizer")(place_of(model))
+    return scionwood_language.load_tokenizer(place_of(model))
 
 
 def causal_lm(model: str = TINY) -> Any:
@@ -75,6 +55,5 @@ def causal_lm(model: str = TINY) -> Any:
 
     Raises:
         WeightsError: the model cannot be loaded.
-        PluginError: the plugin `language` is not installed.
     """
-    return load("backbones", "language/causal_lm")(model=place_of(model))
+    return scionwood_language.load_model(place_of(model))

@@ -8,21 +8,19 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from scionwood import ReadError, RecipeError
 from scionwood_bangla.lexicon.levels import levels_of
-from scionwood_bangla.model.weights import language
 from scionwood_bangla.text.examples import Example, Message
 from scionwood_bangla.text.normalise import normalise
 from scionwood_bangla.text.reading import MOJIBAKE, is_bijoy, mixed_words, require_bangla
+from scionwood_language import BadRows, Layout, read_conversations
 
-Layout = Literal["auto", "messages", "sharegpt", "alpaca", "pairs"]
-BadRows = Literal["refuse", "skip"]
 CELL = 100_000
 """The maximum length of a turn, characters. A longer one usually lacks a quotation mark."""
 
-_KNOWN = {
+_COLUMNS = {
     "prompt": "prompt question instruction query input user request প্রম্পট প্রশ্ন নির্দেশ নির্দেশনা ইনপুট "
     "অনুরোধ",
     "completion": "completion response answer output reply target assistant উত্তর জবাব আউটপুট সাড়া "
@@ -64,16 +62,15 @@ def read_examples(
 
     Example:
         >>> from pathlib import Path
-        >>> from scionwood_bangla.api import read_examples
+        >>> from scionwood_bangla import read_examples
         >>> row = '{"prompt": "বন্ধুকে চিঠি লেখো।", "completion": "তুমি কেমন আছ?"}'
         >>> size = Path("letters.jsonl").write_text(row, encoding="utf-8")
         >>> [len(example.messages) for example in read_examples("letters.jsonl")]
         [2]
     """
-    examples: list[Example] = language("read_conversations")(
-        source, layout=layout, columns=columns, bad_rows=bad_rows, make=_example, known=_KNOWN
+    return read_conversations(
+        source, layout=layout, columns=columns, bad_rows=bad_rows, make=_example, known=_COLUMNS
     )
-    return examples
 
 
 def check_messages(messages: list[Message], where: str) -> None:

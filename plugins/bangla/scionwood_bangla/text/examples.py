@@ -33,7 +33,7 @@ class Example:
 
     Example:
         >>> from pathlib import Path
-        >>> from scionwood_bangla.api import read_examples
+        >>> from scionwood_bangla import read_examples
         >>> row = '{"prompt": "বন্ধুকে চিঠি লেখো।", "completion": "তুমি কেমন আছ?"}'
         >>> size = Path("letters.jsonl").write_text(row, encoding="utf-8")
         >>> (example,) = read_examples("letters.jsonl")

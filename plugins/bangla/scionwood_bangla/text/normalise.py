@@ -44,7 +44,7 @@ def normalise(text: str, *, digits: Literal["keep", "bengali", "latin"] = "keep"
     Source: The Unicode Standard, chapter 12.2 (Bengali) and annex 15 (composition exclusions).
 
     Examples:
-        >>> from scionwood_bangla.api import normalise
+        >>> from scionwood_bangla import normalise
         >>> normalise("১২ মে", digits="latin")
         '12 মে'
     """

@@ -36,7 +36,7 @@ def read_text(path: str | Path) -> str:
 
     Example:
         >>> from pathlib import Path
-        >>> from scionwood_bangla.api import read_text
+        >>> from scionwood_bangla import read_text
         >>> size = Path("letter.txt").write_text("আপনি কেমন আছেন?", encoding="utf-8")
         >>> read_text("letter.txt")
         'আপনি কেমন আছেন?'

@@ -12,7 +12,7 @@ from importlib import import_module
 from importlib.resources import files
 
 from scionwood import find
-from scionwood.authoring import commands
+from scionwood.authoring import command_words, commands
 
 _FILE = re.compile(r"(?<![\w/.-])(?:[\w.~-]*/)*[\w-]+\.[A-Za-z][\w]{0,7}\b|(?:[\w.~-]+/)+[\w.-]*")
 
@@ -78,13 +78,12 @@ def _command(name: str, reference: str) -> Command:
     function = getattr(import_module(module), attribute)
     required: list[str] = []
     optional: list[str] = []
-    for parameter in inspect.signature(function).parameters.values():
-        needed = parameter.default is parameter.empty
-        if parameter.kind is not parameter.KEYWORD_ONLY:
-            required += [parameter.name] if needed else []
-        elif "RestWords" not in str(parameter.annotation):  # the words after the command's own
-            option = f"--{parameter.name.replace('_', '-')}"
-            (required if needed else optional).append(option)
+    for option, word in command_words(function).items():
+        needed = word.default is inspect.Parameter.empty
+        if word.positional:
+            required += [option] if needed else []
+        elif word.meaning != "rest":  # the words after the command's own
+            (required if needed else optional).append(f"--{option.replace('_', '-')}")
     text = (inspect.getdoc(function) or "").partition("\n\n")[0].replace("\n", " ")
     first = re.split(r"(?<=\.)\s", text)[0]
     return Command(name, first, tuple(required), tuple(optional))

@@ -1,16 +1,4 @@
-"""Audit adapters, runs and recipes from Python.
-
-Example:
-    >>> from scionwood_audit.api import audit_run
-    >>> audit_run("seismic/denoise").verdict
-    'no reference'
-"""
-
-from __future__ import annotations
-
-from scionwood_audit.audits import audit_adapter as audit_adapter
-from scionwood_audit.audits import audit_run as audit_run
-from scionwood_audit.audits import audit_training as audit_training
+from scionwood import Plugin
 from scionwood_audit.audits import write as write
 from scionwood_audit.cohort import Cohort as Cohort
 from scionwood_audit.cohort import Weights as Weights
@@ -24,4 +12,9 @@ from scionwood_audit.parts import probe_parts as probe_parts
 from scionwood_audit.record import Audit as Audit
 from scionwood_audit.record import AuditError as AuditError
 from scionwood_audit.record import Row as Row
-from scionwood_audit.structure import structure as structure
+from scionwood_audit.verbs.audit import audit_adapter as audit_adapter
+from scionwood_audit.verbs.audit import audit_run as audit_run
+from scionwood_audit.verbs.audit import audit_training as audit_training
+
+plugin: Plugin
+__all__: list[str]

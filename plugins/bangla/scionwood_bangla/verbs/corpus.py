@@ -1,4 +1,4 @@
-"""The commands `scionwood bangla audit | serve | lsp`."""
+"""Check texts of a corpus, of a page and of an editor: `scionwood bangla audit | serve | lsp`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 
 from scionwood import RecipeError
 from scionwood.authoring import print_table
-from scionwood_bangla.cli.shared import print_json, progress_bar
+from scionwood_bangla.verbs.options import AddressOptions
+from scionwood_bangla.verbs.shared import print_json, progress_bar
 
 
 def audit(corpus: Path, *, n: int = 20, seed: int = 0, json: bool = False) -> None:
@@ -31,21 +32,21 @@ def audit(corpus: Path, *, n: int = 20, seed: int = 0, json: bool = False) -> No
         raise RecipeError(f"n={n}", "it must be at least 0", "Such as 20")
     paths = files_below(corpus)
     with progress_bar("files", len(paths)) as progress:
-        found = audit_files(paths, progress=progress)
-    sample = found.sample(n, seed)
+        result = audit_files(paths, progress=progress)
+    sample = result.sample(n, seed)
     if json:
-        print_json(as_record(found, sample))
+        print_json(as_record(result, sample))
         return
-    rows: list[list[str | int]] = [["texts", found.texts], ["words", found.words]]
-    rows += [["finite verbs", found.verbs], ["of them judged", found.judged]]
-    rows += [[f"flags, {rule}", number] for rule, number in sorted(found.flags.items())]
-    rows.append(["flags per 1,000 words", f"{found.per_thousand:.2f}"])
-    known = f"{found.coverage:.3f}" if found.finite else "none counted"
-    rows.append(["finite verbs known", known])
+    rows: list[list[str | int]] = [["texts", result.texts], ["words", result.words]]
+    rows += [["finite verbs", result.verbs], ["of them judged", result.judged]]
+    rows += [[f"flags, {rule}", number] for rule, number in sorted(result.flags.items())]
+    rows.append(["flags per 1,000 words", f"{result.per_thousand:.2f}"])
+    coverage = f"{result.coverage:.3f}" if result.finite else "none counted"
+    rows.append(["finite verbs known", coverage])
     print_table(["measure", "value"], rows, numeric=["value"])
     for flag in sample:
         print(f"{flag.file}: {flag.rule}: {flag.reason}\n    {flag.context}")
-    for reason in found.refused:
+    for reason in result.refused:
         print(f"left out: {reason}")
 
 
@@ -70,16 +71,15 @@ def serve(*, port: int = 8765) -> None:
             print("stopped")
 
 
-def lsp(*, register: str | None = None, chandrabindu: bool = False) -> None:
+def lsp(options: AddressOptions = AddressOptions()) -> None:
     """Answer an editor over standard input and output, by the Language Server Protocol.
 
     The editor starts this command. It shows each fault beside its word, offers the words to write
     instead, and rewrites the text at one level. It needs the extra `lsp`.
 
     Args:
-        register: the accepted levels, such as apni or tumi,apni. Without it, all levels are
-            accepted, or those that the editor names in its initialization options.
-        chandrabindu: also report an honorific verb after তারা, which is then written তাঁরা.
+        options: the accepted levels. Without a register, all levels are accepted, or those that
+            the editor names in its initialization options.
 
     Raises:
         RecipeError: a level is unknown, or pygls is not installed.
@@ -90,10 +90,10 @@ def lsp(*, register: str | None = None, chandrabindu: bool = False) -> None:
 
     from scionwood_bangla.lexicon.levels import levels_of
 
-    levels = levels_of(register)
+    levels = levels_of(options.register)
     if find_spec("pygls") is None:
         raise RecipeError("lsp", "it needs pygls", "pip install pygls")
     from scionwood_bangla.evaluation.editor import language_server
 
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as pipe:  # pygls closes it at the end
-        language_server(levels, chandrabindu=chandrabindu).start_io(stdout=pipe)
+        language_server(levels, chandrabindu=options.chandrabindu).start_io(stdout=pipe)

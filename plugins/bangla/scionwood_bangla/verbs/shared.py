@@ -1,4 +1,4 @@
-"""Helpers that several commands share."""
+"""What several verbs share: JSON, progress, standard input, examples and pages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from scionwood import find_run
 from scionwood.authoring import read_origin, weights_digest
 
 if TYPE_CHECKING:
+    from scionwood_bangla.checker import Findings
     from scionwood_bangla.text.examples import Example
+    from scionwood_bangla.verbs.options import ExampleOptions
 
 STDIN = "-"
 """The path that means standard input."""
@@ -38,7 +40,7 @@ def made_by(run: str | Path) -> dict[str, str]:
 
 @contextmanager
 def readable(path: Path) -> Iterator[Path]:
-    """Yield a path that can be read; `-` means standard input, kept in a file within the block.
+    """Yield a path that can be read; `-` means standard input, which is a file in the block.
 
     Args:
         path: the path of a file, or `-`.
@@ -47,9 +49,9 @@ def readable(path: Path) -> Iterator[Path]:
         yield path
         return
     with TemporaryDirectory() as folder:
-        kept = Path(folder) / "stdin"
-        kept.write_bytes(sys.stdin.buffer.read())
-        yield kept
+        copy = Path(folder) / "stdin"
+        copy.write_bytes(sys.stdin.buffer.read())
+        yield copy
 
 
 @contextmanager
@@ -69,13 +71,12 @@ def progress_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def load_examples(
-    data: Path | None, n: int, seed: int, which: Literal["seen", "unseen"]
+    options: ExampleOptions, seed: int, which: Literal["seen", "unseen"]
 ) -> list[Example]:
     """Return examples with a register, from a file or from the generator.
 
     Args:
-        data: the file. `None` generates examples.
-        n: the number of generated examples.
+        options: the file, or the number of generated examples.
         seed: the seed of the generator.
         which: the pairs of verb and tense of generated examples: those of training (`seen`), or
             those that training never shows (`unseen`).
@@ -83,10 +84,10 @@ def load_examples(
     Raises:
         ReadError: the file cannot be read, or none of its examples has a register.
     """
-    if data is None:
+    if (data := options.data) is None:
         from scionwood_bangla.generator.make import examples
 
-        return examples(n, seed=seed, which=which)
+        return examples(options.n, seed=seed, which=which)
     from scionwood import ReadError
     from scionwood_bangla.readers.load import read_examples
 
@@ -94,3 +95,24 @@ def load_examples(
     if not labelled:
         raise ReadError(str(data), "no example has a register", "Add a column such as `register`")
     return labelled
+
+
+def write_page(folder: Path, title: str, before: str, findings: Findings) -> Path:
+    """Write a page with a text, and a text with its faults of address.
+
+    Args:
+        folder: the folder of the page.
+        title: the title.
+        before: the text.
+        findings: the text with its faults.
+
+    Returns:
+        The page.
+    """
+    from scionwood.authoring import Page, Section, render
+    from scionwood_bangla.checker.report import as_text
+
+    parts = [Section("Before", [before]), Section("After, with its faults", [as_text(findings)])]
+    target = folder / "page.html"
+    target.write_text(render(Page(title, parts, language="bn")), encoding="utf-8")
+    return target

@@ -1,4 +1,4 @@
-"""The command `scionwood bangla tokenizers`."""
+"""Measure tokenizers on Bangla words: `scionwood bangla tokenizers`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from scionwood import RecipeError
 from scionwood.authoring import InputPath, print_table
-from scionwood_bangla.cli.shared import print_json
+from scionwood_bangla.verbs.shared import print_json
 
 
 def tokenizers(

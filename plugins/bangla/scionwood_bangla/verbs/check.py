@@ -1,4 +1,7 @@
-"""The commands `scionwood bangla check | score | evaluate-checker`."""
+"""Check texts, score corpora, and evaluate the checker.
+
+The commands are `scionwood bangla check | score | evaluate-checker`.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from scionwood import RecipeError
-from scionwood.authoring import InputPath, atomic_path, print_table, read_utf8, writing
-from scionwood_bangla.cli.shared import STDIN, print_json, progress_bar, readable
+from scionwood.authoring import (
+    InputPath,
+    LoadedRun,
+    Served,
+    atomic_path,
+    print_table,
+    prints,
+    read_utf8,
+    writing,
+)
+from scionwood_bangla.verbs.options import CheckRequest
+from scionwood_bangla.verbs.shared import STDIN, print_json, progress_bar, readable, write_page
 
 if TYPE_CHECKING:
     from scionwood_bangla.checker.findings import Findings
+    from scionwood_bangla.checker.scores import Score
 
 
 def check(
     text: InputPath,
+    options: CheckRequest = CheckRequest(),
     *,
-    register: str | None = None,
-    letter: Literal["auto", "yes", "no"] = "auto",
-    chandrabindu: bool = False,
     fix: bool = False,
     write: bool = False,
     exit_zero: bool = False,
@@ -32,10 +44,7 @@ def check(
 
     Args:
         text: the text file, UTF-8, or `-` for standard input.
-        register: the accepted levels, such as apni or tumi,apni. Without it, all levels are
-            accepted.
-        letter: whether to check the parts of a letter. auto checks them if the text looks like one.
-        chandrabindu: also report an honorific verb after তারা, which is then written তাঁরা.
+        options: the accepted levels, and whether the text is a letter.
         fix: print what changes if everybody is addressed at one level: the one of the register
             that the text uses most. A sentence in which an ending or a mood would not be kept for
             certain, and quoted speech, stay as they are and are listed as questions. The exit
@@ -53,26 +62,62 @@ def check(
         RecipeError: a level is unknown, or options exclude each other.
         WriteError: the file cannot be written.
     """
-    from scionwood_bangla.checker import check_text
-    from scionwood_bangla.text.reading import read_text
-
     if json + sarif + fix > 1 or (write and not fix):
         rule = "only one of --json, --sarif and --fix can be given, and --write needs --fix"
         raise RecipeError("options of check", rule, "Leave one of them out")
     if write and str(text) == STDIN:
         rule = "--write replaces a file, and standard input is none"
         raise RecipeError("options of check", rule, "Leave --write out, or name the file")
-    levels = None if register is None else [part.strip() for part in register.split(",")]
-    is_letter = {"auto": None, "yes": True, "no": False}[letter]
     with readable(Path(text)) as path:
-        findings = check_text(read_text(path), levels, letter=is_letter, chandrabindu=chandrabindu)
+        findings = _check_file(path, options)
         if fix:
-            is_wrong = not _fixed(path, findings, levels, write=write)
+            is_wrong = not _print_fix(path, findings, options.levels, write=write)
         else:
             _show(path, findings, json=json, sarif=sarif)
             is_wrong = bool(findings.faults)
     if is_wrong and not exit_zero:
         raise SystemExit(1)
+
+
+def serve_check(
+    loaded: LoadedRun,
+    source: Path,
+    out: Path,
+    options: CheckRequest = CheckRequest(),
+    *,
+    page: bool = False,
+) -> Served:
+    """Answer with the faults of address of a text, as `scionwood bangla check --json` does.
+
+    Args:
+        loaded: any run of this plugin; the checker uses no model.
+        source: the text, UTF-8.
+        out: the folder of the results.
+        options: the accepted levels, and whether the text is a letter.
+        page: also write a page with the text and its faults.
+
+    Raises:
+        ReadError: the text is not Bangla in Unicode.
+        RecipeError: a level is unknown.
+    """
+    from scionwood_bangla.checker.report import as_json
+    from scionwood_bangla.text.reading import read_text
+
+    findings = _check_file(source, options)
+    file = write_page(out, "Faults of address", read_text(source), findings) if page else None
+    return Served(page=file, values=as_json(findings))
+
+
+def _check_file(path: Path, options: CheckRequest) -> Findings:
+    from scionwood_bangla.checker import check_text
+    from scionwood_bangla.text.reading import read_text
+
+    return check_text(
+        read_text(path),
+        options.levels,
+        letter=options.is_letter,
+        chandrabindu=options.chandrabindu,
+    )
 
 
 def _show(path: Path, findings: Findings, *, json: bool, sarif: bool) -> None:
@@ -95,7 +140,7 @@ def _name(path: Path) -> str:
     return path.as_posix() if path.name != "stdin" else path.name
 
 
-def _fixed(path: Path, findings: Findings, levels: list[str] | None, *, write: bool) -> bool:
+def _print_fix(path: Path, findings: Findings, levels: list[str] | None, *, write: bool) -> bool:
     """Print the changes and the questions, write the changes on request; return if none is left."""
     from scionwood_bangla.checker import check_text
     from scionwood_bangla.checker.fix import diff, level_of
@@ -122,24 +167,13 @@ def _fixed(path: Path, findings: Findings, levels: list[str] | None, *, write: b
     return not left
 
 
-def score(corpus: InputPath, *, seed: int = 0, json: bool = False) -> None:
-    """Print the scores of a corpus by register, each with its 95 % bootstrap interval.
+def _print_scores(rows: list[Score], *, json: bool = False) -> None:
+    """Print scores.
 
     Args:
-        corpus: JSON lines with `text` (or `completion`) and `register`, a level or a list of
-            levels.
-        seed: the seed of the bootstrap.
+        rows: the scores.
         json: print JSON. A score whose denominator is zero is null.
-
-    Raises:
-        ReadError: the file does not exist, or a line has no text or no register.
     """
-    from scionwood_bangla.checker.scores import score_texts
-    from scionwood_bangla.evaluation.corpus import read_corpus
-
-    texts, registers = read_corpus(corpus)
-    with progress_bar("texts", len(texts)) as progress:
-        rows = score_texts(texts, registers, seed=seed, progress=progress)
     if json:
         print_json([{k: None if v != v else v for k, v in asdict(row).items()} for row in rows])
         return
@@ -152,6 +186,26 @@ def score(corpus: InputPath, *, seed: int = 0, json: bool = False) -> None:
         ],
         numeric=["value", "texts"],
     )
+
+
+@prints(_print_scores)
+def score(corpus: InputPath, *, seed: int = 0) -> list[Score]:
+    """Print the scores of a corpus by register, each with its 95 % bootstrap interval.
+
+    Args:
+        corpus: JSON lines with `text` (or `completion`) and `register`, a level or a list of
+            levels.
+        seed: the seed of the bootstrap.
+
+    Raises:
+        ReadError: the file does not exist, or a line has no text or no register.
+    """
+    from scionwood_bangla.checker.scores import score_texts
+    from scionwood_bangla.evaluation.corpus import read_corpus
+
+    texts, registers = read_corpus(corpus)
+    with progress_bar("texts", len(texts)) as progress:
+        return score_texts(texts, registers, seed=seed, progress=progress)
 
 
 def evaluate_checker(

@@ -1,0 +1,226 @@
+"""Answer requests in Bangla, and check the answers: `scionwood bangla generate`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scionwood import RecipeError
+from scionwood.authoring import LoadedRun, Served, prints
+from scionwood_bangla.verbs.options import WriterOptions
+from scionwood_bangla.verbs.shared import made_by, print_json, write_page
+from scionwood_language import Decoding
+
+if TYPE_CHECKING:
+    from scionwood_bangla.checker import Findings
+    from scionwood_bangla.text.examples import Message
+    from scionwood_language import Answer
+
+LONGEST = 1024
+"""The most tokens of an answer of a server."""
+
+
+@dataclass(frozen=True)
+class GenerateRequest(Decoding):
+    """How a request is answered.
+
+    Attributes:
+        register: the level to ask for: tui, tumi or apni. It is added to the prompt, and the
+            checker requires it. Without it, all levels are accepted.
+
+    Example:
+        >>> from scionwood_bangla import GenerateRequest
+        >>> GenerateRequest(register="apni").max_new_tokens
+        160
+    """
+
+    max_new_tokens: int = 160
+    register: str | None = None
+
+
+@dataclass(frozen=True)
+class GenerateOptions(WriterOptions, GenerateRequest):
+    """Which model answers, and how.
+
+    Attributes:
+        best_of: the number of samples. The answer is the sample with the fewest faults.
+
+    Example:
+        >>> from scionwood_bangla import GenerateOptions
+        >>> GenerateOptions(best_of=4).best_of
+        4
+    """
+
+    best_of: int = 1
+
+
+def _print_answers(
+    answers: Sequence[Answer], *, options: GenerateOptions, json: bool = False
+) -> None:
+    """Print answers with their faults.
+
+    Args:
+        answers: the answers.
+        options: how they were generated.
+        json: print JSON.
+    """
+    from scionwood_bangla.checker.report import as_text
+    from scionwood_bangla.inference import SHIPPED
+
+    if json:
+        run = SHIPPED if options.is_shipped else options.run
+        origin = {"run": None} if run is None else made_by(run)
+        records = [
+            _record(_check(answer, options, None), answer) | {"samples": options.best_of} | origin
+            for answer in answers
+        ]
+        print_json(records if len(records) > 1 else records[0])
+        return
+    for answer in answers:
+        findings = _check(answer, options, None)
+        print(as_text(findings))
+        print(f"levels: {', '.join(sorted(findings.levels)) or 'nobody is addressed'}")
+        if not answer.ended:
+            print(f"cut off after {options.max_new_tokens} tokens")
+
+
+@prints(_print_answers)
+def generate(prompts: list[str], options: GenerateOptions = GenerateOptions()) -> list[Answer]:
+    """Print the answer of a model to each request, checked for faults of address.
+
+    Args:
+        prompts: the requests, in Bangla.
+        options: the model, and how it answers.
+
+    Returns:
+        The answer to each request.
+
+    Raises:
+        RecipeError: the level is unknown, an option is out of range, or the prompt is too long.
+        ReadError: a request is not Bangla.
+        TrainingError: the run is not finished.
+        AdapterFileError: the adapter is damaged, or was made for another base.
+        WeightsError: the model cannot be loaded.
+
+    Example:
+        >>> from scionwood_bangla import GenerateOptions, generate
+        >>> [answer] = generate(["বন্ধুকে চিঠি লেখো।"], GenerateOptions(max_new_tokens=4))
+        >>> answer.ended
+        False
+    """
+    from scionwood_bangla.checker.restate import count_faults
+    from scionwood_bangla.inference import load_writer
+    from scionwood_bangla.text.reading import require_bangla
+
+    count = options.best_of
+    if count < 1:
+        raise RecipeError(f"best_of={count}", "it must be at least 1", "Give a positive number")
+    texts = [require_bangla(prompt, "the prompt") for prompt in prompts]
+    requests = [turns for turns in _turns(texts, options) for _ in range(count)]
+    decoding = Decoding.of(options, sampled=options.sampled or count > 1)
+    answers = load_writer(options).write(requests, decoding)
+    levels = frozenset([options.register]) if options.register else _all_levels()
+
+    def faults(answer: Answer) -> tuple[int, bool]:
+        return count_faults(answer.text, levels), not answer.ended
+
+    groups = [answers[at : at + count] for at in range(0, len(answers), count)]
+    return [min(group, key=faults) for group in groups]
+
+
+def serve_generate(
+    loaded: LoadedRun,
+    source: Path,
+    out: Path,
+    options: GenerateRequest = GenerateRequest(),
+    *,
+    page: bool = False,
+) -> Served:
+    """Answer a request in Bangla, with the faults of the answer, as `scionwood bangla generate`.
+
+    Args:
+        loaded: a run of a language model.
+        source: the request, a text in UTF-8.
+        out: the folder of the results.
+        options: how the request is answered; an answer has at most 1024 tokens.
+        page: also write a page with the request and the answer.
+
+    Raises:
+        ReadError: the request is not Bangla in Unicode.
+        RecipeError: an option is out of range, or the request is too long for the model.
+    """
+    (answer,) = serve_generate_many(loaded, [source], [out], options, page=page)
+    return answer
+
+
+def serve_generate_many(
+    loaded: LoadedRun,
+    sources: Sequence[Path],
+    outs: Sequence[Path],
+    options: GenerateRequest = GenerateRequest(),
+    *,
+    page: bool = False,
+) -> list[Served]:
+    """Answer several requests, each as `serve_generate`; greedy answers pass the model together.
+
+    Args:
+        loaded: a run of a language model.
+        sources: the requests.
+        outs: the folder of the results of each.
+        options: how the requests are answered. Samples depend on what is drawn together, so they
+            are drawn one request at a time.
+        page: also write a page with each request and its answer.
+
+    Raises:
+        ReadError: a request is not Bangla in Unicode.
+        RecipeError: an option is out of range, or a request is too long for the model.
+    """
+    from scionwood_bangla.inference import Writer
+    from scionwood_bangla.text.reading import read_text
+
+    if options.max_new_tokens > LONGEST:
+        rule = f"an answer has at most {LONGEST} tokens"
+        raise RecipeError(f"max_new_tokens={options.max_new_tokens}", rule, "Ask for less")
+    requests = [read_text(source) for source in sources]
+    turns = _turns(requests, options)
+    writer = Writer.of_run(loaded.folder, loaded.device)
+    batches = [[each] for each in turns] if options.sampled else [turns]
+    answers = [answer for batch in batches for answer in writer.write(batch, options)]
+    results = []
+    for request, answer, folder in zip(requests, answers, outs, strict=True):
+        findings = _check(answer, options, False)
+        title = "Request and answer"
+        file = write_page(folder, title, request, findings) if page else None
+        results.append(Served(page=file, values=_record(findings, answer)))
+    return results
+
+
+def _turns(texts: Sequence[str], options: GenerateRequest) -> list[tuple[Message, ...]]:
+    from scionwood_bangla.evaluation.baselines import with_instructions
+    from scionwood_bangla.text.examples import Message
+
+    turns: list[tuple[Message, ...]] = [(Message("user", text),) for text in texts]
+    if options.register is None:
+        return turns
+    return [with_instructions(request, options.register) for request in turns]
+
+
+def _check(answer: Answer, options: GenerateRequest, letter: bool | None) -> Findings:
+    from scionwood_bangla.checker import check_text
+
+    levels = frozenset([options.register]) if options.register else _all_levels()
+    return check_text(answer.text, levels, letter=letter)
+
+
+def _record(findings: Findings, answer: Answer) -> dict[str, Any]:
+    from scionwood_bangla.checker.report import as_json
+
+    return as_json(findings) | {"ended": answer.ended}
+
+
+def _all_levels() -> frozenset[str]:
+    from scionwood_bangla.lexicon import LEVELS
+
+    return frozenset(LEVELS)
