@@ -24,6 +24,7 @@ from scionwood.kernels import kernel_report as kernel_report
 from scionwood.kernels import lora_conv as lora_conv
 from scionwood.kernels import lora_linear as lora_linear
 from scionwood.kernels import obstacle as obstacle
+from scionwood.lazy import attach_stub as attach_stub
 from scionwood.plugins.discovery import commands as commands
 from scionwood.plugins.discovery import refresh as refresh
 from scionwood.plugins.probes import ProbeResult as ProbeResult

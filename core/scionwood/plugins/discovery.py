@@ -172,7 +172,7 @@ def commands() -> dict[str, str]:
 
     Example:
         >>> authoring.commands()["seismic denoise"]
-        'scionwood_seismic.cli.denoising:denoise'
+        'scionwood_seismic.verbs.denoise:denoise'
     """
     table = verbs()
     for entry in plugins():
