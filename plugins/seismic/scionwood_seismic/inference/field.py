@@ -22,7 +22,7 @@ from scionwood_seismic.inference.baseline import drift
 from scionwood_seismic.inference.decision import blended, settle
 from scionwood_seismic.inference.events import draw
 from scionwood_seismic.inference.options import DenoiseOptions
-from scionwood_seismic.inference.prepared import prepare, prepare_beside
+from scionwood_seismic.inference.prepared import prepare, prepare_neighbours
 from scionwood_seismic.inference.reports import Report, with_spacing
 from scionwood_seismic.inference.tiles import (
     Corner,
@@ -141,7 +141,7 @@ class _Work:
         slices = None
         if beside is not None:
             how = self.domain, self.options.common_mode, own.period
-            some = prepare_beside(beside, data, alive, unit, *how)
+            some = prepare_neighbours(beside, data, alive, unit, *how)
             slices = np.stack([steps.apply(one) for one in some])
         told = (level or 0.0) / unit
         removed, report = self._removed(own.signal, alive, steps, told, band, slices)
