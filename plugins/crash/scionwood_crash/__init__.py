@@ -21,10 +21,10 @@ plugin = Plugin(
     summary="Predict how thin-walled parts deform in a crash: graph networks on shell meshes, "
     "readers of crash files, and a shell solver for training data",
     backbones={
-        "mask_morph_unet": "scionwood_crash.backbones:mask_morph_unet",
-        "meshgraphnet": "scionwood_crash.backbones:meshgraphnet",
-        "transolver": "scionwood_crash.backbones:transolver",
-        "pyg": "scionwood_crash.backbones:pyg",
+        "mask_morph_unet": "scionwood_crash.backbones:MaskMorphUNet",
+        "meshgraphnet": "scionwood_crash.backbones:MeshGraphNet",
+        "transolver": "scionwood_crash.backbones:Transolver",
+        "pyg": "scionwood_crash.pyg.network:PygNetwork",
     },
     readers={
         "dyna": "scionwood_crash.readers.dyna:DynaReader",

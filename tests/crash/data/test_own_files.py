@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from scionwood import ReadError, RecipeError, cli, fit, resolve
-from scionwood_crash.backbones import mask_morph_unet
+from scionwood_crash.backbones import MaskMorphUNet
 from scionwood_crash.data.files import FileParts
 from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.parts.mesh import CrashSeries
@@ -160,8 +160,8 @@ def test_the_backbone_must_take_the_further_keys(layouts: Path) -> None:
     data = files(layouts / "vtkhdf", frames=3)
     graph = next(iter(data.train_dataloader()))["graph"]
     with pytest.raises(RecipeError, match="state 1 further conditions, and the backbone takes 0"):
-        mask_morph_unet(frames=3)(*graph)
-    assert mask_morph_unet(frames=3, conditions=["gap"])(*graph).shape[1:] == (3, 3)
+        MaskMorphUNet(frames=3)(*graph)
+    assert MaskMorphUNet(frames=3, conditions=["gap"])(*graph).shape[1:] == (3, 3)
 
 
 def test_what_is_missing_is_asked_for_by_name(layouts: Path) -> None:
