@@ -24,7 +24,7 @@ from lora.timing import Row, machine, replace_rows
 from torch import Tensor
 
 from scionwood.authoring import atomic_path, minimise, one_cycle
-from scionwood_crash.backbones import mask_morph_unet
+from scionwood_crash.backbones import MaskMorphUNet
 from scionwood_crash.data.encode import Encoded, Encoder
 from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.evaluation.metrics import distances, intrusion
@@ -59,7 +59,7 @@ def encoded(part: Part, variant: str) -> Encoded:
 def trained(data: list[Encoded], seed: int) -> Displacement:
     """Return a network that was trained on some assemblies, all weights."""
     torch.manual_seed(seed)
-    model = mask_morph_unet(size=SIZE, weights="shipped", links=True, init_seed=seed)
+    model = MaskMorphUNet(size=SIZE, weights="shipped", links=True, init_seed=seed)
     task, generator = Displacement(model), torch.Generator().manual_seed(seed)
     order: list[int] = []
 

@@ -30,7 +30,7 @@ from torch import Tensor
 from scionwood import attach
 from scionwood.adapters.methods import config_class
 from scionwood.authoring import atomic_path, minimise, one_cycle
-from scionwood_crash.backbones import mask_morph_unet
+from scionwood_crash.backbones import MaskMorphUNet
 from scionwood_crash.data.encode import Encoded
 from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.evaluation.fields import calibrate, projected
@@ -80,7 +80,7 @@ def adapted(name: str, loss: str, data: list[Encoded], seed: int, work: Path) ->
     weights = dict(LOSSES[loss])
     plastic = bool(weights.pop("plastic", 0.0))
     torch.manual_seed(seed)
-    model = mask_morph_unet(size=SIZE, weights="shipped", plastic=plastic, init_seed=seed)
+    model = MaskMorphUNet(size=SIZE, weights="shipped", plastic=plastic, init_seed=seed)
     model = attach(model, config_class("methods/partial")(), targets="frozen-edge")
     task = Displacement(model, **weights)
     path = work / f"fields {name}, {loss} {seed}.safetensors"
@@ -135,7 +135,7 @@ def strain(loss: str, seed: int, work: Path) -> list[Row]:
 def family(name: str, seed: int, work: Path) -> list[Row]:
     """Return the fields of the shipped network on a family that its training had."""
     data = designs(name, 100, 12, work)
-    task = Displacement(mask_morph_unet(size=SIZE, weights="shipped").eval())
+    task = Displacement(MaskMorphUNet(size=SIZE, weights="shipped").eval())
     rows: list[Row] = []
     for stiffness in (0.0, stiffness_of(task, data[:6])):
         scores = field_scores(predicting(task, stiffness), data[6:], task)

@@ -19,7 +19,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from scionwood.authoring import atomic_path, figure_style
-from scionwood_crash.backbones import mask_morph_unet
+from scionwood_crash.backbones import MaskMorphUNet
 from scionwood_crash.data.encode import Encoder, outward
 from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.evaluation.figures import draw_cells
@@ -40,7 +40,7 @@ def simulated() -> Part:
 @torch.no_grad()
 def predicted(part: Part) -> np.ndarray:
     """Return the displacements that the shipped network predicts, (frame, node, 3), mm."""
-    model = mask_morph_unet(size="small", weights="shipped").eval()
+    model = MaskMorphUNet(size="small", weights="shipped").eval()
     encoded = Encoder(SIZES["small"]).encode(part)
     return outward(model(*encoded.graph), encoded.frame)
 

@@ -18,7 +18,7 @@ import torch
 from crash_suite_data import ELEMENTS, ENCODER, PRETRAINED, SIZE
 from lora.timing import Row, machine, replace_rows
 
-from scionwood_crash.backbones import mask_morph_unet
+from scionwood_crash.backbones import MaskMorphUNet
 from scionwood_crash.data.encode import Encoded
 from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.evaluation.metrics import measure
@@ -38,7 +38,7 @@ def designs(family: str, work: Path) -> list[Encoded]:
 @torch.no_grad()
 def network(data: list[Encoded]) -> np.ndarray:
     """Return the intrusion error of the shipped network on each design, percent."""
-    model = mask_morph_unet(size=SIZE, weights="shipped").eval()
+    model = MaskMorphUNet(size=SIZE, weights="shipped").eval()
     errors = [measure(model(*each.graph), each.displacement, each.graph) for each in data]
     return np.array([float(error["intrusion_error"]) for error in errors])
 

@@ -30,7 +30,7 @@ import torch
 from rich.progress import track
 
 from scionwood.authoring import atomic_path
-from scionwood_crash.backbones import mask_morph_unet
+from scionwood_crash.backbones import MaskMorphUNet
 from scionwood_crash.data.encode import Encoded, Encoder, outward
 from scionwood_crash.model import SIZES
 from scionwood_crash.parts.part import Part
@@ -77,7 +77,7 @@ def rows(rounds: int) -> list[dict[str, Any]]:
     made, fine = design(), part(design(FINE))
     given = part(made)
     model, encoder = (
-        mask_morph_unet(size="small", weights="shipped").eval(),
+        MaskMorphUNet(size="small", weights="shipped").eval(),
         Encoder(SIZES["small"]),
     )
     encoded = encoder.encode(given)

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from scionwood.training.blocks import checkpoint_blocks
-from scionwood_crash.backbones import mask_morph_unet, meshgraphnet
+from scionwood_crash.backbones import MaskMorphUNet, MeshGraphNet
 from scionwood_crash.data.encode import Encoded
 from scionwood_crash.data.lazy import Stored, write_stored
 from scionwood_crash.data.parts import Collate
@@ -93,7 +93,7 @@ def step(case: str, nodes: int, states: int) -> str:
     """Run the forward and the backward pass of a training step."""
     kind, size, way = case.split("/")
     graph = sheet(nodes, size)
-    make = mask_morph_unet if kind == "unet" else meshgraphnet
+    make = MaskMorphUNet if kind == "unet" else MeshGraphNet
     network = make(size=size, frames=states).train()
     if way == "checkpointing":
         checkpoint_blocks(network)

@@ -39,7 +39,7 @@ from torch import Tensor, nn
 from scionwood import attach
 from scionwood.adapters.methods import config_class
 from scionwood.authoring import atomic_path
-from scionwood_crash.backbones import mask_morph_unet, meshgraphnet, transolver
+from scionwood_crash.backbones import MaskMorphUNet, MeshGraphNet, Transolver
 from scionwood_crash.data.encode import Coarse, Encoded
 from scionwood_crash.evaluation.baselines import Pod
 
@@ -49,7 +49,7 @@ SCORED = 200
 """Number of training parts that are scored."""
 
 
-UNMASKED, MASKED, MORE = (partial(mask_morph_unet, mask=share) for share in (0.0, 0.15, 0.4))
+UNMASKED, MASKED, MORE = (partial(MaskMorphUNet, mask=share) for share in (0.0, 0.15, 0.4))
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ VARIANTS = {
     "fixed grids": Variant(coarse="fixed"),
     "no mask": Variant(UNMASKED),
     "mask 0.4": Variant(MORE),
-    "MeshGraphNet": Variant(partial(meshgraphnet, blocks=6)),
-    "Transolver": Variant(partial(transolver, blocks=3)),
+    "MeshGraphNet": Variant(partial(MeshGraphNet, blocks=6)),
+    "Transolver": Variant(partial(Transolver, blocks=3)),
     LONG: Variant(phases=(Phase(4800),), kept=True),
     LONGEST: Variant(phases=THOROUGH, kept=True),
     "few designs": FEW(),
@@ -161,7 +161,7 @@ def pretraining(method: str, seed: int, work: Path) -> list[Row]:
 
 def adapted(method: str, seed: int, work: Path) -> nn.Module:
     """Return the network with which a method of the transfer starts."""
-    model = mask_morph_unet(size=SIZE, init_seed=seed)
+    model = MaskMorphUNet(size=SIZE, init_seed=seed)
     if method == "scratch":
         return model
     model.load_state_dict(load_file(work / f"{LONG} 0.safetensors"))

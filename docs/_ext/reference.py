@@ -53,8 +53,9 @@ def components(plugin: str) -> Lines:
             yield f"{{#{kind}-{plugin}-{name}}}"
             yield f"## {word.capitalize()} `{plugin}/{name}`\n"
             component = discovery.load(kind, f"{plugin}/{name}")
-            words = command_words(component) if kind == "services" else None
-            yield from described(component, words or options_of(component))
+            words = command_words(component).items() if kind == "services" else ()
+            chosen = {option: word for option, word in words if not word.positional}
+            yield from described(component, chosen or options_of(component))
     for name, path in recipes(plugin).items():
         yield f"{{#recipes-{plugin}-{name}}}"
         yield f"## Recipe `{plugin}/{name}`\n\n```yaml\n{path.read_text('utf-8').rstrip()}\n```\n"

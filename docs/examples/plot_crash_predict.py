@@ -9,11 +9,11 @@ A part is simulated by the shell solver of the crash plugin, and predicted with 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from scionwood_crash import api
+from scionwood_crash import evaluate_series, predict_series, simulate_series
 
-simulated = api.simulate("bumper", seed=7)
-predicted = api.predict(simulated)
-errors = api.evaluate(predicted, simulated)
+simulated = simulate_series("bumper", seed=7)
+predicted = predict_series(simulated)
+errors = evaluate_series(predicted, simulated)
 print(f"mean distance of the nodes: {errors['med']:.1f} mm")
 print(f"that is {errors['med_share']:.1f} % of the largest intrusion")
 

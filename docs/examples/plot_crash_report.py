@@ -12,7 +12,7 @@ from io import BytesIO
 import matplotlib.pyplot as plt
 import numpy as np
 
-from scionwood_crash import api
+from scionwood_crash import evaluate_series, predict_series, simulate_series
 from scionwood_crash.evaluation.figures import deformed, over_time
 
 
@@ -26,9 +26,9 @@ def image(figure):
 
 def report(family):
     """Simulate, predict and evaluate a part, and draw two figures of the report."""
-    simulated = api.simulate(family, seed=7)
-    predicted = api.predict(simulated)
-    errors = api.evaluate(predicted, simulated)
+    simulated = simulate_series(family, seed=7)
+    predicted = predict_series(simulated)
+    errors = evaluate_series(predicted, simulated)
     print(errors["familiarity"])
     print(f"MED {errors['med_share']:.1f} % of the intrusion", end=", ")
     print(f"error of the intrusion {errors['intrusion_error']:.1f} %")

@@ -9,7 +9,14 @@ from typing import Any, Literal
 import pytest
 
 from scionwood import PluginError, TrainingError
-from scionwood.authoring import RunPath, check_plan
+from scionwood.authoring import (
+    LoadedRun,
+    OutputPath,
+    RunPath,
+    check_plan,
+    command_words,
+    with_options_classes,
+)
 from scionwood.cli.command import meanings, parse_command
 
 
@@ -28,6 +35,17 @@ def clean(
 
 def parse(*words: str) -> dict[str, Any]:
     return parse_command(clean, "scionwood x clean", words)
+
+
+def compute(source: Path, result: OutputPath | None = None) -> None:
+    """Compute a result, which Python may keep in memory."""
+
+
+def test_the_command_line_needs_the_file_of_a_result(capsys: pytest.CaptureFixture[str]) -> None:
+    assert parse_command(compute, "x", ["a", "b"]) == {"source": Path("a"), "result": Path("b")}
+    with pytest.raises(SystemExit):
+        parse_command(compute, "x", ["a"])
+    assert "required: result" in capsys.readouterr().err
 
 
 BOTH = {"source": Path("a"), "target": Path("b"), "run": Path("r"), "json": True}
@@ -116,6 +134,15 @@ class CleanOptions:
     names: list[str] = field(default_factory=list)
     exact: bool = False
     run: RunPath | None = None
+
+
+def test_the_run_of_a_service_is_no_class_of_options() -> None:
+    def service(loaded: LoadedRun, source: Path, *, options: CleanOptions = CleanOptions()) -> None:
+        """Clean."""
+
+    assert {"loaded", "gate"} < command_words(service).keys()
+    values = with_options_classes(service, {"gate": "off"})
+    assert values == {"options": CleanOptions("off")}
 
 
 def test_the_fields_of_a_dataclass_are_options(capsys: pytest.CaptureFixture[str]) -> None:

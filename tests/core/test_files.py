@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from scionwood.files.texts import read_utf8
 
 from scionwood.errors import OutputExistsError, ReadError, WriteError
+from scionwood.files.texts import read_utf8
 from scionwood_sandbox.files import atomic_folder, atomic_path, reading, writing
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import matplotlib as mpl
 import pytest
 from matplotlib.figure import Figure
-from scionwood.files.styles import COLOURS
 
 from scionwood import Task, fit, resolve
+from scionwood.files.styles import COLOURS
 
 ROOT = Path(__file__).parents[2]
 FIELDS = ("seismic", "crash", "pde", "biomed", "bangla")

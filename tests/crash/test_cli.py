@@ -10,7 +10,7 @@ import pytest
 
 from scionwood import OutputExistsError, RecipeError, cli
 from scionwood.cli import main
-from scionwood_crash.cli import evaluate
+from scionwood_crash import evaluate
 from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.parts.part import Part
 from scionwood_crash.parts.series import to_series

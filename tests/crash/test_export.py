@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from scionwood_crash.backbones import meshgraphnet
+from scionwood_crash.backbones import MeshGraphNet
 from scionwood_crash.inference import Predictor
 from scionwood_crash.parts.part import Part
 from scionwood_crash.tasks.deployed import deployed
@@ -41,7 +41,7 @@ def test_one_file_serves_meshes_of_several_sizes(part: Callable[..., Part], tmp_
 
 @pytest.mark.slow
 def test_a_network_in_pieces_is_exported_as_a_whole(tmp_path: Path) -> None:
-    model = meshgraphnet(size="tiny", frames=3, max_nodes=20).eval()
+    model = MeshGraphNet(size="tiny", frames=3, max_nodes=20).eval()
     assert len(model.example_input()[0]) > 20
     verified = write_deployed(deployed(model), "pt2", tmp_path / "pieces.pt2")
     assert verified.reached <= 1e-5

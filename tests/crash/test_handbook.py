@@ -16,13 +16,21 @@ import numpy as np
 import pytest
 
 from scionwood import ReadError
-from scionwood_crash import api
+from scionwood_crash import (
+    CrashSeries,
+    PredictOptions,
+    evaluate_series,
+    open_series,
+    predict_series,
+    simulate_series,
+    write_series,
+)
 
 PAGE = Path(__file__).parents[2] / "docs" / "fields" / "crash" / "your-own-file.md"
 DECK = Path(lsdyna_mesh_reader.__file__).parent / "examples" / "bracket.k"
 
 
-def settings(series: api.CrashSeries) -> dict[str, float]:
+def settings(series: CrashSeries) -> dict[str, float]:
     """Return the settings of a design under the names that the page maps."""
     own = dict(series.features)
     speed = own.pop("impactor_speed")
@@ -52,34 +60,34 @@ def test_a_reader_of_the_page_gets_from_files_to_a_prediction(tmp_path: Path) ->
     for folder in ("run", "designs"):
         (tmp_path / folder).mkdir()
     shutil.copy(DECK, tmp_path / "part.k")
-    simulated = api.simulate("bumper", seed=7)
+    simulated = simulate_series("bumper", seed=7)
     bare = replace(simulated, features={})  # a d3plot states no impact
-    api.write(bare, tmp_path / "run" / "d3plot")
+    write_series(tmp_path / "run" / "d3plot", bare)
     runs = {}
     for index in range(1, 5):
-        made = api.simulate("bumper", seed=7, index=index)
+        made = simulate_series("bumper", seed=7, index=index)
         runs[f"design{index}"] = settings(made)
         folder = tmp_path / "designs" / f"design{index}"
         folder.mkdir()
-        api.write(replace(made, features={}), folder / "d3plot")
+        write_series(folder / "d3plot", replace(made, features={}))
     (tmp_path / "designs" / "global_features.json").write_text(json.dumps(runs))
     run = run_blocks(tmp_path, downloads=False)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "98 (still)" in run.stdout
     assert "missing: mass" in run.stdout
     assert "UNLIKE the training parts" in run.stdout  # the bracket
-    predicted = api.read(tmp_path / "predicted.pvd")
-    errors = api.evaluate(predicted, simulated)
+    predicted = open_series(tmp_path / "predicted.pvd")
+    errors = evaluate_series(predicted, simulated)
     assert errors["familiar"]
     assert errors["med_share"] < 5  # as the page says: 3.4 %
     assert (tmp_path / "report" / "report.html").is_file()
-    assert len(api.read(tmp_path / "mine.pvd")) == len(simulated)
+    assert len(open_series(tmp_path / "mine.pvd")) == len(simulated)
     # What the page warns of: the wrong clamps give another, familiar, wrong prediction.
-    setup = api.Setup(clamped="ends", duration=float(simulated.times[-1]))
+    options = PredictOptions(clamped="ends", duration=float(simulated.times[-1]))
     with pytest.raises(ReadError, match="stated as clamped move"):
-        api.predict(simulated, setup=setup)
+        predict_series(simulated, options)
     alone = replace(simulated, times=simulated.times[:1])
-    moved = api.predict(alone, setup=setup).displacement() - simulated.displacement()
+    moved = predict_series(alone, options).displacement() - simulated.displacement()
     share = np.linalg.norm(moved, axis=2).mean() / errors["intrusion_true"]
     assert 100 * share > 2 * errors["med_share"]
 

@@ -6,9 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from scionwood.files.terminal import print_status
-
 from scionwood.errors import ReadError
+from scionwood.files.terminal import print_status
 from scionwood.plugins import discovery
 from scionwood.recipes.arguments import InputPath, PluginName
 from scionwood_kit.fuzzing.command import fuzz_plugin

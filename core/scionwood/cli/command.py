@@ -171,7 +171,7 @@ def _words(function: Callable[..., Any], names: Sequence[str]) -> dict[str, Word
     for name in names:
         parameter = inspect.signature(function).parameters[name]
         hint, text, meaning = documented[name]
-        if is_dataclass(hint):
+        if _is_options(hint, parameter):
             words |= {
                 field.name: Word(hint, _default(field), text, False, meaning)
                 for field, (hint, text, meaning) in _documented_fields(hint)
@@ -198,11 +198,17 @@ def with_options_classes(
         0.004
     """
     values = dict(arguments)
-    for name, hint in _hints(function, list(inspect.signature(function).parameters)).items():
-        if is_dataclass(hint) and isinstance(hint, type):
+    parameters = inspect.signature(function).parameters
+    for name, hint in _hints(function, list(parameters)).items():
+        if _is_options(hint, parameters[name]):
             names = [field.name for field in fields(hint) if field.name in values]
             values[name] = hint(**{field: values.pop(field) for field in names})
     return values
+
+
+def _is_options(hint: Any, parameter: inspect.Parameter) -> bool:
+    # The run of a service is a dataclass too; it has no default, and options have.
+    return is_dataclass(hint) and parameter.default is not parameter.empty
 
 
 def _documented(item: Any, names: Sequence[str]) -> dict[str, tuple[Any, str, str]]:

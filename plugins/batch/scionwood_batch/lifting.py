@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
-from scionwood.cli.command import meanings, parse_command
+from scionwood.cli.command import command_words, meanings, parse_command
 from scionwood.plugins import discovery
 from scionwood.runs.digest import weights_digest
 from scionwood.runs.reference import find_run
@@ -55,8 +54,11 @@ class Lifted:
         return [*map(_word, paths), *job.words(options), *extra]
 
     def parse(self, argv: Sequence[str]) -> dict[str, Any]:
-        """Check a command line as the command itself would, and return its arguments."""
-        return parse_command(self.function, f"scionwood {self.name.replace('/', ' ')}", argv)
+        """Check a command line as the command itself would, and return the value of each word."""
+        prog = f"scionwood {self.name.replace('/', ' ')}"
+        arguments = parse_command(self.function, prog, argv)
+        classes = [value for value in arguments.values() if is_dataclass(value)]
+        return arguments | {name: value for each in classes for name, value in vars(each).items()}
 
 
 def lift(command: str) -> Lifted:
@@ -71,13 +73,12 @@ def lift(command: str) -> Lifted:
     """
     full = command.replace("-", "_")
     function = discovery.load("commands", full)
-    parameters = inspect.signature(function).parameters.values()
-    positional = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
-    options = frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
-    known = meanings(function)
-    hints = get_type_hints(function)
-    plain = {name: "path" for name in positional if hints[name] is Path}
-    shape = tuple((plain | known).get(name, "") for name in positional)
+    words = command_words(function)
+    positional = {name: word for name, word in words.items() if word.positional}
+    options = frozenset(words.keys() - positional.keys())
+    shape = tuple(
+        word.meaning or ("path" if word.hint is Path else "") for word in positional.values()
+    )
     if shape in {("input", "output"), ("path", "path")}:
         return Lifted(full, function, True, options)
     if shape == ("output",) or (shape == ("path",) and "force" in options):

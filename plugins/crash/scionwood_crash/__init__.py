@@ -1,18 +1,30 @@
-"""Predict how thin-walled parts deform in a crash, on their own meshes."""
+"""Predict how thin-walled parts deform in a crash, on their own meshes.
+
+A `CrashSeries` is a shell mesh with its states over time, whatever file format it came from.
+
+    >>> from scionwood_crash import evaluate_series, open_series, predict_series
+    >>> simulated = open_series("bumper.pvd")
+    >>> predicted = predict_series(simulated)
+    >>> evaluate_series(predicted, simulated)["med"] > 0
+    True
+"""
 
 from __future__ import annotations
 
 from scionwood import Plugin
+from scionwood.authoring import attach_stub
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)
 
 plugin = Plugin(
     name="crash",
     summary="Predict how thin-walled parts deform in a crash: graph networks on shell meshes, "
     "readers of crash files, and a shell solver for training data",
     backbones={
-        "mask_morph_unet": "scionwood_crash.backbones:mask_morph_unet",
-        "meshgraphnet": "scionwood_crash.backbones:meshgraphnet",
-        "transolver": "scionwood_crash.backbones:transolver",
-        "pyg": "scionwood_crash.backbones:pyg",
+        "mask_morph_unet": "scionwood_crash.backbones:MaskMorphUNet",
+        "meshgraphnet": "scionwood_crash.backbones:MeshGraphNet",
+        "transolver": "scionwood_crash.backbones:Transolver",
+        "pyg": "scionwood_crash.pyg.network:PygNetwork",
     },
     readers={
         "dyna": "scionwood_crash.readers.dyna:DynaReader",
@@ -29,18 +41,18 @@ plugin = Plugin(
     },
     tasks={"displacement": "scionwood_crash.tasks.displacement:Displacement"},
     commands={
-        "inspect": "scionwood_crash.cli.inspection:inspect",
-        "simulate": "scionwood_crash.cli:simulate",
-        "calibrate": "scionwood_crash.cli:calibrate",
-        "predict": "scionwood_crash.cli:predict",
-        "evaluate": "scionwood_crash.cli:evaluate",
+        "inspect": "scionwood_crash.verbs.inspect:inspect",
+        "simulate": "scionwood_crash.verbs.simulate:simulate",
+        "calibrate": "scionwood_crash.verbs.calibrate:calibrate",
+        "predict": "scionwood_crash.verbs.predict:predict",
+        "evaluate": "scionwood_crash.verbs.evaluate:evaluate",
     },
     probes={"displacement": "scionwood_crash.evaluation.behaviour:displacement"},
     recipes="scionwood_crash.recipes",
     runs="scionwood_crash.runs",
     rooms=("suite", "parts", "morph", "solver", "pyg"),
     services={
-        "predict": "scionwood_crash.services:predict",
+        "predict": "scionwood_crash.verbs.predict_request:predict_request",
     },
     parsers={
         "decks": "scionwood_crash.readers.parsers:Decks",

@@ -15,18 +15,18 @@ from torch import Tensor
 from scionwood import RecipeError, TrainingError, find_run, load_run
 from scionwood.authoring import atomic_path, read_origin, weights_digest, writing
 from scionwood_crash.data.encode import Coarse, Encoder, outward
-from scionwood_crash.data.stated import data_of, given_of
+from scionwood_crash.data.user_settings import data_of, settings_of
 from scionwood_crash.evaluation.calibration import networks, predicting
 from scionwood_crash.evaluation.fields import Fields, projected
 from scionwood_crash.evaluation.intervals import Interval, Intervals
 from scionwood_crash.model.graph import CrashGraph
 from scionwood_crash.model.novelty import DISTANCE, LIMIT, verdict
 from scionwood_crash.morph.parametrise import Fallback
-from scionwood_crash.parts.believe import check_clamps
 from scionwood_crash.parts.carried import at_rest, said
 from scionwood_crash.parts.impact import REVERSED, velocity_of_part
 from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.parts.part import Part
+from scionwood_crash.parts.plausibility import check_clamps
 from scionwood_crash.parts.resample import at_own_times, resampled
 from scionwood_crash.parts.series import STRAIN, Setup, factors, from_series
 from scionwood_crash.tasks.displacement import Displacement
@@ -49,7 +49,7 @@ class Predictor:
         interval: prediction interval of the last part; `None` if the run was not calibrated.
         outside: further conditions of the last part that lie far outside of the training.
         frame: sentences on the last part, if it flies into a fixed wall; see `parts.carried`.
-        given: what the recipe of the run states for files, with the meaning of their settings.
+        user: what the recipe of the run states for files, with the meaning of their settings.
 
     Raises:
         TrainingError: it is not a finished run of `crash/displacement`.
@@ -74,7 +74,7 @@ class Predictor:
         self.fields = Fields.read(self.folder)
         self.intervals = Intervals.read(self.folder)
         self.interval: Interval | None = None
-        self.given = given_of(data, options)
+        self.user = settings_of(data, options)
         self.outside: list[str] = []
         self.frame: list[str] = []
 
@@ -130,9 +130,9 @@ class Predictor:
                 and no group of nodes moves as one body.
         """
         series = at_rest(series)
-        known = from_series(series, setup, frames=self.frames, settings=self.given.settings)
+        known = from_series(series, setup, frames=self.frames, settings=self.user.settings)
         check_clamps(known)
-        stated, _ = self.given.settings.stated(series.features, factors(series.mesh.units))
+        stated, _ = self.user.settings.stated(series.features, factors(series.mesh.units))
         turned = velocity_of_part(stated, setup, known.impactor)
         self.frame = [*filter(None, [said(series)]), *([REVERSED] if turned else [])]
         part = self.predict(resampled(known, self.frames))

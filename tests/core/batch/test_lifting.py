@@ -53,6 +53,17 @@ def test_a_command_that_does_not_exist(many):
         lift("many/cpoy")
 
 
+def test_the_fields_of_a_class_of_options_count_as_options(tmp_path, monkeypatch):
+    pytest.importorskip("scionwood_seismic")
+    monkeypatch.chdir(tmp_path)
+    Path("a.sgy").touch()
+    lifted = lift("seismic/denoise")
+    assert {"run", "tile", "qc"} < lifted.options
+    arguments = lifted.parse(["a.sgy", "b.sgy", "--run", "seismic/denoise", "--tile", "64"])
+    assert arguments["tile"] == 64
+    assert weights(lifted, arguments).keys() == {"run"}
+
+
 def test_force_and_resume_are_given_where_the_command_has_them(many):
     def last(command, **options):
         return lift(command).argv(JOB, ["--times", "2"], **options)[-1]

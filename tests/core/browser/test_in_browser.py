@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from chromium import Tab
-from scionwood.files.pages import Number, Numbers, Page, Section, Table, render
 
+from scionwood.files.pages import Number, Numbers, Page, Section, Table, render
 from scionwood.recipes.recipe import resolve
 from scionwood.training import fit
 

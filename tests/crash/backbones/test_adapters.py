@@ -12,7 +12,7 @@ from peft import LoraConfig
 
 from scionwood import AdapterFileError, attach, load_adapter, merge, save_adapter
 from scionwood.adapters.methods import config_class
-from scionwood_crash.backbones import mask_morph_unet
+from scionwood_crash.backbones import MaskMorphUNet
 from scionwood_crash.data.encode import Encoder
 from scionwood_crash.evaluation.metrics import distance_loss
 from scionwood_crash.model import SIZES, CrashGraph
@@ -35,7 +35,7 @@ def graph(part: Make) -> CrashGraph:
 
 def adapted(method: str, seed: int = 0) -> Any:
     make, targets, _ = METHODS[method]
-    model = mask_morph_unet(size="small", frames=3, init_seed=seed)
+    model = MaskMorphUNet(size="small", frames=3, init_seed=seed)
     return attach(model, make()) if targets is None else attach(model, make(), targets=targets)
 
 
@@ -55,7 +55,7 @@ def step(model: Any, graph: CrashGraph) -> None:
 def test_an_adapter_is_small_keeps_the_base_and_merges(
     method: str, graph: CrashGraph, tmp_path: Path
 ) -> None:
-    plain = mask_morph_unet(size="small", frames=3).eval()
+    plain = MaskMorphUNet(size="small", frames=3).eval()
     model = adapted(method).eval()
     with torch.no_grad():
         torch.testing.assert_close(model(*graph), plain(*graph), rtol=1e-5, atol=1e-6)
@@ -71,7 +71,7 @@ def test_an_adapter_is_small_keeps_the_base_and_merges(
     size = sum(path.stat().st_size for path in (tmp_path / "adapter").iterdir())
     assert size < 1e6, "bytes"
     with pytest.raises(AdapterFileError, match="base"):
-        load_adapter(mask_morph_unet(size="small", frames=3, init_seed=1), tmp_path / "adapter")
+        load_adapter(MaskMorphUNet(size="small", frames=3, init_seed=1), tmp_path / "adapter")
     with torch.no_grad():
         adapted_output = model(*graph)
         assert (adapted_output - plain(*graph)).abs().max() > 1e-3

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from scionwood import ReadError, RecipeError
-from scionwood_crash.backbones import mask_morph_unet, meshgraphnet, transolver
+from scionwood_crash.backbones import MaskMorphUNet, MeshGraphNet, Transolver
 from scionwood_crash.data.encode import Encoder, outward
 from scionwood_crash.data.parts import Collate
 from scionwood_crash.evaluation.edges import edge_measures
@@ -87,7 +87,7 @@ def test_the_numbers_of_nodes_do_not_matter(welded: Part) -> None:
         displacement=welded.displacement[:, order],
         links=Links(number[welded.links.nodes], welded.links.kinds),
     )
-    model, encoder = loud(mask_morph_unet(frames=3, links=True)), Encoder(SIZES["tiny"])
+    model, encoder = loud(MaskMorphUNet(frames=3, links=True)), Encoder(SIZES["tiny"])
     given, other = (encoder.encode(each) for each in (welded, mixed))
     first, second = (outward(model(*e.graph), e.frame, e.order) for e in (given, other))
     assert np.abs(first).max() > 1
@@ -96,7 +96,7 @@ def test_the_numbers_of_nodes_do_not_matter(welded: Part) -> None:
     np.testing.assert_allclose(back, mixed.displacement, atol=1e-4)
 
 
-@pytest.mark.parametrize("make", [mask_morph_unet, meshgraphnet, transolver])
+@pytest.mark.parametrize("make", [MaskMorphUNet, MeshGraphNet, Transolver])
 @torch.no_grad()
 def test_assemblies_and_single_parts_share_a_batch(
     make: Callable[..., Any], welded: Part, part: Make
@@ -113,14 +113,14 @@ def test_assemblies_and_single_parts_share_a_batch(
 @torch.no_grad()
 def test_links_reach_the_other_piece(welded: Part) -> None:
     """Without links a piece does not see the other, except by the travel of the impactor."""
-    model = loud(meshgraphnet(frames=3, links=True, contact=False))
+    model = loud(MeshGraphNet(frames=3, links=True, contact=False))
     for between, seen in (("all", True), ("none", False)):
         graph = Encoder(SIZES["tiny"], between=between).encode(welded).graph
         changed = graph.features.clone()
         changed[graph.batch == 0, 0] += 1.0  # the thickness of the hat
         away = (model(*graph._replace(features=changed)) - model(*graph)).abs()
         assert bool(away[graph.batch == 1].max() > 0) is seen
-    other = mask_morph_unet(frames=3, links=True)
+    other = MaskMorphUNet(frames=3, links=True)
     graph = Encoder(SIZES["tiny"]).encode(welded).graph
     before = other(*graph)
     other.linked.kind.weight[WELD] += 1.0
@@ -149,10 +149,10 @@ def test_metrics_are_those_of_the_assembly(welded: Part, part: Make) -> None:
 def test_refuses_what_it_cannot_predict(welded: Part, part: Make) -> None:
     graph = Encoder(SIZES["tiny"]).encode(welded).graph
     with pytest.raises(RecipeError, match=r"assembly of 2 pieces.*single parts"):
-        mask_morph_unet(frames=3)(*graph)
+        MaskMorphUNet(frames=3)(*graph)
     bare = Encoder(SIZES["tiny"], coarse="none").encode(part("tube", size=40.0)).graph
     with pytest.raises(RecipeError, match="needs coarse grids"):
-        mask_morph_unet(frames=3)(*bare)
+        MaskMorphUNet(frames=3)(*bare)
     inner = Links(welded.cells[:1, :2], np.array([TIE]))
     with pytest.raises(ReadError, match="one piece"):
         Encoder(SIZES["tiny"]).encode(replace(welded, links=inner))
@@ -160,7 +160,7 @@ def test_refuses_what_it_cannot_predict(welded: Part, part: Make) -> None:
         Encoder(SIZES["tiny"], coarse="fixed").encode(welded)
 
 
-@pytest.mark.parametrize("make", [meshgraphnet, transolver])
+@pytest.mark.parametrize("make", [MeshGraphNet, Transolver])
 @torch.no_grad()
 def test_networks_without_grids_run_on_any_mesh(make: Callable[..., Any], part: Make) -> None:
     """A tube that is bent to a ring has no two ends."""

@@ -13,16 +13,15 @@ import numpy as np
 import pytest
 
 from scionwood import ReadError, RecipeError, cli, fit, resolve
-from scionwood_crash import api
-from scionwood_crash.backbones import mask_morph_unet
+from scionwood_crash.backbones import MaskMorphUNet
 from scionwood_crash.data.files import FileParts
 from scionwood_crash.data.suite import SuiteParts
-from scionwood_crash.parts.believe import check_clamps
 from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.parts.part import Part
+from scionwood_crash.parts.plausibility import check_clamps
 from scionwood_crash.parts.quantities import Settings
 from scionwood_crash.parts.resample import at_times, resampled
-from scionwood_crash.parts.series import from_series, to_series
+from scionwood_crash.parts.series import Setup, from_series, to_series
 from scionwood_crash.parts.units import UNKNOWN
 from scionwood_crash.readers import open_series, write_series
 from scionwood_crash.readers.globals_json import NAME, read_features, write_features
@@ -161,8 +160,8 @@ def test_the_backbone_must_take_the_further_keys(layouts: Path) -> None:
     data = files(layouts / "vtkhdf", frames=3)
     graph = next(iter(data.train_dataloader()))["graph"]
     with pytest.raises(RecipeError, match="state 1 further conditions, and the backbone takes 0"):
-        mask_morph_unet(frames=3)(*graph)
-    assert mask_morph_unet(frames=3, conditions=["gap"])(*graph).shape[1:] == (3, 3)
+        MaskMorphUNet(frames=3)(*graph)
+    assert MaskMorphUNet(frames=3, conditions=["gap"])(*graph).shape[1:] == (3, 3)
 
 
 def test_what_is_missing_is_asked_for_by_name(layouts: Path) -> None:
@@ -270,8 +269,8 @@ def test_predictions_between_states_are_linear_and_exact_at_states() -> None:
 def test_the_impact_point_is_an_option(parts: list[Part]) -> None:
     series = replace(to_series(parts[0]), features={})
     points = parts[0].points
-    middle = api.Setup(clamped="field")
-    aside = api.Setup(clamped="field", point=(float(points[:, 0].min()), 0.0, 200.0))
+    middle = Setup(clamped="field")
+    aside = Setup(clamped="field", point=(float(points[:, 0].min()), 0.0, 200.0))
     assert from_series(series, aside).impactor.point == aside.point
     assert from_series(series, middle).impactor.point != aside.point
 

@@ -16,7 +16,7 @@ from matplotlib.image import imread
 from mpl_toolkits.mplot3d.proj3d import proj_transform
 
 from scionwood import OutputExistsError
-from scionwood_crash.cli import evaluate
+from scionwood_crash import evaluate
 from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.evaluation.compare import compare
 from scionwood_crash.evaluation.figures import draw_cells

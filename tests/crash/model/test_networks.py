@@ -13,14 +13,14 @@ from peft import LoraConfig
 from scipy.spatial.transform import Rotation
 
 from scionwood import RecipeError, WeightsError, attach
-from scionwood_crash.backbones import mask_morph_unet, meshgraphnet, transolver
+from scionwood_crash.backbones import MaskMorphUNet, MeshGraphNet, Transolver
 from scionwood_crash.data.encode import Encoder, outward
 from scionwood_crash.model import SIZES
 from scionwood_crash.model.graph import join
 from scionwood_crash.parts.part import Part
 
 FAMILIES = ("hat", "bumper", "tube", "box")
-BACKBONES = {"unet": mask_morph_unet, "mgn": meshgraphnet, "transolver": transolver}
+BACKBONES = {"unet": MaskMorphUNet, "mgn": MeshGraphNet, "transolver": Transolver}
 Make = Callable[..., Part]
 
 
@@ -45,7 +45,7 @@ def test_a_batch_gives_the_same_as_its_parts(part: Make, name: str) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 @torch.no_grad()
 def test_a_rotated_model_gives_rotated_predictions(part: Make, family: str) -> None:
-    model, encoder = loud(mask_morph_unet(frames=3)), Encoder(SIZES["tiny"])
+    model, encoder = loud(MaskMorphUNet(frames=3)), Encoder(SIZES["tiny"])
     still = part(family, 2)
     turn, step = Rotation.random(random_state=3).as_matrix(), np.array([300.0, -20, 70])
     hit = still.impactor
@@ -65,7 +65,7 @@ def test_a_rotated_model_gives_rotated_predictions(part: Make, family: str) -> N
 @pytest.mark.parametrize("family", FAMILIES)
 @torch.no_grad()
 def test_predictions_do_not_depend_on_node_numbers(part: Make, family: str) -> None:
-    model, encoder = loud(mask_morph_unet(frames=3)), Encoder(SIZES["tiny"])
+    model, encoder = loud(MaskMorphUNet(frames=3)), Encoder(SIZES["tiny"])
     still = part(family, 1)
     order = np.random.default_rng(0).permutation(len(still.points))
     number = np.argsort(order)
@@ -80,7 +80,7 @@ def test_predictions_do_not_depend_on_node_numbers(part: Make, family: str) -> N
 @pytest.mark.parametrize("history", ["one_shot", "recurrent"])
 @torch.no_grad()
 def test_clamped_nodes_and_the_first_frame_stay_at_zero(part: Make, history: Any) -> None:
-    model = mask_morph_unet(frames=3, history=history, plastic=True).eval()
+    model = MaskMorphUNet(frames=3, history=history, plastic=True).eval()
     encoded = Encoder(SIZES["tiny"]).encode(part("hat"))
     moved, strain = model(*encoded.graph)
     clamped = encoded.graph.clamped
@@ -94,15 +94,15 @@ def test_clamped_nodes_and_the_first_frame_stay_at_zero(part: Make, history: Any
 
 def test_masks_act_in_training_only(part: Make) -> None:
     graph = Encoder(SIZES["tiny"]).encode(part("hat")).graph
-    model = mask_morph_unet(frames=3, mask=0.4)
+    model = MaskMorphUNet(frames=3, mask=0.4)
     torch.manual_seed(0)
     first, second = model.train()(*graph), model(*graph)
     assert not torch.equal(first, second)
     model.eval()
     assert torch.equal(model(*graph), model(*graph))
-    assert torch.equal(model(*graph), mask_morph_unet(frames=3).eval()(*graph))
+    assert torch.equal(model(*graph), MaskMorphUNet(frames=3).eval()(*graph))
     with pytest.raises(RecipeError, match="a share of nodes"):
-        mask_morph_unet(mask=1.0)
+        MaskMorphUNet(mask=1.0)
 
 
 def test_fixed_grids_are_those_of_the_reference_part(part: Make) -> None:
@@ -117,7 +117,7 @@ def test_fixed_grids_are_those_of_the_reference_part(part: Make) -> None:
 
 
 def test_frozen_edge_trains_all_but_the_edge_specific_layers() -> None:
-    model = mask_morph_unet(size="small")
+    model = MaskMorphUNet(size="small")
     edges = {n for n, _ in model.named_parameters() if n.startswith(("down.", "up."))}
     share = sum(model.get_parameter(name).numel() for name in edges)
     total = sum(parameter.numel() for parameter in model.parameters())
@@ -130,7 +130,7 @@ def test_frozen_edge_trains_all_but_the_edge_specific_layers() -> None:
 
 
 def test_lora_on_the_shared_layers_is_small() -> None:
-    model = mask_morph_unet(size="small")
+    model = MaskMorphUNet(size="small")
     total = sum(parameter.numel() for parameter in model.parameters())
     tuned = attach(model, LoraConfig(r=8), targets="linear")
     adapter = [p for n, p in tuned.named_parameters() if "lora_" in n]
@@ -140,7 +140,7 @@ def test_lora_on_the_shared_layers_is_small() -> None:
 
 def test_adapted_layers_give_the_same_as_the_fused_operator(part: Make) -> None:
     graph = Encoder(SIZES["tiny"]).encode(part("tube")).graph
-    model = loud(mask_morph_unet(frames=3))
+    model = loud(MaskMorphUNet(frames=3))
     before = model(*graph)
     tuned = attach(model, LoraConfig(r=2), targets="linear").eval()
     torch.testing.assert_close(tuned(*graph), before, rtol=1e-5, atol=1e-5)
@@ -149,24 +149,24 @@ def test_adapted_layers_give_the_same_as_the_fused_operator(part: Make) -> None:
 def test_refuses_a_graph_of_another_size(part: Make) -> None:
     graph = Encoder(SIZES["small"]).encode(part("hat")).graph
     with pytest.raises(RecipeError, match="coarse nodes"):
-        mask_morph_unet(size="tiny")(*graph)
+        MaskMorphUNet(size="tiny")(*graph)
 
 
 def test_loads_weights_of_a_run_and_refuses_others(tmp_path: Any) -> None:
     from safetensors.torch import save_file
 
-    model = mask_morph_unet(init_seed=5)
+    model = MaskMorphUNet(init_seed=5)
     save_file(model.state_dict(), tmp_path / "head.safetensors")
-    again = mask_morph_unet(weights=tmp_path)
+    again = MaskMorphUNet(weights=tmp_path)
     for name, value in model.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
     with pytest.raises(WeightsError, match="another model or size"):
-        meshgraphnet(weights=tmp_path)
+        MeshGraphNet(weights=tmp_path)
     (tmp_path / "head.safetensors").write_bytes(b"none")
     with pytest.raises(WeightsError, match="not a readable safetensors"):
-        mask_morph_unet(weights=tmp_path)
+        MaskMorphUNet(weights=tmp_path)
     with pytest.raises(WeightsError, match="no weights of this model and size are shipped"):
-        mask_morph_unet(size="base", weights="shipped")
+        MaskMorphUNet(size="base", weights="shipped")
 
 
 def partial() -> Any:

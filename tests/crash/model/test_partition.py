@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from scionwood_crash.backbones import mask_morph_unet, meshgraphnet
+from scionwood_crash.backbones import MaskMorphUNet, MeshGraphNet
 from scionwood_crash.model.partition import by_pieces, cut
 from scionwood_crash.tasks.displacement import Displacement
 
@@ -24,7 +24,7 @@ class Counted:
 
 
 def gradients(batch: dict[str, Any], most: int | None) -> tuple[float, dict[str, torch.Tensor]]:
-    network = meshgraphnet(size="tiny", blocks=3, frames=3, plastic=True)
+    network = MeshGraphNet(size="tiny", blocks=3, frames=3, plastic=True)
     network.max_nodes = most
     loss = Displacement(network).losses(batch)["loss"]
     loss.backward()
@@ -50,7 +50,7 @@ def test_blocks_of_many_edges_keep_their_inputs_alone(
     found = {}
     for many in (1 << 19, 100):
         monkeypatch.setattr("scionwood_crash.model.blocks.MANY", many)
-        network = mask_morph_unet(size="tiny", frames=3).train()
+        network = MaskMorphUNet(size="tiny", frames=3).train()
         with torch.autograd.graph.saved_tensors_hooks(counted := Counted(), lambda value: value):
             states = network.states(batch["graph"])
         states.square().sum().backward()
@@ -62,7 +62,7 @@ def test_blocks_of_many_edges_keep_their_inputs_alone(
 
 
 def test_a_halo_of_the_number_of_updates_is_needed_and_enough(batch: dict[str, Any]) -> None:
-    network, graph = meshgraphnet(size="tiny", blocks=3, frames=3), batch["graph"]
+    network, graph = MeshGraphNet(size="tiny", blocks=3, frames=3), batch["graph"]
     with torch.no_grad():
         whole = network.states(graph)
         for width, equal in ((3, True), (2, False)):
@@ -76,7 +76,7 @@ def test_a_halo_of_the_number_of_updates_is_needed_and_enough(batch: dict[str, A
 def test_pieces_keep_less_for_the_backward_pass(batch: dict[str, Any]) -> None:
     kept = {}
     for most in (None, 40):
-        network = meshgraphnet(size="tiny", blocks=3, frames=3)
+        network = MeshGraphNet(size="tiny", blocks=3, frames=3)
         network.max_nodes = most
         with torch.autograd.graph.saved_tensors_hooks(counted := Counted(), lambda value: value):
             network.states(batch["graph"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from scionwood_crash.backbones import mask_morph_unet
+from scionwood_crash.backbones import MaskMorphUNet
 from scionwood_crash.data.encode import Encoder
 from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.evaluation.metrics import measure
@@ -13,7 +13,7 @@ from scionwood_crash.model import SIZES
 
 @torch.no_grad()
 def test_the_shipped_network_predicts_a_new_tube() -> None:
-    model = mask_morph_unet(size="small", weights="shipped").eval()
+    model = MaskMorphUNet(size="small", weights="shipped").eval()
     data = SuiteParts(families=["tube"], n_train=1, n_val=0, n_test=0, element_size=15.0, seed=9)
     encoded = Encoder(SIZES["small"]).encode(data.parts("train")[0])
     errors = measure(model(*encoded.graph), encoded.displacement, encoded.graph)

@@ -9,9 +9,15 @@ import numpy as np
 import pytest
 
 from scionwood import ReadError
-from scionwood_crash import api
-from scionwood_crash.cli import predict
-from scionwood_crash.cli.inspection import inspect
+from scionwood_crash import (
+    FileOptions,
+    PredictOptions,
+    evaluate_series,
+    inspect,
+    open_series,
+    predict,
+    predict_series,
+)
 from scionwood_crash.data.files import FileParts
 from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.parts.carried import at_rest, said
@@ -66,13 +72,14 @@ def test_a_flying_part_is_the_clamped_part(suite: SuiteParts, drift: tuple[float
 def test_prediction_and_errors_are_those_of_the_clamped_part(suite: SuiteParts, run: Path) -> None:
     part = suite.parts("test")[0]
     clamped, moving = to_series(part), flying(part)
-    setup = Setup(clamped="still")
-    predicted = [api.predict(each, run, setup=setup) for each in (clamped, moving)]
+    options = PredictOptions(run=run, clamped="still")
+    predicted = [predict_series(each, options) for each in (clamped, moving)]
     np.testing.assert_allclose(*(each.displacement() for each in predicted), atol=0.05)
     assert "nodes move as one body" in said(predicted[1])
     assert said(predicted[0]) == ""
     errors = [
-        api.evaluate(given, true) for given, true in zip(predicted, (clamped, moving), strict=True)
+        evaluate_series(given, true)
+        for given, true in zip(predicted, (clamped, moving), strict=True)
     ]
     assert errors[1]["intrusion_true"] == pytest.approx(errors[0]["intrusion_true"], rel=1e-3)
     assert errors[1]["direction"] == pytest.approx(errors[0]["direction"])
@@ -97,7 +104,7 @@ def test_a_folder_of_flying_parts_is_learned_as_clamped_ones(
         pair = (getattr(each.graph, name) for each in (moving, clamped))
         np.testing.assert_allclose(*pair, atol=2e-3)
     np.testing.assert_allclose(moving.displacement, clamped.displacement, atol=1e-4)
-    inspect(tmp_path / "flying", held="still", units="mm, ms, kg")
+    inspect(tmp_path / "flying", FileOptions("mm, ms, kg"), held="still")
     printed = " ".join(capsys.readouterr().out.split())
     assert "the part flies into a fixed wall" in printed
     assert "cannot be learned from" not in printed
@@ -108,8 +115,8 @@ def test_a_flying_part_without_a_carrier_or_a_wall_is_refused(suite: SuiteParts,
     turning = flying(part, turn=2e-3)
     for refuse in (
         at_rest,
-        lambda each: api.predict(each, run),
-        lambda each: api.evaluate(each, each),
+        lambda each: predict_series(each, PredictOptions(run=run)),
+        lambda each: evaluate_series(each, each),
     ):
         with pytest.raises(ReadError, match="no nodes of it move as one body") as error:
             refuse(turning)
@@ -119,7 +126,7 @@ def test_a_flying_part_without_a_carrier_or_a_wall_is_refused(suite: SuiteParts,
     with pytest.raises(ReadError, match="where the wall stands"):
         from_series(replace(bare, features=kept), Setup(clamped="still"))
     named = replace(bare, features={"velocity_x": 7.0})  # keys of PhysicsNeMo
-    errors = api.evaluate(named, named, direction=part.impactor.direction)
+    errors = evaluate_series(named, named, direction=part.impactor.direction)
     assert part.displacement is not None
     depth = float((part.displacement @ np.asarray(part.impactor.direction)).max())
     assert errors["intrusion_true"] == pytest.approx(depth, rel=1e-2)
@@ -136,9 +143,10 @@ def test_a_mesh_before_a_wall_takes_the_velocity_of_the_part(
         bare = from_series(meshes[name], Setup(clamped="ends"), frames=3)
         np.testing.assert_allclose(bare.impactor.direction, part.impactor.direction)
         write_series(tmp_path / f"{name}.vtp", meshes[name])
-        predict(tmp_path / f"{name}.vtp", tmp_path / f"{name}.pvd", run=run, clamped="ends")
+        options = PredictOptions(run=run, clamped="ends")
+        predict(tmp_path / f"{name}.vtp", tmp_path / f"{name}.pvd", options)
         assert ("leads the impactor away" in capsys.readouterr().out) == (name == "flying")
-    pair = (api.read(tmp_path / f"{name}.pvd").displacement() for name in meshes)
+    pair = (open_series(tmp_path / f"{name}.pvd").displacement() for name in meshes)
     np.testing.assert_allclose(*pair, atol=1e-6)
 
 

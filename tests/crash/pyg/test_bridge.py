@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from scionwood import RecipeError
-from scionwood_crash.backbones import mask_morph_unet
+from scionwood_crash.backbones import MaskMorphUNet
 from scionwood_crash.data.encode import Encoded, Encoder
 from scionwood_crash.model import SIZES
 from scionwood_crash.model.graph import join
@@ -38,7 +38,7 @@ def test_a_batch_of_pyg_is_our_join(encoded: list[Encoded]) -> None:
 
 
 def test_edges_in_another_order_give_the_same_prediction(encoded: list[Encoded]) -> None:
-    network = mask_morph_unet(size="tiny", frames=3).eval()
+    network = MaskMorphUNet(size="tiny", frames=3).eval()
     data = to_pyg(encoded[0])
     order = torch.randperm(data.edge_index.shape[1], generator=torch.Generator().manual_seed(0))
     data.edge_index = data.edge_index[:, order]

@@ -11,10 +11,9 @@ from torch import nn
 
 import scionwood
 from scionwood import RecipeError, attach
-from scionwood_crash.backbones import pyg
 from scionwood_crash.data.encode import example_graph
 from scionwood_crash.model import SIZES
-from scionwood_crash.pyg import EdgeBlock, register_model
+from scionwood_crash.pyg import EdgeBlock, PygNetwork, register_model
 
 READS = {"GraphSAGE": False, "GIN": False, "GAT": True, "PNA": True, "GraphUNet": False}
 OPTIONS: dict[str, dict[str, object]] = {
@@ -51,7 +50,7 @@ register_model("own", Own)
 @pytest.mark.parametrize("name", [*READS, "own"])
 def test_a_model_takes_lora_on_its_linear_layers_and_merges(name: str) -> None:
     make = {"model": name, "frames": 3, "options": OPTIONS.get(name)}
-    network = pyg(**make).eval()  # type: ignore[arg-type]
+    network = PygNetwork(**make).eval()  # type: ignore[arg-type]
     read = "read" if READS.get(name, True) else "not read"
     assert network.card["edges"] == f"vectors are {read}"
     graph = example_graph(SIZES["tiny"])
@@ -116,7 +115,7 @@ register_model("pooled", Pooled)
 )
 def test_refuses_other_models(model: str, options: dict[str, object], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
-        pyg(model=model, options=options)
+        PygNetwork(model=model, options=options)
 
 
 def test_a_name_of_pyg_cannot_be_taken() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from scionwood import ReadError, cli
 from scionwood_crash.data.encode import Encoder
-from scionwood_crash.data.stated import Given, open_run
+from scionwood_crash.data.user_settings import RunSettings, open_run
 from scionwood_crash.model import SIZES
 from scionwood_crash.parts.closest import nearest_cells
 from scionwood_crash.parts.links import groups_of
@@ -187,8 +187,8 @@ def test_a_d3plot_takes_its_welds_from_its_deck(
     run = tmp_path / "run" / "d3plot"
     run.parent.mkdir()
     write_series(run, history)
-    assert open_run(run, Given()).mesh.links is None
-    own = open_run(run, Given(mesh=str(tmp_path / "deck.k"))).mesh
+    assert open_run(run, RunSettings()).mesh.links is None
+    own = open_run(run, RunSettings(mesh=str(tmp_path / "deck.k"))).mesh
     assert own.links is not None
     assert own.node_ids[own.links.nodes].tolist() == [[2, 101], [7, 107]]
     options = ["--held", "still", "--mesh", str(tmp_path / "deck.k")]
@@ -202,7 +202,7 @@ def test_a_d3plot_takes_its_welds_from_its_deck(
         sheets=LOW.replace(",0.0,0.0\n", ",1.0,0.0\n") + HIGH,
     )
     with pytest.raises(ReadError, match=r"nodes lie up to"):
-        open_run(run, Given(mesh=str(other)))
+        open_run(run, RunSettings(mesh=str(other)))
 
 
 def test_the_nearest_cell_by_distance() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from scionwood_crash.backbones import mask_morph_unet
+from scionwood_crash.backbones import MaskMorphUNet
 from scionwood_crash.tasks.displacement import Displacement
 
 
 def test_the_loss_weights_every_part_equally(batch: dict) -> None:
-    task = Displacement(mask_morph_unet(frames=3), intrusion_weight=0.0, edge_weight=0.0)
+    task = Displacement(MaskMorphUNet(frames=3), intrusion_weight=0.0, edge_weight=0.0)
     graph, true = batch["graph"], batch["displacement"]
     alone = []
     predicted = task.predict(batch)[0].detach()
@@ -24,9 +24,7 @@ def test_the_loss_weights_every_part_equally(batch: dict) -> None:
 
 
 def test_the_loss_includes_the_plastic_strain(batch: dict) -> None:
-    task = Displacement(
-        mask_morph_unet(frames=3, plastic=True), strain_weight=2.0, energy_weight=0.5
-    )
+    task = Displacement(MaskMorphUNet(frames=3, plastic=True), strain_weight=2.0, energy_weight=0.5)
     losses = task.losses(batch)
     total = losses["displacement"] + losses["intrusion"] + losses["edges"]
     total = total + 2 * losses["strain"] + 0.5 * losses["energy"]
@@ -35,7 +33,7 @@ def test_the_loss_includes_the_plastic_strain(batch: dict) -> None:
 
 
 def test_parts_without_plastic_strain_train_the_displacements(batch: dict) -> None:
-    task = Displacement(mask_morph_unet(frames=3, plastic=True))
+    task = Displacement(MaskMorphUNet(frames=3, plastic=True))
     without = {name: value for name, value in batch.items() if name != "plastic_strain"}
     losses = task.losses(without)
     assert set(losses) == {"loss", "displacement", "intrusion", "edges"}
@@ -46,6 +44,6 @@ def test_parts_without_plastic_strain_train_the_displacements(batch: dict) -> No
 
 
 def test_draws_the_first_part_of_a_batch(batch: dict) -> None:
-    figures = Displacement(mask_morph_unet(frames=3).eval()).draw(batch)
+    figures = Displacement(MaskMorphUNet(frames=3).eval()).draw(batch)
     assert set(figures) == {"deformed", "intrusion", "error"}
     assert len(figures["deformed"].axes) == 3

@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from scionwood.files.reader import Reader, Record
 
 from scionwood.errors import OutputExistsError, ReadError, WriteError
+from scionwood.files.reader import Reader, Record
 from scionwood.plugins.plugin import Plugin
 from scionwood_kit.checks.static import component
 from scionwood_kit.rules import NothingToCheck, Problem, check

@@ -11,9 +11,8 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
-from scionwood.files.reader import Reader
-
 from scionwood.errors import PluginError
+from scionwood.files.reader import Reader
 from scionwood.plugins.discovery import verbs
 from scionwood.plugins.plugin import API, GROUP, Plugin
 from scionwood.recipes.recipe_file import recipe_folder

@@ -8,9 +8,8 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from scionwood.files.terminal import print_status, print_table
-
 from scionwood.errors import RecipeError
+from scionwood.files.terminal import print_status, print_table
 from scionwood.plugins import discovery
 
 _EVERY = 5.0  # seconds between two lines of progress

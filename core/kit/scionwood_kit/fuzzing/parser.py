@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scionwood.files.reader import Reader, Record, RecordFunction
 
 from scionwood.errors import WriteError
+from scionwood.files.reader import Reader, Record, RecordFunction
 
 
 class Parser(Reader):

@@ -17,7 +17,7 @@ from scionwood_crash.data.encode import Coarse, Encoded
 from scionwood_crash.data.lazy import Stored, conditions_of
 from scionwood_crash.data.lazy_history import store_folder, store_name, store_run
 from scionwood_crash.data.parts import Loader, Parts
-from scionwood_crash.data.stated import Given, open_run, read_run
+from scionwood_crash.data.user_settings import RunSettings, open_run, read_run
 from scionwood_crash.model import SizeName
 from scionwood_crash.morph.parametrise import Fallback
 from scionwood_crash.parts.part import Part
@@ -143,7 +143,7 @@ class FileParts(Parts):
         self.source = source or files
         roots = [self.source, (mesh or "").replace("{run}", "*")]
         self.data_files = DataFiles(on_bad_file, [root for root in roots if root])
-        self.given = Given(
+        self.user = RunSettings(
             units=units,
             thickness=thickness,
             direction=direction,
@@ -178,7 +178,7 @@ class FileParts(Parts):
             return self.store == "zarr"
         paths = [path for each in self._paths.values() for path in each]
         with self.data_files.one_child(paths[-1]):
-            series = open_run(paths[-1], self.given)
+            series = open_run(paths[-1], self.user)
         values = 3 * (self.frames or len(series)) + ENCODED
         size = 4 * len(paths) * len(series.mesh.points) * values
         return self.coarse != "fixed" and size > LARGE
@@ -190,12 +190,12 @@ class FileParts(Parts):
         if split not in self._encoded:
             encoder, paths = self.encoder(), self._paths[split]
             place = store_folder(self.source) if self.cache is None else self.cache
-            folders = [place / store_name(path, self.given, self.frames, encoder) for path in paths]
+            folders = [place / store_name(path, self.user, self.frames, encoder) for path in paths]
             todo = [pair for pair in zip(paths, folders, strict=True) if not pair[1].is_dir()]
             shown = track(todo, f"encoding {split}", console=Console(stderr=True), disable=not todo)
             for path, folder in shown:
                 with self.data_files.one_child(path), writing(folder):
-                    store_run(path, self.given, self.frames, encoder, folder)
+                    store_run(path, self.user, self.frames, encoder, folder)
             if folders:
                 self.conditions = _alike(paths, folders)
             self._encoded[split] = Stored(folders)
@@ -234,7 +234,7 @@ class FileParts(Parts):
             return self._read(path)
 
     def _read(self, path: Path) -> Part:
-        part = read_run(path, self.given)
+        part = read_run(path, self.user)
         return part if self.frames is None else resampled(part, self.frames)
 
 

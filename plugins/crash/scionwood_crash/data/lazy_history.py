@@ -11,7 +11,7 @@ import numpy as np
 
 from scionwood_crash.data.encode import Encoder
 from scionwood_crash.data.lazy import FORMAT, State, write_stored
-from scionwood_crash.data.stated import Given, believed, open_history
+from scionwood_crash.data.user_settings import RunSettings, open_history, plausible_part
 from scionwood_crash.parts.mesh import CrashSeries, Frame
 from scionwood_crash.parts.resample import at_times
 from scionwood_crash.parts.series import STRAIN, factors, run_name
@@ -19,21 +19,23 @@ from scionwood_crash.readers.folder import files_of
 from scionwood_crash.readers.globals_json import read_features
 
 
-def store_run(path: Path, given: Given, frames: int | None, encoder: Encoder, folder: Path) -> None:
+def store_run(
+    path: Path, user: RunSettings, frames: int | None, encoder: Encoder, folder: Path
+) -> None:
     """Encode a run into a store; its whole history is never in memory.
 
     Args:
         path: the file of the run.
-        given: what the user states for all runs.
+        user: what the user states for all runs.
         frames: number of states, equally spaced; `None` keeps those of the file.
         encoder: encodes its mesh.
         folder: the store.
 
     Raises:
-        ReadError: see `scionwood_crash.data.stated.read_run`.
+        ReadError: see `scionwood_crash.data.user_settings.read_run`.
     """
-    series = open_history(path, given)
-    part = believed(envelope(series), given)
+    series = open_history(path, user)
+    part = plausible_part(envelope(series), user)
     encoded = encoder.encode(replace(part, displacement=None, plastic_strain=None))
     length, time, _ = factors(series.mesh.units)
     times = series.times * time - series.times[0] * time
@@ -55,20 +57,20 @@ def store_folder(source: str) -> Path:
     return path / ".scionwood"
 
 
-def store_name(path: Path, given: Given, frames: int | None, encoder: Encoder) -> str:
+def store_name(path: Path, user: RunSettings, frames: int | None, encoder: Encoder) -> str:
     """Return the name of a run's store, which changes with all that its content depends on.
 
     Args:
         path: the file of the run.
-        given: what the user states for all runs.
+        user: what the user states for all runs.
         frames: number of states.
         encoder: encodes its mesh.
     """
-    mesh = [] if given.mesh is None else [Path(given.mesh.replace("{run}", run_name(path)))]
+    mesh = [] if user.mesh is None else [Path(user.mesh.replace("{run}", run_name(path)))]
     files = [file for each in (path, *mesh) for file in files_of(each)]
     stats = [(str(file.absolute()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     grids = [level.tolist() for level in encoder.template.levels]
-    options = [encoder.neighbours, encoder.coarse, encoder.fallback, encoder.between, frames, given]
+    options = [encoder.neighbours, encoder.coarse, encoder.fallback, encoder.between, frames, user]
     content = repr([FORMAT, stats, read_features(path), options, grids])
     return f"{run_name(path)}-{hashlib.sha256(content.encode()).hexdigest()[:16]}.zarr"
 

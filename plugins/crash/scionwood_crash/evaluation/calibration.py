@@ -40,7 +40,7 @@ class Calibrated(NamedTuple):
     errors: dict[str, float]
 
 
-def calibrate(run: str | Path, *, folds: int = 4) -> Calibrated:
+def fit_intervals(run: str | Path, *, folds: int = 4) -> Calibrated:
     """Measure the errors of a run on unseen designs, and write its intervals.
 
     If the test split of the recipe has 9 designs or more, they set the intervals (`split`).

@@ -55,13 +55,13 @@ class Errors(TypedDict):
 
     Example:
         >>> import numpy as np
-        >>> from scionwood_crash.api import CrashSeries, Errors, ShellMesh, evaluate
+        >>> from scionwood_crash import CrashSeries, Errors, ShellMesh, evaluate_series
         >>> points = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], float)
         >>> mesh = ShellMesh.build(points, np.array([[0, 1, 2, 3]]), 1.5)
         >>> motion = np.zeros((3, 4, 3))  # the nodes 0 and 1 stand still
         >>> motion[:, 2:, 2] = np.linspace(0, -5, 3)[:, None]
         >>> series = CrashSeries.from_arrays(mesh, np.arange(3.0), motion)
-        >>> errors: Errors = evaluate(series, series)
+        >>> errors: Errors = evaluate_series(series, series)
         >>> errors["med"], errors["intrusion_true"]
         (0.0, 5.0)
     """

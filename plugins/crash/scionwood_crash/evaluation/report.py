@@ -16,7 +16,7 @@ from scionwood.authoring import Page, Section, Table, atomic_path, render, writi
 from scionwood_crash.evaluation.absorbed import excess
 from scionwood_crash.evaluation.compare import Errors, summary_rows, time_columns, time_rows
 from scionwood_crash.evaluation.figures import animate, deformed, motions, over_time
-from scionwood_crash.parts.carried import said
+from scionwood_crash.parts.carried import said, same_frame
 from scionwood_crash.parts.mesh import CrashSeries
 
 REPORT = "report.html"
@@ -45,21 +45,33 @@ _NAMES = {"true": "simulated", "predicted": "predicted"}
 
 
 def write_report(
-    predicted: CrashSeries, simulated: CrashSeries, errors: Errors, folder: Path, *, overwrite: bool
+    predicted: CrashSeries,
+    simulated: CrashSeries,
+    errors: Errors,
+    folder: Path,
+    *,
+    overwrite: bool = False,
 ) -> None:
-    """Write the figures, an animation and `report.html` into a folder.
+    """Write the figures, an animation and `report.html` of a comparison into a folder.
 
     Args:
         predicted: the prediction, with the mesh and the times of `simulated`.
         simulated: the reference.
-        errors: the result of `evaluation.compare.compare`.
+        errors: the result of `evaluate_series`.
         folder: the target folder; it is created if it is missing.
         overwrite: replace files that exist.
 
     Raises:
         OutputExistsError: a file exists and `overwrite` is false.
         WriteError: the folder cannot be written.
+
+    Example:
+        >>> series = open_series("bumper.pvd")
+        >>> write_report(series, series, evaluate_series(series, series), "report")
+        >>> Path("report/report.html").is_file()
+        True
     """
+    folder, (predicted, simulated) = Path(folder), same_frame(predicted, simulated)
     jobs = _figures(predicted, simulated, errors)
     pictures: list[Picture] = []
     console = Console(stderr=True)

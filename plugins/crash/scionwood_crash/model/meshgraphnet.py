@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar, final
 
 import torch
@@ -11,50 +12,56 @@ from torch import Tensor, nn
 from scionwood_crash.model.blocks import GraphBlock, Perceptron
 from scionwood_crash.model.graph import CrashGraph
 from scionwood_crash.model.history import History
-from scionwood_crash.model.network import INPUTS, LINEAR, Network
+from scionwood_crash.model.network import INPUTS, LINEAR, Network, seeded
 from scionwood_crash.model.partition import by_pieces, cut
-from scionwood_crash.model.presets import Size
+from scionwood_crash.model.presets import SizeName
 
 
 @final
 class MeshGraphNet(Network):
-    """A sequence of updates on the mesh.
-
-    Source: Pfaff et al. 2021, arXiv:2010.03409, with all frames at once instead of a rollout.
+    """MeshGraphNet, a baseline that only has the mesh: a sequence of updates on it.
 
     Args:
-        size: dimensions of the network; only its width is used.
-        blocks: number of updates.
-        frames: number of states of a history, the first at rest.
-        history: predict all frames at once, or one after the other.
-        plastic: also predict the plastic strain of cells.
-        contact: keep nodes ahead of the impactor; see `history.Contact`.
-        card: entries for the model card.
+        size: see `Network`; only its width is used.
+        blocks: number of updates; a node sees as many edges far.
+        max_nodes: larger graphs are computed in pieces of at most so many nodes, with less memory
+            and the same result; each piece also has the nodes that are up to `blocks` edges away.
+            An exported or compiled network computes them at once; see `model.partition`.
 
-    Attributes:
-        max_nodes: the states of larger graphs are computed in pieces; see `model.partition`. An
-            exported or compiled network computes them at once.
+    Shapes: as `MaskMorphUNet`.
+
+    Units: as `MaskMorphUNet`.
+
+    Source: Pfaff et al. 2021, arXiv:2010.03409; all frames at once instead of a rollout.
     """
 
+    stem = "meshgraphnet"
     adapter_targets: ClassVar[Mapping[str, str]] = {"linear": LINEAR}
 
     def __init__(
         self,
-        size: Size,
         *,
-        blocks: int,
-        frames: int,
+        size: SizeName = "tiny",
+        blocks: int = 6,
+        frames: int = 21,
         history: History = "one_shot",
         plastic: bool = False,
         contact: bool = True,
-        card: Mapping[str, str] | None = None,
+        conditions: Sequence[str] = (),
+        links: bool = False,
+        max_nodes: int | None = None,
+        weights: str | Path = "none",
+        init_seed: int = 0,
     ) -> None:
-        options = {"plastic": plastic, "contact": contact}
-        super().__init__(size, frames=frames, history=history, card=card, **options)
-        self.max_nodes: int | None = None
-        self.encode = Perceptron(INPUTS, size.width, size.width)
-        self.embed = nn.Linear(4, size.width)
-        self.blocks = nn.ModuleList([GraphBlock(size.width) for _ in range(blocks)])
+        with seeded(init_seed):
+            super().__init__(size, frames, history, plastic, contact)
+            width, self.max_nodes = self.size.width, max_nodes
+            self.encode = Perceptron(INPUTS, width, width)
+            self.embed = nn.Linear(4, width)
+            self.blocks = nn.ModuleList([GraphBlock(width) for _ in range(blocks)])
+            if links:
+                self.link()
+        self.complete("MeshGraphNet", size, conditions, weights)
 
     def states(self, graph: CrashGraph) -> Tensor:
         """Return the state of every node, (N, width)."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import ClassVar
 
 import torch
@@ -16,7 +18,8 @@ from scionwood_crash.model.graph import CONDITIONS, NODE_FEATURES, CrashGraph
 from scionwood_crash.model.history import Contact, History, PlasticStrain, make_history
 from scionwood_crash.model.linked import Linked
 from scionwood_crash.model.novelty import Novelty
-from scionwood_crash.model.presets import Size
+from scionwood_crash.model.presets import SIZES, SizeName
+from scionwood_crash.model.weights import load_pretrained
 
 INPUTS = NODE_FEATURES + CONDITIONS
 
@@ -24,43 +27,47 @@ INPUTS = NODE_FEATURES + CONDITIONS
 class Network(nn.Module, ABC):
     """Compute a state for every node, and decode displacement and plastic strain from it.
 
+    A subclass builds its layers after this constructor, in one block of `seeded`, and calls `link`
+    in it; it ends with `complete`.
+
     Args:
-        size: dimensions of the network.
-        frames: number of states of a history, the first at rest.
-        history: predict all frames at once, or one after the other.
+        size: `tiny`, `small` or `base`; the data must have the same size.
+        frames: number of states, the first at rest; the data must have as many.
+        history: `one_shot` predicts all frames at once, `recurrent` one after the other.
         plastic: also predict the plastic strain of cells.
-        contact: keep nodes ahead of the impactor; see `history.Contact`.
-        card: entries for the model card.
+        contact: nodes in the way of the impactor move at least as far as it does.
+        conditions: names of further conditions of the runs; see `settings` of `crash/files`.
+        links: take assemblies, whose pieces are linked by welds, ties and contact.
+        weights: `none` (random), `shipped`, a safetensors file, or the folder of a run that trained
+            all weights.
+        init_seed: seed of random weights.
     """
 
     adapter_targets: ClassVar[Mapping[str, str]]
-    example_input: Callable[[], tuple[Tensor, ...]]
-    """Returns a small input; the factories of `scionwood_crash.backbones` set it."""
-
     head: tuple[str, ...] = ("decode", "novelty")
+    stem: ClassVar[str]
+    """The name of its shipped weights, before the size."""
     gridded: ClassVar[bool] = False
     """Whether the network needs the coarse grids."""
 
     def __init__(
         self,
-        size: Size,
-        *,
+        size: SizeName,
         frames: int,
-        history: History = "one_shot",
-        plastic: bool = False,
-        contact: bool = True,
-        card: Mapping[str, str] | None = None,
+        history: History,
+        plastic: bool,
+        contact: bool,
     ) -> None:
         super().__init__()
-        self.size, self.frames, self.plastic = size, frames, plastic
-        self.contact = contact
-        self.card = dict(card or {})
-        self.levels = [len(level) for level in size.template().levels]
-        decode: dict[str, nn.Module] = {"displacement": make_history(history, size.width, frames)}
+        self.size, self.frames, self.plastic, self.contact = SIZES[size], frames, plastic, contact
+        self.card: dict[str, str] = {}
+        width = self.size.width
+        self.levels = [len(level) for level in self.size.template().levels]
+        decode: dict[str, nn.Module] = {"displacement": make_history(history, width, frames)}
         if contact:
-            decode["contact"] = Contact(size.width, frames)
+            decode["contact"] = Contact(width, frames)
         if plastic:
-            decode["plastic"] = PlasticStrain(size.width, frames)
+            decode["plastic"] = PlasticStrain(width, frames)
         self.decode = nn.ModuleDict(decode)
         self.novelty = Novelty(self.levels[0])
         self.further: Further | None = None
@@ -71,15 +78,39 @@ class Network(nn.Module, ABC):
         self.linked = Linked(self.size.width)
         self.head = (*self.head, "linked")
 
-    def take(self, conditions: Sequence[str]) -> None:
-        """Take further conditions, which the data states beside the known ones.
+    def complete(
+        self, name: str, size: SizeName, conditions: Sequence[str], weights: str | Path
+    ) -> None:
+        """Take further conditions, load weights, and write the model card.
 
         Args:
-            conditions: their names; none changes nothing.
+            name: of the architecture, for the card.
+            size: the name of the size.
+            conditions: names of the further conditions; none changes nothing.
+            weights: see the class.
+
+        Raises:
+            WeightsError: the weights do not exist, or belong to another model or size.
         """
         if conditions:
             self.further = Further(conditions)
             self.head = (*self.head, "further")
+        text = str(weights)
+        origin = {"none": "random, seeded", "shipped": "shipped, made here"}
+        licence = {"none": "none (random weights)", "shipped": "Apache-2.0"}
+        self.card = {
+            "architecture": f"{name}, size {size}",
+            "weights": origin.get(text, f"local, {Path(weights).name}"),
+            "licence": licence.get(text, "not known"),
+            **self.card,
+        }
+        load_pretrained(self, text, f"{self.stem}_{size}.safetensors")
+
+    def example_input(self) -> tuple[Tensor, ...]:
+        """Return the fields of the graph of a small part, without those of assemblies."""
+        from scionwood_crash.data.encode import example_graph
+
+        return example_graph(self.size, self.further.count if self.further else 0).alone
 
     @abstractmethod
     def states(self, graph: CrashGraph) -> Tensor:
@@ -170,6 +201,14 @@ class Network(nn.Module, ABC):
     def inputs(self, graph: CrashGraph, features: Tensor) -> Tensor:
         """Return the features of nodes joined with those of their part, (N, 36)."""
         return torch.cat([features, graph.condition[graph.batch]], 1)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw random weights from a seed, and keep the state of the global generator."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 LINEAR = r"(.*\.)?(source|target|edge|second|first|last|embed|pool_edge|unpool_edge)"

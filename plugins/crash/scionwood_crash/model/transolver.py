@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar, final
 
 import torch
@@ -12,8 +13,11 @@ from torch import Tensor, nn
 from scionwood_crash.model.blocks import Perceptron
 from scionwood_crash.model.graph import CrashGraph
 from scionwood_crash.model.history import History
-from scionwood_crash.model.network import INPUTS, Network
-from scionwood_crash.model.presets import Size
+from scionwood_crash.model.network import INPUTS, Network, seeded
+from scionwood_crash.model.presets import SizeName
+
+HEADS = 4
+"""Heads of the attention."""
 
 
 @final
@@ -68,22 +72,23 @@ class TransolverBlock(nn.Module):
 
 @final
 class Transolver(Network):
-    """Attention between slices of the mesh; its input are positions, not edges and links.
+    """Transolver, a baseline with attention between slices of the mesh.
 
-    Source: Wu et al. 2024, arXiv:2402.02366, with all frames at once.
+    Its input are positions, not edges and links.
 
     Args:
-        size: dimensions of the network; only its width is used.
+        size: see `Network`; only its width is used.
         blocks: number of layers.
-        heads: heads of the attention.
         slices: slices of each head.
-        frames: number of states of a history, the first at rest.
-        history: predict all frames at once, or one after the other.
-        plastic: also predict the plastic strain of cells.
-        contact: keep nodes ahead of the impactor; see `history.Contact`.
-        card: entries for the model card.
+
+    Shapes: as `MaskMorphUNet`.
+
+    Units: as `MaskMorphUNet`.
+
+    Source: Wu et al. 2024, arXiv:2402.02366, with all frames at once.
     """
 
+    stem = "transolver"
     adapter_targets: ClassVar[Mapping[str, str]] = {
         "linear": r".*\.(value|query|qkv|out|first|last)",
         "attention": r".*\.(value|query|qkv|out)",
@@ -91,23 +96,28 @@ class Transolver(Network):
 
     def __init__(
         self,
-        size: Size,
         *,
-        blocks: int,
-        heads: int = 4,
+        size: SizeName = "tiny",
+        blocks: int = 3,
         slices: int = 16,
-        frames: int,
+        frames: int = 21,
         history: History = "one_shot",
         plastic: bool = False,
         contact: bool = True,
-        card: Mapping[str, str] | None = None,
+        conditions: Sequence[str] = (),
+        links: bool = False,
+        weights: str | Path = "none",
+        init_seed: int = 0,
     ) -> None:
-        options = {"plastic": plastic, "contact": contact}
-        super().__init__(size, frames=frames, history=history, card=card, **options)
-        width = size.width
-        self.encode = Perceptron(INPUTS + 3, width, width)
-        self.blocks = nn.ModuleList([TransolverBlock(width, heads, slices) for _ in range(blocks)])
-        self.norm = nn.LayerNorm(width)
+        with seeded(init_seed):
+            super().__init__(size, frames, history, plastic, contact)
+            width, layers = self.size.width, range(blocks)
+            self.encode = Perceptron(INPUTS + 3, width, width)
+            self.blocks = nn.ModuleList([TransolverBlock(width, HEADS, slices) for _ in layers])
+            self.norm = nn.LayerNorm(width)
+            if links:
+                self.link()
+        self.complete("Transolver", size, conditions, weights)
 
     def states(self, graph: CrashGraph) -> Tensor:
         """Return the state of every node, (N, width)."""

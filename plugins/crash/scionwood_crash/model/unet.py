@@ -8,7 +8,8 @@ transfer. Features, widths, levels and the edges between mesh and grid are this 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar, final
 
 import torch
@@ -18,8 +19,8 @@ from scionwood import RecipeError
 from scionwood_crash.model.blocks import EdgeSpecific, GraphBlock, Perceptron, vectors
 from scionwood_crash.model.graph import CONDITIONS, NODE_FEATURES, CrashGraph
 from scionwood_crash.model.history import History
-from scionwood_crash.model.network import INPUTS, LINEAR, Network
-from scionwood_crash.model.presets import Size
+from scionwood_crash.model.network import INPUTS, LINEAR, Network, seeded
+from scionwood_crash.model.presets import SizeName
 
 
 @final
@@ -67,21 +68,27 @@ class Level(nn.Module):
 
 @final
 class MaskMorphUNet(Network):
-    """Updates on the mesh, on the coarse levels down and up, and on the mesh again.
+    """A Mask-Morph Graph U-Net: graphs on the mesh and on morphed coarse grids.
+
+    Updates run on the mesh, on the coarse levels down and up, and on the mesh again. Weights are
+    shipped for size `small` and 21 frames.
 
     Args:
-        size: dimensions of the network.
-        frames: number of states of a history, the first at rest.
-        history: predict all frames at once, or one after the other.
-        plastic: also predict the plastic strain of cells.
-        contact: keep nodes ahead of the impactor; see `history.Contact`.
-        mask: share of nodes whose features are masked in training.
-        card: entries for the model card.
+        mask: share of nodes whose features are masked in training; the pretraining uses 0.15.
+
+    Shapes: from the fields of a `CrashGraph` with N nodes to (N, frames, 3) float32; with `plastic`
+        also (cell, frames).
+
+    Units: lengths and displacements in 100 mm, in the axes of each part.
 
     Raises:
+        WeightsError: the weights do not exist, or have another size.
         RecipeError: `mask` is not at least 0 and less than 1.
+
+    Source: Mask-Morph Graph U-Net, arXiv:2605.15231; reconstruction.
     """
 
+    stem = "mask_morph_unet"
     gridded: ClassVar[bool] = True
     adapter_targets: ClassVar[Mapping[str, str]] = {
         "linear": LINEAR,
@@ -92,33 +99,42 @@ class MaskMorphUNet(Network):
 
     def __init__(
         self,
-        size: Size,
         *,
-        frames: int,
+        size: SizeName = "tiny",
+        frames: int = 21,
         history: History = "one_shot",
         plastic: bool = False,
         contact: bool = True,
         mask: float = 0.0,
-        card: Mapping[str, str] | None = None,
+        conditions: Sequence[str] = (),
+        links: bool = False,
+        weights: str | Path = "none",
+        init_seed: int = 0,
     ) -> None:
-        options = {"plastic": plastic, "contact": contact}
-        super().__init__(size, frames=frames, history=history, card=card, **options)
         if not 0 <= mask < 1:
             rule = "it is a share of nodes, 0 <= mask < 1"
             raise RecipeError(f"mask: {mask}", rule, "Such as 0.15")
-        width, template = size.width, size.template()
-        self.mask = Mask(mask, NODE_FEATURES)
-        self.encode = Perceptron(INPUTS, width, width)
-        self.encode_coarse = Perceptron(3 + CONDITIONS, width, width)
-        self.embed = nn.Linear(4, width)
-        self.before, self.after = (_blocks(width, size.fine) for _ in range(2))
-        self.pool_edge, self.pool = nn.Linear(4, width), GraphBlock(width)
-        self.unpool_edge, self.unpool = nn.Linear(4, width), GraphBlock(width)
-        sides = list(zip(map(torch.from_numpy, template.edges), self.levels, strict=True))
-        self.descent = nn.ModuleList([Level(*side, width, size.coarse) for side in sides])
-        self.ascent = nn.ModuleList([Level(*side, width, size.coarse) for side in sides[:-1]])
-        self.down = nn.ModuleList([EdgeSpecific(way.sources, width) for way in template.down])
-        self.up = nn.ModuleList([EdgeSpecific(way.sources, width) for way in template.up])
+        with seeded(init_seed):
+            super().__init__(size, frames, history, plastic, contact)
+            width, template = self.size.width, self.size.template()
+            self.mask = Mask(mask, NODE_FEATURES)
+            self.encode = Perceptron(INPUTS, width, width)
+            self.encode_coarse = Perceptron(3 + CONDITIONS, width, width)
+            self.embed = nn.Linear(4, width)
+            self.before, self.after = (_blocks(width, self.size.fine) for _ in range(2))
+            self.pool_edge, self.pool = nn.Linear(4, width), GraphBlock(width)
+            self.unpool_edge, self.unpool = nn.Linear(4, width), GraphBlock(width)
+            sides = list(zip(map(torch.from_numpy, template.edges), self.levels, strict=True))
+            self.descent = nn.ModuleList([Level(*side, width, self.size.coarse) for side in sides])
+            self.ascent = nn.ModuleList(
+                [Level(*side, width, self.size.coarse) for side in sides[:-1]]
+            )
+            self.down = nn.ModuleList([EdgeSpecific(way.sources, width) for way in template.down])
+            self.up = nn.ModuleList([EdgeSpecific(way.sources, width) for way in template.up])
+            if links:
+                self.link()
+        name = "Mask-Morph Graph U-Net (reconstruction)"
+        self.complete(name, size, conditions, weights)
 
     def states(self, graph: CrashGraph) -> Tensor:
         """Return the state of every node, (N, width)."""

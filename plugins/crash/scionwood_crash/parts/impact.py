@@ -11,6 +11,7 @@ import numpy as np
 from scionwood import ReadError
 from scionwood_crash.parts.carried import CARRIED, STILL
 from scionwood_crash.parts.mesh import CrashSeries
+from scionwood_crash.parts.options import Hold, Vector
 from scionwood_crash.parts.part import gaps_of, unit
 from scionwood_crash.parts.quantities import SHEETS
 from scionwood_crash.solver.model import COLUMNS, Impactor, Material
@@ -23,9 +24,6 @@ REVERSED = (
 )
 AWAY = 1e-3
 """An impactor leads away from a part if no node is farther ahead than this share of its depth."""
-
-Hold = Literal["field", "still", "ends", "low", "high"]
-Vector = tuple[float, float, float]
 
 
 @final
@@ -52,7 +50,7 @@ class Setup:
         axis: the axis of a cylinder, or the normal of the plane; `None` means across the part.
 
     Example:
-        >>> from scionwood_crash.api import Setup
+        >>> from scionwood_crash.parts.impact import Setup
         >>> Setup(speed=10.0, clamped="ends").mass
         25.0
     """

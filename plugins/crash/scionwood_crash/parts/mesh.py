@@ -33,7 +33,7 @@ class ShellMesh:
 
     Example:
         >>> import numpy as np
-        >>> from scionwood_crash.api import ShellMesh
+        >>> from scionwood_crash import ShellMesh
         >>> points = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], float)
         >>> mesh = ShellMesh.build(points, np.array([[0, 1, 2, 3]]), 1.5)
         >>> mesh.thickness.tolist(), mesh.node_ids.tolist()
@@ -132,7 +132,7 @@ class Frame:
 
     Example:
         >>> import numpy as np
-        >>> from scionwood_crash.api import Frame
+        >>> from scionwood_crash import Frame
         >>> strain = {"plastic_strain": np.array([0.02])}
         >>> state = Frame(np.zeros((4, 3)), alive=np.array([True]), cell_fields=strain)
         >>> float(state.cell_fields["plastic_strain"].max())
@@ -159,7 +159,7 @@ class CrashSeries:
 
     Example:
         >>> import numpy as np
-        >>> from scionwood_crash.api import CrashSeries, ShellMesh
+        >>> from scionwood_crash import CrashSeries, ShellMesh
         >>> points = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], float)
         >>> mesh = ShellMesh.build(points, np.array([[0, 1, 2, 3]]), 1.5)
         >>> motion = np.linspace(0, 1, 3)[:, None, None] * np.array([0, 0, -5.0])[None, None]

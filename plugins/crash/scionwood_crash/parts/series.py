@@ -11,12 +11,12 @@ import numpy as np
 from scionwood import ReadError
 from scionwood_crash.parts.carried import at_rest
 from scionwood_crash.parts.impact import CLAMPED_FIELD as CLAMPED_FIELD
-from scionwood_crash.parts.impact import Hold as Hold
 from scionwood_crash.parts.impact import Setup as Setup
-from scionwood_crash.parts.impact import Vector as Vector
 from scionwood_crash.parts.impact import clamped_nodes, rigid_body, sheet, sheets
 from scionwood_crash.parts.links import Links, pieces_of
 from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
+from scionwood_crash.parts.options import Hold as Hold
+from scionwood_crash.parts.options import Vector as Vector
 from scionwood_crash.parts.part import Part
 from scionwood_crash.parts.quantities import SHEETS, Settings
 from scionwood_crash.parts.units import LENGTHS, MASSES, TIMES, Units

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, final
 
 import torch
@@ -12,11 +13,12 @@ import torch_geometric.nn as gnn
 from torch import Tensor, nn
 
 from scionwood import RecipeError
+from scionwood_crash.data.encode import example_graph
 from scionwood_crash.model.blocks import vectors
 from scionwood_crash.model.graph import CrashGraph
 from scionwood_crash.model.history import History
-from scionwood_crash.model.network import INPUTS, Network
-from scionwood_crash.model.presets import Size
+from scionwood_crash.model.network import INPUTS, Network, seeded
+from scionwood_crash.model.presets import SIZES, SizeName
 
 EDGE = 4
 """Numbers of an edge: its vector and its length, in 100 mm."""
@@ -52,8 +54,8 @@ def register_model(name: str, make: Make) -> None:
         ...         x, edges = self.first(self.embed(x), edge_index, self.edges(edge_attr))
         ...         return self.second(x, edge_index, edges)[0]
         >>> register_model("two_blocks", TwoBlocks)
-        >>> from scionwood_crash.backbones import pyg
-        >>> pyg(model="two_blocks", frames=3).card["architecture"]
+        >>> from scionwood_crash.pyg import PygNetwork
+        >>> PygNetwork(model="two_blocks", frames=3).card["architecture"]
         'two_blocks, size tiny'
     """
     if name in gnn.models.__all__:
@@ -63,42 +65,54 @@ def register_model(name: str, make: Make) -> None:
 
 @final
 class PygNetwork(Network):
-    """A graph network of PyG on the mesh; the decoder and the contact of this plugin follow it.
+    """A network of PyTorch Geometric on the mesh, or a graph network of yours.
+
+    The decoder and the contact of this plugin follow it.
 
     Args:
-        size: dimensions of the network; only its width is used.
-        model: takes `x`, `edge_index` and what else it names of `edge_attr` and `batch`.
-        example: an input, which fixes the sizes of lazy layers.
-        frames: number of states of a history, the first at rest.
-        history: predict all frames at once, or one after the other.
-        plastic: also predict the plastic strain of cells.
-        contact: keep nodes ahead of the impactor; see `history.Contact`.
-        card: entries for the model card.
+        model: a model of `torch_geometric.nn.models` such as GraphSAGE, GAT, PNA or GraphUNet, or a
+            name given to `scionwood_crash.pyg.register_model`.
+        options: its arguments. Channels, layers and the width of edges have defaults by `size`.
+        size: see `Network`; only its width is used.
+
+    Shapes: as `MaskMorphUNet`; it does not use coarse nodes.
+
+    Units: as `MaskMorphUNet`.
+
+    Source: PyTorch Geometric, Fey and Lenssen 2019, arXiv:1903.02428.
 
     Raises:
-        RecipeError: the model takes none of these, or returns no state for each node.
+        RecipeError: there is no such model, it refuses the options, or it does not take `x` and
+            `edge_index` and return a state for each node.
+        WeightsError: see `MaskMorphUNet`.
     """
 
+    stem = "pyg"
     head = (*Network.head, "out")
 
     def __init__(
         self,
-        size: Size,
-        model: nn.Module,
-        example: CrashGraph,
         *,
-        frames: int,
+        model: str = "GAT",
+        options: dict[str, Any] | None = None,
+        size: SizeName = "tiny",
+        frames: int = 21,
         history: History = "one_shot",
         plastic: bool = False,
         contact: bool = True,
-        card: Mapping[str, str] | None = None,
+        conditions: Sequence[str] = (),
+        weights: str | Path = "none",
+        init_seed: int = 0,
     ) -> None:
-        options = {"plastic": plastic, "contact": contact}
-        super().__init__(size, frames=frames, history=history, card=card, **options)
-        self.model = model
-        self.takes = _taken(model)
-        self.out = nn.Linear(self._width(example), size.width)
-        self.adapter_targets = {"linear": _linear(model)}  # type: ignore[misc]  # by model
+        with seeded(init_seed):
+            inner = make_model(model, SIZES[size].width, options or {})
+            super().__init__(size, frames, history, plastic, contact)
+            self.model = inner
+            self.takes = _taken(inner)
+            self.out = nn.Linear(self._width(example_graph(self.size)), self.size.width)
+        self.adapter_targets = {"linear": _linear(inner)}  # type: ignore[misc]  # by model
+        self.card["edges"] = f"vectors are {'' if reads_edges(inner) else 'not '}read"
+        self.complete(model, size, conditions, weights)
 
     def states(self, graph: CrashGraph) -> Tensor:
         """Return the state of every node, (N, width)."""

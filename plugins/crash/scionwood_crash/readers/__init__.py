@@ -35,6 +35,11 @@ def open_series(
 
     Raises:
         ReadError: the format is unknown, or the file is damaged.
+
+    Example:
+        >>> series = open_series("bumper.pvd")
+        >>> series.displacement().shape == (len(series), len(series.mesh.points), 3)
+        True
     """
     return open_reader(path, units=units, thickness=thickness).series()
 
@@ -53,6 +58,11 @@ def write_series(
     Raises:
         OutputExistsError: `path` exists and `overwrite` is false.
         WriteError: no format has that suffix, or the file cannot be written.
+
+    Example:
+        >>> write_series("bumper.vtp", open_series("bumper.pvd"))
+        >>> len(open_series("bumper.vtp")) == len(open_series("bumper.pvd"))
+        True
     """
     from scionwood_crash.readers.dispatch import write
 

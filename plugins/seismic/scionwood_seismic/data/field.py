@@ -56,12 +56,6 @@ class FieldCrops(NoisyOnDemand):
         alone_share: the share of the sides without a slice, as at the edge of a volume, where the
             record itself stands for it.
         kept: drawn signals from which samples are combined.
-        batch_size: records per batch.
-        n_train: records per epoch.
-        n_val: records in the validation split.
-        n_test: records in the test split.
-        num_workers: processes that generate; 0 uses the training process.
-        seed: seed of all three splits.
 
     Raises:
         RecipeError: a kind of record or noise is unknown, or a share is not between 0 and 1.
@@ -95,12 +89,7 @@ class FieldCrops(NoisyOnDemand):
         num_workers: int = 0,
         seed: int = 0,
     ) -> None:
-        super().__init__(
-            batch_size=batch_size,
-            lengths={"train": n_train, "val": n_val, "test": n_test},
-            num_workers=num_workers,
-            seed=seed,
-        )
+        super().__init__(batch_size, n_train, n_val, n_test, num_workers, seed)
         self.noise_files = noise_files
         check_names("signals", signals, tuple(VOLUMES if neighbours else KINDS))
         check_names("noises", noises, tuple(COLOURS))

@@ -44,12 +44,6 @@ class FieldNoise(OnDemandData):
         lowest_snr: the lowest SNR of a noisy record, dB.
         highest_snr: the highest SNR, dB.
         clean_share: the share of training records without noise.
-        batch_size: records per batch.
-        n_train: records per epoch.
-        n_val: records in the validation split.
-        n_test: records in the test split.
-        num_workers: processes that generate; 0 uses the training process.
-        seed: seed of all three splits.
 
     Raises:
         RecipeError: no file is named, a share is not between 0 and 1, or the window is empty.
@@ -77,12 +71,7 @@ class FieldNoise(OnDemandData):
         num_workers: int = 0,
         seed: int = 0,
     ) -> None:
-        super().__init__(
-            batch_size=batch_size,
-            lengths={"train": n_train, "val": n_val, "test": n_test},
-            num_workers=num_workers,
-            seed=seed,
-        )
+        super().__init__(batch_size, n_train, n_val, n_test, num_workers, seed)
         if window is not None and not 0 <= window[0] < window[1]:
             rule = "a window has a start from 0 on and a later end, s"
             raise RecipeError(f"data.window {list(window)}", rule, "Such as [0.0, 0.2]")

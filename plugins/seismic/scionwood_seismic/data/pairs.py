@@ -15,7 +15,7 @@ from scionwood_seismic.data.normalise import live
 from scionwood_seismic.data.samples_on_demand import OnDemandData
 from scionwood_seismic.data.survey_source import Recent, find_files
 from scionwood_seismic.data.synthetic import generator
-from scionwood_seismic.readers.opening import open_reader
+from scionwood_seismic.readers.opening import open_file
 from scionwood_seismic.readers.segy import Gather
 from scionwood_seismic.synth.canonical import plan
 from scionwood_seismic.synth.field_pair import Pair
@@ -42,7 +42,8 @@ class FieldPairs(OnDemandData):
     The files of the two paths belong together in the order of their names, and their records have
     the same shapes. With seven records or more, 70 % of them train, and 15 % each are for
     validation and test; with fewer, the time axis is split so. The sampling follows from the clean
-    record. Traces that are dead in one of the two are left out.
+    record. Traces that are dead in one of the two are left out. Each epoch of training draws
+    new crops.
 
     Shapes: a batch contains `noisy`, `clean` and `mask`, (batch, 1, trace, time) float32, and
     `level`, (batch,), the RMS of the difference where it is told, and 0 elsewhere.
@@ -57,12 +58,6 @@ class FieldPairs(OnDemandData):
         n_traces: traces per crop; records with fewer are filled and masked.
         n_samples: canonical samples per trace of a crop.
         told_share: the share of the crops whose noise level is told.
-        batch_size: crops per batch.
-        n_train: crops per epoch; every epoch draws new ones.
-        n_val: crops in the validation split, the same ones every time.
-        n_test: crops in the test split.
-        num_workers: processes that read; 0 uses the training process.
-        seed: seed of the crops.
 
     Raises:
         RecipeError: no files are named, or a share is not between 0 and 1.
@@ -90,12 +85,7 @@ class FieldPairs(OnDemandData):
         num_workers: int = 0,
         seed: int = 0,
     ) -> None:
-        super().__init__(
-            batch_size=batch_size,
-            lengths={"train": n_train, "val": n_val, "test": n_test},
-            num_workers=num_workers,
-            seed=seed,
-        )
+        super().__init__(batch_size, n_train, n_val, n_test, num_workers, seed)
         check_shares({"told_share": told_share})
         self.paths, self.gather, self.domain = (noisy, clean), gather, domain
         self.shape, self.told_share = (n_traces, n_samples), told_share
@@ -123,8 +113,8 @@ class FieldPairs(OnDemandData):
         """The file and the record in it, for each record."""
         places = []
         for number, (noisy, clean) in enumerate(self.files):
-            with open_reader(noisy, gather=self.gather) as one:
-                with open_reader(clean, gather=self.gather) as other:
+            with open_file(noisy, gather=self.gather) as one:
+                with open_file(clean, gather=self.gather) as other:
                     if len(one) != len(other):
                         rule = f"it has {len(one)} records, {clean} has {len(other)}"
                         raise ReadError(noisy, rule, "Give files of the same records")
@@ -198,6 +188,6 @@ def _rms(data: np.ndarray) -> float:
 
 
 def _read_one(name: str, gather: Gather | None, index: int) -> np.ndarray:
-    with open_reader(name, gather=gather) as reader:
+    with open_file(name, gather=gather) as reader:
         data: np.ndarray = reader.read(index).data.astype(np.float32)
     return data

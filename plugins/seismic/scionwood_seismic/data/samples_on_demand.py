@@ -20,9 +20,11 @@ class OnDemandData(SplitData):
 
     Args:
         batch_size: samples per batch.
-        lengths: split -> number of samples.
+        n_train: samples per epoch.
+        n_val: samples in the validation split, the same ones every time.
+        n_test: samples in the test split.
         num_workers: processes that make samples; 0 uses the training process.
-        seed: seed of all splits.
+        seed: seed of all three splits.
 
     Attributes:
         renewed: whether each epoch of training draws new samples.
@@ -31,16 +33,11 @@ class OnDemandData(SplitData):
     renewed: ClassVar[bool] = False
 
     def __init__(
-        self,
-        *,
-        batch_size: int,
-        lengths: dict[str, int],
-        num_workers: int,
-        seed: int,
+        self, batch_size: int, n_train: int, n_val: int, n_test: int, num_workers: int, seed: int
     ) -> None:
         super().__init__()
-        self.batch_size, self.num_workers = batch_size, num_workers
-        self.lengths, self.seed = lengths, seed
+        self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
+        self.lengths = {"train": n_train, "val": n_val, "test": n_test}
 
     @abstractmethod
     def sample(self, split: str, index: int) -> dict[str, Tensor]:

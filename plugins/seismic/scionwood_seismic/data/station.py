@@ -33,12 +33,6 @@ class StationRecords(NoisyOnDemand):
         highest_snr: the highest SNR, dB. Each record draws its own between the two.
         clean_share: the share of training records without noise, which are returned unchanged.
         single_share: the share of the records with one component.
-        batch_size: records per batch.
-        n_train: records per epoch.
-        n_val: records in the validation split.
-        n_test: records in the test split.
-        num_workers: processes that generate; 0 uses the training process.
-        seed: seed of all three splits.
 
     Raises:
         RecipeError: a share is not between 0 and 1.
@@ -64,12 +58,7 @@ class StationRecords(NoisyOnDemand):
         num_workers: int = 0,
         seed: int = 0,
     ) -> None:
-        super().__init__(
-            batch_size=batch_size,
-            lengths={"train": n_train, "val": n_val, "test": n_test},
-            num_workers=num_workers,
-            seed=seed,
-        )
+        super().__init__(batch_size, n_train, n_val, n_test, num_workers, seed)
         self.noise_files = noise_files
         shares = {"noise_share": noise_share, "clean_share": clean_share}
         check_shares(shares | {"single_share": single_share})

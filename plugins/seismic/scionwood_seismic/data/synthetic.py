@@ -55,12 +55,6 @@ class SyntheticGathers(OnDemandData):
         test_noises: noise classes of the test split; by default those of `noises`.
         test_signals: kinds of gather of the test split; by default those of `signals`.
         gauge: the number of traces that the gauge length of a fibre covers; 1 for point sensors.
-        batch_size: gathers per batch.
-        n_train: gathers per epoch.
-        n_val: gathers in the validation split.
-        n_test: gathers in the test split.
-        num_workers: processes that generate gathers; 0 uses the training process.
-        seed: seed of all three splits.
 
     Raises:
         RecipeError: a kind of gather or a noise class is unknown.
@@ -92,12 +86,7 @@ class SyntheticGathers(OnDemandData):
         num_workers: int = 0,
         seed: int = 0,
     ) -> None:
-        super().__init__(
-            batch_size=batch_size,
-            lengths={"train": n_train, "val": n_val, "test": n_test},
-            num_workers=num_workers,
-            seed=seed,
-        )
+        super().__init__(batch_size, n_train, n_val, n_test, num_workers, seed)
         check_names("signals", signals, SIGNALS)
         check_names("noises", noises, KNOWN)
         check_names("test_signals", test_signals or signals, SIGNALS)

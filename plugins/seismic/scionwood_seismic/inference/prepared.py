@@ -65,7 +65,7 @@ def prepare(
     return Prepared(scaled, shared, signal, period, reason)
 
 
-def prepare_beside(
+def prepare_neighbours(
     beside: np.ndarray,
     data: np.ndarray,
     alive: np.ndarray,

@@ -17,7 +17,7 @@ UNSIGNED = 1 << 15  # from here on, a number of 16 bits may be meant to be negat
 SHOWN = 4  # values in a message
 
 
-def settled(
+def read_consistent_headers(
     path: Path, file: int, layout: Layout, key: tuple[int, str] | None, *, check: bool
 ) -> tuple[Layout, dict[str, np.ndarray]]:
     """Read the headers of all traces, and once more if they change the layout.
@@ -33,17 +33,17 @@ def settled(
         The layout, and the words `ns`, `dt` and `key` of each trace.
 
     Raises:
-        ReadError: see `agreed`.
+        ReadError: see `consistent_layout`.
     """
     fields = {"ns": (115, "u2"), "dt": (117, "u2")} | ({"key": key} if key else {})
     words = header_words(path, file, layout, fields)
-    believed = agreed(path, layout, words["ns"]) if check else layout
+    believed = consistent_layout(path, layout, words["ns"]) if check else layout
     if believed.samples != layout.samples:
         words = header_words(path, file, believed, fields)
     return believed, words
 
 
-def agreed(path: Path, layout: Layout, counts: np.ndarray) -> Layout:
+def consistent_layout(path: Path, layout: Layout, counts: np.ndarray) -> Layout:
     """Return the layout that trace headers and binary header agree on.
 
     The number of samples of the binary header is the size of the file divided by a whole number of

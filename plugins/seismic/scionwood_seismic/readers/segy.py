@@ -18,7 +18,7 @@ from scionwood_seismic.readers.axis import interval, origin
 from scionwood_seismic.readers.create import write_segy
 from scionwood_seismic.readers.index import KEYS, Gathers, read_headers, read_into, runs
 from scionwood_seismic.readers.layout import Endian, read_layout
-from scionwood_seismic.readers.lengths import settled
+from scionwood_seismic.readers.lengths import read_consistent_headers
 from scionwood_seismic.readers.partial import NamedWork, Partial
 from scionwood_seismic.readers.positions import open_binary
 from scionwood_seismic.readers.rewriting import RewritingReader
@@ -96,7 +96,9 @@ class SegyReader(RewritingReader[np.ndarray]):
         try:
             key = (KEYS[gather], "i4") if gather else None
             check = samples is None
-            self.layout, words = settled(self.path, self._file, self.layout, key, check=check)
+            self.layout, words = read_consistent_headers(
+                self.path, self._file, self.layout, key, check=check
+            )
             self.dt, doubts = interval(self.path, self.layout, words["dt"], vertical, dt)
             self.traces, self.resumed = self.layout.traces, 0
             self._index(words.get("key"), block)

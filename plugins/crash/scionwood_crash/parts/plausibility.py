@@ -20,7 +20,7 @@ RANGES = {
 """What crashes of sheet metal lie in, generously; a wrong unit is often off by 1000."""
 
 
-def doubts(part: Part) -> list[str]:
+def warnings_for(part: Part) -> list[str]:
     """Return sentences on numbers of a part that cannot be right in mm, ms, kg and GPa.
 
     Args:
@@ -36,9 +36,9 @@ def doubts(part: Part) -> list[str]:
         "largest displacement": [moved],
     }
     out = []
-    for name, found in values.items():
+    for name, numbers in values.items():
         low, high, unit = RANGES[name]
-        wrong = [value for value in found if not low <= value <= high]
+        wrong = [value for value in numbers if not low <= value <= high]
         if wrong:
             out.append(f"the {name} is {wrong[0]:.4g} {unit}, not {low:g} to {high:g} {unit}")
     return out
@@ -50,7 +50,7 @@ def check_numbers(part: Part) -> None:
     Raises:
         ReadError: a number lies outside of `RANGES`.
     """
-    wrong = doubts(part)
+    wrong = warnings_for(part)
     if wrong:
         remedy = "Are the units mixed? State those of the file, such as units='m, s, kg'"
         raise ReadError(f"run {part.name!r}", "; ".join(wrong), remedy)

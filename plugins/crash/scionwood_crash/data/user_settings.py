@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, final
 
 from scionwood import ReadError, resolve
-from scionwood_crash.parts.believe import check_clamps, check_numbers, check_whole
 from scionwood_crash.parts.carried import at_rest
 from scionwood_crash.parts.cells import with_cells, with_links
 from scionwood_crash.parts.mesh import CrashSeries
+from scionwood_crash.parts.options import AimOptions, Hold, PredictOptions
 from scionwood_crash.parts.part import Part
+from scionwood_crash.parts.plausibility import check_clamps, check_numbers, check_whole
 from scionwood_crash.parts.quantities import QUANTITIES, UNITS, Settings
-from scionwood_crash.parts.series import Hold, Setup, Vector, factors, from_series, run_name
+from scionwood_crash.parts.series import Setup, factors, from_series, run_name
 from scionwood_crash.parts.units import Units
 from scionwood_crash.readers import open_series
 from scionwood_crash.readers.globals_json import read_features
@@ -41,24 +42,29 @@ _EXAMPLES = {
 
 @final
 @dataclass(frozen=True)
-class Given:
-    """What the user states for all runs; see the options of `scionwood_crash.data.files`."""
+class RunSettings(AimOptions):
+    """What the user states for all runs.
 
-    units: str | None = None
-    thickness: float | None = None
-    direction: Vector | None = None
-    impactor: Literal["plane", "cylinder"] | None = None
-    speed: float | None = None
-    mass: float | None = None
-    radius: float | None = None
-    yield_stress: float | None = None
-    point: Vector | None = None
+    Attributes:
+        mesh: the file with the shells of runs that hold none, or the deck with the welds and ties
+            of runs that have shells; `{run}` stands for their name.
+        held: which nodes are clamped; see `clamped` of `scionwood_crash.parts.impact.Setup`.
+        settings: meaning of the keys of a run.
+    """
+
     mesh: str | None = None
     held: Hold = "field"
     settings: Settings = field(default_factory=Settings)
 
+    @classmethod
+    def of(cls, options: PredictOptions, recipe: RunSettings) -> RunSettings:
+        """Return what the options of a prediction state, and for the others what a recipe does."""
+        values = {each.name: getattr(options, each.name) for each in fields(AimOptions)}
+        meaning = Settings(options.settings or {})
+        return cls(**values, held=options.clamped or recipe.held, settings=meaning).over(recipe)
+
     def setup(self, duration: float = 10.0) -> Setup:
-        """Return the impact for files; what is not given has the defaults of `Setup`."""
+        """Return the impact for files; what is not stated has the defaults of `Setup`."""
         plain = Setup()
         return Setup(
             self.direction or plain.direction,
@@ -72,31 +78,30 @@ class Given:
             self.point,
         )
 
-    def over(self, other: Given) -> Given:
-        """Return what is given here, and for the rest what another states."""
-        own = {each.name: getattr(self, each.name) for each in fields(self)}
-        kept = {name: value for name, value in own.items() if value is not None}
-        kept["settings"] = self.settings if self.settings.meanings else other.settings
-        return replace(other, **kept)
+    def over(self, other: RunSettings) -> RunSettings:
+        """Return what is stated here, and for the others what another states."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        values = {name: value for name, value in values.items() if value is not None}
+        values["settings"] = self.settings if self.settings.meanings else other.settings
+        return replace(other, **values)
 
-    def missing(self, stated: Mapping[str, float]) -> list[str]:
+    def missing(self, numbers: Mapping[str, float]) -> list[str]:
         """Return the options that neither the user nor a run states; a radius implies a cylinder.
 
         Args:
-            stated: numbers of the run under our own names.
+            numbers: those of the run under our own names.
         """
-        plane = self.impactor == "plane" or stated.get("impactor_cylinder", 1.0) < 0.5
-        round_ = self.radius is not None or "impactor_radius" in stated
+        plane = self.impactor == "plane" or numbers.get("impactor_cylinder", 1.0) < 0.5
+        round_ = self.radius is not None or "impactor_radius" in numbers
         needless = {"radius"} if plane else {"impactor"} if round_ else set()
-        wanted = {name: own for name, own in NEEDED.items() if name not in needless}
         return [
             name
-            for name, own in wanted.items()
-            if own not in stated and getattr(self, name) is None
+            for name, key in NEEDED.items()
+            if name not in needless and key not in numbers and getattr(self, name) is None
         ]
 
 
-def open_run(path: Path, given: Given) -> CrashSeries:
+def open_run(path: Path, user: RunSettings) -> CrashSeries:
     """Open a run; shells without thickness get that of the run's settings, or that of the user.
 
     The file of its mesh, if the user names one, gives the shells of a run that has none, and the
@@ -105,54 +110,54 @@ def open_run(path: Path, given: Given) -> CrashSeries:
     Raises:
         ReadError: the file is damaged, shells have no thickness, or the mesh is another one.
     """
-    units = factors(Units() if given.units is None else Units.parse(given.units))
-    stated, _ = given.settings.stated(read_features(path), units)
-    thickness = stated.get("shell_thickness", given.thickness)
-    series = open_series(path, units=given.units, thickness=thickness)
+    units = factors(Units() if user.units is None else Units.parse(user.units))
+    numbers, _ = user.settings.stated(read_features(path), units)
+    thickness = numbers.get("shell_thickness", user.thickness)
+    series = open_series(path, units=user.units, thickness=thickness)
     bare = not len(series.mesh.cells) and series.mesh.edges is not None
-    if not bare and (given.mesh is None or len(series) < 2):
+    if not bare and (user.mesh is None or len(series) < 2):
         return series  # a deck states its own welds
-    if given.mesh is None:
+    if user.mesh is None:
         rule = "it holds nodes and edges, and no shells"
         remedy = "Name the files of the meshes: mesh: decks/{run}.k (--mesh of inspect)"
         raise ReadError(str(path), rule, remedy)
-    mesh = given.mesh.replace("{run}", run_name(path))
-    other = open_series(mesh, units=given.units, thickness=thickness).mesh
+    mesh = user.mesh.replace("{run}", run_name(path))
+    other = open_series(mesh, units=user.units, thickness=thickness).mesh
     return with_cells(series, other) if bare else with_links(series, other)
 
 
-def read_run(path: Path, given: Given) -> Part:
+def read_run(path: Path, user: RunSettings) -> Part:
     """Read a run as a part, and check that its numbers can be right.
 
     Raises:
         ReadError: the file is damaged, has a single state, or states too little; its clamped nodes
             move; a shell is deleted; or a number cannot be right in the stated units.
     """
-    return believed(open_history(path, given), given)
+    return plausible_part(open_history(path, user), user)
 
 
-def open_history(path: Path, given: Given) -> CrashSeries:
+def open_history(path: Path, user: RunSettings) -> CrashSeries:
     """Open a run that a network can learn from.
 
     Raises:
         ReadError: the file is damaged, has a single state, or states too little; or a shell is
             deleted.
     """
-    series = open_run(path, given)
+    series = open_run(path, user)
     if len(series) < 2:
         raise ReadError(str(path), "it holds a single state, not a history", "Leave it out")
-    ask(series, given)
+    refuse_gaps(series, user)
     check_whole(series)
     return at_rest(series)
 
 
-def believed(series: CrashSeries, given: Given) -> Part:
+def plausible_part(series: CrashSeries, user: RunSettings) -> Part:
     """Return a run as a part whose numbers can be right.
 
     Raises:
         ReadError: clamped nodes move, or a number cannot be right in the stated units.
     """
-    part = from_series(series, given.setup(), settings=given.settings)
+    part = from_series(series, user.setup(), settings=user.settings)
     check_numbers(part)
     check_clamps(part)
     return part
@@ -174,19 +179,19 @@ def _read(file: Path, changed: int) -> tuple[str, Mapping[str, Any]]:
     return data.name, data.options
 
 
-def given_of(data: str, options: Mapping[str, Any]) -> Given:
+def settings_of(data: str, options: Mapping[str, Any]) -> RunSettings:
     """Return what the data of a recipe state for files; nothing, if they are other data."""
     if data != "crash/files":
-        return Given()
-    known = {each.name for each in fields(Given)} - {"settings"}
-    own = {name: value for name, value in options.items() if name in known}
-    return Given(**own, settings=Settings(options["settings"] or {}))
+        return RunSettings()
+    known = {each.name for each in fields(RunSettings)} - {"settings"}
+    values = {name: value for name, value in options.items() if name in known}
+    return RunSettings(**values, settings=Settings(options["settings"] or {}))
 
 
-def assumed(series: CrashSeries, given: Given) -> list[str]:
+def defaults_used(series: CrashSeries, user: RunSettings) -> list[str]:
     """Return sentences on the numbers that a prediction takes from the defaults of `Setup`."""
-    stated, _ = given.settings.stated(series.features, factors(series.mesh.units))
-    setup = given.setup()
+    numbers, _ = user.settings.stated(series.features, factors(series.mesh.units))
+    setup = user.setup()
     values = {
         "direction": " ".join(f"{value:g}" for value in setup.direction),
         "speed": f"{setup.speed:g} m/s",
@@ -195,18 +200,18 @@ def assumed(series: CrashSeries, given: Given) -> list[str]:
         "impactor": setup.kind,
         "radius": f"{setup.radius:g} mm",
     }
-    out = [f"{name} {values[name]}" for name in given.missing(stated)]
+    out = [f"{name} {values[name]}" for name in user.missing(numbers)]
     return out if series.mesh.units.known else [*out, "units mm, ms, kg"]
 
 
-def ask(series: CrashSeries, given: Given) -> None:
+def refuse_gaps(series: CrashSeries, user: RunSettings) -> None:
     """Ask by name for what neither a run nor the user states.
 
     Raises:
         ReadError: something is missing.
     """
-    stated, further = given.settings.stated(series.features, factors(series.mesh.units))
-    missing = given.missing(stated)
+    numbers, further = user.settings.stated(series.features, factors(series.mesh.units))
+    missing = user.missing(numbers)
     if not missing:
         return
     rule = f"neither the run nor the recipe states: {', '.join(missing)}"

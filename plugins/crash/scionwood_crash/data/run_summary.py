@@ -12,14 +12,14 @@ from typing import Any, final
 import numpy as np
 
 from scionwood import ReadError
-from scionwood_crash.data.stated import Given, open_run
+from scionwood_crash.data.user_settings import RunSettings, open_run
 from scionwood_crash.morph import Surface
-from scionwood_crash.parts.believe import check_clamps, check_whole, doubts
 from scionwood_crash.parts.carried import at_rest, said
 from scionwood_crash.parts.impact import CLAMPED_FIELD, REVERSED, velocity_of_part
 from scionwood_crash.parts.links import pieces_of
 from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.parts.part import Part
+from scionwood_crash.parts.plausibility import check_clamps, check_whole, warnings_for
 from scionwood_crash.parts.series import STRAIN, factors, from_series, run_name
 from scionwood_crash.solver.model import KINDS
 
@@ -32,7 +32,7 @@ COLUMNS = (
 
 @final
 @dataclass
-class Seen:
+class RunSummary:
     """What is understood of a run.
 
     Attributes:
@@ -54,40 +54,42 @@ class Seen:
     frame: list[str] = field(default_factory=list)
 
 
-def look(path: Path, given: Given) -> Seen:
+def summarise(path: Path, user: RunSettings) -> RunSummary:
     """Read a run as the training would, and tell what is understood of it.
 
     Args:
         path: the file of the run.
-        given: what the user states for all runs.
+        user: what the user states for all runs.
     """
-    seen = Seen(values={"run": run_name(path)})
-    with warnings.catch_warnings(record=True) as caught:
+    summary = RunSummary(values={"run": run_name(path)})
+    with warnings.catch_warnings(record=True) as messages:
         warnings.simplefilter("always")
         try:
-            _fill(seen, open_run(path, given), given)
+            _fill(summary, open_run(path, user), user)
         except ReadError as error:
-            seen.faults.append(f"{error.rule}. {error.remedy}")
-    seen.ignored += sorted({str(each.message).removeprefix(f"{path.name}: ") for each in caught})
-    return seen
+            summary.faults.append(f"{error.rule}. {error.remedy}")
+    summary.ignored += sorted(
+        {str(each.message).removeprefix(f"{path.name}: ") for each in messages}
+    )
+    return summary
 
 
-def _fill(seen: Seen, series: CrashSeries, given: Given) -> None:
+def _fill(summary: RunSummary, series: CrashSeries, user: RunSettings) -> None:
     mesh, states = series.mesh, len(series)
     length, time, mass = factors(mesh.units)
-    stated, seen.conditions = given.settings.stated(series.features, (length, time, mass))
-    seen.missing = given.missing(stated)
-    if not mesh.units.known and given.units is None:
-        seen.missing.append("units")
-    seen.values |= _sizes(series)
+    stated, summary.conditions = user.settings.stated(series.features, (length, time, mass))
+    summary.missing = user.missing(stated)
+    if not mesh.units.known and user.units is None:
+        summary.missing.append("units")
+    summary.values |= _sizes(series)
     if states < 2:
         raise ReadError(str(series.path), "it holds a single state, not a history", "Leave it out")
     series = at_rest(series)
-    seen.frame = [*filter(None, [said(series)])]
+    summary.frame = [*filter(None, [said(series)])]
     held = CLAMPED_FIELD if CLAMPED_FIELD in series.read(0).point_fields else ""
-    if given.held == "field" and not held:
-        seen.missing.append("held")
-    _judge(seen, series, given)
+    if user.held == "field" and not held:
+        summary.missing.append("held")
+    _judge(summary, series, user)
 
 
 def _sizes(series: CrashSeries) -> dict[str, Any]:
@@ -111,16 +113,16 @@ def _sizes(series: CrashSeries) -> dict[str, Any]:
     }
 
 
-def _judge(seen: Seen, series: CrashSeries, given: Given) -> None:
+def _judge(summary: RunSummary, series: CrashSeries, user: RunSettings) -> None:
     """Add what the impact is, and why the run cannot be learned from."""
-    known = replace(given, held="still") if "held" in seen.missing else given
-    part = from_series(series, known.setup(), settings=given.settings)
-    stated, _ = given.settings.stated(series.features, factors(series.mesh.units))
+    known = replace(user, held="still") if "held" in summary.missing else user
+    part = from_series(series, known.setup(), settings=user.settings)
+    stated, _ = user.settings.stated(series.features, factors(series.mesh.units))
     if velocity_of_part(stated, known.setup(), part.impactor):
-        seen.frame.append(REVERSED)
+        summary.frame.append(REVERSED)
     moved = np.linalg.norm(part.displacement, axis=2).max(0) if part.displacement is not None else 0
-    seen.values["clamped"] = f"{int(part.clamped.sum())} ({known.held})"
-    seen.values["largest displacement"] = f"{float(np.max(moved)):.4g} mm"
+    summary.values["clamped"] = f"{int(part.clamped.sum())} ({known.held})"
+    summary.values["largest displacement"] = f"{float(np.max(moved)):.4g} mm"
     texts = {
         "speed": f"{part.impactor.speed:.4g} m/s",
         "mass": f"{part.impactor.mass:.4g} kg",
@@ -129,20 +131,22 @@ def _judge(seen: Seen, series: CrashSeries, given: Given) -> None:
     }
     for name, text in texts.items():
         column = "yield" if name == "yield_stress" else name
-        seen.values[column] = "?" if name in seen.missing else text
+        summary.values[column] = "?" if name in summary.missing else text
     pieces = int(pieces_of(len(part.points), Surface(part.points, part.cells).edges[0]).max()) + 1
-    seen.values["pieces"] = pieces
+    summary.values["pieces"] = pieces
     if pieces > 1:
-        seen.values["links"] = counts = _counted(part)
+        summary.values["links"] = counts = _counted(part)
         shown = ", ".join(f"{count} links of kind {kind}" for kind, count in counts.items())
-        seen.assembly = f"an assembly of {pieces} pieces, {shown or 'no weld or tie is stated'}; "
-        seen.assembly += "the network needs backbone.links: true"
-    seen.faults += doubts(part)
+        summary.assembly = (
+            f"an assembly of {pieces} pieces, {shown or 'no weld or tie is stated'}; "
+        )
+        summary.assembly += "the network needs backbone.links: true"
+    summary.faults += warnings_for(part)
     for check in (partial(check_whole, series), partial(check_clamps, part)):
         try:
             check()
         except ReadError as error:
-            seen.faults.append(f"{error.rule}. {error.remedy}")
+            summary.faults.append(f"{error.rule}. {error.remedy}")
 
 
 def _counted(part: Part) -> dict[str, int]:
@@ -153,20 +157,20 @@ def _counted(part: Part) -> dict[str, int]:
     return {KINDS[kind]: int(count) for kind, count in zip(kinds, counts, strict=True)}
 
 
-def notes(every: Sequence[Seen]) -> list[str]:
+def notes(summaries: Sequence[RunSummary]) -> list[str]:
     """Return sentences on several runs: what is missing, further, ignored, and at fault."""
-    said: dict[str, list[str]] = {}
-    for seen in every:
-        texts = [f"missing: {name}" for name in seen.missing]
-        texts += [*([seen.assembly] if seen.assembly else []), *seen.frame]
-        texts += [f"a further condition: {name}" for name in seen.conditions]
-        texts += [f"ignored: {text}" for text in seen.ignored]
-        texts += [f"cannot be learned from: {text}" for text in seen.faults]
+    runs_of: dict[str, list[str]] = {}
+    for summary in summaries:
+        texts = [f"missing: {name}" for name in summary.missing]
+        texts += [*([summary.assembly] if summary.assembly else []), *summary.frame]
+        texts += [f"a further condition: {name}" for name in summary.conditions]
+        texts += [f"ignored: {text}" for text in summary.ignored]
+        texts += [f"cannot be learned from: {text}" for text in summary.faults]
         for text in texts:
-            said.setdefault(text, []).append(str(seen.values["run"]))
+            runs_of.setdefault(text, []).append(str(summary.values["run"]))
     out = []
-    for text, runs in said.items():
-        which = "all runs" if len(runs) == len(every) > 1 else ", ".join(runs[:3])
+    for text, runs in runs_of.items():
+        which = "all runs" if len(runs) == len(summaries) > 1 else ", ".join(runs[:3])
         out.append(f"{text} ({which}{', ...' if len(runs) > 3 and which != 'all runs' else ''})")
     return out
 
