@@ -14,7 +14,7 @@ import zarr
 from distributed import Client, LocalCluster, get_task_stream
 
 from scionwood_pde import api, inference
-from scionwood_pde.backbones import tadpole
+from scionwood_pde.backbones import Tadpole
 from scionwood_pde.model.workers import active_client
 from scionwood_pde.readers.regions import regions_for
 from scionwood_pde.readers.states import layout_of
@@ -109,7 +109,7 @@ def test_decoded_rows_are_written_as_they_are_made(
             sizes.append(place[-1].nbytes)
             put(*place)
 
-        model = tadpole(weights="shipped", tile=16, boundary="periodic")
+        model = Tadpole(weights="shipped", tile=16, boundary="periodic")
         assert inference.decode(model, latents, put=counted) is None
     assert max(sizes) == 16 * 16 * 32 * 4
     assert len(sizes) == 2 * 4

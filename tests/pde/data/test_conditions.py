@@ -12,7 +12,7 @@ import xarray as xr
 
 from scionwood import ReadError, RecipeError
 from scionwood_pde import api
-from scionwood_pde.backbones import bilinear
+from scionwood_pde.backbones import BilinearForecast
 from scionwood_pde.data.files import Files
 from scionwood_pde.inference import beyond_training
 from scionwood_pde.readers.cache import write_cache
@@ -79,7 +79,7 @@ def test_refuses_conditions_that_the_data_cannot_have(states: xr.DataArray, tmp_
 
 
 def test_a_rollout_names_conditions_beyond_the_training() -> None:
-    model = bilinear(fields=1, width=2, stencil=3, conditions=["nu", "mach"])
+    model = BilinearForecast(fields=1, width=2, stencil=3, conditions=["nu", "mach"])
     state = torch.randn(8, 1, 16, 16, 16)
     drawn = torch.stack([torch.linspace(0.01, 0.05, 8), torch.full((8,), 0.3)], dim=1)
     model.measure([{"state": state, "next": state + 0.1, "conditions": drawn}])

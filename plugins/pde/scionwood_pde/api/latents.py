@@ -11,7 +11,7 @@ import xarray as xr
 from scionwood import RecipeError, find_run, load_run
 from scionwood_pde import inference
 from scionwood_pde.api.states import States, check_apart, check_device, opened, stored
-from scionwood_pde.backbones import tadpole
+from scionwood_pde.backbones import Tadpole
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.model import Boundary, Coder, SizeName
 from scionwood_pde.model.presets import STRIDE
@@ -47,7 +47,7 @@ def encode(
         run: the run folder of an autoencoder that `scionwood fit` wrote. `None` means the model
             without an adapter, described by the next four options.
         size: size of that model.
-        weights: weights of that model; see `backbones.tadpole`.
+        weights: weights of that model; see `model.Tadpole`.
         tile: tile of that model in voxels. `None` means the whole domain.
         halo: halo of that model in voxels. If the states are periodic along all axes, the halo of
             the outer tiles holds the values of the opposite side.
@@ -174,7 +174,7 @@ def _autoencoder(
         model.at_once = at_once or model.at_once
         return model
     try:
-        return tadpole(
+        return Tadpole(
             size=size, weights=weights, tile=tile, halo=halo, boundary=boundary, at_once=at_once
         )
     except ValueError as error:

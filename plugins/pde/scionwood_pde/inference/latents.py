@@ -219,7 +219,7 @@ def _empty_latents(group: Any, model: Any, layout: Layout) -> Any:
         tiles = model.tiling.layout(layout.sides)
     except ValueError as error:
         raise RecipeError(f"states of sides {layout.sides}", str(error)) from error
-    cells, channels = tiles.latent(), model.size.latent_channels
+    cells, channels = tiles.latent(), model.shape.latent_channels
     steps = cells.steps[:-1] if _in_rows(model) else cells.sides[:-1]
     fields = 1 if _in_rows(model) else len(layout.channels)
     return group.create_array(
@@ -236,7 +236,7 @@ def _encode_rows(
 ) -> None:
     """Encode a state field by field and row by row into an array of latents."""
     latents, sample, time = target
-    width = model.size.latent_channels
+    width = model.shape.latent_channels
     for number, (mean, std) in enumerate(zip(scale.mean, scale.std, strict=True)):
         channels = slice(number * width, (number + 1) * width)
 
@@ -263,7 +263,7 @@ def _decode_rows(
     device: str,
 ) -> None:
     """Decode a state field by field and row by row, and store each row in its units."""
-    width = model.size.latent_channels
+    width = model.shape.latent_channels
     for number, (deviation, mean) in enumerate(zip(*moments, strict=True)):
         channels = slice(number * width, (number + 1) * width)
 

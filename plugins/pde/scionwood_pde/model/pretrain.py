@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from scionwood.authoring import Resume, minimise, volumes_fail_in_bfloat16, warm_cosine
-from scionwood_pde.model import SIZES, Tadpole
+from scionwood_pde.model import Tadpole
 from scionwood_pde.model.principal import principal_start
 from scionwood_pde.model.weights import save_weights
 from scionwood_pde.online import Cropper, Here, OnlineLoop, Schedule, Simulator
@@ -81,9 +81,7 @@ def pretrain(
     Source: Tadpole, arXiv:2605.15284, at a small scale; the start is this project's.
     """
     cubes = online_cubes(seed, measured)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = Tadpole(SIZES["tiny"]).train()
+    model = Tadpole(init_seed=seed).train()
     principal_start(model, _drawn(cubes, measured), torch.Generator().manual_seed(seed))
     noise = torch.Generator()
     fast = not volumes_fail_in_bfloat16(torch.device("cpu"))

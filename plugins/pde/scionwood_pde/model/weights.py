@@ -6,6 +6,7 @@ Their names carry no prefix. The case of letters in a file's name does not matte
 
 from __future__ import annotations
 
+from importlib.resources import as_file, files
 from pathlib import Path
 
 import torch
@@ -15,7 +16,6 @@ from torch import Tensor, nn
 from scionwood import WeightsError
 from scionwood.authoring import atomic_path, read_weights
 from scionwood_pde.model.attention import PositionBias
-from scionwood_pde.model.coder import Coder
 
 REPOSITORY = "thuerey-group/Tadpole"
 PUBLISHED = ("S", "B", "L")
@@ -25,6 +25,46 @@ COMPUTED = ("relative_coords_table", "relative_position_index", "relative_bias")
 """Buffers of the attention that the architecture determines; a file may omit them."""
 
 REMEDY = "Give `weights` the folder of both files, `hub`, or `none`"
+SOURCE = "Tadpole, arXiv:2605.15284"
+SHIPPED = "tiny"
+"""The size whose weights the package ships; the authors publish the other sizes."""
+
+
+def load_coder(model: nn.Module, size: str, weights: str) -> None:
+    """Load the weights of an encoder and a decoder; `none` leaves the random ones.
+
+    Args:
+        model: the model, with `encoder` and `decoder`.
+        size: the name of its size.
+        weights: `none`, `shipped`, `hub`, `hub:REVISION`, or a folder.
+
+    Raises:
+        WeightsError: the weights are missing, unreadable, or of another size.
+    """
+    kind, _, revision = weights.partition(":")
+    if kind == "shipped":
+        if size != SHIPPED:
+            rule = f"only size {SHIPPED!r} is shipped"
+            raise WeightsError(f"weights 'shipped' of size {size!r}", rule, REMEDY)
+        with as_file(files("scionwood_pde") / "weights") as folder:
+            load_both(model, size, folder)
+    elif kind == "hub":
+        load_both(model, size, download(size, revision or None))
+    elif kind != "none":
+        load_both(model, size, Path(weights))
+
+
+def origin(weights: str) -> dict[str, str]:
+    """Return the entries of the model card about the weights."""
+    kind, _, revision = weights.partition(":")
+    if kind == "none":
+        return {"weights": "random, seeded", "licence": "none (random weights)"}
+    if kind == "shipped":
+        return {"weights": "shipped", "licence": f"{LICENCE}; made here"}
+    if kind == "hub":
+        at = f" at {revision}" if revision else ""
+        return {"weights": f"hf.co/{REPOSITORY}{at}", "licence": LICENCE}
+    return {"weights": f"local folder {Path(weights).name}", "licence": "not known"}
 
 
 def load_both(model: nn.Module, size: str, folder: Path) -> None:
@@ -45,7 +85,7 @@ def load_both(model: nn.Module, size: str, folder: Path) -> None:
         model.get_submodule(part).load_state_dict(state)
 
 
-def save_weights(model: Coder, size: str, folder: Path, *, half: bool = False) -> None:
+def save_weights(model: nn.Module, size: str, folder: Path, *, half: bool = False) -> None:
     """Write both files in the form that the published code reads.
 
     Args:
