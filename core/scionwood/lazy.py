@@ -18,13 +18,16 @@ def attach_stub(
     and this function reads it at run time. A line `from package.module import name as name` makes
     `package.name` resolve to that object at each use. A line `from package import module as module`
     imports a module of the package; modules do not count among `__all__`.
+    The root of a package reads `__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)`.
 
     Args:
         package: `__name__` of the package.
         file: `__file__` of the package.
 
     Example:
-        __getattr__, __dir__, __all__ = attach_stub(__name__, __file__)
+        >>> names = authoring.attach_stub("scionwood.authoring", authoring.__file__)[2]
+        >>> "attach_stub" in names
+        True
     """
     home_of = homes(file)
     names = sorted(name for name, home in home_of.items() if home != package)
@@ -47,4 +50,5 @@ def homes(file: str) -> dict[str, str]:
         for statement in ast.parse(Path(file).with_suffix(".pyi").read_text("utf-8")).body
         if isinstance(statement, ast.ImportFrom) and statement.module
         for alias in statement.names
+        if alias.asname == alias.name  # as type checkers read it: a plain import is no public name
     }

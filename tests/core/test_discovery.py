@@ -145,9 +145,3 @@ def test_dir_shows_public_names_only():
     hidden = {"annotations", "import_module", "attach_stub", "Any"}
     assert not hidden & set(dir(scionwood))
     assert set(scionwood.__all__) <= set(dir(scionwood))
-
-
-def test_a_function_of_a_plugin_has_a_name() -> None:
-    assert load("functions", "language/read_conversations").__module__.startswith("scionwood_")
-    with pytest.raises(PluginError, match="no function 'read'"):
-        load("functions", "language/read")

@@ -7,6 +7,7 @@ from scionwood.adapters.stored import empty_weights as empty_weights
 from scionwood.cli.command import Word as Word
 from scionwood.cli.command import check_plan as check_plan
 from scionwood.cli.command import command_words as command_words
+from scionwood.cli.command import prints as prints
 from scionwood.cli.command import with_options_classes as with_options_classes
 from scionwood.files.pages import Figure as Figure
 from scionwood.files.pages import Number as Number
@@ -24,6 +25,7 @@ from scionwood.kernels import kernel_report as kernel_report
 from scionwood.kernels import lora_conv as lora_conv
 from scionwood.kernels import lora_linear as lora_linear
 from scionwood.kernels import obstacle as obstacle
+from scionwood.lazy import attach_stub as attach_stub
 from scionwood.plugins.discovery import commands as commands
 from scionwood.plugins.discovery import refresh as refresh
 from scionwood.plugins.probes import ProbeResult as ProbeResult

@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from scionwood import __version__
-from scionwood.cli.command import meanings, parse_command
+from scionwood.cli.command import meanings, parse_command, run_command
 from scionwood.cli.recipes import OVERRIDABLE, overrides_last
 from scionwood.errors import PluginError, ScionwoodError
 from scionwood.files.terminal import print_table, visible_warnings
@@ -89,9 +89,9 @@ def _stdout_has_no_reader() -> bool:
 
 
 def _core_command(name: str, words: Sequence[str]) -> int:
-    function: Callable[..., int | None] = discovery.resolve(name, discovery.verbs()[name])
+    function: Callable[..., Any] = discovery.resolve(name, discovery.verbs()[name])
     words = overrides_last(function, words) if name in OVERRIDABLE else words
-    return function(**parse_command(function, f"scionwood {name}", words)) or 0
+    return run_command(function, parse_command(function, f"scionwood {name}", words))
 
 
 def _plugin_command(plugin: str, command: str = "", *rest: str) -> int:
@@ -115,8 +115,7 @@ def _plugin_command(plugin: str, command: str = "", *rest: str) -> int:
         from scionwood_sandbox.decoding.calls import start_early
 
         start_early([reference.partition(":")[0] for reference in record.readers.values()])
-    function(**arguments)
-    return 0
+    return run_command(function, arguments)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,6 +3,9 @@
 A parameter whose type is a dataclass stands for the fields of it: each field is an option, and
 the function gets an instance. So the options of a verb are declared once, for Python, for the
 command line and for a service.
+
+A command returns its result. `prints` names the function that prints it; the options of that
+function, such as `json`, are options of the command line too, and Python callers do not see them.
 """
 
 from __future__ import annotations
@@ -18,12 +21,56 @@ from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from io import StringIO
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, ParamSpec, TypeVar, get_args, get_origin, get_type_hints
 
 from scionwood.errors import PluginError, ReadError, ScionwoodError
 from scionwood.plugins import discovery
 from scionwood.recipes.arguments import STDIN, Mark
 from scionwood_sandbox.files import check_target
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+Verb = Callable[Parameters, Result]
+
+
+def prints(show: Callable[..., int | None]) -> Callable[[Verb[Parameters, Result]], Verb[Parameters, Result]]:
+    """Mark a function as a command whose result the command line prints.
+
+    Args:
+        show: takes the result, prints it, and may return an exit code. Its keyword-only parameters
+            are further options of the command line.
+
+    Example:
+        >>> def show(total: int, *, json: bool = False) -> None:
+        ...     print([total] if json else total)
+        >>> @authoring.prints(show)
+        ... def add(first: int, second: int) -> int:
+        ...     return first + second
+        >>> add(1, 2)
+        3
+    """
+
+    def marked(verb: Verb[Parameters, Result]) -> Verb[Parameters, Result]:
+        verb.show = show  # type: ignore[attr-defined]
+        return verb
+
+    return marked
+
+
+def run_command(function: Callable[..., Any], arguments: Mapping[str, Any]) -> int:
+    """Call a command, print its result as `prints` says, and return the exit code.
+
+    Args:
+        function: the command.
+        arguments: what `parse_command` read.
+    """
+    show = getattr(function, "show", None)
+    if show is None:
+        result = function(**arguments)
+        return result if type(result) is int else 0  # a bool is no exit code
+    options = {name: value for name, value in arguments.items() if name in _show_words(function)}
+    rest = {name: value for name, value in arguments.items() if name not in options}
+    return show(function(**rest), **options) or 0
 
 
 def parse_command(
@@ -103,7 +150,13 @@ def command_words(function: Callable[..., Any]) -> dict[str, Word]:
         else:
             positional = parameter.kind is not parameter.KEYWORD_ONLY
             words[name] = Word(hint, parameter.default, text, positional, meaning)
-    return words
+    return words | _show_words(function)
+
+
+def _show_words(function: Callable[..., Any]) -> dict[str, Word]:
+    show = getattr(function, "show", None)
+    words = {} if show is None else command_words(show)
+    return {name: word for name, word in words.items() if not word.positional}
 
 
 def with_options_classes(

@@ -119,7 +119,7 @@ def load(kind: str, name: str) -> Any:
     """Import one component: `load("tasks", "seismic/denoise")`.
 
     Args:
-        kind: a key of `scionwood.plugins.plugin.KINDS`, or `functions`.
+        kind: a key of `scionwood.plugins.plugin.KINDS`.
         name: `plugin/name`.
 
     Raises:
@@ -136,14 +136,17 @@ def reference(kind: str, name: str) -> str:
     """Return `"module:attribute"` of a component, without importing it.
 
     Args:
-        kind: a key of `scionwood.plugins.plugin.KINDS`, or `functions`.
+        kind: a key of `scionwood.plugins.plugin.KINDS`.
         name: `plugin/name`.
 
     Raises:
-        PluginError: the plugin is missing or broken, or does not have the component.
+        PluginError: there is no such kind, or the plugin is missing or broken, or does not have
+            the component.
     """
     owner, slash, part = name.partition("/")
-    word = KINDS.get(kind, "function")
+    if kind not in KINDS:
+        raise PluginError(f"{kind!r}", "no such kind of component", f"Kinds: {', '.join(KINDS)}")
+    word = KINDS[kind]
     if not slash:
         raise PluginError(f"{name!r}", f"a {word} is named plugin/name", _suggest(kind, name))
     table: Mapping[str, str] = getattr(record(owner), kind)

@@ -66,9 +66,6 @@ class Plugin:
             empty folder for results. Keyword-only parameters are the options of a request.
         parsers: subclasses of `scionwood_kit.Parser`: functions that read files and are no
             readers, with a sample that `scionwood check --fuzz` damages.
-        functions: functions and classes for other plugins, since no plugin imports another. They
-            take and give plain data, tensors and objects of libraries:
-            `scionwood.load("functions", "language/encode")`.
 
     Example:
         >>> tasks = {"forecast": "scionwood_hydrology.tasks:Forecast"}
@@ -96,7 +93,6 @@ class Plugin:
     parsers: Mapping[str, str] = field(default_factory=dict)
     probes: Mapping[str, str] = field(default_factory=dict)
     services: Mapping[str, str] = field(default_factory=dict)
-    functions: Mapping[str, str] = field(default_factory=dict)
 
     def components(self) -> list[tuple[str, str, str]]:
         """Return every component as `(kind, name, "module:attribute")`."""

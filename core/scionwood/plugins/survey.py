@@ -22,7 +22,6 @@ from scionwood import discovery
 entry = discovery.find(sys.argv[1])
 faults = [] if entry.plugin else [entry.problem]
 parts = entry.plugin.components() if entry.plugin else []
-parts += [("function", *each) for each in entry.plugin.functions.items()] if parts else []
 for kind, name, reference in parts:
     try:
         discovery.resolve(f"{kind} {name}", reference)

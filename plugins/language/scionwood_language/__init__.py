@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scionwood import Plugin
+from scionwood.authoring import attach_stub
 
 plugin = Plugin(
     name="language",
@@ -30,9 +31,9 @@ plugin = Plugin(
         "grpo": "scionwood_language.verifiable.task:VerifiableReward",
     },
     commands={
-        "generate": "scionwood_language.cli.generate:generate",
-        "merge": "scionwood_language.cli.generate:merge",
-        "query_tune": "scionwood_language.cli.query:query_tune",
+        "generate": "scionwood_language.verbs.generate:generate",
+        "merge": "scionwood_language.verbs.merge:merge",
+        "query_tune": "scionwood_language.verbs.query_tune:query_tune",
     },
     recipes="scionwood_language.recipes",
     rooms=("chat", "diffusion", "planning", "query", "review", "verifiable"),
@@ -40,24 +41,6 @@ plugin = Plugin(
         "conversations": "scionwood_language.readers.parsers:Conversations",
         "preferences": "scionwood_language.data.parsers:Preferences",
     },
-    functions={
-        "load_tokenizer": "scionwood_language.model.weights:load_tokenizer",
-        "load_model": "scionwood_language.model.weights:load_model",
-        "encode": "scionwood_language.chat.templates:encode",
-        "batches": "scionwood_language.data.batches:Batches",
-        "check_length": "scionwood_language.data.batches:check_length",
-        "collate_pairs": "scionwood_language.data.batches:collate_pairs",
-        "check_shares": "scionwood_language.data.splits:check_shares",
-        "split_by_topic": "scionwood_language.data.splits:split_by_topic",
-        "read_conversations": "scionwood_language.readers.load:read_conversations",
-        "read_all": "scionwood_language.readers.load:read_all",
-        "read_pairs": "scionwood_language.readers.pairs:read_pairs",
-        "model_of_run": "scionwood_language.inference:model_of_run",
-        "model_of_adapter": "scionwood_language.inference:model_of_adapter",
-        "without_adapter": "scionwood_language.inference:without_adapter",
-        "check_decoding": "scionwood_language.inference:check_decoding",
-        "write": "scionwood_language.inference:write",
-        "plan": "scionwood_language.planning.planner:plan",
-        "save_merged": "scionwood_language.inference:save_merged",
-    },
 )
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

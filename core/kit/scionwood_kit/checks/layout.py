@@ -18,6 +18,7 @@ from scionwood.plugins.plugin import Plugin
 from scionwood_kit.rules import NothingToCheck, Problem, check
 
 ROOMS = {
+    "verbs": "what users do: each function is the command and the service",
     "api": "what a user imports: a few typed functions",
     "cli": "the commands",
     "backbones": "the factories that recipes name",
@@ -47,13 +48,13 @@ _OF_KIND = {
     "readers": "readers",
     "data": "data",
     "tasks": "tasks",
-    "commands": "cli",
+    "commands": "verbs",
     "callbacks": "callbacks",
     "loggers": "loggers",
     "optimizers": "optimizers",
     "schedules": "schedules",
     "probes": "evaluation",
-    "services": "services",
+    "services": "verbs",
 }
 _PLACES = {
     "evaluation/": r"metrics?|measures?|figures?|plots?|plotting|reports?|results|baselines?"
@@ -65,7 +66,7 @@ _PLACES = {
     "adapters/": r"adapter|tuners?|lora",
     "kernels/": r"kernel|ops|operators?|triton(_\w+)?|cuda",
     "inference/": r"infer|predict|predictors?|prediction|apply|pipelines?|run|rollout",
-    "cli/": r"cli_\w+|\w+_cli|commands?|main|app",
+    "verbs/": r"cli_\w+|\w+_cli|commands?|main|app",
     "backbones.py": r"backbone|factory|factories",
     "recipes/, as YAML": r"configs?|recipe|settings",
     "the core: use scionwood.authoring.Page and its tables and figures": r"pages?|html|templates?",

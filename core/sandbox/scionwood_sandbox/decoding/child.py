@@ -29,7 +29,7 @@ from scionwood_sandbox.decoding.wire import Link, receive, send
 CALL = "$call"
 """The first item of a triple that names a function of the parent, with its attributes."""
 
-_OUT = "Use its other attributes, or set SCIONWOOD_READERS=inline if you trust the file"
+_OUT = "Use its other attributes, or read it inline if you trust the file"
 _PASSED_ON = (UserWarning, RuntimeWarning)
 _BATCH, _WAIT = 4 << 20, 0.02
 

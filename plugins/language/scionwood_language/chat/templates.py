@@ -39,7 +39,7 @@ class Encoded:
         asked: the ids after which a model generates the completion, if they are not `prompt`.
 
     Example:
-        >>> from scionwood_language.api import Encoded
+        >>> from scionwood_language import Encoded
         >>> Encoded(prompt=[5, 6], completion=[7]).labels
         [-100, -100, 7]
     """
@@ -84,7 +84,7 @@ def encode(tokenizer: Any, messages: Sequence[Message], *, turns: Turns = "last"
     Source: the rule of the common prefix is that of TRL 1.16, `SFTTrainer`.
 
     Example:
-        >>> from scionwood_language.api import encode, load_model
+        >>> from scionwood_language import encode, load_model
         >>> tokenizer = load_model("tiny").tokenizer
         >>> turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
         >>> tokenizer.decode(encode(tokenizer, turns).completion).strip()

@@ -11,7 +11,7 @@ from scionwood_language.data.generated import Talks
 from scionwood_language.model.tiny import TINY
 from scionwood_language.review.faults import FAULTS, Program, program
 
-ASKED = (
+REQUEST = (
     "Review this Java program. Answer in three lines: `What:` with the class of the fault, "
     "`Where:` with the line, and `Hint:` without the solution."
 )
@@ -32,16 +32,6 @@ class CodeReview(Talks):
     Source: inspired by Kumar et al. on feedback for novices. The paper was not found, so this is no
         reproduction. The programs are made here.
 
-    Args:
-        n_train: the number of training examples.
-        n_val: the number of validation examples.
-        n_test: the number of test examples.
-        tokenizer: the tokenizer of the backbone: the same name as `backbone.model`.
-        max_length: the maximum number of tokens of an example, and of a packed row.
-        packing: whether to put several training examples into one row.
-        batch_size: the number of rows in a batch.
-        seed: the seed of all three splits.
-
     Raises:
         RecipeError: a size is not positive.
     """
@@ -58,20 +48,21 @@ class CodeReview(Talks):
         batch_size: int = 4,
         seed: int = 0,
     ) -> None:
-        sizes = (n_train, n_val, n_test)
-        super().__init__(tokenizer, max_length, packing, batch_size, sizes, seed)
+        super().__init__(
+            n_train, n_val, n_test, tokenizer, max_length, packing, batch_size, seed
+        )
 
     def pairs(self, split: Split) -> list[tuple[str, str, dict[str, str]]]:
         """Return the examples of a split; no program is in two splits."""
-        random, count = self.drawn(split)
-        rest = {"train": (0, 1, 2, 3, 4, 5), "val": (6, 7), "test": (8, 9)}[split]
-        made: list[tuple[str, str, dict[str, str]]] = []
-        while len(made) < count:
-            own = program(FAULTS[len(made) % len(FAULTS)], random)
-            number = re.findall(r"Task(\d+)", own.code)[0]
-            if int(number) % 10 in rest:  # the number of the class tells the split
-                made.append(_example(own))
-        return made
+        random, count = self.random(split)
+        digits = {"train": (0, 1, 2, 3, 4, 5), "val": (6, 7), "test": (8, 9)}[split]
+        reviews: list[tuple[str, str, dict[str, str]]] = []
+        while len(reviews) < count:
+            faulty = program(FAULTS[len(reviews) % len(FAULTS)], random)
+            number = re.findall(r"Task(\d+)", faulty.code)[0]
+            if int(number) % 10 in digits:  # the number of the class tells the split
+                reviews.append(_example(faulty))
+        return reviews
 
     def judge(self, answers: Sequence[str], batch: Mapping[str, Any]) -> dict[str, float]:
         """Return the shares of reviews with the right line, the right class, and no solution.
@@ -81,8 +72,8 @@ class CodeReview(Talks):
             batch: its `line`, `fault` and `solution` are texts of each row.
         """
         rows = zip(answers, batch["line"], batch["fault"], batch["solution"], strict=True)
-        judged = [judge_review(*row) for row in rows]
-        return {name: sum(each[name] for each in judged) / len(judged) for name in judged[0]}
+        scores = [judge_review(*row) for row in rows]
+        return {name: sum(row[name] for row in scores) / len(scores) for name in scores[0]}
 
 
 def judge_review(review: str, line: str, fault: str, solution: str) -> dict[str, bool]:
@@ -96,18 +87,18 @@ def judge_review(review: str, line: str, fault: str, solution: str) -> dict[str,
     """
     where = re.search(r"^where:.*?(\d+)", review, re.IGNORECASE | re.MULTILINE)
     what = re.search(r"^what:(.*)$", review, re.IGNORECASE | re.MULTILINE)
-    shown = re.sub(r"\s+", "", solution) in re.sub(r"\s+", "", review)
+    leaks = re.sub(r"\s+", "", solution) in re.sub(r"\s+", "", review)
     return {
         "line": where is not None and where[1] == line,
         "fault": what is not None and fault in what[1].lower(),
-        "no_leak": not shown,
+        "no_leak": not leaks,
     }
 
 
-def _example(own: Program) -> tuple[str, str, dict[str, str]]:
-    numbered = [f"{at} {line}" for at, line in enumerate(own.code.splitlines(), 1)]
-    asked = "\n".join([ASKED, *numbered])
-    told = f"What: {own.fault.name}. {own.fault.what}\nWhere: line {own.line}\n"
-    told += f"Hint: {own.fault.hint}"
-    more = {"line": str(own.line), "fault": own.fault.name, "solution": own.solution}
-    return asked, told, more
+def _example(faulty: Program) -> tuple[str, str, dict[str, str]]:
+    numbered = [f"{at} {line}" for at, line in enumerate(faulty.code.splitlines(), 1)]
+    request = "\n".join([REQUEST, *numbered])
+    review = f"What: {faulty.fault.name}. {faulty.fault.what}\nWhere: line {faulty.line}\n"
+    review += f"Hint: {faulty.fault.hint}"
+    more = {"line": str(faulty.line), "fault": faulty.fault.name, "solution": faulty.solution}
+    return request, review, more

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property, partial
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, Literal
 
-from scionwood import SplitData
-from scionwood.authoring import DataFiles, DataLoader, Split
-from scionwood_language.chat.templates import Message, Turns
-from scionwood_language.data.batches import Batches, Item, check_length
+from scionwood import RecipeError
+from scionwood.authoring import DataFiles, Split
+from scionwood_language.chat.templates import Turns
+from scionwood_language.data.batches import Item
+from scionwood_language.data.conversation_data import ConversationData
+from scionwood_language.data.generated import turns as turns_of
 from scionwood_language.data.splits import check_shares, split_by_topic
 from scionwood_language.model.tiny import TINY
-from scionwood_language.model.weights import load_tokenizer
 from scionwood_language.readers.layouts import Layout
-from scionwood_language.readers.load import (
-    BadRows,
-    Conversation,
-    conversation,
-    read_all,
-    read_conversations,
-)
+from scionwood_language.readers.load import BadRows, Conversation, read_all, read_conversations
 
 SAMPLE = "sample"
 
 
-@final
-class Conversations(SplitData):
+class Conversations(ConversationData):
     """Conversations of a file, a folder or the hub. A model learns to write their answers.
 
     Shapes: a batch has `input_ids` and `labels`, each (row, token) int64. Tokens that are not
@@ -57,12 +51,12 @@ class Conversations(SplitData):
             out.
         val_share: the share of the examples for validation.
         test_share: the share of the examples for the test.
-        tokenizer: the tokenizer of the backbone: the same name as `backbone.model`.
-        max_length: the maximum number of tokens of an example, and of a packed row.
-        packing: whether to put several training examples into one row.
-        turns: learn the last turn of the assistant in each example, or all of them.
-        batch_size: the number of rows in a batch.
         seed: the seed of the split.
+
+    Example:
+        >>> from scionwood_language import Conversations
+        >>> sorted(next(iter(Conversations().val_dataloader())))[:3]
+        ['answer', 'attention_mask', 'input_ids']
     """
 
     data_files: DataFiles
@@ -70,7 +64,7 @@ class Conversations(SplitData):
     def __init__(
         self,
         *,
-        source: str | Path = SAMPLE,
+        source: str | Path | None = SAMPLE,
         layout: Layout = "auto",
         columns: dict[str, str] | None = None,
         bad_rows: BadRows = "refuse",
@@ -84,59 +78,64 @@ class Conversations(SplitData):
         batch_size: int = 8,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        check_length(max_length)
+        super().__init__(tokenizer, max_length, packing, turns, batch_size, seed)
         check_shares(val_share, test_share)
         self.source, self.layout, self.columns = source, layout, columns
-        self.data_files = DataFiles(on_bad_file, [] if source == SAMPLE else [source])
-        self.bad_rows, self.shares, self.seed = bad_rows, (val_share, test_share), seed
-        self.tokenizer_name, self.batch_size = tokenizer, batch_size
-        self.max_length, self.packing, self.turns = max_length, packing, turns
+        self.data_files = DataFiles(on_bad_file, [] if source in (None, SAMPLE) else [source])
+        self.bad_rows, self.shares = bad_rows, (val_share, test_share)
 
-    @cached_property
-    def tokenizer(self) -> Any:
-        """The tokenizer, of transformers."""
-        return load_tokenizer(self.tokenizer_name)
+    def read(self, source: str | Path) -> list[Any]:
+        """Return the conversations of a source or of one of its files.
 
-    def examples(self, split: Split) -> list[Conversation]:
-        """Return the conversations of a split. No topic is in two splits."""
-        val, test = self.shares
-        topics = [each.topic for each in self._read]
-        numbers = split_by_topic(topics, val=val, test=test, seed=self.seed)[split]
-        return [self._read[number] for number in numbers]
-
-    def loader(self, split: Split) -> DataLoader:
-        """Return the batches of a split; see `SplitData.loader`."""
-        items: list[Item] = [
-            (each.messages, {"answer": each.messages[-1]["content"]})
-            for each in self.examples(split)
-        ]
-        batches = Batches(
-            self.tokenizer, self.max_length, self.packing, self.turns, self.batch_size
+        Args:
+            source: a file, a folder, or a data set on the hub.
+        """
+        return read_conversations(
+            source, layout=self.layout, columns=self.columns, bad_rows=self.bad_rows
         )
-        return batches.loader(items, split)
 
-    def judge(self, answers: Sequence[str], batch: dict[str, Any]) -> dict[str, float]:
-        """Return the share of answers that equal those of the file, `exact`."""
+    def sample(self) -> list[Any]:
+        """Return the conversations of the source `sample`."""
+        return sample()
+
+    def examples(self, split: Split) -> list[Any]:
+        """Return the conversations of a split. No topic is in two splits.
+
+        Args:
+            split: `train`, `val` or `test`.
+        """
+        val, test = self.shares
+        topics = [str(example.topic) for example in self._examples]
+        numbers = split_by_topic(topics, val=val, test=test, seed=self.seed)[split]
+        return [self._examples[number] for number in numbers]
+
+    def items(self, split: Split) -> list[Item]:
+        """Return the conversations of a split with their answers; see `ConversationData.items`."""
+        conversations = [example.messages for example in self.examples(split)]
+        return [(messages, {"answer": messages[-1]["content"]}) for messages in conversations]
+
+    def judge(self, answers: Sequence[str], batch: Mapping[str, Any]) -> dict[str, float]:
+        """Return the share of answers that equal those of the file, `exact`.
+
+        Args:
+            answers: the answers to a batch.
+            batch: its `answer` is the right answer of each row.
+        """
         pairs = zip(answers, batch["answer"], strict=True)
-        return {"exact": sum(made.strip() == own for made, own in pairs) / len(answers)}
+        return {"exact": sum(text.strip() == answer for text, answer in pairs) / len(answers)}
 
     def setup(self, stage: str) -> None:
         """Read the files, so that errors appear before training."""
-        _ = self._read
+        _ = self._examples
 
     @cached_property
-    def _read(self) -> list[Conversation]:
+    def _examples(self) -> list[Any]:
+        if self.source is None:
+            rule = "it must be a file, a folder, or a data set on the hub"
+            raise RecipeError("data.source null", rule, "Set it, or use `sample`")
         if self.source == SAMPLE:
-            return sample()
-        read = partial(
-            read_conversations,
-            layout=self.layout,
-            columns=self.columns,
-            bad_rows=self.bad_rows,
-            make=conversation,
-        )
-        return read_all(self.source, read, self.data_files)
+            return self.sample()
+        return read_all(self.source, self.read, self.data_files)
 
 
 def sample(n: int = 80) -> list[Conversation]:
@@ -145,12 +144,8 @@ def sample(n: int = 80) -> list[Conversation]:
     Args:
         n: the number of conversations.
     """
-    made = []
-    for number in range(n):
-        asked = f"What comes after {number}?"
-        turns: list[Message] = [
-            {"role": "user", "content": asked},
-            {"role": "assistant", "content": f"{number + 1}."},
-        ]
-        made.append(Conversation(turns, asked))
-    return made
+    questions = [f"What comes after {number}?" for number in range(n)]
+    return [
+        Conversation(turns_of(question, f"{number + 1}."), question)
+        for number, question in enumerate(questions)
+    ]

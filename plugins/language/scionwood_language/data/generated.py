@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from random import Random
 from typing import Any, final
 
-from scionwood import RecipeError, SplitData
-from scionwood.authoring import DataLoader, Split
+from scionwood import RecipeError
+from scionwood.authoring import Split
 from scionwood_language.chat.templates import Message
-from scionwood_language.data.batches import Batches, Item, check_length
+from scionwood_language.data.batches import Item
+from scionwood_language.data.conversation_data import ConversationData
 from scionwood_language.model.tiny import TINY
-from scionwood_language.model.weights import load_tokenizer
 
 
-class Talks(SplitData):
+class Talks(ConversationData):
     """Requests with answers in three splits, which a subclass makes and judges.
 
     Args:
+        n_train: the number of training examples.
+        n_val: the number of validation examples.
+        n_test: the number of test examples.
         tokenizer: the tokenizer of the backbone: the same name as `backbone.model`.
         max_length: the maximum number of tokens of an example, and of a packed row.
         packing: whether to put several training examples into one row.
         batch_size: the number of rows in a batch.
-        sizes: the numbers of examples for training, validation and test.
         seed: the seed of all three splits.
 
     Raises:
@@ -33,44 +34,30 @@ class Talks(SplitData):
 
     def __init__(
         self,
-        tokenizer: str = TINY,
-        max_length: int = 512,
-        packing: bool = True,
-        batch_size: int = 4,
-        sizes: tuple[int, int, int] = (400, 40, 80),
-        seed: int = 0,
+        n_train: int,
+        n_val: int,
+        n_test: int,
+        tokenizer: str,
+        max_length: int,
+        packing: bool,
+        batch_size: int,
+        seed: int,
     ) -> None:
-        super().__init__()
-        check_length(max_length)
-        if min(*sizes, batch_size) < 1:
-            value = f"n_train, n_val, n_test = {sizes}, batch_size = {batch_size}"
+        super().__init__(tokenizer, max_length, packing, "last", batch_size, seed)
+        self.sizes = (n_train, n_val, n_test)
+        if min(*self.sizes, batch_size) < 1:
+            value = f"n_train, n_val, n_test = {self.sizes}, batch_size = {batch_size}"
             raise RecipeError(value, "each must be at least 1", "Give positive numbers")
-        self.tokenizer_name, self.max_length, self.packing = tokenizer, max_length, packing
-        self.batch_size, self.sizes, self.seed = batch_size, sizes, seed
 
     @abstractmethod
     def pairs(self, split: Split) -> list[tuple[str, str, dict[str, str]]]:
         """Return request, answer, and what the judge needs, for each example of a split."""
 
-    @cached_property
-    def tokenizer(self) -> Any:
-        """The tokenizer, of transformers."""
-        return load_tokenizer(self.tokenizer_name)
-
     def items(self, split: Split) -> list[Item]:
-        """Return the conversations of a split as plain data.
+        """Return the conversations of a split as plain data; see `ConversationData.items`."""
+        return [(turns(request, answer), more) for request, answer, more in self.pairs(split)]
 
-        Args:
-            split: `train`, `val` or `test`.
-        """
-        return [(turns(asked, told), more) for asked, told, more in self.pairs(split)]
-
-    def loader(self, split: Split) -> DataLoader:
-        """Return the batches of a split; see `SplitData.loader`."""
-        batches = Batches(self.tokenizer, self.max_length, self.packing, "last", self.batch_size)
-        return batches.loader(self.items(split), split)
-
-    def drawn(self, split: Split) -> tuple[Random, int]:
+    def random(self, split: Split) -> tuple[Random, int]:
         """Return the generator of a split, and its number of examples.
 
         Args:
@@ -80,14 +67,14 @@ class Talks(SplitData):
         return Random(f"{self.seed} {split}"), self.sizes[at]
 
 
-def turns(asked: str, told: str) -> list[Message]:
+def turns(request: str, answer: str) -> list[Message]:
     """Return a request and its answer as a conversation.
 
     Args:
-        asked: the request.
-        told: the answer.
+        request: the request.
+        answer: the answer.
     """
-    return [{"role": "user", "content": asked}, {"role": "assistant", "content": told}]
+    return [{"role": "user", "content": request}, {"role": "assistant", "content": answer}]
 
 
 @final
@@ -105,14 +92,6 @@ class MixedTasks(Talks):
     Args:
         tasks: the tasks, of next, largest and reverse. One alone is the case of one adapter for
             each task.
-        n_train: the number of training examples.
-        n_val: the number of validation examples.
-        n_test: the number of test examples.
-        tokenizer: the tokenizer of the backbone: the same name as `backbone.model`.
-        max_length: the maximum number of tokens of an example, and of a packed row.
-        packing: whether to put several training examples into one row.
-        batch_size: the number of rows in a batch.
-        seed: the seed of all three splits.
 
     Raises:
         RecipeError: a size is not positive, or a task is unknown.
@@ -131,8 +110,9 @@ class MixedTasks(Talks):
         batch_size: int = 8,
         seed: int = 0,
     ) -> None:
-        sizes = (n_train, n_val, n_test)
-        super().__init__(tokenizer, max_length, packing, batch_size, sizes, seed)
+        super().__init__(
+            n_train, n_val, n_test, tokenizer, max_length, packing, batch_size, seed
+        )
         self.tasks = [*_TASKS] if tasks is None else tasks
         if unknown := sorted(set(self.tasks) - _TASKS.keys()):
             rule = f"the tasks are {', '.join(_TASKS)}"
@@ -140,19 +120,19 @@ class MixedTasks(Talks):
 
     def pairs(self, split: Split) -> list[tuple[str, str, dict[str, str]]]:
         """Return the examples of a split; the numbers of a split end in digits of their own."""
-        random, count = self.drawn(split)
+        random, count = self.random(split)
         endings = {"train": "0123456", "val": "7", "test": "89"}[split]
-        seen: set[str] = set()
-        made = []
-        while len(seen) < count:
-            task = self.tasks[len(seen) % len(self.tasks)]
+        requests: set[str] = set()
+        examples = []
+        while len(requests) < count:
+            task = self.tasks[len(requests) % len(self.tasks)]
             number = f"{random.randrange(100_000):05d}{random.choice(endings)}"
-            asked = f"{_TASKS[task]} {number}"
-            if asked not in seen:
-                seen.add(asked)
-                told = _answered(task, number)
-                made.append((asked, told, {"task": task, "answer": told}))
-        return made
+            request = f"{_TASKS[task]} {number}"
+            if request not in requests:
+                requests.add(request)
+                answer = _answered(task, number)
+                examples.append((request, answer, {"task": task, "answer": answer}))
+        return examples
 
     def judge(self, answers: Sequence[str], batch: Mapping[str, Any]) -> dict[str, float]:
         """Return the share of exact answers of each task in a batch.
@@ -162,8 +142,8 @@ class MixedTasks(Talks):
             batch: its `task` and `answer` are texts of each row.
         """
         right: dict[str, list[bool]] = {}
-        for text, task, own in zip(answers, batch["task"], batch["answer"], strict=True):
-            right.setdefault(task, []).append(text.strip() == own)
+        for text, task, answer in zip(answers, batch["task"], batch["answer"], strict=True):
+            right.setdefault(task, []).append(text.strip() == answer)
         return {f"exact_{task}": sum(each) / len(each) for task, each in sorted(right.items())}
 
 
@@ -174,15 +154,15 @@ _TASKS = {
 }
 
 
-def solved(asked: str) -> str | None:
+def solve(request: str) -> str | None:
     """Return the answer to a request of `MixedTasks`, or `None` if it is no such request.
 
     Args:
-        asked: the request, with or without a question mark.
+        request: the request, with or without a question mark.
     """
     for task, wording in _TASKS.items():
-        number = asked.removeprefix(wording).strip().rstrip("?.")
-        if asked.startswith(wording) and number.isascii() and number.isdigit():
+        number = request.removeprefix(wording).strip().rstrip("?.")
+        if request.startswith(wording) and number.isascii() and number.isdigit():
             return _answered(task, number)
     return None
 

@@ -1,7 +1,9 @@
-"""Pairs of a better and a worse answer from a file, in batches."""
+"""Preference pairs, in batches of `language/dpo`."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, final
@@ -11,6 +13,7 @@ from torch import Tensor
 from scionwood import RecipeError, SplitData
 from scionwood.authoring import DataLoader, Split, call_in_child
 from scionwood_language.data.batches import collate_pairs
+from scionwood_language.data.generated import turns
 from scionwood_language.data.splits import split_by_topic
 from scionwood_language.model.tiny import TINY
 from scionwood_language.model.weights import load_tokenizer
@@ -20,8 +23,83 @@ SAMPLE = "sample"
 SMALLEST = 10
 
 
+class PreferenceData(SplitData):
+    """Requests with a better and a worse answer, in three splits without common requests.
+
+    Args:
+        tokenizer: the tokenizer of the backbone: the same name as `backbone.model`.
+        max_length: the maximum number of tokens of prompt and answer. Longer pairs are refused.
+        batch_size: the number of pairs in a batch.
+        seed: the seed of the splits.
+
+    Raises:
+        RecipeError: a size is not positive.
+
+    Example:
+        >>> from scionwood_language import PreferenceData
+        >>> class Praise(PreferenceData):
+        ...     def splits(self):
+        ...         turns = [{"role": "user", "content": "Hi"}]
+        ...         return {"train": [(turns, "Hello.", "No.")]}
+        >>> next(iter(Praise().train_dataloader()))["input_ids"].shape[0]
+        2
+    """
+
+    def __init__(
+        self, tokenizer: str = TINY, max_length: int = 256, batch_size: int = 8, seed: int = 0
+    ) -> None:
+        super().__init__()
+        if min(max_length, batch_size) < 1:
+            sizes = f"{max_length} tokens, {batch_size} pairs"
+            raise RecipeError(sizes, "each must be at least 1", "Give positive numbers")
+        self.tokenizer_name, self.max_length = tokenizer, max_length
+        self.batch_size, self.seed = batch_size, seed
+
+    @abstractmethod
+    def splits(self) -> dict[str, list[Any]]:
+        """Return the pairs by split: each the turns of a request, a better and a worse answer."""
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The tokenizer, of transformers."""
+        return load_tokenizer(self.tokenizer_name)
+
+    def loader(self, split: Split) -> DataLoader:
+        """Return batches of a split. Training batches have a new order each epoch."""
+        pairs: Any = self.splits()[split]
+        return DataLoader(pairs, self.batch_size, split == "train", collate_fn=self.collate)
+
+    def collate(self, pairs: Sequence[Any]) -> dict[str, Tensor]:
+        """Return a batch: the chosen answers, then the rejected answers, padded on the right.
+
+        Args:
+            pairs: the pairs of the batch.
+
+        Raises:
+            RecipeError: a pair is longer than `max_length`.
+        """
+        return collate_pairs(self.tokenizer, pairs, self.max_length)
+
+    def split_by_request(self, pairs: Sequence[Any], source: object) -> dict[str, list[Any]]:
+        """Return pairs by split. No request is in two splits.
+
+        Args:
+            pairs: the pairs; the first item of each is its request.
+            source: where they come from, for errors.
+
+        Raises:
+            RecipeError: there are fewer than 10 requests.
+        """
+        requests = [repr(request) for request, *_ in pairs]
+        if len(set(requests)) < SMALLEST:
+            rule = f"three splits without common requests need at least {SMALLEST}"
+            raise RecipeError(f"{source}: {len(set(requests))} requests", rule, "Add requests")
+        numbers = split_by_topic(requests, seed=self.seed)
+        return {name: [pairs[number] for number in part] for name, part in numbers.items()}
+
+
 @final
-class Preferences(SplitData):
+class Preferences(PreferenceData):
     """Requests with a better and a worse answer, in three splits without common requests.
 
     Shapes: a batch has `input_ids`, `labels` and `attention_mask`, each (2 x pair, token) int64.
@@ -34,10 +112,6 @@ class Preferences(SplitData):
 
     Args:
         source: JSON lines with `prompt`, `chosen` and `rejected`, or `sample` for 80 questions.
-        tokenizer: the tokenizer of the backbone: the same name as `backbone.model`.
-        max_length: the maximum number of tokens of prompt and answer. Longer pairs are refused.
-        batch_size: the number of pairs in a batch.
-        seed: the seed of the splits.
 
     Raises:
         RecipeError: a size is not positive, a pair is too long, or a file has too few requests.
@@ -54,38 +128,17 @@ class Preferences(SplitData):
         batch_size: int = 8,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        if min(max_length, batch_size) < 1:
-            sizes = f"{max_length} tokens, {batch_size} pairs"
-            raise RecipeError(sizes, "each must be at least 1", "Give positive numbers")
-        self.source, self.tokenizer_name = source, tokenizer
-        self.max_length, self.batch_size, self.seed = max_length, batch_size, seed
+        super().__init__(tokenizer, max_length, batch_size, seed)
+        self.source = source
 
-    @cached_property
-    def tokenizer(self) -> Any:
-        """The tokenizer, of transformers."""
-        return load_tokenizer(self.tokenizer_name)
-
-    @cached_property
     def splits(self) -> dict[str, list[Pair]]:
-        """The pairs by split."""
+        """Return the pairs by split."""
+        return self._splits
+
+    @cached_property
+    def _splits(self) -> dict[str, list[Pair]]:
         pairs = _sample() if self.source == SAMPLE else call_in_child(_read, Path(self.source))
-        made = [Pair(*pair) for pair in pairs]
-        requests = [repr(pair.prompt) for pair in made]
-        if len(set(requests)) < SMALLEST:
-            rule = f"three splits without common requests need at least {SMALLEST}"
-            raise RecipeError(f"{self.source}: {len(set(requests))} requests", rule, "Add requests")
-        numbers = split_by_topic(requests, seed=self.seed)
-        return {name: [made[number] for number in mine] for name, mine in numbers.items()}
-
-    def loader(self, split: Split) -> DataLoader:
-        """Return batches of a split. Training batches have a new order each epoch."""
-        pairs: Any = self.splits[split]
-        return DataLoader(pairs, self.batch_size, split == "train", collate_fn=self.collate)
-
-    def collate(self, pairs: list[Pair]) -> dict[str, Tensor]:
-        """Return a batch of pairs."""
-        return collate_pairs(self.tokenizer, pairs, self.max_length)
+        return self.split_by_request([Pair(*pair) for pair in pairs], self.source)
 
 
 def _read(path: Path) -> list[tuple[Any, ...]]:
@@ -93,5 +146,5 @@ def _read(path: Path) -> list[tuple[Any, ...]]:
 
 
 def _sample(n: int = 80) -> list[tuple[Any, ...]]:
-    asked = ([{"role": "user", "content": f"What comes after {at}?"}] for at in range(n))
-    return [(turns, f"{at + 1}.", f"{at - 1}.") for at, turns in enumerate(asked)]
+    requests = (turns(f"What comes after {number}?", "")[:1] for number in range(n))
+    return [(request, f"{at + 1}.", f"{at - 1}.") for at, request in enumerate(requests)]

@@ -11,7 +11,7 @@ from scionwood import ReadError, ScionwoodError
 from scionwood.authoring import Split, check_plan
 from scionwood_language.data.generated import Talks
 from scionwood_language.model.tiny import TINY
-from scionwood_language.planning.planner import ASKED
+from scionwood_language.planning.planner import REQUEST
 from scionwood_language.planning.requests import HELD_OUT, TRAINED, request_for, usable
 
 
@@ -33,14 +33,7 @@ class ToolPlans(Talks):
     Args:
         requests: your own requests for the test: a CSV with `request` and `command`, such as texts
             of AssetOpsBench with commands of your own. null makes them.
-        n_train: the number of training examples.
-        n_val: the number of validation examples.
         n_test: the number of test examples that are made.
-        tokenizer: the tokenizer of the backbone: the same name as `backbone.model`.
-        max_length: the maximum number of tokens of an example, and of a packed row.
-        packing: whether to put several training examples into one row.
-        batch_size: the number of rows in a batch.
-        seed: the seed of all three splits.
 
     Raises:
         RecipeError: a size is not positive.
@@ -60,23 +53,24 @@ class ToolPlans(Talks):
         batch_size: int = 4,
         seed: int = 0,
     ) -> None:
-        sizes = (n_train, n_val, n_test)
-        super().__init__(tokenizer, max_length, packing, batch_size, sizes, seed)
+        super().__init__(
+            n_train, n_val, n_test, tokenizer, max_length, packing, batch_size, seed
+        )
         self.requests = requests
 
     def pairs(self, split: Split) -> list[tuple[str, str, dict[str, str]]]:
         """Return the examples of a split."""
         if split == "test" and self.requests is not None:
             return _read(Path(self.requests))
-        random, count = self.drawn(split)
+        random, count = self.random(split)
         wordings = TRAINED if split == "train" else HELD_OUT[:2] if split == "val" else HELD_OUT[2:]
-        known = usable()
-        made = []
+        commands = usable()
+        plans = []
         for number in range(count):
-            command = known[number % len(known)]
+            command = commands[number % len(commands)]
             request, line = request_for(command, random, wordings)
-            made.append((ASKED.format(request), line, {"tool": command.name}))
-        return made
+            plans.append((REQUEST.format(request), line, {"tool": command.name}))
+        return plans
 
     def judge(self, answers: Sequence[str], batch: Mapping[str, Any]) -> dict[str, float]:
         """Return the shares of plans that exist, are valid, and name the right command.
@@ -85,11 +79,10 @@ class ToolPlans(Talks):
             answers: the plans.
             batch: its `tool` is the right command of each row.
         """
-        judged = [
-            judge_plan(answer, own) for answer, own in zip(answers, batch["tool"], strict=True)
-        ]
+        pairs = zip(answers, batch["tool"], strict=True)
+        scores = [judge_plan(answer, tool) for answer, tool in pairs]
         names = ("exists", "valid", "tool")
-        return {name: sum(each[name] for each in judged) / len(judged) for name in names}
+        return {name: sum(row[name] for row in scores) / len(scores) for name in names}
 
 
 def judge_plan(line: str, tool: str) -> dict[str, bool]:
@@ -114,4 +107,4 @@ def _read(path: Path) -> list[tuple[str, str, dict[str, str]]]:
     except (OSError, KeyError, ValueError, csv.Error) as error:
         rule = f"it is not a table of requests ({type(error).__name__}: {error})"
         raise ReadError(str(path), rule, "Write a CSV with `request` and `command`") from error
-    return [(ASKED.format(asked), line, {"tool": check_plan(line)}) for asked, line in rows]
+    return [(REQUEST.format(request), line, {"tool": check_plan(line)}) for request, line in rows]

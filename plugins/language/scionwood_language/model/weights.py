@@ -47,6 +47,11 @@ def load_tokenizer(model: str = TINY, *, revision: str | None = None) -> Any:
 
     Raises:
         WeightsError: the tokenizer cannot be loaded.
+
+    Example:
+        >>> from scionwood_language import load_tokenizer
+        >>> load_tokenizer("tiny").eos_token
+        '<|im_end|>'
     """
     if model in TINIES:
         return tiny_tokenizer()

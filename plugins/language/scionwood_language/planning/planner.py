@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scionwood_language.inference import model_of_run, write
+from scionwood_language.inference.decoding import Decoding
+from scionwood_language.inference.writer import Writer
 
-ASKED = "Plan one command of scionwood for this request: {}"
+REQUEST = "Plan one command of scionwood for this request: {}"
 
 
 def plan(request: str, run: str | Path) -> str:
@@ -20,7 +21,6 @@ def plan(request: str, run: str | Path) -> str:
         TrainingError: the run is not finished.
         RecipeError: the request is too long for the model.
     """
-    model, _ = model_of_run(run)
-    turns = [{"role": "user", "content": ASKED.format(request)}]
-    [answer] = write(model, [turns], max_new_tokens=64)
+    turns = [{"role": "user", "content": REQUEST.format(request)}]
+    [answer] = Writer.of_run(run).write([turns], Decoding(max_new_tokens=64))
     return answer.text.splitlines()[0] if answer.text else ""

@@ -18,15 +18,17 @@ from peft import LoraConfig
 from scionwood import RecipeError, attach
 from scionwood.authoring import minimise
 from scionwood_language.chat.templates import encode
-from scionwood_language.data.generated import solved, turns
+from scionwood_language.data.generated import solve, turns
 from scionwood_language.data.packing import Collate, row_of
-from scionwood_language.inference import write
+from scionwood_language.inference.decoding import Decoding
+from scionwood_language.inference.writer import write
+from scionwood_language.query.options import TuneOptions
 from scionwood_language.tasks.causal import loss_of
 
 Verify = Callable[[str, str], bool]
 """Takes a problem and a solution, and tells whether the solution is right."""
 
-ASKED = (
+REQUEST = (
     "Write one new question of the same kind as this one, with other numbers, and its answer.\n"
     "Question: {}\nUse exactly two lines: `Question:` and `Answer:`."
 )
@@ -40,13 +42,13 @@ class Tuned(NamedTuple):
         before: the answer without tuning.
         answer: the answer after tuning; that without if no variant was left.
         variants: the problems and solutions that were trained on.
-        made: how many the model made in the right form.
+        samples: how many the model made in the right form.
     """
 
     before: str
     answer: str
     variants: list[tuple[str, str]]
-    made: int
+    samples: int
 
 
 def verify_digits(problem: str, solution: str) -> bool:
@@ -56,7 +58,7 @@ def verify_digits(problem: str, solution: str) -> bool:
         problem: the problem.
         solution: the solution.
     """
-    return solved(problem) == solution.strip().rstrip(".")
+    return solve(problem) == solution.strip().rstrip(".")
 
 
 def make_variants(model: Any, question: str, n: int, seed: int = 0) -> list[tuple[str, str]]:
@@ -73,8 +75,8 @@ def make_variants(model: Any, question: str, n: int, seed: int = 0) -> list[tupl
     """
     if n < 1:
         raise RecipeError(f"n={n}", "at least one variant is sampled", "Such as 8")
-    asked = turns(ASKED.format(question), "")[:1]
-    answers = write(model, [asked] * n, sampled=True, max_new_tokens=64, seed=seed)
+    request = turns(REQUEST.format(question), "")[:1]
+    answers = write(model, [request] * n, Decoding(sampled=True, max_new_tokens=64, seed=seed))
     pairs = (pair_of(answer.text) for answer in answers)
     return [pair for pair in dict.fromkeys(pairs) if pair and pair[0] != question]
 
@@ -85,21 +87,17 @@ def pair_of(text: str) -> tuple[str, str] | None:
     Args:
         text: the whole text. The answer is its first line.
     """
-    found = _PAIR.search(text)
-    return (found[1], found[2].strip()) if found else None
+    match = _PAIR.search(text)
+    return (match[1], match[2].strip()) if match else None
 
 
 def answer_tuned(
     model: Any,
     question: str,
+    options: TuneOptions = TuneOptions(),
     *,
     variants: Sequence[tuple[str, str]],
     verify: Verify | None = None,
-    steps: int = 8,
-    rank: int = 8,
-    lr: float = 1e-3,
-    max_new_tokens: int = 48,
-    seed: int = 0,
 ) -> Tuned:
     """Answer a question with an adapter that was tuned on variants of it, then remove the adapter.
 
@@ -108,39 +106,37 @@ def answer_tuned(
     Args:
         model: a model of `language/causal_lm` without an adapter.
         question: the question.
+        options: how the adapter is tuned.
         variants: problems with solutions, such as those of `make_variants`.
-        verify: keeps only right solutions; `None` keeps all, as QueST does.
-        steps: the optimiser steps, each on all variants.
-        rank: the rank of LoRA.
-        lr: the learning rate.
-        max_new_tokens: the length at which an answer is cut off.
-        seed: the seed of the adapter.
+        verify: leaves only right solutions; `None` leaves all, as QueST does.
 
     Raises:
         RecipeError: a size is not positive, or the model has an adapter already.
     """
-    if min(steps, rank) < 1 or hasattr(model, "peft_config"):
-        value = f"steps={steps}, rank={rank}, adapter: {hasattr(model, 'peft_config')}"
+    if min(options.steps, options.rank) < 1 or hasattr(model, "peft_config"):
+        value = f"steps={options.steps}, rank={options.rank}"
+        value += f", adapter: {hasattr(model, 'peft_config')}"
         rule = "both are at least 1, and the model has no adapter"
         raise RecipeError(value, rule, "Give the bare model")
-    asked = [turns(question, "")[:1]]
-    [before] = write(model, asked, max_new_tokens=max_new_tokens)
-    kept = [pair for pair in variants if verify is None or verify(*pair)]
-    if not kept:
+    prompts = [turns(question, "")[:1]]
+    decoding = Decoding(max_new_tokens=options.max_new_tokens)
+    [before] = write(model, prompts, decoding)
+    pairs = [pair for pair in variants if verify is None or verify(*pair)]
+    if not pairs:
         return Tuned(before.text, before.text, [], len(variants))
-    with _adapted(model, rank, seed) as tuned:
-        batch = _batch(model.tokenizer, kept)
+    with _adapted(model, options.rank, options.seed) as tuned:
+        batch = _batch(model.tokenizer, pairs)
         labels = batch.pop("labels")
         tuned.train()
         minimise(
             lambda step: loss_of(tuned, batch, labels),
             [p for p in tuned.parameters() if p.requires_grad],
-            steps=steps,
-            lr=lr,
+            steps=options.steps,
+            lr=options.lr,
             clip=1.0,
         )
-        [after] = write(tuned, asked, tokenizer=model.tokenizer, max_new_tokens=max_new_tokens)
-    return Tuned(before.text, after.text, kept, len(variants))
+        [after] = write(tuned, prompts, decoding, tokenizer=model.tokenizer)
+    return Tuned(before.text, after.text, pairs, len(variants))
 
 
 @contextmanager

@@ -32,7 +32,7 @@ class Conversation(NamedTuple):
         topic: what it is about. A split keeps all conversations of a topic together.
 
     Example:
-        >>> from scionwood_language.api import Conversation
+        >>> from scionwood_language import Conversation
         >>> turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
         >>> Conversation(turns, topic="greetings").topic
         'greetings'
@@ -70,9 +70,9 @@ def read_conversations(
     layout: Layout = "auto",
     columns: Mapping[str, str] | None = None,
     bad_rows: BadRows = "refuse",
-    make: Make[Made],
+    make: Make[Any] = conversation,
     known: Mapping[str, str] = NAMES,
-) -> list[Made]:
+) -> list[Any]:
     """Return all conversations of a source, in its order.
 
     Args:
@@ -84,7 +84,7 @@ def read_conversations(
             are not recognised by their names.
         bad_rows: whether to refuse a file at its first invalid row, or to skip such rows with a
             warning.
-        make: makes an example of a row or refuses it, such as `conversation`.
+        make: makes an example of a row or refuses it; by default a `Conversation`.
         known: the parts of an example, each with the names of its column.
 
     Raises:
@@ -92,8 +92,15 @@ def read_conversations(
             link leads out of the folder.
         RecipeError: `columns` names a column that does not exist.
         PluginError: a Parquet file needs pyarrow, which is not installed.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from scionwood_language import read_conversations
+        >>> size = Path("sums.jsonl").write_text('{"prompt": "1 + 1?", "completion": "2."}')
+        >>> [each.messages[-1]["content"] for each in read_conversations("sums.jsonl")]
+        ['2.']
     """
-    examples: list[Made] = []
+    examples: list[Any] = []
     refused: list[ReadError] = []
     for path in tables_of(source):
         for row in call_in_child(_read, path, layout, columns, bad_rows == "skip", dict(known)):

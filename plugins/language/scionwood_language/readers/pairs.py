@@ -41,6 +41,14 @@ def read_pairs(
 
     Raises:
         ReadError: the file does not exist, or a line is not a pair. The line is named.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from scionwood_language import read_pairs
+        >>> line = '{"prompt": "1 + 1?", "chosen": "2.", "rejected": "3."}'
+        >>> size = Path("pairs.jsonl").write_text(line)
+        >>> read_pairs("pairs.jsonl", lambda pair, record, where: pair.chosen)
+        ['2.']
     """
     lines = read_utf8(path).splitlines()
     rows = [(n, line) for n, line in enumerate(lines, 1) if line.strip()]

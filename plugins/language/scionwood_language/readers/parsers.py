@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from scionwood_kit import Parser
-from scionwood_language.readers.load import conversation, read_conversations
+from scionwood_language.readers.load import read_conversations
 
 _ROWS = [
     {"prompt": "What is 2 + 2?", "completion": "4.", "topic": "sums"},
@@ -23,7 +23,7 @@ class Conversations(Parser):
     @classmethod
     def parse(cls, path: Path) -> object:
         """Return the conversations."""
-        return read_conversations(path, make=conversation)
+        return read_conversations(path)
 
     @classmethod
     def write_sample(cls, path: Path) -> None:
