@@ -28,7 +28,7 @@ from scionwood_bangla.checker import check_text
 from scionwood_bangla.evaluation.fonts import family
 from scionwood_crash.evaluation.figures import draw_cells
 from scionwood_pde import api as pde_api
-from scionwood_seismic.api import denoise
+from scionwood_seismic import DenoiseOptions, denoise_data
 from scionwood_seismic.synth.mixture import corrupt
 from scionwood_seismic.synth.signal import draw_gather
 
@@ -55,7 +55,8 @@ def seismic() -> Figure:
     noisy = corrupt(rng, reference, "swell", 0.0, dt=0.002, dx=12.5)
     figure, axes = panels("noisy", "denoised")
     limit = 2.5 * float(reference.std())
-    for axis, image in zip(axes, (noisy, denoise(noisy, "seismic/denoise", dt=0.002)), strict=True):
+    clean = denoise_data(noisy, DenoiseOptions(run="seismic/denoise", dt=0.002))
+    for axis, image in zip(axes, (noisy, clean), strict=True):
         axis.imshow(image.T, cmap="gray", aspect="auto", vmin=-limit, vmax=limit)
     return figure
 

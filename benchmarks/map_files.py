@@ -24,7 +24,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from scionwood_seismic import api
+from scionwood_seismic import simulate
 
 RESULTS = Path(__file__).parent / "results" / "map_files.csv"
 PACKAGES = ("scionwood", "scionwood-seismic", "torch", "distributed")
@@ -34,10 +34,10 @@ ONE_PROCESS = """
 import sys, time
 from pathlib import Path
 from scionwood import find_run
-from scionwood_seismic import api
+from scionwood_seismic import DenoiseOptions, denoise
 run, start = find_run("seismic/denoise"), time.perf_counter()
 for path in sys.argv[2:]:
-    api.denoise_file(path, Path(sys.argv[1], Path(path).name), run)
+    denoise(path, Path(sys.argv[1], Path(path).name), DenoiseOptions(run=run))
 print(time.perf_counter() - start)
 """
 
@@ -85,10 +85,12 @@ def measure(place: Path, files: int, loop: int, workers: int) -> list[dict[str, 
     source = place / "in"
     source.mkdir()
     for seed in range(files):
-        api.simulate(
+        simulate(
             source / f"{seed:04}.sgy",
             place / "reference.sgy",
-            shape=(2, 128, 128),
+            n=2,
+            n_traces=128,
+            n_samples=128,
             seed=seed,
             force=True,
         )

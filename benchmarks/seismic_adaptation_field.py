@@ -26,7 +26,7 @@ from seismic_field import removed, score
 from seismic_field_cases import GROUPS, Case, forge
 
 from scionwood import fit, load_run, resolve
-from scionwood_seismic import api
+from scionwood_seismic import open_file
 from scionwood_seismic.inference.adaptation import Adaptation, Adapter, Objective
 from scionwood_seismic.inference.field import FieldResult, denoise_record
 
@@ -55,7 +55,7 @@ def cases(folder: Path) -> Iterator[Case]:
     window = np.ascontiguousarray(forge(folder)[300 : 300 + PART[0]])
     yield Case("das", "FORGE window", "none", False, window, None, 5e-4, None, "das")
     for file, name in OTHERS.items():
-        with api.open_file(folder / file) as reader:
+        with open_file(folder / file) as reader:
             data = reader.read(0).data[: PART[0], : PART[1]].copy()
             yield Case("das", name, "none", False, data, None, reader.dt, None, "das")
 

@@ -35,7 +35,7 @@ from scionwood_seismic.backbones import dinov2_unet, dinov3_unet, field_unet
 from scionwood_seismic.data.field import FieldCrops
 from scionwood_seismic.evaluation import metrics
 from scionwood_seismic.inference.field import denoise_record
-from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.inference.options import DenoiseOptions
 
 RESULTS = Path(__file__).parent / "results" / "seismic_encoder.csv"
 GATHERS = (8, 64, 512)
@@ -237,7 +237,7 @@ def _field_cases(folder: Path) -> dict[str, Case]:
 
 def _one(model: nn.Module, case: Case) -> float:
     result = denoise_record(
-        model, case.record, dt=case.dt, domain=case.domain, gate=GateOptions(action="off")
+        model, case.record, dt=case.dt, domain=case.domain, options=DenoiseOptions(gate="off")
     ).denoised
     if case.clean is not None:
         return score(case, result)

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from scipy.signal import butter, decimate, sosfiltfilt
 
-from scionwood_seismic import api
+from scionwood_seismic import open_file
 from scionwood_seismic.data.synthetic import generator
 from scionwood_seismic.evaluation.baselines import bandpass
 from scionwood_seismic.synth.signal import draw_gather
@@ -125,7 +125,7 @@ def periods(folder: Path) -> Iterator[Case]:
 
 def viking(folder: Path) -> Iterator[Case]:
     """Yield marine shots as they are, and with a gain of t^2, which are called clean."""
-    with api.open_file(folder / "viking_small.segy", gather="fldr") as reader:
+    with open_file(folder / "viking_small.segy", gather="fldr") as reader:
         shots, dt = [record.data for record in reader], reader.dt
     for i, shot in enumerate(shots):
         tune = i < len(shots) // 2
@@ -158,7 +158,7 @@ def forge(folder: Path) -> np.ndarray:
 
 def stacks(folder: Path) -> Iterator[Case]:
     """Yield inlines of F3 and of a post-stack cube, and a section over a salt body."""
-    with api.open_file(folder / "f3.sgy") as reader:
+    with open_file(folder / "f3.sgy") as reader:
         f3 = reader.read(0).data.reshape(23, 18, 75)
     cube = np.fromfile(folder / "real3d.bin", "<f4").reshape(10, 100, 300)
     salt = np.fromfile(folder / "masha_field_800_1000.bin", "<f4").reshape(2, 500, 800)
@@ -173,7 +173,7 @@ def stacks(folder: Path) -> Iterator[Case]:
 
 def das(folder: Path) -> Iterator[Case]:
     """Yield a local event on a fibre, alone and with noise; a generated VSP tunes the filters."""
-    with api.open_file(folder / "deformation_rate_event_1.hdf5") as reader:
+    with open_file(folder / "deformation_rate_event_1.hdf5") as reader:
         data, dt = reader.read(0).data, reader.dt
     band = bandpass(data - data.mean(1, keepdims=True), dt, low=20, high=300)[:, 330:830]
     event = (band / band.std()).astype(np.float32)
@@ -186,7 +186,7 @@ def das(folder: Path) -> Iterator[Case]:
         first, last = FORGE_TEST["tune" if tune else "test"]
         yield with_noise(case, "FORGE", forge(folder)[first : min(last, first + len(clean))])
         if not tune and (folder / "prodml_2.0.h5").is_file():
-            with api.open_file(folder / "prodml_2.0.h5") as reader:
+            with open_file(folder / "prodml_2.0.h5") as reader:
                 noise = reader.read(0).data[100:325, :500]
             yield with_noise(case, "ProdML", noise)
 

@@ -16,7 +16,7 @@ from scionwood import Task, load_run
 from scionwood_seismic.evaluation.baselines import bandpass, fk_threshold, fx_ssa, total_variation
 from scionwood_seismic.inference.arrays import denoise_array
 from scionwood_seismic.inference.field import denoise_record
-from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.inference.options import DenoiseOptions
 
 
 @dataclass(frozen=True)
@@ -116,19 +116,19 @@ def ours(names: Sequence[str]) -> dict[str, Method]:
     runs = dict(name.split("=", 1) for name in names)
     tasks: dict[str, Task] = {}
 
-    def method(options: GateOptions) -> Method:
+    def method(options: DenoiseOptions) -> Method:
         def run(case: Case) -> Estimate:
             name = runs.get(case.domain, f"seismic/{case.domain}")
             if name not in tasks:
                 tasks[name] = load_run(name)
             known = {"dt": case.dt, "dx": case.dx, "domain": case.domain}
-            result = denoise_record(tasks[name], case.record, gate=options, **known)
+            result = denoise_record(tasks[name], case.record, options=options, **known)
             report = result.report
             return Estimate(result.denoised, report.passed_through, report.reason)
 
         return run
 
-    return {OURS: method(GateOptions()), OPEN: method(GateOptions(action="off"))}
+    return {OURS: method(DenoiseOptions()), OPEN: method(DenoiseOptions(gate="off"))}
 
 
 def peers(folder: Path | None) -> Iterator[tuple[str, Method]]:

@@ -41,7 +41,7 @@ from torch import Tensor, nn
 from scionwood import load_run
 from scionwood_seismic.backbones import field_unet
 from scionwood_seismic.inference.field import denoise_record
-from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.inference.options import DenoiseOptions
 from scionwood_seismic.synth.canonical import plan
 from scionwood_seismic.synth.signal import ricker
 from scionwood_seismic.tasks.start import take_over
@@ -88,26 +88,26 @@ def train(model: nn.Module, batches: Iterator[Batch], seconds: float, sees: bool
     return steps
 
 
-Denoise = Callable[[np.ndarray, int, GateOptions], np.ndarray]
+Denoise = Callable[[np.ndarray, int, DenoiseOptions], np.ndarray]
 """A volume (inline, trace, time), the index of an inline, the gate -> the denoised inline."""
 
 
 def by_slice(
-    model: nn.Module, sees: bool, volume: np.ndarray, i: int, gate: GateOptions
+    model: nn.Module, sees: bool, volume: np.ndarray, i: int, gate: DenoiseOptions
 ) -> np.ndarray:
     """Denoise an inline, with those beside it if the network sees them."""
     places = (i - 1 if i else 0, min(i + 1, len(volume) - 1))
     beside = volume[list(places)] if sees else None
     return denoise_record(
-        model, volume[i], dt=0.004, domain="stack", beside=beside, gate=gate
+        model, volume[i], dt=0.004, domain="stack", beside=beside, options=gate
     ).denoised
 
 
 def both_ways(
-    model: nn.Module, sees: bool, volume: np.ndarray, i: int, gate: GateOptions
+    model: nn.Module, sees: bool, volume: np.ndarray, i: int, gate: DenoiseOptions
 ) -> np.ndarray:
     """Return the mean of the results by inlines and by crosslines, as `--slices both` does."""
-    across = _across(model, sees, volume.tobytes(), volume.shape, gate.action)
+    across = _across(model, sees, volume.tobytes(), volume.shape, gate.gate)
     own: np.ndarray = 0.5 * by_slice(model, sees, volume, i, gate) + 0.5 * across[i]
     return own
 
@@ -117,7 +117,7 @@ def _across(
     model: nn.Module, sees: bool, data: bytes, shape: tuple[int, ...], action: str
 ) -> np.ndarray:
     volume = np.frombuffer(data, np.float32).reshape(shape)
-    gate = GateOptions(action=action)  # type: ignore[arg-type]
+    gate = DenoiseOptions(gate=action)  # type: ignore[arg-type]
     crosslines = np.ascontiguousarray(volume.transpose(1, 0, 2))
     done = [by_slice(model, sees, crosslines, i, gate) for i in range(len(crosslines))]
     return np.stack(done, axis=1)
@@ -126,7 +126,7 @@ def _across(
 def mean_snr(
     denoise: Denoise, clean: np.ndarray, volume: np.ndarray, wanted: range, action: str
 ) -> float:
-    gate = GateOptions(action=action)  # type: ignore[arg-type]
+    gate = DenoiseOptions(gate=action)  # type: ignore[arg-type]
     scores = []
     for i in wanted:
         case = Case("cube", "", "", False, volume[i], clean[i], 0.004, None, "stack")
@@ -152,7 +152,7 @@ def test_volumes(denoise: Denoise, folder: Path) -> dict[str, float]:
                 denoise, clean, noisy(clean, 8), wanted, action
             )
         cases = [Case(name, "", "none", False, clean[i], None) for i in wanted]
-        done = [Estimate(denoise(clean, i, GateOptions())) for i in wanted]
+        done = [Estimate(denoise(clean, i, DenoiseOptions())) for i in wanted]
         pairs = list(zip(cases, done, strict=True))
         row[f"{name}_removed"] = float(np.mean([removed(c, e.data) for c, e in pairs]))
         row[f"{name}_next"] = float(next_inline(cases, done))
@@ -162,7 +162,7 @@ def test_volumes(denoise: Denoise, folder: Path) -> dict[str, float]:
 
 def one_slice(denoise: Denoise, folder: Path) -> float:
     """Return the amplitude that comes back of flat events that one inline alone has."""
-    clean, off = field_volume(folder, "cube"), GateOptions(action="off")
+    clean, off = field_volume(folder, "cube"), DenoiseOptions(gate="off")
     wave = np.zeros(clean.shape[2])
     wavelet = ricker(1 / 12, 1.0, length=48)
     for k, at in enumerate(range(40, clean.shape[2] - 40, 50)):
@@ -191,7 +191,7 @@ def test_gathers(model: nn.Module, sees: bool, folder: Path) -> dict[str, float]
             ratio = batch["clean"].square().sum((1, 2, 3)) / error.clamp_min(1e-12)
             scores.append(10 * torch.log10(ratio.clamp_min(1e-3)))
         row[name] = float(torch.cat(scores).clamp(max=60).median())
-    off = GateOptions(action="off")
+    off = DenoiseOptions(gate="off")
     for noise in ("white", "band", "FORGE"):
         scores = []
         for case in GROUPS["viking"](folder):
@@ -199,7 +199,7 @@ def test_gathers(model: nn.Module, sees: bool, folder: Path) -> dict[str, float]
                 continue
             dt = case.dt / plan(case.record.astype(np.float64), domain="shot").factor
             network = Told(model, case.dx / (SLOWEST * dt)) if sees else model
-            done = denoise_record(network, case.record, dt=case.dt, domain="shot", gate=off)
+            done = denoise_record(network, case.record, dt=case.dt, domain="shot", options=off)
             scores.append(score(case, done.denoised))
         row[f"viking_{noise}"] = float(np.mean(scores))
     return {name: round(value, 3) for name, value in row.items()}

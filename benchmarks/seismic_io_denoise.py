@@ -19,16 +19,16 @@ def peak():
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
 from scionwood import load_run
 from scionwood_seismic.inference.files import denoise_file
-from scionwood_seismic.inference.request import Outputs, Request
-from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.inference.outputs import Outputs
+from scionwood_seismic.inference.options import DenoiseOptions
 noisy, clean = map(Path, sys.argv[1:3])
 run, action, precision = sys.argv[3:]
 model = load_run(run)
 before, start = peak(), time.process_time()
 del model
 domain = "shot" if run.endswith("denoise") else "auto"
-request = Request(run, domain, gate=GateOptions(action=action), precision=precision)
-denoise_file(noisy, Outputs(clean), request)
+options = DenoiseOptions(run=run, model=domain, gate=action, precision=precision)
+denoise_file(noisy, Outputs(clean), options)
 seconds = time.process_time() - start
 seen = [row["tiles"] for row in Outputs(clean).reports()]
 passes = sum(gate for _, gate in seen) / sum(own for own, _ in seen)

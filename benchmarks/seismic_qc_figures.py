@@ -14,7 +14,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from scionwood_seismic import api
+from scionwood_seismic import denoise
 
 FIGURES = Path(__file__).parents[1] / "docs/figures"
 FILES = {"viking_small.segy": "seismic_viking_qc.png", "f3.sgy": "seismic_f3_qc.png"}
@@ -26,7 +26,7 @@ def draw(source: Path, figure: Path) -> None:
     """Denoise a file and save the QC sheet of its worst gather."""
     with tempfile.TemporaryDirectory() as folder:
         sheet = Path(folder) / "qc.png"
-        api.denoise_file(source, Path(folder) / f"clean{source.suffix}", qc=sheet)
+        denoise(source, Path(folder) / f"clean{source.suffix}", qc=sheet)
         with Image.open(sheet) as image:
             height = round(image.height * WIDTH / image.width)
             small = image.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS)

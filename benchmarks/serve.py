@@ -35,8 +35,8 @@ from serve_hostile import requests, write_line, write_states
 from serve_versions import make_versions
 
 from scionwood_seismic.inference.files import denoise_file
-from scionwood_seismic.inference.gate import GateOptions
-from scionwood_seismic.inference.request import Outputs, Request
+from scionwood_seismic.inference.options import DenoiseOptions
+from scionwood_seismic.inference.outputs import Outputs
 
 Row = dict[str, object]
 RESULTS = Path(__file__).parent / "results"
@@ -221,8 +221,8 @@ def peak_of(measure: Callable[[], int]) -> Iterator[list[int]]:
 
 def reference(run: Path, source: Path, target: Path) -> bytes:
     """Return what the command writes with a run."""
-    request = Request(run, gate=GateOptions("off"), tta="none")
-    denoise_file(source, Outputs(target, force=True), request)
+    options = DenoiseOptions(run=run, gate="off", tta="none")
+    denoise_file(source, Outputs(target, force=True), options)
     return target.read_bytes()
 
 

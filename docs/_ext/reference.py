@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from operator import attrgetter
 from typing import Any
@@ -19,6 +19,7 @@ from sphinx.util.docutils import SphinxDirective
 
 import scionwood
 from scionwood.cli import FUNCTIONS
+from scionwood.cli.command import Word, command_words
 from scionwood.cli.show import inherited_texts
 from scionwood.lazy import homes
 from scionwood.plugins import discovery
@@ -54,7 +55,9 @@ def components(plugin: str) -> Lines:
             yield f"{{#{kind}-{plugin}-{name}}}"
             yield f"## {word.capitalize()} `{plugin}/{name}`\n"
             component = discovery.load(kind, f"{plugin}/{name}")
-            yield from described(component, options_of(component))
+            words = command_words(component).items() if kind == "services" else ()
+            chosen = {option: word for option, word in words if not word.positional}
+            yield from described(component, options_of(component), chosen)
     for name, path in recipes(plugin).items():
         yield f"{{#recipes-{plugin}-{name}}}"
         yield f"## Recipe `{plugin}/{name}`\n\n```yaml\n{path.read_text('utf-8').rstrip()}\n```\n"
@@ -74,7 +77,7 @@ def commands(plugin: str = "") -> Lines:
         label = name.replace("_", "-")
         yield f"{{#commands-{plugin or 'core'}-{name}}}"
         yield f"## `scionwood {f'{plugin} {label}' if plugin else label}`\n"
-        yield from described(function, list(inspect.signature(function).parameters.values()))
+        yield from described(function, [], command_words(function))
 
 
 def names(room: str) -> Lines:
@@ -110,10 +113,23 @@ def checks() -> Lines:
         yield f"## `{check.__name__}`\n\n{prose(inspect.getdoc(check) or '')}\n"
 
 
-def described(thing: Any, options: list[inspect.Parameter]) -> Lines:
-    """Yield the documentation of a component, and a table of its options."""
+def described(
+    thing: Any, options: list[inspect.Parameter], words: Mapping[str, Word] | None = None
+) -> Lines:
+    """Yield the documentation of a component, and a table of its options.
+
+    The words of a command or a service replace its parameters: a class of options stands for its
+    fields.
+    """
     doc = parse(prose_first(inspect.getdoc(thing) or ""))
     own = {part.arg_name: _line(part.description or "") for part in doc.params}
+    if words:
+        own = {name: _line(word.help) for name, word in words.items()}
+        by_name = inspect.Parameter.KEYWORD_ONLY
+        options = [
+            inspect.Parameter(name, by_name, default=word.default, annotation=word.hint)
+            for name, word in words.items()
+        ]
     texts = inherited_texts(thing) | own
     yield f"{prose(doc.short_description or '')}\n"
     yield f"{prose(doc.long_description or '')}\n"

@@ -10,7 +10,7 @@ A NumPy array in, a NumPy array out, with the run that the seismic plugin ships.
 import matplotlib.pyplot as plt
 import numpy as np
 
-from scionwood_seismic.api import denoise
+from scionwood_seismic import DenoiseOptions, denoise_data
 from scionwood_seismic.synth.mixture import corrupt
 from scionwood_seismic.synth.signal import draw_gather
 
@@ -20,7 +20,7 @@ noisy = corrupt(rng, reference, "swell", 0.0, dt=0.002, dx=12.5)
 
 # %%
 # One call. The run is a reference: `seismic/denoise` ships with the plugin.
-clean = denoise(noisy, "seismic/denoise", dt=0.002)
+clean = denoise_data(noisy, DenoiseOptions(run="seismic/denoise", dt=0.002))
 
 
 def snr(traces):

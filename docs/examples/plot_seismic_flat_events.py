@@ -13,7 +13,7 @@ for gathers does.
 import matplotlib.pyplot as plt
 import numpy as np
 
-from scionwood_seismic import api
+from scionwood_seismic import DenoiseOptions, denoise_data
 
 DT = 0.004  # s
 time, trace = np.arange(256) * DT, np.arange(128)
@@ -30,7 +30,7 @@ def events(dip):
 
 def denoise(gather):
     """Denoise with the older run and without the harm gate, which would refuse the result."""
-    return api.denoise(gather, "seismic/denoise", dt=DT, gate=api.GateOptions(action="off"))
+    return denoise_data(gather, DenoiseOptions(run="seismic/denoise", dt=DT, gate="off"))
 
 
 def kept(gather, result):
@@ -47,7 +47,7 @@ for dip in dips:
     gather = events(dip)
     alone.append(kept(gather, denoise(gather)))
     noisy.append(kept(gather, denoise(gather + noise * gather.std())))
-    shot = kept(gather, api.denoise(gather, dt=DT))
+    shot = kept(gather, denoise_data(gather, DenoiseOptions(dt=DT)))
     print(f"dip {dip:4.2f}: {alone[-1]:5.2f} without noise, {noisy[-1]:5.2f} with noise")
     print(f"           {shot:5.2f} without noise, with the model shot and the harm gate")
 

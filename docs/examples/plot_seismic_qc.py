@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import segyio
 
-from scionwood_seismic import api
+from scionwood_seismic import DenoiseOptions, denoise, simulate
 
 folder = Path(tempfile.mkdtemp())
 
@@ -31,8 +31,8 @@ def show(path):
 # %%
 # **Good.** A simulated shot with swell noise. *Removed* holds low frequencies and no events.
 with chdir(folder):
-    api.simulate("noisy.sgy", "reference.sgy", shape=(1, 128, 256), noise="swell", snr=0.0)
-    api.denoise_file("noisy.sgy", "clean.sgy", qc="good.png")
+    simulate("noisy.sgy", "reference.sgy", n=1, n_traces=128, n_samples=256, noise="swell")
+    denoise("noisy.sgy", "clean.sgy", qc="good.png")
 show(folder / "good.png")
 
 # %%
@@ -48,6 +48,6 @@ with segyio.open(str(flat), "r+", ignore_geometry=True) as file:
     for i in range(file.tracecount):
         file.trace[i] = (trace + 0.1 * rng.standard_normal(256)).astype(np.float32)
 with chdir(folder):
-    ungated = api.GateOptions(action="off")
-    api.denoise_file("flat.sgy", "flat_clean.sgy", "seismic/denoise", gate=ungated, qc="bad.png")
+    ungated = DenoiseOptions(run="seismic/denoise", gate="off")
+    denoise("flat.sgy", "flat_clean.sgy", ungated, qc="bad.png")
 show(folder / "bad.png")

@@ -9,7 +9,13 @@ from typing import Any, Literal
 import pytest
 
 from scionwood import PluginError, ReadError
-from scionwood.authoring import RunPath, check_plan
+from scionwood.authoring import (
+    LoadedRun,
+    RunPath,
+    check_plan,
+    command_words,
+    with_options_classes,
+)
 from scionwood.cli.command import meanings, parse_command
 
 
@@ -116,6 +122,15 @@ class CleanOptions:
     names: list[str] = field(default_factory=list)
     exact: bool = False
     run: RunPath | None = None
+
+
+def test_the_run_of_a_service_is_no_class_of_options() -> None:
+    def service(loaded: LoadedRun, source: Path, *, options: CleanOptions = CleanOptions()) -> None:
+        """Clean."""
+
+    assert {"loaded", "gate"} < command_words(service).keys()
+    values = with_options_classes(service, {"gate": "off"})
+    assert values == {"options": CleanOptions("off")}
 
 
 def test_the_fields_of_a_dataclass_are_options(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_origin
 
@@ -33,6 +34,8 @@ def borrowed() -> dict[str, Any]:
     """Return what the `api` of a plugin takes from other modules; its own tests run the rest."""
     things = {}
     for plugin in discovery.entries():
+        if find_spec(f"scionwood_{plugin}.api") is None:  # its tests run all of its examples
+            continue
         api = import_module(f"scionwood_{plugin}.api")
         for name in getattr(api, "__all__", ()):
             if not getattr(api, name).__module__.startswith(api.__name__):

@@ -15,7 +15,7 @@ import torch
 from scionwood import load_run
 from scionwood_export import export_run
 from scionwood_kit import foreign
-from scionwood_seismic import api
+from scionwood_seismic import open_file, simulate
 from scionwood_seismic.inference.arrays import denoise_array
 
 ROOT = Path(__file__).parents[2]
@@ -41,8 +41,8 @@ def exported(tmp_path_factory) -> Path:
 @pytest.fixture
 def gather(tmp_path) -> np.ndarray:
     """A gather from a SEG-Y file, in counts, with a dead and a damaged trace."""
-    api.simulate(tmp_path / "n.sgy", tmp_path / "r.sgy", shape=(1, 62, 90), noise="swell")
-    (record,) = api.open_file(tmp_path / "n.sgy", gather="fldr")
+    simulate(tmp_path / "n.sgy", tmp_path / "r.sgy", n=1, n_traces=62, n_samples=90, noise="swell")
+    (record,) = open_file(tmp_path / "n.sgy", gather="fldr")
     data = 5e4 * np.asarray(record.data)
     data[7] = 0.0
     data[20, 3] = np.nan

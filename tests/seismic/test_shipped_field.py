@@ -13,7 +13,7 @@ from scionwood import ReadError, Task, find_run, load_run
 from scionwood.authoring import read_origin, weights_digest
 from scionwood_seismic import ship
 from scionwood_seismic.inference.field import denoise_record
-from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.inference.options import DenoiseOptions
 from scionwood_seismic.synth.canonical import Domain
 from scionwood_seismic.synth.quake import draw_quake
 from scionwood_seismic.synth.signal import convolve, place_spikes, ricker
@@ -112,8 +112,8 @@ def test_an_earthquake_comes_back_clean_and_loses_white_noise(components: int) -
     noise = np.random.default_rng(0).standard_normal(clean.shape).astype(np.float32)
     back = denoise_record(task("station"), clean, dt=0.01, domain="station").denoised
     assert snr(clean, back) >= 25.0
-    noisy, off = clean + clean.std() * noise, GateOptions(action="off")  # it may pass this through
-    back = denoise_record(task("station"), noisy, dt=0.01, domain="station", gate=off).denoised
+    noisy, off = clean + clean.std() * noise, DenoiseOptions(gate="off")  # it may pass this through
+    back = denoise_record(task("station"), noisy, dt=0.01, domain="station", options=off).denoised
     assert snr(clean, back) >= 3.6
 
 

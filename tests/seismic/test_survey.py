@@ -12,8 +12,8 @@ import pytest
 
 from scionwood.cli import main
 from scionwood_batch import Row, read_manifest
-from scionwood_seismic.cli.denoising import denoise
-from scionwood_seismic.cli.survey import Summary, is_survey, words
+from scionwood_seismic import DenoiseOptions
+from scionwood_seismic.verbs.survey import Summary, is_survey, words
 
 Write = Callable[..., Path]
 
@@ -39,9 +39,9 @@ def test_folders_and_patterns_stand_for_many_files(tmp_path: Path) -> None:
 
 
 def test_the_options_of_a_call_are_those_of_its_command_line() -> None:
-    given = {"jobs": 2, "force": True, "common_mode": True, "gate": "report", "dt": 0.002}
-    given |= {"noise_window": None, "strong": 0.85}
-    assert words(denoise, given) == ["--dt=0.002", "--gate=report", "--common-mode"]
+    options = DenoiseOptions(common_mode=True, gate="report", dt=0.002, strong=0.85)
+    line = words(options, qc=None, save_noise=Path("n/{name}"))
+    assert line == ["--gate=report", "--common-mode", "--dt=0.002", "--save-noise=n/{name}"]
 
 
 def test_each_file_has_a_line_with_its_light(capsys: pytest.CaptureFixture[str]) -> None:

@@ -64,7 +64,7 @@ def gather(n: int = 1, traces: int = 12, samples: int = 96) -> np.ndarray:
 
 def test_a_gather_comes_back_as_its_file_does(apply: Apply, tmp_path: Path) -> None:
     from scionwood_seismic.readers.create import write_segy
-    from scionwood_seismic.readers.opening import open_reader
+    from scionwood_seismic.readers.opening import open_file
 
     data = gather(2)
     made = apply("seismic/denoise", "seismic/denoise", data, dt=0.004, page=True)
@@ -76,7 +76,7 @@ def test_a_gather_comes_back_as_its_file_does(apply: Apply, tmp_path: Path) -> N
     scionwood.load("commands", "seismic/denoise")(
         tmp_path / "line.sgy", tmp_path / "clean.sgy", run="seismic/denoise", tta="none"
     )
-    records = [record.data for record in open_reader(tmp_path / "clean.sgy", gather="fldr")]
+    records = [record.data for record in open_file(tmp_path / "clean.sgy", gather="fldr")]
     assert np.array_equal(denoised, np.stack(records))
     one = apply("seismic/denoise", "seismic/denoise", data[0], dt=0.004)
     assert one.file is not None

@@ -142,7 +142,7 @@ def command_words(function: Callable[..., Any]) -> dict[str, Word]:
     documented = _documented(function)
     for name, parameter in inspect.signature(function).parameters.items():
         hint, text, meaning = documented[name]
-        if is_dataclass(hint):
+        if _is_options(hint, parameter):
             words |= {
                 field.name: Word(hint, _default(field), text, False, meaning)
                 for field, (hint, text, meaning) in _documented_fields(hint)
@@ -163,12 +163,18 @@ def with_options_classes(
     function: Callable[..., Any], arguments: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Gather the values that are fields of a dataclass into instances, one a parameter."""
-    values = dict(arguments)
-    for name, hint in get_type_hints(function).items():
-        if is_dataclass(hint) and isinstance(hint, type) and name != "return":
+    values, hints = dict(arguments), get_type_hints(function)
+    for name, parameter in inspect.signature(function).parameters.items():
+        hint = hints[name]
+        if _is_options(hint, parameter):
             names = [field.name for field in fields(hint) if field.name in values]
             values[name] = hint(**{field: values.pop(field) for field in names})
     return values
+
+
+def _is_options(hint: Any, parameter: inspect.Parameter) -> bool:
+    # The run of a service is a dataclass too; it has no default, and options have.
+    return is_dataclass(hint) and parameter.default is not parameter.empty
 
 
 def _documented(item: Any) -> dict[str, tuple[Any, str, str]]:

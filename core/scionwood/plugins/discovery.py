@@ -175,7 +175,7 @@ def commands() -> dict[str, str]:
 
     Example:
         >>> authoring.commands()["seismic denoise"]
-        'scionwood_seismic.cli.denoising:denoise'
+        'scionwood_seismic.verbs.denoise:denoise'
     """
     table = verbs()
     for entry in plugins():

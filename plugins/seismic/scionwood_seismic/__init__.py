@@ -1,8 +1,21 @@
-"""Denoise seismic and fibre-optic (DAS) gathers: a DINOv3 ViT, a U-Net decoder, and an adapter."""
+"""Denoise seismic and fibre-optic (DAS) gathers: a DINOv3 ViT, a U-Net decoder, and an adapter.
+
+Example: denoise an array with one of the runs that the plugin ships.
+
+    >>> import numpy as np
+    >>> import scionwood_seismic as seismic
+    >>> noisy = np.random.default_rng(0).standard_normal((96, 250))  # (trace, time)
+    >>> clean = seismic.denoise_data(noisy)
+    >>> clean.shape
+    (96, 250)
+"""
 
 from __future__ import annotations
 
 from scionwood import Plugin
+from scionwood.authoring import attach_stub
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)
 
 plugin = Plugin(
     name="seismic",
@@ -34,9 +47,9 @@ plugin = Plugin(
         "blind": "scionwood_seismic.tasks.blind:Blind",
     },
     commands={
-        "denoise": "scionwood_seismic.cli.denoising:denoise",
-        "simulate": "scionwood_seismic.cli.simulation:simulate",
-        "compare": "scionwood_seismic.cli.comparison:compare",
+        "denoise": "scionwood_seismic.verbs.denoise:denoise",
+        "simulate": "scionwood_seismic.verbs.simulate:simulate",
+        "compare": "scionwood_seismic.verbs.compare:compare",
     },
     probes={
         "denoise": "scionwood_seismic.evaluation.behaviour:denoise",
@@ -46,7 +59,7 @@ plugin = Plugin(
     runs="scionwood_seismic.runs",
     rooms=("synth",),
     services={
-        "denoise": "scionwood_seismic.services:denoise",
+        "denoise": "scionwood_seismic.verbs.denoise_request:denoise_request",
     },
     parsers={
         "streams": "scionwood_seismic.readers.parsers:Streams",

@@ -14,17 +14,17 @@ import pytest
 from scionwood_batch import jobs_for, run
 
 pytestmark = pytest.mark.slow
-SHAPE = (1, 64, 64)
+SHAPE = {"n": 1, "n_traces": 64, "n_samples": 64}
 COMMAND = [sys.executable, "-m", "scionwood.cli", "seismic", "denoise"]
 
 
 @pytest.fixture(scope="module")
 def shots(tmp_path_factory):
-    api = pytest.importorskip("scionwood_seismic.api")
+    seismic = pytest.importorskip("scionwood_seismic")
     folder = tmp_path_factory.mktemp("shots")
     reference = tmp_path_factory.mktemp("reference") / "clean.sgy"
     for seed in range(20):
-        api.simulate(folder / f"{seed:02}.sgy", reference, shape=SHAPE, seed=seed, force=True)
+        seismic.simulate(folder / f"{seed:02}.sgy", reference, **SHAPE, seed=seed, force=True)
     (folder / "bad.sgy").write_bytes((folder / "00.sgy").read_bytes()[:5000])
     return folder
 

@@ -19,7 +19,7 @@ SHOWN = BARE.replace("number.", "number.\n\n    Example:\n        >>> double(2)\
 
 def test_a_plugin_of_the_repository_must_have_examples(sample: Any) -> None:
     sample.at_home().add("api.py", BARE)
-    with pytest.raises(CheckFailure, match=r"sample\.api\.double: a public name of `api` has an"):
+    with pytest.raises(CheckFailure, match=r"sample\.api\.double: a public name of a plugin has"):
         check_examples(sample.plugin())
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from scionwood import ReadError, RecipeError
-from scionwood_seismic import api
+from scionwood_seismic import simulate
 from scionwood_seismic.data.field import FieldCrops
 from scionwood_seismic.data.noise import FieldNoise
 from scionwood_seismic.data.noise_files import canonical_noise, quietest, read_noise
@@ -25,7 +25,7 @@ SMALL = {"n_traces": 32, "n_samples": 48, "batch_size": 4}
 def files(tmp_path: Path) -> tuple[Path, Path]:
     """SEG-Y files of eight noisy gathers, which begin with 0.3 s of noise, and without noise."""
     noisy, clean = tmp_path / "noisy.sgy", tmp_path / "clean.sgy"
-    api.simulate(noisy, clean, shape=(8, 24, 400), noise="white", snr=0.0, quiet=0.3)
+    simulate(noisy, clean, n=8, n_traces=24, n_samples=400, noise="white", snr=0.0, quiet=0.3)
     return noisy, clean
 
 
@@ -182,7 +182,7 @@ def test_files_that_do_not_belong_together_are_refused(
     files: tuple[Path, Path], tmp_path: Path
 ) -> None:
     other, unused = tmp_path / "other.sgy", tmp_path / "unused.sgy"
-    api.simulate(other, unused, shape=(8, 20, 400))
+    simulate(other, unused, n=8, n_traces=20, n_samples=400)
     data = FieldPairs(noisy=str(files[0]), clean=str(other), gather="fldr", **SMALL)
     with pytest.raises(ReadError, match=r"its record \d is"):
         data.sample("val", 0)

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from scionwood_seismic.evaluation.light import judge, print_verdicts
-from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.inference.options import GateOptions
 
 
 def report(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,13 @@ import torch
 from torch import nn
 
 from scionwood_seismic.inference.files import denoise_file
-from scionwood_seismic.inference.gate import GateOptions
-from scionwood_seismic.inference.records import Denoiser, Options
-from scionwood_seismic.inference.request import Outputs, Request
+from scionwood_seismic.inference.options import DenoiseOptions
+from scionwood_seismic.inference.outputs import Outputs
+from scionwood_seismic.inference.records import Denoiser
 from scionwood_seismic.readers.segy import SegyReader
 
 Write = Callable[..., Path]
-TILE = (64, 16)
-OFF = GateOptions(action="off")
+UNGATED = DenoiseOptions(gate="off", tile=64)
 
 
 def read(path: Path) -> np.ndarray:
@@ -33,7 +33,7 @@ def denoised(segy: Write, run: Path) -> Callable[..., np.ndarray]:
     def denoise(data: np.ndarray) -> np.ndarray:
         noisy = segy(data=data.astype(np.float32))
         clean = noisy.with_name("clean.sgy")
-        denoise_file(noisy, Outputs(clean, force=True), Request(run, tile=TILE, gate=OFF))
+        denoise_file(noisy, Outputs(clean, force=True), replace(UNGATED, run=run))
         return read(clean)
 
     return denoise
@@ -85,8 +85,7 @@ class TestAGatherInParts:
             with SegyReader(noisy, gather="fldr", block=block) as reader:
                 edges = [int(i) for r in reader for i in r.coords["trace"][[0, -1]]]
                 clean = noisy.with_name(f"{block}.sgy")
-                options = Options(gate=OFF, tile=TILE)
-                denoiser = Denoiser(Touchy(), options=options, identity={}, unit=reader.unit)
+                denoiser = Denoiser(Touchy(), options=UNGATED, identity={}, unit=reader.unit)
                 reader.rewrite(clean, denoiser)
             results.append(read(clean).astype(float))
         return results[0], results[1], edges[1:-1]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from known_networks import Noisy, Scaled, Silent, WithoutFlat, events, snr
+from known_networks import Noisy, Scaled, Silent, WithoutFlat, WithoutSimilarity, events, snr
 
 from scionwood import Task, load_run
 from scionwood_seismic.inference.field import denoise_record
-from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.inference.gate import GATHER
+from scionwood_seismic.inference.options import DenoiseOptions
+from scionwood_seismic.inference.tiles import OTHERS, TILES
 
-OFF, REPORT = GateOptions(action="off"), GateOptions(action="report")
+OFF, REPORT = DenoiseOptions(gate="off"), DenoiseOptions(gate="report")
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,11 @@ class TestTheGate:
 
     def test_the_amplitude_that_comes_back_is_the_one_that_the_network_keeps(self) -> None:
         report = denoise_record(
-            Scaled(0.6), events(0.3, traces=96, samples=512), dt=0.004, domain="shot", gate=REPORT
+            Scaled(0.6),
+            events(0.3, traces=96, samples=512),
+            dt=0.004,
+            domain="shot",
+            options=REPORT,
         )
         kinds = dict(report.report.recovered)
         assert kinds.pop("strong own flat", 0.6) < 0.8
@@ -43,8 +49,8 @@ class TestTheGate:
 
     def test_a_result_that_loses_too_much_is_blended_up_to_the_limit(self) -> None:
         gather = events(0.3)
-        gate = GateOptions(alike=1.0)  # what a factor removes resembles what it keeps
-        result = denoise_record(Scaled(0.6), gather, dt=0.004, domain="shot", gate=gate)
+        gate = WithoutSimilarity()  # what a factor removes resembles what it keeps
+        result = denoise_record(Scaled(0.6), gather, dt=0.004, domain="shot", options=gate)
         ratio = (result.denoised * gather).sum() / np.square(gather).sum()
         assert ratio == pytest.approx(0.85, abs=0.02)
         assert result.report.worst == pytest.approx(0.85, abs=0.001)
@@ -61,43 +67,50 @@ class TestTheGate:
     @pytest.mark.parametrize("slope", [0.0, 0.3, 1.0])
     def test_loss_of_flat_events_is_found_in_gathers_of_any_slope(self, slope: float) -> None:
         gather = events(slope)
-        report = denoise_record(WithoutFlat(), gather, dt=0.004, domain="shot", gate=REPORT).report
+        report = denoise_record(
+            WithoutFlat(), gather, dt=0.004, domain="shot", options=REPORT
+        ).report
         assert report.recovered["strong flat"] < 0.2
         assert denoise_record(WithoutFlat(), gather, dt=0.004, domain="shot").report.passed_through
 
     def test_the_flat_events_of_the_gather_itself_are_watched(self) -> None:
         gather = events(0.0)
-        report = denoise_record(WithoutFlat(), gather, dt=0.004, domain="shot", gate=REPORT).report
+        report = denoise_record(
+            WithoutFlat(), gather, dt=0.004, domain="shot", options=REPORT
+        ).report
         assert report.recovered["strong own flat"] < 0.1
 
     def test_a_removal_that_resembles_the_result_passes_through(self) -> None:
         gather = events(0.3)
-        gate = GateOptions(strong=0.5, weak=0.5)
-        result = denoise_record(Scaled(0.6), gather, dt=0.004, domain="shot", gate=gate)
+        gate = DenoiseOptions(strong=0.5, weak=0.5)
+        result = denoise_record(Scaled(0.6), gather, dt=0.004, domain="shot", options=gate)
         assert result.denoised.tobytes() == gather.tobytes()
         assert "what is removed resembles what is kept" in result.report.reason
 
     def test_both_limits_are_options(self) -> None:
         gather = events(0.3)
-        loose = GateOptions(strong=0.5, weak=0.5, alike=1.0)
-        result = denoise_record(Scaled(0.6), gather, dt=0.004, domain="shot", gate=loose)
+        loose = WithoutSimilarity(strong=0.5, weak=0.5)
+        result = denoise_record(Scaled(0.6), gather, dt=0.004, domain="shot", options=loose)
         np.testing.assert_allclose(result.denoised, 0.6 * gather, atol=0.02)
 
     def test_no_energy_is_added_outside_the_band(self) -> None:
         gather = events(0.3)
-        result = denoise_record(Noisy(), gather, dt=0.004, domain="shot", gate=OFF)
+        result = denoise_record(Noisy(), gather, dt=0.004, domain="shot", options=OFF)
         before, after = (np.abs(np.fft.rfft(x)) ** 2 for x in (gather, result.denoised))
         top = int(0.4 * 256)
         assert after[:, top:].sum() < 2 * before[:, top:].sum() + 1e-9 * before.sum()
         assert result.report.added > 1e-4
 
     @pytest.mark.parametrize("shape", [(48, 256), (18, 75), (24, 96), (120, 600), (200, 128)])
-    def test_the_gate_sees_at_most_half_of_the_samples_again(self, shape: tuple[int, int]) -> None:
+    def test_the_gate_sees_at_most_half_of_the_samples_again(
+        self, shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """A network with other tiles than the gate sees them twice, without and with events."""
         gather = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
         gather += 3 * events(0.2, traces=shape[0], samples=shape[1])
-        for tiles, most in (({"tile": (64, 128), "overlap": (24, 40)}, 0.5), ({}, 1.3)):
-            result = denoise_record(Scaled(1.0), gather, dt=0.004, domain="shot", **tiles)
+        for sizes, most in ((GATHER, 0.5), (OTHERS, 1.3)):
+            monkeypatch.setitem(TILES, Scaled, sizes)
+            result = denoise_record(Scaled(1.0), gather, dt=0.004, domain="shot")
             first, again = result.report.tiles
             assert 0 < again <= most * first
 

@@ -5,21 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from scionwood import OutputExistsError, WriteError
 from scionwood_seismic.inference.files import denoise_file
-from scionwood_seismic.inference.gate import GateOptions
-from scionwood_seismic.inference.request import Outputs, Request
+from scionwood_seismic.inference.options import DenoiseOptions
+from scionwood_seismic.inference.outputs import Outputs
 from scionwood_seismic.readers.segy import SegyReader
 
 Write = Callable[..., Path]
 
 
-OFF = GateOptions(action="off")
-"""A run of two steps does not pass the harm gate."""
+def ungated(run: Path, **options: Any) -> DenoiseOptions:
+    """A run of two steps does not pass the harm gate."""
+    return DenoiseOptions(gate="off", run=run, **options)
 
 
 def first(path: Path) -> np.ndarray:
@@ -30,7 +32,7 @@ def first(path: Path) -> np.ndarray:
 def test_the_sidecar_records_how_the_file_was_made(segy: Write, run: Path) -> None:
     noisy = segy()
     clean = noisy.with_name("clean.sgy")
-    denoise_file(noisy, Outputs(clean), Request(run, gate=OFF, tile=(64, 16)))
+    denoise_file(noisy, Outputs(clean), ungated(run, tile=64))
     said = json.loads(clean.with_name("clean.sgy.json").read_text())
     assert said["gathers"] == 2
     work = said["work"]
@@ -59,22 +61,20 @@ def test_different_adapters_have_different_hashes(segy: Write, run: Path, tmp_pa
 def test_resume_writes_only_the_missing_outputs(segy: Write, run: Path) -> None:
     noisy = segy()
     clean, noise = noisy.with_name("clean.sgy"), noisy.with_name("noise.sgy")
-    denoise_file(noisy, Outputs(clean), Request(run, gate=OFF))
+    denoise_file(noisy, Outputs(clean), ungated(run))
     stamp = clean.stat().st_mtime_ns
-    denoise_file(noisy, Outputs(clean, noise), Request(run, gate=OFF), resume=True)
+    denoise_file(noisy, Outputs(clean, noise), ungated(run), resume=True)
     assert clean.stat().st_mtime_ns == stamp
     np.testing.assert_allclose(first(clean) + first(noise), first(noisy), rtol=1e-5, atol=1e-4)
     with pytest.raises(OutputExistsError, match=r"clean\.sgy"):
-        denoise_file(
-            noisy, Outputs(clean, noise), Request(run, gate=OFF, tile=(64, 16)), resume=True
-        )
+        denoise_file(noisy, Outputs(clean, noise), ungated(run, tile=64), resume=True)
 
 
 def test_saves_the_noise_of_a_replaced_file(segy: Write, run: Path) -> None:
     noisy = segy()
     before = first(noisy)
     noise = noisy.with_name("noise.sgy")
-    denoise_file(noisy, Outputs(noisy, noise, force=True), Request(run, gate=OFF))
+    denoise_file(noisy, Outputs(noisy, noise, force=True), ungated(run))
     assert np.abs(first(noise)).max() > 0
     np.testing.assert_allclose(first(noisy) + first(noise), before, rtol=1e-5, atol=1e-4)
 
@@ -85,9 +85,7 @@ def test_refuses_to_replace_a_file_whose_noise_is_needed(run: Path, tmp_path: Pa
     noisy = tmp_path / "in.mseed"
     StreamReader.write_sample(noisy)
     with pytest.raises(WriteError, match=r"in\.mseed.*replace the noisy file.*another name"):
-        denoise_file(
-            noisy, Outputs(noisy, tmp_path / "noise.mseed", force=True), Request(run, gate=OFF)
-        )
+        denoise_file(noisy, Outputs(noisy, tmp_path / "noise.mseed", force=True), ungated(run))
 
 
 def test_resume_starts_where_no_run_was_stopped(run: Path, tmp_path: Path) -> None:
@@ -95,7 +93,7 @@ def test_resume_starts_where_no_run_was_stopped(run: Path, tmp_path: Path) -> No
 
     noisy = tmp_path / "in.mseed"
     StreamReader.write_sample(noisy)
-    denoise_file(noisy, Outputs(tmp_path / "clean.mseed"), Request(run, gate=OFF), resume=True)
+    denoise_file(noisy, Outputs(tmp_path / "clean.mseed"), ungated(run), resume=True)
     assert (tmp_path / "clean.mseed.json").exists()
 
 
@@ -103,16 +101,16 @@ def test_single_traces_as_gathers_get_a_note(
     segy: Write, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     noisy = segy(data=np.random.default_rng(0).standard_normal((12, 1, 40)))
-    denoise_file(noisy, Outputs(noisy.with_name("clean.sgy")), Request(run, gate=OFF))
+    denoise_file(noisy, Outputs(noisy.with_name("clean.sgy")), ungated(run))
     assert "single trace; choose another header" in capsys.readouterr().out.replace("\n", " ")
-    denoise_file(noisy, Outputs(noisy.with_name("whole.sgy")), Request(run, gate=OFF, gather=None))
+    denoise_file(noisy, Outputs(noisy.with_name("whole.sgy")), ungated(run, gather="none"))
     assert "single trace" not in capsys.readouterr().out
 
 
 def test_a_depth_file_is_denoised(segy: Write, run: Path) -> None:
     noisy = segy(interval=5)
     clean = noisy.with_name("clean.sgy")
-    denoise_file(noisy, Outputs(clean), Request(run, gate=OFF, vertical="depth"))
+    denoise_file(noisy, Outputs(clean), ungated(run, vertical="depth"))
     assert json.loads(clean.with_name("clean.sgy.json").read_text())["work"]["vertical"] == "depth"
 
 
@@ -121,4 +119,4 @@ def test_reports_a_sidecar_that_cannot_be_written(segy: Write, run: Path) -> Non
     clean = noisy.with_name("clean.sgy")
     clean.with_name("clean.sgy.json").mkdir()
     with pytest.raises(WriteError, match=r"clean\.sgy\.json"):
-        denoise_file(noisy, Outputs(clean, force=True), Request(run, gate=OFF))
+        denoise_file(noisy, Outputs(clean, force=True), ungated(run))

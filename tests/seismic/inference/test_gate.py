@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from known_networks import Scaled, Smoothed, events, snr
+from known_networks import Scaled, Smoothed, WithoutSimilarity, events, snr
 from rich.console import Console
 from scipy.ndimage import gaussian_filter1d
 
@@ -18,11 +18,12 @@ from scionwood_seismic.evaluation.qc_page import QcPage, render_qc
 from scionwood_seismic.inference import envelope
 from scionwood_seismic.inference.decision import decide
 from scionwood_seismic.inference.field import denoise_record
-from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.inference.options import DenoiseOptions
+from scionwood_seismic.inference.tiles import TILES
 from scionwood_seismic.inference.wavelets import band_of, keeping_events, wavelet_of
 from scionwood_seismic.synth.canonical import Domain, Plan, coherent_spectrum
 
-LIMITS = GateOptions()
+LIMITS = DenoiseOptions()
 
 
 def near(shape: tuple[int, int], traces: float) -> np.ndarray:
@@ -85,7 +86,7 @@ class TestWhatResemblesTheResult:
     def test_a_network_that_shrinks_events_is_mended_without_a_blend(self) -> None:
         gather = events(0.3)
         result = denoise_record(
-            Scaled(0.75), gather, dt=0.004, domain="shot", gate=GateOptions(weak=0.5, alike=1.0)
+            Scaled(0.75), gather, dt=0.004, domain="shot", options=WithoutSimilarity(weak=0.5)
         )
         assert result.report.share == 1
         assert result.report.worst == pytest.approx(0.85, abs=1e-6)
@@ -145,10 +146,10 @@ def test_noise_that_goes_on_in_quiet_parts_makes_no_plan_finer() -> None:
 
 def test_a_green_gather_says_that_lost_signal_was_put_back() -> None:
     """A network that takes a quarter of each event: on the line, in the count, on the page."""
-    gate = GateOptions(weak=0.5, alike=1.0)
+    gate = WithoutSimilarity(weak=0.5)
     rows = []
     for factor in (0.75, 0.98):
-        made = denoise_record(Scaled(factor), events(0.3), dt=0.004, domain="shot", gate=gate)
+        made = denoise_record(Scaled(factor), events(0.3), dt=0.004, domain="shot", options=gate)
         assert made.report.share == 1
         rows.append({"gather": f"fldr {factor}", **made.report.as_json()})
     verdicts = [judge(row, gate) for row in rows]
@@ -172,7 +173,9 @@ def test_a_green_gather_says_that_lost_signal_was_put_back() -> None:
 
 
 @pytest.mark.parametrize("domain", ["shot", "station"])
-def test_the_gate_measures_alike_whatever_the_tiles(domain: Domain) -> None:
+def test_the_gate_measures_alike_whatever_the_tiles(
+    domain: Domain, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A filter over 9 traces (or samples) has one amplitude, also in a network of large tiles."""
     if domain == "station":
         record = np.random.default_rng(0).standard_normal((3, 3000)).astype(np.float32)
@@ -181,15 +184,14 @@ def test_the_gate_measures_alike_whatever_the_tiles(domain: Domain) -> None:
         record = np.concatenate([events(s, traces=64) for s in (0.0, 0.9, -0.6, 0.4)])
         record += 0.1 * np.random.default_rng(0).standard_normal(record.shape) * record.std()
     found = []
-    for tile in ((64, 128), (128, 256), (256, 256), (48, 96), None):
+    for tile in ((64, 128), (128, 256), (256, 256), (48, 96)):
+        monkeypatch.setitem(TILES, Smoothed, (tile, (tile[0] // 4, tile[1] // 4)))
         result = denoise_record(
             Smoothed(),
             record.astype(np.float32),
             dt=0.004,
             domain=domain,
-            tile=tile,
-            overlap=tile and (tile[0] // 4, tile[1] // 4),
-            gate=GateOptions(action="report"),
+            options=DenoiseOptions(gate="report"),
         )
         found.append(dict(result.report.recovered))
     assert min(found[0].values()) < 0.95

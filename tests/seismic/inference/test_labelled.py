@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 
 from scionwood import RecipeError, Task, load_run
-from scionwood_seismic import api
-from scionwood_seismic.api import GateOptions, denoise
+from scionwood_seismic import DenoiseOptions, denoise_data, denoise_gather
 
-OFF = GateOptions(action="off")
+UNGATED = DenoiseOptions(gate="off")
 """A run of two steps does not pass the harm gate."""
+
+
+def denoise(data: Any, task: Task, dt: float | None = None) -> Any:
+    return denoise_data(data, replace(UNGATED, dt=dt), task=task)
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +54,10 @@ def test_the_result_is_that_of_the_array_and_keeps_all_else(
     if kind == "none":
         given = given.drop_vars("time")
     before = given.copy(deep=True)
-    result = denoise(given, task, dt=0.004 if kind == "none" else None, gate=OFF)
+    result = denoise(given, task, dt=0.004 if kind == "none" else None)
     xr.testing.assert_identical(given, before)
     values = given.transpose("channel", "time").values
-    wanted = denoise(values, task, dt=0.004, gate=OFF)
+    wanted = denoise(values, task, dt=0.004)
     assert not np.array_equal(wanted, values)
     same = given.transpose("channel", "time").copy(data=wanted).transpose(*order)
     xr.testing.assert_identical(result, same)
@@ -61,9 +66,9 @@ def test_the_result_is_that_of_the_array_and_keeps_all_else(
 
 def test_a_single_trace_and_a_depth_section_are_taken(task: Task) -> None:
     trace = array().isel(channel=3)
-    assert denoise(trace, task, gate=OFF).dims == ("time",)
+    assert denoise(trace, task).dims == ("time",)
     depth = array(step=2.0).rename(time="depth")
-    assert denoise(depth, task, gate=OFF).coords["depth"].identical(depth.coords["depth"])
+    assert denoise(depth, task).coords["depth"].identical(depth.coords["depth"])
 
 
 def test_what_cannot_be_denoised_is_refused_by_name(task: Task) -> None:
@@ -79,8 +84,8 @@ def test_what_cannot_be_denoised_is_refused_by_name(task: Task) -> None:
         (given.assign_coords(time=[f"s{i}" for i in range(60)]), "neither numbers nor times"),
     ):
         with pytest.raises(RecipeError, match=text):
-            denoise(wrong, task, gate=OFF)
+            denoise(wrong, task)
     with pytest.raises(RecipeError, match="carries its own sample interval"):
-        denoise(given, task, dt=0.002, gate=OFF)
+        denoise(given, task, dt=0.002)
     with pytest.raises(RecipeError, match="its axes have names"):
-        api.denoise_gather(given, task, dt=0.004)  # type: ignore[arg-type]
+        denoise_gather(given, replace(UNGATED, dt=0.004), task=task)  # type: ignore[arg-type]

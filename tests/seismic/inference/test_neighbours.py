@@ -13,18 +13,17 @@ from known_networks import MeanOfSlices, events
 from scionwood import RecipeError, Record, fit
 from scionwood.cli import main
 from scionwood.recipes.recipe import resolve
-from scionwood_seismic import api
+from scionwood_seismic import DenoiseOptions, denoise
 from scionwood_seismic.backbones import field_unet
 from scionwood_seismic.inference.field import denoise_record
-from scionwood_seismic.inference.gate import GateOptions
-from scionwood_seismic.inference.neighbours import Neighbours, settled_neighbours
+from scionwood_seismic.inference.neighbours import Neighbours, choose_neighbours
 from scionwood_seismic.inference.records import Denoiser
 from scionwood_seismic.readers.segy import SegyReader
 from scionwood_seismic.readers.streams import StreamReader
 
 INLINES, CROSSLINES, SAMPLES = (100, 101, 102, 103, 110), 8, 64
 LACKS = (102, 505)
-OFF = GateOptions(action="off")
+OFF = DenoiseOptions(gate="off")
 
 
 @pytest.fixture(scope="module")
@@ -80,11 +79,11 @@ def test_a_record_stands_for_dead_traces_beside_it() -> None:
     beside[0, 3] = 0
     beside[1, 4] = np.nan
     result = denoise_record(
-        MeanOfSlices(), clean, dt=0.004, domain="stack", beside=beside, gate=OFF
+        MeanOfSlices(), clean, dt=0.004, domain="stack", beside=beside, options=OFF
     )
     np.testing.assert_allclose(result.denoised, clean, atol=1e-4)
     other = denoise_record(
-        MeanOfSlices(), clean, dt=0.004, domain="stack", beside=0.5 * beside[::-1], gate=OFF
+        MeanOfSlices(), clean, dt=0.004, domain="stack", beside=0.5 * beside[::-1], options=OFF
     )
     assert np.square(other.denoised - clean).sum() > 0.02 * np.square(clean).sum()
 
@@ -100,7 +99,7 @@ def test_the_gate_lets_events_go_on_in_the_slices_beside() -> None:
         dt=0.004,
         domain="stack",
         beside=slices[1:],
-        gate=GateOptions(action="report"),
+        options=DenoiseOptions(gate="report"),
     ).report
     assert report.recovered["strong flat"] > 0.95
     assert report.tiles[1] > 0
@@ -122,7 +121,7 @@ def test_a_file_is_denoised_with_neighbours_and_resumed(
     assert main(["seismic", "denoise", str(cube), str(whole), *options]) == 0
     assert "it sees each gather with 1 on each side" in capsys.readouterr().out
     assert json.loads(Path(f"{whole}.json").read_text())["work"]["neighbours"] == 1
-    api.denoise_file(cube, alone, run, slices="inline", neighbours=0)
+    denoise(cube, alone, DenoiseOptions(run=run, slices="inline", neighbours=0))
     assert "neighbours" not in json.loads(Path(f"{alone}.json").read_text())["work"]
     assert alone.read_bytes() != whole.read_bytes()
 
@@ -137,7 +136,7 @@ def test_a_file_is_denoised_with_neighbours_and_resumed(
 
     monkeypatch.setattr(Denoiser, "__call__", stops)
     with pytest.raises(KeyboardInterrupt):
-        api.denoise_file(cube, target, run, slices="inline")
+        denoise(cube, target, DenoiseOptions(run=run, slices="inline"))
     assert main(["seismic", "denoise", str(cube), str(target), *options, "--neighbours=0"]) == 2
     assert main(["seismic", "denoise", str(cube), str(target), *options, "--resume"]) == 0
     assert calls < 3 + len(INLINES)
@@ -149,18 +148,18 @@ def test_what_no_run_or_file_has_is_refused(cube: Path, tmp_path: Path) -> None:
     stream = tmp_path / "three.mseed"
     StreamReader.write_sample(stream)
     with SegyReader(cube, gather="iline") as volume, SegyReader(cube) as one:
-        assert settled_neighbours(None, sees, volume) == 1
-        assert settled_neighbours(None, plain, volume) == 0
-        assert settled_neighbours(None, sees, one) == 0
-        assert settled_neighbours(0, sees, volume) == 0
+        assert choose_neighbours(None, sees, volume) == 1
+        assert choose_neighbours(None, plain, volume) == 0
+        assert choose_neighbours(None, sees, one) == 0
+        assert choose_neighbours(0, sees, volume) == 0
         with pytest.raises(RecipeError, match="the run sees 0 slices"):
-            settled_neighbours(1, plain, volume)
+            choose_neighbours(1, plain, volume)
         with pytest.raises(RecipeError, match=r"cube\.sgy is one gather"):
-            settled_neighbours(1, sees, one)
+            choose_neighbours(1, sees, one)
     with (
         SegyReader(cube, gather="iline", block=4) as parts,
         pytest.raises(RecipeError, match="long"),
     ):
-        settled_neighbours(1, sees, parts)
+        choose_neighbours(1, sees, parts)
     with StreamReader(stream) as reader, pytest.raises(RecipeError, match="is not SEG-Y"):
-        settled_neighbours(1, sees, reader)
+        choose_neighbours(1, sees, reader)

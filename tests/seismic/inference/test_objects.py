@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import dascore as dc
 import numpy as np
@@ -14,26 +15,25 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 
 from scionwood import RecipeError, Task, TrainingError, load_run
-from scionwood_seismic import api
+from scionwood_seismic import denoise_data
 from scionwood_seismic.inference.adaptation import Adaptation
 from scionwood_seismic.inference.field import denoise_record
-from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.inference.options import DenoiseOptions
 from scionwood_seismic.readers.sources import obspy
 from scionwood_seismic.synth.canonical import Domain
 
-OFF = GateOptions(action="off")
+UNGATED = DenoiseOptions(gate="off")
 """A run of two steps does not pass the harm gate."""
 
-denoise = partial(api.denoise, gate=OFF)
+
+def denoise(data: Any, task: Task | None = None, **options: Any) -> Any:
+    return denoise_data(data, replace(UNGATED, **options), task=task)
 
 
 def gather(task: Task, data: np.ndarray, size: int | None = None) -> np.ndarray:
-    tile = None if size is None else (size, size)
-    overlap = None if size is None else (size // 4, size // 4)
     domain: Domain = "shot" if len(data) > 3 else "station"
-    return denoise_record(
-        task, data, dt=0.004, domain=domain, gate=OFF, tile=tile, overlap=overlap
-    ).denoised
+    options = replace(UNGATED, tile=size)
+    return denoise_record(task, data, options, dt=0.004, domain=domain).denoised
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +71,12 @@ def test_a_folder_and_a_loaded_run_give_the_same_result(
     run: Path, task: Task, data: np.ndarray, expected: np.ndarray
 ) -> None:
     before = data.copy()
-    for given in (run, str(run), task):
-        np.testing.assert_array_equal(denoise(data, given, dt=0.004), expected)
+    for same in (
+        denoise(data, run=run, dt=0.004),
+        denoise(data, run=str(run), dt=0.004),
+        denoise(data, task, dt=0.004),
+    ):
+        np.testing.assert_array_equal(same, expected)
     np.testing.assert_array_equal(data, before)
     assert not np.array_equal(expected, data)
 
@@ -187,6 +191,8 @@ def test_refuses_a_patch_with_other_axes(task: Task, data: np.ndarray) -> None:
         (obspy.Trace(np.zeros(9)), {"dt": 0.004}, "carries its own sample interval"),
         (np.zeros((2, 3)), {"overlap": 200}, "at most half their size"),
         (np.zeros((2, 3)), {"overlap": 0}, "at least 1"),
+        (np.zeros((2, 3)), {"gather": "cdp"}, "the data are in memory"),
+        (np.zeros((2, 3)), {"neighbours": 0}, "the data are in memory"),
     ],
 )
 def test_refuses_invalid_arguments(
@@ -198,7 +204,7 @@ def test_refuses_invalid_arguments(
 
 def test_refuses_a_folder_without_a_run(tmp_path: Path, data: np.ndarray) -> None:
     with pytest.raises(TrainingError, match="Name the folder that fit printed"):
-        denoise(data, tmp_path)
+        denoise(data, run=tmp_path)
 
 
 def test_arrays_need_neither_obspy_nor_dascore(
@@ -206,10 +212,10 @@ def test_arrays_need_neither_obspy_nor_dascore(
 ) -> None:
     for name in ("obspy", "dascore", "h5py", "segyio"):
         monkeypatch.setitem(sys.modules, name, None)  # importing it would fail now
-    for name in [name for name in sys.modules if name.startswith("scionwood_seismic.api")]:
+    for name in [name for name in sys.modules if name.startswith("scionwood_seismic.verbs")]:
         monkeypatch.delitem(sys.modules, name)
-    fresh = import_module("scionwood_seismic.api")
-    np.testing.assert_array_equal(fresh.denoise(data, task, dt=0.004, gate=OFF), expected)
+    fresh = import_module("scionwood_seismic.verbs.denoise")
+    np.testing.assert_array_equal(fresh.denoise_data(data, UNGATED, task=task), expected)
 
 
 def test_does_not_change_the_model_of_a_loaded_run(task: Task, data: np.ndarray) -> None:
@@ -223,9 +229,10 @@ def test_adapts_at_test_time_on_request(run: Path) -> None:
     noise = np.random.default_rng(3).standard_normal((32, 96))
     noisy = gaussian_filter1d(noise, 1.5).astype(np.float32)
     plain = denoise(noisy, task, dt=0.002)
-    options = Adaptation(window=(0.0, 0.06), steps=2, tolerance=1.0)
-    adapted = denoise(noisy, task, dt=0.002, tta=options)
+    options = {"tta": "matched", "noise_window": "0:0.06"}
+    task.adaptation = Adaptation(steps=2, tolerance=1.0)
+    adapted = denoise(noisy, task, dt=0.002, **options)
     assert not np.array_equal(adapted, plain)
-    np.testing.assert_array_equal(denoise(noisy, task, dt=0.002), plain)
+    np.testing.assert_array_equal(denoise(noisy, task, dt=0.002, tta="none"), plain)
     with pytest.raises(RecipeError, match="Give dt"):
-        denoise(noisy, task, tta=options)
+        denoise(noisy, task, **options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -12,9 +13,9 @@ import numpy as np
 import pytest
 
 from scionwood import RecipeError, load_run
-from scionwood_seismic.api import GateOptions, denoise
+from scionwood_seismic import DenoiseOptions, denoise_data
 
-OFF = GateOptions(action="off")
+UNGATED = DenoiseOptions(gate="off")
 """A run of two steps does not pass the harm gate."""
 
 
@@ -32,18 +33,20 @@ def test_dascore_loads_the_namespace_through_its_entry_point() -> None:
 
 
 def test_the_patch_method_equals_the_function(run: Path, patch: dc.Patch) -> None:
-    denoised = patch.scionwood.denoise(run=run, gate=OFF)
-    assert denoised.equals(denoise(patch, run, gate=OFF))
+    options = replace(UNGATED, run=run)
+    denoised = patch.scionwood.denoise(options)
+    assert denoised.equals(denoise_data(patch, options))
     assert denoised.dims == patch.dims
     assert not np.array_equal(denoised.data, patch.data)
 
 
 def test_options_are_passed_on(run: Path, patch: dc.Patch) -> None:
     task = load_run(run)
-    denoised = patch.scionwood.denoise(task, tile=16, overlap=4, gate=OFF)
-    assert denoised.equals(denoise(patch, task, tile=16, overlap=4, gate=OFF))
-    with pytest.raises(RecipeError, match="at most half"):
-        patch.scionwood.denoise(task, tile=16, overlap=12)
+    options = replace(UNGATED, tile=16)
+    denoised = patch.scionwood.denoise(options, task=task)
+    assert denoised.equals(denoise_data(patch, options, task=task))
+    with pytest.raises(RecipeError, match="the data are in memory"):
+        patch.scionwood.denoise(DenoiseOptions(samples=16), task=task)
 
 
 def test_a_patch_has_the_namespace_before_torch_is_imported() -> None:

@@ -8,8 +8,9 @@ import torch
 
 from scionwood import Record
 from scionwood_seismic.backbones import conv_unet, field_unet
-from scionwood_seismic.inference.precision import InBfloat16, settled
-from scionwood_seismic.inference.records import Denoiser, Options
+from scionwood_seismic.inference.options import DenoiseOptions
+from scionwood_seismic.inference.precision import InBfloat16, choose_precision
+from scionwood_seismic.inference.records import Denoiser
 from scionwood_seismic.inference.reports import Report
 
 CPU = torch.device("cpu")
@@ -41,7 +42,9 @@ def test_a_network_in_bfloat16_differs_by_little() -> None:
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.02)
     wide, narrow = (
-        Denoiser(model, dt=0.004, options=Options(precision=name), identity={})(record(0.004))
+        Denoiser(model, dt=0.004, options=DenoiseOptions(precision=name), identity={})(
+            record(0.004)
+        )
         for name in ("float32", "bfloat16")
     )
     assert narrow.dtype == np.float32
@@ -51,9 +54,9 @@ def test_a_network_in_bfloat16_differs_by_little() -> None:
 def test_auto_is_bfloat16_only_where_it_was_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     for known in (True, False):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda known=known: {"amx_bf16": known})
-        assert settled("auto", field_unet(), CPU) == ("bfloat16" if known else "float32")
-        assert settled("auto", conv_unet(), CPU) == "float32"
-        assert settled("bfloat16", conv_unet(), CPU) == "bfloat16"
+        assert choose_precision("auto", field_unet(), CPU) == ("bfloat16" if known else "float32")
+        assert choose_precision("auto", conv_unet(), CPU) == "float32"
+        assert choose_precision("bfloat16", conv_unet(), CPU) == "bfloat16"
     output = InBfloat16(field_unet())(
         torch.zeros(1, 1, 16, 48), torch.ones(1, 1, 16, 48), torch.zeros(1)
     )

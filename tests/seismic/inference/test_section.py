@@ -10,8 +10,8 @@ import pytest
 import segyio
 
 from scionwood.cli import main
-from scionwood_seismic.inference.request import Request
-from scionwood_seismic.inference.section import settled_gathers
+from scionwood_seismic.inference.options import RequestOptions
+from scionwood_seismic.inference.section import choose_gathers
 from scionwood_seismic.readers.segy import SegyReader
 
 TRACES, SAMPLES = 48, 96
@@ -70,9 +70,9 @@ def test_a_line_with_two_traces_a_gather_is_one_section(
 @pytest.mark.parametrize(
     ("headers", "gather"),
     [
-        ({"fldr": TWOS, "cdp": 10 + COUNT}, None),
-        ({"fldr": COUNT, "iline": 5 * COUNT}, None),
-        ({"fldr": COUNT // 7, "xline": 7 - COUNT, "offset": 0 * COUNT + 100}, None),
+        ({"fldr": TWOS, "cdp": 10 + COUNT}, "none"),
+        ({"fldr": COUNT, "iline": 5 * COUNT}, "none"),
+        ({"fldr": COUNT // 7, "xline": 7 - COUNT, "offset": 0 * COUNT + 100}, "none"),
         ({"fldr": COUNT // 8, "cdp": COUNT}, "fldr"),  # gathers of eight
         ({"fldr": TWOS, "cdp": COUNT // 2}, "fldr"),  # no header counts the traces
         ({"fldr": TWOS, "cdp": COUNT ^ 3}, "fldr"),  # each trace has its own, out of order
@@ -80,11 +80,14 @@ def test_a_line_with_two_traces_a_gather_is_one_section(
     ],
 )
 def test_only_a_section_is_taken_as_one(
-    tmp_path: Path, headers: dict[str, np.ndarray], gather: str | None
+    tmp_path: Path, headers: dict[str, np.ndarray], gather: str
 ) -> None:
     source = line(tmp_path / "line.sgy", headers)
-    request, said = settled_gathers(source, Request())
-    assert request.gather == gather
-    assert bool(said) == (gather is None)
-    assert settled_gathers(source, Request(gather="cdp")) == (Request(gather="cdp"), "")
-    assert settled_gathers(source, Request(slices="inline"))[0].gather == "fldr"
+    options, line_of_output = choose_gathers(source, RequestOptions())
+    assert options.gather == gather
+    assert bool(line_of_output) == (gather == "none")
+    assert choose_gathers(source, RequestOptions(gather="cdp")) == (
+        RequestOptions(gather="cdp"),
+        "",
+    )
+    assert choose_gathers(source, RequestOptions(slices="inline"))[0].gather == "fldr"

@@ -11,7 +11,7 @@ import segyio
 
 from scionwood import RecipeError, Record
 from scionwood.cli import main
-from scionwood_seismic import api
+from scionwood_seismic import DenoiseOptions, denoise, simulate
 from scionwood_seismic.inference.records import Denoiser
 from scionwood_seismic.inference.volume import Mean, check_volume
 from scionwood_seismic.readers.segy import SegyReader
@@ -93,10 +93,10 @@ def test_a_stopped_run_is_resumed(
 
     monkeypatch.setattr(Denoiser, "__call__", stops)
     with pytest.raises(KeyboardInterrupt):
-        api.denoise_file(cube, target, slices="both")
+        denoise(cube, target, DenoiseOptions(slices="both"))
     assert main(["seismic", "denoise", str(cube), str(target), "--slices", "both"]) == 2
     calls = INLINES + 3
-    api.denoise_file(cube, target, slices="both", resume=True)
+    denoise(cube, target, DenoiseOptions(slices="both"), resume=True)
     assert calls <= INLINES + 3 + CROSSLINES
     assert target.read_bytes() == results["both"].read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mean.sgy", "mean.sgy.json"]
@@ -112,7 +112,7 @@ def test_slices_come_in_order_also_after_some(cube: Path) -> None:
 
 def test_a_file_without_such_slices_is_refused(cube: Path, tmp_path: Path) -> None:
     flat = tmp_path / "line.sgy"
-    api.simulate(flat, tmp_path / "clean.sgy", shape=(1, 24, 48))
+    simulate(flat, tmp_path / "clean.sgy", n=1, n_traces=24, n_samples=48)
     with (
         SegyReader(flat, gather="iline") as reader,
         pytest.raises(RecipeError, match=r"inline numbers of line.sgy \(byte 189\) are all the"),

@@ -12,7 +12,7 @@ import pytest
 import segyio
 
 from scionwood import ReadError
-from scionwood_seismic.readers.opening import open_reader
+from scionwood_seismic.readers.opening import open_file
 from scionwood_seismic.readers.segy import SegyReader
 from scionwood_seismic.readers.streams import StreamReader
 
@@ -38,7 +38,7 @@ def test_the_size_of_the_file_decides_against_stale_trace_headers(
     data = np.rint(np.abs(gathers))
     path = stale(segy(data=data, format=code, endian=endian), endian, ns=462)
     with pytest.warns(UserWarning, match=r"give 462 samples.* 40, which was believed"):
-        reader = open_reader(path)
+        reader = open_file(path)
     with reader, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # integers are rounded
         (record,) = reader
@@ -55,7 +55,7 @@ def test_public_files_with_stale_headers(tmp_path: Path, name: str, count: int) 
     if not path.is_file():
         pytest.skip(f"needs the real file {name} in shared/data/seismic")
     with pytest.warns(UserWarning, match=f"fits {count}, which was believed"):
-        reader = open_reader(path, gather="fldr")
+        reader = open_file(path, gather="fldr")
     with reader, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # integers are rounded
         samples = np.concatenate([record.data for record in reader])
@@ -78,7 +78,7 @@ class TestTraceHeaders:
         path.write_bytes(raw)
         assert ((len(raw) - 3600) % (240 + 4 * count) == 0) == (count in (0, 90))
         with pytest.warns(UserWarning, match=f"binary header gives {count} .*give 40"):
-            reader = open_reader(path)
+            reader = open_file(path)
         with reader:
             np.testing.assert_array_equal(next(iter(reader)).data, gathers[:, :3].reshape(6, 40))
 
@@ -89,13 +89,13 @@ class TestTraceHeaders:
         struct.pack_into(">H", last, 114, 30)
         path.write_bytes(raw[:-400] + last)
         with pytest.raises(ReadError, match=r"2 lengths, 30 to 40 samples.*Pad or cut"):
-            open_reader(path)
+            open_file(path)
 
     def test_one_stale_header_does_not_matter(self, segy: Write) -> None:
         path = segy()
         with segyio.open(path, "r+", ignore_geometry=True) as file:
             file.header[5] = {segyio.su.ns: 33}
-        with pytest.warns(UserWarning, match="give 33 samples"), open_reader(path) as reader:
+        with pytest.warns(UserWarning, match="give 33 samples"), open_file(path) as reader:
             assert reader.traces == 48
 
 
@@ -106,29 +106,29 @@ class TestOptions:
         struct.pack_into(">H", raw, 3220, 77)
         path.write_bytes(raw)
         with pytest.raises(ReadError, match=r"gives 77 samples.*--samples N"):
-            open_reader(path)
-        with open_reader(path, samples=40) as reader:
+            open_file(path)
+        with open_file(path, samples=40) as reader:
             (record,) = reader
             assert reader.warnings == ()
         np.testing.assert_array_equal(record.data, gathers.reshape(-1, 40))
         with pytest.raises(ReadError, match=r"samples= \(--samples\) gives 41 samples"):
-            open_reader(path, samples=41)
+            open_file(path, samples=41)
 
     def test_dt_overrules_the_headers(self, segy: Write) -> None:
-        with open_reader(segy(interval=0), dt=0.002) as reader:
+        with open_file(segy(interval=0), dt=0.002) as reader:
             assert next(iter(reader)).coords["time"][1] == pytest.approx(0.002)
         with (
             pytest.warns(UserWarning, match=r"gives .* 0\.004 s; the given 0\.002 s was believed"),
-            open_reader(segy(), dt=0.002) as reader,
+            open_file(segy(), dt=0.002) as reader,
         ):
             assert reader.dt == 0.002
         with pytest.raises(ReadError, match=r"4 seconds is outside 0 to 1.*--dt 0\.004 for 4 ms"):
-            open_reader(segy(), dt=4.0)
+            open_file(segy(), dt=4.0)
 
     def test_endian_is_not_guessed_if_given(self, segy: Write) -> None:
         with pytest.raises(ReadError, match=r"hold 1280, no sample format in little endian"):
-            open_reader(segy(), endian="little")
-        with open_reader(segy(endian="little"), endian="little") as reader:
+            open_file(segy(), endian="little")
+        with open_file(segy(endian="little"), endian="little") as reader:
             assert reader.traces == 48
 
 
@@ -199,7 +199,7 @@ class TestRevision2:
         self, segy: Write, gathers: np.ndarray, tmp_path: Path, header: dict[str, int]
     ) -> None:
         path = self.file(segy, tmp_path, 2, **header)
-        with open_reader(path, gather="fldr") as reader:
+        with open_file(path, gather="fldr") as reader:
             samples = np.concatenate([record.data for record in reader])
             assert (reader.traces, reader.dt) == (48, 0.004)
             reader.rewrite(tmp_path / "out.sgy", lambda record: 2 * record.data)
@@ -246,8 +246,8 @@ class TestSeismicUnix:
     def test_without_an_interval_asks_for_it(self, tmp_path: Path, endian: str) -> None:
         path, data = self.file(tmp_path, endian, ns=50, dt=0)
         with pytest.raises(ReadError, match=r"no sample interval.*--dt 0\.004"):
-            open_reader(path)
-        with open_reader(path, dt=0.004) as reader:
+            open_file(path)
+        with open_file(path, dt=0.004) as reader:
             (record,) = reader
             assert isinstance(reader, StreamReader)
             assert reader.dt == 0.004
@@ -258,8 +258,8 @@ class TestSeismicUnix:
     def test_with_stale_headers_asks_for_the_samples(self, tmp_path: Path) -> None:
         path, data = self.file(tmp_path, "big", ns=462, dt=4000)
         with pytest.raises(ReadError, match=r"not SU.*--samples N"):
-            open_reader(path)
-        with open_reader(path, samples=50, endian="big") as reader:
+            open_file(path)
+        with open_file(path, samples=50, endian="big") as reader:
             np.testing.assert_array_equal(next(iter(reader)).data, data)
 
 
@@ -273,7 +273,7 @@ def test_long_traces_without_trace_headers(tmp_path: Path) -> None:
     path.write_bytes(
         bytes(head) + b"".join(bytes(240) + row.astype(">f4").tobytes() for row in data)
     )
-    with open_reader(path, dt=0.002) as reader:
+    with open_file(path, dt=0.002) as reader:
         np.testing.assert_array_equal(next(iter(reader)).data, data)
     with segyio.open(path, ignore_geometry=True) as file:
         np.testing.assert_array_equal(file.trace.raw[:], data)
@@ -283,8 +283,8 @@ def test_options_that_do_not_fit_the_format_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.mseed"
     StreamReader.write_sample(path)
     with pytest.raises(ReadError, match=r"samples and endian overrule the headers of SEG-Y"):
-        open_reader(path, samples=400)
+        open_file(path, samples=400)
     with pytest.raises(ReadError, match=r"interval of 0\.01 s, --dt 0\.02 contradicts it"):
-        open_reader(path, dt=0.02)
-    with open_reader(path, dt=0.01) as reader:
+        open_file(path, dt=0.02)
+    with open_file(path, dt=0.01) as reader:
         assert reader.dt == 0.01

@@ -15,7 +15,7 @@ import pytest
 
 from scionwood import OutputExistsError, ReadError, Record, WriteError
 from scionwood_seismic.readers.das import DasReader
-from scionwood_seismic.readers.opening import open_reader
+from scionwood_seismic.readers.opening import open_file
 
 SHARED = Path(__file__).parents[4] / "shared/data/seismic"
 REAL = ("decimated_optodas.hdf5", "deformation_rate_event_1.hdf5", "silixa_h5_1.hdf5")
@@ -172,8 +172,8 @@ def test_without_dascore_the_error_names_the_package(
     path = das.dasdae(tmp_path / "in.h5", das.patch_of(data))
     code = (
         "import sys; sys.modules['dascore'] = None\n"
-        "from scionwood_seismic.readers.opening import open_reader\n"
-        f"from pathlib import Path; open_reader(Path({str(path)!r}))"
+        "from scionwood_seismic.readers.opening import open_file\n"
+        f"from pathlib import Path; open_file(Path({str(path)!r}))"
     )
     inline = os.environ | {"SCIONWOOD_READERS": "inline"}  # a child imports what the test hides
     command = [sys.executable, "-c", code]
@@ -210,6 +210,6 @@ def test_a_patch_without_the_axis_that_it_names_is_refused(tmp_path: Path) -> No
     whole = path.read_bytes()
     assert whole.count(b"Vmax\np6") == 1  # in the summary of the axis `distance`
     path.write_bytes(whole.replace(b"Vmax\np6", b"Vmaz\np6"))
-    for opener in (DasReader, open_reader):
+    for opener in (DasReader, open_file):
         with pytest.raises(ReadError, match=r"not a readable DAS file \(it has no 'distance'\)"):
             opener(path)

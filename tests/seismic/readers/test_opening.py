@@ -11,7 +11,7 @@ import pytest
 
 from scionwood import ReadError
 from scionwood_seismic.readers.das import DasReader
-from scionwood_seismic.readers.opening import open_reader
+from scionwood_seismic.readers.opening import open_file
 from scionwood_seismic.readers.segy import SegyReader
 from scionwood_seismic.readers.sources import obspy
 from scionwood_seismic.readers.streams import StreamReader
@@ -46,7 +46,7 @@ def test_the_content_decides_and_not_the_name(
         path = source if name == "as_it_is" else tmp_path / name
         if path != source:
             path.write_bytes(source.read_bytes())
-        with open_reader(path) as opened:
+        with open_file(path) as opened:
             assert isinstance(opened, reader)
 
 
@@ -68,7 +68,7 @@ def test_the_reader_of_the_suffix_explains_a_damaged_file(
     path = tmp_path / name
     path.write_bytes(np.random.default_rng(0).bytes(5000))
     with pytest.raises(ReadError, match=words) as caught:
-        open_reader(path)
+        open_file(path)
     assert name in str(caught.value)
 
 
@@ -77,7 +77,7 @@ def test_refuses_an_unknown_file_and_lists_known_formats(tmp_path: Path, name: s
     path = tmp_path / name
     path.write_text("Dear colleague, please find the data attached.\n" * 200)
     with pytest.raises(ReadError) as caught:
-        open_reader(path)
+        open_file(path)
     for known in ("SEG-Y", "miniSEED", "SAC", "SU", "SEG-2", "DASCore", "HDF5", "TDMS"):
         assert known in str(caught.value)
 
@@ -85,13 +85,13 @@ def test_refuses_an_unknown_file_and_lists_known_formats(tmp_path: Path, name: s
 def test_a_missing_file_and_a_folder_are_read_errors(tmp_path: Path) -> None:
     for path in (tmp_path / "none.sgy", tmp_path):
         with pytest.raises(ReadError, match=r"there is no such file|it is a folder"):
-            open_reader(path)
+            open_file(path)
 
 
 def test_the_gather_header_applies_to_segy_only(
     tmp_path: Path, segy: Callable[..., Path], data: np.ndarray, das: SimpleNamespace
 ) -> None:
-    with open_reader(segy(), gather="fldr") as opened:
+    with open_file(segy(), gather="fldr") as opened:
         assert [dict(record.key) for record in opened] == [{"fldr": 100}, {"fldr": 101}]
-    with open_reader(das.prodml(tmp_path / "in.h5", data), gather="fldr") as opened:
+    with open_file(das.prodml(tmp_path / "in.h5", data), gather="fldr") as opened:
         assert len(opened) == 1

@@ -10,7 +10,7 @@ import pytest
 
 from scionwood import ReadError
 from scionwood_seismic.readers.das import DasReader
-from scionwood_seismic.readers.opening import open_reader
+from scionwood_seismic.readers.opening import open_file
 
 SECRET = np.arange(12 * 64, dtype=np.float32).reshape(12, 64) + 0.5
 
@@ -39,7 +39,7 @@ def test_samples_that_lie_in_another_file_are_refused(tmp_path: Path, way: str) 
                 file.create_virtual_dataset(name, layout)
         if way != "link":
             file[name].attrs.update(attributes)
-    for opener in (DasReader, open_reader):
+    for opener in (DasReader, open_file):
         with pytest.raises(ReadError, match=r"fibre\.h5: HDF5: .*file.*Copy the data into one"):
             opener(path)
 

@@ -19,7 +19,7 @@ from audit import audited
 
 from scionwood import ReadError
 from scionwood_kit.fuzzing.pickles import hostile_pickle
-from scionwood_seismic.readers.opening import open_reader
+from scionwood_seismic.readers.opening import open_file
 from scionwood_seismic.readers.pickled import LARGEST, NoPickle, NotPlain, plain
 
 GADGET = ("scionwood_gadget", "Trip")
@@ -175,7 +175,7 @@ def test_no_other_file_is_unpickled(tmp_path: Path) -> None:
         start = rb"(S'dascore.core Patch'" + b"\n0" if number % 2 else b""
         path.write_bytes(start + hostile_pickle(f"{number}"))  # which ends this process if it runs
         with audited() as events, pytest.raises(ReadError):
-            open_reader(path)
+            open_file(path)
         assert not [event for event in events if event.startswith("pickle.")]
 
 

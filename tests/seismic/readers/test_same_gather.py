@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from scionwood_seismic.readers.create import write_segy
-from scionwood_seismic.readers.opening import open_reader
+from scionwood_seismic.readers.opening import open_file
 from scionwood_seismic.readers.segy import SegyReader
 from scionwood_seismic.readers.sources import obspy
 
@@ -70,12 +70,12 @@ def test_every_format_reads_and_writes_the_same_array(
     data[1], data[2, 3], data[3] = 0, np.nan, data[3] * 1e-9
     for path, rows in write(name, data):
         target = tmp_path / f"out_{path.name}"
-        with open_reader(path) as reader:
+        with open_file(path) as reader:
             (record,) = reader
             reader.rewrite(target, lambda record: -record.data)
             assert reader.dims[1] == "time"
             assert reader.dt == pytest.approx(DT)
-        with open_reader(target) as reader:
+        with open_file(target) as reader:
             (back,) = reader
         np.testing.assert_allclose(record.data, data[rows], rtol=1e-6)
         np.testing.assert_allclose(back.data, -data[rows], rtol=1e-6)
@@ -91,13 +91,13 @@ def test_integer_formats_give_the_same_values(
 ) -> None:
     counts = np.rint(data * 100).astype(np.int32)
     ((path, _),) = write(name, counts)
-    with open_reader(path) as reader:
+    with open_file(path) as reader:
         (record,) = reader
         assert record.data.dtype == np.float32
         with pytest.warns(UserWarning, match="32 bit integers: samples were rounded, 0 clipped"):
             reader.rewrite(path, lambda record: record.data / 2, overwrite=True)
     np.testing.assert_array_equal(record.data, counts)
-    with open_reader(path) as reader:
+    with open_file(path) as reader:
         (record,) = reader
     np.testing.assert_array_equal(record.data, np.rint(counts / 2))
 
@@ -113,7 +113,7 @@ def test_the_recording_delay_shifts_time_in_segy_and_su(
         struct.pack_into(">HH", raw, start + 114, data.shape[1], 4000)
     su.write_bytes(raw)
     for file in (path, su):
-        with open_reader(file) as reader:
+        with open_file(file) as reader:
             (record,) = reader
         assert reader.vertical == "time"
         np.testing.assert_allclose(record.coords["time"], 1.5 + DT * np.arange(40))
@@ -130,7 +130,7 @@ def test_distinguishes_depth_from_time(
         assert (reader.vertical, reader.dims) == ("depth", ("trace", "depth"))
         (section,) = reader
     well = das.patch_of(data).rename_coords(distance="depth")
-    with open_reader(das.dasdae(tmp_path / "well.h5", well)) as reader:
+    with open_file(das.dasdae(tmp_path / "well.h5", well)) as reader:
         assert (reader.vertical, reader.dims) == ("time", ("depth", "time"))
         (record,) = reader
     np.testing.assert_array_equal(section.data, record.data)

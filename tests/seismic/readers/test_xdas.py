@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from scionwood import ReadError
-from scionwood_seismic.readers.opening import open_reader
+from scionwood_seismic.readers.opening import open_file
 from scionwood_seismic.readers.xdas import XdasReader
 
 NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable."
@@ -111,7 +111,7 @@ def write(path: Path, *writers: Callable[[h5py.Group], None]) -> Path:
 @pytest.mark.parametrize("name", WRITERS)
 def test_reads_and_writes_axes_in_every_spelling(tmp_path: Path, name: str) -> None:
     path, target = write(tmp_path / "in.nc", WRITERS[name]), tmp_path / "out.nc"
-    with open_reader(path) as reader:
+    with open_file(path) as reader:
         assert isinstance(reader, XdasReader)
         assert (reader.dims, reader.dt) == (("distance", "time"), pytest.approx(0.004))
         assert (reader.dx, reader.traces) == (pytest.approx(5), 12)
@@ -138,7 +138,7 @@ def test_windows(tmp_path: Path) -> None:
 
 
 def test_recordings_of_a_collection(tmp_path: Path) -> None:
-    with open_reader(write(tmp_path / "in.nc", WRITERS["tie points"], parts)) as reader:
+    with open_file(write(tmp_path / "in.nc", WRITERS["tie points"], parts)) as reader:
         assert [record.key["patch"] for record in reader] == [0, 1]
         assert reader.traces == 24
 
@@ -147,7 +147,7 @@ def test_gaps_are_refused(tmp_path: Path) -> None:
     gap = {0: 0, 299: 4 * 299, 300: 60_000, 599: 60_000 + 4 * 299}
     path = write(tmp_path / "in.nc", lambda group: tie_points(group, gap))
     with pytest.raises(ReadError, match=r"not evenly sampled: steps of 0\.004 to 58\.804 s.*Split"):
-        open_reader(path)
+        open_file(path)
 
 
 def test_virtual_files_are_refused(tmp_path: Path) -> None:
@@ -172,13 +172,13 @@ def test_virtual_files_are_refused(tmp_path: Path) -> None:
     for writer in (virtual, tiled):
         path = write(tmp_path / "in.nc", writer)
         with pytest.raises(ReadError, match=r"__values__ is virtual.*load\(\)\.to_netcdf"):
-            open_reader(path)
+            open_file(path)
 
 
 def test_tie_points_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "in.nc", lambda group: tie_points(group, {0: 0, 500: 2000}))
     with pytest.raises(ReadError, match=r"tie points of time do not span its 600 values"):
-        open_reader(path)
+        open_file(path)
 
 
 def test_other_netcdf_is_refused(tmp_path: Path) -> None:
@@ -186,17 +186,17 @@ def test_other_netcdf_is_refused(tmp_path: Path) -> None:
     with h5py.File(path, "w") as file:
         file.attrs["Conventions"] = "CF-1.8"
         file["temperature"] = np.zeros((4, 5))
-    for opener in (open_reader, XdasReader):
+    for opener in (open_file, XdasReader):
         with pytest.raises(ReadError):
             opener(path)
     path.write_bytes(b"CDF\x01" + bytes(500))
     with pytest.raises(ReadError, match=r"in\.nc"):
-        open_reader(path)
+        open_file(path)
 
 
 def test_the_sample_is_one_that_the_reader_opens(tmp_path: Path) -> None:
     XdasReader.write_sample(tmp_path / "a.nc")
-    with open_reader(tmp_path / "a.nc") as reader:
+    with open_file(tmp_path / "a.nc") as reader:
         assert next(iter(reader)).data.shape == (12, 64)
 
 
@@ -205,7 +205,7 @@ def test_xdas_reads_the_result(tmp_path: Path) -> None:
     """The library that wrote the format; it is not a dependency of the project."""
     pytest.importorskip("xdas")
     path, target = write(tmp_path / "in.nc", WRITERS["tie points"]), tmp_path / "out.nc"
-    with open_reader(path) as reader:
+    with open_file(path) as reader:
         reader.rewrite(target, lambda record: 2 * record.data)
     code = "import sys, numpy, xdas; numpy.save(sys.argv[2], xdas.open_dataarray(sys.argv[1]))"
     command = [sys.executable, "-c", code, str(target), str(tmp_path / "out.npy")]
@@ -239,15 +239,15 @@ class TestJulia:
     @pytest.mark.parametrize("name", ["a.jld2", "a.h5", "a.bin"])
     def test_a_file_of_dasvader_is_read_and_written(self, tmp_path: Path, name: str) -> None:
         path, target = self.file(tmp_path / name, das=True), tmp_path / f"out_{name}"
-        with open_reader(path) as reader:
+        with open_file(path) as reader:
             (record,) = reader
             reader.rewrite(target, lambda record: 2 * record.data)
         np.testing.assert_array_equal(record.data, DATA[:40, :7].T)
-        with open_reader(target) as reader:
+        with open_file(target) as reader:
             np.testing.assert_array_equal(next(iter(reader)).data, 2 * DATA[:40, :7].T)
 
     @pytest.mark.parametrize("name", ["a.jld2", "a.h5", "a.bin"])
     def test_another_is_named_as_one(self, tmp_path: Path, name: str) -> None:
         path = self.file(tmp_path / name, das=False)
         with pytest.raises(ReadError, match=r"a JLD2 file of Julia that is no .*HDF5\.jl"):
-            open_reader(path)
+            open_file(path)

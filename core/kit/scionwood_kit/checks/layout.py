@@ -42,7 +42,7 @@ ROOMS = {
 }
 """The plan: the rooms of a plugin's package, each a module or a folder, and their contents."""
 
-_FILES = {"__init__.py", "__main__.py", "py.typed"}
+_FILES = {"__init__.py", "__init__.pyi", "__main__.py", "py.typed"}
 _OF_KIND = {
     "backbones": "backbones",
     "readers": "readers",

@@ -14,7 +14,7 @@ from scionwood.authoring import reading
 from scionwood_seismic.data.normalise import live
 from scionwood_seismic.data.samples_on_demand import OnDemandData
 from scionwood_seismic.data.survey_source import find_files
-from scionwood_seismic.readers.opening import open_reader
+from scionwood_seismic.readers.opening import open_file
 from scionwood_seismic.synth.canonical import Domain, plan, resample
 from scionwood_seismic.synth.field_noise import NoiseWindows
 
@@ -125,7 +125,7 @@ def _array(file: Path) -> np.ndarray:
 
 
 def _records(file: Path) -> list[tuple[str, np.ndarray, float]]:
-    with open_reader(file) as reader:
+    with open_file(file) as reader:
         indices = np.unique(np.linspace(0, len(reader) - 1, min(MOST, len(reader))).astype(int))
         return [(str(file), _levelled(reader.read(int(i)).data), reader.dt) for i in indices]
 

@@ -15,7 +15,7 @@ from scionwood_seismic.data.normalise import live
 from scionwood_seismic.data.samples_on_demand import OnDemandData
 from scionwood_seismic.data.survey_source import Recent, find_files
 from scionwood_seismic.data.synthetic import generator
-from scionwood_seismic.readers.opening import open_reader
+from scionwood_seismic.readers.opening import open_file
 from scionwood_seismic.readers.segy import Gather
 from scionwood_seismic.synth.canonical import plan
 from scionwood_seismic.synth.field_pair import Pair
@@ -123,8 +123,8 @@ class FieldPairs(OnDemandData):
         """The file and the record in it, for each record."""
         places = []
         for number, (noisy, clean) in enumerate(self.files):
-            with open_reader(noisy, gather=self.gather) as one:
-                with open_reader(clean, gather=self.gather) as other:
+            with open_file(noisy, gather=self.gather) as one:
+                with open_file(clean, gather=self.gather) as other:
                     if len(one) != len(other):
                         rule = f"it has {len(one)} records, {clean} has {len(other)}"
                         raise ReadError(noisy, rule, "Give files of the same records")
@@ -198,6 +198,6 @@ def _rms(data: np.ndarray) -> float:
 
 
 def _read_one(name: str, gather: Gather | None, index: int) -> np.ndarray:
-    with open_reader(name, gather=gather) as reader:
+    with open_file(name, gather=gather) as reader:
         data: np.ndarray = reader.read(index).data.astype(np.float32)
     return data

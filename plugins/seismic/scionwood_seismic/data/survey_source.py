@@ -19,7 +19,7 @@ from scionwood_seismic import plugin
 from scionwood_seismic.data.normalise import live, scale
 from scionwood_seismic.data.synthetic import generator
 from scionwood_seismic.readers.base import SeismicReader
-from scionwood_seismic.readers.opening import open_reader
+from scionwood_seismic.readers.opening import open_file
 from scionwood_seismic.readers.segy import Gather, SegyReader
 from scionwood_seismic.synth.mixture import corrupt
 from scionwood_seismic.synth.signal import draw_gather
@@ -108,11 +108,11 @@ class FieldFiles(Source):
             self.groups += [indices] if in_parts else [[i] for i in indices]
 
     def _count(self, file: Path) -> tuple[int, bool]:
-        with open_reader(file, gather=self.key) as reader:
+        with open_file(file, gather=self.key) as reader:
             return len(reader), _in_parts(reader)
 
     def _check(self, file: Path) -> None:
-        with open_reader(file, gather=self.key) as reader:
+        with open_file(file, gather=self.key) as reader:
             deque(reader, maxlen=0)
 
     def read(self, index: int) -> SurveyGather:
@@ -125,7 +125,7 @@ class FieldFiles(Source):
         number, place = self.places[index]
         file = self.files[number]
         with self.data_files.one_child(file):
-            reader = self._open.get(number, lambda: open_reader(file, gather=self.key))
+            reader = self._open.get(number, lambda: open_file(file, gather=self.key))
             data = reader.read(place).data
         signal = data[live(data)].astype(np.float32)
         quiet = _quiet(self.noise_window, reader.dt, data.shape[1], str(file))

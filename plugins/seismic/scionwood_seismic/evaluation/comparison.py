@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import final
 
 import numpy as np
 import torch
@@ -11,7 +13,6 @@ from rich.console import Console
 
 from scionwood import ReadError
 from scionwood.authoring import print_table
-from scionwood_seismic.data.synthetic import noise_classes
 from scionwood_seismic.evaluation import metrics
 from scionwood_seismic.evaluation.baselines import METHODS
 from scionwood_seismic.evaluation.report import report_quality, save_figure
@@ -21,56 +22,79 @@ OURS = "scionwood"
 FIGURE = "denoised.png"
 
 
-def compare_files(
-    reference: Path,
-    noisy: Path,
-    denoised: Path,
-    *,
-    noises: str = "all",
-    figures: Path | None = None,
-    qc: Path | None = None,
-    force: bool = False,
-) -> None:
-    """Print the SNR by noise class and the leakage by method; see `cli.compare`.
+@final
+@dataclass
+class Scores:
+    """The scores of the gathers of a file, and one gather to draw.
+
+    Attributes:
+        snr: of each gather, by method, dB.
+        leakage: of each gather, by method and measure.
+        panels: title -> (trace, time) of the gather to draw.
+        dt: its sample interval, s.
+    """
+
+    snr: list[dict[str, float]] = field(default_factory=list)
+    leakage: list[dict[str, dict[str, float]]] = field(default_factory=list)
+    panels: dict[str, np.ndarray] = field(default_factory=dict)
+    dt: float = 1.0
+
+
+def score_files(reference: Path, noisy: Path, denoised: Path, *, drawn: int) -> Scores:
+    """Score a denoised file and the classical filters, gather by gather.
 
     Args:
         reference: the noise-free file.
         noisy: the noisy file.
         denoised: the denoised file.
-        noises: noise classes, separated by commas.
-        figures: the folder for the figure, or the figure itself if it ends in `.png`.
-        qc: the QC image or page.
-        force: replace existing figures.
+        drawn: the index of the gather to draw; the first one if the file has fewer.
 
     Raises:
         ReadError: a file is damaged, or the three files differ in their gathers.
-        RecipeError: a noise class is unknown.
-        OutputExistsError, WriteError: a figure exists or cannot be written.
     """
-    kinds = noise_classes(noises)
-    scores: list[dict[str, float]] = []
-    leaks: list[dict[str, dict[str, float]]] = []
-    shown: dict[str, np.ndarray] = {}
+    scores = Scores()
     for i, (clean, dirty, ours, dt) in enumerate(_triples(reference, noisy, denoised)):
         results = {name: method(dirty, dt) for name, method in METHODS.items()} | {OURS: ours}
-        scores.append({name: _snr(clean, result) for name, result in results.items()})
-        leaks.append({name: _leakage(clean, dirty, x) for name, x in results.items()})
-        if not shown or i == len(kinds) // 2:
-            shown = {"input": dirty, "denoised": ours, "removed": dirty - ours, "reference": clean}
-    _print_snr(scores, kinds)
-    _print_leakage(leaks)
-    if figures is not None:
-        from scionwood_seismic.evaluation.figures import draw_panels
-
-        # The former option --figure named the image; it works for one more version.
-        path = figures if figures.suffix.lower() == ".png" else figures / FIGURE
-        save_figure(draw_panels(shown, dt=dt), path, overwrite=force)
-        print(f"figure: {path}")
-    if qc is not None:
-        _report(noisy, denoised, reference, qc, force)
+        scores.snr.append({name: _snr(clean, result) for name, result in results.items()})
+        scores.leakage.append({name: _leakage(clean, dirty, x) for name, x in results.items()})
+        if i in (0, drawn):
+            panels = {"input": dirty, "denoised": ours, "removed": dirty - ours, "reference": clean}
+            scores.panels, scores.dt = panels, dt
+    return scores
 
 
-def _report(noisy: Path, denoised: Path, reference: Path, qc: Path, force: bool) -> None:
+def print_scores(scores: Scores, kinds: list[str]) -> None:
+    """Print the SNR by noise class, and what was removed by method.
+
+    Args:
+        scores: of a file.
+        kinds: the noise classes, which its gathers use in turn.
+    """
+    _print_snr(scores.snr, kinds)
+    _print_leakage(scores.leakage)
+
+
+def draw_comparison(scores: Scores, figures: Path, *, force: bool) -> None:
+    """Draw input, result, what was removed and the reference.
+
+    Args:
+        scores: of a file.
+        figures: the folder for the figure, or the figure itself if it ends in `.png`.
+        force: replace an existing figure.
+
+    Raises:
+        OutputExistsError, WriteError: the figure exists or cannot be written.
+    """
+    from scionwood_seismic.evaluation.figures import draw_panels
+
+    # The former option --figure named the image; it works for one more version.
+    path = figures if figures.suffix.lower() == ".png" else figures / FIGURE
+    save_figure(draw_panels(scores.panels, dt=scores.dt), path, overwrite=force)
+    print(f"figure: {path}")
+
+
+def report_comparison(reference: Path, noisy: Path, denoised: Path, qc: Path, force: bool) -> None:
+    """Write the QC image and page with the reference and the error; `force` replaces them."""
     with (
         SegyReader(noisy, gather="fldr") as before,
         SegyReader(denoised, gather="fldr") as after,

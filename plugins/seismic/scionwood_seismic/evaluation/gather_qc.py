@@ -15,7 +15,7 @@ from torch import Tensor
 from scionwood_seismic.data.normalise import live
 from scionwood_seismic.evaluation import metrics
 from scionwood_seismic.evaluation.light import Verdict
-from scionwood_seismic.evaluation.panels import Result
+from scionwood_seismic.evaluation.panels import Geometry, Result
 
 PIECE = 1 << 20
 """The largest number of samples measured at once; larger gathers are split by traces."""
@@ -26,6 +26,27 @@ LONGEST = 2048
 
 Place = tuple[np.ndarray, slice]
 """The traces and the samples of a piece of a gather."""
+
+
+def quality(
+    noisy: np.ndarray, denoised: np.ndarray, reference: np.ndarray | None = None
+) -> dict[str, float]:
+    """Measure how much was removed from a gather, and how much of that resembles signal.
+
+    Args:
+        noisy: (trace, time), the input.
+        denoised: the same shape and unit.
+        reference: the noise-free gather, if there is one.
+
+    Returns:
+        Measure -> value; see `measure`. With `reference` also `SNR, reference` in dB and its like.
+        Empty if no trace is live.
+
+    Example:
+        >>> round(quality(noisy, 0.5 * noisy)["energy removed"], 3)
+        0.25
+    """
+    return dict(measure(Result(noisy, denoised, Geometry(), reference)).values)
 
 
 @final

@@ -10,7 +10,7 @@ from typing import Any, Literal, final
 from rich.console import Console
 from rich.text import Text
 
-from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.inference.options import GateOptions
 
 HANDBOOK = "docs/fields/seismic/qc.md"
 """The page that explains the lights, in the repository."""

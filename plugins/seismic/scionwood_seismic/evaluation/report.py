@@ -25,7 +25,7 @@ from scionwood_seismic.evaluation.qc_page import (
     render_qc,
     sheet_numbers,
 )
-from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.inference.options import GateOptions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from scionwood import AdapterError
+from scionwood import AdapterError, Task
 from scionwood_seismic.data.normalise import live, scale
 from scionwood_seismic.inference.arrays import denoise_array
 from scionwood_seismic.inference.noise_window import NoiseWindow, find_noise_window
@@ -21,6 +21,7 @@ from scionwood_seismic.inference.objective import (
     mismatch_of,
     reference_of,
 )
+from scionwood_seismic.inference.options import DenoiseOptions
 from scionwood_seismic.inference.rollback import (
     recovered_amplitude,
     removed_share,
@@ -57,7 +58,7 @@ class Adaptation:
         tiles: the largest number of tiles to adapt on; they are spread over the gather.
 
     Example:
-        >>> from scionwood_seismic.api import Adaptation
+        >>> from scionwood_seismic import Adaptation
         >>> Adaptation(window=(0.0, 0.1), steps=10).objective
         'matched'
     """
@@ -293,3 +294,22 @@ def _canonical(data: np.ndarray, time: np.ndarray, domain: Domain) -> tuple[np.n
     steps = plan(data, domain=domain, period=dominant_period(data))
     canonical = steps.apply(data)
     return canonical, np.linspace(time[0], time[-1], canonical.shape[1])
+
+
+def choose_adaptation(task: Task, options: DenoiseOptions) -> Adaptation | None:
+    """Return the adaptation that the options ask for; what they leave out is that of the recipe.
+
+    Args:
+        task: a loaded run.
+        options: `tta` and `noise_window`.
+
+    Returns:
+        The adaptation to each gather; None: no adaptation.
+    """
+    recipe: Adaptation | None = getattr(task, "adaptation", None)  # only the task `denoise` has it
+    if options.tta == "none" or (options.tta == "recipe" and recipe is None):
+        return None
+    chosen = recipe or Adaptation()
+    if options.tta != "recipe":
+        chosen = replace(chosen, objective=options.tta)
+    return chosen if options.window is None else replace(chosen, window=options.window)

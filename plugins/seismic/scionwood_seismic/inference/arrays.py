@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from scionwood import RecipeError
 from scionwood_seismic.data.normalise import live, scale
 from scionwood_seismic.inference.tiles import Corner, Tiling, cut
 
@@ -56,17 +55,6 @@ def denoise_array(
     np.multiply(blended, unit, out=blended, dtype=np.float64, casting="same_kind")
     result[alive] = blended
     return result
-
-
-def check_tile(tile: int, overlap: int) -> None:
-    """Refuse an overlap that does not fit the tile.
-
-    Raises:
-        RecipeError: the overlap is smaller than 1, or larger than half of the tile.
-    """
-    if not 0 < overlap <= tile // 2:
-        rule = "tiles overlap by at least 1 and at most half their size"
-        raise RecipeError(f"tile {tile}, overlap {overlap}", rule, "Such as 256 and 64")
 
 
 @torch.inference_mode()

@@ -5,21 +5,20 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
 from scionwood import RecipeError
 from scionwood.authoring import reading
 from scionwood_seismic.inference.envelope import FEWEST
+from scionwood_seismic.inference.options import Model
 from scionwood_seismic.synth.canonical import Domain
 
 if TYPE_CHECKING:  # arrays need no library of a file format
     from scionwood_seismic.readers.base import SeismicReader
     from scionwood_seismic.readers.segy import SegyReader
     from scionwood_seismic.readers.streams import StreamReader
-
-Model = Literal["auto", "shot", "stack", "das", "station"]
 
 FIBRE_DT, FIBRE_TRACES = 1.1e-3, 200
 """A SEG-Y file without offsets is from a fibre if it is as finely sampled and as wide."""

@@ -9,7 +9,7 @@ from typing import final
 import numpy as np
 
 from scionwood_seismic.inference import envelope
-from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.inference.options import GateOptions
 
 EXACT = 1e-9  # by which an amplitude may miss its limit, for rounding
 
@@ -61,10 +61,10 @@ def decide(
         (0.5, 1.0)
     """
     share, reason = share_to_keep(plain, removed, options)
-    if not reason or options.action == "report":
+    if not reason or options.gate == "report":
         return Decision(0.0, share, reason, plain)
     pairs = [(plain[name], mended[name], options.strong) for name in plain if _is_strong(name)]
-    if removed <= options.little:
+    if removed <= options.quiet_energy:
         pairs.append((mean_weak(plain), mean_weak(mended), options.weak))
     back = max(_way(*pair) for pair in pairs)
     amplitudes = {name: value + back * (mended[name] - value) for name, value in plain.items()}
@@ -108,10 +108,10 @@ def share_to_keep(
         events = f"{name} events" if name != OWN else "the flat events of the gather"
         reason = f"{events} keep {value:.2f} of their amplitude, the limit is {options.strong:g}"
     weak = mean_weak(amplitudes)
-    if removed <= options.little and 1 - share * (1 - weak) < options.weak - EXACT:
+    if removed <= options.quiet_energy and 1 - share * (1 - weak) < options.weak - EXACT:
         share = (1 - options.weak) / (1 - weak)
         reason = f"weak events keep {weak:.2f} of their amplitude, the limit is {options.weak:g}"
-    return (share, reason) if share >= options.least else (0.0, reason)
+    return (share, reason) if share >= options.smallest_share else (0.0, reason)
 
 
 def worst_strong(amplitudes: Amplitudes) -> tuple[str, float]:
@@ -161,7 +161,7 @@ def settle(
     energy, all_of_it = _energy(record), _energy(removed)
     share_of_energy = all_of_it / max(energy, 1e-300)
     plain = _with_own(measured[0], record, removed)
-    if share_to_keep(plain, share_of_energy, options)[1] and options.action != "report":
+    if share_to_keep(plain, share_of_energy, options)[1] and options.gate != "report":
         lost = envelope.resembling(record, removed, window)
         mended = _with_own(measured[1](), record, removed - lost)
         decision = decide(plain, mended, share_of_energy, options)
@@ -170,9 +170,9 @@ def settle(
         decision = decide(plain, plain, share_of_energy, options)
     alike = envelope.similarity(record, removed, period)
     decision = replace(decision, alike=alike)
-    if options.action == "report":
+    if options.gate == "report":
         return removed, replace(decision, share=1.0)
-    if decision.share and share_of_energy > envelope.SOME and alike > options.alike:
+    if decision.share and share_of_energy > envelope.SOME and alike > options.similarity:
         reason = f"what is removed resembles what is kept: local similarity {alike:.2f}"
         decision = replace(decision, share=0.0, reason=reason)
     return removed * np.float32(decision.share), decision

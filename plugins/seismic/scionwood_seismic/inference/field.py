@@ -21,11 +21,12 @@ from scionwood_seismic.inference.arrivals import PERIODS, draw_arrivals, kinds_o
 from scionwood_seismic.inference.baseline import drift
 from scionwood_seismic.inference.decision import blended, settle
 from scionwood_seismic.inference.events import draw
-from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.inference.options import DenoiseOptions
 from scionwood_seismic.inference.prepared import prepare, prepare_beside
 from scionwood_seismic.inference.reports import Report, with_spacing
 from scionwood_seismic.inference.tiles import (
     Corner,
+    Pair,
     Tiling,
     each_removed,
     removed_from,
@@ -46,9 +47,9 @@ class FieldResult:
 
     Example:
         >>> import numpy as np
-        >>> from scionwood_seismic.api import denoise_gather
+        >>> from scionwood_seismic import DenoiseOptions, denoise_gather
         >>> gather = np.random.default_rng(0).standard_normal((24, 200)).astype("f4")
-        >>> denoise_gather(gather, dt=0.004).denoised.shape
+        >>> denoise_gather(gather, DenoiseOptions(dt=0.004)).denoised.shape
         (24, 200)
     """
 
@@ -59,15 +60,12 @@ class FieldResult:
 def denoise_record(
     task_or_model: Task | nn.Module,
     data: np.ndarray,
+    options: DenoiseOptions = DenoiseOptions(),
     *,
     dt: float,
     dx: float | None = None,
     domain: Domain,
     level: float | None = None,
-    common_mode: bool = False,
-    gate: GateOptions | None = None,
-    tile: tuple[int, int] | None = None,
-    overlap: tuple[int, int] | None = None,
     unit: float | None = None,
     beside: np.ndarray | None = None,
     progress: Callable[[float], None] = lambda share: None,
@@ -82,14 +80,12 @@ def denoise_record(
         task_or_model: a task of a run, or a model: it maps a record (batch, 1, trace, time), its
             mask and its noise level to the denoised record.
         data: (trace, time), any unit.
+        options: the limits of the gate, `common_mode`, and the tiles. The others are for files, or
+            choose a model.
         dt: the sample interval, s; m in a depth file.
         dx: the distance between traces, m; if it is known, the report says which events alias.
         domain: the kind of record that the model is made for.
         level: the RMS of the noise in the unit of the data; None: unknown.
-        common_mode: also remove what all traces share, their median at each sample.
-        gate: the options of the harm gate; None: the defaults.
-        tile: traces and samples of a tile; None: those of the model.
-        overlap: of neighbouring tiles, traces and samples.
         unit: the amplitude of the whole gather, if `data` is only a part of it.
         beside: (slice, trace, time), the neighbouring slices of a volume in the order of
             `offsets_of`, for a model that sees them. The record stands for their dead traces.
@@ -108,17 +104,7 @@ def denoise_record(
     if reason:
         progress(1.0)
         return FieldResult(data.astype(np.float32), Report(domain, reason=reason))
-    usual = usual_tiles(model)
-    work = _Work(
-        model,
-        domain,
-        dt,
-        gate or GateOptions(),
-        common_mode,
-        tile or usual[0],
-        overlap or usual[1],
-        progress,
-    )
+    work = _Work(model, domain, dt, options, progress)
     result = work.run(data, alive, unit, level, beside)
     return replace(result, report=with_spacing(result.report, dx))
 
@@ -131,10 +117,7 @@ class _Work:
     model: nn.Module
     domain: Domain
     dt: float
-    options: GateOptions
-    common_mode: bool
-    tile: tuple[int, int]
-    overlap: tuple[int, int]
+    options: DenoiseOptions
     progress: Callable[[float], None]
 
     def run(
@@ -147,17 +130,17 @@ class _Work:
     ) -> FieldResult:
         """Denoise a record that has live traces."""
         unit = unit or scale(data[alive])
-        own = prepare(data, alive, unit, self.domain, common_mode=self.common_mode)
+        own = prepare(data, alive, unit, self.domain, common_mode=self.options.common_mode)
         if own.reason:
             return self._untouched(data, own.reason, own.period)
         steps = plan(own.signal[alive], domain=self.domain, period=own.period)
-        tested = self.options.action != "off" and self.domain != "station"
+        tested = self.options.gate != "off" and self.domain != "station"
         band = band_of(own.signal[alive]) if tested else None
-        if band and self.options.action == "blend":
+        if band and self.options.gate == "blend":
             steps, band = keeping_events(own.signal[alive], band, steps, 1 - self.options.strong)
         slices = None
         if beside is not None:
-            how = self.domain, self.common_mode, own.period
+            how = self.domain, self.options.common_mode, own.period
             some = prepare_beside(beside, data, alive, unit, *how)
             slices = np.stack([steps.apply(one) for one in some])
         told = (level or 0.0) / unit
@@ -182,11 +165,11 @@ class _Work:
         """Return what may be removed from a record without offset and drift."""
         canonical = steps.apply(signal)
         mask = np.repeat(alive[:, None], canonical.shape[1], axis=1).astype(np.float32)
-        tiling = Tiling(canonical.shape, self.tile, self.overlap)
+        tiling = Tiling(canonical.shape, *self._tiles())
         told = level * min(1.0, steps.factor) ** 0.5  # the part of white noise that is left
         rng = np.random.default_rng(0)
         its = gate.tiles_of(canonical.shape, self.domain)
-        crops = gate.choose(its, self.options, rng) if self.options.action != "off" else None
+        crops = gate.choose(its, self.options, rng) if self.options.gate != "off" else None
         same = (its.size, its.corners) == (tiling.size, tiling.corners)
         tested = set(crops.tiles) if crops and same else set()
         kept: dict[Corner, np.ndarray] = {}
@@ -232,7 +215,7 @@ class _Work:
             kept if same else None,
             crops,
             drawing,
-            self.options.little,
+            self.options.quiet_energy,
             self._window(steps) * steps.factor,
             beside,
         )
@@ -254,6 +237,13 @@ class _Work:
             removed=_energy(removed) / max(_energy(signal), 1e-300),
         )
         return removed, report
+
+    def _tiles(self) -> tuple[Pair, Pair]:
+        """Return the size and the overlap of the tiles, traces and samples each."""
+        if self.options.tiles is None:
+            return usual_tiles(self.model)
+        size, overlap = self.options.tiles
+        return (size, size), (overlap, overlap)
 
     def _window(self, steps: Plan) -> float:
         """Return the period that sets the size of windows, samples of the record."""

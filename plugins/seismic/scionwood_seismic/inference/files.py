@@ -6,7 +6,7 @@ import json
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +14,18 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from scionwood import RecipeError, Task, WriteError, find_run, load_run
+from scionwood import RecipeError, WriteError, find_run, load_run
 from scionwood.authoring import atomic_path, read_origin, writing
 from scionwood_seismic.evaluation.light import SHOWN, judge, lights, say
 from scionwood_seismic.evaluation.report import report_quality
-from scionwood_seismic.inference.adaptation import Adaptation
-from scionwood_seismic.inference.arrays import check_tile
+from scionwood_seismic.inference.adaptation import choose_adaptation
 from scionwood_seismic.inference.choice import Choice, choose, run_of
-from scionwood_seismic.inference.neighbours import settled_neighbours
-from scionwood_seismic.inference.precision import settled
-from scionwood_seismic.inference.records import (
-    Denoiser,
-    Options,
-    made_by,
-    work_identity,
-)
-from scionwood_seismic.inference.request import Outputs, Request, Tta
-from scionwood_seismic.inference.section import settled_gathers
+from scionwood_seismic.inference.neighbours import choose_neighbours
+from scionwood_seismic.inference.options import DenoiseOptions
+from scionwood_seismic.inference.outputs import Outputs
+from scionwood_seismic.inference.precision import choose_precision
+from scionwood_seismic.inference.records import Denoiser, made_by, work_identity
+from scionwood_seismic.inference.section import choose_gathers
 from scionwood_seismic.inference.sweep import Sweep
 from scionwood_seismic.inference.volume import check_volume, denoise_both
 from scionwood_seismic.readers.base import SeismicReader
@@ -38,7 +33,7 @@ from scionwood_seismic.readers.segy import SegyReader
 
 
 def denoise_file(
-    source: Path, outputs: Outputs, request: Request | None = None, *, resume: bool = False
+    source: Path, outputs: Outputs, options: DenoiseOptions, *, resume: bool = False
 ) -> None:
     """Denoise a file gather by gather, with a progress bar, and print what the harm gate found.
 
@@ -49,7 +44,7 @@ def denoise_file(
     Args:
         source: the noisy file.
         outputs: the output files.
-        request: the run or the model, and the options; None: the defaults.
+        options: the run or the model, and how to denoise.
         resume: continue a stopped run of the same work.
 
     Raises:
@@ -58,25 +53,22 @@ def denoise_file(
         RecipeError: the overlap does not fit the tile, the device does not exist, or no gather has
             as many traces as the model needs.
     """
-    request = request or Request()
-    if request.tile is not None:
-        check_tile(*request.tile)
     if not resume:
         outputs.check()
     console = Console()
     with _silently():
-        request, section = settled_gathers(source, request)
-    with _notes(console), request.open(source) as reader:
+        options, section = choose_gathers(source, options)
+    with _notes(console), options.open(source) as reader:
         _keep_noisy(reader, outputs)
         if section:
             say(console, section)
-        work = _prepare(reader, source, request, console, section)
+        work = _Work(reader, source, options, console, section)
         done = resume and outputs.finished(work.facts)
         if not done:
             outputs.check()
             _advise(reader, console)
-            _denoise(reader, outputs, work, request, console, resume)
-        with _silently(), request.open(outputs.clean) as after:
+            work.write(outputs, resume)
+        with _silently(), options.open(outputs.clean) as after:
             if outputs.noise is not None and not (done and outputs.noise.exists()):
                 _save_difference(reader, after, outputs)
             report_quality(
@@ -88,97 +80,87 @@ def denoise_file(
                 force=outputs.force or done,
                 notes={name: str(x) for name, x in work.identity.items()},
                 reports=outputs.reports(),
-                gate=request.gate,
+                gate=options,
             )
 
 
-@dataclass(frozen=True)
 class _Work:
-    """What is to be done to a file.
+    """The work on a file: the model is chosen and loaded, and a line says which and why."""
 
-    Attributes:
-        task: the loaded run.
-        options: how its records are denoised.
-        identity: everything that the result depends on besides the file.
-        facts: the same with the file, for the sidecar.
-        said: further entries of the sidecar.
-    """
-
-    task: Task
-    options: Options
-    identity: dict[str, Any]
-    facts: dict[str, Any]
-    said: dict[str, Any]
-
-
-def _prepare(
-    reader: SeismicReader, source: Path, request: Request, console: Console, section: str
-) -> _Work:
-    """Choose and load the model, and say which and why."""
-    chosen = _chosen(reader, request, section)
-    run = find_run(request.run or run_of(chosen.name), quiet=request.run is None)
-    name = f"model {chosen.name}" if request.run is None else f"run {run_name(run)}"
-    say(console, f"{name}: {chosen.why}")
-    device = _usable(request.device)
-    task = load_run(run, device=device)
-    neighbours = settled_neighbours(request.neighbours, task.backbone, reader)
-    if neighbours:
-        say(console, f"it sees each gather with {neighbours} on each side")
-    adaptation = _adaptation(task, request.tta, request.noise_window)
-    options = Options(
-        chosen.name,
-        request.gate,
-        request.common_mode,
-        request.tile,
-        request.noise_window,
-        adaptation,
-        settled(request.precision, task.backbone, device),
-        neighbours,
-    )
-    identity = work_identity(run, options=options, device=request.device)
-    facts = {"source": _facts(source), **request.reading(), **identity}
-    said = {**made_by(run), "model": chosen.name, "why": chosen.why, "interval": _interval(reader)}
-    return _Work(task, options, identity, facts, {**said, "warnings": list(reader.warnings)})
-
-
-def _chosen(reader: SeismicReader, request: Request, section: str) -> Choice:
-    """Choose the model; sections and the slices of a volume are after stack."""
-    if section and request.model == "auto":
-        return replace(choose(reader, "stack"), why="the file was taken as one section")
-    if request.slices is None:
-        return choose(reader, request.model)
-    check_volume(reader, request.slices)
-    if request.model == "auto":
-        return replace(choose(reader, "stack"), why="--slices says a volume after stack")
-    return choose(reader, request.model)
-
-
-def _denoise(
-    reader: SeismicReader,
-    outputs: Outputs,
-    work: _Work,
-    request: Request,
-    console: Console,
-    resume: bool,
-) -> None:
-    """Write the denoised file and its sidecar."""
-    model, dt, dx = work.task.backbone, reader.dt, reader.dx
-    denoiser = Denoiser(model, dt=dt, dx=dx, options=work.options, identity=work.identity)
-    clean, force = outputs.clean, outputs.force
-    if request.slices == "both" and isinstance(reader, SegyReader):
-        reports = denoise_both(
-            reader, clean, denoiser, request, console, force=force, resume=resume
+    def __init__(
+        self,
+        reader: SeismicReader,
+        source: Path,
+        options: DenoiseOptions,
+        console: Console,
+        section: str,
+    ) -> None:
+        choice = _choose(reader, options, section)
+        run = find_run(options.run or run_of(choice.name), quiet=options.run is None)
+        name = f"model {choice.name}" if options.run is None else f"run {run_name(run)}"
+        say(console, f"{name}: {choice.why}")
+        device = _usable(options.device)
+        self._task = load_run(run, device=device)
+        neighbours = choose_neighbours(options.neighbours, self._task.backbone, reader)
+        if neighbours:
+            say(console, f"it sees each gather with {neighbours} on each side")
+        precision = choose_precision(options.precision, self._task.backbone, device)
+        self._reader, self._console, self._domain = reader, console, choice.name
+        self._options = replace(options, precision=precision, neighbours=neighbours)
+        self._adaptation = choose_adaptation(self._task, options)
+        self.identity = work_identity(
+            run, domain=choice.name, options=self._options, adaptation=self._adaptation
         )
-    else:
-        reports = Sweep(reader, denoiser, console).write(clean, force=force, resume=resume)
-    counts = {"gathers": _count(reader), "adaptation": dict(denoiser.verdicts)}
-    seen = lights(judge(report, request.gate) for report in reports)
-    content = {"work": work.facts, **work.said, **counts, **seen, "reports": reports}
-    _save_json(outputs.sidecar, content)
-    for line in denoiser.outcomes[:SHOWN]:
-        say(console, line)
-    for verdict, count in denoiser.verdicts.most_common():
-        say(console, f"{verdict}: {count} gathers")
+        self.facts = {"source": _facts(source), **options.reading(), **self.identity}
+        self._origin = {**made_by(run), "model": choice.name, "why": choice.why}
+
+    def write(self, outputs: Outputs, resume: bool) -> None:
+        """Write the denoised file and its sidecar."""
+        reader, console, options = self._reader, self._console, self._options
+        denoiser = Denoiser(
+            self._task.backbone,
+            dt=reader.dt,
+            dx=reader.dx,
+            domain=self._domain,
+            options=options,
+            adaptation=self._adaptation,
+            identity=self.identity,
+        )
+        notes = list(reader.warnings)
+        clean, force = outputs.clean, outputs.force
+        if options.slices == "both" and isinstance(reader, SegyReader):
+            reports = denoise_both(
+                reader, clean, denoiser, options, console, force=force, resume=resume
+            )
+        else:
+            reports = Sweep(reader, denoiser, console).write(clean, force=force, resume=resume)
+        content = {
+            "work": self.facts,
+            **self._origin,
+            "interval": _interval(reader),
+            "warnings": notes,
+            "gathers": _count(reader),
+            "adaptation": dict(denoiser.verdicts),
+            **lights(judge(report, options) for report in reports),
+            "reports": reports,
+        }
+        _save_json(outputs.sidecar, content)
+        for line in denoiser.outcomes[:SHOWN]:
+            say(console, line)
+        for verdict, count in denoiser.verdicts.most_common():
+            say(console, f"{verdict}: {count} gathers")
+
+
+def _choose(reader: SeismicReader, options: DenoiseOptions, section: str) -> Choice:
+    """Choose the model; sections and the slices of a volume are after stack."""
+    if section and options.model == "auto":
+        return replace(choose(reader, "stack"), why="the file was taken as one section")
+    if options.slices is None:
+        return choose(reader, options.model)
+    check_volume(reader, options.slices)
+    if options.model == "auto":
+        return replace(choose(reader, "stack"), why="--slices says a volume after stack")
+    return choose(reader, options.model)
 
 
 @contextmanager
@@ -209,17 +191,6 @@ def _notes(console: Console) -> Iterator[None]:
 def run_name(run: Path) -> str:
     """Return the name of a run for people."""
     return str(read_origin(run) or run.resolve().name)
-
-
-def _adaptation(task: Task, tta: Tta, window: tuple[float, float] | None) -> Adaptation | None:
-    """Return the requested adaptation; options that are not given come from the run's recipe."""
-    own: Adaptation | None = getattr(task, "adaptation", None)  # only the task `denoise` has it
-    if tta == "recipe":
-        return own if own is None or window is None else replace(own, window=window)
-    if tta == "none":
-        return None
-    chosen = replace(own or Adaptation(), objective=tta)
-    return chosen if window is None else replace(chosen, window=window)
 
 
 def _usable(device: str) -> torch.device:

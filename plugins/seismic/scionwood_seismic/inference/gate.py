@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import final
 
 import numpy as np
 
-from scionwood import RecipeError
 from scionwood_seismic.inference.envelope import resembling
 from scionwood_seismic.inference.events import Events
+from scionwood_seismic.inference.options import GateOptions
 from scionwood_seismic.inference.tiles import Corner, Pair, Tiling, cut
 from scionwood_seismic.synth.canonical import Domain
 from scionwood_seismic.synth.field_volume import offsets_of
@@ -34,47 +34,6 @@ Remove = Callable[[np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]
 
 Draw = Callable[[np.ndarray, np.ndarray], Events]
 """Crops and masks -> the events that are added to them."""
-
-
-@final
-@dataclass(frozen=True)
-class GateOptions:
-    """The options of the harm gate.
-
-    Attributes:
-        action: `blend` keeps as much of the removal as the limits allow, after what resembles the
-            result was put back; `report` measures and changes nothing; `off` does not measure.
-        strong: the least recovered amplitude of events of four times the local RMS.
-        weak: that of events of the local RMS, in places where at most `little` of the energy is
-            removed. In a noisy place such an event cannot keep 0.95 and the noise go as well.
-        little: the share of the energy of a place up to which `weak` counts.
-        least: the smallest share of the removal that is worth writing; below it the record passes
-            through unchanged.
-        alike: the local similarity of what is kept and what is removed above which nothing may be
-            removed; 1 allows all.
-        sample: the share of the tiles that is tested.
-        most: the largest number of tiles that is tested.
-
-    Example:
-        >>> from scionwood_seismic.api import GateOptions
-        >>> GateOptions(strong=0.9).weak
-        0.95
-    """
-
-    action: Literal["blend", "report", "off"] = "blend"
-    strong: float = 0.85
-    weak: float = 0.95
-    little: float = 0.1
-    least: float = 0.2
-    alike: float = 0.6
-    sample: float = 0.35
-    most: int = 48
-
-    def __post_init__(self) -> None:
-        for name in ("strong", "weak"):
-            if not 0 <= getattr(self, name) < 1:
-                rule = "the least recovered amplitude of events is a share from 0 to below 1"
-                raise RecipeError(f"{name} {getattr(self, name)}", rule, "Such as 0.85")
 
 
 @final
@@ -112,9 +71,9 @@ def choose(tiling: Tiling, options: GateOptions, rng: np.random.Generator) -> Cr
         rng: the source of random numbers.
     """
     corners, size = tiling.corners, tiling.size
-    wanted = min(int(options.sample * len(corners)), options.most)
-    if wanted >= 4:
-        some = [corners[i] for i in sorted(rng.permutation(len(corners))[:wanted])]
+    count = min(int(options.tile_share * len(corners)), options.tile_limit)
+    if count >= 4:
+        some = [corners[i] for i in sorted(rng.permutation(len(corners))[:count])]
         return Crops(some, some, size)
     part = min(size[0], max(STEP, size[0] // 2)), min(size[1], max(3 * STEP, size[1] // 2))
     count = int(PART * len(corners) * seen(size) / seen(part))
@@ -152,7 +111,7 @@ def recovered(
             other tiles than the gate.
         crops: the places to test.
         draw: draws the events of some crops.
-        little: see `GateOptions`.
+        little: `GateOptions.quiet_energy`.
         period: the dominant period at the canonical sampling, samples.
         beside: the neighbouring slices of a volume, (slice, trace, time), in which the events
             continue; None: unknown.

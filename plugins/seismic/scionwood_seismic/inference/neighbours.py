@@ -21,32 +21,32 @@ FARTHEST = 1.5
 """Numbers of neighbouring slices differ by at most this multiple of their usual difference."""
 
 
-def seen_by(model: nn.Module) -> int:
+def neighbours_of(model: nn.Module) -> int:
     """Return how many slices on each side a model sees, with or without an adapter."""
     return max((x.neighbours for x in model.modules() if isinstance(x, FieldUNet)), default=0)
 
 
-def settled_neighbours(wanted: int | None, model: nn.Module, reader: SeismicReader) -> int:
+def choose_neighbours(number: int | None, model: nn.Module, reader: SeismicReader) -> int:
     """Return how many slices on each side a model gets of a file.
 
     Args:
-        wanted: what the user says; None: what the model sees, if the file has it.
+        number: what the user says; None: what the model sees, if the file has it.
         model: the network of the run.
         reader: the file.
 
     Raises:
         RecipeError: the model does not see as many, or the file has no neighbouring slices.
     """
-    seen, problem = seen_by(model), _problem(reader)
-    if wanted is None:
+    seen, problem = neighbours_of(model), _problem(reader)
+    if number is None:
         return 0 if problem else seen
-    if wanted not in (0, seen):
+    if number not in (0, seen):
         rule = f"the run sees {seen} slices on each side"
         remedy = "Leave --neighbours out, or train with backbone.neighbours and data.neighbours"
-        raise RecipeError(f"neighbours {wanted}", rule, remedy)
-    if wanted and problem:
-        raise RecipeError(f"neighbours {wanted}", problem, "Leave --neighbours out")
-    return wanted
+        raise RecipeError(f"neighbours {number}", rule, remedy)
+    if number and problem:
+        raise RecipeError(f"neighbours {number}", problem, "Leave --neighbours out")
+    return number
 
 
 def _problem(reader: SeismicReader) -> str:
@@ -70,7 +70,7 @@ class Neighbours:
     their order counts. Where there is no such trace or slice, the gather stands for it.
 
     Args:
-        reader: the file; `settled_neighbours` has found it fit.
+        reader: the file; `choose_neighbours` has found it fit.
         count: slices on each side.
     """
 

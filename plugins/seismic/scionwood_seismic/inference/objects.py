@@ -1,6 +1,6 @@
 """Denoise objects in memory: NumPy arrays, ObsPy streams and traces, DASCore patches, DataArrays.
 
-`scionwood_seismic.api.denoise` is the typed entry point. This module splits an object into
+`scionwood_seismic.denoise_data` is the typed entry point. This module splits an object into
 gathers, denoises each of them and puts the result together again.
 """
 
@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 
 from scionwood import RecipeError, Task, load_run
 from scionwood_seismic.data.normalise import live
-from scionwood_seismic.inference.adaptation import Adaptation, Adapter
-from scionwood_seismic.inference.arrays import check_tile
-from scionwood_seismic.inference.choice import Model, for_array, for_channel, run_of
+from scionwood_seismic.inference.adaptation import Adaptation, Adapter, choose_adaptation
+from scionwood_seismic.inference.choice import for_array, for_channel, run_of
 from scionwood_seismic.inference.field import denoise_record
-from scionwood_seismic.inference.gate import GateOptions
 from scionwood_seismic.inference.labelled import denoise_labelled
+from scionwood_seismic.inference.options import DenoiseOptions, Model
+from scionwood_seismic.inference.records import TILES
 from scionwood_seismic.inference.reports import Report
 from scionwood_seismic.readers.grouping import Header, group
 from scionwood_seismic.synth.canonical import Domain
@@ -30,24 +29,10 @@ from scionwood_seismic.synth.canonical import Domain
 FIBRE = "a fibre"
 """The name of the traces of a DASCore patch, which `for_channel` takes for those of a fibre."""
 
+OF_FILES = ("gather", "slices", "neighbours", "vertical", "samples")
+"""The options that say how a file is read."""
+
 _BLOCK = 2048  # the most traces of a gather, the same limit as in the readers
-
-
-@final
-@dataclass(frozen=True)
-class ObjectOptions:
-    """How to denoise an object in memory; see `scionwood_seismic.api.denoise`."""
-
-    model: Model = "auto"
-    dt: float | None = None
-    dx: float | None = None
-    level: float | None = None
-    common_mode: bool = False
-    gate: GateOptions | None = None
-    device: str = "cpu"
-    tile: int | None = None
-    overlap: int | None = None
-    tta: Adaptation | None = None
 
 
 @final
@@ -55,8 +40,10 @@ class ObjectDenoiser:
     """Denoise the gathers of objects, each with the model that it needs.
 
     Args:
-        run: a run, or a loaded task; None: the shipped run of the model.
-        options: see `ObjectOptions`.
+        options: the run or the model, and how to denoise.
+        task: a loaded run in place of them.
+        dx: the distance between traces, m; None: unknown.
+        level: the RMS of the noise in the unit of the data; None: unknown.
 
     Attributes:
         reports: the report of each gather, in order.
@@ -65,15 +52,25 @@ class ObjectDenoiser:
         RecipeError: an option is invalid.
     """
 
-    def __init__(self, run: str | Path | Task | None, options: ObjectOptions) -> None:
-        self.run, self.options = run, options
+    def __init__(
+        self, options: DenoiseOptions, task: Task | None, dx: float | None, level: float | None
+    ) -> None:
+        self.options, self.dx, self.level = options, dx, level
         self.reports: list[Report] = []
-        self._tasks: dict[Domain, Task] = {}
-        if options.tile is not None or options.overlap is not None:
-            check_tile(*self._tiles())
+        self._task, self._tasks = task, dict[Domain, Task]()
+        for name in OF_FILES:
+            value = getattr(options, name)
+            if value != getattr(DenoiseOptions, name):
+                rule = "it says how a file is read, and the data are in memory"
+                raise RecipeError(f"{name} {value}", rule, "Leave it out")
         if options.dt is not None and not 0 < options.dt < float("inf"):
             rule = "a sample interval is positive, in s"
             raise RecipeError(f"dt {options.dt}", rule, "Such as 0.002")
+
+    @property
+    def shipped(self) -> bool:
+        """Whether the shipped models denoise, and no run of the user."""
+        return self._task is None and self.options.run is None
 
     def __call__(self, data: Any) -> Any:
         """Denoise an object, and return one of its type."""
@@ -94,12 +91,12 @@ class ObjectDenoiser:
             name: the name of the first trace; empty if it has none.
         """
         domain = self.domain(len(gather), dt, name)
-        task = self._task(domain)
-        tta = self.options.tta or getattr(task, "adaptation", None)  # only `denoise` has it
-        if tta is None:
+        task = self._load(domain)
+        adaptation = choose_adaptation(task, self.options)
+        if adaptation is None:
             denoised = self._record(task, gather, dt, domain)
         else:
-            denoised = self._adapted(task, gather, dt, domain, tta)
+            denoised = self._adapted(task, gather, dt, domain, adaptation)
         result = denoised.astype(_float(gather.dtype))
         same = denoised == gather.astype(np.float32)
         dead = ~live(gather)
@@ -111,57 +108,49 @@ class ObjectDenoiser:
         """Return the kind of a gather."""
         if self.options.model != "auto":
             return self.options.model
-        if self.run is not None and traces > 3:
+        if not self.shipped and traces > 3:
             return "shot"
         chosen = for_channel(name, traces, dt or 1.0) if name else for_array(traces, dt)
         return chosen.name
 
-    def _task(self, domain: Domain) -> Task:
-        if isinstance(self.run, Task):
-            return self.run
+    def _load(self, domain: Domain) -> Task:
+        if self._task is not None:
+            return self._task
         if domain not in self._tasks:
-            self._tasks[domain] = load_run(self.run or run_of(domain), device=self.options.device)
+            run = self.options.run or run_of(domain)
+            self._tasks[domain] = load_run(run, device=self.options.device)
         return self._tasks[domain]
 
     def _record(
         self, task: Task, gather: np.ndarray, dt: float | None, domain: Domain
     ) -> np.ndarray:
-        options = self.options
-        own = options.tile is None and options.overlap is None
-        tile, overlap = self._tiles()
         result = denoise_record(
             task,
             gather,
+            self.options,
             dt=dt or 1.0,
-            dx=options.dx,
+            dx=self.dx,
             domain=domain,
-            level=options.level,
-            common_mode=options.common_mode,
-            gate=options.gate,
-            tile=None if own else (tile, tile),
-            overlap=None if own else (overlap, overlap),
+            level=self.level,
         )
         self.reports.append(result.report)
         return result.denoised
 
     def _adapted(
-        self, task: Task, gather: np.ndarray, dt: float | None, domain: Domain, tta: Adaptation
+        self, task: Task, gather: np.ndarray, dt: float | None, domain: Domain, how: Adaptation
     ) -> np.ndarray:
         """Adapt to a gather and denoise it; the harm gate judges the result as any other."""
-        if tta.window and dt is None:
-            rule = f"the noise window {tta.window} is in s, and an array has no sample interval"
+        if how.window and dt is None:
+            rule = f"the noise window {how.window} is in s, and an array has no sample interval"
             raise RecipeError("dt", rule, "Give dt, in s")
         time = (dt or 1.0) * np.arange(gather.shape[1])
-        adapter = Adapter(task.backbone, tta)
-        with adapter.adapted(gather, time, tile=self._tiles()[0], domain=domain) as outcome:
+        adapter = Adapter(task.backbone, how)
+        with adapter.adapted(
+            gather, time, tile=(self.options.tiles or TILES)[0], domain=domain
+        ) as outcome:
             denoised = self._record(task, gather, dt, domain)
         self.reports[-1] = replace(self.reports[-1], adaptation=outcome.as_json())
         return denoised
-
-    def _tiles(self) -> tuple[int, int]:
-        tile = 256 if self.options.tile is None else self.options.tile
-        overlap = self.options.overlap
-        return tile, max(1, tile // 4) if overlap is None else overlap
 
 
 def _splitter(data: Any) -> Callable[[Any, ObjectDenoiser], Any] | None:
@@ -220,7 +209,7 @@ def _members(headers: list[Header], denoiser: ObjectDenoiser) -> list[list[int]]
     model, first = denoiser.options.model, headers[0]
     by_station = model == "station" or (
         model == "auto"
-        and denoiser.run is None
+        and denoiser.shipped
         and for_channel(first.name, len(headers), first.dt).name == "station"
     )
     if not by_station:

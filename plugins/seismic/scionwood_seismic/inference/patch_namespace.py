@@ -2,48 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, final
+from typing import ClassVar, final
 
 from dascore.utils.namespace import PatchNameSpace
 
-if TYPE_CHECKING:
-    from dascore import Patch
-
-    from scionwood import Task
-    from scionwood_seismic.inference.adaptation import Adaptation
-    from scionwood_seismic.inference.choice import Model
-    from scionwood_seismic.inference.gate import GateOptions
-
-
-def denoise(
-    patch: Patch,
-    run: str | Path | Task | None = None,
-    *,
-    model: Model = "auto",
-    level: float | None = None,
-    common_mode: bool = False,
-    gate: GateOptions | None = None,
-    device: str = "cpu",
-    tile: int | None = None,
-    overlap: int | None = None,
-    tta: Adaptation | None = None,
-) -> Any:
-    """Denoise a patch and return a new one; see `scionwood_seismic.api.denoise`."""
-    from scionwood_seismic.api import denoise
-
-    return denoise(
-        patch,
-        run,
-        model=model,
-        level=level,
-        common_mode=common_mode,
-        gate=gate,
-        device=device,
-        tile=tile,
-        overlap=overlap,
-        tta=tta,
-    )
+from scionwood_seismic.verbs.denoise import denoise_data
 
 
 @final
@@ -52,4 +15,4 @@ class ScionwoodNamespace(PatchNameSpace):  # type: ignore[misc]
 
     name: ClassVar[str] = "scionwood"
 
-    denoise = denoise
+    denoise = denoise_data

@@ -17,7 +17,7 @@ from scionwood_seismic.model.field_unet import FieldUNet
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
-def settled(
+def choose_precision(
     precision: Precision, model: nn.Module, device: torch.device
 ) -> Literal["float32", "bfloat16"]:
     """Return what `auto` stands for on a device; the other values stand for themselves.

@@ -7,10 +7,10 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, final
 
 import numpy as np
 from torch import nn
@@ -20,42 +20,15 @@ from scionwood.authoring import read_origin, weights_digest, writing
 from scionwood_seismic.data.normalise import live
 from scionwood_seismic.inference.adaptation import Adaptation, Adapter
 from scionwood_seismic.inference.field import FieldResult, denoise_record
-from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.inference.options import DenoiseOptions
 from scionwood_seismic.inference.precision import InBfloat16
 from scionwood_seismic.inference.reports import Report, summed
 from scionwood_seismic.synth.canonical import Domain
 
 COMPONENTS = 3  # of a station
 
-TILE = (256, 64)
+TILES = (256, 64)
 """The size and the overlap of the tiles on which a run adapts."""
-
-
-@final
-@dataclass(frozen=True)
-class Options:
-    """How the records of a file are denoised.
-
-    Attributes:
-        domain: the kind of record that the model is made for.
-        gate: the options of the harm gate.
-        common_mode: also remove what all traces of a gather share.
-        tile: size and overlap of the tiles, traces and samples; None: those of the model.
-        window: start and end of a window without signal, s; the level of the noise is measured in
-            it and told to a model that takes it.
-        adaptation: how to adapt to each record first; None: do not adapt.
-        precision: the arithmetic of the network; adaptation itself is in float32.
-        neighbours: slices on each side that the model gets; it needs `Denoiser.beside`.
-    """
-
-    domain: Domain = "shot"
-    gate: GateOptions = field(default_factory=GateOptions)
-    common_mode: bool = False
-    tile: tuple[int, int] | None = None
-    window: tuple[float, float] | None = None
-    adaptation: Adaptation | None = None
-    precision: Literal["float32", "bfloat16"] = "float32"
-    neighbours: int = 0
 
 
 @final
@@ -67,7 +40,10 @@ class Denoiser:
         dt: the sample interval of the file, s; m in a depth file. Records whose axis has another
             one are taken by that.
         dx: the distance between traces, m; None: unknown.
-        options: how to denoise; None: the defaults.
+        domain: the kind of record that the model is made for.
+        options: how to denoise. `neighbours` is the number of slices that `beside` returns, and
+            `precision` "auto" is float32; `files.denoise_file` decides about both.
+        adaptation: how to adapt to each record first, in float32; None: do not adapt.
         identity: everything that the result depends on besides the file; a stopped run is resumed
             only if it is equal.
         unit: returns the amplitude of the whole gather if a record is only a part of one, and None
@@ -87,18 +63,19 @@ class Denoiser:
         *,
         dt: float = 1.0,
         dx: float | None = None,
-        options: Options | None = None,
+        domain: Domain = "shot",
+        options: DenoiseOptions = DenoiseOptions(),
+        adaptation: Adaptation | None = None,
         identity: Mapping[str, Any],
         unit: Callable[[Record], float | None] = lambda record: None,
         progress: Callable[[float], None] = lambda traces: None,
         told: Callable[[Record, Report], None] = lambda record, report: None,
         beside: Callable[[Record], np.ndarray | None] = lambda record: None,
     ) -> None:
-        self.options = options or Options()
+        self.domain, self.options = domain, options
         self.model = InBfloat16(model) if self.options.precision == "bfloat16" else model
         self.dt, self.dx, self.identity = dt, dx, identity
         self.unit, self.progress, self.told, self.beside = unit, progress, told, beside
-        adaptation = self.options.adaptation
         self.adapter = None if adaptation is None else Adapter(model, adaptation)
         self.verdicts: Counter[str] = Counter()
         self.outcomes: list[str] = []
@@ -112,7 +89,7 @@ class Denoiser:
 
         if self.adapter is not None:
             return self._adapted(record, advance)
-        if self.options.domain == "station" and traces > COMPONENTS:
+        if self.domain == "station" and traces > COMPONENTS:
             # Sensors of one component each, at places that are not known.
             parts = [self._result(record, slice(i, i + 1), advance) for i in range(traces)]
             self.told(record, summed([part.report for part in parts]))
@@ -124,20 +101,15 @@ class Denoiser:
     def _result(
         self, record: Record, traces: slice, advance: Callable[[float], None]
     ) -> FieldResult:
-        options = self.options
-        size, overlap = options.tile or (None, None)
         data = record.data[traces]
         return denoise_record(
             self.model,
             data,
+            self.options,
             dt=self._interval(record),
             dx=self.dx if "time" in record.coords else None,
-            domain=options.domain,
-            level=noise_level(data, _axis(record), options.window),
-            common_mode=options.common_mode,
-            gate=options.gate,
-            tile=None if size is None else (size, size),
-            overlap=None if overlap is None else (overlap, overlap),
+            domain=self.domain,
+            level=noise_level(data, _axis(record), self.options.window),
             unit=self.unit(record),
             beside=self.beside(record),
             progress=lambda share: advance(share * len(data) / len(record.data)),
@@ -153,13 +125,12 @@ class Denoiser:
     def _adapted(self, record: Record, advance: Callable[[float], None]) -> np.ndarray:
         """Adapt to a record and denoise it; the harm gate judges the result as any other."""
         assert self.adapter is not None
-        options, unit = self.options, self.unit(record)
         with self.adapter.adapted(
             record.data,
             _axis(record),
-            tile=(options.tile or TILE)[0],
-            unit=unit,
-            domain=options.domain,
+            tile=(self.options.tiles or TILES)[0],
+            unit=self.unit(record),
+            domain=self.domain,
         ) as outcome:
             result = self._result(record, slice(None), advance)
         self.verdicts[outcome.verdict] += 1
@@ -233,27 +204,35 @@ def _name(record: Record) -> str:
     return json.dumps([key, *first])
 
 
-def work_identity(run: Path, *, options: Options, device: str) -> dict[str, Any]:
+def work_identity(
+    run: Path, *, domain: Domain, options: DenoiseOptions, adaptation: Adaptation | None
+) -> dict[str, Any]:
     """Return everything that a denoised file depends on besides its source, as JSON values.
 
     Args:
         run: the run folder; its recipe and its weights are hashed.
-        options: how the records are denoised.
-        device: where the work runs; another device rounds differently.
+        domain: the kind of record that the model is made for.
+        options: how the records are denoised; another device rounds differently.
+        adaptation: how to adapt to each record.
     """
-    chosen: dict[str, Any] = json.loads(json.dumps(asdict(options)))
-    tile, overlap = chosen.pop("tile") or (None, None)
-    if not chosen["neighbours"]:  # then the work is that of former versions
-        del chosen["neighbours"]
-    return {
+    tile, overlap = options.tiles or (None, None)
+    identity = {
         "scionwood": version("scionwood"),
         "adapter": hash_run(run),
         "tile": tile,
         "overlap": overlap,
-        "device": device,
-        "tta": chosen.pop("adaptation"),
-        **chosen,
+        "device": options.device,
+        "tta": None if adaptation is None else asdict(adaptation),
+        "domain": domain,
+        "gate": options.limits(),
+        "common_mode": options.common_mode,
+        "window": options.window,
+        "precision": options.precision,
     }
+    if options.neighbours:  # without, the work is that of former versions
+        identity["neighbours"] = options.neighbours
+    values: dict[str, Any] = json.loads(json.dumps(identity))
+    return values
 
 
 def made_by(run: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from scionwood_seismic.inference.field import denoise_record
-from scionwood_seismic.inference.gate import GateOptions
+from scionwood_seismic.inference.options import DenoiseOptions
 from scionwood_seismic.synth.canonical import Domain
 
 PART = (64, 256)
@@ -113,9 +113,8 @@ def recovered_amplitude(model: nn.Module, data: np.ndarray, domain: Domain = "sh
     """
     first = [max(0, (n - most) // 2) for n, most in zip(data.shape, PART, strict=True)]
     part = data[first[0] : first[0] + PART[0], first[1] : first[1] + PART[1]]
-    report = denoise_record(
-        _Alone(model), part, dt=1.0, domain=domain, gate=GateOptions(action="report")
-    ).report
+    options = DenoiseOptions(gate="report")
+    report = denoise_record(_Alone(model), part, options, dt=1.0, domain=domain).report
     strong = [value for name, value in report.recovered.items() if name.startswith("strong")]
     return float(np.mean(strong)) if strong else 1.0
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from scionwood_seismic.inference.request import Request
+from scionwood_seismic.inference.options import RequestOptions
 from scionwood_seismic.readers.index import KEYS, header_words
 from scionwood_seismic.readers.positions import open_binary
 from scionwood_seismic.readers.segy import Gather, SegyReader
+
+Options = TypeVar("Options", bound=RequestOptions)
 
 USUAL: Gather = "fldr"
 """The header that identifies a gather, if none is asked for."""
@@ -25,32 +28,32 @@ NUMBERS = ("cdp", "iline", "xline")
 """Headers that may number the traces of a section."""
 
 
-def settled_gathers(source: Path, request: Request) -> tuple[Request, str]:
-    """Return a request that says how the traces are grouped, and a line if that was decided.
+def choose_gathers(source: Path, options: Options) -> tuple[Options, str]:
+    """Return options that say how the traces are grouped, and a line if that was decided.
 
     A section has gathers of few traces by the usual header, a header that rises or falls from trace
     to trace, and one offset. Shots have several offsets, and stay shots.
 
     Args:
         source: the noisy file.
-        request: what the user wants; it is returned unchanged if it names a header.
+        options: what the user wants; they are returned unchanged if they name a header.
 
     Returns:
-        The request with the header, or with None for one section; and what was decided, or nothing.
+        The options with the header, or with `none` for one section; and a line that says so.
     """
-    if request.gather != "auto":
-        return request, ""
-    usual = replace(request, gather=USUAL)
-    if request.slices:
+    if options.gather != "auto":
+        return options, ""
+    usual = replace(options, gather=USUAL)
+    if options.slices:
         return usual, ""
     with usual.open(source) as reader:
         number = _number(reader) if isinstance(reader, SegyReader) else ""
         if not number or not isinstance(reader, SegyReader):
             return usual, ""
         lengths = reader.gather_lengths
-    said = f"{len(lengths)} gathers of {np.median(lengths):.0f} traces by {USUAL}; {number} counts "
-    said += f"the traces: taken as one section (--gather {USUAL} overrules)"
-    return replace(request, gather=None), said
+    text = f"{len(lengths)} gathers of {np.median(lengths):.0f} traces by {USUAL}; {number} counts "
+    text += f"the traces: taken as one section (--gather {USUAL} overrules)"
+    return replace(options, gather="none"), text
 
 
 def _number(reader: SegyReader) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
 
@@ -17,8 +18,8 @@ from rich.console import Console
 
 from scionwood import RecipeError, Record, WriteError
 from scionwood.authoring import atomic_path, writing
+from scionwood_seismic.inference.options import RequestOptions, Slices
 from scionwood_seismic.inference.records import Denoiser
-from scionwood_seismic.inference.request import Request, Slices
 from scionwood_seismic.inference.sweep import Sweep
 from scionwood_seismic.readers.base import SeismicReader
 from scionwood_seismic.readers.index import KEYS
@@ -59,7 +60,7 @@ def denoise_both(
     reader: SegyReader,
     target: Path,
     denoiser: Denoiser,
-    request: Request,
+    options: RequestOptions,
     console: Console,
     *,
     force: bool,
@@ -74,7 +75,7 @@ def denoise_both(
         reader: the volume, opened by crosslines.
         target: the file to write.
         denoiser: what denoises a slice.
-        request: how the volume is read.
+        options: how the volume is read.
         console: where the progress is shown.
         force: replace an existing file, and discard what a stopped run left.
         resume: continue a stopped run of the same work.
@@ -94,15 +95,14 @@ def denoise_both(
         raise WriteError(str(target), rule, "--resume continues it, --force starts again")
     rows = _rows(reports, work, _facts(reader.path)) if resume and inlines.exists() else None
     if rows is None:
-        options = {"vertical": request.vertical, "samples": request.samples, "dt": request.dt}
-        with SegyReader(reader.path, gather="iline", **options) as other:  # type: ignore[arg-type]
+        with replace(options, slices="inline").open(reader.path) as other:
             check_volume(other, "inline")
             sweep = Sweep(other, denoiser, console, "inlines")
             rows = sweep.write(inlines, force=True, resume=resume)
         with writing(reports), atomic_path(reports) as part:
             content = {"work": work, "source": _facts(reader.path), "reports": rows}
             part.write_text(json.dumps(content), encoding="utf-8")
-    with request.open(inlines) as along:
+    with options.open(inlines) as along:
         mean = Mean(denoiser, along)
         sweep = Sweep(reader, denoiser, console, "crosslines")
         rows = rows + sweep.write(target, mean, force=force, resume=resume)

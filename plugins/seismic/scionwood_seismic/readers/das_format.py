@@ -41,7 +41,7 @@ def das_format(path: Path) -> tuple[str, str]:
         remedy = "Save the array in Julia with HDF5.jl, or convert the file to DASDAE with DASCore"
         raise ReadError(str(path), rule, remedy) from error
     if name.lower() in ("pickle", "segy"):
-        raise ReadError(str(path), f"{name} is not a DAS format", "Open it with `open_reader`")
+        raise ReadError(str(path), f"{name} is not a DAS format", "Open it with `open_file`")
     return name, version
 
 

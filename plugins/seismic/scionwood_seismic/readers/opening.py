@@ -27,7 +27,7 @@ _KNOWN = (
 )
 
 
-def open_reader(
+def open_file(
     path: str | Path,
     *,
     gather: Gather | None = None,
@@ -36,7 +36,7 @@ def open_reader(
     dt: float | None = None,
     endian: Endian | None = None,
 ) -> SeismicReader:
-    """Open a file with the reader that matches its content, or otherwise its suffix.
+    """Open a seismic file with the reader that matches its content, or otherwise its suffix.
 
     The options `samples`, `dt` and `endian` overrule headers that are wrong. Only SEG-Y and SU
     files have headers that often are: the other formats refuse them.
@@ -50,8 +50,17 @@ def open_reader(
         dt: the sample interval, s; m if `vertical` is "depth".
         endian: the byte order.
 
+    Returns:
+        The reader; iterating yields its gathers. Records have `data`, (trace, time) float32, and
+        `coords`.
+
     Raises:
         ReadError: no reader knows the format, the file is damaged, or an option does not fit it.
+
+    Example:
+        >>> simulate("two.sgy", "two_reference.sgy", n=2, n_traces=24, n_samples=48)
+        >>> [record.data.shape for record in open_file("two.sgy", gather="fldr")]
+        [(24, 48), (24, 48)]
     """
     path = Path(path)
     kind = SegyReader if vertical == "depth" else _known(path) or _by_suffix(path)

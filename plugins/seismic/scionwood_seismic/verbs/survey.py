@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import fields
 from datetime import timedelta
 from glob import has_magic
 from pathlib import Path
@@ -14,10 +14,9 @@ from typing import Any
 
 import scionwood_batch as batch
 from scionwood import ReadError, WriteError
+from scionwood_seismic.inference.options import DenoiseOptions
 
 COMMAND = "seismic/denoise"
-
-_OWN = ("jobs", "force", "resume")  # the batch decides about them
 
 _STORES = ("zarr.json", ".zgroup", ".zarray")  # a folder with one of them is one source
 
@@ -37,45 +36,47 @@ def is_survey(noisy: Path) -> bool:
     return has_magic(str(noisy)) and not noisy.exists()
 
 
-def words(command: Callable[..., None], given: Mapping[str, Any]) -> list[str]:
+def words(options: DenoiseOptions, **outputs: Path | None) -> list[str]:
     """Return the options of a command that differ from their defaults, as on the command line.
 
     Args:
-        command: the command.
-        given: its arguments by name.
+        options: those of each file.
+        outputs: patterns of further outputs, by name.
 
     Example:
-        >>> def blur(source: str, *, width: int = 3, flip: bool = False) -> None: ...
-        >>> words(blur, {"source": "a", "width": 5, "flip": True})
-        ['--width=5', '--flip']
+        >>> words(DenoiseOptions(tile=64, common_mode=True))
+        ['--common-mode', '--tile=64']
     """
-    found = []
-    for name, parameter in inspect.signature(command).parameters.items():
-        value = given.get(name, parameter.default)
-        if parameter.kind is not parameter.KEYWORD_ONLY or name in _OWN:
-            continue
-        if value != parameter.default:
-            option = f"--{name.replace('_', '-')}"
-            found.append(option if value is True else f"{option}={value}")
-    return found
+    values = {
+        field.name: value
+        for field in fields(options)
+        if (value := getattr(options, field.name)) != field.default
+    }
+    values |= {name: path for name, path in outputs.items() if path is not None}
+    options_of_line = {f"--{name.replace('_', '-')}": value for name, value in values.items()}
+    return [o if value is True else f"{o}={value}" for o, value in options_of_line.items()]
 
 
 def denoise_survey(
     noisy: Path,
     clean: Path,
-    options: Sequence[str],
+    options: DenoiseOptions,
     *,
     jobs: int | None = None,
     force: bool = False,
+    save_noise: Path | None = None,
+    qc: Path | None = None,
 ) -> None:
     """Denoise the files of a folder or a pattern, and print a line for each of them.
 
     Args:
         noisy: the folder or the pattern.
         clean: the folder of the results, or the pattern of their names.
-        options: the options of the command that all files share.
+        options: those of each file.
         jobs: parallel processes; None: one a core.
         force: replace results that exist.
+        save_noise: the pattern of the files of the removed noise.
+        qc: the pattern of the QC images.
 
     Raises:
         ReadError: there is no file.
@@ -91,7 +92,8 @@ def denoise_survey(
     work = batch.jobs_for([noisy], pattern)
     manifest = folder / "manifest.jsonl"
     summary = Summary(len(work))
-    for row in batch.run(COMMAND, work, options, workers=jobs, manifest=manifest, force=force):
+    line = words(options, save_noise=save_noise, qc=qc)
+    for row in batch.run(COMMAND, work, line, workers=jobs, manifest=manifest, force=force):
         summary.add(row, _sidecar(folder / row.target) if row.good else {})
     summary.close()
     if summary.failed:

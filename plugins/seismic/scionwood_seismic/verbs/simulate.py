@@ -1,10 +1,10 @@
-"""The command `scionwood seismic simulate`."""
+"""Simulate gathers, to try a denoiser on."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from scionwood.authoring import OutputPath
+from scionwood.authoring import OutputPath, check_target
 
 
 def simulate(
@@ -45,18 +45,29 @@ def simulate(
         RecipeError: a noise class is unknown, or `quiet` leaves no time for arrivals.
         OutputExistsError: an output exists and `force` is false.
         WriteError: an output cannot be written.
-    """
-    from scionwood_seismic.data.simulation import simulate_files
 
-    simulate_files(
-        Path(noisy),
-        Path(clean),
-        seed=seed,
-        noises=noise,
-        snr=snr,
-        shape=(n, n_traces, n_samples),
-        dt=dt,
-        dx=dx,
-        quiet=quiet,
-        overwrite=force,
-    )
+    Example:
+        >>> simulate("shots.sgy", "shots_reference.sgy", n=1, n_traces=24, n_samples=48)
+        >>> len(open_file("shots.sgy", gather="fldr"))
+        1
+    """
+    import numpy as np
+
+    from scionwood_seismic.data.synthetic import check_quiet, generator, noise_classes
+    from scionwood_seismic.readers.create import write_segy
+    from scionwood_seismic.synth.mixture import corrupt
+    from scionwood_seismic.synth.signal import draw_gather
+
+    kinds, lead = noise_classes(noise), round(quiet / dt)
+    check_quiet(quiet, n_samples * dt)
+    for path in (noisy, clean):
+        check_target(path, force)
+    signal = np.empty((n, n_traces, n_samples), np.float32)
+    mixture = np.empty_like(signal)
+    for i in range(n):
+        rng = generator(seed, "simulate", i)
+        events = draw_gather(rng, (n_traces, n_samples - lead), dt=dt, dx=dx)
+        signal[i] = np.pad(events, ((0, 0), (lead, 0)))
+        mixture[i] = corrupt(rng, signal[i], kinds[i % len(kinds)], snr, dt=dt, dx=dx)
+    write_segy(Path(clean), signal, dt=dt, overwrite=force)
+    write_segy(Path(noisy), mixture, dt=dt, overwrite=force)

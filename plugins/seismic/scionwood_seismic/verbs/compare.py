@@ -1,4 +1,4 @@
-"""The command `scionwood seismic compare`."""
+"""Compare a denoised file with its reference and with classical filters."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ def compare(
 ) -> None:
     """Compare a denoised file with the unprocessed input and with classical filters.
 
+    It prints the SNR by noise class, and what was removed by method.
+
     Args:
         reference: the noise-free SEG-Y file that `simulate` wrote.
         noisy: the noisy SEG-Y file.
@@ -34,15 +36,22 @@ def compare(
         RecipeError: a noise class is unknown.
         OutputExistsError: a figure exists and `force` is false.
         WriteError: a figure cannot be written.
-    """
-    from scionwood_seismic.evaluation.comparison import compare_files
 
-    compare_files(
-        Path(reference),
-        Path(noisy),
-        Path(denoised),
-        noises=noise,
-        figures=figures,
-        qc=qc,
-        force=force,
-    )
+    Example:
+        >>> simulate("in.sgy", "true.sgy", n=2, n_traces=24, n_samples=64, noise="white")
+        >>> denoise("in.sgy", "out.sgy")  # doctest: +ELLIPSIS
+        model ...
+        >>> compare("true.sgy", "in.sgy", "out.sgy", noise="white")  # doctest: +ELLIPSIS
+        SNR ...
+    """
+    from scionwood_seismic.data.synthetic import noise_classes
+    from scionwood_seismic.evaluation import comparison
+
+    kinds = noise_classes(noise)
+    files = Path(reference), Path(noisy), Path(denoised)
+    scores = comparison.score_files(*files, drawn=len(kinds) // 2)
+    comparison.print_scores(scores, kinds)
+    if figures is not None:
+        comparison.draw_comparison(scores, Path(figures), force=force)
+    if qc is not None:
+        comparison.report_comparison(*files, Path(qc), force)

@@ -1,31 +1,24 @@
-"""What a server offers of this plugin: files of gathers in, denoised files out."""
+"""Denoise the file of a request: gathers in, denoised gathers out."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from scionwood import ReadError, RecipeError
 from scionwood.authoring import LoadedRun, Served, reading
+from scionwood_seismic.inference.options import DenoiseOptions, RequestOptions
 
 ARRAY = ".npy"
 """The ending of an array, which a server makes of JSON."""
 
 
-def denoise(
+def denoise_request(
     loaded: LoadedRun,
     source: Path,
     out: Path,
     *,
-    gather: Literal["auto", "fldr", "ep", "cdp", "offset", "iline", "xline", "none"] = "auto",
-    slices: Literal["inline", "crossline", "both"] | None = None,
-    vertical: Literal["time", "depth"] = "time",
-    samples: int | None = None,
-    dt: float | None = None,
-    gate: Literal["blend", "report", "off"] = "blend",
-    strong: float = 0.85,
-    weak: float = 0.95,
-    common_mode: bool = False,
+    options: RequestOptions = RequestOptions(),
     page: bool = False,
 ) -> Served:
     """Denoise a file without harm, as `scionwood seismic denoise` does with the same run.
@@ -37,16 +30,7 @@ def denoise(
         loaded: a run of `seismic/denoise` or `seismic/blind`.
         source: SEG-Y or another format that has a reader, or an array, which needs `dt`.
         out: the folder of the results.
-        gather: the SEG-Y trace header whose value identifies a gather; `none`: the file is one
-            gather; `auto`: `fldr`, or `none` for a section whose gathers have few traces.
-        slices: for a volume after stack in SEG-Y: `inline`, `crossline` or `both`.
-        vertical: whether the samples of a SEG-Y file are in time or in depth.
-        samples: samples per trace, in place of what the headers give.
-        dt: the sample interval, s (m in a depth file), in place of what the headers give.
-        gate: what the harm gate does: `blend`, `report` or `off`.
-        strong: the least recovered amplitude of events of 4 times the local RMS.
-        weak: that of events of the local RMS.
-        common_mode: also remove what all traces of a gather share.
+        options: the harm gate, and how the file is read.
         page: also write the page of quality control.
 
     Raises:
@@ -54,30 +38,18 @@ def denoise(
         RecipeError: the file does not suit the options or the run.
     """
     from scionwood_seismic.inference.files import denoise_file
-    from scionwood_seismic.inference.gate import GateOptions
-    from scionwood_seismic.inference.request import Outputs, Request
+    from scionwood_seismic.inference.outputs import Outputs
 
     shape: tuple[int, ...] = ()
     if source.suffix == ARRAY:
-        source, shape = _as_segy(source, out / "array.sgy", dt)
-        gather = "fldr"
+        source, shape = _as_segy(source, out / "array.sgy", options.dt)
+        options = replace(options, gather="fldr")
     clean = out / f"{source.stem}_clean{source.suffix}"
-    shown = out / "page.html" if page else None
-    request = Request(
-        loaded.folder,
-        gather=None if gather == "none" else gather,
-        slices=slices,
-        vertical=vertical,
-        samples=samples,
-        dt=dt,
-        gate=GateOptions(gate, strong, weak),
-        common_mode=common_mode,
-        device=loaded.device,
-        tta="none",
-    )
-    denoise_file(source, Outputs(clean, qc=shown), request)
+    qc = out / "page.html" if page else None
+    work = DenoiseOptions(**vars(options), run=loaded.folder, device=loaded.device, tta="none")
+    denoise_file(source, Outputs(clean, qc=qc), work)
     file = _as_array(clean, out / f"array_clean{ARRAY}", shape) if shape else clean
-    return Served(file, shown if shown and shown.exists() else None)
+    return Served(file, qc if qc and qc.exists() else None)
 
 
 def _as_segy(source: Path, target: Path, dt: float | None) -> tuple[Path, tuple[int, ...]]:
@@ -102,8 +74,8 @@ def _as_array(source: Path, target: Path, shape: tuple[int, ...]) -> Path:
     """Write the gathers of a SEG-Y file as an array of a shape."""
     import numpy as np
 
-    from scionwood_seismic.readers.opening import open_reader
+    from scionwood_seismic.readers.opening import open_file
 
-    gathers = np.stack([record.data for record in open_reader(source, gather="fldr")])
+    gathers = np.stack([record.data for record in open_file(source, gather="fldr")])
     np.save(target, gathers.reshape(shape))
     return target

@@ -1,1 +1,0 @@
-"""The commands `scionwood seismic denoise | simulate | compare`, one module each."""
