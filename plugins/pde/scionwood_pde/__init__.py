@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scionwood import Plugin
+from scionwood.authoring import attach_stub
 
 plugin = Plugin(
     name="pde",
@@ -40,12 +41,12 @@ plugin = Plugin(
     },
     adapters={"balanced_lora": "scionwood_pde.adapters.balanced:BalancedLoraConfig"},
     commands={
-        "simulate": "scionwood_pde.cli.states:simulate",
-        "convert": "scionwood_pde.cli.states:convert",
-        "encode": "scionwood_pde.cli.latents:encode",
-        "decode": "scionwood_pde.cli.latents:decode",
-        "rollout": "scionwood_pde.cli.predictions:rollout",
-        "evaluate": "scionwood_pde.cli.predictions:evaluate",
+        "simulate": "scionwood_pde.verbs.simulate:simulate",
+        "convert": "scionwood_pde.verbs.convert:convert",
+        "encode": "scionwood_pde.verbs.encode:encode",
+        "decode": "scionwood_pde.verbs.decode:decode",
+        "rollout": "scionwood_pde.verbs.rollout:rollout",
+        "evaluate": "scionwood_pde.verbs.evaluate:evaluate",
     },
     probes={
         "autoencode": "scionwood_pde.evaluation.behaviour:autoencode",
@@ -56,8 +57,8 @@ plugin = Plugin(
     runs="scionwood_pde.runs",
     rooms=("solvers", "online"),
     services={
-        "rollout": "scionwood_pde.services:rollout",
-        "encode": "scionwood_pde.services:encode",
+        "rollout": "scionwood_pde.verbs.requests:rollout_request",
+        "encode": "scionwood_pde.verbs.requests:encode_request",
     },
     parsers={
         "caches": "scionwood_pde.readers.parsers:Caches",
@@ -69,3 +70,5 @@ plugin = Plugin(
         "normalisers": "scionwood_pde.data.parsers:Normalisers",
     },
 )
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -85,3 +85,16 @@ def in_memory(layout: Layout) -> tuple[np.ndarray, Put]:
         states[sample, time, channel][places] = values
 
     return states, put
+
+
+def check_device(device: str) -> None:
+    """Check that torch can compute on a device of this machine.
+
+    Raises:
+        RecipeError: it cannot; the message has torch's reason.
+    """
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # a torch without CUDA asserts
+        reason = str(error).splitlines()[0].split(". ")[0]
+        raise RecipeError(f"device {device}", reason, "Use cpu, or a GPU of this machine") from None
