@@ -21,6 +21,7 @@ from language_parts import append, read
 
 from scionwood_language.backbones.causal_lm import causal_lm
 from scionwood_language.data.generated import MixedTasks
+from scionwood_language.query.options import TuneOptions
 from scionwood_language.query.tuning import Verify, answer_tuned, make_variants, verify_digits
 
 QUESTIONS, VARIANTS, STEPS, TOKENS = 6, 6, 4, 24
@@ -51,16 +52,10 @@ def main() -> None:
             continue
         made = make_variants(model, question, VARIANTS)
         for arm, verify in ARMS.items():
-            answered = answer_tuned(
-                model,
-                question,
-                variants=made,
-                verify=verify,
-                steps=STEPS,
-                max_new_tokens=TOKENS,
-            )
+            options = TuneOptions(steps=STEPS, max_new_tokens=TOKENS)
+            answered = answer_tuned(model, question, options, variants=made, verify=verify)
             row: dict[str, object] = {"question": question, "task": more["task"], "arm": arm}
-            row |= {"made": answered.made, "trained on": len(answered.variants)}
+            row |= {"made": answered.samples, "trained on": len(answered.variants)}
             row |= {"before": int(_last(answered.before) == right)}
             row |= {"after": int(_last(answered.answer) == right)}
             append("language_queries", row | {"same bits": int(digest(model) == before)})

@@ -39,7 +39,8 @@ from scionwood_language.backbones.causal_lm import causal_lm
 from scionwood_language.data.code_review import CodeReview
 from scionwood_language.data.generated import MixedTasks, turns
 from scionwood_language.data.tool_plans import ToolPlans
-from scionwood_language.inference import write
+from scionwood_language.inference.decoding import Decoding
+from scionwood_language.inference.writer import write
 from scionwood_language.planning.planner import ASKED
 from scionwood_language.tasks.losses import completion_loss
 from scionwood_methods.peml.search import discretise, search
@@ -171,9 +172,8 @@ def review(bench: Bench, seeds: Sequence[int]) -> Iterator[tuple[Row, Any]]:
         head = [turn for asked, told, _ in shots for turn in turns(asked, told)]
         requests = [[*head, *turns(asked, "")[:1]] for asked, _, _ in test]
         with torch.autocast("cpu", torch.bfloat16):
-            answers = write(
-                bench.model, requests, tokenizer=bench.tokenizer, max_new_tokens=64, batch_size=16
-            )
+            decoding = Decoding(max_new_tokens=64, batch_size=16)
+            answers = write(bench.model, requests, decoding, tokenizer=bench.tokenizer)
         shares = data.judge([answer.text for answer in answers], batch)
         return {key: f"{value:.3f}" for key, value in shares.items()}
 

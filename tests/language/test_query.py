@@ -7,6 +7,7 @@ import torch
 
 from scionwood import RecipeError
 from scionwood_language.backbones.causal_lm import causal_lm
+from scionwood_language.query.options import TuneOptions
 from scionwood_language.query.tuning import answer_tuned, make_variants, pair_of, verify_digits
 
 QUESTION = "Which number comes after 41?"
@@ -21,9 +22,8 @@ def test_the_model_has_the_same_bits_afterwards():
     before = {name: value.clone() for name, value in model.state_dict().items()}
     modules = [name for name, _ in model.named_modules()]
     state = torch.get_rng_state()
-    done = answer_tuned(
-        model, QUESTION, variants=[RIGHT, WRONG], steps=60, lr=1e-2, max_new_tokens=6
-    )
+    options = TuneOptions(steps=60, lr=1e-2, max_new_tokens=6)
+    done = answer_tuned(model, QUESTION, options, variants=[RIGHT, WRONG])
     assert done.answer != done.before
     assert done.answer.startswith(("5", "9"))
     after = model.state_dict()
@@ -31,7 +31,7 @@ def test_the_model_has_the_same_bits_afterwards():
     assert all(torch.equal(after[name], value) for name, value in before.items())
     assert [name for name, _ in model.named_modules()] == modules
     assert torch.equal(torch.get_rng_state(), state)
-    again = answer_tuned(model, QUESTION, variants=[], max_new_tokens=6)
+    again = answer_tuned(model, QUESTION, options, variants=[])
     assert again.answer == again.before == done.before
 
 
@@ -39,16 +39,12 @@ def test_a_verifier_keeps_right_solutions_only():
     assert verify_digits(*RIGHT)
     assert not verify_digits(*WRONG)
     assert not verify_digits("What is the capital of France?", "Paris")
+    options = TuneOptions(steps=1, max_new_tokens=2)
     done = answer_tuned(
-        causal_lm(),
-        QUESTION,
-        variants=[RIGHT, WRONG],
-        verify=verify_digits,
-        steps=1,
-        max_new_tokens=2,
+        causal_lm(), QUESTION, options, variants=[RIGHT, WRONG], verify=verify_digits
     )
     assert done.variants == [RIGHT]
-    assert done.made == 2
+    assert done.samples == 2
 
 
 def test_an_untrained_model_makes_no_variant_and_wrong_sizes_are_refused():
@@ -56,7 +52,7 @@ def test_an_untrained_model_makes_no_variant_and_wrong_sizes_are_refused():
     with pytest.raises(RecipeError, match="n=0"):
         make_variants(causal_lm(), QUESTION, 0)
     with pytest.raises(RecipeError, match="steps=0"):
-        answer_tuned(causal_lm(), QUESTION, variants=[RIGHT], steps=0)
+        answer_tuned(causal_lm(), QUESTION, TuneOptions(steps=0), variants=[RIGHT])
 
 
 @pytest.mark.parametrize(

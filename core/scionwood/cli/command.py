@@ -21,6 +21,7 @@ from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from io import StringIO
 from itertools import takewhile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ParamSpec, TypeVar, get_args, get_origin, get_type_hints
 
 from scionwood.errors import PluginError, ReadError, ScionwoodError
@@ -33,7 +34,9 @@ Result = TypeVar("Result")
 Verb = Callable[Parameters, Result]
 
 
-def prints(show: Callable[..., int | None]) -> Callable[[Verb[Parameters, Result]], Verb[Parameters, Result]]:
+def prints(
+    show: Callable[..., int | None],
+) -> Callable[[Verb[Parameters, Result]], Verb[Parameters, Result]]:
     """Mark a function as a command whose result the command line prints.
 
     Args:
@@ -64,13 +67,15 @@ def run_command(function: Callable[..., Any], arguments: Mapping[str, Any]) -> i
         function: the command.
         arguments: what `parse_command` read.
     """
-    show = getattr(function, "show", None)
-    if show is None:
-        result = function(**arguments)
-        return result if type(result) is int else 0  # a bool is no exit code
-    options = {name: value for name, value in arguments.items() if name in _show_words(function)}
-    rest = {name: value for name, value in arguments.items() if name not in options}
-    return show(function(**rest), **options) or 0
+
+    def call(verb: Callable[..., Any], *result: Any) -> Any:
+        names = list(inspect.signature(verb).parameters)[len(result) :]
+        return verb(*result, **{name: arguments[name] for name in names if name in arguments})
+
+    result = call(function)
+    if (show := getattr(function, "show", None)) is not None:
+        result = call(show, result)
+    return result if type(result) is int else 0  # a bool is no exit code
 
 
 def parse_command(
@@ -138,9 +143,21 @@ class Word:
 
 def command_words(function: Callable[..., Any]) -> dict[str, Word]:
     """Return the words of a command line by name, in the order of the parameters."""
+    words = _words(function, list(inspect.signature(function).parameters))
+    return words | {n: word for n, word in _show_words(function).items() if n not in words}
+
+
+def _show_words(function: Callable[..., Any]) -> dict[str, Word]:
+    show = getattr(function, "show", None)
+    # The first parameter is the result, whose type may need a heavy import.
+    return {} if show is None else _words(show, list(inspect.signature(show).parameters)[1:])
+
+
+def _words(function: Callable[..., Any], names: Sequence[str]) -> dict[str, Word]:
     words: dict[str, Word] = {}
-    documented = _documented(function)
-    for name, parameter in inspect.signature(function).parameters.items():
+    documented = _documented(function, names)
+    for name in names:
+        parameter = inspect.signature(function).parameters[name]
         hint, text, meaning = documented[name]
         if _is_options(hint, parameter):
             words |= {
@@ -150,21 +167,16 @@ def command_words(function: Callable[..., Any]) -> dict[str, Word]:
         else:
             positional = parameter.kind is not parameter.KEYWORD_ONLY
             words[name] = Word(hint, parameter.default, text, positional, meaning)
-    return words | _show_words(function)
-
-
-def _show_words(function: Callable[..., Any]) -> dict[str, Word]:
-    show = getattr(function, "show", None)
-    words = {} if show is None else command_words(show)
-    return {name: word for name, word in words.items() if not word.positional}
+    return words
 
 
 def with_options_classes(
     function: Callable[..., Any], arguments: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Gather the values that are fields of a dataclass into instances, one a parameter."""
-    values, hints = dict(arguments), get_type_hints(function)
-    for name, parameter in inspect.signature(function).parameters.items():
+    values, parameters = dict(arguments), inspect.signature(function).parameters
+    hints = _hints(function, list(parameters))
+    for name, parameter in parameters.items():
         hint = hints[name]
         if _is_options(hint, parameter):
             names = [field.name for field in fields(hint) if field.name in values]
@@ -177,24 +189,37 @@ def _is_options(hint: Any, parameter: inspect.Parameter) -> bool:
     return is_dataclass(hint) and parameter.default is not parameter.empty
 
 
-def _documented(item: Any) -> dict[str, tuple[Any, str, str]]:
-    """Return the type, the help and the meaning of each parameter, or of each field of a class."""
+def _documented(item: Any, names: Sequence[str]) -> dict[str, tuple[Any, str, str]]:
+    """Return the type, the help and the meaning of parameters, or of fields of a class."""
     from docstring_parser import parse
 
     owners = reversed(item.__mro__) if isinstance(item, type) else (item,)  # a base has its fields
     helps = {
         e.arg_name: e.description for owner in owners for e in parse(owner.__doc__ or "").params
     }
-    marked = get_type_hints(item, include_extras=True)
+    marked = _hints(item, names, include_extras=True)
     marks = {name: _mark(hint) for name, hint in marked.items()}
     return {
         name: (hint, helps.get(name) or "", mark.meaning if (mark := marks[name]) else "")
-        for name, hint in get_type_hints(item).items()
+        for name, hint in _hints(item, names).items()
     }
 
 
+def _hints(item: Any, names: Sequence[str], *, include_extras: bool = False) -> dict[str, Any]:
+    """Return the types of some parameters or fields.
+
+    The type of a result may be a name that is imported for type checkers only.
+    """
+    if isinstance(item, type):
+        return get_type_hints(item, include_extras=include_extras)
+    function = inspect.unwrap(item)
+    annotations = {name: function.__annotations__[name] for name in names}
+    holder = SimpleNamespace(__annotations__=annotations)
+    return get_type_hints(holder, function.__globals__, include_extras=include_extras)
+
+
 def _documented_fields(options: Any) -> list[tuple[Field[Any], tuple[Any, str, str]]]:
-    documented = _documented(options)
+    documented = _documented(options, [field.name for field in fields(options)])
     return [(field, documented[field.name]) for field in fields(options)]
 
 
@@ -331,7 +356,8 @@ def _argument(word: Word) -> dict[str, Any]:
 
 
 def _positional(word: Word, settings: dict[str, Any]) -> dict[str, Any]:
-    optional = word.default is not inspect.Parameter.empty
+    # A result that Python may keep in memory goes to a file on the command line.
+    optional = word.default is not inspect.Parameter.empty and word.meaning != "output"
     if get_origin(word.hint) is list:
         return settings | {"type": get_args(word.hint)[0], "nargs": "*" if optional else "+"}
     return settings | ({"nargs": "?"} if optional else {})

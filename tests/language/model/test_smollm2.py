@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from scionwood import WeightsError
-from scionwood_language.api import load_model, write
+from scionwood_language import Decoding, load_model, write
 from scionwood_language.model import smollm2
 from scionwood_language.model.weights import load_tokenizer
 
@@ -31,5 +31,5 @@ def test_it_answers_a_question() -> None:
     assert model.card["licence"] == "Apache-2.0"
     assert {p.dtype for p in model.parameters()} == {torch.float32}
     asked = [[{"role": "user", "content": "What is the capital of France?"}]]
-    [answer] = write(model, asked, max_new_tokens=24)
+    [answer] = write(model, asked, Decoding(max_new_tokens=24))
     assert "Paris" in answer.text

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args
 
+from scionwood.cli.command import Word as CommandWord
+from scionwood.cli.command import command_words
 from scionwood.plugins.plugin import Plugin
 from scionwood_kit.checks.static import component
 from scionwood_kit.rules import NothingToCheck, Problem, check
@@ -77,16 +79,13 @@ def check_vocabulary(plugin: Plugin) -> Iterator[Problem]:
     if not plugin.commands:
         raise NothingToCheck("no commands")
     for name, reference in plugin.commands.items():
-        function = component(reference)
-        hints = get_type_hints(function)
-        for parameter in inspect.signature(function).parameters.values():
-            where = f"command {name!r}: {parameter.name}"
-            for rule, remedy in _faults(parameter, _kind(hints.get(parameter.name))):
-                yield Problem(where, rule, remedy)
+        for option, word in command_words(component(reference)).items():
+            for rule, remedy in _faults(option, word):
+                yield Problem(f"command {name!r}: {option}", rule, remedy)
 
 
-def _faults(parameter: inspect.Parameter, kind: Any) -> Iterator[tuple[str, str]]:
-    name = parameter.name
+def _faults(name: str, option: CommandWord) -> Iterator[tuple[str, str]]:
+    kind = _kind(option.hint)
     for word, entry in WORDS.items():
         if name in entry.synonyms:
             rule = f"the option for {entry.meaning} is --{word}"
@@ -94,9 +93,9 @@ def _faults(parameter: inspect.Parameter, kind: Any) -> Iterator[tuple[str, str]
         elif name == word and kind is not entry.type:
             rule = f"--{word} is {entry.meaning}, of type {entry.type.__name__}"
             yield rule, "Change its type, or give another meaning another name"
-    if parameter.kind is not parameter.KEYWORD_ONLY or kind is not Path or name in WORDS:
+    if option.positional or kind is not Path or name in WORDS:
         return
-    required = parameter.default is parameter.empty
+    required = option.default is inspect.Parameter.empty
     if name in OUTPUTS or required:
         what = "a required path" if required else "an output"
         rule = f"{what} is a positional parameter, inputs first"

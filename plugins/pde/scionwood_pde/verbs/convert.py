@@ -19,6 +19,7 @@ def _print_statistics(cache: Cache, *, json: bool = False) -> None:
     """Print the statistics.
 
     Args:
+        cache: the result.
         json: print the statistics as JSON.
     """
     rows: list[Mapping[str, str | float]] = [

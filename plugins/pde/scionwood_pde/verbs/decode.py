@@ -55,8 +55,8 @@ def decode(
     if states is not None:
         regions_for(states)  # a wrong suffix is refused before torch is imported
     from scionwood_pde import inference
-    from scionwood_pde.verbs.coder import coder_of
     from scionwood_pde.readers.files import check_apart, stored
+    from scionwood_pde.verbs.coder import coder_of
 
     if isinstance(latents, str | Path):
         latents = inference.open_latents(latents)

@@ -48,10 +48,10 @@ def encode(
     from scionwood import find_run
     from scionwood_pde import inference
     from scionwood_pde.data.normaliser import Normaliser
-    from scionwood_pde.verbs.coder import coder_of
     from scionwood_pde.model.presets import STRIDE
     from scionwood_pde.readers.files import check_apart, opened
     from scionwood_pde.readers.states import layout_of
+    from scionwood_pde.verbs.coder import coder_of
 
     check_apart(states, latents)
     inference.check_device(options.device)

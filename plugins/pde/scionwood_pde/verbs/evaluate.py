@@ -41,6 +41,7 @@ def _print_scores(scores: Scores, *, json: bool = False) -> None:
     """Print the rows, and remarks below them.
 
     Args:
+        scores: the result.
         json: print JSON.
     """
     from scionwood_pde.evaluation.skill import notes, remarks

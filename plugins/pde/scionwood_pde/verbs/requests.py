@@ -97,9 +97,7 @@ def encode_request(
     return Served(out / f"latents{ARRAY}", values={"units": "1"})
 
 
-def _state(
-    source: Path, loaded: LoadedRun, fields: Names, steps: int | None = 1
-) -> xr.DataArray:
+def _state(source: Path, loaded: LoadedRun, fields: Names, steps: int | None = 1) -> xr.DataArray:
     """Return the state in an array, on a grid of unknown units."""
     import numpy as np
 
