@@ -95,7 +95,7 @@ def test_a_state_is_encoded_as_its_file_is(
 ) -> None:
     import zarr
 
-    from scionwood_pde import api
+    import scionwood_pde as pde
 
     run = train("pde/autoencode")
     state = np.random.default_rng(0).standard_normal((16, 16, 32)).astype(np.float32)
@@ -103,13 +103,13 @@ def test_a_state_is_encoded_as_its_file_is(
     assert made.file is not None
     assert made.values == {"units": "1"}
     latents = np.load(made.file)
-    like = api.simulate(n=1, n_points=16, n_steps=1, equation="gray_scott")
+    like = pde.simulate(n=1, n_points=16, n_steps=1, equation="gray_scott")
     grid = like.isel(channel=[0], time=[0]).assign_coords(channel=["u"])
     grid = grid.isel(z=np.arange(32) % 16).assign_coords(z=np.arange(32.0))
     for axis in ("x", "y", "z"):
         grid[axis].attrs = dict(like[axis].attrs)
     grid.values[0, 0, 0] = state
-    api.encode(grid, tmp_path / "file.zarr", run=run, fields=["u"])
+    pde.encode(grid, tmp_path / "file.zarr", pde.EncodeOptions(run=run, fields=["u"]))
     stored = np.asarray(zarr.open_group(tmp_path / "file.zarr", mode="r")["latents"])[0, 0]
     assert np.array_equal(latents, stored)
     with pytest.raises(ReadError, match="a state is"):
@@ -119,14 +119,16 @@ def test_a_state_is_encoded_as_its_file_is(
 
 
 def test_a_rollout_of_an_array_equals_that_of_its_file(apply: Apply) -> None:
-    from scionwood_pde import api
+    import scionwood_pde as pde
 
-    states = api.simulate(n=1, n_steps=2)
+    states = pde.simulate(n=1, n_steps=2)
     state = states.values[0, 0].astype(np.float32)
     with pytest.warns(UserWarning, match="unknown"):
         made = apply("pde/rollout", "pde/dynamics", state, steps=2)
     assert made.file is not None
-    wanted = api.rollout(states.astype(np.float32), run="pde/dynamics", steps=2)
+    wanted = pde.rollout(
+        states.astype(np.float32), options=pde.RolloutOptions(run="pde/dynamics", steps=2)
+    )
     assert np.array_equal(np.load(made.file), wanted.values[0])
 
 

@@ -166,7 +166,10 @@ def _words(function: Callable[..., Any], names: Sequence[str]) -> dict[str, Word
             }
         else:
             positional = parameter.kind is not parameter.KEYWORD_ONLY
-            words[name] = Word(hint, parameter.default, text, positional, meaning)
+            # A result that Python may keep in memory goes to a file on the command line.
+            needed = positional and meaning == "output"
+            default = parameter.empty if needed else parameter.default
+            words[name] = Word(hint, default, text, positional, meaning)
     return words
 
 
@@ -356,8 +359,7 @@ def _argument(word: Word) -> dict[str, Any]:
 
 
 def _positional(word: Word, settings: dict[str, Any]) -> dict[str, Any]:
-    # A result that Python may keep in memory goes to a file on the command line.
-    optional = word.default is not inspect.Parameter.empty and word.meaning != "output"
+    optional = word.default is not inspect.Parameter.empty
     if get_origin(word.hint) is list:
         return settings | {"type": get_args(word.hint)[0], "nargs": "*" if optional else "+"}
     return settings | ({"nargs": "?"} if optional else {})

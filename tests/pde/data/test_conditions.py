@@ -10,8 +10,8 @@ import pytest
 import torch
 import xarray as xr
 
+import scionwood_pde as pde
 from scionwood import ReadError, RecipeError
-from scionwood_pde import api
 from scionwood_pde.backbones import BilinearForecast
 from scionwood_pde.data.files import Files
 from scionwood_pde.inference import beyond_training
@@ -23,7 +23,7 @@ from scionwood_pde.readers.write import write_netcdf, write_well
 @pytest.fixture(scope="module")
 def states() -> xr.DataArray:
     """(sample 6, time 4, channel 3, 16, 16, 16) of Burgers' equation."""
-    return api.simulate(n=6, n_points=16, n_steps=3)
+    return pde.simulate(n=6, n_points=16, n_steps=3)
 
 
 def test_numbers_of_a_file_condition_a_model(states: xr.DataArray, tmp_path: Path) -> None:

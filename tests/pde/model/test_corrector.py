@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
+import scionwood_pde as pde
 from scionwood import RecipeError, fit, load_run, resolve
-from scionwood_pde import api
 from scionwood_pde.backbones import Corrector
 
 FLOW: dict[str, Any] = {
@@ -22,8 +22,8 @@ FLOW: dict[str, Any] = {
 
 
 def flow(n_points: int, n_steps: int) -> torch.Tensor:
-    states = api.simulate(
-        "kolmogorov_flow",
+    states = pde.simulate(
+        equation="kolmogorov_flow",
         n=1,
         n_points=n_points,
         n_steps=n_steps,
@@ -90,8 +90,8 @@ def test_a_run_trains_through_the_solver_and_rolls_out(tmp_path: Path) -> None:
         model.get_base_model() if hasattr(model, "get_base_model") else model, Corrector
     )
     assert run is not None
-    states = api.simulate(
-        "kolmogorov_flow",
+    states = pde.simulate(
+        equation="kolmogorov_flow",
         n=1,
         n_points=16,
         n_steps=2,
@@ -99,4 +99,11 @@ def test_a_run_trains_through_the_solver_and_rolls_out(tmp_path: Path) -> None:
         substeps=3,
         parameters={"viscosity": 0.05, "forcing": 3.0, "forcing_mode": 4},
     )
-    assert api.rollout(states, run=tmp_path / "run").shape == (1, 3, 3, 16, 16, 16)
+    assert pde.rollout(states, options=pde.RolloutOptions(run=tmp_path / "run")).shape == (
+        1,
+        3,
+        3,
+        16,
+        16,
+        16,
+    )

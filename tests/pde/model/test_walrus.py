@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import scionwood
+import scionwood_pde as pde
 from scionwood import RecipeError, WeightsError
-from scionwood_pde import api
 from scionwood_pde.backbones import WalrusForecast
 from scionwood_pde.backbones.walrus import FIELDS
 from scionwood_pde.data.normaliser import Normaliser
@@ -173,7 +173,7 @@ def test_shifts_leave_a_random_but_valid_state(faces: Any) -> None:
 
 @torch.no_grad()
 def test_a_rollout_of_planes_repeats_the_step() -> None:
-    states = api.simulate("burgers", dims=2, n=2, n_points=32, n_steps=5, seed=1)
+    states = pde.simulate(equation="burgers", dims=2, n=2, n_points=32, n_steps=5, seed=1)
     names = tuple(map(str, states.channel.values))
     scale = Normaliser(names, (1.0, 0.0), (2.0, 0.5))
     model = WalrusForecast(fields=["velocity_x", "velocity_y"], history=3).eval()
@@ -185,7 +185,7 @@ def test_a_rollout_of_planes_repeats_the_step() -> None:
         frames = torch.from_numpy(predicted.values[1, start : start + 3])
         following = model(((frames - mean) / std).flatten(0, 1)[None])[0] * std + mean
         torch.testing.assert_close(torch.from_numpy(predicted.values[1, start + 3]), following)
-    scores = api.evaluate(predicted[:, 2:], states)
+    scores = pde.evaluate(predicted[:, 2:], states)
     assert float(scores[0]["vrmse"]) > 0
 
 

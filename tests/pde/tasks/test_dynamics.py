@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+import scionwood_pde as pde
 from scionwood import RecipeError, fit, load_run, resolve
 from scionwood.scale.graph import obstacle
-from scionwood_pde import api
 from scionwood_pde.backbones import BilinearForecast
 from scionwood_pde.tasks.dynamics import Dynamics
 
@@ -39,8 +39,8 @@ def test_the_scales_are_measured_and_saved(run: Path) -> None:
 
 
 def test_a_run_rolls_out_from_two_frames(run: Path) -> None:
-    states = api.simulate(
-        "kolmogorov_flow",
+    states = pde.simulate(
+        equation="kolmogorov_flow",
         n=1,
         n_points=16,
         n_steps=3,
@@ -50,13 +50,13 @@ def test_a_run_rolls_out_from_two_frames(run: Path) -> None:
         parameters={"viscosity": 0.05, "forcing": 3.0, "forcing_mode": 4},
     )
     with pytest.warns(UserWarning, match="predicting no change"):
-        predicted = api.rollout(states, run=run, steps=2)
+        predicted = pde.rollout(states, options=pde.RolloutOptions(run=run, steps=2))
     assert predicted.sizes["time"] == 4
     np.testing.assert_array_equal(predicted.values[:, :2], states.values[:, :2])
     assert not np.array_equal(predicted.values[:, 2], predicted.values[:, 1])
     with pytest.raises(RecipeError, match=r"given: 1: the next 1 equal.*Set given to 2"):
-        api.evaluate(predicted, states)
-    assert api.evaluate(predicted, states, given=2)[0]["vrmse"] > 0
+        pde.evaluate(predicted, states)
+    assert pde.evaluate(predicted, states, given=2)[0]["vrmse"] > 0
 
 
 def test_the_loss_counts_errors_in_units_of_the_change() -> None:

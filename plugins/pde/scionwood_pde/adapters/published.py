@@ -90,7 +90,7 @@ def adopt(model: nn.Module, source: str | Path) -> PeftModel:
 
     Example:
         >>> from scionwood import ReadError
-        >>> from scionwood_pde.api import adopt
+        >>> from scionwood_pde import adopt
         >>> from scionwood_pde.backbones import TadpoleDynamics
         >>> model = TadpoleDynamics()
         >>> try:
