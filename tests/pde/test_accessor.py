@@ -18,6 +18,7 @@ from scionwood_pde.data.files import Files
 from scionwood_pde.readers.dataset import states_of
 from scionwood_pde.readers.engine import ScionwoodBackend
 
+pde.register()
 CASES = {
     "names": (dataset("t", "nz", "ny", "nx"), {}),
     "letters": (dataset("T", "K", "J", "I"), {}),

@@ -12,6 +12,8 @@ from fields_of import FIELD, dataset
 import scionwood_pde as pde
 from scionwood import ReadError, RecipeError
 
+pde.register()
+
 
 def test_cells_of_a_globe_are_counted_if_all_dims_are_named() -> None:
     field = np.random.default_rng(0).standard_normal((5, 6, 7))

@@ -13,7 +13,7 @@ import pytest
 
 import scionwood
 from scionwood import ReadError, RecipeError
-from scionwood.authoring import LoadedRun, Served
+from scionwood.authoring import LoadedRun, Served, with_options_classes
 from scionwood_serve.worker.engine import many_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -48,7 +48,10 @@ def apply(tmp_path: Path) -> Apply:
         out = tmp_path / f"out{next(count)}"
         out.mkdir()
         with loaded.lent():
-            answer: Served = scionwood.load("services", service)(loaded, source, out, **options)
+            function = scionwood.load("services", service)
+            answer: Served = function(
+                loaded, source, out, **with_options_classes(function, options)
+            )
         return answer
 
     return serve
@@ -157,7 +160,7 @@ def together(service: str, run: str | Path, sources: list[Path], out: Path, **op
     many = many_of(service)
     assert many is not None
     with loaded.lent():
-        return many(loaded, sources, outs, **options)
+        return many(loaded, sources, outs, **with_options_classes(many, options))
 
 
 def test_pictures_that_are_classified_together_differ_by_rounding(
@@ -236,18 +239,18 @@ def series(folder: Path, slices: int = 6, leave_out: int = -1) -> Path:
 def test_a_study_in_a_zip_archive_is_answered_as_its_folder_is(
     apply: Apply, train: Callable[[str], Path], few_shot: Path, tmp_path: Path
 ) -> None:
-    from scionwood_biomed.api import Classifier, answer_study
+    import scionwood_biomed as biomed
 
     run = train("biomed/volumes")
     archive = series(tmp_path / "whole")
     made = apply("biomed/study", run, archive, page=True)
-    wanted = answer_study(tmp_path / "whole", run)
+    wanted = biomed.study(tmp_path / "whole", options=biomed.RunOptions(run=run))
     assert made.values["probabilities"] == wanted.probabilities
     assert made.values["attention"] == wanted.attention
     assert made.page is not None
     assert "whole" not in json.dumps(made.values)
     one = apply("biomed/classify", few_shot, archive, page=True).values
-    alone = Classifier(few_shot).classify_file(tmp_path / "whole")
+    alone = biomed.Classifier(few_shot).classify_file(tmp_path / "whole")
     assert (one["probabilities"], one["views"]) == (alone.probabilities, alone.views)
     with pytest.raises(ReadError, match="a slice is missing"):
         apply("biomed/study", run, series(tmp_path / "hole", leave_out=3))

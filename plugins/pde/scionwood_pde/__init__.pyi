@@ -17,3 +17,4 @@ from scionwood_pde.verbs.rollout import rollout as rollout
 from scionwood_pde.verbs.simulate import simulate as simulate
 
 plugin: Plugin
+__all__: list[str]

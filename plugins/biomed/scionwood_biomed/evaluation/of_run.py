@@ -28,7 +28,6 @@ class Score(NamedTuple):
         high: upper end.
 
     Example:
-        >>> from scionwood_biomed.api import Score
         >>> Score("AUROC", 0.8, 0.7, 0.9).value
         0.8
     """
@@ -41,26 +40,14 @@ class Score(NamedTuple):
 
 @torch.no_grad()
 def score_run(run: str | Path, *, device: str = "cpu") -> list[Score]:
-    """Score a run of `biomed/blockwise_lda` or `biomed/volumes` on its test split.
-
-    A row of the data is the unit: an image, or a whole study. Subjects are drawn with replacement
-    for the intervals. With two classes, sensitivity and specificity are those at the threshold of
-    the validation split.
+    """Score a run on its test split; see `verbs.score`.
 
     Args:
         run: a finished run.
         device: device of the computation, such as `cpu` or `cuda`.
 
     Raises:
-        TrainingError: the run is not a finished run of such a task.
-
-    Example:
-        >>> from scionwood_biomed.api import score_run
-        >>> change = ("trainer.accelerator=cpu",)
-        >>> recipe = scionwood.resolve("biomed/blockwise_lda", change, smoke=True)
-        >>> run = scionwood.fit(recipe, run_dir="run")
-        >>> [score.name for score in score_run(run)][:2]
-        ['balanced accuracy', 'AUROC']
+        TrainingError: the run is not a finished run of `biomed/blockwise_lda` or `biomed/volumes`.
     """
     folder = find_run(run)
     task = load_run(folder, device)

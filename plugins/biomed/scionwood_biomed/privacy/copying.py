@@ -9,9 +9,10 @@ from typing import Literal, final
 
 from scionwood import ReadError
 from scionwood.authoring import atomic_path, call_in_child, check_target, writing
+from scionwood_biomed.privacy.choices import Profile
 from scionwood_biomed.privacy.dicom_copy import Copied, copy_file, inspect_file
 from scionwood_biomed.privacy.findings import Findings
-from scionwood_biomed.privacy.keys import Key, choose_key
+from scionwood_biomed.privacy.keys import Key
 from scionwood_biomed.privacy.look import (
     NAME,
     NOT_LOOKED,
@@ -26,7 +27,6 @@ from scionwood_biomed.privacy.names import odd_names
 from scionwood_biomed.privacy.nifti_copy import copy_nifti, inspect_nifti, is_nifti
 from scionwood_biomed.privacy.pictures import frames_in, pictures_of
 from scionwood_biomed.privacy.pixels import PixelPolicy
-from scionwood_biomed.privacy.profile import Profile
 from scionwood_biomed.privacy.text_detector import chosen, text_in
 
 Kind = Literal["DICOM", "NIfTI", "other"]
@@ -99,6 +99,10 @@ def inspect(
         ReadError: the file is neither, or is damaged, or the detector is not installed.
 
     Source: DICOM PS3.15 Annex E, edition 2026c.
+
+    Example:
+        >>> "PatientID" in inspect(scan).identity
+        True
     """
     path = Path(path)
     kind = kind_of(path) if path.exists() else "DICOM"
@@ -203,37 +207,3 @@ def findings_of(path: Path, target: Path, copied: Copied) -> tuple[Findings, Fin
     before = Findings(path, **vars(copied.before))
     before = replace(before, channels=[*before.channels, *odd_names(Path(path.name))])
     return before, Findings(target, **vars(copied.after), traces=copied.traces)
-
-
-def deidentify(
-    path: str | Path,
-    target: str | Path,
-    *,
-    salt: str | None = None,
-    key: str | Path | None = None,
-    profile: Profile | None = None,
-    pixels: PixelPolicy | None = None,
-    overwrite: bool = False,
-) -> Findings:
-    """Write a copy of a file without what identifies a person; see `Cleaner` for the rules.
-
-    Args:
-        path: a DICOM or NIfTI file.
-        target: file to write.
-        salt: a secret text that pseudonyms, UIDs and offsets of dates are made with.
-        key: a file with the secret, in place of `salt`; see `keys.make_key`.
-        profile: the options; by default the Basic Profile alone.
-        pixels: what is done about text in pixels; by default nothing.
-        overwrite: replace `target` if it exists.
-
-    Returns:
-        What the original file contained.
-
-    Raises:
-        ReadError: the file is damaged or of a kind that is not copied, or the secret is missing.
-        OutputExistsError: `target` exists and `overwrite` is false.
-        WriteError: the target cannot be written.
-    """
-    secret = choose_key(None if key is None else Path(key), salt)
-    order = Order(secret, profile or Profile(), pixels or PixelPolicy())
-    return write_copy(Path(path), Path(target), order, overwrite=overwrite)[0]

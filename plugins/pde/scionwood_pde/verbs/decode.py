@@ -50,12 +50,13 @@ def decode(
         >>> decode(encode(simulate(n=1, n_points=16, n_steps=1))).shape
         (1, 2, 3, 16, 16, 16)
     """
+    from scionwood_pde.readers.files import check_apart, stored
     from scionwood_pde.readers.regions import regions_for
 
+    check_apart(latents, states)
     if states is not None:
         regions_for(states)  # a wrong suffix is refused before torch is imported
     from scionwood_pde import inference
-    from scionwood_pde.readers.files import check_apart, stored
     from scionwood_pde.verbs.coder import coder_of
 
     if isinstance(latents, str | Path):
