@@ -20,7 +20,7 @@ import scionwood_biomed as biomed
 from scionwood import ReadError, RecipeError, fit, load_run, resolve
 from scionwood.cli import main
 from scionwood_biomed import ClassifyOptions, RunOptions
-from scionwood_biomed.backbones import bag
+from scionwood_biomed.backbones import BagClassifier
 from scionwood_biomed.data.images import Images
 from scionwood_biomed.data.studies import Studies
 from scionwood_biomed.evaluation.masks import dice, hausdorff95
@@ -252,7 +252,7 @@ def test_the_area_under_the_curve_is_that_of_scikit_learn():
 
 
 def test_a_network_of_volumes_offers_the_layers_that_its_answer_needs():
-    network = bag(slices=2)
+    network = BagClassifier(slices=2)
     layers = re.findall(r"blocks\\\.(\d)", network.adapter_targets["vision"])
     assert [int(number) for number in layers] == list(range(network.at[-1] + 1))
     network(*network.example_input()).sum().backward()
@@ -328,7 +328,7 @@ def test_files_of_the_hub_become_a_folder_that_loads(biomedclip, tmp_path):
     config = json.loads((hub / "open_clip_config.json").read_text())
     config["model_cfg"]["text_cfg"] |= {"hf_model_name": "a/b", "hf_tokenizer_name": "a/b"}
     (hub / "open_clip_config.json").write_text(json.dumps(config))
-    from scionwood_biomed.backbones import clip
+    from scionwood_biomed.backbones import ClipBackbone
 
-    model = clip(model=str(script.lay_out(hub, bert, tmp_path / "model")))
+    model = ClipBackbone(model=str(script.lay_out(hub, bert, tmp_path / "model")))
     assert model.tokenize(["a liver"]).shape[0] == 1

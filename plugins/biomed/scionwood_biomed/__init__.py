@@ -10,9 +10,9 @@ plugin = Plugin(
     summary="Medical images: adapt BiomedCLIP with few labels; readers of DICOM, NIfTI, slides and "
     "archives with their units, orientation and privacy",
     backbones={
-        "clip": "scionwood_biomed.backbones:clip",
-        "blocks": "scionwood_biomed.backbones:blocks",
-        "bag": "scionwood_biomed.backbones:bag",
+        "clip": "scionwood_biomed.backbones:ClipBackbone",
+        "blocks": "scionwood_biomed.backbones:BlockClassifier",
+        "bag": "scionwood_biomed.backbones:BagClassifier",
         "segmenter": "scionwood_biomed.backbones:segmenter",
     },
     readers={

@@ -48,9 +48,9 @@ class Audit(TypedDict):
     """Splits by image and by subject, compared on one data set.
 
     Example:
-        >>> from scionwood_biomed.backbones import clip
+        >>> from scionwood_biomed.backbones import ClipBackbone
         >>> from scionwood_biomed.data.phantoms import Phantoms
-        >>> result: Audit = audit(Phantoms(subjects=16, images=2), clip())
+        >>> result: Audit = audit(Phantoms(subjects=16, images=2), ClipBackbone())
         >>> result["subjects"], result["images"]
         (16, 32)
     """
@@ -81,9 +81,9 @@ def audit(data: ImageData, backbone: ClipBackbone, *, folds: int = 5, seed: int 
             are not known.
 
     Example:
-        >>> from scionwood_biomed.backbones import clip
+        >>> from scionwood_biomed.backbones import ClipBackbone
         >>> from scionwood_biomed.data.phantoms import Phantoms
-        >>> result = audit(Phantoms(subjects=16, images=2), clip())
+        >>> result = audit(Phantoms(subjects=16, images=2), ClipBackbone())
         >>> result["by_subject"]["shared_subjects"]
         0
     """

@@ -59,11 +59,11 @@ def audit_splits(
         >>> result["by_subject"]["shared_subjects"]
         0
     """
-    from scionwood_biomed.backbones import clip
+    from scionwood_biomed.backbones import ClipBackbone
     from scionwood_biomed.data.images import Images
     from scionwood_biomed.evaluation.audit import audit
 
-    backbone = clip(model=options.model)
+    backbone = ClipBackbone(model=options.model)
     data = Images(
         source=images,
         subject=options.subject,

@@ -96,7 +96,7 @@ def evaluate(
     if target is not None and not force:  # existing results are refused before the work starts
         for name in RESULTS:
             check_target(target / name, overwrite=False)
-    from scionwood_biomed.backbones import clip
+    from scionwood_biomed.backbones import ClipBackbone
     from scionwood_biomed.data.images import Images
     from scionwood_biomed.data.phantoms import Phantoms
     from scionwood_biomed.evaluation import compare
@@ -121,7 +121,7 @@ def evaluate(
     )
 
     def build() -> ClipBackbone:
-        return clip(model=options.model, weights=weights, train_projection=train_projection)
+        return ClipBackbone(model=options.model, weights=weights, train_projection=train_projection)
 
     size = build().size
     data = (
