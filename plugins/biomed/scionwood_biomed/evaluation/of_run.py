@@ -59,9 +59,9 @@ def score_run(run: str | Path, *, device: str = "cpu") -> list[Score]:
     items = data.splits()["test"]
     parts: list[tuple[np.ndarray, np.ndarray]] = []
     for batch in data.loader("test"):
-        shown = task.predict({"image": batch["image"].to(device)}).cpu()
-        parts.append((shown.numpy(), task.labels(batch).cpu().numpy()))
-    answers, label = (np.concatenate(each) for each in zip(*parts, strict=True))
+        probabilities = task.predict({"image": batch["image"].to(device)}).cpu()
+        parts.append((probabilities.numpy(), task.labels(batch).cpu().numpy()))
+    answers, label = (np.concatenate(column) for column in zip(*parts, strict=True))
     subjects = [item.subject for item in items]
     if task.network.answer.exclusive:
         return _of_classes(task, answers, label, subjects)
@@ -72,11 +72,11 @@ def print_scores(scores: list[Score]) -> None:
     """Print scores as a table."""
     rows = [
         (
-            each.name,
-            f"{each.value:.3f}",
-            "" if np.isnan(each.low) else f"{each.low:.3f} to {each.high:.3f}",
+            score.name,
+            f"{score.value:.3f}",
+            "" if np.isnan(score.low) else f"{score.low:.3f} to {score.high:.3f}",
         )
-        for each in scores
+        for score in scores
     ]
     print_table(("score", "value", "95 % over subjects"), rows, numeric=("value",))
 
@@ -105,10 +105,10 @@ def _of_findings(
 ) -> list[Score]:
     scores = []
     for at, name in enumerate(names):
-        known = np.flatnonzero(~np.isnan(label[:, at]))
-        truth = label[known, at].astype(int)
-        two = np.stack([1 - answers[known, at], answers[known, at]], 1)
-        owners = [subjects[place] for place in known]
+        rows = np.flatnonzero(~np.isnan(label[:, at]))
+        truth = label[rows, at].astype(int)
+        two = np.stack([1 - answers[rows, at], answers[rows, at]], 1)
+        owners = [subjects[place] for place in rows]
         low, high = interval(partial(_drawn, two, truth), owners, truth)
         scores.append(Score(f"AUROC, {name}", auroc(two, truth), low, high))
     return scores

@@ -131,19 +131,19 @@ class Classifier:
         """
         counts: list[int] = []
 
-        def every() -> Iterator[np.ndarray]:
+        def all_views() -> Iterator[np.ndarray]:
             for views in images:
                 counts.append(0)
                 for view in views:
                     counts[-1] += 1
                     yield view
 
-        remaining = every()
+        remaining = all_views()
         batches = iter(lambda: list(islice(remaining, BATCH)), [])
         parts = [self._probabilities(batch) for batch in batches]
         if 0 in counts or not counts:
             raise ValueError("views: the sequence is empty. Give at least one view")
-        return [self._answer(each, confidence) for each in torch.split(torch.cat(parts), counts)]
+        return [self._answer(part, confidence) for part in torch.split(torch.cat(parts), counts)]
 
     def classify_file(
         self, path: str | Path, options: ClassifyOptions = ClassifyOptions()

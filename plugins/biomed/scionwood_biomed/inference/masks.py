@@ -73,7 +73,7 @@ def segment_file(
         raise ReadError(str(target), rule, "Give such a name")
     picture = _picture(path, window, is_nifti)
     network: Any = task.backbone
-    masks = [label_slice(network, each, network.size, options.device) for each in picture]
+    masks = [label_slice(network, rows, network.size, options.device) for rows in picture]
     mask = np.stack(masks)
     with writing(target), atomic_path(target, overwrite=overwrite) as part:
         if is_nifti:
@@ -97,7 +97,7 @@ def label_slice(network: Any, picture: np.ndarray, size: int, device: str = "cpu
     """
     rows, columns = picture.shape
     wide = [max(size - have, 0) for have in (rows, columns)]
-    before = [each // 2 for each in wide]
+    before = [width // 2 for width in wide]
     image = torch.from_numpy(np.ascontiguousarray(picture))[None, None].to(device)
     image = F.pad(image, (before[1], wide[1] - before[1], before[0], wide[0] - before[0]))
     total: Tensor | None = None
@@ -123,15 +123,15 @@ def _picture(path: Path, window: Window, is_nifti: bool) -> np.ndarray:
     ordered_files(path)  # checks that it is one whole series
     reader = DicomReader(path)
     values = reader.read(0).data
-    shown: np.ndarray = to_display(values, reader.series[0].first.header, window)[..., 0]
-    return shown
+    picture: np.ndarray = to_display(values, reader.series[0].first.header, window)[..., 0]
+    return picture
 
 
 def _nifti(path: Path, mask: np.ndarray, *, packed: bool) -> bytes:
     """Return the bytes of the mask in the orientation of the file, with its affine."""
     source = nib.load(path)
-    there = nib.io_orientation(NiftiReader(path).affine)
-    back = nib.orientations.ornt_transform(there, nib.io_orientation(source.affine))
+    orientation = nib.io_orientation(NiftiReader(path).affine)
+    back = nib.orientations.ornt_transform(orientation, nib.io_orientation(source.affine))
     values = nib.orientations.apply_orientation(mask.transpose(2, 1, 0), back)
     image = nib.Nifti1Image(values.astype(np.uint8), source.affine)
     image.header.set_xyzt_units("mm")
@@ -208,8 +208,8 @@ def _sources(path: Path) -> list[Any]:
 
 def _thickness(path: Path, sources: list[Any]) -> float:
     """Return the thickness of slices in mm; where it is not stated, their distance."""
-    if (stated := sources[0].get("SliceThickness")) is not None:
-        return float(stated)
+    if (thickness := sources[0].get("SliceThickness")) is not None:
+        return float(thickness)
     if len(sources) == 1:
         rule = "its slice has no SliceThickness, which a DICOM SEG needs"
         raise ReadError(str(path), rule, "Use a series that states it, or one of several slices")

@@ -97,12 +97,12 @@ def answer_study(
     slices = read_slices(path, window=window, slices=network.slices)
     image = torch.stack([fitted(picture, network.size) for picture in slices])[None]
     image = image.to(options.device)
-    every = network.every(image)[:, 0].double().cpu().numpy()
-    names, mean = task.classes, every.mean(0)
+    by_pooling = network.every(image)[:, 0].double().cpu().numpy()
+    names, mean = task.classes, by_pooling.mean(0)
     threshold = float(network.answer.threshold) if len(names) == 2 else None
     second = threshold is not None and mean[1] >= threshold
     label = names[int(second) if threshold is not None else int(mean.argmax())]
-    ranges = {n: (float(v.min()), float(v.max())) for n, v in zip(names, every.T, strict=True)}
+    ranges = {n: (float(v.min()), float(v.max())) for n, v in zip(names, by_pooling.T, strict=True)}
     attention = [float(value) for value in network.attention(image)[0]]
     probabilities = dict(zip(names, map(float, mean), strict=True))
     answer = StudyAnswer(probabilities, ranges, label, threshold, attention)

@@ -80,8 +80,8 @@ class BagHead(nn.Module):
         width = min(width, channels)
         self.register_buffer("mean", torch.zeros(shape))
         self.register_buffer("scale", torch.ones(shape))
-        every = torch.eye(width).repeat(math.ceil(channels / width), 1)[:channels]
-        self.register_buffer("basis", every / every.norm(dim=0))  # sums of all channels
+        sums = torch.eye(width).repeat(math.ceil(channels / width), 1)[:channels]
+        self.register_buffer("basis", sums / sums.norm(dim=0))  # sums of all channels
         self.register_buffer("threshold", torch.full((1,), 0.5))
         self.register_buffer("fitted_flag", torch.zeros(1))
         self.members = nn.ModuleList(Pooling(width, hidden, classes) for _ in range(MEMBERS))
@@ -105,15 +105,15 @@ class BagHead(nn.Module):
         variance = usual.var(0, correction=1) if len(usual) > 1 else torch.ones_like(self.mean)
         near = (variance + variance.roll(1, 0) + variance.roll(-1, 0)) / 3
         self.scale.copy_((0.5 * near + 0.5 * variance.mean((0, 1))).sqrt() + 1e-6)
-        rest = ((usual - self.mean) / self.scale).flatten(0, 2)
-        covariance = rest.T @ rest / len(rest)
+        deviations = ((usual - self.mean) / self.scale).flatten(0, 2)
+        covariance = deviations.T @ deviations / len(deviations)
         eye = torch.eye(len(covariance)).to(covariance)
         shrunk = (1 - SHRINK) * covariance + SHRINK * covariance.diagonal().mean() * eye
         white = torch.linalg.cholesky(torch.linalg.inv(shrunk))
-        every = ((cells - self.mean) / self.scale).flatten(0, 2) @ white
-        _, vectors = torch.linalg.eigh(every.T @ every)
-        kept = white @ vectors.flip(1)[:, : self.basis.shape[1]]
-        self.basis.copy_(kept / (every @ vectors).std().clamp_min(1e-9))
+        whitened = ((cells - self.mean) / self.scale).flatten(0, 2) @ white
+        _, vectors = torch.linalg.eigh(whitened.T @ whitened)
+        directions = white @ vectors.flip(1)[:, : self.basis.shape[1]]
+        self.basis.copy_(directions / (whitened @ vectors).std().clamp_min(1e-9))
 
     def placed(self, cells: Tensor) -> Tensor:
         """Map cells (batch, slice, cell, channel) to (batch, slice * cell, width)."""
@@ -207,9 +207,9 @@ class BagClassifier(TowerNetwork):
         Raises:
             RecipeError: the volume has another number of slices, or another size.
         """
-        wanted = (self.slices, 3, self.size, self.size)
-        if tuple(image.shape[1:]) != wanted:
-            rule = f"the network takes {wanted[0]} slices of {wanted[2]} x {wanted[3]}"
+        shape = (self.slices, 3, self.size, self.size)
+        if tuple(image.shape[1:]) != shape:
+            rule = f"the network takes {shape[0]} slices of {shape[2]} x {shape[3]}"
             remedy = "Set data.slices and data.size to these"
             raise RecipeError(f"volumes of {tuple(image.shape[1:])}", rule, remedy)
         flat = (image.flatten(0, 1) - self._mean) / self._std

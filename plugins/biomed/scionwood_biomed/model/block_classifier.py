@@ -51,8 +51,8 @@ class BlockHead(nn.Module):
         The softmax of the logits is the probability of each class; of findings it is the sigmoid.
         """
         parts = []
-        for each, weight, bias in zip(features, self.weight, self.bias, strict=True):
-            scores = F.linear(F.normalize(each, dim=-1), weight, bias)
+        for block, weight, bias in zip(features, self.weight, self.bias, strict=True):
+            scores = F.linear(F.normalize(block, dim=-1), weight, bias)
             parts.append(scores.softmax(-1) if self.exclusive else scores.sigmoid())
         mean = torch.stack(parts).mean(0).clamp(LEAST, 1 - LEAST)
         logits = mean.log() if self.exclusive else mean.logit()
@@ -65,14 +65,14 @@ class BlockHead(nn.Module):
     @torch.no_grad()
     def fill(self, fitted: Sequence[Discriminant]) -> None:
         """Take over the discriminants of the blocks."""
-        for at, each in enumerate(fitted):
-            self.weight[at].copy_(each.weight)
-            self.bias[at].copy_(each.bias)
+        for at, discriminant in enumerate(fitted):
+            self.weight[at].copy_(discriminant.weight)
+            self.bias[at].copy_(discriminant.bias)
 
     @property
     def fitted(self) -> bool:
         """Whether any weight differs from zero."""
-        return any(bool(each.any()) for each in self.weight)
+        return any(bool(weight.any()) for weight in self.weight)
 
 
 @final
@@ -140,7 +140,7 @@ class BlockClassifier(TowerNetwork):
         depth = () if slices is None else (slices,)
         self.shape = (*depth, 3, self.size, self.size)
         with torch.no_grad():
-            widths = [each.shape[1] for each in self.features(torch.zeros(1, *self.shape))]
+            widths = [block.shape[1] for block in self.features(torch.zeros(1, *self.shape))]
         self.answer = BlockHead(widths, len(classes), exclusive=exclusive)
         names = _adapted(self)
         self.adapter_targets = {"vision": "|".join(map(re.escape, names))} if names else {}

@@ -29,15 +29,15 @@ class Decoder(nn.Module):
     def __init__(self, widths: Sequence[int], width: int, classes: int) -> None:
         super().__init__()
         self.stem = nn.Sequential(_unit(3, STEM), _unit(STEM, STEM))
-        self.narrow = nn.ModuleList(nn.Conv2d(each, width, 1) for each in widths)
+        self.narrow = nn.ModuleList(nn.Conv2d(channels, width, 1) for channels in widths)
         self.mix = _unit(width * len(widths) + STEM, width)
         self.out = nn.Conv2d(width, classes, 1)
 
     def forward(self, image: Tensor, maps: Sequence[Tensor]) -> Tensor:
         """Map an image (batch, 3, row, column) and maps to logits (batch, class, row, column)."""
         parts = [self.stem(image)]
-        for each, layer in zip(maps, self.narrow, strict=True):
-            small = layer(each)
+        for values, layer in zip(maps, self.narrow, strict=True):
+            small = layer(values)
             parts.append(F.interpolate(small, image.shape[-2:], mode="bilinear"))
         logits: Tensor = self.out(self.mix(torch.cat(parts, 1)))
         return logits
@@ -88,9 +88,9 @@ class Segmenter(TowerNetwork):
 
     def forward(self, image: Tensor) -> Tensor:
         """Map images (batch, 3, size, size) from 0 to 1 to logits (batch, class, row, column)."""
-        shown = (image - self._mean) / self._std
-        maps, classes = self.vision.maps(shown), class_tokens(self.vision.tower)
-        logits: Tensor = self.decoder(shown, [grid(maps[at], classes) for at in self.at])
+        normalised = (image - self._mean) / self._std
+        maps, classes = self.vision.maps(normalised), class_tokens(self.vision.tower)
+        logits: Tensor = self.decoder(normalised, [grid(maps[at], classes) for at in self.at])
         return logits
 
     def example_input(self) -> tuple[Tensor, ...]:

@@ -49,11 +49,11 @@ def load_vision(model: str, weights: str | None, size: int | None, seed: int) ->
 
 def card_of(model: str, weights: str | None) -> dict[str, str]:
     """Return the entries of the card of a network on the vision tower of a model."""
-    drawn = model == "tiny" or (weights is None and "/" not in model)
+    random = model == "tiny" or (weights is None and "/" not in model)
     return {
         "architecture": model.rstrip("/").rpartition("/")[2],
-        "weights": "random, seeded" if drawn else (weights or "those of the model"),
-        "licence": "none (random weights)" if drawn else "see the model's own card",
+        "weights": "random, seeded" if random else (weights or "those of the model"),
+        "licence": "none (random weights)" if random else "see the model's own card",
     }
 
 

@@ -186,8 +186,8 @@ class ClipBackbone(nn.Module):
 
 def _follows(with_words: Tensor, without: Tensor, start: int, length: int) -> bool:
     """Return whether, after `length` tokens, the text continues like the text without them."""
-    rest = with_words[start + length : start + length + 2]
-    return bool((rest == without[start : start + 2]).all())
+    ending = with_words[start + length : start + length + 2]
+    return bool((ending == without[start : start + 2]).all())
 
 
 def _presets(model: nn.Module, names: list[str]) -> dict[str, str]:

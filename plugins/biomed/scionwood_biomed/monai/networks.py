@@ -67,8 +67,8 @@ class MonaiNetwork(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Return what the network returns; of several outputs the first."""
         out = self.network(image)
-        found: Tensor = out[0] if isinstance(out, tuple | list) else out
-        return found
+        logits: Tensor = out[0] if isinstance(out, tuple | list) else out
+        return logits
 
     def example_input(self) -> tuple[Tensor, ...]:
         """Return two noise inputs."""

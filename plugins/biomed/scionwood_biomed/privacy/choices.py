@@ -60,9 +60,9 @@ class Profile:
     @property
     def options(self) -> frozenset[str]:
         """The options by the names of `profile.CODES`."""
-        named: list[str] = ["basic", *(self.keep or ())]
-        named += {"remove": [], "shift": ["shift"], "keep": ["dates"]}[self.dates]
-        return frozenset(named + ["descriptions"] * self.descriptions)
+        names: list[str] = ["basic", *(self.keep or ())]
+        names += {"remove": [], "shift": ["shift"], "keep": ["dates"]}[self.dates]
+        return frozenset(names + ["descriptions"] * self.descriptions)
 
     def mark(self) -> str:
         """Return a text that differs between profiles."""

@@ -43,10 +43,10 @@ def stated(dataset: Dataset) -> frozenset[str]:
     Args:
         dataset: any object.
     """
-    held = {
+    codes_of_file = {
         str(item.get("CodeValue", ""))
         for item in dataset.get("DeidentificationMethodCodeSequence") or []
         if item.get("CodingSchemeDesignator") == "DCM"
     }
-    named = frozenset(name for name, (value, _) in CODES.items() if value in held)
-    return named if "basic" in named else frozenset()
+    names = frozenset(name for name, (value, _) in CODES.items() if value in codes_of_file)
+    return names if "basic" in names else frozenset()

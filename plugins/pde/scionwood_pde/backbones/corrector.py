@@ -71,12 +71,12 @@ class Corrector(nn.Module):
             kind = equation_class(equation)
             numbers = {name: getattr(kind(), name) for name in kind.PARAMETERS}
             numbers |= parameters or {}
-            drawn = drawn_equation(equation, torch.Generator().manual_seed(0), 1, numbers)
-            self.solver = CoarseSolver(drawn, coarse, dims, interval * kind.INTERVAL, substeps)
+            system = drawn_equation(equation, torch.Generator().manual_seed(0), 1, numbers)
+            self.solver = CoarseSolver(system, coarse, dims, interval * kind.INTERVAL, substeps)
         except ValueError as error:
             raise RecipeError(str(error)) from error
         self.learned = BilinearForecast(
-            fields=len(drawn.channels(dims)),
+            fields=len(system.channels(dims)),
             dims=dims,
             width=width,
             stencil=stencil,

@@ -106,13 +106,13 @@ class MPPForecast(Forecast):
 
     def build(self) -> nn.Module:
         """Return the network with its weights, and new rows for the fields that they lack."""
-        shape, around = SIZES[self.size], self.around == "periodic"
-        network = AViT(shape, self.names.places, self.names.rows, periodic=around)
+        shape, periodic = SIZES[self.size], self.around == "periodic"
+        network = AViT(shape, self.names.places, self.names.rows, periodic=periodic)
         if self.weights != "none":
             with torch.device("meta"):
-                published = AViT(shape, self.names.places, self.rows, periodic=around)
-            wanted = published.state_dict()
-            put(network, read_weights(self.weights, wanted, within=("model_state",), remedy=REMEDY))
+                published = AViT(shape, self.names.places, self.rows, periodic=periodic)
+            shapes = published.state_dict()
+            put(network, read_weights(self.weights, shapes, within=("model_state",), remedy=REMEDY))
         return network
 
     def describe(self) -> dict[str, str]:

@@ -68,9 +68,9 @@ class FNOForecast(TiledForecast):
         weights = str(self.weights)
         if weights != "none":
             names = {to_neuraloperator(name): name for name in network.state_dict()}
-            wanted = {theirs: network.state_dict()[own] for theirs, own in names.items()}
-            state = read_weights(Path(weights), wanted, remedy=REMEDY)
-            network.load_state_dict({names[theirs]: value for theirs, value in state.items()})
+            shapes = {foreign: network.state_dict()[own] for foreign, own in names.items()}
+            state = read_weights(Path(weights), shapes, remedy=REMEDY)
+            network.load_state_dict({names[foreign]: value for foreign, value in state.items()})
         elif self.target == "change":
             for parameter in network.projection.fcs[-1].parameters():
                 parameter.detach().zero_()

@@ -133,11 +133,11 @@ def _load(network: Scot, folder: Path) -> None:
     Raises:
         WeightsError: the file is missing or has other names or shapes.
     """
-    wanted = network.state_dict()
+    shapes = network.state_dict()
     state = read_weights(
         folder / "model.safetensors",
-        {**wanted, **dict(network.named_buffers())},
-        optional=lambda name: name not in wanted,
+        {**shapes, **dict(network.named_buffers())},
+        optional=lambda name: name not in shapes,
         remedy=REMEDY,
     )
-    network.load_state_dict({name: state[name] for name in wanted})
+    network.load_state_dict({name: state[name] for name in shapes})

@@ -148,7 +148,7 @@ class WalrusForecast(Forecast):
         }
 
 
-def _stored(weights: str, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _stored(weights: str, shapes: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors of a file, or of the file on the hub.
 
     Raises:
@@ -156,7 +156,7 @@ def _stored(weights: str, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     kind, _, revision = weights.partition(":")
     path = _download(revision or None) if kind == "hub" else Path(weights)
-    return read_weights(path, wanted, within=("app", "model"), remedy=REMEDY)
+    return read_weights(path, shapes, within=("app", "model"), remedy=REMEDY)
 
 
 def _download(revision: str | None) -> Path:

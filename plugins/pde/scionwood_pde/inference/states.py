@@ -36,12 +36,12 @@ def normaliser_for(
         ReadError: the cache is damaged, or lacks one of the fields.
     """
     names = [str(name) for name in states.coords["channel"].values]
-    own = normaliser_of(states[:, 0]) if kept is None else kept.of_fields(names)
+    scale = normaliser_of(states[:, 0]) if kept is None else kept.of_fields(names)
     if statistics is None:
-        return own
+        return scale
     cache = Cache(Path(statistics), fields=names)
     other = Normaliser.chosen(names, [cache.statistics[name] for name in names])
-    return replace(other, interval=own.interval, time_unit=own.time_unit)
+    return replace(other, interval=scale.interval, time_unit=scale.time_unit)
 
 
 def fitting(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

@@ -58,16 +58,16 @@ class CoarseSolver:
             )
         grid = Grid(sides[0], self.dims, self.equation.length, torch.float32, x.device)
         spectrum = grid.forward(x.float())
-        there, here = self._places(sides[0]), self._places(self.n_points)
+        fine, coarse = self._places(sides[0]), self._places(self.n_points)
         shape = [self.n_points] * (self.dims - 1) + [self.n_points // 2 + 1]
         state = spectrum.new_zeros(*x.shape[:2], *shape)
-        state[here] = spectrum[there]
+        state[coarse] = spectrum[fine]
         step = self._step(x.device)
         for _ in range(self.substeps):
             state = step(state)
-        whole = self._others(grid)(spectrum)
-        whole[there] = state[here]
-        return grid.inverse(whole).to(x.dtype)
+        solution = self._others(grid)(spectrum)
+        solution[fine] = state[coarse]
+        return grid.inverse(solution).to(x.dtype)
 
     def _step(self, device: torch.device) -> Step:
         if device not in self._steps:
@@ -84,8 +84,8 @@ class CoarseSolver:
 
     def _places(self, side: int) -> tuple[slice | Tensor, ...]:
         """Return the places of the modes that the coarse grid resolves, in a spectrum of a side."""
-        kept = torch.tensor([i for i in range(side) if min(i, side - i) <= self.top])
-        lines = [kept] * (self.dims - 1) + [torch.arange(self.top + 1)]
+        modes = torch.tensor([i for i in range(side) if min(i, side - i) <= self.top])
+        lines = [modes] * (self.dims - 1) + [torch.arange(self.top + 1)]
         shaped = [
             line.reshape([-1 if i == axis else 1 for i in range(self.dims)])
             for axis, line in enumerate(lines)

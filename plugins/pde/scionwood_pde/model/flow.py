@@ -90,8 +90,8 @@ class Velocity(nn.Module):
         condition = self.time(waves(TIME_SCALE * t, self.width))
         if (self.labels is None) != (label is None):
             has = 0 if self.labels is None else self.labels.num_embeddings
-            given = "no label" if label is None else "a label"
-            raise ValueError(f"{given}: this generator has {has} labels. Give one if it has some")
+            text = "no label" if label is None else "a label"
+            raise ValueError(f"{text}: this generator has {has} labels. Give one if it has some")
         if self.labels is not None:
             condition = condition + self.labels(label)
         y: Tensor = self.network(z, condition)

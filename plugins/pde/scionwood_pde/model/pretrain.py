@@ -18,7 +18,7 @@ from scionwood.authoring import Resume, minimise, volumes_fail_in_bfloat16, warm
 from scionwood_pde.model import Tadpole
 from scionwood_pde.model.principal import principal_start
 from scionwood_pde.model.weights import save_weights
-from scionwood_pde.online import Cropper, Here, OnlineLoop, Schedule, Simulator
+from scionwood_pde.online import Cropper, InProcessSource, OnlineLoop, Schedule, Simulator
 
 EQUATIONS = (
     "burgers",
@@ -121,7 +121,9 @@ def pretrain(
 def online_cubes(seed: int, capacity: int = 512) -> OnlineLoop:
     """Return the stream of cubes (1, 32, 32, 32), each of which is used twice on average."""
     simulator = Simulator(EQUATIONS, POINTS, seed=seed, branch="pretrain")
-    return OnlineLoop(Here(simulator), Cropper(SIDE), Schedule(capacity, reuse=2, max_uses=8))
+    return OnlineLoop(
+        InProcessSource(simulator), Cropper(SIDE), Schedule(capacity, reuse=2, max_uses=8)
+    )
 
 
 @torch.no_grad()
@@ -142,7 +144,7 @@ def reconstruction_error(
     """
     errors = {}
     for name in equations:
-        source = Here(Simulator((name,), POINTS, seed=seed, branch="test"))
+        source = InProcessSource(Simulator((name,), POINTS, seed=seed, branch="test"))
         loop = OnlineLoop(source, Cropper(SIDE), Schedule(1, 1, 1))
         x = torch.stack([next(loop) for _ in range(per_equation)])
         errors[name] = float((model(x) - x).square().mean((1, 2, 3, 4)).sqrt().mean())

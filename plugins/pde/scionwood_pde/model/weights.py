@@ -127,11 +127,11 @@ def download(size: str, revision: str | None) -> Path:
     if size not in PUBLISHED:
         rule = f"hf.co/{REPOSITORY} has {', '.join(PUBLISHED)}"
         raise WeightsError(f"weights 'hub' of size {size!r}", rule, REMEDY)
-    wanted = [f"tadpole_{size}_{part}.safetensors".lower() for part in PARTS]
+    names = [f"tadpole_{size}_{part}.safetensors".lower() for part in PARTS]
     try:
-        known = {name.lower(): name for name in list_repo_files(REPOSITORY, revision=revision)}
+        files = {name.lower(): name for name in list_repo_files(REPOSITORY, revision=revision)}
         paths = [
-            hf_hub_download(REPOSITORY, known.get(name, name), revision=revision) for name in wanted
+            hf_hub_download(REPOSITORY, files.get(name, name), revision=revision) for name in names
         ]
     except Exception as error:  # from the hub or its HTTP library; the message is kept
         first = (str(error).splitlines() or [type(error).__name__])[0]
@@ -162,15 +162,17 @@ def _read(path: Path, module: nn.Module) -> dict[str, Tensor]:
     Raises:
         WeightsError: see `load_both`.
     """
-    own = module.state_dict()
-    state = read_weights(path, own, optional=lambda name: name.endswith(COMPUTED), remedy=REMEDY)
+    tensors = module.state_dict()
+    state = read_weights(
+        path, tensors, optional=lambda name: name.endswith(COMPUTED), remedy=REMEDY
+    )
     for name, value in state.items():
         ordered = not name.endswith(COMPUTED[:2])
-        if not ordered and not torch.allclose(value.float(), own[name].float(), atol=1e-2):
+        if not ordered and not torch.allclose(value.float(), tensors[name].float(), atol=1e-2):
             rule = f"{name} orders the cells of a window in another way"
             raise WeightsError(str(path), rule, "Download the file from its authors again")
-    return {name: own[name] if name.endswith(COMPUTED) else state[name] for name in own}
+    return {name: tensors[name] if name.endswith(COMPUTED) else state[name] for name in tensors}
 
 
 def _biases(module: nn.Module) -> dict[str, PositionBias]:
-    return {name: each for name, each in module.named_modules() if isinstance(each, PositionBias)}
+    return {name: part for name, part in module.named_modules() if isinstance(part, PositionBias)}

@@ -63,8 +63,8 @@ def encode(
         scale = scale.of_fields([channel.name for channel in layout.channels])
     # Beyond the domain lies its other side, if the file says so on all axes and tiles fill them.
     periodic = set(layout.boundary.values()) == {"periodic"}
-    whole = all(side % STRIDE == 0 for side in layout.sides)
-    wraps = options.tile is not None and periodic and whole
+    fills = all(side % STRIDE == 0 for side in layout.sides)
+    wraps = options.tile is not None and periodic and fills
     model = coder_of(options, "periodic" if wraps else "edge")
     return inference.encode(
         model, array, latents, normaliser=scale, device=options.device, overwrite=force

@@ -88,9 +88,9 @@ def simulate(
     generator = torch.Generator().manual_seed(seed)
     try:
         dt = equation_class(equation).INTERVAL if interval is None else interval
-        drawn = drawn_equation(equation, generator, n, numbers)
+        system = drawn_equation(equation, generator, n, numbers)
         sizes = (n_points, dims, n_steps + skip, dt, n)
-        trajectories = solvers.simulate(drawn, *sizes, generator, substeps, order=order)
+        trajectories = solvers.simulate(system, *sizes, generator, substeps, order=order)
         states = from_simulation(trajectories).isel(time=slice(skip, None))
     except ValueError as error:
         raise RecipeError(str(error)) from error
