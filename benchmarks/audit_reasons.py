@@ -15,7 +15,7 @@ from scionwood_crash import ship
 from scionwood_crash.data.encode import Encoder
 from scionwood_crash.evaluation import behaviour as crash
 from scionwood_crash.model.graph import DURATION
-from scionwood_pde import api
+from scionwood_pde import simulate
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.evaluation import behaviour as pde
 
@@ -59,7 +59,7 @@ def _states() -> Iterator[Row]:
     step, like = pde._step(scionwood.load_run(STATE))
     scale = Normaliser.read(scionwood.find_run(STATE, quiet=True))
     assert scale is not None
-    simulated = torch.from_numpy(api.simulate(n=1, n_steps=3).values[0, 1][None]).float()
+    simulated = torch.from_numpy(simulate(n=1, n_steps=3).values[0, 1][None]).float()
     states = {"waves of the probe": pde._smooth(like), "a simulated state": scale.apply(simulated)}
     for name, state in states.items():
         made = step(state)

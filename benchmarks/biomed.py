@@ -36,12 +36,11 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from scionwood.authoring import atomic_path
-from scionwood_biomed.backbones import clip
+from scionwood_biomed.backbones import ClipBackbone
 from scionwood_biomed.data.images import Images
 from scionwood_biomed.evaluation.compare import Plan, evaluate
 from scionwood_biomed.evaluation.methods import FROZEN, METHODS, OTHERS
 from scionwood_biomed.evaluation.settings import DEFAULTS
-from scionwood_biomed.model.towers import ClipBackbone
 from scionwood_biomed.tasks.anchors import read_prompts
 
 RESULTS = Path(__file__).parent / "results"
@@ -115,7 +114,7 @@ class Towers:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.first = clip(model=str(folder), train_projection=True)
+        self.first = ClipBackbone(model=str(folder), train_projection=True)
         self.trunk = CachedTrunk(self.first.clip.visual.trunk)
         self.first.clip.visual.trunk = self.trunk
 

@@ -31,7 +31,7 @@ import pydicom
 from pydicom.data import get_testdata_file
 
 from scionwood import ScionwoodError
-from scionwood_biomed.api import deidentify
+from scionwood_biomed import DeidentifyOptions, deidentify
 from scionwood_biomed.privacy.tables import EDITION, level_of
 
 HERE = Path(__file__).parent
@@ -70,7 +70,7 @@ def ours(todo: list[tuple[Path, Path]]) -> float:
     start = time.process_time()
     for source, target in todo:
         try:
-            deidentify(source, target, salt="benchmark")
+            deidentify(source, target, DeidentifyOptions(salt="benchmark"))
         except ScionwoodError as error:
             print(f"{source.name}: {error}", file=sys.stderr)
     return time.process_time() - start

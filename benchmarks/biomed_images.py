@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from scionwood_biomed.readers.nifti import NiftiReader
-from scionwood_biomed.readers.opening import read_picture
+from scionwood_biomed.readers.opening import read_image
 from scionwood_biomed.readers.windows import Window
 
 MAPS = {"t1": "T1-weighted MRI", "gm": "grey matter map", "wm": "white matter map"}
@@ -122,15 +122,15 @@ def sources() -> Iterator[Source]:
         for subject, (package, name) in named.items():
             path = _path(package, "data", *FOLDERS[package], name)
             window: Window = "soft_tissue" if label == "CT" else "file"
-            yield Source(label, subject, read_picture(path, window=window))
+            yield Source(label, subject, read_image(path, window=window))
     volume = _mni("t1")
     for axis in range(3):
         middle = np.rot90(np.take(volume, volume.shape[axis] // 2, axis=axis))
         yield Source("MR", "MNI", _colour(middle))
     for subject in ("anatomical.nii", "example4d.nii.gz"):
-        yield Source("MR", subject, read_picture(_path("nibabel", "tests", "data", subject)))
+        yield Source("MR", subject, read_image(_path("nibabel", "tests", "data", subject)))
     for subject in ("retina.jpg", "microaneurysms.png"):
-        yield Source("fundus", subject, read_picture(_path("skimage", "data", subject)))
+        yield Source("fundus", subject, read_image(_path("skimage", "data", subject)))
 
 
 PYDICOM, MORE = "pydicom", "data_store"

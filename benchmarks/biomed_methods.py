@@ -266,9 +266,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _fresh(model: Path) -> ClipBackbone:
-    from scionwood_biomed.backbones import clip
+    from scionwood_biomed.backbones import ClipBackbone
 
-    return clip(model=str(model)).eval().requires_grad_(False)
+    return ClipBackbone(model=str(model)).eval().requires_grad_(False)
 
 
 def _write_sets(work: Path, sets: Sequence[str], options: argparse.Namespace) -> None:

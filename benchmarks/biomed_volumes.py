@@ -41,8 +41,8 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.nn import functional as F
 
-from scionwood_biomed.backbones import bag
-from scionwood_biomed.model.bag import BagClassifier, BagHead
+from scionwood_biomed.backbones import BagClassifier
+from scionwood_biomed.model.bag import BagHead
 from scionwood_biomed.model.blocks import pooled
 from scionwood_biomed.tasks.volumes import Volumes
 
@@ -218,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     model = options.work / "towers"
     if not (model / "open_clip_model.safetensors").exists():
         write_towers(model)
-    network = bag(model=str(model), slices=SLICES, classes=CLASSES).eval()
+    network = BagClassifier(model=str(model), slices=SLICES, classes=CLASSES).eval()
     sizes = Sizes(16, 8, 1, 8) if options.quick else Sizes()
     tuned, path = (
         options.results / "biomed_volumes_radius.csv",

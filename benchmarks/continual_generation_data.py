@@ -19,9 +19,8 @@ from torch import Tensor
 from scionwood import attach
 from scionwood.adapters import head_state
 from scionwood.authoring import atomic_path, minimise, warm_cosine
-from scionwood_pde.backbones import tadpole_flow
+from scionwood_pde.backbones import TadpoleFlow
 from scionwood_pde.evaluation.metrics import FAINTEST, spectrum
-from scionwood_pde.model import TadpoleFlow
 from scionwood_pde.model.spectra import without_divergence
 from scionwood_pde.solvers import simulate
 from scionwood_pde.solvers.registry import equation_class
@@ -100,7 +99,7 @@ def states(model: TadpoleFlow, name: str, seed: int) -> States:
 
 def generator(*, init_seed: int = 0, velocity: str | Path = "none") -> TadpoleFlow:
     """Return a generator of eight integration steps, with the shipped encoder and decoder."""
-    return tadpole_flow(
+    return TadpoleFlow(
         fields=2,
         labels=len(LABELS),
         weights="shipped",

@@ -23,11 +23,11 @@ from matplotlib import rc_context
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+import scionwood_pde
 from scionwood.authoring import atomic_path, figure_style
 from scionwood_bangla.checker import check_text
 from scionwood_bangla.evaluation.fonts import family
 from scionwood_crash.evaluation.figures import draw_cells
-from scionwood_pde import api as pde_api
 from scionwood_seismic import DenoiseOptions, denoise_data
 from scionwood_seismic.synth.mixture import corrupt
 from scionwood_seismic.synth.signal import draw_gather
@@ -83,11 +83,11 @@ def crash() -> Figure:
 def pde() -> Figure:
     """A turbulent flow, and the flow decoded from 32 times fewer numbers."""
     size = {"n": 1, "n_points": 64, "n_steps": 10, "substeps": 10}
-    states = pde_api.simulate("navier_stokes", seed=1, **size)[:, -2:]
+    states = scionwood_pde.simulate(equation="navier_stokes", seed=1, **size)[:, -2:]
     with tempfile.TemporaryDirectory() as folder:
         latents = Path(folder) / "latents.zarr"
-        pde_api.encode(states, latents, tile=32)
-        decoded = pde_api.decode(latents, tile=32)
+        scionwood_pde.encode(states, latents, scionwood_pde.EncodeOptions(tile=32))
+        decoded = scionwood_pde.decode(latents, options=scionwood_pde.DecodeOptions(tile=32))
     figure, axes = panels("3D flow", "from 32x less")
     images = [np.asarray(each)[0, -1, 1, :, :, 32] for each in (states, decoded)]
     limit = float(np.abs(images[0]).max())

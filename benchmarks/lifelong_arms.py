@@ -19,8 +19,7 @@ from torch.nn import functional as F
 
 from scionwood.adapters import attach
 from scionwood.authoring import atomic_path
-from scionwood_biomed.backbones import clip
-from scionwood_biomed.model.towers import ClipBackbone
+from scionwood_biomed.backbones import ClipBackbone
 from scionwood_biomed.tasks.few_shot import FewShot
 from scionwood_methods.continual import ContinualController, ContinualMethod, Ewc, Naive
 
@@ -87,7 +86,7 @@ class Towers:
     """
 
     def __init__(self, folder: Path, kept: Path | None) -> None:
-        self.first = clip(model=str(folder), train_projection=True)
+        self.first = ClipBackbone(model=str(folder), train_projection=True)
         self.kept, visual = kept, self.first.clip.visual
         self.trunk = visual.trunk.eval().requires_grad_(False)
         encoder = self.first.clip.text.transformer.encoder

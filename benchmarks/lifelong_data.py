@@ -20,7 +20,7 @@ from biomed_methods_data import write_digits
 from torch import Tensor
 
 from scionwood_biomed.data.images import Images
-from scionwood_biomed.readers.opening import read_picture
+from scionwood_biomed.readers.opening import read_image
 
 ORDER = ("slices", "modalities", "pictures", "digits")
 PICTURES = {
@@ -113,7 +113,7 @@ def _write_pictures(folder: Path) -> Path:
     """Write crops; those of the left half are for training, those of the right one for test."""
     named = []
     for label, name in PICTURES.items():
-        picture = read_picture(Path(str(files("skimage"))) / "data" / name)
+        picture = read_image(Path(str(files("skimage"))) / "data" / name)
         middle = picture.shape[1] // 2
         halves = {"train": picture[:, :middle], "test": picture[:, middle:]}
         named += [(Source(label, half, part), half) for half, part in halves.items()]

@@ -21,9 +21,9 @@ from lora.timing import Row, machine, write
 from pde_dynamics_parts import data_of, rolled, scores
 
 from scionwood import fit, load_run, resolve
+from scionwood_pde.backbones import Corrector
 from scionwood_pde.evaluation.filters import fitted
 from scionwood_pde.evaluation.modes import Modes
-from scionwood_pde.model.corrector import Corrector
 
 RESULTS = Path(__file__).parent / "results" / "pde_corrector.csv"
 CASE = "kolmogorov_flow"

@@ -45,7 +45,7 @@ from pde_dynamics_parts import (
 )
 from torch import Tensor
 
-from scionwood_pde.backbones import bilinear, fno, tadpole_mixed, unet
+from scionwood_pde.backbones import BilinearForecast, FNOForecast, MixedForecast, UNetForecast
 from scionwood_pde.evaluation.filters import FILTERS, Filters, fitted
 from scionwood_pde.evaluation.modes import Modes
 from scionwood_pde.model.forecast import Forecast
@@ -95,13 +95,13 @@ schedule, at its own rate."""
 MIXED = ("bilinear", "Tadpole, mixed", "random weights, mixed")
 
 NETWORKS: Mapping[str, Callable[..., Forecast]] = {
-    "bilinear": bilinear,
-    "bilinear, unrolled": bilinear,
-    "U-Net, unrolled": unet,
-    "Tadpole, mixed": partial(tadpole_mixed, weights="shipped"),
-    "random weights, mixed": tadpole_mixed,
-    "FNO": fno,
-    "U-Net": unet,
+    "bilinear": BilinearForecast,
+    "bilinear, unrolled": BilinearForecast,
+    "U-Net, unrolled": UNetForecast,
+    "Tadpole, mixed": partial(MixedForecast, weights="shipped"),
+    "random weights, mixed": MixedForecast,
+    "FNO": FNOForecast,
+    "U-Net": UNetForecast,
 }
 
 

@@ -14,8 +14,8 @@ import torch
 from lora.timing import Row
 from torch import Tensor, nn
 
+import scionwood_pde as pde
 from scionwood.authoring import atomic_path
-from scionwood_pde import api
 from scionwood_pde.data.files import Files
 from scionwood_pde.data.trajectories import Trajectories
 from scionwood_pde.evaluation.metrics import by_window, vrmse
@@ -102,8 +102,8 @@ class WellFiles:
         self.equation = equation_class(case.equation)()
         paths = {split: folder / f"{split}.hdf5" for split in LENGTHS}
         for number, (split, path) in enumerate(paths.items()):
-            states = api.simulate(
-                case.equation,
+            states = pde.simulate(
+                equation=case.equation,
                 n=LENGTHS[split],
                 n_points=N_POINTS,
                 n_steps=STEPS + 2,
@@ -113,14 +113,14 @@ class WellFiles:
                 parameters=case.parameters,
                 skip=case.skip,
             )
-            api.write_states(states, path)
+            pde.write_states(states, path)
         files = {split: [str(path)] for split, path in paths.items()}
         read = Files(
             files=files["train"], val_files=files["val"], test_files=files["test"], measured=0
         )
         self.normaliser = read.normaliser
         self.states = {
-            split: self.normaliser.apply(torch.from_numpy(api.open_states(path).values))
+            split: self.normaliser.apply(torch.from_numpy(pde.open_states(path).values))
             for split, path in paths.items()
         }
 

@@ -12,7 +12,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from scionwood_pde import api
+import scionwood_pde as pde
 from scionwood_pde.evaluation import compare, figures
 
 TARGET = Path(__file__).parents[1] / "docs" / "figures" / "pde.png"
@@ -25,11 +25,11 @@ def main() -> None:
     parser.add_argument("--n-points", type=int, default=64)
     options = parser.parse_args()
     size = {"n": 1, "n_points": options.n_points, "n_steps": 10, "substeps": 10}
-    states = api.simulate("navier_stokes", seed=1, **size)
+    states = pde.simulate(equation="navier_stokes", seed=1, **size)
     with tempfile.TemporaryDirectory() as folder:
         latents = Path(folder) / "latents.zarr"
-        api.encode(states[:, -2:], latents, tile=32)
-        restored = api.decode(latents, tile=32)
+        pde.encode(states[:, -2:], latents, pde.EncodeOptions(tile=32))
+        restored = pde.decode(latents, options=pde.DecodeOptions(tile=32))
     shown = {"reference": states[:, -2:, :2], "reconstruction": restored[:, :, :2]}
     errors = compare.errors(shown["reconstruction"], shown["reference"])
     for row in compare.table(errors, ["u_x", "u_y"]):

@@ -23,12 +23,13 @@ from lora.timing import Row, machine, write
 RESULTS = Path(__file__).parent / "results" / "pde_large.csv"
 CHILD = """
 import sys, torch
-from scionwood_pde import api
+import scionwood_pde as pde
 from scionwood_pde.readers.opening import open_reader
 torch.set_num_threads(1)
 side, tile, halo, at_once, fields = sys.argv[3:]
 states = open_reader(sys.argv[1], fields=fields.split(",")).to_xarray()
-api.encode(states, sys.argv[2], tile=int(tile), halo=int(halo), at_once=int(at_once))
+options = pde.EncodeOptions(tile=int(tile), halo=int(halo), at_once=int(at_once))
+pde.encode(states, sys.argv[2], options)
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(peak.split()[1])
 """
@@ -36,7 +37,7 @@ print(peak.split()[1])
 
 def made(side: int, folder: Path) -> Path:
     """Write a state of three fields, one slab in memory at a time."""
-    from scionwood_pde.api import simulate, write_states
+    from scionwood_pde import simulate, write_states
 
     small = simulate(n=1, n_points=16, n_steps=1).isel(time=slice(0, 1))
     write_states(small, folder / "small.zarr")

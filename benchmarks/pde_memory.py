@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 import scionwood
 from scionwood import kernels
-from scionwood_pde.backbones import tadpole
+from scionwood_pde.backbones import Tadpole
 
 RESULTS = Path(__file__).parent / "results" / "pde_memory.csv"
 RANK = 32
@@ -59,7 +59,7 @@ COMPILED = Variant("ours, compiled", "all", True, True)
 def model_of(size: str, variant: Variant) -> nn.Module:
     """Return the autoencoder, ready to train; factors B are random, so that no gradient is zero."""
     torch.manual_seed(0)  # of the factors A
-    model = tadpole(size=size)
+    model = Tadpole(size=size)
     if not variant.targets:
         return model.train()
     adapted = scionwood.attach(model, LoraConfig(r=RANK, lora_alpha=RANK), targets=variant.targets)

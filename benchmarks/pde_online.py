@@ -25,7 +25,7 @@ from peft import LoraConfig
 
 from scionwood import attach
 from scionwood.authoring import atomic_path
-from scionwood_pde.backbones import tadpole
+from scionwood_pde.backbones import Tadpole
 from scionwood_pde.data.online import OnlineFields
 
 RESULTS = Path(__file__).parent / "results" / "pde_online.csv"
@@ -61,7 +61,7 @@ def solver(points: int, simulations: int) -> Row:
 
 def training(points: int, workers: int, reuse: int, steps: int) -> Row:
     """Return the time of training steps, and the statistics of the loop."""
-    model = attach(tadpole(weights="shipped"), LoraConfig(r=8), targets="conv")
+    model = attach(Tadpole(weights="shipped"), LoraConfig(r=8), targets="conv")
     learns = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(learns, lr=1e-3)
     data, times = loop_of(points, workers, reuse), []

@@ -19,7 +19,7 @@ import torch
 import xarray as xr
 from lora.timing import Row, machine, write
 
-from scionwood_pde import api
+import scionwood_pde as pde
 from scionwood_pde.evaluation.filters import FILTERS
 from scionwood_pde.readers.states import from_simulation
 from scionwood_pde.solvers import simulate
@@ -68,9 +68,9 @@ def measured(name: str, train: int, test: int) -> list[Row]:
     training, reference = states_of(name, train, 0), states_of(name, test, 1)
     run, predicted = CASES[name].run, reference
     if run:
-        predicted = api.rollout(reference, run=run, steps=FRAMES - 1)
+        predicted = pde.rollout(reference, options=pde.RolloutOptions(run=run, steps=FRAMES - 1))
     rows: list[Row] = []
-    for row in api.evaluate(predicted, reference, training=training):
+    for row in pde.evaluate(predicted, reference, training=training):
         if "skill" not in row:
             continue
         scores = {each: row[each] for each in FILTERS}

@@ -22,7 +22,7 @@ from rich.progress import track
 from scipy.fft import dctn, idctn
 from torch import Tensor
 
-from scionwood_pde.backbones import tadpole
+from scionwood_pde.backbones import Tadpole
 from scionwood_pde.model.pretrain import EQUATIONS, HELD_OUT, POINTS, SHIFTED_STEPS, SIDE, STEPS
 from scionwood_pde.online import Cropper, Here, OnlineLoop, Schedule, Simulator
 
@@ -65,7 +65,7 @@ def errors(restored: Tensor, x: Tensor) -> Tensor:
 @torch.no_grad()
 def measured(weights: str, steps: int) -> Iterator[Row]:
     """Yield a row for each equation and way."""
-    model = tadpole(size="tiny", weights=weights, tile=None).eval()
+    model = Tadpole(size="tiny", weights=weights, tile=None).eval()
     for equation in track((*EQUATIONS, *HELD_OUT), "equations"):
         x = cubes_of(equation)
         lowest = errors(low_pass(x, kept(LATENTS)), x)

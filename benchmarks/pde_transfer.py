@@ -40,10 +40,9 @@ from torch.optim.lr_scheduler import LambdaLR
 from scionwood import attach, kernels
 from scionwood.authoring import minimise
 from scionwood_pde.adapters.balanced import BalancedLoraConfig
-from scionwood_pde.backbones import tadpole, tadpole_dynamics
+from scionwood_pde.backbones import Tadpole, TadpoleDynamics
 from scionwood_pde.data.trajectories import Trajectories
 from scionwood_pde.evaluation.metrics import by_window, spectrum, vrmse
-from scionwood_pde.model import Tadpole, TadpoleDynamics
 from scionwood_pde.model.principal import principal_start
 from scionwood_pde.online.preprocess import normalised
 
@@ -129,9 +128,9 @@ def network(task: str, method: str, states: Tensor, seed: int) -> nn.Module:
     options: dict[str, Any] = {"weights": weights, "init_seed": seed, "boundary": "periodic"}
     built: Tadpole | TadpoleDynamics
     if task == "reconstruction":
-        built = tadpole(tile=SIDE, **options)
+        built = Tadpole(tile=SIDE, **options)
     else:
-        built = tadpole_dynamics(fields=FIELDS, tile=SIDE, **options)
+        built = TadpoleDynamics(fields=FIELDS, tile=SIDE, **options)
     if method == PRINCIPAL:
         cubes = torch.stack([normalised(u) for u in states.flatten(0, 2) if u.std() > 0])
         principal_start(built, cubes, torch.Generator().manual_seed(seed))

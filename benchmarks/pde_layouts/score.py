@@ -12,8 +12,8 @@ import numpy as np
 import xarray as xr
 from made import Made, load
 
+import scionwood_pde as pde
 from scionwood import ScionwoodError
-from scionwood_pde import api
 
 RESULTS = Path(__file__).parents[1] / "results"
 COLUMNS = ("file", "layout", "writer", "result", "right", "fields", "difference", "wrong", "words")
@@ -49,14 +49,14 @@ def row_of(folder: Path, made: Made) -> dict[str, str]:
         warnings.simplefilter("always")
         try:
             try:
-                states = api.open_states(folder / made.file)
+                states = pde.open_states(folder / made.file)
                 states[0, 0].load()
             except ScionwoodError as error:
                 said = words = _plain(error)
                 asked = made.options if re.search(made.reason or "$^", said) else {}
                 if not asked or not made.values:
                     raise
-                states = api.open_states(folder / made.file, **asked)
+                states = pde.open_states(folder / made.file, **asked)
             row |= compare(states, made, asked=bool(said))
         except ScionwoodError as error:
             words = _plain(error)

@@ -10,11 +10,11 @@ classifier is tested on patients that it knows. The audit measures this before y
 # Synthetic slices stand for a hospital's images: 16 patients with two images each.
 import matplotlib.pyplot as plt
 
-from scionwood_biomed import api
-from scionwood_biomed.backbones import clip
+import scionwood_biomed as biomed
+from scionwood_biomed.backbones import ClipBackbone
 from scionwood_biomed.data.phantoms import Phantoms
 
-audit = api.audit(Phantoms(subjects=16, images=2), clip())
+audit = biomed.audit(Phantoms(subjects=16, images=2), ClipBackbone())
 
 # %%
 # How many patients are in both sets, by the way of splitting.

@@ -12,11 +12,11 @@ finding outside the window does not exist for it.
 import matplotlib.pyplot as plt
 from pydicom.data import get_testdata_file
 
-from scionwood_biomed import api
+import scionwood_biomed as biomed
 
 scan = get_testdata_file("CT_small.dcm")
 names = ("soft_tissue", "lung", "bone")
-pictures = {name: api.read_image(scan, window=name) for name in names}
+pictures = {name: biomed.read_image(scan, window=name) for name in names}
 
 # %%
 # The same slice three times. The share of pixels at either end has lost its differences.
@@ -32,6 +32,6 @@ plt.show()
 
 # %%
 # What in this file identifies a person. Only the names of elements are listed.
-findings = api.inspect(scan)
+findings = biomed.inspect(scan)
 print(len(findings.identity), "elements, for example", findings.identity[:3])
 print(findings.private, "private elements")

@@ -13,13 +13,13 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from scionwood_pde import api
+import scionwood_pde as pde
 
-states = api.simulate("advection_diffusion", n=1, n_points=32, n_steps=1, seed=5)
+states = pde.simulate(equation="advection_diffusion", n=1, n_points=32, n_steps=1, seed=5)
 with tempfile.TemporaryDirectory() as folder:
     latents = Path(folder) / "latents.zarr"
-    api.encode(states, latents)
-    back = api.decode(latents)
+    pde.encode(states, latents)
+    back = pde.decode(latents)
 for time in range(2):
     pair = [x.isel(sample=0, time=time, channel=0).values for x in (states, back)]
     print(f"time {time}: VRMSE {np.sqrt(((pair[1] - pair[0]) ** 2).mean()) / pair[0].std():.2f}")

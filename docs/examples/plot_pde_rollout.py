@@ -9,11 +9,11 @@ ships. The simplest forecast, persistence, is beside it.
 # %%
 import matplotlib.pyplot as plt
 
-from scionwood_pde import api
+import scionwood_pde as pde
 
-states = api.simulate("burgers", n=1, n_steps=4)
-predicted = api.rollout(states)
-rows = api.evaluate(predicted, states)
+states = pde.simulate(equation="burgers", n=1, n_steps=4)
+predicted = pde.rollout(states)
+rows = pde.evaluate(predicted, states)
 for row in rows[:1]:
     print(f"VRMSE {row['vrmse']:.2f}, of persistence {row['persistence']:.2f}")
 print(predicted.dims, predicted.shape)

@@ -12,7 +12,7 @@ import yaml
 from scionwood import attach, resolve
 from scionwood.cli import main
 from scionwood_biomed.adapters.dual_anchor.config import DualAnchorConfig
-from scionwood_biomed.backbones import clip
+from scionwood_biomed.backbones import ClipBackbone
 from scionwood_biomed.data.phantoms import Phantoms
 from scionwood_biomed.evaluation.methods import Shots, train
 from scionwood_biomed.evaluation.settings import DEFAULTS
@@ -39,7 +39,7 @@ def images():
 def tokens():
     """The tokens of the prompts of five classes."""
     classes = ("cyst", "lesion", "liver", "tissue", "tumour")
-    return clip().tokenize([f"a photo of a {name}" for name in classes])
+    return ClipBackbone().tokenize([f"a photo of a {name}" for name in classes])
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +50,7 @@ def trained():
     shots = Shots(image, label, data.names())
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = attach(clip(), DualAnchorConfig(), targets="dual")
+        model = attach(ClipBackbone(), DualAnchorConfig(), targets="dual")
         task = FewShot(model).train()
         settings = replace(DEFAULTS, steps=50, batch_size=8, lr=1e-2)
         train(model, lambda batch: task.losses(batch)["loss"], shots, settings)

@@ -54,7 +54,7 @@ def biomedclip_sized():
     class Tokenizer:
         context_length = 256
 
-    backbone = ClipBackbone(Loaded(model, Tokenizer(), (0.5,) * 3, (0.5,) * 3, 224), {})
+    backbone = ClipBackbone.of(Loaded(model, Tokenizer(), (0.5,) * 3, (0.5,) * 3, 224), {})
     config = DualAnchorConfig(
         context=[1037, 6302, 1997, 1037], target_modules=backbone.adapter_targets["dual"]
     )

@@ -9,7 +9,7 @@ from peft import LoraConfig
 
 from scionwood import AdapterError, attach
 from scionwood_biomed.adapters.dual_anchor.config import DualAnchorConfig
-from scionwood_biomed.backbones import clip
+from scionwood_biomed.backbones import ClipBackbone
 from scionwood_biomed.evaluation.figures import fused_attention
 from scionwood_biomed.evaluation.methods import Shots, make_method
 from scionwood_biomed.evaluation.settings import Settings
@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def towers(folder):
-    return clip(model=str(folder), train_projection=True).eval()
+    return ClipBackbone(model=str(folder), train_projection=True).eval()
 
 
 def test_cell_tower_has_the_features_of_open_clip(folder, towers, images):
@@ -60,13 +60,13 @@ def test_only_the_projection_and_the_adapter_train(towers):
 
 
 def test_projection_is_frozen_by_default(folder):
-    assert clip(model=str(folder)).head == ()
+    assert ClipBackbone(model=str(folder)).head == ()
 
 
 def test_refuses_to_train_a_missing_projection(tmp_path):
     model = write_model(tmp_path / "model", OPENAI)
     with pytest.raises(AdapterError, match="train_projection"):
-        clip(model=str(model), train_projection=True)
+        ClipBackbone(model=str(model), train_projection=True)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from PIL import Image
 
 from scionwood import OutputExistsError, RecipeError
 from scionwood.cli import main
-from scionwood_biomed.backbones import clip
+from scionwood_biomed.backbones import ClipBackbone
 from scionwood_biomed.data.images import Images
 from scionwood_biomed.data.phantoms import CLASSES, Phantoms, phantom, phantom_items
 from scionwood_biomed.evaluation.audit import audit
@@ -33,7 +33,7 @@ def gallery():
 def rows(gallery):
     """The rows of every method, base to novel, with one shot, two steps and two seeds."""
     plan = Plan(shots=(1,), seeds=(0, 1), settings=Settings(steps=2), novel=True)
-    return evaluate(plan, Phantoms(subjects=24, images=1), clip, gallery=gallery)
+    return evaluate(plan, Phantoms(subjects=24, images=1), ClipBackbone, gallery=gallery)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_refuses_base_to_novel_with_one_novel_class(folder):
     three = [item for item in data.items() if item.label != CLASSES[0]]
     data._items = three
     with pytest.raises(RecipeError, match="4 classes or more"):
-        evaluate(Plan(methods=("zero_shot",), novel=True), data, clip)
+        evaluate(Plan(methods=("zero_shot",), novel=True), data, ClipBackbone)
 
 
 def test_refuses_an_unknown_method():
@@ -129,7 +129,7 @@ def test_evaluate_command_compares_methods(folder, tmp_path, capsys):
 def test_audit_shows_the_leakage_of_splits_by_image(folder):
     for path in sorted(folder.rglob("*-1.png")):  # the second slice becomes a copy of the first
         path.write_bytes(path.with_name(path.name.replace("-1", "-0")).read_bytes())
-    result = audit(Images(source=folder, subject=r"(\d+)-", size=64), clip())
+    result = audit(Images(source=folder, subject=r"(\d+)-", size=64), ClipBackbone())
     assert result["images"] == 48
     assert result["by_image"]["shared_subjects"] > 0
     assert result["by_image"]["duplicates"] > 0

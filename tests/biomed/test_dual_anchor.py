@@ -7,7 +7,7 @@ from peft import LoraConfig
 from scionwood import AdapterError, attach, load_adapter, merge, report, save_adapter
 from scionwood_biomed.adapters.dual_anchor.config import DualAnchorConfig
 from scionwood_biomed.adapters.dual_anchor.layers import PromptLayer
-from scionwood_biomed.backbones import clip
+from scionwood_biomed.backbones import ClipBackbone
 from scionwood_biomed.evaluation.figures import fused_attention
 
 from .sizes import biomedclip_sized
@@ -23,7 +23,7 @@ def perturbed(model):
 
 
 def test_fresh_adapter_does_not_change_the_logits_of_32_images_and_5_classes(images, tokens):
-    model = clip().eval()
+    model = ClipBackbone().eval()
     with torch.no_grad():
         before = model(images, tokens)
         after = attach(model, DualAnchorConfig(), targets="dual").eval()(images, tokens)
@@ -32,7 +32,7 @@ def test_fresh_adapter_does_not_change_the_logits_of_32_images_and_5_classes(ima
 
 
 def test_unloading_restores_the_logits_bit_for_bit(images, tokens):
-    model = clip().eval()
+    model = ClipBackbone().eval()
     with torch.no_grad():
         before = model(images, tokens)
         tuned = perturbed(attach(model, DualAnchorConfig(), targets="dual")).eval()
@@ -41,20 +41,22 @@ def test_unloading_restores_the_logits_bit_for_bit(images, tokens):
 
 
 def test_disabling_restores_the_logits_bit_for_bit(images, tokens):
-    tuned = perturbed(attach(clip(), DualAnchorConfig(), targets="dual")).eval()
+    tuned = perturbed(attach(ClipBackbone(), DualAnchorConfig(), targets="dual")).eval()
     with torch.no_grad(), tuned.disable_adapter():
-        assert torch.equal(tuned(images, tokens), clip().eval()(images, tokens))
+        assert torch.equal(tuned(images, tokens), ClipBackbone().eval()(images, tokens))
 
 
 def test_refuses_to_merge_added_tokens():
     with pytest.raises(AdapterError, match="no single weight"):
-        merge(attach(clip(), DualAnchorConfig(), targets="dual"))
+        merge(attach(ClipBackbone(), DualAnchorConfig(), targets="dual"))
 
 
 def test_the_folder_alone_restores_the_adapter(images, tokens, tmp_path):
-    tuned = perturbed(attach(clip(), DualAnchorConfig(template="a ct of"), targets="dual")).eval()
+    tuned = perturbed(
+        attach(ClipBackbone(), DualAnchorConfig(template="a ct of"), targets="dual")
+    ).eval()
     save_adapter(tuned, tmp_path)
-    again = load_adapter(clip(), tmp_path)
+    again = load_adapter(ClipBackbone(), tmp_path)
     kept = again.state_dict()
     assert all(torch.equal(value, kept[name]) for name, value in tuned.state_dict().items())
     with torch.no_grad():
@@ -72,7 +74,7 @@ def test_at_most_one_percent_of_biomedclip_trains_and_the_file_is_small():
 
 
 def test_report_prints_the_number_of_trained_parameters():
-    tuned = attach(clip(), DualAnchorConfig(), targets="dual")
+    tuned = attach(ClipBackbone(), DualAnchorConfig(), targets="dual")
     trains = sum(p.numel() for p in tuned.parameters() if p.requires_grad)
     assert str(report(tuned)).startswith(f"trainable {trains:,} (adapter {trains:,}, head 0)")
 
@@ -117,14 +119,14 @@ def test_attention_of_the_text_context_is_a_share_per_patch(trained, images):
 
 
 def test_lora_adapts_both_towers():
-    tuned = attach(clip(), LoraConfig(r=2), targets="attention")
+    tuned = attach(ClipBackbone(), LoraConfig(r=2), targets="attention")
     adapted = [name for name, p in tuned.named_parameters() if p.requires_grad]
     assert any(".visual." in name for name in adapted)
     assert any(".text." in name for name in adapted)
 
 
 def test_rank_adds_lora_to_the_same_adapter(images, tokens, tmp_path):
-    model = clip().eval()
+    model = ClipBackbone().eval()
     with torch.no_grad():
         before = model(images, tokens)
         tuned = attach(model, DualAnchorConfig(rank=2), targets="dual-lora").eval()
@@ -135,12 +137,12 @@ def test_rank_adds_lora_to_the_same_adapter(images, tokens, tmp_path):
     save_adapter(perturbed(tuned), tmp_path)
     with torch.no_grad():
         moved = tuned(images, tokens)
-        assert (load_adapter(clip(), tmp_path)(images, tokens) - moved).abs().max() <= 1e-6
+        assert (load_adapter(ClipBackbone(), tmp_path)(images, tokens) - moved).abs().max() <= 1e-6
         assert torch.equal(tuned.unload()(images, tokens), before)
 
 
 def test_every_part_of_the_joint_adapter_learns(images, tokens):
-    tuned = perturbed(attach(clip(), DualAnchorConfig(rank=2), targets="dual-lora"))
+    tuned = perturbed(attach(ClipBackbone(), DualAnchorConfig(rank=2), targets="dual-lora"))
     tuned(images[:2], tokens).square().mean().backward()
     for name, parameter in tuned.named_parameters():
         if parameter.requires_grad:
@@ -150,7 +152,7 @@ def test_every_part_of_the_joint_adapter_learns(images, tokens):
 
 def test_low_rank_updates_of_a_block_equal_its_changed_weight(images):
     tuned = perturbed(
-        attach(clip(), DualAnchorConfig(rank=2, prompts=0, fusion=[]), targets="dual")
+        attach(ClipBackbone(), DualAnchorConfig(rank=2, prompts=0, fusion=[]), targets="dual")
     )
     layer = tuned.base_model.model.clip.visual.trunk.blocks[0]
     tokens = torch.rand(2, 5, 64, generator=torch.Generator().manual_seed(0))
@@ -163,7 +165,7 @@ def test_low_rank_updates_of_a_block_equal_its_changed_weight(images):
 
 def test_refuses_blocks_of_the_text_tower_without_a_rank():
     with pytest.raises(AdapterError, match="need a rank"):
-        attach(clip(), DualAnchorConfig(), targets="dual-lora")
+        attach(ClipBackbone(), DualAnchorConfig(), targets="dual-lora")
 
 
 @pytest.mark.parametrize(
@@ -185,12 +187,12 @@ def test_refuses_options_out_of_range(options, message):
 
 def test_refuses_a_fusion_beyond_the_last_block():
     with pytest.raises(AdapterError, match="6 blocks"):
-        attach(clip(), DualAnchorConfig(fusion=[6]), targets="dual")
+        attach(ClipBackbone(), DualAnchorConfig(fusion=[6]), targets="dual")
 
 
 def test_refuses_modules_without_tokens():
     with pytest.raises(AdapterError, match="attn_mask"):
-        attach(clip(), DualAnchorConfig(), targets=r"clip\.visual\.trunk\.norm")
+        attach(ClipBackbone(), DualAnchorConfig(), targets=r"clip\.visual\.trunk\.norm")
 
 
 def _named(layer, factor):

@@ -14,7 +14,7 @@ from scionwood import RecipeError, build, resolve
 from scionwood.cli import main
 from scionwood_biomed.data.images import Images
 from scionwood_biomed.inference import NOTICE, Classifier
-from scionwood_biomed.readers.opening import read_picture, read_views
+from scionwood_biomed.readers.opening import read_image, read_views
 from scionwood_biomed.readers.slides import SlideReader
 
 from .scans import BONE, PATIENTS, air, body, write_series, write_slice, write_volume
@@ -88,7 +88,7 @@ def test_series_gives_the_mean_over_its_slices_with_tissue(run, tmp_path, capsys
     network = Classifier(folder)
     each = []
     for number in range(2, 7):
-        alone = read_picture(series / f"{number}.dcm", window="soft_tissue")
+        alone = read_image(series / f"{number}.dcm", window="soft_tissue")
         each.append(list(network.classify([alone], 0.0).probabilities.values()))
     np.testing.assert_allclose(
         list(result["probabilities"].values()), np.mean(each, axis=0), atol=1e-6
@@ -168,11 +168,11 @@ def test_command_refuses_zero_views(run, tmp_path, capsys):
 def test_warns_if_text_may_be_burned_in(fields, tmp_path):
     scan = write_slice(tmp_path / "a.dcm", body(BONE), patient="p", **fields)
     with pytest.warns(UserWarning, match="look at the pixels"):
-        read_picture(scan)
+        read_image(scan)
     safe = write_slice(
         tmp_path / "b.dcm", body(BONE), patient="p", BurnedInAnnotation="NO", **fields
     )
-    read_picture(safe)  # a warning would be an error
+    read_image(safe)  # a warning would be an error
 
 
 def test_refuses_images_without_a_subject(cohort, tmp_path):

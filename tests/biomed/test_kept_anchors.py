@@ -13,7 +13,7 @@ from scionwood_biomed.adapters.dual_anchor.kept_anchors import (
     move_towards,
 )
 from scionwood_biomed.adapters.dual_anchor.layers import ContextLayer
-from scionwood_biomed.backbones import clip
+from scionwood_biomed.backbones import ClipBackbone
 from scionwood_biomed.tasks.few_shot import FewShot, prompts
 
 
@@ -35,7 +35,7 @@ def test_kept_anchors_move_only_the_texts_of_their_classes(trained, tmp_path):
         _forget(task.backbone)
     assert not kept.allclose(bare)
     assert task.predict(batch).equal(bare)
-    loaded = FewShot(load_adapter(clip(), tmp_path)).eval()
+    loaded = FewShot(load_adapter(ClipBackbone(), tmp_path)).eval()
     torch.testing.assert_close(loaded.predict(batch), kept, atol=1e-6, rtol=0)
     turned = {**batch, "classes": shots.classes[::-1]}
     torch.testing.assert_close(loaded.predict(turned).flip(1), kept, atol=1e-6, rtol=0)
@@ -55,7 +55,7 @@ def test_kept_anchors_reduce_the_effect_of_wording(trained):
 
 
 def test_model_without_the_adapter_is_unchanged(images, tokens):
-    model = clip()
+    model = ClipBackbone()
     text = model.text_features(tokens)
     classes = [f"class {number}" for number in range(len(text))]
     assert not keeps_anchors(model)

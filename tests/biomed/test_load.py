@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from scionwood import WeightsError
-from scionwood_biomed.backbones import clip
+from scionwood_biomed.backbones import ClipBackbone
 from scionwood_biomed.model.load import CONFIG
 from scionwood_kit.child import run_python
 
@@ -21,14 +21,14 @@ import json, sys, time
 from scionwood_kit.offline import offline
 import torch
 from scionwood import WeightsError
-from scionwood_biomed.backbones import clip
+from scionwood_biomed.backbones import ClipBackbone
 image = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 outcomes = {}
 for name in sys.argv[1:]:
     with offline() as tried, torch.no_grad():
         start = time.process_time()
         try:
-            model = clip(model=name).eval()
+            model = ClipBackbone(model=name).eval()
         except WeightsError as error:
             outcomes[name] = {"error": str(error), "tried": tried}
             continue
@@ -98,7 +98,7 @@ def test_refuses_a_model_without_its_weights(outcomes, biomedclip, tmp_path):
     folder = shutil.copytree(biomedclip, tmp_path / "model")
     (folder / WEIGHTS).unlink()
     with pytest.raises(WeightsError, match="could not be loaded"):
-        clip(model=str(folder))
+        ClipBackbone(model=str(folder))
 
 
 def test_model_outside_the_cache_has_a_remedy(outcomes):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from scionwood import ReadError, RecipeError
-from scionwood_biomed.backbones import clip
+from scionwood_biomed.backbones import ClipBackbone
 from scionwood_biomed.data.images import Images
 from scionwood_biomed.evaluation.audit import audit
 from scionwood_biomed.readers.medmnist import SPLITS, MedMnistReader
@@ -114,7 +114,10 @@ def test_refuses_an_unknown_archive_without_class_names(tmp_path):
 def test_refuses_to_audit_unknown_subjects(tmp_path):
     archive(tmp_path / "pneumoniamnist.npz")
     with pytest.raises(RecipeError, match="subjects of these images are unknown"):
-        audit(Images(source=tmp_path / "pneumoniamnist.npz", subject="unknown", size=64), clip())
+        audit(
+            Images(source=tmp_path / "pneumoniamnist.npz", subject="unknown", size=64),
+            ClipBackbone(),
+        )
 
 
 def test_refuses_a_table_that_names_a_labelled_archive(tmp_path):

@@ -145,15 +145,15 @@ def test_a_network_in_three_dimensions_answers_for_volumes_and_takes_lora():
     from peft import LoraConfig
 
     from scionwood import attach
-    from scionwood_biomed.backbones import blocks
+    from scionwood_biomed.backbones import BlockClassifier
 
-    network = blocks(model="monai:ResNet", slices=8, classes=["no", "yes"])
+    network = BlockClassifier(model="monai:ResNet", slices=8, classes=["no", "yes"])
     volumes = network.example_input()[0]
     assert network(volumes).shape == (2, 2)
     with pytest.raises(RecipeError, match="8 slices"):
         network(volumes[:, :4])
     with pytest.raises(RecipeError, match="takes single images"):
-        blocks(slices=8)
+        BlockClassifier(slices=8)
     model = attach(network, LoraConfig(r=2), targets="vision")
     trained = [name for name, value in model.named_parameters() if value.requires_grad]
     assert any("layer4.0.conv2.lora_A" in name for name in trained)

@@ -11,7 +11,7 @@ from scionwood import ReadError, WriteError
 from scionwood.authoring import TrainingSubset
 from scionwood_biomed.data.images import Images
 from scionwood_biomed.readers.dicom import DicomReader
-from scionwood_biomed.readers.opening import read_picture, subject_of
+from scionwood_biomed.readers.opening import read_image, subject_of
 from scionwood_biomed.readers.pictures import PictureReader
 
 
@@ -52,14 +52,14 @@ def test_an_axial_slice_is_seen_from_the_feet_with_the_face_up(tmp_path):
     volume = np.zeros((5, 6, 3), "f4")  # RAS
     volume[4, 5, 1] = 1  # right, front
     nib.save(nib.Nifti1Image(volume, np.eye(4)), tmp_path / "a.nii")
-    picture = read_picture(tmp_path / "a.nii")
+    picture = read_image(tmp_path / "a.nii")
     assert picture.shape == (6, 5, 3)
     assert (picture[0, 0] == 1).all()
 
 
 def test_picture_of_a_ct_file_uses_the_chosen_window(tmp_path):
     DicomReader.write_sample(tmp_path / "a.dcm")
-    soft, bone = (read_picture(tmp_path / "a.dcm", window=w) for w in ("soft_tissue", "bone"))
+    soft, bone = (read_image(tmp_path / "a.dcm", window=w) for w in ("soft_tissue", "bone"))
     assert soft.shape == bone.shape == (32, 32, 3)
     assert soft[16, 8, 0] == pytest.approx(0.4)  # water at centre 40, width 400
     assert bone[16, 8, 0] == pytest.approx(500 / 1800)
@@ -68,7 +68,7 @@ def test_picture_of_a_ct_file_uses_the_chosen_window(tmp_path):
 def test_refuses_an_unknown_file_ending(tmp_path):
     (tmp_path / "a.txt").write_text("hello")
     with pytest.raises(ReadError, match="no reader knows"):
-        read_picture(tmp_path / "a.txt")
+        read_image(tmp_path / "a.txt")
     assert subject_of(tmp_path / "a.png") is None
 
 

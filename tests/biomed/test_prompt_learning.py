@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from scionwood import AdapterError
-from scionwood_biomed.backbones import clip
+from scionwood_biomed.backbones import ClipBackbone
 from scionwood_biomed.evaluation.biomed_coop import BiomedCoOp
 from scionwood_biomed.evaluation.maple import CoupledPrompts
 from scionwood_biomed.evaluation.settings import Settings
@@ -15,7 +15,7 @@ from scionwood_biomed.tasks.wording import TEMPLATE
 
 
 def test_coupled_prompts_act_on_both_towers_only_where_they_are_inserted(images, tokens):
-    towers = clip().eval().requires_grad_(False)
+    towers = ClipBackbone().eval().requires_grad_(False)
     coupled = CoupledPrompts(towers, TEMPLATE)
     image, text = towers.image_features(images[:2]), towers.text_features(tokens)
     with coupled.inserted():
@@ -29,7 +29,7 @@ def test_coupled_prompts_act_on_both_towers_only_where_they_are_inserted(images,
 
 
 def test_first_text_prompt_starts_at_the_words(tokens):
-    towers = clip().eval().requires_grad_(False)
+    towers = ClipBackbone().eval().requires_grad_(False)
     coupled = CoupledPrompts(towers, TEMPLATE)
     coupled.prompts = coupled.prompts[:1]
     coupled.maps = coupled.maps[:1]
@@ -41,11 +41,11 @@ def test_first_text_prompt_starts_at_the_words(tokens):
 def test_a_convolutional_tower_is_refused(tmp_path):
     write_tiny(tmp_path, timm_model_name="tf_efficientnet_lite0", timm_pool="avg")
     with pytest.raises(AdapterError, match="both towers must be transformers"):
-        CoupledPrompts(clip(model=str(tmp_path)), TEMPLATE)
+        CoupledPrompts(ClipBackbone(model=str(tmp_path)), TEMPLATE)
 
 
 def test_an_outlying_sentence_teaches_nothing():
-    method = BiomedCoOp(clip(), Settings())
+    method = BiomedCoOp(ClipBackbone(), Settings())
     image = torch.nn.functional.normalize(torch.ones(3, 8), dim=-1)
     method.sentences = image[0].expand(2, 5, 8).clone()
     assert method.usual(image).all()

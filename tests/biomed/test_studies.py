@@ -16,15 +16,16 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
+import scionwood_biomed as biomed
 from scionwood import ReadError, RecipeError, fit, load_run, resolve
 from scionwood.cli import main
-from scionwood_biomed.api import answer_study, classify, score_run
-from scionwood_biomed.backbones import bag
+from scionwood_biomed import ClassifyOptions, RunOptions
+from scionwood_biomed.backbones import BagClassifier
 from scionwood_biomed.data.images import Images
 from scionwood_biomed.data.studies import Studies
 from scionwood_biomed.evaluation.masks import dice, hausdorff95
 from scionwood_biomed.evaluation.scores import auroc
-from scionwood_biomed.inference.masks import label_slice, segment_file
+from scionwood_biomed.inference.masks import label_slice
 from scionwood_biomed.model.lda import discriminant
 from scionwood_biomed.readers.masks import masked_of
 from scionwood_biomed.readers.volumes import slices_of
@@ -117,7 +118,10 @@ def test_a_run_answers_for_a_study_and_writes_a_page(runs, series, tmp_path, cap
     assert "not a medical device" in page.read_text("utf-8")
     assert main(command) != 0
     assert "exists" in capsys.readouterr().err
-    assert answer_study(series, runs["volumes"], window="soft_tissue").label == answer["label"]
+    assert (
+        biomed.study(series, options=RunOptions(run=runs["volumes"], window="soft_tissue")).label
+        == answer["label"]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -149,38 +153,41 @@ def test_a_study_of_another_kind_than_the_run_is_refused(fitted, tmp_path):
         "modalities": ["CT"], "fewest": 8, "most": 10,
     }  # fmt: skip
     study = write_series(tmp_path / "s", [body(60)] * 9, patient="P1")
-    assert answer_study(study, fitted).label in ("lesion", "normal")
+    assert biomed.study(study, options=RunOptions(run=fitted)).label in ("lesion", "normal")
     for count, message in ((1, "it has 1 slices, and the run takes 8 to 10"), (12, "12 slices")):
         other = write_series(tmp_path / str(count), [body(60)] * count, patient="P1")
         with pytest.raises(ReadError, match=message):
-            answer_study(other, fitted)
+            biomed.study(other, options=RunOptions(run=fitted))
     for path in study.iterdir():
         dataset = pydicom.dcmread(path)
         dataset.Modality = "MR"
         dataset.save_as(path)
     with pytest.raises(ReadError, match="it is MR, and the run was fitted to CT"):
-        answer_study(study, fitted, window="range")
+        biomed.study(study, options=RunOptions(run=fitted, window="range"))
     volume = write_volume(tmp_path / "v.nii", [body(60)] * 9)
     with pytest.raises(ReadError, match="it is NIfTI"):
-        answer_study(volume, fitted)
+        biomed.study(volume, options=RunOptions(run=fitted))
     former = tmp_path / "former"  # a run of an earlier version states no kinds
     shutil.copytree(fitted, former)
     for name in ("studies.json", "files.json"):
         (former / name).unlink()
-    assert answer_study(study, former, window="range").label in ("lesion", "normal")
+    assert biomed.study(study, options=RunOptions(run=former, window="range")).label in (
+        "lesion",
+        "normal",
+    )
     with pytest.raises(ReadError, match="the run takes 4 or more"):
-        answer_study(tmp_path / "1", former)
+        biomed.study(tmp_path / "1", options=RunOptions(run=former))
     (former / "studies.json").write_text('{"modalities": 1}')
     with pytest.raises(ReadError, match=r"studies\.json"):
-        answer_study(study, former, window="range")
+        biomed.study(study, options=RunOptions(run=former, window="range"))
 
 
 def test_block_wise_lda_classifies_scores_and_exports(runs, tmp_path):
     run = runs["blockwise_lda"]
     scan = write_slice(tmp_path / "a.dcm", body(60), patient="P1")
-    answer = classify(scan, run, window="soft_tissue", confidence=0)
+    answer = biomed.classify(scan, ClassifyOptions(run=run, window="soft_tissue", confidence=0))
     assert sum(answer.probabilities.values()) == pytest.approx(1, abs=1e-5)
-    scores = {score.name: score for score in score_run(run)}
+    scores = {score.name: score for score in biomed.score(run)}
     assert scores["AUROC"].low <= scores["AUROC"].value <= scores["AUROC"].high
     assert export_run(run, tmp_path / "a.pt2").reached <= 1e-5
 
@@ -245,7 +252,7 @@ def test_the_area_under_the_curve_is_that_of_scikit_learn():
 
 
 def test_a_network_of_volumes_offers_the_layers_that_its_answer_needs():
-    network = bag(slices=2)
+    network = BagClassifier(slices=2)
     layers = re.findall(r"blocks\\\.(\d)", network.adapter_targets["vision"])
     assert [int(number) for number in layers] == list(range(network.at[-1] + 1))
     network(*network.example_input()).sum().backward()
@@ -281,7 +288,7 @@ def test_a_mask_of_another_grid_or_class_is_refused(tmp_path):
 
 def test_a_run_writes_the_mask_of_a_volume_on_its_grid(runs, tmp_path):
     volume = write_volume(tmp_path / "v.nii.gz", [body(60, size=80)] * 2)
-    mask = segment_file(volume, tmp_path / "m.nii.gz", runs["segment"])
+    mask = biomed.segment(volume, tmp_path / "m.nii.gz", RunOptions(run=runs["segment"]))
     written = nib.load(tmp_path / "m.nii.gz")
     assert np.allclose(written.affine, nib.load(volume).affine)
     assert written.shape == (80, 80, 2)
@@ -321,7 +328,7 @@ def test_files_of_the_hub_become_a_folder_that_loads(biomedclip, tmp_path):
     config = json.loads((hub / "open_clip_config.json").read_text())
     config["model_cfg"]["text_cfg"] |= {"hf_model_name": "a/b", "hf_tokenizer_name": "a/b"}
     (hub / "open_clip_config.json").write_text(json.dumps(config))
-    from scionwood_biomed.backbones import clip
+    from scionwood_biomed.backbones import ClipBackbone
 
-    model = clip(model=str(script.lay_out(hub, bert, tmp_path / "model")))
+    model = ClipBackbone(model=str(script.lay_out(hub, bert, tmp_path / "model")))
     assert model.tokenize(["a liver"]).shape[0] == 1

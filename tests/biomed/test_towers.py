@@ -8,7 +8,7 @@ import torch
 
 from scionwood import AdapterError, WeightsError, attach
 from scionwood_biomed.adapters.dual_anchor.config import DualAnchorConfig
-from scionwood_biomed.backbones import clip
+from scionwood_biomed.backbones import ClipBackbone
 from scionwood_kit.offline import offline
 
 from .models import OPENAI, SIGLIP, write_model
@@ -17,7 +17,7 @@ from .models import OPENAI, SIGLIP, write_model
 def test_folder_with_the_architecture_of_biomedclip_loads_without_network(biomedclip, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with offline() as tried:
-        model = clip(model=str(biomedclip))
+        model = ClipBackbone(model=str(biomedclip))
     assert tried == []
     assert model.context_length == 256
     assert model.mean == pytest.approx((0.48145466, 0.4578275, 0.40821073))
@@ -25,7 +25,7 @@ def test_folder_with_the_architecture_of_biomedclip_loads_without_network(biomed
 
 
 def test_folder_gives_its_own_weights(biomedclip, images):
-    first, second = clip(model=str(biomedclip)), clip(model="tiny")
+    first, second = ClipBackbone(model=str(biomedclip)), ClipBackbone(model="tiny")
     tokens = first.tokenize(["a photo of a cyst", "tissue"])
     with torch.no_grad():
         assert torch.equal(first(images[:2], tokens), second(images[:2], tokens))
@@ -36,7 +36,7 @@ def test_a_missing_text_tower_or_tokenizer_names_both_keys(biomedclip, tmp_path,
     folder = shutil.copytree(biomedclip, tmp_path / "model")
     (folder / absent).unlink()
     with pytest.raises(WeightsError) as caught:
-        clip(model=str(folder))
+        ClipBackbone(model=str(folder))
     assert "text_cfg.hf_model_name" in str(caught.value)
     assert "text_cfg.hf_tokenizer_name" in str(caught.value)
 
@@ -49,22 +49,22 @@ def test_hub_name_without_network_names_the_keys_to_edit(biomedclip, tmp_path, m
     record["model_cfg"]["text_cfg"]["hf_model_name"] = "nobody/has-such-a-model"
     path.write_text(json.dumps(record))
     with offline(), pytest.raises(WeightsError, match="hf_model_name"):
-        clip(model=str(folder))
+        ClipBackbone(model=str(folder))
 
 
 def test_refuses_a_folder_without_a_config(tmp_path):
     with pytest.raises(WeightsError, match=r"open_clip_config\.json"):
-        clip(model=str(tmp_path))
+        ClipBackbone(model=str(tmp_path))
 
 
 def test_refuses_images_of_another_size():
-    model = clip()
+    model = ClipBackbone()
     with pytest.raises(AdapterError, match="64 x 64"):
         model(torch.rand(1, 3, 32, 32), model.tokenize(["a cyst"]))
 
 
 def test_cutting_the_padding_does_not_change_text_features(images):
-    model = clip().eval()
+    model = ClipBackbone().eval()
     short = model.tokenize(["a photo of a cyst"])
     whole = model.tokenizer(["a photo of a cyst"])
     assert short.shape[1] < whole.shape[1] == 256
@@ -75,7 +75,7 @@ def test_cutting_the_padding_does_not_change_text_features(images):
 
 @pytest.mark.parametrize("config", [OPENAI, SIGLIP], ids=["openai", "siglip"])
 def test_dual_anchors_adapt_other_towers_of_open_clip(tmp_path, config):
-    model = clip(model=str(write_model(tmp_path / "model", config))).eval()
+    model = ClipBackbone(model=str(write_model(tmp_path / "model", config))).eval()
     example = model.example_input()
     with torch.no_grad():
         before = model(*example)
@@ -89,7 +89,7 @@ def test_dual_anchors_adapt_other_towers_of_open_clip(tmp_path, config):
 
 @pytest.mark.parametrize("config", [OPENAI, SIGLIP], ids=["openai", "siglip"])
 def test_dual_anchors_with_lora_adapt_both_other_towers(tmp_path, config):
-    model = clip(model=str(write_model(tmp_path / "model", config))).eval()
+    model = ClipBackbone(model=str(write_model(tmp_path / "model", config))).eval()
     example = model.example_input()
     before = model(*example)
     tuned = attach(model, DualAnchorConfig(rank=2), targets="dual-lora").eval()

@@ -53,6 +53,8 @@ SETTLED = {
     "    c: int = field(default=0, init=False)\n    d: InitVar[int] = 3\n    def method(self): ...",
     "a dataclass on another": "@dataclass\nclass up:\n    a: int = 1\n    b: int = 2\n"
     "class part(up):\n    c: int = 3",
+    "an initialiser over a dataclass": "@dataclass\nclass up:\n    a: int = 1\n"
+    "class part(up):\n    def __init__(self, *, b=1): ...",
 }
 OPEN = {
     "an unknown decorator": "@other\ndef part(*, a=1): ...",

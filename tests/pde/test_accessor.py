@@ -12,12 +12,13 @@ import pytest
 import xarray as xr
 from fields_of import FIELD, dataset
 
+import scionwood_pde as pde
 from scionwood import ReadError, RecipeError
-from scionwood_pde import api
 from scionwood_pde.data.files import Files
 from scionwood_pde.readers.dataset import states_of
 from scionwood_pde.readers.engine import ScionwoodBackend
 
+pde.register()
 CASES = {
     "names": (dataset("t", "nz", "ny", "nx"), {}),
     "letters": (dataset("T", "K", "J", "I"), {}),
@@ -110,14 +111,14 @@ def test_fields_are_renamed_and_chosen() -> None:
 
 
 def test_plain_to_zarr_and_back_keeps_channels_units_and_boundary(tmp_path: Path) -> None:
-    states = api.simulate(n=1, n_points=16, n_steps=1)
+    states = pde.simulate(n=1, n_points=16, n_steps=1)
     states.to_zarr(tmp_path / "plain.zarr", consolidated=False)
-    xr.testing.assert_identical(api.open_states(tmp_path / "plain.zarr").load(), states)
+    xr.testing.assert_identical(pde.open_states(tmp_path / "plain.zarr").load(), states)
 
 
 def test_encode_decode_and_evaluate() -> None:
-    states = api.simulate(n=1, n_points=16, n_steps=1)
-    data = api.as_dataset(states).rename(sample="member", time="t", x="nx", y="ny", z="nz")
+    states = pde.simulate(n=1, n_points=16, n_steps=1)
+    data = pde.as_dataset(states).rename(sample="member", time="t", x="nx", y="ny", z="nz")
     latents = data.scionwood.encode(tile=16)
     assert latents["latents"].dims == ("sample", "time", "latent", "i", "j", "k")
     back = latents.scionwood.decode(tile=16)
@@ -130,17 +131,18 @@ def test_encode_decode_and_evaluate() -> None:
 
 
 def test_rollout_of_a_dataset_takes_the_fields_of_the_run() -> None:
-    states = api.simulate(n=1, n_steps=2)
-    data = api.as_dataset(states)[["u_z", "u_x", "u_y"]]
+    states = pde.simulate(n=1, n_steps=2)
+    data = pde.as_dataset(states)[["u_z", "u_x", "u_y"]]
     predicted = data.scionwood.rollout(steps=1)
     np.testing.assert_array_equal(
-        predicted["u_y"].values, api.rollout(states, steps=1).sel(channel="u_y").values
+        predicted["u_y"].values,
+        pde.rollout(states, options=pde.RolloutOptions(steps=1)).sel(channel="u_y").values,
     )
 
 
 def test_results_take_the_dims_and_coordinates_of_the_dataset() -> None:
     own = {"sample": "member", "time": "t", "x": "nx", "y": "ny", "z": "nz"}
-    flow = api.as_dataset(api.simulate(n=2, n_steps=2)).rename(own)
+    flow = pde.as_dataset(pde.simulate(n=2, n_steps=2)).rename(own)
     flow = flow.transpose("t", "member", "nz", "ny", "nx").assign_coords(member=["a", "b"])
     with pytest.raises(RecipeError, match="'nu': the run was trained with no conditions"):
         flow.scionwood.rollout("pde/dynamics", steps=2, conditions={"nu": 0.1})
@@ -158,10 +160,10 @@ def test_results_take_the_dims_and_coordinates_of_the_dataset() -> None:
 
 
 def test_the_engine_opens_a_file_lazily(tmp_path: Path) -> None:
-    api.write_states(api.simulate(n=1, n_points=16, n_steps=1), tmp_path / "a.hdf5")
+    pde.write_states(pde.simulate(n=1, n_points=16, n_steps=1), tmp_path / "a.hdf5")
     data = xr.open_dataset(tmp_path / "a.hdf5", engine=ScionwoodBackend, drop_variables="u_y")
     assert list(data) == ["u_x", "u_z"]
-    wanted = api.open_states(tmp_path / "a.hdf5").sel(channel="u_x")
+    wanted = pde.open_states(tmp_path / "a.hdf5").sel(channel="u_x")
     np.testing.assert_array_equal(data["u_x"].isel(x=3).values, wanted.isel(x=3).values)
     lazy = xr.open_dataset(tmp_path / "a.hdf5", engine=ScionwoodBackend, chunks={"time": 1})
     assert lazy["u_x"].chunks[1] == (1, 1)
@@ -176,7 +178,7 @@ def test_the_name_of_the_engine_is_an_entry_point(tmp_path: Path) -> None:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: x\nVersion: 1\n")
     target = f"{ScionwoodBackend.__module__}:{ScionwoodBackend.__name__}"
     (info / "entry_points.txt").write_text(f"[xarray.backends]\nscionwood = {target}\n")
-    api.write_states(api.simulate(n=1, n_points=16, n_steps=1), tmp_path / "a.zarr")
+    pde.write_states(pde.simulate(n=1, n_points=16, n_steps=1), tmp_path / "a.zarr")
     code = "import sys, xarray; sys.path.insert(0, '.'); "
     code += "data = xarray.open_dataset('a.zarr', engine='scionwood'); "
     code += "assert 'torch' not in sys.modules; print(*data)"
@@ -204,7 +206,7 @@ def test_a_recipe_places_and_renames(tmp_path: Path) -> None:
 def test_the_accessor_is_registered_once() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        api.register()
+        pde.register()
 
 
 def test_results_stream_into_files(tmp_path: Path) -> None:

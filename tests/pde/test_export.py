@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+import scionwood_pde as pde
 from scionwood_export import export_run
-from scionwood_pde import api, backbones
+from scionwood_pde import backbones
 
 RUN = "pde/dynamics"
 
@@ -19,8 +20,8 @@ def test_the_numbers_of_the_sidecar_make_a_step_of_a_rollout(tmp_path: Path) -> 
     assert export_run(RUN, tmp_path / "next.pt2").reached <= 1e-5
     card = json.loads((tmp_path / "next.pt2.json").read_text())
     numbers = card["normalisation"]["numbers"]
-    states = api.simulate("burgers", n=1, n_points=32, n_steps=2, seed=3)
-    expected = api.rollout(states, run=RUN, steps=1)
+    states = pde.simulate(equation="burgers", n=1, n_points=32, n_steps=2, seed=3)
+    expected = pde.rollout(states, options=pde.RolloutOptions(run=RUN, steps=1))
     names = [str(name) for name in states.coords["channel"].values]
     assert names == numbers["fields"]
     mean, std = (np.array(numbers[key])[:, None, None, None] for key in ("mean", "std"))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import xarray
 
-from scionwood_pde import api
+import scionwood_pde as pde
 
 PAGES = Path(__file__).parents[2] / "docs/fields/pde"
 
@@ -42,8 +42,8 @@ def first_row(text: str, field: str) -> dict[str, float]:
 def write_flow(target: Path) -> None:
     """Write a decaying turbulent velocity with the names and the order of dims of some solver."""
     size = {"n": 10, "n_points": 32, "n_steps": 12}
-    states = api.simulate("navier_stokes", **size, interval=0.2, substeps=4, seed=3)
-    flow = api.as_dataset(states.drop_attrs(deep=False))
+    states = pde.simulate(equation="navier_stokes", **size, interval=0.2, substeps=4, seed=3)
+    flow = pde.as_dataset(states.drop_attrs(deep=False))
     flow = flow.rename(sample="run", time="t", x="nx", y="ny", z="nz")
     flow["t"].attrs = {"units": "s"}
     for axis in ("nx", "ny", "nz"):
@@ -55,7 +55,7 @@ def write_flow(target: Path) -> None:
 
 def write_simulation(target: Path) -> None:
     """Write a tracer with the names, the order of dims and the units of some solver."""
-    states = api.simulate("advection_diffusion", n=10, n_points=32, n_steps=8, seed=5)
+    states = pde.simulate(equation="advection_diffusion", n=10, n_points=32, n_steps=8, seed=5)
     field = states.isel(channel=0).transpose("sample", "time", "z", "y", "x")
     units = {"units": "kg m-3", "long_name": "concentration"}
     coordinates = {"t": ("t", states["time"].values * 100, {"units": "s"})}
@@ -76,7 +76,7 @@ def test_a_reader_of_the_page_gets_a_prediction_of_an_own_file(tmp_path):
     assert run.returncode == 0, run.stdout + run.stderr
     assert "refused, as it should be" in run.stdout
     assert "it has no field 'u_x'; it has tracer" in run.stderr
-    predicted = api.open_states(tmp_path / "predicted.nc")
+    predicted = pde.open_states(tmp_path / "predicted.nc")
     assert predicted["channel"].values.tolist() == ["tracer"]
     assert predicted["time"].attrs["units"] == "s"
     assert predicted["unit"].item() == "kg m-3"
@@ -116,4 +116,4 @@ def test_a_reader_of_the_page_compresses_a_real_file_of_an_ocean_model(tmp_path)
         assert error[name, "latents"] == pytest.approx(float(latents), abs=0.002)
         assert error[name, "blocks"] == pytest.approx(float(blocks), abs=0.002)
         assert error[name, "latents"] < error[name, "blocks"]
-    assert api.open_states(tmp_path / "back.nc").sizes["sample"] == 12
+    assert pde.open_states(tmp_path / "back.nc").sizes["sample"] == 12

@@ -10,7 +10,7 @@ import xarray as xr
 from torch import Tensor
 
 from scionwood import ReadError, RecipeError, WriteError
-from scionwood_pde.backbones import tadpole
+from scionwood_pde.backbones import Tadpole
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.inference import (
     decode,
@@ -41,7 +41,7 @@ def shifted(x: Tensor) -> Tensor:
 def test_decoded_latents_equal_the_models_reconstruction(
     states: xr.DataArray, tmp_path: Path
 ) -> None:
-    model = tadpole(size="tiny").eval()
+    model = Tadpole(size="tiny").eval()
     restored = decode(model, encode(model, states, tmp_path / "latents"))
     assert restored is not None
     assert restored.dims == states.dims
@@ -55,9 +55,9 @@ def test_decoded_latents_equal_the_models_reconstruction(
 
 
 def test_refuses_to_decode_with_another_model(states: xr.DataArray, tmp_path: Path) -> None:
-    latents = encode(tadpole(size="tiny"), states[:1, :1], tmp_path / "latents")
+    latents = encode(Tadpole(size="tiny"), states[:1, :1], tmp_path / "latents")
     with pytest.raises(RecipeError, match=r"another model \(tiles: whole domain"):
-        decode(tadpole(size="tiny", tile=16), latents)
+        decode(Tadpole(size="tiny", tile=16), latents)
     (tmp_path / "notes.nc").write_text("none")
     write_zarr(states, tmp_path / "states.zarr")
     for strange in ("", "notes.nc", "states.zarr"):
@@ -68,7 +68,7 @@ def test_refuses_to_decode_with_another_model(states: xr.DataArray, tmp_path: Pa
 
 
 def test_latents_in_memory_equal_those_of_a_folder(states: xr.DataArray, tmp_path: Path) -> None:
-    model = tadpole(size="tiny", tile=16).eval()
+    model = Tadpole(size="tiny", tile=16).eval()
     kept, made = (encode(model, states[:1], place) for place in (tmp_path / "latents", None))
     xr.testing.assert_identical(made, kept.load())
     halved = made.assign(mean=0 * made["mean"], deviation=made["deviation"] / 2)
@@ -143,7 +143,7 @@ def test_refuses_times_that_are_not_multiples_of_a_step(states: xr.DataArray) ->
 
 
 def test_latents_keep_their_normalisation(states: xr.DataArray) -> None:
-    model = tadpole(size="tiny").eval()
+    model = Tadpole(size="tiny").eval()
     restored = decode(model, encode(model, states, None, normaliser=of_run(states, None)))
     assert restored is not None
     state = torch.from_numpy(states.values[1, 2])[None]
@@ -154,7 +154,7 @@ def test_latents_keep_their_normalisation(states: xr.DataArray) -> None:
 
 @pytest.mark.parametrize("tile", [None, 16])
 def test_a_large_mean_does_not_hide_a_field(states: xr.DataArray, tile: int | None) -> None:
-    model = tadpole(size="tiny", tile=tile).eval()
+    model = Tadpole(size="tiny", tile=tile).eval()
     far = states[:1, :1].astype(np.float64) * 1e-3 + 1e6
     near, moved = (decode(model, encode(model, each, None)) for each in (states[:1, :1], far))
     assert near is not None

@@ -13,8 +13,9 @@ import xarray as xr
 import zarr
 from distributed import Client, LocalCluster, get_task_stream
 
-from scionwood_pde import api, inference
-from scionwood_pde.backbones import tadpole
+import scionwood_pde as pde
+from scionwood_pde import inference
+from scionwood_pde.backbones import Tadpole
 from scionwood_pde.model.workers import active_client
 from scionwood_pde.readers.regions import regions_for
 from scionwood_pde.readers.states import layout_of
@@ -23,7 +24,7 @@ from scionwood_pde.readers.states import layout_of
 @pytest.fixture(scope="module")
 def states() -> xr.DataArray:
     """(sample 1, time 2, channel 3, 32, 32, 32) of Burgers' equation, periodic."""
-    return api.simulate("burgers", n=1, n_points=32, n_steps=1)
+    return pde.simulate(equation="burgers", n=1, n_points=32, n_steps=1)
 
 
 def latents_of(folder: Path) -> np.ndarray:
@@ -32,13 +33,13 @@ def latents_of(folder: Path) -> np.ndarray:
 
 def test_states_of_dask_give_the_same_latents(states: xr.DataArray, tmp_path: Path) -> None:
     one = states[:, :1].sel(channel=["u_x"])
-    api.encode(one, tmp_path / "one", tile=16, at_once=3)
+    pde.encode(one, tmp_path / "one", pde.EncodeOptions(tile=16, at_once=3))
     parts = one.chunk({"x": 16, "y": 20, "z": 8})
-    api.encode(parts, tmp_path / "parts", tile=16)
+    pde.encode(parts, tmp_path / "parts", pde.EncodeOptions(tile=16))
     np.testing.assert_allclose(
         latents_of(tmp_path / "parts"), latents_of(tmp_path / "one"), rtol=1e-4, atol=1e-5
     )
-    restored = api.decode(tmp_path / "one", tile=16, at_once=1)
+    restored = pde.decode(tmp_path / "one", options=pde.DecodeOptions(tile=16, at_once=1))
     assert restored.shape == one.shape
     spread = float((restored - one).std() / one.std())
     assert spread < 1
@@ -47,14 +48,14 @@ def test_states_of_dask_give_the_same_latents(states: xr.DataArray, tmp_path: Pa
 def rows_on(cluster: Any, states: xr.DataArray, tmp_path: Path) -> None:
     """Encode and decode on a cluster, and compare with the same in this process."""
     one = states[:, :1].sel(channel=["u_x"])
-    here = api.encode(one, tile=16, halo=0)
-    api.write_states(one, tmp_path / "one.zarr")
-    wanted = api.decode(here, tile=16)
+    here = pde.encode(one, options=pde.EncodeOptions(tile=16, halo=0))
+    pde.write_states(one, tmp_path / "one.zarr")
+    wanted = pde.decode(here, options=pde.DecodeOptions(tile=16))
     with Client(cluster) as client, get_task_stream(client) as done:
         for given in (one.chunk({"x": 20, "y": 16}), tmp_path / "one.zarr"):
-            there = api.encode(given, tile=16)
+            there = pde.encode(given, options=pde.EncodeOptions(tile=16))
             np.testing.assert_allclose(there.latents, here.latents, rtol=1e-4, atol=1e-5)
-        made = api.decode(there, tile=16, target=tmp_path / "back.zarr")
+        made = pde.decode(there, tmp_path / "back.zarr", pde.DecodeOptions(tile=16))
         np.testing.assert_allclose(made, wanted, rtol=1e-4, atol=1e-5)
     assert sum("_called" in str(task["key"]) for task in done.data) == 3 * 2 * 2
     assert active_client() is None
@@ -79,20 +80,20 @@ def test_marks_of_a_periodic_file_are_honoured(states: xr.DataArray, tmp_path: P
         each = one.copy()
         for axis in "xyz":
             each[axis].attrs["boundary"] = marked
-        api.encode(each, tmp_path / name, tile=16)
+        pde.encode(each, tmp_path / name, pde.EncodeOptions(tile=16))
         card = dict(zarr.open_group(tmp_path / name, mode="r").attrs["model"])  # type: ignore[call-overload]
         assert card["tiles"].endswith(f"boundary {name}")
-        assert api.decode(tmp_path / name, tile=16).shape == one.shape
+        assert pde.decode(tmp_path / name, options=pde.DecodeOptions(tile=16)).shape == one.shape
 
 
 def test_simulations_take_parameters_and_leave_out_the_beginning() -> None:
     options = {"n": 1, "n_points": 8, "dims": 2, "seed": 3, "parameters": {"viscosity": 0.02}}
-    whole = api.simulate("navier_stokes", n_steps=4, **options)  # type: ignore[arg-type]
-    late = api.simulate("navier_stokes", n_steps=2, skip=2, **options)  # type: ignore[arg-type]
+    whole = pde.simulate(equation="navier_stokes", n_steps=4, **options)  # type: ignore[arg-type]
+    late = pde.simulate(equation="navier_stokes", n_steps=2, skip=2, **options)  # type: ignore[arg-type]
     np.testing.assert_array_equal(late.values, whole.values[:, 2:])
     assert late.time.values.tolist() == whole.time.values[2:].tolist()
     with pytest.raises(ValueError, match="parameter 'mass': navier_stokes has"):
-        api.simulate("navier_stokes", n=1, n_points=8, parameters={"mass": 1.0})
+        pde.simulate(equation="navier_stokes", n=1, n_points=8, parameters={"mass": 1.0})
 
 
 @pytest.mark.parametrize("name", ["a.zarr", "a.zip", "a.hdf5", "a.nc"])
@@ -100,8 +101,8 @@ def test_decoded_rows_are_written_as_they_are_made(
     name: str, states: xr.DataArray, tmp_path: Path
 ) -> None:
     one = states[:, :1].sel(channel=["u_x", "u_y"])
-    latents = api.encode(one, tmp_path / "latents", tile=16)
-    whole = api.decode(latents, tile=16)
+    latents = pde.encode(one, tmp_path / "latents", pde.EncodeOptions(tile=16))
+    whole = pde.decode(latents, options=pde.DecodeOptions(tile=16))
     sizes: list[int] = []
     with regions_for(name)(tmp_path / name, layout_of(whole)) as put:
 
@@ -109,13 +110,13 @@ def test_decoded_rows_are_written_as_they_are_made(
             sizes.append(place[-1].nbytes)
             put(*place)
 
-        model = tadpole(weights="shipped", tile=16, boundary="periodic")
+        model = Tadpole(weights="shipped", tile=16, boundary="periodic")
         assert inference.decode(model, latents, put=counted) is None
     assert max(sizes) == 16 * 16 * 32 * 4
     assert len(sizes) == 2 * 4
-    again = api.open_states(tmp_path / name)
+    again = pde.open_states(tmp_path / name)
     np.testing.assert_array_equal(again.values, whole.values)
-    kept = api.decode(tmp_path / "latents", tile=16, target=tmp_path / name, overwrite=True)
+    kept = pde.decode(tmp_path / "latents", tmp_path / name, pde.DecodeOptions(tile=16), force=True)
     xr.testing.assert_identical(kept.load(), again.load())
 
 
@@ -134,12 +135,12 @@ def test_a_rollout_into_a_file_holds_one_state(states: xr.DataArray, tmp_path: P
     peak(1)  # what is imported once
     one_state = 3 * 32**3 * 4
     assert peak(30) - peak(2) < 2 * one_state
-    assert api.open_states(tmp_path / "30.hdf5").sizes["time"] == 31
+    assert pde.open_states(tmp_path / "30.hdf5").sizes["time"] == 31
 
 
 def test_a_rollout_reads_what_it_wrote(states: xr.DataArray, tmp_path: Path) -> None:
-    made = api.rollout(states, steps=1, target=tmp_path / "a.hdf5")
-    kept = api.rollout(states, steps=1)
+    made = pde.rollout(states, tmp_path / "a.hdf5", pde.RolloutOptions(steps=1))
+    kept = pde.rollout(states, options=pde.RolloutOptions(steps=1))
     np.testing.assert_array_equal(made.values, kept.values)
     assert made.attrs == kept.attrs
     with h5py.File(tmp_path / "a.hdf5") as file:

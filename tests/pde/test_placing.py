@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import scionwood_pde as pde
 from scionwood.cli import main
-from scionwood_pde import api
 from scionwood_pde.readers.cache import Cache
 from scionwood_pde.readers.parsers import Arrays, Grids, NetCDF3, Scenes, VtkGrids
 
@@ -24,8 +24,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 def globe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Burgers' equation with the names of a model of the atmosphere, and latitudes in degrees."""
     path = tmp_path_factory.mktemp("globe") / "globe.nc"
-    states = api.simulate("burgers", n=2, n_points=32, n_steps=2, seed=1)
-    flow = api.as_dataset(states.drop_attrs(deep=False))
+    states = pde.simulate(equation="burgers", n=2, n_points=32, n_steps=2, seed=1)
+    flow = pde.as_dataset(states.drop_attrs(deep=False))
     flow = flow.rename(x="lon", y="lat", z="height_level", u_x="U", u_y="V", u_z="W")
     flow["time"].attrs = {"units": "T"}
     for name in ("lon", "lat", "height_level"):
@@ -34,30 +34,30 @@ def globe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def pde(command: str, *options: object) -> int:
+def command_line(command: str, *options: object) -> int:
     return main(["pde", command, *map(str, options)])
 
 
 def test_dims_and_fields_are_named_on_the_command_line(
     globe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert pde("convert", globe, tmp_path / "cache", *RENAME) == 2
+    assert command_line("convert", globe, tmp_path / "cache", *RENAME) == 2
     assert "its grid is spherical" in capsys.readouterr().err
     with xr.open_dataset(globe, engine="h5netcdf", decode_times=False) as file:
         file["lat"].attrs = {"units": "L"}
         file.load().to_netcdf(tmp_path / "flat.nc", engine="h5netcdf")
     flat = tmp_path / "flat.nc"
-    assert pde("convert", flat, tmp_path / "cache", *DIMS, *RENAME) == 0
+    assert command_line("convert", flat, tmp_path / "cache", *DIMS, *RENAME) == 0
     assert [c.name for c in Cache(tmp_path / "cache").layout.channels] == ["u_x", "u_y", "u_z"]
     predicted = tmp_path / "predicted.zarr"
-    assert pde("rollout", flat, predicted, *DIMS, *RENAME, "--steps", "1") == 0
-    assert pde("evaluate", predicted, flat, *DIMS, *RENAME, "--json") == 0
-    assert pde("encode", flat, tmp_path / "latents", *DIMS, "--fields", "V") == 0
-    assert api.decode(tmp_path / "latents").channel.values.tolist() == ["V"]
+    assert command_line("rollout", flat, predicted, *DIMS, *RENAME, "--steps", "1") == 0
+    assert command_line("evaluate", predicted, flat, *DIMS, *RENAME, "--json") == 0
+    assert command_line("encode", flat, tmp_path / "latents", *DIMS, "--fields", "V") == 0
+    assert pde.decode(tmp_path / "latents").channel.values.tolist() == ["V"]
     capsys.readouterr()
-    assert pde("convert", flat, tmp_path / "other", "--dims", "lon") == 2
+    assert command_line("convert", flat, tmp_path / "other", "--dims", "lon") == 2
     assert "lon: each word is NAME=WORD" in capsys.readouterr().err
-    assert pde("convert", flat, tmp_path / "other", *DIMS, "--rename", "Q=u_x") == 2
+    assert command_line("convert", flat, tmp_path / "other", *DIMS, "--rename", "Q=u_x") == 2
     assert "it has no field 'Q' to rename" in capsys.readouterr().err
 
 

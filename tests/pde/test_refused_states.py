@@ -9,8 +9,10 @@ import pytest
 import xarray as xr
 from fields_of import FIELD, dataset
 
+import scionwood_pde as pde
 from scionwood import ReadError, RecipeError
-from scionwood_pde import api
+
+pde.register()
 
 
 def test_cells_of_a_globe_are_counted_if_all_dims_are_named() -> None:
@@ -92,20 +94,20 @@ def test_times_are_kept_and_checked() -> None:
 def test_a_name_that_would_be_a_path_is_refused_by_writers(tmp_path: Path, suffix: str) -> None:
     data = dataset("t", "z", "y", "x").rename(q="flow/u")
     with pytest.raises(RecipeError, match="field 'flow/u' would be a path in the file"):
-        api.write_states(data, tmp_path / f"own{suffix}")
-    api.write_states(data.rename({"flow/u": "wind speed"}), tmp_path / f"own{suffix}")
-    back = api.open_states(tmp_path / f"own{suffix}")
+        pde.write_states(data, tmp_path / f"own{suffix}")
+    pde.write_states(data.rename({"flow/u": "wind speed"}), tmp_path / f"own{suffix}")
+    back = pde.open_states(tmp_path / f"own{suffix}")
     assert back.channel.values.tolist() == ["wind speed"]
     np.testing.assert_array_equal(back.values[0, :, 0], FIELD.transpose(0, 3, 2, 1))
 
 
 def test_options_that_do_not_fit_are_refused_by_name() -> None:
-    states = api.simulate(n=1, n_points=16, n_steps=1)
+    states = pde.simulate(n=1, n_points=16, n_steps=1)
     with pytest.raises(RecipeError, match="device gpu: Expected one of cpu, cuda"):
-        api.encode(states, device="gpu")
+        pde.encode(states, options=pde.EncodeOptions(device="gpu"))
     with pytest.raises(RecipeError, match="at_once: -1: it is 1 or more"):
-        api.encode(states, tile=16, at_once=-1)
+        pde.encode(states, options=pde.EncodeOptions(tile=16, at_once=-1))
     with pytest.raises(RecipeError, match="states of the type ndarray"):
-        api.encode(states.values)  # type: ignore[arg-type]
+        pde.encode(states.values)  # type: ignore[arg-type]
     with pytest.raises(RecipeError, match="n: 1, skip: -1"):
-        api.simulate(n=1, skip=-1)
+        pde.simulate(n=1, skip=-1)

@@ -12,9 +12,10 @@ import xarray as xr
 import zarr
 
 import scionwood
+import scionwood_pde as pde
 from scionwood import find_run, resolve
 from scionwood.authoring import read_origin, weights_digest
-from scionwood_pde import api, ship
+from scionwood_pde import ship
 
 ROLLOUT = """
 import sys
@@ -57,7 +58,7 @@ def test_rollout_works_without_training_and_records_which_run_it_uses(
         assert origin is not None
         assert (tmp_path / "said.txt").read_text().count(f"using {origin}\n") == 1
         assert stored[suffix]["run"] == f"{origin}, SHA-256 {origin.digest}"
-        np.testing.assert_allclose(api.open_states(f"predicted.{suffix}").time.values, times)
+        np.testing.assert_allclose(pde.open_states(f"predicted.{suffix}").time.values, times)
 
 
 def test_wrong_paths_and_runs_are_refused_before_torch_is_imported(

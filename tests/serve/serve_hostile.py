@@ -221,7 +221,7 @@ def write_line(path: Path, traces: int = 24, samples: int = 128) -> bytes:
 
 def write_states(path: Path) -> bytes:
     """Write states of Burgers' equation as NetCDF, and return its bytes."""
-    from scionwood_pde import api
+    import scionwood_pde as pde
 
-    api.write_states(api.simulate(n=1, n_steps=2), path, overwrite=True)
+    pde.write_states(pde.simulate(n=1, n_steps=2), path, overwrite=True)
     return path.read_bytes()

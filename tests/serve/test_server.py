@@ -52,9 +52,9 @@ def test_other_fields_answer(server: Server, tmp_path: Path) -> None:
     predicted = server.post("pde/rollout", states, "states.nc", steps=1)
     assert predicted.status == 200, predicted.body
     (tmp_path / "predicted.nc").write_bytes(predicted.body)
-    from scionwood_pde import api
+    import scionwood_pde as pde
 
-    assert api.open_states(tmp_path / "predicted.nc").sizes["time"] == 2
+    assert pde.open_states(tmp_path / "predicted.nc").sizes["time"] == 2
     letter = {"Content-Type": "application/json"}
     text = '{"text": "স্যার, তুমি কবে আসবে?"}'.encode()
     found = server.ask("POST", "/v1/bangla/check", text, headers=letter).json()

@@ -13,7 +13,7 @@ import pytest
 
 import scionwood
 from scionwood import ReadError, RecipeError
-from scionwood.authoring import LoadedRun, Served
+from scionwood.authoring import LoadedRun, Served, with_options_classes
 from scionwood_serve.worker.engine import many_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -48,7 +48,10 @@ def apply(tmp_path: Path) -> Apply:
         out = tmp_path / f"out{next(count)}"
         out.mkdir()
         with loaded.lent():
-            answer: Served = scionwood.load("services", service)(loaded, source, out, **options)
+            function = scionwood.load("services", service)
+            answer: Served = function(
+                loaded, source, out, **with_options_classes(function, options)
+            )
         return answer
 
     return serve
@@ -95,7 +98,7 @@ def test_a_state_is_encoded_as_its_file_is(
 ) -> None:
     import zarr
 
-    from scionwood_pde import api
+    import scionwood_pde as pde
 
     run = train("pde/autoencode")
     state = np.random.default_rng(0).standard_normal((16, 16, 32)).astype(np.float32)
@@ -103,13 +106,13 @@ def test_a_state_is_encoded_as_its_file_is(
     assert made.file is not None
     assert made.values == {"units": "1"}
     latents = np.load(made.file)
-    like = api.simulate(n=1, n_points=16, n_steps=1, equation="gray_scott")
+    like = pde.simulate(n=1, n_points=16, n_steps=1, equation="gray_scott")
     grid = like.isel(channel=[0], time=[0]).assign_coords(channel=["u"])
     grid = grid.isel(z=np.arange(32) % 16).assign_coords(z=np.arange(32.0))
     for axis in ("x", "y", "z"):
         grid[axis].attrs = dict(like[axis].attrs)
     grid.values[0, 0, 0] = state
-    api.encode(grid, tmp_path / "file.zarr", run=run, fields=["u"])
+    pde.encode(grid, tmp_path / "file.zarr", pde.EncodeOptions(run=run, fields=["u"]))
     stored = np.asarray(zarr.open_group(tmp_path / "file.zarr", mode="r")["latents"])[0, 0]
     assert np.array_equal(latents, stored)
     with pytest.raises(ReadError, match="a state is"):
@@ -119,14 +122,16 @@ def test_a_state_is_encoded_as_its_file_is(
 
 
 def test_a_rollout_of_an_array_equals_that_of_its_file(apply: Apply) -> None:
-    from scionwood_pde import api
+    import scionwood_pde as pde
 
-    states = api.simulate(n=1, n_steps=2)
+    states = pde.simulate(n=1, n_steps=2)
     state = states.values[0, 0].astype(np.float32)
     with pytest.warns(UserWarning, match="unknown"):
         made = apply("pde/rollout", "pde/dynamics", state, steps=2)
     assert made.file is not None
-    wanted = api.rollout(states.astype(np.float32), run="pde/dynamics", steps=2)
+    wanted = pde.rollout(
+        states.astype(np.float32), options=pde.RolloutOptions(run="pde/dynamics", steps=2)
+    )
     assert np.array_equal(np.load(made.file), wanted.values[0])
 
 
@@ -155,7 +160,7 @@ def together(service: str, run: str | Path, sources: list[Path], out: Path, **op
     many = many_of(service)
     assert many is not None
     with loaded.lent():
-        return many(loaded, sources, outs, **options)
+        return many(loaded, sources, outs, **with_options_classes(many, options))
 
 
 def test_pictures_that_are_classified_together_differ_by_rounding(
@@ -234,18 +239,18 @@ def series(folder: Path, slices: int = 6, leave_out: int = -1) -> Path:
 def test_a_study_in_a_zip_archive_is_answered_as_its_folder_is(
     apply: Apply, train: Callable[[str], Path], few_shot: Path, tmp_path: Path
 ) -> None:
-    from scionwood_biomed.api import Classifier, answer_study
+    import scionwood_biomed as biomed
 
     run = train("biomed/volumes")
     archive = series(tmp_path / "whole")
     made = apply("biomed/study", run, archive, page=True)
-    wanted = answer_study(tmp_path / "whole", run)
+    wanted = biomed.study(tmp_path / "whole", options=biomed.RunOptions(run=run))
     assert made.values["probabilities"] == wanted.probabilities
     assert made.values["attention"] == wanted.attention
     assert made.page is not None
     assert "whole" not in json.dumps(made.values)
     one = apply("biomed/classify", few_shot, archive, page=True).values
-    alone = Classifier(few_shot).classify_file(tmp_path / "whole")
+    alone = biomed.Classifier(few_shot).classify_file(tmp_path / "whole")
     assert (one["probabilities"], one["views"]) == (alone.probabilities, alone.views)
     with pytest.raises(ReadError, match="a slice is missing"):
         apply("biomed/study", run, series(tmp_path / "hole", leave_out=3))

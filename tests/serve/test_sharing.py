@@ -45,17 +45,17 @@ def method(name: str) -> Callable[[], Any]:
 
 
 def dual_anchor() -> Any:
-    from scionwood_biomed.backbones import clip
+    from scionwood_biomed.backbones import ClipBackbone
 
     kind = scionwood.load("adapters", "biomed/dual_anchor")
-    return attach(clip(), kind(), targets="dual")
+    return attach(ClipBackbone(), kind(), targets="dual")
 
 
 def clip_inputs() -> tuple[Any, ...]:
-    from scionwood_biomed.backbones import clip
+    from scionwood_biomed.backbones import ClipBackbone
 
     draw = torch.Generator().manual_seed(0)
-    return torch.rand(2, 3, 64, 64, generator=draw), clip().tokenize(["a cyst", "a tumour"])
+    return torch.rand(2, 3, 64, 64, generator=draw), ClipBackbone().tokenize(["a cyst", "a tumour"])
 
 
 CASES: dict[str, Callable[[], Any]] = {

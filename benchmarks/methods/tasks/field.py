@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.tasks import Part, Scores, Task
-from scionwood_pde.backbones import tadpole
+from scionwood_pde.backbones import Tadpole
 from scionwood_pde.model.pretrain import EQUATIONS
 from scionwood_pde.online import Cropper, Simulator
 
@@ -32,7 +32,7 @@ class Cubes(Task):
             "new": {names[b]: _cubes(NEW, b, n, side, points) for b, n in counts.items()},
             "base": {"test": _cubes(EQUATIONS, "test", len(EQUATIONS), side, points)[::3]},
         }
-        self.base = tadpole(size="tiny", weights="shipped").eval().requires_grad_(False)
+        self.base = Tadpole(size="tiny", weights="shipped").eval().requires_grad_(False)
 
     def batches(self, seed: int, count: int) -> list[Tensor]:
         cubes = self.data["new"]["train"]

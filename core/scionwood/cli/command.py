@@ -178,7 +178,10 @@ def _words(function: Callable[..., Any], names: Sequence[str]) -> dict[str, Word
             }
         else:
             positional = parameter.kind is not parameter.KEYWORD_ONLY
-            words[name] = Word(hint, parameter.default, text, positional, meaning)
+            # A result that Python may keep in memory goes to a file on the command line.
+            needed = positional and meaning == "output"
+            default = parameter.empty if needed else parameter.default
+            words[name] = Word(hint, default, text, positional, meaning)
     return words
 
 
@@ -192,7 +195,7 @@ def with_options_classes(
         >>> @dataclass(frozen=True)
         ... class Options:
         ...     dt: float = 0.002
-        >>> def clean(source: str, options: Options) -> None:
+        >>> def clean(source: str, options: Options = Options()) -> None:
         ...     "Clean a file."
         >>> authoring.with_options_classes(clean, {"source": "a", "dt": 0.004})["options"].dt
         0.004

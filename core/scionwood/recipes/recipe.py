@@ -144,8 +144,7 @@ def validate(
         options: the options that the recipe gives.
 
     Returns:
-        Every option with its value. For a dataclass of peft only the given options, because peft
-        saves its own defaults.
+        Every option with its value.
 
     Raises:
         RecipeError: an unknown option, a missing one, or a value of the wrong type.
@@ -166,8 +165,6 @@ def validate(
         raise RecipeError(where, message.strip(), "Change it in the recipe") from error
     values = instances(parser, parsed).get("options", {})
     values = values if isinstance(values, dict) else vars(values)
-    if is_dataclass(component):
-        return {key: value for key, value in values.items() if key in options}
     # jsonargparse sees no defaults behind `**options: Unpack[...]`; the signature has them.
     defaults = {p.name: p.default for p in options_of(component) if p.default is not p.empty}
     return defaults | values
@@ -276,9 +273,10 @@ def _adapter(where: str, raw: Mapping[str, Any]) -> Slot:
         f"{where}: adapter", options, [*(p.name for p in options_of(component)), "targets"]
     )
     targets = options.pop("targets", None)
-    return Slot(
-        name, component, {"targets": targets, **validate(f"{where}: adapter", component, options)}
-    )
+    values = validate(f"{where}: adapter", component, options)
+    # Only what the recipe says, because peft saves its own defaults.
+    chosen = {key: value for key, value in values.items() if key in options}
+    return Slot(name, component, {"targets": targets, **chosen})
 
 
 def _trainer(where: str, raw: Mapping[str, Any]) -> dict[str, Any]:

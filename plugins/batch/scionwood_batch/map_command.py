@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from types import FrameType
 
 from scionwood.files.terminal import print_table
-
 from scionwood.recipes.arguments import CommandName, RestWords
 from scionwood_batch.cluster import remote_client
 from scionwood_batch.errors import BatchError

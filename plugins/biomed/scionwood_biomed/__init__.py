@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from scionwood import Plugin
+from scionwood.authoring import attach_stub
 
 plugin = Plugin(
     name="biomed",
     summary="Medical images: adapt BiomedCLIP with few labels; readers of DICOM, NIfTI, slides and "
     "archives with their units, orientation and privacy",
     backbones={
-        "clip": "scionwood_biomed.backbones:clip",
-        "blocks": "scionwood_biomed.backbones:blocks",
-        "bag": "scionwood_biomed.backbones:bag",
+        "clip": "scionwood_biomed.backbones:ClipBackbone",
+        "blocks": "scionwood_biomed.backbones:BlockClassifier",
+        "bag": "scionwood_biomed.backbones:BagClassifier",
         "segmenter": "scionwood_biomed.backbones:segmenter",
     },
     readers={
@@ -38,26 +39,28 @@ plugin = Plugin(
     },
     adapters={"dual_anchor": "scionwood_biomed.adapters.dual_anchor.config:DualAnchorConfig"},
     commands={
-        "classify": "scionwood_biomed.cli.models:classify",
-        "evaluate": "scionwood_biomed.cli.models:evaluate",
-        "study": "scionwood_biomed.cli.studies:study",
-        "segment": "scionwood_biomed.cli.studies:segment",
-        "score": "scionwood_biomed.cli.studies:score",
-        "audit_splits": "scionwood_biomed.cli.models:audit_splits",
-        "deidentify_check": "scionwood_biomed.cli.privacy:deidentify_check",
-        "deidentify": "scionwood_biomed.cli.privacy:deidentify",
-        "review": "scionwood_biomed.cli.review:review",
+        "classify": "scionwood_biomed.verbs.classify:classify",
+        "evaluate": "scionwood_biomed.verbs.evaluate:evaluate",
+        "study": "scionwood_biomed.verbs.study:study",
+        "segment": "scionwood_biomed.verbs.segment:segment",
+        "score": "scionwood_biomed.verbs.score:score",
+        "audit_splits": "scionwood_biomed.verbs.audit_splits:audit_splits",
+        "deidentify_check": "scionwood_biomed.verbs.deidentify_check:deidentify_check",
+        "deidentify": "scionwood_biomed.verbs.deidentify:deidentify",
+        "review": "scionwood_biomed.verbs.review:review",
     },
     probes={"few_shot": "scionwood_biomed.evaluation.behaviour:few_shot"},
     recipes="scionwood_biomed.recipes",
     rooms=("privacy", "monai"),
     services={
-        "classify": "scionwood_biomed.services:classify",
-        "study": "scionwood_biomed.services:study",
-        "segment": "scionwood_biomed.services:segment",
+        "classify": "scionwood_biomed.verbs.requests:classify_request",
+        "study": "scionwood_biomed.verbs.requests:study_request",
+        "segment": "scionwood_biomed.verbs.requests:segment_request",
     },
     parsers={
         "tables": "scionwood_biomed.data.parsers:Tables",
         "prompts": "scionwood_biomed.tasks.parsers:Prompts",
     },
 )
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from scionwood import Plugin
+from scionwood.authoring import attach_stub
 
 plugin = Plugin(
     name="pde",
     summary="Adapt Tadpole, a foundation model for three-dimensional PDEs: compress fields, "
     "predict the next state, generate new states",
     backbones={
-        "tadpole": "scionwood_pde.backbones:tadpole",
-        "tadpole_dynamics": "scionwood_pde.backbones:tadpole_dynamics",
-        "tadpole_flow": "scionwood_pde.backbones:tadpole_flow",
-        "tadpole_mixed": "scionwood_pde.backbones:tadpole_mixed",
-        "bilinear": "scionwood_pde.backbones:bilinear",
-        "corrector": "scionwood_pde.backbones:corrector",
-        "unet": "scionwood_pde.backbones:unet",
-        "fno": "scionwood_pde.backbones:fno",
-        "tfno": "scionwood_pde.backbones:tfno",
-        "poseidon": "scionwood_pde.backbones:poseidon",
-        "mpp": "scionwood_pde.backbones:mpp",
-        "walrus": "scionwood_pde.backbones:walrus",
+        "tadpole": "scionwood_pde.backbones:Tadpole",
+        "tadpole_dynamics": "scionwood_pde.backbones:TadpoleDynamics",
+        "tadpole_flow": "scionwood_pde.backbones:TadpoleFlow",
+        "tadpole_mixed": "scionwood_pde.backbones:MixedForecast",
+        "bilinear": "scionwood_pde.backbones:BilinearForecast",
+        "corrector": "scionwood_pde.backbones:Corrector",
+        "unet": "scionwood_pde.backbones:UNetForecast",
+        "fno": "scionwood_pde.backbones:FNOForecast",
+        "tfno": "scionwood_pde.backbones:TFNOForecast",
+        "poseidon": "scionwood_pde.backbones:PoseidonForecast",
+        "mpp": "scionwood_pde.backbones:MPPForecast",
+        "walrus": "scionwood_pde.backbones:WalrusForecast",
     },
     readers={
         "well": "scionwood_pde.readers.well:WellReader",
@@ -40,12 +41,12 @@ plugin = Plugin(
     },
     adapters={"balanced_lora": "scionwood_pde.adapters.balanced:BalancedLoraConfig"},
     commands={
-        "simulate": "scionwood_pde.cli.states:simulate",
-        "convert": "scionwood_pde.cli.states:convert",
-        "encode": "scionwood_pde.cli.latents:encode",
-        "decode": "scionwood_pde.cli.latents:decode",
-        "rollout": "scionwood_pde.cli.predictions:rollout",
-        "evaluate": "scionwood_pde.cli.predictions:evaluate",
+        "simulate": "scionwood_pde.verbs.simulate:simulate",
+        "convert": "scionwood_pde.verbs.convert:convert",
+        "encode": "scionwood_pde.verbs.encode:encode",
+        "decode": "scionwood_pde.verbs.decode:decode",
+        "rollout": "scionwood_pde.verbs.rollout:rollout",
+        "evaluate": "scionwood_pde.verbs.evaluate:evaluate",
     },
     probes={
         "autoencode": "scionwood_pde.evaluation.behaviour:autoencode",
@@ -56,8 +57,8 @@ plugin = Plugin(
     runs="scionwood_pde.runs",
     rooms=("solvers", "online"),
     services={
-        "rollout": "scionwood_pde.services:rollout",
-        "encode": "scionwood_pde.services:encode",
+        "rollout": "scionwood_pde.verbs.requests:rollout_request",
+        "encode": "scionwood_pde.verbs.requests:encode_request",
     },
     parsers={
         "caches": "scionwood_pde.readers.parsers:Caches",
@@ -69,3 +70,5 @@ plugin = Plugin(
         "normalisers": "scionwood_pde.data.parsers:Normalisers",
     },
 )
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -15,7 +15,7 @@ from pydicom.data import get_testdata_file
 from pydicom.sequence import Sequence
 
 from scionwood import OutputExistsError, ReadError, RecipeError
-from scionwood_biomed.api import Profile, deidentify, inspect
+from scionwood_biomed import DeidentifyOptions, Profile, deidentify, inspect
 from scionwood_biomed.privacy.dicom_copy import copy_file
 from scionwood_biomed.privacy.keys import Key, make_key
 from scionwood_biomed.privacy.pixels import PixelPolicy
@@ -231,7 +231,7 @@ def test_a_study_without_patient_id_has_the_pseudonym_of_the_study(tmp_path):
 
 def test_slices_of_a_series_stay_together_and_the_copy_is_clean(tmp_path):
     for number in range(2):
-        deidentify(SMALL, tmp_path / f"{number}.dcm", salt="pepper")
+        deidentify(SMALL, tmp_path / f"{number}.dcm", DeidentifyOptions(salt="pepper"))
         assert inspect(tmp_path / f"{number}.dcm").lines == [
             "text in the pixels: pixels not looked at"
         ]
@@ -242,20 +242,20 @@ def test_slices_of_a_series_stay_together_and_the_copy_is_clean(tmp_path):
 def test_a_key_is_a_file_of_the_user_and_is_never_replaced(tmp_path):
     key = tmp_path / "key"
     with pytest.raises(ReadError, match=r"key: there is no such key file. Make one"):
-        deidentify(SMALL, tmp_path / "a.dcm", key=key)
+        deidentify(SMALL, tmp_path / "a.dcm", DeidentifyOptions(key=key))
     make_key(key)
     assert key.stat().st_mode & 0o777 == 0o600
     with pytest.raises(OutputExistsError):
         make_key(key)
-    deidentify(SMALL, tmp_path / "a.dcm", key=key)
-    deidentify(SMALL, tmp_path / "b.dcm", key=key)
+    deidentify(SMALL, tmp_path / "a.dcm", DeidentifyOptions(key=key))
+    deidentify(SMALL, tmp_path / "b.dcm", DeidentifyOptions(key=key))
     assert (tmp_path / "a.dcm").read_bytes() == (tmp_path / "b.dcm").read_bytes()
     key.write_text("short")
     with pytest.raises(ReadError, match="16 bytes or more"):
-        deidentify(SMALL, tmp_path / "c.dcm", key=key)
+        deidentify(SMALL, tmp_path / "c.dcm", DeidentifyOptions(key=key))
     for given in ({}, {"salt": ""}, {"salt": "a", "key": key}):
         with pytest.raises(ReadError, match="salt"):
-            deidentify(SMALL, tmp_path / "c.dcm", **given)
+            deidentify(SMALL, tmp_path / "c.dcm", DeidentifyOptions(**given))
     assert not (tmp_path / "c.dcm").exists()
 
 
@@ -270,7 +270,7 @@ def test_refuses_to_overwrite(tmp_path):
     target = tmp_path / "out.dcm"
     target.write_text("precious")
     with pytest.raises(OutputExistsError):
-        deidentify(SMALL, target, salt="pepper")
+        deidentify(SMALL, target, DeidentifyOptions(salt="pepper"))
     assert target.read_text() == "precious"
 
 

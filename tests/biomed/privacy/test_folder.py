@@ -60,10 +60,7 @@ def run(*words):
 
 def check(path):
     """Return the exit status of the check."""
-    try:
-        return main(["biomed", "deidentify-check", str(path)])
-    except SystemExit as status:
-        return status.code
+    return main(["biomed", "deidentify-check", str(path)])
 
 
 def rows(folder):
@@ -270,8 +267,7 @@ def test_a_file_of_rules_that_is_not_understood_is_refused(tmp_path, capsys):
 
 
 def test_the_check_as_json_names_places_and_no_values(scans, capsys):
-    with pytest.raises(SystemExit):
-        main(["biomed", "deidentify-check", str(scans / "A"), "--json"])
+    assert main(["biomed", "deidentify-check", str(scans / "A"), "--json"]) == 1
     printed = capsys.readouterr().out
     assert str(pydicom.dcmread(scans / "A/17106").PatientName) not in printed
     assert all("PatientName" in each["identity"] for each in json.loads(printed))

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from pydicom.data import get_testdata_file
 
 from scionwood import ReadError
-from scionwood_biomed.api import PixelPolicy, deidentify, inspect
+from scionwood_biomed import DeidentifyOptions, deidentify, inspect
 from scionwood_biomed.privacy.text_detector import obstacle
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom, about odd headers
@@ -59,5 +59,5 @@ def test_the_detector_says_look_and_never_that_there_is_no_name(
     x, y = (int(part.split()[1]) for part in line.partition(" at ")[2].split(", ")[:2])
     assert (x, y) <= (12, 12)
     assert inspect(plain, detect_text=True).burned_in.endswith("1 of 1 frames: no proof")
-    deidentify(scan, tmp_path / "copy.dcm", salt="pepper", pixels=PixelPolicy(detect_text=True))
+    deidentify(scan, tmp_path / "copy.dcm", DeidentifyOptions(salt="pepper", detect_text=True))
     assert pydicom.dcmread(tmp_path / "copy.dcm").PatientIdentityRemoved == "NO"

@@ -17,7 +17,7 @@ from pydicom.encaps import encapsulate, generate_frames
 from pydicom.sequence import Sequence
 
 from scionwood import ReadError
-from scionwood_biomed.api import Profile, deidentify, inspect
+from scionwood_biomed import DeidentifyOptions, Profile, deidentify, inspect
 from scionwood_biomed.privacy.colour_profiles import profile_spans
 from scionwood_biomed.privacy.dicom_copy import copy_file
 from scionwood_biomed.privacy.keys import Key
@@ -238,7 +238,7 @@ def test_the_heads_of_gzip_are_read(tmp_path):
         path = tmp_path / f"{name}.nii.gz"
         path.write_bytes(b"\x1f\x8b\x08" + head + plain[10:])
         assert what in inspect(path).channels
-        deidentify(path, tmp_path / f"{name}_copy.nii.gz", salt="pepper")
+        deidentify(path, tmp_path / f"{name}_copy.nii.gz", DeidentifyOptions(salt="pepper"))
         assert inspect(tmp_path / f"{name}_copy.nii.gz").header == []
         assert b"iller" not in (tmp_path / f"{name}_copy.nii.gz").read_bytes()
     path.write_bytes(plain + b"Miller")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydicom.data import get_testdata_file
 
-from scionwood_biomed.privacy.copying import deidentify, inspect
+from scionwood_biomed import DeidentifyOptions, deidentify, inspect
 from scionwood_biomed.readers.dicom import DicomReader
 from scionwood_biomed.readers.display import to_display
 from scionwood_sandbox import Session, open_in_child
@@ -35,8 +35,9 @@ def test_series_leave_the_child_as_they_are_inline():
 
 def test_a_child_lists_and_removes_what_identifies_a_person(tmp_path, monkeypatch):
     inline = inspect(FILES[0])
-    deidentify(FILES[0], tmp_path / "inline.dcm", salt="pepper")
+    options = DeidentifyOptions(salt="pepper")
+    deidentify(FILES[0], tmp_path / "inline.dcm", options)
     monkeypatch.setenv("SCIONWOOD_READERS", "service")
     assert inspect(FILES[0]) == inline
-    assert deidentify(FILES[0], tmp_path / "child.dcm", salt="pepper") == inline
+    assert deidentify(FILES[0], tmp_path / "child.dcm", options).before == inline
     assert (tmp_path / "child.dcm").read_bytes() == (tmp_path / "inline.dcm").read_bytes()

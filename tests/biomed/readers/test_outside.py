@@ -13,7 +13,7 @@ from scionwood import ReadError
 from scionwood_biomed.data.images import Images
 from scionwood_biomed.data.items import read_items
 from scionwood_biomed.readers.dicom import DicomReader
-from scionwood_biomed.readers.opening import read_picture
+from scionwood_biomed.readers.opening import read_image
 
 
 def picture(path: Path) -> Path:
@@ -46,7 +46,7 @@ def test_a_table_names_images_in_its_folder_or_under_a_root_of_the_user(
     with pytest.raises(ReadError, match="outside of"):
         Images(source=source, root=tmp_path / "other").items()
     (item,) = Images(source=source, root=secret.parent).items()
-    assert read_picture(item.path).mean() == pytest.approx(201 / 255)
+    assert read_image(item.path).mean() == pytest.approx(201 / 255)
 
 
 def test_a_class_folder_with_a_link_out_of_it_is_refused(tmp_path: Path) -> None:
@@ -72,4 +72,4 @@ def test_a_dicom_folder_with_a_link_out_of_it_is_refused(tmp_path: Path) -> None
     with pytest.raises(ReadError, match=r"series/b.dcm: DICOM: it leads to .*secret.dcm, outside"):
         DicomReader(folder)
     with pytest.raises(ReadError, match="outside of"):
-        read_picture(folder)
+        read_image(folder)

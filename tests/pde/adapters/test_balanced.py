@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from scionwood import AdapterError, attach, load_adapter, merge, save_adapter, unmerge
 from scionwood.adapters import config_class
 from scionwood_pde.adapters.balanced import BalancedLoraConfig
-from scionwood_pde.backbones import tadpole
+from scionwood_pde.backbones import Tadpole
 
 UNUSED = 32 * (256 + 128)
 """Parameters of rank 32 on the unused layer of size B, which the published numbers include."""
@@ -50,7 +50,7 @@ def trainable(model: nn.Module) -> int:
     ],
 )
 def test_a_preset_names_the_layers_of_its_kind(preset: str, kinds: set[str], count: int) -> None:
-    model = tadpole()
+    model = Tadpole()
     names = [
         name
         for name, _ in model.named_modules()
@@ -66,7 +66,7 @@ def test_a_preset_names_the_layers_of_its_kind(preset: str, kinds: set[str], cou
 
 
 def test_all_covers_every_layer_except_the_unused_one() -> None:
-    model = tadpole()
+    model = Tadpole()
     layers = {n for n, m in model.named_modules() if isinstance(m, nn.Linear | nn.Conv3d)}
     chosen = {n for n in layers if re.fullmatch(model.adapter_targets["all"], n)}
     assert layers - chosen == {"decoder.transformer_decoder.final_layer.adaLN_modulation.1"}
@@ -80,7 +80,7 @@ def test_all_covers_every_layer_except_the_unused_one() -> None:
 def test_rank_32_on_size_b_has_the_published_number_of_parameters(
     config: Any, published: int
 ) -> None:
-    model = attach(tadpole(size="B"), config, targets="all")
+    model = attach(Tadpole(size="B"), config, targets="all")
     assert trainable(model) == published - UNUSED
 
 
@@ -90,7 +90,7 @@ def test_rank_32_on_size_b_has_the_published_number_of_parameters(
 def test_a_new_adapter_is_the_identity_and_merging_keeps_the_output(config: Any) -> None:
     """Includes kernels of 1 x 1 x 1; double precision, because random weights amplify rounding."""
     torch.manual_seed(0)  # the first factors are random
-    x, bare = state().double(), tadpole().double().eval()
+    x, bare = state().double(), Tadpole().double().eval()
     with torch.no_grad():
         before = bare(x)
         model = attach(bare, config, targets="all").eval()
@@ -143,8 +143,8 @@ def test_the_first_factor_starts_uniform_and_the_second_at_zero() -> None:
 
 
 def test_several_adapters_add_up_and_can_be_switched_off() -> None:
-    x, model = state(), attach(tadpole(), BalancedLoraConfig(r=2), targets="conv", name="a")
-    plain = tadpole().eval()(x)
+    x, model = state(), attach(Tadpole(), BalancedLoraConfig(r=2), targets="conv", name="a")
+    plain = Tadpole().eval()(x)
     attach(model, BalancedLoraConfig(r=2), targets="conv", name="b")
     for name in ("a", "b"):
         model.set_adapter(name)
@@ -160,11 +160,11 @@ def test_several_adapters_add_up_and_can_be_switched_off() -> None:
 
 
 def test_a_saved_adapter_loads_and_names_its_plugin(tmp_path: Path) -> None:
-    model = moved(attach(tadpole(), BalancedLoraConfig(r=2), targets="all"))
+    model = moved(attach(Tadpole(), BalancedLoraConfig(r=2), targets="all"))
     save_adapter(model, tmp_path)
     assert '"requires_plugin": "pde"' in (tmp_path / "scionwood.json").read_text("utf-8")
     with torch.no_grad():
-        assert torch.equal(load_adapter(tadpole(), tmp_path)(state()), model(state()))
+        assert torch.equal(load_adapter(Tadpole(), tmp_path)(state()), model(state()))
 
 
 def test_refuses_a_layer_of_another_kind() -> None:

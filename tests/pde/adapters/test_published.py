@@ -14,8 +14,7 @@ from scionwood import AdapterFileError, ReadError, load_adapter, save_adapter, s
 from scionwood.adapters import load_head
 from scionwood_pde.adapters.balanced import matrix_shape
 from scionwood_pde.adapters.published import adopt
-from scionwood_pde.backbones import tadpole, tadpole_dynamics
-from scionwood_pde.model.dynamics import TadpoleDynamics
+from scionwood_pde.backbones import Tadpole, TadpoleDynamics
 
 THEIRS = {
     r"^encoder\.conv_encoder\.": "encoder.conv_encoder.conv_encoder.",
@@ -74,22 +73,22 @@ def network(model: TadpoleDynamics) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def test_an_adapter_for_dynamics_gives_the_authors_model(tmp_path: Path) -> None:
-    theirs = tadpole_dynamics(fields=2, weights="shipped").eval()
+    theirs = TadpoleDynamics(fields=2, weights="shipped").eval()
     tensors = changed(theirs, 3, nested=True) | network(theirs)
     save_file(tensors, tmp_path / "dft.safetensors")
     x = values((1, 2, 16, 16, 16), 7) * 20
-    ours = adopt(tadpole_dynamics(fields=2, weights="shipped"), tmp_path / "dft.safetensors").eval()
+    ours = adopt(TadpoleDynamics(fields=2, weights="shipped"), tmp_path / "dft.safetensors").eval()
     torch.testing.assert_close(ours(x), theirs(x), rtol=1e-4, atol=1e-4)
     save_adapter(ours, tmp_path / "adapter")
     save_head(ours, tmp_path / "head.safetensors")
-    again = load_adapter(tadpole_dynamics(fields=2, weights="shipped"), tmp_path / "adapter")
+    again = load_adapter(TadpoleDynamics(fields=2, weights="shipped"), tmp_path / "adapter")
     load_head(again, tmp_path / "head.safetensors")
     torch.testing.assert_close(again.eval()(x), ours(x))
 
 
 @torch.no_grad()
 def test_an_adapter_of_the_autoencoder_may_be_merged_or_hold_factors_alone(tmp_path: Path) -> None:
-    theirs = tadpole(weights="shipped").eval()
+    theirs = Tadpole(weights="shipped").eval()
     tensors = changed(theirs, 2, nested=False)
     path, x = tmp_path / "gift.safetensors", values((1, 1, 16, 16, 16), 7) * 20
     merged = {
@@ -104,42 +103,42 @@ def test_an_adapter_of_the_autoencoder_may_be_merged_or_hold_factors_alone(tmp_p
     alone = {name: value for name, value in tensors.items() if "parent_module" not in name}
     for each in (kept, alone):
         save_file(each, path)
-        ours = adopt(tadpole(weights="shipped"), path).eval()
+        ours = adopt(Tadpole(weights="shipped"), path).eval()
         torch.testing.assert_close(ours(x), theirs(x), rtol=1e-4, atol=1e-4)
 
 
 def test_files_that_do_not_fit_are_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "gift.safetensors"
-    tensors = changed(tadpole(weights="shipped"), 2, nested=False)
+    tensors = changed(Tadpole(weights="shipped"), 2, nested=False)
     save_file(tensors, path)
     with pytest.raises(AdapterFileError, match="differs from the weights of this model by"):
-        adopt(tadpole(init_seed=5), path)
+        adopt(Tadpole(init_seed=5), path)
     with pytest.raises(AdapterFileError, match=r"is \(.* there, and \(.* here"):
-        adopt(tadpole(size="S"), path)
-    start = tadpole_dynamics(weights="shipped")
+        adopt(Tadpole(size="S"), path)
+    start = TadpoleDynamics(weights="shipped")
     assert adopt(start, path).peft_config["default"].r == 2  # the head stays fresh
     tensors["latent_residual_scale"] = torch.ones(())
     save_file(tensors, path)
     with pytest.raises(AdapterFileError, match=r"None there, and \(.* here"):
-        adopt(tadpole_dynamics(weights="shipped"), path)
+        adopt(TadpoleDynamics(weights="shipped"), path)
     first = next(name for name in tensors if name.endswith("lora_A"))
     save_file({name: value for name, value in tensors.items() if name != first}, path)
     with pytest.raises(AdapterFileError, match="has one factor"):
-        adopt(tadpole(weights="shipped"), path)
+        adopt(Tadpole(weights="shipped"), path)
     save_file({"a": torch.zeros(2)}, path)
     with pytest.raises(AdapterFileError, match="no factors"):
-        adopt(tadpole(), path)
+        adopt(Tadpole(), path)
     (tmp_path / "adapter.pth").write_bytes(b"\x80")
     with pytest.raises(AdapterFileError, match="it is a pickle"):
-        adopt(tadpole(), tmp_path / "adapter.pth")
+        adopt(Tadpole(), tmp_path / "adapter.pth")
     path.write_bytes(b"no tensors")
     with pytest.raises(ReadError):
-        adopt(tadpole(), path)
+        adopt(Tadpole(), path)
 
 
 def test_damaged_tensors_are_refused_by_name(tmp_path: Path) -> None:
-    path, model = tmp_path / "gift.safetensors", tadpole(weights="shipped")
-    tensors = changed(tadpole(weights="shipped"), 2, nested=False)
+    path, model = tmp_path / "gift.safetensors", Tadpole(weights="shipped")
+    tensors = changed(Tadpole(weights="shipped"), 2, nested=False)
     name = next(name for name in tensors if name.endswith("lora_A")).removesuffix(".lora_A")
     a, b, weight = (tensors[f"{name}.{k}"] for k in ("lora_A", "lora_B", "parent_module.weight"))
     for change, rule in (

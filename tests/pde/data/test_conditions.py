@@ -10,9 +10,9 @@ import pytest
 import torch
 import xarray as xr
 
+import scionwood_pde as pde
 from scionwood import ReadError, RecipeError
-from scionwood_pde import api
-from scionwood_pde.backbones import bilinear
+from scionwood_pde.backbones import BilinearForecast
 from scionwood_pde.data.files import Files
 from scionwood_pde.inference import beyond_training
 from scionwood_pde.readers.cache import write_cache
@@ -23,7 +23,7 @@ from scionwood_pde.readers.write import write_netcdf, write_well
 @pytest.fixture(scope="module")
 def states() -> xr.DataArray:
     """(sample 6, time 4, channel 3, 16, 16, 16) of Burgers' equation."""
-    return api.simulate(n=6, n_points=16, n_steps=3)
+    return pde.simulate(n=6, n_points=16, n_steps=3)
 
 
 def test_numbers_of_a_file_condition_a_model(states: xr.DataArray, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_refuses_conditions_that_the_data_cannot_have(states: xr.DataArray, tmp_
 
 
 def test_a_rollout_names_conditions_beyond_the_training() -> None:
-    model = bilinear(fields=1, width=2, stencil=3, conditions=["nu", "mach"])
+    model = BilinearForecast(fields=1, width=2, stencil=3, conditions=["nu", "mach"])
     state = torch.randn(8, 1, 16, 16, 16)
     drawn = torch.stack([torch.linspace(0.01, 0.05, 8), torch.full((8,), 0.3)], dim=1)
     model.measure([{"state": state, "next": state + 0.1, "conditions": drawn}])

@@ -10,8 +10,9 @@ import pytest
 import torch
 import xarray as xr
 
+import scionwood_pde as pde
 from scionwood import ReadError, RecipeError, find_run
-from scionwood_pde import api, inference
+from scionwood_pde import inference
 from scionwood_pde.data.domain import FILE, Domain
 from scionwood_pde.data.files import Files
 from scionwood_pde.data.normaliser import Normaliser
@@ -25,7 +26,7 @@ from scionwood_pde.tasks.states import mean_over, mean_vrmse
 @pytest.fixture(scope="module")
 def states() -> xr.DataArray:
     """(sample 3, time 3, channel 3, 16, 16, 16) of Burgers' equation."""
-    return api.simulate(n=3, n_points=16, n_steps=2)
+    return pde.simulate(n=3, n_points=16, n_steps=2)
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +86,9 @@ def test_what_is_not_known_is_said(states: xr.DataArray, domain: Domain) -> None
 def test_the_shipped_run_refuses_another_equation() -> None:
     shipped = Domain.read(find_run("pde/dynamics", quiet=True))
     assert shipped is not None
-    flow = api.simulate("navier_stokes", n=1, n_points=32, n_steps=1, interval=0.04)
+    flow = pde.simulate(equation="navier_stokes", n=1, n_points=32, n_steps=1, interval=0.04)
     with pytest.raises(RecipeError, match=r"unit of u_x: L/T: the run was trained with U"):
-        api.rollout(flow, steps=1)
+        pde.rollout(flow, options=pde.RolloutOptions(steps=1))
 
 
 def test_a_first_step_that_is_no_better_than_persistence_is_said(states: xr.DataArray) -> None:
@@ -100,9 +101,9 @@ def test_a_first_step_that_is_no_better_than_persistence_is_said(states: xr.Data
 
 @pytest.mark.parametrize("name", ["a.zarr", "a.nc", "a.hdf5"])
 def test_a_file_keeps_the_equation(name: str, states: xr.DataArray, tmp_path: Path) -> None:
-    api.write_states(states, tmp_path / name)
+    pde.write_states(states, tmp_path / name)
     assert open_reader(tmp_path / name).layout.equation == "burgers"
-    assert api.open_states(tmp_path / name).attrs["equation"] == "burgers"
+    assert pde.open_states(tmp_path / name).attrs["equation"] == "burgers"
 
 
 def test_solid_points_are_masked_in_statistics_loss_and_rollout(
@@ -110,7 +111,7 @@ def test_solid_points_are_masked_in_statistics_loss_and_rollout(
 ) -> None:
     solid = states.copy()
     solid[..., :4, :, :] = np.nan
-    api.write_states(solid, tmp_path / "solid.zarr")
+    pde.write_states(solid, tmp_path / "solid.zarr")
     with pytest.raises(ReadError, match="set `solids`"):
         _ = Files(files=[str(tmp_path / "solid.zarr")]).normaliser
     data = Files(files=[str(tmp_path / "solid.zarr")], solids=True, batch_size=2)
@@ -150,7 +151,7 @@ def test_solid_points_are_masked_in_statistics_loss_and_rollout(
 def test_solid_points_that_move_are_refused(states: xr.DataArray, tmp_path: Path) -> None:
     moving = states.copy()
     moving[:, 1, :, :4] = np.nan
-    api.write_states(moving, tmp_path / "moving.nc")
+    pde.write_states(moving, tmp_path / "moving.nc")
     data = Files(files=[str(tmp_path / "moving.nc")], solids=True)
     with pytest.raises(ReadError, match="solid points do not move"):
         list(data.train_dataloader())

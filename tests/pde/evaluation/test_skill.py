@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import scionwood_pde as pde
 from scionwood import ReadError, RecipeError
-from scionwood_pde import api
 from scionwood_pde.evaluation.filters import FILTERS
 from scionwood_pde.evaluation.skill import notes, remarks
 from scionwood_pde.readers.states import layout_of
@@ -18,12 +18,12 @@ NAMES = ["u_x"]
 @pytest.fixture(scope="module")
 def states() -> xr.DataArray:
     """(sample 4, time 5, channel 3, 16, 16, 16) of Burgers' equation."""
-    return api.simulate(n=4, n_points=16, n_steps=4)
+    return pde.simulate(n=4, n_points=16, n_steps=4)
 
 
 def test_skill_is_one_minus_the_error_over_that_of_the_best_filter(states: xr.DataArray) -> None:
     wrong = states[3:] * np.float32(1.3)
-    (row,) = api.evaluate(wrong, states[3:], training=states[:3], fields=NAMES)
+    (row,) = pde.evaluate(wrong, states[3:], pde.Placing(fields=NAMES), training=states[:3])
     best = min(float(row[name]) for name in FILTERS)
     assert row["vrmse"] == pytest.approx(0.3, abs=0.001)
     assert row["skill"] == pytest.approx(1 - float(row["vrmse"]) / best)
@@ -31,21 +31,27 @@ def test_skill_is_one_minus_the_error_over_that_of_the_best_filter(states: xr.Da
 
 
 def test_filters_take_the_step_of_the_prediction(states: xr.DataArray) -> None:
-    every = api.evaluate(states[3:, ::2], states[3:], training=states[:3, ::2], fields=NAMES)
-    strided = api.evaluate(states[3:, ::2], states[3:], training=states[:3], fields=NAMES)
+    every = pde.evaluate(
+        states[3:, ::2], states[3:], pde.Placing(fields=NAMES), training=states[:3, ::2]
+    )
+    strided = pde.evaluate(
+        states[3:, ::2], states[3:], pde.Placing(fields=NAMES), training=states[:3]
+    )
     assert strided == every
 
 
 def test_remarks_name_what_is_worse_than_the_mean_or_a_filter(states: xr.DataArray) -> None:
     scaled = {factor: states[3:] * np.float32(factor) for factor in (1.001, 1.5, 2.5)}
     said = {
-        factor: remarks(api.evaluate(wrong, states[3:], training=states[:3], fields=NAMES))
+        factor: remarks(
+            pde.evaluate(wrong, states[3:], pde.Placing(fields=NAMES), training=states[:3])
+        )
         for factor, wrong in scaled.items()
     }
     assert said[1.001] == []
     assert "u_x, horizon 1: no better than a linear filter (skill -" in said[1.5][0]
     assert "u_x, horizon 1: worse than the mean of the field (VRMSE 1.5" in said[2.5][0]
-    alone = remarks(api.evaluate(scaled[1.5], states[3:], fields=NAMES))
+    alone = remarks(pde.evaluate(scaled[1.5], states[3:], pde.Placing(fields=NAMES)))
     assert "no better than persistence" in alone[0]
 
 
@@ -54,7 +60,7 @@ def test_open_axes_get_cosine_modes_and_a_note(states: xr.DataArray) -> None:
     walls.coords["y"].attrs["boundary"] = "wall"
     assert notes(layout_of(states), True) == []
     assert "cosine modes along y (wall)" in notes(layout_of(walls), True)[0]
-    (row,) = api.evaluate(walls[3:], walls[3:], training=walls[:3], fields=NAMES)
+    (row,) = pde.evaluate(walls[3:], walls[3:], pde.Placing(fields=NAMES), training=walls[:3])
     assert row["skill"] == 1
     assert 0 < float(row["shell"]) < float(row["persistence"])
 
@@ -69,40 +75,40 @@ def test_training_states_of_another_grid_step_or_field_are_refused(states: xr.Da
         (states[:3].assign_coords(time=states["time"].copy(data=np.arange(5) * 0.03)), "step by"),
     ):
         with pytest.raises(RecipeError, match=rule):
-            api.evaluate(states[3:], states[3:], training=training)
+            pde.evaluate(states[3:], states[3:], training=training)
     with pytest.raises(ReadError, match="no field 'u_z'"):
-        api.evaluate(states[3:], states[3:], training=states[:3].isel(channel=[0, 1]))
+        pde.evaluate(states[3:], states[3:], training=states[:3].isel(channel=[0, 1]))
 
 
 def test_irregular_times_are_refused(states: xr.DataArray) -> None:
     odd = states.assign_coords(time=states["time"].copy(data=np.array([0.0, 1, 2, 3, 10])))
     with pytest.raises(RecipeError, match="times lie 1 to 7 apart"):
-        api.evaluate(odd, odd)
+        pde.evaluate(odd, odd)
 
 
 def test_solid_points_do_not_count(states: xr.DataArray) -> None:
     solid = states.copy()
     solid[..., 4:8, :, :] = np.nan
     wrong = solid * np.float32(1.2)
-    (row,) = api.evaluate(wrong[3:], solid[3:], training=solid[:3], fields=NAMES)
+    (row,) = pde.evaluate(wrong[3:], solid[3:], pde.Placing(fields=NAMES), training=solid[:3])
     fluid = states[3, 1, 0].values
     fluid = fluid[np.r_[:4, 8:16]]
-    (first,) = api.evaluate(wrong[3:, :2], solid[3:, :2], fields=NAMES)
+    (first,) = pde.evaluate(wrong[3:, :2], solid[3:, :2], pde.Placing(fields=NAMES))
     assert first["vrmse"] == pytest.approx(0.2 * (fluid**2).mean() ** 0.5 / fluid.std(), rel=1e-3)
     assert {"skill", "shell"} <= row.keys()
     assert not {"large_scales", "spectral_distance"} & row.keys()
     holes = wrong.copy()
     holes[3, 1, 0, 0, 0, 0] = np.nan
     with pytest.raises(RecipeError, match="1 values are not finite where the reference has"):
-        api.evaluate(holes[3:], solid[3:], fields=NAMES)
+        pde.evaluate(holes[3:], solid[3:], pde.Placing(fields=NAMES))
 
 
 def test_a_file_with_solid_points_is_read_on_request(states: xr.DataArray, tmp_path) -> None:
     solid = states[:1].copy()
     solid[..., 4:8, :, :] = np.nan
     for name in ("solid.nc", "solid.zarr", "solid.hdf5"):
-        api.write_states(solid, tmp_path / name)
+        pde.write_states(solid, tmp_path / name)
         with pytest.raises(ReadError, match="If NaN marks solid points, set `solids`"):
-            api.open_states(tmp_path / name).load()
-        read = api.open_states(tmp_path / name, solids=True)
+            pde.open_states(tmp_path / name).load()
+        read = pde.open_states(tmp_path / name, solids=True)
         np.testing.assert_array_equal(read.values, solid.values)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from scionwood_pde.backbones import tadpole
+from scionwood_pde.backbones import Tadpole
 from scionwood_pde.model import SIZES, Gaussian, SizeName
 from scionwood_pde.model.decoder import Decoder
 from scionwood_pde.model.encoder import Encoder
@@ -88,7 +88,7 @@ def test_outputs_equal_those_of_the_published_code(
 
 @pytest.mark.parametrize("sides", [(16, 16, 16), (32, 16, 20), (17, 31, 16)])
 def test_output_sides_equal_input_sides(sides: tuple[int, ...]) -> None:
-    model, x = tadpole().eval(), cube(2, 1, *sides)
+    model, x = Tadpole().eval(), cube(2, 1, *sides)
     with torch.no_grad():
         assert model(x).shape == x.shape
         cells = [-(-side // 16) for side in sides]
@@ -96,14 +96,14 @@ def test_output_sides_equal_input_sides(sides: tuple[int, ...]) -> None:
 
 
 def test_padding_equals_an_extension_by_the_edge() -> None:
-    model, x = tadpole().eval(), cube(1, 1, 20, 16, 16)
+    model, x = Tadpole().eval(), cube(1, 1, 20, 16, 16)
     longer = torch.cat([x, x[:, :, -1:].expand(-1, -1, 12, -1, -1)], dim=2)
     with torch.no_grad():
         torch.testing.assert_close(model(x), model(longer)[:, :, :20])
 
 
 def test_each_field_of_a_state_is_encoded_separately() -> None:
-    model, x = tadpole().eval(), cube(2, 3, 16, 16, 16)
+    model, x = Tadpole().eval(), cube(2, 3, 16, 16, 16)
     with torch.no_grad():
         together = model(x)
         latents = model.encode(x).mean
@@ -114,7 +114,7 @@ def test_each_field_of_a_state_is_encoded_separately() -> None:
 
 
 def test_every_parameter_except_the_unused_layer_gets_a_gradient() -> None:
-    model = tadpole()
+    model = Tadpole()
     posterior = model.encode(cube(1, 1, 16, 16, 16))
     model.decode(posterior.sample(), (16, 16, 16)).square().mean().add(
         posterior.kl().mean()
@@ -141,11 +141,11 @@ def test_samples_have_the_mean_and_the_variance() -> None:
 @pytest.mark.parametrize("shape", [(16, 16, 16), (1, 16, 16, 16), (1, 1, 1, 16, 16, 16)])
 def test_refuses_another_number_of_axes(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"shape .* is \(batch, field, x, y, z\)"):
-        tadpole()(torch.zeros(shape))
+        Tadpole()(torch.zeros(shape))
 
 
 def test_refuses_latents_of_another_domain() -> None:
-    model = tadpole()
+    model = Tadpole()
     with pytest.raises(ValueError, match=r"128 per field, 2, 1, 1\)"):
         model.decode(torch.zeros(1, 128, 1, 1, 1), (32, 16, 16))
     with pytest.raises(ValueError, match="128 per field"):

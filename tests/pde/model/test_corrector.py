@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+import scionwood_pde as pde
 from scionwood import RecipeError, fit, load_run, resolve
-from scionwood_pde import api
-from scionwood_pde.backbones import corrector
-from scionwood_pde.model.corrector import Corrector
+from scionwood_pde.backbones import Corrector
 
 FLOW: dict[str, Any] = {
     "equation": "kolmogorov_flow",
@@ -23,8 +22,8 @@ FLOW: dict[str, Any] = {
 
 
 def flow(n_points: int, n_steps: int) -> torch.Tensor:
-    states = api.simulate(
-        "kolmogorov_flow",
+    states = pde.simulate(
+        equation="kolmogorov_flow",
         n=1,
         n_points=n_points,
         n_steps=n_steps,
@@ -38,9 +37,9 @@ def flow(n_points: int, n_steps: int) -> torch.Tensor:
 @torch.no_grad()
 def test_before_training_it_is_the_solver() -> None:
     states = flow(16, 1)
-    model = corrector(**FLOW, coarse=16)
+    model = Corrector(**FLOW, coarse=16)
     torch.testing.assert_close(model(states[:, 0]), states[:, 1], rtol=1e-4, atol=1e-5)
-    coarse = corrector(**FLOW, coarse=12)
+    coarse = Corrector(**FLOW, coarse=12)
     error = (coarse(states[:, 0]) - states[:, 1]).square().mean()
     change = (states[:, 1] - states[:, 0]).square().mean()
     assert 1e-8 < error < 0.2 * change
@@ -50,7 +49,7 @@ def test_before_training_it_is_the_solver() -> None:
 
 
 def test_gradients_pass_through_the_solver() -> None:
-    model = corrector(**FLOW, coarse=12)
+    model = Corrector(**FLOW, coarse=12)
     x = flow(16, 1)[:, 0].requires_grad_()
     model(model(x)).square().mean().backward()
     assert x.grad is not None
@@ -59,13 +58,13 @@ def test_gradients_pass_through_the_solver() -> None:
 
 def test_what_does_not_fit_is_refused_by_name() -> None:
     with pytest.raises(RecipeError, match="parameter 'mass': kolmogorov_flow has"):
-        corrector(equation="kolmogorov_flow", parameters={"mass": 0.1})
+        Corrector(equation="kolmogorov_flow", parameters={"mass": 0.1})
     with pytest.raises(RecipeError, match="no equation has this name"):
-        corrector(equation="stokes")
+        Corrector(equation="stokes")
     with pytest.raises(RecipeError, match="beyond the de-aliasing limit"):
-        corrector(**FLOW | {"parameters": FLOW["parameters"] | {"forcing_mode": 6}}, coarse=12)
+        Corrector(**FLOW | {"parameters": FLOW["parameters"] | {"forcing_mode": 6}}, coarse=12)
     with pytest.raises(ValueError, match="at least the 24 of the coarse grid"):
-        corrector(**FLOW, coarse=24)(torch.zeros(1, 3, 16, 16, 16))
+        Corrector(**FLOW, coarse=24)(torch.zeros(1, 3, 16, 16, 16))
 
 
 def test_a_run_trains_through_the_solver_and_rolls_out(tmp_path: Path) -> None:
@@ -91,8 +90,8 @@ def test_a_run_trains_through_the_solver_and_rolls_out(tmp_path: Path) -> None:
         model.get_base_model() if hasattr(model, "get_base_model") else model, Corrector
     )
     assert run is not None
-    states = api.simulate(
-        "kolmogorov_flow",
+    states = pde.simulate(
+        equation="kolmogorov_flow",
         n=1,
         n_points=16,
         n_steps=2,
@@ -100,4 +99,11 @@ def test_a_run_trains_through_the_solver_and_rolls_out(tmp_path: Path) -> None:
         substeps=3,
         parameters={"viscosity": 0.05, "forcing": 3.0, "forcing_mode": 4},
     )
-    assert api.rollout(states, run=tmp_path / "run").shape == (1, 3, 3, 16, 16, 16)
+    assert pde.rollout(states, options=pde.RolloutOptions(run=tmp_path / "run")).shape == (
+        1,
+        3,
+        3,
+        16,
+        16,
+        16,
+    )

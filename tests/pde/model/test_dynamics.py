@@ -11,7 +11,7 @@ from torch import Tensor
 
 from scionwood import attach, load_adapter, save_adapter
 from scionwood.adapters import base_hash, load_head, save_head
-from scionwood_pde.backbones import tadpole, tadpole_dynamics
+from scionwood_pde.backbones import Tadpole, TadpoleDynamics
 from scionwood_pde.model import SIZES, SizeName
 from scionwood_pde.model.dynamics import LatentUpdate, Skips
 from scionwood_pde.model.latent import LatentTransformer, positions
@@ -35,8 +35,8 @@ def trained(model: torch.nn.Module) -> None:
 def test_equals_the_autoencoder_before_training(tile: int | None, side: int) -> None:
     x = state(2, side)
     with torch.no_grad():
-        expected = tadpole(tile=tile).eval()(x)
-        states = tadpole_dynamics(fields=2, tile=tile).eval()(x)
+        expected = Tadpole(tile=tile).eval()(x)
+        states = TadpoleDynamics(fields=2, tile=tile).eval()(x)
     torch.testing.assert_close(states, expected, rtol=1e-6, atol=1e-6)
 
 
@@ -54,7 +54,7 @@ def test_the_head_has_the_published_number_of_parameters(size: SizeName, count: 
 
 
 def test_the_latent_update_mixes_fields() -> None:
-    model, x = tadpole_dynamics(fields=2).eval(), state(2)
+    model, x = TadpoleDynamics(fields=2).eval(), state(2)
     other = torch.cat([x[:, :1], -x[:, 1:]], dim=1)
     with torch.no_grad():
         assert torch.equal(model(x)[:, 0], model(other)[:, 0])
@@ -63,7 +63,7 @@ def test_the_latent_update_mixes_fields() -> None:
 
 
 def test_the_latent_update_sees_beyond_a_tile() -> None:
-    model, x = tadpole_dynamics(tile=16).eval(), state(1, 32)
+    model, x = TadpoleDynamics(tile=16).eval(), state(1, 32)
     other = x.clone()
     other[..., 16:] *= -1
     with torch.no_grad():
@@ -83,7 +83,7 @@ def test_skips_add_the_map_of_the_same_stride() -> None:
 
 
 def test_the_first_gradient_reaches_scales_and_the_output_layer() -> None:
-    model = tadpole_dynamics()
+    model = TadpoleDynamics()
     model(state(1)).square().mean().backward()
     assert model.skips.scales.grad is not None
     assert bool((model.skips.scales.grad != 0).all())
@@ -100,34 +100,34 @@ def test_positions_of_different_cells_differ() -> None:
 
 def test_refuses_another_number_of_fields() -> None:
     with pytest.raises(ValueError, match=r"state of 3 fields: this model was built for 2.*fields"):
-        tadpole_dynamics(fields=2)(state(3))
+        TadpoleDynamics(fields=2)(state(3))
 
 
 def test_adapter_and_head_restore_the_whole_model(tmp_path: Path) -> None:
     x = state(2)
-    model = attach(tadpole_dynamics(fields=2), LoraConfig(r=2), targets="all-linear")
+    model = attach(TadpoleDynamics(fields=2), LoraConfig(r=2), targets="all-linear")
     trained(model)
     save_adapter(model, tmp_path / "adapter", base=model.card)
     save_head(model, tmp_path / "head.safetensors")
-    fresh = load_adapter(tadpole_dynamics(fields=2), tmp_path / "adapter")
+    fresh = load_adapter(TadpoleDynamics(fields=2), tmp_path / "adapter")
     load_head(fresh, tmp_path / "head.safetensors")
     with torch.no_grad():
         assert torch.equal(fresh(x), model.eval()(x))
-        assert not torch.allclose(fresh(x), tadpole_dynamics(fields=2)(x))
+        assert not torch.allclose(fresh(x), TadpoleDynamics(fields=2)(x))
 
 
 def test_the_saved_adapter_names_the_tiling(tmp_path: Path) -> None:
-    model = attach(tadpole_dynamics(tile=16), LoraConfig(r=2), targets="attention")
+    model = attach(TadpoleDynamics(tile=16), LoraConfig(r=2), targets="attention")
     save_adapter(model, tmp_path, base=model.card)
     assert "16^3, halo 0, boundary edge" in (tmp_path / "scionwood.json").read_text("utf-8")
 
 
 def test_an_adapter_of_the_autoencoder_initialises_the_dynamics(tmp_path: Path) -> None:
     """Encoder and decoder form the same base with any head."""
-    assert base_hash(tadpole()) == base_hash(tadpole_dynamics(fields=3))
-    adapted = attach(tadpole(), LoraConfig(r=2), targets="all")
+    assert base_hash(Tadpole()) == base_hash(TadpoleDynamics(fields=3))
+    adapted = attach(Tadpole(), LoraConfig(r=2), targets="all")
     trained(adapted)
     save_adapter(adapted, tmp_path)
-    start = load_adapter(tadpole_dynamics(), tmp_path, trainable=True)
+    start = load_adapter(TadpoleDynamics(), tmp_path, trainable=True)
     with torch.no_grad():
         torch.testing.assert_close(start.eval()(state(1)), adapted.eval()(state(1)))

@@ -13,8 +13,7 @@ from torch import Tensor
 from scionwood import AdapterError, WeightsError, attach
 from scionwood.adapters import base_hash
 from scionwood.adapters.head import head_state
-from scionwood_pde.backbones import tadpole, tadpole_flow
-from scionwood_pde.model import TadpoleFlow
+from scionwood_pde.backbones import Tadpole, TadpoleFlow
 from scionwood_pde.model.flow import Standardisation
 from scionwood_pde.model.latent import waves
 
@@ -24,23 +23,23 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
 
 
 def test_decodes_the_noise_itself_before_training() -> None:
-    model, noise = tadpole_flow(fields=2).eval(), normal(1, 256, 1, 2, 1)
+    model, noise = TadpoleFlow(fields=2).eval(), normal(1, 256, 1, 2, 1)
     with torch.no_grad():
         states = model(noise)
         assert states.shape == (1, 2, 16, 32, 16)
-        torch.testing.assert_close(states, tadpole().eval().decode(noise, (16, 32, 16)))
+        torch.testing.assert_close(states, Tadpole().eval().decode(noise, (16, 32, 16)))
 
 
 def test_a_constant_velocity_is_integrated_exactly() -> None:
-    model, noise = tadpole_flow(steps=3).eval(), normal(1, 128, 1, 1, 1)
+    model, noise = TadpoleFlow(steps=3).eval(), normal(1, 128, 1, 1, 1)
     with torch.no_grad():
         model.velocity.network.out_proj.bias.fill_(0.5)
-        expected = tadpole().eval().decode(noise + 0.5, (16, 16, 16))
+        expected = Tadpole().eval().decode(noise + 0.5, (16, 16, 16))
         torch.testing.assert_close(model(noise), expected)
 
 
 def test_the_reference_velocity_leads_from_noise_to_the_latents() -> None:
-    model, x, noise = tadpole_flow().eval(), normal(2, 1, 16, 16, 16), normal(2, 128, 1, 1, 1)
+    model, x, noise = TadpoleFlow().eval(), normal(2, 1, 16, 16, 16), normal(2, 128, 1, 1, 1)
     with torch.no_grad():
         predicted, reference = model.flow(x, noise, torch.tensor([0.0, 0.7]))
         torch.testing.assert_close(noise + reference, model.encode(x).mean)
@@ -49,7 +48,7 @@ def test_the_reference_velocity_leads_from_noise_to_the_latents() -> None:
 
 def test_training_lowers_the_loss_and_keeps_the_encoder() -> None:
     torch.manual_seed(0)
-    model, x = tadpole_flow(), normal(8, 1, 16, 16, 16)
+    model, x = TadpoleFlow(), normal(8, 1, 16, 16, 16)
     with torch.no_grad():
         model.standard.measure(model.encode(x).mean)
     optimizer = torch.optim.AdamW(model.velocity.parameters(), lr=3e-3)
@@ -80,14 +79,14 @@ def test_latents_are_standardised_and_restored() -> None:
 
 
 def test_the_measured_scale_is_saved_with_the_head() -> None:
-    saved = head_state(tadpole_flow())
+    saved = head_state(TadpoleFlow())
     assert {"standard.mean", "standard.std"} <= saved.keys()
     assert any(name.startswith("velocity.") for name in saved)
 
 
 def test_shares_the_autoencoders_base_and_adapts_the_decoder() -> None:
-    model = tadpole_flow()
-    assert base_hash(model) == base_hash(tadpole())
+    model = TadpoleFlow()
+    assert base_hash(model) == base_hash(Tadpole())
     adapted = attach(model, LoraConfig(r=2), targets="all")
     layers = [n for n, p in adapted.named_parameters() if p.requires_grad and "lora_A" in n]
     assert layers
@@ -96,17 +95,17 @@ def test_shares_the_autoencoders_base_and_adapts_the_decoder() -> None:
 
 def test_refuses_an_adapter_on_the_encoder() -> None:
     with pytest.raises(AdapterError, match="dead targets"):
-        attach(tadpole_flow(), LoraConfig(r=2), targets=r"encoder\..*attn\.qkv")
+        attach(TadpoleFlow(), LoraConfig(r=2), targets=r"encoder\..*attn\.qkv")
 
 
 def test_refuses_another_number_of_fields() -> None:
     with pytest.raises(ValueError, match="this model was built for 1"):
-        tadpole_flow().flow(normal(1, 2, 16, 16, 16), normal(1, 256, 1, 1, 1), torch.zeros(1))
+        TadpoleFlow().flow(normal(1, 2, 16, 16, 16), normal(1, 256, 1, 1, 1), torch.zeros(1))
 
 
 def labelled(tmp_path: Path) -> tuple[TadpoleFlow, Path]:
     """Return a generator of three equations, and the file of its velocity and scale."""
-    model = tadpole_flow(labels=3, steps=2).eval()
+    model = TadpoleFlow(labels=3, steps=2).eval()
     with torch.no_grad():
         model.velocity.network.out_proj.weight.normal_(std=0.1)
         for layer in model.velocity.network.layers:
@@ -127,7 +126,7 @@ def test_a_label_changes_the_states(tmp_path: Path) -> None:
 
 
 def test_labels_do_not_change_the_other_weights() -> None:
-    plain, with_labels = tadpole_flow(init_seed=3), tadpole_flow(init_seed=3, labels=4)
+    plain, with_labels = TadpoleFlow(init_seed=3), TadpoleFlow(init_seed=3, labels=4)
     state = with_labels.state_dict()
     for name, value in plain.state_dict().items():
         assert torch.equal(value, state[name]), name
@@ -135,7 +134,7 @@ def test_labels_do_not_change_the_other_weights() -> None:
 
 def test_a_trained_velocity_belongs_to_the_base_and_takes_adapters(tmp_path: Path) -> None:
     model, path = labelled(tmp_path)
-    again = tadpole_flow(labels=3, steps=2, velocity=path).eval()
+    again = TadpoleFlow(labels=3, steps=2, velocity=path).eval()
     noise, label = normal(2, 128, 1, 1, 1), torch.tensor([1, 2])
     with torch.no_grad():
         torch.testing.assert_close(again(noise, label), model(noise, label), rtol=0, atol=0)
@@ -161,10 +160,10 @@ def test_refuses_missing_unwanted_and_unknown_labels(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no label: this generator has 3 labels"):
         labelled(tmp_path)[0](noise)
     with pytest.raises(ValueError, match="a label: this generator has 0 labels"):
-        tadpole_flow()(noise, torch.tensor([0]))
+        TadpoleFlow()(noise, torch.tensor([0]))
 
 
 def test_refuses_the_velocity_of_another_generator(tmp_path: Path) -> None:
     _, path = labelled(tmp_path)
     with pytest.raises(WeightsError, match="the same fields and labels"):
-        tadpole_flow(labels=5, velocity=path)
+        TadpoleFlow(labels=5, velocity=path)

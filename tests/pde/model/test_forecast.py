@@ -12,7 +12,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from scionwood import RecipeError, WeightsError
-from scionwood_pde.backbones import bilinear, fno, tadpole_mixed, tfno, unet
+from scionwood_pde.backbones import (
+    BilinearForecast,
+    FNOForecast,
+    MixedForecast,
+    TFNOForecast,
+    UNetForecast,
+)
 from scionwood_pde.model.forecast import Forecast
 from scionwood_pde.model.fourier import FNO, to_neuraloperator
 from scionwood_pde.model.spectra import energy, without_divergence
@@ -20,11 +26,11 @@ from scionwood_pde.model.spectra import energy, without_divergence
 Make = Callable[..., Forecast]
 FNO_SMALL: dict[str, Any] = {"modes": 6, "width": 6, "layers": 2}
 MODELS: list[tuple[Make, dict[str, Any]]] = [
-    (bilinear, {"width": 4, "stencil": 3}),
-    (unet, {"width": 4}),
-    (fno, FNO_SMALL),
-    (tfno, FNO_SMALL),
-    (tadpole_mixed, {"width": 2}),
+    (BilinearForecast, {"width": 4, "stencil": 3}),
+    (UNetForecast, {"width": 4}),
+    (FNOForecast, FNO_SMALL),
+    (TFNOForecast, FNO_SMALL),
+    (MixedForecast, {"width": 2}),
 ]
 
 
@@ -76,14 +82,14 @@ def test_fewer_dimensions_history_and_conditions(
 
 @torch.no_grad()
 def test_bilinear_stencils_move_with_a_periodic_state() -> None:
-    model = moved(bilinear(fields=3, width=3, stencil=3, solenoidal=[0, 1, 2]))
+    model = moved(BilinearForecast(fields=3, width=3, stencil=3, solenoidal=[0, 1, 2]))
     x = frames(3, 16, 16, 16)
     torch.testing.assert_close(model(x).roll(5, 2), model(x.roll(5, 2)), rtol=1e-4, atol=1e-5)
 
 
 def test_bilinear_stencils_contain_convection() -> None:
     """The product of a field with the central difference of another is one product of stencils."""
-    model = bilinear(fields=1, dims=1, width=1, stencil=3)
+    model = BilinearForecast(fields=1, dims=1, width=1, stencil=3)
     layer: Any = model.network.products
     with torch.no_grad():
         layer.stencil.weight[:] = torch.tensor([[[0.0, 1.0, 0.0]], [[-0.5, 0.0, 0.5]]])
@@ -97,15 +103,15 @@ def test_bilinear_stencils_contain_convection() -> None:
 @torch.no_grad()
 def test_tiles_with_a_wide_halo_equal_the_whole_domain() -> None:
     options: dict[str, Any] = {"fields": 2, "dims": 2, "width": 3, "stencil": 5}
-    whole = moved(bilinear(**options))
-    tiled = bilinear(**options, tile=48, halo=16, at_once=3)
+    whole = moved(BilinearForecast(**options))
+    tiled = BilinearForecast(**options, tile=48, halo=16, at_once=3)
     tiled.load_state_dict(whole.state_dict())
     x = frames(2, 64, 48)
     torch.testing.assert_close(tiled(x), whole(x), rtol=1e-5, atol=1e-6)
 
 
 def test_measures_the_scales_of_the_training_data() -> None:
-    model = bilinear(fields=2, dims=1, history=2, conditions=["dt"])
+    model = BilinearForecast(fields=2, dims=1, history=2, conditions=["dt"])
     states = torch.randn(8, 4, 16)
     batch = {
         "state": states,
@@ -154,7 +160,7 @@ def test_a_rollout_of_any_network_is_held_to_the_energy_of_its_training(
 )
 def test_refuses_options_that_do_not_fit(options: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
-        bilinear(**options)
+        BilinearForecast(**options)
 
 
 @pytest.mark.parametrize("rank", [None, 0.2], ids=["dense", "tucker"])
@@ -179,12 +185,12 @@ def test_fourier_operators_equal_those_of_neuraloperator(
 @torch.no_grad()
 def test_loads_weights_with_the_names_of_neuraloperator(tmp_path: Path) -> None:
     options: dict[str, Any] = {"fields": 2, "dims": 2, **FNO_SMALL, "target": "state"}
-    made = moved(fno(**options))
+    made = moved(FNOForecast(**options))
     state = {to_neuraloperator(n): v.contiguous() for n, v in made.network.state_dict().items()}
     assert "fno_blocks.convs.0.weight.tensor" in state
     save_file(state, tmp_path / "fno.safetensors")
-    loaded = fno(**options, weights=tmp_path / "fno.safetensors")
+    loaded = FNOForecast(**options, weights=tmp_path / "fno.safetensors")
     x = frames(2, 16, 16)
     assert torch.equal(loaded(x), made(x))
     with pytest.raises(WeightsError, match=r"fno\.safetensors"):
-        fno(**{**options, "modes": 8}, weights=tmp_path / "fno.safetensors")
+        FNOForecast(**{**options, "modes": 8}, weights=tmp_path / "fno.safetensors")

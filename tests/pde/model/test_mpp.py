@@ -14,7 +14,7 @@ from torch import Tensor
 
 import scionwood
 from scionwood import RecipeError, WeightsError
-from scionwood_pde.backbones import mpp
+from scionwood_pde.backbones import MPPForecast
 from scionwood_pde.model.avit import SIZES, AViT, AViTBlock
 
 STATED = {"L": 407}
@@ -123,15 +123,17 @@ def test_published_sizes_have_as_many_numbers(size: Any) -> None:
 @torch.no_grad()
 def test_reads_a_checkpoint_of_the_authors_and_chooses_rows_by_name(tmp_path: Path) -> None:
     path, x = write(tmp_path / "ckpt.tar"), drawn(1, 3 * 2, 32, 48)
-    model = mpp(fields=["compNS.Vy", "pressure"], weights=path, history=3).eval()
+    model = MPPForecast(fields=["compNS.Vy", "pressure"], weights=path, history=3).eval()
     expected = random_network((7, 9)).eval()(x)
     assert torch.equal(model(x), expected)
     save_file(random_network().state_dict(), tmp_path / "state.safetensors")
-    again = mpp(fields=["compNS.Vy", "pressure"], weights=tmp_path / "state.safetensors", history=3)
+    again = MPPForecast(
+        fields=["compNS.Vy", "pressure"], weights=tmp_path / "state.safetensors", history=3
+    )
     assert torch.equal(again.eval()(x), expected)
     scaled = model(3.0 * x + 40.0)
     torch.testing.assert_close(scaled, 3.0 * expected + 40.0, atol=1e-3, rtol=1e-4)
-    edge = mpp(fields=["compNS.Vy", "pressure"], weights=path, history=3, boundary="edge")
+    edge = MPPForecast(fields=["compNS.Vy", "pressure"], weights=path, history=3, boundary="edge")
     x = drawn(1, 6, 64, 64)
     assert not torch.allclose(edge.eval()(x), model(x)), "the boundary matters"
 
@@ -139,7 +141,7 @@ def test_reads_a_checkpoint_of_the_authors_and_chooses_rows_by_name(tmp_path: Pa
 @torch.no_grad()
 def test_new_fields_get_rows_of_their_own_and_keep_the_rest(tmp_path: Path) -> None:
     path = write(tmp_path / "ckpt.tar")
-    model = mpp(fields=["new.humidity", "h"], weights=path)
+    model = MPPForecast(fields=["new.humidity", "h"], weights=path)
     known, own = random_network().state_dict(), model.network.state_dict()
     wider = {"space_bag.weight": 1, "debed.out_kernel": 1, "debed.out_bias": 0}
     for name, value in known.items():
@@ -152,7 +154,9 @@ def test_new_fields_get_rows_of_their_own_and_keep_the_rest(tmp_path: Path) -> N
 
 
 def test_an_adapter_and_the_table_train() -> None:
-    tuned = scionwood.attach(mpp(fields=["h"], history=2), LoraConfig(r=2), targets="all-linear")
+    tuned = scionwood.attach(
+        MPPForecast(fields=["h"], history=2), LoraConfig(r=2), targets="all-linear"
+    )
     tuned(drawn(1, 2, 32, 32)).square().mean().backward()
     trained = {name for name, p in tuned.named_parameters() if p.grad is not None}
     for part in (
@@ -178,29 +182,29 @@ def test_an_adapter_and_the_table_train() -> None:
 )
 def test_fields_are_refused_by_name(fields: list[str], text: str) -> None:
     with pytest.raises(RecipeError, match=text):
-        mpp(fields=fields)
+        MPPForecast(fields=fields)
 
 
 def test_another_size_and_other_files_are_refused_by_name(tmp_path: Path) -> None:
     path = write(tmp_path / "ckpt.tar")
     with pytest.raises(WeightsError, match=r"another model or size: it lacks blocks\.2\.spatial"):
-        mpp(weights=path, size="Ti")
+        MPPForecast(weights=path, size="Ti")
     with pytest.raises(WeightsError, match=r"space_bag\.weight \(8, 12\) for \(8, 13\)"):
-        mpp(weights=path, rows=13)
+        MPPForecast(weights=path, rows=13)
     bad = write(tmp_path / "bad.tar", **{"space_bag.bias": torch.full((8,), torch.nan)})
     with pytest.raises(WeightsError, match=r"space_bag\.bias holds NaN"):
-        mpp(weights=bad)
+        MPPForecast(weights=bad)
     with pytest.raises(WeightsError, match="there is no such weights file"):
-        mpp(weights=tmp_path / "none.tar")
+        MPPForecast(weights=tmp_path / "none.tar")
     (tmp_path / "text.tar").write_text("nonsense", "utf-8")
     with pytest.raises(WeightsError, match="not a readable PyTorch file"):
-        mpp(weights=tmp_path / "text.tar")
+        MPPForecast(weights=tmp_path / "text.tar")
     with pytest.raises(RecipeError, match="history 17: 1 to 16 frames"):
-        mpp(history=17)
+        MPPForecast(history=17)
 
 
 def test_states_of_other_sides_are_refused() -> None:
-    model = mpp(fields=["h"], history=1)
+    model = MPPForecast(fields=["h"], history=1)
     with pytest.raises(ValueError, match=r"a state of \(16, 16\) points"):
         model(drawn(1, 1, 16, 16))
     with pytest.raises(RecipeError, match="a periodic side is a multiple of 16"):

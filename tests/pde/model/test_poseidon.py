@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from scionwood import RecipeError, WeightsError
-from scionwood_pde.backbones import poseidon
+from scionwood_pde.backbones import PoseidonForecast
 from scionwood_pde.model.scot import Scot
 from scionwood_pde.model.scot_shape import shape_of
 from scionwood_pde.model.windows import WindowBlock
@@ -73,7 +73,7 @@ def test_a_block_equals_that_of_transformers(shifted: bool) -> None:
 
 @torch.no_grad()
 def test_reads_the_published_names_and_predicts_a_later_state(tmp_path: Path) -> None:
-    model = poseidon(weights=write(tmp_path), lead=0.5).eval()
+    model = PoseidonForecast(weights=write(tmp_path), lead=0.5).eval()
     names = load_file(tmp_path / "model.safetensors").keys()
     for name in (
         "embeddings.patch_embeddings.projection.weight",
@@ -87,25 +87,28 @@ def test_reads_the_published_names_and_predicts_a_later_state(tmp_path: Path) ->
     ):
         assert name in names
     x = state(4)
-    later = poseidon(weights=tmp_path, lead=1.0).eval()(x)
+    later = PoseidonForecast(weights=tmp_path, lead=1.0).eval()(x)
     assert model(x).shape == x.shape
     assert not torch.allclose(model(x), later), "the lead time matters"
 
 
 @torch.no_grad()
 def test_a_file_may_hold_the_buffers_of_older_transformers(tmp_path: Path) -> None:
-    expected = poseidon(weights=write(tmp_path))(state(4))
+    expected = PoseidonForecast(weights=write(tmp_path))(state(4))
     path = tmp_path / "model.safetensors"
     network = Scot(shape_of(CONFIG))
     older = {n: b for n, b in network.named_buffers() if "relative" in n}
     assert older
     save_file(load_file(path) | {n: b.contiguous() for n, b in older.items()}, path)
-    assert torch.equal(poseidon(weights=tmp_path)(state(4)), expected)
+    assert torch.equal(PoseidonForecast(weights=tmp_path)(state(4)), expected)
 
 
 @torch.no_grad()
 def test_other_fields_get_new_layers_and_keep_the_rest(tmp_path: Path) -> None:
-    known, other = poseidon(weights=write(tmp_path)), poseidon(fields=2, weights=tmp_path)
+    known, other = (
+        PoseidonForecast(weights=write(tmp_path)),
+        PoseidonForecast(fields=2, weights=tmp_path),
+    )
     assert other(state(2)).shape == (2, 2, 32, 32)
     both = (dict(model.network.named_parameters()) for model in (known, other))
     first, second = both
@@ -116,7 +119,7 @@ def test_other_fields_get_new_layers_and_keep_the_rest(tmp_path: Path) -> None:
 
 @torch.no_grad()
 def test_random_weights_predict_no_change() -> None:
-    model = poseidon(fields=3, side=32, width=6, depth=1)
+    model = PoseidonForecast(fields=3, side=32, width=6, depth=1)
     assert torch.equal(model(state(3)), state(3))
     with pytest.raises(ValueError, match=r"a state of \(16, 16\) points: Poseidon reads 32 x 32"):
         model(state(3, 16))
@@ -141,25 +144,25 @@ def test_another_network_is_refused_by_name(
 ) -> None:
     (tmp_path / "config.json").write_text(json.dumps(CONFIG | changes), "utf-8")
     with pytest.raises(WeightsError, match=rule):
-        poseidon(weights=tmp_path)
+        PoseidonForecast(weights=tmp_path)
 
 
 def test_missing_damaged_and_pickled_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"config\.json"):
-        poseidon(weights=tmp_path)
+        PoseidonForecast(weights=tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "swinv2"}', "utf-8")
     with pytest.raises(WeightsError, match=r"image_size: config\.json lacks it"):
-        poseidon(weights=tmp_path)
+        PoseidonForecast(weights=tmp_path)
     (tmp_path / "config.json").write_text("[1", "utf-8")
     with pytest.raises(WeightsError, match="JSON"):
-        poseidon(weights=tmp_path)
+        PoseidonForecast(weights=tmp_path)
     write(tmp_path)
     (tmp_path / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
     with pytest.raises(WeightsError, match="Save pickled weights with safetensors"):
-        poseidon(weights=tmp_path)
+        PoseidonForecast(weights=tmp_path)
     write(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps(CONFIG | {"embed_dim": 24}), "utf-8")
     with pytest.raises(WeightsError, match="it is of another model or size"):
-        poseidon(weights=tmp_path)
+        PoseidonForecast(weights=tmp_path)
     with pytest.raises(RecipeError, match="image_size 100"):
-        poseidon(side=100)
+        PoseidonForecast(side=100)

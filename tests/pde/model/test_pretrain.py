@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 import scionwood_pde.model.pretrain as script
-from scionwood_pde.backbones import tadpole
+from scionwood_pde.backbones import Tadpole
 from scionwood_pde.model.pretrain import EQUATIONS, HELD_OUT, pretrain, reconstruction_error
 from scionwood_pde.model.principal import near_linear
 from scionwood_pde.online import Cropper, Here, OnlineLoop, Schedule, Simulator
@@ -31,7 +31,7 @@ def test_two_runs_of_the_script_agree() -> None:
 
 
 def test_shipped_weights_reconstruct_fields_that_they_have_not_seen() -> None:
-    shipped, random = tadpole(weights="shipped"), tadpole()
+    shipped, random = Tadpole(weights="shipped"), Tadpole()
     near_linear(random, torch.Generator().manual_seed(0))
     assert not set(HELD_OUT) & set(EQUATIONS)
     known = reconstruction_error(shipped, HELD_OUT, per_equation=2)
@@ -42,7 +42,7 @@ def test_shipped_weights_reconstruct_fields_that_they_have_not_seen() -> None:
 
 def test_shipped_weights_reconstruct_cubes_of_another_mean_and_scale() -> None:
     """As tiles of a domain have them that is normalised as a whole."""
-    shipped = tadpole(weights="shipped", tile=None).eval()
+    shipped = Tadpole(weights="shipped", tile=None).eval()
     loop = OnlineLoop(
         Here(Simulator(HELD_OUT[:1], 48, branch="test")), Cropper(32), Schedule(1, 1, 1)
     )

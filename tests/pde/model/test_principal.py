@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from scionwood_pde.backbones import tadpole
-from scionwood_pde.model import Tadpole
+from scionwood_pde.backbones import Tadpole
 from scionwood_pde.model.principal import HALVINGS, components, principal_start
 from scionwood_pde.solvers.initial import TruncatedFourier
 from scionwood_pde.solvers.spectral import Grid
@@ -22,7 +21,7 @@ def smooth(count: int, seed: int) -> Tensor:
 
 @pytest.fixture(scope="module")
 def started() -> Tadpole:
-    model = tadpole()
+    model = Tadpole()
     principal_start(model, smooth(48, 0), torch.Generator().manual_seed(0))
     return model.eval()
 
@@ -35,7 +34,7 @@ def test_reconstructs_fields_like_those_of_its_components(started: Tadpole) -> N
     x = smooth(2, 1)
     with torch.no_grad():
         assert rms(started(x) - x) < 0.3
-        assert rms(tadpole()(x) - x) > 0.9
+        assert rms(Tadpole()(x) - x) > 0.9
 
 
 def test_the_layer_norm_preserves_amplitudes(started: Tadpole) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from scionwood_pde.backbones import tadpole
+from scionwood_pde.backbones import Tadpole
 from scionwood_pde.model.encoder import Gaussian
 from scionwood_pde.model.streaming import Places, decode_field, encode_field, gathered
 from scionwood_pde.model.tiles import Boundary, Tiling
@@ -91,7 +91,7 @@ def test_rows_equal_all_tiles_together(
 
 @torch.no_grad()
 def test_rows_of_tadpole_equal_its_own_encoding() -> None:
-    model = tadpole(tile=16, at_once=2).eval()
+    model = Tadpole(tile=16, at_once=2).eval()
     field = np.random.default_rng(0).standard_normal((16, 16, 32), dtype=np.float32)
     latents, state = rows_of(model, Watched(field))
     wanted = model.encode(torch.from_numpy(field)[None, None]).mean

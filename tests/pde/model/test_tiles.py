@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from scionwood.scale.capture import traced
-from scionwood_pde.backbones import tadpole
+from scionwood_pde.backbones import Tadpole
 from scionwood_pde.model import Tiling
 from scionwood_pde.model.tiles import Boundary
 from scionwood_pde.online.preprocess import normalised
@@ -81,7 +81,7 @@ def test_a_latent_cell_stands_for_16_voxels(
 
 
 def test_tiles_without_a_halo_are_independent() -> None:
-    whole, tiled, x = tadpole().eval(), tadpole(tile=16).eval(), cube(1, 2, 32, 16, 16)
+    whole, tiled, x = Tadpole().eval(), Tadpole(tile=16).eval(), cube(1, 2, 32, 16, 16)
     with torch.no_grad():
         alone = torch.cat([whole(half) for half in x.split(16, dim=2)], dim=2)
         torch.testing.assert_close(tiled(x), alone)
@@ -91,8 +91,8 @@ def test_a_tile_is_computed_together_with_its_halo() -> None:
     """With its halo, the middle of three tiles along each axis covers the whole domain."""
     x = cube(1, 1, 48, 48, 48)
     with torch.no_grad():
-        middle = tadpole(tile=48, halo=16).eval().encode(x).mean[..., 1, 1, 1]
-        torch.testing.assert_close(middle, tadpole().eval().encode(x).mean[..., 1, 1, 1])
+        middle = Tadpole(tile=48, halo=16).eval().encode(x).mean[..., 1, 1, 1]
+        torch.testing.assert_close(middle, Tadpole().eval().encode(x).mean[..., 1, 1, 1])
 
 
 def seam_ratio(error: Tensor, step: int) -> float:
@@ -114,7 +114,7 @@ def test_a_halo_makes_the_error_at_faces_equal_to_that_inside() -> None:
     x = normalised(run.fields[0, -1, 0])[None]
     ratios, errors = {}, {}
     for tile, halo in ((16, 0), (48, 16)):
-        model = tadpole(weights="shipped", tile=tile, halo=halo, boundary="periodic", at_once=4)
+        model = Tadpole(weights="shipped", tile=tile, halo=halo, boundary="periodic", at_once=4)
         with torch.no_grad():
             error = model.eval()(x) - x
         ratios[halo], errors[halo] = seam_ratio(error, 16), error.square().mean()
@@ -125,13 +125,13 @@ def test_a_halo_makes_the_error_at_faces_equal_to_that_inside() -> None:
 def test_the_number_of_tiles_at_once_does_not_change_results() -> None:
     x = cube(1, 2, 32, 32, 16)
     with torch.no_grad():
-        all_at_once, by_threes = tadpole(tile=16)(x), tadpole(tile=16, at_once=3)(x)
+        all_at_once, by_threes = Tadpole(tile=16)(x), Tadpole(tile=16, at_once=3)(x)
     torch.testing.assert_close(all_at_once, by_threes)
 
 
 def test_the_tiling_is_in_the_card() -> None:
-    assert tadpole(tile=64, halo=16).card["tiles"] == "64^3, halo 16, boundary edge"
-    assert tadpole(boundary="periodic").card["tiles"] == "whole domain, boundary periodic"
+    assert Tadpole(tile=64, halo=16).card["tiles"] == "64^3, halo 16, boundary edge"
+    assert Tadpole(boundary="periodic").card["tiles"] == "whole domain, boundary periodic"
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_refuses_tiles_that_do_not_fit_the_network(
     tile: int | None, halo: int, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        tadpole(tile=tile, halo=halo)
+        Tadpole(tile=tile, halo=halo)
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import scionwood
+import scionwood_pde as pde
 from scionwood import RecipeError, WeightsError
-from scionwood_pde import api
-from scionwood_pde.backbones import walrus
+from scionwood_pde.backbones import WalrusForecast
 from scionwood_pde.backbones.walrus import FIELDS
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.inference import rollout
@@ -143,7 +143,7 @@ def test_padding_is_marked_and_goes_around_periodic_axes() -> None:
 @torch.no_grad()
 def test_reads_a_checkpoint_and_chooses_rows_by_name(checkpoint: Path, tmp_path: Path) -> None:
     x = drawn(1, 2 * 2, 32, 32)
-    model = walrus(fields=["velocity_y", "pressure"], weights=checkpoint, history=2).eval()
+    model = WalrusForecast(fields=["velocity_y", "pressure"], weights=checkpoint, history=2).eval()
     assert model.head == ("scales",), "rows that the weights know stay"
     theirs = published((5, 3)).eval()
     assert torch.equal(model(x), theirs(x))
@@ -151,7 +151,7 @@ def test_reads_a_checkpoint_and_chooses_rows_by_name(checkpoint: Path, tmp_path:
     moved = model(x.roll((3, 5), (2, 3))).roll((-3, -5), (2, 3))
     assert not torch.allclose(moved, model(x)), "positions are seen"
     save_file(published().state_dict(), tmp_path / "walrus.safetensors")
-    again = walrus(
+    again = WalrusForecast(
         fields=["velocity_y", "pressure"], weights=tmp_path / "walrus.safetensors", history=2
     )
     assert torch.equal(again.eval()(x), model(x))
@@ -160,23 +160,23 @@ def test_reads_a_checkpoint_and_chooses_rows_by_name(checkpoint: Path, tmp_path:
 @pytest.mark.parametrize("faces", [["periodic"], ["open", "wall"]])
 @torch.no_grad()
 def test_shifts_leave_a_random_but_valid_state(faces: Any) -> None:
-    model = walrus(fields=["tracer"], history=2, faces=faces, jitter=True).eval()
+    model = WalrusForecast(fields=["tracer"], history=2, faces=faces, jitter=True).eval()
     x = drawn(1, 2, 128, 32)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         first, second = model(x), model(x)
     assert first.shape == (1, 1, 128, 32)
     assert not torch.equal(first, second)
-    plain = walrus(fields=["tracer"], history=2, faces=faces).eval()
+    plain = WalrusForecast(fields=["tracer"], history=2, faces=faces).eval()
     assert torch.equal(plain(x), plain(x))
 
 
 @torch.no_grad()
 def test_a_rollout_of_planes_repeats_the_step() -> None:
-    states = api.simulate("burgers", dims=2, n=2, n_points=32, n_steps=5, seed=1)
+    states = pde.simulate(equation="burgers", dims=2, n=2, n_points=32, n_steps=5, seed=1)
     names = tuple(map(str, states.channel.values))
     scale = Normaliser(names, (1.0, 0.0), (2.0, 0.5))
-    model = walrus(fields=["velocity_x", "velocity_y"], history=3).eval()
+    model = WalrusForecast(fields=["velocity_x", "velocity_y"], history=3).eval()
     predicted = rollout(model, states, 2, normaliser=scale)
     assert predicted is not None
     assert predicted.dims == states.dims
@@ -185,13 +185,15 @@ def test_a_rollout_of_planes_repeats_the_step() -> None:
         frames = torch.from_numpy(predicted.values[1, start : start + 3])
         following = model(((frames - mean) / std).flatten(0, 1)[None])[0] * std + mean
         torch.testing.assert_close(torch.from_numpy(predicted.values[1, start + 3]), following)
-    scores = api.evaluate(predicted[:, 2:], states)
+    scores = pde.evaluate(predicted[:, 2:], states)
     assert float(scores[0]["vrmse"]) > 0
 
 
 @torch.no_grad()
 def test_volumes_and_new_fields(checkpoint: Path) -> None:
-    model = walrus(fields=["new.dust", "density"], dims=3, weights=checkpoint, history=1).eval()
+    model = WalrusForecast(
+        fields=["new.dust", "density"], dims=3, weights=checkpoint, history=1
+    ).eval()
     assert isinstance(model.network, Walrus)
     assert model.network.places.tolist() == [67, 28]
     stored = published().state_dict()["embed.3.proj1.weight"]
@@ -203,7 +205,7 @@ def test_volumes_and_new_fields(checkpoint: Path) -> None:
 
 
 def test_an_adapter_trains_every_kind_of_layer(checkpoint: Path) -> None:
-    base = walrus(fields=["height"], weights=checkpoint, history=2)
+    base = WalrusForecast(fields=["height"], weights=checkpoint, history=2)
     tuned = scionwood.attach(base, LoraConfig(r=2), targets="all-linear")
     tuned(drawn(1, 2, 32, 32)).square().mean().backward()
     trained = {name for name, p in tuned.named_parameters() if p.grad is not None}
@@ -226,23 +228,23 @@ def test_an_adapter_trains_every_kind_of_layer(checkpoint: Path) -> None:
 )
 def test_wrong_options_are_refused(options: dict[str, Any], text: str) -> None:
     with pytest.raises(RecipeError, match=text):
-        walrus(**options)
+        WalrusForecast(**options)
 
 
 def test_other_sides_sizes_and_files_are_refused(checkpoint: Path, tmp_path: Path) -> None:
-    model = walrus(fields=["height"], history=1)
+    model = WalrusForecast(fields=["height"], history=1)
     with pytest.raises(ValueError, match=r"\(64, 64\) points: in 2 dimensions .* 32, 128, 256"):
         model(drawn(1, 1, 64, 64))
     for hub in ("hub", "hub:main"):
         with pytest.raises(WeightsError, match="the hub has the size full, 5 GB, and this is tiny"):
-            walrus(weights=hub)
+            WalrusForecast(weights=hub)
     with pytest.raises(WeightsError, match="there is no such weights file"):
-        walrus(weights=tmp_path / "none.pt")
+        WalrusForecast(weights=tmp_path / "none.pt")
     torch.save({"model": {}}, tmp_path / "other.pt")
     with pytest.raises(WeightsError, match="no dictionary of tensors at app / model"):
-        walrus(weights=tmp_path / "other.pt")
+        WalrusForecast(weights=tmp_path / "other.pt")
     state = published().state_dict()
     del state["debed.3.proj2.bias"]
     torch.save({"app": {"model": state}}, tmp_path / "part.pt")
     with pytest.raises(WeightsError, match=r"another model.* lacks debed\.3\.proj2\.bias"):
-        walrus(weights=tmp_path / "part.pt")
+        WalrusForecast(weights=tmp_path / "part.pt")

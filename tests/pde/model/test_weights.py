@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from scionwood import WeightsError
-from scionwood_pde.backbones import tadpole
+from scionwood_pde.backbones import Tadpole
 from scionwood_pde.model.weights import save_weights
 
 ENCODER, DECODER = "tadpole_tiny_encoder.safetensors", "tadpole_tiny_decoder.safetensors"
@@ -22,7 +22,7 @@ Change = Callable[[dict[str, Tensor]], object]
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with both files of a tiny model whose random weights are not the default ones."""
-    save_weights(tadpole(init_seed=7), "tiny", tmp_path)
+    save_weights(Tadpole(init_seed=7), "tiny", tmp_path)
     return tmp_path
 
 
@@ -33,14 +33,14 @@ def change(path: Path, how: Change) -> None:
 
 
 def test_saved_weights_load_bit_for_bit(folder: Path) -> None:
-    expected, loaded = tadpole(init_seed=7).state_dict(), tadpole(weights=folder).state_dict()
+    expected, loaded = Tadpole(init_seed=7).state_dict(), Tadpole(weights=folder).state_dict()
     assert all(torch.equal(expected[name], loaded[name]) for name in expected)
 
 
 def test_files_have_the_published_names_and_the_computed_bias(
     folder: Path,
 ) -> None:
-    model, encoder = tadpole(init_seed=7), load_file(folder / ENCODER)
+    model, encoder = Tadpole(init_seed=7), load_file(folder / ENCODER)
     assert encoder.keys() == model.encoder.state_dict().keys()
     assert load_file(folder / DECODER).keys() == model.decoder.state_dict().keys()
     bias = model.encoder.get_submodule(BIAS)()
@@ -49,9 +49,9 @@ def test_files_have_the_published_names_and_the_computed_bias(
 
 def test_half_precision_takes_half_the_space_and_loads(folder: Path, tmp_path: Path) -> None:
     half = tmp_path / "half"
-    save_weights(tadpole(init_seed=7), "tiny", half, half=True)
+    save_weights(Tadpole(init_seed=7), "tiny", half, half=True)
     assert (half / DECODER).stat().st_size < 0.55 * (folder / DECODER).stat().st_size
-    loaded, expected = tadpole(weights=half).state_dict(), tadpole(init_seed=7).state_dict()
+    loaded, expected = Tadpole(weights=half).state_dict(), Tadpole(init_seed=7).state_dict()
     for name, value in loaded.items():
         assert value.dtype == expected[name].dtype
         torch.testing.assert_close(value, expected[name], atol=1e-3, rtol=1e-3)
@@ -60,13 +60,13 @@ def test_half_precision_takes_half_the_space_and_loads(folder: Path, tmp_path: P
 def test_the_case_of_a_file_name_does_not_matter(folder: Path) -> None:
     (folder / ENCODER).rename(folder / "Tadpole_Tiny_encoder.safetensors")
     (folder / DECODER).rename(folder / "tadpole_TINY_Decoder.SAFETENSORS")
-    assert tadpole(weights=folder).card["weights"] == f"local folder {folder.name}"
+    assert Tadpole(weights=folder).card["weights"] == f"local folder {folder.name}"
 
 
 def test_refuses_two_files_that_differ_only_in_case(folder: Path) -> None:
     (folder / ENCODER.upper()).write_bytes((folder / ENCODER).read_bytes())
     with pytest.raises(WeightsError, match="differ only in case"):
-        tadpole(weights=folder)
+        Tadpole(weights=folder)
 
 
 def test_computed_buffers_may_be_missing(folder: Path) -> None:
@@ -77,9 +77,9 @@ def test_computed_buffers_may_be_missing(folder: Path) -> None:
             del state[name]
 
     change(folder / ENCODER, leave_out)
-    x = tadpole().example_input()[0]
+    x = Tadpole().example_input()[0]
     with torch.no_grad():
-        torch.testing.assert_close(tadpole(weights=folder)(x), tadpole(init_seed=7)(x))
+        torch.testing.assert_close(Tadpole(weights=folder)(x), Tadpole(init_seed=7)(x))
 
 
 @pytest.mark.parametrize(
@@ -112,14 +112,14 @@ def test_computed_buffers_may_be_missing(folder: Path) -> None:
 def test_refuses_a_file_of_other_tensors(folder: Path, how: Change, message: str) -> None:
     change(folder / ENCODER, how)
     with pytest.raises(WeightsError, match=rf"{ENCODER}.*{message}"):
-        tadpole(weights=folder)
+        Tadpole(weights=folder)
 
 
 @pytest.mark.parametrize("content", [b"", b"no weights at all", b"\x10" + bytes(7) + b"{" * 16])
 def test_refuses_a_file_that_is_not_safetensors(folder: Path, content: bytes) -> None:
     (folder / DECODER).write_bytes(content)
     with pytest.raises(WeightsError, match=f"{DECODER}.*not a readable safetensors file"):
-        tadpole(weights=folder)
+        Tadpole(weights=folder)
 
 
 @pytest.mark.parametrize("share", [0.001, 0.5, 0.999])
@@ -127,34 +127,34 @@ def test_refuses_a_truncated_file(folder: Path, share: float) -> None:
     path = folder / DECODER
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
     with pytest.raises(WeightsError, match="not a readable safetensors file"):
-        tadpole(weights=folder)
+        Tadpole(weights=folder)
 
 
 def test_names_a_missing_file_or_folder(folder: Path) -> None:
     (folder / DECODER).unlink()
     with pytest.raises(WeightsError, match=f"has no file {DECODER}.*Give `weights`"):
-        tadpole(weights=folder)
+        Tadpole(weights=folder)
     with pytest.raises(WeightsError, match="no such folder"):
-        tadpole(weights=folder / "nowhere")
+        Tadpole(weights=folder / "nowhere")
 
 
 def test_refuses_files_of_another_size(folder: Path) -> None:
     with pytest.raises(WeightsError, match=r"has no file tadpole_s_encoder\.safetensors"):
-        tadpole(size="S", weights=folder)
+        Tadpole(size="S", weights=folder)
     for name in (ENCODER, DECODER):
         (folder / name).rename(folder / name.replace("tiny", "s"))
     with pytest.raises(WeightsError, match="has shapes"):
-        tadpole(size="S", weights=folder)
+        Tadpole(size="S", weights=folder)
 
 
 def test_only_the_tiny_size_is_shipped() -> None:
     with pytest.raises(WeightsError, match=r"'shipped' of size 'B'.*only size 'tiny'"):
-        tadpole(size="B", weights="shipped")
+        Tadpole(size="B", weights="shipped")
 
 
 def test_the_hub_offers_only_the_published_sizes() -> None:
     with pytest.raises(WeightsError, match=r"'hub' of size 'tiny'.*has S, B, L"):
-        tadpole(weights="hub")
+        Tadpole(weights="hub")
 
 
 def test_an_unreachable_hub_is_reported_with_a_remedy(
@@ -163,13 +163,13 @@ def test_an_unreachable_hub_is_reported_with_a_remedy(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(WeightsError, match=r"cannot load size 'S' from hf\.co.*the folder of"):
-        tadpole(size="S", weights="hub:main")
+        Tadpole(size="S", weights="hub:main")
 
 
 def test_random_weights_are_seeded_and_keep_the_global_random_state() -> None:
     torch.manual_seed(1)
     state = torch.random.get_rng_state()
-    first, again, other = (tadpole(init_seed=seed).encoder.to_latent.weight for seed in (0, 0, 1))
+    first, again, other = (Tadpole(init_seed=seed).encoder.to_latent.weight for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert torch.equal(state, torch.random.get_rng_state())

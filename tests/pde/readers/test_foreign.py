@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import scionwood_pde as pde
 from scionwood import ReadError, WriteError
-from scionwood_pde import api
 from scionwood_pde.readers.opening import open_reader
 
 VALUES = np.random.default_rng(0).standard_normal((3, 4, 5, 6), np.float32)
@@ -60,7 +60,7 @@ def test_archives_of_numpy_are_read_with_their_axes_named(tmp_path: Path) -> Non
     with pytest.raises(ReadError, match=r"it holds u \(3, 4, 5, 6\), v .*t \(3,\)\. Name them"):
         open_reader(path)
     axes = {"u": "time x y z", "v": "time x y z", "t": "time"}
-    states = api.open_states(path, axes=axes)
+    states = pde.open_states(path, axes=axes)
     np.testing.assert_array_equal(states.values[0, :, 1], 2 * VALUES)
     assert states.time.values.tolist() == [0, 0.1, 0.2]
     np.savez(tmp_path / "objects.npz", u=np.array([{}], object))
@@ -91,7 +91,7 @@ def openpmd(path: Path, **changes: Any) -> Path:
 
 
 def test_meshes_of_openpmd_have_points_times_and_units(tmp_path: Path) -> None:
-    states = api.open_states(openpmd(tmp_path / "a.h5"))
+    states = pde.open_states(openpmd(tmp_path / "a.h5"))
     assert states.channel.values.tolist() == ["E_x", "E_y", "rho"]
     assert states.unit.values.tolist() == ["m s-1", "m s-1", "1000 m s-1"]
     np.testing.assert_array_equal(states.values[0, 1, 1], (BACK[1] * 100).T)
@@ -118,7 +118,7 @@ def test_offsets_of_jax_cfd_are_refused_by_name(tmp_path: Path) -> None:
     data.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
     with pytest.raises(ReadError, match=r"u \('offset \(1.0, 0.5, 0.5\)'.*v .*w "):
         open_reader(tmp_path / "a.nc")
-    states = api.open_states(tmp_path / "a.nc", fields=["u", "v", "w"])
+    states = pde.open_states(tmp_path / "a.nc", fields=["u", "v", "w"])
     np.testing.assert_array_equal(states.values[0, :, 2], VALUES)
 
 
@@ -129,7 +129,7 @@ def test_rows_along_y_are_told_by_the_lengths_of_the_grid(tmp_path: Path) -> Non
             file["0000/data"] = data.transpose(order)
             for axis, n in (("t", 3), ("x", 4), ("y", 5)):
                 file[f"0000/grid/{axis}"] = np.arange(float(n))
-        states = api.open_states(tmp_path / name)
+        states = pde.open_states(tmp_path / name)
         np.testing.assert_array_equal(states.values[0, :, 1], data[..., 1])
 
 
@@ -139,7 +139,7 @@ def test_fields_in_groups_of_netcdf_are_read_and_none_is_lost(tmp_path: Path) ->
     xr.Dataset({"p": (dims, BACK)}, lines).to_netcdf(path, engine="h5netcdf")
     flow = xr.Dataset({"u": (dims, 2 * BACK), "p": (dims, 3 * BACK)})
     flow.to_netcdf(path, group="flow", mode="a", engine="h5netcdf")
-    states = api.open_states(path)
+    states = pde.open_states(path)
     assert states.channel.values.tolist() == ["p", "u", "flow/p"]
     np.testing.assert_array_equal(states.values[0, :, 2], 3 * VALUES)
     assert states.x.attrs["spacing"] == 0.5
@@ -159,7 +159,7 @@ def test_angles_beside_metres_are_no_globe(tmp_path: Path) -> None:
     beside["radar_latitude"] = (("radar",), np.zeros(2), {"units": "degrees_north"})
     data = xr.Dataset({"heat": (("time", "x", "y"), field)} | beside, metres)
     data.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
-    states = api.open_states(tmp_path / "a.nc")
+    states = pde.open_states(tmp_path / "a.nc")
     assert states.channel.values.tolist() == ["heat", "lat"]
     assert states.x.attrs["units"] == "m"
 
@@ -182,12 +182,12 @@ def test_vtk_reads_boxes_pieces_and_names_what_it_leaves_out(tmp_path: Path) -> 
     image = pyvista.ImageData(dimensions=(4, 5, 6), spacing=(0.1, 0.2, 0.3))
     image.point_data["p"] = VALUES[0].T.ravel()
     image.cast_to_structured_grid().save(tmp_path / "box.vts")
-    np.testing.assert_array_equal(api.open_states(tmp_path / "box.vts").values[0, 0, 0], VALUES[0])
+    np.testing.assert_array_equal(pde.open_states(tmp_path / "box.vts").values[0, 0, 0], VALUES[0])
     image.cell_data["q"] = VALUES[0, 1:, 1:, 1:].T.ravel()
     image.save(tmp_path / "both.vti")
     with pytest.raises(ReadError, match="q of the cells"):
         open_reader(tmp_path / "both.vti")
-    states = api.open_states(tmp_path / "both.vti", fields=["p"])
+    states = pde.open_states(tmp_path / "both.vti", fields=["p"])
     np.testing.assert_array_equal(states.values[0, 0, 0], VALUES[0])
     text = '<VTKFile type="PImageData"><PImageData WholeExtent="0 3 0 4 0 5" Spacing="1 1 1">'
     text += '<PPointData><PDataArray type="Float32" Name="p"/></PPointData>'
@@ -195,7 +195,7 @@ def test_vtk_reads_boxes_pieces_and_names_what_it_leaves_out(tmp_path: Path) -> 
     image.cell_data.clear()
     image.save(tmp_path / "both.vti")
     (tmp_path / "all.pvti").write_text(text.format("both.vti"))
-    states = api.open_states(tmp_path / "all.pvti")
+    states = pde.open_states(tmp_path / "all.pvti")
     np.testing.assert_array_equal(states.values[0, 0, 0], VALUES[0])
     for source in ("../both.vti", "/etc/both.vti", "&#46;&#46;/both.vti"):
         (tmp_path / "all.pvti").write_text(text.format(source))

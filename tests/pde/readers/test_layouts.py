@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import scionwood_pde as pde
 from scionwood import ReadError, WriteError
-from scionwood_pde import api
 from scionwood_pde.readers.grids import GridReader
 from scionwood_pde.readers.netcdf import NetCDF3Reader
 from scionwood_pde.readers.numpy_files import NumpyReader, SceneReader
@@ -41,7 +41,7 @@ def test_cutouts_of_jhtdb_have_a_time_in_each_name(tmp_path: Path) -> None:
     arrays = {f"Velocity_{5 + t:04d}": run[t] for t in range(3)}
     arrays |= {f"Pressure_{5 + t:04d}": run[t, ..., :1] for t in range(3)}
     arrays |= {f"{a}coor": 0.1 * np.arange(n) for a, n in zip("xyz", (4, 5, 6), strict=True)}
-    states = api.open_states(hdf5(tmp_path / "cutout.h5", arrays, {}))
+    states = pde.open_states(hdf5(tmp_path / "cutout.h5", arrays, {}))
     assert states.channel.values.tolist() == ["pressure", "velocity_x", "velocity_y"]
     assert states.time.values.tolist() == [5, 6, 7]
     np.testing.assert_array_equal(states.values[0, :, 1:], VALUES[0])
@@ -54,14 +54,14 @@ def test_cutouts_of_giverny_are_netcdf_with_the_same_names(tmp_path: Path) -> No
     data = {f"velocity_{t + 1:04d}": (dims, run[t]) for t in range(3)}
     lines = {d: np.arange(n) * 0.1 for d, n in zip(dims, (6, 5, 4), strict=False)}
     xr.Dataset(data, lines).to_netcdf(tmp_path / "giverny.h5", engine="h5netcdf")
-    states = api.open_states(tmp_path / "giverny.h5")
+    states = pde.open_states(tmp_path / "giverny.h5")
     np.testing.assert_array_equal(states.values[0], VALUES[0])
 
 
 def test_files_of_pbdl_name_their_fields_and_equation(tmp_path: Path) -> None:
     arrays = {f"sims/sim{i}": VALUES[i] for i in range(2)}
     attrs = {"sims": {"Fields": ["Velocity X", "Density"], "PDE": "burgers", "Dt": 0.5}}
-    states = api.open_states(hdf5(tmp_path / "pbdl.hdf5", arrays, attrs))
+    states = pde.open_states(hdf5(tmp_path / "pbdl.hdf5", arrays, attrs))
     assert states.channel.values.tolist() == ["velocity_x", "density"]
     assert states.attrs["equation"] == "burgers"
     assert states.time.values.tolist() == [0, 0.5, 1]
@@ -71,7 +71,7 @@ def test_files_of_pbdl_name_their_fields_and_equation(tmp_path: Path) -> None:
 def test_states_of_fluidsim_lie_in_a_periodic_box(tmp_path: Path) -> None:
     arrays = {f"state_phys/u{a}": VALUES[0, 0, i].T for i, a in enumerate("xy")}
     attrs = {"state_phys": {"time": 1.5}, "info_simul/params/oper": {"Lx": 1.0, "Ly": 2, "Lz": 3}}
-    states = api.open_states(hdf5(tmp_path / "state_phys_t1.5.nc", arrays, attrs))
+    states = pde.open_states(hdf5(tmp_path / "state_phys_t1.5.nc", arrays, attrs))
     np.testing.assert_array_equal(states.values[0, 0], VALUES[0, 0])
     assert states.time.item() == 1.5
     assert states.y.attrs["boundary"] == "periodic"
@@ -82,17 +82,17 @@ def test_every_set_of_pdebench_is_read(tmp_path: Path) -> None:
     plane = VALUES[..., 0]
     grouped = {f"{i:04d}/data": plane[i].transpose(0, 2, 3, 1) for i in range(2)}
     grouped |= {f"{i:04d}/grid/x": np.arange(4.0) for i in range(2)}
-    states = api.open_states(hdf5(tmp_path / "diff-react.h5", grouped, {}))
+    states = pde.open_states(hdf5(tmp_path / "diff-react.h5", grouped, {}))
     np.testing.assert_array_equal(states.values, plane)
     flow = {"velocity": plane.transpose(0, 1, 3, 4, 2), "particles": plane[:, :, 0, ..., None]}
     flow |= {"force": plane[:, 0].transpose(0, 2, 3, 1), "t": np.arange(6.0).reshape(2, 3)}
-    states = api.open_states(hdf5(tmp_path / "ns_incom.h5", flow, {}))
+    states = pde.open_states(hdf5(tmp_path / "ns_incom.h5", flow, {}))
     names = ["velocity_x", "velocity_y", "particles", "force_x", "force_y"]
     assert states.channel.values.tolist() == names
     np.testing.assert_array_equal(states.values[:, :, :2], plane)
     np.testing.assert_array_equal(states.values[:, 2, 4], plane[:, 0, 1])
     line = {"tensor": plane[:, :, 0, :, 0], "x-coordinate": np.arange(4.0)}
-    assert api.open_states(hdf5(tmp_path / "advection.h5", line, {})).shape == (2, 3, 1, 4)
+    assert pde.open_states(hdf5(tmp_path / "advection.h5", line, {})).shape == (2, 3, 1, 4)
 
 
 def test_plain_hdf5_is_read_with_its_axes_named(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_plain_hdf5_is_read_with_its_axes_named(tmp_path: Path) -> None:
     path = hdf5(tmp_path / "plain.h5", arrays, {})
     with pytest.raises(ReadError, match=r"unknown; it holds flow/u \(3, 6, 5, 4\).*axes="):
         open_reader(path)
-    states = api.open_states(path, axes={"flow/u": "time z y x", "grid/x": "x"})
+    states = pde.open_states(path, axes={"flow/u": "time z y x", "grid/x": "x"})
     np.testing.assert_array_equal(states.values[0, :, 0], VALUES[0, :, 0])
     assert states.x.attrs["spacing"] == 0.5
     for axes, rule in (
@@ -115,11 +115,11 @@ def test_plain_hdf5_is_read_with_its_axes_named(tmp_path: Path) -> None:
 def test_npy_has_the_order_of_apebench_or_named_axes(tmp_path: Path) -> None:
     cube = np.random.default_rng(1).standard_normal((2, 3, 2, 16, 16), np.float32)
     np.save(tmp_path / "ape.npy", cube)
-    np.testing.assert_array_equal(api.open_states(tmp_path / "ape.npy").values, cube)
+    np.testing.assert_array_equal(pde.open_states(tmp_path / "ape.npy").values, cube)
     np.save(tmp_path / "other.npy", VALUES[0, :, 0])
     with pytest.raises(ReadError, match=r"Name its axes"):
         open_reader(tmp_path / "other.npy")
-    states = api.open_states(tmp_path / "other.npy", axes={"array": "time x y z"})
+    states = pde.open_states(tmp_path / "other.npy", axes={"array": "time x y z"})
     np.testing.assert_array_equal(states.values[0, :, 0], VALUES[0, :, 0])
     np.save(tmp_path / "objects.npy", np.array([{}], object), allow_pickle=True)
     with pytest.raises(ReadError):
@@ -139,7 +139,7 @@ def test_scenes_of_phiflow_are_read_without_their_pickles(tmp_path: Path) -> Non
         np.savez_compressed(file, data=VALUES[0, t, 0, :, :, 0], **known)
         known |= {"dim_names": ["x", "y", "vector"], "field_type": "StaggeredGrid"}
         np.savez_compressed(scene / f"velocity_{t:06d}.npz", data=faces[t], **known)
-    states = api.open_states(scene)
+    states = pde.open_states(scene)
     assert states.channel.values.tolist() == ["smoke", "velocity_x", "velocity_y"]
     np.testing.assert_array_equal(states.values[0, :, 0], VALUES[0, :, 0, :, :, 0])
     mean = (faces[:, :4, :5, 0] + faces[:, 1:, :5, 0]) / 2
@@ -163,7 +163,7 @@ def test_regular_grids_of_vtk_are_read(suffix: str, tmp_path: Path) -> None:
     else:
         VtkReader.write_sample(path)
         wanted = sample_states().values[0, 0]
-    states = api.open_states(path)
+    states = pde.open_states(path)
     np.testing.assert_array_equal(states.values[0, 0], wanted)
     assert states.x.attrs["spacing"] == pytest.approx(0.5)
 
@@ -173,7 +173,7 @@ def test_cells_that_form_a_grid_are_read_and_curves_are_refused(tmp_path: Path) 
     image = pyvista.ImageData(dimensions=(5, 6, 7), spacing=(0.1, 0.2, 0.3))
     image.cell_data["p"] = VALUES[0, 0, 0].T.ravel()
     image.cast_to_unstructured_grid().save(tmp_path / "cells.vtu")
-    states = api.open_states(tmp_path / "cells.vtu")
+    states = pde.open_states(tmp_path / "cells.vtu")
     np.testing.assert_array_equal(states.values[0, 0, 0], VALUES[0, 0, 0])
     pyvista.Sphere().cast_to_unstructured_grid().save(tmp_path / "sphere.vtu")
     with pytest.raises(ReadError, match="form no regular grid"):
@@ -189,7 +189,7 @@ def test_netcdf_3_is_read(tmp_path: Path) -> None:
     NetCDF3Reader.write_sample(tmp_path / "classic.nc")
     assert (tmp_path / "classic.nc").read_bytes()[:3] == b"CDF"
     wanted = sample_states()
-    states = api.open_states(tmp_path / "classic.nc", fields=wanted.channel.values.tolist())
+    states = pde.open_states(tmp_path / "classic.nc", fields=wanted.channel.values.tolist())
     np.testing.assert_array_equal(states.values, wanted.values)
 
 
@@ -205,10 +205,10 @@ def test_these_formats_are_read_only(reader: Any, name: str, tmp_path: Path) -> 
 
 
 def test_options_that_a_format_does_not_take_are_refused(tmp_path: Path) -> None:
-    api.write_states(sample_states(), tmp_path / "a.hdf5")
+    pde.write_states(sample_states(), tmp_path / "a.hdf5")
     with pytest.raises(ReadError, match="Well HDF5 names its own axes, so that dims would be"):
         open_reader(tmp_path / "a.hdf5", dims={"x": "x"})
-    api.write_states(sample_states(), tmp_path / "a.zarr")
+    pde.write_states(sample_states(), tmp_path / "a.zarr")
     with pytest.raises(ReadError, match="so that axes would be ignored"):
         open_reader(tmp_path / "a.zarr", axes={"u_x": "time x y z"})
 
@@ -226,7 +226,7 @@ def test_spherical_and_curvilinear_grids_are_refused_with_their_reason(tmp_path:
     globe(**lines).to_netcdf(tmp_path / "sphere.nc", engine="h5netcdf")
     with pytest.raises(ReadError, match="its grid is spherical: lat is in degrees"):
         open_reader(tmp_path / "sphere.nc")
-    states = api.open_states(tmp_path / "sphere.nc", dims={"x": "lon", "y": "lat"})
+    states = pde.open_states(tmp_path / "sphere.nc", dims={"x": "lon", "y": "lat"})
     assert states.shape == (1, 2, 1, 9, 8)
     assert states.x.attrs["units"] == "degree"
     curves = {"nav_lat": (("lat", "lon"), np.ones((8, 9)), {"units": "degrees_north"})}

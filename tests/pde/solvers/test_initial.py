@@ -7,7 +7,7 @@ import torch
 
 from scionwood_pde.solvers.initial import (
     AtRest,
-    Consumed,
+    ComplementConcentrations,
     DiffusedNoise,
     DivergenceFree,
     GaussianBlobs,
@@ -24,7 +24,7 @@ ALL: dict[str, InitialCondition] = {
     "blobs": GaussianBlobs(),
     "divergence-free": DivergenceFree(),
     "at rest": AtRest(),
-    "consumed": Consumed(),
+    "consumed": ComplementConcentrations(),
 }
 
 
@@ -148,7 +148,7 @@ def test_blobs_wrap_around_the_box() -> None:
 
 
 def test_a_wave_starts_at_rest_and_concentrations_add_up_to_one() -> None:
-    wave, reactor = draw(AtRest()), draw(Consumed())
+    wave, reactor = draw(AtRest()), draw(ComplementConcentrations())
     assert wave[:, 0].abs().max() == 1
     assert wave[:, 1].abs().max() == 0
     torch.testing.assert_close(reactor.sum(1), torch.ones_like(reactor[:, 0]))

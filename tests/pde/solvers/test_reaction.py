@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from scionwood_pde.solvers import Simulation
-from scionwood_pde.solvers.initial import Consumed, TruncatedFourier
+from scionwood_pde.solvers.initial import ComplementConcentrations, TruncatedFourier
 from scionwood_pde.solvers.reaction import AllenCahn, FisherKPP, GrayScott, SwiftHohenberg
 from scionwood_pde.solvers.spectral import Grid
 
@@ -72,7 +72,7 @@ def test_the_mass_of_the_reactor_is_balanced(advance: Advance) -> None:
     """`d<u + v>/dt = F (1 - <u>) - (F + K) <v>`: the reaction itself conserves mass."""
     equation = GrayScott(feed=0.04, kill=0.06)
     grid = Grid(24, 2, 1.0, torch.float64)
-    start = Consumed()(grid, 1, 2, torch.Generator().manual_seed(0))
+    start = ComplementConcentrations()(grid, 1, 2, torch.Generator().manual_seed(0))
     means = advance(equation, start, 0.1, n_steps=20).fields[0].mean((-2, -1))
     slope = (means.sum(1)[2:] - means.sum(1)[:-2]) / 0.2
     expected = 0.04 * (1 - means[:, 0]) - 0.1 * means[:, 1]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
+import scionwood_pde as pde
 from scionwood import RecipeError
-from scionwood_pde import api
 from scionwood_pde.data.trajectories import Trajectories
 from scionwood_pde.solvers import EQUATIONS, Simulation, simulate
 from scionwood_pde.solvers.convection import Burgers, KuramotoSivashinsky
@@ -205,7 +205,7 @@ def test_a_step_that_the_cfl_number_forbids_is_refused_by_name(
     name: str, interval: float, named: bool
 ) -> None:
     with pytest.raises(RecipeError, match="0 of 2 samples are valid") as caught:
-        api.simulate(name, n=2, n_points=16, n_steps=4, interval=interval)
+        pde.simulate(equation=name, n=2, n_points=16, n_steps=4, interval=interval)
     assert ("CFL number" in str(caught.value)) == named
     assert "substeps" in str(caught.value)
 
@@ -213,10 +213,10 @@ def test_a_step_that_the_cfl_number_forbids_is_refused_by_name(
 def test_the_substeps_that_the_error_names_suffice() -> None:
     options: dict[str, Any] = {"n": 1, "n_points": 16, "n_steps": 2, "interval": 4.0, "dims": 2}
     with pytest.raises(RecipeError, match="CFL number") as caught:
-        api.simulate("burgers", **options)
+        pde.simulate(equation="burgers", **options)
     found = re.search(r"Take (\d+) substeps", str(caught.value))
     assert found is not None
-    assert len(api.simulate("burgers", substeps=int(found[1]), **options)) == 1
+    assert len(pde.simulate(equation="burgers", substeps=int(found[1]), **options)) == 1
 
 
 def test_a_recipe_names_the_cfl_number() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import scionwood
-from scionwood_pde import api
+import scionwood_pde as pde
 from scionwood_pde.data.files import Files
 from scionwood_pde.data.trajectories import Trajectories
 from scionwood_pde.tasks.baselines import baselines
@@ -33,7 +33,7 @@ def test_files_and_simulations_have_the_same_filters(tmp_path: Path) -> None:
     errors = scored.add(batch["state"].new_tensor(0.1), batch["state"], batch["next"], None)
     assert set(errors) == {"vrmse_damped", "vrmse_shell", "vrmse_mode"}
     assert scored.skill() == pytest.approx(1 - 0.1 / min(map(float, errors.values())))
-    api.write_states(api.simulate(n=4, n_points=16, n_steps=2), tmp_path / "a.zarr")
+    pde.write_states(pde.simulate(n=4, n_points=16, n_steps=2), tmp_path / "a.zarr")
     files = Files(files=[str(tmp_path / "a.zarr")])
     assert baselines(files, mean_vrmse) is not None
     assert baselines(Files(files=[str(tmp_path / "a.zarr")], time_stride=0), mean_vrmse) is None

@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+import scionwood_pde as pde
 from scionwood import RecipeError, fit, load_run, resolve
 from scionwood.scale.graph import obstacle
-from scionwood_pde import api
-from scionwood_pde.backbones import bilinear
+from scionwood_pde.backbones import BilinearForecast
 from scionwood_pde.tasks.dynamics import Dynamics
 
 
@@ -39,8 +39,8 @@ def test_the_scales_are_measured_and_saved(run: Path) -> None:
 
 
 def test_a_run_rolls_out_from_two_frames(run: Path) -> None:
-    states = api.simulate(
-        "kolmogorov_flow",
+    states = pde.simulate(
+        equation="kolmogorov_flow",
         n=1,
         n_points=16,
         n_steps=3,
@@ -50,17 +50,17 @@ def test_a_run_rolls_out_from_two_frames(run: Path) -> None:
         parameters={"viscosity": 0.05, "forcing": 3.0, "forcing_mode": 4},
     )
     with pytest.warns(UserWarning, match="predicting no change"):
-        predicted = api.rollout(states, run=run, steps=2)
+        predicted = pde.rollout(states, options=pde.RolloutOptions(run=run, steps=2))
     assert predicted.sizes["time"] == 4
     np.testing.assert_array_equal(predicted.values[:, :2], states.values[:, :2])
     assert not np.array_equal(predicted.values[:, 2], predicted.values[:, 1])
     with pytest.raises(RecipeError, match=r"given: 1: the next 1 equal.*Set given to 2"):
-        api.evaluate(predicted, states)
-    assert api.evaluate(predicted, states, given=2)[0]["vrmse"] > 0
+        pde.evaluate(predicted, states)
+    assert pde.evaluate(predicted, states, given=2)[0]["vrmse"] > 0
 
 
 def test_the_loss_counts_errors_in_units_of_the_change() -> None:
-    model = bilinear(fields=2, dims=1, width=2, stencil=3)
+    model = BilinearForecast(fields=2, dims=1, width=2, stencil=3)
     model.scales.change.copy_(torch.tensor([0.1, 2.0]))
     task = Dynamics(model).eval()
     state = torch.randn(3, 2, 16)
@@ -69,7 +69,7 @@ def test_the_loss_counts_errors_in_units_of_the_change() -> None:
 
 
 def test_training_moves_both_states_alike_and_adds_noise() -> None:
-    task = Dynamics(bilinear(fields=2, width=2, stencil=3), shifts=["y", "z"], noise=0.5)
+    task = Dynamics(BilinearForecast(fields=2, width=2, stencil=3), shifts=["y", "z"], noise=0.5)
     state = torch.randn(2, 2, 16, 16, 16)
     batch = {"state": state, "next": state}
     task.train()
@@ -111,7 +111,7 @@ def test_the_steps_of_a_training_sample_rise_from_one() -> None:
 
 
 def test_a_training_over_several_steps_holds_states_below_the_cap() -> None:
-    model = bilinear(fields=2, width=2, stencil=3)
+    model = BilinearForecast(fields=2, width=2, stencil=3)
     state = torch.randn(1, 2, 16, 16, 16)
     task = Dynamics(model, unroll=6).train()
     for weights in model.network.parameters():

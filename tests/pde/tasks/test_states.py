@@ -15,7 +15,7 @@ from torch import Tensor
 from scionwood import RecipeError, Task, fit
 from scionwood.cli import main
 from scionwood.recipes.recipe import resolve
-from scionwood_pde.backbones import tadpole, tadpole_dynamics, tadpole_flow
+from scionwood_pde.backbones import Tadpole, TadpoleDynamics, TadpoleFlow
 from scionwood_pde.data.trajectories import Trajectories
 from scionwood_pde.tasks.adversarial import Critic, adversarial_loss
 from scionwood_pde.tasks.dynamics import Dynamics
@@ -51,9 +51,9 @@ def learned(task: Task, batch: dict[str, Tensor], steps: int, lr: float = 1e-3) 
 @pytest.mark.parametrize(
     ("make", "lr"),
     [
-        (lambda: Autoencode(tadpole(weights="shipped")), 1e-4),  # all weights train
-        (lambda: Dynamics(tadpole_dynamics(fields=2, weights="shipped")), 1e-3),
-        (lambda: Generate(tadpole_flow(fields=2, weights="shipped")), 1e-3),
+        (lambda: Autoencode(Tadpole(weights="shipped")), 1e-4),  # all weights train
+        (lambda: Dynamics(TadpoleDynamics(fields=2, weights="shipped")), 1e-3),
+        (lambda: Generate(TadpoleFlow(fields=2, weights="shipped")), 1e-3),
     ],
     ids=NAMES,
 )
@@ -65,7 +65,7 @@ def test_a_task_learns_a_batch(make: Any, lr: float, batch: dict[str, Tensor]) -
 def test_the_autoencoders_loss_is_error_plus_weighted_divergence(
     batch: dict[str, Tensor],
 ) -> None:
-    model = tadpole()
+    model = Tadpole()
     losses = Autoencode(model, kl_weight=0.1).eval().losses(batch)
     x, latents = batch["state"], model.encode(batch["state"])
     mse = (model.decode(latents.mean, x.shape[2:]) - x).square().mean()
@@ -75,7 +75,7 @@ def test_the_autoencoders_loss_is_error_plus_weighted_divergence(
 def test_training_samples_latents_and_evaluation_uses_their_means(
     batch: dict[str, Tensor],
 ) -> None:
-    task = Autoencode(tadpole())
+    task = Autoencode(Tadpole())
     drawn = {task.train().losses(batch)["mse"].item() for _ in range(2)}
     means = {task.eval().losses(batch)["mse"].item() for _ in range(2)}
     assert (len(drawn), len(means)) == (2, 1)
@@ -83,11 +83,11 @@ def test_training_samples_latents_and_evaluation_uses_their_means(
 
 def test_the_critic_is_inactive_above_the_gate(batch: dict[str, Tensor]) -> None:
     shut, opened = (
-        Autoencode(tadpole(), adversarial_weight=1e-4, gate=gate) for gate in (1e-9, 1e9)
+        Autoencode(Tadpole(), adversarial_weight=1e-4, gate=gate) for gate in (1e-9, 1e9)
     )
     assert shut.losses(batch)["adversarial"] == 0
     assert opened.losses(batch)["adversarial"] > 0
-    assert Autoencode(tadpole()).critic is None
+    assert Autoencode(Tadpole()).critic is None
 
 
 def test_the_adversarial_gradient_is_reversed() -> None:
@@ -108,7 +108,7 @@ def test_the_adversarial_gradient_is_reversed() -> None:
 
 
 def test_dynamics_reports_its_error_and_that_of_persistence(batch: dict[str, Tensor]) -> None:
-    task = Dynamics(tadpole_dynamics(fields=2))
+    task = Dynamics(TadpoleDynamics(fields=2))
     same = {"state": batch["state"], "next": batch["state"]}
     assert task.metrics(same)["vrmse_persistence"] == 0
     assert task.metrics(batch)["vrmse_persistence"] > 0
@@ -164,8 +164,8 @@ def _losses(folder: Path) -> list[str]:
 
 def test_the_term_of_the_decoder_reaches_only_the_decoder(batch: dict[str, Tensor]) -> None:
     torch.manual_seed(0)
-    plain = Generate(tadpole_flow(fields=2, weights="shipped"))
-    task = Generate(tadpole_flow(fields=2, weights="shipped"), decoder_weight=0.5)
+    plain = Generate(TadpoleFlow(fields=2, weights="shipped"))
+    task = Generate(TadpoleFlow(fields=2, weights="shipped"), decoder_weight=0.5)
     torch.manual_seed(1)
     alone = plain.losses(batch)["loss"]
     torch.manual_seed(1)
@@ -179,11 +179,11 @@ def test_the_term_of_the_decoder_reaches_only_the_decoder(batch: dict[str, Tenso
 
 
 def test_the_label_of_the_task_fits_the_backbone(batch: dict[str, Tensor]) -> None:
-    task = Generate(tadpole_flow(fields=2, labels=2), label=1)
+    task = Generate(TadpoleFlow(fields=2, labels=2), label=1)
     assert task.losses(batch)["loss"].isfinite()
     assert task.metrics(batch)["spectral_distance"].isfinite()
     for labels, label in ((2, None), (2, 2), (0, 0), (2, -1)):
         with pytest.raises(RecipeError, match=f"the backbone has {labels} labels"):
-            Generate(tadpole_flow(labels=labels), label=label)
+            Generate(TadpoleFlow(labels=labels), label=label)
     with pytest.raises(RecipeError, match="decoder_weight"):
-        Generate(tadpole_flow(), decoder_weight=-1.0)
+        Generate(TadpoleFlow(), decoder_weight=-1.0)

@@ -76,8 +76,11 @@ def option_names(reference: str) -> tuple[str, ...] | None:
     ancestry = _ancestry(definition)
     if ancestry is None:
         return None
-    if any(_decorator(item, "dataclasses.dataclass") for item in ancestry):
-        return _fields(ancestry)
+    for item in ancestry:  # the nearest `__init__` counts, and `@dataclass` writes one
+        if _decorator(item, "dataclasses.dataclass"):
+            return _fields(ancestry)
+        if _has_initialiser(item.node):
+            break
     return _parameters(ancestry)
 
 

@@ -14,7 +14,7 @@ from scionwood_biomed.data.duplicates import refuse_shared
 from scionwood_biomed.data.items import Item, read_items
 from scionwood_biomed.data.splits import digest_of_file
 from scionwood_biomed.readers.archives import Archives
-from scionwood_biomed.readers.opening import read_picture
+from scionwood_biomed.readers.opening import read_image
 from scionwood_biomed.readers.windows import Window
 
 
@@ -144,14 +144,14 @@ class Images(ImageData):
         return items
 
     def picture(self, item: Item) -> np.ndarray:
-        """Return the pixels of an image; see `readers.opening.read_picture`."""
+        """Return the pixels of an image; see `readers.opening.read_image`."""
         with self.data_files.one_child(item.path):
             return self._pixels(item)
 
     def _pixels(self, item: Item) -> np.ndarray:
         if item.part is not None:
             return self._archives.picture(item.path, item.part)
-        return read_picture(item.path, window=self.window)
+        return read_image(item.path, window=self.window)
 
     def digest(self, item: Item) -> bytes:
         """Return a hash that equal images share: of the file, or of one picture in an archive."""

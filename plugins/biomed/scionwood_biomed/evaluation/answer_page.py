@@ -10,7 +10,7 @@ import numpy as np
 
 from scionwood.authoring import Figure, Number, Numbers, Page, Table, atomic_path, render, writing
 from scionwood_biomed.inference.images import NOTICE, Answer
-from scionwood_biomed.readers.opening import read_picture
+from scionwood_biomed.readers.opening import read_image
 
 if TYPE_CHECKING:
     from scionwood_biomed.readers.windows import Window
@@ -31,7 +31,7 @@ def write_answer(target: Path, source: Path, answer: Answer, window: Window) -> 
     """
     from PIL import Image
 
-    picture = (read_picture(source, window=window) * 255).round().astype(np.uint8)
+    picture = (read_image(source, window=window) * 255).round().astype(np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG")
     ranked = sorted(answer.probabilities.items(), key=lambda item: -item[1])

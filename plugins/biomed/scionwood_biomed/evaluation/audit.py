@@ -48,10 +48,9 @@ class Audit(TypedDict):
     """Splits by image and by subject, compared on one data set.
 
     Example:
-        >>> from scionwood_biomed.api import Audit, audit
-        >>> from scionwood_biomed.backbones import clip
+        >>> from scionwood_biomed.backbones import ClipBackbone
         >>> from scionwood_biomed.data.phantoms import Phantoms
-        >>> result: Audit = audit(Phantoms(subjects=16, images=2), clip())
+        >>> result: Audit = audit(Phantoms(subjects=16, images=2), ClipBackbone())
         >>> result["subjects"], result["images"]
         (16, 32)
     """
@@ -80,6 +79,13 @@ def audit(data: ImageData, backbone: ClipBackbone, *, folds: int = 5, seed: int 
     Raises:
         RecipeError: there is one class only, there are fewer subjects than folds, or the subjects
             are not known.
+
+    Example:
+        >>> from scionwood_biomed.backbones import ClipBackbone
+        >>> from scionwood_biomed.data.phantoms import Phantoms
+        >>> result = audit(Phantoms(subjects=16, images=2), ClipBackbone())
+        >>> result["by_subject"]["shared_subjects"]
+        0
     """
     items = data.items()
     names, subjects = labels(items), {subject_key(item.subject) for item in items}

@@ -28,7 +28,6 @@ class Score(NamedTuple):
         high: upper end.
 
     Example:
-        >>> from scionwood_biomed.api import Score
         >>> Score("AUROC", 0.8, 0.7, 0.9).value
         0.8
     """
@@ -41,26 +40,14 @@ class Score(NamedTuple):
 
 @torch.no_grad()
 def score_run(run: str | Path, *, device: str = "cpu") -> list[Score]:
-    """Score a run of `biomed/blockwise_lda` or `biomed/volumes` on its test split.
-
-    A row of the data is the unit: an image, or a whole study. Subjects are drawn with replacement
-    for the intervals. With two classes, sensitivity and specificity are those at the threshold of
-    the validation split.
+    """Score a run on its test split; see `verbs.score`.
 
     Args:
         run: a finished run.
         device: device of the computation, such as `cpu` or `cuda`.
 
     Raises:
-        TrainingError: the run is not a finished run of such a task.
-
-    Example:
-        >>> from scionwood_biomed.api import score_run
-        >>> change = ("trainer.accelerator=cpu",)
-        >>> recipe = scionwood.resolve("biomed/blockwise_lda", change, smoke=True)
-        >>> run = scionwood.fit(recipe, run_dir="run")
-        >>> [score.name for score in score_run(run)][:2]
-        ['balanced accuracy', 'AUROC']
+        TrainingError: the run is not a finished run of `biomed/blockwise_lda` or `biomed/volumes`.
     """
     folder = find_run(run)
     task = load_run(folder, device)
@@ -72,9 +59,9 @@ def score_run(run: str | Path, *, device: str = "cpu") -> list[Score]:
     items = data.splits()["test"]
     parts: list[tuple[np.ndarray, np.ndarray]] = []
     for batch in data.loader("test"):
-        shown = task.predict({"image": batch["image"].to(device)}).cpu()
-        parts.append((shown.numpy(), task.labels(batch).cpu().numpy()))
-    answers, label = (np.concatenate(each) for each in zip(*parts, strict=True))
+        probabilities = task.predict({"image": batch["image"].to(device)}).cpu()
+        parts.append((probabilities.numpy(), task.labels(batch).cpu().numpy()))
+    answers, label = (np.concatenate(column) for column in zip(*parts, strict=True))
     subjects = [item.subject for item in items]
     if task.network.answer.exclusive:
         return _of_classes(task, answers, label, subjects)
@@ -85,11 +72,11 @@ def print_scores(scores: list[Score]) -> None:
     """Print scores as a table."""
     rows = [
         (
-            each.name,
-            f"{each.value:.3f}",
-            "" if np.isnan(each.low) else f"{each.low:.3f} to {each.high:.3f}",
+            score.name,
+            f"{score.value:.3f}",
+            "" if np.isnan(score.low) else f"{score.low:.3f} to {score.high:.3f}",
         )
-        for each in scores
+        for score in scores
     ]
     print_table(("score", "value", "95 % over subjects"), rows, numeric=("value",))
 
@@ -118,10 +105,10 @@ def _of_findings(
 ) -> list[Score]:
     scores = []
     for at, name in enumerate(names):
-        known = np.flatnonzero(~np.isnan(label[:, at]))
-        truth = label[known, at].astype(int)
-        two = np.stack([1 - answers[known, at], answers[known, at]], 1)
-        owners = [subjects[place] for place in known]
+        rows = np.flatnonzero(~np.isnan(label[:, at]))
+        truth = label[rows, at].astype(int)
+        two = np.stack([1 - answers[rows, at], answers[rows, at]], 1)
+        owners = [subjects[place] for place in rows]
         low, high = interval(partial(_drawn, two, truth), owners, truth)
         scores.append(Score(f"AUROC, {name}", auroc(two, truth), low, high))
     return scores

@@ -5,4 +5,3 @@ from __future__ import annotations
 from scionwood_biomed.inference.images import NOTICE as NOTICE
 from scionwood_biomed.inference.images import Answer as Answer
 from scionwood_biomed.inference.images import Classifier as Classifier
-from scionwood_biomed.inference.images import check_options as check_options

@@ -10,30 +10,18 @@ from typing import NamedTuple, final
 import numpy as np
 import torch
 
-from scionwood import RecipeError, TrainingError, find_run, load_run, resolve
+from scionwood import TrainingError, find_run, load_run, resolve
 from scionwood_biomed.data.base import ImageData, fitted
 from scionwood_biomed.readers.opening import read_views
 from scionwood_biomed.readers.windows import Window
 from scionwood_biomed.tasks.blockwise_lda import BlockwiseLda
 from scionwood_biomed.tasks.few_shot import FewShot
+from scionwood_biomed.verbs.options import ClassifyOptions
 
 BATCH = 16
 """Views per forward pass."""
 
 NOTICE = "Research use only: this is not a medical device and not a diagnosis."
-
-
-def check_options(confidence: float, views: int) -> None:
-    """Refuse a confidence that is not a probability, and a number of views below 1.
-
-    Raises:
-        RecipeError: naming the value and the rule.
-    """
-    if not 0 <= confidence <= 1:
-        rule = "a confidence is a probability from 0 to 1"
-        raise RecipeError(f"confidence={confidence}", rule, "Give a value such as 0.8")
-    if views < 1:
-        raise RecipeError(f"views={views}", "it must be 1 or more", "Give a value such as 32")
 
 
 @final
@@ -46,7 +34,6 @@ class Answer(NamedTuple):
         views: number of pictures of the image that were classified.
 
     Example:
-        >>> from scionwood_biomed.api import Answer
         >>> answer = Answer({"liver": 0.9, "spleen": 0.1}, label="liver", views=1)
         >>> answer.probabilities[answer.label]
         0.9
@@ -76,7 +63,6 @@ class Classifier:
 
     Example:
         >>> import scionwood
-        >>> from scionwood_biomed.api import Classifier
         >>> recipe = scionwood.resolve("biomed/few_shot_lora", smoke=True)
         >>> classifier = Classifier(scionwood.fit(recipe, run_dir="runs/first"))
         >>> classifier.classes
@@ -145,51 +131,40 @@ class Classifier:
         """
         counts: list[int] = []
 
-        def every() -> Iterator[np.ndarray]:
+        def all_views() -> Iterator[np.ndarray]:
             for views in images:
                 counts.append(0)
                 for view in views:
                     counts[-1] += 1
                     yield view
 
-        remaining = every()
+        remaining = all_views()
         batches = iter(lambda: list(islice(remaining, BATCH)), [])
         parts = [self._probabilities(batch) for batch in batches]
         if 0 in counts or not counts:
             raise ValueError("views: the sequence is empty. Give at least one view")
-        return [self._answer(each, confidence) for each in torch.split(torch.cat(parts), counts)]
+        return [self._answer(part, confidence) for part in torch.split(torch.cat(parts), counts)]
 
     def classify_file(
-        self,
-        path: str | Path,
-        *,
-        confidence: float = 0.5,
-        window: Window | None = None,
-        views: int = 32,
-        mpp: float | None = None,
+        self, path: str | Path, options: ClassifyOptions = ClassifyOptions()
     ) -> Answer:
         """Classify the image in a file; see `readers.opening.read_views` for its views.
 
         Args:
             path: a DICOM, NIfTI or picture file, a whole slide, or a folder of one DICOM series.
-            confidence: lowest probability at which a class is named, 0 to 1.
-            window: CT window; `None` means the window of the run's data.
-            views: maximum number of slices or tiles.
-            mpp: pixel size of slide tiles in micrometres; `None` means that of the run's data.
+            options: how the image is read; its run, classes and device do not count here.
 
         Raises:
             ReadError: the file is damaged or its format is unknown.
-            RecipeError: `confidence` is not a probability, or `views` is below 1.
         """
-        check_options(confidence, views)
         pictures = read_views(
             Path(path),
-            window=window or self.window,
-            mpp=self.mpp if mpp is None else mpp,
+            window=options.window or self.window,
+            mpp=self.mpp if options.mpp is None else options.mpp,
             size=self.size,
-            most=views,
+            most=options.views,
         )
-        return self.classify(pictures, confidence)
+        return self.classify(pictures, options.confidence)
 
     def _answer(self, by_view: torch.Tensor, confidence: float) -> Answer:
         means = by_view.mean(0).tolist()

@@ -22,6 +22,7 @@ from scionwood_biomed.readers.nifti import NiftiReader
 from scionwood_biomed.readers.opening import stretched
 from scionwood_biomed.readers.windows import Window
 from scionwood_biomed.tasks.segment import Segment
+from scionwood_biomed.verbs.options import RunOptions
 
 COPIED = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime",
           "StudyID", "AccessionNumber", "ReferringPhysicianName")  # fmt: skip
@@ -35,20 +36,18 @@ def segment_file(
     path: str | Path,
     target: str | Path,
     run: str | Path,
+    options: RunOptions,
     *,
-    window: Window | None = None,
-    device: str = "cpu",
     overwrite: bool = False,
 ) -> np.ndarray:
-    """Segment the slices of a volume with a run of `biomed/segment`; for research use only.
+    """Segment the slices of a volume with a run of `biomed/segment`; see `verbs.segment`.
 
     Args:
         path: a NIfTI volume, or the folder of a DICOM series.
         target: the mask: `.nii` or `.nii.gz` for NIfTI, `.dcm` (DICOM SEG, needs highdicom) for
             DICOM.
         run: a finished run of `biomed/segment`.
-        window: CT window of DICOM; `None` means that of the run's data.
-        device: device of the computation, such as `cpu` or `cuda`.
+        options: the window of DICOM, and the device.
         overwrite: replace `target` if it exists.
 
     Returns:
@@ -58,33 +57,24 @@ def segment_file(
         ReadError: a file is damaged, or the ending of the target does not fit.
         TrainingError: the run is not a finished run of this task.
         OutputExistsError: the target exists and `overwrite` is false.
-
-    Example:
-        >>> import nibabel, numpy
-        >>> from scionwood_biomed.api import segment_file
-        >>> change = ("trainer.accelerator=cpu",)
-        >>> recipe = scionwood.resolve("biomed/segment", change, smoke=True)
-        >>> run = scionwood.fit(recipe, run_dir="run")
-        >>> values = numpy.random.default_rng(0).random((64, 64, 2), numpy.float32)
-        >>> nibabel.save(nibabel.Nifti1Image(values, numpy.eye(4)), "volume.nii")
-        >>> segment_file("volume.nii", "mask.nii.gz", run).dtype
-        dtype('uint8')
     """
     path, target = Path(path), Path(target)
     folder = find_run(run)
-    task = load_run(folder, device)
+    task = load_run(folder, options.device)
     if not isinstance(task, Segment):
         rule = f"its task is {type(task).__name__}, and biomed/segment is needed"
         raise TrainingError(str(run), rule, "Train one: scionwood fit biomed/segment")
-    shown: Window = window or resolve(folder / "recipe.yaml").data.options.get("window", "file")
+    data = resolve(folder / "recipe.yaml").data
+    window: Window = options.window or data.options.get("window", "file")
     is_nifti = path.name.lower().endswith(NiftiReader.suffixes)
     endings = NiftiReader.suffixes if is_nifti else (".dcm",)
     if not target.name.lower().endswith(endings):
         rule = f"the mask of this volume ends in {' or '.join(endings)}"
         raise ReadError(str(target), rule, "Give such a name")
-    picture = _picture(path, shown, is_nifti)
+    picture = _picture(path, window, is_nifti)
     network: Any = task.backbone
-    mask = np.stack([label_slice(network, each, network.size, device) for each in picture])
+    masks = [label_slice(network, rows, network.size, options.device) for rows in picture]
+    mask = np.stack(masks)
     with writing(target), atomic_path(target, overwrite=overwrite) as part:
         if is_nifti:
             part.write_bytes(_nifti(path, mask, packed=target.name.lower().endswith(".gz")))
@@ -107,7 +97,7 @@ def label_slice(network: Any, picture: np.ndarray, size: int, device: str = "cpu
     """
     rows, columns = picture.shape
     wide = [max(size - have, 0) for have in (rows, columns)]
-    before = [each // 2 for each in wide]
+    before = [width // 2 for width in wide]
     image = torch.from_numpy(np.ascontiguousarray(picture))[None, None].to(device)
     image = F.pad(image, (before[1], wide[1] - before[1], before[0], wide[0] - before[0]))
     total: Tensor | None = None
@@ -133,15 +123,15 @@ def _picture(path: Path, window: Window, is_nifti: bool) -> np.ndarray:
     ordered_files(path)  # checks that it is one whole series
     reader = DicomReader(path)
     values = reader.read(0).data
-    shown: np.ndarray = to_display(values, reader.series[0].first.header, window)[..., 0]
-    return shown
+    picture: np.ndarray = to_display(values, reader.series[0].first.header, window)[..., 0]
+    return picture
 
 
 def _nifti(path: Path, mask: np.ndarray, *, packed: bool) -> bytes:
     """Return the bytes of the mask in the orientation of the file, with its affine."""
     source = nib.load(path)
-    there = nib.io_orientation(NiftiReader(path).affine)
-    back = nib.orientations.ornt_transform(there, nib.io_orientation(source.affine))
+    orientation = nib.io_orientation(NiftiReader(path).affine)
+    back = nib.orientations.ornt_transform(orientation, nib.io_orientation(source.affine))
     values = nib.orientations.apply_orientation(mask.transpose(2, 1, 0), back)
     image = nib.Nifti1Image(values.astype(np.uint8), source.affine)
     image.header.set_xyzt_units("mm")
@@ -218,8 +208,8 @@ def _sources(path: Path) -> list[Any]:
 
 def _thickness(path: Path, sources: list[Any]) -> float:
     """Return the thickness of slices in mm; where it is not stated, their distance."""
-    if (stated := sources[0].get("SliceThickness")) is not None:
-        return float(stated)
+    if (thickness := sources[0].get("SliceThickness")) is not None:
+        return float(thickness)
     if len(sources) == 1:
         rule = "its slice has no SliceThickness, which a DICOM SEG needs"
         raise ReadError(str(path), rule, "Use a series that states it, or one of several slices")

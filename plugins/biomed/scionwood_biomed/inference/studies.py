@@ -29,6 +29,7 @@ from scionwood_biomed.inference.images import NOTICE
 from scionwood_biomed.readers.volumes import read_slices, study_kind
 from scionwood_biomed.readers.windows import Window
 from scionwood_biomed.tasks.volumes import Volumes
+from scionwood_biomed.verbs.options import RunOptions
 
 SHOWN = 3
 """Slices on the page."""
@@ -48,7 +49,6 @@ class StudyAnswer(NamedTuple):
         attention: how much each slice counts, in their order along the normal; the sum is 1.
 
     Example:
-        >>> from scionwood_biomed.api import StudyAnswer
         >>> answer = StudyAnswer({"no": 0.2, "yes": 0.8}, {}, "yes", 0.4, [0.1, 0.7, 0.2])
         >>> max(range(3), key=answer.attention.__getitem__)
         1
@@ -65,19 +65,17 @@ class StudyAnswer(NamedTuple):
 def answer_study(
     path: str | Path,
     run: str | Path,
+    options: RunOptions,
     *,
-    window: Window | None = None,
-    device: str = "cpu",
     page: str | Path | None = None,
     overwrite: bool = False,
 ) -> StudyAnswer:
-    """Answer for one study with a run of `biomed/volumes`; for research use only.
+    """Answer for one study with a run of `biomed/volumes`; see `verbs.study`.
 
     Args:
         path: a folder of one series or one study, a DICOM or a NIfTI file.
         run: a finished run of `biomed/volumes`.
-        window: CT window; `None` means that of the run's data.
-        device: device of the computation, such as `cpu` or `cuda`.
+        options: the window and the device.
         page: an HTML file to write; `None` writes none.
         overwrite: replace `page` if it exists.
 
@@ -86,35 +84,25 @@ def answer_study(
             modality or number of slices than the training studies of the run.
         TrainingError: the run is not a finished run of this task.
         OutputExistsError: `page` exists and `overwrite` is false.
-
-    Example:
-        >>> import nibabel, numpy
-        >>> from scionwood_biomed.api import answer_study
-        >>> change = ("trainer.accelerator=cpu",)
-        >>> recipe = scionwood.resolve("biomed/volumes", change, smoke=True)
-        >>> run = scionwood.fit(recipe, run_dir="run")
-        >>> values = numpy.random.default_rng(0).random((64, 64, 8), numpy.float32)
-        >>> nibabel.save(nibabel.Nifti1Image(values, numpy.eye(4)), "volume.nii")
-        >>> answer = answer_study("volume.nii", run)
-        >>> round(sum(answer.attention), 4)
-        1.0
     """
     folder = find_run(run)
-    task = load_run(folder, device)
+    task = load_run(folder, options.device)
     if not isinstance(task, Volumes):
         rule = f"its task is {type(task).__name__}, and biomed/volumes is needed"
         raise TrainingError(str(run), rule, "Train one: scionwood fit biomed/volumes")
     network = task.network
-    shown: Window = window or resolve(folder / "recipe.yaml").data.options.get("window", "file")
+    data = resolve(folder / "recipe.yaml").data
+    window: Window = options.window or data.options.get("window", "file")
     StudyKinds.read(folder, network.slices).check(str(path), study_kind(path))
-    slices = read_slices(path, window=shown, slices=network.slices)
-    image = torch.stack([fitted(each, network.size) for each in slices])[None].to(device)
-    every = network.every(image)[:, 0].double().cpu().numpy()
-    names, mean = task.classes, every.mean(0)
+    slices = read_slices(path, window=window, slices=network.slices)
+    image = torch.stack([fitted(picture, network.size) for picture in slices])[None]
+    image = image.to(options.device)
+    by_pooling = network.every(image)[:, 0].double().cpu().numpy()
+    names, mean = task.classes, by_pooling.mean(0)
     threshold = float(network.answer.threshold) if len(names) == 2 else None
     second = threshold is not None and mean[1] >= threshold
     label = names[int(second) if threshold is not None else int(mean.argmax())]
-    ranges = {n: (float(v.min()), float(v.max())) for n, v in zip(names, every.T, strict=True)}
+    ranges = {n: (float(v.min()), float(v.max())) for n, v in zip(names, by_pooling.T, strict=True)}
     attention = [float(value) for value in network.attention(image)[0]]
     probabilities = dict(zip(names, map(float, mean), strict=True))
     answer = StudyAnswer(probabilities, ranges, label, threshold, attention)

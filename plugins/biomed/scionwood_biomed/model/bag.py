@@ -13,8 +13,10 @@ from torch.nn import functional as F
 
 from scionwood import RecipeError
 from scionwood_biomed.model.block_classifier import VISION
-from scionwood_biomed.model.blocks import BlockTower, after, blocks, class_tokens
+from scionwood_biomed.model.blocks import after, blocks, class_tokens
 from scionwood_biomed.model.segmenter import grid
+from scionwood_biomed.model.timm_tower import card_of, load_vision
+from scionwood_biomed.model.tower_network import TowerNetwork
 
 GRID = 7
 """Largest number of rows and columns of cells in a slice."""
@@ -78,8 +80,8 @@ class BagHead(nn.Module):
         width = min(width, channels)
         self.register_buffer("mean", torch.zeros(shape))
         self.register_buffer("scale", torch.ones(shape))
-        every = torch.eye(width).repeat(math.ceil(channels / width), 1)[:channels]
-        self.register_buffer("basis", every / every.norm(dim=0))  # sums of all channels
+        sums = torch.eye(width).repeat(math.ceil(channels / width), 1)[:channels]
+        self.register_buffer("basis", sums / sums.norm(dim=0))  # sums of all channels
         self.register_buffer("threshold", torch.full((1,), 0.5))
         self.register_buffer("fitted_flag", torch.zeros(1))
         self.members = nn.ModuleList(Pooling(width, hidden, classes) for _ in range(MEMBERS))
@@ -103,15 +105,15 @@ class BagHead(nn.Module):
         variance = usual.var(0, correction=1) if len(usual) > 1 else torch.ones_like(self.mean)
         near = (variance + variance.roll(1, 0) + variance.roll(-1, 0)) / 3
         self.scale.copy_((0.5 * near + 0.5 * variance.mean((0, 1))).sqrt() + 1e-6)
-        rest = ((usual - self.mean) / self.scale).flatten(0, 2)
-        covariance = rest.T @ rest / len(rest)
+        deviations = ((usual - self.mean) / self.scale).flatten(0, 2)
+        covariance = deviations.T @ deviations / len(deviations)
         eye = torch.eye(len(covariance)).to(covariance)
         shrunk = (1 - SHRINK) * covariance + SHRINK * covariance.diagonal().mean() * eye
         white = torch.linalg.cholesky(torch.linalg.inv(shrunk))
-        every = ((cells - self.mean) / self.scale).flatten(0, 2) @ white
-        _, vectors = torch.linalg.eigh(every.T @ every)
-        kept = white @ vectors.flip(1)[:, : self.basis.shape[1]]
-        self.basis.copy_(kept / (every @ vectors).std().clamp_min(1e-9))
+        whitened = ((cells - self.mean) / self.scale).flatten(0, 2) @ white
+        _, vectors = torch.linalg.eigh(whitened.T @ whitened)
+        directions = white @ vectors.flip(1)[:, : self.basis.shape[1]]
+        self.basis.copy_(directions / (whitened @ vectors).std().clamp_min(1e-9))
 
     def placed(self, cells: Tensor) -> Tensor:
         """Map cells (batch, slice, cell, channel) to (batch, slice * cell, width)."""
@@ -141,56 +143,57 @@ class BagHead(nn.Module):
 
 
 @final
-class BagClassifier(nn.Module):
-    """A vision tower applied to each slice, and attention pooling over the cells of all slices.
+class BagClassifier(TowerNetwork):
+    """A frozen vision tower with attention pooling over the cells of all slices.
 
     Args:
-        tower: a vision tower of open_clip or timm.
-        size: side of a slice in pixels.
-        channels: mean and standard deviation of each channel, for images from 0 to 1.
+        model: as for `biomed/blocks`.
+        weights: as for `biomed/blocks`.
+        size: as for `biomed/blocks`.
         slices: number of slices of a volume.
         classes: names of the classes.
         width: directions of the cells that are kept.
         hidden: width of the attention.
-        card: entries for the adapter card.
+        init_seed: seed of random weights.
+
+    Shapes: image (batch, slice, 3, size, size) float32 to logits (batch, class).
+
+    Units: images from 0 (black) to 1 (white); the softmax of the logits gives probabilities.
 
     Raises:
+        WeightsError: no model can be loaded by this name.
+        AdapterError: the tower has no list of blocks that is known.
         RecipeError: there are fewer than two classes, or a name occurs twice.
+
+    Source: Ilse et al. 2018, arXiv:1802.04712 (attention pooling).
     """
 
     head = ("answer",)
-    _mean: Tensor
-    _std: Tensor
 
     def __init__(
         self,
-        tower: nn.Module,
         *,
-        size: int,
-        channels: tuple[Sequence[float], Sequence[float]],
-        slices: int,
-        classes: Sequence[str],
-        width: int,
-        hidden: int,
-        card: dict[str, str],
+        model: str = "tiny",
+        weights: str | None = None,
+        size: int | None = None,
+        slices: int = 16,
+        classes: Sequence[str] = ("no", "yes"),
+        width: int = 32,
+        hidden: int = 32,
+        init_seed: int = 0,
     ) -> None:
         super().__init__()
-        if len(classes) < 2 or len(set(classes)) < len(classes):
-            rule, remedy = "two or more different names are needed", "Give those of your data"
-            raise RecipeError(f"backbone.classes {list(classes)}", rule, remedy)
-        self.classes, self.size, self.slices = list(classes), size, slices
-        self.card = card
-        self.vision = BlockTower(tower)
-        mean, std = (torch.tensor(list(each)).view(-1, 1, 1) for each in channels)
-        self.register_buffer("_mean", mean, persistent=False)
-        self.register_buffer("_std", std, persistent=False)
-        count = len(blocks(tower))
+        tower = load_vision(model, weights, size, init_seed)
+        self.adopt(tower, classes, 2, "Give those of your data")
+        self.card, self.slices = card_of(model, weights), slices
+        count = len(blocks(tower.model))
         self.at = sorted({count // 3, max(2 * count // 3 - 1, 0)})
-        tower.eval()
         with torch.no_grad():
-            _, places, depth = self._cells(torch.zeros(1, 3, size, size)).shape
-        self.answer = BagHead((slices, places, depth), width, hidden, len(classes))
-        unused = after(tower, self.at[-1])
+            _, places, depth = self._cells(torch.zeros(1, 3, self.size, self.size)).shape
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(init_seed)
+            self.answer = BagHead((slices, places, depth), width, hidden, len(classes))
+        unused = after(tower.model, self.at[-1])
         names = [
             name
             for name, module in self.named_modules()
@@ -204,9 +207,9 @@ class BagClassifier(nn.Module):
         Raises:
             RecipeError: the volume has another number of slices, or another size.
         """
-        wanted = (self.slices, 3, self.size, self.size)
-        if tuple(image.shape[1:]) != wanted:
-            rule = f"the network takes {wanted[0]} slices of {wanted[2]} x {wanted[3]}"
+        shape = (self.slices, 3, self.size, self.size)
+        if tuple(image.shape[1:]) != shape:
+            rule = f"the network takes {shape[0]} slices of {shape[2]} x {shape[3]}"
             remedy = "Set data.slices and data.size to these"
             raise RecipeError(f"volumes of {tuple(image.shape[1:])}", rule, remedy)
         flat = (image.flatten(0, 1) - self._mean) / self._std

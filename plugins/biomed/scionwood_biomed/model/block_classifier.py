@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import final
+from collections.abc import Mapping, Sequence
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from scionwood import RecipeError
-from scionwood_biomed.model.blocks import BlockTower
 from scionwood_biomed.model.lda import Discriminant
+from scionwood_biomed.model.timm_tower import card_of, load_vision
+from scionwood_biomed.model.tower_network import TowerNetwork
+from scionwood_biomed.monai.networks import load_in_3d
 
 VISION = r"vision\.tower\.(.*\.(qkv|query|value|q_proj|v_proj)|mix)"
 LEAST = 1e-6
@@ -49,8 +51,8 @@ class BlockHead(nn.Module):
         The softmax of the logits is the probability of each class; of findings it is the sigmoid.
         """
         parts = []
-        for each, weight, bias in zip(features, self.weight, self.bias, strict=True):
-            scores = F.linear(F.normalize(each, dim=-1), weight, bias)
+        for block, weight, bias in zip(features, self.weight, self.bias, strict=True):
+            scores = F.linear(F.normalize(block, dim=-1), weight, bias)
             parts.append(scores.softmax(-1) if self.exclusive else scores.sigmoid())
         mean = torch.stack(parts).mean(0).clamp(LEAST, 1 - LEAST)
         logits = mean.log() if self.exclusive else mean.logit()
@@ -63,66 +65,82 @@ class BlockHead(nn.Module):
     @torch.no_grad()
     def fill(self, fitted: Sequence[Discriminant]) -> None:
         """Take over the discriminants of the blocks."""
-        for at, each in enumerate(fitted):
-            self.weight[at].copy_(each.weight)
-            self.bias[at].copy_(each.bias)
+        for at, discriminant in enumerate(fitted):
+            self.weight[at].copy_(discriminant.weight)
+            self.bias[at].copy_(discriminant.bias)
 
     @property
     def fitted(self) -> bool:
         """Whether any weight differs from zero."""
-        return any(bool(each.any()) for each in self.weight)
+        return any(bool(weight.any()) for weight in self.weight)
 
 
 @final
-class BlockClassifier(nn.Module):
-    """A vision tower whose blocks all answer; the tower is frozen, unless it has an adapter.
+class BlockClassifier(TowerNetwork):
+    """A frozen vision tower whose every block answers; `biomed/blockwise_lda` fits it.
 
     Args:
-        tower: a vision tower of open_clip or timm.
-        size: side of an image in pixels.
-        channels: mean and standard deviation of each channel, for images from 0 to 1.
-        classes: names of the classes or findings.
-        exclusive: whether an image has exactly one class.
-        card: entries for the adapter card.
-        slices: the number of slices of a volume, for a tower in three dimensions, which gets the
-            grey values (batch, 1, slice, size, size); `None` for images.
+        model: as for `biomed/clip`, whose vision tower is taken; or `timm:NAME` for a tower of
+            timm, such as `timm:vit_small_patch14_dinov2`; or `monai:ResNet` for a residual network
+            in three dimensions (extra `monai`), whose convolutions LoRA can adapt.
+        weights: weights of an architecture: for timm and MONAI a safetensors file, for open_clip a
+            tag or a file; `None` means random ones.
+        size: side of an image in pixels, for towers of timm that can take another one; `None` means
+            that of the model.
+        classes: names of the classes, or of the findings.
+        exclusive: whether an image has exactly one class. Otherwise each finding is yes or no, and
+            the data states it in a column for each finding.
+        slices: number of slices of a volume, for a network in three dimensions; 16 by default.
+        options: options of a network of MONAI; `None` means a small one.
+        init_seed: seed of random weights.
+
+    Shapes: image (batch, 3, size, size), or volumes (batch, slice, 3, size, size), float32, to
+        logits (batch, class).
+
+    Units: images from 0 (black) to 1 (white); the softmax of the logits gives probabilities, of
+        findings it is the sigmoid.
 
     Raises:
-        RecipeError: there are fewer than two classes, no finding, or a name occurs twice.
+        WeightsError: no model can be loaded by this name.
+        AdapterError: the tower has no list of blocks that is known.
+        RecipeError: there are fewer than two classes, no finding, or a name occurs twice; or
+            `slices` are given for a network in two dimensions.
+
+    Source: this project's: unit-length features of every block, one linear answer for each, and the
+        mean of their probabilities. Chen et al. 2019, arXiv:1904.00625 (residual networks in three
+        dimensions for medical images).
     """
 
     head = ("answer",)
-    _mean: Tensor
-    _std: Tensor
 
     def __init__(
         self,
-        tower: nn.Module,
         *,
-        size: int,
-        channels: tuple[Sequence[float], Sequence[float]],
-        classes: Sequence[str],
-        exclusive: bool,
-        card: dict[str, str],
+        model: str = "tiny",
+        weights: str | None = None,
+        size: int | None = None,
+        classes: Sequence[str] = ("no", "yes"),
+        exclusive: bool = True,
         slices: int | None = None,
+        options: Mapping[str, Any] | None = None,
+        init_seed: int = 0,
     ) -> None:
         super().__init__()
-        least = 2 if exclusive else 1
-        if len(classes) < least or len(set(classes)) < len(classes):
-            rule = f"{least} or more different names are needed"
-            remedy = "Give the class names of your data"
-            raise RecipeError(f"backbone.classes {list(classes)}", rule, remedy)
-        self.classes, self.size, self.card = list(classes), size, card
-        self.slices = slices
+        if model.startswith("monai:"):
+            slices = slices or 16
+            tower = load_in_3d(model, weights, (slices, size or 64), options, init_seed)
+        elif slices is not None:
+            rule = f"{model} takes single images"
+            remedy = "Use biomed/bag, which pools the slices of a volume, or model monai:ResNet"
+            raise RecipeError(f"backbone.slices {slices}", rule, remedy)
+        else:
+            tower = load_vision(model, weights, size, init_seed)
+        self.adopt(tower, classes, 2 if exclusive else 1, "Give the class names of your data")
+        self.card, self.slices = card_of(model, weights), slices
         depth = () if slices is None else (slices,)
-        self.shape = (*depth, 3, size, size)
-        self.vision = BlockTower(tower)
-        mean, std = (torch.tensor(list(each)).view(-1, 1, 1) for each in channels)
-        self.register_buffer("_mean", mean, persistent=False)
-        self.register_buffer("_std", std, persistent=False)
-        tower.eval()
+        self.shape = (*depth, 3, self.size, self.size)
         with torch.no_grad():
-            widths = [each.shape[1] for each in self.features(torch.zeros(1, *self.shape))]
+            widths = [block.shape[1] for block in self.features(torch.zeros(1, *self.shape))]
         self.answer = BlockHead(widths, len(classes), exclusive=exclusive)
         names = _adapted(self)
         self.adapter_targets = {"vision": "|".join(map(re.escape, names))} if names else {}

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scionwood import RecipeError
-from scionwood_biomed.model.blocks import BlockTower, cells_of, class_tokens
+from scionwood_biomed.model.blocks import cells_of, class_tokens
+from scionwood_biomed.model.timm_tower import TimmTower
+from scionwood_biomed.model.tower_network import TowerNetwork
 
 STEM = 16
 
@@ -28,65 +29,55 @@ class Decoder(nn.Module):
     def __init__(self, widths: Sequence[int], width: int, classes: int) -> None:
         super().__init__()
         self.stem = nn.Sequential(_unit(3, STEM), _unit(STEM, STEM))
-        self.narrow = nn.ModuleList(nn.Conv2d(each, width, 1) for each in widths)
+        self.narrow = nn.ModuleList(nn.Conv2d(channels, width, 1) for channels in widths)
         self.mix = _unit(width * len(widths) + STEM, width)
         self.out = nn.Conv2d(width, classes, 1)
 
     def forward(self, image: Tensor, maps: Sequence[Tensor]) -> Tensor:
         """Map an image (batch, 3, row, column) and maps to logits (batch, class, row, column)."""
         parts = [self.stem(image)]
-        for each, layer in zip(maps, self.narrow, strict=True):
-            small = layer(each)
+        for values, layer in zip(maps, self.narrow, strict=True):
+            small = layer(values)
             parts.append(F.interpolate(small, image.shape[-2:], mode="bilinear"))
         logits: Tensor = self.out(self.mix(torch.cat(parts, 1)))
         return logits
 
 
 @final
-class Segmenter(nn.Module):
+class Segmenter(TowerNetwork):
     """A vision tower with a light decoder; the tower is frozen, unless it has an adapter.
 
     Args:
-        tower: a vision tower of open_clip or timm.
-        size: side of an image in pixels.
-        channels: mean and standard deviation of each channel, for images from 0 to 1.
+        tower: a vision tower of open_clip or timm, and its images.
         classes: names of the classes without background.
         width: channels of the decoder.
         card: entries for the adapter card.
+        init_seed: seed of the decoder.
 
     Raises:
         RecipeError: there is no class, or a name occurs twice.
     """
 
     head = ("decoder",)
-    _mean: Tensor
-    _std: Tensor
 
     def __init__(
         self,
-        tower: nn.Module,
-        *,
-        size: int,
-        channels: tuple[Sequence[float], Sequence[float]],
+        tower: TimmTower,
         classes: Sequence[str],
         width: int,
         card: dict[str, str],
+        init_seed: int,
     ) -> None:
         super().__init__()
-        if not classes or len(set(classes)) < len(classes):
-            rule, remedy = "one or more different names are needed", "Name those of your masks"
-            raise RecipeError(f"backbone.classes {list(classes)}", rule, remedy)
-        self.classes, self.size, self.card = list(classes), size, card
-        self.vision = BlockTower(tower)
-        mean, std = (torch.tensor(list(each)).view(-1, 1, 1) for each in channels)
-        self.register_buffer("_mean", mean, persistent=False)
-        self.register_buffer("_std", std, persistent=False)
-        tower.eval()
+        self.adopt(tower, classes, 1, "Name those of your masks")
+        self.card = card
         with torch.no_grad():
-            found = self.vision.maps(torch.zeros(1, 3, size, size))
-        self.at = sorted({len(found) // 3, 2 * len(found) // 3, len(found) - 1})
-        widths = [grid(found[at], class_tokens(tower)).shape[1] for at in self.at]
-        self.decoder = Decoder(widths, width, len(classes) + 1)
+            maps = self.vision.maps(torch.zeros(1, 3, self.size, self.size))
+        self.at = sorted({len(maps) // 3, 2 * len(maps) // 3, len(maps) - 1})
+        widths = [grid(maps[at], class_tokens(tower.model)).shape[1] for at in self.at]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(init_seed)
+            self.decoder = Decoder(widths, width, len(classes) + 1)
         names = [
             name
             for name, module in self.named_modules()
@@ -97,9 +88,9 @@ class Segmenter(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Map images (batch, 3, size, size) from 0 to 1 to logits (batch, class, row, column)."""
-        shown = (image - self._mean) / self._std
-        maps, classes = self.vision.maps(shown), class_tokens(self.vision.tower)
-        logits: Tensor = self.decoder(shown, [grid(maps[at], classes) for at in self.at])
+        normalised = (image - self._mean) / self._std
+        maps, classes = self.vision.maps(normalised), class_tokens(self.vision.tower)
+        logits: Tensor = self.decoder(normalised, [grid(maps[at], classes) for at in self.at])
         return logits
 
     def example_input(self) -> tuple[Tensor, ...]:

@@ -1,9 +1,9 @@
-"""A vision tower of timm with weights from a file."""
+"""The vision tower of a model by its name, with weights from a file."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple, cast, final
 
 import torch
 from safetensors import SafetensorError
@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from scionwood import WeightsError
+from scionwood_biomed.model.load import load
 
 
 @final
@@ -26,6 +27,34 @@ class TimmTower(NamedTuple):
     model: nn.Module
     size: int
     channels: tuple[Sequence[float], Sequence[float]]
+
+
+def load_vision(model: str, weights: str | None, size: int | None, seed: int) -> TimmTower:
+    """Return the vision tower of a model of open_clip, or of timm.
+
+    Args:
+        model: `timm:NAME`, or a model of `load`.
+        weights: weights of an architecture; `None` means random ones.
+        size: side of an image in pixels, for towers of timm; `None` means that of the model.
+        seed: seed of random weights.
+
+    Raises:
+        WeightsError: no model can be loaded by this name.
+    """
+    if model.startswith("timm:"):
+        return load_timm(model.removeprefix("timm:"), weights, size, seed)
+    towers = load(model, weights=weights, seed=seed)
+    return TimmTower(cast(Any, towers.model).visual, towers.size, (towers.mean, towers.std))
+
+
+def card_of(model: str, weights: str | None) -> dict[str, str]:
+    """Return the entries of the card of a network on the vision tower of a model."""
+    random = model == "tiny" or (weights is None and "/" not in model)
+    return {
+        "architecture": model.rstrip("/").rpartition("/")[2],
+        "weights": "random, seeded" if random else (weights or "those of the model"),
+        "licence": "none (random weights)" if random else "see the model's own card",
+    }
 
 
 def load_timm(name: str, weights: str | None, size: int | None, seed: int) -> TimmTower:

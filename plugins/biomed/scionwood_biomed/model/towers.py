@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from scionwood import AdapterError
-from scionwood_biomed.model.load import Loaded
+from scionwood_biomed.model.load import Loaded, load
 
 BLOCKS = r"clip\.visual\.((trunk\.blocks|transformer\.resblocks)\.\d+|mix)"
 WORDS = r"clip\.(text\.)?(token_embedding|transformer\.embeddings\.word_embeddings)"
@@ -21,15 +21,33 @@ ATTENTION = r"clip\..*\.(qkv|query|value|attn|q_proj|v_proj)|clip\.visual\.mix"
 
 @final
 class ClipBackbone(nn.Module):
-    """Logits of images against texts, `s v . t + b`, with normalised features v and t.
+    """A two-tower model of open_clip, such as BiomedCLIP, OpenAI's CLIP or SigLIP.
+
+    Its logits are `s v . t + b`, with normalised features v of images and t of texts.
+
+    For BiomedCLIP use `model: microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224`, or the
+    folder into which it was downloaded. A folder is loaded without the network if `hf_model_name`
+    and `hf_tokenizer_name` in its `open_clip_config.json` are folders too.
 
     Args:
-        loaded: the two-tower model with its preprocessing.
-        card: entries for the adapter card.
-        train_projection: also train the projection of image features beside an adapter.
+        model: `tiny` (random weights, the architecture of BiomedCLIP), a folder, a name on the hub,
+            or an architecture of open_clip.
+        weights: weights of an architecture: a tag of open_clip, or a file; `None` means random.
+        train_projection: also train the layer from image features to the space of texts, beside
+            the adapter; for towers that were not trained together.
+        init_seed: seed of random weights.
+
+    Shapes: image (batch, 3, size, size) float32 and tokens (text, token) int64 to (batch, text).
+
+    Units: images from 0 (black) to 1 (white); the result is logits, whose softmax over the texts
+        gives probabilities.
 
     Raises:
-        AdapterError: the projection should train, and the vision tower has no such module.
+        WeightsError: no model can be loaded by this name.
+        AdapterError: the projection should train, and the vision tower has none.
+
+    Source: Radford et al. 2021, arXiv:2103.00020; Zhang et al. 2023, arXiv:2303.00915 (BiomedCLIP);
+        Ilharco et al. 2021 (open_clip).
 
     Attributes:
         size: side of an image in pixels.
@@ -37,9 +55,36 @@ class ClipBackbone(nn.Module):
     """
 
     def __init__(
-        self, loaded: Loaded, card: dict[str, str], *, train_projection: bool = False
+        self,
+        *,
+        model: str = "tiny",
+        weights: str | None = None,
+        train_projection: bool = False,
+        init_seed: int = 0,
     ) -> None:
         super().__init__()
+        tiny = model == "tiny"
+        card = {
+            "architecture": f"open_clip, {model.rstrip('/').rpartition('/')[2]}",
+            "weights": "random, seeded" if tiny else (weights or "those of the model"),
+            "licence": "none (random weights)" if tiny else "see the model's own card",
+        }
+        self._adopt(load(model, weights=weights, seed=init_seed), card, train_projection)
+
+    @classmethod
+    def of(cls, loaded: Loaded, card: dict[str, str]) -> ClipBackbone:
+        """Return a backbone of a two-tower model in memory.
+
+        Args:
+            loaded: the model with its preprocessing.
+            card: entries for the adapter card.
+        """
+        backbone = cls.__new__(cls)
+        nn.Module.__init__(backbone)
+        backbone._adopt(loaded, card, train_projection=False)
+        return backbone
+
+    def _adopt(self, loaded: Loaded, card: dict[str, str], train_projection: bool) -> None:
         self.clip: Any = loaded.model
         self.head = (_projection(self),) if train_projection else ()
         self.size, self.card = loaded.size, card
@@ -141,8 +186,8 @@ class ClipBackbone(nn.Module):
 
 def _follows(with_words: Tensor, without: Tensor, start: int, length: int) -> bool:
     """Return whether, after `length` tokens, the text continues like the text without them."""
-    rest = with_words[start + length : start + length + 2]
-    return bool((rest == without[start : start + 2]).all())
+    ending = with_words[start + length : start + length + 2]
+    return bool((ending == without[start : start + 2]).all())
 
 
 def _presets(model: nn.Module, names: list[str]) -> dict[str, str]:

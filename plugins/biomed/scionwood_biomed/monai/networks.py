@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from scionwood import WeightsError, load_weights
+from scionwood_biomed.model.timm_tower import TimmTower
 
 SMALL: Mapping[str, Any] = {
     "spatial_dims": 2,
@@ -66,8 +67,8 @@ class MonaiNetwork(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Return what the network returns; of several outputs the first."""
         out = self.network(image)
-        found: Tensor = out[0] if isinstance(out, tuple | list) else out
-        return found
+        logits: Tensor = out[0] if isinstance(out, tuple | list) else out
+        return logits
 
     def example_input(self) -> tuple[Tensor, ...]:
         """Return two noise inputs."""
@@ -115,3 +116,29 @@ def build(
     if weights is not None:
         load_weights(network, weights)
     return MonaiNetwork(network, shape, classes, name, drawn=weights is None)
+
+
+def load_in_3d(
+    model: str,
+    weights: str | None,
+    shape: tuple[int, int],
+    options: Mapping[str, Any] | None,
+    seed: int,
+) -> TimmTower:
+    """Return a network in three dimensions as a tower, for grey values of mean 0.5.
+
+    Args:
+        model: `monai:NAME`.
+        weights: a safetensors file; `None` means random weights.
+        shape: number of slices, and side of a slice in pixels.
+        options: its options; `None` means a small residual network.
+        seed: seed of random weights.
+
+    Raises:
+        WeightsError: see `build`.
+    """
+    name, (slices, size) = model.removeprefix("monai:"), shape
+    network = build(
+        name, SMALL_3D if options is None else options, (1, slices, size, size), [], weights, seed
+    ).network
+    return TimmTower(network, size, ((0.5,), (0.25,)))

@@ -14,9 +14,9 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 
+from scionwood_biomed.privacy.choices import Profile
 from scionwood_biomed.privacy.dates import shifted
 from scionwood_biomed.privacy.keys import Key
-from scionwood_biomed.privacy.profile import Profile
 from scionwood_biomed.privacy.tables import Level, Rule, rule_of
 from scionwood_biomed.privacy.terms import are_terms, imaging_words, is_term, is_text, meaning_of
 

@@ -9,9 +9,10 @@ from typing import Literal, final
 
 from scionwood import ReadError
 from scionwood.authoring import atomic_path, call_in_child, check_target, writing
+from scionwood_biomed.privacy.choices import Profile
 from scionwood_biomed.privacy.dicom_copy import Copied, copy_file, inspect_file
 from scionwood_biomed.privacy.findings import Findings
-from scionwood_biomed.privacy.keys import Key, choose_key
+from scionwood_biomed.privacy.keys import Key
 from scionwood_biomed.privacy.look import (
     NAME,
     NOT_LOOKED,
@@ -26,7 +27,6 @@ from scionwood_biomed.privacy.names import odd_names
 from scionwood_biomed.privacy.nifti_copy import copy_nifti, inspect_nifti, is_nifti
 from scionwood_biomed.privacy.pictures import frames_in, pictures_of
 from scionwood_biomed.privacy.pixels import PixelPolicy
-from scionwood_biomed.privacy.profile import Profile
 from scionwood_biomed.privacy.text_detector import chosen, text_in
 
 Kind = Literal["DICOM", "NIfTI", "other"]
@@ -70,10 +70,10 @@ def kind_of(path: Path) -> Kind:
             head = file.read(132)
     except OSError:
         return "other"
-    named = path.name.lower().endswith((".dcm", ".dicom")) or path.name.upper() == "DICOMDIR"
+    has_name = path.name.lower().endswith((".dcm", ".dicom")) or path.name.upper() == "DICOMDIR"
     # Without a preamble, as before 1993: the first element is of group 0002 or 0008.
     bare = head[:2] in (b"\x02\0", b"\x08\0") and head[3:4] == b"\0" and len(head) == 132
-    return "DICOM" if named or bare or head[128:] == b"DICM" else "other"
+    return "DICOM" if has_name or bare or head[128:] == b"DICM" else "other"
 
 
 def inspect(
@@ -99,6 +99,10 @@ def inspect(
         ReadError: the file is neither, or is damaged, or the detector is not installed.
 
     Source: DICOM PS3.15 Annex E, edition 2026c.
+
+    Example:
+        >>> "PatientID" in inspect(scan).identity
+        True
     """
     path = Path(path)
     kind = kind_of(path) if path.exists() else "DICOM"
@@ -106,36 +110,36 @@ def inspect(
         raise ReadError(str(path), "it is neither DICOM nor NIfTI", "Leave it out")
     if kind == "NIfTI":
         channels, pixels = call_in_child(inspect_nifti, path)
-        found = Findings(path, burned_in=NOT_LOOKED, channels=channels, pixels=pixels)
+        findings = Findings(path, burned_in=NOT_LOOKED, channels=channels, pixels=pixels)
     else:
-        found = Findings(path, **vars(call_in_child(inspect_file, path)))
-    named = Path(path.name) if folder is None else path.relative_to(folder)
-    found = replace(found, channels=[*found.channels, *odd_names(named)])
-    if not found.pixels:
-        return found
-    if find_look(path, found.pixels, {} if known is None else known):
-        return replace(found, burned_in="")
-    return with_text(found) if detect_text else found
+        findings = Findings(path, **vars(call_in_child(inspect_file, path)))
+    shared_name = Path(path.name) if folder is None else path.relative_to(folder)
+    findings = replace(findings, channels=[*findings.channels, *odd_names(shared_name)])
+    if not findings.pixels:
+        return findings
+    if find_look(path, findings.pixels, {} if known is None else known):
+        return replace(findings, burned_in="")
+    return with_text(findings) if detect_text else findings
 
 
-def with_text(found: Findings) -> Findings:
+def with_text(findings: Findings) -> Findings:
     """Return findings with what a text detector sees in the pixels; it has no last word.
 
     Args:
-        found: the findings of an image.
+        findings: the findings of an image.
 
     Raises:
         ReadError: the detector is not installed, or the pixels cannot be decoded.
     """
-    numbers = chosen(call_in_child(frames_in, found.path))
-    pictures = call_in_child(pictures_of, found.path, numbers, _SIDE)
+    numbers = chosen(call_in_child(frames_in, findings.path))
+    pictures = call_in_child(pictures_of, findings.path, numbers, _SIDE)
     line = f"a text detector sees none in {len(numbers)} of {pictures.shape[0]} frames: no proof"
     for number, picture in zip(numbers, pictures.window, strict=True):
         for text in text_in(picture):
             x, y, width, height = (round(side * pictures.scale) for side in text.box)
             where = f"at x {x}, y {y}, width {width}, height {height}"
             line = f"a text detector sees text in frame {number} {where}"
-    return replace(found, burned_in=f"{found.burned_in}; {line}")
+    return replace(findings, burned_in=f"{findings.burned_in}; {line}")
 
 
 def declare(folder: Path, files: Sequence[Path], who: str) -> None:
@@ -181,9 +185,9 @@ def write_copy(
     check_target(target, overwrite)
     if kind_of(path) == "NIfTI":
         volume = call_in_child(copy_nifti, path)
-        seen = "" if order.pixels.viewed else NOT_LOOKED
+        burned_in = "" if order.pixels.viewed else NOT_LOOKED
         before = Findings(path, burned_in=NOT_LOOKED, channels=volume.before, pixels=volume.pixels)
-        after = Findings(target, burned_in=seen, channels=volume.after, pixels=volume.pixels)
+        after = Findings(target, burned_in=burned_in, channels=volume.after, pixels=volume.pixels)
         data = volume.data
     else:
         copied = call_in_child(copy_file, path, order.key, order.profile, order.pixels, target.name)
@@ -203,37 +207,3 @@ def findings_of(path: Path, target: Path, copied: Copied) -> tuple[Findings, Fin
     before = Findings(path, **vars(copied.before))
     before = replace(before, channels=[*before.channels, *odd_names(Path(path.name))])
     return before, Findings(target, **vars(copied.after), traces=copied.traces)
-
-
-def deidentify(
-    path: str | Path,
-    target: str | Path,
-    *,
-    salt: str | None = None,
-    key: str | Path | None = None,
-    profile: Profile | None = None,
-    pixels: PixelPolicy | None = None,
-    overwrite: bool = False,
-) -> Findings:
-    """Write a copy of a file without what identifies a person; see `Cleaner` for the rules.
-
-    Args:
-        path: a DICOM or NIfTI file.
-        target: file to write.
-        salt: a secret text that pseudonyms, UIDs and offsets of dates are made with.
-        key: a file with the secret, in place of `salt`; see `keys.make_key`.
-        profile: the options; by default the Basic Profile alone.
-        pixels: what is done about text in pixels; by default nothing.
-        overwrite: replace `target` if it exists.
-
-    Returns:
-        What the original file contained.
-
-    Raises:
-        ReadError: the file is damaged or of a kind that is not copied, or the secret is missing.
-        OutputExistsError: `target` exists and `overwrite` is false.
-        WriteError: the target cannot be written.
-    """
-    secret = choose_key(None if key is None else Path(key), salt)
-    order = Order(secret, profile or Profile(), pixels or PixelPolicy())
-    return write_copy(Path(path), Path(target), order, overwrite=overwrite)[0]

@@ -18,11 +18,12 @@ from pydicom.uid import UID
 
 from scionwood import ReadError
 from scionwood.authoring import reading
+from scionwood_biomed.privacy.choices import Profile
 from scionwood_biomed.privacy.cleaning import Cleaner
 from scionwood_biomed.privacy.keys import Key
 from scionwood_biomed.privacy.look import FINDINGS, LOOKED, NOT_LOOKED, has_pixels
 from scionwood_biomed.privacy.pixels import PixelPolicy, blank, clear_spare_bits, regions_of
-from scionwood_biomed.privacy.profile import TEMPORAL, Profile, codes
+from scionwood_biomed.privacy.profile import TEMPORAL, codes
 from scionwood_biomed.privacy.tables import EDITION, Level, level_of
 from scionwood_biomed.privacy.traces import traces
 from scionwood_biomed.privacy.unseen import clear_unseen

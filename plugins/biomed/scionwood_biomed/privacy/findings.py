@@ -27,7 +27,6 @@ class Findings:
 
     Example:
         >>> from pathlib import Path
-        >>> from scionwood_biomed.api import Findings
         >>> Findings(Path("scan.dcm"), identity=["PatientID"]).clean
         False
     """

@@ -51,7 +51,6 @@ class PixelPolicy:
         detect_text: let a text detector look at the copy (extra `ocr`), unless `viewed` is set.
 
     Example:
-        >>> from scionwood_biomed.api import PixelPolicy
         >>> PixelPolicy(viewed=True).rules
         ()
     """

@@ -67,7 +67,7 @@ def is_slide(path: Path) -> bool:
     return name.endswith(SlideReader.suffixes)
 
 
-def read_picture(path: str | Path, *, window: Window = "file") -> np.ndarray:
+def read_image(path: str | Path, *, window: Window = "file") -> np.ndarray:
     """Read one picture from an image file, ready for a model of RGB pictures.
 
     A volume gives its middle slice. For DICOM that is the middle along the normal of the slices.
@@ -84,6 +84,10 @@ def read_picture(path: str | Path, *, window: Window = "file") -> np.ndarray:
 
     Raises:
         ReadError: the format is unknown, or the file is damaged.
+
+    Example:
+        >>> read_image(scan, window="soft_tissue").shape
+        (64, 64, 3)
     """
     return call_in_child(_picture, path, window)
 
@@ -99,7 +103,7 @@ def read_views(
     """Read all the pictures of an image file that a classifier should see.
 
     A volume gives its slices with tissue (see `tissue.slices_with_tissue`), each displayed as in
-    `read_picture`. A whole slide gives its tiles with tissue. If there are more than `most`, they
+    `read_image`. A whole slide gives its tiles with tissue. If there are more than `most`, they
     are sampled at even distances. A picture file gives that one picture.
 
     Args:
@@ -114,6 +118,10 @@ def read_views(
 
     Raises:
         ReadError: the format is unknown, or the file is damaged.
+
+    Example:
+        >>> len(list(read_views(scan)))
+        1
     """
     path = Path(path)
     if is_slide(path):

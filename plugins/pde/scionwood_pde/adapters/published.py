@@ -90,9 +90,9 @@ def adopt(model: nn.Module, source: str | Path) -> PeftModel:
 
     Example:
         >>> from scionwood import ReadError
-        >>> from scionwood_pde.api import adopt
-        >>> from scionwood_pde.backbones import tadpole_dynamics
-        >>> model = tadpole_dynamics()
+        >>> from scionwood_pde import adopt
+        >>> from scionwood_pde.backbones import TadpoleDynamics
+        >>> model = TadpoleDynamics()
         >>> try:
         ...     tuned = adopt(model, "tadpole_dft_s.safetensors")
         ... except ReadError as error:

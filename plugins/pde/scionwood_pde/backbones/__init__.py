@@ -1,26 +1,26 @@
-"""The backbones that recipes name: each function builds a model and loads its weights."""
+"""The backbones that recipes name: each class builds a model and loads its weights."""
 
 from __future__ import annotations
 
-from scionwood_pde.backbones.corrector import corrector
-from scionwood_pde.backbones.forecasts import bilinear, tadpole_mixed, unet
-from scionwood_pde.backbones.mpp import mpp
-from scionwood_pde.backbones.operators import fno, tfno
-from scionwood_pde.backbones.poseidon import poseidon
-from scionwood_pde.backbones.tadpole import tadpole, tadpole_dynamics, tadpole_flow
-from scionwood_pde.backbones.walrus import walrus
+from scionwood_pde.backbones.corrector import Corrector
+from scionwood_pde.backbones.forecasts import BilinearForecast, MixedForecast, UNetForecast
+from scionwood_pde.backbones.mpp import MPPForecast
+from scionwood_pde.backbones.operators import FNOForecast, TFNOForecast
+from scionwood_pde.backbones.poseidon import PoseidonForecast
+from scionwood_pde.backbones.walrus import WalrusForecast
+from scionwood_pde.model import Tadpole, TadpoleDynamics, TadpoleFlow
 
 __all__ = [
-    "bilinear",
-    "corrector",
-    "fno",
-    "mpp",
-    "poseidon",
-    "tadpole",
-    "tadpole_dynamics",
-    "tadpole_flow",
-    "tadpole_mixed",
-    "tfno",
-    "unet",
-    "walrus",
+    "BilinearForecast",
+    "Corrector",
+    "FNOForecast",
+    "MPPForecast",
+    "MixedForecast",
+    "PoseidonForecast",
+    "TFNOForecast",
+    "Tadpole",
+    "TadpoleDynamics",
+    "TadpoleFlow",
+    "UNetForecast",
+    "WalrusForecast",
 ]

@@ -2,51 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar, final
 
-import torch
 from torch import nn
 
 from scionwood import RecipeError
-from scionwood_pde.backbones.tadpole import SOURCE, load_coder, origin
-from scionwood_pde.model.forecast import Forecast
+from scionwood_pde.model.forecast import Axis, Forecast
 from scionwood_pde.model.mixed import MIXED_TARGETS, MixedTadpole
 from scionwood_pde.model.presets import SIZES, SizeName
-from scionwood_pde.model.setting import Axis, Setting
 from scionwood_pde.model.stencils import StencilNet, UNet
 from scionwood_pde.model.tiles import Boundary, Tiling
+from scionwood_pde.model.weights import SOURCE, load_coder, origin
 
 
-def bilinear(
-    *,
-    fields: int = 3,
-    dims: int = 3,
-    width: int = 24,
-    stencil: int = 5,
-    history: int = 1,
-    conditions: Sequence[str] = (),
-    solenoidal: Sequence[int] = (),
-    forced_axis: Axis | None = None,
-    forced_mode: int = 1,
-    init_seed: int = 0,
-    tile: int | None = None,
-    halo: int = 0,
-    boundary: Boundary = "periodic",
-    at_once: int = 0,
-) -> Forecast:
-    """Build a small model of dynamics: the change of a state from products of learned stencils.
+@dataclass(kw_only=True, eq=False, repr=False)
+class TiledForecast(Forecast):
+    """A model of dynamics for any fields, whose network may see the domain in tiles.
 
-    A product forms `(u . grad) u` if the velocity is among the fields; for other fields compare it
-    with `unet` and `fno`. It has no pretrained part; train it with `adapter: {name: full}`. Before
-    training it predicts no change. With the defaults, three solenoidal fields and a forcing it has
-    45,000 numbers.
-
-    Args:
+    Attributes:
         fields: number of fields of a state.
         dims: number of space dimensions.
-        width: products of stencils, and as many stencils with a GELU.
-        stencil: odd side of the stencils, in voxels.
         history: frames of the input, 1 to 4.
         conditions: names of numbers that come with a state, such as `dt` or `viscosity`. The data
             must give them; see `pde/trajectories`.
@@ -55,7 +33,7 @@ def bilinear(
         forced_axis: axis along which a stationary wave forces the flow. The model then sees the
             sine and cosine of that wave.
         forced_mode: number of waves of the forcing.
-        init_seed: seed of the random weights.
+        init_seed: seed of random weights, including those of the head.
         tile: voxels along each axis that the network processes at once, a multiple of 16. `None`
             means the whole domain.
         halo: voxels at each face of a tile that are computed and dropped, a multiple of 16.
@@ -63,133 +41,122 @@ def bilinear(
             outermost values (`edge`).
         at_once: most tiles that the network processes at once; 0 means no limit.
 
+    Raises:
+        RecipeError: a number does not fit the others.
+    """
+
+    fields: int = 3
+    dims: int = 3
+    history: int = 1
+    conditions: Sequence[str] = ()
+    solenoidal: Sequence[int] = ()
+    forced_axis: Axis | None = None
+    forced_mode: int = 1
+    init_seed: int = 0
+    tile: int | None = None
+    halo: int = 0
+    boundary: Boundary = "periodic"
+    at_once: int = 0
+
+    def __post_init__(self) -> None:
+        super().__init__()  # the options are plain attributes, which torch takes before this
+        try:
+            self.tiling = Tiling(self.tile, self.halo, self.boundary)
+        except ValueError as error:
+            raise RecipeError(str(error)) from error
+        self.assemble(self.init_seed)
+
+
+@final
+@dataclass(kw_only=True, eq=False, repr=False)
+class BilinearForecast(TiledForecast):
+    """A small model of dynamics: the change of a state from products of learned stencils.
+
+    A product forms `(u . grad) u` if the velocity is among the fields; for other fields compare it
+    with `unet` and `fno`. It has no pretrained part; train it with `adapter: {name: full}`. Before
+    training it predicts no change. With the defaults, three solenoidal fields and a forcing it has
+    45,000 numbers.
+
+    Attributes:
+        width: products of stencils, and as many stencils with a GELU.
+        stencil: odd side of the stencils, in voxels.
+
     Shapes: (batch, frame * field, *space) to (batch, field, *space), float32, oldest frame first;
         conditions (batch, condition).
 
     Units: each field has about zero mean and unit variance, in and out; conditions have theirs.
 
-    Raises:
-        RecipeError: a number does not fit the others.
-
     Source: this project; Leray's projection is that of `solvers.spectral`.
     """
-    card = {"architecture": f"bilinear stencils of side {stencil}, width {width}"}
 
-    def make(setting: Setting, within: Boundary) -> nn.Module:
-        kind = {"dims": dims, "boundary": within}
-        return StencilNet(setting.channels, fields, width=width, size=stencil, **kind)  # type: ignore[arg-type]
+    width: int = 24
+    stencil: int = 5
+    adapter_targets: ClassVar[Mapping[str, str]] = {
+        "conv": r"network\..*\.(stencil|out)",
+        "stencils": r"network\..*\.stencil",
+    }
 
-    return built(
-        make,
-        lambda: Setting(
-            fields, dims, history, tuple(conditions), tuple(solenoidal), forced_axis, forced_mode
-        ),
-        lambda: Tiling(tile, halo, boundary),
-        at_once=at_once,
-        init_seed=init_seed,
-        targets={"conv": r"network\..*\.(stencil|out)", "stencils": r"network\..*\.stencil"},
-        card=card,
-    )
+    def build(self) -> nn.Module:
+        """Return the network of stencils."""
+        return StencilNet(
+            self.channels,
+            self.fields,
+            width=self.width,
+            size=self.stencil,
+            dims=self.dims,
+            boundary=self.around,
+        )
+
+    def describe(self) -> dict[str, str]:
+        """Return the entry of the model card."""
+        return {"architecture": f"bilinear stencils of side {self.stencil}, width {self.width}"}
 
 
-def unet(
-    *,
-    fields: int = 3,
-    dims: int = 3,
-    width: int = 16,
-    history: int = 1,
-    conditions: Sequence[str] = (),
-    solenoidal: Sequence[int] = (),
-    forced_axis: Axis | None = None,
-    forced_mode: int = 1,
-    init_seed: int = 0,
-    tile: int | None = None,
-    halo: int = 0,
-    boundary: Boundary = "periodic",
-    at_once: int = 0,
-) -> Forecast:
-    """Build a U-Net of three resolutions as a model of dynamics; before training, nothing changes.
+@final
+@dataclass(kw_only=True, eq=False, repr=False)
+class UNetForecast(TiledForecast):
+    """A U-Net of three resolutions as a model of dynamics; before training, nothing changes.
 
-    Args:
-        fields: see `pde/bilinear`, as for all other options that it shares.
-        dims: number of space dimensions.
+    Attributes:
         width: channels at full resolution; they double twice.
-        history: frames of the input, 1 to 4.
-        conditions: names of numbers that come with a state.
-        solenoidal: positions of the fields that form a vector without divergence.
-        forced_axis: axis of a stationary forcing.
-        forced_mode: number of waves of the forcing.
-        init_seed: seed of the random weights.
-        tile: voxels along each axis that the network processes at once.
-        halo: voxels at each face of a tile that are computed and dropped.
-        boundary: values beyond the domain.
-        at_once: most tiles that the network processes at once.
 
     Shapes: (batch, frame * field, *space) to (batch, field, *space), float32. Sides that are not
         multiples of 4 are padded to multiples of 16.
 
     Units: each field has about zero mean and unit variance, in and out.
 
-    Raises:
-        RecipeError: a number does not fit the others.
-
     Source: Ronneberger et al. 2015, arXiv:1505.04597.
     """
 
-    def make(setting: Setting, within: Boundary) -> nn.Module:
-        return UNet(setting.channels, fields, width=width, dims=dims, boundary=within)
+    width: int = 16
+    head = ("network.out",)
+    adapter_targets: ClassVar[Mapping[str, str]] = {"conv": r"network\.(down|up)\.\d\.[03]"}
 
-    return built(
-        make,
-        lambda: Setting(
-            fields, dims, history, tuple(conditions), tuple(solenoidal), forced_axis, forced_mode
-        ),
-        lambda: Tiling(tile, halo, boundary),
-        at_once=at_once,
-        init_seed=init_seed,
-        targets={"conv": r"network\.(down|up)\.\d\.[03]"},
-        head=("network.out",),
-        card={"architecture": f"U-Net, width {width}"},
-    )
+    def build(self) -> nn.Module:
+        """Return the U-Net."""
+        return UNet(
+            self.channels, self.fields, width=self.width, dims=self.dims, boundary=self.around
+        )
+
+    def describe(self) -> dict[str, str]:
+        """Return the entry of the model card."""
+        return {"architecture": f"U-Net, width {self.width}"}
 
 
-def tadpole_mixed(
-    *,
-    fields: int = 3,
-    size: SizeName = "tiny",
-    weights: str | Path = "none",
-    width: int = 16,
-    history: int = 1,
-    conditions: Sequence[str] = (),
-    solenoidal: Sequence[int] = (),
-    forced_axis: Axis | None = None,
-    forced_mode: int = 1,
-    init_seed: int = 0,
-    tile: int | None = None,
-    halo: int = 0,
-    boundary: Boundary = "periodic",
-    at_once: int = 0,
-) -> Forecast:
-    """Build Tadpole as a model of dynamics with an adapter of ours that mixes its fields.
+@final
+@dataclass(kw_only=True, eq=False, repr=False)
+class MixedForecast(TiledForecast):
+    """Tadpole as a model of dynamics with an adapter of ours that mixes its fields.
 
     The head mixes the maps of all fields at strides 1 to 16 with bilinear layers, and replaces the
-    decoder's last convolution. Train it alone with `adapter: {name: frozen}`, or with LoRA.
+    decoder's last convolution. Train it alone with `adapter: {name: frozen}`, or with LoRA. With
+    the boundary `periodic` Tadpole's convolutions are periodic too.
 
-    Args:
-        fields: see `pde/bilinear`, as for all other options that it shares.
+    Attributes:
+        dims: fixed, three.
         size: `tiny`, `S`, `B` or `L`.
         weights: weights of encoder and decoder; see `pde/tadpole`.
         width: products at strides 1 and 2; twice as many at strides 4 and 8.
-        history: frames of the input, 1 to 4.
-        conditions: names of numbers that come with a state.
-        solenoidal: positions of the fields that form a vector without divergence.
-        forced_axis: axis of a stationary forcing.
-        forced_mode: number of waves of the forcing.
-        init_seed: seed of random weights, including those of the head.
-        tile: voxels along each axis that the network processes at once.
-        halo: voxels at each face of a tile that are computed and dropped.
-        boundary: values beyond the domain. `periodic` also makes Tadpole's convolutions periodic.
-        at_once: most tiles that the network processes at once.
 
     Shapes: (batch, frame * field, x, y, z) to (batch, field, x, y, z), float32.
 
@@ -202,62 +169,32 @@ def tadpole_mixed(
     Source: Tadpole, arXiv:2605.15284; the mixing layers are this project's.
     """
 
-    def make(setting: Setting, within: Boundary) -> nn.Module:
-        options = {"fields": fields, "history": history, "extra": setting.extra, "width": width}
-        return MixedTadpole(SIZES[size], **options, boundary=within)
+    dims: int = field(default=3, init=False)
+    size: SizeName = "tiny"
+    weights: str | Path = "none"
+    width: int = 16
+    head = ("network.mixing",)
+    adapter_targets: ClassVar[Mapping[str, str]] = MIXED_TARGETS
 
-    model = built(
-        make,
-        lambda: Setting(
-            fields, 3, history, tuple(conditions), tuple(solenoidal), forced_axis, forced_mode
-        ),
-        lambda: Tiling(tile, halo, boundary),
-        at_once=at_once,
-        init_seed=init_seed,
-        targets=MIXED_TARGETS,
-        head=("network.mixing",),
-        card={
-            "architecture": f"Tadpole, size {size}, with mixing of fields (this project's)",
-            **origin(size, str(weights)),
-            "source": SOURCE,
-        },
-    )
-    load_coder(model.network, size, str(weights))
-    return model
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        load_coder(self.network, self.size, str(self.weights))
 
-
-def built(
-    make: Callable[[Setting, Boundary], nn.Module],
-    setting: Callable[[], Setting],
-    tiling: Callable[[], Tiling],
-    *,
-    at_once: int,
-    init_seed: int,
-    targets: Mapping[str, str],
-    head: Sequence[str] = (),
-    card: Mapping[str, str],
-) -> Forecast:
-    """Build a network from a seed, and a model of dynamics around it.
-
-    Inside tiles a network never wraps around, even if the domain is periodic.
-
-    Raises:
-        RecipeError: a number does not fit the others.
-    """
-    try:
-        described, tiles = setting(), tiling()
-        within: Boundary = tiles.boundary if tiles.tile is None else "edge"
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(init_seed)
-            network = make(described, within)
-        return Forecast(
-            network,
-            described,
-            tiling=tiles,
-            at_once=at_once,
-            targets=targets,
-            head=head,
-            card={"weights": "random, seeded", **card},
+    def build(self) -> nn.Module:
+        """Return encoder, mixing and decoder with random weights."""
+        return MixedTadpole(
+            SIZES[self.size],
+            fields=self.fields,
+            history=self.history,
+            extra=self.extra,
+            width=self.width,
+            boundary=self.around,
         )
-    except ValueError as error:
-        raise RecipeError(str(error)) from error
+
+    def describe(self) -> dict[str, str]:
+        """Return the entries of the model card."""
+        return {
+            "architecture": f"Tadpole, size {self.size}, with mixing of fields (this project's)",
+            **origin(str(self.weights)),
+            "source": SOURCE,
+        }

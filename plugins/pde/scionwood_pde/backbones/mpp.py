@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar, final
 
 import torch
 from torch import nn
 
 from scionwood.authoring import read_weights
-from scionwood_pde.backbones.forecasts import built
 from scionwood_pde.model.avit import SIZES, AViT, AViTSize
 from scionwood_pde.model.avit_fields import FieldNames, put
 from scionwood_pde.model.forecast import Forecast
-from scionwood_pde.model.setting import Setting
 from scionwood_pde.model.tiles import Boundary, Tiling
 
 FRAMES = 16
@@ -41,18 +40,9 @@ _HEADS = r"network\.blocks\.\d+\.(spatial|temporal)\.(in|out)put_head"
 _MLP = r"network\.blocks\.\d+\.spatial\.mlp\.fc[12]"
 
 
-def mpp(
-    *,
-    fields: Sequence[str] = FIELDS[6:],
-    size: AViTSize = "tiny",
-    weights: str | Path = "none",
-    history: int = FRAMES,
-    boundary: Boundary = "periodic",
-    rows: int = 12,
-    solenoidal: Sequence[int] = (),
-    init_seed: int = 0,
-) -> Forecast:
-    """Build MPP (AViT): attention along time and along both axes of space, in two dimensions.
+@final
+class MPPForecast(Forecast):
+    """MPP (AViT), in two dimensions: attention along time and along both axes of space.
 
     It has a table with a row for each field of each data set. A state takes the rows of its fields;
     fields that the weights do not know get new rows. The table, and the layers that bring the
@@ -84,31 +74,52 @@ def mpp(
 
     Source: McCabe et al. 2023, arXiv:2310.02994; the layout is that of the authors' code.
     """
-    known = [*FIELDS, *(f"state_{i}" for i in range(len(FIELDS), rows))][:rows]
-    names, shape = FieldNames(fields, known), SIZES[size]
 
-    def make(_: Setting, within: Boundary) -> nn.Module:
-        around = within == "periodic"
-        network = AViT(shape, names.places, names.rows, periodic=around)
-        if str(weights) != "none":
+    longest = FRAMES
+    head = ("network.space_bag", "network.debed")
+    adapter_targets: ClassVar[Mapping[str, str]] = {
+        "attention": _HEADS,
+        "mlp": _MLP,
+        "all-linear": f"{_HEADS}|{_MLP}",
+    }
+
+    def __init__(
+        self,
+        *,
+        fields: Sequence[str] = FIELDS[6:],
+        size: AViTSize = "tiny",
+        weights: str | Path = "none",
+        history: int = FRAMES,
+        boundary: Boundary = "periodic",
+        rows: int = 12,
+        solenoidal: Sequence[int] = (),
+        init_seed: int = 0,
+    ) -> None:
+        super().__init__()
+        labels = [*FIELDS, *(f"state_{i}" for i in range(len(FIELDS), rows))][:rows]
+        self.names, self.rows = FieldNames(fields, labels), rows
+        self.field_names, self.size, self.weights = fields, size, str(weights)
+        self.fields, self.dims, self.history = len(fields), 2, history
+        self.solenoidal, self.target = solenoidal, "state"
+        self.tiling = Tiling(boundary=boundary)
+        self.assemble(init_seed)
+
+    def build(self) -> nn.Module:
+        """Return the network with its weights, and new rows for the fields that they lack."""
+        shape, periodic = SIZES[self.size], self.around == "periodic"
+        network = AViT(shape, self.names.places, self.names.rows, periodic=periodic)
+        if self.weights != "none":
             with torch.device("meta"):
-                published = AViT(shape, names.places, rows, periodic=around)
-            wanted = published.state_dict()
-            put(network, read_weights(weights, wanted, within=("model_state",), remedy=REMEDY))
+                published = AViT(shape, self.names.places, self.rows, periodic=periodic)
+            shapes = published.state_dict()
+            put(network, read_weights(self.weights, shapes, within=("model_state",), remedy=REMEDY))
         return network
 
-    vector = tuple(solenoidal)
-    return built(
-        make,
-        lambda: Setting(len(fields), 2, history, (), vector, target="state", longest=FRAMES),
-        lambda: Tiling(None, 0, boundary),
-        at_once=0,
-        init_seed=init_seed,
-        targets={"attention": _HEADS, "mlp": _MLP, "all-linear": f"{_HEADS}|{_MLP}"},
-        head=("network.space_bag", "network.debed"),
-        card={
-            "architecture": f"MPP (AViT), size {size}",
-            "fields": ", ".join(fields),
-            **({} if str(weights) == "none" else {"weights": f"file {Path(weights).name}"}),
-        },
-    )
+    def describe(self) -> dict[str, str]:
+        """Return the entries of the model card."""
+        weights = {} if self.weights == "none" else {"weights": f"file {Path(self.weights).name}"}
+        return {
+            "architecture": f"MPP (AViT), size {self.size}",
+            "fields": ", ".join(self.field_names),
+            **weights,
+        }

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar, final
 
 from torch import nn
 
 from scionwood import ReadError, RecipeError, WeightsError
 from scionwood.authoring import read_weights, reading
-from scionwood_pde.backbones.forecasts import built
 from scionwood_pde.model.forecast import Forecast
 from scionwood_pde.model.scot import Scot
 from scionwood_pde.model.scot_shape import ScotShape, shape_of
-from scionwood_pde.model.setting import Setting
-from scionwood_pde.model.tiles import Tiling
 
 REMEDY = (
     "Give `weights` the folder with config.json and model.safetensors. Save pickled weights with "
@@ -25,21 +23,11 @@ REMEDY = (
 _BLOCKS = r"network\.(encoder|decoder)\.layers\.\d+\.blocks\.\d+\."
 _ATTENTION = _BLOCKS + r"attention\.(self\.(query|key|value)|output\.dense)"
 _MLP = _BLOCKS + r"(intermediate|output)\.dense"
-HEAD = ("network.embeddings.patch_embeddings", "network.patch_recovery")
 
 
-def poseidon(
-    *,
-    fields: int = 4,
-    weights: str | Path = "none",
-    lead: float = 1.0,
-    side: int = 64,
-    width: int = 24,
-    depth: int = 2,
-    solenoidal: Sequence[int] = (),
-    init_seed: int = 0,
-) -> Forecast:
-    """Build Poseidon (scOT): Swin V2 as a U-Net, for square states in two dimensions.
+@final
+class PoseidonForecast(Forecast):
+    """Poseidon (scOT): Swin V2 as a U-Net, for square states in two dimensions.
 
     Its weights are published under CC BY-NC 4.0, which forbids commercial use; this package brings
     none. If `fields` differs from the number of the file, the layers that meet the fields start
@@ -68,42 +56,58 @@ def poseidon(
 
     Source: Herde et al. 2024, arXiv:2405.19101; written from the paper and the layout of its files.
     """
-    own = str(weights) == "none"
-    try:
-        shape = (
-            ScotShape(side, 4, fields, fields, width, (depth,) * 4) if own else _read(Path(weights))
-        )
-    except ValueError as error:
-        raise RecipeError(str(error)) from error
 
-    def make(setting: Setting, _: str) -> nn.Module:
-        network = Scot(shape, lead)
-        if own:
+    head = ("network.embeddings.patch_embeddings", "network.patch_recovery")
+    adapter_targets: ClassVar[Mapping[str, str]] = {
+        "attention": _ATTENTION,
+        "mlp": _MLP,
+        "all-linear": f"{_ATTENTION}|{_MLP}",
+    }
+
+    def __init__(
+        self,
+        *,
+        fields: int = 4,
+        weights: str | Path = "none",
+        lead: float = 1.0,
+        side: int = 64,
+        width: int = 24,
+        depth: int = 2,
+        solenoidal: Sequence[int] = (),
+        init_seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.weights = None if str(weights) == "none" else Path(weights)
+        self.fields, self.dims, self.lead, self.solenoidal = fields, 2, lead, solenoidal
+        if self.weights is not None:
+            self.target, self.shape = "state", _read(self.weights)
+        else:
+            try:
+                self.shape = ScotShape(side, 4, fields, fields, width, (depth,) * 4)
+            except ValueError as error:
+                raise RecipeError(str(error)) from error
+        self.assemble(init_seed)
+
+    def build(self) -> nn.Module:
+        """Return the network with its weights, and new layers at the fields that they lack."""
+        network, fields = Scot(self.shape, self.lead), self.fields
+        if self.weights is None:
             nn.init.zeros_(network.patch_recovery.mixup.weight)
         else:
-            _load(network, Path(weights))
-        if fields != shape.channels or fields != shape.out:
-            fresh = Scot(replace(shape, channels=fields, out=fields), lead)
-            fresh.encoder, fresh.decoder = network.encoder, network.decoder
-            fresh.residual_blocks = network.residual_blocks
-            fresh.embeddings.norm = network.embeddings.norm
-            return fresh
+            _load(network, self.weights)
+        if fields != self.shape.channels or fields != self.shape.out:
+            wider = Scot(replace(self.shape, channels=fields, out=fields), self.lead)
+            wider.encoder, wider.decoder = network.encoder, network.decoder
+            wider.residual_blocks = network.residual_blocks
+            wider.embeddings.norm = network.embeddings.norm
+            return wider
         return network
 
-    kind = "change" if own else "state"
-    return built(
-        make,
-        lambda: Setting(fields, 2, 1, (), tuple(solenoidal), None, 1, kind),  # type: ignore[arg-type]
-        lambda: Tiling(None, 0, "periodic"),
-        at_once=0,
-        init_seed=init_seed,
-        targets={"attention": _ATTENTION, "mlp": _MLP, "all-linear": f"{_ATTENTION}|{_MLP}"},
-        head=HEAD,
-        card={
-            "architecture": f"Poseidon (scOT), width {shape.width}, {shape.side}^2 points",
-            **({} if own else {"weights": f"folder {Path(weights).name}"}),
-        },
-    )
+    def describe(self) -> dict[str, str]:
+        """Return the entries of the model card."""
+        weights = {} if self.weights is None else {"weights": f"folder {self.weights.name}"}
+        shape = f"width {self.shape.width}, {self.shape.side}^2 points"
+        return {"architecture": f"Poseidon (scOT), {shape}", **weights}
 
 
 def _read(folder: Path) -> ScotShape:
@@ -129,11 +133,11 @@ def _load(network: Scot, folder: Path) -> None:
     Raises:
         WeightsError: the file is missing or has other names or shapes.
     """
-    wanted = network.state_dict()
+    shapes = network.state_dict()
     state = read_weights(
         folder / "model.safetensors",
-        {**wanted, **dict(network.named_buffers())},
-        optional=lambda name: name not in wanted,
+        {**shapes, **dict(network.named_buffers())},
+        optional=lambda name: name not in shapes,
         remedy=REMEDY,
     )
-    network.load_state_dict({name: state[name] for name in wanted})
+    network.load_state_dict({name: state[name] for name in shapes})

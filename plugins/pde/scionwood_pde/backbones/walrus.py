@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor, nn
 
 from scionwood import RecipeError, WeightsError
 from scionwood.authoring import read_weights
-from scionwood_pde.backbones.forecasts import built
 from scionwood_pde.model.avit_fields import FieldNames, put
 from scionwood_pde.model.forecast import Forecast
-from scionwood_pde.model.setting import Setting
 from scionwood_pde.model.tiles import Tiling
 from scionwood_pde.model.walrus import SIZES, Walrus, WalrusSize
 from scionwood_pde.model.walrus_coder import Face
@@ -47,18 +46,9 @@ _FUSED = r"network\.blocks\.\d+\.space_mixing\.fused_ff_qkv"
 _MLP = r"network\.blocks\.\d+\.space_mixing\.ff_out"
 
 
-def walrus(
-    *,
-    fields: Sequence[str] = ("velocity_x", "velocity_y", "pressure"),
-    dims: int = 2,
-    size: WalrusSize = "tiny",
-    weights: str | Path = "none",
-    history: int = FRAMES,
-    faces: Sequence[Face] = ("periodic",),
-    jitter: bool = False,
-    init_seed: int = 0,
-) -> Forecast:
-    """Build Walrus: causal attention along time and full attention over space, in 2D or 3D.
+@final
+class WalrusForecast(Forecast):
+    """Walrus: causal attention along time and full attention over space, in 2D or 3D.
 
     It has a table with a row for each field. A state takes the rows of its fields; fields that the
     weights do not know get new rows, and then encoder and decoder train beside an adapter.
@@ -93,52 +83,72 @@ def walrus(
 
     Source: McCabe et al. 2025, arXiv:2511.15684; the layout is that of the authors' code.
     """
-    names, shape, own = FieldNames(fields, FIELDS), SIZES[size], str(weights) == "none"
-    if str(weights).partition(":")[0] == "hub" and size != "full":
-        rule = f"the hub has the size full, 5 GB, and this is {size}"
-        raise WeightsError(
-            f"weights {str(weights)!r}", rule, "Set `size: full`, or `weights: none`"
-        )
-    beyond = tuple(faces) * (dims if len(faces) == 1 else 1)
-    if dims not in (2, 3) or len(beyond) != dims or set(beyond) - {"periodic", "open", "wall"}:
-        rule = "a state has 2 or 3 axes, and each is periodic, open or wall"
-        raise RecipeError(
-            f"dims {dims}, faces {list(faces)}", rule, "Name one for each, or for all"
-        )
-    marks = [name for name, place in zip(fields, names.places, strict=True) if place < 3]
-    if marks:
-        raise RecipeError(f"fields {marks}", "these rows mark the padding", "Leave them out")
 
-    def make(_: Setting, __: str) -> nn.Module:
-        network = Walrus(shape, names.places, names.rows, beyond, coders=(dims,), jitter=jitter)
-        if not own:
+    longest = FRAMES
+    adapter_targets: ClassVar[Mapping[str, str]] = {
+        "attention": f"{_ATTENTION}|{_FUSED}",
+        "mlp": f"{_MLP}|{_FUSED}",
+        "all-linear": f"{_ATTENTION}|{_MLP}|{_FUSED}",
+    }
+
+    def __init__(
+        self,
+        *,
+        fields: Sequence[str] = ("velocity_x", "velocity_y", "pressure"),
+        dims: int = 2,
+        size: WalrusSize = "tiny",
+        weights: str | Path = "none",
+        history: int = FRAMES,
+        faces: Sequence[Face] = ("periodic",),
+        jitter: bool = False,
+        init_seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.names, self.weights = FieldNames(fields, FIELDS), str(weights)
+        if self.weights.partition(":")[0] == "hub" and size != "full":
+            rule = f"the hub has the size full, 5 GB, and this is {size}"
+            raise WeightsError(
+                f"weights {self.weights!r}", rule, "Set `size: full`, or `weights: none`"
+            )
+        self.faces = tuple(faces) * (dims if len(faces) == 1 else 1)
+        allowed = {"periodic", "open", "wall"}
+        if dims not in (2, 3) or len(self.faces) != dims or set(self.faces) - allowed:
+            rule = "a state has 2 or 3 axes, and each is periodic, open or wall"
+            raise RecipeError(
+                f"dims {dims}, faces {list(faces)}", rule, "Name one for each, or for all"
+            )
+        marks = [name for name, place in zip(fields, self.names.places, strict=True) if place < 3]
+        if marks:
+            raise RecipeError(f"fields {marks}", "these rows mark the padding", "Leave them out")
+        self.field_names, self.size, self.jitter = fields, size, jitter
+        self.fields, self.dims, self.history, self.target = len(fields), dims, history, "state"
+        self.tiling = Tiling(boundary="periodic" if set(self.faces) == {"periodic"} else "edge")
+        if self.names.new or self.weights == "none":
+            self.head = ("network.embed", "network.debed")
+        self.assemble(init_seed)
+
+    def build(self) -> nn.Module:
+        """Return the network with its weights, and new rows for the fields that they lack."""
+        shape, places = SIZES[self.size], self.names.places
+        network = Walrus(
+            shape, places, self.names.rows, self.faces, coders=(self.dims,), jitter=self.jitter
+        )
+        if self.weights != "none":
             with torch.device("meta"):
-                both = Walrus(shape, names.places, len(FIELDS), beyond, coders=(2, 3))
-            put(network, _stored(str(weights), both.state_dict()))
+                both = Walrus(shape, places, len(FIELDS), self.faces, coders=(2, 3))
+            put(network, _stored(self.weights, both.state_dict()))
         return network
 
-    periodic = set(beyond) == {"periodic"}
-    return built(
-        make,
-        lambda: Setting(len(fields), dims, history, target="state", longest=FRAMES),
-        lambda: Tiling(None, 0, "periodic" if periodic else "edge"),
-        at_once=0,
-        init_seed=init_seed,
-        targets={
-            "attention": f"{_ATTENTION}|{_FUSED}",
-            "mlp": f"{_MLP}|{_FUSED}",
-            "all-linear": f"{_ATTENTION}|{_MLP}|{_FUSED}",
-        },
-        head=("network.embed", "network.debed") if names.new or own else (),
-        card={
-            "architecture": f"Walrus, size {size}, {dims} dimensions",
-            "fields": ", ".join(fields),
-            **({} if own else {"weights": _origin(str(weights))}),
-        },
-    )
+    def describe(self) -> dict[str, str]:
+        """Return the entries of the model card."""
+        return {
+            "architecture": f"Walrus, size {self.size}, {self.dims} dimensions",
+            "fields": ", ".join(self.field_names),
+            **({} if self.weights == "none" else {"weights": _origin(self.weights)}),
+        }
 
 
-def _stored(weights: str, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _stored(weights: str, shapes: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors of a file, or of the file on the hub.
 
     Raises:
@@ -146,7 +156,7 @@ def _stored(weights: str, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     kind, _, revision = weights.partition(":")
     path = _download(revision or None) if kind == "hub" else Path(weights)
-    return read_weights(path, wanted, within=("app", "model"), remedy=REMEDY)
+    return read_weights(path, shapes, within=("app", "model"), remedy=REMEDY)
 
 
 def _download(revision: str | None) -> Path:

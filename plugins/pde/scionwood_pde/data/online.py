@@ -15,7 +15,7 @@ from scionwood.authoring import DataLoader, Split
 from scionwood_pde.online import (
     Cluster,
     Cropper,
-    Here,
+    InProcessSource,
     OnlineLoop,
     Schedule,
     SideStream,
@@ -157,7 +157,7 @@ class OnlineFields(SplitData):
         if self.cluster:
             return Cluster(simulator, self.cluster, depth=self.depth)
         if not self.workers:
-            return Here(simulator)
+            return InProcessSource(simulator)
         return Workers(simulator, count=self.workers, depth=self.depth, method=self.method)
 
     def state_dict(self) -> dict[str, Any]:
@@ -176,7 +176,7 @@ class OnlineFields(SplitData):
         """Return the samples of a split that is simulated once."""
         if split not in self._fixed_splits:
             once = Schedule(capacity=1, reuse=1, max_uses=1)
-            loop = OnlineLoop(Here(self.simulator(split)), self.cropper, once)
+            loop = OnlineLoop(InProcessSource(self.simulator(split)), self.cropper, once)
             samples = [{"state": next(loop)} for _ in range(self.lengths[split])]
             self._fixed_splits[split] = Samples(samples)
         return self._fixed_splits[split]

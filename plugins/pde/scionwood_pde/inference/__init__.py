@@ -21,11 +21,12 @@ from scionwood_pde.inference.rollouts import (
     rollout,
     steps_of,
 )
-from scionwood_pde.inference.states import fitting, normaliser_for
+from scionwood_pde.inference.states import check_device, fitting, normaliser_for
 
 __all__ = [
     "beyond_training",
     "boundary_of",
+    "check_device",
     "decode",
     "encode",
     "fitting",

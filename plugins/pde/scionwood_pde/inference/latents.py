@@ -66,8 +66,8 @@ def encode(
     if target is None:
         store = MemoryStore()
         _encode(model, states, store, normaliser, device)
-        made: xr.Dataset = xr.open_zarr(store, consolidated=False, chunks=None)
-        return made.load()
+        dataset: xr.Dataset = xr.open_zarr(store, consolidated=False, chunks=None)
+        return dataset.load()
     with writing(target), atomic_folder(target, overwrite=overwrite) as folder:
         _encode(model, states, folder, normaliser, device)
     return open_latents(target)
@@ -111,8 +111,8 @@ def decode(
             z = torch.from_numpy(np.asarray(state_latents, np.float32)).to(device)
             state = model.decode(z[None], layout.sides)[0].cpu().numpy()
         for number, (field, deviation, mean) in enumerate(zip(state, *moments, strict=True)):
-            whole = (slice(None),) * len(layout.sides)
-            store(sample, time, number, whole, field * deviation + mean)
+            everywhere = (slice(None),) * len(layout.sides)
+            store(sample, time, number, everywhere, field * deviation + mean)
     return None if states is None else labelled(states, layout)
 
 
@@ -148,9 +148,9 @@ def latents_layout(latents: xr.Dataset) -> Layout:
     source = _source(latents)
     with reading(source, FORMAT):
         layout = from_card(latents.attrs["states"])
-    wanted = (layout.samples, len(layout.times), len(layout.channels))
-    if latents["mean"].shape != wanted:
-        rule = f"its latents are those of (sample, time, channel) {wanted}"
+    shape = (layout.samples, len(layout.times), len(layout.channels))
+    if latents["mean"].shape != shape:
+        rule = f"its latents are those of (sample, time, channel) {shape}"
         value = f"{source}: {latents['mean'].shape} of them"
         raise RecipeError(value, rule, "Decode all, and choose from the result")
     return layout
@@ -219,7 +219,7 @@ def _empty_latents(group: Any, model: Any, layout: Layout) -> Any:
         tiles = model.tiling.layout(layout.sides)
     except ValueError as error:
         raise RecipeError(f"states of sides {layout.sides}", str(error)) from error
-    cells, channels = tiles.latent(), model.size.latent_channels
+    cells, channels = tiles.latent(), model.shape.latent_channels
     steps = cells.steps[:-1] if _in_rows(model) else cells.sides[:-1]
     fields = 1 if _in_rows(model) else len(layout.channels)
     return group.create_array(
@@ -236,7 +236,7 @@ def _encode_rows(
 ) -> None:
     """Encode a state field by field and row by row into an array of latents."""
     latents, sample, time = target
-    width = model.size.latent_channels
+    width = model.shape.latent_channels
     for number, (mean, std) in enumerate(zip(scale.mean, scale.std, strict=True)):
         channels = slice(number * width, (number + 1) * width)
 
@@ -263,7 +263,7 @@ def _decode_rows(
     device: str,
 ) -> None:
     """Decode a state field by field and row by row, and store each row in its units."""
-    width = model.size.latent_channels
+    width = model.shape.latent_channels
     for number, (deviation, mean) in enumerate(zip(*moments, strict=True)):
         channels = slice(number * width, (number + 1) * width)
 
@@ -282,10 +282,11 @@ def _decode_rows(
         decode_field(model, read, sides, write, device=device)
 
 
-def _check_model(source: str | Path, made: dict[str, Any], own: dict[str, Any]) -> None:
+def _check_model(source: str | Path, encoder: dict[str, Any], model: dict[str, Any]) -> None:
     """Check that the card of the model equals the card stored with the latents."""
-    differs = sorted(key for key in made.keys() | own.keys() if made.get(key) != own.get(key))
+    keys = encoder.keys() | model.keys()
+    differs = sorted(key for key in keys if encoder.get(key) != model.get(key))
     if differs:
-        pairs = ", ".join(f"{key}: {made.get(key)} here, {own.get(key)} now" for key in differs)
-        rule = f"its latents were encoded by another model ({pairs})"
+        pairs = [f"{key}: {encoder.get(key)} here, {model.get(key)} now" for key in differs]
+        rule = f"its latents were encoded by another model ({', '.join(pairs)})"
         raise RecipeError(str(source), rule, "Use the run or the options of `encode`")

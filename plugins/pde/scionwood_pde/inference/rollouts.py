@@ -86,15 +86,15 @@ def rollout(
             _store(store, (sample, time), states[sample, place].values)
         frames = [frame.masked_fill(solid, 0) for frame in frames]
         for time in range(history, len(layout.times)):
-            own = numbers if numbers is None else numbers[sample : sample + 1]
-            state = _next(step, frames, own).masked_fill(solid, 0)
+            numbers_of_sample = numbers if numbers is None else numbers[sample : sample + 1]
+            state = _next(step, frames, numbers_of_sample).masked_fill(solid, 0)
             if not bool(state.isfinite().all()):
                 rule = f"step {time - history + 1} of sample {sample} is not finite"
                 raise WriteError("rollout", rule, "Take fewer steps, or train longer")
             frames = [*frames[1:], state]
             precise = state.double() if layout.dtype == np.float64 else state
-            shown = _scaled(normaliser.undo, precise).masked_fill(solid, torch.nan)
-            _store(store, (sample, time), shown[0].cpu().numpy())
+            visible = _scaled(normaliser.undo, precise).masked_fill(solid, torch.nan)
+            _store(store, (sample, time), visible[0].cpu().numpy())
     return None if predicted is None else labelled(predicted, layout)
 
 
@@ -144,16 +144,16 @@ def _conditions(
             has none of that name.
     """
     names = tuple(getattr(step, "conditions", ()))
-    known = {"dt": float(layout.times[1] - layout.times[0]), **given}
+    numbers = {"dt": float(layout.times[1] - layout.times[0]), **given}
     unknown = sorted(given.keys() - set(names))
-    lacking = [name for name in names if name not in known]
+    lacking = [name for name in names if name not in numbers]
     if unknown or lacking:
         rule = f"the run was trained with {', '.join(names) or 'no conditions'}"
         value = f"condition {(unknown or lacking)[0]!r}"
         raise RecipeError(value, rule, "Give these by name; `dt` is known")
     rows = []
     for name in names:
-        values = np.asarray(known[name], np.float32)
+        values = np.asarray(numbers[name], np.float32)
         if values.shape not in ((), (layout.samples,)) or not np.isfinite(values).all():
             rule = f"it is one finite number, or one of each of the {layout.samples} samples"
             raise RecipeError(f"condition {name!r}: {values}", rule, "Correct it")
@@ -177,7 +177,7 @@ def beyond_training(step: Any, given: Mapping[str, ArrayLike]) -> list[str]:
         return far
     for place, name in enumerate(step.conditions):
         values = np.asarray(given.get(name, ()), np.float64)
-        mean, std = (float(each[place]) for each in (scales.mean_condition, scales.std_condition))
+        mean, std = float(scales.mean_condition[place]), float(scales.std_condition[place])
         limit = 1e-3 * abs(mean) if std == 1 else FAR * std  # a constant has the deviation 1
         if values.size and np.abs(values - mean).max() > limit:
             spread = "alone" if std == 1 else f"with a deviation of {std:.3g}"
@@ -216,14 +216,14 @@ def steps_of(layout: Layout, normaliser: Normaliser, steps: int | None, history:
         RecipeError: the number is not positive, or the times of the file do not fit the steps of
             the run.
     """
-    every, own = 1.0, float(np.diff(layout.times[:2]).sum())
-    if normaliser.interval is not None and own and steps is None:
-        every = normaliser.interval / own
-        if every < 0.5 or abs(every - round(every)) > CLOSE * every:
-            value = f"times {own:g} {layout.units['time']} apart"
+    stride, interval = 1.0, float(np.diff(layout.times[:2]).sum())
+    if normaliser.interval is not None and interval and steps is None:
+        stride = normaliser.interval / interval
+        if stride < 0.5 or abs(stride - round(stride)) > CLOSE * stride:
+            value = f"times {interval:g} {layout.units['time']} apart"
             rule = f"the run steps by {normaliser.interval:g} {normaliser.time_unit}"
             raise RecipeError(value, rule, "Set --steps, or simulate such times")
-    count = (len(layout.times) - 1) // round(every) - history + 1 if steps is None else steps
+    count = (len(layout.times) - 1) // round(stride) - history + 1 if steps is None else steps
     if count < 1:
         raise RecipeError(f"{count} steps", "a rollout has one or more", "Set --steps")
     return count

@@ -36,12 +36,12 @@ def normaliser_for(
         ReadError: the cache is damaged, or lacks one of the fields.
     """
     names = [str(name) for name in states.coords["channel"].values]
-    own = normaliser_of(states[:, 0]) if kept is None else kept.of_fields(names)
+    scale = normaliser_of(states[:, 0]) if kept is None else kept.of_fields(names)
     if statistics is None:
-        return own
+        return scale
     cache = Cache(Path(statistics), fields=names)
     other = Normaliser.chosen(names, [cache.statistics[name] for name in names])
-    return replace(other, interval=own.interval, time_unit=own.time_unit)
+    return replace(other, interval=scale.interval, time_unit=scale.time_unit)
 
 
 def fitting(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -85,3 +85,16 @@ def in_memory(layout: Layout) -> tuple[np.ndarray, Put]:
         states[sample, time, channel][places] = values
 
     return states, put
+
+
+def check_device(device: str) -> None:
+    """Check that torch can compute on a device of this machine.
+
+    Raises:
+        RecipeError: it cannot; the message has torch's reason.
+    """
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # a torch without CUDA asserts
+        reason = str(error).splitlines()[0].split(". ")[0]
+        raise RecipeError(f"device {device}", reason, "Use cpu, or a GPU of this machine") from None

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from scionwood_pde.model.decoder import Decoder
 from scionwood_pde.model.encoder import Encoder, Gaussian
-from scionwood_pde.model.presets import STRIDE, Size
-from scionwood_pde.model.tiles import TileLayout, Tiling
+from scionwood_pde.model.presets import SIZES, STRIDE, SizeName
+from scionwood_pde.model.tiles import Boundary, TileLayout, Tiling
+from scionwood_pde.model.weights import SOURCE, load_coder, origin
 
 _LINEAR = r"attn\.qkv|mlp\.fc[12]"
 _CONV = (
@@ -31,32 +34,59 @@ ADAPTER_TARGETS: Mapping[str, str] = {
 """`all` covers the layers of the published adapters, except one that the network never calls."""
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Coder(nn.Module, ABC):
     """An encoder and a decoder that process one field at a time, tile by tile.
 
     All fields of a state become samples of the batch, so that one encoder serves any number of
     fields. Everything except encoder and decoder is the head.
 
-    Args:
-        size: the dimensions of the network.
-        tiling: how domains are cut into tiles. `None` means whole domains.
+    Attributes:
+        size: `tiny` for CPUs, or a published size: `S`, `B` or `L`.
+        weights: `none` (random), `shipped` (`tiny` only), `hub` or `hub:REVISION` (the authors'
+            files), or a folder with `tadpole_SIZE_encoder.safetensors` and the decoder's file.
+        init_seed: seed of random weights, including those of the head.
+        tile: voxels along each axis that the network processes at once, a multiple of 16. `None`
+            means the whole domain. Results depend on it; the published weights were trained on 64.
+            A network over the latents always sees the whole domain.
+        halo: voxels at each face of a tile that are computed and dropped, a multiple of 16.
+        boundary: values beyond the domain: its outermost values (`edge`) or those of its opposite
+            side (`periodic`).
         at_once: most tiles that the network processes at once; 0 means no limit.
-        card: entries for the model card.
+
+    Raises:
+        WeightsError: the weights are missing, unreadable, or of another size.
+        ValueError: tile and halo do not fit.
     """
 
-    def __init__(
-        self,
-        size: Size,
-        *,
-        tiling: Tiling | None = None,
-        at_once: int = 0,
-        card: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__()
-        self.size, self.tiling, self.at_once = size, tiling or Tiling(), at_once
-        self.encoder, self.decoder = Encoder(size), Decoder(size)
+    size: SizeName = "tiny"
+    weights: str | Path = "none"
+    init_seed: int = 0
+    tile: int | None = None
+    halo: int = 0
+    boundary: Boundary = "edge"
+    at_once: int = 0
+
+    def __post_init__(self) -> None:
+        super().__init__()  # the options are plain attributes, which torch takes before this
+        self.tiling = Tiling(self.tile, self.halo, self.boundary)
+        self.shape = SIZES[self.size]
         self.adapter_targets = dict(ADAPTER_TARGETS)
-        self.card = {**(card or {}), "tiles": str(self.tiling)}
+        weights = str(self.weights)
+        with torch.random.fork_rng(devices=[]):  # the global random state does not change
+            torch.manual_seed(self.init_seed)
+            self.encoder, self.decoder = Encoder(self.shape), Decoder(self.shape)
+            self.add_head()
+        load_coder(self, self.size, weights)
+        self.card = {
+            "architecture": f"Tadpole, size {self.size}",
+            **origin(weights),
+            "source": SOURCE,
+            "tiles": str(self.tiling),
+        }
+
+    def add_head(self) -> None:
+        """Add the modules beside encoder and decoder; an autoencoder has none."""
 
     def encode(self, x: Tensor) -> Gaussian:
         """Return the distribution of the latents of states.
@@ -90,7 +120,7 @@ class Coder(nn.Module, ABC):
             ValueError: the shape of the latents does not fit the domain.
         """
         layout = self.tiling.layout(sides)
-        channels, latent = self.size.latent_channels, layout.latent()
+        channels, latent = self.shape.latent_channels, layout.latent()
         if z.ndim != 5 or z.shape[1] % channels or tuple(z.shape[2:]) != latent.sides:
             raise ValueError(
                 f"latents of shape {tuple(z.shape)}: a domain of {tuple(sides)} voxels has "

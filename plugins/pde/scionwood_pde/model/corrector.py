@@ -9,14 +9,11 @@ Source: Um et al. 2020, arXiv:2007.00016; the solvers are those of `solvers`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import final
 
 import torch
 from torch import Tensor, nn
 
-from scionwood_pde.model.forecast import Forecast, Scales
-from scionwood_pde.model.tiles import Tiling
 from scionwood_pde.solvers.equation import Equation, Semilinear
 from scionwood_pde.solvers.etd import Step, exact
 from scionwood_pde.solvers.spectral import Grid
@@ -61,16 +58,16 @@ class CoarseSolver:
             )
         grid = Grid(sides[0], self.dims, self.equation.length, torch.float32, x.device)
         spectrum = grid.forward(x.float())
-        there, here = self._places(sides[0]), self._places(self.n_points)
+        fine, coarse = self._places(sides[0]), self._places(self.n_points)
         shape = [self.n_points] * (self.dims - 1) + [self.n_points // 2 + 1]
         state = spectrum.new_zeros(*x.shape[:2], *shape)
-        state[here] = spectrum[there]
+        state[coarse] = spectrum[fine]
         step = self._step(x.device)
         for _ in range(self.substeps):
             state = step(state)
-        whole = self._others(grid)(spectrum)
-        whole[there] = state[here]
-        return grid.inverse(whole).to(x.dtype)
+        solution = self._others(grid)(spectrum)
+        solution[fine] = state[coarse]
+        return grid.inverse(solution).to(x.dtype)
 
     def _step(self, device: torch.device) -> Step:
         if device not in self._steps:
@@ -87,8 +84,8 @@ class CoarseSolver:
 
     def _places(self, side: int) -> tuple[slice | Tensor, ...]:
         """Return the places of the modes that the coarse grid resolves, in a spectrum of a side."""
-        kept = torch.tensor([i for i in range(side) if min(i, side - i) <= self.top])
-        lines = [kept] * (self.dims - 1) + [torch.arange(self.top + 1)]
+        modes = torch.tensor([i for i in range(side) if min(i, side - i) <= self.top])
+        lines = [modes] * (self.dims - 1) + [torch.arange(self.top + 1)]
         shaped = [
             line.reshape([-1 if i == axis else 1 for i in range(self.dims)])
             for axis, line in enumerate(lines)
@@ -109,99 +106,3 @@ class Means(nn.Module):
     def __init__(self, fields: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(fields))
-
-
-@final
-class Corrector(nn.Module):
-    """The next state: the solution of a coarse solver, and a learned change of it.
-
-    Args:
-        learned: the model of the change; it sees the solution.
-        solver: the solver.
-        card: entries for the model card.
-    """
-
-    history = 1
-    conditions: tuple[str, ...] = ()
-
-    def __init__(self, learned: Forecast, solver: CoarseSolver, card: Mapping[str, str]) -> None:
-        super().__init__()
-        self.learned, self.solver = learned, solver
-        self.means = Means(learned.fields)
-        self.head = ("means", *(f"learned.{name}" for name in learned.head))
-        self.adapter_targets = {
-            name: pattern.replace("network", "learned.network", 1)
-            for name, pattern in learned.adapter_targets.items()
-        }
-        self.card = {**learned.card, **card}
-
-    @property
-    def scales(self) -> Scales:
-        """The scales of the learned change."""
-        return self.learned.scales
-
-    @property
-    def tiling(self) -> Tiling:
-        """The tiling of the network; the solver sees whole domains."""
-        return self.learned.tiling
-
-    @property
-    def fields(self) -> int:
-        """Number of fields of a state."""
-        return self.learned.fields
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Predict the next state.
-
-        Args:
-            x: (batch, field, *space), each field with about zero mean and unit variance.
-
-        Returns:
-            The same shape and units, one step later.
-
-        Raises:
-            ValueError: the shape, the number of fields or the sides do not fit.
-        """
-        y: Tensor = self.learned(self.solved(x))
-        return y
-
-    def solved(self, x: Tensor) -> Tensor:
-        """Return what the solver alone predicts, normalised as the input."""
-        shape = (-1, *[1] * (x.ndim - 2))
-        std, mean = self.learned.scales.std.view(shape), self.means.mean.view(shape)
-        return (self.solver(x * std + mean) - mean) / std
-
-    def limited(self, x: Tensor) -> Tensor:
-        """Return a state whose energy is at most that of the training; see `Forecast.limited`."""
-        return self.learned.limited(x)
-
-    @torch.no_grad()
-    def measure(
-        self,
-        batches: Iterable[Mapping[str, Tensor]],
-        std: Sequence[float] | None = None,
-        mean: Sequence[float] | None = None,
-    ) -> None:
-        """Measure the units for the solver, and the scales of what it misses.
-
-        Args:
-            batches: batches of the training split with `state` and `next`.
-            std: standard deviation of each field in its unit. `None` means 1.
-            mean: mean of each field in its unit. `None` means 0.
-        """
-        if std is not None:
-            self.learned.scales.std.copy_(torch.tensor(std))
-        if mean is not None:
-            self.means.mean.copy_(torch.tensor(mean))
-        self.learned.measure(self._missed(batches), std)
-
-    def _missed(self, batches: Iterable[Mapping[str, Tensor]]) -> Iterator[Mapping[str, Tensor]]:
-        for batch in batches:
-            now = batch["state"][:, -self.fields :]
-            yield {"state": self.solved(now), "next": batch["next"]}
-
-    def example_input(self) -> tuple[Tensor, ...]:
-        """Return a seeded state with the smallest side."""
-        side = -(-self.solver.n_points // 16) * 16
-        generator = torch.Generator().manual_seed(0)
-        return (torch.randn((1, self.fields, *(side,) * self.solver.dims), generator=generator),)

@@ -7,7 +7,8 @@ start at zero. Before training, the model equals the autoencoder.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import final
 
 import torch
@@ -15,8 +16,7 @@ from torch import Tensor, nn
 
 from scionwood_pde.model.coder import Coder, check_fields, fields_apart, fields_together
 from scionwood_pde.model.latent import LatentTransformer
-from scionwood_pde.model.presets import STRIDE, Size
-from scionwood_pde.model.tiles import Tiling
+from scionwood_pde.model.presets import STRIDE
 
 
 @final
@@ -48,32 +48,33 @@ class Skips(nn.Module):
 
 
 @final
+@dataclass(kw_only=True, eq=False, repr=False)
 class TadpoleDynamics(Coder):
-    """A network that predicts the state one time step later in one pass.
+    """Tadpole as a model of dynamics: a state to the next one, in one pass.
 
-    Args:
-        size: the dimensions of the network.
-        fields: number of fields of a state; the latent update processes them jointly.
-        tiling: how domains are cut into tiles; the latent update sees the whole domain.
-        at_once: most tiles that the network processes at once; 0 means no limit.
-        card: entries for the model card.
+    The head is a network over the latents of all fields, and the scales of the skip connections.
+    It trains with the adapter and is saved with it. Before training, the model equals the
+    autoencoder.
+
+    Attributes:
+        fields: number of fields of a state.
+
+    Shapes: (batch, field, x, y, z) to the same, float32. Sides of at least 16 voxels are padded to
+        multiples of 16.
+
+    Units: each field has about zero mean and unit variance, in and out.
+
+    Source: Tadpole, arXiv:2605.15284, and its published code; reconstruction.
     """
 
+    fields: int = 1
     head = ("latent", "skips")
 
-    def __init__(
-        self,
-        size: Size,
-        *,
-        fields: int,
-        tiling: Tiling | None = None,
-        at_once: int = 0,
-        card: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(size, tiling=tiling, at_once=at_once, card=card)
-        self.fields = fields
+    def add_head(self) -> None:
+        """Add the update of the latents, and the scales of the skip connections."""
+        channels = self.fields * self.shape.latent_channels
         network = LatentTransformer(
-            fields * size.latent_channels, width=size.latent_width, depth=size.latent_depth
+            channels, width=self.shape.latent_width, depth=self.shape.latent_depth
         )
         self.latent, self.skips = LatentUpdate(network), Skips()
 
@@ -95,7 +96,7 @@ class TadpoleDynamics(Coder):
         latent = layout.latent()
         mean, *maps = self.batched(self._encode, layout.split(fields_apart(x, 1)))
         z = self.latent(fields_together(latent.join(mean), self.fields))
-        cells = latent.split(fields_apart(z, self.size.latent_channels))
+        cells = latent.split(fields_apart(z, self.shape.latent_channels))
         (tiles,) = self.batched(self._decode, cells, *maps)
         return fields_together(layout.join(tiles), self.fields)
 

@@ -8,20 +8,22 @@ network can generate states of several equations, which it tells apart by a labe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from pathlib import Path
 from typing import final
 
 import torch
 from torch import Tensor, nn
 
+from scionwood import load_weights
 from scionwood_pde.model.coder import Coder, check_fields
 from scionwood_pde.model.latent import LatentTransformer, waves
-from scionwood_pde.model.presets import STRIDE, Size
-from scionwood_pde.model.tiles import Tiling
+from scionwood_pde.model.presets import STRIDE, Size, SizeName
+from scionwood_pde.model.tiles import Boundary
 
 TIME_SCALE = 1000.0
 """Factor of times between 0 and 1, so that the sines distinguish them."""
 
+HEAD_REMEDY = "Give head.safetensors of a run of pde/tadpole_flow with the same fields and labels"
 _VELOCITY = r"velocity\.(time\.[02]|network\..*(qkv|proj|gate|up|down|modulation))"
 
 
@@ -88,8 +90,8 @@ class Velocity(nn.Module):
         condition = self.time(waves(TIME_SCALE * t, self.width))
         if (self.labels is None) != (label is None):
             has = 0 if self.labels is None else self.labels.num_embeddings
-            given = "no label" if label is None else "a label"
-            raise ValueError(f"{given}: this generator has {has} labels. Give one if it has some")
+            text = "no label" if label is None else "a label"
+            raise ValueError(f"{text}: this generator has {has} labels. Give one if it has some")
         if self.labels is not None:
             condition = condition + self.labels(label)
         y: Tensor = self.network(z, condition)
@@ -98,39 +100,59 @@ class Velocity(nn.Module):
 
 @final
 class TadpoleFlow(Coder):
-    """A generator of states from noise.
+    """A generator of states: flow matching between noise and Tadpole's latents.
+
+    The head is the network for the velocity, which trains with `flow`. An adapter can be attached
+    to the decoder. With `velocity`, this network comes from a former run and belongs to the base.
+    Adapters can then be attached to it too (targets `velocity`, or `generation` for this network
+    and the convolutions of the decoder), for example to learn further equations.
 
     Args:
-        size: the dimensions of the network.
         fields: number of fields of a state.
         steps: integration steps from noise to data.
-        labels: number of equations that the network for the velocity tells apart; 0 means that it
-            generates one kind of states.
-        trained: whether the network for the velocity belongs to the base, where it does not train,
-            and adapters can be attached to it. Otherwise it is the head.
-        tiling: how domains are cut into tiles; the network for the velocity sees the whole domain.
-        at_once: most tiles that the network processes at once; 0 means no limit.
-        card: entries for the model card.
+        labels: number of equations that the network for the velocity tells apart by a label; 0
+            means one kind of states, without a label. The vectors of labels whose equations the
+            network has not seen are random.
+        velocity: `none` (the head), or `head.safetensors` of a run with this backbone, the same
+            fields and the same labels.
+
+    Shapes: noise (batch, field * latent channel, x / 16, y / 16, z / 16) to states
+        (batch, field, x, y, z), float32.
+
+    Units: noise of unit variance; each field has about zero mean and unit variance.
+
+    Source: Lipman et al. 2023, arXiv:2210.02747; in the latents of Tadpole, arXiv:2605.15284.
     """
 
     OWN = ("velocity", "standard")
 
+    # Not a dataclass: the default of `velocity` would hide the module of this name.
     def __init__(
         self,
-        size: Size,
         *,
-        fields: int,
+        fields: int = 1,
         steps: int = 16,
         labels: int = 0,
-        trained: bool = False,
-        tiling: Tiling | None = None,
+        velocity: str | Path = "none",
+        size: SizeName = "tiny",
+        weights: str | Path = "none",
+        init_seed: int = 0,
+        tile: int | None = None,
+        halo: int = 0,
+        boundary: Boundary = "edge",
         at_once: int = 0,
-        card: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(size, tiling=tiling, at_once=at_once, card=card)
-        channels = fields * size.latent_channels
         self.fields, self.steps, self.labels = fields, steps, labels
-        self.velocity, self.standard = Velocity(channels, size, labels), Standardisation(channels)
+        super().__init__(
+            size=size,
+            weights=weights,
+            init_seed=init_seed,
+            tile=tile,
+            halo=halo,
+            boundary=boundary,
+            at_once=at_once,
+        )
+        trained = str(velocity) != "none"
         self.head = () if trained else self.OWN
         # `forward` does not call the encoder, so that adapters there would learn nothing.
         self.adapter_targets = {
@@ -138,8 +160,17 @@ class TadpoleFlow(Coder):
             for preset, pattern in self.adapter_targets.items()
         }
         if trained:
+            parts = nn.ModuleDict({name: self.get_submodule(name) for name in self.OWN})
+            load_weights(parts, velocity, remedy=HEAD_REMEDY)
+            self.card["velocity"] = Path(velocity).name
             self.adapter_targets["velocity"] = _VELOCITY
             self.adapter_targets["generation"] = f"{self.adapter_targets['conv']}|{_VELOCITY}"
+
+    def add_head(self) -> None:
+        """Add the network for the velocity, and the scales of the latents."""
+        channels = self.fields * self.shape.latent_channels
+        self.velocity = Velocity(channels, self.shape, self.labels)
+        self.standard = Standardisation(channels)
 
     def forward(self, noise: Tensor, label: Tensor | None = None) -> Tensor:
         """Generate states by Heun's method.
@@ -200,7 +231,7 @@ class TadpoleFlow(Coder):
     def example_input(self) -> tuple[Tensor, ...]:
         """Return noise, and a label if the model has some, for one state of the smallest side."""
         cells = (self.tiling.tile or STRIDE) // STRIDE
-        noise = self.example(self.fields * self.size.latent_channels, cells)
+        noise = self.example(self.fields * self.shape.latent_channels, cells)
         return (noise, torch.zeros(1, dtype=torch.int64)) if self.labels else (noise,)
 
 

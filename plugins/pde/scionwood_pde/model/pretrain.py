@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from scionwood.authoring import Resume, minimise, volumes_fail_in_bfloat16, warm_cosine
-from scionwood_pde.model import SIZES, Tadpole
+from scionwood_pde.model import Tadpole
 from scionwood_pde.model.principal import principal_start
 from scionwood_pde.model.weights import save_weights
-from scionwood_pde.online import Cropper, Here, OnlineLoop, Schedule, Simulator
+from scionwood_pde.online import Cropper, InProcessSource, OnlineLoop, Schedule, Simulator
 
 EQUATIONS = (
     "burgers",
@@ -81,9 +81,7 @@ def pretrain(
     Source: Tadpole, arXiv:2605.15284, at a small scale; the start is this project's.
     """
     cubes = online_cubes(seed, measured)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = Tadpole(SIZES["tiny"]).train()
+    model = Tadpole(init_seed=seed).train()
     principal_start(model, _drawn(cubes, measured), torch.Generator().manual_seed(seed))
     noise = torch.Generator()
     fast = not volumes_fail_in_bfloat16(torch.device("cpu"))
@@ -123,7 +121,9 @@ def pretrain(
 def online_cubes(seed: int, capacity: int = 512) -> OnlineLoop:
     """Return the stream of cubes (1, 32, 32, 32), each of which is used twice on average."""
     simulator = Simulator(EQUATIONS, POINTS, seed=seed, branch="pretrain")
-    return OnlineLoop(Here(simulator), Cropper(SIDE), Schedule(capacity, reuse=2, max_uses=8))
+    return OnlineLoop(
+        InProcessSource(simulator), Cropper(SIDE), Schedule(capacity, reuse=2, max_uses=8)
+    )
 
 
 @torch.no_grad()
@@ -144,7 +144,7 @@ def reconstruction_error(
     """
     errors = {}
     for name in equations:
-        source = Here(Simulator((name,), POINTS, seed=seed, branch="test"))
+        source = InProcessSource(Simulator((name,), POINTS, seed=seed, branch="test"))
         loop = OnlineLoop(source, Cropper(SIDE), Schedule(1, 1, 1))
         x = torch.stack([next(loop) for _ in range(per_equation)])
         errors[name] = float((model(x) - x).square().mean((1, 2, 3, 4)).sqrt().mean())

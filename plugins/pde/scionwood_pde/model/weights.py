@@ -6,6 +6,7 @@ Their names carry no prefix. The case of letters in a file's name does not matte
 
 from __future__ import annotations
 
+from importlib.resources import as_file, files
 from pathlib import Path
 
 import torch
@@ -15,7 +16,6 @@ from torch import Tensor, nn
 from scionwood import WeightsError
 from scionwood.authoring import atomic_path, read_weights
 from scionwood_pde.model.attention import PositionBias
-from scionwood_pde.model.coder import Coder
 
 REPOSITORY = "thuerey-group/Tadpole"
 PUBLISHED = ("S", "B", "L")
@@ -25,6 +25,46 @@ COMPUTED = ("relative_coords_table", "relative_position_index", "relative_bias")
 """Buffers of the attention that the architecture determines; a file may omit them."""
 
 REMEDY = "Give `weights` the folder of both files, `hub`, or `none`"
+SOURCE = "Tadpole, arXiv:2605.15284"
+SHIPPED = "tiny"
+"""The size whose weights the package ships; the authors publish the other sizes."""
+
+
+def load_coder(model: nn.Module, size: str, weights: str) -> None:
+    """Load the weights of an encoder and a decoder; `none` leaves the random ones.
+
+    Args:
+        model: the model, with `encoder` and `decoder`.
+        size: the name of its size.
+        weights: `none`, `shipped`, `hub`, `hub:REVISION`, or a folder.
+
+    Raises:
+        WeightsError: the weights are missing, unreadable, or of another size.
+    """
+    kind, _, revision = weights.partition(":")
+    if kind == "shipped":
+        if size != SHIPPED:
+            rule = f"only size {SHIPPED!r} is shipped"
+            raise WeightsError(f"weights 'shipped' of size {size!r}", rule, REMEDY)
+        with as_file(files("scionwood_pde") / "weights") as folder:
+            load_both(model, size, folder)
+    elif kind == "hub":
+        load_both(model, size, download(size, revision or None))
+    elif kind != "none":
+        load_both(model, size, Path(weights))
+
+
+def origin(weights: str) -> dict[str, str]:
+    """Return the entries of the model card about the weights."""
+    kind, _, revision = weights.partition(":")
+    if kind == "none":
+        return {"weights": "random, seeded", "licence": "none (random weights)"}
+    if kind == "shipped":
+        return {"weights": "shipped", "licence": f"{LICENCE}; made here"}
+    if kind == "hub":
+        at = f" at {revision}" if revision else ""
+        return {"weights": f"hf.co/{REPOSITORY}{at}", "licence": LICENCE}
+    return {"weights": f"local folder {Path(weights).name}", "licence": "not known"}
 
 
 def load_both(model: nn.Module, size: str, folder: Path) -> None:
@@ -45,7 +85,7 @@ def load_both(model: nn.Module, size: str, folder: Path) -> None:
         model.get_submodule(part).load_state_dict(state)
 
 
-def save_weights(model: Coder, size: str, folder: Path, *, half: bool = False) -> None:
+def save_weights(model: nn.Module, size: str, folder: Path, *, half: bool = False) -> None:
     """Write both files in the form that the published code reads.
 
     Args:
@@ -87,11 +127,11 @@ def download(size: str, revision: str | None) -> Path:
     if size not in PUBLISHED:
         rule = f"hf.co/{REPOSITORY} has {', '.join(PUBLISHED)}"
         raise WeightsError(f"weights 'hub' of size {size!r}", rule, REMEDY)
-    wanted = [f"tadpole_{size}_{part}.safetensors".lower() for part in PARTS]
+    names = [f"tadpole_{size}_{part}.safetensors".lower() for part in PARTS]
     try:
-        known = {name.lower(): name for name in list_repo_files(REPOSITORY, revision=revision)}
+        files = {name.lower(): name for name in list_repo_files(REPOSITORY, revision=revision)}
         paths = [
-            hf_hub_download(REPOSITORY, known.get(name, name), revision=revision) for name in wanted
+            hf_hub_download(REPOSITORY, files.get(name, name), revision=revision) for name in names
         ]
     except Exception as error:  # from the hub or its HTTP library; the message is kept
         first = (str(error).splitlines() or [type(error).__name__])[0]
@@ -122,15 +162,17 @@ def _read(path: Path, module: nn.Module) -> dict[str, Tensor]:
     Raises:
         WeightsError: see `load_both`.
     """
-    own = module.state_dict()
-    state = read_weights(path, own, optional=lambda name: name.endswith(COMPUTED), remedy=REMEDY)
+    tensors = module.state_dict()
+    state = read_weights(
+        path, tensors, optional=lambda name: name.endswith(COMPUTED), remedy=REMEDY
+    )
     for name, value in state.items():
         ordered = not name.endswith(COMPUTED[:2])
-        if not ordered and not torch.allclose(value.float(), own[name].float(), atol=1e-2):
+        if not ordered and not torch.allclose(value.float(), tensors[name].float(), atol=1e-2):
             rule = f"{name} orders the cells of a window in another way"
             raise WeightsError(str(path), rule, "Download the file from its authors again")
-    return {name: own[name] if name.endswith(COMPUTED) else state[name] for name in own}
+    return {name: tensors[name] if name.endswith(COMPUTED) else state[name] for name in tensors}
 
 
 def _biases(module: nn.Module) -> dict[str, PositionBias]:
-    return {name: each for name, each in module.named_modules() if isinstance(each, PositionBias)}
+    return {name: part for name, part in module.named_modules() if isinstance(part, PositionBias)}

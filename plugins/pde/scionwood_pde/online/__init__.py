@@ -15,7 +15,7 @@ from scionwood_pde.online.loop import OnlineLoop, Schedule
 from scionwood_pde.online.preprocess import Cropper
 from scionwood_pde.online.reservoir import ReuseCache
 from scionwood_pde.online.simulator import BRANCHES, Frames, Simulator
-from scionwood_pde.online.source import Here, SideStream, Source
+from scionwood_pde.online.source import InProcessSource, SideStream, Source
 from scionwood_pde.online.workers import Workers
 
 __all__ = [
@@ -23,7 +23,7 @@ __all__ = [
     "Cluster",
     "Cropper",
     "Frames",
-    "Here",
+    "InProcessSource",
     "OnlineLoop",
     "ReuseCache",
     "Schedule",

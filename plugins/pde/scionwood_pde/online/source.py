@@ -34,7 +34,7 @@ class Source(ABC):
 
 
 @final
-class Here(Source):
+class InProcessSource(Source):
     """Simulations in this process on demand; the training waits for each of them."""
 
     def start(self, index: int) -> None:

@@ -76,8 +76,8 @@ def as_dataset(states: xr.DataArray) -> xr.Dataset:
         KeyError: the states lack the coordinate `channel` or `unit`.
 
     Example:
-        >>> from scionwood_pde import api
-        >>> dataset = api.as_dataset(api.simulate(n=1, n_points=16, n_steps=2))
+        >>> import scionwood_pde as pde
+        >>> dataset = pde.as_dataset(pde.simulate(n=1, n_points=16, n_steps=2))
         >>> list(dataset), dataset.u_x.dims
         (['u_x', 'u_y', 'u_z'], ('sample', 'time', 'x', 'y', 'z'))
     """

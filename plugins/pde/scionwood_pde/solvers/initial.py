@@ -193,13 +193,13 @@ class AtRest(InitialCondition):
     def __call__(self, grid: Grid, batch: int, channels: int, generator: torch.Generator) -> Tensor:
         """See `InitialCondition`."""
         first = self.source(grid, batch, 1, generator)
-        rest = first.new_zeros((batch, channels - 1, *grid.shape))
-        return torch.cat([first, rest], dim=1)
+        others = first.new_zeros((batch, channels - 1, *grid.shape))
+        return torch.cat([first, others], dim=1)
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Consumed(InitialCondition):
+class ComplementConcentrations(InitialCondition):
     """Concentrations that add up to 1: the first channel is 1 minus the sum of the others.
 
     Args:

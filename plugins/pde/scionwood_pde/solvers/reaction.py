@@ -19,7 +19,11 @@ from scionwood_pde.solvers.equation import (
     symbol_scale,
 )
 from scionwood_pde.solvers.etd import Nonlinear
-from scionwood_pde.solvers.initial import Consumed, InitialCondition, TruncatedFourier
+from scionwood_pde.solvers.initial import (
+    ComplementConcentrations,
+    InitialCondition,
+    TruncatedFourier,
+)
 from scionwood_pde.solvers.nonlinear import pointwise
 from scionwood_pde.solvers.spectral import Grid
 
@@ -155,7 +159,7 @@ class GrayScott(Semilinear):
     }
     DEGREE: ClassVar[int] = 3
     INTERVAL: ClassVar[float] = 5.0
-    initial: InitialCondition = field(default_factory=Consumed)
+    initial: InitialCondition = field(default_factory=ComplementConcentrations)
     diffusivity_u: Coefficient = 2e-4
     diffusivity_v: Coefficient = 1e-4
     feed: Coefficient = 0.035

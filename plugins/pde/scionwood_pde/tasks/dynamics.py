@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from scionwood import Optimiser, RecipeError
 from scionwood.authoring import Corruption, Deployed
 from scionwood_pde.data.domain import CLOSE, Domain
-from scionwood_pde.model.forecast import Forecast
-from scionwood_pde.model.setting import Axis
+from scionwood_pde.model.forecast import Axis, Forecast
 from scionwood_pde.tasks.baselines import Baselines, baselines
 from scionwood_pde.tasks.deployed import deployed
 from scionwood_pde.tasks.states import StatesTask, mean_over, mean_vrmse

@@ -225,7 +225,7 @@ class Generate(StatesTask):
     def _noise(self, x: Tensor) -> Tensor:
         """Draw unit noise of the latents' shape from torch's global generator."""
         sides = self.model.layout(x).latent().sides
-        channels = x.shape[1] * self.model.size.latent_channels
+        channels = x.shape[1] * self.model.shape.latent_channels
         return torch.randn(len(x), channels, *sides, device=x.device, dtype=x.dtype)
 
     def _labels(self, x: Tensor) -> Tensor | None:

@@ -1,4 +1,4 @@
-"""The command `scionwood biomed review`."""
+"""Look at the pixels of copies: `scionwood biomed review`."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def review(
         raise ReadError(str(folder), "it is no folder", "Give the folder that `deidentify` wrote")
     with one_child(folder):
         place = folder if folder.name else folder.resolve()
-        kept = target or place.with_name(f"{place.name}-reviewed")
+        reviewed = target or place.with_name(f"{place.name}-reviewed")
         name = who_looks(who)
-        looks = Review(folder, kept, name, "page" if decisions is None else "table")
+        looks = Review(folder, reviewed, name, "page" if decisions is None else "table")
         if decisions is not None:
             for line in tables_of_decisions.carry_out(looks, decisions):
                 print(line)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING
 
 from scionwood import ReadError
 from scionwood.authoring import LoadedRun, Served, reading, unpacked
+from scionwood_biomed.verbs.options import ClassifyRequest, RunOptions
+from scionwood_biomed.verbs.segment import segment
+from scionwood_biomed.verbs.study import study
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,14 +20,12 @@ ARRAY = ".npy"
 """The ending of an array, which a server makes of JSON."""
 
 
-def classify(
+def classify_request(
     loaded: LoadedRun,
     source: Path,
     out: Path,
     *,
-    confidence: float = 0.5,
-    views: int = 32,
-    mpp: float | None = None,
+    options: ClassifyRequest = ClassifyRequest(),
     page: bool = False,
 ) -> Served:
     """Answer with the probability of each class of an image, as `scionwood biomed classify` does.
@@ -36,9 +37,7 @@ def classify(
         source: a DICOM, NIfTI or picture file, a whole slide, a zip archive of one DICOM series, or
             an array.
         out: the folder of the results.
-        confidence: lowest probability at which a class is named, 0 to 1.
-        views: maximum number of slices or tiles.
-        mpp: pixel size of slide tiles, micrometres; by default that of the run's data.
+        options: the confidence, and how the image is read.
         page: also write a page with the image and the table; of an array there is none.
 
     Raises:
@@ -46,72 +45,62 @@ def classify(
         RecipeError: an option is out of range.
         TrainingError: the run is not one of these tasks.
     """
-    (answer,) = classify_many(
-        loaded, [source], [out], confidence=confidence, views=views, mpp=mpp, page=page
-    )
+    (answer,) = classify_request_many(loaded, [source], [out], options=options, page=page)
     return answer
 
 
-class Classification(TypedDict):
-    """The options of `classify`."""
-
-    confidence: float
-    views: int
-    mpp: float | None
-    page: bool
-
-
-def classify_many(
+def classify_request_many(
     loaded: LoadedRun,
     sources: Sequence[Path],
     outs: Sequence[Path],
-    **options: Unpack[Classification],
+    *,
+    options: ClassifyRequest = ClassifyRequest(),
+    page: bool = False,
 ) -> list[Served]:
-    """Classify several files, each as `classify` does; their pictures pass the network together.
+    """Classify several files, each as one request; their pictures pass the network together.
 
-    Probabilities equal those of `classify` up to rounding, by less than 1e-6.
+    Probabilities equal those of single requests up to rounding, by less than 1e-6.
 
     Args:
         loaded: a run of `biomed/few_shot` or `biomed/blockwise_lda`.
         sources: the files.
         outs: the folder of the results of each.
-        options: those of `classify`.
+        options: the confidence, and how the images are read.
+        page: also write a page for each.
 
     Raises:
         ReadError: a file is damaged or its format is unknown.
-        RecipeError: an option is out of range.
         TrainingError: the run is not one of these tasks.
     """
     from scionwood_biomed.evaluation.answer_page import write_answer
-    from scionwood_biomed.inference.images import NOTICE, Classifier, check_options
+    from scionwood_biomed.inference.images import NOTICE, Classifier
     from scionwood_biomed.readers.opening import read_views
 
-    check_options(options["confidence"], options["views"])
     classifier = Classifier(loaded.folder, device=loaded.device)
-    mpp = classifier.mpp if options["mpp"] is None else options["mpp"]
+    mpp = classifier.mpp if options.mpp is None else options.mpp
 
     def views_of(path: Path) -> Iterable[np.ndarray]:
         if path.suffix == ARRAY:
             return [_picture(path)]
         return read_views(
-            path, window=classifier.window, mpp=mpp, size=classifier.size, most=options["views"]
+            path, window=classifier.window, mpp=mpp, size=classifier.size, most=options.views
         )
 
     with ExitStack() as stack:
         places = [stack.enter_context(_opened(source)) for source in sources]
-        answers = classifier.classify_many(map(views_of, places), options["confidence"])
+        answers = classifier.classify_many(map(views_of, places), options.confidence)
         pages = [
-            out / "page.html" if options["page"] and place.suffix != ARRAY else None
+            out / "page.html" if page and place.suffix != ARRAY else None
             for place, out in zip(places, outs, strict=True)
         ]
-        for page, place, answer in zip(pages, places, answers, strict=True):
-            if page is not None:
-                write_answer(page, place, answer, classifier.window)
+        for file, place, answer in zip(pages, places, answers, strict=True):
+            if file is not None:
+                write_answer(file, place, answer, classifier.window)
     values = [{**answer._asdict(), "notice": NOTICE} for answer in answers]
-    return [Served(page=page, values=each) for page, each in zip(pages, values, strict=True)]
+    return [Served(page=file, values=value) for file, value in zip(pages, values, strict=True)]
 
 
-def study(loaded: LoadedRun, source: Path, out: Path, *, page: bool = False) -> Served:
+def study_request(loaded: LoadedRun, source: Path, out: Path, *, page: bool = False) -> Served:
     """Answer for one study, as `scionwood biomed study` does.
 
     Args:
@@ -126,15 +115,14 @@ def study(loaded: LoadedRun, source: Path, out: Path, *, page: bool = False) -> 
         TrainingError: the run is not one of this task.
     """
     from scionwood_biomed.inference.images import NOTICE
-    from scionwood_biomed.inference.studies import answer_study
 
-    shown = out / "page.html" if page else None
+    file = out / "page.html" if page else None
     with _opened(source) as place:
-        answer = answer_study(place, loaded.folder, device=loaded.device, page=shown)
-    return Served(page=shown, values={**answer._asdict(), "notice": NOTICE})
+        answer = study(place, file, RunOptions(run=loaded.folder, device=loaded.device))
+    return Served(page=file, values={**answer._asdict(), "notice": NOTICE})
 
 
-def segment(loaded: LoadedRun, source: Path, out: Path) -> Served:
+def segment_request(loaded: LoadedRun, source: Path, out: Path) -> Served:
     """Write the mask of a volume on its own grid, as `scionwood biomed segment` does.
 
     Args:
@@ -146,10 +134,8 @@ def segment(loaded: LoadedRun, source: Path, out: Path) -> Served:
         ReadError: the file is damaged, or is no NIfTI volume.
         TrainingError: the run is not one of this task.
     """
-    from scionwood_biomed.inference.masks import segment_file
-
     target = out / f"{source.name.partition('.')[0]}_mask.nii.gz"
-    segment_file(source, target, loaded.folder, device=loaded.device)
+    segment(source, target, RunOptions(run=loaded.folder, device=loaded.device))
     return Served(target)
 
 

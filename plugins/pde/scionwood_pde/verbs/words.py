@@ -1,20 +1,23 @@
-"""Numbers by name on the command line, and rows as a table or JSON."""
+"""Words and numbers by name on the command line, and rows as a table or JSON."""
 
 from __future__ import annotations
 
 import json as json_module
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from scionwood import RecipeError
 from scionwood.authoring import print_table
 
 
-def numbers_of(words: Sequence[str] | None) -> dict[str, float]:
-    """Return numbers by name from words of the form NAME=NUMBER.
+def numbers_of(words: Mapping[str, Any] | Sequence[str] | None) -> dict[str, Any]:
+    """Return numbers by name, from a mapping or from words of the form NAME=NUMBER.
 
     Raises:
         RecipeError: a word has another form.
     """
+    if isinstance(words, Mapping):
+        return dict(words)
     numbers = {}
     for word in words or ():
         name, _, value = word.partition("=")
@@ -26,19 +29,21 @@ def numbers_of(words: Sequence[str] | None) -> dict[str, float]:
     return numbers
 
 
-def words_of(words: Sequence[str] | None) -> dict[str, str] | None:
-    """Return words by name from words of the form NAME=WORD, or `None` if there are none.
+def words_of(words: Mapping[str, str] | Sequence[str] | None) -> dict[str, str] | None:
+    """Return words by name, from a mapping or from words of the form NAME=WORD; `None` for none.
 
     Raises:
         RecipeError: a word has another form, or a name occurs twice.
     """
-    found: dict[str, str] = {}
+    if isinstance(words, Mapping):
+        return dict(words) or None
+    pairs: dict[str, str] = {}
     for word in words or ():
         name, _, value = word.partition("=")
-        if not name or not value or name in found:
+        if not name or not value or name in pairs:
             raise RecipeError(word, "each word is NAME=WORD, with each name once", "Such as x=lon")
-        found[name] = value
-    return found or None
+        pairs[name] = value
+    return pairs or None
 
 
 def print_rows(rows: Sequence[Mapping[str, str | float]], as_json: bool) -> None:

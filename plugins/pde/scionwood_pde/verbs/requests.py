@@ -7,6 +7,15 @@ from typing import TYPE_CHECKING, Literal
 
 from scionwood import ReadError, RecipeError, find_run
 from scionwood.authoring import LoadedRun, Served, reading
+from scionwood_pde.verbs.encode import encode
+from scionwood_pde.verbs.options import (
+    EncodeOptions,
+    Fields,
+    Names,
+    RolloutOptions,
+    RolloutRequest,
+)
+from scionwood_pde.verbs.rollout import rollout
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -15,14 +24,12 @@ ARRAY = ".npy"
 """The ending of an array, which a server makes of JSON."""
 
 
-def rollout(
+def rollout_request(
     loaded: LoadedRun,
     source: Path,
     out: Path,
     *,
-    steps: int | None = None,
-    fields: list[str] | None = None,
-    conditions: list[str] | None = None,
+    options: RolloutRequest = RolloutRequest(),
     format: Literal["nc", "hdf5", "zip"] = "nc",
 ) -> Served:
     """Predict later states from the first state of each sample, as `scionwood pde rollout` does.
@@ -34,9 +41,7 @@ def rollout(
         loaded: a run of `pde/dynamics`.
         source: NetCDF, HDF5 of The Well or PDEBench, a zipped Zarr folder, or an array.
         out: the folder of the results.
-        steps: number of steps; by default as many as the file has after its first time.
-        fields: names of the channels, in the order of the training; by default those of the run.
-        conditions: numbers that the model needs, each as NAME=NUMBER.
+        options: the steps, the channels and the numbers that the model needs.
         format: the format of the answer: NetCDF, HDF5 of The Well, or Zarr in a zip archive.
 
     Raises:
@@ -44,31 +49,24 @@ def rollout(
         RecipeError: the states do not fit the model, or the steps do not fit the file.
         WriteError: a prediction is not finite.
     """
-    from scionwood_pde import api
-    from scionwood_pde.cli.words import numbers_of
     from scionwood_pde.readers.write import writer_for
 
     array = source.suffix == ARRAY
     target = out / f"{source.stem}_predicted{ARRAY if array else f'.{format}'}"
-    made = api.rollout(
-        _state(source, loaded, fields, steps) if array else source,
-        run=loaded.folder,
-        steps=steps,
-        fields=fields,
-        conditions=numbers_of(conditions),
-        device=loaded.device,
-    )
+    states = _state(source, loaded, options.fields, options.steps) if array else source
+    run = RolloutOptions(**vars(options), run=loaded.folder, device=loaded.device)
+    predicted = rollout(states, None, run)
     if array:
         import numpy as np
 
-        np.save(target, made.values[0])
+        np.save(target, predicted.values[0])
     else:
-        writer_for(target)(made, target)
+        writer_for(target)(predicted, target)
     return Served(target)
 
 
-def encode(
-    loaded: LoadedRun, source: Path, out: Path, *, fields: list[str] | None = None
+def encode_request(
+    loaded: LoadedRun, source: Path, out: Path, *, options: Fields = Fields()
 ) -> Served:
     """Compress states to latents, as `scionwood pde encode` does; the answer is a zipped Zarr.
 
@@ -79,17 +77,16 @@ def encode(
         loaded: a run of `pde/autoencode`.
         source: NetCDF, HDF5 of The Well or PDEBench, a zipped Zarr folder, or an array.
         out: the folder of the results.
-        fields: names of the channels to encode; by default those of the run.
+        options: the channels to encode; by default those of the run.
 
     Raises:
         ReadError: the file is damaged, or lacks a field.
         RecipeError: the states do not fit the model, or the run is no autoencoder.
     """
-    from scionwood_pde import api
-
     target = out / f"{source.stem}_latents.zarr"
-    given = _state(source, loaded, fields) if source.suffix == ARRAY else source
-    api.encode(given, target, run=loaded.folder, fields=fields, device=loaded.device)
+    states = _state(source, loaded, options.fields) if source.suffix == ARRAY else source
+    run = EncodeOptions(fields=options.fields, run=loaded.folder, device=loaded.device)
+    encode(states, target, run)
     if source.suffix != ARRAY:
         return Served(target)
     import numpy as np
@@ -100,9 +97,7 @@ def encode(
     return Served(out / f"latents{ARRAY}", values={"units": "1"})
 
 
-def _state(
-    source: Path, loaded: LoadedRun, fields: list[str] | None, steps: int | None = 1
-) -> xr.DataArray:
+def _state(source: Path, loaded: LoadedRun, fields: Names, steps: int | None = 1) -> xr.DataArray:
     """Return the state in an array, on a grid of unknown units."""
     import numpy as np
 
@@ -118,8 +113,8 @@ def _state(
     if values.ndim != len(AXES) + 1 or min(values.shape[1:]) < 2:
         rule = f"a state is (channel, x, y, z), or (x, y, z) of one field, not {values.shape}"
         raise ReadError(source.name, rule, "Send one state at a time, or a NetCDF file")
-    known = Normaliser.read(find_run(loaded.folder))
-    names = fields or (known.fields if known else [f"field_{n}" for n in range(len(values))])
+    scale = Normaliser.read(find_run(loaded.folder))
+    names = fields or (scale.fields if scale else [f"field_{n}" for n in range(len(values))])
     if len(names) != len(values):
         rule = f"it has {len(values)} channels, and the fields are {', '.join(names)}"
         raise ReadError(source.name, rule, "Name the channels with fields, in their order")

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import scionwood_pde as pde
 from scionwood import ReadError, RecipeError
-from scionwood_pde import api
 
-FUNCTIONS = {name: getattr(api, name) for name in api.__all__}
+FUNCTIONS = {name: getattr(pde, name) for name in pde.__all__}
 EXAMPLES = {
     name: test
     for name, function in FUNCTIONS.items()
@@ -31,37 +31,37 @@ def test_every_function_has_an_example() -> None:
 
 
 def test_arrays_and_files_give_the_same_result(tmp_path: Path) -> None:
-    states = api.simulate(n=1, n_points=16, n_steps=2)
-    api.write_states(states, str(tmp_path / "states.zarr"))
-    rows = api.evaluate(states * np.float32(1.1), states, fields=["u_z", "u_x"])
+    states = pde.simulate(n=1, n_points=16, n_steps=2)
+    pde.write_states(states, str(tmp_path / "states.zarr"))
+    rows = pde.evaluate(states * np.float32(1.1), states, pde.Placing(fields=["u_z", "u_x"]))
     assert [row["field"] for row in rows] == ["u_z", "u_x"]
-    assert rows == api.evaluate(
-        states * np.float32(1.1), tmp_path / "states.zarr", fields=["u_z", "u_x"]
+    assert rows == pde.evaluate(
+        states * np.float32(1.1), tmp_path / "states.zarr", pde.Placing(fields=["u_z", "u_x"])
     )
 
 
 def test_refuses_a_channel_that_the_states_lack() -> None:
-    states = api.simulate(n=1, n_points=16, n_steps=2)
+    states = pde.simulate(n=1, n_points=16, n_steps=2)
     with pytest.raises(ReadError, match="no field 'pressure'"):
-        api.evaluate(states, states, fields=["pressure"])
+        pde.evaluate(states, states, pde.Placing(fields=["pressure"]))
 
 
 def test_refuses_an_unknown_equation() -> None:
     with pytest.raises(RecipeError, match="no equation has this name"):
-        api.simulate("heat")
+        pde.simulate(equation="heat")
 
 
 def test_a_result_does_not_replace_the_file_from_which_it_is_made(tmp_path: Path) -> None:
     file, latents = tmp_path / "a.zarr", tmp_path / "latents"
-    api.write_states(api.simulate(n=1, n_points=16, n_steps=1), file)
+    pde.write_states(pde.simulate(n=1, n_points=16, n_steps=1), file)
     same = tmp_path / "." / "a.zarr"
     with pytest.raises(RecipeError, match="it is the file that is read"):
-        api.convert(file, same, overwrite=True)
+        pde.convert(file, same, force=True)
     with pytest.raises(RecipeError, match="it is the file that is read"):
-        api.encode(file, str(same), overwrite=True)
+        pde.encode(file, str(same), force=True)
     with pytest.raises(RecipeError, match="it is the file that is read"):
-        api.rollout(file, target=same, overwrite=True)
-    api.encode(file, latents)
+        pde.rollout(file, same, force=True)
+    pde.encode(file, latents)
     with pytest.raises(RecipeError, match="it is the file that is read"):
-        api.decode(latents, target=latents, overwrite=True)
-    assert api.open_states(file).shape == (1, 2, 3, 16, 16, 16)
+        pde.decode(latents, latents, force=True)
+    assert pde.open_states(file).shape == (1, 2, 3, 16, 16, 16)
