@@ -35,7 +35,7 @@ from scionwood.kernels.conv import why_not as conv_obstacle
 from scionwood.kernels.dispatch import choose
 from scionwood.kernels.interception import add_forward, global_hooks, interception
 from scionwood.kernels.linear import lora_linear
-from scionwood.kernels.origin import CHOICES, Recompute, produces, remember
+from scionwood.kernels.origin import CHOICES, Recompute, keep, produces, remember
 from scionwood.kernels.triton_plan import allows_tf32
 
 MANY_ROWS = 1 << 14
@@ -58,7 +58,10 @@ class FusedLinear(Fused, lora.Linear):  # type: ignore[misc]
         """See `lora.Linear.forward`."""
         names = active(self)  # once, since a small layer takes no longer than such questions
         off = self.disable_adapters or self.merged or not names
-        if off or args or kwargs or obstacle(self, names):
+        reason = off or args or kwargs or obstacle(self, names)
+        if reason or self._forward_pre_hooks or self._forward_hooks:
+            keep(x)  # hooks may write over it
+        if reason:
             return lora.Linear.forward(self, x, *args, **kwargs)  # type: ignore[no-any-return]
         p, again = dropout_in(self, names[0]), recompute_of(self)
         if not p and (group := siblings(self)) is not None:

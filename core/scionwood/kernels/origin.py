@@ -21,7 +21,6 @@ from scionwood.kernels.interception import FORWARDS, hooked
 from scionwood.kernels.saved import Recipe, read_late, recipe_of
 
 _TAG = "_scionwood_origin"
-_TRIED = "_scionwood_eps"
 _tried: MutableMapping[Tensor, dict[tuple[str, ...], bool]] = WeakTensorKeyDictionary()
 """Whether recipes were right in a layer, by the names of their operations."""
 
@@ -63,35 +62,36 @@ def remember(module: Any, inputs: tuple[Any, ...], output: Any) -> None:
 def _norm(module: Any, inputs: tuple[Any, ...], output: Tensor) -> Recipe | None:
     """Return how to compute a norm again.
 
-    What a LayerNorm has computed is read from the graph, except eps, which the graph does not have.
-    So that of a subclass is tried once. Other norms are computed as their class does.
+    What a LayerNorm has computed, also one of a subclass, is read from the graph, except eps, which
+    the graph does not have. Other norms are computed as their class does.
     """
-    plain = type(module).forward is FORWARDS.get(type(module))
+    eps, device = module.eps, output.device.type
     if isinstance(module, nn.LayerNorm):
         node: Any = output.grad_fn
         if node is None or node.name() != "NativeLayerNormBackward0":
             return None
-        shape, eps = tuple(node._saved_normalized_shape), module.eps
+        shape = tuple(node._saved_normalized_shape)
         state = (node._saved_input, node._saved_weight, node._saved_bias)
-        recipe = _recipe(state, lambda x, w, b: F.layer_norm(x, shape, w, b, eps))
-        return recipe if plain or _computes(module, recipe, output) else None
-    if not plain or len(inputs) != 1:
+        return _recipe(state, lambda x, w, b: F.layer_norm(x, shape, w, b, eps), module)
+    if type(module).forward is not FORWARDS[type(module)] or len(inputs) != 1:
         return None
-    eps, device = module.eps, output.device.type
     cast = torch.get_autocast_dtype(device), torch.is_autocast_enabled(device)
     if isinstance(module, nn.GroupNorm):
         groups, state = module.num_groups, (inputs[0], module.weight, module.bias)
-        return _recipe(state, lambda x, w, b: F.group_norm(x, groups, w, b, eps), cast)
+        return _recipe(state, lambda x, w, b: F.group_norm(x, groups, w, b, eps), module, cast)
     shape = module.normalized_shape
-    return _recipe((inputs[0], module.weight), lambda x, w: F.rms_norm(x, shape, w, eps), cast)
+    return _recipe(
+        (inputs[0], module.weight), lambda x, w: F.rms_norm(x, shape, w, eps), module, cast
+    )
 
 
 def _recipe(
     values: tuple[Tensor | None, ...],
     function: Callable[..., Tensor],
+    module: Any,
     cast: tuple[torch.dtype, bool] | None = None,
 ) -> Recipe:
-    """Return the recipe of a function of some tensors, of which some are missing."""
+    """Return the recipe of a function of a norm of some tensors, of which some are missing."""
     at = [i for i, value in enumerate(values) if value is not None]
 
     def steps(tensors: tuple[Tensor, ...]) -> Tensor:
@@ -100,16 +100,10 @@ def _recipe(
             arguments[i] = tensor
         return function(*arguments)
 
-    return Recipe([value.detach() for value in values if value is not None], steps, cast)
-
-
-def _computes(module: Any, recipe: Recipe, output: Tensor) -> bool:
-    """Return whether a recipe gave the output of a module in its first call with this eps."""
-    eps, same = module.__dict__.get(_TRIED, (None, False))
-    if eps != module.eps:
-        same = torch.equal(recipe.compute(recipe.tensors), output)
-        module.__dict__[_TRIED] = module.eps, same
-    return bool(same)
+    operations = (type(module).__name__, str(module.eps))
+    return Recipe(
+        [value.detach() for value in values if value is not None], steps, cast, operations
+    )
 
 
 def origin_of(x: Tensor, owner: Tensor, recompute: Recompute = "memory") -> Recipe | None:
@@ -120,7 +114,8 @@ def origin_of(x: Tensor, owner: Tensor, recompute: Recompute = "memory") -> Reci
     Args:
         x: The input of a layer.
         owner: A parameter of the layer. The first time that it reads the result of some operations,
-            the recipe is tried: the graph does not show what was written over a tensor on the way.
+            the recipe is tried: neither the graph nor a norm shows what was written over a tensor
+            on the way, nor with which eps a subclass of a norm computes.
         recompute: `memory` computes again what can be computed. `speed` keeps every input. `auto`
             keeps those of at most `SMALL` bytes.
     """
@@ -129,14 +124,26 @@ def origin_of(x: Tensor, owner: Tensor, recompute: Recompute = "memory") -> Reci
     if recompute == "auto" and x.numel() * x.itemsize <= SMALL:
         return None
     tagged: tuple[Recipe | None, int] | None = getattr(x, _TAG, None)
-    if tagged is not None and tagged[1] == x._version:
-        return tagged[0]
-    recipe = recipe_of(x)
-    if recipe is not None and type(x) is Tensor:  # a fake one has no values to compare
-        tried = _tried.setdefault(owner, {})
-        if recipe.operations not in tried:
-            tried[recipe.operations] = torch.equal(recipe.compute(recipe.tensors), x)
-        recipe = recipe if tried[recipe.operations] else None
-        setattr(x, _TAG, (recipe, x._version))
-        return recipe
-    return None
+    known = tagged is not None and tagged[1] == x._version
+    recipe = tagged[0] if tagged is not None and known else recipe_of(x)
+    if recipe is None or type(x) is not Tensor:  # a fake one has no values to compare
+        return recipe if known else None
+    tried = _tried.setdefault(owner, {})
+    if recipe.operations not in tried:
+        tried[recipe.operations] = torch.equal(recipe.compute(recipe.tensors), x)
+    recipe = recipe if tried[recipe.operations] else None
+    setattr(x, _TAG, (recipe, x._version))
+    return recipe
+
+
+def keep(x: Tensor) -> None:
+    """Let the layers that read a tensor keep it, those too that have read it already.
+
+    A hook on one of the layers may write over the tensor through `.data`, which nothing shows.
+    """
+    if torch.compiler.is_compiling() or type(x) is not Tensor or not x.requires_grad:
+        return
+    recipe, _ = getattr(x, _TAG, (None, 0))
+    if recipe is not None:
+        recipe.keep(x)
+    setattr(x, _TAG, (None, x._version))

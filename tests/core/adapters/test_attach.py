@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 
 import pytest
 import timm
@@ -16,6 +17,7 @@ from peft import (
     PeftModel,
     PromptTuningConfig,
     VeraConfig,
+    get_peft_model,
 )
 from peft.tuners.tuners_utils import BaseTunerLayer
 
@@ -191,3 +193,25 @@ def test_bfloat16_bases_keep_float32_adapters() -> None:
 def test_modules_to_save_work_on_any_module_and_count_as_adapter() -> None:
     model = attach(Net(), LoraConfig(r=2, modules_to_save=["stem.0"]))
     assert report(model).trainable_adapter == 4 * 2 * 48 + 16 * 17
+
+
+class Halved(nn.Module):
+    """The parametrisation of a weight."""
+
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        return weight / 2
+
+
+def test_a_parameter_that_is_computed_is_refused_since_peft_adds_to_it_at_each_call() -> None:
+    config = {"r": 2, "target_modules": [], "target_parameters": ["weight"]}
+    config["init_lora_weights"] = False
+
+    def stack() -> nn.Module:
+        return nn.utils.parametrize.register_parametrization(nn.Linear(4, 4), "weight", Halved())
+
+    theirs, x = get_peft_model(nn.Sequential(stack()), LoraConfig(**config)), torch.ones(1, 4)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        assert not torch.allclose(theirs(x), theirs(x)), "peft has mended it: attach may take it"
+    with pytest.raises(AdapterError, match="computed by Halved.*remove_parametrizations"):
+        attach(nn.Sequential(stack()), LoraConfig(**config), head=())

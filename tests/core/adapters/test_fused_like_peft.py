@@ -95,3 +95,39 @@ def test_what_acts_on_a_module_is_not_left_out(change: str) -> None:
     assert len(results[0]) == 3
     for ours, theirs in zip(*reversed(results), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+class Pair(nn.Module):
+    """Two layers that read the output of a norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.first, self.second = nn.RMSNorm(8), nn.Linear(8, 8), nn.Linear(8, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.norm(x)
+        return self.first(x) * self.second(x)
+
+
+def _write(module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
+    output.data.mul_(1.7)
+
+
+@pytest.mark.parametrize("part", ["first.lora_dropout.default", "second.lora_dropout.default"])
+def test_what_a_hook_writes_over_a_shared_input_is_in_all_gradients(part: str) -> None:
+    """The dropout returns its input, so that the hook writes over what the other layer read."""
+    results = []
+    for fused in (False, True):
+        torch.manual_seed(0)
+        config = LoraConfig(r=2, target_modules=["first", "second"], init_lora_weights=False)
+        model = get_peft_model(Pair(), config)
+        if fused:
+            enable(model, recompute="memory")
+        for _ in range(2):  # at its first call, a layer tries how to compute its input again
+            model.zero_grad()
+            model(torch.ones(3, 8).requires_grad_()).square().sum().backward()
+            model.base_model.model.get_submodule(part).register_forward_hook(_write)
+        results.append([p.grad for p in model.parameters() if p.grad is not None])
+    assert len(results[0]) == 4
+    for ours, theirs in zip(*reversed(results), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)

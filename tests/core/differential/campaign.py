@@ -25,12 +25,15 @@ from net_comparison import differences  # noqa: E402
 from net_drawing import Drawn, draw  # noqa: E402
 
 
-def faults(seeds: Iterable[int], folder: Path | None = None) -> dict[int, list[str]]:
+def faults(
+    seeds: Iterable[int], folder: Path | None = None, *, first: bool = False
+) -> dict[int, list[str]]:
     """Return the differences by the seeds of the nets that have some.
 
     Args:
         seeds: The seeds of the nets.
         folder: Where adapters are saved for `reloaded`.
+        first: Whether to stop at the first net that differs.
     """
     made = {}
     for seed in seeds:
@@ -39,6 +42,8 @@ def faults(seeds: Iterable[int], folder: Path | None = None) -> dict[int, list[s
             own.mkdir()
         if texts := _differences(draw(seed), own):
             made[seed] = texts
+            if first:
+                break
     return made
 
 
@@ -64,7 +69,7 @@ def report(seed: int, texts: list[str]) -> str:
     Lines that the difference does not need are left out.
     """
     drawn = draw(seed)
-    for field in ("before", "after", "later"):
+    for field in ("before", "after", "later", "then"):
         for line in getattr(drawn, field):
             fewer = tuple(each for each in getattr(drawn, field) if each != line)
             smaller = drawn._replace(**{field: fewer})
@@ -79,24 +84,37 @@ def main() -> int:
     parser.add_argument("--n", type=int, default=5000, help="how many nets")
     parser.add_argument("--seed", type=int, default=0, help="the seed of the first net")
     parser.add_argument("--only", type=int, help="the seed of one net")
+    parser.add_argument("--seeds", action="store_true", help="print only the seeds that differ")
+    parser.add_argument("--first", action="store_true", help="stop soon after the first")
     options = parser.parse_args()
     torch.set_num_threads(1)
     seeds = range(options.seed, options.seed + options.n)
     if options.only is not None:
         seeds = range(options.only, options.only + 1)
-    total = 0
-    for start in range(seeds.start, seeds.stop, 500):
-        chunk = range(start, min(start + 500, seeds.stop))
-        with tempfile.TemporaryDirectory() as folder:
-            made = faults(chunk, Path(folder))
+    total, size = 0, 50 if options.first else 500
+    for start in range(seeds.start, seeds.stop, size):
+        chunk = range(start, min(start + size, seeds.stop))
+        made = compare(chunk, first=options.first)
+        for seed in sorted(made):
+            text = str(seed) if options.seeds else report(seed, made[seed]) + "\n"
+            print(text, flush=True)
+        total += len(made)
+        if not options.seeds:
+            print(f"nets {chunk.start} to {chunk.stop - 1}: {len(made)} differ", flush=True)
+        if options.first and total:
+            break
+    return int(total > 0)
+
+
+def compare(seeds: Iterable[int], *, first: bool = False) -> dict[int, list[str]]:
+    """Return the differences of nets by seed, those in a fresh process included."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = faults(seeds, Path(folder), first=first)
+        if not (first and made):
             for seed, texts in reloaded(Path(folder)).items():
                 if texts:
                     made.setdefault(seed, []).extend(texts)
-        for seed, texts in sorted(made.items()):
-            print(report(seed, texts), end="\n\n", flush=True)
-        total += len(made)
-        print(f"nets {chunk.start} to {chunk.stop - 1}: {len(made)} differ from peft", flush=True)
-    return int(total > 0)
+    return made
 
 
 if __name__ == "__main__":

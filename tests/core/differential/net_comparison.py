@@ -42,7 +42,7 @@ def words() -> dict[str, Any]:
 def build(drawn: Drawn, attach: Callable[[nn.Module, Any], Any]) -> Any:
     """Return a net with its adapter and hooks, kernels off; `attach` puts the adapter on it."""
     names = words()
-    torch.manual_seed(drawn.seed)
+    net_actions.seed(drawn.seed)
     names["net"] = eval(drawn.net, names)  # lines that `draw` wrote
     for line in (*drawn.before, f"config = {drawn.config}"):
         exec(line, names)
@@ -65,22 +65,32 @@ def differences(drawn: Drawn, folder: Path | None = None) -> list[str]:
         theirs = _side(drawn, Unfused if drawn.beyond else Peft, folder)
         ours = _side(drawn, Scionwood, folder)
     if isinstance(ours, str) or isinstance(theirs, str):
-        return _refused(ours, theirs)
+        return _refused(drawn, ours, theirs)
     if drawn.beyond and isinstance(ours.fresh, str):
         return [f"scionwood fails: {ours.fresh}"]
     pairs = [("fresh", ours.fresh, theirs.fresh), ("trained", ours.trained, theirs.trained)]
     for at, (one, other) in enumerate(zip(ours.steps, theirs.steps, strict=True)):
         pairs.append((f"step {at}", one, other))
     made = [text for name, *both in pairs for text in compared(name, *both, drawn.amp)]
-    return made or _merges(ours, theirs)
+    return made or _merges(drawn, ours, theirs)
 
 
-def _refused(ours: Any, theirs: Any) -> list[str]:
+def _refused(drawn: Drawn, ours: Any, theirs: Any) -> list[str]:
     if isinstance(ours, str) and "it shares its memory with" in ours:
         return []  # peft adapts one of the two places, or both, as its version goes
-    if isinstance(theirs, str) and "is not supported. Currently" in theirs:
-        return [] if not isinstance(ours, str) else [ours]  # scionwood adapts more kinds of layers
+    if "adds its change once more at each call" in str(ours) and _grows(theirs):
+        return []
+    both, more = isinstance(ours, str), "is not supported. Currently" in str(theirs)
+    if isinstance(theirs, str) and not drawn.beyond and (both or more):
+        return []  # or scionwood adapts more kinds of layers
     return [f"attach: scionwood {_short(ours)}, peft {_short(theirs)}"]
+
+
+def _grows(side: Any) -> bool:
+    """Return whether the outputs without training are others at the end than at the start."""
+    if isinstance(side, str) or isinstance(side.fresh, str) or isinstance(side.trained, str):
+        return False
+    return bool(compared("", {"output": side.trained["output"]}, side.fresh))
 
 
 def _short(value: Any) -> str:
@@ -115,7 +125,7 @@ def error(value: Tensor, expected: Tensor, floor: float) -> float:
     return float((value - expected).norm() / (expected.norm() + floor + 1e-9))
 
 
-def _merges(ours: Side, theirs: Side) -> list[str]:
+def _merges(drawn: Drawn, ours: Side, theirs: Side) -> list[str]:
     """Compare a merge with what the adapter computed; a refusal needs a reason in peft's result."""
     if isinstance(ours.trained, str) or isinstance(theirs.trained, str):
         return []
@@ -123,7 +133,12 @@ def _merges(ours: Side, theirs: Side) -> list[str]:
         "", theirs.merged, theirs.trained, bound=1e-5
     )
     if isinstance(ours.merged, str):
-        return [f"merge is refused without need: {ours.merged}"] if right else []
+        if right:
+            return [f"merge is refused without need: {ours.merged}"]
+        named = "computed at each call by" in ours.merged
+        if any(line.startswith("change_weight") for line in drawn.before) and not named:
+            return [f"merge is refused without what computes the weight: {ours.merged}"]
+        return []
     return [
         *compared("merged", ours.merged, ours.trained),
         *compared("unmerged", ours.back, ours.trained),
@@ -149,7 +164,10 @@ def _side(drawn: Drawn, kind: Any, folder: Path | None) -> Side | str:
         if folder is not None and not isinstance(fresh, str):
             kind.save(tuned, folder / kind.__name__)
             torch.save((drawn, fresh["output"]), folder / f"{kind.__name__}.pt")
-        steps = [tried(train=True), tried(train=True)]
+        steps = [tried(train=True)]
+        for line in drawn.then:
+            exec(line, tuned.words)
+        steps.append(tried(train=True))
         trained = _tried(lambda: _layers(tuned))
         merged = _tried(lambda: kind.merge(tuned)) or _tried(lambda: _layers(tuned))
         if not isinstance(merged, str):

@@ -21,7 +21,10 @@ LAYERS = {
     "Stacked()": [],
 }
 """Layers with the ends of the names that an adapter may target."""
-OFTEN = ["linear()", "linear(False)", "Attention()"] * 4
+OFTEN = [
+    *["linear()", "linear(False)", "Attention()"] * 3,
+    *("Doubled(8, 8)", "Standardised(8, 8)", "Gated()"),
+]
 
 ACTIVATIONS = [
     *("nn.GELU()", "nn.GELU('tanh')", "nn.SiLU()", "nn.SiLU(inplace=True)", "nn.Mish()"),
@@ -31,16 +34,19 @@ NORMS = [
     *("nn.LayerNorm(8)", "nn.LayerNorm(8, 0.1)", "nn.LayerNorm(8, elementwise_affine=False)"),
     *("nn.RMSNorm(8)", "nn.RMSNorm(8)", "Swapped(nn.GroupNorm(2, 8))"),
 ]
-OTHERS = ["Loud()", "Soft()", "Raised(8)", "Loose(8)", "Moody(8)", "nn.Dropout(0.3)"]
+OTHERS = [
+    *("Loud()", "Soft()", "Raised(8)", "Loose(8)", "Moody(8)", "Lifted(8)", "Lifted(8)"),
+    "nn.Dropout(0.3)",
+]
 BETWEEN = [*ACTIVATIONS, *NORMS, *OTHERS]
 """Activations, norms and dropout."""
+WATCHED = [*ACTIVATIONS[:-4], *NORMS[:-1], *("Raised(8)", "Loose(8)", "Moody(8)")]
+"""Those on which scionwood sees a hook at each call: see docs/kernels.md."""
 
+EXAMPLE = "net.example_input = lambda: (torch.randn(2, 6, 8),)"
 FOREIGN = {
-    "Unread()": (
-        "net.example_input = lambda: (torch.randn(2, 6, 8),)",
-        r"parts\..*(inner|outer)",
-        False,
-    ),
+    "Unread()": ("", r"parts\.1\.(inner|outer)", False),
+    "Hidden()": (EXAMPLE, r"parts\.1\.(inner|outer)", False),
     "Asked()": ("", r"parts\..*attn", True),
     "Swapped(OwnConv(8))": ("", r"parts\.1\.inner", True),
     "Scan()": ("net = language_net(net, 'mamba2')", r"parts\..*_proj", True),
@@ -53,12 +59,17 @@ HOOKS = [
     *("scale", "scale in place", "scale data", "scale data", "look", "input", "gradient"),
     *("gradient of output", "forward", "forward", "global", "global data", "global input"),
 ]
+IN_FRONT = ["scale", "scale in place", "scale data", "scale data", "global data", "forward"]
+"""What changes the output of a module in front of a layer."""
 WEIGHTS = [
     *("halved", "pruned", "weight_norm", "old weight_norm", "spectral_norm"),
     *("old spectral_norm", "orthogonal"),
 ]
-WRITES = ["in place", "without gradient", "without gradient", "in a part"]
-PARTS = [".base_layer", ".lora_A.default", ".lora_B.default", ".lora_dropout.default", ""]
+WRITES = ["in place", "without gradient", "data", "data", "in a part"]
+PARTS = [
+    *(".base_layer", ".lora_A.default", ".lora_B.default"),
+    *(".lora_dropout.default", ".lora_dropout.default", ""),
+]
 
 
 class Drawn(NamedTuple):
@@ -74,6 +85,8 @@ class Drawn(NamedTuple):
     recompute: str
     later: tuple[str, ...]
     """Lines that change the model after kernels were switched on."""
+    then: tuple[str, ...]
+    """Lines that change the model after its first step."""
     amp: bool
     beyond: bool = False
     """Whether plain peft fails, so that scionwood without kernels takes its place."""
@@ -91,6 +104,7 @@ class Drawn(NamedTuple):
             *self.after,
             f"kernels.enable(tuned, recompute={self.recompute!r})  # without it: peft",
             *self.later,
+            *(("run(tuned)", *self.then) if self.then else ()),
             f"print(run(tuned, amp={self.amp}))",
         ]
         return "\n".join(lines)
@@ -99,28 +113,29 @@ class Drawn(NamedTuple):
 def draw(seed: int) -> Drawn:
     """Draw a net from a seed."""
     dice = random.Random(seed)
-    if dice.random() < 0.1:
+    if dice.random() < 0.2:
         return _foreign(dice, seed)
     parts: list[str] = []
-    for _ in range(dice.randint(1, 3)):
-        if dice.random() < 0.8:
-            parts.append(dice.choice(dice.choice((ACTIVATIONS, NORMS, OTHERS))))
+    for _ in range(dice.choice((1, 1, 2, 2, 3))):
+        if dice.random() < 0.85:
+            parts.append(dice.choice(dice.choice((ACTIVATIONS, NORMS, NORMS, OTHERS))))
         parts.append(dice.choice([*LAYERS, *OFTEN]))
     layers = {f"parts.{at}": LAYERS[part] for at, part in enumerate(parts) if part in LAYERS}
     names = [f"{name}{end}" for name, ends in layers.items() for end in ends]
     targets = [name for name in names if dice.random() < 0.85] or names[:1]
-    stacked = [f"parts.{at}.weight" for at, part in enumerate(parts) if part == "Stacked()"]
-    config, method = _config(dice, targets, stacked)
-    lora = method == "lora"
-    between = [f"parts.{at}" for at, part in enumerate(parts) if part in BETWEEN]
-    before = _before(dice, parts, names, between, targets)
-    after = _hooks(dice, 0.35, [f"{name}{end}" for name in targets for end in PARTS if lora])
-    later = _hooks(
-        dice, 0.3, [*between, *between, *(t + e for t in targets for e in PARTS if lora)]
-    )
-    recompute = dice.choice(["memory"] * 6 + ["auto", "speed"])
+    stacked = [f"parts.{at}" for at, part in enumerate(parts) if part == "Stacked()"]
+    config, method = _config(dice, targets, [f"{name}.weight" for name in stacked])
+    fronts = {f"parts.{at}": part for at, part in enumerate(parts) if part in BETWEEN}
+    before = _before(dice, parts, names, list(fronts), targets, stacked)
+    tuned = [f"{name}{end}" for name in targets for end in PARTS if method == "lora"]
+    after = _hooks(dice, 0.35, tuned, [*HOOKS, "data of input"])
+    later = _hooks(dice, 0.3, tuned, [*HOOKS, "data of input"])
+    later += _hooks(dice, 0.3, list(fronts), IN_FRONT)
+    watched = [name for name, part in fronts.items() if part in WATCHED]
+    then = _hooks(dice, 0.3, watched, IN_FRONT)
+    recompute = dice.choice(["memory"] * 7 + ["speed"])
     net = f"Net({', '.join(parts)})"
-    return Drawn(seed, net, before, config, after, recompute, later, dice.random() < 0.15)
+    return Drawn(seed, net, before, config, after, recompute, later, then, dice.random() < 0.1)
 
 
 def _foreign(dice: random.Random, seed: int) -> Drawn:
@@ -136,39 +151,45 @@ def _foreign(dice: random.Random, seed: int) -> Drawn:
     before, later = _hooks(dice, 0.3, between), _hooks(dice, 0.3, between)
     recompute = dice.choice(["memory", "speed"])
     net = f"Net({', '.join(parts)})"
-    return Drawn(seed, net, (*lines, *before), config, (), recompute, later, False, beyond)
+    return Drawn(seed, net, (*lines, *before), config, (), recompute, later, (), False, beyond)
 
 
 def _before(
     dice: random.Random,
     parts: list[str],
     names: list[str],
-    between: list[str],
+    fronts: list[str],
     targets: list[str],
+    stacked: list[str],
 ) -> tuple[str, ...]:
-    lines = list(_hooks(dice, 0.5, between * 3 + names))
+    lines = list(_hooks(dice, 0.25, names))
+    lines += _hooks(dice, 0.3, fronts, IN_FRONT)
     plain = [name for name in targets if name.endswith((".inner", *"0123456789"))]
     if plain and dice.random() < 0.25:
         lines.append(f"change_weight(net, {dice.choice(plain)!r}, {dice.choice(WEIGHTS)!r})")
-    if dice.random() < 0.3:
-        places = [int(name.rpartition(".")[2]) for name in between] or [0]
+    if stacked and dice.random() < 0.4:
+        lines.append(f"change_weight(net, {stacked[0]!r}, 'halved')")
+    if dice.random() < 0.25:
+        places = [int(name.rpartition(".")[2]) for name in fronts] or [0]
         lines.append(f"net.writes[{dice.choice(places)}] = {dice.choice(WRITES)!r}")
     if dice.random() < 0.3:
         lines.append(f"net.skips.add({dice.randrange(len(parts))})")
-    if dice.random() < 0.15:
-        at, reentrant = dice.randrange(len(parts)), dice.random() < 0.5
+    if dice.random() < 0.25:
+        at, reentrant = dice.randrange(len(parts)), dice.random() < 0.75
         lines.append(f"net.checkpoints[{at}] = {reentrant}")
-        if dice.random() < 0.4:
+        if dice.random() < 0.75:
             lines.append(f"net.writes[{at}] = 'in a part'")
     if dice.random() < 0.1:
         lines.append(f"net.parts.append(net.parts[{dice.randrange(len(parts))}])")
     return tuple(lines)
 
 
-def _hooks(dice: random.Random, share: float, names: list[str]) -> tuple[str, ...]:
+def _hooks(
+    dice: random.Random, share: float, names: list[str], kinds: list[str] = HOOKS
+) -> tuple[str, ...]:
     if not names or dice.random() > share:
         return ()
-    return (f"hook(net, {dice.choice(names)!r}, {dice.choice(HOOKS)!r})",)
+    return (f"hook(net, {dice.choice(names)!r}, {dice.choice(kinds)!r})",)
 
 
 def _config(dice: random.Random, targets: list[str], stacked: list[str]) -> tuple[str, str]:

@@ -22,6 +22,14 @@ class Unread(nn.Module):
         return self.outer(F.linear(x, self.inner.weight, self.inner.bias))
 
 
+class Hidden(Unread):
+    """The same, where the source does not show it, so that an example input must."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        layer = self.inner
+        return self.outer(F.linear(x, layer.weight, layer.bias))
+
+
 class Asked(nn.Module):
     """An attention whose class decides how it is called, as in GPSConv."""
 
@@ -43,14 +51,14 @@ class OwnConv(nn.Conv1d):
 
 
 class Scan(nn.Module):
-    """Layers with the names of Mamba's, where peft refuses one of them."""
+    """Layers with the names of Mamba's: peft refuses `out_proj`, whose weight its kernels read."""
 
     def __init__(self) -> None:
         super().__init__()
         self.in_proj, self.out_proj = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(self.in_proj(x).cumsum(-2), self.out_proj.weight)
+        return self.out_proj(self.in_proj(x).cumsum(-2))
 
 
 def equivariant() -> nn.Module:

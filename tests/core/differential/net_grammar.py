@@ -11,7 +11,16 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from net_actions import change_weight, fill, hook, run
-from net_foreign import Asked, OwnConv, Scan, Unread, equivariant, language_net, mixture
+from net_foreign import (
+    Asked,
+    Hidden,
+    OwnConv,
+    Scan,
+    Unread,
+    equivariant,
+    language_net,
+    mixture,
+)
 from peft import IA3Config, LoraConfig
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -19,7 +28,16 @@ from torch.utils.checkpoint import checkpoint
 WIDTH = 8
 __all__ = ["IA3Config", "LoraConfig", "nn", "torch"]
 __all__ += ["change_weight", "fill", "hook", "run"]
-__all__ += ["Asked", "OwnConv", "Scan", "Unread", "equivariant", "language_net", "mixture"]
+__all__ += [
+    "Asked",
+    "Hidden",
+    "OwnConv",
+    "Scan",
+    "Unread",
+    "equivariant",
+    "language_net",
+    "mixture",
+]
 
 
 def word(thing: Any) -> Any:
@@ -176,6 +194,14 @@ class Loose(nn.LayerNorm):
 
 
 @word
+class Lifted(nn.RMSNorm):
+    """A subclass of a norm without mean, with another forward."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + 1
+
+
+@word
 class Moody(nn.LayerNorm):
     """A subclass of a norm that computes something else from the second step on."""
 
@@ -201,6 +227,7 @@ class Call(nn.Module):
 WRITES: dict[str, Callable[[Tensor], Any]] = {
     "in place": lambda x: x.mul_(1.5),
     "without gradient": lambda x: x.detach().mul_(1.5),
+    "data": lambda x: x.data.mul_(1.5),
     "in a part": lambda x: x[..., :2].add_(1),
 }
 """What a net does with the output of a part before the next part reads it."""

@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 import sys
 import warnings
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import net_actions
 import torch
-from net_comparison import Peft, Scionwood, build, compared
+from net_comparison import Peft, Scionwood, Values, build, compared
+from net_drawing import Drawn
 from peft import PeftModel
 
 import scionwood
@@ -31,6 +33,16 @@ def by_scionwood(net: Any, config: Any, folder: Path) -> Any:
 _BY_PEFT = ("Scionwood", by_peft, Peft)
 
 
+def output(drawn: Drawn, load: Callable[[Any, Any], Any], kind: Any) -> Values:
+    """Return the output of a net whose adapter is loaded."""
+    with net_actions.alone():
+        tuned = build(drawn, load)
+        kind.enable(tuned, drawn.recompute)
+        for line in drawn.later:
+            exec(line, tuned.words)
+        return net_actions.run(tuned, amp=drawn.amp, train=False)
+
+
 def main(root: Path) -> dict[int, list[str]]:
     """Return how loaded adapters differ from those that peft saved."""
     verdicts: dict[int, list[str]] = {}
@@ -44,13 +56,12 @@ def main(root: Path) -> dict[int, list[str]]:
         if not drawn.beyond:
             pairs.append(_BY_PEFT if drawn.seed % 4 else ("Peft", by_scionwood, Scionwood))
         for saver, loader, kind in pairs:
-            with net_actions.alone():
-                tuned = build(drawn, partial(loader, folder=folder / saver))
-                kind.enable(tuned, drawn.recompute)
-                for line in drawn.later:
-                    exec(line, tuned.words)
-                made = net_actions.run(tuned, amp=drawn.amp, train=False)
             name = f"saved by {saver}, loaded {loader.__name__}"
+            try:
+                made = output(drawn, partial(loader, folder=folder / saver), kind)
+            except Exception as problem:  # an unforeseen error is a finding too
+                own.append(f"{name}: {type(problem).__name__}: {problem}")
+                continue
             own += compared(name, made, {"output": expected}, drawn.amp)
     return verdicts
 

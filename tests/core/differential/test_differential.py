@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,9 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 
 import campaign
+import mends
 
-SEEDS = [*range(197), 473, 1240, 1335]
-"""The last three find faults that few nets find: see docs/kernels.md."""
-CASES = 10
+SEEDS, CASES = range(mends.NETS), 4
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +43,11 @@ def test_adapters_that_a_fresh_process_loads_compute_the_same(folder: Path) -> N
     made = campaign.reloaded(folder)
     assert made
     assert not {seed: texts for seed, texts in made.items() if texts}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mend", mends.MENDS)
+def test_a_net_differs_without_a_mend(mend: str) -> None:
+    command = [sys.executable, mends.__file__, "--first", "--only", mend]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stdout + done.stderr

@@ -13,6 +13,7 @@ from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
 from peft.tuners.ia3.model import IA3Model
 from peft.tuners.lora.model import LoraModel
 from peft.tuners.tuners_utils import BaseTunerLayer
+from torch.nn.utils.parametrize import is_parametrized
 
 from scionwood.adapters.experts import hide, is_translated
 from scionwood.adapters.layers.attention import Attention, StandIn, close_fast_paths
@@ -59,8 +60,10 @@ class ScienceLora(LoraModel):  # type: ignore[misc]  # peft is untyped
     def _create_new_module(
         lora_config: Any, adapter_name: str, target: nn.Module, **kwargs: Any
     ) -> nn.Module:
-        make = None
-        if kwargs.get("parameter_name") is None and not isinstance(target, BaseTunerLayer):
+        make, parameter = None, kwargs.get("parameter_name")
+        if parameter is not None:
+            _check_stored(target, parameter)
+        elif not isinstance(target, BaseTunerLayer):
             make = lora_layer(lora_config, target)
         if make is None:
             layer = LoraModel._create_new_module(lora_config, adapter_name, target, **kwargs)
@@ -163,6 +166,18 @@ def is_foreign_linear(module: nn.Module) -> bool:
 def peft_cannot_open(layer: nn.Module) -> bool:
     """Return whether peft alone would refuse a layer, or would compute something else in it."""
     return isinstance(layer, WeightLayer | FlatLinear)
+
+
+def _check_stored(target: Any, name: str) -> None:
+    """Refuse a parameter that is computed: peft would add its change once more at each call."""
+    base = target.get_base_layer() if isinstance(target, BaseTunerLayer) else target
+    if is_parametrized(base, name):
+        makers = ", ".join(type(maker).__name__ for maker in base.parametrizations[name])
+        raise AdapterError(
+            f"{name} of {type(base).__name__}",
+            f"it is computed by {makers}, behind which peft adds its change once more at each call",
+            "Remove the parametrization first: torch.nn.utils.parametrize.remove_parametrizations",
+        )
 
 
 def _same_as_peft(conv: Any) -> bool:
