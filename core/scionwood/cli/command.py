@@ -101,7 +101,7 @@ def parse_command(
     from scionwood.recipes.recipe import instances, strict_parser
 
     description = parse(inspect.getdoc(function) or "").description
-    settings = {"description": description, "formatter_class": HelpFormatter}
+    settings: dict[str, Any] = {"description": description, "formatter_class": HelpFormatter}
     parser = strict_parser(function, prog=prog, **settings)
     words = command_words(function)
     argv, after_dashes = _without_rest(words, argv)

@@ -36,7 +36,12 @@ from scionwood_sandbox.archives.zips import check_zip
 from scionwood_sandbox.files import atomic_folder, reading, writing
 from scionwood_sandbox.linear import Patterns
 
-_PATTERN_OPTIONS = ("targets", "target_modules", "exclude_modules", "feedforward_modules")
+_PATTERN_OPTIONS: tuple[str, ...] = (
+    "targets",
+    "target_modules",
+    "exclude_modules",
+    "feedforward_modules",
+)
 _PATTERN_OPTIONS += ("modules_to_save",)
 """Options of a recipe that may hold patterns, beside those that end in `_pattern`."""
 
