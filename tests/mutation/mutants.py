@@ -110,31 +110,27 @@ def _edits(function: Any, lines: list[bytes]) -> Iterator[tuple[int, int, int, s
 
 def changed(root: Path, mutant: Mutant) -> tuple[Path, str, int] | None:
     """Return the file of a mutant, its text with the change and the line, or nothing if gone."""
-    last = mutant.file.rpartition("/")[2]
-    for path in (
-        root / mutant.file,
-        *sorted(root.glob(f"core/**/{last}")),
-        *root.glob("core/**/*.py"),
-    ):
+    name = mutant.file.rpartition("/")[2]
+    for path in (root / mutant.file, *root.glob(f"core/**/{name}"), *root.glob("core/**/*.py")):
         source = path.read_text() if path.is_file() else ""
-        if mutant.line not in source:
+        rows = list(_rows(source, mutant)) if mutant.line in source else []
+        if len(rows) <= mutant.turn:
             continue
-        lines = source.encode().split(b"\n")
-        for node in (
-            node for name, node in functions(ast.parse(source)) if name == mutant.function
-        ):
-            equal = [
-                n
-                for n in range(node.lineno - 1, node.end_lineno)
-                if lines[n].strip().decode() == mutant.line
-            ]
-            if len(equal) > mutant.turn:
-                row = equal[mutant.turn]
-                left = len(lines[row]) - len(lines[row].lstrip())
-                before, after = lines[row][: left + mutant.start], lines[row][left + mutant.stop :]
-                lines[row] = before + mutant.text.encode() + after
-                return path, b"\n".join(lines).decode(), row + 1
+        row, lines = rows[mutant.turn], source.encode().split(b"\n")
+        left = len(lines[row]) - len(lines[row].lstrip())
+        before, after = lines[row][: left + mutant.start], lines[row][left + mutant.stop :]
+        lines[row] = before + mutant.text.encode() + after
+        return path, b"\n".join(lines).decode(), row + 1
     return None
+
+
+def _rows(source: str, mutant: Mutant) -> Iterator[int]:
+    """Yield the rows of the lines of a function that are equal to that of a mutant."""
+    lines = source.split("\n")
+    for name, node in functions(ast.parse(source)):
+        for row in range(node.lineno - 1, node.end_lineno) if name == mutant.function else ():
+            if lines[row].strip() == mutant.line:
+                yield row
 
 
 def draw(root: Path, n: int, seed: int) -> list[Mutant]:

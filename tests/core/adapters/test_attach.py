@@ -202,16 +202,31 @@ class Halved(nn.Module):
         return weight / 2
 
 
-def test_a_parameter_that_is_computed_is_refused_since_peft_adds_to_it_at_each_call() -> None:
-    config = {"r": 2, "target_modules": [], "target_parameters": ["weight"]}
+class Stack(nn.Module):
+    """Weights of two experts in one parameter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(2, 4, 4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x @ self.weight[0]
+
+
+def test_stacked_weights_that_are_computed_are_refused_since_peft_adds_at_each_call() -> None:
+    config = {"r": 2, "target_modules": [], "target_parameters": ["0.weight"]}
     config["init_lora_weights"] = False
 
-    def stack() -> nn.Module:
-        return nn.utils.parametrize.register_parametrization(nn.Linear(4, 4), "weight", Halved())
+    def net(layer: nn.Module) -> nn.Module:
+        return nn.Sequential(
+            nn.utils.parametrize.register_parametrization(layer, "weight", Halved())
+        )
 
-    theirs, x = get_peft_model(nn.Sequential(stack()), LoraConfig(**config)), torch.ones(1, 4)
+    theirs, x = get_peft_model(net(Stack()), LoraConfig(**config)), torch.ones(1, 4)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         assert not torch.allclose(theirs(x), theirs(x)), "peft has mended it: attach may take it"
-    with pytest.raises(AdapterError, match="computed by Halved.*remove_parametrizations"):
-        attach(nn.Sequential(stack()), LoraConfig(**config), head=())
+    with pytest.raises(AdapterError, match=r"computed by Halved.*remove_parametrizations"):
+        attach(net(Stack()), LoraConfig(**config), head=())
+    single = attach(net(nn.Linear(4, 4)), LoraConfig(**config), head=())
+    assert torch.equal(single(x), single(x))

@@ -67,7 +67,7 @@ MENDS: dict[str, tuple[Edit, ...]] = {
             "_PRODUCERS = (",
             "_NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm)\n_PRODUCERS = (",
         ),
-        Edit(_ORIGIN, "if not plain or len(", "if len("),
+        Edit(_ORIGIN, "if type(module).forward is not FORWARDS[type(module)] or len(", "if len("),
     ),
     "the trial of a recipe": (
         Edit(_ORIGIN, "torch.equal(recipe.compute(recipe.tensors), x)", "True"),
@@ -103,7 +103,7 @@ MENDS: dict[str, tuple[Edit, ...]] = {
     "the outputs before and after a merge": (_OUTPUTS,),
     "the weight that a merge needs to be stored": (_STORED,),
     "refusing a stacked weight that is computed": (
-        Edit(f"{_LAYERS}/tuners.py", "if is_parametrized(base, name):", "if False:"),
+        Edit(f"{_LAYERS}/tuners.py", "if is_parametrized(base, name) and", "if False and"),
     ),
     "the translation of the names in a mixture of experts": (
         Edit("adapters/experts.py", "return bool(word.target_parameters)", "return False"),
@@ -134,6 +134,18 @@ MENDS: dict[str, tuple[Edit, ...]] = {
 """The edits that take a mend out, by the mend."""
 
 
+def edited(edit: Edit, core: Path = CORE) -> str:
+    """Return the text of a file of the core after an edit.
+
+    Raises:
+        ValueError: The edit does not fit the source.
+    """
+    text = (core / edit.file).read_text()
+    if text.count(edit.old) != 1:
+        raise ValueError(f"{edit.file} has {edit.old!r} {text.count(edit.old)} times, not once")
+    return text.replace(edit.old, edit.new)
+
+
 def differing(edits: tuple[Edit, ...], nets: int = NETS, *, first: bool = False) -> list[int]:
     """Return the seeds of the nets that differ from peft without a mend.
 
@@ -151,12 +163,8 @@ def differing(edits: tuple[Edit, ...], nets: int = NETS, *, first: bool = False)
     """
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(CORE, Path(folder, CORE.name), ignore=shutil.ignore_patterns("__pycache__"))
-        for file, old, new in edits:
-            path = Path(folder, CORE.name, file)
-            text = path.read_text()
-            if text.count(old) != 1:
-                raise ValueError(f"{file} has {old!r} {text.count(old)} times, not once")
-            path.write_text(text.replace(old, new))
+        for edit in edits:
+            Path(folder, CORE.name, edit.file).write_text(edited(edit, Path(folder, CORE.name)))
         pid = os.fork()
         if not pid:
             _compare(folder, nets, first)

@@ -22,7 +22,7 @@ LAYERS = {
 }
 """Layers with the ends of the names that an adapter may target."""
 OFTEN = [
-    *["linear()", "linear(False)", "Attention()"] * 3,
+    *["linear()", "linear(False)", "Attention()"] * 4,
     *("Doubled(8, 8)", "Standardised(8, 8)", "Gated()"),
 ]
 
@@ -32,7 +32,7 @@ ACTIVATIONS = [
 ]
 NORMS = [
     *("nn.LayerNorm(8)", "nn.LayerNorm(8, 0.1)", "nn.LayerNorm(8, elementwise_affine=False)"),
-    *("nn.RMSNorm(8)", "nn.RMSNorm(8)", "Swapped(nn.GroupNorm(2, 8))"),
+    *("nn.RMSNorm(8)", "nn.RMSNorm(8)", "nn.RMSNorm(8)", "Swapped(nn.GroupNorm(2, 8))"),
 ]
 OTHERS = [
     *("Loud()", "Soft()", "Raised(8)", "Loose(8)", "Moody(8)", "Lifted(8)", "Lifted(8)"),
@@ -61,6 +61,8 @@ HOOKS = [
 ]
 IN_FRONT = ["scale", "scale in place", "scale data", "scale data", "global data", "forward"]
 """What changes the output of a module in front of a layer."""
+FROM_THEN_ON = ["scale data", "forward", "forward", "global data"]
+"""What a layer cannot see when it tries at its first call how to compute its input again."""
 WEIGHTS = [
     *("halved", "pruned", "weight_norm", "old weight_norm", "spectral_norm"),
     *("old spectral_norm", "orthogonal"),
@@ -70,6 +72,13 @@ PARTS = [
     *(".base_layer", ".lora_A.default", ".lora_B.default"),
     *(".lora_dropout.default", ".lora_dropout.default", ""),
 ]
+
+
+ACTS = [
+    *("a layer", "in front", "in front", "weight", "weight", "write", "skip", "checkpoint"),
+    *("share", "an adapter", "later", "later in front", "then", "then"),
+]
+"""What acts on a net; some act more often."""
 
 
 class Drawn(NamedTuple):
@@ -111,10 +120,11 @@ class Drawn(NamedTuple):
 
 
 def draw(seed: int) -> Drawn:
-    """Draw a net from a seed."""
+    """Draw a net from a seed. A few things act on it, so that one does not hide another."""
     dice = random.Random(seed)
     if dice.random() < 0.2:
         return _foreign(dice, seed)
+    acts = set(dice.sample(ACTS, dice.choice((1, 2, 2, 3))))
     parts: list[str] = []
     for _ in range(dice.choice((1, 1, 2, 2, 3))):
         if dice.random() < 0.85:
@@ -126,13 +136,18 @@ def draw(seed: int) -> Drawn:
     stacked = [f"parts.{at}" for at, part in enumerate(parts) if part == "Stacked()"]
     config, method = _config(dice, targets, [f"{name}.weight" for name in stacked])
     fronts = {f"parts.{at}": part for at, part in enumerate(parts) if part in BETWEEN}
-    before = _before(dice, parts, names, list(fronts), targets, stacked)
     tuned = [f"{name}{end}" for name in targets for end in PARTS if method == "lora"]
-    after = _hooks(dice, 0.35, tuned, [*HOOKS, "data of input"])
-    later = _hooks(dice, 0.3, tuned, [*HOOKS, "data of input"])
-    later += _hooks(dice, 0.3, list(fronts), IN_FRONT)
+    before = _before(dice, acts, parts, list(fronts), targets, stacked)
+    if "a layer" in acts:
+        before += _hook(dice, names)
+    if "in front" in acts:
+        before += _hook(dice, list(fronts), IN_FRONT)
+    after = _hook(dice, tuned, [*HOOKS, "data of input"]) if "an adapter" in acts else ()
+    later = _hook(dice, tuned, [*HOOKS, "data of input"]) if "later" in acts else ()
+    if "later in front" in acts:
+        later += _hook(dice, list(fronts), IN_FRONT)
     watched = [name for name, part in fronts.items() if part in WATCHED]
-    then = _hooks(dice, 0.3, watched, IN_FRONT)
+    then = _hook(dice, watched, FROM_THEN_ON) if "then" in acts else ()
     recompute = dice.choice(["memory"] * 7 + ["speed"])
     net = f"Net({', '.join(parts)})"
     return Drawn(seed, net, before, config, after, recompute, later, then, dice.random() < 0.1)
@@ -148,7 +163,7 @@ def _foreign(dice: random.Random, seed: int) -> Drawn:
         between.append("parts.2")
     lines = [line] if line else []
     config = f"LoraConfig(r={dice.randint(1, 3)}, lora_alpha=3, target_modules={targets!r})"
-    before, later = _hooks(dice, 0.3, between), _hooks(dice, 0.3, between)
+    before, later = (_hook(dice, between) if dice.random() < 0.3 else () for _ in range(2))
     recompute = dice.choice(["memory", "speed"])
     net = f"Net({', '.join(parts)})"
     return Drawn(seed, net, (*lines, *before), config, (), recompute, later, (), False, beyond)
@@ -156,50 +171,45 @@ def _foreign(dice: random.Random, seed: int) -> Drawn:
 
 def _before(
     dice: random.Random,
+    acts: set[str],
     parts: list[str],
-    names: list[str],
     fronts: list[str],
     targets: list[str],
     stacked: list[str],
 ) -> tuple[str, ...]:
-    lines = list(_hooks(dice, 0.25, names))
-    lines += _hooks(dice, 0.3, fronts, IN_FRONT)
+    lines = []
     plain = [name for name in targets if name.endswith((".inner", *"0123456789"))]
-    if plain and dice.random() < 0.25:
-        lines.append(f"change_weight(net, {dice.choice(plain)!r}, {dice.choice(WEIGHTS)!r})")
-    if stacked and dice.random() < 0.4:
-        lines.append(f"change_weight(net, {stacked[0]!r}, 'halved')")
-    if dice.random() < 0.25:
+    if "weight" in acts and (plain or stacked):
+        kinds = [(name, dice.choice(WEIGHTS)) for name in plain]
+        kinds += [(name, "halved") for name in stacked]
+        lines.append("change_weight(net, {!r}, {!r})".format(*dice.choice(kinds)))
+    if "write" in acts:
         places = [int(name.rpartition(".")[2]) for name in fronts] or [0]
         lines.append(f"net.writes[{dice.choice(places)}] = {dice.choice(WRITES)!r}")
-    if dice.random() < 0.3:
+    if "skip" in acts:
         lines.append(f"net.skips.add({dice.randrange(len(parts))})")
-    if dice.random() < 0.25:
+    if "checkpoint" in acts:
         at, reentrant = dice.randrange(len(parts)), dice.random() < 0.75
         lines.append(f"net.checkpoints[{at}] = {reentrant}")
         if dice.random() < 0.75:
             lines.append(f"net.writes[{at}] = 'in a part'")
-    if dice.random() < 0.1:
+    if "share" in acts:
         lines.append(f"net.parts.append(net.parts[{dice.randrange(len(parts))}])")
     return tuple(lines)
 
 
-def _hooks(
-    dice: random.Random, share: float, names: list[str], kinds: list[str] = HOOKS
-) -> tuple[str, ...]:
-    if not names or dice.random() > share:
-        return ()
-    return (f"hook(net, {dice.choice(names)!r}, {dice.choice(kinds)!r})",)
+def _hook(dice: random.Random, names: list[str], kinds: list[str] = HOOKS) -> tuple[str, ...]:
+    return (f"hook(net, {dice.choice(names)!r}, {dice.choice(kinds)!r})",) if names else ()
 
 
 def _config(dice: random.Random, targets: list[str], stacked: list[str]) -> tuple[str, str]:
-    if targets and dice.random() < 0.12:
+    if targets and dice.random() < 0.1:
         return f"IA3Config(target_modules={targets}, feedforward_modules=[])", "ia3"
     options = [f"r={dice.randint(1, 4)}", f"lora_alpha={dice.randint(1, 6)}"]
     options.append(f"target_modules={targets}")
     if stacked:
         options.append(f"target_parameters={stacked}")
-    match dice.randrange(6):
+    match dice.randrange(8):
         case 0 if not stacked:
             options.append("use_dora=True")
         case 1:

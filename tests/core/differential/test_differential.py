@@ -45,6 +45,11 @@ def test_adapters_that_a_fresh_process_loads_compute_the_same(folder: Path) -> N
     assert not {seed: texts for seed, texts in made.items() if texts}
 
 
+def test_each_mend_can_be_taken_out_of_the_source() -> None:
+    for edits in mends.MENDS.values():
+        assert all(mends.edited(edit) for edit in edits)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("mend", mends.MENDS)
 def test_a_net_differs_without_a_mend(mend: str) -> None:

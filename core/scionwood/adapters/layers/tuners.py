@@ -169,9 +169,9 @@ def peft_cannot_open(layer: nn.Module) -> bool:
 
 
 def _check_stored(target: Any, name: str) -> None:
-    """Refuse a parameter that is computed: peft would add its change once more at each call."""
+    """Refuse stacked weights that are computed, since peft adds its change again at each call."""
     base = target.get_base_layer() if isinstance(target, BaseTunerLayer) else target
-    if is_parametrized(base, name):
+    if is_parametrized(base, name) and getattr(base, name).dim() > 2:
         makers = ", ".join(type(maker).__name__ for maker in base.parametrizations[name])
         raise AdapterError(
             f"{name} of {type(base).__name__}",
