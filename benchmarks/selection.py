@@ -33,7 +33,7 @@ from language import items
 from language_parts import append, read
 
 from scionwood import fit, override, resolve, test
-from scionwood_methods.api import ProxyRun, select_examples
+from scionwood_methods import ProxyRun, select_examples
 
 RESULTS = "selection"
 RULES = ("all", "random", "heads", "highest-loss", "lowest-loss")

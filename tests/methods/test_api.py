@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+import scionwood_methods as api
 from scionwood import AdapterError, RecipeError, TrainingError
-from scionwood_methods import api, plugin
+from scionwood_methods import plugin
 
 OPTIONS = {"r": 4, "target_modules": ["0", "2"]}
 RECIPE = """
@@ -61,4 +62,4 @@ def test_a_sequence_of_tasks_returns_its_scores(tmp_path):
 
 def test_refuses_to_diagnose_a_folder_without_a_run(tmp_path):
     with pytest.raises(TrainingError, match="finished run"):
-        api.diagnose(str(tmp_path))
+        api.diagnose_run(str(tmp_path))

@@ -201,7 +201,7 @@ def test_the_command_prints_a_table_and_draws_a_figure(tmp_path, capsys):
 
 
 def test_existing_figures_are_not_replaced(tmp_path):
-    from scionwood_methods.diagnosis.command import diagnose
+    from scionwood_methods import diagnose
 
     for figures, name in ((tmp_path, "forgetting.png"), (tmp_path / "here.png", "here.png")):
         (tmp_path / name).write_text("mine")
@@ -211,7 +211,7 @@ def test_existing_figures_are_not_replaced(tmp_path):
 
 
 def test_a_shipped_run_is_not_changed(tmp_path):
-    from scionwood_methods.diagnosis.command import diagnose
+    from scionwood_methods import diagnose
 
     for name, text in {"recipe.yaml": "{}", "origin.json": '{"name": "a/b"}'}.items():
         (tmp_path / name).write_text(text)

@@ -21,7 +21,7 @@ from scionwood import (
 )
 from scionwood.authoring import TrainingSubset
 from scionwood.cli import main
-from scionwood_methods.api import ProxyRun, select_examples
+from scionwood_methods import ProxyRun, select_examples
 from scionwood_methods.p2d_heads.scores import score_heads
 from scionwood_methods.peft import HeadSliceConfig
 from scionwood_methods.selection.losses import Judge, read_losses
@@ -212,9 +212,7 @@ def test_budgets_out_of_range_are_refused(recipe, tmp_path, budget):
 
 def test_a_recipe_with_a_list_is_refused(recipe, tmp_path):
     with pytest.raises(RecipeError, match="all training examples"):
-        select_examples(
-            "language/sft", tmp_path / "a", overrides=["data.subset=chosen"], smoke=True
-        )
+        select_examples("language/sft", tmp_path / "a", override=["data.subset=chosen"], smoke=True)
 
 
 def test_a_backbone_without_heads_is_refused_with_the_remedy(tmp_path):

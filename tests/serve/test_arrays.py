@@ -14,7 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 from serve_hostile import zip_bomb
 
-from scionwood_serve.api import Book, Limits, ServingError, take_version
+from scionwood_serve import Book, Limits, ServingError, take_version
 from scionwood_serve.web.application import make_application
 from scionwood_serve.web.arrays import read_array, write_array
 from scionwood_serve.web.desk import Desk

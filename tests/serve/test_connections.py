@@ -17,7 +17,7 @@ import pytest
 import uvicorn
 from fastapi import Body, FastAPI, Request
 
-from scionwood_serve.api import Limits
+from scionwood_serve import Limits
 from scionwood_serve.web.connections import make_config
 from scionwood_serve.web.guard import Guard
 from scionwood_serve.web.refusals import add_refusals

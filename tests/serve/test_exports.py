@@ -11,8 +11,8 @@ import pytest
 from safetensors.torch import load_file
 
 import scionwood
-from scionwood_serve.api import ServingError, export_container, export_vllm
-from scionwood_serve.cli.references import named_run
+from scionwood_serve import ServingError, export_container, export_vllm
+from scionwood_serve.verbs.references import named_run
 
 
 def test_a_container_holds_runs_that_load_and_starts_the_command(tmp_path: Path) -> None:

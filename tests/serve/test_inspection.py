@@ -9,7 +9,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 import scionwood
-from scionwood_serve.api import ServingError
+from scionwood_serve import ServingError
 from scionwood_serve.web.inspection import STRUCTURE, inspect_version
 
 SHIPPED = "seismic/denoise"

@@ -9,9 +9,9 @@ import litserve as ls
 import pytest
 from fastapi.testclient import TestClient
 
-from scionwood_serve.api import Book, Counters, Limits, ServingError, take_version
-from scionwood_serve.cli import run
+from scionwood_serve import Book, Counters, Limits, RequestLimits, ServingError, take_version
 from scionwood_serve.shadow.beside import read_slack, shadow_of
+from scionwood_serve.verbs.run import run
 from scionwood_serve.web.application import inside, make_application
 from scionwood_serve.web.desk import Desk
 from scionwood_serve.worker.engine import Engine
@@ -103,7 +103,7 @@ def test_only_folders_below_the_root_are_taken(path: str, tmp_path: Path) -> Non
     ("options", "rule"),
     [
         ({"host": "0.0.0.0"}, "there is no token"),
-        ({"root": Path()}, "it needs a token"),
+        ({"limits": RequestLimits(root=Path())}, "it needs a token"),
         ({"shadow": "seismic/denoise", "slack": "fast"}, "it is no target"),
         ({"port": 0}, "decodes files of others in children"),
     ],

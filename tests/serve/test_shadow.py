@@ -10,7 +10,7 @@ import pytest
 from serve_client import Server, running
 
 import scionwood
-from scionwood_serve.api import ServingError
+from scionwood_serve import ServingError
 from scionwood_serve.shadow.training import GATE, go_on
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

@@ -14,7 +14,7 @@ from torch import nn
 import scionwood
 from scionwood import attach
 from scionwood.authoring import LoadedRun
-from scionwood_serve.api import Pool
+from scionwood_serve import Pool
 
 BASE_BYTES = (64 * 64 + 64) * 4 * 2
 

@@ -10,7 +10,7 @@ import pytest
 
 import scionwood
 from scionwood import AdapterFileError
-from scionwood_serve.api import Book, ServingError, Version, take_version
+from scionwood_serve import Book, ServingError, Version, take_version
 
 
 @pytest.fixture

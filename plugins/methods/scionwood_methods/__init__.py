@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scionwood import Plugin
+from scionwood.authoring import attach_stub
 
 plugin = Plugin(
     name="methods",
@@ -19,13 +20,23 @@ plugin = Plugin(
         "igsp": "scionwood_methods.igsp.tuner:IgspConfig",
     },
     commands={
-        "diagnose": "scionwood_methods.diagnosis.command:diagnose",
-        "select": "scionwood_methods.selection.command:select",
-        "sequence": "scionwood_methods.continual.command:sequence",
+        "diagnose": "scionwood_methods.verbs.diagnose:diagnose",
+        "select": "scionwood_methods.verbs.select:select_examples",
+        "sequence": "scionwood_methods.verbs.sequence:learn_sequence",
     },
     optimizers={"lora_plus": "scionwood_methods.lora_plus:lora_plus"},
     rooms=(
-        *("composition", "continual", "diagnosis", "flux2_klein", "lora_plus", "peft"),
+        *(
+            "attachment",
+            "composition",
+            "continual",
+            "diagnosis",
+            "flux2_klein",
+            "lora_plus",
+            "peft",
+        ),
         *("selection", "shared"),
     ),
 )
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

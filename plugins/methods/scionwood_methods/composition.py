@@ -43,7 +43,7 @@ class AdapterGates(nn.Module):
 
     Example:
         >>> import torch
-        >>> from scionwood_methods.api import AdapterGates, adapt, method_config
+        >>> from scionwood_methods import AdapterGates, adapt, method_config
         >>> base = torch.nn.Sequential(torch.nn.Linear(32, 64), torch.nn.Linear(64, 8))
         >>> options = {"r": 4, "target_modules": ["0", "1"]}
         >>> model = adapt(base, "smoa", options)
@@ -154,7 +154,7 @@ def composed(
 
     Example:
         >>> import torch
-        >>> from scionwood_methods.api import adapt, composed, method_config
+        >>> from scionwood_methods import adapt, composed, method_config
         >>> base = torch.nn.Sequential(torch.nn.Linear(32, 64), torch.nn.Linear(64, 8))
         >>> options = {"r": 4, "target_modules": ["0", "1"]}
         >>> model = adapt(base, "smoa", options)

@@ -1,81 +1,15 @@
-"""Learn a sequence of recipes: check them, choose score and folder, and begin or resume."""
+"""The parts of learning a sequence: check recipes, choose score and folder, begin or resume."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from scionwood import OutputExistsError, RecipeError, Task, TrainingError, resolve
+from scionwood import OutputExistsError, RecipeError, Task, TrainingError
 from scionwood.authoring import writing
 from scionwood_methods.continual.controller import ContinualMethod
-from scionwood_methods.continual.methods import SampleLosses, make_method
 from scionwood_methods.continual.scores import RECORD, Scores, read_scores
-from scionwood_methods.continual.sequence import TaskSequence
-
-
-def learn_sequence(
-    recipes: Sequence[str | Path],
-    *,
-    run: str | Path | None = None,
-    method: str = "ewc",
-    options: Mapping[str, Any] | None = None,
-    resume: bool = False,
-    score: str | None = None,
-    better: Literal["higher", "lower"] | None = None,
-    batches: int = 16,
-    override: Sequence[str] = (),
-    smoke: bool = False,
-) -> Scores:
-    """Learn the tasks of recipes one after another with one adapter, and test all after each.
-
-    Args:
-        recipes: names or files of recipes in the order of learning, with the same backbone and
-            adapter.
-        run: the folder of the sequence; `None` means `runs/sequence-TIME`.
-        method: naive, ewc, ace_lora_edit, seqlora_bilevel, or igsp on the adapter methods/igsp.
-        options: the options of the method, such as `{"strength": 10}`.
-        resume: continue after the last task that the folder holds; more recipes may follow.
-        score: the value to measure on the test splits; `None` means the monitor of the tasks.
-        better: whether higher or lower scores are better; needed with `score`.
-        batches: the number of training batches that a method may use when a task ends.
-        override: changes of every recipe, such as `["trainer.max_steps=100"]`.
-        smoke: take a few steps at the smallest size.
-
-    Returns:
-        The scores; `summary()` has their average, backward transfer and forgetting.
-
-    Raises:
-        RecipeError: the recipes do not fit together, or a method or option is unknown.
-        OutputExistsError: the folder holds a sequence, and `resume` is false.
-        TrainingError: a value is not finite, or the folder holds another sequence.
-        AdapterError: the method cannot use this adapter.
-
-    Example:
-        >>> from pathlib import Path
-        >>> import scionwood
-        >>> from scionwood_methods.api import learn_sequence
-        >>> small = scionwood.resolve("pde/dynamics", smoke=True).dump()
-        >>> for name in ("first.yaml", "second.yaml"):
-        ...     size = Path(name).write_text(small)
-        >>> scores = learn_sequence(["first.yaml", "second.yaml"], run="runs/both", method="naive")
-        >>> scores.tasks, sorted(scores.summary())
-        (['first', 'second'], ['average', 'backward_transfer', 'forgetting'])
-    """
-    options = dict(options or {})
-    losses = SampleLosses()
-    made = make_method(method, options, losses, losses.pairs)  # checks the options before any work
-    changes = ["kernels=off", *override]
-    resolved = [resolve(recipe, changes, smoke=smoke) for recipe in recipes]
-    _check_together(resolved)
-    if made.needs_pairs:
-        _check_pairs(resolved, made)
-    name, higher = _measure(resolved, score, better)
-    folder = _folder(run, resume)
-    fresh = Scores(method, options, name, higher)
-    scores = _resumed(folder, resolved, fresh) if resume else fresh
-    return TaskSequence(folder, resolved, scores, batches=batches).learn_all()
 
 
 def default_folder() -> Path:
@@ -83,7 +17,7 @@ def default_folder() -> Path:
     return Path("runs") / f"sequence-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-def _check_together(recipes: list[Any]) -> None:
+def check_together(recipes: list[Any]) -> None:
     """Check that recipes can form one sequence.
 
     Raises:
@@ -105,7 +39,7 @@ def _check_together(recipes: list[Any]) -> None:
                 raise RecipeError(f"recipe {other.name}: {slot}", rule, remedy)
 
 
-def _check_pairs(recipes: list[Any], method: ContinualMethod) -> None:
+def check_pairs(recipes: list[Any], method: ContinualMethod) -> None:
     """Check that every task has pairs.
 
     Raises:
@@ -118,7 +52,7 @@ def _check_pairs(recipes: list[Any], method: ContinualMethod) -> None:
             raise RecipeError(f"recipe {recipe.name}: task", rule, remedy)
 
 
-def _measure(recipes: list[Any], score: str | None, better: str | None) -> tuple[str, bool]:
+def measure(recipes: list[Any], score: str | None, better: str | None) -> tuple[str, bool]:
     """Return the name of the score, and whether larger values are better.
 
     Raises:
@@ -138,7 +72,13 @@ def _measure(recipes: list[Any], score: str | None, better: str | None) -> tuple
     return "test_" + monitor.removeprefix("val_"), mode == "max"
 
 
-def _folder(run: str | Path | None, resume: bool) -> Path:
+def open_folder(run: str | Path | None, resume: bool) -> Path:
+    """Return the folder of a sequence, which exists afterwards.
+
+    Raises:
+        RecipeError: no folder is named, and `resume` is true.
+        OutputExistsError: it holds a sequence, and `resume` is false.
+    """
     if run is None and resume:
         raise RecipeError("--resume", "the folder is not given", "Add --run FOLDER")
     folder = default_folder() if run is None else Path(run)
@@ -150,24 +90,24 @@ def _folder(run: str | Path | None, resume: bool) -> Path:
     return folder.resolve()
 
 
-def _resumed(folder: Path, recipes: list[Any], wanted: Scores) -> Scores:
+def resume_scores(folder: Path, recipes: list[Any], scores: Scores) -> Scores:
     """Return the scores so far.
 
     Raises:
         TrainingError: the folder holds a sequence of other tasks, or of another method.
     """
     if not (folder / RECORD).exists():
-        return wanted
-    scores = read_scores(folder)
+        return scores
+    earlier = read_scores(folder)
     names = [recipe.name for recipe in recipes]
-    if _settings(scores) != _settings(wanted):
-        rule = f"it was learned by {scores.method} {scores.options}, measured by {scores.score}"
+    if _settings(earlier) != _settings(scores):
+        rule = f"it was learned by {earlier.method} {earlier.options}, measured by {earlier.score}"
         remedy = "Give the same options, or start another folder"
         raise TrainingError(f"sequence {folder}", rule, remedy)
-    if scores.tasks != names[: len(scores.tasks)]:
-        rule = f"it began with {', '.join(scores.tasks)}"
+    if earlier.tasks != names[: len(earlier.tasks)]:
+        rule = f"it began with {', '.join(earlier.tasks)}"
         raise TrainingError(f"sequence {folder}", rule, "Name these first, in this order")
-    return scores
+    return earlier
 
 
 def _settings(scores: Scores) -> tuple[Any, ...]:

@@ -30,6 +30,7 @@ class Scores:
         higher: whether larger values are better.
         tasks: the names of the learned tasks, in order.
         rows: after each learned task, the scores on all tasks of the sequence.
+        folder: where they are written; it is no part of the record.
     """
 
     method: str
@@ -38,6 +39,11 @@ class Scores:
     higher: bool
     tasks: list[str] = field(default_factory=list)
     rows: list[list[float]] = field(default_factory=list)
+    folder: Path | None = field(default=None, init=False, compare=False)
+
+    def record(self) -> dict[str, Any]:
+        """Return what the file of the sequence holds."""
+        return {name: value for name, value in asdict(self).items() if name != "folder"}
 
     def summary(self) -> dict[str, float]:
         """Return average, backward transfer and forgetting after the last task.
@@ -78,7 +84,7 @@ class Scores:
             with atomic_path(folder / "figures" / "scores.png") as part:
                 self.draw(names).savefig(part, dpi=120)
             with atomic_path(folder / RECORD) as part:
-                part.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+                part.write_text(json.dumps(self.record(), indent=2) + "\n", encoding="utf-8")
 
     @figure_style()
     def draw(self, names: Sequence[str]) -> Figure:

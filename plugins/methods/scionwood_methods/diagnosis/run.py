@@ -19,6 +19,11 @@ def diagnose_run(run: str | Path) -> Diagnosis:
     Raises:
         TrainingError: the folder is not a finished run.
         AdapterError: the run has no adapter, no attention of a known kind, or no map to compare.
+
+    Example:
+        >>> from scionwood_methods import diagnose_run
+        >>> len(diagnose_run("seismic/denoise").shifts) > 0
+        True
     """
     model = load_run(run).backbone
     if not isinstance(model, PeftModel):

@@ -23,44 +23,18 @@ from scionwood import (
     TrainingError,
     fit,
     override,
-    resolve,
 )
 from scionwood.authoring import TrainingSubset, atomic_path, reading, writing
 from scionwood_methods.p2d_heads.scores import score_heads, select_heads
 from scionwood_methods.p2d_heads.tuner import Heads
 from scionwood_methods.selection.losses import Judge, Losses, measure, read_losses
+from scionwood_methods.selection.options import ProxyRun
 from scionwood_methods.selection.strong import projections, strong_change
 
 Rule = Literal["heads", "random", "highest-loss", "lowest-loss"]
 """What decides: the drop of the loss by the strong heads, chance, or the loss itself."""
 
 RECORD, LOSSES, SCORES, PROXY = "select.json", "losses.csv", "scores.csv", "proxy"
-
-
-@dataclass(frozen=True)
-class ProxyRun:
-    """A short run on a few random examples, which finds the strong heads.
-
-    Attributes:
-        examples: the number of random examples; P2D takes 100.
-        steps: optimiser steps.
-        lr: the learning rate; `None` means a tenth of that of the recipe's task, because whole
-            weights train.
-        share: the share of all heads that count as strong; P2D takes a tenth.
-
-    Example:
-        >>> from scionwood_methods.api import select_examples
-        >>> from scionwood_methods.selection.run import ProxyRun
-        >>> short = ProxyRun(examples=4, steps=2)
-        >>> made = select_examples("seismic/denoise", "few", budget=0.25, proxy=short, smoke=True)
-        >>> len(made.chosen), made.length
-        (2, 8)
-    """
-
-    examples: int = 100
-    steps: int = 30
-    lr: float | None = None
-    share: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -82,80 +56,36 @@ class Selection:
     folder: Path
 
 
-def select_examples(
-    recipe: str | Path | Any,
-    out: str | Path,
+def choose(
+    recipe: Any,
+    out: Path,
+    proxy: ProxyRun,
     *,
-    budget: float = 0.1,
-    by: Rule = "heads",
-    proxy: ProxyRun | None = None,
-    seed: int | None = None,
-    overrides: Sequence[str] | Mapping[str, Any] = (),
-    smoke: bool = False,
-    resume: bool = False,
-    force: bool = False,
+    budget: float,
+    by: Rule,
+    seed: int | None,
+    resume: bool,
+    force: bool,
 ) -> Selection:
-    """Choose a share of the training examples of a recipe, and write the list that trains on them.
-
-    A proxy run trains the attention layers on a few random examples. The heads whose weights moved
-    most are the strong heads. An example's score is the relative drop of its loss by the change of
-    the strong heads alone; the examples with the largest scores are chosen. P2D scores by
-    demonstrations in the context, which images and fields have not: the change of the heads takes
-    their place. This is a reconstruction.
-
-    Args:
-        recipe: a recipe, its file, or its name.
-        out: the folder for `subset.json`, `scores.csv` and `select.json`.
-        budget: the share of the examples to choose, above 0 and below 1.
-        by: what decides; with `random` nothing is trained.
-        proxy: the options of the proxy run; `None` means the defaults.
-        seed: the seed of the proxy run and of every random choice; `None` means the recipe's.
-        overrides: changes of the recipe.
-        smoke: apply the recipe's own `smoke:` overrides.
-        resume: go on in a folder. With losses of all examples, only the choice is made again.
-        force: replace what the folder holds.
-
-    Returns:
-        The choice.
-
-    Raises:
-        RecipeError: the budget is out of its range, or the recipe has `data.subset`.
-        OutputExistsError: the folder holds a choice.
-        AdapterError: the backbone has no attention heads.
-        TrainingError: the data are a stream, a loss is negative, or `resume` finds other options.
-
-    Source: arXiv 2605.21558, abstract and notes only.
-
-    Example:
-        >>> from scionwood_methods.api import select_examples
-        >>> small = select_examples("seismic/denoise", "chosen", budget=0.5, smoke=True)
-        >>> len(small.chosen), small.length
-        (4, 8)
-        >>> import scionwood
-        >>> recipe = scionwood.resolve("seismic/denoise", {"data.subset": "chosen"}, smoke=True)
-        >>> run = scionwood.fit(recipe, run_dir="run")
-    """
-    proxy = proxy or ProxyRun()
+    """Choose examples of a resolved recipe, and write the list; see `select_examples`."""
     if not 0 < budget < 1:
         raise RecipeError(f"budget {budget}", "a share is above 0 and below 1", "Such as 0.1")
-    given = resolve(recipe, overrides, smoke=smoke) if isinstance(recipe, str | Path) else recipe
-    if given.data.options.get("subset") is not None:
+    if recipe.data.options.get("subset") is not None:
         rule = "the choice is made of all training examples"
         raise RecipeError("data.subset", rule, "Take it out of the recipe")
-    out = Path(out)
-    digest = hashlib.sha256(given.dump().encode()).hexdigest()
-    given = override(given, {"seed": given.seed if seed is None else seed})
-    settings: dict[str, Any] = {"recipe": given.name, "sha256": digest, "seed": given.seed}
+    digest = hashlib.sha256(recipe.dump().encode()).hexdigest()
+    recipe = override(recipe, {"seed": recipe.seed if seed is None else seed})
+    settings: dict[str, Any] = {"recipe": recipe.name, "sha256": digest, "seed": recipe.seed}
     settings |= {"proxy": asdict(proxy)} if by != "random" else {}
     _begin(out, settings, resume, force)
     heads: Heads = {}
     losses: list[Losses] = []
     if by == "random":
-        loader = _training(given)
+        loader = _training(recipe)
     else:
-        loader, heads, losses = _measured(given, proxy, out)
+        loader, heads, losses = _measured(recipe, proxy, out)
     length = TrainingSubset.of(loader, [0]).length  # refuses streams
-    chosen = _chosen(by, losses, length, max(1, round(budget * length)), given.seed)
+    chosen = _chosen(by, losses, length, max(1, round(budget * length)), recipe.seed)
     selection = Selection(chosen, length, heads, losses, out)
     _write(selection, loader, settings | {"budget": budget, "by": by})
     return selection

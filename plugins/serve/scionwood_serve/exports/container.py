@@ -60,7 +60,7 @@ def export_container(runs: dict[str, str | Path], folder: Path, *, force: bool =
 
     Example:
         >>> from pathlib import Path
-        >>> from scionwood_serve.api import export_container
+        >>> from scionwood_serve import export_container
         >>> made = export_container({"clean": "seismic/denoise"}, Path("container"))
         >>> sorted(path.name for path in made.iterdir())
         ['Dockerfile', 'README.md', 'runs', 'wheels']

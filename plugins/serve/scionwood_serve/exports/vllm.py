@@ -46,7 +46,7 @@ def export_vllm(
 
     Example:
         >>> from pathlib import Path
-        >>> from scionwood_serve.api import export_vllm
+        >>> from scionwood_serve import export_vllm
         >>> made = export_vllm({"letters": "bangla/register_tiny"}, Path("vllm"), base="my/model")
         >>> sorted(path.name for path in (made / "adapters" / "letters").iterdir())
         ['adapter_config.json', 'adapter_model.safetensors']

@@ -21,7 +21,7 @@ class Book:
 
     Example:
         >>> from pathlib import Path
-        >>> from scionwood_serve.api import Book, take_version
+        >>> from scionwood_serve import Book, take_version
         >>> book = Book([take_version("seismic/denoise", Path("held"))])
         >>> book.find("seismic").name
         'denoise'

@@ -15,7 +15,7 @@ class ServingError(ScionwoodError, RuntimeError):
         status: the HTTP status of the answer.
 
     Example:
-        >>> from scionwood_serve.api import ServingError
+        >>> from scionwood_serve import ServingError
         >>> ServingError("adapter 'clean'", "no such adapter", "See: /adapters", 404).status
         404
     """

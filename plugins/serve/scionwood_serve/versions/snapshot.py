@@ -43,7 +43,7 @@ class Version:
 
     Example:
         >>> from pathlib import Path
-        >>> from scionwood_serve.api import take_version
+        >>> from scionwood_serve import take_version
         >>> made = take_version("seismic/denoise", Path("held"))
         >>> made.name, made.fields, len(made.version)
         ('denoise', ('seismic',), 16)
@@ -76,7 +76,7 @@ def take_version(run: str | Path, into: Path, name: str = "") -> Version:
 
     Example:
         >>> from pathlib import Path
-        >>> from scionwood_serve.api import take_version
+        >>> from scionwood_serve import take_version
         >>> first = take_version("seismic/denoise", Path("held"))
         >>> take_version("seismic/denoise", Path("held")).folder == first.folder
         True

@@ -16,7 +16,7 @@ class Counters:
     """The counters of one server.
 
     Example:
-        >>> from scionwood_serve.api import Counters
+        >>> from scionwood_serve import Counters
         >>> counters = Counters()
         >>> counters.answered("seismic/denoise", "clean", 200, 0.2)
         >>> b'service="seismic/denoise"' in counters.text()

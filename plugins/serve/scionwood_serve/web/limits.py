@@ -10,36 +10,52 @@ LARGEST_JSON = 1 << 20
 
 
 @dataclass(frozen=True)
-class Limits:
-    """The limits of a server, and who may do what.
+class RequestLimits:
+    """The limits of a server that its command sets.
 
     Attributes:
         max_bytes: the most bytes of a request.
-        queue: the most requests that are received, wait or compute at a time.
+        queue: the most requests under way: received, waiting or computed.
         timeout: seconds until an upload or an answer is given up.
-        connections: the most connections; beyond it one that waits for its request is closed.
-        headers: seconds in which the headers of a request have to arrive.
-        grace: seconds that any body may take; a larger one may take 1 s more for each `rate` bytes.
-        rate: the bytes that have to arrive each second, on average.
-        kept: pages of results that are kept, and for how many seconds.
-        token: what a request has to carry; empty for none.
-        root: runs below this folder may be put on the server; `None` for none.
-        hosts: names by which the server may be called.
+        connections: the most connections. Beyond it the one that has waited longest for the headers
+            of its request is closed.
+        root: runs below this folder may be put on the server with `PUT /adapters/NAME`, which needs
+            a token. By default there is none, and adapters cannot be put.
 
     Example:
-        >>> from scionwood_serve.api import Limits
-        >>> Limits(max_bytes=1 << 20).queue
-        64
+        >>> from scionwood_serve import RequestLimits
+        >>> RequestLimits(queue=4).timeout
+        600.0
     """
 
     max_bytes: int = 256 << 20
     queue: int = 64
     timeout: float = 600.0
     connections: int = 256
+    root: Path | None = None
+
+
+@dataclass(frozen=True)
+class Limits(RequestLimits):
+    """The limits of a server, and who may do what.
+
+    Attributes:
+        headers: seconds in which the headers of a request have to arrive.
+        grace: seconds that any body may take; a larger one may take 1 s more for each `rate` bytes.
+        rate: the bytes that have to arrive each second, on average.
+        kept: pages of results that are kept, and for how many seconds.
+        token: what a request has to carry; empty for none.
+        hosts: names by which the server may be called.
+
+    Example:
+        >>> from scionwood_serve import Limits
+        >>> Limits(max_bytes=1 << 20).queue
+        64
+    """
+
     headers: float = 10.0
     grace: float = 20.0
     rate: int = 64 << 10
     kept: tuple[int, float] = (64, 600.0)
     token: str = field(default="", repr=False)
-    root: Path | None = None
     hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")

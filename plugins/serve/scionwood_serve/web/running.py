@@ -29,19 +29,17 @@ from scionwood_serve.web.connections import make_config
 from scionwood_serve.web.desk import Desk
 from scionwood_serve.web.limits import Limits
 from scionwood_serve.worker.engine import Engine
+from scionwood_serve.worker.options import EngineOptions
 
 
 def run_server(
     versions: list[Version],
     state: Path,
     limits: Limits,
+    options: EngineOptions,
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
-    device: str = "cpu",
-    threads: int = 0,
-    together: int = 8,
-    beside: int = 4,
     shadow: Any = None,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; then take no more requests, and answer those under way.
@@ -50,12 +48,9 @@ def run_server(
         versions: the first version of each adapter.
         state: the folder of versions and of requests.
         limits: the limits.
+        options: where the models compute, and how many requests at a time.
         host: the address to listen on.
         port: the port; 0 takes a free one, which the first line names.
-        device: where the models compute.
-        threads: threads of torch; 0 leaves the default.
-        together: the most requests that are computed together.
-        beside: the most requests under way, if the first ones take long.
         shadow: a `Shadow` that trains beside, or `None`.
 
     Raises:
@@ -67,7 +62,7 @@ def run_server(
     shutil.rmtree(requests, ignore_errors=True)
     requests.mkdir(parents=True, mode=0o700)
     _quiet()
-    engine = Engine(versions, device, threads, together, beside)
+    engine = Engine(versions, options)
     server = ls.LitServer(engine, accelerator="cpu", timeout=False, restart_workers=True)
     server.monitor_internal = 0.3  # seconds between two looks at the worker
     with _listening(host, port) as listener, _worker(server):

@@ -23,6 +23,7 @@ from scionwood.authoring import LoadedRun, Served, command_words, pack, with_opt
 from scionwood_serve.versions.problem import ServingError
 from scionwood_serve.versions.snapshot import Version
 from scionwood_serve.worker.line import Line
+from scionwood_serve.worker.options import EngineOptions
 
 MANY = "_many"
 """The function NAME_many beside a service NAME applies it to several files in one pass."""
@@ -71,27 +72,16 @@ class Engine(ls.LitAPI):  # type: ignore[misc]  # LitServe is not typed
     Args:
         versions: what a worker loads when it starts; the HTTP process keeps it up to date, so that
             a worker that was killed comes back with the same versions.
-        device: where the models compute.
-        threads: threads of torch; 0 leaves the default.
-        together: the most requests that are computed together; 1 computes each alone.
-        beside: the most jobs under way, if the first ones take long.
+        options: where the models compute, and how many requests at a time.
     """
 
-    def __init__(
-        self,
-        versions: list[Version],
-        device: str = "cpu",
-        threads: int = 0,
-        together: int = 8,
-        beside: int = 4,
-    ) -> None:
+    def __init__(self, versions: list[Version], options: EngineOptions = EngineOptions()) -> None:
         super().__init__(api_path="/job", enable_async=True)
-        self.versions, self.where, self.threads = versions, device, threads
-        self.together, self.beside = together, beside
+        self.versions, self.options = versions, options
 
     def setup(self, device: str) -> None:
         """Load all versions; LitServe calls it once in each worker process."""
-        del device  # LitServe's choice; ours is `where`
+        del device  # LitServe's choice; ours is in the options
         for number in (signal.SIGINT, signal.SIGTERM):  # they go to all; the parent ends us
             signal.signal(number, signal.SIG_IGN)
         _die_with_parent()
@@ -100,13 +90,18 @@ class Engine(ls.LitAPI):  # type: ignore[misc]  # LitServe is not typed
 
         from scionwood_serve.worker.holding import Holding
 
-        if self.threads:
-            torch.set_num_threads(self.threads)
-        self.held = Holding(self.where)
+        options = self.options
+        if options.threads:
+            torch.set_num_threads(options.threads)
+        self.held = Holding(options.device)
         for version in self.versions:
             self.held.load(version)
         self.line = Line(
-            self._serve_all, _kind, self.together, beside=self.beside, single=lambda job: job.single
+            self._serve_all,
+            _kind,
+            options.together,
+            beside=options.beside,
+            single=lambda job: job.single,
         )
         self.loading = ThreadPoolExecutor(1, "load")
 

@@ -22,7 +22,7 @@ class Pool:
 
     Example:
         >>> import torch
-        >>> from scionwood_serve.api import Pool
+        >>> from scionwood_serve import Pool
         >>> one, two = torch.nn.Linear(64, 64), torch.nn.Linear(64, 64)
         >>> two.load_state_dict(one.state_dict())
         <All keys matched successfully>

@@ -1,14 +1,17 @@
-"""The command `scionwood serve run`."""
+"""Serve runs over HTTP: `scionwood serve run`."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import fields
 from pathlib import Path
 
 from scionwood import find_run
-from scionwood_serve.cli.references import named_run
+from scionwood_serve.verbs.references import named_run
 from scionwood_serve.versions.problem import ServingError
+from scionwood_serve.web.limits import Limits, RequestLimits
+from scionwood_serve.worker.options import EngineOptions
 
 TOKEN = "SCIONWOOD_SERVE_TOKEN"
 """The environment variable that holds the token; a command line would show it to others."""
@@ -16,19 +19,12 @@ TOKEN = "SCIONWOOD_SERVE_TOKEN"
 
 def run(
     runs: list[str],
+    limits: RequestLimits = RequestLimits(),
+    engine: EngineOptions = EngineOptions(),
     *,
     port: int = 8000,
     host: str = "127.0.0.1",
-    max_bytes: int = 256 << 20,
-    queue: int = 64,
-    timeout: float = 600.0,
-    root: Path | None = None,
     state: Path | None = None,
-    device: str = "cpu",
-    threads: int = 0,
-    together: int = 8,
-    beside: int = 4,
-    connections: int = 256,
     shadow: str | None = None,
     slack: str = "p95=200ms",
 ) -> None:
@@ -40,22 +36,11 @@ def run(
 
     Args:
         runs: the runs, each as RUN or NAME=RUN; the name is that of the folder by default.
+        limits: what a request may cost.
+        engine: where the models compute, and how many requests at a time.
         port: the port; 0 takes a free one.
         host: the address to listen on, or the name of this machine.
-        max_bytes: the most bytes of a request.
-        queue: the most requests under way.
-        timeout: seconds until an upload or an answer is given up.
-        root: runs below this folder may be put on the server with `PUT /adapters/NAME`, which needs
-            a token. By default there is none, and adapters cannot be put.
         state: a folder for the server's copies of the runs; by default a temporary one.
-        device: where the models compute, such as cpu or cuda.
-        threads: threads of torch; 0 leaves its default.
-        together: the most waiting requests that are computed together, where a field can; 1
-            computes each alone.
-        beside: the most requests under way at a time. A second one starts if the first one takes
-            longer than 2 s; 1 lets each wait for the one before it.
-        connections: the most connections. Beyond it the one that has waited longest for the headers
-            of its request is closed.
         shadow: a recipe, or NAME=RECIPE, that goes on training a version of an adapter in the time
             that requests leave. A new version goes live if its validation is no worse.
         slack: how slow answers may become meanwhile, such as p95=200ms.
@@ -68,39 +53,32 @@ def run(
     """
     import scionwood_serve.web.running as web
     from scionwood_serve.versions.snapshot import take_version
-    from scionwood_serve.web.limits import Limits
 
     token = os.environ.get(TOKEN, "")
-    own = ("127.0.0.1", "localhost", "::1")
-    if host not in own and not token:
+    if host not in ("127.0.0.1", "localhost", "::1") and not token:
         rule = "other machines may reach it, and there is no token"
         raise ServingError(f"host {host}", rule, f"Set {TOKEN}")
-    if root is not None and not token:
-        raise ServingError(f"root {root}", "it needs a token", f"Set {TOKEN}")
+    if limits.root is not None and not token:
+        raise ServingError(f"root {limits.root}", "it needs a token", f"Set {TOKEN}")
     hosts = {*Limits.hosts, host, *((f"[{host}]",) if ":" in host else ())}
     if host in ("0.0.0.0", "::"):
         import socket
 
         hosts |= {socket.gethostname(), socket.getfqdn()}
-    limits = Limits(
-        max_bytes, queue, timeout, connections, token=token, root=root, hosts=tuple(sorted(hosts))
-    )
+    settings = {field.name: getattr(limits, field.name) for field in fields(RequestLimits)}
+    allowed = Limits(**settings, token=token, hosts=tuple(sorted(hosts)))
     folder, temporary = web.state_folder(state)
     try:
-        named = [named_run(text) for text in runs]
         versions = [
             take_version(find_run(run, quiet=True), folder / "versions", name)
-            for name, run in named
+            for name, run in map(named_run, runs)
         ]
         trainer = None
         if shadow:
             from scionwood_serve.shadow.beside import shadow_of
 
             trainer = shadow_of(shadow, slack, folder)
-        web.run_server(
-            versions, folder, limits, host=host, port=port, device=device, threads=threads,
-            together=together, beside=beside, shadow=trainer,
-        )  # fmt: skip
+        web.run_server(versions, folder, allowed, engine, host=host, port=port, shadow=trainer)
     finally:
         if temporary:
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The command `scionwood methods diagnose RUN`: how much an adapter may make a model forget."""
+"""How much an adapter may make a model forget: `scionwood methods diagnose`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from scionwood.authoring import (
     atomic_path,
     figure_style,
     print_table,
+    prints,
     read_origin,
     writing,
 )
@@ -26,9 +27,30 @@ NOTE = "A diagnostic, not a guarantee: the theory assumes tied, symmetric maps a
 FIGURE = "forgetting.png"
 
 
-def diagnose(
-    run: RunPath, *, figures: Path | None = None, force: bool = False, json: bool = False
+def _print_diagnosis(
+    diagnosis: Diagnosis, *, run: RunPath, figures: Path | None = None, json: bool = False
 ) -> None:
+    """Print a diagnosis.
+
+    Args:
+        diagnosis: the quantities of each block.
+        run: the run.
+        figures: the folder of the figure.
+        json: print JSON.
+    """
+    rows = table(diagnosis)
+    if json:
+        from json import dumps
+
+        print(dumps([dict(zip(COLUMNS, row, strict=True)) for row in rows], indent=2))
+        return
+    print_table(COLUMNS, rows, numeric=COLUMNS)
+    print(NOTE)
+    print(_target(run, figures))
+
+
+@prints(_print_diagnosis)
+def diagnose(run: RunPath, *, figures: Path | None = None, force: bool = False) -> Diagnosis:
     """Print and draw mean-field quantities of forgetting for each attention block of a run.
 
     The columns show the smallest margin of the heads of a block with its parts. A positive margin
@@ -43,7 +65,9 @@ def diagnose(
         figures: the folder of the figure `forgetting.png`, or the name of a PNG file; the folder
             `figures` of the run by default. A shipped or pulled run needs this option.
         force: replace a figure that exists.
-        json: print JSON.
+
+    Returns:
+        The shifts of all heads and the drift of the tokens; a diagnostic, not a guarantee.
 
     Raises:
         TrainingError: the folder is not a finished run.
@@ -52,34 +76,33 @@ def diagnose(
         OutputExistsError: the figure exists and `force` is false.
 
     Source: arXiv 2402.15415v2, propositions 3.3 and 4.2, as read in notes of it.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from scionwood_methods import diagnose
+        >>> diagnosis = diagnose("seismic/denoise", figures=Path("figures"))
+        >>> worst = min(head.margin for block in diagnosis.shifts for head in block)
     """
     from scionwood_methods.diagnosis.run import diagnose_run
 
-    folder = _own_figures(run) if figures is None else figures
-    target = folder if folder.suffix.lower() == ".png" else folder / FIGURE
+    target = _target(run, figures)
     if target.exists() and not force:
         raise OutputExistsError(str(target), "it exists already", "Add --force to replace it")
     diagnosis = diagnose_run(run)
-    rows = table(diagnosis)
-    if json:
-        from json import dumps
-
-        print(dumps([dict(zip(COLUMNS, row, strict=True)) for row in rows], indent=2))
-    else:
-        print_table(COLUMNS, rows, numeric=COLUMNS)
-        print(NOTE)
     with writing(target), atomic_path(target, overwrite=force) as part:
         draw(diagnosis).savefig(part, dpi=120)
-    if not json:
-        print(target)
+    return diagnosis
 
 
-def _own_figures(run: str | Path) -> Path:
-    folder = find_run(run)
-    if read_origin(folder):
-        rule = "a shipped or pulled run is not changed"
-        raise RecipeError("diagnose without --figures", rule, "Name a folder: --figures FOLDER")
-    return folder / "figures"
+def _target(run: str | Path, figures: Path | None) -> Path:
+    if figures is None:
+        folder = find_run(run)
+        if read_origin(folder):
+            rule = "a shipped or pulled run is not changed"
+            remedy = "Name a folder: --figures FOLDER"
+            raise RecipeError("diagnose without --figures", rule, remedy)
+        figures = folder / "figures"
+    return figures if figures.suffix.lower() == ".png" else figures / FIGURE
 
 
 def table(diagnosis: Diagnosis) -> list[tuple[str, ...]]:

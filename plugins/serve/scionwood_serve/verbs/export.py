@@ -1,4 +1,4 @@
-"""The command `scionwood serve export`."""
+"""Write a folder for a container or for vLLM: `scionwood serve export`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,21 @@ from pathlib import Path
 from typing import Literal
 
 from scionwood import find_run
-from scionwood.authoring import OutputPath
-from scionwood_serve.cli.references import named_run
+from scionwood.authoring import OutputPath, prints
+from scionwood_serve.verbs.references import named_run
 
 
+def _print_start(folder: Path, *, kind: str) -> None:
+    is_vllm = kind == "vllm"
+    step = (
+        f"start it with {folder / 'serve.sh'}"
+        if is_vllm
+        else f"build it with docker build {folder}"
+    )
+    print(f"{folder}: {step}")
+
+
+@prints(_print_start)
 def export(
     kind: Literal["dockerfile", "vllm"],
     runs: list[str],
@@ -17,7 +28,7 @@ def export(
     *,
     base: str = "",
     force: bool = False,
-) -> None:
+) -> Path:
     """Write a folder for a container, or for vLLM.
 
     Args:
@@ -32,19 +43,23 @@ def export(
         ServingError: a name is no part of a URL, or vLLM would not compute the adapter as trained.
         TrainingError: a run is not finished.
         OutputExistsError: the folder exists and `force` is false.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from scionwood_serve import export
+        >>> folder = export("dockerfile", ["seismic/denoise"], Path("container"))
+        >>> sorted(path.name for path in folder.iterdir())
+        ['Dockerfile', 'README.md', 'runs', 'wheels']
     """
-    found: dict[str, str | Path] = {}
+    places: dict[str, str | Path] = {}
     for text in runs:
         name, run = named_run(text)
         place = find_run(run)
-        found[name or place.resolve().name.lower()] = place
+        places[name or place.resolve().name.lower()] = place
     if kind == "vllm":
         from scionwood_serve.exports.vllm import export_vllm
 
-        export_vllm(found, folder, base=base, force=force)
-        print(f"{folder}: start it with {folder / 'serve.sh'}")
-        return
+        return export_vllm(places, folder, base=base, force=force)
     from scionwood_serve.exports.container import export_container
 
-    export_container(found, folder, force=force)
-    print(f"{folder}: build it with docker build {folder}")
+    return export_container(places, folder, force=force)
