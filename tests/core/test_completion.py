@@ -1,8 +1,7 @@
-"""Tab completes commands, names, options and keys; the scripts run in real shells."""
+"""Tab completes commands, names, options and files; the scripts run in real shells."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -59,145 +58,129 @@ def sea(distribution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "runs" / "mine" / "recipe.yaml").touch()
 
 
-def complete(capsys: pytest.CaptureFixture[str], line: str) -> dict[str, str]:
-    assert main(["__complete", *line.split(" ")]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    return dict(line.split("\t") for line in lines)
+@pytest.fixture
+def offered(sea, tmp_path: Path):
+    """Return what bash offers for a line: the script in a real shell, and its `COMPREPLY`."""
+    (tmp_path / "script").write_text(printed("bash"))
+    # A shell writes each reply on a line of its own; the name of the function is in the script.
+    loop = """
+        source ./script
+        function=$(complete -p scionwood | sed 's/.*-F \\([^ ]*\\).*/\\1/')
+        while IFS= read -r line; do
+            IFS=' ' read -ra COMP_WORDS <<< "$line"
+            if [[ $line == *' ' ]]; then COMP_WORDS+=(""); fi
+            COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+            $function
+            IFS='|'; echo "${COMPREPLY[*]}"; unset IFS
+        done
+    """
+
+    def replies(*lines: str) -> list[list[str]]:
+        words = "".join(f"scionwood {line}\n" for line in lines)
+        command = ["bash", "--norc", "-c", loop]
+        run = subprocess.run(command, input=words, capture_output=True, text=True, check=True)
+        assert run.stderr == ""
+        return [line.split("|") if line else [] for line in run.stdout.split("\n")[:-1]]
+
+    return replies
 
 
-FIT = "fit toy/regress"
-
-
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ("fi", "fit"),
-        ("se", "sea"),
-        ("--v", "--version"),
-        ("sea ", "clean-up join"),
-        ("sea clean-up ", ":files"),
-        ("sea clean-up a.sgy ", ""),
-        ("sea clean-up a.sgy 3 ", ""),
-        ("sea clean-up --dry-run a.sgy ", ""),
-        ("sea clean-up --mode ", "fast slow"),
-        ("sea clean-up --mode f", "fast"),
-        ("sea clean-up --run ", "sea/first runs/mine :files"),
-        ("sea clean-up a.sgy --", "--run --mode --dry-run --help"),
-        ("sea join a b ", ":files"),
-        ("test se", "sea/first :files"),
-        ("check t", "toy"),
-        ("completion ", "bash zsh fish"),
-        ("recipe toy/", "toy/regress :files"),
-        ("show toy/r", "toy/regress toy/regression"),
-        ("map sea/", "sea/clean-up sea/join"),
-        ("fit --s", "--smoke"),
-        (f"{FIT} --task.l", "--task.lr"),
-        (f"{FIT} --run x --data.ba", "--data.batch_size"),
-        (f"{FIT} --smoke --trainer.max_e", "--trainer.max_epochs"),
-        (f"{FIT} --adapter.name=ia3 --adapter.fan", "--adapter.fan_in_fan_out"),
-        (f"{FIT} --adapter=full --adapter.", "--adapter.name"),
-        (f"{FIT} --task.name ", "toy/regress"),
-        (f"{FIT} --adapter.name sea", "sea/net"),
-        (f"{FIT} --kernels ", "auto off"),
-        (f"{FIT} --task.lr ", ":files"),
-        ("fit tyo/regress --task.", ""),
-        ("seo clean-up ", ""),
-        ("sea claen ", ""),
-    ],
-)
-def test_the_words_that_fit_are_offered(sea, capsys, line: str, words: str) -> None:
-    assert list(complete(capsys, line)) == words.split()
-
-
-def test_a_candidate_comes_with_its_meaning(sea, capsys) -> None:
-    assert complete(capsys, "sea c") == {"clean-up": "Clean a file."}
-    assert complete(capsys, "sea clean-up --mo") == {"--mode": "how fast."}
-    assert complete(capsys, "fi")["fit"].startswith("Train with a recipe")
-
-
-def test_every_command_of_the_core_can_be_completed(capsys) -> None:
-    for command in complete(capsys, ""):
-        assert "--help" in complete(capsys, f"{command} --") or "/" not in command
-
-
-def test_completion_imports_no_torch(sea) -> None:
-    code = (
-        "import sys; from scionwood.cli import main\n"
-        "for line in sys.argv[1:]: main(['__complete', *line.split(' ')])\n"
-        "print([name for name in ('torch', 'jsonargparse', 'peft') if name in sys.modules])"
-    )
-    lines = ["", "sea clean-up --", f"{FIT} --adapter.", f"{FIT} --adapter.name ", "map sea/"]
-    run = subprocess.run(
-        [sys.executable, "-c", code, *lines], capture_output=True, text=True, check=True
-    )
-    assert run.stdout.endswith("\n[]\n")
-
-
-def in_shell(tmp_path: Path, *command: str) -> list[str]:
-    """Run a shell in which `scionwood` is on the path, and return the lines that it prints."""
-    program = tmp_path / "bin" / "scionwood"
-    program.parent.mkdir(exist_ok=True)
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m scionwood.cli "$@"\n')
-    program.chmod(0o755)
-    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
-    run = subprocess.run(
-        command, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=True
-    )
-    assert run.stderr == ""
-    return run.stdout.splitlines()
+def printed(shell: str) -> str:
+    command = [sys.executable, "-m", "scionwood.cli", "completion", shell]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 @SHELL_ONLY
 @pytest.mark.skipif(not shutil.which("bash"), reason="bash is not installed")
-def test_the_script_for_bash_fills_its_reply(sea, tmp_path: Path) -> None:
-    script = """
-        set -eu
-        source <(scionwood completion bash)
-        complete -p scionwood
-        COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _scionwood; printf '%s\\n' "${COMPREPLY[@]}"
-    """
-
-    def reply(*words: str) -> list[str]:
-        lines = in_shell(tmp_path, "bash", "--norc", "-c", script, "bash", "scionwood", *words)
-        assert lines[0] == "complete -F _scionwood scionwood"
-        return lines[1:]
-
-    assert reply("sea", "clean-up", "--mode", "") == ["fast", "slow"]
-    assert reply("sea", "clean-up", "two") == ["two words.sgy"]
-    assert reply("sea", "clean-up", "--run", "se") == ["sea/first"]
-    assert reply("fit", "toy/regress", "--task.l") == ["--task.lr"]
+def test_bash_offers_the_words_that_fit(offered) -> None:
+    expected = {
+        "fi": ["fit"],
+        "se": ["sea"],
+        "--v": ["--version"],
+        "sea ": ["clean-up", "join"],
+        "sea clean-up tw": ["two words.sgy"],
+        "sea clean-up a.sgy ": [],
+        "sea clean-up a.sgy 3 ": [],
+        "sea clean-up --dry-run tw": ["two words.sgy"],
+        "sea clean-up --mode ": ["fast", "slow"],
+        "sea clean-up --mode f": ["fast"],
+        "sea clean-up --run se": ["sea/first"],
+        "sea clean-up --run runs/": ["runs/mine"],
+        "sea clean-up a.sgy --": ["--help", "--run", "--mode", "--dry-run"],
+        "sea join a tw": ["two words.sgy"],
+        "test se": ["sea/first"],
+        "check t": ["toy"],
+        "completion ": ["bash", "zsh", "fish"],
+        "recipe toy/": ["toy/regress"],
+        "fit toy/regr": ["toy/regress"],
+        "show toy/r": ["toy/regress", "toy/regression"],
+        "map sea/": ["sea/clean-up", "sea/join"],
+        "fit --s": ["--smoke"],
+        "fit tyo/regress": [],
+    }
+    replies = dict(zip(expected, offered(*expected), strict=True))
+    wrong = {line: reply for line, reply in replies.items() if reply != expected[line]}
+    assert not wrong
 
 
 @SHELL_ONLY
-@pytest.mark.skipif(not shutil.which("zsh"), reason="zsh is not installed")
-def test_the_script_for_zsh_describes_the_words(sea, tmp_path: Path) -> None:
-    # `_describe` and `_files` need the line editor.
-    script = """
-        autoload -U compinit; compinit -D -u
-        source <(scionwood completion zsh)
-        _describe() { print -rl -- ${(P)2} }
-        _files() { print files }
-        words=("$@")
-        CURRENT=$#
-        ${_comps[scionwood]}
-    """
+@pytest.mark.skipif(not shutil.which("bash"), reason="bash is not installed")
+def test_every_command_of_every_plugin_can_be_completed(offered) -> None:
+    names = discovery.commands()
+    wrong = [n for n, r in zip(names, offered(*(f"{n} --h" for n in names)), strict=True) if not r]
+    assert "fit" in names
+    assert "sea clean-up" in names
+    assert not wrong
 
-    def reply(*words: str) -> list[str]:
-        return in_shell(tmp_path, "zsh", "-f", "-c", script, "zsh", "scionwood", *words)
 
-    assert reply("sea", "clean-up", "--mode", "") == ["fast", "slow"]
-    assert reply("se") == [r"sea:waves: long"]
-    assert reply("sea", "clean-up", "two") == ["files"]
-    assert reply("sea", "clean-up", "--run", "se") == ["sea/first:shipped run", "files"]
+def test_a_broken_command_hides_no_other(distribution, monkeypatch, capsys) -> None:
+    code = """
+from scionwood import Plugin
+plugin = Plugin(name="ill", summary="ill", commands={"one": "ill_gone:one", "two": "fake_ill:two"})
+def two() -> None:
+    "Fine."
+"""
+    monkeypatch.setenv(discovery.DISABLE, ",".join(discovery.entries()))
+    distribution("ill", code, module="fake_ill")
+    assert main(["completion", "fish"]) == 0
+    shown = capsys.readouterr()
+    assert "ill_gone" in shown.err
+    assert "ill two" in shown.out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_script_names_runs_and_choices_and_imports_no_torch(sea, capsys, shell: str) -> None:
+    code = (
+        "import sys; from scionwood.cli import main; main(sys.argv[1:])\n"
+        "print([name for name in ('torch', 'numpy', 'peft') if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, "completion", shell]
+    script = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert script.endswith("\n[]\n")
+    assert "sea/first" in script
+    assert "fast slow" in script
+    assert "waves" in script or shell == "bash"  # bash shows no meanings
+    program = shutil.which(shell)
+    if program:  # a shell that is there finds no fault in the script
+        assert main(["completion", shell]) == 0
+        text = capsys.readouterr().out
+        check = subprocess.run([program, "-n"], input=text, text=True, capture_output=True)
+        assert (check.returncode, check.stderr) == (0, "")
 
 
 @SHELL_ONLY
 @pytest.mark.skipif(not shutil.which("fish"), reason="fish is not installed")
 def test_the_script_for_fish_completes_a_line(sea, tmp_path: Path) -> None:
-    def reply(line: str) -> list[str]:
-        script = f"scionwood completion fish | source; complete -C '{line}'"
-        return in_shell(tmp_path, "fish", "--no-config", "-c", script)
+    (tmp_path / "script").write_text(printed("fish"))
 
-    assert reply("scionwood sea clean-up --mode ") == ["fast", "slow"]
+    def reply(line: str) -> list[str]:
+        command = ["fish", "--no-config", "-c", f"source ./script; complete -C '{line}'"]
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+
+    assert [line.partition("\t")[0] for line in reply("scionwood sea clean-up --mode ")] == [
+        "fast",
+        "slow",
+    ]
     assert reply("scionwood se") == ["sea\twaves: long"]
-    assert reply("scionwood sea clean-up two")[0].replace("\\", "") == "two words.sgy"

@@ -59,8 +59,8 @@ from scionwood.training.deployed import Deployed as Deployed
 from scionwood.training.deployed import ExportError as ExportError
 from scionwood.training.deployed import Normalisation as Normalisation
 from scionwood.training.deployed import Signal as Signal
-from scionwood.training.lent import LoadedRun as LoadedRun
-from scionwood.training.lent import Served as Served
+from scionwood.training.loaded_run import LoadedRun as LoadedRun
+from scionwood.training.loaded_run import Served as Served
 from scionwood_sandbox.archives.outside import check_hdf5 as check_hdf5
 from scionwood_sandbox.archives.outside import check_inside as check_inside
 from scionwood_sandbox.archives.outside import check_links as check_links

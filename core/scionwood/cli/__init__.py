@@ -30,9 +30,6 @@ scionwood PLUGIN COMMAND --help  what a command of a plugin takes
 CLOSED_PIPE = 141
 """The exit code if nobody reads the output any more: 128 + SIGPIPE, as shells report it."""
 
-COMPLETE = "__complete"
-"""The hidden command that the scripts of `scionwood completion` call at each press of Tab."""
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line.
@@ -61,11 +58,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     try:
-        if words[:1] == [COMPLETE]:
-            from scionwood.cli.completion import print_candidates
-
-            print_candidates(words[1:], discovery.verbs())
-            return 0
         if not words or words[0].startswith("-"):
             _parser().parse_args(words)  # which prints help, versions or an error, and exits
         if words[0] in discovery.verbs():
@@ -94,12 +86,12 @@ def _core_command(name: str, words: Sequence[str]) -> int:
     return run_command(function, parse_command(function, f"scionwood {name}", words))
 
 
-def _plugin_command(plugin: str, command: str = "", *rest: str) -> int:
-    known = [*discovery.entries(), *discovery.extras()]
-    if plugin not in known and not discovery.is_off(plugin):
+def _plugin_command(plugin: str, command: str = "", *arguments_left: str) -> int:
+    plugins = [*discovery.entries(), *discovery.extras()]
+    if plugin not in plugins and not discovery.is_off(plugin):
         installed = ", ".join(discovery.entries()) or "none"
         rule = f"neither a command nor a plugin (installed: {installed})"
-        near = discovery.did_you_mean(plugin, [*discovery.verbs(), *known])
+        near = discovery.did_you_mean(plugin, [*discovery.verbs(), *plugins])
         raise PluginError(f"{plugin!r}", rule, near or "See: scionwood --help")
     record = discovery.record(plugin)
     if command in {"", "-h", "--help"}:
@@ -110,7 +102,7 @@ def _plugin_command(plugin: str, command: str = "", *rest: str) -> int:
         return 0
     # Commands have dashes in a shell, and underscores in Python.
     function = discovery.load("commands", f"{plugin}/{command.replace('-', '_')}")
-    arguments = parse_command(function, f"scionwood {plugin} {command}", rest)
+    arguments = parse_command(function, f"scionwood {plugin} {command}", arguments_left)
     if "input" in meanings(function).values():
         from scionwood_sandbox.decoding.calls import start_early
 

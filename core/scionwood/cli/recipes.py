@@ -103,7 +103,7 @@ def overrides_last(function: Callable[..., object], words: Sequence[str]) -> lis
     """
     names = [*inspect.signature(function).parameters, "help"]
     options = [f"--{name.replace('_', '-')}" for name in names if name != "overrides"]
-    own: list[str] = []
+    command_words: list[str] = []
     overrides: list[str] = []
     queue = list(words)
     while queue:
@@ -113,13 +113,13 @@ def overrides_last(function: Callable[..., object], words: Sequence[str]) -> lis
             overrides += queue
             break
         if not option.startswith("--") or option.replace("_", "-") in options:
-            own.append(word)
+            command_words.append(word)
             continue
         _refuse_unknown(option, options)
         if "=" not in word and queue and not queue[0].startswith("--"):
             word += f"={queue.pop(0)}"
         overrides.append(word)
-    return [*own, "--", *overrides]
+    return [*command_words, "--", *overrides]
 
 
 def _refuse_unknown(option: str, options: Sequence[str]) -> None:

@@ -41,12 +41,14 @@ def runs(*, json: bool = False) -> None:
     Args:
         json: print JSON.
     """
-    known = listing.known_runs()
+    listed_runs = listing.known_runs()
     if json:
-        print(jsons.dumps([asdict(run) for run in known], indent=2))
+        print(jsons.dumps([asdict(run) for run in listed_runs], indent=2))
         return
-    if not known:
+    if not listed_runs:
         print("There are no runs yet. Train one: scionwood fit RECIPE (see: scionwood plugins)")
         return
-    rows = [(run.reference, run.kind, run.version[:12], run.scope, run.score) for run in known]
+    rows = [
+        (run.reference, run.kind, run.version[:12], run.scope, run.score) for run in listed_runs
+    ]
     print_table(("run", "kind", "version", "scope", "score"), rows)

@@ -13,7 +13,7 @@ from scionwood.kernels import mask, operators
 from scionwood.kernels.linear import working
 from scionwood.kernels.operators import reshaped
 from scionwood.kernels.origin import Recompute, origin_of
-from scionwood.kernels.saved import Recipe, sources
+from scionwood.kernels.saved import RecomputePlan, sources
 
 
 def lora_linear_dequantised(
@@ -67,7 +67,7 @@ class _Call(NamedTuple):
     dtype: torch.dtype
     scaling: float
     dropout: float
-    origin: Recipe | None
+    origin: RecomputePlan | None
 
 
 @final
@@ -101,7 +101,7 @@ class _Dequantised(torch.autograd.Function):
 def _backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
     a, b, z, seed, *inputs = ctx.saved_tensors
     dequantise, dtype, scaling, dropout, origin = ctx.call
-    x = inputs[0] if origin is None else origin.again(tuple(inputs)).reshape(-1, a.shape[1])
+    x = inputs[0] if origin is None else origin.recompute(tuple(inputs)).reshape(-1, a.shape[1])
     operands = (x.to(dtype), dequantise().to(dtype), a.to(dtype), b.to(dtype), z)
     dx, da, db, _ = operators.backward(
         grad.to(dtype), *operands, None, seed, scaling, dropout, ctx.needs_input_grad[0]

@@ -18,7 +18,7 @@ from scionwood.kernels.linear import check, working
 from scionwood.kernels.operators import as_dtype, reshaped
 from scionwood.kernels.origin import Recompute, origin_of
 from scionwood.kernels.reference import Member
-from scionwood.kernels.saved import Recipe, sources
+from scionwood.kernels.saved import RecomputePlan, sources
 
 
 def lora_linears(
@@ -67,7 +67,7 @@ class _Call(NamedTuple):
 
     dtype: torch.dtype
     scalings: tuple[float, ...]
-    origin: Recipe | None
+    origin: RecomputePlan | None
 
 
 def _members(flat: Sequence[Any], call: _Call) -> Iterator[Member]:
@@ -112,7 +112,7 @@ def _backward(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Any, ...]:
     x = inputs[0] if inputs else None
     if x is not None and call.origin is not None:
         width = members[0].a.shape[1]
-        x = as_dtype(call.origin.again(tuple(inputs)), call.dtype).reshape(-1, width)
+        x = as_dtype(call.origin.recompute(tuple(inputs)), call.dtype).reshape(-1, width)
     dx, pairs = operators.grouped_backward(rows, x, members, z, needs[0])
     every: list[Any] = []
     for grad, (da, db) in zip(rows, pairs, strict=True):

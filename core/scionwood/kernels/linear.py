@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 from scionwood.kernels import mask, operators
 from scionwood.kernels.operators import as_dtype, reshaped
 from scionwood.kernels.origin import Recompute, origin_of
-from scionwood.kernels.saved import Recipe, sources
+from scionwood.kernels.saved import RecomputePlan, sources
 
 
 def lora_linear(
@@ -111,7 +111,7 @@ class _Call(NamedTuple):
     dtype: torch.dtype
     scaling: float
     dropout: float
-    origin: Recipe | None
+    origin: RecomputePlan | None
 
 
 @final
@@ -164,7 +164,7 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
     rows = as_dtype(grad, dtype)
     x = inputs[0] if inputs else None
     if x is not None and origin is not None:
-        x = as_dtype(origin.again(tuple(inputs)), dtype).reshape(-1, a.shape[1])
+        x = as_dtype(origin.recompute(tuple(inputs)), dtype).reshape(-1, a.shape[1])
     weight = as_dtype(weight, dtype)
     traced = operators.traced(grad)
     operator = torch.ops.scionwood.lora_linear_backward if traced else operators.backward

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from scionwood.kernels.interception import FORWARDS, hooked
-from scionwood.kernels.saved import Recipe, read_late, recipe_of
+from scionwood.kernels.saved import RecomputePlan, read_late
 
 _TAG = "_scionwood_origin"
 _tried: MutableMapping[Tensor, dict[tuple[str, ...], bool]] = WeakTensorKeyDictionary()
@@ -49,17 +49,17 @@ def remember(module: Any, inputs: tuple[Any, ...], output: Any) -> None:
     """
     if torch.compiler.is_compiling() or not output.requires_grad:
         return
-    recipe = None
+    plan = None
     if not (hooked(module, marks=1) or "forward" in module.__dict__):
         if not isinstance(module, nn.LayerNorm | nn.RMSNorm | nn.GroupNorm):
             return  # the graph of autograd shows what it computes
         if read_late():
             return
-        recipe = _norm(module, inputs, output)
-    setattr(output, _TAG, (recipe, output._version))
+        plan = _norm(module, inputs, output)
+    setattr(output, _TAG, (plan, output._version))
 
 
-def _norm(module: Any, inputs: tuple[Any, ...], output: Tensor) -> Recipe | None:
+def _norm(module: Any, inputs: tuple[Any, ...], output: Tensor) -> RecomputePlan | None:
     """Return how to compute a norm again.
 
     What a LayerNorm has computed, also one of a subclass, is read from the graph, except eps, which
@@ -72,26 +72,26 @@ def _norm(module: Any, inputs: tuple[Any, ...], output: Tensor) -> Recipe | None
             return None
         shape = tuple(node._saved_normalized_shape)
         state = (node._saved_input, node._saved_weight, node._saved_bias)
-        return _recipe(state, lambda x, w, b: F.layer_norm(x, shape, w, b, eps), module)
+        return _plan(state, lambda x, w, b: F.layer_norm(x, shape, w, b, eps), module)
     if type(module).forward is not FORWARDS[type(module)] or len(inputs) != 1:
         return None
     cast = torch.get_autocast_dtype(device), torch.is_autocast_enabled(device)
     if isinstance(module, nn.GroupNorm):
         groups, state = module.num_groups, (inputs[0], module.weight, module.bias)
-        return _recipe(state, lambda x, w, b: F.group_norm(x, groups, w, b, eps), module, cast)
+        return _plan(state, lambda x, w, b: F.group_norm(x, groups, w, b, eps), module, cast)
     shape = module.normalized_shape
-    return _recipe(
+    return _plan(
         (inputs[0], module.weight), lambda x, w: F.rms_norm(x, shape, w, eps), module, cast
     )
 
 
-def _recipe(
+def _plan(
     values: tuple[Tensor | None, ...],
     function: Callable[..., Tensor],
     module: Any,
     cast: tuple[torch.dtype, bool] | None = None,
-) -> Recipe:
-    """Return the recipe of a function of a norm of some tensors, of which some are missing."""
+) -> RecomputePlan:
+    """Return the plan of a function of a norm of some tensors, of which some are missing."""
     at = [i for i, value in enumerate(values) if value is not None]
 
     def steps(tensors: tuple[Tensor, ...]) -> Tensor:
@@ -101,12 +101,12 @@ def _recipe(
         return function(*arguments)
 
     operations = (type(module).__name__, str(module.eps))
-    return Recipe(
+    return RecomputePlan(
         [value.detach() for value in values if value is not None], steps, cast, operations
     )
 
 
-def origin_of(x: Tensor, owner: Tensor, recompute: Recompute = "memory") -> Recipe | None:
+def origin_of(x: Tensor, owner: Tensor, recompute: Recompute = "memory") -> RecomputePlan | None:
     """Return how to compute a tensor again, or `None` if it is unknown or shall be kept.
 
     Layers that read the same tensor get the same object, which computes the tensor once for all.
@@ -114,7 +114,7 @@ def origin_of(x: Tensor, owner: Tensor, recompute: Recompute = "memory") -> Reci
     Args:
         x: The input of a layer.
         owner: A parameter of the layer. The first time that it reads the result of some operations,
-            the recipe is tried: neither the graph nor a norm shows what was written over a tensor
+            the plan is tried: neither the graph nor a norm shows what was written over a tensor
             on the way, nor with which eps a subclass of a norm computes.
         recompute: `memory` computes again what can be computed. `speed` keeps every input. `auto`
             keeps those of at most `SMALL` bytes.
@@ -123,17 +123,17 @@ def origin_of(x: Tensor, owner: Tensor, recompute: Recompute = "memory") -> Reci
         return None
     if recompute == "auto" and x.numel() * x.itemsize <= SMALL:
         return None
-    tagged: tuple[Recipe | None, int] | None = getattr(x, _TAG, None)
+    tagged: tuple[RecomputePlan | None, int] | None = getattr(x, _TAG, None)
     known = tagged is not None and tagged[1] == x._version
-    recipe = tagged[0] if tagged is not None and known else recipe_of(x)
-    if recipe is None or type(x) is not Tensor:  # a fake one has no values to compare
-        return recipe if known else None
+    plan = tagged[0] if tagged is not None and known else plan_of(x)
+    if plan is None or type(x) is not Tensor:  # a fake one has no values to compare
+        return plan if known else None
     tried = _tried.setdefault(owner, {})
-    if recipe.operations not in tried:
-        tried[recipe.operations] = torch.equal(recipe.compute(recipe.tensors), x)
-    recipe = recipe if tried[recipe.operations] else None
-    setattr(x, _TAG, (recipe, x._version))
-    return recipe
+    if plan.operations not in tried:
+        tried[plan.operations] = torch.equal(plan.compute(plan.tensors), x)
+    plan = plan if tried[plan.operations] else None
+    setattr(x, _TAG, (plan, x._version))
+    return plan
 
 
 def keep(x: Tensor) -> None:
@@ -143,7 +143,7 @@ def keep(x: Tensor) -> None:
     """
     if torch.compiler.is_compiling() or type(x) is not Tensor or not x.requires_grad:
         return
-    recipe, _ = getattr(x, _TAG, (None, 0))
-    if recipe is not None:
-        recipe.keep(x)
+    plan, _ = getattr(x, _TAG, (None, 0))
+    if plan is not None:
+        plan.keep(x)
     setattr(x, _TAG, (None, x._version))

@@ -24,7 +24,7 @@ _HOOKS = ("torch.utils.checkpoint", "torch.autograd.graph")
 
 
 @final
-class Recipe:
+class RecomputePlan:
     """How to compute the input of layers again, once for all layers that read it."""
 
     def __init__(
@@ -48,7 +48,7 @@ class Recipe:
         """The layers that read the input and have not computed their gradients yet."""
         self._made: Tensor | None = None
 
-    def again(self, tensors: tuple[Tensor, ...]) -> Tensor:
+    def recompute(self, tensors: tuple[Tensor, ...]) -> Tensor:
         """Compute the input, or return it if another layer has computed it.
 
         The last of the layers frees it.
@@ -56,10 +56,10 @@ class Recipe:
         Args:
             tensors: The values of `tensors` as autograd saved them; it refuses changed ones.
         """
-        made = self.compute(tensors) if self._made is None else self._made
+        value = self.compute(tensors) if self._made is None else self._made
         self.users -= 1
-        self._made = made if self.users > 0 else None
-        return made
+        self._made = value if self.users > 0 else None
+        return value
 
     def keep(self, made: Tensor) -> None:
         """Return this tensor from now on, with what is written over it until then."""
@@ -73,7 +73,7 @@ class Recipe:
             return self.steps(tensors)
 
 
-def sources(x: Tensor, origin: Recipe | None) -> tuple[Tensor, ...]:
+def sources(x: Tensor, origin: RecomputePlan | None) -> tuple[Tensor, ...]:
     """Return what a layer keeps for its input: the input, or what it is computed from."""
     if origin is None:
         return (x,)
@@ -81,7 +81,7 @@ def sources(x: Tensor, origin: Recipe | None) -> tuple[Tensor, ...]:
     return origin.tensors
 
 
-def recipe_of(x: Tensor) -> Recipe | None:
+def plan_of(x: Tensor) -> RecomputePlan | None:
     """Return how to compute a tensor again from what autograd has saved, or `None` if it cannot be.
 
     Inside a block that is checkpointed or offloaded, nothing is kept, and the result is `None`. So
@@ -97,7 +97,7 @@ def recipe_of(x: Tensor) -> Recipe | None:
     if compute is None:
         return None
     tensors, names = [value.detach() for value in saved], tuple(saved.operations)
-    return Recipe(tensors, compute, operations=names)
+    return RecomputePlan(tensors, compute, operations=names)
 
 
 def read_late() -> bool:

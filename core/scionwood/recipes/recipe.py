@@ -232,7 +232,7 @@ def _chosen(
     where: str, key: str, component: Callable[..., Any], options: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the options that choose by name, such as `task.optimizer`, checked and completed."""
-    from scionwood.training.choices import Choice
+    from scionwood.training.named_components import Choice
 
     return {
         p.name: _choice(where, f"{key}.{p.name}", options[p.name])
@@ -247,18 +247,18 @@ def _choice(where: str, key: str, entry: Any) -> Any:
     The classes of torch and Lightning have no options by keyword alone. They check their values
     themselves, when they are built.
     """
-    from scionwood.training.choices import check, find, split
+    from scionwood.training.named_components import NamedComponent
 
     try:
-        name, own = split(key, entry)
-        check(key, name, own)
-        named = find(key, name)
+        choice = NamedComponent.parse(key, entry)
+        component = choice.check()
     except RecipeError as error:
         raise RecipeError(f"{where}: {error.value}", error.rule, error.remedy) from error
-    if named is None or not ("/" in name or key == "task.schedule"):
+    if component is None or not (choice.is_of_plugin or key == "task.schedule"):
         return entry
-    component = discovery.resolve(name, named.reference)
-    valid = validate(f"{where}: {key} {name}", component, own)
+    name = choice.name
+    called = discovery.resolve(name, component.reference)
+    valid = validate(f"{where}: {key} {name}", called, dict(choice.options))
     return entry if isinstance(entry, str) else {"name": name, **valid}
 
 

@@ -59,35 +59,6 @@ def check_keys(where: str, raw: Mapping[str, Any]) -> None:
     _check_trainer(where, raw)
 
 
-def dotted_keys(raw: Mapping[str, Any]) -> list[str]:
-    """Return the keys that a recipe may set, as overrides spell them: `task.lr`, `seed`.
-
-    Args:
-        raw: the content of the recipe, which names the components.
-
-    Returns:
-        The keys in the order of the sections. A component whose source does not tell its options
-        adds none.
-    """
-    from scionwood.training.options import NAMED, PLAIN
-
-    keys: list[str] = []
-    for section in (*SLOTS, "adapter"):
-        name, _ = named("recipe", raw, section)
-        names = known_options(section, name) or ((SHARED[section],) if section in SHARED else ())
-        keys += [f"{section}.{option}" for option in ("name", *names)]
-    trainer = [f"trainer.{option}" for option in sorted(PLAIN | NAMED)]
-    return [
-        *keys,
-        *trainer,
-        "kernels",
-        "kernels.recompute",
-        "compile",
-        "gradient_checkpointing",
-        "seed",
-    ]
-
-
 def named(where: str, raw: Mapping[str, Any], key: str) -> tuple[str, dict[str, Any]]:
     """Return the name and the options of a section such as `task: {name: ..., lr: ...}`.
 
@@ -124,9 +95,9 @@ def kernels(where: str, raw: Mapping[str, Any]) -> str | dict[str, str]:
     value = raw.get("kernels", "auto")
     if isinstance(value, dict):
         # An override of `kernels: auto` by `kernels.recompute` adds the name `auto`.
-        own = {key: word for key, word in value.items() if (key, word) != ("name", "auto")}
-        refuse_unknown(f"{where}: kernels", own, ("recompute",))
-        word = own.get("recompute", "auto")
+        options = {key: word for key, word in value.items() if (key, word) != ("name", "auto")}
+        refuse_unknown(f"{where}: kernels", options, ("recompute",))
+        word = options.get("recompute", "auto")
         if word not in RECOMPUTE:
             rule = f"one of {', '.join(RECOMPUTE)}"
             raise RecipeError(f"{where}: kernels.recompute {word!r}", rule, "Change it")

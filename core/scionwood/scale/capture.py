@@ -44,12 +44,12 @@ class Trace(NamedTuple):
     outside: tuple[Tensor, ...]
 
 
-def traced(run: Callable[[], object], given: Iterable[Tensor]) -> Trace:
+def traced(run: Callable[[], object], inputs: Iterable[Tensor]) -> Trace:
     """Run a step once, and return what it did.
 
     Args:
         run: takes the step, forward and backward.
-        given: its batch, parameters and buffers.
+        inputs: its batch, parameters and buffers.
 
     Example:
         >>> x = torch.ones(3)
@@ -57,7 +57,7 @@ def traced(run: Callable[[], object], given: Iterable[Tensor]) -> Trace:
         ('aten::index by a mask has a shape that depends on data',)
     """
     faults: dict[str, None] = {}
-    operations = _Operations(faults, given)
+    operations = _Operations(faults, inputs)
     with _Calls(faults), operations:
         run()
     outside = tuple(operations.outside.values())
@@ -102,13 +102,13 @@ class _Calls(TorchFunctionMode):
 class _Operations(TorchDispatchMode):
     """Note every operation of torch."""
 
-    def __init__(self, faults: dict[str, None], given: Iterable[Tensor]) -> None:
+    def __init__(self, faults: dict[str, None], inputs: Iterable[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.faults = faults
         self.seen: list[Any] = []
         self.random = False
         self.outside: dict[int, Tensor] = {}  # kept, so that no other tensor gets its address
-        self._known = {_place(tensor) for tensor in given}
+        self._known = {_place(tensor) for tensor in inputs}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func.name().partition(".")[0]
@@ -147,8 +147,8 @@ def _fault(name: str, func: Any, leaves: list[Any]) -> str:
     if torch.Tag.dynamic_output_shape in func.tags:
         return f"{name} has a shape that depends on data"
     if name in ("aten::_to_copy", "aten::copy_"):
-        wanted = [leaf for leaf in leaves if isinstance(leaf, torch.device)]
-        kinds = {t.device.type for t in tensors} | {device.type for device in wanted}
+        devices = [leaf for leaf in leaves if isinstance(leaf, torch.device)]
+        kinds = {t.device.type for t in tensors} | {device.type for device in devices}
         return f"{name} copies between {' and '.join(sorted(kinds))}" if len(kinds) > 1 else ""
     return ""
 
@@ -167,10 +167,10 @@ def shape_of(batch: Any) -> tuple[Any, ...]:
     for leaf in leaves:
         if not isinstance(leaf, Tensor | str | bytes | int | float | bool | None):
             raise TypeError(f"the batch holds a {type(leaf).__name__}, which may hide tensors")
-    return (tree, *(_alike(leaf) for leaf in leaves))
+    return (tree, *(_without_data(leaf) for leaf in leaves))
 
 
-def _alike(leaf: Any) -> Any:
+def _without_data(leaf: Any) -> Any:
     if isinstance(leaf, Tensor):
         return tuple(leaf.shape), leaf.stride(), leaf.dtype, leaf.device
     return leaf

@@ -106,11 +106,11 @@ def _too_much(trainer: L.Trainer, task: Task) -> str:
     count = sum(parameter.numel() for parameter in task.parameters())
     if count > SMALL:
         return f"the model has {count:,} parameters, and auto captures up to {SMALL:,}"
-    every: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
-    for callback in every:
-        known = type(callback).__module__.partition(".")[0] in ("lightning", "scionwood")
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    for callback in callbacks:
+        is_ours = type(callback).__module__.partition(".")[0] in ("lightning", "scionwood")
         acts = any(getattr(type(callback), hook) is not getattr(Callback, hook) for hook in _DURING)
-        if acts and not known and not getattr(callback, "capture_safe", False):
+        if acts and not is_ours and not getattr(callback, "capture_safe", False):
             name = type(callback).__name__
             return f"the callback {name} acts during steps and does not set capture_safe = True"
     return ""

@@ -17,8 +17,8 @@ from scionwood.adapters.stored import Place, deferring, noted
 from scionwood.adapters.unloaded import adapters_on_cpu, without_values
 from scionwood.errors import RecipeError, ScionwoodError, TrainingError
 from scionwood.recipes.recipe import Recipe
+from scionwood.training.builtin_components import STRATEGIES
 from scionwood.training.launch import is_first
-from scionwood.training.tables import STRATEGIES
 
 Prepare = Callable[[nn.Module, Recipe], nn.Module]
 

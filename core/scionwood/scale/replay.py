@@ -83,9 +83,9 @@ class Replay:
                 return self._result()
             if not self._captured(batch):
                 return self.task.losses(batch)
-        for fixed, given in zip(tree_leaves(self._fixed), tree_leaves(batch), strict=True):
+        for fixed, value in zip(tree_leaves(self._fixed), tree_leaves(batch), strict=True):
             if isinstance(fixed, Tensor):
-                fixed.copy_(given)
+                fixed.copy_(value)
         assert self._replay is not None
         self._replay()
         self.replays += 1
@@ -124,8 +124,8 @@ class Replay:
             self._replay = self.capture(lambda: self._run(self._fixed))
         except RuntimeError as error:
             return self._give_up((str(error).splitlines() or [type(error).__name__])[0][:200])
-        said = f"cuda_graph: the {self.operations} operations of a step are one launch"
-        print(said, file=sys.stderr)
+        summary = f"cuda_graph: the {self.operations} operations of a step are one launch"
+        print(summary, file=sys.stderr)
         self._traces.clear()
         return True
 
@@ -139,10 +139,12 @@ class Replay:
 
             return log
 
-        given = [t for t in tree_leaves(batch) if isinstance(t, Tensor)]
+        tensors = [t for t in tree_leaves(batch) if isinstance(t, Tensor)]
         vars(task).update({name: noted(name) for name in names})
         try:
-            trace = traced(lambda: self._run(batch), [*given, *task.parameters(), *task.buffers()])
+            trace = traced(
+                lambda: self._run(batch), [*tensors, *task.parameters(), *task.buffers()]
+            )
         finally:
             for name in names:
                 del vars(task)[name]
@@ -188,8 +190,8 @@ class _Joined(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, scale: Tensor) -> tuple[Any, ...]:
         """Return new tensors: autograd may keep them, and the next replay fills the old ones."""
-        known = [gradient for gradient in ctx.gradients if gradient is not None]
-        scaled = iter(torch._foreach_mul(known, scale))
+        gradients = [gradient for gradient in ctx.gradients if gradient is not None]
+        scaled = iter(torch._foreach_mul(gradients, scale))
         return None, None, *(None if g is None else next(scaled) for g in ctx.gradients)
 
 
@@ -200,8 +202,8 @@ def _side_stream(device: torch.device) -> Iterator[None]:
         yield
         return
     side = torch.cuda.Stream(device)
-    own = torch.cuda.current_stream(device)
-    side.wait_stream(own)
+    stream = torch.cuda.current_stream(device)
+    side.wait_stream(stream)
     with torch.cuda.stream(side):
         yield
-    own.wait_stream(side)
+    stream.wait_stream(side)

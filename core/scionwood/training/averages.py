@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, final
 
@@ -30,7 +30,8 @@ class Average(Callback):
 
     label = "an average of the weights"
 
-    def __init__(self) -> None:
+    def __init__(self, blend: Callable[[list[Tensor], list[Tensor], int], object]) -> None:
+        self._blend = blend
         self.count = 0
         self._average: dict[str, Tensor] = {}
         self._step = 0
@@ -75,16 +76,13 @@ class Average(Callback):
         finally:
             self._swap(task)
 
-    def _blend(self, average: list[Tensor], weights: list[Tensor]) -> None:
-        raise NotImplementedError
-
     def _update(self, trainer: L.Trainer, task: L.LightningModule) -> None:
         weights = _trained(task)
         if not self.count:
             self._average = {name: value.clone() for name, value in weights.items()}
         else:
             average = [self._average[name].to(weights[name].device) for name in weights]
-            self._blend(average, list(weights.values()))
+            self._blend(average, list(weights.values()), self.count)
             self._average = dict(zip(weights, average, strict=True))
         self.count += 1
         self._step = trainer.global_step
@@ -118,23 +116,19 @@ class Ema(Average):
         update_every_n_steps: int = 1,
         update_starting_at_step: int = 1,
     ) -> None:
-        super().__init__()
         if not 0 <= decay < 1:
             raise ValueError(f"decay {decay} must be at least 0 and below 1")
         if update_every_n_steps < 1:
             raise ValueError(f"update_every_n_steps {update_every_n_steps} must be at least 1")
+        super().__init__(get_ema_multi_avg_fn(decay))
         self.label = f"the exponential moving average of the weights with decay {decay:g}"
         self._every, self._from = update_every_n_steps, update_starting_at_step
-        self._function = get_ema_multi_avg_fn(decay)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Update the average after an optimiser step."""
         step = trainer.global_step
         if step > self._step and step >= self._from and step % self._every == 0:
             self._update(trainer, pl_module)
-
-    def _blend(self, average: list[Tensor], weights: list[Tensor]) -> None:
-        self._function(average, weights, self.count)
 
 
 @final
@@ -160,17 +154,16 @@ class Swa(Average):
         annealing_epochs: int = 10,
         annealing_strategy: Literal["cos", "linear"] = "cos",
     ) -> None:
-        super().__init__()
         if swa_lrs is not None and swa_lrs <= 0:
             raise ValueError(f"swa_lrs {swa_lrs} must be positive")
         if swa_epoch_start < 0 or (isinstance(swa_epoch_start, float) and swa_epoch_start > 1):
             raise ValueError(f"swa_epoch_start {swa_epoch_start} must be an epoch, or 0.0 to 1.0")
         if annealing_strategy not in ("cos", "linear"):
             raise ValueError(f"annealing_strategy {annealing_strategy!r} must be cos or linear")
+        super().__init__(get_swa_multi_avg_fn())
         self.label = "the average of the weights after each of the last epochs"
         self._rate, self._begin = swa_lrs, swa_epoch_start
         self._annealing, self._strategy = annealing_epochs, annealing_strategy
-        self._function = get_swa_multi_avg_fn()
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any
@@ -187,8 +180,8 @@ class Swa(Average):
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Update the average after the last step of an epoch, before its validation."""
-        begun = trainer.current_epoch >= self._start(trainer, pl_module)
-        if begun and trainer.is_last_batch and trainer.global_step > self._step:
+        is_late = trainer.current_epoch >= self._start(trainer, pl_module)
+        if is_late and trainer.is_last_batch and trainer.global_step > self._step:
             self._update(trainer, pl_module)
 
     def _start(self, trainer: L.Trainer, task: Any) -> int:
@@ -201,9 +194,6 @@ class Swa(Average):
         steps = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
         epochs = math.ceil(total / steps)
         return min(int(self._begin * epochs), epochs - 1)
-
-    def _blend(self, average: list[Tensor], weights: list[Tensor]) -> None:
-        self._function(average, weights, self.count)
 
 
 def average_of(trainer: L.Trainer) -> Average | None:

@@ -56,12 +56,13 @@ def compile_blocks(model: nn.Module, options: Mapping[str, Any]) -> None:
     from torch._dynamo import list_backends
 
     backend = options.get("backend", "inductor")
-    if backend not in (known := list_backends(())):
+    if backend not in (backends := list_backends(())):
         rule = f"torch has no compiler backend {backend!r}"
-        raise RecipeError("compile.backend", rule, f"Known: {', '.join(known)}")
+        raise RecipeError("compile.backend", rule, f"Known: {', '.join(backends)}")
     blocks = _blocks("compile", model)
-    if (whole := _of_transformers(model)) is not None:
-        whole.config.use_cache = False  # a cache makes each block differ, so that none share code
+    if (transformer := _of_transformers(model)) is not None:
+        # A cache makes each block differ, so that none share code.
+        transformer.config.use_cache = False
     for block in blocks:
         if block._compiled_call_impl is None:
             block.compile(**options)
@@ -79,8 +80,8 @@ def checkpoint_blocks(model: nn.Module) -> None:
         RecipeError: the model repeats no block, or a block updates running statistics, which would
             count each batch twice.
     """
-    if (whole := _of_transformers(model)) is not None:
-        _checkpoint_transformers(whole)
+    if (transformer := _of_transformers(model)) is not None:
+        _checkpoint_transformers(transformer)
         return
     for block in _blocks("gradient_checkpointing", model):
         for name, part in block.named_modules():
@@ -153,8 +154,8 @@ def _blocks(key: str, model: nn.Module) -> list[nn.Module]:
 def _checkpointed(self: nn.Module, *args: Any, **options: Any) -> Any:
     # A method and not a closure: a copy of the block must call itself, and not the original.
     forward = type(self).forward
-    given = [x for x in (*args, *options.values()) if isinstance(x, Tensor)]
-    needed = any(x.requires_grad for x in (*given, *self.parameters()))
+    tensors = [x for x in (*args, *options.values()) if isinstance(x, Tensor)]
+    needed = any(x.requires_grad for x in (*tensors, *self.parameters()))
     if self.training and torch.is_grad_enabled() and needed:
         return checkpoint(forward, self, *args, use_reentrant=False, **options)
     return forward(self, *args, **options)

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import math
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, final
 
-import torch
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import ConstantLR, LambdaLR, LRScheduler, OneCycleLR
 
 from scionwood.errors import TrainingError
-from scionwood.training.weights import load_tensors
-from scionwood_sandbox.files import atomic_path
+from scionwood.training.checkpoint import SafeCheckpointIO, read_checkpoint
+from scionwood.training.text_progress import Pace
 
 Schedule: TypeAlias = Callable[[Optimizer], LRScheduler]
 """Makes a scheduler for an optimiser; it is stepped after every optimiser step."""
@@ -39,7 +45,7 @@ class Stateful(Protocol):
 @final
 @dataclass(frozen=True)
 class Resume:
-    """A file that keeps the state of `minimise`, from which a stopped training continues.
+    """A checkpoint of `minimise`, from which a stopped training continues.
 
     Args:
         file: is written to a temporary name first; if it is there, the training continues from it.
@@ -116,15 +122,15 @@ def minimise(
         >>> losses[-1] < losses[0]
         True
     """
-    given: list[Any] = list(parameters)
-    if not given:
+    groups: list[Any] = list(parameters)
+    if not groups:
         raise TrainingError("parameters", "there is nothing to train", "Unfreeze some")
-    optimizer = AdamW(given, lr=lr, weight_decay=weight_decay, betas=betas)
+    optimizer = AdamW(groups, lr=lr, weight_decay=weight_decay, betas=betas)
     trained = [p for group in optimizer.param_groups for p in group["params"]]
     limited = trained if clipped is None else list(clipped)
     rate = schedule(optimizer) if schedule else None
     parts: dict[str, Any] = {"optimizer": optimizer, **({"rate": rate} if rate else {})}
-    losses = _continued(resume, parts) if resume else []
+    losses = _load(resume, parts) if resume else []
     with _progress(label, steps, len(losses)) as show:
         for step in range(len(losses), steps):
             value = loss(step)
@@ -142,7 +148,7 @@ def minimise(
             if report is not None:
                 report(step, losses[-1])
             if resume and (step + 1 == steps or (step + 1) % resume.every == 0):
-                _keep(resume, parts, losses)
+                _save(resume, parts, losses)
     return losses
 
 
@@ -168,8 +174,8 @@ def warm_cosine(steps: int, *, warmup: int | None = None, floor: float = 0.01) -
     warm = min(200, steps // 10 + 1) if warmup is None else max(1, warmup)
 
     def factor(step: int) -> float:
-        done = max(0, step - warm) / max(1, steps - warm)
-        cosine = floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done))
+        part = max(0, step - warm) / max(1, steps - warm)
+        cosine = floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * part))
         return min(1.0, (step + 1) / warm) * cosine
 
     return lambda optimizer: LambdaLR(optimizer, factor)
@@ -214,24 +220,23 @@ def one_cycle(steps: int, *, rise: float = 0.1) -> Schedule:
     return schedule
 
 
-def _keep(resume: Resume, parts: Mapping[str, Stateful], losses: list[float]) -> None:
+def _save(resume: Resume, parts: Mapping[str, Stateful], losses: list[float]) -> None:
     states = {name: part.state_dict() for name, part in {**parts, **resume.parts}.items()}
-    with atomic_path(resume.file) as file:
-        torch.save(states | {"losses": losses}, file)
+    SafeCheckpointIO().save_checkpoint({"state_dict": states, "losses": losses}, resume.file)
 
 
-def _continued(resume: Resume, parts: Mapping[str, Stateful]) -> list[float]:
+def _load(resume: Resume, parts: Mapping[str, Stateful]) -> list[float]:
     """Load the state of a stopped training, if there is one, and return its losses."""
     if not resume.file.is_file():
         return []
-    found = load_tensors(resume.file)
-    wanted = {**parts, **resume.parts}
-    if missing := sorted({*wanted, "losses"} ^ set(found)):
+    checkpoint = read_checkpoint(resume.file)
+    states, parts = checkpoint["state_dict"], {**parts, **resume.parts}
+    if missing := sorted(parts.keys() ^ states.keys()):
         rule = f"it is the state of another training ({missing[0]!r} is in one of the two only)"
         raise TrainingError(str(resume.file), rule, "Name another file, or delete this one")
-    for name, part in wanted.items():
-        part.load_state_dict(found[name])
-    return list(found["losses"])
+    for name, part in parts.items():
+        part.load_state_dict(states[name])
+    return list(checkpoint["losses"])
 
 
 def _finite(step: int, value: Tensor) -> float:
@@ -243,42 +248,19 @@ def _finite(step: int, value: Tensor) -> float:
 
 
 @contextmanager
-def _progress(label: str, steps: int, already: int) -> Iterator[Callable[[int, float], None]]:
-    """Yield a function that shows the step and its loss: a bar on a terminal, else some lines."""
-    if not label:
-        yield lambda done, loss: None
-    elif sys.stderr.isatty():
-        with _bar(label, steps, already) as show:
-            yield show
-    else:
-        began = time.monotonic()
-
-        def say(done: int, loss: float) -> None:
-            if done % max(1, steps // _LINES) and done != steps:
-                return
-            left = (time.monotonic() - began) / (done - already) * (steps - done) / 60
-            text = f"{label}: step {done} of {steps}, loss {loss:.4g}, {left:.1f} min left"
-            print(text, file=sys.stderr, flush=True)
-
-        yield say
-
-
-@contextmanager
-def _bar(label: str, steps: int, already: int) -> Iterator[Callable[[int, float], None]]:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
+def _progress(label: str, steps: int, start: int) -> Iterator[Callable[[int, float], None]]:
+    """Yield a function that shows a step and its loss: a bar on a terminal, else some lines."""
+    has_bar, pace = bool(label) and sys.stderr.isatty(), Pace(start)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task(label, total=steps, completed=already)
+    bar = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
+    with bar if has_bar else nullcontext():  # rich ends an empty bar with a line
+        task = bar.add_task(label, total=steps, completed=start)
 
-        def show(done: int, loss: float) -> None:
-            bar.update(task, completed=done, description=f"{label}, loss {loss:.4g}")
+        def show(step: int, loss: float) -> None:
+            bar.update(task, completed=step, description=f"{label}, loss {loss:.4g}")
+            if label and not has_bar and (step % max(1, steps // _LINES) == 0 or step == steps):
+                left = (steps - step) / pace.rate(step) / 60
+                text = f"{label}: step {step} of {steps}, loss {loss:.4g}, {left:.1f} min left"
+                print(text, file=sys.stderr, flush=True)
 
         yield show

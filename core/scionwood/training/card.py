@@ -124,11 +124,11 @@ def metadata(folder: Path, card: Card) -> str:
 
 def base_on_hub(card: Card) -> str:
     """Return `owner/name` of the base on the Hugging Face hub; empty if it is not from there."""
-    stated = [card.base.get("hub_id", ""), card.base.get("weights", "")]
+    sources = [card.base.get("hub_id", ""), card.base.get("weights", "")]
     options = card.recipe.backbone.options
-    stated += [str(options.get("hub_id") or "")]
-    stated += [str(v) for v in options.values() if str(v).startswith("hf-hub:")]
-    return next((found[1] for text in stated if (found := _ON_HUB.search(text))), "")
+    sources += [str(options.get("hub_id") or "")]
+    sources += [str(v) for v in options.values() if str(v).startswith("hf-hub:")]
+    return next((match[1] for text in sources if (match := _ON_HUB.search(text))), "")
 
 
 def base_hash(folder: Path) -> str:
@@ -147,8 +147,8 @@ def number(value: float) -> str:
 def summary(card: Card) -> str:
     """Return one sentence: what was trained on what for what."""
     recipe = card.recipe
-    made = {"frozen": "The head alone", "full": "All weights"}.get(card.method)
-    what = f"{made} of" if made else f"A {card.method} adapter on"
+    subject = {"frozen": "The head alone", "full": "All weights"}.get(card.method)
+    what = f"{subject} of" if subject else f"A {card.method} adapter on"
     return f"{what} `{recipe.backbone.name}`, trained for the task `{recipe.task.name}`."
 
 
@@ -168,18 +168,18 @@ def measured(card: Card) -> str:
 
 def licences(card: Card) -> str:
     """Return what is known of the licences of base and adapter."""
-    stated = card.base.get("licence", "")
-    known = f"The base: {stated}." if stated else "The backbone states no licence."
-    return f"{known} Its conditions also apply to what is trained on it."
+    licence = card.base.get("licence", "")
+    sentence = f"The base: {licence}." if licence else "The backbone states no licence."
+    return f"{sentence} Its conditions also apply to what is trained on it."
 
 
 def _licence(text: str) -> dict[str, Any]:
     """Return the fields of the metadata; none if the text names no licence."""
-    if found := _SPDX.match(text):
-        return {"license": found[1].lower()}
-    if named := re.match(r"(.+?) \((https://[^\s()]+)\)", text):
-        name = re.sub(r"[^a-z0-9.]+", "-", named[1].lower())
-        return {"license": "other", "license_name": name, "license_link": named[2]}
+    if match := _SPDX.match(text):
+        return {"license": match[1].lower()}
+    if licence := re.match(r"(.+?) \((https://[^\s()]+)\)", text):
+        name = re.sub(r"[^a-z0-9.]+", "-", licence[1].lower())
+        return {"license": "other", "license_name": name, "license_link": licence[2]}
     return {}
 
 
@@ -205,7 +205,7 @@ def _text(folder: Path, card: Card) -> list[str]:
     return [
         f"# {card.recipe.name}",
         summary(card),
-        *(f"**{each}**" for each in card.warnings()),
+        *(f"**{warning}**" for warning in card.warnings()),
         "## Results",
         *_table(card),
         measured(card),
@@ -218,10 +218,10 @@ def _text(folder: Path, card: Card) -> list[str]:
 
 def _facts(folder: Path, card: Card) -> dict[str, str]:
     counts, sha256 = card.counts, base_hash(folder)
-    stated = {k: v for k, v in card.base.items() if k not in ("licence", "limits")}
+    facts = {k: v for k, v in card.base.items() if k not in ("licence", "limits")}
     facts = {
         "base": f"`{card.recipe.backbone.name}`",
-        **stated,
+        **facts,
         "SHA-256 of the base": f"`{sha256}`" if sha256 else "",
         "size": f"{counts.base:,} parameters of the base, {counts.trainable_adapter:,} of the "
         f"adapter, {counts.trainable_head:,} of the head; {counts.share:.2%} train",
@@ -235,8 +235,8 @@ def _facts(folder: Path, card: Card) -> dict[str, str]:
 def _table(card: Card) -> list[str]:
     better = "lower" if card.mode == "min" else "higher"
     notes = {card.monitor: f" (chose the step; {better} is better)"}
-    shown = list(card.metrics().items())[:_METRICS]
-    rows = [f"| {name}{notes.get(name, '')} | {number(value)} |" for name, value in shown]
+    metrics = list(card.metrics().items())[:_METRICS]
+    rows = [f"| {name}{notes.get(name, '')} | {number(value)} |" for name, value in metrics]
     return ["\n".join(["| validation | value |", "| --- | ---: |", *rows])] if rows else []
 
 

@@ -80,7 +80,7 @@ class DataFiles:
             roots: files, folders, and patterns; a pattern stands for the folders before its first
                 wildcard.
         """
-        folders = {_root(str(each)) for each in roots} | set(self._roots)
+        folders = {_root(str(name)) for name in roots} | set(self._roots)
         self._roots = sorted(folders, key=lambda root: -len(root.parts))
 
     def readable(
@@ -140,10 +140,10 @@ class DataFiles:
             raise ReadError(error.value, rule, remedy) from error
 
     def _active(self, path: Path) -> AbstractContextManager[None]:
-        whole = path.resolve()
-        root = next((each for each in self._roots if whole.is_relative_to(each)), None)
+        target = path.resolve()
+        root = next((folder for folder in self._roots if target.is_relative_to(folder)), None)
         if root is None:
-            rule = f"it leads to {whole}, outside of the folder that the data set names"
+            rule = f"it leads to {target}, outside of the folder that the data set names"
             raise ReadError(str(path), rule, "Copy the file there, or name it by itself")
         # A child may not read all that a user has: then each file has a child of its own.
         if not switch.wanted() or Path.home().is_relative_to(root):
@@ -183,7 +183,7 @@ def write_skipped(folder: Path, files: DataFiles) -> None:
 
 
 @contextmanager
-def as_decided(folder: Path | None) -> Iterator[None]:
+def reuse_skipped_files(folder: Path | None) -> Iterator[None]:
     """Let data sets that are made inside the block skip the files that a run skipped.
 
     Args:
@@ -212,8 +212,8 @@ def _root(pattern: str) -> Path:
     """Return the folder that a path or a pattern names: the part before the first wildcard."""
     path = Path(pattern)
     if path.exists():
-        whole = path.resolve()
-        return whole if whole.is_dir() else whole.parent
+        target = path.resolve()
+        return target if target.is_dir() else target.parent
     parts = path.parent.parts
     fixed = next((n for n, part in enumerate(parts) if re.search(r"[*?\[]", part)), len(parts))
     return Path(*parts[:fixed]).resolve()

@@ -16,10 +16,10 @@ from scionwood.recipes.recipe import Recipe
 from scionwood.runs.layout import ADAPTER, HEAD
 from scionwood.runs.manifest import write_manifest
 from scionwood.training.card import Card, write_card
-from scionwood.training.checkpoint import BEST, LAST, read_checkpoint
+from scionwood.training.checkpoint import exported, read_checkpoint
 from scionwood.training.figures import metrics_figure
 from scionwood.training.metrics import NAME, read_metrics
-from scionwood.training.points import exported
+from scionwood.training.run_folder import BEST, LAST
 from scionwood.training.run_page import CURVES, write_report
 from scionwood.training.task import Task
 from scionwood_sandbox.files import atomic_path
@@ -47,15 +47,15 @@ def export(task: Task, trainer: L.Trainer, folder: Path, recipe: Recipe) -> None
     bare = backbone(task.backbone)
     base = {str(k): str(v) for k, v in getattr(bare, "card", {}).items()}
     if bare is not task.backbone:
-        own = task.corruption()
-        record = own.record() if own is not None else None
+        corruption = task.corruption()
+        record = corruption.record() if corruption is not None else None
         save_adapter(task.backbone, folder / ADAPTER, base=base, corruption=record)
     if head_names(task.backbone):
         save_head(task.backbone, folder / HEAD)
     if not trainer.is_global_zero:
         return
     rows = read_metrics(folder / NAME)
-    figures = {CURVES: metrics_figure(rows, step), **_drawn(task, trainer)}
+    figures = {CURVES: metrics_figure(rows, step), **_draw(task, trainer)}
     for name, figure in figures.items():
         with atomic_path(folder / "figures" / f"{name}.png") as part:
             figure.savefig(part, dpi=120, bbox_inches="tight")
@@ -78,7 +78,7 @@ def _load_chosen(task: Task, folder: Path) -> int:
 
 @torch.no_grad()
 @figure_style()
-def _drawn(task: Task, trainer: L.Trainer) -> dict[str, Figure]:
+def _draw(task: Task, trainer: L.Trainer) -> dict[str, Figure]:
     loaders = trainer.val_dataloaders
     # One process holds only a part of a sharded model, which cannot run alone.
     if task.sharded or not loaders:

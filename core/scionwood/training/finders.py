@@ -19,14 +19,12 @@ from lightning.pytorch.tuner.tuning import Tuner
 from scionwood.errors import RecipeError, TrainingError
 from scionwood.recipes.recipe import Recipe
 from scionwood.training.checkpoint import SafeCheckpointIO
-from scionwood.training.choices import make
 from scionwood.training.launch import many
 from scionwood.training.options import finders, without_finders
-from scionwood.training.tables import FINDERS
 from scionwood.training.task import Task
 
 Build = Callable[[Recipe], tuple[Task, L.LightningDataModule]]
-_KEPT = ("accelerator", "precision", "gradient_clip_val", "gradient_clip_algorithm")
+_SHARED = ("accelerator", "precision", "gradient_clip_val", "gradient_clip_algorithm")
 
 
 def apply_finders(recipe: Recipe, build: Build) -> Recipe:
@@ -42,14 +40,13 @@ def apply_finders(recipe: Recipe, build: Build) -> Recipe:
         RecipeError: several processes, or the data take no batch size.
         TrainingError: nothing was found.
     """
-    named = finders(recipe.trainer)
-    if named and not _alone(recipe):
+    chosen = sorted(finders(recipe.trainer), key=lambda finder: finder.name)
+    if chosen and not _is_one_process(recipe):
         rule = "it runs in one process on one device"
         remedy = "Find the value with trainer.devices 1, then write it into the recipe"
-        raise RecipeError(f"trainer.callbacks: {min(named)}", rule, remedy)
-    for name in sorted(named):
-        place = {"recipe": recipe, "build": build}
-        recipe = make("trainer.callbacks", name, FINDERS[name], {**place, **named[name]})
+        raise RecipeError(f"trainer.callbacks: {chosen[0].name}", rule, remedy)
+    for finder in chosen:
+        recipe = finder.build(recipe=recipe, build=build)
     return replace(recipe, trainer=without_finders(recipe.trainer))
 
 
@@ -79,7 +76,7 @@ def find_lr(
     """
     task, data = _built(recipe, build)
     with TemporaryDirectory() as place:
-        found = Tuner(_trainer(recipe, place)).lr_find(
+        search = Tuner(_trainer(recipe, place)).lr_find(
             task,
             datamodule=data,
             min_lr=min_lr,
@@ -89,7 +86,7 @@ def find_lr(
             early_stop_threshold=early_stop_threshold,
             update_attr=False,
         )
-    rate = found.suggestion() if found else None
+    rate = search.suggestion() if search else None
     if rate is None:
         rule = f"the losses of {num_training_steps} steps show no rate at which they fall"
         raise TrainingError("lr_finder", rule, "Allow more steps, or other rates")
@@ -142,7 +139,7 @@ def find_batch_size(
     return _changed(recipe, "data", "batch_size", size or init_val)
 
 
-def _alone(recipe: Recipe) -> bool:
+def _is_one_process(recipe: Recipe) -> bool:
     devices, nodes = recipe.trainer.get("devices", "auto"), recipe.trainer.get("num_nodes", 1)
     if devices in ("auto", -1, "-1"):
         on_cpu = recipe.trainer.get("accelerator", "auto") == "cpu"
@@ -157,9 +154,9 @@ def _built(recipe: Recipe, build: Build) -> tuple[Task, L.LightningDataModule]:
 
 
 def _trainer(recipe: Recipe, place: str) -> L.Trainer:
-    kept: dict[str, Any] = {k: v for k, v in recipe.trainer.items() if k in _KEPT}
+    options: dict[str, Any] = {k: v for k, v in recipe.trainer.items() if k in _SHARED}
     return L.Trainer(
-        **kept,
+        **options,
         devices=1,
         max_epochs=-1,
         num_sanity_val_steps=0,
@@ -180,8 +177,8 @@ def _alias(data: L.LightningDataModule) -> None:
     def write(self: Any, size: int) -> None:
         self.batch_size = size
 
-    own = type(data)
-    data.__class__ = type(own.__name__, (own,), {"samples_in_a_batch": property(read, write)})
+    kind = type(data)
+    data.__class__ = type(kind.__name__, (kind,), {"samples_in_a_batch": property(read, write)})
 
 
 def _changed(recipe: Recipe, slot: Literal["task", "data"], key: str, value: float) -> Recipe:

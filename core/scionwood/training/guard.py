@@ -15,8 +15,8 @@ from torch.distributed.tensor import DTensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from scionwood.errors import RecipeError, TrainingError
-from scionwood.training.checkpoint import LAST
-from scionwood.training.later import Later
+from scionwood.training.distributed_max import DelayedMax
+from scionwood.training.run_folder import LAST
 
 
 @final
@@ -29,24 +29,24 @@ class NanGuard(Callback):
     the gradient scaler skips such steps itself, so that only the losses are checked.
 
     Args:
-        every: optimiser steps between two checks; 0 means that only checkpoints are checked.
+        interval: optimiser steps between two checks; 0 means that only checkpoints are checked.
 
     Raises:
-        RecipeError: `every` is no such number.
+        RecipeError: `interval` is no such number.
 
     Attributes:
         norm: the 2-norm of the gradients of the step that is being taken, or `None` if it was not
             computed.
     """
 
-    def __init__(self, every: int = 1) -> None:
-        if type(every) is not int or every < 0:
+    def __init__(self, interval: int = 1) -> None:
+        if type(interval) is not int or interval < 0:
             rule = "a whole number of steps, or 0 for checkpoints only"
-            raise RecipeError(f"trainer.nan_guard: {every!r}", rule, "Set it to 1")
-        self.every = every
+            raise RecipeError(f"trainer.nan_guard: {interval!r}", rule, "Set it to 1")
+        self.interval = interval
         self.norm: Tensor | None = None
         self._losses: list[Tensor] = []
-        self._bad = Later()
+        self._bad = DelayedMax()
         self._checked: tuple[int, list[Tensor]] = 0, []
 
     def on_before_backward(
@@ -72,8 +72,8 @@ class NanGuard(Callback):
         scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
         gradients: list[Tensor] = []
         if clips or not scaled:
-            every = [p.grad for group in optimizer.param_groups for p in group["params"]]
-            gradients = [gradient for gradient in every if gradient is not None]
+            parameters = (p for group in optimizer.param_groups for p in group["params"])
+            gradients = [p.grad for p in parameters if p.grad is not None]
         # The largest entry cannot overflow; the norm is needed for clipping.
         norm = joint_norm(gradients, 2.0 if clips else math.inf)
         self.norm = norm if clips else None
@@ -105,33 +105,33 @@ class NanGuard(Callback):
             raise _refusal(trainer, "gradient" if good else f"loss {values}", step)
 
     def _due(self, trainer: L.Trainer) -> bool:
-        return self.every > 0 and (trainer.global_step + 1) % self.every == 0
+        return self.interval > 0 and (trainer.global_step + 1) % self.interval == 0
 
 
 def guard_of(trainer: L.Trainer) -> NanGuard | None:
     """Return the guard of a trainer; the trainers of finders have none."""
-    every: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
-    return next((callback for callback in every if isinstance(callback, NanGuard)), None)
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    return next((callback for callback in callbacks if isinstance(callback, NanGuard)), None)
 
 
 def clip_by_known_norm(
-    trainer: L.Trainer, optimizer: torch.optim.Optimizer, most: float | None
+    trainer: L.Trainer, optimizer: torch.optim.Optimizer, limit: float | None
 ) -> bool:
     """Clip gradients by the norm that the guard has computed for this step.
 
     Args:
         trainer: a trainer with or without a guard.
         optimizer: holds the parameters.
-        most: the largest norm, or `None`.
+        limit: the largest norm, or `None`.
 
     Returns:
         Whether there was such a norm; if not, nothing has been clipped.
     """
     guard = guard_of(trainer)
-    if guard is None or guard.norm is None or not most:
+    if guard is None or guard.norm is None or not limit:
         return False
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    clip_grads_with_norm_(parameters, most, guard.norm)
+    clip_grads_with_norm_(parameters, limit, guard.norm)
     return True
 
 

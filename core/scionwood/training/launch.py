@@ -55,12 +55,12 @@ def many() -> bool:
 
 
 def _torchrun() -> str:
-    given = os.environ.get("TORCHELASTIC_RUN_ID", "")
-    if given and given != "none":
+    run_id = os.environ.get("TORCHELASTIC_RUN_ID", "")
+    if run_id and run_id != "none":
         # Of the UUID that torchrun draws for a job without a name, eight digits are enough.
-        short = given[:8] if _UUID.fullmatch(given) else re.sub(r"[^\w.-]", "-", given)
+        short = run_id[:8] if _UUID.fullmatch(run_id) else re.sub(r"[^\w.-]", "-", run_id)
         return f"torchrun-{short}"
-    if given and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+    if run_id and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
         return "torchrun-" + _agreed(strftime("%Y%m%d-%H%M%S"))
     return ""
 

@@ -71,12 +71,12 @@ def named_workers() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # torch raises it in a signal handler, wherever this process is
-        told = re.match(r"(DataLoader worker \(pid.*?\d\)) (.+)", str(error))
-        if told is None:
+        match = re.match(r"(DataLoader worker \(pid.*?\d\)) (.+)", str(error))
+        if match is None:
             raise
-        rule = f"it read data ahead and {told[2].strip().rstrip('.')}"
+        rule = f"it read data ahead and {match[2].strip().rstrip('.')}"
         remedy = "Was memory short? Lower num_workers or batch_size, and resume the run"
-        raise TrainingError(told[1], rule, remedy) from error
+        raise TrainingError(match[1], rule, remedy) from error
     finally:
         for loader in set(_STARTED) - before:
             loader.stop()

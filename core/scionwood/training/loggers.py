@@ -24,11 +24,11 @@ from lightning.pytorch.loggers import (
 
 from scionwood.errors import RecipeError
 from scionwood.recipes.recipe import Recipe
-from scionwood.training.choices import Choice, find, make
+from scionwood.training.checkpoint import run_checkpoint
+from scionwood.training.named_components import Choice
 from scionwood.training.options import loggers as named_loggers
-from scionwood.training.points import run_checkpoint
 
-Given: TypeAlias = Logger | Choice
+LoggerChoice: TypeAlias = Logger | Choice
 """A logger of Lightning, or a name of `trainer.logger` with or without options."""
 
 PROJECT = "scionwood"
@@ -46,39 +46,27 @@ def make_loggers(options: Mapping[str, Any], folder: Path, step: int) -> list[Lo
     Raises:
         RecipeError: a logger refuses its options, or a key is missing in the environment.
     """
-    made: list[Logger] = []
-    for name, own in named_loggers(options):
-        extra = {"step": step} if name == "tensorboard" else {}
-        if named := find("trainer.logger", name):
-            made.append(make("trainer.logger", name, named, {**extra, **own}, folder))
-    return made
+    built: list[Logger] = []
+    for logger in named_loggers(options):
+        resumed = {"step": step} if logger.name == "tensorboard" else {}
+        built.append(logger.build(folder, **resumed))
+    return built
 
 
-def chosen(given: Given | Sequence[Given] | bool | None) -> dict[str, Any]:
-    """Return the override of `trainer.logger` by the argument `logger` of `fit`; empty if none.
-
-    Args:
-        given: loggers, names, or names with options.
-    """
-    if isinstance(given, bool):
-        return {"trainer.logger": given}
-    names = [entry for entry in _listed(given) if not isinstance(entry, Logger)]
-    return {"trainer.logger": names} if names else {}
-
-
-def objects(given: Given | Sequence[Given] | bool | None) -> list[Logger]:
-    """Return the loggers of Lightning in the argument `logger` of `fit`.
+def split_loggers(
+    loggers: LoggerChoice | Sequence[LoggerChoice] | bool | None,
+) -> tuple[dict[str, Any], list[Logger]]:
+    """Return what the argument `logger` of `fit` says: an override of the recipe, and loggers.
 
     Args:
-        given: loggers, names, or names with options.
+        loggers: loggers of Lightning, names, or names with options; `False` for none.
     """
-    return [entry for entry in _listed(given) if isinstance(entry, Logger)]
-
-
-def _listed(given: Given | Sequence[Given] | bool | None) -> list[Given]:
-    if given is None or isinstance(given, bool):
-        return []
-    return [given] if isinstance(given, Logger | str | dict) else list(given)
+    if loggers is None or isinstance(loggers, bool):
+        return ({} if loggers is None else {"trainer.logger": loggers}), []
+    entries = [loggers] if isinstance(loggers, Logger | str | dict) else list(loggers)
+    names = [entry for entry in entries if not isinstance(entry, Logger)]
+    objects = [entry for entry in entries if isinstance(entry, Logger)]
+    return ({"trainer.logger": names} if names else {}), objects
 
 
 def tensorboard(folder: Path, *, step: int = 0) -> Logger:

@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Callback
 
 from scionwood.runs.layout import METRICS
 from scionwood.runs.metrics import read_metrics as read_metrics
-from scionwood.training.checkpoint import RESUME
+from scionwood.training.run_folder import RESUME
 from scionwood_sandbox.files import atomic_path, writing
 
 NAME = METRICS
@@ -51,9 +51,9 @@ class MetricsFile(Callback):
         if not trainer.is_global_zero:
             return
         self._path = Path(trainer.default_root_dir) / NAME
-        kept = read_metrics(self._path)[: self._rows]
-        self._columns = list(dict.fromkeys(["step", "epoch", *(k for row in kept for k in row)]))
-        self._rewrite(kept)
+        rows = read_metrics(self._path)[: self._rows]
+        self._columns = list(dict.fromkeys(["step", "epoch", *(k for row in rows for k in row)]))
+        self._rewrite(rows)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Write the values of an optimiser step."""

@@ -13,12 +13,11 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LinearLR, LRScheduler
 
 from scionwood.errors import RecipeError
-from scionwood.training.choices import Choice, check, find, load, make, split
+from scionwood.training.named_components import Choice, NamedComponent
 from scionwood.training.plateau import Plateau
-from scionwood.training.tables import Named
 
 OPTIMIZER, SCHEDULE = "task.optimizer", "task.schedule"
-WHOLE = frozenset({"muon", "adafactor"})
+NEEDS_WHOLE_MATRICES = frozenset({"muon", "adafactor"})
 """Optimisers that read whole matrices: torch's own fail on weights spread over processes."""
 
 
@@ -35,17 +34,20 @@ def make_optimizer(choice: Choice, groups: list[dict[str, Any]], backbone: nn.Mo
             and the weights are spread over processes.
         PluginError: the plugin is missing or broken, or does not have the optimiser.
     """
-    name, own = split(OPTIMIZER, choice)
-    check(OPTIMIZER, name, own)
-    if name in WHOLE and any(isinstance(p, DTensor) for group in groups for p in group["params"]):
+    component = NamedComponent.parse(OPTIMIZER, choice)
+    component.check()
+    name = component.name
+    if name in NEEDS_WHOLE_MATRICES and any(
+        isinstance(p, DTensor) for group in groups for p in group["params"]
+    ):
         rule = "it reads whole matrices, and fsdp2 spreads them over processes"
         raise RecipeError(f"{OPTIMIZER}: {name}", rule, "Use adamw, or trainer.strategy: ddp")
-    injected = (groups, backbone) if "/" in name else (groups,)
-    made = make(OPTIMIZER, name, _named(OPTIMIZER, name), own, *injected)
-    if not isinstance(made, Optimizer):
-        rule = f"it made a {type(made).__name__}, and no torch.optim.Optimizer"
+    injected = (groups, backbone) if component.is_of_plugin else (groups,)
+    optimizer = component.build(*injected)
+    if not isinstance(optimizer, Optimizer):
+        rule = f"it made a {type(optimizer).__name__}, and no torch.optim.Optimizer"
         raise RecipeError(f"{OPTIMIZER}: {name}", rule, "Ask the authors of the plugin")
-    return made
+    return optimizer
 
 
 def make_scheduler(
@@ -66,16 +68,16 @@ def make_scheduler(
         RecipeError: no schedule has that name, or it refuses its options.
         PluginError: the plugin is missing or broken, or does not have the schedule.
     """
-    name, own = split(SCHEDULE, choice)
-    check(SCHEDULE, name, own)
-    named = _named(SCHEDULE, name)
+    component = NamedComponent.parse(SCHEDULE, choice)
+    component.check()
+    name = component.name
     if name == "plateau":  # which multiplies what it finds, so the warm-up must do so too
-        make(SCHEDULE, name, named, own)
+        component.build()
         return LinearLR(optimizer, 1 / (warmup + 1), total_iters=warmup)
-    if (first := make(SCHEDULE, name, named, own, 0, 1000.0)) != 1.0:
+    if (first := component.build(0, 1000.0)) != 1.0:
         rule = f"its share of the rate at step 0 is {first}, and it must be 1"
         raise RecipeError(f"{SCHEDULE}: {name}", rule, "Change its options, or task.lr")
-    share = partial(load(named), **own)
+    share = partial(component.load(), **component.options)
 
     def rate(step: int) -> float:
         if step <= warmup:
@@ -92,11 +94,5 @@ def make_plateau(choice: Choice) -> list[Plateau]:
     Args:
         choice: the schedule's name, or its name with options.
     """
-    name, own = split(SCHEDULE, choice)
-    return [make(SCHEDULE, name, _named(SCHEDULE, name), own)] if name == "plateau" else []
-
-
-def _named(key: str, name: str) -> Named:
-    named = find(key, name)
-    assert named is not None  # each optimiser and schedule has a reference
-    return named
+    component = NamedComponent.parse(SCHEDULE, choice)
+    return [component.build()] if component.name == "plateau" else []

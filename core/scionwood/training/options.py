@@ -1,12 +1,13 @@
 """The options of a recipe's `trainer:` section: plain values, and classes by short names only.
 
-Checking imports nothing heavy. The classes are listed in `scionwood.training.tables`.
+Checking imports nothing heavy. The classes are listed in `builtin_components`.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, requires
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,8 +16,8 @@ from typing import Any
 
 from scionwood.errors import RecipeError
 from scionwood.plugins.discovery import did_you_mean
-from scionwood.training.choices import check, find, make, split
-from scionwood.training.tables import CALLBACKS, DEFAULT_LOGGERS, FINDERS, LOGGERS
+from scionwood.training.builtin_components import CALLBACKS, FINDERS, LOGGERS
+from scionwood.training.named_components import NamedComponent, parse_all
 
 PLAIN = frozenset(
     [
@@ -57,9 +58,9 @@ GUARD = "nan_guard"
 GRAPH = "cuda_graph"
 """Our own option: `auto`, `on` or `off`; see `CudaGraph`."""
 
-OURS = frozenset({GUARD, GRAPH})
+CORE_OPTIONS = frozenset({GUARD, GRAPH})
 
-NAMED = frozenset({"callbacks", "logger", "strategy", "profiler"})
+CHOSEN_BY_NAME = frozenset({"callbacks", "logger", "strategy", "profiler"})
 """Options of lightning.Trainer whose classes are given by short names."""
 
 REFUSED: Mapping[str, str] = {
@@ -87,10 +88,10 @@ def check_trainer(options: Mapping[str, Any]) -> None:
     for key, value in options.items():
         _check_key(key)
         _check_plain(f"trainer.{key}", value)
-    for key in sorted(NAMED):
-        for name, own in _pairs(options, key):
-            check(f"trainer.{key}", name, own)
-    if len(_pairs(options, "profiler")) > 1:
+    for key in sorted(CHOSEN_BY_NAME):
+        for component in _components(options, key):
+            component.check()
+    if len(_components(options, "profiler")) > 1:
         raise RecipeError("trainer.profiler", "one profiler in a run", "Name one")
 
 
@@ -105,46 +106,48 @@ def check_installed(options: Mapping[str, Any]) -> None:
     Raises:
         RecipeError: naming the package, and the line that installs it.
     """
-    for name, _ in _pairs(options, "logger"):
+    for name in (logger.name for logger in _components(options, "logger")):
         package = LOGGERS[name].package if name in LOGGERS else ""
         if package and find_spec(package.replace("-", "_")) is None:
             rule = f"it needs the package {package}, which is not installed"
-            remedy = f"Run: pip install {_wanted(package)}"
+            remedy = f"Run: pip install {_requirement(package)}"
             raise RecipeError(f"trainer.logger: {name}", rule, remedy)
 
 
-def _wanted(package: str) -> str:
+def _requirement(package: str) -> str:
     """Return a package with the versions that scionwood has tried, as pip takes it."""
     try:
         lines = requires("scionwood") or []
     except PackageNotFoundError:
         lines = []
-    stated = (line.partition(";")[0].strip() for line in lines if match(rf"{package}\b", line))
-    return next((f"'{text}'" for text in stated), package)
+    requirements = (line for line in lines if match(rf"{package}\b", line))
+    return next((f"'{line.partition(';')[0].strip()}'" for line in requirements), package)
 
 
-def loggers(options: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return the loggers beside metrics.csv and their options; TensorBoard if none is named."""
-    named = _pairs(options, "logger") if "logger" in options else [(n, {}) for n in DEFAULT_LOGGERS]
-    present = find_spec("tensorboard") is not None
-    return [(n, own) for n, own in named if n != "csv" and (n != "tensorboard" or present)]
+def loggers(options: Mapping[str, Any]) -> list[NamedComponent]:
+    """Return the loggers beside metrics.csv; TensorBoard if none is named."""
+    components = _components({"logger": True, **options}, "logger")
+    missing = () if find_spec("tensorboard") else ("tensorboard",)
+    return [logger for logger in components if logger.name not in ("csv", *missing)]
 
 
 def callback_names(options: Mapping[str, Any]) -> list[str]:
     """Return the names of the callbacks of a checked section."""
-    return [name for name, _ in _pairs(options, "callbacks")]
+    return [callback.name for callback in _components(options, "callbacks")]
 
 
-def finders(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the finders among the callbacks and their options; they act before training."""
-    return {name: own for name, own in _pairs(options, "callbacks") if name in FINDERS}
+def finders(options: Mapping[str, Any]) -> list[NamedComponent]:
+    """Return the finders among the callbacks; they act before training."""
+    return [callback for callback in _components(options, "callbacks") if callback.name in FINDERS]
 
 
 def without_finders(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the section without its finders."""
-    listed = zip(_list(options, "callbacks"), _pairs(options, "callbacks"), strict=True)
-    kept = [entry for entry, (name, _) in listed if name not in FINDERS]
-    return {**options, "callbacks": kept} if "callbacks" in options else dict(options)
+    if not finders(options):
+        return dict(options)
+    entries = options["callbacks"] if isinstance(options["callbacks"], list) else []
+    pairs = zip(entries, callback_names(options), strict=False)
+    return {**options, "callbacks": [entry for entry, name in pairs if name not in FINDERS]}
 
 
 def build_trainer_options(
@@ -167,47 +170,48 @@ def build_trainer_options(
         RecipeError: a class refuses its options, a callback needs a logger, or `prefix_cache` names
             a folder outside of the run folder.
     """
-    built = {key: value for key, value in options.items() if key in PLAIN | OURS}
+    built = {key: value for key, value in options.items() if key in PLAIN | CORE_OPTIONS}
     built["callbacks"] = []
-    entries = {n: own for n, own in _pairs(options, "callbacks") if n not in FINDERS}
+    # A later entry of one name replaces an earlier one.
+    callbacks = {c.name: c for c in _components(options, "callbacks") if c.name not in FINDERS}
     writes = bool(loggers(options))
-    for name, own in {"checkpoint": {}, **entries}.items():
+    checkpoint = NamedComponent("trainer.callbacks", "checkpoint", {})
+    for name, callback in {"checkpoint": checkpoint, **callbacks}.items():
         if name in CALLBACKS and CALLBACKS[name].logs and not writes:
             rule = "it writes to a logger, and metrics.csv is none"
             raise RecipeError(f"trainer.callbacks: {name}", rule, "Set trainer.logger: tensorboard")
-        extra = {"monitor": monitor, "mode": mode} if name == "early_stopping" else {}
-        built["callbacks"].append(_made("callbacks", name, {**extra, **_placed(name, own, folder)}))
-    for name, own in _pairs(options, "profiler"):
-        place = {"dirpath": folder or Path(), "filename": f"profile-{name}"}
-        built["profiler"] = _made("profiler", name, {**place, **own})
-    for name, own in _pairs(options, "strategy") or [("auto", {})]:
-        built["strategy"] = _made("strategy", name, own)
+        watched = {"monitor": monitor, "mode": mode} if name == "early_stopping" else {}
+        built["callbacks"].append(_inside(callback, folder).build(**watched))
+    for profiler in _components(options, "profiler"):
+        place = {"dirpath": folder or Path(), "filename": f"profile-{profiler.name}"}
+        built["profiler"] = profiler.build(**place)
+    for strategy in _components({"strategy": "auto", **options}, "strategy"):
+        built["strategy"] = strategy.build()
     return built
 
 
-def _placed(name: str, own: dict[str, Any], run: Path | None) -> dict[str, Any]:
-    """Return the options of a callback with the folder of `prefix_cache` inside the run folder."""
-    if name != "prefix_cache" or own.get("folder") is None:
-        return own
+def _inside(callback: NamedComponent, run: Path | None) -> NamedComponent:
+    """Return a callback with the folder of `prefix_cache` inside the run folder."""
+    name, options = callback.name, callback.options
+    if name != "prefix_cache" or options.get("folder") is None:
+        return callback
     root = Path(os.path.realpath(run or Path()))
-    place = Path(os.path.realpath(root / str(own["folder"])))
+    place = Path(os.path.realpath(root / str(options["folder"])))
     if not place.is_relative_to(root):
         rule = "it lies outside of the run folder, and a recipe of a stranger could name any folder"
         remedy = "Name a folder inside it, such as features, or give fit callbacks=[PrefixCache()]"
-        raise RecipeError(f"trainer.callbacks: prefix_cache: folder {own['folder']}", rule, remedy)
-    return {**own, "folder": str(place)}
-
-
-def _made(key: str, name: str, own: Mapping[str, Any]) -> Any:
-    named = find(f"trainer.{key}", name)
-    return name if named is None else make(f"trainer.{key}", name, named, own)
+        raise RecipeError(f"trainer.callbacks: {name}: folder {options['folder']}", rule, remedy)
+    return replace(callback, options={**options, "folder": str(place)})
 
 
 def _check_key(key: str) -> None:
     if key in REFUSED:
         raise RecipeError(f"trainer.{key}", REFUSED[key], "Leave it out")
-    if key not in PLAIN | NAMED | OURS:
-        remedy = did_you_mean(key, sorted(PLAIN | NAMED | OURS)) or "See lightning.Trainer"
+    if key not in PLAIN | CHOSEN_BY_NAME | CORE_OPTIONS:
+        remedy = (
+            did_you_mean(key, sorted(PLAIN | CHOSEN_BY_NAME | CORE_OPTIONS))
+            or "See lightning.Trainer"
+        )
         raise RecipeError(
             f"trainer: unknown option {key!r}", "not one of lightning.Trainer", remedy
         )
@@ -225,14 +229,5 @@ def _check_plain(where: str, value: Any) -> None:
         raise RecipeError(where, rule, "Write it as YAML")
 
 
-def _pairs(options: Mapping[str, Any], key: str) -> list[tuple[str, dict[str, Any]]]:
-    return [split(f"trainer.{key}", entry) for entry in _list(options, key)]
-
-
-def _list(options: Mapping[str, Any], key: str) -> list[Any]:
-    value = options.get(key)
-    if value is None or value is False:
-        return []
-    if value is True:
-        return list(DEFAULT_LOGGERS)
-    return list(value) if isinstance(value, list) else [value]
+def _components(options: Mapping[str, Any], key: str) -> list[NamedComponent]:
+    return parse_all(f"trainer.{key}", options.get(key))

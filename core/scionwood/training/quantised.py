@@ -68,14 +68,14 @@ def quantised(component: Callable[..., Any]) -> Callable[..., Any]:
 def _check_installed() -> None:
     remedy = "Set `backbone.quantize: none`"
     try:
-        found = Version(version("bitsandbytes"))
+        installed = Version(version("bitsandbytes"))
     except PackageNotFoundError as error:
         rule = "bitsandbytes is not installed"
         raise PluginError(
             "quantize: nf4", rule, f"Run: pip install 'bitsandbytes>={ON_CPU}'. Or: {remedy}"
         ) from error
-    if found < ON_CPU and not torch.cuda.is_available():
-        rule = f"bitsandbytes {found} needs a CUDA device, and there is none"
+    if installed < ON_CPU and not torch.cuda.is_available():
+        rule = f"bitsandbytes {installed} needs a CUDA device, and there is none"
         raise PluginError(
             "quantize: nf4", rule, f"Run: pip install 'bitsandbytes>={ON_CPU}'. Or: {remedy}"
         )

@@ -27,21 +27,26 @@ from scionwood.runs.layout import ADAPTER, HEAD, RECIPE
 from scionwood.runs.reference import find_run
 from scionwood.runs.run import Run
 from scionwood.scale.large import empty_backbone
-from scionwood.training.bar import progress
 from scionwood.training.blocks import compiled
-from scionwood.training.checkpoint import LAST, RESUME, clean_debris
-from scionwood.training.data_files import as_decided
+from scionwood.training.checkpoint import StopRequested, clean_debris
+from scionwood.training.data_files import reuse_skipped_files
 from scionwood.training.export import export
 from scionwood.training.finders import apply_finders
-from scionwood.training.folder import empty_if_refused, run_folder, shared
-from scionwood.training.kept import kept_or_loaded
 from scionwood.training.loader import named_workers
-from scionwood.training.loggers import Given, chosen, objects, recorded
+from scionwood.training.loggers import LoggerChoice, recorded, split_loggers
 from scionwood.training.options import check_installed, finders
-from scionwood.training.points import StopRequested
 from scionwood.training.precision import refuse_wrong_gradients
 from scionwood.training.preparation import fuse, prepare, set_blocks
-from scionwood.training.restoring import check_start, restoring
+from scionwood.training.progress_bar import progress
+from scionwood.training.resume import check_start, restoring
+from scionwood.training.run_cache import load_cached
+from scionwood.training.run_folder import (
+    LAST,
+    RESUME,
+    empty_if_refused,
+    run_folder,
+    shared,
+)
 from scionwood.training.task import Task
 from scionwood.training.threads import use_free_cores
 from scionwood.training.trainer import make_trainer, quiet
@@ -58,7 +63,7 @@ def fit(
     backbone: nn.Module | None = None,
     callbacks: Sequence[Callback] = (),
     loggers: Sequence[Logger] = (),
-    logger: Given | Sequence[Given] | bool | None = None,
+    logger: LoggerChoice | Sequence[LoggerChoice] | bool | None = None,
 ) -> Run:
     """Train by a recipe and write the run folder.
 
@@ -98,13 +103,14 @@ def fit(
         True
     """
     refuse_unsafe_torch()
-    recipe = _resolved(_resolved(recipe, overrides), chosen(logger))
+    logger_override, logger_objects = split_loggers(logger)
+    recipe = _resolved(_resolved(recipe, overrides), logger_override)
     check_installed(recipe.trainer)
     use_free_cores()
-    made = resume is None and not (run_dir is not None and Path(run_dir).exists())
+    created = resume is None and not (run_dir is not None and Path(run_dir).exists())
     folder, again = run_folder(recipe.name, _path(run_dir), _path(resume))
-    with empty_if_refused(folder, made=made):
-        return _fit(recipe, folder, again, backbone, callbacks, [*loggers, *objects(logger)])
+    with empty_if_refused(folder, created=created):
+        return _fit(recipe, folder, again, backbone, callbacks, [*loggers, *logger_objects])
 
 
 def _fit(
@@ -115,22 +121,22 @@ def _fit(
     callbacks: Sequence[Callback],
     loggers: Sequence[Logger],
 ) -> Run:
-    recipe = with_base(folder, _found(recipe, backbone, folder, again))
-    own = backbone is None
+    recipe = with_base(folder, _apply_finders(recipe, backbone, folder, again))
+    builds_backbone = backbone is None
     seed_everything(recipe.seed, workers=True, verbose=False)
     if backbone is None:
         backbone = empty_backbone(recipe, prepare)
     start = folder / LAST if again and (folder / LAST).exists() else None
-    with as_decided(folder if start else None):
+    with reuse_skipped_files(folder if start else None):
         task, data = build(recipe, backbone)
     step = check_start(task, start) if start else 0
     stopped = None
-    with quiet(), shared(folder, fresh=not again), named_workers():
+    with quiet(), shared(folder, is_new=not again), named_workers():
         trainer = make_trainer(recipe.trainer, folder, task, step, callbacks, loggers)
         refuse_wrong_gradients(task, trainer.precision, trainer.strategy.root_device)
         if trainer.is_global_zero:
-            _tidy(folder, recipe, fresh=start is None)
-            if own:
+            _write_recipe(folder, recipe, is_new=start is None)
+            if builds_backbone:
                 write_base(folder, recipe)
             print(report(task.backbone), file=sys.stderr)
         with recorded(trainer, recipe, task.base.sha256, folder):
@@ -165,13 +171,13 @@ def test(run_dir: str | Path, recipe: Recipe | str | Path | None = None) -> dict
         True
     """
     run_dir = find_run(run_dir)
-    own, task = resolve(run_dir / RECIPE), load_run(run_dir)
-    recipe = own if recipe is None else _resolved(recipe)
-    same = recipe.data == own.data
-    if recipe.backbone != own.backbone:
+    run_recipe, task = resolve(run_dir / RECIPE), load_run(run_dir)
+    recipe = run_recipe if recipe is None else _resolved(recipe)
+    same = recipe.data == run_recipe.data
+    if recipe.backbone != run_recipe.backbone:
         rule = f"its backbone is not that of the run {run_dir}"
         raise TrainingError(f"recipe {recipe.name}", rule, "Name the same, with the same options")
-    if recipe is not own:
+    if recipe is not run_recipe:
         task = recipe.task.build(task.backbone).requires_grad_(False).eval()
     bar = bool(recipe.trainer.get("enable_progress_bar", True))
     with quiet():
@@ -186,7 +192,7 @@ def test(run_dir: str | Path, recipe: Recipe | str | Path | None = None) -> dict
             callbacks=[progress()] if bar else [],
             default_root_dir=run_dir,
         )
-        with as_decided(run_dir if same else None):
+        with reuse_skipped_files(run_dir if same else None):
             data = recipe.data.build()
         (metrics,) = trainer.test(task, datamodule=data, verbose=False)
     return dict(metrics)
@@ -212,7 +218,7 @@ def load_run(run_dir: str | Path, device: str | torch.device = "cpu") -> Task:
         >>> any(parameter.requires_grad for parameter in task.parameters())
         False
     """
-    return kept_or_loaded(_load, find_run(run_dir), device)
+    return load_cached(_load, find_run(run_dir), device)
 
 
 def _load(run_dir: Path, device: str | torch.device) -> Task:
@@ -222,8 +228,8 @@ def _load(run_dir: Path, device: str | torch.device) -> Task:
     if recipe.adapter.component is None:
         prepare(backbone, recipe)
     else:
-        whole = recipe.adapter.options.get("modules_to_save") or ()
-        backbone = load_adapter(backbone, run_dir / ADAPTER, whole=whole)
+        whole_modules = recipe.adapter.options.get("modules_to_save") or ()
+        backbone = load_adapter(backbone, run_dir / ADAPTER, whole=whole_modules)
     if (run_dir / HEAD).is_file():
         load_head(backbone, run_dir / HEAD)
     fuse(backbone, recipe)
@@ -268,7 +274,7 @@ def _resolved(recipe: Recipe | str | Path, overrides: Overrides = ()) -> Recipe:
     return override(recipe, overrides) if overrides else recipe
 
 
-def _found(recipe: Recipe, backbone: nn.Module | None, folder: Path, again: bool) -> Recipe:
+def _apply_finders(recipe: Recipe, backbone: nn.Module | None, folder: Path, again: bool) -> Recipe:
     """Return the recipe with what its finders find; a run that goes on has found it already."""
     if not finders(recipe.trainer):
         return recipe
@@ -282,7 +288,7 @@ def _path(path: str | Path | None) -> Path | None:
     return None if path is None else Path(path)
 
 
-def _tidy(folder: Path, recipe: Recipe, *, fresh: bool) -> None:
-    clean_debris(folder, fresh=fresh)
+def _write_recipe(folder: Path, recipe: Recipe, *, is_new: bool) -> None:
+    clean_debris(folder, is_new=is_new)
     with writing(folder / RECIPE), atomic_path(folder / RECIPE) as part:
         part.write_text(recipe.dump(), encoding="utf-8")

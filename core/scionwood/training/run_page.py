@@ -74,15 +74,15 @@ def _lead(card: Card, images: Mapping[str, bytes]) -> list[Part]:
     if not images:
         return [_curve(card, lead=True)]
     name = next(iter(images))
-    return [_drawn(card, name, images[name], lead=True)]
+    return [_figure_item(card, name, images[name], lead=True)]
 
 
 def _more(card: Card, images: Mapping[str, bytes]) -> list[Part]:
-    figures = [_drawn(card, name, png) for name, png in list(images.items())[1:]]
+    figures = [_figure_item(card, name, png) for name, png in list(images.items())[1:]]
     return [Section("Figures", figures)] if figures else []
 
 
-def _drawn(card: Card, name: str, png: bytes, *, lead: bool = False) -> Figure:
+def _figure_item(card: Card, name: str, png: bytes, *, lead: bool = False) -> Figure:
     caption = f"{name.replace('_', ' ')}, validation split"
     alternative = f"{caption}: drawn by the task {card.recipe.task.name} after training"
     return Figure(caption[:1].upper() + caption[1:], png, alternative=alternative, lead=lead)
@@ -127,12 +127,12 @@ def _validations(card: Card) -> Table:
 
 
 def _options(card: Card) -> dict[str, str]:
-    return {key: _shown(value) for key, value in card.recipe.data.options.items()}
+    return {key: _text_of(value) for key, value in card.recipe.data.options.items()}
 
 
-def _shown(value: object) -> str:
+def _text_of(value: object) -> str:
     if isinstance(value, list | tuple):
-        return ", ".join(map(_shown, value)) or "none"
+        return ", ".join(map(_text_of, value)) or "none"
     return "not set" if value is None else str(value)
 
 
@@ -158,8 +158,8 @@ def _size(card: Card) -> dict[str, str]:
 
 
 def _limits(card: Card) -> list[Part]:
-    own = card.base.get("limits", "")
-    return [_plain(measured(card)), *([own] if own else [])]
+    limits = card.base.get("limits", "")
+    return [_plain(measured(card)), *([limits] if limits else [])]
 
 
 def _use(folder: Path, card: Card) -> list[Part]:

@@ -27,7 +27,7 @@ def cosine(step: int, total: float, *, floor: float = 0.0) -> float:
         total: the optimiser steps after the warm-up.
         floor: the share at the last step.
     """
-    return _above(floor, 0.5 * (1 + math.cos(math.pi * _done(step, total))))
+    return _above(floor, 0.5 * (1 + math.cos(math.pi * _share(step, total))))
 
 
 def cosine_restarts(step: int, total: float, *, cycles: int = 4, floor: float = 0.0) -> float:
@@ -39,8 +39,8 @@ def cosine_restarts(step: int, total: float, *, cycles: int = 4, floor: float = 
         cycles: how many.
         floor: the share at the end of each.
     """
-    done = _done(step, total) * cycles
-    part = 1.0 if done >= cycles else done % 1.0
+    position = _share(step, total) * cycles
+    part = 1.0 if position >= cycles else position % 1.0
     return _above(floor, 0.5 * (1 + math.cos(math.pi * part)))
 
 
@@ -52,7 +52,7 @@ def linear(step: int, total: float, *, floor: float = 0.0) -> float:
         total: the optimiser steps after the warm-up.
         floor: the share at the last step.
     """
-    return _above(floor, 1 - _done(step, total))
+    return _above(floor, 1 - _share(step, total))
 
 
 def polynomial(step: int, total: float, *, power: float = 2.0, floor: float = 0.0) -> float:
@@ -64,7 +64,7 @@ def polynomial(step: int, total: float, *, power: float = 2.0, floor: float = 0.
         power: the exponent; 1 is a line.
         floor: the share at the last step.
     """
-    return _above(floor, (1 - _done(step, total)) ** power)
+    return _above(floor, (1 - _share(step, total)) ** power)
 
 
 def exponential(step: int, total: float, *, floor: float = 0.01) -> float:
@@ -80,7 +80,7 @@ def exponential(step: int, total: float, *, floor: float = 0.01) -> float:
     """
     if floor <= 0:
         raise ValueError(f"floor {floor} must be above zero")
-    return float(floor ** _done(step, total))
+    return float(floor ** _share(step, total))
 
 
 def inverse_sqrt(step: int, total: float, *, scale: int = 1000) -> float:
@@ -120,11 +120,11 @@ def wsd(step: int, total: float, *, decay: float = 0.2, floor: float = 0.0) -> f
         decay: the share of the steps in which the rate falls.
         floor: the share of the rate at the last step.
     """
-    left = 1 - _done(step, total)
+    left = 1 - _share(step, total)
     return _above(floor, 1.0 if left >= decay else left / decay)
 
 
-def _done(step: int, total: float) -> float:
+def _share(step: int, total: float) -> float:
     return min(1.0, step / max(1, total))
 
 

@@ -10,7 +10,7 @@ from typing import Any, final
 import lightning as L
 import torch
 
-from scionwood.training.later import Later
+from scionwood.training.distributed_max import DelayedMax
 
 NUMBERS = tuple(
     number
@@ -32,7 +32,7 @@ class StopSignals:
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
         self._before: dict[signal.Signals, Any] = {}
-        self._signal = Later()
+        self._signal = DelayedMax()
 
     def install(self) -> None:
         """Install the handlers; Lightning's own would stop where a resume is not exact."""
@@ -48,7 +48,7 @@ class StopSignals:
             signal.signal(number, handler)
         self._before = {}
 
-    def asked(self, trainer: L.Trainer) -> bool:
+    def is_requested(self, trainer: L.Trainer) -> bool:
         """Return whether any of the processes that train together was asked to stop.
 
         All of them then have received the same signal, so that all exit with the same code. With

@@ -72,8 +72,8 @@ class TrainingSubset:
         if wrong or len(set(chosen)) < len(chosen) or not chosen:
             rule = f"at least one index, each from 0 to {len(data) - 1} and only once"
             raise TrainingError(f"indices {[*chosen][:5]}", rule, "Correct the list")
-        whole = tuple(int(index) for index in chosen)
-        return cls(whole, _names(data, whole), len(data), _digest(data))
+        indices = tuple(int(index) for index in chosen)
+        return cls(indices, _names(data, indices), len(data), _digest(data))
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
@@ -87,15 +87,17 @@ class TrainingSubset:
         """
         path = _file(path)
         with reading(path, "list of examples"):
-            made = cls(**json.loads(path.read_text("utf-8")))
-        numbers = isinstance(made.chosen, list) and all(type(n) is int for n in made.chosen)
+            subset = cls(**json.loads(path.read_text("utf-8")))
+        numbers = isinstance(subset.chosen, list) and all(type(n) is int for n in subset.chosen)
         in_range = (
-            numbers and type(made.length) is int and set(made.chosen) <= set(range(made.length))
+            numbers
+            and type(subset.length) is int
+            and set(subset.chosen) <= set(range(subset.length))
         )
-        if not in_range or not isinstance(made.names, list):
+        if not in_range or not isinstance(subset.names, list):
             rule = "it needs `chosen`, indices below `length`, and the lists' `names` and `sha256`"
             raise ReadError(str(path), rule, _AGAIN.capitalize())
-        return cls(tuple(made.chosen), tuple(made.names), made.length, str(made.sha256))
+        return cls(tuple(subset.chosen), tuple(subset.names), subset.length, str(subset.sha256))
 
     def write(self, path: str | Path) -> Path:
         """Write the list, whole or not at all; return its file.
@@ -111,16 +113,16 @@ class TrainingSubset:
             part.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
         return path
 
-    def loader(self, whole: Any) -> DataLoader:
+    def loader(self, batches: Any) -> DataLoader:
         """Return the batches of the chosen examples.
 
         Args:
-            whole: what `train_dataloader` of the same data returns.
+            batches: what `train_dataloader` of the same data returns.
 
         Raises:
             TrainingError: the list was made for other data.
         """
-        data = examples(whole)
+        data = examples(batches)
         rule = ""
         if self.length != len(data):
             rule = f"it is for {self.length} training examples, and these data have {len(data)}"
@@ -130,7 +132,7 @@ class TrainingSubset:
             rule = "the examples of these data are others"
         if rule:
             raise TrainingError("data.subset", rule, f"Keep the options of data, or {_AGAIN}")
-        part: DataLoader = whole.part(self.chosen)
+        part: DataLoader = batches.part(self.chosen)
         return part
 
 
@@ -165,9 +167,9 @@ def chosen_part(component: Callable[..., Any]) -> Callable[..., Any]:
     return build
 
 
-def _part(whole: Callable[[], Any], path: str) -> DataLoader:
+def _part(make_data: Callable[[], Any], path: str) -> DataLoader:
     # The list is read when the examples are needed: a test of the run needs none of them.
-    return TrainingSubset.read(path).loader(whole())
+    return TrainingSubset.read(path).loader(make_data())
 
 
 def _file(path: str | Path) -> Path:

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from scionwood.adapters import BaseIdentity, allocate, eval_frozen_norms, parameter_groups
-from scionwood.training.choices import Choice
+from scionwood.training.checkpoint import check_state, trained_keys
 from scionwood.training.corruption import Corruption
 from scionwood.training.guard import clip_by_known_norm
+from scionwood.training.named_components import Choice
 from scionwood.training.optimizers import make_optimizer, make_scheduler
-from scionwood.training.state import check_state, trained_keys
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -126,8 +126,8 @@ class Task(L.LightningModule, ABC):
         """Complete `defaults`, and name the optimiser's options in the signature of the class."""
         super().__init_subclass__(**options)
         inherited = next(base for base in cls.__mro__[1:] if issubclass(base, Task)).defaults
-        own: Optimiser = vars(cls).get("defaults", {})
-        cls.defaults = {**inherited, **own}
+        defaults: Optimiser = vars(cls).get("defaults", {})
+        cls.defaults = {**inherited, **defaults}
         cls.__signature__ = _expanded(cls)
 
     @abstractmethod
@@ -209,9 +209,9 @@ class Task(L.LightningModule, ABC):
             RecipeError: no optimiser or schedule has that name, or one refuses its options.
         """
         groups = parameter_groups(self.backbone, self.lr, self.weight_decay)
-        if own := self._own_parameters():
+        if parameters := self._own_parameters():
             rates = {"lr": self.lr, "weight_decay": self.weight_decay}
-            groups.append({"params": own, **rates, "name": "task"})
+            groups.append({"params": parameters, **rates, "name": "task"})
         optimizer = make_optimizer(self.optimizer, groups, self.backbone)
         warmup = self.warmup_steps
         scheduler = make_scheduler(self.schedule, optimizer, warmup, self.total_steps)
@@ -285,19 +285,19 @@ class Task(L.LightningModule, ABC):
 
     def _log(self, prefix: str, values: Mapping[str, Tensor], size: int) -> None:
         sync = prefix != "train_" and self.trainer.world_size > 1
-        named = {prefix + key: value for key, value in values.items()}
-        self.log_dict(named, batch_size=size, sync_dist=sync)
+        prefixed = {prefix + key: value for key, value in values.items()}
+        self.log_dict(prefixed, batch_size=size, sync_dist=sync)
 
 
 def _expanded(task: type[Task]) -> Signature:
     """Return the signature of a task; `**optimiser` becomes one parameter for each option."""
-    _, *own = signature(task.__init__).parameters.values()
-    named = {parameter.name for parameter in own}
-    if not any(parameter.kind is Parameter.VAR_KEYWORD for parameter in own):
-        return Signature(own)
+    _, *parameters = signature(task.__init__).parameters.values()
+    names = {parameter.name for parameter in parameters}
+    if not any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters):
+        return Signature(parameters)
     more = [
         Parameter(name, Parameter.KEYWORD_ONLY, default=task.defaults[name], annotation=kind)  # type: ignore[literal-required]
         for name, kind in _OPTIMISER.items()
-        if name not in named
+        if name not in names
     ]
-    return Signature([p for p in own if p.kind is not Parameter.VAR_KEYWORD] + more)
+    return Signature([p for p in parameters if p.kind is not Parameter.VAR_KEYWORD] + more)

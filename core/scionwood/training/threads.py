@@ -24,7 +24,7 @@ _QUOTAS = (  # of a container: the files of quota and period, of both versions o
     ("cpu.max",),
     ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"),
 )
-_chosen, _most = 0, 0  # what was set here, and the most that the user lets torch have
+_chosen, _limit = 0, 0  # what was set here, and the most that the user lets torch have
 
 
 def use_free_cores() -> int:
@@ -35,17 +35,17 @@ def use_free_cores() -> int:
     Returns:
         The number of threads.
     """
-    global _chosen, _most
+    global _chosen, _limit
     if os.environ.get(VARIABLE):
         return torch.get_num_threads()
     if torch.get_num_threads() != _chosen:  # the first call, or the user has set another number
-        _most = torch.get_num_threads()
-    if _most > 1:
-        _chosen = max(1, min(_most, int(free_cores() + _NEARLY)))
+        _limit = torch.get_num_threads()
+    if _limit > 1:
+        _chosen = max(1, min(_limit, int(free_cores() + _NEARLY)))
         torch.set_num_threads(_chosen)
-        if _chosen < _most:
+        if _chosen < _limit:
             print(
-                f"{_chosen} of {_most} threads, since other processes use the other cores; "
+                f"{_chosen} of {_limit} threads, since other processes use the other cores; "
                 f"{VARIABLE} sets another number",
                 file=sys.stderr,
             )

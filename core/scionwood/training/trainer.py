@@ -16,8 +16,6 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
 from scionwood.scale.graph import CudaGraph
-from scionwood.training.bar import progress
-from scionwood.training.callbacks import RunState
 from scionwood.training.checkpoint import SafeCheckpointIO
 from scionwood.training.data_files import SkippedFiles
 from scionwood.training.guard import NanGuard
@@ -25,6 +23,8 @@ from scionwood.training.loggers import make_loggers
 from scionwood.training.metrics import MetricsFile
 from scionwood.training.optimizers import make_plateau
 from scionwood.training.options import GRAPH, GUARD, build_trainer_options
+from scionwood.training.progress_bar import progress
+from scionwood.training.resume import RunState
 from scionwood.training.task import Task
 
 _LOUD = ("lightning.pytorch", "lightning.fabric")
@@ -67,11 +67,11 @@ def make_trainer(
     core += [SkippedFiles(folder), CudaGraph(built.pop(GRAPH, "off"))]
     core += make_plateau(task.schedule)
     core += [progress()] if bar else []
-    named = built.pop("callbacks")
+    chosen = built.pop("callbacks")
     built.setdefault("enable_model_summary", False)
     return L.Trainer(
         **built,
-        callbacks=[*core, *callbacks, *named],
+        callbacks=[*core, *callbacks, *chosen],
         logger=[*make_loggers(options, folder, step), *loggers],
         enable_progress_bar=bar,
         default_root_dir=folder,

@@ -15,7 +15,7 @@ from scionwood.adapters.stored import Place, note, places
 from scionwood.errors import ReadError, TrainingError, WeightsError
 from scionwood_sandbox.files import reading
 
-SHOWN = 3
+NAMES_IN_MESSAGE = 3
 """Names in an error; a wrong file may lack hundreds."""
 
 UNSAFE = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
@@ -59,24 +59,24 @@ def load_weights(
         >>> save_model(torch.nn.Linear(8, 1), "tiny.safetensors")
         >>> scionwood.load_weights(torch.nn.Linear(8, 1), "tiny.safetensors")
     """
-    path, own = Path(path), module.state_dict(keep_vars=True)
+    path, current = Path(path), module.state_dict(keep_vars=True)
     stored = _layout(path, remedy)
-    twins = {id(own[name]) for name in stored if name in own}
+    twins = {id(current[name]) for name in stored if name in current}
 
     def may_lack(name: str) -> bool:
-        return id(own[name]) in twins or bool(optional and optional(name))
+        return id(current[name]) in twins or bool(optional and optional(name))
 
-    if any(value.is_meta for value in own.values()):
-        _check(path, _shapes(stored), own, may_lack, remedy)
-        _locate(stored, own)
+    if any(value.is_meta for value in current.values()):
+        _check(path, _shapes(stored), current, may_lack, remedy)
+        _locate(stored, current)
         return
-    values = _read(path, stored, own, may_lack, remedy)
+    values = _read(path, stored, current, may_lack, remedy)
     module.load_state_dict(module.state_dict() | values)
 
 
 def read_weights(
     path: str | Path,
-    wanted: Mapping[str, Tensor],
+    expected: Mapping[str, Tensor],
     *,
     optional: Callable[[str], bool] | None = None,
     within: Sequence[str] | None = None,
@@ -86,7 +86,7 @@ def read_weights(
 
     Args:
         path: the file.
-        wanted: a tensor of the right shape for each name, such as a module's `state_dict()`.
+        expected: a tensor of the right shape for each name, such as a module's `state_dict()`.
         optional: see `load_weights`.
         within: the keys under which a checkpoint of PyTorch holds the tensors, outermost first.
             Such a file is read by `torch.load(weights_only=True)`, which runs no code of it, and
@@ -109,11 +109,11 @@ def read_weights(
     """
     path = Path(path)
     if within is None or path.suffix in (".safetensors", ".json"):
-        return _read(path, _layout(path, remedy), wanted, optional, remedy)
+        return _read(path, _layout(path, remedy), expected, optional, remedy)
     tensors = _unpickled(path, within, remedy)
     shapes = {name: tuple(value.shape) for name, value in tensors.items()}
-    _check(path, shapes, wanted, optional, remedy)
-    return _checked(path, tensors, wanted, remedy)
+    _check(path, shapes, expected, optional, remedy)
+    return _checked(path, tensors, expected, remedy)
 
 
 def load_tensors(file: str | Path | IO[bytes]) -> Any:
@@ -183,75 +183,75 @@ def _layout(path: Path, remedy: str) -> dict[str, _Stored]:
 
 
 def _shapes(stored: Mapping[str, _Stored]) -> dict[str, tuple[int, ...]]:
-    return {name: each.shape for name, each in stored.items()}
+    return {name: tensor.shape for name, tensor in stored.items()}
 
 
 def _check(
     path: Path,
     shapes: Mapping[str, tuple[int, ...]],
-    wanted: Mapping[str, Tensor],
+    expected: Mapping[str, Tensor],
     optional: Callable[[str], bool] | None,
     remedy: str,
 ) -> None:
-    if rule := _difference(shapes, wanted, optional):
+    if rule := _difference(shapes, expected, optional):
         raise WeightsError(str(path), rule, remedy)
 
 
 def _read(
     path: Path,
     stored: Mapping[str, _Stored],
-    wanted: Mapping[str, Tensor],
+    expected: Mapping[str, Tensor],
     optional: Callable[[str], bool] | None,
     remedy: str,
 ) -> dict[str, Tensor]:
-    _check(path, _shapes(stored), wanted, optional, remedy)
+    _check(path, _shapes(stored), expected, optional, remedy)
     try:
         with reading(path, "safetensors"):
-            tensors = {name: each.place.rows() for name, each in stored.items()}
+            tensors = {name: tensor.place.rows() for name, tensor in stored.items()}
     except ReadError as error:
         raise WeightsError(str(path), error.rule, remedy) from error
-    return _checked(path, tensors, wanted, remedy)
+    return _checked(path, tensors, expected, remedy)
 
 
 def _checked(
-    path: Path, tensors: dict[str, Tensor], wanted: Mapping[str, Tensor], remedy: str
+    path: Path, tensors: dict[str, Tensor], expected: Mapping[str, Tensor], remedy: str
 ) -> dict[str, Tensor]:
     """Return the tensors if their kinds and values fit."""
     for name, value in tensors.items():
-        if value.is_floating_point() != wanted[name].is_floating_point():
+        if value.is_floating_point() != expected[name].is_floating_point():
             raise WeightsError(str(path), f"{name} holds values of type {value.dtype}", remedy)
         if not value.isfinite().all():
             raise WeightsError(str(path), f"{name} holds NaN or infinity", remedy)
     return tensors
 
 
-def _locate(stored: Mapping[str, _Stored], own: Mapping[str, Tensor]) -> None:
+def _locate(stored: Mapping[str, _Stored], current: Mapping[str, Tensor]) -> None:
     """Note where each parameter without values lies; read the buffers, which have values."""
     for name, (place, _) in stored.items():
-        if own[name].is_meta:
-            note(own[name], place)
+        if current[name].is_meta:
+            note(current[name], place)
         else:
-            own[name].data.copy_(place.rows())
+            current[name].data.copy_(place.rows())
 
 
 def _difference(
     shapes: Mapping[str, tuple[int, ...]],
-    wanted: Mapping[str, Tensor],
+    expected: Mapping[str, Tensor],
     optional: Callable[[str], bool] | None,
 ) -> str:
-    missing = [n for n in wanted if n not in shapes and not (optional and optional(n))]
-    unexpected = [name for name in shapes if name not in wanted]
+    missing = [n for n in expected if n not in shapes and not (optional and optional(n))]
+    unexpected = [name for name in shapes if name not in expected]
     wrong = [
-        f"{name} {shape} for {tuple(wanted[name].shape)}"
+        f"{name} {shape} for {tuple(expected[name].shape)}"
         for name, shape in shapes.items()
-        if name in wanted and shape != tuple(wanted[name].shape)
+        if name in expected and shape != tuple(expected[name].shape)
     ]
     for what, names in (("lacks", missing), ("also has", unexpected), ("has shapes", wrong)):
         if names:
-            return f"it is of another model or size: it {what} {_shown(names)}"
+            return f"it is of another model or size: it {what} {_name_some(names)}"
     return ""
 
 
-def _shown(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+def _name_some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMES_IN_MESSAGE} more" if len(names) > NAMES_IN_MESSAGE else ""
+    return ", ".join(names[:NAMES_IN_MESSAGE]) + more

@@ -58,7 +58,7 @@ def map_files(
     """
     if workers is not None and scheduler is not None:
         raise BatchError("--workers", "a scheduler has its own workers", "Give one of the two")
-    made = plan(
+    task_plan = plan(
         command,
         _jobs(sources, target, over),
         options,
@@ -66,10 +66,10 @@ def map_files(
         retry_failed=retry_failed,
         force=force,
     )
-    print(f"{len(made.skipped)} done before, {len(made.todo)} to do", file=sys.stderr)
-    if not made.todo:
+    print(f"{len(task_plan.skipped)} done before, {len(task_plan.todo)} to do", file=sys.stderr)
+    if not task_plan.todo:
         return
-    failed = _run(made, workers, scheduler)
+    failed = _run(task_plan, workers, scheduler)
     if failed:
         raise SystemExit(1)
 
@@ -84,19 +84,19 @@ def _jobs(sources: list[str], target: str, over: str | None) -> list[Job]:
     return jobs_over(*parse_over(over), target)
 
 
-def _run(made: Plan, workers: int | None, scheduler: str | None) -> list[Row]:
+def _run(task_plan: Plan, workers: int | None, scheduler: str | None) -> list[Row]:
     """Run a plan with its progress, print the summary, and return the rows that failed."""
     failed = []
-    clients = remote_client(scheduler) if scheduler else local_workers(made, workers)
-    with _terminable(), clients as client, Progress(len(made.todo)) as progress:
-        for row in execute(made, client):
+    clients = remote_client(scheduler) if scheduler else local_workers(task_plan, workers)
+    with _terminable(), clients as client, Progress(len(task_plan.todo)) as progress:
+        for row in execute(task_plan, client):
             progress.add(row)
             if not row.good:
                 failed.append(row)
     if failed:
         cells = [(row.source or row.target, row.status, row.error) for row in failed]
         print_table(("file", "status", "why"), cells)
-    print(f"{progress.counts['done']} done, {len(failed)} failed; {made.manifest}")
+    print(f"{progress.counts['done']} done, {len(failed)} failed; {task_plan.manifest}")
     return failed
 
 

@@ -11,7 +11,7 @@ import pytest
 from torch.utils.data import Dataset
 
 import scionwood
-from scionwood.training.data_files import SKIPPED, as_decided, write_skipped
+from scionwood.training.data_files import SKIPPED, reuse_skipped_files, write_skipped
 from scionwood_sandbox import Session
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux")
@@ -106,7 +106,7 @@ def test_a_run_that_goes_on_skips_the_same_files(service, folder, hostile, tmp_p
     kept = first.readable(paths_of(folder), len_of(hostile), read_all(hostile))
     write_skipped(tmp_path, first)
     (folder / "1.hostile").write_text("good", "utf-8")  # mended meanwhile
-    with as_decided(tmp_path):
+    with reuse_skipped_files(tmp_path):
         again = scionwood.authoring.DataFiles("skip", [folder])
     assert again.readable(paths_of(folder), len_of(hostile)) == kept
     assert again.skipped == first.skipped
@@ -114,7 +114,7 @@ def test_a_run_that_goes_on_skips_the_same_files(service, folder, hostile, tmp_p
     (folder / "7.hostile").write_text("abort", "utf-8")  # broken meanwhile
     with pytest.raises(scionwood.ReadError, match=r"7\.hostile.*Restore the file and resume"):
         again.readable(paths_of(folder), len_of(hostile))
-    with as_decided(None):
+    with reuse_skipped_files(None):
         new = scionwood.authoring.DataFiles("skip", [folder])
     assert names(new.readable(paths_of(folder), len_of(hostile), read_all(hostile))) == "01235"
 

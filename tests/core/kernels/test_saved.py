@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from scionwood.authoring import lora_linear
-from scionwood.kernels.saved import recipe_of
+from scionwood.kernels.saved import plan_of
 
 D = 8
 
@@ -44,9 +44,9 @@ CASES: dict[str, Callable[[Tensor], Tensor]] = {
 def test_a_tensor_is_computed_again_bit_for_bit(case: str, dtype: torch.dtype) -> None:
     torch.manual_seed(0)
     x = CASES[case](torch.randn(3, 5, D, dtype=dtype).requires_grad_())
-    recipe = recipe_of(x)
-    assert recipe is not None
-    again = recipe.again(recipe.tensors)
+    plan = plan_of(x)
+    assert plan is not None
+    again = plan.recompute(plan.tensors)
     assert again.dtype is dtype
     assert torch.equal(again, x)
 
@@ -70,7 +70,7 @@ def test_gradients_are_those_of_a_kept_input(case: str) -> None:
 def test_what_autograd_does_not_save_is_kept() -> None:
     x = torch.randn(3, D).requires_grad_()
     for y in (x, x + 1, x.exp() + x, (x + 1) * (x + 2).detach(), x.detach()):
-        assert recipe_of(y) is None
+        assert plan_of(y) is None
 
 
 def test_a_changed_factor_is_no_error_until_its_gradient_is_wanted() -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from scionwood import test as measure
 from scionwood.errors import TrainingError
-from scionwood.training.bar import progress
-from scionwood.training.lines import EVERY, RunLines
+from scionwood.training.progress_bar import progress
+from scionwood.training.text_progress import INTERVAL, TextProgress
 
 Fit = Callable[..., Path]
 
@@ -74,11 +74,11 @@ def test_a_notebook_sees_a_bar_with_steps_and_the_time_left(
 def test_python_without_ipython_or_in_its_terminal_is_no_notebook(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert isinstance(progress(), RunLines)
+    assert isinstance(progress(), TextProgress)
     module = ModuleType("IPython")
     module.get_ipython = lambda: None  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "IPython", module)
-    assert isinstance(progress(), RunLines)
+    assert isinstance(progress(), TextProgress)
 
 
 def test_a_log_has_a_first_and_a_last_line(
@@ -97,9 +97,9 @@ def test_a_log_has_a_first_and_a_last_line(
 def test_a_log_has_a_line_after_each_interval_in_training_validation_and_test(
     toy_fit: Fit, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv(EVERY, "0")
+    monkeypatch.setenv(INTERVAL, "0")
     run = toy_fit("trainer.max_steps=3", "trainer.accumulate_grad_batches=2")
-    steps = [re.sub(", train_loss.*", "", line) for line in lines(capsys, "fit")]
+    steps = [re.sub(r" after \d.*|, train_loss.*", "", line) for line in lines(capsys, "fit")]
     assert steps == [
         "fit: check, batch 1/2",
         "fit: check, batch 2/2",
@@ -111,7 +111,7 @@ def test_a_log_has_a_line_after_each_interval_in_training_validation_and_test(
         "fit: epoch 1, step 3/3",
         "fit: validation after step 3, batch 1/2",
         "fit: validation after step 3, batch 2/2",
-        "fit: finished, step 3 after 0:00:00",
+        "fit: finished, step 3",
     ]
     measure(run)
     batches = [line.split(",")[0] for line in lines(capsys, "test")]
@@ -122,8 +122,10 @@ def test_the_interval_is_that_of_the_clock(
     toy_fit: Fit, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ticks = iter(range(1000))  # each look at the clock is a second later
-    monkeypatch.setattr("scionwood.training.lines.time.monotonic", lambda: float(next(ticks)))
-    monkeypatch.setattr("scionwood.training.lines._DEFAULT", 10.0)
+    monkeypatch.setattr(
+        "scionwood.training.text_progress.time.monotonic", lambda: float(next(ticks))
+    )
+    monkeypatch.setattr("scionwood.training.text_progress._DEFAULT", 10.0)
     toy_fit("trainer.max_epochs=4", "trainer.limit_val_batches=0")
     steps = [int(re.findall(r"step (\d+)", line)[0]) for line in lines(capsys, "fit")]
     assert steps[:1] + steps[-1:] == [1, 32]
@@ -158,6 +160,6 @@ def test_a_recipe_can_silence_it(
 
 @pytest.mark.parametrize("text", ["soon", "-1", "nan"])
 def test_a_wrong_interval_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setenv(EVERY, text)
-    with pytest.raises(TrainingError, match=f"{EVERY}={text}.*For example {EVERY}=30"):
-        RunLines()
+    monkeypatch.setenv(INTERVAL, text)
+    with pytest.raises(TrainingError, match=f"{INTERVAL}={text}.*For example {INTERVAL}=30"):
+        TextProgress()

@@ -11,7 +11,7 @@ import torch
 
 from scionwood.errors import TrainingError
 from scionwood.training.checkpoint import LAST
-from scionwood.training.restoring import restoring
+from scionwood.training.resume import restoring
 
 STOPPING = "trainer.callbacks=[{name: early_stopping, patience: 9}, ema]"
 

@@ -19,8 +19,8 @@ from scionwood import Task
 from scionwood.errors import RecipeError, TrainingError
 from scionwood.kernels import enable
 from scionwood.training.checkpoint import LAST, read_checkpoint
+from scionwood.training.distributed_max import DelayedMax
 from scionwood.training.guard import NanGuard, joint_norm
-from scionwood.training.later import Later
 from scionwood.training.trainer import quiet
 
 EVERY = "trainer.callbacks=[{name: checkpoint, every_n_steps: 1}]"
@@ -128,7 +128,7 @@ def test_two_processes_agree_and_write_no_bad_checkpoint(
 
 
 def test_a_number_is_taken_once() -> None:
-    later = Later()
+    later = DelayedMax()
     assert later.take() == 0
     later.put(torch.tensor(3.0))
     assert [later.take(), later.take()] == [3, 0]

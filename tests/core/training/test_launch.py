@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from scionwood.errors import OutputExistsError, TrainingError
-from scionwood.training import folder
+from scionwood.training import run_folder as run_folder_module
 from scionwood.training.checkpoint import LAST, read_checkpoint
-from scionwood.training.folder import run_folder
 from scionwood.training.launch import is_first, job
+from scionwood.training.run_folder import run_folder
 
 TOY = "toy/regress"
 SAME = ("metrics.csv", "adapter/adapter_model.safetensors", "head.safetensors")
@@ -32,7 +32,7 @@ def given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Environment:
     monkeypatch.chdir(tmp_path)
 
     def place(**variables: str) -> None:
-        folder._fits.clear()
+        run_folder_module._fits.clear()
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
 

@@ -16,7 +16,7 @@ import pytest
 
 from scionwood.errors import TrainingError
 from scionwood.training.checkpoint import LAST, read_checkpoint
-from scionwood.training.lock import NAME, only_writer
+from scionwood.training.run_folder import LOCK, only_writer
 
 Start = Callable[..., ForkServerProcess]
 ENDLESS = (
@@ -29,7 +29,7 @@ ENDLESS = (
 HOLD = """
 import subprocess, sys, time
 from pathlib import Path
-from scionwood.training.lock import only_writer
+from scionwood.training.run_folder import only_writer
 
 with only_writer(Path(sys.argv[1])):
     child = subprocess.Popen(["sleep", "60"], close_fds=False)
@@ -41,7 +41,7 @@ TURNS = """
 import os, sys
 from pathlib import Path
 from scionwood.errors import TrainingError
-from scionwood.training.lock import only_writer
+from scionwood.training.run_folder import only_writer
 
 folder, done = Path(sys.argv[1]), 0
 while done < 300:
@@ -75,7 +75,7 @@ def test_a_second_process_cannot_resume_a_run_that_trains(
     step = read_checkpoint(run / LAST)["global_step"]
     toy_fit("data.n=80", *ENDLESS, f"trainer.max_steps={step + 2}", resume=run)
     assert read_checkpoint(run / LAST)["global_step"] == step + 2
-    assert not (run / NAME).exists(), "a finished run names no writer"
+    assert not (run / LOCK).exists(), "a finished run names no writer"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sleep and close_fds of Unix")
@@ -91,9 +91,9 @@ def test_the_lock_of_a_killed_process_is_free_though_its_children_live(tmp_path:
         writer.kill()
         writer.wait()
         os.kill(child, 0)
-        assert (tmp_path / NAME).exists()
+        assert (tmp_path / LOCK).exists()
         with only_writer(tmp_path):
-            assert f"process {os.getpid()} on" in (tmp_path / NAME).read_text()
+            assert f"process {os.getpid()} on" in (tmp_path / LOCK).read_text()
     finally:
         os.kill(child, signal.SIGKILL)
         writer.stdout.close()
@@ -103,13 +103,13 @@ def test_two_processes_that_take_turns_are_never_inside_together(tmp_path: Path)
     words = [sys.executable, "-c", TURNS, str(tmp_path)]
     racers = [subprocess.Popen(words) for _ in range(2)]
     assert [racer.wait(60) for racer in racers] == [0, 0]
-    assert not (tmp_path / NAME).exists()
+    assert not (tmp_path / LOCK).exists()
 
 
 def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("kept")
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / NAME).symlink_to(tmp_path / "precious")
+    (tmp_path / "run" / LOCK).symlink_to(tmp_path / "precious")
     with pytest.raises(OSError, match="cannot be written"), only_writer(tmp_path / "run"):
         pass
     assert (tmp_path / "precious").read_text() == "kept"

@@ -15,9 +15,9 @@ from torch.distributed.fsdp import fully_shard
 
 from scionwood import Task, resolve
 from scionwood.errors import RecipeError, TrainingError
+from scionwood.training.builtin_components import OPTIMIZERS
 from scionwood.training.metrics import read_metrics
 from scionwood.training.muon import Muon
-from scionwood.training.tables import OPTIMIZERS
 
 NEW = hasattr(torch.optim, "Muon")
 NAMES = [name for name in OPTIMIZERS if NEW or name != "muon"]

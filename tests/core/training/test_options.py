@@ -19,27 +19,28 @@ from scionwood.errors import RecipeError
 from scionwood.recipes.recipe import resolve
 from scionwood.runs.manifest import write_manifest
 from scionwood.scale.shard import ShardedStrategy
-from scionwood.training import choices, fit, load_run, options, tables
-from scionwood.training.points import RunCheckpoint
+from scionwood.training import builtin_components, fit, load_run, options
+from scionwood.training.checkpoint import RunCheckpoint
+from scionwood.training.named_components import NamedComponent
 
 NAMED = [
-    named
-    for table in tables.TABLES.values()
-    for named in table.values()
-    if named is not None and named.reference
+    NamedComponent(key, name, {})
+    for key, table in builtin_components.TABLES.items()
+    for name, builtin in table.items()
+    if builtin is not None and builtin.reference
 ]
 
 
 def test_every_option_of_lightning_trainer_is_accepted_or_refused_with_a_reason() -> None:
     theirs = set(inspect.signature(L.Trainer).parameters)
-    assert options.PLAIN | options.NAMED | options.REFUSED.keys() == theirs
+    assert options.PLAIN | options.CHOSEN_BY_NAME | options.REFUSED.keys() == theirs
 
 
-@pytest.mark.parametrize("named", NAMED, ids=lambda named: named.reference)
-def test_every_named_class_has_the_options_listed(named: tables.Named) -> None:
-    signature = inspect.signature(choices.load(named))
+@pytest.mark.parametrize("named", NAMED, ids=lambda named: f"{named.key}-{named.name}")
+def test_every_named_class_has_the_options_listed(named: NamedComponent) -> None:
+    signature = inspect.signature(named.load())
     takes_all = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
-    assert takes_all or named.options <= signature.parameters.keys()
+    assert takes_all or {*named.find().options} <= signature.parameters.keys()
 
 
 @pytest.mark.parametrize(
@@ -123,7 +124,8 @@ def test_short_names_become_objects_and_the_rest_passes_through(tmp_path: Path) 
 def test_checkpoints_and_both_loggers_are_the_default() -> None:
     built = options.build_trainer_options({})
     assert [type(callback) for callback in built["callbacks"]] == [RunCheckpoint]
-    assert options.loggers({}) == options.loggers({"logger": True}) == [("tensorboard", {})]
+    tensorboard = NamedComponent("trainer.logger", "tensorboard", {})
+    assert options.loggers({}) == options.loggers({"logger": True}) == [tensorboard]
     assert options.loggers({"logger": False}) == options.loggers({"logger": "csv"}) == []
 
 
@@ -136,7 +138,7 @@ def test_a_missing_package_is_named_before_training_and_not_needed_to_load(
     (run / "recipe.yaml").write_text(recipe.replace("logger: csv", f"logger: {name}"), "utf-8")
     write_manifest(run)
     monkeypatch.setattr(options, "find_spec", lambda name: None)
-    package = tables.LOGGERS[name].package
+    package = builtin_components.LOGGERS[name].package
     message = rf"logger: {name}.*package {package}.*Run: pip install '{package}>=[\d.]+'$"
     with pytest.raises(RecipeError, match=message):
         fit(resolve(run / "recipe.yaml"), run_dir=tmp_path / "other")

@@ -18,9 +18,9 @@ from scionwood.errors import AdapterError, OutputExistsError, TrainingError
 from scionwood.recipes.recipe import resolve
 from scionwood.training import fit
 from scionwood.training.checkpoint import BEST, LAST, read_checkpoint
-from scionwood.training.folder import run_folder, shared
 from scionwood.training.metrics import read_metrics
 from scionwood.training.run import build
+from scionwood.training.run_folder import run_folder, shared
 
 Fit = Callable[..., Path]
 

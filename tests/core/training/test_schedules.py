@@ -17,8 +17,8 @@ from scionwood import Task, resolve
 from scionwood.authoring import DataLoader
 from scionwood.errors import RecipeError
 from scionwood.training import schedules
+from scionwood.training.builtin_components import SCHEDULES
 from scionwood.training.metrics import read_metrics
-from scionwood.training.tables import SCHEDULES
 
 SHAPES = {name: getattr(schedules, name) for name in SCHEDULES if name != "plateau"}
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from scionwood.errors import TrainingError
-from scionwood.training.state import check_state, trained_keys
+from scionwood.training.checkpoint import check_state, trained_keys
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from scionwood.cli.command import command_words
 from scionwood.errors import ScionwoodError
 from scionwood.plugins.plugin import Plugin
 from scionwood.runs.shipped import shipped_runs
-from scionwood.training.lent import LoadedRun, Served
+from scionwood.training.loaded_run import LoadedRun, Served
 from scionwood.training.run import load_run
 from scionwood_kit.checks.static import component
 from scionwood_kit.child import last_line, run_python

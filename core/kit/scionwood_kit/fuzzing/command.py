@@ -12,7 +12,7 @@ from scionwood.errors import RecipeError
 from scionwood.files.terminal import print_status, print_table
 from scionwood.plugins import discovery
 
-_EVERY = 5.0  # seconds between two lines of progress
+_INTERVAL = 5.0  # seconds between two lines of progress
 
 
 def fuzz_plugin(
@@ -59,13 +59,13 @@ def _progress() -> Callable[[int, int], None]:
     """Return a function that prints a line on stderr every few seconds: done, all, time left."""
     start = last = 0.0
 
-    def report(done: int, total: int) -> None:
+    def report(cases: int, total: int) -> None:
         nonlocal start, last
         now = time.monotonic()
         start = start or now
-        if now - last >= _EVERY and done > 1:
+        if now - last >= _INTERVAL and cases > 1:
             last = now
-            left = timedelta(seconds=round((now - start) / done * (total - done)))
-            print(f"{done} of {total} mutations, {left} left", file=sys.stderr, flush=True)
+            left = timedelta(seconds=round((now - start) / cases * (total - cases)))
+            print(f"{cases} of {total} mutations, {left} left", file=sys.stderr, flush=True)
 
     return report

@@ -94,16 +94,16 @@ def _ancestry(definition: Definition) -> list[Definition] | None:
     bases = [qualified(definition.module, base) for base in node.bases]
     if not _has_initialiser(node) and len([base for base in bases if base not in MIXINS]) > 1:
         return None  # which `__init__` is inherited depends on all of them
-    found = [definition]
+    definitions = [definition]
     for base in bases:
         if base in PLAIN_BASES:
             continue
         above = define(base) if base else None
-        rest = _ancestry(above) if above else None
-        if rest is None:
+        ancestors = _ancestry(above) if above else None
+        if ancestors is None:
             return None
-        found += rest
-    return found
+        definitions += ancestors
+    return definitions
 
 
 def _is_plain(definition: Definition) -> bool:
@@ -122,13 +122,13 @@ def _parameters(ancestry: list[Definition]) -> tuple[str, ...] | None:
     owner = next((item for item in ancestry if _has_initialiser(item.node)), None)
     if owner is None:
         return ()
-    own = next(
+    call = next(
         item
         for item in owner.node.body
         if isinstance(item, ast.FunctionDef) and item.name == "__init__"
     )
-    names = list(_keywords(own))
-    if own.args.kwarg and any(item.name == TASK for item in ancestry):
+    names = list(_keywords(call))
+    if call.args.kwarg and any(item.name == TASK for item in ancestry):
         optimiser = define(OPTIMISER)
         if optimiser is None:
             return None
@@ -153,8 +153,8 @@ def _fields(ancestry: list[Definition]) -> tuple[str, ...] | None:
 
 
 def _is_initialiser(statement: ast.stmt) -> bool:
-    named = isinstance(statement, ast.FunctionDef) and statement.name == "__init__"
-    return named and not getattr(statement, "decorator_list", [])
+    is_init = isinstance(statement, ast.FunctionDef) and statement.name == "__init__"
+    return is_init and not getattr(statement, "decorator_list", [])
 
 
 def _has_initialiser(node: ast.AST) -> bool:

@@ -223,8 +223,8 @@ class FrozenPrefix:
         rules.refuse_draws(call.random, generators(self._device()))
         if not self._frozen:
             self._ran = {"": self._base, **ran}
-            own = (p for m in self._ran.values() for p in m.parameters(recurse=False))
-            self._frozen = [p for p in own if id(p) not in self._moving]
+            parameters = (p for m in self._ran.values() for p in m.parameters(recurse=False))
+            self._frozen = [p for p in parameters if id(p) not in self._moving]
             self._state = self._now()
 
     def _verify(self, call: _Call, layout: Layout, rows: Bytes) -> None:

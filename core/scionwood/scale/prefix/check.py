@@ -39,16 +39,16 @@ class Skip:
     def stop(self) -> None:
         """Make the blocks compute again."""
         while self._own:
-            block, own = self._own.pop()
+            block, state = self._own.pop()
             del vars(block)["forward"]
-            vars(block).update({} if own is None else {"forward": own})
+            vars(block).update({} if state is None else {"forward": state})
 
 
 def tolerance(dtypes: set[torch.dtype | None], device: torch.device) -> float:
     """Return the relative difference that rounding explains in the coarsest dtype in use."""
     used = {*dtypes, cast_dtype(device)} - {None}
-    least = _ACCELERATOR if device.type != "cpu" and torch.float64 not in used else 0.0
-    return max([least, *(_TOLERANCE[dtype] for dtype in used if dtype in _TOLERANCE)])
+    floor = _ACCELERATOR if device.type != "cpu" and torch.float64 not in used else 0.0
+    return max([floor, *(_TOLERANCE[dtype] for dtype in used if dtype in _TOLERANCE)])
 
 
 def cast_dtype(device: torch.device) -> torch.dtype | None:
@@ -74,10 +74,10 @@ def observe(base: nn.Module, args: Any, kwargs: Any, watched: list[nn.Module]) -
         watched: the modules that train. Their gradients depend on their input, which says more than
             the output of a head that starts at zero.
     """
-    seen: list[Tensor] = []
+    inputs: list[Tensor] = []
 
-    def look(_: nn.Module, given: tuple[Any, ...]) -> None:
-        seen.extend(floats(given))
+    def look(_: nn.Module, arguments: tuple[Any, ...]) -> None:
+        inputs.extend(floats(arguments))
 
     hooks = [module.register_forward_pre_hook(look) for module in watched if module is not base]
     try:
@@ -85,7 +85,7 @@ def observe(base: nn.Module, args: Any, kwargs: Any, watched: list[nn.Module]) -
     finally:
         for hook in hooks:
             hook.remove()
-    return seen + floats(output)
+    return inputs + floats(output)
 
 
 def floats(nest: Any) -> list[Tensor]:
@@ -110,8 +110,8 @@ def undisturbed(base: nn.Module, device: torch.device) -> Iterator[None]:
 
 def generators(device: torch.device) -> list[Tensor]:
     """Return the states of torch's random generators."""
-    own = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
-    return [torch.get_rng_state(), *own]
+    states = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
+    return [torch.get_rng_state(), *states]
 
 
 def repeat_first(nest: Any, n: int) -> Any:

@@ -53,10 +53,10 @@ class Layout:
         for leaf in leaves:
             tensor = isinstance(leaf, Tensor) and leaf.is_floating_point() and leaf.ndim > 0
             if leaf is not None and not (tensor and len(leaf) == n):
-                given = tuple(leaf.shape) if isinstance(leaf, Tensor) else type(leaf).__name__
+                kind = tuple(leaf.shape) if isinstance(leaf, Tensor) else type(leaf).__name__
                 rule = f"floating-point tensors whose first length is the batch's, {n}"
                 remedy = "End the prefix at another block (`blocks`), or train without its cache"
-                raise TrainingError(f"the frozen prefix returns {given}", rule, remedy)
+                raise TrainingError(f"the frozen prefix returns {kind}", rule, remedy)
         tensors = [leaf for leaf in leaves if leaf is not None]
         if not tensors:
             raise TrainingError("the frozen prefix", "it returns no tensor", "End it elsewhere")
@@ -94,21 +94,21 @@ class Layout:
         """Return the output that was packed, on its device and in its dtypes."""
         raw, start, leaves = torch.from_numpy(rows), 0, list[Tensor | None]()
         parts = iter(self._parts())
-        for shape, own in zip(self.shapes, self.dtypes, strict=True):
+        for shape, output_dtype in zip(self.shapes, self.dtypes, strict=True):
             if shape is None:
                 leaves.append(None)
                 continue
             _, dtype, size = next(parts)
             part = raw[:, start : start + size].contiguous().view(dtype)
-            leaves.append(part.view(len(rows), *shape).to(self.device, own))
+            leaves.append(part.view(len(rows), *shape).to(self.device, output_dtype))
             start += size
         return tree_unflatten(leaves, self.tree)
 
     def _parts(self) -> list[tuple[tuple[int, ...], torch.dtype, int]]:
         parts = []
-        for shape, own in zip(self.shapes, self.dtypes, strict=True):
-            if shape is not None and own is not None:
-                dtype = self.stored or own
+        for shape, output_dtype in zip(self.shapes, self.dtypes, strict=True):
+            if shape is not None and output_dtype is not None:
+                dtype = self.stored or output_dtype
                 parts.append((shape, dtype, prod(shape) * dtype.itemsize))
         return parts
 
@@ -159,10 +159,10 @@ def sample_keys(leaves: list[Any]) -> list[bytes]:
             rows.append(raw)
     keys = []
     for sample in range(n):
-        own = common.copy()
+        digest = common.copy()
         for raw in rows:
-            own.update(raw[sample].data)
-        keys.append(own.digest())
+            digest.update(raw[sample].data)
+        keys.append(digest.digest())
     return keys
 
 

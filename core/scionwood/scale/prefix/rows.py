@@ -57,8 +57,8 @@ class Rows(ABC):
         """
         if not all(key in self for key in keys):
             return None
-        known = [row for key in keys if (row := self._get(key)) is not None]
-        return np.stack(known) if len(known) == len(keys) else None
+        cached_rows = [row for key in keys if (row := self._get(key)) is not None]
+        return np.stack(cached_rows) if len(cached_rows) == len(keys) else None
 
     def write(self, keys: Sequence[bytes], rows: Bytes) -> None:
         """Store rows whose keys are new.
@@ -172,8 +172,8 @@ class FileRows(Rows):
             file, at = places[-1]
             file.seek(at)
             record = file.read(self._record)
-            body, told = record[:-_SUM], record[-_SUM:]
-            if len(record) == self._record and _checksum(body) == told and body[:KEY] == key:
+            body, checksum = record[:-_SUM], record[-_SUM:]
+            if len(record) == self._record and _checksum(body) == checksum and body[:KEY] == key:
                 return np.frombuffer(body, np.uint8, offset=KEY)
             places.pop()
             warnings.warn(

@@ -32,8 +32,8 @@ _READS = 8
 def moving_parameters(model: nn.Module) -> dict[int, str]:
     """Return the names of parameters that train or belong to an adapter, by their `id`."""
     adapters = {id(parameter) for parameter in adapter_parameters(model).values()}
-    named = backbone(model).named_parameters()
-    return {id(p): name for name, p in named if p.requires_grad or id(p) in adapters}
+    parameters = backbone(model).named_parameters()
+    return {id(p): name for name, p in parameters if p.requires_grad or id(p) in adapters}
 
 
 def find_blocks(model: nn.Module, names: Sequence[str] | None = None) -> Blocks:
@@ -60,7 +60,7 @@ def find_blocks(model: nn.Module, names: Sequence[str] | None = None) -> Blocks:
         return not any(id(parameter) in moving for parameter in module.parameters())
 
     if names is not None:
-        return _named(base, names, moving)
+        return _blocks_named(base, names, moving)
     runs = [run for run in _runs("", base, frozen) if run]
     best: Blocks = max(runs, key=lambda run: sum(map(_weights, run.values())), default={})
     if not sum(map(_weights, best.values())):
@@ -129,12 +129,12 @@ def refuse_trained(output: Any, moving: Mapping[int, str]) -> None:
         AdapterError: naming the parameter that trains before the end of the prefix.
     """
     graph = [leaf.grad_fn for leaf in tree_leaves(output) if isinstance(leaf, Tensor)]
-    seen: set[Any] = set()
+    visited: set[Any] = set()
     while graph:
         node = graph.pop()
-        if node is None or node in seen:
+        if node is None or node in visited:
             continue
-        seen.add(node)
+        visited.add(node)
         if hasattr(node, "variable"):
             name = moving.get(id(node.variable), "a tensor outside the model")
             rule = "it trains and runs before the end of the prefix, so that features change"
@@ -208,15 +208,15 @@ def identity(ran: Blocks, moving: Mapping[int, str], facts: Sequence[str]) -> st
         settings = {key: value for key, value in sorted(vars(module).items()) if _plain(key, value)}
         kind = f"{type(module).__module__}.{type(module).__qualname__}"
         total.update(f"\n{name} {kind} {settings}\n".encode())
-        own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
-        for key, value in own:
+        tensors = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+        for key, value in tensors:
             if id(value) not in moving:
                 total.update(f"{key} {value.dtype} {tuple(value.shape)}\n".encode())
                 total.update(raw_bytes(value).data)
     return total.hexdigest()
 
 
-def _named(base: nn.Module, names: Sequence[str], moving: Mapping[int, str]) -> Blocks:
+def _blocks_named(base: nn.Module, names: Sequence[str], moving: Mapping[int, str]) -> Blocks:
     modules, chosen = dict(base.named_modules()), Blocks()
     for name in names:
         if name not in modules:
@@ -250,7 +250,7 @@ def _runs(prefix: str, module: nn.Module, frozen: Callable[[nn.Module], bool]) -
 
 
 def _children(name: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    return ((f"{name}.{each}", child) for each, child in module.named_children())
+    return ((f"{name}.{child_name}", child) for child_name, child in module.named_children())
 
 
 def _weights(module: nn.Module) -> int:
@@ -258,9 +258,9 @@ def _weights(module: nn.Module) -> int:
 
 
 def _random_share(module: nn.Module) -> float:
-    own = module.p if isinstance(module, _DropoutNd) else 0.0
+    rate = module.p if isinstance(module, _DropoutNd) else 0.0
     others = (getattr(module, name, 0.0) for name in ("drop_prob", "dropout"))
-    return max([own, *(value for value in others if isinstance(value, float))])
+    return max([rate, *(value for value in others if isinstance(value, float))])
 
 
 def _plain(key: str, value: Any) -> bool:

@@ -14,26 +14,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scionwood.runs.digest import weights_digest
 from scionwood.runs.layout import RECIPE
-from scionwood.training.lent import lent_task
+from scionwood.training.loaded_run import use_loaded_task
 
 if TYPE_CHECKING:
     import torch
 
     from scionwood.training.task import Task
 
-MOST = 2
+CAPACITY = 2
 """Runs that are kept at once; the one that was unused for longest makes room."""
 
 Key = tuple[str, str, str, str]
 
 
-class _Kept(NamedTuple):
+class _CachedRun(NamedTuple):
     task: Task
     state: str  # a hash of its tensors and of the modes of its modules
 
 
-_kept: dict[Key, _Kept] = {}
-_lent: list[tuple[Key, _Kept]] | None = None
+_cache: dict[Key, _CachedRun] = {}
+_block: list[tuple[Key, _CachedRun]] | None = None
 
 
 @contextmanager
@@ -43,23 +43,23 @@ def keep_runs() -> Iterator[None]:
     A run is kept only if the block succeeds and leaves each bit of it as it was. Blocks neither
     nest nor overlap.
     """
-    global _lent
-    _lent = []
+    global _block
+    _block = []
     try:
         yield
-        for key, kept in _lent:
-            if _state(kept.task) == kept.state:
-                _kept[key] = kept
-        while len(_kept) > MOST:
-            del _kept[next(iter(_kept))]
+        for key, run in _block:
+            if _state(run.task) == run.state:
+                _cache[key] = run
+        while len(_cache) > CAPACITY:
+            del _cache[next(iter(_cache))]
     finally:
-        _lent = None
+        _block = None
 
 
-def kept_or_loaded(
+def load_cached(
     load: Callable[[Path, str | torch.device], Task], folder: Path, device: str | torch.device
 ) -> Task:
-    """Return a lent or a kept run, or load it.
+    """Return a run that a program holds or that is in the cache, or load it.
 
     Within one block of `keep_runs` each call returns another object. Outside it always loads.
 
@@ -68,18 +68,18 @@ def kept_or_loaded(
         folder: the run folder.
         device: the device of the result.
     """
-    if (task := lent_task(folder, device)) is not None:
+    if (task := use_loaded_task(folder, device)) is not None:
         return task
-    if _lent is None:
+    if _block is None:
         return load(folder, device)
     recipe = hashlib.sha256((folder / RECIPE).read_bytes()).hexdigest()
     key = (str(folder.resolve()), recipe, weights_digest(folder), str(device))
-    kept = _kept.pop(key, None)
-    if kept is None:
+    run = _cache.pop(key, None)
+    if run is None:
         task = load(folder, device)
-        kept = _Kept(task, _state(task))
-    _lent.append((key, kept))
-    return kept.task
+        run = _CachedRun(task, _state(task))
+    _block.append((key, run))
+    return run.task
 
 
 def _state(task: Task) -> str:
@@ -87,8 +87,8 @@ def _state(task: Task) -> str:
     total = hashlib.sha256()
     for name, module in task.named_modules():
         total.update(f"{name} {type(module).__qualname__} {module.training}\n".encode())
-        own: dict[str, Any] = {**module._parameters, **module._buffers}
-        for part, tensor in own.items():
+        tensors: dict[str, Any] = {**module._parameters, **module._buffers}
+        for part, tensor in tensors.items():
             if tensor is not None:
                 total.update(f"{part} {tensor.dtype} {tuple(tensor.shape)}".encode())
                 total.update(f" {tensor.requires_grad} {tensor.grad is None}\n".encode())

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from scionwood.training.task import Task
 
-_lent: ContextVar[LoadedRun | None] = ContextVar("lent", default=None)
+_loaded_run: ContextVar[LoadedRun | None] = ContextVar("loaded_run", default=None)
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class LoadedRun:
     @contextmanager
     def lent(self) -> Iterator[None]:
         """Let `load_run` of this folder return this task, inside the block and in this thread."""
-        token = _lent.set(self)
+        token = _loaded_run.set(self)
         try:
             yield
         finally:
-            _lent.reset(token)
+            _loaded_run.reset(token)
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,14 @@ class Served:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
-def lent_task(folder: Path, device: str | torch.device) -> Task | None:
-    """Return the task of a run folder if it is lent in this thread, and on this device.
+def use_loaded_task(folder: Path, device: str | torch.device) -> Task | None:
+    """Return the task of a run folder if this thread is inside `lent`, and on this device.
 
     Args:
         folder: the run folder.
         device: the device on which the task is wanted.
     """
-    loaded = _lent.get()
+    loaded = _loaded_run.get()
     if loaded is None or loaded.folder.resolve() != folder.resolve():
         return None
     return loaded.task if loaded.device == str(device) else None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Named:
+class Builtin:
     """A class or function that a recipe may name.
 
     Attributes:
@@ -21,139 +21,141 @@ class Named:
     """
 
     reference: str
-    options: frozenset[str] = frozenset()
+    options: tuple[str, ...] = ()
     package: str = ""
     logs: bool = False
 
 
-def _named(reference: str, *options: str, package: str = "", logs: bool = False) -> Named:
-    return Named(reference, frozenset(options), package, logs)
+def _builtin(reference: str, *options: str, package: str = "", logs: bool = False) -> Builtin:
+    return Builtin(reference, options, package, logs)
 
 
 _LIGHTNING = "lightning.pytorch.callbacks"
-_OWN = "scionwood.training"
+_TRAINING = "scionwood.training"
 
-CALLBACKS: Mapping[str, Named] = {
-    "checkpoint": _named(f"{_OWN}.points:RunCheckpoint", "every_n_steps"),
-    "early_stopping": _named(
+CALLBACKS: Mapping[str, Builtin] = {
+    "checkpoint": _builtin(f"{_TRAINING}.checkpoint:RunCheckpoint", "every_n_steps"),
+    "early_stopping": _builtin(
         f"{_LIGHTNING}:EarlyStopping",
         *("monitor", "min_delta", "patience", "verbose", "mode", "strict", "check_finite"),
         *("stopping_threshold", "divergence_threshold"),
     ),
-    "device_stats": _named(f"{_LIGHTNING}:DeviceStatsMonitor", "cpu_stats", logs=True),
-    "prefix_cache": _named(
-        f"{_OWN}.prefix.callback:PrefixCache", "folder", "budget_gb", "dtype", "blocks"
+    "device_stats": _builtin(f"{_LIGHTNING}:DeviceStatsMonitor", "cpu_stats", logs=True),
+    "prefix_cache": _builtin(
+        f"{_TRAINING}.prefix.callback:PrefixCache", "folder", "budget_gb", "dtype", "blocks"
     ),
-    "ema": _named(
-        f"{_OWN}.averages:Ema", "decay", "update_every_n_steps", "update_starting_at_step"
+    "ema": _builtin(
+        f"{_TRAINING}.averages:Ema", "decay", "update_every_n_steps", "update_starting_at_step"
     ),
-    "swa": _named(
-        f"{_OWN}.averages:Swa",
+    "swa": _builtin(
+        f"{_TRAINING}.averages:Swa",
         *("swa_lrs", "swa_epoch_start", "annealing_epochs", "annealing_strategy"),
     ),
-    "lr_monitor": _named(
+    "lr_monitor": _builtin(
         f"{_LIGHTNING}:LearningRateMonitor",
         *("logging_interval", "log_momentum", "log_weight_decay"),
         logs=True,
     ),
-    "timer": _named(f"{_LIGHTNING}:Timer", "duration", "interval", "verbose"),
-    "throughput": _named(f"{_OWN}.measures:Throughput", "window_size", logs=True),
-    "rich_summary": _named(f"{_OWN}.measures:Summary", "max_depth"),
+    "timer": _builtin(f"{_LIGHTNING}:Timer", "duration", "interval", "verbose"),
+    "throughput": _builtin(f"{_TRAINING}.throughput:Throughput", "window_size", logs=True),
+    "rich_summary": _builtin(f"{_TRAINING}.throughput:Summary", "max_depth"),
 }
 
-FINDERS: Mapping[str, Named] = {
-    "lr_finder": _named(
-        f"{_OWN}.finders:find_lr",
+FINDERS: Mapping[str, Builtin] = {
+    "lr_finder": _builtin(
+        f"{_TRAINING}.finders:find_lr",
         *("min_lr", "max_lr", "num_training_steps", "mode", "early_stop_threshold"),
     ),
-    "batch_size_finder": _named(
-        f"{_OWN}.finders:find_batch_size",
+    "batch_size_finder": _builtin(
+        f"{_TRAINING}.finders:find_batch_size",
         *("mode", "steps_per_trial", "init_val", "max_trials", "margin", "max_val"),
     ),
 }
 """Named among the callbacks, but they act before training and change the recipe."""
 
-LOGGERS: Mapping[str, Named] = {
-    "csv": _named(""),
-    "tensorboard": _named(f"{_OWN}.loggers:tensorboard", package="tensorboard"),
-    "wandb": _named(
-        f"{_OWN}.loggers:wandb",
+LOGGERS: Mapping[str, Builtin] = {
+    "csv": _builtin(""),
+    "tensorboard": _builtin(f"{_TRAINING}.loggers:tensorboard", package="tensorboard"),
+    "wandb": _builtin(
+        f"{_TRAINING}.loggers:wandb",
         *("project", "run_name", "group", "tags", "offline"),
         package="wandb",
     ),
-    "mlflow": _named(
-        f"{_OWN}.loggers:mlflow",
+    "mlflow": _builtin(
+        f"{_TRAINING}.loggers:mlflow",
         *("experiment_name", "run_name", "tags", "offline"),
         package="mlflow",
     ),
-    "comet": _named(
-        f"{_OWN}.loggers:comet", *("project", "run_name", "tags", "offline"), package="comet-ml"
+    "comet": _builtin(
+        f"{_TRAINING}.loggers:comet",
+        *("project", "run_name", "tags", "offline"),
+        package="comet-ml",
     ),
 }
 """`csv` is metrics.csv, which a callback writes in every run."""
 
 DEFAULT_LOGGERS = ("csv", "tensorboard")
 
-PROFILERS: Mapping[str, Named] = {
-    "simple": _named("lightning.pytorch.profilers:SimpleProfiler", "extended"),
-    "advanced": _named("lightning.pytorch.profilers:AdvancedProfiler", "line_count_restriction"),
-    "pytorch": _named("lightning.pytorch.profilers:PyTorchProfiler", "row_limit", "sort_by_key"),
+PROFILERS: Mapping[str, Builtin] = {
+    "simple": _builtin("lightning.pytorch.profilers:SimpleProfiler", "extended"),
+    "advanced": _builtin("lightning.pytorch.profilers:AdvancedProfiler", "line_count_restriction"),
+    "pytorch": _builtin("lightning.pytorch.profilers:PyTorchProfiler", "row_limit", "sort_by_key"),
 }
 
-STRATEGIES: Mapping[str, Named | None] = {
+STRATEGIES: Mapping[str, Builtin | None] = {
     "auto": None,
-    "ddp": _named(
+    "ddp": _builtin(
         "lightning.pytorch.strategies:DDPStrategy",
         *("process_group_backend", "find_unused_parameters", "static_graph"),
     ),
-    "model_parallel": _named(f"{_OWN}.shard:ShardedStrategy", "process_group_backend"),
-    "fsdp2": _named(f"{_OWN}.shard:ShardedStrategy", "process_group_backend"),
+    "model_parallel": _builtin(f"{_TRAINING}.shard:ShardedStrategy", "process_group_backend"),
+    "fsdp2": _builtin(f"{_TRAINING}.shard:ShardedStrategy", "process_group_backend"),
 }
 """`fsdp2` is another name of `model_parallel`, which is Lightning's."""
 
 _ADAM = ("betas", "eps")
 _FAST = ("foreach", "fused")
 
-OPTIMIZERS: Mapping[str, Named] = {
-    "adamw": _named("torch.optim:AdamW", *_ADAM, "amsgrad", *_FAST),
-    "adam": _named("torch.optim:Adam", *_ADAM, "amsgrad", *_FAST),
-    "nadam": _named("torch.optim:NAdam", *_ADAM, "momentum_decay", "decoupled_weight_decay"),
-    "radam": _named("torch.optim:RAdam", *_ADAM, "decoupled_weight_decay"),
-    "adamax": _named("torch.optim:Adamax", *_ADAM),
-    "adafactor": _named("torch.optim:Adafactor", "beta2_decay", "eps", "d"),
-    "adagrad": _named(
+OPTIMIZERS: Mapping[str, Builtin] = {
+    "adamw": _builtin("torch.optim:AdamW", *_ADAM, "amsgrad", *_FAST),
+    "adam": _builtin("torch.optim:Adam", *_ADAM, "amsgrad", *_FAST),
+    "nadam": _builtin("torch.optim:NAdam", *_ADAM, "momentum_decay", "decoupled_weight_decay"),
+    "radam": _builtin("torch.optim:RAdam", *_ADAM, "decoupled_weight_decay"),
+    "adamax": _builtin("torch.optim:Adamax", *_ADAM),
+    "adafactor": _builtin("torch.optim:Adafactor", "beta2_decay", "eps", "d"),
+    "adagrad": _builtin(
         "torch.optim:Adagrad", "lr_decay", "initial_accumulator_value", "eps", *_FAST
     ),
-    "adadelta": _named("torch.optim:Adadelta", "rho", "eps"),
-    "rmsprop": _named("torch.optim:RMSprop", "alpha", "eps", "momentum", "centered"),
-    "sgd": _named("torch.optim:SGD", "momentum", "dampening", "nesterov", *_FAST),
-    "asgd": _named("torch.optim:ASGD", "lambd", "alpha", "t0"),
-    "muon": _named(
-        f"{_OWN}.muon:Muon",
+    "adadelta": _builtin("torch.optim:Adadelta", "rho", "eps"),
+    "rmsprop": _builtin("torch.optim:RMSprop", "alpha", "eps", "momentum", "centered"),
+    "sgd": _builtin("torch.optim:SGD", "momentum", "dampening", "nesterov", *_FAST),
+    "asgd": _builtin("torch.optim:ASGD", "lambd", "alpha", "t0"),
+    "muon": _builtin(
+        f"{_TRAINING}.muon:Muon",
         *("momentum", "nesterov", "ns_coefficients", "ns_steps", "adjust_lr_fn"),
         *("betas", "eps"),
     ),
 }
 """Those of torch. The learning rate and the weight decay are options of the task."""
 
-SCHEDULES: Mapping[str, Named] = {
-    "constant": _named(f"{_OWN}.schedules:constant"),
-    "cosine": _named(f"{_OWN}.schedules:cosine", "floor"),
-    "cosine_restarts": _named(f"{_OWN}.schedules:cosine_restarts", "cycles", "floor"),
-    "linear": _named(f"{_OWN}.schedules:linear", "floor"),
-    "polynomial": _named(f"{_OWN}.schedules:polynomial", "power", "floor"),
-    "exponential": _named(f"{_OWN}.schedules:exponential", "floor"),
-    "inverse_sqrt": _named(f"{_OWN}.schedules:inverse_sqrt", "scale"),
-    "step": _named(f"{_OWN}.schedules:step", "every", "factor"),
-    "wsd": _named(f"{_OWN}.schedules:wsd", "decay", "floor"),
-    "plateau": _named(
-        f"{_OWN}.plateau:Plateau",
+SCHEDULES: Mapping[str, Builtin] = {
+    "constant": _builtin(f"{_TRAINING}.schedules:constant"),
+    "cosine": _builtin(f"{_TRAINING}.schedules:cosine", "floor"),
+    "cosine_restarts": _builtin(f"{_TRAINING}.schedules:cosine_restarts", "cycles", "floor"),
+    "linear": _builtin(f"{_TRAINING}.schedules:linear", "floor"),
+    "polynomial": _builtin(f"{_TRAINING}.schedules:polynomial", "power", "floor"),
+    "exponential": _builtin(f"{_TRAINING}.schedules:exponential", "floor"),
+    "inverse_sqrt": _builtin(f"{_TRAINING}.schedules:inverse_sqrt", "scale"),
+    "step": _builtin(f"{_TRAINING}.schedules:step", "every", "factor"),
+    "wsd": _builtin(f"{_TRAINING}.schedules:wsd", "decay", "floor"),
+    "plateau": _builtin(
+        f"{_TRAINING}.plateau:Plateau",
         *("factor", "patience", "threshold", "cooldown", "min_lr"),
     ),
 }
 """Shares of the learning rate after the warm-up; `plateau` follows the validation instead."""
 
-TABLES: Mapping[str, Mapping[str, Named | None]] = {
+TABLES: Mapping[str, Mapping[str, Builtin | None]] = {
     "trainer.callbacks": {**CALLBACKS, **FINDERS},
     "trainer.logger": LOGGERS,
     "trainer.profiler": PROFILERS,

@@ -14,31 +14,60 @@ from lightning.pytorch.callbacks import ProgressBar
 
 from scionwood.errors import TrainingError
 
-EVERY = "SCIONWOOD_PROGRESS_SECONDS"
+INTERVAL = "SCIONWOOD_PROGRESS_SECONDS"
 """The variable that sets the seconds between two lines."""
 _DEFAULT = 30.0
 
 
+class Pace:
+    """The clock of a training.
+
+    Args:
+        start: the step from which it goes on.
+
+    Attributes:
+        began: the time of the start, in seconds of the monotonic clock.
+    """
+
+    def __init__(self, start: int = 0) -> None:
+        self.start, self.began = start, time.monotonic()
+
+    def seconds(self) -> float:
+        """Return the seconds since the start."""
+        return time.monotonic() - self.began
+
+    def rate(self, step: int) -> float:
+        """Return the steps of a second; 0 before the first step."""
+        return (step - self.start) / max(self.seconds(), 1e-9)
+
+    def left(self, step: int, total: float) -> str:
+        """Return the time to the last step, `0:01:30`; empty if nothing tells it."""
+        if step == self.start or not math.isfinite(total):
+            return ""
+        return _clock((total - step) / self.rate(step))
+
+
 @final
-class RunLines(ProgressBar):
+class TextProgress(ProgressBar):
     """Print a line at the first step, then after the batch that ends an interval, and at the end.
 
     A line names the epoch, the step, the number of steps, the loss, the rate and the time left.
     Only the first of several processes prints.
 
     Args:
-        every: seconds between two lines; `None` means SCIONWOOD_PROGRESS_SECONDS, or else 30.
+        interval: seconds between two lines; `None` means SCIONWOOD_PROGRESS_SECONDS, or else 30.
 
     Raises:
         TrainingError: the variable does not hold a number that is zero or positive.
     """
 
-    def __init__(self, every: float | None = None) -> None:
+    def __init__(self, interval: float | None = None) -> None:
         super().__init__()
-        self.every = _interval() if every is None else every
+        self.interval = _interval() if interval is None else interval
         self._enabled = True
-        self._began = self._printed = time.monotonic()
-        self._from = self._batches = 0
+        self._pace = Pace()
+        self._printed = self._pace.began
+        self._batches = 0
 
     def disable(self) -> None:
         """Print nothing."""
@@ -54,7 +83,10 @@ class RunLines(ProgressBar):
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Print the first step, and a step after an interval."""
-        first = trainer.global_step == self._from + 1 and not trainer.fit_loop._should_accumulate()
+        first = (
+            trainer.global_step == self._pace.start + 1
+            and not trainer.fit_loop._should_accumulate()
+        )
         if first or self._due():
             self._print(f"fit: epoch {trainer.current_epoch + 1}, {self._training(trainer)}")
 
@@ -91,43 +123,39 @@ class RunLines(ProgressBar):
         """Print the first batch, and a batch after an interval."""
         self._batches += 1
         if self._batches == 1 or self._due():
-            done, total = self._batches, _sum(trainer.num_test_batches)
-            pace = self._pace("batches", done, total)
-            self._print(", ".join([f"test: batch {_part(done, total)}", *pace]))
+            batch, total = self._batches, _sum(trainer.num_test_batches)
+            self._print(f"test: batch {_part(batch, total)}{self._speed('batches', batch, total)}")
 
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Print the number of batches and the time."""
-        self._print(f"test: finished, {self._batches} batches in {_clock(self._seconds())}")
+        self._print(f"test: finished, {self._batches} batches in {_clock(self._pace.seconds())}")
 
     def _training(self, trainer: L.Trainer) -> str:
         task: Any = trainer.lightning_module
-        done, total = trainer.global_step, float(task.total_steps())
+        step, total = trainer.global_step, float(task.total_steps())
         values = self.get_metrics(trainer, task) | last_loss(trainer)
         losses = [f"{k} {float(v):.4g}" for k, v in values.items() if isinstance(v, float)]
-        return ", ".join([f"step {_part(done, total)}", *losses, *self._pace("steps", done, total)])
+        line = ", ".join([f"step {_part(step, total)}", *losses])
+        return line + self._speed("steps", step, total)
 
     def _end(self, trainer: L.Trainer, task: Any, how: str) -> None:
         values = trainer.callback_metrics
-        shown = [f"{k} {float(values[k]):.4g}" for k in ("train_loss", task.monitor) if k in values]
-        took = f"step {trainer.global_step} after {_clock(self._seconds())}"
-        self._print(", ".join([f"fit: {how}", took, *shown]))
+        losses = [
+            f"{k} {float(values[k]):.4g}" for k in ("train_loss", task.monitor) if k in values
+        ]
+        took = f"step {trainer.global_step} after {_clock(self._pace.seconds())}"
+        self._print(", ".join([f"fit: {how}", took, *losses]))
 
-    def _pace(self, unit: str, done: int, total: float) -> list[str]:
-        if done == self._from:
-            return []
-        rate = (done - self._from) / max(self._seconds(), 1e-9)
-        left = [f"{_clock((total - done) / rate)} left"] if math.isfinite(total) else []
-        return [f"{rate:.3g} {unit}/s", *left]
+    def _speed(self, unit: str, step: int, total: float) -> str:
+        rate, left = self._pace.rate(step), self._pace.left(step, total)
+        return (f", {rate:.3g} {unit}/s" if rate else "") + (f", {left} left" if left else "")
 
     def _start(self, step: int) -> None:
-        self._began = self._printed = time.monotonic()
-        self._from = step
-
-    def _seconds(self) -> float:
-        return time.monotonic() - self._began
+        self._pace = Pace(step)
+        self._printed = self._pace.began
 
     def _due(self) -> bool:
-        return time.monotonic() - self._printed >= self.every
+        return time.monotonic() - self._printed >= self.interval
 
     def _print(self, line: str) -> None:
         self._printed = time.monotonic()
@@ -145,19 +173,19 @@ def last_loss(trainer: L.Trainer) -> dict[str, float]:
 
 
 def _interval() -> float:
-    text = os.environ.get(EVERY, str(_DEFAULT))
+    text = os.environ.get(INTERVAL, str(_DEFAULT))
     try:
         seconds = float(text)
     except ValueError:
         seconds = math.nan
     if not seconds >= 0:
         rule = "seconds between two lines of progress, zero or more"
-        raise TrainingError(f"{EVERY}={text}", rule, f"For example {EVERY}={_DEFAULT:.0f}")
+        raise TrainingError(f"{INTERVAL}={text}", rule, f"For example {INTERVAL}={_DEFAULT:.0f}")
     return seconds
 
 
-def _part(done: int, total: float) -> str:
-    return f"{done}/{int(total)}" if math.isfinite(total) else str(done)
+def _part(number: int, total: float) -> str:
+    return f"{number}/{int(total)}" if math.isfinite(total) else str(number)
 
 
 def _sum(sizes: Any) -> float:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 @final
-class Later:
+class DelayedMax:
     """The largest value over all processes of a number on the device of training.
 
     `put` starts the copy to the host and, with several processes, the reduction. `take` is called
