@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from scionwood.kernels.interception import FORWARDS, hooked
-from scionwood.kernels.saved import RecomputePlan, read_late
+from scionwood.kernels.saved import RecomputePlan, plan_of, read_late
 
 _TAG = "_scionwood_origin"
 _tried: MutableMapping[Tensor, dict[tuple[str, ...], bool]] = WeakTensorKeyDictionary()
