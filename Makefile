@@ -80,7 +80,7 @@ docs: $(DONE)
 # The examples of every public name, and the site in a browser at three widths: its links, its
 # inventory, its notebooks, its tutorial and its switcher of versions. LINKS=all: external links too.
 docs-check: $(DONE)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m 'slow or not slow' tests/core/test_examples.py tests/core/test_site.py tests/core/browser/test_site_in_browser.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m 'slow or not slow' tests/core/test_examples.py tests/core/test_tables.py tests/core/test_site.py tests/core/browser/test_site_in_browser.py
 	$(if $(filter all,$(LINKS)),$(MAKE) docs-links)
 
 # Every external address of the site, asked once.

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["cpu_budget", "pytester"]
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Write pint's cache before the workers start.

@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from case_table import table
 
 from scionwood import OutputExistsError, ReadError
 from scionwood_sandbox.archives import zips
@@ -72,14 +73,14 @@ except ReadError as error:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak from /proc")
-@pytest.mark.parametrize(
+@table(
     ("name", "call"),
     [
         ("check_zip", "check_zip(sys.argv[1], 'Zarr')"),
         ("unpacked", "unpacked(sys.argv[1], sys.argv[2]).__enter__()"),
     ],
 )
-@pytest.mark.parametrize("lying", [False, True])
+@table("lying", [False, True])
 def test_a_bomb_is_refused_before_64_mb_are_in_memory_or_on_disk(
     name: str, call: str, lying: bool, bomb: Path, tmp_path: Path
 ) -> None:
@@ -137,7 +138,7 @@ def linked() -> zipfile.ZipInfo:
     return info
 
 
-@pytest.mark.parametrize(
+@table(
     ("entries", "text"),
     [
         ([("../up", b"")], "leaves the folder"),

@@ -8,6 +8,7 @@ import sys
 from importlib.metadata import version
 
 import pytest
+from case_table import table
 
 import scionwood
 from scionwood.cli import CLOSED_PIPE, main
@@ -79,7 +80,7 @@ def test_ctrl_c_exits_with_130(sea):
     assert main(["sea", "stop"]) == 130
 
 
-@pytest.mark.parametrize(
+@table(
     ("argv", "words"),
     [
         (["sae", "clean"], "Did you mean 'sea'"),
@@ -109,7 +110,7 @@ def test_suggests_the_nearest_right_word_once(sea, capsys, argv, words):
     assert message.count("Did you mean") <= 1
 
 
-@pytest.mark.parametrize(
+@table(
     ("argv", "words"),
     [
         (["plugins", "--jsn"], "--jsn. Did you mean '--json'"),
@@ -185,7 +186,13 @@ def test_a_printed_recipe_can_be_made_small_as_its_source(capsys, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows reports a closed pipe otherwise")
-@pytest.mark.parametrize("command", [["show", "toy/regress"], ["sea", "many-words"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(["show", "toy/regress"], marks=pytest.mark.slow),  # imports torch
+        ["sea", "many-words"],
+    ],
+)
 def test_a_closed_pipe_ends_quietly(sea, command):
     process = subprocess.Popen(
         [sys.executable, "-m", "scionwood.cli", *command],

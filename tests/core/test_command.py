@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from case_table import table
 
 from scionwood import PluginError, TrainingError
 from scionwood.authoring import (
@@ -66,7 +67,7 @@ def several(
     """Read several names and numbers."""
 
 
-@pytest.mark.parametrize(
+@table(
     ("words", "names"),
     [
         (("--names", "a", "b c", "d,e"), ["a", "b c", "d,e"]),
@@ -95,7 +96,7 @@ def test_the_help_of_an_option_may_have_a_per_cent_sign(capsys: pytest.CaptureFi
     assert "at most 10 % of the energy. (default: 5 %)" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
+@table(
     ("line", "rule"),
     [
         ("scionwood fly", "no such command"),

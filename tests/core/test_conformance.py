@@ -1,8 +1,13 @@
-"""Every installed plugin passes the kit. A new plugin needs no test of its own here."""
+"""Every installed plugin passes the kit. A new plugin needs no test of its own here.
+
+In the fast tests, the checks that train each recipe take the first one of the plugin; in the slow
+ones they take all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from itertools import chain, product
 
 import pytest
 
@@ -10,34 +15,72 @@ from scionwood.plugins import discovery
 from scionwood_kit import CHECKS, NothingToCheck
 from scionwood_kit.rules import Check
 
-SLOW = {
-    ("seismic", "check_recipes_run"),
-    ("crash", "check_exports"),
-    ("biomed", "check_exports"),
-    ("pde", "check_exports"),
-    ("bangla", "check_exports"),
-    ("bangla", "check_adapter_survives_a_fresh_process"),
-    ("pde", "check_exports"),
-    ("seismic", "check_exports"),
-    ("language", "check_exports"),
-    ("language", "check_adapter_survives_a_fresh_process"),
-    ("language", "check_recipes_run"),
-    ("bangla", "check_probes"),
+BY_NAME = {check.__name__: check for check in CHECKS}
+LONG = {"check_adapter_survives_a_fresh_process", "check_exports"}
+"""Checks that take seconds for one recipe, or for one backbone."""
+ONE_RECIPE = {
+    "check_attach_is_identity": "cases",
+    "check_only_adapter_trains": "cases",
+    "check_trainable_tensors_get_gradients": "cases",
+    "check_base_is_untouched_by_a_step": "cases",
+    "check_merge_equals_unmerged": "cases",
+    "check_recipes_parse_strictly": "recipe_names",
+    "check_recipes_run": "recipe_names",
 }
-"""Checks that take long, most of them because they export every backbone."""
+"""Checks that train every recipe, and the function of their module that lists the recipes."""
+RECORD = ("static", "layout", "vocabulary", "documentation", "examples")
+GROUPS = {
+    "record": [name for name, c in BY_NAME.items() if c.__module__.rpartition(".")[2] in RECORD],
+    "backbones": [name for name in BY_NAME if name.startswith("check_backbones_")],
+    "readers": [name for name in BY_NAME if name.startswith("check_readers_")],
+    "data": [name for name in BY_NAME if name.startswith("check_data_")],
+    "recipes": ["check_recipes_are_complete", "check_recipes_parse_strictly"],
+    **{name: [name] for name, lists in ONE_RECIPE.items() if lists == "cases"},
+    "fit": ["check_recipes_run"],
+    "loss": ["check_loss_falls"],
+    "probes": ["check_probes"],
+}
+GROUPED = {*LONG, *chain.from_iterable(GROUPS.values())}
+GROUPS["others"] = [name for name in BY_NAME if name not in GROUPED]
+"""The checks of one case: what takes two seconds together."""
 
 
-def checks() -> Iterator[object]:
-    """Yield every check of every plugin."""
-    for name in discovery.entries():
-        for check in CHECKS:
-            marks = [pytest.mark.slow] if (name, check.__name__) in SLOW else []
-            yield pytest.param(name, check, id=f"{name}-{check.__name__}", marks=marks)
+SLOW = {("bangla", "data"), ("bangla", "fit"), ("pde", "readers")}
+"""Cases above two seconds: a dictionary is read, and grids of four formats."""
 
 
-@pytest.mark.parametrize(("name", "check"), list(checks()))
-def test_plugin(name: str, check: Check) -> None:
+@pytest.mark.parametrize(
+    ("plugin", "group"),
+    [
+        pytest.param(*pair, marks=[pytest.mark.slow] if pair in SLOW else [], id="-".join(pair))
+        for pair in product(discovery.entries(), GROUPS)
+    ],
+)
+def test_plugin(
+    plugin: str, group: str, subtests: pytest.Subtests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in GROUPS[group]:
+        check = BY_NAME[name]
+        if name in ONE_RECIPE:
+            module = sys.modules[check.__module__]
+            recipes = getattr(module, ONE_RECIPE[name])
+            monkeypatch.setattr(
+                module, ONE_RECIPE[name], lambda record, recipes=recipes: recipes(record)[:1]
+            )
+        with subtests.test(name):
+            run(plugin, check)
+        monkeypatch.undo()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("check", [*LONG, *ONE_RECIPE])
+@pytest.mark.parametrize("plugin", discovery.entries())
+def test_plugin_with_all_recipes(plugin: str, check: str) -> None:
+    run(plugin, BY_NAME[check])
+
+
+def run(plugin: str, check: Check) -> None:
     try:
-        check(discovery.record(name))
+        check(discovery.record(plugin))
     except NothingToCheck as nothing:
         pytest.skip(f"nothing to check: {nothing}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 
-import pytest
+from case_table import table
 
 from scionwood import errors
 
@@ -15,20 +15,20 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@table("kind", KINDS)
 def test_a_message_says_value_rule_and_remedy(kind):
     error = kind("a.sgy", "has 3600 bytes at least", "Fetch it again")
     assert str(error) == "a.sgy: has 3600 bytes at least. Fetch it again"
     assert isinstance(error, errors.ScionwoodError)
 
 
-@pytest.mark.parametrize("kind", [k for k in KINDS if k is not errors.ScionwoodError])
+@table("kind", [k for k in KINDS if k is not errors.ScionwoodError])
 def test_every_error_is_also_a_builtin_exception(kind):
     own = {errors.ScionwoodError, Exception, BaseException, object, *KINDS}
     assert set(kind.__mro__) - own
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@table("kind", KINDS)
 def test_an_error_keeps_its_parts_when_it_is_pickled(kind):
     again = pickle.loads(pickle.dumps(kind("a", "b", "c")))
     assert (type(again), str(again), again.remedy) == (kind, "a: b. c", "c")
@@ -38,7 +38,7 @@ def test_an_empty_rule_leaves_no_colon():
     assert str(errors.PluginError("gone")) == "gone"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@table("kind", KINDS)
 def test_control_characters_of_a_file_are_escaped_and_the_attributes_keep_them(kind):
     name = "a\x1b[2J\r\n\x9b1m\u202e\ud800\u2028.sgy"
     error = kind(name, "has \x07 in\nit", "Rename\tit")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import doctest
 import inspect
+from collections import defaultdict
 from importlib import import_module
 from pathlib import Path
 from typing import Any, get_origin
 
 import pytest
 import torch
+from case_table import table
 
 import scionwood
 from scionwood.plugins import discovery
@@ -45,6 +47,8 @@ def of_plugins() -> dict[str, Any]:
 
 THINGS = documented()
 OF_PLUGINS = of_plugins()
+LONG = {"scionwood_methods.learn_sequence", "scionwood_methods.select_examples"}
+"""Examples that train for seconds."""
 
 
 def test_the_names_of_every_room_are_there() -> None:
@@ -52,7 +56,7 @@ def test_the_names_of_every_room_are_there() -> None:
     assert "scionwood.authoring.InputPath" not in THINGS
 
 
-@pytest.mark.parametrize("name", THINGS)
+@table("name", THINGS)
 def test_it_has_an_example_at_the_end_of_its_docstring(name: str) -> None:
     before, heading, example = (THINGS[name].__doc__ or "").partition(HEADING)
     assert before
@@ -60,18 +64,41 @@ def test_it_has_an_example_at_the_end_of_its_docstring(name: str) -> None:
     assert all(line.startswith("        ") for line in example.rstrip().split("\n")[1:] if line)
 
 
+def rooms() -> list[Any]:
+    """Return the names by the room of the core, or the plugin, that defines them: each one case."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name, thing in (THINGS | OF_PLUGINS).items():
+        package, _, rest = thing.__module__.partition(".")
+        room = f"{package}.{rest.split('.')[0]}" if package == "scionwood" else package
+        groups[name if name in LONG else room].append(name)
+    return [
+        pytest.param(names, id=room, marks=[pytest.mark.slow] if room in LONG else [])
+        for room, names in groups.items()
+    ]
+
+
 # A Trainer of Lightning 2.6 on torch 2.13; `fit` ignores the warning too.
 @pytest.mark.filterwarnings(r"ignore:`isinstance\(treespec:FutureWarning")
 @pytest.mark.usefixtures("_one_thread")
-@pytest.mark.parametrize("name", THINGS | OF_PLUGINS)
-def test_its_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run it in an empty folder; `scionwood`, its `authoring` and `torch` need no import there."""
-    monkeypatch.chdir(tmp_path)
-    torch.manual_seed(0)
-    names = {"scionwood": scionwood, "authoring": scionwood.authoring, "torch": torch}
-    names |= {room: import_module(room) for room in ROOMS if "." not in room}
+@pytest.mark.parametrize("names", rooms())
+def test_the_examples_of_a_room_run(
+    names: list[str], tmp_path: Path, subtests: pytest.Subtests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Run each in an empty folder; `scionwood`, its `authoring` and `torch` are there."""
+    for name in names:
+        folder = tmp_path / name
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        torch.manual_seed(0)
+        with subtests.test(name):
+            run_example(name)
+
+
+def run_example(name: str) -> None:
+    variables = {"scionwood": scionwood, "authoring": scionwood.authoring, "torch": torch}
+    variables |= {room: import_module(room) for room in ROOMS if "." not in room}
     doc = (THINGS | OF_PLUGINS)[name].__doc__ or ""
-    example = doctest.DocTestParser().get_doctest(doc, names, name, None, None)
+    example = doctest.DocTestParser().get_doctest(doc, variables, name, None, None)
     report: list[str] = []
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     result = runner.run(example, out=report.append)

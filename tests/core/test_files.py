@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from case_table import table
 
 from scionwood.errors import OutputExistsError, ReadError, WriteError
 from scionwood.files.texts import read_utf8
@@ -84,7 +85,7 @@ def test_a_killed_writer_leaves_old_or_new(tmp_path: Path) -> None:
         assert len(set(data)) == 1
 
 
-@pytest.mark.parametrize(
+@table(
     ("number", "remedy"),
     [
         (errno.ENOSPC, "Free space"),
@@ -127,7 +128,7 @@ def test_writing_lets_errors_of_scionwood_pass_and_adds_the_next_step() -> None:
         raise OSError(errno.ENOSPC, "full")
 
 
-@pytest.mark.parametrize(
+@table(
     ("error", "text"),
     [
         (ValueError("bad\n  magic"), r"not a readable HDF5 file \(bad magic\)"),

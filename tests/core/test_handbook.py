@@ -12,6 +12,7 @@ from typing import Any
 
 import matplotlib as mpl
 import pytest
+from case_table import table
 from matplotlib.figure import Figure
 
 from scionwood import Task, fit, resolve
@@ -30,12 +31,12 @@ def tables(page: Path) -> list[float]:
     return [float(number) for table in found for number in NUMBER.findall(table)]
 
 
-@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.parent.name)
+@table("card", CARDS, ids=lambda card: card.parent.name)
 def test_a_card_is_one_screen(card: Path) -> None:
     assert len(card.read_text("utf-8").splitlines()) <= 55
 
 
-@pytest.mark.parametrize("field", FIELDS)
+@table("field", FIELDS)
 def test_the_scores_on_a_card_are_in_the_tables_of_the_results(field: str) -> None:
     text = (ROOT / "plugins" / field / "README.md").read_text("utf-8")
     (section,) = re.findall(r"^## How good it is$(.*?)^## ", text, re.M | re.S)
@@ -47,7 +48,7 @@ def test_the_scores_on_a_card_are_in_the_tables_of_the_results(field: str) -> No
         assert any(round(value, digits) == float(number) for value in measured), number
 
 
-@pytest.mark.parametrize("field", FIELDS)
+@table("field", FIELDS)
 def test_a_field_has_every_page(field: str) -> None:
     folder = ROOT / "docs" / "fields" / field
     text = (folder / "index.md").read_text("utf-8")

@@ -13,7 +13,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
-import pytest
+from case_table import table
 
 import scionwood
 
@@ -169,7 +169,7 @@ def test_a_plugin_imports_public_names_of_the_core_and_of_what_it_depends_on():
     assert not faults
 
 
-@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
+@table("package", PACKAGES, ids=lambda path: path.name)
 def test_no_modules_import_each_other_in_a_circle(package):
     """Imports inside functions and under TYPE_CHECKING count too."""
     graph = {dotted(path, package): needs(path, package) for path in modules(package)}
@@ -251,7 +251,7 @@ def test_the_light_side_imports_nothing_heavy():
     assert run.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", [["--help"], ["plugins"], ["plugins", "--json"]])
+@table("command", [["--help"], ["plugins"], ["plugins", "--json"]])
 def test_help_and_listing_import_no_torch(command):
     code = "import sys; from scionwood.cli import main\n"
     code += "try: main(sys.argv[1:])\nexcept SystemExit: pass\n"

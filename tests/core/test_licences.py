@@ -6,6 +6,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
+from case_table import table
 
 pytest.importorskip("sphinx")
 sys.path.insert(0, str(Path(__file__).parents[2] / "docs" / "_ext"))
@@ -36,7 +37,7 @@ def test_a_package_names_who_brings_it(brought):
     assert "scionwood" not in users
 
 
-@pytest.mark.parametrize(
+@table(
     "licence", ["GPL-3.0-or-later", "GNU General Public License v3", "AGPL-3.0", "NonCommercial"]
 )
 def test_a_licence_that_binds_others_would_be_noticed(licence):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from case_table import table
 
 from scionwood import OutputExistsError, PluginError, cli
 from scionwood.plugins.new import render
@@ -31,6 +32,7 @@ def at(folder: Path) -> dict[str, Any]:
     return {"cwd": folder, "PYTHONPATH": str(folder / "hydrology")}
 
 
+@pytest.mark.slow
 def test_the_rendered_command_and_api_predict(tmp_path: Path) -> None:
     installed(render("hydrology", tmp_path))
     (tmp_path / "a.csv").write_text("time [h],forcing [mm/h],response [mm/h]\n0,5.0,0\n1,0.0,0\n")
@@ -124,7 +126,7 @@ def test_a_rendered_plugin_is_clean_code_with_its_own_name(tmp_path: Path, name:
         assert linted.returncode == 0, linted.stdout
 
 
-@pytest.mark.parametrize("name", ["Hydrology", "my-optics", "2d", "a__b", "", "../up", "class"])
+@table("name", ["Hydrology", "my-optics", "2d", "a__b", "", "../up", "class"])
 def test_refuses_a_name_that_is_not_snake_case(tmp_path: Path, name: str) -> None:
     with pytest.raises(PluginError, match=r"snake_case.*Such as hydrology"):
         render(name, tmp_path)

@@ -13,6 +13,7 @@ from email import message_from_bytes
 from pathlib import Path
 
 import pytest
+from case_table import table
 
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "pyproject.toml"
@@ -48,7 +49,7 @@ def test_tools_add_commands_and_the_sandbox_needs_nothing_of_ours():
             assert value.startswith(f"scionwood_{name}.")
 
 
-@pytest.mark.parametrize("path", PLUGINS, ids=NAMES)
+@table("path", PLUGINS, ids=NAMES)
 def test_a_plugin_moves_in_lockstep_with_the_core(path):
     core, plugin, field = project(CORE), project(path), path.parent.name
     assert plugin["name"] == f"scionwood-{field}"
@@ -58,7 +59,7 @@ def test_a_plugin_moves_in_lockstep_with_the_core(path):
     assert entry == {field: f"scionwood_{field}:plugin"}
 
 
-@pytest.mark.parametrize("path", PLUGINS, ids=NAMES)
+@table("path", PLUGINS, ids=NAMES)
 def test_a_plugin_is_its_folder_and_one_extra(path):
     core, field = project(CORE), path.parent.name
     extras = core["optional-dependencies"]
@@ -66,7 +67,7 @@ def test_a_plugin_is_its_folder_and_one_extra(path):
     assert field in re.search(r"\[(.*)\]", extras["all"][0])[1].split(",")
 
 
-@pytest.mark.parametrize("path", [CORE, *NEIGHBOURS], ids=lambda path: path.parent.name)
+@table("path", [CORE, *NEIGHBOURS], ids=lambda path: path.parent.name)
 def test_every_bound_is_a_range_and_no_pin_of_others(path):
     for line in project(path)["dependencies"]:
         name = re.match(r"[\w-]+", line)[0]
@@ -75,9 +76,7 @@ def test_every_bound_is_a_range_and_no_pin_of_others(path):
         assert "==" not in line or name.startswith("scionwood"), f"{line}: is a pin"
 
 
-@pytest.mark.parametrize(
-    ("name", "bound"), [("lightning", "2.6.6"), ("transformers", "5.3"), ("torch", "2.6")]
-)
+@table(("name", "bound"), [("lightning", "2.6.6"), ("transformers", "5.3"), ("torch", "2.6")])
 def test_the_core_excludes_releases_with_known_holes(name, bound):
     lines = [d for d in project(CORE)["dependencies"] if re.match(r"[\w-]+", d)[0] == name]
     assert len(lines) == 1
@@ -127,7 +126,7 @@ def test_a_clone_without_symlinks_reads_every_recipe(tmp_path):
     assert set(run.stdout.split()) == set(map(str, clone.glob("configs/*/*.yaml")))
 
 
-@pytest.mark.parametrize("path", PLUGINS, ids=NAMES)
+@table("path", PLUGINS, ids=NAMES)
 def test_a_wheel_carries_its_recipes_and_type_marker_and_names_no_path(wheels, path):
     field = path.parent.name
     with zipfile.ZipFile(next(wheels.glob(f"scionwood_{field}-*.whl"))) as wheel:

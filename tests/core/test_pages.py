@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from case_table import table
 
 import scionwood
 from scionwood.files.pages import (
@@ -90,7 +91,7 @@ def test_the_page_needs_no_other_file_and_forbids_scripts() -> None:
     assert not re.search(r"https?:|@import", render(FULL))
 
 
-@pytest.mark.parametrize(
+@table(
     "part",
     [
         "<script>alert(1)</script>",

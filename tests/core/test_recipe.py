@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from case_table import table
 
 from scionwood import RecipeError
 from scionwood.cli.command import parse_command
@@ -98,7 +99,7 @@ def test_overrides_apply_after_smoke(recipe):
     assert resolved.seed == 3
 
 
-@pytest.mark.parametrize(
+@table(
     ("override", "words"),
     [
         ("task.lrr=1", r"mine.yaml: task.*'lrr'.*Did you mean 'lr'"),
@@ -122,7 +123,7 @@ def test_names_a_wrong_key_or_value_with_its_remedy(recipe, override, words):
         resolve(recipe(), [override])
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "words"),
     [
         ("task: [", "not a YAML file"),
@@ -219,7 +220,7 @@ def test_scientific_notation_is_a_number():
     assert split_override("a=e5") == ("a", "e5")
 
 
-@pytest.mark.parametrize("text", ["--task.lr", "=3", "a=[", "a={class_path: x}"])
+@table("text", ["--task.lr", "=3", "a=[", "a={class_path: x}"])
 def test_refuses_a_malformed_override(text):
     with pytest.raises(RecipeError):
         split_override(text)

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from case_table import table
 
 from scionwood.errors import RecipeError
 from scionwood.recipes.recipe_file import read_yaml, split_override
@@ -26,7 +27,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("value", WRONG.values(), ids=WRONG)
+@table("value", WRONG.values(), ids=WRONG)
 def test_a_wrong_scalar_is_an_error_of_the_recipe(tmp_path: Path, value: str) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text(f"task: a/b\nseed: {value}\n")

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from case_table import table
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
 from scionwood.adapters.peft_types import BUILT_IN
@@ -89,7 +90,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     sys.modules.pop("fake_parts", None)
 
 
-@pytest.mark.parametrize("plugin", [*discovery.entries(), "toy"])
+@table("plugin", [*discovery.entries(), "toy"])
 def test_options_of_every_component_are_those_of_its_signature(plugin: str) -> None:
     for kind, name, reference in discovery.record(plugin).components():
         if kind in CONFIGURED:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from case_table import table
 from safetensors.torch import save_file, save_model
 from torch import Tensor, nn
 
@@ -104,7 +105,7 @@ def test_an_index_names_the_files_of_a_model(file: Path) -> None:
     assert base_hash(empty(index)) == base_hash(whole(index)) == base_hash(whole(file))
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "rule"),
     [
         ("[]", "no map from tensors to files"),

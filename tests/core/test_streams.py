@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from case_table import table
 
 from scionwood import ReadError
 from scionwood_sandbox.archives.streams import GZIP, check_inflated
@@ -18,7 +19,7 @@ from scionwood_sandbox.archives.tars import HEADER, tar_members
 MIB = 1 << 20
 
 
-@pytest.mark.parametrize(
+@table(
     ("encode", "options"),
     [
         (gzip.compress, {"window": GZIP}),

@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from case_table import table
 
 CORE = Path(import_module("scionwood").__file__).parent
 PACKAGES = ["scionwood", "scionwood.adapters", "scionwood.kernels", "scionwood.training"]
@@ -92,7 +93,7 @@ def stub(package: str) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@table("package", PACKAGES)
 def test_every_name_of_a_stub_resolves_at_run_time(package):
     module = import_module(package)
     homes = stub(package)
@@ -105,7 +106,7 @@ def test_every_name_of_a_stub_resolves_at_run_time(package):
             assert value is getattr(import_module(home), name)
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@table("package", PACKAGES)
 def test_no_public_name_is_also_the_name_of_a_module(package):
     """Python sets the attribute of a package when it imports a module of the same name."""
     folder = Path(import_module(package).__file__).parent
@@ -114,7 +115,7 @@ def test_no_public_name_is_also_the_name_of_a_module(package):
         assert not (folder / name).exists(), f"{package}.{name}"
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@table("package", PACKAGES)
 def test_an_unknown_attribute_is_refused_at_run_time(package):
     with pytest.raises(AttributeError, match="no attribute 'no_such_name'"):
         _ = import_module(package).no_such_name

@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 MODULES = """
@@ -62,6 +64,7 @@ def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_every_module_of_ours_can_be_imported(tmp_path):
     packages = [ROOT / "core", *ROOT.glob("plugins/*/scionwood_*")]
     names = [
@@ -76,6 +79,14 @@ def test_every_module_of_ours_can_be_imported(tmp_path):
     assert result.returncode == 0, result.stderr[-2000:]
 
 
+def test_listing_plugins_works(tmp_path):
+    code = f"from scionwood.cli import main\n{FUNCTIONS}\nassert main(['plugins']) == 0"
+    result = run(code, tmp_path)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert "seismic" in result.stdout
+
+
+@pytest.mark.slow
 def test_listing_plugins_and_writing_segy_work(tmp_path):
     # Libraries choose by the platform, so they are imported before the functions go.
     code = f"""

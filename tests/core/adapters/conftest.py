@@ -1,4 +1,4 @@
-"""Fixtures of the adapter tests; tests and their subprocesses can import from `support/`."""
+"""Tests of adapters and their subprocesses import from `support/` and from `layers/`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import pytest
 import torch
 
 SUPPORT = Path(__file__).parent / "support"
-sys.path.insert(0, str(SUPPORT))
+FOLDERS = [str(SUPPORT), str(SUPPORT.with_name("layers"))]
+sys.path[:0] = FOLDERS
 
 
 @pytest.fixture(autouse=True)
 def _same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", f"{SUPPORT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([*FOLDERS, os.environ.get("PYTHONPATH", "")]))
     torch.manual_seed(0)
 
 

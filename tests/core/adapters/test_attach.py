@@ -10,6 +10,7 @@ import timm
 import torch
 import torch.nn as nn
 from adapter_nets import Net
+from case_table import table
 from peft import (
     IA3Config,
     LoraConfig,
@@ -33,7 +34,7 @@ def adapted_by(targets: str | None, config: LoraConfig | None = None) -> list[st
 MLP = ["blocks.0.fc1", "blocks.0.fc2", "blocks.1.fc1", "blocks.1.fc2"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("targets", "config", "wanted"),
     [
         (None, None, MLP),  # the first preset
@@ -129,7 +130,7 @@ def test_refuses_an_example_input_that_does_not_run() -> None:
         attach(Net(), LoraConfig(r=2), example=(torch.ones(2, 3),))
 
 
-@pytest.mark.parametrize(
+@table(
     ("layer", "config"),
     [
         (nn.Bilinear(4, 4, 4), LoraConfig(r=2)),
@@ -147,7 +148,7 @@ def test_names_unsupported_layers(layer: nn.Module, config: LoraConfig) -> None:
     assert not hasattr(net, "peft_config")
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "message"),
     [
         ({"bias": "all"}, "stays frozen"),

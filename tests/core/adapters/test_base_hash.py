@@ -12,6 +12,7 @@ import pytest
 import torch
 import torch.nn as nn
 from adapter_nets import Net, answer, unsettle
+from case_table import table
 from peft import LoraConfig
 
 from scionwood.adapters import (
@@ -52,7 +53,7 @@ def test_training_does_not_change_the_hash_of_the_base() -> None:
     assert base_hash(model) == base_hash(Net())
 
 
-@pytest.mark.parametrize(
+@table(
     "change",
     [
         lambda net: net.stem[0].weight.data[0, 0].add_(1e-3),
@@ -81,7 +82,7 @@ def other_processor(net: nn.Module) -> nn.Module:
     return net
 
 
-@pytest.mark.parametrize(
+@table(
     ("change", "loads"),
     [
         (other_processor, True),

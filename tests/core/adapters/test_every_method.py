@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from adapter_nets import LANGUAGE, OPTIONS, Net, answer, language_model, unsettle
+from case_table import table
 from peft import PeftModel
 
 from scionwood.adapters import (
@@ -46,78 +47,60 @@ def make(method: str) -> PeftModel:
     return unsettle(model).eval()
 
 
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Save one folder for each method, without network access."""
-    root = tmp_path_factory.mktemp("methods")
+@table("method", [*PLAIN, *LANGUAGE], parts=3)
+def test_a_method_keeps_the_base_and_loads_with_the_same_output(
+    method: str, tmp_path: Path
+) -> None:
+    model = make(method)
+    base = language_model() if method in LANGUAGE else Net()
+    assert base_hash(model) == base_hash(base)
+    assert method in LANGUAGE or only_adapter_and_head_train(model)
+    save(model, method, tmp_path)
+    if method not in LANGUAGE:
+        load_head(base, tmp_path / "head.safetensors")
+    tuned = load_adapter(base, tmp_path)
+    assert torch.equal(answer(method, tuned), answer(method, model))
+
+
+def only_adapter_and_head_train(model: PeftModel) -> bool:
+    base = dict(Net().named_parameters())
+    return all(
+        parameter.requires_grad == name.startswith("decoder.")
+        for name, parameter in model.get_base_model().named_parameters()
+        if name.replace(".base_layer.", ".").replace(".original_module.", ".") in base
+    )
+
+
+def save(model: PeftModel, method: str, folder: Path) -> None:
+    """Save an adapter, and the head where there is one, without network access."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", lambda *_: pytest.fail("network"))
-        torch.manual_seed(0)
-        for method in [*PLAIN, *LANGUAGE]:
-            try:
-                model = make(method)
-            except pytest.skip.Exception:
-                continue
-            save_adapter(model, root / method)
-            if method not in LANGUAGE:
-                save_head(model, root / method / "head.safetensors")
-            torch.save(answer(method, model).detach(), root / method / "answer.pt")
-    return root
+        save_adapter(model, folder)
+        if method not in LANGUAGE:
+            save_head(model, folder / "head.safetensors")
 
 
-@pytest.fixture(scope="module")
-def verdicts(saved: Path) -> dict[str, bool]:
-    """Open all folders in one process that never imports scionwood."""
-    script = Path(__file__).parent / "support" / "open_with_peft.py"
-    done = subprocess.run(
-        [sys.executable, script, saved], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    answers: dict[str, bool] = json.loads(done.stdout.splitlines()[-1])
-    assert answers.pop("scionwood was imported") is False
-    return answers
-
-
-@pytest.mark.parametrize("method", [*PLAIN, *LANGUAGE])
-def test_peft_alone_opens_the_folder_with_the_same_output(
-    method: str, verdicts: dict[str, bool]
-) -> None:
-    needs(method)
-    assert verdicts[method] is True
-
-
-@pytest.mark.parametrize("method", [*PLAIN, *LANGUAGE])
-def test_load_adapter_gives_the_same_output(method: str, saved: Path) -> None:
-    needs(method)
-    model = language_model() if method in LANGUAGE else Net()
-    if method not in LANGUAGE:
-        load_head(model, saved / method / "head.safetensors")
-    tuned = load_adapter(model, saved / method)
-    wanted = torch.load(saved / method / "answer.pt", weights_only=True)
-    assert torch.equal(answer(method, tuned), wanted)
-
-
-@pytest.mark.parametrize("method", [*PLAIN, *LANGUAGE])
-def test_attaching_does_not_change_the_base(method: str) -> None:
-    fresh = language_model() if method in LANGUAGE else Net()
-    assert base_hash(make(method)) == base_hash(fresh)
-
-
-@pytest.mark.parametrize("method", PLAIN)
-def test_only_adapter_and_head_train(method: str) -> None:
-    model = make(method)
-    base = dict(Net().named_parameters())
-    inner = model.get_base_model()
-    for name, parameter in inner.named_parameters():
-        plain = name.replace(".base_layer.", ".").replace(".original_module.", ".")
-        if plain in base:
-            assert parameter.requires_grad == name.startswith("decoder."), name
-
-
-def test_a_saved_folder_has_three_files_and_no_model_card(saved: Path) -> None:
-    names = {path.name for path in (saved / "lora").iterdir()}
-    assert names - {"head.safetensors", "answer.pt"} == {
+def test_a_saved_folder_has_three_files_and_no_model_card(tmp_path: Path) -> None:
+    save_adapter(make("lora"), tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
         "adapter_config.json",
         "adapter_model.safetensors",
         "scionwood.json",
     }
+
+
+@pytest.mark.slow
+def test_peft_alone_opens_the_folders_with_the_same_output(tmp_path: Path) -> None:
+    """All of them in one process that never imports scionwood."""
+    for method in [*PLAIN, *LANGUAGE]:
+        model = make(method)
+        save(model, method, tmp_path / method)
+        torch.save(answer(method, model).detach(), tmp_path / method / "answer.pt")
+    script = Path(__file__).parent / "support" / "open_with_peft.py"
+    done = subprocess.run(
+        [sys.executable, script, tmp_path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    verdicts: dict[str, bool] = json.loads(done.stdout.splitlines()[-1])
+    assert verdicts.pop("scionwood was imported") is False
+    assert verdicts == dict.fromkeys([*PLAIN, *LANGUAGE], True)

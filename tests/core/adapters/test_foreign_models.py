@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn as nn
+from case_table import table
 from foreign_models import MODELS, answer, built, unsettled
 from peft import IA3Config, LoraConfig, PeftConfig, PeftModel, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
@@ -65,7 +66,7 @@ def gradients(model: nn.Module, name: str) -> dict[str, torch.Tensor]:
     return dict(zip(trains, torch.autograd.grad(loss, list(trains.values())), strict=True))
 
 
-@pytest.mark.parametrize("name", PRESENT)
+@table("name", PRESENT)
 def test_what_is_left_out_is_said_and_every_adapter_learns(name: str) -> None:
     tuned, words = attached(name, LoraConfig(r=4))
     assert words == MODELS[name].left_out
@@ -76,7 +77,7 @@ def test_what_is_left_out_is_said_and_every_adapter_learns(name: str) -> None:
     assert all(value.abs().max() > 0 for value in gradients(tuned, name).values())
 
 
-@pytest.mark.parametrize("name", SHARED)
+@table("name", SHARED)
 def test_plain_peft_adapts_and_computes_the_same(name: str) -> None:
     config = LoraConfig(r=4, target_modules=MODELS[name].of_peft)
     plain = unsettled(get_peft_model(built(name), config).eval())
@@ -89,10 +90,13 @@ def test_plain_peft_adapts_and_computes_the_same(name: str) -> None:
         torch.testing.assert_close(value, expected[key], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", PRESENT)
-def test_it_merges_and_unmerges(name: str) -> None:
+@table("name", PRESENT)
+def test_it_loads_merges_and_unmerges(name: str, tmp_path: Path) -> None:
     tuned, x = trained(name), inputs(name)
     wanted = answer(tuned, x).detach()
+    save_adapter(tuned, tmp_path)
+    with torch.no_grad():  # as a loaded adapter computes, which does not train
+        assert torch.equal(answer(load_adapter(built(name), tmp_path), x), answer(tuned, x))
     merge(tuned)
     try:
         scale = float(wanted.abs().max())
@@ -121,7 +125,8 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, floa
     return said
 
 
-@pytest.mark.parametrize("name", PRESENT)
+@pytest.mark.slow
+@table("name", PRESENT)
 def test_a_fresh_process_opens_it(opened: dict[str, dict[str, Any]], name: str) -> None:
     assert opened[name]["scionwood"] == 0
     if MODELS[name].of_peft:
@@ -130,14 +135,14 @@ def test_a_fresh_process_opens_it(opened: dict[str, dict[str, Any]], name: str) 
         assert "scionwood.load_adapter" in str(opened[name]["peft"])
 
 
-@pytest.mark.parametrize("name", [name for name in PRESENT if MODELS[name].left_out])
+@table("name", [name for name in PRESENT if MODELS[name].left_out])
 def test_without_an_example_the_source_tells_what_is_dead(name: str) -> None:
     _, words = attached(name, LoraConfig(r=4), example=None)
     # The source of FalconMamba calls `dt_proj` in one case and reads it in another one.
     assert words == MODELS[name].left_out - {"dt_proj"}
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "targets", "message"),
     [
         ("torchvision Swin", r".*attn\.qkv", "dead targets features.1.0.attn.qkv"),
@@ -147,7 +152,7 @@ def test_without_an_example_the_source_tells_what_is_dead(name: str) -> None:
         ("FalconMamba", "backbone.layers.0.mixer.out_proj", "peft refuses it"),
     ],
 )
-@pytest.mark.parametrize("example", [True, False])
+@table("example", [True, False])
 def test_what_is_named_alone_is_refused(
     name: str, targets: str, message: str, example: bool
 ) -> None:
@@ -181,7 +186,7 @@ def test_an_attention_is_one_for_every_method(config: PeftConfig) -> None:
     )
 
 
-@pytest.mark.parametrize("name", MIXTURES)
+@table("name", MIXTURES)
 def test_a_pattern_selects_the_layers_that_it_names_and_no_others(
     name: str, tmp_path: Path
 ) -> None:
@@ -203,7 +208,7 @@ def test_a_pattern_selects_the_layers_that_it_names_and_no_others(
     torch.testing.assert_close(answer(plain, inputs(name)), answer(tuned, inputs(name)))
 
 
-@pytest.mark.parametrize("name", MIXTURES)
+@table("name", MIXTURES)
 def test_dropout_leaves_the_stacked_experts_out_and_says_so(name: str) -> None:
     """Plain peft refuses `all-linear` with dropout as a whole."""
     tuned, words = attached(name, LoraConfig(r=4, lora_dropout=0.1))

@@ -14,6 +14,7 @@ import torch
 import torch.nn as nn
 import torchvision
 from adapter_nets import Net, language_model
+from case_table import table
 from peft import LoraConfig
 from safetensors.torch import load_file
 
@@ -113,7 +114,7 @@ def test_a_second_adapter_cannot_take_a_module_out_of_the_base() -> None:
     attach(model, LoraConfig(r=2), head=("decoder",), name="third")
 
 
-@pytest.mark.parametrize("head", [[""], ["blocks"], "decoder", [3], ["absent"]])
+@table("head", [[""], ["blocks"], "decoder", [3], ["absent"]])
 def test_a_hostile_list_of_heads_changes_nothing(head: object, tmp_path: Path) -> None:
     save_adapter(attach(Net(), LoraConfig(r=2)), tmp_path)
     record = json.loads((tmp_path / "scionwood.json").read_text())
@@ -174,7 +175,7 @@ def test_a_new_head_of_transformers_is_reported(tmp_path: Path) -> None:
         attach(again, LoraConfig(r=2), targets=r".*\.q_proj")
 
 
-@pytest.mark.parametrize(
+@table(
     ("model", "targets"),
     [
         (lambda: trained(vit(10)), QKV),  # its own fine-tuned weights
@@ -193,7 +194,7 @@ def test_a_trained_head_or_a_random_model_is_not_reported(model, targets) -> Non
         attach(model(), LoraConfig(r=2), targets=targets)
 
 
-@pytest.mark.parametrize(
+@table(
     ("config", "targets", "head"),
     [
         (LoraConfig(r=2), QKV, ("head",)),

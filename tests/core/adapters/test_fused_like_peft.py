@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from case_table import table
 from layered_net import LAYERS, Net
 from peft import LoraConfig, get_peft_model
 from torch import nn
@@ -76,7 +77,7 @@ CHANGES: dict[str, Callable[[nn.Sequential], Any]] = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@table("change", CHANGES)
 def test_what_acts_on_a_module_is_not_left_out(change: str) -> None:
     results = []
     for fused in (False, True):

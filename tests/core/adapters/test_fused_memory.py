@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import timm
 import torch
 from kept_bytes import kept_mib
@@ -21,6 +22,7 @@ def vit(*, p=0.0, tune=True, default=True):
     return get_peft_model(model, LoraConfig(**options), autocast_adapter_dtype=default)
 
 
+@pytest.mark.slow
 def test_a_vit_with_fused_layers_keeps_at_most_5_percent_more_than_frozen():
     floor = kept_mib(vit(tune=False))
     plain, dropout = vit(), vit(p=0.1)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 import transformers as hf
+from case_table import table
 from kept_bytes import kept_mib
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
@@ -52,7 +53,7 @@ def kept(name: str, form: str) -> float:
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")
-@pytest.mark.parametrize("name", MODELS)
+@table("name", MODELS)
 def test_all_linear_layers_keep_at_most_2_percent_more_than_the_frozen_model(name: str) -> None:
     floor = kept(name, "frozen")
     assert kept(name, "ours") <= 1.02 * floor

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from case_table import table
 from layered_net import LAYERS, Net
 from peft import IA3Config, LoraConfig, get_peft_model, inject_adapter_in_model
 from peft.utils import get_peft_model_state_dict
@@ -58,7 +59,7 @@ def assert_equal_to_peft(model, tolerance=2e-6):
         assert (value - theirs[name]).abs().max() <= 2 * tolerance * theirs[name].abs().max(), name
 
 
-@pytest.mark.parametrize(
+@table(
     "options",
     [{}, {"use_rslora": True}, {"bias": "all"}, {"bias": "lora_only"}, {"r": 40}],
     ids=["lora", "rslora", "biases", "adapted biases", "rank above width"],
@@ -175,7 +176,7 @@ def test_a_model_with_kernels_can_be_copied_and_pickled():
     assert torch.equal(copy.deepcopy(model)(batch()), model(batch()))
 
 
-@pytest.mark.parametrize(
+@table(
     ("change", "reason"),
     [
         (lambda m: tuned(use_dora=True, target_modules=["up"]), "variant"),
@@ -205,7 +206,10 @@ def test_a_report_before_enabling_says_how_to_enable():
 
 @pytest.mark.skipif(which("g++") is None, reason="torch.compile needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inside torch.compile itself
-@pytest.mark.parametrize(("amp", "backend"), [(False, "inductor"), (True, "aot_eager")])
+@pytest.mark.parametrize(
+    ("amp", "backend"),
+    [pytest.param(False, "inductor", marks=pytest.mark.slow), (True, "aot_eager")],
+)
 def test_a_training_step_compiles_as_one_graph(amp, backend):
     model = tuned()
     enable(model)

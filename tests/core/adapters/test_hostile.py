@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 from adapter_nets import Net
+from case_table import table
 from harms import TENSORS, option, plain, whole_stem
 from hostile_cases import CASES, REDOS
 from peft import (
@@ -31,10 +32,14 @@ from scionwood.adapters.untrusted import read_header, read_tensors
 from scionwood.errors import AdapterFileError
 
 
+def sound(place: Path) -> Path:
+    save_adapter(attach(Net(), LoraConfig(r=4), targets="mlp"), place / "adapter")
+    return place / "adapter"
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    save_adapter(attach(Net(), LoraConfig(r=4), targets="mlp"), tmp_path / "adapter")
-    return tmp_path / "adapter"
+    return sound(tmp_path)
 
 
 @pytest.fixture
@@ -49,10 +54,11 @@ def everything(model: torch.nn.Module) -> list[Any]:
 
 
 @pytest.mark.filterwarnings("ignore:.*has no scionwood.json")
-@pytest.mark.parametrize("case", CASES)
+@table("case", CASES, parts=6)
 def test_refuses_a_hostile_folder_before_the_model_changes(
-    case: str, folder: Path, net: Net, monkeypatch: pytest.MonkeyPatch
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    folder, net = sound(tmp_path), Net()
     CASES[case](folder)
     before = everything(net)
     imported = set(sys.modules)
@@ -83,11 +89,12 @@ HARMLESS = {
 
 
 @pytest.mark.filterwarnings("ignore:.*has no scionwood.json")
-@pytest.mark.parametrize("case", HARMLESS)
+@table("case", HARMLESS)
 def test_no_pattern_of_others_reaches_the_engine_of_python(
-    case: str, folder: Path, net: Net, monkeypatch: pytest.MonkeyPatch
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each of these patterns would keep `re` busy for years; in linear time it matches nothing."""
+    folder, net = sound(tmp_path), Net()
     if case == "many names":
         save_adapter(attach(Net(), LoraConfig(r=4), targets="blocks.0.fc1"), folder)
     HARMLESS[case](folder)
@@ -115,10 +122,11 @@ REAL = {
 
 
 @pytest.mark.filterwarnings("ignore:.*has no scionwood.json")
-@pytest.mark.parametrize("case", REAL)
+@table("case", REAL)
 def test_patterns_of_real_configs_select_the_same_modules_as_peft(
-    case: str, tmp_path: Path, net: Net
+    case: str, tmp_path: Path
 ) -> None:
+    net = Net()
     pattern, count = REAL[case]
     model = get_peft_model(Net(), LoraConfig(r=4, target_modules=pattern))
     model.save_pretrained(str(tmp_path))
@@ -225,9 +233,10 @@ INDICES = {
 
 
 @pytest.mark.filterwarnings("ignore")  # FRoD and VB-LoRA warn about their options
-@pytest.mark.parametrize("value", [-1, 10_000])
-@pytest.mark.parametrize("key", INDICES)
-def test_refuses_indices_out_of_range(key: str, value: int, tmp_path: Path, net: Net) -> None:
+@table("value", [-1, 10_000])
+@table("key", INDICES)
+def test_refuses_indices_out_of_range(key: str, value: int, tmp_path: Path) -> None:
+    net = Net()
     save_adapter(attach(Net(), INDICES[key], targets="mlp"), tmp_path)
     load_adapter(Net(), tmp_path)
     state = load_file(tmp_path / TENSORS)
@@ -246,8 +255,9 @@ HEADS: dict[str, Callable[[dict[str, torch.Tensor]], Any]] = {
 }
 
 
-@pytest.mark.parametrize("case", HEADS)
-def test_a_hostile_head_does_not_change_the_model(case: str, tmp_path: Path, net: Net) -> None:
+@table("case", HEADS)
+def test_a_hostile_head_does_not_change_the_model(case: str, tmp_path: Path) -> None:
+    net = Net()
     save_head(Net(seed=1), tmp_path / "head.safetensors")
     state = load_file(tmp_path / "head.safetensors")
     HEADS[case](state)

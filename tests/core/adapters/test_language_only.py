@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from case_table import table
 
 from scionwood import AdapterError, build, resolve
 from scionwood.adapters.methods import LANGUAGE_ONLY
@@ -16,8 +17,8 @@ def test_the_options_cover_all_methods() -> None:
     assert OPTIONS.keys() == LANGUAGE_ONLY
 
 
-@pytest.mark.parametrize("targets", ["", ", targets: linear"])
-@pytest.mark.parametrize("method", sorted(LANGUAGE_ONLY))
+@table("targets", ["", ", targets: linear"])
+@table("method", sorted(LANGUAGE_ONLY))
 @pytest.mark.filterwarnings("ignore:.*top_k_lora")
 def test_a_recipe_with_such_a_method_is_refused_by_name(
     tmp_path: Path, toy_plugin: None, method: str, targets: str

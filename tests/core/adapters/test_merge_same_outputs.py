@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from case_table import table
 from peft import IA3Config, LoHaConfig, LoraConfig, PeftConfig
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch.nn import utils
@@ -141,7 +142,7 @@ def equal_or_refused(model: nn.Module, x: torch.Tensor) -> str:
 
 @pytest.mark.filterwarnings("ignore:.*weight_norm. is deprecated")
 @pytest.mark.filterwarnings("ignore:.*spectral_norm. is deprecated")
-@pytest.mark.parametrize("kind", [*COMPUTED, *OTHERS, *FINE])
+@table("kind", [*COMPUTED, *OTHERS, *FINE])
 def test_a_merge_keeps_the_outputs_or_is_refused_and_changes_nothing(kind: str) -> None:
     change = {**COMPUTED, **OTHERS, **FINE}[kind]
     refused = []

@@ -19,6 +19,7 @@ from peft import LoraConfig, PeftConfig, PeftType
 from scionwood.adapters import (
     attach,
     load_adapter,
+    load_head,
     merge,
     parameter_groups,
     save_adapter,
@@ -82,6 +83,14 @@ def test_refuses_a_plugin_entry_that_is_not_a_method(distribution: Callable[...,
         config_class("odd/x")
 
 
+def test_a_third_party_adapter_loads_with_the_same_output(folder: Path) -> None:
+    net = Net()
+    load_head(net, folder / "head.safetensors")
+    wanted = torch.load(folder.parent / "wanted.pt", weights_only=True)
+    assert torch.equal(answer("gated", load_adapter(net, folder)), wanted)
+
+
+@pytest.mark.slow
 def test_a_fresh_process_loads_a_third_party_adapter(folder: Path) -> None:
     command = [sys.executable, "-c", CHILD, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn as nn
 from adapter_nets import Net, answer, unsettle
+from case_table import table
 from peft import HRAConfig, IA3Config, LoHaConfig, LoraConfig, OSFConfig, PeftConfig
 
 from scionwood.adapters import attach, base_hash, compose, merge, unmerge
@@ -35,7 +36,7 @@ def two(make: Callable[[], PeftConfig]) -> nn.Module:
     return model.eval()
 
 
-@pytest.mark.parametrize("method", CONFIGS)
+@table("method", CONFIGS)
 def test_merge_keeps_the_output_and_unmerge_restores_the_base_exactly(method: str) -> None:
     model = unsettle(attach(Net(), CONFIGS[method](), targets="mlp")).eval()
     wanted = answer(method, model)
@@ -73,7 +74,7 @@ def test_composed_lora_equals_cat_of_peft() -> None:
     assert torch.allclose(ours, answer("lora", model), atol=1e-6)
 
 
-@pytest.mark.parametrize("method", CONFIGS)
+@table("method", CONFIGS)
 def test_one_adapter_of_weight_one_equals_this_adapter(method: str) -> None:
     model = two(CONFIGS[method])
     model.set_adapter("a")
@@ -119,7 +120,7 @@ def test_restores_the_model_after_an_error_in_the_block() -> None:
     assert [p.requires_grad for p in model.parameters()] == flags
 
 
-@pytest.mark.parametrize(
+@table(
     ("weights", "mode", "message"),
     [
         ({"a": 1.0, "c": 1.0}, "sum", "Loaded: a, b"),

@@ -7,6 +7,7 @@ import time
 
 import pytest
 from adapter_nets import Net
+from case_table import table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig
@@ -19,7 +20,7 @@ from scionwood_sandbox.linear import Patterns
 NAMES = [f"encoder.layers.{i}.attention.{part}" for i in range(40) for part in ("query", "out")]
 
 
-@pytest.mark.parametrize(
+@table(
     "pattern",
     [
         r"blocks\.\d+\.attn\.(qkv|proj)",
@@ -33,7 +34,7 @@ def test_accepts_common_patterns(pattern: str) -> None:
     check_pattern(pattern, "targets", NAMES)
 
 
-@pytest.mark.parametrize(
+@table(
     "pattern",
     [
         "(a+)+b",
@@ -81,7 +82,7 @@ def test_a_literal_matches_only_its_names() -> None:
     ]
 
 
-@pytest.mark.parametrize("place", ["targets", "exclude_modules", "rank_pattern", "layers_pattern"])
+@table("place", ["targets", "exclude_modules", "rank_pattern", "layers_pattern"])
 def test_a_repeat_that_a_comment_hides_is_refused_in_every_option(place: str) -> None:
     hidden = "(?x:([a-z_.0-9]+)#\n+X)"
     config = LoraConfig(r=2, target_modules=["fc1"])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from adapter_nets import unsettle
+from case_table import table
 from peft import LoraConfig, PeftModel
 from tied_models import HEADS, Tied, TiedByView, Twice, model, scores, seeded
 
@@ -43,7 +44,7 @@ def lora(**options: Any) -> LoraConfig:
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")
 @pytest.mark.filterwarnings("ignore:fan_in_fan_out is set to False")
-@pytest.mark.parametrize("name", HEADS)
+@table("name", HEADS)
 def test_all_linear_leaves_out_the_output_layer_of_a_tied_model(name: str) -> None:
     tuned = unsettle(attach(model(name), lora(), targets="all-linear", head=()))
     peer = PeftModel(model(name), lora(target_modules="all-linear"))
@@ -57,7 +58,7 @@ def test_all_linear_leaves_out_the_output_layer_of_a_tied_model(name: str) -> No
     assert base_hash(tuned) == frozen
 
 
-@pytest.mark.parametrize(
+@table(
     ("build", "target", "names"),
     [
         (Tied, "all-linear", ("out.weight", "emb.weight")),
@@ -79,9 +80,7 @@ def test_attach_refuses_a_shared_tensor_and_names_both_layers(
     assert all(torch.equal(value, before[name][1]) for name, value in net.state_dict().items())
 
 
-@pytest.mark.parametrize(
-    ("build", "target"), [(Tied, "out"), (TiedByView, "out"), (Twice, "first")]
-)
+@table(("build", "target"), [(Tied, "out"), (TiedByView, "out"), (Twice, "first")])
 def test_an_untied_layer_merges_exactly_and_is_untied_again_when_it_is_loaded(
     build: Any, target: str, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ import timm
 import torch
 import torch.nn as nn
 from adapter_nets import Net
+from case_table import table
 from peft import LoraConfig
 
 from scionwood.adapters import (
@@ -104,7 +105,7 @@ def test_a_reload_equals_the_model_after_a_plain_loop(
     assert torch.equal(again(x), tuned(x))
 
 
-@pytest.mark.parametrize(
+@table(
     "copied",
     [lambda model: model, copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))],
     ids=["itself", "deepcopy", "pickle"],

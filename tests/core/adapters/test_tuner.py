@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn as nn
 from adapter_nets import Net, answer, unsettle
+from case_table import table
 from peft import LoraConfig, PeftConfig, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 
@@ -150,7 +151,7 @@ def test_refuses_a_layer_of_another_method() -> None:
         get_peft_model(net, GainConfig(target_modules=["fc1"]))
 
 
-@pytest.mark.parametrize(
+@table(
     "base", [nn.LSTM(4, 4), nn.ReLU(), nn.Sequential(nn.Linear(4, 4)), nn.MultiheadAttention(4, 1)]
 )
 def test_wraps_a_module_without_a_weight(base: nn.Module) -> None:

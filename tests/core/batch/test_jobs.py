@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from case_table import table
 
 from scionwood import ReadError
 from scionwood_batch import jobs_for, jobs_over
@@ -92,7 +93,7 @@ def test_values_of_an_option_become_jobs():
     assert parse_over("n-steps=0:10:5") == ("n_steps", range(0, 10, 5))
 
 
-@pytest.mark.parametrize("text", ["seed", "seed=3", "seed=a:b", "seed=5:5", "=1:2", "seed=0:9:0"])
+@table("text", ["seed", "seed=3", "seed=a:b", "seed=5:5", "=1:2", "seed=0:9:0"])
 def test_a_range_that_is_none_is_refused(text):
     with pytest.raises(BatchError, match="--over seed=0:1000"):
         parse_over(text)
@@ -109,7 +110,7 @@ def test_fields_in_options_are_replaced_and_other_braces_are_not(folder):
     assert words == ["--qc", "qc/a.png", r"\d{3}", "{other}", "   a"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("target", "folder"),
     [("out/{stem}.sgy", "out"), ("{stem}.sgy", "."), ("/a/b/{parent}/{stem}", "/a/b")],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from case_table import table
 
 from scionwood import fit, load_run
 from scionwood.adapters.content import restate
@@ -60,7 +61,7 @@ def _layer(task):
     task.extra = torch.nn.Linear(1, 1)
 
 
-@pytest.mark.parametrize("change", [_weight, _mode, _flag, _layer])
+@table("change", [_weight, _mode, _flag, _layer])
 def test_a_run_that_was_changed_is_loaded_again(run, change):
     before = weights(loaded(run))
     with keep_runs():

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from case_table import table
 
 from scionwood import PluginError
 from scionwood_batch.errors import BatchError
@@ -15,7 +16,7 @@ from scionwood_batch.lifting import key, lift, weights
 JOB = Job(Path("out/a"), Path("in/a"), {"stem": "a"})
 
 
-@pytest.mark.parametrize(
+@table(
     ("command", "reads"),
     [("many/copy", True), ("many/plain", True), ("many/tell", True), ("many/draw", False)],
 )
@@ -23,7 +24,7 @@ def test_commands_of_source_and_target_or_target_only(many, command, reads):
     assert lift(command).reads is reads
 
 
-@pytest.mark.parametrize(
+@table(
     ("command", "reads"),
     [
         ("biomed/deidentify", True),
@@ -39,7 +40,7 @@ def test_commands_of_the_fields(command, reads):
     assert lift(command).reads is reads
 
 
-@pytest.mark.parametrize(
+@table(
     ("command", "takes"),
     [("many/show", "source"), ("many/pair", "first, second"), ("many/mix", "first, second")],
 )

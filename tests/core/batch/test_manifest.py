@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 import pytest
+from case_table import table
 
 from scionwood import ReadError, WriteError
 from scionwood_batch import Row, read_manifest
@@ -37,7 +38,7 @@ def test_an_incomplete_last_line_does_not_count_and_is_replaced(tmp_path):
     assert path.read_bytes().count(b"\n") == 2
 
 
-@pytest.mark.parametrize("line", ["{", "[]", '{"status": "done"}', '{"target": "a", "stamp": 3}'])
+@table("line", ["{", "[]", '{"status": "done"}', '{"target": "a", "stamp": 3}'])
 def test_another_damaged_line_is_named(tmp_path, line):
     with closing(Manifest(tmp_path / MANIFEST)) as manifest:
         manifest.append(rows(1))

@@ -99,7 +99,15 @@ def test_one_child_serves_a_folder_and_a_child_each_file_elsewhere(hostile, writ
     assert len({channel for _, channel in served(3)}) == 3
 
 
-@pytest.mark.parametrize(("session", "count"), [(True, 2000), (False, 60)])
+@pytest.mark.parametrize(
+    ("session", "count"),
+    [
+        (True, 200),
+        (False, 20),
+        pytest.param(True, 2000, marks=pytest.mark.slow),
+        pytest.param(False, 60, marks=pytest.mark.slow),
+    ],
+)
 def test_descriptors_do_not_grow_from_file_to_file(session, count, hostile, written, tmp_path):
     good, bad = written("good"), written("foreign", "b.hostile")
 

@@ -13,6 +13,7 @@ import warnings
 
 import killer_files
 import pytest
+from case_table import table
 
 import scionwood
 from scionwood_sandbox import Limits, Session, open_in_child
@@ -41,7 +42,7 @@ def refusal(opened, killer):
     return caught.value
 
 
-@pytest.mark.parametrize("name", killer_files.REFUSED)
+@table("name", killer_files.REFUSED)
 def test_a_rule_refuses_the_file_before_a_library_dies(name, tmp_path):
     killer = killer_files.REFUSED[name]
     cls = reader_of(killer)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from case_table import table
 
 import scionwood
 
@@ -81,14 +82,14 @@ VALUES = [
 ]
 
 
-@pytest.mark.parametrize("value", VALUES)
+@table("value", VALUES)
 def test_plain_data_come_back(value, pair):
     assert sent(pair, value) == value
 
 
-@pytest.mark.parametrize("blocks", [0, 1])  # without a block they go as bytes
-@pytest.mark.parametrize("size", [0, 3, 100_000])
-@pytest.mark.parametrize("dtype", ["float32", "int64", "complex64", "<U3", "M8[us]", "bool"])
+@table("blocks", [0, 1])  # without a block they go as bytes
+@table("size", [0, 3, 100_000])
+@table("dtype", ["float32", "int64", "complex64", "<U3", "M8[us]", "bool"])
 def test_arrays_come_back(size, dtype, blocks, pair):
     values = np.arange(size).astype("f4" if dtype.startswith("c") else "i8").astype(dtype)
     arena, grants = shared(blocks)
@@ -117,13 +118,13 @@ def test_memory_of_the_arena_is_sent_without_a_copy_and_not_reused_before_it_is_
     assert grants.total == before
 
 
-@pytest.mark.parametrize("value", [object(), np.array([object()]), len, {1: object()}])
+@table("value", [object(), np.array([object()]), len, {1: object()}])
 def test_what_is_no_plain_data_is_refused(value):
     with pytest.raises(TypeError):
         pack(value, Blocks())
 
 
-@pytest.mark.parametrize(
+@table(
     "message",
     [
         {"$o": ["os", "system", {}]},
@@ -147,7 +148,7 @@ def test_a_forged_value_is_refused(message):
 RECORD = {"key": {"$m": []}, "data": {"$a": ["<f4", [2], False, 0]}, "coords": {"$m": []}}
 
 
-@pytest.mark.parametrize(
+@table(
     "part",
     [
         {"data": "text"},
@@ -261,7 +262,7 @@ FORGED = [
 ]
 
 
-@pytest.mark.parametrize(("operation", "message"), FORGED)
+@table(("operation", "message"), FORGED)
 def test_a_message_outside_of_the_protocol_is_refused(operation, message):
     with pytest.raises(schema.ForgedError):
         schema.check(message, operation, {"work"})

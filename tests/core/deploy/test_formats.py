@@ -39,6 +39,7 @@ def test_the_process_outside_has_no_scionwood():
     assert outside(code).strip() == "scionwood"
 
 
+@pytest.mark.slow
 def test_pt2_runs_outside(run, tmp_path):
     verified = export_run(run, tmp_path / "toy.pt2")
     assert verified.reached <= 1e-5

@@ -12,6 +12,7 @@ from importlib.metadata import version
 
 import pytest
 import torch
+from case_table import table
 from torch import nn
 
 from scionwood import OutputExistsError, WriteError, load, load_run, override, resolve
@@ -43,7 +44,7 @@ def test_the_command_writes_the_file_and_its_sidecar(run, tmp_path, capsys):
     assert sidecar["versions"]["torch"] == version("torch")
 
 
-@pytest.mark.parametrize(
+@table(
     ("words", "message"),
     [
         (["toy.onnx"], "ends in .pt2. Name it toy.pt2, or use --format onnx"),

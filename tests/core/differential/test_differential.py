@@ -37,6 +37,7 @@ def test_outputs_gradients_and_merges_are_those_of_peft(case: int, folder: Path)
     assert not made, "\n\n".join(campaign.report(seed, texts) for seed, texts in made.items())
 
 
+@pytest.mark.slow
 def test_adapters_that_a_fresh_process_loads_compute_the_same(folder: Path) -> None:
     if not any(folder.iterdir()):
         assert not campaign.faults(SEEDS[:20], folder)

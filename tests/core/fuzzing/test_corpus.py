@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from case_table import table
 
 from scionwood_kit import replay
 from scionwood_kit.fuzzing.corpus import load_case
@@ -29,15 +30,11 @@ def test_the_corpus_is_small() -> None:
     assert sum(path.stat().st_size for path in CASES) < 500_000
 
 
-def _param(path: Path) -> object:
-    """A file that is ended for its time takes that time: those are read in the slow tests."""
-    is_slow = load_case(path).fault.kind == "time"
-    return pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if is_slow else [])
+SLOW = [path for path in CASES if load_case(path).fault.kind == "time"]
+"""Files that are ended for their time, and take it."""
 
 
-@pytest.mark.skipif(not possible(), reason="this system has no reader service")
-@pytest.mark.parametrize("path", [_param(path) for path in CASES])
-def test_a_case_reaches_the_caller_as_an_error_at_most(path: Path) -> None:
+def replayed(path: Path) -> None:
     """A library that dies or hangs on a file does so in the child."""
     before = load_case(path).fault.kind
     with warnings.catch_warnings():
@@ -47,7 +44,20 @@ def test_a_case_reaches_the_caller_as_an_error_at_most(path: Path) -> None:
     assert not reading.is_fault or reading.kind in allowed, reading
 
 
-@pytest.mark.parametrize(
+@pytest.mark.skipif(not possible(), reason="this system has no reader service")
+@table("path", [path for path in CASES if path not in SLOW], ids=lambda path: path.stem, parts=3)
+def test_a_case_reaches_the_caller_as_an_error_at_most(path: Path) -> None:
+    replayed(path)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not possible(), reason="this system has no reader service")
+@pytest.mark.parametrize("path", SLOW, ids=lambda path: path.stem)
+def test_a_case_that_takes_its_time_is_ended(path: Path) -> None:
+    replayed(path)
+
+
+@table(
     "path",
     [path for path in CASES if load_case(path).fault.kind not in DEADLY],
     ids=lambda path: path.stem,

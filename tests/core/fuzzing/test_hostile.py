@@ -13,6 +13,7 @@ import zipfile
 import h5py
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood.plugins import discovery
 from scionwood_kit.fuzzing.campaign import fuzz
@@ -92,7 +93,7 @@ def test_variants_of_zarr_name_a_codec_that_unpickles():
     assert [set(each) for each in codecs] == [{"a/.zarray", "a/0"}]
 
 
-@pytest.mark.parametrize("number", range(4))
+@table("number", range(4))
 def test_a_hostile_pickle_ends_the_process_that_unpickles_it(number):
     code = f"import pickle; pickle.loads({hostile_pickle(str(number))!r})"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == STATUS

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from case_table import table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
@@ -77,10 +78,10 @@ def assert_same_training(call: Callable[[Tensor], Tensor], layer: Any, *shape: i
 
 class TestFunction:
     @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")  # torch's copy
-    @pytest.mark.parametrize("batch", [(2,), ()])
-    @pytest.mark.parametrize("groups", [1, 2])
-    @pytest.mark.parametrize("shape", SHAPES)
-    @pytest.mark.parametrize("n", [1, 2, 3])
+    @table("batch", [(2,), ()])
+    @table("groups", [1, 2])
+    @table("shape", SHAPES)
+    @table("n", [1, 2, 3])
     def test_output_and_gradients_equal_those_of_peft(
         self, n: int, shape: Any, groups: int, batch: Any
     ) -> None:
@@ -101,8 +102,8 @@ class TestFunction:
 
         assert_same_training(merged, layer, 2, 6, 9, 8)
 
-    @pytest.mark.parametrize("kernel", [1, 3])
-    @pytest.mark.parametrize("n", [1, 2, 3])
+    @table("kernel", [1, 3])
+    @table("n", [1, 2, 3])
     def test_the_merged_layer_equals_the_adapted_layer(self, n: int, kernel: int) -> None:
         layer = adapted(CONVS[n](6, 8, kernel))[0]
         base, x = layer.base_layer, draw(2, 6, *[5] * n, dtype=torch.float32)
@@ -116,8 +117,8 @@ class TestFunction:
         with pytest.raises(ValueError, match=r"groups=2.*cannot represent.*unmerged"):
             merged_delta(*factors(layer), base.weight.shape, 2)
 
-    @pytest.mark.parametrize("groups", [1, 2])
-    @pytest.mark.parametrize("n", [1, 2, 3])
+    @table("groups", [1, 2])
+    @table("n", [1, 2, 3])
     def test_gradients_equal_finite_differences(self, n: int, groups: int) -> None:
         size, kernel, ones = [4, 3, 2][:n], [2, 3, 1][:n], [1] * n
         weight, bias = draw(4, 2 // groups, *kernel, seed=1), draw(4, seed=2)
@@ -170,8 +171,8 @@ def saved_bytes(run: Callable[[], Tensor], net: nn.Module) -> int:
 
 
 class TestMemory:
-    @pytest.mark.parametrize("autocast", [False, True])
-    @pytest.mark.parametrize("n", [1, 2, 3])
+    @table("autocast", [False, True])
+    @table("n", [1, 2, 3])
     def test_keeps_no_more_than_full_fine_tuning(self, n: int, autocast: bool) -> None:
         x = draw(2, 1, *[12] * n, dtype=torch.float32)
         full, net = nn.Sequential(*small_net(n)), adapted(*small_net(n))
@@ -186,8 +187,8 @@ class TestMemory:
             assert 0 < kept <= 1.02 * saved_bytes(lambda: full(x), full)
         assert kept < of_peft
 
-    @pytest.mark.parametrize("autocast", [False, True])
-    @pytest.mark.parametrize("groups", [1, 2])
+    @table("autocast", [False, True])
+    @table("groups", [1, 2])
     def test_keeps_only_the_input_or_nothing(self, groups: int, autocast: bool) -> None:
         layer = adapted(nn.Conv2d(4, 4, 3, groups=groups))[0]
         x = draw(2, 4, 9, 9).float().requires_grad_()
@@ -201,9 +202,9 @@ class TestMemory:
 
 
 class TestPrecision:
-    @pytest.mark.parametrize("case", ["bfloat16 factors", "autocast"])
-    @pytest.mark.parametrize("groups", [1, 2])
-    @pytest.mark.parametrize("n", [2, 3])
+    @table("case", ["bfloat16 factors", "autocast"])
+    @table("groups", [1, 2])
+    @table("n", [2, 3])
     def test_bfloat16_is_as_close_to_float64_as_peft(self, n: int, groups: int, case: str) -> None:
         dtype = torch.float32 if case == "autocast" else torch.bfloat16
         errors = torch.zeros(2, 2, 4)  # ours and those of peft, averaged
@@ -281,14 +282,14 @@ INELIGIBLE = {
 
 
 class TestLimits:
-    @pytest.mark.parametrize("message", REFUSED)
+    @table("message", REFUSED)
     def test_refuses_arguments_that_do_not_fit(self, message: str) -> None:
         x, weight, a, b = draw(1, 6, 9), draw(8, 6, 3), draw(4, 6, 3), draw(8, 4, 1)
         given = {"x": x, "weight": weight, "bias": None, "a": a, "b": b} | HOW
         with pytest.raises(ValueError, match=message):
             lora_conv(**given | REFUSED[message])
 
-    @pytest.mark.parametrize("reason", INELIGIBLE)
+    @table("reason", INELIGIBLE)
     def test_reports_why_a_layer_is_not_supported(self, reason: str) -> None:
         assert reason in why_not(INELIGIBLE[reason]().requires_grad_(False))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from case_table import table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.checkpoint import checkpoint
@@ -89,8 +90,8 @@ def test_equals_the_definition_for_any_shape_and_flags(m, k, n, r, gated, p, fro
         torch.testing.assert_close(value, theirs[name], msg=name)
 
 
-@pytest.mark.parametrize("gated", [False, True])
-@pytest.mark.parametrize("p", [0.0, 0.3])
+@table("gated", [False, True])
+@table("p", [0.0, 0.3])
 def test_gradcheck(gated, p):
     t = tensors(3, 5, 4, 2)
     names = [name for name, value in t.items() if value.requires_grad]
@@ -101,9 +102,9 @@ def test_gradcheck(gated, p):
     assert torch.autograd.gradcheck(run, [t[name] for name in names])
 
 
-@pytest.mark.parametrize("gated", [False, True])
-@pytest.mark.parametrize("p", [0.0, 0.1])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@table("gated", [False, True])
+@table("p", [0.0, 0.1])
+@table("dtype", [torch.float32, torch.bfloat16])
 def test_opcheck(gated, p, dtype):
     t = {name: value.detach() for name, value in tensors(dtype=dtype).items()}
     a = torch.cat((t["a"], t["gate"])) if gated else t["a"]
@@ -122,8 +123,8 @@ def eager(t, scaling=0.7):
     )
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, *LOW])
-@pytest.mark.parametrize(("k", "n", "r"), [(384, 1152, 8), (192, 64, 64), (64, 192, 16)])
+@table("dtype", [torch.float32, *LOW])
+@table(("k", "n", "r"), [(384, 1152, 8), (192, 64, 64), (64, 192, 16)])
 def test_the_error_relative_to_float64_is_at_most_that_of_eager(dtype, k, n, r):
     t = tensors(256, k, n, r, dtype)
     exact = {name: value.detach().double().requires_grad_() for name, value in t.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from case_table import table
 
 from scionwood.kernels import mask
 
@@ -20,14 +21,14 @@ def scalar_bits(word: int, value: int) -> int:
     return h ^ (h >> 16)
 
 
-@pytest.mark.parametrize("value", [0, 1, -7, 2**31 - 1, -(2**31)])
+@table("value", [0, 1, -7, 2**31 - 1, -(2**31)])
 def test_the_bits_equal_the_definition(value):
     kept = mask.keep(seed(value), (3, 5), 0.3).flatten().tolist()
     words = [scalar_bits(i // 2, value) >> 16 * (i % 2) & 0xFFFF for i in range(15)]
     assert kept == [word >= mask.threshold(0.3) for word in words]
 
 
-@pytest.mark.parametrize("p", [0.05, 0.1, 0.5, 0.9])
+@table("p", [0.05, 0.1, 0.5, 0.9])
 def test_the_share_of_dropped_entries_is_p_in_rows_and_columns(p):
     dropped = ~mask.keep(seed(3), (1200, 1400), p)
     spread = (p * (1 - p)) ** 0.5
@@ -36,7 +37,7 @@ def test_the_share_of_dropped_entries_is_p_in_rows_and_columns(p):
     assert dropped.float().mean(1).std() == pytest.approx(spread / 1400**0.5, rel=0.1)
 
 
-@pytest.mark.parametrize("lag", [1, 2, 3, 4, 16, 512, 1024])
+@table("lag", [1, 2, 3, 4, 16, 512, 1024])
 def test_neighbours_are_uncorrelated(lag):
     signs = mask.keep(seed(11), (1024, 512), 0.5).flatten().float() * 2 - 1
     correlation = (signs[lag:] * signs[:-lag]).mean() * (len(signs) - lag) ** 0.5
@@ -70,12 +71,12 @@ def test_seeds_come_from_the_global_generator():
     assert first == mask.new_seed(torch.device("cpu")) != mask.new_seed(torch.device("cpu"))
 
 
-@pytest.mark.parametrize("p", [-0.1, 1.0, float("nan")])
+@table("p", [-0.1, 1.0, float("nan")])
 def test_refuses_a_probability_outside_the_range(p):
     with pytest.raises(ValueError, match="lies in"):
         mask.threshold(p)
 
 
-@pytest.mark.parametrize("shape", [(0, 4), (1,), (1, 1)])
+@table("shape", [(0, 4), (1,), (1, 1)])
 def test_empty_and_single_arrays(shape):
     assert mask.keep(seed(1), shape, 0.5).shape == shape

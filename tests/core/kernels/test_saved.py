@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
 import torch
 import torch.nn.functional as F
+from case_table import table
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -39,8 +39,8 @@ CASES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("case", CASES)
+@table("dtype", [torch.float32, torch.bfloat16])
+@table("case", CASES)
 def test_a_tensor_is_computed_again_bit_for_bit(case: str, dtype: torch.dtype) -> None:
     torch.manual_seed(0)
     x = CASES[case](torch.randn(3, 5, D, dtype=dtype).requires_grad_())
@@ -51,7 +51,7 @@ def test_a_tensor_is_computed_again_bit_for_bit(case: str, dtype: torch.dtype) -
     assert torch.equal(again, x)
 
 
-@pytest.mark.parametrize("case", CASES)
+@table("case", CASES)
 def test_gradients_are_those_of_a_kept_input(case: str) -> None:
     weight, a, b = torch.randn(4, D), torch.randn(2, D).requires_grad_(), torch.randn(4, 2)
     start = torch.randn(3, 5, D).requires_grad_()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from case_table import table
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,13 +65,14 @@ def test_interpreted_persistent_products_and_groups_equal_the_reference(interpre
     assert interpreted(HERE / "interpreted_products.py", *words) == 40
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("triton")
 @pytest.mark.parametrize(
     ("capability", "unit", "shared"),
     [
-        pytest.param(80, "mma.sync", SMALLEST, marks=pytest.mark.slow),
+        (80, "mma.sync", SMALLEST),
         (90, "wgmma", LARGE),
-        pytest.param(100, "tcgen05.mma", LARGE, marks=pytest.mark.slow),
+        (100, "tcgen05.mma", LARGE),
     ],
 )
 def test_kernels_compile_without_the_device(capability, unit, shared, tmp_path, python):
@@ -171,8 +173,8 @@ class TestPlan:
         assert (count - 1) * steps < parts(m, rows) <= count * steps
         assert count * others <= max(PROGRAMS, others)
 
-    @pytest.mark.parametrize(("m", "n", "k"), LAYERS)
-    @pytest.mark.parametrize("rank", [8, 16])
+    @table(("m", "n", "k"), LAYERS)
+    @table("rank", [8, 16])
     def test_partial_sums_are_small_compared_with_the_reads(self, m, n, k, rank):
         """The float32 writes are at most a third of one read of dY and x in 16 bits."""
         cut = plan(Shape(m, n, k, rank), LARGE)
@@ -225,9 +227,9 @@ def layer(m, k, n, r, gated, dtype, device="cpu"):
     return [rows, weight, bias, a, b, draw(r) if gated else None]
 
 
-@pytest.mark.parametrize("gated", [False, True])
-@pytest.mark.parametrize("p", [0.0, 0.3])
-@pytest.mark.parametrize("r", [3, 8])
+@table("gated", [False, True])
+@table("p", [0.0, 0.3])
+@table("r", [3, 8])
 def test_the_augmented_product_equals_the_reference(gated, p, r):
     operands = layer(11, 13, 17, r, gated, torch.float64)
     rest = (torch.tensor(5, dtype=torch.int32) if p else None, 0.7, p)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from case_table import table
 
 from scionwood.errors import ReadError, TrainingError
 from scionwood.recipes.resolved import Recipe, Slot
@@ -66,7 +67,7 @@ def test_a_file_of_weights_may_be_the_base(tmp_path: Path) -> None:
     assert found(run, "a.safetensors") == str(tmp_path / "b.safetensors")
 
 
-@pytest.mark.parametrize("name", [None, "none", "shipped", "hub:main"])
+@table("name", [None, "none", "shipped", "hub:main"])
 def test_runs_without_weights_of_this_machine_state_none(tmp_path: Path, name: str | None) -> None:
     write_base(tmp_path, recipe(name))
     assert not list(tmp_path.iterdir())

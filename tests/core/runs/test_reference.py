@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from case_table import table
 
 import scionwood
 from scionwood.cli import main
@@ -132,7 +133,7 @@ def test_the_cache_is_where_the_system_keeps_caches(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / "local" / "scionwood"
 
 
-@pytest.mark.parametrize(
+@table(
     ("reference", "match"),
     [
         ("hf:toy", "hf:owner/name"),

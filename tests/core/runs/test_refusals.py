@@ -13,6 +13,7 @@ import time
 import pytest
 import torch
 import yaml
+from case_table import table
 from safetensors.torch import load, save
 
 import scionwood
@@ -149,7 +150,7 @@ def test_no_network_is_told(hub, monkeypatch, capsys):
     assert "SCIONWOOD_MIRROR" in told
 
 
-@pytest.mark.parametrize(
+@table(
     "head",
     [
         "a: &a rows\nmodel-index: [{results: [{dataset: {name: *a}}]}]",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from case_table import table
 
 import scionwood
 from scionwood import Run, load_run, resolve
@@ -114,7 +115,7 @@ def test_overrides_are_checked_as_those_of_the_command_line(toy_plugin: None) ->
     assert by_words == by_names
 
 
-@pytest.mark.parametrize(
+@table(
     ("overrides", "message"),
     [
         ({"task.lrr": 1}, "unknown key 'lrr'.*'lr'"),

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from scionwood import Plugin
-from scionwood_kit import CheckFailure, NothingToCheck
+from scionwood_kit import CheckFailure
 from scionwood_kit.checks import backbones
 from scionwood_kit.checks.backbones import (
     check_backbones_are_seeded,
@@ -15,28 +14,12 @@ from scionwood_kit.checks.backbones import (
     check_backbones_describe_themselves,
 )
 
-CHECKS = [
-    check_backbones_build_offline,
-    check_backbones_are_seeded,
-    check_backbones_describe_themselves,
-]
 BUILD = "    with torch.random.fork_rng"
 SILENT_DOWNLOAD = """\
     import contextlib, urllib.request
     with contextlib.suppress(OSError):
         urllib.request.urlopen("http://127.0.0.1:9/weights.pt")
 """
-
-
-@pytest.mark.parametrize("check", CHECKS)
-def test_a_sound_backbone_passes(sample: Any, check: Any) -> None:
-    check(sample.plugin())
-
-
-@pytest.mark.parametrize("check", CHECKS)
-def test_without_backbones_there_is_nothing_to_check(check: Any) -> None:
-    with pytest.raises(NothingToCheck, match="no backbones"):
-        check(Plugin("x"))
 
 
 def test_reports_a_download_even_if_its_failure_is_ignored(sample: Any) -> None:

@@ -6,6 +6,7 @@ import socket
 
 import pytest
 import torch
+from case_table import table
 
 from scionwood_kit.child import last_line, run_python
 from scionwood_kit.offline import offline
@@ -34,7 +35,7 @@ def test_the_network_is_refused_and_the_attempt_recorded(call: str) -> None:
     assert socket.getaddrinfo("127.0.0.1", 80)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.bool, torch.complex64])
+@table("dtype", [torch.float32, torch.bfloat16, torch.bool, torch.complex64])
 def test_a_digest_depends_on_bits_shape_and_type(dtype: torch.dtype) -> None:
     tensor = torch.ones(2, 3, dtype=dtype)
     other = tensor.clone()

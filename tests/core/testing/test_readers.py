@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from scionwood import Plugin
-from scionwood_kit import CheckFailure, NothingToCheck
+from scionwood_kit import CheckFailure
 from scionwood_kit.checks.readers import (
     check_readers_read_their_sample,
     check_readers_refuse_damage,
@@ -15,24 +14,7 @@ from scionwood_kit.checks.readers import (
     check_readers_write_all_or_nothing,
 )
 
-CHECKS = [
-    check_readers_read_their_sample,
-    check_readers_refuse_damage,
-    check_readers_rewrite,
-    check_readers_write_all_or_nothing,
-]
 YIELD = "yield Record({"
-
-
-@pytest.mark.parametrize("check", CHECKS)
-def test_a_sound_reader_passes(sample: Any, check: Any) -> None:
-    check(sample.plugin())
-
-
-@pytest.mark.parametrize("check", CHECKS)
-def test_without_readers_there_is_nothing_to_check(check: Any) -> None:
-    with pytest.raises(NothingToCheck, match="no readers"):
-        check(Plugin("x"))
 
 
 @pytest.mark.parametrize(

@@ -19,14 +19,6 @@ RECIPE = "recipes/reservoir.yaml"
 LOSS = 'return {"loss": F.mse_loss(self.predict(batch), batch["response"] / self.scale)}'
 
 
-@pytest.mark.parametrize(
-    "check",
-    [check_recipes_are_complete, check_recipes_parse_strictly, check_recipes_run, check_loss_falls],
-)
-def test_a_sound_plugin_passes(sample: Any, check: Any) -> None:
-    check(sample.plugin())
-
-
 @pytest.mark.parametrize("check", [check_recipes_parse_strictly, check_recipes_run])
 def test_without_recipes_there_is_nothing_to_check(sample: Any, check: Any) -> None:
     sample.change("__init__.py", 'recipes="scionwood_sample.recipes"', "recipes=None")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from case_table import table
 
 from scionwood.plugins.core_commands import FUNCTIONS
 from scionwood_kit import CheckFailure, NothingToCheck
@@ -15,11 +16,6 @@ from scionwood_kit.checks.static import (
     check_names,
     check_references_import,
 )
-
-
-@pytest.mark.parametrize("check", [check_light_import, check_names, check_references_import])
-def test_a_sound_plugin_passes(sample: Any, check: Any) -> None:
-    check(sample.plugin())
 
 
 @pytest.mark.parametrize("module", ["numpy", "yaml"])
@@ -48,7 +44,7 @@ def test_reports_a_record_that_cannot_be_imported_alone(sample: Any) -> None:
         check_light_import(plugin)
 
 
-@pytest.mark.parametrize(
+@table(
     ("change", "message"),
     [
         ({"name": "Sample"}, "plugin 'Sample': a name is lower snake_case"),
@@ -71,7 +67,7 @@ def test_a_recipe_has_a_name_too(sample: Any) -> None:
         check_names(sample.plugin())
 
 
-@pytest.mark.parametrize(
+@table(
     ("change", "message"),
     [
         ({"readers": {"csv": "scionwood_sample.readers:Nope"}}, "AttributeError.*Nope"),
@@ -86,7 +82,7 @@ def test_reports_references_that_cannot_be_imported(sample: Any, change: Any, me
         check_references_import(replace(sample.plugin(), **change))
 
 
-@pytest.mark.parametrize(
+@table(
     ("change", "message"),
     [
         ({"readers": {"a": "builtins:len"}}, "under `readers` is a subclass of Reader"),

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from scionwood import Plugin
-from scionwood_kit import CheckFailure, NothingToCheck
+from scionwood_kit import CheckFailure
 from scionwood_kit.checks.documentation import check_docstrings, check_signatures
 from scionwood_kit.checks.layout import check_layout
 from scionwood_kit.checks.trainer import check_trainer_parts_build, check_trainer_parts_run
@@ -101,12 +100,6 @@ def test_sound_parts_pass_every_check_that_concerns_them(parts: Any) -> None:
         assert not check(plugin)
     assert not check_trainer_parts_build(plugin)
     assert not check_trainer_parts_run(plugin)
-
-
-@pytest.mark.parametrize("check", [check_trainer_parts_build, check_trainer_parts_run])
-def test_without_parts_there_is_nothing_to_check(check: Any) -> None:
-    with pytest.raises(NothingToCheck, match="no callbacks, loggers, optimisers or schedules"):
-        check(Plugin("x"))
 
 
 @pytest.mark.parametrize(

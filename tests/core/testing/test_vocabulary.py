@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from case_table import table
 
 from scionwood import Plugin
-from scionwood_kit import CheckFailure, NothingToCheck
+from scionwood_kit import CheckFailure
 from scionwood_kit.checks import vocabulary
 from scionwood_kit.checks.vocabulary import WORDS, check_vocabulary
 
@@ -45,7 +46,7 @@ def test_a_command_in_the_vocabulary_passes(monkeypatch: pytest.MonkeyPatch) -> 
     assert faults(monkeypatch, do) == []
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "kind", "word"),
     [
         ("adapter", Path, "--run"),
@@ -70,7 +71,7 @@ def test_refuses_a_synonym_and_suggests_the_word(
     assert f"is {word}. Rename it to {word[2:]}" in fault
 
 
-@pytest.mark.parametrize("name", ["out", "output", "target", "into"])
+@table("name", ["out", "output", "target", "into"])
 def test_an_output_is_positional(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     namespace: dict[str, Any] = {"Path": Path}
     exec(f"def do(*, {name}: Path | None = None) -> None: ...", namespace)
@@ -92,11 +93,6 @@ def test_refuses_a_word_with_another_meaning(monkeypatch: pytest.MonkeyPatch) ->
     assert "run: --run is the run folder" in first
     assert "of type Path. Change its type" in first
     assert "--json is JSON on stdout, of type bool" in second
-
-
-def test_without_commands_there_is_nothing_to_check() -> None:
-    with pytest.raises(NothingToCheck, match="no commands"):
-        check_vocabulary(Plugin("x"))
 
 
 def test_the_page_on_the_architecture_explains_every_word() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from case_table import table
 
 from scionwood import test as measure
 from scionwood.errors import TrainingError
@@ -158,7 +159,7 @@ def test_a_recipe_can_silence_it(
     assert not re.search("^(fit|test):", err, re.M)
 
 
-@pytest.mark.parametrize("text", ["soon", "-1", "nan"])
+@table("text", ["soon", "-1", "nan"])
 def test_a_wrong_interval_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv(INTERVAL, text)
     with pytest.raises(TrainingError, match=f"{INTERVAL}={text}.*For example {INTERVAL}=30"):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from case_table import table
 from peft import LoraConfig
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -184,16 +185,16 @@ def test_compiled_blocks_share_code_and_agree_with_eager() -> None:
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("frozen", "full")]
 
 
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("adapter", ["lora", *SLOW])
-def test_a_run_with_both_has_the_losses_of_a_plain_one(
-    toy_fit: Callable[..., Path], adapter: str
+def test_a_run_whose_blocks_are_computed_again_has_the_losses_of_a_plain_one(
+    toy_fit: Callable[..., Path], adapter: str, compiled: bool
 ) -> None:
-    given = [f"adapter={{name: {adapter}, targets: blocks}}", "trainer.max_steps=3"]
-    given += ["backbone.dropout=0.2"]
-    plain = toy_fit(*given, name="plain")
-    keys = ["compile={backend: aot_eager}", "gradient_checkpointing=true"]
-    assert losses(toy_fit(*given, *keys, name="both")) == losses(plain)
-    assert losses(toy_fit(*given, keys[1], name="again")) == losses(plain)
+    options = [f"adapter={{name: {adapter}, targets: blocks}}", "trainer.max_steps=3"]
+    options += ["backbone.dropout=0.2"]
+    plain = toy_fit(*options, name="plain")
+    keys = ["gradient_checkpointing=true", *["compile={backend: aot_eager}"] * compiled]
+    assert losses(toy_fit(*options, *keys, name="other")) == losses(plain)
 
 
 def test_a_finished_run_is_loaded_without_compiling(toy_fit: Callable[..., Path]) -> None:
@@ -203,7 +204,7 @@ def test_a_finished_run_is_loaded_without_compiling(toy_fit: Callable[..., Path]
     assert resolve(run / "recipe.yaml").compile == {"backend": "aot_eager"}
 
 
-@pytest.mark.parametrize(
+@table(
     ("override", "message"),
     [
         ("compile=fast", "compile 'fast': true, false, or options of torch.compile"),

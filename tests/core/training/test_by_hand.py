@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from case_table import table
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
@@ -46,7 +47,7 @@ SCHEDULES: dict[str, tuple[Callable[[Optimizer], LRScheduler], Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", SCHEDULES)
+@table("name", SCHEDULES)
 def test_takes_the_same_steps_as_a_loop_written_by_hand(name: str) -> None:
     by_hand, ours = SCHEDULES[name]
     expected, network = model(), model()
@@ -69,7 +70,7 @@ def test_takes_the_same_steps_as_a_loop_written_by_hand(name: str) -> None:
         assert torch.equal(after, wanted)
 
 
-@pytest.mark.parametrize("steps", [5, 10, 11])
+@table("steps", [5, 10, 11])
 def test_one_cycle_ends_near_zero_whether_it_rises_for_no_step_for_one_or_for_more(steps) -> None:
     optimizer = AdamW([nn.Parameter(torch.ones(1))], lr=1.0)
     schedule, rates = one_cycle(steps)(optimizer), []
@@ -91,7 +92,7 @@ def test_a_single_step_of_one_cycle_is_taken_at_the_peak() -> None:
         assert moved == pytest.approx(1e-2, rel=1e-3)  # the first step of AdamW has the rate's size
 
 
-@pytest.mark.parametrize("rise", [-0.1, 1.0, 1.5])
+@table("rise", [-0.1, 1.0, 1.5])
 def test_refuses_a_rise_that_never_falls_again(rise: float) -> None:
     with pytest.raises(TrainingError, match=f"rise {rise}: a share of at least 0"):
         one_cycle(10, rise=rise)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from case_table import table
 from huggingface_hub import ModelCard, ModelCardData
 
 from scionwood.adapters import Report
@@ -84,7 +85,7 @@ def test_a_baseline_has_no_adapter(name: str, tmp_path: Path) -> None:
     assert "peft" not in text
 
 
-@pytest.mark.parametrize(
+@table(
     ("base", "wanted"),
     [
         ({"weights": "hf.co/timm/vit_small.lvd1689m"}, "timm/vit_small.lvd1689m"),
@@ -102,7 +103,7 @@ def test_a_base_on_the_hub_is_named(base: dict[str, str], wanted: str | None, tm
     assert data.get("base_model_relation") == ("adapter" if wanted else None)
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "wanted"),
     [
         ("Apache-2.0 (https://www.apache.org/licenses/LICENSE-2.0); made here", "apache-2.0"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from case_table import table
 
 from scionwood.errors import TrainingError, WriteError
 from scionwood.training.checkpoint import LAST, SafeCheckpointIO, read_checkpoint
@@ -39,7 +40,7 @@ def test_a_checkpoint_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "new") == ["a.ckpt"]
 
 
-@pytest.mark.parametrize("weights_only", [True, False, None])
+@table("weights_only", [True, False, None])
 def test_code_in_a_checkpoint_is_never_run(tmp_path: Path, weights_only: bool | None) -> None:
     path, trace = tmp_path / "evil.ckpt", tmp_path / "trace"
     torch.save({"state_dict": {}, "hyper_parameters": Bomb(trace)}, path)
@@ -59,9 +60,7 @@ def test_a_run_does_not_resume_from_hostile_code(
     assert not trace.exists()
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"PK\x03\x04 half", b"text"], ids=["empty", "half", "text"]
-)
+@table("content", [b"", b"PK\x03\x04 half", b"text"], ids=["empty", "half", "text"])
 def test_a_damaged_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.ckpt").write_bytes(content)
     with pytest.raises(TrainingError, match=r"a\.ckpt: it is damaged"):

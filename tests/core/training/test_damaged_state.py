@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from case_table import table
 
 from scionwood.errors import TrainingError
 from scionwood.training.checkpoint import LAST
@@ -56,7 +57,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, toy_plugin: None) -> Path:
     return Path(fit(recipe, run_dir=tmp_path_factory.mktemp("whole") / "run"))
 
 
-@pytest.mark.parametrize(("path", "value"), DAMAGES.values(), ids=DAMAGES)
+@table(("path", "value"), DAMAGES.values(), ids=DAMAGES, parts=5)
 def test_a_run_does_not_resume_from_damaged_state(
     toy_fit: Callable[..., Path],
     whole: Path,

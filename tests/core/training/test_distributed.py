@@ -40,7 +40,9 @@ def test_gradients_and_adapter_equal_those_of_one_process(
         torch.testing.assert_close(load_file(pair / file), load_file(one / file), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize(
+    "strategy", [STRATEGIES[0], *(pytest.param(s, marks=pytest.mark.slow) for s in STRATEGIES[1:])]
+)
 def test_two_processes_resume_exactly(start_pair: StartPair, tmp_path: Path, strategy: str) -> None:
     options = (f"trainer.strategy={strategy}", "backbone.dropout=0.2", "data.jitter=0.1", EVERY)
     options = (*options, "trainer.logger=csv", "trainer.max_epochs=-1")
@@ -53,6 +55,7 @@ def test_two_processes_resume_exactly(start_pair: StartPair, tmp_path: Path, str
         assert torch.equal(left, right)
 
 
+@pytest.mark.slow
 def test_processes_started_by_the_command_line_share_one_folder(tmp_path: Path) -> None:
     options = ["--trainer.devices=2", "--trainer.max_steps=1", "--trainer.logger=csv"]
     command = [sys.executable, "-m", "scionwood.cli", "fit", "toy/regress", *options]

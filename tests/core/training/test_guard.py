@@ -10,6 +10,7 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
+from case_table import table
 from peft import LoraConfig
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -99,8 +100,8 @@ def test_clipping_uses_the_norm_of_the_guard_and_computes_what_it_would(tmp_path
         assert torch.equal(left, right)
 
 
-@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
-@pytest.mark.parametrize("order", [2.0, float("inf")])
+@table("bad", [float("nan"), float("inf"), -float("inf")])
+@table("order", [2.0, float("inf")])
 def test_the_norm_shows_one_bad_value_of_any_dtype(bad: float, order: float) -> None:
     kinds = torch.float32, torch.bfloat16, torch.float64, torch.complex64
     good = [torch.full((5,), 3.0, dtype=kind) for kind in kinds] + [torch.zeros(0, 2)]
@@ -115,6 +116,7 @@ def test_large_finite_gradients_are_no_fault() -> None:
     assert torch.isfinite(joint_norm([torch.full((4,), 3e38)], float("inf")))
 
 
+@pytest.mark.slow
 def test_two_processes_agree_and_write_no_bad_checkpoint(
     start_pair: Callable[..., list[ForkServerProcess]], tmp_path: Path
 ) -> None:

@@ -26,17 +26,18 @@ LONG = (
 )
 
 
-def test_ten_sigkills_leave_whole_checkpoints_and_the_same_result(
-    start: Start, tmp_path: Path
+@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.slow)])
+def test_sigkills_leave_whole_checkpoints_and_the_same_result(
+    start: Start, tmp_path: Path, kills: int
 ) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     undisturbed = start(*LONG, run_dir=whole)
     dice = random.Random(0)
     steps = [0]
-    for attempt in range(10):
+    for attempt in range(kills):
         folder = {"resume": killed} if (killed / "recipe.yaml").exists() else {"run_dir": killed}
         process = start(*LONG, **folder)
-        # Three kills at any moment after the start, the others while it trains and writes.
+        # Some kills at any moment after the start, the others while it trains and writes.
         if attempt in (2, 5, 8):
             time.sleep(dice.uniform(0.0, 0.4))
         else:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from case_table import table
 
 from scionwood.errors import OutputExistsError, TrainingError
 from scionwood.training import run_folder as run_folder_module
@@ -127,7 +128,7 @@ def test_processes_of_another_launcher_need_the_name_of_the_folder(given: Enviro
         run_folder(TOY, None, None)
 
 
-@pytest.mark.parametrize(("code", "requeued"), [(138, True), (0, False), (2, False)])
+@table(("code", "requeued"), [(138, True), (0, False), (2, False)])
 def test_the_batch_file_of_the_page_requeues_a_job_whose_time_is_up(
     tmp_path: Path, code: int, requeued: bool
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from case_table import table
 from lightning.pytorch.utilities.data import _update_dataloader
 from torch.utils.data import Dataset, DistributedSampler, IterableDataset
 
@@ -40,8 +41,8 @@ def epoch(loader: DataLoader, number: int = 0) -> torch.Tensor:
     return torch.cat(list(loader))
 
 
-@pytest.mark.parametrize("dataset", [Dice(), Batched()], ids=["samples", "batches"])
-@pytest.mark.parametrize("workers", [0, 2])
+@table("dataset", [Dice(), Batched()], ids=["samples", "batches"])
+@table("workers", [0, 2])
 def test_order_and_draws_depend_on_seed_and_epoch_alone(dataset: Any, workers: int) -> None:
     def loader(seed: int = 1) -> DataLoader:
         return DataLoader(dataset, 4, shuffle=True, num_workers=workers, seed=seed)

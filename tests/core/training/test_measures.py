@@ -93,8 +93,8 @@ def test_a_found_rate_is_in_the_recipe_which_repeats_the_run(
 
 
 def test_a_found_batch_size_is_in_the_recipe(toy_fit: Fit) -> None:
-    run = toy_fit(named("{name: batch_size_finder, max_trials: 4}"), "trainer.max_steps=2")
-    assert resolve(run / "recipe.yaml").data.options["batch_size"] == 16  # from 2 on, four sizes
+    run = toy_fit(named("{name: batch_size_finder, max_trials: 2}"), "trainer.max_steps=2")
+    assert resolve(run / "recipe.yaml").data.options["batch_size"] == 4  # from 2 on, two sizes
     load_run(run)
 
 

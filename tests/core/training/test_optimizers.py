@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from case_table import table
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
@@ -47,7 +48,7 @@ def stepped(optimizer: Any, n: int = 1) -> list[Tensor]:
     return [p.detach().clone() for p in optimizer.task.parameters()]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@table("name", NAMES)
 def test_every_optimiser_takes_rate_and_decay_from_the_task_and_changes_every_weight(
     name: str,
 ) -> None:
@@ -110,7 +111,7 @@ def test_muon_says_which_torch_it_needs(monkeypatch: pytest.MonkeyPatch) -> None
         made("muon")
 
 
-@pytest.mark.parametrize(
+@table(
     ("override", "message"),
     [
         ("task.optimizer=adamv", "task.optimizer: 'adamv': no optimizer.*Did you mean 'adam'"),

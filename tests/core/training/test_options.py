@@ -11,6 +11,7 @@ from typing import Any
 
 import lightning as L
 import pytest
+from case_table import table
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.profilers import PyTorchProfiler
 from lightning.pytorch.strategies import DDPStrategy
@@ -36,14 +37,14 @@ def test_every_option_of_lightning_trainer_is_accepted_or_refused_with_a_reason(
     assert options.PLAIN | options.CHOSEN_BY_NAME | options.REFUSED.keys() == theirs
 
 
-@pytest.mark.parametrize("named", NAMED, ids=lambda named: f"{named.key}-{named.name}")
+@table("named", NAMED, ids=lambda named: f"{named.key}-{named.name}")
 def test_every_named_class_has_the_options_listed(named: NamedComponent) -> None:
     signature = inspect.signature(named.load())
     takes_all = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     assert takes_all or {*named.find().options} <= signature.parameters.keys()
 
 
-@pytest.mark.parametrize(
+@table(
     ("given", "message"),
     [
         ({"max_step": 3}, "unknown option 'max_step'.*max_steps"),
@@ -78,7 +79,7 @@ def test_anything_else_is_refused_by_name(given: dict[str, Any], message: str) -
         options.check_trainer(given)
 
 
-@pytest.mark.parametrize(
+@table(
     ("given", "message"),
     [
         ({"callbacks": [{"name": "timer", "duration": "soon"}]}, "timer.*DD:HH:MM:SS"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from case_table import table
 from torch import nn
 
 from scionwood import TrainingError
@@ -13,7 +14,7 @@ from scionwood.training.precision import native_precision, refuse_wrong_gradient
 RECIPE = "toy/regress"
 
 
-@pytest.mark.parametrize(
+@table(
     ("features", "expected"),
     [
         ({"avx512_bf16": True}, "bf16-mixed"),
@@ -43,7 +44,7 @@ def test_auto_in_a_recipe_becomes_the_precision_of_the_machine(toy_plugin):
 AVX512, AMX = {"avx512_bf16": True}, {"avx512_bf16": True, "amx_bf16": True}
 
 
-@pytest.mark.parametrize(
+@table(
     ("features", "precision", "layer"),
     [
         (AMX, "bf16-mixed", nn.Conv3d(2, 2, 3)),

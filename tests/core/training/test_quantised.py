@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from case_table import table
 from lightning.pytorch import seed_everything
 from torch import Tensor, nn
 
@@ -39,7 +40,7 @@ def test_the_recipe_keeps_the_value() -> None:
     build(recipe)
 
 
-@pytest.mark.parametrize("value", ["nf8", "true", "4"])
+@table("value", ["nf8", "true", "4"])
 def test_other_values_are_refused(value: str) -> None:
     with pytest.raises(RecipeError, match="none or nf4, not"):
         resolve("toy/regress", [f"backbone.quantize={value}"])

@@ -40,7 +40,10 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+SLOW = pytest.param("bf16", marks=pytest.mark.slow)  # a minute on a CPU without such units
+
+
+@pytest.mark.parametrize("case", [*(name for name in CASES if name != "bf16"), SLOW])
 def test_losses_and_state_equal_those_of_an_uninterrupted_run(
     toy_fit: Callable[..., Path], case: str
 ) -> None:

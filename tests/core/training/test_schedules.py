@@ -10,6 +10,7 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
+from case_table import table
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset
 
@@ -27,7 +28,7 @@ def rates(run: Path) -> list[float]:
     return [float(r["lr"]) for r in read_metrics(run / "metrics.csv") if "lr" in r]
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@table("name", SHAPES)
 def test_every_schedule_begins_at_the_whole_rate_and_never_exceeds_it(name: str) -> None:
     shares = [SHAPES[name](step, 100) for step in range(101)]
     assert shares[0] == 1.0
@@ -35,14 +36,14 @@ def test_every_schedule_begins_at_the_whole_rate_and_never_exceeds_it(name: str)
     assert SHAPES[name](5, math.inf) <= 1.0, "a run without an end"
 
 
-@pytest.mark.parametrize("name", ["cosine", "cosine_restarts", "linear", "polynomial", "wsd"])
+@table("name", ["cosine", "cosine_restarts", "linear", "polynomial", "wsd"])
 def test_a_schedule_ends_at_its_floor(name: str) -> None:
     assert SHAPES[name](100, 100) == pytest.approx(0.0)
     assert SHAPES[name](100, 100, floor=0.2) == pytest.approx(0.2)
     assert SHAPES[name](200, 100, floor=0.2) == pytest.approx(0.2), "and stays there"
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "options", "step", "share"),
     [
         ("constant", {}, 70, 1.0),
@@ -94,7 +95,7 @@ def test_plateau_is_resumed_exactly(toy_fit: Callable[..., Path]) -> None:
     assert len(set(rates(whole))) > 1
 
 
-@pytest.mark.parametrize(
+@table(
     ("override", "message"),
     [
         ("task.schedule=warm", "no schedule has this name.*Known: constant, cosine"),
@@ -109,7 +110,7 @@ def test_a_wrong_schedule_is_refused_by_name(override: str, message: str) -> Non
         resolve("toy/regress", [override])
 
 
-@pytest.mark.parametrize(
+@table(
     ("choice", "message"),
     [
         ({"name": "exponential", "floor": 0.0}, "exponential.*must be above zero"),

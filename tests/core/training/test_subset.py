@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from case_table import table
 from torch.utils.data import IterableDataset
 
 from scionwood import ReadError, RecipeError, TrainingError
@@ -103,13 +104,13 @@ def test_names_must_be_the_same() -> None:
         subset.loader(DataLoader(data))
 
 
-@pytest.mark.parametrize("indices", [[], [1, 1], [64], [-1]])
+@table("indices", [[], [1, 1], [64], [-1]])
 def test_wrong_indices_are_refused(indices: list[int]) -> None:
     with pytest.raises(TrainingError, match="from 0 to 63 and only once"):
         TrainingSubset.of(loader(), indices)
 
 
-@pytest.mark.parametrize(
+@table(
     "text",
     ["", "[]", '{"chosen": 1}', "{}"]
     + [
@@ -130,9 +131,7 @@ class Stream(IterableDataset[float]):
         return iter([1.0])
 
 
-@pytest.mark.parametrize(
-    "other", [DataLoader(Stream()), torch.utils.data.DataLoader([1.0]), [DataLoader([1.0])]]
-)
+@table("other", [DataLoader(Stream()), torch.utils.data.DataLoader([1.0]), [DataLoader([1.0])]])
 def test_streams_and_other_loaders_are_refused(other: Any) -> None:
     with pytest.raises(TrainingError, match="chosen by their index"):
         TrainingSubset.of(other, [0])
@@ -143,7 +142,7 @@ def test_an_order_of_ones_own_has_no_parts() -> None:
         DataLoader([1.0, 2.0], sampler=[1, 0]).part([0])
 
 
-@pytest.mark.parametrize("value", ["3", "[a]", "true"])
+@table("value", ["3", "[a]", "true"])
 def test_other_values_are_refused(value: str) -> None:
     with pytest.raises(RecipeError, match="null, or the folder of a list"):
         resolve("toy/regress", [f"data.subset={value}"])

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Unpack
 
 import pytest
 import torch
+from case_table import table
 from torch import Tensor, nn
 
 from scionwood import Optimiser, Task
@@ -104,7 +105,7 @@ def test_a_recipe_takes_the_options_of_the_optimiser_with_the_defaults_of_the_ta
     assert (task.schedule, task.power) == ("cosine", 4)
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "text"),
     [
         ({"warmup_step": 3}, "unknown key 'warmup_step'.*warmup_steps"),

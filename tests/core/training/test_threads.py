@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from case_table import table
 
 from scionwood.training import threads
 
@@ -51,7 +52,7 @@ def test_a_run_goes_on_with_the_threads_of_its_checkpoint(cores) -> None:
         assert torch.get_num_threads() == 1
 
 
-@pytest.mark.parametrize(
+@table(
     ("files", "quota"),
     [
         ({"cpu.max": "150000 100000\n"}, 1.5),

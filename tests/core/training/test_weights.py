@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 import torch
+from case_table import table
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -31,7 +32,7 @@ def test_loads_any_precision_into_that_of_the_module(tmp_path: Path) -> None:
     assert torch.equal(module.weight, torch.ones(1, 2))
 
 
-@pytest.mark.parametrize(
+@table(
     ("tensors", "text"),
     [
         ({"weight": torch.ones(1, 2)}, "lacks bias"),

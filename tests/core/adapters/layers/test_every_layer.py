@@ -6,22 +6,26 @@ import copy
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from case_table import table
 from layer_cases import CASES, METHODS, available, config_of, model_of, unsettle
 from peft import PeftModel
 from safetensors.torch import load_file
 from torch import Tensor
 
-from scionwood.adapters import attach, base_hash, merge, save_adapter, unmerge
+from scionwood.adapters import attach, base_hash, load_adapter, merge, save_adapter, unmerge
 from scionwood.errors import AdapterError
 
 # peft and torch_geometric warn about options and versions.
 pytestmark = pytest.mark.filterwarnings("ignore")
+
+Contract = Callable[[str, str, Path], None]
 
 HERE = Path(__file__).parent
 PRESENT = [name for name, case in CASES.items() if available(case)]
@@ -40,18 +44,13 @@ NEVER = {  # what the page docs/layers.md gives as "no", with the reason in the 
     ("neuralop SpectralConv, Tucker", "ia3"): "no weights and biases of their own",
 }
 BOTH = [(name, method) for name in PRESENT for method in METHODS if (name, method) not in NEVER]
-OFTEN = {  # with every method in the fast tests; the other layers with LoRA
-    "nn.Conv2d, depthwise",
-    "nn.ConvTranspose2d",
-    "nn.MultiheadAttention",
-    "PyG Linear",
-    "Mixtral experts",
-    "FNO SpectralConv2d, complex weights",
-}
-FAST = [(name, method) for name, method in BOTH if method == "lora" or name in OFTEN]
-PAIRS = [
-    pytest.param(*pair, id="-".join(pair), marks=() if pair in FAST else pytest.mark.slow)
-    for pair in BOTH
+DRAWN = [  # each layer once, and the methods in turn
+    next(
+        (name, method)
+        for method in METHODS[number % len(METHODS) :] + METHODS
+        if (name, method) not in NEVER
+    )
+    for number, name in enumerate(PRESENT)
 ]
 
 
@@ -79,16 +78,16 @@ def close(one: Tensor, other: Tensor, error: float = 1e-5) -> bool:
     return bool((one - other).abs().max() <= error * max(1.0, float(other.abs().max())))
 
 
-@pytest.mark.parametrize(("name", "method"), PAIRS)
-def test_a_new_adapter_changes_nothing_and_a_trained_one_does(name: str, method: str) -> None:
+def changes_nothing_until_it_is_trained(name: str, method: str, _: Path) -> None:
     model, _ = model_of(CASES[name])
     base = answer(name, model)
     assert close(answer(name, tuned_of(name, method)), base, 1e-5 if method == "dora" else 1e-6)
     assert not close(trained(name, method)[1], base, 1e-2)
 
 
-@pytest.mark.parametrize(("name", "method"), PAIRS)
-def test_merging_gives_the_same_output_and_unmerging_the_same_bits(name: str, method: str) -> None:
+def merges_to_the_same_output_and_unmerges_to_the_same_bits(
+    name: str, method: str, _: Path
+) -> None:
     tuned, wanted = trained(name, method)
     fresh, _ = model_of(CASES[name])
     merge(tuned)
@@ -103,8 +102,7 @@ def test_merging_gives_the_same_output_and_unmerging_the_same_bits(name: str, me
     assert all(torch.equal(state[key], value) for key, value in fresh.state_dict().items())
 
 
-@pytest.mark.parametrize(("name", "method"), PAIRS)
-def test_the_gradient_is_that_of_the_merged_weights(name: str, method: str) -> None:
+def has_the_gradient_of_the_merged_weights(name: str, method: str, _: Path) -> None:
     """The slope of the loss along the gradient, through merged weights, is the gradient's norm."""
     double = CASES[name].half is not None  # complex layers compute in single precision only
     tuned = tuned_of(name, method)
@@ -138,9 +136,10 @@ def loss(name: str, model: torch.nn.Module, double: bool) -> Tensor:
     return (out * torch.arange(out.numel(), dtype=out.dtype).cos().view_as(out)).sum()
 
 
-@pytest.mark.parametrize(("name", "method"), [p for p in PAIRS if CASES[p.values[0]].half])
-def test_bfloat16_works_and_stays_near_single_precision(name: str, method: str) -> None:
+def stays_near_single_precision_in_bfloat16(name: str, method: str, _: Path) -> None:
     case = CASES[name]
+    if case.half is None:
+        return
     model, inputs = model_of(case)
     inputs = tuple(v.to(case.half) if v.is_floating_point() else v for v in inputs)
     kind = model.to(case.half)(*inputs).dtype  # some layers of torch_geometric answer in float32
@@ -155,7 +154,38 @@ def test_bfloat16_works_and_stays_near_single_precision(name: str, method: str) 
     assert close(tuned(*inputs).float(), wanted, 0.05)
 
 
-@pytest.mark.parametrize(("name", "method"), [pair for pair in NEVER if pair[0] in PRESENT])
+def loads_with_the_same_bits(name: str, method: str, folder: Path) -> None:
+    tuned, wanted = trained(name, method)
+    save_adapter(tuned, folder)
+    model, _ = model_of(CASES[name])
+    assert torch.equal(answer(name, load_adapter(model, folder)), wanted)
+
+
+CONTRACTS = (
+    changes_nothing_until_it_is_trained,
+    merges_to_the_same_output_and_unmerges_to_the_same_bits,
+    has_the_gradient_of_the_merged_weights,
+    stays_near_single_precision_in_bfloat16,
+    loads_with_the_same_bits,
+)
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+@table(("name", "method"), DRAWN)
+def test_an_adapter(contract: Contract, name: str, method: str, tmp_path: Path) -> None:
+    contract(name, method, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("contract", CONTRACTS)
+@table(("name", "method"), BOTH)
+def test_an_adapter_of_every_method(
+    contract: Contract, name: str, method: str, tmp_path: Path
+) -> None:
+    contract(name, method, tmp_path)
+
+
+@table(("name", "method"), [pair for pair in NEVER if pair[0] in PRESENT])
 def test_what_has_no_form_is_refused_by_name(name: str, method: str) -> None:
     model, _ = model_of(CASES[name])
     with pytest.raises(AdapterError, match=NEVER[name, method]):
@@ -169,7 +199,7 @@ def test_what_has_no_form_is_refused_by_name(name: str, method: str) -> None:
 def opened(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """Save every adapter, and open all of them in a fresh process."""
     root = tmp_path_factory.mktemp("layers")
-    for number, (name, method) in enumerate(FAST):
+    for number, (name, method) in enumerate(BOTH):
         place = root / f"{number:03}"
         save_adapter(trained(name, method)[0], place)
         (place / "case.json").write_text(json.dumps({"case": name, "method": method}))
@@ -180,22 +210,24 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, An
     return root, said
 
 
+@pytest.mark.slow
 def test_a_fresh_process_loads_each_adapter_exactly(opened: tuple[Path, dict[str, Any]]) -> None:
     root, said = opened
     outputs = load_file(root / "scionwood.safetensors")
     assert said["scionwood"] == {}
-    for number, (name, method) in enumerate(FAST):
+    for number, (name, method) in enumerate(BOTH):
         wanted = trained(name, method)[1]
         assert torch.equal(outputs[f"{number:03}"], wanted), (name, method)
 
 
+@pytest.mark.slow
 def test_peft_alone_opens_what_it_knows_and_refuses_the_rest_by_name(
     opened: tuple[Path, dict[str, Any]],
 ) -> None:
     root, said = opened
     outputs, errors = load_file(root / "peft.safetensors"), said["peft"]
     assert said["imported"] is False
-    for number, (name, method) in enumerate(FAST):
+    for number, (name, method) in enumerate(BOTH):
         key = f"{number:03}"
         if key in errors:
             assert "scionwood.load_adapter" in errors[key], (name, method)
@@ -207,4 +239,4 @@ def test_peft_alone_opens_what_it_knows_and_refuses_the_rest_by_name(
         ("torchvision EncoderBlock", "lora"),
         ("Mixtral experts, target_parameters", "lora"),
         ("nn.Embedding", "lora"),
-    } <= {FAST[int(key)] for key in outputs}
+    } <= {BOTH[int(key)] for key in outputs}

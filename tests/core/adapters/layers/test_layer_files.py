@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn as nn
 from adapted_layer import adapted
+from case_table import table
 from layer_cases import CASES, config_of, model_of, unsettle
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
@@ -56,7 +57,7 @@ def test_tensors_of_a_complex_weight_are_real_numbers() -> None:
     assert {value.dtype for value in state.values()} == {torch.float32}
 
 
-@pytest.mark.parametrize("harm", ["shape", "nan", "rank", "unmarked", "claims", "extra", "half"])
+@table("harm", ["shape", "nan", "rank", "unmarked", "claims", "extra", "half"])
 def test_a_hostile_folder_is_refused_before_the_model_changes(harm: str, tmp_path: Path) -> None:
     name = "FNO SpectralConv2d, complex weights"
     save_adapter(adapted(name), tmp_path)

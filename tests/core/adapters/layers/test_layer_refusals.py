@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn as nn
+from case_table import table
 from layer_cases import CASES
 from peft import IA3Config, LoraConfig
 from small_layers import Around, pyg
@@ -91,7 +92,7 @@ BAD: dict[str, tuple[Callable[[], nn.Module], LoraConfig | IA3Config, str]] = {
 }
 
 
-@pytest.mark.parametrize("case", BAD)
+@table("case", BAD)
 def test_bad_input_names_the_layer_and_the_remedy_and_changes_nothing(case: str) -> None:
     build, config, message = BAD[case]
     model = Around(build())

@@ -13,6 +13,7 @@ import pytest
 import torch
 import torch.nn as nn
 from adapted_layer import adapted
+from case_table import table
 from layer_cases import CASES, config_of, model_of, unsettle
 from peft import IA3Config, LoHaConfig, LoraConfig, PeftConfig, PeftModel, get_peft_model
 from small_layers import pyg
@@ -101,7 +102,7 @@ class TestTargets:
 
 
 class TestFastPaths:
-    @pytest.mark.parametrize("targets", [r".*self_attn", r".*linear1", r".*(self_attn|linear2)"])
+    @table("targets", [r".*self_attn", r".*linear1", r".*(self_attn|linear2)"])
     def test_an_encoder_of_torch_uses_its_adapter_in_eval_mode(self, targets: str) -> None:
         tuned = attach(Encoder(), LoraConfig(r=2), targets=targets, head=())
         unsettle(tuned)
@@ -135,7 +136,7 @@ class TestFastPaths:
 class TestSeveralAdapters:
     LAYERS = ("nn.ConvTranspose2d", "nn.MultiheadAttention", "PyG Linear", "Mixtral experts")
 
-    @pytest.mark.parametrize("name", LAYERS)
+    @table("name", LAYERS)
     def test_each_gives_its_own_output_and_a_composition_adds_linear_ones(self, name: str) -> None:
         tuned, case = adapted(name), CASES[name]
         inputs = model_of(case)[1]
@@ -163,7 +164,7 @@ class TestSeveralAdapters:
         tuned.delete_adapter("second")
         assert torch.equal(tuned(*inputs), first)
 
-    @pytest.mark.parametrize("name", LAYERS)
+    @table("name", LAYERS)
     def test_unloading_gives_the_backbone_back(self, name: str) -> None:
         fresh, inputs = model_of(CASES[name])
         tuned = adapted(name)

@@ -9,6 +9,7 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
+from case_table import table
 from torch import Tensor
 
 from scionwood import Task
@@ -86,7 +87,7 @@ def test_a_second_run_uses_the_features_of_the_first(tmp_path: Path) -> None:
     assert all(torch.allclose(weights[name], expected[name], rtol=1e-5) for name in expected)
 
 
-@pytest.mark.parametrize(
+@table(
     ("overrides", "ways", "error", "message"),
     [
         (["data.jitter=0.1"], {}, TrainingError, "of Rows.*augmented at random"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from case_table import table
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
@@ -64,7 +65,7 @@ def test_a_later_run_reads_the_cache_after_one_batch(tmp_path: Path) -> None:
     assert files(tmp_path) == [file], "nothing new was written"
 
 
-@pytest.mark.parametrize(
+@table(
     "other",
     [net(seed=1), net(gain=0.5), net(frozen=1), net().double()],
     ids=["weights", "setting", "cut", "precision"],
@@ -96,7 +97,7 @@ def test_a_record_that_was_cut_is_ignored(tmp_path: Path) -> None:
     assert ran(tmp_path, X) == [4 + 4, 1]
 
 
-@pytest.mark.parametrize("at", [0, KEY + 3, RECORD - 1], ids=["key", "row", "sum"])
+@table("at", [0, KEY + 3, RECORD - 1], ids=["key", "row", "sum"])
 def test_a_damaged_record_is_computed_again(tmp_path: Path, at: int) -> None:
     ran(tmp_path, X)
     (file,) = files(tmp_path)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from case_table import table
 
 from scionwood.errors import RecipeError
 from scionwood.training.options import build_trainer_options
@@ -15,7 +16,7 @@ def options(folder: str) -> dict[str, object]:
     return {"callbacks": [{"name": "prefix_cache", "folder": folder}]}
 
 
-@pytest.mark.parametrize("way", ["absolute", "dots", "link"])
+@table("way", ["absolute", "dots", "link"])
 def test_a_folder_outside_of_the_run_is_refused(tmp_path: Path, way: str) -> None:
     secret, run = tmp_path / "secret", tmp_path / "run"
     secret.mkdir()

@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
+from case_table import table
 from torch import Tensor, nn
 from torch.distributed.tensor import distribute_tensor, init_device_mesh
 from torch.utils.data import Dataset, IterableDataset
@@ -130,7 +131,7 @@ def changed(change: Change) -> Net:
     return net
 
 
-@pytest.mark.parametrize(("change", "message"), STATIC.values(), ids=STATIC)
+@table(("change", "message"), STATIC.values(), ids=STATIC)
 def test_faults_that_are_visible_without_a_forward_pass_are_refused_at_once(
     change: Change, message: str
 ) -> None:
@@ -138,7 +139,7 @@ def test_faults_that_are_visible_without_a_forward_pass_are_refused_at_once(
         FrozenPrefix(changed(change))
 
 
-@pytest.mark.parametrize(("change", "message"), RUNNING.values(), ids=RUNNING)
+@table(("change", "message"), RUNNING.values(), ids=RUNNING)
 def test_faults_that_a_forward_pass_shows_are_refused_in_the_first_step(
     change: Change, message: str
 ) -> None:
@@ -167,7 +168,7 @@ def test_frozen_statistics_and_dropout_with_p_of_zero_are_accepted() -> None:
         assert cache.hits == len(X)
 
 
-@pytest.mark.parametrize(
+@table(
     ("blocks", "message"),
     [
         (["blocks.7"], r"'blocks\.7'.*none of that name"),
@@ -208,7 +209,7 @@ def test_an_output_without_a_batch_is_refused() -> None:
         net(X)
 
 
-@pytest.mark.parametrize(
+@table(
     "change",
     [
         lambda net: net.double(),
@@ -281,7 +282,7 @@ def test_data_that_are_augmented_at_random_are_refused(loaded: bool) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("dataset", [Images(0.0), Stream(), []], ids=["same", "stream", "empty"])
+@table("dataset", [Images(0.0), Stream(), []], ids=["same", "stream", "empty"])
 def test_other_data_are_accepted(dataset: Any) -> None:
     with FrozenPrefix(Net(), dataset) as cache:
         assert cache.samples in {0, 40}
