@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from case_table import table
 from corruptions import CORRECT, FAULTS, mask_tokens, masked
 
 import scionwood
@@ -11,7 +12,7 @@ from scionwood_audit import audit_training, draw_and_test
 from scionwood_audit.corruption.registered import calls
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@table("fault", FAULTS)
 def test_each_planted_fault_is_found(fault: str) -> None:
     rows = draw_and_test(FAULTS[fault](), draws=100_000)
     assert [row.name for row in rows if row.status == "broken"]
@@ -45,7 +46,7 @@ def test_a_function_that_the_losses_do_not_call_is_noticed() -> None:
     assert calls((mask_tokens,), lambda: torch.rand(3)) == []
 
 
-@pytest.mark.parametrize(
+@table(
     ("recipe", "overrides"),
     [("pde/generate", []), ("pde/dynamics", ["task.noise=0.1"]), ("seismic/adapt_to_survey", [])],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood_audit.departure import ALARMS, ENOUGH, Departure
 
@@ -13,7 +14,7 @@ def draws(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.exp(0.1 * draw.standard_normal(count)), np.exp(0.3 * draw.standard_normal(count))
 
 
-@pytest.mark.parametrize("count", [ENOUGH, 30, 59])
+@table("count", [ENOUGH, 30, 59])
 def test_adapters_like_the_references_are_seldom_beyond_the_limit(count: int) -> None:
     beyond = 0
     for seed in range(600):

@@ -21,6 +21,7 @@ def benchmarks(monkeypatch):
     return importlib.import_module
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(bool(MISSING), reason=f"the extra `bench` is not installed: {MISSING}")
 def test_benchmark_runs_two_steps_on_real_towers_and_slices(benchmarks, tmp_path):
     script = benchmarks("biomed")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import open_clip
 import pytest
 import torch
+from case_table import table
 from peft import LoraConfig
 
 from scionwood import AdapterError, attach
@@ -69,10 +70,9 @@ def test_refuses_to_train_a_missing_projection(tmp_path):
         ClipBackbone(model=str(model), train_projection=True)
 
 
-@pytest.mark.parametrize(
-    "method", ["cocoop", "biomed_coop", "single_template", "dual_anchor", "dual_anchor_lora"]
-)
-def test_every_method_trains_the_projection(towers, images, method):
+@table("method", ["cocoop", "biomed_coop", "single_template", "dual_anchor", "dual_anchor_lora"])
+def test_every_method_trains_the_projection(folder, images, method):
+    towers = ClipBackbone(model=str(folder), train_projection=True).eval()
     before = towers.clip.visual.head.proj.weight.detach().clone()
     chosen = make_method(method, towers, Settings(steps=2, batch_size=4))
     chosen.fit(Shots(images[:4], torch.tensor([0, 0, 1, 1]), ["cyst", "lesion"]), 0)

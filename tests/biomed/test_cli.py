@@ -56,28 +56,6 @@ def test_refuses_a_confidence_that_is_not_a_probability(run, capsys):
     assert "probability" in capsys.readouterr().err
 
 
-REFUSED = (
-    "biomed classify nope -> nope: there is no such file",
-    "biomed classify there -> scionwood fit biomed/few_shot --run run",
-    "biomed classify there --run nope -> run nope: there is no such folder",
-    "biomed evaluate nope -> nope: there is no such file",
-    "biomed evaluate --experts nope -> nope: there is no such file",
-    "biomed audit-splits nope -> nope: there is no such file",
-    "biomed deidentify-check nope -> nope: there is no such file",
-    "biomed deidentify nope new --salt a -> nope: there is no such file",
-    "biomed deidentify there there --salt a -> there: it exists already",
-)
-
-
-def test_wrong_paths_and_runs_are_refused_before_torch_is_imported(
-    refused_without_torch, tmp_path, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "there").write_text("a file")
-    refused_without_torch(*REFUSED)
-    assert [path.name for path in tmp_path.iterdir()] == ["there"]
-
-
 def test_an_answer_names_the_run_that_gave_it(run, capsys):
     folder, _ = run
     assert main(["biomed", "classify", str(SMALL), "--run", str(folder), "--json"]) == 0

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from case_table import table
 from PIL import Image
 
 from scionwood import OutputExistsError, RecipeError
@@ -192,7 +193,7 @@ def test_expert_prompts_are_equal_from_json_and_csv(tmp_path):
     assert read_prompts(tmp_path / "a.json") == read_prompts(tmp_path / "a.csv")
 
 
-@pytest.mark.parametrize("family", list(WORDINGS))
+@table("family", list(WORDINGS))
 def test_every_wording_has_one_prompt_per_class(family):
     others = {"synonym": {"liver cyst": "hepatic cyst"}, "abbreviation": {"liver cyst": "LC"}}
     prompts = worded(family, ["liver cyst", "calcified lesion"], others)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from case_table import table
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.pixels import apply_color_lut, pixel_array
@@ -158,7 +159,7 @@ def test_file_without_patient_id_has_no_subject(tmp_path):
     assert "subject" not in DicomReader(path).read(0).key
 
 
-@pytest.mark.parametrize("name", UNREADABLE)
+@table("name", UNREADABLE)
 def test_unreadable_files_are_named_with_the_reason(name):
     with pytest.raises(ReadError, match=f"{name}.*({UNREADABLE[name]})"):
         list(DicomReader(OTHERS / name))
@@ -240,7 +241,7 @@ COLOURED = (
 )
 
 
-@pytest.mark.parametrize("name", COLOURED)
+@table("name", COLOURED)
 def test_colours_are_those_of_pydicom(name):
     path = OTHERS / name
     dataset = pydicom.dcmread(path)

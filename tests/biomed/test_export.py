@@ -12,6 +12,16 @@ from scionwood_biomed.inference import Classifier
 from scionwood_export import export_run
 
 
+def test_what_is_exported_gives_the_probabilities_of_the_run(run, images):
+    classifier = Classifier(run[0])
+    deployed = classifier.task.deploy(run[0])
+    assert deployed.normalisation.numbers["classes"] == classifier.classes
+    with torch.no_grad():
+        expected = classifier.task.predict({"image": images, "classes": classifier.classes})
+        torch.testing.assert_close(deployed.module(images), expected)
+
+
+@pytest.mark.slow
 def test_the_file_gives_the_probabilities_of_the_run(run, images, tmp_path):
     folder, _ = run
     verified = export_run(folder, tmp_path / "classes.pt2")

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import csv
-import os
-import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pydicom
 import pytest
+from page_walk import follow
 from pydicom.data import get_testdata_file
 
 from scionwood_biomed.privacy.mapping import read_mapping
 
-PAGE = Path(__file__).parents[2] / "docs/fields/biomed/your-own-file.md"
+PAGE = "fields/biomed/your-own-file.md"
 FILES = {
     "CT": ("CT_small.dcm", "77654033/CT2/17106", "77654033/CT2/17136", "98892001/CT2N/6293"),
     "MR": ("MR_small.dcm", "98892003/MR1/4919", "98892003/MR1/5641", "98892003/MR2/4950"),
@@ -41,16 +38,7 @@ def scans(folder: Path) -> None:
 @pytest.mark.timeout(1200)
 def test_a_reader_of_the_page_gets_clean_copies_an_audit_and_a_run(tmp_path):
     scans(tmp_path / "scans")
-    blocks = re.findall(r"^```bash\n(.*?)^```$", PAGE.read_text("utf-8"), re.M | re.S)
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    run = subprocess.run(
-        ["bash", "-c", "set -e\n" + "\n".join(blocks)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"},
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
+    run = follow(PAGE, tmp_path)
     entries = read_mapping(tmp_path / "clean-private/mapping.csv")
     assert len(entries) == 9
     for name, entry in entries.items():

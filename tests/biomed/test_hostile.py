@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from case_table import table
 
 from scionwood_kit.child import run_python
 
@@ -43,7 +44,7 @@ def test_every_hostile_file_has_an_expected_reason():
     assert set(REASONS) == set(WRITERS)
 
 
-@pytest.mark.parametrize("name", REASONS)
+@table("name", REASONS)
 def test_hostile_file_is_named_with_the_reason(name, opened):
     assert name in opened["outcomes"][name]
     assert REASONS[name] in opened["outcomes"][name]

@@ -49,6 +49,7 @@ def cut(run, **changes):
     (run / "sequence.json").write_text(json.dumps(record))
 
 
+@pytest.mark.slow
 def test_a_sequence_with_consistency_continues_bit_for_bit(sources, tmp_path):
     assert learn(sources) == 0
     run = tmp_path / "run"

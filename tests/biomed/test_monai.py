@@ -6,6 +6,7 @@ import numpy as np
 import pydicom
 import pytest
 import torch
+from case_table import table
 
 from scionwood import ReadError, RecipeError
 from scionwood_biomed.backbones import segmenter
@@ -121,7 +122,7 @@ def test_transforms_of_a_volume_keep_its_layout():
     assert noisy["mask"].eq(1).all()
 
 
-@pytest.mark.parametrize(
+@table(
     "steps",
     [
         [{"RandLambdad": {"func": "print"}}],

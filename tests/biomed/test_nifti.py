@@ -9,6 +9,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood import ReadError
 from scionwood_biomed.readers.nifti import NiftiReader
@@ -19,7 +20,7 @@ def saved(path, values, affine, dtype=None):
     return path
 
 
-@pytest.mark.parametrize("codes", ["LAS", "LPS", "RAS", "PIR", "SLA"])
+@table("codes", ["LAS", "LPS", "RAS", "PIR", "SLA"])
 def test_every_orientation_becomes_ras_with_its_corners_where_they_were(codes, tmp_path):
     values = np.arange(24, dtype="f4").reshape(2, 3, 4)
     turn = nib.orientations.inv_ornt_aff(nib.orientations.axcodes2ornt(codes), values.shape)

@@ -10,6 +10,7 @@ import tarfile
 
 import numpy as np
 import pytest
+from case_table import table
 from PIL import Image
 
 from scionwood import ReadError, RecipeError, WriteError
@@ -139,7 +140,7 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@table("name", HOSTILE)
 def test_hostile_members_are_named_with_the_reason(name, tmp_path):
     bad, message = HOSTILE[name]
     source = shard(tmp_path / "a.tar", [("0.png", picture(1)), bad])

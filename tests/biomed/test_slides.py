@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import tifffile
+from case_table import table
 
 from scionwood import ReadError, RecipeError, WriteError
 from scionwood_biomed.data.images import Images
@@ -49,7 +50,7 @@ def bars(period, size=2048):
     return pixels
 
 
-@pytest.mark.parametrize("mpp", [0.5, 0.7, 1.0, 1.3, 2.0])
+@table("mpp", [0.5, 0.7, 1.0, 1.3, 2.0])
 def test_tile_has_the_requested_pixel_size_within_one_percent(mpp, tmp_path):
     # A period has 128 pixels of 0.5 um, which is 64 um.
     reader = SlideReader(slide(tmp_path / "a.tiff", bars(128)), mpp=mpp, size=224)

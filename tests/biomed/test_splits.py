@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from case_table import table
 from PIL import Image
 
 from scionwood import ReadError, RecipeError
@@ -103,7 +104,7 @@ def test_a_table_names_images_classes_and_subjects(tmp_path):
     assert read_items(tmp_path / "items.csv") == [Item(tmp_path / "scans/1.png", "cyst", "p1")]
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "error", "message"),
     [
         ("path,label\n1.png,cyst\n", RecipeError, "no column subject"),
@@ -139,7 +140,7 @@ def test_folders_take_the_subject_from_the_path_or_the_dicom_file(tmp_path):
         read_items(tmp_path, subject="(?x:([a-z_.0-9]+)#\n+X)")
 
 
-def table(folder, lines):
+def listing(folder, lines):
     """Write a table of black pictures; each line gives `subject,split`."""
     Image.new("L", (4, 4)).save(folder / "black.png")
     rows = "\n".join(f"black.png,cyst,{line}" for line in lines)
@@ -148,13 +149,13 @@ def table(folder, lines):
 
 
 def test_given_splits_are_kept_whatever_the_seed(tmp_path):
-    items = read_items(table(tmp_path, ["a,train", "b,test", "a,train"]))
+    items = read_items(listing(tmp_path, ["a,train", "b,test", "a,train"]))
     for seed in range(3):
         parts = deal(items, seed=seed)
         assert [len(parts[part]) for part in ("train", "val", "test")] == [2, 0, 1]
 
 
-@pytest.mark.parametrize(
+@table(
     ("lines", "message"),
     [
         (["a,train", "a,test"], "subject 'a' is in train and in test"),
@@ -164,11 +165,11 @@ def test_given_splits_are_kept_whatever_the_seed(tmp_path):
 )
 def test_refuses_given_splits_that_leak_or_are_unknown(tmp_path, lines, message):
     with pytest.raises(RecipeError, match=message):
-        deal(read_items(table(tmp_path, lines)))
+        deal(read_items(listing(tmp_path, lines)))
 
 
 def test_table_without_splits_is_split_by_subject(tmp_path):
-    items = read_items(table(tmp_path, [f"{name}," for name in "abcde"]))
+    items = read_items(listing(tmp_path, [f"{name}," for name in "abcde"]))
     parts = deal(items)
     assert sorted(len(part) for part in parts.values()) == [1, 1, 3]
 
@@ -191,7 +192,7 @@ def test_spellings_of_a_subject_that_differ_in_case_and_blanks_are_one_subject()
         deal([Item(Path("1"), "a", "P0a", "train"), Item(Path("2"), "a", "p0a ", "test")])
 
 
-@pytest.mark.parametrize("same", ["SOPInstanceUID", "pixels", "bytes"])
+@table("same", ["SOPInstanceUID", "pixels", "bytes"])
 def test_one_image_under_two_subjects_is_refused_unless_allowed(tmp_path, same):
     names = ["1.png", "2.png"] if same == "bytes" else ["1.dcm", "2.dcm"]
     for number, name in enumerate(names):

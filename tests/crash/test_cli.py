@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood import OutputExistsError, RecipeError, cli
 from scionwood.cli import main
@@ -38,7 +39,7 @@ def test_simulate_writes_a_file_and_then_skips_it(
     assert not made.displacement[:, made.clamped].any()
 
 
-@pytest.mark.parametrize("options", [("--family", "door"), ("--n", 0), ("--jobs", 0)])
+@table("options", [("--family", "door"), ("--n", 0), ("--jobs", 0)])
 def test_simulate_refuses_bad_options(options: tuple[object, ...], tmp_path: Path) -> None:
     assert crash(tmp_path / "out", *options) == 2
     assert not (tmp_path / "out").exists()
@@ -91,7 +92,7 @@ def test_predict_and_evaluate_from_the_command_line(
 
 @pytest.mark.filterwarnings("ignore:.* ELEMENT_.* are left out:UserWarning")
 @pytest.mark.filterwarnings("ignore:.*JOINT_SCREW are not read as links:UserWarning")
-@pytest.mark.parametrize(
+@table(
     ("deck", "part", "points"),
     [("wheel.k", None, 11825), ("bird.k", None, 5185), ("EXP_SC_JOINT_SCREW.key", 1000000, 4576)],
 )

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import lsdyna_mesh_reader
 import numpy as np
 import pytest
+from page_walk import follow
 
 from scionwood import ReadError
 from scionwood_crash import (
@@ -26,8 +23,13 @@ from scionwood_crash import (
     write_series,
 )
 
-PAGE = Path(__file__).parents[2] / "docs" / "fields" / "crash" / "your-own-file.md"
+PAGE = "fields/crash/your-own-file.md"
 DECK = Path(lsdyna_mesh_reader.__file__).parent / "examples" / "bracket.k"
+
+
+def downloads(block: str) -> bool:
+    """Whether the commands of a block download a package."""
+    return block.startswith("pip download")
 
 
 def settings(series: CrashSeries) -> dict[str, float]:
@@ -37,20 +39,6 @@ def settings(series: CrashSeries) -> dict[str, float]:
     out = {f"velocity_{x}": speed * own.pop(f"impactor_direction_{x}") for x in "xyz"}
     out["sigma_y"] = 1000 * own.pop("material_yield_stress")
     return {"velocity_z": out["velocity_z"], "sigma_y": out["sigma_y"], "run_id": 1.0, **own}
-
-
-def run_blocks(folder: Path, *, downloads: bool) -> subprocess.CompletedProcess[str]:
-    """Run the commands of the page that download a package, or the others, as one script."""
-    blocks = re.findall(r"^```bash\n(.*?)^```$", PAGE.read_text("utf-8"), re.M | re.S)
-    chosen = [block for block in blocks if block.startswith("pip download") == downloads]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.run(
-        ["bash", "-c", "set -euo pipefail\n" + "".join(chosen)],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"},
-    )
 
 
 @pytest.mark.slow
@@ -71,8 +59,7 @@ def test_a_reader_of_the_page_gets_from_files_to_a_prediction(tmp_path: Path) ->
         folder.mkdir()
         write_series(folder / "d3plot", replace(made, features={}))
     (tmp_path / "designs" / "global_features.json").write_text(json.dumps(runs))
-    run = run_blocks(tmp_path, downloads=False)
-    assert run.returncode == 0, run.stdout + run.stderr
+    run = follow(PAGE, tmp_path, only=lambda block: not downloads(block))
     assert "98 (still)" in run.stdout
     assert "missing: mass" in run.stdout
     assert "UNLIKE the training parts" in run.stdout  # the bracket
@@ -95,7 +82,7 @@ def test_a_reader_of_the_page_gets_from_files_to_a_prediction(tmp_path: Path) ->
 @pytest.mark.slow
 def test_real_files_of_ls_dyna_without_shells_are_refused_as_the_page_says(tmp_path: Path) -> None:
     pytest.importorskip("lasso")
-    run = run_blocks(tmp_path, downloads=True)
+    run = follow(PAGE, tmp_path, only=downloads, check=False)
     if "No matching distribution" in run.stderr:
         pytest.skip("ls-toolbox, which holds the files, cannot be downloaded")
     assert run.returncode == 0, run.stdout + run.stderr

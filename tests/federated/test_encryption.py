@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from case_table import table
 
 from scionwood import AdapterFileError
 from scionwood.cli import main
@@ -95,7 +96,7 @@ def test_an_encrypted_update_holds_no_weight(encrypted):
     assert names == {"adapter_config.json", "scionwood.json", "site.json", "values.ckks"}
 
 
-@pytest.mark.parametrize("rule", ["exact", "median", "krum", "clair", "trimmed"])
+@table("rule", ["exact", "median", "krum", "clair", "trimmed"])
 def test_rules_that_need_single_updates_are_refused(encrypted, tmp_path, rule, capsys):
     words = ["--rule", rule, "--key", str(encrypted / "keys" / "public.key")]
     folders = [str(encrypted / site) for site in SITES]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from case_table import table
 from safetensors.torch import load_file, save_file
 
 import scionwood
@@ -31,9 +32,13 @@ NAMES = ("north", "south", "west")
 @pytest.fixture
 def sent(round_one: Path, tmp_path: Path) -> Path:
     """Return a copy of the round, which a test may damage."""
+    return copied(round_one, tmp_path)
+
+
+def copied(round_one: Path, folder: Path) -> Path:
     for name in (*NAMES, "start"):
-        shutil.copytree(round_one / name, tmp_path / name)
-    return tmp_path
+        shutil.copytree(round_one / name, folder / name)
+    return folder
 
 
 def test_an_update_holds_no_path_and_no_data(round_one):
@@ -157,9 +162,12 @@ REFUSED: dict[str, tuple[Damage, str]] = {
 }
 
 
-@pytest.mark.parametrize("fault", REFUSED)
-def test_an_update_with_a_fault_is_refused_by_name_and_nothing_is_written(sent, fault):
+@table("fault", REFUSED)
+def test_an_update_with_a_fault_is_refused_by_name_and_nothing_is_written(
+    round_one, tmp_path, fault
+):
     damage, words = REFUSED[fault]
+    sent = copied(round_one, tmp_path)
     damage(sent / "south")
     with pytest.raises((FederationError, AdapterFileError), match=r"south|North") as error:
         pool([sent / name for name in NAMES], sent / "out")

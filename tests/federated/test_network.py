@@ -8,6 +8,7 @@ import tomllib
 
 import pytest
 import torch
+from case_table import table
 
 import scionwood
 from scionwood import AdapterFileError
@@ -25,6 +26,7 @@ from scionwood_federated.update.folder import read_start
 NAMES = ("north", "south", "west")
 
 
+@pytest.mark.slow
 def test_rounds_by_messages_equal_the_simulation(tmp_path):
     listed = tmp_path / "sites.csv"
     listed.write_text("site,data.seed\na,1\nb,2\n")
@@ -125,7 +127,7 @@ def test_a_job_of_nvflare_names_what_its_sides_run(round_one, tmp_path):
     assert "import train" in script.read_text()
 
 
-@pytest.mark.parametrize(
+@table(
     ("change", "words"),
     [
         ({"rule": "residual"}, "cannot be used over a network"),
@@ -140,7 +142,7 @@ def test_a_plan_that_cannot_work_is_refused(change, words):
         NetPlan(**{"sites": NAMES, **change})
 
 
-@pytest.mark.parametrize("rule", ["exact", "median", "krum", "clair", "frozen_a"])
+@table("rule", ["exact", "median", "krum", "clair", "frozen_a"])
 def test_secure_sums_are_refused(round_one, tmp_path, rule, capsys):
     words = ["export", "flower", str(round_one / "start"), str(tmp_path / "app")]
     words += ["--sites", "[north, south]", "--rule", rule, "--secure"]

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from case_table import table
 from peft import LoraConfig, PeftConfig, get_peft_model
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from torch import Tensor, nn
@@ -69,7 +70,7 @@ METHODS = {
 }
 
 
-@pytest.mark.parametrize("name", METHODS)
+@table("name", METHODS)
 def test_the_exact_rule_gives_the_mean_of_the_merged_weights(name):
     config = METHODS[name]
     sent = updates(config)

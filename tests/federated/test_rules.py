@@ -7,6 +7,7 @@ import warnings
 
 import pytest
 import torch
+from case_table import table
 
 from scionwood_federated.api import (
     RULES,
@@ -85,8 +86,8 @@ def test_the_mean_of_factors_is_wrong_and_warns(make):
     assert error(products(as_update(pooled, updates[0])), wanted(updates, weights)) > 0.3
 
 
-@pytest.mark.parametrize("rule", ["frozen_a", "alternate"])
-@pytest.mark.parametrize("same", ["lora_A", "lora_B"])
+@table("rule", ["frozen_a", "alternate"])
+@table("same", ["lora_A", "lora_B"])
 def test_rules_that_need_sums_only_are_exact_where_a_factor_stood_still(make, rule, same):
     first = make(0)
     updates = []
@@ -111,7 +112,7 @@ def test_factors_and_residual_together_are_exact(make):
     assert error(whole, wanted(updates, weights)) < 1e-6
 
 
-@pytest.mark.parametrize("rule", ["median", "trimmed", "krum"])
+@table("rule", ["median", "trimmed", "krum"])
 def test_one_absurd_site_moves_robust_rules_little_and_the_mean_far(make, rule):
     base = make(0)
     near = []
@@ -186,7 +187,7 @@ def test_a_site_with_more_samples_counts_more(make):
     assert weights_of([make(0, samples=30), make(1, samples=10)]) == [0.75, 0.25]
 
 
-@pytest.mark.parametrize(
+@table(
     ("rule", "options", "words"),
     [
         ("mean", {}, "no rule has this name"),

@@ -16,6 +16,7 @@ from pathlib import Path
 import lightning as L
 import pytest
 import torch
+from case_table import table
 
 import scionwood
 from scionwood import OutputExistsError, TrainingError
@@ -42,6 +43,22 @@ def listed(tmp_path: Path) -> str:
     return str(path)
 
 
+def test_a_simulation_of_one_regime_leaves_its_costs_and_a_run(tmp_path):
+    path, out = tmp_path / "sites.csv", tmp_path / "sim"
+    path.write_text("site,data.seed\na,1\nb,2\n")
+    plan = Plan(rounds=1, steps=1)
+    options = {"plan": plan, "smoke": True, "compare": ["federated"]}
+    done = simulate("seismic/denoise", str(path), out, **options)
+    update = read_start(out / "global")
+    values = (*update.adapter.values(), *update.head.values())
+    sent = done.outcomes["federated"].costs
+    assert sent.up == sent.down == 2 * sum(v.numel() * v.element_size() for v in values)
+    assert len((out / "rounds.csv").read_text().splitlines()) == 1 + 2
+    with pytest.raises(OutputExistsError):
+        simulate("seismic/denoise", str(path), out, **options)
+
+
+@pytest.mark.slow
 def test_a_simulation_leaves_tables_figures_and_a_run(listed, tmp_path):
     out = tmp_path / "sim"
     done = simulate("seismic/denoise", listed, out, plan=PLAN, smoke=True)
@@ -112,9 +129,7 @@ class Silent(SiteData):
             yield {**batch, "clean": torch.zeros_like(batch["clean"])}
 
 
-@pytest.mark.parametrize(
-    ("regime", "name"), [("alone", "a"), ("pooled", "pooled"), ("federated", "a")]
-)
+@table(("regime", "name"), [("alone", "a"), ("pooled", "pooled"), ("federated", "a")])
 def test_a_site_whose_weights_are_not_finite_is_named(listed, regime, name):
     recipe = scionwood.override(scionwood.resolve("seismic/denoise", smoke=True), CONSTANT)
     sites = [Silent(site.name, site.recipe) for site in sites_of(recipe, listed)]
@@ -123,9 +138,7 @@ def test_a_site_whose_weights_are_not_finite_is_named(listed, regime, name):
         getattr(simulation, regime)()
 
 
-@pytest.mark.parametrize(
-    ("higher", "pooled", "share"), [(False, 0.5, 0.5), (False, 2.0, None), (True, 2.0, -0.25)]
-)
+@table(("higher", "pooled", "share"), [(False, 0.5, 0.5), (False, 2.0, None), (True, 2.0, -0.25)])
 def test_the_share_of_the_gap_needs_a_gap(tmp_path, higher, pooled, share):
     means = {"alone": 1.0, "federated": 0.75, "pooled": pooled}
     outcomes = {k: Outcome(k, {"a": v}, {"a": v}, Costs()) for k, v in means.items()}
@@ -139,7 +152,7 @@ def test_the_costs_of_the_rounds_before_an_interruption_are_kept(make, tmp_path)
     assert kept_round(tmp_path).costs == Costs(cpu=3.5, up=10, down=20, peak=7.0)
 
 
-@pytest.mark.parametrize(
+@table(
     ("way", "words"),
     [
         ("nonsense", "it is no way to make sites"),
@@ -155,7 +168,7 @@ def test_sites_that_cannot_be_made_are_refused(way, words):
         sites_of(recipe, way)
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "words"),
     [
         ("site,data.seed\na,1\nA ,2\n", "site 'a': .* no two sites have one name"),

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 import pytest
 import torch
+from case_table import table
 from transformers import (
     Gemma2Config,
     GPT2Config,
@@ -81,7 +82,7 @@ def test_a_folder_gives_the_same_model_as_its_name(tmp_path):
     assert str(tmp_path) not in str(copy.card)
 
 
-@pytest.mark.parametrize(
+@table(
     ("kind", "attention", "mlp"),
     [
         ("llama", "model.layers.0.self_attn.v_proj", "model.layers.1.mlp.down_proj"),
@@ -104,7 +105,7 @@ def test_derives_target_presets_from_the_model(tmp_path, kind, attention, mlp):
     assert "lm_head" not in matched["all-linear"]
 
 
-@pytest.mark.parametrize("kind", MODELS)
+@table("kind", MODELS)
 def test_the_loss_equals_that_of_the_model(kind):
     model = built(kind)
     ids = torch.arange(2 * 20).view(2, -1) % 128

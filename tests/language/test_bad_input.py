@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+from case_table import table
 from transformers import AutoConfig
 
 from scionwood import PluginError, RecipeError, TrainingError, WeightsError, attach
@@ -40,7 +41,7 @@ FAMILIES = {
 }
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@table("family", FAMILIES)
 def test_a_tiny_model_of_each_family_has_presets_and_takes_an_adapter(family):
     kind = FAMILIES[family]
     sizes = SIZES | HEADS if kind == "causal" else SIZES | {"vocab_size": 260}
@@ -75,7 +76,7 @@ def test_a_template_that_leaves_the_answer_out_is_refused():
         Batches(tokenizer)
 
 
-@pytest.mark.parametrize(
+@table(
     ("template", "reason"),
     [
         ("{{ raise_exception('roles must alternate') }}", "roles must alternate"),
@@ -114,7 +115,7 @@ def test_an_encoder_without_a_mask_token_is_refused(tmp_path):
         encoder(model=str(tmp_path))
 
 
-@pytest.mark.parametrize(
+@table(
     ("model", "rule"),
     [
         ("no_such_package:weights", "the package is not installed"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
+from case_table import table
 
 from scionwood import ReadError, RecipeError
 from scionwood.authoring import check_plan
@@ -49,7 +50,7 @@ def test_requests_of_a_file_replace_those_that_are_made(tmp_path):
         ToolPlans(requests=path).pairs("test")
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])
+@table("fault", FAULTS, ids=[fault.name for fault in FAULTS])
 def test_a_program_has_its_fault_on_the_line_and_the_solution_nowhere(fault):
     own = program(fault, Random(3))
     lines = own.code.splitlines()

@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 import torch
+from case_table import table
 from peft import LoraConfig
 
 from scionwood import RecipeError, TrainingError, attach, save_adapter
@@ -77,9 +78,7 @@ def test_refuses_a_prompt_longer_than_the_context(writer):
         writer.write([(Message("user", "আপনি কেমন আছেন? " * 300),)], SHORT)
 
 
-@pytest.mark.parametrize(
-    "options", [{"max_new_tokens": 0}, {"batch_size": 0}, {"temperature": 0}, {"top_p": 1.5}]
-)
+@table("options", [{"max_new_tokens": 0}, {"batch_size": 0}, {"temperature": 0}, {"top_p": 1.5}])
 def test_refuses_options_out_of_range(options):
     with pytest.raises(RecipeError, match=next(iter(options))):
         Decoding(**options)

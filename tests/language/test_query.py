@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from case_table import table
 
 from scionwood import RecipeError
 from scionwood_language.backbones.causal_lm import causal_lm
@@ -55,7 +56,7 @@ def test_an_untrained_model_makes_no_variant_and_wrong_sizes_are_refused():
         answer_tuned(causal_lm(), QUESTION, TuneOptions(steps=0), variants=[RIGHT])
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "pair"),
     [
         ("Question: a?\n\nAnswer: b.\nc", ("a?", "b.")),

@@ -7,6 +7,7 @@ import json
 
 import pytest
 import torch
+from case_table import table
 from safetensors.torch import load_file
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
@@ -40,7 +41,7 @@ def test_answers_follow_the_order():
     assert answer("31415", "copy") == "31415"
 
 
-@pytest.mark.parametrize("order", ["ascending", "descending", "copy"])
+@table("order", ["ascending", "descending", "copy"])
 def test_batches_hold_prompts_and_their_answers(order):
     batch = next(iter(DigitStrings(order=order, length=4, batch_size=5).train_dataloader()))
     assert batch["prompt"].shape == batch["answer"].shape == (5, 5)
@@ -146,6 +147,7 @@ def test_refuses_options_without_anything_to_train():
         VerifiableReward(unir(), group=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [[], [*LORA, "task.lr=1e-2"]], ids=["whole", "lora"])
 def test_rewards_train_the_reasoner_and_keep_the_base(changes, tmp_path):
     small = ["trainer.max_steps=40", "data.n_val=64", "data.n_test=128", CPU]
@@ -164,6 +166,7 @@ def test_rewards_train_the_reasoner_and_keep_the_base(changes, tmp_path):
     assert all("reasoners.0" in key for key in load_file(weights))
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_continues_exactly(tmp_path):
     every = "trainer.callbacks=[{name: checkpoint, every_n_steps: 1}]"
     small = ["trainer.val_check_interval=2", "data.n_val=8", "data.batch_size=4", every, CPU]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn as nn
+from case_table import table
 from continual_models import ConvNet, Net, batches, losses, unsettle
 from peft import IA3Config, LoraConfig
 
@@ -44,8 +45,8 @@ def test_sum_and_mean_equal_those_of_the_core(method):
             assert torch.equal(model(x), ours)
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("per", ["layer", "token"])
+@table("method", METHODS)
+@table("per", ["layer", "token"])
 def test_new_gates_give_the_mean(method, per):
     model, x = two(METHODS[method]), torch.randn(5, 7, 16)
     with composed(model, {"a": 1.0, "b": 1.0}, mode="mean"):

@@ -7,6 +7,7 @@ import json
 import lightning as L
 import pytest
 import torch
+from case_table import table
 from continual_models import Naive, accuracy, batches, features, learn, lora, losses, unsettle
 from safetensors.torch import load_file
 
@@ -31,7 +32,7 @@ METHODS = {
 }
 
 
-@pytest.mark.parametrize("method", METHODS)
+@table("method", METHODS)
 def test_state_is_bit_equal_after_saving_and_loading(method, tmp_path):
     controller = ContinualController(lora(), METHODS[method]())
     for seed in range(2):
@@ -49,7 +50,7 @@ def test_state_is_bit_equal_after_saving_and_loading(method, tmp_path):
     assert torch.equal(fresh.eval()(x), controller.model.eval()(x))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@table("method", METHODS)
 def test_a_sequence_interrupted_between_tasks_continues_exactly(method, tmp_path):
     whole = ContinualController(lora(), METHODS[method]())
     learn(whole, "first", batches(0), 4)
@@ -121,7 +122,7 @@ def sequence(make, seed):
     return accuracies
 
 
-@pytest.mark.parametrize(
+@table(
     "make",
     [
         lambda: Ewc(losses, strength=0.1),
@@ -171,7 +172,7 @@ def fit(controller, task, seed, root, **options):
 
 
 @QUIET
-@pytest.mark.parametrize("method", METHODS)
+@table("method", METHODS)
 def test_lightning_gives_the_result_of_the_plain_loop(method, tmp_path):
     plain = ContinualController(lora(), METHODS[method]())
     ours = ContinualController(lora(), METHODS[method]())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from case_table import table
 from continual_models import Batch, learn, lora, unsettle
 from torch import Tensor, nn
 
@@ -118,8 +119,8 @@ def test_ace_penalises_the_overlap_of_flattened_directions(net: PlaneNet) -> Non
     torch.testing.assert_close(method.penalty(model, None), expected)
 
 
-@pytest.mark.parametrize("net", NETS)
-@pytest.mark.parametrize("name", METHODS)
+@table("net", NETS)
+@table("name", METHODS)
 def test_one_summed_adapter_replaces_those_of_a_method(net: PlaneNet, name: str) -> None:
     model, x = lora(net), fields(net, 9)[0][0]
     controller = ContinualController(model, METHODS[name]())
@@ -133,8 +134,8 @@ def test_one_summed_adapter_replaces_those_of_a_method(net: PlaneNet, name: str)
     torch.testing.assert_close(alone, expected, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("net", NETS)
-@pytest.mark.parametrize("name", METHODS)
+@table("net", NETS)
+@table("name", METHODS)
 def test_a_resumed_sequence_is_equal_bit_for_bit(net: PlaneNet, name: str, tmp_path: Path) -> None:
     def second(controller: ContinualController) -> dict[str, Tensor]:
         torch.manual_seed(7)  # a task ends with a random A

@@ -7,6 +7,7 @@ from functools import partial
 import lightning as L
 import pytest
 import torch
+from case_table import table
 from continual_models import Naive, Net, accuracy, batches, learn, losses, unsettle
 from peft import get_peft_model
 
@@ -229,7 +230,7 @@ def test_forgets_less_than_naive_training():
     assert sum(run[1][1] for run in ours) / 3 > 0.85  # chance is 0.33
 
 
-@pytest.mark.parametrize(
+@table(
     "options",
     [{"warm": 0}, {"threshold": 1.5}, {"candidates": 0}, {"strength": -1.0}, {"rank": 0}],
 )

@@ -9,6 +9,7 @@ import shutil
 
 import pytest
 import torch
+from case_table import table
 from continual_models import lora, unsettle
 from peft import PeftModel
 from safetensors.torch import load_file
@@ -110,7 +111,7 @@ def test_an_interrupted_sequence_continues_exactly(method, copied, tmp_path):
     assert (run / "2-survey2" / "README.md").is_file()
 
 
-@pytest.mark.parametrize("method", METHODS)
+@table("method", METHODS)
 def test_folder_of_a_task_is_a_run_equivalent_to_the_method(method, finished):
     folder = finished(method) / "run" / "2-survey2"
     record = json.loads((folder / "memory" / "continual.json").read_text())

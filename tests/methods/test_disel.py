@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from case_table import table
 from method_layers import (
     ADAPTED,
     adapted,
@@ -29,8 +30,8 @@ def layer_of(model):
     return model.base_model.model.first
 
 
-@pytest.mark.parametrize("kind", ["Linear", "Conv1d", "Conv2d", "Conv3d"])
-@pytest.mark.parametrize("width", [None, 2])
+@table("kind", ["Linear", "Conv1d", "Conv2d", "Conv3d"])
+@table("width", [None, 2])
 def test_open_gates_give_lora(kind, width):
     x, options = example(kind), {"alpha": 7.0, "gate_width": width}
     model = unsettle(get_peft_model(plain(kind), config("disel", kind, **options)))
@@ -49,8 +50,8 @@ def test_open_gates_give_lora(kind, width):
     torch.testing.assert_close(model(x), lora(x))
 
 
-@pytest.mark.parametrize("normalize", [False, True])
-@pytest.mark.parametrize("width", [None, 2])
+@table("normalize", [False, True])
+@table("width", [None, 2])
 def test_linear_layers_follow_the_published_equation(normalize, width):
     options = {"normalize": normalize, "gate_width": width, "alpha": 5.0}
     model, x = unsettle(adapted("disel", "Linear", **options)), example("Linear")
@@ -62,8 +63,8 @@ def test_linear_layers_follow_the_published_equation(normalize, width):
     torch.testing.assert_close(layer(x), expected)
 
 
-@pytest.mark.parametrize("slices", [None, "qv"])
-@pytest.mark.parametrize("width", [None, 2])
+@table("slices", [None, "qv"])
+@table("width", [None, 2])
 def test_fused_and_plain_operator_agree(slices, width):
     options = {"slices": slices, "normalize": True, "gate_width": width}
     x, results = example("fused qkv"), []
@@ -102,8 +103,8 @@ def test_each_position_of_a_convolution_has_its_own_gate():
     torch.testing.assert_close(layer(x) - layer.base_layer(x), 16 / 3 * expected)
 
 
-@pytest.mark.parametrize("kind", ADAPTED)
-@pytest.mark.parametrize("width", [None, 2])
+@table("kind", ADAPTED)
+@table("width", [None, 2])
 def test_parameter_count_follows_the_formula(kind, width):
     if not available(kind):
         pytest.skip("torch_geometric is not installed")

@@ -6,6 +6,7 @@ import doctest
 from pathlib import Path
 
 import pytest
+from case_table import table
 
 from scionwood_methods import api
 
@@ -13,7 +14,7 @@ OWN = [name for name in api.__all__ if getattr(api, name).__module__ == api.__na
 
 
 @pytest.mark.usefixtures("_one_thread")
-@pytest.mark.parametrize("name", OWN)
+@table("name", OWN)
 def test_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     doc = getattr(api, name).__doc__

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn as nn
+from case_table import table
 from method_layers import ADAPTED, adapted, available, bare, config, example, trainable, unsettle
 from peft import PeftModel, get_peft_model, inject_adapter_in_model
 from peft.utils import get_peft_model_state_dict
@@ -50,7 +51,7 @@ def test_groups_span_all_layers_and_chunks():
     assert (counts / (CHUNK + 13) - 0.2).abs().max() < 1e-3
 
 
-@pytest.mark.parametrize("kind", ADAPTED)
+@table("kind", ADAPTED)
 def test_norm_of_the_update_equals_that_of_the_vector(kind):
     if not available(kind):
         pytest.skip("torch_geometric is not installed")

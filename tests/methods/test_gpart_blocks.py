@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from blocks_model import Blocks
+from case_table import table
 from method_layers import unsettle
 from peft import get_peft_model
 
@@ -15,7 +16,7 @@ from scionwood_methods.peft import GpartConfig
 OPTIONS = [{}, {"grouping": "signed_magnitude"}, {"projection": "fastfood"}]
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@table("options", OPTIONS, ids=str)
 def test_each_block_has_its_own_part_of_the_vector(options):
     own = GpartConfig(d=10, target_modules=["query", "value"], scope="block", **options)
     model = unsettle(get_peft_model(Blocks(), own))
@@ -45,7 +46,7 @@ def test_gradients_of_a_block_reach_its_part_alone():
     assert moved.nonzero().flatten().tolist() == [4, 5, 6]
 
 
-@pytest.mark.parametrize(
+@table(
     ("key", "pattern", "block"),
     [
         ("roberta.encoder.layer.7.attention.self.query", None, "roberta.encoder.layer.7"),
@@ -65,7 +66,7 @@ def test_blocks_are_ordered_by_number_and_the_first_take_the_rest():
     assert [tuple(part) for part in parts.values()] == [(0, 3, 17), (3, 3, 18), (6, 2, 19)]
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "message"),
     [
         ({"target_modules": ["readout"]}, "gpart on readout.*numbered blocks.*layers_pattern"),

@@ -7,6 +7,7 @@ from copy import deepcopy
 import pytest
 import torch
 from blocks_model import Blocks
+from case_table import table
 from method_layers import adapted, bare, config, example, trainable, unsettle
 from peft import get_peft_model
 
@@ -51,8 +52,8 @@ def by_sorting(weights, d):
     return groups
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
-@pytest.mark.parametrize("d", [2, 7, 40])
+@table("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@table("d", [2, 7, 40])
 def test_signed_magnitude_sorts_each_sign_and_cuts_into_equal_counts(dtype, d):
     drawn = torch.randn(150, generator=torch.Generator().manual_seed(4)).to(dtype)
     drawn[::9], drawn[4::9] = 0, -0.5  # equal values, in both halves
@@ -82,8 +83,8 @@ def test_signed_magnitude_keeps_the_groups_while_merged_and_stores_no_table():
     assert kept == [kept[0], 60 - kept[0], 60]  # numbers for 60 groups, none for 378 weights
 
 
-@pytest.mark.parametrize("d", [5, 20])
-@pytest.mark.parametrize("grouping", ["random", "signed_magnitude"])
+@table("d", [5, 20])
+@table("grouping", ["random", "signed_magnitude"])
 def test_a_partition_has_orthonormal_columns(d, grouping):
     columns = columns_of(d=d, grouping=grouping)
     torch.testing.assert_close(columns.T @ columns, torch.eye(d), rtol=0, atol=1e-5)
@@ -152,7 +153,7 @@ def test_the_normal_numbers_of_fastfood_are_normal():
     assert abs(float((normal.abs() < 1).float().mean()) - 0.6827) < 0.01
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@table("options", OPTIONS, ids=str)
 def test_saves_the_vector_alone_and_loads_it_exactly(tmp_path, options):
     kind = "fused qkv" if "slices" in options else "Linear"
     model = unsettle(attach(bare(kind), GpartConfig(d=20, **options), targets="first|second"))
@@ -162,8 +163,8 @@ def test_saves_the_vector_alone_and_loads_it_exactly(tmp_path, options):
     assert torch.equal(load_adapter(bare(kind), tmp_path).eval()(x), model.eval()(x))
 
 
-@pytest.mark.parametrize("options", OPTIONS[:2], ids=str)
-@pytest.mark.parametrize("kind", ["Linear", "Conv2d"])
+@table("options", OPTIONS[:2], ids=str)
+@table("kind", ["Linear", "Conv2d"])
 def test_nothing_of_the_size_of_the_weight_is_stored_for_the_backward_pass(options, kind):
     model, x = adapted("gpart", kind, **options), example(kind).requires_grad_()
     kept = []
@@ -172,7 +173,7 @@ def test_nothing_of_the_size_of_the_weight_is_stored_for_the_backward_pass(optio
     assert [tuple(t.shape) for t in kept] == [tuple(x.shape), (60,), ()]
 
 
-@pytest.mark.parametrize("options", [*OPTIONS[:2], {"scope": "block"}], ids=str)
+@table("options", [*OPTIONS[:2], {"scope": "block"}], ids=str)
 def test_first_and_second_derivatives_are_exact(options):
     model = Blocks().double()
     own = GpartConfig(d=9, target_modules=["query", "value"], **options)
@@ -188,7 +189,7 @@ def test_first_and_second_derivatives_are_exact(options):
     assert torch.autograd.gradgradcheck(run, (vector, x))
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "message"),
     [
         ({"grouping": "magnitude"}, "grouping='magnitude': it must be one of random, signed_mag"),

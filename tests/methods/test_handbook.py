@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import csv
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from page_walk import follow
 
-PAGE = Path(__file__).parents[2] / "docs" / "guides" / "continual.md"
+PAGE = "guides/continual.md"
 
 
 @pytest.mark.slow
@@ -19,16 +16,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "guides" / "continual.md"
 def test_a_reader_of_the_guide_learns_three_tasks_in_a_row(tmp_path: Path) -> None:
     pytest.importorskip("scionwood_seismic")
     pytest.importorskip("scionwood_biomed")
-    blocks = re.findall(r"^```bash\n(.*?)^```$", PAGE.read_text("utf-8"), re.M | re.S)
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    run = subprocess.run(
-        ["bash", "-c", "set -e\n" + "\n".join(blocks)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"},
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
+    follow(PAGE, tmp_path)
     names = {each.name for each in (tmp_path / "surveys").iterdir()}
     assert {"1-swell", "2-ringing", "3-fading", "scores.csv", "summary.csv"} <= names
     with (tmp_path / "surveys" / "scores.csv").open() as file:

@@ -7,6 +7,7 @@ import copy
 import pytest
 import torch
 import torch.nn as nn
+from case_table import table
 from expert_models import tokens, transformer
 from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
 from peft.utils import get_peft_model_state_dict
@@ -61,8 +62,8 @@ def test_a_new_adapter_is_the_identity_up_to_rounding(family):
     torch.testing.assert_close(run(tuned(family), tokens()), run(base, tokens()))
 
 
-@pytest.mark.parametrize("implementation", ["eager", "batched_mm", "grouped_mm"])
-@pytest.mark.parametrize("family", FAMILIES)
+@table("implementation", ["eager", "batched_mm", "grouped_mm"])
+@table("family", FAMILIES)
 def test_output_equals_that_of_changed_weights(family, implementation):
     model, x = shift(tuned(family, implementation=implementation)), tokens()
     base = transformer(family)
@@ -217,7 +218,7 @@ def test_plain_layers_get_lora():
     torch.testing.assert_close(ours(x), lora(x))
 
 
-@pytest.mark.parametrize(
+@table(
     ("hot", "said"),
     [
         ({BLOCKS[0]: [1]}, r"experts \[\] of model\.layers\.1"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from case_table import table
 from method_layers import ADAPTED, adapted, available, bare, config, example, trainable, unsettle
 from peft import PeftModel, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import load_file
@@ -42,7 +43,7 @@ def test_each_position_of_a_convolution_has_its_own_routes():
     torch.testing.assert_close(layer(x) - layer.base_layer(x), 16 / 2 * expected)
 
 
-@pytest.mark.parametrize("kind", ADAPTED)
+@table("kind", ADAPTED)
 def test_parameter_count_follows_the_formula_before_and_after_pruning(kind):
     if not available(kind):
         pytest.skip("torch_geometric is not installed")
@@ -145,7 +146,7 @@ def test_pruning_one_adapter_does_not_change_another():
     assert torch.equal(model(x), before)
 
 
-@pytest.mark.parametrize(
+@table(
     ("made", "said"),
     [
         (lambda: IgspConfig(experts=1), "at least 2 experts"),

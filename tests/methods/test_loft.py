@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from case_table import table
 from method_layers import ADAPTED, available, bare, example, trainable, unsettle
 from peft import PsoftConfig, get_peft_model
 
@@ -60,7 +61,7 @@ def test_principal_support_gives_psoft_without_magnitudes():
         torch.testing.assert_close(one.get_delta_weight("default"), delta)
 
 
-@pytest.mark.parametrize("kind", ["Linear", "Conv2d", "grouped conv", "fused qkv"])
+@table("kind", ["Linear", "Conv2d", "grouped conv", "fused qkv"])
 def test_weight_is_rotated_only_inside_the_support(kind):
     for layer in layers(unsettle(loft(kind, support="random"))):
         p, matrix = basis(layer), layer.matrix("default")
@@ -87,7 +88,7 @@ def test_coordinate_support_rotates_only_some_columns():
         assert set(moved.nonzero().flatten().tolist()) == set(places.tolist())
 
 
-@pytest.mark.parametrize("kind", ["Linear", "Conv2d", "fused qkv"])
+@table("kind", ["Linear", "Conv2d", "fused qkv"])
 def test_gradient_support_spans_the_leading_singular_vectors(kind):
     model = calibrated(kind)
     batches = [example(kind), example(kind).flip(0) + 1]
@@ -140,7 +141,7 @@ def test_two_adapters_on_one_layer_are_calibrated_together():
     assert torch.linalg.matrix_rank(both, rtol=0.05) == 4
 
 
-@pytest.mark.parametrize("kind", ADAPTED)
+@table("kind", ADAPTED)
 def test_parameter_count_follows_the_formula(kind):
     if not available(kind):
         pytest.skip("torch_geometric is not installed")
@@ -149,7 +150,7 @@ def test_parameter_count_follows_the_formula(kind):
         assert sum(p.numel() for p in trainable(model).values()) == 2 * r * (r - 1) // 2
 
 
-@pytest.mark.parametrize("kind", ["Linear", "Conv1d", "fused qkv"])
+@table("kind", ["Linear", "Conv1d", "fused qkv"])
 def test_first_and_second_derivatives_are_exact(kind):
     model, x = unsettle(loft(kind, r=2).double()), example(kind).double()[:2].requires_grad_()
     assert torch.autograd.gradgradcheck(model, x)
@@ -210,7 +211,7 @@ def test_dropout_acts_only_on_the_rotated_part():
     assert change.std(0).max() > 0.05
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "said"),
     [
         ({"support": "largest"}, "principal, gradient"),

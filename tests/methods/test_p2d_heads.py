@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn as nn
 from attention_model import Attentive, numbers
+from case_table import table
 from peft import get_peft_model
 from scipy.stats import wasserstein_distance
 
@@ -106,7 +107,7 @@ def test_gradients_equal_those_of_the_weight_slices():
         torch.testing.assert_close(part.p2d_heads_delta["default"].grad, gradient)
 
 
-@pytest.mark.parametrize("slices", [None, "q", "kv"])
+@table("slices", [None, "q", "kv"])
 def test_a_fused_layer_holds_q_then_k_then_v(slices):
     sizes = None if slices is None else [12, 6, 6]
     chosen = {"slices": slices, "slice_sizes": sizes}
@@ -191,7 +192,7 @@ def test_distance_equals_that_of_scipy():
     torch.testing.assert_close(wasserstein(p, q), torch.tensor(expected, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("changed", ["q_proj", "k_proj", "v_proj"])
+@table("changed", ["q_proj", "k_proj", "v_proj"])
 def test_score_of_a_head_uses_its_weights_and_those_of_its_group(changed):
     names = ["q_proj", "k_proj", "v_proj", "o_proj"]
     model = get_peft_model(base(), HeadSliceConfig(target_modules=names))
@@ -261,7 +262,7 @@ def test_refuses_models_without_suitable_adapters():
         pass
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "said"),
     [
         ({"heads": {"layers.0": [4]}}, "0 to 3"),
@@ -277,7 +278,7 @@ def test_refuses_options_that_fit_no_block(options, said):
         HeadSliceConfig(**{**GROUPED, **options})
 
 
-@pytest.mark.parametrize(
+@table(
     ("heads", "targets", "said"),
     [
         ({"layers.0": [1]}, ["q_proj"], r"layers\.1\.q_proj: no head of its block"),

@@ -9,6 +9,7 @@ import warnings
 import pytest
 import torch
 import torch.nn as nn
+from case_table import table
 from mixed_model import Mixed, tokens
 from peft import LoraConfig, PeftModel, get_peft_model, inject_adapter_in_model
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
@@ -54,8 +55,8 @@ def bits(model):
     return {name: value.clone() for name, value in model.state_dict().items()}
 
 
-@pytest.mark.parametrize("stored", STORED)
-@pytest.mark.parametrize("target", TARGETS)
+@table("stored", STORED)
+@table("target", TARGETS)
 def test_gradients_equal_those_of_the_base_parameters(target, stored):
     model, plain, x = tuned([target], stored=stored), base(), tokens()
     assert torch.equal(run(model), run(plain))
@@ -150,8 +151,8 @@ def test_an_adapter_added_while_another_is_merged_starts_from_the_base():
     assert torch.equal(run(model), run(base()))
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("stored", STORED)
+@table("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+@table("stored", STORED)
 def test_saved_adapters_load_bit_equal_in_every_dtype(stored, dtype, tmp_path):
     x = tokens()
     model = attach(base(dtype), PartialConfig(stored=stored), targets="norm|embed", example=(x,))
@@ -268,7 +269,7 @@ def test_refuses_a_layer_with_an_adapter_of_another_method():
         get_peft_model(model.base_model.model, PartialConfig(target_modules=["readout"]))
 
 
-@pytest.mark.parametrize(
+@table(
     ("targets", "options", "said"),
     [
         (["act"], {}, "no parameter"),

@@ -8,6 +8,7 @@ from importlib import import_module
 import peft
 import pytest
 import torch
+from case_table import table
 from method_layers import (
     KINDS,
     METHODS,
@@ -38,7 +39,7 @@ def test_one_import_registers_every_method():
         assert peft.PEFT_TYPE_TO_CONFIG_MAPPING[config_class().peft_type] is config_class
 
 
-@pytest.mark.parametrize(("method", "kind"), ADDED)
+@table(("method", "kind"), ADDED)
 def test_scionwood_attaches_saves_and_loads_the_adapter(method, kind, tmp_path):
     options = {**METHODS.get(method, {}), **KINDS[kind].options}
     settings = load("adapters", f"methods/{method}")(**options)
@@ -53,7 +54,7 @@ def test_scionwood_attaches_saves_and_loads_the_adapter(method, kind, tmp_path):
     assert torch.equal(loaded.eval()(example(kind)), model(example(kind)))
 
 
-@pytest.mark.parametrize(("method", "kind"), [p for p in ADDED if p[0] != "gpart"])
+@table(("method", "kind"), [p for p in ADDED if p[0] != "gpart"])
 def test_can_be_injected_without_a_model_wrapper(method, kind):
     source, x = unsettle(adapted(method, kind)).eval(), example(kind)
     model = inject_adapter_in_model(config(method, kind), bare(kind)).eval()
@@ -62,7 +63,7 @@ def test_can_be_injected_without_a_model_wrapper(method, kind):
     assert torch.equal(model(x), source(x))
 
 
-@pytest.mark.parametrize("method", plugin.adapters)
+@table("method", plugin.adapters)
 def test_loads_into_a_model_on_the_meta_device(method, tmp_path):
     model, x = unsettle(adapted(method, "Linear")).eval(), example("Linear")
     model.save_pretrained(tmp_path)
@@ -70,9 +71,25 @@ def test_loads_into_a_model_on_the_meta_device(method, tmp_path):
     assert torch.equal(loaded.eval()(x), model(x))
 
 
-@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's own
-@pytest.mark.parametrize("method", plugin.adapters)
+DYNAMO = pytest.mark.filterwarnings(
+    "ignore:.*should not be instantiated:DeprecationWarning"  # torch's own
+)
+
+
+@DYNAMO
+@table("method", ["disel", "gpart"])  # one reads the input, one shares a vector by all layers
 def test_compiles_without_graph_breaks(method):
+    compiles(method)
+
+
+@pytest.mark.slow
+@DYNAMO
+@table("method", sorted(plugin.adapters.keys() - {"disel", "gpart"}))
+def test_every_method_compiles_without_graph_breaks(method):
+    compiles(method)
+
+
+def compiles(method):
     torch.compiler.reset()  # the tests before count as recompilations of the same code
     model, x = unsettle(adapted(method, "Linear")), example("Linear")
     compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
@@ -87,7 +104,7 @@ def test_compiles_without_graph_breaks(method):
 
 
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")  # peft's own
-@pytest.mark.parametrize("method", plugin.adapters)
+@table("method", plugin.adapters)
 def test_a_language_model_of_transformers_learns_and_generates(method):
     sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "vocab_size": 24}
     heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
@@ -110,7 +127,7 @@ def test_a_language_model_of_transformers_learns_and_generates(method):
 
 
 @pytest.mark.skipif(not available("PyG Linear"), reason="torch_geometric is not installed")
-@pytest.mark.parametrize("method", plugin.adapters)
+@table("method", plugin.adapters)
 def test_graph_convolutions_are_adapted_through_their_linear_layers(method):
     bare("PyG Linear")  # imports torch_geometric without its warnings
     from torch_geometric.nn import GCNConv

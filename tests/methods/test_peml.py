@@ -8,6 +8,7 @@ import warnings
 import pytest
 import torch
 from attention_model import numbers
+from case_table import table
 from method_layers import trainable, unsettle
 from peft import get_peft_model, inject_adapter_in_model, set_peft_model_state_dict
 from peft.utils import get_peft_model_state_dict
@@ -45,7 +46,7 @@ def test_a_new_adapter_changes_nothing_and_adds_a_prefix_to_every_attention(case
 
 
 @every_case
-@pytest.mark.parametrize("network", ["mlp", "search"])
+@table("network", ["mlp", "search"])
 def test_every_tensor_gets_a_gradient(case, network):
     bare, x = base(case), CASES[case].example()
     before = answer(bare, x)
@@ -60,7 +61,7 @@ def test_every_tensor_gets_a_gradient(case, network):
 
 
 @every_case
-@pytest.mark.parametrize("network", [*OPERATIONS, "search"])
+@table("network", [*OPERATIONS, "search"])
 def test_parameter_count_follows_the_formula(case, network):
     model, (queries, keys, size) = prefixed(case, network=network), CASES[case].heads
     d, p = 6, 5
@@ -164,6 +165,7 @@ def test_activation_checkpointing_gives_the_same_gradients():
         torch.testing.assert_close(left, right)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's own
 def test_compiles_without_graph_breaks():
     torch.compiler.reset()  # the tests before count as recompilations of the same code

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn as nn
 from attention_model import Attentive, numbers
+from case_table import table
 from method_layers import bare, example
 from peft import get_peft_model
 
@@ -25,7 +26,7 @@ class Windows(nn.Module):
         return self.o_proj(self.q_proj(x).unflatten(1, (-1, 2)))
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "said"),
     [
         ({"prefix": 1}, "at least 2 tokens"),
@@ -40,7 +41,7 @@ def test_refuses_options_that_fit_no_attention(options, said):
         PemlConfig(**options)
 
 
-@pytest.mark.parametrize("targets", [["q_proj", "v_proj"], ["o_proj"], ["gate"]])
+@table("targets", [["q_proj", "v_proj"], ["o_proj"], ["gate"]])
 def test_a_required_prefix_needs_both_projections(targets):
     with pytest.raises(AdapterError, match="no attention has both"):
         get_peft_model(Attentive(), PemlConfig(prefix=4, num_heads=4, target_modules=targets))
@@ -48,7 +49,7 @@ def test_a_required_prefix_needs_both_projections(targets):
     assert not any("peml_gate" in name for name in model.state_dict())
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "said"),
     [
         ({}, "number of its heads is not known"),

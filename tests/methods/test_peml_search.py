@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 import torch
 from attention_model import numbers
+from case_table import table
 from method_layers import adapted, trainable, unsettle
 from peft import PeftModel
 from prefix_models import base, config, prefixed
@@ -68,7 +69,7 @@ def test_the_search_lowers_the_loss_of_both_splits():
     assert mean(model, valid) < start[1]
 
 
-@pytest.mark.parametrize("chosen", OPERATIONS)
+@table("chosen", OPERATIONS)
 def test_the_chosen_operation_is_kept_and_loads_without_a_search(chosen, tmp_path):
     model, x = unsettle(prefixed("plain", network="search")).eval(), numbers()
     with torch.no_grad():

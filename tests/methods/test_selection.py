@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn as nn
 from attention_model import Attentive, numbers
+from case_table import table
 from peft import get_peft_model
 
 from scionwood import (
@@ -204,7 +205,7 @@ def test_what_exists_is_not_replaced(recipe, tmp_path):
         select_examples(recipe, tmp_path / "mine", by="random", force=True)
 
 
-@pytest.mark.parametrize("budget", [0, 1, -0.1, float("nan")])
+@table("budget", [0, 1, -0.1, float("nan")])
 def test_budgets_out_of_range_are_refused(recipe, tmp_path, budget):
     with pytest.raises(RecipeError, match="above 0 and below 1"):
         select_examples(recipe, tmp_path / "a", budget=budget)

@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 import torch
+from case_table import table
 from method_layers import PAIRS, adapted, available, bare, config, example, trainable, unsettle
 from peft import get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from peft.tuners.tuners_utils import BaseTunerLayer
@@ -15,25 +16,23 @@ from torch.utils.checkpoint import checkpoint
 
 from scionwood import compose
 
-pytestmark = pytest.mark.parametrize(("method", "kind"), PAIRS)
-
-
-@pytest.fixture(autouse=True)
-def _installed(kind):
-    if not available(kind):
-        pytest.skip("torch_geometric is not installed")
+over_pairs = table(
+    ("method", "kind"), [(method, kind) for method, kind in PAIRS if available(kind)]
+)
 
 
 def layers(model):
     return [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
 
 
+@over_pairs
 def test_a_new_adapter_changes_nothing_and_only_it_trains(method, kind):
     model, x = adapted(method, kind), example(kind)
     assert torch.equal(model(x), bare(kind)(x))
     assert all(f".{model.base_model.prefix}" in f".{name}" for name in trainable(model))
 
 
+@over_pairs
 def test_the_layers_tell_their_numbers_of_features(method, kind):
     for layer in layers(adapted(method, kind)):
         plain = layer.base_layer
@@ -43,6 +42,7 @@ def test_the_layers_tell_their_numbers_of_features(method, kind):
         assert (layer.in_features, layer.out_features) == tuple(getattr(plain, n) for n in names)
 
 
+@over_pairs
 def test_every_tensor_gets_a_gradient_and_a_step_keeps_the_base(method, kind):
     model, x = unsettle(adapted(method, kind, dropout=0.1)), example(kind)
     model.train()(x).square().mean().backward()
@@ -54,6 +54,7 @@ def test_every_tensor_gets_a_gradient_and_a_step_keeps_the_base(method, kind):
         assert torch.equal(model(x), bare(kind)(x))
 
 
+@over_pairs
 def test_gradients_equal_finite_differences(method, kind):
     model, x = unsettle(adapted(method, kind).double()), example(kind).double()
     values = trainable(model)
@@ -67,6 +68,7 @@ def test_gradients_equal_finite_differences(method, kind):
     torch.testing.assert_close((ends[0] - ends[1]) / 2, expected, rtol=1e-3, atol=1e-7)
 
 
+@over_pairs
 def test_merging_keeps_the_output_or_is_refused_with_the_reason(method, kind):
     model, x = unsettle(adapted(method, kind)).eval(), example(kind)
     before, base = model(x), bare(kind)
@@ -88,6 +90,7 @@ def test_merging_keeps_the_output_or_is_refused_with_the_reason(method, kind):
         model.merge_adapter(safe_merge=True)
 
 
+@over_pairs
 def test_three_adapters_switch_add_up_and_are_deleted(method, kind):
     model, x = unsettle(adapted(method, kind)).eval(), example(kind)
     outputs = {"default": model(x)}
@@ -121,6 +124,7 @@ def test_three_adapters_switch_add_up_and_are_deleted(method, kind):
     assert not any(key.endswith(".c") or ".c." in key for key in model.state_dict())
 
 
+@over_pairs
 def test_half_precision_stays_close_and_keeps_the_dtype(method, kind):
     model, x = unsettle(adapted(method, kind)).eval(), example(kind)
     expected = model(x)
@@ -136,6 +140,7 @@ def test_half_precision_stays_close_and_keeps_the_dtype(method, kind):
         assert (out.float() - expected).norm() < 0.05 * expected.norm()
 
 
+@over_pairs
 def test_state_dict_of_trainable_tensors_restores_a_copy(method, kind):
     model, x = unsettle(adapted(method, kind)).eval(), example(kind)
     kept = {name: value.detach().clone() for name, value in trainable(model).items()}
@@ -146,6 +151,7 @@ def test_state_dict_of_trainable_tensors_restores_a_copy(method, kind):
     assert torch.equal(other(x), model(x))
 
 
+@over_pairs
 def test_activation_checkpointing_gives_the_same_gradients(method, kind):
     model, x = unsettle(adapted(method, kind, dropout=0.2)).train(), example(kind)
     gradients = []

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 import torch.nn as nn
+from case_table import table
 from method_layers import METHODS, adapted, example, unsettle
 from peft import get_peft_model
 
 from scionwood import load
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("letters", ["q", "k", "v", "qv", "vk", "qkv"])
+@table("method", METHODS)
+@table("letters", ["q", "k", "v", "qv", "vk", "qkv"])
 def test_only_chosen_slices_move(method, letters):
     model, x = unsettle(adapted(method, "fused qkv", slices=letters)), example("fused qkv")
     moved = (model.base_model.model.first(x) - model.base_model.model.first.base_layer(x)).abs()
@@ -21,7 +21,7 @@ def test_only_chosen_slices_move(method, letters):
         assert letter in letters or not part.any()
 
 
-@pytest.mark.parametrize("method", METHODS)
+@table("method", METHODS)
 def test_slice_sizes_of_grouped_queries(method):
     options = {**METHODS[method], "slices": "v", "slice_sizes": [24, 4, 4]}
     config = load("adapters", f"methods/{method}")(target_modules=["0"], **options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn as nn
+from case_table import table
 from method_layers import KINDS, METHODS, REFUSED, Model, adapted, bare, config
 from peft import LoraConfig, get_peft_model
 
@@ -13,8 +14,8 @@ from scionwood_methods import plugin
 from scionwood_methods.peft import DiselConfig, GpartConfig, SmoaConfig
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("kind", REFUSED)
+@table("method", METHODS)
+@table("kind", REFUSED)
 def test_refuses_layers_of_other_kinds(method, kind):
     with pytest.raises(AdapterError) as refused:
         adapted(method, kind)
@@ -34,7 +35,7 @@ def test_each_refusal_has_its_own_remedy():
     assert len(set(remedies.values())) == len(REFUSED)
 
 
-@pytest.mark.parametrize(
+@table(
     ("layer", "said"),
     [
         (nn.LazyLinear(4), "Run the model once"),
@@ -58,7 +59,7 @@ def test_refuses_a_layer_with_an_adapter_of_another_method():
         get_peft_model(model.base_model.model, DiselConfig(target_modules=["first"]))
 
 
-@pytest.mark.parametrize(
+@table(
     ("made", "said"),
     [
         (lambda: DiselConfig(r=0), "r=0"),

@@ -6,6 +6,7 @@ import warnings
 
 import pytest
 import torch
+from case_table import table
 from method_layers import (
     ADAPTED,
     adapted,
@@ -26,7 +27,7 @@ from scionwood.adapters import state_hash, tensors_hash
 from scionwood_methods.smoa import SmoaConfig, spectral_order
 
 
-@pytest.mark.parametrize("kind", ["Linear", "Conv1d", "Conv2d", "Conv3d"])
+@table("kind", ["Linear", "Conv1d", "Conv2d", "Conv3d"])
 def test_one_block_gives_hira(kind):
     x, options = example(kind), {"blocks": 1, "alpha": 4.0}
     model = unsettle(get_peft_model(plain(kind), config("smoa", kind, **options)))
@@ -44,8 +45,8 @@ def test_one_block_gives_hira(kind):
     )
 
 
-@pytest.mark.parametrize("kind", ["Linear", "Conv2d"])
-@pytest.mark.parametrize("blocks", [1, 2, 3])
+@table("kind", ["Linear", "Conv2d"])
+@table("blocks", [1, 2, 3])
 def test_update_is_block_diagonal_in_the_spectral_order(kind, blocks):
     model = unsettle(adapted("smoa", kind, blocks=blocks, alpha=8.0))
     layer = model.base_model.model.first
@@ -75,7 +76,7 @@ def test_rows_are_sorted_by_their_singular_values():
     assert sorted(rows.tolist()) == list(range(7))
 
 
-@pytest.mark.parametrize("kind", ADAPTED)
+@table("kind", ADAPTED)
 def test_parameter_count_follows_the_formula(kind):
     if not available(kind):
         pytest.skip("torch_geometric is not installed")
@@ -118,7 +119,7 @@ def test_loading_uses_the_saved_order(tmp_path):
         assert torch.equal(loaded.eval()(x), model(x))
 
 
-@pytest.mark.parametrize("harm", ["twice", "outside", "short"])
+@table("harm", ["twice", "outside", "short"])
 def test_refuses_an_order_that_is_not_a_permutation(harm):
     model = adapted("smoa", "Linear")
     state = dict(get_peft_model_state_dict(model))

@@ -6,6 +6,7 @@ import multiprocessing
 
 import pytest
 import torch
+from case_table import table
 from method_layers import METHODS, trainable
 from safetensors.torch import load_file
 from two_processes import gradient, model_and_batch
@@ -44,7 +45,7 @@ def tensors(run):
     return [state[key] for key in sorted(state)]
 
 
-@pytest.mark.parametrize("method", plugin.adapters)
+@table("method", plugin.adapters)
 def test_two_processes_give_the_gradients_of_one(method, tmp_path):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["two_processes"])  # what takes long is imported once

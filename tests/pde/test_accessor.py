@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from case_table import table
 from fields_of import FIELD, dataset
 
 import scionwood_pde as pde
@@ -48,7 +49,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@table("name", CASES)
 def test_dims_are_found_by_names_attributes_and_by_hand(name: str) -> None:
     data, dims = CASES[name]
     states = data.scionwood.states(dims=dims)
@@ -142,7 +143,7 @@ def test_rollout_of_a_dataset_takes_the_fields_of_the_run() -> None:
 
 def test_results_take_the_dims_and_coordinates_of_the_dataset() -> None:
     own = {"sample": "member", "time": "t", "x": "nx", "y": "ny", "z": "nz"}
-    flow = pde.as_dataset(pde.simulate(n=2, n_steps=2)).rename(own)
+    flow = pde.as_dataset(pde.simulate(n=2, n_points=32, n_steps=2)).rename(own)
     flow = flow.transpose("t", "member", "nz", "ny", "nx").assign_coords(member=["a", "b"])
     with pytest.raises(RecipeError, match="'nu': the run was trained with no conditions"):
         flow.scionwood.rollout("pde/dynamics", steps=2, conditions={"nu": 0.1})

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood.cli import main
 from scionwood_pde.evaluation.compare import PERSISTENCE
@@ -32,7 +33,7 @@ def burgers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["states.zarr", "states.zarr.zip", "states.hdf5", "states.nc"])
+@table("name", ["states.zarr", "states.zarr.zip", "states.hdf5", "states.nc"])
 def test_simulate_writes_the_format_of_the_suffix(
     name: str, burgers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -48,7 +49,7 @@ def test_simulate_writes_the_format_of_the_suffix(
     assert pde("simulate", target, *SMALL, "--force") == 0
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "message"),
     [
         (("states.mat",), "suffix is not one of .zarr"),

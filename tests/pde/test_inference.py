@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from case_table import table
 from torch import Tensor
 
 from scionwood import ReadError, RecipeError, WriteError
@@ -124,7 +125,7 @@ def test_a_run_is_applied_with_its_own_normaliser(states: xr.DataArray) -> None:
         normaliser_for(kept, states.assign_coords(channel=["u_x", "u_y", "w"]))
 
 
-@pytest.mark.parametrize(("interval", "steps"), [(0.02, 2), (0.04, 1), (None, 2)])
+@table(("interval", "steps"), [(0.02, 2), (0.04, 1), (None, 2)])
 def test_a_rollout_has_the_steps_of_the_run(
     states: xr.DataArray, interval: float | None, steps: int
 ) -> None:

@@ -96,7 +96,13 @@ def test_simulations_take_parameters_and_leave_out_the_beginning() -> None:
         pde.simulate(equation="navier_stokes", n=1, n_points=8, parameters={"mass": 1.0})
 
 
-@pytest.mark.parametrize("name", ["a.zarr", "a.zip", "a.hdf5", "a.nc"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a.nc",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("a.zarr", "a.zip", "a.hdf5")),
+    ],
+)
 def test_decoded_rows_are_written_as_they_are_made(
     name: str, states: xr.DataArray, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from case_table import table
 
 import scionwood_pde as pde
 from scionwood.cli import main
@@ -61,7 +62,7 @@ def test_dims_and_fields_are_named_on_the_command_line(
     assert "it has no field 'Q' to rename" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("parser", [Grids, NetCDF3, Arrays, Scenes, VtkGrids])
+@table("parser", [Grids, NetCDF3, Arrays, Scenes, VtkGrids])
 def test_layouts_that_are_only_read_declare_a_sample(parser: type[Grids], tmp_path: Path) -> None:
     if parser is VtkGrids:
         pytest.importorskip("pyvista")

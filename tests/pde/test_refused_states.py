@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from case_table import table
 from fields_of import FIELD, dataset
 
 import scionwood_pde as pde
@@ -90,7 +91,7 @@ def test_times_are_kept_and_checked() -> None:
         data.assign_coords(time=[3.0, np.nan, 5]).scionwood.states()
 
 
-@pytest.mark.parametrize("suffix", [".nc", ".zarr", ".hdf5"])
+@table("suffix", [".nc", ".zarr", ".hdf5"])
 def test_a_name_that_would_be_a_path_is_refused_by_writers(tmp_path: Path, suffix: str) -> None:
     data = dataset("t", "z", "y", "x").rename(q="flow/u")
     with pytest.raises(RecipeError, match="field 'flow/u' would be a path in the file"):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from case_table import table
 
 import scionwood_pde as pde
 from scionwood import ReadError, RecipeError
@@ -20,7 +21,7 @@ EXAMPLES = {
 }
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@table("name", EXAMPLES)
 def test_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert not doctest.DocTestRunner().run(EXAMPLES[name]).failed

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -164,18 +162,6 @@ def test_the_gate_judges_what_is_adapted_to_each_gather(
     assert f"objective {outcome['before']:.3f} before, {outcome['after']:.3f} after" in said
     assert report["recovered"]["strong flat"] < 1
     assert sidecar["light"] != "grey"
-
-
-def test_a_missing_file_is_refused_before_torch_is_imported(tmp_path: Path) -> None:
-    code = (
-        "import sys; from scionwood.cli import main; "
-        "code = main(['seismic', 'denoise', 'nowhere.sgy', 'clean.sgy']); "
-        "print(code, 'torch' in sys.modules)"
-    )
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
-    assert done.stdout.split() == ["2", "False"]
-    assert "nowhere.sgy: there is no such file" in done.stderr
 
 
 def test_a_rounded_file_is_reported_once(

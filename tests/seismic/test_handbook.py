@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from page_walk import follow
 
 from scionwood_seismic.readers.sources import obspy
 
-PAGE = Path(__file__).parents[2] / "docs" / "fields" / "seismic" / "your-own-file.md"
+PAGE = "fields/seismic/your-own-file.md"
 DATA = Path(obspy.__file__).parent / "io"
-
-
-def script(page: Path) -> str:
-    """Return the commands of a page, as one script that stops at the first error."""
-    blocks = re.findall(r"^```bash\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
-    return "set -euo pipefail\n" + "".join(blocks)
 
 
 def one_trace(path: Path) -> None:
@@ -48,15 +40,7 @@ def test_a_reader_of_the_page_gets_from_a_file_to_a_verdict(
     put: Callable[[Path], None], tmp_path: Path
 ) -> None:
     put(tmp_path / "line.sgy")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    run = subprocess.run(
-        ["bash", "-c", script(PAGE)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"},
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
+    run = follow(PAGE, tmp_path)
     before, after = ((tmp_path / name).read_bytes() for name in ("line.sgy", "clean.sgy"))
     assert len(before) == len(after)
     assert before[:3840] == after[:3840]  # all headers up to the first sample

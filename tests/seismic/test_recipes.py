@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from case_table import table
 
 from scionwood.cli import main
 from scionwood_seismic.readers.create import write_segy
@@ -18,13 +19,18 @@ RECIPES = Path(__file__).parents[2] / "configs/seismic"
 FIELD = ["shot", "stack", "das", "station"]
 
 
+def long(name: str) -> object:
+    """Return the case of a recipe that `make test` leaves out."""
+    return pytest.param(name, marks=pytest.mark.slow)
+
+
 def sections(name: str) -> dict[str, dict[str, object]]:
     recipe = yaml.safe_load((RECIPES / f"{name}.yaml").read_text("utf-8"))
     assert isinstance(recipe, dict)
     return recipe
 
 
-@pytest.mark.parametrize("name", ["das_vsp", "adapt_to_survey", "field_lora", *FIELD])
+@table("name", ["das_vsp", "adapt_to_survey", "field_lora", *FIELD])
 def test_every_key_has_a_comment_above_it(name: str) -> None:
     lines = (RECIPES / f"{name}.yaml").read_text("utf-8").partition("\nsmoke:")[0].splitlines()
     assert lines[0].startswith("# ")
@@ -38,7 +44,7 @@ def test_every_key_has_a_comment_above_it(name: str) -> None:
     assert [line.strip().partition(":")[0] for line in bare] in ([], ["highest_snr"])
 
 
-@pytest.mark.parametrize("name", ["das_vsp", "adapt_to_survey", "field_lora"])
+@pytest.mark.parametrize("name", ["field_lora", *map(long, ("das_vsp", "adapt_to_survey"))])
 def test_the_recipe_runs_with_its_smoke_settings(name: str, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     assert main(["fit", f"seismic/{name}", "--smoke", "--run", str(folder)]) == 0
@@ -46,7 +52,7 @@ def test_the_recipe_runs_with_its_smoke_settings(name: str, tmp_path: Path) -> N
     assert (folder / "figures/denoised.png").is_file()
 
 
-@pytest.mark.parametrize("name", FIELD)
+@pytest.mark.parametrize("name", ["station", *map(long, ("shot", "stack", "das"))])
 def test_a_field_recipe_runs_with_its_smoke_settings(name: str, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     assert main(["fit", f"seismic/{name}", "--smoke", "--run", str(folder)]) == 0
@@ -54,7 +60,7 @@ def test_a_field_recipe_runs_with_its_smoke_settings(name: str, tmp_path: Path) 
     assert (folder / "figures/denoised.png").is_file()
 
 
-@pytest.mark.parametrize("name", FIELD)
+@table("name", FIELD)
 def test_a_field_recipe_trains_for_the_snr_with_clean_records_among_the_others(name: str) -> None:
     recipe = sections(name)
     assert recipe["task"]["distance"] == "log"
@@ -105,7 +111,7 @@ def test_das_vsp_has_well_gathers_and_interrogator_noise() -> None:
     assert data["gauge"] > 1
 
 
-@pytest.mark.parametrize("name", ["denoise", "denoise_tta", "das_vsp", "adapt_to_survey"])
+@table("name", ["denoise", "denoise_tta", "das_vsp", "adapt_to_survey"])
 def test_what_all_traces_share_goes_only_on_request(name: str) -> None:
     recipe = sections(name)
     assert recipe["backbone"]["common_mode"] is False

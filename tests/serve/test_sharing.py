@@ -6,8 +6,8 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 import torch
+from case_table import table
 from peft import LoraConfig
 from torch import nn
 
@@ -66,7 +66,7 @@ CASES: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", list(CASES))
+@table("name", list(CASES))
 def test_ten_adapters_share_one_base_and_answer_bit_for_bit(name: str) -> None:
     models = [trained(CASES[name](), seed) for seed in range(10)]
     x = torch.linspace(-1, 1, 5 * 64).reshape(5, 64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from case_table import table
 
 from scionwood_bangla.checker import check_text
 from scionwood_bangla.checker.report import as_json, as_text, style
@@ -45,7 +45,7 @@ LABELS = [
 ]
 
 
-@pytest.mark.parametrize("kind", NO_FAULT)
+@table("kind", NO_FAULT)
 def test_such_a_text_has_no_fault(kind):
     assert check_text(NO_FAULT[kind]).faults == []
 
@@ -86,7 +86,7 @@ def test_a_text_without_punctuation_is_noted_and_its_register_is_still_checked()
     assert rules == {"over_formal"}
 
 
-@pytest.mark.parametrize("labels", LABELS, ids=range(len(LABELS)))
+@table("labels", LABELS)
 def test_speakers_are_told_apart_by_labels_of_any_kind(labels):
     first, second = labels
     lines = [f"{first}তুই কোথায়?", f"{second}আপনি কেমন আছেন?", f"{first}তুই আয়।"]

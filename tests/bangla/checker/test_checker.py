@@ -6,6 +6,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from case_table import table
 
 import scionwood_bangla
 from scionwood import RecipeError
@@ -23,7 +24,7 @@ def n(*pairs: tuple[str, str]) -> list[tuple[str, str]]:
     return [(rule, normalise(word)) for rule, word in pairs]
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "wanted"),
     [
         ("আপনি কেমন আছ?", n(("agreement", "আছ"))),
@@ -46,7 +47,7 @@ def test_reports_each_fault_with_its_rule(text, wanted):
     assert faults_in(text) == wanted
 
 
-@pytest.mark.parametrize(
+@table(
     "text",
     [
         "তিনি বইটি পড়েন। তুমি পড়ো।",  # the polite second and the honorific third person share forms
@@ -101,7 +102,7 @@ def test_an_ambiguous_verb_without_a_subject_is_undecided():
     assert result.faults == []
 
 
-@pytest.mark.parametrize(
+@table(
     ("register", "rules"),
     [
         (("apni",), []),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from case_table import table
 
 from scionwood.cli import main
 from scionwood_bangla.checker import check_text
@@ -47,7 +48,7 @@ def one_fault(text: str, register: list[str] | None = None) -> Fault:
     return fault
 
 
-@pytest.mark.parametrize("word", NEGATED)
+@table("word", NEGATED)
 def test_a_negation_stays(word):
     wanted = normalise(NEGATED[word])
     assert one_fault(f"আপনি এখনও কিছু {word}।").suggestions == (wanted,)
@@ -122,7 +123,7 @@ QUOTATIONS = (
 )
 
 
-@pytest.mark.parametrize("text", QUOTATIONS)
+@table("text", QUOTATIONS)
 def test_quoted_speech_stays(text):
     (fault,) = check_text(text, ["apni"]).faults
     assert (fault.word, fault.suggestions) == ("তুমি", ())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-import pytest
+from case_table import table
 
 from scionwood_bangla.checker.restate import (
     count_faults,
@@ -24,8 +24,8 @@ SAID = {
 ORDER = normalise("তোমাকে ধন্যবাদ। তুমি কি বইটা পড়েছ? কাল এসো।")
 
 
-@pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("start", LEVELS)
+@table("level", LEVELS)
+@table("start", LEVELS)
 def test_restates_a_text_at_any_level(start, level):
     restated = restate(SAID[start], level)
     assert restated is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from case_table import table
 
 from scionwood_bangla.checker import check_text
 from scionwood_bangla.checker.fix import diff, level_of
@@ -11,7 +11,7 @@ from scionwood_bangla.checker.sarif import Places, as_sarif
 from scionwood_bangla.text.normalise import normalise
 
 
-@pytest.mark.parametrize(
+@table(
     "text",
     [
         "ভালো।\nআপনি কেমন আছ?",
@@ -39,7 +39,7 @@ def test_a_text_whose_lines_change_is_still_aligned():
     assert Places("", "").line_and_column(0) == (1, 1)
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "register", "level"),
     [
         ("স্যার, তুমি কবে আসবে?", None, "apni"),

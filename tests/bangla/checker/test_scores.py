@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from case_table import table
 
 from scionwood import ReadError
 from scionwood_bangla.checker.scores import SCORES, Score, score_texts
@@ -72,7 +73,7 @@ def test_reads_a_corpus_from_json_lines(tmp_path):
     assert registers == [{"apni"}, {"tui", "tumi"}]
 
 
-@pytest.mark.parametrize(
+@table(
     ("line", "reason"),
     [
         ("{", "not valid JSON"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 
 import pytest
+from case_table import table
 from tokenizers import Tokenizer, models
 
 from scionwood.cli import main
@@ -38,17 +40,19 @@ def test_check_marks_each_fault_with_its_rule_and_a_suggestion(letter, capsys):
     assert out.count("structure:") == 1
 
 
-def test_check_reads_standard_input_and_writes_no_file_then():
-    command = [sys.executable, "-m", "scionwood.cli", "bangla", "check", "-"]
+def test_check_reads_standard_input_and_writes_no_file_then(monkeypatch, capsys):
     text = "আপনি একটু সামলাও।"
+    command = [sys.executable, "-m", "scionwood.cli", "bangla", "check", "-"]
     done = subprocess.run(command, input=text.encode(), capture_output=True)
     assert done.returncode == 1, done.stderr.decode()
     assert "suggestion: সামলান" in done.stdout.decode()
-    fixed = subprocess.run([*command, "--fix"], input=text.encode(), capture_output=True)
-    assert "+আপনি একটু সামলান।" in fixed.stdout.decode()
-    assert fixed.stdout.decode().startswith("--- stdin")
-    written = subprocess.run([*command, "--fix", "--write"], input=b"", capture_output=True)
-    assert "standard input is none" in written.stderr.decode()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode()), "utf-8"))
+    assert main(["bangla", "check", "-", "--fix"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("--- stdin")
+    assert "+আপনি একটু সামলান।" in out
+    assert main(["bangla", "check", "-", "--fix", "--write"]) == 2
+    assert "standard input is none" in capsys.readouterr().err
 
 
 def test_check_prints_json_whose_positions_fit_its_text(letter, capsys):
@@ -150,7 +154,7 @@ def test_json_has_lines_and_columns_and_sarif_is_one_log(letter, capsys):
     assert len(log["runs"][0]["results"]) == 3
 
 
-@pytest.mark.parametrize("extra", [["--json", "--sarif"], ["--write"], ["--fix", "--json"]])
+@table("extra", [["--json", "--sarif"], ["--write"], ["--fix", "--json"]])
 def test_options_of_check_that_exclude_each_other_are_refused(letter, extra, capsys):
     assert main(["bangla", "check", str(letter), *extra]) == 2
     assert "only one of" in capsys.readouterr().err

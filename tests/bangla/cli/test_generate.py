@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-import pytest
+from case_table import table
 
 from scionwood.cli import main
 from scionwood_bangla import Decoding, Writer
@@ -40,7 +40,7 @@ def test_best_of_prints_the_sample_with_the_fewest_faults(capsys):
     assert count_faults(record["text"], frozenset({"tumi"})) == min(faults) < max(faults)
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "reason"),
     [
         (["--register", "vous"], "not a level"),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from case_table import table
 
 from scionwood import RecipeError, resolve
 from scionwood_bangla.data.conversations import Generated
 
 
-@pytest.mark.parametrize("level", ["tui", "tumi", "apni"])
+@table("level", ["tui", "tumi", "apni"])
 def test_every_example_has_the_level(level: str) -> None:
     data = Generated(n_train=40, n_val=5, n_test=10, levels=[level])
     for split, count in (("train", 40), ("val", 5), ("test", 10)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from case_table import table
 
 from scionwood import ReadError, RecipeError
 from scionwood_bangla.checker.restate import count_faults, is_right
@@ -73,7 +74,7 @@ def test_reads_pairs_of_its_own_and_of_trl(tmp_path):
     assert pair.register == frozenset(LEVELS)
 
 
-@pytest.mark.parametrize(
+@table(
     ("line", "reason"),
     [
         ("{", "not a pair"),

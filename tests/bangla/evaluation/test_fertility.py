@@ -6,6 +6,7 @@ import base64
 import json
 
 import pytest
+from case_table import table
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from scionwood import ReadError
@@ -52,9 +53,7 @@ def test_words_of_wordfreq_are_bangla_with_frequencies():
     assert max(words, key=words.__getitem__) in {"না", "ও", "করে", "এই", "এবং"}
 
 
-@pytest.mark.parametrize(
-    ("name", "content"), [("tokenizer.json", "{"), ("a.json", "[]"), ("b.tiktoken", "x y z")]
-)
+@table(("name", "content"), [("tokenizer.json", "{"), ("a.json", "[]"), ("b.tiktoken", "x y z")])
 def test_names_a_damaged_file(tmp_path, name, content):
     path = tmp_path / name
     path.write_text(content)

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+from case_table import table
 from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont, features
@@ -43,7 +44,7 @@ def test_the_font_of_the_package_has_every_bangla_letter_of_the_labels():
     assert {ord(letter) for letter in "তুই তুমি আপনি ক্ষ র‍্য।০১২৩৪৫৬৭৮৯"} <= {*letters, 0x200D}
 
 
-@pytest.mark.parametrize("conjunct", CONJUNCTS)
+@table("conjunct", CONJUNCTS)
 def test_matplotlib_joins_a_conjunct_into_one_glyph(conjunct):
     assert fonts.can_draw()
     font = FT2Font(fonts.font_path())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from case_table import table
 
 from scionwood_bangla.checker.restate import is_right
 from scionwood_bangla.evaluation.baselines import ANSWERS
@@ -19,9 +20,7 @@ RUN = 5
 """The number of consecutive words that a prompt must not share with the generator."""
 
 
-@pytest.mark.parametrize(
-    ("half", "count", "hard"), [("dev", 90, 17), ("test", 60, 9), ("inferred", 30, 0)]
-)
+@table(("half", "count", "hard"), [("dev", 90, 17), ("test", 60, 9), ("inferred", 30, 0)])
 def test_prompts_are_balanced_over_the_levels(half, count, hard):
     items = prompts(half=half)
     assert Counter(item.expected for item in items) == dict.fromkeys(LEVELS, count // 3)

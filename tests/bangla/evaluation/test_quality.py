@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood_bangla.evaluation.harness.register import measure
 from scionwood_bangla.evaluation.prompts import prompts
@@ -20,7 +21,7 @@ def test_most_references_pass_all_four():
     assert sum(good) > 0.7 * len(good)
 
 
-@pytest.mark.parametrize(
+@table(
     ("cheat", "fails"),
     [
         (lambda item: LINE, "relevant"),

@@ -11,6 +11,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+from case_table import table
 
 from scionwood import RecipeError
 from scionwood_bangla.evaluation.server import LARGEST, page_server
@@ -44,7 +45,7 @@ def check(port, record, **headers):
     return ask(port, "POST", "/check", body, **{"Content-Type": "application/json", **headers})
 
 
-@pytest.mark.parametrize("path", ["/", "/page.js", "/page.css", "/font.css"])
+@table("path", ["/", "/page.js", "/page.css", "/font.css"])
 def test_the_page_loads_nothing_from_elsewhere(port, path):
     reply, content = ask(port, path=path)
     assert reply.status == 200
@@ -62,7 +63,7 @@ def test_a_text_is_checked_and_rewritten(port):
     assert record["level"] == "apni"
 
 
-@pytest.mark.parametrize(
+@table(
     ("body", "status", "says"),
     [
         ({"text": "Hello world"}, 422, "Latin"),
@@ -81,7 +82,7 @@ def test_other_requests_are_refused_with_a_reason(port, body, status, says):
     assert says in json.loads(content)["error"]
 
 
-@pytest.mark.parametrize(
+@table(
     "headers",
     [{"Host": "example.org:80"}, {"Origin": "http://example.org"}, {"Origin": "null"}],
     ids=["host", "origin", "null"],

@@ -6,6 +6,7 @@ from random import Random
 
 import numpy as np
 import pytest
+from case_table import table
 from sacrebleu.metrics import BLEU, CHRF
 
 from scionwood_bangla.evaluation.measures import MEASURES, counts_of, table_of, values
@@ -37,7 +38,7 @@ CORPORA = {
 }
 
 
-@pytest.mark.parametrize("name", CORPORA)
+@table("name", CORPORA)
 def test_bleu_and_chrf_equal_sacrebleu(name):
     texts = CORPORA[name]
     bleu = BLEU(tokenize="intl").corpus_score(texts, [REFERENCES]).score

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from case_table import table
 
 from scionwood_bangla.checker import check_text
 from scionwood_bangla.checker.letters import looks_like_letter, parts
@@ -85,7 +86,7 @@ def test_validation_and_test_use_only_unseen_acts():
     assert not any(telling in turn.content for p in asked for turn in p for telling in occasions)
 
 
-@pytest.mark.parametrize(
+@table(
     ("noun", "wanted"),
     [
         ("ভাই", "ভাইয়ের"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
 import wordfreq
+from case_table import table
 
 from scionwood_bangla.lexicon import (
     SUBJECTS,
@@ -61,7 +61,7 @@ PARADIGM = [  # one row for each stem alternation, from grammars of the standard
 ]
 
 
-@pytest.mark.parametrize(("verb", "tense", "row"), PARADIGM)
+@table(("verb", "tense", "row"), PARADIGM)
 def test_a_verb_inflects_as_in_the_grammar(verb, tense, row):
     for subject, form in zip(SUBJECTS, normalise(row).split(), strict=True):
         inflected = inflect(normalise(verb), tense, subject)
@@ -78,7 +78,7 @@ def test_sixty_verbs_have_every_tense_and_level():
     assert len(whole) >= 60
 
 
-@pytest.mark.parametrize(
+@table(
     ("word", "wanted"),
     [
         ("করলে", {"tumi", None}),  # past, and conditional participle
@@ -105,7 +105,7 @@ def test_an_ambiguous_form_has_all_readings(word, wanted):
     assert subjects(word) == wanted
 
 
-@pytest.mark.parametrize(
+@table(
     "word",
     [
         "কেন",
@@ -160,7 +160,7 @@ def test_no_homograph_is_also_listed_as_never_a_verb():
     assert never_verbs().isdisjoint(homographs())
 
 
-@pytest.mark.parametrize("subject", SUBJECTS)
+@table("subject", SUBJECTS)
 def test_recognises_each_form_of_a_pronoun(subject):
     for case in ("nominative", "genitive", "objective", "plural", "plural_oblique"):
         pronoun = pronoun_of(pronoun_for(subject, case))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 import pytest
+from case_table import table
 
 from scionwood import ReadError, RecipeError
 from scionwood_bangla.readers.load import read_examples
@@ -67,8 +68,8 @@ def save(path: Path, rows: list[dict]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("suffix", [".jsonl", ".json", ".csv", ".tsv", ".parquet"])
-@pytest.mark.parametrize("layout", LAYOUTS)
+@table("suffix", [".jsonl", ".json", ".csv", ".tsv", ".parquet"])
+@table("layout", LAYOUTS)
 def test_every_layout_in_every_container_gives_the_same_examples(tmp_path, layout, suffix):
     path = save(tmp_path / f"data{suffix}", [LAYOUTS[layout](*talk) for talk in TALKS])
     assert read_examples(path) == EXAMPLES
@@ -138,7 +139,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("kind", BAD)
+@table("kind", BAD)
 def test_names_an_invalid_completion_with_its_row(tmp_path, kind):
     text, rule = BAD[kind]
     path = save(tmp_path / "data.jsonl", [GOOD, GOOD | {"completion": text}])
@@ -157,7 +158,7 @@ def test_skips_and_counts_invalid_rows(tmp_path):
         read_examples(path, bad_rows="skip")
 
 
-@pytest.mark.parametrize(
+@table(
     ("row", "rule"),
     [
         ({"messages": [{"role": "user", "content": "এক"}]}, "no turn is the assistant's"),
@@ -179,7 +180,7 @@ def test_names_an_invalid_row(tmp_path, row, rule):
     assert "row 1" in caught.value.value
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "content", "rule"),
     [
         ("a.txt", b"x", "its type is not one of .jsonl"),

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from case_table import table
 from peft import PeftModel
 
-from scionwood import RecipeError, attach, fit, load_adapter, load_run, merge, resolve
+from scionwood import RecipeError, attach, fit, load_adapter, load_run, resolve
 from scionwood.adapters.methods import config_class
 from scionwood_bangla.checker.restate import is_right
 from scionwood_bangla.data.conversations import Files, Generated
@@ -65,16 +66,6 @@ def test_a_reloaded_adapter_gives_the_same_answers(run, prompts):
         assert plain.answers(batch)[0] == texts
 
 
-def test_merged_logits_equal_those_of_the_adapter(run, prompts):
-    model = load_adapter(causal_lm(), run / "adapter")
-    inputs = {name: prompts[0][name] for name in ("input_ids", "attention_mask")}
-    with torch.no_grad():
-        wanted, base = model(**inputs).logits, causal_lm()(**inputs).logits
-        merge(model)
-        assert (model(**inputs).logits - wanted).abs().max() <= 1e-4
-    assert (base - wanted).abs().max() > 0.1
-
-
 def test_a_run_logs_and_draws_the_scores_of_its_answers(run):
     with (run / "metrics.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["val_loss"]]
@@ -93,7 +84,7 @@ def loss_after_steps(
     model = attach(causal_lm(), config_class(method)(**options))
     task = Sft(model, max_new_tokens=0)
     data = Generated(n_train=24, packing=packing, max_length=128)
-    batch = Collate(0)(data.rows("train")[:4])
+    batch = Collate(0)(data.rows("train")[:2])
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=lr)
     losses = []
     for _ in range(4):
@@ -105,7 +96,7 @@ def loss_after_steps(
     return losses[0], losses[-1]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@table("method", METHODS)
 def test_methods_of_peft_reduce_the_loss(method):
     options = {"total_step": 100} if method == "adalora" else {}
     before, after = loss_after_steps(method, **options)
@@ -188,7 +179,7 @@ def test_refuses_a_missing_source():
         Files().examples("train")
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "levels", "right"),
     [
         ("তুই কেমন আছিস?", {"tui"}, True),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
-import pytest
 import wordfreq
+from case_table import table
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,13 +45,13 @@ TABLE = {
 }
 
 
-@pytest.mark.parametrize(("given_text", "wanted"), TABLE.values(), ids=TABLE.keys())
+@table(("given_text", "wanted"), TABLE.values(), ids=TABLE.keys())
 def test_each_spelling_has_one_normal_form(given_text, wanted):
     assert normalise(given_text) == wanted
     assert normalise(unicodedata.normalize("NFD", given_text)) == wanted
 
 
-@pytest.mark.parametrize(("digits", "wanted"), [("keep", "১2"), ("bengali", "১২"), ("latin", "12")])
+@table(("digits", "wanted"), [("keep", "১2"), ("bengali", "১২"), ("latin", "12")])
 def test_converts_digits(digits, wanted):
     assert normalise("১2", digits=digits) == wanted
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from case_table import table
 
 from scionwood import ReadError
 from scionwood_bangla.text.normalise import normalise
@@ -19,7 +20,7 @@ BANGLA = "আপনি কেমন আছেন? আমি ভালো আছ�
 BIJOY = "Avwg ¯‹z‡j hvB| Avcwb †Kgb Av‡Qb? Avwg Ges †m GKwU KvR K‡i|"
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "reason"),
     [
         ("", "no text"),
@@ -44,7 +45,7 @@ def test_english_is_not_taken_for_bijoy():
     assert is_bijoy(BIJOY)
 
 
-@pytest.mark.parametrize(
+@table(
     ("raw", "reason"),
     [(BANGLA.encode("utf-16"), "UTF-16"), (b"\xe0\xa6", "byte 0 is not UTF-8"), (b"", "no text")],
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from case_table import table
 from pydicom.data import get_testdata_file
 from pydicom.sequence import Sequence
 
@@ -129,7 +130,7 @@ SECRETS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("place", SECRETS)
+@table("place", SECRETS)
 def test_a_secret_in_a_side_channel_is_found_and_removed(place, tmp_path):
     path = changed(tmp_path / "in.dcm", SECRETS[place])
     assert b"SECRET" in path.read_bytes()
@@ -188,7 +189,7 @@ def test_dates_move_by_one_offset_of_the_subject(tmp_path):
     assert made.removed
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "kept", "code"),
     [
         ({"keep": ("device",)}, "StationName", "device"),

@@ -14,6 +14,7 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
+from case_table import table
 from pydicom.data import get_testdata_file
 
 from scionwood.cli import main
@@ -163,7 +164,7 @@ def test_two_sources_with_one_instance_uid_are_not_mixed(scans, tmp_path):
     assert "another file has its SOPInstanceUID" in mapping["twin"]["note"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("words", "message"),
     [
         (["scans/out", "--salt", "a"], "its copies would lie inside of the folder"),
@@ -180,6 +181,7 @@ def test_two_sources_with_one_instance_uid_are_not_mixed(scans, tmp_path):
 def test_bad_calls_are_refused_and_write_nothing(
     words, message, scans, tmp_path, monkeypatch, capsys
 ):
+    shutil.copytree(scans, tmp_path / "scans")
     monkeypatch.chdir(tmp_path)
     assert run("scans", *words) != 0
     assert message in capsys.readouterr().err

@@ -9,6 +9,7 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
+from case_table import table
 
 from scionwood import OutputExistsError, ReadError
 from scionwood.cli import main
@@ -66,7 +67,7 @@ def images(folder):
     return [p.relative_to(folder).as_posix() for p in sorted(folder.rglob("*.dcm"))]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@table("kind", KINDS)
 def test_no_kind_of_image_states_yes_without_a_look(kind, tmp_path):
     assert len(KINDS) == 17
     path = write(tmp_path / "in.dcm", kind)

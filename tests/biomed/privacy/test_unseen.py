@@ -11,6 +11,7 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
+from case_table import table
 from PIL import Image, ImageCms
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate, generate_frames
@@ -132,7 +133,7 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", CASES)
+@table("case", CASES)
 def test_bytes_behind_an_image_are_found_and_go_while_its_pixels_stay(case, tmp_path):
     name, hide = CASES[case]
     source = pydicom.dcmread(ROOT / name)
@@ -246,7 +247,7 @@ def test_the_heads_of_gzip_are_read(tmp_path):
         inspect(path)
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "left"),
     [
         ("MRI BRAIN 555 123 456", "MRI BRAIN"),
@@ -279,7 +280,7 @@ def test_a_number_in_groups_is_traced_however_it_is_written(tmp_path):
     assert any("ImageType" in line for line in inspect(tmp_path / "again.dcm").header)
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "odd"),
     [
         ("QUINLEVAN_JOHN/S0/IM0001", ["folder"]),

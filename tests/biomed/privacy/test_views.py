@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
+from case_table import table
 
 from scionwood_biomed.privacy.pictures import pictures_of
 
 from .named import named, write
 
 
-@pytest.mark.parametrize("kind", ["CR", "CR of MONOCHROME1", "colour of CR"])
+@table("kind", ["CR", "CR of MONOCHROME1", "colour of CR"])
 def test_a_name_one_grey_step_above_its_ground_is_visible(kind, tmp_path):
     """As a person sees it: the strokes differ from their ground by at least 40 of 255."""
     dataset = named(kind)

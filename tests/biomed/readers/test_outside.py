@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from case_table import table
 from PIL import Image
 
 from scionwood import ReadError
@@ -22,13 +23,13 @@ def picture(path: Path) -> Path:
     return path
 
 
-def table(path: Path, image: str) -> Path:
+def listing(path: Path, image: str) -> Path:
     path.parent.mkdir(exist_ok=True)
     path.write_text(f"path,label,subject\n{image},cyst,p1\n")
     return path
 
 
-@pytest.mark.parametrize("way", ["absolute", "dots", "link"])
+@table("way", ["absolute", "dots", "link"])
 def test_a_table_names_images_in_its_folder_or_under_a_root_of_the_user(
     tmp_path: Path, way: str
 ) -> None:
@@ -37,7 +38,7 @@ def test_a_table_names_images_in_its_folder_or_under_a_root_of_the_user(
     folder.mkdir()
     (folder / "linked.png").symlink_to(secret)
     names = {"absolute": str(secret), "dots": "../private/scan.png", "link": "linked.png"}
-    source = table(folder / "images.csv", names[way])
+    source = listing(folder / "images.csv", names[way])
     with pytest.raises(
         ReadError, match=r"line 2 of images.csv: it leads to .*scan.png, outside"
     ) as e:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from case_table import table
 from peft import LoraConfig
 
 from scionwood import AdapterFileError, attach, load_adapter, merge, save_adapter
@@ -51,7 +52,7 @@ def step(model: Any, graph: CrashGraph) -> None:
     model.eval()
 
 
-@pytest.mark.parametrize("method", METHODS)
+@table("method", METHODS, parts=2)
 def test_an_adapter_is_small_keeps_the_base_and_merges(
     method: str, graph: CrashGraph, tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from case_table import table
 
 from scionwood import ReadError, RecipeError
 from scionwood_crash.backbones import MaskMorphUNet, MeshGraphNet, Transolver
@@ -96,7 +97,7 @@ def test_the_numbers_of_nodes_do_not_matter(welded: Part) -> None:
     np.testing.assert_allclose(back, mixed.displacement, atol=1e-4)
 
 
-@pytest.mark.parametrize("make", [MaskMorphUNet, MeshGraphNet, Transolver])
+@table("make", [MaskMorphUNet, MeshGraphNet, Transolver])
 @torch.no_grad()
 def test_assemblies_and_single_parts_share_a_batch(
     make: Callable[..., Any], welded: Part, part: Make

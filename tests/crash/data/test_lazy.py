@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 import zarr
+from case_table import table
 
 from scionwood import ReadError, RecipeError
 from scionwood_crash.data.encode import Encoded
@@ -44,8 +45,8 @@ def same(one: Encoded, other: Encoded) -> None:
     torch.testing.assert_close(one.plastic_strain, other.plastic_strain)
 
 
-@pytest.mark.parametrize("frames", [4, None])
-@pytest.mark.parametrize("held", ["field", "still"])
+@table("frames", [4, None])
+@table("held", ["field", "still"])
 def test_parts_on_the_disk_equal_those_in_memory(
     folder: Path, tmp_path: Path, frames: int | None, held: str
 ) -> None:

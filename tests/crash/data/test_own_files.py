@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood import ReadError, RecipeError, cli, fit, resolve
 from scionwood_crash.backbones import MaskMorphUNet
@@ -92,7 +93,7 @@ def files(source: Path, **options: Any) -> FileParts:
     return FileParts(source=str(source), n_val=0, n_test=0, **{**known, **options})
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@table("layout", LAYOUTS)
 def test_a_folder_of_runs_is_understood(layouts: Path, parts: list[Part], layout: str) -> None:
     if layout == "d3plots":
         pytest.importorskip("lasso")
@@ -177,7 +178,7 @@ def test_what_is_missing_is_asked_for_by_name(layouts: Path) -> None:
     assert {part.impactor.mass for part in read} == {33.0}
 
 
-@pytest.mark.parametrize(
+@table(
     ("meanings", "rule"),
     [
         ({"a": "velocity"}, "a quantity is one of speed"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from case_table import table
 
 from scionwood_crash.data.encode import Encoded
 from scionwood_crash.data.suite import SuiteParts
@@ -37,7 +38,7 @@ def test_a_logarithmic_law_is_found_by_the_logarithmic_ridge(parts: list[Encoded
     assert errors["log-ridge"] < 15
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@table("name", BASELINES)
 def test_predictions_are_intrusions_in_mm(parts: list[Encoded], name: str) -> None:
     given = Regression(name).fit(parts).predict(parts)  # type: ignore[arg-type]
     true = deepest(parts)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from case_table import table
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import imread
@@ -116,8 +117,8 @@ def test_more_energy_than_the_impactor_has_is_flagged(
     assert errors["impact_energy"] == pytest.approx(impactor.mass * impactor.speed**2 / 32)
 
 
-@pytest.mark.parametrize("view", [(30, -60), (0, 0), (90, 0), (10, 45), (-40, 130)])
-@pytest.mark.parametrize("family", ["hat", "bumper", "tube", "box"])
+@table("view", [(30, -60), (0, 0), (90, 0), (10, 45), (-40, 130)])
+@table("family", ["hat", "bumper", "tube", "box"])
 def test_a_picture_shows_every_node(
     part: Callable[..., Part], family: str, view: tuple[int, int]
 ) -> None:

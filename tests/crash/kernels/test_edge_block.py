@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from case_table import table
 from torch import Tensor
 
 from scionwood_crash.kernels import Weights, edge_block, edge_specific, plain, reference
@@ -63,7 +64,7 @@ def test_refuses_arrays_of_different_length() -> None:
         edge_block(source, target, edge, src[:-1], dst, share, weights)
 
 
-@pytest.mark.parametrize("batch", [1, 3, 40])
+@table("batch", [1, 3, 40])
 def test_dense_and_block_sparse_products_agree(batch: int) -> None:
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(batch, 12, 4, generator=generator, dtype=torch.float64).requires_grad_()

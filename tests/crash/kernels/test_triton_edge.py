@@ -1,4 +1,4 @@
-"""The Triton kernels without a GPU: interpreted, compiled, and with Triton missing.
+"""The Triton kernels without a GPU: interpreted and compiled.
 
 Triton reads its environment when it is imported, so each of these is a process of its own.
 """
@@ -16,16 +16,6 @@ from scionwood.kernels.cards import Card
 from scionwood_crash.kernels import operators, plain
 
 HERE = Path(__file__).parent
-
-NO_TRITON = """
-import sys
-sys.modules["triton"] = None
-import torch
-from scionwood_crash.kernels import report
-print(report("cpu"))
-print(report(torch.device("cuda", 1)))
-print(torch._C._dispatch_has_kernel_for_dispatch_key("scionwood_crash::edge_block", "CUDA"))
-"""
 
 COMPILE = r"""
 import re, sys, scionwood_crash.kernels
@@ -56,29 +46,13 @@ for dtype, width in (("fp32", 32), ("bf16", 64)):
 """
 
 
-LAUNCHES = """
-import sys
-import torch
-from triton.runtime.jit import JITFunction
-seen = []
-JITFunction.run = lambda self, *_, grid, warmup, **o: seen.append((self.fn.__name__, o))
-from scionwood_crash.kernels import triton_edge as kernels
-node, edge, square, row = (torch.ones(*shape) for shape in ((5, 16), (9, 16), (16, 16), (16,)))
-index, share = torch.zeros(9, dtype=torch.long), torch.ones(9)
-weights = (square, square, square, row, square, row, row, row)
-given = (node, node, edge, index, index, share, *weights)
-out, total, *kept = kernels.edge_block(*given)
-kernels.edge_block_backward(out, total, *given, *kept, True)
-for name, options in seen:
-    print(name, options["enable_fp_fusion"])
-"""
-
-
+@pytest.mark.slow
 def test_interpreted_kernels_equal_the_reference(interpreted: Callable[..., int]) -> None:
     """About twenty cases of forward and backward; see `interpreted.py`."""
     assert interpreted(HERE / "interpreted.py") > 20
 
 
+@pytest.mark.slow
 def test_kernels_compile_for_an_absent_device(compiled: Callable[[str], list[list[str]]]) -> None:
     """For compute capability 9.0; they fit its shared memory and have no atomic additions."""
     kernels = compiled(COMPILE)
@@ -86,23 +60,6 @@ def test_kernels_compile_for_an_absent_device(compiled: Callable[[str], list[lis
     for _, built, shared, atomic in kernels:
         assert (built, atomic) == ("True", "False")
         assert int(shared) <= 227 * 1024
-
-
-def test_every_launch_states_whether_sums_and_products_are_fused(
-    python: Callable[..., str],
-) -> None:
-    """Triton 3.9 warns at each compilation that the default will change; launches are recorded."""
-    pytest.importorskip("triton")
-    said = python("-W", "error", "-c", LAUNCHES).splitlines()
-    assert said == ["_forward True", "_sum True", "_sum True"]
-
-
-def test_reports_the_fallback_without_triton(python: Callable[..., str]) -> None:
-    assert python("-c", NO_TRITON).splitlines() == [
-        "edge_block on cpu: plain",
-        "edge_block on cuda: plain (triton is not installed: pip install 'triton>=3.7')",
-        "False",
-    ]
 
 
 def test_an_old_card_is_named_and_plain_torch_runs(monkeypatch: pytest.MonkeyPatch) -> None:

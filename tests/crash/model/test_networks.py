@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from case_table import table
 from peft import LoraConfig
 from scipy.spatial.transform import Rotation
 
@@ -31,7 +32,7 @@ def loud(model: Any) -> Any:
     return model.eval()
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@table("name", BACKBONES)
 @torch.no_grad()
 def test_a_batch_gives_the_same_as_its_parts(part: Make, name: str) -> None:
     model, encoder = loud(BACKBONES[name](frames=3)), Encoder(SIZES["tiny"])
@@ -42,7 +43,7 @@ def test_a_batch_gives_the_same_as_its_parts(part: Make, name: str) -> None:
     torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@table("family", FAMILIES)
 @torch.no_grad()
 def test_a_rotated_model_gives_rotated_predictions(part: Make, family: str) -> None:
     model, encoder = loud(MaskMorphUNet(frames=3)), Encoder(SIZES["tiny"])
@@ -62,7 +63,7 @@ def test_a_rotated_model_gives_rotated_predictions(part: Make, family: str) -> N
     np.testing.assert_allclose(moved, expected @ turn.T, atol=1e-4 * size)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@table("family", FAMILIES)
 @torch.no_grad()
 def test_predictions_do_not_depend_on_node_numbers(part: Make, family: str) -> None:
     model, encoder = loud(MaskMorphUNet(frames=3)), Encoder(SIZES["tiny"])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood import ReadError
 from scionwood_crash.model import SIZES
@@ -24,8 +25,8 @@ def laid(part: Part) -> tuple:
     return surface, frame, parametrise(surface, frame)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("seed", range(3))
+@table("family", FAMILIES)
+@table("seed", range(3))
 def test_coarse_nodes_lie_on_the_surface_and_few_triangles_are_inverted(
     part: Make, family: str, seed: int
 ) -> None:
@@ -39,7 +40,7 @@ def test_coarse_nodes_lie_on_the_surface_and_few_triangles_are_inverted(
     np.testing.assert_allclose(again, surface.points[:50], atol=1e-6 * length)
 
 
-@pytest.mark.parametrize(
+@table(
     ("family", "section", "creases"),
     [("hat", "open", 4), ("bumper", "closed", 4), ("box", "closed", 4), ("tube", "closed", 0)],
 )
@@ -57,7 +58,7 @@ def test_recognises_open_and_closed_sections_and_pins_creases(
         assert np.median(np.minimum(v, 1 - v)) < 1e-9, "v is constant along a crease"
 
 
-@pytest.mark.parametrize("seed", range(6))
+@table("seed", range(6))
 def test_a_box_and_its_mirror_image_have_mirrored_axes(part: Make, seed: int) -> None:
     whole = part("box", seed, 10.0)
     surface = Surface(whole.points, whole.cells)

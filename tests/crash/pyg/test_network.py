@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from case_table import table
 from peft import LoraConfig
 from torch import nn
 
@@ -47,7 +48,7 @@ register_model("own", Own)
 
 
 @pytest.mark.filterwarnings("ignore:Sparse ")  # GraphUNet; torch says it once a process
-@pytest.mark.parametrize("name", [*READS, "own"])
+@table("name", [*READS, "own"])
 def test_a_model_takes_lora_on_its_linear_layers_and_merges(name: str) -> None:
     make = {"model": name, "frames": 3, "options": OPTIONS.get(name)}
     network = PygNetwork(**make).eval()  # type: ignore[arg-type]
@@ -102,7 +103,7 @@ register_model("no_edges", NoEdges)
 register_model("pooled", Pooled)
 
 
-@pytest.mark.parametrize(
+@table(
     ("model", "options", "message"),
     [
         ("Transformer9", {}, "neither of PyG's"),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood import ReadError, cli
 from scionwood_crash.data.encode import Encoder
@@ -63,7 +64,7 @@ def links(path: Path) -> set[tuple[int, int, int]]:
     return {(*pair, kind) for pair, kind in zip(mesh.node_ids[nodes].tolist(), kinds, strict=True)}
 
 
-@pytest.mark.parametrize(
+@table(
     "cards",
     [
         "*CONSTRAINED_SPOTWELD\n2,101\n         7       107\n",
@@ -76,7 +77,7 @@ def test_spot_welds_link_their_two_nodes(deck: Write, cards: str) -> None:
     assert links(deck(cards)) == {(2, 101, WELD), (7, 107, WELD)}
 
 
-@pytest.mark.parametrize(
+@table(
     "cards",
     [
         "*SET_NODE_LIST\n9\n2,101,500\n*CONSTRAINED_NODAL_RIGID_BODY\n77,0,9\n",
@@ -91,7 +92,7 @@ def test_a_nodal_rigid_body_links_its_nodes_in_different_pieces(deck: Write, car
     assert links(deck(loose, cards)) == {(2, 101, WELD)}
 
 
-@pytest.mark.parametrize(
+@table(
     "cards",
     [
         "*CONTACT_TIED_NODES_TO_SURFACE\n4,1,4,3\n*SET_NODE_LIST\n4\n101,196\n",
@@ -139,7 +140,7 @@ def test_an_include_with_offsets_brings_its_welds(deck: Write, tmp_path: Path) -
     assert links(main) == own | {(a + 1000, b + 1000, kind) for a, b, kind in own}
 
 
-@pytest.mark.parametrize(
+@table(
     ("cards", "said"),
     [
         ("*CONSTRAINED_SPOTWELD\n2,3\n2,101\n", "1 of 2 CONSTRAINED_SPOTWELD join no two"),

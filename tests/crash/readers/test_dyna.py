@@ -11,6 +11,7 @@ from pathlib import Path
 import dynars
 import numpy as np
 import pytest
+from case_table import table
 from lasso.dyna import ArrayType, D3plot
 
 from scionwood import OutputExistsError, PluginError, ReadError
@@ -46,8 +47,10 @@ def single(tmp_path: Path) -> Path:
 def patched(single: Path) -> Callable[[str, int], Path]:
     """Change an integer in the control block of a d3plot file."""
 
+    whole = single.read_bytes()
+
     def change(word: str, value: int) -> Path:
-        data = bytearray(single.read_bytes())
+        data = bytearray(whole)
         at = 4 * WORDS[word]
         data[at : at + 4] = int(value).to_bytes(4, "little", signed=True)
         single.write_bytes(data)
@@ -65,7 +68,7 @@ def test_a_mesh_of_three_parts_is_unchanged(series: CrashSeries, written: Path) 
     assert (mesh.rigid_parts, mesh.units) == (series.mesh.rigid_parts, series.mesh.units)
 
 
-@pytest.mark.parametrize("states_per_file", [None, 0, 1, 2])
+@table("states_per_file", [None, 0, 1, 2])
 def test_states_are_unchanged_in_any_number_of_files(
     series: CrashSeries, tmp_path: Path, states_per_file: int | None
 ) -> None:
@@ -175,7 +178,7 @@ def test_does_not_mix_state_files_of_two_runs(series: CrashSeries, written: Path
     assert sorted(item.name for item in written.parent.iterdir()) == ["d3plot", "d3plot01"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("word", "value", "rule"),
     [
         ("ndim", 32761, "before 2011"),

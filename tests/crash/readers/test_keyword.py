@@ -8,6 +8,7 @@ from pathlib import Path
 import lsdyna_mesh_reader
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood import ReadError, WriteError
 from scionwood_crash.readers.keyword import KeywordReader
@@ -35,7 +36,7 @@ def deck(tmp_path: Path) -> Write:
     return write
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "nodes", "shells", "triangles", "parts", "thickness"),
     [
         ("wheel.k", 11825, 11553, 0, 1, 2.5),
@@ -55,7 +56,7 @@ def test_real_decks_have_the_right_counts(
     assert mesh.thickness == pytest.approx(np.full(shells, thickness))
 
 
-@pytest.mark.parametrize("name", ["wheel.k", "bird.k", "bracket.k"])
+@table("name", ["wheel.k", "bird.k", "bracket.k"])
 def test_agrees_with_an_independent_parser(name: str) -> None:
     mesh, other = KeywordReader(EXAMPLES / name).mesh, lsdyna_mesh_reader.Deck(str(EXAMPLES / name))
     (nodes,), (shells,) = other.node_sections, other.element_shell_sections
@@ -126,7 +127,7 @@ def test_follows_includes_in_the_folder(deck: Write) -> None:
     assert len(mesh.points) == 4
 
 
-@pytest.mark.parametrize(
+@table(
     ("include", "rule"),
     [
         ("*INCLUDE\n../secret.k\n", "outside the folder of the deck"),
@@ -142,7 +143,7 @@ def test_refuses_other_includes(deck: Write, include: str, rule: str) -> None:
         KeywordReader(deck(include, NODES, SHELL, PART))
 
 
-@pytest.mark.parametrize(
+@table(
     ("parts", "rule"),
     [
         ((NODES, SHELL), "1 of 1 shells have no thickness"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import meshio
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood import ReadError
 from scionwood_crash.readers import open_series
@@ -15,7 +16,7 @@ POINTS = np.array([[0.0, 0, 0], [8, 0, 0], [8, 6, 0], [0, 6, 1], [16, 0, 0]])
 QUAD, TRIANGLE = np.array([[0, 1, 2, 3]]), np.array([[1, 4, 2]])
 
 
-@pytest.mark.parametrize("suffix", [".vtk", ".inp", ".bdf", ".med"])
+@table("suffix", [".vtk", ".inp", ".bdf", ".med"])
 def test_meshes_of_other_programs_keep_their_cells(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"mesh{suffix}"
     mesh = meshio.Mesh(POINTS, [("quad", QUAD), ("triangle", TRIANGLE)])
@@ -93,7 +94,7 @@ def test_shells_of_calculix_are_read_beside_other_elements(tmp_path: Path) -> No
     assert mesh.points[4].tolist() == [2, 0, 0]
 
 
-@pytest.mark.parametrize(
+@table(
     ("old", "new", "rule"),
     [
         ("S3", "S8", r"it has shells with midside nodes \(S8\)"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood import ReadError
 from scionwood_crash.readers import open_series
@@ -32,7 +33,7 @@ def bulk(path: Path, text: str = BULK, end: str = "ENDDATA\n") -> Path:
     return path
 
 
-@pytest.mark.parametrize("suffix", [".fem", ".bdf", ".nas"])
+@table("suffix", [".fem", ".bdf", ".nas"])
 def test_shells_have_their_own_property_number_and_thickness(tmp_path: Path, suffix: str) -> None:
     with pytest.warns(UserWarning, match="1 CBEAM, 1 CROD are left out"):
         mesh = open_series(bulk(tmp_path / f"a{suffix}")).mesh
@@ -45,7 +46,7 @@ def test_shells_have_their_own_property_number_and_thickness(tmp_path: Path, suf
 
 
 @pytest.mark.filterwarnings("ignore:.* are left out:UserWarning")
-@pytest.mark.parametrize(
+@table(
     ("change", "rule"),
     [
         (("ENDDATA", "CQUAD4"), "cannot be read"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood import ReadError
 from scionwood_crash.readers import open_series
@@ -35,7 +36,7 @@ def test_a_chunk_that_is_a_link_out_of_the_store_is_refused(tmp_path: Path, abso
     assert len(open_series(path)) == len(ZarrReader(path))
 
 
-@pytest.mark.parametrize(
+@table(
     "line",
     [
         "*INCLUDE, INPUT={secret}",
@@ -57,7 +58,7 @@ def test_an_include_of_abaqus_is_refused(tmp_path: Path, line: str) -> None:
     assert e.value.remedy == "Write the model out as one file"
 
 
-@pytest.mark.parametrize("way", ["raw", "virtual", "link"])
+@table("way", ["raw", "virtual", "link"])
 def test_coordinates_of_med_in_another_file_are_refused(tmp_path: Path, way: str) -> None:
     path, secret = tmp_path / "model.med", tmp_path / "secret"
     MeshReader.write_sample(path)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood import ReadError, WriteError
 from scionwood_crash.parts.part import Part
@@ -59,7 +60,7 @@ def test_parts_triangles_and_thickness_come_back(tmp_path: Path) -> None:
     assert again.thickness[order] == pytest.approx(mesh.thickness[by_number])
 
 
-@pytest.mark.parametrize(
+@table(
     ("change", "rule"),
     [
         (("/END", "/ENE"), "/END is missing"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
+from case_table import table
 
 from scionwood import ReadError
 from scionwood_crash.readers import open_series, write_series
@@ -30,7 +31,7 @@ def test_a_store_without_cells_is_a_graph(tmp_path: Path) -> None:
     assert series.read(0).point_fields["thickness"].tolist() == [1.0] * 5
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "values", "rule"),
     [
         ("mesh_pos", np.zeros((2, 15)), r"mesh_pos is \(2, 15\)"),

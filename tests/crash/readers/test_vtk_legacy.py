@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from case_table import table
 
 from scionwood import ReadError
 from scionwood_crash.readers import open_series
@@ -23,7 +24,7 @@ def _inline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCIONWOOD_READERS", "inline")
 
 
-@pytest.mark.parametrize("text", [OLD, NEW, OLD + TEXTURE, NEW + TEXTURE])
+@table("text", [OLD, NEW, OLD + TEXTURE, NEW + TEXTURE])
 def test_polygons_are_shells(text: str, tmp_path: Path) -> None:
     path = tmp_path / "surface.vtk"
     path.write_text(text)

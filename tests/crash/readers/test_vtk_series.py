@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood import ReadError
 from scionwood_crash.readers import open_reader, open_series, write_series
@@ -32,7 +33,7 @@ def vtu(path: Path, **values: object) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
+@table(
     ("values", "rule"),
     [
         ({"xyz": "0 0 0 1 0 0 0 nan 0"}, "node 3 has a coordinate that is NaN"),
@@ -95,7 +96,7 @@ def test_refuses_contradicting_and_mixed_units(tmp_path: Path) -> None:
         open_series(tmp_path / "run.pvd").displacement()
 
 
-@pytest.mark.parametrize(
+@table(
     ("entries", "rule"),
     [
         ("", "it lists no files"),

@@ -8,6 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood import ReadError
 from scionwood_crash.parts.mesh import CrashSeries
@@ -91,8 +92,8 @@ def test_damaged_files_are_refused(series: CrashSeries, tmp_path: Path) -> None:
         open_series(path)
 
 
-@pytest.mark.parametrize("version", [42, 51])
-@pytest.mark.parametrize("kind", [1, 2], ids=["ascii", "binary"])
+@table("version", [42, 51])
+@table("kind", [1, 2], ids=["ascii", "binary"])
 def test_legacy_polygons_are_read(
     series: CrashSeries, tmp_path: Path, version: int, kind: int
 ) -> None:

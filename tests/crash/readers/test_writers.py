@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import pyvista
 import zarr
+from case_table import table
 
 from scionwood import OutputExistsError, WriteError
 from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
@@ -56,7 +57,7 @@ def assert_same(result: CrashSeries, wanted: CrashSeries) -> None:
             assert all(np.array_equal(left[name], right[name]) for name in left)
 
 
-@pytest.mark.parametrize("name", EXACT)
+@table("name", EXACT)
 def test_series_are_unchanged_by_writing_and_reading(
     series: CrashSeries, tmp_path: Path, name: str
 ) -> None:
@@ -106,7 +107,7 @@ def test_reads_other_encodings_of_paraview(series: CrashSeries, tmp_path: Path) 
             assert np.array_equal(alive, wanted.alive())
 
 
-@pytest.mark.parametrize("write", [write_pvd, write_vtp, write_zarr])
+@table("write", [write_pvd, write_vtp, write_zarr])
 def test_writing_takes_the_memory_of_one_state(
     tmp_path: Path, write: Callable[[CrashSeries, Path], None]
 ) -> None:
@@ -136,7 +137,7 @@ def test_writing_takes_the_memory_of_one_state(
     assert many < 12 * state  # a dozen states would be more
 
 
-@pytest.mark.parametrize("name", [*EXACT, "d3plot"])
+@table("name", [*EXACT, "d3plot"])
 def test_a_failure_leaves_nothing(series: CrashSeries, tmp_path: Path, name: str) -> None:
     def read(index: int) -> Frame:
         if index == 2:
@@ -148,7 +149,7 @@ def test_a_failure_leaves_nothing(series: CrashSeries, tmp_path: Path, name: str
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", [*EXACT, "d3plot"])
+@table("name", [*EXACT, "d3plot"])
 def test_does_not_replace_files_unasked(series: CrashSeries, tmp_path: Path, name: str) -> None:
     write_series(tmp_path / name, series)
     with pytest.raises(OutputExistsError):
@@ -195,7 +196,7 @@ def test_vtp_has_the_layout_of_physicsnemo(series: CrashSeries, tmp_path: Path) 
     assert runs == {"run": {"speed": 15.6}}
 
 
-@pytest.mark.parametrize(
+@table(
     ("times", "labels"),
     [
         ([0, 0.005, 0.01], ["0.000", "0.005", "0.010"]),

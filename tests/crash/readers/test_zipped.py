@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood import ReadError
 from scionwood_crash.readers import open_series
@@ -55,7 +56,7 @@ def test_other_files_are_read_as_they_are(tmp_path: Path) -> None:
         main_deck(store, "main.k").__enter__()
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "said"),
     [
         (None, "it has 2 decks; it holds main.k, mesh/nodes.k. Name the main deck, as in deck="),

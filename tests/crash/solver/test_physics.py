@@ -6,6 +6,7 @@ from math import pi, sqrt
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood import RecipeError
 from scionwood_crash.solver.explicit import Explicit, Options
@@ -163,6 +164,7 @@ def crushed(size: float, duration: float = 10.0) -> tuple[float, Result]:
     return float(np.sum(result.force[late][1:] * steps) / steps.sum()), result
 
 
+@pytest.mark.slow
 def test_a_finer_mesh_crushes_with_less_force() -> None:
     """Elements of 10 mm, four per fold, are too stiff; 7.5 mm are less so. Theory is below both."""
     coarse, fine = (crushed(size, 5.0)[0] for size in (10.0, 7.5))
@@ -180,7 +182,7 @@ def test_the_crush_force_of_a_square_tube_agrees_with_theory() -> None:
     assert second.imbalance() < 0.03
 
 
-@pytest.mark.parametrize(
+@table(
     ("change", "message"),
     [
         ({"quads": [[0, 1, 2, 2]]}, "triangle"),

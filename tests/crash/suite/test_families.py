@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood import RecipeError
 from scionwood_crash.solver.run import solve
 from scionwood_crash.suite.families import FAMILIES, SINGLE, design, half_wave
 
 
-@pytest.mark.parametrize("family", SINGLE)
+@table("family", SINGLE)
 def test_designs_are_valid_and_differ(family: str) -> None:
     first = design(family, 0, 0)
     again, other = design(family, 0, 0), design(family, 0, 1)
@@ -45,7 +46,7 @@ def test_hats_may_have_a_hole_in_their_crown() -> None:
     assert all(hole != filled for hole, filled in zip(with_hole, inside, strict=True))
 
 
-@pytest.mark.parametrize("seed", range(4))
+@table("seed", range(4))
 def test_the_trigger_bead_of_a_box_lies_at_the_first_fold(seed: int) -> None:
     """The walls normal to y are deepest about half a fold wavelength from the front."""
     made = FAMILIES["box"](np.random.default_rng(seed), 2.5)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from case_table import table
 from transformers import LlamaConfig
 from transformers.models.llama import LlamaForCausalLM
 
@@ -36,8 +37,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "lm"
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("model", ["tiny", "folder"])
+@table("dtype", ["float32", "bfloat16"])
+@table("model", ["tiny", "folder"])
 def test_a_model_without_values_is_that_of_the_files(model: str, dtype: str, folder: Path) -> None:
     place = str(folder) if model == "folder" else TINY
     loaded = causal_lm(model=place, dtype=dtype)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from case_table import table
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from scionwood import resolve
@@ -99,7 +100,7 @@ def small(family, tokenizer):
         return AutoModelForCausalLM.from_config(config).eval()
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@table("family", FAMILIES)
 def test_the_end_of_turn_of_the_template_is_learned(family):
     tokenizer = tokenizer_of(family)
     code = encode(tokenizer, TALK)
@@ -119,7 +120,7 @@ def test_the_space_before_an_answer_of_mistral_is_learned():
     assert tokenizer.decode(code.completion[:1]).startswith(" ")
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@table("family", FAMILIES)
 def test_all_turns_are_learned_on_request(family):
     tokenizer = tokenizer_of(family)
     labels = encode(tokenizer, TALK, turns="all").labels

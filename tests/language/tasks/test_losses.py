@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
+from case_table import table
 from torch import nn
 from torch.nn import functional as F
 
@@ -29,8 +29,8 @@ def plain(hidden, labels, head, smoothing):
     return F.cross_entropy(logits, goals, ignore_index=IGNORED, label_smoothing=smoothing)
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-@pytest.mark.parametrize("chunk", [1, 7, 1024])
+@table("smoothing", [0.0, 0.1])
+@table("chunk", [1, 7, 1024])
 def test_loss_and_gradients_equal_the_plain_cross_entropy(smoothing, chunk):
     hidden, labels, head = batch()
     wanted = plain(hidden, labels, head, smoothing)

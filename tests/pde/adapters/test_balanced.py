@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from case_table import table
 from peft import LoraConfig, PeftModel
 from torch import Tensor, nn
 
@@ -39,7 +40,7 @@ def trainable(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
-@pytest.mark.parametrize(
+@table(
     ("preset", "kinds", "count"),
     [
         ("attention", {"qkv"}, 10),
@@ -107,7 +108,7 @@ def test_a_recipe_can_name_the_method() -> None:
     assert config_class("pde/balanced_lora") is BalancedLoraConfig
 
 
-@pytest.mark.parametrize(
+@table(
     ("layer", "rows", "columns", "x"),
     [
         (nn.Linear(6, 10), 10, 6, (5, 6)),
@@ -173,7 +174,7 @@ def test_refuses_a_layer_of_another_kind() -> None:
         attach(net, BalancedLoraConfig(target_modules=["0"]))
 
 
-@pytest.mark.parametrize(("r", "alpha"), [(0, None), (-1, None), (4, 0.0), (4, -1.0)])
+@table(("r", "alpha"), [(0, None), (-1, None), (4, 0.0), (4, -1.0)])
 def test_refuses_ranks_and_scales_that_are_not_positive(r: int, alpha: float | None) -> None:
     with pytest.raises(AdapterError, match="both must be positive"):
         BalancedLoraConfig(r=r, alpha=alpha)

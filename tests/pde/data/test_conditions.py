@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from case_table import table
 
 import scionwood_pde as pde
 from scionwood import ReadError, RecipeError
@@ -52,7 +53,7 @@ def test_numbers_of_a_file_condition_a_model(states: xr.DataArray, tmp_path: Pat
         torch.testing.assert_close(numbers[:, ::2], torch.tensor([[0.04, 0.3]]).expand(8, 2))
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "message"),
     [
         ("nu", "no variable or attribute 'nu'"),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from case_table import table
 
 import scionwood_pde as pde
 from scionwood import ReadError, RecipeError, find_run
@@ -54,7 +55,7 @@ def test_states_like_those_of_the_training_raise_no_word(
     assert Domain.read(tmp_path / "none") is None
 
 
-@pytest.mark.parametrize(
+@table(
     ("change", "message"),
     [
         (lambda s: s.assign_coords(unit=("channel", ["km/h"] * 3)), "unit of u_x: km/h"),
@@ -99,7 +100,7 @@ def test_a_first_step_that_is_no_better_than_persistence_is_said(states: xr.Data
     assert no_better_than_persistence(worse, states[:, :1]) == ""
 
 
-@pytest.mark.parametrize("name", ["a.zarr", "a.nc", "a.hdf5"])
+@table("name", ["a.zarr", "a.nc", "a.hdf5"])
 def test_a_file_keeps_the_equation(name: str, states: xr.DataArray, tmp_path: Path) -> None:
     pde.write_states(states, tmp_path / name)
     assert open_reader(tmp_path / name).layout.equation == "burgers"

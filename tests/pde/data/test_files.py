@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from case_table import table
 from torch import Tensor
 
 from scionwood import ReadError, RecipeError, fit, load_run
@@ -57,7 +58,7 @@ def everything(data: Files, split: str) -> dict[str, Tensor]:
     return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@table("name", FORMATS)
 def test_every_format_gives_the_same_pairs(name: str, states: xr.DataArray, tmp_path: Path) -> None:
     FORMATS[name](states, tmp_path / name)
     data = Files(files=[str(tmp_path / name)], fields=["u_z", "u_x"], **SMALL)
@@ -204,7 +205,7 @@ def test_refuses_files_that_differ(states: xr.DataArray, tmp_path: Path) -> None
             Files(files=[str(tmp_path / "[ab].zarr")])
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "message"),
     [
         ({"files": []}, "files: none"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from case_table import table
 
 from scionwood import ReadError
 from scionwood_pde.data.normaliser import FILE, Normaliser
@@ -36,7 +37,7 @@ def test_reads_the_normaliser_that_was_written(tmp_path: Path) -> None:
     assert Normaliser.read(tmp_path / "another") is None
 
 
-@pytest.mark.parametrize(
+@table(
     ("content", "message"),
     [
         ("{", "not a readable normaliser"),

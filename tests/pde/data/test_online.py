@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from case_table import table
 
 from scionwood import RecipeError
 from scionwood_pde.data.online import OnlineFields
@@ -30,7 +31,7 @@ def test_a_checkpoint_of_the_stream_continues_it() -> None:
         assert torch.equal(old["state"], new["state"])
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "message"),
     [
         ({"equations": ["heat"]}, "no equation has this name"),

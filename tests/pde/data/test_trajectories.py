@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from case_table import table
 
 from scionwood import RecipeError
 from scionwood_pde.data.trajectories import Trajectories
@@ -62,7 +63,7 @@ def test_any_parameter_of_an_equation_can_be_set() -> None:
     assert [int(torch.fft.rfft(p).abs()[1:].argmax()) + 1 for p in profiles] == [1, 3]
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "message"),
     [
         ({"equation": "heat"}, "no equation has this name"),
@@ -104,7 +105,7 @@ def test_a_parameter_that_is_given_is_also_a_condition() -> None:
     assert batch["conditions"].flatten().tolist() == pytest.approx([0.01] * 4)
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "message"),
     [
         ({"conditions": ["viscosity"]}, "this equation has dt, convection, diffusivity"),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from case_table import table
 
 from scionwood import RecipeError
 from scionwood_pde.evaluation.compare import (
@@ -31,7 +32,7 @@ def with_wave(states: xr.DataArray, number: int) -> xr.DataArray:
     return states + 0.1 * np.sin(2 * np.pi * number * states.coords["x"]).astype(np.float32)
 
 
-@pytest.mark.parametrize(("number", "scale"), [(1, 0), (3, 1), (7, 2)])
+@table(("number", "scale"), [(1, 0), (3, 1), (7, 2)])
 def test_an_error_shows_at_its_own_scale(states: xr.DataArray, number: int, scale: int) -> None:
     by_measure = errors(with_wave(states, number).transpose(*states.dims), states)
     parts = torch.stack([by_measure[name] for name in SCALES])
@@ -89,7 +90,7 @@ def test_states_in_other_units_or_on_another_grid_are_not_compared(states: xr.Da
     assert at_times_of(states, unsaid).sizes == states.sizes
 
 
-@pytest.mark.parametrize("times", [[0.0, 0, 0, 0], [3.0, 2, 1, 0], [0.0, 1, 1, 2]])
+@table("times", [[0.0, 0, 0, 0], [3.0, 2, 1, 0], [0.0, 1, 1, 2]])
 def test_times_that_do_not_rise_are_refused(states: xr.DataArray, times: list[float]) -> None:
     line = ("time", times, states.coords["time"].attrs)
     with pytest.raises(RecipeError, match=r"and each is later than the one before.*sortby"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from case_table import table
 from torch import Tensor
 
 from scionwood import RecipeError
@@ -23,7 +24,7 @@ def error(filters: Filters, name: str, run: Tensor, steps: int) -> float:
     return float((filters.predict(name, run[0], steps) - run[steps]).abs().max())
 
 
-@pytest.mark.parametrize("periodic", [(True,) * 3, (False,) * 3, (True, False, True)])
+@table("periodic", [(True,) * 3, (False,) * 3, (True, False, True)])
 def test_the_transform_is_orthonormal_and_has_an_inverse(periodic):
     modes, fields = Modes(SIDES, periodic), random(2, *SIDES)
     z = modes.forward(fields)

@@ -5,6 +5,7 @@ from math import pi
 import numpy as np
 import pytest
 import torch
+from case_table import table
 from torch import Tensor
 
 from scionwood_pde.evaluation.metrics import (
@@ -63,7 +64,7 @@ def test_a_constant_field_has_a_vrmse() -> None:
     assert float(vrmse(reference + 1, reference)) == pytest.approx(1e-7**-0.5)
 
 
-@pytest.mark.parametrize("metric", [vrmse, nrmse, conserved_error, spectral_error])
+@table("metric", [vrmse, nrmse, conserved_error, spectral_error])
 def test_refuses_different_shapes(metric: object) -> None:
     with pytest.raises(ValueError, match="of one shape"):
         metric(torch.zeros(1, 2, 3, 4, 4, 4), torch.zeros(1, 1, 3, 4, 4, 4))  # type: ignore[operator]

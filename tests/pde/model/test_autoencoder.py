@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from case_table import table
 from torch import Tensor, nn
 
 from scionwood_pde.backbones import Tadpole
@@ -26,7 +27,7 @@ def cube(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize(
+@table(
     ("size", "encoder", "both"),
     [
         ("tiny", 854_140, 2_220_309),
@@ -41,7 +42,7 @@ def test_numbers_of_parameters(size: SizeName, encoder: int, both: int) -> None:
     assert sum(p.numel() for p in built.parameters()) == both
 
 
-@pytest.mark.parametrize(
+@table(
     ("size", "widths"),
     [
         ("tiny", (32, 16, 16, 2)),
@@ -86,7 +87,7 @@ def test_outputs_equal_those_of_the_published_code(
         assert tensor.double().norm().item() == pytest.approx(norm, rel=1e-5)
 
 
-@pytest.mark.parametrize("sides", [(16, 16, 16), (32, 16, 20), (17, 31, 16)])
+@table("sides", [(16, 16, 16), (32, 16, 20), (17, 31, 16)])
 def test_output_sides_equal_input_sides(sides: tuple[int, ...]) -> None:
     model, x = Tadpole().eval(), cube(2, 1, *sides)
     with torch.no_grad():
@@ -138,7 +139,7 @@ def test_samples_have_the_mean_and_the_variance() -> None:
     assert drawn.var().log().item() == pytest.approx(2.0, abs=0.02)
 
 
-@pytest.mark.parametrize("shape", [(16, 16, 16), (1, 16, 16, 16), (1, 1, 1, 16, 16, 16)])
+@table("shape", [(16, 16, 16), (1, 16, 16, 16), (1, 1, 1, 16, 16, 16)])
 def test_refuses_another_number_of_axes(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"shape .* is \(batch, field, x, y, z\)"):
         Tadpole()(torch.zeros(shape))

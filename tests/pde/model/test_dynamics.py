@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from case_table import table
 from peft import LoraConfig
 from torch import Tensor
 
@@ -40,7 +41,7 @@ def test_equals_the_autoencoder_before_training(tile: int | None, side: int) -> 
     torch.testing.assert_close(states, expected, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize(("size", "count"), [("S", 1_552_805), ("B", 3_522_597), ("L", 7_813_061)])
+@table(("size", "count"), [("S", 1_552_805), ("B", 3_522_597), ("L", 7_813_061)])
 def test_the_head_has_the_published_number_of_parameters(size: SizeName, count: int) -> None:
     dimensions = SIZES[size]
     with torch.device("meta"):

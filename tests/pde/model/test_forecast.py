@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from case_table import table
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -47,7 +48,7 @@ def frames(fields: int, *sides: int) -> Tensor:
     return torch.randn(1, fields, *sides, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize(("make", "options"), MODELS, ids=[m.__name__ for m, _ in MODELS])
+@table(("make", "options"), MODELS, ids=[m.__name__ for m, _ in MODELS])
 @torch.no_grad()
 def test_predicts_no_change_before_training_and_a_solenoidal_one_after(
     make: Make, options: dict[str, Any]
@@ -63,8 +64,8 @@ def test_predicts_no_change_before_training_and_a_solenoidal_one_after(
     torch.testing.assert_close(without_divergence(vector), vector, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize(("make", "options"), MODELS[:4], ids=[m.__name__ for m, _ in MODELS[:4]])
-@pytest.mark.parametrize("dims", [1, 2])
+@table(("make", "options"), MODELS[:4], ids=[m.__name__ for m, _ in MODELS[:4]])
+@table("dims", [1, 2])
 @torch.no_grad()
 def test_fewer_dimensions_history_and_conditions(
     make: Make, options: dict[str, Any], dims: int
@@ -127,9 +128,9 @@ def test_measures_the_scales_of_the_training_data() -> None:
     assert torch.equal(model.limited(x), x)
 
 
-@pytest.mark.parametrize(("make", "options"), MODELS, ids=[m.__name__ for m, _ in MODELS])
-@pytest.mark.parametrize("tile", [None, 16])
-@pytest.mark.parametrize("boundary", ["edge", "periodic"])
+@table(("make", "options"), MODELS, ids=[m.__name__ for m, _ in MODELS])
+@table("tile", [None, 16])
+@table("boundary", ["edge", "periodic"])
 def test_a_rollout_of_any_network_is_held_to_the_energy_of_its_training(
     make: Make, options: dict[str, Any], tile: int | None, boundary: str
 ) -> None:
@@ -147,7 +148,7 @@ def test_a_rollout_of_any_network_is_held_to_the_energy_of_its_training(
     assert torch.equal(model.limited(larger), larger)
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "message"),
     [
         ({"history": 5}, "history 5: 1 to 4 frames"),
@@ -163,8 +164,8 @@ def test_refuses_options_that_do_not_fit(options: dict[str, Any], message: str) 
         BilinearForecast(**options)
 
 
-@pytest.mark.parametrize("rank", [None, 0.2], ids=["dense", "tucker"])
-@pytest.mark.parametrize("sides", [(16,), (8, 12), (8, 6, 10)], ids=["1d", "2d", "3d"])
+@table("rank", [None, 0.2], ids=["dense", "tucker"])
+@table("sides", [(16,), (8, 12), (8, 6, 10)], ids=["1d", "2d", "3d"])
 @torch.no_grad()
 def test_fourier_operators_equal_those_of_neuraloperator(
     rank: float | None, sides: tuple[int, ...]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from case_table import table
 from peft import LoraConfig
 from safetensors.torch import save_file
 from torch import Tensor
@@ -110,7 +111,7 @@ def test_a_block_equals_plain_loops(periodic: bool) -> None:
     torch.testing.assert_close(block(x)[0], expected, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("size", COUNTED)
+@table("size", COUNTED)
 def test_published_sizes_have_as_many_numbers(size: Any) -> None:
     with torch.device("meta"):
         network = AViT(SIZES[size], (0,), 12, periodic=True)
@@ -170,7 +171,7 @@ def test_an_adapter_and_the_table_train() -> None:
     assert not any("base_layer" in name for name in trained)
 
 
-@pytest.mark.parametrize(
+@table(
     ("fields", "text"),
     [
         (["Vx"], r"'Vx': several rows .* Choose among incompNS\.Vx, compNS\.Vx"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from case_table import table
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -125,7 +126,7 @@ def test_random_weights_predict_no_change() -> None:
         model(state(3, 16))
 
 
-@pytest.mark.parametrize(
+@table(
     ("changes", "rule"),
     [
         ({"model_type": "vit"}, "scOT is read as"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 
 import scionwood_pde.model.pretrain as script
@@ -20,6 +21,7 @@ def test_shipped_weights_are_small_and_described() -> None:
     assert "scionwood_pde.model.pretrain" in (WEIGHTS / "README.md").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_two_runs_of_the_script_agree() -> None:
     """Up to rounding, which on some CPUs depends on the memory addresses of tensors."""
     x = torch.randn(2, 1, 32, 32, 32, generator=torch.Generator().manual_seed(0))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
+from case_table import table
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -64,7 +64,7 @@ def rows_of(model: Any, field: Watched) -> tuple[np.ndarray, np.ndarray]:
     return latents[0], state
 
 
-@pytest.mark.parametrize(
+@table(
     ("sides", "tile", "halo", "boundary"),
     [
         ((32, 16, 48), 16, 0, "edge"),

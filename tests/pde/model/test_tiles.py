@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from case_table import table
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -25,8 +26,8 @@ def convolved(x: Tensor) -> Tensor:
     return F.conv3d(x, KERNEL, padding=1)
 
 
-@pytest.mark.parametrize("sides", [(16, 16, 16), (40, 33, 70), (64, 48, 49)])
-@pytest.mark.parametrize("tiling", [Tiling(), Tiling(16), Tiling(48, 16)], ids=str)
+@table("sides", [(16, 16, 16), (40, 33, 70), (64, 48, 49)])
+@table("tiling", [Tiling(), Tiling(16), Tiling(48, 16)], ids=str)
 def test_join_inverts_split(tiling: Tiling, sides: tuple[int, ...]) -> None:
     if min(sides) < (tiling.tile or 0):
         sides = tuple(side + 32 for side in sides)
@@ -58,7 +59,7 @@ def test_a_periodic_domain_has_no_edge() -> None:
     torch.testing.assert_close(layout.join(convolved(layout.split(x))), wrapped)
 
 
-@pytest.mark.parametrize(
+@table(
     ("tiling", "sides", "cells"),
     [
         (Tiling(), (33, 16, 48), (3, 1, 3)),
@@ -134,7 +135,7 @@ def test_the_tiling_is_in_the_card() -> None:
     assert Tadpole(boundary="periodic").card["tiles"] == "whole domain, boundary periodic"
 
 
-@pytest.mark.parametrize(
+@table(
     ("tile", "halo", "message"),
     [
         (24, 0, "tile 24: a tile is a multiple of 16"),
@@ -152,7 +153,7 @@ def test_refuses_tiles_that_do_not_fit_the_network(
         Tadpole(tile=tile, halo=halo)
 
 
-@pytest.mark.parametrize(
+@table(
     ("tiling", "sides", "message"),
     [
         (Tiling(), (16, 1, 16), r"\(16, 1, 16\) voxels: each side needs at least 16"),
@@ -168,8 +169,8 @@ def test_refuses_domains_that_do_not_fit_the_tiling(
         tiling.layout(sides)
 
 
-@pytest.mark.parametrize("boundary", ["edge", "periodic"])
-@pytest.mark.parametrize(("tile", "halo"), [(32, 0), (48, 16)])
+@table("boundary", ["edge", "periodic"])
+@table(("tile", "halo"), [(32, 0), (48, 16)])
 def test_a_graph_can_repeat_a_cut(boundary: Boundary, tile: int, halo: int) -> None:
     """Places are counted on the device, and are those that `places` gives."""
     layout, x = Tiling(tile, halo, boundary).layout((48, 64, 80)), cube(1, 2, 48, 64, 80)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from case_table import table
 from peft import LoraConfig
 from safetensors.torch import save_file
 from torch import Tensor
@@ -214,7 +215,7 @@ def test_an_adapter_trains_every_kind_of_layer(checkpoint: Path) -> None:
     assert all("lora" in name for name in trained)
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "text"),
     [
         ({"fields": ["vorticity"]}, "'vorticity': the weights have no such row"),

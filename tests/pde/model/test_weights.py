@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from case_table import table
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -22,8 +24,8 @@ Change = Callable[[dict[str, Tensor]], object]
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with both files of a tiny model whose random weights are not the default ones."""
-    save_weights(Tadpole(init_seed=7), "tiny", tmp_path)
-    return tmp_path
+    save_weights(Tadpole(init_seed=7), "tiny", tmp_path / "weights")
+    return tmp_path / "weights"
 
 
 def change(path: Path, how: Change) -> None:
@@ -82,7 +84,7 @@ def test_computed_buffers_may_be_missing(folder: Path) -> None:
         torch.testing.assert_close(Tadpole(weights=folder)(x), Tadpole(init_seed=7)(x))
 
 
-@pytest.mark.parametrize(
+@table(
     ("how", "message"),
     [
         (lambda state: state.pop("to_latent.bias"), r"lacks to_latent\.bias"),
@@ -109,21 +111,25 @@ def test_computed_buffers_may_be_missing(folder: Path) -> None:
     ],
     ids=["missing", "unexpected", "shape", "nan", "integers", "order", "empty"],
 )
-def test_refuses_a_file_of_other_tensors(folder: Path, how: Change, message: str) -> None:
+def test_refuses_a_file_of_other_tensors(
+    folder: Path, tmp_path: Path, how: Change, message: str
+) -> None:
+    folder = shutil.copytree(folder, tmp_path / "changed")
     change(folder / ENCODER, how)
     with pytest.raises(WeightsError, match=rf"{ENCODER}.*{message}"):
         Tadpole(weights=folder)
 
 
-@pytest.mark.parametrize("content", [b"", b"no weights at all", b"\x10" + bytes(7) + b"{" * 16])
+@table("content", [b"", b"no weights at all", b"\x10" + bytes(7) + b"{" * 16])
 def test_refuses_a_file_that_is_not_safetensors(folder: Path, content: bytes) -> None:
     (folder / DECODER).write_bytes(content)
     with pytest.raises(WeightsError, match=f"{DECODER}.*not a readable safetensors file"):
         Tadpole(weights=folder)
 
 
-@pytest.mark.parametrize("share", [0.001, 0.5, 0.999])
-def test_refuses_a_truncated_file(folder: Path, share: float) -> None:
+@table("share", [0.001, 0.5, 0.999])
+def test_refuses_a_truncated_file(folder: Path, tmp_path: Path, share: float) -> None:
+    folder = shutil.copytree(folder, tmp_path / "cut")
     path = folder / DECODER
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
     with pytest.raises(WeightsError, match="not a readable safetensors file"):

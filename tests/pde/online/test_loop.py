@@ -8,6 +8,7 @@ from itertools import islice
 
 import pytest
 import torch
+from case_table import table
 from torch import Tensor
 
 from scionwood import TrainingError
@@ -70,7 +71,7 @@ def test_raises_an_error_for_equations_that_always_blow_up() -> None:
         next(loop_of("fisher_kpp", interval=200.0))
 
 
-@pytest.mark.parametrize("after", [0, 1, 17])
+@table("after", [0, 1, 17])
 def test_a_resumed_stream_equals_an_uninterrupted_one(after: int) -> None:
     whole, cut = loop_of("burgers", "wave"), loop_of("burgers", "wave")
     for loop in (whole, cut):
@@ -124,7 +125,7 @@ def test_refuses_reuse_above_its_bound() -> None:
         Schedule(reuse=8, max_uses=4)
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "message"),
     [
         ({"equations": ()}, "nothing to simulate"),

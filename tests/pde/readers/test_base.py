@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from case_table import table
 
 from scionwood import ReadError, WriteError
 from scionwood_pde.readers.base import StatesReader
@@ -45,7 +46,7 @@ def test_every_format_gives_the_same_states(sample: StatesReader, states: xr.Dat
         np.testing.assert_array_equal(sample.read(index).data, record.data)
 
 
-@pytest.mark.parametrize("reader", [WellReader, NetCDFReader, ZarrReader])
+@table("reader", [WellReader, NetCDFReader, ZarrReader])
 def test_keeps_units_spacing_and_boundaries(reader: Any, tmp_path: Path) -> None:
     path = tmp_path / f"sample{reader.suffixes[0]}"
     reader.write_sample(path)
@@ -60,7 +61,7 @@ def test_keeps_units_spacing_and_boundaries(reader: Any, tmp_path: Path) -> None
     assert array.x.attrs == array.y.attrs == array.z.attrs == wanted
 
 
-@pytest.mark.parametrize(
+@table(
     "key",
     [
         (0, 1),
@@ -166,7 +167,7 @@ CHANGES: dict[str, tuple[Callable[[xr.Dataset], xr.Dataset], str]] = {
 }
 
 
-@pytest.mark.parametrize(("change", "message"), CHANGES.values(), ids=CHANGES)
+@table(("change", "message"), CHANGES.values(), ids=CHANGES)
 def test_refuses_states_that_are_not_on_a_regular_grid(
     netcdf: Write, change: Callable[[xr.Dataset], xr.Dataset], message: str
 ) -> None:

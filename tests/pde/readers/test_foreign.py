@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 import xarray as xr
+from case_table import table
 
 import scionwood_pde as pde
 from scionwood import ReadError, WriteError
@@ -22,7 +23,7 @@ BACK = VALUES.transpose(0, 3, 2, 1)
 """(time, z, y, x)."""
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "start", "what"),
     [
         ("a.grib", b"GRIB\0\0\0\2", "it is GRIB. Open it with cfgrib"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 import xarray as xr
+from case_table import table
 
 from scionwood import ReadError, WriteError
 from scionwood_pde.readers.pdebench import PDEBenchReader
@@ -130,22 +132,23 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize(("change", "message"), DAMAGES.values(), ids=DAMAGES)
+@table(("change", "message"), DAMAGES.values(), ids=DAMAGES)
 def test_refuses_hostile_and_unfinished_files(
-    well: Path, change: Callable[[h5py.File], None], message: str
+    well: Path, tmp_path: Path, change: Callable[[h5py.File], None], message: str
 ) -> None:
-    damaged(change)(well)
+    path = shutil.copy(well, tmp_path / "states.hdf5")
+    damaged(change)(path)
     with pytest.raises(ReadError, match=message):
-        WellReader(well)
+        WellReader(path)
 
 
-@pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.999])
-def test_refuses_a_truncated_file(well: Path, bench: Path, share: float) -> None:
+@table("share", [0.3, 0.6, 0.9, 0.999])
+def test_refuses_a_truncated_file(well: Path, bench: Path, tmp_path: Path, share: float) -> None:
     for path, reader in ((well, WellReader), (bench, PDEBenchReader)):
-        whole = path.read_bytes()
-        path.write_bytes(whole[: int(len(whole) * share)])
+        whole, cut = path.read_bytes(), tmp_path / path.name
+        cut.write_bytes(whole[: int(len(whole) * share)])
         with pytest.raises(ReadError, match=r"not a readable .* HDF5 file .*truncated"):
-            reader(path)
+            reader(cut)
 
 
 def test_refuses_pdebench_fields_of_two_shapes(bench: Path) -> None:

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 import xarray as xr
+from case_table import table
 
 import scionwood_pde as pde
 from scionwood import ReadError, WriteError
@@ -150,7 +151,7 @@ def test_scenes_of_phiflow_are_read_without_their_pickles(tmp_path: Path) -> Non
         open_reader(scene)
 
 
-@pytest.mark.parametrize("suffix", [".vti", ".vtk", ".vtr"])
+@table("suffix", [".vti", ".vtk", ".vtr"])
 def test_regular_grids_of_vtk_are_read(suffix: str, tmp_path: Path) -> None:
     pyvista = pytest.importorskip("pyvista")
     path = tmp_path / f"grid{suffix}"
@@ -193,9 +194,7 @@ def test_netcdf_3_is_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(states.values, wanted.values)
 
 
-@pytest.mark.parametrize(
-    ("reader", "name"), [(GridReader, "a.h5"), (NumpyReader, "a.npy"), (SceneReader, "scene")]
-)
+@table(("reader", "name"), [(GridReader, "a.h5"), (NumpyReader, "a.npy"), (SceneReader, "scene")])
 def test_these_formats_are_read_only(reader: Any, name: str, tmp_path: Path) -> None:
     reader.write_sample(tmp_path / name)
     opened = open_reader(tmp_path / name)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood import ReadError
 from scionwood_kit import replay
@@ -14,9 +15,9 @@ from scionwood_pde.readers.vtk_grids import VtkReader
 CORPUS = Path(__file__).parents[2] / "core" / "fuzzing" / "corpus"
 
 
-@pytest.mark.parametrize("mode", ["Ascii", "Binary", "Appended"])
-@pytest.mark.parametrize("order", ["BigEndian", "LittleEndian"])
-@pytest.mark.parametrize("codec", ["None", "ZLib", "LZ4", "LZMA"])
+@table("mode", ["Ascii", "Binary", "Appended"])
+@table("order", ["BigEndian", "LittleEndian"])
+@table("codec", ["None", "ZLib", "LZ4", "LZMA"])
 def test_every_encoding_of_vtk_itself_is_read(
     tmp_path: Path, mode: str, order: str, codec: str
 ) -> None:
@@ -39,7 +40,7 @@ def test_every_encoding_of_vtk_itself_is_read(
             np.testing.assert_array_equal(again, record.data)
 
 
-@pytest.mark.parametrize("case", sorted(CORPUS.glob("pde-vtk-*.json")), ids=lambda path: path.stem)
+@table("case", sorted(CORPUS.glob("pde-vtk-*.json")), ids=lambda path: path.stem)
 def test_a_file_that_killed_vtk_is_refused(case: Path) -> None:
     pytest.importorskip("pyvista")
     reading = replay(case)

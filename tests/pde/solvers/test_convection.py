@@ -5,6 +5,7 @@ from math import pi
 
 import pytest
 import torch
+from case_table import table
 
 from scionwood_pde.solvers import Simulation
 from scionwood_pde.solvers.convection import (
@@ -78,7 +79,7 @@ CONSERVING = {
 }
 
 
-@pytest.mark.parametrize("name", CONSERVING)
+@table("name", CONSERVING)
 def test_conservative_forms_conserve_the_mean(advance: Advance, name: str) -> None:
     equation, n_points, dims = CONSERVING[name]
     start = states(equation, n_points, dims) + 0.3

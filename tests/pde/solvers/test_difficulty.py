@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from case_table import table
 
 from scionwood_pde.solvers import EQUATIONS, Simulation
 from scionwood_pde.solvers.convection import Burgers, KuramotoSivashinsky
@@ -46,8 +47,8 @@ def test_normalised_coefficients_are_free_of_units() -> None:
     }
 
 
-@pytest.mark.parametrize("dims", [1, 2, 3])
-@pytest.mark.parametrize("name", APEBENCH)
+@table("dims", [1, 2, 3])
+@table("name", APEBENCH)
 def test_difficulties_convert_in_both_directions(name: str, dims: int) -> None:
     at = Resolution(n_points=48, dims=dims, dt=0.3, length=1.7, maximum=0.8)
     equation = from_difficulties(name, at)
@@ -66,7 +67,7 @@ def test_coefficients_of_samples_convert_separately() -> None:
     assert torch.as_tensor(gamma).tolist() == pytest.approx(each)
 
 
-@pytest.mark.parametrize("name", APEBENCH)
+@table("name", APEBENCH)
 def test_equal_difficulties_give_equal_frames(advance: Advance, name: str) -> None:
     """States have no unit either, so that equal numbers lead to equal results."""
     frames = []

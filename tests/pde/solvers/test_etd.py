@@ -4,8 +4,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from math import factorial, log2
 
-import pytest
 import torch
+from case_table import table
 
 from scionwood_pde.solvers import Simulation
 from scionwood_pde.solvers.convection import Burgers, KortewegDeVries
@@ -28,7 +28,7 @@ def phi_in_rational_numbers(k: int, z: complex) -> complex:
     return complex(total_real, total_imag)
 
 
-@pytest.mark.parametrize(
+@table(
     "z", [0.0, 1e-9, -1e-3, -0.5, -0.999, -1.001, 0.9999, -3.0, 2.0, -40.0, 1e-4j, 0.99j, 1.01j, 9j]
 )
 def test_the_phi_functions_are_accurate_near_zero_and_far_from_it(z: complex) -> None:
@@ -49,8 +49,8 @@ CASES: dict[str, tuple[Equation, float]] = {
 }
 
 
-@pytest.mark.parametrize(("order", "low", "high"), [(2, 1.9, 2.1), (4, 3.8, 4.2)])
-@pytest.mark.parametrize("name", CASES)
+@table(("order", "low", "high"), [(2, 1.9, 2.1), (4, 3.8, 4.2)])
+@table("name", CASES)
 def test_schemes_converge_at_their_order(
     advance: Advance, name: str, order: int, low: float, high: float
 ) -> None:

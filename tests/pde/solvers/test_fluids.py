@@ -5,6 +5,7 @@ from math import pi
 
 import pytest
 import torch
+from case_table import table
 
 from scionwood_pde.solvers import Simulation
 from scionwood_pde.solvers.fluids import KolmogorovFlow, NavierStokes
@@ -120,7 +121,7 @@ def test_laminar_kolmogorov_flow_balances_friction_and_forcing(advance: Advance,
         assert sample[1:].abs().max() < 1e-12
 
 
-@pytest.mark.parametrize("mode", [5, 8, 40])
+@table("mode", [5, 8, 40])
 def test_refuses_a_forcing_beyond_the_grid(advance: Advance, mode: int) -> None:
     with pytest.raises(ValueError, match=f"forcing_mode={mode}.*lower forcing_mode"):
         advance(KolmogorovFlow(forcing_mode=mode), turbulent(16, 2), 0.1)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from case_table import table
 
 from scionwood_pde.solvers.initial import (
     AtRest,
@@ -46,8 +47,8 @@ def every_second(field: torch.Tensor) -> torch.Tensor:
     return field[..., ::2, ::2]
 
 
-@pytest.mark.parametrize("dims", [2, 3])
-@pytest.mark.parametrize("name", ALL)
+@table("dims", [2, 3])
+@table("name", ALL)
 def test_states_are_seeded_and_samples_differ(name: str, dims: int) -> None:
     one, same, other = (draw(ALL[name], 12, dims, seed=s, channels=dims) for s in (1, 1, 2))
     assert one.shape == (3, dims, *[12] * dims)
@@ -56,14 +57,14 @@ def test_states_are_seeded_and_samples_differ(name: str, dims: int) -> None:
     assert not torch.equal(one[0], one[1])
 
 
-@pytest.mark.parametrize("name", ALL)
+@table("name", ALL)
 def test_both_precisions_get_the_same_state(name: str) -> None:
     single, double = (draw(ALL[name], dtype=d) for d in (torch.float32, torch.float64))
     assert single.dtype == torch.float32
     torch.testing.assert_close(single, double.float(), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize(
+@table(
     "condition",
     [
         TruncatedFourier(scaling="deviation"),
@@ -82,7 +83,7 @@ def test_blobs_are_the_same_on_a_finer_grid() -> None:
     assert (ratio - ratio.amax((-2, -1), keepdim=True)).abs().max() < 1e-12
 
 
-@pytest.mark.parametrize("condition", [TruncatedFourier(), GaussianRandomField(), DiffusedNoise()])
+@table("condition", [TruncatedFourier(), GaussianRandomField(), DiffusedNoise()])
 def test_states_have_the_requested_scaling(condition: TruncatedFourier) -> None:
     largest = draw(replace(condition, amplitude=3.0))
     assert torch.allclose(largest.abs().amax((-2, -1)), torch.full((3, 2), 3.0).double())

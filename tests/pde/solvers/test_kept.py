@@ -6,6 +6,7 @@ from math import pi
 
 import pytest
 import torch
+from case_table import table
 
 from scionwood_pde.solvers.equation import Equation
 from scionwood_pde.solvers.fluids import KolmogorovFlow, NavierStokes
@@ -24,8 +25,8 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "dims"), CASES, ids=[f"{n}-{d}" for n, d in CASES])
-@pytest.mark.parametrize("order", [2, 4])
+@table(("name", "dims"), CASES, ids=[f"{n}-{d}" for n, d in CASES])
+@table("order", [2, 4])
 def test_a_frame_equals_that_of_the_steps_on_all_modes(name: str, dims: int, order: int) -> None:
     generator = torch.Generator().manual_seed(0)
     equation = EQUATIONS[name]().drawn(generator, 2)

@@ -3,8 +3,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import pi
 
-import pytest
 import torch
+from case_table import table
 
 from scionwood_pde.solvers import Simulation
 from scionwood_pde.solvers.equation import Equation
@@ -75,9 +75,9 @@ EXACT: dict[str, tuple[Equation, Callable[..., float], Callable[..., float]]] = 
 }
 
 
-@pytest.mark.parametrize("n_points", [12, 13])
-@pytest.mark.parametrize("dims", [1, 2, 3])
-@pytest.mark.parametrize("name", EXACT)
+@table("n_points", [12, 13])
+@table("dims", [1, 2, 3])
+@table("name", EXACT)
 def test_plane_waves_follow_the_dispersion_relation(
     advance: Advance, name: str, dims: int, n_points: int
 ) -> None:
@@ -88,7 +88,7 @@ def test_plane_waves_follow_the_dispersion_relation(
         assert (frame - exact).abs().max() < 1e-12
 
 
-@pytest.mark.parametrize("dims", [1, 2, 3])
+@table("dims", [1, 2, 3])
 def test_standing_waves_oscillate_and_a_mean_rate_drifts(advance: Advance, dims: int) -> None:
     speed, drift = 1.7, 0.25
     height = waves(dims, 12)

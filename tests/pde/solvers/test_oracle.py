@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from case_table import table
 
 from scionwood_pde.solvers import Simulation
 from scionwood_pde.solvers.convection import (
@@ -58,7 +59,7 @@ def distance(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     return float((ours - theirs).norm() / theirs.norm())
 
 
-@pytest.mark.parametrize("name", CASES)
+@table("name", CASES)
 def test_twenty_steps_agree_with_exponax(advance: Advance, name: str) -> None:
     equation, dt = CASES[name]
     start = recorded(name, "initial")[None]

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from case_table import table
 
 from scionwood_pde.solvers import nonlinear
 from scionwood_pde.solvers.spectral import Grid
@@ -19,8 +20,8 @@ def random_field(grid: Grid, channels: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(shape, generator=generator, dtype=torch.float64)
 
 
-@pytest.mark.parametrize("n_points", [8, 9])
-@pytest.mark.parametrize("dims", [1, 2, 3])
+@table("n_points", [8, 9])
+@table("dims", [1, 2, 3])
 def test_axes_are_x_y_z_and_derivatives_refer_to_the_box(n_points: int, dims: int) -> None:
     grid = box(n_points, dims)
     k = 2 * torch.pi / 1.7
@@ -58,7 +59,7 @@ def test_the_projection_removes_only_the_divergence(dims: int) -> None:
     torch.testing.assert_close(grid.project(once), once, rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize(("degree", "n_points"), [(2, 16), (2, 18), (2, 15), (3, 16), (3, 20)])
+@table(("degree", "n_points"), [(2, 16), (2, 18), (2, 15), (3, 16), (3, 20)])
 def test_products_of_kept_modes_are_free_of_aliases(degree: int, n_points: int) -> None:
     """The exact product is formed on a grid that is fine enough to have no aliases."""
     grid, fine = box(n_points, 2), box(4 * n_points, 2)
@@ -81,8 +82,8 @@ def test_products_ignore_modes_beyond_the_limit() -> None:
     torch.testing.assert_close(square(spectrum), square(spectrum * kept), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("dims", [1, 2, 3])
-@pytest.mark.parametrize("n_points", [5, 8, 15])
+@table("dims", [1, 2, 3])
+@table("n_points", [5, 8, 15])
 def test_interpolation_passes_through_the_coarse_points(dims: int, n_points: int) -> None:
     coarse, fine = box(5, dims), box(n_points, dims)
     field = random_field(coarse, 1)
@@ -102,7 +103,7 @@ def test_interpolation_refuses_even_and_finer_sources(n: int) -> None:
         box(9, 1).interpolated(torch.zeros(1, n, dtype=torch.float64))
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "words"),
     [
         ({"n_points": 3}, "n_points=3"),

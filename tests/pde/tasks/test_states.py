@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from case_table import table
 from torch import Tensor
 
 from scionwood import RecipeError, Task, fit
@@ -48,7 +49,8 @@ def learned(task: Task, batch: dict[str, Tensor], steps: int, lr: float = 1e-3) 
     return [losses[0], losses[-1]]
 
 
-@pytest.mark.parametrize(
+@pytest.mark.slow
+@table(
     ("make", "lr"),
     [
         (lambda: Autoencode(Tadpole(weights="shipped")), 1e-4),  # all weights train
@@ -115,7 +117,7 @@ def test_dynamics_reports_its_error_and_that_of_persistence(batch: dict[str, Ten
     assert task.metrics(batch)["vrmse"] > 0
 
 
-@pytest.mark.parametrize("name", NAMES)
+@table("name", NAMES)
 def test_every_key_of_a_recipe_has_a_comment_above_it(name: str) -> None:
     lines = (RECIPES / f"{name}.yaml").read_text("utf-8").partition("\nsmoke:")[0].splitlines()
     assert lines[0].startswith("# ")
@@ -126,7 +128,8 @@ def test_every_key_of_a_recipe_has_a_comment_above_it(name: str) -> None:
         assert len(line) <= 120
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
+@table("name", NAMES)
 def test_a_recipe_runs_at_its_smoke_size(name: str, tmp_path: Path) -> None:
     assert main(["fit", f"pde/{name}", "--smoke", "--run", str(tmp_path / "run")]) == 0
     columns = (tmp_path / "run/metrics.csv").read_text("utf-8").splitlines()[0].split(",")
@@ -143,6 +146,7 @@ def test_the_generator_measures_its_latents_before_training(tmp_path: Path) -> N
     assert mean.abs().max() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [3, 4])
 def test_a_resumed_online_run_equals_an_uninterrupted_one(tmp_path: Path, stop: int) -> None:
     def run(steps: int, **where: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from case_table import table
 from torch import Tensor
 
 from scionwood import ReadError, RecipeError
@@ -191,7 +192,7 @@ def test_files_that_do_not_belong_together_are_refused(
         one_more.setup("fit")
 
 
-@pytest.mark.parametrize("file", ["viking_small.segy", "silixa_h5_1.hdf5", "geofon_9N_HSF.mseed"])
+@table("file", ["viking_small.segy", "silixa_h5_1.hdf5", "geofon_9N_HSF.mseed"])
 @pytest.mark.filterwarnings("ignore:.*which was believed")
 def test_noise_is_cut_from_field_records(file: str) -> None:
     folder = os.environ.get("SCIONWOOD_FIELD_DATA")

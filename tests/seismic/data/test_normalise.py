@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood_seismic.data import normalise
 from scionwood_seismic.data.normalise import live, scale, scale_in_blocks
 
 
-@pytest.mark.parametrize("factor", [1e-30, 1e-9, 1e6, 1e30])
+@table("factor", [1e-30, 1e-9, 1e6, 1e30])
 def test_scale_is_proportional_to_the_amplitudes(factor: float) -> None:
     data = np.random.default_rng(0).standard_normal((30, 40)).astype(np.float32)
     scaled = scale(data * np.float32(factor))
@@ -38,7 +39,7 @@ class TestALongGather:
         data[100:200] = 0
         return data.astype(np.float32)
 
-    @pytest.mark.parametrize("size", [1, 7, 64, 500])
+    @table("size", [1, 7, 64, 500])
     def test_the_scale_does_not_depend_on_the_blocks(
         self, data: np.ndarray, size: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:

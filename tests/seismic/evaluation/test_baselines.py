@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood_seismic.evaluation.baselines import METHODS, bandpass, fk_threshold, fx_ssa
 from scionwood_seismic.synth.mixture import corrupt
@@ -40,8 +41,8 @@ def test_rank_reduction_keeps_as_many_plane_waves_as_its_rank() -> None:
     assert snr(waves, fx_ssa(waves, DT, rank=2, window=24)) < 30
 
 
-@pytest.mark.parametrize("shape", [(20, 30), (70, 64), (256, 256)])
-@pytest.mark.parametrize("name", METHODS)
+@table("shape", [(20, 30), (70, 64), (256, 256)])
+@table("name", METHODS)
 def test_every_method_accepts_any_size(name: str, shape: tuple[int, int]) -> None:
     data = np.random.default_rng(0).standard_normal(shape)
     assert METHODS[name](data, DT).shape == shape

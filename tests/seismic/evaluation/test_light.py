@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-import pytest
+from case_table import table
 from rich.console import Console
 
 from scionwood_seismic.evaluation.light import judge, print_verdicts
@@ -25,7 +25,7 @@ def report(
     }
 
 
-@pytest.mark.parametrize(
+@table(
     ("given", "light", "text"),
     [
         (report(), "green", "20 % removed; strong events keep 0.95 of their amplitude, weak ones"),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
+from case_table import table
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from scionwood_seismic.evaluation import metrics
@@ -71,7 +72,7 @@ def test_scales_multiply_as_in_wang_2003(clean: torch.Tensor, noisy: torch.Tenso
     assert metrics.ms_ssim(clean, noisy) == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize("shape", [(5, 9), (16, 16), (32, 48), (176, 200)])
+@table("shape", [(5, 9), (16, 16), (32, 48), (176, 200)])
 def test_equal_gathers_of_any_size_have_similarity_one(shape: tuple[int, int]) -> None:
     x = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(metrics.ms_ssim(x, x), torch.ones(3))

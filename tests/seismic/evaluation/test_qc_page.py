@@ -5,6 +5,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from case_table import table
 
 from scionwood_seismic.evaluation.gather_qc import Row
 from scionwood_seismic.evaluation.qc_page import Picture, QcPage, number, plain, render_qc
@@ -110,7 +111,7 @@ def test_the_footer_names_the_run() -> None:
     assert "<dt>adapter</dt><dd>runs/a</dd>" in footer
 
 
-@pytest.mark.parametrize(
+@table(
     ("value", "text"), [(-1e-9, "0"), (float("nan"), "-"), (1234.5, "1.23e+03"), (0.12345, "0.123")]
 )
 def test_numbers_are_short(value: float, text: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from case_table import table
 from matplotlib.figure import Figure
 from rich.console import Console
 
@@ -72,7 +73,7 @@ def test_writes_the_figure_and_the_page_side_by_side(
     assert re.search(r"<dt>scionwood-seismic</dt><dd>\d+\.\d+", text)
 
 
-@pytest.mark.parametrize(
+@table(
     ("named", "figure", "page"),
     [("a.png", "a.png", "a.html"), ("a.html", "a.png", "a.html"), ("a.pdf", "a.pdf", "a.html")],
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from case_table import table
 from torch import nn
 
 from scionwood import AdapterError, load_run
@@ -88,7 +89,7 @@ def test_restores_the_weights_after_an_error(model: nn.Module) -> None:
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "noise", "verdict"),
     [
         (replace(MATCHED, enough=1e9), "ambient", "matched already"),

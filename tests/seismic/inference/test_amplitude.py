@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from case_table import table
 from torch import nn
 
 from scionwood_seismic.inference.files import denoise_file
@@ -44,7 +45,7 @@ def data() -> np.ndarray:
     return np.random.default_rng(0).standard_normal((1, 100, 90)).astype(np.float32)
 
 
-@pytest.mark.parametrize("factor", [1e-9, 1, 1e6])
+@table("factor", [1e-9, 1e6])
 def test_other_units_give_the_same_result_in_those_units(
     denoised: Callable[..., np.ndarray], data: np.ndarray, factor: float
 ) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from case_table import table
 from torch import nn
 
 from scionwood_seismic.backbones import dinov3_unet
@@ -20,7 +21,7 @@ def data() -> np.ndarray:
     return np.random.default_rng(0).standard_normal((70, 90)).astype(np.float32)
 
 
-@pytest.mark.parametrize("factor", [1e-9, 1e-3, 1e6])
+@table("factor", [1e-9, 1e-3, 1e6])
 def test_amplitudes_are_kept(model: nn.Module, data: np.ndarray, factor: float) -> None:
     """f(a x) = a f(x), from strain rates to counts."""
     small = {"tile": 48, "overlap": 16}
@@ -52,7 +53,7 @@ def test_returns_a_gather_without_live_traces(model: nn.Module) -> None:
     assert shares == [1.0]
 
 
-@pytest.mark.parametrize("shape", [(70, 90), (33, 200), (200, 17), (48, 48)])
+@table("shape", [(70, 90), (33, 200), (200, 17), (48, 48)])
 def test_tiles_of_a_local_model_add_up_to_the_whole(shape: tuple[int, int]) -> None:
     """A 5 x 5 filter on tiles equals the filter on the gather, except at the edges."""
     data = np.random.default_rng(0).standard_normal(shape).astype(np.float32)

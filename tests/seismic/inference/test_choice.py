@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import segyio
+from case_table import table
 
 from scionwood import RecipeError
 from scionwood_seismic.inference.choice import choose, for_array, for_channel
@@ -87,7 +88,7 @@ def test_refuses_single_traces_for_a_model_of_gathers(segy: Write) -> None:
         choose(reader, "shot")
 
 
-@pytest.mark.parametrize(
+@table(
     ("traces", "dt", "name"),
     [(1, 0.01, "station"), (3, None, "station"), (60, 0.004, "shot"), (960, 0.0005, "das")],
 )
@@ -97,7 +98,7 @@ def test_an_array_is_known_by_its_traces_and_its_interval(
     assert for_array(traces, dt).name == name
 
 
-@pytest.mark.parametrize(
+@table(
     ("channel", "name"),
     [("XX.ABC..HHZ", "station"), ("XX.ABC.00.BHE", "station"), ("9N.HSF..HSF", "das")],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from case_table import table
 from known_networks import Noisy, Scaled, Silent, WithoutFlat, WithoutSimilarity, events, snr
 
 from scionwood import Task, load_run
@@ -56,7 +57,7 @@ class TestTheGate:
         assert result.report.worst == pytest.approx(0.85, abs=0.001)
         assert "the limit is 0.85" in result.report.reason
 
-    @pytest.mark.parametrize("network", [Scaled(0.1), Silent(), Scaled(-1.0)])
+    @table("network", [Scaled(0.1), Silent(), Scaled(-1.0)])
     def test_a_harmful_network_leaves_the_input_bit_for_bit(self, network: torch.nn.Module) -> None:
         gather = events(0.3)
         result = denoise_record(network, gather, dt=0.004, domain="shot")
@@ -64,7 +65,7 @@ class TestTheGate:
         assert result.report.passed_through
         assert "keep" in result.report.reason
 
-    @pytest.mark.parametrize("slope", [0.0, 0.3, 1.0])
+    @table("slope", [0.0, 0.3, 1.0])
     def test_loss_of_flat_events_is_found_in_gathers_of_any_slope(self, slope: float) -> None:
         gather = events(slope)
         report = denoise_record(
@@ -101,7 +102,7 @@ class TestTheGate:
         assert after[:, top:].sum() < 2 * before[:, top:].sum() + 1e-9 * before.sum()
         assert result.report.added > 1e-4
 
-    @pytest.mark.parametrize("shape", [(48, 256), (18, 75), (24, 96), (120, 600), (200, 128)])
+    @table("shape", [(48, 256), (18, 75), (24, 96), (120, 600), (200, 128)])
     def test_the_gate_sees_at_most_half_of_the_samples_again(
         self, shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -122,7 +123,7 @@ class TestTheGate:
 
 
 class TestTheShippedModel:
-    @pytest.mark.parametrize("slope", [0.0, 0.05, 0.25, 2.0])
+    @table("slope", [0.0, 0.05, 0.25, 2.0])
     def test_clean_events_come_back(self, shot: Task, slope: float) -> None:
         gather = events(slope)
         result = denoise_record(shot, gather, dt=0.004, domain="shot")
@@ -143,7 +144,7 @@ class TestTheShippedModel:
         result = denoise_record(shot, scaled, dt=0.004, domain="shot").denoised
         assert np.abs(result - expected).max() <= 1e-3 * np.abs(expected).max()
 
-    @pytest.mark.parametrize("base", ["offset", "trend", "drift"])
+    @table("base", ["offset", "trend", "drift"])
     def test_offset_trend_and_drift_survive(self, shot: Task, base: str) -> None:
         gather = events(0.3)
         time = np.linspace(-1, 1, gather.shape[1])
@@ -184,7 +185,7 @@ class TestWhatIsNoSignal:
         assert abs(share[1]) < 0.1
 
 
-@pytest.mark.parametrize(
+@table(
     ("gather", "reason"),
     [
         (np.zeros((8, 64)), "no live trace"),

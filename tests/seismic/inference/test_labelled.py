@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from case_table import table
 
 from scionwood import RecipeError, Task, load_run
 from scionwood_seismic import DenoiseOptions, denoise_data, denoise_gather
@@ -40,7 +41,7 @@ def array(order: tuple[str, ...] = ("channel", "time"), step: float = 0.004) -> 
     return given.transpose(*order)
 
 
-@pytest.mark.parametrize(
+@table(
     ("order", "kind"),
     list(product([("channel", "time"), ("time", "channel")], ["seconds", "datetime64", "none"])),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood_seismic.data.synthetic import generator
 from scionwood_seismic.inference.noise_window import find_noise_window
@@ -32,7 +33,7 @@ def test_the_part_before_the_first_arrivals_is_found() -> None:
     assert window.where[:, :80].all()
 
 
-@pytest.mark.parametrize("level", [0.5, 1.0, 2.0])
+@table("level", [0.5, 1.0, 2.0])
 def test_the_quietest_part_has_the_level_of_the_noise(level: float) -> None:
     gather = signal(0) + noise(level)
     window = find_noise_window(gather)

@@ -12,6 +12,7 @@ import dascore as dc
 import numpy as np
 import pytest
 import torch
+from case_table import table
 from scipy.ndimage import gaussian_filter1d
 
 from scionwood import RecipeError, Task, TrainingError, load_run
@@ -86,7 +87,7 @@ def test_uses_the_requested_tiles(task: Task, data: np.ndarray) -> None:
     np.testing.assert_array_equal(denoise(data, task, tile=32, overlap=8), wanted)
 
 
-@pytest.mark.parametrize(
+@table(
     ("dtype", "result"),
     [("int16", "float32"), ("int32", "float32"), ("float32", "float32"), ("float64", "float64")],
 )
@@ -157,8 +158,8 @@ def test_processing_notes_accumulate(task: Task, data: np.ndarray) -> None:
     assert "detrend" in notes[0]
 
 
-@pytest.mark.parametrize("back", [False, True])
-@pytest.mark.parametrize("name", ["distance", "channel", "depth"])
+@table("back", [False, True])
+@table("name", ["distance", "channel", "depth"])
 def test_identifies_patch_axes_by_name_and_keeps_their_order(
     task: Task, data: np.ndarray, expected: np.ndarray, name: str, back: bool
 ) -> None:
@@ -179,7 +180,7 @@ def test_refuses_a_patch_with_other_axes(task: Task, data: np.ndarray) -> None:
         denoise(spectrum, task)
 
 
-@pytest.mark.parametrize(
+@table(
     ("given", "options", "rule"),
     [
         ([[1.0, 2.0]], {}, "only arrays, ObsPy streams"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import segyio
+from case_table import table
 
 from scionwood.cli import main
 from scionwood_seismic.inference.options import RequestOptions
@@ -67,7 +68,7 @@ def test_a_line_with_two_traces_a_gather_is_one_section(
     assert np.square(results["auto"] - before).sum() > 0.02 * np.square(before).sum()
 
 
-@pytest.mark.parametrize(
+@table(
     ("headers", "gather"),
     [
         ({"fldr": TWOS, "cdp": 10 + COUNT}, "none"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import scipy.stats
 import torch
+from case_table import table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -76,8 +77,8 @@ class TestValues:
     ) -> None:
         assert_is_the_reference(draw(rows, n, seed=seed, dtype=dtype))
 
-    @pytest.mark.parametrize("n", [1, 6, 7, 8, 14, 29, 400])
-    @pytest.mark.parametrize("dtype", FLOATS)
+    @table("n", [1, 6, 7, 8, 14, 29, 400])
+    @table("dtype", FLOATS)
     def test_rows_in_blocks_are_merged(
         self, n: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -107,8 +108,8 @@ class TestValues:
 
 
 class TestConstantRows:
-    @pytest.mark.parametrize("dtype", FLOATS)
-    @pytest.mark.parametrize("n", [1, 3, 1000])
+    @table("dtype", FLOATS)
+    @table("n", [1, 3, 1000])
     def test_have_kurtosis_0_without_gradient(self, dtype: torch.dtype, n: int) -> None:
         x = torch.full((2, n), 0.1, dtype=dtype).requires_grad_()
         computed = moments(x, (1,))
@@ -149,7 +150,7 @@ def test_nan_propagates_only_within_its_row() -> None:
 
 
 class TestGradient:
-    @pytest.mark.parametrize("name", ["mean", "std", "skewness", "kurtosis", "log_std"])
+    @table("name", ["mean", "std", "skewness", "kurtosis", "log_std"])
     def test_passes_gradcheck(self, name: str) -> None:
         x = draw(2, 3, 5).requires_grad_()
         assert torch.autograd.gradcheck(lambda y: getattr(moments(y), name), x)
@@ -167,7 +168,7 @@ class TestGradient:
         with pytest.raises(RuntimeError, match="once_differentiable"):
             gradient.sum().backward()
 
-    @pytest.mark.parametrize("dtype", FLOATS)
+    @table("dtype", FLOATS)
     def test_keeps_x_and_five_numbers_a_row(self, dtype: torch.dtype) -> None:
         x = draw(4, 1, 32, 64, dtype=dtype).requires_grad_()
         kept: dict[int, int] = {}
@@ -183,7 +184,7 @@ class TestGradient:
 
 
 class TestAxes:
-    @pytest.mark.parametrize("dims", [(0,), (1, 3), (-1, 0), (0, 1, 2, 3)])
+    @table("dims", [(0,), (1, 3), (-1, 0), (0, 1, 2, 3)])
     def test_any_axes_in_any_order(self, dims: tuple[int, ...]) -> None:
         x = draw(3, 4, 5, 6)
         others = [d for d in range(4) if d not in {axis % 4 for axis in dims}]

@@ -14,7 +14,6 @@ from scionwood_seismic.model.load import build
 from scionwood_seismic.model.unet import DenoisingUNet
 
 FAMILIES = (dinov3.VIT, dinov3.CONVNEXT, dinov2.VIT)
-SIZES = [(family, size) for family in FAMILIES for size in family.sizes]
 
 Denoiser = Callable[..., DenoisingUNet]
 
@@ -27,11 +26,10 @@ def _reduced(family: Family) -> Family:
     return replace(family, always={**family.always, **narrow}, tiny=narrow)
 
 
-@pytest.fixture(params=SIZES, ids=lambda each: f"{each[0].title}-{each[1]}")
-def each_size(request: pytest.FixtureRequest) -> tuple[Family, str]:
+@pytest.fixture
+def sizes() -> list[tuple[Family, str]]:
     """Every size of every family, reduced."""
-    family, size = request.param
-    return _reduced(family), size
+    return [(_reduced(family), size) for family in FAMILIES for size in family.sizes]
 
 
 @pytest.fixture(params=["dinov3", "convnext", "dinov2"])

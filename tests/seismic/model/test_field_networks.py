@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from case_table import table
 
 from scionwood import RecipeError
 from scionwood_seismic.backbones import conv_unet, dinov3_unet, field_unet, station_unet
@@ -33,7 +34,7 @@ def test_the_field_network_is_small() -> None:
 
 
 @BOTH
-@pytest.mark.parametrize("factor", [1e-6, 0.3, 4e5])
+@table("factor", [1e-6, 0.3, 4e5])
 def test_the_output_scales_with_the_input(build: Build, factor: float) -> None:
     network, x = trained(build), record(3, 96)
     expected = network(x)
@@ -50,7 +51,7 @@ def test_a_told_level_scales_with_the_input_and_changes_the_result() -> None:
 
 
 @BOTH
-@pytest.mark.parametrize("shape", [(1, 33), (2, 100), (3, 300)])
+@table("shape", [(1, 33), (2, 100), (3, 300)])
 def test_records_of_any_size_come_back(build: Build, shape: tuple[int, int]) -> None:
     x = record(*shape)
     y = trained(build)(x)
@@ -72,7 +73,7 @@ def test_masked_traces_stay_zero_and_equal_absent_ones() -> None:
     torch.testing.assert_close(network(x[:, :, :5]), expected)
 
 
-@pytest.mark.parametrize("build", [dinov3_unet, conv_unet, station_unet, field_unet])
+@table("build", [dinov3_unet, conv_unet, station_unet, field_unet])
 def test_every_network_takes_the_same_call(build: Build) -> None:
     network, x = build().eval(), record(3, 64)
     mask = torch.ones_like(x)
@@ -88,7 +89,7 @@ def test_a_silent_record_stays_silent() -> None:
         assert not trained(build)(torch.zeros(1, 1, 3, 64)).any()
 
 
-@pytest.mark.parametrize("samples", [64, 500, 1025])
+@table("samples", [64, 500, 1025])
 def test_the_transform_of_the_station_network_is_inverted_exactly(samples: int) -> None:
     network = StationUNet()
     x = torch.randn(2, 3, samples, generator=torch.Generator().manual_seed(1))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from case_table import table
 from safetensors.torch import save_file
 
 from scionwood import WeightsError
@@ -166,7 +167,7 @@ def test_refuses_a_file_of_another_variant(
     assert len(caught.value.rule) < 400
 
 
-@pytest.mark.parametrize("name", ["other.safetensors", "text.safetensors", "text.pth", "empty.pth"])
+@table("name", ["other.safetensors", "text.safetensors", "text.pth", "empty.pth"])
 def test_refuses_a_file_that_does_not_contain_weights(
     name: str, reduced_vit: Family, denoiser: Any, tmp_path: Path
 ) -> None:
@@ -178,15 +179,16 @@ def test_refuses_a_file_that_does_not_contain_weights(
         denoiser(reduced_vit, "small", path)
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
-@pytest.mark.parametrize("share", [0.001, 0.5, 0.999])
+@table("suffix", [".safetensors", ".pth"])
+@table("share", [0.001, 0.5, 0.999])
 def test_refuses_a_truncated_file(
-    suffix: str, share: float, small: Path, reduced_vit: Family, denoiser: Any
+    suffix: str, share: float, small: Path, reduced_vit: Family, denoiser: Any, tmp_path: Path
 ) -> None:
-    path = small.with_suffix(suffix)
+    path = tmp_path / f"small{suffix}"
     if suffix == ".pth":
         torch.save(denoiser(reduced_vit, "small").encoder.state_dict(), path)
-    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    whole = (path if suffix == ".pth" else small).read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(WeightsError, match=f"small{suffix}: cannot load"):
         denoiser(reduced_vit, "small", path)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from case_table import table
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 
@@ -57,13 +58,13 @@ def counts(size: str, targets: str) -> tuple[int, ...]:
     return tuple(sum(p.numel() for p in lora(tuned, name).values()) for name in configs)
 
 
-@pytest.mark.parametrize("size", QKV)
+@table("size", QKV)
 def test_lora_on_qkv_has_the_expected_number_of_parameters(size: str) -> None:
     """The fused layer has r (d + 3 d) parameters per block."""
     assert counts(size, r"encoder\.blocks\.\d+\.attn\.qkv") == QKV[size]
 
 
-@pytest.mark.parametrize("size", ATTENTION)
+@table("size", ATTENTION)
 def test_lora_on_attention_has_the_expected_number_of_parameters(size: str) -> None:
     """The projection adds r (d + d) per block; the patch embedding is not adapted."""
     with torch.device("meta"):
@@ -71,7 +72,7 @@ def test_lora_on_attention_has_the_expected_number_of_parameters(size: str) -> N
     assert counts(size, targets) == ATTENTION[size]
 
 
-@pytest.mark.parametrize("size", PARAMETERS)
+@table("size", PARAMETERS)
 def test_one_input_channel_saves_two_thirds_of_the_patch_embedding(size: str) -> None:
     parameters, width = PARAMETERS[size]
     with torch.device("meta"):
@@ -80,18 +81,20 @@ def test_one_input_channel_saves_two_thirds_of_the_patch_embedding(size: str) ->
 
 
 def test_every_lora_tensor_of_every_size_gets_a_gradient(
-    each_size: tuple[Any, str], denoiser: Any
+    sizes: Any, denoiser: Any, subtests: pytest.Subtests
 ) -> None:
     """The exceptions are q, k and v of the `_qkvb` sizes, which timm does not call."""
-    model = denoiser(*each_size)
-    targets = model.adapter_targets["all-linear"]
-    tuned = filled(get_peft_model(model, LoraConfig(r=2, target_modules=targets)))
-    (example,) = model.example_input()
-    tuned(example).square().sum().backward()
-    dead = {name for name, p in lora(tuned).items() if p.grad is None or not p.grad.any()}
-    passed_by = {name for name in lora(tuned) if ".qkv." in name and "qkvb" in each_size[1]}
-    assert dead == passed_by
-    assert len(dead) < len(lora(tuned))
+    for family, size in sizes:
+        with subtests.test(family=family.title, size=size):
+            model = denoiser(family, size)
+            targets = model.adapter_targets["all-linear"]
+            tuned = filled(get_peft_model(model, LoraConfig(r=2, target_modules=targets)))
+            (example,) = model.example_input()
+            tuned(example).square().sum().backward()
+            dead = {name for name, p in lora(tuned).items() if p.grad is None or not p.grad.any()}
+            passed_by = {name for name in lora(tuned) if ".qkv." in name and "qkvb" in size}
+            assert dead == passed_by
+            assert len(dead) < len(lora(tuned))
 
 
 def test_exactly_the_adapter_and_the_head_train(family: Any, denoiser: Any) -> None:

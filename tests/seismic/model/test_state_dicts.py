@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import timm
 import torch
+from case_table import table
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import DINOv3ViTConfig, DINOv3ViTModel
@@ -17,6 +18,7 @@ from scionwood import WeightsError
 from scionwood_seismic.model.family import Family
 
 State = dict[str, Tensor]
+Sizes = list[tuple[Family, str]]
 
 
 def published(family: Family, size: str) -> nn.Module:
@@ -100,26 +102,28 @@ def check_loaded(encoder: nn.Module, model: nn.Module, stem: str) -> None:
 
 
 def test_loads_a_state_dict_of_timm(
-    each_size: tuple[Family, str], denoiser: Any, tmp_path: Path
+    sizes: Sizes, denoiser: Any, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
-    family, size = each_size
-    model, path = published(family, size), tmp_path / "timm.safetensors"
-    save_file(model.state_dict(), path)
-    check_loaded(denoiser(family, size, path).encoder, model, family.stem)
+    for family, size in sizes:
+        with subtests.test(family=family.title, size=size):
+            model, path = published(family, size), tmp_path / f"{family.title} {size}.safetensors"
+            save_file(model.state_dict(), path)
+            check_loaded(denoiser(family, size, path).encoder, model, family.stem)
 
 
 def test_loads_a_state_dict_of_meta(
-    each_size: tuple[Family, str], denoiser: Any, tmp_path: Path, capsys: Any
+    sizes: Sizes, denoiser: Any, tmp_path: Path, capsys: Any, subtests: pytest.Subtests
 ) -> None:
-    family, size = each_size
-    model, path = published(family, size), tmp_path / "meta.pth"
-    torch.save(OF_META[family.title](dict(model.state_dict())), path)
-    check_loaded(denoiser(family, size, str(path)).encoder, model, family.stem)
-    assert capsys.readouterr().out == ""
+    for family, size in sizes:
+        with subtests.test(family=family.title, size=size):
+            model, path = published(family, size), tmp_path / f"{family.title} {size}.pth"
+            torch.save(OF_META[family.title](dict(model.state_dict())), path)
+            check_loaded(denoiser(family, size, str(path)).encoder, model, family.stem)
+            assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("size", ["small", "small_qkvb", "small_plus", "small_plus_qkvb"])
-@pytest.mark.parametrize("prefix", ["", "model."])
+@table("size", ["small", "small_qkvb", "small_plus", "small_plus_qkvb"])
+@table("prefix", ["", "model."])
 def test_a_state_dict_of_transformers_gives_the_same_features(
     reduced_vit: Family, size: str, prefix: str, denoiser: Any, tmp_path: Path
 ) -> None:

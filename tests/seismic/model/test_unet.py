@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from case_table import table
 
 from scionwood_seismic.backbones import dinov2_unet, dinov3_unet
 from scionwood_seismic.model.unet import DenoisingUNet
@@ -17,7 +18,7 @@ def model(family: Any, denoiser: Any) -> DenoisingUNet:
     return denoiser(*family).eval()
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (16, 16), (25, 130), (128, 17)])
+@table("shape", [(1, 1), (16, 16), (25, 130), (128, 17)])
 def test_accepts_gathers_of_any_size(model: DenoisingUNet, shape: tuple[int, int]) -> None:
     x = torch.randn(2, 1, *shape, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():

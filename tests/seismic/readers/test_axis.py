@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import segyio
+from case_table import table
 
 from scionwood import ReadError
 from scionwood_seismic.readers.segy import SegyReader
@@ -21,7 +22,7 @@ def test_time_is_in_seconds_from_the_recording_delay(segy: Write) -> None:
     np.testing.assert_allclose(time[:3], [0.1, 0.102, 0.104])
 
 
-@pytest.mark.parametrize(("scalar", "start"), [(10, 1.0), (-10, 0.01), (0, 0.1), (77, 0.1)])
+@table(("scalar", "start"), [(10, 1.0), (-10, 0.01), (0, 0.1), (77, 0.1)])
 def test_the_time_scalar_applies_from_revision_1(segy: Write, scalar: int, start: float) -> None:
     path = segy(delay=100)
     raw = bytearray(path.read_bytes())
@@ -41,7 +42,7 @@ class TestDepth:
             file.bin.update(**fields)
         return SegyReader(path, vertical="depth")
 
-    @pytest.mark.parametrize(
+    @table(
         ("interval", "feet", "step"), [(5, 1, 5.0), (5000, 1, 5.0), (10, 2, 3.048), (500, 0, 0.5)]
     )
     def test_the_depth_interval_is_in_metres(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
+from case_table import table
 
 from scionwood_seismic.readers.base import SeismicReader, encode
 from scionwood_seismic.readers.das import DasReader
@@ -13,7 +13,7 @@ from scionwood_seismic.readers.segy import SegyReader
 from scionwood_seismic.readers.streams import StreamReader
 
 
-@pytest.mark.parametrize("kind", [SegyReader, StreamReader, DasReader])
+@table("kind", [SegyReader, StreamReader, DasReader])
 def test_reads_a_record_without_the_previous_ones(
     tmp_path: Path, kind: type[SeismicReader]
 ) -> None:
@@ -26,7 +26,7 @@ def test_reads_a_record_without_the_previous_ones(
             np.testing.assert_array_equal(again.data, record.data)
 
 
-@pytest.mark.parametrize("kind", ["int8", "int16", "int32", "int64", "uint16", "uint64"])
+@table("kind", ["int8", "int16", "int32", "int64", "uint16", "uint64"])
 def test_integers_are_clipped_to_their_own_range(kind: str) -> None:
     info = np.iinfo(kind)
     encoded, clipped = encode(np.array([-1e30, 0.4, 1e30]), np.dtype(kind))

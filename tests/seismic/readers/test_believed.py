@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import segyio
+from case_table import table
 
 from scionwood import ReadError
 from scionwood_seismic.readers.opening import open_file
@@ -30,12 +31,12 @@ def stale(path: Path, endian: str = "big", **fields: int) -> Path:
     return path
 
 
-@pytest.mark.parametrize("endian", ["big", "little"])
-@pytest.mark.parametrize("code", CODES)
+@table("endian", ["big", "little"])
+@table("code", CODES)
 def test_the_size_of_the_file_decides_against_stale_trace_headers(
-    segy: Write, gathers: np.ndarray, code: int, endian: str
+    segy: Write, gathers: np.ndarray, tmp_path: Path, code: int, endian: str
 ) -> None:
-    data = np.rint(np.abs(gathers))
+    data, target = np.rint(np.abs(gathers)), tmp_path / "out.sgy"
     path = stale(segy(data=data, format=code, endian=endian), endian, ns=462)
     with pytest.warns(UserWarning, match=r"give 462 samples.* 40, which was believed"):
         reader = open_file(path)
@@ -43,10 +44,10 @@ def test_the_size_of_the_file_decides_against_stale_trace_headers(
         warnings.simplefilter("ignore", UserWarning)  # integers are rounded
         (record,) = reader
         assert len(reader.warnings) == 1
-        reader.rewrite(path.with_name("out.sgy"), lambda record: record.data)
+        reader.rewrite(target, lambda record: record.data)
     with segyio.open(path, ignore_geometry=True, endian=endian) as file:
         np.testing.assert_array_equal(record.data, file.trace.raw[:].astype(np.float32))
-    assert path.with_name("out.sgy").read_bytes() == path.read_bytes()
+    assert target.read_bytes() == path.read_bytes()
 
 
 @pytest.mark.parametrize(("name", "count"), [("f3.sgy", 75), ("viking_small.segy", 600)])
@@ -69,7 +70,7 @@ def test_public_files_with_stale_headers(tmp_path: Path, name: str, count: int) 
 class TestTraceHeaders:
     """Trace headers that lead to the end of the file are believed against the binary header."""
 
-    @pytest.mark.parametrize("count", [0, 33, 500, 90])
+    @table("count", [0, 33, 500, 90])
     def test_with_one_length(self, segy: Write, gathers: np.ndarray, count: int) -> None:
         """With 90 samples, the size of the file fits the binary header too."""
         path = stale(segy(data=gathers[:, :3]), ns=40)
@@ -190,7 +191,7 @@ class TestRevision2:
         path.write_bytes(bytes(head) + text + body + b"t" * 3200)
         return path
 
-    @pytest.mark.parametrize(
+    @table(
         "header",
         [{}, {"texts": -1}, {"first": 10_000}, {"count": 0}],
         ids=["plain", "open text", "first trace", "no count"],

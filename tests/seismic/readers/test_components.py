@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood_seismic.readers.segy import SegyReader
 from scionwood_seismic.readers.sources import obspy
@@ -55,7 +56,7 @@ def test_an_array_of_one_component_is_a_gather(tmp_path: Path) -> None:
         assert (len(reader), reader.components) == (1, ())
 
 
-@pytest.mark.parametrize(("channel", "components"), [("HHZ", ("Z",)), ("HSF", ()), ("1", ())])
+@table(("channel", "components"), [("HHZ", ("Z",)), ("HSF", ()), ("1", ())])
 def test_a_single_channel(tmp_path: Path, channel: str, components: tuple[str, ...]) -> None:
     """HSF is the strain along a fibre."""
     with StreamReader(mseed(tmp_path / "a.mseed", ("ABC", channel))) as reader:

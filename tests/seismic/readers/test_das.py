@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import dascore as dc
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood import OutputExistsError, ReadError, Record, WriteError
 from scionwood_seismic.readers.das import DasReader
@@ -30,7 +31,7 @@ NAMES = (
 Writers = dict[str, Callable[[Path, np.ndarray], Path]]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@table("name", NAMES)
 def test_identifies_axes_by_name(
     tmp_path: Path, data: np.ndarray, name: str, writers: Writers
 ) -> None:
@@ -45,7 +46,7 @@ def test_identifies_axes_by_name(
     np.testing.assert_allclose(np.diff(record.coords["distance"]), 5)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@table("name", NAMES)
 def test_a_rewritten_file_has_new_samples_and_the_old_coordinates(
     tmp_path: Path, data: np.ndarray, name: str, writers: Writers
 ) -> None:
@@ -183,7 +184,7 @@ def test_without_dascore_the_error_names_the_package(
     assert "pip install dascore h5py" in done.stderr
 
 
-@pytest.mark.parametrize("name", REAL)
+@table("name", REAL)
 def test_reads_and_writes_real_files(tmp_path: Path, name: str) -> None:
     path, target = SHARED / name, tmp_path / name
     if not path.is_file():

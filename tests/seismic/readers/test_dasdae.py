@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tables
 from audit import audited
+from case_table import table
 
 from scionwood import ReadError
 from scionwood_kit.fuzzing.pickles import hostile_pickle
@@ -83,7 +84,7 @@ def simple(path: Path, rng: random.Random) -> None:
             file.attrs.update({"tag": "abc", "station": np.bytes_("AB")})
 
 
-@pytest.mark.parametrize("kind", ["DASDAE", "separate", "H5Simple"])
+@table("kind", ["DASDAE", "separate", "H5Simple"])
 def test_patches_and_summaries_equal_those_of_dascore(tmp_path: Path, kind: str) -> None:
     for number in range(8):
         rng, path = random.Random(number), tmp_path / f"{number}.h5"

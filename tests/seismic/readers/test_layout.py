@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from case_table import table
 
 from scionwood import ReadError
 from scionwood_seismic.readers.layout import Layout, read_layout
@@ -48,7 +49,7 @@ BAD: dict[str, tuple[Damage, str]] = {
 }
 
 
-@pytest.mark.parametrize("case", BAD)
+@table("case", BAD)
 def test_refuses_a_bad_file_with_rule_and_remedy(segy: Callable[..., Path], case: str) -> None:
     damage, message = BAD[case]
     path = segy()

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood import ReadError
 from scionwood_seismic.readers.das import DasReader
@@ -19,9 +20,7 @@ from scionwood_seismic.readers.streams import StreamReader
 OBSPY = Path(obspy.__file__).parent / "io"
 
 
-@pytest.mark.parametrize(
-    "name", ["as_it_is", "nonsense.bin", "wrong.sgy", "wrong.mseed", "no_suffix"]
-)
+@table("name", ["as_it_is", "nonsense.bin", "wrong.sgy", "wrong.mseed", "no_suffix"])
 def test_the_content_decides_and_not_the_name(
     tmp_path: Path,
     segy: Callable[..., Path],
@@ -50,7 +49,7 @@ def test_the_content_decides_and_not_the_name(
             assert isinstance(opened, reader)
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "words"),
     [
         ("broken.sgy", "SEG-Y"),
@@ -72,7 +71,7 @@ def test_the_reader_of_the_suffix_explains_a_damaged_file(
     assert name in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["notes.txt", "data.bin", "volume"])
+@table("name", ["notes.txt", "data.bin", "volume"])
 def test_refuses_an_unknown_file_and_lists_known_formats(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_text("Dear colleague, please find the data attached.\n" * 200)

@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood import ReadError
 from scionwood_seismic.readers.das import DasReader
@@ -15,7 +16,7 @@ from scionwood_seismic.readers.opening import open_file
 SECRET = np.arange(12 * 64, dtype=np.float32).reshape(12, 64) + 0.5
 
 
-@pytest.mark.parametrize("way", ["raw", "virtual", "virtual, source missing", "link"])
+@table("way", ["raw", "virtual", "virtual, source missing", "link"])
 def test_samples_that_lie_in_another_file_are_refused(tmp_path: Path, way: str) -> None:
     path, secret = tmp_path / "fibre.h5", tmp_path / "elsewhere"
     DasReader.write_sample(path)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from audit import audited
+from case_table import table
 
 from scionwood import ReadError
 from scionwood_kit.fuzzing.pickles import hostile_pickle
@@ -161,7 +162,7 @@ BOMBS = {
 }
 
 
-@pytest.mark.parametrize("name", BOMBS)
+@table("name", BOMBS)
 def test_a_pickle_that_stands_for_too_much_is_refused(name: str) -> None:
     with pytest.raises(NotPlain):
         plain(BOMBS[name])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood_seismic.readers.samples import FORMATS, decode, encode
 
@@ -25,8 +26,8 @@ def test_known_ibm_bits() -> None:
     assert raw.tobytes().hex() == "c276a0000000000041100000"
 
 
-@pytest.mark.parametrize("code", [2, 3, 7, 8, 9, 10, 11, 12, 15, 16])
-@pytest.mark.parametrize("order", "<>")
+@table("code", [2, 3, 7, 8, 9, 10, 11, 12, 15, 16])
+@table("order", "<>")
 def test_integers_clip_at_their_range(code: int, order: str) -> None:
     raw, lost = encode(np.array([[-np.inf, np.inf, 1e30, 3.4]]), code, order)
     low, high, higher, small = decode(raw, code, order)[0].tolist()

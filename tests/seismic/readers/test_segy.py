@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import segyio
+from case_table import table
 
 from scionwood import OutputExistsError, Record, WriteError
 from scionwood_seismic.data.normalise import scale
@@ -35,40 +36,31 @@ def halve(record: Record) -> np.ndarray:
     return record.data / 2
 
 
-@pytest.mark.parametrize("endian", ["big", "little"])
-@pytest.mark.parametrize("encoding", ENCODINGS)
-class TestEveryEncoding:
-    def test_reads_every_format(
-        self, segy: Write, gathers: np.ndarray, encoding: str, endian: str
-    ) -> None:
-        if encoding.startswith("uint"):
-            gathers = np.abs(gathers)
-        path = segy(data=gathers, format=ENCODINGS[encoding], endian=endian)
-        with SegyReader(path, gather="fldr") as reader:
-            samples = np.stack([record.data for record in reader])
-        assert samples.dtype == np.float32
-        np.testing.assert_allclose(
-            samples, gathers, rtol=1e-6, atol=1.0 if "int" in encoding else 0
-        )
-
-    def test_keeps_every_header_byte(
-        self, segy: Write, headers: Headers, gathers: np.ndarray, encoding: str, endian: str
-    ) -> None:
-        if encoding.startswith("uint"):
-            gathers = np.abs(gathers)
-        path = segy(data=gathers, format=ENCODINGS[encoding], endian=endian)
-        target = path.with_name("out.sgy")
-        with SegyReader(path, gather="fldr") as reader, warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # integers are rounded
-            before = np.stack([record.data for record in reader])
-            reader.rewrite(target, halve)
-        assert headers(target, 48) == headers(path, 48)
-        assert target.stat().st_size == path.stat().st_size
-        with SegyReader(target, gather="fldr") as reader:
-            after = np.stack([record.data for record in reader])
-        np.testing.assert_allclose(
-            after, before / 2, rtol=1e-6, atol=0.5 if "int" in encoding else 0
-        )
+@table("endian", ["big", "little"])
+@table("encoding", ENCODINGS)
+def test_every_encoding_is_read_and_rewritten_with_every_header_byte(
+    segy: Write,
+    headers: Headers,
+    gathers: np.ndarray,
+    tmp_path: Path,
+    encoding: str,
+    endian: str,
+) -> None:
+    data = np.abs(gathers) if encoding.startswith("uint") else gathers
+    path = segy(data=data, format=ENCODINGS[encoding], endian=endian)
+    target = tmp_path / "out.sgy"
+    with SegyReader(path, gather="fldr") as reader, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # integers are rounded
+        before = np.stack([record.data for record in reader])
+        reader.rewrite(target, halve)
+    rounding = 1.0 if "int" in encoding else 0.0
+    assert before.dtype == np.float32
+    np.testing.assert_allclose(before, data, rtol=1e-6, atol=rounding)
+    assert headers(target, 48) == headers(path, 48)
+    assert target.stat().st_size == path.stat().st_size
+    with SegyReader(target, gather="fldr") as reader:
+        after = np.stack([record.data for record in reader])
+    np.testing.assert_allclose(after, before / 2, rtol=1e-6, atol=rounding / 2)
 
 
 def test_groups_scattered_traces_by_header(segy: Write, gathers: np.ndarray) -> None:
@@ -88,12 +80,14 @@ def test_rewrites_scattered_traces_in_place(segy: Write) -> None:
         np.testing.assert_array_equal(next(iter(after)).data, next(iter(before)).data / 2)
 
 
-@pytest.mark.parametrize("endian", ["big", "little"])
-@pytest.mark.parametrize("encoding", ["ibm", "int16", "uint64", "ieee", "double"])
-def test_segyio_reads_the_same_result(segy: Write, encoding: str, endian: str) -> None:
+@table("endian", ["big", "little"])
+@table("encoding", ["ibm", "int16", "uint64", "ieee", "double"])
+def test_segyio_reads_the_same_result(
+    segy: Write, tmp_path: Path, encoding: str, endian: str
+) -> None:
     """An independent reader decodes what this one encodes."""
     path = segy(data=np.full((1, 4, 40), 1.0), format=ENCODINGS[encoding], endian=endian)
-    target = path.with_name("out.sgy")
+    target = tmp_path / "out.sgy"
     wanted = np.abs(np.random.default_rng(0).standard_normal((4, 40)) * 1e3).astype(np.float32)
     with SegyReader(path) as reader, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # integers are rounded
@@ -122,10 +116,12 @@ def test_refuses_nan_in_a_format_without_it(segy: Write, encoding: str) -> None:
         reader.rewrite(path.with_name("out.sgy"), lambda record: record.data * np.nan)
 
 
-@pytest.mark.parametrize("encoding", ["double", "int64", "int32"])
-def test_unchanged_samples_keep_digits_beyond_float32(segy: Write, encoding: str) -> None:
+@table("encoding", ["double", "int64", "int32"])
+def test_unchanged_samples_keep_digits_beyond_float32(
+    segy: Write, tmp_path: Path, encoding: str
+) -> None:
     path = segy(data=np.full((1, 3, 40), 2**26 + 1, np.float64), format=ENCODINGS[encoding])
-    target = path.with_name("out.sgy")
+    target = tmp_path / "out.sgy"
 
     def change_one(record: Record) -> np.ndarray:
         record.data[1, 7] = 5

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood import ReadError, Record, WriteError
 from scionwood_seismic.readers.sources import obspy
@@ -16,7 +17,7 @@ MSEED, SAC, SEG2 = (OBSPY / name / "tests/data" for name in ("mseed", "sac", "se
 SU = OBSPY / "segy/tests/data/1.su_first_trace"
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "reason"),
     [
         ("CDSN_encoding.mseed", "encoding CDSN cannot be written"),
@@ -50,7 +51,7 @@ def test_leaves_no_file_if_steps_are_too_large_for_steim(tmp_path: Path) -> None
     assert [item.name for item in tmp_path.iterdir()] == ["in.mseed"]
 
 
-@pytest.mark.parametrize("kind", ["mseed", "mseed_mid_record", "sac", "su", "seg2"])
+@table("kind", ["mseed", "mseed_mid_record", "sac", "su", "seg2"])
 def test_refuses_a_truncated_file(tmp_path: Path, kind: str) -> None:
     whole = {
         "mseed": MSEED / "gaps.mseed",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from case_table import table
 from halving import Halve
 
 from scionwood_seismic.readers import miniseed
@@ -68,7 +69,7 @@ class TestStreams:
             return self.seg2(path) if name == "seg2" else self.su(path)
         return self.mseed(path, name)
 
-    @pytest.mark.parametrize("name", ["INT32", "STEIM2", "FLOAT32", "seg2", "su"])
+    @table("name", ["INT32", "STEIM2", "FLOAT32", "seg2", "su"])
     def test_windows_are_read_and_written(self, tmp_path: Path, name: str) -> None:
         path, target = tmp_path / "in", tmp_path / "out"
         data = self.file(path, name)

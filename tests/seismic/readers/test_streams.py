@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood import OutputExistsError, Record, WriteError
 from scionwood_seismic.readers.sources import obspy
@@ -114,7 +115,7 @@ def test_long_gathers_are_read_in_blocks(tmp_path: Path, data: np.ndarray) -> No
         assert [len(record.data) for record in reader] == [2, 1]
 
 
-@pytest.mark.parametrize(
+@table(
     "name",
     [
         "BW.BGLD.__.EHE.D.2008.001.first_10_records",
@@ -176,7 +177,7 @@ def test_su_traces_with_different_delays_or_lengths_are_separate_gathers(
     assert [r.data.shape for r in records(whole)] == [(3, 50), (3, 50), (3, 20)]
 
 
-@pytest.mark.parametrize("name", ["test.sac", "test.sac.swap", "LMOW.BHE.SAC"])
+@table("name", ["test.sac", "test.sac.swap", "LMOW.BHE.SAC"])
 def test_sac_keeps_every_header_byte(tmp_path: Path, name: str) -> None:
     path, target = SAC / name, tmp_path / "out.sac"
     rewrite(path, target)
@@ -199,7 +200,7 @@ def test_seg2_keeps_every_byte_except_the_samples(tmp_path: Path, seg2: Path) ->
     np.testing.assert_array_equal(after.data, before.data // 2)
 
 
-@pytest.mark.parametrize(
+@table(
     "path",
     [
         MSEED / "timingquality.mseed",

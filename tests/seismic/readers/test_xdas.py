@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood import ReadError
 from scionwood_seismic.readers.opening import open_file
@@ -108,7 +109,7 @@ def write(path: Path, *writers: Callable[[h5py.Group], None]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@table("name", WRITERS)
 def test_reads_and_writes_axes_in_every_spelling(tmp_path: Path, name: str) -> None:
     path, target = write(tmp_path / "in.nc", WRITERS[name]), tmp_path / "out.nc"
     with open_file(path) as reader:
@@ -236,7 +237,7 @@ class TestJulia:
             raw.write(b"HDF5-based Julia Data Format, version 0.1.1\0")
         return path
 
-    @pytest.mark.parametrize("name", ["a.jld2", "a.h5", "a.bin"])
+    @table("name", ["a.jld2", "a.h5", "a.bin"])
     def test_a_file_of_dasvader_is_read_and_written(self, tmp_path: Path, name: str) -> None:
         path, target = self.file(tmp_path / name, das=True), tmp_path / f"out_{name}"
         with open_file(path) as reader:
@@ -246,7 +247,7 @@ class TestJulia:
         with open_file(target) as reader:
             np.testing.assert_array_equal(next(iter(reader)).data, 2 * DATA[:40, :7].T)
 
-    @pytest.mark.parametrize("name", ["a.jld2", "a.h5", "a.bin"])
+    @table("name", ["a.jld2", "a.h5", "a.bin"])
     def test_another_is_named_as_one(self, tmp_path: Path, name: str) -> None:
         path = self.file(tmp_path / name, das=False)
         with pytest.raises(ReadError, match=r"a JLD2 file of Julia that is no .*HDF5\.jl"):

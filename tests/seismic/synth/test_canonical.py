@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood_seismic.synth.canonical import (
     CANONICAL_PERIOD,
@@ -23,8 +24,8 @@ def events(period: float, *, traces: int = 24, samples: int = 600, dip: float = 
     return convolve(spikes, ricker(1 / period, 1.0, length=4 * period))
 
 
-@pytest.mark.parametrize("period", [6.0, 12.0, 30.0, 60.0])
-@pytest.mark.parametrize("traces", [1, 24])
+@table("period", [6.0, 12.0, 30.0, 60.0])
+@table("traces", [1, 24])
 def test_the_dominant_period_is_that_of_the_wavelet(period: float, traces: int) -> None:
     record = events(period, traces=traces, samples=1200)
     assert dominant_period(record) == pytest.approx(period, rel=0.15)
@@ -47,7 +48,7 @@ def test_a_silent_record_needs_no_resampling() -> None:
     assert plan(np.zeros((4, 100))) == Plan(CANONICAL_PERIOD, 1.0, False, 100)
 
 
-@pytest.mark.parametrize("n", [37, 100, 101, 250])
+@table("n", [37, 100, 101, 250])
 def test_resampling_to_more_samples_and_back_is_exact(n: int) -> None:
     record = np.random.default_rng(0).standard_normal((3, 37))
     np.testing.assert_allclose(resample(resample(record, n), 37), record, atol=1e-12)
@@ -62,7 +63,7 @@ def test_resampling_keeps_a_constant_and_places_events_in_time() -> None:
     assert (int(fine.argmax()) + 0.5) / 2 - 0.5 == pytest.approx(int(record.argmax()), abs=0.5)
 
 
-@pytest.mark.parametrize("period", [4.0, 12.0, 40.0])
+@table("period", [4.0, 12.0, 40.0])
 def test_what_is_not_removed_comes_back_bit_for_bit(period: float) -> None:
     record = events(period).astype(np.float32)
     steps = plan(record)

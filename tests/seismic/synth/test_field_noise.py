@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood_seismic.synth.field_noise import COLOURS, NoiseWindows, draw_noise
 from scionwood_seismic.synth.field_pair import draw_clean, draw_traces, mix
@@ -11,7 +12,7 @@ from scionwood_seismic.synth.field_pair import draw_clean, draw_traces, mix
 SHAPE = (32, 64)
 
 
-@pytest.mark.parametrize("colour", sorted(COLOURS))
+@table("colour", sorted(COLOURS))
 def test_noise_has_unit_deviation_and_depends_on_the_seed_alone(colour: str) -> None:
     one, again, other = (
         draw_noise(np.random.default_rng(seed), SHAPE, colours=[colour]) for seed in (1, 1, 2)
@@ -43,7 +44,7 @@ def test_windows_of_real_noise_keep_its_band_and_mirror_a_small_record() -> None
         assert 0.04 < peak < 0.22  # a period of 10 samples, stretched by 0.5 to 2
 
 
-@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+@table("share", [0.0, 0.3, 1.0])
 def test_a_share_of_the_noise_is_real(share: float) -> None:
     real = NoiseWindows([np.sin(2 * np.pi * np.arange(400) / 10 + np.arange(40)[:, None])])
     rng = np.random.default_rng(4)

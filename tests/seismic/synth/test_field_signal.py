@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood_seismic.synth import field_signal
 from scionwood_seismic.synth.field_signal import (
@@ -19,7 +20,7 @@ from scionwood_seismic.synth.field_signal import (
 SHAPE = (48, 96)
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@table("kind", sorted(KINDS))
 def test_a_record_has_unit_deviation_and_depends_on_the_seed_alone(kind: str) -> None:
     first, again, other = (
         draw_record(np.random.default_rng(seed), SHAPE, [kind]) for seed in (3, 3, 4)
@@ -31,7 +32,7 @@ def test_a_record_has_unit_deviation_and_depends_on_the_seed_alone(kind: str) ->
     assert not np.array_equal(first, other)
 
 
-@pytest.mark.parametrize("shape", [(1, 128), (3, 40), (64, 128)])
+@table("shape", [(1, 128), (3, 40), (64, 128)])
 def test_records_of_any_size_are_finite(shape: tuple[int, int]) -> None:
     rng = np.random.default_rng(0)
     assert all(np.isfinite(draw_record(rng, shape)).all() for _ in range(60))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood_seismic.synth.field_volume import VOLUMES, draw_slices, offsets_of
 
@@ -15,7 +16,7 @@ def test_the_nearest_slices_come_first() -> None:
     assert offsets_of(2) == (0, -1, 1, -2, 2)
 
 
-@pytest.mark.parametrize("kind", sorted(VOLUMES))
+@table("kind", sorted(VOLUMES))
 def test_neighbouring_slices_share_their_geology(kind: str) -> None:
     drawn = [draw_slices(np.random.default_rng(seed), SHAPE, [kind], 2) for seed in range(25)]
     again = draw_slices(np.random.default_rng(3), SHAPE, [kind], 2)

@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood_seismic.synth.mixture import average_gauge, corrupt
 from scionwood_seismic.synth.noise import NOISES
 from scionwood_seismic.synth.signal import draw_gather
 
 
-@pytest.mark.parametrize("kind", NOISES)
-@pytest.mark.parametrize("snr", [-8.0, 0.0, 8.0])
+@table("kind", NOISES)
+@table("snr", [-8.0, 0.0, 8.0])
 def test_noise_has_the_requested_ratio(kind: str, snr: float) -> None:
     rng = np.random.default_rng(5)
     clean = draw_gather(rng, (64, 96)) * 1e-6  # strain rates are small numbers

@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+from case_table import table
 
 from scionwood_seismic.synth.noise import NOISES, UNSEEN, channel_gain
 from scionwood_seismic.synth.signal import draw_gather
@@ -27,8 +28,8 @@ def share(x: np.ndarray, low: float, high: float) -> float:
     return float(power[(f >= low) & (f <= high)].sum() / power.sum())
 
 
-@pytest.mark.parametrize("kind", ALL)
-@pytest.mark.parametrize("shape", [(16, 16), (96, 256)])
+@table("kind", ALL)
+@table("shape", [(16, 16), (96, 256)])
 def test_each_class_is_seeded_and_of_unit_amplitude(kind: str, shape: tuple[int, int]) -> None:
     one, same, other = (ALL[kind](np.random.default_rng(seed), shape, DT, DX) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)

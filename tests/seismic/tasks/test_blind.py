@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from case_table import table
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -117,7 +118,7 @@ class TestNoisier:
         with pytest.raises(RecipeError, match=r"Set data\.noise_window"):
             Blind(nn.Identity(), start="a run").losses(field)
 
-    @pytest.mark.parametrize(("share", "count"), [(0.0, 0), (0.25, 1), (0.75, 3)])
+    @table(("share", "count"), [(0.0, 0), (0.25, 1), (0.75, 3)])
     def test_uses_the_requested_share_of_removed_noise(
         self, batch: Batch, share: float, count: int
     ) -> None:
@@ -194,7 +195,7 @@ class TestStart:
         assert len(losses[0]) == 4
         assert losses[0] == losses[1]
 
-    @pytest.mark.parametrize(
+    @table(
         ("option", "said"),
         [
             ("adapter.r=4", r"is \(\d+, \d+\), that of this model \(4, \d+\)"),

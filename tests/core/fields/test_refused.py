@@ -1,0 +1,63 @@
+"""The commands of every field refuse wrong paths and runs before they import torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+WRONG = """
+bangla check nope -> nope: there is no such file
+bangla score nope -> nope: there is no such file
+bangla tokenizers a --text nope -> nope: there is no such file
+bangla generate a --peft nope -> nope: there is no such file
+bangla generate a --run nope -> run nope: there is no such folder
+bangla evaluate --run bangla/register -> Did you mean 'register_tiny'
+bangla evaluate --run bangla/register_tiny --data nope.csv -> nope.csv: there is no such file
+bangla prefer there -> there: it exists already
+bangla prefer new --data nope.csv -> nope.csv: there is no such file
+bangla merge new --run nope -> run nope: there is no such folder
+biomed classify nope -> nope: there is no such file
+biomed classify there -> scionwood fit biomed/few_shot --run run
+biomed classify there --run nope -> run nope: there is no such folder
+biomed evaluate nope -> nope: there is no such file
+biomed evaluate --experts nope -> nope: there is no such file
+biomed audit-splits nope -> nope: there is no such file
+biomed deidentify-check nope -> nope: there is no such file
+biomed deidentify nope new --salt a -> nope: there is no such file
+biomed deidentify there there --salt a -> there: it exists already
+crash predict nope.k x.vtp -> nope.k: there is no such file
+crash predict in.k in.k -> in.k: it exists already
+crash predict in.k x.vtp --run crash/transfer_lore -> Did you mean 'transfer_lora'
+crash predict in.k x.vtp --run . -> it does not hold a finished run
+pde simulate there -> there: it exists already
+pde convert nope cache -> nope: there is no such file
+pde encode nope latents -> nope: there is no such file
+pde decode nope states.nc -> nope: there is no such file
+pde rollout nope states.nc -> nope: there is no such file
+pde rollout there there -> there: it exists already
+pde rollout there states.nc --statistics nope -> nope: there is no such file
+pde rollout there states.nc --run pde/dinamics -> Did you mean 'dynamics'
+pde evaluate there nope -> nope: there is no such file
+seismic denoise nope.sgy x.sgy -> nope.sgy: there is no such file
+seismic denoise in.sgy in.sgy -> in.sgy: it exists already
+seismic denoise in.sgy x.sgy --run seismic/denoize -> Did you mean 'denoise'
+seismic denoise in.sgy x.sgy --run . -> it does not hold a finished run
+"""
+FILES = ("there", "in.k", "in.sgy")
+
+
+def test_wrong_paths_and_runs_are_refused_before_torch_is_imported(
+    refused_without_torch: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in FILES:
+        (tmp_path / name).write_text("*KEYWORD\n")
+    lines = [
+        line for line in WRONG.strip().splitlines() if find_spec(f"scionwood_{line.split()[0]}")
+    ]
+    assert lines
+    refused_without_torch(*lines)
+    assert {path.name for path in tmp_path.iterdir()} == {*FILES}
