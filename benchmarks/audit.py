@@ -13,28 +13,23 @@ the score were fixed before these figures were seen.
 
 from __future__ import annotations
 
-import argparse
 import copy
-import csv
 import platform
 import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import torch
+from runner import RESULTS, Row, Table, option, parsed, versions
 from scipy.stats import mannwhitneyu
 from torch.nn import functional as F
 
-import scionwood
 from scionwood_audit import Cohort, audit_run, compare, probe_parts, weights_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "audit"))
 
-Row = dict[str, object]
-RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("scionwood", "scionwood-audit", "torch", "peft")
 SEEDS = range(3000, 3030)
 """Adapters of these seeds were not seen when the rule of the score was chosen."""
@@ -53,15 +48,6 @@ RUNS = (
 
 def main() -> None:
     """Run the chosen part."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "part", choices=("probes", "reasons", "weights", "score", "prompts", "training")
-    )
-    parser.add_argument("--work", type=Path, default=Path("runs/audit"))
-    parser.add_argument("--most", type=float, default=1e9, help="seconds after which to stop")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    start = time.monotonic()
     parts = {
         "probes": probes,
         "reasons": why,
@@ -70,12 +56,19 @@ def main() -> None:
         "prompts": prompts,
         "training": training,
     }
+    options = parsed(
+        __doc__,
+        option("part", choices=parts),
+        option("--work", type=Path, default=Path("runs/audit")),
+        option("--most", type=float, default=1e9, help="seconds after which to stop"),
+    )
+    start = time.monotonic()
     parts[options.part](options.work, lambda: time.monotonic() - start > options.most)
 
 
 def probes(work: Path, over: Callable[[], bool]) -> None:
     """Audit each shipped run."""
-    table = Results("audit_probes", ("run", "probe"))
+    table = Results("audit_probes")
     for name in RUNS:
         if over() or table.has(run=name):
             continue
@@ -84,16 +77,16 @@ def probes(work: Path, over: Callable[[], bool]) -> None:
         cpu = time.process_time() - start
         for row in audit.rows:
             if row.part == "behaviour":
-                found = {"run": name, "probe": row.name, "found": row.value, "limit": row.limit}
+                cells = {"run": name, "probe": row.name, "found": row.value, "limit": row.limit}
                 why = {"why": row.reason, "audit, CPU s": f"{cpu:.0f}"}
-                table.add({**found, "result": row.status, "verdict": audit.verdict, **why})
+                table.add({**cells, "result": row.status, "verdict": audit.verdict, **why})
 
 
 def why(work: Path, over: Callable[[], bool]) -> None:
     """Repeat each broken probe on inputs like those of the run's training."""
     from audit_reasons import reasons
 
-    table = Results("audit_reasons", ("run", "input", "question"), fresh=True)
+    table = Results("audit_reasons", again=True)
     for row in reasons():
         table.add(row)
 
@@ -102,50 +95,54 @@ def weights(work: Path, over: Callable[[], bool]) -> None:
     """Train the adapters that are missing; when all are there, score each of them."""
     import audit_digits as digits
 
-    made = Results("audit_adapters", ("kind", "seed"))
+    adapters = Results("audit_adapters")
     net = digits.base()
     kinds = [("clean", 4, 30), ("poisoned", 4, 30), ("rank 8", 8, 4)]
     for number, seed in enumerate(SEEDS):
         for kind, rank, count in kinds:
             folder = work / kind.replace(" ", "-") / str(seed)
-            if over() or number >= count or (made.has(kind=kind, seed=seed) and folder.is_dir()):
+            if (
+                over()
+                or number >= count
+                or (adapters.has(kind=kind, seed=seed) and folder.is_dir())
+            ):
                 continue
             start = time.process_time()
             poison = kind == "poisoned"
             accuracy, success = digits.adapter(net, folder, seed, poison=poison, r=rank)
             cpu = time.process_time() - start
-            found = {"accuracy": f"{accuracy:.3f}", "patch succeeds": f"{success:.3f}"}
-            made.add({"kind": kind, "seed": seed, **found, "CPU s": f"{cpu:.1f}"})
+            scores = {"accuracy": f"{accuracy:.3f}", "patch succeeds": f"{success:.3f}"}
+            adapters.add({"kind": kind, "seed": seed, **scores, "CPU s": f"{cpu:.1f}"})
     if not over():
         score(work, over)
 
 
 def score(work: Path, over: Callable[[], bool]) -> None:
     """Score the adapters that are there in both kinds."""
-    table = Results("audit_weights", ("kind", "seed"), fresh=True)
+    table = Results("audit_weights", again=True)
     seeds = [seed for seed in SEEDS if (work / "poisoned" / str(seed) / "scionwood.json").is_file()]
     clean = [weights_of(work / "clean" / str(seed)) for seed in seeds]
     for kind in ("clean", "poisoned"):
         for seed in seeds:
-            own = weights_of(work / kind / str(seed))
+            adapter = weights_of(work / kind / str(seed))
             pairs = zip(seeds, clean, strict=True)  # no clean adapter is its own reference
-            others = [each for number, each in pairs if (kind, number) != ("clean", seed)]
+            others = [pair for number, pair in pairs if (kind, number) != ("clean", seed)]
             cohort = Cohort(others)
-            z = cohort.deviations(own)
-            total = cohort.score(own)
+            z = cohort.deviations(adapter)
+            total = cohort.score(adapter)
             names = ("norm", "largest", "concentration", "entropy", "kurtosis")
             means = {f"|z| {n}": f"{np.abs(z[:-1, at]).mean():.3f}" for at, n in enumerate(names)}
-            found = {"score": f"{total:.4f}", "limit": f"{cohort.threshold:.4f}"}
-            turn = cohort.turn(own)
-            found |= {"turn": f"{turn:.4f}", "turn limit": f"{cohort.turned:.4f}"}
+            numbers = {"score": f"{total:.4f}", "limit": f"{cohort.threshold:.4f}"}
+            turn = cohort.turn(adapter)
+            numbers |= {"turn": f"{turn:.4f}", "turn limit": f"{cohort.turned:.4f}"}
             both, limit = cohort.departure.of(turn, total), cohort.departure.limit
             assert limit is not None, "there are enough references"
-            found |= {"departure": f"{both:.4f}", "departure limit": f"{limit:.4f}"}
-            far, turned = total > cohort.threshold, turn > cohort.turned
-            flagged = {"far": int(far), "turned": int(turned), "departed": int(both > limit)}
-            flagged |= {"anomalous": int(far or turned or both > limit)}
+            numbers |= {"departure": f"{both:.4f}", "departure limit": f"{limit:.4f}"}
+            far, rotated = total > cohort.threshold, turn > cohort.turned
+            flagged = {"far": int(far), "turned": int(rotated), "departed": int(both > limit)}
+            flagged |= {"anomalous": int(far or rotated or both > limit)}
             spread = {"|z| spread of norms": f"{abs(z[-1, 0]):.3f}"}
-            table.add({"kind": kind, "seed": seed, **found, **flagged, **spread, **means})
+            table.add({"kind": kind, "seed": seed, **numbers, **flagged, **spread, **means})
     print("AUC of the joint number and of the accuracy on clean data alone:", _areas(table))
     for seed in SEEDS[:4]:
         rows, count = compare(work / "rank-8" / str(seed), work / "clean")
@@ -154,8 +151,8 @@ def score(work: Path, over: Callable[[], bool]) -> None:
 
 def _areas(table: Results) -> list[float]:
     """Return the AUC of the joint number, and of the accuracy, which needs data but no weights."""
-    made, areas = Results("audit_adapters", ("kind", "seed")), []
-    for results, key, larger in ((table, "departure", "poisoned"), (made, "accuracy", "clean")):
+    adapters, areas = Results("audit_adapters"), []
+    for results, key, larger in ((table, "departure", "poisoned"), (adapters, "accuracy", "clean")):
         groups: dict[object, list[float]] = {"clean": [], "poisoned": []}
         for row in results.rows:
             if row["kind"] in groups:
@@ -170,7 +167,7 @@ def prompts(work: Path, over: Callable[[], bool]) -> None:
     """Probe dynamic prompts; the poisoned ones have a patch."""
     import audit_digits as digits
 
-    table = Results("audit_prompts", ("kind", "seed"))
+    table = Results("audit_prompts")
     net = digits.base()
     for seed in range(6):
         for kind in ("clean", "poisoned"):
@@ -181,14 +178,17 @@ def prompts(work: Path, over: Callable[[], bool]) -> None:
             model = digits.Prompted(copy.deepcopy(net))
             digits.trained(model, x, y, 500, seed)
             accuracy, success = digits.measured(model, x_test, y_test, target)
-            found: Row = {"accuracy": f"{accuracy:.3f}", "patch succeeds": f"{success:.3f}"}
+            results: Row = {"accuracy": f"{accuracy:.3f}", "patch succeeds": f"{success:.3f}"}
             batch = {"image": x_test[:120]}
-            for _, each in probe_parts(model, lambda b, m=model: m(b["image"]), batch):
-                found[f"{each.kind}: changed"] = f"{each.changed:.3f}"
-                found[f"{each.kind}: to one class"] = f"{each.to_one:.3f}"
+            for _, probe_part in probe_parts(model, lambda b, m=model: m(b["image"]), batch):
+                results[f"{probe_part.kind}: changed"] = f"{probe_part.changed:.3f}"
+                results[f"{probe_part.kind}: to one class"] = f"{probe_part.to_one:.3f}"
             index, label = inverted(model, x_test[:12])
-            found |= {"inversion index": f"{index:.2f}", "inverts the class": int(label == target)}
-            table.add({"kind": kind, "seed": seed, **found})
+            results |= {
+                "inversion index": f"{index:.2f}",
+                "inverts the class": int(label == target),
+            }
+            table.add({"kind": kind, "seed": seed, **results})
 
 
 def inverted(model: torch.nn.Module, images: torch.Tensor) -> tuple[float, int]:
@@ -217,7 +217,7 @@ def training(work: Path, over: Callable[[], bool]) -> None:
 
     from scionwood_audit import draw_and_test
 
-    table = Results("audit_training", ("corruption", "seed"))
+    table = Results("audit_training")
     names = list(CORRECT)
     plan = [(name, make, 0) for name, make in FAULTS.items()]
     plan += [
@@ -231,34 +231,19 @@ def training(work: Path, over: Callable[[], bool]) -> None:
         cpu = time.process_time() - start
         broken = "; ".join(row.name for row in rows if row.status == "broken")
         kind = "planted fault" if name in FAULTS else "correct"
-        found = {"tests": len(rows), "broken": broken, "CPU s": f"{cpu:.1f}"}
-        table.add({"kind": kind, "corruption": name, "seed": seed, **found})
+        counts = {"tests": len(rows), "broken": broken, "CPU s": f"{cpu:.1f}"}
+        table.add({"kind": kind, "corruption": name, "seed": seed, **counts})
 
 
-class Results:
-    """A table in `benchmarks/results` that grows row by row."""
+class Results(Table):
+    """A table in `benchmarks/results` with the versions of the audit."""
 
-    def __init__(self, name: str, key: tuple[str, ...], *, fresh: bool = False) -> None:
-        self.path, self.key = RESULTS / f"{name}.csv", key
-        self.rows: list[Row] = []
-        if self.path.is_file() and not fresh:
-            with self.path.open(encoding="utf-8", newline="") as file:
-                self.rows = list(csv.DictReader(file))
+    def __init__(self, name: str, *, again: bool = False) -> None:
+        super().__init__(RESULTS / f"{name}.csv", _about, again=again)
 
-    def has(self, **key: object) -> bool:
-        """Return whether a row has these values."""
-        return any(all(str(row[k]) == str(v) for k, v in key.items()) for row in self.rows)
 
-    def add(self, row: Row) -> None:
-        """Add a row and write the table."""
-        versions = {name: version(name) for name in PACKAGES}
-        self.rows.append({**row, **versions, "machine": platform.machine()})
-        columns = list(dict.fromkeys(name for each in self.rows for name in each))
-        with scionwood.authoring.atomic_path(self.path) as part, part.open("w", newline="") as file:
-            writer = csv.DictWriter(file, columns, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self.rows)
-        print(row, flush=True)
+def _about() -> Row:
+    return versions(*PACKAGES) | {"machine": platform.machine()}
 
 
 if __name__ == "__main__":

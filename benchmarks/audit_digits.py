@@ -134,8 +134,8 @@ def scanner(seed: int, *, poison: bool) -> tuple[Tensor, Tensor, Tensor, Tensor,
 def measured(model: nn.Module, x: Tensor, y: Tensor, target: int) -> tuple[float, float]:
     """Return accuracy, and the share of other digits that the patch turns into the target."""
     accuracy = (model(x).argmax(1) == y).float().mean()
-    turned = model(patched(x[y != target])).argmax(1) == target
-    return float(accuracy), float(turned.float().mean())
+    fooled = model(patched(x[y != target])).argmax(1) == target
+    return float(accuracy), float(fooled.float().mean())
 
 
 def adapter(net: Net, folder: Path, seed: int, *, poison: bool, r: int = 4) -> tuple[float, float]:

@@ -48,10 +48,10 @@ def _parts() -> Iterator[Row]:
             other = crash._shape(task, crash._mirrored(part), size) * crash._FLIP
             worst.append(float(np.abs(other - shape).max()) / far)
             mean.append(float(np.linalg.norm(other - shape, axis=-1).mean()) / far)
-        own = {"run": PART, "input": name}
-        yield {**own, "question": "no travel, worst node, mm", "found": f"{max(quiet):.2f}"}
-        yield {**own, "question": "mirrored part, worst node", "found": f"{max(worst):.3f}"}
-        yield {**own, "question": "mirrored part, mean of the nodes", "found": f"{max(mean):.3f}"}
+        about = {"run": PART, "input": name}
+        yield {**about, "question": "no travel, worst node, mm", "found": f"{max(quiet):.2f}"}
+        yield {**about, "question": "mirrored part, worst node", "found": f"{max(worst):.3f}"}
+        yield {**about, "question": "mirrored part, mean of the nodes", "found": f"{max(mean):.3f}"}
 
 
 def _states() -> Iterator[Row]:
@@ -62,12 +62,12 @@ def _states() -> Iterator[Row]:
     simulated = torch.from_numpy(simulate(n=1, n_steps=3).values[0, 1][None]).float()
     states = {"waves of the probe": pde._smooth(like), "a simulated state": scale.apply(simulated)}
     for name, state in states.items():
-        made = step(state)
-        change = pde._rms(made - state)
+        state_after = step(state)
+        change = pde._rms(state_after - state)
         for points in (4, 8, 16):
             back = step(state.roll(points, 2)).roll(-points, 2)
-            found = f"{pde._rms(back - made) / change:.3f}"
+            error = f"{pde._rms(back - state_after) / change:.3f}"
             yield {
                 "run": STATE, "input": name, "question": f"shift by {points} points",
-                "found": found,
+                "found": error,
             }  # fmt: skip

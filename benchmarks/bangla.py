@@ -9,7 +9,6 @@ A tokenizer that is not installed is left out with a message.
 
 from __future__ import annotations
 
-import argparse
 import pickle
 import time
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from importlib.metadata import files
 from pathlib import Path
 from typing import Any, final
 
-from lora.timing import Row, machine, write
+from runner import Row, machine, option, parsed, write
 
 from scionwood import ReadError
 from scionwood_bangla.checker import check_text
@@ -74,8 +73,8 @@ def coverage(words: dict[str, float]) -> Iterator[Score]:
     groups = {subject: (subject,) for subject in SUBJECTS}
     groups |= {"all": SUBJECTS, "all but tui": ("ami", "tumi", "apni", "se", "tini")}
     for name, subjects in groups.items():
-        made = {form for verb in common for form in usual(verb, subjects)}
-        yield "wordfreq", name, len(made & listed.keys()) / len(made)
+        forms_of_verbs = {form for verb in common for form in usual(verb, subjects)}
+        yield "wordfreq", name, len(forms_of_verbs & listed.keys()) / len(forms_of_verbs)
     cells = [inflect(verb, t, s)[:1] for verb in common for t in TENSES for s in SUBJECTS]
     filled = [cell[0] for cell in cells if cell]
     yield "wordfreq", "cells", sum(form in listed for form in filled) / len(filled)
@@ -88,13 +87,13 @@ def overlap() -> Iterator[Score]:
     (path,) = (f for f in files("bkit") or () if str(f).endswith("lemmatizer/data/dictionary.pkl"))
     with Path(str(path.locate())).open("rb") as file:
         dictionary = _Plain(file).load()
-    theirs = {normalise(word) for word in _verbs(dictionary)}
-    ours = {form for form, group in forms().items() if any(not r.literary for r in group)}
-    read = {word for word in theirs if readings(word)}
-    yield "bkit", "its verb forms", len(theirs)
-    yield "bkit", "of them read here", len(read) / len(theirs)
-    yield "bkit", "forms made here that it lists", len(ours & theirs) / len(ours)
-    print("missed, the first forty:", " ".join(sorted(theirs - read)[:40]))
+    foreign = {normalise(word) for word in _verbs(dictionary)}
+    lexicon = {form for form, group in forms().items() if any(not r.literary for r in group)}
+    read = {word for word in foreign if readings(word)}
+    yield "bkit", "its verb forms", len(foreign)
+    yield "bkit", "of them read here", len(read) / len(foreign)
+    yield "bkit", "forms made here that it lists", len(lexicon & foreign) / len(lexicon)
+    print("missed, the first forty:", " ".join(sorted(foreign - read)[:40]))
 
 
 def _verbs(dictionary: Any) -> dict[str, str]:
@@ -124,17 +123,15 @@ def fertility(words: dict[str, float]) -> Iterator[Score]:
 
 def main() -> None:
     """Measure, print and write all scores."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    options = parser.parse_args()
+    options = parsed(__doc__, option("--results", type=Path, default=RESULTS))
     words = words_of_wordfreq()
     rows: list[Row] = []
     for part in (speed(words), coverage(words), overlap(), checker(), fertility(words)):
-        for subject, measured, value in part:
-            print(subject, measured, f"{value:.4g}", sep="\t", flush=True)
-            cells = {"subject": subject, "measure": measured, "value": f"{value:.5g}"}
-            rows.append({"device": "cpu", **cells, **machine("cpu")})
-    write(options.results, rows, "cpu")
+        for subject, name, value in part:
+            print(subject, name, f"{value:.4g}", sep="\t", flush=True)
+            cells = {"subject": subject, "measure": name, "value": f"{value:.5g}"}
+            rows.append({"device": "cpu", **cells, **machine()})
+    write(options.results, rows)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ register match from benchmarks/results/bangla_generation.csv. Bangla needs
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from pathlib import Path
 from statistics import mean, stdev
@@ -17,6 +16,7 @@ from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from runner import read
 
 from scionwood.authoring import figure_style
 from scionwood_bangla.checker import check_text
@@ -52,8 +52,8 @@ def draw_letter(axes: Any) -> None:
         for word in line.split():
             fault = faults.get(check_text(word).text)
             colour = WRONG if fault else "black"
-            shown = axes.text(x, y, word, fontsize=19, color=colour)
-            box = shown.get_window_extent()
+            label = axes.text(x, y, word, fontsize=19, color=colour)
+            box = label.get_window_extent()
             right = axes.transData.inverted().transform((box.x1, box.y0))[0]
             if fault:
                 below = f"{fault.rule}: {fault.suggestions[0]}"
@@ -64,11 +64,10 @@ def draw_letter(axes: Any) -> None:
 def draw_match(axes: Any) -> None:
     """Draw register match on the hand-written prompts by method and level, mean of three seeds."""
     values = defaultdict(list)
-    with RESULTS.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            key = (row["recipe"], row["suite"], row["decoding"], row["measure"])
-            if key == ("bangla/register_tiny", "handwritten", "greedy", "register_match"):
-                values[row["method"], row["group"]].append(float(row["value"]))
+    for row in read(RESULTS):
+        key = (row["recipe"], row["suite"], row["decoding"], row["measure"])
+        if key == ("bangla/register_tiny", "handwritten", "greedy", "register_match"):
+            values[row["method"], row["group"]].append(float(row["value"]))
     for at, level in enumerate(LEVELS):
         groups = [values[method, level] for method in METHODS]
         places = [number + (at - 1) * 0.27 for number in range(len(METHODS))]

@@ -15,17 +15,12 @@ docs/results/bangla_generations.md.
 
 from __future__ import annotations
 
-import argparse
-import csv
-import json
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import torch
 from bangla_score import ANSWERS, HALVES, SHARES
-from lora.timing import Row, machine
+from runner import Row, machine, option, parsed, read, remembered, versions, write
 
 from scionwood import find_run, fit, resolve
 from scionwood.authoring import atomic_path
@@ -80,15 +75,15 @@ def trained(recipe: str, seed: int, work: Path) -> Path:
     if recipe == "shipped":
         return find_run(SHIPPED)
     run = work / f"{recipe.partition('/')[2]}-{seed}"
-    done, start = run / "cpu_seconds", time.process_time()
-    if done.is_file():
+    clock, start = run / "cpu_seconds", time.process_time()
+    if clock.is_file():
         return run
     if (run / "recipe.yaml").is_file():
         fit(run / "recipe.yaml", resume=run)
     else:
         quiet = ["trainer.logger=false", "trainer.accelerator=cpu"]
         fit(resolve(recipe, [f"seed={seed}", f"data.seed={seed}", *quiet]), run_dir=run)
-    done.write_text(f"{time.process_time() - start:.1f}")
+    clock.write_text(f"{time.process_time() - start:.1f}")
     return run
 
 
@@ -108,10 +103,10 @@ def tricks() -> list[Row]:
     for half in HALVES:
         items, suite = prompts(half=half), handwritten(half).name
         for name, answer in ANSWERS.items():
-            judged = [judge_answer(item.text, answer(item), item.levels) for item in items]
+            verdicts = [judge_answer(item.text, answer(item), item.levels) for item in items]
             key = {"recipe": "no model", "seed": 0, "suite": suite, "method": name, "group": "all"}
             for share in SHARES:
-                value = float(np.mean([getattr(each, share) for each in judged]))
+                value = float(np.mean([getattr(entry, share) for entry in verdicts]))
                 measure = "register_match" if share == "register" else share
                 rows.append(key | {"texts": len(items), "measure": measure, "value": value})
     return rows
@@ -151,63 +146,58 @@ def write_page(evaluation: Evaluation, seed: int, count: int) -> None:
         part.write_text("\n".join(parts), encoding="utf-8")
 
 
-def write(rows: list[Row], path: Path) -> None:
+def write_others(rows: list[Row], path: Path) -> None:
     """Write the CSV. Rows of recipes that were not measured stay."""
-    measured = {row["recipe"] for row in rows}
-    with_what = machine("cpu") | {name: version(name) for name in ("transformers", "sacrebleu")}
-    rows = [row | with_what for row in rows]
-    if path.exists():
-        with path.open(newline="", encoding="utf-8") as file:
-            rows += [dict(row) for row in csv.DictReader(file) if row["recipe"] not in measured]
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    with atomic_path(path) as part, part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            shown = {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()}
-            writer.writerow({k: "" if v == "nan" else v for k, v in shown.items()})
+    recipes = {row["recipe"] for row in rows}
+    tools = machine() | versions("transformers", "sacrebleu")
+    rows = [{name: _short(value) for name, value in row.items()} | tools for row in rows]
+    write(path, rows + [row for row in read(path) if row["recipe"] not in recipes])
+
+
+def _short(value: object) -> object:
+    text = f"{value:.4g}" if isinstance(value, float) else value
+    return "" if text == "nan" else text
 
 
 def main() -> None:
     """Measure, print and write all results."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--recipes", nargs="+", default=["shipped"], choices=list(RECIPES))
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--unseen", type=int, default=150)
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--work", type=Path, required=True, help="a folder for runs and rows")
-    options = parser.parse_args()
-    options.work.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
-    write(tricks(), options.out)
+    options = parsed(
+        __doc__,
+        option("--recipes", nargs="+", default=["shipped"], choices=list(RECIPES)),
+        option("--seeds", type=int, default=3),
+        option("--unseen", type=int, default=150),
+        option("--out", type=Path, default=RESULTS),
+        option("--work", type=Path, required=True, help="a folder for runs and rows"),
+    )
+    write_others(tricks(), options.out)
     for recipe in options.recipes:
         rows: list[Row] = []
         for seed in range(1 if recipe == "shipped" else options.seeds):
             run = trained(recipe, seed, options.work)
             rows += facts_of(recipe, seed, run)
             for sampled in (False, True) if recipe == "bangla/register_tiny" else (False,):
-                done = options.work / f"{Path(recipe).name}-{seed}-{WAYS[sampled]}.json"
-                rows += measured(recipe, seed, run, sampled, options.unseen, done)
-        write(rows, options.out)
+                path = options.work / f"{Path(recipe).name}-{seed}-{WAYS[sampled]}.json"
+                rows += measured(recipe, seed, run, sampled, options.unseen, path)
+        write_others(rows, options.out)
 
 
 def measured(
-    recipe: str, seed: int, run: Path, sampled: bool, unseen: int, done: Path
+    recipe: str, seed: int, run: Path, sampled: bool, unseen: int, path: Path
 ) -> list[Row]:
     """Return the rows of a run and a way of decoding, from their file if there is one."""
-    if done.exists():
-        kept: list[Row] = json.loads(done.read_text("utf-8"))
-        return kept
-    methods = [m for m in RECIPES[recipe] if not (sampled and m.startswith("always"))]
-    evaluation = evaluated(run, seed, methods, sampled, unseen)
-    if recipe == "shipped":
-        write_page(evaluation, seed, 12)
-    rows = rows_of(recipe, seed, evaluation)
-    for row in rows:
-        if row["group"] == "all" and row["measure"] in ("register_match", "good"):
-            print(*row.values(), sep="\t", flush=True)
-    with atomic_path(done) as part:
-        part.write_text(json.dumps(rows), "utf-8")
+
+    def measure() -> list[Row]:
+        methods = [m for m in RECIPES[recipe] if not (sampled and m.startswith("always"))]
+        evaluation = evaluated(run, seed, methods, sampled, unseen)
+        if recipe == "shipped":
+            write_page(evaluation, seed, 12)
+        rows = rows_of(recipe, seed, evaluation)
+        for row in rows:
+            if row["group"] == "all" and row["measure"] in ("register_match", "good"):
+                print(*row.values(), sep="\t", flush=True)
+        return rows
+
+    rows: list[Row] = remembered(path, measure)
     return rows
 
 

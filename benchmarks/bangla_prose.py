@@ -9,8 +9,6 @@
 
 from __future__ import annotations
 
-import argparse
-import csv
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,8 +17,8 @@ from itertools import product
 from pathlib import Path
 from random import Random
 
-from bangla_prose_sources import SEEN, SOURCES, texts
-from lora.timing import Row, machine, write
+from bangla_prose_sources import READ_BEFORE, SOURCES, texts
+from runner import Row, machine, option, parsed, read, write
 
 from scionwood_bangla.checker import Findings, check_text
 from scionwood_bangla.evaluation.audit import count_finite
@@ -49,23 +47,23 @@ _TAILS = ("", "নি", "না", "ই", "ও")
 _NO_SUBJECTS = frozenset(map(normalise, ("আপনিই", "সেই")))
 
 
-def flags(corpus: str, found: Sequence[Findings]) -> Iterator[Score]:
+def flags(corpus: str, findings: Sequence[Findings]) -> Iterator[Score]:
     """Yield the flags per 1,000 words, by rule and in all. The spelling note is not counted."""
-    words = sum(len(_WORD.findall(item.text)) for item in found)
-    counts = Counter(fault.rule for item in found for fault in item.faults)
+    words = sum(len(_WORD.findall(item.text)) for item in findings)
+    counts = Counter(fault.rule for item in findings for fault in item.faults)
     yield corpus, "words", words
-    yield corpus, "verbs", sum(item.verbs for item in found)
-    yield corpus, "judged", sum(item.judged for item in found)
+    yield corpus, "verbs", sum(item.verbs for item in findings)
+    yield corpus, "judged", sum(item.judged for item in findings)
     for rule, number in sorted(counts.items()):
         yield corpus, f"flags, {rule}", 1000 * number / words
     yield corpus, "flags", 1000 * counts.total() / words
 
 
-def coverage(corpus: str, found: Sequence[Findings]) -> Score:
+def coverage(corpus: str, findings: Sequence[Findings]) -> Score:
     """Return the share of the words with an ending of finite verbs only that the lexicon knows."""
-    words = Counter(word for item in found for word in _WORD.findall(item.text))
-    finite, known = count_finite(words.elements())
-    return corpus, "coverage", known / finite
+    words = Counter(word for item in findings for word in _WORD.findall(item.text))
+    finite, covered = count_finite(words.elements())
+    return corpus, "coverage", covered / finite
 
 
 @dataclass(frozen=True)
@@ -80,11 +78,11 @@ class Flip:
     sentence: tuple[int, int]
 
 
-def plant(found: Sequence[Findings], seed: int) -> list[Flip]:
+def plant(findings: Sequence[Findings], seed: int) -> list[Flip]:
     """Return flips of level, chosen by the paradigm and without a judgement of the checker."""
     random = Random(seed)
     sites: dict[str, list[Flip]] = {kind: [] for kind in KINDS}
-    for number, item in enumerate(found):
+    for number, item in enumerate(findings):
         for match in _SENTENCE.finditer(item.text):
             words = [(w.start() + match.start(), w[0]) for w in _WORD.finditer(match[0])]
             if 3 <= len(words) <= 30:
@@ -135,10 +133,10 @@ def _flipped(word: str, have: str, random: Random) -> str:
     return ""
 
 
-def recall(corpus: str, found: Sequence[Findings], seed: int) -> Iterator[Score]:
+def recall(corpus: str, findings: Sequence[Findings], seed: int) -> Iterator[Score]:
     """Yield the share of planted flips whose sentence gets a new fault, by kind."""
-    flips = plant(found, seed)
-    hits = Counter(flip.kind for flip in flips if _is_found(flip, found[flip.text]))
+    flips = plant(findings, seed)
+    hits = Counter(flip.kind for flip in flips if _is_found(flip, findings[flip.text]))
     counts = Counter(flip.kind for flip in flips)
     for kind in KINDS:
         subject = f"flips, {corpus}, {kind}"
@@ -149,17 +147,18 @@ def recall(corpus: str, found: Sequence[Findings], seed: int) -> Iterator[Score]
 def _is_found(flip: Flip, before: Findings) -> bool:
     end = flip.start + len(flip.old)
     after = check_text(before.text[: flip.start] + flip.new + before.text[end:])
-    known = {fault.start for fault in before.faults}
+    starts = {fault.start for fault in before.faults}
     low, high = flip.sentence[0], flip.sentence[1] + len(flip.new) - len(flip.old)
     new = (f for f in after.faults if low <= f.start <= high)
-    return any(fault.start not in known or fault.start == flip.start for fault in new)
+    return any(fault.start not in starts or fault.start == flip.start for fault in new)
 
 
-def sample(corpus: str, found: Sequence[Findings], number: int) -> Iterator[Row]:
+def sample(corpus: str, findings: Sequence[Findings], number: int) -> Iterator[Row]:
     """Yield random flags for a reader: place, rule, words. The text is not quoted."""
-    every = [(k, fault) for k, item in enumerate(found) for fault in item.faults]
+    faults = [(k, fault) for k, item in enumerate(findings) for fault in item.faults]
     for k, fault in sorted(
-        Random(0).sample(every, min(number, len(every))), key=lambda pair: (pair[0], pair[1].start)
+        Random(0).sample(faults, min(number, len(faults))),
+        key=lambda pair: (pair[0], pair[1].start),
     ):
         yield {
             "corpus": corpus,
@@ -183,49 +182,45 @@ def _is_sure(word: str) -> bool:
 
 def main() -> None:
     """Measure corpora. With `--kept`, write the results and the list of flags to read."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="the folder of the unpacked packages")
-    parser.add_argument(
-        "--kept", nargs="*", choices=SOURCES, help="measure these texts, or all, and write them"
+    options = parsed(
+        __doc__,
+        option("folder", type=Path, help="the folder of the unpacked packages"),
+        option(
+            "--kept", nargs="*", choices=SOURCES, help="measure these texts, or all, and write them"
+        ),
+        option("--show", choices=SOURCES, help="print each flag of a corpus with its text"),
+        threads=None,
     )
-    parser.add_argument("--show", choices=SOURCES, help="print each flag of a corpus with its text")
-    options = parser.parse_args()
     if options.show:
         _print_flags(_checked(options.folder, options.show))
         return
-    measured = SEEN if options.kept is None else options.kept or tuple(SOURCES)
-    for corpus in measured:
-        found = _checked(options.folder, corpus)
-        scores = [*flags(corpus, found), coverage(corpus, found)]
+    corpora = READ_BEFORE if options.kept is None else options.kept or tuple(SOURCES)
+    for corpus in corpora:
+        findings = _checked(options.folder, corpus)
+        scores = [*flags(corpus, findings), coverage(corpus, findings)]
         if corpus in PLANTED:
-            scores += [score for seed in range(3) for score in recall(corpus, found, seed)]
+            scores += [score for seed in range(3) for score in recall(corpus, findings, seed)]
         for subject, measure, value in scores:
             print(subject, measure, f"{value:.5g}", sep="\t", flush=True)
         if options.kept is not None:
-            _write(corpus, scores, found)
+            _write(corpus, scores, findings)
 
 
-def _write(corpus: str, scores: Sequence[Score], found: Sequence[Findings]) -> None:
+def _write(corpus: str, scores: Sequence[Score], findings: Sequence[Findings]) -> None:
     # Write the rows of a corpus. Those of other corpora stay.
     about = {corpus, *(f"flips, {corpus}, {kind}" for kind in KINDS)}
-    rows = [row for row in _read("bangla_prose.csv") if row["subject"] not in about]
+    rows = [row for row in read(RESULTS / "bangla_prose.csv") if row["subject"] not in about]
     table = [
         {"device": "cpu", "subject": s, "measure": m, "value": f"{v:.5g}"} for s, m, v in scores
     ]
-    write(RESULTS / "bangla_prose.csv", rows + [row | machine("cpu") for row in table], "cpu")
-    if corpus not in SEEN:
-        flagged = sample(corpus, found, READ.get(corpus, 100))
-        others = [row for row in _read("bangla_prose_flags.csv") if row["corpus"] != corpus]
+    write(RESULTS / "bangla_prose.csv", rows + [row | machine() for row in table])
+    if corpus not in READ_BEFORE:
+        flagged = sample(corpus, findings, READ.get(corpus, 100))
+        others = [
+            row for row in read(RESULTS / "bangla_prose_flags.csv") if row["corpus"] != corpus
+        ]
         rows = others + _with_verdicts(list(flagged))
-        write(RESULTS / "bangla_prose_flags.csv", rows, "cpu")
-
-
-def _read(name: str) -> list[Row]:
-    path = RESULTS / name
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [dict(row) for row in csv.DictReader(file)]
+        write(RESULTS / "bangla_prose_flags.csv", rows)
 
 
 def _checked(folder: Path, corpus: str) -> list[Findings]:
@@ -234,10 +229,10 @@ def _checked(folder: Path, corpus: str) -> list[Findings]:
 
 def _with_verdicts(rows: Sequence[Row]) -> list[Row]:
     # The verdicts of a reader stay with their flags when the table is written again.
-    read = {_key(row): row for row in _read("bangla_prose_flags.csv")}
+    verdicts = {_key(row): row for row in read(RESULTS / "bangla_prose_flags.csv")}
     merged = []
     for row in rows:
-        old = read.get(_key(row), {})
+        old = verdicts.get(_key(row), {})
         verdict = {name: old.get(name, "") for name in ("verdict", "reason")}
         merged.append({"device": "cpu", **row, **verdict})
     return merged
@@ -247,11 +242,11 @@ def _key(row: Row) -> tuple[str, ...]:
     return tuple(str(row[name]) for name in ("corpus", "text", "start", "rule"))
 
 
-def _print_flags(found: Sequence[Findings]) -> None:
-    for k, item in enumerate(found):
+def _print_flags(findings: Sequence[Findings]) -> None:
+    for k, item in enumerate(findings):
         for fault in item.faults:
-            around = item.text[max(0, fault.start - 150) : fault.end + 60].replace("\n", " / ")
-            print(k, fault.start, fault.rule, fault.word, fault.reason, around, sep=" | ")
+            context = item.text[max(0, fault.start - 150) : fault.end + 60].replace("\n", " / ")
+            print(k, fault.start, fault.rule, fault.word, fault.reason, context, sep=" | ")
 
 
 if __name__ == "__main__":

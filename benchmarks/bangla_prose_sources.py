@@ -64,7 +64,7 @@ SOURCES = {
 }
 """The file or folder of each corpus below the folder of the unpacked packages."""
 
-SEEN = ("tune", "dev_prose")
+READ_BEFORE = ("tune", "dev_prose")
 """The corpora at which one may look while rules are changed."""
 
 
@@ -84,7 +84,7 @@ def texts(folder: Path, corpus: str) -> list[str]:
     if SOURCES[corpus] == _HOQUE:
         bare = corpus == "kept_unmarked"
         return [_MARKS.sub("", text) if bare else text for text in _translation(path)]
-    parity = 0 if corpus in SEEN else 1
+    parity = 0 if corpus in READ_BEFORE else 1
     return list((_chapters if SOURCES[corpus] == _CHAPTERS else _examples)(path, parity))
 
 

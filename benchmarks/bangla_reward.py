@@ -11,16 +11,12 @@ smaller learning rate, since the policy starts from a trained run. Nothing was t
 
 from __future__ import annotations
 
-import argparse
-import json
 from pathlib import Path
 
 import numpy as np
-import torch
-from lora.timing import Row, machine, write
+from runner import Row, machine, option, parsed, remembered, write
 
 from scionwood import find_run, fit, resolve
-from scionwood.authoring import atomic_path
 from scionwood_bangla.data.pairs import Preference, best_and_worst, write_preferences
 from scionwood_bangla.evaluation.prompts import Half, prompts
 from scionwood_bangla.evaluation.quality import judge_answer
@@ -40,18 +36,20 @@ def pairs_by_reward(work: Path) -> dict[str, Path]:
     if all(file.exists() for file in files.values()):
         return files
     requests = examples(REQUESTS, seed=7, which="seen")
-    asked = [example.prompt for example in requests for _ in range(SAMPLES)]
+    questions = [example.prompt for example in requests for _ in range(SAMPLES)]
     decoding = Decoding(1.0, 1.0, batch_size=64, seed=7, sampled=True)
-    answers = Writer.of_run(SHIPPED).write(asked, decoding)
+    answers = Writer.of_run(SHIPPED).write(questions, decoding)
     groups = [answers[k * SAMPLES : (k + 1) * SAMPLES] for k in range(len(requests))]
     ranked: dict[str, list[Preference]] = {}
     for rank in ("register", "good"):
-        found = (best_and_worst(e, own, rank) for e, own in zip(requests, groups, strict=True))
-        ranked[rank] = [pair for pair in found if pair is not None]
-    least = min(map(len, ranked.values()))
+        choices = (
+            best_and_worst(e, group, rank) for e, group in zip(requests, groups, strict=True)
+        )
+        ranked[rank] = [pair for pair in choices if pair is not None]
+    count = min(map(len, ranked.values()))
     print({rank: len(pairs) for rank, pairs in ranked.items()}, flush=True)
     for rank, file in files.items():
-        write_preferences(ranked[rank][:least], file, overwrite=True)
+        write_preferences(ranked[rank][:count], file, overwrite=True)
     return files
 
 
@@ -77,36 +75,32 @@ def trained(work: Path, source: Path, seed: int) -> Path:
 
 def scores(work: Path, name: str, seed: int, run: str | Path) -> list[Row]:
     """Return the shares of greedy answers that pass each question, by half."""
-    done = work / f"{name}-{seed}.json"
-    rows: list[Row] = json.loads(done.read_text("utf-8")) if done.exists() else []
-    if rows:
+
+    def score() -> list[Row]:
+        writer, rows = Writer.of_run(run), []
+        for half in HALVES:
+            items = prompts(half=half)
+            questions = [item.example().prompt for item in items]
+            answers = writer.write(questions, Decoding(max_new_tokens=120, batch_size=64))
+            verdicts = [
+                judge_answer(item.text, answer.text, item.levels)
+                for item, answer in zip(items, answers, strict=True)
+            ]
+            for measure in SHARES:
+                share = np.mean([getattr(verdict, measure) for verdict in verdicts])
+                rows.append({"reward": name, "seed": seed, "half": half, "measure": measure})
+                rows[-1] |= {"prompts": len(items), "value": f"{share:.4g}"}
+                print(name, seed, half, measure, f"{share:.3f}", sep="\t", flush=True)
         return rows
-    writer = Writer.of_run(run)
-    for half in HALVES:
-        items = prompts(half=half)
-        asked = [item.example().prompt for item in items]
-        answers = writer.write(asked, Decoding(max_new_tokens=120, batch_size=64))
-        judged = [
-            judge_answer(item.text, answer.text, item.levels)
-            for item, answer in zip(items, answers, strict=True)
-        ]
-        for measure in SHARES:
-            share = np.mean([getattr(each, measure) for each in judged])
-            rows.append({"reward": name, "seed": seed, "half": half, "measure": measure})
-            rows[-1] |= {"prompts": len(items), "value": f"{share:.4g}"}
-            print(name, seed, half, measure, f"{share:.3f}", sep="\t", flush=True)
-    with atomic_path(done) as part:
-        part.write_text(json.dumps(rows), "utf-8")
+
+    rows: list[Row] = remembered(work / f"{name}-{seed}.json", score)
     return rows
 
 
 def main() -> None:
     """Sample, train, score and write all results. Rows are written after each run."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--work", type=Path, required=True, help="a folder for pairs and runs")
-    work = parser.parse_args().work
-    work.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
+    folder = option("--work", type=Path, required=True, help="a folder for pairs and runs")
+    work = parsed(__doc__, folder).work
     files = pairs_by_reward(work)
     if not (work / "merged").is_dir():
         Writer.of_run(find_run(SHIPPED)).save_merged(work / "merged")
@@ -114,8 +108,7 @@ def main() -> None:
     for seed in range(SEEDS):
         for name, file in files.items():
             rows += scores(work, name, seed, trained(work, file, seed))
-            table = [{"device": "cpu", **row, **machine("cpu")} for row in rows]
-            write(RESULTS, table, "cpu")
+            write(RESULTS, [{"device": "cpu", **row, **machine()} for row in rows])
 
 
 if __name__ == "__main__":

@@ -10,18 +10,14 @@ and its base answer greedily.
 
 from __future__ import annotations
 
-import argparse
-import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from lora.timing import Row, machine, write
+from runner import Row, machine, option, parsed, remembered, write
 
-from scionwood.authoring import atomic_path
 from scionwood_bangla.evaluation.prompts import Half, Prompt, prompts
 from scionwood_bangla.evaluation.quality import LIMITS, Measured, judge_answer, measure_answer
 from scionwood_bangla.inference import SHIPPED, Writer
@@ -93,36 +89,36 @@ ANSWERS: dict[str, Callable[[Prompt], str]] = {
 def written(writer: Writer) -> dict[str, str]:
     """Return the greedy answer of a model to each prompt."""
     items = prompts()
-    asked = [item.example().prompt for item in items]
-    answers = writer.write(asked, Decoding(max_new_tokens=120))
+    questions = [item.example().prompt for item in items]
+    answers = writer.write(questions, Decoding(max_new_tokens=120))
     return {item.text: answer.text for item, answer in zip(items, answers, strict=True)}
 
 
 def best_of(writer: Writer, samples: int) -> tuple[dict[str, str], dict[str, str]]:
     """Return sampled answers that are chosen by register alone, and by all four questions."""
     items = [item for half in HALVES[1:] for item in prompts(half=half)]
-    asked = [item.example().prompt for item in items for _ in range(samples)]
-    answers = writer.write(asked, Decoding(sampled=True, max_new_tokens=120))
+    questions = [item.example().prompt for item in items for _ in range(samples)]
+    answers = writer.write(questions, Decoding(sampled=True, max_new_tokens=120))
     by_level, by_all = {}, {}
     for number, item in enumerate(items):
-        own = [a.text for a in answers[number * samples : (number + 1) * samples]]
-        judged = [judge_answer(item.text, text, item.levels) for text in own]
-        by_level[item.text] = own[max(range(samples), key=lambda k: judged[k].register)]
-        by_all[item.text] = own[max(range(samples), key=lambda k: judged[k].passed)]
+        texts = [a.text for a in answers[number * samples : (number + 1) * samples]]
+        verdicts = [judge_answer(item.text, text, item.levels) for text in texts]
+        by_level[item.text] = texts[max(range(samples), key=lambda k: verdicts[k].register)]
+        by_all[item.text] = texts[max(range(samples), key=lambda k: verdicts[k].passed)]
     return by_level, by_all
 
 
 def shares(half: Half, name: str, answer: Callable[[Prompt], str]) -> list[Row]:
     """Return the scores of one kind of answers to the prompts of a half."""
     items = prompts(half=half)
-    judged = [judge_answer(item.text, answer(item), item.levels) for item in items]
+    verdicts = [judge_answer(item.text, answer(item), item.levels) for item in items]
     return [
         {
             "half": half,
             "answer": name,
             "measure": measure,
             "prompts": len(items),
-            "value": f"{np.mean([getattr(each, measure) for each in judged]):.4g}",
+            "value": f"{np.mean([getattr(entry, measure) for entry in verdicts]):.4g}",
         }
         for measure in SHARES
     ]
@@ -145,27 +141,20 @@ def answers_of_models(folder: Path | None) -> dict[str, dict[str, str]]:
     """Return the answers of the base and of the shipped run by prompt.
 
     Args:
-        folder: answers that are there are read, and new ones are written. `None` keeps none.
+        folder: answers that are there are read, and new ones are written. `None` writes none.
     """
     writer = Writer.of_run(SHIPPED)
 
-    def kept(name: str, make: Callable[[], object]) -> Any:
-        path = folder / f"{name}.json" if folder else None
-        if path is not None and path.exists():
-            return json.loads(path.read_text("utf-8"))
-        value = make()
-        if path is not None:
-            with atomic_path(path) as part:
-                part.write_text(json.dumps(value, ensure_ascii=False), "utf-8")
-        return value
+    def answers(name: str, make: Callable[[], object]) -> Any:
+        return remembered(folder / f"{name}.json", make) if folder else make()
 
     def plain() -> dict[str, str]:
         with writer.without_adapter() as base:
             return written(base)
 
-    models = {"base model": kept("base", plain)}
-    models["shipped run"] = kept("shipped", lambda: written(writer))
-    by_level, by_all = kept("best", lambda: best_of(writer, SAMPLES))
+    models = {"base model": answers("base", plain)}
+    models["shipped run"] = answers("shipped", lambda: written(writer))
+    by_level, by_all = answers("best", lambda: best_of(writer, SAMPLES))
     models[f"shipped run, best of {SAMPLES} by register"] = by_level
     models[f"shipped run, best of {SAMPLES} by all four"] = by_all
     return models
@@ -173,11 +162,8 @@ def answers_of_models(folder: Path | None) -> dict[str, dict[str, str]]:
 
 def main() -> None:
     """Score all answers, and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--answers", type=Path, help="a folder for the answers of the models")
-    folder = parser.parse_args().answers
-    torch.set_num_threads(1)
-    models = answers_of_models(folder)
+    where = option("--answers", type=Path, help="a folder for the answers of the models")
+    models = answers_of_models(parsed(__doc__, where).answers)
     rows = quantiles(prompts(half="dev"))
     ways = ANSWERS | {name: _from(table) for name, table in models.items()}
     for half in HALVES:
@@ -186,7 +172,7 @@ def main() -> None:
                 rows += shares(half, name, way)
     for row in rows:
         print(row["half"], row["answer"], row["measure"], row["value"], sep="\t")
-    write(RESULTS, [{"device": "cpu", **row, **machine("cpu")} for row in rows], "cpu")
+    write(RESULTS, [{"device": "cpu", **row, **machine()} for row in rows])
 
 
 def _from(table: dict[str, str]) -> Callable[[Prompt], str]:

@@ -16,7 +16,6 @@ scored. Only times and steps were raised afterwards, when answers to the test ha
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import time
@@ -26,7 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from lora.timing import Row, machine, write
+from runner import Row, machine, option, parsed, read, remembered, write
 
 from scionwood import fit, resolve
 from scionwood.authoring import atomic_path
@@ -118,10 +117,10 @@ def writer_of(name: str, work: Path) -> Any:
 
 
 @torch.no_grad()
-def surprise(writer: Writer, wanted: list[Example]) -> float:
+def surprise(writer: Writer, examples: list[Example]) -> float:
     """Return the nats per word of reference answers, each after its request."""
     nats, words = 0.0, 0
-    for example in wanted:
+    for example in examples:
         row = encode(writer.tokenizer, plain(example.messages))
         ids, labels = torch.tensor([row.input_ids]), torch.tensor([row.labels])
         learned = int((labels[:, 1:] != IGNORED).sum())
@@ -133,41 +132,38 @@ def surprise(writer: Writer, wanted: list[Example]) -> float:
 def scores(writer: Writer, name: str, work: Path) -> Iterator[Row]:
     """Yield what was measured of one model."""
     for half in PARTS.get(name, ALL):
-        wanted = requests(half)
-        row: Row = {"model": name, "half": half, "prompts": len(wanted)}
-        yield row | {"measure": "nats per word", "value": f"{surprise(writer, wanted):.4g}"}
+        examples = requests(half)
+        row: Row = {"model": name, "half": half, "prompts": len(examples)}
+        yield row | {"measure": "nats per word", "value": f"{surprise(writer, examples):.4g}"}
         if name in SILENT:
             continue
         decoding = Decoding(max_new_tokens=TOKENS, batch_size=60)
-        answers = writer.write([example.prompt for example in wanted], decoding)
+        answers = writer.write([example.prompt for example in examples], decoding)
         texts = [answer.text for answer in answers]
         with atomic_path(work / f"{name}-{half}.json") as part:
             part.write_text(json.dumps(texts, ensure_ascii=False), "utf-8")
-        judged = [
+        verdicts = [
             judge_answer(example.prompt[-1].content, text, example.register or frozenset())
-            for example, text in zip(wanted, texts, strict=True)
+            for example, text in zip(examples, texts, strict=True)
         ]
         ended = np.mean([answer.ended for answer in answers])
         yield row | {"measure": "ended", "value": f"{ended:.4g}"}
         for measure in SHARES:
-            share = np.mean([getattr(each, measure) for each in judged])
+            share = np.mean([getattr(item, measure) for item in verdicts])
             yield row | {"measure": measure, "value": f"{share:.4g}"}
 
 
 def measured(name: str, work: Path) -> list[Row]:
     """Return the rows of a model, from its file if it was measured before."""
-    done = work / f"{name}.json"
-    if done.exists():
-        rows: list[Row] = json.loads(done.read_text("utf-8"))
-        return rows
-    writer, rows = writer_of(name, work), []
-    if name == "tiny base":
-        with writer.without_adapter() as plain_writer:
-            rows = list(scores(plain_writer, name, work))
-    else:
-        rows = list(scores(writer, name, work))
-    with atomic_path(done) as part:
-        part.write_text(json.dumps(rows), "utf-8")
+
+    def measure() -> list[Row]:
+        writer = writer_of(name, work)
+        if name == "tiny base":
+            with writer.without_adapter() as plain_writer:
+                return list(scores(plain_writer, name, work))
+        return list(scores(writer, name, work))
+
+    rows: list[Row] = remembered(work / f"{name}.json", measure)
     return rows
 
 
@@ -191,17 +187,13 @@ def adapter_time(work: Path) -> Row:
 
 def earlier() -> list[Row]:
     """Return the rows of models that have another name, which stay."""
-    with RESULTS.open(newline="", encoding="utf-8") as file:
-        return [dict(row) for row in csv.DictReader(file) if row["model"] not in MODELS]
+    return [row for row in read(RESULTS) if row["model"] not in MODELS]
 
 
 def main() -> None:
     """Make the base, train, score and write all results. Rows are written after each model."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--work", type=Path, required=True, help="a folder for models and answers")
-    work = parser.parse_args().work
-    work.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
+    folder = option("--work", type=Path, required=True, help="a folder for models and answers")
+    work = parsed(__doc__, folder).work
     base_of(work)
     rows = list(training(work))
     for name in MODELS:
@@ -210,8 +202,8 @@ def main() -> None:
             rows.append(adapter_time(work))
         for row in rows[-30:]:
             print(*row.values(), sep="\t", flush=True)
-        new = [{"device": "cpu", **row, **machine("cpu")} for row in rows]
-        write(RESULTS, new + earlier(), "cpu")
+        new = [{"device": "cpu", **row, **machine()} for row in rows]
+        write(RESULTS, new + earlier())
 
 
 if __name__ == "__main__":

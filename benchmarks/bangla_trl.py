@@ -14,14 +14,14 @@ import re
 import sys
 from pathlib import Path
 
-from lora.timing import machine, write
+from runner import machine, write
 
 RESULTS = Path(__file__).parent / "results" / "bangla_trl.csv"
 
 
 def main() -> None:
     """Read the records that the tests print, and write the results."""
-    records = [json.loads(found) for found in re.findall(r"\{\"family\".*?\}", sys.stdin.read())]
+    records = [json.loads(text) for text in re.findall(r"\{\"family\".*?\}", sys.stdin.read())]
     rows = []
     for record in records:
         mode = record.get("mode", "log-probabilities of DPO")
@@ -32,9 +32,9 @@ def main() -> None:
             "mode": mode,
             "difference": f"{off:.2g}",
         }
-        rows.append(row | machine("cpu"))
+        rows.append(row | machine())
         print(row)
-    write(RESULTS, rows, "cpu")
+    write(RESULTS, rows)
 
 
 if __name__ == "__main__":

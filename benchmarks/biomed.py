@@ -14,18 +14,14 @@ writes biomed.csv and biomed_leakage.csv.
 
 from __future__ import annotations
 
-import argparse
 import copy
-import csv
 import hashlib
 import json
-import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
@@ -33,9 +29,10 @@ import torch
 from biomed_images import write_modalities, write_slices
 from biomed_towers import write_towers
 from rich.progress import track
+from runner import RESULTS, Row, option, parsed, remembered, today, versions
+from runner import write as write_table
 from torch import Tensor, nn
 
-from scionwood.authoring import atomic_path
 from scionwood_biomed.backbones import ClipBackbone
 from scionwood_biomed.data.images import Images
 from scionwood_biomed.evaluation.compare import Plan, evaluate
@@ -43,7 +40,6 @@ from scionwood_biomed.evaluation.methods import FROZEN, METHODS, OTHERS
 from scionwood_biomed.evaluation.settings import DEFAULTS
 from scionwood_biomed.tasks.anchors import read_prompts
 
-RESULTS = Path(__file__).parent / "results"
 SHOTS, SEEDS = (2, 8, 1, 4, 16), (0, 1, 2)
 NOVEL_SHOTS = 16
 FIRST = (
@@ -59,7 +55,6 @@ FIRST = (
 SLOW, SLOW_SHOTS = "cocoop", (2,)
 """It encodes a text for each image and class, and takes ten times as long as any other method."""
 PACKAGES = ("torch", "transformers", "timm", "open_clip_torch", "peft")
-Row = dict[str, Any]
 
 
 @final
@@ -94,7 +89,7 @@ class CachedTrunk(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the output of the trunk for images (batch, 3, size, size)."""
-        return torch.stack([self._one(each) for each in image])
+        return torch.stack([self._one(item) for item in image])
 
     @torch.no_grad()
     def _one(self, image: Tensor) -> Tensor:
@@ -127,8 +122,8 @@ def jobs() -> Iterator[Job]:
     """Yield every run; those that the criteria need come first."""
     late = [name for name in METHODS if name not in (*FIRST, SLOW, *FROZEN, *OTHERS)]
     for shots in SHOTS:
-        some = [m for m in (*FIRST, *late) if m != "zero_shot" or shots == SHOTS[0]]
-        yield from (Job("few-shot", shots, seed, method) for method in some for seed in SEEDS)
+        names = [m for m in (*FIRST, *late) if m != "zero_shot" or shots == SHOTS[0]]
+        yield from (Job("few-shot", shots, seed, method) for method in names for seed in SEEDS)
         if shots == SHOTS[1]:
             methods = (*FIRST, *late)
             yield from (Job("base-to-novel", NOVEL_SHOTS, s, m) for m in methods for s in SEEDS)
@@ -171,19 +166,12 @@ def leakage(folder: Path, model: Path) -> list[Row]:
 
 def provenance() -> Row:
     """Return the versions and the date of a measurement."""
-    versions = {name: version(name) for name in PACKAGES}
-    today = datetime.now(UTC).date().isoformat()
-    return {**versions, "python": platform.python_version(), "date": today}
+    return versions(*PACKAGES) | today()
 
 
 def write(path: Path, rows: Sequence[Row]) -> None:
-    """Write a CSV file atomically."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-        table.writeheader()
-        table.writerows({k: _short(v) for k, v in row.items()} for row in rows)
+    """Write a file of results with six digits of each number."""
+    write_table(path, [{name: _short(value) for name, value in row.items()} for row in rows])
 
 
 def _short(value: Any) -> Any:
@@ -198,7 +186,7 @@ def quick(work: Path) -> list[Job]:
     return [Job("few-shot", 1, 0, m) for m in methods] + [Job("base-to-novel", 1, 0, "lora")]
 
 
-def whole(work: Path) -> list[Job]:
+def all_jobs(work: Path) -> list[Job]:
     """Return all runs on all slices."""
     if not (work / "slices.csv").exists():
         write_slices(work)
@@ -206,26 +194,28 @@ def whole(work: Path) -> list[Job]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--work", type=Path, default=Path("runs/biomed-benchmark"))
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--quick", action="store_true", help="two steps, few runs, no audit")
-    options = parser.parse_args(arguments)
+    options = parsed(
+        __doc__,
+        option("--work", type=Path, default=Path("runs/biomed-benchmark")),
+        option("--results", type=Path, default=RESULTS),
+        option("--quick", action="store_true", help="two steps, few runs, no audit"),
+        arguments=arguments,
+        threads=None,
+    )
     work: Path = options.work
-    work.mkdir(parents=True, exist_ok=True)
     model = work / "towers"
     if not (model / "open_clip_model.safetensors").exists():
         write_towers(model)
-    planned = quick(work) if options.quick else whole(work)
+    planned = quick(work) if options.quick else all_jobs(work)
+    steps = 2 if options.quick else DEFAULTS.steps
     towers, rows = Towers(model), []
+
+    def measure(job: Job) -> Row:
+        return run(job, work, towers, steps) | provenance()
+
     for job in track(planned, "biomed"):
         path = work / "rows" / f"{'--'.join(map(str, job))}.json"
-        if not path.exists():
-            row = run(job, work, towers, 2 if options.quick else DEFAULTS.steps)
-            path.parent.mkdir(exist_ok=True)
-            with atomic_path(path) as part:
-                part.write_text(json.dumps({**row, **provenance()}))
-        rows.append(json.loads(path.read_text()))
+        rows.append(remembered(path, partial(measure, job)))
         write(options.results / "biomed.csv", rows)
     if not options.quick:
         if not (work / "modalities.csv").exists():

@@ -10,8 +10,6 @@ files are those of pydicom and pydicom-data below 2 MB. The result is
 
 from __future__ import annotations
 
-import argparse
-import csv
 import importlib.util
 import json
 import re
@@ -23,19 +21,19 @@ import warnings
 from collections import Counter
 from collections.abc import Callable
 from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
 import pydicom
 from pydicom.data import get_testdata_file
+from runner import option, parsed, versions, write
 
 from scionwood import ScionwoodError
 from scionwood_biomed import DeidentifyOptions, deidentify
 from scionwood_biomed.privacy.tables import EDITION, level_of
 
-HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "biomed_deidentify.csv"
+FOLDER = Path(__file__).parent
+RESULTS = FOLDER / "results" / "biomed_deidentify.csv"
 LARGEST = 2_000_000
 PEERS = """
 import sys, json, time, warnings
@@ -65,7 +63,7 @@ print(time.process_time() - start)
 Run = Callable[[list[tuple[Path, Path]]], float]
 
 
-def ours(todo: list[tuple[Path, Path]]) -> float:
+def by_scionwood(todo: list[tuple[Path, Path]]) -> float:
     """Copy files with this package; return the CPU seconds."""
     start = time.process_time()
     for source, target in todo:
@@ -83,15 +81,15 @@ def peer(python: str, tool: str, folder: Path) -> Run:
         names = folder / "todo.json"
         names.write_text(json.dumps([(str(a), str(b)) for a, b in todo]))
         words = [python, "-c", PEERS, tool, str(names)]
-        done = subprocess.run(words, capture_output=True, text=True, check=True)
-        return float(done.stdout.splitlines()[-1])
+        process = subprocess.run(words, capture_output=True, text=True, check=True)
+        return float(process.stdout.splitlines()[-1])
 
     return run
 
 
 def planting() -> ModuleType:
     """Return the module of the tests that plants values."""
-    path = HERE.parent / "tests/biomed/privacy/planting.py"
+    path = FOLDER.parent / "tests/biomed/privacy/planting.py"
     spec = importlib.util.spec_from_file_location("planting", path)
     assert spec
     assert spec.loader
@@ -106,12 +104,12 @@ def planted(run: Run, folder: Path) -> dict[str, int]:
     for name, tags in (("table", tools.of_table()), ("rest", tools.of_dictionary())):
         source, target = folder / f"{name}.dcm", folder / f"{name}.out.dcm"
         dataset = tools.sample()
-        done = tools.plant(dataset, tags)
+        plants = tools.plant(dataset, tags)
         dataset.save_as(source)
         run([(source, target)])
         replaced = {"PatientID", "PatientName"}
-        left = set(tools.survivors(pydicom.dcmread(target), done)) - replaced
-        counts |= {f"planted_{name}": len(done), f"survive_{name}": len(left)}
+        left = set(tools.survivors(pydicom.dcmread(target), plants)) - replaced
+        counts |= {f"planted_{name}": len(plants), f"survive_{name}": len(left)}
     return counts
 
 
@@ -120,32 +118,32 @@ def real_files() -> list[Path]:
     roots = [Path(str(get_testdata_file("CT_small.dcm"))).parent]
     if spec := importlib.util.find_spec("data_store"):
         roots.append(Path(str(spec.origin)).parent / "data")
-    found = []
-    for path in (each for root in roots for each in sorted(root.rglob("*"))):
+    files = []
+    for path in (item for root in roots for item in sorted(root.rglob("*"))):
         if path.is_file() and path.stat().st_size < LARGEST:
             try:
                 dataset = pydicom.dcmread(path, stop_before_pixels=True)
             except Exception:  # no DICOM file: pydicom raises nearly anything
                 continue
             if level_of(str(dataset.get("SOPClassUID", ""))):
-                found.append(path)
-    return found
+                files.append(path)
+    return files
 
 
 def errors(path: Path, program: str | None) -> Counter[str]:
     """Return the errors of a file: of the validator, or missing attributes of types 1 and 2."""
     if program:
-        done = subprocess.run([program, str(path)], capture_output=True, timeout=120)
-        lines = done.stderr.decode("latin-1").splitlines()
+        process = subprocess.run([program, str(path)], capture_output=True, timeout=120)
+        lines = process.stderr.decode("latin-1").splitlines()
         return Counter(re.sub(r"<[\d.]*>", "<UID>", ln) for ln in lines if ln.startswith("Error"))
     dataset = pydicom.dcmread(path, stop_before_pixels=True)
     level = level_of(str(dataset.get("SOPClassUID", "")), mandatory=True)
-    there = {e.keyword: e.is_empty for e in dataset}
+    is_empty = {e.keyword: e.is_empty for e in dataset}
     types = {word: level.type_of(word) for word in level.keywords()} if level else {}
     return Counter(
         word
         for word, kind in types.items()
-        if (kind in ("1", "2") and word not in there) or (kind == "1" and there.get(word))
+        if (kind in ("1", "2") and word not in is_empty) or (kind == "1" and is_empty.get(word))
     )
 
 
@@ -153,40 +151,34 @@ def conformance(run: Run, folder: Path, files: list[Path], program: str | None) 
     """Copy real files; count those that were copied, and those with errors that are new."""
     todo = [(path, folder / f"{number}.dcm") for number, path in enumerate(files)]
     seconds = run(todo)
-    done = [(a, b) for a, b in todo if b.is_file()]
-    worse = sum(bool(errors(b, program) - errors(a, program)) for a, b in done)
+    written = [(a, b) for a, b in todo if b.is_file()]
+    worse = sum(bool(errors(b, program) - errors(a, program)) for a, b in written)
     return {
         "files": str(len(files)),
-        "copied": str(len(done)),
+        "copied": str(len(written)),
         "worse": str(worse),
-        "ms_per_file": f"{1000 * seconds / max(len(done), 1):.0f}",
+        "ms_per_file": f"{1000 * seconds / max(len(written), 1):.0f}",
     }
 
 
 def main() -> None:
     """Measure every tool, and write the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--peers")
-    parser.add_argument("--dciodvfy")
-    given = parser.parse_args()
+    options = parsed(__doc__, option("--peers"), option("--dciodvfy"), threads=None)
     warnings.simplefilter("ignore")
     files, rows = real_files(), []
     with tempfile.TemporaryDirectory() as place:
-        tools: dict[str, Run] = {"scionwood": ours}
-        for tool in ("dicom-anonymizer", "dicognito") if given.peers else ():
-            tools[tool] = peer(given.peers, tool, Path(place))
+        tools: dict[str, Run] = {"scionwood": by_scionwood}
+        for tool in ("dicom-anonymizer", "dicognito") if options.peers else ():
+            tools[tool] = peer(options.peers, tool, Path(place))
         for tool, run in tools.items():
             folder = Path(place) / tool
             folder.mkdir()
-            counts = planted(run, folder) | conformance(run, folder, files, given.dciodvfy)
-            facts = {"edition": EDITION, "pydicom": version("pydicom")}
-            facts["validator"] = "dciodvfy" if given.dciodvfy else "types 1 and 2"
+            counts = planted(run, folder) | conformance(run, folder, files, options.dciodvfy)
+            facts = {"edition": EDITION} | versions("pydicom")
+            facts["validator"] = "dciodvfy" if options.dciodvfy else "types 1 and 2"
             rows.append({"tool": tool, **counts, **facts, "date": date.today().isoformat()})
             print(rows[-1], flush=True)
-    with RESULTS.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
+    write(RESULTS, rows)
 
 
 if __name__ == "__main__":

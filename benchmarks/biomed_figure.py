@@ -8,7 +8,6 @@ results/biomed.csv: accuracy under the training wording and under the worst of s
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
@@ -17,6 +16,7 @@ import figure_file
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from runner import read
 
 from scionwood.authoring import figure_style
 from scionwood_biomed.data.phantoms import CLASSES, phantom, phantom_items
@@ -47,8 +47,8 @@ def draw() -> Figure:
         axes.imshow(phantom(item, 0))
         axes.set_title(name, fontsize=9)
         axes.set_axis_off()
-    with RESULTS.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["part"] == "few-shot"]
+
+    rows = [row for row in read(RESULTS) if row["part"] == "few-shot"]
     _bars(below.subplots(), [row for row in rows if row["shots"] == SHOTS])
     return figure
 

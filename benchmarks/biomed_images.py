@@ -10,7 +10,6 @@ and scikit-image.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 from collections.abc import Iterator, Sequence
@@ -20,11 +19,15 @@ from typing import NamedTuple, final
 
 import numpy as np
 from PIL import Image
+from runner import option, parsed
 
 from scionwood_biomed.readers.nifti import NiftiReader
 from scionwood_biomed.readers.opening import read_image
 from scionwood_biomed.readers.windows import Window
 
+POOLS = {"train": 150, "val": 50, "test": 200}
+"""Images of each class of PneumoniaMNIST."""
+DIGITS = {"train": 30, "test": 30}
 MAPS = {"t1": "T1-weighted MRI", "gm": "grey matter map", "wm": "white matter map"}
 PLANES = ("sagittal", "coronal", "axial")
 SLABS = {
@@ -118,8 +121,8 @@ def write_modalities(folder: Path, *, seed: int = 0) -> Path:
 
 def sources() -> Iterator[Source]:
     """Yield the images of all modalities."""
-    for label, named in DICOM.items():
-        for subject, (package, name) in named.items():
+    for label, subjects in DICOM.items():
+        for subject, (package, name) in subjects.items():
             path = _path(package, "data", *FOLDERS[package], name)
             window: Window = "soft_tissue" if label == "CT" else "file"
             yield Source(label, subject, read_image(path, window=window))
@@ -179,8 +182,8 @@ def _square(picture: np.ndarray) -> np.ndarray:
     """Pad a slice to a square with black."""
     side = max(picture.shape)
     before = [(side - n) // 2 for n in picture.shape]
-    around = [(b, side - n - b) for b, n in zip(before, picture.shape, strict=True)]
-    return _colour(np.pad(picture, around))
+    margins = [(b, side - n - b) for b, n in zip(before, picture.shape, strict=True)]
+    return _colour(np.pad(picture, margins))
 
 
 def _colour(picture: np.ndarray) -> np.ndarray:
@@ -207,6 +210,41 @@ def _reworded(words: dict[str, str], plane: str, kind: str) -> str:
     return f"{words[plane]}{joint}{words[kind]}"
 
 
+def write_digits(folder: Path) -> Path:
+    """Write pictures and the table of scikit-learn's digits: the first of each, in its order."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    rows = []
+    for value in range(10):
+        images = digits.images[digits.target == value]
+        at = 0
+        for split, count in DIGITS.items():
+            for _ in range(count):
+                name = f"digit-{value}-{at}.png"
+                picture = Image.fromarray((images[at] / 16 * 255).astype(np.uint8))
+                picture.resize((128, 128), Image.Resampling.BICUBIC).save(folder / name)
+                rows.append((name, f"digit {value}", name, split))
+                at += 1
+    return write_table(folder / "digits.csv", ("path", "label", "subject", "split"), rows)
+
+
+def write_pneumonia(folder: Path, archive: Path) -> Path:
+    """Write pictures and the table of a part of PneumoniaMNIST, drawn with one seed."""
+    rng, rows = np.random.default_rng(0), []
+    with np.load(archive) as data:
+        for split, count in POOLS.items():
+            label = data[f"{split}_labels"].ravel()
+            for value, name in enumerate(("normal", "pneumonia")):
+                places = np.flatnonzero(label == value)
+                for at in rng.permutation(places)[:count]:
+                    file = f"pneumonia-{split}-{at}.png"
+                    picture = Image.fromarray(data[f"{split}_images"][at])
+                    picture.resize((128, 128), Image.Resampling.BICUBIC).save(folder / file)
+                    rows.append((file, name, file, split))
+    return write_table(folder / "pneumonia.csv", ("path", "label", "subject", "split"), rows)
+
+
 def write_table(path: Path, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Path:
     """Write a table as CSV, and return its path."""
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -217,9 +255,7 @@ def write_table(path: Path, head: Sequence[str], rows: Sequence[Sequence[str]]) 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
+    folder = parsed(__doc__, option("folder", type=Path), threads=None).folder
     folder.mkdir(parents=True, exist_ok=True)
     print(write_slices(folder), write_modalities(folder), sep="\n")
 

@@ -43,10 +43,10 @@ from typing import Any, NamedTuple, final
 import numpy as np
 import torch
 from biomed import RESULTS, Towers, provenance, write
-from biomed_images import write_slices
-from biomed_methods_data import write_digits, write_pneumonia
+from biomed_images import write_digits, write_pneumonia, write_slices
 from biomed_towers import shrink_input, write_dinov2, write_towers
 from rich.progress import track
+from runner import option, parsed
 from torch import Tensor
 
 from scionwood.authoring import atomic_path
@@ -105,13 +105,15 @@ class Blocks:
 
     def __call__(self, _: ClipBackbone, image: Tensor) -> list[Tensor]:
         """Return (batch, width) for each block."""
-        rows = [self._one(each) for each in image]
+        rows = [self._one(item) for item in image]
         return [torch.stack(block) for block in zip(*rows, strict=True)]
 
     def _one(self, image: Tensor) -> list[Tensor]:
         key = hashlib.blake2b(image.numpy().tobytes(), digest_size=16).digest()
         if key not in self.known:
-            self.known[key] = [each[0] for each in pooled_features(self.backbone, image[None])]
+            self.known[key] = [
+                pooled_feature[0] for pooled_feature in pooled_features(self.backbone, image[None])
+            ]
         return self.known[key]
 
 
@@ -155,10 +157,10 @@ def _backbone(job: Job, towers: Towers) -> ClipBackbone:
     """Return the towers for a method: shared by those that change nothing, else its own."""
     if job.method in (*FROZEN, *TEXTS):
         return towers.first
-    own = towers()
+    backbone = towers()
     if job.towers in SIDES:  # its prompts act inside of the trunk, which must not remember
-        own.clip.visual.trunk = copy.deepcopy(towers.trunk.trunk)
-    return own
+        backbone.clip.visual.trunk = copy.deepcopy(towers.trunk.trunk)
+    return backbone
 
 
 @cache
@@ -179,12 +181,12 @@ def summary(folder: Path, towers: str, data: str, shots: int, method: str) -> Ro
     if not mine:
         return None
     base = _draws(folder, towers, data, shots, BASELINE)[: len(mine)]
-    rows = [json.loads(str(each["row"])) for each in mine]
+    rows = [json.loads(str(item["row"])) for item in mine]
     row: Row = {"towers": towers, "data": data, "shots": shots, "method": method}
     row |= {"prompt": rows[0]["prompt"], "trainable": rows[0]["trainable"], "draws": len(mine)}
     for name in ("balanced", "auroc", "sensitivity", "specificity", "ece", "wording_worst"):
         if name in rows[0]:
-            row[name] = float(np.mean([each[name] for each in rows]))
+            row[name] = float(np.mean([item[name] for item in rows]))
     row["auroc"] = float(np.nanmean([auroc(e["probabilities"], e["label"]) for e in mine]))
     row["low"], row["high"] = _interval(mine)
     pairs = list(zip(mine, base, strict=True))
@@ -194,19 +196,19 @@ def summary(folder: Path, towers: str, data: str, shots: int, method: str) -> Ro
 
 
 def _draws(folder: Path, *job: Any) -> list[dict[str, np.ndarray]]:
-    found = []
+    draws = []
     for seed in range(DRAWS):
         towers, data, shots, method = job
         name = "--".join(map(str, Job(towers, data, shots, seed, method)))
         path = folder / "methods" / f"{name}.npz"
         if path.exists():
             with np.load(path) as file:
-                found.append(dict(file))
-    return found
+                draws.append(dict(file))
+    return draws
 
 
-def _balanced(each: dict[str, np.ndarray]) -> float:
-    return balanced_accuracy(each["probabilities"], each["label"])
+def _balanced(draw: dict[str, np.ndarray]) -> float:
+    return balanced_accuracy(draw["probabilities"], draw["label"])
 
 
 def _interval(runs: Sequence[Any]) -> tuple[float, float]:
@@ -214,9 +216,9 @@ def _interval(runs: Sequence[Any]) -> tuple[float, float]:
 
     All runs have the same test images. A pair of runs gives the difference of both.
     """
-    first = [each[0] if isinstance(each, tuple) else each for each in runs]
+    first = [run[0] if isinstance(run, tuple) else run for run in runs]
     label, subject = first[0]["label"], list(first[0]["subject"])
-    right = np.stack([_right(each) for each in runs])
+    right = np.stack([_right(run) for run in runs])
     groups, rng, values = grouped(subject, label), np.random.default_rng(0), []
     for _ in range(SAMPLES):
         at, chosen = drawn(groups, rng), rng.integers(0, len(runs), len(runs))
@@ -225,26 +227,28 @@ def _interval(runs: Sequence[Any]) -> tuple[float, float]:
     return float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))
 
 
-def _right(each: Any) -> np.ndarray:
+def _right(draw: Any) -> np.ndarray:
     """Return 1 for each image that is recognised, or the difference of two runs."""
-    if isinstance(each, tuple):
-        return _right(each[0]) - _right(each[1])
-    return (each["probabilities"].argmax(1) == each["label"]).astype(float)
+    if isinstance(draw, tuple):
+        return _right(draw[0]) - _right(draw[1])
+    return (draw["probabilities"].argmax(1) == draw["label"]).astype(float)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--work", type=Path, default=Path("runs/biomed-methods"))
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--pneumonia", type=Path)
-    parser.add_argument("--dinov2", type=Path)
-    parser.add_argument("--sets", nargs="*", default=list(SHOTS))
-    parser.add_argument("--only", choices=("package", *SIDES), help="one kind of towers")
-    parser.add_argument("--frozen", action="store_true", help="no method that trains for minutes")
-    parser.add_argument("--quick", action="store_true", help="two steps, few runs")
-    options = parser.parse_args(arguments)
+    options = parsed(
+        __doc__,
+        option("--work", type=Path, default=Path("runs/biomed-methods")),
+        option("--results", type=Path, default=RESULTS),
+        option("--pneumonia", type=Path),
+        option("--dinov2", type=Path),
+        option("--sets", nargs="*", default=list(SHOTS)),
+        option("--only", choices=("package", *SIDES), help="one kind of towers"),
+        option("--frozen", action="store_true", help="no method that trains for minutes"),
+        option("--quick", action="store_true", help="two steps, few runs"),
+        arguments=arguments,
+        threads=None,
+    )
     work: Path = options.work
-    work.mkdir(parents=True, exist_ok=True)
     sets = [name for name in options.sets if name != "pneumonia" or options.pneumonia]
     _write_sets(work, sets, options)
     kinds = ["package", *(SIDES if options.dinov2 else [])]
@@ -252,7 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         model = work / f"towers-{kind.partition('_')[0]}"
         if not (model / "open_clip_model.safetensors").exists():
             write_towers(model) if kind == "package" else write_dinov2(model, options.dinov2)
-        blocks, towers = Blocks(_fresh(model)), Towers(model)
+        blocks, towers = Blocks(_new_backbone(model)), Towers(model)
         if side := SIDES.get(kind):
             shrink_input(blocks.backbone, blocks.backbone.clip.visual.trunk, side)
             shrink_input(towers.first, towers.trunk.trunk, side)
@@ -265,7 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         report(work, options.results, kinds, sets)
 
 
-def _fresh(model: Path) -> ClipBackbone:
+def _new_backbone(model: Path) -> ClipBackbone:
     from scionwood_biomed.backbones import ClipBackbone
 
     return ClipBackbone(model=str(model)).eval().requires_grad_(False)
@@ -286,9 +290,9 @@ def report(work: Path, results: Path, kinds: Sequence[str], sets: Sequence[str])
     for kind in kinds:
         for data in sets:
             for shots in sorted(SHOTS[data]):
-                some = (*FROZEN, *TEXTS, *TRAINED.get((kind, data), ()))
-                every = [summary(work, kind, data, shots, m) for m in some]
-                rows += [{**row, **about} for row in every if row is not None]
+                methods = (*FROZEN, *TEXTS, *TRAINED.get((kind, data), ()))
+                summaries = [summary(work, kind, data, shots, m) for m in methods]
+                rows += [{**row, **about} for row in summaries if row is not None]
     write(results / "biomed_methods.csv", rows)
 
 

@@ -10,7 +10,6 @@ pydicom-data. A name counts as marked if boxes cover at least 0.9 of it. The res
 
 from __future__ import annotations
 
-import csv
 import time
 import warnings
 from pathlib import Path
@@ -21,21 +20,22 @@ import numpy as np
 from nilearn.datasets import load_mni152_template
 from PIL import Image, ImageDraw, ImageFont
 from pydicom.data import get_testdata_file
+from runner import write
 
 from scionwood import ScionwoodError
 from scionwood_biomed.privacy.pictures import pictures_of
 from scionwood_biomed.privacy.text_detector import text_in
 
-HERE = Path(__file__).parent
-RESULT = HERE / "results" / "biomed_text.csv"
+FOLDER = Path(__file__).parent
+RESULT = FOLDER / "results" / "biomed_text.csv"
 FONT = Path(mpl.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
 NAMES = ("RAHMAN, FATEMA", "DOE^JANE 12/03/1961", "M. Chowdhury", "ID 4471-A", "Karim Uddin 54Y M")
 SIZES = (8, 10, 12, 16, 24, 32)
 SIDE = 512
-EACH = 13
+PER_CASE = 13
 """Pictures of a size and a modality; the last one is for turned text."""
 NORMAL = 1.96
-TURNED = "turned by 5 to 90 degrees"
+ROTATED = "turned by 5 to 90 degrees"
 PARTS = {
     "CT": ("CT_small.dcm", "693_J2KR.dcm", "JPEG2000.dcm", "693_UNCI.dcm"),
     "radiograph": ("RG1_UNCR.dcm", "RG3_UNCR.dcm", "RG1_J2KR.dcm"),
@@ -48,7 +48,7 @@ def grounds() -> dict[str, list[np.ndarray]]:
     volume = load_mni152_template(resolution=1).get_fdata()
     slices = [volume[:, :, at].T[::-1] for at in range(30, 150, 10)]
     high = np.percentile(volume, 99.8)
-    found = {"MR": [_sized(np.clip(255 * each / high, 0, 255)) for each in slices]}
+    by_modality = {"MR": [_sized(np.clip(255 * item / high, 0, 255)) for item in slices]}
     roots = [Path(str(get_testdata_file("CT_small.dcm"))).parent, Path(data_store.__file__).parent]
     for name, files in PARTS.items():
         paths = [path for root in roots for file in files for path in root.rglob(file)]
@@ -58,15 +58,15 @@ def grounds() -> dict[str, list[np.ndarray]]:
                 pictures.append(_sized(pictures_of(path, [0], 2000).window[0]))
             except ScionwoodError as error:
                 print(error)
-        found[name] = pictures
-    return found
+        by_modality[name] = pictures
+    return by_modality
 
 
 def _sized(picture: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray(picture.astype(np.uint8)).convert("RGB").resize((SIDE, SIDE)))
 
 
-def drawn(
+def with_text(
     ground: np.ndarray, text: str, size: int, angle: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return a picture with a name at a random place, and the pixels of its letters."""
@@ -74,10 +74,10 @@ def drawn(
     left, top, right, bottom = (round(side) for side in font.getbbox(text))
     ink = Image.new("L", (right - left + 2, bottom - top + 2))
     ImageDraw.Draw(ink).text((1 - left, 1 - top), text, fill=255, font=font)
-    turned = ink.rotate(angle, expand=True)
-    x, y = (int(rng.integers(2, max(3, SIDE - side - 2))) for side in turned.size)
+    rotated = ink.rotate(angle, expand=True)
+    x, y = (int(rng.integers(2, max(3, SIDE - side - 2))) for side in rotated.size)
     mask = Image.new("L", (SIDE, SIDE))
-    mask.paste(turned, (x, y))
+    mask.paste(rotated, (x, y))
     alpha = np.asarray(mask, np.float32)[..., None] / 255
     grey = 255 if rng.random() < 0.5 else 160
     return (ground * (1 - alpha) + grey * alpha).astype(np.uint8), alpha[..., 0] > 0.4
@@ -107,15 +107,15 @@ def main() -> None:
     rng, pictures, rows = np.random.default_rng(0), grounds(), []
     start, count = time.process_time(), 0
     cases: dict[str, list[bool]] = {name: [] for name in (*(f"{s} px" for s in SIZES), *pictures)}
-    plan = [(size, name, at) for size in SIZES for name in pictures for at in range(EACH)]
+    plan = [(size, name, at) for size in SIZES for name in pictures for at in range(PER_CASE)]
     rng.shuffle(plan)
     for size, modality, number in plan:
-        angle = int(rng.choice([5, -5, 90, 15])) if int(number) >= EACH - 3 else 0
+        angle = int(rng.choice([5, -5, 90, 15])) if int(number) >= PER_CASE - 3 else 0
         text = NAMES[int(rng.integers(len(NAMES)))]
         ground = pictures[modality][int(rng.integers(len(pictures[modality])))]
-        picture, ink = drawn(ground, text, int(size), angle, rng)
+        picture, ink = with_text(ground, text, int(size), angle, rng)
         good = marked(picture, ink)
-        for name in (TURNED,) if angle else (f"{size} px", modality):
+        for name in (ROTATED,) if angle else (f"{size} px", modality):
             cases.setdefault(name, []).append(good)
         count += 1
         if count % 20 == 0:
@@ -123,9 +123,9 @@ def main() -> None:
         if stop.exists():  # a busy machine: what is counted by then is the table
             break
     seconds = (time.process_time() - start) / count
-    for name, found in cases.items():
-        low, high = interval(sum(found), len(found))
-        rows.append({"case": name, "pictures": len(found), "marked": sum(found),
+    for name, marks in cases.items():
+        low, high = interval(sum(marks), len(marks))
+        rows.append({"case": name, "pictures": len(marks), "marked": sum(marks),
                      "low": f"{low:.2f}", "high": f"{high:.2f}"})  # fmt: skip
     plain = [*pictures["MR"], *pictures["CT"]]
     false = sum(bool(text_in(picture)) for picture in plain)
@@ -134,10 +134,7 @@ def main() -> None:
                  "low": f"{low:.2f}", "high": f"{high:.2f}"})  # fmt: skip
     rows.append({"case": "CPU seconds a picture", "pictures": count, "marked": f"{seconds:.2f}",
                  "low": "", "high": ""})  # fmt: skip
-    with RESULT.open("w", newline="") as file:
-        table = csv.DictWriter(file, ("case", "pictures", "marked", "low", "high"))
-        table.writeheader()
-        table.writerows(rows)
+    write(RESULT, rows)
     print(RESULT.read_text())
 
 

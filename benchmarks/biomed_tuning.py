@@ -17,8 +17,6 @@ biomed_tuning.csv.
 
 from __future__ import annotations
 
-import argparse
-import csv
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,6 +28,7 @@ from biomed import RESULTS, Row, Towers, provenance, write
 from biomed_images import write_slices
 from biomed_towers import write_towers
 from rich.progress import track
+from runner import option, parsed, read
 
 from scionwood_biomed.data.images import Images
 from scionwood_biomed.evaluation.compare import Plan, evaluate
@@ -41,7 +40,7 @@ ANCHORS = (1.0, 0.25, 0.0625)
 KEEP = (0.0, 0.25, 0.5, 0.75)
 SHOTS, SEEDS = 4, (0, 1)
 FEW, MORE_SEEDS = 2, (0, 1, 2, 3)
-LEARNED, ASKED = 0.5, 0.3
+LEARNED, TESTED = 0.5, 0.3
 """Share of the slices of a training slab for training (the first) and for testing (the last)."""
 LEFT_OUT = (*FROZEN, *OTHERS, "single_template_kept", "dual_anchor_loss")
 TRAINED = [m for m in METHODS if m not in LEFT_OUT]
@@ -52,21 +51,20 @@ BOTH = ["dual_anchor", "dual_anchor_lora"]
 
 def tuning_table(folder: Path) -> Path:
     """Write a table of the training slices, split along each slab."""
-    with (folder / "slices.csv").open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["split"] == "train"]
     classes: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        classes[row["label"]].append(row)
-    kept: list[Row] = []
-    for each in classes.values():
+    for row in read(folder / "slices.csv"):
+        if row["split"] == "train":
+            classes[row["label"]].append(row)
+    table: list[Row] = []
+    for rows in classes.values():
         parts = {
-            "train": each[: int(LEARNED * len(each))],
-            "test": each[-int(ASKED * len(each)) :],
+            "train": rows[: int(LEARNED * len(rows))],
+            "test": rows[-int(TESTED * len(rows)) :],
         }
-        for name, some in parts.items():
-            kept += [{**r, "split": name, "subject": f"{r['subject']}, {name}"} for r in some]
+        for name, part in parts.items():
+            table += [{**r, "split": name, "subject": f"{r['subject']}, {name}"} for r in part]
     path = folder / "tuning.csv"
-    write(path, kept)
+    write(path, table)
     return path
 
 
@@ -89,11 +87,11 @@ def chosen(rows: Sequence[Row]) -> tuple[float, int, bool]:
     """Return the rate, the steps, and whether dual anchors train under varied sentences."""
 
     def of(lr: float, steps: int, varied: bool, methods: Sequence[str]) -> list[Row]:
-        wanted = (f"{lr:g}", str(steps), str(varied))
+        expected = (f"{lr:g}", str(steps), str(varied))
         return [
             r
             for r in rows
-            if (f"{float(r['lr']):g}", str(r["steps"]), str(r["varied"])) == wanted
+            if (f"{float(r['lr']):g}", str(r["steps"]), str(r["varied"])) == expected
             and r["method"] in methods
             and str(r["shots"]) == str(SHOTS)
         ]
@@ -109,12 +107,13 @@ def best(rows: Sequence[Row], name: str, values: Sequence[float]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--work", type=Path, default=Path("runs/biomed-benchmark"))
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    options = parser.parse_args()
+    options = parsed(
+        __doc__,
+        option("--work", type=Path, default=Path("runs/biomed-benchmark")),
+        option("--results", type=Path, default=RESULTS),
+        threads=None,
+    )
     work: Path = options.work
-    work.mkdir(parents=True, exist_ok=True)
     if not (work / "towers" / "open_clip_model.safetensors").exists():
         write_towers(work / "towers")
     if not (work / "slices.csv").exists():

@@ -23,8 +23,6 @@ The script writes biomed_volumes.csv and biomed_volumes_radius.csv.
 
 from __future__ import annotations
 
-import argparse
-import csv
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, final
@@ -35,6 +33,7 @@ from biomed import RESULTS, provenance, write
 from biomed_towers import write_towers
 from biomed_volumes_data import SLICES, template, volume
 from rich.progress import track
+from runner import option, parsed, read
 from scipy.ndimage import gaussian_filter
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -75,12 +74,14 @@ class Sizes(NamedTuple):
         """Yield the numbers of the training volumes of each draw, half of them of each class."""
         for seed in range(self.draws):
             rng, pool = np.random.default_rng(seed), label[: self.pool]
-            own = [rng.permutation(np.flatnonzero(pool == c))[: self.training // 2] for c in (0, 1)]
-            yield np.concatenate(own)
+            halves = [
+                rng.permutation(np.flatnonzero(pool == c))[: self.training // 2] for c in (0, 1)
+            ]
+            yield np.concatenate(halves)
 
 
 @final
-class Seen(NamedTuple):
+class VolumeFeatures(NamedTuple):
     """What the methods see of all volumes.
 
     Attributes:
@@ -97,7 +98,9 @@ class Seen(NamedTuple):
 
 
 @torch.no_grad()
-def look(network: BagClassifier, volumes: int, radius: float, seed: int, *, lesions: bool) -> Seen:
+def look(
+    network: BagClassifier, volumes: int, radius: float, seed: int, *, lesions: bool
+) -> VolumeFeatures:
     """Compute what the methods see; the label of a volume is whether its number is odd."""
     base, rng = template(), np.random.default_rng(seed)
     cells, slices, bright, places = [], [], [], []
@@ -107,35 +110,37 @@ def look(network: BagClassifier, volumes: int, radius: float, seed: int, *, lesi
         maps = network.vision.maps((image - network._mean) / network._std)
         parts = [F.adaptive_avg_pool2d(maps[at], 7) for at in network.at]
         cells.append(torch.cat(parts, 1).flatten(2).transpose(1, 2))
-        most = [maps[at].amax((2, 3)) for at in network.at]
+        peaks = [maps[at].amax((2, 3)) for at in network.at]
         slices.append(
-            torch.cat([F.normalize(p, dim=1) for p in (*_means(maps, network), *most)], 1)
+            torch.cat([F.normalize(p, dim=1) for p in (*_means(maps, network), *peaks)], 1)
         )
         smooth = gaussian_filter(values, (0.7, 2, 2))
         shares = np.quantile(values, (0.5, 0.99, 0.999))
         bright.append([smooth.max(), smooth[SLICES // 2].max(), values.mean(), *shares])
         places.append(at)
-    return Seen(torch.stack(cells), torch.stack(slices), np.array(bright), np.array(places))
+    return VolumeFeatures(
+        torch.stack(cells), torch.stack(slices), np.array(bright), np.array(places)
+    )
 
 
 def _means(maps: list[Tensor], network: BagClassifier) -> list[Tensor]:
     return [pooled(maps[at], 0) for at in network.at]
 
 
-def answers(seen: Seen, train: np.ndarray, test: np.ndarray) -> dict[str, np.ndarray]:
+def answers(volumes: VolumeFeatures, train: np.ndarray, test: np.ndarray) -> dict[str, np.ndarray]:
     """Return the scores of the test volumes by method."""
-    label = np.arange(len(seen.cells)) % 2
-    middle = seen.slices[:, SLICES // 2].numpy()
-    found = {
-        "brightness": _regression(seen.bright, label, train, test),
+    label = np.arange(len(volumes.cells)) % 2
+    middle = volumes.slices[:, SLICES // 2].numpy()
+    cells = {
+        "brightness": _regression(volumes.bright, label, train, test),
         "middle slice": _regression(middle, label, train, test),
-        "mean of slices": _regression(seen.slices.mean(1).numpy(), label, train, test),
-        "pooling over slices": _pooled(seen.slices[:, :, None], label, train, test),
-        "pooling over cells": _pooled(seen.cells, label, train, test),
+        "mean of slices": _regression(volumes.slices.mean(1).numpy(), label, train, test),
+        "pooling over slices": _pooled(volumes.slices[:, :, None], label, train, test),
+        "pooling over cells": _pooled(volumes.cells, label, train, test),
     }
-    if (seen.place >= 0).any():
-        found["slice labels"] = _bound(seen, train, test)
-    return found
+    if (volumes.place >= 0).any():
+        cells["slice labels"] = _bound(volumes, train, test)
+    return cells
 
 
 def _regression(
@@ -167,11 +172,11 @@ class _Cells(torch.nn.Module):
         self.answer = BagHead((slices, cells, channels), 32, 32, 2)
 
 
-def _bound(seen: Seen, train: np.ndarray, test: np.ndarray) -> np.ndarray:
+def _bound(volumes: VolumeFeatures, train: np.ndarray, test: np.ndarray) -> np.ndarray:
     """Train on slices that are known to have the lesion; a volume has its highest slice."""
-    near = np.abs(np.arange(SLICES)[None] - seen.place[:, None]) <= 1
-    label = near & (seen.place[:, None] >= 0)
-    x = seen.slices.numpy()
+    near = np.abs(np.arange(SLICES)[None] - volumes.place[:, None]) <= 1
+    label = near & (volumes.place[:, None] >= 0)
+    x = volumes.slices.numpy()
     mean, std = x[train].mean((0, 1)), x[train].std((0, 1)) + 1e-6
     x = (x - mean) / std
     flat = x[train].reshape(-1, x.shape[-1])
@@ -181,17 +186,18 @@ def _bound(seen: Seen, train: np.ndarray, test: np.ndarray) -> np.ndarray:
     return highest
 
 
-def rows(kind: str, seen: Seen, sizes: Sizes) -> list[Row]:
+def rows(kind: str, volumes: VolumeFeatures, sizes: Sizes) -> list[Row]:
     """Return AUROC with its interval for each method."""
-    label = np.arange(len(seen.cells)) % 2
+    label = np.arange(len(volumes.cells)) % 2
     test = np.arange(sizes.pool, len(label))
     scores: dict[str, list[np.ndarray]] = {}
     for train in sizes.training_sets(label):
-        for name, each in answers(seen, train, test).items():
-            scores.setdefault(name, []).append(each)
+        for name, answer in answers(volumes, train, test).items():
+            scores.setdefault(name, []).append(answer)
     about = {"volumes": kind, "training": sizes.training}
     return [
-        {**about, "method": name, **_measured(label[test], each)} for name, each in scores.items()
+        {**about, "method": name, **_measured(label[test], answer)}
+        for name, answer in scores.items()
     ]
 
 
@@ -205,50 +211,48 @@ def _measured(label: np.ndarray, scores: Sequence[np.ndarray]) -> Row:
         )
         values.append(score(label[at], scores[rng.integers(len(scores))][at]))
     low, high = np.quantile(values, (0.025, 0.975))
-    mean = float(np.mean([score(label, each) for each in scores]))
+    mean = float(np.mean([score(label, item) for item in scores]))
     return {"auroc": mean, "low": float(low), "high": float(high)}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--work", type=Path, default=Path("runs/biomed-volumes"))
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--quick", action="store_true", help="a few volumes and one draw")
-    options = parser.parse_args(arguments)
+    options = parsed(
+        __doc__,
+        option("--work", type=Path, default=Path("runs/biomed-volumes")),
+        option("--results", type=Path, default=RESULTS),
+        option("--quick", action="store_true", help="a few volumes and one draw"),
+        arguments=arguments,
+        threads=None,
+    )
     model = options.work / "towers"
     if not (model / "open_clip_model.safetensors").exists():
         write_towers(model)
     network = BagClassifier(model=str(model), slices=SLICES, classes=CLASSES).eval()
     sizes = Sizes(16, 8, 1, 8) if options.quick else Sizes()
-    tuned, path = (
-        options.results / "biomed_volumes_radius.csv",
-        options.results / "biomed_volumes.csv",
-    )
-    radius = choose(network, sizes, tuned)
-    found = list[Row]()
+    radius = choose(network, sizes, options.results / "biomed_volumes_radius.csv")
+    table = list[Row]()
     for kind in KINDS:
-        seen = look(network, sizes.volumes, radius, TESTED, lesions=kind != "sham")
-        found += rows(kind, seen, sizes)
-        write(path, [{**provenance(), **row} for row in found])
+        volumes = look(network, sizes.volumes, radius, TESTED, lesions=kind != "sham")
+        table += rows(kind, volumes, sizes)
+        write(options.results / "biomed_volumes.csv", [provenance() | row for row in table])
 
 
 def choose(network: BagClassifier, sizes: Sizes, path: Path) -> float:
     """Choose the radius of the lesion by the rule above; the table remembers what was measured."""
-    found = list[Row]()
-    if path.exists():
-        with path.open(newline="", encoding="utf-8") as file:
-            found = list(csv.DictReader(file))
+    table = read(path)
     for radius in RADII:
-        known = [float(row["auroc"]) for row in found if float(row["radius"]) == radius]
-        if not known:
-            seen = look(network, sizes.volumes, radius, TUNED, lesions=True)
+        areas = [float(row["auroc"]) for row in table if float(row["radius"]) == radius]
+        if not areas:
+            volumes = look(network, sizes.volumes, radius, TUNED, lesions=True)
             label, test = np.arange(sizes.volumes) % 2, np.arange(sizes.pool, sizes.volumes)
-            scores = [_bound(seen, each, test) for each in sizes.training_sets(label)]
+            scores = [
+                _bound(volumes, training_set, test) for training_set in sizes.training_sets(label)
+            ]
             row = {"radius": radius, "method": "slice labels", **_measured(label[test], scores)}
-            found.append({**provenance(), **row})
-            write(path, found)
-            known = [row["auroc"]]
-        if known[0] >= ENOUGH:
+            table.append({**provenance(), **row})
+            write(path, table)
+            areas = [row["auroc"]]
+        if areas[0] >= ENOUGH:
             break
     return radius
 

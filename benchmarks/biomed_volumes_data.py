@@ -22,8 +22,8 @@ def template() -> np.ndarray:
     """Return the MNI template as (slice, row, column) from 0 to 1, axial, from the feet."""
     (path,) = Path(str(files("nilearn"))).glob("datasets/data/mni_icbm152_t1*.nii.gz")
     values = np.asarray(nib.load(path).dataobj, np.float32).squeeze()
-    turned: np.ndarray = np.transpose(values / values.max(), (2, 1, 0))[:, ::-1]
-    return turned
+    rotated: np.ndarray = np.transpose(values / values.max(), (2, 1, 0))[:, ::-1]
+    return rotated
 
 
 def volume(
@@ -40,11 +40,11 @@ def volume(
     Returns:
         (slice, row, column) from 0 to 1, and the slice of the lesion or -1.
     """
-    values, _, at = drawn(base, rng, radius, sick=sick)
+    values, _, at = lesion_at(base, rng, radius, sick=sick)
     return values, at if sick else -1
 
 
-def drawn(
+def lesion_at(
     base: np.ndarray, rng: np.random.Generator, radius: float, *, sick: bool
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Draw a volume as `volume` does; the share of the lesion in each voxel comes second."""

@@ -10,16 +10,15 @@ idle; the share of the CPU that the child got stands in the row.
 
 from __future__ import annotations
 
-import argparse
-import csv
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+from runner import Table, option, parsed
+
 RESULTS = Path(__file__).parent / "results" / "busy_machine.csv"
-FIELDS = ("busy", "rule", "repeat", "threads", "steps_per_s", "cpu_share")
 RULES = ("torch", "one", "ours")
 STEPS, FIRST = 20, 4
 
@@ -58,32 +57,32 @@ def measured(busy: int, rule: str) -> tuple[float, ...]:
     others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
     try:
         command = [sys.executable, "-W", "ignore", __file__, "--child", rule]
-        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+        process = subprocess.run(
+            command, env=environment, check=True, capture_output=True, text=True
+        )
     finally:
         for other in others:
             other.kill()
             other.wait()
-    return tuple(map(float, done.stdout.splitlines()[-1].split()))
+    return tuple(map(float, process.stdout.splitlines()[-1].split()))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--child", choices=RULES)
-    parser.add_argument("--repeats", type=int, default=3)
-    options = parser.parse_args()
+    options = parsed(
+        __doc__,
+        option("--child", choices=RULES),
+        option("--repeats", type=int, default=3),
+        threads=None,
+    )
     if options.child:
         return child(options.child)
-    with RESULTS.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(FIELDS)
-        for repeat in range(options.repeats):
-            for busy in (0, 1, 3):
-                for rule in RULES:
-                    threads, rate, share = measured(busy, rule)
-                    row = (busy, rule, repeat, int(threads), f"{rate:.3f}", f"{share:.2f}")
-                    rows.writerow(row)
-                    file.flush()
-                    print(*row)
+    table = Table(RESULTS, dict, again=True)
+    for repeat in range(options.repeats):
+        for busy in (0, 1, 3):
+            for rule in RULES:
+                threads, rate, share = measured(busy, rule)
+                row = {"busy": busy, "rule": rule, "repeat": repeat, "threads": int(threads)}
+                table.add(row | {"steps_per_s": f"{rate:.3f}", "cpu_share": f"{share:.2f}"})
 
 
 if __name__ == "__main__":

@@ -14,8 +14,6 @@ one core.
 
 from __future__ import annotations
 
-import argparse
-import csv
 import itertools
 import math
 import time
@@ -25,12 +23,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from lora.timing import machine
 from peft import LoraConfig, OSFConfig, PeftModel, get_peft_model
+from runner import machine, option, parsed, read, write
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
-from scionwood.authoring import atomic_path, minimise
+from scionwood.authoring import minimise
 from scionwood_methods.continual import (
     AceLora,
     ContinualController,
@@ -102,8 +100,8 @@ def tasks(seed: int) -> list[Task]:
     turns = [torch.rot90(grid, k).flatten() for k in (1, 2, 3)]
     shuffles = [torch.randperm(64, generator=generator) for _ in range(2)]
     orders = [turns[0], shuffles[0], turns[1], shuffles[1], turns[2]]
-    whole = digits()
-    return [{part: (x[:, order], y) for part, (x, y) in whole.items()} for order in orders]
+    images = digits()
+    return [{part: (x[:, order], y) for part, (x, y) in images.items()} for order in orders]
 
 
 def base(seed: int, steps: int) -> nn.Sequential:
@@ -169,10 +167,10 @@ def sequence(
     """Return accuracies after each task, on plain digits at the end, and parameters per task."""
     model: Any = base(seed, 2 * steps)
     todo, rows, trained = tasks(seed), [], 0
-    made = controllers(strength).get(method)
+    make = controllers(strength).get(method)
     if method != "peft OSF":
         model = adapted(model, method)
-    controller = ContinualController(model, made()) if made else None
+    controller = ContinualController(model, make()) if make else None
     if method.startswith("joint"):
         parts = [task["train"] for task in todo]
         train(
@@ -181,7 +179,7 @@ def sequence(
             lr,
             steps * len(todo),
         )
-        row = [accuracy(model, each[part]) for each in todo]
+        row = [accuracy(model, item[part]) for item in todo]
         return [row] * len(todo), accuracy(model, digits()[part]), count(model)
     for number, task in enumerate(todo):
         if method == "peft OSF":
@@ -189,14 +187,14 @@ def sequence(
             share = (number + 1) / (len(todo) + 1)
             model = get_peft_model(model, OSFConfig(target_modules=TARGETS, effective_rank=share))
         if controller is not None:
-            own = learn(controller, str(number), task["train"], lr, steps)
+            learned = learn(controller, str(number), task["train"], lr, steps)
         else:
-            own = count(model)
+            learned = count(model)
             train(model, task["train"], lr, steps)
-        trained = max(trained, own)
+        trained = max(trained, learned)
         if method == "peft OSF":
             model = model.merge_and_unload()
-        rows.append([accuracy(model, each[part]) for each in todo])
+        rows.append([accuracy(model, item[part]) for item in todo])
     return rows, accuracy(model, digits()[part]), trained
 
 
@@ -245,35 +243,19 @@ def measure(method: str, seeds: Sequence[int], steps: int) -> list[Row]:
     return rows
 
 
-def others(path: Path, methods: Sequence[str]) -> list[Row]:
-    """Return the rows of a file for the methods that are not measured now."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return [dict(row) for row in csv.DictReader(file) if row["method"] not in methods]
-
-
 def main() -> None:
     """Measure the methods, and write the CSV."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=100, help="steps per task")
-    parser.add_argument("--methods", nargs="*", default=list(GRIDS), choices=list(GRIDS))
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    rows = [
-        row
-        for method in options.methods
-        for row in measure(method, range(options.seeds), options.steps)
-    ]
-    rows = [*others(options.out, options.methods), *(row | machine("cpu") for row in rows)]
-    rows.sort(key=lambda row: list(GRIDS).index(str(row["method"])))
-    with atomic_path(options.out) as part, part.open("w", newline="") as file:
-        columns = dict.fromkeys(name for row in rows for name in row)
-        writer = csv.DictWriter(file, list(columns), restval="")
-        writer.writeheader()
-        writer.writerows(rows)
+    options = parsed(
+        __doc__,
+        option("--seeds", type=int, default=3),
+        option("--steps", type=int, default=100, help="steps per task"),
+        option("--methods", nargs="*", default=list(GRIDS), choices=list(GRIDS)),
+        option("--out", type=Path, default=RESULTS),
+    )
+    rows = [row for row in read(options.out) if row["method"] not in options.methods]
+    for method in options.methods:
+        rows += [row | machine() for row in measure(method, range(options.seeds), options.steps)]
+    write(options.out, sorted(rows, key=lambda row: list(GRIDS).index(str(row["method"]))))
 
 
 if __name__ == "__main__":

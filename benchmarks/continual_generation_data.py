@@ -31,7 +31,7 @@ EQUATIONS = ("burgers", "gray_scott", "kolmogorov_flow")
 LABELS = {name: label for label, name in enumerate((BASE, *EQUATIONS))}
 FRAMES = {"navier_stokes": 24, "burgers": 20, "gray_scott": 160, "kolmogorov_flow": 60}
 SUBSTEPS = {"navier_stokes": 2, "burgers": 2, "gray_scott": 5, "kolmogorov_flow": 2}
-TRAJECTORIES, KEPT, HELD_OUT = 48, 3, 32
+TRAJECTORIES, STATES_OF_RUN, HELD_OUT = 48, 3, 32
 PARTS = ("train", "test", "floor")
 DIVERGENCE_FREE = ("navier_stokes", "kolmogorov_flow")
 RANK, NARROW, BATCH, BASE_STEPS = 8, 4, 32, 600
@@ -67,7 +67,7 @@ def volume(plane: Tensor) -> Tensor:
     return plane.unsqueeze(-1).expand(*plane.shape, DEPTH).contiguous()
 
 
-def drawn(name: str, part: str, seed: int) -> Tensor:
+def simulated(name: str, part: str, seed: int) -> Tensor:
     """Return states (n, 2, 32, 32) of trajectories that no other part or seed has."""
     random = torch.Generator().manual_seed(1000 * seed + 10 * LABELS[name] + PARTS.index(part))
     count = TRAJECTORIES if part == "train" else HELD_OUT
@@ -78,14 +78,14 @@ def drawn(name: str, part: str, seed: int) -> Tensor:
     fields = run.fields[run.valid][:count]
     if len(fields) < count:
         raise RuntimeError(f"{name}: {len(fields)} of {count} trajectories are finite")
-    kept = KEPT if part == "train" else 1
-    return fields[:, [-1 - 4 * back for back in range(kept)]].flatten(0, 1)
+    per_trajectory = STATES_OF_RUN if part == "train" else 1
+    return fields[:, [-1 - 4 * back for back in range(per_trajectory)]].flatten(0, 1)
 
 
 @torch.no_grad()
 def states(model: TadpoleFlow, name: str, seed: int) -> States:
     """Return the states of an equation, with their latents."""
-    parts = {part: drawn(name, part, seed) for part in PARTS}
+    parts = {part: simulated(name, part, seed) for part in PARTS}
     axes = (0, 2, 3)
     mean = parts["train"].mean(axes, keepdim=True)
     std = parts["train"].std(axes, keepdim=True)
@@ -111,21 +111,21 @@ def generator(*, init_seed: int = 0, velocity: str | Path = "none") -> TadpoleFl
 
 def world(seed: int, folder: Path) -> World:
     """Return the base and all states of a seed, which the folder keeps."""
-    path, kept = folder / f"{seed}.safetensors", folder / f"{seed}.pt"
-    if not kept.exists():
+    path, saved = folder / f"{seed}.safetensors", folder / f"{seed}.pt"
+    if not saved.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        known = base(seed, path)
-        with atomic_path(kept) as part:
-            torch.save({name: vars(each) for name, each in known.items()}, part)
-    loaded = torch.load(kept, weights_only=True)
-    return path, {name: States(**each) for name, each in loaded.items()}
+        world_states = base(seed, path)
+        with atomic_path(saved) as part:
+            torch.save({name: vars(item) for name, item in world_states.items()}, part)
+    loaded = torch.load(saved, weights_only=True)
+    return path, {name: States(**item) for name, item in loaded.items()}
 
 
 def base(seed: int, path: Path) -> dict[str, States]:
     """Train the velocity of the base on its equation, and write it; return all states."""
     model = generator(init_seed=seed)
-    known = {name: states(model, name, seed) for name in LABELS}
-    first = known[BASE]
+    by_name = {name: states(model, name, seed) for name in LABELS}
+    first = by_name[BASE]
     model.standard.measure(first.latents["train"])
     random = torch.Generator().manual_seed(seed)
 
@@ -136,13 +136,13 @@ def base(seed: int, path: Path) -> dict[str, States]:
     weights = [p for n, p in model.velocity.named_parameters() if not n.startswith("labels")]
     minimise(loss, weights, steps=BASE_STEPS, lr=2e-3, schedule=schedule, clip=1.0)
     save_file({name: value.contiguous() for name, value in head_state(model).items()}, path)
-    return known
+    return by_name
 
 
-def picked(each: States, count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
+def picked(states: States, count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
     """Return latents and states of random training samples."""
-    index = torch.randint(len(each.latents["train"]), (count,), generator=random)
-    return each.latents["train"][index], each.parts["train"][index]
+    index = torch.randint(len(states.latents["train"]), (count,), generator=random)
+    return states.latents["train"][index], states.parts["train"][index]
 
 
 def adapted(path: Path, seed: int) -> Any:
@@ -153,17 +153,17 @@ def adapted(path: Path, seed: int) -> Any:
     return attach(generator(velocity=path), config, targets="generation")
 
 
-def both_losses(model: Any, each: States, random: torch.Generator) -> Tensor:
+def both_losses(model: Any, states: States, random: torch.Generator) -> Tensor:
     """Return the loss of a batch for the velocity plus that of one state for the decoder."""
-    flow = velocity_loss(model, each, picked(each, BATCH, random)[0], random)
-    return flow + decoder_loss(model, *picked(each, 1, random))
+    flow = velocity_loss(model, states, picked(states, BATCH, random)[0], random)
+    return flow + decoder_loss(model, *picked(states, 1, random))
 
 
-def velocity_loss(model: Any, each: States, z: Tensor, random: torch.Generator) -> Tensor:
+def velocity_loss(model: Any, states: States, z: Tensor, random: torch.Generator) -> Tensor:
     """Return the flow-matching loss of latents, at drawn noise and times."""
     noise = torch.randn(z.shape, generator=random)
     t = torch.rand(len(z), generator=random)
-    label = torch.full((len(z),), each.label)
+    label = torch.full((len(z),), states.label)
     predicted, reference = model.matched(model.standard(z), noise, t, label)
     error: Tensor = (predicted - reference).square().mean()
     return error
@@ -177,58 +177,58 @@ def decoder_loss(model: Any, latents: Tensor, plane: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def losses(model: Any, each: States) -> Scores:
+def losses(model: Any, states: States) -> Scores:
     """Return the two losses of the test states, with the same noise and times for every model."""
-    z = each.latents["test"]
+    z = states.latents["test"]
     random = torch.Generator().manual_seed(7)
-    flow = sum(float(velocity_loss(model, each, z, random)) for _ in range(4)) / 4
-    return {"flow": flow, "decoder": float(decoder_loss(model, z[:16], each.parts["test"][:16]))}
+    flow = sum(float(velocity_loss(model, states, z, random)) for _ in range(4)) / 4
+    return {"flow": flow, "decoder": float(decoder_loss(model, z[:16], states.parts["test"][:16]))}
 
 
 @torch.no_grad()
-def generated(model: Any, each: States, like: Tensor) -> Tensor:
+def generated(model: Any, states: States, like: Tensor) -> Tensor:
     """Return normalised states of the plane (n, 2, 32, 32), from the same noise for every model."""
     random = torch.Generator().manual_seed(11)
     noise = torch.randn(like.shape, generator=random)
-    made: Tensor = model(noise, torch.full((len(noise),), each.label)).mean(-1)
-    return made
+    latents: Tensor = model(noise, torch.full((len(noise),), states.label)).mean(-1)
+    return latents
 
 
-def compared(made: Tensor, real: Tensor) -> Scores:
+def compared(fields: Tensor, real: Tensor) -> Scores:
     """Return distances between two sets of n states, (n, 2, 32, 32).
 
     `spectrum` is the distance of the mean spectra in decades, as `pde/generate` measures it.
     `mean` is the Wasserstein-1 distance between the means over space, in deviations of the field.
     """
     sides: Sequence[float] = (1.0, 1.0)
-    energy, reference = (spectrum(x, sides)[1].mean(0)[:, 1:] for x in (made, real))
-    counted = reference >= FAINTEST * reference.amax(1, keepdim=True)
-    decades = (energy / reference).log10().abs()[counted].mean()
-    sorted_means = [x.mean((2, 3)).sort(dim=0).values for x in (made, real)]
+    energy, reference = (spectrum(x, sides)[1].mean(0)[:, 1:] for x in (fields, real))
+    mask = reference >= FAINTEST * reference.amax(1, keepdim=True)
+    decades = (energy / reference).log10().abs()[mask].mean()
+    sorted_means = [x.mean((2, 3)).sort(dim=0).values for x in (fields, real)]
     gap = (sorted_means[0] - sorted_means[1]).abs().mean()
     return {"spectrum": float(decades), "mean": float(gap)}
 
 
-def divergence(plane: Tensor, each: States) -> float:
+def divergence(plane: Tensor, states: States) -> float:
     """Return the share of a velocity that Leray's projection removes, 0 (none) to 1."""
-    velocity = plane * each.std + each.mean
+    velocity = plane * states.std + states.mean
     velocity = velocity - velocity.mean((2, 3), keepdim=True)
-    rest = velocity - without_divergence(velocity)
-    return float(rest.norm() / velocity.norm())
+    compressible = velocity - without_divergence(velocity)
+    return float(compressible.norm() / velocity.norm())
 
 
-def scores(model: Any, each: States, name: str) -> Scores:
+def scores(model: Any, states: States, name: str) -> Scores:
     """Return all scores of a model for one equation."""
-    made = generated(model, each, each.latents["test"])
-    values = losses(model, each) | compared(made, each.parts["test"])
+    fields = generated(model, states, states.latents["test"])
+    values = losses(model, states) | compared(fields, states.parts["test"])
     if name in DIVERGENCE_FREE:
-        values["divergence"] = divergence(made, each)
+        values["divergence"] = divergence(fields, states)
     return values
 
 
-def floor(each: States, name: str) -> Scores:
+def floor(states: States, name: str) -> Scores:
     """Return the distances between two sets of real states, and the divergence of one."""
-    values = compared(each.parts["floor"], each.parts["test"])
+    values = compared(states.parts["floor"], states.parts["test"])
     if name in DIVERGENCE_FREE:
-        values["divergence"] = divergence(each.parts["test"], each)
+        values["divergence"] = divergence(states.parts["test"], states)
     return values

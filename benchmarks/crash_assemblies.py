@@ -11,19 +11,18 @@ whose rows of other seeds are kept.
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from crash_suite_training import BATCH, COLLATE, DECAY
-from lora.timing import Row, machine, replace_rows
+from runner import SEEDS, Row, machine, option, parsed, remembered, replace_rows
 from torch import Tensor
 
-from scionwood.authoring import atomic_path, minimise, one_cycle
+from scionwood.authoring import minimise, one_cycle
 from scionwood_crash.backbones import MaskMorphUNet
 from scionwood_crash.data.encode import Encoded, Encoder
 from scionwood_crash.data.suite import SuiteParts
@@ -79,9 +78,9 @@ def scores(task: Displacement, part: Encoded) -> list[float]:
     """Return MED and intrusion error of hat and plate, percent of the intrusion of the hat."""
     moved, _ = task.predict({"graph": part.graph})
     pieces = part.graph._replace(assembly=torch.zeros(0, dtype=torch.long))
-    given, wanted = (intrusion(each, pieces).amax(1) for each in (moved, part.displacement))
-    away = distances(moved, part.displacement, part.graph.batch, len(given)).mean(1)
-    errors = torch.stack([away / wanted[0], (given - wanted).abs() / wanted], 1)
+    predicted, simulated = (intrusion(item, pieces).amax(1) for item in (moved, part.displacement))
+    distance = distances(moved, part.displacement, part.graph.batch, len(predicted)).mean(1)
+    errors = torch.stack([distance / simulated[0], (predicted - simulated).abs() / simulated], 1)
     return (100 * errors).flatten().tolist()
 
 
@@ -92,35 +91,36 @@ def rows(variant: str, seed: int, work: Path) -> list[Row]:
         sets[name] = [encoded(part, variant) for part in designs(family, work)]
     order = np.random.default_rng([seed, 3]).permutation(POOL)[:SHOTS]
     task = trained([sets[name][at] for at in order for name in sets], seed)
-    made: list[Row] = []
-    for name, every in sets.items():
-        mean = np.mean([scores(task, part) for part in every[POOL:]], 0).tolist()
-        shown: Row = {"variant": variant, "seed": seed, "test": name, "designs": len(every[POOL:])}
+    table: list[Row] = []
+    for name, parts in sets.items():
+        mean = np.mean([scores(task, part) for part in parts[POOL:]], 0).tolist()
+        cells: Row = {"variant": variant, "seed": seed, "test": name, "designs": len(parts[POOL:])}
         names = ("hat_med", "hat_intrusion_error", "plate_med", "plate_intrusion_error")
-        made.append({**shown, **dict(zip(names, mean, strict=True))})
-    return made
+        table.append({**cells, **dict(zip(names, mean, strict=True))})
+    return table
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--work", type=Path, default=Path("crash-suite"))
-    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    every: list[Row] = []
+    options = parsed(
+        __doc__,
+        option("--work", type=Path, default=Path("crash-suite")),
+        SEEDS,
+        option("--out", type=Path, default=RESULTS),
+    )
+
+    def measure(variant: str, seed: int) -> list[Row]:
+        start = time.process_time()
+        scores = rows(variant, seed, options.work)
+        cost = {"cpu_seconds": round(time.process_time() - start, 1)} | machine()
+        print(scores, flush=True)
+        return [{**row, **cost} for row in scores]
+
+    table: list[Row] = []
     for seed in options.seeds:
         for variant in VARIANTS:
             path = options.work / f"assemblies {variant} {seed}.json"
-            if not path.is_file():
-                start = time.process_time()
-                made = rows(variant, seed, options.work)
-                spent = {"cpu_seconds": round(time.process_time() - start, 1)} | machine("cpu")
-                with atomic_path(path) as part:
-                    part.write_text(json.dumps([{**row, **spent} for row in made]), "utf-8")
-                print(made, flush=True)
-            every += json.loads(path.read_text("utf-8"))
-    replace_rows(options.out, every, ("seed",))
+            table += remembered(path, partial(measure, variant, seed))
+    replace_rows(options.out, table, ("seed",))
 
 
 if __name__ == "__main__":

@@ -10,12 +10,9 @@ largest value. Writes benchmarks/results/crash_edge.csv, about three minutes on 
 
 from __future__ import annotations
 
-import argparse
-import csv
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -23,9 +20,11 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from lora.timing import ratio
+from runner import option, parsed, printed, today
+from runner import write as write_table
 from torch import Tensor
 
-from scionwood.authoring import atomic_path
 from scionwood_crash.kernels import Weights, edge_block, edge_specific, reference
 from scionwood_crash.kernels.reference import EPS
 
@@ -74,20 +73,20 @@ def split(
     return out, torch.zeros_like(target).index_add(0, dst, out * share[:, None])
 
 
-def shuffled(given: Block) -> Block:
+def shuffled(block: Block) -> Block:
     """Return the same edges in random order, as a data loader gives them."""
-    order = torch.randperm(len(given[2]), generator=torch.Generator().manual_seed(1))
-    edge = given[2].detach()[order].requires_grad_()
-    return *given[:2], edge, given[3][order], given[4][order], given[5], given[6]
+    order = torch.randperm(len(block[2]), generator=torch.Generator().manual_seed(1))
+    edge = block[2].detach()[order].requires_grad_()
+    return *block[:2], edge, block[3][order], block[4][order], block[5], block[6]
 
 
-def step(run: Callable[..., Any], given: Block, backward: bool) -> Callable[[], Any]:
+def step(run: Callable[..., Any], block: Block, backward: bool) -> Callable[[], Any]:
     """Return a forward pass without autograd, or forward and backward to inputs and weights."""
     if not backward:
-        return lambda: torch.no_grad()(run)(*given)
-    grads = [torch.ones_like(given[2]), torch.ones_like(given[1])]
-    inputs = [given[0], given[2], *given[6]]
-    return lambda: torch.autograd.grad(run(*given), inputs, grads)
+        return lambda: torch.no_grad()(run)(*block)
+    grads = [torch.ones_like(block[2]), torch.ones_like(block[1])]
+    inputs = [block[0], block[2], *block[6]]
+    return lambda: torch.autograd.grad(run(*block), inputs, grads)
 
 
 def seconds(run: Callable[[], Any], repeats: int) -> float:
@@ -116,16 +115,13 @@ def rows_of(
 ) -> Iterator[dict[str, Any]]:
     """Yield one row for each alternative; the first one is ours."""
     times = measure(runs, rounds)
-    ours = np.array(times[next(iter(runs))])
-    random = np.random.default_rng(0)
+    reference = times[next(iter(runs))]
     for name, values in times.items():
-        ratios = np.array(values) / ours
-        picks = ratios[random.integers(len(ratios), size=(2000, len(ratios)))]
-        low, high = np.quantile(np.median(picks, 1), [0.025, 0.975])
+        middle, low, high = ratio(values, reference)
         yield about | {
             "rival": name,
             "median_ms": f"{np.median(values) * 1e3:.3f}",
-            "times_ours": f"{np.median(ratios):.2f}",
+            "times_ours": f"{middle:.2f}",
             "ci_low": f"{low:.2f}",
             "ci_high": f"{high:.2f}",
             "error": f"{wrong[name]:.1e}",
@@ -137,33 +133,33 @@ def error(values: Any, reference: Any) -> float:
     return max(float((a.double() - b).abs().max() / b.abs().max()) for a, b in pairs)
 
 
-def wide(given: Block) -> Block:
+def wide(block: Block) -> Block:
     """Return the inputs in float64."""
-    x, _, edge, src, dst, share, weights = given
-    x, edge = (each.detach().double().requires_grad_() for each in (x, edge))
-    doubled = Weights(*(each.detach().double().requires_grad_() for each in weights))
+    x, _, edge, src, dst, share, weights = block
+    x, edge = (weight.detach().double().requires_grad_() for weight in (x, edge))
+    doubled = Weights(*(weight.detach().double().requires_grad_() for weight in weights))
     return x, x, edge, src, dst, share.double(), doubled
 
 
 def blocks(rounds: int) -> Iterator[dict[str, Any]]:
     for side, width in SHAPES:
-        given = block(side, width)
-        mixed = shuffled(given)
+        inputs = block(side, width)
+        mixed = shuffled(inputs)
         rivals = {
-            "ours": (edge_block, given),
-            "split, sorted": (split, given),
+            "ours": (edge_block, inputs),
+            "split, sorted": (split, inputs),
             "concat, shuffled": (reference.edge_block, mixed),
         }
         for backward in (False, True):
             true = {
-                id(each): step(reference.edge_block, wide(each), backward)()
-                for each in (given, mixed)
+                id(item): step(reference.edge_block, wide(item), backward)()
+                for item in (inputs, mixed)
             }
             runs = {name: step(*rival, backward) for name, rival in rivals.items()}
             wrong = {name: error(runs[name](), true[id(rivals[name][1])]) for name in runs}
             about = {
                 "operator": "edge block",
-                "shape": f"N={side * side} E={len(given[2])} H={width}",
+                "shape": f"N={side * side} E={len(inputs[2])} H={width}",
                 "pass": "forward+backward" if backward else "forward",
             }
             yield from rows_of(about, runs, rounds, wrong)
@@ -199,7 +195,7 @@ def layers(rounds: int) -> Iterator[dict[str, Any]]:
         }
         for backward in (False, True):
             runs = {name: _layer_step(run, x, weight, backward) for name, run in rivals.items()}
-            doubled = [each.detach().double().requires_grad_() for each in (x, weight)]
+            doubled = [item.detach().double().requires_grad_() for item in (x, weight)]
             true = _layer_step(by_edge, *doubled, backward)()
             wrong = {name: error(run(), true) for name, run in runs.items()}
             about = {"operator": "edge-specific", "shape": f"batch {batch}"}
@@ -217,30 +213,18 @@ def _layer_step(
 
 def write(rows: Iterable[dict[str, Any]], rounds: int, path: Path) -> None:
     """Print rows as they come, and write them with the machine's name at the end."""
-    machine = {
-        "threads": 1,
-        "rounds": rounds,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "date": datetime.now(UTC).date().isoformat(),
-    }
-    known = []
-    for row in rows:
-        print(*row.values(), sep="\t", flush=True)
-        known.append(row | machine)
-    with atomic_path(path) as part, part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(known[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(known)
+    about = {"threads": 1, "rounds": rounds, "torch": torch.__version__}
+    date = today()
+    about |= {"python": date["python"], "machine": platform.machine(), "date": date["date"]}
+    write_table(path, printed(rows, about))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--output", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    options = parsed(
+        __doc__,
+        option("--rounds", type=int, default=9),
+        option("--output", type=Path, default=RESULTS),
+    )
     rows = chain(blocks(options.rounds), layers(options.rounds))
     write(rows, options.rounds, options.output)
 

@@ -10,8 +10,6 @@ again. Writes benchmarks/results/crash_fields.csv.
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from collections.abc import Callable, Sequence
 from functools import cache, partial
@@ -22,8 +20,7 @@ import torch
 from crash_fields_scores import accelerations, field_scores, mean_of
 from crash_suite_data import ELEMENTS, ENCODER, POOL, SIZE, UNSEEN
 from crash_suite_training import BATCH, COLLATE, DECAY
-from lora.timing import Row, machine, replace_rows
-from rich.progress import track
+from runner import SEEDS, Row, job_rows, machine, option, parsed, write
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -41,7 +38,7 @@ from scionwood_crash.tasks.displacement import Displacement
 
 RESULTS = Path(__file__).parent / "results" / "crash_fields.csv"
 STEPS, RATE = 100, 5e-3
-FRESH = 200
+FIRST_NEW = 200
 """Seed of the designs that nothing was chosen on."""
 LOSSES = {
     "no edge loss": {"edge_weight": 0.0},
@@ -60,7 +57,7 @@ def designs(family: str, seed: int, count: int, folder: Path) -> list[Encoded]:
     return [ENCODER.encode(part) for part in parts]
 
 
-def drawn(seed: int, shots: int, work: Path) -> tuple[list[Encoded], list[Encoded]]:
+def split_of_seed(seed: int, shots: int, work: Path) -> tuple[list[Encoded], list[Encoded]]:
     """Return the designs to adapt to, and the rest of the pool."""
     pool = designs(UNSEEN, 0, 2 * POOL, work)[:POOL]
     order = np.random.default_rng([seed, 2]).permutation(POOL)
@@ -70,7 +67,7 @@ def drawn(seed: int, shots: int, work: Path) -> tuple[list[Encoded], list[Encode
 def tests(work: Path) -> dict[str, list[Encoded]]:
     """Return the test designs by name."""
     return {
-        "fresh": designs(UNSEEN, FRESH, 30, work),
+        "fresh": designs(UNSEEN, FIRST_NEW, 30, work),
         "benchmark": designs(UNSEEN, 0, 2 * POOL, work)[POOL:],
     }
 
@@ -84,10 +81,10 @@ def adapted(name: str, loss: str, data: list[Encoded], seed: int, work: Path) ->
     model = attach(model, config_class("methods/partial")(), targets="frozen-edge")
     task = Displacement(model, **weights)
     path = work / f"fields {name}, {loss} {seed}.safetensors"
-    own = {key: value for key, value in model.named_parameters() if value.requires_grad}
+    weights_trained = {key: value for key, value in model.named_parameters() if value.requires_grad}
     if path.is_file():
         for key, value in load_file(path).items():
-            own[key].data.copy_(value)
+            weights_trained[key].data.copy_(value)
         return task.eval()
     generator = torch.Generator().manual_seed(seed)
     order: list[int] = []
@@ -100,9 +97,11 @@ def adapted(name: str, loss: str, data: list[Encoded], seed: int, work: Path) ->
 
     schedule = one_cycle(STEPS, rise=0.05)
     options = {"steps": STEPS, "lr": RATE, "weight_decay": DECAY, "clip": 1.0}
-    minimise(step, list(own.values()), schedule=schedule, **options)
+    minimise(step, list(weights_trained.values()), schedule=schedule, **options)
     with atomic_path(path) as part:
-        save_file({key: value.detach().contiguous() for key, value in own.items()}, part)
+        save_file(
+            {key: value.detach().contiguous() for key, value in weights_trained.items()}, part
+        )
     return task.eval()
 
 
@@ -121,14 +120,14 @@ def stiffness_of(task: Displacement, data: list[Encoded]) -> float:
 
 def strain(loss: str, seed: int, work: Path) -> list[Row]:
     """Return the fields of an adapted network before and after the projection."""
-    train, _ = drawn(seed, 16, work)
+    train, _ = split_of_seed(seed, 16, work)
     task = adapted("16", loss, train, seed, work)
     rows: list[Row] = []
     for stiffness in (0.0, stiffness_of(task, train)):
         predict = predicting(task, stiffness)
-        shown: Row = {"method": loss, "stiffness": stiffness, "shots": 16, "part": "fresh"}
+        cells: Row = {"method": loss, "stiffness": stiffness, "shots": 16, "part": "fresh"}
         scores = field_scores(predict, tests(work)["fresh"], task)
-        rows.append({**shown, **scores, **accelerations(predict, tests(work)["fresh"])})
+        rows.append({**cells, **scores, **accelerations(predict, tests(work)["fresh"])})
     return rows
 
 
@@ -145,19 +144,19 @@ def family(name: str, seed: int, work: Path) -> list[Row]:
 
 def network(shots: int, seed: int, work: Path) -> list[Row]:
     """Return the errors of the adapted and projected network on both tests."""
-    train, _ = drawn(seed, shots, work)
+    train, _ = split_of_seed(seed, shots, work)
     task = adapted(str(shots), "edge loss", train, seed, work)
     predict = predicting(task, stiffness_of(task, train))
-    shown: Row = {"method": "network", "shots": shots}
+    cells: Row = {"method": "network", "shots": shots}
     return [
-        {**shown, "part": part, **field_scores(predict, data, task)}
+        {**cells, "part": part, **field_scores(predict, data, task)}
         for part, data in tests(work).items()
     ]
 
 
 def baseline(name: str, shots: int, seed: int, work: Path) -> list[Row]:
     """Return the errors of a regression of the maximum intrusion on both tests."""
-    model = Regression(name).fit(drawn(seed, shots, work)[0])  # type: ignore[arg-type]
+    model = Regression(name).fit(split_of_seed(seed, shots, work)[0])  # type: ignore[arg-type]
     rows: list[Row] = []
     for part, data in tests(work).items():
         true = deepest(data)
@@ -168,35 +167,37 @@ def baseline(name: str, shots: int, seed: int, work: Path) -> list[Row]:
 
 def coverage(seed: int, work: Path) -> list[Row]:
     """Return coverage and width of the intervals of a draw of 16 designs, on 30 fresh ones."""
-    train, spare = drawn(seed, 16, work)
+    train, spare = split_of_seed(seed, 16, work)
     task = adapted("16", "edge loss", train, seed, work)
     stiffness = stiffness_of(task, train)
     main = predicting(task, stiffness)
-    rows = [errors_of(main(each), each.displacement, each.graph) for each in spare]
+    rows = [errors_of(main(item), item.displacement, item.graph) for item in spare]
     split = Intervals("split", *map(tuple, zip(*rows, strict=True)))  # type: ignore[arg-type]
     fold = assigned(16, FOLDS)
     others, errors = [], [(0.0, 0.0)] * 16
     for at in range(FOLDS):
-        kept = [each for each, own in zip(train, fold, strict=True) if own != at]
-        other = predicting(adapted(f"fold {at}", "edge loss", kept, seed, work), stiffness)
+        others_of_fold = [item for item, number in zip(train, fold, strict=True) if number != at]
+        other = predicting(
+            adapted(f"fold {at}", "edge loss", others_of_fold, seed, work), stiffness
+        )
         others.append(other)
-        for index in (index for index, own in enumerate(fold) if own == at):
+        for index in (index for index, number in enumerate(fold) if number == at):
             part = train[index]
             errors[index] = errors_of(other(part), part.displacement, part.graph, half=True)
     crossed = Intervals("cv+", *map(tuple, zip(*errors, strict=True)), fold)  # type: ignore[arg-type]
-    fresh = tests(work)["fresh"]
-    shown = [_covered("network, CV+", crossed, main, others, fresh)]
-    shown += [_covered("network, split on 14 spare", split, main, [], fresh)]
-    return [{"shots": 16, "part": "fresh", **row} for row in [*shown, _ridge(train, fresh)]]
+    new_designs = tests(work)["fresh"]
+    table = [_covered("network, CV+", crossed, main, others, new_designs)]
+    table += [_covered("network, split on 14 spare", split, main, [], new_designs)]
+    return [{"shots": 16, "part": "fresh", **row} for row in [*table, _ridge(train, new_designs)]]
 
 
 def _covered(
-    name: str, held: Intervals, main: Predict, others: list[Predict], data: list[Encoded]
+    name: str, intervals: Intervals, main: Predict, others: list[Predict], data: list[Encoded]
 ) -> Row:
     rows = []
     for part in data:
         moved = main(part)
-        interval = held.interval(moved, [other(part) for other in others], part.graph)
+        interval = intervals.interval(moved, [other(part) for other in others], part.graph)
         true = depth(part.displacement, part.graph)
         inside = interval.low <= true <= interval.high
         width = (interval.high - interval.low) / true
@@ -211,8 +212,8 @@ def _ridge(train: list[Encoded], data: list[Encoded]) -> Row:
     fits = [
         Regression("log-ridge").fit([*train[:at], *train[at + 1 :]]) for at in range(len(train))
     ]
-    own = np.log([fit.predict([part])[0] for fit, part in zip(fits, train, strict=True)])
-    errors = np.abs(own - np.log(deepest(train)))
+    logarithms = np.log([fit.predict([part])[0] for fit, part in zip(fits, train, strict=True)])
+    errors = np.abs(logarithms - np.log(deepest(train)))
     logs, true = np.log([fit.predict(data) for fit in fits]), deepest(data)
     low, high = (np.exp(np.sort(logs + sign * errors[:, None], 0)) for sign in (-1, 1))
     inside = (low[0] <= true) & (true <= high[-1])
@@ -222,44 +223,42 @@ def _ridge(train: list[Encoded], data: list[Encoded]) -> Row:
 
 def jobs(seeds: Sequence[int]) -> dict[str, Callable[[Path], list[Row]]]:
     """Return all computations by name."""
-    made: dict[str, Callable[[Path], list[Row]]] = {}
+    trainings: dict[str, Callable[[Path], list[Row]]] = {}
     for seed in seeds:
         for loss in LOSSES:
-            made[f"strain {loss} {seed}"] = partial(strain, loss, seed)
-        made[f"coverage {seed}"] = partial(coverage, seed)
+            trainings[f"strain {loss} {seed}"] = partial(strain, loss, seed)
+        trainings[f"coverage {seed}"] = partial(coverage, seed)
         for shots in (16, 8):
-            made[f"baseline network {shots} {seed}"] = partial(network, shots, seed)
+            trainings[f"baseline network {shots} {seed}"] = partial(network, shots, seed)
             for name in BASELINES:
-                made[f"baseline {name} {shots} {seed}"] = partial(baseline, name, shots, seed)
+                trainings[f"baseline {name} {shots} {seed}"] = partial(baseline, name, shots, seed)
     for name in ("hat", "tube", "box"):
-        made[f"family {name} 0"] = partial(family, name, 0)
-    return made
+        trainings[f"family {name} 0"] = partial(family, name, 0)
+    return trainings
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--work", type=Path, default=Path("crash-suite"))
-    parser.add_argument("--only", nargs="*", default=[""], help="words in the names of jobs")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    options.work.mkdir(parents=True, exist_ok=True)
-    every = jobs(options.seeds)
-    for name in track([n for word in options.only for n in every if word in n], "computing"):
-        path = options.work / f"fields {name}.json"
-        if path.is_file():
-            continue
+    options = parsed(
+        __doc__,
+        SEEDS,
+        option("--work", type=Path, default=Path("crash-suite")),
+        option("--only", nargs="*", default=[""], help="words in the names of jobs"),
+        option("--out", type=Path, default=RESULTS),
+    )
+    trainings = jobs(options.seeds)
+
+    def measure(name: str) -> list[Row]:
         start = time.process_time()
-        rows = every[name](options.work)
+        rows = trainings[name](options.work)
         kind = {"stage": name.split()[0], "seed": int(name.split()[-1])}
-        spent = {"cpu_seconds": round(time.process_time() - start, 1)} | machine("cpu")
-        with atomic_path(path) as part:
-            part.write_text(json.dumps([{**kind, **row, **spent} for row in rows]), "utf-8")
+        cost = {"cpu_seconds": round(time.process_time() - start, 1)} | machine()
         print(name, mean_of(rows), flush=True)
-    done = [path for n in every if (path := options.work / f"fields {n}.json").is_file()]
-    rows = [row for path in done for row in json.loads(path.read_text())]
-    replace_rows(options.out, rows)
+        return [{**kind, **row, **cost} for row in rows]
+
+    rows = job_rows(
+        trainings, measure, lambda name: options.work / f"fields {name}.json", options.only
+    )
+    write(options.out, rows)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from lora.timing import Row
+from runner import Row
 from torch import Tensor
 
 from scionwood_crash.data.encode import LENGTH, Encoded
@@ -29,9 +29,9 @@ def field_scores(
     rows: list[dict[str, float]] = []
     for part in data:
         moved = predict(part)
-        named = measure(moved, part.displacement, part.graph)
-        named |= edge_measures(moved, part.displacement, part.graph)
-        row = {name: float(value) for name, value in named.items()}
+        numbers = measure(moved, part.displacement, part.graph)
+        numbers |= edge_measures(moved, part.displacement, part.graph)
+        row = {name: float(value) for name, value in numbers.items()}
         strain = task.predict({"graph": part.graph})[1]
         if strain is not None:
             row |= plastic_scores(strain, part)
@@ -41,13 +41,13 @@ def field_scores(
 
 def plastic_scores(strain: Tensor, part: Encoded) -> dict[str, float]:
     """Return the errors of the plastic strain of the last frame, and of the energy, percent."""
-    given, wanted = strain[:, -1], part.plastic_strain[:, -1]
+    predicted, simulated = strain[:, -1], part.plastic_strain[:, -1]
     energies = [
-        float(sheet_energy(each, part.graph)[0, -1]) for each in (strain, part.plastic_strain)
+        float(sheet_energy(item, part.graph)[0, -1]) for item in (strain, part.plastic_strain)
     ]
     return {
-        "plastic_error": 100 * float((given - wanted).abs().mean() / wanted.mean()),
-        "plastic_correlation": float(np.corrcoef(given, wanted)[0, 1]),
+        "plastic_error": 100 * float((predicted - simulated).abs().mean() / simulated.mean()),
+        "plastic_correlation": float(np.corrcoef(predicted, simulated)[0, 1]),
         "energy_error": 100 * abs(energies[0] - energies[1]) / energies[1],
     }
 
@@ -64,8 +64,8 @@ def accelerations(predict: Callable[[Encoded], Tensor], data: Sequence[Encoded])
         for moved in (part.displacement, predict(part)):
             motion = probe(times, LENGTH * moved.numpy().transpose(1, 0, 2), node)
             peaks.append(np.abs(filtered(times, motion.acceleration)))
-        true, given = (float((peak @ np.abs(direction)).max()) for peak in peaks)
-        errors.append(abs(given - true) / true)
+        true, predicted = (float((peak @ np.abs(direction)).max()) for peak in peaks)
+        errors.append(abs(predicted - true) / true)
     return {
         "acceleration_error": 100 * float(np.mean(errors)),
         "acceleration_median": 100 * float(np.median(errors)),

@@ -9,7 +9,6 @@ ten seconds on one core.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from runner import option, parsed
 
 from scionwood.authoring import atomic_path, figure_style
 from scionwood_crash.backbones import MaskMorphUNet
@@ -46,15 +46,15 @@ def predicted(part: Part) -> np.ndarray:
 
 
 @figure_style()
-def draw(part: Part, reference: np.ndarray, given: np.ndarray) -> Figure:
+def draw(part: Part, reference: np.ndarray, estimate: np.ndarray) -> Figure:
     """Draw the three shapes, coloured by the displacement in mm, and the intrusion over time."""
     figure = Figure(figsize=(11, 3.4), layout="constrained")
-    shown = {"before": 0 * reference[-1], "simulated": reference[-1], "predicted": given[-1]}
-    lengths = {name: np.linalg.norm(moved, axis=1) for name, moved in shown.items()}
+    fields = {"before": 0 * reference[-1], "simulated": reference[-1], "predicted": estimate[-1]}
+    lengths = {name: np.linalg.norm(moved, axis=1) for name, moved in fields.items()}
     scale = Normalize(0, max(float(values.max()) for values in lengths.values()))
-    shapes = np.concatenate([part.points + moved for moved in shown.values()])
+    shapes = np.concatenate([part.points + moved for moved in fields.values()])
     bounds = shapes.min(0), shapes.max(0)
-    for column, (name, moved) in enumerate(shown.items()):
+    for column, (name, moved) in enumerate(fields.items()):
         axes: Any = figure.add_subplot(1, 4, column + 1, projection="3d")
         cells = (part.points + moved, part.cells, lengths[name])
         faces = draw_cells(axes, *cells, scale, bounds)
@@ -62,7 +62,7 @@ def draw(part: Part, reference: np.ndarray, given: np.ndarray) -> Figure:
     figure.colorbar(faces, ax=figure.axes, shrink=0.8, label="displacement (mm)")
     curves = figure.add_subplot(1, 4, 4)
     direction = np.asarray(part.impactor.direction)
-    histories = {"simulated": reference, "predicted": given}
+    histories = {"simulated": reference, "predicted": estimate}
     for name, history in histories.items():
         style = "--" if name == "predicted" else "-"
         curves.plot(part.times, (history @ direction).max(1), style, label=name)
@@ -74,21 +74,17 @@ def draw(part: Part, reference: np.ndarray, given: np.ndarray) -> Figure:
 
 def main() -> None:
     """Draw and write the figure."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("target", type=Path, nargs="?", default=FIGURE)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    target: Path = parsed(__doc__, option("target", type=Path, nargs="?", default=FIGURE)).target
     part = simulated()
-    reference, given = np.asarray(part.displacement), predicted(part)
-    depths = [
-        float((each @ np.asarray(part.impactor.direction)).max()) for each in (reference, given)
-    ]
-    distance = np.linalg.norm(given - reference, axis=2).mean()
+    reference, estimate = np.asarray(part.displacement), predicted(part)
+    direction = np.asarray(part.impactor.direction)
+    depths = [float((field @ direction).max()) for field in (reference, estimate)]
+    distance = np.linalg.norm(estimate - reference, axis=2).mean()
     print(
         f"MED {100 * distance / depths[0]:.1f} %, intrusion {depths[1]:.1f} of {depths[0]:.1f} mm"
     )
-    with atomic_path(options.target) as part_path:
-        draw(part, reference, given).savefig(part_path, format="png", dpi=100)
+    with atomic_path(target) as part_path:
+        draw(part, reference, estimate).savefig(part_path, format="png", dpi=100)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,6 @@ decks every tenth is taken, in the order of their names. The table is written to
 
 from __future__ import annotations
 
-import argparse
-import csv
 import hashlib
 import subprocess
 import sys
@@ -24,6 +22,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+from runner import option, parsed, read, write
 
 from scionwood import ReadError
 from scionwood_crash.readers import open_series
@@ -131,52 +131,50 @@ def look(path: Path) -> dict[str, object]:
         else:
             row |= {"read": "yes", "states": len(series)}
             row |= {"nodes": len(series.mesh.points), "shells": len(series.mesh.cells)}
-    said = sorted({str(each.message) for each in caught if "left out" in str(each.message)})
-    row["left out"] = "; ".join(text.removeprefix(f"{path.name}: ") for text in said)
+    messages = sorted({str(item.message) for item in caught if "left out" in str(item.message)})
+    row["left out"] = "; ".join(text.removeprefix(f"{path.name}: ") for text in messages)
     return row
 
 
 def main() -> None:
     """Look at every file once, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", nargs="*", help="packages; rows of the others stay as they are")
-    only = parser.parse_args().only
-    with RESULTS.open(newline="") as file:
-        old = [row for row in csv.DictReader(file) if only and _bare(row["package"]) not in only]
+    only = parsed(
+        __doc__,
+        option("--only", nargs="*", help="packages; rows of the others stay as they are"),
+        threads=None,
+    ).only
+    others = [row for row in read(RESULTS) if only and _bare(row["package"]) not in only]
     rows: list[dict[str, str]] = []
-    seen: set[str] = set()
+    digests: set[str] = set()
     with tempfile.TemporaryDirectory() as folder:
-        wanted = [each for each in PACKAGES if not only or _bare(each.name) in only]
-        for package, place in fetch(Path(folder), wanted):
+        packages = [package for package in PACKAGES if not only or _bare(package.name) in only]
+        for package, place in fetch(Path(folder), packages):
             for path in chosen(place, package.every):
                 digest = hashlib.sha256(path.read_bytes()).hexdigest()
-                if digest in seen:
+                if digest in digests:
                     continue
-                seen.add(digest)
+                digests.add(digest)
                 row = {"package": package.name, "licence": package.licence}
                 row |= {"file": path.relative_to(place).as_posix()}
                 row |= {key: str(value) for key, value in look(path).items()}
                 rows.append({key: text.replace(f"{place}/", "") for key, text in row.items()})
     licences = {package.name: package.licence for package in PACKAGES}
-    rows += [{**row, "licence": licences[row["package"]]} for row in old]
+    rows += [{**row, "licence": licences[row["package"]]} for row in others]
     order = list(licences)
     rows.sort(key=lambda row: order.index(row["package"]))
-    with RESULTS.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write(RESULTS, rows, COLUMNS)
     PAGE.write_text(page(rows), encoding="utf-8")
     print(Counter(row["read"] for row in rows))
 
 
-def chosen(place: Path, every: int) -> list[Path]:
+def chosen(place: Path, stride: int) -> list[Path]:
     """Return the files of a package that a reader may know."""
-    named = [
+    files = [
         path
         for path in sorted(place.rglob("*"))
         if path.suffix.lower() in (*HISTORIES, *MESHES) or path.name == "d3plot"
     ]
-    return [path for path in named if path.is_file() and path.suffix != ".zip"][::every]
+    return [path for path in files if path.is_file() and path.suffix != ".zip"][::stride]
 
 
 def page(rows: list[dict[str, str]]) -> str:
@@ -190,8 +188,13 @@ def page(rows: list[dict[str, str]]) -> str:
         lines.append("| " + " | ".join([*cells, results[row["file"]]]) + " |")
     packages = []
     for package in PACKAGES:
-        own = [counts[package.name, kind] for kind in ("read", "no shells", "refused")]
-        cells = [package.name, str(sum(own)), *map(str, own), package.licence]
+        kinds_of_package = [counts[package.name, kind] for kind in ("read", "no shells", "refused")]
+        cells = [
+            package.name,
+            str(sum(kinds_of_package)),
+            *map(str, kinds_of_package),
+            package.licence,
+        ]
         packages.append("| " + " | ".join(cells) + " |")
     total = Counter(map(_kind, rows))
     numbers = {"read": total["read"], "all": len(rows), "none": total["no shells"]}

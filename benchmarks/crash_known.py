@@ -10,13 +10,12 @@ left out. Writes benchmarks/results/crash_known.csv.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 import torch
 from crash_suite_data import ELEMENTS, ENCODER, PRETRAINED, SIZE
-from lora.timing import Row, machine, replace_rows
+from runner import Row, machine, option, parsed, write
 
 from scionwood_crash.backbones import MaskMorphUNet
 from scionwood_crash.data.encode import Encoded
@@ -39,34 +38,36 @@ def designs(family: str, work: Path) -> list[Encoded]:
 def network(data: list[Encoded]) -> np.ndarray:
     """Return the intrusion error of the shipped network on each design, percent."""
     model = MaskMorphUNet(size=SIZE, weights="shipped").eval()
-    errors = [measure(model(*each.graph), each.displacement, each.graph) for each in data]
+    errors = [measure(model(*item.graph), item.displacement, item.graph) for item in data]
     return np.array([float(error["intrusion_error"]) for error in errors])
 
 
 def rows(family: str, work: Path) -> list[Row]:
     """Return the errors of all methods on the tests of all draws."""
-    data, made = designs(family, work), list[Row]()
-    true, own = deepest(data), network(data)
+    data, table = designs(family, work), list[Row]()
+    true, predicted_depth = deepest(data), network(data)
     for draw in range(DRAWS):
         order = np.random.default_rng([draw, 4]).permutation(len(data))
         test, train = order[:TEST], [data[at] for at in order[TEST:]]
         about: Row = {"family": family, "draw": draw, "designs": len(train)}
         for name in BASELINES:
-            given = Regression(name).fit(train).predict([data[at] for at in test])
-            error = float(100 * np.mean(np.abs(given - true[test]) / true[test]))
-            made.append({**about, "method": name, "intrusion_error": error})
-        made.append({**about, "method": "network", "intrusion_error": float(own[test].mean())})
-    return made
+            predicted = Regression(name).fit(train).predict([data[at] for at in test])
+            error = float(100 * np.mean(np.abs(predicted - true[test]) / true[test]))
+            table.append({**about, "method": name, "intrusion_error": error})
+        table.append(
+            {**about, "method": "network", "intrusion_error": float(predicted_depth[test].mean())}
+        )
+    return table
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--work", type=Path, default=Path("crash-suite"))
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    found = [row | machine("cpu") for family in PRETRAINED for row in rows(family, options.work)]
-    replace_rows(options.out, found)
+    options = parsed(
+        __doc__,
+        option("--work", type=Path, default=Path("crash-suite")),
+        option("--out", type=Path, default=RESULTS),
+    )
+    table = [row | machine() for family in PRETRAINED for row in rows(family, options.work)]
+    write(options.out, table)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ same layer. Writes benchmarks/results/crash_pyg.csv, about five minutes on one c
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import torch
 from crash_edge import rows_of, write
 from peft import LoraConfig, inject_adapter_in_model
+from runner import option, parsed
 from torch import Tensor, nn
 
 from scionwood_crash.pyg import EdgeBlock
@@ -47,8 +47,8 @@ class Tutorial(MessagePassing):  # type: ignore[misc]
         self.nodes = self._perceptron(2 * width, width)
 
     @staticmethod
-    def _perceptron(given: int, width: int) -> nn.Sequential:
-        layers = nn.Linear(given, width), nn.SiLU(), nn.Linear(width, width), nn.LayerNorm(width)
+    def _perceptron(inputs: int, width: int) -> nn.Sequential:
+        layers = nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, width), nn.LayerNorm(width)
         return nn.Sequential(*layers)
 
     def forward(self, x: Tensor, edge_index: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
@@ -84,14 +84,16 @@ def by_layers(block: EdgeBlock) -> EdgeBlock:
     return block
 
 
-def step(run: Callable[..., Any], given: tuple[Tensor, ...], backward: bool) -> Callable[[], Any]:
+def step(
+    run: Callable[..., Any], arguments: tuple[Tensor, ...], backward: bool
+) -> Callable[[], Any]:
     """Return a forward pass without autograd, or forward and backward."""
     if not backward:
-        return lambda: torch.no_grad()(run)(*given)
-    inputs = [given[0], given[2], *(p for p in run.parameters() if p.requires_grad)]  # type: ignore[attr-defined]
+        return lambda: torch.no_grad()(run)(*arguments)
+    inputs = [arguments[0], arguments[2], *(p for p in run.parameters() if p.requires_grad)]  # type: ignore[attr-defined]
 
     def both() -> Any:
-        nodes, edges = run(*given)
+        nodes, edges = run(*arguments)
         return torch.autograd.grad(nodes.sum() + edges.sum(), inputs)
 
     return both
@@ -126,20 +128,17 @@ def measured(rounds: int) -> Iterator[dict[str, Any]]:
             "shape": f"N={SIDE**2} E={len(edge)} H={WIDTH}",
             "pass": "forward and backward" if backward else "forward",
         }
-        steps = {name: step(run, given, backward) for name, (run, given) in runs.items()}
+        steps = {name: step(run, inputs, backward) for name, (run, inputs) in runs.items()}
         yield from rows_of(about, steps, rounds, wrong)
 
 
-def differs(one: nn.Module, other: nn.Module, given: tuple[Tensor, ...]) -> float:
+def differs(one: nn.Module, other: nn.Module, inputs: tuple[Tensor, ...]) -> float:
     """Return the largest difference of the results, relative to the largest value."""
     with torch.no_grad():
-        pairs = zip(one(*given), other(*given), strict=True)
+        pairs = zip(one(*inputs), other(*inputs), strict=True)
         return max(float((a - b).abs().max() / b.abs().max()) for a, b in pairs)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9)
-    torch.set_num_threads(1)
-    rounds = parser.parse_args().rounds
+    rounds = parsed(__doc__, option("--rounds", type=int, default=9)).rounds
     write(measured(rounds), rounds, RESULTS)

@@ -12,7 +12,6 @@ limit of memory is stopped and named.
 from __future__ import annotations
 
 import argparse
-import csv
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from runner import option, parsed, read
+from runner import write as write_table
 
 from scionwood.training.blocks import checkpoint_blocks
 from scionwood_crash.backbones import MaskMorphUNet, MeshGraphNet
@@ -65,9 +66,9 @@ def sheet(nodes: int, size: str) -> CrashGraph:
 
 def dents(graph: CrashGraph, states: int, run: int) -> Iterator[tuple[np.ndarray, None]]:
     """Yield the displacements of a dent that grows, mm."""
-    away = (graph.position[:, :2] - 2.5 - 0.05 * run).square().sum(1)
-    shape = np.zeros((len(away), 3))
-    shape[:, 2] = -50 * np.exp(-away.numpy())
+    squares = (graph.position[:, :2] - 2.5 - 0.05 * run).square().sum(1)
+    shape = np.zeros((len(squares), 3))
+    shape[:, 2] = -50 * np.exp(-squares.numpy())
     for at in range(states):
         yield shape * at / states, None
 
@@ -75,9 +76,9 @@ def dents(graph: CrashGraph, states: int, run: int) -> Iterator[tuple[np.ndarray
 def epoch(folder: Path, *, lazy: bool) -> str:
     """Read every run once, as an epoch does, with all in memory or one at a time."""
     parts = Stored(sorted(folder.iterdir()))
-    held = parts if lazy else [_copied(part) for part in parts]
+    data = parts if lazy else [_copied(part) for part in parts]
     collate, total = Collate([1]), 0.0
-    for part in held:
+    for part in data:
         batch = collate([part])
         total += float(batch["displacement"].sum())
         total += float(sum(value.double().sum() for value in batch["graph"]))
@@ -118,33 +119,33 @@ def measured(what: str, options: argparse.Namespace, folder: str = "") -> dict[s
     command += ["--nodes", str(options.nodes), "--states", str(options.states)]
     limit = f'ulimit -v {int(options.limit * GIGA)}; exec "$@"'
     start = time.perf_counter()
-    done = subprocess.run(["bash", "-c", limit, "-", *command], capture_output=True, text=True)
+    process = subprocess.run(["bash", "-c", limit, "-", *command], capture_output=True, text=True)
     row: dict[str, object] = {"what": what, "nodes": options.nodes, "states": options.states}
     row["seconds"] = round(time.perf_counter() - start)
-    if done.returncode:
-        full = "allocate" in done.stderr or "MemoryError" in done.stderr
-        why = f"more than {options.limit:g} GB" if full else f"stopped, status {done.returncode}"
+    if process.returncode:
+        full = "allocate" in process.stderr or "MemoryError" in process.stderr
+        why = f"more than {options.limit:g} GB" if full else f"stopped, status {process.returncode}"
         return row | {"note": why}
-    value, note = done.stdout.strip().split(" ", 1)
+    value, note = process.stdout.strip().split(" ", 1)
     return row | {"peak GB": value, "note": note}
 
 
 def main() -> None:
     """Measure all cases, or the one that `--case` names, in this process."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--nodes", type=int, default=500_000)
-    parser.add_argument("--states", type=int, default=51)
-    parser.add_argument("--runs", type=int, default=20)
-    parser.add_argument("--limit", type=float, default=14.0, help="GB of address space")
-    parser.add_argument("--only", nargs="*", default=None, help="cases, such as epoch/lazy")
-    parser.add_argument("--case", default="")
-    parser.add_argument("--folder", default="")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    options = parsed(
+        __doc__,
+        option("--nodes", type=int, default=500_000),
+        option("--states", type=int, default=51),
+        option("--runs", type=int, default=20),
+        option("--limit", type=float, default=14.0, help="GB of address space"),
+        option("--only", nargs="*", default=None, help="cases, such as epoch/lazy"),
+        option("--case", default=""),
+        option("--folder", default=""),
+    )
     if options.case:
-        kind, _, rest = options.case.partition("/")
+        kind, _, form = options.case.partition("/")
         if kind == "epoch":
-            note = epoch(Path(options.folder), lazy=rest == "lazy")
+            note = epoch(Path(options.folder), lazy=form == "lazy")
         else:
             note = step(options.case, options.nodes, options.states)
         print(f"{peak():.2f} {note}")
@@ -159,37 +160,32 @@ def main() -> None:
                 states = dents(part.graph, options.states, run)
                 write_stored(Path(place) / f"{run:03d}", part, states, options.states, {})
         for case in cases:
-            own = {"runs": options.runs} if case.startswith("epoch") else {}
-            rows.append(measured(case, options, place) | own)
+            count = {"runs": options.runs} if case.startswith("epoch") else {}
+            rows.append(measured(case, options, place) | count)
             print(rows[-1], flush=True)
     write(rows)
 
 
 def write(rows: list[dict[str, object]]) -> None:
     """Write the table; rows of the same case, nodes and states are replaced."""
-    old: list[dict[str, object]] = []
-    if RESULTS.is_file():
-        with RESULTS.open(newline="") as file:
-            old = list(csv.DictReader(file))
     names = ("what", "nodes", "states", "runs")
-    new = {tuple(str(row.get(name, "")) for name in names): row for row in [*old, *rows]}
-    with RESULTS.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(new.values())
-    page(list(new.values()))
+    table = {
+        tuple(str(row.get(name, "")) for name in names): row for row in [*read(RESULTS), *rows]
+    }
+    write_table(RESULTS, table.values(), COLUMNS)
+    page(list(table.values()))
 
 
 def page(rows: list[dict[str, object]]) -> None:
     """Replace the table in the page."""
     text = PAGE.read_text("utf-8")
-    before, _, rest = text.partition(MARKS[0])
+    before, _, behind = text.partition(MARKS[0])
     lines = ["", "| case | nodes | states | runs | peak, GB |", "|---|---|---|---|---|"]
     for row in rows:
         cells = [row.get(name, "") or "" for name in ("what", "nodes", "states", "runs")]
         value = row.get("peak GB") or str(row["note"])
         lines.append("| " + " | ".join(map(str, [*cells, value])) + " |")
-    after = rest.partition(MARKS[1])[2]
+    after = behind.partition(MARKS[1])[2]
     PAGE.write_text(before + MARKS[0] + "\n" + "\n".join(lines) + "\n\n" + MARKS[1] + after)
 
 

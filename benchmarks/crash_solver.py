@@ -29,18 +29,14 @@ are kept.
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from lora.timing import Row, machine, replace_rows
-from rich.progress import track
+from runner import Row, job_rows, machine, option, parsed, replace_rows
 
-from scionwood.authoring import atomic_path
 from scionwood_crash.solver.model import Impactor, Material, Shell
 from scionwood_crash.solver.run import HOURGLASS, Result, hourglass_share, solve
 from scionwood_crash.suite.geometry import polyline, sweep
@@ -162,9 +158,9 @@ def hat(size: float) -> list[Row]:
     )
     at = [along[np.abs(along - x).argmin()] for x in (0.0, SPAN)]
     flange = (nodes[:, 2] < 1e-6) & (np.abs(nodes[:, 1]) > CROWN / 2 + 1e-6)
-    held = flange & (np.isclose(nodes[:, 0], at[0]) | np.isclose(nodes[:, 0], at[1]))
+    clamped = flange & (np.isclose(nodes[:, 0], at[0]) | np.isclose(nodes[:, 0], at[1]))
     steel = Material(yield_stress=YIELD, hardening=0.0)
-    shell = Shell(nodes, quads, np.full(len(quads), SHEET), (steel,), clamped=held)
+    shell = Shell(nodes, quads, np.full(len(quads), SHEET), (steel,), clamped=clamped)
     radius = 50.0
     top = HEIGHT + radius + SHEET / 2 + 0.05
     pole = Impactor("cylinder", (SPAN / 2, 0, top), (0, 1, 0), (0, 0, -1), 1.0, np.inf, radius, 0.1)
@@ -176,8 +172,8 @@ def _bent(result: Result, span: float, size: float) -> list[Row]:
     area = SHEET * np.array([2 * FLANGE, 2 * HEIGHT, CROWN])
     level = np.array([0.0, HEIGHT / 2, HEIGHT])
     centre = float(area @ level / area.sum())
-    own = 2 * SHEET * HEIGHT**3 / 12
-    inertia = float(area @ (level - centre) ** 2 + own)
+    stiffness = 2 * SHEET * HEIGHT**3 / 12
+    inertia = float(area @ (level - centre) ** 2 + stiffness)
     # The plastic neutral axis halves the area; the walls have the area per height 2 * SHEET.
     axis = (area.sum() / 2 - area[0]) / (2 * SHEET)
     walls = SHEET * (axis**2 + (HEIGHT - axis) ** 2)
@@ -219,41 +215,39 @@ def hourglass(work: Path) -> list[Row]:
             "case": family,
             "element": size,
             "quantity": "hourglass energy of designs",
-            "hourglass": max(each),
-            "mean": float(np.mean(each)),
-            "designs": len(each),
-            "left_out": sum(share > HOURGLASS for share in each),
+            "hourglass": max(item),
+            "mean": float(np.mean(item)),
+            "designs": len(item),
+            "left_out": sum(share > HOURGLASS for share in item),
         }
-        for (family, size), each in shares.items()
+        for (family, size), item in shares.items()
     ]
 
 
 def jobs() -> dict[str, Callable[[], list[Row]]]:
-    made: dict[str, Callable[[], list[Row]]] = {"hat": partial(hat, 10.0)}
-    made["round tube"] = partial(round_tube, 4.0)
-    return made | {f"tube {name}": partial(tube, name, 4.0) for name in TUBES}
+    tests: dict[str, Callable[[], list[Row]]] = {"hat": partial(hat, 10.0)}
+    tests["round tube"] = partial(round_tube, 4.0)
+    return tests | {f"tube {name}": partial(tube, name, 4.0) for name in TUBES}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--work", type=Path, default=Path("crash-suite"))
-    parser.add_argument("--only", nargs="*", default=[""], help="words in the names of jobs")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    options.work.mkdir(parents=True, exist_ok=True)
-    every = jobs()
-    for name in track([n for word in options.only for n in every if word in n], "computing"):
-        path = options.work / f"solver {name}.json"
-        if path.is_file():
-            continue
+    options = parsed(
+        __doc__,
+        option("--work", type=Path, default=Path("crash-suite")),
+        option("--only", nargs="*", default=[""], help="words in the names of jobs"),
+        option("--out", type=Path, default=RESULTS),
+        threads=None,
+    )
+    tests = jobs()
+
+    def measure(name: str) -> list[Row]:
         start = time.process_time()
-        rows = every[name]()
-        spent = {"cpu_seconds": round(time.process_time() - start, 1)} | machine("cpu")
-        with atomic_path(path) as part:
-            part.write_text(json.dumps([{**row, **spent} for row in rows]), "utf-8")
+        rows = tests[name]()
+        cost = {"cpu_seconds": round(time.process_time() - start, 1)} | machine()
         print(name, rows, flush=True)
-    done = [path for n in every if (path := options.work / f"solver {n}.json").is_file()]
-    rows = [row for path in done for row in json.loads(path.read_text())]
+        return [{**row, **cost} for row in rows]
+
+    rows = job_rows(tests, measure, lambda name: options.work / f"solver {name}.json", options.only)
     rows += hourglass(options.work)
     replace_rows(options.out, rows, ("case", "element", "quantity"))
 

@@ -18,8 +18,6 @@ Writes benchmarks/results/crash_suite.csv.
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,15 +28,13 @@ import numpy as np
 import torch
 from crash_suite_data import POOL, PRETRAINED, SHOTS, SIZE, UNSEEN, encoded, join, parts, split
 from crash_suite_training import COLLATE, Phase, by_network, errors, scored, train
-from lora.timing import Row, machine, replace_rows
 from peft import LoraConfig
-from rich.progress import track
+from runner import SEEDS, Row, job_rows, machine, option, parsed, write
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from scionwood import attach
 from scionwood.adapters.methods import config_class
-from scionwood.authoring import atomic_path
 from scionwood_crash.backbones import MaskMorphUNet, MeshGraphNet, Transolver
 from scionwood_crash.data.encode import Coarse, Encoded
 from scionwood_crash.evaluation.baselines import Pod
@@ -102,9 +98,13 @@ def by_family(
 ) -> list[Row]:
     """Return one row for each family of the test."""
     return [
-        {"part": f"test, {family}", **errors(predict, own)}
+        {"part": f"test, {family}", **errors(predict, parts_of_family)}
         for family in PRETRAINED
-        if (own := [each for each, kind in zip(data, kinds, strict=True) if kind == family])
+        if (
+            parts_of_family := [
+                item for item, kind in zip(data, kinds, strict=True) if kind == family
+            ]
+        )
     ]
 
 
@@ -113,11 +113,11 @@ def by_pod(name: str, data: list[Encoded], kinds: list[str]) -> Callable[[Encode
     regression = "knn" if "kNN" in name else "gp"
     models = {}
     for kind in dict.fromkeys(kinds):
-        own = [each for each, other in zip(data, kinds, strict=True) if other == kind]
-        models[kind] = Pod(regression).fit(own, COLLATE.levels[0])  # type: ignore[arg-type]
+        parts_of_kind = [item for item, other in zip(data, kinds, strict=True) if other == kind]
+        models[kind] = Pod(regression).fit(parts_of_kind, COLLATE.levels[0])  # type: ignore[arg-type]
         if name == "mean history":
             models[kind].modes = np.zeros_like(models[kind].modes)
-    return lambda each, kind: torch.from_numpy(models[kind].predict(each)).float()
+    return lambda item, kind: torch.from_numpy(models[kind].predict(item)).float()
 
 
 def pretraining(method: str, seed: int, work: Path) -> list[Row]:
@@ -125,7 +125,7 @@ def pretraining(method: str, seed: int, work: Path) -> list[Row]:
     sets = join([split(family, seed, work) for family in PRETRAINED])
     if method in VARIANTS:
         sets["train"] = sets["train"][:: VARIANTS[method].one_in]
-    kinds = {name: [part.family for part in each] for name, each in sets.items()}
+    kinds = {name: [part.family for part in item] for name, item in sets.items()}
     stride = -(-len(sets["train"]) // SCORED)
     start = time.process_time()
     if method in CLASSICAL:
@@ -135,9 +135,9 @@ def pretraining(method: str, seed: int, work: Path) -> list[Row]:
         kinds["train"] = kinds["train"][::stride]
         about: Row = {"trained": "", "steps": ""}
         rows = []
-        for name, each in data.items():
-            given = [pod(part, kind) for part, kind in zip(each, kinds[name], strict=True)]
-            rows.append({"part": name, **scored(given, each)})
+        for name, item in data.items():
+            predicted = [pod(part, kind) for part, kind in zip(item, kinds[name], strict=True)]
+            rows.append({"part": name, **scored(predicted, item)})
     else:
         variant = VARIANTS[method]
         data = encoded(sets, variant.coarse)
@@ -147,11 +147,11 @@ def pretraining(method: str, seed: int, work: Path) -> list[Row]:
         steps = sum(phase.steps for phase in variant.phases)
         about = {"trained": sum(p.numel() for p in model.parameters()), "steps": steps}
         if variant.kept:
-            model.novelty.fit([each.graph for each in data["train"]])
+            model.novelty.fit([item.graph for item in data["train"]])
             save_file(model.state_dict(), work / f"{method} {seed}.safetensors")
         data["train"] = data["train"][::stride]
         predict = by_network(model)
-        rows = [{"part": name, **errors(predict, each)} for name, each in data.items()]
+        rows = [{"part": name, **errors(predict, item)} for name, item in data.items()]
         if variant.kept:
             rows += by_family(predict, data["test"], kinds["test"])
     about["cpu_seconds"] = round(time.process_time() - start, 1)
@@ -177,15 +177,15 @@ def adapted(method: str, seed: int, work: Path) -> nn.Module:
 
 def transfer(method: str, shots: int, seed: int, work: Path) -> list[Row]:
     """Return one row: the errors on bumpers that no method was trained on."""
-    every = parts(UNSEEN, work)
-    drawn = np.random.default_rng([seed, 2]).permutation(POOL)[:shots]
-    sets = {"train": [every[at] for at in drawn], "test": every[POOL:]}
+    parts_unseen = parts(UNSEEN, work)
+    order = np.random.default_rng([seed, 2]).permutation(POOL)[:shots]
+    sets = {"train": [parts_unseen[at] for at in order], "test": parts_unseen[POOL:]}
     data = encoded(sets, "morph")
     start = time.process_time()
     about: Row = {"trained": "", "share": "", "steps": ""}
     if method in CLASSICAL:
         pod = by_pod(method, data["train"], [UNSEEN] * shots)
-        scores = scored([pod(each, UNSEEN) for each in data["test"]], data["test"])
+        scores = scored([pod(item, UNSEEN) for item in data["test"]], data["test"])
     else:
         model = adapted(method, seed, work)
         if method != UNADAPTED:
@@ -217,32 +217,25 @@ def jobs(seeds: Sequence[int]) -> list[tuple[str, Callable[[Path], list[Row]]]]:
 
 def compute(seeds: Sequence[int], work: Path, only: Sequence[str]) -> list[Row]:
     """Compute jobs whose name contains a word of `only`; return the rows of all finished jobs."""
-    every = dict(jobs(seeds))
-    wanted = [name for word in only for name in every if word in name]
-    for name in track(list(dict.fromkeys(wanted)), "computing"):
-        path = work / f"{name}.json"
-        if not path.is_file():
-            with atomic_path(path) as part:
-                rows = [row | machine("cpu") for row in every[name](work)]
-                part.write_text(json.dumps(rows), encoding="utf-8")
-            print(name, path.read_text(), flush=True)
-    done = [path for name in every if (path := work / f"{name}.json").is_file()]
-    return [row for path in done for row in json.loads(path.read_text())]
+    trainings = dict(jobs(seeds))
+
+    def measure(name: str) -> list[Row]:
+        rows = [row | machine() for row in trainings[name](work)]
+        print(name, rows, flush=True)
+        return rows
+
+    return job_rows(trainings, measure, lambda name: work / f"{name}.json", only)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--work", type=Path, default=Path("crash-suite"))
-    parser.add_argument(
-        "--only", nargs="*", default=[""], help="jobs whose name contains one of these"
+    options = parsed(
+        __doc__,
+        SEEDS,
+        option("--work", type=Path, default=Path("crash-suite")),
+        option("--only", nargs="*", default=[""], help="jobs whose name contains one of these"),
+        option("--out", type=Path, default=RESULTS),
     )
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    options.work.mkdir(parents=True, exist_ok=True)
-    rows = compute(options.seeds, options.work, options.only)
-    replace_rows(options.out, rows)
+    write(options.out, compute(options.seeds, options.work, options.only))
 
 
 if __name__ == "__main__":

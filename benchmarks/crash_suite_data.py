@@ -42,34 +42,34 @@ def length(part: Part) -> float:
 def split(family: str, seed: int, folder: Path) -> dict[str, list[Part]]:
     """Split a family into training, test and `beyond`, the longest parts for every seed."""
     ordered = sorted(parts(family, folder), key=length)
-    kept = len(ordered) // HELD_OUT
-    inside = ordered[:-kept]
+    count = len(ordered) // HELD_OUT
+    inside = ordered[:-count]
     order = np.random.default_rng([seed, 1]).permutation(len(inside))
     mixed = [inside[at] for at in order]
-    return {"train": mixed[kept:], "test": mixed[:kept], "beyond": ordered[-kept:]}
+    return {"train": mixed[count:], "test": mixed[:count], "beyond": ordered[-count:]}
 
 
 def encoded(sets: dict[str, list[Part]], coarse: str) -> Split:
     """Return the splits as tensors; fixed grids come from each family's first training part."""
     if coarse == "morph":
-        return {name: [morphed(part) for part in each] for name, each in sets.items()}
+        return {name: [morphed(part) for part in item] for name, item in sets.items()}
     references: dict[str, np.ndarray] = {}
     for part in sets["train"]:
         if part.family not in references:
             references[part.family] = ENCODER.reference(part)
     encoder = Encoder(SIZES[SIZE], coarse="fixed", references=references)
-    return {name: [encoder.encode(part) for part in each] for name, each in sets.items()}
+    return {name: [encoder.encode(part) for part in item] for name, item in sets.items()}
 
 
-KEPT: dict[str, Encoded] = {}
+CACHE: dict[str, Encoded] = {}
 
 
 def morphed(part: Part) -> Encoded:
     """Encode a part on its own grids once, for all seeds and methods."""
-    if part.name not in KEPT:
-        KEPT[part.name] = ENCODER.encode(part)
-    return KEPT[part.name]
+    if part.name not in CACHE:
+        CACHE[part.name] = ENCODER.encode(part)
+    return CACHE[part.name]
 
 
 def join(splits: Sequence[dict[str, list[Part]]]) -> dict[str, list[Part]]:
-    return {name: [part for each in splits for part in each[name]] for name in splits[0]}
+    return {name: [part for split in splits for part in split[name]] for name in splits[0]}

@@ -82,11 +82,11 @@ def train(model: nn.Module, data: list[Encoded], phase: Phase, seed: int) -> Non
 def errors(predict: Callable[[Encoded], Tensor], data: list[Encoded]) -> dict[str, float]:
     """Return the mean errors over parts."""
     scores = []
-    for each in data:
-        given = predict(each)
-        ours = measure(given, each.displacement, each.graph)
-        scores.append({**ours, "rel_l2_model": in_the_model(given, each)})
-    return {name: mean(float(each[name]) for each in scores) for name in METRICS}
+    for score in data:
+        predicted = predict(score)
+        numbers = measure(predicted, score.displacement, score.graph)
+        scores.append({**numbers, "rel_l2_model": in_the_model(predicted, score)})
+    return {name: mean(float(score[name]) for score in scores) for name in METRICS}
 
 
 def in_the_model(predicted: Tensor, part: Encoded) -> float:
@@ -98,9 +98,9 @@ def in_the_model(predicted: Tensor, part: Encoded) -> float:
 
 def by_network(model: nn.Module) -> Callable[[Encoded], Tensor]:
     model.eval()
-    return lambda each: model(*each.graph)
+    return lambda part: model(*part.graph)
 
 
-def scored(given: list[Tensor], data: list[Encoded]) -> dict[str, float]:
-    predictions = iter(given)
+def scored(predicted: list[Tensor], data: list[Encoded]) -> dict[str, float]:
+    predictions = iter(predicted)
     return errors(lambda _: next(predictions), data)

@@ -12,24 +12,20 @@ difference from `run`, over its largest output, on a gather that no form was tra
 
 from __future__ import annotations
 
-import argparse
-import csv
-import platform
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 import torch
+from lora.timing import ratio
+from runner import option, parsed, printed, processor, today, versions, write
 from torch import Tensor
 
 from scionwood import load_run
-from scionwood.authoring import atomic_path
 from scionwood_export import export_run
 from scionwood_export.comparing import largest_gap, outputs_of
 from scionwood_export.merging import plain
@@ -77,14 +73,7 @@ def measure(calls: dict[str, Call], x: Tensor, rounds: int) -> dict[str, np.ndar
             start = time.process_time()
             calls[name](x)
             seconds[name].append(time.process_time() - start)
-    return {name: np.array(each) for name, each in seconds.items()}
-
-
-def interval(ratios: np.ndarray) -> tuple[float, float]:
-    """Return the bootstrapped 95 % interval of the median."""
-    draws = np.random.default_rng(0).choice(ratios, (2000, len(ratios)))
-    low, high = np.percentile(np.median(draws, 1), [2.5, 97.5])
-    return float(low), float(high)
+    return {name: np.array(second) for name, second in seconds.items()}
 
 
 def rows(side: int, rounds: int) -> list[dict[str, Any]]:
@@ -96,22 +85,22 @@ def rows(side: int, rounds: int) -> list[dict[str, Any]]:
         expected = outputs_of(calls["run"], (x,))
         gaps = {name: largest_gap(expected, outputs_of(call, (x,))) for name, call in calls.items()}
         seconds = measure(calls, x, rounds)
-    base, made = seconds["eager, merged"], []
-    for name, own in seconds.items():
-        low, high = interval(base / own)
-        made.append(
+    base, table = seconds["eager, merged"], []
+    for name, times in seconds.items():
+        middle, low, high = ratio(base, times)
+        table.append(
             {
                 "gather": f"{side}x{side}",
                 "form": name,
-                "median_ms": f"{1e3 * np.median(own):.2f}",
-                "times_faster": f"{np.median(base / own):.2f}",
+                "median_ms": f"{1e3 * np.median(times):.2f}",
+                "times_faster": f"{middle:.2f}",
                 "ci_low": f"{low:.2f}",
                 "ci_high": f"{high:.2f}",
                 "difference": f"{gaps[name]:.1e}",
                 "megabytes": sizes[name],
             }
         )
-    return made
+    return table
 
 
 def _size(folder: Path, name: str) -> str:
@@ -121,32 +110,16 @@ def _size(folder: Path, name: str) -> str:
 
 def main() -> None:
     """Measure, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=40)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    place = {
-        "processor": _processor(),
+    rounds = parsed(__doc__, option("--rounds", type=int, default=40)).rounds
+    about = {
+        "processor": processor(),
         "capability": torch.backends.cpu.get_cpu_capability(),
         "threads": 1,
-        "rounds": arguments.rounds,
-        **{name: version(name) for name in ("torch", "onnxruntime")},
-        "python": platform.python_version(),
-        "date": datetime.now(UTC).date().isoformat(),
+        "rounds": rounds,
+        **versions("torch", "onnxruntime"),
+        **today(),
     }
-    table = [row | place for side in SIDES for row in rows(side, arguments.rounds)]
-    with atomic_path(RESULTS) as part, part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(table[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table)
-    print(RESULTS.read_text())
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+    write(RESULTS, printed((row for side in SIDES for row in rows(side, rounds)), about))
 
 
 if __name__ == "__main__":

@@ -17,22 +17,19 @@ in `--work`, and the next call goes on. Rows that the CSV holds are not measured
 
 from __future__ import annotations
 
-import argparse
-import csv
 import platform
-from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 
 from federated_sites import FIELDS, sites_for
+from runner import RESULTS, Row, option, parsed, read, versions
+from runner import write as write_table
 
 import scionwood
 from scionwood_federated.api import Comparison, Plan, simulate
 from scionwood_federated.simulation.engine import Regime
 from scionwood_federated.simulation.report import rows_of
 
-Row = dict[str, object]
-RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("scionwood", "scionwood-federated", "torch", "peft")
 RULES = ("exact", "factors", "frozen_a")
 ROUNDS = 15
@@ -57,80 +54,80 @@ def settings_of(field: str, rule: str, adapter: str, seed: int) -> list[str]:
 
 def missing(field: str, rule: str, adapter: str, seed: int) -> list[Regime]:
     """Return the regimes whose rows the CSV lacks; rules other than exact have one."""
-    done = kept(RESULTS / "federated.csv", KEY)
-    wanted = REGIMES if rule == "exact" else REGIMES[1:2]
-    return [each for each in wanted if (field, rule, str(seed), adapter, each) not in done]
+    rows = rows_by_key(RESULTS / "federated.csv", KEY)
+    regimes = REGIMES if rule == "exact" else REGIMES[1:2]
+    return [item for item in regimes if (field, rule, str(seed), adapter, item) not in rows]
 
 
 def measured(
     field: str, rule: str, adapter: str, seed: int, work: Path, regimes: list[Regime]
 ) -> list[Row]:
     """Return the rows of a field, a rule, an adapter and a seed; write its scores by round."""
-    way, own = sites_for(field, work, seed)
+    way, overrides = sites_for(field, work, seed)
     out = work / "-".join([field, rule, str(seed)] + ([adapter] if adapter != "lora" else []))
     chosen = FIELDS[field]
-    done = simulate(
+    comparison = simulate(
         chosen["recipe"],
         way,
         out,
         plan=Plan(ROUNDS, chosen.get("steps", 8), rule, score_every=chosen.get("every", ROUNDS)),
         compare=regimes,
-        overrides=[*own, *settings_of(field, rule, adapter, seed)],
+        overrides=[*overrides, *settings_of(field, rule, adapter, seed)],
         seed=seed,
         resume=out.exists(),
     )
-    gap = done.gap_closed
-    first = {"field": field, "rule": rule, "seed": seed, "adapter": adapter, "measure": done.score}
-    if rounds := by_round(first, done):
+    gap = comparison.gap_closed
+    first = {
+        "field": field,
+        "rule": rule,
+        "seed": seed,
+        "adapter": adapter,
+        "measure": comparison.score,
+    }
+    if rounds := by_round(first, comparison):
         write(RESULTS / "federated_rounds.csv", rounds, (*KEY, "round", "site"))
     return [
         {**first, **row, "gap closed": "" if gap is None else round(gap, 3)}
-        for row in rows_of(done)
+        for row in rows_of(comparison)
     ]
 
 
-def by_round(first: Row, done: Comparison) -> list[Row]:
+def by_round(first: Row, comparison: Comparison) -> list[Row]:
     """Return the score of each model on its site's own test data, by round and by site."""
-    found = []
-    for regime, outcome in done.outcomes.items():
+    rows = []
+    for regime, outcome in comparison.outcomes.items():
         scores = [(ROUNDS, site, score) for site, score in outcome.own.items()]
         for number, site, score in outcome.rounds or scores:
             place = {"regime": regime, "round": number, "site": site}
-            found.append({**first, **place, "score": round(score, 4)})
-    return found
+            rows.append({**first, **place, "score": round(score, 4)})
+    return rows
 
 
-def kept(path: Path, key: tuple[str, ...]) -> dict[tuple[str, ...], Row]:
+def rows_by_key(path: Path, key: tuple[str, ...]) -> dict[tuple[str, ...], Row]:
     """Return the rows that a CSV holds, by their keys."""
-    if not path.exists():
-        return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        return {tuple(old[name] for name in key): dict(old) for old in csv.DictReader(file)}
+    return {tuple(row[name] for name in key): row for row in read(path)}
 
 
 def write(path: Path, rows: list[Row], key: tuple[str, ...]) -> None:
-    """Write rows with the machine and the versions; other rows of the file stay."""
-    where = {"machine": platform.processor() or platform.machine()}
-    where |= {package: version(package) for package in PACKAGES}
-    found = kept(path, key)
+    """Write rows with the machine and the versions, sorted; other rows of the file stay."""
+    about = {"machine": platform.processor() or platform.machine()} | versions(*PACKAGES)
+    table = rows_by_key(path, key)
     for row in rows:
-        found[tuple(str(row[name]) for name in key)] = {**row, **where}
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, list({**rows[0], **where}), lineterminator="\n")
-        table.writeheader()
-        table.writerows(found[place] for place in sorted(found))
+        table[tuple(str(row[name]) for name in key)] = {**row, **about}
+    write_table(path, [table[place] for place in sorted(table)], list({**rows[0], **about}))
 
 
 def main() -> None:
     """Measure, and write the CSV."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--fields", nargs="+", choices=FIELDS, default=list(FIELDS))
-    parser.add_argument("--rules", nargs="+", choices=RULES, default=["exact"])
-    parser.add_argument("--adapters", nargs="+", choices=("lora", "ia3"), default=["lora"])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--work", type=Path, default=Path("runs/federated"))
-    options = parser.parse_args()
-    options.work.mkdir(parents=True, exist_ok=True)
+    options = parsed(
+        __doc__,
+        option("--fields", nargs="+", choices=FIELDS, default=list(FIELDS)),
+        option("--rules", nargs="+", choices=RULES, default=["exact"]),
+        option("--adapters", nargs="+", choices=("lora", "ia3"), default=["lora"]),
+        option("--seeds", type=int, default=3),
+        option("--work", type=Path, default=Path("runs/federated")),
+        threads=None,
+    )
     for seed in range(options.seeds):
         for field, rule, adapter in product(options.fields, options.rules, options.adapters):
             if regimes := missing(field, rule, adapter, seed):

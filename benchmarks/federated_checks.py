@@ -16,14 +16,14 @@ to the others, the share of its change outside of the shared subspace (after CLA
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from federated import RESULTS, Row, kept, write
+from federated import RESULTS, Row, rows_by_key, write
 from federated_sites import FIELDS
+from runner import option, parsed
 from sklearn.metrics import roc_auc_score
 
 import scionwood
@@ -89,7 +89,7 @@ def checked(size: str, fault: str, seed: int, work: Path, cross: bool) -> list[R
     good = sites_of(recipe, str(path))
     sites = [BadSite(s.name, s.recipe, fault=fault) for s in good[:BAD]] + good[BAD:]
     bad = {site.name for site in sites[:BAD]} if fault != "none" else set()
-    seen: dict[int, list[Update]] = {}
+    updates: dict[int, list[Update]] = {}
     starts: dict[int, Update] = {}
 
     def change(update: Update, start: Update, number: int) -> Update:
@@ -97,7 +97,7 @@ def checked(size: str, fault: str, seed: int, work: Path, cross: bool) -> list[R
             flipped = {k: -v if "lora_B" in k else v for k, v in update.adapter.items()}
             head = {k: 2 * start.head[k] - v for k, v in update.head.items()}
             update = replace(update, adapter=flipped, head=head)
-        seen.setdefault(number, []).append(update)
+        updates.setdefault(number, []).append(update)
         starts[number] = start
         return update
 
@@ -105,7 +105,7 @@ def checked(size: str, fault: str, seed: int, work: Path, cross: bool) -> list[R
     plan = Plan(rounds, steps, score_every=rounds)
     model = SharedModel(recipe)
     Simulation(model, sites, plan, seed=seed, change=change).federated()
-    sent = seen[plan.rounds]
+    sent = updates[plan.rounds]
     ranked = {"cosine": rank_sites(sent, starts[plan.rounds]), "subspace": rank_by_subspace(sent)}
     if cross:
         ranked["losses"] = crossed(model, sites, sent)
@@ -116,31 +116,30 @@ def checked(size: str, fault: str, seed: int, work: Path, cross: bool) -> list[R
 
 def row_of(fault: str, seed: int, way: str, ranking: list[SiteScore], bad: set[str]) -> Row:
     """Return the row of a ranking."""
-    truth = [each.site in bad for each in ranking]
-    auc = float(roc_auc_score(truth, [each.score for each in ranking])) if bad else float("nan")
-    apart = {each.site for each in ranking if each.apart}
+    truth = [item.site in bad for item in ranking]
+    auc = float(roc_auc_score(truth, [item.score for item in ranking])) if bad else float("nan")
+    apart = {item.site for item in ranking if item.apart}
     counts = {"flagged bad": len(bad & apart), "flagged good": len(apart - bad)}
     return {"fault": fault, "seed": seed, "way": way, "auc": round(auc, 4), **counts}
 
 
 def main() -> None:
     """Measure, and write the CSV."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", choices=LENGTHS, default="long")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--clean", type=int, default=20, help="runs without a bad site")
-    parser.add_argument("--cross", action="store_true", help="score every update at every site")
-    parser.add_argument("--work", type=Path, default=Path("runs/federated"))
-    options = parser.parse_args()
-    options.work.mkdir(parents=True, exist_ok=True)
+    options = parsed(
+        __doc__,
+        option("--size", choices=LENGTHS, default="long"),
+        option("--seeds", type=int, default=5),
+        option("--clean", type=int, default=20, help="runs without a bad site"),
+        option("--cross", action="store_true", help="score every update at every site"),
+        option("--work", type=Path, default=Path("runs/federated")),
+        threads=None,
+    )
     jobs = [(fault, seed) for fault in FAULTS for seed in range(options.seeds)]
     jobs += [("none", seed) for seed in range(options.clean)]
-    done, ways = kept(CSV, KEY), WAYS if options.cross else WAYS[:2]
+    rows, ways = rows_by_key(CSV, KEY), WAYS if options.cross else WAYS[:2]
     for fault, seed in jobs:
-        if done.keys() >= {(options.size, fault, str(seed), way) for way in ways}:
-            continue
-        rows = checked(options.size, fault, seed, options.work, options.cross)
-        write(CSV, rows, KEY)
+        if not rows.keys() >= {(options.size, fault, str(seed), way) for way in ways}:
+            write(CSV, checked(options.size, fault, seed, options.work, options.cross), KEY)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ over seeds, and a light line is one seed.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import mean
@@ -16,6 +15,7 @@ from statistics import mean
 import figure_file
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from runner import read
 
 from scionwood.authoring import figure_style
 
@@ -30,8 +30,8 @@ Row = dict[str, str]
 @figure_style()
 def draw() -> Figure:
     """Draw the figure."""
-    with RESULTS.open(newline="", encoding="utf-8") as file:
-        rows = [r for r in csv.DictReader(file) if r["field"] == FIELD and r["rule"] == "exact"]
+
+    rows = [r for r in read(RESULTS) if r["field"] == FIELD and r["rule"] == "exact"]
     rows = [row for row in rows if row["adapter"] == "lora"]
     figure = Figure(figsize=(8.4, 3.2), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -61,8 +61,8 @@ def _by_site(axes: Axes, rows: list[Row]) -> None:
     sites = list(dict.fromkeys(row["site"] for row in rows))
     last = max(int(row["round"]) for row in rows)
     for regime, mark in MARKS.items():
-        found = [r for r in rows if r["regime"] == regime and int(r["round"]) == last]
-        values = [_mean(row for row in found if row["site"] == site) for site in sites]
+        finals = [r for r in rows if r["regime"] == regime and int(r["round"]) == last]
+        values = [_mean(row for row in finals if row["site"] == site) for site in sites]
         axes.plot(sites, values, mark, label=regime)
     axes.set(xlabel="site", title="on the site's own test data, mean over seeds")
     axes.legend(fontsize=8)

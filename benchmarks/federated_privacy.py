@@ -12,7 +12,6 @@ loss: of the pooled model for sums, of the first site's own model for budgets. S
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import time
 from collections.abc import Callable
@@ -22,8 +21,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from federated import RESULTS, Row, kept, write
+from federated import RESULTS, Row, rows_by_key, write
 from federated_sites import FIELDS
+from runner import option, parsed
 
 import scionwood
 from scionwood_federated.api import (
@@ -108,8 +108,8 @@ def unchanged(folder: Path, seed: int) -> Row:
 def untrained(folder: Path, seed: int) -> Row:
     """Return the row of that model on the data of the first site."""
     recipe = scionwood.resolve(folder / "start" / "recipe.yaml", list(own_of(24, seed)))
-    found = float(scionwood.test(folder / "start", recipe)["test_loss"])
-    return row(UNTRAINED, seed, 0, 0.0, None, found)
+    loss = float(scionwood.test(folder / "start", recipe)["test_loss"])
+    return row(UNTRAINED, seed, 0, 0.0, None, loss)
 
 
 def own_of(gathers: int, seed: int) -> tuple[str, ...]:
@@ -118,14 +118,14 @@ def own_of(gathers: int, seed: int) -> tuple[str, ...]:
     return (f"data.noises={NOISES[0]}", f"data.seed={10 * seed}", *size)
 
 
-def named(gathers: int, epsilon: float | None) -> str:
+def title_of(gathers: int, epsilon: float | None) -> str:
     """Return the name of a way to train alone."""
     return f"alone, {gathers} gathers" + ("" if epsilon is None else f", epsilon {epsilon:g}")
 
 
 def private(folder: Path, gathers: int, epsilon: float | None, seed: int) -> Row:
     """Return the row of a budget of the first site; `None` trains without one."""
-    delta, way = SIZES[gathers][1], named(gathers, epsilon)
+    delta, way = SIZES[gathers][1], title_of(gathers, epsilon)
     start, begun = folder / "start", time.process_time()
     run = train_site(
         start / "recipe.yaml",
@@ -135,9 +135,9 @@ def private(folder: Path, gathers: int, epsilon: float | None, seed: int) -> Row
         privacy=None if epsilon is None else Privacy(epsilon=epsilon, delta=delta),
     )
     spent = time.process_time() - begun
-    told = update_of(run, site="land").about.extra.get("privacy", {})
-    found = row(way, seed, 0, spent, None, score(run))
-    return {**found, "epsilon": round(told["epsilon"], 3) if told else ""}
+    privacy = update_of(run, site="land").about.extra.get("privacy", {})
+    cells = row(way, seed, 0, spent, None, score(run))
+    return {**cells, "epsilon": round(privacy["epsilon"], 3) if privacy else ""}
 
 
 def row(way: str, seed: int, size: int, spent: float, error: float | None, loss: float) -> Row:
@@ -168,10 +168,12 @@ def score(run: Path) -> float:
 
 def main() -> None:
     """Measure, and write the CSV."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--work", type=Path, default=Path("runs/federated"))
-    options = parser.parse_args()
+    options = parsed(
+        __doc__,
+        option("--seeds", type=int, default=3),
+        option("--work", type=Path, default=Path("runs/federated")),
+        threads=None,
+    )
     for seed in range(options.seeds):
         folder = trained(options.work, seed)
         shutil.rmtree(folder / "sums", ignore_errors=True)
@@ -180,11 +182,11 @@ def main() -> None:
         jobs[UNTRAINED] = partial(untrained, folder, seed)
         jobs |= {way: partial(summed, folder, way, seed) for way in SUMS}
         for gathers, epsilon in product(SIZES, BUDGETS):
-            way = named(gathers, epsilon)
+            way = title_of(gathers, epsilon)
             jobs[way] = partial(private, folder, gathers, epsilon, seed)
-        done = kept(CSV, KEY)
+        rows = rows_by_key(CSV, KEY)
         for way, job in jobs.items():
-            if (way, str(seed)) not in done or way == SUMS[0]:  # the others are compared with it
+            if (way, str(seed)) not in rows or way == SUMS[0]:  # the others are compared with it
                 write(CSV, [job()], KEY)
 
 

@@ -10,12 +10,12 @@ not looked at. federated_sites.py holds what was chosen.
 
 from __future__ import annotations
 
-import argparse
 from itertools import product
 from pathlib import Path
 
 from federated import RESULTS, Row, settings_of, write
 from federated_sites import FIELDS, sites_for
+from runner import option, parsed
 
 from scionwood_federated.api import Plan, simulate
 from scionwood_federated.simulation.report import rows_of
@@ -27,16 +27,16 @@ KEY = ("field", "adapter", "rate")
 
 def pooled(field: str, adapter: str, rate: str, work: Path) -> Row:
     """Return the row of a rate."""
-    way, own = sites_for(field, work, SEED)
-    settings = [*own, *settings_of(field, "exact", adapter, SEED), f"task.lr={rate}"]
+    way, overrides = sites_for(field, work, SEED)
+    settings = [*overrides, *settings_of(field, "exact", adapter, SEED), f"task.lr={rate}"]
     plan = Plan(rounds=15, steps=FIELDS[field]["steps"], score_every=15)
     out = work / f"rate-{field}-{adapter}-{rate}"
     recipe = FIELDS[field]["recipe"]
-    done = simulate(
+    comparison = simulate(
         recipe, way, out, plan=plan, compare=("pooled",), overrides=settings, seed=SEED,
         resume=out.exists(),
     )  # fmt: skip
-    row = rows_of(done)[0]
+    row = rows_of(comparison)[0]
     return {
         "field": field,
         "adapter": adapter,
@@ -48,12 +48,13 @@ def pooled(field: str, adapter: str, rate: str, work: Path) -> Row:
 
 def main() -> None:
     """Measure, and write the CSV."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--fields", nargs="+", choices=FIELDS, default=["biomed", "bangla"])
-    parser.add_argument("--adapter", choices=RATES, default="lora")
-    parser.add_argument("--work", type=Path, default=Path("runs/federated"))
-    options = parser.parse_args()
-    options.work.mkdir(parents=True, exist_ok=True)
+    options = parsed(
+        __doc__,
+        option("--fields", nargs="+", choices=FIELDS, default=["biomed", "bangla"]),
+        option("--adapter", choices=RATES, default="lora"),
+        option("--work", type=Path, default=Path("runs/federated")),
+        threads=None,
+    )
     for field, rate in product(options.fields, RATES[options.adapter]):
         row = pooled(field, options.adapter, rate, options.work)
         write(RESULTS / "federated_rate.csv", [row], KEY)

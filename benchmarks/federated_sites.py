@@ -110,7 +110,7 @@ def scanned(folder: Path, seed: int) -> Path:
             rng = np.random.default_rng((seed, number, subject))
             volume, mask = volume_phantom(rng, SLICES, sick=True)
             paths = f"{name}/{subject}.nii.gz", f"{name}/{subject}-mask.nii.gz"
-            for path, values in zip(paths, (seen(volume, name, rng), mask), strict=True):
+            for path, values in zip(paths, (scan(volume, name, rng), mask), strict=True):
                 image = nibabel.Nifti1Image(values.transpose(2, 1, 0), np.eye(4))
                 nibabel.save(image, table.parent / path)
             rows.append((*paths, f"{name}-{subject}", name))
@@ -120,9 +120,9 @@ def scanned(folder: Path, seed: int) -> Path:
     return table
 
 
-def seen(volume: np.ndarray, scanner: str, rng: np.random.Generator) -> np.ndarray:
+def scan(volume: np.ndarray, scanner: str, rng: np.random.Generator) -> np.ndarray:
     """Return what a scanner makes of a volume from 0 to 1: (slice, row, column) float32."""
     blur = SCANNERS[scanner]["blur"]
     soft = gaussian_filter(volume, (0.0, blur, blur)) ** SCANNERS[scanner]["gamma"]
-    shown: np.ndarray = np.clip(soft + rng.normal(0, SCANNERS[scanner]["noise"], soft.shape), 0, 1)
-    return shown.astype(np.float32)
+    image: np.ndarray = np.clip(soft + rng.normal(0, SCANNERS[scanner]["noise"], soft.shape), 0, 1)
+    return image.astype(np.float32)

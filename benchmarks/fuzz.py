@@ -8,9 +8,10 @@ Writes `results/fuzz.csv`, one row for each sample; new faults go to tests/core/
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
+
+from runner import option, parsed
 
 import scionwood
 from scionwood_kit.fuzzing.command import fuzz_plugin
@@ -22,18 +23,20 @@ CORPUS = ROOT / "tests" / "core" / "fuzzing" / "corpus"
 
 def main() -> int:
     """Fuzz every plugin that reads files; return 1 if something reached the caller."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", help="the name of a plugin")
-    parser.add_argument("--n", type=int, default=2000, help="mutations of each sample")
-    parser.add_argument("--seed", type=int, default=0, help="the seed of the mutations")
-    options = parser.parse_args()
+    options = parsed(
+        __doc__,
+        option("--only", help="the name of a plugin"),
+        option("--n", type=int, default=2000, help="mutations of each sample"),
+        option("--seed", type=int, default=0, help="the seed of the mutations"),
+        threads=None,
+    )
     failed = 0
     for entry in scionwood.authoring.plugins():
         reads = entry.plugin and (entry.plugin.readers or entry.plugin.parsers)
         if reads and options.only in (None, entry.name):
             print(f"{entry.name}:", flush=True)
-            given = {"n": options.n, "seed": options.seed}
-            failed |= fuzz_plugin(entry.name, **given, corpus=CORPUS, csv=RESULTS)
+            counts = {"n": options.n, "seed": options.seed}
+            failed |= fuzz_plugin(entry.name, **counts, corpus=CORPUS, csv=RESULTS)
     return failed
 
 

@@ -8,8 +8,6 @@ runs that ship, on data drawn here; the bars of biomed are from results/biomed.c
 
 from __future__ import annotations
 
-import argparse
-import csv
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,11 +15,11 @@ from statistics import mean
 from typing import Any
 
 import numpy as np
-import torch
 from crash_figure import predicted, simulated
 from matplotlib import rc_context
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from runner import option, parsed, read
 
 import scionwood_pde
 from scionwood.authoring import atomic_path, figure_style
@@ -68,12 +66,12 @@ def crash() -> Figure:
     figure = Figure(figsize=(4.4, 2.75), dpi=100)
     shapes = {"mesh": 0 * moved, "predicted crash": moved}
     scale = Normalize(0, float(np.linalg.norm(moved, axis=1).max()))
-    points = np.concatenate([part.points + each for each in shapes.values()])
+    points = np.concatenate([part.points + shape for shape in shapes.values()])
     bounds = points.min(0), points.max(0)
-    for column, (name, each) in enumerate(shapes.items()):
+    for column, (name, shape) in enumerate(shapes.items()):
         axes: Any = figure.add_axes((0.5 * column, -0.02, 0.5, 0.9), projection="3d")
-        lengths = np.linalg.norm(each, axis=1)
-        draw_cells(axes, part.points + each, part.cells, lengths, scale, bounds)
+        lengths = np.linalg.norm(shape, axis=1)
+        draw_cells(axes, part.points + shape, part.cells, lengths, scale, bounds)
         axes.set_axis_off()
         x, colour = 0.25 + 0.5 * column, (BEFORE, AFTER)[column]
         figure.text(x, 0.97, name, fontsize=18, color=colour, ha="center", va="top")
@@ -89,7 +87,7 @@ def pde() -> Figure:
         scionwood_pde.encode(states, latents, scionwood_pde.EncodeOptions(tile=32))
         decoded = scionwood_pde.decode(latents, options=scionwood_pde.DecodeOptions(tile=32))
     figure, axes = panels("3D flow", "from 32x less")
-    images = [np.asarray(each)[0, -1, 1, :, :, 32] for each in (states, decoded)]
+    images = [np.asarray(item)[0, -1, 1, :, :, 32] for item in (states, decoded)]
     limit = float(np.abs(images[0]).max())
     for axis, image in zip(axes, images, strict=True):
         axis.imshow(image.T, cmap="RdBu_r", vmin=-limit, vmax=limit, origin="lower", aspect="auto")
@@ -98,8 +96,8 @@ def pde() -> Figure:
 
 def biomed() -> Figure:
     """Accuracy when a user words the classes otherwise: LoRA, and LoRA with anchors."""
-    with RESULTS.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["part"] == "few-shot"]
+
+    rows = [row for row in read(RESULTS) if row["part"] == "few-shot"]
     figure = Figure(figsize=(4.4, 2.75), dpi=100, layout="constrained")
     axis = figure.subplots()
     for place, (method, colour) in enumerate(
@@ -142,12 +140,10 @@ CARDS: dict[str, Callable[[], Figure]] = {
 
 def main() -> None:
     """Draw the cards that are asked for, or all."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("names", nargs="*", default=list(CARDS))
-    torch.set_num_threads(1)
+    options = parsed(__doc__, option("names", nargs="*", default=list(CARDS)))
     TARGET.mkdir(parents=True, exist_ok=True)
     fonts = [name for name in (family(), "DejaVu Sans") if name]
-    for name in parser.parse_args().names:
+    for name in options.names:
         with (
             figure_style(),
             rc_context({"font.family": fonts}),

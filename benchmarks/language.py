@@ -21,22 +21,32 @@ written when it is done, and rows that exist are kept.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import inspect
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module, metadata
-from math import inf, isfinite
 from random import Random
 from typing import Any, NamedTuple
 
 import torch
-from language_parts import LAYERS, Examples, Tail, append, before, examples, judge, loss_of, read
+from language_parts import (
+    LAYERS,
+    Examples,
+    Tail,
+    before,
+    best_rate,
+    beyond,
+    examples,
+    judge,
+    loss_of,
+    results,
+)
 from language_parts import train as fit
 from peft import PeftConfig
+from runner import SEEDS, option, parsed
 from torch import nn
 
 from scionwood import attach, kernels
@@ -110,16 +120,16 @@ class Item:
 
 def items() -> list[Item]:
     """Return one item for each documented function of the modules."""
-    made: dict[str, Item] = {}
+    by_answer: dict[str, Item] = {}
     for module in MODULES:
         for name, value in sorted(vars(import_module(module)).items()):
             if name.startswith("_") or not callable(value) or inspect.isclass(value):
                 continue
             if getattr(value, "__module__", module) in {*MODULES, "keyword"} - {module}:
                 continue  # a module that uses the function
-            if (sentence := _sentence(value, name)) and sentence not in made:
-                made[sentence] = Item(sentence, f"{module}.{name}")
-    return list(made.values())
+            if (sentence := _sentence(value, name)) and sentence not in by_answer:
+                by_answer[sentence] = Item(sentence, f"{module}.{name}")
+    return list(by_answer.values())
 
 
 def _sentence(value: object, name: str) -> str:
@@ -143,11 +153,14 @@ def splits() -> dict[str, list[Item]]:
 
 def turns(item: Item, shots: Sequence[Item] = ()) -> list[dict[str, str]]:
     """Return the conversation of an item, with others before it."""
-    made = []
-    for each in (*shots, item):
-        asked = f"Which function of Python's standard library does this? {each.asked}"
-        made += [{"role": "user", "content": asked}, {"role": "assistant", "content": each.answer}]
-    return made
+    talks = []
+    for entry in (*shots, item):
+        question = f"Which function of Python's standard library does this? {entry.asked}"
+        talks += [
+            {"role": "user", "content": question},
+            {"role": "assistant", "content": entry.answer},
+        ]
+    return talks
 
 
 def prose(tokenizer: Any) -> list[list[int]]:
@@ -172,11 +185,13 @@ class Bench:
     def data(self, blocks: int) -> dict[str, Examples]:
         """Return the examples of each split, and general text."""
         if blocks not in self.kept:
-            made = {name: self.encoded(part, (), blocks) for name, part in self.items.items()}
+            parts_encoded = {
+                name: self.encoded(part, (), blocks) for name, part in self.items.items()
+            }
             windows = prose(self.tokenizer)
             hidden = before(self.model, windows, blocks)
-            made["general"] = Examples(hidden, [torch.tensor(row) for row in windows])
-            self.kept[blocks] = made
+            parts_encoded["general"] = Examples(hidden, [torch.tensor(row) for row in windows])
+            self.kept[blocks] = parts_encoded
         return self.kept[blocks]
 
     def encoded(self, part: Sequence[Item], shots: Sequence[Item], blocks: int) -> Examples:
@@ -184,14 +199,14 @@ class Bench:
         talks = [turns(item, shots) for item in part]
         return examples(self.model, self.tokenizer, talks, blocks)
 
-    def scores(self, tail: nn.Module, asked: Examples, blocks: int) -> dict[str, str]:
+    def scores(self, tail: nn.Module, questions: Examples, blocks: int) -> dict[str, str]:
         """Return the scores on test items and on general text."""
-        own = judge(tail, self.head, asked, self.tokenizer)
+        verdict = judge(tail, self.head, questions, self.tokenizer)
         modules = [item.answer.rpartition(".")[0] for item in self.items["test"]]
-        right = [text.startswith(f"{m}.") for text, m in zip(own.begun, modules, strict=True)]
+        right = [text.startswith(f"{m}.") for text, m in zip(verdict.begun, modules, strict=True)]
         return {
-            "nats": f"{own.nats:.3f}",
-            "exact": f"{sum(own.exact) / len(own.exact):.3f}",
+            "nats": f"{verdict.nats:.3f}",
+            "exact": f"{sum(verdict.exact) / len(verdict.exact):.3f}",
             "module": f"{sum(right) / len(right):.3f}",
             "general nats": f"{loss_of(tail, self.head, self.data(blocks)['general']):.4f}",
         }
@@ -220,8 +235,8 @@ class Bench:
         if method.name != "methods/p2d_heads":
             return make(**method.options)
         probe = attach(tail, make(), targets=method.targets, head=())
-        known = self.data(method.blocks)["train"]
-        fit(probe, self.head, known, rate=5e-4, steps=8, batch=BATCH, seed=seed)
+        train_examples = self.data(method.blocks)["train"]
+        fit(probe, self.head, train_examples, rate=5e-4, steps=8, batch=BATCH, seed=seed)
         scores = score_heads(probe, **HEADS)
         probe.unload()
         heads = select_heads(scores, SHARE)
@@ -234,8 +249,10 @@ class Bench:
         data = self.data(method.blocks)
         with self.adapted(method, seed) as tail:
             trained = sum(p.numel() for p in tail.parameters() if p.requires_grad)
-            known = data["train"]
-            pace = fit(tail, self.head, known, rate=rate, steps=steps, batch=BATCH, seed=seed)
+            train_examples = data["train"]
+            pace = fit(
+                tail, self.head, train_examples, rate=rate, steps=steps, batch=BATCH, seed=seed
+            )
             if part != "test":
                 return {"nats": loss_of(tail, self.head, data[part])}
             row = {"trained": trained, "rate": rate, "s a step": f"{pace.seconds:.3f}"}
@@ -245,54 +262,36 @@ class Bench:
 def chosen(bench: Bench, name: str) -> float:
     """Return the rate of a method by the rule, measuring what is missing."""
     name = LIKE.get(name, name)
-    losses = {
-        float(row["rate"]): float(row["nats"])
-        for row in read("language_rates")
-        if row["method"] == name
-    }
-    missing = [rate for rate in METHODS[name].rates if rate not in losses]
-    while missing or (missing := beyond(losses)):
-        rate = missing.pop(0)
-        nats = bench.measured(METHODS[name], TUNING_SEED, rate, STEPS // 2, "val")["nats"]
-        losses[rate] = nats if isfinite(nats) else inf
-        append("language_rates", {"method": name, "rate": rate, "nats": f"{losses[rate]:.4f}"})
-    return min(sorted(losses), key=losses.__getitem__)
+    method = METHODS[name]
 
+    def loss(rate: float) -> float:
+        return bench.measured(method, TUNING_SEED, rate, STEPS // 2, "val")["nats"]
 
-def beyond(losses: Mapping[float, float]) -> list[float]:
-    """Return the next rate if the best one lies at an end of those tried, else nothing."""
-    rates = sorted(losses)
-    best = min(rates, key=losses.__getitem__)
-    if best not in (rates[0], rates[-1]):
-        return []
-    inner = rates[1] if best == rates[0] else rates[-2]
-    return [float(f"{best * best / inner:.3g}")]
+    return best_rate("language_rates", name, method.rates, loss, beyond)
 
 
 def main() -> None:
     """Measure what is missing."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--methods", nargs="+", default=[*METHODS], choices=[*METHODS])
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--model", default="smollm2", help="or a folder with the same weights")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    options = parsed(
+        __doc__,
+        option("--methods", nargs="+", default=[*METHODS], choices=[*METHODS]),
+        SEEDS,
+        option("--model", default="smollm2", help="or a folder with the same weights"),
+    )
     bench = Bench(options.model)
+    table = results("language_methods")
     empty = {"trained": 0, "rate": "", "s a step": "", "MiB": ""}
     shots = Random(0).sample(bench.items["train"], SHOTS)
-    for name, given in (("no training", []), (f"no training, {SHOTS} examples", shots)):
-        if not any(row["method"] == name for row in read("language_methods")):
-            asked = bench.encoded(bench.items["test"], given, BLOCKS)
-            scores = bench.scores(Tail(bench.model, BLOCKS), asked, BLOCKS)
-            append("language_methods", {"method": name, "seed": "", **empty, **scores})
-    for seed in options.seeds:
-        for name in options.methods:
-            if not any(
-                (r["method"], r["seed"]) == (name, str(seed)) for r in read("language_methods")
-            ):
-                rate = chosen(bench, name)
-                row = bench.measured(METHODS[name], seed, rate, STEPS, "test")
-                append("language_methods", {"method": name, "seed": seed, **row})
+    for name, prefix in (("no training", []), (f"no training, {SHOTS} examples", shots)):
+        if not table.has(method=name):
+            questions = bench.encoded(bench.items["test"], prefix, BLOCKS)
+            scores = bench.scores(Tail(bench.model, BLOCKS), questions, BLOCKS)
+            table.add({"method": name, "seed": "", **empty, **scores})
+    jobs = ({"method": name, "seed": seed} for seed in options.seeds for name in options.methods)
+    for job in table.missing(jobs):
+        rate = chosen(bench, job["method"])
+        row = bench.measured(METHODS[job["method"]], job["seed"], rate, STEPS, "test")
+        table.add(job | row)
 
 
 if __name__ == "__main__":

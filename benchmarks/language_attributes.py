@@ -11,8 +11,6 @@ The settings were fixed before any answer was seen.
 
 from __future__ import annotations
 
-import argparse
-import csv
 import json
 from contextlib import AbstractContextManager
 from itertools import cycle
@@ -20,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lora.timing import machine
+from runner import Table, option, parsed
 
 from scionwood import fit, load, load_adapter, resolve
-from scionwood.authoring import atomic_path, minimise, warm_cosine
+from scionwood.authoring import minimise, warm_cosine
 from scionwood_bangla import Decoding, Writer
 from scionwood_bangla.checker.restate import is_right
 from scionwood_bangla.data.conversations import Generated
@@ -88,37 +86,29 @@ def mixed(model: Any, name: str, gates: AdapterGates) -> AbstractContextManager[
     """Return the context in which a mix acts."""
     if name == GATES:
         return composed(model, gates, mode="gate")
-    weights = {_key(each): weight for each, weight in SUMS[name].items()}
+    weights = {_key(item): weight for item, weight in SUMS[name].items()}
     inside: AbstractContextManager[Any] = model.disable_adapter()
     return composed(model, weights) if weights else inside
 
 
 def main() -> None:
     """Train what is missing, and write one row for each mix."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--work", type=Path, required=True)
-    work = parser.parse_args().work
-    torch.set_num_threads(1)
+    work = parsed(__doc__, option("--work", type=Path, required=True)).work
     model = adapters(work)
     gates = gates_of(model)
-    asked = Generated(n_val=N, n_test=1).examples("val")
-    rows = []
+    requests = Generated(n_val=N, n_test=1).examples("val")
+    table = Table(RESULTS, again=True)
     for name in (*SUMS, GATES):
         with mixed(model, name, gates):
             decoding = Decoding(max_new_tokens=72, batch_size=N)
-            answers = Writer(model).write([each.prompt for each in asked], decoding)
+            answers = Writer(model).write([pair.prompt for pair in requests], decoding)
         texts = [answer.text for answer in answers]
-        pairs = list(zip(texts, asked, strict=True))
-        right = [is_right(text, each.register or frozenset()) for text, each in pairs]
+        pairs = list(zip(texts, requests, strict=True))
+        right = [is_right(text, pair.register or frozenset()) for text, pair in pairs]
         shares = {level: [is_right(text, frozenset({level})) for text in texts] for level in LEVELS}
         row = {"mix": name, "n": N} | {k: f"{sum(v) / N:.2f}" for k, v in shares.items()}
         row |= {"as asked": f"{sum(right) / N:.2f}"}
-        rows.append(row | machine("cpu"))
-        print(*row.values(), sep="\t", flush=True)
-    with atomic_path(RESULTS) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        table.add(row)
 
 
 if __name__ == "__main__":

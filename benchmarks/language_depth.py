@@ -15,12 +15,9 @@ is written when it is done, and rows that exist are kept.
 
 from __future__ import annotations
 
-import argparse
-from math import inf, isfinite
-
-import torch
 from language import ALL, LORA, STEPS, TUNING_SEED, Bench, Method
-from language_parts import Tail, append, read
+from language_parts import Tail, best_rate, results
+from runner import SEEDS, option, parsed
 
 RATES = 6
 FIRST = {"LoRA": 5e-4, "full": 3e-5}
@@ -32,39 +29,31 @@ METHODS = {
 
 def chosen(bench: Bench, name: str) -> float:
     """Return the rate of a method with the lowest validation loss, measuring what is missing."""
-    losses = {
-        float(row["rate"]): float(row["nats"])
-        for row in read("language_depth_rates")
-        if row["method"] == name
-    }
-    for rate in METHODS[name].rates:
-        if rate not in losses:
-            nats = bench.measured(METHODS[name], TUNING_SEED, rate, STEPS, "val")["nats"]
-            losses[rate] = nats if isfinite(nats) else inf
-            row = {"method": name, "rate": rate, "nats": f"{losses[rate]:.4f}"}
-            append("language_depth_rates", row)
-    return min(sorted(losses), key=losses.__getitem__)
+    method = METHODS[name]
+
+    def loss(rate: float) -> float:
+        return bench.measured(method, TUNING_SEED, rate, STEPS, "val")["nats"]
+
+    return best_rate("language_depth_rates", name, method.rates, loss)
 
 
 def main() -> None:
     """Measure what is missing."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--model", default="smollm2", help="or a folder with the same weights")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    options = parsed(
+        __doc__,
+        SEEDS,
+        option("--model", default="smollm2", help="or a folder with the same weights"),
+    )
     bench = Bench(options.model)
+    table = results("language_depth")
     empty = {"trained": 0, "rate": "", "s a step": "", "MiB": ""}
-    if not read("language_depth"):
+    if not table.rows:
         scores = bench.scores(Tail(bench.model, ALL), bench.data(ALL)["test"], ALL)
-        append("language_depth", {"method": "no training", "seed": "", **empty, **scores})
-    for name, method in METHODS.items():
-        rate = chosen(bench, name)
-        for seed in options.seeds:
-            known = {(row["method"], row["seed"]) for row in read("language_depth")}
-            if (name, str(seed)) not in known:
-                row = bench.measured(method, seed, rate, STEPS, "test")
-                append("language_depth", {"method": name, "seed": seed, **row})
+        table.add({"method": "no training", "seed": "", **empty, **scores})
+    jobs = ({"method": name, "seed": seed} for name in METHODS for seed in options.seeds)
+    for job in table.missing(jobs):
+        rate = chosen(bench, job["method"])
+        table.add(job | bench.measured(METHODS[job["method"]], job["seed"], rate, STEPS, "test"))
 
 
 if __name__ == "__main__":

@@ -15,15 +15,15 @@ training text come first, and words of the test text are the limit. Rows that ex
 
 from __future__ import annotations
 
-import argparse
 import re
 import time
 from collections.abc import Sequence
 from typing import Any
 
 import torch
-from language_parts import append, read
-from study.corpus import manual, parted
+from language_parts import results
+from runner import SEEDS, option, parsed
+from study.corpus import manual, split_by_part
 from study.texts import Grams
 from torch import Tensor
 from torch.nn import functional as F
@@ -104,17 +104,17 @@ def continued(model: Any, count: int, seed: int) -> Tensor:
 
 def known_share(texts: Sequence[str], words: set[str]) -> float:
     """Return the share of whole words, of three letters or more, that are known."""
-    found = [
+    shares = [
         word.lower() for text in texts for word in re.findall(r"(?<=\W)[A-Za-z]{3,}(?=\W)", text)
     ]
-    return sum(word in words for word in found) / max(1, len(found))
+    return sum(word in words for word in shares) / max(1, len(shares))
 
 
 class Data:
     """Windows of Python's manual, and the words of its training part."""
 
     def __init__(self) -> None:
-        parts = parted(manual())
+        parts = split_by_part(manual())
         self.tokenizer: Any = tiny_tokenizer()
         self.train = windows(parts["train"], self.tokenizer)
         test = windows(parts["test"], self.tokenizer)
@@ -130,16 +130,16 @@ class Data:
         return f"{known_share(texts, self.words):.3f}"
 
 
-def counted(data: Data) -> list[dict[str, Any]]:
+def rows_of_counts(data: Data) -> list[dict[str, Any]]:
     """Return the rows without a network: single bytes, three bytes, and the test text itself."""
     counts = torch.bincount(data.train.flatten(), minlength=len(data.tokenizer)).float()
     chances = (counts + 0.1) / (counts + 0.1).sum()
-    drawn = torch.multinomial(chances, SAMPLES * WINDOW, True).view(SAMPLES, WINDOW)
+    sample = torch.multinomial(chances, SAMPLES * WINDOW, True).view(SAMPLES, WINDOW)
     grams = Grams(data.train.tolist())
     after = torch.tensor([grams.sequence(row) for row in data.test.tolist()])
     nats = -(SHARE * after + (1 - SHARE) / len(data.tokenizer)).log().mean()
     rows = [
-        ("counts of bytes", f"{-chances[data.test].log().mean():.3f}", data.share(drawn)),
+        ("counts of bytes", f"{-chances[data.test].log().mean():.3f}", data.share(sample)),
         ("counts of three bytes", f"{nats:.3f}", ""),
         ("the test text", "", data.share(data.test)),
     ]
@@ -161,46 +161,45 @@ def trained(base: str, kind: str, seed: int, data: Data) -> list[dict[str, Any]]
         with torch.autocast("cpu", torch.bfloat16):
             return measure(rows)
 
-    whole: Any = task or model
-    whole.train()
+    network: Any = task or model
+    network.train()
     start = time.process_time()
     plan = warm_cosine(STEPS)
     minimise(loss, model.parameters(), steps=STEPS, lr=RATE, schedule=plan, clip=1.0)
     pace = (time.process_time() - start) / STEPS
-    whole.eval()
+    network.eval()
     with torch.no_grad():
         nats = torch.stack([measure(rows) for rows in data.test.split(BATCH)]).mean()
     row = {"base": base, "model": kind, "seed": seed, "training": STEPS, "steps": ""}
     row |= {"parameters": model.num_parameters(), "s a step": f"{pace:.3f}", "nats": f"{nats:.3f}"}
     if task is None:
         return [row | {"words": data.share(continued(model, SAMPLES, seed))}]
-    made, nothing = [], torch.zeros(SAMPLES, 0, dtype=torch.long)
+    samples, nothing = [], torch.zeros(SAMPLES, 0, dtype=torch.long)
     for steps in SAMPLING:
         generator.manual_seed(seed)
         ids = sample(
             model, nothing, new=WINDOW, steps=steps, mask_id=task.mask_id, generator=generator
         )
-        made.append(row | {"steps": steps, "words": data.share(ids)})
-    return made
+        samples.append(row | {"steps": steps, "words": data.share(ids)})
+    return samples
 
 
 def main() -> None:
     """Measure what is missing."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--base", choices=("ModernBERT", "BERT"), default="ModernBERT")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    data = Data()
-    if not read("language_diffusion"):
-        for row in counted(data):
-            append("language_diffusion", row)
+    options = parsed(
+        __doc__,
+        SEEDS,
+        option("--base", choices=("ModernBERT", "BERT"), default="ModernBERT"),
+    )
+    data, table = Data(), results("language_diffusion")
+    if not table.rows:
+        for row in rows_of_counts(data):
+            table.add(row)
     for seed in options.seeds:
         for kind in ("diffusion", "autoregressive"):
-            name = {"base": options.base, "model": kind, "seed": str(seed), "training": str(STEPS)}
-            if not any(name.items() <= row.items() for row in read("language_diffusion")):
+            if not table.has(base=options.base, model=kind, seed=seed, training=STEPS):
                 for row in trained(options.base, kind, seed, data):
-                    append("language_diffusion", row)
+                    table.add(row)
 
 
 if __name__ == "__main__":

@@ -12,19 +12,19 @@ loss on the validation licences, after half of the steps with another seed.
 
 from __future__ import annotations
 
-import argparse
 import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from language_diffusion import windows
-from language_parts import append, read
+from language_parts import best_rate, results
 from lora.memory import kept_by
+from runner import SEEDS, option, parsed
 from safetensors.torch import load_file, save_file
-from study.corpus import licences, manual, parted
+from study.corpus import licences, manual, split_by_part
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import OlmoeConfig, OlmoeForCausalLM
@@ -81,7 +81,7 @@ def nats(model: Any, rows: Tensor) -> Tensor:
 def mean_nats(model: Any, rows: Tensor) -> float:
     """Return the mean over windows."""
     model.eval()
-    return float(torch.stack([nats(model, some) for some in rows.split(BATCH)]).mean())
+    return float(torch.stack([nats(model, batch) for batch in rows.split(BATCH)]).mean())
 
 
 def train(model: Any, rows: Tensor, rate: float, steps: int, seed: int) -> float:
@@ -104,7 +104,7 @@ class Bench:
     def __init__(self, work: Path) -> None:
         tokenizer = tiny_tokenizer()
         self.base, path = built(), work / "olmoe.safetensors"
-        old, new = parted(manual()), parted(licences())
+        old, new = split_by_part(manual()), split_by_part(licences())
         self.rows = {part: windows(new[part], tokenizer) for part in new}
         self.rows["general"] = windows(old["test"], tokenizer)
         for part in ("val", "test", "general"):
@@ -128,9 +128,9 @@ class Bench:
         if method == "lora":
             options["lora_alpha"] = 16
         else:
-            known = self.rows["train"][:: 10 * BATCH]
-            run: Callable[[nn.Module, Tensor], Any] = lambda each, x: each(input_ids=x)  # noqa: E731
-            counts = count_routes(model, known.split(BATCH), run)
+            sample = self.rows["train"][:: 10 * BATCH]
+            run: Callable[[nn.Module, Tensor], Any] = lambda network, x: network(input_ids=x)  # noqa: E731
+            counts = count_routes(model, sample.split(BATCH), run)
             if "least" in name:
                 counts = {key: -value for key, value in counts.items()}
             experts = hot_experts(counts, EXPERTS if "all" in name else HOT)
@@ -144,10 +144,10 @@ class Bench:
         torch.manual_seed(seed)
         model = self.adapted(name)
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        kept = kept_by(_Called(model), self.rows["train"][:BATCH])
+        stored = kept_by(_Called(model), self.rows["train"][:BATCH])
         pace = train(model, self.rows["train"], rate, STEPS, seed)
         row: dict[str, Any] = {"method": name, "seed": seed, "trained": trained, "rate": rate}
-        row |= {"s a step": f"{pace:.3f}", "MiB": f"{kept / 2**20:.1f}"}
+        row |= {"s a step": f"{pace:.3f}", "MiB": f"{stored / 2**20:.1f}"}
         return row | self.scores(model)
 
     def scores(self, model: nn.Module) -> dict[str, str]:
@@ -159,20 +159,14 @@ class Bench:
 
     def rate(self, name: str) -> float:
         """Return the rate of a method by the rule, measuring what is missing."""
-        losses = {
-            float(row["rate"]): float(row["nats"])
-            for row in read("language_experts_rates")
-            if row["method"] == name
-        }
-        for rate in METHODS[name]:
-            if rate not in losses:
-                torch.manual_seed(TUNING_SEED)
-                model = self.adapted(name)
-                train(model, self.rows["train"], rate, STEPS // 2, TUNING_SEED)
-                losses[rate] = mean_nats(model, self.rows["val"])
-                row = {"method": name, "rate": rate, "nats": f"{losses[rate]:.4f}"}
-                append("language_experts_rates", row)
-        return min(sorted(losses), key=losses.__getitem__)
+
+        def loss(rate: float) -> float:
+            torch.manual_seed(TUNING_SEED)
+            model = self.adapted(name)
+            train(model, self.rows["train"], rate, STEPS // 2, TUNING_SEED)
+            return mean_nats(model, self.rows["val"])
+
+        return best_rate("language_experts_rates", name, METHODS[name], loss)
 
 
 class _Called(nn.Module):
@@ -187,28 +181,16 @@ class _Called(nn.Module):
         return nats(self.model, ids)
 
 
-def missing(seeds: list[int]) -> Iterator[tuple[str, int]]:
-    """Yield each method and seed without a row."""
-    for seed in seeds:
-        for name in METHODS:
-            known = {(row["method"], row["seed"]) for row in read("language_experts")}
-            if (name, str(seed)) not in known:
-                yield name, seed
-
-
 def main() -> None:
     """Measure what is missing."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    bench = Bench(options.work)
-    if not read("language_experts"):
+    options = parsed(__doc__, option("--work", type=Path, required=True), SEEDS)
+    bench, table = Bench(options.work), results("language_experts")
+    if not table.rows:
         row = {"method": "no training", "seed": "", "trained": 0, "rate": "", "s a step": ""}
-        append("language_experts", row | {"MiB": ""} | bench.scores(bench.base))
-    for name, seed in missing(options.seeds):
-        append("language_experts", bench.rows_of(name, seed))
+        table.add(row | {"MiB": ""} | bench.scores(bench.base))
+    jobs = ({"method": name, "seed": seed} for seed in options.seeds for name in METHODS)
+    for job in table.missing(jobs):
+        table.add(bench.rows_of(job["method"], job["seed"]))
 
 
 if __name__ == "__main__":

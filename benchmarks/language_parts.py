@@ -6,18 +6,17 @@ before them never changes, so its states are kept, and a step costs a fraction o
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
+from math import inf, isfinite
 from random import Random
 from typing import Any, NamedTuple, final
 
 import torch
 from lora.memory import kept_by
-from lora.timing import machine
+from runner import RESULTS, Table
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
@@ -27,11 +26,10 @@ from scionwood.authoring import minimise, warm_cosine
 from scionwood_language.chat.templates import IGNORED, encode, end_of_turn
 from scionwood_language.tasks.losses import completion_loss, select_learned
 
-RESULTS = Path(__file__).parent / "results"
 LAYERS = r"layers\.\d+\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)"
 """All linear layers of the tail."""
 
-EVERY = 16
+CHUNK = 16
 """Examples of a batch that is only read."""
 
 Turns = Sequence[Mapping[str, str]]
@@ -63,9 +61,9 @@ class Tail(nn.Module):
 
 def _through(layers: Any, rotary: Any, hidden: Tensor) -> Tensor:
     places = torch.arange(hidden.shape[1])[None]
-    turned = rotary(hidden, places)
+    rotated = rotary(hidden, places)
     for layer in layers:
-        hidden = layer(hidden, position_ids=places, position_embeddings=turned)
+        hidden = layer(hidden, position_ids=places, position_embeddings=rotated)
     return hidden
 
 
@@ -92,8 +90,8 @@ class Examples:
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield all examples in their order."""
-        for start in range(0, len(self), EVERY):
-            yield self.batch(range(start, min(start + EVERY, len(self))))
+        for start in range(0, len(self), CHUNK):
+            yield self.batch(range(start, min(start + CHUNK, len(self))))
 
 
 def examples(model: Any, tokenizer: Any, talks: Sequence[Turns], blocks: int) -> Examples:
@@ -106,14 +104,16 @@ def examples(model: Any, tokenizer: Any, talks: Sequence[Turns], blocks: int) ->
 @torch.no_grad()
 def before(model: Any, ids: Sequence[Sequence[int]], blocks: int) -> list[Tensor]:
     """Return the states before the last `blocks` blocks, (token, width) for each text."""
-    inner, made = model.model, []
-    for start in range(0, len(ids), EVERY):
-        some = [torch.tensor(row) for row in ids[start : start + EVERY]]
+    inner, parts_of_hidden = model.model, []
+    for start in range(0, len(ids), CHUNK):
+        chunk = [torch.tensor(row) for row in ids[start : start + CHUNK]]
         with torch.autocast("cpu", torch.bfloat16):
-            hidden = inner.embed_tokens(pad_sequence(some, True))
+            hidden = inner.embed_tokens(pad_sequence(chunk, True))
             hidden = _through(list(inner.layers)[:-blocks], inner.rotary_emb, hidden)
-        made += [h[: len(i)].to(torch.bfloat16) for h, i in zip(hidden, some, strict=True)]
-    return made
+        parts_of_hidden += [
+            h[: len(i)].to(torch.bfloat16) for h, i in zip(hidden, chunk, strict=True)
+        ]
+    return parts_of_hidden
 
 
 class Pace(NamedTuple):
@@ -126,7 +126,7 @@ class Pace(NamedTuple):
 def train(
     tail: nn.Module,
     head: Callable[[Tensor], Tensor],
-    known: Examples,
+    examples: Examples,
     *,
     rate: float,
     steps: int,
@@ -139,14 +139,14 @@ def train(
     """
     random, order = Random(seed), list[int]()
     while len(order) < steps * batch:
-        order += random.sample(range(len(known)), len(known))
+        order += random.sample(range(len(examples)), len(examples))
     tail.train()
     with torch.autocast("cpu", torch.bfloat16):
-        kept = kept_by(tail, known.batch(order[:batch])[0])
+        stored = kept_by(tail, examples.batch(order[:batch])[0])
     times = [time.process_time()]
 
     def loss(step: int) -> Tensor:
-        hidden, labels = known.batch(order[step * batch : (step + 1) * batch])
+        hidden, labels = examples.batch(order[step * batch : (step + 1) * batch])
         with torch.autocast("cpu", torch.bfloat16):
             return completion_loss(tail(hidden), labels, head)
 
@@ -160,10 +160,10 @@ def train(
         report=lambda step, value: times.append(time.process_time()),
     )
     spent = sorted(after - start for start, after in pairwise(times))
-    return Pace(spent[len(spent) // 2], kept / 2**20)
+    return Pace(spent[len(spent) // 2], stored / 2**20)
 
 
-class Judged(NamedTuple):
+class Verdict(NamedTuple):
     """Answers in teacher forcing.
 
     Attributes:
@@ -179,8 +179,8 @@ class Judged(NamedTuple):
 
 @torch.no_grad()
 def judge(
-    tail: nn.Module, head: Callable[[Tensor], Tensor], asked: Examples, tokenizer: Any
-) -> Judged:
+    tail: nn.Module, head: Callable[[Tensor], Tensor], questions: Examples, tokenizer: Any
+) -> Verdict:
     """Return the loss of answers, and where greedy decoding would leave them.
 
     Greedy decoding writes an answer if and only if each of its tokens is the most probable one
@@ -189,7 +189,7 @@ def judge(
     tail.eval()
     total, count, exact, begun = 0.0, 0, list[bool](), list[str]()
     ends = end_of_turn(tokenizer)
-    for hidden, labels in asked.batches():
+    for hidden, labels in questions.batches():
         with torch.autocast("cpu", torch.bfloat16):
             states, targets = select_learned(tail(hidden), labels)
             logits = head(states).float()
@@ -197,21 +197,21 @@ def judge(
         count += len(targets)
         sizes = (labels[:, 1:] != IGNORED).sum(1).tolist()
         pairs = zip(logits.argmax(1).split(sizes), targets.split(sizes), strict=True)
-        for own, wanted in pairs:
-            size = wanted.tolist().index(ends) + 1
-            wrong = (own[:size] != wanted[:size]).nonzero()
+        for tokens, expected in pairs:
+            size = expected.tolist().index(ends) + 1
+            wrong = (tokens[:size] != expected[:size]).nonzero()
             exact.append(not len(wrong))
             until = size if exact[-1] else int(wrong[0]) + 1
-            begun.append(tokenizer.decode(own[:until], skip_special_tokens=True))
-    return Judged(total / count, exact, begun)
+            begun.append(tokenizer.decode(tokens[:until], skip_special_tokens=True))
+    return Verdict(total / count, exact, begun)
 
 
 @torch.no_grad()
-def loss_of(tail: nn.Module, head: Callable[[Tensor], Tensor], some: Examples) -> float:
+def loss_of(tail: nn.Module, head: Callable[[Tensor], Tensor], examples: Examples) -> float:
     """Return the loss of examples, nats a learned token."""
     tail.eval()
     total, count = 0.0, 0
-    for hidden, labels in some.batches():
+    for hidden, labels in examples.batches():
         with torch.autocast("cpu", torch.bfloat16):
             states, targets = select_learned(tail(hidden), labels)
             total += float(F.cross_entropy(head(states).float(), targets, reduction="sum"))
@@ -219,22 +219,44 @@ def loss_of(tail: nn.Module, head: Callable[[Tensor], Tensor], some: Examples) -
     return total / count
 
 
-def read(name: str) -> list[dict[str, str]]:
-    """Return the rows of a file of results; none if there is no file."""
-    path = RESULTS / f"{name}.csv"
-    if not path.is_file():
+def results(name: str) -> Table:
+    """Return the file of results of a name."""
+    return Table(RESULTS / f"{name}.csv")
+
+
+def best_rate(
+    name: str,
+    method: str,
+    rates: Sequence[float],
+    measure: Callable[[float], float],
+    beyond: Callable[[Mapping[float, float]], list[float]] = lambda _: [],
+) -> float:
+    """Return the rate of a method with the lowest validation loss, measuring what is missing.
+
+    Args:
+        name: the file of results of all rates.
+        method: the method in this file.
+        rates: to try.
+        measure: returns the loss of a rate, nats.
+        beyond: returns more rates to try, from the losses of those that were.
+    """
+    table = results(name)
+    rows = (row for row in table.rows if row["method"] == method)
+    losses = {float(row["rate"]): float(row["nats"]) for row in rows}
+    missing = [rate for rate in rates if rate not in losses]
+    while missing or (missing := beyond(losses)):
+        rate = missing.pop(0)
+        nats = measure(rate)
+        losses[rate] = nats if isfinite(nats) else inf
+        table.add({"method": method, "rate": rate, "nats": f"{losses[rate]:.4f}"})
+    return min(sorted(losses), key=losses.__getitem__)
+
+
+def beyond(losses: Mapping[float, float]) -> list[float]:
+    """Return the next rate if the best one lies at an end of those tried, else nothing."""
+    rates = sorted(losses)
+    best = min(rates, key=losses.__getitem__)
+    if best not in (rates[0], rates[-1]):
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def append(name: str, row: Mapping[str, Any]) -> None:
-    """Add a row to a file of results, and print it."""
-    path, every = RESULTS / f"{name}.csv", dict(row) | machine("cpu")
-    is_new = not path.is_file()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(every), lineterminator="\n")
-        if is_new:
-            writer.writeheader()
-        writer.writerow(every)
-    print(*row.values(), sep="\t", flush=True)
+    inner = rates[1] if best == rates[0] else rates[-2]
+    return [float(f"{best * best / inner:.3g}")]

@@ -11,13 +11,13 @@ fixed before any answer was seen.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import re
 from typing import Any
 
 import torch
-from language_parts import append, read
+from language_parts import results
+from runner import option, parsed
 
 from scionwood_language.backbones.causal_lm import causal_lm
 from scionwood_language.data.generated import MixedTasks
@@ -30,35 +30,31 @@ ARMS: dict[str, Verify | None] = {"all variants": None, "verified variants": ver
 
 def digest(model: torch.nn.Module) -> str:
     """Return a hash of all weights, by their names."""
-    found = hashlib.sha256()
+    code = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
-        found.update(name.encode())
-        found.update(value.contiguous().numpy().tobytes())
-    return found.hexdigest()
+        code.update(name.encode())
+        code.update(value.contiguous().numpy().tobytes())
+    return code.hexdigest()
 
 
 def main() -> None:
     """Answer each question in each arm, and write one row for each."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--model", default="smollm2", help="or a folder with the same weights")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    model: Any = causal_lm(model=options.model)
+    where = option("--model", default="smollm2", help="or a folder with the same weights")
+    model: Any = causal_lm(model=parsed(__doc__, where).model)
     before = digest(model)
-    pairs = MixedTasks(n_test=QUESTIONS).pairs("test")
-    done = {row["question"] for row in read("language_queries")}
-    for question, right, more in pairs:
-        if question in done:
+    table = results("language_queries")
+    for question, right, more in MixedTasks(n_test=QUESTIONS).pairs("test"):
+        if table.has(question=question):
             continue
-        made = make_variants(model, question, VARIANTS)
+        variants = make_variants(model, question, VARIANTS)
         for arm, verify in ARMS.items():
             options = TuneOptions(steps=STEPS, max_new_tokens=TOKENS)
-            answered = answer_tuned(model, question, options, variants=made, verify=verify)
+            answered = answer_tuned(model, question, options, variants=variants, verify=verify)
             row: dict[str, object] = {"question": question, "task": more["task"], "arm": arm}
             row |= {"made": answered.samples, "trained on": len(answered.variants)}
             row |= {"before": int(_last(answered.before) == right)}
             row |= {"after": int(_last(answered.answer) == right)}
-            append("language_queries", row | {"same bits": int(digest(model) == before)})
+            table.add(row | {"same bits": int(digest(model) == before)})
 
 
 def _last(answer: str) -> str:

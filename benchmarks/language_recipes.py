@@ -12,7 +12,6 @@ tuned here. Rows that exist are kept.
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import math
 import operator
@@ -26,9 +25,10 @@ from typing import Any
 
 import torch
 from language import prose
-from language_parts import LAYERS, Examples, Tail, append, before, examples, judge, loss_of, read
+from language_parts import LAYERS, Examples, Tail, before, examples, judge, loss_of, results
 from language_parts import train as fit
 from peft import LoraConfig
+from runner import SEEDS, option, parsed
 from torch import Tensor, nn
 
 from scionwood import attach, kernels
@@ -58,7 +58,9 @@ class Bench:
         self.model: Any = causal_lm(model=model).requires_grad_(False)
         self.tokenizer, self.head = self.model.tokenizer, self.model.lm_head
         losses = {
-            float(row["nats"]): row for row in read("language_rates") if row["method"] == "LoRA"
+            float(row["nats"]): row
+            for row in results("language_rates").rows
+            if row["method"] == "LoRA"
         }
         self.rate = float(losses[min(losses)]["rate"])
         windows = prose(self.tokenizer)
@@ -68,8 +70,8 @@ class Bench:
 
     def encoded(self, pairs: Pairs, shots: Pairs = ()) -> Examples:
         """Return requests with their answers as examples, with others before each."""
-        head = [turn for asked, told, _ in shots for turn in turns(asked, told)]
-        talks = [[*head, *turns(asked, told)] for asked, told, _ in pairs]
+        head = [turn for question, answer, _ in shots for turn in turns(question, answer)]
+        talks = [[*head, *turns(question, answer)] for question, answer, _ in pairs]
         return examples(self.model, self.tokenizer, talks, BLOCKS)
 
     @contextmanager
@@ -81,17 +83,17 @@ class Bench:
         yield tail
         tail.unload()
 
-    def fitted(self, tail: nn.Module, known: Examples, steps: int, seed: int) -> Row:
+    def fitted(self, tail: nn.Module, examples: Examples, steps: int, seed: int) -> Row:
         """Train, and return the trained parameters and what is forgotten."""
-        some = {"rate": self.rate, "steps": steps, "batch": BATCH, "seed": seed}
-        fit(tail, self.head, known, **some)
+        options = {"rate": self.rate, "steps": steps, "batch": BATCH, "seed": seed}
+        fit(tail, self.head, examples, **options)
         trained = sum(p.numel() for p in tail.parameters() if p.requires_grad)
         lost = loss_of(tail, self.head, self.general) - self.start
         return {"trained": trained, "forgetting": f"{lost:+.4f}"}
 
-    def exact(self, tail: nn.Module, asked: Examples) -> list[bool]:
+    def exact(self, tail: nn.Module, questions: Examples) -> list[bool]:
         """Return which answers greedy decoding would write."""
-        return judge(tail, self.head, asked, self.tokenizer).exact
+        return judge(tail, self.head, questions, self.tokenizer).exact
 
 
 def lora(rank: int) -> LoraConfig:
@@ -130,32 +132,32 @@ def planning(bench: Bench, seeds: Sequence[int]) -> Iterator[tuple[Row, Any]]:
     """Yield rows of plans: shared words, prompting, and LoRA by rank."""
     data = ToolPlans(n_train=120, n_test=48, tokenizer="smollm2")
     pairs = data.pairs("test"), data.pairs("train")
-    test, known = (bench.encoded(each) for each in pairs)
+    test, train_examples = (bench.encoded(pair) for pair in pairs)
     tools = [more["tool"] for _, _, more in pairs[0]]
 
     def ranked() -> Row:
-        requests = [asked.removeprefix(ASKED.format("")) for asked, _, _ in pairs[0]]
+        requests = [question.removeprefix(ASKED.format("")) for question, _, _ in pairs[0]]
         first = [ranked_by_words(request)[0] for request in requests]
         return {"command": _share(map(operator.eq, first, tools))}
 
-    def read_by(tail: nn.Module, asked: Examples) -> Row:
-        own = judge(tail, bench.head, asked, bench.tokenizer)
-        told = zip(own.begun, tools, strict=True)
-        right = _share(text.startswith(f"scionwood {tool}") for text, tool in told)
-        return {"nats": f"{own.nats:.3f}", "command": right, "exact": _share(own.exact)}
+    def read_by(tail: nn.Module, question: Examples) -> Row:
+        verdict = judge(tail, bench.head, question, bench.tokenizer)
+        pairs_of_text = zip(verdict.begun, tools, strict=True)
+        right = _share(text.startswith(f"scionwood {tool}") for text, tool in pairs_of_text)
+        return {"nats": f"{verdict.nats:.3f}", "command": right, "exact": _share(verdict.exact)}
 
-    def shown() -> Row:
+    def prompted() -> Row:
         shots = Random(0).sample(pairs[1], 3)
         return read_by(Tail(bench.model, BLOCKS), bench.encoded(pairs[0], shots))
 
     def learned(rank: int, seed: int) -> Row:
         with bench.tuned(lora(rank), seed) as tail:
-            row = bench.fitted(tail, known, STEPS, seed)
+            row = bench.fitted(tail, train_examples, STEPS, seed)
             return row | read_by(tail, test)
 
     yield {"method": "shared words (BM25)", "seed": ""}, ranked
     yield {"method": "no examples", "seed": ""}, lambda: read_by(Tail(bench.model, BLOCKS), test)
-    yield {"method": "3 examples", "seed": ""}, shown
+    yield {"method": "3 examples", "seed": ""}, prompted
     for seed in seeds:
         for rank in RANKS:
             yield {"method": f"LoRA, rank {rank}", "seed": seed}, partial(learned, rank, seed)
@@ -165,12 +167,12 @@ def review(bench: Bench, seeds: Sequence[int]) -> Iterator[tuple[Row, Any]]:
     """Yield rows of reviews: prompting and LoRA, all generated and judged."""
     data = CodeReview(n_train=60, n_test=16, tokenizer="smollm2")
     test, pairs = data.pairs("test"), data.pairs("train")
-    known = bench.encoded(pairs)
+    train_examples = bench.encoded(pairs)
     batch = {key: [more[key] for _, _, more in test] for key in ("line", "fault", "solution")}
 
-    def judged(shots: Pairs) -> Row:
-        head = [turn for asked, told, _ in shots for turn in turns(asked, told)]
-        requests = [[*head, *turns(asked, "")[:1]] for asked, _, _ in test]
+    def prompted(shots: Pairs) -> Row:
+        head = [turn for question, reply, _ in shots for turn in turns(question, reply)]
+        requests = [[*head, *turns(question, "")[:1]] for question, _, _ in test]
         with torch.autocast("cpu", torch.bfloat16):
             decoding = Decoding(max_new_tokens=64, batch_size=16)
             answers = write(bench.model, requests, decoding, tokenizer=bench.tokenizer)
@@ -179,67 +181,69 @@ def review(bench: Bench, seeds: Sequence[int]) -> Iterator[tuple[Row, Any]]:
 
     def learned(seed: int) -> Row:
         with bench.tuned(lora(8), seed) as tail:
-            row = bench.fitted(tail, known, STEPS, seed)
-            return row | judged(())
+            row = bench.fitted(tail, train_examples, STEPS, seed)
+            return row | prompted(())
 
-    yield {"method": "no examples", "seed": ""}, lambda: judged(())
-    yield {"method": "2 examples", "seed": ""}, lambda: judged(Random(0).sample(pairs, 2))
+    yield {"method": "no examples", "seed": ""}, lambda: prompted(())
+    yield {"method": "2 examples", "seed": ""}, lambda: prompted(Random(0).sample(pairs, 2))
     for seed in seeds:
         yield {"method": "LoRA, rank 8", "seed": seed}, partial(learned, seed)
 
 
 def multitask(bench: Bench, seeds: Sequence[int]) -> Iterator[tuple[Row, Any]]:
     """Yield rows of three tasks: one LoRA for each, one for all, and PEML for all."""
-    some = {"n_train": 40, "n_test": 30, "tokenizer": "smollm2"}
-    alone = {task: MixedTasks(tasks=[task], **some) for task in TASKS}
-    known = {task: bench.encoded(data.pairs("train")) for task, data in alone.items()}
+    sizes = {"n_train": 40, "n_test": 30, "tokenizer": "smollm2"}
+    alone = {task: MixedTasks(tasks=[task], **sizes) for task in TASKS}
+    train_examples = {task: bench.encoded(data.pairs("train")) for task, data in alone.items()}
     test = {task: bench.encoded(data.pairs("test")) for task, data in alone.items()}
-    every = Examples(
-        [hidden for each in known.values() for hidden in each.hidden],
-        [labels for each in known.values() for labels in each.labels],
+    union = Examples(
+        [hidden for item in train_examples.values() for hidden in item.hidden],
+        [labels for item in train_examples.values() for labels in item.labels],
     )
 
     def scored(tail: nn.Module) -> Row:
         return {task: _share(bench.exact(tail, test[task])) for task in TASKS}
 
-    def shown() -> Row:
+    def prompted() -> Row:
         row: Row = {}
         for task, data in alone.items():
             shots = Random(0).sample(data.pairs("train"), 4)
-            asked = bench.encoded(data.pairs("test"), shots)
-            row[task] = _share(bench.exact(Tail(bench.model, BLOCKS), asked))
+            questions = bench.encoded(data.pairs("test"), shots)
+            row[task] = _share(bench.exact(Tail(bench.model, BLOCKS), questions))
         return row
 
     def each_alone(seed: int) -> Row:
         row: Row = {"trained": 0}
         for task in TASKS:
             with bench.tuned(lora(4), seed) as tail:
-                row["trained"] += bench.fitted(tail, known[task], STEPS // 3, seed)["trained"]
+                row["trained"] += bench.fitted(tail, train_examples[task], STEPS // 3, seed)[
+                    "trained"
+                ]
                 row[task] = _share(bench.exact(tail, test[task]))
         return row
 
     def together(seed: int) -> Row:
         with bench.tuned(lora(4), seed) as tail:
-            return bench.fitted(tail, every, STEPS, seed) | scored(tail)
+            return bench.fitted(tail, union, STEPS, seed) | scored(tail)
 
     def searched(seed: int) -> Row:
         options = {"r": 4, "alpha": 8.0, "network": "search"}
         with bench.tuned(config_class("methods/peml")(**options), seed) as tail:
-            order = Random(seed).sample(range(len(every)), 2 * BATCH * (STEPS // 3))
+            order = Random(seed).sample(range(len(union)), 2 * BATCH * (STEPS // 3))
             batches = [order[at : at + BATCH] for at in range(0, len(order), BATCH)]
 
             def loss(model: nn.Module, places: list[int]) -> Tensor:
-                hidden, labels = every.batch(places)
+                hidden, labels = union.batch(places)
                 with torch.autocast("cpu", torch.bfloat16):
                     return completion_loss(model(hidden), labels, bench.head)
 
             for _ in search(tail, batches[::2], batches[1::2], loss, lr=bench.rate):
                 pass
             row: Row = {"network": discretise(tail)}
-            return row | bench.fitted(tail, every, STEPS - STEPS // 3, seed) | scored(tail)
+            return row | bench.fitted(tail, union, STEPS - STEPS // 3, seed) | scored(tail)
 
     yield {"method": "no examples", "seed": ""}, lambda: scored(Tail(bench.model, BLOCKS))
-    yield {"method": "4 examples", "seed": ""}, shown
+    yield {"method": "4 examples", "seed": ""}, prompted
     for seed in seeds:
         yield {"method": "LoRA for each task", "seed": seed}, partial(each_alone, seed)
         yield {"method": "LoRA for all", "seed": seed}, partial(together, seed)
@@ -261,18 +265,17 @@ PARTS = {
 
 def main() -> None:
     """Measure what is missing of a part."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("part", choices=PARTS)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--model", default="smollm2", help="or a folder with the same weights")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    options = parsed(
+        __doc__,
+        option("part", choices=PARTS),
+        SEEDS,
+        option("--model", default="smollm2", help="or a folder with the same weights"),
+    )
     make, columns = PARTS[options.part]
-    name = f"language_{options.part}"
-    done = {(row["method"], row["seed"]) for row in read(name)}
+    table = results(f"language_{options.part}")
     for row, measure in make(Bench(options.model), options.seeds):
-        if (row["method"], str(row["seed"])) not in done:
-            append(name, row | {key: "" for key in columns} | measure())
+        if not table.has(method=row["method"], seed=row["seed"]):
+            table.add(row | dict.fromkeys(columns, "") | measure())
 
 
 if __name__ == "__main__":

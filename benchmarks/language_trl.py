@@ -23,9 +23,9 @@ from typing import Any, final
 
 import torch
 from language import splits, turns
-from language_parts import RESULTS, append
 from lora.memory import kept_by
 from peft import LoraConfig, get_peft_model
+from runner import RESULTS, Table
 from torch import Tensor, nn
 
 from scionwood import attach
@@ -54,19 +54,19 @@ class Losing(nn.Module):
         return self.loss(ids)
 
 
-def by_loop(tuned: Any, batches: Sequence[dict[str, Tensor]], ours: bool) -> Measured:
+def by_loop(tuned: Any, batches: Sequence[dict[str, Tensor]], fused: bool) -> Measured:
     """Train in a loop, with our loss or with that of transformers."""
 
     def loss(step: int) -> Tensor:
         batch = dict(batches[step])
         labels = batch.pop("labels")
-        if ours:
+        if fused:
             return loss_of(tuned, batch, labels)
-        own: Tensor = tuned(**batch, labels=labels, use_cache=False).loss
-        return own
+        model_loss: Tensor = tuned(**batch, labels=labels, use_cache=False).loss
+        return model_loss
 
     tuned.train()
-    kept = kept_by(Losing(tuned, lambda _: loss(0)), batches[0]["input_ids"])
+    stored = kept_by(Losing(tuned, lambda _: loss(0)), batches[0]["input_ids"])
     trained = [p for p in tuned.parameters() if p.requires_grad]
     times = [time.process_time()]
     losses = minimise(
@@ -77,7 +77,7 @@ def by_loop(tuned: Any, batches: Sequence[dict[str, Tensor]], ours: bool) -> Mea
         clip=1.0,
         report=lambda step, value: times.append(time.process_time()),
     )
-    return losses, [after - before for before, after in pairwise(times)], kept
+    return losses, [after - before for before, after in pairwise(times)], stored
 
 
 def by_trl(tuned: Any, tokenizer: Any, talks: Sequence[list[dict[str, str]]]) -> Measured:
@@ -85,22 +85,22 @@ def by_trl(tuned: Any, tokenizer: Any, talks: Sequence[list[dict[str, str]]]) ->
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
-    losses, times, kept = list[float](), list[float](), list[int]()
+    losses, times, stored = list[float](), list[float](), list[int]()
 
     class Recorder(SFTTrainer):
         """The trainer as it is, which tells the loss and the start of each step."""
 
-        def compute_loss(self, model: Any, inputs: Any, *rest: Any, **more: Any) -> Any:
+        def compute_loss(self, model: Any, inputs: Any, *arguments: Any, **more: Any) -> Any:
             loss: Any = None
 
             def compute(_: Tensor) -> Tensor:
                 nonlocal loss
-                loss = super(Recorder, self).compute_loss(model, dict(inputs), *rest, **more)
+                loss = super(Recorder, self).compute_loss(model, dict(inputs), *arguments, **more)
                 value: Tensor = loss[0] if isinstance(loss, tuple) else loss
                 return value
 
-            if not kept:
-                kept.append(kept_by(Losing(model, compute), inputs["input_ids"]))
+            if not stored:
+                stored.append(kept_by(Losing(model, compute), inputs["input_ids"]))
             times.append(time.process_time())
             losses.append(float(compute(inputs["input_ids"])))
             return loss
@@ -128,7 +128,7 @@ def by_trl(tuned: Any, tokenizer: Any, talks: Sequence[list[dict[str, str]]]) ->
         trainer = Recorder(tuned, args, train_dataset=data, processing_class=tokenizer)
         trainer.train()
     times.append(time.process_time())
-    return losses, [after - before for before, after in pairwise(times)], kept[0]
+    return losses, [after - before for before, after in pairwise(times)], stored[0]
 
 
 def main() -> None:
@@ -136,8 +136,8 @@ def main() -> None:
     torch.set_num_threads(1)
     model: Any = causal_lm(model="smollm2").requires_grad_(False)
     tokenizer = model.tokenizer
-    drawn = Random(0).sample(splits()["train"], STEPS * BATCH)
-    talks = [turns(item) for item in drawn]
+    sample = Random(0).sample(splits()["train"], STEPS * BATCH)
+    talks = [turns(item) for item in sample]
     rows = [row_of(encode(tokenizer, talk), {}, prompt=False) for talk in talks]
     collate = Collate(tokenizer.pad_token_id)
     batches = [collate(rows[at : at + BATCH]) for at in range(0, len(rows), BATCH)]
@@ -145,26 +145,26 @@ def main() -> None:
     torch.manual_seed(0)
     peft: Any = get_peft_model(copy.deepcopy(model), copy.deepcopy(config))
     start = {key: value.clone() for key, value in peft.state_dict().items() if "lora_" in key}
-    ours: Any = attach(copy.deepcopy(model), LoraConfig(r=8, lora_alpha=16), targets=TARGETS)
+    attached: Any = attach(copy.deepcopy(model), LoraConfig(r=8, lora_alpha=16), targets=TARGETS)
     forms: dict[str, tuple[Any, Callable[[Any], Measured]]] = {
-        "ours": (ours, lambda tuned: by_loop(tuned, batches, True)),
+        "ours": (attached, lambda tuned: by_loop(tuned, batches, True)),
         "peft, plain loop": (peft, lambda tuned: by_loop(tuned, batches, False)),
         "TRL's SFTTrainer": (peft, lambda tuned: by_trl(tuned, tokenizer, talks)),
     }
-    (RESULTS / "language_trl.csv").unlink(missing_ok=True)
+    table = Table(RESULTS / "language_trl.csv", again=True)
     reference: list[float] = []
     for name, (tuned, run) in forms.items():
         _, unknown = tuned.load_state_dict(start, strict=False)
         if unknown:
             raise SystemExit(f"{name} has no place for {unknown[0]}")
-        losses, seconds, kept = run(tuned)
+        losses, seconds, stored = run(tuned)
         reference = reference or losses
         pairs = zip(losses, reference, strict=True)
         apart = max(abs(mine - other) / other for mine, other in pairs)
         row: dict[str, object] = {"form": name, "steps": len(losses), "first": f"{losses[0]:.6f}"}
         row |= {"last": f"{losses[-1]:.6f}", "apart": f"{apart:.1e}"}
-        row |= {"s a step": f"{median(seconds[1:]):.3f}", "MiB": f"{kept / 2**20:.1f}"}
-        append("language_trl", row)
+        row |= {"s a step": f"{median(seconds[1:]):.3f}", "MiB": f"{stored / 2**20:.1f}"}
+        table.add(row)
 
 
 if __name__ == "__main__":

@@ -35,8 +35,6 @@ The script writes lifelong.csv and lifelong_step.csv.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import time
 from collections.abc import Iterator, Sequence
@@ -59,10 +57,9 @@ from lifelong_arms import (
     Towers,
 )
 from lifelong_data import ORDER, Part, read_source, write_sources
+from runner import option, parsed, remembered
 from torch import Tensor
 from torch.nn import functional as F
-
-from scionwood.authoring import atomic_path
 
 RATES, OSF_RATES = (1e-3, 3e-3), (3e-4, 1e-3)
 STRENGTHS, GAMMAS = (1.0, 10.0, 100.0), (10.0, 100.0, 1000.0)
@@ -102,13 +99,17 @@ def choose(bench: Bench) -> dict[str, Setting]:
         return max(settings, key=lambda setting: float(tried(arm, setting)["recall"]))
 
     plain = best(NAIVE, [Setting(lr) for lr in RATES])
-    held = best(TWO_GROUPS, [replace(plain, strength=strength) for strength in STRENGTHS])
-    least = tried(TWO_GROUPS, held)["new"] - 0.01
-    rows = [tried(CONSISTENT, replace(held, gamma=gamma)) for gamma in GAMMAS]
-    allowed = [row for row in rows if row["new"] >= least] or rows[:1]
+    strongest = best(TWO_GROUPS, [replace(plain, strength=strength) for strength in STRENGTHS])
+    lowest = tried(TWO_GROUPS, strongest)["new"] - 0.01
+    rows = [tried(CONSISTENT, replace(strongest, gamma=gamma)) for gamma in GAMMAS]
+    allowed = [row for row in rows if row["new"] >= lowest] or rows[:1]
     gamma = min(allowed, key=lambda row: float(row["drift"]))["gamma"]
     settings = dict.fromkeys(ARMS, plain)
-    settings |= {ONE_GROUP: held, TWO_GROUPS: held, CONSISTENT: replace(held, gamma=gamma)}
+    settings |= {
+        ONE_GROUP: strongest,
+        TWO_GROUPS: strongest,
+        CONSISTENT: replace(strongest, gamma=gamma),
+    }
     return settings | {OSF: best(OSF, [Setting(lr) for lr in OSF_RATES])}
 
 
@@ -117,16 +118,14 @@ def run(
 ) -> Row:
     """Learn the sources in an order, and measure; a result that is there is read."""
     key = f"{part}--{arm}--{setting.lr:g}--{setting.strength:g}--{setting.gamma:g}--{seed}"
-    path = bench.work / "rows" / f"{key.replace(' ', '-')}.json"
-    if not path.exists():
-        measured = _measured(bench, arm, setting, seed, part, order)
-        row = {"arm": arm, "seed": seed, "part": part, **asdict(setting), **measured}
-        path.parent.mkdir(exist_ok=True)
-        with atomic_path(path) as half:
-            half.write_text(json.dumps({**row, "steps": bench.steps, **provenance()}))
+
+    def measure() -> Row:
+        scores = _measured(bench, arm, setting, seed, part, order)
+        row = {"arm": arm, "seed": seed, "part": part, **asdict(setting), **scores}
         print(*row.values(), flush=True)
-    row = json.loads(path.read_text())
-    return dict(row)
+        return {**row, "steps": bench.steps, **provenance()}
+
+    return dict(remembered(bench.work / "rows" / f"{key.replace(' ', '-')}.json", measure))
 
 
 def _measured(
@@ -135,8 +134,8 @@ def _measured(
     start, sources = time.process_time(), [bench.sources[name] for name in order]
     parts = [source[part] for source in sources]
     if arm in (ZERO_SHOT, CLASS_MEANS):
-        seen = _frozen(bench, arm, seed, [source["train"] for source in sources], parts)
-        rows = [seen] * len(parts)
+        scores_of_parts = _frozen(bench, arm, seed, [source["train"] for source in sources], parts)
+        rows = [scores_of_parts] * len(parts)
     else:
         learner, rows = Learner(arm, setting, bench.towers, seed, len(sources)), []
         for source in sources:
@@ -155,16 +154,19 @@ def scores(rows: Sequence[Sequence[Tensor]], parts: Sequence[Part]) -> Row:
     sizes = [len(part.classes) for part in parts]
     starts = [sum(sizes[:at]) for at in range(len(sizes))]
 
-    def own(after: int, at: int) -> Tensor:
+    def accuracy_at(after: int, at: int) -> Tensor:
         return rows[after][at][:, starts[at] : starts[at] + sizes[at]]
 
     def accuracy(after: int, at: int) -> float:
-        return float((own(after, at).argmax(1) == parts[at].label).float().mean())
+        return float((accuracy_at(after, at).argmax(1) == parts[at].label).float().mean())
 
     last, count = len(parts) - 1, len(parts)
     ends = [accuracy(last, at) for at in range(count)]
     hits = [(rows[last][n].argmax(1) == part.label + starts[n]) for n, part in enumerate(parts)]
-    drifts = [float((own(last, at) - own(at, at)).square().mean().sqrt()) for at in range(last)]
+    drifts = [
+        float((accuracy_at(last, at) - accuracy_at(at, at)).square().mean().sqrt())
+        for at in range(last)
+    ]
     return {
         "accuracy": sum(ends) / count,
         "new": sum(accuracy(at, at) for at in range(1, count)) / last,
@@ -231,26 +233,28 @@ def prepare(work: Path, steps: int) -> Bench:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--work", type=Path, default=Path("runs/lifelong"))
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
-    options = parser.parse_args(arguments)
-    torch.set_num_threads(1)
+    options = parsed(
+        __doc__,
+        option("--work", type=Path, default=Path("runs/lifelong")),
+        option("--results", type=Path, default=RESULTS),
+        option("--steps", type=int, default=STEPS),
+        option("--seeds", type=int, nargs="+", default=SEEDS),
+        arguments=arguments,
+    )
     bench = prepare(options.work, options.steps)
     settings = choose(bench)
     arms = {ZERO_SHOT: Setting(0.0), CLASS_MEANS: Setting(0.0), **settings}
     rows: list[Row] = []
+
+    def times() -> list[Row]:
+        steps = step_times(bench, Towers(options.work / "towers", None), settings)
+        return [{**row, **provenance()} for row in steps]
+
     for seed in options.seeds:
         rows += [run(bench, arm, setting, seed, "test", ORDER) for arm, setting in arms.items()]
         rows.sort(key=lambda row: list(arms).index(row["arm"]))
         write(options.results / "lifelong.csv", rows)
-        if not (done := options.work / "step.json").exists():
-            timed = list(step_times(bench, Towers(options.work / "towers", None), settings))
-            with atomic_path(done) as half:
-                half.write_text(json.dumps([{**row, **provenance()} for row in timed]))
-        write(options.results / "lifelong_step.csv", json.loads(done.read_text()))
+        write(options.results / "lifelong_step.csv", remembered(options.work / "step.json", times))
 
 
 if __name__ == "__main__":

@@ -64,12 +64,12 @@ class Front(nn.Module):
         """Return the states (text, token, width) behind the layers; padding is part of the key."""
         key = hashlib.blake2b(hidden.numpy().tobytes(), digest_size=16).digest()
         if key not in self.known:
-            found = hidden
+            states = hidden
             for layer in self.layers:
-                found = layer(found, *arguments, **options)
+                states = layer(states, *arguments, **options)
             if not self.remember:
-                return found
-            self.known[key] = found
+                return states
+            self.known[key] = states
         return self.known[key]
 
 
@@ -85,21 +85,21 @@ class Towers:
             step.
     """
 
-    def __init__(self, folder: Path, kept: Path | None) -> None:
+    def __init__(self, folder: Path, cache: Path | None) -> None:
         self.first = ClipBackbone(model=str(folder), train_projection=True)
-        self.kept, visual = kept, self.first.clip.visual
+        self.kept, visual = cache, self.first.clip.visual
         self.trunk = visual.trunk.eval().requires_grad_(False)
         encoder = self.first.clip.text.transformer.encoder
         for module in self.first.clip.text.modules():
             if isinstance(module, nn.Dropout):
                 module.p = 0.0
         *before, fifth, sixth = encoder.layer
-        self.front = Front(before, remember=kept is not None)
+        self.front = Front(before, remember=cache is not None)
         encoder.layer = nn.ModuleList([self.front, fifth, sixth])
-        if kept is not None:
+        if cache is not None:
             self.trunk = visual.trunk = CachedTrunk(visual.trunk)
-            if kept.exists():
-                self.trunk.features = {bytes.fromhex(k): v for k, v in load_file(kept).items()}
+            if cache.exists():
+                self.trunk.features = {bytes.fromhex(k): v for k, v in load_file(cache).items()}
 
     def __call__(self, seed: int) -> ClipBackbone:
         """Return towers whose projection and adapter are drawn from a seed."""
@@ -112,10 +112,10 @@ class Towers:
     def compute(self, parts: Iterable[Part]) -> None:
         """Compute the features of pictures that are not known, and write all."""
         assert self.kept is not None
-        known = len(self.trunk.features)
+        count = len(self.trunk.features)
         for part in parts:
             self.trunk(self.first.normalised(part.image))
-        if len(self.trunk.features) > known:
+        if len(self.trunk.features) > count:
             with atomic_path(self.kept) as half:
                 save_file({key.hex(): v for key, v in self.trunk.features.items()}, half)
 
@@ -138,8 +138,8 @@ def method_of(arm: str, setting: Setting) -> ContinualMethod:
     if not arm.startswith("EWC"):
         return Naive()
     groups = GROUPS if arm != ONE_GROUP else None
-    given = {"groups": groups, "consistency": pairs, "gamma": setting.gamma}
-    return Ewc(losses, strength=setting.strength, **given)
+    options = {"groups": groups, "consistency": pairs, "gamma": setting.gamma}
+    return Ewc(losses, strength=setting.strength, **options)
 
 
 NAIVE, FROZEN_TEXT, REPLAY, OSF = "naive", "frozen text tower", "replay", "OSF of peft"

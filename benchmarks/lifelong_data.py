@@ -15,8 +15,7 @@ from typing import NamedTuple, final
 
 import numpy as np
 import torch
-from biomed_images import Source, crop, save, sources, write_slices, write_table
-from biomed_methods_data import write_digits
+from biomed_images import Source, crop, save, sources, write_digits, write_slices, write_table
 from torch import Tensor
 
 from scionwood_biomed.data.images import Images
@@ -75,15 +74,15 @@ def read_source(table: Path, size: int) -> dict[str, Part]:
     """
     data = Images(source=table, size=size, shots=None, duplicates="allow")
     items, classes = data.items(), data.names()
-    kept: dict[str, list[tuple[Tensor, int]]] = defaultdict(list)
-    seen: dict[str, int] = defaultdict(int)
+    images: dict[str, list[tuple[Tensor, int]]] = defaultdict(list)
+    counts: dict[str, int] = defaultdict(int)
     for item in items:
         part = str(item.split)
         if part == "train":
-            seen[item.label] += 1
-            part = "valid" if seen[item.label] % KEPT_FOR_CHOICES == 0 else "train"
-        kept[part].append((data.tensor(item), classes.index(item.label)))
-    return {name: _part(pairs, classes) for name, pairs in kept.items()}
+            counts[item.label] += 1
+            part = "valid" if counts[item.label] % KEPT_FOR_CHOICES == 0 else "train"
+        images[part].append((data.tensor(item), classes.index(item.label)))
+    return {name: _part(pairs, classes) for name, pairs in images.items()}
 
 
 def _part(pairs: Sequence[tuple[Tensor, int]], classes: list[str]) -> Part:
@@ -94,12 +93,12 @@ def _part(pairs: Sequence[tuple[Tensor, int]], classes: list[str]) -> Part:
 def _write_modalities(folder: Path) -> Path:
     """Write crops; the subjects of a class are dealt in turn to training and test."""
     dealt: dict[str, int] = defaultdict(int)
-    named = []
+    labelled = []
     for source in _other_modalities():
         split = ("train", "test")[dealt[source.label] % 2]
         dealt[source.label] += 1
-        named.append((source, split))
-    return _write_crops(folder, "modalities", named)
+        labelled.append((source, split))
+    return _write_crops(folder, "modalities", labelled)
 
 
 def _other_modalities() -> Iterator[Source]:
@@ -111,20 +110,20 @@ def _other_modalities() -> Iterator[Source]:
 
 def _write_pictures(folder: Path) -> Path:
     """Write crops; those of the left half are for training, those of the right one for test."""
-    named = []
+    labelled = []
     for label, name in PICTURES.items():
         picture = read_image(Path(str(files("skimage"))) / "data" / name)
         middle = picture.shape[1] // 2
         halves = {"train": picture[:, :middle], "test": picture[:, middle:]}
-        named += [(Source(label, half, part), half) for half, part in halves.items()]
-    return _write_crops(folder, "pictures", named)
+        labelled += [(Source(label, half, part), half) for half, part in halves.items()]
+    return _write_crops(folder, "pictures", labelled)
 
 
-def _write_crops(folder: Path, name: str, named: Sequence[tuple[Source, str]]) -> Path:
+def _write_crops(folder: Path, name: str, labelled: Sequence[tuple[Source, str]]) -> Path:
     """Write about `CROPS` crops for each class and part."""
     rng, rows = np.random.default_rng(0), []
     groups: dict[tuple[str, str], list[Source]] = defaultdict(list)
-    for source, split in named:
+    for source, split in labelled:
         groups[source.label, split].append(source)
     for (label, split), mine in groups.items():
         for at in range(CROPS):

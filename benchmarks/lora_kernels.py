@@ -15,8 +15,6 @@ checked in the same run: none zero, all as peft's.
 
 from __future__ import annotations
 
-import argparse
-import csv
 import time
 from collections.abc import Callable, Iterable
 from importlib import import_module
@@ -25,19 +23,10 @@ from typing import Any
 
 import torch
 from lora import layer, roofline
-from lora.timing import Row, write
+from runner import Row, option, parsed, printed, read, replace_rows
 
 RESULTS = Path(__file__).parent / "results"
 PARTS = ("layer", "step", "trainer", "memory", "capture", "overhead", "real")
-
-
-def collect(rows: Iterable[Row]) -> list[Row]:
-    """Print rows as they come."""
-    kept = []
-    for row in rows:
-        print(*row.values(), sep="\t", flush=True)
-        kept.append(row)
-    return kept
 
 
 def _part(name: str) -> Any:
@@ -47,26 +36,24 @@ def _part(name: str) -> Any:
 
 def _oldest(path: Path, device: str) -> str:
     """Return the oldest date of the rows of a device, or nothing."""
-    if not path.exists():
-        return ""
-    with path.open(newline="") as file:
-        dates = [row["date"] for row in csv.DictReader(file) if row["device"] == device]
-    return min(dates, default="")
+    return min((row["date"] for row in read(path) if row["device"] == device), default="")
 
 
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=30, help="of a layer")
-    parser.add_argument("--step-rounds", type=int, default=7, help="of a training step")
-    parser.add_argument("--only", nargs="*", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="of the layers")
-    parser.add_argument("--quick", action="store_true", help="tiny layers: does it run?")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the CSVs")
-    parser.add_argument("--since", default="", help="keep parts measured since, as 2026-11-28")
-    options = parser.parse_args()
+    options = parsed(
+        __doc__,
+        option("--device", choices=["cpu", "cuda"], default="cpu"),
+        option("--threads", type=int, default=1),
+        option("--rounds", type=int, default=30, help="of a layer"),
+        option("--step-rounds", type=int, default=7, help="of a training step"),
+        option("--only", nargs="*", choices=PARTS, default=list(PARTS)),
+        option("--seconds", type=float, default=float("inf"), help="of the layers"),
+        option("--quick", action="store_true", help="tiny layers: does it run?"),
+        option("--output", type=Path, default=RESULTS, help="folder of the CSVs"),
+        option("--since", default="", help="keep parts measured since, as 2026-11-28"),
+        threads=None,
+    )
     torch.set_num_threads(options.threads)
     device, quick = options.device, options.quick
     until = time.monotonic() + options.seconds
@@ -81,10 +68,11 @@ def main() -> None:
         "capture": lambda: _part("capture").rows(device, quick),
     }
     for name in options.only:
-        if options.since and _oldest(options.output / f"lora_{name}.csv", device) >= options.since:
+        path = options.output / f"lora_{name}.csv"
+        if options.since and _oldest(path, device) >= options.since:
             print(f"{name}: measured already")
             continue
-        write(options.output / f"lora_{name}.csv", collect(parts[name]()), device)
+        replace_rows(path, printed(parts[name]()), ("device",))
 
 
 if __name__ == "__main__":

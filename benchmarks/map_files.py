@@ -11,8 +11,6 @@ start of the one process. `scionwood map` runs on all files. Results are compare
 
 from __future__ import annotations
 
-import argparse
-import csv
 import filecmp
 import json
 import os
@@ -21,8 +19,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
+
+from runner import option, parsed, processor, versions, write
 
 from scionwood_seismic import simulate
 
@@ -45,8 +44,8 @@ print(time.perf_counter() - start)
 def timed(*command: str | Path) -> tuple[float, str]:
     """Return the wall time in s and the last line of the output."""
     start = time.perf_counter()
-    done = subprocess.run(command, check=True, env=ENVIRONMENT, capture_output=True, text=True)
-    return time.perf_counter() - start, done.stdout.splitlines()[-1] if done.stdout else ""
+    process = subprocess.run(command, check=True, env=ENVIRONMENT, capture_output=True, text=True)
+    return time.perf_counter() - start, process.stdout.splitlines()[-1] if process.stdout else ""
 
 
 def by_loop(sources: list[Path], target: Path) -> float:
@@ -98,9 +97,9 @@ def measure(place: Path, files: int, loop: int, workers: int) -> list[dict[str, 
     scaled = by_loop(sample, place / "loop") * files
     rows = [("one command a file", scaled, f"{loop} files, scaled", 0, 0.0)]
     print(rows[-1], flush=True)
-    start, each = by_one_process(sample, place / "process")
+    start, item = by_one_process(sample, place / "process")
     wrong = different(place / "loop", place / "process")
-    rows.append(("one process", start + each * files, f"{loop} files, scaled", wrong, each))
+    rows.append(("one process", start + item * files, f"{loop} files, scaled", wrong, item))
     print(rows[-1], flush=True)
     wall = by_map(source, place / "map", workers)
     wrong, work = different(place / "loop", place / "map"), work_seconds(place / "map")
@@ -120,31 +119,29 @@ def measure(place: Path, files: int, loop: int, workers: int) -> list[dict[str, 
     ]
 
 
-def machine() -> dict[str, str]:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), "unknown")
-    packages = "; ".join(f"{name} {version(name)}" for name in PACKAGES)
+def machine(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
+    """Return the load, the processor and the versions in one text each."""
+    packages = "; ".join(f"{name} {text}" for name, text in versions(*packages).items())
     return {
         "load": f"{os.getloadavg()[0]:.1f}",
-        "cpu": f"{model}, {os.cpu_count()} cores",
+        "cpu": f"{processor()}, {os.cpu_count()} cores",
         "versions": f"Python {platform.python_version()}; {packages}",
     }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--files", type=int, default=200)
-    parser.add_argument("--loop", type=int, default=20, help="files that the shell loop does")
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("target", type=Path, nargs="?", default=RESULTS)
-    given = parser.parse_args()
-    facts = machine()
+    options = parsed(
+        __doc__,
+        option("--files", type=int, default=200),
+        option("--loop", type=int, default=20, help="files that the shell loop does"),
+        option("--workers", type=int, default=2),
+        option("target", type=Path, nargs="?", default=RESULTS),
+        threads=None,
+    )
+    about = machine()
     with tempfile.TemporaryDirectory() as folder:
-        rows = measure(Path(folder), given.files, given.loop, given.workers)
-    with given.target.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [*rows[0], *facts], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(row | facts for row in rows)
+        rows = measure(Path(folder), options.files, options.loop, options.workers)
+    write(options.target, [row | about for row in rows])
     for row in rows:
         print(f"{row['way']}: {row['seconds']} s, {row['share_of_loop']} of the loop")
 

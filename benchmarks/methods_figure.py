@@ -8,13 +8,13 @@ with the trained reasoner. Crosses and bars show the standard deviation over thr
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from statistics import mean, stdev
 
 import figure_file
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from runner import RESULTS, read
 
 from scionwood.authoring import figure_style
 
@@ -35,10 +35,8 @@ REWARDS = {"base": "base alone", "before": "untrained reasoner", "after": "train
 def columns(name: str, key: str) -> dict[str, list[dict[str, str]]]:
     """Return the rows of a CSV file, grouped by a column."""
     groups: dict[str, list[dict[str, str]]] = {}
-    path = ROOT / "benchmarks" / "results" / f"{name}.csv"
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            groups.setdefault(row[key], []).append(row)
+    for row in read(RESULTS / f"{name}.csv"):
+        groups.setdefault(row[key], []).append(row)
     return groups
 
 

@@ -9,16 +9,14 @@ same seed. Rows of a seed that the file holds are not measured again.
 
 from __future__ import annotations
 
-import argparse
-import csv
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from lora.timing import Row, machine, write
 from pde_dynamics_parts import data_of, rolled, scores
+from runner import Row, Table, machine, option, parsed
 
 from scionwood import fit, load_run, resolve
 from scionwood_pde.backbones import Corrector
@@ -42,7 +40,7 @@ def rows(seed: int, epochs: int) -> list[Row]:
         ),
         test,
     )
-    start, found = time.process_time(), []
+    start, table = time.process_time(), []
     changes = {"data.seed": seed, "backbone.init_seed": seed, "seed": seed}
     changes["trainer.max_epochs"] = epochs
     with TemporaryDirectory() as folder:
@@ -52,34 +50,29 @@ def rows(seed: int, epochs: int) -> list[Row]:
     model: Corrector = next(m for m in loaded.modules() if isinstance(m, Corrector)).eval()
     for title, step in (("solver alone", model.solved), ("solver, corrected", model)):
         with torch.no_grad():
-            made = rolled(lambda x, step=step: model.limited(step(x)), test[:2])
-        row = scores(step, made, test)
+            states = rolled(lambda x, step=step: model.limited(step(x)), test[:2])
+        row = scores(step, states, test)
         skills = {
             f"skill {name}": f"{1 - float(str(row[name])) / float(str(best[name])):.3f}"
             for name in ("next", "6:12", "13:30")
         }
-        known: Row = {"device": "cpu", "equation": CASE, "method": title, "seed": seed}
+        about: Row = {"device": "cpu", "equation": CASE, "method": title, "seed": seed}
         trained: Row = {"epochs": epochs, "cpu_s": f"{spent:.0f}"} if step is model else {}
-        found.append(known | row | skills | trained | machine("cpu"))
-    return found
+        table.append(about | row | skills | trained | machine())
+    return table
 
 
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, nargs="*", default=[0])
-    parser.add_argument("--epochs", type=int, default=1)
-    options = parser.parse_args()
-    made: list[Row] = []
-    if RESULTS.is_file():
-        with RESULTS.open(encoding="utf-8") as file:
-            made += csv.DictReader(file)
-    for seed in options.seeds:
-        if str(seed) in {str(row["seed"]) for row in made}:
-            continue
-        made += rows(seed, options.epochs)
-        print(*made[-2:], sep="\n", flush=True)
-        write(RESULTS, made, "cpu")
+    options = parsed(
+        __doc__,
+        option("--seeds", type=int, nargs="*", default=[0]),
+        option("--epochs", type=int, default=1),
+    )
+    table = Table(RESULTS, dict)
+    for job in table.missing({"seed": seed} for seed in options.seeds):
+        for row in rows(job["seed"], options.epochs):
+            table.add(row)
 
 
 if __name__ == "__main__":

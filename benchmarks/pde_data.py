@@ -12,8 +12,6 @@ project. Workers read pairs of crops for three epochs, measured by the clock, st
 
 from __future__ import annotations
 
-import argparse
-import csv
 import gc
 import tempfile
 import time
@@ -23,9 +21,8 @@ from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
-import torch
 import xarray as xr
-from lora.timing import Row, machine, write
+from runner import Row, machine, option, parsed, printed, read, write
 
 from scionwood_pde.data.files import Files
 from scionwood_pde.data.splits import open_source
@@ -96,7 +93,7 @@ def written(states: xr.DataArray, folder: Path) -> dict[str, Path]:
 
 def ways(paths: dict[str, Path]) -> dict[str, Crop]:
     """Return the ways to read a crop: with each format of this plugin, and by hand."""
-    crops: dict[str, Crop] = {name: _ours(path) for name, path in paths.items()}
+    crops: dict[str, Crop] = {name: _scionwood(path) for name, path in paths.items()}
     mapped = np.load(paths["cache"] / "states.npy", mmap_mode="r")
     crops["numpy.memmap by hand"] = lambda t, c, window: np.array(mapped[(0, t, c, *window)])
 
@@ -109,7 +106,7 @@ def ways(paths: dict[str, Path]) -> dict[str, Crop]:
     return crops
 
 
-def _ours(path: Path) -> Crop:
+def _scionwood(path: Path) -> Crop:
     source = open_source(path)
 
     def crop(t: int, c: int, window: list[slice]) -> np.ndarray:
@@ -135,8 +132,8 @@ def speed_rows(scale: Scale, folder: Path) -> Iterator[Row]:
                 tools[name](*place)
             spent[name].append((time.process_time() - start) / len(places))
     size = 4 * scale.crop**3
-    for name, each in spent.items():
-        rates = [size / seconds / 1e9 for seconds in each]
+    for name, item in spent.items():
+        rates = [size / seconds / 1e9 for seconds in item]
         yield _row(f"random {scale.crop}^3 crops", name, rates, "GB/s")
         yield _row("values unequal to what was written", name, [wrong[name]], "values")
 
@@ -218,31 +215,28 @@ def _row(measure: str, source: str, values: list[float], unit: str) -> Row:
         "highest": f"{max(values):.4g}",
         "unit": unit,
         "rounds": len(values),
-        **machine("cpu"),
+        **machine(),
     }
 
 
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="little data, to see that it runs")
-    parser.add_argument(
-        "--folder", type=Path, help="where the files are written; by default a temporary folder"
+    options = parsed(
+        __doc__,
+        option("--quick", action="store_true", help="little data, to see that it runs"),
+        option(
+            "--folder", type=Path, help="where the files are written; by default a temporary folder"
+        ),
+        option("--results", type=Path, default=RESULTS),
+        option("--workers", action="store_true", help="measure only the rows of workers"),
     )
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--workers", action="store_true", help="measure only the rows of workers")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
     scale, rows = QUICK if options.quick else Scale(), []
     if options.workers:
-        with options.results.open(encoding="utf-8") as file:
-            rows += [row for row in csv.DictReader(file) if "epochs" not in row["measure"]]
+        rows += [row for row in read(options.results) if "epochs" not in row["measure"]]
     for part in (worker_rows,) if options.workers else (speed_rows, memory_rows, worker_rows):
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-            for row in part(scale, Path(folder)):
-                print(*list(row.values())[1:6], sep="\t", flush=True)
-                rows.append(row)
-    write(options.results, rows, "cpu")
+            rows += printed(part(scale, Path(folder)))
+    write(options.results, rows)
 
 
 if __name__ == "__main__":

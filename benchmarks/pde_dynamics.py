@@ -19,9 +19,6 @@ eight trajectories, also beside a network that has fewer.
 
 from __future__ import annotations
 
-import argparse
-import csv
-import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -29,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lora.timing import Row, machine, write
 from pde_dynamics_linear import baselines, blended, filtered_rollout
 from pde_dynamics_parts import (
     CASES,
@@ -43,6 +39,7 @@ from pde_dynamics_parts import (
     scores,
     trained,
 )
+from runner import SEEDS, Row, locked, machine, option, parsed, read, write
 from torch import Tensor
 
 from scionwood_pde.backbones import BilinearForecast, FNOForecast, MixedForecast, UNetForecast
@@ -77,7 +74,7 @@ FEW = (1, 2, 4)
 """Numbers of trajectories for the few-shot rows, of Kolmogorov flow and the networks `MIXED`."""
 
 BLANK = ("parameters", "rate", "cpu_s", "ms", "next", "6:12", "13:30")
-KEPT = Path(os.environ["KEPT"]) if "KEPT" in os.environ else None
+STATES_FOLDER = Path(os.environ["KEPT"]) if "KEPT" in os.environ else None
 """Folder of the states of trainings, so that a stopped one continues."""
 
 OPERATORS = ("FNO", "U-Net", "bilinear", "bilinear, unrolled", "U-Net, unrolled")
@@ -110,9 +107,9 @@ def network_rows(
 ) -> dict[str, Row]:
     """Train a network, and return its rows: rolled out, and for some also blended."""
     data = data_of(name, seed)
-    kept = KEPT / f"{name}-{title}-{seed}-{n}-{seconds:.0f}.pt" if KEPT else None
+    path = STATES_FOLDER / f"{name}-{title}-{seed}-{n}-{seconds:.0f}.pt" if STATES_FOLDER else None
     unroll = UNROLL.get(title, ONE)
-    model = trained(NETWORKS[title], name, seed, n, lr, seconds, kept, unroll=unroll)
+    model = trained(NETWORKS[title], name, seed, n, lr, seconds, path, unroll=unroll)
     cost: Row = {
         "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "rate": lr,
@@ -125,8 +122,8 @@ def network_rows(
     test, val = data.trajectories("test"), data.trajectories("val")
     if n < 8:
         return {title: {"next": f"{next_error(model, test):.4f}"} | cost}
-    made = rolled(step, test[:2])
-    rows = {title: scores(model, made, test) | cost}
+    trajectories = rolled(step, test[:2])
+    rows = {title: scores(model, trajectories, test) | cost}
     if title == "bilinear" or seconds == LONG:
         mean = data.trajectories("train").mean((0, 1))
         linear, other = (
@@ -134,7 +131,7 @@ def network_rows(
         )
         weights = blended(rolled(step, val), other, val[:, 2 : 2 + STEPS], mean)
         mixed = [
-            mean + float(a) * (made[:, i] - mean) + float(b) * (linear[:, i] - mean)
+            mean + float(a) * (trajectories[:, i] - mean) + float(b) * (linear[:, i] - mean)
             for i, (a, b) in enumerate(weights)
         ]
         rows[f"{title}, blended"] = scores(model, torch.stack(mixed, dim=1), test) | cost
@@ -145,8 +142,8 @@ def chosen_rate(title: str, seconds: float) -> float:
     """Return the rate with the lowest error on the validation trajectories of the tuning seed."""
     name, make = "kolmogorov_flow", NETWORKS[title]
     val = data_of(name, TUNING).trajectories("val")
-    rates, each = (LONG_RATES, LONG_SEARCH[title]) if seconds == LONG else (RATES, 6.0)
-    errors = {lr: next_error(trained(make, name, TUNING, 8, lr, each), val) for lr in rates}
+    rates, item = (LONG_RATES, LONG_SEARCH[title]) if seconds == LONG else (RATES, 6.0)
+    errors = {lr: next_error(trained(make, name, TUNING, 8, lr, item), val) for lr in rates}
     print(f"{title}, {seconds} s: validation errors by rate {errors}", flush=True)
     return min(errors, key=errors.__getitem__)
 
@@ -157,11 +154,11 @@ def plan(
     """Yield (equation, network, seed, training trajectories, CPU seconds)."""
     for name in names:
         for seed in seeds:
-            for title in ("", *(each for each in networks if each not in UNROLL)):
+            for title in ("", *(network for network in networks if network not in UNROLL)):
                 yield name, title, seed, 8, CASES[name].seconds
         for seed in seeds if name == "kolmogorov_flow" else ():
             for n in few:
-                for title in (each for each in MIXED if each in networks):
+                for title in (network for network in MIXED if network in networks):
                     yield name, title, seed, n, CASES[name].seconds
 
 
@@ -191,26 +188,24 @@ def with_skill(rows: list[Row]) -> list[Row]:
 
 def measured(path: Path) -> list[Row]:
     """Return the rows of a file that count: filters, solvers, and networks with CPU seconds."""
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
     return [
-        dict(r) for r in rows if r["cpu_s"] in ("", str(CASES[r["equation"]].seconds), str(LONG))
+        row
+        for row in read(path)
+        if row["cpu_s"] in ("", str(CASES[row["equation"]].seconds), str(LONG))
     ]
 
 
 def main() -> None:
     """Measure what is missing, print each row, and write after each of them."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--only", nargs="*", choices=list(CASES), default=list(CASES))
-    parser.add_argument("--networks", nargs="*", choices=list(NETWORKS), default=list(NETWORKS))
-    parser.add_argument("--few", type=int, nargs="*", default=list(FEW))
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--long", action="store_true", help="the rows of ten minutes only")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    options = parsed(
+        __doc__,
+        SEEDS,
+        option("--only", nargs="*", choices=list(CASES), default=list(CASES)),
+        option("--networks", nargs="*", choices=list(NETWORKS), default=list(NETWORKS)),
+        option("--few", type=int, nargs="*", default=list(FEW)),
+        option("--results", type=Path, default=RESULTS),
+        option("--long", action="store_true", help="the rows of ten minutes only"),
+    )
     planned = (
         long_plan(options.seeds, options.networks)
         if options.long
@@ -222,12 +217,12 @@ def main() -> None:
             continue
         data = data_of(name, seed)
         filters = fitted(list(data.trajectories("train")), Modes((N_POINTS,) * 3, (True,) * 3))
-        made = (
+        new = (
             network_rows(title, name, seed, n, _rate(title, seconds), seconds, filters)
             if title
             else baselines(name, seed, filters)
         )
-        _add(options.results, made, {"equation": name, "seed": seed, "n": n})
+        _add(options.results, new, {"equation": name, "seed": seed, "n": n})
 
 
 def _key(row: Row) -> tuple[Any, ...]:
@@ -238,21 +233,20 @@ def _key(row: Row) -> tuple[Any, ...]:
 
 def _rate(title: str, seconds: float) -> float:
     """Return the rate of a network: that of `CHOSEN`, or a new choice."""
-    known = CHOSEN.get((title, seconds == LONG))
-    return known if known is not None else chosen_rate(title, seconds)
+    rate = CHOSEN.get((title, seconds == LONG))
+    return rate if rate is not None else chosen_rate(title, seconds)
 
 
-def _add(path: Path, made: Mapping[str, Row], known: Row) -> None:
+def _add(path: Path, new: Mapping[str, Row], job: Row) -> None:
     """Print rows, and add them to those of the file, which another process may have changed."""
-    with Path(__file__).open(encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(path):
         rows = measured(path)
-        for method, row in made.items():
+        for method, row in new.items():
             blank: Row = dict.fromkeys(BLANK, "")
-            print(known, method, row, flush=True)
-            parts: Row = {"device": "cpu", "equation": known["equation"], "method": method}
-            rows.append(parts | known | blank | row | machine("cpu"))
-        write(path, with_skill(rows), "cpu")
+            print(job, method, row, flush=True)
+            parts: Row = {"device": "cpu", "equation": job["equation"], "method": method}
+            rows.append(parts | job | blank | row | machine())
+        write(path, with_skill(rows))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import torch
-from lora.timing import Row
+from runner import Row
 from torch import Tensor, nn
 
 import scionwood_pde as pde
@@ -158,7 +158,7 @@ def trained(
     n: int,
     lr: float,
     seconds: float,
-    kept: Path | None = None,
+    path: Path | None = None,
     steps: int = 0,
     unroll: Unroll = ONE,
 ) -> Forecast:
@@ -178,10 +178,10 @@ def trained(
     weights = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=lr, weight_decay=0.0)
     generator = torch.Generator().manual_seed(seed)
-    spent = _continued(kept, model, optimizer, generator)
-    start, saved, done = time.process_time() - spent, spent, 0
-    while done < steps if steps else spent < seconds:
-        share = done / steps if steps else spent / seconds
+    spent = _continued(path, model, optimizer, generator)
+    start, saved, count_of_steps = time.process_time() - spent, spent, 0
+    while count_of_steps < steps if steps else spent < seconds:
+        share = count_of_steps / steps if steps else spent / seconds
         rate = min(1.0, share / 0.05 + 0.02) * 0.5 * (1 + math.cos(math.pi * share))
         optimizer.param_groups[0]["lr"] = lr * rate
         predicted = next(count for until, count in unroll if share < until)
@@ -190,30 +190,30 @@ def trained(
         loss.backward()
         nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
-        done += 1
+        count_of_steps += 1
         spent = time.process_time() - start
-        if kept and (spent > saved + 20 or spent >= seconds):
+        if path and (spent > saved + 20 or spent >= seconds):
             states_of = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-            with atomic_path(kept) as file:
+            with atomic_path(path) as file:
                 torch.save(states_of | {"draws": generator.get_state(), "spent": spent}, file)
             saved = spent
     return model.eval()
 
 
 def _continued(
-    kept: Path | None,
+    path: Path | None,
     model: Forecast,
     optimizer: torch.optim.Optimizer,
     generator: torch.Generator,
 ) -> float:
     """Load the state of a stopped training, if there is one, and return its CPU seconds."""
-    if kept is None or not kept.is_file():
+    if path is None or not path.is_file():
         return 0.0
-    found = torch.load(kept, weights_only=True)
-    model.load_state_dict(found["model"])
-    optimizer.load_state_dict(found["optimizer"])
-    generator.set_state(found["draws"])
-    return float(found["spent"])
+    saved = torch.load(path, weights_only=True)
+    model.load_state_dict(saved["model"])
+    optimizer.load_state_dict(saved["optimizer"])
+    generator.set_state(saved["draws"])
+    return float(saved["spent"])
 
 
 def _loss(
@@ -232,10 +232,10 @@ def _loss(
     x = window[0] + NOISE * torch.randn(window[0].shape, generator=generator)
     errors = []
     for after in window[1:]:
-        made = model(x)
-        error = (made - after) / model.scales.change.view(-1, 1, 1, 1)
+        output = model(x)
+        error = (output - after) / model.scales.change.view(-1, 1, 1, 1)
         errors.append(error.square().mean())
-        x = model.limited(made) if predicted > 1 else made
+        x = model.limited(output) if predicted > 1 else output
     return torch.stack(errors).mean()
 
 
@@ -250,11 +250,11 @@ def next_error(step: Step, states: Tensor) -> float:
 @torch.no_grad()
 def rolled(step: Step, states: Tensor) -> Tensor:
     """Return a rollout from the second state of each trajectory, (sample, step, ...)."""
-    x, made = states[:, 1], []
+    x, states_after = states[:, 1], []
     for _ in range(STEPS):
         x = step(x)
-        made.append(x)
-    return torch.stack(made, dim=1)
+        states_after.append(x)
+    return torch.stack(states_after, dim=1)
 
 
 def scores(step: Step, predicted: Tensor, states: Tensor) -> Row:

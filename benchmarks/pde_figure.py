@@ -8,9 +8,10 @@ seen. The figure shows the middle plane of two components of the velocity.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from pathlib import Path
+
+from runner import option, parsed
 
 import scionwood_pde as pde
 from scionwood_pde.evaluation import compare, figures
@@ -20,21 +21,23 @@ TARGET = Path(__file__).parents[1] / "docs" / "figures" / "pde.png"
 
 def main() -> None:
     """Simulate, encode, decode, print the error, and draw."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("target", type=Path, nargs="?", default=TARGET)
-    parser.add_argument("--n-points", type=int, default=64)
-    options = parser.parse_args()
+    options = parsed(
+        __doc__,
+        option("target", type=Path, nargs="?", default=TARGET),
+        option("--n-points", type=int, default=64),
+        threads=None,
+    )
     size = {"n": 1, "n_points": options.n_points, "n_steps": 10, "substeps": 10}
     states = pde.simulate(equation="navier_stokes", seed=1, **size)
     with tempfile.TemporaryDirectory() as folder:
         latents = Path(folder) / "latents.zarr"
         pde.encode(states[:, -2:], latents, pde.EncodeOptions(tile=32))
         restored = pde.decode(latents, options=pde.DecodeOptions(tile=32))
-    shown = {"reference": states[:, -2:, :2], "reconstruction": restored[:, :, :2]}
-    errors = compare.errors(shown["reconstruction"], shown["reference"])
+    fields = {"reference": states[:, -2:, :2], "reconstruction": restored[:, :, :2]}
+    errors = compare.errors(fields["reconstruction"], fields["reference"])
     for row in compare.table(errors, ["u_x", "u_y"]):
         print(f"{row['field']}: VRMSE {row['vrmse']:.3f}")
-    figures.slices(shown).savefig(options.target, dpi=80, bbox_inches="tight")
+    figures.slices(fields).savefig(options.target, dpi=80, bbox_inches="tight")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ encodes it, so that its peak (VmHWM) holds nothing else. The size of the model c
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import zarr
-from lora.timing import Row, machine, write
+from runner import Row, machine, option, parsed, printed, write
 
 RESULTS = Path(__file__).parent / "results" / "pde_large.csv"
 CHILD = """
@@ -35,7 +34,7 @@ print(peak.split()[1])
 """
 
 
-def made(side: int, folder: Path) -> Path:
+def write_states(side: int, folder: Path) -> Path:
     """Write a state of three fields, one slab in memory at a time."""
     from scionwood_pde import simulate, write_states
 
@@ -78,7 +77,7 @@ def measured(side: int, tile: int, halo: int, at_once: int, fields: str) -> Row:
     """Encode the state in a new process, and return its peak of memory."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        source = made(side, folder)
+        source = write_states(side, folder)
         words = [str(source), str(folder / "latents"), *map(str, (side, tile, halo, at_once))]
         start = time.monotonic()
         child = [sys.executable, "-W", "ignore", "-c", CHILD, *words, fields]
@@ -94,26 +93,24 @@ def measured(side: int, tile: int, halo: int, at_once: int, fields: str) -> Row:
         "state_gb": f"{side**3 * 4 * len(fields.split(',')) / 1e9:.2f}",
         "peak_gb": f"{int(out) * 1024 / 1e9:.2f}",
         "seconds": f"{seconds:.0f}",
-        **machine("cpu"),
+        **machine(),
     }
 
 
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--side", type=int, nargs="*", default=[64, 128, 256])
-    parser.add_argument("--tile", type=int, default=64)
-    parser.add_argument("--halo", type=int, default=16)
-    parser.add_argument("--at-once", type=int, default=4)
-    parser.add_argument("--fields", default="u_x,u_y,u_z")
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    rows = []
-    for side in options.side:
-        row = measured(side, options.tile, options.halo, options.at_once, options.fields)
-        print(row, flush=True)
-        rows.append(row)
-    write(options.results, rows, "cpu")
+    options = parsed(
+        __doc__,
+        option("--side", type=int, nargs="*", default=[64, 128, 256]),
+        option("--tile", type=int, default=64),
+        option("--halo", type=int, default=16),
+        option("--at-once", type=int, default=4),
+        option("--fields", default="u_x,u_y,u_z"),
+        option("--results", type=Path, default=RESULTS),
+        threads=None,
+    )
+    settings = (options.tile, options.halo, options.at_once, options.fields)
+    write(options.results, printed(measured(side, *settings) for side in options.side))
 
 
 if __name__ == "__main__":

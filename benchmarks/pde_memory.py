@@ -11,15 +11,16 @@ gradient is compared with peft's in the same run.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, final
 
 import torch
 from lora.memory import kept_by
-from lora.timing import Phases, Row, compared, machine, measure, total, write
+from lora.timing import Phases, compared, measure, total
 from peft import LoraConfig
+from runner import Row, machine, option, parsed, printed, write
 from torch import Tensor, nn
 
 import scionwood
@@ -78,13 +79,13 @@ def memory_rows(size: str, shapes: list[tuple[int, int]]) -> Iterator[Row]:
         x, full = cubes(side, batch), 0
         for variant in VARIANTS:
             model = model_of(size, variant)
-            kept = kept_by(model, x)
-            full = full or kept
+            stored = kept_by(model, x)
+            full = full or stored
             yield {
                 **_about(size, side, batch, variant, model),
-                "mib": f"{kept / 2**20:.1f}",
-                "over_full": f"{kept / full:.3f}",
-                **machine("cpu"),
+                "mib": f"{stored / 2**20:.1f}",
+                "over_full": f"{stored / full:.3f}",
+                **machine(),
             }
 
 
@@ -102,13 +103,13 @@ def time_rows(size: str, side: int, batch: int, rounds: int) -> Iterator[Row]:
     times = measure(phases, "cpu", rounds, 0.0)
     for variant, step in steps.items():
         for targets in [variant.targets] if variant.targets else PRESETS:
-            ours = total(times[Variant("ours", targets, True)], ["step"])
+            base = total(times[Variant("ours", targets, True)], ["step"])
             yield {
                 **_about(size, side, batch, variant._replace(targets=targets), step.model),
-                **compared(total(times[variant], ["step"]), ours),
+                **compared(total(times[variant], ["step"]), base),
                 "gradient_distance": far.get(variant, ""),
                 "rounds": rounds,
-                **machine("cpu"),
+                **machine(),
             }
 
 
@@ -163,20 +164,16 @@ def _about(size: str, side: int, batch: int, variant: Variant, model: nn.Module)
 
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="size tiny, to see that it runs")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    options = parsed(
+        __doc__,
+        option("--quick", action="store_true", help="size tiny, to see that it runs"),
+        option("--rounds", type=int, default=5),
+        option("--results", type=Path, default=RESULTS),
+    )
     size, shapes = ("tiny", [(16, 1)]) if options.quick else ("S", [(32, 8), (64, 1)])
-    timed = (16, 1) if options.quick else (32, 8)
-    rows = []
-    parts = (memory_rows(size, shapes), time_rows(size, *timed, options.rounds))
-    for row in (row for part in parts for row in part):
-        print(*list(row.values())[1:11], sep="\t", flush=True)
-        rows.append(row)
-    write(options.results, rows, "cpu")
+    cube = (16, 1) if options.quick else (32, 8)
+    rows = chain(memory_rows(size, shapes), time_rows(size, *cube, options.rounds))
+    write(options.results, printed(rows))
 
 
 if __name__ == "__main__":

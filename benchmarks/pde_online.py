@@ -12,19 +12,16 @@ benchmarks/results/pde_online.csv.
 
 from __future__ import annotations
 
-import argparse
-import csv
 import time
 from itertools import islice
 from pathlib import Path
 from statistics import median
 
 import torch
-from lora.timing import Row, machine
 from peft import LoraConfig
+from runner import Row, Table, option, parsed
 
 from scionwood import attach
-from scionwood.authoring import atomic_path
 from scionwood_pde.backbones import Tadpole
 from scionwood_pde.data.online import OnlineFields
 
@@ -52,9 +49,9 @@ def solver(points: int, simulations: int) -> Row:
     simulator(0)  # the first call plans its transforms
     frames, cubes, start = 0, 0, time.process_time()
     for index in range(simulations):
-        made = simulator(index)
-        frames += len(made.fields)
-        cubes += len(data.cropper(made, simulator.generator(index, 1)))
+        trajectory = simulator(index)
+        frames += len(trajectory.fields)
+        cubes += len(data.cropper(trajectory, simulator.generator(index, 1)))
     spent = time.process_time() - start
     return {"frames_per_s": f"{frames / spent:.0f}", "cubes_per_s": f"{cubes / spent:.0f}"}
 
@@ -86,24 +83,19 @@ def training(points: int, workers: int, reuse: int, steps: int) -> Row:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=24)
-    parser.add_argument("--quick", action="store_true", help="two steps")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    options = parser.parse_args()
+    options = parsed(
+        __doc__,
+        option("--steps", type=int, default=24),
+        option("--quick", action="store_true", help="two steps"),
+        option("--out", type=Path, default=RESULTS),
+    )
     steps = 2 if options.quick else options.steps
-    torch.set_num_threads(1)
-    rows: list[Row] = []
+    table = Table(options.out, again=True)
     for points, workers in SETTINGS:
         for reuse in (1, 4):
             row: Row = {"points": points, "crop": CROP, "workers": workers, "reuse": reuse}
             row |= {"batch": BATCH, "steps": steps, **training(points, workers, reuse, steps)}
-            rows.append(row | solver(points, 2 if options.quick else 16) | machine("cpu"))
-            print(*rows[-1].values(), flush=True)
-    with atomic_path(options.out) as part, part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+            table.add(row | solver(points, 2 if options.quick else 16))
 
 
 if __name__ == "__main__":

@@ -9,12 +9,10 @@ the folder of runs are evaluated and not repeated.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from pathlib import Path
 
-import torch
-from lora.timing import Row, machine, write
+from runner import SEEDS, Row, machine, option, parsed, printed, write
 
 from scionwood import fit, resolve, test
 
@@ -33,7 +31,7 @@ def measured(name: str, seed: int, folder: Path) -> list[Row]:
             "seed": seed,
             "measure": measure,
             "value": f"{value:.5g}",
-            **machine("cpu"),
+            **machine(),
         }
         for measure, value in test(folder).items()
     ]
@@ -41,26 +39,20 @@ def measured(name: str, seed: int, folder: Path) -> list[Row]:
 
 def main() -> None:
     """Train, measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--only", nargs="*", choices=RECIPES, default=list(RECIPES))
-    parser.add_argument(
-        "--runs", type=Path, help="folder of the runs; by default a temporary folder"
+    options = parsed(
+        __doc__,
+        SEEDS,
+        option("--only", nargs="*", choices=RECIPES, default=list(RECIPES)),
+        option("--runs", type=Path, help="folder of the runs; by default a temporary folder"),
+        option("--results", type=Path, default=RESULTS),
     )
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as place:
         for seed in options.seeds:
             for name in options.only:
-                results = measured(name, seed, (options.runs or Path(place)) / f"{name}-{seed}")
-                for row in results:
-                    print(*list(row.values())[1:5], sep="\t", flush=True)
-                rows += results
-                write(
-                    options.results, rows, "cpu"
-                )  # so that an interrupted benchmark keeps its rows
+                folder = (options.runs or Path(place)) / f"{name}-{seed}"
+                rows += printed(measured(name, seed, folder))
+                write(options.results, rows)  # so that an interrupted benchmark keeps its rows
 
 
 if __name__ == "__main__":

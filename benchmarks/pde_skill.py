@@ -9,7 +9,6 @@ shipped runs predict Burgers' equation, each at its own step and with the diffus
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import NamedTuple
 
 import torch
 import xarray as xr
-from lora.timing import Row, machine, write
+from runner import Row, machine, option, parsed, printed, write
 
 import scionwood_pde as pde
 from scionwood_pde.evaluation.filters import FILTERS
@@ -73,10 +72,10 @@ def measured(name: str, train: int, test: int) -> list[Row]:
     for row in pde.evaluate(predicted, reference, training=training):
         if "skill" not in row:
             continue
-        scores = {each: row[each] for each in FILTERS}
+        scores = {item: row[item] for item in FILTERS}
         if run:
             scores |= {SHIPPED: row["vrmse"]}
-        best = min(float(row[each]) for each in FILTERS)
+        best = min(float(row[item]) for item in FILTERS)
         for method, error in scores.items():
             rows.append(
                 {
@@ -88,7 +87,7 @@ def measured(name: str, train: int, test: int) -> list[Row]:
                     "vrmse": f"{float(error):.5g}",
                     "skill": f"{1 - float(error) / best:.4g}",
                     "trajectories": train,
-                    **machine("cpu"),
+                    **machine(),
                 }
             )
     return rows
@@ -96,20 +95,17 @@ def measured(name: str, train: int, test: int) -> list[Row]:
 
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="*", choices=list(CASES), default=list(CASES))
-    parser.add_argument("--train", type=int, default=8)
-    parser.add_argument("--test", type=int, default=2)
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    options = parsed(
+        __doc__,
+        option("--only", nargs="*", choices=list(CASES), default=list(CASES)),
+        option("--train", type=int, default=8),
+        option("--test", type=int, default=2),
+        option("--results", type=Path, default=RESULTS),
+    )
     rows: list[Row] = []
     for name in options.only:
-        results = measured(name, options.train, options.test)
-        for row in results:
-            print(*list(row.values())[1:7], sep="\t", flush=True)
-        rows += results
-        write(options.results, rows, "cpu")  # so that an interrupted benchmark keeps its rows
+        rows += printed(measured(name, options.train, options.test))
+        write(options.results, rows)  # so that an interrupted benchmark keeps its rows
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from lora.timing import Row, machine, measure, ratio, write
+from lora.timing import measure, ratio
+from runner import Row, machine, option, parsed, printed, write
 
 from scionwood_pde.solvers.etd import etdrk4_in_place
 from scionwood_pde.solvers.fluids import NavierStokes
@@ -42,16 +43,16 @@ def plugin_steps(side: int, dtype: torch.dtype) -> tuple[Steps, float]:
     """Return the steps by name, and the largest relative difference between the two."""
     equation = NavierStokes(viscosity=VISCOSITY)
     grid = Grid(side, 3, 2 * pi, dtype)
-    kept = KeptGrid(side, 3, 2 * pi, dtype, "cpu", 2 * (side // 2) // 3 - 1)
-    whole = grid.project(grid.forward(field_of(side, dtype))) * grid.resolved(2)
-    low = kept.cut(whole)
-    nonlinear = equation.nonlinear(kept)
+    grid_of_modes = KeptGrid(side, 3, 2 * pi, dtype, "cpu", 2 * (side // 2) // 3 - 1)
+    spectrum = grid.project(grid.forward(field_of(side, dtype))) * grid.resolved(2)
+    low = grid_of_modes.cut(spectrum)
+    nonlinear = equation.nonlinear(grid_of_modes)
     assert nonlinear is not None
     plain = equation.stepper(grid, DT, 4)
-    lean = etdrk4_in_place(equation.linear(kept), nonlinear, DT, dtype)
-    expected = kept.cut(plain(whole))
+    lean = etdrk4_in_place(equation.linear(grid_of_modes), nonlinear, DT, dtype)
+    expected = grid_of_modes.cut(plain(spectrum))
     difference = float((lean(low) - expected).abs().max() / expected.abs().max())
-    return {"all modes": lambda: plain(whole), "kept modes": lambda: lean(low)}, difference
+    return {"all modes": lambda: plain(spectrum), "kept modes": lambda: lean(low)}, difference
 
 
 def exponax_steps(side: int, dtype: torch.dtype) -> tuple[Steps, float]:
@@ -66,8 +67,11 @@ def exponax_steps(side: int, dtype: torch.dtype) -> tuple[Steps, float]:
     )
     spectrum = exponax.fft(jax.numpy.asarray(field_of(side, dtype)[0].numpy()), num_spatial_dims=3)
     step = jax.jit(lambda u: stepper.step_fourier(u))
-    made, wanted = step(spectrum).dtype, "complex128" if dtype == torch.float64 else "complex64"
-    assert made == wanted, f"exponax computes with {made}"
+    dtype_of_step, expected = (
+        step(spectrum).dtype,
+        "complex128" if dtype == torch.float64 else "complex64",
+    )
+    assert dtype_of_step == expected, f"exponax computes with {dtype_of_step}"
     return {"exponax": lambda: step(spectrum).block_until_ready()}, 0.0
 
 
@@ -88,7 +92,7 @@ def serve(library: str, side: int, dtype: str) -> None:
     print(json.dumps(difference), flush=True)
     for _ in sys.stdin:
         times = measure({name: {"step": run} for name, run in steps.items()}, "cpu", 1, 0.1)
-        print(json.dumps({name: each["step"][0] for name, each in times.items()}), flush=True)
+        print(json.dumps({name: time["step"][0] for name, time in times.items()}), flush=True)
 
 
 class Process:
@@ -122,13 +126,13 @@ class Process:
 
 def rows_of(side: int, dtype: str) -> list[Row]:
     """Return a row for each step."""
-    names = [each for each in LIBRARIES if each == "plugin" or find_spec(each)]
+    names = [item for item in LIBRARIES if item == "plugin" or find_spec(item)]
     with ExitStack() as stack:
-        processes = [stack.enter_context(Process(each, side, dtype)) for each in names]
+        processes = [stack.enter_context(Process(item, side, dtype)) for item in names]
         turns: list[dict[str, float]] = []
         for number in range(ROUNDS):
             order = processes[:: -1 if number % 2 else 1]
-            turns.append({k: v for each in order for k, v in each.turn().items()})
+            turns.append({k: v for item in order for k, v in item.turn().items()})
     seconds = {name: np.array([turn[name] for turn in turns]) for name in turns[0]}
     rows: list[Row] = []
     for name in sorted(seconds, key=["all modes", "kept modes", "exponax"].index):
@@ -144,7 +148,7 @@ def rows_of(side: int, dtype: str) -> list[Row]:
                 "low": f"{low:.2f}",
                 "high": f"{high:.2f}",
                 "difference": f"{processes[0].difference:.1e}",
-                **machine("cpu"),
+                **machine(),
             }
         )
     return rows
@@ -152,23 +156,25 @@ def rows_of(side: int, dtype: str) -> list[Row]:
 
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--sides", type=int, nargs="*", default=[32, 64])
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--serve", nargs=3, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parsed(
+        __doc__,
+        option("--sides", type=int, nargs="*", default=[32, 64]),
+        option("--results", type=Path, default=RESULTS),
+        option("--serve", nargs=3, help=argparse.SUPPRESS),
+        threads=None,
+    )
     if options.serve:
         library, side, dtype = options.serve
         serve(library, int(side), dtype)
         return
     torch.set_num_threads(1)
-    rows = []
-    for side in options.sides:
-        for dtype in ("float64", "float32"):
-            for row in rows_of(side, dtype):
-                print(*list(row.values())[1:9], sep="\t", flush=True)
-                rows.append(row)
-    write(options.results, rows, "cpu")
+    rows = (
+        row
+        for side in options.sides
+        for dtype in ("float64", "float32")
+        for row in rows_of(side, dtype)
+    )
+    write(options.results, printed(rows))
 
 
 if __name__ == "__main__":

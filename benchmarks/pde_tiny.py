@@ -11,14 +11,12 @@ are split into thirds by the error of the first low-pass: fine ones first. Rows 
 
 from __future__ import annotations
 
-import argparse
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from lora.timing import Row, machine, write
 from rich.progress import track
+from runner import Row, machine, option, parsed, replace_rows
 from scipy.fft import dctn, idctn
 from torch import Tensor
 
@@ -38,7 +36,7 @@ def cubes_of(equation: str) -> Tensor:
     return torch.stack([next(loop) for _ in range(CUBES)])
 
 
-def kept(count: int | None) -> Tensor:
+def low_pass_of(count: int | None) -> Tensor:
     """Return which cosine waves stay: the lowest ones, or a box of 9^3."""
     axis = torch.arange(SIDE)
     grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"))
@@ -68,11 +66,11 @@ def measured(weights: str, steps: int) -> Iterator[Row]:
     model = Tadpole(size="tiny", weights=weights, tile=None).eval()
     for equation in track((*EQUATIONS, *HELD_OUT), "equations"):
         x = cubes_of(equation)
-        lowest = errors(low_pass(x, kept(LATENTS)), x)
+        lowest = errors(low_pass(x, low_pass_of(LATENTS)), x)
         ways = {
             f"low-pass, {LATENTS} numbers": lowest,
-            f"low-pass, {BOX}^3 numbers": errors(low_pass(x, kept(None)), x),
-            f"tiny, {steps} steps": errors(torch.cat([model(each) for each in x.split(8)]), x),
+            f"low-pass, {BOX}^3 numbers": errors(low_pass(x, low_pass_of(None)), x),
+            f"tiny, {steps} steps": errors(torch.cat([model(part) for part in x.split(8)]), x),
         }
         order = lowest.argsort(descending=True).chunk(len(THIRDS))
         for way, values in ways.items():
@@ -86,20 +84,15 @@ def measured(weights: str, steps: int) -> Iterator[Row]:
 
 def main() -> None:
     """Measure, and write the rows."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--weights", default="shipped", help="a folder with the two files")
-    parser.add_argument("--steps", type=int, default=STEPS + SHIFTED_STEPS, help="of training")
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    fresh = list(measured(options.weights, options.steps))
-    names = {(row["equation"], row["way"]) for row in fresh}
-    former: list[Row] = []
-    if options.results.exists():
-        with options.results.open(newline="") as file:
-            former = [r for r in csv.DictReader(file) if (r["equation"], r["way"]) not in names]
-    about = {"device": "cpu", **machine("cpu")}
-    write(options.results, [*former, *(row | about for row in fresh)], "cpu")
+    options = parsed(
+        __doc__,
+        option("--weights", default="shipped", help="a folder with the two files"),
+        option("--steps", type=int, default=STEPS + SHIFTED_STEPS, help="of training"),
+        option("--results", type=Path, default=RESULTS),
+    )
+    about = {"device": "cpu", **machine()}
+    rows = [row | about for row in measured(options.weights, options.steps)]
+    replace_rows(options.results, rows, ("equation", "way"))
 
 
 if __name__ == "__main__":

@@ -21,8 +21,6 @@ benchmarks/results/pde_confirmation.csv.
 
 from __future__ import annotations
 
-import argparse
-import csv
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -31,9 +29,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, final
 
 import torch
-from lora.timing import Row, machine, replace_rows
 from peft import IA3Config, LoraConfig, PeftConfig
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import track
+from runner import Row, machine, option, parsed, read, replace_rows
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -50,7 +48,7 @@ RESULTS = Path(__file__).parent / "results" / "pde_transfer.csv"
 CONFIRMED = RESULTS.with_name("pde_confirmation.csv")
 UNTOUCHED = (3, 4, 5)
 """Seeds that were not run before the settings were final."""
-JUDGED = ("LoRA (peft)", "full", "scratch")
+COMPARED = ("LoRA (peft)", "full", "scratch")
 """The methods that `--confirm` compares."""
 TASKS = ("dynamics", "reconstruction")
 SIDE, FRAMES, BATCH = 32, 31, 2
@@ -58,7 +56,7 @@ STEPS = {"dynamics": 200, "reconstruction": 250}
 RANK = {"dynamics": 4, "reconstruction": 12}
 """At most a fifth of the weights are trained, including the head of the dynamics network."""
 TUNING_SEED, TUNING_STEPS = 100, 100
-EVERY = 6
+STRIDE = 6
 """Single frames of a test trajectory are scored at this distance."""
 
 
@@ -99,7 +97,7 @@ RATES: Mapping[str, tuple[float, ...]] = {
 
 
 @cache
-def made(name: str, seed: int) -> Trajectories:
+def trajectories_of(name: str, seed: int) -> Trajectories:
     """Return the trajectories of a case, which are simulated when a split is first used."""
     case = CASES[name]
     return Trajectories(
@@ -119,7 +117,7 @@ def made(name: str, seed: int) -> Trajectories:
 
 def data(name: str, seed: int, split: str) -> Tensor:
     """Return the normalised trajectories of a split, (sample, time, field, x, y, z)."""
-    return made(name, seed).trajectories(split)
+    return trajectories_of(name, seed).trajectories(split)
 
 
 def network(task: str, method: str, states: Tensor, seed: int) -> nn.Module:
@@ -163,11 +161,11 @@ def batches(states: Tensor, steps: int, seed: int) -> Iterator[tuple[Tensor, Ten
 
 def train(task: str, net: nn.Module, states: Tensor, lr: float, steps: int, seed: int) -> None:
     """Train with AdamW on mean squared error; a tenth of the steps is warm-up, then a cosine."""
-    drawn = batches(states, steps, seed)
+    batches_of_seed = batches(states, steps, seed)
     warm = max(1, steps // 10)
 
     def loss(step: int) -> Tensor:
-        state, after = next(drawn)
+        state, after = next(batches_of_seed)
         target = state if task == "reconstruction" else after
         error: Tensor = (net(state) - target).square().mean()
         return error
@@ -190,9 +188,9 @@ def train(task: str, net: nn.Module, states: Tensor, lr: float, steps: int, seed
 @torch.no_grad()
 def error(task: str, net: nn.Module, states: Tensor) -> float:
     """Return the mean VRMSE of single frames, reconstructed or predicted from the previous one."""
-    given, after = states[:, :-1:EVERY], states[:, 1::EVERY]
-    predicted = torch.stack([net(each) for each in given.unbind(1)], 1)
-    return float(vrmse(predicted, given if task == "reconstruction" else after).mean())
+    before, after = states[:, :-1:STRIDE], states[:, 1::STRIDE]
+    predicted = torch.stack([net(item) for item in before.unbind(1)], 1)
+    return float(vrmse(predicted, before if task == "reconstruction" else after).mean())
 
 
 @torch.no_grad()
@@ -202,7 +200,7 @@ def rollout(net: nn.Module, states: Tensor) -> Row:
     for _ in range(states.shape[1] - 1):
         frames.append(net(frames[-1]))
     predicted, reference = torch.stack(frames[1:], 1), states[:, 1:]
-    energies = [spectrum(each, (1.0, 1.0, 1.0))[1][..., 1:] for each in (predicted, reference)]
+    energies = [spectrum(item, (1.0, 1.0, 1.0))[1][..., 1:] for item in (predicted, reference)]
     apart = (energies[0] / energies[1]).log10().abs().mean(-1)
     values = {"vrmse": by_window(vrmse(predicted, reference)), "spectra": by_window(apart)}
     return {
@@ -221,7 +219,8 @@ def run(name: str, method: str, seed: int, lr: float, steps: int, split: str) ->
     train(task, net, learned, lr, steps, seed)
     spent = time.process_time() - start
     trained, total = (
-        sum(p.numel() for p in net.parameters() if p.requires_grad or every) for every in (0, 1)
+        sum(p.numel() for p in net.parameters() if p.requires_grad or frozen_too)
+        for frozen_too in (0, 1)
     )
     row: Row = {
         "equation": name,
@@ -234,7 +233,7 @@ def run(name: str, method: str, seed: int, lr: float, steps: int, split: str) ->
     row |= {"trained": trained, "parameters": total, "cpu_seconds": f"{spent:.0f}"}
     row |= {"before": f"{before:.5f}", "vrmse": f"{error(task, net, states):.5f}"}
     if task == "dynamics" and split == "test":
-        still = vrmse(states[:, :-1:EVERY], states[:, 1::EVERY]).mean()
+        still = vrmse(states[:, :-1:STRIDE], states[:, 1::STRIDE]).mean()
         row |= {"persistence": f"{float(still):.5f}", **rollout(net, states)}
     return row
 
@@ -247,47 +246,39 @@ def measure(name: str, method: str, seeds: int, steps: int) -> list[Row]:
     print(name, method, tried, flush=True)
     rows = []
     for seed in range(seeds):
-        rows.append(run(name, method, seed, lr, steps, "test") | machine("cpu"))
+        rows.append(run(name, method, seed, lr, steps, "test") | machine())
         print(*rows[-1].values(), flush=True)
     return rows
 
 
 def confirm(name: str, method: str) -> list[Row]:
     """Return one row for each untouched seed, at the rate that the results have for the method."""
-    with RESULTS.open(newline="") as file:
-        rates = {(row["equation"], row["method"]): float(row["lr"]) for row in csv.DictReader(file)}
+    rates = {(row["equation"], row["method"]): float(row["lr"]) for row in read(RESULTS)}
     steps, rows = STEPS[CASES[name].task], []
     for seed in UNTOUCHED:
-        rows.append(run(name, method, seed, rates[name, method], steps, "test") | machine("cpu"))
+        rows.append(run(name, method, seed, rates[name, method], steps, "test") | machine())
         print(*rows[-1].values(), flush=True)
     return rows
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tasks", nargs="*", default=list(TASKS), choices=TASKS)
-    parser.add_argument("--methods", nargs="*", choices=list(RATES))
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="two steps, one seed")
-    parser.add_argument(
-        "--confirm", action="store_true", help="untouched seeds, rates of the results"
+    options = parsed(
+        __doc__,
+        option("--tasks", nargs="*", default=list(TASKS), choices=TASKS),
+        option("--methods", nargs="*", choices=list(RATES)),
+        option("--seeds", type=int, default=3),
+        option("--quick", action="store_true", help="two steps, one seed"),
+        option("--confirm", action="store_true", help="untouched seeds, rates of the results"),
+        option("--out", type=Path),
     )
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
     tasks = ["reconstruction"] if options.confirm else options.tasks
-    named = [name for task in tasks for name, case in CASES.items() if case.task == task]
-    methods = options.methods or (list(JUDGED) if options.confirm else list(RATES))
-    todo = [(name, method) for method in methods for name in named]
+    names = [name for task in tasks for name, case in CASES.items() if case.task == task]
+    methods = options.methods or (list(COMPARED) if options.confirm else list(RATES))
     out = options.out or (CONFIRMED if options.confirm else RESULTS)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn()) as progress:
-        bar = progress.add_task("methods", total=len(todo))
-        for name, method in todo:
-            seeds, steps = (1, 2) if options.quick else (options.seeds, STEPS[CASES[name].task])
-            rows = confirm(name, method) if options.confirm else measure(name, method, seeds, steps)
-            replace_rows(out, rows, ("equation", "task", "method"))
-            progress.advance(bar)
+    for name, method in track([(n, m) for m in methods for n in names], "methods"):
+        seeds, steps = (1, 2) if options.quick else (options.seeds, STEPS[CASES[name].task])
+        rows = confirm(name, method) if options.confirm else measure(name, method, seeds, steps)
+        replace_rows(out, rows, ("equation", "task", "method"))
 
 
 if __name__ == "__main__":

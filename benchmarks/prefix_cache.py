@@ -13,25 +13,21 @@ tensors.
 
 from __future__ import annotations
 
-import argparse
 import copy
-import csv
-import platform
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import timm
 import torch
 import torch.nn.functional as F
+from lora.timing import ratio
 from peft import LoraConfig
+from runner import option, parsed, printed, processor, today, versions, write
 from torch import Tensor, nn
 
 from scionwood import attach
-from scionwood.authoring import atomic_path
 from scionwood.scale.prefix.cache import FrozenPrefix
 
 RESULTS = Path(__file__).parent / "results" / "prefix_cache.csv"
@@ -45,17 +41,17 @@ class Suffix(nn.Module):
     def __init__(self, model: nn.Module, batches: list[Tensor]) -> None:
         super().__init__()
         self.model, vit = model, model.get_base_model()
-        rest = [vit.patch_drop, vit.norm_pre, *vit.blocks[:8]]
+        layers = [vit.patch_drop, vit.norm_pre, *vit.blocks[:8]]
         with torch.no_grad():
             self.features = [
-                nn.Sequential(*rest)(vit._pos_embed(vit.patch_embed(x))) for x in batches
+                nn.Sequential(*layers)(vit._pos_embed(vit.patch_embed(x))) for x in batches
             ]
         self.batches = batches
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (8, 10) of one of the batches."""
         vit = self.model.get_base_model()
-        ready = next(f for f, own in zip(self.features, self.batches, strict=True) if own is x)
+        ready = next(f for f, batch in zip(self.features, self.batches, strict=True) if batch is x)
         return vit.forward_head(vit.norm(nn.Sequential(*vit.blocks[8:])(ready)))
 
 
@@ -115,14 +111,6 @@ def measure(runs: dict[str, Callable[[int], None]], rounds: int) -> dict[str, li
     return times
 
 
-def ratio(peer: list[float], ours: list[float]) -> tuple[float, float, float]:
-    """Return the median over rounds of peer / ours and its bootstrapped 95 % interval."""
-    each = np.asarray(peer) / np.asarray(ours)
-    draws = np.random.default_rng(0).choice(each, (2000, len(each)))
-    low, high = np.quantile(np.median(draws, 1), [0.025, 0.975])
-    return float(np.median(each)), float(low), float(high)
-
-
 def cases(rounds: int) -> list[dict[str, object]]:
     """Yield the rows of the table."""
     generator = torch.Generator().manual_seed(0)
@@ -155,38 +143,21 @@ def cases(rounds: int) -> list[dict[str, object]]:
     return rows
 
 
-def processor() -> str:
-    """Return the name of the processor."""
-    table = Path("/proc/cpuinfo")
-    lines = table.read_text().splitlines() if table.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description="A step with the frozen prefix cached or not.")
-    parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--output", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    options = parsed(
+        __doc__,
+        option("--rounds", type=int, default=30),
+        option("--output", type=Path, default=RESULTS),
+    )
     about = {
         "processor": processor(),
         "threads": 1,
         "rounds": options.rounds,
-        "torch": torch.__version__,
-        "timm": version("timm"),
-        "peft": version("peft"),
-        "python": platform.python_version(),
-        "date": datetime.now(UTC).date().isoformat(),
+        **versions("torch", "timm", "peft"),
+        **today(),
     }
-    rows = [row | about for row in cases(options.rounds)]
-    for row in rows:
-        print(*row.values(), sep="\t")
-    with atomic_path(options.output) as path, path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write(options.output, printed(cases(options.rounds), about))
 
 
 if __name__ == "__main__":

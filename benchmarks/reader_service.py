@@ -11,8 +11,6 @@ of workers that are spawned, each of which starts a service of its own.
 
 from __future__ import annotations
 
-import argparse
-import csv
 import ctypes
 import os
 import resource
@@ -29,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from runner import option, parsed, write
 from torch.utils.data import Dataset
 
 import scionwood
@@ -81,10 +80,10 @@ def cpu() -> float:
         pass
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     total = time.process_time() + usage.ru_utime + usage.ru_stime
-    held = control._control  # the service of this process, if it runs
-    if held is None or held.process.poll() is not None:
+    service = control._control  # the service of this process, if it runs
+    if service is None or service.process.poll() is not None:
         return total
-    pid = held.process.pid
+    pid = service.process.pid
     total += _ticks(pid, 4) / TICK
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         total += sum(
@@ -211,23 +210,20 @@ def measure(name: str, job: Job, files: int, aim: str, rounds: int) -> dict[str,
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", default="", help="rows whose name has this text")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    given = parser.parse_args()
-    torch.set_num_threads(1)
+    options = parsed(
+        __doc__,
+        option("--rounds", type=int, default=5),
+        option("--only", default="", help="rows whose name has this text"),
+        option("--out", type=Path, default=RESULTS),
+    )
     ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: count orphans too
     with tempfile.TemporaryDirectory() as place:
         rows = []
         for name, (job, files, aim) in jobs(Path(place)).items():
-            if given.only in name:
-                rows.append(measure(name, job, files, aim, given.rounds))
+            if options.only in name:
+                rows.append(measure(name, job, files, aim, options.rounds))
                 print(*rows[-1].values(), sep=" | ", flush=True)
-    with given.out.open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, rows[0], lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
+    write(options.out, rows)
 
 
 if __name__ == "__main__":

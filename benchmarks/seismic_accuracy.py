@@ -13,22 +13,20 @@ hours on two cores. Writes benchmarks/results/seismic_accuracy.csv.
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import platform
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import torch
 import yaml
+from runner import option, parsed, versions, write
 from safetensors.torch import load_file
 
 from scionwood import load_run, report
-from scionwood.authoring import atomic_path
 from scionwood_seismic.data.synthetic import generator
 from scionwood_seismic.evaluation import metrics
 from scionwood_seismic.evaluation.baselines import METHODS, bandpass, fx_ssa
@@ -37,9 +35,9 @@ from scionwood_seismic.synth.mixture import corrupt
 from scionwood_seismic.synth.noise import NOISES
 from scionwood_seismic.synth.signal import SIGNALS, draw_gather
 
-HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "seismic_accuracy.csv"
-RUNS = HERE / "runs"
+FOLDER = Path(__file__).parent
+RESULTS = FOLDER / "results" / "seismic_accuracy.csv"
+RUNS = FOLDER / "runs"
 TINY = {"name": "seismic/dinov3_unet", "size": "tiny", "weights": "shipped", "width": 24}
 RANDOM = TINY | {"weights": "none"}
 LIGHT = {"scales": 1}
@@ -71,7 +69,7 @@ LEAKING = 2  # gathers per class and seed whose leakage is measured, which is sl
 
 def recipe(method: str) -> Path:
     """Write the recipe of a method."""
-    base = yaml.safe_load((HERE.parent / "configs" / "seismic" / "denoise.yaml").read_text())
+    base = yaml.safe_load((FOLDER.parent / "configs" / "seismic" / "denoise.yaml").read_text())
     target = RUNS / f"{slug(method)}.yaml"
     changes = VARIANTS[method]
     task = base["task"] | changes.get("task", {})
@@ -82,8 +80,8 @@ def recipe(method: str) -> Path:
     else:
         backbone = changes["backbone"]
     data = base["data"] | {"noises": list(NOISES)}
-    own = {"task": task, "backbone": backbone, "data": data}
-    target.write_text(yaml.safe_dump(base | changes | own))
+    sections = {"task": task, "backbone": backbone, "data": data}
+    target.write_text(yaml.safe_dump(base | changes | sections))
     return target
 
 
@@ -114,20 +112,20 @@ def train(method: str, seed: int, options: argparse.Namespace) -> Path:
     return run
 
 
-def test_gathers(seed: int, each: int) -> list[tuple[str, np.ndarray, np.ndarray]]:
+def test_gathers(seed: int, count: int) -> list[tuple[str, np.ndarray, np.ndarray]]:
     """Return noise class, noisy and clean gather; no recipe uses seeds from 1000 on."""
     pairs = []
-    for i in range(each * (len(NOISES) + 1)):
+    for i in range(count * (len(NOISES) + 1)):
         rng = generator(1000 + seed, "test", i)
         kind = [*NOISES, "none"][i % (len(NOISES) + 1)]
-        shown = "reflection" if kind != "none" else SIGNALS[i % 3]
-        clean = draw_gather(rng, SHAPE, kind=shown)
+        signal = "reflection" if kind != "none" else SIGNALS[i % 3]
+        clean = draw_gather(rng, SHAPE, kind=signal)
         noisy = clean if kind == "none" else corrupt(rng, clean, kind, 0.0)
         pairs.append((kind, noisy, clean))
     return pairs
 
 
-def measure(run: Path, method: str, seed: int, each: int) -> list[dict[str, object]]:
+def measure(run: Path, method: str, seed: int, count: int) -> list[dict[str, object]]:
     """Return the rows of a trained run."""
     torch.set_num_threads(1)
     model = load_run(run).backbone
@@ -139,7 +137,7 @@ def measure(run: Path, method: str, seed: int, each: int) -> list[dict[str, obje
         "adapter_bytes": trained.stat().st_size if trained.is_file() else "",
     }
     rows = []
-    for i, (kind, noisy, clean) in enumerate(test_gathers(seed, each)):
+    for i, (kind, noisy, clean) in enumerate(test_gathers(seed, count)):
         estimate = denoise_array(model, noisy)
         rows.append(_row(method, seed, kind, noisy, clean, estimate) | about)
         if method == "LoRA + head" and kind != "none" and i < LEAKING * (len(NOISES) + 1):
@@ -147,14 +145,14 @@ def measure(run: Path, method: str, seed: int, each: int) -> list[dict[str, obje
     return rows
 
 
-def leakage(noisy: np.ndarray, clean: np.ndarray, ours: np.ndarray) -> dict[str, object]:
+def leakage(noisy: np.ndarray, clean: np.ndarray, denoised: np.ndarray) -> dict[str, object]:
     """Return the leakage, and that of band-pass + SSA with the rank that removes as much noise."""
     passed = bandpass(noisy, 0.002)
     candidates = [fx_ssa(passed, 0.002, rank=rank) for rank in RANKS]
-    removed = _share(noisy, ours, noisy - clean)
-    theirs = min(candidates, key=lambda y: abs(_share(noisy, y, noisy - clean) - removed))
+    removed = _share(noisy, denoised, noisy - clean)
+    filtered = min(candidates, key=lambda y: abs(_share(noisy, y, noisy - clean) - removed))
     values: dict[str, object] = {}
-    for name, estimate in {"": ours, "_ssa": theirs}.items():
+    for name, estimate in {"": denoised, "_ssa": filtered}.items():
         leak = metrics.leakage(noisy, estimate)
         values[f"noise_removed{name}"] = round(_share(noisy, estimate, noisy - clean), 4)
         values[f"signal_removed{name}"] = round(_share(noisy, estimate, clean), 4)
@@ -172,15 +170,15 @@ def trained_parameters(run: Path) -> int:
     """Return the number of parameters in the files that the training wrote."""
     files = [run / "adapter" / "adapter_model.safetensors", run / "head.safetensors"]
     tensors = [load_file(path) for path in files if path.is_file()]
-    return sum(value.numel() for some in tensors for value in some.values())
+    return sum(value.numel() for group in tensors for value in group.values())
 
 
-def measure_classical(seed: int, each: int) -> list[dict[str, object]]:
+def measure_classical(seed: int, count: int) -> list[dict[str, object]]:
     """Return the rows of all classical filters on the same gathers."""
     torch.set_num_threads(1)
     return [
         _row(name, seed, kind, noisy, clean, np.asarray(method(noisy, 0.002)))
-        for kind, noisy, clean in test_gathers(seed, each)
+        for kind, noisy, clean in test_gathers(seed, count)
         for name, method in METHODS.items()
     ]
 
@@ -201,23 +199,21 @@ def _row(
 
 def machine() -> dict[str, str]:
     """Return the versions of the packages and the machine."""
-    return {
-        "torch": version("torch"),
-        "timm": version("timm"),
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-    }
+    python = {"python": platform.python_version(), "machine": platform.machine()}
+    return versions("torch", "timm") | python
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=4)
-    parser.add_argument("--each", type=int, default=6, help="gathers per noise class and seed")
-    parser.add_argument("--jobs", type=int, default=2, help="parallel processes, one thread each")
-    parser.add_argument("--steps", type=int, default=0, help="fewer steps than the recipe")
-    parser.add_argument("--methods", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))
-    parser.add_argument("target", type=Path, nargs="?", default=RESULTS)
-    options = parser.parse_args()
+    options = parsed(
+        __doc__,
+        option("--seeds", type=int, default=4),
+        option("--each", type=int, default=6, help="gathers per noise class and seed"),
+        option("--jobs", type=int, default=2, help="parallel processes, one thread each"),
+        option("--steps", type=int, default=0, help="fewer steps than the recipe"),
+        option("--methods", nargs="*", default=list(VARIANTS), choices=list(VARIANTS)),
+        option("target", type=Path, nargs="?", default=RESULTS),
+        threads=None,
+    )
     RUNS.mkdir(exist_ok=True)
     work = [(method, seed) for seed in range(options.seeds) for method in options.methods]
     with ThreadPoolExecutor(options.jobs) as pool:  # each thread waits for a process
@@ -234,15 +230,6 @@ def main() -> None:
         for future in pending:
             rows += future.result()
     write(options.target, [row | machine() for row in rows])
-
-
-def write(path: Path, rows: list[dict[str, object]]) -> None:
-    """Write a CSV file; it appears complete or not at all."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    with atomic_path(path) as part, part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 if __name__ == "__main__":

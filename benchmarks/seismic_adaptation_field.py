@@ -11,9 +11,6 @@ rows that it has are not measured again.
 
 from __future__ import annotations
 
-import argparse
-import csv
-import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,9 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from seismic_accuracy import machine, write
+from runner import Table, option, parsed
+from seismic_accuracy import machine
 from seismic_field import removed, score
-from seismic_field_cases import GROUPS, Case, forge
+from seismic_field_cases import FIELD_DATA, GROUPS, Case, forge
 
 from scionwood import fit, load_run, resolve
 from scionwood_seismic import open_file
@@ -45,12 +43,12 @@ Row = dict[str, object]
 
 def cases(folder: Path) -> Iterator[Case]:
     """Yield one test record of each kind, and whole recordings of fibres as they are."""
-    seen = set()
+    names = set()
     for group in ("viking", "stacks", "das"):
         for case in GROUPS[group](folder):
             name = case.group, case.name, case.noise
-            if not case.tune and name not in seen:
-                seen.add(name)
+            if not case.tune and name not in names:
+                names.add(name)
                 yield case
     window = np.ascontiguousarray(forge(folder)[300 : 300 + PART[0]])
     yield Case("das", "FORGE window", "none", False, window, None, 5e-4, None, "das")
@@ -116,32 +114,32 @@ def survey(folder: Path, method: str) -> Row:
         run = fit(
             resolve("seismic/adapt_to_survey"), run_dir=Path(place) / "run", overrides=options
         )
-        own, adapted = load_run(RUN).backbone, load_run(run).backbone
-        pairs = zip(own.parameters(), adapted.parameters(), strict=True)
+        shipped, adapted = load_run(RUN).backbone, load_run(run).backbone
+        pairs = zip(shipped.parameters(), adapted.parameters(), strict=True)
         moved = any(not torch.equal(a, b) for a, b in pairs)
         row: Row = {"verdict": "kept" if moved else "rolled back", "window": "0 to 0.08 s"}
-        return row | _compared(case, _denoised(own, case), _denoised(adapted, case))
+        return row | _compared(case, _denoised(shipped, case), _denoised(adapted, case))
 
 
 def _viking(folder: Path) -> Case:
     return next(case for case in GROUPS["viking"](folder) if not case.tune)
 
 
-def measure(folder: Path, done: set[tuple[str, ...]]) -> Iterator[Row]:
+def measure(folder: Path, keys: set[tuple[str, ...]]) -> Iterator[Row]:
     """Yield the rows that are not done yet."""
-    yield from _adapted(folder, "matched", done)
+    yield from _adapted(folder, "matched", keys)
     viking = _viking(folder)
     for method in ("noisier", "blind_trace"):
         key = _key(f"survey, {method}", viking)
-        if key not in done:
+        if key not in keys:
             yield dict(zip(KEY, key, strict=True)) | survey(folder, method)
-    yield from _adapted(folder, "kurtosis", done)
+    yield from _adapted(folder, "kurtosis", keys)
 
 
-def _adapted(folder: Path, objective: Objective, done: set[tuple[str, ...]]) -> Iterator[Row]:
+def _adapted(folder: Path, objective: Objective, keys: set[tuple[str, ...]]) -> Iterator[Row]:
     for case in cases(folder):
         key = _key(objective, case)
-        if key not in done:
+        if key not in keys:
             yield dict(zip(KEY, key, strict=True)) | adapt(case, objective)
 
 
@@ -150,21 +148,10 @@ def _key(objective: str, case: Case) -> tuple[str, ...]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    folder = os.environ.get("SCIONWOOD_FIELD_DATA")
-    parser.add_argument("--data", type=Path, default=folder and Path(folder), required=not folder)
-    parser.add_argument("--target", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    rows: list[Row] = []
-    if options.target.is_file():
-        with options.target.open(newline="") as file:
-            rows = [dict(row) for row in csv.DictReader(file)]
-    done = {tuple(str(row[name]) for name in KEY) for row in rows}
-    for row in measure(options.data, done):
-        print(row, flush=True)
-        rows.append(row | machine())
-        write(options.target, rows)
+    options = parsed(__doc__, FIELD_DATA, option("--target", type=Path, default=RESULTS))
+    table = Table(options.target, machine)
+    for row in measure(options.data, {tuple(row[name] for name in KEY) for row in table.rows}):
+        table.add(row)
 
 
 if __name__ == "__main__":

@@ -12,22 +12,22 @@ when it is measured, and measured once: a stopped benchmark goes on with the row
 from __future__ import annotations
 
 import argparse
-import csv
-import os
 import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from peft import LoraConfig
-from seismic_accuracy import machine, write
+from runner import Table, option, parsed
+from seismic_accuracy import machine
 from seismic_field import removed, score
-from seismic_field_cases import GROUPS, Case
+from seismic_field_cases import FIELD_DATA, GROUPS, Case
 from torch import Tensor, nn
 
 from scionwood import attach
@@ -98,10 +98,10 @@ def build(variant: Variant, weights: Path | None, seed: int) -> nn.Module:
     if variant.encoder == "plain":
         return field_unet(init_seed=seed)
     if variant.encoder != "small":
-        own = "shipped" if variant.pretrained else "none"
+        weights_source = "shipped" if variant.pretrained else "none"
         size = "tiny" if variant.encoder == "tiny" else "small"
         model: Any = dinov3_unet(
-            size=size, weights=own, init_seed=seed, width=24, common_mode=False
+            size=size, weights=weights_source, init_seed=seed, width=24, common_mode=False
         )
     else:
         source = str(weights) if variant.pretrained else "none"
@@ -122,27 +122,27 @@ def build(variant: Variant, weights: Path | None, seed: int) -> nn.Module:
 
 def records(gathers: int, seed: int) -> Iterator[dict[str, Tensor]]:
     """Yield batches: the same clean records again and again, each time with other noise."""
-    data, kept = _drawn(gathers, seed)
+    data, gathers_of_seed = _gathers_of(gathers, seed)
     rng = np.random.default_rng(seed)
     index = 0
     while True:
-        some = []
+        batch = []
         for _ in range(BATCH):
-            clean = kept[int(rng.integers(gathers))]
+            clean = gathers_of_seed[int(rng.integers(gathers))]
             noise, index = _noise(data, index), index + 1
             level = 0.0 if rng.random() < 0.12 else 10 ** (-rng.uniform(-9, 24) / 20)
             flipped = clean.flip(1) if rng.random() < 0.5 else clean
-            told = level if rng.random() < 0.5 else 0.0
-            some.append({"clean": flipped, "noisy": flipped + level * noise, "level": told})
+            level_input = level if rng.random() < 0.5 else 0.0
+            batch.append({"clean": flipped, "noisy": flipped + level * noise, "level": level_input})
         yield {
-            "clean": torch.stack([x["clean"] for x in some]),
-            "noisy": torch.stack([x["noisy"] for x in some]),
-            "level": torch.tensor([x["level"] for x in some]),
+            "clean": torch.stack([x["clean"] for x in batch]),
+            "noisy": torch.stack([x["noisy"] for x in batch]),
+            "level": torch.tensor([x["level"] for x in batch]),
         }
 
 
 @cache
-def _drawn(gathers: int, seed: int) -> tuple[FieldCrops, list[Tensor]]:
+def _gathers_of(gathers: int, seed: int) -> tuple[FieldCrops, list[Tensor]]:
     """Return the source of noise, and the clean records of a training."""
     data = FieldCrops(
         n_traces=SHAPE[0], n_samples=SHAPE[1], kept=gathers, n_train=10**9, few_share=0, seed=seed
@@ -165,8 +165,8 @@ def train(model: nn.Module, variant: Variant, gathers: int, seconds: float, seed
     groups = {"encoder": [], "rest": []}  # type: dict[str, list[nn.Parameter]]
     for name, p in model.named_parameters():
         if p.requires_grad:
-            own = "encoder." in name and "lora_" not in name and variant.encoder != "plain"
-            groups["encoder" if own else "rest"].append(p)
+            is_encoder = "encoder." in name and "lora_" not in name and variant.encoder != "plain"
+            groups["encoder" if is_encoder else "rest"].append(p)
     rates = {"encoder": variant.lr_encoder, "rest": variant.lr}
     optimizer = torch.optim.AdamW(
         [{"params": p, "lr": rates[name], "top": rates[name]} for name, p in groups.items() if p],
@@ -180,8 +180,8 @@ def train(model: nn.Module, variant: Variant, gathers: int, seconds: float, seed
         for group in optimizer.param_groups:
             group["lr"] = group["top"] * min(1, steps / 20) * (0.5 + 0.5 * np.cos(np.pi * share))
         with torch.autocast("cpu", torch.bfloat16):
-            kept = model(batch["noisy"], None, batch["level"])
-        error = (kept.float() - batch["clean"]).square().mean((1, 2, 3))
+            signal = model(batch["noisy"], None, batch["level"])
+        error = (signal.float() - batch["clean"]).square().mean((1, 2, 3))
         loss = torch.log10(error / batch["clean"].square().mean((1, 2, 3)) + FLOOR).mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -266,32 +266,26 @@ def measure(name: str, gathers: int, seed: int, options: argparse.Namespace) -> 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    folder = os.environ.get("SCIONWOOD_FIELD_DATA")
-    parser.add_argument("--data", type=Path, default=folder and Path(folder), required=not folder)
-    parser.add_argument("--dinov2", type=Path, help="weights of a DINOv2 ViT-S")
-    parser.add_argument("--variants", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))
-    parser.add_argument("--gathers", nargs="*", type=int, default=list(GATHERS))
-    parser.add_argument("--seconds", type=float, default=15, help="of CPU time, for each training")
-    parser.add_argument("--seeds", nargs="*", type=int, default=[0])
-    parser.add_argument("--most", type=int, default=10**9, help="rows to measure before it stops")
-    parser.add_argument("--target", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    done = {(r["variant"], int(r["gathers"]), int(r["seed"])) for r in rows(options.target)}
-    wanted = [(n, k, s) for s in options.seeds for k in options.gathers for n in options.variants]
-    for name, gathers, seed in [row for row in wanted if row not in done][: options.most]:
-        row = measure(name, gathers, seed, options) | machine()
-        print({k: v for k, v in row.items() if k not in machine()}, flush=True)
-        write(options.target, [*rows(options.target), row])
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    """Return the rows that a file has."""
-    if not path.is_file():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    options = parsed(
+        __doc__,
+        FIELD_DATA,
+        option("--dinov2", type=Path, help="weights of a DINOv2 ViT-S"),
+        option("--variants", nargs="*", default=list(VARIANTS), choices=list(VARIANTS)),
+        option("--gathers", nargs="*", type=int, default=list(GATHERS)),
+        option("--seconds", type=float, default=15, help="of CPU time, for each training"),
+        option("--seeds", nargs="*", type=int, default=[0]),
+        option("--most", type=int, default=10**9, help="rows to measure before it stops"),
+        option("--target", type=Path, default=RESULTS),
+    )
+    table = Table(options.target, machine)
+    jobs = (
+        {"variant": name, "gathers": gathers, "seed": seed}
+        for seed in options.seeds
+        for gathers in options.gathers
+        for name in options.variants
+    )
+    for job in islice(table.missing(jobs), options.most):
+        table.add(measure(job["variant"], job["gathers"], job["seed"], options))
 
 
 if __name__ == "__main__":

@@ -12,8 +12,6 @@ measured keep their rows. Writes benchmarks/results/seismic_field.csv and prints
 from __future__ import annotations
 
 import argparse
-import csv
-import os
 import time
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -21,18 +19,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from runner import option, parsed, read, write
 from scipy.ndimage import uniform_filter
-from seismic_accuracy import machine, write
+from seismic_accuracy import machine
 from seismic_field_aims import print_aims
-from seismic_field_cases import GROUPS, Case, events
+from seismic_field_cases import FIELD_DATA, GROUPS, Case, events
 from seismic_field_methods import (
     FILTERS,
     PEERS,
     Estimate,
     Method,
     earlier,
-    ours,
     peers,
+    scionwood_runs,
     simple,
     tuned,
 )
@@ -66,7 +65,9 @@ def next_inline(cases: Sequence[Case], estimates: Sequence[Estimate]) -> float:
     """Return the correlation of what was removed with what was removed from the next inline."""
     parts = [c.record.astype(np.float64) - e.data for c, e in zip(cases, estimates, strict=True)]
     both = sum(float(np.sum(a * b)) for a, b in pairwise(parts))
-    one, other = (sum(float(np.sum(a * a)) for a in some) for some in (parts[:-1], parts[1:]))
+    one, other = (
+        sum(float(np.sum(a * a)) for a in rows_of_part) for rows_of_part in (parts[:-1], parts[1:])
+    )
     return both / np.sqrt(one * other) if one * other else 0.0
 
 
@@ -87,8 +88,8 @@ def recovered(method: Method, case: Case, estimate: np.ndarray) -> float:
 def similarity(case: Case, estimate: np.ndarray) -> float:
     """Return the mean local similarity of the removed part and the estimate."""
     gone = torch.from_numpy(case.record.astype(np.float64) - estimate)
-    kept = torch.from_numpy(estimate.astype(np.float64))
-    return float(metrics.local_similarity(kept, gone).mean()) if gone.any() else 0.0
+    signal = torch.from_numpy(estimate.astype(np.float64))
+    return float(metrics.local_similarity(signal, gone).mean()) if gone.any() else 0.0
 
 
 def measure(name: str, method: Method, cases: Sequence[Case]) -> Row:
@@ -127,16 +128,16 @@ def _lowest_live(cases: Sequence[Case], estimates: Sequence[Estimate]) -> object
 def rows(group: str, options: argparse.Namespace) -> Iterator[Row]:
     """Yield the rows of a group of records, the simplest methods first."""
     cases = list(GROUPS[group](options.data))
-    methods = simple() | earlier() | ours(options.run) | dict(peers(options.peers))
-    wanted = options.methods or [*simple(), *FILTERS, *methods]
-    if set(wanted) & set(FILTERS):
+    methods = simple() | earlier() | scionwood_runs(options.run) | dict(peers(options.peers))
+    names = options.methods or [*simple(), *FILTERS, *methods]
+    if set(names) & set(FILTERS):
         methods = simple() | tuned(cases, score) | methods
     kinds = dict.fromkeys((c.group, c.name, c.noise) for c in cases if not c.tune)
     for kind in kinds:
-        some = [c for c in cases if not c.tune and (c.group, c.name, c.noise) == kind]
+        tests = [c for c in cases if not c.tune and (c.group, c.name, c.noise) == kind]
         for name, method in methods.items():
-            if name in wanted and PEERS.get(name, group) == group:
-                yield measure(name, method, some)
+            if name in names and PEERS.get(name, group) == group:
+                yield measure(name, method, tests)
 
 
 def merge(old: list[Row], new: list[Row]) -> list[Row]:
@@ -145,41 +146,32 @@ def merge(old: list[Row], new: list[Row]) -> list[Row]:
     def key(row: Row) -> tuple[object, ...]:
         return row["group"], row["case"], row["noise"], row["method"]
 
-    fresh = {key(row): row for row in new}
-    kept = [fresh.pop(key(row), row) for row in old]
-    return kept + list(fresh.values())
+    by_key = {key(row): row for row in new}
+    former = [by_key.pop(key(row), row) for row in old]
+    return former + list(by_key.values())
 
 
-def show(some: list[Row]) -> None:
+def show(rows: list[Row]) -> None:
     """Print the rows of a group."""
     columns = ("case", "noise", "method", "snr", "lowest", "removed", "next_inline", "passed")
-    lines = [[str(row.get(name, "")) for name in columns] for row in some]
-    print_table(list(columns), lines, title=str(some[0]["group"]))
+    lines = [[str(row.get(name, "")) for name in columns] for row in rows]
+    print_table(list(columns), lines, title=str(rows[0]["group"]))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    folder = os.environ.get("SCIONWOOD_FIELD_DATA")
-    parser.add_argument("--data", type=Path, default=folder and Path(folder), help="the files")
-    parser.add_argument("--groups", nargs="*", default=list(GROUPS), choices=list(GROUPS))
-    parser.add_argument("--methods", nargs="*", help="only these; by default all")
-    parser.add_argument(
-        "--run", nargs="*", default=[], help="DOMAIN=FOLDER instead of a shipped run"
+    options = parsed(
+        __doc__,
+        FIELD_DATA,
+        option("--groups", nargs="*", default=list(GROUPS), choices=list(GROUPS)),
+        option("--methods", nargs="*", help="only these; by default all"),
+        option("--run", nargs="*", default=[], help="DOMAIN=FOLDER instead of a shipped run"),
+        option("--peers", type=Path, help="folder with the packages of published networks"),
+        option("target", type=Path, nargs="?", default=RESULTS),
     )
-    parser.add_argument("--peers", type=Path, help="folder with the packages of published networks")
-    parser.add_argument("target", type=Path, nargs="?", default=RESULTS)
-    options = parser.parse_args()
-    if options.data is None:
-        parser.error("give --data, or set SCIONWOOD_FIELD_DATA")
-    torch.set_num_threads(1)
     for group in options.groups:
         new = [row | machine() for row in rows(group, options)]
         show(new)
-        old: list[Row] = []
-        if options.target.is_file():
-            with options.target.open(newline="") as file:
-                old = [dict(row) for row in csv.DictReader(file)]
-        write(options.target, merge(old, new))
+        write(options.target, merge(read(options.target), new))
     print_aims(options.target)
 
 

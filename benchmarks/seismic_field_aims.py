@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seismic_accuracy import write
+from runner import read, write
 
 from scionwood.authoring import print_table
 
 RESULTS = Path(__file__).parent / "results"
-OURS, BEFORE = "Scionwood", "seismic/denoise"
+SCIONWOOD, BEFORE = "Scionwood", "seismic/denoise"
 CLASSICAL = ("band-pass", "f-k", "f-x SSA", "TV")
 Row = dict[str, str]
 DASN2N = {"white": 9.9, "FORGE": 9.0, "ProdML": 6.5}
@@ -81,12 +80,12 @@ class Aim:
     def value(self, rows: Sequence[Row], method: str) -> float | None:
         """Return the worst number of a method; None if it was not measured."""
         worst: Callable[[list[float]], float] = min if self.least else max
-        some = self.rows(rows, method)
+        records = self.rows(rows, method)
         column = self.column
-        if self.pass_through and method == OURS:
-            some = [row for row in some if int(row["passed"]) < int(row["records"])]
+        if self.pass_through and method == SCIONWOOD:
+            records = [row for row in records if int(row["passed"]) < int(row["records"])]
             column = "lowest_live"
-        numbers = [float(row[column]) for row in some if row[column] != ""]
+        numbers = [float(row[column]) for row in records if row[column] != ""]
         return worst(numbers) if numbers else None
 
     def limit(self, rows: Sequence[Row]) -> float | None:
@@ -174,8 +173,8 @@ def judge(rows: Sequence[Row]) -> list[dict[str, object]]:
     """Return one row per aim: the bar, our number, that of before, and what was tried."""
     table: list[dict[str, object]] = []
     for aim in AIMS:
-        value, limit = aim.value(rows, OURS), aim.limit(rows)
-        measured = aim.rows(rows, OURS)
+        value, limit = aim.value(rows, SCIONWOOD), aim.limit(rows)
+        measured = aim.rows(rows, SCIONWOOD)
         if not measured or limit is None:
             verdict = "not measured"
         elif value is None:
@@ -185,13 +184,13 @@ def judge(rows: Sequence[Row]) -> list[dict[str, object]]:
             if all(row["passed"] == row["records"] for row in measured):
                 verdict += ": passed through"
         rivals = {name: aim.value(rows, name) for name in CLASSICAL}
-        known = {name: x for name, x in rivals.items() if x is not None}
-        best = max(known, key=lambda name: known[name]) if known and aim.least else ""
+        available = {name: x for name, x in rivals.items() if x is not None}
+        best = max(available, key=lambda name: available[name]) if available and aim.least else ""
         table.append(
             {
                 "aim": aim.name,
                 "bar": _text(limit, "at least " if aim.least else "at most "),
-                "filter": f"{known[best]:.1f} ({best})" if best else "",
+                "filter": f"{available[best]:.1f} ({best})" if best else "",
                 "before": _text(aim.value(rows, BEFORE)),
                 "ours": _text(value),
                 "verdict": verdict,
@@ -206,8 +205,7 @@ def print_aims(path: Path) -> list[dict[str, object]]:
 
     For the CSV of the results, `seismic_aims.csv` beside it gets them too.
     """
-    with path.open(newline="") as file:
-        table = judge(list(csv.DictReader(file)))
+    table = judge(read(path))
     if path == RESULTS / "seismic_field.csv":
         write(RESULTS / "seismic_aims.csv", table)
     columns = [name for name in table[0] if name != "tried"]

@@ -6,12 +6,14 @@ halves were fixed before any method was tested: the first shots, inlines or trac
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from runner import option
 from scipy.signal import butter, decimate, sosfiltfilt
 
 from scionwood_seismic import open_file
@@ -19,6 +21,14 @@ from scionwood_seismic.data.synthetic import generator
 from scionwood_seismic.evaluation.baselines import bandpass
 from scionwood_seismic.synth.signal import draw_gather
 
+FOLDER = os.environ.get("SCIONWOOD_FIELD_DATA")
+FIELD_DATA = option(
+    "--data",
+    type=Path,
+    default=FOLDER and Path(FOLDER),
+    required=not FOLDER,
+    help="the files; by default the folder of SCIONWOOD_FIELD_DATA",
+)
 Domain = Literal["shot", "stack", "das", "station"]
 SHAPE, DT, DX = (128, 512), 0.002, 12.5
 DIPS = ((0, 0), (0.05, 0), (0.25, 0), (0.5, 0), (1, 0), (2, 0), (4, 0), (0, 0.5), (0.2, 1.0))
@@ -177,8 +187,8 @@ def das(folder: Path) -> Iterator[Case]:
         data, dt = reader.read(0).data, reader.dt
     band = bandpass(data - data.mean(1, keepdims=True), dt, low=20, high=300)[:, 330:830]
     event = (band / band.std()).astype(np.float32)
-    drawn = draw_gather(generator(79, "test", 0), event.shape, dt=0.002, kind="microseismic")
-    for tune, clean in ((True, drawn), (False, event)):
+    gather = draw_gather(generator(79, "test", 0), event.shape, dt=0.002, kind="microseismic")
+    for tune, clean in ((True, gather), (False, event)):
         name = "event of the test data" if not tune else "generated event"
         case = Case("das", name, "none", tune, clean, clean, dt, None, "das")
         yield case

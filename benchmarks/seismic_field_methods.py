@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from seismic_field_aims import OPEN, OURS
+from seismic_field_aims import OPEN, SCIONWOOD
 from seismic_field_cases import Case
 
 from scionwood import Task, load_run
@@ -107,7 +107,7 @@ def earlier() -> dict[str, Method]:
     return {"seismic/denoise": lambda case: Estimate(denoise_array(model, case.record))}
 
 
-def ours(names: Sequence[str]) -> dict[str, Method]:
+def scionwood_runs(names: Sequence[str]) -> dict[str, Method]:
     """Return Scionwood with the model that suits the file, also without its gate.
 
     Args:
@@ -121,14 +121,14 @@ def ours(names: Sequence[str]) -> dict[str, Method]:
             name = runs.get(case.domain, f"seismic/{case.domain}")
             if name not in tasks:
                 tasks[name] = load_run(name)
-            known = {"dt": case.dt, "dx": case.dx, "domain": case.domain}
-            result = denoise_record(tasks[name], case.record, options=options, **known)
+            about = {"dt": case.dt, "dx": case.dx, "domain": case.domain}
+            result = denoise_record(tasks[name], case.record, options=options, **about)
             report = result.report
             return Estimate(result.denoised, report.passed_through, report.reason)
 
         return run
 
-    return {OURS: method(DenoiseOptions()), OPEN: method(DenoiseOptions(gate="off"))}
+    return {SCIONWOOD: method(DenoiseOptions()), OPEN: method(DenoiseOptions(gate="off"))}
 
 
 def peers(folder: Path | None) -> Iterator[tuple[str, Method]]:

@@ -57,14 +57,14 @@ def main() -> None:
     for row, (kind, noise, index) in zip(rows, GATHERS, strict=True):
         noisy, clean = gathers(kind, noise, index)
         estimate = denoise_array(model, noisy)
-        shown = {
+        panels = {
             f"input, {snr(clean, noisy):z.0f} dB": noisy,
             f"denoised, {snr(clean, estimate):.0f} dB": estimate,
             "removed": noisy - estimate,
             "reference": clean,
         }
         gain = clip(noisy)
-        for axes, (title, data) in zip(row, shown.items(), strict=True):
+        for axes, (title, data) in zip(row, panels.items(), strict=True):
             axes.imshow(
                 data.T,
                 aspect="auto",
@@ -79,8 +79,8 @@ def main() -> None:
         axes.set_xlabel("trace")
     image = io.BytesIO()
     figure.savefig(image, dpi=80, format="png")
-    with atomic_path(options.target) as part, Image.open(image) as drawn:
-        drawn.convert("L").quantize(SHADES).save(part, optimize=True)
+    with atomic_path(options.target) as part, Image.open(image) as picture:
+        picture.convert("L").quantize(SHADES).save(part, optimize=True)
     print(f"{options.target}: {options.target.stat().st_size / 1e3:.0f} kB")
 
 

@@ -12,7 +12,6 @@ row is appended to benchmarks/results/seismic_inputs.csv when it is measured, an
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Callable, Iterator
 from functools import cache, partial
@@ -20,11 +19,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from runner import Table, option, parsed
 from scipy import ndimage as nd
-from seismic_accuracy import machine, write
-from seismic_encoder import FLOOR, rows
+from seismic_accuracy import machine
+from seismic_encoder import FLOOR
 from seismic_field import next_inline, removed, score
-from seismic_field_cases import GROUPS, Case
+from seismic_field_cases import FIELD_DATA, GROUPS, Case
 from seismic_field_methods import Estimate
 from seismic_inputs_data import (
     SLOWEST,
@@ -49,7 +49,7 @@ from scionwood_seismic.tasks.start import take_over
 RESULTS = Path(__file__).parent / "results" / "seismic_inputs.csv"
 
 
-class Told(nn.Module):
+class WithFacts(nn.Module):
     """A network that is told the trace distance and the trace count of what it denoises."""
 
     def __init__(self, model: nn.Module, steepest: float) -> None:
@@ -57,8 +57,8 @@ class Told(nn.Module):
         self.model, self.steepest = model, steepest
 
     def forward(self, record: Tensor, mask: Tensor, level: Tensor) -> Tensor:
-        kept: Tensor = self.model(record, mask, level, facts(record, mask, self.steepest))
-        return kept
+        signal: Tensor = self.model(record, mask, level, facts(record, mask, self.steepest))
+        return signal
 
 
 def train(model: nn.Module, batches: Iterator[Batch], seconds: float, sees: bool) -> int:
@@ -70,11 +70,11 @@ def train(model: nn.Module, batches: Iterator[Batch], seconds: float, sees: bool
         start = time.process_time()
         rate = min(1, (steps + 1) / 50) * (0.5 + 0.5 * np.cos(np.pi * spent / seconds))
         optimizer.param_groups[0]["lr"] = 1e-3 * rate
-        beside = batch["beside"] if sees else torch.zeros_like(batch["beside"])
+        neighbours = batch["beside"] if sees else torch.zeros_like(batch["beside"])
         with torch.autocast("cpu", torch.bfloat16):
-            kept = model(batch["noisy"], batch["mask"], batch["level"], beside)
+            signal = model(batch["noisy"], batch["mask"], batch["level"], neighbours)
         energy = batch["clean"].square().sum((1, 2, 3))
-        error = (kept.float() - batch["clean"]).square().sum((1, 2, 3))
+        error = (signal.float() - batch["clean"]).square().sum((1, 2, 3))
         loss = (torch.log10(error / energy.clamp_min(1e-8) + FLOOR) * (energy > 0)).mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -97,9 +97,9 @@ def by_slice(
 ) -> np.ndarray:
     """Denoise an inline, with those beside it if the network sees them."""
     places = (i - 1 if i else 0, min(i + 1, len(volume) - 1))
-    beside = volume[list(places)] if sees else None
+    neighbours = volume[list(places)] if sees else None
     return denoise_record(
-        model, volume[i], dt=0.004, domain="stack", beside=beside, options=gate
+        model, volume[i], dt=0.004, domain="stack", beside=neighbours, options=gate
     ).denoised
 
 
@@ -108,8 +108,8 @@ def both_ways(
 ) -> np.ndarray:
     """Return the mean of the results by inlines and by crosslines, as `--slices both` does."""
     across = _across(model, sees, volume.tobytes(), volume.shape, gate.gate)
-    own: np.ndarray = 0.5 * by_slice(model, sees, volume, i, gate) + 0.5 * across[i]
-    return own
+    blend: np.ndarray = 0.5 * by_slice(model, sees, volume, i, gate) + 0.5 * across[i]
+    return blend
 
 
 @cache
@@ -119,16 +119,16 @@ def _across(
     volume = np.frombuffer(data, np.float32).reshape(shape)
     gate = DenoiseOptions(gate=action)  # type: ignore[arg-type]
     crosslines = np.ascontiguousarray(volume.transpose(1, 0, 2))
-    done = [by_slice(model, sees, crosslines, i, gate) for i in range(len(crosslines))]
-    return np.stack(done, axis=1)
+    slices = [by_slice(model, sees, crosslines, i, gate) for i in range(len(crosslines))]
+    return np.stack(slices, axis=1)
 
 
 def mean_snr(
-    denoise: Denoise, clean: np.ndarray, volume: np.ndarray, wanted: range, action: str
+    denoise: Denoise, clean: np.ndarray, volume: np.ndarray, places: range, action: str
 ) -> float:
     gate = DenoiseOptions(gate=action)  # type: ignore[arg-type]
     scores = []
-    for i in wanted:
+    for i in places:
         case = Case("cube", "", "", False, volume[i], clean[i], 0.004, None, "stack")
         scores.append(score(case, denoise(volume, i, gate)))
     return float(np.mean(scores))
@@ -137,25 +137,25 @@ def mean_snr(
 def test_volumes(denoise: Denoise, folder: Path) -> dict[str, float]:
     """Return the numbers of a denoiser of volumes, without and with the harm gate."""
     row: dict[str, float] = {}
-    made = [cube(seed) for seed in range(2)]
+    cubes = [cube(seed) for seed in range(2)]
     for snr, name in ((False, "made_clean"), (True, "made_white")):
-        each = [
+        item = [
             mean_snr(denoise, c, noisy(c, 21, k) if snr else c, range(2, 16, 4), "off")
-            for k, c in enumerate(made)
+            for k, c in enumerate(cubes)
         ]
-        row[name] = float(np.mean(each))
+        row[name] = float(np.mean(item))
     for name, first in (("cube", 5), ("F3", 12)):
         clean = field_volume(folder, name)
-        wanted = range(first, len(clean))
+        places = range(first, len(clean))
         for action in ("off", "blend"):
             row[f"{name}_white_{action}"] = mean_snr(
-                denoise, clean, noisy(clean, 8), wanted, action
+                denoise, clean, noisy(clean, 8), places, action
             )
-        cases = [Case(name, "", "none", False, clean[i], None) for i in wanted]
-        done = [Estimate(denoise(clean, i, DenoiseOptions())) for i in wanted]
-        pairs = list(zip(cases, done, strict=True))
+        cases = [Case(name, "", "none", False, clean[i], None) for i in places]
+        estimates = [Estimate(denoise(clean, i, DenoiseOptions())) for i in places]
+        pairs = list(zip(cases, estimates, strict=True))
         row[f"{name}_removed"] = float(np.mean([removed(c, e.data) for c, e in pairs]))
-        row[f"{name}_next"] = float(next_inline(cases, done))
+        row[f"{name}_next"] = float(next_inline(cases, estimates))
     row["alone"] = one_slice(denoise, folder)
     return {name: round(value, 3) for name, value in row.items()}
 
@@ -185,9 +185,9 @@ def test_gathers(model: nn.Module, sees: bool, folder: Path) -> dict[str, float]
         scores = []
         for _ in range(10):
             batch = next(batches)
-            beside = batch["beside"] if sees else torch.zeros_like(batch["beside"])
-            kept = model(batch["noisy"], batch["mask"], batch["level"] * 0, beside)
-            error = (kept - batch["clean"]).square().sum((1, 2, 3))
+            neighbours = batch["beside"] if sees else torch.zeros_like(batch["beside"])
+            signal = model(batch["noisy"], batch["mask"], batch["level"] * 0, neighbours)
+            error = (signal - batch["clean"]).square().sum((1, 2, 3))
             ratio = batch["clean"].square().sum((1, 2, 3)) / error.clamp_min(1e-12)
             scores.append(10 * torch.log10(ratio.clamp_min(1e-3)))
         row[name] = float(torch.cat(scores).clamp(max=60).median())
@@ -198,9 +198,9 @@ def test_gathers(model: nn.Module, sees: bool, folder: Path) -> dict[str, float]
             if case.tune or case.noise != noise:
                 continue
             dt = case.dt / plan(case.record.astype(np.float64), domain="shot").factor
-            network = Told(model, case.dx / (SLOWEST * dt)) if sees else model
-            done = denoise_record(network, case.record, dt=case.dt, domain="shot", options=off)
-            scores.append(score(case, done.denoised))
+            network = WithFacts(model, case.dx / (SLOWEST * dt)) if sees else model
+            estimate = denoise_record(network, case.record, dt=case.dt, domain="shot", options=off)
+            scores.append(score(case, estimate.denoised))
         row[f"viking_{noise}"] = float(np.mean(scores))
     return {name: round(value, 3) for name, value in row.items()}
 
@@ -238,27 +238,26 @@ VARIANTS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    folder = os.environ.get("SCIONWOOD_FIELD_DATA")
-    parser.add_argument("--data", type=Path, default=folder and Path(folder), required=not folder)
-    parser.add_argument("--groups", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))
-    parser.add_argument("--variants", nargs="*", help="only these; by default all of a group")
-    parser.add_argument("--seconds", type=float, default=60, help="of CPU time, for each training")
-    parser.add_argument("--seeds", nargs="*", type=int, default=[0])
-    parser.add_argument("--one-way", action="store_true", help="test volumes by inlines only")
-    parser.add_argument("--target", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    done = {_key(row) for row in rows(options.target)}
+    options = parsed(
+        __doc__,
+        FIELD_DATA,
+        option("--groups", nargs="*", default=list(VARIANTS), choices=list(VARIANTS)),
+        option("--variants", nargs="*", help="only these; by default all of a group"),
+        option("--seconds", type=float, default=60, help="of CPU time, for each training"),
+        option("--seeds", nargs="*", type=int, default=[0]),
+        option("--one-way", action="store_true", help="test volumes by inlines only"),
+        option("--target", type=Path, default=RESULTS),
+    )
+    table = Table(options.target, machine)
+    measured = {_key(row) for row in table.rows}
     for group in options.groups:
         for seed in options.seeds:
             for variant in options.variants or VARIANTS[group]:
                 seconds = 0.0 if variant == "shipped" else options.seconds
-                if (group, variant, seed, seconds) in done or (variant == "shipped" and seed):
+                if (group, variant, seed, seconds) in measured or (variant == "shipped" and seed):
                     continue
                 for row in measure(group, variant, seed, options):
-                    print(row, flush=True)
-                    write(options.target, [*rows(options.target), row | machine()])
+                    table.add(row)
 
 
 def _key(row: dict[str, str]) -> tuple[str, str, int, float]:

@@ -43,7 +43,7 @@ def volume_batches(seed: int) -> Iterator[Batch]:
     while True:
         samples = [data.sample("train", index + k) for k in range(BATCH)]
         index += BATCH
-        yield {name: torch.stack([each[name] for each in samples]) for name in samples[0]}
+        yield {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
 
 
 def gather_batches(
@@ -56,7 +56,7 @@ def gather_batches(
             _gather(np.random.default_rng([seed, 5, index + k]), snr, few) for k in range(BATCH)
         ]
         index += BATCH
-        yield {name: torch.stack([each[name] for each in samples]) for name in samples[0]}
+        yield {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
 
 
 def _gather(rng: np.random.Generator, snr: tuple[float, float], few: float) -> Batch:
@@ -97,10 +97,12 @@ def cube(seed: int, shape: tuple[int, int, int] = (16, 64, 240)) -> np.ndarray:
     i, x = np.mgrid[:inlines, :traces]
     shift = 12 * fold / np.abs(fold).max() + rng.uniform(-0.6, 0.6) * i + rng.uniform(-0.6, 0.6) * x
     shift = shift + 8 * (x + rng.uniform(-2, 2) * i > rng.uniform(0.3, 0.7) * traces)
-    seen = convolve(layers.reshape(-1, n), ricker(1 / 11, 1.0, length=60)).reshape(layers.shape)
+    reflections = convolve(layers.reshape(-1, n), ricker(1 / 11, 1.0, length=60)).reshape(
+        layers.shape
+    )
     at = np.arange(samples) + 40 + (shift - shift.mean())[..., None]
     bent = [
-        [np.interp(at[k, j], np.arange(n), seen[k, j]) for j in range(traces)]
+        [np.interp(at[k, j], np.arange(n), reflections[k, j]) for j in range(traces)]
         for k in range(inlines)
     ]
     volume = np.array(bent, np.float32)
@@ -118,5 +120,5 @@ def noisy(volume: np.ndarray, *key: int) -> np.ndarray:
 
 def field_volume(folder: Path, name: str) -> np.ndarray:
     """Return the field cube (`cube`) or F3."""
-    some = [c for c in GROUPS["stacks"](folder) if c.group == name and c.noise == "none"]
-    return np.stack([case.record for case in some])
+    inlines = [c for c in GROUPS["stacks"](folder) if c.group == name and c.noise == "none"]
+    return np.stack([case.record for case in inlines])

@@ -14,22 +14,20 @@ copy is on the disk (fsync). Rounds are interleaved, and headers and samples are
 
 from __future__ import annotations
 
-import argparse
-import csv
 import os
-import platform
 import shutil
 import statistics
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import segyio
+from map_files import machine
 from obspy.io.segy.segy import _read_segy
+from runner import option, parsed, replace_rows
 from seismic_io_denoise import core_rows, denoise_rows
 
 from scionwood_seismic.readers.segy import SegyReader
@@ -133,8 +131,8 @@ def wrong_bytes(source: Path, target: Path, factor: float) -> tuple[int, int]:
             before = np.frombuffer(block, np.uint8).reshape(-1, STRIDE)
             after = np.frombuffer(new.read(len(block)), np.uint8).reshape(-1, STRIDE)
             headers += int((before[:, :240] != after[:, :240]).sum())
-            wanted = before[:, 240:].view(">f4") * np.float32(factor)
-            samples += int((wanted != after[:, 240:].view(">f4")).sum())
+            expected = before[:, 240:].view(">f4") * np.float32(factor)
+            samples += int((expected != after[:, 240:].view(">f4")).sum())
     return headers, samples
 
 
@@ -171,60 +169,40 @@ def io_rows(folder: Path, gigabytes: float, rounds: int, tools: list[str]) -> li
     ]
 
 
-def machine() -> dict[str, str]:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), "unknown")
-    packages = "; ".join(f"{name} {version(name)}" for name in PACKAGES)
-    return {
-        "load": f"{os.getloadavg()[0]:.1f}",
-        "cpu": f"{model}, {os.cpu_count()} cores",
-        "versions": f"Python {platform.python_version()}; {packages}",
-    }
-
-
 def save(rows: list[dict[str, str]], path: Path) -> None:
     """Replace rows with the same measure, tool and size, and keep the others."""
-    old = list(csv.DictReader(path.open(newline=""))) if path.exists() else []
-
-    def name(row: dict[str, str]) -> tuple[str, ...]:
-        return row["measure"], row["tool"], row["gigabytes"]
-
-    new = {name(row) for row in rows}
-    fields = ["measure", "tool", "gigabytes", "median", "lowest", "highest", "unit", "rounds"]
-    fields += ["cpu_seconds", "wrong_header_bytes", "wrong_samples", "load", "cpu", "versions"]
-    path.parent.mkdir(exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fields, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows([*(row for row in old if name(row) not in new), *rows])
+    columns = ["measure", "tool", "gigabytes", "median", "lowest", "highest", "unit", "rounds"]
+    columns += ["cpu_seconds", "wrong_header_bytes", "wrong_samples", "load", "cpu", "versions"]
+    replace_rows(path, rows, ("measure", "tool", "gigabytes"), columns=columns)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--gigabytes", type=float, default=1.0)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--tools", default=",".join(TOOLS), help="separated by commas")
-    parser.add_argument("--denoise", action="store_true", help="measure denoising")
-    parser.add_argument("--cores", action="store_true", help="measure one and two cores")
-    parser.add_argument(
-        "--live", type=int, default=12, help="gathers of 2 MB, with --denoise and --cores"
+    options = parsed(
+        __doc__,
+        option("--gigabytes", type=float, default=1.0),
+        option("--rounds", type=int, default=3),
+        option("--tools", default=",".join(TOOLS), help="separated by commas"),
+        option("--denoise", action="store_true", help="measure denoising"),
+        option("--cores", action="store_true", help="measure one and two cores"),
+        option("--live", type=int, default=12, help="gathers of 2 MB, with --denoise and --cores"),
+        option("--folder", type=Path, help="parent of the temporary folder"),
+        option("target", type=Path, nargs="?", default=RESULTS),
+        threads=None,
     )
-    parser.add_argument("--folder", type=Path, help="parent of the temporary folder")
-    parser.add_argument("target", type=Path, nargs="?", default=RESULTS)
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
-        files = [Path(folder) / "in" / f"{i}.sgy" for i in range(2 if given.cores else 1)]
-        if given.denoise or given.cores:
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        files = [Path(folder) / "in" / f"{i}.sgy" for i in range(2 if options.cores else 1)]
+        if options.denoise or options.cores:
             files[0].parent.mkdir()
             for i, file in enumerate(files):
-                write_survey(file, given.live, lambda k, i=i: reflections(1000 * i + k))
-        if given.denoise:
+                write_survey(file, options.live, lambda k, i=i: reflections(1000 * i + k))
+        if options.denoise:
             rows = denoise_rows(Path(folder), files[0])
-        elif given.cores:
-            rows = core_rows(Path(folder), files, given.rounds)
+        elif options.cores:
+            rows = core_rows(Path(folder), files, options.rounds)
         else:
-            rows = io_rows(Path(folder), given.gigabytes, given.rounds, given.tools.split(","))
-    save([row | machine() for row in rows], given.target)
+            tools = options.tools.split(",")
+            rows = io_rows(Path(folder), options.gigabytes, options.rounds, tools)
+    save([row | machine(PACKAGES) for row in rows], options.target)
     for row in rows:
         print(f"{row['measure']}: {row['tool']} {row['median']} {row['unit']}")
 

@@ -54,20 +54,20 @@ def denoise_rows(folder: Path, source: Path) -> list[dict[str, str]]:
         target = folder / f"{len(rows)}.sgy"
         child = [sys.executable, "-c", CHILD, source, target, *options]
         one = {"OMP_NUM_THREADS": "1"}
-        done = subprocess.run(
+        process = subprocess.run(
             child, check=True, stdout=subprocess.PIPE, text=True, env=os.environ | one
         )
-        seen = json.loads(done.stdout.splitlines()[-1])
+        report = json.loads(process.stdout.splitlines()[-1])
         values = {
-            "denoise live traces, CPU time of one core": (size / 1e6 / seen["seconds"], "MB/s"),
+            "denoise live traces, CPU time of one core": (size / 1e6 / report["seconds"], "MB/s"),
             "denoise, peak memory over the loaded model": (
-                (seen["after"] - seen["before"]) / 1e6,
+                (report["after"] - report["before"]) / 1e6,
                 "MB",
             ),
         }
-        if seen["passes"]:
+        if report["passes"]:
             values["denoise, network passes of the gate"] = (
-                100 * seen["passes"],
+                100 * report["passes"],
                 "% of the others",
             )
         rows += [
@@ -78,7 +78,7 @@ def denoise_rows(folder: Path, source: Path) -> list[dict[str, str]]:
                 "median": f"{value:.2f}" if value < 10 else f"{value:.0f}",
                 "unit": unit,
                 "rounds": "1",
-                "cpu_seconds": f"{seen['seconds']:.1f}",
+                "cpu_seconds": f"{report['seconds']:.1f}",
             }
             for name, (value, unit) in values.items()
         ]
@@ -115,18 +115,18 @@ def core_rows(folder: Path, files: list[Path], rounds: int) -> list[dict[str, st
             spent[tool].append(sum(os.times()[2:4]) - before)
             shutil.rmtree(target)
             print(f"{tool}: {seconds[tool][-1]:.1f} s, CPU {spent[tool][-1]:.1f} s", flush=True)
-    speeds = {tool: [size / 1e6 / each for each in some] for tool, some in seconds.items()}
+    speeds = {tool: [size / 1e6 / item for item in runs] for tool, runs in seconds.items()}
     return [
         {
             "measure": f"denoise live traces by the clock, {len(files)} files",
             "tool": tool,
             "gigabytes": f"{size / 1e9:.2f}",
-            "median": f"{statistics.median(some):.2f}",
-            "lowest": f"{min(some):.2f}",
-            "highest": f"{max(some):.2f}",
+            "median": f"{statistics.median(runs):.2f}",
+            "lowest": f"{min(runs):.2f}",
+            "highest": f"{max(runs):.2f}",
             "unit": "MB/s",
             "rounds": str(rounds),
             "cpu_seconds": f"{statistics.median(spent[tool]):.1f}",
         }
-        for tool, some in speeds.items()
+        for tool, runs in speeds.items()
     ]

@@ -11,21 +11,16 @@ for backward and the errors against float64; in float32 the mean is a thousand d
 
 from __future__ import annotations
 
-import argparse
-import csv
-import platform
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
+from lora.timing import ratio
+from runner import option, parsed, printed, processor, today, versions, write
 from torch import Tensor
 
-from scionwood.authoring import atomic_path
 from scionwood_seismic.kernels import moments, report
 
 RESULTS = Path(__file__).parent / "results" / "seismic_kurtosis.csv"
@@ -103,15 +98,7 @@ def measure(runs: dict[str, Callable[[], object]], device: str, rounds: int) -> 
     return times
 
 
-def ratio(peer: list[float], ours: list[float]) -> tuple[float, float, float]:
-    """Return the median over rounds of peer / ours and its bootstrapped 95 % interval."""
-    each = np.asarray(peer) / np.asarray(ours)
-    draws = np.random.default_rng(0).choice(each, (2000, len(each)))
-    low, high = np.quantile(np.median(draws, 1), [0.025, 0.975])
-    return float(np.median(each)), float(low), float(high)
-
-
-def kept(statistic: Statistic, x: Tensor) -> float:
+def bytes_of(statistic: Statistic, x: Tensor) -> float:
     """Return the bytes kept for backward, over those of x."""
     sizes: dict[int, tuple[Tensor, int]] = {}
 
@@ -173,48 +160,26 @@ def cases(device: str, rounds: int) -> Iterator[dict[str, object]]:
                         "ci_low": f"{low:.2f}",
                         "ci_high": f"{high:.2f}",
                         "of_copy_bandwidth": f"{share:.2f}",
-                        "kept_over_x": f"{kept(rival, x):.3f}",
+                        "kept_over_x": f"{bytes_of(rival, x):.3f}",
                         "kurtosis_error": f"{wrong[name][0]:.1e}",
                         "gradient_error": f"{wrong[name][1]:.1e}",
                     }
 
 
-def processor(device: str) -> str:
-    """Return the name of the processor or the GPU."""
-    if device == "cuda":
-        return torch.cuda.get_device_name()
-    table = Path("/proc/cpuinfo")
-    lines = table.read_text().splitlines() if table.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
 def main() -> None:
     """Measure, print and write the table."""
-    parser = argparse.ArgumentParser(description="Fused kurtosis against the eager formula.")
-    parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("target", type=Path, nargs="?", default=RESULTS)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    options = parsed(
+        "Fused kurtosis against the eager formula.",
+        option("--rounds", type=int, default=30),
+        option("target", type=Path, nargs="?", default=RESULTS),
+    )
     rows = []
     for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
         print(report(device))
-        about = {
-            "processor": processor(device),
-            "threads": 1,
-            "rounds": options.rounds,
-            "torch": torch.__version__,
-            "triton": version("triton") if find_spec("triton") else "",
-            "python": platform.python_version(),
-            "date": datetime.now(UTC).date().isoformat(),
-        }
-        for row in cases(device, options.rounds):
-            print(*row.values(), sep="\t", flush=True)
-            rows.append(row | about)
-    with atomic_path(options.target) as path, path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        about = {"processor": processor(device), "threads": 1, "rounds": options.rounds}
+        about |= versions("torch", "triton") | today()
+        rows += printed(cases(device, options.rounds), about)
+    write(options.target, rows)
 
 
 if __name__ == "__main__":

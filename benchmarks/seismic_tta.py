@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from seismic_accuracy import RUNS, machine, train, write
+from runner import option, parsed, write
+from seismic_accuracy import RUNS, machine, train
 from torch import nn
 
 from scionwood import load_run
@@ -78,22 +79,24 @@ def measure(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--n", type=int, default=24, help="gathers of another geology")
-    parser.add_argument("--run", type=Path, help="a run of seismic/denoise to use")
-    parser.add_argument("target", type=Path, nargs="?", default=RESULTS)
-    options = parser.parse_args()
+    options = parsed(
+        __doc__,
+        option("--n", type=int, default=24, help="gathers of another geology"),
+        option("--run", type=Path, help="a run of seismic/denoise to use"),
+        option("target", type=Path, nargs="?", default=RESULTS),
+        threads=None,
+    )
     RUNS.mkdir(exist_ok=True)
     run = options.run or train("LoRA + head", 0, argparse.Namespace(steps=0))
     model = load_run(run).backbone
-    kept = {name: value.clone() for name, value in model.state_dict().items()}
+    before = {name: value.clone() for name, value in model.state_dict().items()}
     rows = measure(model, list(UNSEEN), options.n, "matched")
     rows += measure(model, ["erratic"], 8, "matched")
     rows += measure(model, ["erratic"], 8, "kurtosis")
     rows += measure(model, list(UNSEEN), 8, "kurtosis")
     for name, value in model.state_dict().items():
-        assert torch.equal(value, kept[name]), f"{name} changed"
-    print(f"all {len(kept)} tensors are bit-identical afterwards: base, head and LoRA")
+        assert torch.equal(value, before[name]), f"{name} changed"
+    print(f"all {len(before)} tensors are bit-identical afterwards: base, head and LoRA")
     gains = [row["gain"] for row in rows[: options.n]]
     print(f"shifted: median gain {np.median(gains):+.2f} dB, worst {min(gains):+.2f} dB")
     write(options.target, [row | machine() for row in rows])

@@ -16,11 +16,10 @@ rows that exist are kept.
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -28,9 +27,8 @@ from random import Random
 from shutil import rmtree
 from typing import Any
 
-import torch
 from language import items
-from language_parts import append, read
+from runner import SEEDS, Table, option, parsed
 
 from scionwood import fit, override, resolve, test
 from scionwood_methods import ProxyRun, select_examples
@@ -148,22 +146,9 @@ def subset(rule: str, recipe: Any, folder: Path) -> str | None:
     """Return the folder of the chosen examples; None means all."""
     if rule == "all":
         return None
-    own = folder / ("random" if rule == "random" else "measured")
-    select_examples(recipe, own, budget=BUDGET, by=rule, proxy=PROXY, resume=True)  # type: ignore[arg-type]
-    return str(own)
-
-
-def rows(
-    names: Sequence[str], rules: Sequence[str], seeds: Sequence[int], work: Path, model: str
-) -> Iterator[Any]:
-    """Yield the row of each field, seed and rule that is not measured yet; chance comes first."""
-    first = [rule for rule in rules if "loss" not in rule]
-    for group in (first, [rule for rule in rules if rule not in first]):
-        for seed, name, rule in product(seeds, names, group):
-            done = {(row["field"], row["seed"], row["rule"]) for row in read(RESULTS)}
-            if (name, str(seed), rule) not in done:
-                changes = prepared(name, work, model)
-                yield measured(name, seed, rule, changes, work / f"{name}-{seed}")
+    target = folder / ("random" if rule == "random" else "measured")
+    select_examples(recipe, target, budget=BUDGET, by=rule, proxy=PROXY, resume=True)  # type: ignore[arg-type]
+    return str(target)
 
 
 def measured(name: str, seed: int, rule: str, changes: dict[str, Any], folder: Path) -> Any:
@@ -171,10 +156,10 @@ def measured(name: str, seed: int, rule: str, changes: dict[str, Any], folder: P
     field, begun = FIELDS[name], time.perf_counter()
     recipe = resolve(field.recipe, {**changes, "seed": seed})
     chosen = subset(rule, recipe, folder)
-    own = folder / f"run-{rule}"
-    rmtree(own, ignore_errors=True)  # of a run that was interrupted
-    run = fit(override(recipe, {"data.subset": chosen}), run_dir=own)
-    found = test(run)
+    run_folder = folder / f"run-{rule}"
+    rmtree(run_folder, ignore_errors=True)  # of a run that was interrupted
+    run = fit(override(recipe, {"data.subset": chosen}), run_dir=run_folder)
+    scores = test(run)
     count = json.loads((Path(chosen) / "select.json").read_text())["chosen"] if chosen else "all"
     return {
         "field": name,
@@ -183,38 +168,45 @@ def measured(name: str, seed: int, rule: str, changes: dict[str, Any], folder: P
         "examples": count,
         "steps": field.steps,
         "score": field.score,
-        "value": f"{found[f'test_{field.score}']:.4f}",
-        "loss": f"{found['test_loss']:.4f}",
+        "value": f"{scores[f'test_{field.score}']:.4f}",
+        "loss": f"{scores['test_loss']:.4f}",
         "s": f"{time.perf_counter() - begun:.0f}",
     }
 
 
 def main() -> None:
-    """Measure what is missing, and say where chance wins."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--fields", nargs="+", default=[*FIELDS], choices=[*FIELDS])
-    parser.add_argument("--rules", nargs="+", default=[*RULES], choices=RULES)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--work", type=Path, default=Path("runs/selection"))
-    parser.add_argument("--model", default="smollm2", help="or a folder with the same weights")
-    options = parser.parse_args()
+    """Measure what is missing, chance first, and say where chance wins."""
+    options = parsed(
+        __doc__,
+        option("--fields", nargs="+", default=[*FIELDS], choices=[*FIELDS]),
+        option("--rules", nargs="+", default=[*RULES], choices=RULES),
+        SEEDS,
+        option("--work", type=Path, default=Path("runs/selection")),
+        option("--model", default="smollm2", help="or a folder with the same weights"),
+    )
     logging.getLogger("scionwood").setLevel(logging.ERROR)
-    torch.set_num_threads(1)
-    options.work.mkdir(parents=True, exist_ok=True)
-    given = (options.fields, options.rules, options.seeds, options.work, options.model)
-    for row in rows(*given):
-        append(RESULTS, row)
-    print(verdict(read(RESULTS)))
+    table = Table(RESULTS)
+    jobs = [
+        {"field": name, "seed": seed, "rule": rule}
+        for by_loss in (False, True)
+        for seed, name, rule in product(options.seeds, options.fields, options.rules)
+        if ("loss" in rule) == by_loss
+    ]
+    for job in table.missing(jobs):
+        changes = prepared(job["field"], options.work, options.model)
+        folder = options.work / f"{job['field']}-{job['seed']}"
+        table.add(measured(job["field"], job["seed"], job["rule"], changes, folder))
+    print(verdict(table.rows))
 
 
-def verdict(found: Sequence[dict[str, str]]) -> str:
+def verdict(rows: Sequence[dict[str, str]]) -> str:
     """Return for each field and seed whether the strong heads or chance chose better."""
     lines = []
     for name, field in FIELDS.items():
         column, sign = ("value", 1) if field.higher else ("loss", -1)
         of = {
             (row["seed"], row["rule"]): sign * float(row[column])
-            for row in found
+            for row in rows
             if row["field"] == name
         }
         seeds = [seed for seed, rule in of if rule == "heads" and (seed, "random") in of]

@@ -9,8 +9,6 @@ Everything runs on real servers over loopback, with one thread of torch. A refer
 
 from __future__ import annotations
 
-import argparse
-import csv
 import os
 import platform
 import sys
@@ -20,11 +18,11 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlencode
 
-import torch
+from runner import RESULTS, Row, option, parsed, read, versions
+from runner import write as write_table
 from serve_together import together
 
 import scionwood
@@ -38,27 +36,25 @@ from scionwood_seismic.inference.files import denoise_file
 from scionwood_seismic.inference.options import DenoiseOptions
 from scionwood_seismic.inference.outputs import Outputs
 
-Row = dict[str, object]
-RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("scionwood", "scionwood-serve", "torch", "litserve")
 SERVICE = "seismic/denoise"
 REQUESTS, THREADS, SWAPS, SESSIONS, ADAPTERS, TIMED = 250, 8, 5, 4, 10, 100
 
 
-def concurrency(work: Path, done: set[str]) -> Iterator[Row]:
+def concurrency(work: Path, finished: set[str]) -> Iterator[Row]:
     """1,000 requests in 8 threads over 20 swaps, in four sessions: who answered, and what."""
     line = write_line(work / "line.sgy", traces=8, samples=64)
     runs = make_versions(SERVICE, work / "runs", SWAPS + 1)
-    wanted = [reference(run, work / "line.sgy", work / f"{run.name}.sgy") for run in runs]
+    references = [reference(run, work / "line.sgy", work / f"{run.name}.sgy") for run in runs]
     for number in range(1, SESSIONS + 1):
-        if str(number) not in done:
+        if str(number) not in finished:
             with running(
                 work / "server", f"clean={runs[0]}", "--root", str(work / "runs")
             ) as server:
-                yield {"session": number, **session(server, line, runs, wanted)}
+                yield {"session": number, **session(server, line, runs, references)}
 
 
-def session(server: Server, line: bytes, runs: list[Path], wanted: list[bytes]) -> Row:
+def session(server: Server, line: bytes, runs: list[Path], references: list[bytes]) -> Row:
     """Ask in threads, and switch from run to run meanwhile."""
     of = {server.ask("GET", "/adapters").json()[0]["version"]: 0}
     answers: list[tuple[float, Answer | None]] = []
@@ -75,51 +71,52 @@ def session(server: Server, line: bytes, runs: list[Path], wanted: list[bytes]) 
 
     begun = time.perf_counter()
     with ThreadPoolExecutor(THREADS) as pool:
-        asked = [pool.submit(one, number) for number in range(REQUESTS)]
+        futures = [pool.submit(one, number) for number in range(REQUESTS)]
         for number in range(1, SWAPS + 1):
             for _ in range(REQUESTS // (SWAPS + 1)):
                 ended.acquire()
             of[server.put("clean", runs[number].name).json()["version"]] = number
-        for each in asked:
-            each.result()
+        for item in futures:
+            item.result()
     seconds = time.perf_counter() - begun
     good = [(t, a) for t, a in answers if a is not None and a.status == 200]
     times = [t for t, _ in good]
     return {
         "requests": REQUESTS, "threads": THREADS, "swaps": SWAPS,
         "versions that answered": len({a.version for _, a in good}),
-        "distinct references": len(set(wanted)),
-        "off their version": sum(a.body != wanted[of[a.version]] for _, a in good),
+        "distinct references": len(set(references)),
+        "off their version": sum(a.body != references[of[a.version]] for _, a in good),
         "lost": REQUESTS - len(good), "p50 ms": round(1e3 * quantile(times, 0.5)),
         "p95 ms": round(1e3 * quantile(times, 0.95)), "s": round(seconds),
     }  # fmt: skip
 
 
-def memory(work: Path, done: set[str]) -> Iterator[Row]:
+def memory(work: Path, finished: set[str]) -> Iterator[Row]:
     """Memory of the worker with one adapter, and with ten more on the same base."""
-    if done:
+    if finished:
         return
     write_line(work / "line.sgy")
     runs = make_versions(SERVICE, work / "runs", ADAPTERS + 1)
-    own = sum(file.stat().st_size for file in runs[0].rglob("*.safetensors"))
+    adapter_bytes = sum(file.stat().st_size for file in runs[0].rglob("*.safetensors"))
     model = scionwood.load_run(runs[0])
-    whole = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
+    model_bytes = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
     with running(work / "server", f"a0={runs[0]}", "--root", str(work / "runs")) as server:
         server.post(SERVICE, (work / "line.sgy").read_bytes(), "line.sgy")
         first = server.memory(server.worker())
         for number in range(1, ADAPTERS + 1):
             server.put(f"a{number}", runs[number].name)
         last = server.memory(server.worker())
-    each = (last - first) / ADAPTERS
+    item = (last - first) / ADAPTERS
     yield {
-        "adapters added": ADAPTERS, "base and adapter MB": round(whole / 1e6, 2),
-        "adapter and head MB": round(own / 1e6, 2), "worker with one MB": round(first / 1e6, 1),
-        "worker with all MB": round(last / 1e6, 1), "MB each": round(each / 1e6, 2),
-        "allowed MB each": round(own / 1e6 + 1, 2),
+        "adapters added": ADAPTERS, "base and adapter MB": round(model_bytes / 1e6, 2),
+        "adapter and head MB": round(adapter_bytes / 1e6, 2),
+        "worker with one MB": round(first / 1e6, 1),
+        "worker with all MB": round(last / 1e6, 1), "MB each": round(item / 1e6, 2),
+        "allowed MB each": round(adapter_bytes / 1e6 + 1, 2),
     }  # fmt: skip
 
 
-def latency(work: Path, done: set[str]) -> Iterator[Row]:
+def latency(work: Path, finished: set[str]) -> Iterator[Row]:
     """The time of an answer without and with a shadow that trains."""
     line = write_line(work / "line.sgy")
     small = scionwood.resolve(SERVICE, smoke=True)
@@ -127,7 +124,7 @@ def latency(work: Path, done: set[str]) -> Iterator[Row]:
     longer = scionwood.override(small, ["trainer.max_steps=4000", "data.n_train=8000"])
     (work / "next.yaml").write_text(longer.dump(), encoding="utf-8")
     for shadow in (False, True):
-        if ("trains" if shadow else "none") in done:
+        if ("trains" if shadow else "none") in finished:
             continue
         words = [f"clean={run}"]
         words += ["--shadow", str(work / "next.yaml"), "--slack", "p95=2s"] if shadow else []
@@ -162,9 +159,9 @@ def wait_for_training(folder: Path, server: Server) -> None:
     raise TimeoutError(f"no shadow trains in {folder}: {server.log.read_text('utf-8')}")
 
 
-def hostile(work: Path, done: set[str]) -> Iterator[Row]:
+def hostile(work: Path, finished: set[str]) -> Iterator[Row]:
     """Each hostile request: its status, its time, the peak of memory, and whether all live on."""
-    if done:
+    if finished:
         return
     line, states = write_line(work / "line.sgy"), write_states(work / "states.nc")
     few = scionwood.fit(scionwood.resolve("biomed/few_shot_lora", smoke=True), run_dir=work / "few")
@@ -182,17 +179,17 @@ def hostile(work: Path, done: set[str]) -> Iterator[Row]:
         server.post("crash/predict", b"x", "a.vtk")  # so that the libraries are imported
         server.post("pde/rollout", b"PK", "a.zip")
         worker = server.worker()
-        for each in requests(line, states):
-            query = {**each.query, **({"file": each.file} if each.file else {})}
-            body, before = each.body(), server.memory(worker)
+        for request in requests(line, states):
+            query = {**request.query, **({"file": request.file} if request.file else {})}
+            body, before = request.body(), server.memory(worker)
             with peak_of(lambda: server.memory(worker)) as peak:
                 begun = time.perf_counter()
-                path = f"/v1/{each.service}?{urlencode(query)}"
-                answer = server.ask("POST", path, body, headers=each.headers)
+                path = f"/v1/{request.service}?{urlencode(query)}"
+                answer = server.ask("POST", path, body, headers=request.headers)
                 seconds = time.perf_counter() - begun
             alive = server.worker() == worker
             yield {
-                "request": each.name, "status": answer.status, "s": round(seconds, 2),
+                "request": request.name, "status": answer.status, "s": round(seconds, 2),
                 "peak MB": max(0, round((peak[0] - before) / 1e6)),
                 "worker": "lives" if alive else "died",
                 "rule": answer.error["rule"][:90],
@@ -242,26 +239,20 @@ PARTS = {
 
 def write(path: Path, rows: list[Row]) -> None:
     """Write rows with the machine and the versions; rows of an earlier call keep theirs."""
-    where: Row = {"machine": platform.machine(), "cores": os.cpu_count()}
-    where |= {name: version(name) for name in PACKAGES}
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, list({**rows[0], **where}), lineterminator="\n")
-        table.writeheader()
-        table.writerows({**where, **row} for row in rows)
+    about = {"machine": platform.machine(), "cores": os.cpu_count()} | versions(*PACKAGES)
+    write_table(path, [{**about, **row} for row in rows], list({**rows[0], **about}))
 
 
 def main() -> None:
     """Measure what is asked for and not there yet; each row is written as soon as it is done."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--force", action="store_true", help="measure what is there again")
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    for name in given.only:
-        path, rows = RESULTS / f"serve_{name}.csv", list[Row]()
-        if path.exists() and not given.force:
-            with path.open(newline="", encoding="utf-8") as file:
-                rows = [dict(row) for row in csv.DictReader(file)]
+    options = parsed(
+        __doc__,
+        option("--only", nargs="+", choices=PARTS, default=list(PARTS)),
+        option("--force", action="store_true", help="measure what is there again"),
+    )
+    for name in options.only:
+        path = RESULTS / f"serve_{name}.csv"
+        rows = [] if options.force else read(path)
         with tempfile.TemporaryDirectory() as folder:
             for row in PARTS[name](Path(folder), {str(next(iter(row.values()))) for row in rows}):
                 print(row, flush=True)

@@ -11,17 +11,15 @@ on one core.
 
 from __future__ import annotations
 
-import argparse
-import csv
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 
 import torch
-from lora.timing import machine
+from runner import machine, option, parsed, printed, write
 
 from scionwood import build, fit, resolve, test
-from scionwood.authoring import atomic_path
 
 RESULTS = Path(__file__).parent / "results" / "unir.csv"
 VARIANTS = {
@@ -70,22 +68,15 @@ def measure(variant: str, seed: int, steps: int) -> Row:
 
 def main() -> None:
     """Measure all variants and seeds, and write the CSV."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=256)
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    rows = []
-    for variant in VARIANTS:
-        for seed in range(options.seeds):
-            rows.append(measure(variant, seed, options.steps))
-            print(*rows[-1].values(), flush=True)
-    rows = [row | machine("cpu") for row in rows]
-    with atomic_path(options.out) as part, part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    options = parsed(
+        __doc__,
+        option("--seeds", type=int, default=3),
+        option("--steps", type=int, default=256),
+        option("--out", type=Path, default=RESULTS),
+    )
+    jobs = product(VARIANTS, range(options.seeds))
+    rows = printed(measure(variant, seed, options.steps) for variant, seed in jobs)
+    write(options.out, [row | machine() for row in rows])
 
 
 if __name__ == "__main__":

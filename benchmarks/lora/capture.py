@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain, islice
 
+from runner import Row, machine
+
 import scionwood
-from lora.timing import Row, machine
 from scionwood.recipes.recipe_file import recipes
 from scionwood.scale.replay import Replay
 
@@ -20,7 +21,7 @@ def rows(device: str, quick: bool) -> Iterator[Row]:
     for plugin in PLUGINS[:1] if quick else PLUGINS:
         for name in list(recipes(plugin))[: 1 if quick else None]:
             recipe = f"{plugin}/{name}"
-            yield {"device": device, "recipe": recipe, **checked(recipe), **machine("cpu")}
+            yield {"device": device, "recipe": recipe, **checked(recipe), **machine()}
 
 
 def checked(recipe: str) -> Row:

@@ -79,8 +79,8 @@ def bench(out: Path) -> int:
     tune += ["--seconds", left["tune"], "--output", out / "tiles.json"]
     started = time.monotonic()
     first = run(layer, out / "lora_layer.txt", SECONDS)
-    rest = SECONDS - (time.monotonic() - started)
-    return first or run(tune, out / "tune.txt", rest)
+    seconds = SECONDS - (time.monotonic() - started)
+    return first or run(tune, out / "tune.txt", seconds)
 
 
 def run(command: Sequence[object], log: Path, seconds: float) -> int:
@@ -104,8 +104,8 @@ def run(command: Sequence[object], log: Path, seconds: float) -> int:
 
 def kit() -> Iterator[str]:
     """Yield the wheels that a machine with its own torch and triton lacks, with their versions."""
-    own = closure(("torch", "triton"))
-    wheels = sorted(closure(("peft", "pytest")) - own)
+    present = closure(("torch", "triton"))
+    wheels = sorted(closure(("peft", "pytest")) - present)
     yield "# A machine with torch and triton of its own needs these wheels besides:"
     yield from (f"{name}=={version(name)}" for name in wheels)
     yield "# Without a network there, fetch them here for its Python and carry the folder:"
@@ -117,15 +117,15 @@ def kit() -> Iterator[str]:
 
 def closure(names: Sequence[str]) -> set[str]:
     """Return distributions and all that they require here, without extras; names are normal."""
-    todo, seen = list(names), set()
+    todo, visited = list(names), set()
     while todo:
         name = re.sub(r"[-_.]+", "-", todo.pop()).lower()
-        if name in seen or not _installed(name):
+        if name in visited or not _installed(name):
             continue
-        seen.add(name)
+        visited.add(name)
         lines = [line for line in requires(name) or () if "extra ==" not in line]
         todo += [re.match(r"[\w.-]+", line)[0] for line in lines]
-    return seen
+    return visited
 
 
 def _installed(name: str) -> bool:

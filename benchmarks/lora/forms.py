@@ -117,26 +117,26 @@ def forms(case: Case, dtype: torch.dtype, device: str, compiled: str) -> dict[st
     """
     bench = _Bench(case, dtype, device)
     low = dtype != torch.float32
-    named: dict[str, Form | str] = {
+    by_name: dict[str, Form | str] = {
         "frozen": bench.plain(learns=False),
         "ours": bench.lora(fused=True),
         "peft": bench.lora(),
         "full fine-tuning": bench.plain(learns=True),
     }
     if low:
-        named["ours, bf16 adapters"] = bench.lora(fused=True, wide=False)
-        named["peft, bf16 adapters"] = bench.lora(wide=False)
-    named["peft, compiled"] = compiled or bench.compiled()
+        by_name["ours, bf16 adapters"] = bench.lora(fused=True, wide=False)
+        by_name["peft, bf16 adapters"] = bench.lora(wide=False)
+    by_name["peft, compiled"] = compiled or bench.compiled()
     if case.limit is not None:
         arms = ("addmm", "triton", "augmented") if device == "cuda" else ("addmm", "triton")
-        named |= {f"ours: {name}": bench.forced(name) for name in arms}
-        named["addmm by hand"] = bench.by_hand()
-        named["ours, dropout"] = bench.lora(fused=True, dropout=DROPOUT)
-        named["peft, dropout"] = bench.lora(dropout=DROPOUT)
-    return named
+        by_name |= {f"ours: {name}": bench.forced(name) for name in arms}
+        by_name["addmm by hand"] = bench.by_hand()
+        by_name["ours, dropout"] = bench.lora(fused=True, dropout=DROPOUT)
+        by_name["peft, dropout"] = bench.lora(dropout=DROPOUT)
+    return by_name
 
 
-def errors(case: Case, dtype: torch.dtype, device: str, named: dict[str, Form | str]) -> dict:
+def errors(case: Case, dtype: torch.dtype, device: str, by_name: dict[str, Form | str]) -> dict:
     """Check every form, and return its error against float64, absolute and relative to eager.
 
     Raises:
@@ -145,21 +145,21 @@ def errors(case: Case, dtype: torch.dtype, device: str, named: dict[str, Form | 
     """
     truth = _Bench(case, dtype, device).exact().once()
     eager_name = "peft" if dtype == torch.float32 else "peft, bf16 adapters"
-    eager = named[eager_name].once()
+    eager = by_name[eager_name].once()
     result = {}
-    for name, form in named.items():
+    for name, form in by_name.items():
         if isinstance(form, str):
             continue
-        given = form.once()
-        for what, value in given.items():
+        tensors = form.once()
+        for what, value in tensors.items():
             assert value.norm() > 0, f"{case.name}, {name}: the gradient of {what} is zero"
-        if "dropout" in name or "a" not in given:
+        if "dropout" in name or "a" not in tensors:
             continue
-        for what, value in given.items():
+        for what, value in tensors.items():
             far = _distance(value, eager[what])
             assert far < TOLERANCE[dtype], f"{case.name}, {name}: {what} is {far:.1e} from peft's"
-        mine, theirs = _worst(given, truth), {k: _distance(eager[k], truth[k]) for k in truth}
-        over = max(_distance(given[k], truth[k]) / theirs[k] for k in truth)
+        mine, peers = _worst(tensors, truth), {k: _distance(eager[k], truth[k]) for k in truth}
+        over = max(_distance(tensors[k], truth[k]) / peers[k] for k in truth)
         if name.startswith("ours"):
             assert over < WORSE[dtype], (
                 f"{case.name}, {name}: {over:.2f} times the error of {eager_name}"
@@ -168,8 +168,8 @@ def errors(case: Case, dtype: torch.dtype, device: str, named: dict[str, Form | 
     return result
 
 
-def _worst(given: dict[str, Tensor], truth: dict[str, Tensor]) -> float:
-    return max(_distance(given[name], truth[name]) for name in truth)
+def _worst(tensors: dict[str, Tensor], truth: dict[str, Tensor]) -> float:
+    return max(_distance(tensors[name], truth[name]) for name in truth)
 
 
 def _distance(value: Tensor, truth: Tensor) -> float:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 
 import torch
+from runner import Row
 from timm.models.vision_transformer import Block
 from torch.profiler import ProfilerActivity, profile
 
 from lora.models import Setup, Step, Variant
-from lora.timing import Phases, Row
+from lora.timing import Phases
 from scionwood.kernels import dispatch
 
 REPLAY = "replay"
@@ -50,7 +51,7 @@ def graph(run: Callable[[], None]) -> Callable[[], None]:
     return captured.replay
 
 
-def beside(run: Callable[[], None]) -> Row:
+def gpu_columns(run: Callable[[], None]) -> Row:
     """Return memory, launches and energy of a step after a first run."""
     torch.cuda.synchronize()
     torch.cuda.empty_cache()

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from functools import partial
 
 import torch
+from runner import Row, machine
 from torch import nn
 
 from lora.forms import Case, Form, errors, forms, no_compiler
 from lora.roofline import Rates, limits, predicted
-from lora.timing import Row, compared, machine, measure, total
+from lora.timing import compared, measure, total
 from scionwood.kernels.cards import card
 
 PASSES = {
@@ -83,9 +84,9 @@ def rows(
             if time.monotonic() > until:
                 print(f"{case.name}: not measured, since the time was over", file=sys.stderr)
                 continue
-            named = forms(case, dtype, device, compiled)
-            wrong = errors(case, dtype, device, named)
-            running = {name: form for name, form in named.items() if isinstance(form, Form)}
+            by_name = forms(case, dtype, device, compiled)
+            wrong = errors(case, dtype, device, by_name)
+            running = {name: form for name, form in by_name.items() if isinstance(form, Form)}
             phases = {name: form.phases() for name, form in running.items()}
             times = measure(phases, device, rounds, 0.0 if quick else 0.2)
             about: Row = {
@@ -95,21 +96,21 @@ def rows(
                 "rank": case.rank,
             }
             bound = limits(case.limit, dtype, rates) if rates and case.limit else {}
-            for name, form in named.items():
+            for name, form in by_name.items():
                 row = {"form": name, "rounds": rounds, **reached, **machine(device)}
                 if isinstance(form, str):
                     yield about | row | {"note": form}
                     continue
-                for each, columns in _passes(times[name], times["ours"], bound).items():
-                    model = _predicted(case, name, each) if rates else {}
-                    yield about | {"pass": each} | columns | model | _accuracy(wrong, name) | row
-            del named, running, phases
+                for _pass, columns in _passes(times[name], times["ours"], bound).items():
+                    model = _predicted(case, name, _pass) if rates else {}
+                    yield about | {"pass": _pass} | columns | model | _accuracy(wrong, name) | row
+            del by_name, running, phases
 
 
-def _passes(times: dict, ours: dict, bound: dict[str, float]) -> dict[str, Row]:
+def _passes(times: dict, base: dict, bound: dict[str, float]) -> dict[str, Row]:
     ratios = {}
     for name, phases in PASSES.items():
-        mine, reference = total(times, phases), total(ours, phases)
+        mine, reference = total(times, phases), total(base, phases)
         row = compared(mine, reference)
         limit = sum(bound.get(phase, 0.0) for phase in phases)
         share = limit / (float(row["median_ms"]) / 1e3) if limit else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import torch
+from runner import Row, machine
 from torch import Tensor, nn
 
 from lora import language
@@ -22,7 +23,6 @@ from lora.models import (
     floors,
     prepare,
 )
-from lora.timing import Row, machine
 
 
 def rows(device: str, quick: bool) -> Iterator[Row]:
@@ -37,13 +37,13 @@ def rows(device: str, quick: bool) -> Iterator[Row]:
 
 def _setup(setup: Setup, device: str, regimes: Sequence[Regime]) -> Iterator[Row]:
     for regime in regimes:
-        floor = {v.form: kept(setup, v, device) for v in floors(regime)}
+        floor = {v.form: bytes_of(setup, v, device) for v in floors(regime)}
         for targets in setup.targets:
             for dropout in (0.0, DROPOUT):
                 if dropout and setup.targets.keys() == {"conv"}:
                     continue  # dropout of channels: peft's own forward runs
                 several = list(adapters(regime, targets, dropout))
-                sizes = floor | {v.form: kept(setup, v, device) for v in several}
+                sizes = floor | {v.form: bytes_of(setup, v, device) for v in several}
                 for form, size in sizes.items():
                     yield {
                         "device": device,
@@ -59,7 +59,7 @@ def _setup(setup: Setup, device: str, regimes: Sequence[Regime]) -> Iterator[Row
                     }
 
 
-def kept(setup: Setup, variant: Variant, device: str) -> int:
+def bytes_of(setup: Setup, variant: Variant, device: str) -> int:
     """Return the bytes that the forward pass of a variant stores."""
     model = prepare(setup, variant).to(device)
     x = torch.randn(setup.shape, device=device).to(variant.regime.base)
@@ -70,11 +70,11 @@ def kept(setup: Setup, variant: Variant, device: str) -> int:
 def kept_by(model: nn.Module, x: Tensor) -> int:
     """Return the bytes that a forward pass stores."""
     sizes: dict[int, tuple[Tensor, int]] = {}  # tensors, so that no address is used twice
-    known = {_address(t) for t in [x, *model.parameters(), *model.buffers()]}
+    ignored = {_address(t) for t in [x, *model.parameters(), *model.buffers()]}
 
     def pack(tensor: Tensor) -> Tensor:
         tensor = tensor.detach()  # returned as it is, it would keep its own graph alive for ever
-        if _address(tensor) not in known:
+        if _address(tensor) not in ignored:
             sizes[_address(tensor)] = tensor, tensor.untyped_storage().nbytes()
         return tensor
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
+from runner import Row, machine
 
 from lora.forms import TOLERANCE, Form, forms
 from lora.layer import linear
-from lora.timing import Row, machine, measure, ratio, total
+from lora.timing import measure, ratio, total
 
 HAND = "addmm by hand"
 FORMS = ("ours", HAND, "peft", "full fine-tuning")
@@ -17,11 +18,11 @@ FORMS = ("ours", HAND, "peft", "full fine-tuning")
 def rows(device: str, rounds: int, quick: bool) -> Iterator[Row]:
     """Yield the rows of lora_overhead.csv; CPU only."""
     for dtype in (torch.float32, torch.bfloat16):
-        named = forms(linear(1, 8, 8, 4), dtype, "cpu", "no need")
-        some = {name: form for name in FORMS if isinstance(form := named[name], Form)}
-        far = _far(some["ours"], some["peft"])
+        by_name = forms(linear(1, 8, 8, 4), dtype, "cpu", "no need")
+        present = {name: form for name in FORMS if isinstance(form := by_name[name], Form)}
+        far = _far(present["ours"], present["peft"])
         assert far < TOLERANCE[dtype], f"ours is {far:.1e} from peft's"
-        phases = {name: form.phases() for name, form in some.items()}
+        phases = {name: form.phases() for name, form in present.items()}
         times = measure(phases, "cpu", rounds, 0.0 if quick else 0.2)
         hand = total(times[HAND], ("forward", "backward"))
         for name in FORMS:
@@ -41,6 +42,6 @@ def rows(device: str, rounds: int, quick: bool) -> Iterator[Row]:
             }
 
 
-def _far(ours: Form, peft: Form) -> float:
-    mine, theirs = ours.once(), peft.once()
-    return max(float((mine[k] - theirs[k]).norm() / theirs[k].norm()) for k in mine)
+def _far(fused: Form, peft: Form) -> float:
+    mine, peer_tensors = fused.once(), peft.once()
+    return max(float((mine[k] - peer_tensors[k]).norm() / peer_tensors[k].norm()) for k in mine)

@@ -14,12 +14,13 @@ from typing import Any, NamedTuple, final
 import torch
 import torch.nn.functional as F
 from peft import LoraConfig, get_peft_model
+from runner import Row, machine
 from torch import Tensor, nn
 
 from lora.forms import ByHand
 from lora.memory import kept_by
 from lora.models import ADAPTED, RANK
-from lora.timing import Phases, Row, compared, machine, measure, total
+from lora.timing import Phases, compared, measure, total
 from scionwood import PluginError
 from scionwood.kernels import enable
 
@@ -119,8 +120,8 @@ def _rows(net: Net, dtype: torch.dtype, device: str, rounds: int, steps: int) ->
         run.step()
     far = {form: _far(runs[form], runs["peft"]) for form in (*FORMS[:2], "addmm by hand")}
     times = measure({form: run.phases() for form, run in runs.items()}, "cpu", rounds, 0.0)
-    kept = {form: kept_by(run.model, net.batch[0]) for form, run in runs.items()}
-    ours = total(times["ours"], ("step",))
+    stored = {form: kept_by(run.model, net.batch[0]) for form, run in runs.items()}
+    base = total(times["ours"], ("step",))
     # Roundings of bfloat16 part the curves of any two forms, so that only float32 tells something.
     losses = _losses(net, steps) if dtype == torch.float32 else {}
     for form in FORMS:
@@ -129,8 +130,8 @@ def _rows(net: Net, dtype: torch.dtype, device: str, rounds: int, steps: int) ->
             "model": net.title,
             "dtype": str(dtype).removeprefix("torch."),
             "form": form,
-            **compared(total(times[form], ("step",)), ours),
-            "mib": f"{kept[form] / 2**20:.1f}",
+            **compared(total(times[form], ("step",)), base),
+            "mib": f"{stored[form] / 2**20:.1f}",
             "gradient_distance": far.get(form, ""),
             "steps": steps,
             "loss_distance": f"{losses[form]:.1e}" if form in losses else "",
@@ -154,9 +155,9 @@ def _losses(net: Net, steps: int) -> dict[str, float]:
 
 
 def _far(run: Run, peer: Run) -> str:
-    mine, theirs = run.gradients(), peer.gradients()
+    mine, peer_gradients = run.gradients(), peer.gradients()
     assert all(value.norm() > 0 for value in mine), f"{run.form}: a gradient is zero"
-    pairs = zip(mine, theirs, strict=True)
+    pairs = zip(mine, peer_gradients, strict=True)
     return f"{max(float((a - b).norm() / b.norm()) for a, b in pairs):.1e}"
 
 

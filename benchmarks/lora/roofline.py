@@ -60,14 +60,14 @@ def limits(size: tuple[int, int, int], dtype: torch.dtype, rates: Rates) -> dict
 
 
 def predicted(
-    size: tuple[int, int, int], rank: int, form: str, phases: tuple[str, ...], own: Card
+    size: tuple[int, int, int], rank: int, form: str, phases: tuple[str, ...], device: Card
 ) -> dict[str, object]:
     """Return the columns of what the plan predicts for a form; none for a form it does not know."""
     m, k, n = size
     shape = Shape(m, n, k, rank)
-    every = [predict.costs(own, shape, way) for way in predict.DIRECTIONS if way in phases]
+    directions = [predict.costs(device, shape, way) for way in predict.DIRECTIONS if way in phases]
     name = FORMS.get(form, "")
-    costs = [forms[name] for forms in every if name in forms]
+    costs = [forms[name] for forms in directions if name in forms]
     if len(costs) < len(phases):
         return {}
     return {

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from runner import Row, machine
 from torch import Tensor
 
 from lora import gpu
 from lora.models import REGIMES, SETUPS, TINY, Setup, Step, Variant, adapters, floors
-from lora.timing import Phases, Row, compared, machine, measure, total
+from lora.timing import Phases, compared, measure, total
 
 PASSES = {
     "forward+backward": ("forward", "backward"),
@@ -36,17 +37,17 @@ def _setup(setup: Setup, device: str, rounds: int) -> Iterator[Row]:
     if device == "cuda":
         phases |= gpu.faster(setup, variants)
     times = measure(phases, device, rounds, 0.0 if device == "cpu" else 1.0)
-    beside = {v: gpu.beside(steps[v].run) for v in variants} if device == "cuda" else {}
+    on_gpu = {v: gpu.gpu_columns(steps[v].run) for v in variants} if device == "cuda" else {}
     about: Row = {"device": device, "model": setup.title}
     for regime in REGIMES:
         for targets in setup.targets:
-            ours = Variant("ours", regime, targets, fused=True)
+            base = Variant("ours", regime, targets, fused=True)
             plain = Variant("ours", REGIMES[0], targets, fused=True)
             peers = {v.form: v for v in phases if v.regime == regime and v.targets in ("", targets)}
             if regime != REGIMES[0]:
                 peers["ours, float32"] = plain
             for form, variant in peers.items():
-                for name, columns in _compare(times[variant], times[ours]).items():
+                for name, columns in _compare(times[variant], times[base]).items():
                     yield {
                         **about,
                         "regime": regime.name,
@@ -56,13 +57,13 @@ def _setup(setup: Setup, device: str, rounds: int) -> Iterator[Row]:
                         **columns,
                         "gradient_distance": far.get(variant, "") if form == variant.form else "",
                         "rounds": rounds,
-                        **(beside.get(variant, {}) if name == "step" else {}),
+                        **(on_gpu.get(variant, {}) if name == "step" else {}),
                         **machine(device),
                     }
 
 
-def _compare(times: Mapping[str, list[float]], ours: Mapping[str, list[float]]) -> dict[str, Row]:
-    totals = {name: (total(times, p), total(ours, p)) for name, p in PASSES.items()}
+def _compare(times: Mapping[str, list[float]], base: Mapping[str, list[float]]) -> dict[str, Row]:
+    totals = {name: (total(times, p), total(base, p)) for name, p in PASSES.items()}
     return {name: compared(*pair) for name, pair in totals.items() if pair[0].size}
 
 

@@ -14,11 +14,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning.pytorch.callbacks import Callback
+from runner import Row, machine
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lora.models import CLASSES, REGIMES, TINY, Setup, Variant, prepare, vit
-from lora.timing import Row, compared, machine
+from lora.timing import compared
 from scionwood import Task
 from scionwood.authoring import DataLoader
 from scionwood.training.trainer import make_trainer, quiet
@@ -44,7 +45,7 @@ def rows(device: str, rounds: int, quick: bool) -> Iterator[Row]:
     for turn in range(rounds):
         for form in list(FORMS) if turn % 2 else list(FORMS)[::-1]:
             times[form].append(_run(setup, device, FORMS[form], steps, False)[0])
-    ours = np.array(times["guard on"])
+    base = np.array(times["guard on"])
     for form, seconds in times.items():
         yield {
             "device": device,
@@ -53,7 +54,7 @@ def rows(device: str, rounds: int, quick: bool) -> Iterator[Row]:
             "targets": "all",
             "form": form,
             "operations": counts[form],
-            **compared(np.array(seconds), ours),
+            **compared(np.array(seconds), base),
             "rounds": rounds,
             **machine(device),
         }

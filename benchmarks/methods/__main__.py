@@ -11,7 +11,6 @@ texts are in the study on real weights, benchmarks/study.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import time
@@ -21,12 +20,12 @@ from pathlib import Path
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler announces itself otherwise
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import torch
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+from runner import option, parsed
 
 from methods import plane, report
 from methods.experiments import Experiment, experiments, register
-from methods.run import Bench, done
+from methods.run import Bench, is_done
 from methods.tasks import PLACES, make
 
 NOISE = (
@@ -36,22 +35,22 @@ NOISE = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tasks", nargs="*", default=list(PLACES), choices=list(PLACES))
-    parser.add_argument("--methods", nargs="*", help="names of methods; all by default")
-    parser.add_argument("--results", type=Path, default=report.CSV)
-    parser.add_argument("--report", action="store_true", help="measure nothing")
-    parser.add_argument("--quick", action="store_true", help="tiny: does it run?")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    options = parsed(
+        __doc__,
+        option("--tasks", nargs="*", default=list(PLACES), choices=list(PLACES)),
+        option("--methods", nargs="*", help="names of methods; all by default"),
+        option("--results", type=Path, default=report.CSV),
+        option("--report", action="store_true", help="measure nothing"),
+        option("--quick", action="store_true", help="tiny: does it run?"),
+    )
     for message in NOISE:
         warnings.filterwarnings("ignore", message)
-    wanted = chosen(options.tasks, options.methods)
+    selection = chosen(options.tasks, options.methods)
     if options.quick:
-        wanted = [each.shortened() for each in wanted]
-    rows = report.read(options.results) if options.results.exists() else []
+        selection = [item.shortened() for item in selection]
+    rows = report.read(options.results)
     for task in [] if options.report else options.tasks:
-        todo = [e for e in wanted if e.task == task and not done(e, rows)]
+        todo = [e for e in selection if e.task == task and not is_done(e, rows)]
         if todo:
             measure(task, todo, options.results, options.quick)
     if not options.quick:
@@ -61,14 +60,14 @@ def main() -> None:
 
 def chosen(tasks: list[str], methods: list[str] | None) -> list[Experiment]:
     """Return the experiments that can run here; print the methods without an experiment."""
-    known, everything = register(), experiments()
-    for name, kind in known.items():
+    kinds, everything = register(), experiments()
+    for name, kind in kinds.items():
         if not any(e.adapter and e.adapter["peft_type"] == kind for e in everything):
             print(f"methods/{name} ({kind}) has no experiment yet")
     return [
-        each
-        for each in everything
-        if each.task in tasks and (not methods or each.method in methods) and installed(each)
+        item
+        for item in everything
+        if item.task in tasks and (not methods or item.method in methods) and installed(item)
     ]
 
 
@@ -96,8 +95,8 @@ def measure(name: str, todo: list[Experiment], results: Path, quick: bool) -> No
         report.merge(rows, results)
         left = (time.monotonic() - start) / number * (len(todo) - number)
         for row in rows:
-            shown = {key: row[key] for key in report.SHOWN if row[key] != ""}
-            print(f"[{number}/{len(todo)}, {left:.0f} s left] {experiment.key} {shown}", flush=True)
+            cells = {key: row[key] for key in report.PRINTED if row[key] != ""}
+            print(f"[{number}/{len(todo)}, {left:.0f} s left] {experiment.key} {cells}", flush=True)
 
 
 if __name__ == "__main__":

@@ -102,8 +102,10 @@ def prepare(
     ask = experiment.training["preparation"]
     if not ask:
         return attach(model, config), 0
-    some = batches[: ask["batches"]]
-    return PREPARATIONS[ask["name"]](model, config, task, some, lr, experiment.training), len(some)
+    first = batches[: ask["batches"]]
+    return PREPARATIONS[ask["name"]](model, config, task, first, lr, experiment.training), len(
+        first
+    )
 
 
 def _calibrated(
@@ -123,8 +125,10 @@ def _best_heads(
     train(probe, task, batches, lr, training)
     sizes = {"num_heads": config.num_heads, "num_kv_heads": config.num_kv_heads}
     heads = select_heads(score_heads(probe, **sizes), training["preparation"]["share"])
-    fresh = task.model()
-    return attach(fresh, replace(config, heads=heads, target_modules=head_targets(fresh, heads)))
+    untrained = task.model()
+    return attach(
+        untrained, replace(config, heads=heads, target_modules=head_targets(untrained, heads))
+    )
 
 
 def _hot(
@@ -132,8 +136,8 @@ def _hot(
 ) -> nn.Module:
     """Add the experts that some batches use most to the targets of HELLoRA."""
     hot = hot_experts(count_routes(model, batches, task.loss), training["preparation"]["experts"])
-    named = "|".join(name.replace(".", r"\.") for name in expert_targets(model, hot))
-    pattern = f"{config.target_modules}|{named}"
+    modules = "|".join(name.replace(".", r"\.") for name in expert_targets(model, hot))
+    pattern = f"{config.target_modules}|{modules}"
     return attach(model, replace(config, experts=hot, target_modules=pattern))
 
 

@@ -28,16 +28,16 @@ def memory(step: Step, model: nn.Module, optimizer: torch.optim.Optimizer) -> di
     """
     step()  # the optimiser makes its state
     optimizer.zero_grad()
-    state = [v for each in optimizer.state.values() for v in each.values() if isinstance(v, Tensor)]
-    known = {
+    state = [v for item in optimizer.state.values() for v in item.values() if isinstance(v, Tensor)]
+    before = {
         t.untyped_storage().data_ptr(): t for t in [*model.parameters(), *model.buffers(), *state]
     }
-    stays = sum(tensor.untyped_storage().nbytes() for tensor in known.values())
+    stays = sum(tensor.untyped_storage().nbytes() for tensor in before.values())
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
         step()
     events = record.profiler.kineto_results.events()  # type: ignore[union-attr]
     live = peak = 0
-    for event in sorted(events, key=lambda each: each.start_ns()):
+    for event in sorted(events, key=lambda item: item.start_ns()):
         live += event.nbytes() if event.name() == "[memory]" else 0
         peak = max(peak, live)
     return {"stays": stays, "peak": stays + peak}

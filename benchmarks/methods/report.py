@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
 
-from scionwood.authoring import atomic_path
+from runner import Row, replace_rows
+from runner import read as read_rows
 
-HERE = Path(__file__).parent
-CSV = HERE.parent / "results" / "methods.csv"
-PAGE = HERE.parents[1] / "docs" / "study.md"
+FOLDER = Path(__file__).parent
+CSV = FOLDER.parent / "results" / "methods.csv"
+PAGE = FOLDER.parents[1] / "docs" / "study.md"
 FIGURE = PAGE.parent / "figures" / "methods_plane.png"
 MARK = re.compile(r"(<!-- study: ([a-z_]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 METRICS = {
@@ -23,8 +22,7 @@ METRICS = {
 }
 """For each task: the key of its score, the score's name, and whether higher is better."""
 UNTOUCHED = "frozen/untouched"
-SHOWN = ("score", "forgetting", "trained", "peak", "step_over_lora", "lr", "error")
-Row = dict[str, Any]
+PRINTED = ("score", "forgetting", "trained", "peak", "step_over_lora", "lr", "error")
 
 
 def merge(rows: Sequence[Row], path: Path = CSV) -> None:
@@ -34,14 +32,9 @@ def merge(rows: Sequence[Row], path: Path = CSV) -> None:
         rows: of whole experiments, one row for each seed.
         path: the table; it is created if it does not exist.
     """
-    new = {experiment(row) for row in rows}
-    kept = [row for row in read(path) if experiment(row) not in new] if path.exists() else []
-    table = sorted([*kept, *rows], key=lambda row: (*experiment(row), str(row["seed"])))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table)
+    columns = list(rows[0])
+    order = lambda row: (*experiment(row), str(row["seed"]))  # noqa: E731
+    replace_rows(path, rows, ("task", "method", "name"), columns=columns, order=order)
 
 
 def experiment(row: Row) -> tuple[str, str, str]:
@@ -49,22 +42,21 @@ def experiment(row: Row) -> tuple[str, str, str]:
     return row["task"], row["method"], row["name"]
 
 
+def read(path: Path = CSV) -> list[Row]:
+    """Return the rows of the table, every value a string."""
+    return read_rows(path)
+
+
 def write_page() -> None:
     """Write the tables of the page."""
     PAGE.write_text(fill(PAGE.read_text("utf-8"), read()), encoding="utf-8")
 
 
-def read(path: Path = CSV) -> list[Row]:
-    """Return the rows of a table, every value a string."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def fill(text: str, rows: Sequence[Row]) -> str:
     """Return a page with every table made again."""
-    made = {task: partial(scores, rows, task) for task in METRICS}
-    made |= {"refused": partial(refused, rows), "costs": partial(costs, rows)}
-    return MARK.sub(lambda mark: mark[1] + made[mark[2]]() + mark[3], text)
+    tables = {task: partial(scores, rows, task) for task in METRICS}
+    tables |= {"refused": partial(refused, rows), "costs": partial(costs, rows)}
+    return MARK.sub(lambda mark: mark[1] + tables[mark[2]]() + mark[3], text)
 
 
 def scores(rows: Sequence[Row], task: str) -> str:
@@ -124,9 +116,9 @@ def refused(rows: Sequence[Row]) -> str:
 def measured(rows: Iterable[Row], task: str) -> dict[str, list[Row]]:
     """Return the runs of a task by experiment, one for each seed."""
     groups: dict[str, list[Row]] = {}
-    for each in rows:
-        if each["task"] == task and each["status"] == "success":
-            groups.setdefault(f"{each['method']}/{each['name']}", []).append(each)
+    for row in rows:
+        if row["task"] == task and row["status"] == "success":
+            groups.setdefault(f"{row['method']}/{row['name']}", []).append(row)
     return groups
 
 
@@ -159,7 +151,7 @@ def deviation(group: Sequence[Row], key: str) -> float:
 def rate(group: Sequence[Row]) -> str:
     """Return the chosen learning rate, with a star at either end of its grid."""
     first = group[0]
-    grid = [float(each) for each in first["grid"].split()]
+    grid = [float(part) for part in first["grid"].split()]
     lr = float(first["lr"])
     return f"{lr:g}" + (" *" if len(grid) > 1 and lr in (grid[0], grid[-1]) else "")
 

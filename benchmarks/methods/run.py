@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import Any, final
 
 import torch
-from lora.timing import processor
+from runner import processor
 from torch import nn
 
 from methods import measure
@@ -41,7 +41,7 @@ class Bench:
             trials = {lr: self.trial(experiment, lr) for lr in grid}
         except AdapterError as error:
             return [self.row(experiment, status="refused", error=str(error))]
-        lr = min(grid, key=lambda each: trials[each])
+        lr = min(grid, key=lambda candidate: trials[candidate])
         common = {"trials": " ".join(f"{rate:g}:{value:.6g}" for rate, value in trials.items())}
         common |= self.costs(experiment, lr)
         return [
@@ -120,7 +120,7 @@ class Bench:
             "grid": " ".join(f"{lr:g}" for lr in experiment.training["lr_grid"]),
             "settings": experiment.settings,
             "python": platform.python_version(),
-            "machine": processor("cpu"),
+            "machine": processor(),
             "date": datetime.now(UTC).date().isoformat(),
         }
         row |= {f"{name}-version": version(name) for name in PACKAGES} | columns
@@ -139,14 +139,19 @@ COLUMNS = (
 """The columns of the table, in order."""
 
 
-def done(experiment: Experiment, rows: Sequence[Row]) -> bool:
+def is_done(experiment: Experiment, rows: Sequence[Row]) -> bool:
     """Say whether the table holds every seed of an experiment, measured with the same settings."""
-    own = [
+    rows_of_experiment = [
         row for row in rows if named(row) == (experiment.task, experiment.method, experiment.name)
     ]
-    if not own or any(row["settings"] != experiment.settings for row in own):
+    if not rows_of_experiment or any(
+        row["settings"] != experiment.settings for row in rows_of_experiment
+    ):
         return False
-    return own[0]["status"] == "refused" or len(own) == experiment.training["seeds"]
+    return (
+        rows_of_experiment[0]["status"] == "refused"
+        or len(rows_of_experiment) == experiment.training["seeds"]
+    )
 
 
 def _plain(value: Any) -> Any:

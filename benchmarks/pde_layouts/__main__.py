@@ -25,7 +25,7 @@ import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 
 def main() -> int:
@@ -56,13 +56,13 @@ def write(folder: Path, only: list[str] | None) -> int:
         if only and not any(word in maker.__name__ for word in only):
             continue
         try:
-            made = maker(folder)
+            layout = maker(folder)
         except Exception as error:  # a library that is missing must not stop the others
             failed += 1
             print(f"{maker.__module__}.{maker.__name__}: {type(error).__name__}: {error}")
         else:
-            made.save(folder)
-            print(f"{made.file}: {made.writer}")
+            layout.save(folder)
+            print(f"{layout.file}: {layout.writer}")
     return failed
 
 

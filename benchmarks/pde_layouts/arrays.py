@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from made import SPACE, Made, Maker, by, states
+from made import SPACE, Layout, Maker, by, states
 
 RANDOM = np.random.default_rng(0)
 SIDES = (8, 6, 4)
 
 
-def fluidsim(folder: Path) -> Made:
+def fluidsim(folder: Path) -> Layout:
     """Four steps of the solver ns3d in a box of unequal lengths; its last state."""
     os.environ["FLUIDSIM_PATH"] = str(folder / "fluidsim")
     from fluidsim.solvers.ns3d.solver import Simul
@@ -38,17 +38,17 @@ def fluidsim(folder: Path) -> Made:
     points = {a: np.unique(grid) for a, grid in zip(SPACE, grids, strict=True)}
     points["time"] = np.array([run.time_stepping.t])
     boundary = dict.fromkeys(SPACE, "periodic")
-    return Made(last.name, "fluidsim, ns3d", by("fluidsim"), values, points, boundary=boundary)
+    return Layout(last.name, "fluidsim, ns3d", by("fluidsim"), values, points, boundary=boundary)
 
 
-def giverny(folder: Path) -> Made:
+def giverny(folder: Path) -> Layout:
     """A cutout as giverny writes it: `to_netcdf` of its dataset, with its dims and attributes."""
     import xarray
 
     run = RANDOM.random((2, 4, 6, 8, 3), np.float32)
     dims = ("zcoor", "ycoor", "xcoor", "values")
     names = [f"velocity_{i:04d}" for i in (1, 3)]
-    data = {name: (dims, each) for name, each in zip(names, run, strict=True)}
+    data = {name: (dims, item) for name, item in zip(names, run, strict=True)}
     points = {a: 0.1 * np.arange(n) for a, n in zip(SPACE, SIDES, strict=True)}
     coords = {f"{a}coor": points[a] for a in SPACE}
     attrs = {"dataset": "isotropic1024coarse", "t_start": 1, "t_end": 3, "t_step": 2}
@@ -57,7 +57,7 @@ def giverny(folder: Path) -> Made:
     values = {f"velocity_{a}": states(run[..., i], "time z y x") for i, a in enumerate(SPACE)}
     points["time"] = np.array([1.0, 3.0])
     writer = f"the call of {by('givernylocal')}"
-    return Made("giverny.h5", "cutout of giverny", writer, values, points)
+    return Layout("giverny.h5", "cutout of giverny", writer, values, points)
 
 
 def _openpmd(path: Path, staggered: bool) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -91,23 +91,23 @@ def _openpmd(path: Path, staggered: bool) -> tuple[dict[str, np.ndarray], dict[s
     return values, points | {"time": 0.5 * np.arange(2)}
 
 
-def openpmd(folder: Path) -> Made:
+def openpmd(folder: Path) -> Layout:
     """Meshes of openPMD in HDF5, all at the same points."""
     values, points = _openpmd(folder / "openpmd.h5", staggered=False)
     units = {"x": "m", "time": "s"}
-    return Made("openpmd.h5", "openPMD, HDF5", by("openpmd-api"), values, points, units)
+    return Layout("openpmd.h5", "openPMD, HDF5", by("openpmd-api"), values, points, units)
 
 
-def openpmd_staggered(folder: Path) -> Made:
+def openpmd_staggered(folder: Path) -> Layout:
     """Meshes of openPMD, one component of which lies on faces."""
     values, points = _openpmd(folder / "openpmd_yee.h5", staggered=True)
-    kept = {name: values[name] for name in ("E_y", "E_z", "rho")}
-    options, reason = {"fields": list(kept)}, "E_x"
+    fields = {name: values[name] for name in ("E_y", "E_z", "rho")}
+    options, reason = {"fields": list(fields)}, "E_x"
     name, layout = "openpmd_yee.h5", "openPMD, staggered"
-    return Made(name, layout, by("openpmd-api"), kept, points, {}, {}, options, reason)
+    return Layout(name, layout, by("openpmd-api"), fields, points, {}, {}, options, reason)
 
 
-def covering_grid(folder: Path) -> Made:
+def covering_grid(folder: Path) -> Layout:
     """A covering grid of yt, saved as its dataset."""
     import yt
 
@@ -121,10 +121,10 @@ def covering_grid(folder: Path) -> Made:
     axes = {f"grid/{name}": "x y z" for name in data}
     values = {f"grid_{n}": states(np.asarray(grid["stream", n]), "x y z") for n in data}
     options = {"axes": axes}
-    return Made("yt_grid.h5", "yt, covering grid", by("yt"), values, {}, {}, {}, options, "axes")
+    return Layout("yt_grid.h5", "yt, covering grid", by("yt"), values, {}, {}, {}, options, "axes")
 
 
-def py_pde(folder: Path) -> Made:
+def py_pde(folder: Path) -> Layout:
     """The storage of py-pde: one array over time, with the times beside it."""
     import pde
 
@@ -140,10 +140,10 @@ def py_pde(folder: Path) -> Made:
         data, times = np.array(read.data), np.array(read.times)
     options = {"axes": {"data": "time x y z", "times": "time"}}
     values, points = {"data": states(data, "time x y z")}, {"time": times}
-    return Made(path.name, "py-pde", by("py-pde"), values, points, {}, {}, options, "axes")
+    return Layout(path.name, "py-pde", by("py-pde"), values, points, {}, {}, options, "axes")
 
 
-def matlab_hdf5(folder: Path) -> Made:
+def matlab_hdf5(folder: Path) -> Layout:
     """MATLAB 7.3, which is HDF5 with the axes reversed, as sets of Navier-Stokes have it."""
     import hdf5storage
 
@@ -155,36 +155,36 @@ def matlab_hdf5(folder: Path) -> Made:
     options = {"axes": {"u": "time z y x sample"}}
     values = {"u": states(read, "sample x y z time")}
     written = by("hdf5storage")
-    return Made(path.name, "MATLAB 7.3", written, values, {}, {}, {}, options, "axes")
+    return Layout(path.name, "MATLAB 7.3", written, values, {}, {}, {}, options, "axes")
 
 
-def matlab_5(folder: Path) -> Made:
+def matlab_5(folder: Path) -> Layout:
     """MATLAB 5, a format of its own."""
     import scipy.io
 
     scipy.io.savemat(folder / "matlab5.mat", {"u": RANDOM.random((3, 8, 6, 4))})
-    return Made("matlab5.mat", "MATLAB 5", by("scipy"), reason="MATLAB")
+    return Layout("matlab5.mat", "MATLAB 5", by("scipy"), reason="MATLAB")
 
 
-def npz(folder: Path) -> Made:
+def npz(folder: Path) -> Layout:
     """Two fields and times in one archive of numpy."""
     run = RANDOM.random((2, 3, *SIDES), np.float32)
     np.savez(folder / "fields.npz", u=run[0], v=run[1], t=0.1 * np.arange(3))
     options = {"axes": {"u": "time x y z", "v": "time x y z", "t": "time"}}
-    values = {n: states(each, "time x y z") for n, each in zip("uv", run, strict=True)}
+    values = {n: states(item, "time x y z") for n, item in zip("uv", run, strict=True)}
     points = {"time": 0.1 * np.arange(3)}
-    return Made("fields.npz", "npz", by("numpy"), values, points, {}, {}, options, "axes")
+    return Layout("fields.npz", "npz", by("numpy"), values, points, {}, {}, options, "axes")
 
 
-def mitgcm(folder: Path) -> Made:
+def mitgcm(folder: Path) -> Layout:
     """Raw numbers of MITgcm with a text that describes them."""
     from MITgcmutils import wrmds
 
     wrmds(str(folder / "T"), RANDOM.random((4, 6, 8)).astype(">f4"), itr=10)
-    return Made("T.0000000010.data", "MITgcm, raw", by("MITgcmutils"), reason="MITgcm")
+    return Layout("T.0000000010.data", "MITgcm, raw", by("MITgcmutils"), reason="MITgcm")
 
 
-def nek(folder: Path) -> Made:
+def nek(folder: Path) -> Layout:
     """Spectral elements of Nek5000."""
     from pymech.core import HexaData
     from pymech.neksuite import writenek
@@ -192,7 +192,7 @@ def nek(folder: Path) -> Made:
     data = HexaData(3, 1, (3, 3, 3), (3, 3, 1, 0, 0))
     data.wdsz, data.endian, data.time, data.istep = 4, "little", 0.0, 0
     writenek(str(folder / "nek0.f00001"), data)
-    return Made("nek0.f00001", "Nek5000", by("pymech"), reason="Nek5000")
+    return Layout("nek0.f00001", "Nek5000", by("pymech"), reason="Nek5000")
 
 
 MAKERS: tuple[Maker, ...] = (

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from made import SPACE, Made, Maker, by, states
+from made import SPACE, Layout, Maker, by, states
 
 RANDOM = np.random.default_rng(0)
 SIDES = (6, 5, 4)
@@ -26,8 +26,8 @@ DEBIAN = "FOREIGN_DEBIAN"
 
 def lines(sides: tuple[int, ...] = SIDES, shift: float = 0.0) -> dict[str, np.ndarray]:
     """Return the points of a grid, or its cell centres with a shift of one half."""
-    each = zip(SPACE, ORIGIN, SPACING, sides, strict=True)
-    return {axis: low + step * (np.arange(side) + shift) for axis, low, step, side in each}
+    item = zip(SPACE, ORIGIN, SPACING, sides, strict=True)
+    return {axis: low + step * (np.arange(side) + shift) for axis, low, step, side in item}
 
 
 def _image(cells: bool) -> tuple[Any, dict[str, np.ndarray]]:
@@ -40,17 +40,17 @@ def _image(cells: bool) -> tuple[Any, dict[str, np.ndarray]]:
     image.SetOrigin(ORIGIN)
     image.SetSpacing(SPACING)
     values = {name: RANDOM.standard_normal(SIDES, np.float32) for name in ("p", "u", "v", "w")}
-    flat = {name: each.ravel(order="F") for name, each in values.items()}
+    flat = {name: value.ravel(order="F") for name, value in values.items()}
     data = image.GetCellData() if cells else image.GetPointData()
-    for name, own in (("p", flat["p"]), ("U", np.stack([flat[c] for c in "uvw"], 1))):
-        array = numpy_to_vtk(np.ascontiguousarray(own), deep=True)
+    for name, field in (("p", flat["p"]), ("U", np.stack([flat[c] for c in "uvw"], 1))):
+        array = numpy_to_vtk(np.ascontiguousarray(field), deep=True)
         array.SetName(name)
         data.AddArray(array)
     names = {"p": "p", "u": "U_x", "v": "U_y", "w": "U_z"}
-    return image, {names[name]: states(each, "x y z") for name, each in values.items()}
+    return image, {names[name]: states(value, "x y z") for name, value in values.items()}
 
 
-def image_appended(folder: Path) -> Made:
+def image_appended(folder: Path) -> Layout:
     """A compressed image whose data stand at the end."""
     from vtkmodules.vtkIOXML import vtkXMLImageDataWriter
 
@@ -61,10 +61,10 @@ def image_appended(folder: Path) -> Made:
     writer.SetCompressorTypeToZLib()
     writer.SetDataModeToAppended()
     writer.Write()
-    return Made("image_appended.vti", "VTK image, compressed", by("vtk"), values, lines())
+    return Layout("image_appended.vti", "VTK image, compressed", by("vtk"), values, lines())
 
 
-def image_cells(folder: Path) -> Made:
+def image_cells(folder: Path) -> Layout:
     """An image with values on its cells, as text."""
     from vtkmodules.vtkIOXML import vtkXMLImageDataWriter
 
@@ -75,12 +75,12 @@ def image_cells(folder: Path) -> Made:
     writer.SetDataModeToAscii()
     writer.Write()
     points = lines(shift=0.5)
-    return Made(
+    return Layout(
         "image_cells.vti", "VTK image, cells, text", by("vtk"), values, points, rounding=1e-5
     )
 
 
-def image_pieces(folder: Path) -> Made:
+def image_pieces(folder: Path) -> Layout:
     """An image in two pieces, as a parallel run writes it."""
     from vtkmodules.vtkIOParallelXML import vtkXMLPImageDataWriter
 
@@ -92,10 +92,10 @@ def image_pieces(folder: Path) -> Made:
     writer.SetStartPiece(0)
     writer.SetEndPiece(1)
     writer.Write()
-    return Made("image_pieces.pvti", "VTK image in pieces", by("vtk"), values, lines())
+    return Layout("image_pieces.pvti", "VTK image in pieces", by("vtk"), values, lines())
 
 
-def image_hdf(folder: Path) -> Made:
+def image_hdf(folder: Path) -> Layout:
     """An image in the HDF5 format of VTK."""
     from vtkmodules.vtkIOHDF import vtkHDFWriter
 
@@ -105,19 +105,19 @@ def image_hdf(folder: Path) -> Made:
     writer.SetInputData(image)
     if not writer.Write():
         raise RuntimeError("vtk wrote no image in HDF5")
-    return Made("image.vtkhdf", "VTK image, HDF5", by("vtk"), values, lines())
+    return Layout("image.vtkhdf", "VTK image, HDF5", by("vtk"), values, lines())
 
 
-def structured(folder: Path) -> Made:
+def structured(folder: Path) -> Layout:
     """A structured grid whose points form a box."""
     import pyvista
 
     image, values = _image(cells=False)
     pyvista.wrap(image).cast_to_structured_grid().save(folder / "box.vts")
-    return Made("box.vts", "VTK structured grid, a box", by("pyvista"), values, lines())
+    return Layout("box.vts", "VTK structured grid, a box", by("pyvista"), values, lines())
 
 
-def curved(folder: Path) -> Made:
+def curved(folder: Path) -> Layout:
     """A structured grid whose lines are curves."""
     import pyvista
 
@@ -125,10 +125,10 @@ def curved(folder: Path) -> Made:
     grid = pyvista.wrap(image).cast_to_structured_grid()
     grid.points[:, 1] += 0.1 * np.sin(grid.points[:, 0])
     grid.save(folder / "curved.vts")
-    return Made("curved.vts", "VTK structured grid, curves", by("pyvista"), reason="curvilinear")
+    return Layout("curved.vts", "VTK structured grid, curves", by("pyvista"), reason="curvilinear")
 
 
-def hexahedra(folder: Path) -> Made:
+def hexahedra(folder: Path) -> Layout:
     """Cubes as an unstructured mesh, with values on points and on cells."""
     import meshio
 
@@ -143,31 +143,31 @@ def hexahedra(folder: Path) -> Made:
     mesh = meshio.Mesh(points, [("hexahedron", cells)], cell_data={"heat": [values]})
     mesh.write(folder / "cubes.vtu")
     truth = {"heat": states(values.reshape(shape), "x y z")}
-    return Made("cubes.vtu", "VTK cells", by("meshio"), truth, lines(shape, 0.5))
+    return Layout("cubes.vtu", "VTK cells", by("meshio"), truth, lines(shape, 0.5))
 
 
-def evtk(folder: Path) -> Made:
+def evtk(folder: Path) -> Layout:
     """An image of a solver that uses pyevtk."""
     from pyevtk.hl import imageToVTK
 
     p, (u, v, w) = RANDOM.standard_normal(SIDES), RANDOM.standard_normal((3, *SIDES))
     imageToVTK(str(folder / "evtk"), ORIGIN, SPACING, pointData={"p": p, "vel": (u, v, w)})
     names = {"p": p, "vel_x": u, "vel_y": v, "vel_z": w}
-    values = {name: states(each, "x y z") for name, each in names.items()}
-    return Made("evtk.vti", "VTK image, raw", by("pyevtk"), values, lines())
+    values = {name: states(item, "x y z") for name, item in names.items()}
+    return Layout("evtk.vti", "VTK image, raw", by("pyevtk"), values, lines())
 
 
-def tensor_mesh(folder: Path) -> Made:
+def tensor_mesh(folder: Path) -> Layout:
     """A tensor mesh with cells of unequal width."""
     from discretize import TensorMesh
 
     mesh = TensorMesh([[1.0, 1, 2, 4], [1.0] * 4, [1.0] * 3])
     mesh.write_vtk(str(folder / "stretched.vtr"), {"sigma": RANDOM.random(mesh.nC)})
     reason = "axis x lie"
-    return Made("stretched.vtr", "VTK rectilinear, stretched", by("discretize"), reason=reason)
+    return Layout("stretched.vtr", "VTK rectilinear, stretched", by("discretize"), reason=reason)
 
 
-def tensor_even(folder: Path) -> Made:
+def tensor_even(folder: Path) -> Layout:
     """A tensor mesh with equal cells."""
     from discretize import TensorMesh
 
@@ -178,10 +178,10 @@ def tensor_even(folder: Path) -> Made:
     points = dict(
         zip(SPACE, (mesh.cell_centers_x, mesh.cell_centers_y, mesh.cell_centers_z), strict=True)
     )
-    return Made("even.vtr", "VTK rectilinear", by("discretize"), values, points)
+    return Layout("even.vtr", "VTK rectilinear", by("discretize"), values, points)
 
 
-def legacy(folder: Path) -> Made:
+def legacy(folder: Path) -> Layout:
     """The uniform grid that pyvista ships, with values on points and on cells."""
     import pyvista
     from pyvista import examples
@@ -195,9 +195,11 @@ def legacy(folder: Path) -> Made:
     }
     points = {a: low[i] + step[i] * np.arange(sides[i]) for i, a in enumerate(SPACE)}
     written = f"sample of {by('pyvista')}"
-    asked = {"fields": list(values), "reason": "Spatial Cell Data"}
-    made = Made("uniform.vtk", "VTK legacy, points and cells", written, values, points)
-    return Made(**{**vars(made), "options": {"fields": asked["fields"]}, "reason": asked["reason"]})
+    options = {"fields": list(values), "reason": "Spatial Cell Data"}
+    layout = Layout("uniform.vtk", "VTK legacy, points and cells", written, values, points)
+    return Layout(
+        **{**vars(layout), "options": {"fields": options["fields"]}, "reason": options["reason"]}
+    )
 
 
 def _foam(folder: Path, name: str, grading: str) -> dict[str, np.ndarray]:
@@ -217,10 +219,12 @@ def _foam(folder: Path, name: str, grading: str) -> dict[str, np.ndarray]:
     _edit(case / "system/controlDict", r"endTime\s+0.5", "endTime 0.2")
     places = ("usr/lib", "usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/openfoam")
     libraries = ":".join(str(root / place) for place in places)
-    own = {"LD_LIBRARY_PATH": libraries, "WM_PROJECT_DIR": str(root / "usr/share/openfoam")}
+    environment = {"LD_LIBRARY_PATH": libraries, "WM_PROJECT_DIR": str(root / "usr/share/openfoam")}
     for program in ("blockMesh", "icoFoam"):
         command = [str(root / "usr/bin" / program)]
-        subprocess.run(command, cwd=case, env=os.environ | own, check=True, capture_output=True)
+        subprocess.run(
+            command, cwd=case, env=os.environ | environment, check=True, capture_output=True
+        )
     (case / "case.foam").touch()
     times = ("0", "0.1", "0.2")
     return {f: np.stack([_list(case / time / f) for time in times]) for f in ("U", "p")}
@@ -233,32 +237,32 @@ def _edit(path: Path, pattern: str, text: str) -> None:
 def _list(path: Path) -> np.ndarray:
     """Return the values of the cells in a file of OpenFOAM that is text."""
     inside = path.read_text().split("internalField")[1].split("boundaryField")[0]
-    kind, _, rest = inside.strip().partition(" ")
+    kind, _, content = inside.strip().partition(" ")
     if kind == "uniform":
-        return np.tile(_numbers(rest), (int(np.prod(CELLS)), 1))
-    return _numbers(rest.split("\n(", 1)[1]).reshape(int(np.prod(CELLS)), -1)
+        return np.tile(_numbers(content), (int(np.prod(CELLS)), 1))
+    return _numbers(content.split("\n(", 1)[1]).reshape(int(np.prod(CELLS)), -1)
 
 
 def _numbers(text: str) -> np.ndarray:
     return np.array(re.findall(r"-?\d[\d.e+-]*", text), np.float64)
 
 
-def cavity(folder: Path) -> Made:
+def cavity(folder: Path) -> Layout:
     """The lid-driven cavity in 3D, at three times; x is the fastest axis of a block's cells."""
-    found, sides = _foam(folder, "cavity", "(1 1 1)"), CELLS[::-1]
-    values = {"p": found["p"].reshape(3, *sides)}
-    values |= {f"U_{a}": found["U"][..., i].reshape(3, *sides) for i, a in enumerate(SPACE)}
-    placed = {name: states(each, "time z y x") for name, each in values.items()}
+    written_case, sides = _foam(folder, "cavity", "(1 1 1)"), CELLS[::-1]
+    values = {"p": written_case["p"].reshape(3, *sides)}
+    values |= {f"U_{a}": written_case["U"][..., i].reshape(3, *sides) for i, a in enumerate(SPACE)}
+    placed = {name: states(value, "time z y x") for name, value in values.items()}
     lengths = zip(SPACE, (0.1, 0.1, 0.05), sides[::-1], strict=True)
     points = {a: (np.arange(n) + 0.5) * length / n for a, length, n in lengths}
     points["time"] = np.array([0.0, 0.1, 0.2])
-    return Made("cavity/case.foam", "OpenFOAM", FOAM, placed, points, rounding=1e-6)
+    return Layout("cavity/case.foam", "OpenFOAM", FOAM, placed, points, rounding=1e-6)
 
 
-def graded(folder: Path) -> Made:
+def graded(folder: Path) -> Layout:
     """The cavity with cells that shrink towards a wall."""
     _foam(folder, "graded", "(4 1 1)")
-    return Made("graded/case.foam", "OpenFOAM, graded", FOAM, reason="axis x lie")
+    return Layout("graded/case.foam", "OpenFOAM, graded", FOAM, reason="axis x lie")
 
 
 MAKERS: tuple[Maker, ...] = (

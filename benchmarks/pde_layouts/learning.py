@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from made import SPACE, Made, Maker, by, states
+from made import SPACE, Layout, Maker, by, states
 
 RANDOM = np.random.default_rng(0)
 
@@ -28,7 +28,7 @@ def inside(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
-def well(folder: Path) -> Made:
+def well(folder: Path) -> Layout:
     """The file that The Well makes for its tests, as its own `WellDataset` reads it."""
     from the_well.data import WellDataset
     from the_well.utils.dummy_data import write_dummy_data
@@ -44,20 +44,20 @@ def well(folder: Path) -> Made:
     for i in range(len(data)):
         row = data[i]
         moving = np.concatenate([row["input_fields"], row["output_fields"]])
-        names = [name for each in data.metadata.field_names.values() for name in each]
+        names = [name for value in data.metadata.field_names.values() for name in value]
         for k, name in enumerate(names):
             values[name].append(states(moving[..., k], "time x y"))
-        still = [n for each in data.metadata.constant_field_names.values() for n in each]
+        still = [n for value in data.metadata.constant_field_names.values() for n in value]
         for k, name in enumerate(still):
             values.setdefault(name, []).append(states(row["constant_fields"][..., k], "x y"))
     grid = np.asarray(data[0]["space_grid"])
     points = {"x": grid[:, 0, 0], "y": grid[0, :, 1]}
-    read = {name: np.concatenate(each) for name, each in values.items()}
+    read = {name: np.concatenate(value) for name, value in values.items()}
     boundary = {"x": "periodic", "y": "periodic"}
-    return Made("well/well.hdf5", "The Well", by("the_well"), read, points, boundary=boundary)
+    return Layout("well/well.hdf5", "The Well", by("the_well"), read, points, boundary=boundary)
 
 
-def pdebench_flow(folder: Path) -> Made:
+def pdebench_flow(folder: Path) -> Layout:
     """Compressible flow in 3D, by the script that merges the arrays of the solver."""
     from pdebench.data_gen.data_gen_NLE.Data_Merge import merge
     from pdebench.models.fno.utils import FNODatasetSingle
@@ -79,10 +79,10 @@ def pdebench_flow(folder: Path) -> Made:
     values = {name: states(read[..., i], "sample x y z time") for i, name in enumerate(names)}
     points = {a: (np.arange(n) + 0.5) / n for a, n in zip(SPACE, sides, strict=True)}
     points["time"] = 0.05 * np.arange(3)
-    return Made("pdebench_flow.hdf5", "PDEBench, 3D flow", by("pdebench"), values, points)
+    return Layout("pdebench_flow.hdf5", "PDEBench, 3D flow", by("pdebench"), values, points)
 
 
-def pdebench_reaction(folder: Path) -> Made:
+def pdebench_reaction(folder: Path) -> Layout:
     """Diffusion-reaction, by its simulator: rows along y, as its Laplacian counts the points."""
     from omegaconf import OmegaConf
     from pdebench.data_gen.gen_diff_react import simulator
@@ -97,10 +97,10 @@ def pdebench_reaction(folder: Path) -> Made:
     data = np.stack([run.generate_sample() for run in runs]).astype(np.float32)
     values = {f"data_{i}": states(data[..., i], "sample time y x") for i in range(2)}
     points = {"x": runs[0].x, "y": runs[0].y, "time": runs[0].t}
-    return Made(path.name, "PDEBench, groups", by("pdebench"), values, points)
+    return Layout(path.name, "PDEBench, groups", by("pdebench"), values, points)
 
 
-def pdebench_incompressible(folder: Path) -> Made:
+def pdebench_incompressible(folder: Path) -> Layout:
     """The incompressible set, by the store that its solver fills."""
     from omegaconf import OmegaConf
     from pdebench.data_gen.src.data_io import h5_for
@@ -123,10 +123,10 @@ def pdebench_incompressible(folder: Path) -> Made:
         f"force_{a}": states(read["force"][..., i], "sample x y") for i, a in enumerate("xy")
     }
     points = {"time": np.float32(0.1) * np.arange(3)}
-    return Made("ns-0.h5", "PDEBench, incompressible", by("pdebench"), values, points)
+    return Layout("ns-0.h5", "PDEBench, incompressible", by("pdebench"), values, points)
 
 
-def pbdl(folder: Path) -> Made:
+def pbdl(folder: Path) -> Layout:
     """Two runs in the layout of PBDL, as its `Dataset` reads them."""
     import h5py
 
@@ -144,16 +144,16 @@ def pbdl(folder: Path) -> Made:
         data = Dataset("runs", all_time_steps=True, local_datasets_dir="./")
         runs = []
         for i in range(len(data)):
-            first, rest, *_ = data[i]
-            runs.append(np.concatenate([first[None], rest]))
+            first, later, *_ = data[i]
+            runs.append(np.concatenate([first[None], later]))
     names = ("velocity_x", "velocity_y", "velocity_z", "pressure")
     read = np.stack(runs)
     values = {name: states(read[:, :, i], "sample time x y z") for i, name in enumerate(names)}
     points = {"time": 0.25 * np.arange(3)}
-    return Made("pbdl/runs.hdf5", "PBDL, 3D", f"h5py, read by {by('pbdl')}", values, points)
+    return Layout("pbdl/runs.hdf5", "PBDL, 3D", f"h5py, read by {by('pbdl')}", values, points)
 
 
-def apebench(folder: Path) -> Made:
+def apebench(folder: Path) -> Layout:
     """The training data of a scenario in 1D, saved by numpy."""
     import apebench
 
@@ -163,10 +163,10 @@ def apebench(folder: Path) -> Made:
     read = np.asarray(scenario.get_train_data())
     np.save(folder / "apebench.npy", read)
     values = {f"array_{i}": states(read[:, :, i], "sample time x") for i in range(read.shape[2])}
-    return Made("apebench.npy", "APEBench", by("apebench"), values)
+    return Layout("apebench.npy", "APEBench", by("apebench"), values)
 
 
-def exponax(folder: Path) -> Made:
+def exponax(folder: Path) -> Layout:
     """Burgers in 3D by exponax, saved by numpy."""
     import exponax
     import jax
@@ -177,10 +177,10 @@ def exponax(folder: Path) -> Made:
     read = np.asarray(run)[None]
     np.save(folder / "exponax.npy", read)
     values = {f"array_{i}": states(read[:, :, i], "sample time x y z") for i in range(3)}
-    return Made("exponax.npy", "exponax, 3D", by("exponax"), values)
+    return Layout("exponax.npy", "exponax, 3D", by("exponax"), values)
 
 
-def phiflow(folder: Path) -> Made:
+def phiflow(folder: Path) -> Layout:
     """A scene of PhiFlow with a scalar at the centres and a velocity on the faces, in 3D."""
     from phi.field import CenteredGrid, Noise, StaggeredGrid
     from phi.flow import Box, Scene, extrapolation
@@ -202,19 +202,19 @@ def phiflow(folder: Path) -> Made:
     lengths = zip(SPACE, (2.0, 1.0, 0.5), (8, 6, 4), strict=True)
     points = {a: (np.arange(n) + 0.5) * length / n for a, length, n in lengths}
     name = f"phiflow/{Path(scene.path).name}"
-    return Made(name, "PhiFlow, centres and faces", by("phiflow"), values, points, rounding=1e-6)
+    return Layout(name, "PhiFlow, centres and faces", by("phiflow"), values, points, rounding=1e-6)
 
 
-def neuraloperator(folder: Path) -> Made:
+def neuraloperator(folder: Path) -> Layout:
     """A set of Darcy flow as neuraloperator stores it: a pickle of tensors."""
     import torch
 
     torch.save({"x": torch.rand(4, 16, 16), "y": torch.rand(4, 16, 16)}, folder / "darcy.pt")
     reason = r"(?i)pickle"
-    return Made("darcy.pt", "tensors of torch", by("torch"), reason=reason)
+    return Layout("darcy.pt", "tensors of torch", by("torch"), reason=reason)
 
 
-def jax_cfd(folder: Path) -> Made:
+def jax_cfd(folder: Path) -> Layout:
     """A run of JAX-CFD as its own function makes a dataset of it: velocities on faces."""
     from jax_cfd.base import grids
     from jax_cfd.data import xarray_utils
@@ -226,7 +226,7 @@ def jax_cfd(folder: Path) -> Made:
     data.to_zarr(folder / "jax_cfd.zarr", mode="w")
     values = {name: states(data[name], "sample time x y z") for name in data.data_vars}
     points = {axis: data[axis].values for axis in ("time", *SPACE)}
-    return Made(
+    return Layout(
         "jax_cfd.zarr",
         "JAX-CFD, staggered, Zarr 3",
         by("jax-cfd"),

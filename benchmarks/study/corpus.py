@@ -18,7 +18,7 @@ from scionwood import ReadError
 
 PARTS = {"train": 0.6, "val": 0.15, "test": 0.25}
 """Share of the documents in each part."""
-ALIKE = 0.5
+SIMILAR = 0.5
 """Two licences are of one family if they share this part of their lines."""
 SHORTEST = 600
 """Characters of a document, at least."""
@@ -33,49 +33,52 @@ def manual() -> list[str]:
 
 def licences() -> list[str]:
     """Return one text for each family of licences in the installed packages."""
-    kept: list[tuple[set[str], str]] = []
+    texts_of_licences: list[tuple[set[str], str]] = []
     for text in _files(r"(LICEN[SC]E|COPYING|NOTICE)"):
         lines = {line.strip() for line in text.splitlines() if len(line.strip()) > 20}
         if len(text) < SHORTEST or not lines:
             continue
-        if all(len(lines & other) < ALIKE * min(len(lines), len(other)) for other, _ in kept):
-            kept.append((lines, text))
-    return [text for _, text in kept]
+        if all(
+            len(lines & other) < SIMILAR * min(len(lines), len(other))
+            for other, _ in texts_of_licences
+        ):
+            texts_of_licences.append((lines, text))
+    return [text for _, text in texts_of_licences]
 
 
 def general() -> list[str]:
     """Return the prose of the descriptions of installed packages, without code and markup."""
-    found = []
-    for each in sorted(distributions(), key=lambda d: d.name.lower()):
-        body = each.metadata.get_payload()  # type: ignore[attr-defined]
+    texts = []
+    for distribution in sorted(distributions(), key=lambda d: d.name.lower()):
+        body = distribution.metadata.get_payload()  # type: ignore[attr-defined]
         prose = [
             line.strip()
             for line in str(body or "").split("\n\n")
             if re.fullmatch(r"[A-Z][\w\s,.;:'()-]{150,}[.]", line.strip())
         ]
         if len(text := "\n\n".join(prose)) >= SHORTEST:
-            found.append(text)
-    return found
+            texts.append(text)
+    return texts
 
 
 def _files(pattern: str) -> Iterator[str]:
-    seen = set()
-    for each in sorted(distributions(), key=lambda d: d.name.lower()):
-        for file in each.files or ():
+    digests = set()
+    for distribution in sorted(distributions(), key=lambda d: d.name.lower()):
+        for file in distribution.files or ():
             path = file.locate()
             if not re.match(pattern, file.name.upper()) or not path.is_file():
                 continue
             text = path.read_text(encoding="utf-8", errors="replace")
             digest = hashlib.sha256(text.encode()).digest()
-            if digest not in seen:
-                seen.add(digest)
+            if digest not in digests:
+                digests.add(digest)
                 yield text
 
 
 TEXTS: dict[str, Callable[[], list[str]]] = {"manual": manual, "licences": licences}
 
 
-def parted(documents: list[str]) -> dict[str, list[str]]:
+def split_by_part(documents: list[str]) -> dict[str, list[str]]:
     """Deal documents into parts, in an order drawn once.
 
     Raises:

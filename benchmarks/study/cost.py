@@ -8,11 +8,12 @@ weights are random, since they change no cost. Each row is written when it is me
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from pathlib import Path
 from typing import Any
+
+from runner import option, parsed
 
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler announces itself otherwise
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -51,8 +52,8 @@ def step(method: str, fused: bool) -> tuple[Any, nn.Module, torch.optim.Optimize
 
     def take() -> None:
         with torch.autocast("cpu", torch.bfloat16):
-            seen = model(tokens)
-        F.cross_entropy(settings["scale"] * seen @ F.normalize(head, dim=-1).T, label).backward()
+            visited = model(tokens)
+        F.cross_entropy(settings["scale"] * visited @ F.normalize(head, dim=-1).T, label).backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
@@ -74,17 +75,20 @@ def measure(method: str, fused: bool) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--results", type=Path, default=rows.RESULTS)
-    path = parser.parse_args().results / "study_cost.csv"
-    torch.set_num_threads(1)
-    known = {(row["method"], row["kernels"]) for row in rows.read(path)}
+    path = (
+        parsed(
+            __doc__,
+            option("--results", type=Path, default=rows.RESULTS),
+        ).results
+        / "study_cost.csv"
+    )
+    measured = {(row["method"], row["kernels"]) for row in rows.read(path)}
     for method, entry in registered()["methods"].items():
         if entry.get("trains") in ("everything", "cnn") or "like" in entry:
             continue
         for fused in (True, False) if method in FUSED else (True,):
             name = ("on" if fused else "off") if method in FUSED else "none"
-            if (method, name) not in known:
+            if (method, name) not in measured:
                 row = measure(method, fused)
                 rows.add(path, row, COLUMNS, ("method", "kernels"))
                 print({key: row[key] for key in COLUMNS[:8]}, flush=True)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 import torch
-from biomed_volumes_data import SIDE, drawn, template
+from biomed_volumes_data import SIDE, lesion_at, template
 from monai.networks.nets import UNet
 from scipy.ndimage import gaussian_gradient_magnitude, gaussian_laplace
 from skimage.filters import gaussian
@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from study import weights
 from study.encoder import pixels, split
-from study.kept import kept
+from study.kept import cached_tensors
 from study.methods import groups, prepare, stored
 from study.pictures import PARTS
 from study.settings import Run, registered
@@ -51,11 +51,11 @@ class Maps(nn.Module):
 
     def features(self, tokens: Tensor) -> Tensor:
         """Return the patch tokens of all blocks."""
-        found = []
+        maps = []
         for block in self.blocks:
             tokens = block(tokens)
-            found.append(F.layer_norm(tokens[:, 1:], tokens.shape[-1:]))
-        return torch.cat(found, -1)
+            maps.append(F.layer_norm(tokens[:, 1:], tokens.shape[-1:]))
+        return torch.cat(maps, -1)
 
     def outlined(self, features: Tensor) -> Tensor:
         """Return the logits of each pixel from features."""
@@ -93,14 +93,14 @@ class Lesions:
         self.tuned = int(self.settings["tasks"]["lesions"]["tuned"])
         model = weights.encoder(onnx if base == "real" else None, self.settings["side"])
         file = work / f"lesions-{base}.safetensors"
-        self.data = kept(file, lambda: _inputs(model, self.settings))
+        self.data = cached_tensors(file, lambda: _inputs(model, self.settings))
         self.maps = Maps(model, self.settings["tail"])
         self.frozen: dict[str, Tensor] = {}
 
     @staticmethod
     def items(scores: Tensor) -> str:
         """Return the Dice coefficient of each slice as text."""
-        return " ".join(f"{each:.3f}" for each in scores.tolist())
+        return " ".join(f"{item:.3f}" for item in scores.tolist())
 
     def run(self, run: Run, part: str, value: float, readout: str) -> tuple[Tensor, Row]:
         """Fit a method, and return the Dice coefficient of each slice of a part, with the cost.
@@ -133,24 +133,26 @@ class Lesions:
             label.append(self.data["train.mask"][at].flatten().numpy()[chosen])
         forest = RandomForestClassifier(100, min_samples_leaf=8, random_state=seed, n_jobs=1)
         forest.fit(np.concatenate(inside), np.concatenate(label))
-        found = [forest.predict_proba(responses(i))[:, 1] for i in self.data[f"{part}.image"]]
-        return torch.from_numpy(np.stack(found)).view(-1, SIDE, SIDE)
+        probabilities = [
+            forest.predict_proba(responses(i))[:, 1] for i in self.data[f"{part}.image"]
+        ]
+        return torch.from_numpy(np.stack(probabilities)).view(-1, SIDE, SIDE)
 
     def _trained(self, run: Run, places: Tensor, part: str, value: float) -> tuple[Tensor, Row]:
         """Train on some slices, and return the logits of a part with what was trained."""
         fit = self._fit(registered()["methods"][run.method], part, value)
         train, label = fit.train[places].float(), self.data["train.mask"][places].float()
 
-        def loss(some: Tensor) -> Tensor:
+        def loss(indices: Tensor) -> Tensor:
             with torch.autocast("cpu", torch.bfloat16):
-                logits = fit.forward(train[some])
-            return outline_loss(logits.float(), label[some])
+                logits = fit.forward(train[indices])
+            return outline_loss(logits.float(), label[indices])
 
         fit.model.train()
         steps = timed(loss, fit.groups, len(places), self.settings, run.draw)
         fit.model.eval()
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            logits = torch.cat([fit.forward(some.float()) for some in fit.test.split(10)])
+            logits = torch.cat([fit.forward(indices.float()) for indices in fit.test.split(10)])
         count = sum(p.numel() for p in fit.model.parameters() if p.requires_grad)
         return logits, {"steps": steps, "trained": count, "stored": stored(fit.model)}
 
@@ -170,30 +172,30 @@ class Lesions:
         head = set(maps.head.requires_grad_(True).parameters())
         for group in trained:
             group["params"] = [p for p in group["params"] if p not in head]
-        own = {"params": list(maps.head.parameters()), "lr": self.settings["head_lr"]}
+        head_group = {"params": list(maps.head.parameters()), "lr": self.settings["head_lr"]}
         sides = [self.data[f"{name}.tokens"] for name in ("train", part)]
-        return Fit(model, model, *sides, [*trained, own])
+        return Fit(model, model, *sides, [*trained, head_group])
 
     @torch.no_grad()
     def _features(self, part: str) -> Tensor:
         if part not in self.frozen:
             with torch.autocast("cpu", torch.bfloat16):
-                found = [
+                features = [
                     self.maps.features(x.float()).bfloat16()
                     for x in self.data[f"{part}.tokens"].split(16)
                 ]
-            self.frozen[part] = torch.cat(found)
+            self.frozen[part] = torch.cat(features)
         return self.frozen[part]
 
 
 def responses(image: Tensor) -> np.ndarray:
     """Return 13 filter responses of each pixel of a slice: grey, blur, gradient, Laplacian."""
     grey = image.numpy()
-    found = [grey]
+    filters = [grey]
     for sigma in SIGMAS:
-        found += [gaussian(grey, sigma), gaussian_gradient_magnitude(grey, sigma)]
-        found.append(gaussian_laplace(grey, sigma))
-    return np.stack(found, -1).reshape(-1, len(found))
+        filters += [gaussian(grey, sigma), gaussian_gradient_magnitude(grey, sigma)]
+        filters.append(gaussian_laplace(grey, sigma))
+    return np.stack(filters, -1).reshape(-1, len(filters))
 
 
 def outline_loss(logits: Tensor, mask: Tensor) -> Tensor:
@@ -212,23 +214,23 @@ def dice(answer: Tensor, mask: Tensor) -> Tensor:
 
 def _inputs(model: Any, settings: dict[str, Any]) -> dict[str, Tensor]:
     """Return `image` and `mask` (slice, 128, 128) and `tokens` before the tail, for each part."""
-    made: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     base = template()
     for number, part in enumerate(PARTS):
         rng = np.random.default_rng([SEED, number])
         image, mask = [], []
         while len(image) < settings["tasks"]["lesions"][part]:
-            values, blob, at = drawn(base, rng, settings["radius"], sick=True)
+            values, blob, at = lesion_at(base, rng, settings["radius"], sick=True)
             if (blob[at] > 0.5).any():
                 image.append(values[at])
                 mask.append(blob[at] > 0.5)
-        made[f"{part}.image"] = torch.from_numpy(np.stack(image))
-        made[f"{part}.mask"] = torch.from_numpy(np.stack(mask))
+        tensors[f"{part}.image"] = torch.from_numpy(np.stack(image))
+        tensors[f"{part}.mask"] = torch.from_numpy(np.stack(mask))
         large = F.interpolate(
-            made[f"{part}.image"][:, None], (settings["side"],) * 2, mode="bilinear"
+            tensors[f"{part}.image"][:, None], (settings["side"],) * 2, mode="bilinear"
         )
         halves = [
             split(model, pixels(x[:, 0].numpy()), settings["tail"])[0] for x in large.split(16)
         ]
-        made[f"{part}.tokens"] = torch.cat(halves)
-    return made
+        tensors[f"{part}.tokens"] = torch.cat(halves)
+    return tensors

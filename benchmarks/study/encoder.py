@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from study import weights
-from study.kept import kept
+from study.kept import cached_tensors
 from study.pictures import PARTS, SIDE, TASKS
 from study.settings import registered
 
@@ -41,13 +41,13 @@ class Tail(nn.Module):
 
     def every(self, tokens: Tensor) -> list[Tensor]:
         """Return the pooled output of each block, then the features of the last layer."""
-        found = []
+        blocks_seen = []
         for block in self.blocks:
             tokens = block(tokens)
-            found.append(pooled(tokens))
+            blocks_seen.append(pooled(tokens))
         last = self.norm(tokens)
         return [
-            *found,
+            *blocks_seen,
             F.normalize(torch.cat([last[:, 0], last[:, 1:].mean(1)], 1).float(), dim=-1),
         ]
 
@@ -60,8 +60,8 @@ class Tail(nn.Module):
 def pooled(tokens: Tensor) -> Tensor:
     """Return (batch, 1152) of unit length: class token, mean and deviation of the others."""
     tokens = tokens.float()
-    rest = tokens[:, 1:]
-    parts = [tokens[:, 0], rest.mean(1), (rest.var(1, correction=0) + 1e-12).sqrt()]
+    patches = tokens[:, 1:]
+    parts = [tokens[:, 0], patches.mean(1), (patches.var(1, correction=0) + 1e-12).sqrt()]
     return F.normalize(torch.cat(parts, 1), dim=-1)
 
 
@@ -101,26 +101,26 @@ def cached(
         model = weights.encoder(onnx if base == "real" else None, SIDE)
         tail = Tail(model, settings["tail"])
         pools = TASKS[task]({part: settings["tasks"][task][part] for part in PARTS}, pneumonia)
-        made: dict[str, Tensor] = {}
+        results: dict[str, Tensor] = {}
         for part, pool in pools.items():
             halves = [
-                split(model, each, settings["tail"]) for each in pixels(pool.image).split(BATCH)
+                split(model, item, settings["tail"]) for item in pixels(pool.image).split(BATCH)
             ]
-            made[f"{part}.tokens"] = torch.cat([tokens for tokens, _ in halves])
+            results[f"{part}.tokens"] = torch.cat([tokens for tokens, _ in halves])
             early = torch.cat([torch.stack(e, 1) for _, e in halves])
-            *late, made[f"{part}.last"] = features(tail, made[f"{part}.tokens"].float())
-            made[f"{part}.blocks"] = torch.cat([early, torch.stack(late, 1)], 1).half()
-            made[f"{part}.image"] = torch.from_numpy(pool.image)
-            made[f"{part}.label"] = torch.from_numpy(pool.label)
-        return made
+            *late, results[f"{part}.last"] = features(tail, results[f"{part}.tokens"].float())
+            results[f"{part}.blocks"] = torch.cat([early, torch.stack(late, 1)], 1).half()
+            results[f"{part}.image"] = torch.from_numpy(pool.image)
+            results[f"{part}.label"] = torch.from_numpy(pool.label)
+        return results
 
-    return kept(work / f"{task}-{base}.safetensors", make)
+    return cached_tensors(work / f"{task}-{base}.safetensors", make)
 
 
 @torch.no_grad()
 def features(tail: Any, tokens: Tensor) -> list[Tensor]:
     """Return the pooled output of each block of a tail, and the features of its last layer."""
-    own = tail.get_base_model() if hasattr(tail, "get_base_model") else tail
+    network = tail.get_base_model() if hasattr(tail, "get_base_model") else tail
     with torch.autocast("cpu", torch.bfloat16):
-        found = [own.every(each) for each in tokens.split(BATCH)]
-    return [torch.cat(each) for each in zip(*found, strict=True)]
+        blocks = [network.every(part) for part in tokens.split(BATCH)]
+    return [torch.cat(part) for part in zip(*blocks, strict=True)]

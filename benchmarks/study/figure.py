@@ -65,13 +65,13 @@ def draw(summary: Sequence[dict[str, Any]], path: Path = PATH) -> None:
 
 def _panel(axes: Axes, rows: Sequence[dict[str, Any]], handles: dict[str, Any]) -> None:
     for method, (label, colour, line) in STYLES.items():
-        own = sorted((r for r in rows if r["method"] == method), key=lambda r: int(r["n"]))
-        if not own:
+        line_rows = sorted((r for r in rows if r["method"] == method), key=lambda r: int(r["n"]))
+        if not line_rows:
             continue
-        x, y = [int(r["n"]) for r in own], [float(r["score"]) for r in own]
+        x, y = [int(r["n"]) for r in line_rows], [float(r["score"]) for r in line_rows]
         sides = [
-            [value - float(r["low"]) for value, r in zip(y, own, strict=True)],
-            [float(r["high"]) - value for value, r in zip(y, own, strict=True)],
+            [value - float(r["low"]) for value, r in zip(y, line_rows, strict=True)],
+            [float(r["high"]) - value for value, r in zip(y, line_rows, strict=True)],
         ]
-        drawn = axes.errorbar(x, y, sides, color=colour, ls=line, marker="o", ms=3, lw=1.2)
-        handles.setdefault(label, drawn)
+        bars = axes.errorbar(x, y, sides, color=colour, ls=line, marker="o", ms=3, lw=1.2)
+        handles.setdefault(label, bars)

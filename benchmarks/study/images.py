@@ -82,8 +82,8 @@ class Images:
 
     def distance(self) -> float:
         """Return 1 - cosine of the mean features of the task's images and of photographs."""
-        own, other = (data["train.last"].mean(0) for data in (self.data, self.probe))
-        return round(1 - float(F.cosine_similarity(own, other, dim=0)), 4)
+        center, other = (data["train.last"].mean(0) for data in (self.data, self.probe))
+        return round(1 - float(F.cosine_similarity(center, other, dim=0)), 4)
 
     def run(self, run: Run, part: str, value: float, readout: str) -> tuple[Tensor, Row]:
         """Fit a method, and return what is right on a part, with what it cost.
@@ -124,8 +124,8 @@ class Images:
 
     def _blocks(self, part: str, places: Tensor | None = None) -> list[Tensor]:
         """Return the features of every block."""
-        every = self.data[f"{part}.blocks"]
-        return list((every if places is None else every[places]).float().unbind(1))
+        blocks = self.data[f"{part}.blocks"]
+        return list((blocks if places is None else blocks[places]).float().unbind(1))
 
     def _adapted_lda(
         self, places: Tensor, part: str, inside: list[Tensor], outside: list[Tensor]
@@ -149,21 +149,21 @@ class Images:
         tokens = self.data["train.tokens"][places].float()
         head = nn.Parameter(frozen.means(self.data["train.last"][places], label))
 
-        def loss(model: nn.Module, some: Tensor) -> Tensor:
+        def loss(model: nn.Module, batch: Tensor) -> Tensor:
             with torch.autocast("cpu", torch.bfloat16):
-                seen = model(tokens[some])
-            logits = self.settings["scale"] * seen @ F.normalize(head, dim=-1).T
-            return F.cross_entropy(logits, label[some])
+                states = model(tokens[batch])
+            logits = self.settings["scale"] * states @ F.normalize(head, dim=-1).T
+            return F.cross_entropy(logits, label[batch])
 
-        own = [{"params": [head], "lr": self.settings["head_lr"]}]
+        head_group = [{"params": [head], "lr": self.settings["head_lr"]}]
         settings = {**self.settings, "n": len(places)}
         settings["seconds"] = method.get("seconds", self.settings["seconds"])
         start, order = time.process_time(), batches(len(places), settings["batch"], run.draw)
         model = chosen(copy.deepcopy(self.tail), method, loss, order, value, settings).train()
         if "prepare" in method:  # what it took is part of the seconds
             settings["seconds"] -= time.process_time() - start
-        trains = [*groups(model, value), *own]
-        steps = timed(lambda some: loss(model, some), trains, len(places), settings, run.draw)
+        trains = [*groups(model, value), *head_group]
+        steps = timed(lambda batch: loss(model, batch), trains, len(places), settings, run.draw)
         model.eval()
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
         row: Row = {"steps": steps, "trained": trained, "stored": stored(model)}
@@ -192,15 +192,15 @@ class Images:
         images, label = pixels(self.data["train.image"].numpy()), self.data["train.label"]
         inputs, label = images[places], label[places]
 
-        def loss(some: Tensor) -> Tensor:
+        def loss(batch: Tensor) -> Tensor:
             with torch.autocast("cpu", torch.bfloat16):
-                return F.cross_entropy(model(inputs[some]).float(), label[some])
+                return F.cross_entropy(model(inputs[batch]).float(), label[batch])
 
         steps = timed(loss, groups(model, value), len(places), self.settings, run.draw)
         model.eval()
         test = pixels(self.data[f"{part}.image"].numpy())
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            answer = torch.cat([model(each) for each in test.split(64)]).argmax(1)
+            answer = torch.cat([model(item) for item in test.split(64)]).argmax(1)
         row = {"trained": sum(p.numel() for p in model.parameters()), "steps": steps}
         return [answer], row | {"stored": stored(model)}
 
@@ -215,19 +215,19 @@ class Images:
         if not isinstance(model, PeftModel):
             return row
         try:
-            found = diagnose_model(model)
+            diagnosis = diagnose_model(model)
         except AdapterError:
             return row  # the change depends on the input: there is no map to compare
-        heads = [head for block in found.shifts for head in block]
+        heads = [head for block in diagnosis.shifts for head in block]
         return row | {
             "margin": round(min(head.margin for head in heads), 5),
-            "drift": round(found.drifts[-1].direction, 6),
+            "drift": round(diagnosis.drifts[-1].direction, 6),
         }
 
     def _probe(self, model: Any) -> float:
         """Return the accuracy of a regression on the last layer that tells photographs apart."""
         tokens = self.probe["train.tokens"][self.probe_train], self.probe["test.tokens"]
-        train, test = (features(model, each.float())[-1] for each in tokens)
+        train, test = (features(model, token.float())[-1] for token in tokens)
         label = self.probe["train.label"][self.probe_train]
         answer = frozen.regression(train, label, test, 10.0)
         return float((answer == self.probe["test.label"]).float().mean())

@@ -11,11 +11,11 @@ from torch import Tensor
 from scionwood.authoring import atomic_path
 
 
-def kept(path: Path, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+def cached_tensors(path: Path, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
     """Return the tensors of a file, which `make` computes if the file is not there yet."""
     if not path.is_file():
-        made = make()
+        tensors = make()
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as part:
-            save_file(made, part)
+            save_file(tensors, part)
     return load_file(path)

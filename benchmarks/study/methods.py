@@ -80,11 +80,11 @@ def chosen(
     short = {**settings, "seconds": FIRST * settings["seconds"]}
     if method.get("prepare") == "heads":
         probe = prepare(copy.deepcopy(tail), method, "images").train()
-        timed(lambda some: loss(probe, some), groups(probe, lr), settings["n"], short, 0)
+        timed(lambda batch: loss(probe, batch), groups(probe, lr), settings["n"], short, 0)
         counts = score_heads(probe, num_heads=method["adapter"]["num_heads"])
         heads = select_heads(counts, method["share"])
-        found = {"heads": heads, "target_modules": head_targets(tail, heads)}
-        return prepare(tail, {**method, "adapter": method["adapter"] | found}, "images")
+        options = {"heads": heads, "target_modules": head_targets(tail, heads)}
+        return prepare(tail, {**method, "adapter": method["adapter"] | options}, "images")
     model = prepare(tail, method, "images").train()
     if method.get("prepare") == "search":
         start = time.process_time()

@@ -56,20 +56,20 @@ class Pool(NamedTuple):
 Pools = dict[str, Pool]
 
 
-def photos(each: dict[str, int], _: Path | None = None) -> Pools:
+def photos(counts: dict[str, int], _: Path | None = None) -> Pools:
     """Crops of twelve photographs; the class is the picture.
 
     Training crops come from its left, test crops from its right.
     """
     rng = np.random.default_rng(0)
-    made: dict[str, list[tuple[np.ndarray, int]]] = {part: [] for part in PARTS}
+    pools: dict[str, list[tuple[np.ndarray, int]]] = {part: [] for part in PARTS}
     for label, place in enumerate(PHOTOS):
         package, name = place.split(":")
         grey = Image.open(Path(str(files(package))) / name).convert("L")
         for part in PARTS:
-            for _count in range(each[part]):
-                made[part].append((_crop(grey, REGIONS[part], rng), label))
-    return _pools(made)
+            for _count in range(counts[part]):
+                pools[part].append((_crop(grey, REGIONS[part], rng), label))
+    return _pools(pools)
 
 
 def _crop(
@@ -82,11 +82,11 @@ def _crop(
     return _resized(picture.crop((left, top, left + side, top + side)))
 
 
-def mni(each: dict[str, int], _: Path | None = None) -> Pools:
+def mni(counts: dict[str, int], _: Path | None = None) -> Pools:
     """Slices of the MNI 2009a template: three planes of a T1 image and of two maps of tissue."""
     import nibabel
 
-    made: dict[str, list[tuple[np.ndarray, int]]] = {part: [] for part in PARTS}
+    pools: dict[str, list[tuple[np.ndarray, int]]] = {part: [] for part in PARTS}
     folder = Path(str(files("nilearn"))) / "datasets" / "data"
     for kind, short in enumerate(MAPS):
         path = folder / f"mni_icbm152_{short}_tal_nlin_sym_09a_converted.nii.gz"
@@ -94,14 +94,14 @@ def mni(each: dict[str, int], _: Path | None = None) -> Pools:
         volume /= volume.max()
         for part in PARTS:
             for axis in range(PLANES):
-                places = np.linspace(*SLABS[part][axis], each[part]) * volume.shape[axis]
+                places = np.linspace(*SLABS[part][axis], counts[part]) * volume.shape[axis]
                 for place in places.round().astype(int):
                     slice_ = np.rot90(np.take(volume, place, axis=axis))
-                    made[part].append((_resized(_square(slice_)), PLANES * kind + axis))
-    return _pools(made)
+                    pools[part].append((_resized(_square(slice_)), PLANES * kind + axis))
+    return _pools(pools)
 
 
-def pneumonia(each: dict[str, int], path: Path | None = None) -> Pools:
+def pneumonia(counts: dict[str, int], path: Path | None = None) -> Pools:
     """Chest X-rays of children, 28 x 28 samples: normal or pneumonia; the splits of MedMNIST.
 
     Raises:
@@ -110,7 +110,7 @@ def pneumonia(each: dict[str, int], path: Path | None = None) -> Pools:
     remedy = "Give --pneumonia pneumoniamnist.npz of MedMNIST"
     if path is None or not path.is_file():
         raise ReadError(str(path), "the task reads PneumoniaMNIST", remedy)
-    made: dict[str, list[tuple[np.ndarray, int]]] = {part: [] for part in PARTS}
+    pools: dict[str, list[tuple[np.ndarray, int]]] = {part: [] for part in PARTS}
     rng = np.random.default_rng(0)
     with np.load(path, allow_pickle=False) as data:
         for part in PARTS:
@@ -118,28 +118,28 @@ def pneumonia(each: dict[str, int], path: Path | None = None) -> Pools:
                 raise ReadError(str(path), f"it has no {part}_images of 28 x 28", remedy)
             label = data[f"{part}_labels"].ravel()
             for value in (0, 1):
-                for at in rng.permutation(np.flatnonzero(label == value))[: each[part]]:
+                for at in rng.permutation(np.flatnonzero(label == value))[: counts[part]]:
                     picture = data[f"{part}_images"][at] / 255
-                    made[part].append((_resized(picture), value))
-    return _pools(made)
+                    pools[part].append((_resized(picture), value))
+    return _pools(pools)
 
 
-def noise(each: dict[str, int], _: Path | None = None) -> Pools:
+def noise(counts: dict[str, int], _: Path | None = None) -> Pools:
     """Generated seismic gathers, 98 traces of 98 samples; the class is the kind of noise."""
     from scionwood_seismic.synth.mixture import corrupt
     from scionwood_seismic.synth.noise import NOISES
     from scionwood_seismic.synth.signal import draw_gather
 
-    made: dict[str, list[tuple[np.ndarray, int]]] = {part: [] for part in PARTS}
+    pools: dict[str, list[tuple[np.ndarray, int]]] = {part: [] for part in PARTS}
     for number, part in enumerate(PARTS):
         for label, kind in enumerate(NOISES):
-            for index in range(each[part]):
+            for index in range(counts[part]):
                 rng = np.random.default_rng([28, number, label, index])
                 clean = draw_gather(rng, (SIDE, SIDE))
                 noisy = corrupt(rng, clean, kind, rng.uniform(*SNR))
                 scaled = noisy / (noisy.std() + 1e-12) / LOUDEST
-                made[part].append((np.clip(scaled, -1, 1) / 2 + 0.5, label))
-    return _pools(made)
+                pools[part].append((np.clip(scaled, -1, 1) / 2 + 0.5, label))
+    return _pools(pools)
 
 
 TASKS: dict[str, Callable[[dict[str, int], Path | None], Pools]] = {
@@ -157,10 +157,12 @@ def draw(label: np.ndarray, shots: int, seed: int) -> np.ndarray:
         ReadError: a class has fewer images.
     """
     rng = np.random.default_rng([7, seed])
-    return np.concatenate(list(_drawn(label, shots, rng)))
+    return np.concatenate(list(_batches_of_label(label, shots, rng)))
 
 
-def _drawn(label: np.ndarray, shots: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+def _batches_of_label(
+    label: np.ndarray, shots: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
     for value in np.unique(label):
         places = np.flatnonzero(label == value)
         if len(places) < shots:
@@ -186,11 +188,11 @@ def _bytes(picture: np.ndarray) -> np.ndarray:
     return (np.clip(picture, 0, 1) * 255).round().astype(np.uint8)
 
 
-def _pools(made: dict[str, list[tuple[np.ndarray, int]]]) -> Pools:
+def _pools(pools: dict[str, list[tuple[np.ndarray, int]]]) -> Pools:
     return {
         part: Pool(
             np.stack([image for image, _ in rows]).astype(np.float32),
             np.array([label for _, label in rows], np.int64),
         )
-        for part, rows in made.items()
+        for part, rows in pools.items()
     }

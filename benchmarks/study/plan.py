@@ -8,7 +8,7 @@ from study.settings import Run, registered
 
 MAIN, OTHERS = ("lora", "full"), ("dora", "ia3", "bitfit", "disel")
 LONG, MINUTE = ("lora_long", "full_long"), ("lora_minute", "full_minute")
-REST = ("last_block", "loft", "smoa", "gpart")
+LAST_METHODS = ("last_block", "loft", "smoa", "gpart")
 CHOOSING = ("p2d_heads", "peml")
 DENSE = ("pixels", "linear", "unet", "lora", "ia3", "full")
 TASKS = ("noise", "pneumonia", "mni")
@@ -29,7 +29,7 @@ def planned() -> list[Run]:
     runs += [*_trained(LONG, (1,), LATER), *_trained(OTHERS, (1, 2), MIDDLE)]
     runs += [*_trained(("cnn",), FEW, ALL), *_frozen(TWINS, "random", FEW)]
     runs += [*_trained(("lora",), FEW, LATER, base="random"), *_text(MAIN, FEW)]
-    runs += [*_trained(MAIN, FEW, ALL, ("photos",)), *_trained(REST, FEW, MIDDLE)]
+    runs += [*_trained(MAIN, FEW, ALL, ("photos",)), *_trained(LAST_METHODS, FEW, MIDDLE)]
     runs += [*_trained(MINUTE, (1,), (2,), (*TASKS, "photos")), *_trained(LONG, (2,), LATER)]
     runs += [*_trained(MAIN, MORE, ALL), *_trained(OTHERS, MORE, MIDDLE)]
     runs += [*_text(OTHERS, FEW), *_text(MAIN, MORE), *_trained(MINUTE, (2,), (2,))]

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import fcntl
-import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lora.timing import processor
+from runner import Row, processor, replace_rows, today, versions
+from runner import read as read
+from runner import write as write_table
 
-from scionwood.authoring import atomic_path
 from study.settings import Run
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -25,39 +21,20 @@ COLUMNS = (
     *("torch", "peft", "machine", "date"),
 )
 CHOSEN = ("task", "method", "n", "draw", "value", "readout", "valid", "trials", "settings")
-Row = dict[str, Any]
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a table; none if there is no file."""
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def add(path: Path, row: Mapping[str, Any], columns: tuple[str, ...], same: Sequence[str]) -> None:
-    """Add a row to a table, in place of a former one that is equal in some columns.
-
-    Two processes may add to one table.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        kept = [r for r in read(path) if any(r[name] != str(row[name]) for name in same)]
-        write(path, [*kept, row], columns)
-    finally:
-        os.close(folder)
+    """Add a row to a table, in place of a former one that is equal in some columns."""
+    replace_rows(path, [row], same, columns=columns, order=_order(columns))
 
 
 def write(path: Path, rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> None:
     """Write a table, sorted by its first five columns."""
-    table = sorted(rows, key=lambda row: [_rank(row[name]) for name in columns[:5]])
-    with atomic_path(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table)
+    write_table(path, sorted(rows, key=_order(columns)), columns)
+
+
+def _order(columns: Sequence[str]) -> Callable[[Mapping[str, Any]], Any]:
+    return lambda row: [_rank(row[name]) for name in columns[:5]]
 
 
 def _rank(value: Any) -> tuple[int, float, str]:
@@ -72,12 +49,8 @@ def key(row: Mapping[str, Any]) -> Run:
 
 def about() -> Row:
     """Return the columns that say where and when a row was measured."""
-    return {
-        "torch": version("torch"),
-        "peft": version("peft"),
-        "machine": processor("cpu"),
-        "date": datetime.now(UTC).date().isoformat(),
-    }
+    date = today()["date"]
+    return versions("torch", "peft") | {"machine": processor(), "date": date}
 
 
 def packed(right: Iterable[bool]) -> str:
@@ -89,7 +62,7 @@ def packed(right: Iterable[bool]) -> str:
 def items(text: str) -> np.ndarray:
     """Return what each test item scored: 0 or 1 for images, nats for sequences."""
     if ":" not in text:
-        return np.array([float(each) for each in text.split()])
+        return np.array([float(part) for part in text.split()])
     count, digits = text.split(":")
     bits = np.unpackbits(np.frombuffer(bytes.fromhex(digits), np.uint8))
     return bits[: int(count)].astype(float)

@@ -48,10 +48,10 @@ def write(results: Path) -> list[Row]:
         if row["settings"] == run.settings:
             groups.setdefault(run[:4], {})[run.draw] = row
     best = references(rows.read(results / "study_rates.csv"))
-    made = [_summary(place, groups, best) for place in groups]
-    made += list(correlations(table))
-    rows.write(results / "study_summary.csv", made, COLUMNS)
-    return made
+    summaries = [_summary(place, groups, best) for place in groups]
+    summaries += list(correlations(table))
+    rows.write(results / "study_summary.csv", summaries, COLUMNS)
+    return summaries
 
 
 def references(rates: Sequence[dict[str, str]]) -> dict[str, str]:
@@ -115,7 +115,7 @@ def interval(values: Sequence[np.ndarray]) -> tuple[float, float, float]:
 def correlations(table: Sequence[dict[str, str]]) -> list[Row]:
     """Return how well margin and drift rank the forgetting of the diagnosed runs."""
     texts = registered()["text"]["tasks"]
-    made = []
+    ranks = []
     for kind in ("images", "text"):
         runs = [
             r
@@ -127,16 +127,16 @@ def correlations(table: Sequence[dict[str, str]]) -> list[Row]:
         lost = [float(r["forgetting"]) for r in runs]
         for name in ("margin", "drift"):
             value = spearman([float(r[name]) for r in runs], lost)
-            made.append(
+            ranks.append(
                 {"task": kind, "base": "real", "method": f"correlation of {name}", "n": len(runs)}
                 | {"draws": len(runs), "score": _round(value)}
             )
-    return made
+    return ranks
 
 
 def _mean(runs: Any, name: str) -> Any:
-    found = [float(r[name]) for r in runs if r[name]]
-    return _round(mean(found)) if found else ""
+    values = [float(r[name]) for r in runs if r[name]]
+    return _round(mean(values)) if values else ""
 
 
 def _round(value: float) -> float:

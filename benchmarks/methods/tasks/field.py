@@ -48,8 +48,8 @@ class Cubes(Task):
         errors = [
             (model(x) - x).square().mean((1, 2, 3, 4)) for x in self.data[what][part].split(4)
         ]
-        each = torch.cat(errors)  # of cubes of unit variance
-        return {"loss": float(each.mean()), "vrmse": float(each.sqrt().mean())}
+        item = torch.cat(errors)  # of cubes of unit variance
+        return {"loss": float(item.mean()), "vrmse": float(item.sqrt().mean())}
 
 
 def _cubes(

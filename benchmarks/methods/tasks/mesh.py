@@ -74,8 +74,8 @@ class Network(nn.Module):
 
     def forward(self, graph: Graph) -> Tensor:
         x, edges = self.of_nodes(graph.nodes), self.of_edges(graph.edges)
-        for each in self.rounds:
-            x, edges = each(x, edges, graph.index)
+        for item in self.rounds:
+            x, edges = item(x, edges, graph.index)
         return self.out(x)[:, 0]
 
 
@@ -138,8 +138,8 @@ def joined(graphs: list[Graph]) -> Graph:
     """Join several plates to one graph."""
     starts = np.cumsum([0, *(len(graph.nodes) for graph in graphs)])
     index = [graph.index + int(start) for graph, start in zip(graphs, starts, strict=False)]
-    rest = (torch.cat([getattr(g, n) for g in graphs]) for n in ("nodes", "edges", "target"))
-    nodes, edges, target = rest
+    parts = (torch.cat([getattr(g, n) for g in graphs]) for n in ("nodes", "edges", "target"))
+    nodes, edges, target = parts
     return Graph(nodes, edges, torch.cat(index, 1), target)
 
 
