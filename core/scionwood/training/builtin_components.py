@@ -42,7 +42,7 @@ CALLBACKS: Mapping[str, Builtin] = {
     ),
     "device_stats": _builtin(f"{_LIGHTNING}:DeviceStatsMonitor", "cpu_stats", logs=True),
     "prefix_cache": _builtin(
-        f"{_TRAINING}.prefix.callback:PrefixCache", "folder", "budget_gb", "dtype", "blocks"
+        "scionwood.scale.prefix.callback:PrefixCache", "folder", "budget_gb", "dtype", "blocks"
     ),
     "ema": _builtin(
         f"{_TRAINING}.averages:Ema", "decay", "update_every_n_steps", "update_starting_at_step"
@@ -108,8 +108,8 @@ STRATEGIES: Mapping[str, Builtin | None] = {
         "lightning.pytorch.strategies:DDPStrategy",
         *("process_group_backend", "find_unused_parameters", "static_graph"),
     ),
-    "model_parallel": _builtin(f"{_TRAINING}.shard:ShardedStrategy", "process_group_backend"),
-    "fsdp2": _builtin(f"{_TRAINING}.shard:ShardedStrategy", "process_group_backend"),
+    "model_parallel": _builtin("scionwood.scale.shard:ShardedStrategy", "process_group_backend"),
+    "fsdp2": _builtin("scionwood.scale.shard:ShardedStrategy", "process_group_backend"),
 }
 """`fsdp2` is another name of `model_parallel`, which is Lightning's."""
 
