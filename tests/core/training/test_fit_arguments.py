@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from case_table import table
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger
 
@@ -39,15 +40,34 @@ def test_overrides_change_a_name_and_a_resolved_recipe_alike(tmp_path: Path) -> 
     assert (again.adapter.options["r"], again.task.options["lr"]) == (3, 3e-4)
 
 
-def test_a_logger_is_an_object_a_name_or_a_list_of_both(tmp_path: Path) -> None:
-    own = CSVLogger(tmp_path / "own")
-    both = ["TensorBoardLogger", "CSVLogger"]
-    assert fitted(tmp_path / "a", logger=own).loggers == both, "added to those of the recipe"
-    assert fitted(tmp_path / "b", logger="tensorboard").loggers == both[:1]
-    assert fitted(tmp_path / "c", logger=["csv", own]).loggers == both[1:]
-    assert fitted(tmp_path / "d", logger={"name": "tensorboard"}).loggers == both[:1]
-    assert fitted(tmp_path / "e", logger=False).loggers == []
-    assert fitted(tmp_path / "f", logger=False, loggers=[own]).loggers == both[1:]
+BOARD, CSV = "TensorBoardLogger", "CSVLogger"
+
+
+@table(
+    ("arguments", "loggers"),
+    [
+        pytest.param({"logger": "object"}, [BOARD, CSV], id="added to those of the recipe"),
+        ({"logger": "tensorboard"}, [BOARD]),
+        ({"logger": ["csv", "object"]}, [CSV]),
+        ({"logger": {"name": "tensorboard"}}, [BOARD]),
+        ({"logger": False}, []),
+        ({"logger": False, "loggers": ["object"]}, [CSV]),
+    ],
+    parts=3,
+)
+def test_a_logger_is_an_object_a_name_or_a_list_of_both(
+    arguments: dict[str, Any], loggers: list[str], tmp_path: Path
+) -> None:
+    instance = CSVLogger(tmp_path / "own")
+    values = {
+        key: instance
+        if value == "object"
+        else [instance if item == "object" else item for item in value]
+        if isinstance(value, list)
+        else value
+        for key, value in arguments.items()
+    }
+    assert fitted(tmp_path / "run", **values).loggers == loggers
 
 
 def test_a_logger_that_is_none_is_refused(tmp_path: Path) -> None:

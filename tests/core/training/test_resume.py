@@ -40,10 +40,13 @@ CASES = {
 }
 
 
-SLOW = pytest.param("bf16", marks=pytest.mark.slow)  # a minute on a CPU without such units
+SLOW = {"bf16", "mid-epoch, two workers", "end of an epoch, two workers"}
+"""Cases of seconds: a CPU without such units, and processes that import torch."""
 
 
-@pytest.mark.parametrize("case", [*(name for name in CASES if name != "bf16"), SLOW])
+@pytest.mark.parametrize(
+    "case", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in CASES]
+)
 def test_losses_and_state_equal_those_of_an_uninterrupted_run(
     toy_fit: Callable[..., Path], case: str
 ) -> None:
