@@ -59,6 +59,9 @@ HOOKS = [
     *("scale", "scale in place", "scale data", "scale data", "look", "input", "gradient"),
     *("gradient of output", "forward", "forward", "global", "global data", "global input"),
 ]
+ON_ADAPTERS = [*HOOKS, *["data of input"] * 8]
+SECOND = [".k", ".v", ".up"]
+"""Ends of the names of layers that read what another layer has read before."""
 IN_FRONT = ["scale", "scale in place", "scale data", "scale data", "global data", "forward"]
 """What changes the output of a module in front of a layer."""
 FROM_THEN_ON = ["scale data", "forward", "forward", "global data"]
@@ -142,15 +145,18 @@ def draw(seed: int) -> Drawn:
         before += _hook(dice, names)
     if "in front" in acts:
         before += _hook(dice, list(fronts), IN_FRONT)
-    after = _hook(dice, tuned, [*HOOKS, "data of input"]) if "an adapter" in acts else ()
-    later = _hook(dice, tuned, [*HOOKS, "data of input"]) if "later" in acts else ()
+    after = _hook(dice, tuned, ON_ADAPTERS) if "an adapter" in acts else ()
+    later = _hook(dice, tuned, ON_ADAPTERS) if "later" in acts else ()
     if "later in front" in acts:
         later += _hook(dice, list(fronts), IN_FRONT)
     watched = [name for name, part in fronts.items() if part in WATCHED]
     then = _hook(dice, watched, FROM_THEN_ON) if "then" in acts else ()
     recompute = dice.choice(["memory"] * 7 + ["speed"])
-    net = f"Net({', '.join(parts)})"
-    return Drawn(seed, net, before, config, after, recompute, later, then, dice.random() < 0.1)
+    net, amp = f"Net({', '.join(parts)})", dice.random() < 0.1
+    second = [name for name in tuned if any(f"{end}." in f"{name}." for end in SECOND)]
+    if second and dice.random() < 0.4:
+        later += _hook(dice, second, ["data of input"])
+    return Drawn(seed, net, before, config, after, recompute, later, then, amp)
 
 
 def _foreign(dice: random.Random, seed: int) -> Drawn:

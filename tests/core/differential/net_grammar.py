@@ -195,10 +195,13 @@ class Loose(nn.LayerNorm):
 
 @word
 class Lifted(nn.RMSNorm):
-    """A subclass of a norm without mean, with another forward."""
+    """A subclass of a norm without mean that computes something else from the second step on."""
+
+    steps = 0
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) + 1
+        self.steps += self.training
+        return super().forward(x) + (self.training and self.steps > 1)
 
 
 @word
