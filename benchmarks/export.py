@@ -30,8 +30,8 @@ from torch import Tensor
 
 from scionwood import load_run
 from scionwood.authoring import atomic_path
-from scionwood.training.comparing import largest_gap, outputs_of
 from scionwood_export import export_run
+from scionwood_export.comparing import largest_gap, outputs_of
 from scionwood_export.merging import plain
 
 RESULTS = Path(__file__).parent / "results" / "export.csv"

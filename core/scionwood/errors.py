@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from scionwood_sandbox.errors import OutputExistsError as OutputExistsError
 from scionwood_sandbox.errors import ReadError as ReadError
-from scionwood_sandbox.errors import RuleError as ScionwoodError
+from scionwood_sandbox.errors import RuleError
 from scionwood_sandbox.errors import WriteError as WriteError
 from scionwood_sandbox.errors import visible as visible
+
+ScionwoodError = RuleError
+"""The root of every error that Scionwood raises on purpose."""
 
 
 class PluginError(ScionwoodError, RuntimeError):

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from importlib import import_module
-from operator import attrgetter
 from typing import Any
 
 from docstring_parser import parse
@@ -18,7 +17,6 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 import scionwood
-from scionwood.cli import FUNCTIONS
 from scionwood.cli.command import Word, command_words
 from scionwood.cli.show import inherited_texts
 from scionwood.lazy import homes
@@ -55,9 +53,8 @@ def components(plugin: str) -> Lines:
             yield f"{{#{kind}-{plugin}-{name}}}"
             yield f"## {word.capitalize()} `{plugin}/{name}`\n"
             component = discovery.load(kind, f"{plugin}/{name}")
-            words = command_words(component).items() if kind == "services" else ()
-            chosen = {option: word for option, word in words if not word.positional}
-            yield from described(component, options_of(component), chosen)
+            words = command_words(component) if kind == "services" else None
+            yield from described(component, words or options_of(component))
     for name, path in recipes(plugin).items():
         yield f"{{#recipes-{plugin}-{name}}}"
         yield f"## Recipe `{plugin}/{name}`\n\n```yaml\n{path.read_text('utf-8').rstrip()}\n```\n"
@@ -72,37 +69,43 @@ def commands(plugin: str = "") -> Lines:
         table = {name: f"{plugin}/{name}" for name in discovery.record(plugin).commands}
         functions = {name: discovery.load("commands", ref) for name, ref in table.items()}
     else:
-        functions = {name: discovery.resolve(name, ref) for name, ref in FUNCTIONS.items()}
+        functions = {name: discovery.resolve(name, ref) for name, ref in discovery.verbs().items()}
     for name, function in functions.items():
         label = name.replace("_", "-")
         yield f"{{#commands-{plugin or 'core'}-{name}}}"
         yield f"## `scionwood {f'{plugin} {label}' if plugin else label}`\n"
-        yield from described(function, [], command_words(function))
+        yield from described(function, command_words(function))
 
 
-def names(room: str) -> Lines:
-    """Document the public names whose home is a room of the core, such as `adapters`.
+def names(home: str) -> Lines:
+    """Document the public names of a room of the core, such as `adapters`, or of a neighbour.
 
-    Names that only the room exports, such as `scionwood.adapters.freeze`, stand below the others.
+    Those of users stand first, then those of `scionwood.authoring`, then those that only the room
+    exports, such as `scionwood.adapters.freeze`.
     """
-    listed = [name for name, home in homes(scionwood.__file__).items() if _room(home) == room]
-    inner = getattr(import_module(f"scionwood.{room}"), "__all__", ())
-    own = [f"scionwood.{room}.{name}" for name in sorted(set(inner) - set(scionwood.__all__))]
-    yield "```{eval-rst}\n.. currentmodule:: scionwood\n"
-    for name in (*sorted(listed, key=str.lower), *own):
-        thing = attrgetter(name.removeprefix("scionwood."))(scionwood)
-        kind = "class" if inspect.isclass(thing) else "function" if callable(thing) else "data"
-        if name in own:  # the page of its source leads back to names without the room
-            members = vars(thing) if kind == "class" else ()
-            for anchor in (name, *(f"{name}.{m}" for m in members if not m.startswith("_"))):
-                span = f"<span id={anchor.replace(f'.{room}.', '.')!r}></span>"
-                yield f".. raw:: html\n\n   {span}\n"
-        yield f".. auto{kind}:: {name}\n" + ("   :members:\n" if kind == "class" else "")
+    if home.startswith("scionwood_"):
+        groups = [(home, import_module(home).__all__)]
+    else:
+        inner = getattr(import_module(f"scionwood.{home}"), "__all__", ())
+        root, authors = (
+            [name for name, module in homes(str(part.__file__)).items() if _room(module) == home]
+            for part in (scionwood, scionwood.authoring)
+        )
+        known = {*scionwood.__all__, *scionwood.authoring.__all__}
+        groups = [("scionwood", root), ("scionwood.authoring", authors)]
+        groups += [(f"scionwood.{home}", sorted(set(inner) - known))]
+    yield "```{eval-rst}"
+    for module, listed in groups:
+        yield f".. currentmodule:: {module}\n" if listed else ""
+        for name in sorted(listed, key=str.lower):
+            thing = getattr(import_module(module), name)
+            kind = "class" if inspect.isclass(thing) else "function" if callable(thing) else "data"
+            yield f".. auto{kind}:: {name}\n" + ("   :members:\n" if kind == "class" else "")
     yield "```"
 
 
 def _room(home: str) -> str:
-    return home.partition(".")[2].partition(".")[0]
+    return home.partition(".")[2].partition(".")[0] if home.startswith("scionwood.") else home
 
 
 def checks() -> Lines:
@@ -113,36 +116,28 @@ def checks() -> Lines:
         yield f"## `{check.__name__}`\n\n{prose(inspect.getdoc(check) or '')}\n"
 
 
-def described(
-    thing: Any, options: list[inspect.Parameter], words: Mapping[str, Word] | None = None
-) -> Lines:
-    """Yield the documentation of a component, and a table of its options.
-
-    The words of a command or a service replace its parameters: a class of options stands for its
-    fields.
-    """
+def described(thing: Any, options: list[inspect.Parameter] | dict[str, Word]) -> Lines:
+    """Yield the documentation of a component, and a table of its options."""
+    rows = (
+        [(name, word.hint, word.default, word.help) for name, word in options.items()]
+        if isinstance(options, dict)
+        else [(option.name, option.annotation, option.default, "") for option in options]
+    )
     doc = parse(prose_first(inspect.getdoc(thing) or ""))
     own = {part.arg_name: _line(part.description or "") for part in doc.params}
-    if words:
-        own = {name: _line(word.help) for name, word in words.items()}
-        by_name = inspect.Parameter.KEYWORD_ONLY
-        options = [
-            inspect.Parameter(name, by_name, default=word.default, annotation=word.hint)
-            for name, word in words.items()
-        ]
     texts = inherited_texts(thing) | own
     yield f"{prose(doc.short_description or '')}\n"
     yield f"{prose(doc.long_description or '')}\n"
-    if options:
+    if rows:
         yield "| option | type | default | meaning |\n|---|---|---|---|"
-    for option in options:
-        kind = option.annotation
-        kind = kind if isinstance(kind, str) else inspect.formatannotation(kind)
-        default = "required" if option.default is option.empty else f"`{option.default!r}`"
-        cells = (f"`{option.name}`", f"`{kind}`", default, prose(texts.get(option.name, "")))
+    for name, hint, value, text in rows:
+        kind = hint if isinstance(hint, str) else inspect.formatannotation(hint)
+        default = "required" if value is inspect.Parameter.empty else f"`{value!r}`"
+        meaning = prose(_line(text) or texts.get(name, ""))
+        cells = (f"`{name}`", f"`{kind}`", default, meaning)
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
     yield ""
-    attributes = own.keys() - {option.name for option in options}
+    attributes = own.keys() - {name for name, *_ in rows}
     yield from _listed("Attributes", [(name, own[name]) for name in own if name in attributes])
     yield from _listed("Errors", [(e.type_name, _line(e.description or "")) for e in doc.raises])
     if doc.returns:

@@ -56,7 +56,7 @@ def patched(path: Path, *, claim: int) -> Path:
 OPEN = """
 import sys, tempfile
 from pathlib import Path
-from scionwood import ReadError, {name}
+from scionwood_sandbox import ReadError, {name}
 
 def peak():
     lines = Path("/proc/self/status").read_text().splitlines()

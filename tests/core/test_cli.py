@@ -10,7 +10,8 @@ from importlib.metadata import version
 import pytest
 
 import scionwood
-from scionwood.cli import CLOSED_PIPE, FUNCTIONS, main
+from scionwood.cli import CLOSED_PIPE, main
+from scionwood.plugins.discovery import verbs
 from scionwood.recipes.recipe import resolve
 
 PLUGIN = '''
@@ -222,7 +223,7 @@ def test_help_names_every_command_and_how_to_list_keys(capsys):
         with pytest.raises(SystemExit):
             main(words)
     printed = capsys.readouterr().out
-    assert all(f"\n    {name}" in printed for name in FUNCTIONS)
+    assert all(f"\n    {name}" in printed for name in verbs())
     assert "scionwood recipe NAME" in " ".join(printed.split())
 
 

@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 import pytest
 
-from scionwood import PluginError, ReadError
+from scionwood import PluginError, TrainingError
 from scionwood.authoring import (
     LoadedRun,
+    OutputPath,
     RunPath,
     check_plan,
     command_words,
@@ -34,6 +35,17 @@ def clean(
 
 def parse(*words: str) -> dict[str, Any]:
     return parse_command(clean, "scionwood x clean", words)
+
+
+def compute(source: Path, result: OutputPath | None = None) -> None:
+    """Compute a result, which Python may keep in memory."""
+
+
+def test_the_command_line_needs_the_file_of_a_result(capsys: pytest.CaptureFixture[str]) -> None:
+    assert parse_command(compute, "x", ["a", "b"]) == {"source": Path("a"), "result": Path("b")}
+    with pytest.raises(SystemExit):
+        parse_command(compute, "x", ["a"])
+    assert "required: result" in capsys.readouterr().err
 
 
 BOTH = {"source": Path("a"), "target": Path("b"), "run": Path("r"), "json": True}
@@ -151,5 +163,5 @@ def test_the_fields_of_a_dataclass_are_options(capsys: pytest.CaptureFixture[str
         assert rule in captured.err
     assert "the size of a tile, samples." in captured.out
     assert meanings(clean_files) == {"run": "run"}
-    with pytest.raises(ReadError, match="absent"):
+    with pytest.raises(TrainingError, match="absent"):
         parsed("a --run absent/run")

@@ -14,7 +14,8 @@ import torch
 import scionwood
 from scionwood.plugins import discovery
 
-ROOMS = ("", ".adapters", ".kernels", ".training", ".batch")
+ROOMS = ["scionwood", *(f"scionwood.{name}" for name in ("authoring", "adapters", "kernels"))]
+ROOMS += ["scionwood.training", "scionwood_batch", "scionwood_export", "scionwood_sandbox"]
 HEADING = "\n    Example:\n        >>> "
 
 
@@ -22,7 +23,7 @@ def documented() -> dict[str, Any]:
     """Return the public classes and functions by name; a type alias has no docstring."""
     things: dict[int, tuple[str, Any]] = {}
     for room in ROOMS:
-        module = import_module(f"scionwood{room}")
+        module = import_module(room)
         for name in module.__all__:
             thing = getattr(module, name)
             if callable(thing) and get_origin(thing) is None:
@@ -49,7 +50,7 @@ BORROWED = borrowed()
 
 def test_the_names_of_every_room_are_there() -> None:
     assert {"scionwood.fit", "scionwood.adapters.freeze", "scionwood_batch.run"} <= THINGS.keys()
-    assert "scionwood.InputPath" not in THINGS
+    assert "scionwood.authoring.InputPath" not in THINGS
 
 
 @pytest.mark.parametrize("name", THINGS)
@@ -65,10 +66,11 @@ def test_it_has_an_example_at_the_end_of_its_docstring(name: str) -> None:
 @pytest.mark.usefixtures("_one_thread")
 @pytest.mark.parametrize("name", THINGS | BORROWED)
 def test_its_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run it in an empty folder; `scionwood` and `torch` need no import there."""
+    """Run it in an empty folder; `scionwood`, its `authoring` and `torch` need no import there."""
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
-    names = {"scionwood": scionwood, "torch": torch}
+    names = {"scionwood": scionwood, "authoring": scionwood.authoring, "torch": torch}
+    names |= {room: import_module(room) for room in ROOMS if "." not in room}
     doc = (THINGS | BORROWED)[name].__doc__ or ""
     example = doctest.DocTestParser().get_doctest(doc, names, name, None, None)
     report: list[str] = []

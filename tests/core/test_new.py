@@ -39,8 +39,8 @@ def test_the_rendered_command_and_api_predict(tmp_path: Path) -> None:
         from scionwood.cli import main
         assert main(["fit", "hydrology/reservoir", "--smoke", "--run", "run"]) == 0
         assert main(["hydrology", "predict", "a.csv", "b.csv", "--run", "run"]) == 0
-        from scionwood_hydrology.api import predict
-        print(*map(float, predict(np.array([5.0, 0.0]), "run")), sep="\\n")
+        from scionwood_hydrology.verbs import respond_to
+        print(*map(float, respond_to(np.array([5.0, 0.0]), "run")), sep="\\n")
     """
     done = run("-c", code, **at(tmp_path))
     assert done.returncode == 0, done.stderr
@@ -82,7 +82,7 @@ def test_without_the_reader_the_record_and_the_modules_are_whole(tmp_path: Path)
     package = installed(render("hydrology", tmp_path))
     without_reader(package.parent, package)
     left = sorted(path.name for path in package.glob("*.py"))
-    assert left == ["__init__.py", "api.py", "backbones.py", "data.py", "tasks.py"]
+    assert left == ["__init__.py", "backbones.py", "data.py", "tasks.py"]
     assert not [path for path in package.glob("*.py") if "readers" in path.read_text("utf-8")]
     linted = run("-m", "ruff", "check", "--no-cache", ".", cwd=package.parent)
     assert linted.returncode == 0, linted.stdout
@@ -107,14 +107,13 @@ def test_a_rendered_plugin_is_clean_code_with_its_own_name(tmp_path: Path, name:
         "README.md",
         "pyproject.toml",
         f"{package}/__init__.py",
-        f"{package}/api.py",
         f"{package}/backbones.py",
-        f"{package}/cli.py",
         f"{package}/data.py",
         f"{package}/py.typed",
         f"{package}/readers.py",
         f"{package}/recipes/reservoir.yaml",
         f"{package}/tasks.py",
+        f"{package}/verbs.py",
         "tests/test_conformance.py",
     ]
     text = "".join(p.read_text() for p in folder.rglob("*") if p.is_file())

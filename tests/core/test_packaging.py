@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
@@ -15,7 +16,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "pyproject.toml"
-PLUGINS = sorted(ROOT.glob("plugins/*/pyproject.toml"))
+TOOLS = {"batch", "export", "kit", "sandbox"}
+NEIGHBOURS = [*ROOT.glob("core/*/pyproject.toml"), *ROOT.glob("plugins/*/pyproject.toml")]
+PLUGINS = sorted(path for path in NEIGHBOURS if path.parent.name not in TOOLS)
+OTHERS = sorted(path for path in NEIGHBOURS if path.parent.name in TOOLS)
 NAMES = [path.parent.name for path in PLUGINS]
 
 
@@ -23,8 +27,25 @@ def project(path: Path) -> dict:
     return tomllib.loads(path.read_text("utf-8"))["project"]
 
 
-def test_there_are_plugins():
+def test_there_are_plugins_and_tools():
     assert NAMES
+    assert {path.parent.name for path in OTHERS} == TOOLS
+
+
+def test_tools_add_commands_and_the_sandbox_needs_nothing_of_ours():
+    core = project(CORE)
+    extras = " ".join(itertools.chain(*core["optional-dependencies"].values()))
+    for path in OTHERS:
+        tool, name = project(path), path.parent.name
+        assert tool["name"] == f"scionwood-{name}"
+        assert tool["version"] == core["version"]
+        if name == "sandbox":
+            assert not [line for line in tool["dependencies"] if "scionwood" in line]
+            continue
+        assert f"scionwood=={core['version']}" in tool["dependencies"]
+        assert f"scionwood-{name}" in extras
+        for value in tool["entry-points"]["scionwood.verbs"].values():
+            assert value.startswith(f"scionwood_{name}.")
 
 
 @pytest.mark.parametrize("path", PLUGINS, ids=NAMES)
@@ -45,7 +66,7 @@ def test_a_plugin_is_its_folder_and_one_extra(path):
     assert field in re.search(r"\[(.*)\]", extras["all"][0])[1].split(",")
 
 
-@pytest.mark.parametrize("path", [CORE, *PLUGINS], ids=["core", *NAMES])
+@pytest.mark.parametrize("path", [CORE, *NEIGHBOURS], ids=lambda path: path.parent.name)
 def test_every_bound_is_a_range_and_no_pin_of_others(path):
     for line in project(path)["dependencies"]:
         name = re.match(r"[\w-]+", line)[0]
@@ -66,7 +87,7 @@ def test_the_core_excludes_releases_with_known_holes(name, bound):
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
-    for path in [CORE, *PLUGINS]:
+    for path in [CORE, *NEIGHBOURS]:
         command = [sys.executable, "-m", "build", "--wheel", "--no-isolation"]
         subprocess.run([*command, "--outdir", folder, path.parent], check=True, capture_output=True)
     return folder
@@ -85,7 +106,8 @@ def test_a_clone_without_symlinks_reads_every_recipe(tmp_path):
     clone = tmp_path / "clone"
     command = ["git", "clone", "-q", "-c", "core.symlinks=false", ROOT, clone]
     subprocess.run(command, check=True)
-    packages = [clone / "core", *(clone / "plugins" / name for name in NAMES)]
+    packages = [clone / "core", *(path.parent for path in clone.glob("core/*/pyproject.toml"))]
+    packages += [path.parent for path in clone.glob("plugins/*/pyproject.toml")]
     code = (
         "import sys\n"
         "from scionwood.recipes.recipe import resolve\n"
@@ -119,7 +141,7 @@ def test_a_wheel_carries_its_recipes_and_type_marker_and_names_no_path(wheels, p
 
 def test_every_wheel_carries_its_licence_and_no_address(wheels):
     paths = sorted(wheels.glob("*.whl"))
-    assert len(paths) == 1 + len(PLUGINS)
+    assert len(paths) == 1 + len(NEIGHBOURS)
     for path in paths:
         with zipfile.ZipFile(path) as wheel:
             names = wheel.namelist()
@@ -133,11 +155,11 @@ def test_the_cores_wheel_carries_the_template_and_the_type_marker(wheels):
     with zipfile.ZipFile(next(wheels.glob("scionwood-*.whl"))) as wheel:
         names = wheel.namelist()
     assert "scionwood/py.typed" in names
-    source = ROOT / "core" / "scionwood" / "template"
+    source = ROOT / "core" / "scionwood" / "plugins" / "template"
     files = [p for p in source.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
     assert files
     for path in files:
-        assert str(Path("scionwood") / path.relative_to(source.parent)) in names
+        assert str(Path("scionwood/plugins") / path.relative_to(source.parent)) in names
 
 
 def foreign_requirements(wheels: Path) -> list[str]:

@@ -146,7 +146,7 @@ def test_the_first_sentence_is_read_from_the_source(module) -> None:
 
 def test_reading_every_component_imports_nothing_heavy() -> None:
     code = (
-        "import sys\nfrom scionwood import discovery\n"
+        "import sys\nfrom scionwood.plugins import discovery\n"
         "from scionwood.recipes.signatures.options import option_names\n"
         "from scionwood.recipes.signatures.methods import peft_methods\n"
         "parts = [part for e in discovery.plugins() for part in e.plugin.components()]\n"

@@ -63,7 +63,7 @@ def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_module_of_ours_can_be_imported(tmp_path):
-    packages = [ROOT / "core" / "scionwood", *ROOT.glob("plugins/*/scionwood_*")]
+    packages = [ROOT / "core", *ROOT.glob("plugins/*/scionwood_*")]
     names = [
         ".".join(path.relative_to(package.parent).with_suffix("").parts).removesuffix(".__init__")
         for package in packages

@@ -78,7 +78,15 @@ class OutputExistsError(WriteError, FileExistsError):
 
 
 class PatternError(RuleError, ValueError):
-    """A pattern of a stranger that cannot be matched in linear time."""
+    """A pattern of a stranger that cannot be matched in linear time.
+
+    Example:
+        >>> from scionwood_sandbox import Patterns
+        >>> Patterns(["a"]).compile("(?=a)", "targets")
+        Traceback (most recent call last):
+        ...
+        scionwood_sandbox.errors.PatternError: targets '(?=a)': it is not a pattern of RE2, ...
+    """
 
 
 def visible(text: str) -> str:

@@ -59,7 +59,7 @@ def reading(
 ) -> Iterator[None]:
     """Turn any exception that a library raises while it reads a file into a `ReadError`.
 
-    Errors of Scionwood and a missing package (`ImportError`) pass through.
+    A `RuleError` and a missing package (`ImportError`) pass through.
 
     Args:
         path: the file.

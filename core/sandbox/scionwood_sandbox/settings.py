@@ -29,6 +29,12 @@ def configure(name: str, package: str, errors_of_package: tuple[type[RuleError],
         name: the environment variable.
         package: the package whose frozen dataclasses a child may send.
         errors_of_package: the errors that a child may raise.
+
+    Example:
+        >>> from scionwood_sandbox import configure, settings
+        >>> configure(settings.variable, "scionwood", ())  # as `import scionwood` does
+        >>> "scionwood" in settings.packages
+        True
     """
     global variable, packages
     variable = name

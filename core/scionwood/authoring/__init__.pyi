@@ -26,6 +26,7 @@ from scionwood.kernels import lora_linear as lora_linear
 from scionwood.kernels import obstacle as obstacle
 from scionwood.lazy import attach_stub as attach_stub
 from scionwood.plugins.discovery import commands as commands
+from scionwood.plugins.discovery import plugins as plugins
 from scionwood.plugins.discovery import refresh as refresh
 from scionwood.plugins.probes import ProbeResult as ProbeResult
 from scionwood.recipes.arguments import InputPath as InputPath

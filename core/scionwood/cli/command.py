@@ -80,6 +80,11 @@ class Word:
         help: one or more sentences.
         positional: whether it is a positional argument.
         meaning: what its mark says, such as `input` or `rest`; empty without a mark.
+
+    Example:
+        >>> word = authoring.command_words(scionwood.test)["run_dir"]
+        >>> word.positional
+        True
     """
 
     hint: Any
@@ -90,7 +95,14 @@ class Word:
 
 
 def command_words(function: Callable[..., Any]) -> dict[str, Word]:
-    """Return the words of a command line by name, in the order of the parameters."""
+    """Return the words of a command line by name, in the order of the parameters.
+
+    Example:
+        >>> def clean(source: str, *, dt: float = 0.002) -> None:
+        ...     "Clean a file."
+        >>> {name: word.default for name, word in authoring.command_words(clean).items()}["dt"]
+        0.002
+    """
     words: dict[str, Word] = {}
     documented = _documented(function)
     for name, parameter in inspect.signature(function).parameters.items():
@@ -109,7 +121,18 @@ def command_words(function: Callable[..., Any]) -> dict[str, Word]:
 def with_options_classes(
     function: Callable[..., Any], arguments: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Gather the values that are fields of a dataclass into instances, one a parameter."""
+    """Gather the values that are fields of a dataclass into instances, one a parameter.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> @dataclass(frozen=True)
+        ... class Options:
+        ...     dt: float = 0.002
+        >>> def clean(source: str, options: Options = Options()) -> None:
+        ...     "Clean a file."
+        >>> authoring.with_options_classes(clean, {"source": "a", "dt": 0.004})["options"].dt
+        0.004
+    """
     values, hints = dict(arguments), get_type_hints(function)
     for name, parameter in inspect.signature(function).parameters.items():
         hint = hints[name]

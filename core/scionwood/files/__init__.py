@@ -1,1 +1,1 @@
-"""What files from outside and reports for people have in common: readers' contract, texts, pages."""
+"""Files from outside and reports for people: the reader's contract, texts, pages."""

@@ -17,8 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from scionwood.kernels import mask
-from scionwood.kernels.dispatch import LOW
-from scionwood.kernels.reference import Member, gated
+from scionwood.kernels.reference import LOW, Member, gated
 
 FEW = 256
 """Rows up to which a copy takes longer than it saves."""

@@ -7,7 +7,6 @@ import re
 import sysconfig
 import warnings
 from functools import lru_cache
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +17,7 @@ import torch
 
 from scionwood.kernels.cards import OLDEST, card, measured
 from scionwood.kernels.predict import Direction, best
+from scionwood.kernels.reference import LOW
 from scionwood.kernels.triton_plan import Shape
 
 Implementation = Literal["addmm", "triton", "augmented"]
@@ -52,7 +52,6 @@ TABLE: dict[str, tuple[Rule, ...]] = {
     ),
 }
 ELSEWHERE = (Rule("addmm", 0, 2**31, 2**31, "compute-bound: library GEMMs are the fastest"),)
-LOW = (torch.float16, torch.bfloat16)
 
 
 @final
@@ -136,7 +135,9 @@ def _tried(index: int) -> str:
         found = ".".join(map(str, own.capability))
         return f"{own.name} has compute capability {found}, and the kernels need {needed}"
     try:
-        import_module("scionwood.kernels.tuning").attempt(torch.device("cuda", index))
+        from scionwood.kernels.tuning import attempt  # needs Triton
+
+        attempt(torch.device("cuda", index))
     except Exception as error:  # any defect of a compiler, a driver or an installation
         text = (str(error).splitlines() or [""])[0][:200]
         reason = f"Triton fails on {own.name}: {type(error).__name__}: {text}"

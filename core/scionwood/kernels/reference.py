@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple, final
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from scionwood.kernels import mask
+
+LOW = (torch.float16, torch.bfloat16)
 
 
 @final

@@ -55,7 +55,7 @@ def render(name: str, into: Path) -> Path:
         with TemporaryDirectory(prefix=f".{name}-", dir=into) as temporary:
             part = Path(temporary) / name
             part.mkdir()
-            _copy(files("scionwood") / "template", part, words)
+            _copy(files("scionwood.plugins") / "template", part, words)
             part.rename(target)
     return target
 

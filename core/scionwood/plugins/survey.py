@@ -18,7 +18,7 @@ from scionwood.plugins.plugin import Plugin
 
 _IMPORT_ALL = """
 import json, sys
-from scionwood import discovery
+from scionwood.plugins import discovery
 entry = discovery.find(sys.argv[1])
 faults = [] if entry.plugin else [entry.problem]
 parts = entry.plugin.components() if entry.plugin else []

@@ -8,9 +8,9 @@ from enum import Enum
 from typing import Any
 
 import yaml
-from scionwood.files.terminal import Cell, html_table
 
 from scionwood.errors import RecipeError
+from scionwood.files.terminal import Cell, html_table
 
 
 @dataclass(frozen=True, repr=False)

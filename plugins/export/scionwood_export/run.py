@@ -17,7 +17,13 @@ from scionwood.recipes.recipe import Recipe, resolve
 from scionwood.runs.base import with_base
 from scionwood.runs.layout import RECIPE
 from scionwood.runs.reference import find_run
-from scionwood.runs.sidecar import (
+from scionwood.training import Task, load_run
+from scionwood.training.deployed import Deployed, ExportError
+from scionwood_export.comparing import largest_gap, outputs_of
+from scionwood_export.formats import GRAPHS, Format, write_graph
+from scionwood_export.graph import trace
+from scionwood_export.merging import plain
+from scionwood_export.sidecar import (
     Verified,
     describe_file,
     describe_model,
@@ -25,12 +31,6 @@ from scionwood.runs.sidecar import (
     sidecar_of,
     write_sidecar,
 )
-from scionwood.training import Task, load_run
-from scionwood.training.comparing import largest_gap, outputs_of
-from scionwood.training.deployed import Deployed, ExportError
-from scionwood_export.formats import GRAPHS, Format, write_graph
-from scionwood_export.graph import trace
-from scionwood_export.merging import plain
 from scionwood_sandbox.files import atomic_path, check_target, writing
 
 Example = tuple[Tensor, ...]

@@ -9,8 +9,11 @@ import sys
 import pytest
 
 from scionwood.cli import main
-from scionwood_sandbox import enforced
-from scionwood_sandbox.decoding.switch import VARIABLE, service_in_commands, wanted
+from scionwood.plugins.core_commands import FUNCTIONS
+from scionwood_sandbox import enforced, settings
+from scionwood_sandbox.decoding.switch import service_in_commands, wanted
+
+VARIABLE = settings.variable
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux")
 
@@ -26,7 +29,7 @@ def seen(monkeypatch):
 
     module = sys.modules[__name__]
     monkeypatch.setattr(module, "command", command, raising=False)
-    monkeypatch.setitem(sys.modules["scionwood.cli"].FUNCTIONS, "plugins", f"{__name__}:command")
+    monkeypatch.setitem(FUNCTIONS, "plugins", f"{__name__}:command")
     return found
 
 
@@ -90,7 +93,7 @@ def test_a_file_that_kills_its_reader_is_an_error_of_the_command(
 
     monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.setattr(sys.modules[__name__], "command", command, raising=False)
-    monkeypatch.setitem(sys.modules["scionwood.cli"].FUNCTIONS, "plugins", f"{__name__}:command")
+    monkeypatch.setitem(FUNCTIONS, "plugins", f"{__name__}:command")
     assert main(["plugins"]) == 2
     assert "died of SIGSEGV" in capsys.readouterr().err
 

@@ -16,7 +16,7 @@ import escapes
 import pytest
 
 import scionwood
-from scionwood_sandbox import Limits, Session, call_in_child, enforced
+from scionwood_sandbox import Limits, Session, call_in_child, enforced, settings
 from scionwood_sandbox.decoding import control, seccomp, switch
 from scionwood_sandbox.decoding.sandbox import WALLS, WITHOUT
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or not all(whether for whether, _ in enforced()),
     reason="this system has no Landlock or seccomp",
 )
-VARIABLE = switch.VARIABLE
+VARIABLE = settings.variable
 
 
 @pytest.fixture
@@ -211,6 +211,7 @@ def test_the_numbers_of_calls_are_those_of_the_kernel(machine):
 LIMITED = """
 import resource, sys, numpy as np
 from pathlib import Path
+import scionwood
 import scionwood_sandbox.record
 import scionwood_sandbox.decoding.client
 from scionwood_sandbox import call_in_child

@@ -28,7 +28,7 @@ from scionwood_sandbox.decoding.protocol import Blocks, Unpacker, pack
 from scionwood_sandbox.decoding.wire import Link, receive, send
 
 LARGEST = 1 << 24
-PACKAGES = ("scionwood",)
+PACKAGES = ("scionwood_sandbox",)
 
 
 @pytest.fixture

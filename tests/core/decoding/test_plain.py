@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 import scionwood
-from scionwood_sandbox import Limits, Session, call_in_child, open_in_child
+from scionwood_sandbox import Limits, Session, call_in_child, open_in_child, settings
 from scionwood_sandbox.decoding import switch
 
 
 @pytest.fixture(autouse=True)
 def plain(monkeypatch):
-    monkeypatch.setenv(switch.VARIABLE, "plain")
+    monkeypatch.setenv(settings.variable, "plain")
     monkeypatch.setattr(switch, "_reported", True)
 
 
@@ -65,7 +65,7 @@ def test_large_arrays_and_streams_come_without_shared_memory(written):
 def test_a_system_without_the_service_uses_it_and_says_once_what_that_means(
     hostile, written, monkeypatch, capsys
 ):
-    monkeypatch.setenv(switch.VARIABLE, "service")
+    monkeypatch.setenv(settings.variable, "service")
     monkeypatch.setattr(switch, "possible", lambda: False)
     monkeypatch.setattr(switch, "_reported", False)
     for _ in range(2):

@@ -93,7 +93,7 @@ def test_what_is_being_written_inline_is_refused_by_name(segy, tmp_path):
 
 
 def test_what_a_killed_process_left_is_removed_by_the_next(segy, tmp_path):
-    left, other = tmp_path / ".out.sgy.scionwood-abc", tmp_path / ".out.sgy-mine"
+    left, other = tmp_path / ".out.sgy.sandbox-abc", tmp_path / ".out.sgy-mine"
     left.mkdir()
     other.mkdir()
     with opened(segy, tmp_path / "in.sgy", in_child=True) as reader:

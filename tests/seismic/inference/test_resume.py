@@ -89,8 +89,8 @@ def left_by(number: int, folder: Path) -> list[str]:
     names = left(folder)
     if not (SERVICE and number == signal.SIGKILL):
         return names
-    assert sum(name.startswith(".out.sgy.scionwood-") for name in names) <= 1
-    return [name for name in names if not name.startswith(".out.sgy.scionwood-")]
+    assert sum(name.startswith(".out.sgy.sandbox-") for name in names) <= 1
+    return [name for name in names if not name.startswith(".out.sgy.sandbox-")]
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from scionwood.plugins.plugin import Plugin
 from scionwood.recipes.recipe import resolve
-from scionwood.training.comparing import largest_gap, outputs_of
 from scionwood.training.deployed import Deployed, ExportError
+from scionwood_export.comparing import largest_gap, outputs_of
 from scionwood_export.run import write_deployed
 from scionwood_kit import foreign
 from scionwood_kit.cases import BackboneCase, RecipeCase, seeded

@@ -98,6 +98,7 @@ def check_hdf5(path: str | Path, file: h5py.File, kind: str = "HDF5") -> None:
 
     Example:
         >>> import h5py
+        >>> from scionwood_sandbox import check_hdf5
         >>> with h5py.File("waves.h5", "w") as file:
         ...     file["data"] = h5py.ExternalLink("/etc/hostname", "/data")
         >>> with h5py.File("waves.h5") as file:

@@ -18,7 +18,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-from scionwood_sandbox import errors
+from scionwood_sandbox import errors, settings
 from scionwood_sandbox.decoding import arena, namespaces, sandbox, switch
 from scionwood_sandbox.decoding.arena import Arena
 from scionwood_sandbox.decoding.limits import lower
@@ -29,7 +29,7 @@ from scionwood_sandbox.decoding.wire import Link, receive, send
 CALL = "$call"
 """The first item of a triple that names a function of the parent, with its attributes."""
 
-_OUT = "Use its other attributes, or set SCIONWOOD_READERS=inline if you trust the file"
+_OUT = "Use its other attributes, or read it inline if you trust the file"
 _PASSED_ON = (UserWarning, RuntimeWarning)
 _BATCH, _WAIT = 4 << 20, 0.02
 
@@ -315,7 +315,8 @@ def _is_plain(value: Any) -> bool:
 def _described(error: BaseException) -> list[Any]:
     """Return an error as a message; one of ours keeps its parts and its nearest public class."""
     if isinstance(error, errors.RuleError):
-        names = (base.__name__ for base in type(error).__mro__ if hasattr(errors, base.__name__))
+        known = settings.error_types
+        names = (base.__name__ for base in type(error).__mro__ if base.__name__ in known)
         parts = (error.value, error.rule, error.remedy)
         return ["error", next(names), *(str(part)[:TEXT] for part in parts)]
     if isinstance(error, IndexError):

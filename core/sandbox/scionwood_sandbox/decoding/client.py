@@ -193,7 +193,7 @@ class Channel:
         if word == "index":
             raise IndexError(parts[0])
         if word == "error":
-            raise schema.ERRORS[parts[0]](*parts[1:])
+            raise settings.error_types[parts[0]](*parts[1:])
         name, text = parts
         if name == "MemoryError" or "allocate" in text:
             rule = f"it needs more memory than {self.limits.memory >> 20} MiB"
