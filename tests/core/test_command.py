@@ -11,7 +11,6 @@ import pytest
 from scionwood import PluginError, TrainingError
 from scionwood.authoring import (
     LoadedRun,
-    OutputPath,
     RunPath,
     check_plan,
     command_words,
@@ -35,17 +34,6 @@ def clean(
 
 def parse(*words: str) -> dict[str, Any]:
     return parse_command(clean, "scionwood x clean", words)
-
-
-def compute(source: Path, result: OutputPath | None = None) -> None:
-    """Compute a result, which Python may keep in memory."""
-
-
-def test_the_command_line_needs_the_file_of_a_result(capsys: pytest.CaptureFixture[str]) -> None:
-    assert parse_command(compute, "x", ["a", "b"]) == {"source": Path("a"), "result": Path("b")}
-    with pytest.raises(SystemExit):
-        parse_command(compute, "x", ["a"])
-    assert "required: result" in capsys.readouterr().err
 
 
 BOTH = {"source": Path("a"), "target": Path("b"), "run": Path("r"), "json": True}
