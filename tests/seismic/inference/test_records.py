@@ -28,7 +28,11 @@ def test_each_record_has_its_own_interval() -> None:
     """Traces of one miniSEED file may have several."""
     seen: list[Report] = []
     denoiser = Denoiser(
-        field_unet(), dt=0.004, dx=10.0, identity={}, told=lambda r, report: seen.append(report)
+        field_unet(),
+        dt=0.004,
+        dx=10.0,
+        identity={},
+        on_report=lambda _, report: seen.append(report),
     )
     for dt in (0.004, 0.002):
         denoiser(record(dt))

@@ -76,17 +76,9 @@ class FileParts(Parts):
             those of the files, which must then be alike.
         n_val: number of files for validation, drawn by the seed.
         n_test: number of files for the test.
-        size: size of the backbone, which sets the coarse grids.
-        neighbours: number of coarse nodes that each node is connected to.
-        coarse: `morph` the grids onto each part, or leave them `fixed` (ablation).
-        fallback: `refuse` a part without two ends, or `project` the grid onto its axes.
-        batch_size: parts in a batch.
-        loader: `own`, or `pyg`: the loader of PyTorch Geometric.
-        max_nodes: with `pyg`, nodes in a batch at most, in place of `batch_size`.
         store: `memory` keeps all encoded parts. `zarr` writes each once to the disk and maps into
             memory what a batch needs. `auto` does so where they would take more than 4 GiB.
         cache: folder of these stores; `None` means `.scionwood` in the folder of the simulations.
-        workers: processes that read ahead; with 0, the training process reads.
         on_bad_file: `raise` stops at a file that cannot be read. `skip` reads every file once at
             the beginning, and leaves out the bad ones.
         seed: seed of the splits.
@@ -127,16 +119,8 @@ class FileParts(Parts):
         on_bad_file: Literal["raise", "skip"] = "raise",
         seed: int = 0,
     ) -> None:
-        super().__init__(
-            size=size,
-            neighbours=neighbours,
-            coarse=coarse,
-            fallback=fallback,
-            batch_size=batch_size,
-            loader=loader,
-            max_nodes=max_nodes,
-            workers=workers,
-        )
+        shared = size, neighbours, coarse, batch_size, loader, max_nodes
+        super().__init__(*shared, fallback=fallback, workers=workers)
         if store == "zarr" and coarse == "fixed":
             rule = "fixed grids come from the parts in memory"
             raise RecipeError("data.store zarr", rule, "Set data.coarse: morph, or store: memory")

@@ -28,7 +28,8 @@ class Parts(SplitData):
     Args:
         size: size of the backbone, which sets the coarse grids.
         neighbours: number of coarse nodes that each node is connected to.
-        coarse: `morph` the grids onto each part, leave them `fixed` (ablation), or make `none`.
+        coarse: `morph` the grids onto each part, leave them `fixed` (ablation), or make `none`:
+            then networks that need no grids run on any mesh.
         fallback: `refuse` a part without two ends, or `project` the grid onto its axes.
         batch_size: parts in a batch.
         loader: `own`, or `pyg`: the loader of PyTorch Geometric.
@@ -41,14 +42,14 @@ class Parts(SplitData):
 
     def __init__(
         self,
+        size: SizeName,
+        neighbours: int,
+        coarse: Coarse,
+        batch_size: int,
+        loader: Loader,
+        max_nodes: int | None,
         *,
-        size: SizeName = "tiny",
-        neighbours: int = 4,
-        coarse: Coarse = "morph",
         fallback: Fallback = "refuse",
-        batch_size: int = 4,
-        loader: Loader = "own",
-        max_nodes: int | None = None,
         workers: int = 0,
     ) -> None:
         super().__init__()

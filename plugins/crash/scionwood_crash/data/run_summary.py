@@ -77,8 +77,8 @@ def summarise(path: Path, user: RunSettings) -> RunSummary:
 def _fill(summary: RunSummary, series: CrashSeries, user: RunSettings) -> None:
     mesh, states = series.mesh, len(series)
     length, time, mass = factors(mesh.units)
-    stated, summary.conditions = user.settings.stated(series.features, (length, time, mass))
-    summary.missing = user.missing(stated)
+    numbers, summary.conditions = user.settings.stated(series.features, (length, time, mass))
+    summary.missing = user.missing(numbers)
     if not mesh.units.known and user.units is None:
         summary.missing.append("units")
     summary.values |= _sizes(series)
@@ -86,23 +86,23 @@ def _fill(summary: RunSummary, series: CrashSeries, user: RunSettings) -> None:
         raise ReadError(str(series.path), "it holds a single state, not a history", "Leave it out")
     series = at_rest(series)
     summary.frame = [*filter(None, [said(series)])]
-    held = CLAMPED_FIELD if CLAMPED_FIELD in series.read(0).point_fields else ""
-    if user.held == "field" and not held:
+    field = CLAMPED_FIELD if CLAMPED_FIELD in series.read(0).point_fields else ""
+    if user.held == "field" and not field:
         summary.missing.append("held")
     _judge(summary, series, user)
 
 
 def _sizes(series: CrashSeries) -> dict[str, Any]:
     """Return what the table shows of the mesh and its states."""
-    mesh, states, known = series.mesh, len(series), series.mesh.units.known
-    length, time = (mesh.units.length, mesh.units.time) if known else ("", "")
+    mesh, states, has_units = series.mesh, len(series), series.mesh.units.known
+    length, time = (mesh.units.length, mesh.units.time) if has_units else ("", "")
     steps = np.diff(series.times)
-    alike = states > 1 and np.allclose(steps, steps.mean(), rtol=0.05)
-    every = f"{steps.mean():.4g}" if alike else _span(steps) if states > 1 else ""
+    even = states > 1 and np.allclose(steps, steps.mean(), rtol=0.05)
+    step = f"{steps.mean():.4g}" if even else _span(steps) if states > 1 else ""
     sides = " x ".join(f"{side:.4g}" for side in np.ptp(mesh.points, 0))
     return {
         "states": states,
-        "every": f"{every} {time}".strip(),
+        "every": f"{step} {time}".strip(),
         "until": f"{series.times[-1]:.4g} {time}".strip(),
         "nodes": len(mesh.points),
         "shells": len(mesh.cells),
@@ -115,13 +115,13 @@ def _sizes(series: CrashSeries) -> dict[str, Any]:
 
 def _judge(summary: RunSummary, series: CrashSeries, user: RunSettings) -> None:
     """Add what the impact is, and why the run cannot be learned from."""
-    known = replace(user, held="still") if "held" in summary.missing else user
-    part = from_series(series, known.setup(), settings=user.settings)
-    stated, _ = user.settings.stated(series.features, factors(series.mesh.units))
-    if velocity_of_part(stated, known.setup(), part.impactor):
+    settings = replace(user, held="still") if "held" in summary.missing else user
+    part = from_series(series, settings.setup(), settings=user.settings)
+    numbers, _ = user.settings.stated(series.features, factors(series.mesh.units))
+    if velocity_of_part(numbers, settings.setup(), part.impactor):
         summary.frame.append(REVERSED)
     moved = np.linalg.norm(part.displacement, axis=2).max(0) if part.displacement is not None else 0
-    summary.values["clamped"] = f"{int(part.clamped.sum())} ({known.held})"
+    summary.values["clamped"] = f"{int(part.clamped.sum())} ({settings.held})"
     summary.values["largest displacement"] = f"{float(np.max(moved)):.4g} mm"
     texts = {
         "speed": f"{part.impactor.speed:.4g} m/s",
@@ -136,9 +136,9 @@ def _judge(summary: RunSummary, series: CrashSeries, user: RunSettings) -> None:
     summary.values["pieces"] = pieces
     if pieces > 1:
         summary.values["links"] = counts = _counted(part)
-        shown = ", ".join(f"{count} links of kind {kind}" for kind, count in counts.items())
+        links = ", ".join(f"{count} links of kind {kind}" for kind, count in counts.items())
         summary.assembly = (
-            f"an assembly of {pieces} pieces, {shown or 'no weld or tie is stated'}; "
+            f"an assembly of {pieces} pieces, {links or 'no weld or tie is stated'}; "
         )
         summary.assembly += "the network needs backbone.links: true"
     summary.faults += warnings_for(part)
@@ -178,11 +178,11 @@ def notes(summaries: Sequence[RunSummary]) -> list[str]:
 def _parts(series: CrashSeries) -> str:
     numbers, counts = np.unique(series.mesh.part_ids, return_counts=True)
     rigid = series.mesh.rigid_parts
-    shown = [
+    texts = [
         f"{number}{' rigid' if number in rigid else ''} ({count})"
         for number, count in zip(numbers.tolist()[:4], counts.tolist(), strict=False)
     ]
-    return ", ".join(shown) + (f" and {len(numbers) - 4} more" if len(numbers) > 4 else "")
+    return ", ".join(texts) + (f" and {len(numbers) - 4} more" if len(numbers) > 4 else "")
 
 
 def _span(values: np.ndarray) -> str:

@@ -54,13 +54,6 @@ class SuiteParts(Parts):
         duration: duration of the simulations, ms; `None` means that of the family.
         frames: number of states of each history.
         folder: folder for simulations; `None` keeps them in memory only.
-        size: size of the backbone, which sets the coarse grids.
-        neighbours: number of coarse nodes that each node is connected to.
-        coarse: `morph` the grids onto each part, leave them `fixed` (ablation), or make `none`:
-            then networks that need no grids run on any mesh.
-        batch_size: parts in a batch.
-        loader: `own`, or `pyg`: the loader of PyTorch Geometric.
-        max_nodes: with `pyg`, nodes in a batch at most, in place of `batch_size`.
         seed: seed of the designs.
     """
 
@@ -83,14 +76,7 @@ class SuiteParts(Parts):
         max_nodes: int | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__(
-            size=size,
-            neighbours=neighbours,
-            coarse=coarse,
-            batch_size=batch_size,
-            loader=loader,
-            max_nodes=max_nodes,
-        )
+        super().__init__(size, neighbours, coarse, batch_size, loader, max_nodes)
         unknown = sorted(set(families) - set(FAMILIES))
         if unknown or not families:
             rule = f"at least one of {', '.join(FAMILIES)}, and no other"

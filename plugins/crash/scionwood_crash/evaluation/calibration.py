@@ -68,13 +68,13 @@ def fit_intervals(run: str | Path, *, folds: int = 4) -> Calibrated:
     if len(test) >= 9:
         predict = predicting(load_run(folder), stiffness)
         rows = [errors_of(predict(each.graph), each.displacement, each.graph) for each in test]
-        held = Intervals("split", *_columns(rows))
+        intervals = Intervals("split", *_columns(rows))
         weights: dict[str, Tensor] = {}
     else:
-        held, weights = _crossed(recipe, data, train, folds, stiffness)
-    _store(folder, held, weights)
-    network = float(100 * np.mean(np.expm1(held.intrusion)))
-    return Calibrated(held, {"network": network} | left_out(train))
+        intervals, weights = _crossed(recipe, data, train, folds, stiffness)
+    _store(folder, intervals, weights)
+    network = float(100 * np.mean(np.expm1(intervals.intrusion)))
+    return Calibrated(intervals, {"network": network} | left_out(train))
 
 
 def predicting(task: Any, stiffness: float) -> Predict:
@@ -93,19 +93,19 @@ def predicting(task: Any, stiffness: float) -> Predict:
     return predict
 
 
-def networks(folder: Path, task: Any, held: Intervals, predict: Predict) -> list[Predict]:
+def networks(folder: Path, task: Any, intervals: Intervals, predict: Predict) -> list[Predict]:
     """Return the predictions of the networks of the folds; none for `split`.
 
     Args:
         folder: the run folder.
         task: the task of the run, whose trained weights are exchanged for each call.
-        held: the intervals of the run.
+        intervals: the intervals of the run.
         predict: the prediction of `task`.
 
     Raises:
         ReadError: the weights of the folds are missing or belong to another network.
     """
-    if held.method == "split":
+    if intervals.method == "split":
         return []
     path = folder / FOLDER / FOLDS
     again = "Calibrate again: scionwood crash calibrate RUN"
@@ -114,12 +114,12 @@ def networks(folder: Path, task: Any, held: Intervals, predict: Predict) -> list
         raise ReadError(str(path), rule, again)
     with reading(path, "weights of folds"):
         stored = load_file(path)
-    own = dict(task.backbone.named_parameters())
-    states: list[dict[str, Tensor]] = [{} for _ in range(held.folds)]
+    parameters = dict(task.backbone.named_parameters())
+    states: list[dict[str, Tensor]] = [{} for _ in range(intervals.folds)]
     for key, value in stored.items():
         fold, _, name = key.partition("/")
-        known = fold.isdecimal() and int(fold) < held.folds and name in own
-        if not known or own[name].shape != value.shape or not value.isfinite().all():
+        expected = fold.isdecimal() and int(fold) < intervals.folds and name in parameters
+        if not expected or parameters[name].shape != value.shape or not value.isfinite().all():
             raise ReadError(str(path), f"{key} belongs to another network", again)
         states[int(fold)][name] = value
     return [_exchanged(task, state, predict) for state in states]
@@ -169,9 +169,9 @@ def _columns(rows: Sequence[tuple[float, float]]) -> tuple[tuple[float, ...], tu
     return tuple(row[0] for row in rows), tuple(row[1] for row in rows)
 
 
-def _store(folder: Path, held: Intervals, weights: dict[str, Tensor]) -> None:
+def _store(folder: Path, intervals: Intervals, weights: dict[str, Tensor]) -> None:
     with writing(folder / FOLDER), atomic_folder(folder / FOLDER, overwrite=True) as part:
-        held.write(part)
+        intervals.write(part)
         if weights:
             tensors = {name: value.contiguous() for name, value in weights.items()}
             save_file(tensors, part / FOLDS)

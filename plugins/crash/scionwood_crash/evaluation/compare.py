@@ -107,20 +107,22 @@ def compare(
         RecipeError: nodes or times differ, or a probe does not exist.
     """
     _check_alike(predicted, simulated)
-    given, wanted = predicted.displacement(), simulated.displacement()
+    moved_predicted, moved_simulated = predicted.displacement(), simulated.displacement()
     along = unit(np.asarray(direction, np.float64))
-    depths = [each @ along for each in (wanted, given)]
+    depths = [each @ along for each in (moved_simulated, moved_predicted)]
     reference, depth = (float(each.max()) for each in depths)
     largest = max(abs(reference), 1e-9)
     nodes = [int(simulated.mesh.node_ids[each.max(0).argmax()]) for each in depths]
-    med = np.linalg.norm(given - wanted, axis=2).mean(1)
-    place = simulated.mesh.points - simulated.mesh.points.mean(0) + wanted
+    med = np.linalg.norm(moved_predicted - moved_simulated, axis=2).mean(1)
+    place = simulated.mesh.points - simulated.mesh.points.mean(0) + moved_simulated
     followed = probes or (nodes[:1] if len(simulated) > 2 else [])
     familiar, familiarity = _familiarity(predicted.features)
-    moved = {str(node): _probed(simulated, (wanted, given), node) for node in followed}
+    moved = {
+        str(node): _probed(simulated, (moved_simulated, moved_predicted), node) for node in followed
+    }
     shapes = [
         shell_edges(simulated.mesh.points, simulated.mesh.cells, each[-1])
-        for each in (wanted, given)
+        for each in (moved_simulated, moved_predicted)
     ]
     return Errors(
         times=simulated.times.tolist(),
@@ -138,7 +140,9 @@ def compare(
         intrusion_predicted=depth,
         intrusion_error=100 * abs(depth - reference) / largest,
         intrusion_node=nodes,
-        rel_l2=float(np.sqrt(np.square(given - wanted).sum() / np.square(place).sum())),
+        rel_l2=float(
+            np.sqrt(np.square(moved_predicted - moved_simulated).sum() / np.square(place).sum())
+        ),
         edges={name: [each[name] for each in shapes] for name in shapes[0]},
         interval=_interval(predicted.features),
         probes=moved,
@@ -187,17 +191,17 @@ def summary_rows(simulated: CrashSeries, errors: Errors) -> list[tuple[str, ...]
 
 
 def _edge_row(name: str, key: str, errors: Errors) -> tuple[str, ...]:
-    true, given = errors["edges"][key]
-    return name, f"{true:.3g}", f"{given:.3g}", f"x {given / true:.2f}" if true else ""
+    true, predicted = errors["edges"][key]
+    return name, f"{true:.3g}", f"{predicted:.3g}", f"x {predicted / true:.2f}" if true else ""
 
 
 def _interval_rows(errors: Errors, length: str) -> list[tuple[str, ...]]:
-    held = errors["interval"]
-    if not held:
+    interval = errors["interval"]
+    if not interval:
         return []
-    inside = held["low"] <= errors["intrusion_true"] <= held["high"]
-    level, radius = f"{held['level']:.0%}", f"{held['radius']:.3g}"
-    ends = f"{held['low']:.4g} to {held['high']:.4g}"
+    inside = interval["low"] <= errors["intrusion_true"] <= interval["high"]
+    level, radius = f"{interval['level']:.0%}", f"{interval['radius']:.3g}"
+    ends = f"{interval['low']:.4g} to {interval['high']:.4g}"
     return [
         (f"{level} interval of the intrusion, {length}", "", ends, "" if inside else "missed"),
         (f"{level} bound for 95 % of the nodes, {length}", "", radius, ""),
@@ -227,10 +231,10 @@ def _accelerations(
             np.asarray(motions[name]["acceleration"]) @ along for name in ("true", "predicted")
         ]
         try:
-            true, given = (float(np.abs(filtered(times, line)).max()) for line in lines)
+            true, predicted = (float(np.abs(filtered(times, line)).max()) for line in lines)
         except RecipeError:  # too few states, or too far apart: the report shows them unfiltered
             continue
-        errors[node] = 100 * abs(given - true) / max(true, 1e-12)
+        errors[node] = 100 * abs(predicted - true) / max(true, 1e-12)
     return errors
 
 

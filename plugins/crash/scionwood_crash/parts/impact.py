@@ -119,44 +119,47 @@ def _still(series: CrashSeries, used: np.ndarray) -> np.ndarray:
 
 
 def sheet(
-    stated: Mapping[str, float], setup: Setup, length: float, time: float, mass: float
+    numbers: Mapping[str, float], setup: Setup, length: float, time: float, mass: float
 ) -> Material:
     """Return the material; a stress is mass / (length time^2), in mm, ms and kg GPa."""
     stress = mass / (length * time**2)
     scales = {"young": stress, "yield_stress": stress, "hardening": stress, "rate": 1 / time}
     scales["density"] = mass / length**3
-    given = {
-        name: stated[f"material_{name}"] * scales.get(name, 1.0)
+    values = {
+        name: numbers[f"material_{name}"] * scales.get(name, 1.0)
         for name in COLUMNS
-        if f"material_{name}" in stated
+        if f"material_{name}" in numbers
     }
-    return Material(**{"yield_stress": setup.yield_stress, **given})
+    return Material(**{"yield_stress": setup.yield_stress, **values})
 
 
 def sheets(
-    stated: Mapping[str, float], first: Material, length: float, time: float, mass: float
+    numbers: Mapping[str, float], first: Material, length: float, time: float, mass: float
 ) -> tuple[Material, ...]:
     """Return the materials of an assembly, or none if the file states only the first.
 
     Args:
-        stated: numbers of the run, with `material_2_yield_stress` and so on.
+        numbers: numbers of the run, with `material_2_yield_stress` and so on.
         first: the first material.
         length: factor from the file's unit to mm.
         time: factor to ms.
         mass: factor to kg.
     """
     numbered: dict[int, dict[str, float]] = {}
-    for key, value in stated.items():
-        named = SHEETS.fullmatch(key)
-        if named is not None:
-            numbered.setdefault(int(named[1]), {})[f"material_{named[2]}"] = value
+    for key, value in numbers.items():
+        match = SHEETS.fullmatch(key)
+        if match is not None:
+            numbered.setdefault(int(match[1]), {})[f"material_{match[2]}"] = value
     plain = Setup(yield_stress=first.yield_stress)
-    further = (sheet(numbered[at], plain, length, time, mass) for at in sorted(numbered))
-    return (first, *further) if numbered else ()
+    others = (sheet(numbered[at], plain, length, time, mass) for at in sorted(numbered))
+    return (first, *others) if numbered else ()
 
 
 def rigid_body(
-    stated: Mapping[str, float], setup: Setup, points: np.ndarray, scale: tuple[float, float, float]
+    numbers: Mapping[str, float],
+    setup: Setup,
+    points: np.ndarray,
+    scale: tuple[float, float, float],
 ) -> Impactor:
     """Return the impactor; the last argument converts the units of the file.
 
@@ -165,7 +168,7 @@ def rigid_body(
     `velocity_of_part` tells whether this is so.
 
     Args:
-        stated: numbers of the run, in the units of the file.
+        numbers: numbers of the run, in the units of the file.
         setup: what the run does not state.
         points: (node, 3), mm.
         scale: factors to mm, ms and kg.
@@ -174,21 +177,23 @@ def rigid_body(
         ReadError: the part flies into a wall, and nothing states where the wall stands.
     """
     length, time, mass = scale
-    cylinder = stated.get("impactor_cylinder", float(setup.kind == "cylinder")) > 0.5
-    direction = _stated_vector(stated, "direction", setup.direction)
-    radius = stated["impactor_radius"] * length if "impactor_radius" in stated else setup.radius
-    speed = stated["impactor_speed"] * length / time if "impactor_speed" in stated else setup.speed
-    weight = stated["impactor_mass"] * mass if "impactor_mass" in stated else setup.mass
+    cylinder = numbers.get("impactor_cylinder", float(setup.kind == "cylinder")) > 0.5
+    direction = _vector_of(numbers, "direction", setup.direction)
+    radius = numbers["impactor_radius"] * length if "impactor_radius" in numbers else setup.radius
+    speed = (
+        numbers["impactor_speed"] * length / time if "impactor_speed" in numbers else setup.speed
+    )
+    weight = numbers["impactor_mass"] * mass if "impactor_mass" in numbers else setup.mass
     axis, point = _contact(points, direction, radius if cylinder else 0.0, cylinder)
-    if CARRIED in stated and "impactor_point_x" not in stated and not setup.point:
+    if CARRIED in numbers and "impactor_point_x" not in numbers and not setup.point:
         rule = "the part flies into a fixed wall, and nothing states where the wall stands"
         remedy = "State a point on it: a key of the run (point_x mm ...), or point: [x, y, z]"
         raise ReadError("impactor", rule, remedy)
-    if "impactor_point_x" in stated or setup.point:
-        x, y, z = _stated_vector(stated, "point", setup.point or point)
+    if "impactor_point_x" in numbers or setup.point:
+        x, y, z = _vector_of(numbers, "point", setup.point or point)
         point = (x * length, y * length, z * length)
     kind: Literal["plane", "cylinder"] = "cylinder" if cylinder else "plane"
-    axis = _stated_vector(stated, "axis", setup.axis or axis)
+    axis = _vector_of(numbers, "axis", setup.axis or axis)
     body = Impactor(kind, point, axis, direction, speed, weight, radius if cylinder else 0.0)
     ahead = gaps_of(points, body)
     if ahead.max() <= AWAY * np.ptp(ahead):
@@ -196,14 +201,14 @@ def rigid_body(
     return body
 
 
-def velocity_of_part(stated: Mapping[str, float], setup: Setup, impactor: Impactor) -> bool:
+def velocity_of_part(numbers: Mapping[str, float], setup: Setup, impactor: Impactor) -> bool:
     """Return whether the stated velocity is that of the part: `impactor` moves the other way."""
-    direction = _stated_vector(stated, "direction", setup.direction)
+    direction = _vector_of(numbers, "direction", setup.direction)
     return bool(np.dot(direction, impactor.direction) < 0)
 
 
-def _stated_vector(stated: Mapping[str, float], name: str, default: Vector) -> Vector:
-    values = [stated.get(f"impactor_{name}_{letter}") for letter in "xyz"]
+def _vector_of(numbers: Mapping[str, float], name: str, default: Vector) -> Vector:
+    values = [numbers.get(f"impactor_{name}_{letter}") for letter in "xyz"]
     if any(value is None for value in values):
         return default
     x, y, z = (float(value) for value in values if value is not None)

@@ -106,18 +106,18 @@ class Settings:
         Returns:
             Our own names, in the units of the file; and the conditions, as they are, sorted.
         """
-        ours: dict[str, float] = {}
-        further: dict[str, float] = {}
+        numbers: dict[str, float] = {}
+        conditions: dict[str, float] = {}
         for key, value in features.items():
             quantity, unit = _meaning(key, self.meanings.get(key, ""))
             if quantity == CONDITION:
-                further[key] = float(value)
+                conditions[key] = float(value)
             elif quantity in QUANTITIES:
                 name, kind = QUANTITIES[quantity]
-                ours[name] = value * UNITS[kind][unit] / _scale(kind, factors)
+                numbers[name] = value * UNITS[kind][unit] / _scale(kind, factors)
             elif quantity != IGNORE:
-                ours[key] = float(value)
-        return _directed(ours), dict(sorted(further.items()))
+                numbers[key] = float(value)
+        return _directed(numbers), dict(sorted(conditions.items()))
 
     def unused(self, features: Iterable[str]) -> list[str]:
         """Return the keys of the mapping that a run does not state."""
@@ -158,12 +158,12 @@ def _scale(kind: str, factors: tuple[float, float, float]) -> float:
     return scales.get(kind, 1.0)
 
 
-def _directed(ours: dict[str, float]) -> dict[str, float]:
+def _directed(numbers: dict[str, float]) -> dict[str, float]:
     """Replace the components of a velocity by the impactor's speed and direction."""
     names = {x: f"impactor_velocity_{x}" for x in _XYZ}
-    parts = {x: ours.pop(name) for x, name in names.items() if name in ours}
+    parts = {x: numbers.pop(name) for x, name in names.items() if name in numbers}
     speed = math.hypot(*parts.values()) if parts else 0.0
     if speed > 0:
-        ours["impactor_speed"] = speed
-        ours |= {f"impactor_direction_{x}": parts.get(x, 0.0) / speed for x in _XYZ}
-    return ours
+        numbers["impactor_speed"] = speed
+        numbers |= {f"impactor_direction_{x}": parts.get(x, 0.0) / speed for x in _XYZ}
+    return numbers

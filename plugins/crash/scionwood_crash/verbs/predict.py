@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scionwood.authoring import InputPath, OutputPath
 from scionwood_crash.parts.options import PredictOptions
@@ -65,8 +65,8 @@ def predict(
     predicted = predictor.on_series(series, setup)
     write_series(target, predicted, overwrite=force)
     defaults = defaults_used(series, user)
-    record = {"mesh": mesh.name, "part": options.part, "fallback": options.fallback}
-    record |= {"setup": asdict(setup), "assumed": defaults}
+    record: dict[str, Any] = {"mesh": mesh.name, "part": options.part}
+    record |= {"fallback": options.fallback, "setup": asdict(setup), "assumed": defaults}
     write_record(target, predictor, record, overwrite=force)
     print(f"{target}: {len(predicted)} states of {len(predicted.mesh.points)} nodes")
     if defaults:

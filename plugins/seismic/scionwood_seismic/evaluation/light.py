@@ -50,7 +50,7 @@ class Verdict:
     mended: bool = False
 
     @property
-    def told(self) -> str:
+    def phrase(self) -> str:
         """The light in a table, with what was done."""
         if self.passed:
             return "passed through"
@@ -80,19 +80,19 @@ def judge(report: Mapping[str, Any], gate: GateOptions) -> Verdict:
         return Verdict(name, "yellow", reason, removed=0.0, passed=True)
     if strong is None:
         return Verdict(name, "grey", f"{_percent(removed)} removed, not tested", removed=removed)
-    kept = f"{_percent(removed)} removed; strong events keep {strong:.2f} of their amplitude"
-    kept += "" if weak is None else f", weak ones {weak:.2f}"
-    kept += "" if noisy is None else f" (weak ones in noise {noisy:.2f})"
+    text = f"{_percent(removed)} removed; strong events keep {strong:.2f} of their amplitude"
+    text += "" if weak is None else f", weak ones {weak:.2f}"
+    text += "" if noisy is None else f" (weak ones in noise {noisy:.2f})"
     if strong < gate.strong - 0.005:
-        reason = f"{kept}; the limit is {gate.strong:g}"
+        reason = f"{text}; the limit is {gate.strong:g}"
         return Verdict(name, "red", reason, strong, weak, removed)
     mended = float(report.get("back", 0.0)) > 0
     if share < 1:
-        reason = f"{kept}; blended with {_percent(1 - share)} of the removed part"
+        reason = f"{text}; blended with {_percent(1 - share)} of the removed part"
         reason += f", because {report['reason']}"
         return Verdict(name, "yellow", reason, strong, weak, removed, mended=mended)
-    kept += f"; before, {report['reason']}" if mended else ""
-    return Verdict(name, "green", kept, strong, weak, removed, mended=mended)
+    text += f"; before, {report['reason']}" if mended else ""
+    return Verdict(name, "green", text, strong, weak, removed, mended=mended)
 
 
 def lights(verdicts: Iterable[Verdict]) -> dict[str, Any]:
@@ -105,12 +105,12 @@ def lights(verdicts: Iterable[Verdict]) -> dict[str, Any]:
         `light`: the worst; `lights`: light -> number of gathers; `passed`: the number of gathers
         that passed through unchanged; `mended`: of those in which lost signal was put back.
     """
-    judged = list(verdicts)
-    counts = Counter(verdict.light for verdict in judged)
-    found = {light: counts[light] for light in _RANK if counts[light]}
-    passed, mended = (sum(getattr(each, name) for each in judged) for name in ("passed", "mended"))
-    light = next(iter(found), "grey")
-    return {"light": light, "lights": found, "passed": passed, "mended": mended}
+    rows = list(verdicts)
+    counts = Counter(verdict.light for verdict in rows)
+    by_light = {light: counts[light] for light in _RANK if counts[light]}
+    passed, mended = (sum(getattr(each, name) for each in rows) for name in ("passed", "mended"))
+    light = next(iter(by_light), "grey")
+    return {"light": light, "lights": by_light, "passed": passed, "mended": mended}
 
 
 def print_verdicts(verdicts: Sequence[Verdict], console: Console) -> None:
@@ -134,10 +134,10 @@ def print_verdicts(verdicts: Sequence[Verdict], console: Console) -> None:
     passed, mended = (
         sum(getattr(each, name) for each in verdicts) for name in ("passed", "mended")
     )
-    done = f"{passed} passed through unchanged"
-    done += f", lost signal was put back in {mended}" if mended else ""
+    outcome = f"{passed} passed through unchanged"
+    outcome += f", lost signal was put back in {mended}" if mended else ""
     more = f", the {SHOWN} worst are listed" if len(verdicts) > SHOWN else ""
-    say(console, f"harm gate: {text} ({done}){more}; see {HANDBOOK}")
+    say(console, f"harm gate: {text} ({outcome}){more}; see {HANDBOOK}")
 
 
 _STYLE: Mapping[Light, str] = {

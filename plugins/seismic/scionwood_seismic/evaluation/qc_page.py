@@ -117,7 +117,7 @@ def sheet_numbers(row: Row) -> dict[str, str]:
     lines["traces"] = f"{row.traces}, {dead}"
     if row.verdict is not None:
         lines["recovered, strong / weak"] = " / ".join(_amplitudes(row))
-        lines["harm gate"] = row.verdict.told
+        lines["harm gate"] = row.verdict.phrase
     return lines
 
 
@@ -151,7 +151,7 @@ def _gathers(rows: Sequence[Row], measured: Sequence[Row]) -> Table:
 def _gate_cells(row: Row) -> tuple[str, str, str]:
     if row.verdict is None:
         return "-", "-", "-"
-    return (*_amplitudes(row), row.verdict.told)
+    return (*_amplitudes(row), row.verdict.phrase)
 
 
 def _amplitudes(row: Row) -> tuple[str, str]:

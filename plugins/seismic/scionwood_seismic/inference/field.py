@@ -130,23 +130,27 @@ class _Work:
     ) -> FieldResult:
         """Denoise a record that has live traces."""
         unit = unit or scale(data[alive])
-        own = prepare(data, alive, unit, self.domain, common_mode=self.options.common_mode)
-        if own.reason:
-            return self._untouched(data, own.reason, own.period)
-        steps = plan(own.signal[alive], domain=self.domain, period=own.period)
+        prepared = prepare(data, alive, unit, self.domain, common_mode=self.options.common_mode)
+        if prepared.reason:
+            return self._untouched(data, prepared.reason, prepared.period)
+        steps = plan(prepared.signal[alive], domain=self.domain, period=prepared.period)
         tested = self.options.gate != "off" and self.domain != "station"
-        band = band_of(own.signal[alive]) if tested else None
+        band = band_of(prepared.signal[alive]) if tested else None
         if band and self.options.gate == "blend":
-            steps, band = keeping_events(own.signal[alive], band, steps, 1 - self.options.strong)
+            steps, band = keeping_events(
+                prepared.signal[alive], band, steps, 1 - self.options.strong
+            )
         slices = None
         if beside is not None:
-            how = self.domain, self.options.common_mode, own.period
-            some = prepare_neighbours(beside, data, alive, unit, *how)
-            slices = np.stack([steps.apply(one) for one in some])
-        told = (level or 0.0) / unit
-        removed, report = self._removed(own.signal, alive, steps, told, band, slices)
-        removed += own.shared
-        return self._finish(data, own.scaled, removed, unit, replace(report, domain=self.domain))
+            how = self.domain, self.options.common_mode, prepared.period
+            neighbours = prepare_neighbours(beside, data, alive, unit, *how)
+            slices = np.stack([steps.apply(one) for one in neighbours])
+        known_level = (level or 0.0) / unit
+        removed, report = self._removed(prepared.signal, alive, steps, known_level, band, slices)
+        removed += prepared.shared
+        return self._finish(
+            data, prepared.scaled, removed, unit, replace(report, domain=self.domain)
+        )
 
     def _untouched(self, data: np.ndarray, reason: str, period: float = 0.0) -> FieldResult:
         self.progress(1.0)
@@ -166,13 +170,13 @@ class _Work:
         canonical = steps.apply(signal)
         mask = np.repeat(alive[:, None], canonical.shape[1], axis=1).astype(np.float32)
         tiling = Tiling(canonical.shape, *self._tiles())
-        told = level * min(1.0, steps.factor) ** 0.5  # the part of white noise that is left
+        known_level = level * min(1.0, steps.factor) ** 0.5  # the part of white noise that is left
         rng = np.random.default_rng(0)
         its = gate.tiles_of(canonical.shape, self.domain)
         crops = gate.choose(its, self.options, rng) if self.options.gate != "off" else None
         same = (its.size, its.corners) == (tiling.size, tiling.corners)
         tested = set(crops.tiles) if crops and same else set()
-        kept: dict[Corner, np.ndarray] = {}
+        tested_parts: dict[Corner, np.ndarray] = {}
 
         def parts() -> Iterator[tuple[Corner, np.ndarray]]:
             for at, part in each_removed(
@@ -180,12 +184,12 @@ class _Work:
                 canonical,
                 mask,
                 tiling,
-                level=told,
+                level=known_level,
                 beside=beside,
                 progress=self.progress,
             ):
                 if at in tested:
-                    kept[at] = part
+                    tested_parts[at] = part
                 yield at, part
 
         gone = tiling.blend(parts())
@@ -201,7 +205,7 @@ class _Work:
             added=added,
             factor=steps.factor,
             tiles=(
-                len(tiling.corners) * gate.seen(tiling.size),
+                len(tiling.corners) * gate.padded_samples(tiling.size),
                 (2 - same) * crops.cost if crops else 0,
             ),
         )
@@ -209,10 +213,10 @@ class _Work:
             return removed, report
         drawing, lost = self._events(signal[alive], canonical, mask, steps, band, rng)
         plain, mended = gate.recovered(
-            lambda some, masks, more: removed_from(self.model, some, masks, told, more),
+            lambda crop, masks, more: removed_from(self.model, crop, masks, known_level, more),
             canonical,
             mask,
-            kept if same else None,
+            tested_parts if same else None,
             crops,
             drawing,
             self.options.quiet_energy,
@@ -288,8 +292,8 @@ def _with_high(amplitudes: dict[str, float], lost: float, steps: Plan) -> dict[s
 
     That part is gone if the plan drops it, and otherwise it is kept.
     """
-    kept = 0.0 if steps.drop_high else lost
-    return {name: (1 - lost) * value + kept for name, value in amplitudes.items()}
+    high = 0.0 if steps.drop_high else lost
+    return {name: (1 - lost) * value + high for name, value in amplitudes.items()}
 
 
 def _energy(data: np.ndarray) -> float:

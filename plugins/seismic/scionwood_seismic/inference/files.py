@@ -63,13 +63,13 @@ def denoise_file(
         if section:
             say(console, section)
         work = _Work(reader, source, options, console, section)
-        done = resume and outputs.finished(work.facts)
-        if not done:
+        complete = resume and outputs.finished(work.facts)
+        if not complete:
             outputs.check()
             _advise(reader, console)
             work.write(outputs, resume)
         with _silently(), options.open(outputs.clean) as after:
-            if outputs.noise is not None and not (done and outputs.noise.exists()):
+            if outputs.noise is not None and not (complete and outputs.noise.exists()):
                 _save_difference(reader, after, outputs)
             report_quality(
                 reader,
@@ -77,7 +77,7 @@ def denoise_file(
                 outputs.clean,
                 console,
                 qc=outputs.qc,
-                force=outputs.force or done,
+                force=outputs.force or complete,
                 notes={name: str(x) for name, x in work.identity.items()},
                 reports=outputs.reports(),
                 gate=options,
@@ -174,12 +174,12 @@ def _silently() -> Iterator[None]:
 @contextmanager
 def _notes(console: Console) -> Iterator[None]:
     """Print each warning once, as a note, where Python would name a line of this package."""
-    seen: set[str] = set()
+    printed: set[str] = set()
 
     def show(message: Warning | str, *rest: Any) -> None:
         text = str(message)
-        if text not in seen:
-            seen.add(text)
+        if text not in printed:
+            printed.add(text)
             say(console, f"note: {text}")
 
     with warnings.catch_warnings():

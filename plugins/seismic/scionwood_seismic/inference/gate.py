@@ -54,7 +54,7 @@ class Crops:
     @property
     def cost(self) -> int:
         """Samples that the model sees again, with its padding."""
-        return len(self.corners) * seen(self.size)
+        return len(self.corners) * padded_samples(self.size)
 
 
 def tiles_of(shape: tuple[int, int], domain: Domain) -> Tiling:
@@ -73,10 +73,10 @@ def choose(tiling: Tiling, options: GateOptions, rng: np.random.Generator) -> Cr
     corners, size = tiling.corners, tiling.size
     count = min(int(options.tile_share * len(corners)), options.tile_limit)
     if count >= 4:
-        some = [corners[i] for i in sorted(rng.permutation(len(corners))[:count])]
-        return Crops(some, some, size)
+        chosen = [corners[i] for i in sorted(rng.permutation(len(corners))[:count])]
+        return Crops(chosen, chosen, size)
     part = min(size[0], max(STEP, size[0] // 2)), min(size[1], max(3 * STEP, size[1] // 2))
-    count = int(PART * len(corners) * seen(size) / seen(part))
+    count = int(PART * len(corners) * padded_samples(size) / padded_samples(part))
     tiles = [corners[i % len(corners)] for i in range(max(1, count))]
     free = size[0] - part[0], size[1] - part[1]
     moved = [
@@ -85,7 +85,7 @@ def choose(tiling: Tiling, options: GateOptions, rng: np.random.Generator) -> Cr
     return Crops(tiles, moved, part)
 
 
-def seen(size: tuple[int, int]) -> int:
+def padded_samples(size: tuple[int, int]) -> int:
     """Return the samples that a network computes for a crop, with its padding."""
     return math.prod(-(-n // STEP) * STEP for n in size)
 
@@ -126,22 +126,23 @@ def recovered(
     events = draw(inputs, masks)
     added = events.summed(len(inputs))
     if before is None:
-        own = None if beside is None else cut(beside, crops.corners, crops.size)
-        first = remove(inputs, masks, own)
+        slices = None if beside is None else cut(beside, crops.corners, crops.size)
+        first = remove(inputs, masks, slices)
     else:
         first = np.stack([_part(before[tile], tile, at, crops.size) for tile, at in _pairs(crops)])
     again = remove(inputs + added, masks, _beside(beside, crops, events))
     change = again - first
     window = np.outer(*(np.hanning(n + 2)[1:-1] + 0.02 for n in crops.size)).astype(np.float32)
     weighed = events.waves * window
-    own = np.einsum("eij,eij->e", weighed, events.waves)
+    alone = np.einsum("eij,eij->e", weighed, events.waves)
     went = np.einsum("eij,eij->e", weighed, added[events.crop])
-    fair = (own > 0) & (np.abs(went - own) < 0.5 * own)  # others of the crop hardly overlap it
+    # Others of the crop hardly overlap a fair event, so that what comes back is its amplitude.
+    fair = (alone > 0) & (np.abs(went - alone) < 0.5 * alone)
     size = np.abs(events.waves)
-    gone, there = (
+    gone, energy = (
         np.einsum("eij,eij->e", size, np.square(each)[events.crop]) for each in (first, inputs)
     )
-    noisy = gone > little * there
+    noisy = gone > little * energy
     levels = {
         "strong": events.strong,
         "weak": ~events.strong & ~noisy,

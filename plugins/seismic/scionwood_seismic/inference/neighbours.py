@@ -37,11 +37,11 @@ def choose_neighbours(number: int | None, model: nn.Module, reader: SeismicReade
     Raises:
         RecipeError: the model does not see as many, or the file has no neighbouring slices.
     """
-    seen, problem = neighbours_of(model), _problem(reader)
+    count, problem = neighbours_of(model), _problem(reader)
     if number is None:
-        return 0 if problem else seen
-    if number not in (0, seen):
-        rule = f"the run sees {seen} slices on each side"
+        return 0 if problem else count
+    if number not in (0, count):
+        rule = f"the run sees {count} slices on each side"
         remedy = "Leave --neighbours out, or train with backbone.neighbours and data.neighbours"
         raise RecipeError(f"neighbours {number}", rule, remedy)
     if number and problem:
@@ -86,11 +86,11 @@ class Neighbours:
         """Return the slices in the order of `offsets_of`, (slice, trace, time) float32."""
         place = self._place[int(record.key[self.reader.gather or ""])]
         traces = record.coords["trace"]
-        own = self._numbers(int(self._order[place]), traces)
-        wanted = [self._beside(place, offset) for offset in offsets_of(self.count)[1:]]
-        for index in set(self._read) - {x for x in wanted if x is not None}:
+        numbers = self._numbers(int(self._order[place]), traces)
+        indices = [self._beside(place, offset) for offset in offsets_of(self.count)[1:]]
+        for index in set(self._read) - {x for x in indices if x is not None}:
             del self._read[index]
-        return np.stack([self._matched(record.data, own, index) for index in wanted])
+        return np.stack([self._matched(record.data, numbers, index) for index in indices])
 
     def _beside(self, place: int, offset: int) -> int | None:
         """Return the index of a neighbouring gather; None if there is none near enough."""
@@ -101,7 +101,9 @@ class Neighbours:
         far = abs(int(names[other]) - int(names[own])) > FARTHEST * abs(offset) * self._usual
         return None if far else other
 
-    def _matched(self, data: np.ndarray, own: np.ndarray, index: int | None) -> np.ndarray:
+    def _matched(
+        self, data: np.ndarray, trace_numbers: np.ndarray, index: int | None
+    ) -> np.ndarray:
         """Return a neighbour with the traces of the record, which stands for those it lacks."""
         if index is None:
             return data.astype(np.float32)
@@ -110,12 +112,12 @@ class Neighbours:
             numbers = self._numbers(index, record.coords["trace"])
             self._read[index] = record.data.astype(np.float32), numbers
         other, numbers = self._read[index]
-        told = len(set(own.tolist())) == len(own) and len(set(numbers.tolist())) == len(numbers)
-        if not told:
+        unique = all(len(set(x.tolist())) == len(x) for x in (trace_numbers, numbers))
+        if not unique:
             return other if len(other) == len(data) else data.astype(np.float32)
         order = np.argsort(numbers)
-        at = order[np.searchsorted(numbers, own, sorter=order).clip(max=len(order) - 1)]
-        return np.where((numbers[at] == own)[:, None], other[at], data).astype(np.float32)
+        at = order[np.searchsorted(numbers, trace_numbers, sorter=order).clip(max=len(order) - 1)]
+        return np.where((numbers[at] == trace_numbers)[:, None], other[at], data).astype(np.float32)
 
     def _numbers(self, index: int, traces: np.ndarray) -> np.ndarray:
         """Return what tells the traces of a gather apart, (trace,)."""

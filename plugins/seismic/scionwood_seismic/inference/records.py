@@ -49,7 +49,7 @@ class Denoiser:
         unit: returns the amplitude of the whole gather if a record is only a part of one, and None
             otherwise.
         progress: called with the number of traces that each step finishes, which may be a fraction.
-        told: called with each record and its report.
+        on_report: called with each record and its report.
         beside: returns the slices beside a record, for a model that sees them, or None.
 
     Attributes:
@@ -69,13 +69,13 @@ class Denoiser:
         identity: Mapping[str, Any],
         unit: Callable[[Record], float | None] = lambda record: None,
         progress: Callable[[float], None] = lambda traces: None,
-        told: Callable[[Record, Report], None] = lambda record, report: None,
+        on_report: Callable[[Record, Report], None] = lambda record, report: None,
         beside: Callable[[Record], np.ndarray | None] = lambda record: None,
     ) -> None:
         self.domain, self.options = domain, options
         self.model = InBfloat16(model) if self.options.precision == "bfloat16" else model
         self.dt, self.dx, self.identity = dt, dx, identity
-        self.unit, self.progress, self.told, self.beside = unit, progress, told, beside
+        self.unit, self.progress, self.on_report, self.beside = unit, progress, on_report, beside
         self.adapter = None if adaptation is None else Adapter(model, adaptation)
         self.verdicts: Counter[str] = Counter()
         self.outcomes: list[str] = []
@@ -92,10 +92,10 @@ class Denoiser:
         if self.domain == "station" and traces > COMPONENTS:
             # Sensors of one component each, at places that are not known.
             parts = [self._result(record, slice(i, i + 1), advance) for i in range(traces)]
-            self.told(record, summed([part.report for part in parts]))
+            self.on_report(record, summed([part.report for part in parts]))
             return np.concatenate([part.denoised for part in parts])
         result = self._result(record, slice(None), advance)
-        self.told(record, result.report)
+        self.on_report(record, result.report)
         return result.denoised
 
     def _result(
@@ -136,7 +136,7 @@ class Denoiser:
         self.verdicts[outcome.verdict] += 1
         key = ", ".join(f"{name} {value}" for name, value in record.key.items())
         self.outcomes.append(f"{key}: {outcome}")
-        self.told(record, replace(result.report, adaptation=outcome.as_json()))
+        self.on_report(record, replace(result.report, adaptation=outcome.as_json()))
         return result.denoised
 
 

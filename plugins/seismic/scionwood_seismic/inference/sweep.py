@@ -35,7 +35,7 @@ class Sweep:
 
     Args:
         reader: the noisy file.
-        denoiser: what denoises its records; its `progress`, `told`, `unit` and `beside` are
+        denoiser: what denoises its records; its `progress`, `on_report`, `unit` and `beside` are
             set.
         console: where the progress is shown.
         title: what is done, a word or two.
@@ -94,7 +94,7 @@ class Sweep:
                 bar.update(task, completed=segy.resumed)
             bar.advance(task, traces)
 
-        denoiser.progress, denoiser.told = advance, journal.add
+        denoiser.progress, denoiser.on_report = advance, journal.add
         denoiser.unit = (lambda record: None) if segy is None else segy.unit
         count = denoiser.options.neighbours
         denoiser.beside = Neighbours(segy, count) if segy and count else lambda record: None

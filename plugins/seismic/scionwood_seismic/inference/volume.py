@@ -129,17 +129,17 @@ class Mean:
 
     def __call__(self, record: Record) -> np.ndarray:
         """Return the mean of both results, (trace, time) float32."""
-        own = self._denoiser(record)
-        mean: np.ndarray = np.float32(0.5) * own + np.float32(0.5) * self._same(record).data
+        denoised = self._denoiser(record)
+        mean: np.ndarray = np.float32(0.5) * denoised + np.float32(0.5) * self._same(record).data
         return mean
 
     def _same(self, record: Record) -> Record:
         """Return the slice of the other result; slices come in order, and a resume skips some."""
         while True:
-            found = self._other.read(self._next)
+            candidate = self._other.read(self._next)
             self._next += 1
-            if np.array_equal(found.coords["trace"], record.coords["trace"]):
-                return found
+            if np.array_equal(candidate.coords["trace"], record.coords["trace"]):
+                return candidate
 
 
 def _rows(

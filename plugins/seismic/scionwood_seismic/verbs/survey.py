@@ -133,22 +133,22 @@ class Summary:
         """The number of files that failed."""
         return self._lights["failed"]
 
-    def add(self, row: batch.Row, said: Mapping[str, Any]) -> None:
+    def add(self, row: batch.Row, sidecar: Mapping[str, Any]) -> None:
         """Print the line of a file.
 
         Args:
             row: what became of it.
-            said: its sidecar; empty if it failed.
+            sidecar: its sidecar; empty if it failed.
         """
         from rich.text import Text
 
         self._ended += 1
         self._before += row.status == "skipped"
-        light = said.get("light", "grey") if row.good else "failed"
+        light = sidecar.get("light", "grey") if row.good else "failed"
         self._lights[light] += 1
-        text = f"{light:6} {row.source}: " + (_facts(said) if row.good else row.error)
-        if said.get("interval"):
-            self._intervals[said["interval"]] += 1
+        text = f"{light:6} {row.source}: " + (_facts(sidecar) if row.good else row.error)
+        if sidecar.get("interval"):
+            self._intervals[sidecar["interval"]] += 1
         text += " (done before)" if row.status == "skipped" else self._left()
         line = Text("".join(c if c.isprintable() else ascii(c)[1:-1] for c in text))
         line.stylize(_STYLE[light], 0, 6)
@@ -166,19 +166,19 @@ class Summary:
 
     def _left(self) -> str:
         """Return the progress, and the time that the other files will take."""
-        done = self._ended - self._before
+        finished = self._ended - self._before
         spent = time.monotonic() - self._start
-        left = spent / max(done, 1) * (self._total - self._ended)
+        left = spent / max(finished, 1) * (self._total - self._ended)
         return f" ({self._ended} of {self._total}, {timedelta(seconds=round(left))} left)"
 
 
-def _facts(said: Mapping[str, Any]) -> str:
+def _facts(sidecar: Mapping[str, Any]) -> str:
     """Return the gathers, the interval, the model and the lights of a file, from its sidecar."""
-    if "lights" not in said:
+    if "lights" not in sidecar:
         return "denoised"
-    lights = ", ".join(f"{count} {light}" for light, count in said["lights"].items())
-    passed = f" ({said['passed']} passed through unchanged)" if said["passed"] else ""
-    mended = said.get("mended", 0)
+    lights = ", ".join(f"{count} {light}" for light, count in sidecar["lights"].items())
+    passed = f" ({sidecar['passed']} passed through unchanged)" if sidecar["passed"] else ""
+    mended = sidecar.get("mended", 0)
     passed += f" (lost signal was put back in {mended})" if mended else ""
-    gathers = f"{said['gathers']} gathers at {said['interval']}"
-    return f"{gathers}, model {said['model']}; harm gate: {lights}{passed}"
+    gathers = f"{sidecar['gathers']} gathers at {sidecar['interval']}"
+    return f"{gathers}, model {sidecar['model']}; harm gate: {lights}{passed}"
