@@ -22,7 +22,7 @@ from torch import Tensor
 
 from scionwood_pde.backbones import Tadpole
 from scionwood_pde.model.pretrain import EQUATIONS, HELD_OUT, POINTS, SHIFTED_STEPS, SIDE, STEPS
-from scionwood_pde.online import Cropper, Here, OnlineLoop, Schedule, Simulator
+from scionwood_pde.online import Cropper, InProcessSource, OnlineLoop, Schedule, Simulator
 
 RESULTS = Path(__file__).parent / "results" / "pde_tiny.csv"
 CUBES, SEED, LATENTS, BOX = 48, 1, 1024, 9
@@ -31,7 +31,7 @@ THIRDS = ("fine", "middle", "coarse")
 
 def cubes_of(equation: str) -> Tensor:
     """Return (cube, 1, 32, 32, 32) of unit variance, one from each simulation."""
-    source = Here(Simulator((equation,), POINTS, seed=SEED, branch="test"))
+    source = InProcessSource(Simulator((equation,), POINTS, seed=SEED, branch="test"))
     loop = OnlineLoop(source, Cropper(SIDE), Schedule(1, 1, 1))
     return torch.stack([next(loop) for _ in range(CUBES)])
 

@@ -11,7 +11,7 @@ import scionwood_pde.model.pretrain as script
 from scionwood_pde.backbones import Tadpole
 from scionwood_pde.model.pretrain import EQUATIONS, HELD_OUT, pretrain, reconstruction_error
 from scionwood_pde.model.principal import near_linear
-from scionwood_pde.online import Cropper, Here, OnlineLoop, Schedule, Simulator
+from scionwood_pde.online import Cropper, InProcessSource, OnlineLoop, Schedule, Simulator
 
 WEIGHTS = Path(script.__file__).parents[1] / "weights"
 
@@ -46,7 +46,7 @@ def test_shipped_weights_reconstruct_cubes_of_another_mean_and_scale() -> None:
     """As tiles of a domain have them that is normalised as a whole."""
     shipped = Tadpole(weights="shipped", tile=None).eval()
     loop = OnlineLoop(
-        Here(Simulator(HELD_OUT[:1], 48, branch="test")), Cropper(32), Schedule(1, 1, 1)
+        InProcessSource(Simulator(HELD_OUT[:1], 48, branch="test")), Cropper(32), Schedule(1, 1, 1)
     )
     x = torch.stack([next(loop) for _ in range(2)])
     with torch.no_grad():

@@ -12,7 +12,7 @@ from case_table import table
 from torch import Tensor
 
 from scionwood import TrainingError
-from scionwood_pde.online import Cropper, Frames, Here, OnlineLoop, Schedule, Simulator
+from scionwood_pde.online import Cropper, Frames, InProcessSource, OnlineLoop, Schedule, Simulator
 
 SCHEDULE = Schedule(capacity=6, reuse=2, max_uses=3)
 
@@ -21,7 +21,7 @@ def loop_of(
     *equations: str, seed: int = 0, schedule: Schedule = SCHEDULE, interval: float = 1.0
 ) -> OnlineLoop:
     simulator = Simulator(equations or ("burgers",), 16, 2, interval, seed=seed)
-    return OnlineLoop(Here(simulator), Cropper(12), schedule)
+    return OnlineLoop(InProcessSource(simulator), Cropper(12), schedule)
 
 
 def stream(loop: OnlineLoop, n: int) -> Tensor:

@@ -16,7 +16,7 @@ from scionwood_pde.data.online import OnlineFields
 from scionwood_pde.online import (
     Cluster,
     Cropper,
-    Here,
+    InProcessSource,
     OnlineLoop,
     Schedule,
     SideStream,
@@ -40,7 +40,7 @@ def workers() -> Iterator[Workers]:
 
 
 def test_workers_give_the_same_stream_and_can_resume_it(workers: Workers) -> None:
-    expected = torch.stack(list(islice(loop_of(Here(SIMULATOR)), 24)))
+    expected = torch.stack(list(islice(loop_of(InProcessSource(SIMULATOR)), 24)))
     loop = loop_of(workers)
     first = torch.stack(list(islice(loop, 12)))
     state = loop.state_dict()
@@ -89,7 +89,7 @@ def test_a_side_stream_gives_the_simulations_in_their_order() -> None:
 
 
 def test_a_cluster_gives_the_same_stream_and_its_end_is_noticed() -> None:
-    expected = torch.stack(list(islice(loop_of(Here(SIMULATOR)), 12)))
+    expected = torch.stack(list(islice(loop_of(InProcessSource(SIMULATOR)), 12)))
     options = {"processes": False, "n_workers": 2, "dashboard_address": None}
     with LocalCluster(**options, protocol="tcp://") as cluster:
         data = OnlineFields(

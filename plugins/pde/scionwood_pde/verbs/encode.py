@@ -57,7 +57,7 @@ def encode(
     inference.check_device(options.device)
     scale = None if options.run is None else Normaliser.read(find_run(options.run))
     names = options.fields or (scale and scale.fields)
-    array = opened(states, names, dims=options.dims, rename=options.rename)
+    array = opened(states, names, **options.places())
     layout = layout_of(array)
     if scale is not None:
         scale = scale.of_fields([channel.name for channel in layout.channels])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from scionwood.authoring import prints
 from scionwood_pde.verbs.options import Placing, States, Target, Training
@@ -109,13 +109,13 @@ def evaluate(
     names = [channel.name for channel in layout.channels]
 
     def referenced(source: States) -> xr.DataArray:
-        return opened(source, names, solids=solids, dims=placing.dims, rename=placing.rename)
+        return opened(source, names, solids=solids, **placing.places())
 
     truth = referenced(reference)
     grid = layout_of(truth)
     truth = compare.at_times_of(states, truth)
     errors = compare.errors(states, truth, given=given)
-    files = training if isinstance(training, list | tuple) else [training]
+    files: Sequence[Any] = training if isinstance(training, list | tuple) else [training]
     examples = [referenced(file) for file in files if file is not None]
     if examples:
         errors |= skill.filter_errors(skill.filters_of(examples, truth), truth, given=given)

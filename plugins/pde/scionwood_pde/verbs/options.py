@@ -65,6 +65,10 @@ class Placing(Fields):
         object.__setattr__(self, "dims", words_of(self.dims))
         object.__setattr__(self, "rename", words_of(self.rename))
 
+    def places(self) -> dict[str, Any]:
+        """Return `dims` and `rename` as mappings."""
+        return {"dims": words_of(self.dims), "rename": words_of(self.rename)}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Place:

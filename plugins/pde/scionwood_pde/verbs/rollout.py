@@ -6,6 +6,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from scionwood_pde.verbs.options import RolloutOptions, States, Target
+from scionwood_pde.verbs.words import numbers_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -73,7 +74,7 @@ def rollout(
     scale, domain = Normaliser.read(folder), Domain.read(folder)
     solids = domain is not None and domain.solids
     names = options.fields or (scale and scale.fields)
-    array = opened(states, names, solids=solids, dims=options.dims, rename=options.rename)
+    array = opened(states, names, solids=solids, **options.places())
     layout = layout_of(array)
     if domain is not None:
         for difference in domain.check(layout, "the states"):
@@ -84,7 +85,8 @@ def rollout(
     model = load_run(folder, options.device).backbone
     history = int(getattr(model, "history", 1))
     count = inference.steps_of(layout, scale, options.steps, history)
-    for difference in inference.beyond_training(model, options.conditions or {}):
+    conditions = numbers_of(options.conditions)
+    for difference in inference.beyond_training(model, conditions):
         warnings.warn(difference, stacklevel=2)
     name = read_origin(folder) or folder.resolve().name
     attrs = {"run": f"{name}, SHA-256 {weights_digest(folder)}"}
@@ -95,7 +97,7 @@ def rollout(
             array,
             count,
             normaliser=scale,
-            conditions=options.conditions,
+            conditions=conditions,
             solids=solids,
             put=put,
             device=options.device,
