@@ -27,8 +27,8 @@ from pathlib import Path
 from federated_sites import FIELDS, sites_for
 
 import scionwood
-from scionwood_federated.api import Comparison, Plan, simulate
-from scionwood_federated.simulation.engine import Regime
+from scionwood_federated import Comparison, Plan, simulate
+from scionwood_federated.schedule import Regime
 from scionwood_federated.simulation.report import rows_of
 
 Row = dict[str, object]
@@ -71,11 +71,11 @@ def measured(
     chosen = FIELDS[field]
     done = simulate(
         chosen["recipe"],
-        way,
         out,
-        plan=Plan(ROUNDS, chosen.get("steps", 8), rule, score_every=chosen.get("every", ROUNDS)),
+        Plan(ROUNDS, chosen.get("steps", 8), rule, score_every=chosen.get("every", ROUNDS)),
         compare=regimes,
-        overrides=[*own, *settings_of(field, rule, adapter, seed)],
+        sites=way,
+        override=[*own, *settings_of(field, rule, adapter, seed)],
         seed=seed,
         resume=out.exists(),
     )

@@ -26,7 +26,7 @@ from federated import RESULTS, Row, kept, write
 from federated_sites import FIELDS
 
 import scionwood
-from scionwood_federated.api import (
+from scionwood_federated import (
     Privacy,
     begin_round,
     pool,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scionwood.cli import main
-from scionwood_federated.api import rank_by_losses, rank_by_subspace
+from scionwood_federated import rank_by_losses, rank_by_subspace
 
 NAMES = ("north", "south", "west")
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import scionwood
-from scionwood_federated.api import (
+from scionwood_federated import (
     FederationError,
     read_update,
     train_site,

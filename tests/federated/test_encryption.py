@@ -13,7 +13,7 @@ import torch
 
 from scionwood import AdapterFileError
 from scionwood.cli import main
-from scionwood_federated.api import (
+from scionwood_federated import (
     FederationError,
     Update,
     apply,

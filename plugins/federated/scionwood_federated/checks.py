@@ -47,7 +47,7 @@ def rank_sites(updates: Sequence[Update], start: Update | None) -> list[SiteScor
         FederationError: there are fewer than three updates.
 
     Example:
-        >>> from scionwood_federated.api import rank_sites, update_of
+        >>> from scionwood_federated import rank_sites, update_of
         >>> start = update_of("seismic/denoise", samples=1)
         >>> [each.score for each in rank_sites([start] * 3, start)]
         [0.0, 0.0, 0.0]

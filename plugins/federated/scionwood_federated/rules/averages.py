@@ -20,7 +20,7 @@ class FactorMeanWarning(UserWarning):
     """The mean of A times the mean of B is not the mean of B A.
 
     Example:
-        >>> from scionwood_federated.api import FactorMeanWarning
+        >>> from scionwood_federated import FactorMeanWarning
         >>> issubclass(FactorMeanWarning, UserWarning)
         True
     """

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from scionwood_federated.rules.averages import alternate, exact, factors, frozen_a, residual
 from scionwood_federated.rules.clair import clair
 from scionwood_federated.rules.pooled import Pooled
 from scionwood_federated.rules.robust import krum, median, trimmed
 from scionwood_federated.update.record import FederationError, Site, Update
-
-RuleName = Literal[
-    "exact", "frozen_a", "alternate", "residual", "median", "trimmed", "krum", "clair", "factors"
-]
 
 
 class Rule(NamedTuple):

@@ -23,7 +23,7 @@ class FederationError(ScionwoodError):
     """Updates do not fit together, or a rule cannot pool them.
 
     Example:
-        >>> from scionwood_federated.api import FederationError
+        >>> from scionwood_federated import FederationError
         >>> error = FederationError("site north", "it sent no samples", "Ask for another update")
         >>> str(error)
         'site north: it sent no samples. Ask for another update.'
@@ -162,7 +162,7 @@ def poolable(config: PeftConfig) -> Poolable:
 
     Example:
         >>> from peft import IA3Config, LoraConfig
-        >>> from scionwood_federated.api import poolable
+        >>> from scionwood_federated import poolable
         >>> poolable(LoraConfig()), poolable(IA3Config()), poolable(LoraConfig(use_dora=True))
         ('product', 'mean', 'no')
     """
