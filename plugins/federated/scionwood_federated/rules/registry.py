@@ -118,6 +118,12 @@ def apply(
 
     Raises:
         FederationError: see `check_options`, or the rule refuses the updates.
+
+    Example:
+        >>> from scionwood_federated import apply, update_of
+        >>> update = update_of("seismic/denoise", samples=1)
+        >>> apply("exact", [update] * 2, [0.5, 0.5], update).lost < 1e-9
+        True
     """
     check_options(name, options)
     return RULES[name].function(updates, weights, like, **options)

@@ -36,6 +36,12 @@ class PoolReport:
         sites: the number of samples of each site that was used.
         lost: the mean share of the energy that the rank could not hold.
         round: the number of the round that this ends.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from scionwood_federated import PoolReport
+        >>> PoolReport(Path("global"), "exact", {"north": 100}, lost=0.0, round=1).sites
+        {'north': 100}
     """
 
     out: Path
