@@ -26,8 +26,8 @@ from runner import RESULTS, Row, option, parsed, read, versions
 from runner import write as write_table
 
 import scionwood
-from scionwood_federated.api import Comparison, Plan, simulate
-from scionwood_federated.simulation.engine import Regime
+from scionwood_federated import Comparison, Plan, simulate
+from scionwood_federated.schedule import Regime
 from scionwood_federated.simulation.report import rows_of
 
 PACKAGES = ("scionwood", "scionwood-federated", "torch", "peft")
@@ -68,11 +68,11 @@ def measured(
     chosen = FIELDS[field]
     comparison = simulate(
         chosen["recipe"],
-        way,
         out,
-        plan=Plan(ROUNDS, chosen.get("steps", 8), rule, score_every=chosen.get("every", ROUNDS)),
+        Plan(ROUNDS, chosen.get("steps", 8), rule, score_every=chosen.get("every", ROUNDS)),
         compare=regimes,
-        overrides=[*overrides, *settings_of(field, rule, adapter, seed)],
+        sites=way,
+        override=[*overrides, *settings_of(field, rule, adapter, seed)],
         seed=seed,
         resume=out.exists(),
     )

@@ -27,7 +27,7 @@ from runner import option, parsed
 from sklearn.metrics import roc_auc_score
 
 import scionwood
-from scionwood_federated.api import Plan, Update, rank_by_losses, rank_by_subspace, rank_sites
+from scionwood_federated import Plan, Update, rank_by_losses, rank_by_subspace, rank_sites
 from scionwood_federated.checks import SiteScore
 from scionwood_federated.simulation.engine import Simulation
 from scionwood_federated.simulation.model import SharedModel

@@ -26,7 +26,7 @@ from federated_sites import FIELDS
 from runner import option, parsed
 
 import scionwood
-from scionwood_federated.api import (
+from scionwood_federated import (
     Privacy,
     begin_round,
     pool,

@@ -17,7 +17,7 @@ from federated import RESULTS, Row, settings_of, write
 from federated_sites import FIELDS, sites_for
 from runner import option, parsed
 
-from scionwood_federated.api import Plan, simulate
+from scionwood_federated import Plan, simulate
 from scionwood_federated.simulation.report import rows_of
 
 RATES = {"lora": ("5e-4", "1e-3", "2e-3", "5e-3"), "ia3": ("2e-3", "5e-3", "1e-2", "2e-2")}
@@ -33,7 +33,7 @@ def pooled(field: str, adapter: str, rate: str, work: Path) -> Row:
     out = work / f"rate-{field}-{adapter}-{rate}"
     recipe = FIELDS[field]["recipe"]
     comparison = simulate(
-        recipe, way, out, plan=plan, compare=("pooled",), overrides=settings, seed=SEED,
+        recipe, out, plan, sites=way, compare=["pooled"], override=settings, seed=SEED,
         resume=out.exists(),
     )  # fmt: skip
     row = rows_of(comparison)[0]

@@ -10,7 +10,7 @@ import torch
 from peft import LoraConfig
 
 import scionwood
-from scionwood_federated.api import (
+from scionwood_federated import (
     Site,
     Update,
     begin_round,

@@ -10,7 +10,7 @@ import pytest
 from case_table import table
 
 from scionwood.cli import main
-from scionwood_federated.api import rank_by_losses, rank_by_subspace
+from scionwood_federated import rank_by_losses, rank_by_subspace
 
 NAMES = ("north", "south", "west")
 

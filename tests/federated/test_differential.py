@@ -12,7 +12,7 @@ import torch
 from case_table import table
 
 import scionwood
-from scionwood_federated.api import (
+from scionwood_federated import (
     FederationError,
     read_update,
     train_site,

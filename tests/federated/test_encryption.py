@@ -14,7 +14,7 @@ from case_table import table
 
 from scionwood import AdapterFileError
 from scionwood.cli import main
-from scionwood_federated.api import (
+from scionwood_federated import (
     FederationError,
     Update,
     apply,

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 import scionwood
 from scionwood import AdapterFileError, OutputExistsError, adapters
-from scionwood_federated.api import (
+from scionwood_federated import (
     FederationError,
     pool,
     rank_sites,

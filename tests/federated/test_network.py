@@ -13,7 +13,7 @@ from case_table import table
 import scionwood
 from scionwood import AdapterFileError
 from scionwood.cli import main
-from scionwood_federated.api import FederationError, Plan, begin_round, simulate
+from scionwood_federated import FederationError, Plan, begin_round, simulate
 from scionwood_federated.engines.flower_export import export_flower, plan_of
 from scionwood_federated.engines.messages import packed, unpacked
 from scionwood_federated.engines.nvflare_export import export_nvflare
@@ -31,14 +31,14 @@ def test_rounds_by_messages_equal_the_simulation(tmp_path):
     listed = tmp_path / "sites.csv"
     listed.write_text("site,data.seed\na,1\nb,2\n")
     plan = Plan(rounds=2, steps=1)
-    simulate("seismic/denoise", str(listed), tmp_path / "sim", plan=plan, smoke=True,
+    simulate("seismic/denoise", tmp_path / "sim", plan, sites=str(listed), smoke=True,
              compare=["federated"])  # fmt: skip
     recipe = scionwood.override(scionwood.resolve("seismic/denoise", smoke=True), CONSTANT)
     begin_round(recipe, tmp_path / "start")
     for number, site in enumerate("ab"):
         changes = [f"data.seed={number + 1}"]
         write_home(tmp_path / f"{site}.json", site, tmp_path / "start" / "recipe.yaml", changes)
-    net = NetPlan(("a", "b"), rounds=2, steps=1)
+    net = NetPlan(sites=("a", "b"), rounds=2, steps=1)
     rounds = Rounds(net, tmp_path / "start", tmp_path / "out")
     while not rounds.over:
         files = rounds.message()
@@ -53,7 +53,7 @@ def test_rounds_by_messages_equal_the_simulation(tmp_path):
 
 
 def test_a_round_closes_with_the_sites_that_answered_well_and_names_the_others(round_one, tmp_path):
-    plan = NetPlan((*NAMES, "east", "far", "lost"), rounds=1)
+    plan = NetPlan(sites=(*NAMES, "east", "far", "lost"), rounds=1)
     rounds = Rounds(plan, round_one / "start", tmp_path / "out")
     good = {name: packed(round_one / name) for name in NAMES}
     damaged = {**good["north"], "head.safetensors": b"x"}
@@ -69,7 +69,7 @@ def test_a_round_closes_with_the_sites_that_answered_well_and_names_the_others(r
 
 
 def test_a_round_with_too_few_sites_does_not_close(round_one, tmp_path):
-    rounds = Rounds(NetPlan(NAMES), round_one / "start", tmp_path / "out")
+    rounds = Rounds(NetPlan(sites=NAMES), round_one / "start", tmp_path / "out")
     with pytest.raises(FederationError, match=r"1 sites are left.*south: broken disk"):
         rounds.close({"north": packed(round_one / "north"), "south": "broken disk"})
     assert not (tmp_path / "out" / "round1").exists()
@@ -86,7 +86,7 @@ def test_a_message_holds_known_names_only(round_one, tmp_path):
 def test_a_site_refuses_a_start_that_is_not_its_own(round_one, tmp_path):
     recipe = round_one / "start" / "recipe.yaml"
     write_home(tmp_path / "home.json", "north", recipe, ["data.seed=1"])
-    files, plan = packed(round_one / "start"), NetPlan(NAMES, steps=1)
+    files, plan = packed(round_one / "start"), NetPlan(sites=NAMES, steps=1)
     with pytest.raises(FederationError, match="it starts round 1, and round 2 was asked for"):
         answer(files, plan.order(2, "north"), tmp_path / "home.json")
     record = json.loads(files["federation.json"])
@@ -96,7 +96,7 @@ def test_a_site_refuses_a_start_that_is_not_its_own(round_one, tmp_path):
 
 
 def test_a_flower_app_holds_the_plan_and_two_lines_of_code(round_one, tmp_path):
-    plan = NetPlan(NAMES, rounds=3, rule="frozen_a", most_samples=100, timeout=60.0)
+    plan = NetPlan(sites=NAMES, rounds=3, rule="frozen_a", most_samples=100, timeout=60.0)
     export_flower(round_one / "start", tmp_path / "app", plan)
     assert plan_of(tmp_path / "app") == plan
     project = tomllib.loads((tmp_path / "app" / "pyproject.toml").read_text())["tool"]["flwr"][
@@ -110,7 +110,7 @@ def test_a_flower_app_holds_the_plan_and_two_lines_of_code(round_one, tmp_path):
 
 
 def test_a_job_of_nvflare_names_what_its_sides_run(round_one, tmp_path):
-    plan = NetPlan(NAMES, rounds=3)
+    plan = NetPlan(sites=NAMES, rounds=3)
     export_nvflare(round_one / "start", tmp_path / "job", plan)
     job, config = tmp_path / "job", tmp_path / "job" / "app" / "config"
     meta = json.loads((job / "meta.json").read_text())

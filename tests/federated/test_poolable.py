@@ -11,7 +11,7 @@ from peft import LoraConfig, PeftConfig, get_peft_model
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from torch import Tensor, nn
 
-from scionwood_federated.api import FederationError, Site, Update, apply, poolable
+from scionwood_federated import FederationError, Site, Update, apply, poolable
 from scionwood_federated.update.together import check_together
 from scionwood_methods.disel import DiselConfig
 from scionwood_methods.gpart.tuner import GpartConfig

@@ -9,7 +9,7 @@ import pytest
 import torch
 from case_table import table
 
-from scionwood_federated.api import (
+from scionwood_federated import (
     RULES,
     FactorMeanWarning,
     FederationError,
@@ -180,7 +180,7 @@ def test_one_site_in_other_letters_is_one_site(make, other):
     with pytest.raises(FederationError, match="that of what a round starts from"):
         check_records([make(0, "Global").about, make(1, other).about])
     with pytest.raises(FederationError, match="no two are alike"):
-        NetPlan(("Zürich", other.strip()))
+        NetPlan(sites=("Zürich", other.strip()))
 
 
 def test_a_site_with_more_samples_counts_more(make):

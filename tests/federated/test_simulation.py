@@ -20,7 +20,7 @@ from case_table import table
 
 import scionwood
 from scionwood import OutputExistsError, TrainingError
-from scionwood_federated.api import FederationError, Plan, exact, simulate
+from scionwood_federated import FederationError, Plan, exact, simulate
 from scionwood_federated.rules.pooled import Pooled
 from scionwood_federated.simulation.comparison import Comparison
 from scionwood_federated.simulation.costs import Costs
@@ -61,7 +61,7 @@ def test_a_simulation_of_one_regime_leaves_its_costs_and_a_run(tmp_path):
 @pytest.mark.slow
 def test_a_simulation_leaves_tables_figures_and_a_run(listed, tmp_path):
     out = tmp_path / "sim"
-    done = simulate("seismic/denoise", listed, out, plan=PLAN, smoke=True)
+    done = simulate("seismic/denoise", out, PLAN, sites=listed, smoke=True)
     assert list(done.outcomes) == ["alone", "federated", "pooled"]
     with (out / "table.csv").open() as file:
         rows = {row["regime"]: row for row in csv.DictReader(file)}
@@ -76,10 +76,10 @@ def test_a_simulation_leaves_tables_figures_and_a_run(listed, tmp_path):
     assert len((out / "rounds.csv").read_text().splitlines()) == 1 + 3 * PLAN.rounds
     assert scionwood.load_run(out / "global").backbone is not None
     with pytest.raises(OutputExistsError):
-        simulate("seismic/denoise", listed, out, plan=PLAN, smoke=True)
+        simulate("seismic/denoise", out, PLAN, sites=listed, smoke=True)
     with pytest.raises(TrainingError, match="begun with another rounds"):
         simulate(
-            "seismic/denoise", listed, out, plan=Plan(rounds=3, steps=1), smoke=True, resume=True
+            "seismic/denoise", out, Plan(rounds=3, steps=1), sites=listed, smoke=True, resume=True
         )
 
 
@@ -232,7 +232,7 @@ def test_a_part_of_the_data_is_augmented_anew_in_each_epoch():
 def test_a_rule_that_changes_the_base_cannot_be_resumed(listed, tmp_path):
     plan = Plan(rule="residual")
     with pytest.raises(FederationError, match="frozen weights"):
-        simulate("seismic/denoise", listed, tmp_path / "s", plan=plan, smoke=True, resume=True)
+        simulate("seismic/denoise", tmp_path / "s", plan, sites=listed, smoke=True, resume=True)
 
 
 def test_a_column_of_a_table_makes_a_site_of_each_value(tmp_path):

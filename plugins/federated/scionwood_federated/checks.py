@@ -29,6 +29,11 @@ class SiteScore(NamedTuple):
         score: one minus the median cosine to the other sites: 0 is the same direction, 1 a right
             angle, 2 the opposite one.
         apart: whether it lies more than four spreads above the median of all sites.
+
+    Example:
+        >>> from scionwood_federated import SiteScore
+        >>> SiteScore("north", score=0.1, apart=False).site
+        'north'
     """
 
     site: str
@@ -47,7 +52,7 @@ def rank_sites(updates: Sequence[Update], start: Update | None) -> list[SiteScor
         FederationError: there are fewer than three updates.
 
     Example:
-        >>> from scionwood_federated.api import rank_sites, update_of
+        >>> from scionwood_federated import rank_sites, update_of
         >>> start = update_of("seismic/denoise", samples=1)
         >>> [each.score for each in rank_sites([start] * 3, start)]
         [0.0, 0.0, 0.0]
@@ -73,6 +78,12 @@ def rank_by_subspace(updates: Sequence[Update]) -> list[SiteScore]:
 
     Raises:
         FederationError: there are fewer than four updates.
+
+    Example:
+        >>> from scionwood_federated import rank_by_subspace, update_of
+        >>> update = update_of("seismic/denoise", samples=1)
+        >>> len(rank_by_subspace([update] * 4))
+        4
     """
     from scionwood_federated.rules.clair import FLOOR as floor
     from scionwood_federated.rules.clair import outside
@@ -95,6 +106,12 @@ def rank_by_losses(losses: Mapping[str, Mapping[str, float]]) -> list[SiteScore]
 
     Raises:
         FederationError: fewer than three sites answered, or they answered about other updates.
+
+    Example:
+        >>> from scionwood_federated import rank_by_losses
+        >>> losses = {site: {"a": 1.0, "b": 1.0, "c": 3.0} for site in "abc"}
+        >>> rank_by_losses(losses)[0].site
+        'c'
     """
     names = sorted(losses)
     if len(names) < 3 or any(sorted(row) != names for row in losses.values()):

@@ -30,7 +30,7 @@ def export_folder(start: str | Path, out: str | Path) -> Iterator[Path]:
 
     Example:
         >>> import scionwood
-        >>> from scionwood_federated.api import begin_round
+        >>> from scionwood_federated import begin_round
         >>> start = begin_round(scionwood.resolve("pde/dynamics", smoke=True), "begun")
         >>> with export_folder("begun", "job") as folder:
         ...     size = (folder / "README.md").write_text("Ask the operator.")

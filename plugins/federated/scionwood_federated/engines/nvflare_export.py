@@ -60,6 +60,15 @@ def export_nvflare(start: str | Path, out: str | Path, plan: NetPlan) -> None:
         start: what the first round starts from.
         out: the folder to write.
         plan: the plan.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from scionwood_federated import NetPlan, begin_round, export_nvflare
+        >>> recipe = scionwood.resolve("pde/dynamics", smoke=True)
+        >>> start = begin_round(recipe, "round0")
+        >>> export_nvflare("round0", "job", NetPlan(sites=("north", "south")))
+        >>> Path("job/start").is_dir()
+        True
     """
     with export_folder(start, out) as folder:
         (folder / "app" / "config").mkdir(parents=True)

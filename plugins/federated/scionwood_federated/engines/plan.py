@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from scionwood_federated.rules.momentum import Server
-from scionwood_federated.rules.registry import RULES, RuleName
+from scionwood_federated.rules.registry import RULES
+from scionwood_federated.schedule import NetOptions
 from scionwood_federated.update.record import FederationError, folded
 from scionwood_federated.update.training import Held
 
@@ -16,31 +16,19 @@ HOLD: dict[str, Held] = {"frozen_a": "A"}
 
 
 @dataclass(frozen=True)
-class NetPlan:
+class NetPlan(NetOptions):
     """The plan of a federation over a network.
 
     Attributes:
         sites: the names of the sites that may take part; their order gives the seeds.
-        rounds: the number of rounds.
-        steps: optimiser steps of each site in a round.
-        rule: the rule of pooling.
-        server: the momentum of the server.
-        seed: the seed of the training.
-        least: the fewest sites with which a round closes.
-        timeout: seconds that a round waits for the answers of the sites.
-        most_samples: the largest number of samples that a site may claim; 0 means ten times the
-            median.
+
+    Example:
+        >>> from scionwood_federated import NetPlan
+        >>> NetPlan(sites=("north", "south"), rounds=3).least
+        2
     """
 
-    sites: tuple[str, ...]
-    rounds: int = 15
-    steps: int = 12
-    rule: RuleName = "exact"
-    server: Server = "none"
-    seed: int = 0
-    least: int = 2
-    timeout: float = 3600.0
-    most_samples: int = 0
+    sites: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the plan.
@@ -87,7 +75,8 @@ class NetPlan:
     def dump(self) -> dict[str, Any]:
         """Return the plan as keys and plain values, as engines take them."""
         record = {key.replace("_", "-"): value for key, value in asdict(self).items()}
-        return {**record, "sites": ",".join(self.sites)}
+        del record["sites"]
+        return {"sites": ",".join(self.sites), **record}
 
     @classmethod
     def parse(cls, record: Mapping[str, Any]) -> NetPlan:
@@ -97,7 +86,7 @@ class NetPlan:
             FederationError: see `NetPlan`.
         """
         names = tuple(name for name in str(record["sites"]).split(",") if name)
-        known = asdict(cls(("a", "b")))
-        given = {key.replace("-", "_"): value for key, value in record.items()}
-        values = {k: type(known[k])(given[k]) for k in known if k in given and k != "sites"}
-        return replace(cls(names or ("", "")), **values)
+        defaults = asdict(NetOptions())
+        options = {key.replace("-", "_"): value for key, value in record.items()}
+        values = {key: type(defaults[key])(options[key]) for key in defaults if key in options}
+        return cls(sites=names or ("", ""), **values)

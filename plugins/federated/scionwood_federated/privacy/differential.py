@@ -34,6 +34,11 @@ class Privacy:
         clip: the largest norm of the gradient of a sample.
         before: the steps that earlier rounds took on the same data, as a record of Opacus's
             accountant: (noise, sampling rate, steps).
+
+    Example:
+        >>> from scionwood_federated import Privacy
+        >>> Privacy(epsilon=4.0).delta
+        1e-05
     """
 
     epsilon: float = 8.0

@@ -20,7 +20,7 @@ class FactorMeanWarning(UserWarning):
     """The mean of A times the mean of B is not the mean of B A.
 
     Example:
-        >>> from scionwood_federated.api import FactorMeanWarning
+        >>> from scionwood_federated import FactorMeanWarning
         >>> issubclass(FactorMeanWarning, UserWarning)
         True
     """
@@ -35,6 +35,12 @@ def exact(updates: Updates, weights: Weights, like: Update) -> Pooled:
         like: gives the rank and the scale of the result.
 
     Source: the stack is FLoRA (arXiv 2409.05976), the SVD is FlexLoRA (arXiv 2402.11505).
+
+    Example:
+        >>> from scionwood_federated import exact, update_of
+        >>> update = update_of("seismic/denoise", samples=1)
+        >>> exact([update] * 2, [0.5, 0.5], update).lost < 1e-9
+        True
     """
     results, lost = {}, []
     for module, parts in stacks(updates).items():

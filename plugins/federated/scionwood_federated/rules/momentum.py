@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from scionwood_federated.rules.low_rank import dense, others, pairs, split
 from scionwood_federated.rules.pooled import Pooled, place, size_of
+from scionwood_federated.schedule import Server
 from scionwood_federated.update.record import Update
 
-Server = Literal["none", "momentum", "adam"]
 State = dict[str, Tensor]
 
 
@@ -41,7 +40,7 @@ def server_step(
         The new weights, and the state for the next round.
 
     Example:
-        >>> from scionwood_federated.api import exact, server_step, update_of
+        >>> from scionwood_federated import exact, server_step, update_of
         >>> start = update_of("seismic/denoise")
         >>> pooled = exact([start], [1.0], start)
         >>> same, state = server_step(start, pooled, {}, server="momentum")

@@ -22,6 +22,11 @@ class Pooled:
         lost: the mean share of the energy that the rank could not hold; 0 for an exact rule.
         sites: the names of the sites whose updates were used.
         residual: what the factors lack of the exact mean, as B and A of each module, or empty.
+
+    Example:
+        >>> from scionwood_federated import Pooled
+        >>> Pooled({}, {}, lost=0.0, sites=("north", "south")).sites
+        ('north', 'south')
     """
 
     adapter: Mapping[str, Tensor]

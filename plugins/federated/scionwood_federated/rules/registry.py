@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from scionwood_federated.rules.averages import alternate, exact, factors, frozen_a, residual
 from scionwood_federated.rules.clair import clair
 from scionwood_federated.rules.pooled import Pooled
 from scionwood_federated.rules.robust import krum, median, trimmed
 from scionwood_federated.update.record import FederationError, Site, Update
-
-RuleName = Literal[
-    "exact", "frozen_a", "alternate", "residual", "median", "trimmed", "krum", "clair", "factors"
-]
 
 
 class Rule(NamedTuple):
@@ -122,6 +118,12 @@ def apply(
 
     Raises:
         FederationError: see `check_options`, or the rule refuses the updates.
+
+    Example:
+        >>> from scionwood_federated import apply, update_of
+        >>> update = update_of("seismic/denoise", samples=1)
+        >>> apply("exact", [update] * 2, [0.5, 0.5], update).lost < 1e-9
+        True
     """
     check_options(name, options)
     return RULES[name].function(updates, weights, like, **options)

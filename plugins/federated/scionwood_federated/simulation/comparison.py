@@ -17,6 +17,12 @@ class Comparison:
         higher: whether a larger score is better.
         outcomes: by regime.
         folder: the folder of the simulation.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from scionwood_federated import Comparison
+        >>> Comparison("nse", higher=True, outcomes={}, folder=Path("sim")).gap_closed is None
+        True
     """
 
     score: str

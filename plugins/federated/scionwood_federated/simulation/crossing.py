@@ -26,6 +26,13 @@ def losses_at(
     Raises:
         FederationError: the updates do not fit together or to the recipe, or a larger score is
             better.
+
+    Example:
+        >>> from scionwood_federated import losses_at, update_of
+        >>> run = scionwood.fit(scionwood.resolve("pde/dynamics", smoke=True), run_dir="run")
+        >>> updates = [update_of("run", site=site, samples=1) for site in ("north", "south")]
+        >>> sorted(losses_at("run/recipe.yaml", updates, []))
+        ['north', 'south']
     """
     resolved: Any = resolve(recipe)
     check_together(updates, "exact")

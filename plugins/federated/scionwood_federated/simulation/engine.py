@@ -8,50 +8,23 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor
 
 from scionwood_federated.checks import SiteScore, rank_sites
-from scionwood_federated.rules.momentum import Server, server_step
+from scionwood_federated.rules.momentum import server_step
 from scionwood_federated.rules.pooled import Pooled
 from scionwood_federated.rules.registry import apply, weights_of
+from scionwood_federated.schedule import Plan, Regime
 from scionwood_federated.simulation.costs import Costs, size_of
 from scionwood_federated.simulation.model import HomeData, SharedModel
 from scionwood_federated.simulation.sites import SiteData
 from scionwood_federated.update.record import Update
 from scionwood_federated.update.together import check_together
 
-Regime = Literal["alone", "federated", "pooled", "pooled_equal"]
-"""`pooled_equal` is pooled data for the steps of one site, and `pooled` for those of all."""
-
 Change = Callable[[Update, Update, int], Update]
 """What a test of the checks does to an update of a site: `(update, start, round) -> update`."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a simulation does.
-
-    Attributes:
-        rounds: the number of rounds.
-        steps: optimiser steps of each site in a round.
-        rule: the rule of pooling.
-        server: the momentum of the server.
-        personal: whether heads stay at their sites.
-        score_every: rounds between two scores.
-        most_samples: the largest number of samples that a site may claim.
-        options: of the rule.
-    """
-
-    rounds: int = 15
-    steps: int = 12
-    rule: str = "exact"
-    server: Server = "none"
-    personal: bool = False
-    score_every: int = 5
-    most_samples: int | None = None
-    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass

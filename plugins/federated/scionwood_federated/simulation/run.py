@@ -7,12 +7,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from scionwood import adapters, override, resolve, save_adapter, save_head
+from scionwood import adapters, override, save_adapter, save_head
 from scionwood.authoring import atomic_folder, write_manifest
 from scionwood_federated.engines.plan import HOLD
 from scionwood_federated.rules.registry import check_options
+from scionwood_federated.schedule import Plan, Regime
 from scionwood_federated.simulation.comparison import Comparison
-from scionwood_federated.simulation.engine import Outcome, Plan, Regime, Simulation
+from scionwood_federated.simulation.engine import Outcome, Simulation
 from scionwood_federated.simulation.model import SharedModel
 from scionwood_federated.simulation.report import write_report
 from scionwood_federated.simulation.sites import sites_of
@@ -29,52 +30,22 @@ CONSTANT = {"task.schedule": "constant", "task.warmup_steps": 0}
 """A schedule would begin again in each round, so the rate is constant by default."""
 
 
-def simulate(
-    recipe: str | Path,
-    sites: str,
-    out: str | Path,
+def run_simulation(
+    recipe: Any,
+    out: Path,
+    plan: Plan,
     *,
-    plan: Plan | None = None,
-    compare: Sequence[Regime] = ("alone", "federated", "pooled"),
-    overrides: Sequence[str] = (),
-    smoke: bool = False,
-    seed: int = 0,
-    resume: bool = False,
+    sites: str,
+    compare: Sequence[Regime],
+    overrides: Sequence[str],
+    seed: int,
+    resume: bool,
 ) -> Comparison:
-    r"""Simulate a federation in one process.
-
-    The learning rate is constant and has no warm-up unless `overrides` say otherwise.
-
-    Args:
-        recipe: any recipe with an adapter that can be pooled.
-        sites: a way to make sites; see `sites_of`.
-        out: the folder of the tables and figures.
-        plan: rounds, steps and rule; see `Plan`.
-        compare: the regimes to run.
-        overrides: changes of the recipe, such as `["adapter.r=16"]`.
-        smoke: take the recipe at its smallest size.
-        seed: the seed of the sites and of the training.
-        resume: go on with the simulation in `out`.
-
-    Raises:
-        FederationError: the sites or the rule do not fit the recipe.
-        OutputExistsError: `out` holds a simulation, and `resume` is false.
-        TrainingError: `out` holds another simulation, or a loss is not finite.
-
-    Example:
-        >>> from scionwood_federated.api import Plan, simulate
-        >>> from pathlib import Path
-        >>> size = Path("sites.csv").write_text("site,data.seed\\na,1\\nb,2\\n")
-        >>> plan = Plan(rounds=2, steps=1)
-        >>> done = simulate("seismic/denoise", "sites.csv", "sim", plan=plan, smoke=True)
-        >>> sorted(done.outcomes)
-        ['alone', 'federated', 'pooled']
-    """
-    plan = plan or Plan()
+    """Simulate a federation of a resolved recipe; see `simulate`."""
     _check_plan(plan, resume)
-    resolved: Any = override(resolve(recipe, smoke=smoke), CONSTANT)
+    resolved: Any = override(recipe, CONSTANT)
     resolved = override(resolved, list(overrides)) if overrides else resolved
-    folder = Path(out)
+    folder = out
     record = {**asdict(plan), "recipe": resolved.dump(), "sites": sites, "seed": seed}
     open_store(folder, record, resume=resume)
     model = SharedModel(resolved, HOLD.get(plan.rule, ""))

@@ -60,6 +60,12 @@ def begin_round(recipe: Any, out: str | Path, *, own: tuple[str, ...] = ()) -> U
     Raises:
         OutputExistsError: the folder exists.
         FederationError: the recipe has no adapter.
+
+    Example:
+        >>> from scionwood_federated import begin_round
+        >>> recipe = scionwood.resolve("pde/dynamics", smoke=True)
+        >>> begin_round(recipe, "round0").about.round
+        0
     """
     if recipe.adapter.component is None:
         rule = f"{recipe.adapter.name} is a baseline, and a federation trains an adapter"
@@ -98,6 +104,11 @@ def update_of(
     Raises:
         TrainingError: the folder holds no finished run with an adapter.
         FederationError: the name or the number of samples is wrong, or they cannot be counted.
+
+    Example:
+        >>> from scionwood_federated import update_of
+        >>> update_of("seismic/denoise", site="north", samples=100).about.samples
+        100
     """
     if not is_name(site):
         rule = "a name has 1 to 200 printable characters"
@@ -126,6 +137,12 @@ def write_update(update: Update, out: str | Path) -> None:
     Raises:
         OutputExistsError: the folder exists.
         WriteError: the disk is full or not writable.
+
+    Example:
+        >>> from scionwood_federated import read_update, update_of, write_update
+        >>> write_update(update_of("seismic/denoise", samples=1), "sent")
+        >>> read_update("sent").about.samples
+        1
     """
     assert update.folder is not None  # update_of sets it
     with writing(out), atomic_folder(out) as folder:
@@ -141,6 +158,12 @@ def read_update(folder: str | Path) -> Update:
     Raises:
         AdapterFileError: a file is missing, damaged, foreign, or holds values that are not finite
             or absurd.
+
+    Example:
+        >>> from scionwood_federated import read_update, update_of, write_update
+        >>> write_update(update_of("seismic/denoise", site="north", samples=1), "sent")
+        >>> read_update("sent").about.site
+        'north'
     """
     return _read_recorded(Path(folder), SITE)
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from scionwood import adapters, resolve
 from scionwood.authoring import check_target
-from scionwood_federated.rules.momentum import Server, server_step
+from scionwood_federated.rules.momentum import server_step
 from scionwood_federated.rules.pooled import Pooled
-from scionwood_federated.rules.registry import RuleName, apply, weights_of
+from scionwood_federated.rules.registry import apply, weights_of
+from scionwood_federated.schedule import RuleName, Server
 from scionwood_federated.update.folder import (
     RECIPE,
     STATE,
@@ -35,6 +36,12 @@ class PoolReport:
         sites: the number of samples of each site that was used.
         lost: the mean share of the energy that the rank could not hold.
         round: the number of the round that this ends.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from scionwood_federated import PoolReport
+        >>> PoolReport(Path("global"), "exact", {"north": 100}, lost=0.0, round=1).sites
+        {'north': 100}
     """
 
     out: Path
@@ -76,7 +83,7 @@ def pool(
 
     Example:
         >>> import scionwood
-        >>> from scionwood_federated.api import pool, update_of, write_update
+        >>> from scionwood_federated import pool, update_of, write_update
         >>> run = scionwood.find_run("seismic/denoise", quiet=True)
         >>> for site in ("north", "south"):
         ...     write_update(update_of(run, site=site, samples=100), site)

@@ -23,10 +23,10 @@ class FederationError(ScionwoodError):
     """Updates do not fit together, or a rule cannot pool them.
 
     Example:
-        >>> from scionwood_federated.api import FederationError
+        >>> from scionwood_federated import FederationError
         >>> error = FederationError("site north", "it sent no samples", "Ask for another update")
-        >>> str(error)
-        'site north: it sent no samples. Ask for another update.'
+        >>> error.rule
+        'it sent no samples'
     """
 
 
@@ -68,6 +68,11 @@ class Site:
         own: the names of the options of the data that each site sets for itself.
         held: the factors that did not move: `A` for the rule `frozen_a`, or nothing.
         extra: what else the file says, such as the budget of differential privacy.
+
+    Example:
+        >>> from scionwood_federated import update_of
+        >>> update_of("seismic/denoise", site="north", samples=1).about.site
+        'north'
     """
 
     site: str
@@ -139,6 +144,12 @@ class Update:
         adapter: the tensors of the adapter by the names of peft's file.
         head: the tensors that train beside the adapter.
         folder: where it was read; `None` if it was never written.
+
+    Example:
+        >>> from scionwood_federated import update_of
+        >>> update = update_of("seismic/denoise", samples=1)
+        >>> len(update.adapter) > 0
+        True
     """
 
     about: Site
@@ -162,7 +173,7 @@ def poolable(config: PeftConfig) -> Poolable:
 
     Example:
         >>> from peft import IA3Config, LoraConfig
-        >>> from scionwood_federated.api import poolable
+        >>> from scionwood_federated import poolable
         >>> poolable(LoraConfig()), poolable(IA3Config()), poolable(LoraConfig(use_dora=True))
         ('product', 'mean', 'no')
     """

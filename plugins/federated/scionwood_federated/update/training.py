@@ -50,7 +50,7 @@ def train_site(
 
     Example:
         >>> import scionwood
-        >>> from scionwood_federated.api import begin_round, train_site
+        >>> from scionwood_federated import begin_round, train_site
         >>> small = scionwood.resolve("pde/dynamics", smoke=True)
         >>> start = begin_round(small, "round0")
         >>> run = train_site("round0/recipe.yaml", "round0", "runs/north")

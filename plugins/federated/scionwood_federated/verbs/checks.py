@@ -1,4 +1,4 @@
-"""The commands that look for a bad site: check and losses."""
+"""Look for a bad site: `scionwood federated check | losses`."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def losses(
     if any(is_encrypted(folder) for folder in updates):
         refuse_single("losses")
     check_target(out, overwrite=False)
-    found = losses_at(recipe, [read_update(each) for each in updates], override or [])
-    write_json(Path(out), {"site": site, "losses": found})
+    losses_of_updates = losses_at(recipe, [read_update(each) for each in updates], override or [])
+    write_json(Path(out), {"site": site, "losses": losses_of_updates})
     print(out)
 
 
@@ -107,8 +107,8 @@ def _by_updates(updates: list[Path], start: Path | None, way: Ways) -> tuple[boo
 
 def _by_losses(files: list[Path]) -> list[Any]:
     from scionwood import adapters
-    from scionwood_federated.api import FederationError
     from scionwood_federated.checks import rank_by_losses
+    from scionwood_federated.update.record import FederationError
 
     table = {}
     for path in files:

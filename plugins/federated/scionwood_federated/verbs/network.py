@@ -1,4 +1,4 @@
-"""The commands of a federation over a network: export, certificates, serve and join."""
+"""A federation over a network: `scionwood federated export | certificates | serve | join`."""
 
 from __future__ import annotations
 
@@ -6,26 +6,18 @@ from pathlib import Path
 from typing import Literal
 
 from scionwood.authoring import InputPath, OutputPath
-from scionwood_federated.cli.rounds import Servers
+from scionwood_federated.schedule import NetOptions
 
 Engines = Literal["flower", "nvflare"]
-Rules = Literal["exact", "frozen_a", "median", "trimmed", "krum", "clair", "factors"]
 
 
 def export(
     engine: Engines,
     start: InputPath,
     out: OutputPath,
+    options: NetOptions = NetOptions(),
     *,
     sites: list[str],
-    rounds: int = 15,
-    steps: int = 12,
-    rule: Rules = "exact",
-    server: Servers = "none",
-    seed: int = 0,
-    least: int = 2,
-    timeout: float = 3600.0,
-    most_samples: int = 0,
     secure: bool = False,
 ) -> None:
     """Write a federation for an engine: an app of Flower, or a job of NVFlare.
@@ -36,16 +28,8 @@ def export(
         engine: flower or nvflare.
         start: what the first round starts from, as `begin` wrote it.
         out: the folder to write.
+        options: the rounds, the rule and the limits.
         sites: the names of the sites, such as '[north, south, west]'.
-        rounds: the number of rounds.
-        steps: optimiser steps of each site in a round.
-        rule: how to pool. The rule factors is a baseline that is known to be wrong.
-        server: FedAvgM (momentum) or FedAdam (adam) between rounds.
-        seed: the seed of the training.
-        least: the fewest sites with which a round closes.
-        timeout: seconds that a round waits for the sites.
-        most_samples: the largest number of samples that a site may claim; 0 means ten times the
-            median.
         secure: secure sums by SecAgg+. Flower has them for its old API alone, so they are refused.
 
     Raises:
@@ -57,7 +41,7 @@ def export(
     from scionwood_federated.engines.nvflare_export import export_nvflare
     from scionwood_federated.engines.plan import NetPlan
 
-    plan = NetPlan(tuple(sites), rounds, steps, rule, server, seed, least, timeout, most_samples)
+    plan = NetPlan(**vars(options), sites=tuple(sites))
     if secure:
         plan.refuse_secure_sums()
     {"flower": export_flower, "nvflare": export_nvflare}[engine](start, out, plan)

@@ -1,4 +1,4 @@
-"""The commands of a federation by files: begin, fit, round, pool, keys and decrypt."""
+"""A federation by files: `scionwood federated begin | fit | round | pool | keys | decrypt`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scionwood.authoring import InputPath, OutputPath, RunPath, print_table
+from scionwood_federated.schedule import RuleName, Server
 
-Rules = Literal["exact", "frozen_a", "alternate", "median", "trimmed", "krum", "clair", "factors"]
-Servers = Literal["none", "momentum", "adam"]
 Holds = Literal["A", "B"]
 
 
@@ -133,11 +132,11 @@ def pool(
     updates: list[Path],
     target: OutputPath,
     *,
-    rule: Rules = "exact",
+    rule: RuleName = "exact",
     start: InputPath | None = None,
     recipe: str | None = None,
     most_samples: int | None = None,
-    server: Servers = "none",
+    server: Server = "none",
     options: dict[str, Any] | None = None,
     key: InputPath | None = None,
     json: bool = False,
@@ -171,7 +170,7 @@ def pool(
 
     if any(is_encrypted(folder) for folder in updates):
         if key is None:
-            from scionwood_federated.api import FederationError
+            from scionwood_federated.update.record import FederationError
 
             raise FederationError(
                 "encrypted updates", "their sum needs the public key", "Add --key"
@@ -243,8 +242,8 @@ def decrypt(
 
 
 def _start_for_encryption(start: Path | None) -> Any:
-    from scionwood_federated.api import FederationError
     from scionwood_federated.update.folder import read_start
+    from scionwood_federated.update.record import FederationError
 
     if start is None:
         raise FederationError("--encrypt", "the public mask comes from the start", "Add --start")

@@ -1,13 +1,4 @@
-"""Pool adapters of sites that cannot share data, from Python.
-
-Example:
-    >>> from scionwood_federated.api import RULES
-    >>> sorted(RULES)[:3]
-    ['alternate', 'clair', 'exact']
-"""
-
-from __future__ import annotations
-
+from scionwood import Plugin
 from scionwood_federated.checks import SiteScore as SiteScore
 from scionwood_federated.checks import rank_by_losses as rank_by_losses
 from scionwood_federated.checks import rank_by_subspace as rank_by_subspace
@@ -22,10 +13,11 @@ from scionwood_federated.rules.momentum import server_step as server_step
 from scionwood_federated.rules.pooled import Pooled as Pooled
 from scionwood_federated.rules.registry import RULES as RULES
 from scionwood_federated.rules.registry import apply as apply
+from scionwood_federated.schedule import NetOptions as NetOptions
+from scionwood_federated.schedule import Plan as Plan
+from scionwood_federated.schedule import Schedule as Schedule
 from scionwood_federated.simulation.comparison import Comparison as Comparison
 from scionwood_federated.simulation.crossing import losses_at as losses_at
-from scionwood_federated.simulation.engine import Plan as Plan
-from scionwood_federated.simulation.run import simulate as simulate
 from scionwood_federated.update.folder import begin_round as begin_round
 from scionwood_federated.update.folder import read_update as read_update
 from scionwood_federated.update.folder import update_of as update_of
@@ -37,3 +29,7 @@ from scionwood_federated.update.record import Site as Site
 from scionwood_federated.update.record import Update as Update
 from scionwood_federated.update.record import poolable as poolable
 from scionwood_federated.update.training import train_site as train_site
+from scionwood_federated.verbs.simulate import simulate as simulate
+
+plugin: Plugin
+__all__: list[str]
