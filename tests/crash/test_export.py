@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from scionwood import find_run, load_run
 from scionwood_crash.backbones import MeshGraphNet
 from scionwood_crash.inference import Predictor
 from scionwood_crash.parts.part import Part
@@ -19,6 +20,19 @@ from scionwood_export.run import write_deployed
 RUN = "crash/transfer_lora"
 
 
+def test_what_is_exported_predicts_as_the_run(part: Callable[..., Part]) -> None:
+    folder, predictor = find_run(RUN, quiet=True), Predictor(RUN)
+    deployed = load_run(folder).deploy(folder)
+    assert deployed.dynamic == ("node", "edge", "cell")
+    assert deployed.normalisation.numbers == {"length_mm": 100.0, "frames": 21}
+    graph = predictor.encoder.encode(part("bumper", size=40.0)).graph
+    with torch.no_grad():
+        both = predictor.task.predict({"graph": graph})
+        for ours, theirs in zip(both, deployed.module(*graph.alone), strict=True):
+            assert (theirs - ours).abs().max() <= 1e-5 * ours.abs().max()
+
+
+@pytest.mark.slow
 def test_one_file_serves_meshes_of_several_sizes(part: Callable[..., Part], tmp_path: Path) -> None:
     verified = export_run(RUN, tmp_path / "crash.pt2")
     assert verified.reached <= 1e-5

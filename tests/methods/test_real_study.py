@@ -99,6 +99,7 @@ def test_a_draw_takes_the_same_number_of_each_class_and_repeats(study):
         draw(label, 6, 1)
 
 
+@pytest.mark.slow
 def test_a_run_is_written_once(small, study):
     settings, rows = study("settings"), study("rows")
     run = settings.Run("mni", "real", "block_lda", 18, 0)

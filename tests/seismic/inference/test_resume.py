@@ -21,7 +21,6 @@ import pytest
 
 from scionwood import Record, WriteError
 from scionwood.cli import main
-from scionwood_seismic.inference.records import Denoiser
 from scionwood_seismic.readers import partial
 from scionwood_seismic.readers.partial import partial_path
 from scionwood_seismic.readers.segy import SegyReader
@@ -256,6 +255,7 @@ def stopped(source: Path, run: Path, tmp_path: Path) -> list[str]:
     return command
 
 
+@pytest.mark.slow
 def test_the_command_resumes_after_a_sigterm(
     stopped: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -274,6 +274,8 @@ def test_the_command_resumes_after_a_sigterm(
 
 def wait_at_the_fifth_record() -> None:
     """Wait in the fifth record, so that the signal arrives before the end."""
+    from scionwood_seismic.inference.records import Denoiser  # imports torch: only this child does
+
     work, calls = Denoiser.__call__, itertools.count(1)
 
     def slowed(self: Denoiser, record: Record) -> np.ndarray:
