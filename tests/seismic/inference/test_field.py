@@ -178,7 +178,7 @@ class TestWhatIsNoSignal:
         common = np.sin(np.arange(256) / 3).astype(np.float32)
         kept = denoise_record(shot, gather + common, dt=0.004, domain="shot").denoised
         gone = denoise_record(
-            shot, gather + common, dt=0.004, domain="shot", common_mode=True
+            shot, gather + common, dt=0.004, domain="shot", options=DenoiseOptions(common_mode=True)
         ).denoised
         share = [float((x @ common).mean() / (common @ common)) for x in (kept, gone)]
         assert share[0] > 0.85
