@@ -44,7 +44,7 @@ def check_light_import(plugin: Plugin) -> Iterator[Problem]:
         rule = "the module that holds the record can be imported alone"
         yield Problem(f"import {', '.join(homes)}", rule, f"It ended with: {last_line(err)}")
         return
-    own = {name.partition(".")[0] for name in homes} | {"scionwood"}
+    own = {name.partition(".")[0] for name in homes} | {"scionwood", "scionwood_sandbox"}
     tops = {name.partition(".")[0] for name in json.loads(out.rstrip().rpartition("\n")[2])}
     for name in sorted(tops - own - sys.stdlib_module_names):
         yield Problem(
