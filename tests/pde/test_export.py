@@ -45,10 +45,10 @@ def check_step(model: Any, numbers: Any) -> None:
     assert np.abs(given - reference).max() <= 1e-5 * np.abs(reference).max()
 
 
-@pytest.mark.parametrize("name", ["bilinear", "fno"])
+@pytest.mark.parametrize("name", ["BilinearForecast", "FNOForecast"])
 def test_a_graph_serves_batches_of_every_size(name: str) -> None:
     options = {"dims": 2, "fields": 2, "solenoidal": [0, 1], "forced_axis": "y", "width": 4}
-    own = {"bilinear": {}, "fno": {"modes": 4, "layers": 1, "grid": True}}[name]
+    own = {"BilinearForecast": {}, "FNOForecast": {"modes": 4, "layers": 1, "grid": True}}[name]
     model = getattr(backbones, name)(**options, **own).eval()
     with torch.no_grad():
         for parameter in model.network.parameters():
