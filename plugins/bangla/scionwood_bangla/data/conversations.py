@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol, final
+from typing import Any, ClassVar, Literal, Protocol, final
 
 import scionwood_language
 from scionwood import RecipeError
@@ -158,6 +158,8 @@ class Files(Answers, scionwood_language.Conversations):
         columns: the columns of pairs by part (prompt, completion, topic, register, system), for
             columns that are not recognised by their names.
     """
+
+    hub_example: ClassVar[str] = "shuvo-xyz/BLADE"
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from scionwood import RecipeError
 from scionwood.authoring import DataFiles, Split
@@ -60,6 +60,8 @@ class Conversations(ConversationData):
     """
 
     data_files: DataFiles
+
+    hub_example: ClassVar[str] = "user/name"  # what an error proposes as a source
 
     def __init__(
         self,
@@ -131,7 +133,7 @@ class Conversations(ConversationData):
     @cached_property
     def _examples(self) -> list[Any]:
         if self.source is None:
-            rule = "it must be a file, a folder, or a data set on the hub"
+            rule = f"it must be a file, a folder, or a data set such as {self.hub_example}"
             raise RecipeError("data.source null", rule, "Set it, or use `sample`")
         if self.source == SAMPLE:
             return self.sample()
