@@ -91,9 +91,11 @@ def check_out(out: str | Path | None, force: bool) -> None:
     Raises:
         OutputExistsError: there is an audit already, and `force` is false.
     """
-    for name in () if out is None or force else (PAGE, DATA):
-        if (Path(out) / name).exists():
-            raise OutputExistsError(str(Path(out) / name), "it exists", "Replace it: --force")
+    if out is None or force:
+        return
+    for path in (Path(out) / PAGE, Path(out) / DATA):
+        if path.exists():
+            raise OutputExistsError(str(path), "it exists", "Replace it: --force")
 
 
 def write(audit: Audit, out: str | Path, *, force: bool = False) -> Path:

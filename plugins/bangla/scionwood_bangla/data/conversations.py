@@ -19,7 +19,7 @@ from scionwood_bangla.text.examples import Example
 from scionwood_language import BadRows, ConversationData, Layout, Turns
 
 SAMPLE = "sample"
-Item = tuple[list[dict[str, str]], dict[str, str]]
+Item = tuple[Sequence[Mapping[str, str]], Mapping[str, str]]
 """A conversation as plain data, and the accepted levels of its answer."""
 
 

@@ -107,7 +107,7 @@ def _check_coding(text: str, where: str) -> None:
         require_bangla(text, where)  # raises unless the text is mostly Bangla
 
 
-def _example(turns: list[dict[str, Any]], parts: Mapping[str, Any], where: str) -> Example:
+def _example(turns: list[Mapping[str, Any]], parts: Mapping[str, Any], where: str) -> Example:
     messages = [Message(turn["role"], normalise(turn["content"]).strip()) for turn in turns]
     check_messages(messages, where)
     try:

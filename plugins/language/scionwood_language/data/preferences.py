@@ -140,8 +140,8 @@ class Preferences(PreferenceData):
 
     @cached_property
     def _splits(self) -> dict[str, list[Pair]]:
-        pairs = _sample() if self.source == SAMPLE else call_in_child(_read, Path(self.source))
-        pairs = [Pair(*pair) for pair in pairs]
+        rows = _sample() if self.source == SAMPLE else call_in_child(_read, Path(self.source))
+        pairs = [Pair(*row) for row in rows]
         return self.split_by_request(pairs, [pair.prompt for pair in pairs], self.source)
 
 
