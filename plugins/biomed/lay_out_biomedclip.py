@@ -40,11 +40,11 @@ def lay_out(downloaded: Path, bert: Path, target: Path) -> Path:
     """
     weights = next((downloaded / n for n in WEIGHTS if (downloaded / n).is_file()), None)
     words = [downloaded / n for n in VOCABULARY if (downloaded / n).is_file()]
-    wanted = {
+    required_files = {
         downloaded / CONFIG: "it names the architecture",
         bert / "config.json": "it is the config of the text tower",
     }
-    for path, what in wanted.items():
+    for path, what in required_files.items():
         if not path.is_file():
             raise ReadError(str(path), f"there is no such file, and {what}", "Download it too")
     if weights is None or not any(path.name in VOCABULARY[:2] for path in words):

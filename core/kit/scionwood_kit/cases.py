@@ -257,11 +257,11 @@ def cases(plugin: Plugin) -> list[Case]:
     used = {recipe.backbone.name for recipe in adapted.values()}
     alone = [ref for n, ref in plugin.backbones.items() if f"{plugin.name}/{n}" not in used]
     methods = [f"{plugin.name}/{name}" for name in plugin.adapters]
-    every: list[Case] = [*map(RecipeCase, adapted), *map(BackboneCase, alone)]
-    every += map(MethodCase, methods)
-    if not every:
+    all_cases: list[Case] = [*map(RecipeCase, adapted), *map(BackboneCase, alone)]
+    all_cases += map(MethodCase, methods)
+    if not all_cases:
         raise NothingToCheck("no backbones and no adapter methods")
-    return every
+    return all_cases
 
 
 def example_of(model: nn.Module) -> tuple[torch.Tensor, ...]:
@@ -295,6 +295,6 @@ def _energy(model: nn.Module, example: tuple[torch.Tensor, ...]) -> torch.Tensor
 
 def _places(backbone: nn.Module) -> Iterator[tuple[str, tuple[nn.Module, str]]]:
     for prefix, module in backbone.named_modules():
-        own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
-        for name, _ in own:
+        tensors = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+        for name, _ in tensors:
             yield f"{prefix}.{name}".lstrip("."), (module, name)

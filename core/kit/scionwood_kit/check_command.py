@@ -58,8 +58,8 @@ def _conformance(plugin: str) -> int:
     lines += _group("advice", {outcome.check: outcome.advice for outcome in outcomes})
     spent = os.times()
     seconds = spent.user + spent.system + spent.children_user + spent.children_system
-    held = f"{len(outcomes) - len(failed)} of {len(outcomes)} checks hold"
-    print(*lines, f"{held} ({seconds:.0f} s of CPU)", sep="\n")
+    summary = f"{len(outcomes) - len(failed)} of {len(outcomes)} checks hold"
+    print(*lines, f"{summary} ({seconds:.0f} s of CPU)", sep="\n")
     return int(bool(failed))
 
 

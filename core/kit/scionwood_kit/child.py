@@ -19,7 +19,7 @@ def run_python(arguments: Sequence[str], *, timeout: float = 120.0) -> tuple[int
     folders = [str(Path(entry or os.curdir).resolve()) for entry in sys.path]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, *arguments],
             env=environment,
             capture_output=True,
@@ -29,7 +29,7 @@ def run_python(arguments: Sequence[str], *, timeout: float = 120.0) -> tuple[int
         )
     except subprocess.TimeoutExpired:
         return -9, "", f"no answer in {timeout:g} s"
-    return done.returncode, done.stdout, done.stderr
+    return process.returncode, process.stdout, process.stderr
 
 
 def last_line(text: str) -> str:

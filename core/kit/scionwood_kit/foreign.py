@@ -38,8 +38,8 @@ def run(folder: Path) -> None:
     with torch.no_grad():
         result = model(*(stored[str(n)] for n in range(len(stored))))
     outputs = result if isinstance(result, tuple | list) else (result,)
-    named = {str(n): tensor.contiguous() for n, tensor in enumerate(outputs)}
-    save_file(named, folder / "output.safetensors")
+    tensors = {str(n): tensor.contiguous() for n, tensor in enumerate(outputs)}
+    save_file(tensors, folder / "output.safetensors")
 
 
 if __name__ == "__main__":

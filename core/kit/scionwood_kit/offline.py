@@ -18,8 +18,8 @@ def offline() -> Iterator[list[str]]:
     tried: list[str] = []
 
     def refuse(*arguments: Any, **_: Any) -> NoReturn:
-        wanted = [a for a in arguments if not isinstance(a, socket.socket)]
-        tried.append(str(wanted[0]) if wanted else "a connection")
+        addresses = [a for a in arguments if not isinstance(a, socket.socket)]
+        tried.append(str(addresses[0]) if addresses else "a connection")
         raise OSError(f"no network while checks run (wanted: {tried[-1]})")
 
     with (

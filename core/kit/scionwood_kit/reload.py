@@ -27,8 +27,8 @@ def reload(folder: Path) -> None:
         load_head(model, head)
     stored = load_file(folder / "input.safetensors")
     outputs = output(model, tuple(stored[str(n)] for n in range(len(stored))))
-    named = {str(n): tensor.contiguous() for n, tensor in enumerate(outputs)}
-    save_file(named, folder / "output.safetensors")
+    tensors = {str(n): tensor.contiguous() for n, tensor in enumerate(outputs)}
+    save_file(tensors, folder / "output.safetensors")
 
 
 if __name__ == "__main__":

@@ -178,11 +178,11 @@ def _result(check: Check, plugin: Plugin) -> tuple[Status, str, str]:
 
 
 def _validate(plugin: Plugin, expected: Mapping[str, str]) -> None:
-    known = [check.__name__ for check in CHECKS]
+    check_names = [check.__name__ for check in CHECKS]
     for name, reason in expected.items():
         where = f"plugin {plugin.name!r}: expected failure {name!r}"
-        if name not in known:
-            remedy = did_you_mean(name, known) or f"Known: {', '.join(known)}"
+        if name not in check_names:
+            remedy = did_you_mean(name, check_names) or f"Known: {', '.join(check_names)}"
             raise PluginError(where, "there is no such check", remedy)
         if not reason.strip():
             raise PluginError(where, "an expected failure has a reason", "Write it")

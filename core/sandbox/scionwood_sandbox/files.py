@@ -258,8 +258,8 @@ def _diagnosis(path: Path, kind: str, error: BaseException) -> tuple[str, str]:
             return "there is no such file", "Check the path"
         rule = f"{kind}: a file that it refers to is missing ({_reason(error)})"
         return rule, "Keep the files of a data set together, or copy it again"
-    if isinstance(error, OSError) and (known := _READ.get(error.errno or 0)):
-        return known
+    if isinstance(error, OSError) and (diagnosis := _READ.get(error.errno or 0)):
+        return diagnosis
     if isinstance(error, RecursionError):
         rule = f"{kind}: its content is nested too deeply"
         return rule, "Such a file is damaged or hostile: ask for another"

@@ -66,24 +66,24 @@ class Patterns:
             PatternError: or `error`: RE2 refuses the pattern, it has another meaning in `re`, or it
                 needs too many steps beside the other patterns.
         """
-        shown = f"{option} {pattern[:80]!r}"
+        label = f"{option} {pattern[:80]!r}"
         if len(pattern) > LENGTH:
-            raise self._error(shown, f"a pattern has at most {LENGTH} characters", _REMEDY)
+            raise self._error(label, f"a pattern has at most {LENGTH} characters", _REMEDY)
         self._seen += 1
         if self._seen > TOGETHER:
-            raise self._error(shown, f"at most {TOGETHER} patterns are allowed", _REMEDY)
+            raise self._error(label, f"at most {TOGETHER} patterns are allowed", _REMEDY)
         if other := next((text for text in _DIFFERENT if text in pattern), ""):
             rule = f"{other!r} has another meaning in linear time"
-            raise self._error(shown, rule, _REMEDY)
+            raise self._error(label, rule, _REMEDY)
         try:
-            made = re2.compile(around.replace("%s", pattern), options=_options(groups))
+            regex = re2.compile(around.replace("%s", pattern), options=_options(groups))
         except (re2.error, UnicodeEncodeError) as error:
             rule = f"it is not a pattern of RE2, which has no lookaround ({_reason(error)})"
-            raise self._error(shown, rule, _REMEDY) from error
-        self._steps += made.programsize * self._length * (_GROUPS if groups else 1)
+            raise self._error(label, rule, _REMEDY) from error
+        self._steps += regex.programsize * self._length * (_GROUPS if groups else 1)
         if self._steps > STEPS:
-            raise self._error(shown, "its repeats and those beside it need too long", _REMEDY)
-        return made
+            raise self._error(label, "its repeats and those beside it need too long", _REMEDY)
+        return regex
 
 
 def _options(groups: bool) -> Any:

@@ -84,7 +84,9 @@ def attach(
     """
     check_frozen_base(config)
     _check_method(model, config)
-    fresh = fresh_head(model) if head is None and not isinstance(model, PeftModel) else None
+    untrained_head = (
+        fresh_head(model) if head is None and not isinstance(model, PeftModel) else None
+    )
     with declared_head(model, head or ()):
         probed = example_of(model, example) is not None
         names, left_out, spelled = settle_layers(model, config, targets, probed=probed)
@@ -93,21 +95,21 @@ def attach(
             tuned = _built(model, config, name, names, example, untie)
         except DeadTargetsError as error:
             dead = dict.fromkeys(error.names, DEAD)
-            rest = [each for each in names if each not in dead]
-            if not rest or any(each in dead for each in spelled):
+            live_names = [entry for entry in names if entry not in dead]
+            if not live_names or any(entry in dead for entry in spelled):
                 raise
             vars(config).update(settled)
             torch.set_rng_state(state)  # the factors do not depend on what is left out
-            narrow(config, rest, model)
-            tuned = _built(model, config, name, rest, example, untie)
+            narrow(config, live_names, model)
+            tuned = _built(model, config, name, live_names, example, untie)
             left_out |= dead
     keep_statistics(tuned)
     if not isinstance(model, PeftModel):
         remember_buffers(tuned)
     if left_out:
         warnings.warn(message(left_out), LeftOutWarning, stacklevel=2)
-    if fresh is not None:
-        _warn_if_frozen(tuned, *fresh)
+    if untrained_head is not None:
+        _warn_if_frozen(tuned, *untrained_head)
     return tuned
 
 

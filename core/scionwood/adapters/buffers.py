@@ -59,6 +59,6 @@ def _digests(model: nn.Module) -> dict[str, str]:
 
 
 def _digest(value: torch.Tensor) -> str:
-    whole = value.full_tensor() if hasattr(value, "full_tensor") else value
-    flat = whole.detach().cpu().contiguous().reshape(-1)
+    full_tensor = value.full_tensor() if hasattr(value, "full_tensor") else value
+    flat = full_tensor.detach().cpu().contiguous().reshape(-1)
     return hashlib.sha256(flat.view(torch.uint8).numpy().data).hexdigest()

@@ -55,14 +55,14 @@ class CheckedAdapter:
 
 
 def check_against(
-    model: nn.Module, saved: SavedAdapter, whole: Sequence[str] = ()
+    model: nn.Module, saved: SavedAdapter, replaceable: Sequence[str] = ()
 ) -> CheckedAdapter:
     """Check that a saved adapter fits a model, then read its tensors.
 
     Args:
         model: The backbone, or a model with adapters; it is not changed.
         saved: The adapter's files.
-        whole: The names, or their ends, of modules outside the head that it may replace.
+        replaceable: The names, or their ends, of modules outside the head that it may replace.
 
     Raises:
         AdapterError: The adapter was made for another base, changes the base, would allocate too
@@ -75,11 +75,11 @@ def check_against(
     listed = saved.manifest.modules if saved.manifest is not None else None
     names = settle(model, config, listed=listed, foreign=True)
     check_rank(config, model, names)
-    wanted = blueprint(model, config, names)
-    check_specs(saved.path, saved.specs, specs_of(wanted))
+    expected_tensors = blueprint(model, config, names)
+    check_specs(saved.path, saved.specs, specs_of(expected_tensors))
     tensors = read_tensors(saved.path, saved.specs)
-    check_indices(tensors, wanted, model, config)
-    check_replaced(model, saved, whole)
+    check_indices(tensors, expected_tensors, model, config)
+    check_replaced(model, saved, replaceable)
     return CheckedAdapter(config, names, tensors, identity, check_untied(saved, names))
 
 
@@ -94,7 +94,7 @@ def check_task(model: nn.Module, config: PeftConfig) -> None:
         )
 
 
-def check_replaced(model: nn.Module, saved: SavedAdapter, whole: Sequence[str]) -> None:
+def check_replaced(model: nn.Module, saved: SavedAdapter, replaceable: Sequence[str]) -> None:
     """Refuse to replace modules but those of the backbone's own head and those that are named.
 
     What the file declares as its head does not count.
@@ -103,11 +103,13 @@ def check_replaced(model: nn.Module, saved: SavedAdapter, whole: Sequence[str]) 
     base = backbone(model)
     names = [name for name, _ in base.named_modules() if name and entries]
     declared = getattr(base, "head", ())
-    own = () if isinstance(declared, nn.Module) else tuple(declared)
-    told = saved.manifest.head if saved.manifest else []
-    head = tuple(name for name in head_names(model) if name in own or name not in told)
+    declared_names = () if isinstance(declared, nn.Module) else tuple(declared)
+    recorded_head = saved.manifest.head if saved.manifest else []
+    head = tuple(
+        name for name in head_names(model) if name in declared_names or name not in recorded_head
+    )
     replaced = [n for n in names if n.endswith(entries) and not in_head(n, head)]  # peft's rule
-    replaced = [name for name in replaced if not name.endswith(tuple(whole))]
+    replaced = [name for name in replaced if not name.endswith(tuple(replaceable))]
     if replaced:
         raise AdapterError(
             f"modules_to_save {', '.join(replaced[:3])[:200]}",
@@ -144,26 +146,26 @@ def check_base(model: nn.Module, saved: SavedAdapter) -> BaseIdentity:
             stacklevel=4,  # the caller of load_adapter
         )
         return identity
-    stated = saved.manifest.base
-    same = identity.matches(stated)
+    recorded_base = saved.manifest.base
+    same = identity.matches(recorded_base)
     if same is False:
         raise AdapterFileError(
             str(saved.folder),
-            f"made for the base {stated.sha256[:64]}, this one is {identity.sha256}",
+            f"made for the base {recorded_base.sha256[:64]}, this one is {identity.sha256}",
             "Build the backbone with the weights, size and dtype that it was trained with",
         )
-    if identity.sha256 != stated.sha256:
-        known = (
+    if identity.sha256 != recorded_base.sha256:
+        reason = (
             "the values agree up to rounding, as those of one seed do on two processors"
             if same
             else "it states no sketch of its seeded base, so whether this is that base is not known"
         )
         warnings.warn(
-            f"{saved.folder} was made for a base of another hash: {known}",
+            f"{saved.folder} was made for a base of another hash: {reason}",
             BaseRoundingWarning,
             stacklevel=4,
         )
-    return stated
+    return recorded_base
 
 
 def check_rank(config: PeftConfig, model: nn.Module, names: list[str]) -> None:
@@ -180,11 +182,11 @@ def check_rank(config: PeftConfig, model: nn.Module, names: list[str]) -> None:
     budget = SPARE + 4 * sum(p.numel() * p.element_size() for p in model.parameters())
     for option, size in sizes_in(config):
         is_rank = option in ("r", "mini_r", "init_r", "hybrid_r") or "rank" in option
-        each = width if is_rank else 1
-        if (is_rank and size < 0) or (size > widest and 8 * size * each > budget):
+        values_per_unit = width if is_rank else 1
+        if (is_rank and size < 0) or (size > widest and 8 * size * values_per_unit > budget):
             raise AdapterError(
                 f"{option}={size}",
-                f"would allocate {8 * size * each:,} bytes; this base allows {budget:,}",
+                f"would allocate {8 * size * values_per_unit:,} bytes; this base allows {budget:,}",
             )
 
 
@@ -266,7 +268,7 @@ def _hollow(value: torch.Tensor) -> torch.Tensor:
 
 def check_indices(
     tensors: Mapping[str, torch.Tensor],
-    wanted: Mapping[str, torch.Tensor],
+    expected_tensors: Mapping[str, torch.Tensor],
     model: nn.Module,
     config: PeftConfig,
 ) -> None:
@@ -274,7 +276,7 @@ def check_indices(
 
     Args:
         tensors: The tensors of a file, their shapes checked.
-        wanted: The values that the method itself creates, see `blueprint`.
+        expected_tensors: The values that the method itself creates, see `blueprint`.
         model: The backbone.
         config: The config of the adapter.
 
@@ -284,13 +286,13 @@ def check_indices(
     for key, value in tensors.items():
         if value.is_floating_point() or value.numel() == 0:
             continue
-        limit = _limit(key, wanted, model, config)
+        limit = _limit(key, expected_tensors, model, config)
         if bool((value.long() < 0).any()) or bool((value.long() >= limit).any()):
             raise AdapterError(key, f"has an index that is not in [0, {limit.tolist()})")
 
 
 def _limit(
-    key: str, wanted: Mapping[str, torch.Tensor], model: nn.Module, config: PeftConfig
+    key: str, expected_tensors: Mapping[str, torch.Tensor], model: nn.Module, config: PeftConfig
 ) -> torch.Tensor:
     """Return the exclusive upper bound, in a shape that broadcasts over the tensor."""
     if key.endswith("num_batches_tracked"):  # of a norm in modules_to_save
@@ -300,7 +302,7 @@ def _limit(
     if key.endswith("_topk_indices"):
         return torch.tensor(config.num_vectors)
     if "frod_s_" in key:
-        size = wanted[key.replace("frod_s_indices", "frod_s_size")].reshape(-1, 1)
+        size = expected_tensors[key.replace("frod_s_indices", "frod_s_size")].reshape(-1, 1)
         return size if "indices" in key else size.reshape(-1) + 1
     shape = _weight_shape(key, model)
     if key.endswith("shira_indices"):
@@ -313,9 +315,9 @@ def _weight_shape(key: str, model: nn.Module) -> torch.Size:
 
     The largest shape is the fallback if the module has no weight.
     """
-    module, rest = backbone(model), key.removeprefix(_PREFIX).split(".")
-    while rest and isinstance(child := module._modules.get(rest[0]), nn.Module):
-        module, rest = child, rest[1:]
+    module, parts = backbone(model), key.removeprefix(_PREFIX).split(".")
+    while parts and isinstance(child := module._modules.get(parts[0]), nn.Module):
+        module, parts = child, parts[1:]
     weight = getattr(module, "weight", None)
     if isinstance(weight, torch.Tensor):
         return weight.shape

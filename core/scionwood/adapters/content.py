@@ -50,13 +50,13 @@ def tensors_hash(tensors: Mapping[str, torch.Tensor]) -> str:
     return total.hexdigest()
 
 
-def check_content(path: Path, tensors: Mapping[str, torch.Tensor], stated: str) -> None:
+def check_content(path: Path, tensors: Mapping[str, torch.Tensor], checksum: str) -> None:
     """Check that the tensors of a file are those for which a hash was stated.
 
     Args:
         path: the file, for the error.
         tensors: what was read from it.
-        stated: the hash that `scionwood.json` states; an empty text passes.
+        checksum: the hash that `scionwood.json` states; an empty text passes.
 
     Raises:
         AdapterFileError: the hash is another one. The message names the file.
@@ -67,8 +67,8 @@ def check_content(path: Path, tensors: Mapping[str, torch.Tensor], stated: str) 
         >>> weights = {"a": torch.zeros(3)}
         >>> check_content(Path("adapter_model.safetensors"), weights, tensors_hash(weights))
     """
-    if stated and (have := tensors_hash(tensors)) != stated:
-        rule = f"its tensors have the hash {have[:12]}..., and {MANIFEST} states {stated[:12]}..."
+    if checksum and (have := tensors_hash(tensors)) != checksum:
+        rule = f"its tensors have the hash {have[:12]}..., and {MANIFEST} states {checksum[:12]}..."
         raise AdapterFileError(str(path), rule, _REPLACED)
 
 
@@ -115,7 +115,7 @@ def state_hash(path: Path, part: str, value: str) -> None:
     """
     record = read_json(path)
     hashes = {key: stated_hash(record, key) for key in ("adapter", "head")} | {part: value}
-    record[KEY] = {key: each for key, each in hashes.items() if each}
+    record[KEY] = {key: digest for key, digest in hashes.items() if digest}
     write_record(path, record if record[KEY] else {k: v for k, v in record.items() if k != KEY})
 
 

@@ -78,10 +78,10 @@ def hide(config: PeftConfig) -> dict[str, Any]:
 
 def parameter_names(model: nn.Module, config: PeftConfig) -> list[str]:
     """Return the names of the parameters that `target_parameters` of a config selects."""
-    wanted = tuple(getattr(config, "target_parameters", None) or ())
+    targets = tuple(getattr(config, "target_parameters", None) or ())
     names = [name.replace(".base_layer", "") for name, _ in backbone(model).named_parameters()]
-    ends = tuple(f".{name}" for name in wanted)
-    return [name for name in names if name in wanted or name.endswith(ends or "\0")]
+    ends = tuple(f".{name}" for name in targets)
+    return [name for name in names if name in targets or name.endswith(ends or "\0")]
 
 
 def _fields(config: PeftConfig) -> list[Any]:

@@ -60,8 +60,10 @@ def check_stored(layers: Mapping[str, BaseTunerLayer]) -> None:
 
 def _keys(layer: BaseTunerLayer) -> set[str]:
     form, parameter = getattr(layer, "form", None), getattr(layer, "parameter_name", None)
-    own = [weight.name for weight in form.weights] if form else [parameter] if parameter else []
-    return {*MERGED, *(name for name in own if "." not in name)}
+    adapted_names = (
+        [weight.name for weight in form.weights] if form else [parameter] if parameter else []
+    )
+    return {*MERGED, *(name for name in adapted_names if "." not in name)}
 
 
 def _origin(base: nn.Module, key: str) -> str:

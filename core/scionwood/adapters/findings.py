@@ -92,18 +92,18 @@ def inspect_folder(folder: str | Path, model: nn.Module | None = None) -> list[F
         []
     """
     folder = Path(folder)
-    found = [_files(folder)]
-    manifest, kept = _one("scionwood.json", lambda: manifest_of(folder))
-    found.append(kept)
-    found.append(Finding("config: options", tuple(_of_options(folder, manifest))))
-    config, kept = _one("config: can be built", lambda: config_of(folder, manifest))
-    found.append(kept)
+    findings = [_files(folder)]
+    manifest, finding = _one("scionwood.json", lambda: manifest_of(folder))
+    findings.append(finding)
+    findings.append(Finding("config: options", tuple(_of_options(folder, manifest))))
+    config, finding = _one("config: can be built", lambda: config_of(folder, manifest))
+    findings.append(finding)
     read = _tensors(folder, manifest.tensors if manifest else "")
-    found += [*read.findings, _head(folder)]
+    findings += [*read.findings, _head(folder)]
     if model is not None and config is not None and read.path is not None:
         saved = SavedAdapter(folder, manifest, config, read.path, read.specs)
-        found += _against(model, saved, read.tensors)
-    return found
+        findings += _against(model, saved, read.tensors)
+    return findings
 
 
 @final
@@ -116,33 +116,37 @@ class _Read(NamedTuple):
     tensors: dict[str, torch.Tensor]
 
 
-def _tensors(folder: Path, stated: str) -> _Read:
-    path, kept = _one("tensors: no pickle", lambda: tensors_path(folder))
-    found = [kept]
+def _tensors(folder: Path, recorded_hash: str) -> _Read:
+    path, finding = _one("tensors: no pickle", lambda: tensors_path(folder))
+    findings = [finding]
     if path is None:
-        return _Read(found, None, {}, {})
-    specs, kept = _one("tensors: header", lambda: read_header(path))
-    found.append(kept)
-    tensors, kept = (
-        (None, kept) if specs is None else _one("tensors: data", lambda: raw_tensors(path, specs))
+        return _Read(findings, None, {}, {})
+    specs, finding = _one("tensors: header", lambda: read_header(path))
+    findings.append(finding)
+    tensors, finding = (
+        (None, finding)
+        if specs is None
+        else _one("tensors: data", lambda: raw_tensors(path, specs))
     )
     if specs is None or tensors is None:
-        rest = ("tensors: values", "tensors: hash")
-        found += [Finding(rule, skipped="the tensors cannot be read") for rule in rest]
-        return _Read(found, None, {}, {})
-    found.append(Finding("tensors: values", tuple(value_faults(path, tensors))))
-    if stated:
-        found.append(_one("tensors: hash", lambda: check_content(path, tensors, stated))[1])
+        rules = ("tensors: values", "tensors: hash")
+        findings += [Finding(rule, skipped="the tensors cannot be read") for rule in rules]
+        return _Read(findings, None, {}, {})
+    findings.append(Finding("tensors: values", tuple(value_faults(path, tensors))))
+    if recorded_hash:
+        findings.append(
+            _one("tensors: hash", lambda: check_content(path, tensors, recorded_hash))[1]
+        )
     else:
-        found.append(Finding("tensors: hash", skipped="scionwood.json states no such hash"))
-    return _Read(found, path, specs, tensors)
+        findings.append(Finding("tensors: hash", skipped="scionwood.json states no such hash"))
+    return _Read(findings, path, specs, tensors)
 
 
 def _files(folder: Path) -> Finding:
     home = folder.parent if folder.name == ADAPTER and read_manifest(folder) is None else folder
-    listed, kept = _one("files.json", lambda: read_manifest(home))
-    if kept.faults:
-        return kept
+    listed, finding = _one("files.json", lambda: read_manifest(home))
+    if finding.faults:
+        return finding
     if listed is None:
         return Finding("files.json", skipped="the folder has none")
     return Finding("files.json", tuple(manifest_faults(home, listed[1])))
@@ -153,9 +157,9 @@ def _of_options(folder: Path, manifest: object) -> Iterator[ScionwoodError]:
         record = read_json(folder / CONFIG)
         kind = record.get("peft_type")
         if isinstance(kind, str):
-            known = manifest_of(folder) if manifest is not None else None
+            adapter_manifest = manifest_of(folder) if manifest is not None else None
             yield from option_faults(
-                folder / CONFIG, record, class_of(folder / CONFIG, unmarked(kind), known)
+                folder / CONFIG, record, class_of(folder / CONFIG, unmarked(kind), adapter_manifest)
             )
     except ScionwoodError as fault:
         yield fault
@@ -167,18 +171,18 @@ def _head(folder: Path) -> Finding:
     if path is None or record is None or record.parent != folder:
         return Finding("head: hash", skipped="no head lies beside the adapter")
 
-    stated = _one("head: hash", lambda: stated_hash(read_json(record), "head"))[0]
-    if not stated:
+    recorded_hash = _one("head: hash", lambda: stated_hash(read_json(record), "head"))[0]
+    if not recorded_hash:
         return Finding("head: hash", skipped="scionwood.json states no such hash")
 
     def check() -> list[ScionwoodError]:
         tensors = raw_tensors(path, read_header(path))
         faults: list[ScionwoodError] = list(value_faults(path, tensors))
-        check_content(path, tensors, stated)
+        check_content(path, tensors, recorded_hash)
         return faults
 
-    faults, kept = _one("head: hash", check)
-    return Finding("head: hash", tuple(faults)) if faults else kept
+    faults, finding = _one("head: hash", check)
+    return Finding("head: hash", tuple(faults)) if faults else finding
 
 
 def _against(
@@ -189,32 +193,34 @@ def _against(
     listed = saved.manifest.modules if saved.manifest is not None else None
     with declared_head(model, [name for name in head if name]), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = [
+        findings = [
             _one("model: base", lambda: check_base(model, saved))[1],
             _one("model: base stays frozen", lambda: check_frozen_base(config))[1],
             _one("model: task type", lambda: check_task(model, config))[1],
             _one("model: replaced modules", lambda: check_replaced(model, saved, ()))[1],
         ]
-        names, kept = _one(
+        names, finding = _one(
             "model: modules", lambda: settle(model, config, listed=listed, foreign=True)
         )
-        found.append(kept)
+        findings.append(finding)
         if names is None:
-            return found
-        found.append(_one("model: sizes", lambda: check_rank(config, model, names))[1])
-        found.append(_one("model: untied tensors", lambda: check_untied(saved, names))[1])
-        if found[-2].faults:  # a blueprint of such sizes could exhaust the memory
-            return found
-        wanted, kept = _one("model: layers", lambda: blueprint(model, config, names))
-        found.append(kept)
-        if wanted is None:
-            return found
-        wrong = tuple(spec_faults(saved.path, saved.specs, specs_of(wanted)))
-        found.append(Finding("model: names and shapes", wrong))
+            return findings
+        findings.append(_one("model: sizes", lambda: check_rank(config, model, names))[1])
+        findings.append(_one("model: untied tensors", lambda: check_untied(saved, names))[1])
+        if findings[-2].faults:  # a blueprint of such sizes could exhaust the memory
+            return findings
+        expected_tensors, finding = _one("model: layers", lambda: blueprint(model, config, names))
+        findings.append(finding)
+        if expected_tensors is None:
+            return findings
+        wrong = tuple(spec_faults(saved.path, saved.specs, specs_of(expected_tensors)))
+        findings.append(Finding("model: names and shapes", wrong))
         if not wrong:
-            check = _one("model: indices", lambda: check_indices(tensors, wanted, model, config))
-            found.append(check[1])
-    return found
+            check = _one(
+                "model: indices", lambda: check_indices(tensors, expected_tensors, model, config)
+            )
+            findings.append(check[1])
+    return findings
 
 
 def _one(rule: str, check: Callable[[], T]) -> tuple[T | None, Finding]:

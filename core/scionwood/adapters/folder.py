@@ -157,11 +157,11 @@ def manifest_of(folder: Path) -> Manifest | None:
             isinstance(name, str) for name in (*modules, *_names(others, "head", "untied"))
         ):
             claimed = str(record.get("distribution") or "")
-            known = re.match(r"[A-Za-z0-9._-]{1,80}", claimed)
-            distribution = known[0] if known else ""
+            name_match = re.match(r"[A-Za-z0-9._-]{1,80}", claimed)
+            distribution = name_match[0] if name_match else ""
             head, untied = _names(others, "head"), _names(others, "untied")
-            own = stated_hash(record, "adapter")
-            return Manifest(method, kind, distribution, base, modules, head, untied, own)
+            tensor_hash = stated_hash(record, "adapter")
+            return Manifest(method, kind, distribution, base, modules, head, untied, tensor_hash)
         case _:
             raise AdapterFileError(
                 str(path),
@@ -209,8 +209,8 @@ def option_faults(
         cls: The class of the method's config.
     """
     options = _options(record)
-    known = {field.name for field in dataclasses.fields(cls) if field.init}
-    if unknown := sorted(set(options) - known):
+    option_names = {field.name for field in dataclasses.fields(cls) if field.init}
+    if unknown := sorted(set(options) - option_names):
         yield AdapterFileError(
             f"{path}: {', '.join(unknown)[:200]}",
             f"this version of peft has no such option of {record.get('peft_type')}",
@@ -243,19 +243,19 @@ def class_of(path: Path, kind: str, manifest: Manifest | None) -> type[PeftConfi
     """Return the config class of a method, or refuse one that is unknown or loads other models."""
     if kind == "XLORA":
         raise AdapterFileError(f"{path}: {kind}", "an adapter of this type loads other models")
-    wanted: type[PeftConfig] | None = None
+    plugin_class: type[PeftConfig] | None = None
     if manifest is not None and "/" in manifest.method and kind not in BUILT_IN:
-        wanted = _plugin_class(path, manifest)  # its import registers the type
-    known: type[PeftConfig] | None = PEFT_TYPE_TO_CONFIG_MAPPING.get(kind)
-    if wanted is not None and wanted is not known:
+        plugin_class = _plugin_class(path, manifest)  # its import registers the type
+    registered_class: type[PeftConfig] | None = PEFT_TYPE_TO_CONFIG_MAPPING.get(kind)
+    if plugin_class is not None and plugin_class is not registered_class:
         raise AdapterFileError(f"{path}: peft_type {kind[:80]!r}", "belongs to another method")
-    if known is None:
+    if registered_class is None:
         raise AdapterFileError(
             f"{path}: peft_type {kind[:80]!r}",
             "neither peft nor an imported module has this method",
             "Import the module that registers it with scionwood.authoring.peft_method",
         )
-    return known
+    return registered_class
 
 
 def _plugin_class(path: Path, manifest: Manifest) -> type[PeftConfig]:

@@ -46,8 +46,8 @@ def quantise_linear_layers(model: nn.Module) -> list[str]:
         ).to("cpu")
         new.bias = None if old.bias is None else nn.Parameter(old.bias.data, requires_grad=False)
         new.support_avx512bf16_for_cpu = False  # it would repack the weight within an evaluation
-        parent, _, own = name.rpartition(".")
-        setattr(model.get_submodule(parent), own, new.train(old.training))
+        parent, _, attribute = name.rpartition(".")
+        setattr(model.get_submodule(parent), attribute, new.train(old.training))
     model.is_loaded_in_4bit = True  # type: ignore[assignment]  # how peft knows
     return names
 

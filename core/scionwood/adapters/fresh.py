@@ -50,7 +50,7 @@ def fresh_head(model: nn.Module) -> tuple[tuple[str, ...], str] | None:
         The names of the head's modules and the sign in words; `None` if there is no such layer.
     """
     states = {name: _initial(model.get_submodule(name)) for name in _last_layers(model)}
-    names = tuple(name for name, fresh in states.items() if fresh is not False)
+    names = tuple(name for name, is_initial in states.items() if is_initial is not False)
     if not names:
         return None
     if reason := _other_classes(model) or _other_architecture(model, names[0]):
@@ -81,25 +81,25 @@ def _is_timm(model: nn.Module) -> bool:
 
 def _other_classes(model: nn.Module) -> str:
     """Return the sign of timm in words, or an empty text."""
-    known: Any = getattr(model, "pretrained_cfg", None) if _is_timm(model) else None
-    pretrained = known.get("num_classes") if isinstance(known, dict) else None
-    own = getattr(model, "num_classes", None)
-    if not pretrained or own == pretrained:
+    timm_config: Any = getattr(model, "pretrained_cfg", None) if _is_timm(model) else None
+    pretrained = timm_config.get("num_classes") if isinstance(timm_config, dict) else None
+    classes = getattr(model, "num_classes", None)
+    if not pretrained or classes == pretrained:
         return ""
-    return f"it has {own} classes, and the pretrained weights have {pretrained}"
+    return f"it has {classes} classes, and the pretrained weights have {pretrained}"
 
 
 def _other_architecture(model: nn.Module, layer: str) -> str:
     """Return the sign of transformers in words, or an empty text."""
     saved = getattr(getattr(model, "config", None), "architectures", None) or ()
-    own = type(model).__name__
-    if not saved or own in saved or not any(word in own for word in _CLASSIFIERS):
+    architecture = type(model).__name__
+    if not saved or architecture in saved or not any(word in architecture for word in _CLASSIFIERS):
         return ""
     # transformers marks the parameters that it read from the checkpoint.
     parameters = model.get_submodule(layer).parameters()
     if any(getattr(parameter, "_is_hf_initialized", False) for parameter in parameters):
         return ""
-    return f"{own} has it, and the checkpoint is of {', '.join(map(str, saved))}"
+    return f"{architecture} has it, and the checkpoint is of {', '.join(map(str, saved))}"
 
 
 def _mostly_trained(model: nn.Module, but: tuple[str, ...]) -> bool:
@@ -133,13 +133,13 @@ def _leaves(model: nn.Module) -> Iterator[nn.Module]:
 @torch.no_grad()
 def _initial(module: nn.Module) -> bool | None:
     """Return whether a layer has initial values; `None` if its values do not tell."""
-    own = list(module.parameters(recurse=False))
-    if any(p.is_meta or not p.is_floating_point() for p in own):
+    parameters = list(module.parameters(recurse=False))
+    if any(p.is_meta or not p.is_floating_point() for p in parameters):
         return None
     if isinstance(module, nn.Linear | _ConvNd):
         return _initial_layer(module.weight, module.bias)
-    if all(p.numel() == max(p.shape, default=1) for p in own):  # a norm, of any class
-        return all(_constant(p) for p in own)
+    if all(p.numel() == max(p.shape, default=1) for p in parameters):  # a norm, of any class
+        return all(_constant(p) for p in parameters)
     return None
 
 

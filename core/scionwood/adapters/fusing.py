@@ -235,7 +235,9 @@ def _row(name: str, layer: Any, names: dict[int, str]) -> Row:
     if implementation == "peft" or shared is None or shared.off or dropout_of(layer):
         return Row(name, implementation, why)
     others = [
-        names.get(id(each), "").rsplit(".")[-1] for each in shared.layers if each is not layer
+        names.get(id(sibling), "").rsplit(".")[-1]
+        for sibling in shared.layers
+        if sibling is not layer
     ]
     return Row(name, implementation, f"{why}; one operator with {', '.join(others)}")
 
@@ -268,10 +270,10 @@ def obstacle(layer: Any, names: list[str] | None = None) -> str:
         return "a variant of LoRA, such as DoRA, has its own forward"
     if global_hooks():
         return "a hook on all modules of the process would not run"
-    wanted = _BASE.get(type(layer))
-    linear = wanted is not None
-    if wanted is not None and type(base) is not wanted:
-        return f"the base {type(base).__name__} is not an {wanted.__name__}"
+    linear_type = _BASE.get(type(layer))
+    linear = linear_type is not None
+    if linear_type is not None and type(base) is not linear_type:
+        return f"the base {type(base).__name__} is not an {linear_type.__name__}"
     if reason := interception(base) if linear else conv_obstacle(base):
         return f"base layer: {reason}"
     if linear and base.weight.requires_grad and torch.is_grad_enabled():

@@ -64,28 +64,30 @@ class Siblings:
         if operators.traced(x) or read_late():
             return None
         if layer is not self.layers[0]:
-            return self._taken(layer, x)
+            return self._take(layer, x)
         if self._results:  # nobody has taken them: the module does not do what its source says
             self._stop()
             return None
-        if any(not _plain(each) or self.obstacle(each) for each in self.layers):
+        if any(not _plain(sibling) or self.obstacle(sibling) for sibling in self.layers):
             return None  # what acts on one of them could also change the input of the next
-        members = [_member(each) for each in self.layers]
+        members = [_member(sibling) for sibling in self.layers]
         first, *others = lora_linears(x, members, recompute=recompute)
         self._source = weakref.ref(x), x._version, _autocast(x)
-        for each, member, y in zip(self.layers[1:], members[1:], others, strict=True):
-            self._results[id(each)] = _Result(y, member, _versions(member))
+        for follower, member, y in zip(self.layers[1:], members[1:], others, strict=True):
+            self._results[id(follower)] = _Result(y, member, _versions(member))
         return first
 
-    def _taken(self, layer: Any, x: Tensor) -> Tensor | None:
+    def _take(self, layer: Any, x: Tensor) -> Tensor | None:
         result = self._results.pop(id(layer), None)
         if result is None or self._source is None:
             return None
         source, version, autocast = self._source
-        own = _member(layer)
+        current_member = _member(layer)
         same = source() is x and x._version == version and _autocast(x) is autocast
-        same = same and all(one is two for one, two in zip(own, result.member, strict=True))
-        if same and _versions(own) == result.versions:
+        same = same and all(
+            one is two for one, two in zip(current_member, result.member, strict=True)
+        )
+        if same and _versions(current_member) == result.versions:
             return result.y
         self._stop()
         return None
@@ -96,12 +98,16 @@ class Siblings:
 
 def _plain(layer: Any) -> bool:
     """Return whether nothing beside the operator acts on a layer: dropout, hooks, more adapters."""
-    own = vars(layer)
-    if own["_forward_pre_hooks"] or own["_backward_hooks"] or own["_backward_pre_hooks"]:
+    attributes = vars(layer)
+    if (
+        attributes["_forward_pre_hooks"]
+        or attributes["_backward_hooks"]
+        or attributes["_backward_pre_hooks"]
+    ):
         return False
-    if "forward" in own or idle(layer) or len(active(layer)) > 1 or dropout_of(layer):
+    if "forward" in attributes or idle(layer) or len(active(layer)) > 1 or dropout_of(layer):
         return False
-    return own["_modules"]["lora_B"]._modules[active(layer)[0]].bias is None
+    return attributes["_modules"]["lora_B"]._modules[active(layer)[0]].bias is None
 
 
 def _member(layer: Any) -> Member:
@@ -147,8 +153,8 @@ def ungroup(model: nn.Module) -> None:
 
 def siblings(layer: Any) -> Siblings | None:
     """Return the group of a layer."""
-    found: Siblings | None = vars(layer).get(SIBLINGS)
-    return found
+    group: Siblings | None = vars(layer).get(SIBLINGS)
+    return group
 
 
 def together(kind: type) -> list[tuple[str, ...]]:

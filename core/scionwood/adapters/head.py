@@ -17,8 +17,8 @@ from scionwood.errors import AdapterError
 WRAPPED = ("base_layer", "original_module", "token_adapter")
 """Attributes of the wrappers of peft that hold a module of the base."""
 
-_WHOLE = "_scionwood_whole_is_head"
-_GIVEN = "_scionwood_head"
+_HEAD_ONLY = "_scionwood_whole_is_head"
+_DECLARED = "_scionwood_head"
 
 
 def backbone(model: nn.Module) -> nn.Module:
@@ -36,7 +36,7 @@ def head_names(model: nn.Module) -> tuple[str, ...]:
         AdapterError: The backbone declares a module that it does not have.
     """
     base = backbone(model)
-    if getattr(base, _WHOLE, False):
+    if getattr(base, _HEAD_ONLY, False):
         return ("",)
     declared = getattr(base, "head", ())
     # In timm, `head` is a module and not a list of names; it declares nothing here.
@@ -46,18 +46,18 @@ def head_names(model: nn.Module) -> tuple[str, ...]:
         try:
             base.get_submodule(name)
         except AttributeError as error:
-            known = ", ".join(child for child, _ in base.named_children())
+            children = ", ".join(child for child, _ in base.named_children())
             raise AdapterError(
                 f"head {name!r} of {type(base).__name__}",
                 "it has no such module",
-                f"Its outermost modules: {known}",
+                f"Its outermost modules: {children}",
             ) from error
     return names
 
 
 def given_head(model: nn.Module) -> tuple[str, ...]:
     """Return the names of the head that `declared_head` added to those of the backbone."""
-    names: tuple[str, ...] = getattr(backbone(model), _GIVEN, ())
+    names: tuple[str, ...] = getattr(backbone(model), _DECLARED, ())
     return names
 
 
@@ -87,15 +87,15 @@ def declared_head(model: nn.Module, names: Sequence[str] | str) -> Iterator[None
     if not new:
         yield
         return
-    setattr(base, _GIVEN, before + new)
+    setattr(base, _DECLARED, before + new)
     try:
         head_names(model)  # raises the error if a module does not exist
         yield
     except BaseException:
         if before:
-            setattr(base, _GIVEN, before)
+            setattr(base, _DECLARED, before)
         else:
-            delattr(base, _GIVEN)
+            delattr(base, _DECLARED)
         raise
 
 
@@ -133,7 +133,7 @@ def unfreeze(model: nn.Module) -> None:
         >>> all(value.requires_grad for value in model.parameters())
         True
     """
-    setattr(model, _WHOLE, True)
+    setattr(model, _HEAD_ONLY, True)
     model.requires_grad_(True)
     for module in model.modules():
         if isinstance(vars(module).get("train"), _FrozenTrain):
@@ -218,16 +218,16 @@ def base_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     yield from _inside(backbone(model), "", set())
 
 
-def _inside(module: nn.Module, name: str, seen: set[int]) -> Iterator[tuple[str, nn.Module]]:
-    if id(module) in seen:
+def _inside(module: nn.Module, name: str, visited_ids: set[int]) -> Iterator[tuple[str, nn.Module]]:
+    if id(module) in visited_ids:
         return
-    seen.add(id(module))
+    visited_ids.add(id(module))
     wrapper = isinstance(module, BaseTunerLayer | AuxiliaryTrainingWrapper)
     if not wrapper:
         yield name, module
     for key, part in module._modules.items():
         if part is not None and not (wrapper and key not in WRAPPED):
-            yield from _inside(part, name if wrapper else f"{name}.{key}".lstrip("."), seen)
+            yield from _inside(part, name if wrapper else f"{name}.{key}".lstrip("."), visited_ids)
 
 
 def _frozen_norms(model: nn.Module) -> list[nn.Module]:

@@ -80,20 +80,20 @@ class BaseIdentity:
         """Return layout and sketch as JSON takes them; empty without a sketch."""
         return {"layout": self.layout, "sketch": list(self.sketch)} if self.sketch else {}
 
-    def matches(self, stated: BaseIdentity) -> bool | None:
+    def matches(self, other: BaseIdentity) -> bool | None:
         """Return whether this base is the stated one, up to rounding.
 
         Returns:
             True if hash or sketch agree; False if they do not; None if the hashes differ and
             an earlier version stated no sketch of weights that were drawn from a seed.
         """
-        if self.sha256 == stated.sha256:
+        if self.sha256 == other.sha256:
             return True
-        if not stated.sketch:
-            return None if stated.drawn else False
-        if self.layout != stated.layout or len(self.sketch) != len(stated.sketch):
+        if not other.sketch:
+            return None if other.drawn else False
+        if self.layout != other.layout or len(self.sketch) != len(other.sketch):
             return False
-        pairs = zip(self.sketch, stated.sketch, strict=True)
+        pairs = zip(self.sketch, other.sketch, strict=True)
         return max(abs(a - b) for a, b in pairs) <= TOLERANCE * abs(self.sketch[-1])
 
 
@@ -110,13 +110,13 @@ def stated_identity(record: Mapping[str, Any]) -> BaseIdentity | None:
     base, near = record.get("base"), record.get("base_sketch")
     if not isinstance(base, dict) or not isinstance(base.get("sha256"), str):
         return None
-    drawn = str(base.get("weights", "")).startswith(DRAWN)
+    from_seed = str(base.get("weights", "")).startswith(DRAWN)
     match near:
         case {"layout": str(layout), "sketch": list(sums)} if len(sums) == _SUMS + 1 and all(
             isinstance(x, int | float) and math.isfinite(x) for x in sums
         ):
-            return BaseIdentity(base["sha256"], layout, tuple(map(float, sums)), drawn)
-    return BaseIdentity(base["sha256"], drawn=drawn)
+            return BaseIdentity(base["sha256"], layout, tuple(map(float, sums)), from_seed)
+    return BaseIdentity(base["sha256"], drawn=from_seed)
 
 
 def remembered_identity(model: nn.Module) -> BaseIdentity:

@@ -81,17 +81,19 @@ def without(names: Sequence[str], left_out: Mapping[str, str], spelled: Sequence
     Raises:
         AdapterError: A module that is spelled out would be left out, or all of them.
     """
-    rest = [name for name in names if name not in left_out]
-    asked = [name for name in names if name in left_out and (name in spelled or not rest)]
-    if asked:
-        dead = "dead " * (left_out[asked[0]] in (READ, DEAD))
+    names_left = [name for name in names if name not in left_out]
+    requested_names = [
+        name for name in names if name in left_out and (name in spelled or not names_left)
+    ]
+    if requested_names:
+        dead = "dead " * (left_out[requested_names[0]] in (READ, DEAD))
         remedy = "change the backbone so that it calls these layers as modules"
         raise AdapterError(
-            f"{dead}targets {', '.join(asked)}",
-            left_out[asked[0]],
+            f"{dead}targets {', '.join(requested_names)}",
+            left_out[requested_names[0]],
             f"Target other layers{f', or {remedy}' if dead else ''}",
         )
-    return rest
+    return names_left
 
 
 def refused(model: nn.Module, config: PeftConfig, names: Sequence[str]) -> dict[str, str]:

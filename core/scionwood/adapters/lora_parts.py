@@ -72,5 +72,5 @@ def factors(
 
 def recompute_of(layer: Any) -> Recompute:
     """Return whether the input of a layer is computed again in the backward pass."""
-    found: Recompute = layer.__dict__.get(RECOMPUTE, "auto")
-    return found
+    recompute: Recompute = layer.__dict__.get(RECOMPUTE, "auto")
+    return recompute

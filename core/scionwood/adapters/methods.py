@@ -36,8 +36,10 @@ class Origin:
 
 def methods() -> list[str]:
     """List the methods that work on any `nn.Module`: those of peft, then those of plugins."""
-    own = [kind.lower() for kind in BUILT_IN if is_tuner(kind)]
-    return sorted(set(own) - LANGUAGE_ONLY) + [f"{p}/{n}" for p, n, _, _ in _from_plugins()]
+    built_in_methods = [kind.lower() for kind in BUILT_IN if is_tuner(kind)]
+    return sorted(set(built_in_methods) - LANGUAGE_ONLY) + [
+        f"{p}/{n}" for p, n, _, _ in _from_plugins()
+    ]
 
 
 def is_tuner(kind: str) -> bool:
@@ -67,9 +69,9 @@ def config_class(name: str) -> type[PeftConfig]:
     if name.islower() and kind in BUILT_IN and kind in PEFT_TYPE_TO_CONFIG_MAPPING:
         config: type[PeftConfig] = PEFT_TYPE_TO_CONFIG_MAPPING[kind]
         return config
-    known = methods()
-    close = discovery.did_you_mean(name.lower(), [*known, *(n.lower() for n in BUILT_IN)])
-    remedy = close or f"Known: {', '.join(known)}"
+    method_names = methods()
+    close = discovery.did_you_mean(name.lower(), [*method_names, *(n.lower() for n in BUILT_IN)])
+    remedy = close or f"Known: {', '.join(method_names)}"
     raise AdapterError(
         f"adapter method {name!r}", "neither peft nor a plugin has this method", remedy
     )
@@ -93,7 +95,9 @@ def _plugin_class(name: str) -> type[PeftConfig]:
         raise AdapterError(
             f"adapter method {name!r}", f"{error.value}: {error.rule}", error.remedy
         ) from error
-    if not any(config is known for known in PEFT_TYPE_TO_CONFIG_MAPPING.values()):
+    if not any(
+        config is registered_class for registered_class in PEFT_TYPE_TO_CONFIG_MAPPING.values()
+    ):
         raise AdapterError(
             f"adapter method {name!r}",
             f"{config!r} is not a config class decorated with @scionwood.authoring.peft_method",

@@ -47,15 +47,15 @@ def _base_ids(model: PeftModel) -> set[int]:
     inner: set[int] = set()
     for module in backbone(model).modules():
         if isinstance(module, BaseTunerLayer):
-            inner |= {id(p) for p in _around(module, "base_layer")}
+            inner |= {id(p) for p in _outer_parameters(module, "base_layer")}
         elif isinstance(module, AuxiliaryTrainingWrapper):
-            inner |= {id(p) for p in _around(module, "original_module")}
+            inner |= {id(p) for p in _outer_parameters(module, "original_module")}
     return {id(p) for p in backbone(model).parameters()} - inner
 
 
-def _around(module: nn.Module, kept: str) -> Iterator[nn.Parameter]:
+def _outer_parameters(module: nn.Module, attribute: str) -> Iterator[nn.Parameter]:
     """Yield the parameters of a wrapper without those of the module that it wraps."""
-    wrapped = {id(p) for p in getattr(module, kept).parameters()}
+    wrapped = {id(p) for p in getattr(module, attribute).parameters()}
     return (p for p in module.parameters() if id(p) not in wrapped)
 
 
@@ -83,9 +83,9 @@ def restored_on_error(model: nn.Module) -> Iterator[None]:
         for children in (module._modules, module._parameters, module._buffers)
     ]
     flags = [(p, p.requires_grad) for p in model.parameters()]
-    own = vars(backbone(model))
-    configs = dict(own["peft_config"]) if "peft_config" in own else None
-    untied = own.get(UNTIED)
+    attributes = vars(backbone(model))
+    configs = dict(attributes["peft_config"]) if "peft_config" in attributes else None
+    untied = attributes.get(UNTIED)
     try:
         yield
     except BaseException:
@@ -94,12 +94,14 @@ def restored_on_error(model: nn.Module) -> Iterator[None]:
             children.update(before)
         for parameter, flag in flags:
             parameter.requires_grad_(flag)
-        own.pop(UNTIED, None)
+        attributes.pop(UNTIED, None)
         if untied is not None:
-            own[UNTIED] = untied
-        known = own.pop("peft_config", None)
+            attributes[UNTIED] = untied
+        peft_configs = attributes.pop("peft_config", None)
         if configs is not None:
-            known.clear()
-            known.update(configs)
-            own["peft_config"] = known  # the same object as before, which the tuner shares
+            peft_configs.clear()
+            peft_configs.update(configs)
+            attributes["peft_config"] = (
+                peft_configs  # the same object as before, which the tuner shares
+            )
         raise

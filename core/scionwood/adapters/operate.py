@@ -19,7 +19,7 @@ from scionwood.adapters.modules import tuner_layers
 from scionwood.adapters.sharing import Undo, adapter_ties, put_back, separate
 from scionwood.errors import AdapterError
 
-_KEPT = "_scionwood_kept"
+_MERGE_STATE = "_scionwood_kept"
 
 
 def merge(model: PeftModel, *, untie: bool = False) -> None:
@@ -53,7 +53,7 @@ def merge(model: PeftModel, *, untie: bool = False) -> None:
     if any(layer.merged for layer in layers.values()):
         raise AdapterError("the model", "its adapters are merged already", "Unmerge first")
     check_stored(layers)
-    object.__setattr__(model, _KEPT, _keep(model, layers, untie))
+    object.__setattr__(model, _MERGE_STATE, _keep(model, layers, untie))
     try:
         with fused_classes(model), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Model with `tie_word_embeddings=True` and the")
@@ -92,9 +92,9 @@ def unmerge(model: PeftModel) -> None:
     """
     if not any(layer.merged for layer in _layers(model).values()):
         raise AdapterError("the model", "no adapter is merged into it")
-    kept = _KEPT in vars(model)  # not if `merge_adapter` of peft merged them
+    has_merge_state = _MERGE_STATE in vars(model)  # not if `merge_adapter` of peft merged them
     # Some methods cannot undo a merge exactly, so the weights come from what was kept.
-    lenient = suppress(NotImplementedError) if kept else nullcontext()
+    lenient = suppress(NotImplementedError) if has_merge_state else nullcontext()
     try:
         with fused_classes(model), warnings.catch_warnings(), lenient:
             warnings.simplefilter("ignore")
@@ -102,7 +102,7 @@ def unmerge(model: PeftModel) -> None:
     except NotImplementedError as error:
         rule = f"its method cannot undo what merge_adapter of peft did ({error})"
         raise AdapterError("the merged adapter", rule, "Load the base anew") from error
-    if kept:
+    if has_merge_state:
         _restore(model)
 
 
@@ -177,8 +177,8 @@ def allocate(model: nn.Module, step: int) -> None:
 
 def _shares(model: PeftModel, weights: Mapping[str, float], mode: str) -> dict[str, float]:
     if missing := sorted(set(weights) - set(model.peft_config)):
-        known = ", ".join(model.peft_config)
-        raise AdapterError(f"adapter {missing[0]!r}", "is not loaded", f"Loaded: {known}")
+        loaded_names = ", ".join(model.peft_config)
+        raise AdapterError(f"adapter {missing[0]!r}", "is not loaded", f"Loaded: {loaded_names}")
     if any(layer.merged for layer in _layers(model).values()):
         raise AdapterError("the model", "its adapters are merged", "Unmerge before compose")
     for module in model.modules():
@@ -229,7 +229,7 @@ def _only(parts: list[BaseTunerLayer], name: str | None) -> Iterator[None]:
 def _add(total: Any, weight: float, adapted: Any, base: Any) -> Any:
     """Return `total + weight (adapted - base)` for a tensor, or for each tensor of a tuple."""
     if isinstance(total, tuple):
-        return tuple(_add(*each) for each in zip(total, [weight] * len(total), adapted, base))  # noqa: B905
+        return tuple(_add(*terms) for terms in zip(total, [weight] * len(total), adapted, base))  # noqa: B905
     if isinstance(total, torch.Tensor):
         return total + weight * (adapted - base)
     return total
@@ -256,7 +256,7 @@ def _base_tensors(layer: BaseTunerLayer) -> dict[str, torch.Tensor]:
 
 
 @final
-class _Kept(NamedTuple):
+class _MergeState(NamedTuple):
     """What `unmerge` needs."""
 
     values: dict[str, dict[str, torch.Tensor]]
@@ -265,22 +265,22 @@ class _Kept(NamedTuple):
     """The shared tensors in the places of which layers have copies."""
 
 
-def _keep(model: PeftModel, layers: Mapping[str, BaseTunerLayer], untie: bool) -> _Kept:
+def _keep(model: PeftModel, layers: Mapping[str, BaseTunerLayer], untie: bool) -> _MergeState:
     """Keep the old values, and let the merge work on copies of them.
 
     Layers that share tensors get copies of their own, so that layers that are tied and all adapted
     are merged one by one, and none is merged twice.
     """
-    found = [tie for tie in adapter_ties(model) if _merges(tie.changed.layer)]
-    if not untie and (alone := [tie for tie in found if tie.other.layer is None]):
+    ties = [tie for tie in adapter_ties(model) if _merges(tie.changed.layer)]
+    if not untie and (alone := [tie for tie in ties if tie.other.layer is None]):
         raise alone[0].error()
-    shared = separate(found)
+    shared = separate(ties)
     values: dict[str, dict[str, torch.Tensor]] = {}
     for name, layer in layers.items():
         values[name] = {key: value.data for key, value in _base_tensors(layer).items()}
         for key, value in _base_tensors(layer).items():
             value.data = values[name][key].clone()
-    return _Kept(values, shared)
+    return _MergeState(values, shared)
 
 
 def _merges(layer: Any) -> bool:
@@ -288,10 +288,10 @@ def _merges(layer: Any) -> bool:
 
 
 def _restore(model: PeftModel) -> None:
-    kept: _Kept = model.__dict__.pop(_KEPT)
+    merge_state: _MergeState = model.__dict__.pop(_MERGE_STATE)
     for name, layer in tuner_layers(model).items():
         for part in (part for part in layer.modules() if isinstance(part, BaseTunerLayer)):
             part.merged_adapters = []
         for key, value in _base_tensors(layer).items():
-            value.data = kept.values[name][key].to(value)  # the model may have moved since
-    put_back(kept.shared)
+            value.data = merge_state.values[name][key].to(value)  # the model may have moved since
+    put_back(merge_state.shared)

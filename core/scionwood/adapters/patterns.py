@@ -34,7 +34,7 @@ PATTERNS = ("target_modules", "exclude_modules", "feedforward_modules")
 """Options that peft matches against whole names if their value is a string."""
 
 _AROUND_KEY = r"^(?:.*\.)?(?:%s)$"  # how peft matches a key such as those of rank_pattern
-_AROUND = {"OSF": r"^.*(?:%s)"}
+_WRAPPER = {"OSF": r"^.*(?:%s)"}
 
 OTHER_KEYS = ("n_frequency_pattern", "block_size_pattern")
 """Options with keys that peft matches in another way; no pattern can stand for a name there."""
@@ -72,11 +72,11 @@ def check_pattern(
     if _LITERAL.fullmatch(pattern):
         return 0.0
     remedy = "Name the modules in a list instead"
-    shown = f"{option} {pattern[:80]!r}"
+    label = f"{option} {pattern[:80]!r}"
     if len(pattern) > LENGTH:
-        raise AdapterError(shown, f"a pattern has at most {LENGTH} characters", remedy)
+        raise AdapterError(label, f"a pattern has at most {LENGTH} characters", remedy)
     if _VERBOSE.search(pattern):
-        raise AdapterError(shown, "the verbose mode (?x) is not supported", remedy)
+        raise AdapterError(label, "the verbose mode (?x) is not supported", remedy)
     repeats = len(_REPEAT.findall(pattern)) + prefixed
     longest = max(map(len, names), default=1)
     ways = (
@@ -84,11 +84,11 @@ def check_pattern(
     )
     ways *= (pattern.count("|") + 1.0) ** min(pattern.count("("), 64) * len(names)
     if _REPEATED_GROUP.search(pattern) or ways > TRIES:
-        raise AdapterError(shown, "it could run for very long (repeats, optional parts)", remedy)
+        raise AdapterError(label, "it could run for very long (repeats, optional parts)", remedy)
     try:
         re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
-        raise AdapterError(shown, f"is not a regular expression ({error})", remedy) from error
+        raise AdapterError(label, f"is not a regular expression ({error})", remedy) from error
     return ways
 
 
@@ -99,7 +99,7 @@ def check_patterns(config: PeftConfig, names: Sequence[str]) -> None:
         AdapterError: The patterns could run for long. The message names the option.
     """
     total = 0.0
-    for option, pattern in _every(config):
+    for option, pattern in _patterns_in(config):
         total += check_pattern(pattern, option, names, prefixed=option not in PATTERNS)
         if total > TRIES:
             rule = "it could run for very long beside the other patterns"
@@ -124,9 +124,9 @@ def settle_patterns(config: PeftConfig, names: Sequence[str], *, foreign: bool =
     for option in PATTERNS:
         value = getattr(config, option, None)
         if isinstance(value, str) and value != "all-linear":
-            found = _matches(value, option, names, patterns, foreign)
-            if found is not None:
-                setattr(config, option, literal(found))
+            matches = _matches(value, option, names, patterns, foreign)
+            if matches is not None:
+                setattr(config, option, literal(matches))
     if foreign:
         _refuse_patterns(config, names)
     _settle_layers(config, names, patterns, foreign)
@@ -157,8 +157,8 @@ def settle_keys(config: PeftConfig, chosen: Sequence[str], *, foreign: bool = Fa
             if foreign:
                 raise AdapterError(f"{option} {keys[0][:80]!r}", "its keys are names of modules")
             continue
-        around = _AROUND.get(config.peft_type.value, _AROUND_KEY)
-        compile = partial(patterns.compile, option=option, around=around)
+        wrapper = _WRAPPER.get(config.peft_type.value, _AROUND_KEY)
+        compile = partial(patterns.compile, option=option, around=wrapper)
         groups = _grouped(keys, chosen, compile, foreign)
         if groups is not None:
             new = {
@@ -185,8 +185,8 @@ def _matches(
     if _LITERAL.fullmatch(pattern):
         listed = set(_names(pattern))
         return [name for name in names if name in listed]
-    made = _compiled(lambda: patterns.compile(pattern, option), foreign)
-    return None if made is None else [name for name in names if made.fullmatch(name)]
+    regex = _compiled(lambda: patterns.compile(pattern, option), foreign)
+    return None if regex is None else [name for name in names if regex.fullmatch(name)]
 
 
 def _compiled(compile: Callable[[], Any], foreign: bool) -> Any:
@@ -207,24 +207,24 @@ def _settle_layers(
     if all(map(_NAME.fullmatch, entries)):
         return
     _bound("layers_pattern", entries)
-    around = r"(?:^|.*?\.)%s\.(?P<idx>\d+)\."
-    made = _compiled(
+    wrapper = r"(?:^|.*?\.)%s\.(?P<idx>\d+)\."
+    regexes = _compiled(
         lambda: [
-            patterns.compile(entry, "layers_pattern", around=around, groups=True)
+            patterns.compile(entry, "layers_pattern", around=wrapper, groups=True)
             for entry in entries
         ],
         foreign,
     )
-    if made is None:
+    if regexes is None:
         return
-    wanted = config.layers_to_transform
-    numbers = {wanted} if isinstance(wanted, int) else set(wanted or ())
+    layer_numbers = config.layers_to_transform
+    numbers = {layer_numbers} if isinstance(layer_numbers, int) else set(layer_numbers or ())
     anywhere = copy.copy(config)
     anywhere.layers_to_transform = anywhere.layers_pattern = None
     if not foreign:
         check_patterns(anywhere, names)
     if isinstance(config.target_modules, list | set | tuple) and numbers:
-        chosen = [name for name in matched(anywhere, names) if _layer(name, made) in numbers]
+        chosen = [name for name in matched(anywhere, names) if _layer(name, regexes) in numbers]
         config.target_modules = literal(chosen)
     config.layers_to_transform = config.layers_pattern = None
 
@@ -250,31 +250,31 @@ def _grouped(
     left = list(chosen)
     for key in keys:
         if (written := _KEYS.fullmatch(key)) and _LITERAL.fullmatch(written[1]):
-            known = set(_names(written[1]))
-            groups[key] = [name for name in left if name in known]
+            key_names = set(_names(written[1]))
+            groups[key] = [name for name in left if name in key_names]
         else:
-            made = _compiled(partial(compile, key), foreign)
-            if made is None:
+            regex = _compiled(partial(compile, key), foreign)
+            if regex is None:
                 return None
-            groups[key] = [name for name in left if made.match(name)]
-        taken = set(groups[key])
-        left = [name for name in left if name not in taken]
+            groups[key] = [name for name in left if regex.match(name)]
+        matched_names = set(groups[key])
+        left = [name for name in left if name not in matched_names]
     return groups
 
 
 def _refuse_patterns(config: PeftConfig, names: Sequence[str]) -> None:
     """Refuse patterns in options of others that list names, which peft gives to `re` too."""
-    known = set(names)
+    module_names = set(names)
     for option in ("target_modules", "modules_to_save"):
         value = getattr(config, option, None)
         entries = [str(entry) for entry in value] if not isinstance(value, str | None) else []
         _bound(option, entries)
         for entry in entries:
-            if not _NAME.fullmatch(entry) and entry not in known:
+            if not _NAME.fullmatch(entry) and entry not in module_names:
                 raise AdapterError(f"{option} {entry[:80]!r}", "its entries are names of modules")
 
 
-def _every(config: PeftConfig) -> Iterable[tuple[str, str]]:
+def _patterns_in(config: PeftConfig) -> Iterable[tuple[str, str]]:
     for option in PATTERNS:
         if isinstance(value := getattr(config, option, None), str):
             yield option, value

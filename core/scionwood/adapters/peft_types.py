@@ -101,10 +101,12 @@ def _check(name: str, config: type, tuner: type[BaseTuner]) -> None:
         )
     if name.upper() in BUILT_IN:
         raise AdapterError(f"adapter method {name!r}", "peft has one of this name", "Rename it")
-    known = PEFT_TYPE_TO_CONFIG_MAPPING.get(name.upper())
-    if known is not None and _path(known) != _path(config):
+    registered_class = PEFT_TYPE_TO_CONFIG_MAPPING.get(name.upper())
+    if registered_class is not None and _path(registered_class) != _path(config):
         raise AdapterError(
-            f"adapter method {name!r}", f"{_path(known)} has this name already", "Rename it"
+            f"adapter method {name!r}",
+            f"{_path(registered_class)} has this name already",
+            "Rename it",
         )
     for other, prefix in PEFT_TYPE_TO_PREFIX_MAPPING.items():
         if prefix == tuner.prefix and other.value != name.upper():

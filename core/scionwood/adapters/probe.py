@@ -103,22 +103,22 @@ def _without_gradient(model: PeftModel, adapter: str, output: Any) -> set[str]:
         (value.abs().sum() for value in _tensors(output) if value.requires_grad),
         torch.zeros(()),
     )
-    wanted = {
+    by_layer = {
         name: [
             p for n, p in layer.named_parameters() if p.requires_grad and adapter in n.split(".")
         ]
         for name, layer in tuner_layers(model).items()
     }
-    flat = [p for parameters in wanted.values() for p in parameters]
+    flat = [p for parameters in by_layer.values() for p in parameters]
     if not flat:
         return set()
     if not total.requires_grad:
-        return set(wanted)
+        return set(by_layer)
     gradients = torch.autograd.grad(total, flat, allow_unused=True)
     reached = {id(p) for p, g in zip(flat, gradients, strict=True) if g is not None}
     return {
         name
-        for name, parameters in wanted.items()
+        for name, parameters in by_layer.items()
         if parameters and not any(id(p) in reached for p in parameters)
     }
 

@@ -115,11 +115,11 @@ def parameter_groups(
         >>> optimiser = torch.optim.AdamW(groups)
     """
     adapter = {n: p for n, p in adapter_parameters(model).items() if p.requires_grad}
-    own = {id(p) for p in adapter.values()}
+    adapter_ids = {id(p) for p in adapter.values()}
     groups = [(word, _below(word, adapter), rule) for word, rule in _rules(model).items()]
-    asked = {id(p) for _, members, _ in groups for p in members}
-    rest = [p for p in adapter.values() if id(p) not in asked]
-    head = [p for p in model.parameters() if p.requires_grad and id(p) not in own]
+    grouped_ids = {id(p) for _, members, _ in groups for p in members}
+    ungrouped = [p for p in adapter.values() if id(p) not in grouped_ids]
+    head = [p for p in model.parameters() if p.requires_grad and id(p) not in adapter_ids]
     return [
         {
             "params": members,
@@ -127,7 +127,7 @@ def parameter_groups(
             "weight_decay": rule.get("weight_decay", weight_decay),
             "name": name,
         }
-        for name, members, rule in [*groups, ("adapter", rest, {}), ("head", head, {})]
+        for name, members, rule in [*groups, ("adapter", ungrouped, {}), ("head", head, {})]
         if members
     ]
 

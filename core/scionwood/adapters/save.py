@@ -120,8 +120,10 @@ def adapter_state(model: PeftModel, name: str | None = None) -> dict[str, torch.
     """
     name = name or active_adapter(model)
     if name not in model.peft_config:
-        known = ", ".join(model.peft_config)
-        raise AdapterError(f"adapter {name!r}", "the model has no such adapter", f"It has: {known}")
+        adapters = ", ".join(model.peft_config)
+        raise AdapterError(
+            f"adapter {name!r}", "the model has no such adapter", f"It has: {adapters}"
+        )
     if any(name in layer.merged_adapters for layer in tuner_layers(model).values()):
         raise AdapterError(f"adapter {name!r}", "it is merged into the base", "Unmerge it first")
     with warnings.catch_warnings():
@@ -171,7 +173,7 @@ def manifest(model: PeftModel, name: str, base: dict[str, str]) -> dict[str, Any
         "modules": adapted(model, name),
         "head": list(head_names(model)),
         **({"untied": names} if (names := list(untied(model))) else {}),
-        "versions": {each: _version(each) for each in ("scionwood", "peft", "torch")},
+        "versions": {package: _version(package) for package in ("scionwood", "peft", "torch")},
     }
 
 

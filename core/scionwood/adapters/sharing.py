@@ -108,11 +108,11 @@ def settle_ties(model: PeftModel, name: str, *, untie: bool) -> None:
     Raises:
         AdapterError: The two names, and what may be done.
     """
-    found = [tie for tie in adapter_ties(model) if _has(tie.changed.layer, name)]
-    found = [tie for tie in found if tie.other.layer is None] + head_ties(model)
-    if found and not untie:
-        raise found[0].error()
-    _remember(model, found)
+    ties = [tie for tie in adapter_ties(model) if _has(tie.changed.layer, name)]
+    ties = [tie for tie in ties if tie.other.layer is None] + head_ties(model)
+    if ties and not untie:
+        raise ties[0].error()
+    _remember(model, ties)
 
 
 def untie(model: nn.Module, names: Sequence[str]) -> None:
@@ -122,8 +122,8 @@ def untie(model: nn.Module, names: Sequence[str]) -> None:
         AdapterError: The model has no such tensor.
     """
     everything = list(locations(model))
-    known = {place.name for place in everything}
-    if missing := [name for name in names if name not in known]:
+    tensor_names = {place.name for place in everything}
+    if missing := [name for name in names if name not in tensor_names]:
         raise AdapterError(f"untied {missing[0][:200]!r}", "the base has no such tensor")
     _remember(
         model,
@@ -144,18 +144,18 @@ def untied(model: nn.Module) -> dict[str, int]:
     return {name: sizes[name] for name in names if name in sizes}
 
 
-def separate(found: Iterable[Tie]) -> Undo:
+def separate(ties: Iterable[Tie]) -> Undo:
     """Give the first place of each tie a copy of its tensor.
 
     Returns:
         What `put_back` needs.
     """
     undo: Undo = []
-    done: set[tuple[int, str]] = set()
-    for changed, other in found:
-        if (id(changed.siblings), changed.name) in done:
+    copied_places: set[tuple[int, str]] = set()
+    for changed, other in ties:
+        if (id(changed.siblings), changed.name) in copied_places:
             continue
-        done.add((id(changed.siblings), changed.name))
+        copied_places.add((id(changed.siblings), changed.name))
         if changed.module is other.module:  # the same module in two places
             undo.append((changed.siblings, changed.child, changed.module))
             changed.siblings[changed.child] = copy.deepcopy(changed.module)
@@ -185,28 +185,28 @@ def _visit(
     name: str,
     layer: BaseTunerLayer | None,
     place: tuple[dict[str, Any], str],
-    known: tuple[tuple[str, ...], set[tuple[int, int, bool]]],
+    context: tuple[tuple[str, ...], set[tuple[int, int, bool]]],
 ) -> Iterator[Location]:
     wrapper = isinstance(module, BaseTunerLayer | AuxiliaryTrainingWrapper)
     if isinstance(module, BaseTunerLayer):
         layer = layer or module
-    head, seen = known
+    head, visited_places = context
     visit = id(module), id(layer), in_head(name.rstrip("."), head)
-    if visit in seen:
+    if visit in visited_places:
         return
-    seen.add(visit)
+    visited_places.add(visit)
     for key in () if wrapper else _filled(module):
         yield Location(f"{name}{key}", layer, module, key, *place)
     for key, part in module._modules.items():
         if part is None or (wrapper and key not in WRAPPED):
             continue
         inner = name if wrapper else f"{name}{key}."
-        yield from _visit(part, inner, layer, (module._modules, key), known)
+        yield from _visit(part, inner, layer, (module._modules, key), context)
 
 
 def _filled(module: nn.Module) -> list[str]:
-    own = {**module._parameters, **module._buffers}
-    return [k for k, v in own.items() if v is not None and not is_lazy(v) and v.numel()]
+    tensors = {**module._parameters, **module._buffers}
+    return [k for k, v in tensors.items() if v is not None and not is_lazy(v) and v.numel()]
 
 
 def _sharing(everything: Iterable[Location]) -> list[list[Location]]:
@@ -242,16 +242,16 @@ def _has(layer: Any, name: str) -> bool:
     return layer is not None and name in layer._all_available_adapter_names()
 
 
-def _remember(model: nn.Module, found: list[Tie]) -> None:
-    if found:
-        separate(found)
-        names = chain(untied(model), (tie.changed.name for tie in found))
+def _remember(model: nn.Module, ties: list[Tie]) -> None:
+    if ties:
+        separate(ties)
+        names = chain(untied(model), (tie.changed.name for tie in ties))
         setattr(backbone(model), UNTIED, tuple(dict.fromkeys(names)))
 
 
 def _copy(shared: torch.Tensor) -> torch.Tensor:
     if not isinstance(shared, nn.Parameter):
         return shared.detach().clone()
-    own = copy.deepcopy(shared)
-    vars(own).update(vars(shared))  # where the values of a tensor without memory lie
-    return own
+    duplicate = copy.deepcopy(shared)
+    vars(duplicate).update(vars(shared))  # where the values of a tensor without memory lie
+    return duplicate

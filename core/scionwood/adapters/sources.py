@@ -24,21 +24,21 @@ def read_only(base: nn.Module, name: str) -> bool:
         base: The backbone.
         name: The name of the module.
     """
-    around, _, own = name.rpartition(".")
-    parent = base.get_submodule(around)
+    parent_name, _, attribute = name.rpartition(".")
+    parent = base.get_submodule(parent_name)
     if isinstance(parent, BaseTunerLayer):
         return False
     kind: Any = type(parent)  # a class, which mypy takes for unhashable
     uses, reads, passed = _uses(kind)
-    return own in passed and uses[own] == reads[own]
+    return attribute in passed and uses[attribute] == reads[attribute]
 
 
 def asks_for_attention(base: nn.Module, name: str) -> bool:
     """Return whether the code around a module asks if it is an `nn.MultiheadAttention`."""
-    around, _, own = name.rpartition(".")
+    parent_name, _, attribute = name.rpartition(".")
     return any(
-        _of_self(node.args[0]) == own and "MultiheadAttention" in ast.unparse(node.args[1])
-        for tree in _sources(type(base.get_submodule(around)))
+        _of_self(node.args[0]) == attribute and "MultiheadAttention" in ast.unparse(node.args[1])
+        for tree in _sources(type(base.get_submodule(parent_name)))
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         if isinstance(node.func, ast.Name) and node.func.id == "isinstance" and len(node.args) == 2
@@ -61,7 +61,7 @@ def _uses(kind: type) -> tuple[Counter[str], Counter[str], frozenset[str]]:
                 uses[name] += 1
             if name := _tensor_of(node):
                 reads[name] += 1
-            passed |= {name for each in _operands(node) if (name := _tensor_of(each))}
+            passed |= {name for operand in _operands(node) if (name := _tensor_of(operand))}
     return uses, reads, frozenset(passed)
 
 
@@ -85,10 +85,10 @@ def _tensor_of(node: ast.AST) -> str:
 
 def _sources(kind: type) -> Iterator[ast.AST]:
     """Yield the syntax trees of a class and of its bases, as far as they were made from files."""
-    for each in kind.__mro__:
-        if each in (nn.Module, object):
+    for cls in kind.__mro__:
+        if cls in (nn.Module, object):
             continue
         try:
-            yield ast.parse(textwrap.dedent(inspect.getsource(each)))
+            yield ast.parse(textwrap.dedent(inspect.getsource(cls)))
         except (OSError, TypeError, SyntaxError):  # made without a file, as in an interpreter
             continue

@@ -90,15 +90,15 @@ def empty_weights() -> Iterator[bool]:
     if not _deferring.get():
         yield False
         return
-    known: WeakIdKeyDictionary = WeakIdKeyDictionary()
+    placeholders: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
     def emptied(module: nn.Module, name: str, parameter: nn.Parameter) -> nn.Parameter | None:
         if parameter is None or parameter.is_meta:
             return None
-        if parameter not in known:  # a parameter of two modules stays one
+        if parameter not in placeholders:  # a parameter of two modules stays one
             value = parameter.detach().to("meta")
-            known[parameter] = nn.Parameter(value, requires_grad=parameter.requires_grad)
-        shared: nn.Parameter = known[parameter]
+            placeholders[parameter] = nn.Parameter(value, requires_grad=parameter.requires_grad)
+        shared: nn.Parameter = placeholders[parameter]
         return shared
 
     handle = register_module_parameter_registration_hook(emptied)  # type: ignore[arg-type]

@@ -64,7 +64,7 @@ def settle(
         return _settle_listed(model, config, listed)
     model = backbone(model)
     config.target_modules = chosen_targets(model, config, targets)
-    names, wanted = module_names(model), targets or config.target_modules
+    names, target_option = module_names(model), targets or config.target_modules
     if not foreign:
         _translate(model, config)
     settle_patterns(config, names, foreign=foreign)
@@ -79,7 +79,7 @@ def settle(
     chosen = matched(config, names)
     if not chosen and not getattr(config, "target_parameters", None):
         narrowed = [o for o in NARROWING if getattr(config, o, None) is not None]
-        raise _nothing(model, wanted, names, narrowed)
+        raise _nothing(model, target_option, names, narrowed)
     settle_keys(config, [*chosen, *parameters], foreign=foreign)
     pin(config, chosen, model)
     return chosen
@@ -172,23 +172,25 @@ def _unset(config: PeftConfig) -> bool:
 
 def linear_names(model: nn.Module, config: PeftConfig) -> list[str]:
     """List the linear layers that peft means: those of transformers without the output layer."""
-    model, named = backbone(model), copy.copy(config)
-    named.target_modules = "all-linear"
-    _maybe_include_all_linear_layers(named, model)
-    return [name for name, _ in model.named_modules() if name in named.target_modules]
+    model, all_linear_config = backbone(model), copy.copy(config)
+    all_linear_config.target_modules = "all-linear"
+    _maybe_include_all_linear_layers(all_linear_config, model)
+    return [name for name, _ in model.named_modules() if name in all_linear_config.target_modules]
 
 
-def _nothing(model: nn.Module, wanted: Any, names: list[str], narrowed: list[str]) -> AdapterError:
+def _nothing(
+    model: nn.Module, target_option: Any, names: list[str], narrowed: list[str]
+) -> AdapterError:
     """Return the error for targets that match no module, with similar names as the remedy."""
-    shown = wanted if isinstance(wanted, str) else ", ".join(sorted(wanted))
-    words = re.split(r"[\\.()|*+?^$\[\]\s]+", shown)
+    label = target_option if isinstance(target_option, str) else ", ".join(sorted(target_option))
+    words = re.split(r"[\\.()|*+?^$\[\]\s]+", label)
     tails = {name.rpartition(".")[2]: name for name in names}
     near = [c for w in words if w for c in get_close_matches(w, list(tails), n=2, cutoff=0.6)]
     examples = [tails[tail] for tail in dict.fromkeys(near)] or _kinds(model, names)
     types = ", ".join(f"{n} ({type(model.get_submodule(n)).__name__})" for n in examples[:6])
     presets = ", ".join(getattr(model, "adapter_targets", {})) or "none"
     return AdapterError(
-        f"targets {shown!r}",
+        f"targets {label!r}",
         f"no module of {type(model).__name__} has such a name"
         + (f", given {' and '.join(narrowed)}" if narrowed else ""),
         f"Similar: {types}. Presets: {presets}. A pattern must match the whole name",
@@ -197,9 +199,9 @@ def _nothing(model: nn.Module, wanted: Any, names: list[str], narrowed: list[str
 
 def _kinds(model: nn.Module, names: list[str]) -> list[str]:
     """List one example of each type of layer that has weights."""
-    seen: dict[str, str] = {}
+    examples: dict[str, str] = {}
     for name in names:
         module = model.get_submodule(name)
         if next(module.parameters(recurse=False), None) is not None:
-            seen.setdefault(type(module).__name__, name)
-    return list(seen.values())
+            examples.setdefault(type(module).__name__, name)
+    return list(examples.values())

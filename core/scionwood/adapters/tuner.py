@@ -123,8 +123,8 @@ class LayerTuner(BaseTuner):  # type: ignore[misc]  # peft has no type hints
         names = [key for key, _ in model.named_modules() if key]
         keys = [key for key in names if self._check_target_module_exists(config, key)]
         self.prepare(model, config, adapter_name, keys)
-        rest = (autocast_adapter_dtype, low_cpu_mem_usage, state_dict)
-        super().inject_adapter(model, adapter_name, *rest)
+        loading_options = (autocast_adapter_dtype, low_cpu_mem_usage, state_dict)
+        super().inject_adapter(model, adapter_name, *loading_options)
         self.finish(config, adapter_name)
 
     def _create_and_replace(

@@ -163,32 +163,32 @@ def specs_of(tensors: Mapping[str, torch.Tensor]) -> dict[str, Spec]:
     return {name: Spec(value.dtype, tuple(value.shape)) for name, value in tensors.items()}
 
 
-def check_specs(path: Path, specs: Mapping[str, Spec], wanted: Mapping[str, Spec]) -> None:
+def check_specs(path: Path, specs: Mapping[str, Spec], expected_specs: Mapping[str, Spec]) -> None:
     """Check that a file has exactly the wanted tensors, each with its shape and kind of number.
 
     Args:
         path: The file, for the error.
         specs: The tensors of the file.
-        wanted: The tensors that the model needs.
+        expected_specs: The tensors that the model needs.
 
     Raises:
         AdapterFileError: Tensors are foreign, missing, or of another shape or kind. The message
             names the first ones.
     """
-    for fault in spec_faults(path, specs, wanted):
+    for fault in spec_faults(path, specs, expected_specs):
         raise fault
 
 
 def spec_faults(
-    path: Path, specs: Mapping[str, Spec], wanted: Mapping[str, Spec]
+    path: Path, specs: Mapping[str, Spec], expected_specs: Mapping[str, Spec]
 ) -> Iterator[AdapterFileError]:
     """Yield each way in which the tensors of a file are not the wanted ones; see `check_specs`."""
-    if foreign := sorted(set(specs) - set(wanted)):
-        yield AdapterFileError(str(path), f"has foreign tensors: {_some(foreign)}")
-    if missing := sorted(set(wanted) - set(specs)):
-        yield AdapterFileError(str(path), f"lacks tensors: {_some(missing)}")
-    for name in (name for name in wanted if name in specs):
-        have, want = specs[name], wanted[name]
+    if foreign := sorted(set(specs) - set(expected_specs)):
+        yield AdapterFileError(str(path), f"has foreign tensors: {_abbreviate(foreign)}")
+    if missing := sorted(set(expected_specs) - set(specs)):
+        yield AdapterFileError(str(path), f"lacks tensors: {_abbreviate(missing)}")
+    for name in (name for name in expected_specs if name in specs):
+        have, want = specs[name], expected_specs[name]
         if have.shape != want.shape:
             yield AdapterFileError(
                 f"{path}: {name}", f"has shape {have.shape}, the model needs {want.shape}"
@@ -295,6 +295,6 @@ def _depth(value: Any) -> int:
     return 1 + max((_depth(child) for child in children), default=0)
 
 
-def _some(names: list[str]) -> str:
+def _abbreviate(names: list[str]) -> str:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(name[:200] for name in names[:3]) + more

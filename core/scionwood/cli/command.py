@@ -277,17 +277,17 @@ def check_plan(line: str) -> str:
         raise PluginError(line, f"it is not a command line ({error})", "Close quotes") from error
     words = words[1:] if words[:1] == ["scionwood"] else words
     table = discovery.commands()
-    name = next((each for n in (2, 1) if (each := " ".join(words[:n])) in table), "")
+    name = next((candidate for n in (2, 1) if (candidate := " ".join(words[:n])) in table), "")
     if not name:
         near = discovery.did_you_mean(" ".join(words[:2]), table)
         raise PluginError(line, "there is no such command", near or "See: scionwood --help")
     function = discovery.resolve(name, table[name])
-    said = StringIO()
+    stderr = StringIO()
     try:
-        with redirect_stderr(said):
+        with redirect_stderr(stderr):
             parse_command(function, f"scionwood {name}", words[len(name.split()) :], checked=False)
     except (SystemExit, ScionwoodError) as error:
-        last = (said.getvalue().strip() or str(error)).splitlines()[-1]
+        last = (stderr.getvalue().strip() or str(error)).splitlines()[-1]
         rule = last.rpartition("error: ")[2]
         raise PluginError(line, rule, f"See: scionwood {name} --help") from error
     return name
@@ -295,25 +295,27 @@ def check_plan(line: str) -> str:
 
 def _joined_lists(words: Sequence[str], hints: Mapping[str, Any]) -> list[str]:
     """Join the words after an option that is a list, `--fields a b`, to `--fields=["a", "b"]`."""
-    kept: list[str] = []
+    joined_words: list[str] = []
     queue = list(words)
     while queue and queue[0] != "--":
-        kept.append(queue.pop(0))
-        item = _item(hints.get(kept[-1].removeprefix("--").replace("-", "_")))
-        if item is None or not kept[-1].startswith("--"):
+        joined_words.append(queue.pop(0))
+        item = _item(hints.get(joined_words[-1].removeprefix("--").replace("-", "_")))
+        if item is None or not joined_words[-1].startswith("--"):
             continue
-        own = list(takewhile(lambda word: not re.match(r"-(?!\d)", word), queue))
-        if own and not own[0].startswith("["):
-            quoted = own if item in (int, float) else [json.dumps(word) for word in own]
-            kept[-1] += f"=[{', '.join(quoted)}]"
-            del queue[: len(own)]
-    return kept + queue
+        operands = list(takewhile(lambda word: not re.match(r"-(?!\d)", word), queue))
+        if operands and not operands[0].startswith("["):
+            quoted = operands if item in (int, float) else [json.dumps(word) for word in operands]
+            joined_words[-1] += f"=[{', '.join(quoted)}]"
+            del queue[: len(operands)]
+    return joined_words + queue
 
 
 def _item(hint: Any) -> Any:
     """Return the type of the items if a hint is a list, also one that may be None."""
-    found = [each for each in (hint, *get_args(hint)) if get_origin(each) is list]
-    return get_args(found[0])[0] if found else None
+    list_hints = [
+        candidate for candidate in (hint, *get_args(hint)) if get_origin(candidate) is list
+    ]
+    return get_args(list_hints[0])[0] if list_hints else None
 
 
 def _without_rest(
@@ -338,8 +340,10 @@ def _meanings(words: Mapping[str, Word]) -> dict[str, str]:
 
 def _mark(hint: Any) -> Mark | None:
     # `InputPath | None` and `list[InputPath]` hold the mark inside.
-    own = next((item for item in getattr(hint, "__metadata__", ()) if isinstance(item, Mark)), None)
-    return own or next(filter(None, map(_mark, get_args(hint))), None)
+    mark = next(
+        (item for item in getattr(hint, "__metadata__", ()) if isinstance(item, Mark)), None
+    )
+    return mark or next(filter(None, map(_mark, get_args(hint))), None)
 
 
 def _checked(words: Mapping[str, Word], arguments: dict[str, Any]) -> dict[str, Any]:
@@ -362,11 +366,11 @@ def _checked(words: Mapping[str, Word], arguments: dict[str, Any]) -> dict[str, 
 def _refuse_unknown_options(parser: Any, words: Sequence[str], names: Iterable[str]) -> None:
     from scionwood.plugins.discovery import did_you_mean
 
-    known = ["--help", *(f"--{name.replace('_', '-')}" for name in names)]
+    options = ["--help", *(f"--{name.replace('_', '-')}" for name in names)]
     for word in takewhile(lambda word: word != "--", words):
         option = re.match(r"--[^=.+]*", word)  # the parser also takes --option.key and --option+
-        if option and option[0] not in known:
-            remedy = did_you_mean(option[0], known) or f"Known: {', '.join(known)}"
+        if option and option[0] not in options:
+            remedy = did_you_mean(option[0], options) or f"Known: {', '.join(options)}"
             parser.error(f"unrecognized option {option[0]}. {remedy}")
 
 

@@ -33,8 +33,13 @@ def describe(name: str) -> str:
     if part in carried:
         blocks.append(f"recipe {name}\n\n{carried[part].read_text('utf-8').rstrip()}")
     if not blocks:
-        known = {part for kind in KINDS for part in getattr(plugin, kind)} | carried.keys()
-        remedy = discovery.did_you_mean(part, known) or f"It has: {', '.join(sorted(known))}"
+        component_names = {
+            part for kind in KINDS for part in getattr(plugin, kind)
+        } | carried.keys()
+        remedy = (
+            discovery.did_you_mean(part, component_names)
+            or f"It has: {', '.join(sorted(component_names))}"
+        )
         raise PluginError(f"plugin {owner!r}", f"nothing is named {part!r}", remedy)
     return "\n\n".join(blocks)
 
@@ -57,9 +62,9 @@ def command_summaries(plugin: Plugin) -> list[tuple[str, str]]:
 def _summary(command: str) -> str:
     # The source first, since importing a command may cost seconds.
     try:
-        found = summary(discovery.reference("commands", command))
-        if found is not None:
-            return found
+        source_summary = summary(discovery.reference("commands", command))
+        if source_summary is not None:
+            return source_summary
         return first_sentence(inspect.getdoc(discovery.load("commands", command)) or "")
     except PluginError as error:
         return f"cannot be used: {error}"
@@ -91,8 +96,8 @@ def inherited_texts(component: Any) -> dict[str, str]:
     """Return what the base classes say of options that a class itself does not describe."""
     from docstring_parser import parse
 
-    own, *bases = inspect.getmro(component) if inspect.isclass(component) else (component,)
-    described = {item.arg_name for item in parse(own.__doc__ or "").params}
+    cls, *bases = inspect.getmro(component) if inspect.isclass(component) else (component,)
+    described = {item.arg_name for item in parse(cls.__doc__ or "").params}
     texts: dict[str, str] = {}
     for base in bases:
         for item in parse(base.__doc__ or "").params:

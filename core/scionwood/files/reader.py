@@ -61,8 +61,8 @@ class Reader(ABC):
             return super().__new__(cls)
         from scionwood_sandbox.decoding.remote import remote_class
 
-        made: Self = object.__new__(remote_class(cls))
-        return made
+        reader: Self = object.__new__(remote_class(cls))
+        return reader
 
     @abstractmethod
     def __len__(self) -> int:

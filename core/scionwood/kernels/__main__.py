@@ -72,7 +72,7 @@ def _missing(device: str) -> str:
 
 def _tune(
     options: argparse.Namespace,
-    own: Card,
+    gpu: Card,
     device: str,
     shapes: Mapping[str, Any],
     rates: dict[str, float],
@@ -80,7 +80,7 @@ def _tune(
 ) -> None:
     about: dict[str, Any] = {**rates, "torch": torch.__version__}
     entries = []
-    for name, entry, failures in tuning.tune(own, device, shapes, options.seconds, configs):
+    for name, entry, failures in tuning.tune(gpu, device, shapes, options.seconds, configs):
         for failure in failures:
             tile = "" if failure.tile == tuning.NONE else f" {tuple(failure.tile)}"
             print(f"{name}: {failure.kernel}{tile} is left out: {failure.why}")
@@ -90,11 +90,11 @@ def _tune(
             continue
         print(f"{name}: {entry['arms']} {entry['microseconds']}", flush=True)
         entries.append(entry)
-        cards.write(options.output, own, about, entries)
+        cards.write(options.output, gpu, about, entries)
 
 
 def _convs(
-    options: argparse.Namespace, own: Card, device: str, shapes: Mapping[str, ConvShape]
+    options: argparse.Namespace, gpu: Card, device: str, shapes: Mapping[str, ConvShape]
 ) -> int:
     entries = []
     for name, entry, why in conv_tuning.tune(device, shapes, options.seconds):
@@ -103,7 +103,7 @@ def _convs(
         if entry is not None:
             print(f"{name}: {entry['form']} {entry['microseconds']}", flush=True)
             entries.append(entry)
-            cards.write(options.output, own, {"torch": torch.__version__}, entries, "convs")
+            cards.write(options.output, gpu, {"torch": torch.__version__}, entries, "convs")
     return 0
 
 

@@ -91,15 +91,15 @@ def lora_linear_backward(
     """
     dh = torch.mm(grad, b).mul_(scaling)
     dz, d_gate = (dh, None) if gate_bias is None or z is None else _through_gate(dh, z, gate_bias)
-    kept = None if seed is None else mask.keep(seed, (len(grad), weight.shape[1]), p)
-    if needs_x and kept is None and d_gate is None and _merges(grad, weight.shape[0]):
+    keep = None if seed is None else mask.keep(seed, (len(grad), weight.shape[1]), p)
+    if needs_x and keep is None and d_gate is None and _merges(grad, weight.shape[0]):
         dx: Tensor | None = torch.mm(grad, torch.addmm(weight, b, a, alpha=scaling))
     else:
-        dx = _by_x(grad, weight, dz, a, kept, p) if needs_x else None
+        dx = _by_x(grad, weight, dz, a, keep, p) if needs_x else None
     if x is None or z is None:
         return dx, None, None, None
-    seen = x if kept is None else x * kept
-    da = torch.mm(_rows(dz), seen)
+    dropped_x = x if keep is None else x * keep
+    da = torch.mm(_rows(dz), dropped_x)
     db = torch.mm(_rows(gated(z, gate_bias)), grad)
     if grad.dtype in LOW:
         da, db = da.float(), db.float()
@@ -131,12 +131,12 @@ def _through_gate(dh: Tensor, z: Tensor, gate_bias: Tensor) -> tuple[Tensor, Ten
 
 
 def _by_x(
-    grad: Tensor, weight: Tensor, dz: Tensor, a: Tensor, kept: Tensor | None, p: float
+    grad: Tensor, weight: Tensor, dz: Tensor, a: Tensor, keep: Tensor | None, p: float
 ) -> Tensor:
     dx = torch.mm(grad, weight)
-    if kept is None:
+    if keep is None:
         return dx.addmm_(dz, a)
-    return dx.add_(torch.mm(dz * mask.growth(p), a).mul_(kept))
+    return dx.add_(torch.mm(dz * mask.growth(p), a).mul_(keep))
 
 
 def lora_linears(x: Tensor, members: Sequence[Member]) -> tuple[list[Tensor], Tensor]:
@@ -176,9 +176,9 @@ def lora_linears_backward(
     kind = wide(x.dtype)
     da = torch.mm(_rows(dz), x).to(kind).split_with_sizes([len(member.a) for member in members])
     pairs: list[tuple[Tensor | None, Tensor | None]] = []
-    for grad, own, part, member in zip(grads, da, _parts(z, members), members, strict=True):
+    for grad, da_part, part, member in zip(grads, da, _parts(z, members), members, strict=True):
         db = torch.mm(_rows(part), grad).to(kind)
-        pairs.append((own, db.mul_(member.scaling).t()))
+        pairs.append((da_part, db.mul_(member.scaling).t()))
     return dx, pairs
 
 
@@ -188,8 +188,8 @@ def _by_shared(grads: Sequence[Tensor], members: Sequence[Member], dz: Tensor, a
         _merges(grad, len(member.weight)) for grad, member in zip(grads, members, strict=True)
     )
     dx: Tensor | None = None
-    for grad, (weight, _, own, b, scaling) in zip(grads, members, strict=True):
-        kernel = torch.addmm(weight, b, own, alpha=scaling) if merged else weight
+    for grad, (weight, _, factor, b, scaling) in zip(grads, members, strict=True):
+        kernel = torch.addmm(weight, b, factor, alpha=scaling) if merged else weight
         dx = torch.mm(grad, kernel) if dx is None else dx.addmm_(grad, kernel)
     assert dx is not None, "a group has members"
     return dx if merged else dx.addmm_(dz, a)
@@ -203,8 +203,8 @@ def _cast(members: Sequence[Member], a: Tensor) -> list[Member]:
     """Return the layers with factors in the dtype of a, which has the rows of all."""
     parts = a.split_with_sizes([len(member.a) for member in members])
     return [
-        member._replace(a=own, b=member.b.to(a.dtype))
-        for member, own in zip(members, parts, strict=True)
+        member._replace(a=a_part, b=member.b.to(a.dtype))
+        for member, a_part in zip(members, parts, strict=True)
     ]
 
 

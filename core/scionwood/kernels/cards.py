@@ -96,23 +96,25 @@ def card(index: int = 0) -> Card:
     if not torch.cuda.is_available():
         return H100
     about: Any = torch.cuda.get_device_properties(index)
-    own = Card(
+    device_card = Card(
         about.name,
         (about.major, about.minor),
         about.multi_processor_count,
         about.shared_memory_per_block_optin,
     )
-    known = nearest(own, table()["cards"])
-    if known is None:
-        return _reaching(own, stated(own.capability, own.processors))
-    scale = own.processors / known["processors"]
-    flops, tf32, float32 = (known[name] * scale for name in ("flops", "tf32", "float32"))
-    return _reaching(own, Sheet(flops, tf32, float32, known["bytes"], own.processors))
+    reference = nearest(device_card, table()["cards"])
+    if reference is None:
+        return _reaching(device_card, stated(device_card.capability, device_card.processors))
+    scale = device_card.processors / reference["processors"]
+    flops, tf32, float32 = (reference[name] * scale for name in ("flops", "tf32", "float32"))
+    return _reaching(
+        device_card, Sheet(flops, tf32, float32, reference["bytes"], device_card.processors)
+    )
 
 
-def _reaching(own: Card, rates: Sheet) -> Card:
+def _reaching(gpu: Card, rates: Sheet) -> Card:
     flops, tf32, float32, copied, _ = rates
-    return own._replace(flops=flops, tf32=tf32, float32=float32, bytes=copied)
+    return gpu._replace(flops=flops, tf32=tf32, float32=float32, bytes=copied)
 
 
 def stated(capability: tuple[int, int], processors: int) -> Sheet:
@@ -127,9 +129,9 @@ def stated(capability: tuple[int, int], processors: int) -> Sheet:
         >>> round(stated((8, 0), 108).tf32 / 1e12)  # an A100, whose data sheet states 156
         126
     """
-    known = [each for each in SHEETS if each <= capability] or [min(SHEETS)]
-    flops, tf32, float32, copied, whole = SHEETS[max(known)]
-    scale = PRODUCT * processors / whole
+    generations = [generation for generation in SHEETS if generation <= capability] or [min(SHEETS)]
+    flops, tf32, float32, copied, sheet_processors = SHEETS[max(generations)]
+    scale = PRODUCT * processors / sheet_processors
     return Sheet(flops * scale, tf32 * scale, float32 * scale, COPY * copied, processors)
 
 
@@ -149,42 +151,42 @@ def table(file: Path = FILE) -> dict[str, Any]:
     return content
 
 
-def nearest(own: Card, cards: Mapping[str, Any]) -> dict[str, Any] | None:
+def nearest(gpu: Card, cards: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the entry of the same card, or of the nearest of the same generation, or `None`.
 
     The nearest has the next number of multiprocessors.
     """
-    if own.name in cards:
-        found: dict[str, Any] = cards[own.name]
-        return found
-    same = [each for each in cards.values() if each["capability"][0] == own.capability[0]]
-    return min(same, key=lambda each: abs(each["processors"] - own.processors), default=None)
+    if gpu.name in cards:
+        exact_entry: dict[str, Any] = cards[gpu.name]
+        return exact_entry
+    same = [entry for entry in cards.values() if entry["capability"][0] == gpu.capability[0]]
+    return min(same, key=lambda entry: abs(entry["processors"] - gpu.processors), default=None)
 
 
-def measured(own: Card, shape: Shape, file: Path = FILE) -> Entry | None:
+def measured(gpu: Card, shape: Shape, file: Path = FILE) -> Entry | None:
     """Return what the table has for a layer on a card or on the nearest card, or `None`.
 
     The layer must be the same, except that the tokens may differ by the factor `NEAR`. Tiles that
     do not fit in the shared memory of the card are refused.
     """
-    known = nearest(own, table(file)["cards"])
-    if known is None or shape.m < 1:
+    reference = nearest(gpu, table(file)["cards"])
+    if reference is None or shape.m < 1:
         return None
-    wanted = key(shape)
+    shape_key = key(shape)
     fits = [
-        each
-        for each in known["shapes"]
-        if all(each[name] == value for name, value in wanted.items())
-        and max(each["m"], shape.m) <= NEAR * min(each["m"], shape.m)
+        entry
+        for entry in reference["shapes"]
+        if all(entry[name] == value for name, value in shape_key.items())
+        and max(entry["m"], shape.m) <= NEAR * min(entry["m"], shape.m)
     ]
     if not fits:
         return None
-    best = min(fits, key=lambda each: max(each["m"], shape.m) / min(each["m"], shape.m))
+    best = min(fits, key=lambda entry: max(entry["m"], shape.m) / min(entry["m"], shape.m))
     tiles = {kernel: Tile(*tile) for kernel, tile in best["plan"].items()}
     needed = max(tiles[kernel].shared(shape.dtype.itemsize) for kernel in ("up", "dx"))
-    if needed > own.shared:
+    if needed > gpu.shared:
         return None
-    cut = Plan(best["width"], **tiles, programs=2 * own.processors, tf32=shape.tf32)
+    cut = Plan(best["width"], **tiles, programs=2 * gpu.processors, tf32=shape.tf32)
     return Entry(cut, best["arms"])
 
 
@@ -194,20 +196,20 @@ def key(shape: Shape) -> dict[str, object]:
     return {"kind": shape.kind, **about, "gated": shape.gated}
 
 
-def computed(own: Card, shape: Shape) -> Plan:
+def computed(gpu: Card, shape: Shape) -> Plan:
     """Return the plan of a layer on a card by arithmetic."""
-    return plan(shape, own.shared, 2 * own.processors, own.capability >= COPIES)
+    return plan(shape, gpu.shared, 2 * gpu.processors, gpu.capability >= COPIES)
 
 
-def planned(own: Card, shape: Shape) -> Plan:
+def planned(gpu: Card, shape: Shape) -> Plan:
     """Return the plan of a layer on a card: from the table, or by arithmetic."""
-    entry = measured(own, shape)
-    return entry.plan if entry else computed(own, shape)
+    entry = measured(gpu, shape)
+    return entry.plan if entry else computed(gpu, shape)
 
 
 def write(
     file: Path,
-    own: Card,
+    gpu: Card,
     about: Mapping[str, Any],
     entries: list[dict[str, Any]],
     name: Literal["shapes", "convs"] = "shapes",
@@ -221,15 +223,15 @@ def write(
 
     table.cache_clear()  # others may have written it
     content: dict[str, Any] = table(file) if file.exists() else {"schema": SCHEMA, "cards": {}}
-    known = content["cards"].get(own.name, {"shapes": [], "convs": []})
+    previous_entry = content["cards"].get(gpu.name, {"shapes": [], "convs": []})
     new = {_same(entry): entry for entry in entries}
-    kept = {_same(entry): entry for entry in known[name]}
-    content["cards"][own.name] = {
-        **known,
-        "capability": list(own.capability),
-        "processors": own.processors,
+    old_entries = {_same(entry): entry for entry in previous_entry[name]}
+    content["cards"][gpu.name] = {
+        **previous_entry,
+        "capability": list(gpu.capability),
+        "processors": gpu.processors,
         **about,
-        name: list((kept | new).values()),
+        name: list((old_entries | new).values()),
     }
     with atomic_path(file) as part:
         part.write_text(json.dumps(content, indent=1) + "\n", "utf-8")

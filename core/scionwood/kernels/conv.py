@@ -157,13 +157,13 @@ def why_not(layer: nn.Module) -> str:
 
 def _check_factors(a: Tensor, b: Tensor, weight_shape: Sequence[int], groups: int) -> None:
     out, fan, *kernel = weight_shape
-    rank, seen = a.shape[0], (fan * groups, *kernel)
-    fits = tuple(a.shape[1:]) == seen and rank % groups == 0
+    rank, factor_shape = a.shape[0], (fan * groups, *kernel)
+    fits = tuple(a.shape[1:]) == factor_shape and rank % groups == 0
     if not fits or tuple(b.shape) != (out, rank // groups, *[1] * len(kernel)):
         raise AdapterError(
             f"a {tuple(a.shape)} and b {tuple(b.shape)}",
             f"a weight {tuple(weight_shape)} in {groups} group(s) takes a (r, "
-            f"{', '.join(map(str, seen))}) and b ({out}, r / {groups}, 1, ...)",
+            f"{', '.join(map(str, factor_shape))}) and b ({out}, r / {groups}, 1, ...)",
             "Pass lora_A and lora_B of this layer of peft",
         )
     if a.dtype != b.dtype:
@@ -213,12 +213,14 @@ class _LoraConv(torch.autograd.Function):
             kernel, low_a, low_b = _kernels(weight, a, b, scaling, cast, chosen)
             x = geometry.pad(_sized(dy, ctx.size) if x is None else x)
             through = of_x and chosen == "separate"  # dx then has a second part, from A and B
-            whole = (of_a or of_b) and chosen == "whole"
-            if of_x or whole:
-                dx, dw = gradients(dy, x, kernel, geometry, of_x, whole)
+            from_dw = (of_a or of_b) and chosen == "whole"
+            if of_x or from_dw:
+                dx, dw = gradients(dy, x, kernel, geometry, of_x, from_dw)
             low = (low_a, low_b, scaling, geometry)
-            low_dx, da, db = _low_rank(dy, x, *low, through, of_a and not whole, of_b and not whole)
-            if whole and dw is not None:
+            low_dx, da, db = _low_rank(
+                dy, x, *low, through, of_a and not from_dw, of_b and not from_dw
+            )
+            if from_dw and dw is not None:
                 da, db = _projected(dw, a, b, scaling)
             if dx is not None:
                 dx = geometry.crop(dx if low_dx is None else dx.add_(low_dx))
@@ -237,15 +239,15 @@ def _projected(dw: Tensor, a: Tensor, b: Tensor, scaling: float) -> tuple[Tensor
 
 
 def _low_rank(
-    dy: Tensor, x: Tensor, a: Tensor, b: Tensor, scaling: float, how: Geometry, *wanted: bool
+    dy: Tensor, x: Tensor, a: Tensor, b: Tensor, scaling: float, how: Geometry, *needs: bool
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """Return the gradients of s B * (A * x) with respect to x, A and B, or `None` for each.
 
     The scaling is applied to the volumes of r channels. On the small gradients it would cause one
     more rounding.
     """
-    of_x, of_a, of_b = wanted
-    if not any(wanted):
+    of_x, of_a, of_b = needs
+    if not any(needs):
         return None, None, None
     single = how._replace(groups=1)
     size = (len(dy), len(a), *dy.shape[2:])

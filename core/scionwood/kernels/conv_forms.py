@@ -71,16 +71,16 @@ def measured(shape: ConvShape, index: int = 0, file: Path = FILE) -> Form | None
 
     The layer must be the same, except that the voxels may differ by the factor `cards.NEAR`.
     """
-    known = nearest(card(index), table(file)["cards"])
+    reference = nearest(card(index), table(file)["cards"])
     fits = [
-        each
-        for each in (known or {}).get("convs", ())
-        if all(each[name] == value for name, value in key(shape).items())
-        and max(each["voxels"], shape.voxels) <= NEAR * min(each["voxels"], shape.voxels)
+        entry
+        for entry in (reference or {}).get("convs", ())
+        if all(entry[name] == value for name, value in key(shape).items())
+        and max(entry["voxels"], shape.voxels) <= NEAR * min(entry["voxels"], shape.voxels)
     ]
     if not fits:
         return None
-    best = min(fits, key=lambda each: abs(each["voxels"] - shape.voxels))
+    best = min(fits, key=lambda entry: abs(entry["voxels"] - shape.voxels))
     return cast(Form, best["form"])
 
 

@@ -78,11 +78,11 @@ class _Layer:
     """The operands of a layer: one image whose last axis has all voxels that the others leave."""
 
     def __init__(self, device: str, shape: ConvShape) -> None:
-        own = torch.Generator(device).manual_seed(0)  # a user's random numbers stay as they are
+        rng = torch.Generator(device).manual_seed(0)  # a user's random numbers stay as they are
 
         def draw(*size: int) -> Tensor:
-            drawn: Tensor = torch.randn(size, generator=own, device=device)
-            return drawn.div(prod(size[1:]) ** 0.5).requires_grad_()
+            sample: Tensor = torch.randn(size, generator=rng, device=device)
+            return sample.div(prod(size[1:]) ** 0.5).requires_grad_()
 
         axes = len(shape.kernel)
         side = max(1, round(shape.voxels ** (1 / axes)))

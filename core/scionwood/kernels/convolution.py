@@ -53,7 +53,7 @@ def geometry_of(
         AdapterError: The padding is unknown or impossible.
     """
     n = len(kernel)
-    steps, spread = _each(stride, n), _each(dilation, n)
+    steps, spread = _per_axis(stride, n), _per_axis(dilation, n)
     if padding == "same" and max(steps) == 1:
         total = [d * (k - 1) for d, k in zip(spread, kernel, strict=True)]
         half, odd = tuple(t // 2 for t in total), tuple(t % 2 for t in total)
@@ -61,11 +61,11 @@ def geometry_of(
     if isinstance(padding, str) and padding != "valid":
         rule = "a named padding is 'valid', or 'same' with stride 1"
         raise AdapterError(f"padding {padding!r}, stride {steps}", rule, "Pass the number of zeros")
-    zeros = _each(0 if isinstance(padding, str) else padding, n)
+    zeros = _per_axis(0 if isinstance(padding, str) else padding, n)
     return Geometry(steps, zeros, spread, (0,) * n, groups)
 
 
-def _each(value: int | Sequence[int], n: int) -> tuple[int, ...]:
+def _per_axis(value: int | Sequence[int], n: int) -> tuple[int, ...]:
     values = (value,) if isinstance(value, int) else tuple(value)
     return values * n if len(values) == 1 else values
 

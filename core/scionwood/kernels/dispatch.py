@@ -106,14 +106,14 @@ def choose(
 
 def _compared(shape: Shape, direction: Direction, index: int) -> Choice:
     """Return the fastest arm: as measured on the card or a near one, or as predicted."""
-    own = card(index)
-    entry = measured(own, shape)
+    gpu = card(index)
+    entry = measured(gpu, shape)
     if entry is not None:
         return Choice(cast(Implementation, entry.arms[direction]), "measured: the fastest")
     if shape.kind == "float32":
         return Choice("addmm", "float32 without TF32 uses the GEMMs of the library")
-    name, said = best(own, shape, direction)
-    return Choice(cast(Implementation, name), said)
+    name, reason = best(gpu, shape, direction)
+    return Choice(cast(Implementation, name), reason)
 
 
 def unfit(index: int) -> str:
@@ -129,18 +129,18 @@ def unfit(index: int) -> str:
 
 @lru_cache(maxsize=64)
 def _tried(index: int) -> str:
-    own = card(index)
-    if own.capability < OLDEST:
+    gpu = card(index)
+    if gpu.capability < OLDEST:
         needed = ".".join(map(str, OLDEST))
-        found = ".".join(map(str, own.capability))
-        return f"{own.name} has compute capability {found}, and the kernels need {needed}"
+        capability = ".".join(map(str, gpu.capability))
+        return f"{gpu.name} has compute capability {capability}, and the kernels need {needed}"
     try:
         from scionwood.kernels.tuning import attempt  # needs Triton
 
         attempt(torch.device("cuda", index))
     except Exception as error:  # any defect of a compiler, a driver or an installation
         text = (str(error).splitlines() or [""])[0][:200]
-        reason = f"Triton fails on {own.name}: {type(error).__name__}: {text}"
+        reason = f"Triton fails on {gpu.name}: {type(error).__name__}: {text}"
         warnings.warn(f"{reason}. The layers use the GEMMs of the library", stacklevel=2)
         return reason
     return ""
@@ -171,8 +171,8 @@ def _installed() -> str:
     if find_spec("triton") is None:
         return "triton is not installed: pip install 'triton>=3.7'"
     if (old := _version()) and old < TRITON:
-        found, needed = (".".join(map(str, version)) for version in (old, TRITON))
-        return f"triton {found} is older than {needed}: pip install 'triton>=3.7'"
+        installed_version, needed = (".".join(map(str, version)) for version in (old, TRITON))
+        return f"triton {installed_version} is older than {needed}: pip install 'triton>=3.7'"
     if not (os.environ.get("CC") or which("gcc") or which("clang")):
         return "triton needs a C compiler, gcc or clang"
     header = Path(sysconfig.get_config_var("INCLUDEPY"), "Python.h")

@@ -86,8 +86,10 @@ class _LoraLinears(torch.autograd.Function):
         ys, z = operators.grouped_forward(rows, members)
         learns = any(ctx.needs_input_grad[2:])
         inputs = sources(rows, call.origin) if learns else ()
-        kept = [None if at % 4 == 1 else tensor for at, tensor in enumerate(flat)]  # no bias
-        ctx.save_for_backward(z if learns else None, *kept, *inputs)
+        saved_tensors = [
+            None if at % 4 == 1 else tensor for at, tensor in enumerate(flat)
+        ]  # no bias
+        ctx.save_for_backward(z if learns else None, *saved_tensors, *inputs)
         ctx.call, ctx.x_dtype = call, x.dtype
         ctx.dtypes = [None if tensor is None else tensor.dtype for tensor in flat]
         ctx.set_materialize_grads(False)
@@ -114,12 +116,12 @@ def _backward(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Any, ...]:
         width = members[0].a.shape[1]
         x = as_dtype(call.origin.recompute(tuple(inputs)), call.dtype).reshape(-1, width)
     dx, pairs = operators.grouped_backward(rows, x, members, z, needs[0])
-    every: list[Any] = []
+    gradients: list[Any] = []
     for grad, (da, db) in zip(rows, pairs, strict=True):
-        at = len(every)
-        wanted = needs[2 + at : 6 + at]
-        by_bias = grad.sum(0).to(dtypes[at + 1]) if wanted[1] and grad is not None else None
-        by_a = as_dtype(da, dtypes[at + 2]) if wanted[2] else None
-        by_b = as_dtype(db, dtypes[at + 3]) if wanted[3] else None
-        every += [None, by_bias, by_a, by_b]
-    return as_dtype(dx, ctx.x_dtype) if needs[0] else None, None, *every
+        at = len(gradients)
+        needs_of_layer = needs[2 + at : 6 + at]
+        by_bias = grad.sum(0).to(dtypes[at + 1]) if needs_of_layer[1] and grad is not None else None
+        by_a = as_dtype(da, dtypes[at + 2]) if needs_of_layer[2] else None
+        by_b = as_dtype(db, dtypes[at + 3]) if needs_of_layer[3] else None
+        gradients += [None, by_bias, by_a, by_b]
+    return as_dtype(dx, ctx.x_dtype) if needs[0] else None, None, *gradients

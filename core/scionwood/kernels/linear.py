@@ -135,9 +135,9 @@ class _LoraLinear(torch.autograd.Function):
         y: Tensor
         y, z = operator(rows, *operands, seed, scaling, dropout)
         learns = any(ctx.needs_input_grad[3:6])
-        kept = z if learns or gate_bias is not None else None
+        saved_z = z if learns or gate_bias is not None else None
         inputs = sources(rows, origin) if learns else ()
-        ctx.save_for_backward(weight, a, b, kept, gate_bias, seed, *inputs)
+        ctx.save_for_backward(weight, a, b, saved_z, gate_bias, seed, *inputs)
         ctx.call, ctx.x_dtype = call, x.dtype
         ctx.bias_dtype = None if bias is None else bias.dtype
         return y

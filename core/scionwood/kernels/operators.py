@@ -48,7 +48,7 @@ def forward(
     a: Tensor,
     b: Tensor,
     gate_bias: Tensor | None,
-    *rest: Any,
+    *options: Any,
 ) -> Any:
     """Run the forward operator by a direct call, which is faster than the dispatcher.
 
@@ -57,7 +57,7 @@ def forward(
     module = _module(x, weight, a, "forward", gate_bias is not None)
     if module.__name__ != _MODULES["triton"]:
         a, b, gate_bias = (as_dtype(t, x.dtype) for t in (a, b, gate_bias))
-    return module.lora_linear(x, weight, bias, a, b, gate_bias, *rest)
+    return module.lora_linear(x, weight, bias, a, b, gate_bias, *options)
 
 
 def backward(
@@ -68,13 +68,13 @@ def backward(
     b: Tensor,
     z: Tensor | None,
     gate_bias: Tensor | None,
-    *rest: Any,
+    *options: Any,
 ) -> Any:
     """Run the backward operator by a direct call; factors may have another dtype than grad."""
     module = _module(grad, weight, a, "backward", gate_bias is not None)
     if module.__name__ != _MODULES["triton"]:
         a, b, gate_bias = (as_dtype(t, grad.dtype) for t in (a, b, gate_bias))
-    return module.lora_linear_backward(grad, x, weight, a, b, z, gate_bias, *rest)
+    return module.lora_linear_backward(grad, x, weight, a, b, z, gate_bias, *options)
 
 
 def grouped_forward(x: Tensor, members: Sequence[Member]) -> tuple[list[Tensor], Tensor]:
@@ -91,16 +91,16 @@ def grouped_backward(
     needs_x: bool,
 ) -> tuple[Tensor | None, Sequence[tuple[Tensor | None, Tensor | None]]]:
     """Return the gradients of x and of the factors; a layer without a gradient has none."""
-    there = [at for at, grad in enumerate(grads) if grad is not None]
+    positions = [at for at, grad in enumerate(grads) if grad is not None]
     rows = [grad for grad in grads if grad is not None]
     module = _grouped(rows[0], members, "backward")
-    if z is not None and len(there) < len(members):
+    if z is not None and len(positions) < len(members):
         parts = z.split_with_sizes([len(member.a) for member in members], 1)
-        z = torch.cat([parts[at] for at in there], 1)
-    own = [members[at] for at in there]
-    dx, pairs = module.lora_linears_backward(rows, x, own, z, needs_x)
-    made = dict(zip(there, pairs, strict=True))
-    return dx, [made.get(at, (None, None)) for at in range(len(members))]
+        z = torch.cat([parts[at] for at in positions], 1)
+    contributing_members = [members[at] for at in positions]
+    dx, pairs = module.lora_linears_backward(rows, x, contributing_members, z, needs_x)
+    by_position = dict(zip(positions, pairs, strict=True))
+    return dx, [by_position.get(at, (None, None)) for at in range(len(members))]
 
 
 def _grouped(rows: Tensor, members: Sequence[Member], direction: Direction) -> Any:
@@ -124,8 +124,8 @@ def reshaped(y: Tensor, shape: Sequence[int]) -> Tensor:
     """
     if torch.is_grad_enabled():
         return y.view(shape)
-    made: Tensor = torch.ops.aten._unsafe_view.default(y, shape)
-    return made
+    output: Tensor = torch.ops.aten._unsafe_view.default(y, shape)
+    return output
 
 
 def traced(tensor: Tensor) -> bool:
@@ -150,13 +150,13 @@ def _module(
     return import_module(_MODULES[choice.implementation])  # importing triton takes a second
 
 
-def _backward(grad: Tensor, *rest: Any) -> Any:
+def _backward(grad: Tensor, *operands: Any) -> Any:
     # A node of a graph returns tensors, and compiled code relies on their strides.
     return tuple(
         grad.new_empty(0, dtype=grad.dtype if at == 0 else wide(grad.dtype))
         if gradient is None
         else gradient.contiguous()
-        for at, gradient in enumerate(backward(grad, *rest))
+        for at, gradient in enumerate(backward(grad, *operands))
     )
 
 

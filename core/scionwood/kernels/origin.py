@@ -124,10 +124,10 @@ def origin_of(x: Tensor, owner: Tensor, recompute: Recompute = "memory") -> Reco
     if recompute == "auto" and x.numel() * x.itemsize <= SMALL:
         return None
     tagged: tuple[RecomputePlan | None, int] | None = getattr(x, _TAG, None)
-    known = tagged is not None and tagged[1] == x._version
-    plan = tagged[0] if tagged is not None and known else plan_of(x)
+    is_tagged = tagged is not None and tagged[1] == x._version
+    plan = tagged[0] if tagged is not None and is_tagged else plan_of(x)
     if plan is None or type(x) is not Tensor:  # a fake one has no values to compare
-        return plan if known else None
+        return plan if is_tagged else None
     tried = _tried.setdefault(owner, {})
     if plan.operations not in tried:
         tried[plan.operations] = torch.equal(plan.compute(plan.tensors), x)

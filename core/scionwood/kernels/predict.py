@@ -55,7 +55,7 @@ class Cost(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def costs(own: Card, shape: Shape, direction: Direction) -> dict[str, Cost]:
+def costs(gpu: Card, shape: Shape, direction: Direction) -> dict[str, Cost]:
     """Return the cost of every form in one direction: of ours, of peft, and of the limit.
 
     Example:
@@ -65,30 +65,30 @@ def costs(own: Card, shape: Shape, direction: Direction) -> dict[str, Cost]:
         >>> costs(H100, Shape(12608, 768, 768, 8), "forward")["triton"].launches
         2
     """
-    sums = _Sums(own, shape)
+    sums = _Sums(gpu, shape)
     return sums.forward() if direction == "forward" else sums.backward()
 
 
-def best(own: Card, shape: Shape, direction: Direction) -> tuple[str, str]:
+def best(gpu: Card, shape: Shape, direction: Direction) -> tuple[str, str]:
     """Return the implementation with the least predicted time, and the prediction in words."""
-    every = costs(own, shape, direction)
-    arms = [name for name in ("triton", "addmm", "augmented") if name in every]
-    first = min(arms, key=lambda name: every[name].seconds)
-    ours = every[first]
-    others = [name for name in every if name not in (first, "peft")]
-    said = ", ".join(f"{name} {every[name].seconds / ours.seconds:.2f}" for name in others)
-    waves = f"{ours.waves:.2f} waves{', persistent' if ours.persistent else ''}"
-    about = f"{waves}, {ours.bytes / 1e6:.0f} MB, {ours.launches} launches"
-    took = f"predicted {direction} {ours.seconds * 1e6:.0f} us"
-    return first, f"{took} ({about}); times this: {said}"
+    by_form = costs(gpu, shape, direction)
+    arms = [name for name in ("triton", "addmm", "augmented") if name in by_form]
+    first = min(arms, key=lambda name: by_form[name].seconds)
+    cost = by_form[first]
+    others = [name for name in by_form if name not in (first, "peft")]
+    ratios = ", ".join(f"{name} {by_form[name].seconds / cost.seconds:.2f}" for name in others)
+    waves = f"{cost.waves:.2f} waves{', persistent' if cost.persistent else ''}"
+    about = f"{waves}, {cost.bytes / 1e6:.0f} MB, {cost.launches} launches"
+    took = f"predicted {direction} {cost.seconds * 1e6:.0f} us"
+    return first, f"{took} ({about}); times this: {ratios}"
 
 
 @final
 class _Sums:
     """Adds up the kernels of each form."""
 
-    def __init__(self, own: Card, shape: Shape) -> None:
-        self.own, self.shape, self.cut = own, shape, planned(own, shape)
+    def __init__(self, gpu: Card, shape: Shape) -> None:
+        self.own, self.shape, self.cut = gpu, shape, planned(gpu, shape)
         m, n, k, rank, dtype, wide, *_ = shape
         self.x, self.y, self.w = (dtype.itemsize * size for size in (m * k, m * n, n * k))
         self.z = dtype.itemsize * m * rank
@@ -100,13 +100,13 @@ class _Sums:
         """Return the costs forward."""
         m, n, k, rank, *_ = self.shape
         base, product = self._library(m, n, k), self._bytes()
-        ours = self._fused(self.cut.up, m, n, k)
+        fused_seconds = self._fused(self.cut.up, m, n, k)
         wider = -(-(k + rank) // 8) * 8
         copied = 2 * self.x + self.z * 2 + 2 * self.w
         joined, more = self._library(m, n, wider), self.casts + self.gate[0]
         return {
             "limit": self._cost(max(base, self._time(product)), product + self.x, 2),
-            "triton": self._of(ours, product + self.z, self.x + self.z, 2, self.cut.up, n),
+            "triton": self._of(fused_seconds, product + self.z, self.x + self.z, 2, self.cut.up, n),
             "addmm": self._of(base, product, self.x + 2 * self.y + self.z, more + 3),
             "augmented": self._of(joined, product + self.z, self.x + copied, more + 5),
             **self._peft(base, product, 0),
@@ -116,7 +116,7 @@ class _Sums:
         """Return the costs backward."""
         m, n, k, *_ = self.shape
         base, product = self._library(m, k, n), self._bytes()
-        ours = self._fused(self.cut.dx, m, k, n)
+        fused_seconds = self._fused(self.cut.dx, m, k, n)
         across = parts(n, self.cut.through_b.columns) if self.joint else 1
         low = self.shape.low
         shares = 2 * 4 * m * low * across + self._partial()
@@ -130,7 +130,7 @@ class _Sums:
             "limit": self._cost(
                 max(base, self._time(product)), product + self.x + self.y, 3, extra=self.x + self.y
             ),
-            "triton": self._of(ours, product, reads, launches, self.cut.dx, k),
+            "triton": self._of(fused_seconds, product, reads, launches, self.cut.dx, k),
             "addmm": self._of(base, product, library, 10 + self.casts + self.gate[1]),
             **self._peft(base, product, 1),
         }
@@ -144,13 +144,13 @@ class _Sums:
         return 2 * 4 * (low * by_b * n + rank * by_a * k)
 
     def _peft(self, base: float, product: float, at: int) -> dict[str, Cost]:
-        every = {}
+        by_form = {}
         for name in PEFT:
-            own = name if self.shape.wide else "peft, bf16 adapters"  # nothing is cast
-            by_x, by_y = PEFT[own][at]
+            measured_form = name if self.shape.wide else "peft, bf16 adapters"  # nothing is cast
+            by_x, by_y = PEFT[measured_form][at]
             others = by_x * self.x + by_y * self.y
-            every[name] = self._of(base, product, others, PEFT_LAUNCHES[own][at] + 1)
-        return every
+            by_form[name] = self._of(base, product, others, PEFT_LAUNCHES[measured_form][at] + 1)
+        return by_form
 
     def _of(
         self,
@@ -186,29 +186,29 @@ class _Sums:
         return amount / self.own.bytes
 
 
-def bound(own: Card, shape: Shape, direction: Direction) -> float:
+def bound(gpu: Card, shape: Shape, direction: Direction) -> float:
     """Return the seconds that no form can beat on a card: its operations, or its bytes."""
     m, n, k, *_ = shape
-    least = costs(own, shape, direction)["limit"].bytes
-    return max(2 * m * n * k / own.rate(shape), least / own.bytes)
+    min_bytes = costs(gpu, shape, direction)["limit"].bytes
+    return max(2 * m * n * k / gpu.rate(shape), min_bytes / gpu.bytes)
 
 
-def table(own: Card, shapes: Mapping[str, Shape]) -> str:
+def table(gpu: Card, shapes: Mapping[str, Shape]) -> str:
     """Return a table of predictions, one line for each layer and direction."""
     head = f"{'layer':16} {'m x k to n, rank':26} {'':8} {'waves':>6} {'launches':>8} {'MB':>7}"
     head += f" {'us':>7} {'limit':>6} {'addmm':>6} {'augm.':>6} {'peft':>6}  chosen"
-    lines = [f"{own.name}: predicted, not measured. Ratios: time of the other over ours", head]
+    lines = [f"{gpu.name}: predicted, not measured. Ratios: time of the other over ours", head]
     for name, shape in shapes.items():
         for direction in DIRECTIONS:
-            every = costs(own, shape, direction)
-            ours, chosen = every["triton"], best(own, shape, direction)[0]
-            ratio = {each: f"{cost.seconds / ours.seconds:.2f}" for each, cost in every.items()}
+            by_form = costs(gpu, shape, direction)
+            triton, chosen = by_form["triton"], best(gpu, shape, direction)[0]
+            ratio = {form: f"{cost.seconds / triton.seconds:.2f}" for form, cost in by_form.items()}
             size = f"{shape.m} x {shape.k} to {shape.n}, {shape.rank}"
             lines.append(
-                f"{name:16} {size:26} {direction:8} {ours.waves:6.2f} {ours.launches:8}"
-                f" {ours.bytes / 1e6:7.1f} {ours.seconds * 1e6:7.1f} {ratio['limit']:>6}"
+                f"{name:16} {size:26} {direction:8} {triton.waves:6.2f} {triton.launches:8}"
+                f" {triton.bytes / 1e6:7.1f} {triton.seconds * 1e6:7.1f} {ratio['limit']:>6}"
                 f" {ratio['addmm']:>6} {ratio.get('augmented', ''):>6}"
                 f" {ratio['peft, bf16 adapters']:>6}"
-                f"  {chosen}{', persistent' if every[chosen].persistent else ''}"
+                f"  {chosen}{', persistent' if by_form[chosen].persistent else ''}"
             )
     return "\n".join(lines)

@@ -61,10 +61,10 @@ class RecomputePlan:
         self._made = value if self.users > 0 else None
         return value
 
-    def keep(self, made: Tensor) -> None:
+    def keep(self, value: Tensor) -> None:
         """Return this tensor from now on, with what is written over it until then."""
-        made = made.detach()
-        self.steps = lambda tensors: made
+        value = value.detach()
+        self.steps = lambda tensors: value
 
     def compute(self, tensors: tuple[Tensor, ...]) -> Tensor:
         """Compute the input."""

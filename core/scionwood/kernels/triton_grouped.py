@@ -30,12 +30,12 @@ def lora_linears(x: Tensor, members: Sequence[Member]) -> tuple[list[Tensor], Te
         cut = triton_lora.planned(x, members[0].weight, a)
         z = down(x, a, x.dtype, Drop(), 1.0, cut, flags)
         ys, at = [], 0
-        for (weight, bias, own, b, scaling), cut, room in zip(members, cuts, rooms, strict=True):
-            low, bias = z[:, at : at + len(own)], triton_lora.dense(bias)
+        for (weight, bias, factor, b, scaling), cut, room in zip(members, cuts, rooms, strict=True):
+            low, bias = z[:, at : at + len(factor)], triton_lora.dense(bias)
             more = Beside(low, b.t(), scaling, bias=bias, tf32=cut.tf32)
             room = (room and flags is not None and room._replace(flags=flags)) or None
             ys.append(product(x, weight.t(), cut.up, cut.rank, more, room))
-            at += len(own)
+            at += len(factor)
     return ys, z
 
 

@@ -217,21 +217,23 @@ def by_rank(
     (m, n), rank = grad.shape, b.shape[1]
     if z is None or not learns or rank > JOINT:
         dh = down(grad, b.t(), torch.float32, Drop(), scaling, cut, flags)[None]
-        wanted = z if learns else None
-        db = None if wanted is None else over_rows(grad, wanted, gate_bias, Drop(), scaling, cut)
+        z_for_db = z if learns else None
+        db = (
+            None if z_for_db is None else over_rows(grad, z_for_db, gate_bias, Drop(), scaling, cut)
+        )
         return _gated(dh, z, gate_bias, grad, k, cut), db
     rows, _ = pieces(m, n, rank, cut)
     if rows >= m:
         dh, db = _through_b(grad, b, z, gate_bias, scaling, cut, flags)
         return _gated(dh, z, gate_bias, grad, k, cut), db
     dz = grad.new_empty((m, z.shape[1]))
-    every = []
+    db_parts = []
     for start in range(0, m, rows):
         part, low = grad[start : start + rows], z[start : start + rows]
         dh, db = _through_b(part, b, low, gate_bias, scaling, cut, flags)
         _through_gate(dh, low, gate_bias, dz[start : start + rows])
-        every.append(db)
-    return dz[None], torch.cat(every)
+        db_parts.append(db)
+    return dz[None], torch.cat(db_parts)
 
 
 def _gated(

@@ -241,8 +241,8 @@ def pieces(m: int, n: int, rank: int, cut: Plan) -> tuple[int, int]:
     so that they need no more memory and stay in the cache.
     """
     tile = cut.through_b
-    most = FOLD // (4 * rank * parts(n, tile.columns)) // tile.rows * tile.rows
-    rows = max(tile.rows, most)
+    max_rows = FOLD // (4 * rank * parts(n, tile.columns)) // tile.rows * tile.rows
+    rows = max(tile.rows, max_rows)
     return rows, max(1, parts(m, rows))
 
 

@@ -33,9 +33,9 @@ def stream(
     if tl.program_id(0) < PROGRAMS:
         program, steps = tl.program_id(0), tl.cdiv(depth, DEPTH)
         units = tl.cdiv(m, ROWS) * tl.cdiv(n, COLUMNS) * steps
-        each = tl.cdiv(units, PROGRAMS)
-        unit = program * each
-        last = tl.minimum(unit + each, units)
+        share = tl.cdiv(units, PROGRAMS)
+        unit = program * share
+        last = tl.minimum(unit + share, units)
         while unit < last:
             tile, start = unit // steps, unit % steps
             end = tl.minimum(steps, start + last - unit)
@@ -49,14 +49,14 @@ def stream(
             else:
                 total = tl.zeros((ROWS, COLUMNS), tl.float32)
             for step in range(start, end):
-                ours = left.load([row * ROWS, step * DEPTH])
+                left_tile = left.load([row * ROWS, step * DEPTH])
                 if ACROSS:
-                    theirs = right.load([column * COLUMNS, step * DEPTH]).T
+                    right_tile = right.load([column * COLUMNS, step * DEPTH]).T
                 else:
-                    theirs = right.load([step * DEPTH, column * COLUMNS])
-                total = dot(ours, theirs, total, TF32)
+                    right_tile = right.load([step * DEPTH, column * COLUMNS])
+                total = dot(left_tile, right_tile, total, TF32)
             if end == steps:
-                first = tile * steps // each
+                first = tile * steps // share
                 total = _joined(total, exchange, flags, first, program, ROWS, COLUMNS)
                 rows = row * ROWS + tl.arange(0, ROWS)
                 columns = column * COLUMNS + tl.arange(0, COLUMNS)

@@ -160,9 +160,9 @@ def _entries(
     )  # fmt: skip
     for start in range(0, depth, DEPTH):
         inner = start + tl.arange(0, DEPTH)
-        ours = _tile(left, rows, left_row, inner, 1, m, depth)
-        theirs = _tile(right, inner, right_row, columns, right_column, depth, n)
-        total = dot(ours, theirs, total, TF32)
+        left_tile = _tile(left, rows, left_row, inner, 1, m, depth)
+        right_tile = _tile(right, inner, right_row, columns, right_column, depth, n)
+        total = dot(left_tile, right_tile, total, TF32)
     put(out, total, rows, n, columns, 1, m, n)
 
 
@@ -191,8 +191,8 @@ def beside(
         total = dot(h, weights.to(kind), total, TF32)
     total *= scale
     if seed is not None:
-        kept = _keep(seed, limit, rows, column * COLUMNS, n, COLUMNS, PAIRS)
-        total = tl.where(kept, total, 0.0)
+        keep = _keep(seed, limit, rows, column * COLUMNS, n, COLUMNS, PAIRS)
+        total = tl.where(keep, total, 0.0)
     if bias is not None:
         total += tl.load(bias + columns, columns < n, 0.0).to(tl.float32)[None, :]
     if ONTO:

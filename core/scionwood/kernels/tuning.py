@@ -74,11 +74,11 @@ class Layer:
     def __init__(self, shape: Shape, device: str) -> None:
         m, n, k, rank, dtype, wide, *_ = shape
         low = torch.float32 if wide else dtype
-        own = torch.Generator(device).manual_seed(0)  # a user's random numbers stay as they are
+        rng = torch.Generator(device).manual_seed(0)  # a user's random numbers stay as they are
 
         def draw(rows: int, columns: int, dtype: torch.dtype) -> Tensor:
-            drawn: Tensor = torch.randn(rows, columns, generator=own, device=device)
-            return drawn.div(columns**0.5).to(dtype)
+            sample: Tensor = torch.randn(rows, columns, generator=rng, device=device)
+            return sample.div(columns**0.5).to(dtype)
 
         self.shape, self.device = shape, device
         self.x, self.grad = draw(m, k, dtype), draw(m, n, dtype)
@@ -95,23 +95,23 @@ class Layer:
             if cut is None:
                 a, b = a.to(self.shape.dtype), b.to(self.shape.dtype)
                 gate = None if gate is None else gate.to(self.shape.dtype)
-            rest: tuple[Any, ...] = (gate, None, 0.7, 0.0)
+            options: tuple[Any, ...] = (gate, None, 0.7, 0.0)
             last = () if cut is None else (cut,)
             if direction == "forward":
-                made = module.lora_linear(self.x, self.weight, None, a, b, *rest, *last)
+                outputs = module.lora_linear(self.x, self.weight, None, a, b, *options, *last)
             else:
                 operands = (self.grad, self.x, self.weight, a, b, self.z)
-                made = module.lora_linear_backward(*operands, *rest, True, *last)
-            return tuple(tensor for tensor in made if tensor is not None)
+                outputs = module.lora_linear_backward(*operands, *options, True, *last)
+            return tuple(tensor for tensor in outputs if tensor is not None)
 
         return call
 
-    def agrees(self, made: tuple[Tensor, ...], direction: str) -> bool:
+    def agrees(self, outputs: tuple[Tensor, ...], direction: str) -> bool:
         """Return whether tensors are near those of the library."""
         right = self.right[:2] if direction == "forward" else self.right[2:]
         return all(
             bool((one - other).abs().max() <= FAR * other.abs().max())
-            for one, other in zip(made, right, strict=True)
+            for one, other in zip(outputs, right, strict=True)
         )
 
 
@@ -128,13 +128,13 @@ def attempt(device: torch.device) -> None:
 
 
 def sweep(
-    shape: Shape, own: Card, device: str, until: float, configs: Mapping[str, tuple[Tile, ...]]
+    shape: Shape, gpu: Card, device: str, until: float, configs: Mapping[str, tuple[Tile, ...]]
 ) -> tuple[dict[str, Any], list[Failure]] | None:
     """Measure every tile of every kernel for a shape, one kernel at a time.
 
     Args:
         shape: The layer.
-        own: The card.
+        gpu: The card.
         device: `cuda`, or `cpu` in the interpreter of Triton.
         until: The `time.monotonic` after which no candidate starts.
         configs: The candidates of each kernel.
@@ -146,7 +146,7 @@ def sweep(
 
     layer = Layer(shape, device)
     failures: list[Failure] = []
-    cut = computed(own, shape)
+    cut = computed(gpu, shape)
     for kernel, several in configs.items():
         direction = "forward" if kernel in _FORWARD else "backward"
         times: dict[Tile, float] = {}
@@ -177,10 +177,10 @@ def _measured(layer: Layer, call: Callable[[], Any], direction: str) -> tuple[fl
             return 0.0, "it differs from the library"
         return seconds(call, layer.device), ""
     except Exception as error:  # too little memory, or a tile that the compiler refuses
-        return 0.0, _said(error, layer.device)
+        return 0.0, _describe_failure(error, layer.device)
 
 
-def _said(error: Exception, device: str) -> str:
+def _describe_failure(error: Exception, device: str) -> str:
     """Return the first line of an error, and free what the failed call has left."""
     if device == "cuda":
         torch.cuda.empty_cache()
@@ -201,7 +201,10 @@ def _entry(layer: Layer, cut: Plan) -> dict[str, Any]:
         **key(layer.shape),
         **{"m": layer.shape.m, "width": cut.rank},
         "plan": {kernel: list(getattr(cut, kernel)) for kernel in KERNELS},
-        "arms": {w: min(each, key=each.__getitem__, default="addmm") for w, each in micros.items()},
+        "arms": {
+            w: min(timings, key=timings.__getitem__, default="addmm")
+            for w, timings in micros.items()
+        },
         "microseconds": micros,
     }
 
@@ -236,19 +239,19 @@ def rounding(tf32: bool) -> Iterator[None]:
 
 def rates() -> dict[str, float]:
     """Measure the rates of the current card: large products of each number format, and a copy."""
-    found: dict[str, float] = {}
+    by_rate: dict[str, float] = {}
     for name, dtype in (("flops", torch.bfloat16), ("tf32", FLOAT32), ("float32", FLOAT32)):
         a, b = (torch.randn(8192, 8192, device="cuda").to(dtype) for _ in range(2))
         with rounding(name == "tf32"):
-            found[name] = 2 * 8192**3 / seconds(lambda a=a, b=b: a @ b, "cuda")  # type: ignore[misc]
+            by_rate[name] = 2 * 8192**3 / seconds(lambda a=a, b=b: a @ b, "cuda")  # type: ignore[misc]
     source = torch.empty(1 << 30, dtype=torch.uint8, device="cuda")
     target = torch.empty_like(source)
     copied = seconds(lambda: target.copy_(source), "cuda")
-    return found | {"bytes": 2 * source.nbytes / copied}
+    return by_rate | {"bytes": 2 * source.nbytes / copied}
 
 
 def tune(
-    own: Card,
+    gpu: Card,
     device: str,
     shapes: Mapping[str, Shape],
     limit: float,
@@ -265,8 +268,10 @@ def tune(
         failures: list[Failure] = []
         try:
             with rounding(shape.tf32):
-                done = time.monotonic() < until and sweep(shape, own, device, until, configs(shape))
-            entry, failures = done or (None, [])
+                outcome = time.monotonic() < until and sweep(
+                    shape, gpu, device, until, configs(shape)
+                )
+            entry, failures = outcome or (None, [])
         except torch.OutOfMemoryError as error:  # of the layer itself; others are smaller
-            failures = [Failure("layer", NONE, _said(error, device))]
+            failures = [Failure("layer", NONE, _describe_failure(error, device))]
         yield name, entry, failures

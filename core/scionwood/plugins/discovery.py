@@ -229,9 +229,9 @@ def refresh() -> None:
     find.cache_clear()
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """Return `Did you mean 'denoise'?`, or an empty text if no known word is close."""
-    close = get_close_matches(word, list(known), n=1, cutoff=0.5)
+    close = get_close_matches(word, list(candidates), n=1, cutoff=0.5)
     return f"Did you mean {close[0]!r}?" if close else ""
 
 
@@ -289,6 +289,6 @@ def _wrong(name: str, plugin: object) -> str:
 
 def _suggest(kind: str, name: str) -> str:
     records = [entry.plugin for entry in plugins() if entry.plugin]
-    known = [f"{record.name}/{part}" for record in records for part in getattr(record, kind)]
-    same = [f"Did you mean {full!r}?" for full in known if full.endswith(f"/{name}")]
-    return did_you_mean(name, known) or next(iter(same), "")
+    full_names = [f"{record.name}/{part}" for record in records for part in getattr(record, kind)]
+    same = [f"Did you mean {full!r}?" for full in full_names if full.endswith(f"/{name}")]
+    return did_you_mean(name, full_names) or next(iter(same), "")

@@ -67,9 +67,9 @@ def _validate(name: str) -> None:
     if name in verbs():
         rule = "it is a command of scionwood, which would hide the plugin"
         raise PluginError(f"{name!r}", rule, "Choose another name")
-    taken = {*discovery.entries(), *discovery.extras()}
-    if name in taken:
-        remedy = f"Choose another name than {', '.join(sorted(taken))}"
+    reserved = {*discovery.entries(), *discovery.extras()}
+    if name in reserved:
+        remedy = f"Choose another name than {', '.join(sorted(reserved))}"
         raise PluginError(f"{name!r}", "a plugin has this name", remedy)
 
 

@@ -149,10 +149,12 @@ def validate(
     Raises:
         RecipeError: an unknown option, a missing one, or a value of the wrong type.
     """
-    known = [p.name for p in options_of(component)]
-    refuse_unknown(where, options, known)
+    option_names = [p.name for p in options_of(component)]
+    refuse_unknown(where, options, option_names)
     parser = strict_parser(component, exit_on_error=False)
-    others: set[str | int] = {p for p in inspect.signature(component).parameters if p not in known}
+    others: set[str | int] = {
+        p for p in inspect.signature(component).parameters if p not in option_names
+    }
     add = (
         parser.add_class_arguments if inspect.isclass(component) else parser.add_function_arguments
     )
@@ -181,8 +183,10 @@ def strict_parser(component: Callable[..., Any], **settings: Any) -> ArgumentPar
     """
     from jsonargparse import ArgumentParser, set_parsing_settings
 
-    own = (component.__module__ or "").partition(".")[0]
-    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=sorted({own, "peft"}))
+    package = (component.__module__ or "").partition(".")[0]
+    set_parsing_settings(
+        import_path_denylist=["*"], import_path_allowlist=sorted({package, "peft"})
+    )
     return ArgumentParser(**settings)
 
 
@@ -194,14 +198,14 @@ def instances(parser: ArgumentParser, parsed: Any) -> dict[str, Any]:
 def _slot(where: str, raw: Mapping[str, Any], key: str, kind: str) -> Slot:
     name, options = named(where, raw, key)
     component = discovery.load(kind, name)
-    asked = _asked(where, key, component, options)
+    shared_options = _resolve_shared(where, key, component, options)
     valid = validate(f"{where}: {key}", component, options)
     chosen = _chosen(where, key, component, valid)
-    made = _shared(key, component) if asked else component
-    return Slot(name, made, {**valid, **chosen, **asked})
+    factory = _shared(key, component) if shared_options else component
+    return Slot(name, factory, {**valid, **chosen, **shared_options})
 
 
-def _asked(
+def _resolve_shared(
     where: str, key: str, component: Callable[..., Any], options: dict[str, Any]
 ) -> dict[str, Any]:
     """Take the core's option of a section out of those of a component that has none of its own."""

@@ -29,11 +29,11 @@ def change(where: str, raw: dict[str, Any], pairs: Iterable[tuple[str, Any]]) ->
         RecipeError: a key leads into a value that has no keys.
         PluginError: the plugin of a new component is missing or broken, or does not have it.
     """
-    every = list(pairs)
-    for key, value in every:
+    changes = list(pairs)
+    for key, value in changes:
         if key in NAMES:
             _rename(where, raw, NAMES[key], value)
-    for key, value in every:
+    for key, value in changes:
         set_dotted(raw, key, value)
 
 
@@ -41,10 +41,10 @@ def _rename(where: str, raw: dict[str, Any], section: str, name: Any) -> None:
     old = raw.get(section)
     if not isinstance(old, dict) or not isinstance(name, str) or old.get("name") == name:
         return
-    known = known_options(section, name)
-    if known is None:  # its source does not tell
+    option_names = known_options(section, name)
+    if option_names is None:  # its source does not tell
         return
-    dropped = [key for key in old if key not in ("name", *known)]
+    dropped = [key for key in old if key not in ("name", *option_names)]
     raw[section] = {key: value for key, value in old.items() if key not in dropped}
     if dropped:
         text = "%s: %s %s has no option %s, which %s of the recipe has: left out"

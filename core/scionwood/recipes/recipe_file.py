@@ -17,7 +17,7 @@ from scionwood.plugins.plugin import Plugin
 LIMIT = 1_000_000
 """The largest size of a recipe in bytes."""
 
-_SHOWN = 100  # characters of an override that an error repeats
+_EXCERPT = 100  # characters of an override that an error repeats
 
 BITS = 1024
 """The largest whole number of a recipe, in bits."""
@@ -91,11 +91,14 @@ def locate(source: str | Path) -> tuple[str, Path]:
         raise RecipeError(
             repr(str(source)), "a recipe is a .yaml file or plugin/recipe", "See: scionwood plugins"
         )
-    known = recipes(owner)
-    if name not in known:
-        remedy = discovery.did_you_mean(name, known) or f"It has: {', '.join(known) or 'none'}"
+    owner_recipes = recipes(owner)
+    if name not in owner_recipes:
+        remedy = (
+            discovery.did_you_mean(name, owner_recipes)
+            or f"It has: {', '.join(owner_recipes) or 'none'}"
+        )
         raise RecipeError(f"plugin {owner!r}", f"no recipe {name!r}", remedy)
-    return str(source), known[name]
+    return str(source), owner_recipes[name]
 
 
 def recipes(plugin: str) -> dict[str, Path]:
@@ -190,7 +193,7 @@ def split_override(text: str) -> tuple[str, Any]:
         parsed = yaml.load(value, _Loader)  # a SafeLoader
     except (yaml.YAMLError, RecursionError) as error:
         raise RecipeError(
-            f"override {text[:_SHOWN]!r}", f"its value is not YAML ({error})", "Quote it"
+            f"override {text[:_EXCERPT]!r}", f"its value is not YAML ({error})", "Quote it"
         ) from error
     refuse_classes(Path("override"), parsed)
     return key, parsed

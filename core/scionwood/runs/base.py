@@ -51,11 +51,11 @@ def write_base(folder: Path, recipe: Recipe) -> None:
     Raises:
         WriteError: the disk is full or not writable.
     """
-    given = _given(recipe)
-    file = None if given is None else _file(given)
-    if given is None or file is None:
+    weights = _given(recipe)
+    file = None if weights is None else _file(weights)
+    if weights is None or file is None:
         return
-    base = Base(given.name, file.stat().st_size, file_digest(file))
+    base = Base(weights.name, file.stat().st_size, file_digest(file))
     with writing(folder), atomic_path(folder / BASE, overwrite=True) as part:
         part.write_text(json.dumps(asdict(base), indent=2) + "\n", encoding="utf-8")
 
@@ -96,20 +96,20 @@ def with_base(folder: Path, recipe: Recipe) -> Recipe:
         >>> authoring.with_base(run, recipe) == recipe
         True
     """
-    base, given = read_base(folder), _given(recipe)
-    if base is None or given is None:
+    base, weights = read_base(folder), _given(recipe)
+    if base is None or weights is None:
         return recipe
-    seen: list[Path] = []
-    for place in _places(folder, given):
+    candidates: list[Path] = []
+    for place in _places(folder, weights):
         file = _file(place)
-        if file is None or file in seen:
+        if file is None or file in candidates:
             continue
-        seen.append(file)
+        candidates.append(file)
         if file.stat().st_size == base.bytes and file_digest(file) == base.sha256:
             options = {**recipe.backbone.options, OPTION: str(place)}
             slot = replace(recipe.backbone, options=options)
-            return recipe if place == given else replace(recipe, backbone=slot)
-    same = next((file for file in seen if base.name in (file.name, file.parent.name)), None)
+            return recipe if place == weights else replace(recipe, backbone=slot)
+    same = next((file for file in candidates if base.name in (file.name, file.parent.name)), None)
     rule = f"it was adapted from {base.name!r} with the SHA-256 {base.sha256[:12]}..., "
     rule += f"and {same} has other weights" if same else "which is in none of the known places"
     places = f"beside {folder}, or into runs"
@@ -127,10 +127,10 @@ def _file(place: Path) -> Path | None:
     return file if file.is_file() and file.suffix == ".safetensors" else None
 
 
-def _places(folder: Path, given: Path) -> Iterator[Path]:
-    yield given
-    beside = folder.absolute().parent
-    yield from (folder / given, beside / given, beside / given.name)
-    for place in (beside, Path("runs")):
+def _places(folder: Path, weights: Path) -> Iterator[Path]:
+    yield weights
+    parent = folder.absolute().parent
+    yield from (folder / weights, parent / weights, parent / weights.name)
+    for place in (parent, Path("runs")):
         yield from sorted(place.iterdir()) if place.is_dir() else ()
     yield from (*all_shipped().values(), *all_cached())

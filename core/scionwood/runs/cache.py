@@ -36,8 +36,8 @@ def cache_folder() -> Path:
     `SCIONWOOD_CACHE`, or the folder for caches of the system: `~/.cache/scionwood`, on Windows
     `%LOCALAPPDATA%/scionwood`.
     """
-    if named := os.environ.get(VARIABLE):
-        return Path(named).expanduser()
+    if override := os.environ.get(VARIABLE):
+        return Path(override).expanduser()
     system = "LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME"
     return Path(os.environ.get(system) or Path.home() / ".cache") / "scionwood"
 
@@ -98,8 +98,8 @@ def workshop() -> Iterator[Path]:
         for folder in place.iterdir():
             if time.time() - _changed(folder) > _DAY:
                 shutil.rmtree(folder, ignore_errors=True)
-        made = tempfile.TemporaryDirectory(dir=place)
-    with made as folder_name:
+        download_folder = tempfile.TemporaryDirectory(dir=place)
+    with download_folder as folder_name:
         yield Path(folder_name)
 
 

@@ -11,7 +11,7 @@ import yaml
 from scionwood.runs.layout import CARD
 
 _LONGEST = 64 << 10  # characters of the metadata
-_SHOWN = 200  # characters of a text
+_MAX_TEXT = 200  # characters of a text
 
 
 class _Loader(yaml.SafeLoader):
@@ -67,4 +67,4 @@ def scope_and_score(folder: Path) -> tuple[str, str]:
 
 def one_line(text: str) -> str:
     """Return a stranger's text as one short line without control characters."""
-    return "".join(c for c in " ".join(text.split()) if c.isprintable())[:_SHOWN].strip()
+    return "".join(c for c in " ".join(text.split()) if c.isprintable())[:_MAX_TEXT].strip()

@@ -129,9 +129,11 @@ def _check_present(hub: HfApi, repository: str, *, public: bool, force: bool) ->
         raise WriteError(f"hf:{repository}", rule, "Push with --public, or choose another name")
     if info.private and public:
         print(f"hf:{repository} exists and stays private", file=sys.stderr)
-    held = [file.rfilename for file in info.siblings or [] if file.rfilename != ".gitattributes"]
-    if held and not force:
-        rule = f"the repository holds files already, such as {held[0]}"
+    filenames = [
+        file.rfilename for file in info.siblings or [] if file.rfilename != ".gitattributes"
+    ]
+    if filenames and not force:
+        rule = f"the repository holds files already, such as {filenames[0]}"
         raise OutputExistsError(f"hf:{repository}", rule, "Replace the run in it with --force")
 
 

@@ -43,15 +43,19 @@ def known_runs(local: Path = Path("runs")) -> list[KnownRun]:
         ReadError: an `origin.json` is damaged.
     """
     shipped = all_shipped().items()
-    own = sorted(local.iterdir()) if local.is_dir() else []
+    local_runs = sorted(local.iterdir()) if local.is_dir() else []
     return [
-        *(_known(reference, "shipped", run) for reference, run in shipped if is_finished(run)),
-        *(_known("", "pulled", folder) for folder in all_cached()),
-        *(_known(folder.as_posix(), "local", folder) for folder in own if is_finished(folder)),
+        *(_known_run(reference, "shipped", run) for reference, run in shipped if is_finished(run)),
+        *(_known_run("", "pulled", folder) for folder in all_cached()),
+        *(
+            _known_run(folder.as_posix(), "local", folder)
+            for folder in local_runs
+            if is_finished(folder)
+        ),
     ]
 
 
-def _known(reference: str, kind: str, folder: Path) -> KnownRun:
+def _known_run(reference: str, kind: str, folder: Path) -> KnownRun:
     scope, score = scope_and_score(folder)
     origin = read_origin(folder) or Origin("", scope=scope, score=score)
     return KnownRun(

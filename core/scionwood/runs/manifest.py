@@ -164,16 +164,16 @@ def manifest_faults(folder: Path, entries: Mapping[str, Entry]) -> Iterator[Adap
             yield fault
 
 
-def _changed(path: Path, wanted: Entry) -> AdapterFileError | None:
+def _changed(path: Path, entry: Entry) -> AdapterFileError | None:
     try:
         have = _measured(path)
     except AdapterFileError as fault:
         return fault
     rule = ""
-    if have.bytes != wanted.bytes:
-        rule = f"it has {have.bytes:,} bytes, and {FILES} states {wanted.bytes:,}"
-    elif have.sha256 != wanted.sha256:
-        rule = f"its SHA-256 is {have.sha256[:12]}..., and {FILES} states {wanted.sha256[:12]}..."
+    if have.bytes != entry.bytes:
+        rule = f"it has {have.bytes:,} bytes, and {FILES} states {entry.bytes:,}"
+    elif have.sha256 != entry.sha256:
+        rule = f"its SHA-256 is {have.sha256[:12]}..., and {FILES} states {entry.sha256[:12]}..."
     return AdapterFileError(str(path), rule, _CHANGED) if rule else None
 
 

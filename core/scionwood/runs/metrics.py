@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-_WHOLE = frozenset({"step", "epoch"})
+_INTEGER_KEYS = frozenset({"step", "epoch"})
 
 
 def read_metrics(path: Path) -> list[dict[str, str]]:
@@ -31,7 +31,7 @@ def metrics_table(path: Path) -> Any:
         dictionary leaves it out.
     """
     rows = [
-        {key: int(value) if key in _WHOLE else float(value) for key, value in row.items()}
+        {key: int(value) if key in _INTEGER_KEYS else float(value) for key, value in row.items()}
         for row in read_metrics(path)
     ]
     return import_module("pandas").DataFrame(rows) if find_spec("pandas") else rows

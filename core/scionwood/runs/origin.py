@@ -67,8 +67,8 @@ def read_origin(folder: Path) -> Origin | None:
         fields = json.loads(path.read_text("utf-8"))
         if not isinstance(fields, dict) or not all(isinstance(v, str) for v in fields.values()):
             raise ReadError(str(path), "an origin has texts only", "Fetch the run again")
-        known = {key: one_line(fields[key]) for key in Origin.__dataclass_fields__ if key in fields}
-        return Origin(**known)
+        texts = {key: one_line(fields[key]) for key in Origin.__dataclass_fields__ if key in fields}
+        return Origin(**texts)
 
 
 def write_origin(folder: Path, origin: Origin) -> None:

@@ -43,8 +43,8 @@ def is_part(name: str) -> bool:
     Args:
         name: the path in the repository, with `/`.
     """
-    named = name in (*OF_ADAPTER, *AT_TOP)
-    return named or any(kind.fullmatch(name) for kind in (FIGURE, NOTE))
+    is_listed = name in (*OF_ADAPTER, *AT_TOP)
+    return is_listed or any(kind.fullmatch(name) for kind in (FIGURE, NOTE))
 
 
 def parts_of(run: Path) -> dict[str, Path]:
@@ -71,8 +71,8 @@ def check_sizes(where: str, sizes: Mapping[str, int]) -> None:
         AdapterFileError: naming the file, its size and the most that it may have.
     """
     for name, size in sizes.items():
-        if size > (most := _LARGEST.get(name, _SMALL)):
-            rule = f"it has {size:,} bytes, more than {most:,}"
+        if size > (limit := _LARGEST.get(name, _SMALL)):
+            rule = f"it has {size:,} bytes, more than {limit:,}"
             raise AdapterFileError(f"{where}: {name}", rule, "Ask its author for a smaller one")
     if sum(name.startswith("figures/") for name in sizes) > FIGURES:
         raise AdapterFileError(where, f"it has more than {FIGURES} figures", "Ask for fewer")

@@ -86,5 +86,5 @@ def base_licence(run: Path) -> str:
         if isinstance(base, dict) and base.get("licence"):
             return one_line(str(base["licence"]))
     facts = metadata(run)
-    named = facts.get("license_name") or facts.get("license") or ""
-    return one_line(str(named))
+    licence = facts.get("license_name") or facts.get("license") or ""
+    return one_line(str(licence))

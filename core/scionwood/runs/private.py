@@ -48,16 +48,16 @@ def refuse_private(folder: Path, run: Path) -> None:
         WriteError: naming the file and the folder.
     """
     places = [place.resolve() for place in (run, Path.home())]
-    own = "|".join(re.escape(str(place)) for place in places if place != place.parent)
-    pattern = re.compile(rf"(?<![\w/.:-])(?:{own}(?=[\\/\s\"']|$)|{_HOMES})")
+    alternatives = "|".join(re.escape(str(place)) for place in places if place != place.parent)
+    pattern = re.compile(rf"(?<![\w/.:-])(?:{alternatives}(?=[\\/\s\"']|$)|{_HOMES})")
     for path in sorted(folder.rglob("*")):
         text = path.read_text("utf-8", errors="replace") if path.suffix in _TEXTS else ""
-        named = [match[0] for match in pattern.finditer(text)]
+        private_names = [match[0] for match in pattern.finditer(text)]
         if path.suffix == ".json":
             with reading(path, "JSON"):
-                named += _absolute(json.loads(text)).values()
-        if named:
-            rule = f"it names {named[0]!r}, a place on this machine"
+                private_names += _absolute(json.loads(text)).values()
+        if private_names:
+            rule = f"it names {private_names[0]!r}, a place on this machine"
             raise WriteError(f"{path.name} of {run}", rule, "Remove it from the file, then push")
 
 

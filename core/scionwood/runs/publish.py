@@ -133,8 +133,8 @@ def _manifest(run: Path, folder: Path) -> None:
     placed = {f"{ADAPTER}/{n}" if n in OF_ADAPTER else n: n for n in loadable(folder)}
     measured = measure(folder, list(placed.values()))
     entries = {name: measured[at] for name, at in sorted(placed.items())}
-    kept = read_manifest(run)
-    if kept is not None and kept[1] == entries:
+    manifest = read_manifest(run)
+    if manifest is not None and manifest[1] == entries:
         return
     if (folder / SIGNATURE).exists():
         print(f"{SIGNATURE} is not shared: {RECIPE} or another file is changed", file=sys.stderr)
@@ -152,11 +152,11 @@ def _card(run: Path, paths: Mapping[str, str], reference: str) -> str:
     text = re.sub(r"\n## From the hub\n.*?(?=\n## |\Z)", "", text, flags=re.S)  # of another push
     if reference:
         text += _USE.format(reference=reference)
-    told = re.search(r"does not load\s+the head", text) or not (run / HEAD).is_file()
-    return text if told else text + _HEAD
+    mentions_head = re.search(r"does not load\s+the head", text) or not (run / HEAD).is_file()
+    return text if mentions_head else text + _HEAD
 
 
 def _origin(run: Path, reference: str) -> Origin:
     scope, score = scope_and_score(run)
-    own = read_origin(run) or Origin("", scope=scope, score=score)
-    return replace(own, name=reference, version="", digest=weights_digest(run))
+    source = read_origin(run) or Origin("", scope=scope, score=score)
+    return replace(source, name=reference, version="", digest=weights_digest(run))

@@ -79,10 +79,10 @@ def locate(reference: str | Path) -> Path:
 
 
 def _remedy(path: Path) -> str:
-    found = [recipe.parent for recipe in path.parent.glob(f"*/{RECIPE}")]
-    beside = [folder.as_posix() for folder in found if is_finished(folder)]
-    near = discovery.did_you_mean(path.as_posix(), [*beside, *all_shipped()])
-    if not near and not beside and is_repository(path.as_posix()):
+    run_folders = [recipe.parent for recipe in path.parent.glob(f"*/{RECIPE}")]
+    siblings = [folder.as_posix() for folder in run_folders if is_finished(folder)]
+    near = discovery.did_you_mean(path.as_posix(), [*siblings, *all_shipped()])
+    if not near and not siblings and is_repository(path.as_posix()):
         return f"On the hub it is hf:{path.as_posix()}"
     return near or "See: scionwood runs"
 

@@ -19,11 +19,11 @@ def all_shipped() -> dict[str, Path]:
     runs: dict[str, Path] = {}
     for entry in discovery.plugins():
         try:
-            own = shipped_runs(entry.name) if entry.plugin else {}
+            plugin_runs = shipped_runs(entry.name) if entry.plugin else {}
         except PluginError as error:
             print(error, file=sys.stderr)
             continue
-        runs |= {f"{entry.name}/{name}": folder for name, folder in own.items()}
+        runs |= {f"{entry.name}/{name}": folder for name, folder in plugin_runs.items()}
     return runs
 
 

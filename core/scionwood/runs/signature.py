@@ -86,8 +86,8 @@ def verify(folder: Path, content: bytes, keys: Sequence[Path]) -> Path:
             verifier.set_hashing_config(hashing.Config().use_file_serialization())
             if _signed(verifier, Path(place)):
                 return key
-    named = ", ".join(key.name for key in keys[:3]) or "no key"
-    rule = f"its signature is not of one of the keys ({named})"
+    key_names = ", ".join(key.name for key in keys[:3]) or "no key"
+    rule = f"its signature is not of one of the keys ({key_names})"
     raise AdapterFileError(f"{folder / SIGNATURE}", rule, "Do not use it, or name its author's key")
 
 

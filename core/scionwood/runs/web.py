@@ -70,21 +70,21 @@ def download(run: ZipRun, target: Path) -> None:
 
 def _copy(url: str, target: Path) -> str:
     """Write what an address answers to a file, and return its SHA-256."""
-    total, seen = hashlib.sha256(), 0
+    total, bytes_read = hashlib.sha256(), 0
     request = Request(url, headers={"User-Agent": "scionwood"})
     with build_opener(_Redirects).open(request, timeout=_WAIT) as answer, target.open("wb") as file:
         announced = int(answer.length or 0)
         print(f"fetching {url} ({announced / 1e6:.1f} MB)", file=sys.stderr)
-        while seen <= LARGEST and announced <= LARGEST and (block := answer.read(_BLOCK)):
-            seen += len(block)
+        while bytes_read <= LARGEST and announced <= LARGEST and (block := answer.read(_BLOCK)):
+            bytes_read += len(block)
             total.update(block)
             with writing(target):
                 file.write(block)
-    if max(seen, announced) > LARGEST:
+    if max(bytes_read, announced) > LARGEST:
         rule = f"it has more than {LARGEST:,} bytes"
         raise ReadError(url, rule, "Ask its author for a smaller one")
-    if seen < announced:
-        rule = f"only {seen:,} of {announced:,} bytes arrived"
+    if bytes_read < announced:
+        rule = f"only {bytes_read:,} of {announced:,} bytes arrived"
         raise ReadError(url, rule, "Try again: the connection was cut")
     return total.hexdigest()
 

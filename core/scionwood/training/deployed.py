@@ -118,10 +118,10 @@ class Deployed:
     def __post_init__(self) -> None:
         if not self.inputs:
             return
-        given = [len(signal.axes) for signal in self.inputs]
-        held = [tensor.ndim for tensor in self.example]
-        if given != held:
-            rule = f"its inputs name {given} axes, and the tensors of the example have {held}"
+        axes = [len(signal.axes) for signal in self.inputs]
+        dims = [tensor.ndim for tensor in self.example]
+        if axes != dims:
+            rule = f"its inputs name {axes} axes, and the tensors of the example have {dims}"
             raise ExportError("deployed model", rule, "Describe each tensor, axis by axis")
 
     def resized(self, shape: Sequence[int]) -> Self:

@@ -180,26 +180,26 @@ def _recipe_for(folder: Path, probe: str) -> Any:
     """Return the recipe that is named, or that of a field whose base an adapter states."""
     if "/" in probe:
         return resolve(probe)
-    wanted = adapters.stated_identity(adapters.read_json(folder / "scionwood.json"))
+    identity = adapters.stated_identity(adapters.read_json(folder / "scionwood.json"))
     tried = []
     for name in _recipes(probe):
         recipe = resolve(name)
-        own = (recipe.backbone.name, str(recipe.backbone.options), recipe.task.name)
-        if own in tried or recipe.adapter.component is None:
+        key = (recipe.backbone.name, str(recipe.backbone.options), recipe.task.name)
+        if key in tried or recipe.adapter.component is None:
             continue
-        tried.append(own)
-        if _fits(recipe, wanted):
+        tried.append(key)
+        if _fits(recipe, identity):
             return recipe
     rule = f"no recipe of {probe} has the base that the adapter states"
     raise AuditError(f"probe {probe}", rule, "Name the recipe: --probe FIELD/RECIPE")
 
 
-def _fits(recipe: Any, wanted: adapters.BaseIdentity | None) -> bool:
+def _fits(recipe: Any, identity: adapters.BaseIdentity | None) -> bool:
     """Return whether a recipe has this base, and a task that needs no other run."""
     with torch.random.fork_rng(devices=[]):
         try:
             model = recipe.backbone.build()
-            if wanted is None or adapters.base_identity(model).matches(wanted) is False:
+            if identity is None or adapters.base_identity(model).matches(identity) is False:
                 return False
             recipe.task.build(model)
         except ScionwoodError:  # such as a task or weights that are only on the user's machine

@@ -29,8 +29,8 @@ def behaviour(task: Task, names: Sequence[str], folder: Path | None) -> list[Row
         value = f"no probes are known for {' or '.join(names)}"
         return [Row("behaviour", "probes", "skipped", value, reason="see Plugin.probes")]
     with random.fork_rng(devices=[]):
-        found: list[ProbeResult] = load("probes", name)(task.eval(), folder)
-    return [_row(probe) for probe in found]
+        results: list[ProbeResult] = load("probes", name)(task.eval(), folder)
+    return [_row(probe) for probe in results]
 
 
 def _has_probes(name: str) -> bool:

@@ -122,12 +122,12 @@ def weights_of(folder: Path) -> Weights | str:
         return f"its method {manifest.method} changes weights by no product B A"
     if config.rank_pattern or config.alpha_pattern:
         return "its layers have ranks of their own"
-    found = {name: (b, a) for name, b, a in changes(saved, tensors)}
-    if not found:
+    factors = {name: (b, a) for name, b, a in changes(saved, tensors)}
+    if not factors:
         return "it has no product B A"
     key = (manifest.sha256, manifest.method, config.r, config.lora_alpha, tuple(manifest.modules))
-    numbers = np.array([five(b @ a) for b, a in found.values()])
-    return Weights(key, tuple(found), numbers, tuple(found.values()))
+    numbers = np.array([five(b @ a) for b, a in factors.values()])
+    return Weights(key, tuple(factors), numbers, tuple(factors.values()))
 
 
 def five(change: Tensor) -> tuple[float, ...]:
@@ -174,14 +174,16 @@ class Cohort:
     """
 
     def __init__(self, references: Sequence[Weights]) -> None:
-        self.references = [_vector(each) for each in references]
-        own = [_score(x, np.delete(self.references, i, 0)) for i, x in enumerate(self.references)]
-        self.threshold = _limit(own, BEYOND)
-        self._factors = [each.factors for each in references]
+        self.references = [_vector(reference) for reference in references]
+        scores = [
+            _score(x, np.delete(self.references, i, 0)) for i, x in enumerate(self.references)
+        ]
+        self.threshold = _limit(scores, BEYOND)
+        self._factors = [reference.factors for reference in references]
         self._among = products(self._factors)
         among = turns(self._among)
         self.turned = _limit(among, TURNED)
-        self.departure = Departure(list(map(float, among)), own)
+        self.departure = Departure(list(map(float, among)), scores)
 
     def score(self, weights: Weights) -> float:
         """Return the mean absolute robust z of an adapter."""
@@ -189,7 +191,7 @@ class Cohort:
 
     def turn(self, weights: Weights) -> float:
         """Return how far an adapter turns from the mean change, from 0 to 2."""
-        to = np.array([product(weights.factors, each) for each in self._factors])
+        to = np.array([product(weights.factors, reference) for reference in self._factors])
         return turn(product(weights.factors, weights.factors), to, self._among)
 
     def deviations(self, weights: Weights) -> np.ndarray:
@@ -216,51 +218,54 @@ def compare(folder: Path, references: Path) -> tuple[list[Row], int]:
         >>> compare(folder, folder.parent)[1]
         0
     """
-    own = weights_of(folder)
-    if isinstance(own, str):
-        return [Row("weights", "references", "skipped", "no reference", reason=own)], 0
-    same, reasons = _comparable(own, references, folder)
+    weights = weights_of(folder)
+    if isinstance(weights, str):
+        return [Row("weights", "references", "skipped", "no reference", reason=weights)], 0
+    same, reasons = _comparable(weights, references, folder)
     if len(same) < LEAST:
         why = f"{len(same)} comparable adapters, and {LEAST} are needed. {_tally(reasons)}".strip()
         return [Row("weights", "references", "skipped", "no reference", reason=why)], 0
     cohort = Cohort(same)
-    score, limit = cohort.score(own), cohort.threshold
+    score, limit = cohort.score(weights), cohort.threshold
     status: Status = "broken" if score > limit else "kept"
     why = f"{BEYOND:g} robust deviations above the {len(same)} references among themselves"
     rows = [Row("weights", "mean |z|", status, f"{score:.2f}", f"at most {limit:.2f}", why)]
-    rows += [_turned(cohort, own), _departed(cohort, own), BESIDE]
-    z = cohort.deviations(own)
-    spread = f"{own.spread:.3g}, z {z[-1, 0]:+.1f}"
+    rows += [_turn_row(cohort, weights), _departed(cohort, weights), BESIDE]
+    z = cohort.deviations(weights)
+    spread = f"{weights.spread:.3g}, z {z[-1, 0]:+.1f}"
     rows.append(Row("weights", "spread of the norms over modules", "note", spread))
     for column, name in enumerate(NUMBERS):
         at = int(np.abs(z[:-1, column]).argmax())
-        value = f"z {z[at, column]:+.1f} in {own.modules[at]}"
+        value = f"z {z[at, column]:+.1f} in {weights.modules[at]}"
         rows.append(Row("weights", f"{name}, farthest module", "note", value))
     if reasons:
         rows.append(Row("weights", "references left out", "note", _tally(reasons)))
     return rows, len(same)
 
 
-def _turned(cohort: Cohort, own: Weights) -> Row:
-    found, limit = cohort.turn(own), cohort.turned
-    status: Status = "broken" if found > limit else "kept"
+def _turn_row(cohort: Cohort, weights: Weights) -> Row:
+    distance, limit = cohort.turn(weights), cohort.turned
+    status: Status = "broken" if distance > limit else "kept"
     why = f"{TURNED:g} robust deviations above the references; 0 is the direction of their mean"
-    value, most = f"{found:.3f}", f"at most {limit:.3f}"
-    return Row("weights", "turn from the mean change", status, value, most, why)
+    value, limit_text = f"{distance:.3f}", f"at most {limit:.3f}"
+    return Row("weights", "turn from the mean change", status, value, limit_text, why)
 
 
-def _departed(cohort: Cohort, own: Weights) -> Row:
-    found, limit = cohort.departure.of(cohort.turn(own), cohort.score(own)), cohort.departure.limit
-    name, value = "turn and mean |z| together", f"{found:.2f}"
+def _departed(cohort: Cohort, weights: Weights) -> Row:
+    score, limit = (
+        cohort.departure.of(cohort.turn(weights), cohort.score(weights)),
+        cohort.departure.limit,
+    )
+    name, value = "turn and mean |z| together", f"{score:.2f}"
     if limit is None:
         why = f"a limit with {ALARMS:.0%} of false alarms needs {ENOUGH} references"
         return Row("weights", name, "note", value, reason=why)
-    status: Status = "broken" if found > limit else "kept"
+    status: Status = "broken" if score > limit else "kept"
     why = f"{ALARMS:.0%} of adapters like the references are beyond"
     return Row("weights", name, status, value, f"at most {limit:.2f}", why)
 
 
-def _comparable(own: Weights, place: Path, folder: Path) -> tuple[list[Weights], list[str]]:
+def _comparable(weights: Weights, place: Path, folder: Path) -> tuple[list[Weights], list[str]]:
     same, reasons = [], []
     for path in sorted(place.rglob("adapter_config.json")):
         if path.parent.resolve() == folder.resolve():
@@ -268,9 +273,9 @@ def _comparable(own: Weights, place: Path, folder: Path) -> tuple[list[Weights],
         other = weights_of(path.parent)
         if isinstance(other, str):
             reasons.append(other.partition(":")[0])
-        elif other.key != own.key:
+        elif other.key != weights.key:
             names = ("base", "method", "rank", "alpha", "targets")
-            pairs = zip(names, other.key, own.key, strict=True)
+            pairs = zip(names, other.key, weights.key, strict=True)
             reasons.append(f"another {next(name for name, a, b in pairs if a != b)}")
         else:
             same.append(other)
@@ -293,9 +298,9 @@ def _z(x: np.ndarray, references: np.ndarray) -> np.ndarray:
     return z
 
 
-def _limit(own: Sequence[float] | np.ndarray, beyond: float) -> float:
+def _limit(scores: Sequence[float] | np.ndarray, beyond: float) -> float:
     """Return the limit that the scores of the references among themselves set."""
-    logs = np.log(np.maximum(own, 1e-12))
+    logs = np.log(np.maximum(scores, 1e-12))
     middle = float(np.median(logs))
     deviation = max(1.4826 * float(np.median(np.abs(logs - middle))), _FLOOR)
     return float(np.exp(middle + beyond * deviation))

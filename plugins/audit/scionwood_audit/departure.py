@@ -20,7 +20,7 @@ HALF = 0.5
 """The weight of the mean |z| beside the turn."""
 ENOUGH = math.ceil(1 / ALARMS) - 1
 """Fewer references have no rank that allows so few false alarms."""
-_LEAST = 0.05
+_MIN_DEVIATION = 0.05
 """The least deviation of a logarithm."""
 
 
@@ -45,9 +45,9 @@ class Departure:
 
     def __init__(self, turns: Sequence[float], scores: Sequence[float]) -> None:
         self._places = [_place(turns), _place(scores)]
-        own = sorted(self.of(*pair) for pair in zip(turns, scores, strict=True))
-        rank = math.ceil(round((1 - ALARMS) * (len(own) + 1), 9))
-        self.limit = own[rank - 1] if rank <= len(own) else None
+        departures = sorted(self.of(*pair) for pair in zip(turns, scores, strict=True))
+        rank = math.ceil(round((1 - ALARMS) * (len(departures) + 1), 9))
+        self.limit = departures[rank - 1] if rank <= len(departures) else None
 
     def of(self, turn: float, score: float) -> float:
         """Return the number of an adapter."""
@@ -64,4 +64,4 @@ def _place(values: Sequence[float]) -> tuple[float, float]:
     """Return the median of the logarithms, and their robust deviation."""
     logs = np.array([_log(value) for value in values])
     middle = float(np.median(logs))
-    return middle, max(1.4826 * float(np.median(np.abs(logs - middle))), _LEAST)
+    return middle, max(1.4826 * float(np.median(np.abs(logs - middle))), _MIN_DEVIATION)

@@ -55,23 +55,23 @@ def turns(table: np.ndarray) -> np.ndarray:
         table: the inner products of all pairs.
     """
     count = len(table)
-    found = np.empty(count)
+    distances = np.empty(count)
     for at in range(count):
         others = np.delete(np.arange(count), at)
-        found[at] = turn(table[at, at], table[at, others], table[np.ix_(others, others)])
-    return found
+        distances[at] = turn(table[at, at], table[at, others], table[np.ix_(others, others)])
+    return distances
 
 
-def turn(own: float, to_references: np.ndarray, among: np.ndarray) -> float:
+def turn(square_norm: float, to_references: np.ndarray, among: np.ndarray) -> float:
     """Return one minus the cosine of the angle between a change and the mean of references.
 
     Args:
-        own: the inner product of the change with itself.
+        square_norm: the inner product of the change with itself.
         to_references: those with each reference.
         among: those of all pairs of references.
 
     Returns:
         From 0 for the same direction to 2 for the opposite one; 1 if either change is zero.
     """
-    length = float(np.sqrt(own * among.mean()))
+    length = float(np.sqrt(square_norm * among.mean()))
     return 1.0 - float(to_references.mean()) / length if length > 0 else 1.0

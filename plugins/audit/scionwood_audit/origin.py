@@ -75,14 +75,16 @@ def _versions(record: dict[str, Any]) -> Row:
 
 def _tensors(folder: Path, record: dict[str, Any]) -> Row:
     try:
-        own = adapters.tensors_hash(adapters.read_untrusted(folder / "adapter_model.safetensors"))
+        digest = adapters.tensors_hash(
+            adapters.read_untrusted(folder / "adapter_model.safetensors")
+        )
     except ScionwoodError:  # a row of the structure names it
         return Row("origin", "hash of the tensors", "skipped", "the tensors cannot be read")
-    stated = isinstance(record.get("tensors"), dict) and "adapter" in record["tensors"]
+    has_hash = isinstance(record.get("tensors"), dict) and "adapter" in record["tensors"]
     why = "stated in scionwood.json and compared, see structure"
-    if not stated:
+    if not has_hash:
         why = "computed here: an earlier version saved the folder, and states no hash"
-    return Row("origin", "hash of the tensors", "note", own[:16], reason=why)
+    return Row("origin", "hash of the tensors", "note", digest[:16], reason=why)
 
 
 def _signature(folder: Path, home: Path) -> Row:
@@ -99,7 +101,7 @@ def _signature(folder: Path, home: Path) -> Row:
 
 
 def _source(run: Path | None) -> list[Row]:
-    found = read_origin(run) if run is not None else None
-    if found is None:
+    origin = read_origin(run) if run is not None else None
+    if origin is None:
         return [Row("origin", "source", "note", "made here, or its source is not stated")]
-    return [Row("origin", "source", "note", str(found))]
+    return [Row("origin", "source", "note", str(origin))]

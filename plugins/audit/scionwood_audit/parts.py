@@ -76,13 +76,13 @@ def rows_of_parts(task: Task, recipe: Any) -> list[Row]:
         data.prepare_data()
         data.setup("test")
         batch = next(iter(data.test_dataloader()))
-        found = probe_parts(task, predict, batch)
+        probes = probe_parts(task, predict, batch)
     except ScionwoodError as error:
         return [*rows, Row("adaptive parts", "probes", "skipped", error.value, reason=error.rule)]
     why = "evidence, no verdict: compare it with that of a trusted adapter"
-    for kind, each in found:
-        value = f"{each.changed:.0%} of answers change, {each.to_one:.0%} to class {each.target}"
-        rows.append(Row("adaptive parts", f"{kind}: {each.kind}", "note", value, reason=why))
+    for kind, probe in probes:
+        value = f"{probe.changed:.0%} of answers change, {probe.to_one:.0%} to class {probe.target}"
+        rows.append(Row("adaptive parts", f"{kind}: {probe.kind}", "note", value, reason=why))
     return rows
 
 
@@ -119,19 +119,19 @@ def probe_parts(task: nn.Module, predict: Predict, batch: Batch) -> list[tuple[s
     key = next(key for key, value in batch.items() if isinstance(value, Tensor) and value.ndim > 1)
     donors = [_rows(batch, key, slice(i, i + 1)) for i in range(min(DONORS, len(usual)))]
     empty = {**donors[0], key: torch.zeros_like(donors[0][key])} if donors else batch
-    found: list[tuple[str, Probed]] = []
+    probes: list[tuple[str, Probed]] = []
     for kind, hold in _holders(task, predict):
         for name, sources in (("cut", [batch]), ("swap", donors), ("freeze", [empty])):
             results = []
             for source in sources:
                 with hold(source):
                     results.append(_flips(name, usual, predict(batch)))
-            found.append((kind, max(results, key=lambda each: each.to_one)))
+            probes.append((kind, max(results, key=lambda result: result.to_one)))
     for name, change in (("cut", torch.zeros_like), ("swap", lambda x: x.roll(1, 0))):
         if anchors := [value for path, value in _tensors(task) if ANCHORS.search(_last(path))]:
             with _replaced(anchors, change):
-                found.append(("kept anchors", _flips(name, usual, predict(batch))))
-    return found
+                probes.append(("kept anchors", _flips(name, usual, predict(batch))))
+    return probes
 
 
 def _holders(task: nn.Module, predict: Predict) -> Iterator[tuple[str, Any]]:
@@ -146,11 +146,11 @@ def _holders(task: nn.Module, predict: Predict) -> Iterator[tuple[str, Any]]:
 def _gates_held(task: nn.Module, predict: Predict, source: Batch) -> Iterator[None]:
     """Hold `W x + b` of every gate at its mean over a batch, by `W = 0` and `b = W mean(x) + b`."""
     pairs = list(_linear_gates(task))
-    seen: dict[int, Tensor] = {}
+    input_means: dict[int, Tensor] = {}
 
     def note(at: int, _: nn.Module, inputs: tuple[Any, ...]) -> None:
         x = inputs[0].detach()
-        seen[at] = x.flatten(0, -2).mean(0) if x.ndim > 1 else x
+        input_means[at] = x.flatten(0, -2).mean(0) if x.ndim > 1 else x
 
     hooks = [
         layer.register_forward_pre_hook(partial(note, at)) for at, (layer, _, _) in enumerate(pairs)
@@ -162,27 +162,29 @@ def _gates_held(task: nn.Module, predict: Predict, source: Batch) -> Iterator[No
             hook.remove()
     before = [(w, w.clone(), b, b.clone()) for _, w, b in pairs]
     for at, (_, weight, bias) in enumerate(pairs):
-        if at in seen and seen[at].shape[-1] == weight.shape[-1]:
-            bias.add_(weight @ seen[at].to(weight))
+        if at in input_means and input_means[at].shape[-1] == weight.shape[-1]:
+            bias.add_(weight @ input_means[at].to(weight))
             weight.zero_()
     try:
         yield
     finally:
-        for weight, old, bias, held in before:
+        for weight, old, bias, old_bias in before:
             weight.copy_(old)
-            bias.copy_(held)
+            bias.copy_(old_bias)
 
 
 def _linear_gates(task: nn.Module) -> Iterator[tuple[nn.Module, Tensor, Tensor]]:
     """Yield the layer that sees the input of each gate, and the weight and bias of the gate."""
-    modules, known = dict(task.named_modules()), dict(task.named_parameters())
+    modules, parameters = dict(task.named_modules()), dict(task.named_parameters())
     for path, weight in _tensors(task):
         if not GATES.search(path) or weight.ndim != 2:
             continue
         owner, _, last = path.rpartition(".")
         places = [f"{owner}.bias"] if last == "weight" else []
         places.append(re.sub(r"routers?|routes?|gates?", "bias", path))
-        bias = next((known[place] for place in places if place in known and place != path), None)
+        bias = next(
+            (parameters[place] for place in places if place in parameters and place != path), None
+        )
         holder = re.split(r"\.[^.]*(?:gates?|routers?|routes?)(?=\.|$)", f".{path}")[0].lstrip(".")
         layer = modules.get(holder)
         if bias is not None and layer is not None and len(bias) == len(weight):
@@ -193,15 +195,15 @@ def _linear_gates(task: nn.Module) -> Iterator[tuple[nn.Module, Tensor, Tensor]]
 def _generators_held(task: nn.Module, predict: Predict, source: Batch) -> Iterator[None]:
     """Hold the output of every generator at its mean over a batch."""
     modules = list(_generators(task))
-    seen: dict[str, Tensor] = {}
+    output_means: dict[str, Tensor] = {}
 
     def note(name: str, _: nn.Module, __: Any, output: Any) -> None:
         if isinstance(output, Tensor):
-            seen[name] = output.detach().mean(0, keepdim=True)
+            output_means[name] = output.detach().mean(0, keepdim=True)
 
     def hold(name: str, _: nn.Module, __: Any, output: Any) -> Any:
-        fits = name in seen and seen[name].shape[1:] == output.shape[1:]
-        return seen[name].expand_as(output) if fits else output
+        fits = name in output_means and output_means[name].shape[1:] == output.shape[1:]
+        return output_means[name].expand_as(output) if fits else output
 
     hooks = [module.register_forward_hook(partial(note, name)) for name, module in modules]
     try:
@@ -238,8 +240,8 @@ def _flips(kind: str, usual: Tensor, answers: Tensor) -> Probed:
 
 
 def _tensors(task: nn.Module) -> list[tuple[str, Tensor]]:
-    named = [*task.named_parameters(), *task.named_buffers()]
-    return [(n, v) for n, v in named if GATES.search(n) or ANCHORS.search(_last(n))]
+    tensors = [*task.named_parameters(), *task.named_buffers()]
+    return [(n, v) for n, v in tensors if GATES.search(n) or ANCHORS.search(_last(n))]
 
 
 def _generators(task: nn.Module) -> Iterator[tuple[str, nn.Module]]:

@@ -95,11 +95,11 @@ class Audit:
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Return how many rows of each part have each status."""
-        found: dict[str, dict[str, int]] = {}
+        counts: dict[str, dict[str, int]] = {}
         for row in self.rows:
-            own = found.setdefault(row.part, {})
-            own[row.status] = own.get(row.status, 0) + 1
-        return found
+            part_counts = counts.setdefault(row.part, {})
+            part_counts[row.status] = part_counts.get(row.status, 0) + 1
+        return counts
 
     def as_json(self) -> dict[str, Any]:
         """Return what `write_json` writes."""

@@ -39,8 +39,8 @@ def score(run: Path) -> str:
     Returns:
         The register match of greedy answers, next to that of the base and of one constant answer.
     """
-    ours, base, constant = register_match(run)
-    what = f"register match {ours:.2f} on hand-written prompts"
+    run_match, base, constant = register_match(run)
+    what = f"register match {run_match:.2f} on hand-written prompts"
     return f"{what}, its base {base:.2f}, one constant answer {constant:.2f}"
 
 

@@ -156,14 +156,14 @@ def _is_store(path: Path) -> bool:
     return path.is_dir() and any((path / name).is_file() for name in _STORES)
 
 
-def _check_fields(pattern: str, known: Sequence[str]) -> None:
+def _check_fields(pattern: str, field_names: Sequence[str]) -> None:
     try:
         fields = [name for _, name, _, _ in Formatter().parse(pattern) if name is not None]
     except ValueError as error:
         raise BatchError(f"target {pattern!r}", str(error), "Write {{ for a brace") from error
-    offered = ", ".join(f"{{{name}}}" for name in known)
+    offered = ", ".join(f"{{{name}}}" for name in field_names)
     for name in fields:
-        if name not in known:
+        if name not in field_names:
             raise BatchError(f"target {pattern!r}", f"no field {{{name}}}", f"It has: {offered}")
     if not fields:
         rule = "without a field all jobs would write to one file"
@@ -192,16 +192,16 @@ def check_targets(jobs: Sequence[Job]) -> None:
         BatchError: there are such jobs.
     """
     sources = {_place(job.source): job.source for job in jobs if job.source is not None}
-    seen: dict[str, Job] = {}
+    jobs_by_target: dict[str, Job] = {}
     for job in jobs:
         place = _place(job.target)
         if place in sources:
             rule = "it is a source and a target"
             raise BatchError(str(job.target), rule, "Write the results to another folder")
-        if place in seen:
-            both = f"{_label(seen[place])} and {_label(job)} would both be written to it"
+        if place in jobs_by_target:
+            both = f"{_label(jobs_by_target[place])} and {_label(job)} would both be written to it"
             raise BatchError(str(job.target), both, _apart(job))
-        seen[place] = job
+        jobs_by_target[place] = job
 
 
 def _apart(job: Job) -> str:

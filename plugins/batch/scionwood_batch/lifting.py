@@ -16,7 +16,7 @@ from scionwood.runs.reference import find_run
 from scionwood_batch.errors import BatchError
 from scionwood_batch.jobs import Job
 
-_OWN = ("--force", "--resume")  # options that map itself gives
+_MAP_OPTIONS = ("--force", "--resume")  # options that map itself gives
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,9 @@ class Lifted:
         prog = f"scionwood {self.name.replace('/', ' ')}"
         arguments = parse_command(self.function, prog, argv)
         classes = [value for value in arguments.values() if is_dataclass(value)]
-        return arguments | {name: value for each in classes for name, value in vars(each).items()}
+        return arguments | {
+            name: value for options in classes for name, value in vars(options).items()
+        }
 
 
 def lift(command: str) -> Lifted:
@@ -95,7 +97,7 @@ def check_options(lifted: Lifted, options: Sequence[str], jobs: Sequence[Job]) -
         BatchError: an option or the kind of jobs does not fit.
     """
     for word in options:
-        if word in _OWN:
+        if word in _MAP_OPTIONS:
             raise BatchError(word, "map decides this for each file", "Give --force before the --")
     reads = {job.source is not None for job in jobs}
     if reads == {True} and not lifted.reads:
@@ -120,7 +122,7 @@ def check_outputs(lifted: Lifted, arguments: Sequence[Mapping[str, Any]]) -> Non
         BatchError: both would write the same further file.
     """
     for name, meaning in meanings(lifted.function).items():
-        values = {str(each[name]) for each in arguments if each.get(name) is not None}
+        values = {str(row[name]) for row in arguments if row.get(name) is not None}
         if meaning == "output" and len(arguments) > 1 and len(values) == 1:
             option = f"--{name.replace('_', '-')} {values.pop()}"
             field = "{stem}" if lifted.reads else "the field of --over"
@@ -129,10 +131,10 @@ def check_outputs(lifted: Lifted, arguments: Sequence[Mapping[str, Any]]) -> Non
 
 def weights(lifted: Lifted, arguments: Mapping[str, Any]) -> dict[str, str]:
     """Return the hash of the weights of each run that the command uses, by parameter."""
-    known = meanings(lifted.function)
-    runs = [name for name in arguments if name == "run" or known.get(name) == "run"]
-    named = {name: arguments[name] for name in runs if arguments[name] is not None}
-    return {name: weights_digest(find_run(run, quiet=True)) for name, run in named.items()}
+    roles = meanings(lifted.function)
+    runs = [name for name in arguments if name == "run" or roles.get(name) == "run"]
+    run_paths = {name: arguments[name] for name in runs if arguments[name] is not None}
+    return {name: weights_digest(find_run(run, quiet=True)) for name, run in run_paths.items()}
 
 
 def key(lifted: Lifted, job: Job, options: Sequence[str], runs: Mapping[str, str]) -> str:

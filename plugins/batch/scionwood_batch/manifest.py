@@ -95,9 +95,9 @@ def read_manifest(path: str | Path) -> dict[str, Row]:
 def _parse(path: Path, number: int, line: bytes) -> Row:
     try:
         fields = json.loads(line)
-        known = {name: fields[name] for name in Row.__dataclass_fields__ if name in fields}
-        stamp = known.pop("stamp", None)
-        return Row(**known, stamp=tuple(stamp) if stamp else None)
+        row_fields = {name: fields[name] for name in Row.__dataclass_fields__ if name in fields}
+        stamp = row_fields.pop("stamp", None)
+        return Row(**row_fields, stamp=tuple(stamp) if stamp else None)
     except (ValueError, TypeError) as error:
         rule = f"line {number} is not a row ({error})"
         remedy = "Remove the line: its job runs again. Or move the file away"

@@ -88,8 +88,10 @@ def run(
         ...     [row.status for row in run("pde/simulate", jobs, options, client=client)]
         ['done', 'done']
     """
-    made = plan(command, jobs, options, manifest=manifest, retry_failed=retry_failed, force=force)
-    return _run(made, workers, client)
+    job_plan = plan(
+        command, jobs, options, manifest=manifest, retry_failed=retry_failed, force=force
+    )
+    return _run(job_plan, workers, client)
 
 
 def plan(
@@ -235,7 +237,7 @@ def stamp_of(source: Path) -> tuple[int, int]:
         raise ReadError(str(source), "there is no such file", "Check the path")
     files = [source, *(source.rglob("*") if source.is_dir() else ())]
     facts = [path.stat() for path in files]
-    return sum(each.st_size for each in facts), max(each.st_mtime_ns for each in facts)
+    return sum(stat.st_size for stat in facts), max(stat.st_mtime_ns for stat in facts)
 
 
 def _same(before: Row, row: Row) -> bool:

@@ -95,11 +95,11 @@ class Predictor:
             )
         encoded = self.encoder.encode(part)
         self.distance = float(self.novelty.cpu().of(encoded.graph).max())
-        further = getattr(self.task.backbone, "further", None)
-        if further is not None:
-            further.check(part.conditions)
-            self.outside = further.cpu().outside(encoded.graph.condition)
-            further.to(self.device)
+        extra_conditions = getattr(self.task.backbone, "further", None)
+        if extra_conditions is not None:
+            extra_conditions.check(part.conditions)
+            self.outside = extra_conditions.cpu().outside(encoded.graph.condition)
+            extra_conditions.to(self.device)
         graph = CrashGraph(*(tensor.to(self.device) for tensor in encoded.graph))
         moved, strain = self.task.predict({"graph": graph})
         moved = projected(moved, graph, self.fields.stiffness)
@@ -130,16 +130,16 @@ class Predictor:
                 and no group of nodes moves as one body.
         """
         series = at_rest(series)
-        known = from_series(series, setup, frames=self.frames, settings=self.user.settings)
-        check_clamps(known)
-        stated, _ = self.user.settings.stated(series.features, factors(series.mesh.units))
-        turned = velocity_of_part(stated, setup, known.impactor)
-        self.frame = [*filter(None, [said(series)]), *([REVERSED] if turned else [])]
-        part = self.predict(resampled(known, self.frames))
+        source_part = from_series(series, setup, frames=self.frames, settings=self.user.settings)
+        check_clamps(source_part)
+        quantities, _ = self.user.settings.stated(series.features, factors(series.mesh.units))
+        is_reversed = velocity_of_part(quantities, setup, source_part.impactor)
+        self.frame = [*filter(None, [said(series)]), *([REVERSED] if is_reversed else [])]
+        part = self.predict(resampled(source_part, self.frames))
         measured = {DISTANCE: self.distance, LIMIT: self.limit} if self.limit else {}
         if self.interval is not None:
             measured |= self.interval.features(factors(series.mesh.units)[0])
-        return _on_mesh(series, at_own_times(part, known.times), measured)
+        return _on_mesh(series, at_own_times(part, source_part.times), measured)
 
     def _bounded(self, moved: Tensor, graph: CrashGraph) -> Interval | None:
         """Return the interval of a prediction; `None` if the run was not calibrated."""
@@ -152,10 +152,10 @@ class Predictor:
     @property
     def verdict(self) -> str:
         """A sentence on whether the last part was like the training parts."""
-        said = verdict(self.distance, self.limit)
+        sentence = verdict(self.distance, self.limit)
         if self.outside:
-            return f"{said}; UNLIKE the training in {', '.join(self.outside)}"
-        return said
+            return f"{sentence}; UNLIKE the training in {', '.join(self.outside)}"
+        return sentence
 
 
 def record_path(target: Path) -> Path:

@@ -60,9 +60,9 @@ def score(run: Path) -> str:
     nodes = len(SIZES["small"].template().levels[0])
     mean = Pod().fit(data.encoded("train"), nodes)
     mean.modes = np.zeros_like(mean.modes)
-    ours = distance(network(run), data)
+    error = distance(network(run), data)
     simplest = distance(lambda part: torch.from_numpy(mean.predict(part)).float(), data)
-    return f"mean distance {ours:.1f} % of the maximum intrusion, mean history {simplest:.1f} %"
+    return f"mean distance {error:.1f} % of the maximum intrusion, mean history {simplest:.1f} %"
 
 
 def network(run: Path) -> Callable[[Encoded], Tensor]:

@@ -19,26 +19,26 @@ def outputs_of(function: Callable[..., Any], example: Sequence[Tensor]) -> list[
     """
     with torch.no_grad():
         result = function(*(x.clone() for x in example))
-    each = list(result) if isinstance(result, tuple | list) else [result]
-    if not each or not all(isinstance(tensor, Tensor) for tensor in each):
+    outputs = list(result) if isinstance(result, tuple | list) else [result]
+    if not outputs or not all(isinstance(tensor, Tensor) for tensor in outputs):
         rule = f"it returns {type(result).__name__}, not a tensor or a tuple of tensors"
         raise ExportError("deployed model", rule, "Override deploy() of the task with a wrapper")
-    return [tensor.detach().clone() for tensor in each]
+    return [tensor.detach().clone() for tensor in outputs]
 
 
-def largest_gap(expected: Sequence[Tensor], given: Sequence[Tensor]) -> float:
+def largest_gap(expected: Sequence[Tensor], actual: Sequence[Tensor]) -> float:
     """Return the largest difference, relative to the largest value of the expected tensor.
 
     It is infinite if shapes differ or a difference is not a number.
 
     Args:
         expected: the tensors to compare with.
-        given: as many tensors of the same shapes.
+        actual: as many tensors of the same shapes.
     """
-    if [x.shape for x in expected] != [x.shape for x in given]:
+    if [x.shape for x in expected] != [x.shape for x in actual]:
         return float("inf")
     gaps = [0.0]
-    for left, right in zip(expected, given, strict=True):
+    for left, right in zip(expected, actual, strict=True):
         if left.numel():
             wide = left.double()
             gap = (wide - right.double()).abs().max() / wide.abs().max().clamp_min(1e-12)

@@ -145,8 +145,8 @@ def _refuse_four_bits(folder: Path, recipe: Recipe) -> None:
 
 
 def _sized(deployed: Deployed, shape: Sequence[int] | None) -> Deployed:
-    wanted = shape or deployed.shape
-    return deployed if wanted is None else deployed.resized(wanted)
+    target_shape = shape or deployed.shape
+    return deployed if target_shape is None else deployed.resized(target_shape)
 
 
 @contextmanager
@@ -216,8 +216,8 @@ def _write_merged(
         save_model(_bare(task.backbone), str(path))
         again = with_base(folder, recipe).backbone.build()
         load_model(again, path)
-        fresh = recipe.task.build(again).requires_grad_(False).eval()
-        return compare(fresh.deploy(folder).module)
+        merged_task = recipe.task.build(again).requires_grad_(False).eval()
+        return compare(merged_task.deploy(folder).module)
 
 
 def _bare(backbone: Any) -> nn.Module:

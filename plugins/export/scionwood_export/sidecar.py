@@ -114,7 +114,7 @@ def _signals(
     signals: Sequence[Signal], tensors: Sequence[Tensor], default: str
 ) -> list[dict[str, Any]]:
     # A task that does not override `deploy` describes none; the shapes are known all the same.
-    given = signals or [
+    descriptions = signals or [
         Signal(f"{default}_{at}", tuple(f"axis_{n}" for n in range(x.ndim)), "not stated")
         for at, x in enumerate(tensors)
     ]
@@ -126,7 +126,7 @@ def _signals(
             "dtype": str(tensor.dtype).removeprefix("torch."),
             "unit": signal.unit,
         }
-        for signal, tensor in zip(given, tensors, strict=True)
+        for signal, tensor in zip(descriptions, tensors, strict=True)
     ]
 
 

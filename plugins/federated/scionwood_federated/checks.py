@@ -63,8 +63,8 @@ def rank_sites(updates: Sequence[Update], start: Update | None) -> list[SiteScor
     cosines = (_products(updates, start) + _heads(updates, start)).unbind()
     scores = []
     for number, row in enumerate(cosines):
-        rest = [float(value) for n, value in enumerate(row) if n != number]
-        scores.append(1 - statistics.median(rest))
+        others = [float(value) for n, value in enumerate(row) if n != number]
+        scores.append(1 - statistics.median(others))
     return _ranked([update.about.site for update in updates], scores, FLOOR)
 
 
@@ -137,10 +137,10 @@ def _ranked(names: Sequence[str], scores: Sequence[float], floor: float) -> list
 
 def _products(updates: Sequence[Update], start: Update | None) -> Tensor:
     share = 0.5 if start is not None and updates[0].head else 1.0
-    each = [_moved(update, start) for update in updates]
-    if not each[0]:
+    changes = [_moved(update, start) for update in updates]
+    if not changes[0]:
         return share * _cosines([_flat(u.adapter, start.adapter if start else {}) for u in updates])
-    gram = [[sum(inner(one[n], two[n]) for n in one) for two in each] for one in each]
+    gram = [[sum(inner(one[n], two[n]) for n in one) for two in changes] for one in changes]
     return share * _normed(torch.tensor(gram, dtype=torch.float64))
 
 

@@ -97,7 +97,9 @@ class AdapterGates(nn.Module):
         Raises:
             WriteError: the file cannot be written; a previous file is left as it was.
         """
-        state = {key: value.detach().cpu().contiguous() for key, value in self._named().items()}
+        state = {
+            key: value.detach().cpu().contiguous() for key, value in self._gate_parts().items()
+        }
         with writing(path), atomic_path(path) as part:
             save_file(state, part, metadata={"format": "pt"})
 
@@ -107,21 +109,21 @@ class AdapterGates(nn.Module):
         Raises:
             AdapterFileError: the file is damaged, or has other adapters, layers or sizes.
         """
-        own = self._named()
+        gates = self._gate_parts()
         try:
             state = load_file(path)
         except (OSError, SafetensorError) as error:
             rule = f"it holds no gates ({type(error).__name__}: {error})"
             raise AdapterFileError(str(path), rule, "Save the gates again") from error
-        if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in own.items()}:
+        if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in gates.items()}:
             rule = f"its gates are not those of {', '.join(self.scales)} on this model"
             remedy = "Build AdapterGates with the model and scales of the run that saved them"
             raise AdapterFileError(str(path), rule, remedy)
         with torch.no_grad():
-            for key, value in own.items():
+            for key, value in gates.items():
                 value.copy_(state[key])
 
-    def _named(self) -> dict[str, Tensor]:
+    def _gate_parts(self) -> dict[str, Tensor]:
         """Return the part of each adapter in each gate, by layer and adapter."""
         return {
             f"{name}:{kind}:{adapter}": values[index][k]

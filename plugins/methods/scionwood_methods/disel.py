@@ -103,8 +103,8 @@ class DiselLayer(AdapterLayer):
     def _run(self, part: Any, x: Tensor) -> Tensor:
         """Run a layer of the adapter with its parameters cast to the dtype of x."""
         if isinstance(part, nn.Sequential):
-            for each in part:
-                x = self._run(each, x)
+            for layer in part:
+                x = self._run(layer, x)
             return x
         weight = part.weight.to(x.dtype)
         bias = None if part.bias is None else part.bias.to(x.dtype)

@@ -41,16 +41,16 @@ def lora_plus(
     """
     if ratio <= 0:
         raise TrainingError(f"ratio {ratio}", "it must be positive", "The paper uses 16")
-    named = backbone.named_parameters()
-    outer = {id(p) for name, p in named if p.requires_grad and "lora_B" in name}
+    parameters = backbone.named_parameters()
+    outer = {id(p) for name, p in parameters if p.requires_grad and "lora_B" in name}
     if not outer:
         rule = "no trained parameter is a matrix B of LoRA"
         raise TrainingError("optimizer methods/lora_plus", rule, "Use adapter.name: lora")
     split = []
     for group in groups:
-        rest = [p for p in group["params"] if id(p) not in outer]
+        others = [p for p in group["params"] if id(p) not in outer]
         high = [p for p in group["params"] if id(p) in outer]
-        split += [{**group, "params": rest}] if rest else []
+        split += [{**group, "params": others}] if others else []
         more = {"lr": ratio * group["lr"], "name": f"{group['name']}, B"}
         split += [{**group, "params": high, **more}] if high else []
     return AdamW(split, betas=betas, eps=eps)

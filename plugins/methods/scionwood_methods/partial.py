@@ -50,8 +50,8 @@ class PartialLayer(ModuleAdapter):
         start = {key: self.original(key) for key in chosen}
         if stored == "delta":
             start = {key: torch.zeros_like(value) for key, value in start.items()}
-        own = {_key(key): nn.Parameter(value.clone()) for key, value in start.items()}
-        self.partial_own[name] = nn.ParameterDict(own)
+        parameters = {_key(key): nn.Parameter(value.clone()) for key, value in start.items()}
+        self.partial_own[name] = nn.ParameterDict(parameters)
         self.stored[name], self.chosen[name] = stored, list(chosen)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -73,14 +73,16 @@ class PartialLayer(ModuleAdapter):
         return {key: self._value(key, self.parameter(key).detach(), names) for key in keys}
 
     def _value(self, key: str, now: Tensor, names: list[str]) -> Tensor:
-        here = [name for name in names if _key(key) in self.partial_own[name]]
-        if len(here) == 1 and not self.merged and self.stored[here[0]] == "values":
-            value: Tensor = self.partial_own[here[0]][_key(key)]
+        adapters = [name for name in names if _key(key) in self.partial_own[name]]
+        if len(adapters) == 1 and not self.merged and self.stored[adapters[0]] == "values":
+            value: Tensor = self.partial_own[adapters[0]][_key(key)]
             return value.to(now.dtype)
         total = now
-        for name in here:
-            own = self.partial_own[name][_key(key)]
-            total = total + (own if self.stored[name] == "delta" else own - self.original(key))
+        for name in adapters:
+            parameter = self.partial_own[name][_key(key)]
+            total = total + (
+                parameter if self.stored[name] == "delta" else parameter - self.original(key)
+            )
         return total.to(now.dtype)
 
 
@@ -163,7 +165,7 @@ class PartialConfig(PeftConfig):  # type: ignore[misc]  # peft has no type hints
             raise AdapterError(f"stored={self.stored!r}", rule)
 
 
-def _chosen(name: str, module: nn.Module, wanted: list[str] | None) -> dict[str, nn.Parameter]:
+def _chosen(name: str, module: nn.Module, suffixes: list[str] | None) -> dict[str, nn.Parameter]:
     """Return the parameters of a module that train.
 
     Raises:
@@ -172,11 +174,12 @@ def _chosen(name: str, module: nn.Module, wanted: list[str] | None) -> dict[str,
     chosen = {
         key: parameter
         for key, parameter in module.named_parameters()
-        if wanted is None or any(key == each or key.endswith(f".{each}") for each in wanted)
+        if suffixes is None
+        or any(key == suffix or key.endswith(f".{suffix}") for suffix in suffixes)
     }
     where = f"{name} ({type(module).__name__})"
     if not chosen:
-        rule = "it has no parameter" + ("" if wanted is None else f" that ends in {wanted}")
+        rule = "it has no parameter" + ("" if suffixes is None else f" that ends in {suffixes}")
         raise AdapterError(f"partial on {where}", rule, "Target modules that have some")
     for key, parameter in chosen.items():
         if not (parameter.is_floating_point() or parameter.is_complex()):
@@ -187,12 +190,14 @@ def _chosen(name: str, module: nn.Module, wanted: list[str] | None) -> dict[str,
 
 def _check_apart(model: nn.Module, names: Sequence[str]) -> None:
     """Check that no target contains another target or an adapter, or lies in one."""
-    taken = {key for key, each in model.named_modules() if isinstance(each, BaseTunerLayer)}
-    wanted = set(names)
-    for inner in sorted(wanted | taken):
+    adapter_modules = {
+        key for key, module in model.named_modules() if isinstance(module, BaseTunerLayer)
+    }
+    targets = set(names)
+    for inner in sorted(targets | adapter_modules):
         parts = inner.split(".")
         for outer in (".".join(parts[:size]) for size in range(1, len(parts))):
-            if {inner, outer} <= wanted | taken and {inner, outer} & wanted:
+            if {inner, outer} <= targets | adapter_modules and {inner, outer} & targets:
                 rule = f"it lies in {outer}, and only one of the two can have an adapter"
                 raise AdapterError(f"partial on {inner}", rule, "Target only one of them")
 
@@ -210,17 +215,17 @@ def _check_untied(model: nn.Module, name: str, chosen: Mapping[str, nn.Parameter
 def _flat_weights(module: nn.Module, values: Mapping[str, Tensor]) -> Iterator[None]:
     """Give recurrent layers the replaced parameters, because their kernels read their own list."""
     previous = []
-    for prefix, each in module.named_modules():
-        if isinstance(each, nn.RNNBase):
-            previous.append((each, each._flat_weights))
-            names = [f"{prefix}.{name}".lstrip(".") for name in each._flat_weights_names]
-            old = zip(names, each._flat_weights, strict=True)
-            each._flat_weights = [values.get(name, weight) for name, weight in old]
+    for prefix, layer in module.named_modules():
+        if isinstance(layer, nn.RNNBase):
+            previous.append((layer, layer._flat_weights))
+            names = [f"{prefix}.{name}".lstrip(".") for name in layer._flat_weights_names]
+            old = zip(names, layer._flat_weights, strict=True)
+            layer._flat_weights = [values.get(name, weight) for name, weight in old]
     try:
         yield
     finally:
-        for each, weights in previous:
-            each._flat_weights = weights
+        for layer, weights in previous:
+            layer._flat_weights = weights
 
 
 @contextmanager

@@ -34,14 +34,14 @@ class Order(nn.Module):
         self.register_buffer("rows", rows.to(torch.int32))
         self.register_buffer("cols", cols.to(torch.int32))
 
-    def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: Any) -> None:
-        for name, own in self.named_buffers():
+    def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *arguments: Any) -> None:
+        for name, buffer in self.named_buffers():
             order = state.get(prefix + name)
-            if order is not None and not _is_permutation(order, len(own)):
-                rule = f"it must hold each number from 0 to {len(own) - 1} once"
+            if order is not None and not _is_permutation(order, len(buffer)):
+                rule = f"it must hold each number from 0 to {len(buffer) - 1} once"
                 remedy = "The file is damaged: save the adapter again"
                 raise AdapterError(f"tensor {prefix}{name}", rule, remedy)
-        super()._load_from_state_dict(state, prefix, *rest)
+        super()._load_from_state_dict(state, prefix, *arguments)
 
 
 @final
@@ -70,8 +70,10 @@ class SmoaLayer(AdapterLayer):
             value = f"blocks={count} of a weight {tuple(matrix.shape)}"
             raise AdapterError(value, "a block needs at least one row and one column", "Use fewer")
         # A saved adapter brings its order, so only an adapter that starts here computes one.
-        known = config.inference_mode or count == 1
-        rows, cols = (torch.arange(n) for n in matrix.shape) if known else spectral_order(matrix)
+        has_order = config.inference_mode or count == 1
+        rows, cols = (
+            (torch.arange(n) for n in matrix.shape) if has_order else spectral_order(matrix)
+        )
         ranks = _sizes(config.r, count)
         a = [torch.empty(r, n) for r, n in zip(ranks, _sizes(matrix.shape[1], count), strict=True)]
         b = [torch.zeros(n, r) for r, n in zip(ranks, _sizes(matrix.shape[0], count), strict=True)]
@@ -232,9 +234,9 @@ class _BlockLinear(torch.autograd.Function):
         with torch.autocast(x.device.type, enabled=False):
             for rows, cols, a, b, anchor in ctx.update.blocks(tuple(factors)):
                 tile = ((b @ a) * anchor).to(x.dtype)
-                some, seen = dy.index_select(-1, rows), x.index_select(-1, cols)
-                dx = dx.index_copy(-1, cols.long(), some @ tile)
-                flat = some.reshape(-1, len(rows)).mT @ seen.reshape(-1, len(cols))
+                dy_part, x_part = dy.index_select(-1, rows), x.index_select(-1, cols)
+                dx = dx.index_copy(-1, cols.long(), dy_part @ tile)
+                flat = dy_part.reshape(-1, len(rows)).mT @ x_part.reshape(-1, len(cols))
                 of_tile = flat.to(a.dtype) * anchor
                 of_a.append(b.mT @ of_tile)
                 of_b.append(of_tile @ a.mT)
@@ -247,5 +249,5 @@ def _sizes(total: int, count: int) -> list[int]:
 
 
 def _is_permutation(order: Tensor, size: int) -> bool:
-    known = torch.arange(size, dtype=torch.int64, device=order.device)
-    return order.shape == (size,) and bool(torch.equal(order.long().sort().values, known))
+    identity = torch.arange(size, dtype=torch.int64, device=order.device)
+    return order.shape == (size,) and bool(torch.equal(order.long().sort().values, identity))

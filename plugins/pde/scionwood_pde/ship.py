@@ -95,10 +95,10 @@ def score(run: Path) -> str:
         best linear filter, which was fitted on the training split.
     """
     values = test(run, resolve(run / "recipe.yaml", ["data.n_test=16"]))
-    ours, persistence = values["test_vrmse"], values["test_vrmse_persistence"]
+    run_error, persistence = values["test_vrmse"], values["test_vrmse_persistence"]
     best = min(value for name, value in values.items() if name.startswith("test_vrmse_"))
     return (
-        f"VRMSE of the next state {ours:.3f}, persistence {persistence:.3f}, "
+        f"VRMSE of the next state {run_error:.3f}, persistence {persistence:.3f}, "
         f"best linear filter {best:.3f}"
     )
 

@@ -83,8 +83,8 @@ def train(target: Path = TARGET) -> Origin:
     Returns:
         The origin of the run, with its score and its digest.
     """
-    own = version("scionwood-seismic")
-    return ship(NAME, target, name=NAME, version=own, scope=SCOPE, score=score)
+    package_version = version("scionwood-seismic")
+    return ship(NAME, target, name=NAME, version=package_version, scope=SCOPE, score=score)
 
 
 def train_field(name: str, target: Path | None = None) -> Origin:
@@ -100,7 +100,7 @@ def train_field(name: str, target: Path | None = None) -> Origin:
     Raises:
         ReadError: a file of the noise is missing.
     """
-    run, own = FIELD_RUNS[name], version("scionwood-seismic")
+    run, package_version = FIELD_RUNS[name], version("scionwood-seismic")
     target, source = (target or RUNS / name).resolve(), field_data()
     with tempfile.TemporaryDirectory() as place, chdir(place):
         stage_noise(source, run.noise, Path(STAGED))
@@ -108,7 +108,7 @@ def train_field(name: str, target: Path | None = None) -> Origin:
             f"seismic/{name}",
             target,
             name=f"seismic/{name}",
-            version=own,
+            version=package_version,
             scope=run.scope,
             score=field_score,
             overrides=[f"data.noise_files={STAGED}"],
@@ -183,8 +183,8 @@ def score(run: Path) -> str:
         the best classical method.
     """
     network = load_run(run)
-    ours, classical = mean_snr(network), mean_snr(_classical)
-    return f"mean SNR {ours:.1f} dB from 0 dB, band-pass and f-x SSA {classical:.1f} dB"
+    network_snr, classical = mean_snr(network), mean_snr(_classical)
+    return f"mean SNR {network_snr:.1f} dB from 0 dB, band-pass and f-x SSA {classical:.1f} dB"
 
 
 def field_score(run: Path) -> str:

@@ -45,9 +45,9 @@ def check_probes(plugin: Plugin) -> Iterator[Problem]:
 def _recipe_of(plugin: Plugin, name: str) -> Recipe | None:
     full = f"{plugin.name}/{name}"
     resolved = (resolve(f"{plugin.name}/{n}", smoke=True) for n in recipe_names(plugin))
-    known = [each for each in resolved if full in (each.task.name, each.data.name)]
-    adapted = (each for each in known if each.adapter.component is not None)
-    return next(adapted, known[0] if known else None)
+    candidates = [recipe for recipe in resolved if full in (recipe.task.name, recipe.data.name)]
+    adapted = (recipe for recipe in candidates if recipe.adapter.component is not None)
+    return next(adapted, candidates[0] if candidates else None)
 
 
 def _faults(recipe: Recipe, function: Any) -> Iterator[tuple[str, str, str]]:
@@ -57,19 +57,25 @@ def _faults(recipe: Recipe, function: Any) -> Iterator[tuple[str, str, str]]:
         task = build(recipe)[0].eval()
     before = digest(list(task.state_dict().values()))
     with seeded(), torch.no_grad():
-        found = function(task, None)
+        results = function(task, None)
     if digest(list(task.state_dict().values())) != before or task.training:
         yield type(task).__name__, "probes leave the model as it was", "Restore what they change"
-    if not isinstance(found, Sequence) or not all(isinstance(each, ProbeResult) for each in found):
-        yield type(found).__name__, "probes return a list of scionwood.authoring.ProbeResult", _SEE
+    if not isinstance(results, Sequence) or not all(
+        isinstance(entry, ProbeResult) for entry in results
+    ):
+        yield (
+            type(results).__name__,
+            "probes return a list of scionwood.authoring.ProbeResult",
+            _SEE,
+        )
         return
-    names = [each.name for each in found]
-    for each in found:
-        if names.count(each.name) > 1:
-            yield each.name, "each probe has a name of its own", "Rename it"
-        if not math.isfinite(each.value):
-            yield f"{each.name} is {each.value}", "the value of a probe is finite", _SEE
-        if not each.limits or not each.reason:
-            yield each.name, "a probe states a limit and why it is so", _SEE
-    if not found:
+    names = [entry.name for entry in results]
+    for result in results:
+        if names.count(result.name) > 1:
+            yield result.name, "each probe has a name of its own", "Rename it"
+        if not math.isfinite(result.value):
+            yield f"{result.name} is {result.value}", "the value of a probe is finite", _SEE
+        if not result.limits or not result.reason:
+            yield result.name, "a probe states a limit and why it is so", _SEE
+    if not results:
         yield "an empty list", "a task with probes has at least one", "Leave the entry out"

@@ -119,9 +119,9 @@ def seed_everything(seed: int) -> Iterator[None]:
 
 def _build(slot: Slot, seed: int) -> LightningDataModule:
     assert slot.component is not None, "only adapters have baselines"
-    known = {parameter.name for parameter in options_of(slot.component)}
-    own = {"seed": seed} if "seed" in known else {}
-    data: LightningDataModule = slot.component(**{**slot.options, **own})
+    option_names = {parameter.name for parameter in options_of(slot.component)}
+    seed_option = {"seed": seed} if "seed" in option_names else {}
+    data: LightningDataModule = slot.component(**{**slot.options, **seed_option})
     return data
 
 

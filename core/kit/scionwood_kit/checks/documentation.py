@@ -152,8 +152,8 @@ def _components(plugin: Plugin) -> list[tuple[str, str, Any]]:
 
 def _own_doc(part: Any) -> str:
     # Not inspect.getdoc, which returns the docstring of the base class.
-    own = part.__dict__.get("__init__") if inspect.isclass(part) else None
-    docs = [part.__doc__, own.__doc__ if own else None]
+    constructor = part.__dict__.get("__init__") if inspect.isclass(part) else None
+    docs = [part.__doc__, constructor.__doc__ if constructor else None]
     return "\n\n".join(inspect.cleandoc(doc) for doc in docs if doc)
 
 

@@ -48,19 +48,21 @@ def check_exports(plugin: Plugin) -> Iterator[Problem]:
 
 def _deployable(plugin: Plugin) -> dict[str, Callable[[], Deployed]]:
     """Return what to export: the first recipe of each backbone, then the backbones without one."""
-    found: dict[str, Callable[[], Deployed]] = {}
+    builders: dict[str, Callable[[], Deployed]] = {}
     used = set()
     for name in recipe_names(plugin):
         backbone = resolve(f"{plugin.name}/{name}", smoke=True).backbone.name
         if backbone not in used:
             used.add(backbone)
-            found[f"recipe {plugin.name}/{name}"] = _of_recipe(RecipeCase(f"{plugin.name}/{name}"))
+            builders[f"recipe {plugin.name}/{name}"] = _of_recipe(
+                RecipeCase(f"{plugin.name}/{name}")
+            )
     for name, reference in plugin.backbones.items():
         if f"{plugin.name}/{name}" not in used:
-            found[f"backbone {plugin.name}/{name}"] = _of_backbone(BackboneCase(reference))
-    if not found:
+            builders[f"backbone {plugin.name}/{name}"] = _of_backbone(BackboneCase(reference))
+    if not builders:
         raise NothingToCheck("no backbones and no recipes")
-    return found
+    return builders
 
 
 def _of_recipe(case: RecipeCase) -> Callable[[], Deployed]:

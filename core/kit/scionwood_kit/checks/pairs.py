@@ -23,10 +23,10 @@ def check_pairs(plugin: Plugin) -> Iterator[Problem]:
     In evaluation mode two calls return the same bits.
     """
     recipes = [case for case in cases(plugin) if isinstance(case, RecipeCase)]
-    stated = {case.recipe().task.name: case for case in recipes if _states_pairs(case)}
-    if not stated:
+    pair_cases = {case.recipe().task.name: case for case in recipes if _states_pairs(case)}
+    if not pair_cases:
         raise NothingToCheck("no task of pairs")
-    for name, case in stated.items():
+    for name, case in pair_cases.items():
         for value, rule in _faults(case):
             yield Problem(f"task {name!r}: {value}", rule, _SEE)
 
@@ -41,17 +41,17 @@ def _faults(case: RecipeCase) -> Iterator[tuple[str, str]]:
     task: Any = rig.trained.eval()
     batch = first_batch(recipe.data, recipe.seed)
     with seeded():
-        found, again = task.pairs(batch), task.pairs(batch)
-    if not (isinstance(found, tuple) and len(found) == 2):
-        yield type(found).__name__, "pairs are a tuple of two tensors"
+        features, again = task.pairs(batch), task.pairs(batch)
+    if not (isinstance(features, tuple) and len(features) == 2):
+        yield type(features).__name__, "pairs are a tuple of two tensors"
         return
-    shapes = [tuple(each.shape) for each in found]
+    shapes = [tuple(tensor.shape) for tensor in features]
     if shapes[0] != shapes[1] or len(shapes[0]) != 2 or shapes[0][0] != task.batch_size(batch):
         rule = f"both have the shape (n, d), and the batch has n = {task.batch_size(batch)} samples"
         yield f"pairs of shape {shapes[0]} and {shapes[1]}", rule
-    if not all(each.isfinite().all() for each in found):
+    if not all(tensor.isfinite().all() for tensor in features):
         yield "pairs with NaN or infinity", "the features are finite"
-    if not any(each.requires_grad for each in found):
+    if not any(tensor.requires_grad for tensor in features):
         yield "pairs without gradient", "the features depend on what trains"
-    if not all(map(torch.equal, found, again)):
+    if not all(map(torch.equal, features, again)):
         yield "two calls differ", "in evaluation mode nothing is random"

@@ -138,16 +138,16 @@ def _record_faults(opened: Reader, record: Record) -> Iterator[tuple[str, str, s
             yield f"{where}: coords[{axis!r}]", "a numeric coordinate is monotonic", "Sort it"
 
 
-def _damages(whole: bytes) -> dict[str, bytes | None]:
+def _damages(content: bytes) -> dict[str, bytes | None]:
     # An odd cut inside a line: a format of lines or of even-sized records must notice it.
-    cut = len(whole) // 2 | 1
-    while cut > 1 and whole[cut - 1 : cut + 1].count(b"\n"):
+    cut = len(content) // 2 | 1
+    while cut > 1 and content[cut - 1 : cut + 1].count(b"\n"):
         cut -= 2
     return {
         "missing": None,
         "empty": b"",
-        "cut": whole[:cut],
-        "random": random.Random(0).randbytes(len(whole)),
+        "cut": content[:cut],
+        "random": random.Random(0).randbytes(len(content)),
         "text": _TEXT,
     }
 
@@ -170,9 +170,9 @@ def _message_fault(name: str, reader: type[Reader], path: Path, error: ReadError
     if path.name not in message:
         return f"its message does not name the file: {message}"
     # The suffix in the name of the file does not count.
-    rest = _letters(message.replace(path.name, ""))
+    letters = _letters(message.replace(path.name, ""))
     # The format of a missing file is unknown.
-    if path.exists() and not any(_letters(word) in rest for word in formats):
+    if path.exists() and not any(_letters(word) in letters for word in formats):
         return f"its message does not name the format: {message}"
     return "" if error.rule and error.remedy else f"it gives no rule or no remedy: {message}"
 
@@ -186,10 +186,10 @@ def _write_faults(reader: type[Reader], path: Path) -> Iterator[tuple[str, str, 
         "the function raises": (fail, ArithmeticError),
         "the shape changes": (lambda record: record.data[..., :-1], WriteError),
     }
-    for attempt, (function, wanted) in attempts.items():
+    for attempt, (function, error_type) in attempts.items():
         raised = _rewrite_error(reader, path, target, function)
-        if not isinstance(raised, wanted):
-            yield f"{attempt}: {raised!r}", f"it raises {wanted.__name__}", "See Reader.rewrite"
+        if not isinstance(raised, error_type):
+            yield f"{attempt}: {raised!r}", f"it raises {error_type.__name__}", "See Reader.rewrite"
         left = sorted(item.name for item in path.parent.iterdir() if item != path)
         for item in left:
             (path.parent / item).unlink()

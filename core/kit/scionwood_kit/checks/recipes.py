@@ -132,15 +132,15 @@ def _misspelt(path: Path, dumped: str, slot: str) -> str:
     options = sorted((key for key in raw[slot] if key not in ("name", "targets")), key=len)
     if not options:
         return ""
-    meant = options[-1]
-    raw[slot][f"{meant}x"] = raw[slot].pop(meant)
+    option = options[-1]
+    raw[slot][f"{option}x"] = raw[slot].pop(option)
     path.write_text(yaml.safe_dump(raw), "utf-8")
     try:
         resolve(path)
     except RecipeError as error:
-        named = f"{meant}x" in str(error) and repr(meant) in str(error)
-        return "" if named else f"the error does not name {meant!r}: {error}"
-    return f"{meant}x is accepted"
+        names_option = f"{option}x" in str(error) and repr(option) in str(error)
+        return "" if names_option else f"the error does not name {option!r}: {error}"
+    return f"{option}x is accepted"
 
 
 def _smoke_fault(name: str, run: Path) -> str:
@@ -184,9 +184,9 @@ def _loss(task: Any, batch: Any) -> float:
 
 def _trainer(options: Any, steps: int) -> L.Trainer:
     # The steps of the recipe, without anything that writes files.
-    kept = ("gradient_clip_val", "gradient_clip_algorithm", "accumulate_grad_batches")
+    shared_keys = ("gradient_clip_val", "gradient_clip_algorithm", "accumulate_grad_batches")
     return L.Trainer(
-        **{key: options[key] for key in kept if key in options},
+        **{key: options[key] for key in shared_keys if key in options},
         accelerator="cpu",
         devices=1,
         max_steps=steps,

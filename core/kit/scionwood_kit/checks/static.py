@@ -44,9 +44,9 @@ def check_light_import(plugin: Plugin) -> Iterator[Problem]:
         rule = "the module that holds the record can be imported alone"
         yield Problem(f"import {', '.join(homes)}", rule, f"It ended with: {last_line(err)}")
         return
-    own = {name.partition(".")[0] for name in homes} | {"scionwood", "scionwood_sandbox"}
+    own_packages = {name.partition(".")[0] for name in homes} | {"scionwood", "scionwood_sandbox"}
     tops = {name.partition(".")[0] for name in json.loads(out.rstrip().rpartition("\n")[2])}
-    for name in sorted(tops - own - sys.stdlib_module_names):
+    for name in sorted(tops - own_packages - sys.stdlib_module_names):
         yield Problem(
             f"import {', '.join(homes)} also imports {name}",
             "a record imports the standard library and scionwood.Plugin only",
@@ -60,8 +60,8 @@ def check_names(plugin: Plugin) -> Iterator[Problem]:
 
     A component is called `plugin/name` in recipes and on the command line.
     """
-    named = [("plugin", plugin.name), *((kind, name) for kind, name, _ in plugin.components())]
-    for kind, name in [*named, *(("recipes", name) for name in recipe_names(plugin))]:
+    entries = [("plugin", plugin.name), *((kind, name) for kind, name, _ in plugin.components())]
+    for kind, name in [*entries, *(("recipes", name) for name in recipe_names(plugin))]:
         if not _SNAKE.fullmatch(name):
             yield Problem(f"{kind} {name!r}", "a name is lower snake_case", "Rename it")
     if plugin.name in verbs():

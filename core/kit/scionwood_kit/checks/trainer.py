@@ -60,13 +60,13 @@ def check_trainer_parts_run(plugin: Plugin) -> Iterator[Problem]:
     All callbacks and loggers of the plugin take part in every run.
     """
     parts = list(_parts(plugin))
-    named: list[Optimiser] = [
+    option_sets: list[Optimiser] = [
         {"optimizer": f"{plugin.name}/{name}"} for kind, name, _ in parts if kind == "optimizers"
     ]
-    named += [
+    option_sets += [
         {"schedule": f"{plugin.name}/{name}"} for kind, name, _ in parts if kind == "schedules"
     ]
-    for options in named or [Optimiser()]:
+    for options in option_sets or [Optimiser()]:
         with TemporaryDirectory() as folder, chdir(folder), seed_everything(0), quiet():
             moved, logged = _smoke_run(options, parts, Path("run"))
         where = f"a run with {options or 'its callbacks and loggers'}"
@@ -88,21 +88,21 @@ def _parts(plugin: Plugin) -> Iterator[tuple[str, str, Any]]:
 
 def _callback_faults(part: Any) -> Iterator[_Fault]:
     with offline() as tried:
-        made = part()
-    if not isinstance(made, Callback):
-        yield type(made).__name__, "a callback is a lightning.pytorch.Callback", "Return one"
+        callback = part()
+    if not isinstance(callback, Callback):
+        yield type(callback).__name__, "a callback is a lightning.pytorch.Callback", "Return one"
     yield from _network_faults(tried)
 
 
 def _logger_faults(part: Any) -> Iterator[_Fault]:
     with TemporaryDirectory() as folder, chdir(folder), offline() as tried:
-        made = part(Path(folder) / "run")
-        if not isinstance(made, Logger):
+        logger = part(Path(folder) / "run")
+        if not isinstance(logger, Logger):
             rule = "a logger is a lightning.pytorch.loggers.Logger"
-            yield type(made).__name__, rule, "Return one"
+            yield type(logger).__name__, rule, "Return one"
             return
-        made.log_metrics({"loss": 1.0}, step=0)
-        made.finalize("success")
+        logger.log_metrics({"loss": 1.0}, step=0)
+        logger.finalize("success")
         outside = sorted(path.name for path in Path(folder).iterdir() if path.name != "run")
     if outside:
         yield f"it writes {', '.join(outside)}", "a logger writes into the run folder", "Use folder"
@@ -119,13 +119,13 @@ def _optimizer_faults(part: Any) -> Iterator[_Fault]:
     model = _adapted()
     trained = [p for p in model.parameters() if p.requires_grad]
     group = {"params": trained, "lr": 1e-3, "weight_decay": 0.0, "name": "adapter"}
-    made = part([group], model)
-    if not isinstance(made, Optimizer):
-        yield type(made).__name__, "an optimiser is a torch.optim.Optimizer", "Return one"
+    optimizer = part([group], model)
+    if not isinstance(optimizer, Optimizer):
+        yield type(optimizer).__name__, "an optimiser is a torch.optim.Optimizer", "Return one"
         return
-    given = [p for own in made.param_groups for p in own["params"]]
-    if sorted(map(id, given)) != sorted(map(id, trained)):
-        value = f"{len(given)} tensors of {len(trained)}"
+    parameters = [p for param_group in optimizer.param_groups for p in param_group["params"]]
+    if sorted(map(id, parameters)) != sorted(map(id, trained)):
+        value = f"{len(parameters)} tensors of {len(trained)}"
         yield value, "it has each trained tensor once", "Pass every tensor of the groups on"
 
 

@@ -34,7 +34,7 @@ def fuzz(
     n: int = 2000,
     seed: int = 0,
     corpus: Path = Path("fuzz"),
-    report: Report = lambda done, total: None,
+    report: Report = lambda count, total: None,
 ) -> tuple[list[Tally], list[str]]:
     """Read hostile variants and mutations of a plugin's samples, and count what becomes of them.
 
@@ -104,9 +104,9 @@ class _Campaign:
                 return "hang"
             if not line:
                 return "death"
-            word, *held = json.loads(line)
+            word, *arguments = json.loads(line)
             wait = _START if word in ("samples", "learn") else STALL
-            getattr(self, f"_on_{word}")(*held)
+            getattr(self, f"_on_{word}")(*arguments)
         return ""
 
     def _note(self, fault: str, code: int) -> None:

@@ -98,10 +98,10 @@ def _zip_replaced(data: bytes, number: int, content: bytes) -> bytes:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
         for n, info in enumerate(_zip_infos(data)):
-            held = content if n == number else _zip_member(data, n)
-            fresh = zipfile.ZipInfo(info.filename, info.date_time)
-            fresh.compress_type = info.compress_type
-            archive.writestr(fresh, held)
+            member = content if n == number else _zip_member(data, n)
+            entry = zipfile.ZipInfo(info.filename, info.date_time)
+            entry.compress_type = info.compress_type
+            archive.writestr(entry, member)
     return target.getvalue()
 
 
@@ -165,10 +165,10 @@ def _chunks(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _chunk(data: bytes, number: int) -> tuple[int, int]:
-    found = list(_chunks(data))
-    if number >= len(found):
+    chunks = list(_chunks(data))
+    if number >= len(chunks):
         raise NotThere(number)
-    return found[number]
+    return chunks[number]
 
 
 def _png_member(data: bytes, number: int) -> bytes:

@@ -58,7 +58,7 @@ class Case:
     def save(self, folder: Path) -> Path:
         """Write the case into a folder, and return its path."""
         folder.mkdir(parents=True, exist_ok=True)
-        held = {
+        record = {
             "reader": self.reader,
             "reference": self.reference,
             "suffix": self.suffix,
@@ -70,7 +70,7 @@ class Case:
         }
         path = folder / self.name
         with atomic_path(path, overwrite=True) as part:
-            part.write_text(json.dumps(held, indent=1) + "\n", "utf-8")
+            part.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
         return path
 
 
@@ -97,11 +97,11 @@ def load_case(path: Path) -> Case:
         ReadError: the file is no case.
     """
     try:
-        held = json.loads(path.read_text("utf-8"))
-        edits = tuple(map(Edit.from_json, held["edits"]))
-        fault = Reading(*held["fault"])
-        places = held["reader"], held["reference"], held["suffix"], held["main"]
-        return Case(*places, fault, held["sample"], edits, held["content"])
+        record = json.loads(path.read_text("utf-8"))
+        edits = tuple(map(Edit.from_json, record["edits"]))
+        fault = Reading(*record["fault"])
+        places = record["reader"], record["reference"], record["suffix"], record["main"]
+        return Case(*places, fault, record["sample"], edits, record["content"])
     except (ValueError, KeyError, TypeError) as error:
         rule = f"it is no case of a fuzz corpus ({type(error).__name__}: {error})"
         raise ReadError(str(path), rule, "Give a file that scionwood check --fuzz wrote") from error

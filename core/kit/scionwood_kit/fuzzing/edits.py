@@ -56,9 +56,9 @@ class Edit:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, held: Mapping[str, Any]) -> Edit:
+    def from_json(cls, record: Mapping[str, Any]) -> Edit:
         """Return the edit that `to_json` wrote."""
-        return cls(**{**held, "inside": tuple(held["inside"])})
+        return cls(**{**record, "inside": tuple(record["inside"])})
 
 
 Tree = Mapping[str, bytes]

@@ -57,16 +57,18 @@ def judged(reading: Reading, tree: Tree, edits: Sequence[Edit]) -> Reading:
 
 def _trees(tree: Tree) -> Iterator[list[tuple[str, bytes]]]:
     for name, data in tree.items():
-        beside = (PurePosixPath(name).parent / _OTHER).as_posix()
+        other_path = (PurePosixPath(name).parent / _OTHER).as_posix()
         for content, other in _files(data):
-            yield [(name, content), *([(beside, other)] if other else [])]
+            yield [(name, content), *([(other_path, other)] if other else [])]
         if name.endswith((".zarray", "zarr.json")) and b'"shape"' in data:
             facts = json.loads(data)
             yield [(name, json.dumps({**facts, "shape": [_HUGE] * len(facts["shape"])}).encode())]
             facts |= {"zarr_format": 2, "compressor": None, "dtype": "|O", "fill_value": ""}
             facts["filters"] = [{"id": "vlen-utf8"}, {"id": "pickle"}]
             folder = name[: name.rfind("/") + 1]
-            chunks = [(each, hostile_pickle(each)) for each in tree if each.startswith(folder)]
+            chunks = [
+                (member, hostile_pickle(member)) for member in tree if member.startswith(folder)
+            ]
             yield [*chunks, (name, json.dumps(facts).encode())]
 
 
@@ -94,9 +96,9 @@ def _hdf5(data: bytes) -> Iterator[Variant]:
         return buffer.getvalue()
 
     def pickled(file: Any, name: str) -> None:
-        for each in objects:
-            if name in file[each].attrs:
-                file[each].attrs[name] = np.bytes_(hostile_pickle(f"{each} {name}"))
+        for object_name in objects:
+            if name in file[object_name].attrs:
+                file[object_name].attrs[name] = np.bytes_(hostile_pickle(f"{object_name} {name}"))
 
     def pickled_objects(file: Any) -> None:
         node = file.create_dataset("notes", (1,), h5py.vlen_dtype("u1"))
@@ -104,9 +106,9 @@ def _hdf5(data: bytes) -> Iterator[Variant]:
         node.attrs.update({"CLASS": np.bytes_("VLARRAY"), "PSEUDOATOM": np.bytes_("object")})
 
     def other(file: Any) -> None:
-        for each in sizes:
-            if file[each].size and file[each].dtype.kind in "iuf":
-                file[each][...] = file[each][...] + 1
+        for dataset_name in sizes:
+            if file[dataset_name].size and file[dataset_name].dtype.kind in "iuf":
+                file[dataset_name][...] = file[dataset_name][...] + 1
 
     def swapped(file: Any, make: Callable[[Any], Any]) -> None:
         old = file[largest]
@@ -134,18 +136,22 @@ def _hdf5(data: bytes) -> Iterator[Variant]:
     objects: list[str] = ["/"]
     with h5py.File(io.BytesIO(data)) as file:
         file.visititems(lambda name, _: objects.append(name))
-        names = sorted({str(key) for each in objects for key in file[each].attrs})
-        sizes = {each: file[each].size for each in objects if isinstance(file[each], h5py.Dataset)}
-    largest = max(sizes, key=lambda each: sizes[each] or 0)
+        names = sorted({str(key) for object_name in objects for key in file[object_name].attrs})
+        sizes = {
+            object_name: file[object_name].size
+            for object_name in objects
+            if isinstance(file[object_name], h5py.Dataset)
+        }
+    largest = max(sizes, key=lambda dataset_name: sizes[dataset_name] or 0)
     for name in names:
         yield changed(pickled, name), b""
     yield changed(pickled_objects), b""
     yield changed(swapped, huge), b""
     yield changed(lambda file: file.create_group("/".join(["a"] * 2000))), b""
-    beside = changed(other)
-    yield changed(link), beside
-    yield changed(swapped, virtual), beside
-    yield changed(swapped, raw), beside
+    other_file = changed(other)
+    yield changed(link), other_file
+    yield changed(swapped, virtual), other_file
+    yield changed(swapped, raw), other_file
 
 
 def _npy(data: bytes) -> Iterator[Variant]:

@@ -160,7 +160,7 @@ def _token(rng: random.Random, data: bytes) -> Splice:
 
 @lru_cache(maxsize=64)
 def _spans(data: bytes) -> list[tuple[int, int]]:
-    return [found.span() for found in _TOKEN.finditer(data, 0, 1 << 18)]
+    return [match.span() for match in _TOKEN.finditer(data, 0, 1 << 18)]
 
 
 def _xml_value(rng: random.Random, data: bytes) -> Splice:
@@ -174,7 +174,7 @@ def _xml_value(rng: random.Random, data: bytes) -> Splice:
 
 @lru_cache(maxsize=64)
 def _values(data: bytes) -> list[tuple[int, int]]:
-    return [found.span(found.lastindex or 0) for found in _VALUE.finditer(data, 0, 1 << 18)]
+    return [match.span(match.lastindex or 0) for match in _VALUE.finditer(data, 0, 1 << 18)]
 
 
 _ANY: tuple[Callable[[random.Random, bytes], Splice], ...] = (

@@ -37,12 +37,12 @@ def hostile_pickle(seed: str, gadget: Gadget = _TRAP) -> bytes:
         gadget: the class.
     """
     rng = random.Random(seed)
-    named = rng.choice(_NAMED)(*gadget)
-    made = rng.choice(_MADE)(named, gadget)
+    class_code = rng.choice(_CLASS_LOOKUPS)(*gadget)
+    payload = rng.choice(_CONSTRUCTIONS)(class_code, gadget)
     for _ in range(rng.randrange(3)):
-        made = rng.choice(_HIDDEN)(made)
+        payload = rng.choice(_HIDDEN)(payload)
     start = rng.choice((b"", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"))
-    return start + rng.choice(_BEFORE) + made + b"."
+    return start + rng.choice(_BEFORE) + payload + b"."
 
 
 def _text(value: str) -> bytes:
@@ -58,7 +58,7 @@ def _plain(value: object, protocol: int = 2) -> bytes:
     return pickle.dumps(value, protocol)[2:-1]
 
 
-_NAMED: tuple[Callable[[str, str], bytes], ...] = (
+_CLASS_LOOKUPS: tuple[Callable[[str, str], bytes], ...] = (
     _global,
     lambda module, name: _text(module) + _text(name) + b"\x93",
     lambda module, name: b"Vnumpy\n0" + _text(module) + b"q\x05" + _text(name) + b"q\x060h\x06\x93",
@@ -78,26 +78,26 @@ _NAMED: tuple[Callable[[str, str], bytes], ...] = (
 )
 """Ways to put the class on the stack."""
 
-_MADE: tuple[Callable[[bytes, Gadget], bytes], ...] = (
-    lambda named, _: named + b"(I7\ntR",
-    lambda named, _: named + b")R",
-    lambda named, _: named + b"K\x07\x85R",
-    lambda named, _: b"(" + named + b"K\x07o",
+_CONSTRUCTIONS: tuple[Callable[[bytes, Gadget], bytes], ...] = (
+    lambda class_code, _: class_code + b"(I7\ntR",
+    lambda class_code, _: class_code + b")R",
+    lambda class_code, _: class_code + b"K\x07\x85R",
+    lambda class_code, _: b"(" + class_code + b"K\x07o",
     lambda _, gadget: f"(I7\ni{gadget[0]}\n{gadget[1]}\n".encode(),
-    lambda named, _: named + b")\x81",
-    lambda named, _: named + b"K\x07\x85\x81",
-    lambda named, _: named + b")}\x92",
-    lambda named, _: _global("functools", "partial") + b"(" + named + b"tR)R",
+    lambda class_code, _: class_code + b")\x81",
+    lambda class_code, _: class_code + b"K\x07\x85\x81",
+    lambda class_code, _: class_code + b")}\x92",
+    lambda class_code, _: _global("functools", "partial") + b"(" + class_code + b"tR)R",
 )
 """Ways to call it: REDUCE, OBJ, INST, NEWOBJ, NEWOBJ_EX, and a call of what was called."""
 
 _HIDDEN: tuple[Callable[[bytes], bytes], ...] = (
-    lambda made: b"]" + made + b"a",
-    lambda made: b"(K\x01" + made + b"t",
-    lambda made: b"}X\x01\x00\x00\x00a" + made + b"s",
-    lambda made: b"(lp3\n" + made + b"ag3\n0",
+    lambda payload: b"]" + payload + b"a",
+    lambda payload: b"(K\x01" + payload + b"t",
+    lambda payload: b"}X\x01\x00\x00\x00a" + payload + b"s",
+    lambda payload: b"(lp3\n" + payload + b"ag3\n0",
     # An array of objects, and the state of an array.
-    lambda made: (
+    lambda payload: (
         _global(_CORE, "_reconstruct")
         + b"("
         + _global("numpy", "ndarray")
@@ -105,11 +105,11 @@ _HIDDEN: tuple[Callable[[bytes], bytes], ...] = (
         + _global("numpy", "dtype")
         + b"(X\x02\x00\x00\x00O8I00\nI01\ntR"
         + b"(K\x03X\x01\x00\x00\x00|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x3ftbI00\n]("
-        + made
+        + payload
         + b"etb"
     ),
     # The bytes of a scalar.
-    lambda made: (
+    lambda payload: (
         _global(_CORE, "scalar")
         + b"("
         + _global("numpy", "dtype")
@@ -117,7 +117,7 @@ _HIDDEN: tuple[Callable[[bytes], bytes], ...] = (
         + b"(K\x03X\x01\x00\x00\x00<NNNJ\xff\xff\xff\xffJ"
         + b"\xff\xff\xff\xffK\x00tb"
         + b"("
-        + made
+        + payload
         + b"01C\x04\x01\x00\x00\x00tR"
     ),
 )

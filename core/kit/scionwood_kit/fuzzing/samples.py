@@ -110,7 +110,7 @@ def written_sample(reader: str, reference: str, suffix: str) -> Sample:
 
 
 def _written(reader: str, reference: str) -> tuple[list[Sample], list[str]]:
-    found: dict[object, Sample] = {}
+    by_format: dict[object, Sample] = {}
     faults: list[str] = []
     for suffix in resolve(reader, reference).suffixes:
         try:
@@ -120,10 +120,12 @@ def _written(reader: str, reference: str) -> tuple[list[Sample], list[str]]:
             continue
         # Endings of one format: the files have the same sizes and the same first bytes.
         kind = frozenset((data[:8], len(data)) for data in sample.tree.values())
-        found.setdefault(kind, sample)
-    several = len(found) > 1
-    named = [replace(s, name=f"{reader} {s.suffix}") if several else s for s in found.values()]
-    return named, faults
+        by_format.setdefault(kind, sample)
+    several = len(by_format) > 1
+    samples = [
+        replace(s, name=f"{reader} {s.suffix}") if several else s for s in by_format.values()
+    ]
+    return samples, faults
 
 
 def _given(plugin: Plugin, file: Path) -> list[Sample]:
@@ -131,16 +133,16 @@ def _given(plugin: Plugin, file: Path) -> list[Sample]:
     if (size := sum(map(len, tree.values()))) > _LARGEST:
         rule = f"it has {size:,} bytes, and at most {_LARGEST:,} are damaged"
         raise ReadError(str(file), rule, "Give a smaller file of the same format")
-    found = []
+    samples = []
     for reader, reference in references(plugin).items():
         ends = [end for end in resolve(reader, reference).suffixes if file.name.endswith(end)]
         if ends:
             name = f"{reader} {file.name}"
-            found.append(Sample(name, reader, reference, ends[0], file.name, tree, given=True))
-    if not found:
+            samples.append(Sample(name, reader, reference, ends[0], file.name, tree, given=True))
+    if not samples:
         rule = f"no reader of {plugin.name} has its ending"
         raise ReadError(str(file), rule, "Give a file that the plugin reads")
-    return found
+    return samples
 
 
 def _tree(folder: Path, places: Iterable[Path]) -> dict[str, bytes]:

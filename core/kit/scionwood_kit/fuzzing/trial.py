@@ -67,22 +67,22 @@ def minimised(
         same: whether fewer edits have the same effect.
         tries: how often `same` may be asked.
     """
-    kept, start = list(edits), 0
-    while start < len(kept) and tries > 0 and len(kept) > 1:
-        fewer = kept[:start] + kept[start + 1 :]
+    current_edits, start = list(edits), 0
+    while start < len(current_edits) and tries > 0 and len(current_edits) > 1:
+        fewer = current_edits[:start] + current_edits[start + 1 :]
         tries -= 1
         if same(fewer):
-            kept = fewer
+            current_edits = fewer
         else:
             start += 1
-    for at, edit in enumerate(kept):
+    for at, edit in enumerate(current_edits):
         for smaller in _smaller(edit):
-            shorter = [*kept[:at], smaller, *kept[at + 1 :]]
+            shorter = [*current_edits[:at], smaller, *current_edits[at + 1 :]]
             tries -= 1
             if tries >= 0 and same(shorter):
-                kept = shorter
+                current_edits = shorter
                 break
-    return kept
+    return current_edits
 
 
 def _smaller(edit: Edit) -> list[Edit]:

@@ -43,7 +43,7 @@ def run(job: dict[str, Any], tell: Tell) -> None:
     """
     plugin = discovery.record(job["plugin"])
     samples, missing = samples_of(plugin, [Path(file) for file in job["files"]])
-    samples = [each for sample in samples for each in (_hostile(sample), sample) if each]
+    samples = [variant for sample in samples for variant in (_hostile(sample), sample) if variant]
     series = {sample.name: edits for sample in samples if (edits := _series(sample, job))}
     tell("samples", {name: len(edits) for name, edits in series.items()}, missing)
     for sample in samples:
@@ -67,13 +67,13 @@ def _series(sample: Sample, job: dict[str, Any]) -> Sequence[Edits]:
 def _fuzz(
     sample: Sample, folder: Path, series: Sequence[Edits], first: int, corpus: str, tell: Tell
 ) -> None:
-    known: set[str] = set()
+    causes: set[str] = set()
     with Probe(sample.reference, folder) as probe:
         trial = Trial(sample, folder, probe)
         tell("learn", sample.name)
-        whole = probe.learn(trial.path)
-        tell("learned", sample.name, whole.kind, whole.detail)
-        if whole.kind != "equal":
+        baseline = probe.learn(trial.path)
+        tell("learned", sample.name, baseline.kind, baseline.detail)
+        if baseline.kind != "equal":
             return
         for number, seed in enumerate(series[first:], first):
             edits = propose(sample.tree, sample.main, seed) if isinstance(seed, str) else seed
@@ -82,9 +82,9 @@ def _fuzz(
             if not isinstance(seed, str):
                 reading = judged(reading, sample.tree, edits)
             tell("end", sample.name, reading.kind, reading.detail)
-            if not reading.is_fault or reading.cause in known or len(known) == _MOST_CASES:
+            if not reading.is_fault or reading.cause in causes or len(causes) == _MOST_CASES:
                 continue
-            known.add(reading.cause)
+            causes.add(reading.cause)
             place = f"variant {number}"  # made anew by each fuzz
             if isinstance(seed, str):
                 edits = trial.reduced(edits, reading)

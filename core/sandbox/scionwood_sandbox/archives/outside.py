@@ -122,15 +122,17 @@ def check_hdf5(path: str | Path, file: h5py.File, kind: str = "HDF5") -> None:
     def look_at_object(name: bytes, info: Any) -> str | None:
         if info.type != h5py.h5o.TYPE_DATASET:
             return None
-        dataset, shown = h5py.h5d.open(file.id, name), repr(name.decode(errors="replace"))
+        dataset, quoted = h5py.h5d.open(file.id, name), repr(name.decode(errors="replace"))
         plist = dataset.get_create_plist()
         if plist.get_external_count() or plist.get_layout() == h5py.h5d.VIRTUAL:
-            return f"dataset {shown} is stored in other files"
-        for label, wanted in lists.items():
-            held = h5py.h5a.open(dataset, label) if h5py.h5a.exists(dataset, label) else None
-            fits = held is None or held.get_type().get_class() == wanted
-            if not fits or (held and wanted == h5py.h5t.VLEN and held.shape != (dataset.rank,)):
-                return f"attribute {label.decode()} of dataset {shown} is no list of axes"
+            return f"dataset {quoted} is stored in other files"
+        for label, type_class in lists.items():
+            attribute = h5py.h5a.open(dataset, label) if h5py.h5a.exists(dataset, label) else None
+            fits = attribute is None or attribute.get_type().get_class() == type_class
+            if not fits or (
+                attribute and type_class == h5py.h5t.VLEN and attribute.shape != (dataset.rank,)
+            ):
+                return f"attribute {label.decode()} of dataset {quoted} is no list of axes"
         return None
 
     # HDF5 takes the bytes of these attributes for addresses, whatever their type and number are.

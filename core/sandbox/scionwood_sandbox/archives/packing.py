@@ -19,7 +19,7 @@ _BLOCK = 1 << 20
 @contextmanager
 def unpacked(
     path: str | Path,
-    beside: str | Path | None = None,
+    parent: str | Path | None = None,
     *,
     kind: str = "zip",
     allow_repeats: bool = False,
@@ -30,7 +30,7 @@ def unpacked(
 
     Args:
         path: a zip archive, or a folder.
-        beside: the folder in which to create it; `None` means the system's temporary folder.
+        parent: the folder in which to create it; `None` means the system's temporary folder.
         kind: the format of the archive, for the message.
         allow_repeats: see `check_zip`.
 
@@ -52,7 +52,7 @@ def unpacked(
         _refuse_links(path, kind)
     else:
         check_zip(path, kind, allow_repeats=allow_repeats)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name[:40]}-", dir=beside) as place:
+    with tempfile.TemporaryDirectory(prefix=f".{path.name[:40]}-", dir=parent) as place:
         folder = Path(place) / "content"
         if path.is_dir():
             shutil.copytree(path, folder)

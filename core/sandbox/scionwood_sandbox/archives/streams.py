@@ -48,21 +48,21 @@ def check_inflated(
         ...
         scionwood_sandbox.errors.ReadError: zeros.z: zlib: it inflates to more than 1,000 bytes. ...
     """
-    path, most = Path(path), INFLATED if largest is None else largest
+    path, limit = Path(path), INFLATED if largest is None else largest
     with reading(path, kind), path.open("rb") as file:
         file.seek(skip)
-        if inflated_size(file, path.stat().st_size - skip, most, window) > most:
-            rule = f"{kind}: it inflates to more than {most:,} bytes"
+        if inflated_size(file, path.stat().st_size - skip, limit, window) > limit:
+            rule = f"{kind}: it inflates to more than {limit:,} bytes"
             raise ReadError(str(path), rule, "Decompress it yourself if you trust it")
 
 
-def inflated_size(file: IO[bytes], length: int, most: int, window: int) -> int:
+def inflated_size(file: IO[bytes], length: int, limit: int, window: int) -> int:
     """Return how many bytes the next `length` bytes of a file inflate to.
 
     Args:
         file: open at the start of the stream.
         length: of the stream, in bytes.
-        most: counting stops soon after this number.
+        limit: counting stops soon after this number.
         window: zlib's `wbits`.
 
     Raises:
@@ -79,7 +79,7 @@ def inflated_size(file: IO[bytes], length: int, most: int, window: int) -> int:
                 engine = zlib.decompressobj(window) if block else engine
                 continue
             total += len(engine.decompress(block, _PIECE))
-            if total > most:
+            if total > limit:
                 return total
             block = engine.unused_data if engine.eof else engine.unconsumed_tail
     return total

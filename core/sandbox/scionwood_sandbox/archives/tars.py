@@ -57,13 +57,13 @@ def tar_members(path: str | Path, kind: str, *, largest: int) -> Iterator[TarMem
         b'one'
     """
     path = Path(path)
-    whole = path.stat().st_size
+    archive_size = path.stat().st_size
     with path.open("rb") as file, tarfile.open(fileobj=_Headers(file), mode="r:") as archive:  # type: ignore[call-overload]
         end, count = 0, 0
         while (info := archive.next()) is not None:
             archive.members = []  # tarfile keeps all of them otherwise
             count += 1
-            _check_member(path, kind, info, largest, whole)
+            _check_member(path, kind, info, largest, archive_size)
             if count > MEMBERS or info.offset < end:
                 rule = f"{kind}: it has more than {MEMBERS:,} members, or they overlap"
                 raise ReadError(str(path), rule, "Split it")
@@ -72,13 +72,15 @@ def tar_members(path: str | Path, kind: str, *, largest: int) -> Iterator[TarMem
                 yield TarMember(info.name, info.offset_data, info.size)
         file.seek(end)
         # An archive ends with a block of zeros: tarfile stops silently at a damaged header.
-        blocks = whole % tarfile.BLOCKSIZE == 0
+        blocks = archive_size % tarfile.BLOCKSIZE == 0
         if not blocks or file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
             rule = f"{kind}: after {count} members comes neither a header nor the end"
             raise ReadError(str(path), rule, "Copy it again: it is cut or damaged")
 
 
-def _check_member(path: Path, kind: str, info: tarfile.TarInfo, largest: int, whole: int) -> None:
+def _check_member(
+    path: Path, kind: str, info: tarfile.TarInfo, largest: int, archive_size: int
+) -> None:
     rule = ""
     if not (info.isreg() or info.isdir()) or info.issparse():
         rule = "is a link, a device or sparse"
@@ -86,7 +88,7 @@ def _check_member(path: Path, kind: str, info: tarfile.TarInfo, largest: int, wh
         rule = "has a name that leaves the folder"
     elif not 0 <= info.size <= largest:
         rule = f"has {info.size:,} bytes, more than `largest` ({largest:,})"
-    elif info.offset_data + info.size > whole:
+    elif info.offset_data + info.size > archive_size:
         rule = f"has {info.size:,} bytes, and the file ends before them: it is cut"
     if rule:
         remedy = "Pack plain files only, or raise `largest` if you trust it"

@@ -42,27 +42,27 @@ class Arena:
         block = self.take(size)
         if block is None:
             return None
-        whole = self.bytes_of(block)
-        address = whole.__array_interface__["data"][0]
+        block_bytes = self.bytes_of(block)
+        address = block_bytes.__array_interface__["data"][0]
         self._loans += 1
         self._lent[address] = block, self._loans
-        weakref.finalize(whole, self._back, address, self._loans).atexit = False
-        values: np.ndarray = whole[:size].view(dtype).reshape(shape)
+        weakref.finalize(block_bytes, self._back, address, self._loans).atexit = False
+        values: np.ndarray = block_bytes[:size].view(dtype).reshape(shape)
         return values
 
     def take(self, size: int) -> int | None:
         """Return a block of at least `size` bytes: a free or a new one; None without."""
         fit = [block for block in self.free if len(self._maps[block]) >= size]
         if fit:
-            block = min(fit, key=lambda each: len(self._maps[each]))
+            block = min(fit, key=lambda free_block: len(self._maps[free_block]))
             self.free.discard(block)
             return block
         # A power of two: the next record, a little larger, fits too.
-        made = self._more(max(_SMALLEST, 1 << (size - 1).bit_length()))
-        if made is None:
+        new_block = self._more(max(_SMALLEST, 1 << (size - 1).bit_length()))
+        if new_block is None:
             return None
-        self._maps[made[0]] = made[1]
-        return made[0]
+        self._maps[new_block[0]] = new_block[1]
+        return new_block[0]
 
     def holding(self, values: np.ndarray) -> int | None:
         """Return the block that `empty` gave for an array, and count it as sent."""
@@ -112,10 +112,10 @@ class Grants:
         """Return a block as bytes. It goes back to the child when they are used no more."""
         if block not in self._maps or block in self._held:
             raise ValueError("memory that its sender does not have")
-        whole = np.frombuffer(self._maps[block], np.uint8)
+        block_bytes = np.frombuffer(self._maps[block], np.uint8)
         self._held.add(block)
-        weakref.finalize(whole, self._freed.append, block).atexit = False
-        return whole
+        weakref.finalize(block_bytes, self._freed.append, block).atexit = False
+        return block_bytes
 
     def take_freed(self) -> list[int]:
         """Return the blocks to give back, each once."""

@@ -27,7 +27,7 @@ _LEARNING = Limits(cpu=120, wall=120)
 def call_in_child(
     function: Callable[Concatenate[Path, Given], Result],
     path: str | Path,
-    *given: Given.args,
+    *args: Given.args,
     **options: Given.kwargs,
 ) -> Result:
     """Call a function that reads a file; it runs in a restricted child where readers do.
@@ -41,7 +41,7 @@ def call_in_child(
             text, paths, arrays, lists, mappings and frozen dataclasses of its package. A generator
             function may yield any number of them.
         path: the file or folder.
-        given: further arguments of the function, plain data too.
+        args: further arguments of the function, plain data too.
         options: its keyword arguments.
 
     Returns:
@@ -61,23 +61,23 @@ def call_in_child(
     """
     path = Path(path)
     if not wanted():
-        return function(path, *given, **options)
+        return function(path, *args, **options)
     import scionwood_sandbox.record  # noqa: F401 - a result may hold records
 
     channel, shared = open_channel(function, path)
     channel.opened += 1
     size = size_of(path)
-    request = ("function", home_of(function), path, list(given), options, os.getcwd())
+    request = ("function", home_of(function), path, list(args), options, os.getcwd())
     answer: dict[str, Any] = {}
     try:
         answer = channel.ask(*request, size=size)
     finally:
         if not shared and "stream" not in answer:
             channel.close()
-    held: Any = result(channel, function, answer, size)
+    value: Any = result(channel, function, answer, size)
     if "stream" in answer:
-        held = _closing(channel, held, shared)
-    returned: Result = held
+        value = _closing(channel, value, shared)
+    returned: Result = value
     return returned
 
 
@@ -135,9 +135,9 @@ def own_channel(target: Any, path: Path, write: list[str] | None = None) -> Chan
     """Return a new child that may open a path alone, and write into the folders of `write`."""
     from scionwood_sandbox.decoding.client import Channel
 
-    whole = path.absolute()
+    absolute_path = path.absolute()
     is_part = getattr(target, "beside", False) and not path.is_dir()
-    read = [str(whole.parent if is_part else whole), *(write or [])]
+    read = [str(absolute_path.parent if is_part else absolute_path), *(write or [])]
     return Channel(
         str(path), label(target), modules_of(target), package=package_of(target), read=read,
         write=write or [],

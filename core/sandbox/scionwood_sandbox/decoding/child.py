@@ -38,9 +38,9 @@ def serve(sock: socket.socket, job: dict[str, Any], libraries: Iterable[str], ap
     """Restrict this process, then answer its parent until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     link = Link(sock, accepts=True)
-    own = os.pidfd_open(os.getpid())
-    send(link, ["hello"], [own])
-    os.close(own)
+    process_handle = os.pidfd_open(os.getpid())
+    send(link, ["hello"], [process_handle])
+    os.close(process_handle)
     try:
         if apart:
             namespaces.see_own_processes()
@@ -74,12 +74,12 @@ def _restrict(sock: socket.socket, job: dict[str, Any], libraries: Iterable[str]
         if int(name) not in (0, 1, 2, sock.fileno()):
             with contextlib.suppress(OSError):  # the folder itself
                 os.close(int(name))
-    for which, most in (
+    for which, limit in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, 256),
         (resource.RLIMIT_FSIZE, job["size"]),
     ):
-        lower(which, most)
+        lower(which, limit)
     return sandbox.restrict(job, libraries) if job["sandbox"] else []
 
 
@@ -134,9 +134,9 @@ class _Child:
         os._exit(0)
 
     def answer_one(self) -> None:
-        operation, *held = self._receive()
+        operation, *args = self._receive()
         try:
-            answer = ["value", getattr(self, f"do_{operation}")(*held)]
+            answer = ["value", getattr(self, f"do_{operation}")(*args)]
         except BaseException as error:  # a decoder of others may raise anything
             answer = _described(error)
             if answer[0] == "index" and operation != "call":  # not one that the caller gave
@@ -195,10 +195,10 @@ class _Child:
         return [_plain(vars(reader)), len(reader)]
 
     def do_function(
-        self, home: list[str], path: Path, given: list[Any], options: dict[str, Any], folder: str
+        self, home: list[str], path: Path, args: list[Any], options: dict[str, Any], folder: str
     ) -> dict[str, Any]:
         os.chdir(folder)
-        return self._result(found(home)(path, *given, **options))
+        return self._result(found(home)(path, *args, **options))
 
     def do_learn(self, home: list[str], folder: str) -> list[str]:
         """Return the modules that this process holds after a reader read its own samples."""
@@ -225,11 +225,11 @@ class _Child:
         return hasattr(self.opened[handle], name)
 
     def do_call(
-        self, handle: int, name: str, given: list[Any], options: dict[str, Any]
+        self, handle: int, name: str, args: list[Any], options: dict[str, Any]
     ) -> dict[str, Any]:
         reader = self.opened[handle]
         values = [
-            _Function(self, reader, *value[1:]) if _is_call(value) else value for value in given
+            _Function(self, reader, *value[1:]) if _is_call(value) else value for value in args
         ]
         return self._result(getattr(reader, name)(*values, **options))
 
@@ -260,13 +260,15 @@ class _Child:
         if reader is not None:
             reader.close()
 
-    def call(self, name: str, *given: Any) -> Any:
+    def call(self, name: str, *args: Any) -> Any:
         """Call a function of the parent."""
-        self._send(["callback", name, *given])
-        word, held = self._receive()
+        self._send(["callback", name, *args])
+        word, content = self._receive()
         if word == "stop":
-            raise {"WriteError": errors.WriteError, "OSError": OSError}.get(held, _Stopped)(held)
-        return held
+            raise {"WriteError": errors.WriteError, "OSError": OSError}.get(content, _Stopped)(
+                content
+            )
+        return content
 
 
 class _Function:
@@ -276,13 +278,13 @@ class _Function:
         self._child, self._reader, self._name = child, reader, name
         vars(self).update(values)
 
-    def __call__(self, *given: Any) -> Any:
+    def __call__(self, *args: Any) -> Any:
         numbers = {
             name: value
             for name, value in vars(self._reader).items()
             if name[0] != "_" and isinstance(value, bool | int | float)
         }
-        return self._child.call(self._name, numbers, *given)
+        return self._child.call(self._name, numbers, *args)
 
 
 class _Stopped(BaseException):
@@ -315,8 +317,8 @@ def _is_plain(value: Any) -> bool:
 def _described(error: BaseException) -> list[Any]:
     """Return an error as a message; one of ours keeps its parts and its nearest public class."""
     if isinstance(error, errors.RuleError):
-        known = settings.error_types
-        names = (base.__name__ for base in type(error).__mro__ if base.__name__ in known)
+        public_names = settings.error_types
+        names = (base.__name__ for base in type(error).__mro__ if base.__name__ in public_names)
         parts = (error.value, error.rule, error.remedy)
         return ["error", next(names), *(str(part)[:TEXT] for part in parts)]
     if isinstance(error, IndexError):

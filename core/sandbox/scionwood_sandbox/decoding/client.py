@@ -166,8 +166,8 @@ class Channel:
         return schema.check(message, operation, calls)
 
     def _grant(self, size: int) -> None:
-        made = self.process.grant(size, self._memory) if size <= self.limits.size else None
-        block, file = made or (None, None)
+        allocation = self.process.grant(size, self._memory) if size <= self.limits.size else None
+        block, file = allocation or (None, None)
         try:
             send(self.process.link, [[], block], [] if file is None else [file], inline=True)
         finally:
@@ -176,11 +176,11 @@ class Channel:
 
     @staticmethod
     def _called(
-        function: Callable[..., Any], given: list[Any]
+        function: Callable[..., Any], args: list[Any]
     ) -> tuple[list[Any], BaseException | None]:
         """Return what to tell a child that calls; an error ends what the child does."""
         try:
-            return ["value", function(*given)], None
+            return ["value", function(*args)], None
         except schema.ForgedError:
             raise
         except BaseException as error:  # raised when the child has put its files in order

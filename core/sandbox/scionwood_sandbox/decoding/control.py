@@ -17,9 +17,15 @@ from scionwood_sandbox import settings
 from scionwood_sandbox.decoding.limits import tight
 from scionwood_sandbox.errors import ReadError
 
-_KEPT = {"PATH", "LANG", "LC_ALL", "HOME", "NUMBA_CACHE_DIR", "MPLCONFIGDIR"}
-_KEPT |= {"SANDBOX_DEBUG", "SANDBOX_TEST_WITHOUT"}
-_KEPT |= {"SYSTEMROOT", "TEMP", "TMP", "LOCALAPPDATA", "DYLD_LIBRARY_PATH"}  # macOS and Windows
+_PASSED_VARIABLES = {"PATH", "LANG", "LC_ALL", "HOME", "NUMBA_CACHE_DIR", "MPLCONFIGDIR"}
+_PASSED_VARIABLES |= {"SANDBOX_DEBUG", "SANDBOX_TEST_WITHOUT"}
+_PASSED_VARIABLES |= {
+    "SYSTEMROOT",
+    "TEMP",
+    "TMP",
+    "LOCALAPPDATA",
+    "DYLD_LIBRARY_PATH",
+}  # macOS and Windows
 _THREADS = ("OMP", "OPENBLAS", "MKL", "BLOSC", "NUMEXPR")
 _CHUNK = 500  # modules in one message
 START = 300
@@ -39,14 +45,14 @@ def remedy(usual: str) -> str:
 
 def environment() -> dict[str, str]:
     """Return the variables for a process that decodes: no secret, and one thread a library."""
-    kept = {name: value for name, value in os.environ.items() if name in _KEPT}
-    kept |= {f"{name}_NUM_THREADS": "1" for name in _THREADS}
-    kept |= {"BLOSC_NTHREADS": "1", "NUMEXPR_MAX_THREADS": "1"}
+    variables = {name: value for name, value in os.environ.items() if name in _PASSED_VARIABLES}
+    variables |= {f"{name}_NUM_THREADS": "1" for name in _THREADS}
+    variables |= {"BLOSC_NTHREADS": "1", "NUMEXPR_MAX_THREADS": "1"}
     # Arrow's own allocator reserves a gigabyte, which the limit of a child would refuse.
-    kept |= {"ARROW_DEFAULT_MEMORY_POOL": "system"}
+    variables |= {"ARROW_DEFAULT_MEMORY_POOL": "system"}
     # Pages stay with a child between records: page faults fell from 28,000 to 0.
-    kept |= {"MALLOC_TRIM_THRESHOLD_": str(256 << 20), "MALLOC_ARENA_MAX": "2"}
-    return kept | {"MALLOC_MMAP_THRESHOLD_": str(32 << 20)}
+    variables |= {"MALLOC_TRIM_THRESHOLD_": str(256 << 20), "MALLOC_ARENA_MAX": "2"}
+    return variables | {"MALLOC_MMAP_THRESHOLD_": str(32 << 20)}
 
 
 class Control:
@@ -68,11 +74,11 @@ class Control:
 
     def warm(self, modules: Collection[str]) -> None:
         """Let it import modules that it was not told to import before."""
-        fresh = sorted(set(modules) - self.told)
-        for start in range(0, len(fresh), _CHUNK):
-            job = {"modules": fresh[start : start + _CHUNK], "path": sys.path}
+        new_modules = sorted(set(modules) - self.told)
+        for start in range(0, len(new_modules), _CHUNK):
+            job = {"modules": new_modules[start : start + _CHUNK], "path": sys.path}
             self.sock.sendall(json.dumps(job).encode())
-        self.told |= set(fresh)
+        self.told |= set(new_modules)
 
     def close(self) -> None:
         """End it, unless another process started it."""
@@ -136,12 +142,14 @@ def hand_over(
 
     for attempt in (1, 2):
         mine, its = socket.socketpair()
-        status, told = os.pipe()
+        status, status_writer = os.pipe()
         control, link = connected(), Link(mine, accepts=True)
         try:
-            with its, open(told, "wb"), _lock:
+            with its, open(status_writer, "wb"), _lock:
                 control.warm(modules)
-                socket.send_fds(control.sock, [json.dumps(job).encode()], [its.fileno(), told])
+                socket.send_fds(
+                    control.sock, [json.dumps(job).encode()], [its.fileno(), status_writer]
+                )
             link.deadline = time.monotonic() + START
             # All this comes before the child opens the file.
             receive(link, largest=0, packages=())

@@ -43,17 +43,17 @@ def extra_seconds(size: int, *, whole: bool = False) -> int:
 
 def extra_memory(size: int) -> int:
     """Return the bytes of memory that a file of `size` bytes adds to the limits."""
-    most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    return min(_TIMES * size, most)
+    half_of_memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    return min(_TIMES * size, half_of_memory)
 
 
-def lower(which: int, most: int) -> None:
+def lower(which: int, limit: int) -> None:
     """Set a limit of this process, or leave the one of its shell where that is lower."""
     import resource  # POSIX alone has it
 
     _, hard = resource.getrlimit(which)
-    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-    resource.setrlimit(which, (most, most))
+    limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+    resource.setrlimit(which, (limit, limit))
 
 
 def tight() -> str:
@@ -64,7 +64,7 @@ def tight() -> str:
         return ""
     parts = []
     for flag, name, unit in (("v", "AS", "MiB"), ("d", "DATA", "MiB"), ("t", "CPU", "s")):
-        most, _ = resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))
-        if most != resource.RLIM_INFINITY:
-            parts.append(f"ulimit -{flag} is {most >> 20 if unit == 'MiB' else most} {unit}")
+        limit, _ = resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))
+        if limit != resource.RLIM_INFINITY:
+            parts.append(f"ulimit -{flag} is {limit >> 20 if unit == 'MiB' else limit} {unit}")
     return " and ".join(parts)

@@ -47,12 +47,12 @@ def _entered() -> bool:
             Path("/proc/self/setgroups").write_text("deny", "ascii")
             Path("/proc/self/uid_map").write_text(f"{user} {user} 1", "ascii")
             Path("/proc/self/gid_map").write_text(f"{group} {group} 1", "ascii")
-        ours, its = os.pipe()
+        read_end, its = os.pipe()
         first = os.fork()
         if not first:
             _stay(its)
         os.close(its)
-        with open(ours, "rb") as ready:
+        with open(read_end, "rb") as ready:
             return bool(ready.read())
     except OSError:
         return False
@@ -76,6 +76,6 @@ def drop_privileges() -> None:
     header = ctypes.create_string_buffer(struct.pack("Ii", _CAPABILITIES, 0))
     sets = ctypes.create_string_buffer(24)
     checked(library().capget(header, sets))
-    kept = struct.unpack("6I", sets.raw)[1] & _READ_ALL
-    checked(library().capset(header, struct.pack("6I", kept, kept, 0, 0, 0, 0)))
+    capabilities = struct.unpack("6I", sets.raw)[1] & _READ_ALL
+    checked(library().capset(header, struct.pack("6I", capabilities, capabilities, 0, 0, 0, 0)))
     prctl(_NO_NEW_PRIVILEGES, 1)

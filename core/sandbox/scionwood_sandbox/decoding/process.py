@@ -44,15 +44,15 @@ class Forked:
         self._limit("RLIMIT_CPU", math.ceil(_seconds(child)) + cpu)
         self._limit("RLIMIT_DATA", self._base + max(memory - self.grants.total, 0))
 
-    def _limit(self, name: str, most: int) -> None:
+    def _limit(self, name: str, limit: int) -> None:
         import resource  # POSIX alone has it
 
-        if self._limits.get(name) == most:
+        if self._limits.get(name) == limit:
             return
         child, which = self._id(), getattr(resource, name)
         _, hard = resource.prlimit(child, which)
-        resource.prlimit(child, which, (most if hard < 0 else min(most, hard), hard))
-        self._limits[name] = most
+        resource.prlimit(child, which, (limit if hard < 0 else min(limit, hard), hard))
+        self._limits[name] = limit
 
     def grant(self, size: int, memory: int) -> tuple[int, int] | None:
         """Return a block of shared memory, if it and the heap are not more than `memory` bytes."""
@@ -60,12 +60,12 @@ class Forked:
         if _heap(child) - self._base > left:
             return None
         try:
-            made = self.grants.grant(size)
+            block = self.grants.grant(size)
         except (OSError, MemoryError):  # the limits of a shell
             return None
-        if made is not None:
+        if block is not None:
             self._limit("RLIMIT_DATA", self._base + left)
-        return made
+        return block
 
     def seconds(self) -> float:
         """Return the seconds of CPU that it has used."""
@@ -86,13 +86,13 @@ class Forked:
     def ending(self) -> Ending | None:
         """Kill it, and return how it ended; None if the zygote is gone too."""
         self.kill()
-        told = b""
+        report = b""
         if select.select([self._status], [], [], _PATIENCE)[0]:
-            told = os.read(self._status, 400)
-        if not told:
+            report = os.read(self._status, 400)
+        if not report:
             forget()
             return None
-        code, cpu, peak = json.loads(told)
+        code, cpu, peak = json.loads(report)
         return os.waitstatus_to_exitcode(code), cpu, peak
 
     def close(self, *, reusable: bool) -> None:

@@ -90,8 +90,10 @@ def _pack_other(value: Any, blocks: Blocks) -> Any:
     if isinstance(value, np.dtype) and _CODE.fullmatch(value.str):
         return {"$d": value.str}
     if _is_frozen(type(value)):
-        held = {part.name: pack(getattr(value, part.name), blocks) for part in fields(value)}
-        return {"$o": [type(value).__module__, type(value).__qualname__, held]}
+        field_values = {
+            part.name: pack(getattr(value, part.name), blocks) for part in fields(value)
+        }
+        return {"$o": [type(value).__module__, type(value).__qualname__, field_values]}
     raise TypeError(f"{type(value).__name__} is no plain data")
 
 
@@ -120,29 +122,29 @@ class Unpacker:
             return value
         if len(value) != 1:
             raise ValueError("an object with several keys")
-        ((kind, held),) = value.items()
+        ((kind, payload),) = value.items()
         if kind in _TEXT:
-            return _TEXT[kind](held)
+            return _TEXT[kind](payload)
         rebuild = getattr(self, _PARTS.get(kind, ""), None)
         if rebuild is None:
             raise ValueError(f"an object of kind {str(kind)[:20]!r}")
-        return rebuild(held)
+        return rebuild(payload)
 
-    def _all(self, held: Any) -> list[Any]:
-        return [self.unpack(item) for item in held]
+    def _all(self, payload: Any) -> list[Any]:
+        return [self.unpack(item) for item in payload]
 
-    def _tuple(self, held: Any) -> tuple[Any, ...]:
-        return tuple(self._all(held))
+    def _tuple(self, payload: Any) -> tuple[Any, ...]:
+        return tuple(self._all(payload))
 
-    def _set(self, held: Any) -> frozenset[Any]:
-        return frozenset(self._key(item) for item in held)
+    def _set(self, payload: Any) -> frozenset[Any]:
+        return frozenset(self._key(item) for item in payload)
 
-    def _mapping(self, held: Any) -> dict[Any, Any]:
-        return {self._key(key): self.unpack(item) for key, item in held}
+    def _mapping(self, payload: Any) -> dict[Any, Any]:
+        return {self._key(key): self.unpack(item) for key, item in payload}
 
-    def _key(self, held: Any) -> Any:
+    def _key(self, payload: Any) -> Any:
         """Return a key; those whose hashes a sender can let collide are few, or they take hours."""
-        key = self.unpack(held)
+        key = self.unpack(payload)
         if not isinstance(key, str | bytes | Path) and not (
             isinstance(key, int | float) and abs(key) < _EXACT
         ):
@@ -151,12 +153,12 @@ class Unpacker:
                 raise ValueError("too many keys that are neither text nor small numbers")
         return key
 
-    def _slice(self, held: Any) -> slice:
-        start, stop, step = self._all(held)
+    def _slice(self, payload: Any) -> slice:
+        start, stop, step = self._all(payload)
         return slice(start, stop, step)
 
-    def _array(self, held: Any) -> np.ndarray:
-        code, shape, is_big, at = held
+    def _array(self, payload: Any) -> np.ndarray:
+        code, shape, is_big, at = payload
         dtype = _dtype(code)
         if any(not isinstance(n, int) or n < 0 for n in (*shape, at)):
             raise ValueError("a shape that no array has")
@@ -172,8 +174,8 @@ class Unpacker:
         # The child can still write here. Whole numbers may be indices, which must not change.
         return values if dtype.kind in "fc" else values.copy()
 
-    def _frozen(self, held: Any) -> Any:
-        module, name, values = held
+    def _frozen(self, payload: Any) -> Any:
+        module, name, values = payload
         kind: Any = getattr(sys.modules.get(module), name, None)
         if module.partition(".")[0] not in self.packages or not _is_frozen(kind):
             raise ValueError(f"an object of {module}.{name}"[:200])

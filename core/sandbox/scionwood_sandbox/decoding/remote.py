@@ -68,17 +68,17 @@ def remote_class(cls: Any) -> Any:
 
 
 def _method(name: str) -> Callable[..., Any]:
-    def call(self: _Remote, *given: Any, **options: Any) -> Any:
-        return self._call(name, list(given), options)
+    def call(self: _Remote, *args: Any, **options: Any) -> Any:
+        return self._call(name, list(args), options)
 
     call.__name__ = name
     return call
 
 
 def _property(name: str) -> Any:
-    kept = cached_property(lambda self: self._ask("get", name))
-    kept.__set_name__(None, name)  # type: ignore[arg-type]  # the class is not made yet
-    return kept
+    prop = cached_property(lambda self: self._ask("get", name))
+    prop.__set_name__(None, name)  # type: ignore[arg-type]  # the class is not made yet
+    return prop
 
 
 class _Remote:
@@ -118,15 +118,15 @@ class _Remote:
         live: Channel = self._channel
         return live
 
-    def _ask(self, operation: str, name: str, *rest: Any) -> Any:
+    def _ask(self, operation: str, name: str, *args: Any) -> Any:
         channel = self._live()
         with channel.lock:
             channel.path = str(self._opening[0])  # which an error names, in a session too
-            return channel.ask(operation, self._handle, name, *rest, size=self._size)
+            return channel.ask(operation, self._handle, name, *args, size=self._size)
 
-    def _call(self, name: str, given: list[Any], options: dict[str, Any]) -> Any:
-        given = [list(value) if hasattr(value, "__next__") else value for value in given]
-        answer = self._ask("call", name, given, options)
+    def _call(self, name: str, args: list[Any], options: dict[str, Any]) -> Any:
+        args = [list(value) if hasattr(value, "__next__") else value for value in args]
+        answer = self._ask("call", name, args, options)
         return result(self._channel, getattr(self._original, name), answer, self._size)
 
     def __len__(self) -> int:
@@ -147,8 +147,8 @@ class _Remote:
     def __reduce__(self) -> tuple[Any, ...]:
         path, options = self._opening
         names = {"_channel", "_handle", "_shared", "_size"}
-        kept = {name: value for name, value in self.__dict__.items() if name not in names}
-        return _again, (self._original, path, options, kept)
+        state = {name: value for name, value in self.__dict__.items() if name not in names}
+        return _again, (self._original, path, options, state)
 
     def __enter__(self) -> Any:
         return self
@@ -194,8 +194,8 @@ def _is_near(value: Path, path: Path) -> bool:
     return Path(os.path.abspath(value)).is_relative_to(Path(os.path.abspath(path)).parent)
 
 
-def _again(cls: Any, path: Path, options: dict[str, Any], kept: dict[str, Any]) -> Any:
+def _again(cls: Any, path: Path, options: dict[str, Any], state: dict[str, Any]) -> Any:
     """Return a reader that opens its file when it is first asked: a worker may hold thousands."""
     reader = object.__new__(remote_class(cls))
-    reader.__dict__.update(kept)
+    reader.__dict__.update(state)
     return reader

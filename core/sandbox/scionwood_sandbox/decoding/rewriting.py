@@ -60,7 +60,7 @@ def rewrite_in_child(
 
 def _rewrite(
     reader: Any,
-    made: Path,
+    output: Path,
     function: Callable[..., Any],
     options: dict[str, Any],
     unfinished: _Unfinished | None,
@@ -81,12 +81,12 @@ def _rewrite(
 
     path, opening = reader._opening
     cls, size = reader._original, reader._size
-    channel = own_channel(cls, path, write=[str(made.parent)])
+    channel = own_channel(cls, path, write=[str(output.parent)])
     try:
         channel.ask("open", 1, home_of(cls), path, opening, os.getcwd(), size=size)
         identity = getattr(function, "identity", None)  # what makes a stopped run resumable
         values = {} if identity is None else {"identity": identity}
-        request = ("call", 1, "rewrite", [made, (CALL, "function", values)], options)
+        request = ("call", 1, "rewrite", [output, (CALL, "function", values)], options)
         channel.ask(*request, size=size, calls={"function": call})
     finally:
         channel.close()
@@ -137,8 +137,8 @@ class _Unfinished:
     They are hard links of each other, so that a lock on one holds for both.
     """
 
-    def __init__(self, names: Sequence[str], beside: Path, inside: Path) -> None:
-        self.names, self.beside, self.inside = names, beside, inside
+    def __init__(self, names: Sequence[str], target_folder: Path, inside: Path) -> None:
+        self.names, self.beside, self.inside = names, target_folder, inside
         self.entered = False
 
     def enter(self) -> None:
@@ -156,14 +156,14 @@ class _Unfinished:
     def mirror(self) -> None:
         """Let what lies beside the target be what the child has."""
         for name in self.names if self.entered else ():
-            ours, shown = self.inside / name, self.beside / name
-            if not ours.exists():
-                shown.unlink(missing_ok=True)
-            elif not (shown.exists() and ours.samefile(shown)):
+            child_file, target_file = self.inside / name, self.beside / name
+            if not child_file.exists():
+                target_file.unlink(missing_ok=True)
+            elif not (target_file.exists() and child_file.samefile(target_file)):
                 spare = self.inside / f"{name}.link"
                 try:
-                    os.link(ours, spare)
-                    os.replace(spare, shown)
+                    os.link(child_file, spare)
+                    os.replace(spare, target_file)
                 except OSError:  # no hard links here: a stopped run starts again
                     self.entered = False
 
@@ -171,10 +171,10 @@ class _Unfinished:
 def _place(folder: Path, target: Path, names: Sequence[str]) -> None:
     """Give what a child wrote its names; the target comes last."""
     written = [item for item in folder.iterdir() if item.name not in names]
-    made = sorted(written, key=lambda item: item.name == target.name)
-    if not made or made[-1].name != target.name:
+    ordered_items = sorted(written, key=lambda item: item.name == target.name)
+    if not ordered_items or ordered_items[-1].name != target.name:
         raise WriteError(str(target), "its reader wrote no such file", "Report it to its authors")
-    for item in made:
+    for item in ordered_items:
         place = target.parent / item.name
         if place.is_dir() and not place.is_symlink():
             os.replace(place, folder / f".old-{item.name}")
@@ -188,9 +188,10 @@ def _place(folder: Path, target: Path, names: Sequence[str]) -> None:
 
 def _without(folder: Path, target: Path, error: RuleError) -> RuleError:
     """Return an error that names the target in place of the child's folder."""
-    made = str(folder / target.name)
+    child_path = str(folder / target.name)
     parts = (error.value, error.rule, error.remedy)
-    told = [
-        part.replace(made, str(target)).replace(str(folder), str(target.parent)) for part in parts
+    messages = [
+        part.replace(child_path, str(target)).replace(str(folder), str(target.parent))
+        for part in parts
     ]
-    return type(error)(*told)
+    return type(error)(*messages)

@@ -60,7 +60,7 @@ _Test = tuple[int, int, tuple[int, ...], bool]
 
 def _tests(*, writing: bool) -> dict[str, tuple[_Test, ...]]:
     """Return what the arguments of a call must be. Word 2n is the low half of argument n."""
-    own = (os.getpid(),)
+    own_pids = (os.getpid(),)
     # O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, O_TMPFILE
     flags = 0 if writing else 3 | 0x40 | 0x200 | 0x400000
     return {
@@ -71,10 +71,14 @@ def _tests(*, writing: bool) -> dict[str, tuple[_Test, ...]]:
         "mmap": ((6, 0x21, (0x21,), False), (6, 0x40100, (0,), True)),
         # A thread of this process, in its namespaces
         "clone": ((0, 0x10000, (0x10000,), True), (0, 0x7E020000, (0,), True)),
-        "kill": ((0, _ALL, own, True),),
-        "tgkill": ((0, _ALL, own, True),),
+        "kill": ((0, _ALL, own_pids, True),),
+        "tgkill": ((0, _ALL, own_pids, True),),
         # Ask for its limits, set none
-        "prlimit64": ((0, _ALL, (0, *own), True), (4, _ALL, (0,), True), (5, _ALL, (0,), True)),
+        "prlimit64": (
+            (0, _ALL, (0, *own_pids), True),
+            (4, _ALL, (0,), True),
+            (5, _ALL, (0,), True),
+        ),
         # A connected pair of streams, for event loops: datagrams could be sent to any address
         "socketpair": ((0, _ALL, (1,), True), (2, 0xF, (1,), True)),
         "sendto": ((8, _ALL, (0,), True), (9, _ALL, (0,), True)),

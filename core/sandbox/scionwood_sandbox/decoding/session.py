@@ -15,7 +15,7 @@ from scionwood_sandbox.decoding.switch import wanted
 if TYPE_CHECKING:  # it needs numpy, which refusals do without
     from scionwood_sandbox.decoding.client import Channel
 
-_MOST = 1000
+_MAX_OPENED = 1000
 _current: ContextVar[Session | None] = ContextVar("session", default=None)
 
 
@@ -50,11 +50,16 @@ class Session:
         from scionwood_sandbox.decoding.client import Channel
 
         package = package_of(target)
-        held = self._channels.get(package)
-        usable = held is not None and held.is_ours and not held.cause and held.opened < _MOST
-        if held is None or not usable or not held.modules >= set(modules):
-            before = held.modules if held is not None else frozenset()
-            held = self._channels[package] = Channel(
+        channel = self._channels.get(package)
+        usable = (
+            channel is not None
+            and channel.is_ours
+            and not channel.cause
+            and channel.opened < _MAX_OPENED
+        )
+        if channel is None or not usable or not channel.modules >= set(modules):
+            before = channel.modules if channel is not None else frozenset()
+            channel = self._channels[package] = Channel(
                 str(self.root),
                 label(target),
                 before | set(modules),
@@ -62,8 +67,8 @@ class Session:
                 read=[str(self.root)],
                 limits=self.limits,
             )
-        held.kind = label(target)
-        return held
+        channel.kind = label(target)
+        return channel
 
     @contextmanager
     def active(self) -> Iterator[None]:

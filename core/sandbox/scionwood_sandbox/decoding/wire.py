@@ -18,7 +18,9 @@ from scionwood_sandbox.decoding.arena import Arena, Grants, sealed
 from scionwood_sandbox.decoding.protocol import Blocks, Unpacker, end, pack
 
 _HEADER = struct.Struct("<QQIQQ")  # bytes of JSON, of arrays; kind, block and bytes of memory
-_NONE, _OWN, _BLOCK = range(3)  # no memory; a file of its own, from a parent; a block of an arena
+_NONE, _OWN_FILE, _BLOCK = range(
+    3
+)  # no memory; a file of its own, from a parent; a block of an arena
 _LARGEST_TEXT = 64 << 20
 _LARGEST_COUNT = 8 << 20  # commas and brackets of JSON: each may become an object of 60 bytes
 _PART = 1 << 20
@@ -43,15 +45,15 @@ class Link:
 
     def read(self, size: int) -> bytearray:
         """Return exactly so many bytes."""
-        whole = bytearray(size)
-        view, done = memoryview(whole), 0
-        while done < size:
+        buffer = bytearray(size)
+        view, position = memoryview(buffer), 0
+        while position < size:
             self._wait()
-            got = self._into(view[done : done + _PART])
+            got = self._into(view[position : position + _PART])
             if not got:
                 raise EOFError
-            done += got
-        return whole
+            position += got
+        return buffer
 
     def _into(self, place: memoryview) -> int:
         if not self.accepts:
@@ -65,8 +67,8 @@ class Link:
     def write(self, data: bytes, descriptors: Sequence[int] = ()) -> None:
         """Write all bytes, and pass descriptors on; they stay open here."""
         self._wait()
-        done = socket.send_fds(self.sock, [data], descriptors) if descriptors else 0
-        self.sock.sendall(memoryview(data)[done:])  # its timeout is one of all parts
+        sent_bytes = socket.send_fds(self.sock, [data], descriptors) if descriptors else 0
+        self.sock.sendall(memoryview(data)[sent_bytes:])  # its timeout is one of all parts
 
     def _wait(self) -> None:
         left = None if self.deadline is None else self.deadline - time.monotonic()
@@ -86,29 +88,29 @@ def send(
     """Send a value of plain data and arrays."""
     blocks = Blocks()
     text = json.dumps(pack(value, blocks), separators=(",", ":")).encode()
-    kind, block, own, size = _NONE, None, None, end(blocks.big)
+    kind, block, descriptor, size = _NONE, None, None, end(blocks.big)
     if size and not inline:
         block = _placed(blocks.big, size, arena) if arena is not None else None
-        own = _own(blocks.big, size) if arena is None else None
-        kind = _NONE if block is own is None else _OWN if block is None else _BLOCK
+        descriptor = _memory_file(blocks.big, size) if arena is None else None
+        kind = _NONE if block is descriptor is None else _OWN_FILE if block is None else _BLOCK
     try:
         link.write(
             _HEADER.pack(len(text), end(blocks.small), kind, block or 0, size)
             + text
             + _bytes_of(blocks.small),
-            [*descriptors, *([own] if own is not None else [])],
+            [*descriptors, *([descriptor] if descriptor is not None else [])],
         )
         if size and kind == _NONE:
             link.write(_bytes_of(blocks.big))
     finally:
-        if own is not None:
-            os.close(own)
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def _bytes_of(arrays: list[tuple[int, np.ndarray]]) -> bytes:
-    whole = np.zeros(end(arrays), np.uint8)
-    _write(whole, arrays)
-    return whole.tobytes()
+    buffer = np.zeros(end(arrays), np.uint8)
+    _write(buffer, arrays)
+    return buffer.tobytes()
 
 
 def _placed(arrays: list[tuple[int, np.ndarray]], size: int, arena: Arena) -> int | None:
@@ -121,7 +123,7 @@ def _placed(arrays: list[tuple[int, np.ndarray]], size: int, arena: Arena) -> in
     return block
 
 
-def _own(arrays: list[tuple[int, np.ndarray]], size: int) -> int | None:
+def _memory_file(arrays: list[tuple[int, np.ndarray]], size: int) -> int | None:
     """Put arrays into a memory file: return its descriptor, or None where none is permitted."""
     try:
         file = sealed(size)
@@ -131,9 +133,9 @@ def _own(arrays: list[tuple[int, np.ndarray]], size: int) -> int | None:
     return file
 
 
-def _write(whole: np.ndarray, arrays: list[tuple[int, np.ndarray]]) -> None:
+def _write(buffer: np.ndarray, arrays: list[tuple[int, np.ndarray]]) -> None:
     for at, values in arrays:
-        place = whole[at : at + values.nbytes]
+        place = buffer[at : at + values.nbytes]
         np.copyto(place.view(values.dtype).reshape(values.shape), values)
 
 
@@ -152,7 +154,7 @@ def receive(
         big = np.frombuffer(link.read(size), np.uint8)
     elif kind == _BLOCK and grants is not None:
         big = grants.bytes_of(block)
-    elif kind == _OWN and grants is None:  # the child trusts its parent
+    elif kind == _OWN_FILE and grants is None:  # the child trusts its parent
         file = link.passed.pop()
         big = np.frombuffer(mmap.mmap(file, size), np.uint8)
         os.close(file)

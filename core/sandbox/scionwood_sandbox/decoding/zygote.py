@@ -139,9 +139,9 @@ class _Zygote:
         self.waiting.unregister(handle)
         self.writing.pop(child, None)
         os.close(handle)
-        told = [code, usage.ru_utime + usage.ru_stime, usage.ru_maxrss << 10]
+        report = [code, usage.ru_utime + usage.ru_stime, usage.ru_maxrss << 10]
         try:
-            os.write(status, json.dumps(told).encode())
+            os.write(status, json.dumps(report).encode())
         except BrokenPipeError:  # the parent closed the file, and asks no more
             pass
         finally:
@@ -153,11 +153,11 @@ def _libraries() -> list[str]:
 
     A folder of the path of imports is not among them: it may hold the user's own files.
     """
-    found = {sys.prefix, sys.base_prefix, *_SYSTEM, *_DEVICES}
+    paths = {sys.prefix, sys.base_prefix, *_SYSTEM, *_DEVICES}
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if file and ("." in name or hasattr(module, "__path__")):
-            found.add(os.path.dirname(file))  # editable installs
+            paths.add(os.path.dirname(file))  # editable installs
         elif file:
-            found.add(file)
-    return sorted(found)
+            paths.add(file)
+    return sorted(paths)

@@ -102,11 +102,13 @@ class Attention(lora.MultiheadAttention, StandIn):  # type: ignore[misc]  # peft
         return functional_call(self.base_layer, new, args, kwargs)
 
     def _changed(self, layer: Any, name: str) -> dict[str, Tensor]:
-        names = [each for each in layer.active_adapters if each in layer.lora_A]
+        names = [
+            adapter_name for adapter_name in layer.active_adapters if adapter_name in layer.lora_A
+        ]
         weight = self.base_layer.get_parameter(name)
         total = weight.float() if weight.dtype.itemsize < 4 else weight
-        for each in names:
-            total = total + layer.get_delta_weight(each)
+        for adapter in names:
+            total = total + layer.get_delta_weight(adapter)
         return {name: total.to(weight.dtype)} if names else {}
 
     def get_delta_weight(self, adapter: str) -> Tensor:
@@ -121,7 +123,7 @@ class Attention(lora.MultiheadAttention, StandIn):  # type: ignore[misc]  # peft
         """Merge the input projections; the output projection merges as the layer that it is."""
         names = check_adapters_to_merge(self, adapter_names)
         weight = self.base_layer.in_proj_weight
-        for name in (each for each in names if each in self.lora_A):
+        for name in (adapter for adapter in names if adapter in self.lora_A):
             new = weight.data + self.get_delta_weight(name).to(weight.dtype)
             if safe_merge and not bool(new.isfinite().all()):
                 raise ValueError(f"the merged weights of {name} are not finite")
@@ -177,8 +179,8 @@ def whole_attention(model: nn.Module, config: PeftConfig, names: list[str]) -> l
             "nn.MultiheadAttention reads the weight of this layer and never calls it",
             "Use LoRA or IA3, which adapt the attention as a whole, or target other layers",
         )
-    whole = [name.rpartition(".")[0] if name in dead else name for name in names]
-    return list(dict.fromkeys(whole))
+    layer_names = [name.rpartition(".")[0] if name in dead else name for name in names]
+    return list(dict.fromkeys(layer_names))
 
 
 def fast_paths(model: nn.Module, names: Iterable[str]) -> list[str]:
@@ -187,9 +189,11 @@ def fast_paths(model: nn.Module, names: Iterable[str]) -> list[str]:
     In eval mode they may pass the weights of their parts to one fused kernel. An adapter of peft on
     such a part is then left out in silence, unless `close_fast_paths` was called.
     """
-    around = [n for n, m in model.named_modules() if isinstance(m, nn.TransformerEncoderLayer)]
-    prefixes = {outer: f"{outer}." if outer else "" for outer in around}
-    return [n for n in around if any(name.startswith(prefixes[n]) for name in names)]
+    encoder_layers = [
+        n for n, m in model.named_modules() if isinstance(m, nn.TransformerEncoderLayer)
+    ]
+    prefixes = {outer: f"{outer}." if outer else "" for outer in encoder_layers}
+    return [n for n in encoder_layers if any(name.startswith(prefixes[n]) for name in names)]
 
 
 def close_fast_paths(model: nn.Module) -> None:

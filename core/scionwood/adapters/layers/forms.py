@@ -156,24 +156,24 @@ def from_matrix(matrix: Tensor, like: Tensor, axes: str) -> Tensor:
 
 def assembled(module: nn.Module, values: Iterable[tuple[Weight, Tensor]]) -> dict[str, Tensor]:
     """Return parameters by name; parts of a flat parameter are put in their places in it."""
-    whole: dict[str, Tensor] = {}
+    parameters: dict[str, Tensor] = {}
     for weight, value in values:
         if weight.part is None:
-            whole[weight.name] = value
+            parameters[weight.name] = value
             continue
-        flat = whole.get(weight.name, parameter(module, weight.name))
+        flat = parameters.get(weight.name, parameter(module, weight.name))
         start, stop = weight.part[0], weight.part[0] + value.numel()
-        whole[weight.name] = torch.cat([flat[:start], value.reshape(-1), flat[stop:]])
-    return whole
+        parameters[weight.name] = torch.cat([flat[:start], value.reshape(-1), flat[stop:]])
+    return parameters
 
 
 def _order(dims: int, axes: str) -> tuple[list[int], list[int], list[int]]:
     letters = axes.replace("*", "k" * (dims - len(axes) + 1))
     if len(letters) != dims:
         raise AdapterError(f"a weight of {dims} axes", f"{axes!r} has other axes")
-    found = [[axis for axis, letter in enumerate(letters) if letter == each] for each in "bo"]
-    rest = [axis for axis, letter in enumerate(letters) if letter not in "bo"]
-    return found[0], found[1], rest
+    positions = [[axis for axis, letter in enumerate(letters) if letter == role] for role in "bo"]
+    matrix_axes = [axis for axis, letter in enumerate(letters) if letter not in "bo"]
+    return positions[0], positions[1], matrix_axes
 
 
 def _check(module: nn.Module, weight: Weight) -> None:
@@ -280,26 +280,26 @@ def _neuralop(module: Any) -> Form:
             "this factorisation has no matrix that a low-rank change could be added to",
             "Use factorization=None or 'tucker', or target other layers",
         )
-    whole = name == "tensor"
-    bias = "bias" if whole and module.bias is not None else None
+    is_dense = name == "tensor"
+    bias = "bias" if is_dense and module.bias is not None else None
     axes = "o*" if module.separable else "io*"
-    return Form((Weight(f"weight.{name}", axes, bias),), linear=True, dora=whole, ia3=whole)
+    return Form((Weight(f"weight.{name}", axes, bias),), linear=True, dora=is_dense, ia3=is_dense)
 
 
 def _experts(module: nn.Module) -> Form | None:
     """Recognise the experts of a mixture: stacked weights (experts, out, in) as in transformers."""
-    own = module._parameters
-    names = [n for n in EXPERTS if (value := own.get(n)) is not None and value.dim() == 3]
+    parameters = module._parameters
+    names = [n for n in EXPERTS if (value := parameters.get(n)) is not None and value.dim() == 3]
     if len(names) < 2:
         return None
     axes = "bio" if getattr(module, "is_transposed", False) else "boi"
-    biases = [n if (n := f"{name}_bias") in own else None for name in names]
+    biases = [n if (n := f"{name}_bias") in parameters else None for name in names]
     return Form(tuple(Weight(n, axes, bias) for n, bias in zip(names, biases, strict=True)))
 
 
 def _spectral(module: nn.Module) -> Form | None:
     """Recognise Fourier layers by their complex weights (in_channels, out_channels, modes...)."""
-    wanted = (getattr(module, "in_channels", None), getattr(module, "out_channels", None))
+    channels = (getattr(module, "in_channels", None), getattr(module, "out_channels", None))
     names = [
         name
         for name, value in module._parameters.items()
@@ -307,7 +307,7 @@ def _spectral(module: nn.Module) -> Form | None:
         and not isinstance(value, UninitializedParameter)
         and value.is_complex()
         and value.dim() > 2
-        and value.shape[:2] == wanted
+        and value.shape[:2] == channels
     ]
     return Form(tuple(Weight(name, "io*") for name in names)) if names else None
 

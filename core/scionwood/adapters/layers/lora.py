@@ -158,8 +158,8 @@ class WeightLora(WeightLayer, nn.Module, lora.LoraLayer):  # type: ignore[misc] 
             return super().run(names, *args, **kwargs)
         total = self.base_layer(*args, **kwargs)
         for name in names:
-            x, *rest = args
-            inputs = (self.lora_dropout[name](x), *rest)
+            x, *extra_inputs = args
+            inputs = (self.lora_dropout[name](x), *extra_inputs)
             part = functional_call(self.base_layer, self._only_change(name), inputs, kwargs)
             total = total + part.to(total.dtype)
         return total
@@ -257,9 +257,9 @@ def _scaled(matrix: Tensor, change: Tensor, norms: Tensor) -> Tensor:
 
     As in DoRA (Liu et al. 2024, section 4.3), no gradient flows through the present norms.
     """
-    whole = matrix.to(change.dtype) + change
-    shape = (*whole.shape[:2], 1)
-    return whole * (norms.reshape(shape) / _norm(whole.detach()).reshape(shape))
+    adapted_matrix = matrix.to(change.dtype) + change
+    shape = (*adapted_matrix.shape[:2], 1)
+    return adapted_matrix * (norms.reshape(shape) / _norm(adapted_matrix.detach()).reshape(shape))
 
 
 def _norm(matrix: Tensor) -> Tensor:

@@ -67,26 +67,26 @@ def settle_layers(
     if everything:
         targets, left_out = _all_linear(model, config)
     names = settle(model, config, targets)
-    whole = whole_attention(model, config, names)
-    spelled = spelled_out(words, whole)
-    gone = refused(model, config, whole)
+    candidates = whole_attention(model, config, names)
+    spelled = spelled_out(words, candidates)
+    gone = refused(model, config, candidates)
     if not probed:
-        gone |= {name: READ for name in whole if read_only(base, name)}
-    rest = without(whole, gone, spelled) if gone else whole
-    if rest != names:
-        narrow(config, rest, model)
+        gone |= {name: READ for name in candidates if read_only(base, name)}
+    target_names = without(candidates, gone, spelled) if gone else candidates
+    if target_names != names:
+        narrow(config, target_names, model)
     if everything:
-        left_out |= _mixture(model, config, rest)
-    return Settled(rest, left_out | gone, spelled)
+        left_out |= _mixture(model, config, target_names)
+    return Settled(target_names, left_out | gone, spelled)
 
 
 def _all_linear(model: nn.Module, config: PeftConfig) -> tuple[str, dict[str, str]]:
     """Return the targets that `all-linear` means, and the linear layers that have no adapter."""
-    named = [(name, backbone(model).get_submodule(name)) for name in module_names(model)]
-    foreign = {name for name, module in named if is_foreign_linear(module)}
+    named_layers = [(name, backbone(model).get_submodule(name)) for name in module_names(model)]
+    foreign = {name for name, module in named_layers if is_foreign_linear(module)}
     other = {
         name: f"{type(module).__name__} of {type(module).__module__} has no form of an adapter"
-        for name, module in named
+        for name, module in named_layers
         if type(module).__name__.endswith("Linear")
         and not isinstance(module, nn.Linear | BaseTunerLayer)
         and name not in foreign
@@ -94,7 +94,7 @@ def _all_linear(model: nn.Module, config: PeftConfig) -> tuple[str, dict[str, st
     }
     if not foreign:
         return ALL, other
-    chosen = [n for n, module in named if n in foreign or isinstance(module, nn.Linear)]
+    chosen = [n for n, module in named_layers if n in foreign or isinstance(module, nn.Linear)]
     return literal(chosen), other
 
 

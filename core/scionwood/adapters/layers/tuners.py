@@ -44,12 +44,12 @@ class ScienceLora(LoraModel):  # type: ignore[misc]  # peft is untyped
     """The LoRA tuner of peft with the layers of this package, on exactly the named targets."""
 
     def inject_adapter(
-        self, model: nn.Module, adapter_name: str, *rest: Any, **options: Any
+        self, model: nn.Module, adapter_name: str, *args: Any, **options: Any
     ) -> None:
         """Add an adapter; see `BaseTuner.inject_adapter`, which translates targets first."""
         config = self.peft_config[adapter_name]
         self._targets = hide(config) if is_translated(model, config) else {}
-        super().inject_adapter(model, adapter_name, *rest, **options)
+        super().inject_adapter(model, adapter_name, *args, **options)
 
     def _check_new_adapter_config(self, config: Any) -> None:
         # The first that peft calls after the translation.
@@ -84,15 +84,15 @@ class ScienceIA3(IA3Model):  # type: ignore[misc]
     def _create_new_module(
         ia3_config: Any, adapter_name: str, target: nn.Module, **kwargs: Any
     ) -> nn.Module:
-        own = getattr(ia3_config, OWN, True)
-        if own and isinstance(target, CONVOLUTIONS) and not own_forward(target):
+        with_extensions = getattr(ia3_config, OWN, True)
+        if with_extensions and isinstance(target, CONVOLUTIONS) and not own_forward(target):
             raise AdapterError(
                 f"ia3 on {type(target).__name__}",
                 "its forward changes the weight, so that no weight gives the scaled output",
                 "Use LoRA, or target other layers",
             )
         plain = isinstance(target, nn.Conv2d | nn.Conv3d | BaseTunerLayer)
-        if plain or not own or form_of(target) is None:
+        if plain or not with_extensions or form_of(target) is None:
             layer = IA3Model._create_new_module(ia3_config, adapter_name, target, **kwargs)
             return _with_constants(layer, target)
         make = AttentionIA3 if isinstance(target, nn.MultiheadAttention) else WeightIA3
@@ -116,15 +116,15 @@ def science_layers(model: nn.Module, config: PeftConfig) -> Iterator[None]:
         config: The config of the adapter that is added in the block.
     """
     kind = config.peft_type.value
-    plain, own = TUNERS.get(kind, (None, None))
+    plain, extended_tuner = TUNERS.get(kind, (None, None))
     if plain is None or PEFT_TYPE_TO_TUNER_MAPPING.get(kind) is not plain:
         yield
     elif isinstance(model, PeftModel):
         if type(model.base_model) is plain:
-            model.base_model.__class__ = own
+            model.base_model.__class__ = extended_tuner
         yield
     else:
-        PEFT_TYPE_TO_TUNER_MAPPING[kind] = own
+        PEFT_TYPE_TO_TUNER_MAPPING[kind] = extended_tuner
         try:
             yield
         finally:

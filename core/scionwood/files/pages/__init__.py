@@ -222,7 +222,7 @@ def _part(part: Part, level: int) -> str:
     if isinstance(part, Numbers):
         return _numbers(part)
     if isinstance(part, Section):
-        inside = "".join(_part(each, min(level + 1, 6)) for each in part.parts)
+        inside = "".join(_part(child, min(level + 1, 6)) for child in part.parts)
         return f"<section><h{level}>{readable(part.title)}</h{level}>{inside}</section>"
     return _terms(part)
 
@@ -270,9 +270,9 @@ def _data(media: str, content: bytes) -> str:
 
 def _numbers(numbers: Numbers) -> str:
     cells = (
-        f"<div><dt>{readable(each.label)}</dt><dd>{_breakable(each.value)}</dd>"
-        f'<dd class="note">{readable(each.note)}</dd></div>'
-        for each in numbers.items
+        f"<div><dt>{readable(number.label)}</dt><dd>{_breakable(number.value)}</dd>"
+        f'<dd class="note">{readable(number.note)}</dd></div>'
+        for number in numbers.items
     )
     return f'<dl class="numbers">{"".join(cells)}</dl>'
 

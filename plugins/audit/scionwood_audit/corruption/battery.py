@@ -45,11 +45,11 @@ class Draws(NamedTuple):
     hidden: Tensor | None
 
 
-def draw_and_test(own: Corruption, *, draws: int = 100_000, seed: int = 0) -> list[Row]:
+def draw_and_test(corruption: Corruption, *, draws: int = 100_000, seed: int = 0) -> list[Row]:
     """Test a corruption with many draws.
 
     Args:
-        own: the corruption with its properties.
+        corruption: the corruption with its properties.
         draws: samples to draw.
         seed: the seed of torch's global generator, whose state is restored.
 
@@ -72,10 +72,10 @@ def draw_and_test(own: Corruption, *, draws: int = 100_000, seed: int = 0) -> li
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        drawn = _draw(own, draws, None)
-        tests = list(_tests(own, drawn))
-        if own.terminal is not None:
-            tests += _terminal(own, _draw(own, draws, own.terminal))
+        samples = _draw(corruption, draws, None)
+        tests = list(_tests(corruption, samples))
+        if corruption.terminal is not None:
+            tests += _terminal(corruption, _draw(corruption, draws, corruption.terminal))
     return [_row(test, ALPHA / len(tests)) for test in tests]
 
 
@@ -85,103 +85,109 @@ def _row(test: Test, limit: float) -> Row:
     return Row("training", test.name, status, value, f"p at least {limit:.1g}", test.rule)
 
 
-def _draw(own: Corruption, draws: int, at: float | None) -> Draws:
-    parts = [_chunk(own, min(CHUNK, draws - first), at) for first in range(0, draws, CHUNK)]
-    clean, label, time, made, hidden = zip(*parts, strict=True)
+def _draw(corruption: Corruption, draws: int, at: float | None) -> Draws:
+    parts = [_chunk(corruption, min(CHUNK, draws - first), at) for first in range(0, draws, CHUNK)]
+    clean, label, time, corrupted, hidden = zip(*parts, strict=True)
     return Draws(
         torch.cat(clean),
         torch.cat(label),
         None if time[0] is None else torch.cat(time),
-        torch.cat(made),
+        torch.cat(corrupted),
         None if hidden[0] is None else torch.cat(hidden),
     )
 
 
-def _chunk(own: Corruption, n: int, at: float | None) -> Draws:
-    clean, label = own.sample(n)
-    time = own.time(n) if own.time is not None else None
+def _chunk(corruption: Corruption, n: int, at: float | None) -> Draws:
+    clean, label = corruption.sample(n)
+    time = corruption.time(n) if corruption.time is not None else None
     if time is not None and at is not None:
         time = torch.full_like(time, at)
-    made, hidden = own.apply(clean.clone(), time, label)
-    flat = None if hidden is None else hidden.expand_as(made).flatten(1)
-    return Draws(clean.flatten(1), label, time, made.flatten(1), flat)
+    corrupted, hidden = corruption.apply(clean.clone(), time, label)
+    flat = None if hidden is None else hidden.expand_as(corrupted).flatten(1)
+    return Draws(clean.flatten(1), label, time, corrupted.flatten(1), flat)
 
 
-def _tests(own: Corruption, drawn: Draws) -> Iterator[Test]:
-    if drawn.time is not None:
-        yield _uniform("times", drawn.time.double(), "training draws times uniformly on [0, 1)")
-        yield _independent("times and label", _binned(drawn.time.double(), 0.0, 1.0), drawn.label)
-    if own.rate is not None:
-        yield from _of_mask(own, drawn)
-    if own.scale is not None:
-        yield from _of_noise(own, drawn)
+def _tests(corruption: Corruption, samples: Draws) -> Iterator[Test]:
+    if samples.time is not None:
+        yield _uniform("times", samples.time.double(), "training draws times uniformly on [0, 1)")
+        yield _independent(
+            "times and label", _binned(samples.time.double(), 0.0, 1.0), samples.label
+        )
+    if corruption.rate is not None:
+        yield from _of_mask(corruption, samples)
+    if corruption.scale is not None:
+        yield from _of_noise(corruption, samples)
 
 
-def _of_mask(own: Corruption, drawn: Draws) -> Iterator[Test]:
+def _of_mask(corruption: Corruption, samples: Draws) -> Iterator[Test]:
     """Test which elements are hidden, how often, and what they and the others become."""
-    assert own.rate is not None
-    hidden = drawn.hidden
+    assert corruption.rate is not None
+    hidden = samples.hidden
     assert hidden is not None, "a mask says what it hides"
     n, width = hidden.shape
-    rate = torch.as_tensor(own.rate(drawn.time), dtype=torch.float64).expand(n)
-    kept = (drawn.made == drawn.clean) | hidden
-    yield _never("elements that are kept", ~kept, "an element that is not hidden is not changed")
-    if own.mask is not None:
-        wrong = hidden & (drawn.made != own.mask)
+    rate = torch.as_tensor(corruption.rate(samples.time), dtype=torch.float64).expand(n)
+    unchanged_or_hidden = (samples.made == samples.clean) | hidden
+    yield _never(
+        "elements that are kept",
+        ~unchanged_or_hidden,
+        "an element that is not hidden is not changed",
+    )
+    if corruption.mask is not None:
+        wrong = hidden & (samples.made != corruption.mask)
         yield _never("hidden elements", wrong, "every hidden element becomes the mask")
     share = hidden.double().mean(1)
     variance = (rate * (1 - rate) / width).clamp_min(1e-12)
     z = float((share - rate).sum() / variance.sum().sqrt())
-    found = f"{float(share.mean()):.4f}, stated {float(rate.mean()):.4f}"
-    yield Test("rate", _two_sided(z), found, "the share of hidden elements is the stated one")
-    yield _by_time(drawn, share - rate, variance)
+    observation = f"{float(share.mean()):.4f}, stated {float(rate.mean()):.4f}"
+    yield Test("rate", _two_sided(z), observation, "the share of hidden elements is the stated one")
+    yield _by_time(samples, share - rate, variance)
     at = hidden.double().sum(0)
-    wanted, spread = rate.sum(), (rate * (1 - rate)).sum().clamp_min(1e-12)
-    statistic = float(((at - wanted).square() / spread).sum())
-    found = f"{width} places, {float(at.min() / n):.4f} to {float(at.max() / n):.4f}"
+    expected_count, spread = rate.sum(), (rate * (1 - rate)).sum().clamp_min(1e-12)
+    statistic = float(((at - expected_count).square() / spread).sum())
+    observation = f"{width} places, {float(at.min() / n):.4f} to {float(at.max() / n):.4f}"
     rule = "every place is hidden equally often"
-    yield Test("marginals", _chi2(statistic, width), found, rule)
-    yield _independent("mask and label", _ranked(hidden.sum(1)), drawn.label)
+    yield Test("marginals", _chi2(statistic, width), observation, rule)
+    yield _independent("mask and label", _ranked(hidden.sum(1)), samples.label)
     first = torch.where(hidden.any(1), hidden.int().argmax(1), width)
-    yield _independent("places and label", _ranked(first), drawn.label)
+    yield _independent("places and label", _ranked(first), samples.label)
 
 
-def _by_time(drawn: Draws, excess: Tensor, variance: Tensor) -> Test:
+def _by_time(samples: Draws, excess: Tensor, variance: Tensor) -> Test:
     """Test the rate in each of `BINS` spans of time."""
     rule = "the share of hidden elements is the stated one at every time"
-    if drawn.time is None:
+    if samples.time is None:
         return Test("rate by time", 1.0, "there is no time", rule)
-    bins = _binned(drawn.time.double(), 0.0, 1.0)
+    bins = _binned(samples.time.double(), 0.0, 1.0)
     total = torch.zeros(BINS, dtype=torch.float64).index_add_(0, bins, excess)
     spread = torch.zeros(BINS, dtype=torch.float64).index_add_(0, bins, variance)
     z = total / spread.clamp_min(1e-12).sqrt()
-    found = f"largest deviation {float(z.abs().max()):.1f} of {BINS} spans"
-    return Test("rate by time", _chi2(float(z.square().sum()), BINS), found, rule)
+    observation = f"largest deviation {float(z.abs().max()):.1f} of {BINS} spans"
+    return Test("rate by time", _chi2(float(z.square().sum()), BINS), observation, rule)
 
 
-def _of_noise(own: Corruption, drawn: Draws) -> Iterator[Test]:
+def _of_noise(corruption: Corruption, samples: Draws) -> Iterator[Test]:
     """Test what is left of the samples, and that the rest is normal and independent."""
-    assert own.scale is not None
-    share, deviation = own.scale(drawn.time)
+    assert corruption.scale is not None
+    share, deviation = corruption.scale(samples.time)
     share = torch.as_tensor(share, dtype=torch.float64).reshape(-1, 1)
     deviation = torch.as_tensor(deviation, dtype=torch.float64).reshape(-1, 1)
-    z = (drawn.made.double() - share * drawn.clean.double()) / deviation.clamp_min(1e-6)
+    z = (samples.made.double() - share * samples.clean.double()) / deviation.clamp_min(1e-6)
     n, width = z.shape
     mean = float(z.mean())
     rule = "the noise has no mean"
     yield Test("mean of the noise", _two_sided(mean * math.sqrt(n * width)), f"{mean:.4f}", rule)
     total = float(z.square().sum())
-    found = f"{total / (n * width):.4f} of the stated one"
+    observation = f"{total / (n * width):.4f} of the stated one"
     rule = "the variance of the noise is the stated one"
     wide = (total - n * width) / math.sqrt(2 * n * width)
-    yield Test("variance of the noise", _two_sided(wide), found, rule)
+    yield Test("variance of the noise", _two_sided(wide), observation, rule)
     one = z[torch.arange(n), torch.arange(n) % width]  # independent of each other
     values = 0.5 * (1 + torch.erf(one / math.sqrt(2)))
     yield _uniform("marginals", values, "the noise is normal")
-    yield _independent("noise and label", _binned(values, 0.0, 1.0), drawn.label)
+    yield _independent("noise and label", _binned(values, 0.0, 1.0), samples.label)
     energy = z.square().mean(1)
-    yield _independent("strength and label", _ranked(energy), drawn.label)
-    product = (z * _standard(drawn.clean.double())).mean()
+    yield _independent("strength and label", _ranked(energy), samples.label)
+    product = (z * _standard(samples.clean.double())).mean()
     yield Test(
         "noise and sample",
         _two_sided(float(product) * math.sqrt(n * width)),
@@ -190,22 +196,24 @@ def _of_noise(own: Corruption, drawn: Draws) -> Iterator[Test]:
     )
 
 
-def _terminal(own: Corruption, drawn: Draws) -> list[Test]:
+def _terminal(corruption: Corruption, samples: Draws) -> list[Test]:
     """Test that nothing of a sample is left at the terminal time."""
     tests = []
-    if own.mask is not None:
+    if corruption.mask is not None:
         rule = "at the terminal time every element is the mask, with probability 1"
-        tests.append(_never("terminal state", drawn.made != own.mask, rule))
-    if own.scale is not None:
-        x, y = _standard(drawn.made.double()), _standard(drawn.clean.double())
+        tests.append(_never("terminal state", samples.made != corruption.mask, rule))
+    if corruption.scale is not None:
+        x, y = _standard(samples.made.double()), _standard(samples.clean.double())
         n, width = x.shape
         correlation = float((x * y).mean())
-        found = f"correlation {correlation:.4f}, variance {float(drawn.made.double().var()):.4f}"
+        observation = (
+            f"correlation {correlation:.4f}, variance {float(samples.made.double().var()):.4f}"
+        )
         rule = "at the terminal time nothing of the sample is left"
         z = correlation * math.sqrt(n * width)
-        tests.append(Test("terminal state", _two_sided(z), found, rule))
-    label = _ranked(drawn.made.double().mean(1))
-    tests.append(_independent("terminal state and label", label, drawn.label))
+        tests.append(Test("terminal state", _two_sided(z), observation, rule))
+    label = _ranked(samples.made.double().mean(1))
+    tests.append(_independent("terminal state and label", label, samples.label))
     return tests
 
 
@@ -216,13 +224,13 @@ def _never(name: str, wrong: Tensor, rule: str) -> Test:
 
 def _uniform(name: str, values: Tensor, rule: str) -> Test:
     counts = torch.bincount(_binned(values, 0.0, 1.0), minlength=BINS).double()
-    wanted = len(values) / BINS
-    statistic = float(((counts - wanted).square() / wanted).sum())
+    expected_count = len(values) / BINS
+    statistic = float(((counts - expected_count).square() / expected_count).sum())
     outside = int(((values < 0) | (values >= 1)).sum())
-    found = f"chi-squared {statistic:.1f} with {BINS - 1} degrees of freedom"
+    observation = f"chi-squared {statistic:.1f} with {BINS - 1} degrees of freedom"
     if outside > 1e-4 * len(values):
         return Test(name, 0.0, f"{outside:,} lie outside", rule)
-    return Test(name, _chi2(statistic, BINS - 1), found, rule)
+    return Test(name, _chi2(statistic, BINS - 1), observation, rule)
 
 
 def _independent(name: str, bins: Tensor, label: Tensor) -> Test:
@@ -234,11 +242,11 @@ def _independent(name: str, bins: Tensor, label: Tensor) -> Test:
     if high < 2 or wide < 2:
         return Test(name, 1.0, "there is one class only", rule)
     table = torch.bincount(rows * wide + columns, minlength=high * wide).double().view(high, wide)
-    wanted = table.sum(1, keepdim=True) * table.sum(0, keepdim=True) / table.sum()
-    statistic = float(((table - wanted).square() / wanted).sum())
+    expected_counts = table.sum(1, keepdim=True) * table.sum(0, keepdim=True) / table.sum()
+    statistic = float(((table - expected_counts).square() / expected_counts).sum())
     degrees = (high - 1) * (wide - 1)
-    found = f"chi-squared {statistic:.1f} with {degrees} degrees of freedom"
-    return Test(name, _chi2(statistic, degrees), found, rule)
+    observation = f"chi-squared {statistic:.1f} with {degrees} degrees of freedom"
+    return Test(name, _chi2(statistic, degrees), observation, rule)
 
 
 def _binned(values: Tensor, low: float, high: float) -> Tensor:

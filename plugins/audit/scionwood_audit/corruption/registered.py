@@ -26,24 +26,25 @@ def of_run(task: Task, folder: Path) -> list[Row]:
         task: the task of the run.
         folder: the folder of the adapter.
     """
-    own = task.corruption()
+    corruption = task.corruption()
     try:
-        stated = adapters.read_json(folder / "scionwood.json").get("corruption")
+        record = adapters.read_json(folder / "scionwood.json").get("corruption")
     except ScionwoodError:  # a run without an adapter states nothing
-        stated = None
-    trained = stated.get("sha256") if isinstance(stated, dict) else None
+        record = None
+    trained = record.get("sha256") if isinstance(record, dict) else None
     name = "source of the corruption"
-    if own is None:
+    if corruption is None:
         why = "its training changes no sample, or the field has not registered how"
         return [Row("training", name, "note", _NONE, reason=why)]
     if trained is None:
         why = "an earlier version saved the run"
-        return [Row("training", name, "skipped", f"{own.name}: not stated", reason=why)]
-    if trained != own.sha256:
-        value = f"{own.name}: {str(trained)[:12]} trained it, {own.sha256[:12]} is installed"
+        return [Row("training", name, "skipped", f"{corruption.name}: not stated", reason=why)]
+    if trained != corruption.sha256:
+        value = f"{corruption.name}: {str(trained)[:12]} trained it, "
+        value += f"{corruption.sha256[:12]} is installed"
         why = "another source than the installed one corrupted the samples of this run"
         return [Row("training", name, "broken", value, reason=why)]
-    return [Row("training", name, "kept", f"{own.name}: {trained[:12]}")]
+    return [Row("training", name, "kept", f"{corruption.name}: {trained[:12]}")]
 
 
 def of_recipe(task: Task, data: LightningDataModule, *, draws: int, seed: int) -> list[Row]:
@@ -55,22 +56,22 @@ def of_recipe(task: Task, data: LightningDataModule, *, draws: int, seed: int) -
         draws: samples to draw.
         seed: the seed of the draws.
     """
-    own = task.corruption()
-    if own is None:
+    corruption = task.corruption()
+    if corruption is None:
         why = "nothing is known to be tested"
         return [Row("training", "corruption", "skipped", _NONE, reason=why)]
-    rows = [Row("training", "source", "note", f"{own.name}: {own.sha256[:12]}")]
-    rows.append(_called(task, data, own))
-    return rows + draw_and_test(own, draws=draws, seed=seed)
+    rows = [Row("training", "source", "note", f"{corruption.name}: {corruption.sha256[:12]}")]
+    rows.append(_called(task, data, corruption))
+    return rows + draw_and_test(corruption, draws=draws, seed=seed)
 
 
-def _called(task: Task, data: LightningDataModule, own: Corruption) -> Row:
+def _called(task: Task, data: LightningDataModule, corruption: Corruption) -> Row:
     data.prepare_data()
     data.setup("fit")
     batch = next(iter(data.train_dataloader()))
-    called = calls(own.functions, lambda: task.train().losses(batch))
-    names = ", ".join(each.__qualname__ for each in own.functions)
-    missing = [each.__qualname__ for each in own.functions if each not in called]
+    called = calls(corruption.functions, lambda: task.train().losses(batch))
+    names = ", ".join(function.__qualname__ for function in corruption.functions)
+    missing = [function.__qualname__ for function in corruption.functions if function not in called]
     if missing:
         value = f"the losses do not call {', '.join(missing)}"
         why = "what is registered must be what trains"
@@ -87,12 +88,18 @@ def calls(
         functions: functions or methods.
         act: what is done.
     """
-    codes: dict[CodeType, Callable[..., Any]] = {each.__code__: each for each in functions}
-    seen: list[Callable[..., Any]] = []
+    codes: dict[CodeType, Callable[..., Any]] = {
+        function.__code__: function for function in functions
+    }
+    functions_run: list[Callable[..., Any]] = []
 
     def watch(frame: FrameType, event: str, _: object) -> None:
-        if event == "call" and (each := codes.get(frame.f_code)) and each not in seen:
-            seen.append(each)
+        if (
+            event == "call"
+            and (function := codes.get(frame.f_code))
+            and function not in functions_run
+        ):
+            functions_run.append(function)
 
     before = sys.getprofile()
     sys.setprofile(watch)
@@ -101,4 +108,4 @@ def calls(
             act()
     finally:
         sys.setprofile(before)
-    return seen
+    return functions_run

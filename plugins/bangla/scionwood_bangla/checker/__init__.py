@@ -84,9 +84,9 @@ def _leave_out(findings: Findings, regional: list[str], faults: int, evidence: i
 
 
 def _accept_spelling(findings: Findings) -> None:
-    kept = [fault for fault in findings.faults if fault.rule != "chandrabindu"]
-    findings.agreeing += len(findings.faults) - len(kept)
-    findings.faults = kept
+    faults = [fault for fault in findings.faults if fault.rule != "chandrabindu"]
+    findings.agreeing += len(findings.faults) - len(faults)
+    findings.faults = faults
 
 
 def _levels(register: Collection[str]) -> frozenset[str]:

@@ -120,14 +120,14 @@ Objection = Callable[[Pair], str]
 """Returns why a disagreement is not judged, or an empty string."""
 
 
-def same_person(wanted: str, verb: Word) -> bool:
+def same_person(person: str, verb: Word) -> bool:
     """Return whether a verb has the person of a subject, at any level.
 
     Args:
-        wanted: one of `SUBJECTS`.
+        person: one of `SUBJECTS`.
         verb: the verb.
     """
-    return any(wanted in group and verb.subjects & group for group in (SECOND, THIRD))
+    return any(person in group and verb.subjects & group for group in (SECOND, THIRD))
 
 
 def why_not_judged(pair: Pair) -> str:
@@ -196,8 +196,8 @@ def _subject_follows(pair: Pair) -> str:
 def _other_person(pair: Pair) -> str:
     if _EXIST in pair.verbs and any(word.text in fw.ONE for word in pair.between):
         return ""
-    named = 3 if pair.subject.titled else 0  # the name or office behind the title
-    if any(may_be_subject(word, pronouns=False) for word in pair.between[named:]):
+    offset = 3 if pair.subject.titled else 0  # the name or office behind the title
+    if any(may_be_subject(word, pronouns=False) for word in pair.between[offset:]):
         return "another person stands between it and the pronoun"
     return ""
 
@@ -220,8 +220,8 @@ def _impersonal(pair: Pair) -> str:
 def _embedded(pair: Pair) -> str:
     if pair.after in fw.REPORTING:
         return "its clause is part of another one"
-    rest = len(pair.words) - 1 - pair.i
-    at_end = rest == 0 or (rest == 1 and pair.after in _AFTER_LAST)
+    words_left = len(pair.words) - 1 - pair.i
+    at_end = words_left == 0 or (words_left == 1 and pair.after in _AFTER_LAST)
     return "it may not be a finite verb" if pair.verb.ambiguous and not at_end else ""
 
 

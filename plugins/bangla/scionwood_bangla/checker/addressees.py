@@ -47,8 +47,8 @@ class Addressees:
         name = _vocative(words)
         if name:
             before: Addressee = (voice, self._called.get(voice, ""))
-            known = any(item.addressee == before for item in findings.evidence[-64:])
-            if before[1] or known:
+            has_evidence = any(item.addressee == before for item in findings.evidence[-64:])
+            if before[1] or has_evidence:
                 self._called[voice] = name
             if name in polite_calls():
                 self.polite.add((voice, self._called.get(voice, "")))
@@ -118,10 +118,12 @@ def _plain_requests(
     # "Sir, ... grant my leave" with a plain verb, which agrees with nobody but the reader.
     for item in findings.requests:
         polite = item.addressee in called
-        known = groups.get(item.addressee, [])
-        if polite or (known and all(other.levels == {"apni"} for other in known)):
+        evidence = groups.get(item.addressee, [])
+        if polite or (evidence and all(other.levels == {"apni"} for other in evidence)):
             rule: Rule = "vocative" if polite else "addressee"
-            yield _made(item, rule, f"{item.word} is plain, but the reader is addressed", "apni")
+            yield _build_fault(
+                item, rule, f"{item.word} is plain, but the reader is addressed", "apni"
+            )
 
 
 def _faults(
@@ -136,8 +138,8 @@ def _faults(
 def _usual(items: list[Evidence]) -> str:
     # The most frequent level. A tie goes to the level that occurs first.
     counts = Counter(level for item in items for level in sorted(item.levels))
-    most = max(counts.values())
-    return next(lv for item in items for lv in sorted(item.levels) if counts[lv] == most)
+    highest = max(counts.values())
+    return next(lv for item in items for lv in sorted(item.levels) if counts[lv] == highest)
 
 
 def _fault(
@@ -149,23 +151,27 @@ def _fault(
         over = lowest > max(map(LEVELS.index, allowed))
         rule: Rule = "over_formal" if over else "register"
         target = level if level in allowed else max(allowed, key=LEVELS.index)
-        asked = " or ".join(lv for lv in LEVELS if lv in allowed)
-        return _made(item, rule, f"{_named(item)}, but {asked} is expected", target)
+        expected_levels = " or ".join(lv for lv in LEVELS if lv in allowed)
+        return _build_fault(
+            item, rule, f"{_describe(item)}, but {expected_levels} is expected", target
+        )
     if level in item.levels or (level not in allowed and not called):
         return None
     if called:
-        return _made(item, "vocative", f"{_named(item)}, after a respectful vocative", level)
+        return _build_fault(
+            item, "vocative", f"{_describe(item)}, after a respectful vocative", level
+        )
     rule = "mixing" if item.pronoun else "addressee"
-    return _made(item, rule, f"{_named(item)}, but elsewhere the level is {level}", level)
+    return _build_fault(item, rule, f"{_describe(item)}, but elsewhere the level is {level}", level)
 
 
-def _made(item: Evidence, rule: Rule, reason: str, level: str) -> Fault:
+def _build_fault(item: Evidence, rule: Rule, reason: str, level: str) -> Fault:
     end, instead = item.start + len(item.word), item.replacement(level)
-    said = (instead.proposed, instead.doubt)
-    return Fault(rule, item.start, end, item.word, reason, *said)
+    proposal = (instead.proposed, instead.doubt)
+    return Fault(rule, item.start, end, item.word, reason, *proposal)
 
 
-def _named(item: Evidence) -> str:
+def _describe(item: Evidence) -> str:
     return f"{item.word} is {' or '.join(lv for lv in LEVELS if lv in item.levels)}"
 
 

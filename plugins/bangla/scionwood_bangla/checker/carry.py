@@ -44,9 +44,9 @@ def is_transparent(word: Word) -> bool:
     Args:
         word: the word.
     """
-    known = word.pronoun is not None or bool(word.readings) or word.text in fw.ADVERBS
-    known = known or word.text in fw.APPOSITIONS
-    return known or word.text in joining() or fw.is_oblique(word.text)
+    has_analysis = word.pronoun is not None or bool(word.readings) or word.text in fw.ADVERBS
+    has_analysis = has_analysis or word.text in fw.APPOSITIONS
+    return has_analysis or word.text in joining() or fw.is_oblique(word.text)
 
 
 def has_other_subject(words: list[Word], at: int) -> bool:

@@ -54,8 +54,8 @@ def is_no_subject(word: Word) -> bool:
     Args:
         word: the word.
     """
-    known = word.text in fw.ADVERBS or word.pronoun is not None or bool(word.readings)
-    return known or fw.is_oblique(word.text)
+    has_analysis = word.text in fw.ADVERBS or word.pronoun is not None or bool(word.readings)
+    return has_analysis or fw.is_oblique(word.text)
 
 
 def may_be_subject(word: Word, *, pronouns: bool = True) -> bool:
@@ -73,5 +73,5 @@ def may_be_subject(word: Word, *, pronouns: bool = True) -> bool:
 
 
 def _is_known(word: Word) -> bool:
-    known = word.pronoun is not None or bool(word.readings) or word.text in fw.ADVERBS
-    return known or word.text in _NOT_PLURAL
+    has_analysis = word.pronoun is not None or bool(word.readings) or word.text in fw.ADVERBS
+    return has_analysis or word.text in _NOT_PLURAL

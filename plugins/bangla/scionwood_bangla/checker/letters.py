@@ -133,8 +133,8 @@ def _part_of(line: str, present: dict[str, Part]) -> str:
             return name
     if "salutation" in present:
         return "body" if len(line) > 30 else ""
-    least = 30 if "subject" in present else 60  # an address is shorter
-    return "body" if present and len(line) > least and line.endswith(("।", "?", "!")) else ""
+    min_length = 30 if "subject" in present else 60  # an address is shorter
+    return "body" if present and len(line) > min_length and line.endswith(("।", "?", "!")) else ""
 
 
 def _misplaced(present: dict[str, Part]) -> list[tuple[Part, str]]:

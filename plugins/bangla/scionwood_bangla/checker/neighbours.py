@@ -12,7 +12,7 @@ from collections import Counter
 from scionwood_bangla.checker.findings import Evidence
 from scionwood_bangla.text.normalise import normalise
 
-_SAID = re.compile(
+_SPEECH_VERB = re.compile(
     "|".join(
         map(
             normalise,
@@ -44,9 +44,9 @@ def odd_in_quotation(text: str, items: list[Evidence]) -> str | None:
     """
     start, end = items[0].start, items[-1].start
     counts = Counter(level for item in items for level in item.levels)
-    (top, most), *rest = counts.most_common(2)
-    even = bool(rest) and rest[0][1] == most
-    if even or end - start >= _QUOTATION or _SAID.search(text[start:end]):
+    (top, top_count), *runners_up = counts.most_common(2)
+    even = bool(runners_up) and runners_up[0][1] == top_count
+    if even or end - start >= _QUOTATION or _SPEECH_VERB.search(text[start:end]):
         return None
     return top
 
@@ -62,14 +62,14 @@ def odd_words(text: str, items: list[Evidence]) -> list[tuple[Evidence, str]]:
         text: the normalised text.
         items: the evidence for one voice, in text order.
     """
-    found = []
+    outliers = []
     for k, item in enumerate(items):
         if len(item.levels) > 1 or (not item.pronoun and _orders_to_say(text, item)):
             continue
         level = _in_clause(text, items, k) or _around(text, items, k)
         if level is not None and level not in item.levels:
-            found.append((item, level))
-    return found
+            outliers.append((item, level))
+    return outliers
 
 
 def _in_clause(text: str, items: list[Evidence], k: int) -> str | None:
@@ -78,7 +78,7 @@ def _in_clause(text: str, items: list[Evidence], k: int) -> str | None:
     if before is None or len(before.levels) > 1 or not (before.pronoun or item.pronoun):
         return None
     gap = text[before.start : item.start]
-    if len(gap) >= _CLAUSE or any(mark.search(gap) for mark in (_ENDS, _SAID, _DASH)):
+    if len(gap) >= _CLAUSE or any(mark.search(gap) for mark in (_ENDS, _SPEECH_VERB, _DASH)):
         return None
     return _only(before)
 
@@ -95,16 +95,16 @@ def _around(text: str, items: list[Evidence], k: int) -> str | None:
 
 
 def _side(text: str, items: list[Evidence], k: int, step: int) -> list[Evidence]:
-    found: list[Evidence] = []
+    neighbours: list[Evidence] = []
     at = k + step
-    while 0 <= at < len(items) and len(found) < _SIDE:
+    while 0 <= at < len(items) and len(neighbours) < _SIDE:
         gap = _gap(text, items[k], items[at])
-        if len(gap) > _REACH or _SAID.search(gap):
+        if len(gap) > _REACH or _SPEECH_VERB.search(gap):
             break
         if _comparable(items[k], items[at]):
-            found.append(items[at])
+            neighbours.append(items[at])
         at += step
-    return found
+    return neighbours
 
 
 def _comparable(item: Evidence, other: Evidence) -> bool:

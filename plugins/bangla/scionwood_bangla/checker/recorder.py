@@ -46,8 +46,8 @@ class Recorder:
             forms: forms that agree, of any mood.
         """
         place = (word.token.start, word.token.end, word.text)
-        said = (instead.proposed, instead.doubt, forms)
-        self._findings.faults.append(Fault(rule, *place, reason, *said))
+        details = (instead.proposed, instead.doubt, forms)
+        self._findings.faults.append(Fault(rule, *place, reason, *details))
 
     def pronoun(self, word: Word) -> None:
         """Record the level of a pronoun of the second person, and the style of any pronoun.

@@ -72,11 +72,11 @@ def verb_instead(word: str, readings: tuple[Reading, ...], subject: str) -> Repl
     if not finite:
         return Replacement(doubt="its style or its ending belongs to no form that is proposed")
     cells = dict.fromkeys((reading.verb, reading.tense) for reading in finite)
-    found = {cell: inflect(*cell, subject)[:1] for cell in cells}
-    if not all(found.values()) or len(set(found.values())) > 1:
+    forms = {cell: inflect(*cell, subject)[:1] for cell in cells}
+    if not all(forms.values()) or len(set(forms.values())) > 1:
         moods = " or ".join(sorted({tense.replace("_", " ") for _, tense in cells}))
         return Replacement(doubt=f"its mood is not certain: {moods}")
-    return Replacement(next(iter(found.values()))[0] + ending)
+    return Replacement(next(iter(forms.values()))[0] + ending)
 
 
 def pronoun_instead(word: str, pronoun: Pronoun, subject: str) -> Replacement:
@@ -101,8 +101,8 @@ def any_forms(readings: tuple[Reading, ...], subject: str) -> tuple[str, ...]:
         subject: one of `SUBJECTS`.
     """
     cells = dict.fromkeys((r.verb, r.tense) for r in readings if r.subject is not None)
-    found = (inflect(verb, tense, subject)[:1] for verb, tense in cells)
-    return tuple(dict.fromkeys(form for group in found for form in group))
+    form_groups = (inflect(verb, tense, subject)[:1] for verb, tense in cells)
+    return tuple(dict.fromkeys(form for group in form_groups for form in group))
 
 
 def _ending(word: str) -> str:

@@ -31,8 +31,8 @@ def as_text(findings: Findings) -> str:
         if fault.question:
             lines.append(f"    question: {asked(fault)}")
     words = ", ".join(dict.fromkeys(item.word for item in findings.undecided))
-    undecided = f"undecided: {len(findings.undecided)} of {_counted(findings.verbs, 'verb')}"
-    lines.append(f"{_counted(len(faults), 'fault')}; {undecided}{f' ({words})' if words else ''}")
+    undecided = f"undecided: {len(findings.undecided)} of {_pluralise(findings.verbs, 'verb')}"
+    lines.append(f"{_pluralise(len(faults), 'fault')}; {undecided}{f' ({words})' if words else ''}")
     return "\n".join([*lines, *_notes(findings)])
 
 
@@ -85,7 +85,7 @@ def style(findings: Findings) -> str:
     return "colloquial" if findings.colloquial else "unmarked"
 
 
-def _counted(number: int, noun: str) -> str:
+def _pluralise(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 

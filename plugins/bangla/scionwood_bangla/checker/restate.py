@@ -50,27 +50,29 @@ def rewrite(text: str, level: str) -> Rewriting:
     findings = check_text(text, [level])
     before = tokenise(findings.text)
     for _ in range(_ROUNDS):
-        made = [change for change in _certain(findings, level).values() if change is not None]
-        if not made:
+        certain_changes = [
+            change for change in _certain(findings, level).values() if change is not None
+        ]
+        if not certain_changes:
             break
-        findings = check_text(_replaced(findings.text, made), [level])
+        findings = check_text(_replaced(findings.text, certain_changes), [level])
     after = tokenise(findings.text)
     wrong = {fault.start for fault in findings.faults if fault.rule != "structure"}
-    kept = _unfinished(after, wrong | {*_certain(findings, level)})
+    unfinished = _unfinished(after, wrong | {*_certain(findings, level)})
     changes = [
         (token.start, token.end, new.text)
         for at, (token, new) in enumerate(zip(before, after, strict=True))
-        if at not in kept and token.text != new.text
+        if at not in unfinished and token.text != new.text
     ]
     result = check_text(_replaced(normalise(text), changes), [level])
     place = {token.start: at for at, token in enumerate(after)}
     final = tokenise(result.text)
-    asked = [
+    question_faults = [
         (final[place[fault.start]], fault)
         for fault in findings.faults
         if fault.question and fault.rule != "structure"
     ]
-    questions = (replace(fault, start=new.start, end=new.end) for new, fault in asked)
+    questions = (replace(fault, start=new.start, end=new.end) for new, fault in question_faults)
     faults = [fault for fault in result.faults if fault.question != QUOTED]
     levels = {lv for item in result.evidence if not item.quoted for lv in item.levels}
     return Rewriting(result.text, levels == {level} and not faults, tuple(questions))

@@ -55,8 +55,8 @@ class Places:
             at: the index of a character.
         """
         block = max(0, bisect_right(self._blocks, (at, len(self.original), 0)) - 1)
-        start, theirs, length = self._blocks[block]
-        return min(theirs + min(at - start, length), len(self.original))
+        start, original_start, length = self._blocks[block]
+        return min(original_start + min(at - start, length), len(self.original))
 
     def line_and_column(self, at: int) -> tuple[int, int]:
         """Return the line and the column in the file, both from 1.
@@ -71,14 +71,14 @@ class Places:
 
 def _align(text: str, original: str) -> list[tuple[int, int, int]]:
     # Line by line, since the time of SequenceMatcher grows with the square of the length.
-    ours, theirs = text.split("\n"), original.split("\n")
-    if len(ours) != len(theirs):
-        ours, theirs = [text], [original]
-    blocks, at, there = [], 0, 0
-    for own, other in zip(ours, theirs, strict=True):
-        matched = SequenceMatcher(None, own, other, autojunk=False).get_matching_blocks()
-        blocks += [(at + block.a, there + block.b, block.size) for block in matched]
-        at, there = at + len(own) + 1, there + len(other) + 1
+    text_lines, original_lines = text.split("\n"), original.split("\n")
+    if len(text_lines) != len(original_lines):
+        text_lines, original_lines = [text], [original]
+    blocks, at, original_at = [], 0, 0
+    for line, other in zip(text_lines, original_lines, strict=True):
+        matched = SequenceMatcher(None, line, other, autojunk=False).get_matching_blocks()
+        blocks += [(at + block.a, original_at + block.b, block.size) for block in matched]
+        at, original_at = at + len(line) + 1, original_at + len(other) + 1
     return blocks or [(0, 0, 0)]
 
 

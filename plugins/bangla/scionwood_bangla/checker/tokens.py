@@ -101,20 +101,20 @@ def tokenise(text: str) -> list[Token]:
 def sentences(tokens: list[Token]) -> list[list[Token]]:
     """Group tokens by sentence. A quotation is separate from the sentence that contains it."""
     open_ones: dict[int | str, list[Token]] = {}
-    done: list[list[Token]] = []
+    groups: list[list[Token]] = []
     for token in tokens:
         if token.kind == "quote":
             continue
         current = open_ones.get(token.voice)
         if current is None:
             current = open_ones[token.voice] = []
-            done.append(current)
+            groups.append(current)
         current.append(token)
         if token.kind in ("end", "line"):
             del open_ones[token.voice]
             if token.frame is not None:
                 open_ones.pop(token.frame, None)
-    return [group for group in done if any(token.kind == "word" for token in group)]
+    return [group for group in groups if any(token.kind == "word" for token in group)]
 
 
 def _speakers(text: str) -> dict[int, str]:
@@ -213,10 +213,10 @@ def _says(before: list[Token], *, told: bool) -> bool:
     if word.kind != "word":
         return False
     finite = [r for r in readings(word.text) if r.subject]
-    asked = len(before) > 1 and before[-2].text in _SAYING
+    follows_say = len(before) > 1 and before[-2].text in _SAYING
     if told:
-        return any(r.verb in _SAYING or asked for r in finite)
-    return any(r.subject in _REPORTERS and (_speaks(r) or asked) for r in finite)
+        return any(r.verb in _SAYING or follows_say for r in finite)
+    return any(r.subject in _REPORTERS and (_speaks(r) or follows_say) for r in finite)
 
 
 def _speaks(reading: Reading) -> bool:

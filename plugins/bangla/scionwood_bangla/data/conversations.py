@@ -132,7 +132,9 @@ class Generated(Answers, ConversationData):
         while len(matching) < count:  # about a third of the examples has a given level
             number *= 2
             more = examples(number, seed=self.seed, which=which)
-            matching = [each for each in more if each.register and each.register <= self.levels]
+            matching = [
+                example for example in more if example.register and example.register <= self.levels
+            ]
         return matching[:count]
 
 

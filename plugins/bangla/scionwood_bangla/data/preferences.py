@@ -100,7 +100,7 @@ class Preferences(PreferenceData):
         from scionwood_bangla.generator.make import examples
 
         train, val, test = self.counts
-        seen = examples(train, seed=self.seed)
+        train_examples = examples(train, seed=self.seed)
         unseen = examples(val + test, seed=self.seed, which="unseen")
-        parts = {"train": seen, "val": unseen[:val], "test": unseen[val:]}
+        parts = {"train": train_examples, "val": unseen[:val], "test": unseen[val:]}
         return {name: from_examples(part, seed=self.seed) for name, part in parts.items()}

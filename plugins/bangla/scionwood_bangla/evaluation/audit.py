@@ -112,8 +112,8 @@ class Audit:
         self.judged += findings.judged
         self.undecided += len(findings.undecided)
         self.flags.update(fault.rule for fault in findings.faults)
-        finite, known = count_finite(words)
-        self.finite, self.known = self.finite + finite, self.known + known
+        finite, known_count = count_finite(words)
+        self.finite, self.known = self.finite + finite, self.known + known_count
         self.every += [_flag(fault, findings.text, name) for fault in findings.faults]
 
     def sample(self, n: int, seed: int) -> list[Flag]:
@@ -158,11 +158,11 @@ def files_below(corpus: Path) -> list[Path]:
     if corpus.is_file():
         return [corpus]
     kinds = {".txt", ".md", ".jsonl"}
-    found = sorted(path for path in corpus.rglob("*") if path.suffix.lower() in kinds)
-    if not found:
+    files = sorted(path for path in corpus.rglob("*") if path.suffix.lower() in kinds)
+    if not files:
         rule = "there is no file .txt, .md or .jsonl"
         raise ReadError(str(corpus), rule, "Name a text file, or a folder with text files")
-    return found
+    return files
 
 
 def count_finite(words: Iterable[str]) -> tuple[int, int]:

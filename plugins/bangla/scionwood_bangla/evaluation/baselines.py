@@ -106,11 +106,11 @@ def draw_shots(examples: Sequence[Example], count: int, seed: int) -> list[Examp
         raise RecipeError(f"shots={count}", rule, "Use fewer shots")
     random = Random(seed)
     mixed = random.sample(list(examples), len(examples))
-    seen: dict[frozenset[str] | None, int] = {}
+    level_counts: dict[frozenset[str] | None, int] = {}
     turns = []
     for example in mixed:  # the first example of each level, then the second of each, and so on
-        seen[example.register] = seen.get(example.register, 0) + 1
-        turns.append(seen[example.register])
+        level_counts[example.register] = level_counts.get(example.register, 0) + 1
+        turns.append(level_counts[example.register])
     order = sorted(range(len(mixed)), key=turns.__getitem__)[:count]
     chosen = [mixed[i] for i in order]
     random.shuffle(chosen)

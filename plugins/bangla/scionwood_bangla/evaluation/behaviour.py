@@ -48,25 +48,26 @@ def answers(task: nn.Module, folder: Path | None = None) -> list[ProbeResult]:
         ['register follows the request', 'register flips']
     """
     chosen = [p for p in prompts("plain", "dev") if p.cue == "implied"][:REQUESTS]
-    asked = [(prompt.text, level) for prompt in chosen for level in LEVELS]
-    turns = [with_instructions((Message("user", text),), level) for text, level in asked]
+    requests = [(prompt.text, level) for prompt in chosen for level in LEVELS]
+    turns = [with_instructions((Message("user", text),), level) for text, level in requests]
     writer = Writer(task.backbone)
-    texts = [each.text for each in writer.write(turns, Decoding(max_new_tokens=TOKENS))]
-    right = [is_right(t, frozenset([level])) for t, (_, level) in zip(texts, asked, strict=True)]
-    ends = {at for at, (_, level) in enumerate(asked) if level != "tumi"}
-    pairs = [[at for at in ends if asked[at][0] == prompt.text] for prompt in chosen]
-    judged = [
-        judge_answer(text, made, [level]) for made, (text, level) in zip(texts, asked, strict=True)
+    texts = [answer.text for answer in writer.write(turns, Decoding(max_new_tokens=TOKENS))]
+    right = [is_right(t, frozenset([level])) for t, (_, level) in zip(texts, requests, strict=True)]
+    ends = {at for at, (_, level) in enumerate(requests) if level != "tumi"}
+    pairs = [[at for at in ends if requests[at][0] == prompt.text] for prompt in chosen]
+    qualities = [
+        judge_answer(text, answer, [level])
+        for answer, (text, level) in zip(texts, requests, strict=True)
     ]
-    most = max(Counter(texts).values()) / len(texts)
-    stale = sum(not each.fresh for each in judged) / len(judged)
-    about = sum(each.relevant for each in judged) / len(judged)
+    top_share = max(Counter(texts).values()) / len(texts)
+    stale = sum(not quality.fresh for quality in qualities) / len(qualities)
+    about = sum(quality.relevant for quality in qualities) / len(qualities)
     flips = sum(all(right[at] for at in pair) for pair in pairs) / len(pairs)
     share = sum(right) / len(right)
     return [
         ProbeResult("register follows the request", share, least=0.8, reason=FOLLOWS),
         ProbeResult("register flips", flips, least=0.75, reason=FLIPS),
-        ProbeResult("one answer for all", most, most=0.2, reason=MANY),
+        ProbeResult("one answer for all", top_share, most=0.2, reason=MANY),
         ProbeResult("copies and repetitions", stale, most=0.1, reason=COPIES),
         ProbeResult("about the request", about, least=0.5, reason=ABOUT),
     ]

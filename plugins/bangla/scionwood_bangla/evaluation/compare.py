@@ -157,11 +157,11 @@ def compare(
     Raises:
         RecipeError: a prompt exceeds the context length of the model.
     """
-    evaluation, done = Evaluation(suites={suite.name: suite for suite in suites}), 0
+    evaluation, answer_count = Evaluation(suites={suite.name: suite for suite in suites}), 0
 
     def advance(count: int) -> None:
         if progress is not None:
-            progress(done + count)
+            progress(answer_count + count)
 
     for method, decoding in plan.runs():
         inside = nullcontext(writer) if method in WITH_ADAPTER else writer.without_adapter()
@@ -169,7 +169,7 @@ def compare(
             for suite in suites:
                 answers = _answers(chosen, suite, method, decoding, plan.shots, advance)
                 evaluation.answers[suite.name, method, decoding.name if decoding else ""] = answers
-                done += len(answers)
+                answer_count += len(answers)
     evaluation.rows = _rows(evaluation, plan.seed)
     return evaluation
 

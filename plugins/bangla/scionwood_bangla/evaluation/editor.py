@@ -79,11 +79,11 @@ class OpenText:
             yield from self._rewritings()
 
     def _rewritings(self) -> Iterator[types.CodeAction]:
-        whole = types.Range(types.Position(0, 0), self._end())
+        full_range = types.Range(types.Position(0, 0), self._end())
         for level in self._levels:
             result = rewrite(self.findings.text, level)
             if result.text not in (self._places.original, self.findings.text):
-                change = [types.TextEdit(whole, result.text)]
+                change = [types.TextEdit(full_range, result.text)]
                 title = f"Address everybody at the level {level}"
                 title += "" if result.complete else " where the meaning is certain"
                 yield self._action(title, REWRITE, change)
@@ -145,9 +145,9 @@ def language_server(
         document = server.workspace.get_text_document(uri)
         return OpenText(document, accepted["register"], chandrabindu=chandrabindu)
 
-    def publish(uri: str, found: list[types.Diagnostic], number: int | None = None) -> None:
+    def publish(uri: str, diagnostics: list[types.Diagnostic], number: int | None = None) -> None:
         server.text_document_publish_diagnostics(
-            types.PublishDiagnosticsParams(uri, found, version=number)
+            types.PublishDiagnosticsParams(uri, diagnostics, version=number)
         )
 
     @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
@@ -166,18 +166,18 @@ def language_server(
 
     @server.feature(types.TEXT_DOCUMENT_CODE_ACTION, types.CodeActionOptions(_KINDS))
     def actions(params: types.CodeActionParams) -> list[types.CodeAction]:
-        wanted = params.context.only or _KINDS
-        found = page(params.text_document.uri).actions(params.range)
-        return [action for action in found if _asked(action, wanted)]
+        kinds = params.context.only or _KINDS
+        code_actions = page(params.text_document.uri).actions(params.range)
+        return [action for action in code_actions if _matches_kinds(action, kinds)]
 
     return server
 
 
-def _asked(action: types.CodeAction, wanted: Sequence[str]) -> bool:
+def _matches_kinds(action: types.CodeAction, kinds: Sequence[str]) -> bool:
     # A client that asks for "refactor" gets "refactor.rewrite" too.
     kind = str(getattr(action.kind, "value", action.kind))
-    asked = [str(getattr(each, "value", each)) for each in wanted]
-    return any(kind == each or kind.startswith(f"{each}.") for each in asked)
+    prefixes = [str(getattr(entry, "value", entry)) for entry in kinds]
+    return any(kind == prefix or kind.startswith(f"{prefix}.") for prefix in prefixes)
 
 
 def _touch(one: types.Range, other: types.Range) -> bool:

@@ -61,8 +61,8 @@ def measure(path: str | Path, words: Mapping[str, float], window: int) -> Fertil
         PluginError: the library for its format is not installed.
     """
     if window < 1 or not words:
-        given = f"window {window}, {len(words)} words"
-        raise ReadError(given, "both must be at least 1", "Give a window and a text with words")
+        setting = f"window {window}, {len(words)} words"
+        raise ReadError(setting, "both must be at least 1", "Give a window and a text with words")
     count, vocabulary = load_counter(path)
     total = sum(words.values())
     mean = sum(weight * count(word) for word, weight in words.items()) / total

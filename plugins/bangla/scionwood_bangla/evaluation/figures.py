@@ -27,15 +27,17 @@ def register_match(rows: Sequence[Mapping[str, Any]]) -> Figure:
         rows: the rows of an evaluation, with `suite`, `method`, `decoding`, `group`, `measure`,
             `value`, `low` and `high`. Only the measure `register_match` is drawn.
     """
-    shown = [row for row in rows if row["measure"] == "register_match" and row["group"] in LEVELS]
-    suites = list(dict.fromkeys(row["suite"] for row in shown))
+    match_rows = [
+        row for row in rows if row["measure"] == "register_match" and row["group"] in LEVELS
+    ]
+    suites = list(dict.fromkeys(row["suite"] for row in match_rows))
     fonts = [name for name in (family(), "DejaVu Sans") if name]
     with rc_context({"font.family": fonts}):
         figure = Figure(figsize=(6 * len(suites), 4.4), layout="constrained")
         for axes, suite in zip(
             figure.subplots(1, len(suites), squeeze=False)[0], suites, strict=True
         ):
-            _bars(axes, [row for row in shown if row["suite"] == suite])
+            _bars(axes, [row for row in match_rows if row["suite"] == suite])
             axes.set_title(suite.replace("_", " "))
         if not can_draw():
             figure.supxlabel(NOTE, fontsize=6)

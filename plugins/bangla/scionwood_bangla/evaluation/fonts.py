@@ -73,5 +73,5 @@ def page_font() -> bytes | None:
 def _system_font() -> Path | None:
     from matplotlib import font_manager
 
-    known = {font.name: font.fname for font in reversed(font_manager.fontManager.ttflist)}
-    return next((Path(known[name]) for name in FAMILIES if name in known), None)
+    font_files = {font.name: font.fname for font in reversed(font_manager.fontManager.ttflist)}
+    return next((Path(font_files[name]) for name in FAMILIES if name in font_files), None)

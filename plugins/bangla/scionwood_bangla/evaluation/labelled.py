@@ -99,10 +99,10 @@ def measure_letters(half: Half = "all") -> dict[str, float]:
     """
     hits = predicted = labelled = 0
     for letter in letters(half):
-        ours = {(part.name, part.line) for part in parts(normalise(letter["text"])).values()}
+        predictions = {(part.name, part.line) for part in parts(normalise(letter["text"])).values()}
         reference = set(letter["parts"].items())
-        hits += len(ours & reference)
-        predicted, labelled = predicted + len(ours), labelled + len(reference)
+        hits += len(predictions & reference)
+        predicted, labelled = predicted + len(predictions), labelled + len(reference)
     precision, recall = hits / max(1, predicted), hits / max(1, labelled)
     f1 = 2 * precision * recall / (precision + recall) if hits else 0.0
     count = len(letters(half))

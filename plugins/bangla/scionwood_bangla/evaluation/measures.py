@@ -105,12 +105,12 @@ def values(table: Counts, against: Counts | None = None, *, seed: int = 0) -> li
     Source: paired bootstrap, P. Koehn, EMNLP 2004.
     """
     draws = _draws(len(table), seed)
-    drawn, ours = draws @ table, table.sum(0)
+    draw_sums, sums = draws @ table, table.sum(0)
     others = None if against is None else (draws @ against, against.sum(0))
     results = []
     for name, part in _layout().items():
-        sampled = part.score(drawn[:, part.columns])
-        value = float(part.score(ours[part.columns]))
+        sampled = part.score(draw_sums[:, part.columns])
+        value = float(part.score(sums[part.columns]))
         more: tuple[float, ...] = ()
         if others is not None:
             differences = sampled - part.score(others[0][:, part.columns])
@@ -135,8 +135,8 @@ def table_of(
         ended: whether the model ended each text.
         requests: the request of each text. Without them texts have no score as answers.
     """
-    asked: Sequence[str | None] = [None] * len(texts) if requests is None else requests
-    rows = zip(texts, references, levels, ended, asked, strict=True)
+    request_column: Sequence[str | None] = [None] * len(texts) if requests is None else requests
+    rows = zip(texts, references, levels, ended, request_column, strict=True)
     return np.array(
         [counts_of(text, ref, kind, ended=end, request=ask) for text, ref, kind, end, ask in rows]
     )
@@ -145,8 +145,8 @@ def table_of(
 def _as_answer(request: str | None, text: str, levels: frozenset[str]) -> list[float]:
     if request is None:
         return [0.0] * 8
-    judged = judge_answer(request, text, levels)
-    shares = (judged.good, judged.relevant, judged.fluent, judged.fresh)
+    quality = judge_answer(request, text, levels)
+    shares = (quality.good, quality.relevant, quality.fluent, quality.fresh)
     return [number for share in shares for number in (float(share), 1.0)]
 
 

@@ -132,11 +132,13 @@ def judge_answer(request: str, answer: str, register: Set[str] | Sequence[str]) 
         True
     """
     measured = measure_answer(request, answer)
-    least = all(getattr(measured, name) >= getattr(LIMITS, name) for name in ("order", "different"))
+    meets_minimums = all(
+        getattr(measured, name) >= getattr(LIMITS, name) for name in ("order", "different")
+    )
     return Quality(
         register=is_right(answer, frozenset(register)),
         relevant=measured.taken_up >= LIMITS.taken_up and _has_parts(request, answer),
-        fluent=least and measured.nats <= LIMITS.nats,
+        fluent=meets_minimums and measured.nats <= LIMITS.nats,
         fresh=measured.copied <= LIMITS.copied
         and measured.echoed <= LIMITS.echoed
         and measured.different >= LIMITS.different,
@@ -151,17 +153,17 @@ def measure_answer(request: str, answer: str) -> Measured:
         answer: the answer.
     """
     request, answer = normalise(request), normalise(answer)
-    asked, given = _WORD.findall(request), _WORD.findall(answer)
+    request_words, answer_words = _WORD.findall(request), _WORD.findall(answer)
     order, nats = word_order(answer)
-    runs = _runs(given, 4)
-    triples = _runs(given, 3)
-    known, places = set(asked), set(_runs(asked, 4))
+    runs = _runs(answer_words, 4)
+    triples = _runs(answer_words, 3)
+    request_vocabulary, places = set(request_words), set(_runs(request_words, 4))
     return Measured(
         _taken_up(request, answer),
         order,
         nats,
         sum(run in places for run in runs) / max(1, len(runs)),
-        sum(word in known for word in given) / max(1, len(given)),
+        sum(word in request_vocabulary for word in answer_words) / max(1, len(answer_words)),
         len(set(triples)) / len(triples) if triples else 1.0,
     )
 
@@ -186,18 +188,18 @@ def word_order(text: str) -> tuple[float, float]:
         return 0.0, float("inf")
     worst, total = 1.0, 0.0
     for words in groups:
-        own = model.nats(words)
-        total += own
+        nats = model.nats(words)
+        total += nats
         if len(words) > 2:
-            worst = min(worst, _rank(words, own, random))
+            worst = min(worst, _rank(words, nats, random))
     return worst, total / sum(map(len, groups))
 
 
-def _rank(words: list[str], own: float, random: Random) -> float:
+def _rank(words: list[str], nats: float, random: Random) -> float:
     model, below = shipped(), 0.0
     for _ in range(ORDERS):
         other = model.nats(random.sample(words, len(words)))
-        below += 0.5 if abs(other - own) < 1e-9 else other > own
+        below += 0.5 if abs(other - nats) < 1e-9 else other > nats
     return below / ORDERS
 
 
@@ -206,10 +208,13 @@ def _runs(words: list[str], length: int) -> list[tuple[str, ...]]:
 
 
 def _taken_up(request: str, answer: str) -> float:
-    asked, given = _content(request), _content(answer, stop=False)
-    if not asked:
+    request_words, answer_words = _content(request), _content(answer, stop=False)
+    if not request_words:
         return 1.0
-    return sum(any(_same(word, own) for own in given | {""}) for word in asked) / len(asked)
+    return sum(
+        any(_same(word, answer_word) for answer_word in answer_words | {""})
+        for word in request_words
+    ) / len(request_words)
 
 
 def _content(text: str, *, stop: bool = True) -> set[str]:
@@ -234,18 +239,18 @@ def _stem(word: str) -> str:
     return word
 
 
-def _same(asked: str, given: str) -> bool:
-    if asked == given:
+def _same(request_word: str, answer_word: str) -> bool:
+    if request_word == answer_word:
         return True
-    short, long = sorted((asked, given), key=len)
+    short, long = sorted((request_word, answer_word), key=len)
     if len(short) >= 3 and long.startswith(short) and len(long) - len(short) <= 3:
         return True
-    return any(asked in group and given in instead for group, instead in _implied())
+    return any(request_word in group and answer_word in instead for group, instead in _implied())
 
 
 @cache
 def _implied() -> list[tuple[frozenset[str], frozenset[str]]]:
-    return [(_stems(asked), _stems(given)) for asked, given in _IMPLIED.items()]
+    return [(_stems(words), _stems(implications)) for words, implications in _IMPLIED.items()]
 
 
 def _stems(words: str) -> frozenset[str]:

@@ -127,11 +127,11 @@ class _Handler(BaseHTTPRequestHandler):
         # Another name for 127.0.0.1 is that of a page elsewhere, which would read the answers.
         host = (self.headers.get("Host") or "").rpartition(":")[0]
         origin = self.headers.get("Origin")
-        ours = host in ("127.0.0.1", "localhost")
-        ours = ours and origin in (None, f"http://{self.headers.get('Host')}")
-        if not ours:
+        is_local = host in ("127.0.0.1", "localhost")
+        is_local = is_local and origin in (None, f"http://{self.headers.get('Host')}")
+        if not is_local:
             self._send(HTTPStatus.FORBIDDEN, b"", "text/plain")
-        return ours
+        return is_local
 
     def _answer(self, status: int, record: dict[str, Any]) -> None:
         content = json.dumps(record, ensure_ascii=False).encode()

@@ -86,13 +86,15 @@ def chrf_counts(text: str, reference: str) -> list[float]:
     from sacrebleu.metrics.helpers import extract_all_char_ngrams
 
     counts: list[float] = []
-    for own, asked in zip(
+    for text_ngrams, reference_ngrams in zip(
         extract_all_char_ngrams(text, CHRF_ORDER),
         extract_all_char_ngrams(reference, CHRF_ORDER),
         strict=True,
     ):
-        given = own.total() if asked else 0  # as in sacrebleu: no n-gram could have matched
-        counts += [given, asked.total(), (own & asked).total()]
+        text_total = (
+            text_ngrams.total() if reference_ngrams else 0
+        )  # as in sacrebleu: no n-gram could have matched
+        counts += [text_total, reference_ngrams.total(), (text_ngrams & reference_ngrams).total()]
     return counts
 
 
@@ -104,11 +106,11 @@ def chrf_score(sums: Counts) -> Counts:
 
     Source: M. Popovic, chrF, WMT 2015. Orders without n-grams are left out, as in sacrebleu.
     """
-    given, asked, both = sums[..., 0::3], sums[..., 1::3], sums[..., 2::3]
-    used = (given > 0) & (asked > 0)
+    text_totals, reference_totals, both = sums[..., 0::3], sums[..., 1::3], sums[..., 2::3]
+    used = (text_totals > 0) & (reference_totals > 0)
     orders = np.maximum(used.sum(-1), 1)
-    precision = (both / np.maximum(given, 1) * used).sum(-1) / orders
-    recall = (both / np.maximum(asked, 1) * used).sum(-1) / orders
+    precision = (both / np.maximum(text_totals, 1) * used).sum(-1) / orders
+    recall = (both / np.maximum(reference_totals, 1) * used).sum(-1) / orders
     bottom = BETA**2 * precision + recall
     score: Counts = 100 * (1 + BETA**2) * precision * recall / np.where(bottom > 0, bottom, 1.0)
     return score
@@ -125,9 +127,9 @@ def rouge_counts(text: str, reference: str) -> list[float]:
 
     Source: C.-Y. Lin, ROUGE, 2004, over whole texts, with equal weights of precision and recall.
     """
-    own, asked = words(text), words(reference)
-    common = _rows(own, asked)[0]
-    return [200 * common / (len(own) + len(asked)) if common else 0.0, 1]
+    text_words, reference_words = words(text), words(reference)
+    common = _rows(text_words, reference_words)[0]
+    return [200 * common / (len(text_words) + len(reference_words)) if common else 0.0, 1]
 
 
 def error_counts(text: str, reference: str) -> list[float]:
@@ -137,8 +139,8 @@ def error_counts(text: str, reference: str) -> list[float]:
         text: the generated text.
         reference: the reference text.
     """
-    asked = words(reference)
-    return [_rows(words(text), asked)[1], len(asked)]
+    reference_words = words(reference)
+    return [_rows(words(text), reference_words)[1], len(reference_words)]
 
 
 def ratio(sums: Counts) -> Counts:
@@ -175,16 +177,16 @@ def text_score(name: str, texts: list[str], references: list[str]) -> float:
     return float(metric.score(np.array([metric.count(*pair) for pair in pairs], float).sum(0)))
 
 
-def _rows(own: list[str], asked: list[str]) -> tuple[int, int]:
+def _rows(text_words: list[str], reference_words: list[str]) -> tuple[int, int]:
     """Return the length of the longest common subsequence, and the edit distance."""
-    common, edits = [0] * (len(asked) + 1), list(range(len(asked) + 1))
-    for i, word in enumerate(own, 1):
+    common, edits = [0] * (len(reference_words) + 1), list(range(len(reference_words) + 1))
+    for i, word in enumerate(text_words, 1):
         corner, before, above = 0, edits[0], edits
         edits = [i]
-        for j, other in enumerate(asked, 1):
+        for j, other in enumerate(reference_words, 1):
             same = word == other
-            corner, kept = common[j], corner
-            common[j] = kept + 1 if same else max(common[j], common[j - 1])
+            corner, diagonal = common[j], corner
+            common[j] = diagonal + 1 if same else max(common[j], common[j - 1])
             edits.append(min(before + (not same), above[j] + 1, edits[j - 1] + 1))
             before = above[j]
     return common[-1], edits[-1]

@@ -31,12 +31,14 @@ def pairs(which: Pairs) -> tuple[tuple[str, str], ...]:
     Args:
         which: `seen` for training, `unseen` for validation and test, or `all`.
     """
-    every = [(verb, tense) for verb in phrases.acts() for tense in TENSES if _whole(verb, tense)]
-    free = [pair for pair in every if "<{}:{}>".format(*pair) not in _fixed()]
-    unseen = set(Random(0).sample(free, round(HELD_OUT * len(every))))
+    all_pairs = [
+        (verb, tense) for verb in phrases.acts() for tense in TENSES if _has_all_levels(verb, tense)
+    ]
+    free = [pair for pair in all_pairs if "<{}:{}>".format(*pair) not in _fixed()]
+    unseen = set(Random(0).sample(free, round(HELD_OUT * len(all_pairs))))
     if which == "all":
-        return tuple(every)
-    return tuple(pair for pair in every if (pair in unseen) == (which == "unseen"))
+        return tuple(all_pairs)
+    return tuple(pair for pair in all_pairs if (pair in unseen) == (which == "unseen"))
 
 
 def examples(
@@ -50,14 +52,14 @@ def examples(
         which: the pairs of verb and tense. With `unseen` all requests are about such pairs.
         scrambled: whether the answers mix the levels.
     """
-    random, made, prompts = Random(f"{seed} {which} {scrambled}"), [], set()
+    random, unique_examples, prompts = Random(f"{seed} {which} {scrambled}"), [], set()
     for example in stream(random, which, scrambled=scrambled):
         if example.prompt not in prompts:
             prompts.add(example.prompt)
-            made.append(example)
-        if len(made) == count:
+            unique_examples.append(example)
+        if len(unique_examples) == count:
             break
-    return made
+    return unique_examples
 
 
 def stream(random: Random, which: Pairs, *, scrambled: bool = False) -> Iterator[Example]:
@@ -75,25 +77,25 @@ def stream(random: Random, which: Pairs, *, scrambled: bool = False) -> Iterator
 
 
 def _example(level: str, which: Pairs, voice: Voice, random: Random) -> Example:
-    asked = ask_for(level, random)
-    kind = _kind(level, asked, random)
+    addressee = ask_for(level, random)
+    kind = _kind(level, addressee, random)
     topic, what, lines = _content(kind, which, random)
     if kind == "talk":
         answer = talk(level, lines, random)
     elif kind == "letter":
         answer = private_letter(level, lines, random)
     else:
-        answer = application(asked.nom, topic, lines, random)
-    prompt = request(kind, asked, what, random)
+        answer = application(addressee.nom, topic, lines, random)
+    prompt = request(kind, addressee, what, random)
     turns = [Message("user", prompt), Message("assistant", fill(answer, voice))]
     if kind == "talk" and random.random() < 0.15:
         turns += _second_turn(which, voice, random)
     return Example(tuple(turns), frozenset({level}), topic)
 
 
-def _kind(level: str, asked: Asked, random: Random) -> str:
+def _kind(level: str, addressee: Asked, random: Random) -> str:
     # Applications go to officials who are named by a noun, not by a form of address.
-    formal = level == "apni" and asked.nom in set(addressees("apni")) - polite_calls()
+    formal = level == "apni" and addressee.nom in set(addressees("apni")) - polite_calls()
     chance = random.random()
     if formal and chance < 0.25:
         return "application"
@@ -128,7 +130,7 @@ def _act(which: Pairs, random: Random) -> Act:
     )
 
 
-def _whole(verb: str, tense: str) -> bool:
+def _has_all_levels(verb: str, tense: str) -> bool:
     return all(inflect(verb, tense, level) for level in LEVELS)
 
 

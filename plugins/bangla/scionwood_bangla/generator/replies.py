@@ -72,7 +72,7 @@ def talk(level: str, lines: list[str], random: Random) -> str:
         lines: the lines, with slots.
         random: draws the additions.
     """
-    head = [_drawn(_BEGINNINGS[level], random)]
+    head = [_choose_word(_BEGINNINGS[level], random)]
     if random.random() < 0.5:
         head.append(random.choice(_normalised(phrases.OPENERS)))
     tail = [random.choice(_normalised(phrases.CLOSERS))] if random.random() < 0.4 else []
@@ -88,7 +88,7 @@ def private_letter(level: str, lines: list[str], random: Random) -> str:
         random: draws names, the date and the additions.
     """
     name = given(random)
-    greeting = _drawn(_GREETINGS[level], random)
+    greeting = _choose_word(_GREETINGS[level], random)
     opener = random.choice(_normalised(phrases.OPENERS))
     body = " ".join([opener, *lines, random.choice(_normalised(phrases.CLOSERS))])
     head = [_date(random), f"{greeting} {name},"]
@@ -115,7 +115,7 @@ def _date(random: Random) -> str:
     return normalise(f"তারিখ: {day} {month} {random.randint(2020, 2026)}", digits="bengali")
 
 
-def _drawn(words: str, random: Random) -> str:
+def _choose_word(words: str, random: Random) -> str:
     return random.choice(normalise(words).split("|"))
 
 

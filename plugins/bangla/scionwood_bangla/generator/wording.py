@@ -99,7 +99,7 @@ _MANNER = """ছোট করে।; দুই-তিন বাক্যে।; 
     যেমন হয় তেমন।; খুব ভালো করে।; আজকের জন্য।"""
 
 # Other words of requests. They do not imply a level.
-_AROUND = """যে; কি না; সে; তার; তাকে; নিয়ে; জন্য; কথা; চাই; বলব; লিখছি; জানতে
+_OTHER_WORDS = """যে; কি না; সে; তার; তাকে; নিয়ে; জন্য; কথা; চাই; বলব; লিখছি; জানতে
     জিজ্ঞেস করি,; কবে; কেন; কোথায়; অনেক দিন পর; বাড়িতে; রাস্তায়; নিজের; দুই
     এক; একটু; খবর; মনে করিয়ে; অনুরোধ; জানিয়ে; বলছি,; ডাকছি; শোনাব; হিসেবে
     সম্পর্কে; গিয়ে; দেখে; শুনে; সকালে; বিকেলে; স্কুলে; অফিসে; দোকানে; হাসপাতালে
@@ -144,12 +144,12 @@ def ask_for(level: str, random: Random) -> Asked:
     return Asked(random.choice(addressees(other)), naming)
 
 
-def request(kind: str, asked: Asked, what: str, random: Random) -> str:
+def request(kind: str, addressee: Asked, what: str, random: Random) -> str:
     """Return the request of the user.
 
     Args:
         kind: `talk`, `letter` or `application`.
-        asked: the addressee, and the remark that names the level.
+        addressee: the addressee, and the remark that names the level.
         what: the content, as a separate sentence.
         random: draws the wording.
     """
@@ -158,16 +158,16 @@ def request(kind: str, asked: Asked, what: str, random: Random) -> str:
         wording = _stirred(wording, random)
     text = wording.format_map(
         {
-            "nom": asked.nom,
-            "obj": objective(asked.nom),
-            "gen": genitive(asked.nom),
+            "nom": addressee.nom,
+            "obj": objective(addressee.nom),
+            "gen": genitive(addressee.nom),
             "from": sender(random),
             "what": what,
         }
     )
     parts = [text]
-    if asked.naming:
-        parts.insert(random.random() < 0.7, asked.naming)
+    if addressee.naming:
+        parts.insert(random.random() < 0.7, addressee.naming)
     if random.random() < 0.2:
         parts.insert(random.random() < 0.5, random.choice(_lines(_MANNER)))
     return " ".join(parts)
@@ -184,7 +184,7 @@ def _stirred(wording: str, random: Random) -> str:
             continue
         words.append(word)
     for _ in range(random.randint(1, 5)):
-        words.insert(random.randint(0, len(words)), random.choice(_lines(_AROUND)))
+        words.insert(random.randint(0, len(words)), random.choice(_lines(_OTHER_WORDS)))
     return " ".join(words)
 
 

@@ -31,8 +31,8 @@ TENSES = (
 
 _PRESENT = {"ami": "ি", "tui": "িস", "tumi": "ো |", "se": "ে", "apni": "েন"}
 _AFTER_VOWEL = {"ami": "ই", "tui": "স", "tumi": "ও", "se": "য়", "apni": "ন"}
-_HERE = {"ami": "ি", "tui": "িস", "tumi": "| ো", "se": "ে", "apni": "েন"}
-_THERE = {"ami": "িলাম", "tui": "িলি", "tumi": "িলে", "se": "িল িলো", "apni": "িলেন"}
+_PRESENT_AUXILIARY = {"ami": "ি", "tui": "িস", "tumi": "| ো", "se": "ে", "apni": "েন"}
+_PAST_AUXILIARY = {"ami": "িলাম", "tui": "িলি", "tumi": "িলে", "se": "িল িলো", "apni": "িলেন"}
 _PAST = {"ami": "লাম", "tui": "লি", "tumi": "লে", "se": "ল লো", "apni": "লেন"}
 _HABITUAL = {"ami": "তাম", "tui": "তিস", "tumi": "তে", "se": "ত তো", "apni": "তেন"}
 _FUTURE = {"ami": "ব বো", "tui": "বি", "tumi": "বে", "se": "বে", "apni": "বেন"}
@@ -128,12 +128,12 @@ def _finite(stems: _Stems) -> Iterator[tuple[str, dict[str, str], dict[str, tupl
     low, high = (stems.present,), (stems.raised,)
     present = all_of(low) | {"ami": high, "tui": high}
     vowel = stems.style == "vowel"
-    done = tuple(base + "েছ" for base in stems.perfect)
+    perfect_stems = tuple(base + "েছ" for base in stems.perfect)
     yield "present", _AFTER_VOWEL if vowel else _PRESENT, present
-    yield "continuous", _HERE, all_of(stems.continuous)
-    yield "past_continuous", _THERE, all_of(stems.continuous)
-    yield "perfect", _HERE, all_of(done)
-    yield "past_perfect", _THERE, all_of(done)
+    yield "continuous", _PRESENT_AUXILIARY, all_of(stems.continuous)
+    yield "past_continuous", _PAST_AUXILIARY, all_of(stems.continuous)
+    yield "perfect", _PRESENT_AUXILIARY, all_of(perfect_stems)
+    yield "past_perfect", _PAST_AUXILIARY, all_of(perfect_stems)
     yield "past", _PAST, all_of((stems.past,))
     yield "habitual", _HABITUAL, all_of((stems.habitual,))
     yield "future", _FUTURE, all_of(stems.future)
@@ -186,10 +186,10 @@ def _non_finite(noun: str, stems: _Stems) -> Iterator[_Form]:
 def _literary(noun: str, stem: str) -> Iterator[_Form]:
     perfect = "গি" if noun == normalise("যাওয়া") else stem
     tables = (
-        ("continuous", stem + "তেছ", _HERE),
-        ("past_continuous", stem + "তেছ", _THERE),
-        ("perfect", perfect + "য়াছ", _HERE),
-        ("past_perfect", perfect + "য়াছ", _THERE),
+        ("continuous", stem + "তেছ", _PRESENT_AUXILIARY),
+        ("past_continuous", stem + "তেছ", _PAST_AUXILIARY),
+        ("perfect", perfect + "য়াছ", _PRESENT_AUXILIARY),
+        ("past_perfect", perfect + "য়াছ", _PAST_AUXILIARY),
         ("past", stem, _PAST),
         ("habitual", stem, _HABITUAL),
         ("future", stem, _FUTURE),
@@ -215,18 +215,31 @@ def _also() -> dict[tuple[str, str, str], list[str]]:
 
 
 def _stems() -> Iterator[_Stems]:
-    for noun, low, *rest in _rows(verbs.CONSONANT):
-        high = rest[0] if rest else low
-        done = rest[1] if len(rest) > 1 else high
+    for noun, low, *other_stems in _rows(verbs.CONSONANT):
+        high = other_stems[0] if other_stems else low
+        perfect_stem = other_stems[1] if len(other_stems) > 1 else high
         yield _Stems(
-            noun, low, high, (high + "ছ",), high, high, (high,), (done,), high + "ি", "consonant"
+            noun,
+            low,
+            high,
+            (high + "ছ",),
+            high,
+            high,
+            (high,),
+            (perfect_stem,),
+            high + "ি",
+            "consonant",
         )
-    for noun, stem, going, past, habitual, future, done, literary in _rows(verbs.VOWEL):
-        here, later = tuple(going.split("|")), tuple(future.split("|"))
-        yield _Stems(noun, stem, stem, here, past, habitual, later, (done,), literary, "vowel")
+    for noun, stem, going, past, habitual, future, perfect_stem, literary in _rows(verbs.VOWEL):
+        continuous, later = tuple(going.split("|")), tuple(future.split("|"))
+        yield _Stems(
+            noun, stem, stem, continuous, past, habitual, later, (perfect_stem,), literary, "vowel"
+        )
     for stem, perfect in _rows(verbs.CAUSATIVE):
-        here, both = (stem + "চ্ছ",), tuple(perfect.split("|"))
-        yield _Stems(stem + "নো", stem, stem, here, stem, stem, (stem,), both, stem + "ই", "vowel")
+        continuous, both = (stem + "চ্ছ",), tuple(perfect.split("|"))
+        yield _Stems(
+            stem + "নো", stem, stem, continuous, stem, stem, (stem,), both, stem + "ই", "vowel"
+        )
 
 
 def _rows(table: str) -> Iterator[list[str]]:

@@ -91,9 +91,9 @@ def texts(seed: int, count: int) -> Iterator[str]:
         seed: the seed of the texts.
         count: the number of conversations.
     """
-    drawn = stream(Random(seed), "all", scrambled=True)
+    examples = stream(Random(seed), "all", scrambled=True)
     for _ in range(count):
-        for message in next(drawn).messages:
+        for message in next(examples).messages:
             yield from cut(message.content)
     for form in _cuts():
         yield from cut(f" {form}")

@@ -60,13 +60,13 @@ def load(path: str, *, tokens: int = TOKENS, seed: int = 0) -> tuple[Any, Any, i
     texts = (m.content for _ in range(6000) for m in next(conversations).messages)
     tokenizer = extended(old, texts, tokens)
     tokenizer.chat_template = TEMPLATE
-    known = len(old)
+    old_size = len(old)
     model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     embeddings = model.get_input_embeddings().weight
     pieces = old.backend_tokenizer.model
-    names = tokenizer.convert_ids_to_tokens(range(known, len(tokenizer)))
+    names = tokenizer.convert_ids_to_tokens(range(old_size, len(tokenizer)))
     with torch.no_grad():
-        for row, name in enumerate(names, known):
+        for row, name in enumerate(names, old_size):
             ids = [token.id for token in pieces.tokenize(name)]
             embeddings[row] = embeddings[ids].mean(0)
     return model, tokenizer, len(names)
@@ -102,8 +102,8 @@ def train_embeddings(
     """
     model.requires_grad_(False)
     weight: Tensor = model.get_input_embeddings().weight
-    known = len(tokenizer) - added
-    new = nn.Parameter(weight[known:].float())
+    old_size = len(tokenizer) - added
+    new = nn.Parameter(weight[old_size:].float())
     batches = _batches(tokenizer, Random(seed), batch)
     draws = torch.Generator().manual_seed(seed)
     end = time.monotonic() + 60 * minutes
@@ -112,10 +112,10 @@ def train_embeddings(
         if time.monotonic() > end:
             return None
         ids, labels = next(batches)
-        others = torch.randint(known, (OTHERS,), generator=draws)
-        used: Tensor = torch.cat([ids[ids < known], others]).unique()
+        others = torch.randint(old_size, (OTHERS,), generator=draws)
+        used: Tensor = torch.cat([ids[ids < old_size], others]).unique()
         table = torch.cat([weight[used], new.to(weight.dtype)])
-        places = torch.cat([used, torch.arange(known, len(tokenizer))])
+        places = torch.cat([used, torch.arange(old_size, len(tokenizer))])
         rows = torch.searchsorted(places, ids)
         hidden = model.base_model(inputs_embeds=table[rows], use_cache=False)[0]
         logits = (hidden[:, :-1] @ table.T).float().flatten(0, 1)
@@ -134,7 +134,7 @@ def train_embeddings(
         report=report,
     )
     with torch.no_grad():
-        weight[known : len(tokenizer)] = new
+        weight[old_size : len(tokenizer)] = new
     model.eval()
 
 

@@ -92,10 +92,10 @@ class WordOrder:
         return sum(map(self._surprise, triples))
 
     def _surprise(self, triple: tuple[str, str, str]) -> float:
-        known = self._known.get(triple)
-        if known is None:
-            known = self._known[triple] = -math.log(self._probability(*triple))
-        return known
+        surprise = self._known.get(triple)
+        if surprise is None:
+            surprise = self._known[triple] = -math.log(self._probability(*triple))
+        return surprise
 
     def _probability(self, first: str, second: str, third: str) -> float:
         share = (self._one[third] + 0.5) / (self._total + 0.5 * (len(self._one) + 1))
@@ -104,8 +104,8 @@ class WordOrder:
             share = (self._two[second, third] + new * share) / (self._after_one[(second,)] + new)
         new = _NEW * self._kinds_two[first, second]
         if new:
-            seen = self._after_two[first, second]
-            share = (self._three[first, second, third] + new * share) / (seen + new)
+            context_count = self._after_two[first, second]
+            share = (self._three[first, second, third] + new * share) / (context_count + new)
         return share
 
 
@@ -143,11 +143,11 @@ def train(texts: Iterable[str], *, common: int = COMMON) -> dict[str, object]:
     Returns:
         `common`, `names` and `grams`, the arguments of `WordOrder`.
     """
-    every = [words for text in texts for words in sentences(text)]
-    usual = Counter(chain.from_iterable(every)).most_common(common)
+    word_lists = [words for text in texts for words in sentences(text)]
+    usual = Counter(chain.from_iterable(word_lists)).most_common(common)
     chosen = frozenset(word for word, _ in usual)
     counts: Counter[tuple[str, str, str]] = Counter()
-    for words in every:
+    for words in word_lists:
         classes = [_EDGE, _EDGE, *(class_of(word, chosen) for word in words), _EDGE]
         counts.update(zip(classes, classes[1:], classes[2:], strict=False))
     names = sorted({name for triple in counts for name in triple})

@@ -70,8 +70,8 @@ def require_bangla(text: str, where: str) -> str:
         rule = "it is Bijoy (ANSI) text, in which Latin letters represent Bangla letters"
         raise ReadError(where, rule, "Convert it to Unicode first")
     if bengali < _BENGALI_SHARE:
-        most = max(shares, key=lambda s: shares[s]).title() if shares else "no letters"
-        rule = f"{bengali:.0%} of its letters are Bengali, most are {most}"
+        main_script = max(shares, key=lambda s: shares[s]).title() if shares else "no letters"
+        rule = f"{bengali:.0%} of its letters are Bengali, most are {main_script}"
         raise ReadError(where, rule, "Give a text that is at least half Bangla")
     normal = normalise(text)
     if re.search("[\u09f0\u09f1]", normal):
@@ -88,11 +88,11 @@ def is_bijoy(text: str) -> bool:
     words = re.findall(r"\S+", text[:20_000])
     if not words or not text.strip():
         return False
-    known = len(_BIJOY_WORDS.findall(text[:20_000]))
+    word_hits = len(_BIJOY_WORDS.findall(text[:20_000]))
     signs = sum(bool(_BIJOY_SIGNS.search(word)) for word in words)
     letters = [c for c in text[:20_000] if c.isascii() and c.isalpha()]
     vowels = sum(c in "vw" for c in letters) / max(1, len(letters))  # 3 % of English letters
-    return (known + signs) / len(words) > 0.15 or (vowels > 0.12 and known + signs > 0)
+    return (word_hits + signs) / len(words) > 0.15 or (vowels > 0.12 and word_hits + signs > 0)
 
 
 def script_shares(text: str) -> dict[str, float]:

@@ -186,7 +186,7 @@ def serve_generate_many(
     requests = [read_text(source) for source in sources]
     turns = _turns(requests, options)
     writer = Writer.of_run(loaded.folder, loaded.device)
-    batches = [[each] for each in turns] if options.sampled else [turns]
+    batches = [[turn] for turn in turns] if options.sampled else [turns]
     answers = [answer for batch in batches for answer in writer.write(batch, options)]
     results = []
     for request, answer, folder in zip(requests, answers, outs, strict=True):

@@ -67,7 +67,7 @@ def progress_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task(label, total=total)
-        yield lambda done: progress.update(bar, completed=done)
+        yield lambda count: progress.update(bar, completed=count)
 
 
 def load_examples(

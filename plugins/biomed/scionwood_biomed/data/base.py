@@ -113,8 +113,8 @@ class ImageData(SplitData):
         if self.side == "all":
             return items
         base, novel = base_and_novel(labels(items))
-        wanted = base if self.side == "base" else novel
-        return [item for item in items if item.label in wanted]
+        side_labels = base if self.side == "base" else novel
+        return [item for item in items if item.label in side_labels]
 
 
 @final

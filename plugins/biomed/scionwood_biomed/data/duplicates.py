@@ -67,13 +67,13 @@ def marks_of_dicom(path: Path) -> list[tuple[str, str]]:
         warnings.simplefilter("ignore")  # pydicom warns about odd but readable headers
         checked_header(path)
         dataset = pydicom.dcmread(path)
-        found = []
+        marks = []
         if uid := str(dataset.get("SOPInstanceUID", "")).strip():
-            found.append(("SOPInstanceUID", _digest(uid.encode())))
+            marks.append(("SOPInstanceUID", _digest(uid.encode())))
         if "PixelData" in dataset:
             shape = f"{dataset.get('Rows')} {dataset.get('Columns')} ".encode()
-            found.append(("pixels", _digest(shape + bytes(dataset.PixelData))))
-    return found
+            marks.append(("pixels", _digest(shape + bytes(dataset.PixelData))))
+    return marks
 
 
 def _digest(data: bytes) -> str:

@@ -99,7 +99,7 @@ class Images(ImageData):
             seed=seed,
             transforms=transforms,
         )
-        self.data_files = DataFiles(on_bad_file, [each for each in (source, root) if each])
+        self.data_files = DataFiles(on_bad_file, [path for path in (source, root) if path])
         self.source, self.subject, self.window, self.root = source, subject, window, root
         self.duplicates, self.findings = duplicates, list(findings or ())
         self._archives = Archives(
@@ -137,8 +137,8 @@ class Images(ImageData):
             for item in of_file[path]:
                 self._pixels(item)
 
-        kept = self.data_files.readable(of_file, lambda path: path, check)
-        items = [item for item in items if item.path in kept]
+        readable_paths = self.data_files.readable(of_file, lambda path: path, check)
+        items = [item for item in items if item.path in readable_paths]
         if self.duplicates == "refuse":
             refuse_shared(items, source if source.is_dir() else source.parent)
         return items

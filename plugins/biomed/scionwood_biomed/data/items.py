@@ -133,13 +133,13 @@ def _table(source: Path, root: str, findings: tuple[str, ...] = ()) -> Iterator[
             if not path.is_file():
                 rule = f"line {number} of {source.name} names it, and it does not exist"
                 raise ReadError(str(path), rule, "Copy the file, or correct the line")
-            given = (row.get("split") or "").strip() or None
+            split = (row.get("split") or "").strip() or None
             if path.name.lower().endswith(LABELLED):
                 rule = f"line {number} names {path.name}, which has labels of its own"
                 raise RecipeError(str(source), rule, "Give that file as the source")
-            found = tuple(_finding(source, number, name, row[name]) for name in findings)
+            finding_values = tuple(_finding(source, number, name, row[name]) for name in findings)
             label = "image" if findings else row["label"].strip()
-            yield Item(path, label, row["subject"].strip(), given, None, found)
+            yield Item(path, label, row["subject"].strip(), split, None, finding_values)
 
 
 def _finding(source: Path, number: int, name: str, text: str | None) -> float | None:

@@ -155,7 +155,7 @@ class Masks(MaskData):
         transforms: Transforms = None,
     ) -> None:
         super().__init__(size=size, batch_size=batch_size, seed=seed, transforms=transforms)
-        self.data_files = DataFiles("raise", [each for each in (source, root) if each])
+        self.data_files = DataFiles("raise", [path for path in (source, root) if path])
         self.source, self.window, self.every, self.root = source, window, every, root
         self.classes = classes or ["lesion"]
         self._rows: dict[Path, Path] = {}

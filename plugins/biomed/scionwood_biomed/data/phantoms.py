@@ -114,8 +114,8 @@ def phantom(item: Item, seed: int) -> np.ndarray:
     rng = np.random.default_rng((seed, int(item.subject), 1 + int(item.path.name)))
     values = _slice(body, item.label, rng) + body.noise * _grain(rng)
     low = WINDOW[0] - WINDOW[1] / 2
-    shown = np.clip((values - low) / WINDOW[1], 0, 1).astype(np.float32)
-    return np.repeat(shown[..., None], 3, -1)
+    image = np.clip((values - low) / WINDOW[1], 0, 1).astype(np.float32)
+    return np.repeat(image[..., None], 3, -1)
 
 
 def _body(label: str, rng: np.random.Generator) -> Body:

@@ -64,11 +64,11 @@ def split_by_subject(
         raise RecipeError(f"shares {list(shares)}", rule, "Use for example 0.6, 0.2 and 0.2")
     rng = np.random.default_rng(seed)
     part_of: dict[str, int] = {}
-    wanted = sum(share > 0 for share in shares)
+    part_count = sum(share > 0 for share in shares)
     owners = _owners(items)
     for label in sorted(owners, key=lambda name: (len(owners[name]), name)):
-        if len(owners[label]) < wanted:
-            rule = f"it has {len(owners[label])} subjects, and each of {wanted} parts needs one"
+        if len(owners[label]) < part_count:
+            rule = f"it has {len(owners[label])} subjects, and each of {part_count} parts needs one"
             raise RecipeError(f"class {label!r}", rule, "Add subjects, or set a share to 0")
         order = rng.permutation(sorted(owners[label] - part_of.keys()))
         for part, chosen in enumerate(np.split(order, _edges(len(order), shares))):
@@ -140,14 +140,14 @@ def shots(items: Sequence[Item], count: int, *, seed: int = 0) -> list[Item]:
         RecipeError: a class has fewer than K images.
     """
     rng = np.random.default_rng(seed)
-    drawn: list[Item] = []
+    selection: list[Item] = []
     for label in labels(items):
         mine = [item for item in items if item.label == label]
         if len(mine) < count:
             rule = f"it has {len(mine)} training images, and {count} shots are requested"
             raise RecipeError(f"class {label!r}", rule, "Use fewer shots, or add images")
-        drawn += _round_robin(mine, rng)[:count]
-    return drawn
+        selection += _round_robin(mine, rng)[:count]
+    return selection
 
 
 def base_and_novel(classes: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -194,11 +194,11 @@ def overlap(
     """
     subjects = {subject_key(item.subject) for item in first}
     shared = [item for item in second if subject_key(item.subject) in subjects]
-    known = {digest(item) for item in first}
+    digests = {digest(item) for item in first}
     return Overlap(
         len({subject_key(item.subject) for item in shared}),
         len(shared) / max(len(second), 1),
-        sum(digest(item) in known for item in second),
+        sum(digest(item) in digests for item in second),
     )
 
 
@@ -212,8 +212,8 @@ def _owners(items: Sequence[Item]) -> Mapping[str, set[str]]:
 
 def _edges(count: int, shares: Sequence[float]) -> list[int]:
     """Return where the second and third part begin; parts with a share get one item if possible."""
-    least = int(count >= len(shares))
-    sizes = [max(int(share * count), least * (share > 0)) for share in shares[1:]]
+    minimum = int(count >= len(shares))
+    sizes = [max(int(share * count), minimum * (share > 0)) for share in shares[1:]]
     first = count - sum(sizes)
     return [first, first + sizes[0]]
 

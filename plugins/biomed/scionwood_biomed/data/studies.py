@@ -70,7 +70,7 @@ class Studies(ImageData):
         super().__init__(
             shots=shots, size=size, batch_size=batch_size, seed=seed, transforms=transforms
         )
-        self.data_files = DataFiles("raise", [each for each in (source, root) if each])
+        self.data_files = DataFiles("raise", [path for path in (source, root) if path])
         self.source, self.window, self.slices, self.root = source, window, slices, root
         self._items: list[Item] = []
 
@@ -97,7 +97,7 @@ class Studies(ImageData):
 
     def tensor(self, item: Item) -> Tensor:
         """Return the slices as (slice, 3, size, size) float32 from 0 to 1."""
-        return torch.stack([fitted(each, self.size) for each in self._slices(item)])
+        return torch.stack([fitted(picture, self.size) for picture in self._slices(item)])
 
     def kinds(self) -> StudyKinds:
         """Return the modalities and the numbers of slices of the training studies."""

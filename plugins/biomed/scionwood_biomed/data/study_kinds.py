@@ -57,11 +57,11 @@ class StudyKinds:
         if not path.exists():
             return cls((), slices, 1 << 30)
         with reading(path, "kinds of studies"):
-            held = json.loads(path.read_text("utf-8"))
-            good = isinstance(held, dict) and held.keys() == _KEYS
-            if not good or not all(isinstance(held[key], int) for key in ("fewest", "most")):
+            entries = json.loads(path.read_text("utf-8"))
+            good = isinstance(entries, dict) and entries.keys() == _KEYS
+            if not good or not all(isinstance(entries[key], int) for key in ("fewest", "most")):
                 raise ReadError(str(path), "it states no kinds of studies", "Copy the run again")
-            return cls(tuple(map(str, held["modalities"])), held["fewest"], held["most"])
+            return cls(tuple(map(str, entries["modalities"])), entries["fewest"], entries["most"])
 
     def write(self, folder: str | Path) -> None:
         """Write the kinds into a run folder.
@@ -90,7 +90,7 @@ class StudyKinds:
             rule = f"it is {kind.modality}, and the run was fitted to {', '.join(self.modalities)}"
             raise ReadError(value, rule, "Give such a study, or fit a run to studies like this one")
         if not self.fewest <= kind.slices <= self.most:
-            most = f" to {self.most}" if self.modalities and self.most > self.fewest else ""
+            upper = f" to {self.most}" if self.modalities and self.most > self.fewest else ""
             more = "" if self.modalities else " or more"
-            rule = f"it has {kind.slices} slices, and the run takes {self.fewest}{most}{more}"
+            rule = f"it has {kind.slices} slices, and the run takes {self.fewest}{upper}{more}"
             raise ReadError(value, rule, "Give the whole series, or fit a run to such studies")

@@ -66,7 +66,7 @@ class VolumePhantoms(ImageData):
     def tensor(self, item: Item) -> Tensor:
         """Return the slices as (slice, 3, size, size) float32 from 0 to 1."""
         volume = np.repeat(self._volume(item)[..., None], 3, -1)
-        return torch.stack([fitted(each, self.size) for each in volume])
+        return torch.stack([fitted(picture, self.size) for picture in volume])
 
     def _volume(self, item: Item) -> np.ndarray:
         rng = np.random.default_rng((self.seed, int(item.subject)))

@@ -53,17 +53,21 @@ def few_shot(task: Task, folder: Path | None = None) -> list[ProbeResult]:
         >>> len(few_shot(task))
         5
     """
-    own = cast(FewShot, task)
-    image, classes = _images(own, folder)
-    usual = _answers(own, image, classes)
+    classifier = cast(FewShot, task)
+    image, classes = _images(classifier, folder)
+    usual = _answers(classifier, image, classes)
     changed = [
-        float((_answers(own, image, classes, worded(family, classes)) != usual).float().mean())
+        float(
+            (_answers(classifier, image, classes, worded(family, classes)) != usual).float().mean()
+        )
         for family in UNSEEN
     ]
-    size = own.towers.size
+    size = classifier.towers.size
     grey = torch.tensor(GREYS).view(-1, 1, 1, 1).expand(-1, 3, size, size)
-    sure = own.predict({"image": grey.to(own.device), "classes": classes}).max(-1).values
-    burned = [_answers(own, burn(image, text), classes) for text in ("R", "L", "L 7")]
+    sure = (
+        classifier.predict({"image": grey.to(classifier.device), "classes": classes}).max(-1).values
+    )
+    burned = [_answers(classifier, burn(image, text), classes) for text in ("R", "L", "L 7")]
     flips = [(after != usual).float().mean().item() for after in burned]
     return [
         ProbeResult("wordings, mean", float(np.mean(changed)), most=0.25, reason=WORDING),
@@ -81,16 +85,18 @@ def burn(image: Tensor, text: str) -> Tensor:
         image: (image, 3, size, size), 0 to 1.
         text: letters of `L`, `R`, `7` and spaces.
     """
-    rows = [" ".join(_LETTERS.get(each, ("0000",) * 5)[row] for each in text) for row in range(5)]
-    bits = torch.tensor([[float(each == "1") for each in row] for row in rows])
+    rows = [
+        " ".join(_LETTERS.get(letter, ("0000",) * 5)[row] for letter in text) for row in range(5)
+    ]
+    bits = torch.tensor([[float(bit == "1") for bit in row] for row in rows])
     by = max(1, image.shape[-1] // 64)
     stamp = bits.repeat_interleave(by, 0).repeat_interleave(by, 1).to(image)
     high, wide = stamp.shape
     edge = 2 * by
-    made = image.clone()
-    place = made[..., -high - edge : -edge, -wide - edge : -edge]
+    result = image.clone()
+    place = result[..., -high - edge : -edge, -wide - edge : -edge]
     place.copy_(torch.maximum(place, stamp.expand_as(place)))
-    return made
+    return result
 
 
 def _answers(
@@ -124,7 +130,7 @@ def _first(data: Any) -> tuple[Tensor, list[str]]:
     batches: list[Any] = []
     for batch in data.test_dataloader():
         batches.append(batch)
-        if sum(len(each["image"]) for each in batches) >= IMAGES:
+        if sum(len(part["image"]) for part in batches) >= IMAGES:
             break
-    image = torch.cat([each["image"] for each in batches])[:IMAGES]
+    image = torch.cat([part["image"] for part in batches])[:IMAGES]
     return image, list(batches[0]["classes"])

@@ -36,12 +36,12 @@ class BiomedCoOp(Method):
 
     def fit(self, shots: Shots, seed: int) -> None:
         """Train the offsets of the context."""
-        every = prompts_of(shots.classes, shots.experts)
-        count = min(map(len, every))
+        prompt_lists = prompts_of(shots.classes, shots.experts)
+        count = min(map(len, prompt_lists))
         with torch.no_grad():
-            flat = [text for own in every for text in own[:count]]
+            flat = [text for class_prompts in prompt_lists for text in class_prompts[:count]]
             features = self.backbone.text_features(self.backbone.tokenize(flat))
-            self.sentences = features.reshape(len(every), count, -1)
+            self.sentences = features.reshape(len(prompt_lists), count, -1)
             parts = [self.backbone.image_features(part) for part in torch.split(shots.image, 64)]
             self.frozen = dict(zip(map(_key, shots.image), torch.cat(parts), strict=True))
         texts = prompts(TEMPLATE, shots.classes)
@@ -49,7 +49,7 @@ class BiomedCoOp(Method):
         def loss(batch: dict[str, Any]) -> Tensor:
             text = self.texts(texts, shots.classes)
             image = self.backbone.image_features(batch["image"])
-            frozen = torch.stack([self.frozen[_key(each)] for each in batch["image"]])
+            frozen = torch.stack([self.frozen[_key(picture)] for picture in batch["image"]])
             logits = self.backbone.logits(image, text)
             return F.cross_entropy(logits, batch["label"]) + self.regular(logits, text, frozen)
 
@@ -69,9 +69,11 @@ class BiomedCoOp(Method):
             frozen: (batch, feature), image features before training.
         """
         near = F.mse_loss(text, F.normalize(self.sentences.mean(1), dim=-1))
-        kept = self.sentences[:, self.usual(frozen)].mean(1)
+        usual_sentences = self.sentences[:, self.usual(frozen)].mean(1)
         with torch.no_grad():
-            teacher = self.backbone.logits(frozen, F.normalize(kept, dim=-1)).log_softmax(-1)
+            teacher = self.backbone.logits(
+                frozen, F.normalize(usual_sentences, dim=-1)
+            ).log_softmax(-1)
         terms = F.kl_div(logits.log_softmax(-1), teacher, reduction="none", log_target=True)
         return near + terms.mean()
 
@@ -82,8 +84,13 @@ class BiomedCoOp(Method):
         Args:
             image: (batch, feature), of unit length.
         """
-        every = self.sentences.unbind(1)
-        scores = torch.stack([self.backbone.logits(image, own).amax(-1).mean() for own in every])
+        sentence_features = self.sentences.unbind(1)
+        scores = torch.stack(
+            [
+                self.backbone.logits(image, sentence).amax(-1).mean()
+                for sentence in sentence_features
+            ]
+        )
         spread = scores.std(correction=1) if len(scores) > 1 else scores.new_zeros(())
         if not spread > 0:
             return torch.ones_like(scores, dtype=torch.bool)

@@ -55,9 +55,9 @@ class ConditionalContext(nn.Module):
             features: (batch, feature), of unit length.
             texts: one prompt per class.
         """
-        own = self.offsets + self.wide(F.relu(self.narrow(features)))[:, None]
+        context = self.offsets + self.wide(F.relu(self.narrow(features)))[:, None]
         tokens = backbone.tokenize(texts)
-        repeated = own.repeat_interleave(len(tokens), 0)
+        repeated = context.repeat_interleave(len(tokens), 0)
 
         def add_offsets(_: Any, __: Any, out: Tensor) -> Tensor:
             room = out.shape[1] - self.start

@@ -118,8 +118,8 @@ def evaluate(
             for base to novel.
     """
     runs = list(plan.runs())
-    shown = iter(runs) if progress is None else progress(iter(runs), len(runs))
-    return [_run(plan, data, build(), gallery, each, *run) for run in shown]
+    tracked_runs = iter(runs) if progress is None else progress(iter(runs), len(runs))
+    return [_run(plan, data, build(), gallery, each, *run) for run in tracked_runs]
 
 
 def _run(
@@ -127,7 +127,7 @@ def _run(
     data: ImageData,
     backbone: ClipBackbone,
     gallery: Gallery | None,
-    each: Callable[[Row, Answers, Sequence[Item]], None] | None,
+    on_row: Callable[[Row, Answers, Sequence[Item]], None] | None,
     seed: int,
     count: int,
     name: str,
@@ -136,8 +136,8 @@ def _run(
     classes = sorted({item.label for item in items})
     base, novel = base_and_novel(classes) if plan.novel else (classes, [])
     parts = deal(items, seed=seed)
-    given = draw(_only(parts["train"], base), count, seed=seed)
-    image, label = _tensors(data, given, base)
+    training_items = draw(_only(parts["train"], base), count, seed=seed)
+    image, label = _tensors(data, training_items, base)
     method = make_method(name, backbone, plan.settings, plan.pooled)
     method.fit(Shots(image, label, base, plan.experts), seed)
     row: Row = {"method": name, "shots": 0 if name == "zero_shot" else count, "seed": seed}
@@ -154,8 +154,8 @@ def _run(
     if novel:
         row["novel"] = _answers(method, data, _only(parts["test"], novel), novel)[0].accuracy()
         row["harmonic"] = harmonic_mean(row["accuracy"], row["novel"])
-    if each is not None:
-        each(row, answers, test)
+    if on_row is not None:
+        on_row(row, answers, test)
     return row
 
 

@@ -96,8 +96,8 @@ def wordings(accuracy: Mapping[str, Mapping[str, float]], shots: int) -> Figure:
         axes.add_patch(
             Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, color="#D55E00", lw=2)
         )
-    named = [family.replace("_", " ") for family in families]
-    axes.set_xticks(range(len(families)), named, rotation=40, ha="right", fontsize=8)
+    labels = [family.replace("_", " ") for family in families]
+    axes.set_xticks(range(len(families)), labels, rotation=40, ha="right", fontsize=8)
     axes.set_yticks(range(len(methods)), [m.replace("_", " ") for m in methods], fontsize=8)
     axes.set_title(f"accuracy by wording, {shots} shots; the worst is framed", fontsize=9)
     return figure
@@ -141,16 +141,16 @@ def attention_map(image: Tensor, weights: Tensor) -> Figure:
     rows, columns = image.shape[-2:]
     figure = Figure(figsize=(6.4, 3.2), layout="constrained")
     plain, overlaid = figure.subplots(1, 2)
-    shown = image.permute(1, 2, 0).cpu().numpy()
+    picture = image.permute(1, 2, 0).cpu().numpy()
     extent = (0, columns, rows, 0)
     for axes in (plain, overlaid):
-        axes.imshow(shown, extent=extent)
+        axes.imshow(picture, extent=extent)
         axes.set_axis_off()
-    drawn = overlaid.imshow(
+    heat_map = overlaid.imshow(
         weights.reshape(side, side).cpu().numpy(), cmap="magma", alpha=0.5, extent=extent
     )
     overlaid.set_title("attention of the text context", fontsize=9)
-    figure.colorbar(drawn, ax=overlaid, shrink=0.8, label="weight of attention")
+    figure.colorbar(heat_map, ax=overlaid, shrink=0.8, label="weight of attention")
     return figure
 
 
@@ -174,15 +174,15 @@ def fused_attention(backbone: Any, image: Tensor) -> Tensor | None:
     ]
     if not fusions:
         return None
-    seen: list[Tensor] = []
+    attention_maps: list[Tensor] = []
     hook = fusions[-1].register_forward_hook(
-        lambda fusion, given, _: seen.append(fusion.attention(*given))
+        lambda fusion, arguments, _: attention_maps.append(fusion.attention(*arguments))
     )
     try:
         backbone.image_features(image)
     finally:
         hook.remove()
-    attention = seen[-1].mean(1)
+    attention = attention_maps[-1].mean(1)
     patches = int(attention.shape[-1] ** 0.5) ** 2
     return attention[:, attention.shape[-1] - patches :]  # without class and register tokens
 

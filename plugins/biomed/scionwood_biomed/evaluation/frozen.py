@@ -92,10 +92,10 @@ class Frozen(Method):
         self, features: Tensor, texts: Sequence[str], classes: Sequence[str]
     ) -> Tensor:
         """Return (batch, class); see `Method.probabilities`."""
-        own, shared = features[:, : -self._shared], features[:, -self._shared :]
+        head_features, shared = features[:, : -self._shared], features[:, -self._shared :]
         if tuple(classes) != self.classes:
             return super().probabilities(shared, texts, classes)
-        return self.answer(own)
+        return self.answer(head_features)
 
     def last(self, image: Tensor) -> Tensor:
         """Return the unit-length features of the last block, without standard deviations."""
@@ -165,19 +165,19 @@ class BlockwiseLda(Frozen):
 
     def seen(self, image: Tensor) -> Tensor:
         """Return the unit-length features of every block, one after another."""
-        blocks = [F.normalize(each, dim=-1) for each in self.pooled(self.backbone, image)]
-        self.widths = [each.shape[1] for each in blocks]
+        blocks = [F.normalize(block, dim=-1) for block in self.pooled(self.backbone, image)]
+        self.widths = [block.shape[1] for block in blocks]
         return torch.cat(blocks, 1)
 
     def learn(self, features: Tensor, label: Tensor, classes: int) -> None:
         """Fit a discriminant for each block."""
         blocks = torch.split(features, self.widths, 1)
-        self.fitted = [discriminant(each, label, classes) for each in blocks]
+        self.fitted = [discriminant(block, label, classes) for block in blocks]
 
     def answer(self, features: Tensor) -> Tensor:
         """Return (batch, class) probabilities."""
         blocks = zip(torch.split(features, self.widths, 1), self.fitted, strict=True)
-        return torch.stack([fit.scores(each).softmax(-1) for each, fit in blocks]).mean(0)
+        return torch.stack([fit.scores(block).softmax(-1) for block, fit in blocks]).mean(0)
 
     def trainable(self) -> int:
         """Return the number of weights and biases."""

@@ -72,19 +72,19 @@ class Gallery:
         """
         from scionwood_biomed.evaluation import figures
 
-        drawn = {"shots": figures.over_shots(by_shots(rows))}
-        shown = [row for row in rows if row["shots"] in (0, self.shots)]
-        if shown:
-            drawn["wordings"] = figures.wordings(by_wording(shown), self.shots)
+        figures_by_name = {"shots": figures.over_shots(by_shots(rows))}
+        chosen_rows = [row for row in rows if row["shots"] in (0, self.shots)]
+        if chosen_rows:
+            figures_by_name["wordings"] = figures.wordings(by_wording(chosen_rows), self.shots)
         if self.answers:
             pooled = {
                 method: Answers(*(torch.cat(parts) for parts in zip(*several, strict=True)))
                 for method, several in self.answers.items()
             }
-            drawn["reliability"] = figures.reliability_diagrams(pooled)
+            figures_by_name["reliability"] = figures.reliability_diagrams(pooled)
         if self.attention is not None:
-            drawn["attention"] = figures.attention_map(*self.attention)
-        return drawn
+            figures_by_name["attention"] = figures.attention_map(*self.attention)
+        return figures_by_name
 
 
 def by_shots(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[int, list[float]]]:

@@ -71,16 +71,18 @@ class CoupledPrompts(nn.Module):
     def inserted(self) -> Iterator[None]:
         """Insert the prompts into both towers as long as the context lasts."""
         vision, text, embedding = self._parts
-        pictures = [image(own) for image, own in zip(self.maps, self.prompts, strict=True)]
+        pictures = [
+            image(layer_prompt) for image, layer_prompt in zip(self.maps, self.prompts, strict=True)
+        ]
         with ExitStack() as stack:
             stack.callback(embedding.register_forward_hook(self._words).remove)
-            for block, own in zip(text[1:], self.prompts[1:], strict=False):
-                hook = block.register_forward_pre_hook(_replacing(own, self.start))
+            for block, prompt in zip(text[1:], self.prompts[1:], strict=False):
+                hook = block.register_forward_pre_hook(_replacing(prompt, self.start))
                 stack.callback(hook.remove)
             append = vision[0].register_forward_pre_hook(_appending(pictures[0]))
             stack.callback(append.remove)
-            for block, own in zip(vision[1:], pictures[1:], strict=False):
-                hook = block.register_forward_pre_hook(_replacing(own, -len(own)))
+            for block, prompt in zip(vision[1:], pictures[1:], strict=False):
+                hook = block.register_forward_pre_hook(_replacing(prompt, -len(prompt)))
                 stack.callback(hook.remove)
             count = len(pictures[0])
             stack.callback(vision[-1].register_forward_hook(lambda *p: p[2][:, :-count]).remove)
@@ -90,21 +92,21 @@ class CoupledPrompts(nn.Module):
         return _placed(out, self.prompts[0], self.start)
 
 
-def _placed(tokens: Tensor, own: Tensor, start: int) -> Tensor:
-    """Return (batch, token, width) with `own` (prompt, width) at the places from `start`."""
+def _placed(tokens: Tensor, prompt: Tensor, start: int) -> Tensor:
+    """Return (batch, token, width) with `prompt` (prompt, width) at the places from `start`."""
     before = start if start >= 0 else tokens.shape[1] + start
-    own = own[: tokens.shape[1] - before].to(tokens.dtype).expand(len(tokens), -1, -1)
-    return torch.cat([tokens[:, :before], own, tokens[:, before + own.shape[1] :]], 1)
+    prompt = prompt[: tokens.shape[1] - before].to(tokens.dtype).expand(len(tokens), -1, -1)
+    return torch.cat([tokens[:, :before], prompt, tokens[:, before + prompt.shape[1] :]], 1)
 
 
-def _replacing(own: Tensor, start: int) -> Any:
-    return lambda _, given: (_placed(given[0], own, start), *given[1:])
+def _replacing(prompt: Tensor, start: int) -> Any:
+    return lambda _, arguments: (_placed(arguments[0], prompt, start), *arguments[1:])
 
 
-def _appending(own: Tensor) -> Any:
-    def append(_: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
-        added = own.to(given[0].dtype).expand(len(given[0]), -1, -1)
-        return (torch.cat([given[0], added], 1), *given[1:])
+def _appending(prompt: Tensor) -> Any:
+    def append(_: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        added = prompt.to(arguments[0].dtype).expand(len(arguments[0]), -1, -1)
+        return (torch.cat([arguments[0], added], 1), *arguments[1:])
 
     return append
 

@@ -8,22 +8,22 @@ import numpy as np
 from scipy.ndimage import binary_erosion, distance_transform_edt
 
 
-def dice(found: np.ndarray, truth: np.ndarray) -> float:
+def dice(predicted: np.ndarray, truth: np.ndarray) -> float:
     """Return the Dice of two masks; 1 if both are empty.
 
     Args:
-        found: bool array.
+        predicted: bool array.
         truth: bool array of the same shape.
     """
-    total = int(found.sum() + truth.sum())
-    return 1.0 if total == 0 else float(2 * (found & truth).sum() / total)
+    total = int(predicted.sum() + truth.sum())
+    return 1.0 if total == 0 else float(2 * (predicted & truth).sum() / total)
 
 
-def hausdorff95(found: np.ndarray, truth: np.ndarray, spacing: Sequence[float]) -> float:
+def hausdorff95(predicted: np.ndarray, truth: np.ndarray, spacing: Sequence[float]) -> float:
     """Return the larger of both 95th percentiles of the distance between the surfaces.
 
     Args:
-        found: bool array of two or three axes.
+        predicted: bool array of two or three axes.
         truth: bool array of the same shape.
         spacing: size of a voxel along each axis, in mm.
 
@@ -32,9 +32,9 @@ def hausdorff95(found: np.ndarray, truth: np.ndarray, spacing: Sequence[float]) 
 
     Source: the definition of `compute_hausdorff_distance(percentile=95)` of MONAI.
     """
-    if not found.any() or not truth.any():
-        return 0.0 if not found.any() and not truth.any() else float("nan")
-    edges = [each & ~binary_erosion(each) for each in (found, truth)]
-    one, two = (distance_transform_edt(~each, sampling=list(spacing)) for each in edges)
+    if not predicted.any() or not truth.any():
+        return 0.0 if not predicted.any() and not truth.any() else float("nan")
+    edges = [mask & ~binary_erosion(mask) for mask in (predicted, truth)]
+    one, two = (distance_transform_edt(~edge, sampling=list(spacing)) for edge in edges)
     ways = (two[edges[0]], one[edges[1]])
     return float(max(np.percentile(way, 95) for way in ways))

@@ -109,11 +109,11 @@ def _of_findings(
         truth = label[rows, at].astype(int)
         two = np.stack([1 - answers[rows, at], answers[rows, at]], 1)
         owners = [subjects[place] for place in rows]
-        low, high = interval(partial(_drawn, two, truth), owners, truth)
+        low, high = interval(partial(_auroc_of_rows, two, truth), owners, truth)
         scores.append(Score(f"AUROC, {name}", auroc(two, truth), low, high))
     return scores
 
 
-def _drawn(probabilities: np.ndarray, truth: np.ndarray, rows: np.ndarray) -> float:
+def _auroc_of_rows(probabilities: np.ndarray, truth: np.ndarray, rows: np.ndarray) -> float:
     """Return the AUROC of some rows."""
     return auroc(probabilities[rows], truth[rows])

@@ -87,8 +87,10 @@ def at_threshold(probabilities: np.ndarray, label: np.ndarray, value: float) -> 
         label: (image,) integers, 0 or 1; both occur.
         value: the threshold, chosen on other images.
     """
-    found = probabilities[:, 1] >= value
-    return Point(value, float(found[label == 1].mean()), float((~found[label == 0]).mean()))
+    is_positive = probabilities[:, 1] >= value
+    return Point(
+        value, float(is_positive[label == 1].mean()), float((~is_positive[label == 0]).mean())
+    )
 
 
 def interval(

@@ -41,10 +41,10 @@ class BlockTower(nn.Module):
 
         A tower of volumes takes (batch, 1, slice, size, size).
         """
-        seen: list[Tensor] = []
+        outputs: list[Tensor] = []
 
         def keep(_: nn.Module, __: Any, out: Any) -> None:
-            seen.append(out[0] if isinstance(out, tuple) else out)
+            outputs.append(out[0] if isinstance(out, tuple) else out)
 
         hooks = [block.register_forward_hook(keep) for block in blocks(self.tower)]
         try:
@@ -52,12 +52,12 @@ class BlockTower(nn.Module):
         finally:
             for hook in hooks:
                 hook.remove()
-        return seen
+        return outputs
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Return one (batch, width) for each block, not normalised."""
         classes = class_tokens(self.tower)
-        return [pooled(each, classes) for each in self.maps(image)]
+        return [pooled(feature_map, classes) for feature_map in self.maps(image)]
 
     def cells(self, image: Tensor, block: int = -1) -> Tensor:
         """Return the positions of one block as (batch, cell, channel), without class tokens."""
@@ -78,12 +78,12 @@ def blocks(tower: nn.Module) -> list[nn.Module]:
         last = name.rpartition(".")[2]
         if isinstance(module, nn.ModuleList | nn.Sequential) and len(module) > 1 and last in LISTS:
             return [*module, *mix]
-        if all(hasattr(module, each) for each in LAYERS):
-            return [module.get_submodule(each) for each in LAYERS]
+        if all(hasattr(module, name) for name in LAYERS):
+            return [module.get_submodule(name) for name in LAYERS]
     if mix:  # CellTower keeps stem, norm and blocks without names
         return [*tower.get_submodule("trunk.2").children(), *mix]
-    known = ", ".join((*LISTS, *LAYERS))
-    rule = f"it has no list of blocks by a known name ({known})"
+    known_names = ", ".join((*LISTS, *LAYERS))
+    rule = f"it has no list of blocks by a known name ({known_names})"
     raise AdapterError(type(tower).__name__, rule, "Use a tower of timm or open_clip")
 
 
@@ -97,11 +97,11 @@ def after(tower: nn.Module, last: int) -> set[nn.Module]:
     Raises:
         AdapterError: no list of blocks is known.
     """
-    every = blocks(tower)
-    later = {module for block in every[last + 1 :] for module in block.modules()}
-    if hasattr(tower, "mix") and last < len(every) - 1:
+    all_blocks = blocks(tower)
+    later = {module for block in all_blocks[last + 1 :] for module in block.modules()}
+    if hasattr(tower, "mix") and last < len(all_blocks) - 1:
         later |= set(tower.get_submodule("mix").modules())  # it feeds the last block
-    return later - {module for block in every[: last + 1] for module in block.modules()}
+    return later - {module for block in all_blocks[: last + 1] for module in block.modules()}
 
 
 def class_tokens(tower: nn.Module) -> int:

@@ -72,10 +72,10 @@ def write_tiny(folder: Path, *, seed: int = 0, **vision: Any) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         with _quiet():
-            made = open_clip.create_model(
+            clip_model = open_clip.create_model(
                 f"local-dir:{folder}", load_weights=False, pretrained_text=False
             )
-    state = {name: value.contiguous() for name, value in made.state_dict().items()}
+    state = {name: value.contiguous() for name, value in clip_model.state_dict().items()}
     save_file(state, folder / "open_clip_model.safetensors")
     text.update(hf_model_name=".", hf_tokenizer_name=".")  # so that the folder can be moved
     _write(folder / "open_clip_config.json", record)

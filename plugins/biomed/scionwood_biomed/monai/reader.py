@@ -86,7 +86,7 @@ def _one(paths: Sequence[PathLike] | PathLike) -> Path:
     Raises:
         ReadError: there are several.
     """
-    several = [str(each) for each in paths] if isinstance(paths, tuple | list) else [str(paths)]
+    several = [str(path) for path in paths] if isinstance(paths, tuple | list) else [str(paths)]
     if len(several) != 1:
         rule = f"{len(several)} paths were given, and a volume is one"
         raise ReadError(several[0] if several else "", rule, "Give a file, or one folder")

@@ -53,11 +53,11 @@ class Augmentation:
         Raises:
             RecipeError: a transform changes the shape.
         """
-        given = {name: _channel_first(name, value) for name, value in arrays.items()}
+        channels_first = {name: _channel_first(name, value) for name, value in arrays.items()}
         for step in self.steps:
             step.set_random_state(seed=int(torch.randint(2**31, ())))
-            given = dict(step(given))
-        back = {name: _back(given[name], value) for name, value in arrays.items()}
+            channels_first = dict(step(channels_first))
+        back = {name: _back(channels_first[name], value) for name, value in arrays.items()}
         for name, value in arrays.items():
             if back[name].shape != value.shape:
                 rule = f"it makes {tuple(back[name].shape)} of {tuple(value.shape)}"
@@ -93,12 +93,16 @@ def _built(name: str, options: Mapping[str, Any]) -> Any:
         raise RecipeError(value, rule, "Use for example RandFlipd or RandGaussianNoised")
     assert isinstance(kind, type)
     options = dict(options)
-    known = inspect.signature(kind).parameters
-    if unknown := sorted({*options} - {*known} | {*options} & {"keys", "device"}):
-        own = ", ".join(each for each in known if each not in ("keys", "device"))
-        raise RecipeError(f"{value}, option {unknown[0]}", f"it has {own}", "Correct the option")
+    parameters = inspect.signature(kind).parameters
+    if unknown := sorted({*options} - {*parameters} | {*options} & {"keys", "device"}):
+        option_names = ", ".join(
+            option for option in parameters if option not in ("keys", "device")
+        )
+        raise RecipeError(
+            f"{value}, option {unknown[0]}", f"it has {option_names}", "Correct the option"
+        )
     if kind.__module__ == SPATIAL:
-        if "mode" in known:
+        if "mode" in parameters:
             options["mode"] = [options.get("mode", "bilinear"), "nearest"]
         options |= {"keys": ["image", "mask"], "allow_missing_keys": True}
     else:

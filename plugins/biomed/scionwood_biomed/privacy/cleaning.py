@@ -74,17 +74,19 @@ class Cleaner:
         out = Dataset()
         coded = any(name in dataset and level.type_of(name) for name in _CODE)
         for element in dataset:
-            kept = self._element(element, level)
-            if kept is not None:
-                out.add(shallow(kept))  # what is set later must not change the source
+            clean_element = self._element(element, level)
+            if clean_element is not None:
+                out.add(shallow(clean_element))  # what is set later must not change the source
         if coded:
             _clean_code(dataset, out)
         return out
 
     def _element(self, element: DataElement, level: Level) -> DataElement | None:
         keyword, kind = keyword_for_tag(element.tag), None
-        drawn = 0x5000 <= element.tag.group <= 0x50FF or 0x6000 <= element.tag.group <= 0x60FF
-        if not element.tag.is_private and keyword and not drawn:
+        is_curve_or_overlay = (
+            0x5000 <= element.tag.group <= 0x50FF or 0x6000 <= element.tag.group <= 0x60FF
+        )
+        if not element.tag.is_private and keyword and not is_curve_or_overlay:
             kind = level.type_of(keyword)
         if kind is None:
             return None
@@ -153,14 +155,14 @@ class Cleaner:
         if are_terms(values):
             return element
         if element.keyword in _POSITIONAL:
-            kept = [value if is_term(value) else "OTHER" for value in values]
+            terms = [value if is_term(value) else "OTHER" for value in values]
         else:
-            kept = [value for value in values if is_term(value)]
-        if not are_terms(kept):
-            kept = []
-        if not kept:
+            terms = [value for value in values if is_term(value)]
+        if not are_terms(terms):
+            terms = []
+        if not terms:
             return self._filled(element, kind, level)
-        return DataElement(element.tag, "CS", kept if len(kept) > 1 else kept[0])
+        return DataElement(element.tag, "CS", terms if len(terms) > 1 else terms[0])
 
     def _uids(self, element: DataElement) -> DataElement:
         values = [

@@ -65,8 +65,8 @@ def _jpeg(data: bytes) -> Iterator[Span]:
             yield Span(f"{name if kind >= 0xE0 else 'a segment'} of JPEG", at + 4, stop)
         at = stop
         if kind == _SOS:
-            found = _NEXT.search(data, at)
-            at = found.start() if found else len(data)
+            next_marker = _NEXT.search(data, at)
+            at = next_marker.start() if next_marker else len(data)
     if data[at : at + 2] != b"\xff\xd9":
         yield from _tail(data, at, len(data), "JPEG")
 
@@ -146,10 +146,10 @@ def _rle(data: bytes, segments: int, unpacked: int) -> Iterator[Span]:
         yield Span("numbers behind the offsets of RLE", 4 * (segments + 1), 64)
     ends = [*header[2 : segments + 1], len(data)]
     for start, stop in zip(header[1 : segments + 1], ends, strict=True):
-        at, done = start, 0
-        while done < unpacked and at < stop:
+        at, byte_count = start, 0
+        while byte_count < unpacked and at < stop:
             run = data[at]
-            done += run + 1 if run < 128 else 257 - run if run > 128 else 0
+            byte_count += run + 1 if run < 128 else 257 - run if run > 128 else 0
             at += run + 2 if run < 128 else 2 if run > 128 else 1
         if any(data[at:stop]):
             yield Span("bytes behind a segment of RLE", at, stop)

@@ -28,14 +28,14 @@ def profile_spans(profile: bytes) -> list[Span]:
     (count,) = struct.unpack_from(">I", profile, 128)
     table = 132 + 12 * min(count, (len(profile) - 132) // 12)
     # The bytes in between tell when, on what and by whom; none of them changes a colour.
-    kept = [(0, 24), (36, 40), (44, 48), (56, 80), (128, table)]
+    colour_spans = [(0, 24), (36, 40), (44, 48), (56, 80), (128, table)]
     for at in range(132, table, 12):
         start, size = struct.unpack_from(">II", profile, at + 4)
         kind = profile[start : start + 4]
         # Of a text the name of its kind stays, so that the table leads to a tag.
-        kept.append((start, start + (size if kind in _NUMBERS else 4)))
+        colour_spans.append((start, start + (size if kind in _NUMBERS else 4)))
     spans, end = [], 0
-    for start, stop in [*sorted(kept), (len(profile), len(profile))]:
+    for start, stop in [*sorted(colour_spans), (len(profile), len(profile))]:
         if start > end and any(profile[end:start]):
             spans.append(Span("texts of a colour profile", end, min(start, len(profile))))
         end = max(end, stop)

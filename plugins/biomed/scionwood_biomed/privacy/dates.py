@@ -6,7 +6,7 @@ import re
 from datetime import date, timedelta
 
 _DATE = re.compile(r"(\d{4})\.?(\d{2})\.?(\d{2})(.*)", re.S)
-_REST = re.compile(r"(\d{2,6}(\.\d{1,6})?)?([+-]\d{4})?")
+_TIME_AND_ZONE = re.compile(r"(\d{2,6}(\.\d{1,6})?)?([+-]\d{4})?")
 _TIME = re.compile(r"\d{2}:?(\d{2}:?(\d{2}(\.\d{1,6})?)?)?")
 
 
@@ -26,11 +26,11 @@ def shifted(value: str, vr: str, days: int) -> str:
     text = value.strip()
     if vr == "TM":
         return text if _TIME.fullmatch(text) else ""
-    found = _DATE.fullmatch(text)
-    if found is None or (found[4] and (vr == "DA" or not _REST.fullmatch(found[4]))):
+    match = _DATE.fullmatch(text)
+    if match is None or (match[4] and (vr == "DA" or not _TIME_AND_ZONE.fullmatch(match[4]))):
         return ""
     try:
-        day = date(int(found[1]), int(found[2]), int(found[3])) - timedelta(days)
+        day = date(int(match[1]), int(match[2]), int(match[3])) - timedelta(days)
     except (ValueError, OverflowError):
         return ""
-    return f"{day:%Y%m%d}{found[4]}"
+    return f"{day:%Y%m%d}{match[4]}"

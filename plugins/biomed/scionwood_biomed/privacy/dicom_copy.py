@@ -240,8 +240,8 @@ def stamp(copy: Dataset, *, clean: bool, looked: bool) -> None:
     """
     image = has_pixels(copy)
     if "PatientIdentityRemoved" in copy:
-        done = clean and (looked or not image)
-        copy.PatientIdentityRemoved = "YES" if done else "NO"
+        is_deidentified = clean and (looked or not image)
+        copy.PatientIdentityRemoved = "YES" if is_deidentified else "NO"
         reason = FINDINGS if not clean else LOOKED if looked else NOT_LOOKED
         method = str(values_of(copy["DeidentificationMethod"])[0])
         copy.DeidentificationMethod = [method, reason] if image or not clean else method

@@ -52,10 +52,10 @@ def find_files(folder: Path) -> list[str]:
     """
     with reading(folder, "folder"):
         check_links(folder, "folder")
-        found = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
-    if not found:
+        names = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+    if not names:
         raise ReadError(str(folder), "it holds no file", "Give another folder")
-    return found
+    return names
 
 
 def check_apart(folder: Path, target: Path, private: Path) -> None:
@@ -89,8 +89,8 @@ def copy_all(
         order: how.
         jobs: number of processes.
     """
-    rest = iter(names)
-    parts = iter(lambda: tuple(islice(rest, _BATCH)), ())
+    name_iterator = iter(names)
+    parts = iter(lambda: tuple(islice(name_iterator, _BATCH)), ())
     portions = [Portion(folder, target, order, part) for part in parts]
     if jobs == 1 or len(portions) < 2:
         for portion in portions:
@@ -132,8 +132,8 @@ def _copied(path: Path, portion: Portion, entry: Entry) -> Entry:
         place = Path("nifti") / f"{key.name(entry.source)}{ending}"
         note = "NIfTI states no subject: list it yourself"
         risk = "" if portion.order.pixels.viewed else NOT_LOOKED
-        done = entry.copied(str(place), volume.after, risk, note)
-        return _stored(portion, volume.data.tobytes(), done)
+        copied_entry = entry.copied(str(place), volume.after, risk, note)
+        return _stored(portion, volume.data.tobytes(), copied_entry)
     copied = call_in_child(
         copy_file, path, key, portion.order.profile, portion.order.pixels, "copy.dcm"
     )
@@ -141,10 +141,10 @@ def _copied(path: Path, portion: Portion, entry: Entry) -> Entry:
     parts = (copied.subject, key.name(study), key.name(series), f"{key.name(instance)}.dcm")
     place = Path(*parts)
     _, after = findings_of(path, portion.target / place, copied)
-    done = entry.copied(str(place), after.header, after.burned_in, "").of(
+    copied_entry = entry.copied(str(place), after.header, after.burned_in, "").of(
         patient, copied.subject, study, series, instance
     )
-    return _stored(portion, copied.data.tobytes(), done)
+    return _stored(portion, copied.data.tobytes(), copied_entry)
 
 
 def _stored(portion: Portion, data: bytes, entry: Entry) -> Entry:

@@ -86,9 +86,9 @@ def pixels_digest(dataset: Dataset) -> str:
     digest = hashlib.sha256(str(dataset.file_meta.get("TransferSyntaxUID", "")).encode())
     for name in _DECODED:
         value = dataset.get(name)
-        held = value if isinstance(value, bytes) else str(value or "").encode()
-        digest.update(f"\0{name} {len(held)} ".encode())
-        digest.update(held)
+        content = value if isinstance(value, bytes) else str(value or "").encode()
+        digest.update(f"\0{name} {len(content)} ".encode())
+        digest.update(content)
     return digest.hexdigest()
 
 
@@ -103,8 +103,8 @@ def look_of(
 ) -> Look:  # fmt: skip
     """Return a look that is taken now; see `Look`."""
     when = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    named = "; ".join(" ".join(map(str, box)) for box in boxes)
-    return Look(file, pixels, decision, named, who, when, how, detector)
+    box_text = "; ".join(" ".join(map(str, box)) for box in boxes)
+    return Look(file, pixels, decision, box_text, who, when, how, detector)
 
 
 def decision_of(value: str, text: object) -> Decision:
@@ -187,7 +187,7 @@ def read_looks(path: Path) -> dict[str, Look]:
     return looks
 
 
-COLUMNS = tuple(each.name for each in fields(Look))
+COLUMNS = tuple(column.name for column in fields(Look))
 _HEAD = ",".join(COLUMNS).encode()
 
 
@@ -225,7 +225,7 @@ def write_looks(path: Path, looks: Mapping[str, Look]) -> None:
         os.fsync(file.fileno())
 
 
-def find_look(file: Path, pixels: str, known: dict[Path, dict[str, Look]]) -> Look | None:
+def find_look(file: Path, pixels: str, records: dict[Path, dict[str, Look]]) -> Look | None:
     """Return the look at the pixels of a file as they are now, from the record above it.
 
     A table of that name with other columns is no record.
@@ -233,16 +233,16 @@ def find_look(file: Path, pixels: str, known: dict[Path, dict[str, Look]]) -> Lo
     Args:
         file: the file.
         pixels: SHA-256 of its pixels now.
-        known: folder to its record; what is read is added.
+        records: folder to its record; what is read is added.
 
     Raises:
         ReadError: the record is damaged.
     """
     file = file.absolute()
     for folder in [*file.parents][:_ABOVE]:
-        if folder not in known:
-            known[folder] = read_looks(folder / NAME) if is_record(folder / NAME) else {}
-        look = known[folder].get(file.relative_to(folder).as_posix())
+        if folder not in records:
+            records[folder] = read_looks(folder / NAME) if is_record(folder / NAME) else {}
+        look = records[folder].get(file.relative_to(folder).as_posix())
         if look is not None:
             return look if look.pixels == pixels and look.decision != "drop" else None
     return None

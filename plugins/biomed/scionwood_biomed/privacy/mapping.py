@@ -78,7 +78,7 @@ class Entry:
         return self.status == "copied" and not self.findings and not self.pixels
 
 
-COLUMNS = tuple(each.name for each in fields(Entry))
+COLUMNS = tuple(column.name for column in fields(Entry))
 
 
 def read_mapping(path: Path) -> dict[str, Entry]:
@@ -113,8 +113,8 @@ def appending(path: Path) -> Iterator[csv.DictWriter[str]]:
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with writing(path):
-        held = path.read_bytes() if path.exists() else b""
-        new, cut = not held, bool(held) and not held.endswith(b"\n")
+        content = path.read_bytes() if path.exists() else b""
+        new, cut = not content, bool(content) and not content.endswith(b"\n")
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         with os.fdopen(
             descriptor, "a", buffering=1, newline="", encoding="utf-8", errors=_NAMES
@@ -128,7 +128,7 @@ def appending(path: Path) -> Iterator[csv.DictWriter[str]]:
 
 
 def todo(
-    folder: Path, target: Path, names: Sequence[str], done: dict[str, Entry], order: str
+    folder: Path, target: Path, names: Sequence[str], earlier_entries: dict[str, Entry], order: str
 ) -> list[str]:
     """Return the sources that are still to copy: new ones, changed ones, and others' orders.
 
@@ -136,12 +136,12 @@ def todo(
         folder: the folder of the sources.
         target: the folder of the copies.
         names: the sources.
-        done: entries of an earlier run.
+        earlier_entries: entries of an earlier run.
         order: the mark of this run's order.
     """
 
     def is_done(name: str) -> bool:
-        entry, status = done.get(name), (folder / name).stat()
+        entry, status = earlier_entries.get(name), (folder / name).stat()
         if entry is None or (entry.size, entry.modified, entry.order) != (
             status.st_size,
             status.st_mtime_ns,
@@ -153,15 +153,15 @@ def todo(
     return [name for name in names if not is_done(name)]
 
 
-def remove_stale(target: Path, names: Sequence[str], done: dict[str, Entry]) -> None:
+def remove_stale(target: Path, names: Sequence[str], earlier_entries: dict[str, Entry]) -> None:
     """Remove copies of sources that are to be copied anew, with other options or content.
 
     Args:
         target: the folder of the copies.
         names: the sources that are to be copied.
-        done: entries of an earlier run.
+        earlier_entries: entries of an earlier run.
     """
-    for entry in (done[name] for name in names if name in done):
+    for entry in (earlier_entries[name] for name in names if name in earlier_entries):
         if entry.target:
             with writing(target / entry.target):
                 (target / entry.target).unlink(missing_ok=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scionwood_biomed.privacy.terms import is_known_word
 
-_OURS = re.compile(r"[0-9a-f]{16}")
+_PSEUDONYM = re.compile(r"[0-9a-f]{16}")
 _WORD = re.compile(r"[^\W\d_]+")
 _NUMBERS = re.compile(r"\d(?:[ ._()+-]{0,2}\d)*")
 _SHORT, _DIGITS = 2, 5
@@ -31,7 +31,7 @@ def odd_names(path: Path) -> list[str]:
     lines = []
     for number, part in enumerate(reversed(path.parts)):
         stem = re.sub(r"(?i)\.(dcm|dicom|nii|nii\.gz)$", "", part)
-        if _OURS.fullmatch(stem):
+        if _PSEUDONYM.fullmatch(stem):
             continue
         words = [word.casefold() for word in _WORD.findall(stem)]
         odd = [w for w in words if len(w) > _SHORT and w not in _COMMON and not is_known_word(w)]

@@ -62,9 +62,9 @@ def inspect_nifti(path: Path) -> tuple[list[str], str]:
         ReadError: it is no NIfTI file, or is damaged.
     """
     with reading(path, "NIfTI"):
-        whole = whole_of(path)
-        places = [place for place, _, _ in _places(path, whole)]
-        return [*_packing(path), *places], voxels_digest(path, whole)
+        content = whole_of(path)
+        places = [place for place, _, _ in _places(path, content)]
+        return [*_packing(path), *places], voxels_digest(path, content)
 
 
 def copy_nifti(path: Path) -> CopiedVolume:
@@ -79,16 +79,16 @@ def copy_nifti(path: Path) -> CopiedVolume:
         ReadError: it is no NIfTI file, or is damaged.
     """
     with reading(path, "NIfTI"):
-        whole = whole_of(path)
-        found = list(_places(path, whole))
-        for _, start, stop in found:
-            whole[start:stop] = bytes(stop - start)
-        voxels = _voxels(path, whole)
-        del whole[voxels[1] :]
-        left = [place for place, _, _ in _places(path, whole)]
-        before = [*_packing(path), *(place for place, _, _ in found)]
-        data = np.frombuffer(packed(path, whole), np.uint8)
-        return CopiedVolume(data, before, left, voxels_digest(path, whole))
+        content = whole_of(path)
+        text_places = list(_places(path, content))
+        for _, start, stop in text_places:
+            content[start:stop] = bytes(stop - start)
+        voxels = _voxels(path, content)
+        del content[voxels[1] :]
+        left = [place for place, _, _ in _places(path, content)]
+        before = [*_packing(path), *(place for place, _, _ in text_places)]
+        data = np.frombuffer(packed(path, content), np.uint8)
+        return CopiedVolume(data, before, left, voxels_digest(path, content))
 
 
 def blank_nifti(path: Path, boxes: list[Box]) -> CopiedVolume:
@@ -102,50 +102,50 @@ def blank_nifti(path: Path, boxes: list[Box]) -> CopiedVolume:
         ReadError: it is no NIfTI file, or is damaged.
     """
     with reading(path, "NIfTI"):
-        whole = whole_of(path)
-        values = stored(path, whole)
+        content = whole_of(path)
+        values = stored(path, content)
         for x, y, width, height in boxes:
             values[x : x + width, y : y + height] = 0
-        left = [place for place, _, _ in _places(path, whole)]
-        data = np.frombuffer(packed(path, whole), np.uint8)
-        return CopiedVolume(data, left, left, voxels_digest(path, whole))
+        left = [place for place, _, _ in _places(path, content)]
+        data = np.frombuffer(packed(path, content), np.uint8)
+        return CopiedVolume(data, left, left, voxels_digest(path, content))
 
 
-def stored(path: Path, whole: bytearray) -> np.ndarray:
+def stored(path: Path, content: bytearray) -> np.ndarray:
     """Return the voxels as they are stored, without scale: a view of the bytes.
 
     Args:
         path: the file, for messages.
-        whole: its bytes, unpacked.
+        content: its bytes, unpacked.
     """
-    header = _header(path, whole)
-    start, stop = _voxels(path, whole)
+    header = _header(path, content)
+    start, stop = _voxels(path, content)
     shape = (*header.get_data_shape(), 1)[: max(2, len(header.get_data_shape()))]
     kind = header.get_data_dtype()
     count = (stop - start) // kind.itemsize
-    return np.frombuffer(whole, kind, count, start).reshape(shape, order="F")
+    return np.frombuffer(content, kind, count, start).reshape(shape, order="F")
 
 
-def voxels_digest(path: Path, whole: bytearray) -> str:
+def voxels_digest(path: Path, content: bytearray) -> str:
     """Return SHA-256 of the voxels, their shape and their kind.
 
     Args:
         path: the file, for messages.
-        whole: its bytes, unpacked.
+        content: its bytes, unpacked.
     """
-    header = _header(path, whole)
-    start, stop = _voxels(path, whole)
+    header = _header(path, content)
+    start, stop = _voxels(path, content)
     kind = f"{header.get_data_shape()} {header.get_data_dtype()}".encode()
-    return hashlib.sha256(kind + bytes(whole[start:stop])).hexdigest()
+    return hashlib.sha256(kind + bytes(content[start:stop])).hexdigest()
 
 
-def packed(path: Path, whole: bytearray) -> bytes:
+def packed(path: Path, content: bytearray) -> bytes:
     """Return the bytes of a file, packed without a name and a time if its ending is `.gz`."""
     if not path.name.lower().endswith(".gz"):
-        return bytes(whole)
+        return bytes(content)
     out = io.BytesIO()
     with gzip.GzipFile("", "wb", fileobj=out, mtime=0) as file:
-        file.write(whole)
+        file.write(content)
     return out.getvalue()
 
 
@@ -156,14 +156,14 @@ def _packing(path: Path) -> list[str]:
     """
     if not path.name.lower().endswith(".gz"):
         return []
-    held, found = path.read_bytes(), set()
-    while held[:2] == b"\x1f\x8b":
-        flags = held[3]
-        found |= {name for bit, name in _GZIP.items() if flags & bit}
+    content, names = path.read_bytes(), set()
+    while content[:2] == b"\x1f\x8b":
+        flags = content[3]
+        names |= {name for bit, name in _GZIP.items() if flags & bit}
         unpacking = zlib.decompressobj(31)
-        unpacking.decompress(held)
-        held = unpacking.unused_data
-    return sorted(found)
+        unpacking.decompress(content)
+        content = unpacking.unused_data
+    return sorted(names)
 
 
 def whole_of(path: Path) -> bytearray:
@@ -182,11 +182,11 @@ def whole_of(path: Path) -> bytearray:
         return bytearray(file.read())
 
 
-def _header(path: Path, whole: bytearray) -> Any:
+def _header(path: Path, content: bytearray) -> Any:
     """Return the header, which nibabel checks."""
     for kind in (nib.Nifti1Header, nib.Nifti2Header):
         size = kind.template_dtype.itemsize
-        head = bytes(whole[:size])
+        head = bytes(content[:size])
         if len(head) == size and kind.may_contain_header(head):
             header = kind(head, check=True)
             if bytes(header["magic"].item())[:3] in (b"n+1", b"n+2"):
@@ -195,29 +195,29 @@ def _header(path: Path, whole: bytearray) -> Any:
     raise ReadError(str(path), rule, "Convert it to .nii")
 
 
-def _voxels(path: Path, whole: bytearray) -> tuple[int, int]:
+def _voxels(path: Path, content: bytearray) -> tuple[int, int]:
     """Return where the voxels begin and end."""
-    header = _header(path, whole)
+    header = _header(path, content)
     count = int(np.prod(header.get_data_shape(), dtype=object))
     start = int(header["vox_offset"])
     stop = start + count * header.get_data_dtype().itemsize
-    if not header.template_dtype.itemsize <= start <= stop <= len(whole):
-        rule = f"NIfTI: it declares {stop:,} bytes and has {len(whole):,}"
+    if not header.template_dtype.itemsize <= start <= stop <= len(content):
+        rule = f"NIfTI: it declares {stop:,} bytes and has {len(content):,}"
         raise ReadError(str(path), rule, "Copy it again: it is truncated")
     return start, stop
 
 
-def _places(path: Path, whole: bytearray) -> Iterator[tuple[str, int, int]]:
+def _places(path: Path, content: bytearray) -> Iterator[tuple[str, int, int]]:
     """Yield what may hold text: its name, and where it begins and ends."""
-    header = _header(path, whole)
+    header = _header(path, content)
     kinds = header.template_dtype
     for name in FIELDS:
         if name in kinds.fields:
             kind, start = kinds.fields[name][:2]
-            if any(whole[start : start + kind.itemsize]):
+            if any(content[start : start + kind.itemsize]):
                 yield name, start, start + kind.itemsize
-    start, stop = _voxels(path, whole)
-    if any(whole[kinds.itemsize : start]):
+    start, stop = _voxels(path, content)
+    if any(content[kinds.itemsize : start]):
         yield "extensions", kinds.itemsize, start
-    if len(whole) > stop:
-        yield "bytes behind the voxels", stop, len(whole)
+    if len(content) > stop:
+        yield "bytes behind the voxels", stop, len(content)

@@ -80,16 +80,18 @@ def pictures_of(path: Path, numbers: Sequence[int], largest: int) -> Pictures:
         if is_nifti(path):
             volume = _volume(path)
             values = np.nan_to_num(volume[list(numbers)].astype(np.float32))[..., None]
-            shape, shown = (volume.shape[0], *values.shape[1:3]), _stretched(values)
+            shape, display_values = (volume.shape[0], *values.shape[1:3]), _stretched(values)
         else:
             file = open_file(path, "")
             values = file.values(numbers)
             shape = file.shape[:3]
-            shown = np.concatenate([to_display(each[None], file.header) for each in values])
+            display_values = np.concatenate(
+                [to_display(slice_values[None], file.header) for slice_values in values]
+            )
         scale = max(1.0, max(shape[1:]) / largest)
         size = tuple(max(1, round(side / scale)) for side in shape[1:])
-        window = np.stack([_small(each, size) for each in shown])
-        spread = np.stack([_small(_spread(each), size) for each in values])
+        window = np.stack([_small(picture, size) for picture in display_values])
+        spread = np.stack([_small(_spread(slice_values), size) for slice_values in values])
         return Pictures(shape, tuple(numbers), window, spread, scale)
 
 
@@ -116,7 +118,7 @@ def _spread(values: np.ndarray) -> np.ndarray:
 
     A name that is one grey step above its ground is seen here, whatever else the picture has.
     """
-    shown = np.empty(values.shape, np.float32)
+    ranks = np.empty(values.shape, np.float32)
     rows, columns = (_cuts(length) for length in values.shape[:2])
     for top, bottom in pairwise(rows):
         for left, right in pairwise(columns):
@@ -124,8 +126,8 @@ def _spread(values: np.ndarray) -> np.ndarray:
                 block = values[top:bottom, left:right, at]
                 flat = np.sort(block.ravel()[:: max(1, block.size // _SAMPLE)])
                 low, high = (np.searchsorted(flat, block, side) for side in ("left", "right"))
-                shown[top:bottom, left:right, at] = (low + high) / (2 * len(flat))
-    return shown
+                ranks[top:bottom, left:right, at] = (low + high) / (2 * len(flat))
+    return ranks
 
 
 def _cuts(length: int) -> list[int]:

@@ -78,30 +78,30 @@ def read_rules(path: Path) -> tuple[PixelRule, ...]:
     with reading(path, "pixel rules"):
         text = path.read_text("utf-8")
     text = re.sub(r"^\s*(//|#).*$", "", text, flags=re.M)
-    found = tuple(_rules(path, text))
-    if not found:
+    rules = tuple(_rules(path, text))
+    if not rules:
         raise ReadError(str(path), "it holds no rule", 'Begin with { Modality.equals("US") }')
-    return found
+    return rules
 
 
 def _rules(path: Path, text: str) -> Iterator[PixelRule]:
-    rest = text
-    while rest.strip():
-        found = re.match(r"\s*\{([^}]*)\}((?:\s*\([\d\s,]*\))+)\s*", rest)
-        if found is None:
-            start = " ".join(rest.split())[:40]
+    remainder = text
+    while remainder.strip():
+        match = re.match(r"\s*\{([^}]*)\}((?:\s*\([\d\s,]*\))+)\s*", remainder)
+        if match is None:
+            start = " ".join(remainder.split())[:40]
             rule = "a rule is a condition in braces, and regions (x, y, width, height)"
             raise ReadError(f"{path}, at {start!r}", rule, "Correct it there")
         terms = []
-        for part in found[1].split("*"):
+        for part in match[1].split("*"):
             term = _TERM.fullmatch(part.strip())
             if term is None:
                 rule = f'{part.strip()!r} is no comparison such as Modality.equals("US")'
                 raise ReadError(str(path), rule, "Join comparisons with *; + is not known here")
             terms.append((bool(term[1]), term[2], term[3], term[4]))
-        regions = [tuple(map(int, region)) for region in _REGION.findall(found[2])]
+        regions = [tuple(map(int, region)) for region in _REGION.findall(match[2])]
         yield PixelRule(tuple(terms), tuple((x, y, w, h) for x, y, w, h in regions))
-        rest = rest[found.end() :]
+        remainder = remainder[match.end() :]
 
 
 def _holds(dataset: Dataset, negated: bool, keyword: str, comparison: str, text: str) -> bool:
@@ -131,10 +131,10 @@ def regions_of(dataset: Dataset, policy: PixelPolicy) -> list[np.ndarray]:
         for x, y, width, height in rule.regions:
             mask[y : y + height, x : x + width] = True
         masks.append(mask)
-    stated = dataset.get("SequenceOfUltrasoundRegions") or []
-    if policy.ultrasound and stated:
+    file_regions = dataset.get("SequenceOfUltrasoundRegions") or []
+    if policy.ultrasound and file_regions:
         mask = np.ones(shape, bool)
-        for item in stated:
+        for item in file_regions:
             rows = slice(int(item.RegionLocationMinY0), int(item.RegionLocationMaxY1) + 1)
             mask[rows, int(item.RegionLocationMinX0) : int(item.RegionLocationMaxX1) + 1] = False
         masks.append(mask)
@@ -182,11 +182,11 @@ def clear_spare_bits(dataset: Dataset) -> None:
     if spare is None:
         return
     values, low, high = spare
-    kept = values & np.asarray(((1 << (high + 1)) - 1) & ~((1 << low) - 1), values.dtype)
+    samples = values & np.asarray(((1 << (high + 1)) - 1) & ~((1 << low) - 1), values.dtype)
     if dataset.get("PixelRepresentation", 0):
         above = np.asarray(~((1 << (high + 1)) - 1) & (1 << 8 * values.itemsize) - 1, values.dtype)
-        kept = np.where(values >> high & 1, kept | above, kept)
-    dataset.PixelData = kept.astype(values.dtype).tobytes()
+        samples = np.where(values >> high & 1, samples | above, samples)
+    dataset.PixelData = samples.astype(values.dtype).tobytes()
 
 
 def has_spare_bits(dataset: Dataset) -> bool:
@@ -218,6 +218,6 @@ def _spare(dataset: Dataset) -> tuple[np.ndarray, int, int] | None:
     if allocated not in (8, 16, 32) or stored >= allocated or not stored - 1 <= high < allocated:
         return None
     order = "<" if syntax.is_little_endian else ">"
-    whole = len(dataset.PixelData) // (allocated // 8) * (allocated // 8)
-    values = np.frombuffer(dataset.PixelData[:whole], f"{order}u{allocated // 8}")
+    byte_count = len(dataset.PixelData) // (allocated // 8) * (allocated // 8)
+    values = np.frombuffer(dataset.PixelData[:byte_count], f"{order}u{allocated // 8}")
     return values, high - stored + 1, high

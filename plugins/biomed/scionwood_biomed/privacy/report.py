@@ -15,7 +15,7 @@ from scionwood_biomed.privacy.profile import CODES
 from scionwood_biomed.privacy.tables import EDITION
 
 NAME = "report.html"
-_MOST = 500
+_MAX_ROWS = 500
 """Rows of a table; the mapping has all of them."""
 
 
@@ -49,9 +49,11 @@ def summary_of(entries: Sequence[Entry]) -> Summary:
         entries: the entries.
     """
     copies = [entry for entry in entries if entry.status == "copied"]
-    found = sum(bool(entry.findings) for entry in copies)
+    finding_count = sum(bool(entry.findings) for entry in copies)
     look = sum(bool(entry.pixels) and not entry.findings for entry in copies)
-    return Summary(len(copies) - found - look, look, found, len(entries) - len(copies))
+    return Summary(
+        len(copies) - finding_count - look, look, finding_count, len(entries) - len(copies)
+    )
 
 
 def write_report(path: Path, entries: Sequence[Entry], order: Order) -> None:
@@ -105,5 +107,5 @@ def _sections(entries: Sequence[Entry]) -> list[Section]:
         if chosen:
             often = Counter(text for _, text in chosen).most_common(1)[0]
             note = f"{len(chosen)} files; most often: {often[0]} ({often[1]})"
-            sections.append(Section(title, [Table(("file", column), chosen[:_MOST], note)]))
+            sections.append(Section(title, [Table(("file", column), chosen[:_MAX_ROWS], note)]))
     return sections

@@ -80,9 +80,9 @@ class ReviewServer(ThreadingHTTPServer):
         with self._lock:
             picture = self._context.run(self.sheets.unmarked, tile)
         if picture is not None:
-            found = text_in(picture)  # slow: no decision waits for it
+            texts = text_in(picture)  # slow: no decision waits for it
             with self._lock:
-                self._context.run(self.sheets.mark, tile, found)
+                self._context.run(self.sheets.mark, tile, texts)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of a page that was closed while it was answered."""
@@ -196,10 +196,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _is_ours(self) -> bool:
         # Another name for 127.0.0.1 is that of a page elsewhere, which would read the answers.
         host, origin = self.headers.get("Host"), self.headers.get("Origin")
-        ours = host == f"127.0.0.1:{self.server.server_port}" and origin in (None, f"http://{host}")
+        is_same_origin = host == f"127.0.0.1:{self.server.server_port}" and origin in (
+            None,
+            f"http://{host}",
+        )
         token = self.path.split("/")[1:2]
-        given = token[0].encode("utf-8", "replace") if token else b""
-        if ours and secrets.compare_digest(given, self.server.token.encode()):
+        token_bytes = token[0].encode("utf-8", "replace") if token else b""
+        if is_same_origin and secrets.compare_digest(token_bytes, self.server.token.encode()):
             return True
         self._send(HTTPStatus.FORBIDDEN, b"", "text/plain")
         return False

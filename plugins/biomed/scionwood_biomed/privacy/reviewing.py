@@ -143,15 +143,15 @@ class Review:
             with writing(path):
                 path.unlink(missing_ok=True)
         else:
-            given = [*boxes] if decision == "blank" else []
-            done = call_in_child(reviewed, self.folder / name, given)
-            if not given and done.pixels != image.pixels:
+            boxes_to_blank = [*boxes] if decision == "blank" else []
+            result = call_in_child(reviewed, self.folder / name, boxes_to_blank)
+            if not boxes_to_blank and result.pixels != image.pixels:
                 raise ReadError(name, "it has changed since it was shown", "Start the review again")
             with writing(path), atomic_path(path, overwrite=True) as part:
-                part.write_bytes(done.data.tobytes())
-            pixels, stands = done.pixels, done.stands
-        shown = boxes if decision == "blank" else ()
-        self.looks[name] = look_of(name, pixels, decision, shown, self.who, self.how, detector)
+                part.write_bytes(result.data.tobytes())
+            pixels, stands = result.pixels, result.stands
+        look_boxes = boxes if decision == "blank" else ()
+        self.looks[name] = look_of(name, pixels, decision, look_boxes, self.who, self.how, detector)
         write_looks(self.target / NAME, self.looks)
         return stands
 
@@ -177,22 +177,22 @@ class Review:
         return self.images[self.places[name]]
 
     def _images(self) -> list[Image]:
-        found = []
+        images = []
         files = sorted(path for path in self.folder.rglob("*") if path.is_file())
         for path in (path for path in files if kind_of(path) != "other"):
             name = path.relative_to(self.folder).as_posix()
             try:
-                held = inspect(path)
-                pixels, hint = held.pixels, held.burned_in.partition("; ")[2]
+                inspection = inspect(path)
+                pixels, hint = inspection.pixels, inspection.burned_in.partition("; ")[2]
             except ReadError as error:
-                found.append(Image(name, 0, "0" * 64, error.rule))
+                images.append(Image(name, 0, "0" * 64, error.rule))
                 continue
             if pixels:
                 try:
-                    found.append(Image(name, call_in_child(frames_in, path), pixels, hint))
+                    images.append(Image(name, call_in_child(frames_in, path), pixels, hint))
                 except ReadError as error:
-                    found.append(Image(name, 0, pixels, error.rule))
-        return found
+                    images.append(Image(name, 0, pixels, error.rule))
+        return images
 
 
 def reviewed(path: Path, boxes: Collection[Box]) -> Reviewed:
@@ -216,12 +216,12 @@ def reviewed(path: Path, boxes: Collection[Box]) -> Reviewed:
         if boxes:
             blank(dataset, [_mask(path, dataset, boxes)])
         content = content_of(dataset)
-        ours, former = _stated(dataset)
-        stands = "" if ours else "it is no copy that `deidentify` made"
-        if ours and (former or not content.clean):
+        is_own_copy, former = _copy_state(dataset)
+        stands = "" if is_own_copy else "it is no copy that `deidentify` made"
+        if is_own_copy and (former or not content.clean):
             stands = "; ".join([*content.identity, *content.unlisted, *content.channels])
             stands = stands or FINDINGS
-        if ours:
+        if is_own_copy:
             if boxes:
                 options = [*stated(dataset) | {"pixels"}]
                 dataset.DeidentificationMethodCodeSequence = codes(options)
@@ -230,7 +230,7 @@ def reviewed(path: Path, boxes: Collection[Box]) -> Reviewed:
     return Reviewed(np.frombuffer(data, np.uint8), pixels_digest(dataset), stands)
 
 
-def _stated(dataset: Dataset) -> tuple[bool, bool]:
+def _copy_state(dataset: Dataset) -> tuple[bool, bool]:
     """Return whether a file is a copy by the Basic Profile, and whether its verifier objected.
 
     Copies of the first form of the rules give no reason beside NO.

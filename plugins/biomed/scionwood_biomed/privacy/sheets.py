@@ -20,9 +20,9 @@ TILES = 12
 """Frames of a sheet."""
 LARGEST = 1600
 """Longest side of a picture in pixels; whole images up to this size are shown as they are."""
-_HELD = 12
+_CACHE_SIZE = 12
 """Files whose pictures stay in memory."""
-_TILE, _LEAST = 480, 256
+_TILE, _SMALLEST_TILE = 480, 256
 """Longest sides of a picture on a written sheet with others: at most, and of tiny ones."""
 _NAME, _HEAD, _GAP = 420, 34, 4
 """Pixels of a name and a hint on a written sheet, and between pictures."""
@@ -112,19 +112,19 @@ class Sheets:
             ReadError: there is no such frame, or it cannot be decoded.
         """
         pictures, at = self._of(tile)
-        done = (*self._key(tile), tile.frame) in self._texts
-        wanted = not self.obstacle and tile.frame in chosen(pictures.shape[0])
-        return pictures.window[at] if wanted and not done else None
+        has_texts = (*self._key(tile), tile.frame) in self._texts
+        is_chosen = not self.obstacle and tile.frame in chosen(pictures.shape[0])
+        return pictures.window[at] if is_chosen and not has_texts else None
 
-    def mark(self, tile: Tile, found: Sequence[Found]) -> None:
+    def mark(self, tile: Tile, texts: Sequence[Found]) -> None:
         """Note where the detector saw text in a frame.
 
         Args:
             tile: the frame.
-            found: the texts of its picture.
+            texts: the texts of its picture.
         """
         scale = self._of(tile)[0].scale
-        boxes = [_scaled(each.box, scale) for each in found]
+        boxes = [_scaled(text.box, scale) for text in texts]
         self._texts[(*self._key(tile), tile.frame)] = boxes
 
     def decide(self, name: str, decision: Decision, boxes: Sequence[Box]) -> str:
@@ -140,8 +140,8 @@ class Sheets:
         if number is not None and decision != "drop":
             image = self.review.images[number]
             key = (image.name, str(self.review.shown(name)))
-            wanted = {(*key, at, view) for at in range(image.frames) for view in VIEWS}
-            if missing := len({at for _, _, at, _ in wanted - self._sent}):
+            required_views = {(*key, at, view) for at in range(image.frames) for view in VIEWS}
+            if missing := len({at for _, _, at, _ in required_views - self._sent}):
                 rule = f"{missing} of {image.frames} frames were not shown"
                 raise ReadError(name, rule, "Look at all sheets of it first")
         if self.review.decision(name) == "blank":
@@ -160,7 +160,12 @@ class Sheets:
 
     def marked(self, name: str) -> str:
         """Return the regions that the detector marks in an image, in the form of a table."""
-        boxes = {box for (n, _, _), found in self._texts.items() if n == name for box in found}
+        boxes = {
+            box
+            for (n, _, _), frame_boxes in self._texts.items()
+            if n == name
+            for box in frame_boxes
+        }
         return "; ".join(" ".join(map(str, box)) for box in sorted(boxes))
 
     def write(self, folder: Path) -> Iterator[Path]:
@@ -175,7 +180,7 @@ class Sheets:
         for at, tiles in enumerate(self.sheets, 1):
             path = folder / f"{at:04d}.png"
             with writing(path), atomic_path(path, overwrite=False) as part:
-                self._drawn(tiles).save(part, "PNG")
+                self._draw_sheet(tiles).save(part, "PNG")
             yield path
 
     def _of(self, tile: Tile) -> tuple[Pictures, int]:
@@ -190,7 +195,7 @@ class Sheets:
         name, place = self._key(tile)
         key = (name, place, numbers)
         if key not in self._pictures:
-            while len(self._pictures) >= _HELD:
+            while len(self._pictures) >= _CACHE_SIZE:
                 del self._pictures[next(iter(self._pictures))]
             side = LARGEST if image.frames == 1 else LARGEST // 2
             self._pictures[key] = call_in_child(pictures_of, Path(place), numbers, side)
@@ -200,7 +205,7 @@ class Sheets:
         name = self.review.images[tile.number].name
         return name, str(self.review.shown(name))
 
-    def _drawn(self, tiles: Sequence[Tile]) -> Any:
+    def _draw_sheet(self, tiles: Sequence[Tile]) -> Any:
         """Return a sheet: the views of each frame side by side, under its name and hint."""
         from PIL import Image
 
@@ -227,7 +232,7 @@ class Sheets:
             boxes, (rows, columns) = self.texts(tile)
             for view in VIEWS:
                 part = _image(getattr(pictures, view)[at])
-                ratio = min(side / max(part.size), max(1.0, _LEAST / max(part.size)))
+                ratio = min(side / max(part.size), max(1.0, _SMALLEST_TILE / max(part.size)))
                 part = part.resize([max(1, round(ratio * length)) for length in part.size])
                 draw = ImageDraw.Draw(part)
                 x, y = part.width / columns, part.height / rows

@@ -63,10 +63,10 @@ class Level:
 
         `PIXELS` may stand everywhere: without them the pixels of odd objects would lose sense.
         """
-        found: list[str] = [node[keyword][0] for node in self._tables() if keyword in node]
-        if not found:
+        types: list[str] = [node[keyword][0] for node in self._tables() if keyword in node]
+        if not types:
             return "3" if keyword in PIXELS else None
-        return min(found, key=_ORDER.index)
+        return min(types, key=_ORDER.index)
 
     def below(self, keyword: str) -> Level:
         """Return the attributes that the items of a sequence may hold."""
@@ -111,11 +111,11 @@ def level_of(sop_class: str, *, mandatory: bool = False) -> Level | None:
         sop_class: the SOP class UID.
         mandatory: only the attributes of mandatory modules.
     """
-    held = _objects()
-    name = held["classes"].get(sop_class, _RETIRED.get(sop_class, ""))
-    if name not in held["objects"]:
+    objects = _objects()
+    name = objects["classes"].get(sop_class, _RETIRED.get(sop_class, ""))
+    if name not in objects["objects"]:
         return None
-    parts = held["objects"][name]
+    parts = objects["objects"][name]
     return Level(tuple(number for number, usage in parts if usage == "M" or not mandatory))
 
 

@@ -86,7 +86,7 @@ def read_decisions(path: Path, review: Review) -> list[Row]:
     if missing := {"file", "decision"} - {*(table.fieldnames or ())}:
         rule = f"it has no column {', '.join(sorted(missing))}"
         raise ReadError(str(path), rule, f"The columns are {', '.join(COLUMNS)}")
-    found = []
+    decisions = []
     for number, row in enumerate(rows, 2):
         value, name = f"{path}, line {number}", row["file"]
         if not row["decision"]:
@@ -99,8 +99,8 @@ def read_decisions(path: Path, review: Review) -> list[Row]:
             rule = "the pixels have changed since the table was written"
             raise ReadError(value, rule, "Write the sheets again, and look at them")
         boxes = parse_boxes(row.get("regions", "")) if decision == "blank" else []
-        found.append(Row(name, decision, boxes))
-    return found
+        decisions.append(Row(name, decision, boxes))
+    return decisions
 
 
 def carry_out(review: Review, path: Path) -> Iterator[str]:

@@ -63,13 +63,15 @@ def imaging_words(value: str) -> str:
     telephone or patient number is written so.
     """
     parts = [part for part in re.split(r"[\s_^,;/+()]+", value) if part]
-    kept = [part for part in parts if _is_imaging(part)]
-    bare = [_BARE.fullmatch(part) is not None for part in kept]
-    digits = sum(sum(map(str.isdigit, p)) for p, is_bare in zip(kept, bare, strict=True) if is_bare)
-    alone = [not any(bare[max(at - 1, 0) : at] + bare[at + 1 : at + 2]) for at in range(len(kept))]
+    words = [part for part in parts if _is_imaging(part)]
+    bare = [_BARE.fullmatch(part) is not None for part in words]
+    digits = sum(
+        sum(map(str.isdigit, p)) for p, is_bare in zip(words, bare, strict=True) if is_bare
+    )
+    alone = [not any(bare[max(at - 1, 0) : at] + bare[at + 1 : at + 2]) for at in range(len(words))]
     return " ".join(
         part
-        for part, is_bare, is_alone in zip(kept, bare, alone, strict=True)
+        for part, is_bare, is_alone in zip(words, bare, alone, strict=True)
         if not is_bare or (is_alone and digits <= _MOST_DIGITS)
     )
 
@@ -102,8 +104,8 @@ def _codes() -> Mapping[tuple[str, str], str]:
     return {
         (scheme, value): meaning[:64]
         for scheme, names in concepts.items()
-        for held in names.values()
-        for value, (meaning, _) in held.items()
+        for meanings in names.values()
+        for value, (meaning, _) in meanings.items()
     }
 
 

@@ -66,15 +66,15 @@ def text_in(picture: np.ndarray) -> list[Found]:
         ReadError: its networks are not installed.
     """
     detector, reader, letters = _networks()
-    found = []
+    texts = []
     for x, y, width, height in _boxes(detector, picture)[:_LINES]:
         low, high = np.array([x, y]) - GROW, np.array([x + width, y + height]) + GROW
         x0, y0 = (int(value) for value in np.maximum(low, 0))
         x1, y1 = (int(value) for value in np.minimum(high, picture.shape[1::-1]))
         text, score = _read(reader, letters, picture[y0:y1, x0:x1])
         if score >= SURE and sum(map(str.isalnum, text)) >= LEAST:
-            found.append(Found((x0, y0, x1 - x0, y1 - y0), score))
-    return found
+            texts.append(Found((x0, y0, x1 - x0, y1 - y0), score))
+    return texts
 
 
 def chosen(count: int) -> list[int]:
@@ -122,14 +122,14 @@ def _boxes(detector: Any, picture: np.ndarray) -> list[Box]:
     scaled = Image.fromarray(picture).resize((sides[1], sides[0]), Image.Resampling.BILINEAR)
     image = (np.asarray(scaled, np.float32)[..., ::-1] / 255 - _MEAN) / _SPREAD
     feed = {detector.get_inputs()[0].name: image.transpose(2, 0, 1)[None].astype(np.float32)}
-    drawn = detector.run(None, feed)[0][0, 0]
-    marks, _ = ndimage.label(drawn > _EDGE)
+    heat_map = detector.run(None, feed)[0][0, 0]
+    marks, _ = ndimage.label(heat_map > _EDGE)
     boxes: list[Box] = []
     ratio = np.array(picture.shape[:2]) / sides
     for at, place in enumerate(ndimage.find_objects(marks), 1):
         rows, columns = place
         height, width = rows.stop - rows.start, columns.stop - columns.start
-        inside = drawn[place][marks[place] == at]
+        inside = heat_map[place][marks[place] == at]
         if min(height, width) < 3 or inside.mean() < _LIKELY:
             continue
         grow = 1.6 * height * width / (2 * (height + width))  # the map shows shrunken lines

@@ -21,7 +21,7 @@ _LONG = 6
 """Digits of a number in groups that is searched for."""
 _TEXT = frozenset({"AE", "AS", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT", "UN", "OB"})
 _TIMES = frozenset({"DA", "DT", "TM"})
-_JUDGED = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning", "PixelData", "ICCProfile")
+_EXEMPT = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning", "PixelData", "ICCProfile")
 """Codes have a list, pixels are no words, and the texts of profiles are found by themselves."""
 
 _BYTES = 4096
@@ -42,11 +42,13 @@ def traces(source: Dataset, copy: Dataset, name: str = "") -> list[str]:
     """
     options = stated(copy)
     words, uids = _of_source(source, options)
-    found = [place for place, held in _of_copy(copy, options) if held & (words | uids)]
+    leaks = [
+        place for place, place_words in _of_copy(copy, options) if place_words & (words | uids)
+    ]
     if "shift" in options:
-        found += _unmoved(source, copy)
+        leaks += _unmoved(source, copy)
     if words & set(_words(name)):
-        found.append("the name of the file")
+        leaks.append("the name of the file")
     head = [bytes(getattr(copy, "preamble", None) or b"")]
     head += [
         str(e.value).encode()
@@ -54,12 +56,12 @@ def traces(source: Dataset, copy: Dataset, name: str = "") -> list[str]:
         if e.VR != "UI" and not e.keyword.startswith("Impl")
     ]
     if words & set(_words(b" ".join(head).decode("latin-1"))):
-        found.append("the head of the file")
+        leaks.append("the head of the file")
     if copy.file_meta.TransferSyntaxUID.is_encapsulated and "PixelData" in copy:
         pixels = bytes(copy.PixelData).lower()
         if any(w.encode() in pixels for w in words if len(w) >= _COMPRESSED and not w.isdigit()):
-            found.append("PixelData")
-    return found
+            leaks.append("PixelData")
+    return leaks
 
 
 def _of_source(source: Dataset, options: frozenset[str]) -> tuple[set[str], set[str]]:
@@ -82,7 +84,7 @@ def _of_source(source: Dataset, options: frozenset[str]) -> tuple[set[str], set[
 def _of_copy(copy: Dataset, options: frozenset[str]) -> Iterator[tuple[str, set[str]]]:
     """Yield the words and UIDs of each element that no list allows by itself."""
     for place, element, _ in elements(copy, None):
-        if element.is_empty or place.endswith(_JUDGED):
+        if element.is_empty or place.endswith(_EXEMPT):
             continue
         if place in ("PatientIdentityRemoved", "DeidentificationMethod"):
             continue
@@ -91,9 +93,11 @@ def _of_copy(copy: Dataset, options: frozenset[str]) -> Iterator[tuple[str, set[
         if element.VR == "UI":
             yield place, set(texts)
             continue
-        kept = retained(element, options) or (element.VR in _TIMES and options & {"dates", "shift"})
+        is_retained = retained(element, options) or (
+            element.VR in _TIMES and options & {"dates", "shift"}
+        )
         listed = rule is None and all(is_text(element.keyword, text) for text in texts)
-        if not kept and not listed and element.VR in _TEXT | _TIMES:
+        if not is_retained and not listed and element.VR in _TEXT | _TIMES:
             yield place, set(_words(_text(element)))
 
 

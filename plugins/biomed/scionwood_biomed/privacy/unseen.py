@@ -70,18 +70,18 @@ def clear_unseen(dataset: Dataset) -> None:
     Args:
         dataset: a file with its file meta information; it is changed.
     """
-    for found in [*unseen(dataset)]:
-        value = bytearray(found.element.value)
-        if found.used is not None:
-            del value[found.used :]
+    for unseen_part in [*unseen(dataset)]:
+        value = bytearray(unseen_part.element.value)
+        if unseen_part.used is not None:
+            del value[unseen_part.used :]
             value += bytes(len(value) % 2)
         else:
-            for _, start, stop in found.spans:
+            for _, start, stop in unseen_part.spans:
                 value[start:stop] = bytes(stop - start)
-        found.element.value = bytes(value)
-        if found.place == "PixelData" and found.used is None:
+        unseen_part.element.value = bytes(value)
+        if unseen_part.place == "PixelData" and unseen_part.used is None:
             count = int(dataset.get("NumberOfFrames") or 1)
-            found.element.value = shortened(found.element.value, count)
+            unseen_part.element.value = shortened(unseen_part.element.value, count)
 
 
 def lines_of(dataset: Dataset) -> list[str]:
@@ -90,7 +90,11 @@ def lines_of(dataset: Dataset) -> list[str]:
     Args:
         dataset: a file with its file meta information.
     """
-    lines = (f"{found.place}: {span.what}" for found in unseen(dataset) for span in found.spans)
+    lines = (
+        f"{unseen_part.place}: {span.what}"
+        for unseen_part in unseen(dataset)
+        for span in unseen_part.spans
+    )
     return [*dict.fromkeys(lines)]
 
 
@@ -142,6 +146,6 @@ def _used(dataset: Dataset, keyword: str) -> int | None:
     if keyword == "LUTData" or keyword.endswith("PaletteColorLookupTableData"):
         table = "LUT" if keyword == "LUTData" else keyword.removesuffix("Data")
         entries = dataset.get(f"{table}Descriptor")
-        told = isinstance(entries, MultiValue | list) and not keyword.startswith("Segmented")
-        return 2 * (int(entries[0]) or 65536) if told else None
+        has_length = isinstance(entries, MultiValue | list) and not keyword.startswith("Segmented")
+        return 2 * (int(entries[0]) or 65536) if has_length else None
     return None

@@ -79,9 +79,11 @@ def content_of(dataset: Dataset) -> Content:
     level = level_of(str(dataset.get("SOPClassUID", "")))
     hint = burned_in(dataset)
     risk = f"{NOT_LOOKED}; {hint}" if hint else NOT_LOOKED
-    found = Content(risk if has_pixels(dataset) else "", _channels(dataset), pixels_digest(dataset))
+    content = Content(
+        risk if has_pixels(dataset) else "", _channels(dataset), pixels_digest(dataset)
+    )
     if level is None:
-        found.unlisted.append("SOPClassUID")
+        content.unlisted.append("SOPClassUID")
     options, counts = stated(dataset), {"private": 0, "overlays": 0}
     for place, element, allowed in elements(dataset, level):
         group = element.tag.group
@@ -90,8 +92,8 @@ def content_of(dataset: Dataset) -> Content:
         elif 0x5000 <= group <= 0x50FF or 0x6000 <= group <= 0x60FF:
             counts["overlays"] += 1
         elif not element.is_empty:
-            _judge(place, element, allowed, options, found)
-    return replace(found, private=counts["private"], overlays=counts["overlays"])
+            _judge(place, element, allowed, options, content)
+    return replace(content, private=counts["private"], overlays=counts["overlays"])
 
 
 def elements(
@@ -126,24 +128,24 @@ def retained(element: DataElement, options: frozenset[str]) -> bool:
 
 
 def _judge(
-    place: str, element: DataElement, kind: str | None, options: frozenset[str], found: Content
+    place: str, element: DataElement, kind: str | None, options: frozenset[str], content: Content
 ) -> None:
     """Add a finding for an element if a copy may not hold it so."""
     rule = rule_of(element.tag)
     if _is_ours(place, element, options) or retained(element, options):
         return
     if element.VR == "UI":
-        known = all(_is_ours_uid(str(uid), options) for uid in values_of(element))
-        if not known:
-            found.identity.append(place)
+        all_ours = all(_is_ours_uid(str(uid), options) for uid in values_of(element))
+        if not all_ours:
+            content.identity.append(place)
     elif rule is not None:
         if not _is_treated(element, rule, kind, options):
-            found.identity.append(place)
+            content.identity.append(place)
     elif element.VR == "PN" or (element.VR in ("DA", "DT", "TM") and not _is_filled(element)):
         if element.VR == "PN" or not options & {"dates", "shift"}:
-            found.identity.append(place)
+            content.identity.append(place)
     elif kind is None or not _is_listed(element):
-        found.unlisted.append(place)
+        content.unlisted.append(place)
 
 
 def _is_treated(
@@ -207,8 +209,8 @@ def _is_ours(place: str, element: DataElement, options: frozenset[str]) -> bool:
         return PSEUDONYM.fullmatch(text) is not None
     if place == "DeidentificationMethod":
         method, *reasons = map(str, values_of(element))
-        known = len(reasons) <= 1 and all(reason in REASONS for reason in reasons)
-        return known and METHOD.fullmatch(method) is not None
+        reasons_known = len(reasons) <= 1 and all(reason in REASONS for reason in reasons)
+        return reasons_known and METHOD.fullmatch(method) is not None
     if place == "LongitudinalTemporalInformationModified":
         return text in TEMPORAL.values()
     if place.startswith("DeidentificationMethodCodeSequence"):
@@ -228,13 +230,13 @@ def _is_ours_uid(uid: str, options: frozenset[str]) -> bool:
 
 def _channels(dataset: Dataset) -> list[str]:
     """List what lies outside of the elements."""
-    found = []
+    lines = []
     if not _EMPTY.fullmatch(bytes(getattr(dataset, "preamble", None) or b"")):
-        found.append("the preamble is not empty")
+        lines.append("the preamble is not empty")
     meta = getattr(dataset, "file_meta", None) or Dataset()
-    found += [
+    lines += [
         f"file meta information: {e.keyword or e.tag}" for e in meta if e.keyword not in _META
     ]
     if has_spare_bits(dataset):
-        found.append("bits of the pixels outside of the samples are set")
-    return found + lines_of(dataset)
+        lines.append("bits of the pixels outside of the samples are set")
+    return lines + lines_of(dataset)

@@ -22,10 +22,10 @@ def burned_in(dataset: Dataset) -> str:
     Args:
         dataset: the elements of a file, or the header that a reader kept.
     """
-    stated = str(dataset.get("BurnedInAnnotation", "")).upper()
-    if stated == "YES":
+    annotation = str(dataset.get("BurnedInAnnotation", "")).upper()
+    if annotation == "YES":
         return "the file states that text is burned in"
-    if stated == "NO":
+    if annotation == "NO":
         return ""
     modality = str(dataset.get("Modality", ""))
     kind = str(dataset.get("SOPClassUID", ""))

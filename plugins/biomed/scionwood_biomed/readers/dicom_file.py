@@ -190,7 +190,7 @@ def write_sample(path: Path) -> None:
 def _file(path: Path, header: Dataset, shape: tuple[int, int, int, int], salt: str) -> DicomFile:
     identity = str(header.get("PatientID", "") or "").strip()
     uid = f"{header.get('StudyInstanceUID', '')}/{header.get('SeriesInstanceUID', path)}"
-    kept = without_identity(header)
+    safe_header = without_identity(header)
     file = DicomFile(
         path,
         pseudonym(same_subject(identity), salt) if identity else None,
@@ -198,9 +198,11 @@ def _file(path: Path, header: Dataset, shape: tuple[int, int, int, int], salt: s
         shape,
         tuple(_geometry(header, frame) for frame in range(shape[0])),
         (_integer(header, "AcquisitionNumber"), _integer(header, "InstanceNumber")),
-        as_json(kept),
+        as_json(safe_header),
     )
-    vars(file)["header"] = kept  # here it is known already; elsewhere it is made of `elements`
+    vars(file)["header"] = (
+        safe_header  # here it is known already; elsewhere it is made of `elements`
+    )
     return file
 
 

@@ -29,17 +29,17 @@ KEPT = (
 
 def without_identity(header: Dataset) -> Dataset:
     """Return the elements that display and units need, and nothing else."""
-    kept = Dataset()
+    safe_header = Dataset()
     for name in KEPT:
         if name in header:
-            kept[name] = header[name]
-    return kept
+            safe_header[name] = header[name]
+    return safe_header
 
 
-def as_json(kept: Dataset) -> dict[str, Any]:
+def as_json(header: Dataset) -> dict[str, Any]:
     """Return elements in the JSON model; one whose value does not fit its type is left out."""
     out: dict[str, Any] = {}
-    for element in kept:
+    for element in header:
         with contextlib.suppress(Exception):
             out[f"{element.tag:08X}"] = element.to_json_dict(None, 0)
     return out

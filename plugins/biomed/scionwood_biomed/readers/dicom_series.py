@@ -54,10 +54,10 @@ class Series:
         """Unit of the values: RescaleType if the file states it, else HU for CT, else unknown."""
         header = self.first.header
         item = frame_item(header, 0, "PixelValueTransformationSequence") or header
-        stated = str(item.get("RescaleType", "") or "")
-        if stated in ("", "US"):  # US is DICOM's "unspecified"
+        rescale_type = str(item.get("RescaleType", "") or "")
+        if rescale_type in ("", "US"):  # US is DICOM's "unspecified"
             return _UNITS.get(str(header.get("Modality", "")), "unknown")
-        return stated
+        return rescale_type
 
     @property
     def files(self) -> list[Path]:
@@ -100,8 +100,8 @@ def _series(slices: list[tuple[DicomFile, int]]) -> Series:
     keys = [_place(file, frame) for file, frame in slices]
     order = np.array(sorted(range(len(slices)), key=keys.__getitem__))
     places = np.array([key[0] for key in keys])
-    known = slices[0][0].geometry[slices[0][1]] is not None
-    positions = places[order] if known else np.arange(len(order), dtype=float)
+    has_geometry = slices[0][0].geometry[slices[0][1]] is not None
+    positions = places[order] if has_geometry else np.arange(len(order), dtype=float)
     parts: dict[Path, FileFrames] = {}
     for file, frame in slices:
         before = parts[file.path].frames if file.path in parts else ()

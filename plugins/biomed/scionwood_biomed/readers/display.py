@@ -55,8 +55,12 @@ def to_display(values: np.ndarray, header: Dataset, window: Window = "file") -> 
         raise ReadError(f"window {window!r}", f"it must be one of {', '.join(get_args(Window))}")
     if values.shape[-1] == 3:
         return values.astype(np.float32)
-    shown = _voi(values, header, window)
-    return 1 - shown if header.get("PhotometricInterpretation") == "MONOCHROME1" else shown
+    display_values = _voi(values, header, window)
+    return (
+        1 - display_values
+        if header.get("PhotometricInterpretation") == "MONOCHROME1"
+        else display_values
+    )
 
 
 def _voi(values: np.ndarray, header: Dataset, window: Window) -> np.ndarray:

@@ -110,8 +110,8 @@ def _of_dicom(path: Path, mask: Path, window: Window) -> tuple[np.ndarray, np.nd
     with reading(mask, "DICOM SEG"):
         uids = [pydicom.dcmread(f, stop_before_pixels=True).SOPInstanceUID for f in files]
         segmentation = segread(mask)
-        known = {of_image for *_, of_image in segmentation.get_source_image_uids()}
-        if not known <= set(uids):
+        source_uids = {of_image for *_, of_image in segmentation.get_source_image_uids()}
+        if not source_uids <= set(uids):
             rule = f"it was made for other images than those of {path.name}"
             raise ReadError(str(mask), rule, "Give the SEG of this series")
         labels = segmentation.get_pixels_by_source_instance(

@@ -71,9 +71,9 @@ class MedMnistReader(IndexedReader):
                 raise ReadError(str(path), rule, "Raise `largest`, or convert it to shards")
             check_zip(self.path, KIND)
             labels = {split: self._labels(headers, split) for split in SPLITS}
-        each = {split: self._slices(split) for split in SPLITS}
-        self.labels = np.concatenate([labels[s].repeat(each[s]) for s in SPLITS])
-        sizes = [len(labels[s]) * each[s] for s in SPLITS]
+        slice_counts = {split: self._slices(split) for split in SPLITS}
+        self.labels = np.concatenate([labels[s].repeat(slice_counts[s]) for s in SPLITS])
+        sizes = [len(labels[s]) * slice_counts[s] for s in SPLITS]
         self.splits = [s for s, size in zip(SPLITS, sizes, strict=True) for _ in range(size)]
         self._ends = list(itertools.accumulate(sizes))
 

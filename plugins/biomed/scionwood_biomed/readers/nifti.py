@@ -87,17 +87,17 @@ class NiftiReader(IndexedReader):
             OutputExistsError: `target` exists and `overwrite` is false.
             WriteError: the target cannot be written, or the shape changed.
         """
-        turned = np.empty(self._turned.shape, np.float64)
+        canonical = np.empty(self._turned.shape, np.float64)
         changed = False
         for record in self:
             after = new_data(self.path, record, function)
             changed |= after is not None
             place = self._place(int(record.key["time"]))
             values = record.data if after is None else after
-            turned[place] = values.reshape(turned[place].shape)
+            canonical[place] = values.reshape(canonical[place].shape)
         with writing(target), atomic_path(target, overwrite=overwrite) as part:
             if changed:
-                self._write(part, turned)
+                self._write(part, canonical)
             else:
                 part.write_bytes(self.path.read_bytes())
 
@@ -131,8 +131,8 @@ class NiftiReader(IndexedReader):
 
     def _place(self, index: int) -> tuple[Any, ...]:
         self.check_index(index, "volume")
-        rest = self._turned.shape[3:]
-        at = np.unravel_index(index, rest, order="F") if rest else ()
+        extra_axes = self._turned.shape[3:]
+        at = np.unravel_index(index, extra_axes, order="F") if extra_axes else ()
         return (slice(None),) * min(3, len(self._turned.shape)) + tuple(int(i) for i in at)
 
     def _coords(self) -> dict[str, np.ndarray]:
@@ -145,20 +145,20 @@ class NiftiReader(IndexedReader):
             for i, axis in enumerate(self.dims)
         }
 
-    def _write(self, part: Path, turned: np.ndarray) -> None:
+    def _write(self, part: Path, canonical: np.ndarray) -> None:
         """Restore the stored orientation and scale, and write the values behind the same header."""
-        there = nib.io_orientation(self._turned.affine)
-        back = nib.orientations.ornt_transform(there, nib.io_orientation(self._image.affine))
-        values = nib.orientations.apply_orientation(turned, back)
+        orientation = nib.io_orientation(self._turned.affine)
+        back = nib.orientations.ornt_transform(orientation, nib.io_orientation(self._image.affine))
+        values = nib.orientations.apply_orientation(canonical, back)
         data = self._image.dataobj
         stored = (values - data.inter) / data.slope
         dtype = self._image.get_data_dtype()
         if dtype.kind in "iu":
             stored = np.clip(np.rint(stored), np.iinfo(dtype).min, np.iinfo(dtype).max)
         raw = stored.astype(dtype).tobytes(order="F")
-        whole = _bytes(self.path)
-        whole[data.offset : data.offset + len(raw)] = raw
-        _store(part, whole)
+        content = _bytes(self.path)
+        content[data.offset : data.offset + len(raw)] = raw
+        _store(part, content)
 
 
 def _bytes(path: Path) -> bytearray:
@@ -170,12 +170,12 @@ def _bytes(path: Path) -> bytearray:
     return bytearray(path.read_bytes())
 
 
-def _store(path: Path, whole: bytes | bytearray) -> None:
+def _store(path: Path, content: bytes | bytearray) -> None:
     if path.name.endswith(".gz"):
         import gzip
 
         # The gzip header has no name and no time, so that equal volumes give equal files.
         with path.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as file:
-            file.write(whole)
+            file.write(content)
         return
-    path.write_bytes(whole)
+    path.write_bytes(content)

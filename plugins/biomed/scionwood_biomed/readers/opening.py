@@ -132,18 +132,18 @@ def read_views(
         yield from call_in_child(_views, path, window, most)
 
 
-def _views(path: Path, window: Window, most: int) -> Iterator[np.ndarray]:
+def _views(path: Path, window: Window, max_count: int) -> Iterator[np.ndarray]:
     stack = _stack(path, window)
     chosen = slices_with_tissue(stack.values, hounsfield=stack.hounsfield)
-    for index in spread(len(chosen), most):
+    for index in spread(len(chosen), max_count):
         yield coloured(stack.show(stack.values[chosen[index]]))
 
 
-def spread(count: int, most: int | None) -> list[int]:
-    """Return at most `most` indices below `count`, evenly spaced; all of them for `None`."""
-    if most is None or count <= most:
+def spread(count: int, max_count: int | None) -> list[int]:
+    """Return at most `max_count` indices below `count`, evenly spaced; all of them for `None`."""
+    if max_count is None or count <= max_count:
         return list(range(count))
-    return [int(n) for n in (np.arange(most) + 0.5) * count / most]
+    return [int(n) for n in (np.arange(max_count) + 0.5) * count / max_count]
 
 
 def coloured(values: np.ndarray) -> np.ndarray:

@@ -83,8 +83,8 @@ class ShardReader(IndexedReader):
             self.keys = list(self._samples)
             notes = [self._notes(sample) for sample in self._samples.values()]
         self.labels = [_text(note.get("label")) for note in notes]
-        stated = [_text(note.get("subject")) for note in notes]
-        self.subjects = [None if name is None else pseudonym(name, salt) for name in stated]
+        subject_names = [_text(note.get("subject")) for note in notes]
+        self.subjects = [None if name is None else pseudonym(name, salt) for name in subject_names]
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -147,12 +147,12 @@ class ShardReader(IndexedReader):
         if "cls" in sample:
             notes["label"] = self._bytes(sample["cls"]).decode("utf-8").strip()
         if "json" in sample:
-            stated = json.loads(self._bytes(sample["json"]))
-            if not isinstance(stated, dict):
+            document = json.loads(self._bytes(sample["json"]))
+            if not isinstance(document, dict):
                 rule = f"shard: {sample['json'].name} is not a JSON object"
                 remedy = 'Write an object such as {"label": "cyst", "subject": "p1"}'
                 raise ReadError(str(self.path), rule, remedy)
-            notes |= {name: stated[name] for name in ("label", "subject") if name in stated}
+            notes |= {name: document[name] for name in ("label", "subject") if name in document}
             # JSON can hold half a character, and no text can: encoding refuses it.
             "".join(map(str, notes.values())).encode()
         return notes

@@ -62,14 +62,14 @@ class SlideFile:
         self.path = path
         with _opened(path) as slide:
             self._check(slide)
-            stated = [slide.properties.get(f"tiffslide.mpp-{axis}") for axis in "xy"]
-            known = [float(scanned_mpp or m or 0) for m in stated]
-            if not all(0 < m < 1e6 for m in known):
+            mpp_texts = [slide.properties.get(f"tiffslide.mpp-{axis}") for axis in "xy"]
+            mpp = [float(scanned_mpp or m or 0) for m in mpp_texts]
+            if not all(0 < m < 1e6 for m in mpp):
                 rule = "slide: it does not state its pixel size"
                 raise ReadError(str(path), rule, "Give `scanned_mpp`, in micrometres")
             width, height = slide.dimensions
             self.levels = [
-                Level(index, (w, h), (known[0] * width / w, known[1] * height / h))
+                Level(index, (w, h), (mpp[0] * width / w, mpp[1] * height / h))
                 for index, (w, h) in enumerate(slide.level_dimensions)
             ]
 

@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 
 _TILE_WIDTH = 322
-_MOST = 4096
+_MAX_ENTRIES = 4096
 """Maximum number of directory entries that are read; real files have a few dozen."""
 
 
@@ -29,7 +29,7 @@ def is_tiled(path: Path) -> bool:
             (count,) = struct.unpack(
                 f"{order}{counts}", file.read(struct.calcsize(f"{order}{counts}"))
             )
-            directory = file.read(min(count, _MOST) * entry)
+            directory = file.read(min(count, _MAX_ENTRIES) * entry)
     except (OSError, KeyError, struct.error, OverflowError):
         return False  # the reader that opens the file reports what is wrong
     tags = (

@@ -26,8 +26,8 @@ def saturated(pixels: np.ndarray, threshold: float) -> np.ndarray:
     Returns:
         (y, x) bool; black pixels are false.
     """
-    most = pixels.max(-1).astype(np.int32)
-    above: np.ndarray = most - pixels.min(-1) > threshold * most
+    brightest = pixels.max(-1).astype(np.int32)
+    above: np.ndarray = brightest - pixels.min(-1) > threshold * brightest
     return above
 
 

@@ -53,9 +53,9 @@ def kind_in(path: Path) -> tuple[str, int]:
     """Return the kind of a study in this process; see `study_kind`."""
     name = path.name.lower()
     if path.is_dir() or name.endswith(DicomReader.suffixes):
-        every = checked_study(path).series
-        names = {str(series.first.header.get("Modality", "")) or "unknown" for series in every}
-        return "+".join(sorted(names)), sum(len(series.order) for series in every)
+        all_series = checked_study(path).series
+        names = {str(series.first.header.get("Modality", "")) or "unknown" for series in all_series}
+        return "+".join(sorted(names)), sum(len(series.order) for series in all_series)
     if name.endswith(NiftiReader.suffixes):
         return "NIfTI", NiftiReader(path).shape[2]
     return "picture", 1
@@ -88,8 +88,8 @@ def slices_of(path: Path, window: Window, slices: int) -> np.ndarray:
         pictures = _of_dicom(path, window, slices)
     elif name.endswith(NiftiReader.suffixes):
         volume = np.flip(NiftiReader(path).read(0).data, (0, 1)).T[..., None]
-        shown = stretched(volume)
-        pictures = [coloured(shown[at]) for at in places(len(shown), slices)]
+        stretched_volume = stretched(volume)
+        pictures = [coloured(stretched_volume[at]) for at in places(len(stretched_volume), slices)]
     elif name.endswith(PictureReader.suffixes):
         (record,) = PictureReader(path)
         pictures = [record.data] * slices
@@ -99,11 +99,11 @@ def slices_of(path: Path, window: Window, slices: int) -> np.ndarray:
     return _stacked(pictures)
 
 
-def places(have: int, wanted: int) -> list[int]:
-    """Return `wanted` indices below `have`, evenly spaced; some repeat if there are too few."""
-    if have >= wanted:
-        return spread(have, wanted)
-    return [int(at) for at in (np.arange(wanted) + 0.5) * have / wanted]
+def places(have: int, count: int) -> list[int]:
+    """Return `count` indices below `have`, evenly spaced; some repeat if there are too few."""
+    if have >= count:
+        return spread(have, count)
+    return [int(at) for at in (np.arange(count) + 0.5) * have / count]
 
 
 def check_series(series: Series, value: str) -> None:
@@ -155,11 +155,11 @@ def checked_study(path: Path) -> DicomReader:
     if len(subjects) > 1:
         rule = f"it holds {len(subjects)} subjects, and a study is of one"
         raise ReadError(str(path), rule, "Give the folder of one study")
-    seen: dict[str, Series] = {}
+    series_by_uid: dict[str, Series] = {}
     for number, series in enumerate(reader.series):
         value = f"{path}, series {number}" if len(reader) > 1 else str(path)
         check_series(series, value)
-        before = seen.setdefault(series.first.series, series)
+        before = series_by_uid.setdefault(series.first.series, series)
         if before is not series:
             shapes = f"{before.shape[1:3]} and {series.shape[1:3]}"
             rule = f"slices of one series differ in size, colour or orientation ({shapes} pixels)"
@@ -171,10 +171,12 @@ def _of_dicom(path: Path, window: Window, slices: int) -> list[np.ndarray]:
     reader = checked_study(path)
     counts = [len(series.order) for series in reader.series]
     starts = np.cumsum([0, *counts])
-    wanted = places(int(starts[-1]), slices)
+    slice_places = places(int(starts[-1]), slices)
     pictures: list[np.ndarray] = []
     for number, series in enumerate(reader.series):
-        mine = [at - starts[number] for at in wanted if starts[number] <= at < starts[number + 1]]
+        mine = [
+            at - starts[number] for at in slice_places if starts[number] <= at < starts[number + 1]
+        ]
         if not mine:
             continue
         show = partial(to_display, header=series.first.header, window=window)
@@ -193,4 +195,4 @@ def _scaled(picture: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
     size = (shape[1], shape[0])
     channels = [Image.fromarray(picture[..., at]).resize(size) for at in range(3)]
-    return np.stack([np.asarray(each) for each in channels], -1)
+    return np.stack([np.asarray(channel) for channel in channels], -1)

@@ -103,7 +103,7 @@ def prototypes(features: Tensor, label: Tensor, classes: int) -> tuple[Tensor, T
     return F.normalize(onehot.T @ features, dim=-1), onehot.sum(0) > 0
 
 
-def pull(text: Tensor, anchor: Tensor, label: Tensor, weight: Tensor, known: Tensor) -> Tensor:
+def pull(text: Tensor, anchor: Tensor, label: Tensor, weight: Tensor, has_anchor: Tensor) -> Tensor:
     """Return the weighted mean over a batch of `1 - cosine` between text features and an anchor.
 
     Args:
@@ -111,12 +111,12 @@ def pull(text: Tensor, anchor: Tensor, label: Tensor, weight: Tensor, known: Ten
         anchor: (class, feature), of unit length.
         label: (batch,) int64.
         weight: (batch,), weight of each image.
-        known: (class,), true for classes that have an anchor.
+        has_anchor: (class,), true for classes that have an anchor.
 
     Returns:
         A scalar.
     """
-    distance = (1 - (text * anchor).sum(-1)) * known
+    distance = (1 - (text * anchor).sum(-1)) * has_anchor
     return (weight * distance[label]).mean()
 
 

@@ -49,15 +49,15 @@ class BlockwiseLda(FittedTask):
 
     def gather(self, image: Tensor) -> list[Tensor]:
         """Return the unit-length features of each block, (batch, width)."""
-        return [F.normalize(each, dim=-1) for each in self.network.features(image)]
+        return [F.normalize(block, dim=-1) for block in self.network.features(image)]
 
-    def fit_head(self, seen: list[Tensor], label: Tensor) -> None:
+    def fit_head(self, features: list[Tensor], label: Tensor) -> None:
         """Fit a discriminant for each block."""
-        self.network.answer.fill([self._discriminant(each, label) for each in seen])
+        self.network.answer.fill([self._discriminant(block, label) for block in features])
 
-    def answer_to(self, seen: list[Tensor]) -> Tensor:
+    def answer_to(self, features: list[Tensor]) -> Tensor:
         """Return the logits (image, class) of the features of each block."""
-        logits: Tensor = self.network.answer(seen)
+        logits: Tensor = self.network.answer(features)
         return logits
 
     def _discriminant(self, features: Tensor, label: Tensor) -> Discriminant:
@@ -65,8 +65,8 @@ class BlockwiseLda(FittedTask):
             return discriminant(features, label, len(self.classes), shrink=self.shrink)
         weights, biases = [], []
         for column in label.T:
-            known = ~column.isnan()
-            two = discriminant(features[known], column[known].long(), 2, shrink=self.shrink)
+            is_known = ~column.isnan()
+            two = discriminant(features[is_known], column[is_known].long(), 2, shrink=self.shrink)
             weights.append(two.weight[1] - two.weight[0])
             biases.append(two.bias[1] - two.bias[0])
         return Discriminant(torch.stack(weights), torch.stack(biases))

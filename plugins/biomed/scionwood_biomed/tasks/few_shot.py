@@ -148,8 +148,8 @@ class FewShot(Task):
                 low = mean_text(self.towers, [[name] for name in classes])
             else:
                 parts = torch.split(image, BATCH)
-                seen = [self.towers.image_features(part.to(self.device)) for part in parts]
-                low, _ = prototypes(torch.cat(seen), label.to(self.device), len(classes))
+                features = [self.towers.image_features(part.to(self.device)) for part in parts]
+                low, _ = prototypes(torch.cat(features), label.to(self.device), len(classes))
         return F.normalize(high + low, dim=-1)
 
     def compute_prototypes(self, image: Tensor, label: Tensor, classes: int) -> None:
@@ -231,8 +231,8 @@ class FewShot(Task):
         if self.low != "prototype":
             lows.append(pull(text, plain, label, weight, all_known))
         if self.low != "classname":
-            means, known = self._prototypes(batch, image)
-            lows.append(pull(text, means, label, weight, known))
+            means, has_anchor = self._prototypes(batch, image)
+            lows.append(pull(text, means, label, weight, has_anchor))
         return high, torch.stack(lows).mean()
 
     @torch.no_grad()
@@ -267,7 +267,7 @@ class FewShot(Task):
         if not (self.training and self.varied):
             return plain
         sentences = self._every_sentence(classes)
-        return [own[int(torch.randint(len(own), ()))] for own in sentences]
+        return [variants[int(torch.randint(len(variants), ()))] for variants in sentences]
 
     def _every_sentence(self, classes: Sequence[str]) -> list[list[str]]:
         """Return the template's sentence and the expert prompts of each class."""

@@ -13,7 +13,7 @@ def masked_cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
         logits: (batch, finding).
         label: (batch, finding) float: 1, 0, or NaN if it is not known.
     """
-    known = ~label.isnan()
+    is_known = ~label.isnan()
     target = label.nan_to_num(0.0)
-    each = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    return (each * known).sum() / known.sum().clamp_min(1)
+    losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return (losses * is_known).sum() / is_known.sum().clamp_min(1)

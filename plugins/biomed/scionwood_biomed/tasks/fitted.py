@@ -53,11 +53,11 @@ class FittedTask(Task):
         """Return what the head sees of a batch of images, one or more tensors."""
 
     @abstractmethod
-    def fit_head(self, seen: list[Tensor], label: Tensor) -> None:
+    def fit_head(self, features: list[Tensor], label: Tensor) -> None:
         """Fit the head to what it sees of the training split."""
 
     @abstractmethod
-    def answer_to(self, seen: list[Tensor]) -> Tensor:
+    def answer_to(self, features: list[Tensor]) -> Tensor:
         """Return the logits (image, class) of what the head sees."""
 
     def fit_to(self, train: Iterable[dict[str, Any]], val: Iterable[dict[str, Any]]) -> None:
@@ -72,16 +72,16 @@ class FittedTask(Task):
         """
         training = self.backbone.training
         self.backbone.eval()
-        seen, label = self._gathered(train)
+        features, label = self._gathered(train)
         if not len(label):
             rule = "the training split has no image"
             raise RecipeError(type(self).__name__, rule, "Check the table and its splits")
         self._check_every_class(label)
-        self.fit_head(seen, label)
+        self.fit_head(features, label)
         self.backbone.eval()
-        seen, label = self._gathered(val)
+        features, label = self._gathered(val)
         if len(label):
-            self._calibrate(seen, label)
+            self._calibrate(features, label)
         self.backbone.train(training)
 
     def losses(self, batch: dict[str, Any]) -> dict[str, Tensor]:
@@ -96,9 +96,9 @@ class FittedTask(Task):
         logits, label = self.network(batch["image"]), self.labels(batch)
         if self.network.answer.exclusive:
             return {"accuracy": (logits.argmax(-1) == label).float().mean()}
-        known = ~label.isnan()
-        right = ((logits > 0) == (label > 0.5)) & known
-        return {"accuracy": right.sum() / known.sum().clamp_min(1)}
+        is_known = ~label.isnan()
+        right = ((logits > 0) == (label > 0.5)) & is_known
+        return {"accuracy": right.sum() / is_known.sum().clamp_min(1)}
 
     def predict(self, batch: dict[str, Any]) -> Tensor:
         """Return probabilities (batch, class), in the order of `classes` of the batch if given.
@@ -107,8 +107,8 @@ class FittedTask(Task):
             RecipeError: a name is not one of the classes.
         """
         answer: Tensor = self.network.answer.probabilities(self.network(batch["image"]))
-        wanted = batch.get("classes")
-        return answer if wanted is None else answer[:, self._places(wanted)]
+        class_names = batch.get("classes")
+        return answer if class_names is None else answer[:, self._places(class_names)]
 
     def labels(self, batch: dict[str, Any]) -> Tensor:
         """Return the labels of a batch in the order of the network's classes.
@@ -148,21 +148,25 @@ class FittedTask(Task):
         )
 
     def _places(self, names: Sequence[str]) -> list[int]:
-        own = {name: at for at, name in enumerate(self.classes)}
-        if unknown := sorted(set(names) - own.keys()):
+        place_of_class = {name: at for at, name in enumerate(self.classes)}
+        if unknown := sorted(set(names) - place_of_class.keys()):
             rule = f"no class has this name; the classes are {', '.join(self.classes)}"
             remedy = "Correct the label, or name the classes of your data in backbone.classes"
             raise RecipeError(f"label {unknown[0]!r}", rule, remedy)
-        return [own[name] for name in names]
+        return [place_of_class[name] for name in names]
 
     def _check_every_class(self, label: Tensor) -> None:
         """Refuse a class, or an answer to a finding, that no training image has."""
         exclusive = self.network.answer.exclusive
         for at, name in enumerate(self.classes):
-            found = (label == at).any() if exclusive else (label[:, at] > 0.5).any()
+            has_positive = (label == at).any() if exclusive else (label[:, at] > 0.5).any()
             other = exclusive or (label[:, at] < 0.5).any()
-            if not (found and other):
-                rule = "no training image has it" if not found else "every training image has it"
+            if not (has_positive and other):
+                rule = (
+                    "no training image has it"
+                    if not has_positive
+                    else "every training image has it"
+                )
                 remedy = "Add images, or take it out of backbone.classes"
                 raise RecipeError(f"class {name!r}", rule, remedy)
 
@@ -173,20 +177,22 @@ class FittedTask(Task):
         for batch in batches:
             parts.append(self.gather(batch["image"].to(self.device)))
             labels.append(self.labels(batch).to(self.device))
-        seen = [torch.cat(each) for each in zip(*parts, strict=True)]
-        return seen, torch.cat(labels) if labels else torch.empty(0)
+        features = [torch.cat(tensors) for tensors in zip(*parts, strict=True)]
+        return features, torch.cat(labels) if labels else torch.empty(0)
 
     @torch.no_grad()
-    def _calibrate(self, seen: list[Tensor], label: Tensor) -> None:
-        head, logits = self.network.answer, self.answer_to(seen)
+    def _calibrate(self, features: list[Tensor], label: Tensor) -> None:
+        head, logits = self.network.answer, self.answer_to(features)
         loss = F.cross_entropy if head.exclusive else masked_cross_entropy
-        values = torch.stack([loss(each * logits, label) for each in SHARPNESS.to(logits)])
+        values = torch.stack(
+            [loss(sharpness * logits, label) for sharpness in SHARPNESS.to(logits)]
+        )
         head.sharpness.fill_(float(SHARPNESS[int(values.argmin())]))
         if head.exclusive and len(self.classes) == 2 and len(torch.unique(label)) == 2:
             from scionwood_biomed.evaluation.scores import threshold
 
-            shown = head.probabilities(self.answer_to(seen)).cpu().numpy()
-            head.threshold.fill_(threshold(shown, label.cpu().numpy()))
+            probabilities = head.probabilities(self.answer_to(features)).cpu().numpy()
+            head.threshold.fill_(threshold(probabilities, label.cpu().numpy()))
 
 
 @final

@@ -33,5 +33,5 @@ def evaluating(backbone: nn.Module) -> Iterator[None]:
 
 def trains_text(backbone: nn.Module) -> bool:
     """Return whether parameters outside the vision tower are trained."""
-    named = backbone.named_parameters()
-    return any(p.requires_grad and ".visual." not in name for name, p in named)
+    parameters = backbone.named_parameters()
+    return any(p.requires_grad and ".visual." not in name for name, p in parameters)

@@ -48,8 +48,8 @@ class Segment(Task):
 
     def metrics(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Return the Dice of all pixels of a batch, the mean over its classes."""
-        found = self.backbone(batch["image"]).argmax(1)
-        return {"dice": _dice(found, batch["mask"])}
+        predicted = self.backbone(batch["image"]).argmax(1)
+        return {"dice": _dice(predicted, batch["mask"])}
 
     def deploy(self, folder: Path | None = None) -> Deployed:
         """Return the network for export: images to logits of pixels."""
@@ -78,11 +78,11 @@ def _soft_dice(logits: Tensor, mask: Tensor) -> Tensor:
     return ((2 * both + 1) / (total + 1)).mean()
 
 
-def _dice(found: Tensor, mask: Tensor) -> Tensor:
+def _dice(predicted: Tensor, mask: Tensor) -> Tensor:
     """Return the mean Dice over the classes in either mask; 1 if both are background."""
     values = []
-    for at in torch.unique(torch.cat([found.flatten(), mask.flatten()])).tolist():
+    for at in torch.unique(torch.cat([predicted.flatten(), mask.flatten()])).tolist():
         if at:
-            one, two = found == at, mask == at
+            one, two = predicted == at, mask == at
             values.append(2 * (one & two).sum() / (one.sum() + two.sum()))
-    return torch.stack(values).mean() if values else torch.ones(()).to(found.device)
+    return torch.stack(values).mean() if values else torch.ones(()).to(predicted.device)

@@ -78,9 +78,9 @@ class Volumes(FittedTask):
         """Return the cells (batch, slice, cell, channel)."""
         return [self.network.cells(image)]
 
-    def fit_head(self, seen: list[Tensor], label: Tensor) -> None:
+    def fit_head(self, features: list[Tensor], label: Tensor) -> None:
         """Fit what is usual at each place, then train the pooling."""
-        head, (cells,) = self.network.answer, seen
+        head, (cells,) = self.network.answer, features
         usual = torch.ones_like(label, dtype=torch.bool)
         if self.reference is not None:
             usual = label == self.classes.index(self.reference)
@@ -94,7 +94,7 @@ class Volumes(FittedTask):
 
     def _train(self, member: nn.Module, placed: Tensor, label: Tensor) -> None:
         optimizer = torch.optim.AdamW(member.parameters(), lr=self.rate, weight_decay=self.decay)
-        wanted = [parameter.requires_grad for parameter in member.parameters()]
+        grad_flags = [parameter.requires_grad for parameter in member.parameters()]
         member.requires_grad_(True).train()
         with torch.enable_grad():
             for _ in range(self.steps):
@@ -102,13 +102,13 @@ class Volumes(FittedTask):
                 loss = F.cross_entropy(member(placed)[0], label)
                 loss.backward()
                 optimizer.step()
-        for parameter, before in zip(member.parameters(), wanted, strict=True):
+        for parameter, before in zip(member.parameters(), grad_flags, strict=True):
             parameter.requires_grad_(before).grad = None
         member.eval()
 
-    def answer_to(self, seen: list[Tensor]) -> Tensor:
+    def answer_to(self, features: list[Tensor]) -> Tensor:
         """Return the logits (volume, class) of the cells."""
-        logits: Tensor = self.network.answer(seen[0])
+        logits: Tensor = self.network.answer(features[0])
         return logits
 
 

@@ -53,10 +53,10 @@ def worded(family: str, classes: Sequence[str], others: OtherNames | None = None
         others: other names of classes. In the family `synonym` they replace the class name, in
             `abbreviation` they replace its first letters.
     """
-    given = (others or {}).get(family, {})
+    other_names = (others or {}).get(family, {})
     if family == "abbreviation":
         return [
-            f"{TEMPLATE} {given[name]}" if name in given else WORDINGS[family](name)
+            f"{TEMPLATE} {other_names[name]}" if name in other_names else WORDINGS[family](name)
             for name in classes
         ]
-    return [WORDINGS[family](given.get(name, name)) for name in classes]
+    return [WORDINGS[family](other_names.get(name, name)) for name in classes]

@@ -88,9 +88,9 @@ def _checked(path: Path, detect_text: bool) -> CheckResult:
     from scionwood_biomed.privacy.copying import inspect, kind_of
     from scionwood_biomed.privacy.look import NAME, is_record
 
-    known: dict[Path, dict[str, Look]] = {}
+    looks_by_folder: dict[Path, dict[str, Look]] = {}
     if not path.is_dir():
-        return CheckResult([inspect(path, detect_text=detect_text, known=known)], [])
+        return CheckResult([inspect(path, detect_text=detect_text, known=looks_by_folder)], [])
     results, others, count = [], [], 0
     for file in sorted(item for item in path.rglob("*") if item.is_file()):
         if file.name == NAME and is_record(file):
@@ -100,7 +100,9 @@ def _checked(path: Path, detect_text: bool) -> CheckResult:
             continue
         count += 1
         try:
-            results.append(inspect(file, detect_text=detect_text, folder=path, known=known))
+            results.append(
+                inspect(file, detect_text=detect_text, folder=path, known=looks_by_folder)
+            )
         except ReadError as error:
             others.append((file, error.rule))
     if not count:

@@ -44,9 +44,9 @@ def features(
     """
     normals = surface.to_nodes(np.abs(frame.turned(surface.normals)))
     thickness = surface.to_nodes(part.thickness[:, None])
-    away = frame.turned(part.points - touched) / LENGTH
+    offsets = frame.turned(part.points - touched) / LENGTH
     reach = np.minimum(gap - gap.min(), FAR)[:, None] / LENGTH
-    return np.concatenate([thickness, part.clamped[:, None], normals, away, reach], 1)
+    return np.concatenate([thickness, part.clamped[:, None], normals, offsets, reach], 1)
 
 
 def condition(
@@ -87,5 +87,5 @@ def condition(
     ]
     if len(numbers) != CONDITIONS:
         raise AssertionError(f"{len(numbers)} conditions")
-    further = [value for _, value in sorted(part.conditions.items())]
-    return np.array([*numbers, *further], np.float64)
+    extra_conditions = [value for _, value in sorted(part.conditions.items())]
+    return np.array([*numbers, *extra_conditions], np.float64)

@@ -48,7 +48,7 @@ class Encoded(NamedTuple):
     order: np.ndarray = np.zeros(0, np.int64)
 
 
-class _Seen(NamedTuple):
+class _ImpactGeometry(NamedTuple):
     """A part under its impact: the surface, the axes, the gaps and the point of impact."""
 
     surface: Surface
@@ -100,33 +100,35 @@ class Encoder:
         Raises:
             ReadError: the mesh is empty, a piece has no two ends, or links are wrong.
         """
-        seen = _seen(part)
-        pieces = linking.pieces_of(len(part.points), seen.surface.edges[0])
+        geometry = _seen(part)
+        pieces = linking.pieces_of(len(part.points), geometry.surface.edges[0])
         if pieces.max() > 0:
-            return self._assembly(part, seen, pieces)
-        power = strength(part, seen.surface, seen.frame, seen.inner)
-        inside = seen.frame.inward(part.points) / LENGTH
-        coarse, near, share = self._grid(seen.surface, seen.frame, part.family, inside)
-        own = condition(part, seen.surface, seen.frame, seen.inner, power)[None]
+            return self._assembly(part, geometry, pieces)
+        power = strength(part, geometry.surface, geometry.frame, geometry.inner)
+        inside = geometry.frame.inward(part.points) / LENGTH
+        coarse, near, share = self._grid(geometry.surface, geometry.frame, part.family, inside)
+        condition_row = condition(part, geometry.surface, geometry.frame, geometry.inner, power)[
+            None
+        ]
         graph = CrashGraph(
-            _floats(features(part, *seen)),
-            _floats(own),
+            _floats(features(part, *geometry)),
+            _floats(condition_row),
             _floats(inside),
-            torch.from_numpy(_sorted(seen.surface.edges[0].T)),
+            torch.from_numpy(_sorted(geometry.surface.edges[0].T)),
             torch.from_numpy(near),
             _floats(share),
             _floats(coarse),
             torch.zeros(len(inside), dtype=torch.long),
-            torch.from_numpy(seen.surface.cells),
+            torch.from_numpy(geometry.surface.cells),
         )
-        return Encoded(graph, seen.frame, *_targets(part, seen.frame))
+        return Encoded(graph, geometry.frame, *_targets(part, geometry.frame))
 
     def reference(self, part: Part) -> np.ndarray:
         """Return the positions of coarse nodes on a part, in its axes, (coarse node, 3), mm."""
-        seen = _seen(part)
-        return self._morphed(seen.surface, seen.frame)
+        geometry = _seen(part)
+        return self._morphed(geometry.surface, geometry.frame)
 
-    def _assembly(self, part: Part, seen: _Seen, pieces: np.ndarray) -> Encoded:
+    def _assembly(self, part: Part, geometry: _ImpactGeometry, pieces: np.ndarray) -> Encoded:
         if self.coarse == "fixed":
             rule = "fixed grids are those of single parts"
             raise ReadError(part.name or "assembly", rule, "Set data.coarse: morph, or none")
@@ -134,52 +136,56 @@ class Encoder:
         linking.check(links, pieces, part.name or "assembly")
         order = np.argsort(pieces, kind="stable")
         number = np.argsort(order, kind="stable")
-        inside = seen.frame.inward(part.points) / LENGTH
-        rows, grids = self._pieces(part, seen, pieces, links)
+        inside = geometry.frame.inward(part.points) / LENGTH
+        rows, grids = self._pieces(part, geometry, pieces, links)
         first = len(self.template.levels[0])
-        coarse, near, share = (np.concatenate(each) for each in zip(*grids, strict=True))
+        coarse, near, share = (np.concatenate(arrays) for arrays in zip(*grids, strict=True))
         near += pieces[order][:, None] * first
         if self.between == "all":
-            sides = seen.surface.edges[0]
+            sides = geometry.surface.edges[0]
             links = linking.joined(links, linking.touching(part.points, sides, pieces))
         else:
             links = linking.none()
         pairs = number[links.nodes].T
         graph = CrashGraph(
-            _floats(features(part, *seen)[order]),
+            _floats(features(part, *geometry)[order]),
             _floats(np.stack(rows)),
             _floats(inside[order]),
-            torch.from_numpy(_sorted(number[seen.surface.edges[0]].T)),
+            torch.from_numpy(_sorted(number[geometry.surface.edges[0]].T)),
             torch.from_numpy(near),
             _floats(share),
             _floats(coarse),
             torch.from_numpy(pieces[order]),
-            torch.from_numpy(number[seen.surface.cells]),
+            torch.from_numpy(number[geometry.surface.cells]),
             torch.zeros(len(rows), dtype=torch.long),
             torch.from_numpy(np.concatenate([pairs, pairs[::-1]], 1)),
             torch.from_numpy(np.tile(links.kinds, 2)),
         )
-        moved, strain = _targets(part, seen.frame)
+        moved, strain = _targets(part, geometry.frame)
         moved = moved[torch.from_numpy(order)] if len(moved) else moved
-        return Encoded(graph, seen.frame, moved, strain, order)
+        return Encoded(graph, geometry.frame, moved, strain, order)
 
     def _pieces(
-        self, part: Part, seen: _Seen, pieces: np.ndarray, links: linking.Links
+        self, part: Part, geometry: _ImpactGeometry, pieces: np.ndarray, links: linking.Links
     ) -> tuple[list[np.ndarray], list[tuple[np.ndarray, np.ndarray, np.ndarray]]]:
         """Return the conditions and the grids of the pieces of an assembly."""
         groups = linking.groups_of(pieces, links)
         powers = []
         for group in range(int(groups.max()) + 1):
-            held = only_nodes(part, groups[pieces] == group)
-            surface = Surface(held.points, held.cells)
-            powers.append(strength(held, surface, seen.frame, seen.inner))
+            group_part = only_nodes(part, groups[pieces] == group)
+            surface = Surface(group_part.points, group_part.cells)
+            powers.append(strength(group_part, surface, geometry.frame, geometry.inner))
         rows, grids = [], []
         for piece in range(len(groups)):
-            own = only_nodes(part, pieces == piece)
-            surface = Surface(own.points, own.cells)
-            rows.append(condition(own, surface, seen.frame, seen.inner, powers[groups[piece]]))
-            inside = seen.frame.inward(own.points) / LENGTH
-            grids.append(self._grid(surface, seen.frame, part.family, inside))
+            piece_part = only_nodes(part, pieces == piece)
+            surface = Surface(piece_part.points, piece_part.cells)
+            rows.append(
+                condition(
+                    piece_part, surface, geometry.frame, geometry.inner, powers[groups[piece]]
+                )
+            )
+            inside = geometry.frame.inward(piece_part.points) / LENGTH
+            grids.append(self._grid(surface, geometry.frame, part.family, inside))
         return rows, grids
 
     def _grid(
@@ -236,10 +242,10 @@ def example_graph(size: Size, conditions: int = 0) -> CrashGraph:
         size: size of the network.
         conditions: number of further conditions.
     """
-    along, around = np.arange(9) * 15.0, np.arange(6)
+    along, corners = np.arange(9) * 15.0, np.arange(6)
     y = np.array([-20.0, -20, -10, 10, 20, 20])
     z = np.array([0.0, 15, 25, 25, 15, 0])
-    points = np.array([[x, y[i], z[i]] for x in along for i in around])
+    points = np.array([[x, y[i], z[i]] for x in along for i in corners])
     at = np.arange(54).reshape(9, 6)
     cells = np.stack([at[:-1, :-1], at[1:, :-1], at[1:, 1:], at[:-1, 1:]], -1).reshape(-1, 4)
     impactor = Impactor(
@@ -247,18 +253,18 @@ def example_graph(size: Size, conditions: int = 0) -> CrashGraph:
     )
     clamped = np.isin(points[:, 0], along[[0, -1]])
     thickness = np.full(len(cells), 1.5)
-    further = {f"condition {at}": 0.0 for at in range(conditions)}
+    extra = {f"condition {at}": 0.0 for at in range(conditions)}
     times = np.linspace(0, 10, 3)
-    part = Part(points, cells, thickness, clamped, Material(), impactor, times, conditions=further)
+    part = Part(points, cells, thickness, clamped, Material(), impactor, times, conditions=extra)
     return Encoder(size).encode(part).graph
 
 
-def _seen(part: Part) -> _Seen:
+def _seen(part: Part) -> _ImpactGeometry:
     """Return the surface of a part, its axes, and where it is hit."""
     surface, gap = Surface(part.points, part.cells), gaps(part)
     touched = touched_at(part, gap)
     direction = unit(np.array(part.impactor.direction))
-    return _Seen(surface, canonical_frame(surface, touched, direction), gap, touched)
+    return _ImpactGeometry(surface, canonical_frame(surface, touched, direction), gap, touched)
 
 
 def _sorted(pairs: np.ndarray) -> np.ndarray:

@@ -160,7 +160,7 @@ class FileParts(Parts):
         """Whether encoded parts are kept on the disk."""
         if self.store != "auto":
             return self.store == "zarr"
-        paths = [path for each in self._paths.values() for path in each]
+        paths = [path for split_paths in self._paths.values() for path in split_paths]
         with self.data_files.one_child(paths[-1]):
             series = open_run(paths[-1], self.user)
         values = 3 * (self.frames or len(series)) + ENCODED
@@ -176,12 +176,14 @@ class FileParts(Parts):
             place = store_folder(self.source) if self.cache is None else self.cache
             folders = [place / store_name(path, self.user, self.frames, encoder) for path in paths]
             todo = [pair for pair in zip(paths, folders, strict=True) if not pair[1].is_dir()]
-            shown = track(todo, f"encoding {split}", console=Console(stderr=True), disable=not todo)
-            for path, folder in shown:
+            progress = track(
+                todo, f"encoding {split}", console=Console(stderr=True), disable=not todo
+            )
+            for path, folder in progress:
                 with self.data_files.one_child(path), writing(folder):
                     store_run(path, self.user, self.frames, encoder, folder)
             if folders:
-                self.conditions = _alike(paths, folders)
+                self.conditions = _common_conditions(paths, folders)
             self._encoded[split] = Stored(folders)
         return self._encoded[split]
 
@@ -222,15 +224,15 @@ class FileParts(Parts):
         return part if self.frames is None else resampled(part, self.frames)
 
 
-def _alike(paths: Sequence[Path], folders: Sequence[Path]) -> tuple[str, ...]:
+def _common_conditions(paths: Sequence[Path], folders: Sequence[Path]) -> tuple[str, ...]:
     """Return the further keys of stored runs, one or more, which must be the same in all.
 
     Raises:
         ReadError: the names differ.
     """
     names = [conditions_of(folder) for folder in folders]
-    for path, own in zip(paths, names, strict=True):
-        _refuse_others(run_name(path), set(own), run_name(paths[0]), set(names[0]))
+    for path, keys in zip(paths, names, strict=True):
+        _refuse_others(run_name(path), set(keys), run_name(paths[0]), set(names[0]))
     return names[0]
 
 
@@ -243,8 +245,8 @@ def _check_alike(first: Part, part: Part) -> None:
     _refuse_others(part.name, set(part.conditions), first.name, set(first.conditions))
 
 
-def _refuse_others(name: str, keys: set[str], first: str, wanted: set[str]) -> None:
-    if keys != wanted:
-        rule = f"it and {first!r} differ in the keys {', '.join(sorted(keys ^ wanted))}"
+def _refuse_others(name: str, keys: set[str], first: str, expected: set[str]) -> None:
+    if keys != expected:
+        rule = f"it and {first!r} differ in the keys {', '.join(sorted(keys ^ expected))}"
         remedy = "State them in every run, or leave them out: settings: {KEY: ignore}"
         raise ReadError(f"run {name!r}", rule, remedy)

@@ -109,8 +109,8 @@ def read_stored(folder: Path) -> Encoded:
     about = _about(folder)
     graph = CrashGraph(*(_mapped(folder, name) for name in CrashGraph._fields))
     frame = Frame(np.array(about["origin"]), np.array(about["axes"]))
-    known = (folder / "plastic_strain").is_dir()
-    strain = _mapped(folder, "plastic_strain") if known else torch.zeros(0)
+    has_strain = (folder / "plastic_strain").is_dir()
+    strain = _mapped(folder, "plastic_strain") if has_strain else torch.zeros(0)
     order = _mapped(folder, "order").numpy()
     return Encoded(graph, frame, _mapped(folder, "displacement"), strain, order)
 

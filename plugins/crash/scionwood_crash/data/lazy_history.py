@@ -39,10 +39,10 @@ def store_run(
     encoded = encoder.encode(replace(part, displacement=None, plastic_strain=None))
     length, time, _ = factors(series.mesh.units)
     times = series.times * time - series.times[0] * time
-    wanted = times if frames is None else np.linspace(times[0], times[-1], frames)
+    frame_times = times if frames is None else np.linspace(times[0], times[-1], frames)
     used = np.unique(series.mesh.cells)
-    states = states_at(series, times, wanted, used, length)
-    write_stored(folder, encoded, states, len(wanted), part.conditions)
+    states = states_at(series, times, frame_times, used, length)
+    write_stored(folder, encoded, states, len(frame_times), part.conditions)
 
 
 def store_folder(source: str) -> Path:
@@ -67,7 +67,7 @@ def store_name(path: Path, user: RunSettings, frames: int | None, encoder: Encod
         encoder: encodes its mesh.
     """
     mesh = [] if user.mesh is None else [Path(user.mesh.replace("{run}", run_name(path)))]
-    files = [file for each in (path, *mesh) for file in files_of(each)]
+    files = [file for source in (path, *mesh) for file in files_of(source)]
     stats = [(str(file.absolute()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     grids = [level.tolist() for level in encoder.template.levels]
     options = [encoder.neighbours, encoder.coarse, encoder.fallback, encoder.between, frames, user]
@@ -87,43 +87,43 @@ def envelope(series: CrashSeries) -> CrashSeries:
     farthest = first.displacement.astype(np.float64)
     travel = np.linalg.norm(farthest, axis=1)
     for frame in series:
-        away = np.linalg.norm(frame.displacement, axis=1)
-        more = away > travel
-        farthest[more], travel[more] = frame.displacement[more], away[more]
+        distance = np.linalg.norm(frame.displacement, axis=1)
+        more = distance > travel
+        farthest[more], travel[more] = frame.displacement[more], distance[more]
     second = Frame(farthest, last.alive, last.cell_fields, last.point_fields)
     return replace(series, times=series.times[[0, -1]], read=lambda at: (first, second)[at])
 
 
 def states_at(
-    series: CrashSeries, times: np.ndarray, wanted: np.ndarray, used: np.ndarray, length: float
+    series: CrashSeries, times: np.ndarray, frame_times: np.ndarray, used: np.ndarray, length: float
 ) -> Iterator[State]:
     """Yield the states at some times, linear between those of the file.
 
     Args:
         series: two or more states.
         times: (state,), ms.
-        wanted: (frame,), increasing, ms.
+        frame_times: (frame,), increasing, ms.
         used: (node,), the places in the mesh of the nodes that are wanted.
         length: factor from the unit of length to mm.
     """
     strained = STRAIN in series.read(0).cell_fields
-    held: dict[int, State] = {}
+    cache: dict[int, State] = {}
 
     def state(index: int) -> State:
-        if index not in held:
+        if index not in cache:
             frame = series.read(index)
             strain = frame.cell_fields[STRAIN] if strained else None
-            held[index] = frame.displacement[used].astype(np.float64) * length, strain
-        return held[index]
+            cache[index] = frame.displacement[used].astype(np.float64) * length, strain
+        return cache[index]
 
-    for at, time in enumerate(wanted):
-        if np.array_equal(times, wanted):
+    for at, time in enumerate(frame_times):
+        if np.array_equal(times, frame_times):
             yield state(at)
-            held.clear()
+            cache.clear()
             continue
         upper = int(np.clip(np.searchsorted(times, time), 1, len(times) - 1))
-        for old in [index for index in held if index < upper - 1]:
-            del held[old]
+        for old in [index for index in cache if index < upper - 1]:
+            del cache[old]
         pair = [upper - 1, upper]
         below, above = map(state, pair)
         moved = at_times(np.stack([below[0], above[0]]), times[pair], np.array([time]))[0]

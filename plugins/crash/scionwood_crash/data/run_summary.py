@@ -69,7 +69,7 @@ def summarise(path: Path, user: RunSettings) -> RunSummary:
         except ReadError as error:
             summary.faults.append(f"{error.rule}. {error.remedy}")
     summary.ignored += sorted(
-        {str(each.message).removeprefix(f"{path.name}: ") for each in messages}
+        {str(warning.message).removeprefix(f"{path.name}: ") for warning in messages}
     )
     return summary
 
@@ -135,7 +135,7 @@ def _judge(summary: RunSummary, series: CrashSeries, user: RunSettings) -> None:
     pieces = int(pieces_of(len(part.points), Surface(part.points, part.cells).edges[0]).max()) + 1
     summary.values["pieces"] = pieces
     if pieces > 1:
-        summary.values["links"] = counts = _counted(part)
+        summary.values["links"] = counts = _count_links(part)
         links = ", ".join(f"{count} links of kind {kind}" for kind, count in counts.items())
         summary.assembly = (
             f"an assembly of {pieces} pieces, {links or 'no weld or tie is stated'}; "
@@ -149,7 +149,7 @@ def _judge(summary: RunSummary, series: CrashSeries, user: RunSettings) -> None:
             summary.faults.append(f"{error.rule}. {error.remedy}")
 
 
-def _counted(part: Part) -> dict[str, int]:
+def _count_links(part: Part) -> dict[str, int]:
     """Return the number of links of each kind that the files state."""
     if part.links is None:
         return {}

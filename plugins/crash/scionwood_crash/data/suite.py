@@ -93,30 +93,32 @@ class SuiteParts(Parts):
             first = sum(self.counts[name] for name in SPLITS[: SPLITS.index(split)])
             numbers = range(first, first + self.counts[split])
             designs = [(family, number) for family in self.families for number in numbers]
-            shown = track(
+            progress = track(
                 designs,
                 f"simulating {split}",
                 console=Console(stderr=True),
                 disable=self._stored(designs),
             )
-            made = [self._simulation(*each) for each in shown]
-            self._parts[split] = [to_part(each) for each in made if self._trusted(each)]
-            if made and not self._parts[split]:
+            simulations = [self._simulation(*design) for design in progress]
+            self._parts[split] = [
+                to_part(simulation) for simulation in simulations if self._trusted(simulation)
+            ]
+            if simulations and not self._parts[split]:
                 rule = f"the hourglass energy exceeds {HOURGLASS:.0%} of the internal energy in all"
                 raise RecipeError(f"designs of {split}", rule, "Lower data.element_size")
         return self._parts[split]
 
-    def _trusted(self, made: Simulation) -> bool:
+    def _trusted(self, simulation: Simulation) -> bool:
         """Return whether the hourglass energy is small; a shortened simulation is a trial."""
-        share = hourglass_share(made.energy)
+        share = hourglass_share(simulation.energy)
         if self.duration is not None or share <= HOURGLASS:
             return True
-        name = f"{made.family} {made.index} of seed {made.seed}"
+        name = f"{simulation.family} {simulation.index} of seed {simulation.seed}"
         print(f"{name} is left out: hourglass energy {share:.0%} of the internal", file=sys.stderr)
         return False
 
     def _stored(self, designs: list[tuple[str, int]]) -> bool:
-        return all((path := self._path(*each)) and path.is_file() for each in designs)
+        return all((path := self._path(*design)) and path.is_file() for design in designs)
 
     def _simulation(self, family: str, number: int) -> Simulation:
         path = self._path(family, number)
@@ -146,6 +148,10 @@ class SuiteParts(Parts):
     def _path(self, family: str, number: int) -> Path | None:
         if self.folder is None:
             return None
-        own = [self.element_size, self.duration, self.frames]
-        name = f"{number:04d}" if own == [None, None, 21] else "-".join(map(str, [number, *own]))
+        options = [self.element_size, self.duration, self.frames]
+        name = (
+            f"{number:04d}"
+            if options == [None, None, 21]
+            else "-".join(map(str, [number, *options]))
+        )
         return self.folder / f"seed{self.seed}" / family / f"{name}{SUFFIX}"

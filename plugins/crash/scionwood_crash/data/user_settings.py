@@ -59,7 +59,7 @@ class RunSettings(AimOptions):
     @classmethod
     def of(cls, options: PredictOptions, recipe: RunSettings) -> RunSettings:
         """Return what the options of a prediction state, and for the others what a recipe does."""
-        values = {each.name: getattr(options, each.name) for each in fields(AimOptions)}
+        values = {option.name: getattr(options, option.name) for option in fields(AimOptions)}
         meaning = Settings(options.settings or {})
         return cls(**values, held=options.clamped or recipe.held, settings=meaning).over(recipe)
 
@@ -80,7 +80,7 @@ class RunSettings(AimOptions):
 
     def over(self, other: RunSettings) -> RunSettings:
         """Return what is stated here, and for the others what another states."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        values = {setting.name: getattr(self, setting.name) for setting in fields(self)}
         values = {name: value for name, value in values.items() if value is not None}
         values["settings"] = self.settings if self.settings.meanings else other.settings
         return replace(other, **values)
@@ -183,8 +183,8 @@ def settings_of(data: str, options: Mapping[str, Any]) -> RunSettings:
     """Return what the data of a recipe state for files; nothing, if they are other data."""
     if data != "crash/files":
         return RunSettings()
-    known = {each.name for each in fields(RunSettings)} - {"settings"}
-    values = {name: value for name, value in options.items() if name in known}
+    setting_names = {setting.name for setting in fields(RunSettings)} - {"settings"}
+    values = {name: value for name, value in options.items() if name in setting_names}
     return RunSettings(**values, settings=Settings(options["settings"] or {}))
 
 
@@ -210,15 +210,17 @@ def refuse_gaps(series: CrashSeries, user: RunSettings) -> None:
     Raises:
         ReadError: something is missing.
     """
-    numbers, further = user.settings.stated(series.features, factors(series.mesh.units))
+    numbers, extra = user.settings.stated(series.features, factors(series.mesh.units))
     missing = user.missing(numbers)
     if not missing:
         return
     rule = f"neither the run nor the recipe states: {', '.join(missing)}"
-    if further:
-        rule += f"; the run has the further keys {', '.join(further)}"
-    alike = [key for key in further if key in QUANTITIES]
-    key, quantity = (alike[0], alike[0]) if alike else (next(iter(further), "KEY"), missing[-1])
+    if extra:
+        rule += f"; the run has the further keys {', '.join(extra)}"
+    matching = [key for key in extra if key in QUANTITIES]
+    key, quantity = (
+        (matching[0], matching[0]) if matching else (next(iter(extra), "KEY"), missing[-1])
+    )
     unit = next(iter(UNITS[QUANTITIES[quantity][1]])) if quantity in QUANTITIES else "UNIT"
     example = f"{{{key}: {quantity} {unit}}}"
     remedy = f"Say what a key means, settings: {example}, or state it for all runs, "

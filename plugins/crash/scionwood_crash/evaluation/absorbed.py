@@ -53,11 +53,11 @@ def impact_energy(simulated: CrashSeries) -> float:
 
 def energies(predicted: CrashSeries, simulated: CrashSeries) -> dict[str, list[float]]:
     """Return energies by time, J; nothing if a file has no plastic strain."""
-    if not all(STRAIN in each.read(0).cell_fields for each in (simulated, predicted)):
+    if not all(STRAIN in history.read(0).cell_fields for history in (simulated, predicted)):
         return {}
     energies = {}
-    stated = {name: value for name, value in simulated.features.items() if name != CARRIED}
-    for name, each in (("true", simulated), ("predicted", predicted)):
-        part = from_series(replace(each, features=stated), Setup(clamped="ends"))
+    features = {name: value for name, value in simulated.features.items() if name != CARRIED}
+    for name, series in (("true", simulated), ("predicted", predicted)):
+        part = from_series(replace(series, features=features), Setup(clamped="ends"))
         energies[f"energy_{name}"] = absorbed_energy(part).tolist()
     return energies

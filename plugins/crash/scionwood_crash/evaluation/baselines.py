@@ -58,8 +58,8 @@ class Pod:
         flat = histories.reshape(len(parts), -1)
         self.mean = flat.mean(0)
         _, values, modes = np.linalg.svd(flat - self.mean, full_matrices=False)
-        kept = np.cumsum(values**2) / max((values**2).sum(), 1e-300)
-        self.modes = modes[: int(np.searchsorted(kept, self.energy)) + 1]
+        energy_share = np.cumsum(values**2) / max((values**2).sum(), 1e-300)
+        self.modes = modes[: int(np.searchsorted(energy_share, self.energy)) + 1]
         targets = (flat - self.mean) @ self.modes.T
         x = np.stack([_numbers(part) for part in parts])
         self.centre, self.scale = x.mean(0), np.maximum(x.std(0), 1e-6)
@@ -100,8 +100,8 @@ class Pod:
     def _gp(self, x: np.ndarray) -> np.ndarray:
         weights = np.zeros(self.targets.shape[1])
         for length in LENGTHS:
-            own = self.length == length
-            weights[own] = (_kernel(x, self.x, length) @ self.alpha[:, own])[0]
+            same_length = self.length == length
+            weights[same_length] = (_kernel(x, self.x, length) @ self.alpha[:, same_length])[0]
         return weights
 
     def _choose(self) -> None:

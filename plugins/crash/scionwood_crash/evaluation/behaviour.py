@@ -53,19 +53,19 @@ def displacement(task: Task, folder: Path | None = None) -> list[ProbeResult]:
     part = _channel()
     size = _size_of(task)
     graph = Encoder(size).encode(part).graph
-    made = _run(task, graph)
+    predicted = _run(task, graph)
     still = graph.condition.clone()
     still[:, DURATION] = _TINY
     quiet = graph._replace(condition=still)
     shape = _shape(task, part, size)
-    turned = _turned(part)
+    rotated = _rotate_part(part)
     far = max(float(np.abs(shape).max()), 1e-9)
-    back = _shape(task, turned, size) @ _QUARTER
+    back = _shape(task, rotated, size) @ _QUARTER
     mirror = _shape(task, _mirrored(part), size) * _FLIP
     return [
         ProbeResult("no travel", _most(_run(task, quiet)), "mm", 1.0, reason=NONE),
-        ProbeResult("first frame", _most(made[:, :1]), "mm", 0.1, reason=START),
-        ProbeResult("clamped nodes", _most(made[graph.clamped]), "mm", 0.1, reason=CLAMPED),
+        ProbeResult("first frame", _most(predicted[:, :1]), "mm", 0.1, reason=START),
+        ProbeResult("clamped nodes", _most(predicted[graph.clamped]), "mm", 0.1, reason=CLAMPED),
         ProbeResult(
             "mirrored part", float(np.abs(mirror - shape).max()) / far, most=0.05, reason=MIRROR
         ),
@@ -86,7 +86,7 @@ def _size_of(task: Task) -> Size:
 
 
 def _run(task: Task, graph: CrashGraph) -> Tensor:
-    output: Any = task.backbone(*(each.to(task.device) for each in graph))
+    output: Any = task.backbone(*(tensor.to(task.device) for tensor in graph))
     moved: Tensor = output[0] if isinstance(output, tuple) else output
     return moved.float().cpu()
 
@@ -102,10 +102,10 @@ def _shape(task: Task, part: Part, size: Size) -> np.ndarray:
 
 
 def _channel() -> Part:
-    along, around = np.arange(9) * 15.0, np.arange(6)
+    along, corners = np.arange(9) * 15.0, np.arange(6)
     y = np.array([-20.0, -20, -10, 10, 20, 20])
     z = np.array([0.0, 15, 25, 25, 15, 0])
-    points = np.array([[x, y[i], z[i]] for x in along for i in around])
+    points = np.array([[x, y[i], z[i]] for x in along for i in corners])
     at = np.arange(54).reshape(9, 6)
     cells = np.stack([at[:-1, :-1], at[1:, :-1], at[1:, 1:], at[:-1, 1:]], -1).reshape(-1, 4)
     impactor = Impactor(
@@ -126,7 +126,7 @@ def _mirrored(part: Part) -> Part:
     )
 
 
-def _turned(part: Part) -> Part:
+def _rotate_part(part: Part) -> Part:
     """Return the part turned by a quarter about z."""
     impactor = _moved(part.impactor, _QUARTER)
     return replace(part, points=part.points @ _QUARTER.T, impactor=impactor)

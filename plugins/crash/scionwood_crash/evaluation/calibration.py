@@ -67,7 +67,7 @@ def fit_intervals(run: str | Path, *, folds: int = 4) -> Calibrated:
     train, test = parts("train"), parts("test")
     if len(test) >= 9:
         predict = predicting(load_run(folder), stiffness)
-        rows = [errors_of(predict(each.graph), each.displacement, each.graph) for each in test]
+        rows = [errors_of(predict(part.graph), part.displacement, part.graph) for part in test]
         intervals = Intervals("split", *_columns(rows))
         weights: dict[str, Tensor] = {}
     else:
@@ -126,18 +126,18 @@ def networks(folder: Path, task: Any, intervals: Intervals, predict: Predict) ->
 
 
 def _exchanged(task: Any, state: dict[str, Tensor], predict: Predict) -> Predict:
-    own = {name: p for name, p in task.backbone.named_parameters() if name in state}
+    parameters = {name: p for name, p in task.backbone.named_parameters() if name in state}
 
     @torch.no_grad()
     def call(graph: CrashGraph) -> Tensor:
-        kept = {name: value.clone() for name, value in own.items()}
+        originals = {name: value.clone() for name, value in parameters.items()}
         try:
-            for name, value in own.items():
+            for name, value in parameters.items():
                 value.copy_(state[name])
             return predict(graph)
         finally:
-            for name, value in own.items():
-                value.copy_(kept[name])
+            for name, value in parameters.items():
+                value.copy_(originals[name])
 
     return call
 
@@ -154,11 +154,13 @@ def _crossed(
     weights: dict[str, Tensor] = {}
     console = Console(stderr=True)
     for at in track(range(folds), "training folds", console=console, transient=True):
-        kept = [each for each, own in zip(train, fold, strict=True) if own != at]
-        task = without_fold(recipe, kept, data)
+        training_parts = [
+            part for part, fold_number in zip(train, fold, strict=True) if fold_number != at
+        ]
+        task = without_fold(recipe, training_parts, data)
         weights |= {f"{at}/{name}": value for name, value in trained(task).items()}
         predict = predicting(task, stiffness)
-        for index in (index for index, own in enumerate(fold) if own == at):
+        for index in (index for index, fold_number in enumerate(fold) if fold_number == at):
             part = train[index]
             moved = predict(part.graph)
             rows[index] = errors_of(moved, part.displacement, part.graph, half=True)

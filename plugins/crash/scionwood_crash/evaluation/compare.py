@@ -109,10 +109,10 @@ def compare(
     _check_alike(predicted, simulated)
     moved_predicted, moved_simulated = predicted.displacement(), simulated.displacement()
     along = unit(np.asarray(direction, np.float64))
-    depths = [each @ along for each in (moved_simulated, moved_predicted)]
-    reference, depth = (float(each.max()) for each in depths)
+    depths = [motion @ along for motion in (moved_simulated, moved_predicted)]
+    reference, depth = (float(curve.max()) for curve in depths)
     largest = max(abs(reference), 1e-9)
-    nodes = [int(simulated.mesh.node_ids[each.max(0).argmax()]) for each in depths]
+    nodes = [int(simulated.mesh.node_ids[curve.max(0).argmax()]) for curve in depths]
     med = np.linalg.norm(moved_predicted - moved_simulated, axis=2).mean(1)
     place = simulated.mesh.points - simulated.mesh.points.mean(0) + moved_simulated
     followed = probes or (nodes[:1] if len(simulated) > 2 else [])
@@ -121,8 +121,8 @@ def compare(
         str(node): _probed(simulated, (moved_simulated, moved_predicted), node) for node in followed
     }
     shapes = [
-        shell_edges(simulated.mesh.points, simulated.mesh.cells, each[-1])
-        for each in (moved_simulated, moved_predicted)
+        shell_edges(simulated.mesh.points, simulated.mesh.cells, motion[-1])
+        for motion in (moved_simulated, moved_predicted)
     ]
     return Errors(
         times=simulated.times.tolist(),
@@ -143,7 +143,7 @@ def compare(
         rel_l2=float(
             np.sqrt(np.square(moved_predicted - moved_simulated).sum() / np.square(place).sum())
         ),
-        edges={name: [each[name] for each in shapes] for name in shapes[0]},
+        edges={name: [shape[name] for shape in shapes] for name in shapes[0]},
         interval=_interval(predicted.features),
         probes=moved,
         accelerations=_accelerations(simulated, moved, along),
@@ -245,7 +245,7 @@ def _place(series: CrashSeries, number: int) -> str:
 
 def _check_alike(predicted: CrashSeries, simulated: CrashSeries) -> None:
     pair = (predicted, simulated)
-    shapes = [(len(each.mesh.points), len(each.times)) for each in pair]
+    shapes = [(len(series.mesh.points), len(series.times)) for series in pair]
     equal = shapes[0] == shapes[1]
     if not equal or not np.allclose(predicted.times, simulated.times, rtol=1e-3, atol=1e-6):
         rule = f"{shapes[0]} nodes and states, and the simulation {shapes[1]}; times must be equal"
@@ -267,7 +267,7 @@ def _probed(simulated: CrashSeries, moved: Sequence[np.ndarray], number: int) ->
     if not len(at):
         rule = "the file has no node of this number"
         raise RecipeError(f"probe {number}", rule, "Choose another node")
-    motions = [probe(simulated.times, each, int(at[0])) for each in moved]
+    motions = [probe(simulated.times, displacement, int(at[0])) for displacement in moved]
     return {
         name: {key: value.tolist() for key, value in motion._asdict().items()}
         for name, motion in zip(("true", "predicted"), motions, strict=True)

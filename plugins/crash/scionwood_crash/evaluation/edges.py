@@ -49,9 +49,9 @@ def edge_strain(position: Tensor, moved: Tensor, pairs: Tensor) -> Tensor:
         moved: (N, T, 3), displacements in the same unit.
         pairs: (edge, 2), node numbers.
     """
-    rest: Tensor = (position[pairs[:, 0]] - position[pairs[:, 1]]).norm(dim=-1)
+    initial_length: Tensor = (position[pairs[:, 0]] - position[pairs[:, 1]]).norm(dim=-1)
     length: Tensor = edge_vectors(position, moved, pairs).norm(dim=-1)
-    return length / rest.clamp_min(1e-9)[:, None] - 1
+    return length / initial_length.clamp_min(1e-9)[:, None] - 1
 
 
 def edge_vector_loss(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> Tensor:
@@ -68,10 +68,10 @@ def edge_vector_loss(predicted: Tensor, simulated: Tensor, graph: CrashGraph) ->
     first, second = pairs.T
     wrong = predicted - simulated
     error = (wrong[first] - wrong[second]).norm(dim=-1).mean(1)
-    rest = (graph.position[first] - graph.position[second]).norm(dim=-1).clamp_min(1e-9)
+    initial_length = (graph.position[first] - graph.position[second]).norm(dim=-1).clamp_min(1e-9)
     owner, parts = graph.whole[first], graph.wholes
     count = error.new_zeros(parts).index_add(0, owner, torch.ones_like(error))
-    mean: Tensor = error.new_zeros(parts).index_add(0, owner, error / rest) / count
+    mean: Tensor = error.new_zeros(parts).index_add(0, owner, error / initial_length) / count
     return mean
 
 
@@ -90,15 +90,19 @@ def edge_measures(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> di
     """
     pairs = sides(graph)
     owner = graph.whole[pairs[:, 0]]
-    named: dict[str, Tensor] = {}
+    measures: dict[str, Tensor] = {}
     for name, moved in (("true", simulated), ("predicted", predicted)):
         last = moved[:, -1:]
         strain = edge_strain(graph.position, last, pairs).abs()[:, 0]
-        own = [strain[owner == part] for part in range(graph.wholes)]
-        named[f"edge_strain_{name}"] = torch.stack([each.mean() for each in own])
-        named[f"edge_p99_{name}"] = torch.stack([torch.quantile(each, P99) for each in own])
-        named[f"ripple_{name}"] = _ripple(last[:, 0], graph)
-    return named
+        strain_by_part = [strain[owner == part] for part in range(graph.wholes)]
+        measures[f"edge_strain_{name}"] = torch.stack(
+            [strains.mean() for strains in strain_by_part]
+        )
+        measures[f"edge_p99_{name}"] = torch.stack(
+            [torch.quantile(strains, P99) for strains in strain_by_part]
+        )
+        measures[f"ripple_{name}"] = _ripple(last[:, 0], graph)
+    return measures
 
 
 def _ripple(moved: Tensor, graph: CrashGraph) -> Tensor:
@@ -106,10 +110,10 @@ def _ripple(moved: Tensor, graph: CrashGraph) -> Tensor:
     source, target = graph.edges
     total = torch.zeros_like(moved).index_add(0, target, moved[source])
     count = moved.new_zeros(len(moved)).index_add(0, target, torch.ones_like(moved[source, 0]))
-    away = (total / count.clamp_min(1)[:, None] - moved).norm(dim=-1)
+    laplacian = (total / count.clamp_min(1)[:, None] - moved).norm(dim=-1)
     parts = graph.wholes
-    nodes = away.new_zeros(parts).index_add(0, graph.whole, torch.ones_like(away))
-    mean: Tensor = LENGTH * away.new_zeros(parts).index_add(0, graph.whole, away) / nodes
+    nodes = laplacian.new_zeros(parts).index_add(0, graph.whole, torch.ones_like(laplacian))
+    mean: Tensor = LENGTH * laplacian.new_zeros(parts).index_add(0, graph.whole, laplacian) / nodes
     return mean
 
 
@@ -136,9 +140,9 @@ def shell_edges(points: np.ndarray, cells: np.ndarray, moved: np.ndarray) -> dic
     np.add.at(total, both[:, 1], moved[both[:, 0]])
     np.add.at(count, both[:, 1], 1)
     used = count > 0
-    away = np.linalg.norm(total[used] / count[used, None] - moved[used], axis=1)
+    laplacian = np.linalg.norm(total[used] / count[used, None] - moved[used], axis=1)
     return {
         "mean": float(strain.mean()),
         "p99": float(np.quantile(strain, P99)),
-        "ripple": float(away.mean()),
+        "ripple": float(laplacian.mean()),
     }

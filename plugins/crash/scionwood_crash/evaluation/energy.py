@@ -32,8 +32,10 @@ def sheet_energy(strain: Tensor, graph: CrashGraph) -> Tensor:
     yields, hardening, exponent = (
         graph.condition[owner, column, None] for column in (YIELD, HARDENING, EXPONENT)
     )
-    kept = strain.clamp_min(1e-9)
-    work = 0.4 * yields.exp() * kept + hardening * kept ** (exponent + 1) / (exponent + 1)
+    positive_strain = strain.clamp_min(1e-9)
+    work = 0.4 * yields.exp() * positive_strain + hardening * positive_strain ** (exponent + 1) / (
+        exponent + 1
+    )
     total = strain.new_zeros(graph.wholes, strain.shape[1])
     return total.index_add(0, graph.whole[graph.cells[:, 0]], MEAN_WORK * work * volume[:, None])
 
@@ -46,8 +48,10 @@ def energy_loss(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> Tens
         simulated: (C, T), plastic strain of cells.
         graph: graph with these cells.
     """
-    given, wanted = (sheet_energy(each, graph) for each in (predicted, simulated))
-    return (given - wanted).abs().mean(1) / wanted.amax(1).clamp_min(1e-3)
+    predicted_energy, true_energy = (
+        sheet_energy(strain, graph) for strain in (predicted, simulated)
+    )
+    return (predicted_energy - true_energy).abs().mean(1) / true_energy.amax(1).clamp_min(1e-3)
 
 
 def strain_loss(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> Tensor:

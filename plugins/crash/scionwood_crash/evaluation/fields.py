@@ -69,18 +69,18 @@ class Fields:
         if not path.is_file():
             return cls()
         with reading(path, "fields of a run"):
-            stated: dict[str, Any] = json.loads(path.read_text("utf-8"))
-            held = cls(
-                float(stated["stiffness"]),
-                bool(stated["plastic_strain"]),
-                int(stated["parts"]),
-                float(stated["ratio"]),
-                float(stated["projected"]),
+            entries: dict[str, Any] = json.loads(path.read_text("utf-8"))
+            run_fields = cls(
+                float(entries["stiffness"]),
+                bool(entries["plastic_strain"]),
+                int(entries["parts"]),
+                float(entries["ratio"]),
+                float(entries["projected"]),
             )
-        if not (math.isfinite(held.stiffness) and 0 <= held.stiffness <= 1e4):
-            rule = f"the stiffness {held.stiffness} is not between 0 and 10000"
+        if not (math.isfinite(run_fields.stiffness) and 0 <= run_fields.stiffness <= 1e4):
+            rule = f"the stiffness {run_fields.stiffness} is not between 0 and 10000"
             raise ReadError(str(path), rule, "Fetch the run again, or train it again")
-        return held
+        return run_fields
 
 
 def projected(moved: Tensor, graph: CrashGraph, stiffness: float) -> Tensor:
@@ -115,23 +115,25 @@ def calibrate(
         The stiffness, and the ratio of mean strains without and with the projection.
     """
     chosen = [part for part in parts if len(part.displacement)][:PARTS]
-    given = [predict(part.graph) for part in chosen]
+    predictions = [predict(part.graph) for part in chosen]
     if not chosen:
         return 0.0, 1.0, 1.0
-    plain = _scores(given, chosen)
+    plain = _scores(predictions, chosen)
     best = (0.0, plain)
     for stiffness in STIFFNESSES:
-        pairs = zip(given, chosen, strict=True)
-        scores = _scores([projected(each, part.graph, stiffness) for each, part in pairs], chosen)
+        pairs = zip(predictions, chosen, strict=True)
+        scores = _scores(
+            [projected(prediction, part.graph, stiffness) for prediction, part in pairs], chosen
+        )
         if scores[2] <= WORSE * plain[2] and _cost(scores) < _cost(best[1]):
             best = stiffness, scores
     return best[0], plain[0], best[1][0]
 
 
-def _scores(given: Sequence[Tensor], parts: Sequence[Encoded]) -> tuple[float, float, float]:
+def _scores(predictions: Sequence[Tensor], parts: Sequence[Encoded]) -> tuple[float, float, float]:
     """Return the ratios of mean strain and 99th percentile, and the MED, percent."""
     rows = []
-    for moved, part in zip(given, parts, strict=True):
+    for moved, part in zip(predictions, parts, strict=True):
         edges = edge_measures(moved, part.displacement, part.graph)
         med = measure(moved, part.displacement, part.graph)["med_share"]
         names = ("edge_strain_predicted", "edge_strain_true", "edge_p99_predicted", "edge_p99_true")

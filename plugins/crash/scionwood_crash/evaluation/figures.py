@@ -83,23 +83,23 @@ def animate(
     Raises:
         OutputExistsError: `target` exists and `overwrite` is false.
     """
-    most = max(float(np.linalg.norm(each, axis=2).max()) for each in histories.values())
+    largest = max(float(np.linalg.norm(history, axis=2).max()) for history in histories.values())
     figure = Figure(figsize=(4.5 * len(histories), 3.6), dpi=70)
-    extent = [points + each.min(0) for each in histories.values()]
-    extent += [points + each.max(0) for each in histories.values()]
+    extent = [points + history.min(0) for history in histories.values()]
+    extent += [points + history.max(0) for history in histories.values()]
     bounds = np.min(extent, (0, 1)), np.max(extent, (0, 1))
     faces = []
     for at, title in enumerate(histories):
         axes: Any = figure.add_subplot(1, len(histories), at + 1, projection="3d")
         faces.append(
-            draw_cells(axes, points, cells, np.zeros(len(points)), Normalize(0, most), bounds)
+            draw_cells(axes, points, cells, np.zeros(len(points)), Normalize(0, largest), bounds)
         )
         axes.set_title(title)
 
     def show(frame: int) -> list[Poly3DCollection]:
-        for each, history in zip(faces, histories.values(), strict=True):
-            each.set_verts((points + history[frame])[cells])
-            each.set_array(np.linalg.norm(history[frame], axis=1)[cells].mean(1))
+        for face, history in zip(faces, histories.values(), strict=True):
+            face.set_verts((points + history[frame])[cells])
+            face.set_array(np.linalg.norm(history[frame], axis=1)[cells].mean(1))
         return faces
 
     frames = len(next(iter(histories.values())))
@@ -157,15 +157,15 @@ def motions(
     units = {"displacement": length, "velocity": f"{length}/{time}"}
     units["acceleration"] = f"{length}/{time}²"
     figure = Figure(figsize=(5.6, 6.4), layout="constrained")
-    every = figure.subplots(3, 1, sharex=True)
-    for axes, (quantity, unit) in zip(every, units.items(), strict=True):
+    panels = figure.subplots(3, 1, sharex=True)
+    for axes, (quantity, unit) in zip(panels, units.items(), strict=True):
         for name, values in histories.items():
             style = "--" if name == "predicted" else "-"
             axes.plot(times, values[quantity], style, label=name, marker=".")
         axes.set_ylabel(f"{quantity} ({unit})")
         axes.grid(alpha=0.3)
-    every[-1].set_xlabel(f"time ({time})")
-    every[-1].legend()
+    panels[-1].set_xlabel(f"time ({time})")
+    panels[-1].legend()
     return figure
 
 
@@ -228,8 +228,8 @@ def of_batch(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> dict[st
     count = int(mine.sum())
     cells = graph.cells[(graph.cells < count).all(1)].cpu().numpy()
     points = LENGTH * graph.position[mine].double().cpu().numpy()
-    last = [LENGTH * each[mine][:, -1].double().cpu().numpy() for each in (simulated, predicted)]
-    depth = [intrusion(each, graph)[0].cpu().numpy() for each in (simulated, predicted)]
+    last = [LENGTH * moved[mine][:, -1].double().cpu().numpy() for moved in (simulated, predicted)]
+    depth = [intrusion(moved, graph)[0].cpu().numpy() for moved in (simulated, predicted)]
     by_time = distances(predicted, simulated, graph.whole, graph.wholes)[0].cpu().numpy()
     frames = np.arange(len(by_time))
     lines = {"simulated": depth[0], "predicted": depth[1]}

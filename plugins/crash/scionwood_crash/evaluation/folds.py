@@ -22,7 +22,7 @@ KEYS = ("max_epochs", "max_steps", "gradient_clip_val", "accumulate_grad_batches
 
 
 @final
-class _Some(SplitData):
+class _PartSubset(SplitData):
     """Some of the training parts of other data, without a validation."""
 
     def __init__(self, parts: Sequence[Encoded], size: str, batch_size: int) -> None:
@@ -67,7 +67,7 @@ def without_fold(recipe: Any, parts: Sequence[Encoded], data: Any) -> Any:
             enable_model_summary=False,
             limit_val_batches=0,
         )
-        trainer.fit(task, datamodule=_Some(parts, data.size, data.batch_size))
+        trainer.fit(task, datamodule=_PartSubset(parts, data.size, data.batch_size))
     return task.cpu().eval()
 
 

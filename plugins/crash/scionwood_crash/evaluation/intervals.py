@@ -142,14 +142,14 @@ class Intervals:
         if not path.is_file():
             return None
         with reading(path, "intervals of a run"):
-            stated: dict[str, Any] = json.loads(path.read_text("utf-8"))
-            errors, nodes = (tuple(map(float, stated[name])) for name in ("intrusion", "nodes"))
-            fold = tuple(map(int, stated["fold"]))
-            method, level = stated["method"], float(stated["level"])
+            entries: dict[str, Any] = json.loads(path.read_text("utf-8"))
+            errors, nodes = (tuple(map(float, entries[name])) for name in ("intrusion", "nodes"))
+            fold = tuple(map(int, entries["fold"]))
+            method, level = entries["method"], float(entries["level"])
         sizes = {len(errors), len(nodes), *([len(fold)] if method == "cv+" else [])}
         finite = all(math.isfinite(value) and value >= 0 for value in (*errors, *nodes))
         wrong = method not in ("split", "cv+") or len(sizes) > 1 or not finite
-        if wrong or not 0 < level < 1 or any(not 0 <= each < 64 for each in fold):
+        if wrong or not 0 < level < 1 or any(not 0 <= number < 64 for number in fold):
             rule = "its errors are no lists of finite numbers of equal length"
             raise ReadError(str(path), rule, "Calibrate again: scionwood crash calibrate RUN")
         return cls(method, errors, nodes, fold, level)
@@ -182,8 +182,8 @@ def cover(moved: Tensor, other: Tensor, *, half: bool = False) -> float:
         other: (N, T, 3), in 100 mm.
         half: leave out only half as many nodes, so that two such distances may be added.
     """
-    away = LENGTH * (moved[:, -1] - other[:, -1]).norm(dim=-1)
-    return float(away.quantile(1 - (1 - NODES) / 2 if half else NODES))
+    distance = LENGTH * (moved[:, -1] - other[:, -1]).norm(dim=-1)
+    return float(distance.quantile(1 - (1 - NODES) / 2 if half else NODES))
 
 
 def errors_of(
@@ -197,5 +197,7 @@ def errors_of(
         graph: the graph of one part.
         half: see `cover`; true for `cv+`.
     """
-    given, wanted = (max(depth(each, graph), 1e-6) for each in (moved, simulated))
-    return abs(math.log(given / wanted)), cover(moved, simulated, half=half)
+    predicted_depth, true_depth = (
+        max(depth(history, graph), 1e-6) for history in (moved, simulated)
+    )
+    return abs(math.log(predicted_depth / true_depth)), cover(moved, simulated, half=half)

@@ -57,8 +57,8 @@ def intrusion_loss(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> T
         simulated: (N, T, 3), in 100 mm.
         graph: graph of these nodes.
     """
-    given, wanted = (intrusion(each, graph) for each in (predicted, simulated))
-    return (given - wanted).abs().mean(1) / _deepest(wanted)
+    predicted_depth, true_depth = (intrusion(history, graph) for history in (predicted, simulated))
+    return (predicted_depth - true_depth).abs().mean(1) / _deepest(true_depth)
 
 
 def position_error(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> Tensor:
@@ -89,12 +89,14 @@ def measure(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> dict[str
         graph: graph of these nodes.
     """
     by_time = distances(predicted, simulated, graph.whole, graph.wholes)
-    given, wanted = (_deepest(intrusion(each, graph)) for each in (predicted, simulated))
+    predicted_depth, true_depth = (
+        _deepest(intrusion(history, graph)) for history in (predicted, simulated)
+    )
     return {
         "med": by_time.mean(1),
         "med_last": by_time[:, -1],
-        "med_share": 100 * by_time.mean(1) / wanted,
-        "intrusion_error": 100 * (given - wanted).abs() / wanted,
+        "med_share": 100 * by_time.mean(1) / true_depth,
+        "intrusion_error": 100 * (predicted_depth - true_depth).abs() / true_depth,
         "rel_l2": position_error(predicted, simulated, graph),
     }
 

@@ -82,11 +82,11 @@ def left_out(parts: Sequence[Encoded]) -> dict[str, float]:
     """
     true, errors = deepest(parts), {}
     for name in BASELINES:
-        given = [
+        predictions = [
             Regression(name).fit([*parts[:at], *parts[at + 1 :]]).predict(parts[at : at + 1])[0]
             for at in range(len(parts))
         ]
-        errors[str(name)] = float(100 * np.mean(np.abs(np.array(given) - true) / true))
+        errors[str(name)] = float(100 * np.mean(np.abs(np.array(predictions) - true) / true))
     return errors
 
 

@@ -81,7 +81,7 @@ def write_report(
             if name == "animation":
                 target, media = folder / "deformed.gif", "image/gif"
                 series = {"simulated": simulated, "predicted": predicted}
-                histories = {label: each.displacement() for label, each in series.items()}
+                histories = {label: run.displacement() for label, run in series.items()}
                 mesh = simulated.mesh
                 animate(mesh.points, mesh.cells, histories, target, overwrite=overwrite)
             else:
@@ -107,16 +107,16 @@ def _figures(
     mesh, times = simulated.mesh, np.asarray(errors["times"])
     length, time = mesh.units.length, mesh.units.time
     by_time = {name: np.asarray(values) for name, values in errors["by_time"].items()}
-    last = [each.read(len(times) - 1).displacement for each in (simulated, predicted)]
+    last = [series.read(len(times) - 1).displacement for series in (simulated, predicted)]
 
     def lines(kind: str, label: str) -> Callable[[], Figure]:
-        values = {shown: by_time[f"{kind}_{name}"] for name, shown in _NAMES.items()}
+        values = {title: by_time[f"{kind}_{name}"] for name, title in _NAMES.items()}
         return lambda: over_time(times, values, label=label, unit=time)
 
     def motion(number: str) -> Callable[[], Figure]:
         probes = errors["probes"][number]
-        shown = {_NAMES[name]: _along(each, errors) for name, each in probes.items()}
-        return lambda: motions(times, shown, length=length, time=time)
+        curves = {_NAMES[name]: _along(probe, errors) for name, probe in probes.items()}
+        return lambda: motions(times, curves, length=length, time=time)
 
     title = f"at {times[-1]:.4g} {time}"
     jobs: dict[str, Callable[[], Figure]] = {

@@ -61,7 +61,7 @@ def edge_block(
     """
     width = edge.shape[1]
     if not source.shape[1] == target.shape[1] == width or not len(src) == len(dst) == len(edge):
-        shapes = [tuple(each.shape) for each in (source, target, edge, src, dst)]
+        shapes = [tuple(tensor.shape) for tensor in (source, target, edge, src, dst)]
         raise ValueError(f"source, target, edge, src and dst {shapes}: give one width, one length")
     result: tuple[Tensor, Tensor] = _EdgeBlock.apply(  # type: ignore[no-untyped-call, unused-ignore]
         source, target, edge, src, dst, share, *weights
@@ -87,8 +87,8 @@ def _unfit(device: torch.device) -> str:
 class _EdgeBlock(torch.autograd.Function):
     @staticmethod
     def forward(ctx: FunctionCtx, *tensors: Tensor) -> tuple[Tensor, Tensor]:
-        out, total, *kept = torch.ops.scionwood_crash.edge_block(*tensors)
-        ctx.save_for_backward(*tensors, *kept)
+        out, total, *saved = torch.ops.scionwood_crash.edge_block(*tensors)
+        ctx.save_for_backward(*tensors, *saved)
         return out, total
 
     @staticmethod
@@ -98,9 +98,9 @@ class _EdgeBlock(torch.autograd.Function):
         gradients = torch.ops.scionwood_crash.edge_block_backward(
             grad, grad_total, *ctx.saved_tensors, by_weights
         )
-        every = [*gradients[:3], None, None, None, *gradients[3:]]
-        pairs = zip(every, ctx.needs_input_grad, strict=True)
-        return tuple(each if needed else None for each, needed in pairs)
+        all_gradients = [*gradients[:3], None, None, None, *gradients[3:]]
+        pairs = zip(all_gradients, ctx.needs_input_grad, strict=True)
+        return tuple(gradient if needed else None for gradient, needed in pairs)
 
 
 def _implementation(module: str, function: str) -> Callable[..., Any]:
@@ -120,8 +120,8 @@ def _register() -> Any:
     library = _TORCH.Library("scionwood_crash", "FRAGMENT")
     six, eleven = (", ".join(["Tensor"] * count) for count in (6, 11))
     library.define(f"edge_block({_GRAPH}, {_WEIGHTS}) -> ({six})")
-    kept = "Tensor hidden, Tensor z, Tensor mean, Tensor rstd, bool by_weights"
-    arguments = f"Tensor grad, Tensor grad_total, {_GRAPH}, {_WEIGHTS}, {kept}"
+    saved_arguments = "Tensor hidden, Tensor z, Tensor mean, Tensor rstd, bool by_weights"
+    arguments = f"Tensor grad, Tensor grad_total, {_GRAPH}, {_WEIGHTS}, {saved_arguments}"
     library.define(f"edge_block_backward({arguments}) -> ({eleven})")
     for key, module in TABLE.items():
         for function in ("edge_block", "edge_block_backward"):
@@ -132,19 +132,19 @@ def _register() -> Any:
 
 
 def _fake_forward(source: Tensor, target: Tensor, edge: Tensor, *_: Tensor) -> tuple[Tensor, ...]:
-    kept = 0 if edge.device.type == "cuda" and not _unfit(edge.device) else len(edge)
-    hidden, moment = edge.new_empty(kept, edge.shape[1]), edge.new_empty(kept, 1)
-    rest = (hidden, torch.empty_like(hidden), moment, torch.empty_like(moment))
-    return torch.empty_like(edge), torch.empty_like(target), *rest
+    saved_rows = 0 if edge.device.type == "cuda" and not _unfit(edge.device) else len(edge)
+    hidden, moment = edge.new_empty(saved_rows, edge.shape[1]), edge.new_empty(saved_rows, 1)
+    intermediates = (hidden, torch.empty_like(hidden), moment, torch.empty_like(moment))
+    return torch.empty_like(edge), torch.empty_like(target), *intermediates
 
 
 def _fake_backward(
-    grad: Tensor, grad_total: Tensor, source: Tensor, target: Tensor, *rest: Any
+    grad: Tensor, grad_total: Tensor, source: Tensor, target: Tensor, *arguments: Any
 ) -> tuple[Tensor, ...]:
-    edge, weights, by_weights = rest[0], rest[4:12], rest[-1]
-    gradients = [torch.empty_like(each) for each in (source, target, edge)]
+    edge, weights, by_weights = arguments[0], arguments[4:12], arguments[-1]
+    gradients = [torch.empty_like(tensor) for tensor in (source, target, edge)]
     if by_weights:
-        return (*gradients, *(torch.empty_like(each) for each in weights))
+        return (*gradients, *(torch.empty_like(tensor) for tensor in weights))
     return (*gradients, *(edge.new_empty(0) for _ in weights))
 
 

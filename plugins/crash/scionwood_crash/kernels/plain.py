@@ -112,8 +112,8 @@ def edge_block_backward(
     """
     at_source, at_target = torch.zeros_like(source), torch.zeros_like(target)
     by_e = torch.empty_like(edge)
-    d_edge, d_second = (torch.zeros_like(each) for each in (by_edge, second))
-    d_bias, d_scale, d_shift = (torch.zeros_like(each) for each in (second_bias, scale, shift))
+    d_edge, d_second = (torch.zeros_like(tensor) for tensor in (by_edge, second))
+    d_bias, d_scale, d_shift = (torch.zeros_like(tensor) for tensor in (second_bias, scale, shift))
     needed = [True, by_weights, by_weights]
     (first,) = _scratch(edge, 1)
     for part in _blocks(edge):

@@ -30,11 +30,11 @@ _device_of: Any = torch.cuda.device_of  # torch leaves it untyped
 INTERPRETED = tl.constexpr(triton.knobs.runtime.interpret)
 
 
-def edge_block(*given: Tensor) -> tuple[Tensor, ...]:
+def edge_block(*tensors: Tensor) -> tuple[Tensor, ...]:
     """Compute the block like `plain.edge_block`, but keep nothing; wider blocks go to `plain`."""
-    source, target, edge, src, dst, share, *weights = given
+    source, target, edge, src, dst, share, *weights = tensors
     if edge.shape[1] > WIDEST or not len(edge):
-        return plain.edge_block(*given)
+        return plain.edge_block(*tensors)
     by_source, by_target, by_edge, bias, second, second_bias, scale, shift = weights
     at_source, at_target = F.linear(source, by_source), F.linear(target, by_target, bias)
     edge = edge.contiguous()
@@ -52,12 +52,12 @@ def edge_block(*given: Tensor) -> tuple[Tensor, ...]:
     return out, total, none, torch.empty_like(none), moment, torch.empty_like(moment)
 
 
-def edge_block_backward(grad: Tensor, grad_total: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+def edge_block_backward(grad: Tensor, grad_total: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
     """Compute gradients like `plain.edge_block_backward`, and the layers again."""
-    source, target, edge, src, dst, share, *weights = rest[:14]
-    hidden, by_weights = rest[14], rest[18]
+    source, target, edge, src, dst, share, *weights = arguments[:14]
+    hidden, by_weights = arguments[14], arguments[18]
     if len(hidden) or not len(edge):
-        return plain.edge_block_backward(grad, grad_total, *rest)
+        return plain.edge_block_backward(grad, grad_total, *arguments)
     by_source, by_target, by_edge, bias, second, second_bias, scale, shift = weights
     hidden = F.linear(edge, by_edge)
     hidden += F.linear(source, by_source)[src]
@@ -135,7 +135,7 @@ def _forward(
 ) -> None:
     first = tl.program_id(0) * TARGETS
     targets, columns = first + tl.arange(0, TARGETS), tl.arange(0, WIDTH)
-    inside, known = columns < width, targets < count
+    inside, is_target = columns < width, targets < count
     square = columns[:, None] * width + columns[None, :]
     both = inside[:, None] & inside[None, :]
     w_edge = tl.trans(tl.load(by_edge + square, both, 0.0))
@@ -147,28 +147,28 @@ def _forward(
     begin, end = tl.load(start + first), tl.load(start + tl.minimum(first + TARGETS, count))
     for at in range(begin, end, EDGES):
         rows = at + tl.arange(0, EDGES).to(tl.int64)
-        there = rows < end
-        mask = there[:, None] & inside[None, :]
+        is_edge = rows < end
+        mask = is_edge[:, None] & inside[None, :]
         place = rows[:, None] * width + columns[None, :]
-        ours = tl.load(edge + place, mask, 0.0)
-        here, goal = tl.load(src + rows, there, 0), tl.load(dst + rows, there, -1)
-        hidden = tl.load(at_source + here[:, None] * width + columns[None, :], mask, 0.0)
+        edge_states = tl.load(edge + place, mask, 0.0)
+        origin, goal = tl.load(src + rows, is_edge, 0), tl.load(dst + rows, is_edge, -1)
+        hidden = tl.load(at_source + origin[:, None] * width + columns[None, :], mask, 0.0)
         hidden = hidden.to(tl.float32)
         hidden += tl.load(at_target + goal[:, None] * width + columns[None, :], mask, 0.0)
-        hidden = _dot(ours, w_edge, hidden)
+        hidden = _dot(edge_states, w_edge, hidden)
         active = (hidden * tl.sigmoid(hidden)).to(edge.dtype.element_ty)
         z = _dot(active, w_second, tl.zeros((EDGES, WIDTH), tl.float32)) + b_second[None, :]
         z = tl.where(inside[None, :], z, 0.0)
         centred = tl.where(inside[None, :], z - tl.sum(z, 1)[:, None] / width, 0.0)
         deviation = tl.sqrt(tl.sum(centred * centred, 1) / width + EPS)
         result = centred / deviation[:, None] * gain[None, :] + lift[None, :]
-        result = tl.where(mask, result + ours.to(tl.float32), 0.0)
+        result = tl.where(mask, result + edge_states.to(tl.float32), 0.0)
         tl.store(out + place, result.to(out.dtype.element_ty), mask)
-        counted = result * tl.load(share + rows, there, 0.0).to(tl.float32)[:, None]
+        weighted = result * tl.load(share + rows, is_edge, 0.0).to(tl.float32)[:, None]
         belongs = (targets[:, None] == goal[None, :]).to(tl.float32)
-        sums = _dot(belongs, counted, sums)
+        sums = _dot(belongs, weighted, sums)
     place = targets[:, None].to(tl.int64) * width + columns[None, :]
-    tl.store(total + place, sums.to(total.dtype.element_ty), known[:, None] & inside[None, :])
+    tl.store(total + place, sums.to(total.dtype.element_ty), is_target[:, None] & inside[None, :])
 
 
 @triton.jit  # type: ignore[untyped-decorator]  # triton has no types
@@ -185,16 +185,18 @@ def _sum(
 ) -> None:
     first = tl.program_id(0) * TARGETS
     targets, columns = first + tl.arange(0, TARGETS), tl.arange(0, WIDTH)
-    inside, known = columns < width, targets < count
+    inside, is_target = columns < width, targets < count
     sums = tl.zeros((TARGETS, WIDTH), tl.float32)
     begin, end = tl.load(start + first), tl.load(start + tl.minimum(first + TARGETS, count))
     for at in range(begin, end, EDGES):
         rows = at + tl.arange(0, EDGES).to(tl.int64)
-        there = rows < end
+        is_edge = rows < end
         place = rows[:, None] * width + columns[None, :]
-        ours = tl.load(values + place, there[:, None] & inside[None, :], 0.0).to(tl.float32)
-        goal = tl.load(dst + rows, there, -1)
+        edge_values = tl.load(values + place, is_edge[:, None] & inside[None, :], 0.0).to(
+            tl.float32
+        )
+        goal = tl.load(dst + rows, is_edge, -1)
         belongs = (targets[:, None] == goal[None, :]).to(tl.float32)
-        sums = _dot(belongs, ours, sums)
+        sums = _dot(belongs, edge_values, sums)
     place = targets[:, None].to(tl.int64) * width + columns[None, :]
-    tl.store(total + place, sums.to(total.dtype.element_ty), known[:, None] & inside[None, :])
+    tl.store(total + place, sums.to(total.dtype.element_ty), is_target[:, None] & inside[None, :])

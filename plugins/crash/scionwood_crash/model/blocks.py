@@ -67,8 +67,8 @@ class GraphBlock(nn.Module):
         # A compared size would be a constant of a graph, so a compiler must not see the comparison.
         keeps = not torch.is_grad_enabled() or torch.compiler.is_compiling()
         if not keeps and len(edge) > MANY:
-            kept: tuple[Tensor, Tensor] = checkpoint(self._update, *tensors, use_reentrant=False)
-            return kept
+            updated: tuple[Tensor, Tensor] = checkpoint(self._update, *tensors, use_reentrant=False)
+            return updated
         return self._update(*tensors)
 
     def _update(

@@ -38,9 +38,9 @@ class Further(nn.Module):
         nn.init.zeros_(self.shift.weight)
         self.register_buffer("mean", torch.zeros(count))
         self.register_buffer("scale", torch.ones(count))
-        kept = torch.ones(CONDITIONS)
-        kept[DIRECTION], kept[SPEED], kept[DURATION] = 0.0, 0.0, 0.0
-        self.register_buffer("kept", kept, persistent=False)
+        mask = torch.ones(CONDITIONS)
+        mask[DIRECTION], mask[SPEED], mask[DURATION] = 0.0, 0.0, 0.0
+        self.register_buffer("kept", mask, persistent=False)
 
     @torch.no_grad()
     def fit(self, graphs: list[CrashGraph]) -> None:
@@ -49,10 +49,10 @@ class Further(nn.Module):
         Args:
             graphs: one or more parts each.
         """
-        further = torch.cat([graph.condition[:, CONDITIONS:] for graph in graphs])
-        spread = further.std(0, correction=0)
-        self.mean.copy_(further.mean(0))
-        self.scale.copy_(torch.where(spread > 1e-6 * further.abs().amax(0), spread, 1.0))
+        conditions = torch.cat([graph.condition[:, CONDITIONS:] for graph in graphs])
+        spread = conditions.std(0, correction=0)
+        self.mean.copy_(conditions.mean(0))
+        self.scale.copy_(torch.where(spread > 1e-6 * conditions.abs().amax(0), spread, 1.0))
 
     def forward(self, condition: Tensor) -> Tensor:
         """Map (part, 27 + count) to (part, 27)."""
@@ -62,7 +62,7 @@ class Further(nn.Module):
     def outside(self, condition: Tensor) -> list[str]:
         """Return the names of the further conditions that lie far outside of the training."""
         far = (self._standard(condition).abs() > FAR).any(0)
-        return [name for name, each in zip(self.names, far.tolist(), strict=True) if each]
+        return [name for name, is_far in zip(self.names, far.tolist(), strict=True) if is_far]
 
     def check(self, names: Iterable[str]) -> None:
         """Refuse other names than those of the network.
@@ -73,9 +73,9 @@ class Further(nn.Module):
         Raises:
             RecipeError: the names differ.
         """
-        given = sorted(names)
-        if given != self.names:
-            rule = f"the run states {', '.join(given) or 'none'}, and the network takes "
+        condition_names = sorted(names)
+        if condition_names != self.names:
+            rule = f"the run states {', '.join(condition_names) or 'none'}, and the network takes "
             remedy = "Name the same in backbone.conditions, or leave keys out: "
             raise RecipeError(
                 "further conditions",

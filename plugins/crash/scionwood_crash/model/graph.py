@@ -126,6 +126,6 @@ def join(graphs: Sequence[CrashGraph], levels: Sequence[int]) -> CrashGraph:
         wholes += graph.wholes
     if not several:
         moved["assembly"] = [graphs[0].assembly]
-    for name, each in moved.items():
-        joined[name] = torch.cat(each, 1 if name in ("edges", "links") else 0)
+    for name, tensors in moved.items():
+        joined[name] = torch.cat(tensors, 1 if name in ("edges", "links") else 0)
     return CrashGraph(**joined)

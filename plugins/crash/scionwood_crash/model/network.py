@@ -166,10 +166,10 @@ class Network(nn.Module, ABC):
             remedy = "Predict one piece at a time (--part), or train with backbone.links: true"
             raise RecipeError(f"assembly of {len(graph.condition)} pieces", rule, remedy)
 
-        given = graph.condition.shape[1] - CONDITIONS
-        taken = 0 if self.further is None else self.further.count
-        if given != taken:
-            rule = f"the runs state {given} further conditions, and the backbone takes {taken}"
+        count = graph.condition.shape[1] - CONDITIONS
+        expected = 0 if self.further is None else self.further.count
+        if count != expected:
+            rule = f"the runs state {count} further conditions, and the backbone takes {expected}"
             remedy = "Name them in backbone.conditions, such as [gap], or leave keys out: "
             raise RecipeError("further conditions", rule, remedy + "settings: {KEY: ignore}")
 

@@ -67,27 +67,27 @@ class Novelty(nn.Module):
         """
         x = torch.cat([self._vectors(graph) for graph in graphs])
         count = len(x)
-        kept = min(MODES, max(1, count // 3))
+        mode_count = min(MODES, max(1, count // 3))
         self.limit.zero_()
         if count >= FEWEST:
             folds = count if count <= EACH else FOLDS
             fold = torch.arange(count, device=x.device) % folds
             distances = []
             for at in range(folds):
-                self._fit(x[fold != at], kept)
+                self._fit(x[fold != at], mode_count)
                 distances.append(self(*_pair(x[fold == at])))
             self.limit.fill_(_bound(torch.cat(distances)))
-        self._fit(x, kept)
+        self._fit(x, mode_count)
 
-    def _fit(self, x: Tensor, kept: int) -> None:
+    def _fit(self, x: Tensor, mode_count: int) -> None:
         self.mean.copy_(x.mean(0))
         self.scale.copy_(x.std(0, correction=0).clamp_min(FLOOR))
         standard = (x - self.mean) / self.scale
         _, values, modes = torch.linalg.svd(standard, full_matrices=False)
         self.basis.zero_()
-        self.basis[:, :kept] = modes[:kept].T
+        self.basis[:, :mode_count] = modes[:mode_count].T
         self.spread.fill_(1.0)
-        self.spread[:kept] = (values[:kept] / len(x) ** 0.5).clamp_min(1e-3)
+        self.spread[:mode_count] = (values[:mode_count] / len(x) ** 0.5).clamp_min(1e-3)
         residual = standard - standard @ self.basis @ self.basis.T
         self.rest.copy_(residual.square().sum(1).mean().sqrt().clamp_min(1e-3))
 
@@ -101,8 +101,8 @@ class Novelty(nn.Module):
         standard = (torch.cat([condition, shape], 1) - self.mean) / self.scale
         inside = standard @ self.basis
         residual = standard - inside @ self.basis.T
-        own = (inside / self.spread).square().mean(1)
-        return ((own + residual.square().sum(1) / self.rest.square()) / 2).sqrt()
+        mode_distance = (inside / self.spread).square().mean(1)
+        return ((mode_distance + residual.square().sum(1) / self.rest.square()) / 2).sqrt()
 
     def of(self, graph: CrashGraph) -> Tensor:
         """Return the distance of each part of a graph, (part,)."""

@@ -35,20 +35,20 @@ class Piece(NamedTuple):
     graph: CrashGraph
 
 
-def cut(graph: CrashGraph, most: int, width: int) -> list[Piece]:
+def cut(graph: CrashGraph, max_nodes: int, width: int) -> list[Piece]:
     """Cut a graph into pieces across its longest sides.
 
     Args:
         graph: one or more parts.
-        most: own nodes of a piece at most.
+        max_nodes: own nodes of a piece at most.
         width: width of the halo in edges.
     """
     ends = torch.cat([graph.edges, graph.links], 1)
     pieces = []
-    every = torch.arange(len(graph.position), device=graph.position.device)
-    for own in _halves(graph.position, every, most):
-        inside = torch.zeros_like(every, dtype=torch.bool)
-        inside[own] = True
+    all_nodes = torch.arange(len(graph.position), device=graph.position.device)
+    for core_nodes in _halves(graph.position, all_nodes, max_nodes):
+        inside = torch.zeros_like(all_nodes, dtype=torch.bool)
+        inside[core_nodes] = True
         mine = inside.clone()
         for _ in range(width):
             inside[ends[0, inside[ends[1]]]] = True
@@ -69,23 +69,30 @@ def by_pieces(
     """
     out, order = [], []
     for piece in pieces:
-        own = piece.graph._replace(condition=graph.condition)
-        kept = torch.is_grad_enabled()
-        x = checkpoint(states, own, use_reentrant=False) if kept else states(own)
+        piece_graph = piece.graph._replace(condition=graph.condition)
+        needs_grad = torch.is_grad_enabled()
+        x = (
+            checkpoint(states, piece_graph, use_reentrant=False)
+            if needs_grad
+            else states(piece_graph)
+        )
         out.append(x[piece.own])
         order.append(piece.nodes[piece.own])
     return torch.cat(out)[torch.argsort(torch.cat(order))]
 
 
-def _halves(position: Tensor, nodes: Tensor, most: int) -> list[Tensor]:
+def _halves(position: Tensor, nodes: Tensor, max_nodes: int) -> list[Tensor]:
     """Halve a set of nodes across its longest side until each set is small enough."""
-    if len(nodes) <= most:
+    if len(nodes) <= max_nodes:
         return [nodes]
     place = position[nodes]
     side = int((place.amax(0) - place.amin(0)).argmax())
     order = nodes[torch.argsort(place[:, side], stable=True)]
     middle = len(order) // 2
-    return [*_halves(position, order[:middle], most), *_halves(position, order[middle:], most)]
+    return [
+        *_halves(position, order[:middle], max_nodes),
+        *_halves(position, order[middle:], max_nodes),
+    ]
 
 
 def _induced(graph: CrashGraph, nodes: Tensor) -> CrashGraph:
@@ -93,12 +100,12 @@ def _induced(graph: CrashGraph, nodes: Tensor) -> CrashGraph:
     number = torch.full_like(graph.batch, -1)
     number[nodes] = torch.arange(len(nodes), device=nodes.device)
     edges, links = number[graph.edges], number[graph.links]
-    kept, linked = (edges >= 0).all(0), (links >= 0).all(0)
-    own = {name: getattr(graph, name)[nodes] for name in ("features", "position", "batch")}
-    own |= {name: getattr(graph, name)[nodes] for name in ("near", "share")}
+    is_inside, linked = (edges >= 0).all(0), (links >= 0).all(0)
+    node_fields = {name: getattr(graph, name)[nodes] for name in ("features", "position", "batch")}
+    node_fields |= {name: getattr(graph, name)[nodes] for name in ("near", "share")}
     return graph._replace(
-        **own,
-        edges=edges[:, kept],
+        **node_fields,
+        edges=edges[:, is_inside],
         links=links[:, linked],
         kinds=graph.kinds[linked],
         cells=graph.cells[:0],

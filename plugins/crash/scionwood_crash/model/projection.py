@@ -67,14 +67,14 @@ class Projection:
             moved: (N, T, 3), in 100 mm.
         """
         nodes, frames, _ = moved.shape
-        given = self.position[:, None] + moved.double().cpu().numpy()
-        held = (self.mass[:, None, None] * given).reshape(nodes, -1)
-        place, last = given.reshape(nodes, -1), None
+        predicted = self.position[:, None] + moved.double().cpu().numpy()
+        weighted = (self.mass[:, None, None] * predicted).reshape(nodes, -1)
+        place, last = predicted.reshape(nodes, -1), None
         for step in range(self.steps):
             edge = (self.difference @ place).reshape(-1, frames, 3)
             length = np.maximum(np.linalg.norm(edge, axis=-1), 1e-9)
             edge *= (self.rest[:, None] / length)[..., None]
-            new = self.solver.solve(held + self.pull @ edge.reshape(len(edge), -1))
+            new = self.solver.solve(weighted + self.pull @ edge.reshape(len(edge), -1))
             ahead = last is not None and step < self.steps - 1
             place, last = (new + MOMENTUM * (new - last) if ahead else new), new
         result = place.reshape(nodes, frames, 3) - self.position[:, None]

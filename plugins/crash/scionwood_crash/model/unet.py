@@ -154,8 +154,8 @@ class MaskMorphUNet(Network):
         places = graph.coarse.reshape(batch, -1, 3)
         levels = list(torch.split(places, self.levels, 1))
         first = levels[0].flatten(0, 1)
-        own = graph.condition.repeat_interleave(self.levels[0], 0)
-        coarse = self.encode_coarse(torch.cat([first, own], 1))
+        conditions = graph.condition.repeat_interleave(self.levels[0], 0)
+        coarse = self.encode_coarse(torch.cat([first, conditions], 1))
         ends, share = _to_coarse(graph, len(coarse))
         edge = self.pool_edge(vectors(graph.position, first, ends))
         coarse, _ = self.pool(x, coarse, edge, ends, share)
@@ -166,12 +166,12 @@ class MaskMorphUNet(Network):
         return x
 
     def _coarse(self, x: Tensor, places: list[Tensor]) -> Tensor:
-        kept = []
+        skips = []
         for level, place, way in zip(self.descent, places, [*self.down, None], strict=True):
             x = level(x, place)
-            kept.append(x)
+            skips.append(x)
             x = x if way is None else way(x)
-        ways = list(zip(self.ascent, places, self.up, kept, strict=False))
+        ways = list(zip(self.ascent, places, self.up, skips, strict=False))
         for level, place, way, skip in reversed(ways):
             x = level(skip + way(x), place)
         return x

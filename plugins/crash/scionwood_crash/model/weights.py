@@ -29,16 +29,16 @@ def load_pretrained(model: nn.Module, weights: str, shipped: str) -> None:
     if weights != "shipped":
         path = Path(weights)
         path = path / "head.safetensors" if path.is_dir() else path
-        load_weights(model, path, remedy=REMEDY, optional=_own)
+        load_weights(model, path, remedy=REMEDY, optional=_is_optional)
         return
     with as_file(files("scionwood_crash") / "weights" / shipped) as path:
         if not path.is_file():
             rule = "no weights of this model and size are shipped"
             raise WeightsError(f"weights 'shipped': {shipped}", rule, REMEDY)
-        load_weights(model, path, remedy=REMEDY, optional=_own)
+        load_weights(model, path, remedy=REMEDY, optional=_is_optional)
 
 
-def _own(name: str) -> bool:
+def _is_optional(name: str) -> bool:
     """Return whether weights may lack a tensor: of plastic strain, further conditions, or links.
 
     A network that was pretrained without plastic strain then starts with random weights there.

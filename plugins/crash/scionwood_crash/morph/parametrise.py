@@ -94,7 +94,7 @@ def parametrise(
         return _projected(x)
     low, high, joined = ends
     u = _solve(surface.laplacian, np.concatenate([low, high]), np.repeat([0.0, 1.0], _sizes(ends)))
-    v, creases = _across(surface, x, u, ends) if joined else _around(surface, x, u)
+    v, creases = _across(surface, x, u, ends) if joined else _circumferential(surface, x, u)
     return Parametrisation(
         np.column_stack([u, v]), "open" if joined else "closed", creases, "features"
     )
@@ -144,7 +144,7 @@ def _across(
     return _solve(surface.laplacian, nodes, values), len(groups)
 
 
-def _around(surface: Surface, x: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, int]:
+def _circumferential(surface: Surface, x: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, int]:
     """Return v of a closed section in [0, 1), and the number of its creases."""
     angle = _angle(surface, x, u)
     rows, columns, weights = surface.weights
@@ -174,7 +174,7 @@ def _angle(surface: Surface, x: np.ndarray, u: np.ndarray) -> np.ndarray:
 
 
 def _creases(
-    surface: Surface, u: np.ndarray, v: np.ndarray, taken: np.ndarray, reach: float
+    surface: Surface, u: np.ndarray, v: np.ndarray, used_nodes: np.ndarray, reach: float
 ) -> list[np.ndarray]:
     """Return the nodes of each crease that runs from end to end, in the order of v."""
     pairs, angle = surface.bends
@@ -184,7 +184,7 @@ def _creases(
     if not along.any():
         return []
     sharp = along & (angle > max(SHARP, ROUND * float(np.median(angle[along]))))
-    chains = [chain[~np.isin(chain, taken)] for chain in surface.chains(pairs[sharp])]
+    chains = [chain[~np.isin(chain, used_nodes)] for chain in surface.chains(pairs[sharp])]
     chains = [chain for chain in chains if len(chain)]
     groups: list[np.ndarray] = []
     for chain in sorted(chains, key=lambda nodes: _middle(v[nodes])):

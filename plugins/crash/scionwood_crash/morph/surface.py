@@ -33,9 +33,9 @@ class Surface:
     def sides(self) -> tuple[np.ndarray, np.ndarray]:
         """Sides of cells: node pairs (side, 2), smaller number first, and their cell (side,)."""
         pairs = np.stack([self.cells, np.roll(self.cells, -1, 1)], -1)
-        kept = pairs[..., 0] != pairs[..., 1]
-        owner = np.broadcast_to(np.arange(len(self.cells))[:, None], kept.shape)
-        return np.sort(pairs[kept], 1), owner[kept]
+        is_side = pairs[..., 0] != pairs[..., 1]
+        owner = np.broadcast_to(np.arange(len(self.cells))[:, None], is_side.shape)
+        return np.sort(pairs[is_side], 1), owner[is_side]
 
     @cached_property
     def edges(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -169,7 +169,7 @@ class Surface:
             cosine = np.clip((u * v).sum(1) / (near * far), -1 + 1e-12, 1)
             half = np.sqrt((1 - cosine) / (1 + cosine))  # the tangent of half the angle
             entries += [(i, j, half / near), (i, k, half / far)]
-        rows, columns, weights = (np.concatenate(each) for each in zip(*entries, strict=True))
+        rows, columns, weights = (np.concatenate(arrays) for arrays in zip(*entries, strict=True))
         return rows, columns, weights
 
     @cached_property

@@ -66,13 +66,13 @@ class Template:
         return Transfer(np.sort(np.argsort(distance, 1, kind="stable")[:, :degree], 1))
 
 
-def _grid(along: int, around: int) -> np.ndarray:
-    u, v = np.linspace(0, 1, along), (np.arange(around) + 0.5) / around
+def _grid(along: int, circumference: int) -> np.ndarray:
+    u, v = np.linspace(0, 1, along), (np.arange(circumference) + 0.5) / circumference
     return np.stack(np.meshgrid(u, v, indexing="ij"), -1).reshape(-1, 2)
 
 
-def _neighbours(along: int, around: int) -> np.ndarray:
-    at = np.arange(along * around).reshape(along, around)
+def _neighbours(along: int, circumference: int) -> np.ndarray:
+    at = np.arange(along * circumference).reshape(along, circumference)
     pairs = [(at[:-1], at[1:]), (at, np.roll(at, -1, 1))]
     pairs += [(at[:-1], np.roll(at, shift, 1)[1:]) for shift in (1, -1)]
     one_way = np.concatenate([np.stack([a.ravel(), b.ravel()]) for a, b in pairs], 1)

@@ -41,8 +41,10 @@ def with_cells(series: CrashSeries, mesh: ShellMesh) -> CrashSeries:
     def read(index: int) -> Frame:
         return replace(series.read(index), alive=np.ones(len(mesh.cells), bool))
 
-    own = replace(mesh, points=series.mesh.points, units=series.mesh.units, thickness=thickness)
-    return replace(series, mesh=own, read=read)
+    shell_mesh = replace(
+        mesh, points=series.mesh.points, units=series.mesh.units, thickness=thickness
+    )
+    return replace(series, mesh=shell_mesh, read=read)
 
 
 def with_links(series: CrashSeries, mesh: ShellMesh) -> CrashSeries:
@@ -57,17 +59,17 @@ def with_links(series: CrashSeries, mesh: ShellMesh) -> CrashSeries:
     """
     if mesh.links is None:
         return series
-    name, own = str(series.path or "series"), series.mesh
+    name, run_mesh = str(series.path or "series"), series.mesh
     nodes, kinds = mesh.links
-    order = np.argsort(own.node_ids)
-    wanted = mesh.node_ids[nodes]
-    at = order[np.minimum(np.searchsorted(own.node_ids[order], wanted), len(order) - 1)]
-    lost = own.node_ids[at] != wanted
+    order = np.argsort(run_mesh.node_ids)
+    link_ids = mesh.node_ids[nodes]
+    at = order[np.minimum(np.searchsorted(run_mesh.node_ids[order], link_ids), len(order) - 1)]
+    lost = run_mesh.node_ids[at] != link_ids
     if lost.any():
-        rule = f"it has no node {int(wanted[lost][0])}, which a weld or tie of the deck names"
+        rule = f"it has no node {int(link_ids[lost][0])}, which a weld or tie of the deck names"
         raise ReadError(name, rule, "Name the deck from which the run was made")
-    apart = float(np.linalg.norm(own.points[at] - mesh.points[nodes], axis=-1).max())
+    apart = float(np.linalg.norm(run_mesh.points[at] - mesh.points[nodes], axis=-1).max())
     if apart > _FAR * float(np.ptp(mesh.points, axis=0).max()):
         rule = f"its nodes lie up to {apart:.4g} from those of the deck"
         raise ReadError(name, rule, "Are the units or the numbers of the nodes different?")
-    return replace(series, mesh=replace(own, links=Links(at, kinds)))
+    return replace(series, mesh=replace(run_mesh, links=Links(at, kinds)))

@@ -22,9 +22,9 @@ def nearest_cells(points: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, 
     near = near.reshape(len(points), count)
     a, b, c, d = np.moveaxis(corners[near], 2, 0)
     at = points[:, None]
-    away = np.minimum(_to_triangles(at, a, b, c), _to_triangles(at, a, c, d))
-    best, rows = away.argmin(1), np.arange(len(points))
-    return near[rows, best], away[rows, best]
+    distances = np.minimum(_to_triangles(at, a, b, c), _to_triangles(at, a, c, d))
+    best, rows = distances.argmin(1), np.arange(len(points))
+    return near[rows, best], distances[rows, best]
 
 
 def _to_triangles(at: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:

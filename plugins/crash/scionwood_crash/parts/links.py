@@ -63,12 +63,17 @@ def touching(points: np.ndarray, sides: np.ndarray, pieces: np.ndarray) -> Links
     reach = NEAR * float(np.linalg.norm(np.diff(points[sides], axis=1), axis=-1).mean())
     pairs = []
     for piece in range(int(pieces.max()) + 1):
-        own, others = np.flatnonzero(pieces == piece), np.flatnonzero(pieces != piece)
+        piece_nodes, others = np.flatnonzero(pieces == piece), np.flatnonzero(pieces != piece)
         count = min(4, len(others))
-        away, near = cKDTree(points[others]).query(points[own], count, distance_upper_bound=reach)
-        away, near = away.reshape(len(own), -1), near.reshape(len(own), -1)
-        close = np.isfinite(away) & (away <= EQUAL * away[:, :1])
-        node = np.broadcast_to(own[:, None], close.shape)[close]
+        distances, near = cKDTree(points[others]).query(
+            points[piece_nodes], count, distance_upper_bound=reach
+        )
+        distances, near = (
+            distances.reshape(len(piece_nodes), -1),
+            near.reshape(len(piece_nodes), -1),
+        )
+        close = np.isfinite(distances) & (distances <= EQUAL * distances[:, :1])
+        node = np.broadcast_to(piece_nodes[:, None], close.shape)[close]
         pairs.append(np.stack([node, others[near[close]]], 1))
     nodes = np.unique(np.sort(np.concatenate(pairs), 1), axis=0)
     return Links(nodes, np.full(len(nodes), CONTACT))

@@ -242,9 +242,9 @@ class CrashSeries:
         Raises:
             ReadError: the field does not exist.
         """
-        known = sorted(self.read(0).cell_fields)
-        if name not in known:
-            rule = f"the cell fields are {', '.join(known) or 'none'}"
+        field_names = sorted(self.read(0).cell_fields)
+        if name not in field_names:
+            rule = f"the cell fields are {', '.join(field_names) or 'none'}"
             raise ReadError(f"{self.path or 'series'}, field {name!r}", rule, "Name one of them")
         return np.stack([frame.cell_fields[name] for frame in self])
 

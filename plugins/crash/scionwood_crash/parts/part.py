@@ -104,18 +104,18 @@ def gaps_of(points: np.ndarray, impactor: Impactor) -> np.ndarray:
         points: (point, 3), mm.
         impactor: the rigid body.
     """
-    away = points - np.asarray(impactor.point)
+    offsets = points - np.asarray(impactor.point)
     direction = unit(np.asarray(impactor.direction, np.float64))
     axis = unit(np.asarray(impactor.axis, np.float64))
     if impactor.kind == "plane":
         slope = float(direction @ axis)
-        return np.asarray(away @ axis / slope if slope else away @ direction)
+        return np.asarray(offsets @ axis / slope if slope else offsets @ direction)
     flat = direction - (direction @ axis) * axis
-    across = away - np.outer(away @ axis, axis)
+    across = offsets - np.outer(offsets @ axis, axis)
     speed = float(np.linalg.norm(flat))
     ahead = across @ flat / speed
-    beside = np.linalg.norm(across - np.outer(ahead, flat / speed), axis=1)
-    return np.asarray((ahead - np.sqrt(np.maximum(impactor.radius**2 - beside**2, 0))) / speed)
+    lateral = np.linalg.norm(across - np.outer(ahead, flat / speed), axis=1)
+    return np.asarray((ahead - np.sqrt(np.maximum(impactor.radius**2 - lateral**2, 0))) / speed)
 
 
 def unit(vector: np.ndarray) -> np.ndarray:
@@ -123,25 +123,25 @@ def unit(vector: np.ndarray) -> np.ndarray:
     return np.asarray(vector / np.linalg.norm(vector))
 
 
-def only_nodes(part: Part, kept: np.ndarray) -> Part:
+def only_nodes(part: Part, node_mask: np.ndarray) -> Part:
     """Return the pieces of some nodes, without history and links.
 
     The material is that of the sheet with the largest number of cells.
 
     Args:
         part: an assembly.
-        kept: (node,) bool, all nodes of one or more pieces.
+        node_mask: (node,) bool, all nodes of one or more pieces.
     """
-    cells = kept[part.cells[:, 0]]
-    number = np.cumsum(kept) - 1
+    cells = node_mask[part.cells[:, 0]]
+    number = np.cumsum(node_mask) - 1
     sheet = None if part.sheet is None else part.sheet[cells]
     material = part.material if sheet is None else part.materials[np.bincount(sheet).argmax()]
     return replace(
         part,
-        points=part.points[kept],
+        points=part.points[node_mask],
         cells=number[part.cells[cells]],
         thickness=part.thickness[cells],
-        clamped=part.clamped[kept],
+        clamped=part.clamped[node_mask],
         material=material,
         displacement=None,
         plastic_strain=None,

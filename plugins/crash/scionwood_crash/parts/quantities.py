@@ -84,15 +84,15 @@ class Settings:
     meanings: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        taken: dict[str, str] = {}
+        keys_by_quantity: dict[str, str] = {}
         for key, text in self.meanings.items():
             quantity, _ = _meaning(key, text)
             if quantity in (CONDITION, IGNORE):
                 continue
-            if quantity in taken:
-                rule = f"{taken[quantity]!r} has that meaning already"
+            if quantity in keys_by_quantity:
+                rule = f"{keys_by_quantity[quantity]!r} has that meaning already"
                 raise RecipeError(f"settings.{key}: {text!r}", rule, "Give one of them another")
-            taken[quantity] = key
+            keys_by_quantity[quantity] = key
 
     def stated(
         self, features: Mapping[str, float], factors: tuple[float, float, float]
@@ -133,8 +133,10 @@ def _meaning(key: str, text: str) -> tuple[str, str]:
     if words[0] in (CONDITION, IGNORE) and len(words) == 1:
         return words[0], ""
     if words[0] not in QUANTITIES:
-        known = ", ".join([*QUANTITIES, CONDITION, IGNORE])
-        raise RecipeError(f"settings.{key}: {text!r}", f"a quantity is one of {known}", "Name one")
+        choices = ", ".join([*QUANTITIES, CONDITION, IGNORE])
+        raise RecipeError(
+            f"settings.{key}: {text!r}", f"a quantity is one of {choices}", "Name one"
+        )
     units = UNITS[QUANTITIES[words[0]][1]]
     unit = words[1] if len(words) > 1 else "1"
     if unit not in units or len(words) > 2:
@@ -146,8 +148,8 @@ def _meaning(key: str, text: str) -> tuple[str, str]:
 
 def _of_sheet(key: str) -> bool:
     """Return whether a key is a property of the second or a further material."""
-    named = SHEETS.fullmatch(key)
-    return named is not None and f"material_{named[2]}" in OURS
+    match = SHEETS.fullmatch(key)
+    return match is not None and f"material_{match[2]}" in OURS
 
 
 def _scale(kind: str, factors: tuple[float, float, float]) -> float:

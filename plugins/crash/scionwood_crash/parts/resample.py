@@ -30,20 +30,20 @@ def at_own_times(part: Part, times: np.ndarray) -> Part:
     )
 
 
-def at_times(values: np.ndarray, times: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+def at_times(values: np.ndarray, times: np.ndarray, frame_times: np.ndarray) -> np.ndarray:
     """Return a history at other times, linear between states and constant outside.
 
     Args:
         values: (state, ...).
         times: (state,), increasing, two or more.
-        wanted: (frame,).
+        frame_times: (frame,).
 
     Returns:
         (frame, ...) in the precision of the values. At the times of states it has their bits.
     """
-    if np.array_equal(times, wanted):
+    if np.array_equal(times, frame_times):
         return values
-    upper = np.clip(np.searchsorted(times, wanted), 1, len(times) - 1)
-    share = np.clip((wanted - times[upper - 1]) / (times[upper] - times[upper - 1]), 0, 1)
+    upper = np.clip(np.searchsorted(times, frame_times), 1, len(times) - 1)
+    share = np.clip((frame_times - times[upper - 1]) / (times[upper] - times[upper - 1]), 0, 1)
     share = share.reshape(-1, *[1] * (values.ndim - 1)).astype(values.dtype)
     return np.asarray(values[upper - 1] * (1 - share) + values[upper] * share)

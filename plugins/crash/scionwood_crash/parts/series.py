@@ -60,8 +60,8 @@ def features(part: Part) -> dict[str, float]:
     """Return the impactor and the materials of a part as numbers by name."""
     impactor = part.impactor
     numbers = {f"material_{name}": float(getattr(part.material, name)) for name in COLUMNS}
-    for at, further in enumerate(part.materials[1:], 2):
-        numbers |= {f"material_{at}_{name}": float(getattr(further, name)) for name in COLUMNS}
+    for at, material in enumerate(part.materials[1:], 2):
+        numbers |= {f"material_{at}_{name}": float(getattr(material, name)) for name in COLUMNS}
     numbers["impactor_cylinder"] = float(impactor.kind == "cylinder")
     for name in ("speed", "mass", "radius", "friction"):
         numbers[f"impactor_{name}"] = float(getattr(impactor, name))
@@ -84,28 +84,28 @@ def only_part(series: CrashSeries, part: int) -> CrashSeries:
     mesh = series.mesh
     mine = mesh.part_ids == part
     if not mine.any():
-        known = ", ".join(map(str, np.unique(mesh.part_ids)[:12]))
-        raise ReadError(f"part {part}", f"the file has the parts {known}", "Choose one of them")
+        part_list = ", ".join(map(str, np.unique(mesh.part_ids)[:12]))
+        raise ReadError(f"part {part}", f"the file has the parts {part_list}", "Choose one of them")
 
     def read(index: int) -> Frame:
         frame = series.read(index)
         fields = {name: values[mine] for name, values in frame.cell_fields.items()}
         return replace(frame, alive=frame.alive[mine], cell_fields=fields)
 
-    own = {"cells": mesh.cells[mine], "element_ids": mesh.element_ids[mine]}
-    own |= {"part_ids": mesh.part_ids[mine], "thickness": mesh.thickness[mine]}
-    stated = _of_part(series.features, int(np.searchsorted(np.unique(mesh.part_ids), part)))
-    return replace(series, mesh=replace(mesh, **own), read=read, features=stated)
+    mesh_fields = {"cells": mesh.cells[mine], "element_ids": mesh.element_ids[mine]}
+    mesh_fields |= {"part_ids": mesh.part_ids[mine], "thickness": mesh.thickness[mine]}
+    part_features = _of_part(series.features, int(np.searchsorted(np.unique(mesh.part_ids), part)))
+    return replace(series, mesh=replace(mesh, **mesh_fields), read=read, features=part_features)
 
 
 def _of_part(features: Mapping[str, float], at: int) -> dict[str, float]:
     """Return the numbers of a run with the material of one part, the first being number 0."""
-    kept = {key: value for key, value in features.items() if not SHEETS.fullmatch(key)}
+    numbers = {key: value for key, value in features.items() if not SHEETS.fullmatch(key)}
     for name in COLUMNS:
-        further = f"material_{at + 1}_{name}"
-        if further in features:
-            kept[f"material_{name}"] = features[further]
-    return kept
+        sheet_key = f"material_{at + 1}_{name}"
+        if sheet_key in features:
+            numbers[f"material_{name}"] = features[sheet_key]
+    return numbers
 
 
 def from_series(
@@ -137,7 +137,7 @@ def from_series(
     setup, series = setup or Setup(), at_rest(series)
     mesh = series.mesh
     length, time, mass = factors(mesh.units)
-    stated, further = (settings or Settings()).stated(series.features, (length, time, mass))
+    quantities, extra = (settings or Settings()).stated(series.features, (length, time, mass))
     used = np.unique(mesh.cells)
     number = np.zeros(len(mesh.points), np.int64)
     number[used] = np.arange(len(used))
@@ -147,21 +147,21 @@ def from_series(
     states = len(series) > 1
     first = series.read(0).cell_fields
     times = series.times * time if states else np.linspace(0, setup.duration, frames or 2)
-    own = sheet(stated, setup, length, time, mass)
-    several = sheets(stated, own, length, time, mass)
+    first_sheet = sheet(quantities, setup, length, time, mass)
+    several = sheets(quantities, first_sheet, length, time, mass)
     return Part(
         points,
         number[mesh.cells],
         mesh.thickness * length,
         clamped,
-        own,
-        rigid_body(stated, setup, points, (length, time, mass)),
+        first_sheet,
+        rigid_body(quantities, setup, points, (length, time, mass)),
         times - times[0],
         series.displacement()[:, used].astype(np.float64) * length if states else None,
         series.cell_field(STRAIN) if states and STRAIN in first else None,
         family,
         "" if series.path is None else run_name(series.path),
-        further,
+        extra,
         several,
         _numbered(mesh.part_ids, len(several), series.path) if several else None,
         _links(mesh, used, number),
@@ -180,8 +180,8 @@ def _links(mesh: ShellMesh, used: np.ndarray, number: np.ndarray) -> Links | Non
         return None
     nodes, kinds = mesh.links
     pieces = pieces_of(len(mesh.points), mesh.sides())
-    kept = np.isin(nodes, used).all(1) & (pieces[nodes[:, 0]] != pieces[nodes[:, 1]])
-    return Links(number[nodes[kept]], kinds[kept]) if kept.any() else None
+    is_used = np.isin(nodes, used).all(1) & (pieces[nodes[:, 0]] != pieces[nodes[:, 1]])
+    return Links(number[nodes[is_used]], kinds[is_used]) if is_used.any() else None
 
 
 def _numbered(part_ids: np.ndarray, count: int, path: Path | None) -> np.ndarray:

@@ -86,10 +86,10 @@ def _section(part: Part, surface: Surface, frame: Frame, at: float) -> tuple[flo
     span = wide * math.sqrt(math.pi / 2) * max(ends[1] - ends[0], 1e-9)
     metal = near * surface.areas * part.thickness / span
     depth = middle @ frame.turned(unit(np.array(part.impactor.direction, np.float64)))
-    own = float(metal @ part.thickness) / 4
+    wall_modulus = float(metal @ part.thickness) / 4
     area = max(float(metal.sum()), THIN)
     moment = float(metal @ np.abs(depth - metal @ depth / area))
-    return area, max(moment + own, THIN), max(own, THIN)
+    return area, max(moment + wall_modulus, THIN), max(wall_modulus, THIN)
 
 
 def _distances(part: Part, frame: Frame, at: float) -> tuple[float, float]:
@@ -98,8 +98,8 @@ def _distances(part: Part, frame: Frame, at: float) -> tuple[float, float]:
     On a side without clamped nodes it is the length of the part.
     """
     x = frame.inward(part.points)[:, 0]
-    away = x[part.clamped] - at
+    offsets = x[part.clamped] - at
     length = max(float(np.ptp(x)), LEAST)
-    sides = [side[side > 0] for side in (away, -away)]
+    sides = [side[side > 0] for side in (offsets, -offsets)]
     low, high = sorted(max(float(side.min()), LEAST) if len(side) else length for side in sides)
     return low, high

@@ -48,8 +48,8 @@ class Units:
         names = [_SAME.get(word, word) for word in words]
         kinds = [[name for name in names if name in kind] for kind in (LENGTHS, TIMES, MASSES)]
         if len(names) != 3 or any(len(kind) != 1 for kind in kinds):
-            known = ", ".join([*LENGTHS, *TIMES, *MASSES])
-            rule = f"units are one length, one time and one mass of: {known}"
+            choices = ", ".join([*LENGTHS, *TIMES, *MASSES])
+            rule = f"units are one length, one time and one mass of: {choices}"
             raise ReadError(f"units {text!r}", rule, "Such as 'mm, ms, kg'")
         return cls(*(kind[0] for kind in kinds))
 

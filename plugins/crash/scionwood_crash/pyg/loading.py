@@ -41,7 +41,7 @@ def loader_of(
     collate = _ToBatch(data)
     if max_nodes is None:
         return DataLoader(data, batch_size, shuffle, collate_fn=collate)  # type: ignore[arg-type]
-    largest = max((each.num_nodes for each in data), default=0)
+    largest = max((part.num_nodes for part in data), default=0)
     if largest > max_nodes:
         rule = f"the largest part has {largest} nodes"
         remedy = f"Give at least {largest}; backbone.max_nodes of crash/meshgraphnet cuts parts"
@@ -78,8 +78,8 @@ class _ToBatch(Collater):  # type: ignore[misc]  # torch_geometric is untyped
 
     def __call__(self, parts: list[PartData]) -> dict[str, Any]:
         strain = "plastic_strain"
-        some = [each for each in parts if strain in each]
-        self.exclude_keys = [strain] if 0 < len(some) < len(parts) else []
+        with_strain = [part for part in parts if strain in part]
+        self.exclude_keys = [strain] if 0 < len(with_strain) < len(parts) else []
         joined = super().__call__(parts)
         batch = {"graph": from_pyg(joined), "displacement": joined.y}
         return batch | ({strain: joined[strain]} if strain in joined else {})

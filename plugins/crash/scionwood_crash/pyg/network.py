@@ -108,7 +108,7 @@ class PygNetwork(Network):
             inner = make_model(model, SIZES[size].width, options or {})
             super().__init__(size, frames, history, plastic, contact)
             self.model = inner
-            self.takes = _taken(inner)
+            self.takes = _forward_arguments(inner)
             self.out = nn.Linear(self._width(example_graph(self.size)), self.size.width)
         self.adapter_targets = {"linear": _linear(inner)}  # type: ignore[misc]  # by model
         self.card["edges"] = f"vectors are {'' if reads_edges(inner) else 'not '}read"
@@ -125,8 +125,8 @@ class PygNetwork(Network):
             "batch": graph.batch,
         }
         x = self.inputs(graph, graph.features)
-        given = {name: more[name] for name in self.takes}
-        state: Tensor = self.model(x, graph.edges, **given)
+        arguments = {name: more[name] for name in self.takes}
+        state: Tensor = self.model(x, graph.edges, **arguments)
         return state
 
     def _width(self, example: CrashGraph) -> int:
@@ -154,9 +154,11 @@ def make_model(name: str, width: int, options: Mapping[str, Any]) -> nn.Module:
     if make is None and name in gnn.models.__all__:
         make = getattr(gnn, name)
     if make is None:
-        known = ", ".join(["GraphSAGE", "GIN", "GAT", "PNA", "GraphUNet", *_registered])
+        model_names = ", ".join(["GraphSAGE", "GIN", "GAT", "PNA", "GraphUNet", *_registered])
         remedy = "Call scionwood_crash.pyg.register_model for a class of yours"
-        raise RecipeError(f"model {name!r}", f"it is neither of PyG's, such as {known}", remedy)
+        raise RecipeError(
+            f"model {name!r}", f"it is neither of PyG's, such as {model_names}", remedy
+        )
     takes = inspect.signature(make).parameters
     filled = {
         "in_channels": INPUTS,
@@ -167,14 +169,14 @@ def make_model(name: str, width: int, options: Mapping[str, Any]) -> nn.Module:
     }
     if getattr(make, "supports_edge_attr", "edge_dim" in takes):
         filled["edge_dim"] = EDGE
-    free = any(each.kind is each.VAR_KEYWORD for each in takes.values())
-    unknown = [each for each in options if each not in takes and not free]
+    free = any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes.values())
+    unknown = [option for option in options if option not in takes and not free]
     if unknown:
         rule = f"{name} has no option {', '.join(unknown)}; it has {', '.join(takes)}"
         raise RecipeError("options", rule, "Correct the names")
-    named = {key: value for key, value in filled.items() if key in takes or key == "edge_dim"}
+    arguments = {key: value for key, value in filled.items() if key in takes or key == "edge_dim"}
     try:
-        return make(**named | dict(options))
+        return make(**arguments | dict(options))
     except (TypeError, ValueError, AssertionError) as error:
         raise RecipeError(
             f"model {name}", f"it refuses these options: {error}", "Correct them"
@@ -183,10 +185,10 @@ def make_model(name: str, width: int, options: Mapping[str, Any]) -> nn.Module:
 
 def reads_edges(model: nn.Module) -> bool:
     """Return whether a model reads the vectors of edges; GraphSAGE, GIN and GCN do not."""
-    return "edge_attr" in _taken(model)
+    return "edge_attr" in _forward_arguments(model)
 
 
-def _taken(model: nn.Module) -> list[str]:
+def _forward_arguments(model: nn.Module) -> list[str]:
     takes = inspect.signature(model.forward).parameters
     if not {"x", "edge_index"} <= takes.keys():
         rule = "its forward must take x and edge_index"

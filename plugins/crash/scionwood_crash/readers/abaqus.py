@@ -49,7 +49,7 @@ def read_abaqus(path: Path) -> Any:
         rule = "Abaqus: it has no *NODE: a part of a model, or the restart of another run"
         raise ReadError(str(path), rule, "Name the main deck, written out as one file")
     _check(path, others)
-    text = "".join(_kept(path, blocks))
+    text = "".join(_readable_lines(path, blocks))
     left = ", ".join(sorted(kind for kind, count in others.items() if count))
     if left:
         warnings.warn(f"{path.name}: elements of type {left} are left out", stacklevel=2)
@@ -76,7 +76,7 @@ def _keyword(lines: list[str]) -> str:
 
 def _options(lines: list[str]) -> dict[str, str]:
     """Return the options of a keyword, such as `TYPE`."""
-    pairs = (each.partition("=") for each in lines[0].split(",")[1:])
+    pairs = (entry.partition("=") for entry in lines[0].split(",")[1:])
     return {name.strip().upper(): value.strip() for name, _, value in pairs}
 
 
@@ -99,28 +99,28 @@ def _check(path: Path, others: Counter[str]) -> None:
         raise ReadError(str(path), rule, "Only thin shells of three and four nodes can be read")
 
 
-def _kept(path: Path, blocks: list[Block]) -> Iterator[str]:
+def _readable_lines(path: Path, blocks: list[Block]) -> Iterator[str]:
     """Yield the lines that meshio can read: all nodes as one block, shells, and sets of shells."""
     nodes = [line for _, lines in blocks if _keyword(lines) == "NODE" for line in lines[1:]]
     yield from ["*NODE\n", *nodes] if nodes else []
-    named: set[str] = set()
+    set_names: set[str] = set()
     for number, lines in blocks:
         keyword, options = _keyword(lines), _options(lines)
         if keyword == "ELEMENT" and options["TYPE"].upper() in _SHELLS:
-            own = options.get("ELSET", "")
-            named.add(own)
-            ending = f", ELSET={own}" if own else ""
+            set_name = options.get("ELSET", "")
+            set_names.add(set_name)
+            ending = f", ELSET={set_name}" if set_name else ""
             yield f"*ELEMENT, TYPE={options['TYPE'].upper()}{ending}\n"
             yield from lines[1:]
         if keyword == "ELSET" and options.get("ELSET"):
-            rows = list(_members(path, number, lines, "GENERATE" in options, named))
-            named.add(options["ELSET"])
+            rows = list(_members(path, number, lines, "GENERATE" in options, set_names))
+            set_names.add(options["ELSET"])
             yield f"*ELSET, ELSET={options['ELSET']}\n"
             yield from rows
 
 
 def _members(
-    path: Path, number: int, lines: list[str], generate: bool, named: set[str]
+    path: Path, number: int, lines: list[str], generate: bool, set_names: set[str]
 ) -> Iterator[str]:
     """Yield the lines of a set: numbers, and names of sets that are kept."""
     for line in lines[1:]:
@@ -130,8 +130,8 @@ def _members(
             if not step or (last - first) // step > MOST:
                 rule = f"Abaqus: the set of line {number} generates {line.strip()}"
                 raise ReadError(str(path), rule, f"A set has at most {MOST} members")
-            yield from (f"{each}\n" for each in range(first, last + 1, step))
+            yield from (f"{member}\n" for member in range(first, last + 1, step))
         elif fields and fields[0].isdigit():
             yield line if line.endswith("\n") else f"{line}\n"
         else:
-            yield from (f"{field}\n" for field in fields if field in named)
+            yield from (f"{field}\n" for field in fields if field in set_names)

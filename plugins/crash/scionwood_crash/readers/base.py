@@ -129,13 +129,13 @@ class CrashReader(Reader):
                 raise WriteError(str(self.path), rule, "The function must keep the shape")
             yield after
 
-    def _units(self, stated: str | None) -> Units:
+    def _units(self, text: str | None) -> Units:
         """Return the units of the file, or those of the user if the file states none.
 
         Raises:
             ReadError: user and file state different units.
         """
-        written = Units() if stated is None else Units.parse(stated)
+        written = Units() if text is None else Units.parse(text)
         if self._given is None or not written.known:
             return self._given or written
         if self._given != written:

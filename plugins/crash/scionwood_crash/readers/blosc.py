@@ -27,9 +27,9 @@ class CheckedBlosc(Blosc):  # type: ignore[misc]  # numcodecs is untyped
             ValueError: the chunk is shorter or longer than its header states.
         """
         view = memoryview(buf).cast("B")
-        stated = int.from_bytes(view[_HEADER - 4 : _HEADER], "little")
-        if len(view) < _HEADER or stated != len(view):
-            raise ValueError(f"a Blosc chunk of {len(view)} bytes states {stated} bytes")
+        size_in_header = int.from_bytes(view[_HEADER - 4 : _HEADER], "little")
+        if len(view) < _HEADER or size_in_header != len(view):
+            raise ValueError(f"a Blosc chunk of {len(view)} bytes states {size_in_header} bytes")
         return super().decode(buf, out)
 
 

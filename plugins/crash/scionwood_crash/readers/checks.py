@@ -52,8 +52,8 @@ def _cells(mesh: ShellMesh) -> tuple[str, str] | None:
     if not len(mesh.cells) and mesh.edges is None:
         remedy = "Solids, beams and particles are not read; export the shells"
         return "it has no shell elements", remedy
-    named = mesh.cells if mesh.edges is None else mesh.edges
-    outside = (named < 0) | (named >= len(mesh.points))
+    node_indices = mesh.cells if mesh.edges is None else mesh.edges
+    outside = (node_indices < 0) | (node_indices >= len(mesh.points))
     if outside.any():
         where = int(np.flatnonzero(outside.any(1))[0])
         label = f"element {mesh.element_ids[where]}" if mesh.edges is None else f"edge {where}"

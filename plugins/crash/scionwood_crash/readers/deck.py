@@ -100,7 +100,7 @@ def _format(name: str, form: str) -> str:
 
 
 def _block(
-    name: str, form: str, cards: list[tuple[int, str]], path: Path, known: Mapping[str, float]
+    name: str, form: str, cards: list[tuple[int, str]], path: Path, parameters: Mapping[str, float]
 ) -> Block:
     bare = name.split()[0] if name.split() else ""
     for mark, meaning in (("+", "+"), ("%", "%"), ("-", "")):
@@ -108,7 +108,7 @@ def _block(
             bare, form = bare.rstrip("+-%"), meaning
     while cards and not cards[-1][1].strip():
         cards = cards[:-1]  # blank lines before the next keyword
-    return Block(tuple(bare.split("_")), form, cards, path, known)
+    return Block(tuple(bare.split("_")), form, cards, path, parameters)
 
 
 def _include(block: Block, deck: Deck, root: Path, above: tuple[Path, ...]) -> None:
@@ -128,9 +128,9 @@ def _include(block: Block, deck: Deck, root: Path, above: tuple[Path, ...]) -> N
         if len(block.words) == 1:
             _read_file(file, deck, root, above)
             continue
-        own = Deck(parameters=deck.parameters, transforms=deck.transforms, paths=deck.paths)
-        _read_file(file, own, root, above)
-        _merge(deck, own, _change(block, deck))
+        included = Deck(parameters=deck.parameters, transforms=deck.transforms, paths=deck.paths)
+        _read_file(file, included, root, above)
+        _merge(deck, included, _change(block, deck))
 
 
 def _change(block: Block, deck: Deck) -> Change:
@@ -154,36 +154,36 @@ def _change(block: Block, deck: Deck) -> Change:
     return Change(node, element, part, material, int(number(1, 0)), length, matrix, sets)
 
 
-def _merge(deck: Deck, own: Deck, change: Change) -> None:
+def _merge(deck: Deck, included: Deck, change: Change) -> None:
     """Add the content of a transformed include to a deck."""
-    for node in own.nodes:
+    for node in included.nodes:
         moved = replace(node, number=node.number + change.node, xyz=change.moved(node.xyz))
         deck.nodes.append(moved)
-    for number, part, nodes, thickness in own.shells:
+    for number, part, nodes, thickness in included.shells:
         shifted = tuple(node + change.node if node else 0 for node in nodes)
         thick = thickness * change.length
         deck.shells.append((number + change.element, part + change.part, shifted, thick))
-    for part, section in own.sections.items():
+    for part, section in included.sections.items():
         deck.sections[part + change.part] = section + change.section
-        deck.materials[part + change.part] = own.materials[part] + change.material
-    for section, thickness in own.thickness.items():
+        deck.materials[part + change.part] = included.materials[part] + change.material
+    for section, thickness in included.thickness.items():
         deck.thickness[section + change.section] = thickness * change.length
-    deck.rigid |= {material + change.material for material in own.rigid}
-    deck.encrypted += own.encrypted
-    for counts, added in ((deck.others, own.others), (deck.unread, own.unread)):
+    deck.rigid |= {material + change.material for material in included.rigid}
+    deck.encrypted += included.encrypted
+    for counts, added in ((deck.others, included.others), (deck.unread, included.unread)):
         for name, count in added.items():
             counts[name] = counts.get(name, 0) + count
-    _merge_joints(deck, own, change)
+    _merge_joints(deck, included, change)
 
 
-def _merge_joints(deck: Deck, own: Deck, change: Change) -> None:
+def _merge_joints(deck: Deck, included: Deck, change: Change) -> None:
     """Add the sets and the connections of a transformed include to a deck."""
     added = {"node": change.node, "segment": change.node, "part": change.part}
     added["shell"] = change.element
-    for (number, kind), rows in own.sets.items():
-        moved = [tuple(each + added[kind] if each else 0 for each in row) for row in rows]
+    for (number, kind), rows in included.sets.items():
+        moved = [tuple(member + added[kind] if member else 0 for member in row) for row in rows]
         deck.sets.setdefault((number + change.sets, kind), []).extend(moved)
-    for joint in own.joints:
+    for joint in included.joints:
         sides = tuple(
             (number + (change.part if kind == ONE_PART else change.sets), kind)
             for number, kind in joint.sides

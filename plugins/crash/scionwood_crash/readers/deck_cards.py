@@ -51,7 +51,7 @@ def _transformation(block: Block, deck: Deck) -> None:
     rows = [block.fields(card, "") for card in range(titled, len(block.cards))]
     number = int(block.number(titled, rows[0][0], int)) if rows else 0
     for at, row in enumerate(rows[1:], titled + 1):
-        values = [str(block.number(at, each, float)) if "&" in each else each for each in row[1:]]
+        values = [str(block.number(at, text, float)) if "&" in text else text for text in row[1:]]
         deck.transforms.setdefault(number, []).append([row[0], *values])
 
 
@@ -70,13 +70,13 @@ def _shells(block: Block, deck: Deck) -> None:
     if unknown:
         rule = f"keyword deck (.k): *{'_'.join(block.words)} is not supported"
         raise ReadError(str(block.file), rule, f"Supported options: {', '.join(_EXTRA)}")
-    own = bool(options & {"THICKNESS", "BETA", "MCID"})
-    step = 1 + own + ("OFFSET" in options)
+    extra_card = bool(options & {"THICKNESS", "BETA", "MCID"})
+    step = 1 + extra_card + ("OFFSET" in options)
     for card in range(0, len(block.cards), step):
         fields = [*block.fields(card, "ELEMENT_SHELL"), *[""] * 6]
         numbers = [int(block.number(card, item, int)) for item in fields[:6]]
         thickness = 0.0
-        if own:
+        if extra_card:
             texts = block.fields(card + 1, "THICKNESS")[:4]
             thickness = _mean([block.number(card + 1, item, float) for item in texts])
         deck.shells.append((numbers[0], numbers[1], tuple(numbers[2:]), thickness))
@@ -113,5 +113,5 @@ def _rigid(block: Block, deck: Deck) -> None:
 
 def _mean(values: list[float]) -> float:
     """Return the mean of the positive corner thicknesses, or 0."""
-    given = [value for value in values if value > 0]
-    return sum(given) / len(given) if given else 0.0
+    positive = [value for value in values if value > 0]
+    return sum(positive) / len(positive) if positive else 0.0

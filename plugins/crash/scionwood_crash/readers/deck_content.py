@@ -153,8 +153,8 @@ class Block:
         except ValueError as error:
             line = self.cards[card][0] + 1
             rule = f"keyword deck (.k): line {line} has {text!r} instead of a number"
-            known = ", ".join(sorted(self.parameters)[:5]) or "none"
-            remedy = f"Write the value out; known parameters: {known}"
+            names = ", ".join(sorted(self.parameters)[:5]) or "none"
+            remedy = f"Write the value out; known parameters: {names}"
             raise ReadError(str(self.file), rule, remedy) from error
 
 

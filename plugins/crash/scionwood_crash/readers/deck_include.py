@@ -14,7 +14,7 @@ import numpy as np
 
 from scionwood import ReadError
 
-_MOST = 1e-6  # two orders of transformations agree if the matrices differ by less, relatively
+_TOLERANCE = 1e-6  # two orders of transformations agree if the matrices differ by less, relatively
 
 
 @final
@@ -74,7 +74,7 @@ def located(name: str, deck: Path, root: Path, paths: Sequence[str]) -> Path:
         ReadError: there is no such file below the folder of the deck.
     """
     text = name.replace("\\", "/")
-    places = [deck.parent, root, *(root / each.replace("\\", "/") for each in paths)]
+    places = [deck.parent, root, *(root / folder.replace("\\", "/") for folder in paths)]
     files = [(place / text).resolve() for place in places]
     inside = [file for file in files if file.is_relative_to(root)]
     for file in inside:
@@ -99,12 +99,12 @@ def matrix_of(cards: Sequence[Sequence[str]], deck: Path) -> np.ndarray:
         ReadError: an option is not supported, or the order of several transformations matters.
     """
     steps = [
-        _step(card[0].upper(), [float(each or 0) for each in card[1:8]], deck) for card in cards
+        _step(card[0].upper(), [float(field or 0) for field in card[1:8]], deck) for card in cards
     ]
     forward, backward = np.eye(4), np.eye(4)
     for step in steps:
         forward, backward = step @ forward, backward @ step
-    if np.abs(forward - backward).max(initial=0) > _MOST * max(1.0, np.abs(forward).max()):
+    if np.abs(forward - backward).max(initial=0) > _TOLERANCE * max(1.0, np.abs(forward).max()):
         names = ", ".join(card[0] for card in cards)
         rule = f"keyword deck (.k): the order of *DEFINE_TRANSFORMATION ({names}) matters"
         raise ReadError(str(deck), rule, "Write the transformed include out as a file")

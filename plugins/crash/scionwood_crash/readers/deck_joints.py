@@ -49,7 +49,7 @@ def _unread(block: Block, deck: Deck) -> None:
 def _integers(block: Block, card: int) -> list[int]:
     """Return the fields of a card as integers; those that cannot be one are 0."""
     fields = [*block.fields(card, ""), *[""] * 8][:8]
-    return [int(block.number(card, each, float)) if each else 0 for each in fields]
+    return [int(block.number(card, field, float)) if field else 0 for field in fields]
 
 
 def _set(block: Block, deck: Deck) -> None:
@@ -65,9 +65,9 @@ def _set(block: Block, deck: Deck) -> None:
             rows.append(tuple(values[:4]))
         elif "GENERATE" in options:
             for low, high in zip(values[::2], values[1::2], strict=True):
-                rows += [(each,) for each in _range(block, low, high)]
+                rows += [(member,) for member in _range(block, low, high)]
         else:
-            rows += [(each,) for each in values if each]
+            rows += [(member,) for member in values if member]
 
 
 def _range(block: Block, low: int, high: int) -> range:
@@ -82,9 +82,9 @@ def _spotwelds(block: Block, deck: Deck) -> None:
     if options - {"ID", "FILTERED", "FORCE"}:
         _unread(block, deck)
         return
-    own = int("ID" in options)
-    step = 1 + own + ("FILTERED" in options)
-    for card in range(own, len(block.cards), step):
+    id_cards = int("ID" in options)
+    step = 1 + id_cards + ("FILTERED" in options)
+    for card in range(id_cards, len(block.cards), step):
         deck.joints.append(Joint(SPOTWELD, tuple(_integers(block, card)[:2])))
 
 

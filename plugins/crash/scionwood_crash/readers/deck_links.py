@@ -37,19 +37,21 @@ def links_of(deck: Deck, mesh: ShellMesh) -> tuple[Links | None, list[str]]:
     if len(np.unique(finder.pieces[finder.used])) < 2:
         return None, []
     left = [f"{count} {name}" for name, count in sorted(deck.unread.items())]
-    said = [f"{', '.join(left)} are not read as links"] if left else []
-    found: Counter[str] = Counter()
+    remarks = [f"{', '.join(left)} are not read as links"] if left else []
+    joined_counts: Counter[str] = Counter()
     for joint in deck.joints:
-        own = finder.pairs(joint)
-        found[joint.keyword] += bool(len(own))
-        pairs.append(own)
-        kinds.append(np.full(len(own), TIE if finder.tied(joint) else WELD))
+        joint_pairs = finder.pairs(joint)
+        joined_counts[joint.keyword] += bool(len(joint_pairs))
+        pairs.append(joint_pairs)
+        kinds.append(np.full(len(joint_pairs), TIE if finder.tied(joint) else WELD))
     for name, count in Counter(joint.keyword for joint in deck.joints).items():
-        if count > found[name]:
-            said.append(f"{count - found[name]} of {count} {name} join no two pieces of shells")
+        if count > joined_counts[name]:
+            remarks.append(
+                f"{count - joined_counts[name]} of {count} {name} join no two pieces of shells"
+            )
     rows = np.unique(np.c_[np.sort(np.concatenate(pairs), 1), np.concatenate(kinds)], axis=0)
     links = Links(rows[:, :2].astype(np.int64), rows[:, 2].astype(np.int64))
-    return (links if len(rows) else None), said
+    return (links if len(rows) else None), remarks
 
 
 @final
@@ -91,22 +93,24 @@ class _Finder:
         rows = [(number,)] if kind == ONE_PART else self.deck.sets.get((number, kind), [])
         if not rows:
             return np.zeros(0, np.int64), np.zeros((0, 4), np.int64)
-        named = np.array(rows, np.int64)
+        members = np.array(rows, np.int64)
         if kind == "node":
-            return self._nodes(np.unique(named)), np.zeros((0, 4), np.int64)
+            return self._nodes(np.unique(members)), np.zeros((0, 4), np.int64)
         if kind == "segment":
-            corners = np.where(named[:, 3:] == 0, named[:, [0, 1, 2, 2]], named)
-            known = np.isin(corners, mesh.node_ids[self.used]).all(1)
-            cells = self._nodes(corners[known].reshape(-1)).reshape(-1, 4)
+            corners = np.where(members[:, 3:] == 0, members[:, [0, 1, 2, 2]], members)
+            has_shell = np.isin(corners, mesh.node_ids[self.used]).all(1)
+            cells = self._nodes(corners[has_shell].reshape(-1)).reshape(-1, 4)
         else:
             numbers = mesh.element_ids if kind == "shell" else mesh.part_ids
-            cells = mesh.cells[np.isin(numbers, named)]
+            cells = mesh.cells[np.isin(numbers, members)]
         return np.unique(cells), cells
 
     def _body(self, nodes: np.ndarray) -> np.ndarray:
         """Return each node of a rigid body with the nearest one in each other piece."""
-        points, own = self.mesh.points, self.pieces[nodes]
-        groups = sorted((nodes[own == piece] for piece in np.unique(own)), key=len)
+        points, piece_of_node = self.mesh.points, self.pieces[nodes]
+        groups = sorted(
+            (nodes[piece_of_node == piece] for piece in np.unique(piece_of_node)), key=len
+        )
         pairs = [np.zeros((0, 2), np.int64)]
         for at, few in enumerate(groups):
             for many in groups[at + 1 :]:
@@ -119,15 +123,15 @@ class _Finder:
         points, pairs = self.mesh.points.astype(np.float64), [np.zeros((0, 2), np.int64)]
         sheets = self.thickness[cells].mean(1) if len(cells) else np.zeros(0)
         for piece in np.unique(self.pieces[nodes]):
-            own = nodes[self.pieces[nodes] == piece]
+            piece_nodes = nodes[self.pieces[nodes] == piece]
             other = np.flatnonzero(self.pieces[cells[:, 0]] != piece)
             if not len(other):
                 continue
             corners = points[cells[other]]
-            near, away = nearest_cells(points[own], corners)
+            near, distances = nearest_cells(points[piece_nodes], corners)
             across = np.linalg.norm(corners[:, [0, 1]] - corners[:, [2, 3]], axis=-1).min(1)
-            reach = THICK * (self.thickness[own] + sheets[other[near]])
-            close = away <= np.maximum(reach, DIAGONAL * across[near])
-            tied = np.repeat(own[close], 4)
+            reach = THICK * (self.thickness[piece_nodes] + sheets[other[near]])
+            close = distances <= np.maximum(reach, DIAGONAL * across[near])
+            tied = np.repeat(piece_nodes[close], 4)
             pairs.append(np.stack([tied, cells[other[near[close]]].reshape(-1)], 1))
         return np.concatenate(pairs)

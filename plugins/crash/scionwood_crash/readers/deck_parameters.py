@@ -36,13 +36,13 @@ LONGEST = 200
 """Characters of an expression that is evaluated."""
 
 
-def declared(cards: list[str], words: tuple[str, ...], known: dict[str, float]) -> list[str]:
+def declared(cards: list[str], words: tuple[str, ...], parameters: dict[str, float]) -> list[str]:
     """Add the parameters of a *PARAMETER block to those that are known.
 
     Args:
         cards: lines of the block.
         words: its keyword, split at underscores.
-        known: values by name in lower case, changed in place.
+        parameters: values by name in lower case, changed in place.
 
     Returns:
         The names whose values cannot be evaluated; text parameters are left out.
@@ -51,49 +51,51 @@ def declared(cards: list[str], words: tuple[str, ...], known: dict[str, float]) 
     for name, kind, text in _pairs(cards, "EXPRESSION" in words):
         if kind == "C":
             continue
-        value = evaluated(text, known)
+        value = evaluated(text, parameters)
         if value is None:
             failed.append(name)
         else:
-            known[name] = float(math.trunc(value)) if kind == "I" else value
+            parameters[name] = float(math.trunc(value)) if kind == "I" else value
     return failed
 
 
-def substituted(text: str, known: Mapping[str, float]) -> float | None:
+def substituted(text: str, parameters: Mapping[str, float]) -> float | None:
     """Return the value of a field such as `&thick` or `-&thick`; `None` if it is not known."""
     sign = -1.0 if text.startswith("-") else 1.0
     name = text.lstrip("-").removeprefix("&").strip().lower()
-    value = known.get(name) if text.lstrip("-").startswith("&") else None
+    value = parameters.get(name) if text.lstrip("-").startswith("&") else None
     return None if value is None else sign * value
 
 
-def evaluated(text: str, known: Mapping[str, float]) -> float | None:
+def evaluated(text: str, parameters: Mapping[str, float]) -> float | None:
     """Return the value of an arithmetic expression; `None` if it is not one.
 
     Args:
         text: such as `2*thick + 1.0`, with or without `&` before names.
-        known: values by name in lower case.
+        parameters: values by name in lower case.
     """
     if len(text) > LONGEST:
         return None
     try:
         tree = ast.parse(text.replace("&", "").strip().lower(), mode="eval")
-        return float(_value(tree.body, known))
+        return float(_value(tree.body, parameters))
     except (SyntaxError, ValueError, ArithmeticError, KeyError, TypeError, RecursionError):
         return None
 
 
-def _value(node: Any, known: Mapping[str, float]) -> float:
+def _value(node: Any, parameters: Mapping[str, float]) -> float:
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
         return float(node.value)
     if isinstance(node, ast.Name):
-        return known[node.id] if node.id != "pi" else known.get("pi", math.pi)
+        return parameters[node.id] if node.id != "pi" else parameters.get("pi", math.pi)
     if isinstance(node, ast.BinOp):
-        return _OPERATORS[type(node.op)](_value(node.left, known), _value(node.right, known))
+        return _OPERATORS[type(node.op)](
+            _value(node.left, parameters), _value(node.right, parameters)
+        )
     if isinstance(node, ast.UnaryOp):
-        return _OPERATORS[type(node.op)](_value(node.operand, known))
+        return _OPERATORS[type(node.op)](_value(node.operand, parameters))
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
-        return _FUNCTIONS[node.func.id](*(_value(each, known) for each in node.args))
+        return _FUNCTIONS[node.func.id](*(_value(argument, parameters) for argument in node.args))
     raise ValueError(f"{type(node).__name__} is not arithmetic")
 
 

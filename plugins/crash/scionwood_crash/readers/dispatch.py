@@ -53,8 +53,8 @@ def reader_of(path: Path) -> type[CrashReader]:
         remedy = "Uncompress it with femunzip to d3plot, or export PVD or VTKHDF"
         raise ReadError(str(path), rule, remedy)
     if home is None:
-        known = ", ".join(suffix for suffixes in _HOMES.values() for suffix in suffixes)
-        rule = f"its format is unknown, by suffix and by content; known are d3plot, {known}"
+        suffix_list = ", ".join(suffix for suffixes in _HOMES.values() for suffix in suffixes)
+        rule = f"its format is unknown, by suffix and by content; known are d3plot, {suffix_list}"
         raise ReadError(str(path), rule, "Convert it to one of these, or correct the suffix")
     reader: type[CrashReader] = _load(home)
     return reader
@@ -72,8 +72,8 @@ def write(path: Path, series: CrashSeries, *, overwrite: bool, progress: bool) -
     if _suffix(path) == ".vtu" and len(series) != 1:
         rule = f"a .vtu file holds one state, and the series has {len(series)}"
         raise WriteError(str(path), rule, "Write it to a .pvd file")
-    shown = _shown(series, path.name) if progress else series
-    _load(home)(shown, path, overwrite=overwrite)
+    tracked = _with_progress(series, path.name) if progress else series
+    _load(home)(tracked, path, overwrite=overwrite)
     if series.features or read_features(path):
         write_features(path.parent, {path.stem: series.features})
 
@@ -109,19 +109,19 @@ def _load(home: str) -> Any:
     return getattr(import_module(f"scionwood_crash.readers.{module}"), name)
 
 
-def _shown(series: CrashSeries, name: str) -> CrashSeries:
+def _with_progress(series: CrashSeries, name: str) -> CrashSeries:
     """Return the series with a progress bar that advances when a state is first read."""
     from rich.progress import track
 
     steps: Iterator[int] = iter(track(range(len(series)), f"writing {name}"))
-    seen = 0
+    read_count = 0
 
     def read(index: int) -> Frame:
-        nonlocal seen
-        if index >= seen:
+        nonlocal read_count
+        if index >= read_count:
             next(steps)
-            seen = index + 1
-            if seen == len(series):
+            read_count = index + 1
+            if read_count == len(series):
                 next(steps, None)  # ends the bar
         return series.read(index)
 

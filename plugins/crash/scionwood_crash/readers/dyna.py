@@ -150,9 +150,9 @@ class DynaReader(CrashReader):
 
     def _on_all(self, values: np.ndarray) -> np.ndarray:
         """Return values of all shells from those of deformable shells; rigid ones get 0."""
-        whole = np.zeros((self._shells, *values.shape[1:]), values.dtype)
-        whole[self._reduced] = values
-        return whole
+        full = np.zeros((self._shells, *values.shape[1:]), values.dtype)
+        full[self._reduced] = values
+        return full
 
     def _array(self, arrays: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
         # lasso logs what it cannot read, and continues.

@@ -138,8 +138,8 @@ class Control:
                 rule = f"d3plot: it declares {', '.join(negative)} below zero"
             raise ReadError(str(path), rule, "Is it truncated? Copy it again")
         layers = abs(value["maxint"]) % 10000
-        each = 6 * (value["ioshl1"] == 1000) + (value["ioshl2"] == 1000) + value["neips"]
-        if value["nel4"] and layers * each > value["nv2d"]:
+        per_layer = 6 * (value["ioshl1"] == 1000) + (value["ioshl2"] == 1000) + value["neips"]
+        if value["nel4"] and layers * per_layer > value["nv2d"]:
             rule = f"d3plot: a shell has {value['nv2d']} values, but its {layers} layers have more"
             raise ReadError(str(path), rule, "Is it damaged? Copy it again")
 

@@ -157,18 +157,18 @@ def _filled(mesh: ShellMesh, time: float, frame: Frame) -> D3plot:
 
 
 def _fields(mesh: ShellMesh, frame: Frame) -> dict[str, np.ndarray]:
-    kept = ~mesh.rigid
+    is_deformable = ~mesh.rigid
     fields = {"current_thickness": mesh.thickness, **frame.cell_fields}
     arrays = {
-        name: fields[label][kept].astype(np.float32)[None]
+        name: fields[label][is_deformable].astype(np.float32)[None]
         for label, name in _COPIED.items()
         if label in fields
     }
     strain = fields.get("plastic_strain_layers", fields.get("plastic_strain"))
     if strain is not None:
-        layers = strain.reshape(len(strain), -1)[kept].astype(np.float32)
+        layers = strain.reshape(len(strain), -1)[is_deformable].astype(np.float32)
         arrays["element_shell_effective_plastic_strain"] = layers[None]
     if "stress_layers" in fields:
-        stress = fields["stress_layers"].reshape(len(mesh.cells), -1, 6)[kept]
+        stress = fields["stress_layers"].reshape(len(mesh.cells), -1, 6)[is_deformable]
         arrays["element_shell_stress"] = stress.astype(np.float32)[None]
     return arrays

@@ -55,7 +55,7 @@ def find_runs(source: str | Path) -> Found:
     if not paths and not set("*?[") & set(text):
         rule = "nothing has that name, and no file matches it"
         raise ReadError(f"source {text!r}", rule, "Name a folder of simulations, or a pattern")
-    return Found(runs=[each for each in paths if not _STATE_FILE.search(each.name)])
+    return Found(runs=[path for path in paths if not _STATE_FILE.search(path.name)])
 
 
 def files_of(path: Path) -> list[Path]:
@@ -65,11 +65,11 @@ def files_of(path: Path) -> list[Path]:
         path: a file or a folder with a history.
     """
     if path.is_dir():
-        return sorted(each for each in path.rglob("*") if each.is_file())
+        return sorted(file for file in path.rglob("*") if file.is_file())
     if path.name.lower().endswith("d3plot"):
         return sorted(path.parent.glob(f"{path.name}*"))
     if path.suffix.lower() == ".pvd":
-        inside = [each for each in _below(path.parent) if _of(each, path.with_suffix(""))]
+        inside = [file for file in _below(path.parent) if _of(file, path.with_suffix(""))]
         return sorted({path, *inside})
     return [path]
 
@@ -89,24 +89,26 @@ def _store(path: Path) -> bool:
 
 
 def _sorted(paths: Iterable[Path]) -> Found:
-    found = Found()
-    every = list(paths)
-    collections = {path.with_suffix("") for path in every if path.suffix.lower() == ".pvd"}
-    for path in every:
+    listing = Found()
+    all_paths = list(paths)
+    collections = {path.with_suffix("") for path in all_paths if path.suffix.lower() == ".pvd"}
+    for path in all_paths:
         suffix = ".d3plot" if path.name.lower().endswith("d3plot") else path.suffix.lower()
-        listed = suffix in (".vtu", ".vtp") and any(_of(path, each) for each in collections)
+        listed = suffix in (".vtu", ".vtp") and any(
+            _of(path, collection) for collection in collections
+        )
         if suffix in HISTORIES and not listed:
-            found.runs.append(path)
+            listing.runs.append(path)
         elif suffix in MESHES and not listed:
-            found.meshes.append(path)
+            listing.meshes.append(path)
         elif not listed and not _STATE_FILE.search(path.name) and suffix != ".json":
-            found.others.append(path)
-    return found
+            listing.others.append(path)
+    return listing
 
 
 def _of(path: Path, collection: Path) -> bool:
     """Return whether a file is a state of a PVD file of that name."""
     folders = [collection.with_name(collection.name + end) for end in ("", ".frames", "_files")]
     inside = any(path.is_relative_to(folder) for folder in folders)
-    beside = path.parent == collection.parent and path.name.startswith(collection.name)
-    return inside or beside
+    sibling = path.parent == collection.parent and path.name.startswith(collection.name)
+    return inside or sibling

@@ -51,15 +51,17 @@ def write_features(folder: Path, runs: Mapping[str, Mapping[str, float]]) -> Pat
         ReadError: the file exists and is not JSON.
     """
     file = Path(folder) / NAME
-    known: dict[str, Mapping[str, float]] = {}
+    features_by_run: dict[str, Mapping[str, float]] = {}
     if file.is_file():
         try:
-            known = dict(json.loads(file.read_text()))
+            features_by_run = dict(json.loads(file.read_text()))
         except (ValueError, TypeError) as error:
             raise ReadError(
                 str(file), f"it is not JSON ({error})", "Repair or remove it"
             ) from error
-    known = {run: numbers for run, numbers in {**known, **runs}.items() if numbers}
+    features_by_run = {
+        run: numbers for run, numbers in {**features_by_run, **runs}.items() if numbers
+    }
     with atomic_path(file) as part:
-        part.write_text(json.dumps(known, indent=1, sort_keys=True))
+        part.write_text(json.dumps(features_by_run, indent=1, sort_keys=True))
     return file

@@ -100,17 +100,19 @@ class KeywordReader(CrashReader):
                 part for part in np.unique(parts).tolist() if deck.materials.get(part) in deck.rigid
             ),
         )
-        own = np.array([thickness for _, _, _, thickness in shells])
-        mesh = self._with_thickness(mesh, np.where(own > 0, own, _of_parts(deck, parts)))
+        thicknesses = np.array([thickness for _, _, _, thickness in shells])
+        mesh = self._with_thickness(
+            mesh, np.where(thicknesses > 0, thicknesses, _of_parts(deck, parts))
+        )
         return self._linked(mesh), np.zeros(1)
 
     def _linked(self, mesh: ShellMesh) -> ShellMesh:
         """Return the mesh with the welds and ties of the deck; what is not read is named."""
         if (mesh.cells < 0).any():
             return mesh  # refused by the checks of the mesh
-        links, said = links_of(self._deck, mesh)
-        if said:
-            warnings.warn(f"{self.path.name}: {'; '.join(said)}", stacklevel=2)
+        links, remarks = links_of(self._deck, mesh)
+        if remarks:
+            warnings.warn(f"{self.path.name}: {'; '.join(remarks)}", stacklevel=2)
         return replace(mesh, links=links)
 
     def _frame(self, index: int) -> Frame:
@@ -142,8 +144,8 @@ class KeywordReader(CrashReader):
 def _of_parts(deck: Deck, parts: np.ndarray) -> np.ndarray:
     """Return the thickness of each element's section, (element,), or 0."""
     names, places = np.unique(parts, return_inverse=True)
-    known = [deck.thickness.get(deck.sections.get(part, -1), 0.0) for part in names.tolist()]
-    return np.array(known)[places] if known else np.empty(0)
+    thicknesses = [deck.thickness.get(deck.sections.get(part, -1), 0.0) for part in names.tolist()]
+    return np.array(thicknesses)[places] if thicknesses else np.empty(0)
 
 
 def _rewritten(line: str, node: Node, xyz: list[float]) -> str:

@@ -86,20 +86,22 @@ class MeshReader(CrashReader):
             raise FileNotFoundError(self.path)
         _check_alone(self.path)
         content = self._content = self._read_content()
-        kept = [number for number, block in enumerate(content.cells) if self._is_shell(block.type)]
-        parts = [np.asarray(content.cells[number].data, np.int64) for number in kept]
+        shell_blocks = [
+            number for number, block in enumerate(content.cells) if self._is_shell(block.type)
+        ]
+        parts = [np.asarray(content.cells[number].data, np.int64) for number in shell_blocks]
         cells = np.concatenate(
             [np.empty((0, 4), np.int64)]
             + [part if part.shape[1] == 4 else part[:, [0, 1, 2, 2]] for part in parts]
         )
         points = np.zeros((len(content.points), 3))
         points[:, : content.points.shape[1]] = content.points
-        thickness = self._on_cells(("thickness",), kept, np.zeros(len(cells)))
+        thickness = self._on_cells(("thickness",), shell_blocks, np.zeros(len(cells)))
         mesh = ShellMesh.build(
             points,
             cells,
             0.0,
-            part_ids=self._on_cells(_PARTS, kept, self._sets(kept)),
+            part_ids=self._on_cells(_PARTS, shell_blocks, self._sets(shell_blocks)),
             node_ids=getattr(content, "points_id", None),
             element_ids=np.concatenate(content.cells_id)
             if content.__dict__.get("cells_id")
@@ -139,22 +141,28 @@ class MeshReader(CrashReader):
             warnings.warn(text, stacklevel=2)
         return kind in _SHELLS
 
-    def _on_cells(self, names: tuple[str, ...], kept: list[int], default: np.ndarray) -> np.ndarray:
+    def _on_cells(
+        self, names: tuple[str, ...], shell_blocks: list[int], default: np.ndarray
+    ) -> np.ndarray:
         for name in names:
-            if name in self._content.cell_data and kept:
+            if name in self._content.cell_data and shell_blocks:
                 values = self._content.cell_data[name]
-                return np.concatenate([np.asarray(values[number]).ravel() for number in kept])
+                return np.concatenate(
+                    [np.asarray(values[number]).ravel() for number in shell_blocks]
+                )
         return default
 
-    def _sets(self, kept: list[int]) -> np.ndarray:
+    def _sets(self, shell_blocks: list[int]) -> np.ndarray:
         """Return the number of each element's first element set, (element,), from 1."""
-        blocks = [np.zeros(len(self._content.cells[number].data), np.int64) for number in kept]
+        blocks = [
+            np.zeros(len(self._content.cells[number].data), np.int64) for number in shell_blocks
+        ]
         for count, chosen in enumerate(self._content.cell_sets.values(), 1):
-            for values, number in zip(blocks, kept, strict=True):
+            for values, number in zip(blocks, shell_blocks, strict=True):
                 members = np.asarray(chosen[number] if len(chosen) > number else [], np.int64)
                 values[members] = np.where(values[members] == 0, count, values[members])
-        whole = np.concatenate([np.empty(0, np.int64), *blocks])
-        return np.where(whole == 0, 1, whole)
+        set_numbers = np.concatenate([np.empty(0, np.int64), *blocks])
+        return np.where(set_numbers == 0, 1, set_numbers)
 
     def _replace(self, target: Path, states: Iterator[np.ndarray], overwrite: bool) -> None:
         with atomic_path(target, overwrite=overwrite) as part:

@@ -44,12 +44,12 @@ def read_nastran(path: Path) -> meshio.Mesh:
         try:
             if name == "GRID":
                 _plain(path, fields)
-                points[int(fields[0])] = [_float(each) for each in fields[2:5]]
+                points[int(fields[0])] = [_float(field) for field in fields[2:5]]
             elif name in SHELLS:
                 kind = "quad" if SHELLS[name] == 4 else "triangle"
                 element, nodes = (
                     int(fields[0]),
-                    [int(each) for each in fields[2 : 2 + SHELLS[name]]],
+                    [int(field) for field in fields[2 : 2 + SHELLS[name]]],
                 )
                 blocks[kind].append([element, int(fields[1] or 1), *nodes])
             elif name == "PSHELL":
@@ -86,8 +86,12 @@ def _mesh(
         ids.append(table[:, 0])
         data["part_id"].append(table[:, 1])
         data["thickness"].append(np.array([thickness.get(part, 0.0) for part in table[:, 1]]))
-    given = {name: values for name, values in data.items() if any(each.any() for each in values)}
-    mesh: Any = meshio.Mesh(np.array(list(points.values())).reshape(-1, 3), cells, cell_data=given)
+    nonzero = {
+        name: values for name, values in data.items() if any(block.any() for block in values)
+    }
+    mesh: Any = meshio.Mesh(
+        np.array(list(points.values())).reshape(-1, 3), cells, cell_data=nonzero
+    )
     mesh.points_id, mesh.cells_id = np.array(list(points), np.int64), ids
     mesh.others = others
     return mesh

@@ -84,8 +84,8 @@ class RadiossReader(CrashReader):
             units=self._units(deck.units),
         )
         thickness = [
-            own or deck.thickness.get(deck.properties.get(part, 0), 0.0)
-            for _, part, _, own in deck.shells
+            shell_thickness or deck.thickness.get(deck.properties.get(part, 0), 0.0)
+            for _, part, _, shell_thickness in deck.shells
         ]
         return self._with_thickness(mesh, np.array(thickness)), np.zeros(1)
 

@@ -109,10 +109,11 @@ def _sheet(part: Part) -> list[str]:
 
 def _impact(part: Part, mesh: ShellMesh) -> list[str]:
     used = np.unique(mesh.cells)
-    held = mesh.node_ids[used][part.clamped].tolist()
+    clamped_ids = mesh.node_ids[used][part.clamped].tolist()
     lines = ["/GRNOD/NODE/1", "clamped nodes"]
     lines += [
-        "".join(f"{number:10d}" for number in held[at : at + 10]) for at in range(0, len(held), 10)
+        "".join(f"{number:10d}" for number in clamped_ids[at : at + 10])
+        for at in range(0, len(clamped_ids), 10)
     ]
     lines += ["/BCS/1", "clamps", f"{'111 111':>10}{0:10d}{1:10d}"]
     impactor, number = part.impactor, int(mesh.node_ids.max()) + 1

@@ -91,22 +91,22 @@ class ZarrReader(CrashReader):
         first = f"{OWN}initial_coordinates"
         points = group[first][:] if first in names else group["mesh_pos"][0]
 
-        def own(name: str, size: int) -> np.ndarray | None:
+        def optional_array(name: str, size: int) -> np.ndarray | None:
             return self._array(group, OWN + name, (size,)) if OWN + name in names else None
 
         mesh = ShellMesh.build(
             np.asarray(points),
             cells,
             0.0,
-            part_ids=own("part_id", len(cells)),
-            node_ids=own("node_id", self._nodes),
-            element_ids=own("element_id", len(cells)),
+            part_ids=optional_array("part_id", len(cells)),
+            node_ids=optional_array("node_id", self._nodes),
+            element_ids=optional_array("element_id", len(cells)),
             units=self._units(group.attrs.get("units")),
             rigid_parts=frozenset(int(part) for part in group.attrs.get("rigid_parts", [])),
         )
         if edges is not None:
             return ShellMesh(**{**vars(mesh), "edges": edges})
-        thickness = own("thickness", len(cells))
+        thickness = optional_array("thickness", len(cells))
         if thickness is None:
             thickness = np.zeros(len(cells))
             inside = 0 <= cells.min(initial=0) <= cells.max(initial=0) < self._nodes

@@ -175,8 +175,10 @@ class VtkFile:
         head = np.dtype(order + _TYPES[self.root.get("header_type", "UInt32")])
         packing = self.root.get("compressor")
         if not packing:
-            whole = _take(data, head.itemsize + (_TEXT if size is None else size), encoded)
-            return whole[head.itemsize : head.itemsize + int(np.frombuffer(whole, head, 1)[0])]
+            data_block = _take(data, head.itemsize + (_TEXT if size is None else size), encoded)
+            return data_block[
+                head.itemsize : head.itemsize + int(np.frombuffer(data_block, head, 1)[0])
+            ]
         (blocks,) = np.frombuffer(_take(data, head.itemsize, encoded), head, 1).tolist()
         numbers = 3 + blocks
         if numbers * head.itemsize > len(data):

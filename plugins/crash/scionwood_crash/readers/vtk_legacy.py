@@ -88,10 +88,12 @@ def _sizes(
         end = following.start() if following else len(data)
         words = re.sub(rb"[A-Za-z_]\w*", b" ", data[start.end() : end]).split()
         numbers = np.array(words[: first + second], np.int64)
-        return (np.diff(numbers[:first]) if offsets else _counted(numbers, first)), end
+        return (np.diff(numbers[:first]) if offsets else _cell_sizes(numbers, first)), end
     if offsets is None:
         end = start.end() + 4 * second
-        return _counted(np.frombuffer(data[start.end() : end], ">i4").astype(np.int64), first), end
+        return _cell_sizes(
+            np.frombuffer(data[start.end() : end], ">i4").astype(np.int64), first
+        ), end
     kind = np.dtype(_TYPES.get(offsets[1], ">i8"))
     values = np.frombuffer(data, kind, first, offsets.end())
     nodes = re.compile(rb"\s*CONNECTIVITY\s+\w+\s*\n").match(
@@ -102,7 +104,7 @@ def _sizes(
     return np.diff(values.astype(np.int64)), nodes.end() + second * kind.itemsize
 
 
-def _counted(numbers: np.ndarray, count: int) -> np.ndarray:
+def _cell_sizes(numbers: np.ndarray, count: int) -> np.ndarray:
     """Return the sizes in a list of size and nodes, size and nodes ..."""
     out, at = np.zeros(count, np.int64), 0
     for index in range(count):

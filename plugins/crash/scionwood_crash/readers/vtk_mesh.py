@@ -112,8 +112,8 @@ class VtkMesh:
             text = f"{self.file.path.name}: {', '.join(other)} cells are left out"
             warnings.warn(text, stacklevel=2)
         shells = (kinds == TRIANGLE) | (kinds == QUAD)
-        wanted = np.where(kinds == TRIANGLE, 3, 4)
-        if (sizes[shells] != wanted[shells]).any():
+        expected = np.where(kinds == TRIANGLE, 3, 4)
+        if (sizes[shells] != expected[shells]).any():
             rule = "VTK: the offsets of cells do not match their types"
             raise ReadError(str(self.file.path), rule, "Is it damaged? Copy it again")
         return np.asarray(shells)

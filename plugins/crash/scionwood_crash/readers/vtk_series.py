@@ -76,7 +76,7 @@ class VtkSeriesReader(CrashReader):
             part_ids=_or(first, "CellData", "part_id", np.ones(elements)),
             node_ids=_or(first, "PointData", "node_id", np.arange(1, len(points) + 1)),
             element_ids=_or(first, "CellData", "element_id", np.arange(1, elements + 1)),
-            units=self._units(_stated(first)),
+            units=self._units(_units_text(first)),
             rigid_parts=frozenset(int(part) for part in first.file.numbers("rigid_parts")),
         )
         thickness = _or(first, "CellData", "thickness", np.zeros(elements))
@@ -91,9 +91,9 @@ class VtkSeriesReader(CrashReader):
         if not np.array_equal(file.cells, self.mesh.cells) or file.nodes != len(self.mesh.points):
             rule = f"VTK: the mesh of {file.file.path.name} is not that of the first file"
             raise ReadError(str(self.path), rule, "Adaptive meshes are not supported")
-        if _stated(file) != _stated(self._first):
-            rule = f"VTK: {file.file.path.name} is in {_stated(file)}, "
-            rule += f"the first file in {_stated(self._first)}"
+        if _units_text(file) != _units_text(self._first):
+            rule = f"VTK: {file.file.path.name} is in {_units_text(file)}, "
+            rule += f"the first file in {_units_text(self._first)}"
             raise ReadError(str(self.path), rule, "Convert the files to one set of units")
         if file.has("PointData", "displacement"):
             displacement = file.on_points("displacement")
@@ -179,13 +179,13 @@ def _labels(file: VtkMesh, field: str) -> tuple[list[str], np.ndarray]:
     """Return the times in the names of a field's arrays, in order, as text and as numbers."""
     labels, times = timed(file.file.names("PointData"), field)
     if not labels:
-        stated = file.file.numbers("TimeValue")
-        return [], stated if len(stated) else np.zeros(1)
+        file_times = file.file.numbers("TimeValue")
+        return [], file_times if len(file_times) else np.zeros(1)
     exact = file.file.numbers("times")
     return labels, exact if exact.shape == times.shape else times
 
 
-def _stated(file: VtkMesh) -> str | None:
+def _units_text(file: VtkMesh) -> str | None:
     text = file.file.text("units")
     return None if text is None or "unknown" in text else text
 

@@ -78,22 +78,22 @@ class VtkHdfReader(CrashReader):
         if "initial_coordinates" in on_points:
             points = self._field(root, "PointData", "initial_coordinates", 0)
 
-        def own(section: str, name: str, default: np.ndarray) -> np.ndarray:
-            known = on_points if section == "PointData" else on_cells
-            return self._field(root, section, name, 0) if name in known else default
+        def field_or_default(section: str, name: str, default: np.ndarray) -> np.ndarray:
+            field_names = on_points if section == "PointData" else on_cells
+            return self._field(root, section, name, 0) if name in field_names else default
 
         units = root.attrs.get("units")
         mesh = ShellMesh.build(
             points,
             cells,
             0.0,
-            part_ids=own("CellData", "part_id", np.ones(len(cells))),
-            node_ids=own("PointData", "node_id", np.arange(1, len(points) + 1)),
-            element_ids=own("CellData", "element_id", np.arange(1, len(cells) + 1)),
+            part_ids=field_or_default("CellData", "part_id", np.ones(len(cells))),
+            node_ids=field_or_default("PointData", "node_id", np.arange(1, len(points) + 1)),
+            element_ids=field_or_default("CellData", "element_id", np.arange(1, len(cells) + 1)),
             units=self._units(None if units is None else str(units)),
             rigid_parts=frozenset(int(part) for part in root.attrs.get("rigid_parts", [])),
         )
-        thickness = own("CellData", "thickness", np.zeros(len(cells)))
+        thickness = field_or_default("CellData", "thickness", np.zeros(len(cells)))
         inside = len(cells) and 0 <= cells.min() <= cells.max() < len(points)
         if not (thickness > 0).any() and "thickness" in on_points and inside:
             thickness = self._field(root, "PointData", "thickness", 0)[cells].mean(1)
@@ -101,8 +101,10 @@ class VtkHdfReader(CrashReader):
 
     def _frame(self, index: int) -> Frame:
         with self._root() as root:
-            names = {each: list(root.get(each, {})) for each in ("PointData", "CellData")}
-            fields = {each: self._fields(root, each, names[each], index) for each in names}
+            names = {section: list(root.get(section, {})) for section in ("PointData", "CellData")}
+            fields = {
+                section: self._fields(root, section, names[section], index) for section in names
+            }
             on_points, on_cells = fields["PointData"], fields["CellData"]
             moved = on_points.pop("displacement", None)
             if moved is None:
@@ -239,9 +241,9 @@ class VtkHdfReader(CrashReader):
                 for index, values in enumerate(states):
                     name, first = "Points", self._offset(root, "PointOffsets", index)
                     if self._labels:
-                        wanted = f"displacement_t{self._labels[index]}"
-                        own = next(n for n in root["PointData"] if _dotted(n) == wanted)
-                        name, first = f"PointData/{own}", 0
+                        label = f"displacement_t{self._labels[index]}"
+                        stored_name = next(n for n in root["PointData"] if _dotted(n) == label)
+                        name, first = f"PointData/{stored_name}", 0
                     elif self.stores == "displacement":
                         name = "PointData/displacement"
                         first = self._offset(root, "PointDataOffsets/displacement", index)

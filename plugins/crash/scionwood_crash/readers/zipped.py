@@ -39,10 +39,10 @@ def main_deck(source: Path, name: str | None = None) -> Iterator[Path]:
         return
     chosen = name if name is not None else decks[0] if len(decks) == 1 else ""
     if chosen not in decks:
-        shown = ", ".join(decks[:SHOWN]) + (", ..." if len(decks) > SHOWN else "")
+        deck_list = ", ".join(decks[:SHOWN]) + (", ..." if len(decks) > SHOWN else "")
         rule = f"it has no deck {name!r}" if name else f"it has {len(decks)} decks"
         remedy = f"Name the main deck, as in deck={decks[0]}"
-        raise ReadError(str(source), f"{KIND}: {rule}; it holds {shown}", remedy)
+        raise ReadError(str(source), f"{KIND}: {rule}; it holds {deck_list}", remedy)
     with unpacked(source, source.parent, kind=KIND) as folder:
         yield folder / chosen
 

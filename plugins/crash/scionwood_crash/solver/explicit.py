@@ -56,11 +56,11 @@ class Ledger:
 
     def balance(self) -> float:
         """Return the sum that is constant in an exact simulation, J."""
-        kept = self.internal + self.kinetic + self.impactor + self.hourglass
-        return kept + self.contact + self.friction - self.external
+        energy = self.internal + self.kinetic + self.impactor + self.hourglass
+        return energy + self.contact + self.friction - self.external
 
 
-ENERGIES = tuple(each.name for each in fields(Ledger))
+ENERGIES = tuple(entry.name for entry in fields(Ledger))
 
 
 @final
@@ -229,15 +229,16 @@ class Explicit:
     def _tie(self) -> None:
         """Prepare the ties: a tie is as stiff as a contact of its lightest node."""
         self._tied: tuple[np.ndarray, ...] | None = None
-        given = self.shell.ties
-        if given is None or not len(given):
+        shell_ties = self.shell.ties
+        if shell_ties is None or not len(shell_ties):
             return
         place = tuple(
-            np.ascontiguousarray(each) for each in (given.nodes, given.corners, given.weights)
+            np.ascontiguousarray(array)
+            for array in (shell_ties.nodes, shell_ties.corners, shell_ties.weights)
         )
-        light = np.minimum(self.mass[given.nodes], self.mass[given.corners].min(1))
-        rest = ties.offsets(self.x, *place)
-        self._tied = (*place, *rest, PENALTY * light / self._first**2)
+        light = np.minimum(self.mass[shell_ties.nodes], self.mass[shell_ties.corners].min(1))
+        start_offsets = ties.offsets(self.x, *place)
+        self._tied = (*place, *start_offsets, PENALTY * light / self._first**2)
 
     def _list_pairs(self) -> None:
         thickness = self.shell.thickness

@@ -39,7 +39,7 @@ class Material:
     rate_exponent: float = 5.0
 
 
-COLUMNS = tuple(each.name for each in fields(Material))  # columns of an array of materials (P, 8)
+COLUMNS = tuple(entry.name for entry in fields(Material))  # columns of an array of materials (P, 8)
 
 
 @final
@@ -153,9 +153,9 @@ class Shell:
             "spin": ((n, 3), np.float64),
         }
         for name, (shape, dtype) in expected.items():
-            given = getattr(self, name)
+            raw = getattr(self, name)
             array: np.ndarray = (
-                np.zeros(shape, dtype) if given is None else np.array(given, dtype, order="C")
+                np.zeros(shape, dtype) if raw is None else np.array(raw, dtype, order="C")
             )
             if array.shape != shape:
                 rule = f"its shape is {array.shape}; {n} nodes and {e} elements need {shape}"
@@ -163,7 +163,9 @@ class Shell:
             if not np.isfinite(array).all():
                 raise RecipeError(f"`{name}` of a shell", "it holds NaN or infinity", "Correct it")
             object.__setattr__(self, name, array)
-        object.__setattr__(self, "table", np.array([astuple(each) for each in self.materials]))
+        object.__setattr__(
+            self, "table", np.array([astuple(material) for material in self.materials])
+        )
         self._check_elements()
 
     def _check_elements(self) -> None:

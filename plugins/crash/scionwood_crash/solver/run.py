@@ -102,7 +102,7 @@ def solve(
         if k % SAMPLES == 0:
             run.check()
             frames.append(_frame(run))
-    times, displacement, plastic = (np.array(each) for each in zip(*frames, strict=True))
+    times, displacement, plastic = (np.array(states) for states in zip(*frames, strict=True))
     rows = np.array(history)
     time, force, travel, speed = rows[:, :4].T
     return Result(times, displacement, plastic, time, force, travel, speed, rows[:, 4:])

@@ -110,7 +110,7 @@ def _shape(s: float, t: float, shape: Array) -> None:
 
 
 @inlined
-def _closest(x: Array, i: int, quads: Array, e: int, shape: Array, away: Array) -> float:
+def _closest(x: Array, i: int, quads: Array, e: int, shape: Array, direction: Array) -> float:
     """Return the distance of node i from element e; fill shape functions and direction."""
     s, t = 0.0, 0.0
     for turn in range(12):
@@ -123,8 +123,8 @@ def _closest(x: Array, i: int, quads: Array, e: int, shape: Array, away: Array) 
                 side = 0.25 * ((1 - t) * (q - p) + (1 + t) * (r - u))
             else:
                 side = 0.25 * ((1 - s) * (u - p) + (1 + s) * (r - q))
-            away[k] = x[i, k] - shape[0] * p - shape[1] * q - shape[2] * r - shape[3] * u
-            ahead, square = ahead + away[k] * side, square + side * side
+            direction[k] = x[i, k] - shape[0] * p - shape[1] * q - shape[2] * r - shape[3] * u
+            ahead, square = ahead + direction[k] * side, square + side * side
         if turn % 2 == 0:
             s = min(max(s + ahead / square, -1.0), 1.0)
         else:
@@ -132,13 +132,13 @@ def _closest(x: Array, i: int, quads: Array, e: int, shape: Array, away: Array) 
     _shape(s, t, shape)
     square = 0.0
     for k in range(3):
-        away[k] = x[i, k]
+        direction[k] = x[i, k]
         for n in range(4):
-            away[k] -= shape[n] * x[quads[e, n], k]
-        square += away[k] * away[k]
+            direction[k] -= shape[n] * x[quads[e, n], k]
+        square += direction[k] * direction[k]
     distance: float = np.sqrt(square)
     for k in range(3):
-        away[k] /= distance
+        direction[k] /= distance
     return distance
 
 
@@ -164,7 +164,7 @@ def _slip_force(
     quads: Array,
     e: int,
     shape: Array,
-    away: Array,
+    direction: Array,
     push: float,
     friction: float,
     mass: float,
@@ -177,9 +177,9 @@ def _slip_force(
         slip[k] = v[i, k]
         for n in range(4):
             slip[k] -= shape[n] * v[quads[e, n], k]
-        across += slip[k] * away[k]
+        across += slip[k] * direction[k]
     for k in range(3):
-        slip[k] -= across * away[k]
+        slip[k] -= across * direction[k]
         speed += slip[k] * slip[k]
     speed = np.sqrt(speed)
     if speed == 0.0:
@@ -223,13 +223,13 @@ def add_self_contact(
         f: forces on nodes (N, 3), kN, which are changed.
     """
     stored, lost = 0.0, 0.0
-    shape, away, force = np.empty(4), np.empty(3), np.empty(3)
-    for each in range(count):
-        i, e = pairs[each, 0], pairs[each, 1]
+    shape, direction, force = np.empty(4), np.empty(3), np.empty(3)
+    for pair in range(count):
+        i, e = pairs[pair, 0], pairs[pair, 1]
         touch = half[i] + 0.5 * thickness[e]
         if _is_far(x, i, quads, e, touch):
             continue
-        depth = touch - _closest(x, i, quads, e, shape, away)
+        depth = touch - _closest(x, i, quads, e, shape, direction)
         if depth <= 0.0:
             continue
         lightest = mass[i]
@@ -237,9 +237,11 @@ def add_self_contact(
             lightest = min(lightest, mass[quads[e, n]])
         push = scale * lightest * depth
         stored += 0.5 * push * depth
-        force[:] = push * away
+        force[:] = push * direction
         if friction > 0.0:
-            lost += _slip_force(dt, v, i, quads, e, shape, away, push, friction, lightest, force)
+            lost += _slip_force(
+                dt, v, i, quads, e, shape, direction, push, friction, lightest, force
+            )
         for k in range(3):
             f[i, k] += force[k]
             for n in range(4):

@@ -18,7 +18,7 @@ def add_ties(
     corners: Array,
     weights: Array,
     gap: Array,
-    rest: Array,
+    rest_offset: Array,
     stiffness: Array,
     f: Array,
 ) -> float:
@@ -30,7 +30,7 @@ def add_ties(
         corners: nodes of the element that each is tied to (W, 4).
         weights: share of each corner (W, 4).
         gap: distance from the element along its normal at the start (W), mm.
-        rest: the rest of the distance at the start (W, 3), mm; it causes no force.
+        rest_offset: the rest of the distance at the start (W, 3), mm; it causes no force.
         stiffness: of each tie (W), kN/mm.
         f: forces on nodes (N, 3), kN, which are changed.
     """
@@ -43,9 +43,9 @@ def add_ties(
         normal /= size
         point = weights[i, 0] * x[q0] + weights[i, 1] * x[q1]
         point += weights[i, 2] * x[q2] + weights[i, 3] * x[q3]
-        away = x[node] - point - gap[i] * normal - rest[i]
-        force = stiffness[i] * away
-        stored += 0.5 * (force * away).sum()
+        offset = x[node] - point - gap[i] * normal - rest_offset[i]
+        force = stiffness[i] * offset
+        stored += 0.5 * (force * offset).sum()
         turn = -gap[i] * (force - normal * (normal * force).sum()) / size
         one, two = np.cross(b, turn), np.cross(turn, a)
         for c in range(3):
@@ -73,6 +73,6 @@ def offsets(
     a, b = x[corners[:, 2]] - x[corners[:, 0]], x[corners[:, 3]] - x[corners[:, 1]]
     normal = np.cross(a, b)
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-    away = x[nodes] - np.einsum("wc,wck->wk", weights, x[corners])
-    gap = np.einsum("wk,wk->w", away, normal)
-    return gap, away - gap[:, None] * normal
+    offset = x[nodes] - np.einsum("wc,wck->wk", weights, x[corners])
+    gap = np.einsum("wk,wk->w", offset, normal)
+    return gap, offset - gap[:, None] * normal

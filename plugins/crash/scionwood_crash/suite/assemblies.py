@@ -26,8 +26,8 @@ def hat_plate(rng: np.random.Generator, size: float = 10.0) -> Design:
 
     The beam is that of `profiles.hat`; the ends of both pieces are clamped.
     """
-    made, spots = _hat_and_plate(rng, size)
-    return replace(made, shell=replace(made.shell, ties=spots))
+    design, spots = _hat_and_plate(rng, size)
+    return replace(design, shell=replace(design.shell, ties=spots))
 
 
 def hat_plate_loose(rng: np.random.Generator, size: float = 10.0) -> Design:
@@ -40,42 +40,47 @@ def bumper_boxes(rng: np.random.Generator, size: float = 10.0) -> Design:
 
     The beam is that of `profiles.bumper`, and is not clamped; the rear ends of the boxes are.
     """
-    made = bumper(rng, size)
-    beam, p = made.shell, made.parameters
-    own = draw(rng, box_length=(90, 150), box_width=(45, 70), box_share=(0.6, 0.8))
-    own |= draw(rng, box_thickness=(0.7, 1.2), box_yield_stress=(0.15, 0.28))
-    sheet = replace(beam.materials[0], yield_stress=own["box_yield_stress"])
-    gap = (p["thickness"] + own["box_thickness"]) / 2 + CLEAR
+    design = bumper(rng, size)
+    beam, p = design.shell, design.parameters
+    box_parameters = draw(rng, box_length=(90, 150), box_width=(45, 70), box_share=(0.6, 0.8))
+    box_parameters |= draw(rng, box_thickness=(0.7, 1.2), box_yield_stress=(0.15, 0.28))
+    sheet = replace(beam.materials[0], yield_stress=box_parameters["box_yield_stress"])
+    gap = (p["thickness"] + box_parameters["box_thickness"]) / 2 + CLEAR
     pieces, rims = [(beam.nodes, beam.quads)], []
     for at in (p["mount"], 1 - p["mount"]):
-        nodes, quads, rim = _box(at * p["length"], gap, {**p, **own}, size)
-        rims.append(rim + sum(len(each) for each, _ in pieces))
+        nodes, quads, rim = _box(at * p["length"], gap, {**p, **box_parameters}, size)
+        rims.append(rim + sum(len(piece_nodes) for piece_nodes, _ in pieces))
         pieces.append((nodes, quads))
-    base = np.concatenate([pieces[1][0], pieces[2][0]])[:, 2] < -own["box_length"] + 1e-6
+    base = np.concatenate([pieces[1][0], pieces[2][0]])[:, 2] < -box_parameters["box_length"] + 1e-6
     clamped = np.concatenate([np.zeros(len(beam.nodes), bool), base])
-    thickness = [beam.thickness, *(np.full(len(q), own["box_thickness"]) for _, q in pieces[1:])]
+    thickness = [
+        beam.thickness,
+        *(np.full(len(q), box_parameters["box_thickness"]) for _, q in pieces[1:]),
+    ]
     shell = _joined(pieces, thickness, (beam.materials[0], sheet, sheet), clamped)
     ties = _tied(shell.nodes, np.concatenate(rims), beam.quads[_rear(beam, p)], TIE)
     shell = replace(shell, ties=ties)
-    return Design(shell, made.impactor, made.duration, {**p, **own})
+    return Design(shell, design.impactor, design.duration, {**p, **box_parameters})
 
 
 def _hat_and_plate(rng: np.random.Generator, size: float) -> tuple[Design, Ties]:
     """Return a hat and a plate that touch, and the spot welds between them."""
-    made = hat(rng, size)
-    beam, p = made.shell, made.parameters
-    own = draw(rng, plate_thickness=(0.8, 1.6), plate_yield_stress=(0.2, 0.5), pitch=PITCH)
-    gap = (p["thickness"] + own["plate_thickness"]) / 2 + CLEAR
+    design = hat(rng, size)
+    beam, p = design.shell, design.parameters
+    plate_parameters = draw(
+        rng, plate_thickness=(0.8, 1.6), plate_yield_stress=(0.2, 0.5), pitch=PITCH
+    )
+    gap = (p["thickness"] + plate_parameters["plate_thickness"]) / 2 + CLEAR
     nodes, quads = _plate(p, gap, FINER * size)
     ends = (nodes[:, 0] < 1e-6) | (nodes[:, 0] > p["length"] - 1e-6)
-    sheet = replace(beam.materials[0], yield_stress=own["plate_yield_stress"])
-    thickness = [beam.thickness, np.full(len(quads), own["plate_thickness"])]
+    sheet = replace(beam.materials[0], yield_stress=plate_parameters["plate_yield_stress"])
+    thickness = [beam.thickness, np.full(len(quads), plate_parameters["plate_thickness"])]
     pieces = [(beam.nodes, beam.quads), (nodes, quads)]
-    held = np.concatenate([beam.clamped, ends])
-    shell = _joined(pieces, thickness, (beam.materials[0], sheet), held)
-    spots = _spots(beam, p, own["pitch"])
+    clamped = np.concatenate([beam.clamped, ends])
+    shell = _joined(pieces, thickness, (beam.materials[0], sheet), clamped)
+    spots = _spots(beam, p, plate_parameters["pitch"])
     ties = _tied(shell.nodes, spots, quads + len(beam.nodes), WELD)
-    return Design(shell, made.impactor, made.duration, {**p, **own}), ties
+    return Design(shell, design.impactor, design.duration, {**p, **plate_parameters}), ties
 
 
 def _plate(p: dict[str, float], gap: float, size: float) -> tuple[np.ndarray, np.ndarray]:
@@ -97,10 +102,10 @@ def _spots(beam: Shell, p: dict[str, float], pitch: float) -> np.ndarray:
     middle = _edge(p, u[flange]) - p["flange"] / 2
     chosen: list[int] = []
     for side in (-1, 1):
-        own = np.sign(y[flange]) == side
+        on_side = np.sign(y[flange]) == side
         for at in np.arange(pitch / 2, p["length"], pitch):
-            away = np.hypot(x[flange] - at, np.abs(y[flange]) - middle)
-            chosen.append(int(flange[np.where(own, away, np.inf).argmin()]))
+            distances = np.hypot(x[flange] - at, np.abs(y[flange]) - middle)
+            chosen.append(int(flange[np.where(on_side, distances, np.inf).argmin()]))
     return np.unique(chosen)
 
 
@@ -149,9 +154,9 @@ def _joined(
 ) -> Shell:
     """Return one mesh of several pieces, each with its own sheet."""
     first = np.cumsum([0, *(len(nodes) for nodes, _ in pieces)])
-    quads = [own + start for (_, own), start in zip(pieces, first, strict=False)]
-    part = [np.full(len(own), at) for at, own in enumerate(quads)]
-    nodes = np.concatenate([own for own, _ in pieces])
+    quads = [piece_quads + start for (_, piece_quads), start in zip(pieces, first, strict=False)]
+    part = [np.full(len(piece_quads), at) for at, piece_quads in enumerate(quads)]
+    nodes = np.concatenate([piece_nodes for piece_nodes, _ in pieces])
     sheets = (np.concatenate(thickness), materials, np.concatenate(part))
     return Shell(nodes, np.concatenate(quads), *sheets, clamped=clamped)
 

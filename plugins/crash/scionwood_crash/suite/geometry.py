@@ -38,8 +38,8 @@ def sweep(sections: np.ndarray, *, closed: bool) -> tuple[np.ndarray, np.ndarray
     Returns:
         Nodes (S * P, 3), mm, and quads (E, 4).
     """
-    count, around, _ = sections.shape
-    index = np.arange(count * around).reshape(count, around)
+    count, points_per_section, _ = sections.shape
+    index = np.arange(count * points_per_section).reshape(count, points_per_section)
     index = np.concatenate([index, index[:, :1]], 1) if closed else index
     corners = [index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]]
     return sections.reshape(-1, 3), np.stack(corners, -1).reshape(-1, 4)
@@ -56,13 +56,13 @@ def cut(nodes: np.ndarray, quads: np.ndarray, inside: np.ndarray) -> tuple[np.nd
     Returns:
         The remaining nodes and quads.
     """
-    used, kept = np.unique(quads[~inside], return_inverse=True)
-    return nodes[used], kept.reshape(-1, 4)
+    used, renumbered = np.unique(quads[~inside], return_inverse=True)
+    return nodes[used], renumbered.reshape(-1, 4)
 
 
-def elements_along(length: float, size: float, least: int = 1) -> int:
-    """Return how many elements of about `size` fit in `length`; at least `least`."""
-    return max(least, round(length / size))
+def elements_along(length: float, size: float, minimum: int = 1) -> int:
+    """Return how many elements of about `size` fit in `length`; at least `minimum`."""
+    return max(minimum, round(length / size))
 
 
 def nearest(

@@ -20,8 +20,8 @@ class Simulations(Parser):
     @classmethod
     def parse(cls, path: Path) -> object:
         """Return every array of the simulation, and its other values."""
-        held = Simulation.load(path)
-        return [getattr(held, each.name) for each in fields(held)]
+        simulation = Simulation.load(path)
+        return [getattr(simulation, entry.name) for entry in fields(simulation)]
 
     @classmethod
     def write_sample(cls, path: Path) -> None:

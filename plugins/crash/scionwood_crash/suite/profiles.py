@@ -124,10 +124,10 @@ def hat(rng: np.random.Generator, size: float = 10.0) -> Design:
         )
     nodes, quads = sweep(np.array(sections), closed=False)
     centre = nodes[quads].mean(1)
-    around = np.tile(np.arange(sum(counts)), len(sections) - 1)
-    on_crown = (around >= sum(counts[:2])) & (around < sum(counts[:3]))
-    away = np.hypot(centre[:, 0] - p["hole_at"] * p["length"], centre[:, 1])
-    nodes, quads = cut(nodes, quads, on_crown & (away < p["hole"]))
+    place_in_section = np.tile(np.arange(sum(counts)), len(sections) - 1)
+    on_crown = (place_in_section >= sum(counts[:2])) & (place_in_section < sum(counts[:3]))
+    hole_distance = np.hypot(centre[:, 0] - p["hole_at"] * p["length"], centre[:, 1])
+    nodes, quads = cut(nodes, quads, on_crown & (hole_distance < p["hole"]))
     clamped = (nodes[:, 0] < 1e-6) | (nodes[:, 0] > p["length"] - 1e-6)
     return _design(nodes, quads, clamped, pole(nodes, p), 10.0, p)
 
@@ -162,10 +162,10 @@ def bumper(rng: np.random.Generator, size: float = 10.0) -> Design:
             np.c_[np.full(len(section), u * p["length"]), section + np.array([0, lift])]
         )
     nodes, quads = sweep(np.array(sections), closed=True)
-    around = np.arange(len(nodes)) % sum(counts)
+    place_in_section = np.arange(len(nodes)) % sum(counts)
     share = nodes[:, 0] / p["length"]
     on_mount = np.abs(np.minimum(share, 1 - share) - p["mount"]) < 35 / p["length"]
-    clamped = on_mount & (around <= counts[0])
+    clamped = on_mount & (place_in_section <= counts[0])
     return _design(nodes, quads, clamped, pole(nodes, p), 12.0, p)
 
 
@@ -186,13 +186,13 @@ def tube(rng: np.random.Generator, size: float = 10.0) -> Design:
         speed=(5, 9),
         mass=(15, 40),
     )
-    around = elements_along(np.pi * p["diameter"], 0.9 * size, 12)
-    angle = 2 * np.pi * np.arange(around) / around
+    points_around = elements_along(np.pi * p["diameter"], 0.9 * size, 12)
+    angle = 2 * np.pi * np.arange(points_around) / points_around
     y = p["diameter"] / 2 * np.cos(angle) / np.sqrt(p["flatness"])
     z = p["diameter"] / 2 * np.sin(angle) * np.sqrt(p["flatness"])
     sections = []
     for u in np.linspace(0, 1, elements_along(p["length"], size) + 1):
-        x = np.full(around, u * p["length"])
+        x = np.full(points_around, u * p["length"])
         sections.append(np.c_[x, y, z + p["bow"] * 4 * u * (1 - u)])
     nodes, quads = sweep(np.array(sections), closed=True)
     clamped = (nodes[:, 0] < 1e-6) | (nodes[:, 0] > p["length"] - 1e-6)

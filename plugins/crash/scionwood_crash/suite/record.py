@@ -22,7 +22,7 @@ SUFFIX = ".safetensors"
 _FORMAT = "crash simulation"
 _STORED = {"clamped": "held"}
 """Names of arrays in the file, if they differ from the attributes."""
-_TIES = tuple(each.name for each in fields(Ties))
+_TIES = tuple(entry.name for entry in fields(Ties))
 
 
 @final
@@ -84,7 +84,7 @@ class Simulation:
         Raises:
             OutputExistsError: `path` exists and `overwrite` is false.
         """
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         arrays = {
             _STORED.get(name, name): np.ascontiguousarray(values.pop(name)) for name in ARRAYS
         }
@@ -113,7 +113,7 @@ class Simulation:
             return cls(**arrays, **json.loads(header["record"]), ties=ties)
 
 
-ARRAYS = tuple(each.name for each in fields(Simulation) if each.type == "np.ndarray")
+ARRAYS = tuple(entry.name for entry in fields(Simulation) if entry.type == "np.ndarray")
 
 
 def to_part(simulation: Simulation) -> Part:

@@ -94,11 +94,14 @@ class Displacement(Task):
 
     def _whole_part(self, graph: CrashGraph) -> CrashGraph:
         """Return what describes whole parts, on the device of the network, without the nodes."""
-        kept = ("condition", "coarse", "assembly")
-        each = {
-            name: value if name in kept else value[:0] for name, value in graph._asdict().items()
+        whole_fields = ("condition", "coarse", "assembly")
+        tensors = {
+            name: value if name in whole_fields else value[:0]
+            for name, value in graph._asdict().items()
         }
-        return CrashGraph(**{name: value.to(self.device).clone() for name, value in each.items()})
+        return CrashGraph(
+            **{name: value.to(self.device).clone() for name, value in tensors.items()}
+        )
 
     def losses(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Return the loss and its terms, means over the parts of the batch."""
@@ -133,8 +136,13 @@ class Displacement(Task):
         graph, reference = batch["graph"], batch["displacement"]
         errors = measure(moved, reference, graph) | edge_measures(moved, reference, graph)
         if strain is not None and STRAIN in batch:
-            given, wanted = (sheet_energy(each, graph)[:, -1] for each in (strain, batch[STRAIN]))
-            errors["energy_error"] = 100 * (given - wanted).abs() / wanted.clamp_min(1e-3)
+            predicted_energy, true_energy = (
+                sheet_energy(plastic_strain, graph)[:, -1]
+                for plastic_strain in (strain, batch[STRAIN])
+            )
+            errors["energy_error"] = (
+                100 * (predicted_energy - true_energy).abs() / true_energy.clamp_min(1e-3)
+            )
         return {name: values.mean() for name, values in errors.items()}
 
     def before_export(self, trainer: L.Trainer) -> None:
@@ -145,16 +153,16 @@ class Displacement(Task):
         network = self.backbone.eval()
 
         def predict(graph: CrashGraph) -> Tensor:
-            on_device = CrashGraph(*(each.to(self.device) for each in graph))
+            on_device = CrashGraph(*(tensor.to(self.device) for tensor in graph))
             moved, _ = self.predict({"graph": on_device})
             return moved.float().cpu()
 
         stiffness, ratio, projected = calibrate(predict, parts)
         plastic = bool(getattr(network, "plastic", False))
-        known = plastic and all(len(part.plastic_strain) for part in parts)
+        has_strain = plastic and all(len(part.plastic_strain) for part in parts)
         count = min(len(parts), PARTS)
         if trainer.is_global_zero:
-            Fields(stiffness, known, count, ratio, projected).write(trainer.default_root_dir)
+            Fields(stiffness, has_strain, count, ratio, projected).write(trainer.default_root_dir)
 
     def deploy(self, folder: Path | None = None) -> Deployed:
         """Return the network for the graph of one part, of any number of nodes."""

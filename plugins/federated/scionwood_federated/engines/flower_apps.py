@@ -55,8 +55,8 @@ def server_app() -> Any:
             while not rounds.over:
                 _round(grid, rounds)
         except Exception as error:
-            known = isinstance(error, ScionwoodError)
-            rounds.finish(str(error) if known else f"{type(error).__name__}: {error}")
+            is_expected = isinstance(error, ScionwoodError)
+            rounds.finish(str(error) if is_expected else f"{type(error).__name__}: {error}")
             raise
         rounds.finish()
 
@@ -82,21 +82,25 @@ def _round(grid: Any, rounds: Rounds) -> None:
     ]
     replies = list(grid.send_and_receive(messages, timeout=plan.timeout))
     sites = [names[message.metadata.dst_node_id] for message in messages]
-    asked = {m.metadata.message_id: site for m, site in zip(messages, sites, strict=True)}
-    for site, state in rounds.close(_answers(replies, asked)).items():
+    sites_by_message = {
+        m.metadata.message_id: site for m, site in zip(messages, sites, strict=True)
+    }
+    for site, state in rounds.close(_answers(replies, sites_by_message)).items():
         print(f"round {number}: {site}: {state}", flush=True)
 
 
-def _answers(replies: Iterable[Any], asked: Mapping[str, str]) -> dict[str, dict[str, bytes] | str]:
+def _answers(
+    replies: Iterable[Any], sites_by_message: Mapping[str, str]
+) -> dict[str, dict[str, bytes] | str]:
     """Return what came by site. For a node that is gone, the server itself answers with an error.
 
     Args:
         replies: the replies.
-        asked: the sites by the number of the message that each got.
+        sites_by_message: the sites by the number of the message that each got.
     """
     out: dict[str, dict[str, bytes] | str] = {}
     for reply in replies:
-        site = asked[reply.metadata.reply_to_message_id]
+        site = sites_by_message[reply.metadata.reply_to_message_id]
         if reply.has_error():
             out[site] = f"its node is gone or failed ({reply.error.code}: {reply.error.reason})"
         elif error := str(reply.content[_ORDER]["error"]):
@@ -109,11 +113,11 @@ def _answers(replies: Iterable[Any], asked: Mapping[str, str]) -> dict[str, dict
 def _wait(grid: Any, plan: NetPlan, seconds: float) -> None:
     """Wait until all sites are there, or until the time is over and enough are."""
     end = time.monotonic() + seconds
-    while len(found := _nodes(grid, plan)) < len(plan.sites):
+    while len(nodes := _nodes(grid, plan)) < len(plan.sites):
         if time.monotonic() > end:
-            if len(found) >= plan.least:
+            if len(nodes) >= plan.least:
                 return
-            missing = sorted(set(plan.sites) - set(found.values()))
+            missing = sorted(set(plan.sites) - set(nodes.values()))
             rule = f"they did not join in {seconds:.0f} s"
             raise FederationError(f"sites {', '.join(missing)}", rule, "Start them: join")
         time.sleep(1.0)

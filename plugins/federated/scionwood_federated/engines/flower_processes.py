@@ -33,7 +33,7 @@ from scionwood_federated.engines.rounds import outcome
 from scionwood_federated.engines.site import write_home
 from scionwood_federated.update.record import FederationError
 
-_HERE = "here"
+_LINK_NAME = "here"
 
 
 def serve(
@@ -76,12 +76,12 @@ def serve(
         with _running(command, env) as link:
             _await_port(link, port)
             for site in plan.sites:
-                _flwr(env, "supernode", "register", str(keys / NODES / f"{site}.pub"), _HERE,
+                _flwr(env, "supernode", "register", str(keys / NODES / f"{site}.pub"), _LINK_NAME,
                       "--name", site)  # fmt: skip
             values = {"start": str((Path(app) / START).absolute()), "wait": float(wait),
                       "out": str(Path(out).absolute())}  # fmt: skip
             words = " ".join(f"{key}={json.dumps(value)}" for key, value in values.items())
-            _flwr(env, "run", str(app), _HERE, "--run-config", words)
+            _flwr(env, "run", str(app), _LINK_NAME, "--run-config", words)
             return _await_end(link, Path(out), env)
 
 
@@ -181,29 +181,29 @@ def _environment(home: str) -> dict[str, str]:
 
 
 def _program(name: str) -> str:
-    beside = Path(sys.executable).with_name(name)
-    found = str(beside) if beside.exists() else shutil.which(name)
-    if found is None:
+    sibling = Path(sys.executable).with_name(name)
+    program = str(sibling) if sibling.exists() else shutil.which(name)
+    if program is None:
         remedy = "pip install 'flwr>=1.42,<1.43' in an environment of its own"
         raise FederationError(f"program {name}", "Flower is not installed", remedy)
-    return found
+    return program
 
 
 def _write_connection(home: Path, port: int, authority: Path) -> None:
-    text = f'[superlink]\ndefault = "{_HERE}"\n\n[superlink.{_HERE}]\n'
+    text = f'[superlink]\ndefault = "{_LINK_NAME}"\n\n[superlink.{_LINK_NAME}]\n'
     text += f'address = "127.0.0.1:{port}"\nroot-certificates = {json.dumps(str(authority))}\n'
     (home / "config.toml").write_text(text, encoding="utf-8")
 
 
 def _flwr(env: Mapping[str, str], *words: str) -> str:
-    done = subprocess.run(
+    process = subprocess.run(
         [_program("flwr"), *words], env=dict(env), capture_output=True, text=True, check=False
     )
-    if done.returncode:
-        said = re.sub(r"[\s─-╿]+", " ", done.stdout + done.stderr).strip()
-        rule = f"Flower refused it: {said[-300:]}"
+    if process.returncode:
+        output = re.sub(r"[\s─-╿]+", " ", process.stdout + process.stderr).strip()
+        rule = f"Flower refused it: {output[-300:]}"
         raise FederationError(f"flwr {' '.join(words[:2])}", rule, "Look at what Flower printed")
-    return done.stdout
+    return process.stdout
 
 
 def _await_port(link: subprocess.Popen[bytes], port: int) -> None:

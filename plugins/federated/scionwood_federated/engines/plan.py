@@ -39,8 +39,8 @@ class NetPlan(NetOptions):
         """
         if self.rule not in RULES or self.rule in ("residual", "alternate"):
             rule = "it cannot be used over a network"
-            known = ", ".join(name for name in RULES if name not in ("residual", "alternate"))
-            raise FederationError(f"rule {self.rule!r}", rule, f"Choose: {known}")
+            choices = ", ".join(name for name in RULES if name not in ("residual", "alternate"))
+            raise FederationError(f"rule {self.rule!r}", rule, f"Choose: {choices}")
         if min(self.rounds, self.steps, self.least - 1) < 1 or self.timeout <= 0:
             rule = "rounds and steps are at least 1, sites at least 2, and seconds above 0"
             raise FederationError(f"plan {self.rounds} x {self.steps}", rule, "Give larger numbers")

@@ -63,14 +63,14 @@ class Rounds:
             FederationError: too few sites are left, or one claims too many samples.
         """
         folder, begun = self.out / f"round{self.number}", read_start(self.start)
-        said: dict[str, str] = {}
+        states: dict[str, str] = {}
         for site in self.plan.sites:
-            said[site] = self._checked(site, answers.get(site, SILENT), folder, begun)
-        used = [site for site in self.plan.sites if said[site] == "used"]
-        self.ledger.append({"round": self.number, "sites": said})
+            states[site] = self._checked(site, answers.get(site, SILENT), folder, begun)
+        used = [site for site in self.plan.sites if states[site] == "used"]
+        self.ledger.append({"round": self.number, "sites": states})
         write_json(self.out / LEDGER, {"rounds": self.ledger})
         if len(used) < self.plan.least:
-            why = "; ".join(f"{site}: {text}" for site, text in said.items() if text != "used")
+            why = "; ".join(f"{site}: {text}" for site, text in states.items() if text != "used")
             rule = f"{len(used)} sites are left, and {self.plan.least} are needed ({why})"
             raise FederationError(folder.name, rule, "Mend these sites, or lower --least")
         pool(
@@ -82,7 +82,7 @@ class Rounds:
             most_samples=self.plan.most_samples or None,
         )
         self.start = folder
-        return said
+        return states
 
     def finish(self, error: str = "") -> None:
         """Say that the federation is over, and why if it failed."""

@@ -52,7 +52,7 @@ def answer(
     """
     facts = adapters.read_json(Path(home))
     recipe: Any = resolve(facts["recipe"])
-    own = override(recipe, list(facts["overrides"])) if facts["overrides"] else recipe
+    site_recipe = override(recipe, list(facts["overrides"])) if facts["overrides"] else recipe
     round_, steps = int(order["round"]), int(order["steps"])
     hold: Any = str(order["hold"])
     with TemporaryDirectory() as folder:
@@ -60,7 +60,7 @@ def answer(
         start = read_start(Path(folder) / "start")
         model = SharedModel(recipe, hold)
         _check_start(start, model, round_)
-        site = SiteData(facts["site"], own)
+        site = SiteData(facts["site"], site_recipe)
         model.put(start.adapter, start.head)
         batches = site.batches((round_ - 1) * steps)
         model.train(batches, steps, int(order["seed"]), site.home())
@@ -70,9 +70,9 @@ def answer(
 
 
 def _check_start(start: Update, model: SharedModel, round_: int) -> None:
-    own = model.state("own", 0, 0, 0).about
+    site_about = model.state("own", 0, 0, 0).about
     for key in ("recipe", "base", "preprocessing"):
-        if getattr(start.about, key) != getattr(own, key):
+        if getattr(start.about, key) != getattr(site_about, key):
             rule = f"its {key} is not that of this site"
             raise FederationError("start of the round", rule, "Ask for the start that all use")
     if start.about.round != round_ - 1:

@@ -54,8 +54,8 @@ class Privacy:
         """
         if not (self.epsilon > 0 and self.clip > 0 and 0 < self.delta < 1):
             rule = "epsilon and clip are above 0, and delta is between 0 and 1"
-            given = f"epsilon {self.epsilon}, delta {self.delta}, clip {self.clip}"
-            raise FederationError(given, rule, "Give epsilon=8 delta=1e-5 clip=1, for instance")
+            setting = f"epsilon {self.epsilon}, delta {self.delta}, clip {self.clip}"
+            raise FederationError(setting, rule, "Give epsilon=8 delta=1e-5 clip=1, for instance")
 
 
 class PoissonBatches(Sampler[list[int]]):
@@ -103,7 +103,7 @@ class PrivateTraining(L.Callback):
             remedy = "pip install opacus"
             raise FederationError("private training", "Opacus is not installed", remedy) from error
         self.privacy, self.accountant = privacy, RDPAccountant()
-        self.accountant.history = [tuple(each) for each in privacy.before]
+        self.accountant.history = [tuple(entry) for entry in privacy.before]
         self.noise, self._size, self._hooks = 0.0, 0, None
         self.batches: PoissonBatches | None = None
 
@@ -175,13 +175,13 @@ class PrivateTraining(L.Callback):
         for name, parameter in pl_module.named_parameters():
             if not parameter.requires_grad:
                 continue
-            found = getattr(parameter, "grad_sample", None)
-            if not isinstance(found, torch.Tensor) or len(found) != max(size, 1):
+            sample_grads = getattr(parameter, "grad_sample", None)
+            if not isinstance(sample_grads, torch.Tensor) or len(sample_grads) != max(size, 1):
                 rule = "it has no gradient for each sample, so nothing can be clipped"
                 remedy = "Train plain LoRA on layers that see the batch, with fused kernels off"
                 raise FederationError(f"parameter {name:.120}", rule, remedy)
             if size == 0:
-                found.zero_()
+                sample_grads.zero_()
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Take the hooks off again."""
@@ -190,7 +190,7 @@ class PrivateTraining(L.Callback):
 
     def record(self) -> Mapping[str, Any]:
         """Return what the training spent, for the record of the run."""
-        history = [list(each) for each in self.accountant.history]
+        history = [list(entry) for entry in self.accountant.history]
         delta = self.privacy.delta
         with _bound_may_be_loose():
             epsilon = float(self.accountant.get_epsilon(delta))
@@ -213,7 +213,7 @@ def _bound_may_be_loose() -> Iterator[None]:
 
 
 def _refuse_batch_norm(module: nn.Module) -> None:
-    for name, each in module.named_modules():
-        if isinstance(each, nn.modules.batchnorm._BatchNorm) and each.training:
+    for name, layer in module.named_modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.training:
             rule = "its statistics mix the samples of a batch"
             raise FederationError(f"layer {name}", rule, "Use a network with another normalisation")

@@ -29,7 +29,7 @@ LARGEST = 2.0**13
 """The largest value before encryption; 64 of them still fit into the modulus."""
 
 _MAGIC, _ID = b"scionwood ckks 1\n", 16
-_MOST = 1 << 30
+_MAX_BYTES = 1 << 30
 _CHUNK = DEGREE // 2
 
 
@@ -161,10 +161,10 @@ def decrypted(path: Path, key: Key, count: int) -> Tensor:
         raise FederationError("the public key", rule, "A site decrypts, with secret.key")
     ts = tenseal()
     try:
-        found = [ts.ckks_vector_from(key.context, block).decrypt() for block in _blocks(path)]
+        blocks = [ts.ckks_vector_from(key.context, block).decrypt() for block in _blocks(path)]
     except (ValueError, RuntimeError, TypeError) as error:
         raise AdapterFileError(str(path), f"cannot be decrypted ({error})") from error
-    values = torch.tensor([value for part in found for value in part], dtype=torch.float64)
+    values = torch.tensor([value for part in blocks for value in part], dtype=torch.float64)
     if len(values) != count:
         raise AdapterFileError(str(path), f"holds {len(values)} values, not {count}")
     return values
@@ -221,7 +221,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def _read(path: Path) -> bytes:
-    if not path.is_file() or path.stat().st_size > _MOST:
+    if not path.is_file() or path.stat().st_size > _MAX_BYTES:
         raise AdapterFileError(
             str(path), "is missing, no file, or larger than 1 GiB", "Check the path"
         )

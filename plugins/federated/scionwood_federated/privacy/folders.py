@@ -179,8 +179,8 @@ def refuse_single(user: str) -> None:
     fact, remedy = "it looks at single updates, and encryption hides them", "Do not encrypt"
     if user not in RULES:
         raise FederationError(user, fact, remedy)
-    known = ", ".join(name for name, each in RULES.items() if each.additive)
-    raise FederationError(f"rule {user}", fact, f"{remedy}, or use {known}")
+    additive_rules = ", ".join(name for name, rule in RULES.items() if rule.additive)
+    raise FederationError(f"rule {user}", fact, f"{remedy}, or use {additive_rules}")
 
 
 def _moving(update: Update) -> dict[str, Tensor]:
@@ -200,8 +200,8 @@ def _unpacked(
         count = int(mask.sum())
         flat[mask] = values[place : place + count]
         place += count
-        whole = flat.reshape(value.shape)
-        out[name] = (whole if value.is_floating_point() else whole.round()).to(value.dtype)
+        tensor = flat.reshape(value.shape)
+        out[name] = (tensor if value.is_floating_point() else tensor.round()).to(value.dtype)
     return out
 
 

@@ -100,9 +100,9 @@ def residual(updates: Updates, weights: Weights, like: Update) -> Pooled:
     pooled = _by_factor(updates, weights, like)
     lacks = {}
     for module, parts in stacks(updates).items():
-        own = Pair(_average([p.a for p in parts], weights), _average([p.b for p in parts], weights),
-                   size_of(like, module)[1])  # fmt: skip
-        lacks[module] = stacked([*parts, own], [*weights, -1.0])
+        means = (_average([getattr(p, side) for p in parts], weights) for side in ("a", "b"))
+        mean_pair = Pair(*means, size_of(like, module)[1])
+        lacks[module] = stacked([*parts, mean_pair], [*weights, -1.0])
     return Pooled(pooled.adapter, pooled.head, 0.0, pooled.sites, lacks)
 
 

@@ -36,9 +36,9 @@ def clair(updates: Sequence[Update], weights: Sequence[float], like: Update) -> 
     scores = outside(updates)
     centre = scores.median()
     spread = max(float((scores - centre).abs().median()), FLOOR)
-    kept = [n for n, score in enumerate(scores.tolist()) if score <= centre + 5 * spread]
-    total = sum(weights[n] for n in kept)
-    return exact([updates[n] for n in kept], [weights[n] / total for n in kept], like)
+    inliers = [n for n, score in enumerate(scores.tolist()) if score <= centre + 5 * spread]
+    total = sum(weights[n] for n in inliers)
+    return exact([updates[n] for n in inliers], [weights[n] / total for n in inliers], like)
 
 
 def outside(updates: Sequence[Update]) -> Tensor:
@@ -83,8 +83,8 @@ def _spanned(changes: list[Tensor]) -> tuple[Tensor, int]:
 
 def _basis(gram: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(gram)
-    kept: Tensor = vectors[:, values > 1e-14 * values[-1].clamp(min=1e-30)]
-    return kept
+    basis: Tensor = vectors[:, values > 1e-14 * values[-1].clamp(min=1e-30)]
+    return basis
 
 
 def _low_part(matrix: Tensor, width: int, weight: float) -> Tensor:

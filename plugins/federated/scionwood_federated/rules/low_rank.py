@@ -80,8 +80,8 @@ def scale_of(config: PeftConfig, module: str, rank: int) -> float:
         module: the name of the layer, as in peft's file.
         rank: the rank of the layer.
     """
-    if isinstance(own := getattr(config, "scale", None), float):  # a method that says so itself
-        return own
+    if isinstance(scale := getattr(config, "scale", None), float):  # a method that says so itself
+        return scale
     alpha = float(_by_pattern(config, "alpha_pattern", module, getattr(config, "lora_alpha", rank)))
     return alpha / (rank**0.5 if getattr(config, "use_rslora", False) else rank)
 
@@ -129,9 +129,9 @@ def compressed(wide: Tensor, tall: Tensor, rank: int, scale: float) -> tuple[Pai
     energy = s.square()
     total = float(energy.sum())
     lost = float(energy[rank:].sum()) / total if total else 0.0
-    kept = min(rank, len(s))
-    root = (s[:kept] / scale).sqrt()
-    a, b = (p @ v[:kept].T).T, q @ u[:, :kept]
+    effective_rank = min(rank, len(s))
+    root = (s[:effective_rank] / scale).sqrt()
+    a, b = (p @ v[:effective_rank].T).T, q @ u[:, :effective_rank]
     floor = float(root.mean()) or a.shape[1] ** -0.5
     used = root > 1e-7 * max(float(root.max()), 1e-30)
     a = a * torch.where(used, root, root.new_tensor(floor))[:, None]

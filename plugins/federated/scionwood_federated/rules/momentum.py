@@ -50,13 +50,13 @@ def server_step(
     if server == "none":
         return pooled, {}
     after = Update(start.about, start.config, pooled.adapter, pooled.head)
-    before, wanted = _values(start), _values(after)
-    new, kept = {}, {}
+    before, target_values = _values(start), _values(after)
+    new, next_state = {}, {}
     for name, value in before.items():
-        moved, kept_here = _moved(wanted[name] - value, state, name, server, rate, beta)
+        moved, kept_here = _moved(target_values[name] - value, state, name, server, rate, beta)
         new[name] = value + moved
-        kept.update(kept_here)
-    return _placed(start, new, pooled), kept
+        next_state.update(kept_here)
+    return _placed(start, new, pooled), next_state
 
 
 def _moved(

@@ -89,8 +89,8 @@ def size_of(like: Update, module: str) -> tuple[int, float]:
 
 def stacks(updates: Sequence[Update]) -> dict[str, list[Pair]]:
     """Return the factors of all updates by the names of the modules."""
-    each = [pairs(update) for update in updates]
-    return {module: [one[module] for one in each] for module in each[0]}
+    factors = [pairs(update) for update in updates]
+    return {module: [one[module] for one in factors] for module in factors[0]}
 
 
 def sites(updates: Sequence[Update]) -> tuple[str, ...]:

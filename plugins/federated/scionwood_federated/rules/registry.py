@@ -91,10 +91,14 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
             kind.
     """
     if name not in RULES:
-        known = ", ".join(RULES)
-        raise FederationError(f"rule {name!r}", "no rule has this name", f"Choose: {known}")
-    given = signature(RULES[name].function).parameters.values()
-    has = {each.name: type(each.default) for each in given if each.kind is each.KEYWORD_ONLY}
+        choices = ", ".join(RULES)
+        raise FederationError(f"rule {name!r}", "no rule has this name", f"Choose: {choices}")
+    parameters = signature(RULES[name].function).parameters.values()
+    has = {
+        parameter.name: type(parameter.default)
+        for parameter in parameters
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
     for key, value in options.items():
         if key not in has:
             rule = f"the rule {name} has no such option"

@@ -78,8 +78,8 @@ def _entrywise(updates: Updates, weights: Weights, like: Update, combine: Combin
 
 def _gram(updates: Updates) -> Tensor:
     """Return the inner products of the changes of all sites, from their factors."""
-    each = [{name: stacked([pair], [1.0]) for name, pair in pairs(u).items()} for u in updates]
-    rows = [[sum(inner(one[n], other[n]) for n in one) for other in each] for one in each]
+    factors = [{name: stacked([pair], [1.0]) for name, pair in pairs(u).items()} for u in updates]
+    rows = [[sum(inner(one[n], other[n]) for n in one) for other in factors] for one in factors]
     flat = [
         torch.cat([v.flatten().double() for v in u.head.values()] or [torch.zeros(1)])
         for u in updates

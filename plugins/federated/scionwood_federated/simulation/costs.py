@@ -50,9 +50,9 @@ class Costs:
                 self.joules = (self.joules or 0.0) + max(after - energy, 0) / 1e6
 
 
-def size_of(sent: Update | Pooled, held: str = "") -> int:
+def size_of(sent: Update | Pooled, held_factor: str = "") -> int:
     """Return the bytes of the tensors that travel; a factor that is held stays at home."""
-    still = (f"lora_{held}", f"lora_embedding_{held}") if held else ()
+    still = (f"lora_{held_factor}", f"lora_embedding_{held_factor}") if held_factor else ()
     moving = {k: v for k, v in sent.adapter.items() if not set(still) & set(k.split("."))}
     return _bytes(moving) + _bytes(sent.head)
 

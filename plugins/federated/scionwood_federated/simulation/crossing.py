@@ -37,17 +37,17 @@ def losses_at(
     resolved: Any = resolve(recipe)
     check_together(updates, "exact")
     model = SharedModel(resolved)
-    own = model.state("own", 0, 0, 0).about
+    local_about = model.state("own", 0, 0, 0).about
     if model.higher_is_better:
         rule = f"the score of {resolved.task.name} is no loss"
         raise FederationError("losses", rule, "Use the way cosine")
     for key in ("recipe", "base"):
-        if getattr(updates[0].about, key) != getattr(own, key):
+        if getattr(updates[0].about, key) != getattr(local_about, key):
             rule = f"their {key} is not that of this site"
             raise FederationError("updates", rule, "Give the recipe of the federation")
     site = SiteData("own", override(resolved, list(overrides)) if overrides else resolved)
-    found = {}
+    losses = {}
     for update in updates:
         model.put(update.adapter, update.head)
-        found[update.about.site] = model.score(site.data.test_dataloader())
-    return found
+        losses[update.about.site] = model.score(site.data.test_dataloader())
+    return losses

@@ -102,7 +102,7 @@ class Simulation:
 
     def alone(self) -> Outcome:
         """Train each site by itself, for as many steps as it has in the federation."""
-        costs, own, everywhere = Costs(), {}, {}
+        costs, own_scores, everywhere = Costs(), {}, {}
         final = None
         for number, site in enumerate(self.sites):
             with costs.counted():
@@ -112,9 +112,9 @@ class Simulation:
             reached = self.model.state(site.name, site.samples(), self._steps, 1)
             final = final or reached
             scores = self._scores()
-            own[site.name], everywhere[site.name] = scores[site.name], _mean(scores)
+            own_scores[site.name], everywhere[site.name] = scores[site.name], _mean(scores)
             self._say("alone", number + 1, len(self.sites))
-        return Outcome("alone", own, everywhere, costs, final=final)
+        return Outcome("alone", own_scores, everywhere, costs, final=final)
 
     def pooled(self, *, equal: bool = False) -> Outcome:
         """Train on all data in one place.
@@ -146,7 +146,7 @@ class Simulation:
         now = progress or Progress(0, first)
         streams = [site.batches(now.round * self.plan.steps) for site in self.sites]
         costs, ranking = now.costs, []
-        held = self.start.about.held
+        held_factor = self.start.about.held
         base: dict[str, Tensor] = {}
         while now.round < self.plan.rounds:
             with costs.counted():
@@ -155,8 +155,8 @@ class Simulation:
                 )
                 updates = self._updates(now, start, streams)
                 pooled, now.server = self._pool(updates, start, now.server)
-            costs.up += sum(size_of(update, held) for update in updates)
-            costs.down += len(self.sites) * size_of(pooled, held)
+            costs.up += sum(size_of(update, held_factor) for update in updates)
+            costs.down += len(self.sites) * size_of(pooled, held_factor)
             if pooled.residual:
                 base = base or self.model.base_weights(pooled.residual)
                 self.model.shift_base(pooled.residual)
@@ -171,8 +171,8 @@ class Simulation:
         scores = {site: score for r, site, score in now.rounds if r == self.plan.rounds}
         self.model.restore_base(base)
         everywhere = dict.fromkeys(scores, _mean(scores))
-        done = (now.rounds, now.lost, ranking, now.pooled)
-        return Outcome("federated", scores, everywhere, costs, *done)
+        details = (now.rounds, now.lost, ranking, now.pooled)
+        return Outcome("federated", scores, everywhere, costs, *details)
 
     @property
     def _steps(self) -> int:
@@ -228,13 +228,13 @@ class Simulation:
     def _seed(self, round_: int, site: int) -> int:
         return self.seed + 10_000 * round_ + site
 
-    def _say(self, regime: str, done: int, total: int) -> None:
+    def _say(self, regime: str, count: int, total: int) -> None:
         spent = time.monotonic() - self._begun
         if regime != getattr(self, "_regime", ""):
             self._regime, self._since = regime, spent
-        left = (spent - self._since) / max(done - 1, 1) * (total - done) if done > 1 else 0.0
-        rest = f", about {left:.0f} s left" if done > 1 and done < total else ""
-        print(f"{regime} {done} of {total}, {spent:.0f} s{rest}", file=sys.stderr, flush=True)
+        left = (spent - self._since) / max(count - 1, 1) * (total - count) if count > 1 else 0.0
+        time_left = f", about {left:.0f} s left" if count > 1 and count < total else ""
+        print(f"{regime} {count} of {total}, {spent:.0f} s{time_left}", file=sys.stderr, flush=True)
 
 
 def _mean(scores: dict[str, float]) -> float:

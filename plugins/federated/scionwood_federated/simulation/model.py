@@ -91,10 +91,10 @@ class SharedModel:
         hold_factor(self.backbone, hold)
         model: Any = self.backbone
         self.config = next(iter(model.peft_config.values()))
-        own = own_options(recipe)
-        hashes = recipe_hash(recipe), preprocessing_hash(recipe, own)
+        site_options = own_options(recipe)
+        hashes = recipe_hash(recipe), preprocessing_hash(recipe, site_options)
         self._about = Site(
-            "global", 0, 0, 0, "", adapters.remembered_hash(model), *hashes, own, hold
+            "global", 0, 0, 0, "", adapters.remembered_hash(model), *hashes, site_options, hold
         )
 
     def state(self, site: str, samples: int, steps: int, round_: int) -> Update:
@@ -132,8 +132,10 @@ class SharedModel:
 
     def base_weights(self, residual: Iterable[str]) -> dict[str, Tensor]:
         """Return copies of the frozen weights of modules, to put them back later."""
-        found: dict[str, Any] = {module: self.backbone.get_submodule(module) for module in residual}
-        return {module: layer.base_layer.weight.clone() for module, layer in found.items()}
+        layers: dict[str, Any] = {
+            module: self.backbone.get_submodule(module) for module in residual
+        }
+        return {module: layer.base_layer.weight.clone() for module, layer in layers.items()}
 
     def restore_base(self, weights: Mapping[str, Tensor]) -> None:
         """Put frozen weights back."""
@@ -156,10 +158,10 @@ class SharedModel:
         L.seed_everything(seed, workers=True, verbose=False)
         task = self.recipe.task.build(self.backbone).train()
         task.max_steps = steps
-        shown: list[L.Callback] = [] if home is None else [Shown(home)]
+        callbacks: list[L.Callback] = [] if home is None else [Shown(home)]
         with quiet(), TemporaryDirectory() as aside:  # tasks may leave files beside a run
             trainer = self._trainer(
-                max_steps=steps, max_epochs=-1, callbacks=shown, default_root_dir=aside
+                max_steps=steps, max_epochs=-1, callbacks=callbacks, default_root_dir=aside
             )
             trainer.fit(task, Batches(batches, steps))
 
@@ -181,9 +183,9 @@ class SharedModel:
 
     def _trainer(self, **options: Any) -> L.Trainer:
         chosen = ("accelerator", "precision", "gradient_clip_val")
-        named = {key: self.recipe.trainer[key] for key in chosen if key in self.recipe.trainer}
+        settings = {key: self.recipe.trainer[key] for key in chosen if key in self.recipe.trainer}
         return L.Trainer(
-            **named,
+            **settings,
             **options,
             devices=1,
             logger=False,

@@ -24,15 +24,15 @@ COLUMNS = (
 )
 
 
-def rows_of(done: Comparison) -> list[dict[str, Any]]:
+def rows_of(comparison: Comparison) -> list[dict[str, Any]]:
     """Return a row for each regime.
 
     `score` is the mean over models and sites, `worst site` the worst score of a site's model on
     its own data, and `own data` their mean. Energy is "not measured" where no counter can be read.
     """
     rows = []
-    for regime, outcome in done.outcomes.items():
-        worst = (min if done.higher else max)(outcome.own.values())
+    for regime, outcome in comparison.outcomes.items():
+        worst = (min if comparison.higher else max)(outcome.own.values())
         costs, energy = outcome.costs, outcome.costs.joules
         values = (
             regime,
@@ -49,21 +49,29 @@ def rows_of(done: Comparison) -> list[dict[str, Any]]:
     return rows
 
 
-def write_report(done: Comparison) -> None:
+def write_report(comparison: Comparison) -> None:
     """Write `table.csv`, `rounds.csv`, `sites.csv` and the figures of a simulation."""
-    _write(done.folder / "table.csv", COLUMNS, [list(row.values()) for row in rows_of(done)])
+    _write(
+        comparison.folder / "table.csv",
+        COLUMNS,
+        [list(row.values()) for row in rows_of(comparison)],
+    )
     sites = [
         [regime, site, score, outcome.all[site]]
-        for regime, outcome in done.outcomes.items()
+        for regime, outcome in comparison.outcomes.items()
         for site, score in outcome.own.items()
     ]
-    _write(done.folder / "scores.csv", ("regime", "site", "own data", "all data"), sites)
-    if "federated" in done.outcomes:
-        found = done.outcomes["federated"]
-        _write(done.folder / "rounds.csv", ("round", "site", done.score), found.rounds)
-        checks = [list(each) for each in found.ranking]
-        _write(done.folder / "checks.csv", ("site", "1 - cosine", "apart"), checks)
-    _draw(done)
+    _write(comparison.folder / "scores.csv", ("regime", "site", "own data", "all data"), sites)
+    if "federated" in comparison.outcomes:
+        federated_outcome = comparison.outcomes["federated"]
+        _write(
+            comparison.folder / "rounds.csv",
+            ("round", "site", comparison.score),
+            federated_outcome.rounds,
+        )
+        checks = [list(site_score) for site_score in federated_outcome.ranking]
+        _write(comparison.folder / "checks.csv", ("site", "1 - cosine", "apart"), checks)
+    _draw(comparison)
 
 
 def _write(path: Path, heading: Any, rows: Any) -> None:
@@ -73,38 +81,38 @@ def _write(path: Path, heading: Any, rows: Any) -> None:
         table.writerows(rows)
 
 
-def _draw(done: Comparison) -> None:
+def _draw(comparison: Comparison) -> None:
     import matplotlib.pyplot as plt
 
-    (done.folder / "figures").mkdir(exist_ok=True)
+    (comparison.folder / "figures").mkdir(exist_ok=True)
     with figure_style():
         figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-        _by_round(left, done)
-        _by_site(right, done)
-        with atomic_path(done.folder / "figures" / "federation.png") as part:
+        _by_round(left, comparison)
+        _by_site(right, comparison)
+        with atomic_path(comparison.folder / "figures" / "federation.png") as part:
             figure.savefig(part, format="png", dpi=150)
         plt.close(figure)
 
 
-def _by_round(axes: Any, done: Comparison) -> None:
-    if "federated" in done.outcomes:
-        rounds = done.outcomes["federated"].rounds
+def _by_round(axes: Any, comparison: Comparison) -> None:
+    if "federated" in comparison.outcomes:
+        rounds = comparison.outcomes["federated"].rounds
         for site in dict.fromkeys(site for _, site, _ in rounds):
-            own = [(r, score) for r, name, score in rounds if name == site]
-            axes.plot(*zip(*own, strict=True), marker=".", linewidth=0.8, alpha=0.6)
+            points = [(r, score) for r, name, score in rounds if name == site]
+            axes.plot(*zip(*points, strict=True), marker=".", linewidth=0.8, alpha=0.6)
     for regime, style in (("alone", ":"), ("pooled", "--")):
-        if regime in done.outcomes:
-            level = statistics.fmean(done.outcomes[regime].all.values())
+        if regime in comparison.outcomes:
+            level = statistics.fmean(comparison.outcomes[regime].all.values())
             axes.axhline(level, linestyle=style, color="black", label=regime)
-    axes.set(xlabel="round", ylabel=done.score, title="federated, a line for each site")
+    axes.set(xlabel="round", ylabel=comparison.score, title="federated, a line for each site")
     if axes.get_legend_handles_labels()[0]:
         axes.legend()
 
 
-def _by_site(axes: Any, done: Comparison) -> None:
-    for regime, outcome in done.outcomes.items():
+def _by_site(axes: Any, comparison: Comparison) -> None:
+    for regime, outcome in comparison.outcomes.items():
         names = [name.replace("$", r"\$") for name in outcome.own]  # $ begins a formula
         axes.plot(names, list(outcome.own.values()), "o", label=regime)
-    axes.set(xlabel="site", ylabel=done.score, title="on the site's own test data")
+    axes.set(xlabel="site", ylabel=comparison.score, title="on the site's own test data")
     axes.tick_params(axis="x", rotation=45)
     axes.legend()

@@ -58,10 +58,10 @@ def run_simulation(
             keep_outcome(folder, outcome)
         outcomes[regime] = outcome
     name = resolved.task.component.monitor.removeprefix("val_")
-    done = Comparison(name, model.higher_is_better, outcomes, folder)
-    write_report(done)
-    _write_global(done, model, resolved, plan)
-    return done
+    comparison = Comparison(name, model.higher_is_better, outcomes, folder)
+    write_report(comparison)
+    _write_global(comparison, model, resolved, plan)
+    return comparison
 
 
 def _check_plan(plan: Plan, resume: bool) -> None:
@@ -84,10 +84,10 @@ def _run(simulation: Simulation, regime: Regime, folder: Path) -> Outcome:
     return simulation.federated(kept_round(folder), lambda now: keep_round(folder, now))
 
 
-def _write_global(done: Comparison, model: SharedModel, recipe: Any, plan: Plan) -> None:
+def _write_global(comparison: Comparison, model: SharedModel, recipe: Any, plan: Plan) -> None:
     """Write the federated model as a run, which every command takes."""
-    progress = kept_round(done.folder)
-    target = done.folder / "global"
+    progress = kept_round(comparison.folder)
+    target = comparison.folder / "global"
     if progress is None or plan.personal or target.exists():
         return
     from scionwood_federated.update.folder import write_json

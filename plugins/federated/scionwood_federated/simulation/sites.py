@@ -141,20 +141,20 @@ def _listed(recipe: Any, path: Path) -> list[SiteData]:
 
 def _by_option(recipe: Any, key: str) -> list[SiteData]:
     name = key.removeprefix("data.")
-    if name not in recipe.data.options and (found := table_of(recipe, key)) is not None:
-        option, table = found
+    if name not in recipe.data.options and (table_match := table_of(recipe, key)) is not None:
+        option, table = table_match
         parts = cut(table, key)
         wider = {"data.root": str(table.parent)} if "root" in recipe.data.options else {}
         owns = [
             (n, override(recipe, {f"data.{option}": str(p), **wider})) for n, p in parts.items()
         ]
-        return [SiteData(site, own) for site, own in owns]
+        return [SiteData(site, site_recipe) for site, site_recipe in owns]
     if name not in recipe.data.options:
-        rule, known = (
+        rule, choices = (
             f"{recipe.data.name} has no such option, nor a table with this column",
             ", ".join(recipe.data.options),
         )
-        raise FederationError(f"by:{key}", rule, f"It has: {known}")
+        raise FederationError(f"by:{key}", rule, f"It has: {choices}")
     value = recipe.data.options[name]
     if isinstance(value, str | Path) and Path(value).is_dir():
         folders = sorted(path for path in Path(value).iterdir() if path.is_dir())
@@ -162,7 +162,7 @@ def _by_option(recipe: Any, key: str) -> list[SiteData]:
     if not isinstance(value, list | tuple):
         rule = f"its value {value!r:.60} is no list and no folder of folders"
         raise FederationError(f"by:{key}", rule, f"Give {WAYS}")
-    return [SiteData(str(each), override(recipe, {f"data.{name}": [each]})) for each in value]
+    return [SiteData(str(entry), override(recipe, {f"data.{name}": [entry]})) for entry in value]
 
 
 def _dealt(recipe: Any, text: str, seed: int) -> list[SiteData]:
@@ -174,12 +174,12 @@ def _dealt(recipe: Any, text: str, seed: int) -> list[SiteData]:
     if not concentration > 0 or number < 2:
         rule = "it needs a concentration above 0 and at least two sites"
         raise FederationError(f"dirichlet:{text}", rule, "Give dirichlet:0.5:10")
-    whole = SiteData("all", recipe)
-    labels = _labels(whole)
+    full_site = SiteData("all", recipe)
+    labels = _labels(full_site)
     rng = np.random.default_rng(seed)
     parts: list[list[int]] = [[] for _ in range(number)]
     for label in sorted(set(labels)):
-        rows = rng.permutation([n for n, each in enumerate(labels) if each == label])
+        rows = rng.permutation([n for n, row_label in enumerate(labels) if row_label == label])
         shares = rng.dirichlet([concentration] * number).cumsum()[:-1]
         for part, chosen in zip(
             parts, np.split(rows, (shares * len(rows)).astype(int)), strict=True
@@ -187,7 +187,7 @@ def _dealt(recipe: Any, text: str, seed: int) -> list[SiteData]:
             part += [int(row) for row in chosen]
     names = [f"site{n + 1}" for n in range(number)]
     pairs = zip(names, parts, strict=True)
-    return [SiteData(n, recipe, sorted(part), whole.data) for n, part in pairs if part]
+    return [SiteData(n, recipe, sorted(part), full_site.data) for n, part in pairs if part]
 
 
 def _labels(site: SiteData) -> list[int]:

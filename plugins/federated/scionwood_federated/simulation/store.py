@@ -50,7 +50,7 @@ def keep_outcome(folder: Path, outcome: Outcome) -> None:
     """Write what a regime reached, without its weights."""
     record = {k: v for k, v in vars(outcome).items() if k not in ("final", "costs", "ranking")}
     record["costs"] = asdict(outcome.costs)
-    record["ranking"] = [list(each) for each in outcome.ranking]
+    record["ranking"] = [list(site_score) for site_score in outcome.ranking]
     write_json(folder / DONE / f"{outcome.regime}.json", record)
 
 
@@ -62,7 +62,7 @@ def kept_outcome(folder: Path, regime: str) -> Outcome | None:
     record: dict[str, Any] = adapters.read_json(path)
     record["costs"] = Costs(**record["costs"])
     record["rounds"] = [(r, site, score) for r, site, score in record["rounds"]]
-    record["ranking"] = [SiteScore(*each) for each in record["ranking"]]
+    record["ranking"] = [SiteScore(*values) for values in record["ranking"]]
     return Outcome(**record)
 
 

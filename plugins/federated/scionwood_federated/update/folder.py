@@ -121,8 +121,8 @@ def update_of(
         raise TrainingError(f"run {folder}", "it has no adapter", "Train with an adapter")
     recipe = resolve(folder / RECIPE)
     note = adapters.read_json(folder / FEDERATION) if (folder / FEDERATION).is_file() else {}
-    own = own_options(recipe, [n for n in note.get("own", ()) if n in recipe.data.options])
-    update = _read(folder, _recorded(folder, recipe, own, note, site), personal)
+    site_options = own_options(recipe, [n for n in note.get("own", ()) if n in recipe.data.options])
+    update = _read(folder, _recorded(folder, recipe, site_options, note, site), personal)
     count = _count(recipe) if samples is None else samples
     return replace(update, about=replace(update.about, samples=count))
 
@@ -228,11 +228,11 @@ def digest_of(update: Update) -> str:
 
 
 def note_start(
-    run: Path, start: Update, held: str, privacy: Mapping[str, Any] | None = None
+    run: Path, start: Update, held_factor: str, privacy: Mapping[str, Any] | None = None
 ) -> None:
     """Record in a run what its round started from, and what budget of privacy it spent."""
     about = start.about
-    record = {"round": about.round + 1, "start": digest_of(start), "held": held}
+    record = {"round": about.round + 1, "start": digest_of(start), "held": held_factor}
     with changing(run, [FEDERATION]):
         spent = {} if privacy is None else {"privacy": dict(privacy)}
         write_json(run / FEDERATION, {**record, "own": list(about.own), **spent})
@@ -268,7 +268,7 @@ def _read(folder: Path, about: Site, personal: bool) -> Update:
 
 
 def _recorded(
-    folder: Path, recipe: Any, own: tuple[str, ...], note: Mapping[str, Any], site: str
+    folder: Path, recipe: Any, site_options: tuple[str, ...], note: Mapping[str, Any], site: str
 ) -> Site:
     manifest = adapters.read_folder(folder / ADAPTER).manifest
     if manifest is None:
@@ -282,8 +282,8 @@ def _recorded(
         start=str(note.get("start", "")),
         base=manifest.sha256,
         recipe=recipe_hash(recipe),
-        preprocessing=preprocessing_hash(recipe, own),
-        own=own,
+        preprocessing=preprocessing_hash(recipe, site_options),
+        own=site_options,
         held=str(note.get("held", "")),
         extra={"privacy": note["privacy"]} if "privacy" in note else {},
     )

@@ -39,8 +39,8 @@ def own_options(recipe: Any, more: Iterable[str] = ()) -> tuple[str, ...]:
     if unknown := sorted(set(more) - set(options)):
         remedy = f"It has: {', '.join(options)}"
         raise RecipeError(f"own option {unknown[0]!r}", f"{recipe.data.name} has no such", remedy)
-    found = {name for name in options if name in OWN or _COUNT.fullmatch(name)}
-    return tuple(sorted(found | set(more)))
+    names = {name for name in options if name in OWN or _COUNT.fullmatch(name)}
+    return tuple(sorted(names | set(more)))
 
 
 def recipe_hash(recipe: Any) -> str:
@@ -54,9 +54,9 @@ def recipe_hash(recipe: Any) -> str:
     return _digest({"task": parts["task"], "backbone": parts["backbone"], "adapter": adapter})
 
 
-def preprocessing_hash(recipe: Any, own: Iterable[str]) -> str:
+def preprocessing_hash(recipe: Any, site_options: Iterable[str]) -> str:
     """Return the hash of the options of the data that all sites share."""
-    left_out = set(own)
+    left_out = set(site_options)
     data = yaml.safe_load(recipe.dump())["data"]
     return _digest({key: value for key, value in data.items() if key not in left_out})
 

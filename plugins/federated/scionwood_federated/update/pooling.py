@@ -126,12 +126,12 @@ def _server(begun: Update | None, pooled: Pooled, server: Server) -> tuple[Poole
     )
 
 
-def _recipe(begun: Update | None, recipe: str | Path | None, wanted: str) -> str:
+def _recipe(begun: Update | None, recipe: str | Path | None, expected_hash: str) -> str:
     if recipe is None:
         path = begun.folder / RECIPE if begun is not None and begun.folder is not None else None
         return path.read_text(encoding="utf-8") if path is not None and path.is_file() else ""
     resolved = resolve(recipe)
-    if recipe_hash(resolved) != wanted:
+    if recipe_hash(resolved) != expected_hash:
         rule = "it is not the recipe that the sites trained by"
         raise FederationError(f"recipe {resolved.name}", rule, "Name the recipe of the sites")
     return resolved.dump()

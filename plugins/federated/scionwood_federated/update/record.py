@@ -108,17 +108,23 @@ class Site:
             raise AdapterFileError(where, rule, "Upgrade scionwood-federated")
         numbers = [record.get(key) for key in ("samples", "steps", "round")]
         texts = [record.get(key) for key in ("start", "base", "recipe", "preprocessing")]
-        own = record.get("own", [])
-        held = record.get("held", "")
+        site_options = record.get("own", [])
+        held_factor = record.get("held", "")
         good = all(type(n) is int and 0 <= n < 1 << 48 for n in numbers)
-        good = good and all(isinstance(text, str) and len(text) <= 200 for text in (*texts, held))
-        good = good and isinstance(own, list) and all(isinstance(name, str) for name in own)
+        good = good and all(
+            isinstance(text, str) and len(text) <= 200 for text in (*texts, held_factor)
+        )
+        good = (
+            good
+            and isinstance(site_options, list)
+            and all(isinstance(name, str) for name in site_options)
+        )
         if not good or not is_name(record.get("site")):
             rule = "site, samples, steps, round, start, base, recipe or preprocessing is wrong"
             raise AdapterFileError(where, rule, "Write it again: scionwood federated round")
-        known = {"format", "samples", "steps", "round", "site", "start", "base", "recipe"}
-        known |= {"preprocessing", "own", "held"}
-        extra = {key: value for key, value in record.items() if key not in known}
+        field_names = {"format", "samples", "steps", "round", "site", "start", "base", "recipe"}
+        field_names |= {"preprocessing", "own", "held"}
+        extra = {key: value for key, value in record.items() if key not in field_names}
         return cls(
             site=record["site"],
             samples=record["samples"],
@@ -128,8 +134,8 @@ class Site:
             base=record["base"],
             recipe=record["recipe"],
             preprocessing=record["preprocessing"],
-            own=tuple(own),
-            held=held,
+            own=tuple(site_options),
+            held=held_factor,
             extra=extra,
         )
 

@@ -35,8 +35,8 @@ def check_together(updates: Sequence[Update], rule: str, start: Update | None = 
             message names the site.
     """
     if rule not in RULES:
-        known = ", ".join(RULES)
-        raise FederationError(f"rule {rule!r}", "no rule has this name", f"Choose: {known}")
+        choices = ", ".join(RULES)
+        raise FederationError(f"rule {rule!r}", "no rule has this name", f"Choose: {choices}")
     check_records([update.about for update in updates])
     first = updates[0] if start is None else start
     _check_method(first, rule)
@@ -81,16 +81,16 @@ def check_records(sites: Sequence[Site]) -> None:
 
 
 def _check_names(sites: Sequence[Site]) -> None:
-    seen: dict[str, str] = {}
+    sites_by_name: dict[str, str] = {}
     for about in sites:
         name = folded(about.site)
         if name == "global":
             rule = "this name is that of what a round starts from"
             raise FederationError(f"site {about.site}", rule, "Rename it: --site")
-        if name in seen:
-            rule = f"two updates come from it ({seen[name]!r} and {about.site!r})"
+        if name in sites_by_name:
+            rule = f"two updates come from it ({sites_by_name[name]!r} and {about.site!r})"
             raise FederationError(f"site {about.site}", rule, "Keep the newer update of the two")
-        seen[name] = about.site
+        sites_by_name[name] = about.site
 
 
 def _check_record(about: Site, first: Site) -> None:
@@ -178,9 +178,10 @@ def _check_ranks(update: Update) -> None:
     if _kind(update) != "LORA":
         return
     for module, (a, _) in pair_names(update.adapter).items():
-        stated, has = rank_of(update.config, module), len(update.adapter[a])
-        if stated != has:
-            rule = f"its config states the rank {stated} for {module:.120}, whose tensor has {has}"
+        config_rank, has = rank_of(update.config, module), len(update.adapter[a])
+        if config_rank != has:
+            rule = f"its config states the rank {config_rank} for {module:.120}, "
+            rule += f"whose tensor has {has}"
             remedy = "Ask for the folder that `round` wrote"
             raise FederationError(f"site {update.about.site}", rule, remedy)
 

@@ -65,17 +65,19 @@ def train_site(
     import lightning as L
 
     L.seed_everything(resolved.seed, workers=True, verbose=False)
-    whole = resolved.adapter.options.get("modules_to_save") or ()
+    saved_modules = resolved.adapter.options.get("modules_to_save") or ()
     folder = Path(start) / ADAPTER
-    model: Any = load_adapter(resolved.backbone.build(), folder, trainable=True, whole=whole)
+    model: Any = load_adapter(
+        resolved.backbone.build(), folder, trainable=True, whole=saved_modules
+    )
     heads = Path(start) / HEAD if head_of is None else find_run(head_of) / HEAD
     if heads.is_file():
         load_head(model, heads)
     hold_factor(model, hold)
     if privacy is None:
-        done = Path(fit_recipe(resolved, run_dir=run, backbone=model))
-        note_start(done, begun, hold)
-        return done
+        run_folder = Path(fit_recipe(resolved, run_dir=run, backbone=model))
+        note_start(run_folder, begun, hold)
+        return run_folder
     from scionwood_federated.privacy.differential import PrivateTraining
 
     private = PrivateTraining(privacy)
@@ -83,9 +85,9 @@ def train_site(
         warnings.simplefilter("ignore", InexactResumeWarning)
         for advice in ("Full backward hook is firing", "grad and param do not obey"):
             warnings.filterwarnings("ignore", message=advice)  # of Opacus's hooks and its gradients
-        done = Path(fit_recipe(resolved, run_dir=run, backbone=model, callbacks=[private]))
-    note_start(done, begun, hold, private.record())
-    return done
+        run_folder = Path(fit_recipe(resolved, run_dir=run, backbone=model, callbacks=[private]))
+    note_start(run_folder, begun, hold, private.record())
+    return run_folder
 
 
 def privacy_of(text: str, after: str | Path | None = None) -> Privacy:
@@ -130,13 +132,13 @@ def hold_factor(model: Any, hold: Held) -> None:
     if not hold:
         return
     parts = (f"lora_{hold}", f"lora_embedding_{hold}")
-    found = [
+    parameters = [
         parameter
         for name, parameter in model.named_parameters()
         if any(part in name.split(".") for part in parts)
     ]
-    if not found:
+    if not parameters:
         rule = f"the adapter has no factor {hold}"
         raise FederationError(f"hold {hold}", rule, "Hold a factor of LoRA only")
-    for parameter in found:
+    for parameter in parameters:
         parameter.requires_grad_(False)

@@ -45,7 +45,7 @@ def check(
     if json:
         from json import dumps
 
-        print(dumps([each._asdict() for each in scores], indent=2))
+        print(dumps([score._asdict() for score in scores], indent=2))
         return
     measure = {"cosine": "1 - cosine", "subspace": "outside", "losses": "worse by"}[way]
     rows = [(s.site, f"{s.score:.3f}", "unlike the others" if s.apart else "") for s in scores]
@@ -88,7 +88,7 @@ def losses(
     if any(is_encrypted(folder) for folder in updates):
         refuse_single("losses")
     check_target(out, overwrite=False)
-    losses_of_updates = losses_at(recipe, [read_update(each) for each in updates], override or [])
+    losses_of_updates = losses_at(recipe, [read_update(path) for path in updates], override or [])
     write_json(Path(out), {"site": site, "losses": losses_of_updates})
     print(out)
 

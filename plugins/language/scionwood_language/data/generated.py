@@ -142,7 +142,7 @@ class MixedTasks(Talks):
         right: dict[str, list[bool]] = {}
         for text, task, answer in zip(answers, batch["task"], batch["answer"], strict=True):
             right.setdefault(task, []).append(text.strip() == answer)
-        return {f"exact_{task}": sum(each) / len(each) for task, each in sorted(right.items())}
+        return {f"exact_{task}": sum(flags) / len(flags) for task, flags in sorted(right.items())}
 
 
 _TASKS = {

@@ -64,8 +64,8 @@ def join(examples: Sequence[Mapping[str, Tensor]]) -> Row:
             a target, since no token of the same example precedes it.
     """
     labels = [example["labels"].clone() for example in examples]
-    for each in labels:
-        each[0] = IGNORED
+    for label_ids in labels:
+        label_ids[0] = IGNORED
     return {
         "input_ids": torch.cat([example["input_ids"] for example in examples]),
         "labels": torch.cat(labels),
@@ -117,5 +117,5 @@ class Collate:
 
 
 def _positions(row: Row, width: int) -> Tensor:
-    own: Tensor = row["position_ids"]
-    return torch.cat([own, torch.arange(width - len(own))])
+    positions: Tensor = row["position_ids"]
+    return torch.cat([positions, torch.arange(width - len(positions))])

@@ -47,29 +47,29 @@ def split_by_topic(
     chosen: dict[str, str] = {}
     for split, share in (("val", val), ("test", test)):
         left = [topic for topic in order if topic not in chosen]
-        wanted = round(share * len(topics))
-        chosen |= dict.fromkeys(_filling(left, sizes, wanted), split)
+        target_size = round(share * len(topics))
+        chosen |= dict.fromkeys(_filling(left, sizes, target_size), split)
     splits: dict[str, list[int]] = {split: [] for split in SPLITS}
     for number, topic in enumerate(topics):
         splits[chosen.get(topic, "train")].append(number)
     return splits
 
 
-def _filling(order: Sequence[str], sizes: Counter[str], wanted: int) -> list[str]:
-    """Return topics whose sizes sum to `wanted`, or to the largest possible sum below it.
+def _filling(order: Sequence[str], sizes: Counter[str], target_size: int) -> list[str]:
+    """Return topics whose sizes sum to `target_size`, or to the largest possible sum below it.
 
     Subset sum with integers as bit sets: bit s of `reach[i]` is set if some of the first i topics
     have s examples together. The topics are then read off backwards.
     """
-    most = (1 << (wanted + 1)) - 1
+    mask = (1 << (target_size + 1)) - 1
     reach = [1]
     for topic in order:
-        reach.append((reach[-1] | reach[-1] << sizes[topic]) & most)
+        reach.append((reach[-1] | reach[-1] << sizes[topic]) & mask)
     left = reach[-1].bit_length() - 1
-    taken = []
+    topics = []
     for i in range(len(order), 0, -1):
-        rest = left - sizes[order[i - 1]]
-        if rest >= 0 and reach[i - 1] >> rest & 1:
-            taken.append(order[i - 1])
-            left = rest
-    return taken
+        remainder = left - sizes[order[i - 1]]
+        if remainder >= 0 and reach[i - 1] >> remainder & 1:
+            topics.append(order[i - 1])
+            left = remainder
+    return topics

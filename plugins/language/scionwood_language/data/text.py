@@ -71,12 +71,12 @@ class Text(SplitData):
         text = _sample() if self.source == SAMPLE else call_in_child(read_utf8, Path(self.source))
         ids = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         count = len(ids) // self.window
-        held = [max(1, round(share * count)) for share in self.shares]
-        if count - sum(held) < 1:
-            rule = f"three splits need more than {sum(held)} windows of {self.window} tokens"
+        eval_counts = [max(1, round(share * count)) for share in self.shares]
+        if count - sum(eval_counts) < 1:
+            rule = f"three splits need more than {sum(eval_counts)} windows of {self.window} tokens"
             raise RecipeError(f"{self.source}: {count} windows", rule, "Give a longer text")
         rows = torch.tensor(ids[: count * self.window]).view(count, self.window)
-        parts = torch.split(rows, [count - sum(held), *held])
+        parts = torch.split(rows, [count - sum(eval_counts), *eval_counts])
         return dict(zip(SPLITS, parts, strict=True))
 
     def loader(self, split: Split) -> DataLoader:
@@ -88,8 +88,10 @@ _DIGITS = "zero one two three four five six seven eight nine"
 
 
 def _sample(n: int = 400) -> str:
-    said = (" ".join(_DIGITS.split()[int(digit)] for digit in str(number)) for number in range(n))
-    return " ".join(f"{number} is {text}." for number, text in enumerate(said))
+    spellings = (
+        " ".join(_DIGITS.split()[int(digit)] for digit in str(number)) for number in range(n)
+    )
+    return " ".join(f"{number} is {text}." for number, text in enumerate(spellings))
 
 
 @final

@@ -91,11 +91,11 @@ def judge_plan(line: str, tool: str) -> dict[str, bool]:
         tool: the right command.
     """
     try:
-        named = check_plan(line)
+        command = check_plan(line)
     except ScionwoodError as error:
         is_command = error.rule != "there is no such command" and "not a command" not in error.rule
         return {"exists": is_command, "valid": False, "tool": False}
-    return {"exists": True, "valid": True, "tool": named == tool}
+    return {"exists": True, "valid": True, "tool": command == tool}
 
 
 def _read(path: Path) -> list[tuple[str, str, dict[str, str]]]:

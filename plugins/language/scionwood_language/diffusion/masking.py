@@ -52,8 +52,8 @@ def mask_tokens(
     Returns:
         The tokens, and a bool for each: whether it was replaced.
     """
-    drawn = torch.rand(ids.shape, device=ids.device, generator=generator)
-    hidden = drawn < 1 - KEPT[schedule](time.double())[:, None].to(drawn.device)
+    uniform = torch.rand(ids.shape, device=ids.device, generator=generator)
+    hidden = uniform < 1 - KEPT[schedule](time.double())[:, None].to(uniform.device)
     hidden |= (time >= 1)[:, None]
     if fixed is not None:
         hidden &= ~fixed

@@ -59,17 +59,17 @@ def sample(
         part = slice(first, min(first + size, start + new))
         for step in range(steps):
             times = torch.tensor([1 - step / steps, 1 - (step + 1) / steps], dtype=torch.float64)
-            drawn, chance = _draw(model, ids, mask_id, temperature, generator)
-            kept = KEPT[schedule](times)
-            share = float((kept[1] - kept[0]) / (1 - kept[0]))
+            candidates, chance = _draw(model, ids, mask_id, temperature, generator)
+            visible_shares = KEPT[schedule](times)
+            share = float((visible_shares[1] - visible_shares[0]) / (1 - visible_shares[0]))
             masked = ids[:, part] == mask_id
-            shown = (
+            is_revealed = (
                 torch.rand(masked.shape, device=ids.device, generator=generator) < share
                 if order == "ancestral"
                 else _most_certain(chance[:, part], masked, share)
             )
-            shown = masked & (shown | (step + 1 == steps))
-            ids[:, part] = torch.where(shown, drawn[:, part], ids[:, part])
+            is_revealed = masked & (is_revealed | (step + 1 == steps))
+            ids[:, part] = torch.where(is_revealed, candidates[:, part], ids[:, part])
     return ids
 
 
@@ -84,8 +84,8 @@ def _draw(
         best = chances.max(-1)
         return best.indices, best.values
     flat = chances.flatten(0, 1)
-    drawn = torch.multinomial(flat, 1, generator=generator).view(ids.shape)
-    return drawn, chances.gather(-1, drawn[..., None])[..., 0]
+    tokens = torch.multinomial(flat, 1, generator=generator).view(ids.shape)
+    return tokens, chances.gather(-1, tokens[..., None])[..., 0]
 
 
 def _most_certain(chance: Tensor, masked: Tensor, share: float) -> Tensor:

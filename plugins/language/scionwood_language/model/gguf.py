@@ -83,7 +83,9 @@ def _check_quantisation(path: Path) -> None:
     except Exception as error:  # numpy and struct raise whatever a damaged file makes them
         rule = f"it is not a GGUF file, or of an unknown quantisation ({error})"
         raise WeightsError(path.name, rule, remedy) from error
-    for each in types:
-        if each.name not in plain and (each not in known or each not in GGML_QUANT_SIZES):
-            rule = f"its quantisation {each.name} is unknown to the package gguf"
+    for tensor_type in types:
+        if tensor_type.name not in plain and (
+            tensor_type not in known or tensor_type not in GGML_QUANT_SIZES
+        ):
+            rule = f"its quantisation {tensor_type.name} is unknown to the package gguf"
             raise WeightsError(path.name, rule, remedy)

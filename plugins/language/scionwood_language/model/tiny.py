@@ -45,7 +45,9 @@ def tiny_tokenizer() -> Any:
     from transformers import PreTrainedTokenizerFast
 
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    backend = Tokenizer(models.BPE({each: at for at, each in enumerate((*SPECIAL, *letters))}, []))
+    backend = Tokenizer(
+        models.BPE({token: at for at, token in enumerate((*SPECIAL, *letters))}, [])
+    )
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     backend.decoder = decoders.ByteLevel()
     backend.add_special_tokens(list(SPECIAL))

@@ -64,11 +64,13 @@ def load_tokenizer(model: str = TINY, *, revision: str | None = None) -> Any:
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(place, trust_remote_code=False, **options)
     except (OSError, ValueError) as error:
-        if Path(place).is_dir() and not any(next(Path(place).glob(each), None) for each in FILES):
+        if Path(place).is_dir() and not any(
+            next(Path(place).glob(pattern), None) for pattern in FILES
+        ):
             rule = "its folder has no tokenizer"
             remedy = "Save it there: tokenizer.save_pretrained(FOLDER)"
-            raise WeightsError(f"model {_shown(model)!r}", rule, remedy) from error
-        raise _refused(f"tokenizer {_shown(model)!r}", error) from error
+            raise WeightsError(f"model {_display_name(model)!r}", rule, remedy) from error
+        raise _refused(f"tokenizer {_display_name(model)!r}", error) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -116,7 +118,7 @@ def load_model(
             )
             loaded.eval()
     except (OSError, ValueError) as error:
-        raise _refused(f"language model {_shown(model)!r}", error) from error
+        raise _refused(f"language model {_display_name(model)!r}", error) from error
     return to_four_bits(loaded) if quantize == "nf4" else loaded
 
 
@@ -133,10 +135,10 @@ def _empty(place: str, kind: Kind, dtype: torch.dtype, options: dict[str, Any]) 
     model.tie_weights()
 
     def find(name: str) -> str | None:
-        found: str | None = cached_file(
+        path: str | None = cached_file(
             place, name, _raise_exceptions_for_missing_entries=False, **options
         )
-        return found
+        return path
 
     weights = find("model.safetensors")
     if weights is None and (weights := find("model.safetensors.index.json")) is not None:
@@ -194,7 +196,7 @@ def _folder(model: str) -> Path | None:
     return root / inner
 
 
-def _shown(model: str) -> str:
+def _display_name(model: str) -> str:
     return Path(model).name if Path(model).is_dir() else model
 
 

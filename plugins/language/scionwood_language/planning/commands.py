@@ -101,5 +101,5 @@ def _run(name: str, places: list[str]) -> str:
 def _shipped(owner: str) -> Iterator[str]:
     plugin = find(owner).plugin
     if plugin is not None and plugin.runs:
-        folders = sorted(each.name for each in files(plugin.runs).iterdir() if each.is_dir())
+        folders = sorted(entry.name for entry in files(plugin.runs).iterdir() if entry.is_dir())
         yield from (f"{owner}/{folder}" for folder in folders if not folder.startswith("_"))

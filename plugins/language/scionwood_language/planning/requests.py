@@ -49,8 +49,8 @@ def request_for(command: Command, random: Random, wordings: Sequence[str]) -> tu
             names.append(f"{random.choice(FILES)}{random.randrange(100)}.{name.lower()[:4]}")
     if "--run" in command.required:
         names.append(f"runs/{random.choice(FILES)}{random.randrange(100)}")
-    told = f"{goal} ({', '.join(names)})" if names else goal
-    request = random.choice(list(wordings)).format(told)
+    goal_text = f"{goal} ({', '.join(names)})" if names else goal
+    request = random.choice(list(wordings)).format(goal_text)
     return request[:1].upper() + request[1:], draft(request, command)
 
 

@@ -21,9 +21,9 @@ REQUIRED = ("prompt", "completion")
 
 def find_columns(
     names: Sequence[str],
-    given: Mapping[str, str] | None,
+    columns: Mapping[str, str] | None,
     where: str,
-    known: Mapping[str, str] = NAMES,
+    aliases: Mapping[str, str] = NAMES,
 ) -> dict[str, str]:
     """Return the column of each part of an example.
 
@@ -32,19 +32,19 @@ def find_columns(
 
     Args:
         names: the names of all columns.
-        given: columns by part, which take precedence over recognised columns.
+        columns: columns by part, which take precedence over recognised columns.
         where: the file, for errors.
-        known: the parts, each with the names of its column, separated by spaces.
+        aliases: the parts, each with the names of its column, separated by spaces.
 
     Returns:
         The column by part: `prompt` and `completion`, and the others that exist.
 
     Raises:
-        RecipeError: a part or a column in `given` does not exist.
+        RecipeError: a part or a column in `columns` does not exist.
         ReadError: no column, or more than one column, could be the prompt or the answer.
     """
-    chosen = _given(names, given or {}, where, known)
-    for part, words in known.items():
+    chosen = _check_columns(names, columns or {}, where, aliases)
+    for part, words in aliases.items():
         if part in chosen:
             continue
         free = [name for name in names if name not in chosen.values()]
@@ -59,17 +59,17 @@ def find_columns(
     return chosen
 
 
-def _given(
-    names: Sequence[str], given: Mapping[str, str], where: str, known: Mapping[str, str]
+def _check_columns(
+    names: Sequence[str], columns: Mapping[str, str], where: str, aliases: Mapping[str, str]
 ) -> dict[str, str]:
-    for part, name in given.items():
-        if part not in known:
+    for part, name in columns.items():
+        if part not in aliases:
             rule = "an example has no such part"
-            raise RecipeError(f"columns: {part!r}", rule, f"Use any of {', '.join(known)}")
+            raise RecipeError(f"columns: {part!r}", rule, f"Use any of {', '.join(aliases)}")
         if name not in names:
             rule = f"{where} has no such column"
             raise RecipeError(f"columns: {part}: {name!r}", rule, f"It has: {', '.join(names)}")
-    return dict(given)
+    return dict(columns)
 
 
 def _matching(names: Sequence[str], words: Sequence[str]) -> list[str]:

@@ -72,8 +72,8 @@ def _turn(role: str, content: str) -> Message:
 
 
 def _alpaca(row: Mapping[str, Any], where: str) -> list[Message]:
-    asked, more = _text(row, "instruction", where), row.get("input")
-    prompt = f"{asked}\n{_string(more, 'input', where)}" if more else asked
+    instruction, more = _text(row, "instruction", where), row.get("input")
+    prompt = f"{instruction}\n{_string(more, 'input', where)}" if more else instruction
     history: list[Message] = []
     for pair in _listed(row.get("history"), where) or []:
         if not isinstance(pair, list | tuple) or len(pair) != 2:

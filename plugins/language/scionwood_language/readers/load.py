@@ -175,12 +175,12 @@ def _read(
     layout: Layout,
     columns: Mapping[str, str] | None,
     skip: bool,
-    known: Mapping[str, str],
+    aliases: Mapping[str, str],
 ) -> Iterator[tuple[Any, ...]]:
     """Yield `("row", messages, parts, where)`, or the parts of the error of a row to skip."""
     for where, row in read_rows(path):
         try:
-            yield ("row", *_parts(row, layout, columns, where, known), where)
+            yield ("row", *_parts(row, layout, columns, where, aliases), where)
         except ReadError as error:
             if not skip:
                 raise
@@ -192,13 +192,13 @@ def _parts(
     layout: Layout,
     columns: Mapping[str, str] | None,
     where: str,
-    known: Mapping[str, str],
+    aliases: Mapping[str, str],
 ) -> tuple[list[Message], dict[str, Any]]:
     names = [str(name) for name in row]
     kind = layout_of(names) if layout == "auto" and not columns else layout
     kind = "pairs" if kind == "auto" else kind
-    own = {part: part for part in known if part in names}
-    places = find_columns(names, columns, where, known) if kind == "pairs" else own
+    same_names = {part: part for part in aliases if part in names}
+    places = find_columns(names, columns, where, aliases) if kind == "pairs" else same_names
     messages = messages_of(row, kind, places, where)
     others = {part: name for part, name in places.items() if part not in ("prompt", "completion")}
     return messages, {part: row.get(name) for part, name in others.items()}

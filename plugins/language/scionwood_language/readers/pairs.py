@@ -54,10 +54,12 @@ def read_pairs(
     rows = [(n, line) for n, line in enumerate(lines, 1) if line.strip()]
     if not rows:
         raise ReadError(str(path), "it has no pairs", "Write one JSON object per line")
-    return [_made(line, f"{path}, line {number}", make) for number, line in rows]
+    return [_parse_pair(line, f"{path}, line {number}", make) for number, line in rows]
 
 
-def _made(line: str, where: str, make: Callable[[Pair, Mapping[str, Any], str], Made]) -> Made:
+def _parse_pair(
+    line: str, where: str, make: Callable[[Pair, Mapping[str, Any], str], Made]
+) -> Made:
     try:
         record: Any = json.loads(line)
         prompt, answers = record["prompt"], [record["chosen"], record["rejected"]]
@@ -66,7 +68,8 @@ def _made(line: str, where: str, make: Callable[[Pair, Mapping[str, Any], str], 
             {"role": turn["role"], "content": turn["content"].strip()} for turn in turns
         ]
         chosen, rejected = (
-            (each[-1]["content"] if isinstance(each, list) else each).strip() for each in answers
+            (answer[-1]["content"] if isinstance(answer, list) else answer).strip()
+            for answer in answers
         )
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         rule = f"it is not a pair ({type(error).__name__}: {error})"

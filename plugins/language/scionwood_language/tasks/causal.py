@@ -101,8 +101,11 @@ def splits_at_head(model: Any, inputs: Mapping[str, Tensor]) -> bool:
     model.train(training)
     if hidden.ndim != 3:
         return False
-    ours, own = head_of(model)(hidden[:, -1:]).float(), logits.float()
-    return bool(ours.shape == own.shape and (ours - own).abs().max() <= 1e-2 * own.abs().max())
+    head_logits, model_logits = head_of(model)(hidden[:, -1:]).float(), logits.float()
+    return bool(
+        head_logits.shape == model_logits.shape
+        and (head_logits - model_logits).abs().max() <= 1e-2 * model_logits.abs().max()
+    )
 
 
 def check_context(model: Any, inputs: Mapping[str, Tensor]) -> None:
@@ -151,7 +154,7 @@ def check_isolated(model: Any, inputs: Mapping[str, Tensor]) -> None:
     alone = {name: value[:1, begin:end] for name, value in inputs.items()}
     training = model.training
     model.eval()
-    packed, single = (hidden_states(model, each)[0] for each in (_first(inputs), alone))
+    packed, single = (hidden_states(model, batch)[0] for batch in (_first(inputs), alone))
     model.train(training)
     error = (packed[:, begin:end] - single).float().abs().max()
     if not error <= 5e-2 * single.float().abs().max():

@@ -60,9 +60,9 @@ class DirectPreference(Task):
     ) -> None:
         super().__init__(backbone, **optimiser)
         if beta <= 0 or not 0 <= label_smoothing < 0.5 or sft_weight < 0:
-            given = f"beta={beta}, label_smoothing={label_smoothing}, sft_weight={sft_weight}"
+            setting = f"beta={beta}, label_smoothing={label_smoothing}, sft_weight={sft_weight}"
             rule = "beta must be above 0, label_smoothing in [0, 0.5), sft_weight at least 0"
-            raise RecipeError(given, rule, "Such as 0.1, 0 and 1")
+            raise RecipeError(setting, rule, "Such as 0.1, 0 and 1")
         if not hasattr(backbone, "disable_adapter"):
             rule = "it has no reference: that is the model with its adapter switched off"
             raise RecipeError("task language/dpo", rule, "Name an adapter such as lora")

@@ -72,7 +72,7 @@ def answer_log_probabilities(
     states, targets = select_learned(hidden, labels)
     texts = (labels[:, 1:] != IGNORED).nonzero()[:, 0]
     total = states.new_zeros(len(labels), dtype=torch.float32)
-    parts = (torch.split(each, chunk) for each in (states, targets, texts))
+    parts = (torch.split(tensor, chunk) for tensor in (states, targets, texts))
     for part, target, text in zip(*parts, strict=True):
         nats = checkpoint(_each, part, target, head, use_reentrant=False, preserve_rng_state=False)
         total = total.index_add(0, text, -nats)

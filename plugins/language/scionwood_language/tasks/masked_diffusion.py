@@ -76,8 +76,8 @@ class MaskedDiffusion(Task):
             return {"loss": self.bound(batch, draw_times(len(ids)).to(ids.device))}
         values = []
         for seed in range(PASSES):
-            drawn = torch.Generator().manual_seed(seed)
-            times = draw_times(len(ids), drawn).to(ids.device)
+            generator = torch.Generator().manual_seed(seed)
+            times = draw_times(len(ids), generator).to(ids.device)
             values.append(self.bound(batch, times, torch.Generator(ids.device).manual_seed(seed)))
         return {"loss": torch.stack(values).mean()}
 

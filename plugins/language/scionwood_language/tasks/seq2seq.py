@@ -51,11 +51,11 @@ class Seq2Seq(Task):
             sources.append(ids[mask.bool() & ~is_learned])
             targets.append(ids[is_learned])
         inputs = pad_sequence(sources, True, 0)
-        seen = pad_sequence([torch.ones_like(each) for each in sources], True, 0)
-        wanted = pad_sequence(targets, True, IGNORED)
-        logits = model(input_ids=inputs, attention_mask=seen, labels=wanted).logits
+        attention_mask = pad_sequence([torch.ones_like(source) for source in sources], True, 0)
+        target_ids = pad_sequence(targets, True, IGNORED)
+        logits = model(input_ids=inputs, attention_mask=attention_mask, labels=target_ids).logits
         loss = nn.functional.cross_entropy(
-            logits.float().flatten(0, 1), wanted.flatten(), ignore_index=IGNORED
+            logits.float().flatten(0, 1), target_ids.flatten(), ignore_index=IGNORED
         )
         return {"loss": loss}
 

@@ -71,8 +71,8 @@ class Sft(Task):
     def on_fit_start(self) -> None:
         """Refuse data of another tokenizer."""
         data = self._data()
-        theirs = getattr(data, "tokenizer", None)
-        if theirs is not None and theirs.get_vocab() != self.tokenizer.get_vocab():
+        data_tokenizer = getattr(data, "tokenizer", None)
+        if data_tokenizer is not None and data_tokenizer.get_vocab() != self.tokenizer.get_vocab():
             rule = "its vocabulary differs from that of the backbone"
             remedy = "Name the same model in data.tokenizer and backbone.model"
             raise RecipeError(f"data.tokenizer {data.tokenizer_name}", rule, remedy)
@@ -104,8 +104,8 @@ class Sft(Task):
         answers, ended = self.answers(batch)
         shares = {"ended": torch.tensor(ended).float().mean()}
         judge = getattr(self._data(), "judge", None)
-        judged = {} if judge is None else judge(answers, batch)
-        return shares | {name: torch.tensor(float(value)) for name, value in judged.items()}
+        verdicts = {} if judge is None else judge(answers, batch)
+        return shares | {name: torch.tensor(float(value)) for name, value in verdicts.items()}
 
     @torch.no_grad()
     def answers(self, batch: dict[str, Any]) -> tuple[list[str], list[bool]]:

@@ -26,7 +26,7 @@ class ReasonedModel(nn.Module):
 
     Args:
         fusion: a base with one reasoner.
-        whole: whether all weights of the reasoner train, as the head.
+        trains_reasoner: whether all weights of the reasoner train, as the head.
         card: what the card of a run says about the base.
     """
 
@@ -36,10 +36,10 @@ class ReasonedModel(nn.Module):
         "all-linear": rf"{INSIDE}([qkvo]|gate|up|down)_proj|{REASONED}lm_head",
     }
 
-    def __init__(self, fusion: LogitFusion, whole: bool, card: dict[str, str]) -> None:
+    def __init__(self, fusion: LogitFusion, trains_reasoner: bool, card: dict[str, str]) -> None:
         super().__init__()
         self.fusion, self.card = fusion, card
-        self.head = ("fusion.reasoners.0",) if whole else ()
+        self.head = ("fusion.reasoners.0",) if trains_reasoner else ()
 
     def forward(self, input_ids: Tensor) -> Tensor:
         """Return the logits of both together, (batch, token, vocabulary); see `LogitFusion`."""
@@ -111,12 +111,15 @@ def _pretrained(name: str) -> Any:
 
 def _card(base: str, reasoner: str) -> dict[str, str]:
     if base == TINY:
-        made = {"weights": "shipped, made by this package", "licence": "Apache-2.0"}
+        facts = {"weights": "shipped, made by this package", "licence": "Apache-2.0"}
     else:
-        made = {"weights": Path(base).name if Path(base).is_dir() else base, "licence": "not known"}
-    shown = Path(reasoner).name if Path(reasoner).is_dir() else reasoner
+        facts = {
+            "weights": Path(base).name if Path(base).is_dir() else base,
+            "licence": "not known",
+        }
+    reasoner_name = Path(reasoner).name if Path(reasoner).is_dir() else reasoner
     return {
-        "architecture": f"a language model, and the reasoner {shown}",
-        **made,
+        "architecture": f"a language model, and the reasoner {reasoner_name}",
+        **facts,
         "source": "arXiv 2505.19075",
     }

@@ -31,7 +31,7 @@ def lines(digits: Sequence[str], orders: Sequence[Order]) -> Tensor:
         orders: the order of each answer.
     """
     pairs = zip(digits, orders, strict=True)
-    return torch.tensor([encode(f"{each}={answer(each, order)}.") for each, order in pairs])
+    return torch.tensor([encode(f"{text}={answer(text, order)}.") for text, order in pairs])
 
 
 def pretrain(
@@ -84,12 +84,12 @@ def shares(model: LlamaForCausalLM, *, count: int = 1000, seed: int = 0) -> dict
     """
     digits = strings(LENGTH, pretraining=False)[:count]
     texts = {order: lines(digits, [order] * count) for order in ORDERS}
-    made = texts[ORDERS[0]][:, : LENGTH + 1]
+    tokens = texts[ORDERS[0]][:, : LENGTH + 1]
     generator = torch.Generator().manual_seed(seed)
-    while made.shape[1] < 2 * LENGTH + 2:
-        chances = model(input_ids=made, use_cache=False).logits[:, -1].softmax(-1)
-        made = torch.cat([made, torch.multinomial(chances, 1, generator=generator)], 1)
-    return {order: (made == text).all(1).float().mean().item() for order, text in texts.items()}
+    while tokens.shape[1] < 2 * LENGTH + 2:
+        chances = model(input_ids=tokens, use_cache=False).logits[:, -1].softmax(-1)
+        tokens = torch.cat([tokens, torch.multinomial(chances, 1, generator=generator)], 1)
+    return {order: (tokens == text).all(1).float().mean().item() for order, text in texts.items()}
 
 
 def main() -> None:

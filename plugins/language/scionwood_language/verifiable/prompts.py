@@ -113,11 +113,11 @@ class DigitStrings(SplitData):
         answers = [answer(digits, self.order) for digits in chosen]
         if self.tokenizer == "characters":
             return _Pairs([encode(text) for text in prompts], [encode(a) for a in answers], END)
-        own = _tokenizer(self.tokenizer)
-        asked, right = (
-            own(texts, add_special_tokens=False)["input_ids"] for texts in (prompts, answers)
+        tokenizer = _tokenizer(self.tokenizer)
+        prompt_ids, right = (
+            tokenizer(texts, add_special_tokens=False)["input_ids"] for texts in (prompts, answers)
         )
-        return _Pairs(asked, right, int(own.eos_token_id))
+        return _Pairs(prompt_ids, right, int(tokenizer.eos_token_id))
 
 
 @final

@@ -20,19 +20,21 @@ SMOOTH = 20
 """The number of steps of the running mean in the figure."""
 
 
-def exact(made: Tensor, answers: Tensor) -> Tensor:
+def exact(completions: Tensor, answers: Tensor) -> Tensor:
     """Return 1 for each completion that equals the answer including its end token, else 0.
 
     Args:
-        made: (n, new) tokens; a completion that ended early is padded with its end token.
+        completions: (n, new) tokens; a completion that ended early is padded with its end token.
         answers: (n, m) tokens.
 
     Returns:
         (n,) float32.
     """
-    if made.shape[1] < answers.shape[1]:  # every completion of the batch ended early
-        made = nn.functional.pad(made, (0, answers.shape[1] - made.shape[1]), value=-1)
-    return (made == answers).all(1).float()
+    if completions.shape[1] < answers.shape[1]:  # every completion of the batch ended early
+        completions = nn.functional.pad(
+            completions, (0, answers.shape[1] - completions.shape[1]), value=-1
+        )
+    return (completions == answers).all(1).float()
 
 
 @final
@@ -91,7 +93,10 @@ class VerifiableReward(Task):
             eos_token_id=int(answers[0, -1]),
         )
         loss, reward = grpo_loss(
-            self.fusion, batch["prompt"], lambda _, made: exact(made, repeated), options
+            self.fusion,
+            batch["prompt"],
+            lambda _, completions: exact(completions, repeated),
+            options,
         )
         return {"loss": loss, "reward": loss.new_tensor(reward)}
 
@@ -110,13 +115,13 @@ class VerifiableReward(Task):
 
     def _greedy(self, batch: dict[str, Tensor], *, base_only: bool) -> Tensor:
         prompts, answers = batch["prompt"], batch["answer"]
-        whole = self.fusion.generate(
+        tokens = self.fusion.generate(
             prompts,
             max_new_tokens=answers.shape[1],
             eos_token_id=int(answers[0, -1]),
             base_only=base_only,
         )
-        return exact(whole[:, prompts.shape[1] :], answers).mean()
+        return exact(tokens[:, prompts.shape[1] :], answers).mean()
 
 
 @figure_style()

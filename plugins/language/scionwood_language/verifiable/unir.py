@@ -97,16 +97,16 @@ class LogitFusion(nn.Module):
             (batch, token + new) int64, including the prompts.
         """
         caches: list[Any] = [None] * (1 + len(self.reasoners))
-        tokens, fresh = input_ids, input_ids
-        done = torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+        tokens, new_tokens = input_ids, input_ids
+        is_ended = torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
         for _ in range(max_new_tokens):
-            logits = self._fused(fresh, caches, base_only)[:, -1]
-            fresh = _pick(logits, temperature, generator)
+            logits = self._fused(new_tokens, caches, base_only)[:, -1]
+            new_tokens = _pick(logits, temperature, generator)
             if eos_token_id is not None:
-                fresh = torch.where(done[:, None], eos_token_id, fresh)
-                done |= fresh[:, 0] == eos_token_id
-            tokens = torch.cat([tokens, fresh], 1)
-            if done.all():
+                new_tokens = torch.where(is_ended[:, None], eos_token_id, new_tokens)
+                is_ended |= new_tokens[:, 0] == eos_token_id
+            tokens = torch.cat([tokens, new_tokens], 1)
+            if is_ended.all():
                 break
         return tokens
 
@@ -235,26 +235,26 @@ def grpo_loss(
     Raises:
         TrainingError: a reward is NaN or infinite.
     """
-    asked = prompts.repeat_interleave(options.group, 0)
-    whole = fusion.generate(
-        asked,
+    group_prompts = prompts.repeat_interleave(options.group, 0)
+    tokens = fusion.generate(
+        group_prompts,
         max_new_tokens=options.max_new_tokens,
         temperature=options.temperature,
         eos_token_id=options.eos_token_id,
     )
-    start = asked.shape[1]
-    made = whole[:, start:]
-    earned = reward(asked, made).float()
-    if not earned.isfinite().all():
-        at = int((~earned.isfinite()).nonzero()[0])
-        rule = f"it is {earned[at].item()} for completion {at} of the batch"
+    start = group_prompts.shape[1]
+    completions = tokens[:, start:]
+    rewards = reward(group_prompts, completions).float()
+    if not rewards.isfinite().all():
+        at = int((~rewards.isfinite()).nonzero()[0])
+        rule = f"it is {rewards[at].item()} for completion {at} of the batch"
         raise TrainingError("the reward", rule, "Return a finite number for every completion")
-    advantage = _advantages(earned.view(-1, options.group)).flatten()
-    logits = fusion(whole[:, :-1])[:, start - 1 :] / options.temperature
-    chosen = logits.log_softmax(-1).gather(-1, made[..., None])[..., 0]
-    counts = _counts(made, options.eos_token_id)
-    each = (chosen * counts).sum(1) / counts.sum(1)
-    return -(advantage * each).mean(), earned.mean().item()
+    advantage = _advantages(rewards.view(-1, options.group)).flatten()
+    logits = fusion(tokens[:, :-1])[:, start - 1 :] / options.temperature
+    chosen = logits.log_softmax(-1).gather(-1, completions[..., None])[..., 0]
+    counts = _counts(completions, options.eos_token_id)
+    log_probabilities = (chosen * counts).sum(1) / counts.sum(1)
+    return -(advantage * log_probabilities).mean(), rewards.mean().item()
 
 
 def _advantages(rewards: Tensor) -> Tensor:
@@ -263,11 +263,11 @@ def _advantages(rewards: Tensor) -> Tensor:
     return centred / (rewards.std(1, keepdim=True) + 1e-4)
 
 
-def _counts(made: Tensor, eos: int | None) -> Tensor:
+def _counts(completions: Tensor, eos: int | None) -> Tensor:
     """Return 1 for tokens up to the first end token, which is included, else 0; (n, new)."""
     if eos is None:
-        return torch.ones_like(made, dtype=torch.float32)
-    ends = (made == eos).long()
+        return torch.ones_like(completions, dtype=torch.float32)
+    ends = (completions == eos).long()
     return (ends.cumsum(1) - ends == 0).float()
 
 

@@ -161,9 +161,9 @@ class Ewc(ContinualMethod):
 
     def restore(self, model: PeftModel, state: Mapping[str, Tensor]) -> None:
         """Take over F and the anchor; see `ContinualMethod.restore`."""
-        own = {f"F:{name}": point.shape for name, point in self._points(model).items()}
-        own |= {f"theta:{name}": p.shape for name, p in _trained(model).items()}
-        if {key: value.shape for key, value in state.items()} != own:
+        shapes = {f"F:{name}": point.shape for name, point in self._points(model).items()}
+        shapes |= {f"theta:{name}": p.shape for name, p in _trained(model).items()}
+        if {key: value.shape for key, value in state.items()} != shapes:
             rule = "it does not fit the trainable parameters of this model"
             raise AdapterError(
                 "memory of EWC", rule, "Use the model, adapter and space of that run"
@@ -179,7 +179,7 @@ class Ewc(ContinualMethod):
         total = {name: torch.zeros_like(value) for name, value in targets.items()}
         count = 0
         with _learning(targets.values()), evaluating(model):
-            for loss in self._each(model, batches):
+            for loss in self._sample_losses(model, batches):
                 gradients = torch.autograd.grad(
                     loss, list(targets.values()), retain_graph=True, allow_unused=True
                 )
@@ -192,7 +192,7 @@ class Ewc(ContinualMethod):
             raise AdapterError("batches", rule, "Give end() at least one batch")
         return {name: value / count for name, value in total.items()}
 
-    def _each(self, model: PeftModel, batches: Iterable[Any]) -> Iterator[Tensor]:
+    def _sample_losses(self, model: PeftModel, batches: Iterable[Any]) -> Iterator[Tensor]:
         left = self.samples
         for batch in batches:
             losses = self.losses(model, batch)
@@ -210,7 +210,7 @@ class Ewc(ContinualMethod):
         if self.space == "parameters":
             return dict(_trained(model))
         layers = lora_layers(model, self.adapter)
-        return {n: update(layer, self.adapter) for n, layer in layers.items()} | _beside(
+        return {n: update(layer, self.adapter) for n, layer in layers.items()} | _outside_adapter(
             model, layers
         )
 
@@ -220,7 +220,7 @@ class Ewc(ContinualMethod):
             return dict(_trained(model))
         layers = lora_layers(model, self.adapter)
         weights = {n: layer.get_base_layer().weight for n, layer in layers.items()}
-        return weights | _beside(model, layers)
+        return weights | _outside_adapter(model, layers)
 
     def _moved(self, model: PeftModel) -> dict[str, Tensor]:
         return {n: point - self._anchor[n].to(point) for n, point in self._points(model).items()}
@@ -238,14 +238,14 @@ class Ewc(ContinualMethod):
 
     @contextmanager
     def _at_anchor(self, model: PeftModel) -> Iterator[None]:
-        own = _trained(model)
-        now = {name: p.data for name, p in own.items()}
-        for name, parameter in own.items():
+        parameters = _trained(model)
+        now = {name: p.data for name, p in parameters.items()}
+        for name, parameter in parameters.items():
             parameter.data = self._trained[name].to(parameter)
         try:
             yield
         finally:
-            for name, parameter in own.items():
+            for name, parameter in parameters.items():
                 parameter.data = now[name]
 
 
@@ -253,7 +253,7 @@ def _trained(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
-def _beside(model: nn.Module, layers: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+def _outside_adapter(model: nn.Module, layers: Mapping[str, nn.Module]) -> dict[str, Tensor]:
     """Return what trains outside the layers of the adapter, such as a head."""
     inside = {id(p) for layer in layers.values() for p in layer.parameters()}
     return {name: p for name, p in _trained(model).items() if id(p) not in inside}

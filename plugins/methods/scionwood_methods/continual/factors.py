@@ -32,9 +32,9 @@ def lora_layers(model: PeftModel, adapter: str) -> dict[str, Any]:
     """
     config = model.peft_config.get(adapter)
     if not isinstance(config, LoraConfig):
-        known = ", ".join(f"{n} ({c.peft_type.value})" for n, c in model.peft_config.items())
+        adapters = ", ".join(f"{n} ({c.peft_type.value})" for n, c in model.peft_config.items())
         rule = "it must be a LoRA adapter of peft"
-        raise AdapterError(f"adapter {adapter!r}", rule, f"The model has {known}")
+        raise AdapterError(f"adapter {adapter!r}", rule, f"The model has {adapters}")
     layers = {
         name: module
         for name, module in model.named_modules()
@@ -71,8 +71,8 @@ def fill(layer: Any, adapter: str, b: Tensor, a: Tensor) -> None:
         b: (out, r).
         a: (r, in).
     """
-    for own, value in zip(matrices(layer, adapter), (b, a), strict=True):
-        own.copy_(value)
+    for factor, value in zip(matrices(layer, adapter), (b, a), strict=True):
+        factor.copy_(value)
 
 
 def add_frozen(model: PeftModel, name: str, like: str, rank: int | None = None) -> None:
@@ -122,9 +122,9 @@ def summed(model: PeftModel) -> Iterator[str]:
         yield active[0]
         return
     layers = {name: lora_layers(model, name) for name in active}
-    alive = [n for n in active if any(matrices(each, n)[0].any() for each in layers[n].values())]
+    alive = [n for n in active if any(matrices(layer, n)[0].any() for layer in layers[n].values())]
     alive = alive or active[:1]
-    ranks = [max(len(matrices(each, n)[1]) for each in layers[n].values()) for n in alive]
+    ranks = [max(len(matrices(layer, n)[1]) for layer in layers[n].values()) for n in alive]
     flags = [(p, p.requires_grad) for p in model.parameters()]
     add_frozen(model, SUM, active[0], sum(ranks))
     model.base_model.set_adapter(active)

@@ -32,11 +32,11 @@ def write_state(
         WriteError: the folder cannot be written; a previous state is left as it was.
     """
     folder, name = Path(folder), _tensors(len(tasks))
-    whole = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
+    copies = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
     record = {"format": FORMAT, "method": method, "tasks": list(tasks)}
     with writing(folder):
         with atomic_path(folder / name) as part:
-            save_file(whole, part, metadata={"format": "pt"})
+            save_file(copies, part, metadata={"format": "pt"})
         with atomic_path(folder / RECORD) as part:
             part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         for old in folder.glob("continual-*.safetensors"):

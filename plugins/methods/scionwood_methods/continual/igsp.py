@@ -99,8 +99,8 @@ class Igsp(ContinualMethod):
         for name, layer in mixtures(model, self.adapter).items():
             old = self._count(name)
             rows = old * (len(layer.igsp_A[self.adapter]) // layer.experts(self.adapter))
-            for each, cut in (("igsp_A", rows), ("igsp_router", old), ("igsp_bias", old)):
-                _clear(getattr(layer, each)[self.adapter].grad, 0, cut)
+            for key, cut in (("igsp_A", rows), ("igsp_router", old), ("igsp_bias", old)):
+                _clear(getattr(layer, key)[self.adapter].grad, 0, cut)
             _clear(layer.igsp_B[self.adapter].grad, 1, rows)
             gradient = layer.igsp_A[self.adapter].grad
             if gradient is not None:
@@ -113,10 +113,10 @@ class Igsp(ContinualMethod):
         layers = mixtures(model, self.adapter)
         with torch.no_grad():
             for name, past in self._past.items():
-                for each, value in past.items():
-                    axis = 1 if each == "igsp_B" else 0
-                    whole = getattr(layers[name], each)[self.adapter]
-                    whole.narrow(axis, 0, value.shape[axis]).copy_(value)
+                for key, value in past.items():
+                    axis = 1 if key == "igsp_B" else 0
+                    parameter = getattr(layers[name], key)[self.adapter]
+                    parameter.narrow(axis, 0, value.shape[axis]).copy_(value)
         self._steps += 1
         if self._steps == self.warm:
             self._close(layers)
@@ -174,8 +174,8 @@ class Igsp(ContinualMethod):
     def _freeze(self, model: PeftModel) -> None:
         self._past = {
             name: {
-                each: getattr(layer, each)[self.adapter].detach().clone()
-                for each in layer.adapter_layer_names
+                key: getattr(layer, key)[self.adapter].detach().clone()
+                for key in layer.adapter_layer_names
             }
             for name, layer in mixtures(model, self.adapter).items()
         }

@@ -53,20 +53,22 @@ def make_method(
     module, _, attribute = METHODS[name].partition(":")
     kind = getattr(import_module(module), attribute)
     parameters = inspect.signature(kind).parameters.values()
-    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in _NOT_PLAIN]
+    option_names = [
+        p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in _NOT_PLAIN
+    ]
     for key in options:
-        if key not in known:
-            remedy = f"Known: {', '.join(known) or 'none'}"
+        if key not in option_names:
+            remedy = f"Known: {', '.join(option_names) or 'none'}"
             raise RecipeError(f"method {name!r}: option {key!r}", "it is not known", remedy)
     injected = [losses for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
     functions = {p.name: pairs for p in parameters if p.name == "consistency"}
     try:
-        made: ContinualMethod = kind(*injected, **functions, **options)
+        method: ContinualMethod = kind(*injected, **functions, **options)
     except TypeError as error:
         rule = f"an option has a wrong type ({error})"
         remedy = f"See the options: scionwood_methods.continual.{kind.__name__}"
         raise RecipeError(f"method {name!r}: {dict(options)}", rule, remedy) from error
-    return made
+    return method
 
 
 @final
@@ -97,16 +99,16 @@ class SampleLosses:
             TrainingError: the task has none for this batch.
         """
         assert self.task is not None, "no task yet"
-        found = self.task.pairs(batch)
-        if found is None:
+        features = self.task.pairs(batch)
+        if features is None:
             rule = "it returned no pairs for a batch, and gamma is above 0"
             raise TrainingError(type(self.task).__name__, rule, "Set gamma to 0")
-        return found
+        return features
 
 
 def _sample(batch: Any, index: int, count: int) -> Any:
     def cut(leaf: Any) -> Any:
-        whole = not isinstance(leaf, Tensor) or not leaf.ndim or len(leaf) != count
-        return leaf if whole else leaf[index : index + 1]
+        is_shared = not isinstance(leaf, Tensor) or not leaf.ndim or len(leaf) != count
+        return leaf if is_shared else leaf[index : index + 1]
 
     return tree_map(cut, batch)

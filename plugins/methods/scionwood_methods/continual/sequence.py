@@ -154,5 +154,5 @@ class _Trained(Callback):
 
 def _device(accelerator: str) -> torch.device:
     """Return the device on which a run with this accelerator trains."""
-    wanted = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-    return torch.device("cuda" if wanted else "cpu")
+    use_cuda = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    return torch.device("cuda" if use_cuda else "cpu")

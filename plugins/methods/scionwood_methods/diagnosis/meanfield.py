@@ -142,7 +142,7 @@ def drift_by_depth(model: PeftModel, example: tuple[Tensor, ...]) -> list[LayerD
     Returns:
         One entry for each of `attentions`; the random directions are the same in every call.
     """
-    blocks = [each.name.rpartition(".")[0] for each in attentions(model)]
+    blocks = [attention.name.rpartition(".")[0] for attention in attentions(model)]
     with _outputs(model, blocks) as adapted:
         model(*example)
     with _outputs(model, blocks) as base, model.disable_adapter():

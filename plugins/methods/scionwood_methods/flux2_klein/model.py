@@ -86,8 +86,8 @@ class Flux2Klein(nn.Module):
             txt_ids=order.to(z.device),
             return_dict=False,
         )
-        whole: Tensor = velocity.transpose(1, 2).unflatten(2, (rows, columns)).to(z.dtype)
-        return whole
+        velocity_map: Tensor = velocity.transpose(1, 2).unflatten(2, (rows, columns)).to(z.dtype)
+        return velocity_map
 
     @torch.no_grad()
     def encode(self, pictures: Tensor) -> Tensor:

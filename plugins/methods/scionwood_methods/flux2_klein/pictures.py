@@ -41,12 +41,12 @@ def read_pictures(folder: str | Path, side: int) -> Tensor:
     if not paths:
         rule = f"it has no picture ({', '.join(SUFFIXES)})"
         raise ReadError(str(folder), rule, "Give the folder that holds them")
-    made = []
+    pictures = []
     for path in paths:
         with reading(path, "picture"), Image.open(path) as picture:
             if picture.width * picture.height > PIXELS:
                 rule = f"{picture.width} x {picture.height} is more than {PIXELS:,} pixels"
                 raise ReadError(str(path), rule, "Make it smaller")
             upright = ImageOps.exif_transpose(picture).convert("RGB")
-            made.append(np.array(ImageOps.fit(upright, (side, side)), dtype=np.float32))
-    return torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2) / 127.5 - 1
+            pictures.append(np.array(ImageOps.fit(upright, (side, side)), dtype=np.float32))
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2) / 127.5 - 1

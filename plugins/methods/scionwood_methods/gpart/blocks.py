@@ -55,10 +55,10 @@ def parts_of(names: Sequence[str], d: int, seed: int) -> dict[str, Part]:
     if d < len(ordered):
         rule = f"the vector has at least one entry for each of {len(ordered)} blocks"
         raise AdapterError(f"d={d}", rule, "Raise d, or target fewer blocks")
-    least, rest = divmod(d, len(ordered))
+    base_length, remainder = divmod(d, len(ordered))
     parts, start = {}, 0
     for place, name in enumerate(ordered):
-        length = least + (place < rest)
+        length = base_length + (place < remainder)
         parts[name] = Part(start, length, seed + place)
         start += length
     return parts

@@ -128,8 +128,8 @@ class Share(Generated):
         """Return the update of the layer."""
         theta, seed = parameters
         projection, part, start = self.place
-        own = theta.narrow(0, part.start, part.length)
-        values = projection.spread(_wide(own), start, self.count)
+        segment = theta.narrow(0, part.start, part.length)
+        values = projection.spread(_wide(segment), start, self.count)
         return self._dropped(values, seed).view(self.shape).to(dtype)
 
     def pull(self, gradient: Tensor, *parameters: Tensor) -> tuple[Tensor | None, ...]:
@@ -137,17 +137,17 @@ class Share(Generated):
         theta, seed = parameters
         projection, part, start = self.place
         values = self._dropped(gradient.reshape(-1).to(_wide(theta).dtype), seed)
-        own = projection.gather(values, start)
-        rest = theta.numel() - part.start - part.length
-        return nn.functional.pad(own, (part.start, rest)).to(theta.dtype), None
+        segment_gradient = projection.gather(values, start)
+        tail = theta.numel() - part.start - part.length
+        return nn.functional.pad(segment_gradient, (part.start, tail)).to(theta.dtype), None
 
     def _dropped(self, values: Tensor, seed: Tensor) -> Tensor:
         if not self.dropout:
             return values
         # 24 bits of the hash make a number in [0, 1).
         hashed = splitmix64(self.place.start, self.count, seed, values.device)
-        kept = ((hashed >> 8) & ((1 << 24) - 1)) >= round(self.dropout * (1 << 24))
-        return torch.where(kept, values / (1 - self.dropout), 0.0)
+        is_kept = ((hashed >> 8) & ((1 << 24) - 1)) >= round(self.dropout * (1 << 24))
+        return torch.where(is_kept, values / (1 - self.dropout), 0.0)
 
 
 def _wide(theta: Tensor) -> Tensor:

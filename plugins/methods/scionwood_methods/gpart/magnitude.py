@@ -46,8 +46,8 @@ class SignedMagnitude(Grouping):
         below, above = self._bounds(weights.dtype, device)
         keys = _keys(weights.to(device), start)
         negative = torch.bucketize(keys, below, right=True) - 1
-        rest = torch.bucketize(keys, above, right=True) - 1 + len(below)
-        return torch.where(weights.to(device) < 0, negative, rest).clamp_(0, self.d - 1)
+        positive = torch.bucketize(keys, above, right=True) - 1 + len(below)
+        return torch.where(weights.to(device) < 0, negative, positive).clamp_(0, self.d - 1)
 
     def sizes(self, device: torch.device) -> Tensor:
         """See `Grouping.sizes`."""
@@ -59,13 +59,13 @@ class SignedMagnitude(Grouping):
 
     def _bounds(self, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
         """Return the keys of the first members: of the groups below zero, and of the others."""
-        made = (dtype, device)
-        if self._firsts is None or self._made_for != made:
+        placement = (dtype, device)
+        if self._firsts is None or self._made_for != placement:
             with torch.inference_mode(False):  # what is kept serves training later
                 halves = self._sorted(device)
                 shares = _shares(self.d, [len(half) for half in halves])
                 below, above = (_firsts(half, k) for half, k in zip(halves, shares, strict=True))
-            self._firsts, self._made_for, self._scales = (below, above), made, None
+            self._firsts, self._made_for, self._scales = (below, above), placement, None
         return self._firsts
 
     def _sorted(self, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -78,7 +78,7 @@ class SignedMagnitude(Grouping):
             keys = _keys(weights, start)
             parts[0].append(keys[weights < 0])
             parts[1].append(keys[weights >= 0])
-        below, above = (torch.cat(each).sort().values for each in parts)
+        below, above = (torch.cat(half).sort().values for half in parts)
         return below, above
 
 

@@ -46,9 +46,9 @@ class GpartModel(MethodTuner):
         peft restores this by itself for tensors of the layers only.
         """
         store = self._modules.get("gpart_theta")
-        others = [(each, each.requires_grad) for each in store.parameters()] if store else []
-        rest = (autocast_adapter_dtype, low_cpu_mem_usage, state_dict)
-        super().inject_adapter(model, adapter_name, *rest)
+        others = [(vector, vector.requires_grad) for vector in store.parameters()] if store else []
+        arguments = (autocast_adapter_dtype, low_cpu_mem_usage, state_dict)
+        super().inject_adapter(model, adapter_name, *arguments)
         for vector, trains in others:
             vector.requires_grad = trains
 
@@ -67,9 +67,9 @@ class GpartModel(MethodTuner):
         self.gpart_theta[name] = nn.Parameter(
             torch.zeros(config.d, dtype=dtype, device=first.device)
         )
-        whole = {"": Part(0, config.d, config.seed)}
+        single_part = {"": Part(0, config.d, config.seed)}
         blocks = [block_of(key, config.layers_pattern) for key in keys if config.scope == "block"]
-        self._parts = parts_of(blocks, config.d, config.seed) if blocks else whole
+        self._parts = parts_of(blocks, config.d, config.seed) if blocks else single_part
         self._projections = {
             block: _projection(config, part) for block, part in self._parts.items()
         }
@@ -160,10 +160,10 @@ class GpartConfig(MethodConfig):
         super().__post_init__()
         if self.d < 1:
             raise AdapterError(f"d={self.d}", "the vector needs at least one entry")
-        for option, known in _CHOICES.items():
+        for option, choices in _CHOICES.items():
             value = getattr(self, option)
-            if value not in known:
-                raise AdapterError(f"{option}={value!r}", f"it must be one of {', '.join(known)}")
+            if value not in choices:
+                raise AdapterError(f"{option}={value!r}", f"it must be one of {', '.join(choices)}")
         if self.projection == "fastfood" and self.grouping != "random":
             rule = "`projection: fastfood` has no groups"
             raise AdapterError(f"grouping={self.grouping!r}", rule, "Leave `grouping` out")
@@ -184,8 +184,8 @@ _CHOICES = {
 def _projection(config: GpartConfig, part: Part) -> Projection:
     if config.projection == "fastfood":
         return Fastfood(part.length, part.seed)
-    made = {"random": Partition, "signed_magnitude": SignedMagnitude}[config.grouping]
-    return made(part.length, part.seed)
+    partition_class = {"random": Partition, "signed_magnitude": SignedMagnitude}[config.grouping]
+    return partition_class(part.length, part.seed)
 
 
 def _check_length(block: str, projection: Projection) -> None:

@@ -37,21 +37,21 @@ class Factors(nn.Module):
         self.A = nn.Parameter(torch.empty(len(experts), r, width))
         self.B = nn.Parameter(torch.zeros(len(experts), out, r))
         self.register_buffer("index", torch.tensor(experts, dtype=torch.int32))
-        for each in self.A.data:
-            nn.init.kaiming_uniform_(each, a=math.sqrt(5))
+        for matrix in self.A.data:
+            nn.init.kaiming_uniform_(matrix, a=math.sqrt(5))
 
     def change(self, expert: int, x: Tensor) -> Tensor:
         """Return `B A x` of one expert for x (tokens, in)."""
         k = self.experts.index(expert)
         return F.linear(F.linear(x, self.A[k].to(x.dtype)), self.B[k].to(x.dtype))
 
-    def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: Any) -> None:
+    def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *arguments: Any) -> None:
         index = state.get(prefix + "index")
         if index is not None and index.tolist() != self.experts:
             rule = f"the config has the experts {self.experts}"
             remedy = "Load the adapter with its own config"
             raise AdapterError(f"tensor {prefix}index {index.tolist()}", rule, remedy)
-        super()._load_from_state_dict(state, prefix, *rest)
+        super()._load_from_state_dict(state, prefix, *arguments)
 
 
 @final
@@ -75,8 +75,8 @@ class ExpertsLayer(ModuleAdapter):
     def add(self, name: str, config: LowRankConfig, experts: list[int]) -> None:
         """Add an adapter on some experts; it changes nothing yet."""
         parts = {key: getattr(self.base_layer, key) for key in FUSED}
-        made = {key: Factors(p.shape, experts, config.r) for key, p in parts.items()}
-        self.hellora_factors[name] = nn.ModuleDict(made)
+        factors = {key: Factors(p.shape, experts, config.r) for key, p in parts.items()}
+        self.hellora_factors[name] = nn.ModuleDict(factors)
         self.dropout[name] = nn.Dropout(config.dropout)
         self.scaling[name] = config.scale
         if not any(p.is_meta for p in self.hellora_factors[name].parameters()):
@@ -100,21 +100,23 @@ class ExpertsLayer(ModuleAdapter):
         if not names:
             out: Tensor = self.base_layer(hidden_states, top_k_index, top_k_weights)
             return out
-        own = sorted({e for name in names for e in self._factors(name, FUSED[0]).experts})
+        adapter_experts = sorted(
+            {e for name in names for e in self._factors(name, FUSED[0]).experts}
+        )
         tokens, parts = [], []
-        for expert in own:
+        for expert in adapter_experts:
             token, place = (top_k_index == expert).nonzero(as_tuple=True)
             weight = top_k_weights[token, place, None]
             parts.append(self._expert(expert, hidden_states[token], names) * weight)
             tokens.append(token)
-        rest = torch.isin(top_k_index, top_k_index.new_tensor(own), invert=True)
-        token, place = rest.nonzero(as_tuple=True)
+        is_unadapted = torch.isin(top_k_index, top_k_index.new_tensor(adapter_experts), invert=True)
+        token, place = is_unadapted.nonzero(as_tuple=True)
         if len(token):
             pairs = top_k_index[token, place, None], top_k_weights[token, place, None]
             parts.append(self.base_layer(hidden_states[token], *pairs))
             tokens.append(token)
-        done = torch.cat([part.to(hidden_states.dtype) for part in parts])
-        return torch.zeros_like(hidden_states).index_add(0, torch.cat(tokens), done)
+        outputs = torch.cat([part.to(hidden_states.dtype) for part in parts])
+        return torch.zeros_like(hidden_states).index_add(0, torch.cat(tokens), outputs)
 
     def values(self, names: list[str]) -> dict[str, Tensor]:
         """See `ModuleAdapter.values`."""

@@ -41,8 +41,8 @@ class IgspLayer(AdapterLayer):
 
     def __init__(self, base: nn.Module) -> None:
         super().__init__(base)
-        for each in self.adapter_layer_names:
-            self.add_module(each, nn.ParameterDict())
+        for parameter_name in self.adapter_layer_names:
+            self.add_module(parameter_name, nn.ParameterDict())
         self.counts: dict[str, int] = {}
         self.watched: dict[str, Tensor] = {}
 
@@ -50,10 +50,10 @@ class IgspLayer(AdapterLayer):
         """Initialise A and W_r (Kaiming uniform, a = sqrt 5); B and b_r are zero."""
         count = self.counts.pop(name)
         out = self.slices[name].chosen
-        for each in self.adapter_layer_names:
-            shape = (out, 0) if each == "igsp_B" else (0, *self._fan())
-            shape = (0,) if each == "igsp_bias" else shape
-            getattr(self, each)[name] = nn.Parameter(torch.empty(shape))
+        for parameter_name in self.adapter_layer_names:
+            shape = (out, 0) if parameter_name == "igsp_B" else (0, *self._fan())
+            shape = (0,) if parameter_name == "igsp_bias" else shape
+            getattr(self, parameter_name)[name] = nn.Parameter(torch.empty(shape))
         self.extend(name, count, config.r)
 
     def extend(self, name: str, count: int, r: int, bias: float = 0.0) -> None:
@@ -72,10 +72,12 @@ class IgspLayer(AdapterLayer):
             "igsp_router": _uniform((count, *self._fan())),
             "igsp_bias": torch.full((count,), bias),
         }
-        for each, fresh in new.items():
-            old = getattr(self, each)[name]
-            whole = torch.cat([old.detach(), fresh.to(old)], 1 if each == "igsp_B" else 0)
-            getattr(self, each)[name] = nn.Parameter(whole, old.requires_grad)
+        for parameter_name, new_part in new.items():
+            old = getattr(self, parameter_name)[name]
+            parameter = torch.cat(
+                [old.detach(), new_part.to(old)], 1 if parameter_name == "igsp_B" else 0
+            )
+            getattr(self, parameter_name)[name] = nn.Parameter(parameter, old.requires_grad)
 
     def experts(self, name: str) -> int:
         """Return the number of an adapter's experts in this layer, including closed ones."""
@@ -101,10 +103,14 @@ class IgspLayer(AdapterLayer):
         alive = bias.isfinite()
         rows = alive.repeat_interleave(self._rank(name))
         chosen = {"igsp_A": rows, "igsp_router": alive, "igsp_bias": alive}
-        for each in self.adapter_layer_names:
-            old = getattr(self, each)[name]
-            part = old.detach()[:, rows] if each == "igsp_B" else old.detach()[chosen[each]]
-            getattr(self, each)[name] = nn.Parameter(part, old.requires_grad)
+        for parameter_name in self.adapter_layer_names:
+            old = getattr(self, parameter_name)[name]
+            part = (
+                old.detach()[:, rows]
+                if parameter_name == "igsp_B"
+                else old.detach()[chosen[parameter_name]]
+            )
+            getattr(self, parameter_name)[name] = nn.Parameter(part, old.requires_grad)
         return int(alive.sum())
 
     def change(self, name: str, x: Tensor) -> Tensor:
@@ -205,5 +211,5 @@ class IgspConfig(LowRankConfig):
 
 def _uniform(shape: tuple[int, ...]) -> Tensor:
     """Return a tensor initialised as torch initialises a layer (Kaiming uniform, a = sqrt 5)."""
-    fresh = torch.empty(shape)
-    return nn.init.kaiming_uniform_(fresh, a=sqrt(5)) if fresh.numel() else fresh
+    tensor = torch.empty(shape)
+    return nn.init.kaiming_uniform_(tensor, a=sqrt(5)) if tensor.numel() else tensor

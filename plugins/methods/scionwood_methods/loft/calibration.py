@@ -73,9 +73,9 @@ class _Sketch:
         )
         self.total = torch.zeros_like(self.vectors)
 
-    def add(self, whole: Tensor) -> None:
+    def add(self, full_gradient: Tensor) -> None:
         """Add the gradient of the weight."""
-        chosen = self.layer.slices[self.adapter].take(whole, 0)
+        chosen = self.layer.slices[self.adapter].take(full_gradient, 0)
         gradient = chosen.flatten(1).to(self.matrix.dtype)
         ahead = self.matrix.mT @ (gradient @ self.vectors)
         self.total += (ahead - gradient.mT @ (self.matrix @ self.vectors)) / 2

@@ -45,8 +45,8 @@ class Support(nn.Module):
         self.basis.copy_(basis)
         self.known = True
 
-    def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: Any) -> None:
-        super()._load_from_state_dict(state, prefix, *rest)
+    def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *arguments: Any) -> None:
+        super()._load_from_state_dict(state, prefix, *arguments)
         basis = state.get(prefix + "basis")
         self.known = self.known or (basis is not None and bool(basis.any()))
 
@@ -72,13 +72,13 @@ class LoftLayer(AdapterLayer):
         assert isinstance(config, LoftConfig)
         super().update_layer(name, config)
         matrix = self.matrix(name)
-        known = config.support != "gradient" and not config.inference_mode
+        has_support = config.support != "gradient" and not config.inference_mode
         basis = (
             support_of(matrix, config.r, config.support)
-            if known
+            if has_support
             else matrix.new_zeros(matrix.shape[1], config.r)
         )
-        self.loft_orth_support[name] = Support(basis, known=known)
+        self.loft_orth_support[name] = Support(basis, known=has_support)
 
     def build(self, name: str, config: LoftConfig) -> None:
         """Create the entries of Q above its diagonal, all zero, so that T is the identity."""
@@ -93,11 +93,11 @@ class LoftLayer(AdapterLayer):
         """Return the output; a linear layer receives the rotated input and runs once."""
         base = self.base_layer
         chosen = [self.slices[name] for name in names]
-        if not is_linear(base) or any(each.chosen < each.features for each in chosen):
+        if not is_linear(base) or any(slices.chosen < slices.features for slices in chosen):
             return super().adapted(x, names)
         inner = x.to(working_dtype(x))
         for name in names:
-            x = x + (self._turned(name, inner) @ self._basis(name, inner).mT).to(x.dtype)
+            x = x + (self._rotation_change(name, inner) @ self._basis(name, inner).mT).to(x.dtype)
         out: Tensor = base(x)
         return out
 
@@ -105,7 +105,7 @@ class LoftLayer(AdapterLayer):
         """See `AdapterLayer.change`."""
         if is_linear(self.base_layer):
             weight = self._rotated(name).reading().to(x.dtype)
-            return F.linear(self._turned(name, x), weight)
+            return F.linear(self._rotation_change(name, x), weight)
         dropped = self.dropout[name](x)
         return through(self.base_layer, dropped, self._rotated(name), self.turn(name))
 
@@ -128,8 +128,8 @@ class LoftLayer(AdapterLayer):
         skew = half - half.mT
         eye = torch.eye(size, dtype=skew.dtype, device=skew.device)
         with torch.autocast(upper.device.type, enabled=False):
-            turned: Tensor = torch.linalg.solve(eye - skew, 2 * skew, left=False)
-        return turned
+            rotation: Tensor = torch.linalg.solve(eye - skew, 2 * skew, left=False)
+        return rotation
 
     def matrix(self, name: str) -> Tensor:
         """Return the chosen rows of the frozen weight.
@@ -141,11 +141,11 @@ class LoftLayer(AdapterLayer):
         wide: Tensor = weight.to(torch.promote_types(weight.dtype, torch.float32))
         return wide
 
-    def _turned(self, name: str, x: Tensor) -> Tensor:
+    def _rotation_change(self, name: str, x: Tensor) -> Tensor:
         """Return (T - I) P^T x' for x (..., in)."""
         inside = self.dropout[name](x) @ self._basis(name, x)
-        turned: Tensor = inside @ self.turn(name).to(x.dtype).mT
-        return turned
+        change: Tensor = inside @ self.turn(name).to(x.dtype).mT
+        return change
 
     def _basis(self, name: str, x: Tensor) -> Tensor:
         support = self.loft_orth_support[name]
@@ -237,8 +237,8 @@ def support_of(matrix: Tensor, r: int, kind: Kind) -> Tensor:
         _, _, vh = torch.linalg.svd(matrix, full_matrices=False)
         basis: Tensor = vh[:r].mT.contiguous()
     elif kind == "random":
-        drawn = torch.randn(matrix.shape[1], r, dtype=matrix.dtype, device=matrix.device)
-        basis = torch.linalg.qr(drawn).Q.contiguous()
+        noise = torch.randn(matrix.shape[1], r, dtype=matrix.dtype, device=matrix.device)
+        basis = torch.linalg.qr(noise).Q.contiguous()
     else:
         places = matrix.norm(dim=0).topk(r).indices
         basis = F.one_hot(places, matrix.shape[1]).to(matrix.dtype).mT.contiguous()

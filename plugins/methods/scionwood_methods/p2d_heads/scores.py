@@ -67,9 +67,9 @@ def score_heads(
     Source: arXiv 2505.18799 (ALPS), with k and v of the head's group.
     """
     if num_heads is None:
-        blocks = {each.name.removeprefix(BASE): each for each in attentions(model)}
-        num_heads = {name: each.heads for name, each in blocks.items()}
-        num_kv_heads = {name: each.key_heads for name, each in blocks.items()}
+        blocks = {attention.name.removeprefix(BASE): attention for attention in attentions(model)}
+        num_heads = {name: attention.heads for name, attention in blocks.items()}
+        num_kv_heads = {name: attention.key_heads for name, attention in blocks.items()}
     keys = num_heads if num_kv_heads is None else num_kv_heads
     rows: dict[str, dict[str, list[Tensor]]] = {}
     for name, layer, adapter in _layers(model):
@@ -80,7 +80,7 @@ def score_heads(
         before = layer.base_weight().double()
         after = before + layer.get_delta_weight(adapter).double()
         counts = _count(num_heads, block), _count(keys, block)
-        pieces = [_of_heads(each, role, *counts) for each in (before, after)]
+        pieces = [_of_heads(weight, role, *counts) for weight in (before, after)]
         rows.setdefault(block, {})[role] = pieces
     if not rows:
         rule = "it has no active p2d_heads adapter on projections q, k or v"
@@ -102,7 +102,11 @@ def select_heads(scores: Mapping[str, Tensor], share: float) -> Heads:
         AdapterError: the share is out of its range.
     """
     _check_share("share", share)
-    ranked = [(float(s), block, h) for block, each in scores.items() for h, s in enumerate(each)]
+    ranked = [
+        (float(s), block, h)
+        for block, block_scores in scores.items()
+        for h, s in enumerate(block_scores)
+    ]
     ranked.sort(key=lambda entry: -entry[0])
     heads: Heads = {}
     for _, block, head in ranked[: max(1, round(share * len(ranked)))]:
@@ -190,8 +194,8 @@ def heads_off(model: nn.Module) -> Iterator[None]:
 
 
 def _silence(columns: Any, _: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    x, *rest = inputs
-    return columns.add(x, -columns.take(x, -1), -1), *rest
+    x, *others = inputs
+    return columns.add(x, -columns.take(x, -1), -1), *others
 
 
 def _drop(
@@ -200,12 +204,12 @@ def _drop(
     number: int,
     loss: Callable[[nn.Module, Example, bool], Tensor],
 ) -> float:
-    plain, shown = (float(loss(model, example, demonstrated)) for demonstrated in (False, True))
-    if not (plain > 0 and math.isfinite(plain) and math.isfinite(shown)):
+    plain, demo_loss = (float(loss(model, example, demonstrated)) for demonstrated in (False, True))
+    if not (plain > 0 and math.isfinite(plain) and math.isfinite(demo_loss)):
         rule = "each loss must be positive and finite"
-        value = f"losses {plain} and {shown} of example {number}"
+        value = f"losses {plain} and {demo_loss} of example {number}"
         raise AdapterError(value, rule, "Check the function `loss`")
-    return (plain - shown) / plain
+    return (plain - demo_loss) / plain
 
 
 def _layers(model: nn.Module) -> Iterator[tuple[str, HeadSliceLayer, str]]:
@@ -236,7 +240,7 @@ def _of_heads(weight: Tensor, role: str, queries: int, keys: int) -> Tensor:
 
 def _moved(parts: Mapping[str, Sequence[Tensor]]) -> Tensor:
     ordered = [parts[role] for role in ("qkv", "q", "k", "v") if role in parts]
-    before, after = (torch.cat(each, 1) for each in zip(*ordered, strict=True))
+    before, after = (torch.cat(tensors, 1) for tensors in zip(*ordered, strict=True))
     return wasserstein(before.softmax(-1), after.softmax(-1))
 
 

@@ -189,8 +189,8 @@ def block_of(name: str, heads: Heads) -> str | None:
         name: the name of the module.
         heads: the chosen heads by block.
     """
-    around = [block for block in heads if name.startswith(f"{block}.")]
-    return max(around, key=len, default=None)
+    parents = [block for block in heads if name.startswith(f"{block}.")]
+    return max(parents, key=len, default=None)
 
 
 def _place(layer: Any, config: HeadSliceConfig, key: str) -> Place:

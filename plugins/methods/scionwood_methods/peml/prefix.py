@@ -71,7 +71,7 @@ class PrefixNetwork(nn.Module):
             (only,) = outputs
             return only
         shares = self.alpha.softmax(0)
-        return torch.stack([s * each for s, each in zip(shares, outputs, strict=True)]).sum(0)
+        return torch.stack([s * output for s, output in zip(shares, outputs, strict=True)]).sum(0)
 
     def shares(self) -> dict[str, float]:
         """Return the weight of each operation; they add up to 1."""
@@ -168,13 +168,17 @@ KEYS = ("num_key_value_heads", "num_kv_heads", "n_kv_heads")
 
 
 def heads_of(
-    around: list[Any], given: tuple[int | None, int | None], out: int, width: int, fused: bool
+    ancestors: list[Any],
+    head_counts: tuple[int | None, int | None],
+    out: int,
+    width: int,
+    fused: bool,
 ) -> Heads | str:
     """Return the heads of an attention block.
 
     Args:
-        around: the modules that contain q, innermost first.
-        given: the numbers of heads of q and of k in the config; `None` if it gives none.
+        ancestors: the modules that contain q, innermost first.
+        head_counts: the numbers of heads of q and of k in the config; `None` if it gives none.
         out: the number of output features of the projection of q.
         width: the number of input features of the output projection.
         fused: whether the projection of q also computes k and v.
@@ -182,14 +186,14 @@ def heads_of(
     Returns:
         The heads, or the reason why they cannot be determined.
     """
-    queries = given[0] or _number(around, QUERIES)
+    queries = head_counts[0] or _number(ancestors, QUERIES)
     if queries is None:
         return "the number of its heads is not known"
-    size, rest = divmod(width, queries)
-    if rest:
+    size, remainder = divmod(width, queries)
+    if remainder:
         return f"{width} features cannot be split among {queries} heads"
-    keys = given[1] or _number(around, KEYS) or queries
-    if fused and given[1] is None:
+    keys = head_counts[1] or _number(ancestors, KEYS) or queries
+    if fused and head_counts[1] is None:
         keys = (out // size - queries) // 2
     expected = size * (queries + 2 * keys if fused else queries)
     if keys < 1 or queries % keys or out != expected:
@@ -197,8 +201,8 @@ def heads_of(
     return Heads(queries, keys, size)
 
 
-def _number(around: list[Any], names: tuple[str, ...]) -> int | None:
-    for module in around:
+def _number(ancestors: list[Any], names: tuple[str, ...]) -> int | None:
+    for module in ancestors:
         for holder in (module, getattr(module, "config", None)):
             for name in names:
                 number = getattr(holder, name, None)

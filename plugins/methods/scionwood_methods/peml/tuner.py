@@ -100,8 +100,8 @@ class PemlLayer(LowRankLayer):
             return super().adapted(x, names)
         out: Tensor = self.base_layer(sum(added.values(), start=x))
         for name in names:
-            seen = (x + added[name] if name in added else x).to(working_dtype(x))
-            out = self.slices[name].add(out, self.change(name, seen).to(out.dtype), -1)
+            layer_input = (x + added[name] if name in added else x).to(working_dtype(x))
+            out = self.slices[name].add(out, self.change(name, layer_input).to(out.dtype), -1)
         return out
 
     def prefix(self, name: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -203,11 +203,11 @@ class PemlModel(MethodTuner):
     def _join(self, start: str, first: PemlLayer, last: PemlLayer, key: str, name: str) -> None:
         config: Any = self.peft_config[name]
         parent = start.rpartition(".")[0]
-        around = [self.model.get_submodule(p) for p in (parent, parent.rpartition(".")[0])]
+        ancestors = [self.model.get_submodule(p) for p in (parent, parent.rpartition(".")[0])]
         fused = config.roles[start.rpartition(".")[2]] == "qkv"
         out, width = first.base_layer.weight.shape[0], last.base_layer.weight.shape[1]
-        given = (config.num_heads, config.num_kv_heads)
-        heads = heads_of(around, given, out, width, fused)
+        head_counts = (config.num_heads, config.num_kv_heads)
+        heads = heads_of(ancestors, head_counts, out, width, fused)
         if isinstance(heads, str):
             remedy = "Give num_heads and num_kv_heads, or set `prefix: 0` for LoRA alone"
             raise AdapterError(f"peml on {start} and {key}", heads, remedy)
@@ -283,5 +283,5 @@ class PemlConfig(LowRankConfig):
 def _same_attention(query: str, output: str) -> bool:
     """Whether two projections lie in one module, or the second lies beside the first's module."""
     parent, other = query.rpartition(".")[0], output.rpartition(".")[0]
-    beside = parent.rpartition(".")[0]
-    return other == parent or bool(beside and other.rpartition(".")[0] == beside)
+    grandparent = parent.rpartition(".")[0]
+    return other == parent or bool(grandparent and other.rpartition(".")[0] == grandparent)

@@ -85,23 +85,25 @@ class Judge:
         return loss
 
 
-def measure(judge: Judge, switch: Callable[[bool], None], rest: Sequence[int], file: Path) -> None:
+def measure(
+    judge: Judge, switch: Callable[[bool], None], indices: Sequence[int], file: Path
+) -> None:
     """Append the losses of examples to a file, block by block.
 
     Args:
         judge: see `Judge`.
         switch: switches the change of the strong heads, see `strong.strong_change`.
-        rest: the examples without losses so far.
+        indices: the examples without losses so far.
         file: see `read_losses`.
     """
     is_new = not file.exists() or not file.stat().st_size
-    starts = range(0, len(rest), BLOCK)
+    starts = range(0, len(indices), BLOCK)
     with writing(file, then="Go on with --resume"), file.open("a", encoding="utf-8") as out:
         writer = csv.writer(out, lineterminator="\n")
         if is_new:
             writer.writerow(COLUMNS)
         for start in track(starts, "losses of the examples", console=Console(stderr=True)):
-            block = rest[start : start + BLOCK]
+            block = indices[start : start + BLOCK]
             pairs = []
             for on in (False, True):
                 switch(on)
@@ -124,13 +126,13 @@ def read_losses(file: Path, length: int) -> list[Losses]:
     if not file.exists():
         return []
     text = file.read_text("utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        file.write_text(whole, "utf-8")
+    complete_text = text[: text.rfind("\n") + 1]
+    if complete_text != text:
+        file.write_text(complete_text, "utf-8")
     try:
         rows = [
             Losses(int(a), float(b), float(c))
-            for a, b, c in list(csv.reader(whole.splitlines()))[1:]
+            for a, b, c in list(csv.reader(complete_text.splitlines()))[1:]
         ]
     except ValueError as error:
         rule = f"a line is not {', '.join(COLUMNS)}"

@@ -102,10 +102,10 @@ def _measured(recipe: Any, proxy: ProxyRun, out: Path) -> tuple[Any, Heads, list
     task, loader = part.task, part.loader()
     heads = select_heads(score_heads(task.backbone), proxy.share)
     length, file = len(loader.dataset), out / LOSSES
-    rest = range(len(read_losses(file, length)), length)
+    remaining = range(len(read_losses(file, length)), length)
     with strong_change(task.backbone, heads) as switch:
         judge = Judge(task, loader.dataset, loader.collate_fn, recipe.seed)
-        measure(judge, switch, rest, file)
+        measure(judge, switch, remaining, file)
     return loader, heads, read_losses(file, length)
 
 
@@ -121,11 +121,11 @@ class _RandomPart(L.Callback):
         """Take the place of the data module's training batches."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
         self.task, self.loader = pl_module, data.train_dataloader
-        data.train_dataloader = partial(_some, self.loader, self.examples, self.seed)
+        data.train_dataloader = partial(_sample_part, self.loader, self.examples, self.seed)
 
 
-def _some(whole: Callable[[], Any], count: int, seed: int) -> Any:
-    loader = whole()
+def _sample_part(make_loader: Callable[[], Any], count: int, seed: int) -> Any:
+    loader = make_loader()
     length = TrainingSubset.of(loader, [0]).length  # refuses streams
     order = random.Random(f"proxy {seed}").sample(range(length), min(count, length))
     return loader.part(sorted(order))
@@ -171,12 +171,12 @@ def _chosen(by: Rule, losses: Sequence[Losses], length: int, count: int, seed: i
     if by == "random":
         return random.Random(f"choice {seed}").sample(range(length), count)
     value: Mapping[str, Callable[[Losses], float]] = {
-        "heads": lambda each: each.drop,
-        "highest-loss": lambda each: each.with_heads,
-        "lowest-loss": lambda each: -each.with_heads,
+        "heads": lambda example: example.drop,
+        "highest-loss": lambda example: example.with_heads,
+        "lowest-loss": lambda example: -example.with_heads,
     }
-    ranked = sorted(losses, key=lambda each: (-value[by](each), each.number))
-    return [each.number for each in ranked[:count]]
+    ranked = sorted(losses, key=lambda example: (-value[by](example), example.number))
+    return [example.number for example in ranked[:count]]
 
 
 def _begin(out: Path, settings: Mapping[str, Any], resume: bool, force: bool) -> None:
@@ -206,8 +206,8 @@ def _write(selection: Selection, loader: Any, settings: Mapping[str, Any]) -> No
         with writing(out / SCORES), atomic_path(out / SCORES) as part, part.open("w") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(("index", "loss without", "loss with", "score", "rank"))
-            for each in selection.losses:
-                writer.writerow((*each, each.drop, place.get(each.number, "")))
+            for example in selection.losses:
+                writer.writerow((*example, example.drop, place.get(example.number, "")))
     counts = {"examples": selection.length, "chosen": len(selection.chosen)}
     _put(out / RECORD, {**settings, **counts, "heads": selection.heads})
     subset.write(out)

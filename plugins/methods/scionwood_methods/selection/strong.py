@@ -45,8 +45,8 @@ def strong_change(model: nn.Module, heads: Heads) -> Iterator[Callable[[bool], N
         model: a model with a `p2d_heads` adapter that trained whole layers.
         heads: the heads whose rows of q, k, v and columns of o keep their change.
     """
-    whole, kept = {}, {}
-    counts = {each.name.removeprefix(BASE): each for each in attentions(model)}
+    all_changes, head_changes = {}, {}
+    counts = {attention.name.removeprefix(BASE): attention for attention in attentions(model)}
     for name, layer in model.named_modules():
         if not isinstance(layer, HeadSliceLayer):
             continue
@@ -55,20 +55,20 @@ def strong_change(model: nn.Module, heads: Heads) -> Iterator[Callable[[bool], N
             ROLES[last], tuple(heads.get(block, ())), counts[block].heads, counts[block].key_heads
         )
         for parameter in layer.p2d_heads_delta.values():
-            whole[parameter] = parameter.detach().clone()
-            kept[parameter] = _of_heads(whole[parameter], place)
-    if not whole:
+            all_changes[parameter] = parameter.detach().clone()
+            head_changes[parameter] = _of_heads(all_changes[parameter], place)
+    if not all_changes:
         raise AdapterError(type(model).__name__, "it has no p2d_heads adapter", "Attach one")
 
     def switch(on: bool) -> None:
         with torch.no_grad():
-            for parameter, value in kept.items():
+            for parameter, value in head_changes.items():
                 parameter.copy_(value) if on else parameter.zero_()
 
     try:
         yield switch
     finally:
-        _put(whole)
+        _put(all_changes)
 
 
 def _put(values: Mapping[Any, Tensor]) -> None:

@@ -27,16 +27,16 @@ class LowRankLayer(AdapterLayer):
 
     def __init__(self, base: nn.Module) -> None:
         super().__init__(base)
-        for each in self.adapter_layer_names[:2]:
-            self.add_module(each, nn.ParameterDict())
+        for parameter_name in self.adapter_layer_names[:2]:
+            self.add_module(parameter_name, nn.ParameterDict())
 
     def build(self, name: str, config: LowRankConfig) -> None:
         """Initialise A (Kaiming uniform, a = sqrt 5) and B = 0."""
         a = torch.empty(config.r, self.base_layer.weight[0].numel())
         nn.init.kaiming_uniform_(a, a=math.sqrt(5))
         values = a, torch.zeros(self.slices[name].chosen, config.r)
-        for each, value in zip(self.adapter_layer_names[:2], values, strict=True):
-            getattr(self, each)[name] = nn.Parameter(value)
+        for parameter_name, value in zip(self.adapter_layer_names[:2], values, strict=True):
+            getattr(self, parameter_name)[name] = nn.Parameter(value)
 
     def factors(self, name: str) -> tuple[Tensor, Tensor]:
         """Return A (r, in) and B (out, r) of an adapter."""

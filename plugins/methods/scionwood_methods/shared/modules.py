@@ -47,8 +47,8 @@ class ModuleAdapter(Sizes, nn.Module, BaseTunerLayer):  # type: ignore[misc]  # 
 
     def present(self, names: list[str]) -> list[str]:
         """Return the given adapters that this module has."""
-        here = self._all_available_adapter_names()
-        return [name for name in names if name in here]
+        available = self._all_available_adapter_names()
+        return [name for name in names if name in available]
 
     def original(self, key: str) -> Tensor:
         """Return a parameter of the base module without adapters, detached."""
@@ -75,7 +75,7 @@ class ModuleAdapter(Sizes, nn.Module, BaseTunerLayer):  # type: ignore[misc]  # 
         if not names:
             return
         values = {key: value.detach() for key, value in self.values(names).items()}
-        if safe_merge and not all(bool(torch.isfinite(each).all()) for each in values.values()):
+        if safe_merge and not all(bool(torch.isfinite(value).all()) for value in values.values()):
             rule = "a merged parameter is not finite"
             raise ValueError(f"adapters {names}: {rule}. Load an adapter without NaN or inf")
         for key, value in values.items():

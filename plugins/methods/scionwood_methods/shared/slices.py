@@ -30,34 +30,34 @@ class Slices:
         """The number of features in the ranges."""
         return sum(stop - start for start, stop in self.ranges)
 
-    def take(self, whole: Tensor, axis: int) -> Tensor:
+    def take(self, tensor: Tensor, axis: int) -> Tensor:
         """Return the chosen features of a tensor, or the tensor itself if all are chosen.
 
         Args:
-            whole: a tensor of length `features` along `axis`.
+            tensor: a tensor of length `features` along `axis`.
             axis: the axis of the features.
         """
         if self.chosen == self.features:
-            return whole
-        return torch.cat([whole.narrow(axis, a, b - a) for a, b in self.ranges], axis)
+            return tensor
+        return torch.cat([tensor.narrow(axis, a, b - a) for a, b in self.ranges], axis)
 
-    def add(self, whole: Tensor, part: Tensor, axis: int) -> Tensor:
+    def add(self, tensor: Tensor, part: Tensor, axis: int) -> Tensor:
         """Return a copy of a tensor with `part` added to the chosen features.
 
         Args:
-            whole: a tensor of length `features` along `axis`.
+            tensor: a tensor of length `features` along `axis`.
             part: a tensor of length `chosen` along `axis`.
             axis: the axis of the features.
         """
         if self.chosen == self.features:
-            return whole + part
+            return tensor + part
         pieces, at, used = [], 0, 0
         for start, stop in self.ranges:
             size = stop - start
-            pieces.append(whole.narrow(axis, at, start - at))
-            pieces.append(whole.narrow(axis, start, size) + part.narrow(axis, used, size))
+            pieces.append(tensor.narrow(axis, at, start - at))
+            pieces.append(tensor.narrow(axis, start, size) + part.narrow(axis, used, size))
             at, used = stop, used + size
-        pieces.append(whole.narrow(axis, at, self.features - at))
+        pieces.append(tensor.narrow(axis, at, self.features - at))
         return torch.cat(pieces, axis)
 
 

@@ -139,8 +139,10 @@ def draw(diagnosis: Diagnosis) -> Figure:
     margin.set(ylabel="margin of each head", xlabel="layer")
     size.plot([_size(heads, len(shifts)) for heads in shifts], "o-", color="#D55E00")
     size.set(ylabel="largest |dV| / sqrt(L)", xlabel="layer")
-    drift.plot([each.direction for each in drifts], "o-", label="1 - cosine of mean tokens")
-    drift.plot([each.wasserstein for each in drifts], "s--", label="sliced W2")
+    drift.plot(
+        [layer_drift.direction for layer_drift in drifts], "o-", label="1 - cosine of mean tokens"
+    )
+    drift.plot([layer_drift.wasserstein for layer_drift in drifts], "s--", label="sliced W2")
     drift.set(ylabel="drift of the tokens (no unit)", xlabel="layer")
     drift.legend(fontsize="small")
     figure.suptitle(NOTE, fontsize="small")

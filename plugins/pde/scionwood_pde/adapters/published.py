@@ -100,25 +100,25 @@ def adopt(model: nn.Module, source: str | Path) -> PeftModel:
         tadpole_dft_s.safetensors
     """
     path = Path(source)
-    found = read_published(path)
-    _check_factors(path, found)
-    ranks = sorted({pair["A"].shape[0] for pair in found.factors.values()})
+    published = read_published(path)
+    _check_factors(path, published)
+    ranks = sorted({pair["A"].shape[0] for pair in published.factors.values()})
     if len(ranks) != 1:
         rule = f"its ranks are {ranks}; balanced_lora has one rank for all layers"
         raise AdapterFileError(str(path), rule, "Give the file of one adapter of this layout")
-    _check_shapes(path, model, found)
-    _check_base(path, model, found)
-    names = sorted(found.factors)
+    _check_shapes(path, model, published)
+    _check_base(path, model, published)
+    names = sorted(published.factors)
     config = BalancedLoraConfig(r=ranks[0], target_modules=names)
     tuned = attach(model, config, targets="|".join(map(re.escape, names)))
     with torch.no_grad():
-        for name, pair in found.factors.items():
+        for name, pair in published.factors.items():
             layer = tuned.base_model.model.get_submodule(name)
             layer.balanced_A["default"].copy_(pair["A"])
             layer.balanced_B["default"].copy_(pair["B"])
-        own = dict(model.named_parameters())
-        for name, value in found.head.items():
-            own[name].copy_(value)
+        parameters = dict(model.named_parameters())
+        for name, value in published.head.items():
+            parameters[name].copy_(value)
     return tuned
 
 
@@ -135,104 +135,115 @@ def read_published(path: Path) -> Published:
         raise AdapterFileError(str(path), rule, remedy)
     with reading(path, "safetensors"):
         tensors = load_file(path)
-    found = Published()
+    published = Published()
     scales = [tensors.pop(name, None) for name in SCALES]
     if all(scale is not None for scale in scales):
-        found.head["skips.scales"] = torch.cat([s for s in scales if s is not None])
+        published.head["skips.scales"] = torch.cat([s for s in scales if s is not None])
     for name, value in tensors.items():
         if UNUSED in name or ".attn.attn." in name:  # buffers of the approximate attention
             continue
-        own = _renamed(name)
-        layer, _, factor = own.rpartition(".lora_")
+        local_name = _renamed(name)
+        layer, _, factor = local_name.rpartition(".lora_")
         if layer:
-            found.factors.setdefault(layer, {})[factor] = value
-        elif own.startswith(PARTS):
-            found.base[own] = value
+            published.factors.setdefault(layer, {})[factor] = value
+        elif local_name.startswith(PARTS):
+            published.base[local_name] = value
         else:
-            found.head[own] = value
-    halves = [name for name, pair in found.factors.items() if set(pair) != {"A", "B"}]
-    if halves or not found.factors:
+            published.head[local_name] = value
+    halves = [name for name, pair in published.factors.items() if set(pair) != {"A", "B"}]
+    if halves or not published.factors:
         rule = (
             f"layer {halves[0]} has one factor" if halves else "it holds no factors lora_A, lora_B"
         )
         raise AdapterFileError(str(path), rule, "Give a file of Tadpole's LoRA; see the docs")
-    return found
+    return published
 
 
 def _renamed(name: str) -> str:
-    for theirs, ours in WRAPPERS.items():
-        name = name.replace(theirs, ours)
+    for wrapper, replacement in WRAPPERS.items():
+        name = name.replace(wrapper, replacement)
     name = name.replace(".parent_module.", ".")
     if name.startswith(PARTS):
         return name
-    for pattern, ours in NETWORK.items():
-        name = re.sub(pattern, ours, name)
+    for pattern, replacement in NETWORK.items():
+        name = re.sub(pattern, replacement, name)
     return name
 
 
-def _check_factors(path: Path, found: Published) -> None:
+def _check_factors(path: Path, published: Published) -> None:
     """Check that A and B of each layer are matrices of finite numbers whose product exists.
 
     Raises:
         AdapterFileError: they are not; the message names the layer.
     """
-    for layer, pair in found.factors.items():
+    for layer, pair in published.factors.items():
         shapes = {name: tuple(value.shape) for name, value in pair.items()}
         fits = all(len(shape) == 2 for shape in shapes.values())
         if not fits or shapes["A"][0] != shapes["B"][1]:
             rule = f"layer {layer}: lora_A is {shapes['A']} and lora_B {shapes['B']}; "
             rule += "they are (rank, inputs) and (outputs, rank)"
             raise AdapterFileError(str(path), rule, "Copy the file again")
-    named = {f"{n} lora_{k}": v for n, pair in found.factors.items() for k, v in pair.items()}
-    for name, value in {**named, **found.base, **found.head}.items():
+    factor_tensors = {
+        f"{n} lora_{k}": v for n, pair in published.factors.items() for k, v in pair.items()
+    }
+    for name, value in {**factor_tensors, **published.base, **published.head}.items():
         if not value.is_floating_point() or not bool(value.isfinite().all()):
             rule = f"{name} holds {value.dtype} that are no finite real numbers"
             raise AdapterFileError(str(path), rule, "Copy the file again")
 
 
-def _check_shapes(path: Path, model: nn.Module, found: Published) -> None:
+def _check_shapes(path: Path, model: nn.Module, published: Published) -> None:
     """Check that each tensor has a place of its shape in the model.
 
     Raises:
         AdapterFileError: a tensor has none; the message names it.
     """
-    own = {name: tuple(value.shape) for name, value in model.named_parameters()}
-    held = {name: tuple(value.shape) for name, value in found.head.items()}
-    wanted = {n: shape for n, shape in own.items() if found.head and not n.startswith(PARTS)}
-    for layer, pair in found.factors.items():
+    model_shapes = {name: tuple(value.shape) for name, value in model.named_parameters()}
+    file_shapes = {name: tuple(value.shape) for name, value in published.head.items()}
+    expected = {
+        n: shape for n, shape in model_shapes.items() if published.head and not n.startswith(PARTS)
+    }
+    for layer, pair in published.factors.items():
         name = f"{layer}.weight"
         product = (pair["B"].shape[0], pair["A"].shape[1])
         weight = dict(model.named_parameters()).get(name)
-        held[name] = (
-            own[name] if weight is not None and matrix_shape(weight) == product else product
+        file_shapes[name] = (
+            model_shapes[name]
+            if weight is not None and matrix_shape(weight) == product
+            else product
         )
-        wanted[name] = own.get(name, ())
-    wrong = [name for name in {**held, **wanted} if held.get(name) != wanted.get(name)]
+        expected[name] = model_shapes.get(name, ())
+    wrong = [
+        name for name in {**file_shapes, **expected} if file_shapes.get(name) != expected.get(name)
+    ]
     if wrong:
-        rule = f"{wrong[0]} is {held.get(wrong[0])} there, and {wanted.get(wrong[0])} here"
+        rule = f"{wrong[0]} is {file_shapes.get(wrong[0])} there, and {expected.get(wrong[0])} here"
         remedy = "Build the model with the size and the fields of the file"
         raise AdapterFileError(str(path), rule, remedy)
 
 
-def _check_base(path: Path, model: nn.Module, found: Published) -> None:
+def _check_base(path: Path, model: nn.Module, published: Published) -> None:
     """Check that weights in the file are those of the model, plain or with the adapter merged.
 
     Raises:
         AdapterFileError: they are other weights, or have no place in the model.
     """
-    own = dict(model.named_parameters())
-    for name, value in found.base.items():
-        if name not in own and not name.endswith((".weight", ".bias")):
+    parameters = dict(model.named_parameters())
+    for name, value in published.base.items():
+        if name not in parameters and not name.endswith((".weight", ".bias")):
             continue  # buffers that the architecture determines
-        here = tuple(own[name].shape) if name in own else None
-        if here != tuple(value.shape):
-            rule = f"{name} is {tuple(value.shape)} there, and {here} here"
+        model_shape = tuple(parameters[name].shape) if name in parameters else None
+        if model_shape != tuple(value.shape):
+            rule = f"{name} is {tuple(value.shape)} there, and {model_shape} here"
             raise AdapterFileError(str(path), rule, "Build the model with the size of the file")
-        pair = found.factors.get(name.removesuffix(".weight"))
+        pair = published.factors.get(name.removesuffix(".weight"))
         change = torch.zeros(()) if pair is None else (pair["B"] @ pair["A"]).view(value.shape)
-        plain, merged = (value - own[name]).abs().max(), (value - own[name] - change).abs().max()
+        plain, merged = (
+            (value - parameters[name]).abs().max(),
+            (value - parameters[name] - change).abs().max(),
+        )
         close = max(CLOSE, torch.finfo(value.dtype).eps)
-        if min(plain, merged) > close * (1 + own[name].abs().max()):
+        if min(plain, merged) > close * (1 + parameters[name].abs().max()):
             rule = f"{name} differs from the weights of this model by {plain:.2g}"
             remedy = "Build the model with the weights on which the adapter was trained"
             raise AdapterFileError(str(path), rule, remedy)

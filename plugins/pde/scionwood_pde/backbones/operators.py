@@ -68,7 +68,9 @@ class FNOForecast(TiledForecast):
         weights = str(self.weights)
         if weights != "none":
             names = {to_neuraloperator(name): name for name in network.state_dict()}
-            shapes = {foreign: network.state_dict()[own] for foreign, own in names.items()}
+            shapes = {
+                foreign: network.state_dict()[local_name] for foreign, local_name in names.items()
+            }
             state = read_weights(Path(weights), shapes, remedy=REMEDY)
             network.load_state_dict({names[foreign]: value for foreign, value in state.items()})
         elif self.target == "change":

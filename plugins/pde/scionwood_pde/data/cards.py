@@ -20,7 +20,7 @@ def write_card(card: Any, folder: str | Path, file: str) -> None:
 
 
 def read_card(
-    folder: str | Path, file: str, kind: str, made: Callable[[dict[str, Any]], Card]
+    folder: str | Path, file: str, kind: str, build: Callable[[dict[str, Any]], Card]
 ) -> Card | None:
     """Return the card of a run folder, or `None` if the folder has no such file.
 
@@ -28,7 +28,7 @@ def read_card(
         folder: the run folder.
         file: name of the file.
         kind: what the file holds, for the message of an error.
-        made: makes the card from the values of the file; what it raises is an error of the file.
+        build: makes the card from the values of the file; what it raises is an error of the file.
 
     Raises:
         ReadError: the file is damaged.
@@ -37,4 +37,4 @@ def read_card(
     if not path.exists():
         return None
     with reading(path, kind):
-        return made(json.loads(path.read_text("utf-8")))
+        return build(json.loads(path.read_text("utf-8")))

@@ -86,21 +86,23 @@ class Domain:
         units_known = UNKNOWN not in pairs["unit of space"]
         pairs["equation"] = (other.equation, self.equation)
         unsaid = []
-        for name, (given, wanted) in pairs.items():
-            if given == wanted:
+        for name, (other_value, run_value) in pairs.items():
+            if other_value == run_value:
                 continue
-            if UNKNOWN in (given, wanted):
-                unsaid.append(f"{name} ({given} in {what}, {wanted} in the run)")
+            if UNKNOWN in (other_value, run_value):
+                unsaid.append(f"{name} ({other_value} in {what}, {run_value} in the run)")
                 continue
             remedy = "Train a run on such states"
             remedy += "" if name == "equation" else ", or convert values and unit"
-            raise RecipeError(f"{name}: {given}", f"the run was trained with {wanted}", remedy)
-        told = [f"these cannot be compared: {', '.join(unsaid)}"] if unsaid else []
-        return told + self._grid(other, units_known)
+            raise RecipeError(
+                f"{name}: {other_value}", f"the run was trained with {run_value}", remedy
+            )
+        remarks = [f"these cannot be compared: {', '.join(unsaid)}"] if unsaid else []
+        return remarks + self._grid(other, units_known)
 
     def _grid(self, other: Domain, units_known: bool) -> list[str]:
         """Compare the grids; with known units, another spacing is refused."""
-        told = []
+        remarks = []
         both = [
             (axis, other.spacing[axis], step)
             for axis, step in self.spacing.items()
@@ -108,21 +110,21 @@ class Domain:
         ]
         far = [(a, x, y) for a, x, y in both if abs(x - y) > CLOSE * abs(y)]
         if far:
-            axis, given, wanted = far[0]
-            value = f"points {given:g} {other.space_unit} apart along {axis}"
-            rule = f"the run was trained with {wanted:g} {self.space_unit}"
-            turned = abs(given + wanted) <= CLOSE * abs(wanted)
-            remedy = "Turn the axis with sortby" if turned else "Resample them"
+            axis, other_spacing, run_spacing = far[0]
+            value = f"points {other_spacing:g} {other.space_unit} apart along {axis}"
+            rule = f"the run was trained with {run_spacing:g} {self.space_unit}"
+            is_flipped = abs(other_spacing + run_spacing) <= CLOSE * abs(run_spacing)
+            remedy = "Turn the axis with sortby" if is_flipped else "Resample them"
             if units_known:
                 raise RecipeError(value, rule, f"{remedy}, or train a run on such a grid")
-            told.append(f"{value}, and {rule}")
+            remarks.append(f"{value}, and {rule}")
         if other.sides != self.sides:
-            told.append(f"a grid of {other.sides} points; the run was trained on {self.sides}")
+            remarks.append(f"a grid of {other.sides} points; the run was trained on {self.sides}")
         for axis, wanted_kind in self.boundary.items():
             kind = other.boundary.get(axis, UNKNOWN)
             if kind != wanted_kind and UNKNOWN not in (kind, wanted_kind):
-                told.append(f"the boundary of {axis} is {kind}; in the run it is {wanted_kind}")
-        return told
+                remarks.append(f"the boundary of {axis} is {kind}; in the run it is {wanted_kind}")
+        return remarks
 
     def write(self, folder: str | Path) -> None:
         """Write the domain into a run folder."""
@@ -136,12 +138,12 @@ class Domain:
             ReadError: the file is damaged.
         """
 
-        def made(card: dict[str, Any]) -> tuple[Self, bool]:
+        def make_domain(card: dict[str, Any]) -> tuple[Self, bool]:
             domain = cls(**card | {"sides": tuple(card["sides"])})
             steps = np.array([*domain.spacing.values()], np.float64)
             return domain, bool(np.isfinite(steps).all()) and bool(steps.all())
 
-        domain, valid = read_card(folder, FILE, "domain", made) or (None, True)
+        domain, valid = read_card(folder, FILE, "domain", make_domain) or (None, True)
         if not valid:
             rule = "a spacing is zero or not finite"
             raise ReadError(str(Path(folder) / FILE), rule, "Copy it again")

@@ -116,13 +116,13 @@ class Files(SplitData):
             rule = "the frames of a history lie time_stride apart, and there is one or more"
             raise RecipeError(value, rule, "Set both to 1 or more")
         placing = {"dims": dims, "rename": rename, "axes": axes}
-        given = {"train": files, "val": val_files, "test": test_files}
+        files_by_split = {"train": files, "val": val_files, "test": test_files}
         self.data_files = DataFiles(on_bad_file, [*files, *val_files, *test_files])
-        self.sources, whole = open_sources(
-            given, fields, self.data_files, solids=solids, placing=placing
+        self.sources, trajectories_by_split = open_sources(
+            files_by_split, fields, self.data_files, solids=solids, placing=placing
         )
         check_fits(self.sources, crop, time_stride, history)
-        self.split = shared_out(whole, {"val": val_share, "test": test_share}, seed)
+        self.split = shared_out(trajectories_by_split, {"val": val_share, "test": test_share}, seed)
         self.crop, self.stride, self.history, self.measured = crop, time_stride, history, measured
         self.conditions = tuple(conditions)
         self._numbers = [self._numbers_of(source) for source in self.sources]
@@ -136,17 +136,17 @@ class Files(SplitData):
             ReadError: the file lacks one of them; a cache has none.
             RecipeError: single states have no `dt`.
         """
-        own = [name for name in self.conditions if name != "dt"]
-        if own and isinstance(source, Cache):
-            rule = f"a cache keeps states alone, and conditions need {', '.join(own)}"
+        parameter_names = [name for name in self.conditions if name != "dt"]
+        if parameter_names and isinstance(source, Cache):
+            rule = f"a cache keeps states alone, and conditions need {', '.join(parameter_names)}"
             raise ReadError(str(source.folder), rule, "Name the files that it was made of")
         if not self.stride and "dt" in self.conditions:
             raise RecipeError("conditions: dt", "single states have no next one", "Leave dt out")
         dt = self.stride * float(np.diff(source.layout.times[:2]).sum())
         rows = {"dt": np.full(source.layout.samples, dt)}
-        if own and not isinstance(source, Cache):
+        if parameter_names and not isinstance(source, Cache):
             with self.data_files.one_child(place_of(source)):
-                rows |= dict(zip(own, source.numbers(own).T, strict=True))
+                rows |= dict(zip(parameter_names, source.numbers(parameter_names).T, strict=True))
         columns = [rows[name] for name in self.conditions]
         return np.array(columns).reshape(len(columns), source.layout.samples).T
 

@@ -119,14 +119,14 @@ class Normaliser:
             ReadError: the file is damaged.
         """
 
-        def made(card: dict[str, Any]) -> tuple[Self, bool]:
+        def make_normaliser(card: dict[str, Any]) -> tuple[Self, bool]:
             normaliser = cls(
                 **card | {name: tuple(card[name]) for name in ("fields", "mean", "std")}
             )
             counts = {len(normaliser.fields), len(normaliser.mean), len(normaliser.std)}
             return normaliser, len(counts) == 1 and min(normaliser.std) > 0
 
-        normaliser, valid = read_card(folder, FILE, "normaliser", made) or (None, True)
+        normaliser, valid = read_card(folder, FILE, "normaliser", make_normaliser) or (None, True)
         if not valid:
             rule = "each field needs one mean and one positive standard deviation"
             raise ReadError(str(Path(folder) / FILE), rule, "Copy it again")

@@ -55,7 +55,7 @@ def open_source(
 
 
 def open_sources(
-    given: Mapping[str, Sequence[str]],
+    patterns_by_split: Mapping[str, Sequence[str]],
     fields: Sequence[str] | None,
     data_files: DataFiles,
     *,
@@ -65,7 +65,7 @@ def open_sources(
     """Open the files of all splits.
 
     Args:
-        given: paths and patterns for each split, with `train` first.
+        patterns_by_split: paths and patterns for each split, with `train` first.
         fields: names of the channels, in the order wanted. `None` means all channels.
         data_files: says what is done with files that cannot be read.
         solids: NaN marks solid points.
@@ -80,24 +80,26 @@ def open_sources(
         ReadError: a file is damaged, or differs from the first.
     """
     split_of: dict[Path, str] = {}
-    known: dict[Path, Path] = {}
-    for split, patterns in given.items():
+    resolved_paths: dict[Path, Path] = {}
+    for split, patterns in patterns_by_split.items():
         for path in _paths(split, patterns):
-            before = known.setdefault(path.resolve(), path)
+            before = resolved_paths.setdefault(path.resolve(), path)
             if before in split_of:
                 value = f"{path}, in {split_of[before]} and in {split}"
                 raise RecipeError(value, "a file belongs to one split, once", "Name it once")
             split_of[path] = split
     first: list[Layout] = []
 
-    def alike(path: Path) -> Source:
+    def open_matching(path: Path) -> Source:
         source = open_source(path, fields, solids=solids, placing=placing)
         first.append(source.layout)
         _check_alike(path, first[0], source.layout)
         return source
 
-    sources = data_files.readable(split_of, alike, lambda path: _read_all(alike(path)))
-    splits: dict[str, list[Trajectory]] = {split: [] for split in given}
+    sources = data_files.readable(
+        split_of, open_matching, lambda path: _read_all(open_matching(path))
+    )
+    splits: dict[str, list[Trajectory]] = {split: [] for split in patterns_by_split}
     for number, (path, source) in enumerate(sources.items()):
         splits[split_of[path]] += [Trajectory(number, i) for i in range(source.layout.samples)]
     if not sources or not splits["train"]:
@@ -116,30 +118,32 @@ def _read_all(source: Source) -> None:
 
 
 def shared_out(
-    whole: Mapping[str, Sequence[Trajectory]], shares: Mapping[str, float], seed: int
+    trajectories_by_split: Mapping[str, Sequence[Trajectory]],
+    shares: Mapping[str, float],
+    seed: int,
 ) -> dict[str, list[Trajectory]]:
     """Move a share of the training's trajectories to each split that has no files of its own.
 
     Args:
-        whole: trajectories of every split, from its files.
+        trajectories_by_split: trajectories of every split, from its files.
         shares: share of each split except `train`; at least one trajectory is moved.
         seed: seed of the choice.
 
     Raises:
         RecipeError: there are too few trajectories.
     """
-    rest = list(whole["train"])
-    order = torch.randperm(len(rest), generator=torch.Generator().manual_seed(seed)).tolist()
-    splits = {split: list(own) for split, own in whole.items()}
+    training = list(trajectories_by_split["train"])
+    order = torch.randperm(len(training), generator=torch.Generator().manual_seed(seed)).tolist()
+    splits = {split: list(trajectories) for split, trajectories in trajectories_by_split.items()}
     lacking = [split for split in shares if not splits[split]]
     for split in lacking:
-        count = max(1, round(shares[split] * len(rest)))
-        splits[split], order = sorted(rest[i] for i in order[:count]), order[count:]
+        count = max(1, round(shares[split] * len(training)))
+        splits[split], order = sorted(training[i] for i in order[:count]), order[count:]
     if not order or not all(splits.values()):
-        value = f"{len(rest)} trajectories in files"
+        value = f"{len(training)} trajectories in files"
         rule = f"train, {' and '.join(lacking)} share them, and each needs at least one"
         raise RecipeError(value, rule, "Name more files, or val_files and test_files")
-    return splits | {"train": sorted(rest[i] for i in order)}
+    return splits | {"train": sorted(training[i] for i in order)}
 
 
 def check_fits(sources: Iterable[Source], crop: int | None, stride: int, history: int = 1) -> None:
@@ -200,11 +204,11 @@ def _check_alike(path: Path, first: Layout, other: Layout) -> None:
     Raises:
         ReadError: the message names the difference.
     """
-    for name, wanted in _described(first).items():
-        given = _described(other)[name]
-        same = np.allclose(wanted, given, rtol=CLOSE) if name == "steps" else wanted == given
+    for name, expected in _described(first).items():
+        actual = _described(other)[name]
+        same = np.allclose(expected, actual, rtol=CLOSE) if name == "steps" else expected == actual
         if not same:
-            rule = f"its {name} are {given}; those of the first file are {wanted}"
+            rule = f"its {name} are {actual}; those of the first file are {expected}"
             raise ReadError(str(path), rule, "Train on it alone, or convert it")
 
 

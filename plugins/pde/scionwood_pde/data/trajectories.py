@@ -145,10 +145,10 @@ class Trajectories(SplitData):
         Raises:
             RecipeError: one is not.
         """
-        known = ["dt", *sorted(self.equation.PARAMETERS)]
-        unknown = [name for name in self.conditions if name not in known]
+        choices = ["dt", *sorted(self.equation.PARAMETERS)]
+        unknown = [name for name in self.conditions if name not in choices]
         if unknown:
-            rule = f"this equation has {', '.join(known)}"
+            rule = f"this equation has {', '.join(choices)}"
             raise RecipeError(f"conditions: {unknown[0]}", rule, "Choose some of these")
 
     def _numbers(self, split: str, count: int) -> Tensor | None:
@@ -156,10 +156,10 @@ class Trajectories(SplitData):
         if not self.conditions:
             return None
         dt = self.interval * self.equation.INTERVAL
-        drawn = self._drawn[split]
+        sampled_parameters = self._drawn[split]
         rows = [
             [
-                torch.full((count,), stride * dt) if name == "dt" else drawn[name]
+                torch.full((count,), stride * dt) if name == "dt" else sampled_parameters[name]
                 for name in self.conditions
             ]
             for stride in self.strides
@@ -174,25 +174,27 @@ class Trajectories(SplitData):
             self._splits[split], self._drawn[split] = self._run(self.lengths[split], generator)
         return self._splits[split]
 
-    def _run(self, wanted: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the first `wanted` trajectories that are valid, and the parameters of each."""
-        kept: list[Tensor] = []
+    def _run(self, count: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the first `count` trajectories that are valid, and the parameters of each."""
+        valid_fields: list[Tensor] = []
         numbers: dict[str, list[Tensor]] = {name: [] for name in self.equation.PARAMETERS}
         remedy = ""
         for _ in range(ROUNDS):
-            batch = wanted - sum(map(len, kept))
+            batch = count - sum(map(len, valid_fields))
             if not batch:
-                return torch.cat(kept), {n: torch.cat(parts) for n, parts in numbers.items()}
-            drawn = replace(self.equation.drawn(generator, batch), **self.parameters)
+                return torch.cat(valid_fields), {
+                    n: torch.cat(parts) for n, parts in numbers.items()
+                }
+            sampled_equation = replace(self.equation.drawn(generator, batch), **self.parameters)
             dt = self.interval * self.equation.INTERVAL
             shape = (self.n_points, 3, self.n_frames - 1, dt, batch)
-            run = simulate(drawn, *shape, generator, self.substeps)
+            run = simulate(sampled_equation, *shape, generator, self.substeps)
             remedy = run.remedy() if not run.valid.all() else remedy
-            kept.append(run.fields[run.valid, self.skip :])
+            valid_fields.append(run.fields[run.valid, self.skip :])
             for name, parts in numbers.items():
-                value = torch.as_tensor(getattr(drawn, name), dtype=torch.float64)
+                value = torch.as_tensor(getattr(sampled_equation, name), dtype=torch.float64)
                 parts.append(value.expand(batch)[run.valid])
-        rule = f"{ROUNDS} rounds of simulation gave fewer than {wanted} finite trajectories"
+        rule = f"{ROUNDS} rounds of simulation gave fewer than {count} finite trajectories"
         raise RecipeError(f"equation: {type(self.equation).__name__}", rule, remedy)
 
 
@@ -240,9 +242,9 @@ def _checked(name: str, parameters: Mapping[str, float]) -> tuple[Equation, dict
         equation.check(3, 1)
     except ValueError as error:
         raise RecipeError(str(error)) from error
-    known = sorted(f.name for f in fields(equation) if isinstance(f.default, float | int))
-    unknown = [key for key in parameters if key not in known]
+    parameter_names = sorted(f.name for f in fields(equation) if isinstance(f.default, float | int))
+    unknown = [key for key in parameters if key not in parameter_names]
     if unknown:
-        rule = f"{name} has the parameters {', '.join(known)}"
+        rule = f"{name} has the parameters {', '.join(parameter_names)}"
         raise RecipeError(f"parameters: {unknown[0]}", rule, "Correct the name")
     return equation, dict(parameters)

@@ -71,12 +71,12 @@ class Windows(Dataset[dict[str, Tensor]]):
         mask = _mask(states, place_of(source)) if self.solids else None
         if mask is not None:
             states = [state.nan_to_num() for state in states]
-        made = {"state": torch.cat(states[: self.history])}
-        made |= {"next": states[-1]} if self.stride else {}
-        made |= {} if mask is None else {"mask": mask}
+        window = {"state": torch.cat(states[: self.history])}
+        window |= {"next": states[-1]} if self.stride else {}
+        window |= {} if mask is None else {"mask": mask}
         if self.numbers is not None:
-            made["conditions"] = torch.from_numpy(self.numbers[number][sample]).float()
-        return made
+            window["conditions"] = torch.from_numpy(self.numbers[number][sample]).float()
+        return window
 
     def _window(self, source: Source, index: int) -> list[slice] | None:
         """Return the crop of a sample as one slice for each axis."""

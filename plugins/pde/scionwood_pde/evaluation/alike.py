@@ -19,20 +19,20 @@ def check_alike(predicted: Layout, reference: Layout) -> None:
     Raises:
         RecipeError: a unit, a spacing or the direction of an axis differs; the message names both.
     """
-    mine, wanted = (_units(each) for each in (predicted, reference))
-    for name in mine.keys() & wanted.keys():
-        if mine[name] != wanted[name] and UNKNOWN not in (mine[name], wanted[name]):
-            rule = f"unit of {name} is {mine[name]}; in the reference states it is {wanted[name]}"
+    mine, expected = (_units(layout) for layout in (predicted, reference))
+    for name in mine.keys() & expected.keys():
+        if mine[name] != expected[name] and UNKNOWN not in (mine[name], expected[name]):
+            rule = f"unit of {name} is {mine[name]}; in the reference states it is {expected[name]}"
             remedy = "Convert values and unit of one of them"
             if name == "time":
                 remedy += ", or open both with decode_times=False"
             raise RecipeError("predicted states", rule, remedy)
     steps, others = predicted.spacing(), reference.spacing()
     for axis in steps.keys() & others.keys():
-        here, there = steps[axis], others[axis]
-        known = UNKNOWN not in (predicted.units[axis], reference.units[axis])
-        if known and abs(here - there) > CLOSE * abs(there):
-            rule = f"points along {axis} lie {here:g} apart; in the reference states {there:g}"
+        spacing, target = steps[axis], others[axis]
+        units_known = UNKNOWN not in (predicted.units[axis], reference.units[axis])
+        if units_known and abs(spacing - target) > CLOSE * abs(target):
+            rule = f"points along {axis} lie {spacing:g} apart; in the reference states {target:g}"
             remedy = "Compare states on one grid; sortby turns an axis"
             raise RecipeError("predicted states", rule, remedy)
 

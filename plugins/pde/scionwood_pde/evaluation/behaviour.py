@@ -47,24 +47,31 @@ def dynamics(task: Task, folder: Path | None = None) -> list[ProbeResult]:
     """
     step, like = _step(task)
     fields = int(getattr(task.backbone, "fields", like.shape[1]))
-    rest = _rest(folder, fields, like)
+    rest_state = _rest_state(folder, fields, like)
     state = _smooth(like)
-    made = step(state)
-    last = state[:, -made.shape[1] :]
-    change = made - last
-    found = [
-        ProbeResult("rest", _rms(step(rest) - rest[:, -made.shape[1] :]), most=0.1, reason=REST),
+    predicted = step(state)
+    last = state[:, -predicted.shape[1] :]
+    change = predicted - last
+    probes = [
+        ProbeResult(
+            "rest",
+            _rms(step(rest_state) - rest_state[:, -predicted.shape[1] :]),
+            most=0.1,
+            reason=REST,
+        ),
         ProbeResult(
             "uniform state", _uneven(step(torch.full_like(like, 0.5))), most=0.1, reason=UNIFORM
         ),
-        ProbeResult("conserved sums", _drift(made, last), most=0.1, reason=SUMS),
-        ProbeResult("shift", _shifted(step, state, made, change), most=0.1, reason=SHIFT),
+        ProbeResult("conserved sums", _drift(predicted, last), most=0.1, reason=SUMS),
+        ProbeResult("shift", _shifted(step, state, predicted, change), most=0.1, reason=SHIFT),
     ]
-    if fields == made.ndim - 2 == made.shape[1] == state.shape[1]:
-        found.append(
-            ProbeResult("mirror", _mirrored(step, state, made, change), most=0.5, reason=MIRROR)
+    if fields == predicted.ndim - 2 == predicted.shape[1] == state.shape[1]:
+        probes.append(
+            ProbeResult(
+                "mirror", _mirrored(step, state, predicted, change), most=0.5, reason=MIRROR
+            )
         )
-    return found
+    return probes
 
 
 @torch.no_grad()
@@ -82,14 +89,16 @@ def autoencode(task: Task, folder: Path | None = None) -> list[ProbeResult]:
     """
     step, like = _step(task)
     state = _smooth(like)
-    made, rest = step(state), _rest(folder, like.shape[1], like)
+    reconstructed, rest_state = step(state), _rest_state(folder, like.shape[1], like)
     return [
-        ProbeResult("rest", _rms(step(rest) - rest), most=0.1, reason=REST),
+        ProbeResult("rest", _rms(step(rest_state) - rest_state), most=0.1, reason=REST),
         ProbeResult(
             "uniform state", _uneven(step(torch.full_like(like, 0.5))), most=0.1, reason=UNIFORM
         ),
-        ProbeResult("conserved sums", _drift(made, state), most=0.1, reason=SUMS),
-        ProbeResult("shift", _shifted(step, state, made, made), most=0.1, reason=SHIFT),
+        ProbeResult("conserved sums", _drift(reconstructed, state), most=0.1, reason=SUMS),
+        ProbeResult(
+            "shift", _shifted(step, state, reconstructed, reconstructed), most=0.1, reason=SHIFT
+        ),
     ]
 
 
@@ -121,26 +130,26 @@ def generate(task: Task, folder: Path | None = None) -> list[ProbeResult]:
 def _step(task: Task) -> tuple[Step, Tensor]:
     """Return the model as a function of one state, and a state of the right shape."""
     backbone: Any = task.backbone
-    like, *extra = (each[:1].to(task.device) for each in backbone.example_input())
+    like, *extra = (tensor[:1].to(task.device) for tensor in backbone.example_input())
 
     def step(state: Tensor) -> Tensor:
-        made: Tensor = backbone(state.to(task.device), *extra)
-        return made.float().cpu()
+        output: Tensor = backbone(state.to(task.device), *extra)
+        return output.float().cpu()
 
     return step, like.float().cpu()
 
 
-def _rest(folder: Path | None, fields: int, like: Tensor) -> Tensor:
+def _rest_state(folder: Path | None, fields: int, like: Tensor) -> Tensor:
     """Return the state whose fields are all zero before they are normalised."""
-    rest = torch.zeros_like(like)
+    rest_state = torch.zeros_like(like)
     if folder is None or not (folder / FILE).is_file():
-        return rest
-    known = Normaliser.read(folder)
-    if known is None or len(known.mean) != fields:
-        return rest
-    zero = torch.tensor([-m / s for m, s in zip(known.mean, known.std, strict=True)])
+        return rest_state
+    normaliser = Normaliser.read(folder)
+    if normaliser is None or len(normaliser.mean) != fields:
+        return rest_state
+    zero = torch.tensor([-m / s for m, s in zip(normaliser.mean, normaliser.std, strict=True)])
     zero = zero.repeat(like.shape[1] // fields).view(1, -1, *[1] * (like.ndim - 2))
-    return rest + zero
+    return rest_state + zero
 
 
 def _smooth(like: Tensor) -> Tensor:
@@ -159,23 +168,23 @@ def _smooth(like: Tensor) -> Tensor:
     return (state - mean) / state.std()
 
 
-def _uneven(made: Tensor) -> float:
-    return float(made.flatten(2).std(-1).max())
+def _uneven(predicted: Tensor) -> float:
+    return float(predicted.flatten(2).std(-1).max())
 
 
-def _drift(made: Tensor, before: Tensor) -> float:
-    if made.shape != before.shape:
+def _drift(predicted: Tensor, before: Tensor) -> float:
+    if predicted.shape != before.shape:
         return 0.0
-    return float((made.flatten(2).mean(-1) - before.flatten(2).mean(-1)).abs().max())
+    return float((predicted.flatten(2).mean(-1) - before.flatten(2).mean(-1)).abs().max())
 
 
-def _shifted(step: Step, state: Tensor, made: Tensor, change: Tensor) -> float:
+def _shifted(step: Step, state: Tensor, predicted: Tensor, change: Tensor) -> float:
     """Return the error of a shift by a quarter of the first axis, relative to the change."""
     by = state.shape[2] // 4
-    return _rms(step(state.roll(by, 2)).roll(-by, 2) - made) / max(_rms(change), 1e-9)
+    return _rms(step(state.roll(by, 2)).roll(-by, 2) - predicted) / max(_rms(change), 1e-9)
 
 
-def _mirrored(step: Step, state: Tensor, made: Tensor, change: Tensor) -> float:
+def _mirrored(step: Step, state: Tensor, predicted: Tensor, change: Tensor) -> float:
     """Return the error of a mirror along the first axis, relative to the change."""
 
     def mirror(x: Tensor) -> Tensor:
@@ -183,7 +192,7 @@ def _mirrored(step: Step, state: Tensor, made: Tensor, change: Tensor) -> float:
         sign[0] = -1
         return x.flip(2) * sign.view(1, -1, *[1] * (x.ndim - 2))
 
-    return _rms(mirror(step(mirror(state))) - made) / max(_rms(change), 1e-9)
+    return _rms(mirror(step(mirror(state))) - predicted) / max(_rms(change), 1e-9)
 
 
 def _rms(x: Tensor) -> float:

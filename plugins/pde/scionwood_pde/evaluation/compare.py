@@ -59,29 +59,37 @@ def errors(
     """
     layout = _checked(layout_of(predicted), layout_of(reference), given)
     shape = (layout.samples, len(layout.times) - given, len(layout.channels))
-    whole = not has_solids(reference)
-    scales = SCALES if whole and len(set(layout.sides)) == 1 else ()  # bins are those of cubes
-    spectra = (SPECTRA,) if whole and is_periodic(layout_of(reference)) else ()
+    no_solids = not has_solids(reference)
+    scales = SCALES if no_solids and len(set(layout.sides)) == 1 else ()  # bins are those of cubes
+    spectra = (SPECTRA,) if no_solids and is_periodic(layout_of(reference)) else ()
     names = (*MEASURES, *scales, *spectra, PERSISTENCE)
     values = {name: torch.empty(shape, dtype=torch.float64) for name in names}
     for sample in range(shape[0]):
         last = _double(reference[sample, given - 1])
         for step in range(shape[1]):
-            here, there = (_double(each[sample, step + given]) for each in (predicted, reference))
-            fluid = _fluid(here, there, step)
+            predicted_state, reference_state = (
+                _double(states[sample, step + given]) for states in (predicted, reference)
+            )
+            fluid = _fluid(predicted_state, reference_state, step)
             for name, measure in MEASURES.items():
-                values[name][sample, step] = measure(here, there, where=fluid)[0, 0]
+                values[name][sample, step] = measure(predicted_state, reference_state, where=fluid)[
+                    0, 0
+                ]
             if scales:
-                for name, part in zip(scales, _by_scale(here, there), strict=True):
+                for name, part in zip(
+                    scales, _by_scale(predicted_state, reference_state), strict=True
+                ):
                     values[name][sample, step] = part
             if spectra:
-                values[SPECTRA][sample, step] = spectral_distance(here, there, _lengths(layout))
-            values[PERSISTENCE][sample, step] = vrmse(last, there, where=fluid)[0, 0]
+                values[SPECTRA][sample, step] = spectral_distance(
+                    predicted_state, reference_state, _lengths(layout)
+                )
+            values[PERSISTENCE][sample, step] = vrmse(last, reference_state, where=fluid)[0, 0]
     _check_predicted(values, given)
     return values
 
 
-def _check_predicted(values: Mapping[str, Tensor], given: int) -> None:
+def _check_predicted(values: Mapping[str, Tensor], given_steps: int) -> None:
     """Check that the first states were not given to a model that sees several of them.
 
     Raises:
@@ -91,7 +99,7 @@ def _check_predicted(values: Mapping[str, Tensor], given: int) -> None:
     count = int(exact.cumprod(0).sum())
     if 0 < count < len(exact) and bool((values[PERSISTENCE][:, 0] > 0).any()):
         rule = f"the next {count} equal the reference in every value, as states that a model saw do"
-        raise RecipeError(f"given: {given}", rule, f"Set given to {given + count}")
+        raise RecipeError(f"given: {given_steps}", rule, f"Set given to {given_steps + count}")
 
 
 def has_solids(states: xr.DataArray) -> bool:
@@ -145,12 +153,12 @@ def enstrophy_errors(
         both = [
             [
                 [float(enstrophy(_double(state)[0, 0], spacing)) for state in run]
-                for run in each.sel(channel=parts)[:, given:]
+                for run in states.sel(channel=parts)[:, given:]
             ]
-            for each in (predicted, reference)
+            for states in (predicted, reference)
         ]
-        mine, wanted = torch.tensor(both, dtype=torch.float64).unsqueeze(-1)
-        relative[vector] = (mine - wanted).abs() / wanted.abs()
+        mine, expected = torch.tensor(both, dtype=torch.float64).unsqueeze(-1)
+        relative[vector] = (mine - expected).abs() / expected.abs()
     return relative
 
 
@@ -158,8 +166,8 @@ def enstrophy_rows(values: Mapping[str, Tensor]) -> list[dict[str, str | float]]
     """Return the result of `enstrophy_errors` as rows of `table`; for a number, nRMSE is used."""
     return [
         {"field": f"enstrophy {vector}", "horizon": horizon, "nrmse": float(error)}
-        for vector, each in values.items()
-        for horizon, error in by_window(each).items()
+        for vector, vector_errors in values.items()
+        for horizon, error in by_window(vector_errors).items()
     ]
 
 
@@ -170,13 +178,16 @@ def at_times_of(predicted: xr.DataArray, reference: xr.DataArray) -> xr.DataArra
         RecipeError: there is no reference state at one of the times, or units or grids differ.
     """
     check_alike(layout_of(predicted), layout_of(reference))
-    wanted, known = predicted.coords["time"].values, reference.coords["time"].values
-    places = np.abs(known - wanted[:, None]).argmin(1)
-    step = np.diff(wanted[:2]).sum() or 1.0
-    far = np.abs(known[places] - wanted) > 1e-3 * step
+    predicted_times, reference_times = (
+        predicted.coords["time"].values,
+        reference.coords["time"].values,
+    )
+    places = np.abs(reference_times - predicted_times[:, None]).argmin(1)
+    step = np.diff(predicted_times[:2]).sum() or 1.0
+    far = np.abs(reference_times[places] - predicted_times) > 1e-3 * step
     if far.any():
-        value = f"the predicted state at time {wanted[far][0]:g}"
-        rule = f"the nearest reference state is at {known[places][far][0]:g}"
+        value = f"the predicted state at time {predicted_times[far][0]:g}"
+        rule = f"the nearest reference state is at {reference_times[places][far][0]:g}"
         raise RecipeError(value, rule, "Predict fewer steps, or compare files of the same times")
     return reference.isel(time=places)
 
@@ -191,7 +202,7 @@ def table(values: Mapping[str, Tensor], channels: list[str]) -> list[dict[str, s
     Returns:
         A row for each field and horizon.
     """
-    windows = {name: by_window(each) for name, each in values.items()}
+    windows = {name: by_window(errors) for name, errors in values.items()}
     rows: list[dict[str, str | float]] = []
     for horizon in next(iter(windows.values())):
         for i, channel in enumerate(channels):
@@ -230,13 +241,13 @@ def draw(
     still = {PERSISTENCE: values[PERSISTENCE].mean((0, 2)).numpy()}
     scores = values["vrmse"][0, :, 0].tolist()
     notes = ["given"] * (reference.sizes["time"] - len(scores)) + [f"VRMSE {x:.3f}" for x in scores]
-    drawn: dict[str, Figure] = {
+    figures_by_title: dict[str, Figure] = {
         "slices": figures.slices(both),
         "error_growth": figures.error_growth(growth, baselines=still),
         "spectra": _spectra(both),
     }
     with writing(folder), atomic_folder(folder, overwrite=overwrite) as part:
-        for title, figure in drawn.items():
+        for title, figure in figures_by_title.items():
             figure.savefig(part / f"{title}.png", dpi=120, bbox_inches="tight")
         figures.animate(both, part / "rollout.gif", notes=notes)
 
@@ -250,7 +261,7 @@ def _spectra(both: Mapping[str, xr.DataArray]) -> Figure:
     power: dict[str, dict[str, np.ndarray]] = {c.name: {} for c in layout.channels}
     for title, states in both.items():
         pairs = [spectrum(_double(states[i, -1])[0, 0], lengths) for i in range(layout.samples)]
-        waves, mean = pairs[0][0], torch.stack([each for _, each in pairs]).mean(0)
+        waves, mean = pairs[0][0], torch.stack([density for _, density in pairs]).mean(0)
         for field, values in zip(power, mean.numpy(), strict=True):
             power[field][title] = values
     return spectra(waves.numpy(), power, unit=layout.units[layout.axes[0]])
@@ -269,7 +280,7 @@ def _by_scale(predicted: Tensor, reference: Tensor) -> Tensor:
     return parts.sqrt()
 
 
-def _checked(predicted: Layout, reference: Layout, given: int) -> Layout:
+def _checked(predicted: Layout, reference: Layout, given_steps: int) -> Layout:
     steps = len(reference.times)
     pairs = {
         "channels": ([c.name for c in predicted.channels], [c.name for c in reference.channels]),
@@ -277,12 +288,12 @@ def _checked(predicted: Layout, reference: Layout, given: int) -> Layout:
         "sides": (predicted.sides, reference.sides),
         "numbers of times": (len(predicted.times), steps),
     }
-    for name, (mine, wanted) in pairs.items():
-        if mine != wanted:
-            rule = f"{name} are {mine}; the reference states have {wanted}"
+    for name, (mine, expected) in pairs.items():
+        if mine != expected:
+            rule = f"{name} are {mine}; the reference states have {expected}"
             raise RecipeError("predicted states", rule, "Compare files of the same simulations")
-    if not 1 <= given < steps:
-        rule = f"with {given} of {steps} states given, no state was predicted"
+    if not 1 <= given_steps < steps:
+        rule = f"with {given_steps} of {steps} states given, no state was predicted"
         raise RecipeError("predicted states", rule, "Give at least one state, and predict some")
     return predicted
 

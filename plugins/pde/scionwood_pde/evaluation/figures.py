@@ -77,8 +77,8 @@ def spectra(
     row = figure.subplots(1, len(power), squeeze=False, sharey=True)[0]
     for axes, (field, lines) in zip(row, power.items(), strict=True):
         for i, (label, values) in enumerate(lines.items()):
-            shown = np.where(values[1:] > 0, values[1:], np.nan)  # zero has no logarithm
-            axes.loglog(wavenumbers[1:], shown, DASHES[i % len(DASHES)], label=label)
+            positive = np.where(values[1:] > 0, values[1:], np.nan)  # zero has no logarithm
+            axes.loglog(wavenumbers[1:], positive, DASHES[i % len(DASHES)], label=label)
         axes.set(xlabel=f"wavenumber (rad/{unit})")
         axes.set_title(field, parse_math=False)
         axes.grid(alpha=0.3)
@@ -193,13 +193,13 @@ def _planes(
     planes = {title: _plane(source, sample, time, channel) for title, source in states.items()}
     titles = list(planes)
     limits = _limits(planes[titles[0]].values)
-    shown = {title: (plane, limits) for title, plane in planes.items()}
+    panels = {title: (plane, limits) for title, plane in planes.items()}
     if len(titles) == 2:
         first, second = planes.values()
         difference = first.copy(data=second.values - first.values)
         largest = max(float(np.percentile(np.abs(difference), PERCENTILE)), SMALLEST)
-        shown[f"{titles[1]} - {titles[0]}"] = difference, (-largest, largest)
-    return shown
+        panels[f"{titles[1]} - {titles[0]}"] = difference, (-largest, largest)
+    return panels
 
 
 def _plane(states: xr.DataArray, sample: int, time: int | None, channel: int) -> xr.DataArray:

@@ -89,9 +89,9 @@ class Filters:
             return self.modes.inverse(self.after + self.horizons[step] * (z - self.before))
         factor = self.factors[name]
         z = self.after + factor * (z - self.before)
-        held = factor / factor.abs().clamp(min=1)
+        bounded_factor = factor / factor.abs().clamp(min=1)
         for _ in range(steps - 1):
-            z = self.after + held * (z - self.before)
+            z = self.after + bounded_factor * (z - self.before)
         return self.modes.inverse(z)
 
 
@@ -128,8 +128,8 @@ def fitted(
     for number in range(len(trajectories)):
         for part, z in enumerate(_chunks(trajectories, number, modes, stride)):
             half = number % 2 if len(trajectories) > 1 else part
-            for each, own in zip(halves, _divided(z, half, len(trajectories)), strict=True):
-                each.add(own[:-1] - before, own[1:] - after)
+            for pair_sums, z_part in zip(halves, _divided(z, half, len(trajectories)), strict=True):
+                pair_sums.add(z_part[:-1] - before, z_part[1:] - after)
             _add_horizons(horizon_sums, z, before, after, modes, horizons)
     products, powers = (sum((h.total(n) for h in halves), start=0.0 * before) for n in (0, 1))
     power = powers.real
@@ -164,9 +164,9 @@ class _Sums:
 def _chunks(trajectories: Trajectories, number: int, modes: Modes, stride: int) -> Iterator[Tensor]:
     """Yield the modes of a trajectory in parts of two frames or more; neighbours share a frame."""
     frames = trajectories[number][::stride]
-    most = max(2, LIMIT // max(1, 16 * frames[0].numel()))
-    for start in range(0, max(len(frames) - 1, 1), most - 1):
-        yield modes.forward(torch.nan_to_num(frames[start : start + most]))
+    chunk_size = max(2, LIMIT // max(1, 16 * frames[0].numel()))
+    for start in range(0, max(len(frames) - 1, 1), chunk_size - 1):
+        yield modes.forward(torch.nan_to_num(frames[start : start + chunk_size]))
 
 
 def _divided(z: Tensor, half: int, trajectories: int) -> tuple[Tensor, Tensor]:
@@ -179,29 +179,29 @@ def _divided(z: Tensor, half: int, trajectories: int) -> tuple[Tensor, Tensor]:
 
 def _means(trajectories: Trajectories, modes: Modes, stride: int) -> tuple[Tensor, Tensor]:
     """Return the shrunken mean modes of the first and of the second states of all pairs."""
-    first, second, own = [], [], []
+    first, second, trajectory_means = [], [], []
     for number in range(len(trajectories)):
         frames = torch.nan_to_num(trajectories[number][::stride].double())
         if len(frames) > 1:
             first.append(frames[:-1].mean(0))
             second.append(frames[1:].mean(0))
-            own.append(modes.forward(frames.mean(0)))
-    if not own:
+            trajectory_means.append(modes.forward(frames.mean(0)))
+    if not trajectory_means:
         rule = "a filter is fitted on pairs of states, and there is none"
         remedy = "Name training states with two times or more"
         raise RecipeError(f"{len(trajectories)} trajectories", rule, remedy)
-    kept = _shrinkage(torch.stack(own))
-    before, after = (modes.forward(torch.stack(each).mean(0)) for each in (first, second))
-    return kept * before, kept * after
+    shrink_factor = _shrinkage(torch.stack(trajectory_means))
+    before, after = (modes.forward(torch.stack(means).mean(0)) for means in (first, second))
+    return shrink_factor * before, shrink_factor * after
 
 
 def _shrinkage(means: Tensor) -> Tensor:
     """Return the factor, 0 to 1, of each mode of the mean of (trajectory, channel, *space)."""
     count, mean = len(means), means.mean(0)
     if count == 1:  # nothing tells how much it scatters: keep the constant mode only
-        kept = torch.zeros_like(mean.real)
-        kept.flatten(1)[:, 0] = 1
-        return kept
+        factor = torch.zeros_like(mean.real)
+        factor.flatten(1)[:, 0] = 1
+        return factor
     scatter = (means - mean).abs().square().sum(0) / (count - 1)
     power = mean.abs().square()
     return (1 - scatter / count / power.clamp(min=1e-300)).clamp(min=0)
@@ -252,13 +252,13 @@ def _add_horizons(
     before: Tensor,
     after: Tensor,
     modes: Modes,
-    most: int,
+    max_steps: int,
 ) -> None:
     """Add the products and powers by shell of all pairs of frames, for each number of steps."""
-    for step in range(1, min(most, len(z) - 1) + 1):
+    for step in range(1, min(max_steps, len(z) - 1) + 1):
         x, y = z[:-step] - before, z[step:] - after
         pair = [(x.conj() * y).real.sum(0), x.abs().square().sum(0)]
-        products, power = (modes.by_shell(each) for each in pair)
+        products, power = (modes.by_shell(product) for product in pair)
         if step > len(sums):
             sums.append((products, power))
         else:

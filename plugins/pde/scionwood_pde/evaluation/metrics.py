@@ -192,8 +192,8 @@ def by_window(
         (channel,) for each horizon, averaged over samples and the available steps.
     """
     steps = values.shape[1]
-    kept = {name: (first, last) for name, (first, last) in windows.items() if first < steps}
-    return {name: values[:, first:last].mean((0, 1)) for name, (first, last) in kept.items()}
+    horizons = {name: (first, last) for name, (first, last) in windows.items() if first < steps}
+    return {name: values[:, first:last].mean((0, 1)) for name, (first, last) in horizons.items()}
 
 
 def spectral_distance(predicted: Tensor, reference: Tensor, lengths: Sequence[float]) -> Tensor:
@@ -210,10 +210,14 @@ def spectral_distance(predicted: Tensor, reference: Tensor, lengths: Sequence[fl
     Returns:
         (sample, time, channel); NaN for a constant field.
     """
-    here, there = (spectrum(states, lengths)[1][..., 1:] for states in (predicted, reference))
-    counted = there >= FAINTEST * there.amax(-1, keepdim=True).clamp(min=1e-300)
-    decades = (here.clamp(min=1e-300) / there.clamp(min=1e-300)).log10().abs()
-    return (decades * counted).sum(-1) / counted.sum(-1)
+    predicted_power, reference_power = (
+        spectrum(states, lengths)[1][..., 1:] for states in (predicted, reference)
+    )
+    is_strong = reference_power >= FAINTEST * reference_power.amax(-1, keepdim=True).clamp(
+        min=1e-300
+    )
+    decades = (predicted_power.clamp(min=1e-300) / reference_power.clamp(min=1e-300)).log10().abs()
+    return (decades * is_strong).sum(-1) / is_strong.sum(-1)
 
 
 def _mean(values: Tensor, where: Tensor | None) -> Tensor:

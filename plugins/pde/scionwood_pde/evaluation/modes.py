@@ -40,9 +40,9 @@ class Modes:
         self._cosines = {a - dims: _cosines(sides[a]) for a in range(dims) if not periodic[a]}
         squares = torch.zeros(1, dtype=torch.float64)
         for axis, (side, box) in enumerate(zip(self.sides, boxes, strict=True)):
-            whole = torch.fft.fftfreq(side, 1 / side, dtype=torch.float64)
+            periodic_waves = torch.fft.fftfreq(side, 1 / side, dtype=torch.float64)
             half = torch.arange(side, dtype=torch.float64) / 2
-            waves = (whole if self.periodic[axis] else half) * max(boxes) / box
+            waves = (periodic_waves if self.periodic[axis] else half) * max(boxes) / box
             squares = squares + waves.square().reshape(*_along(axis, dims))
         self.shells = squares.sqrt().round().long()
 

@@ -43,11 +43,11 @@ def filters_of(training: Sequence[xr.DataArray], predicted: xr.DataArray) -> Fil
         RecipeError: fields, grid or time steps differ, or are irregular.
     """
     layout, names = layout_of(predicted), [str(n) for n in predicted.coords["channel"].values]
-    strides = {_stride(layout, layout_of(each)) for each in training}
+    strides = {_stride(layout, layout_of(states)) for states in training}
     if len(strides) > 1:
         rule = f"their steps fit {sorted(strides)} times into a predicted one"
         raise RecipeError("training states", rule, "Name files of one time step")
-    parts = [each.sel(channel=names) for each in training]
+    parts = [states.sel(channel=names) for states in training]
     return fitted(_Loaded(parts), modes_of(layout), stride=min(strides))
 
 
@@ -70,11 +70,11 @@ def filter_errors(
     for sample in range(shape[0]):
         last = filled(_double(reference[sample, given - 1]))
         for step in range(shape[1]):
-            there = _double(reference[sample, step + given])[None, None]
-            fluid = there.isfinite()
+            target = _double(reference[sample, step + given])[None, None]
+            fluid = target.isfinite()
             for name in names:
-                here = filters.predict(name, last, step + 1)[None, None]
-                values[name][sample, step] = vrmse(here, there, where=fluid)[0, 0]
+                forecast = filters.predict(name, last, step + 1)[None, None]
+                values[name][sample, step] = vrmse(forecast, target, where=fluid)[0, 0]
     return values
 
 
@@ -89,19 +89,19 @@ def with_skill(rows: Sequence[Row]) -> list[Row]:
 
 def remarks(rows: Sequence[Mapping[str, str | float]]) -> list[str]:
     """Return one sentence for each result that a reader of the table should not miss."""
-    said = []
+    sentences = []
     for row in rows:
         name = f"{row['field']}, horizon {row['horizon']}"
         error = row.get("vrmse")
         if not isinstance(error, float):
             continue
         if error > 1:
-            said.append(f"{name}: worse than the mean of the field (VRMSE {error:.3g} > 1)")
+            sentences.append(f"{name}: worse than the mean of the field (VRMSE {error:.3g} > 1)")
         elif SKILL in row and float(row[SKILL]) <= 0:
-            said.append(f"{name}: no better than a linear filter (skill {row[SKILL]:.2g})")
+            sentences.append(f"{name}: no better than a linear filter (skill {row[SKILL]:.2g})")
         elif SKILL not in row and error >= float(row[PERSISTENCE]):
-            said.append(f"{name}: no better than persistence ({row[PERSISTENCE]:.3g})")
-    return said
+            sentences.append(f"{name}: no better than persistence ({row[PERSISTENCE]:.3g})")
+    return sentences
 
 
 def no_better_than_persistence(predicted: xr.DataArray, states: xr.DataArray) -> str:
@@ -112,22 +112,27 @@ def no_better_than_persistence(predicted: xr.DataArray, states: xr.DataArray) ->
         states: the states with the same starts. If they hold no state at the time of the first
             step, nothing can be said.
     """
-    wanted, known = (float(x) for x in predicted.coords["time"].values[:2]), states.coords["time"]
-    first, second = wanted
-    place = int(np.abs(known.values - second).argmin())
-    if abs(float(known[place]) - second) > CLOSE * abs(second - first):
+    predicted_times, state_times = (
+        (float(x) for x in predicted.coords["time"].values[:2]),
+        states.coords["time"],
+    )
+    first, second = predicted_times
+    place = int(np.abs(state_times.values - second).argmin())
+    if abs(float(state_times[place]) - second) > CLOSE * abs(second - first):
         return ""
     errors = []
     for sample in range(predicted.sizes["sample"]):
-        here, still = (_double(predicted[sample, i])[None, None] for i in (1, 0))
-        there = _double(states[sample, place])[None, None]
-        fluid = there.isfinite()
-        errors.append([vrmse(each, there, where=fluid).mean() for each in (here, still)])
-    ours, persistence = torch.tensor(errors, dtype=torch.float64).mean(0).tolist()
-    if not ours >= persistence or persistence == 0:
+        forecast, still = (_double(predicted[sample, i])[None, None] for i in (1, 0))
+        target = _double(states[sample, place])[None, None]
+        fluid = target.isfinite()
+        errors.append(
+            [vrmse(estimate, target, where=fluid).mean() for estimate in (forecast, still)]
+        )
+    run_error, persistence = torch.tensor(errors, dtype=torch.float64).mean(0).tolist()
+    if not run_error >= persistence or persistence == 0:
         return ""
     return (
-        f"the first predicted step has a VRMSE of {ours:.3g}, and predicting no change has "
+        f"the first predicted step has a VRMSE of {run_error:.3g}, and predicting no change has "
         f"{persistence:.3g}: the run does not fit these states"
     )
 
@@ -188,13 +193,13 @@ def _stride(predicted: Layout, training: Layout) -> int:
     pairs = {
         "sides": (predicted.sides, training.sides),
         "boundaries": (dict(predicted.boundary), dict(training.boundary)),
-        "spacings": tuple(_rounded(each.spacing()) for each in (predicted, training)),
+        "spacings": tuple(_rounded(layout.spacing()) for layout in (predicted, training)),
     }
-    for name, (mine, given) in pairs.items():
-        if mine != given:
-            rule = f"their {name} are {given}; those of the prediction are {mine}"
+    for name, (mine, training_value) in pairs.items():
+        if mine != training_value:
+            rule = f"their {name} are {training_value}; those of the prediction are {mine}"
             raise RecipeError("training states", rule, "Name the states that the run was fitted on")
-    steps = [float(np.diff(each.times[:2])[0]) for each in (predicted, training)]
+    steps = [float(np.diff(layout.times[:2])[0]) for layout in (predicted, training)]
     stride = round(steps[0] / steps[1])
     if stride < 1 or abs(steps[0] / steps[1] - stride) > 0.01:
         rule = f"they step by {steps[1]:g}, the prediction by {steps[0]:g}"

@@ -69,10 +69,10 @@ def rollout(
         WriteError: a prediction is not finite.
     """
     history = int(getattr(step, "history", 1))
-    given = layout_of(states)
-    layout = predicted_layout(given, n_steps, normaliser, history)
+    input_layout = layout_of(states)
+    layout = predicted_layout(input_layout, n_steps, normaliser, history)
     numbers = _conditions(step, conditions or {}, layout, device)
-    places = _places(given, layout.times[:history])
+    places = _places(input_layout, layout.times[:history])
     predicted, store = (None, put) if put is not None else in_memory(layout)
     for sample in range(layout.samples):
         frames = [
@@ -135,7 +135,7 @@ def _next(step: Any, frames: list[Tensor], numbers: Tensor | None) -> Tensor:
 
 
 def _conditions(
-    step: Any, given: Mapping[str, ArrayLike], layout: Layout, device: str
+    step: Any, condition_values: Mapping[str, ArrayLike], layout: Layout, device: str
 ) -> Tensor | None:
     """Return the conditions of a model, (sample, condition), or `None` if it has none.
 
@@ -144,8 +144,8 @@ def _conditions(
             has none of that name.
     """
     names = tuple(getattr(step, "conditions", ()))
-    numbers = {"dt": float(layout.times[1] - layout.times[0]), **given}
-    unknown = sorted(given.keys() - set(names))
+    numbers = {"dt": float(layout.times[1] - layout.times[0]), **condition_values}
+    unknown = sorted(condition_values.keys() - set(names))
     lacking = [name for name in names if name not in numbers]
     if unknown or lacking:
         rule = f"the run was trained with {', '.join(names) or 'no conditions'}"
@@ -161,7 +161,7 @@ def _conditions(
     return torch.tensor(np.stack(rows, axis=1), device=device) if rows else None
 
 
-def beyond_training(step: Any, given: Mapping[str, ArrayLike]) -> list[str]:
+def beyond_training(step: Any, condition_values: Mapping[str, ArrayLike]) -> list[str]:
     """Return a warning for each condition that is far from those of the training.
 
     Far is more than `FAR` standard deviations from the mean, or any other value where the training
@@ -169,14 +169,14 @@ def beyond_training(step: Any, given: Mapping[str, ArrayLike]) -> list[str]:
 
     Args:
         step: the model; one without scales has no such numbers.
-        given: conditions by name, in their units.
+        condition_values: conditions by name, in their units.
     """
     scales: Any = getattr(step, "scales", None)
     far: list[str] = []
     if scales is None:
         return far
     for place, name in enumerate(step.conditions):
-        values = np.asarray(given.get(name, ()), np.float64)
+        values = np.asarray(condition_values.get(name, ()), np.float64)
         mean, std = float(scales.mean_condition[place]), float(scales.std_condition[place])
         limit = 1e-3 * abs(mean) if std == 1 else FAR * std  # a constant has the deviation 1
         if values.size and np.abs(values - mean).max() > limit:
@@ -237,6 +237,6 @@ def _times(layout: Layout, n_steps: int, interval: float | None) -> np.ndarray:
     if interval is not None:
         times: np.ndarray = layout.times[0] + interval * np.arange(n_steps + 1)
         return times
-    known = layout.times[: n_steps + 1]
-    more = np.arange(1, n_steps + 2 - len(known)) * (layout.times[-1] - layout.times[-2])
-    return np.concatenate([known, known[-1] + more])
+    file_times = layout.times[: n_steps + 1]
+    more = np.arange(1, n_steps + 2 - len(file_times)) * (layout.times[-1] - layout.times[-2])
+    return np.concatenate([file_times, file_times[-1] + more])

@@ -22,21 +22,21 @@ SLAB = 64
 
 
 def normaliser_for(
-    kept: Normaliser | None, states: xr.DataArray, statistics: str | Path | None = None
+    normaliser: Normaliser | None, states: xr.DataArray, statistics: str | Path | None = None
 ) -> Normaliser:
     """Return the normaliser with which a run is applied to states.
 
     Args:
-        kept: the normaliser of the run. `None` means that of the first states of all samples.
+        normaliser: the normaliser of the run. `None` means that of the first states of all samples.
         states: states as `readers.states` defines them.
-        statistics: a cache whose means and standard deviations replace those of `kept`.
+        statistics: a cache whose means and standard deviations replace those of `normaliser`.
 
     Raises:
         RecipeError: the run was not trained on one of the fields.
         ReadError: the cache is damaged, or lacks one of the fields.
     """
     names = [str(name) for name in states.coords["channel"].values]
-    scale = normaliser_of(states[:, 0]) if kept is None else kept.of_fields(names)
+    scale = normaliser_of(states[:, 0]) if normaliser is None else normaliser.of_fields(names)
     if statistics is None:
         return scale
     cache = Cache(Path(statistics), fields=names)

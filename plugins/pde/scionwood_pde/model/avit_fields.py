@@ -18,21 +18,21 @@ class FieldNames:
     """The fields of a state as rows of the table that a network has for all its fields.
 
     Args:
-        fields: a name of `known` for each field of a state. The part after its dot suffices where
+        fields: a name of `rows` for each field of a state. The part after its dot suffices where
             one name has it. A name such as `new.humidity` gets a row of its own after the others.
-        known: names of the rows of the weights, in their order.
+        rows: names of the rows of the weights, in their order.
 
     Raises:
         RecipeError: a name is unknown, has several rows, or comes twice.
     """
 
-    def __init__(self, fields: Sequence[str], known: Sequence[str]) -> None:
+    def __init__(self, fields: Sequence[str], rows: Sequence[str]) -> None:
         if not fields:
             raise RecipeError("fields: []", "a state has one field or more", "Name its fields")
-        self.known = len(known)
-        fresh = [name for name in fields if name.startswith(NEW)]
-        names = [*known, *fresh]
-        self.new = len(fresh)
+        self.known = len(rows)
+        new_names = [name for name in fields if name.startswith(NEW)]
+        names = [*rows, *new_names]
+        self.new = len(new_names)
         self.places = tuple(_place(name, names) for name in fields)
         twice = [name for name, n in zip(fields, self.places, strict=True) if _twice(n, self)]
         if twice:
@@ -55,13 +55,13 @@ def _place(name: str, names: Sequence[str]) -> int:
     Raises:
         RecipeError: no row has it, or several have it.
     """
-    found = [i for i, each in enumerate(names) if each == name]
-    found = found or [i for i, each in enumerate(names) if each.split(".")[-1] == name]
-    if len(found) == 1 or (found and name.startswith(NEW)):
-        return found[0]
-    rule = "several rows have this name" if found else "the weights have no such row"
-    choices = ", ".join(names[i] for i in found) if found else ", ".join(names)
-    remedy = f"Choose among {choices}" + ("" if found else f"; or write {NEW}{name}")
+    rows = [i for i, row_name in enumerate(names) if row_name == name]
+    rows = rows or [i for i, row_name in enumerate(names) if row_name.split(".")[-1] == name]
+    if len(rows) == 1 or (rows and name.startswith(NEW)):
+        return rows[0]
+    rule = "several rows have this name" if rows else "the weights have no such row"
+    choices = ", ".join(names[i] for i in rows) if rows else ", ".join(names)
+    remedy = f"Choose among {choices}" + ("" if rows else f"; or write {NEW}{name}")
     raise RecipeError(f"field {name!r}", rule, remedy)
 
 
@@ -72,7 +72,7 @@ def put(network: nn.Module, stored: Mapping[str, Tensor]) -> None:
         network: is changed in place.
         stored: tensors by name, with the shapes of the network's, or smaller.
     """
-    own = network.state_dict()
+    state = network.state_dict()
     for name, value in stored.items():
-        if name in own:
-            own[name][tuple(slice(0, side) for side in value.shape)].copy_(value)
+        if name in state:
+            state[name][tuple(slice(0, side) for side in value.shape)].copy_(value)

@@ -123,8 +123,8 @@ class Encoder(nn.Module):
             Distributions of shape (batch, latent channel, x / 16, y / 16, z / 16).
         """
         coarsest = x
-        for each in self.maps(x):  # unlike a list, this keeps one map at a time
-            coarsest = each
+        for feature_map in self.maps(x):  # unlike a list, this keeps one map at a time
+            coarsest = feature_map
         return self.distribution(coarsest)
 
     def maps(self, x: Tensor) -> Iterator[Tensor]:

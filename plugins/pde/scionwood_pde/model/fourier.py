@@ -48,8 +48,8 @@ class SpectralConv(nn.Module):
 
     def product(self, spectrum: Tensor, low: Sequence[slice]) -> Tensor:
         """Multiply the kept modes of a spectrum, (batch, in, *modes), by the weight."""
-        kept = self.weight[(slice(None), slice(None), *low)]
-        y: Tensor = torch.einsum("bi...,io...->bo...", spectrum, kept)
+        weight = self.weight[(slice(None), slice(None), *low)]
+        y: Tensor = torch.einsum("bi...,io...->bo...", spectrum, weight)
         return y
 
     def forward(self, x: Tensor) -> Tensor:
@@ -59,19 +59,19 @@ class SpectralConv(nn.Module):
         places, low = self._places(spectrum.shape[2:])
         lines = torch.meshgrid(*(line.to(x.device) for line in places), indexing="ij")
         at: tuple[Any, ...] = (slice(None), slice(None), *lines)
-        made = self.product(spectrum[at], low)
-        out = made.new_zeros(x.shape[0], self.out_channels, *spectrum.shape[2:])
-        out[at] = made
+        product = self.product(spectrum[at], low)
+        out = product.new_zeros(x.shape[0], self.out_channels, *spectrum.shape[2:])
+        out[at] = product
         y: Tensor = torch.fft.irfftn(out, s=tuple(sides), dim=axes, norm="forward")
         return y + self.bias
 
     def _places(self, lengths: Sequence[int]) -> tuple[list[Tensor], list[slice]]:
         """Return the places of the kept modes in the spectrum, and in the weight, for each axis."""
         places, low = [], []
-        for axis, (length, kept) in enumerate(zip(lengths, self.kept, strict=True)):
-            count = min(length, kept)
+        for axis, (length, mode_count) in enumerate(zip(lengths, self.kept, strict=True)):
+            count = min(length, mode_count)
             last = axis == len(lengths) - 1
-            first = 0 if last else (kept - count) // 2
+            first = 0 if last else (mode_count - count) // 2
             below = 0 if last else count // 2
             places.append((torch.arange(count) - below) % length)
             low.append(slice(first, first + count))
@@ -110,10 +110,10 @@ class TuckerConv(SpectralConv):
 
     def product(self, spectrum: Tensor, low: Sequence[slice]) -> Tensor:
         """Multiply the kept modes of a spectrum by the Tucker product."""
-        whole = self.weight["core"]
+        weight = self.weight["core"]
         for i, part in enumerate((slice(None), slice(None), *low)):
-            whole = torch.tensordot(whole, self.weight[f"factor_{i}"][part], dims=([0], [1]))
-        y: Tensor = torch.einsum("bi...,io...->bo...", spectrum, whole)
+            weight = torch.tensordot(weight, self.weight[f"factor_{i}"][part], dims=([0], [1]))
+        y: Tensor = torch.einsum("bi...,io...->bo...", spectrum, weight)
         return y
 
 

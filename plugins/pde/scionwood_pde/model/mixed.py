@@ -105,10 +105,10 @@ class MixedTadpole(nn.Module):
         mean = fields_together(self.encoder.distribution(maps.pop()).mean, frames)
         z = mean[:, -self.fields * width :] + self.mixing.latents(mean)
         skips = []
-        for level, (mix, each) in enumerate(zip(self.mixing.skips, maps, strict=True)):
-            together = fields_together(each, frames)
+        for level, (mix, feature_map) in enumerate(zip(self.mixing.skips, maps, strict=True)):
+            together = fields_together(feature_map, frames)
             together = torch.cat([together, x], dim=1) if level == 0 else together
-            skips.append(fields_apart(mix(together), each.shape[1]))
+            skips.append(fields_apart(mix(together), feature_map.shape[1]))
         return self._decoded(fields_apart(z, width), skips[::-1])
 
     def _decoded(self, z: Tensor, skips: list[Tensor]) -> Tensor:
@@ -125,7 +125,7 @@ class MixedTadpole(nn.Module):
 
 def _make_periodic(module: nn.Module) -> None:
     """Let the convolutions of a module continue the domain with the values of the other side."""
-    for each in module.modules():
-        if isinstance(each, nn.Conv3d) and each.kernel_size[0] == 3:
-            each.padding_mode = "circular"
-            each._reversed_padding_repeated_twice = [1] * 6
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv3d) and layer.kernel_size[0] == 3:
+            layer.padding_mode = "circular"
+            layer._reversed_padding_repeated_twice = [1] * 6

@@ -82,12 +82,12 @@ def pretrain(
     """
     cubes = online_cubes(seed, measured)
     model = Tadpole(init_seed=seed).train()
-    principal_start(model, _drawn(cubes, measured), torch.Generator().manual_seed(seed))
+    principal_start(model, _next_batch(cubes, measured), torch.Generator().manual_seed(seed))
     noise = torch.Generator()
     fast = not volumes_fail_in_bfloat16(torch.device("cpu"))
 
     def loss(first: int, step: int) -> Tensor:
-        x = _drawn(cubes, batch)
+        x = _next_batch(cubes, batch)
         step += first
         noise.manual_seed((seed << 32) + step)  # so that a stopped training draws the same
         scale = torch.ones(batch, 1, 1, 1, 1)
@@ -102,7 +102,7 @@ def pretrain(
         return error + KL_WEIGHT * latents.kl().float().mean()
 
     for first, count, suffix in ((0, steps, ""), (steps, shifted_steps, ".shifted")):
-        kept = None if resume is None else resume.with_name(resume.name + suffix)
+        checkpoint = None if resume is None else resume.with_name(resume.name + suffix)
         minimise(
             partial(loss, first),
             model.parameters(),
@@ -113,7 +113,9 @@ def pretrain(
             schedule=warm_cosine(count),
             clip=1.0,
             label=label,
-            resume=None if kept is None else Resume(kept, {"model": model, "cubes": cubes}),
+            resume=None
+            if checkpoint is None
+            else Resume(checkpoint, {"model": model, "cubes": cubes}),
         )
     return model.eval()
 
@@ -151,12 +153,12 @@ def reconstruction_error(
     return errors
 
 
-def table(seen: dict[str, float], held_out: dict[str, float]) -> str:
+def table(in_training: dict[str, float], held_out: dict[str, float]) -> str:
     """Return errors by equation as Markdown, the lowest first, for the README of the weights."""
     lines = ["| equation | in training | RMSE |", "|---|---|---|"]
-    for errors, known in ((seen, "yes"), (held_out, "no")):
+    for errors, was_trained in ((in_training, "yes"), (held_out, "no")):
         for name, error in sorted(errors.items(), key=lambda item: item[1]):
-            lines.append(f"| {name.replace('_', ' ')} | {known} | {error:.3f} |")
+            lines.append(f"| {name.replace('_', ' ')} | {was_trained} | {error:.3f} |")
     return "\n".join(lines)
 
 
@@ -182,13 +184,13 @@ def main() -> None:
 
 def _moments(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Return scales and means for cubes, (count, 1, 1, 1, 1); half of them are 1 and 0."""
-    drawn = torch.randn(2, count, 1, 1, 1, 1, generator=generator)
+    noise = torch.randn(2, count, 1, 1, 1, 1, generator=generator)
     changed = torch.rand(count, 1, 1, 1, 1, generator=generator) < 0.5
-    scale = torch.where(changed, (SPREAD * drawn[0]).exp(), 1.0)
-    return scale, torch.where(changed, SHIFT * drawn[1], 0.0)
+    scale = torch.where(changed, (SPREAD * noise[0]).exp(), 1.0)
+    return scale, torch.where(changed, SHIFT * noise[1], 0.0)
 
 
-def _drawn(cubes: OnlineLoop, count: int) -> Tensor:
+def _next_batch(cubes: OnlineLoop, count: int) -> Tensor:
     return torch.stack([next(cubes) for _ in range(count)])
 
 

@@ -80,12 +80,12 @@ def near_linear(model: Coder, generator: torch.Generator) -> None:
             nn.init.zeros_(module.bias)
 
 
-def components(maps: Tensor, most: int) -> Tensor:
+def components(maps: Tensor, count: int) -> Tensor:
     """Return the principal components of blocks of 2^3 cells, with the largest first.
 
     Args:
         maps: (sample, channel, x, y, z) with even sides. Means are not subtracted.
-        most: largest number of components.
+        count: largest number of components.
 
     Returns:
         (component, corner, channel), orthonormal. Corner 4 i + 2 j + k is the cell (i, j, k).
@@ -95,7 +95,7 @@ def components(maps: Tensor, most: int) -> Tensor:
         x = torch.unflatten(x, axis, (-1, 2))
     blocks = x.permute(0, 2, 4, 6, 3, 5, 7, 1).flatten(4).flatten(0, 3).double()
     _, vectors = torch.linalg.eigh(blocks.T @ blocks)
-    largest = vectors.flip(1)[:, :most].T
+    largest = vectors.flip(1)[:, :count].T
     return torch.unflatten(largest, 1, (CORNERS, -1)).to(maps.dtype)
 
 
@@ -122,28 +122,32 @@ def _start_encoder(encoder: Encoder, cubes: Tensor) -> tuple[list[Tensor], Tenso
 
 def _start_decoder(decoder: Decoder, levels: Sequence[Tensor], deviations: Tensor) -> None:
     """Initialise the decoder level by level; the coarsest components have unit variance."""
-    known, scales = len(deviations), deviations
+    input_count, scales = len(deviations), deviations
     for number, rows in enumerate(reversed(levels[2:])):
         body = f"transformer_decoder.upsamples.{number}.body"
         first, last = (_conv(decoder, f"{body}.{part}") for part in (0, 2))
-        kept = min(first.out_channels // CORNERS, rows.shape[2])
+        output_count = min(first.out_channels // CORNERS, rows.shape[2])
         first.weight.zero_()
-        first.weight[: CORNERS * kept, :known, 1, 1, 1] = _back(rows, known, kept) * scales
-        _pass(last, range(kept), 1.0)
-        known, scales = kept, torch.ones(())
-    _pass_layer_norm(decoder, known)
+        first.weight[: CORNERS * output_count, :input_count, 1, 1, 1] = (
+            _back(rows, input_count, output_count) * scales
+        )
+        _pass(last, range(output_count), 1.0)
+        input_count, scales = output_count, torch.ones(())
+    _pass_layer_norm(decoder, input_count)
     for number, rows in enumerate(reversed(levels[:2])):
         weight = _conv(decoder, f"conv_decoder.upsampling_layers.{number}.linear_conv").weight
-        kept = rows.shape[2]
-        weight[: CORNERS * kept] = 0
-        weight[: CORNERS * kept, :known, 0, 0, 0] = _back(rows, known, kept)
-        known = kept
+        output_count = rows.shape[2]
+        weight[: CORNERS * output_count] = 0
+        weight[: CORNERS * output_count, :input_count, 0, 0, 0] = _back(
+            rows, input_count, output_count
+        )
+        input_count = output_count
     last = decoder.conv_decoder.decompress
     last.weight.zero_()
     _pass(last, [0], 1.0)
 
 
-def _pass_layer_norm(decoder: Decoder, known: int) -> None:
+def _pass_layer_norm(decoder: Decoder, channel_count: int) -> None:
     """Pass the known channels through the LayerNorm with their amplitudes."""
     out = decoder.transformer_decoder.final_layer.out_proj
     width = out.out_channels
@@ -152,8 +156,8 @@ def _pass_layer_norm(decoder: Decoder, known: int) -> None:
     bias = decoder.get_parameter("transformer_decoder.decoder_levels.1.blocks.1.mlp.fc2.bias")
     bias[plus], bias[minus] = CONSTANT, -CONSTANT
     divisor = CONSTANT * (2 / width) ** 0.5
-    _pass(out, range(known), divisor)
-    out.weight[:known, empty, 1, 1, 1] = -divisor  # adds the mean that was subtracted
+    _pass(out, range(channel_count), divisor)
+    out.weight[:channel_count, empty, 1, 1, 1] = -divisor  # adds the mean that was subtracted
 
 
 def _conv(root: nn.Module, name: str) -> nn.Conv3d:
@@ -169,8 +173,8 @@ def _pass(conv: nn.Conv3d, channels: Sequence[int], scale: float) -> None:
         conv.weight[channel, channel, 1, 1, 1] = scale
 
 
-def _back(rows: Tensor, known: int, kept: int) -> Tensor:
+def _back(rows: Tensor, input_count: int, output_count: int) -> Tensor:
     """Return the map from components to cells before the shuffle, (8 * channel, component)."""
-    cells: Tensor = rows[:known, :, :kept].permute(2, 1, 0).flatten(0, 1)
+    cells: Tensor = rows[:input_count, :, :output_count].permute(2, 1, 0).flatten(0, 1)
     scale: float = CORNERS**0.5
     return scale * cells

@@ -65,10 +65,10 @@ class Scot(nn.Module):
         time = x.new_full((x.shape[0], 1), self.lead)
         y, skips = self.embeddings(x, time), []
         for stage, blocks in zip(self.encoder.layers, self.residual_blocks, strict=True):
-            kept, y = stage(y, time)
+            skip, y = stage(y, time)
             for block in blocks.children():
-                kept = block(kept, time) if isinstance(block, ConvNext) else kept
-            skips.append(kept)
+                skip = block(skip, time) if isinstance(block, ConvNext) else skip
+            skips.append(skip)
         y = skips.pop()
         for number, stage in enumerate(self.decoder.layers):
             y = stage(y + skips.pop() if number else y, time)

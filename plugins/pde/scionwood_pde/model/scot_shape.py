@@ -107,16 +107,16 @@ def shape_of(config: Mapping[str, Any]) -> ScotShape:
             "without absolute embeddings"
         )
     values: dict[str, Any] = {}
-    for own, theirs in _NAMES.items():
-        default = getattr(ScotShape, own)
-        if theirs not in config and own not in _OPTIONAL:
-            raise ValueError(f"{theirs}: config.json lacks it")
-        value = config.get(theirs, _OPTIONAL.get(own))
+    for name, config_key in _NAMES.items():
+        default = getattr(ScotShape, name)
+        if config_key not in config and name not in _OPTIONAL:
+            raise ValueError(f"{config_key}: config.json lacks it")
+        value = config.get(config_key, _OPTIONAL.get(name))
         pair = isinstance(value, list) and not isinstance(default, tuple)
         value = value[0] if pair and len(set(map(str, value))) == 1 else value
         value = tuple(map(int, value)) if isinstance(value, list) else value
         allowed = (int, float) if isinstance(default, float) else type(default)
         if not isinstance(value, allowed):
-            raise ValueError(f"{theirs} {value!r}: it is of the kind of {default!r}")
-        values[own] = value
+            raise ValueError(f"{config_key} {value!r}: it is of the kind of {default!r}")
+        values[name] = value
     return ScotShape(**values | {"residual": values["residual"] and values["timed"]})

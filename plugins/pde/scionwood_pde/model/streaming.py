@@ -167,20 +167,20 @@ class _Rows:
 
     @torch.no_grad()
     def __call__(self, numbers: tuple[int, ...]) -> tuple[Places, np.ndarray]:
-        given, made = self.given, self.made
-        lines = [given.places(i)[_window(given, i, n)] for i, n in enumerate(numbers)]
-        last = given.places(len(given.sides) - 1)
+        source, target = self.given, self.made
+        lines = [source.places(i)[_window(source, i, n)] for i, n in enumerate(numbers)]
+        last = source.places(len(source.sides) - 1)
         row = torch.from_numpy(np.ascontiguousarray(self.read([*lines, last])))
-        tiles = row.unfold(-1, given.tile[-1], given.steps[-1]).movedim(-2, 0)
+        tiles = row.unfold(-1, source.tile[-1], source.steps[-1]).movedim(-2, 0)
         batches = torch.split(tiles, self.at_once)
         inside = torch.cat([self.function(part.to(self.device)).cpu() for part in batches])
-        for axis, step in enumerate(made.steps, start=2):
-            inside = inside.narrow(axis, made.halo, step)
+        for axis, step in enumerate(target.steps, start=2):
+            inside = inside.narrow(axis, target.halo, step)
         values = torch.cat(list(inside), dim=-1).numpy()
-        starts = [n * made.steps[i] for i, n in enumerate(numbers)] + [0]
+        starts = [n * target.steps[i] for i, n in enumerate(numbers)] + [0]
         ends = [
             min(s + w, side)
-            for s, w, side in zip(starts, values.shape[1:], made.sides, strict=True)
+            for s, w, side in zip(starts, values.shape[1:], target.sides, strict=True)
         ]
         places = tuple(slice(s, e) for s, e in zip(starts, ends, strict=True))
         return places, values[:, *(slice(0, e - s) for s, e in zip(starts, ends, strict=True))]

@@ -76,8 +76,8 @@ class Tiling:
         """
         for side in sides:
             self._check(side, tuple(sides))
-        whole = tuple(-(-side // STRIDE) * STRIDE for side in sides)
-        tile = whole if self.tile is None else (self.tile,) * len(whole)
+        padded_sides = tuple(-(-side // STRIDE) * STRIDE for side in sides)
+        tile = padded_sides if self.tile is None else (self.tile,) * len(padded_sides)
         return TileLayout(tuple(sides), tile, self.halo, self.boundary)
 
     def _check(self, side: int, sides: tuple[int, ...]) -> None:
@@ -181,6 +181,6 @@ class TileLayout:
         """Return the first place of the padded axis, and the one after its last."""
         return -self.halo, self.counts[axis] * self.steps[axis] + self.halo
 
-    def _within(self, axis: int, wanted: Places) -> Places:
+    def _within(self, axis: int, places: Places) -> Places:
         side = self.sides[axis]
-        return wanted % side if self.boundary == "periodic" else wanted.clip(0, side - 1)
+        return places % side if self.boundary == "periodic" else places.clip(0, side - 1)

@@ -126,14 +126,14 @@ class Walrus(nn.Module):
 
     def _processed(self, x: Tensor, frame: Frame) -> Tensor:
         """Apply the blocks to tokens (batch, frame, channel, x, y, z)."""
-        turned = [0, 0, 0]
+        total_shift = [0, 0, 0]
         for block in self.blocks:
             if self.jitter:
-                drawn = [_drawn(x.shape[3 + i]) if frame.wraps(i) else 0 for i in range(3)]
-                x = x.roll(drawn, (3, 4, 5))
-                turned = [a + b for a, b in zip(turned, drawn, strict=True)]
+                shift = [_random_shift(x.shape[3 + i]) if frame.wraps(i) else 0 for i in range(3)]
+                x = x.roll(shift, (3, 4, 5))
+                total_shift = [a + b for a, b in zip(total_shift, shift, strict=True)]
             x = block(x)
-        return x.roll([-n for n in turned], (3, 4, 5)) if self.jitter else x
+        return x.roll([-n for n in total_shift], (3, 4, 5)) if self.jitter else x
 
     def _shifts(self, frame: Frame) -> list[int]:
         """Draw the shifts of a state: around periodic axes, and within the padding of others."""
@@ -144,7 +144,7 @@ class Walrus(nn.Module):
             for axis, side in enumerate(frame.sides)
         ]
         room = [n if frame.strides[axis] != (1, 1) else 0 for axis, n in enumerate(room)]
-        return [_drawn(2 * n - 1) - (n - 1) if n else 0 for n in room]
+        return [_random_shift(2 * n - 1) - (n - 1) if n else 0 for n in room]
 
 
 @final
@@ -244,10 +244,10 @@ class _Rotary(nn.Module):
 
 def turned(x: Tensor, angles: Tensor) -> Tensor:
     """Turn pairs of the first channels of (..., token, channel) by angles (Su et al. 2021)."""
-    first, rest = x.split([angles.shape[-1], x.shape[-1] - angles.shape[-1]], -1)
+    first, others = x.split([angles.shape[-1], x.shape[-1] - angles.shape[-1]], -1)
     pairs = first.unflatten(-1, (-1, 2))
     across = torch.stack([-pairs[..., 1], pairs[..., 0]], -1).flatten(-2)
-    return torch.cat([first * angles.cos() + across * angles.sin(), rest], -1)
+    return torch.cat([first * angles.cos() + across * angles.sin(), others], -1)
 
 
 def _size(frames: Tensor, axes: Sequence[int]) -> Tensor:
@@ -255,5 +255,5 @@ def _size(frames: Tensor, axes: Sequence[int]) -> Tensor:
     return frames.square().mean((1, *axes), keepdim=True).sqrt().clamp(min=SMALLEST)
 
 
-def _drawn(count: int) -> int:
+def _random_shift(count: int) -> int:
     return int(torch.randint(0, max(count, 1), ()))

@@ -83,10 +83,10 @@ class OnlineLoop:
         if starts:
             self.source.start(self.simulated)
             self._running = True
-        fresh = self.cache.full and self.drawn % self.schedule.reuse == 0 and self.drawn > 0
-        while fresh or not self.cache.full:
+        needs_sample = self.cache.full and self.drawn % self.schedule.reuse == 0 and self.drawn > 0
+        while needs_sample or not self.cache.full:
             self._put()
-            fresh = False
+            needs_sample = False
         if starts:
             self._began, self._waited = perf_counter(), 0.0
         self.drawn += 1
@@ -130,7 +130,7 @@ class OnlineLoop:
         for name, value in state["counts"].items():
             setattr(self, name, value)
         needed = {key[0] for key in (*state["cache"], *state["waiting"])}
-        again = {index: self._made(index) for index in sorted(needed)}
+        again = {index: self._make_sample(index) for index in sorted(needed)}
         self.cache.entries = [
             Entry((index, number), again[index][number], uses)
             for index, number, uses in state["cache"]
@@ -138,7 +138,7 @@ class OnlineLoop:
         self._fifo.extend(((i, number), again[i][number]) for i, number in state["waiting"])
         self.cache.generator.set_state(state["generator"])
 
-    def _made(self, index: int) -> list[Tensor]:
+    def _make_sample(self, index: int) -> list[Tensor]:
         simulator = self.source.simulator
         return self.cropper(simulator(index), simulator.generator(index, 1))
 

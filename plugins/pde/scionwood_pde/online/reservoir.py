@@ -61,8 +61,8 @@ class ReuseCache:
         """
         displaced = None
         if self.full:
-            most = max(range(len(self)), key=lambda i: (self.entries[i].uses, -i))
-            displaced = self.entries.pop(most).key
+            most_used = max(range(len(self)), key=lambda i: (self.entries[i].uses, -i))
+            displaced = self.entries.pop(most_used).key
         self.entries.append(Entry(key, sample))
         return displaced
 

@@ -51,13 +51,13 @@ class Workers(Source):
         self.close()
         context: Any = multiprocessing.get_context(self.method)  # its stub lacks Process
         for number in range(self.count):
-            ours, theirs = context.Pipe(duplex=False)
-            work = (theirs, self.simulator, index + number, self.count, self.depth)
+            receiver, sender = context.Pipe(duplex=False)
+            work = (sender, self.simulator, index + number, self.count, self.depth)
             process = context.Process(target=serve, args=work, daemon=True)
             process.start()
-            theirs.close()  # so that reading fails at once if the worker dies
+            sender.close()  # so that reading fails at once if the worker dies
             self.processes.append(process)
-            self._ends.append(ours)
+            self._ends.append(receiver)
         self._turn = 0
 
     def take(self) -> Frames:

@@ -62,8 +62,8 @@ class StatesReader(Reader):
         self._check_options({"dims": dims, "axes": axes})
         with reading(self.path, self.format), self._session() as variables:
             layout = self._layout(variables)
-            named = getattr(variables, "attrs", {}).get(EQUATION, layout.equation)
-            layout = replace(layout, equation=str(named))
+            equation = getattr(variables, "attrs", {}).get(EQUATION, layout.equation)
+            layout = replace(layout, equation=str(equation))
             layout = layout.renamed(self.path, rename or {})
             layout.check_stored(self.path)
         self.layout = layout.selected(self.path, fields)
@@ -192,8 +192,8 @@ class StatesReader(Reader):
                 if changed.any():
                     self._store(copy, record.key, after, changed)
 
-    def _check_options(self, given: Mapping[str, Mapping[str, str] | None]) -> None:
-        for name, value in given.items():
+    def _check_options(self, options: Mapping[str, Mapping[str, str] | None]) -> None:
+        for name, value in options.items():
             if value and name not in self.takes:
                 rule = f"{self.format} names its own axes, so that {name} would be ignored"
                 raise ReadError(str(self.path), rule, f"Leave {name} out")

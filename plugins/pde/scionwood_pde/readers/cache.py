@@ -55,7 +55,7 @@ class Cache:
                 raise ReadError(str(self.folder), rule, "Convert the data again")
             self.layout = from_card(card)
             self.layout.check_stored(self.folder)
-            self.statistics = {n: Statistics(**each) for n, each in card["statistics"].items()}
+            self.statistics = {n: Statistics(**entry) for n, entry in card["statistics"].items()}
         with reading(self.folder / STATES, _FORMAT):
             shape, declared = self.states.shape, _shape(self.layout)
         if shape != declared or self.states.dtype != self.layout.dtype:
@@ -92,9 +92,9 @@ class Cache:
             (channel, x, y, z): a view of the cache if all channels are read in their order.
         """
         rows = self._rows if channels is None else [self._rows[i] for i in channels]
-        whole = rows == list(range(len(self.states[0, 0])))
+        all_channels = rows == list(range(len(self.states[0, 0])))
         for place in places:
-            yield self.states[(*place, slice(None) if whole else rows, *(window or ()))]
+            yield self.states[(*place, slice(None) if all_channels else rows, *(window or ()))]
 
     def __getstate__(self) -> dict[str, Any]:
         # Pickling a mapped array would copy all its values to the worker.
@@ -138,15 +138,17 @@ def write_cache(
         first = 0
         for reader in readers:
             places = list(np.ndindex(reader.layout.samples, len(layout.times)))
-            frames = reader.frames((own, time * stride) for own, time in places)
-            for (own, time), state in zip(places, frames, strict=True):
-                sample = first + own
+            frames = reader.frames((row, time * stride) for row, time in places)
+            for (reader_sample, time), state in zip(places, frames, strict=True):
+                sample = first + reader_sample
                 sums.add(state, states[sample, time - 1] if time else None)
                 states[sample, time] = state
             first += reader.layout.samples
         states.flush()
         pairs = zip(layout.channels, sums.statistics(), strict=True)
-        statistics = {channel.name: asdict(each) for channel, each in pairs}
+        statistics = {
+            channel.name: asdict(channel_statistics) for channel, channel_statistics in pairs
+        }
         card = {"version": VERSION, **to_card(layout), "statistics": statistics}
         (part / CARD).write_text(json.dumps(card, indent=1), "utf-8")
     return Cache(folder)
@@ -164,9 +166,9 @@ def _joined(readers: Sequence[StatesReader], stride: int) -> Layout:
     """
     first = readers[0].layout
     for reader in readers[1:]:
-        for name, (wanted, given) in _compared(first, reader.layout).items():
-            if wanted != given:
-                rule = f"its {name} are {given}; those of {readers[0].path.name} are {wanted}"
+        for name, (expected, actual) in _compared(first, reader.layout).items():
+            if expected != actual:
+                rule = f"its {name} are {actual}; those of {readers[0].path.name} are {expected}"
                 raise ReadError(str(reader.path), rule, "Put it in a cache of its own")
     samples = sum(reader.layout.samples for reader in readers)
     dtype = np.result_type(*(reader.layout.dtype for reader in readers))
@@ -177,9 +179,11 @@ def _compared(first: Layout, other: Layout) -> dict[str, tuple[Any, Any]]:
     """Return each property that must agree, of both layouts."""
     both = (first, other)
     return {
-        "channels": tuple([c.name for c in each.channels] for each in both),
-        "units": tuple([*each.units.values(), *(c.unit for c in each.channels)] for each in both),
-        "boundary conditions": tuple(dict(each.boundary) for each in both),
-        "sides": tuple(each.sides for each in both),
-        "times": tuple(each.times.round(9).tolist() for each in both),
+        "channels": tuple([c.name for c in layout.channels] for layout in both),
+        "units": tuple(
+            [*layout.units.values(), *(c.unit for c in layout.channels)] for layout in both
+        ),
+        "boundary conditions": tuple(dict(layout.boundary) for layout in both),
+        "sides": tuple(layout.sides for layout in both),
+        "times": tuple(layout.times.round(9).tolist() for layout in both),
     }

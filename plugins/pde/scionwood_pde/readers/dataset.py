@@ -71,8 +71,10 @@ class DatasetSource:
         read = {channel.variable for channel in layout.channels}
         lines = [f"{n} {dataset[n].dims}" for n in names if str(n) not in read]
         if fields is None and lines:
-            said = f"{name}: left out, since they are no fields over all axes: {', '.join(lines)}"
-            warnings.warn(f"{said}. Name the channels with fields, or drop them", stacklevel=4)
+            sentence = (
+                f"{name}: left out, since they are no fields over all axes: {', '.join(lines)}"
+            )
+            warnings.warn(f"{sentence}. Name the channels with fields, or drop them", stacklevel=4)
 
     def frames(
         self,
@@ -117,36 +119,40 @@ def states_of(
     return lazy_states(DatasetSource(data, fields=fields, solids=solids, dims=dims, rename=rename))
 
 
-def like(made: xr.Dataset, source: DatasetSource) -> xr.Dataset:
+def like(result: xr.Dataset, source: DatasetSource) -> xr.Dataset:
     """Return fields made from a dataset under its dims, in their order, with its coordinates.
 
     Times keep their numbers, unless they are those of the dataset. A sample that the dataset has no
     dimension for is dropped.
 
     Args:
-        made: fields over `sample`, `time`, `x`, `y`, `z`.
+        result: fields over `sample`, `time`, `x`, `y`, `z`.
         source: the dataset from which they were made.
     """
-    names = {role: dim for dim, role in source.roles.items() if role in made.dims}
-    lacking = {dim: 0 for dim in ("sample", "time") if dim not in names and made.sizes[dim] == 1}
-    made = made.isel(lacking, drop=True).rename(names)
-    known = [each for name, each in source.variables.items() if name in made.data_vars]
-    order = known[0].dims if known else tuple(source.roles)
-    made = made.transpose(*(dim for dim in order if dim in made.dims), ...)
+    names = {role: dim for dim, role in source.roles.items() if role in result.dims}
+    lacking = {dim: 0 for dim in ("sample", "time") if dim not in names and result.sizes[dim] == 1}
+    result = result.isel(lacking, drop=True).rename(names)
+    matching = [variable for name, variable in source.variables.items() if name in result.data_vars]
+    order = matching[0].dims if matching else tuple(source.roles)
+    result = result.transpose(*(dim for dim in order if dim in result.dims), ...)
     time = names.get("time", "time")
-    count = made.sizes.get(time, 0)
-    same_times = time not in made.coords or np.array_equal(made[time], source.layout.times[:count])
+    count = result.sizes.get(time, 0)
+    same_times = time not in result.coords or np.array_equal(
+        result[time], source.layout.times[:count]
+    )
 
-    def part(each: xr.Variable) -> xr.Variable:
-        return each.isel({time: slice(count)}) if time in each.dims else each
+    def part(variable: xr.Variable) -> xr.Variable:
+        return variable.isel({time: slice(count)}) if time in variable.dims else variable
 
-    kept = {name: part(source.variables[name]) for name in source.coordinates - set(made.data_vars)}
-    return made.assign_coords(
+    coordinates = {
+        name: part(source.variables[name]) for name in source.coordinates - set(result.data_vars)
+    }
+    return result.assign_coords(
         {
-            name: each
-            for name, each in kept.items()
-            if all(made.sizes.get(dim) == size for dim, size in each.sizes.items())
-            and (same_times or time not in each.dims)
+            name: variable
+            for name, variable in coordinates.items()
+            if all(result.sizes.get(dim) == size for dim, size in variable.sizes.items())
+            and (same_times or time not in variable.dims)
         }
     )
 
@@ -155,8 +161,8 @@ def is_states(data: xr.Dataset | xr.DataArray) -> bool:
     """Return whether an array is in the form of `readers.states` already."""
     axes = tuple(str(dim) for dim in data.dims)[len(LEADING) :]
     labels = {"channel", "unit", "time", *axes}
-    known = isinstance(data, xr.DataArray) and tuple(data.dims) == (*LEADING, *AXES[: len(axes)])
-    return known and len(axes) > 0 and labels <= set(data.coords)
+    has_axes = isinstance(data, xr.DataArray) and tuple(data.dims) == (*LEADING, *AXES[: len(axes)])
+    return has_axes and len(axes) > 0 and labels <= set(data.coords)
 
 
 def centred(dataset: xr.Dataset, staggered: Mapping[str, str]) -> xr.Dataset:
@@ -178,9 +184,9 @@ def centred(dataset: xr.Dataset, staggered: Mapping[str, str]) -> xr.Dataset:
             )
             raise ReadError("dataset", rule, "Interpolate such a grid with xgcm")
         moved = {
-            name: _mean_of_faces(each, faces, centres)
-            for name, each in dataset.data_vars.items()
-            if faces in each.dims
+            name: _mean_of_faces(variable, faces, centres)
+            for name, variable in dataset.data_vars.items()
+            if faces in variable.dims
         }
         dataset = dataset.drop_dims(faces).assign(moved)
     return dataset

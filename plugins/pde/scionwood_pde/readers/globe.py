@@ -17,7 +17,7 @@ LENGTHS = ("m", "km", "meter", "meters", "metre", "metres", "kilometer", "kilome
 TIMES = ("time", "t", "times", "nt", "ocean_time", "time_counter")
 
 
-def check_grid(variables: Mapping[str, Any], named: Iterable[str], path: str) -> None:
+def check_grid(variables: Mapping[str, Any], named_dims: Iterable[str], path: str) -> None:
     """Refuse grids whose axes are angles or curves, unless the user names their dims, and meshes.
 
     Angles beside axes in metres, as of a projection, and along no axis of a field are no reason.
@@ -25,19 +25,19 @@ def check_grid(variables: Mapping[str, Any], named: Iterable[str], path: str) ->
     Raises:
         ReadError: the grid is unstructured; or coordinates are angles, or have two axes.
     """
-    chosen = set(named)
-    fields = [set(map(str, each.dims)) for each in variables.values() if len(each.dims) > 1]
-    bounds = {str(each.attrs.get("bounds")) for each in variables.values()}
-    for name, each in variables.items():
-        if str(each.attrs.get("cf_role")) == "mesh_topology":
+    chosen = set(named_dims)
+    fields = [set(map(str, array.dims)) for array in variables.values() if len(array.dims) > 1]
+    bounds = {str(array.attrs.get("bounds")) for array in variables.values()}
+    for name, variable in variables.items():
+        if str(variable.attrs.get("cf_role")) == "mesh_topology":
             rule = f"its grid is unstructured: {name} is a mesh of UGRID"
             raise ReadError(path, rule, "Interpolate it onto a regular grid")
-        dims = tuple(str(dim) for dim in each.dims)
-        if name in bounds or not dims or chosen >= set(dims) or not _is_angle(name, each):
+        dims = tuple(str(dim) for dim in variable.dims)
+        if name in bounds or not dims or chosen >= set(dims) or not _is_angle(name, variable):
             continue
         if not any(set(dims) <= field for field in fields) or _is_beside(variables, dims):
             continue
-        _refuse(name, str(each.attrs.get("units", "")).lower(), dims, path)
+        _refuse(name, str(variable.attrs.get("units", "")).lower(), dims, path)
 
 
 def _is_angle(name: str, variable: Any) -> bool:
@@ -45,20 +45,20 @@ def _is_angle(name: str, variable: Any) -> bool:
     dims = tuple(str(dim) for dim in variable.dims)
     unit = str(variable.attrs.get("units", "")).lower()
     likely = name.lower() in GLOBE and (len(dims) > 1 or dims == (name,))
-    known = unit in DEGREES[:4] or (likely and unit in ("", *DEGREES))
+    is_degrees = unit in DEGREES[:4] or (likely and unit in ("", *DEGREES))
     of_cells = len(dims) > 1 and re.fullmatch(r"(lat|lon)_(rho|u|v|psi)", name) is not None
-    return known or of_cells or str(variable.attrs.get("standard_name")) in STANDARD
+    return is_degrees or of_cells or str(variable.attrs.get("standard_name")) in STANDARD
 
 
 def _is_beside(variables: Mapping[str, Any], dims: tuple[str, ...]) -> bool:
     """Return whether dims are times, or axes whose own coordinates are lengths."""
 
-    def known(dim: str) -> bool:
-        own = variables.get(dim)
-        unit = "" if own is None else str(own.attrs.get("units", "")).lower()
+    def has_length_or_time(dim: str) -> bool:
+        coordinate = variables.get(dim)
+        unit = "" if coordinate is None else str(coordinate.attrs.get("units", "")).lower()
         return unit in LENGTHS or " since " in unit or dim.lower() in TIMES
 
-    return all(known(dim) for dim in dims)
+    return all(has_length_or_time(dim) for dim in dims)
 
 
 def _refuse(name: str, unit: str, dims: tuple[str, ...], path: str) -> None:

@@ -89,9 +89,9 @@ def variables_of(path: Path, file: h5py.File, axes: Mapping[str, str] | None) ->
     if axes:
         return plain(path, file, axes)
     for layout in LAYOUTS:
-        found = layout(path, file)
-        if found is not None:
-            return found
+        variables = layout(path, file)
+        if variables is not None:
+            return variables
     arrays = ", ".join(f"{n} {d.shape}" for n, d in arrays_of(file).items())
     rule = f"its layout is unknown; it holds {arrays or 'no arrays'}"
     raise ReadError(str(path), rule, "Name the axes of its arrays: axes={'u': 'time x y z'}")
@@ -118,8 +118,8 @@ def plain(path: Path, arrays: Mapping[str, Any], axes: Mapping[str, str]) -> Var
             rule = f"array {name!r} has the shape {array.shape}, and axes names {len(dims)}: {text}"
             raise ReadError(str(path), rule, "Name one axis for each length")
         attrs = {str(k): v for k, v in getattr(array, "attrs", {}).items() if isinstance(v, str)}
-        own = dims[0] if len(dims) == 1 else name.replace("/", "_").strip("_")
-        parts[own] = Part(array, dims, attrs)
+        part_name = dims[0] if len(dims) == 1 else name.replace("/", "_").strip("_")
+        parts[part_name] = Part(array, dims, attrs)
     return named(parts)
 
 
@@ -139,8 +139,8 @@ def _jhtdb(path: Path, file: h5py.File) -> Variables | None:
         if sorted(by_time) != times:
             rule = f"{name} has the times {sorted(by_time)}; another field has {times}"
             raise ReadError(str(path), rule, "Cut out all fields at the same times")
-        whole = Stacked([by_time[time] for time in times], path)
-        parts |= _components(path, name, whole, ("time", "z", "y", "x"))
+        stacked = Stacked([by_time[time] for time in times], path)
+        parts |= _components(path, name, stacked, ("time", "z", "y", "x"))
     parts |= {axis: coordinate(line[()], axis) for axis, line in lines.items()}
     return named(parts | {"time": coordinate(times, "time")})
 
@@ -151,19 +151,19 @@ def _pbdl(path: Path, file: h5py.File) -> Variables | None:
     if not isinstance(group, h5py.Group):
         return None
     order = sorted(group, key=lambda n: int(re.sub(r"\D", "", n) or 0))
-    whole = Stacked([_stored(path, group[name]) for name in order], path)
-    space = AXES[: len(whole.shape) - 3]
+    stacked = Stacked([_stored(path, group[name]) for name in order], path)
+    space = AXES[: len(stacked.shape) - 3]
     labels = [str(_text(n)) for n in np.atleast_1d(group.attrs.get("Fields", []))]
-    if len(labels) != whole.shape[2]:
-        labels = [f"field_{i}" for i in range(whole.shape[2])]
+    if len(labels) != stacked.shape[2]:
+        labels = [f"field_{i}" for i in range(stacked.shape[2])]
     labels = [re.sub(r"\W+", "_", label.strip().lower()) for label in labels]
     step = float(np.atleast_1d(group.attrs.get("Dt", 1.0))[0])
     parts = {
-        label: Part(Component(whole, i, 2), ("sample", "time", *space))
+        label: Part(Component(stacked, i, 2), ("sample", "time", *space))
         for i, label in enumerate(labels)
     }
     equation = _text(group.attrs.get("PDE", "unknown"))
-    times = {"time": coordinate(step * np.arange(whole.shape[1]), "time")}
+    times = {"time": coordinate(step * np.arange(stacked.shape[1]), "time")}
     return named(parts | times, {"equation": equation})
 
 
@@ -191,14 +191,14 @@ def _groups(path: Path, file: h5py.File) -> Variables | None:
     runs = sorted(name for name in file if re.fullmatch(r"\d+", name))
     if not runs or any(f"{name}/data" not in file for name in runs):
         return None
-    whole = Stacked([_stored(path, file[f"{name}/data"]) for name in runs], path)
-    space = AXES[: len(whole.shape) - 3]
+    stacked = Stacked([_stored(path, file[f"{name}/data"]) for name in runs], path)
+    space = AXES[: len(stacked.shape) - 3]
     lines = {axis: file.get(f"{runs[0]}/grid/{axis[0]}") for axis in ("time", *space)}
     lines = {axis: line[()] for axis, line in lines.items() if line is not None}
-    order = _order(whole.shape[2:-1], {axis: len(line) for axis, line in lines.items()}, space)
+    order = _order(stacked.shape[2:-1], {axis: len(line) for axis, line in lines.items()}, space)
     parts = {
-        f"data_{i}": Part(Component(whole, i), ("sample", "time", *order))
-        for i in range(whole.shape[-1])
+        f"data_{i}": Part(Component(stacked, i), ("sample", "time", *order))
+        for i in range(stacked.shape[-1])
     }
     return named(parts | {axis: coordinate(line, axis) for axis, line in lines.items()})
 
@@ -241,15 +241,15 @@ def _components(path: Path, name: str, array: Any, dims: tuple[str, ...]) -> dic
 
 def arrays_of(file: h5py.File) -> dict[str, h5py.Dataset]:
     """Return the arrays of a file by their paths, at most 20."""
-    found: dict[str, h5py.Dataset] = {}
+    arrays: dict[str, h5py.Dataset] = {}
 
     def visit(name: str, item: Any) -> bool | None:
         if isinstance(item, h5py.Dataset):
-            found[name] = item
-        return True if len(found) >= 20 else None
+            arrays[name] = item
+        return True if len(arrays) >= 20 else None
 
     file.visititems(visit)
-    return found
+    return arrays
 
 
 def _stored(path: Path, dataset: h5py.Dataset) -> h5py.Dataset:

@@ -35,11 +35,11 @@ class LabelledReader(StatesReader, ABC):
     @contextmanager
     def _open(self) -> Iterator[Mapping[str, Any]]:
         with self._dataset() as dataset:
-            variables = {str(name): each for name, each in dataset.variables.items()}
+            variables = {str(name): variable for name, variable in dataset.variables.items()}
             listed = np.atleast_1d(dataset.attrs.get(ORDER, []))
             first = [str(name) for name in listed if name in variables]
-            rest = sorted(variables.keys() - set(first))  # a folder lists arrays in any order
-            yield Variables({n: variables[n] for n in [*first, *rest]}, dataset.attrs)
+            others = sorted(variables.keys() - set(first))  # a folder lists arrays in any order
+            yield Variables({n: variables[n] for n in [*first, *others]}, dataset.attrs)
 
     def _layout(self, variables: Mapping[str, Any]) -> Layout:
         return layout_from(variables, self.path, self.format, self.placed)

@@ -120,15 +120,15 @@ class Layout:
             raise ReadError(str(path), rule, remedy)
         if fields is None:
             return self
-        known = {channel.name: channel for channel in self.channels}
+        channel_by_name = {channel.name: channel for channel in self.channels}
         if not fields or len(set(fields)) < len(fields):
             rule = f"fields {list(fields)} names none, or one of them twice"
-            raise ReadError(str(path), rule, f"Name each once, of {', '.join(known)}")
+            raise ReadError(str(path), rule, f"Name each once, of {', '.join(channel_by_name)}")
         for name in fields:
-            if name not in known:
-                rule = f"it has no field {name!r}; it has {', '.join(known)}"
+            if name not in channel_by_name:
+                rule = f"it has no field {name!r}; it has {', '.join(channel_by_name)}"
                 raise ReadError(str(path), rule, "Choose one of these")
-        return replace(self, channels=tuple(known[name] for name in fields))
+        return replace(self, channels=tuple(channel_by_name[name] for name in fields))
 
     def renamed(self, path: Path, names: Mapping[str, str]) -> Self:
         """Return this layout with other names of channels.
@@ -140,12 +140,15 @@ class Layout:
         Raises:
             ReadError: there is no such channel.
         """
-        known = [channel.name for channel in self.channels]
+        field_names = [channel.name for channel in self.channels]
         for name in names:
-            if name not in known:
-                rule = f"it has no field {name!r} to rename; it has {', '.join(known)}"
+            if name not in field_names:
+                rule = f"it has no field {name!r} to rename; it has {', '.join(field_names)}"
                 raise ReadError(str(path), rule, "Correct rename")
-        channels = [replace(each, name=names.get(each.name, each.name)) for each in self.channels]
+        channels = [
+            replace(channel, name=names.get(channel.name, channel.name))
+            for channel in self.channels
+        ]
         return replace(self, channels=tuple(channels))
 
     def check_stored(self, path: Path) -> None:

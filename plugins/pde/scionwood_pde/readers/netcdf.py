@@ -96,8 +96,10 @@ class NetCDFReader(LabelledReader, Hdf5Reader):
         with super()._open() as variables, ExitStack() as stack:
             for group in groups:
                 part = xr.open_dataset(self.path, engine="h5netcdf", group=group, **OPTIONS)
-                own = stack.enter_context(part).variables
-                variables = _merged(variables, {str(n): each for n, each in own.items()}, group)
+                group_variables = stack.enter_context(part).variables
+                variables = _merged(
+                    variables, {str(n): variable for n, variable in group_variables.items()}, group
+                )
             yield variables
 
     @contextmanager
@@ -113,27 +115,29 @@ class NetCDFReader(LabelledReader, Hdf5Reader):
 
 def _groups(file: h5py.File) -> list[str]:
     """Return the groups that hold arrays, by their paths; the root is none."""
-    found: dict[str, None] = {}
+    group_names: dict[str, None] = {}
 
     def visit(name: str, item: Any) -> None:
         group, _, _ = name.rpartition("/")
         if group and isinstance(item, h5py.Dataset):
-            found[group] = None
+            group_names[group] = None
 
     file.visititems(visit)
-    return list(found)
+    return list(group_names)
 
 
-def _merged(variables: Mapping[str, Any], own: Mapping[str, Any], group: str) -> Variables:
+def _merged(
+    variables: Mapping[str, Any], group_variables: Mapping[str, Any], group: str
+) -> Variables:
     """Return variables with those of a group; a name or a dim that differs gets that of the group.
 
     A dim of a group has the name of one of its parents, and another length, if it is its own.
     """
-    sizes = {dim: n for each in variables.values() for dim, n in each.sizes.items()}
+    sizes = {dim: n for variable in variables.values() for dim, n in variable.sizes.items()}
     out = dict(variables)
-    for name, each in own.items():
+    for name, array in group_variables.items():
         dims = tuple(
-            dim if sizes.get(dim, n) == n else f"{group}/{dim}" for dim, n in each.sizes.items()
+            dim if sizes.get(dim, n) == n else f"{group}/{dim}" for dim, n in array.sizes.items()
         )
-        out[f"{group}/{name}" if name in out else name] = Part(each, dims, each.attrs)
+        out[f"{group}/{name}" if name in out else name] = Part(array, dims, array.attrs)
     return Variables(out, getattr(variables, "attrs", {}))

@@ -33,18 +33,18 @@ def number_of(variables: Mapping[str, Any], layout: Layout, path: Path, name: st
     group = variables.get(SCALARS)
     places = [variables, group if isinstance(group, Mapping) else {}]
     places.append(getattr(variables, "attrs", {}))
-    found = next((place[name] for place in places if name in place), None)
-    if found is None:
+    entry = next((place[name] for place in places if name in place), None)
+    if entry is None:
         rule = f"it has no variable or attribute {name!r}, which is a condition of the model"
         raise ReadError(str(path), rule, "Add it, or correct data.conditions")
-    shape = getattr(found, "shape", np.shape(found))
-    dims = getattr(found, "dims", None)
+    shape = getattr(entry, "shape", np.shape(entry))
+    dims = getattr(entry, "dims", None)
     other = isinstance(dims, tuple) and dims not in ((), _sample(variables, layout))
     if shape not in ((), (1,)) and (other or shape != (layout.samples,)):
         rule = f"{name!r} has the shape {shape}; a condition has one number, or one of each of the "
         rule += f"{layout.samples} samples"
         raise ReadError(str(path), rule, "Choose another, or read it as a field")
-    values = np.asarray(found)
+    values = np.asarray(entry)
     if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
         rule = f"{name!r} holds {values.dtype}, and a condition is a finite number"
         raise ReadError(str(path), rule, "Correct it")

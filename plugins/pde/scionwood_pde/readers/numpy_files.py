@@ -79,8 +79,8 @@ class NumpyReader(ReadOnly, StatesReader):
             return
         space = AXES[: max(array.ndim - 3, 0)]
         sides = set(array.shape[3:])
-        known = len(sides) == 1 and array.ndim <= 6
-        if not known or max(array.shape[2] + 1, SMALLEST) > min(sides):
+        is_cube = len(sides) == 1 and array.ndim <= 6
+        if not is_cube or max(array.shape[2] + 1, SMALLEST) > min(sides):
             rule = f"its shape {array.shape} is no (sample, time, channel, x, y, z)"
             raise ReadError(str(self.path), rule, "Name its axes: axes={'array': 'time x y z'}")
         yield named({ARRAY: Part(array, ("sample", "time", "channel", *space))})
@@ -92,8 +92,8 @@ class NumpyReader(ReadOnly, StatesReader):
             members: dict[str, Any] = {name: _Frame(self.path, name) for name in file.files}
         if self.axes:
             return plain(self.path, members, self.axes)
-        held = ", ".join(f"{name} {each.shape}" for name, each in members.items())
-        rule = f"its arrays have no names of axes; it holds {held}"
+        listing = ", ".join(f"{name} {member.shape}" for name, member in members.items())
+        rule = f"its arrays have no names of axes; it holds {listing}"
         raise ReadError(str(self.path), rule, "Name them: axes={'u': 'time x y z'}")
 
     def _layout(self, variables: Mapping[str, Any]) -> Layout:
@@ -165,9 +165,9 @@ class SceneReader(ReadOnly, StatesReader):
         if "vector" in dims:
             axis = dims.index("vector")
             for i, label in enumerate(space[: arrays[0].shape[axis]]):
-                own: list[Any] = [Component(each, i, axis) for each in arrays]
-                own = [Cells(each, space.index(label)) for each in own] if faces else own
-                parts[f"{name}_{label}"] = Part(Stacked(own, self.path), ("time", *space))
+                cells: list[Any] = [Component(array, i, axis) for array in arrays]
+                cells = [Cells(array, space.index(label)) for array in cells] if faces else cells
+                parts[f"{name}_{label}"] = Part(Stacked(cells, self.path), ("time", *space))
         else:
             parts[name] = Part(Stacked(arrays, self.path), ("time", *dims))
         sides = next(iter(parts.values())).sizes
@@ -207,5 +207,5 @@ def _centred(frame: np.ndarray, states: xr.DataArray) -> dict[str, Any]:
     steps = {axis: float(states[axis][1] - states[axis][0]) for axis in axes}
     upper = [float(states[axis][-1]) + steps[axis] / 2 for axis in axes]
     lower = [float(states[axis][0]) - steps[axis] / 2 for axis in axes]
-    known = {"dim_names": axes, "field_type": "CenteredGrid", "data": frame}
-    return known | {"lower": np.array(lower), "upper": np.array(upper)}
+    members = {"dim_names": axes, "field_type": "CenteredGrid", "data": frame}
+    return members | {"lower": np.array(lower), "upper": np.array(upper)}

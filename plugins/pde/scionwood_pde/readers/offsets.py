@@ -17,8 +17,8 @@ def offsets_of(variables: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     Sources: openPMD 1.1.0, https://github.com/openPMD/openPMD-standard, attribute `position`;
     JAX-CFD, `jax_cfd.data.xarray_utils`, attribute `offset`.
     """
-    found = {name: _of(each) for name, each in variables.items()}
-    marked = {name: place for name, place in found.items() if place}
+    places = {name: _of(variable) for name, variable in variables.items()}
+    marked = {name: place for name, place in places.items() if place}
     if len(set(marked.values())) < 2:
         return {}
     common = max(set(marked.values()), key=list(marked.values()).count)

@@ -46,12 +46,12 @@ def openpmd(path: Path, file: h5py.File) -> Variables | None:
     parts: dict[str, Part] = {}
     lines: dict[str, np.ndarray] = {}
     for name, (mesh, record) in meshes[-1].items():
-        if any(name not in each for each in meshes):
+        if any(name not in step_meshes for step_meshes in meshes):
             rule = f"its mesh {name} lacks at some of the steps {', '.join(steps)}"
             raise ReadError(str(path), rule, "Leave steps out that are not complete")
-        arrays = [_array(path, each[name][1]) for each in meshes]
-        dims, own = _axes(path, name, mesh, arrays[0].shape, common)
-        for axis, line in own.items():
+        arrays = [_array(path, step_meshes[name][1]) for step_meshes in meshes]
+        dims, mesh_lines = _axes(path, name, mesh, arrays[0].shape, common)
+        for axis, line in mesh_lines.items():
             if not np.array_equal(lines.setdefault(axis, line), line):
                 rule = f"the grid of {name} differs from those before along {axis}"
                 raise ReadError(str(path), rule, "Put each grid into its own file")
@@ -64,13 +64,13 @@ def openpmd(path: Path, file: h5py.File) -> Variables | None:
 
 def _records(group: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Return the mesh and the component of each field, by `E_x` or `rho`."""
-    found = {}
+    records = {}
     for name, mesh in group.items():
         if isinstance(mesh, h5py.Dataset) or "value" in mesh.attrs:
-            found[name] = (mesh, mesh)
+            records[name] = (mesh, mesh)
         else:
-            found |= {f"{name}_{label}": (mesh, each) for label, each in mesh.items()}
-    return found
+            records |= {f"{name}_{label}": (mesh, component) for label, component in mesh.items()}
+    return records
 
 
 def _array(path: Path, record: Any) -> Any:
@@ -111,8 +111,8 @@ def _position(record: Any, mesh: Any) -> np.ndarray:
 def _unit(mesh: Any, record: Any) -> str:
     """Return the unit of a field from the powers of the seven base units, with its factor."""
     powers = np.asarray(mesh.attrs.get("unitDimension", np.zeros(7)))
-    known = zip(DIMENSIONS, powers, strict=True)
-    words = [f"{unit}{power:g}" if power != 1 else unit for unit, power in known if power]
+    unit_powers = zip(DIMENSIONS, powers, strict=True)
+    words = [f"{unit}{power:g}" if power != 1 else unit for unit, power in unit_powers if power]
     factor = float(record.attrs.get("unitSI", 1))
     words = [f"{factor:g}", *words] if factor != 1 and words else words
     return " ".join(words) or UNKNOWN

@@ -73,7 +73,7 @@ class Stacked:
     """
 
     def __init__(self, arrays: Sequence[Any], path: Path) -> None:
-        shapes = dict.fromkeys(tuple(each.shape) for each in arrays)
+        shapes = dict.fromkeys(tuple(array.shape) for array in arrays)
         if len(shapes) > 1:
             rule = (
                 f"its arrays have the shapes {', '.join(map(str, shapes))}, so they are no series"
@@ -81,14 +81,14 @@ class Stacked:
             raise ReadError(str(path), rule, "Put each grid into its own file")
         self.arrays = arrays
         self.shape = (len(arrays), *next(iter(shapes)))
-        self.dtype = np.result_type(*(each.dtype for each in arrays))
+        self.dtype = np.result_type(*(array.dtype for array in arrays))
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        first, *rest = key if isinstance(key, tuple) and key else (slice(None),)
+        first, *others = key if isinstance(key, tuple) and key else (slice(None),)
         if isinstance(first, slice):
             parts = self.arrays[first]
-            return np.stack([np.asarray(each[tuple(rest)]) for each in parts])
-        return np.asarray(self.arrays[first][tuple(rest)])
+            return np.stack([np.asarray(part[tuple(others)]) for part in parts])
+        return np.asarray(self.arrays[first][tuple(others)])
 
 
 @final
@@ -107,10 +107,10 @@ class Component:
         self.dtype = array.dtype
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        rest = list(key) if isinstance(key, tuple) else [key]
-        rest += [slice(None)] * (len(self.shape) - len(rest))
-        rest.insert(self.axis, self.index)
-        return np.asarray(self.array[tuple(rest)])
+        full_key = list(key) if isinstance(key, tuple) else [key]
+        full_key += [slice(None)] * (len(self.shape) - len(full_key))
+        full_key.insert(self.axis, self.index)
+        return np.asarray(self.array[tuple(full_key)])
 
 
 @final
@@ -128,10 +128,10 @@ class Cells:
         self.dtype = array.dtype
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        whole = np.asarray(self.array[tuple(slice(n) for n in self.shape)], np.float64)
+        lower = np.asarray(self.array[tuple(slice(n) for n in self.shape)], np.float64)
         upper = [slice(n) for n in self.shape]
         upper[self.axis] = slice(1, self.shape[self.axis] + 1)
-        mean = (whole + np.asarray(self.array[tuple(upper)], np.float64)) / 2
+        mean = (lower + np.asarray(self.array[tuple(upper)], np.float64)) / 2
         values: np.ndarray = mean.astype(self.dtype)[key]
         return values
 

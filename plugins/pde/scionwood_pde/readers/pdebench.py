@@ -73,8 +73,8 @@ class PDEBenchReader(Hdf5Reader):
         channels = []
         for name, dataset in fields.items():
             check_stored(self.path, dataset)
-            own = NAMES.get(name, name)
-            channels.append(Channel(own, UNKNOWN, name, ("sample", "time", *axes)))
+            channel_name = NAMES.get(name, name)
+            channels.append(Channel(channel_name, UNKNOWN, name, ("sample", "time", *axes)))
         dtype = native([dataset.dtype for dataset in fields.values()])
         units = dict.fromkeys(("time", *axes), UNKNOWN)
         boundary = dict.fromkeys(axes, UNKNOWN)
@@ -89,8 +89,8 @@ class PDEBenchReader(Hdf5Reader):
         still: list[Channel] = []
         elsewhere: dict[str, tuple[str, ...]] = {}
         for name, dataset in variables.items():
-            known = name in FIELDS or name.endswith("-coordinate")
-            if known or not isinstance(dataset, h5py.Dataset) or dataset.ndim < 2:
+            is_read = name in FIELDS or name.endswith("-coordinate")
+            if is_read or not isinstance(dataset, h5py.Dataset) or dataset.ndim < 2:
                 continue
             if name in STATIC and dataset.shape == shape:
                 check_stored(self.path, dataset)

@@ -46,13 +46,13 @@ STANDARD = {
 
 
 def roles_of(
-    variables: Mapping[str, Any], given: Mapping[str, str] | None, path: str
+    variables: Mapping[str, Any], dims_by_role: Mapping[str, str] | None, path: str
 ) -> dict[str, str]:
     """Return the role of each dimension that has one: `sample`, `time`, `x`, `y` or `z`.
 
     Args:
         variables: the variables of a file by name, with `dims` and `attrs`.
-        given: the dimension for each role that the user names, such as `{"x": "lon"}`.
+        dims_by_role: the dimension for each role that the user names, such as `{"x": "lon"}`.
         path: the file in messages.
 
     Raises:
@@ -60,23 +60,25 @@ def roles_of(
             roles or loses its own, two dimensions fit one role, or the grid is spherical or
             curvilinear.
     """
-    dims = list(dict.fromkeys(str(d) for each in variables.values() for d in each.dims))
-    named = dict(given or {})
-    for role, dim in named.items():
+    dims = list(dict.fromkeys(str(d) for variable in variables.values() for d in variable.dims))
+    user_dims = dict(dims_by_role or {})
+    for role, dim in user_dims.items():
         if role not in ROLES or dim not in dims:
             rule = f"roles are {', '.join(ROLES)}; this file has the dims {', '.join(dims)}"
             raise ReadError(path, f"dims {{{role!r}: {dim!r}}}: {rule}", "Correct dims")
-        if list(named.values()).count(dim) > 1:
-            both = ", ".join(each for each, other in named.items() if other == dim)
+        if list(user_dims.values()).count(dim) > 1:
+            both = ", ".join(
+                shared_role for shared_role, other in user_dims.items() if other == dim
+            )
             raise ReadError(path, f"dims names {dim!r} for {both}", "Give each its own dimension")
-    check_grid(variables, named.values(), path)
-    roles = {dim: role for role, dim in named.items()}
+    check_grid(variables, user_dims.values(), path)
+    roles = {dim: role for role, dim in user_dims.items()}
     for find in (_by_name, _by_coordinate, _common):
-        taken = set(roles.values())
-        found = {d: find(d, variables) for d in dims if d not in roles}
+        assigned = set(roles.values())
+        candidates = {d: find(d, variables) for d in dims if d not in roles}
         for role in ROLES:
-            fits = [d for d, r in found.items() if r == role]
-            if role in taken or not fits:
+            fits = [d for d, r in candidates.items() if r == role]
+            if role in assigned or not fits:
                 continue
             if len(fits) > 1:
                 rule = f"the dims {', '.join(fits)} could each be {role}"
@@ -84,14 +86,14 @@ def roles_of(
             roles[fits[0]] = role
     for dim in ROLES:
         if dim in dims and dim not in roles:
-            rule = f"dims names {named[dim]!r} as {dim}, so that the dim {dim!r} has no place"
+            rule = f"dims names {user_dims[dim]!r} as {dim}, so that the dim {dim!r} has no place"
             raise ReadError(path, rule, "Name its role in dims as well, or rename it")
     return roles
 
 
 def coordinate_of(dim: str, role: str, variables: Mapping[str, Any]) -> str | None:
     """Return the name of the coordinate along a dimension, if there is one."""
-    along = [name for name, each in variables.items() if tuple(each.dims) == (dim,)]
+    along = [name for name, variable in variables.items() if tuple(variable.dims) == (dim,)]
     likely = [n for n in (dim, role) if n in along]
     likely += [n for n in along if _of_attributes(variables[n].attrs) == role]
     return likely[0] if likely else None
@@ -103,10 +105,12 @@ def _by_name(dim: str, variables: Mapping[str, Any]) -> str | None:
 
 def _by_coordinate(dim: str, variables: Mapping[str, Any]) -> str | None:
     """Return the role by the attributes of the coordinate of a dimension."""
-    found = [
-        _of_attributes(each.attrs) for each in variables.values() if tuple(each.dims) == (dim,)
+    roles = [
+        _of_attributes(variable.attrs)
+        for variable in variables.values()
+        if tuple(variable.dims) == (dim,)
     ]
-    return next((role for role in found if role), None)
+    return next((role for role in roles if role), None)
 
 
 def _of_attributes(attrs: Mapping[str, Any]) -> str | None:

@@ -92,7 +92,7 @@ def zarr_regions(
             )
         sides = [min(chunk, side) for side in layout.sides]
         limits = zip(sides, layout.sides, shards, strict=False)
-        blocks = [small * -(-min(most, side) // small) for small, side, most in limits]
+        blocks = [small * -(-min(limit, side) // small) for small, side, limit in limits]
         arrays = [
             group.create_array(
                 channel.name,
@@ -160,10 +160,10 @@ def well_regions(
         used = {channel.name for parts in fields[1].values() for channel in parts}
         fields[0] = {c.name: (c,) for c in layout.channels if c.name not in used}
         places: dict[str, tuple[h5py.Dataset, tuple[int, ...]]] = {}
-        for order, named in enumerate(fields):
+        for order, group_fields in enumerate(fields):
             group = file.create_group(f"t{order}_fields")
-            group.attrs["field_names"] = list(named)
-            for name, parts in named.items():
+            group.attrs["field_names"] = list(group_fields)
+            for name, parts in group_fields.items():
                 places |= _created(group, name, parts, layout)
         chosen = [places[channel.name] for channel in layout.channels]
         yield _put_into([array for array, _ in chosen], [last for _, last in chosen])
@@ -230,8 +230,10 @@ def _write_frame(file: h5py.File, layout: Layout, name: str) -> None:
     dimensions.attrs["spatial_dims"] = axes
     for axis, points in {"time": layout.times, **layout.coords}.items():
         dimensions[axis] = points
-        own = {"sample_varying": False, **attributes(layout, axis)}
-        dimensions[axis].attrs.update(own if axis == "time" else {**own, "time_varying": False})
+        line_attributes = {"sample_varying": False, **attributes(layout, axis)}
+        dimensions[axis].attrs.update(
+            line_attributes if axis == "time" else {**line_attributes, "time_varying": False}
+        )
     conditions = file.create_group("boundary_conditions")
     for axis in axes:
         kind = layout.boundary[axis]
@@ -262,13 +264,13 @@ def _created(
 
 def _vectors(layout: Layout) -> dict[str, tuple[Channel, ...]]:
     """Return the channels that form a vector: one name with a component for each space axis."""
-    known = {channel.name: channel for channel in layout.channels}
-    stems = dict.fromkeys(name[:-2] for name in known if name[-2:] == "_x" and name[:-2])
+    channels = {channel.name: channel for channel in layout.channels}
+    stems = dict.fromkeys(name[:-2] for name in channels if name[-2:] == "_x" and name[:-2])
     components = {stem: [f"{stem}_{axis}" for axis in layout.axes] for stem in stems}
     return {
-        stem: tuple(known[name] for name in names)
+        stem: tuple(channels[name] for name in names)
         for stem, names in components.items()
-        if known.keys() >= set(names) and stem not in known
+        if channels.keys() >= set(names) and stem not in channels
     }
 
 

@@ -178,11 +178,11 @@ class _Lazy(xr.backends.BackendArray):
         return indexing.explicit_indexing_adapter(key, self.shape, basic, self._read)
 
     def _read(self, key: Sequence[int | slice]) -> np.ndarray:
-        whole = [k if isinstance(k, slice) else slice(int(k), int(k) + 1) for k in key]
+        slices = [k if isinstance(k, slice) else slice(int(k), int(k) + 1) for k in key]
         samples, times, channels = (
-            range(*k.indices(n)) for k, n in zip(whole[:3], self.shape[:3], strict=True)
+            range(*k.indices(n)) for k, n in zip(slices[:3], self.shape[:3], strict=True)
         )
-        window = whole[3:]
+        window = slices[3:]
         places = [(sample, time) for sample in samples for time in times]
         frames = list(self.source.frames(places, window, channels))
         sides = [len(range(*k.indices(n))) for k, n in zip(window, self.shape[3:], strict=True)]

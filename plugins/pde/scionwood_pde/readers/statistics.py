@@ -50,17 +50,17 @@ class Sums:
             before: the state one time earlier, or `None` for the first time.
         """
         values = state.reshape(len(state), -1).astype(np.float64)
-        known = np.isfinite(values)
-        points = known.sum(1)
-        mean = np.where(known, values, 0).sum(1) / np.maximum(points, 1)
+        is_finite = np.isfinite(values)
+        points = is_finite.sum(1)
+        mean = np.where(is_finite, values, 0).sum(1) / np.maximum(points, 1)
         total, shift = self.count + points, mean - self.mean
-        spread = (np.where(known, values - mean[:, None], 0) ** 2).sum(1)
+        spread = (np.where(is_finite, values - mean[:, None], 0) ** 2).sum(1)
         weight = points / np.maximum(total, 1)
         self.squares += spread + shift**2 * self.count * weight
         self.mean += shift * weight
         self.count = total
-        self.minimum = np.fmin(self.minimum, np.where(known, values, np.inf).min(1))
-        self.maximum = np.fmax(self.maximum, np.where(known, values, -np.inf).max(1))
+        self.minimum = np.fmin(self.minimum, np.where(is_finite, values, np.inf).min(1))
+        self.maximum = np.fmax(self.maximum, np.where(is_finite, values, -np.inf).max(1))
         if before is not None:
             steps = values - before.reshape(len(state), -1)
             self.changes += np.nansum(steps**2, 1)

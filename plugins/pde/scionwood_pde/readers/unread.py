@@ -34,8 +34,8 @@ def check_readable(path: Path) -> None:
         return
     with path.open("rb") as file:
         start = file.read(8)
-    for known, (what, remedy) in STARTS.items():
-        if start.startswith(known):
+    for signature, (what, remedy) in STARTS.items():
+        if start.startswith(signature):
             raise ReadError(str(path), f"it is {what}", remedy)
     if start.startswith(b"\x80") and path.suffix in (".pt", ".pth", ".pkl", ".pickle"):
         raise ReadError(str(path), "it is a pickle, which is never read", PICKLE)

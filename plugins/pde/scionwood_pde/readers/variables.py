@@ -51,41 +51,45 @@ def layout_from(
     roles = roles_of(variables, dims, str(path))
     sizes = {roles[d]: n for d, n in _sizes(variables).items() if d in roles}
     axes = tuple(axis for axis in AXES if axis in sizes)
-    placed = {name: _placed_dims(each, roles) for name, each in variables.items()}
-    whole = {
-        name: each
-        for name, each in variables.items()
-        if not _is_line(name, each) and axes and set(axes) <= set(placed[name])
+    placed = {name: _placed_dims(variable, roles) for name, variable in variables.items()}
+    candidates = {
+        name: variable
+        for name, variable in variables.items()
+        if not _is_line(name, variable) and axes and set(axes) <= set(placed[name])
     }
-    fields = {name: each for name, each in whole.items() if is_real(each.dtype)}
+    fields = {name: variable for name, variable in candidates.items() if is_real(variable.dtype)}
     if axes != AXES[: len(axes)]:
         lacking = next(axis for axis in AXES if axis not in axes)
         rule = f"its axes are {', '.join(axes)}, and {lacking} is none of them"
         raise ReadError(str(path), rule, f"Name it, such as dims={{{lacking!r}: {axes[-1]!r}}}")
-    if whole and not fields:
-        name, each = next(iter(whole.items()))
-        rule = f"field {name!r} holds {each.dtype}, and states are real numbers of 64 bits or fewer"
-        raise ReadError(str(path), rule, REMEDIES.get(each.dtype.kind, "Convert it with astype"))
+    if candidates and not fields:
+        name, array = next(iter(candidates.items()))
+        rule = (
+            f"field {name!r} holds {array.dtype}, and states are real numbers of 64 bits or fewer"
+        )
+        raise ReadError(str(path), rule, REMEDIES.get(array.dtype.kind, "Convert it with astype"))
     if not fields:
         rule = f"no {kind} variable has the dims {KNOWN}, or fewer; its dims are "
-        rule += str({name: each.dims for name, each in variables.items() if each.dims})
+        rule += str({name: variable.dims for name, variable in variables.items() if variable.dims})
         raise ReadError(str(path), rule, "Name them, such as dims={'x': 'lon'}")
     lines = {r: coordinate_of(d, r, variables) for d, r in roles.items()}
     chosen = {axis: variables.get(lines.get(axis) or "") for axis in ("time", *axes)}
     chosen["time"] = _only_time(variables) if "time" not in sizes else chosen["time"]
     units = {axis: _unit(chosen[axis]) for axis in axes}
-    counted = _counted(units, dims or {})
-    units |= dict.fromkeys(counted, CELL)
-    chosen |= dict.fromkeys(counted)
+    cell_axes = _cell_axes(units, dims or {})
+    units |= dict.fromkeys(cell_axes, CELL)
+    chosen |= dict.fromkeys(cell_axes)
     points = {axis: _points(path, chosen[axis], axis, sizes[axis]) for axis in axes}
     labels = _labels(variables, path)
-    several = sum("channel" in each.dims for each in fields.values()) > 1
+    several = sum("channel" in variable.dims for variable in fields.values()) > 1
     channels = [
         channel
-        for name, each in fields.items()
-        for channel in _channels((path, kind), name, each, placed[name], labels, several)
+        for name, variable in fields.items()
+        for channel in _channels((path, kind), name, variable, placed[name], labels, several)
     ]
-    told = [str(each.attrs[EQUATION]) for each in fields.values() if EQUATION in each.attrs]
+    equations = [
+        str(variable.attrs[EQUATION]) for variable in fields.values() if EQUATION in variable.attrs
+    ]
     return Layout(
         sizes.get("sample", 1),
         _points(path, chosen["time"], "time", sizes.get("time", 1)),
@@ -93,28 +97,28 @@ def layout_from(
         tuple(channels),
         {"time": _unit(chosen["time"]), **units},
         {axis: _attribute(chosen[axis], "boundary") for axis in axes},
-        native([each.dtype for each in fields.values()]),
+        native([variable.dtype for variable in fields.values()]),
         _elsewhere(variables, placed, fields.keys(), {n for n in lines.values() if n}),
-        told[0] if told else UNKNOWN,
+        equations[0] if equations else UNKNOWN,
     )
 
 
-def _counted(units: Mapping[str, str], named: Mapping[str, str]) -> list[str]:
+def _cell_axes(units: Mapping[str, str], user_dims: Mapping[str, str]) -> list[str]:
     """Return the axes that count cells: those that the user named, if degrees meet other units."""
     mixed = DEGREE in units.values() and len(set(units.values())) > 1
-    return [axis for axis in units if mixed and axis in named]
+    return [axis for axis in units if mixed and axis in user_dims]
 
 
 def _labels(variables: Mapping[str, Any], path: Path) -> list[tuple[str, str | None]]:
     """Return names and units along `channel`, if coordinates of xarray hold them."""
-    found = {}
+    labels = {}
     for name in ("channel", "unit"):
         variable = variables.get(name)
         if variable is not None and variable.dims == ("channel",):
             check_size(path, variable.shape, variable.dtype)
-            found[name] = [str(value) for value in variable.values]
-    names: list[str] = found.get("channel", [])
-    units: list[str] | list[None] = found.get("unit", [None] * len(names))
+            labels[name] = [str(value) for value in variable.values]
+    names: list[str] = labels.get("channel", [])
+    units: list[str] | list[None] = labels.get("unit", [None] * len(names))
     return [*zip(names, units, strict=True)] if names else []
 
 
@@ -136,16 +140,16 @@ def _channels(
     unit = str(variable.attrs.get("units", UNKNOWN))
     if "channel" not in dims:
         return [Channel(name, unit, name, dims)]
-    known: list[tuple[str, str | None]] = [*labels]
-    known = known or [(f"{name}_{i}", None) for i in range(variable.sizes["channel"])]
+    components: list[tuple[str, str | None]] = [*labels]
+    components = components or [(f"{name}_{i}", None) for i in range(variable.sizes["channel"])]
     return [
         Channel(
             f"{name}_{label}" if several and labels else label,
-            own or unit,
+            label_unit or unit,
             name,
             tuple(i if d == "channel" else d for d in dims),
         )
-        for i, (label, own) in enumerate(known)
+        for i, (label, label_unit) in enumerate(components)
     ]
 
 
@@ -165,7 +169,7 @@ def _points(path: Path, variable: Any, axis: str, size: int) -> np.ndarray:
 
 
 def _sizes(variables: Mapping[str, Any]) -> dict[str, int]:
-    return {str(dim): n for each in variables.values() for dim, n in each.sizes.items()}
+    return {str(dim): n for variable in variables.values() for dim, n in variable.sizes.items()}
 
 
 def _placed_dims(variable: Any, roles: Mapping[str, str]) -> tuple[str, ...]:
@@ -216,11 +220,11 @@ def _elsewhere(
 
     Bounds of coordinates, as CF names them, are no such variables, nor are texts.
     """
-    bounds = {str(each.attrs.get("bounds")) for each in variables.values()}
+    bounds = {str(array.attrs.get("bounds")) for array in variables.values()}
     out = {}
     for name, variable in variables.items():
         space = set(placed[name]) - {"sample", "time", "channel"}
-        named = name in {*fields, *bounds, *coordinates}
-        if not named and variable.dtype.kind in "fiubcmM" and len(space) > 1:
+        is_used = name in {*fields, *bounds, *coordinates}
+        if not is_used and variable.dtype.kind in "fiubcmM" and len(space) > 1:
             out[name] = tuple(str(dim) for dim in variable.dims)
     return out | offsets_of(variables)

@@ -80,25 +80,25 @@ class VtkReader(ReadOnly, StatesReader):
     def _open(self) -> Iterator[Mapping[str, Any]]:
         meshes = _Meshes(self.path)
         lines, order, data, others = _grid(self.path, meshes.first)
-        kept = [axis for axis in AXES if len(lines[axis]) > 1]
+        used_axes = [axis for axis in AXES if len(lines[axis]) > 1]
         sides = tuple(len(lines[axis]) for axis in AXES)
-        dims = ("time", *kept)
+        dims = ("time", *used_axes)
         parts: dict[str, Part] = {}
         for name in data:
             first = np.asarray(data[name])
             if first.dtype.kind not in "fiu" or len(first) != np.prod(sides):
                 continue
             count = 1 if first.ndim == 1 else first.shape[1]
-            whole = Stacked(
+            stacked = Stacked(
                 [_Values(meshes, i, name, order, sides, count) for i in range(len(meshes.times))],
                 self.path,
             )
             endings = COMPONENTS.get(count) or tuple(f"_{i}" for i in range(count))
             for i, ending in enumerate(endings):
-                part = Component(whole, i)
-                parts[f"{name}{ending}"] = Part(_Thin(part, kept), dims)
-        apart = {name: Part(each, ("place", "value")) for name, each in others.items()}
-        parts |= {axis: coordinate(lines[axis], axis) for axis in kept}
+                part = Component(stacked, i)
+                parts[f"{name}{ending}"] = Part(_Thin(part, used_axes), dims)
+        apart = {name: Part(values, ("place", "value")) for name, values in others.items()}
+        parts |= {axis: coordinate(lines[axis], axis) for axis in used_axes}
         yield named(parts | apart | {"time": coordinate(meshes.times, "time")})
 
     def _layout(self, variables: Mapping[str, Any]) -> Layout:
@@ -184,14 +184,14 @@ class _Values:
 class _Thin:
     """An array (time, x, y, z) without the axes of space that have one point."""
 
-    def __init__(self, array: Any, kept: Sequence[str]) -> None:
+    def __init__(self, array: Any, used_axes: Sequence[str]) -> None:
         self.array, self.dtype = array, array.dtype
-        self.whole = [True, *(axis in kept for axis in AXES)]
+        self.whole = [True, *(axis in used_axes for axis in AXES)]
         self.shape = tuple(n for n, keep in zip(array.shape, self.whole, strict=True) if keep)
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        own = iter(key if isinstance(key, tuple) else (key,))
-        full = tuple(next(own, slice(None)) if keep else 0 for keep in self.whole)
+        key_parts = iter(key if isinstance(key, tuple) else (key,))
+        full = tuple(next(key_parts, slice(None)) if keep else 0 for keep in self.whole)
         return np.asarray(self.array[full])
 
 
@@ -249,9 +249,11 @@ def _grid(path: Path, mesh: Any) -> tuple[dict[str, np.ndarray], np.ndarray, Any
             rule = "it is a structured grid whose lines are curves: it is curvilinear"
         raise ReadError(str(path), rule, "Resample it to an image: mesh.sample in pyvista")
     order = np.lexsort((rounded[:, 2], rounded[:, 1], rounded[:, 0]))
-    data, rest = _data(mesh, len(places))
-    made = () if kind in GRIDS else data.keys()  # a reader of cases adds means on points
+    data, other_data = _data(mesh, len(places))
+    derived = () if kind in GRIDS else data.keys()  # a reader of cases adds means on points
     which = "of the cells" if on_points else "of the points"
-    others = {f"{n} {which}": np.asarray(rest[n]) for n in list(rest) if n not in made}
-    others = {n: each.reshape(len(each), -1) for n, each in others.items()}
+    others = {
+        f"{n} {which}": np.asarray(other_data[n]) for n in list(other_data) if n not in derived
+    }
+    others = {n: values.reshape(len(values), -1) for n, values in others.items()}
     return lines, order, data, others

@@ -32,17 +32,17 @@ def check_headers(path: Path) -> None:
     start = appended.find(b"_") + 1
     facts: dict[bytes, bytes] = {}
     for kind, attributes, text in _TAG.findall(before):
-        own = dict(_ATTRIBUTE.findall(attributes))
+        tag_attributes = dict(_ATTRIBUTE.findall(attributes))
         if kind == b"VTKFile":
-            facts = own
+            facts = tag_attributes
             continue
-        name = own.get(b"Name", b"").decode("utf-8", "replace")
-        if not 1 <= _number(own.get(b"NumberOfComponents", b"1")) <= _MOST_COMPONENTS:
+        name = tag_attributes.get(b"Name", b"").decode("utf-8", "replace")
+        if not 1 <= _number(tag_attributes.get(b"NumberOfComponents", b"1")) <= _MOST_COMPONENTS:
             _refuse(path, name, f"has no number of components from 1 to {_MOST_COMPONENTS}")
-        if own.get(b"format") == b"binary":
+        if tag_attributes.get(b"format") == b"binary":
             _check_blocks(path, name, facts, text.strip(), packed=True)
-        elif own.get(b"format") == b"appended":
-            place = start + max(_number(own.get(b"offset", b"")), 0)
+        elif tag_attributes.get(b"format") == b"appended":
+            place = start + max(_number(tag_attributes.get(b"offset", b"")), 0)
             packed = b"base64" in appended[:start]
             _check_blocks(path, name, facts, appended[place:], packed=packed)
 

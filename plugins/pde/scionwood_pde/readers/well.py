@@ -73,10 +73,10 @@ class WellReader(Hdf5Reader):
         space = [axis for axis in sizes if axis in AXES]
         varies = [dataset.attrs.get(f"{axis}_varying", True) for axis in ("sample", "time")]
         varies += list(dataset.attrs.get("dim_varying", [True] * len(space)))
-        own = [axis for axis, varying in zip(sizes, varies, strict=True) if varying]
-        wanted = (*(sizes[axis] for axis in own), *[len(space)] * order)
-        if dataset.shape != wanted:
-            rule = f"field {name!r} has shape {dataset.shape}; its axes {own} require {wanted}"
+        axes = [axis for axis, varying in zip(sizes, varies, strict=True) if varying]
+        expected = (*(sizes[axis] for axis in axes), *[len(space)] * order)
+        if dataset.shape != expected:
+            rule = f"field {name!r} has shape {dataset.shape}; its axes {axes} require {expected}"
             raise ReadError(str(self.path), rule, f"Correct the attributes of {dataset.name}")
         check_stored(self.path, dataset)
         unit = str(dataset.attrs.get("units", UNKNOWN))
@@ -84,7 +84,7 @@ class WellReader(Hdf5Reader):
         for component in product(range(len(space)), repeat=order):
             label = "".join(space[i] for i in component)
             full = f"{name}_{label}" if label else name
-            channels.append(Channel(full, unit, dataset.name, (*own, *component)))
+            channels.append(Channel(full, unit, dataset.name, (*axes, *component)))
         return channels
 
 

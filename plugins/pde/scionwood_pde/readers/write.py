@@ -84,10 +84,10 @@ def made_by(states: xr.DataArray) -> dict[str, str]:
 def _copy(states: xr.DataArray, put: Put) -> None:
     """Copy states slab by slab: as many planes along x as a file of chunks has."""
     samples, times, channels, side = states.shape[:4]
-    rest = (slice(None),) * (states.ndim - 4)
+    full_slices = (slice(None),) * (states.ndim - 4)
     for sample, time, channel in np.ndindex(samples, times, channels):
         for start in range(0, side, SHARD):
-            planes = (slice(start, min(start + SHARD, side)), *rest)
+            planes = (slice(start, min(start + SHARD, side)), *full_slices)
             put(sample, time, channel, planes, states[(sample, time, channel, *planes)].values)
 
 
@@ -95,18 +95,18 @@ def sample_states() -> xr.DataArray:
     """Return two short seeded trajectories of a velocity and a density on a small box."""
     axes, sides = AXES, (4, 3, 2)
     units = {"time": "s", **dict.fromkeys(axes, "m")}
-    named: Mapping[str, str] = {"u_x": "m/s", "u_y": "m/s", "u_z": "m/s", "density": "kg/m^3"}
+    field_units: Mapping[str, str] = {"u_x": "m/s", "u_y": "m/s", "u_z": "m/s", "density": "kg/m^3"}
     layout = Layout(
         2,
         0.1 * np.arange(3),
         {axis: 0.5 * np.arange(side) for axis, side in zip(axes, sides, strict=True)},
-        tuple(Channel(n, unit, n, ("sample", "time", *axes)) for n, unit in named.items()),
+        tuple(Channel(n, unit, n, ("sample", "time", *axes)) for n, unit in field_units.items()),
         units,
         dict.fromkeys(axes, "periodic"),
         np.dtype(np.float32),
     )
     generator = np.random.default_rng(0)
-    data = generator.standard_normal((2, 3, len(named), *sides)).astype(np.float32)
+    data = generator.standard_normal((2, 3, len(field_units), *sides)).astype(np.float32)
     return labelled(data, layout)
 
 

@@ -90,8 +90,8 @@ class ZarrReader(LabelledReader):
         yield group
 
     def _check_process(self) -> None:
-        made = self.__dict__.setdefault("_process", os.getpid())
-        if made != os.getpid():
+        creator_pid = self.__dict__.setdefault("_process", os.getpid())
+        if creator_pid != os.getpid():
             rule = "this Zarr reader was created before the process was forked, and could hang"
             raise ReadError(str(self.path), rule, "Start workers with spawn or forkserver")
 

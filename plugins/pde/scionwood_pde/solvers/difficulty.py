@@ -102,8 +102,8 @@ def from_difficulties(
             f"{name!r}: APEBench has difficulties for {sorted(APEBENCH)}. Give difficulties, or "
             "physical parameters"
         )
-    given = APEBENCH[name] if difficulties is None else difficulties
-    return _built(name, resolution.length, given, resolution.difficulty)
+    target_values = APEBENCH[name] if difficulties is None else difficulties
+    return _built(name, resolution.length, target_values, resolution.difficulty)
 
 
 def from_normalised(
@@ -153,13 +153,13 @@ def _terms(kind: type[Equation]) -> dict[str, Term]:
 
 
 def _built(
-    name: str, length: float, given: Mapping[str, float], factor: Callable[[Term], float]
+    name: str, length: float, target_values: Mapping[str, float], factor: Callable[[Term], float]
 ) -> Equation:
     """Return the equation whose physical coefficients times their factors have given values."""
     kind = equation_class(name)
     terms = _terms(kind)
     values: dict[str, Any] = {}
-    for key, value in given.items():
+    for key, value in target_values.items():
         if key not in terms:
             raise ValueError(
                 f"{key!r} of {kind.__name__}: it has no difficulty. Use one of {[*terms]}"

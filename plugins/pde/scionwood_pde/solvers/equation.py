@@ -144,10 +144,10 @@ class Equation(ABC):
             generator: source of the random numbers.
             batch: number of samples.
         """
-        drawn: dict[str, Any] = {
+        sampled_parameters: dict[str, Any] = {
             name: self.PARAMETERS[name].draw(generator, batch) for name in sorted(self.PARAMETERS)
         }
-        return replace(self, **drawn)
+        return replace(self, **sampled_parameters)
 
     def check(self, dims: int, batch: int) -> None:
         """Check the number of dimensions and the shapes of the parameters.
@@ -225,18 +225,18 @@ class Semilinear(Equation):
         highest = 2 * (grid.n_points // 2) // (self.DEGREE + 1) - 1
         if self.nonlinear(grid) is None or highest < 1:
             return super().advance(grid, dt, order, substeps)
-        kept = KeptGrid(grid.n_points, grid.dims, grid.length, grid.dtype, grid.device, highest)
-        nonlinear = self.nonlinear(kept)
+        low_grid = KeptGrid(grid.n_points, grid.dims, grid.length, grid.dtype, grid.device, highest)
+        nonlinear = self.nonlinear(low_grid)
         assert nonlinear is not None
-        step = IN_PLACE[order](self.linear(kept), nonlinear, dt / substeps, grid.dtype)
+        step = IN_PLACE[order](self.linear(low_grid), nonlinear, dt / substeps, grid.dtype)
         others = exact(self.linear(grid), dt, grid.dtype)
 
         def run(fields: Tensor) -> Tensor:
             spectrum = grid.forward(fields)
-            low = kept.cut(spectrum)
+            low = low_grid.cut(spectrum)
             for _ in range(substeps):
                 low = step(low)
-            return grid.inverse(kept.put(low, others(spectrum)))
+            return grid.inverse(low_grid.put(low, others(spectrum)))
 
         return run
 

@@ -153,11 +153,11 @@ def etdrk4_in_place(linear: Tensor, nonlinear: Nonlinear, dt: float, dtype: torc
         stage.add_to(c, n_b, 2)
         stage.add_to(c, n, -1)
         n_c = nonlinear(c)
-        made = decay.times(u)
-        first.add_to(made, n)
-        middle.add_to(made, n_a.add_(n_b))
-        last.add_to(made, n_c)
-        return made
+        next_state = decay.times(u)
+        first.add_to(next_state, n)
+        middle.add_to(next_state, n_a.add_(n_b))
+        last.add_to(next_state, n_c)
+        return next_state
 
     return step
 

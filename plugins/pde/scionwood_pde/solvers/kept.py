@@ -76,17 +76,17 @@ class KeptGrid(Grid):
 
     def cut(self, spectrum: Tensor) -> Tensor:
         """Return the kept modes of a whole spectrum."""
-        kept = spectrum[..., : self.highest + 1]
+        low_modes = spectrum[..., : self.highest + 1]
         for axis in self.axes[:-1]:
-            kept = kept.index_select(axis, self.places)
-        return kept.contiguous()
+            low_modes = low_modes.index_select(axis, self.places)
+        return low_modes.contiguous()
 
-    def put(self, kept: Tensor, spectrum: Tensor) -> Tensor:
+    def put(self, low_modes: Tensor, spectrum: Tensor) -> Tensor:
         """Return a whole spectrum whose kept modes are replaced."""
         last = torch.arange(self.highest + 1, device=self.device)
         lines = [*[self.places] * (self.dims - 1), last]
         at: tuple[Any, ...] = (..., *torch.meshgrid(*lines, indexing="ij"))
-        spectrum[at] = kept
+        spectrum[at] = low_modes
         return spectrum
 
     def forward(self, field: Tensor) -> Tensor:
@@ -152,9 +152,9 @@ def rotational_kept(grid: KeptGrid) -> Callable[[Tensor], Tensor]:
         pair[:, :3] = u
         for i, (j, m) in enumerate(turns):
             curl = torch.view_as_real(k[j] * u[:, m] - k[m] * u[:, j])
-            turned = torch.view_as_real(pair[:, 3 + i])
-            torch.neg(curl[..., 1], out=turned[..., 0])  # times i
-            turned[..., 1] = curl[..., 0]
+            curl_times_i = torch.view_as_real(pair[:, 3 + i])
+            torch.neg(curl[..., 1], out=curl_times_i[..., 0])  # times i
+            curl_times_i[..., 1] = curl[..., 0]
         fields = grid.inverse(pair)
         velocity, vorticity = fields[:, :3], fields[:, 3:]
         cross = torch.empty_like(velocity)

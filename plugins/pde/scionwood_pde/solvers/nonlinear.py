@@ -25,8 +25,8 @@ def pointwise(grid: Grid, degree: int, reaction: Callable[[Tensor], Tensor]) -> 
         degree: degree of f; the de-aliasing keeps 2 / (degree + 1) of the modes.
         reaction: f, from (batch, channel, *space) to the same shape.
     """
-    kept = grid.resolved(degree)
-    return lambda u: grid.forward(reaction(grid.inverse(u * kept))) * kept
+    mask = grid.resolved(degree)
+    return lambda u: grid.forward(reaction(grid.inverse(u * mask))) * mask
 
 
 def advective(grid: Grid, scale: Tensor) -> Nonlinear:
@@ -36,16 +36,16 @@ def advective(grid: Grid, scale: Tensor) -> Nonlinear:
         grid: grid of the fields.
         scale: b, which broadcasts to (batch, channel, *space).
     """
-    kept = grid.resolved(2)
+    mask = grid.resolved(2)
 
     def evaluate(u: Tensor) -> Tensor:
-        resolved = u * kept
+        resolved = u * mask
         velocity = grid.inverse(resolved)
         total = torch.zeros_like(velocity)
         for axis in range(grid.dims):
             slope = grid.inverse(resolved * grid.gradient[axis])
             total = total + velocity[:, axis : axis + 1] * slope
-        return grid.forward(-scale * total) * kept
+        return grid.forward(-scale * total) * mask
 
     return evaluate
 
@@ -57,14 +57,14 @@ def conservative(grid: Grid, scale: Tensor) -> Nonlinear:
         grid: grid of the fields.
         scale: b, which broadcasts to (batch, channel, *space).
     """
-    kept = grid.resolved(2)
+    mask = grid.resolved(2)
     pairs = [(i, j) for i in range(grid.dims) for j in range(i, grid.dims)]
     place = {pair: n for n, (i, j) in enumerate(pairs) for pair in ((i, j), (j, i))}
 
     def evaluate(u: Tensor) -> Tensor:
-        velocity = grid.inverse(u * kept)
+        velocity = grid.inverse(u * mask)
         products = torch.stack([velocity[:, i] * velocity[:, j] for i, j in pairs], dim=1)
-        flux = grid.forward(-scale / 2 * products) * kept
+        flux = grid.forward(-scale / 2 * products) * mask
         rows = [
             sum(grid.gradient[j] * flux[:, place[i, j]] for j in range(grid.dims))
             for i in range(grid.dims)
@@ -81,9 +81,9 @@ def scalar_flux(grid: Grid, scale: Tensor) -> Nonlinear:
         grid: grid of the fields.
         scale: b, which broadcasts to (batch, channel, *space).
     """
-    kept = grid.resolved(2)
-    divergence = grid.sum_of_derivatives(1).to(grid.dtype.to_complex()) * kept
-    return lambda u: divergence * grid.forward(-scale / 2 * grid.inverse(u * kept) ** 2)
+    mask = grid.resolved(2)
+    divergence = grid.sum_of_derivatives(1).to(grid.dtype.to_complex()) * mask
+    return lambda u: divergence * grid.forward(-scale / 2 * grid.inverse(u * mask) ** 2)
 
 
 def gradient_norm(grid: Grid, scale: Tensor) -> Nonlinear:
@@ -93,11 +93,11 @@ def gradient_norm(grid: Grid, scale: Tensor) -> Nonlinear:
         grid: grid of the fields.
         scale: b, which broadcasts to (batch, channel, *space).
     """
-    kept = grid.resolved(2)
-    fluctuation = kept * (grid.squared_wavenumber > 0)
+    mask = grid.resolved(2)
+    fluctuation = mask * (grid.squared_wavenumber > 0)
 
     def evaluate(u: Tensor) -> Tensor:
-        resolved = u * kept
+        resolved = u * mask
         square = torch.zeros((), dtype=grid.dtype, device=u.device)
         for symbol in grid.gradient:
             square = square + grid.inverse(resolved * symbol) ** 2
@@ -119,13 +119,13 @@ def rotational(grid: Grid) -> Nonlinear:
     """
     if isinstance(grid, KeptGrid) and grid.dims == 3:
         return rotational_kept(grid)
-    kept = grid.resolved(2)
+    mask = grid.resolved(2)
     turn = _turn_2d if grid.dims == 2 else _turn_3d
 
     def evaluate(u: Tensor) -> Tensor:
-        resolved = u * kept
+        resolved = u * mask
         both = grid.inverse(torch.cat([resolved, curl(grid, resolved)], dim=1))
-        return grid.project(grid.forward(turn(both[:, : grid.dims], both[:, grid.dims :])) * kept)
+        return grid.project(grid.forward(turn(both[:, : grid.dims], both[:, grid.dims :])) * mask)
 
     return evaluate
 

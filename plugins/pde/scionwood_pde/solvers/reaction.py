@@ -183,7 +183,7 @@ class GrayScott(Semilinear):
 
         def react(fields: Tensor) -> Tensor:
             u, v = fields[:, :1], fields[:, 1:]
-            made = u * v**2
-            return torch.cat([feed * (1 - u) - made, made - removal * v], dim=1)
+            rate = u * v**2
+            return torch.cat([feed * (1 - u) - rate, rate - removal * v], dim=1)
 
         return pointwise(grid, self.DEGREE, react)

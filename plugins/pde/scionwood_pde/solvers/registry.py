@@ -81,11 +81,11 @@ def drawn_equation(
             or is a negative viscosity or diffusivity.
     """
     equation = equation_class(name)()
-    known = sorted(f.name for f in fields(equation) if isinstance(f.default, float | int))
-    unknown = [key for key in parameters if key not in known]
+    parameter_names = sorted(f.name for f in fields(equation) if isinstance(f.default, float | int))
+    unknown = [key for key in parameters if key not in parameter_names]
     if unknown:
         raise ValueError(
-            f"parameter {unknown[0]!r}: {name} has {', '.join(known)}. Correct the name"
+            f"parameter {unknown[0]!r}: {name} has {', '.join(parameter_names)}. Correct the name"
         )
     for key, value in parameters.items():
         if not isfinite(value) or (value < 0 and key.startswith(("viscosity", "diffusivity"))):
@@ -95,5 +95,5 @@ def drawn_equation(
             )
         if key == "length" and value <= 0:
             raise ValueError(f"parameter length of {value:g}: a box has a positive length")
-    given: dict[str, Any] = dict(parameters)
-    return replace(equation.drawn(generator, batch), **given)
+    fixed_parameters: dict[str, Any] = dict(parameters)
+    return replace(equation.drawn(generator, batch), **fixed_parameters)

@@ -136,11 +136,11 @@ def _check_memory(
     needed = prod(frames) * n_points**dims * dtype.itemsize
     if torch.device(device).type != "cpu" or not hasattr(os, "sysconf"):
         return
-    most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > most:
+    limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > limit:
         raise ValueError(
             f"{frames[0]} samples, {frames[1]} states, {frames[2]} fields of {n_points}^{dims} "
-            f"points: {needed / 2**30:.3g} GiB, and this machine has {most / 2**30:.3g}. Simulate "
+            f"points: {needed / 2**30:.3g} GiB, and this machine has {limit / 2**30:.3g}. Simulate "
             "fewer samples or states at once, or a coarser grid"
         )
 
@@ -152,10 +152,10 @@ def _start(
     channels = len(equation.channels(grid.dims))
     if initial is None:
         return equation.initial(grid, batch, channels, generator)
-    wanted = (batch, channels, *grid.shape)
-    if initial.shape != wanted:
+    shape = (batch, channels, *grid.shape)
+    if initial.shape != shape:
         raise ValueError(
-            f"initial of shape {tuple(initial.shape)}: (batch, channel, *space) is {wanted}. "
+            f"initial of shape {tuple(initial.shape)}: (batch, channel, *space) is {shape}. "
             f"Channels are {equation.channels(grid.dims)}"
         )
     return initial.to(grid.device, grid.dtype)

@@ -139,10 +139,10 @@ class Grid:
         Source: Orszag, S. A., 1971, J. Atmos. Sci. 28, 1074.
         """
         highest = 2 * (self.n_points // 2) // (degree + 1) - 1
-        kept = torch.ones((), dtype=torch.bool, device=self.device)
+        mask = torch.ones((), dtype=torch.bool, device=self.device)
         for mode in self.modes:
-            kept = kept & (mode.abs() <= highest)
-        return kept.to(self.dtype)
+            mask = mask & (mode.abs() <= highest)
+        return mask.to(self.dtype)
 
     def forward(self, field: Tensor) -> Tensor:
         """Transform a real field (..., *space) to its spectrum (..., *modes)."""

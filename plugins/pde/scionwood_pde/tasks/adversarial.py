@@ -46,16 +46,16 @@ class _Reversed(torch.autograd.Function):
         return -ctx.weight * gradients[0], None
 
 
-def adversarial_loss(critic: Critic, real: Tensor, made: Tensor, weight: float) -> Tensor:
+def adversarial_loss(critic: Critic, real: Tensor, fake: Tensor, weight: float) -> Tensor:
     """Return the hinge loss of the critic, which the critic lowers and the autoencoder raises.
 
-    One optimiser serves both: the gradient changes its sign on its way to `made` and is multiplied
+    One optimiser serves both: the gradient changes its sign on its way to `fake` and is multiplied
     by the weight. The critic itself learns with weight 1.
 
     Args:
         critic: the critic of patches.
         real: (batch, field, x, y, z).
-        made: the reconstruction, of the same shape, connected to the autoencoder.
+        fake: the reconstruction, of the same shape, connected to the autoencoder.
         weight: weight of the term for the autoencoder.
 
     Returns:
@@ -64,5 +64,5 @@ def adversarial_loss(critic: Critic, real: Tensor, made: Tensor, weight: float) 
     Source: the hinge loss is that of Lim and Ye 2017, arXiv:1705.02894; the reversed gradient is
         that of Ganin et al. 2016, arXiv:1505.07818.
     """
-    reversed_made: Tensor = _Reversed.apply(made, weight)  # type: ignore[no-untyped-call, unused-ignore]
+    reversed_made: Tensor = _Reversed.apply(fake, weight)  # type: ignore[no-untyped-call, unused-ignore]
     return F.relu(1 - critic(real)).mean() + F.relu(1 + critic(reversed_made)).mean()

@@ -30,12 +30,12 @@ class Baselines:
 
     @torch.no_grad()
     def add(
-        self, own: Tensor, state: Tensor, reference: Tensor, mask: Tensor | None
+        self, network_error: Tensor, state: Tensor, reference: Tensor, mask: Tensor | None
     ) -> dict[str, Tensor]:
         """Return the error of each filter on a batch, and remember it beside the network's own.
 
         Args:
-            own: the error of the network.
+            network_error: the error of the network.
             state: (batch, field, *space), the last frame of the input.
             reference: the next states.
             mask: 1 at the points that count, or `None`.
@@ -45,7 +45,7 @@ class Baselines:
             predicted = self.filters.predict(name, state.cpu()).to(reference)
             errors[name] = self.score(predicted, reference, mask)
         size = len(state)
-        for name, error in {"own": own, **errors}.items():
+        for name, error in {"own": network_error, **errors}.items():
             self.sums[name] += size * float(error)
         self.count += size
         return {f"vrmse_{name}": error for name, error in errors.items() if name != PERSISTENCE}

@@ -54,11 +54,13 @@ def deployed(backbone: nn.Module, folder: Path | None, *, given: str, made: str)
 
 
 def _normalisation(folder: Path | None, of_states: bool) -> Normalisation:
-    kept = None if folder is None else Normaliser.read(folder)
-    moments = "the means and standard deviations below" if kept else "its own mean and deviation"
+    normaliser = None if folder is None else Normaliser.read(folder)
+    moments = (
+        "the means and standard deviations below" if normaliser else "its own mean and deviation"
+    )
     names = ("fields", "mean", "std", "interval", "time_unit")
     return Normalisation(
         before=(f"Normalise each field with {moments}.",) if of_states else (),
         after=(f"Undo it: multiply each field by the deviation and add the mean, {moments}.",),
-        numbers={name: getattr(kept, name) for name in names} if kept else {},
+        numbers={name: getattr(normaliser, name) for name in names} if normaliser else {},
     )

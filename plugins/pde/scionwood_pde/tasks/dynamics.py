@@ -105,11 +105,11 @@ class Dynamics(StatesTask):
         if self.scaled is None or self.trainer.global_step:
             return
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
-        kept = getattr(data, "normaliser", None)
+        normaliser = getattr(data, "normaliser", None)
         batches = islice(data.train_dataloader(), self.measured)
-        units: list[Any] = [] if kept is None else [kept.std]
-        if kept is not None and hasattr(self.backbone, "solver"):
-            units.append(kept.mean)
+        units: list[Any] = [] if normaliser is None else [normaliser.std]
+        if normaliser is not None and hasattr(self.backbone, "solver"):
+            units.append(normaliser.mean)
         self.scaled.measure(batches, *units)
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -117,22 +117,22 @@ class Dynamics(StatesTask):
         state, reference = batch["state"], batch["next"]
         if self.training:
             state, reference = self._moved(state, reference, "mask" in batch)
-        seen, wanted = self._divided(state, reference)
+        inputs, targets = self._divided(state, reference)
         if self.training and self.noise:
-            seen = with_noise(seen, self.noise)
+            inputs = with_noise(inputs, self.noise)
         errors, width = [], reference.shape[1]
-        for target in wanted:
-            predicted = self._predicted(seen, batch)
+        for target in targets:
+            predicted = self._predicted(inputs, batch)
             errors.append(predicted - target)
-            if len(errors) < len(wanted):
-                seen = torch.cat([seen[:, width:], self._limited(predicted)], dim=1)
+            if len(errors) < len(targets):
+                inputs = torch.cat([inputs[:, width:], self._limited(predicted)], dim=1)
         error = torch.cat(errors, dim=1)
         if self.scaled is not None:
             scale = self.scaled.scales.change.repeat(len(errors))
             error = error / scale.view(-1, *[1] * (error.ndim - 2))
         mask = batch.get("mask")
-        whole = mask if mask is None else mask.repeat(1, len(errors), *[1] * (mask.ndim - 2))
-        return {"loss": mean_over(error.square(), whole)}
+        full_mask = mask if mask is None else mask.repeat(1, len(errors), *[1] * (mask.ndim - 2))
+        return {"loss": mean_over(error.square(), full_mask)}
 
     def corruption(self) -> Corruption | None:
         """Return the noise on the input; None without it."""
@@ -153,9 +153,9 @@ class Dynamics(StatesTask):
         """
         state, reference, mask = batch["state"], batch["next"], batch.get("mask")
         width = reference.shape[1]
-        own = self._predicted(state[:, -width * self.history :], batch)
+        predicted = self._predicted(state[:, -width * self.history :], batch)
         last = state[:, -width:]
-        error = mean_vrmse(own, reference, mask)
+        error = mean_vrmse(predicted, reference, mask)
         values = {
             "vrmse": error,
             "vrmse_persistence": mean_vrmse(last, reference, mask),
@@ -202,8 +202,8 @@ class Dynamics(StatesTask):
             rule = f"the data have a history of {frames}; this needs {needed}"
             raise RecipeError(f"unroll: {self.unroll}", rule, f"Set data.history to {needed}")
         later = self._steps() - 1
-        kept = state[:, -width * (self.history + later) :]
-        first, *others = torch.split(kept, [width * self.history, *[width] * later], dim=1)
+        window = state[:, -width * (self.history + later) :]
+        first, *others = torch.split(window, [width * self.history, *[width] * later], dim=1)
         return first, [*others, reference]
 
     def _steps(self) -> int:

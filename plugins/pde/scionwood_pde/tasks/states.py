@@ -210,13 +210,15 @@ class Generate(StatesTask):
         batch. Shells below `FAINTEST` of a field's largest E do not count, nor does the mean.
         """
         x = batch["state"]
-        made = self.backbone(self._noise(x), self._labels(x))
-        made = made[..., : x.shape[2], : x.shape[3], : x.shape[4]]
+        generated = self.backbone(self._noise(x), self._labels(x))
+        generated = generated[..., : x.shape[2], : x.shape[3], : x.shape[4]]
         lengths = [side / x.shape[2] for side in x.shape[2:]]
-        energy, reference = (spectrum(states, lengths)[1].mean(0)[:, 1:] for states in (made, x))
-        counted = reference >= FAINTEST * reference.amax(1, keepdim=True)
-        distance = (energy / reference).log10().abs()[counted].mean()
-        return {"spectral_distance": distance, "std": made.std()}
+        energy, reference = (
+            spectrum(states, lengths)[1].mean(0)[:, 1:] for states in (generated, x)
+        )
+        is_strong = reference >= FAINTEST * reference.amax(1, keepdim=True)
+        distance = (energy / reference).log10().abs()[is_strong].mean()
+        return {"spectral_distance": distance, "std": generated.std()}
 
     def deploy(self, folder: Path | None = None) -> Deployed:
         """Return the generator, from noise in the shape of the latents to a state."""

@@ -87,7 +87,7 @@ class Scionwood:
         """
         from scionwood_pde.verbs.encode import encode
 
-        placing = _taken(DatasetPlacing, options)
+        placing = _take_options(DatasetPlacing, options)
         return encode(self._states(placing), latents, EncodeOptions(**options), force=force)
 
     def decode(
@@ -114,7 +114,7 @@ class Scionwood:
         """
         from scionwood_pde.verbs.decode import decode
 
-        placing = _taken(DatasetPlacing, options)
+        placing = _take_options(DatasetPlacing, options)
         data: Any = self._data
         states = as_dataset(decode(data, target, DecodeOptions(**options), force=force))
         return states if like is None else Scionwood(like)._like(states, placing)
@@ -151,7 +151,7 @@ class Scionwood:
         scale = Normaliser.read(find_run(run))
         if scale is not None and options.get("fields") is None:
             options["fields"] = scale.fields
-        placing = _taken(DatasetPlacing, options)
+        placing = _take_options(DatasetPlacing, options)
         states = self._states(placing)
         predicted = rollout(states, target, RolloutOptions(run=run, **options), force=force)
         return self._like(as_dataset(predicted), placing)
@@ -173,7 +173,7 @@ class Scionwood:
         """
         from scionwood_pde.verbs.evaluate import evaluate
 
-        placing = _taken(DatasetPlacing, options)
+        placing = _take_options(DatasetPlacing, options)
         states = self._states(placing)
         return evaluate(states, reference, given=given, solids=placing.solids, **options)
 
@@ -201,7 +201,7 @@ class Scionwood:
         return states if is_states(data) else like(states, DatasetSource(data, **options))
 
 
-def _taken(kind: type[Options], options: dict[str, Any]) -> Options:
+def _take_options(kind: type[Options], options: dict[str, Any]) -> Options:
     """Take the fields of a class of options out of the options by name."""
     names = [item.name for item in fields(kind)]  # type: ignore[arg-type]
     return kind(**{name: options.pop(name) for name in names if name in options})

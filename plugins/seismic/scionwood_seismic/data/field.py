@@ -156,8 +156,8 @@ class FieldCrops(NoisyOnDemand):
 
 def told(rng: np.random.Generator, level: float, share: float) -> float:
     """Return the noise level as it is told: 0 for unknown, otherwise within about 20 %."""
-    given = max(level * float(np.exp(0.2 * rng.standard_normal())), QUIETEST_TOLD)
-    return given if rng.random() < share else 0.0
+    rough_level = max(level * float(np.exp(0.2 * rng.standard_normal())), QUIETEST_TOLD)
+    return rough_level if rng.random() < share else 0.0
 
 
 def tensors(pair: Pair, level: float) -> dict[str, Tensor]:

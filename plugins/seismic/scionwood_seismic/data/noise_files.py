@@ -68,8 +68,8 @@ def read_noise(path: str, window: Window | Literal["quietest"] | None = None) ->
         records = [(str(file), _array(file), 1.0) for file in arrays]
     else:
         records = [record for file in find_files(path) for record in _records(file)]
-    kept = [_cut(name, data, dt, window) for name, data, dt in records]
-    return [data / np.float32(_median_rms(data)) for data in kept]
+    windows = [_cut(name, data, dt, window) for name, data, dt in records]
+    return [data / np.float32(_median_rms(data)) for data in windows]
 
 
 def canonical_noise(path: str, window: Window | None, domain: Domain) -> list[np.ndarray]:
@@ -86,12 +86,12 @@ def canonical_noise(path: str, window: Window | None, domain: Domain) -> list[np
     Raises:
         ReadError: there is no file, or it holds no live trace of 32 samples in the window.
     """
-    kept = []
+    windows = []
     for name, data, dt in (record for file in find_files(path) for record in _records(file)):
-        own = _cut(name, data, dt, window or "quietest")
+        noise_window = _cut(name, data, dt, window or "quietest")
         factor = plan(data, domain=domain).factor
-        kept.append(resample(own, max(SHORTEST, round(own.shape[1] * factor))))
-    return [data / np.float32(_median_rms(data)) for data in kept]
+        windows.append(resample(noise_window, max(SHORTEST, round(noise_window.shape[1] * factor))))
+    return [data / np.float32(_median_rms(data)) for data in windows]
 
 
 def quietest(data: np.ndarray) -> slice:
@@ -120,8 +120,8 @@ def _array(file: Path) -> np.ndarray:
     if data.ndim != 2 or data.dtype.kind != "f":
         rule = f"a noise array is (trace, time) of floats, this is {data.shape} {data.dtype}"
         raise ReadError(str(file), rule, "Save one record a file")
-    kept: np.ndarray = data[live(data)]
-    return kept
+    live_traces: np.ndarray = data[live(data)]
+    return live_traces
 
 
 def _records(file: Path) -> list[tuple[str, np.ndarray, float]]:

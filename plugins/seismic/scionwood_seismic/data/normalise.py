@@ -42,17 +42,17 @@ def scale_in_blocks(blocks: Iterable[np.ndarray]) -> float:
     Returns:
         See `scale`. At most 8 Mi samples are in memory, besides one block.
     """
-    kept: list[np.ndarray] = []
-    step, seen, size = 1, 0, 0
+    live_rows: list[np.ndarray] = []
+    step, live_count, size = 1, 0, 0
     for block in blocks:
         rows = block[live(block)]
-        kept.append(rows[-seen % step :: step])
-        seen += len(rows)
-        size += kept[-1].size
-        while size > 2 * ENOUGH and sum(map(len, kept)) > 1:
-            kept = [np.concatenate(kept)[::2]]
-            step, size = 2 * step, kept[0].size
-    return scale(np.concatenate(kept)) if kept else 1.0
+        live_rows.append(rows[-live_count % step :: step])
+        live_count += len(rows)
+        size += live_rows[-1].size
+        while size > 2 * ENOUGH and sum(map(len, live_rows)) > 1:
+            live_rows = [np.concatenate(live_rows)[::2]]
+            step, size = 2 * step, live_rows[0].size
+    return scale(np.concatenate(live_rows)) if live_rows else 1.0
 
 
 def live(gather: np.ndarray) -> np.ndarray:

@@ -146,10 +146,10 @@ class FieldPairs(OnDemandData):
             else generator(self.seed, split, index)
         )
         count, span = len(self.places), PARTS[split]
-        whole = count >= ENOUGH
-        first, last = (round(share * count) for share in span) if whole else (0, count)
+        by_place = count >= ENOUGH
+        first, last = (round(share * count) for share in span) if by_place else (0, count)
         noisy, clean = self.record(int(rng.integers(first, last)))
-        pair = crop(rng, noisy, clean, self.shape, (0.0, 1.0) if whole else span)
+        pair = crop(rng, noisy, clean, self.shape, (0.0, 1.0) if by_place else span)
         return tensors(pair, told(rng, pair.level, self.told_share))
 
 

@@ -148,8 +148,8 @@ def find_files(path: str) -> list[Path]:
         candidates = [where]
     elif where.is_dir():
         readers = [load("readers", f"{plugin.name}/{name}") for name in plugin.readers]
-        known = {suffix for reader in readers for suffix in reader.suffixes}
-        candidates = [file for file in where.iterdir() if file.suffix.lower() in known]
+        suffixes = {suffix for reader in readers for suffix in reader.suffixes}
+        candidates = [file for file in where.iterdir() if file.suffix.lower() in suffixes]
     else:
         candidates = [Path(name) for name in glob.glob(path, recursive=True)]
     files = sorted(file for file in candidates if file.is_file())

@@ -126,16 +126,16 @@ class SyntheticGathers(OnDemandData):
         return np.pad(events, ((0, 0), (self.quiet, 0)))
 
 
-def check_names(option: str, given: Sequence[str], known: Sequence[str]) -> None:
+def check_names(option: str, names: Sequence[str], choices: Sequence[str]) -> None:
     """Refuse an empty list and unknown names.
 
     Raises:
         RecipeError: the list is empty, or a name in it is unknown.
     """
-    unknown: list[Any] = [name for name in given if name not in known]
-    if unknown or not given:
+    unknown: list[Any] = [name for name in names if name not in choices]
+    if unknown or not names:
         value = f"{option}: {unknown[0] if unknown else 'nothing'}"
-        raise RecipeError(value, f"one or more of {', '.join(known)}", "Correct the name")
+        raise RecipeError(value, f"one or more of {', '.join(choices)}", "Correct the name")
 
 
 def check_quiet(quiet: float, length: float) -> None:

@@ -52,8 +52,8 @@ def fk_threshold(data: np.ndarray, dt: float, *, keep: float = 0.05) -> np.ndarr
     """
     spectrum = np.fft.fft2(data)
     magnitude = np.abs(spectrum)
-    kept = spectrum * (magnitude >= np.quantile(magnitude, 1 - keep))
-    return np.fft.ifft2(kept).real
+    sparse_spectrum = spectrum * (magnitude >= np.quantile(magnitude, 1 - keep))
+    return np.fft.ifft2(sparse_spectrum).real
 
 
 def fx_ssa(
@@ -82,11 +82,11 @@ def fx_ssa(
     starts = [*range(0, last, max(1, window // 2)), last]
     total, weights = np.zeros(data.shape), np.zeros((traces, 1))
     taper = np.hanning(window + 2)[1:-1, None]
-    kept = np.fft.rfftfreq(samples, dt) <= highest
+    in_band = np.fft.rfftfreq(samples, dt) <= highest
     for start in starts:
         spectrum = np.fft.rfft(data[start : start + window], axis=1)
         reduced = np.zeros_like(spectrum)
-        reduced[:, kept] = _reduce(spectrum[:, kept].T, rank).T
+        reduced[:, in_band] = _reduce(spectrum[:, in_band].T, rank).T
         part = np.fft.irfft(reduced, n=samples, axis=1)
         total[start : start + window] += part * taper
         weights[start : start + window] += taper

@@ -43,13 +43,13 @@ def denoise(task: Task, folder: Path | None = None) -> list[ProbeResult]:
     noise = _scaled(torch.randn(1, 1, *shape, generator=generator))
     events = _scaled(_flat(shape))
     mixed = _scaled(_flat(shape) + 0.5 * _rms(_flat(shape)) * noise)
-    made = {name: _run(task, x) for name, x in {"noise": noise, "mixed": mixed}.items()}
+    outputs = {name: _run(task, x) for name, x in {"noise": noise, "mixed": mixed}.items()}
     flat = _run(task, events)
     return [
-        _most("noise alone", _energy(made["noise"]) / _energy(noise), 0.25, NOISE),
+        _most("noise alone", _energy(outputs["noise"]) / _energy(noise), 0.25, NOISE),
         _most("silence", _rms(_run(task, torch.zeros_like(noise))), 0.05, SILENCE),
         _most("spike", _leak(task, shape, generator), 0.1, SPIKE),
-        _most("polarity", _apart(-made["mixed"], _run(task, -mixed)), 0.2, POLARITY),
+        _most("polarity", _apart(-outputs["mixed"], _run(task, -mixed)), 0.2, POLARITY),
         ProbeResult(
             "flat events",
             float((flat * events).sum() / events.square().sum()),
@@ -60,12 +60,12 @@ def denoise(task: Task, folder: Path | None = None) -> list[ProbeResult]:
         _most("flat events, distortion", _apart(flat, events), 0.5, SHAPE),
         ProbeResult(
             "flat events in noise",
-            float((made["mixed"] * events).sum() / _projection(mixed, events)),
+            float((outputs["mixed"] * events).sum() / _projection(mixed, events)),
             least=0.7,
             most=1.3,
             reason=WEAK,
         ),
-        _most("scale", _apart(1.25 * made["mixed"], _run(task, 1.25 * mixed)), 0.1, SCALE),
+        _most("scale", _apart(1.25 * outputs["mixed"], _run(task, 1.25 * mixed)), 0.1, SCALE),
     ]
 
 
@@ -79,8 +79,8 @@ SHAPE = "half of the energy in error is 6 dB, below which a wavelet is not recog
 SCALE = "the scale of a gather is estimated, and errors of 2 dB are common"
 
 
-def _most(name: str, value: float, most: float, reason: str) -> ProbeResult:
-    return ProbeResult(name, value, most=most, reason=reason)
+def _most(name: str, value: float, limit: float, reason: str) -> ProbeResult:
+    return ProbeResult(name, value, most=limit, reason=reason)
 
 
 def _shape(task: Task) -> tuple[int, int]:
@@ -90,8 +90,8 @@ def _shape(task: Task) -> tuple[int, int]:
 
 
 def _run(task: Task, gather: Tensor) -> Tensor:
-    made: Tensor = task(gather.to(task.device))
-    return made.float().cpu()
+    output: Tensor = task(gather.to(task.device))
+    return output.float().cpu()
 
 
 def _flat(shape: tuple[int, int]) -> Tensor:
@@ -111,9 +111,9 @@ def _leak(task: Task, shape: tuple[int, int], generator: torch.Generator) -> flo
     trace, sample = shape[0] // 2, shape[1] // 2
     spiked[0, 0, trace, sample] += 8.0
     added = _run(task, spiked) - _run(task, quiet)
-    away = torch.ones(shape, dtype=torch.bool)
-    away[max(0, trace - NEAR) : trace + NEAR + 1, sample - NEAR : sample + NEAR + 1] = False
-    return float(added[0, 0][away].square().sum() / 8.0**2)
+    is_far = torch.ones(shape, dtype=torch.bool)
+    is_far[max(0, trace - NEAR) : trace + NEAR + 1, sample - NEAR : sample + NEAR + 1] = False
+    return float(added[0, 0][is_far].square().sum() / 8.0**2)
 
 
 def _scaled(gather: Tensor) -> Tensor:

@@ -53,12 +53,17 @@ def score_files(reference: Path, noisy: Path, denoised: Path, *, drawn: int) -> 
         ReadError: a file is damaged, or the three files differ in their gathers.
     """
     scores = Scores()
-    for i, (clean, dirty, ours, dt) in enumerate(_triples(reference, noisy, denoised)):
-        results = {name: method(dirty, dt) for name, method in METHODS.items()} | {OURS: ours}
+    for i, (clean, dirty, estimate, dt) in enumerate(_triples(reference, noisy, denoised)):
+        results = {name: method(dirty, dt) for name, method in METHODS.items()} | {OURS: estimate}
         scores.snr.append({name: _snr(clean, result) for name, result in results.items()})
         scores.leakage.append({name: _leakage(clean, dirty, x) for name, x in results.items()})
         if i in (0, drawn):
-            panels = {"input": dirty, "denoised": ours, "removed": dirty - ours, "reference": clean}
+            panels = {
+                "input": dirty,
+                "denoised": estimate,
+                "removed": dirty - estimate,
+                "reference": clean,
+            }
             scores.panels, scores.dt = panels, dt
     return scores
 
@@ -110,8 +115,8 @@ def _triples(*paths: Path) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray,
         if len(layouts) > 1:
             rule = f"(gathers, traces, samples) differ: {', '.join(map(str, sorted(layouts)))}"
             raise ReadError(", ".join(map(str, paths)), rule, "Compare files of one simulation")
-        for clean, dirty, ours in zip(*readers, strict=True):
-            yield clean.data, dirty.data, ours.data, readers[0].dt
+        for clean, dirty, estimate in zip(*readers, strict=True):
+            yield clean.data, dirty.data, estimate.data, readers[0].dt
     finally:
         for reader in readers:
             reader.close()

@@ -102,9 +102,9 @@ def _row(figure: Figure | SubFigure, gathers: Mapping[str, np.ndarray], geometry
 
 def _gather(axes: Axes, data: np.ndarray, gain: float, geometry: Geometry) -> AxesImage:
     traces = data.shape[0]
-    shown = np.ma.masked_invalid(thin(data, LIMIT))
+    image_data = np.ma.masked_invalid(thin(data, LIMIT))
     image = axes.imshow(
-        shown.T,
+        image_data.T,
         aspect="auto",
         cmap="RdBu_r",
         vmin=-gain,
@@ -115,8 +115,8 @@ def _gather(axes: Axes, data: np.ndarray, gain: float, geometry: Geometry) -> Ax
     axes.set_facecolor("0.65")  # shows through the transparent dead traces
     if traces < WIGGLES:
         _, _, bottom, top = image.get_extent()
-        down = top + (bottom - top) * (np.arange(shown.shape[1]) + 0.5) / shown.shape[1]
-        for i, trace in enumerate(shown):
+        down = top + (bottom - top) * (np.arange(image_data.shape[1]) + 0.5) / image_data.shape[1]
+        for i, trace in enumerate(image_data):
             line = i + 1 + 0.5 * np.clip(trace / gain, -1, 1)
             axes.plot(line, down, color="black", linewidth=0.4, alpha=0.6)
         axes.autoscale(False)
@@ -135,8 +135,8 @@ def _fk_row(figure: SubFigure, result: Result) -> None:
     geometry = result.geometry
     alive = live(result.noisy)
     names = ("input", "denoised", "removed")
-    shown = result.panels()
-    spectra = [fk(np.where(alive[:, None], shown[name], 0)) for name in names]
+    panels = result.panels()
+    spectra = [fk(np.where(alive[:, None], panels[name], 0)) for name in names]
     top = float(spectra[0].max()) or 1.0
     decibels = [20 * np.log10(np.maximum(s / top, 1e-8)) for s in spectra]
     floor = float(np.clip(np.quantile(decibels[0], 0.05), -100, -30))
@@ -163,8 +163,8 @@ def _fk_row(figure: SubFigure, result: Result) -> None:
 
 def _spectra(axes: Axes, result: Result) -> None:
     alive = live(result.noisy)
-    shown = result.panels()
-    means = {name: mean_spectrum(shown[name][alive]) for name in LINES}
+    panels = result.panels()
+    means = {name: mean_spectrum(panels[name][alive]) for name in LINES}
     top = float(means["input"].max()) or 1.0
     frequency = np.fft.rfftfreq(result.noisy.shape[1], result.geometry.dt or 1.0)
     for name, (colour, dashes) in LINES.items():
@@ -205,6 +205,6 @@ def _numbers(axes: Axes, numbers: Mapping[str, str]) -> None:
 
 def _wrapped(text: str, width: int) -> str:
     """Wrap a text; a character that the font lacks becomes a question mark."""
-    known = get_font(findfont(FontProperties())).get_charmap()
+    glyphs = get_font(findfont(FontProperties())).get_charmap()
     lines = [part for line in text.splitlines() for part in wrap(line, width)]
-    return "\n".join("".join(c if ord(c) in known else "?" for c in line) for line in lines)
+    return "\n".join("".join(c if ord(c) in glyphs else "?" for c in line) for line in lines)

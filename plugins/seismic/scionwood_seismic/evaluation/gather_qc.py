@@ -120,10 +120,10 @@ def similarity_map(result: Result) -> np.ndarray:
         each block of traces is measured separately.
     """
     used = _used(result)
-    shown = np.full(result.noisy.shape, np.nan, dtype=np.float32)
+    similarity = np.full(result.noisy.shape, np.nan, dtype=np.float32)
     for (rows, span), x, y, _ in _pieces(result, used):
-        shown[rows, span] = metrics.local_similarity(y, x - y).numpy()
-    return shown
+        similarity[rows, span] = metrics.local_similarity(y, x - y).numpy()
+    return similarity
 
 
 _UNPROCESSED = {
@@ -155,12 +155,12 @@ def _pieces(result: Result, used: np.ndarray) -> Iterator[tuple[Place, Tensor, T
     samples = result.noisy.shape[1]
     count = math.ceil(result.noisy[used].size / PIECE)
     edges = np.linspace(0, samples, 1 + math.ceil(samples / LONGEST)).astype(int).tolist()
-    for some in np.array_split(places, min(count, len(places))):
+    for rows in np.array_split(places, min(count, len(places))):
         for span in (slice(*pair) for pair in pairwise(edges)):
-            noisy, clean = (_tensor(x[some, span], unit) for x in (result.noisy, result.clean))
+            noisy, clean = (_tensor(x[rows, span], unit) for x in (result.noisy, result.clean))
             reference = result.reference
-            known = None if reference is None else _tensor(reference[some, span], unit)
-            yield (some, span), noisy, clean, known
+            reference_part = None if reference is None else _tensor(reference[rows, span], unit)
+            yield (rows, span), noisy, clean, reference_part
 
 
 def _tensor(data: np.ndarray, unit: float) -> Tensor:

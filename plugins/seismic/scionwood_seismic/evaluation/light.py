@@ -108,7 +108,9 @@ def lights(verdicts: Iterable[Verdict]) -> dict[str, Any]:
     rows = list(verdicts)
     counts = Counter(verdict.light for verdict in rows)
     by_light = {light: counts[light] for light in _RANK if counts[light]}
-    passed, mended = (sum(getattr(each, name) for each in rows) for name in ("passed", "mended"))
+    passed, mended = (
+        sum(getattr(verdict, name) for verdict in rows) for name in ("passed", "mended")
+    )
     light = next(iter(by_light), "grey")
     return {"light": light, "lights": by_light, "passed": passed, "mended": mended}
 
@@ -132,7 +134,7 @@ def print_verdicts(verdicts: Sequence[Verdict], console: Console) -> None:
     counts = Counter(verdict.light for verdict in verdicts)
     text = ", ".join(f"{counts[light]} {light}" for light in _RANK if counts[light])
     passed, mended = (
-        sum(getattr(each, name) for each in verdicts) for name in ("passed", "mended")
+        sum(getattr(verdict, name) for verdict in verdicts) for name in ("passed", "mended")
     )
     outcome = f"{passed} passed through unchanged"
     outcome += f", lost signal was put back in {mended}" if mended else ""
@@ -155,8 +157,8 @@ def say(console: Console, text: str) -> None:
 
 def plain(text: str) -> str:
     """Return any text, such as a file name, with line breaks and invalid characters escaped."""
-    whole = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in whole)
+    valid_text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in valid_text)
 
 
 def _badness(verdict: Verdict) -> tuple[int, bool, bool, float]:

@@ -81,13 +81,13 @@ class Result:
 
     def panels(self) -> dict[str, np.ndarray]:
         """Return title -> gather, in drawing order."""
-        shown = {"input": self.noisy, "denoised": self.clean, "removed": self.removed}
+        gathers = {"input": self.noisy, "denoised": self.clean, "removed": self.removed}
         if self.reference is not None:
-            shown |= {
+            gathers |= {
                 "reference": self.reference,
                 "error (denoised - reference)": self.clean - self.reference,
             }
-        return shown
+        return gathers
 
 
 def clip(data: np.ndarray) -> float:
@@ -152,8 +152,8 @@ def _strongest(data: np.ndarray, axis: int, block: int) -> np.ndarray:
     padded = np.pad(moved, ((0, 0), (0, missing)), constant_values=np.nan)
     blocks = padded.reshape(len(moved), -1, block)
     size = np.where(np.isnan(blocks), -1, np.abs(blocks))
-    kept = np.take_along_axis(blocks, size.argmax(-1)[..., None], -1)[..., 0]
-    return np.moveaxis(kept, -1, axis)
+    extremes = np.take_along_axis(blocks, size.argmax(-1)[..., None], -1)[..., 0]
+    return np.moveaxis(extremes, -1, axis)
 
 
 def thinned(shape: Sequence[int]) -> str:

@@ -173,10 +173,12 @@ def _warning(rows: Sequence[Row]) -> str:
         ],
     }
     for what, chosen in kinds.items():
-        some = [plain(f"{v.gather}: {v.reason}") for v in chosen]
-        more = f", and {len(some) - LISTED} more" if len(some) > LISTED else ""
+        reasons = [plain(f"{v.gather}: {v.reason}") for v in chosen]
+        more = f", and {len(reasons) - LISTED} more" if len(reasons) > LISTED else ""
         texts.append(
-            f"{len(some)} gathers {what}. {'; '.join(some[:LISTED])}{more}." if some else ""
+            f"{len(reasons)} gathers {what}. {'; '.join(reasons[:LISTED])}{more}."
+            if reasons
+            else ""
         )
     return " ".join(texts if broken else texts[1:]).strip()
 
@@ -189,6 +191,8 @@ def _extent(page: QcPage, measured: Sequence[Row]) -> str:
 
 
 def _order(page: QcPage) -> str:
-    some = len(page.rows) < page.gathers
-    text = f"{len(page.rows)} evenly spaced gathers of {page.gathers}" if some else "All gathers"
+    is_subset = len(page.rows) < page.gathers
+    text = (
+        f"{len(page.rows)} evenly spaced gathers of {page.gathers}" if is_subset else "All gathers"
+    )
     return f"{text}, the highest local similarity first. Dead traces are not measured."

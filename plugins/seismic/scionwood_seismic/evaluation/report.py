@@ -90,8 +90,8 @@ def report_quality(
     if len(verdicts) == len(before):
         rows = [replace(row, verdict=verdicts[row.index]) for row in rows]
     else:  # of a volume there are those of both directions
-        named = {verdict.gather: verdict for verdict in verdicts}
-        rows = [replace(row, verdict=named.get(row.name)) for row in rows]
+        by_gather = {verdict.gather: verdict for verdict in verdicts}
+        rows = [replace(row, verdict=by_gather.get(row.name)) for row in rows]
     say(console, f"{path}: {len(before)} gathers, {before.traces} traces")
     print_verdicts(verdicts, console)
     live = [row for row in rows if row.values]
@@ -136,9 +136,9 @@ def save_figure(figure: Figure, path: Path, *, overwrite: bool) -> None:
         raise WriteError(str(path), rule, "Try a .png") from error
 
 
-def _spread(count: int, most: int) -> list[int]:
-    """Return at most `most` evenly spaced indices below `count`, with the first and the last."""
-    return sorted({round(i) for i in np.linspace(0, count - 1, min(count, most)).tolist()})
+def _spread(count: int, limit: int) -> list[int]:
+    """Return at most `limit` evenly spaced indices below `count`, with the first and the last."""
+    return sorted({round(i) for i in np.linspace(0, count - 1, min(count, limit)).tolist()})
 
 
 def _rows(readers: tuple[SeismicReader, ...], chosen: list[int], console: Console) -> list[Row]:
@@ -194,8 +194,10 @@ def _geometry(reader: SeismicReader, record: Record) -> Geometry:
 def _print(rows: list[Row], console: Console) -> None:
     """Print the measures of the first gather and, if there are several, of the worst one."""
     ranked = sorted(rows, key=Row.leak)
-    shown = {"first gather": rows[0]} | ({"worst gather": ranked[-1]} if len(rows) > 1 else {})
-    for title, row in shown.items():
+    titled_rows = {"first gather": rows[0]} | (
+        {"worst gather": ranked[-1]} if len(rows) > 1 else {}
+    )
+    for title, row in titled_rows.items():
         values = ", ".join(f"{label} {number(value)}" for label, value in row.values.items())
         say(console, f"{title} ({row.name}): {values}")
     broken = sum(row.broken for row in rows)

@@ -207,12 +207,12 @@ class Adapter:
     @contextmanager
     def _episode(self) -> Iterator[None]:
         """Restore the weights at the end, also after an error."""
-        kept = [p.detach().clone() for p in self._lora]
+        initial_weights = [p.detach().clone() for p in self._lora]
         flags = [p.requires_grad for p in self._lora]
         try:
             yield
         finally:
-            self._put(kept)
+            self._put(initial_weights)
             for p, flag in zip(self._lora, flags, strict=True):
                 p.requires_grad_(flag)
                 p.grad = None
@@ -237,7 +237,7 @@ class Adapter:
             before = float(mismatch_of(x - first, reference))
         if before < self.options.enough:
             return Outcome("matched already", 0, before, before, str(window))
-        kept = [p.detach().clone() for p in self._lora]
+        initial_weights = [p.detach().clone() for p in self._lora]
         harm = [recovered_amplitude(self.model, data)]
         step, after, values = self._descend(x, first, reference, before)
         self._put(values)
@@ -254,7 +254,7 @@ class Adapter:
         elif abs(shares[1] - noise) > abs(shares[0] - noise) + self.options.tolerance:
             why = f"{noise:.0%} of the energy is noise, and {shares[1]:.0%} would go"
         if why:
-            self._put(kept)
+            self._put(initial_weights)
             return Outcome(f"rolled back: {why}", 0, before, before, str(window), amplitudes)
         return Outcome("adapted", step, before, after, str(window), amplitudes)
 

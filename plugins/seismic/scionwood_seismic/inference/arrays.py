@@ -73,9 +73,9 @@ def _blend(
     def parts() -> Iterator[tuple[Corner, np.ndarray]]:
         corners = tiling.corners
         for at in range(0, len(corners), batch):
-            some = corners[at : at + batch]
-            stack = torch.from_numpy(cut(data, some, tiling.size)[:, None]).to(device)
-            yield from zip(some, model(stack)[:, 0].float().cpu().numpy(), strict=True)
-            progress(len(some) / len(corners))
+            batch_corners = corners[at : at + batch]
+            stack = torch.from_numpy(cut(data, batch_corners, tiling.size)[:, None]).to(device)
+            yield from zip(batch_corners, model(stack)[:, 0].float().cpu().numpy(), strict=True)
+            progress(len(batch_corners) / len(corners))
 
     return tiling.blend(parts())

@@ -51,12 +51,12 @@ def draw_arrivals(
         rng: the source of random numbers.
     """
     count, components, samples = crops.shape
-    each = max(2, samples // ROOM)
-    crop = np.repeat(np.arange(count), each)
-    slot = np.tile(np.arange(each), count)
+    events_per_crop = max(2, samples // ROOM)
+    crop = np.repeat(np.arange(count), events_per_crop)
+    slot = np.tile(np.arange(events_per_crop), count)
     kind = (slot // 2 + crop) % len(kinds)
     strong = slot % 2 == 0
-    centre = (slot + 0.5 + rng.uniform(-0.1, 0.1, len(crop))) * samples / each
+    centre = (slot + 0.5 + rng.uniform(-0.1, 0.1, len(crop))) * samples / events_per_crop
     period = np.array([PERIODS[name] for name in kinds])[kind][:, None]
     cycles = (np.arange(samples) - centre[:, None]) / period
     fade = np.cos(np.pi * np.clip(cycles / CYCLES, -0.5, 0.5)) ** 2

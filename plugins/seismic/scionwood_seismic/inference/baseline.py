@@ -39,5 +39,5 @@ def significant(record: np.ndarray, base: np.ndarray) -> np.ndarray:
     A base line that only the signal caused would bring a step into muted samples.
     """
     size = np.square(base).sum(axis=1) > LITTLE * np.square(record).sum(axis=1)
-    kept: np.ndarray = base * size[:, None]
-    return kept
+    significant_base: np.ndarray = base * size[:, None]
+    return significant_base

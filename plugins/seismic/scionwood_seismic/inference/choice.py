@@ -163,10 +163,10 @@ def _headers(reader: SegyReader) -> dict[str, np.ndarray]:
     from scionwood_seismic.readers.positions import open_binary
 
     fields = {"shot": 9, "cdp": 21, "offset": 37, "inline": 189, "crossline": 193}
-    some = np.unique(np.linspace(0, reader.traces - 1, LOOKED_AT).astype(int))
+    trace_indices = np.unique(np.linspace(0, reader.traces - 1, LOOKED_AT).astype(int))
     file = open_binary(reader.path)
     try:
-        rows = read_headers(reader.path, file, reader.layout, some)
+        rows = read_headers(reader.path, file, reader.layout, trace_indices)
     finally:
         os.close(file)
     kind: Any = reader.layout.order + "i4"

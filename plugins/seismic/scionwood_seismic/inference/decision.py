@@ -69,8 +69,8 @@ def decide(
     back = max(_way(*pair) for pair in pairs)
     amplitudes = {name: value + back * (mended[name] - value) for name, value in plain.items()}
     share, still = share_to_keep(amplitudes, removed, options)
-    done = "; lost signal was put back" if share else ""
-    return Decision(back, share, f"{still or reason}{done}", amplitudes)
+    action = "; lost signal was put back" if share else ""
+    return Decision(back, share, f"{still or reason}{action}", amplitudes)
 
 
 def _way(value: float, end: float, limit: float) -> float:
@@ -168,20 +168,20 @@ def settle(
         removed = removed - np.float32(decision.back) * lost
     else:
         decision = decide(plain, plain, share_of_energy, options)
-    alike = envelope.similarity(record, removed, period)
-    decision = replace(decision, alike=alike)
+    resemblance = envelope.similarity(record, removed, period)
+    decision = replace(decision, alike=resemblance)
     if options.gate == "report":
         return removed, replace(decision, share=1.0)
-    if decision.share and share_of_energy > envelope.SOME and alike > options.similarity:
-        reason = f"what is removed resembles what is kept: local similarity {alike:.2f}"
+    if decision.share and share_of_energy > envelope.SOME and resemblance > options.similarity:
+        reason = f"what is removed resembles what is kept: local similarity {resemblance:.2f}"
         decision = replace(decision, share=0.0, reason=reason)
     return removed * np.float32(decision.share), decision
 
 
 def _with_own(amplitudes: Amplitudes, record: np.ndarray, removed: np.ndarray) -> Amplitudes:
     """Return the amplitudes with that of the flat events that the record has itself."""
-    own = envelope.flat_amplitude(record, removed)
-    return amplitudes if own is None else {**amplitudes, OWN: own}
+    amplitude = envelope.flat_amplitude(record, removed)
+    return amplitudes if amplitude is None else {**amplitudes, OWN: amplitude}
 
 
 def _energy(data: np.ndarray) -> float:

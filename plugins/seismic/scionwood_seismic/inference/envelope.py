@@ -124,8 +124,8 @@ def without_added(record: np.ndarray, removed: np.ndarray) -> tuple[np.ndarray, 
     if added <= 1e-9:  # rounding
         return removed, 0.0
     change[:, outside] *= np.clip(largest, 0, 1)
-    kept: np.ndarray = fft.irfft(change, record.shape[1]).astype(removed.dtype)
-    return kept, added
+    in_band_change: np.ndarray = fft.irfft(change, record.shape[1]).astype(removed.dtype)
+    return in_band_change, added
 
 
 def similarity(record: np.ndarray, removed: np.ndarray, period: float) -> float:
@@ -138,11 +138,11 @@ def similarity(record: np.ndarray, removed: np.ndarray, period: float) -> float:
         removed: the same shape.
         period: the dominant period, samples.
     """
-    kept = record - removed
+    signal = record - removed
     size = window(record.shape, period)
     both, one, other = (
         nd.uniform_filter(a * b, size)
-        for a, b in ((kept, removed), (kept, kept), (removed, removed))
+        for a, b in ((signal, removed), (signal, signal), (removed, removed))
     )
     norm = np.sqrt(np.maximum(one, 0) * np.maximum(other, 0))
     return float(np.abs(both).sum()) / (float(norm.sum()) or 1.0)
@@ -179,17 +179,17 @@ def resembling(record: np.ndarray, removed: np.ndarray, period: float) -> np.nda
 
     Source: Chen and Fomel, 2015, doi 10.1190/geo2014-0227.1, without their iteration.
     """
-    kept = record - removed
+    signal = record - removed
     size = window(record.shape[-2:], period)
-    each = (*(1 for _ in record.shape[:-2]), *size)
+    filter_size = (*(1 for _ in record.shape[:-2]), *size)
     both, one, other = (
-        nd.uniform_filter(a * b, each)
-        for a, b in ((kept, removed), (kept, kept), (removed, removed))
+        nd.uniform_filter(a * b, filter_size)
+        for a, b in ((signal, removed), (signal, signal), (removed, removed))
     )
     one = np.maximum(one, 1e-30)
     independent = 2 * size[0] * size[1] / period  # samples of a window
     chance = np.sqrt(np.maximum(other, 0) / one / independent)
-    lost: np.ndarray = np.clip(both / one - chance, 0, 1) * kept
+    lost: np.ndarray = np.clip(both / one - chance, 0, 1) * signal
     return lost
 
 
@@ -207,13 +207,13 @@ def flat_amplitude(record: np.ndarray, removed: np.ndarray) -> float | None:
     if width < NARROWEST:
         return None
     one, other = _stacks(record, width)
-    whole = float(np.square(record, dtype=np.float64).mean())
+    total_energy = float(np.square(record, dtype=np.float64).mean())
     energy = float((np.square(one) + np.square(other)).mean(dtype=np.float64)) / 2
     shared = float((one * other).mean(dtype=np.float64))
-    if shared <= FLAT * whole or shared < AGREE * energy:
+    if shared <= FLAT * total_energy or shared < AGREE * energy:
         return None
-    kept, beside = _stacks(record - removed, width)
-    left = float((one * beside + kept * other).mean(dtype=np.float64)) / 2
+    signal_one, signal_other = _stacks(record - removed, width)
+    left = float((one * signal_other + signal_one * other).mean(dtype=np.float64)) / 2
     return min(1.0, left / shared)
 
 

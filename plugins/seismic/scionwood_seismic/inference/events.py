@@ -100,16 +100,16 @@ def draw(
         rng: the source of random numbers.
     """
     count, traces, samples = crops.shape
-    each = max(1, int(samples / (SPACING * period) + 0.4))
-    crop = np.repeat(np.arange(count), each)
-    slot = np.tile(np.arange(each), count)
+    events_per_crop = max(1, int(samples / (SPACING * period) + 0.4))
+    crop = np.repeat(np.arange(count), events_per_crop)
+    slot = np.tile(np.arange(events_per_crop), count)
     strong = crop % 2 == 0 if count > 1 else slot % 2 == 0
     turn = 2 * int(rng.integers(6)) if count > 1 else 0
-    kind = _kinds(slot, crop + turn, each) if traces > 2 else np.zeros_like(crop)
+    kind = _kinds(slot, crop + turn, events_per_crop) if traces > 2 else np.zeros_like(crop)
     slope = np.where(kind == 0, 0.0, slopes_of(crops, period, rng)[crop])
     pivot = rng.integers(traces, size=len(crop))
     # The sub-sample position is random, so that events do not all peak on a sample.
-    centre = (slot + 0.5) * samples / each + rng.uniform(-0.15, 0.15, len(crop)) * period
+    centre = (slot + 0.5) * samples / events_per_crop + rng.uniform(-0.15, 0.15, len(crop)) * period
     across = np.arange(traces) - pivot[:, None]
     at = centre[:, None] + slope[:, None] * across
     size = np.where(kind[:, None] == 2, np.exp(-((across / PATCH) ** 2) / 2), 1.0)
@@ -131,10 +131,10 @@ def placed(at: np.ndarray, size: np.ndarray, wavelet: np.ndarray, samples: int) 
     """
     width = wavelet.shape[1]
     half = width // 2 - 1
-    whole = np.floor(at).astype(int)
-    shift = np.minimum(((at - whole) * SHIFTS + 0.5).astype(int), SHIFTS - 1)
+    floor = np.floor(at).astype(int)
+    shift = np.minimum(((at - floor) * SHIFTS + 0.5).astype(int), SHIFTS - 1)
     padded = np.zeros((*at.shape, samples + 2 * width), np.float32)
-    first = np.clip(whole - half + width, 0, samples + width)
+    first = np.clip(floor - half + width, 0, samples + width)
     place = first[..., None] + np.arange(width)
     np.put_along_axis(padded, place, (wavelet[shift] * size[..., None]).astype(np.float32), -1)
     return padded[..., width : width + samples]
@@ -158,18 +158,20 @@ def slopes_of(crops: np.ndarray, period: float, rng: np.random.Generator) -> np.
     energy = nd.uniform_filter(np.square(crops), (1, 2 * half + 1, 2 * reach + 1))
     inner = energy[:, half : traces - half, reach : samples - reach]
     steps = np.sqrt(np.maximum(inner, 0)).reshape(count, -1).astype(np.float64).cumsum(axis=1)
-    wanted = rng.random((count, PLACES)) * steps[:, -1:]
-    flat = [np.searchsorted(row, some) for row, some in zip(steps, wanted, strict=True)]
+    targets = rng.random((count, PLACES)) * steps[:, -1:]
+    flat = [
+        np.searchsorted(row, target_row) for row, target_row in zip(steps, targets, strict=True)
+    ]
     place = np.minimum(np.concatenate(flat), steps.shape[1] - 1)
     crop = np.repeat(np.arange(count), PLACES)
     trace, sample = np.unravel_index(place, inner.shape[1:])
     slope, semblance = _best_slopes(crops, crop, trace + half, sample + reach, half, reach, period)
     slope, semblance = slope.reshape(count, PLACES), semblance.reshape(count, PLACES)
     best = semblance.argmax(axis=1)[:, None]
-    own = np.take_along_axis(slope, best, 1)[:, 0]
+    slopes = np.take_along_axis(slope, best, 1)[:, 0]
     sure = np.take_along_axis(semblance, best, 1)[:, 0] > COHERENT * semblance.max()
-    own[~sure] = rng.choice(own[sure], int((~sure).sum()))
-    return own
+    slopes[~sure] = rng.choice(slopes[sure], int((~sure).sum()))
+    return slopes
 
 
 def _best_slopes(
@@ -197,12 +199,12 @@ def _best_slopes(
     return tried[best], semblance[np.arange(len(best)), best]
 
 
-def _kinds(slot: np.ndarray, crop: np.ndarray, each: int) -> np.ndarray:
+def _kinds(slot: np.ndarray, crop: np.ndarray, events_per_crop: int) -> np.ndarray:
     """Return the kind of each event: one flat event a crop, if it has several."""
     pair = crop // 2  # an even crop and the next one have the same kinds
-    if each == 1:
+    if events_per_crop == 1:
         return np.where(pair % 2 == 0, 0, 1 + pair // 2 % 2)
-    return np.where((slot + pair) % each == 0, 0, 1 + (slot + crop) % 2)
+    return np.where((slot + pair) % events_per_crop == 0, 0, 1 + (slot + crop) % 2)
 
 
 def local_rms(crops: np.ndarray, length: float) -> np.ndarray:

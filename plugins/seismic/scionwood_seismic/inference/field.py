@@ -126,7 +126,7 @@ class _Work:
         alive: np.ndarray,
         unit: float | None,
         level: float | None,
-        beside: np.ndarray | None,
+        neighbour_slices: np.ndarray | None,
     ) -> FieldResult:
         """Denoise a record that has live traces."""
         unit = unit or scale(data[alive])
@@ -141,9 +141,9 @@ class _Work:
                 prepared.signal[alive], band, steps, 1 - self.options.strong
             )
         slices = None
-        if beside is not None:
+        if neighbour_slices is not None:
             how = self.domain, self.options.common_mode, prepared.period
-            neighbours = prepare_neighbours(beside, data, alive, unit, *how)
+            neighbours = prepare_neighbours(neighbour_slices, data, alive, unit, *how)
             slices = np.stack([steps.apply(one) for one in neighbours])
         known_level = (level or 0.0) / unit
         removed, report = self._removed(prepared.signal, alive, steps, known_level, band, slices)
@@ -164,7 +164,7 @@ class _Work:
         steps: Plan,
         level: float,
         band: Band | None,
-        beside: np.ndarray | None,
+        neighbours: np.ndarray | None,
     ) -> tuple[np.ndarray, Report]:
         """Return what may be removed from a record without offset and drift."""
         canonical = steps.apply(signal)
@@ -185,7 +185,7 @@ class _Work:
                 mask,
                 tiling,
                 level=known_level,
-                beside=beside,
+                beside=neighbours,
                 progress=self.progress,
             ):
                 if at in tested:
@@ -221,7 +221,7 @@ class _Work:
             drawing,
             self.options.quiet_energy,
             self._window(steps) * steps.factor,
-            beside,
+            neighbours,
         )
         removed[alive], decision = settle(
             signal[alive],

@@ -176,7 +176,7 @@ def _notes(console: Console) -> Iterator[None]:
     """Print each warning once, as a note, where Python would name a line of this package."""
     printed: set[str] = set()
 
-    def show(message: Warning | str, *rest: Any) -> None:
+    def show(message: Warning | str, *details: Any) -> None:
         text = str(message)
         if text not in printed:
             printed.add(text)

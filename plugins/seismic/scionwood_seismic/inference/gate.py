@@ -99,7 +99,7 @@ def recovered(
     draw: Draw,
     little: float,
     period: float,
-    beside: np.ndarray | None = None,
+    neighbours: np.ndarray | None = None,
 ) -> tuple[dict[str, float], Callable[[], dict[str, float]]]:
     """Return the amplitude that comes back of known events, as a share: kind -> mean.
 
@@ -113,7 +113,7 @@ def recovered(
         draw: draws the events of some crops.
         little: `GateOptions.quiet_energy`.
         period: the dominant period at the canonical sampling, samples.
-        beside: the neighbouring slices of a volume, (slice, trace, time), in which the events
+        neighbours: the neighbouring slices of a volume, (slice, trace, time), in which the events
             continue; None: unknown.
 
     Returns:
@@ -122,15 +122,15 @@ def recovered(
         for the removal as it is; then a function that returns those without the part of the removal
         that resembles what is kept.
     """
-    inputs, masks = (cut(each, crops.corners, crops.size) for each in (record, mask))
+    inputs, masks = (cut(array, crops.corners, crops.size) for array in (record, mask))
     events = draw(inputs, masks)
     added = events.summed(len(inputs))
     if before is None:
-        slices = None if beside is None else cut(beside, crops.corners, crops.size)
+        slices = None if neighbours is None else cut(neighbours, crops.corners, crops.size)
         first = remove(inputs, masks, slices)
     else:
         first = np.stack([_part(before[tile], tile, at, crops.size) for tile, at in _pairs(crops)])
-    again = remove(inputs + added, masks, _beside(beside, crops, events))
+    again = remove(inputs + added, masks, _slices_with_events(neighbours, crops, events))
     change = again - first
     window = np.outer(*(np.hanning(n + 2)[1:-1] + 0.02 for n in crops.size)).astype(np.float32)
     weighed = events.waves * window
@@ -140,7 +140,7 @@ def recovered(
     fair = (alone > 0) & (np.abs(went - alone) < 0.5 * alone)
     size = np.abs(events.waves)
     gone, energy = (
-        np.einsum("eij,eij->e", size, np.square(each)[events.crop]) for each in (first, inputs)
+        np.einsum("eij,eij->e", size, np.square(array)[events.crop]) for array in (first, inputs)
     )
     noisy = gone > little * energy
     levels = {
@@ -159,19 +159,21 @@ def recovered(
         return _means(came, went, places)
 
     def mended() -> dict[str, float]:
-        alike = resembling(inputs + added, again, period) - resembling(inputs, first, period)
-        return means(change - alike)
+        lost = resembling(inputs + added, again, period) - resembling(inputs, first, period)
+        return means(change - lost)
 
     return means(change), mended
 
 
-def _beside(beside: np.ndarray | None, crops: Crops, events: Events) -> np.ndarray | None:
+def _slices_with_events(
+    neighbours: np.ndarray | None, crops: Crops, events: Events
+) -> np.ndarray | None:
     """Return the slices beside each crop, with the events of the crop."""
-    if beside is None:
+    if neighbours is None:
         return None
-    places = offsets_of(len(beside) // 2)[1:]
+    places = offsets_of(len(neighbours) // 2)[1:]
     added = np.stack([events.summed(len(crops.corners), place) for place in places], axis=1)
-    with_events: np.ndarray = cut(beside, crops.corners, crops.size) + added
+    with_events: np.ndarray = cut(neighbours, crops.corners, crops.size) + added
     return with_events
 
 

@@ -87,18 +87,18 @@ class Neighbours:
         place = self._place[int(record.key[self.reader.gather or ""])]
         traces = record.coords["trace"]
         numbers = self._numbers(int(self._order[place]), traces)
-        indices = [self._beside(place, offset) for offset in offsets_of(self.count)[1:]]
+        indices = [self._neighbour_index(place, offset) for offset in offsets_of(self.count)[1:]]
         for index in set(self._read) - {x for x in indices if x is not None}:
             del self._read[index]
         return np.stack([self._matched(record.data, numbers, index) for index in indices])
 
-    def _beside(self, place: int, offset: int) -> int | None:
+    def _neighbour_index(self, place: int, offset: int) -> int | None:
         """Return the index of a neighbouring gather; None if there is none near enough."""
         if not 0 <= place + offset < len(self._order):
             return None
         names = self.reader.gather_names
-        own, other = (int(self._order[at]) for at in (place, place + offset))
-        far = abs(int(names[other]) - int(names[own])) > FARTHEST * abs(offset) * self._usual
+        index, other = (int(self._order[at]) for at in (place, place + offset))
+        far = abs(int(names[other]) - int(names[index])) > FARTHEST * abs(offset) * self._usual
         return None if far else other
 
     def _matched(

@@ -221,9 +221,9 @@ def _members(headers: list[Header], denoiser: ObjectDenoiser) -> list[list[int]]
     for i, header in enumerate(headers):
         stations.setdefault(header.name[:-1], []).append(i)
     return [
-        [some[m] for m in members]
-        for some in stations.values()
-        for members in group([headers[i] for i in some], 3)
+        [indices[m] for m in members]
+        for indices in stations.values()
+        for members in group([headers[i] for i in indices], 3)
     ]
 
 

@@ -29,8 +29,8 @@ def choose_precision(
     """
     if precision != "auto":
         return precision
-    known = any(isinstance(part, FieldUNet) for part in model.modules())
-    return "bfloat16" if known and _has_bfloat16(device) else "float32"
+    is_field_unet = any(isinstance(part, FieldUNet) for part in model.modules())
+    return "bfloat16" if is_field_unet and _has_bfloat16(device) else "float32"
 
 
 def _has_bfloat16(device: torch.device) -> bool:
@@ -52,8 +52,8 @@ class InBfloat16(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, record: Tensor, mask: Tensor, level: Tensor, *beside: Tensor) -> Tensor:
+    def forward(self, record: Tensor, mask: Tensor, level: Tensor, *slices: Tensor) -> Tensor:
         """Return the denoised record, of the type and shape of the record."""
         with torch.autocast(record.device.type, dtype=torch.bfloat16):
-            denoised: Tensor = self.model(record, mask, level, *beside)
+            denoised: Tensor = self.model(record, mask, level, *slices)
         return denoised.to(record.dtype)

@@ -66,7 +66,7 @@ def prepare(
 
 
 def prepare_neighbours(
-    beside: np.ndarray,
+    neighbours: np.ndarray,
     data: np.ndarray,
     alive: np.ndarray,
     unit: float,
@@ -77,7 +77,7 @@ def prepare_neighbours(
     """Prepare neighbouring slices as the record is; the record stands for their dead traces.
 
     Args:
-        beside: (slice, trace, time), in the unit of the record.
+        neighbours: (slice, trace, time), in the unit of the record.
         data: the record, (trace, time).
         alive: which of its traces are live; the others are zero in the slices too.
         unit: the amplitude to divide by.
@@ -88,7 +88,7 @@ def prepare_neighbours(
     Returns:
         (slice, trace, time) float32.
     """
-    filled = (np.where(live(one)[:, None], one, data) for one in beside)
+    filled = (np.where(live(one)[:, None], one, data) for one in neighbours)
     return np.stack(
         [
             prepare(one, alive, unit, domain, common_mode=common_mode, period=period).signal

@@ -79,8 +79,8 @@ def with_spacing(report: Report, dx: float | None) -> Report:
         >>> with_spacing(Report("shot", period=0.02), 12.5).aliased
         1250.0
     """
-    known = dx is not None and dx > 0 and report.period > 0
-    return replace(report, aliased=2 * dx / report.period) if dx and known else report
+    is_usable = dx is not None and dx > 0 and report.period > 0
+    return replace(report, aliased=2 * dx / report.period) if dx and is_usable else report
 
 
 def summed(reports: Sequence[Report]) -> Report:

@@ -41,21 +41,21 @@ def keep_or_restore(
         What was decided, with the recovered amplitude and the share of energy removed before and
         after.
     """
-    named = dict(model.named_parameters())
-    trained = {name: named[name].detach().clone() for name in start}
+    parameters = dict(model.named_parameters())
+    trained = {name: parameters[name].detach().clone() for name in start}
     amplitudes, removed = [], []
     for weights in (start, trained):
-        _put(named, weights)
+        _put(parameters, weights)
         amplitudes.append(float(np.mean([recovered_amplitude(model, x) for x in gathers])))
         removed.append(_removed(model, gathers))
     verdict = "kept"
-    most = 0.0 if noise is None else noise
-    if amplitudes[1] < amplitudes[0] - tolerance and removed[1] > most:
+    noise_floor = 0.0 if noise is None else noise
+    if amplitudes[1] < amplitudes[0] - tolerance and removed[1] > noise_floor:
         verdict = "rolled back: strong events lost amplitude"
     elif noise is not None and abs(removed[1] - noise) > abs(removed[0] - noise) + tolerance:
         verdict = f"rolled back: {noise:.0%} of the energy is noise"
     if verdict != "kept":
-        _put(named, start)
+        _put(parameters, start)
     return (
         f"{verdict}; recovered amplitude {amplitudes[0]:.2f} before, {amplitudes[1]:.2f} after; "
         f"energy removed {removed[0]:.0%} before, {removed[1]:.0%} after"
@@ -63,9 +63,9 @@ def keep_or_restore(
 
 
 @torch.no_grad()
-def _put(named: Mapping[str, nn.Parameter], weights: Mapping[str, Tensor]) -> None:
+def _put(parameters: Mapping[str, nn.Parameter], weights: Mapping[str, Tensor]) -> None:
     for name, value in weights.items():
-        named[name].copy_(value)
+        parameters[name].copy_(value)
 
 
 @torch.no_grad()
@@ -80,15 +80,15 @@ def removed_share(noisy: Tensor, estimate: Tensor) -> float:
     return float((noisy - estimate).square().sum() / noisy.square().sum())
 
 
-def spread_tiles(data: np.ndarray, tile: int, most: int) -> np.ndarray:
-    """Return up to `most` tiles, (tile, 1, trace, time) float32, spread evenly over the gather."""
+def spread_tiles(data: np.ndarray, tile: int, limit: int) -> np.ndarray:
+    """Return up to `limit` tiles, (tile, 1, trace, time) float32, spread evenly over the gather."""
     size = [min(tile, length) for length in data.shape]
     starts = [
         np.linspace(0, length - n, max(1, round(length / n))).astype(int)
         for length, n in zip(data.shape, size, strict=True)
     ]
     corners = [(i, j) for i in starts[0] for j in starts[1]]
-    chosen = {corners[k] for k in np.linspace(0, len(corners) - 1, most).astype(int)}
+    chosen = {corners[k] for k in np.linspace(0, len(corners) - 1, limit).astype(int)}
     views = [data[i : i + size[0], j : j + size[1]] for i, j in sorted(chosen)]
     return np.stack(views)[:, None].astype(np.float32)
 
@@ -111,7 +111,7 @@ def recovered_amplitude(model: nn.Module, data: np.ndarray, domain: Domain = "sh
         >>> recovered_amplitude(conv_unet(), gather) < 0.9  # without training, it harms
         True
     """
-    first = [max(0, (n - most) // 2) for n, most in zip(data.shape, PART, strict=True)]
+    first = [max(0, (n - limit) // 2) for n, limit in zip(data.shape, PART, strict=True)]
     part = data[first[0] : first[0] + PART[0], first[1] : first[1] + PART[1]]
     options = DenoiseOptions(gate="report")
     report = denoise_record(_Alone(model), part, options, dt=1.0, domain=domain).report

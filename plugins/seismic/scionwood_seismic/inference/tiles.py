@@ -97,7 +97,7 @@ def removed_from(
     crops: np.ndarray,
     masks: np.ndarray,
     level: float = 0.0,
-    beside: np.ndarray | None = None,
+    neighbours: np.ndarray | None = None,
     *,
     batch: int = 8,
 ) -> np.ndarray:
@@ -108,7 +108,7 @@ def removed_from(
         crops: (crop, trace, time) float32, zero where the mask is.
         masks: the same shape, 1 where there is data.
         level: the RMS of the noise in the unit of the crops; 0: unknown.
-        beside: the neighbouring slices of each crop, (crop, slice, trace, time) float32; None:
+        neighbours: the neighbouring slices of each crop, (crop, slice, trace, time) float32; None:
             unknown.
         batch: crops per forward pass.
 
@@ -118,12 +118,14 @@ def removed_from(
     device = next(model.parameters()).device
     removed = np.empty(crops.shape, np.float32)
     for at in range(0, len(crops), batch):
-        some = slice(at, at + batch)
-        record, mask = (torch.from_numpy(each[some])[:, None].to(device) for each in (crops, masks))
-        told = torch.full((len(record),), level, device=device)
-        more = () if beside is None else (torch.from_numpy(beside[some]).to(device),)
-        kept = model(record, mask, told, *more)[:, 0].float().cpu().numpy()
-        removed[some] = (crops[some] - kept) * masks[some]
+        batch_slice = slice(at, at + batch)
+        record, mask = (
+            torch.from_numpy(array[batch_slice])[:, None].to(device) for array in (crops, masks)
+        )
+        levels = torch.full((len(record),), level, device=device)
+        more = () if neighbours is None else (torch.from_numpy(neighbours[batch_slice]).to(device),)
+        estimate = model(record, mask, levels, *more)[:, 0].float().cpu().numpy()
+        removed[batch_slice] = (crops[batch_slice] - estimate) * masks[batch_slice]
     return removed
 
 
@@ -152,17 +154,20 @@ def each_removed(
     """
     corners = tiling.corners
     for at in range(0, len(corners), batch):
-        some = corners[at : at + batch]
-        crops, masks = cut(record, some, tiling.size), cut(mask, some, tiling.size)
+        batch_corners = corners[at : at + batch]
+        crops, masks = (
+            cut(record, batch_corners, tiling.size),
+            cut(mask, batch_corners, tiling.size),
+        )
         filled = np.flatnonzero(masks.any(axis=(1, 2)))
         removed = np.zeros(crops.shape, np.float32)
         if len(filled):
-            more = None if beside is None else cut(beside, some, tiling.size)[filled]
+            more = None if beside is None else cut(beside, batch_corners, tiling.size)[filled]
             removed[filled] = removed_from(
                 model, crops[filled], masks[filled], level, more, batch=batch
             )
-        yield from zip(some, removed, strict=True)
-        progress(len(some) / len(corners))
+        yield from zip(batch_corners, removed, strict=True)
+        progress(len(batch_corners) / len(corners))
 
 
 def cut(record: np.ndarray, corners: Sequence[Corner], size: tuple[int, int]) -> np.ndarray:

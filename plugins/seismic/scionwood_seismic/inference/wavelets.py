@@ -33,11 +33,11 @@ def band_of(record: np.ndarray) -> Band:
     Returns:
         Power, and frequency in cycles per sample.
     """
-    power, frequency = coherent_spectrum(_some(record), apart=APART)
+    power, frequency = coherent_spectrum(_middle_traces(record), apart=APART)
     return _main_lobes(power, frequency)
 
 
-def _some(record: np.ndarray) -> np.ndarray:
+def _middle_traces(record: np.ndarray) -> np.ndarray:
     """Return the middle traces of a record without their common mode."""
     first = max(0, (len(record) - ENOUGH) // 2)
     return without_common_mode(np.asarray(record[first : first + ENOUGH], np.float64))
@@ -78,7 +78,9 @@ def wavelet_of(band: Band, steps: Plan) -> tuple[np.ndarray, float]:
     return wavelet / np.abs(wavelet[0]).max(), lost
 
 
-def keeping_events(record: np.ndarray, band: Band, steps: Plan, most: float) -> tuple[Plan, Band]:
+def keeping_events(
+    record: np.ndarray, band: Band, steps: Plan, max_loss: float
+) -> tuple[Plan, Band]:
     """Return a plan with as many canonical samples as the band of the events of a record needs.
 
     If the band seems too wide for the plan, only that counts which loud parts of the record have
@@ -88,18 +90,18 @@ def keeping_events(record: np.ndarray, band: Band, steps: Plan, most: float) -> 
         record: (trace, time), any unit.
         band: see `band_of`.
         steps: how the record goes to the canonical sampling.
-        most: the share of the energy of an event that may lie above the canonical band.
+        max_loss: the share of the energy of an event that may lie above the canonical band.
 
     Returns:
         The plan, and the band of the events.
     """
-    if not steps.drop_high or wavelet_of(band, steps)[1] <= most:
+    if not steps.drop_high or wavelet_of(band, steps)[1] <= max_loss:
         return steps, band
-    some = _some(record)
-    loud = loud_spectrum(some, apart=APART) if len(some) >= 5 + APART else None
+    traces = _middle_traces(record)
+    loud = loud_spectrum(traces, apart=APART) if len(traces) >= 5 + APART else None
     if loud is not None and loud.any():
         band = _main_lobes(loud, fft.rfftfreq(2 * len(loud) - 2))
-    while steps.drop_high and wavelet_of(band, steps)[1] > most:
+    while steps.drop_high and wavelet_of(band, steps)[1] > max_loss:
         factor = FINER * steps.factor
         steps = replace(steps, factor=min(1.0, factor), drop_high=factor < 1)
     return steps, band

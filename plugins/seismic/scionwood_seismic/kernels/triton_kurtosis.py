@@ -130,8 +130,8 @@ def _parts(
     first = tl.load(x + row * n).to(WIDE)
     start = part.to(tl.int64) * steps * BLOCK
     steps = tl.minimum(steps, tl.cdiv(n - start, BLOCK))
-    seen = tl.zeros((), WIDE)
-    mean, std, third, fourth = seen, seen, seen, seen
+    samples_before = tl.zeros((), WIDE)
+    mean, std, third, fourth = samples_before, samples_before, samples_before, samples_before
     for step in range(0, steps):
         at = start + step * BLOCK + tl.arange(0, BLOCK)
         inside = at < n
@@ -145,13 +145,13 @@ def _parts(
         new_third = tl.sum(z2 * z, 0) / count
         new_fourth = tl.sum(z2 * z2, 0) / count
         # Merge the block into the previous ones; p and q are their shares of the samples.
-        p, q = seen / (seen + count), count / (seen + count)
+        p, q = samples_before / (samples_before + count), count / (samples_before + count)
         gap = new_mean - mean
         both = tl.sqrt(p * std * std + q * new_std * new_std + p * q * gap * gap)
         unit = _inverse(both)
         a3, a4 = _about(-q * gap * unit, std * unit, third, fourth)
         b3, b4 = _about(p * gap * unit, new_std * unit, new_third, new_fourth)
-        mean, std, seen = mean + q * gap, both, seen + count
+        mean, std, samples_before = mean + q * gap, both, samples_before + count
         third, fourth = p * a3 + q * b3, p * a4 + q * b4
     out = parts + row * tl.num_programs(1) + part
     stride = tl.num_programs(0).to(tl.int64) * tl.num_programs(1)

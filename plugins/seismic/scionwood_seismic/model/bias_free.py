@@ -28,10 +28,10 @@ class BiasFreeUNet(nn.Module):
         super().__init__()
         pairs = list(pairwise(widths))
         self.stem = nn.Conv2d(inputs, widths[0], 3, padding=1, bias=False)
-        self.down = nn.ModuleList(_Block(each) for each in widths)
+        self.down = nn.ModuleList(_Block(channels) for channels in widths)
         self.shrink = nn.ModuleList(nn.Conv2d(i, o, 2, 2, bias=False) for i, o in pairs)
         self.grow = nn.ModuleList(nn.Conv2d(o, i, 1, bias=False) for i, o in pairs)
-        self.up = nn.ModuleList(_Block(each) for each in widths[:-1])
+        self.up = nn.ModuleList(_Block(channels) for channels in widths[:-1])
         self.out = nn.Conv2d(widths[0], outputs, 3, padding=1, bias=False)
         nn.init.normal_(self.out.weight, std=0.01)
         self.adapter_targets = {"conv": r"(down|up)\.\d+\.(first|second)"}

@@ -46,12 +46,12 @@ class Decoder(nn.Module):
         widths = [width, width * 3 // 2, width * 2][:scales]
         coarse = widths[::-1]
         self.stem = nn.Conv2d(8 if common_mode else 4, width, 3, padding=1)
-        self.down = nn.ModuleList(_Block(each) for each in widths)
+        self.down = nn.ModuleList(_Block(channels) for channels in widths)
         self.shrink = nn.ModuleList(nn.Conv2d(i, o, 2, 2) for i, o in pairwise(widths))
         self.context = nn.Conv2d(levels * embed_dim, coarse[0], 1)
         pairs = zip([coarse[0], *coarse], coarse, strict=False)
         self.grow = nn.ModuleList(nn.Conv2d(i, o, 1) for i, o in pairs)
-        self.up = nn.ModuleList(_Block(each) for each in coarse)
+        self.up = nn.ModuleList(_Block(channels) for channels in coarse)
         self.out = nn.Conv2d(width, 12 if common_mode else 8, 3, padding=1)
         nn.init.normal_(self.out.weight, std=0.01)  # at first, about half of the input is removed
 

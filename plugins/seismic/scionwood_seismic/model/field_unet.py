@@ -72,21 +72,21 @@ class FieldUNet(BiasFreeUNet):
             The denoised records, in the shape and the unit of `record`.
         """
         ones = torch.ones_like(record) if mask is None else mask
-        told = record.new_zeros(record.shape[0]) if level is None else level
+        levels = record.new_zeros(record.shape[0]) if level is None else level
         if self.neighbours and beside is None:
             beside = record.expand(-1, 2 * self.neighbours, -1, -1)
-        return record - self._removed(record, ones, told, beside)
+        return record - self._removed(record, ones, levels, beside)
 
     def example_input(self) -> tuple[Tensor, ...]:
         """Return two records of 32 traces and 48 samples."""
         return (torch.randn(2, 1, 32, 48, generator=torch.Generator().manual_seed(0)),)
 
     def _removed(
-        self, record: Tensor, mask: Tensor, level: Tensor, beside: Tensor | None
+        self, record: Tensor, mask: Tensor, level: Tensor, slices: Tensor | None
     ) -> Tensor:
         traces, times = record.shape[-2:]
         h = _unshuffled(_channels(record, mask, level))
-        more = self.beside(_unshuffled(beside)) if self.neighbours and beside is not None else None
+        more = self.beside(_unshuffled(slices)) if self.neighbours and slices is not None else None
         h = self.features(h, more)
         removed = F.pixel_shuffle(h, 2)[..., :traces, :times]
         return removed.to(record.dtype) * mask

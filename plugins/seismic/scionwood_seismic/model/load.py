@@ -114,14 +114,14 @@ def _shipped(family: Family, size: str) -> tuple[nn.Module, dict[str, str]]:
     encoder = create_encoder(family, size)
     with as_file(resource) as path:
         facts = load_checkpoint(encoder, path, family, size)
-    made = ", ".join(f"{key}: {value}" for key, value in sorted(facts.items()))
-    return encoder, _card(f"shipped ({made})" if made else "shipped", f"{APACHE}; made here")
+    summary = ", ".join(f"{key}: {value}" for key, value in sorted(facts.items()))
+    return encoder, _card(f"shipped ({summary})" if summary else "shipped", f"{APACHE}; made here")
 
 
 def _from_hub(family: Family, size: str, weights: str, tag: str) -> tuple[nn.Module, str]:
     if size == "tiny" or tag not in family.tags:
-        known = ", ".join(f"hub:{each}" for each in family.tags)
-        rule = f"the hub has {known}, for every size but 'tiny'"
+        weight_tags = ", ".join(f"hub:{family_tag}" for family_tag in family.tags)
+        rule = f"the hub has {weight_tags}, for every size but 'tiny'"
         raise WeightsError(f"weights {weights!r} of size {size!r}", rule, family.remedy(size))
     name = f"{family.sizes[size]}.{tag}"
     try:

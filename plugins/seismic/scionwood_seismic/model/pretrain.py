@@ -117,13 +117,13 @@ def main() -> None:
     encoder = pretrain(steps=options.steps, seed=options.seed)
     # Half precision halves the file. The hash of a base covers the weights as they are loaded.
     state = {name: x.detach().half().contiguous() for name, x in encoder.state_dict().items()}
-    made = {"steps": options.steps, "seed": options.seed, "torch": torch.__version__}
+    settings = {"steps": options.steps, "seed": options.seed, "torch": torch.__version__}
     with atomic_path(options.target) as part:
         save_file(
             state,
             part,
             metadata={"made_by": "scionwood_seismic.model.pretrain"}
-            | {"options": json.dumps(made)},
+            | {"options": json.dumps(settings)},
         )
 
 

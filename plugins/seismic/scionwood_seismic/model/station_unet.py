@@ -90,8 +90,8 @@ class StationUNet(BiasFreeUNet):
         with torch.autocast(real.device.type, enabled=False):
             scaled = both.flatten(0, 1) * _weights(real)
             x = F.conv_transpose1d(scaled, self.basis, stride=HOP)
-        kept: Tensor = x[:, 0, WINDOW : WINDOW + samples]
-        return kept.reshape(*real.shape[:2], samples)
+        signal: Tensor = x[:, 0, WINDOW : WINDOW + samples]
+        return signal.reshape(*real.shape[:2], samples)
 
     def _share(self, x: Tensor, real: Tensor, imaginary: Tensor) -> Tensor:
         """Return the share that is removed, (batch, component, frequency, frame), 0 to 1."""
@@ -143,10 +143,10 @@ def _weights(real: Tensor) -> Tensor:
 def _image(x: Tensor, real: Tensor, imaginary: Tensor) -> Tensor:
     """Return the channels of the input, (batch, channel, frequency, frame)."""
     pairs = (part + part.roll(-1, 1) for part in (real, imaginary))  # with the next component
-    own = x.square().mean(-1, keepdim=True).sqrt()[..., None].expand_as(real)
-    total = own.square().mean(1, keepdim=True).sqrt()
+    rms = x.square().mean(-1, keepdim=True).sqrt()[..., None].expand_as(real)
+    total = rms.square().mean(1, keepdim=True).sqrt()
     ramp = torch.linspace(0, 1, BINS, device=x.device)[:, None]
-    return torch.cat([_magnitude(real, imaginary), _magnitude(*pairs), own, total, total * ramp], 1)
+    return torch.cat([_magnitude(real, imaginary), _magnitude(*pairs), rms, total, total * ramp], 1)
 
 
 def _magnitude(real: Tensor, imaginary: Tensor) -> Tensor:

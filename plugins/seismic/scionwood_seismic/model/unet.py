@@ -204,7 +204,8 @@ class ConvNeXtUNet(DenoisingUNet):
         self.encoder.head = nn.Identity()
         widths = [stage["num_chs"] for stage in self.encoder.feature_info]
         self.project = nn.ModuleList(
-            nn.Sequential(LayerNorm2d(each), nn.Conv2d(each, COMMON, 1)) for each in widths
+            nn.Sequential(LayerNorm2d(channels), nn.Conv2d(channels, COMMON, 1))
+            for channels in widths
         )
 
     def maps(self, x: Tensor) -> list[Tensor]:

@@ -23,7 +23,7 @@ Vertical = Literal["time", "depth"]
 
 
 def interval(
-    path: Path, layout: Layout, intervals: np.ndarray, vertical: Vertical, given: float | None
+    path: Path, layout: Layout, intervals: np.ndarray, vertical: Vertical, dt: float | None
 ) -> tuple[float, tuple[str, ...]]:
     """Return the sample interval, s or m, and what was believed.
 
@@ -35,36 +35,36 @@ def interval(
         layout: the contents of its binary header.
         intervals: the interval of each trace header, (trace,) unsigned 16 bit.
         vertical: whether the samples are in time or in depth.
-        given: the interval that the user gives, s or m; it overrules the headers.
+        dt: the interval that the user gives, s or m; it overrules the headers.
 
     Raises:
         ReadError: no header gives the interval, or the trace headers give several; the given
             interval is not positive, or longer than a second.
     """
-    if given is None:
+    if dt is None:
         value, warnings = microseconds(path, layout, intervals)
         if value <= 0:
             rule = "no header gives a usable sample interval (bytes 3217-3218, 117-118)"
             raise ReadError(str(path), rule, "Give it, in seconds: --dt 0.004, or dt=0.004")
         return _scaled(value, layout, vertical), warnings
-    check_interval(path, given, vertical)
-    stated = _scaled(layout.interval, layout, vertical)
-    if layout.interval <= 0 or abs(stated - given) <= 1e-3 * given:
-        return given, ()
+    check_interval(path, dt, vertical)
+    header_dt = _scaled(layout.interval, layout, vertical)
+    if layout.interval <= 0 or abs(header_dt - dt) <= 1e-3 * dt:
+        return dt, ()
     unit = "s" if vertical == "time" else "m"
-    text = f"the binary header gives a sample interval of {stated:g} {unit}; the given {given:g} "
-    return given, (text + f"{unit} was believed",)
+    text = f"the binary header gives a sample interval of {header_dt:g} {unit}; the given {dt:g} "
+    return dt, (text + f"{unit} was believed",)
 
 
-def check_interval(path: Path, given: float, vertical: Vertical = "time") -> None:
+def check_interval(path: Path, dt: float, vertical: Vertical = "time") -> None:
     """Refuse an interval in another unit than seconds, or metres.
 
     Raises:
         ReadError: it is not positive, or longer than `LONGEST`.
     """
-    if not 0 < given <= LONGEST[vertical]:
+    if not 0 < dt <= LONGEST[vertical]:
         unit = "seconds" if vertical == "time" else "metres"
-        rule = f"a sample interval of {given:g} {unit} is outside 0 to {LONGEST[vertical]:g}"
+        rule = f"a sample interval of {dt:g} {unit} is outside 0 to {LONGEST[vertical]:g}"
         raise ReadError(str(path), rule, f"Give it in {unit}, such as --dt 0.004 for 4 ms")
 
 

@@ -109,19 +109,19 @@ def refuse_overrides(path: Path, samples: int | None, endian: str | None) -> Non
         raise ReadError(str(path), rule, "Leave them out: this format states both itself")
 
 
-def refuse_interval(path: Path, stated: float, given: float | None) -> None:
+def refuse_interval(path: Path, file_dt: float, dt: float | None) -> None:
     """Refuse a sample interval that contradicts that of the file.
 
     Args:
         path: the file.
-        stated: the interval of the file, s.
-        given: the interval that the user gives, s; None: none.
+        file_dt: the interval of the file, s.
+        dt: the interval that the user gives, s; None: none.
 
     Raises:
         ReadError: they differ by more than a thousandth.
     """
-    if given is not None and abs(stated - given) > 1e-3 * stated:
-        rule = f"the file gives a sample interval of {stated:g} s, --dt {given:g} contradicts it"
+    if dt is not None and abs(file_dt - dt) > 1e-3 * file_dt:
+        rule = f"the file gives a sample interval of {file_dt:g} s, --dt {dt:g} contradicts it"
         raise ReadError(str(path), rule, "Leave --dt out, or correct the file with its own library")
 
 

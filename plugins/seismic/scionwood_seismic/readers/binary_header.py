@@ -97,12 +97,12 @@ def _format(path: Path, head: bytes, endian: Endian | None) -> tuple[Endian, int
     for name in allowed:
         if codes[name] in FORMATS:
             return name, codes[name]
-    known, code = ", ".join(map(str, FORMATS)), min(codes[name] for name in allowed)
+    format_codes, code = ", ".join(map(str, FORMATS)), min(codes[name] for name in allowed)
     if not 0 < code < 17:
         where = f"in {endian} endian" if endian else "in either byte order"
         rule = f"not SEG-Y: bytes 3225-3226 hold {codes[allowed[0]]}, no sample format {where}"
         raise ReadError(str(path), rule, "Is it another format under this name?")
-    rule = f"sample format {code} is not supported, only {known}"
+    rule = f"sample format {code} is not supported, only {format_codes}"
     raise ReadError(str(path), rule, "Convert the samples to IEEE float (format 5)")
 
 

@@ -35,7 +35,7 @@ def by_sensor(headers: Sequence[Header]) -> list[Header]:
     for header in headers:
         sensor, letter = split(header.name)
         letters.setdefault(sensor, set()).add(letter)
-    if all(len(found) == 1 for found in letters.values()):
+    if all(len(component_letters) == 1 for component_letters in letters.values()):
         return list(headers)
     return [replace(header, sensor=split(header.name)[0]) for header in headers]
 
@@ -67,17 +67,19 @@ def doubts(headers: Sequence[Header]) -> tuple[str, ...]:
         texts.append(text + "each part is a record of its own, and nothing is filled")
     intervals = sorted({header.dt for header in headers})
     if intervals[-1] - intervals[0] > 1e-3 * intervals[0]:
-        shown = ", ".join(f"{dt:g}" for dt in intervals)
-        texts.append(f"its traces have several sample intervals ({shown} s): none shares a record")
+        listing = ", ".join(f"{dt:g}" for dt in intervals)
+        texts.append(
+            f"its traces have several sample intervals ({listing} s): none shares a record"
+        )
     return tuple(texts)
 
 
 def _gaps(parts: Sequence[Header]) -> list[tuple[float, str]]:
     """Return length, s, and channel of each gap between the parts of a channel."""
     ordered = sorted(parts, key=lambda header: header.start)
-    found: list[tuple[float, str]] = []
+    gaps: list[tuple[float, str]] = []
     for before, after in pairwise(ordered):
         missing = after.start - (before.start + before.samples * before.dt)
         if missing > 0.5 * before.dt:
-            found.append((missing, before.name))
-    return found
+            gaps.append((missing, before.name))
+    return gaps

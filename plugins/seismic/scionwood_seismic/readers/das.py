@@ -80,7 +80,7 @@ class DasReader(SlabReader):
         if self._slabs[number] is not None:
             return super().read(index)
         with reading(self.path, "DAS"):
-            return self._whole(number, self._patches.load(number))
+            return self._record_of(number, self._patches.load(number))
 
     def rewrite(
         self,
@@ -136,12 +136,12 @@ class DasReader(SlabReader):
     def _overwrite(self, part: Path, function: RecordFunction) -> tuple[np.dtype | None, int]:
         """Return the type of the stored samples (None: none changed), and how many were clipped."""
         stored, clipped = None, 0
-        taken: set[str] = set()
+        names: set[str] = set()
         for i in range(len(self._patches)):
             with reading(self.path, "DAS"):
                 patch = self._patches.load(i)
-                record = self._whole(i, patch)
-                dtype, store = self._storing(patch, taken)  # an error comes before the long work
+                record = self._record_of(i, patch)
+                dtype, store = self._storing(patch, names)  # an error comes before the long work
             after, changed = changed_data(self.path, record, function)
             if changed.any():
                 time_first = patch.dims.index("time") == 0
@@ -150,13 +150,13 @@ class DasReader(SlabReader):
                 stored = dtype
         return stored, clipped
 
-    def _storing(self, patch: Any, taken: set[str]) -> tuple[np.dtype, Store]:
+    def _storing(self, patch: Any, used_names: set[str]) -> tuple[np.dtype, Store]:
         data, axis = np.asarray(patch.data), patch.dims.index("time")
         if is_hdf5(self.path):
             from scionwood_seismic.readers import hdf5
 
-            place = hdf5.find(self.path, data, taken, len(self._patches))
-            taken.add(place.name)
+            place = hdf5.find(self.path, data, used_names, len(self._patches))
+            used_names.add(place.name)
             return place.dtype, lambda part, after, changed: hdf5.overwrite(
                 part, place, after, changed
             )
@@ -175,7 +175,7 @@ class DasReader(SlabReader):
         rule = f"{self._patches.format[0]} cannot be written, only HDF5 and TDMS"
         raise WriteError(str(self.path), rule, "Convert it to DASDAE with DASCore")
 
-    def _whole(self, i: int, patch: Any) -> Record:
+    def _record_of(self, i: int, patch: Any) -> Record:
         """Return a patch that DASCore read as a record."""
         data = np.asarray(patch.transpose(*self.dims).data)
         dt = self._patches.interval(i, patch)
@@ -227,16 +227,16 @@ class DasReader(SlabReader):
         """Locate the data sets of all patches; return whether each is one."""
         from scionwood_seismic.readers import hdf5
 
-        taken = {slab.name for slab in self._slabs if slab}
+        used_names = {slab.name for slab in self._slabs if slab}
         for i, slab in enumerate(self._slabs):
             if slab is not None:
                 continue
             patch = self._patches.load(i)
-            self._whole(i, patch)
-            place = hdf5.find(self.path, np.asarray(patch.data), taken, len(self._patches))
+            self._record_of(i, patch)
+            place = hdf5.find(self.path, np.asarray(patch.data), used_names, len(self._patches))
             if place.rows is not None:
                 return False
-            taken.add(place.name)
+            used_names.add(place.name)
             self._slabs[i] = hdf5.slab_of(place, patch.dims.index("time"), patch.data.shape)
         self._windows = [self._fitted(window) for window in self._windows]
         return True

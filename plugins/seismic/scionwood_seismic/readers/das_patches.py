@@ -127,10 +127,10 @@ class Patches:
 
     def _windowed(self, i: int) -> Any | None:
         """Read one patch of several by its time span; None if that does not identify it."""
-        wanted = self.summaries[i]
-        span = wanted.coords["time"].min, wanted.coords["time"].max
-        same = [patch for patch in self._read(span) if identity(patch.attrs) == identity(wanted)]
-        alike = [identity(summary) for summary in self.summaries]
-        if len(same) != alike.count(identity(wanted)):
+        target = self.summaries[i]
+        span = target.coords["time"].min, target.coords["time"].max
+        same = [patch for patch in self._read(span) if identity(patch.attrs) == identity(target)]
+        identities = [identity(summary) for summary in self.summaries]
+        if len(same) != identities.count(identity(target)):
             return None
-        return same[alike[:i].count(identity(wanted))]
+        return same[identities[:i].count(identity(target))]

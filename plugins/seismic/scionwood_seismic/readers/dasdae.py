@@ -74,8 +74,8 @@ def _summary(group: h5py.Group) -> tuple[dc.PatchAttrs, Any]:
     """Return the attributes of a patch, and its coordinates if the file keeps them apart."""
     if not group.attrs.get("__attrs_coords_separate__", False):
         names = [name for name in group.attrs if name.startswith(_ATTRIBUTE)]
-        held = {name.removeprefix(_ATTRIBUTE): attribute(group, name) for name in names}
-        return _attrs({"dims": _text(group, "_dims"), **held}), None
+        attributes = {name.removeprefix(_ATTRIBUTE): attribute(group, name) for name in names}
+        return _attrs({"dims": _text(group, "_dims"), **attributes}), None
     attrs = _attrs({**_separate(group), "dims": _text(group, "_dims")})
     coords = {}
     for name, node in _coordinates(group):
@@ -93,7 +93,7 @@ def _summary(group: h5py.Group) -> tuple[dc.PatchAttrs, Any]:
 
 def _separate(group: h5py.Group) -> dict[str, Any]:
     """Return the attributes of a patch of the layout without pickles."""
-    held: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
     for key in group.attrs:
         if not key.startswith(_ATTRIBUTE):
             continue
@@ -105,8 +105,8 @@ def _separate(group: h5py.Group) -> dict[str, Any]:
             value = np.asarray(value, "int64").view(kind)[()]
         elif kind == "history_json":
             value = tuple(json.loads(value))
-        held[name] = value
-    return held
+        attributes[name] = value
+    return attributes
 
 
 def _dasdae(group: h5py.Group) -> tuple[dc.PatchAttrs, Any, Any]:
@@ -134,8 +134,8 @@ def _simple(file: h5py.File) -> tuple[dict[str, Any], Any, Any]:
     dims = attrs.pop("dims", None)
     dims = dims.split(",") if dims else _named_by_length(lines, data)
     coords = get_coord_manager({name: _even(name, line) for name, line in lines.items()}, dims=dims)
-    kept = {"file_format": "H5Simple", "file_version": "1", "dims": coords.dims}
-    return {**attrs, **kept}, coords, data
+    format_attrs = {"file_format": "H5Simple", "file_version": "1", "dims": coords.dims}
+    return {**attrs, **format_attrs}, coords, data
 
 
 def _named_by_length(lines: dict[str, Any], data: h5py.Dataset) -> tuple[str, ...]:
@@ -156,10 +156,10 @@ def _even(name: str, line: Any) -> Any:
     return get_coord(min=ends[0], max=ends[1] + step, step=step)
 
 
-def _attrs(held: dict[str, Any]) -> dc.PatchAttrs:
+def _attrs(attributes: dict[str, Any]) -> dc.PatchAttrs:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # old files have other names of steps
-        return dc.PatchAttrs(**held)
+        return dc.PatchAttrs(**attributes)
 
 
 def _coordinates(group: h5py.Group) -> list[tuple[str, h5py.Dataset]]:

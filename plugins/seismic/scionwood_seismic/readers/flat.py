@@ -59,7 +59,7 @@ class Overrides:
 AS_STATED = Overrides()
 
 
-def su_samples(path: Path, given: Overrides = AS_STATED) -> list[Samples]:
+def su_samples(path: Path, overrides: Overrides = AS_STATED) -> list[Samples]:
     """Locate the traces of an SU file, in the byte order in which they end with the file.
 
     Raises:
@@ -68,8 +68,8 @@ def su_samples(path: Path, given: Overrides = AS_STATED) -> list[Samples]:
     """
     raw = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.empty(0, np.uint8)
     orders = {"big": ">", "little": "<"}
-    for order in [orders[given.endian]] if given.endian else "<>":
-        traces = _walk(raw, order, given)
+    for order in [orders[overrides.endian]] if overrides.endian else "<>":
+        traces = _walk(raw, order, overrides)
         if traces and any(trace.dt <= 0 for trace in traces):
             rule = "SU, but a trace has no sample interval (bytes 117-118)"
             raise ReadError(str(path), rule, "Give it, in seconds: --dt 0.004, or dt=0.004")
@@ -88,7 +88,7 @@ def is_su(path: Path) -> bool:
         return False
 
 
-def _walk(raw: np.ndarray, order: str, given: Overrides) -> list[Samples]:
+def _walk(raw: np.ndarray, order: str, overrides: Overrides) -> list[Samples]:
     """Return the traces; an empty list if a header is invalid in this byte order."""
     at = 0
     traces: list[Samples] = []
@@ -96,10 +96,10 @@ def _walk(raw: np.ndarray, order: str, given: Overrides) -> list[Samples]:
         header = raw[at : at + TRACE_HEADER].tobytes()
         (delay,) = struct.unpack_from(order + "h", header, 108)
         count, interval = struct.unpack_from(order + "HH", header, 114)
-        count = given.samples or count
+        count = overrides.samples or count
         if count == 0:
             return []
-        start, dt = at + TRACE_HEADER, given.dt or interval / 1e6
+        start, dt = at + TRACE_HEADER, overrides.dt or interval / 1e6
         traces.append(Samples(start, count, np.dtype(order + "f4"), dt, delay / 1e3))
         at = start + 4 * count
     return traces if at == len(raw) else []
@@ -133,9 +133,9 @@ def sac_samples(path: Path) -> list[Samples]:
     if kind not in (1, SAC_UNDEFINED) or even != 1:
         rule = "SAC, but not an evenly sampled time series (IFTYPE ITIME, LEVEN true)"
         raise ReadError(str(path), rule, "Only time series are denoised")
-    wanted = SAC_HEADER + 4 * npts + (SAC_FOOTER if version == 7 else 0)
-    if path.stat().st_size != wanted:
-        rule = f"SAC of {npts} samples has {wanted} bytes, this has {path.stat().st_size}"
+    expected_size = SAC_HEADER + 4 * npts + (SAC_FOOTER if version == 7 else 0)
+    if path.stat().st_size != expected_size:
+        rule = f"SAC of {npts} samples has {expected_size} bytes, this has {path.stat().st_size}"
         raise ReadError(str(path), rule, "Cut short? Copy it again")
     return [Samples(SAC_HEADER, npts, np.dtype(order + "f4"))]
 
@@ -194,7 +194,7 @@ def _descriptor(file: BinaryIO, order: str, at: int) -> Samples:
         raise ValueError(f"no trace descriptor block at byte {at}")
     dtype = np.dtype(order + _SEG2_TYPES[code]) if code in _SEG2_TYPES else None
     end = at + size + (count * dtype.itemsize if dtype else length)
-    whole = file.seek(0, 2)
-    if end > whole:
-        raise ValueError(f"it ends at byte {whole}, a trace at {end}")
+    file_size = file.seek(0, 2)
+    if end > file_size:
+        raise ValueError(f"it ends at byte {file_size}, a trace at {end}")
     return Samples(at + size, count, dtype)

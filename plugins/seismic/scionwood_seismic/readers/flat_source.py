@@ -33,10 +33,10 @@ from scionwood_seismic.readers.sources import (
 class FlatSource(Source):
     """SU, SAC and SEG-2, whose samples are stored as NumPy arrays."""
 
-    def __init__(self, path: Path, form: Format, given: Overrides) -> None:
+    def __init__(self, path: Path, form: Format, overrides: Overrides) -> None:
         self.path, self.form = path, form
         if form == "SU":
-            self._samples = su_samples(path, given)
+            self._samples = su_samples(path, overrides)
         else:
             self._samples = sac_samples(path) if form == "SAC" else seg2_samples(path)
         self.delays = [s.delay for s in self._samples]

@@ -52,9 +52,9 @@ def group(headers: Sequence[Header], block: int) -> list[list[int]]:
         The trace indices of each gather, in the order of the stream.
     """
     groups: list[_Group] = []
-    alike: dict[tuple[int, float, str], list[_Group]] = {}
+    by_sampling: dict[tuple[int, float, str], list[_Group]] = {}
     for i, header in enumerate(headers):
-        candidates = alike.setdefault((header.samples, header.dt, header.sensor), [])
+        candidates = by_sampling.setdefault((header.samples, header.dt, header.sensor), [])
         match = next((g for g in candidates if g.takes(header, block)), None)
         if match is None:
             match = _Group(header)

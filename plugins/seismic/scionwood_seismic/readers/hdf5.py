@@ -105,13 +105,13 @@ class Place:
     scale: float = 1.0
 
 
-def find(path: Path, data: np.ndarray, taken: set[str], patches: int) -> Place:
+def find(path: Path, data: np.ndarray, used_names: set[str], patches: int) -> Place:
     """Find the dataset that a patch was read from, by shape and values.
 
     Args:
         path: the file.
         data: the values of the patch, with two axes in any order.
-        taken: datasets that belong to earlier patches.
+        used_names: datasets that belong to earlier patches.
         patches: number of patches in the file; at most as many datasets may be equal.
 
     Raises:
@@ -123,7 +123,7 @@ def find(path: Path, data: np.ndarray, taken: set[str], patches: int) -> Place:
         # Only data stored in this file: writing to a link or a view would change another file.
         if not isinstance(item, h5py.Dataset) or item.is_virtual or item.external:
             return
-        if item.dtype.kind in "if" and name not in taken:
+        if item.dtype.kind in "if" and name not in used_names:
             place = _match(item, name, data)
             places.extend([place] if place else [])
 
@@ -153,7 +153,7 @@ def find_slab(
     Returns:
         The data set; None if there is none, or more than one.
     """
-    found: list[Slab] = []
+    slabs: list[Slab] = []
 
     def look(name: str, item: h5py.Group | h5py.Dataset) -> None:
         if not isinstance(item, h5py.Dataset) or item.is_virtual or item.external:
@@ -165,11 +165,11 @@ def find_slab(
                 slab = Slab(name, axis, shape[0], shape[1], item.dtype.str)
                 slab = replace(slab, scale=_scale_of(item, slab, pieces))
                 if slab.scale and all(_holds(item.file, slab, *piece) for piece in pieces):
-                    found.append(slab)
+                    slabs.append(slab)
 
     with h5py.File(path) as file:
         file.visititems(look)
-    return found[0] if len(found) == 1 else None
+    return slabs[0] if len(slabs) == 1 else None
 
 
 def slab_of(place: Place, time_axis: int, shape: tuple[int, ...]) -> Slab:
@@ -237,8 +237,8 @@ def _match_blocks(dataset: h5py.Dataset, name: str, data: np.ndarray) -> Place |
     blocks, length, width = dataset.shape
     for axes in ((0, 1), (1, 0)):
         values = data.transpose(axes)
-        count, rest = divmod(len(values), blocks)
-        if values.shape[1] != width or rest or not 0 < count <= length:
+        count, remainder = divmod(len(values), blocks)
+        if values.shape[1] != width or remainder or not 0 < count <= length:
             continue
         candidates = [slice(start, start + count) for start in range(length - count + 1)]
         matches = [rows for rows in candidates if _equal_blocks(dataset, rows, values)]

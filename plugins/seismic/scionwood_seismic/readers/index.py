@@ -56,12 +56,12 @@ class Gathers:
             ranked = values[order]
             edges = np.flatnonzero(np.diff(ranked)) + 1
             starts, ends = np.r_[0, edges], np.r_[edges, traces]
-            seen = np.argsort(order[starts], kind="stable")
-            self.names = ranked[starts][seen].astype(np.int64)
+            file_order = np.argsort(order[starts], kind="stable")
+            self.names = ranked[starts][file_order].astype(np.int64)
             # Gather by gather, each in file order, so that a part is one slice.
-            lengths = (ends - starts)[seen]
+            lengths = (ends - starts)[file_order]
             self._starts = np.r_[0, np.cumsum(lengths)]
-            shift = np.repeat(starts[seen] - self._starts[:-1], lengths)
+            shift = np.repeat(starts[file_order] - self._starts[:-1], lengths)
             self._order = order[np.arange(traces) + shift]
         self._step, self.overlap = block - overlap, overlap
         self.lengths = lengths = np.diff(self._starts)

@@ -182,8 +182,8 @@ def _count(head: Head, samples: int) -> int:
 
 def _counted(head: Head, stride: int) -> bool:
     """Return whether the header counts the traces, and the file ends with them or with text."""
-    rest = head.size - head.start - head.count * stride
-    return head.count > 0 and rest >= 0 and rest % TEXT == 0
+    tail = head.size - head.start - head.count * stride
+    return head.count > 0 and tail >= 0 and tail % TEXT == 0
 
 
 def _traces(path: Path, head: Head, samples: int, who: str) -> int:
@@ -198,8 +198,8 @@ def _traces(path: Path, head: Head, samples: int, who: str) -> int:
     stride = head.header + samples * FORMATS[head.format].size
     if _fits(head, samples):
         return _count(head, samples)
-    count, rest = divmod(head.end - head.start, stride)
-    rule = f"the SEG-Y file ends {rest} bytes into trace {count + 1} ({who} gives {samples} "
+    count, remainder = divmod(head.end - head.start, stride)
+    rule = f"the SEG-Y file ends {remainder} bytes into trace {count + 1} ({who} gives {samples} "
     rule += f"samples, a trace has {stride} bytes)"
     remedy = "Cut short: copy it again. Or give the true number: --samples N"
     raise ReadError(str(path), rule, remedy)

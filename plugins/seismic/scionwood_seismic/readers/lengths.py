@@ -101,8 +101,8 @@ def microseconds(
     values, counts = values[usable].tolist(), counts[usable].tolist()
     if len(values) > 1:
         pairs = zip(values[:SHOWN], counts[:SHOWN], strict=True)
-        found = ", ".join(f"{value} in {count} traces" for value, count in pairs)
-        rule = f"its trace headers give several sample intervals, in microseconds: {found}"
+        listing = ", ".join(f"{value} in {count} traces" for value, count in pairs)
+        rule = f"its trace headers give several sample intervals, in microseconds: {listing}"
         remedy = "Split the file by interval; if the headers are stale: --dt 0.004, in seconds"
         raise ReadError(str(path), rule, remedy)
     if binary <= 0:

@@ -21,7 +21,7 @@ _FIXED = 48
 _STEP = 64  # libmseed looks for the next record at multiples of this
 BLOCK = 4 << 20  # bytes of records that are unpacked at once
 _LONGEST = 4096  # bytes of a record in which its header and its blockettes lie
-_KEPT = {100, 1000}  # the blockettes of the sampling rate and of the packing
+_BASIC_BLOCKETTES = {100, 1000}  # the blockettes of the sampling rate and of the packing
 _PER_BYTE = {0: 1.0, 3: 0.25, 4: 0.25, 5: 0.125, 10: 1.0, 11: 1.75, 12: 1 / 3, 19: 1.0, 20: 1.75}
 _OTHERS = 0.5
 """Samples that a byte can hold, by encoding: text, 32 and 64 bits, Steim; the others 16 bits."""
@@ -88,7 +88,7 @@ def walk(path: Path) -> Extras:
         flags = flags or any(start[36:39])
         at += length
     edges = [*edges, len(raw)] if alone else [0, len(raw)]
-    return Extras(frozenset(blockettes - _KEPT), flags, tuple(pairwise(edges)))
+    return Extras(frozenset(blockettes - _BASIC_BLOCKETTES), flags, tuple(pairwise(edges)))
 
 
 def _head(raw: bytes) -> _Head:

@@ -21,7 +21,7 @@ _LETTERS = (b"C", b"\xc3")  # the first letter of a textual header, in ASCII and
 _OTHER_DAS = (".bsl", ".das", ".jld2", ".mtx", ".raw", ".sor")
 """Suffixes of DASCore formats that are neither HDF5 nor TDMS."""
 
-_KNOWN = (
+_FORMAT_NAMES = (
     "SEG-Y, miniSEED, SAC, SU, SEG-2, NetCDF of xdas, and the DAS formats of DASCore (HDF5, TDMS "
     "and others)"
 )
@@ -63,9 +63,9 @@ def open_file(
         [(24, 48), (24, 48)]
     """
     path = Path(path)
-    kind = SegyReader if vertical == "depth" else _known(path) or _by_suffix(path)
+    kind = SegyReader if vertical == "depth" else _class_by_content(path) or _by_suffix(path)
     if kind is None:
-        rule = f"neither its content nor its suffix is of a known format: {_KNOWN}"
+        rule = f"neither its content nor its suffix is of a known format: {_FORMAT_NAMES}"
         raise ReadError(str(path), rule, "Convert it to one of these, or correct the suffix")
     if kind is SegyReader:
         return SegyReader(
@@ -91,7 +91,9 @@ _READERS: dict[str, type[SegyReader | StreamReader | DasReader | XdasReader]] = 
 }
 
 
-def _known(path: Path) -> type[SegyReader | StreamReader | DasReader | XdasReader] | None:
+def _class_by_content(
+    path: Path,
+) -> type[SegyReader | StreamReader | DasReader | XdasReader] | None:
     return _READERS.get(call_in_child(_by_content, path))
 
 

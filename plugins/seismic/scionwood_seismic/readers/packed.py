@@ -103,13 +103,13 @@ class MiniSeed(Source):
     def rows(self, traces: Sequence[int], first: int, last: int) -> list[np.ndarray]:
         """Return a range of the samples of some traces, (time,) each, as stored."""
         rows: list[list[np.ndarray]] = [[] for _ in traces]
-        wanted = [
+        segments = [
             (piece.block, piece.first, row, piece)
             for row, i in enumerate(traces)
             for piece in self._traces[i].pieces
             if piece.first < last and piece.first + piece.samples > first
         ]
-        for block, start, row, piece in sorted(wanted):
+        for block, start, row, piece in sorted(segments):
             data = np.asarray(self._block(block)[piece.number].data)
             rows[row].append(data[max(0, first - start) : last - start])
         return [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in rows]

@@ -44,13 +44,13 @@ class Streams(Parser):
 
 def _seg2(data: np.ndarray) -> bytes:
     """Return a SEG-2 file of traces (trace, sample) at 100 Hz; see Pullan, 1990."""
-    told = _strings("ACQUISITION_DATE 01/Jan/2000", "ACQUISITION_TIME 00:00:00")
+    acquisition = _strings("ACQUISITION_DATE 01/Jan/2000", "ACQUISITION_TIME 00:00:00")
     block = 32 + len(channel := _strings("CHANNEL_NUMBER 1", "SAMPLE_INTERVAL 0.01"))
-    first = 32 + 4 * len(data) + len(told)
+    first = 32 + 4 * len(data) + len(acquisition)
     pointers = [first + number * (block + data[0].nbytes) for number in range(len(data))]
     ends = b"\1\0\0\1\n\0"  # of strings and of lines: the size, and two characters
     head = struct.pack("<4H6s18x", 0x3A55, 1, 4 * len(data), len(data), ends)
-    out = head + struct.pack(f"<{len(data)}I", *pointers) + told
+    out = head + struct.pack(f"<{len(data)}I", *pointers) + acquisition
     for row in data:
         fixed = struct.pack("<HHIIB19x", 0x4422, block, row.nbytes, row.size, 4)
         out += fixed + channel + row.tobytes()

@@ -107,9 +107,9 @@ class Partial:
             count = write_at(self._file, data[:PIECE], offset)
             data, offset = data[count:], offset + count
 
-    def record(self, done: int) -> None:
+    def record(self, units: int) -> None:
         """Note the number of completed units; every `INTERVAL` seconds, also in the journal."""
-        self.done = done
+        self.done = units
         if time.monotonic() - self._written >= INTERVAL:
             self.flush()
 
@@ -216,7 +216,7 @@ class Partial:
         remedy = "--force without --resume starts again"
         try:
             entry = json.loads(self.journal.read_text(encoding="utf-8"))
-            done, identity = int(entry["done"]), dict(entry["work"])
+            units, identity = int(entry["done"]), dict(entry["work"])
         except (ValueError, KeyError, TypeError) as error:
             raise WriteError(str(self.journal), "it is not a journal of a run", remedy) from error
         assert self._identity is not None
@@ -226,13 +226,15 @@ class Partial:
             if identity.get(key) != self._identity.get(key)
         )
         if changed:
-            shown = "; ".join(
+            differences = "; ".join(
                 f"{key}: then {identity.get(key)}, now {self._identity.get(key)}" for key in changed
             )
-            raise WriteError(str(self.target), f"the unfinished run differs ({shown})", remedy)
-        if done < 0 or os.fstat(self._file).st_size != self.size:
+            raise WriteError(
+                str(self.target), f"the unfinished run differs ({differences})", remedy
+            )
+        if units < 0 or os.fstat(self._file).st_size != self.size:
             raise WriteError(str(self.path), "it does not have the reserved size", remedy)
-        return done
+        return units
 
     def _write_journal(self) -> None:
         with atomic_path(self.journal) as part:

@@ -48,10 +48,10 @@ class RewritingReader(SeismicReader, Generic[Stored]):
             record = self._record_of(i, stored, before.copy())  # the function may work in place
             after = self._joined(tail, _result(self.path, function, record))
             count = self._unshared(i)
-            kept, tail = self._split(after, count)
+            body, tail = self._split(after, count)
             if i < part.done:
                 continue
-            changed, lost = self._put(part, i, stored, self._split(before, count)[0], kept)
+            changed, lost = self._put(part, i, stored, self._split(before, count)[0], body)
             dtype, clipped = dtype if changed is None else changed, clipped + lost
             part.record(i + 1)
         return dtype, clipped
@@ -72,8 +72,8 @@ class RewritingReader(SeismicReader, Generic[Stored]):
             return after
         along = self._shared_axis
         old, new = np.moveaxis(tail, along, 0), np.moveaxis(after, along, 0)
-        whole = np.concatenate([blended(old, new[: len(old)]), new[len(old) :]])
-        return np.moveaxis(whole, 0, along)
+        result = np.concatenate([blended(old, new[: len(old)]), new[len(old) :]])
+        return np.moveaxis(result, 0, along)
 
     def _split(self, data: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Return what no later part shares, and a copy of the rest; None if there is no rest."""

@@ -108,12 +108,12 @@ def encode(data: np.ndarray, code: int, order: str) -> tuple[np.ndarray, int]:
     low, high = integer_limits(8 * form.size, signed=form.native[0] != "u")
     clipped = np.clip(rounded, low, high)
     lost = int((clipped != rounded).sum())
-    whole = clipped.astype(form.native)
+    integers = clipped.astype(form.native)
     if form.size == 3:
-        wide = np.ascontiguousarray(whole.astype(order + form.native)).view(np.uint8)
-        kept = slice(1, 4) if order == ">" else slice(0, 3)
-        return wide.reshape(*data.shape, 4)[..., kept].reshape(len(data), -1), lost
-    return whole.astype(order + form.native).view(np.uint8), lost
+        wide = np.ascontiguousarray(integers.astype(order + form.native)).view(np.uint8)
+        byte_range = slice(1, 4) if order == ">" else slice(0, 3)
+        return wide.reshape(*data.shape, 4)[..., byte_range].reshape(len(data), -1), lost
+    return integers.astype(order + form.native).view(np.uint8), lost
 
 
 def overwrite_changed(

@@ -46,8 +46,12 @@ class Slab:
 
     def where(self, first: int, last: int) -> tuple[slice, slice]:
         """Return the index of a range of samples in the data set."""
-        rest = slice(None)
-        return (slice(first, last), rest) if self.time_axis == 0 else (rest, slice(first, last))
+        full_axis = slice(None)
+        return (
+            (slice(first, last), full_axis)
+            if self.time_axis == 0
+            else (full_axis, slice(first, last))
+        )
 
     def stored(self, file: h5py.File, first: int, last: int) -> np.ndarray:
         """Return a range of samples as stored, (time, trace)."""
@@ -89,13 +93,13 @@ class SlabReader(WindowedReader[np.ndarray]):
         new: np.ndarray,
         changed: np.ndarray,
     ) -> tuple[np.dtype | None, int]:
-        kept, dtype, lost = stored[: new.shape[1]], None, 0
+        output, dtype, lost = stored[: new.shape[1]], None, 0
         if changed.any():
             scale, dtype = self._slab(window.slab).scale, stored.dtype
             values, lost = encode(new[changed] / scale, stored.dtype)
-            kept.T[changed] = values
+            output.T[changed] = values
         row = stored.nbytes // len(stored)
-        part.write(kept.data.cast("B"), self._starts()[window.slab] + window.first * row)
+        part.write(output.data.cast("B"), self._starts()[window.slab] + window.first * row)
         return dtype, lost
 
     def _complete(self, values: Path, target: Path, overwrite: bool) -> None:

@@ -30,9 +30,9 @@ def trace_spacing(headers: np.ndarray, layout: Layout) -> float | None:
         if bytes_[0] == 181 and layout.revision < 1:
             continue
         x, y = (_words(headers, byte, layout.order + "i4") * factor for byte in bytes_)
-        found = _regular(np.hypot(np.diff(x), np.diff(y)), layout)
-        if found is not None:
-            return found
+        spacing = _regular(np.hypot(np.diff(x), np.diff(y)), layout)
+        if spacing is not None:
+            return spacing
     offsets = _words(headers, OFFSET, layout.order + "i4").astype(float)
     return _regular(np.abs(np.diff(offsets)), layout)
 

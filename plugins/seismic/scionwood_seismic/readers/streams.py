@@ -114,9 +114,9 @@ class StreamReader(WindowedReader[list[np.ndarray]]):
             refuse_overrides(self.path, samples, endian)
         if dt is not None:
             check_interval(self.path, dt)
-        given = Overrides(samples, dt, endian)
+        overrides = Overrides(samples, dt, endian)
         with reading(self.path, self.format):  # a header may hold a year that no date has
-            self._source = open_source(self.path, self.format, given)
+            self._source = open_source(self.path, self.format, overrides)
         headers = by_sensor(self._source.headers)
         refuse_interval(self.path, headers[0].dt, dt)
         self._groups = group(headers, block)
@@ -212,18 +212,18 @@ class StreamReader(WindowedReader[list[np.ndarray]]):
             self._source.write(copy, spans, read)
 
 
-def open_source(path: Path, form: Format, given: Overrides) -> Source:
+def open_source(path: Path, form: Format, overrides: Overrides) -> Source:
     """Open a file of a known format.
 
     Args:
         path: the file.
         form: its format.
-        given: what overrules the headers of SU.
+        overrides: what overrules the headers of SU.
 
     Raises:
         ReadError: the file is damaged, or no trace has samples.
     """
-    source: Source = MiniSeed(path) if form == "MSEED" else FlatSource(path, form, given)
+    source: Source = MiniSeed(path) if form == "MSEED" else FlatSource(path, form, overrides)
     if not source.headers:
         rule = f"{form}, but no trace in it has numbers at a sampling rate"
         raise ReadError(str(path), rule, "Export it again with its data")

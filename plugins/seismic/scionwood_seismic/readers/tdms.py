@@ -71,8 +71,8 @@ def find(path: Path, data: np.ndarray, time_axis: int) -> Layout:
         layout = _layout(path)
         raw = np.memmap(path, np.uint8, "r")
         for chunk in layout.chunks:
-            wanted = values[chunk.first : chunk.first + chunk.count]
-            if not np.array_equal(_view(raw, layout, chunk), wanted, equal_nan=True):
+            expected_samples = values[chunk.first : chunk.first + chunk.count]
+            if not np.array_equal(_view(raw, layout, chunk), expected_samples, equal_nan=True):
                 raise ValueError("its samples are not where they were expected")
         if sum(chunk.count for chunk in layout.chunks) != len(values):
             raise ValueError("its segments hold other samples too")
@@ -146,8 +146,8 @@ def _layout(path: Path) -> Layout:
     chunks: list[Chunk] = []
     first = 0
     for offset, size, flags in segments:
-        count, rest = divmod(size, row)
-        if rest:
+        count, remainder = divmod(size, row)
+        if remainder:
             raise ValueError("a segment ends within a row of samples")
         chunks.append(Chunk(offset, first, count, bool(flags & _INTERLEAVED)))
         first += count

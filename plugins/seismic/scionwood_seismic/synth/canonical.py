@@ -103,10 +103,10 @@ class Plan:
             (trace, time), in the unit of the record.
         """
         back = removed if self.factor == 1 else resample(removed, self.samples)
-        kept: np.ndarray = record - back
+        signal: np.ndarray = record - back
         if self.drop_high:
-            kept = kept - _above(record, self.length)
-        return kept
+            signal = signal - _above(record, self.length)
+        return signal
 
 
 def resample(record: np.ndarray, n: int) -> np.ndarray:
@@ -159,9 +159,9 @@ def without_common_mode(record: np.ndarray) -> np.ndarray:
         record: (trace, time), any unit.
     """
     if len(record) >= 12:
-        rest: np.ndarray = record - np.median(record, axis=0)
-        if _coherent_energy(rest) > 0.2 * _coherent_energy(record):
-            return rest
+        residual: np.ndarray = record - np.median(record, axis=0)
+        if _coherent_energy(residual) > 0.2 * _coherent_energy(record):
+            return residual
     return record
 
 
@@ -194,8 +194,8 @@ def plan(record: np.ndarray, *, domain: Domain = "shot", period: float | None = 
         factor = CANONICAL_PERIOD / p
         if domain == "das":
             factor = min(1.0, max(factor, 2 * _upper_end(_few_traces(x))))
-        rest = _above(x, max(1, round(n * factor)))
-        noise = np.square(rest).sum() > TRACE_SHARE * np.square(x).sum()
+        high_part = _above(x, max(1, round(n * factor)))
+        noise = np.square(high_part).sum() > TRACE_SHARE * np.square(x).sum()
         return Plan(p, factor, bool(noise), n)
     if domain == "das" or not _is_noise(x, TOP / p, high):
         return Plan(p, 1.0, False, n)

@@ -34,10 +34,10 @@ def local_coherence(record: np.ndarray) -> float:
         if window.shape[0] >= 2 and window.shape[1] >= 16:
             windows.setdefault(window.shape, []).append(window)
     energy = total = 0.0
-    for some in map(np.stack, windows.values()):
-        own = np.square(some).sum(axis=(1, 2))
-        energy += float(own.sum())
-        total += float((own * _best_alike(some)).sum())
+    for group in map(np.stack, windows.values()):
+        energies = np.square(group).sum(axis=(1, 2))
+        energy += float(energies.sum())
+        total += float((energies * _best_alike(group)).sum())
     return total / energy if energy else 0.0
 
 
@@ -92,8 +92,8 @@ def loud_spectrum(record: np.ndarray, *, apart: int = 1) -> np.ndarray | None:
     pieces = (x[:, at : at + size] for at in starts)
     powers = np.array(
         [
-            _shared_power(fft.rfft((some - some.mean(axis=1, keepdims=True)) * taper, FFT), apart)
-            for some in pieces
+            _shared_power(fft.rfft((piece - piece.mean(axis=1, keepdims=True)) * taper, FFT), apart)
+            for piece in pieces
         ]
     )
     powers = powers[powers.sum(axis=1).argsort()]
@@ -120,7 +120,7 @@ def _best_alike(windows: np.ndarray) -> np.ndarray:
     others = sliding_window_view(windows[:, :-1], inner, axis=2)
     both = np.einsum("wti,wtli->wl", one, others)
     energy = np.square(windows[:, :-1]).sum(axis=1)
-    theirs = sliding_window_view(energy, inner, axis=1).sum(axis=2)
-    norm = np.sqrt(np.einsum("wti,wti->w", one, one)[:, None] * theirs + 1e-30)
+    other_energy = sliding_window_view(energy, inner, axis=1).sum(axis=2)
+    norm = np.sqrt(np.einsum("wti,wti->w", one, one)[:, None] * other_energy + 1e-30)
     best: np.ndarray = (np.abs(both) / norm).max(axis=1)
     return best

@@ -72,10 +72,10 @@ def mix(clean: np.ndarray, noise: np.ndarray, level: float, traces: int) -> Pair
     """
     mask = np.zeros(clean.shape, np.float32)
     mask[..., :traces, :] = 1
-    own = clean if clean.ndim == 2 else clean[0]
-    rms = float(np.sqrt(np.square(own[:traces], dtype=np.float64).mean()))
-    heard = rms > SILENT * float(own.std())
+    first_component = clean if clean.ndim == 2 else clean[0]
+    rms = float(np.sqrt(np.square(first_component[:traces], dtype=np.float64).mean()))
+    heard = rms > SILENT * float(first_component.std())
     signal = (clean / rms * mask if heard else 0 * mask).astype(np.float32)
     added = (level * noise * mask).astype(np.float32)
-    told = float(np.sqrt(np.square(added[..., :traces, :], dtype=np.float64).mean()))
-    return Pair(signal + added, signal, mask, told)
+    noise_level = float(np.sqrt(np.square(added[..., :traces, :], dtype=np.float64).mean()))
+    return Pair(signal + added, signal, mask, noise_level)

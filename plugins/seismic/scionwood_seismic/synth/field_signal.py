@@ -72,8 +72,8 @@ def draw_wavelet(rng: np.random.Generator, period: float) -> np.ndarray:
     else:
         wavelet = _band(rng, 1 / period)
     if rng.random() < 0.6:
-        turned = sg.hilbert(wavelet) * np.exp(1j * rng.uniform(0, 2 * np.pi))
-        wavelet = turned.real
+        analytic_signal = sg.hilbert(wavelet) * np.exp(1j * rng.uniform(0, 2 * np.pi))
+        wavelet = analytic_signal.real
     if rng.random() < 0.25:
         wavelet = _with_bubble(rng, wavelet, period)
     unit: np.ndarray = wavelet / np.abs(wavelet).max()
@@ -114,8 +114,8 @@ def _single(rng: np.random.Generator, shape: Shape, period: float) -> np.ndarray
 def _plane_events(rng: np.random.Generator, shape: Shape, period: float, n: int) -> np.ndarray:
     traces, samples = shape
     start = rng.uniform(-0.5, 1.2, (n, 1)) * samples
-    away = np.arange(traces) - rng.uniform(0, traces, (n, 1))
-    return _events(rng, start + draw_dips(rng, n, period) * away, shape, period)
+    offset = np.arange(traces) - rng.uniform(0, traces, (n, 1))
+    return _events(rng, start + draw_dips(rng, n, period) * offset, shape, period)
 
 
 def _hyperbolas(rng: np.random.Generator, shape: Shape, period: float) -> np.ndarray:
@@ -159,8 +159,8 @@ def event_records(
         amplitudes = amplitudes * np.sign(np.arange(traces) - rng.integers(0, traces) + 0.5)
     wavelet = draw_wavelet(rng, period)
     later = later[:, None] if later.ndim == 2 else later
-    each = (times + later[..., k] for k in range(later.shape[-1]))
-    return np.stack([convolve(place_spikes(at, amplitudes, shape), wavelet) for at in each])
+    record_times = (times + later[..., k] for k in range(later.shape[-1]))
+    return np.stack([convolve(place_spikes(at, amplitudes, shape), wavelet) for at in record_times])
 
 
 def _section(rng: np.random.Generator, shape: Shape, period: float) -> np.ndarray:
@@ -191,9 +191,9 @@ def _layers(rng: np.random.Generator, shape: Shape, period: float) -> np.ndarray
     traces, samples = shape
     margin = 40
     n = samples + 2 * margin
-    drawn = rng.laplace(size=(3 * traces, n)) * (rng.random(n) < rng.choice([0.2, 0.5, 1.0]))
+    reflectivity = rng.laplace(size=(3 * traces, n)) * (rng.random(n) < rng.choice([0.2, 0.5, 1.0]))
     reach = np.exp(rng.uniform(np.log(1), np.log(20)))
-    layers = nd.gaussian_filter1d(drawn, reach, axis=0)[traces : 2 * traces]
+    layers = nd.gaussian_filter1d(reflectivity, reach, axis=0)[traces : 2 * traces]
     steady = rng.laplace(size=n) * rng.uniform(0, 2) * layers.std()
     section = convolve(layers + steady, draw_wavelet(rng, period))
     at = np.arange(samples)[None]

@@ -71,8 +71,8 @@ def _planes(rng: np.random.Generator, shape: Shape, period: float, at: np.ndarra
     traces, samples = shape
     n = int(np.exp(rng.uniform(0, np.log(60))))
     start = rng.uniform(-0.5, 1.2, (n, 1)) * samples
-    away = np.arange(traces) - rng.uniform(0, traces, (n, 1))
-    times = start + draw_dips(rng, n, period) * away
+    offset = np.arange(traces) - rng.uniform(0, traces, (n, 1))
+    times = start + draw_dips(rng, n, period) * offset
     return event_records(rng, times, draw_dips(rng, n, period) * at, shape, period)
 
 
@@ -90,8 +90,8 @@ def _hyperboloids(
     speed = far * rng.uniform(0.4, 1.2, (n, 1, 1))
     times = np.sqrt(depth**2 + (x**2 + y**2) * speed**2)
     times = times - times[..., 0].min(axis=1)[:, None, None] + start
-    own = times[..., 0]
-    return event_records(rng, own, times - own[..., None], shape, period)
+    record_times = times[..., 0]
+    return event_records(rng, record_times, times - record_times[..., None], shape, period)
 
 
 def _layers(rng: np.random.Generator, shape: Shape, period: float, at: np.ndarray) -> np.ndarray:
@@ -107,16 +107,16 @@ def _layers(rng: np.random.Generator, shape: Shape, period: float, at: np.ndarra
     if rng.random() < 0.5:
         reach = float(np.exp(rng.uniform(0, np.log(20))))
         across = reach * float(np.exp(rng.uniform(np.log(0.5), np.log(4))))
-        drawn = rng.laplace(size=(len(at), 3 * traces, n)) * heard
-        layers = nd.gaussian_filter1d(drawn, reach, axis=1)[:, traces : 2 * traces]
-        layers = np.tensordot(_alike(at, across), layers, 1)
+        coefficients = rng.laplace(size=(len(at), 3 * traces, n)) * heard
+        layers = nd.gaussian_filter1d(coefficients, reach, axis=1)[:, traces : 2 * traces]
+        layers = np.tensordot(_slice_mixing(at, across), layers, 1)
         reflectivity = layers + rng.uniform(0, 2) * layers.std() / steady.std() * steady
     wavelet = draw_wavelet(rng, period)
     sections = np.stack([convolve(one, wavelet) for one in reflectivity])
     return _bent(rng, sections, shape, at)
 
 
-def _alike(at: np.ndarray, reach: float) -> np.ndarray:
+def _slice_mixing(at: np.ndarray, reach: float) -> np.ndarray:
     """Return a matrix that makes independent slices as alike as those of a smooth volume."""
     covariance = np.exp(-(((at[:, None] - at) / (2 * reach)) ** 2))
     root: np.ndarray = np.linalg.cholesky(covariance + 1e-6 * np.eye(len(at)))
@@ -132,10 +132,10 @@ def _bent(
     tilt = rng.uniform(-1, 1) * rng.choice([0, 0.3, 2])
     turn = tilt * nd.gaussian_filter1d(rng.standard_normal(3 * traces), 15)[traces : 2 * traces]
     stretch = 1 + rng.uniform(-0.3, 0.3) * np.arange(samples) / samples
-    own = (shift[:, None] * stretch)[None]
-    beside = ((tilt + 4 * turn)[:, None] * stretch) * at[:, None, None]
+    record_shift = (shift[:, None] * stretch)[None]
+    slice_shift = ((tilt + 4 * turn)[:, None] * stretch) * at[:, None, None]
     last = samples + 2 * MARGIN - 1
-    places = (MARGIN + np.arange(samples) + own + beside).clip(0, last)
+    places = (MARGIN + np.arange(samples) + record_shift + slice_shift).clip(0, last)
     trace = np.broadcast_to(np.arange(traces)[:, None], shape)
     return np.stack(
         [

@@ -196,9 +196,9 @@ class Blind(Task):
             "kurtosis_removed": metrics.kurtosis(removed),
         }
         if "clean" in batch:
-            named = {"snr_in": noisy, "snr": estimate}
-            named |= {"snr_start": self.started(noisy)} if self._start else {}
-            values |= _snr(batch["clean"], noisy, named)
+            estimates = {"snr_in": noisy, "snr": estimate}
+            estimates |= {"snr_start": self.started(noisy)} if self._start else {}
+            values |= _snr(batch["clean"], noisy, estimates)
         return {name: value.mean() for name, value in values.items()}
 
     def deploy(self, folder: Path | None = None) -> Deployed:
@@ -212,8 +212,10 @@ class Blind(Task):
         noisy = batch["noisy"][:1]
         with torch.no_grad():
             estimate = self(noisy).float()
-        shown = {"input": noisy, "denoised": estimate, "removed": noisy - estimate}
-        return {"denoised": draw_panels({name: x[0, 0].cpu().numpy() for name, x in shown.items()})}
+        panels = {"input": noisy, "denoised": estimate, "removed": noisy - estimate}
+        return {
+            "denoised": draw_panels({name: x[0, 0].cpu().numpy() for name, x in panels.items()})
+        }
 
     @torch.no_grad()
     def started(self, noisy: Tensor) -> Tensor:
@@ -245,8 +247,8 @@ class Blind(Task):
             raise RecipeError("task.method noisier", rule, "Set data.noise_window")
         # The share is spread evenly over the batch: for 0.5 it is every second patch.
         count = (torch.arange(len(removed) + 1) * self.removed_share).floor()
-        own = count.diff().bool()[:, None, None, None].to(removed.device)
-        return torch.where(own, removed.roll(1, 0), batch["noise_only"])
+        takes_removed = count.diff().bool()[:, None, None, None].to(removed.device)
+        return torch.where(takes_removed, removed.roll(1, 0), batch["noise_only"])
 
     def _blind_trace(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         noisy = batch["noisy"]
@@ -279,9 +281,9 @@ def hide(
     rank = torch.rand(batch, traces, generator=random).argsort(1).argsort(1)
     distance = torch.randint(1, REACH + 1, (batch, traces), generator=random)
     step = distance * (2 * torch.randint(2, (batch, traces), generator=random) - 1)
-    here = torch.arange(traces)
-    outside = (here + step < 0) | (here + step >= traces)
-    other = (here + torch.where(outside, -step, step)).clamp(0, traces - 1)
+    positions = torch.arange(traces)
+    outside = (positions + step < 0) | (positions + step >= traces)
+    other = (positions + torch.where(outside, -step, step)).clamp(0, traces - 1)
     hidden = (rank < count)[:, None, :, None].to(noisy.device)
     index = other[:, None, :, None].to(noisy.device).expand_as(noisy)
     return hidden, noisy.gather(2, index)

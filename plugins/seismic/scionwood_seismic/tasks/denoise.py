@@ -120,9 +120,9 @@ class Denoise(Task):
             beside: (batch, slice, trace, time), the slices on both sides; None: unknown. Only a
                 backbone with `neighbours` takes them.
         """
-        own = {} if mask is None and level is None else {"mask": mask, "level": level}
-        own |= {} if beside is None else {"beside": beside}
-        denoised: Tensor = self.backbone(noisy, **own)
+        options = {} if mask is None and level is None else {"mask": mask, "level": level}
+        options |= {} if beside is None else {"beside": beside}
+        denoised: Tensor = self.backbone(noisy, **options)
         return denoised
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -141,8 +141,8 @@ class Denoise(Task):
         return {"loss": loss, "mse": mse.mean(), "one_minus_ms_ssim": dissimilarity}
 
     def _denoised(self, batch: dict[str, Tensor]) -> Tensor:
-        told = (batch.get(name) for name in ("mask", "level", "beside"))
-        estimate: Tensor = self(batch["noisy"], *told)
+        conditions = (batch.get(name) for name in ("mask", "level", "beside"))
+        estimate: Tensor = self(batch["noisy"], *conditions)
         return estimate.float()
 
     def _distance(self, mse: Tensor, clean: Tensor) -> Tensor:
@@ -198,10 +198,12 @@ class Denoise(Task):
         noisy, clean = first["noisy"], first["clean"]
         with torch.no_grad():
             estimate = self._denoised(first)
-        shown = {
+        panels = {
             "input": noisy,
             "denoised": estimate,
             "removed": noisy - estimate,
             "added noise": noisy - clean,
         }
-        return {"denoised": draw_panels({name: x[0, 0].cpu().numpy() for name, x in shown.items()})}
+        return {
+            "denoised": draw_panels({name: x[0, 0].cpu().numpy() for name, x in panels.items()})
+        }

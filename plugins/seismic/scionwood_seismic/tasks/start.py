@@ -35,36 +35,36 @@ def take_over(model: nn.Module, run: str | Path) -> None:
     """
     run = find_run(run)
     source = load_run(run).backbone
-    mine, theirs = model.state_dict(), source.state_dict()
+    mine, source_state = model.state_dict(), source.state_dict()
     new = tuple(getattr(model, "additions", ()))
-    mine = {name: x for name, x in mine.items() if name in theirs or not name.startswith(new)}
-    _check_names(run, mine, theirs)
+    mine = {name: x for name, x in mine.items() if name in source_state or not name.startswith(new)}
+    _check_names(run, mine, source_state)
     trained = _trained(model) & mine.keys()
     for name in mine.keys() - trained:
-        if not torch.equal(mine[name], theirs[name].to(mine[name].device)):
+        if not torch.equal(mine[name], source_state[name].to(mine[name].device)):
             raise _mismatch(run, f"its {name} has other values: it was trained on another base")
-    kept = {name: mine[name].clone() for name in trained}
-    _fill(mine, {name: theirs[name] for name in trained})
+    backup = {name: mine[name].clone() for name in trained}
+    _fill(mine, {name: source_state[name] for name in trained})
     if not _same_function(model, source):
-        _fill(mine, kept)
+        _fill(mine, backup)
         raise _mismatch(run, "its weights fit, but its adapter has other options (lora_alpha?)")
 
 
-def _check_names(run: Path, mine: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> None:
-    if alone := sorted(mine.keys() ^ theirs.keys()):
+def _check_names(run: Path, mine: Mapping[str, Tensor], source_state: Mapping[str, Tensor]) -> None:
+    if alone := sorted(mine.keys() ^ source_state.keys()):
         owner = "this model" if alone[0] in mine else "that run"
         raise _mismatch(run, f"{alone[0]} is in {owner} only")
     for name in mine:
-        here, there = tuple(mine[name].shape), tuple(theirs[name].shape)
-        if here != there:
-            raise _mismatch(run, f"its {name} is {there}, that of this model {here}")
+        own_shape, source_shape = tuple(mine[name].shape), tuple(source_state[name].shape)
+        if own_shape != source_shape:
+            raise _mismatch(run, f"its {name} is {source_shape}, that of this model {own_shape}")
 
 
 def _trained(model: nn.Module) -> set[str]:
     """Return the names of the tensors of the adapter and of the head, trained or frozen."""
     inside = {id(tensor) for module in head_modules(model) for tensor in _tensors(module)}
-    named = model.state_dict(keep_vars=True)
-    return {name for name, x in named.items() if x.requires_grad or id(x) in inside}
+    state = model.state_dict(keep_vars=True)
+    return {name for name, x in state.items() if x.requires_grad or id(x) in inside}
 
 
 def _tensors(module: nn.Module) -> list[Tensor]:
@@ -83,11 +83,11 @@ def _same_function(model: nn.Module, source: nn.Module) -> bool:
     example = model.example_input()  # type: ignore[operator]  # every backbone offers it
     modes = {module: module.training for module in model.modules()}
     device = next(model.parameters()).device
-    here = model.eval()(*(x.to(device) for x in example))
+    own_output = model.eval()(*(x.to(device) for x in example))
     for module, mode in modes.items():
         module.training = mode
-    there = source.to(device).eval()(*(x.to(device) for x in example))
-    return bool((here - there).abs().max() <= TOLERANCE * there.abs().max())
+    source_output = source.to(device).eval()(*(x.to(device) for x in example))
+    return bool((own_output - source_output).abs().max() <= TOLERANCE * source_output.abs().max())
 
 
 def _mismatch(run: Path, rule: str) -> TrainingError:

@@ -69,16 +69,16 @@ def export_container(runs: dict[str, str | Path], folder: Path, *, force: bool =
     with writing(folder), atomic_folder(folder, overwrite=force) as part:
         fields: list[str] = []
         for name, run in runs.items():
-            taken = take_version(run, part / "held", name)
-            fields += taken.fields
+            version_copy = take_version(run, part / "held", name)
+            fields += version_copy.fields
             (part / "runs").mkdir(exist_ok=True)
-            taken.folder.rename(part / "runs" / name)
+            version_copy.folder.rename(part / "runs" / name)
         (part / "held").rmdir()
         (part / "wheels").mkdir()
-        plugins = [f"scionwood-{each}" for each in dict.fromkeys(["serve", *fields])]
-        packages = [f"- {_pinned(each)}" for each in ["scionwood", *plugins]]
-        named = ", ".join(f'"{name}=/runs/{name}"' for name in runs)
-        text = DOCKERFILE.format(runs=named)
+        plugins = [f"scionwood-{field}" for field in dict.fromkeys(["serve", *fields])]
+        packages = [f"- {_pinned(package)}" for package in ["scionwood", *plugins]]
+        runs_text = ", ".join(f'"{name}=/runs/{name}"' for name in runs)
+        text = DOCKERFILE.format(runs=runs_text)
         (part / "Dockerfile").write_text(text, encoding="utf-8")
         about = README.format(names=", ".join(runs), packages="\n".join(packages))
         (part / "README.md").write_text(about, encoding="utf-8")

@@ -52,14 +52,14 @@ def export_vllm(
         ['adapter_config.json', 'adapter_model.safetensors']
     """
     check_target(folder, force)
-    found = {check_name(name): find_run(run, quiet=True) for name, run in runs.items()}
-    configs = {name: _plain(name, run) for name, run in found.items()}
+    run_folders = {check_name(name): find_run(run, quiet=True) for name, run in runs.items()}
+    configs = {name: _plain(name, run) for name, run in run_folders.items()}
     base = base or _common_base(configs)
     rank = max(int(config["r"]) for config in configs.values())
     if rank > RANKS[-1]:
         raise ServingError(f"rank {rank}", f"vLLM takes at most {RANKS[-1]}", "Train a smaller one")
     with writing(folder), atomic_folder(folder, overwrite=force) as part:
-        for name, run in found.items():
+        for name, run in run_folders.items():
             target = part / "adapters" / name
             target.mkdir(parents=True)
             weights = (run / "adapter" / "adapter_model.safetensors").read_bytes()
@@ -68,7 +68,7 @@ def export_vllm(
             (target / "adapter_config.json").write_text(json.dumps(config, indent=1), "utf-8")
         script = part / "serve.sh"
         text = SCRIPT.format(
-            first=next(iter(found)),
+            first=next(iter(run_folders)),
             base=shlex.quote(base),
             rank=next(r for r in RANKS if r >= rank),
         )

@@ -131,16 +131,16 @@ class Shadow:
             return
         gate = json.loads((out / GATE).read_text("utf-8"))
         before, after = float(gate["before"]), float(gate["after"])
-        told = f"{gate['measure']} {before:.6g} before, {after:.6g} after"
+        comparison = f"{gate['measure']} {before:.6g} before, {after:.6g} after"
         if not (math.isfinite(after) and after <= before):
-            self._tell(f"kept aside, since it is worse: {told}; {out / 'run'}")
+            self._tell(f"kept aside, since it is worse: {comparison}; {out / 'run'}")
             return
         try:
-            made = await desk.put(name, out / "run")
+            version = await desk.put(name, out / "run")
         except ScionwoodError as error:
             self._tell(f"kept aside: {error}; {out / 'run'}")
             return
-        self._tell(f"live as {name}@{made['version']}: {told}")
+        self._tell(f"live as {name}@{version['version']}: {comparison}")
 
     def _pause(self) -> None:
         self._signal(signal.SIGSTOP, runs=False)
@@ -178,5 +178,5 @@ def shadow_of(text: str, slack: str, folder: Path) -> Shadow:
         ServingError: the slack is no target.
     """
     name, equals, recipe = text.partition("=")
-    named = bool(equals) and "/" not in name
-    return Shadow(name if named else "", recipe if named else text, read_slack(slack), folder)
+    has_name = bool(equals) and "/" not in name
+    return Shadow(name if has_name else "", recipe if has_name else text, read_slack(slack), folder)

@@ -33,22 +33,22 @@ def go_on(start: Path, recipe: str, out: Path) -> None:
     Raises:
         ServingError: the recipe has another backbone or adapter, or the run has no adapter.
     """
-    wanted: Any = resolve(recipe)
-    own: Any = resolve(start / "recipe.yaml")
-    if (wanted.backbone, wanted.adapter) != (own.backbone, own.adapter):
+    new_recipe: Any = resolve(recipe)
+    live_recipe: Any = resolve(start / "recipe.yaml")
+    if (new_recipe.backbone, new_recipe.adapter) != (live_recipe.backbone, live_recipe.adapter):
         rule = "its backbone or its adapter is not that of the live version"
         raise ServingError(f"recipe {recipe}", rule, "Change data, task or trainer alone")
-    if wanted.adapter.component is None:
+    if new_recipe.adapter.component is None:
         raise ServingError(f"recipe {recipe}", "it has no adapter", "Serve a run that has one")
-    before = validation_loss(load_run(start), wanted)
-    whole = wanted.adapter.options.get("modules_to_save") or ()
+    before = validation_loss(load_run(start), new_recipe)
+    saved_modules = new_recipe.adapter.options.get("modules_to_save") or ()
     model: Any = load_adapter(
-        wanted.backbone.build(), start / "adapter", trainable=True, whole=whole
+        new_recipe.backbone.build(), start / "adapter", trainable=True, whole=saved_modules
     )
     if (start / "head.safetensors").is_file():
         load_head(model, start / "head.safetensors")
-    done = Path(fit(wanted, run_dir=out / "run", backbone=model))
-    after = validation_loss(load_run(done), wanted)
+    run_folder = Path(fit(new_recipe, run_dir=out / "run", backbone=model))
+    after = validation_loss(load_run(run_folder), new_recipe)
     with atomic_path(out / GATE) as part:
         part.write_text(json.dumps({"measure": LOSS, "before": before, "after": after}), "utf-8")
 

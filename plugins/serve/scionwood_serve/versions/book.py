@@ -44,18 +44,18 @@ class Book:
         """Return every version that a worker should hold."""
         return [version for versions in self._of.values() for version in versions]
 
-    def find(self, field: str, wanted: str = "") -> Version:
+    def find(self, field: str, reference: str = "") -> Version:
         """Return the version that a request asks for.
 
         Args:
             field: the plugin of the service.
-            wanted: `NAME` for the live version, `NAME@VERSION`; empty if the field has one adapter.
+            reference: `NAME` for the live version, `NAME@VERSION`; empty if there is one adapter.
 
         Raises:
             ServingError: there is no such adapter or version, or several are possible.
         """
         mine = {v.name: v for v in self.live() if field in v.fields}
-        name, at, version = wanted.partition("@")
+        name, at, version = reference.partition("@")
         if not name:
             if len(mine) == 1:
                 return next(iter(mine.values()))
@@ -66,11 +66,11 @@ class Book:
             raise ServingError(f"adapter {name[:80]!r}", rule, "See: /adapters", 404)
         if not at:
             return mine[name]
-        for kept in self._of[name]:
-            if kept.version == version:
-                return kept
+        for candidate in self._of[name]:
+            if candidate.version == version:
+                return candidate
         rule = f"it is not held; the live version is {mine[name].version}"
-        raise ServingError(f"{wanted[:120]!r}", rule, "Leave @VERSION out, or ask again", 404)
+        raise ServingError(f"{reference[:120]!r}", rule, "Leave @VERSION out, or ask again", 404)
 
     @contextmanager
     def using(self, version: Version) -> Iterator[None]:
@@ -95,5 +95,5 @@ class Book:
             gone += [v for v in old if not self._used[v.name, v.version]]
         for version in gone:
             self._of[version.name].remove(version)
-        held = {version.version for version in self.loaded()}
-        return [version for version in gone if version.version not in held]
+        loaded_versions = {version.version for version in self.loaded()}
+        return [version for version in gone if version.version not in loaded_versions]

@@ -62,9 +62,15 @@ def _add_states(app: FastAPI, desk: Desk) -> None:
     @app.get("/adapters", tags=["server"])
     async def adapters() -> list[dict[str, Any]]:
         """List each adapter with its live version, and the versions that are kept."""
-        held = desk.book.loaded()
-        kept = {v.name: [o.version for o in held if o.name == v.name] for v in desk.book.live()}
-        return [version.facts() | {"held": kept[version.name]} for version in desk.book.live()]
+        loaded_versions = desk.book.loaded()
+        versions_by_name = {
+            v.name: [o.version for o in loaded_versions if o.name == v.name]
+            for v in desk.book.live()
+        }
+        return [
+            version.facts() | {"held": versions_by_name[version.name]}
+            for version in desk.book.live()
+        ]
 
     @app.get("/metrics", tags=["server"])
     async def metrics() -> Response:
@@ -86,11 +92,11 @@ def _add_pages(app: FastAPI, desk: Desk) -> None:
     @app.get("/v1/results/{key}/page", tags=["server"])
     async def page(key: str) -> Response:
         """Return the page of a result, whose address an answer with `page=true` gives."""
-        found = desk.results.page(key)
-        if found.suffix == ".html":
+        path = desk.results.page(key)
+        if path.suffix == ".html":
             headers = {"Content-Security-Policy": RESULT_POLICY}
-            return HTMLResponse(found.read_text("utf-8"), headers=headers)
-        return Response(found.read_bytes(), media_type="image/png")
+            return HTMLResponse(path.read_text("utf-8"), headers=headers)
+        return Response(path.read_bytes(), media_type="image/png")
 
 
 def _add_administration(app: FastAPI, desk: Desk) -> None:
@@ -119,10 +125,10 @@ def inside(root: Path, run: str) -> Path:
         ServingError: it is not below the root, links followed.
     """
     try:
-        found = (root / run).resolve()
+        folder = (root / run).resolve()
     except (OSError, ValueError) as error:
         raise ServingError(f"run {run[:80]!r}", "it is no path", "Name a folder", 400) from error
-    if not found.is_relative_to(root.resolve()) or not found.is_dir():
+    if not folder.is_relative_to(root.resolve()) or not folder.is_dir():
         rule = "there is no such folder below the allowed root"
         raise ServingError(f"run {run[:120]!r}", rule, "Put it there", 403)
-    return found
+    return folder

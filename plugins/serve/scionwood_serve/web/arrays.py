@@ -70,8 +70,8 @@ def read_array(path: Path, units: str) -> dict[str, Any]:
     if not np.isfinite(values).all():
         rule = "the result holds NaN or infinity, which JSON cannot state"
         raise ServingError("answer", rule, "Send a file in place of JSON")
-    known = {"dtype": str(values.dtype), "shape": list(values.shape), "units": units}
-    return {"array": values.tolist(), **known}
+    metadata = {"dtype": str(values.dtype), "shape": list(values.shape), "units": units}
+    return {"array": values.tolist(), **metadata}
 
 
 def check_array(path: Path) -> None:
@@ -127,8 +127,8 @@ def _numbers(part: Any, shape: tuple[int, ...], place: str = "array") -> Iterato
         size = f"{len(part)} entries" if isinstance(part, list) else "no list"
         first = place.rpartition("[")[0] + "[0]"
         _refuse(place, f"it has {size}, and {first} has {shape[0]}: the lists are ragged")
-    for at, each in enumerate(part):
-        yield from _numbers(each, shape[1:], f"{place}[{at}]")
+    for at, entry in enumerate(part):
+        yield from _numbers(entry, shape[1:], f"{place}[{at}]")
 
 
 def _finite(number: float) -> float | None:

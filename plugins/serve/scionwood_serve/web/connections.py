@@ -26,10 +26,10 @@ def make_config(app: Any, limits: Limits) -> uvicorn.Config:
         app: an ASGI application.
         limits: the limits.
     """
-    most = limits.connections
+    max_connections = limits.connections
     if hasattr(os, "sysconf"):  # half of the open files are left for uploads and results
-        most = min(most, max(8, os.sysconf("SC_OPEN_MAX") // 2))
-    protocol: Any = partial(Connection, most=most, seconds=limits.headers)
+        max_connections = min(max_connections, max(8, os.sysconf("SC_OPEN_MAX") // 2))
+    protocol: Any = partial(Connection, most=max_connections, seconds=limits.headers)
     return uvicorn.Config(
         app, http=protocol, ws="none", log_level="warning", server_header=False,
         timeout_graceful_shutdown=GRACE,
@@ -51,8 +51,8 @@ class Connection(H11Protocol):
         seconds: how long a connection may wait.
     """
 
-    def __init__(self, *given: Any, most: int, seconds: float, **options: Any) -> None:
-        super().__init__(*given, **options)
+    def __init__(self, *arguments: Any, most: int, seconds: float, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self._most, self._seconds, self._since = most, seconds, 0.0
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -60,10 +60,16 @@ class Connection(H11Protocol):
         """Count a new connection, and close another one if there are too many."""
         super().connection_made(transport)
         self._watch()
-        alive = [each for each in self.connections if not each.transport.is_closing()]
+        alive = [
+            connection for connection in self.connections if not connection.transport.is_closing()
+        ]
         if len(alive) > self._most:
-            waiting = [each for each in alive if isinstance(each, Connection) and each._waits]
-            min(waiting, key=lambda each: each._since).transport.abort()
+            waiting = [
+                connection
+                for connection in alive
+                if isinstance(connection, Connection) and connection._waits
+            ]
+            min(waiting, key=lambda connection: connection._since).transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the client."""

@@ -63,7 +63,7 @@ class Desk:
         return self.worker() is not None and bool(states) and all("ready" in s for s in states)
 
     async def serve(
-        self, service: str, version: Version, upload: Upload, given: dict[str, Any]
+        self, service: str, version: Version, upload: Upload, options: dict[str, Any]
     ) -> dict[str, Any]:
         """Let the worker apply a version to a file.
 
@@ -71,7 +71,7 @@ class Desk:
             service: the service, such as `seismic/denoise`.
             version: the version; it stays loaded meanwhile.
             upload: the file.
-            given: the options.
+            options: the options.
 
         Returns:
             `file`, `page` and `values`; or `status` and `error`, if the service refused the file.
@@ -80,7 +80,7 @@ class Desk:
             ServingError: the worker died on it, now or earlier, or took too long.
         """
         self.quarantine.check(upload.digest)
-        job = Job("serve", service, version.version, upload.path, options=given)
+        job = Job("serve", service, version.version, upload.path, options=options)
         with self.book.using(version):
             answer = await self.ask(job, upload.digest)
             if answer.get("status") == 410:  # the worker came back before the version went live
@@ -130,28 +130,28 @@ class Desk:
         """
         if process not in self._at_death:
             marks = self.requests.glob(f"*/{RUNNING}")
-            own = [mark for mark in marks if mark.read_text() == str(process.pid)]
-            self._at_death[process] = {mark.parent for mark in own}
+            process_marks = [mark for mark in marks if mark.read_text() == str(process.pid)]
+            self._at_death[process] = {mark.parent for mark in process_marks}
         return self._at_death[process]
 
     async def _once(self, job: Job, process: Any) -> dict[str, Any] | None:
         """Return the answer of the worker; `None` if the worker died."""
-        asked = asyncio.ensure_future(self._handler.handle_request(job, Job))
+        task = asyncio.ensure_future(self._handler.handle_request(job, Job))
         waited = 0.0
-        while not asked.done():
-            await asyncio.wait([asked], timeout=0.25)
+        while not task.done():
+            await asyncio.wait([task], timeout=0.25)
             waited += 0.25
             if self.server.inference_workers[0] is not process:  # it may have taken the job along
                 break
             if waited > self.limits.timeout:
-                asked.cancel()
+                task.cancel()
                 rule = f"it took more than {self.limits.timeout:g} s"
                 raise ServingError(f"request {job.service}", rule, "Send less at a time", 408)
-        if not asked.done():
-            asked.cancel()
+        if not task.done():
+            task.cancel()
             return None
         try:
-            answer: dict[str, Any] = asked.result()
+            answer: dict[str, Any] = task.result()
         except HTTPException:  # our worker returns errors as values: it died
             return None
         return answer
@@ -178,8 +178,8 @@ class Desk:
             verdict = await asyncio.to_thread(inspect_version, version.folder, anomalous=anomalous)
             answer = await self.ask(Job("load", versions=(version,)))
             if "error" in answer:
-                told = answer["error"]
-                raise ServingError(told["value"], told["rule"], told["remedy"])
+                failure = answer["error"]
+                raise ServingError(failure["value"], failure["rule"], failure["remedy"])
             self.book.switch(version)
             gone = self.book.surplus()
             self.engine.versions = self.book.loaded()

@@ -51,8 +51,13 @@ def _row(option: dict[str, Any]) -> tuple[str, str, str, str]:
     schema = option.get("schema", {})
     kinds = [_kind(one) for one in schema.get("anyOf", [schema])]
     default = schema.get("default")
-    shown = "" if default in (None, "") else str(default)
-    return option["name"], " or ".join(filter(None, kinds)), shown, option.get("description", "")
+    default_text = "" if default in (None, "") else str(default)
+    return (
+        option["name"],
+        " or ".join(filter(None, kinds)),
+        default_text,
+        option.get("description", ""),
+    )
 
 
 def _kind(schema: dict[str, Any]) -> str:

@@ -51,8 +51,8 @@ class Guard:
         except ServingError as error:
             await refusal_of(error)(scope, receive, send)
             return
-        most = None if scope["path"].startswith(SERVICES) else LARGEST_JSON
-        await self.app(scope, in_time(receive, self.limits, most), send)
+        max_bytes = None if scope["path"].startswith(SERVICES) else LARGEST_JSON
+        await self.app(scope, in_time(receive, self.limits, max_bytes), send)
 
     def _check(self, request: Request) -> None:
         limits, path = self.limits, request.url.path
@@ -72,21 +72,21 @@ class Guard:
                 raise ServingError("token", "it is missing or wrong", remedy, 401)
 
 
-def in_time(receive: Receive, limits: Limits, most: int | None = None) -> Receive:
+def in_time(receive: Receive, limits: Limits, max_bytes: int | None = None) -> Receive:
     """Return a `receive` that refuses a body that is too slow, or too large.
 
     Args:
         receive: gives the next part of the body.
         limits: the limits; a body may take `grace` seconds, and 1 s more for each `rate` bytes,
             but no more than `timeout`.
-        most: the most bytes; `None` if the route counts them itself.
+        max_bytes: the most bytes; `None` if the route counts them itself.
     """
     start = asyncio.get_running_loop().time()
-    size, whole = 0, False
+    size, is_complete = 0, False
 
     async def timely() -> Message:
-        nonlocal size, whole
-        seconds = None if whole else min(limits.timeout, limits.grace + size / limits.rate)
+        nonlocal size, is_complete
+        seconds = None if is_complete else min(limits.timeout, limits.grace + size / limits.rate)
         try:
             async with asyncio.timeout_at(None if seconds is None else start + seconds):
                 message = await receive()
@@ -95,9 +95,9 @@ def in_time(receive: Receive, limits: Limits, most: int | None = None) -> Receiv
             remedy = f"Send at least {limits.rate:,} bytes each second"
             raise ServingError("body of the request", rule, remedy, 408) from error
         size += len(message.get("body", b""))
-        whole = not message.get("more_body", False)
-        if most is not None and size > most:
-            rule = f"it has more than {most:,} bytes"
+        is_complete = not message.get("more_body", False)
+        if max_bytes is not None and size > max_bytes:
+            rule = f"it has more than {max_bytes:,} bytes"
             raise ServingError("body of the request", rule, "Send less", 413)
         return message
 

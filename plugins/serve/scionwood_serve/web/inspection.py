@@ -37,14 +37,16 @@ def inspect_version(folder: Path, *, anomalous: bool = False) -> str:
         return STRUCTURE
     command = [sys.executable, "-m", "scionwood.cli", AUDIT, "run", str(folder), "--json"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LONGEST)
+        process = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=LONGEST
+        )
     except subprocess.TimeoutExpired as error:
         rule = f"the audit took more than {LONGEST} s"
         raise ServingError(f"run {folder.name}", rule, "Audit it by hand first") from error
     try:
-        verdict = str(json.loads(done.stdout)["verdict"])
+        verdict = str(json.loads(process.stdout)["verdict"])
     except (ValueError, KeyError, TypeError) as error:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        last = (process.stderr.strip().splitlines() or ["no message"])[-1]
         rule = f"the audit gave no verdict ({last[:200]})"
         raise ServingError(
             f"run {folder.name}", rule, "Audit it by hand: scionwood audit run"

@@ -19,7 +19,7 @@ class Quarantine:
     one cannot, and one more try costs one restart of the worker.
 
     Args:
-        most: how many uploads are remembered.
+        capacity: how many uploads are remembered.
 
     Example:
         >>> from scionwood_serve.web.quarantine import Quarantine
@@ -32,8 +32,8 @@ class Quarantine:
         scionwood_serve.versions.problem.ServingError: ...it is not tried again...
     """
 
-    def __init__(self, most: int = MOST) -> None:
-        self._most = most
+    def __init__(self, capacity: int = MOST) -> None:
+        self._most = capacity
         self._reasons: OrderedDict[str, str] = OrderedDict()
 
     def __len__(self) -> int:

@@ -29,14 +29,14 @@ def add_refusals(app: FastAPI) -> None:
         first: dict[str, Any] = dict(error.errors()[0])
         place = ".".join(str(part) for part in first["loc"][1:])
         value = f"option {place!r}: {str(first.get('input'))[:80]!r}"
-        told = {"kind": "RequestError", "value": value, "rule": str(first["msg"])}
-        return refusal(422, {**told, "remedy": "See: /docs"})
+        detail = {"kind": "RequestError", "value": value, "rule": str(first["msg"])}
+        return refusal(422, {**detail, "remedy": "See: /docs"})
 
     @app.exception_handler(HTTPException)
     async def refuse_address(request: Request, error: HTTPException) -> JSONResponse:
         value = f"{request.method} {request.url.path[:200]}"
-        told = {"kind": "RequestError", "value": value, "rule": str(error.detail)}
-        return refusal(error.status_code, {**told, "remedy": "See: /docs"})
+        detail = {"kind": "RequestError", "value": value, "rule": str(error.detail)}
+        return refusal(error.status_code, {**detail, "remedy": "See: /docs"})
 
 
 def refusal_of(error: ScionwoodError) -> JSONResponse:
@@ -46,8 +46,8 @@ def refusal_of(error: ScionwoodError) -> JSONResponse:
         error: the error; one of this plugin names the status, another one has 422.
     """
     status = error.status if isinstance(error, ServingError) else 422
-    told = {"kind": type(error).__name__, "value": error.value, "rule": error.rule}
-    return refusal(status, {**told, "remedy": error.remedy})
+    detail = {"kind": type(error).__name__, "value": error.value, "rule": error.rule}
+    return refusal(status, {**detail, "remedy": error.remedy})
 
 
 def refusal(status: int, error: dict[str, str]) -> JSONResponse:

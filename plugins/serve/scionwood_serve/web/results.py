@@ -15,12 +15,12 @@ class Results:
     """The pages of the last results.
 
     Args:
-        most: how many are kept.
+        capacity: how many are kept.
         seconds: for how long.
     """
 
-    def __init__(self, most: int, seconds: float) -> None:
-        self.most, self.seconds = most, seconds
+    def __init__(self, capacity: int, seconds: float) -> None:
+        self.most, self.seconds = capacity, seconds
         self._kept: OrderedDict[str, tuple[float, Path, Path]] = OrderedDict()
 
     def keep(self, folder: Path, page: Path) -> str:

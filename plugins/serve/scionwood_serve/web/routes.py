@@ -60,16 +60,16 @@ def add_service(app: FastAPI, desk: Desk, field: str, name: str) -> None:
     """
     service = load("services", f"{field}/{name}")
 
-    async def endpoint(request: Request, **given: Any) -> Response:
-        asked, file = given.pop("adapter"), given.pop("file")
+    async def endpoint(request: Request, **options: Any) -> Response:
+        adapter_spec, file = options.pop("adapter"), options.pop("file")
         start, adapter = time.perf_counter(), ""
         response: Response | None = None
         desk.counters.waiting.inc()
         try:
-            check_query(request, service, given)
-            version = desk.book.find(field, asked)
+            check_query(request, service, options)
+            version = desk.book.find(field, adapter_spec)
             adapter = version.name
-            response = await _answer(request, desk, f"{field}/{name}", version, file, given)
+            response = await _answer(request, desk, f"{field}/{name}", version, file, options)
             return response
         except ScionwoodError as error:
             response = refusal_of(error)
@@ -93,7 +93,7 @@ def add_service(app: FastAPI, desk: Desk, field: str, name: str) -> None:
 
 
 async def _answer(
-    request: Request, desk: Desk, service: str, version: Version, file: str, given: dict[str, Any]
+    request: Request, desk: Desk, service: str, version: Version, file: str, options: dict[str, Any]
 ) -> Response:
     if desk.under_way >= desk.limits.queue:
         rule = f"{desk.limits.queue} requests are under way"
@@ -105,7 +105,7 @@ async def _answer(
         async with folder_for(desk.requests) as folder:
             upload = await receive(request, folder, file, desk.limits)
             desk.counters.received.inc(upload.path.stat().st_size)
-            answer = await desk.serve(service, version, upload, given)
+            answer = await desk.serve(service, version, upload, options)
             if "error" in answer:
                 shutil.rmtree(folder, ignore_errors=True)
                 return refusal(answer["status"], answer["error"])
@@ -131,14 +131,14 @@ def _response(desk: Desk, version: Version, folder: Path, answer: dict[str, Any]
         "X-Scionwood-Version": version.version,
         "X-Scionwood-Base": version.base,
     }
-    done: BackgroundTask | None = BackgroundTask(shutil.rmtree, folder, ignore_errors=True)
+    cleanup: BackgroundTask | None = BackgroundTask(shutil.rmtree, folder, ignore_errors=True)
     if answer["page"] is not None:
         key = desk.results.keep(folder, answer["page"])
         headers["Link"] = f'</v1/results/{key}/page>; rel="preview"'
-        done = None
+        cleanup = None
     if answer["file"] is not None:
         name = answer["file"].name
-        return FileResponse(answer["file"], filename=name, headers=headers, background=done)
-    made = {"adapter": version.name, "version": version.version, "base": version.base}
+        return FileResponse(answer["file"], filename=name, headers=headers, background=cleanup)
+    version_facts = {"adapter": version.name, "version": version.version, "base": version.base}
     values = json.loads(json.dumps(answer["values"], allow_nan=False, default=str))
-    return JSONResponse({**made, **values}, headers=headers, background=done)
+    return JSONResponse({**version_facts, **values}, headers=headers, background=cleanup)

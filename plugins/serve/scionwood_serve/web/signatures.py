@@ -22,14 +22,14 @@ def route_signature(service: Service) -> inspect.Signature:
     Args:
         service: the function that a field offers.
     """
-    own = [
+    parameters = [
         _query("adapter", str, "", "NAME or NAME@VERSION; not needed if the field has one adapter"),
         _query("file", str, "", "the name of the file; its ending selects the reader"),
     ]
     request = inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY, annotation=Request)
     for name, word in options_of(service).items():
-        own.append(_query(name, word.hint, word.default, " ".join(word.help.split())))
-    return inspect.Signature([request, *own])
+        parameters.append(_query(name, word.hint, word.default, " ".join(word.help.split())))
+    return inspect.Signature([request, *parameters])
 
 
 def options_of(service: Service) -> dict[str, Word]:
@@ -43,11 +43,15 @@ def check_query(request: Request, service: Service, options: dict[str, Any]) -> 
     Raises:
         ServingError: naming the option.
     """
-    known = {"adapter", "file", *options_of(service)}
+    option_names = {"adapter", "file", *options_of(service)}
     for name in request.query_params:
-        if name not in known:
-            near = get_close_matches(name, known, 1)
-            remedy = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(sorted(known))}"
+        if name not in option_names:
+            near = get_close_matches(name, option_names, 1)
+            remedy = (
+                f"Did you mean {near[0]!r}?"
+                if near
+                else f"Known: {', '.join(sorted(option_names))}"
+            )
             raise ServingError(f"option {name[:80]!r}", "there is no such option", remedy)
     for name, value in options.items():
         if isinstance(value, float) and not math.isfinite(value):

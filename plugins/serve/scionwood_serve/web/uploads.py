@@ -75,17 +75,17 @@ async def receive(request: Request, folder: Path, name: str, limits: Limits) -> 
             or a zip archive declares too much, or holds more than plain files.
     """
     is_json = request.headers.get("content-type", "").partition(";")[0] == "application/json"
-    most = min(limits.max_bytes, LARGEST_JSON) if is_json else limits.max_bytes
+    max_bytes = min(limits.max_bytes, LARGEST_JSON) if is_json else limits.max_bytes
     name = name or ("request.txt" if is_json else "")
     if not NAME.fullmatch(name) or name.endswith((" ", ".")):
         rule = "the name of the file has letters, digits and ._+- , and no folder"
         raise ServingError(f"file {name[:120]!r}", rule, "Name it: ?file=line.sgy", 400)
-    stated = request.headers.get("content-length", "0")
-    if stated.isdigit() and int(stated) > most:
-        raise _too_large(name, f"{int(stated):,} bytes", most)
+    content_length = request.headers.get("content-length", "0")
+    if content_length.isdigit() and int(content_length) > max_bytes:
+        raise _too_large(name, f"{int(content_length):,} bytes", max_bytes)
     target = folder / name
     try:
-        digest = await _write(request, target, most)
+        digest = await _write(request, target, max_bytes)
     except ClientDisconnect as error:
         rule = "the client went away before the end"
         raise ServingError(f"file {name!r}", rule, "Send it again", 400) from error
@@ -112,20 +112,20 @@ def _check(target: Path) -> None:
         raise ServingError(f"file {target.name!r}", rule, error.remedy) from error
 
 
-async def _write(request: Request, target: Path, most: int) -> str:
+async def _write(request: Request, target: Path, max_bytes: int) -> str:
     size, digest = 0, hashlib.sha256()
     with target.open("wb") as file:
         async for block in request.stream():
             size += len(block)
-            if size > most:
-                raise _too_large(target.name, f"more than {most:,} bytes", most)
+            if size > max_bytes:
+                raise _too_large(target.name, f"more than {max_bytes:,} bytes", max_bytes)
             file.write(block)
             digest.update(block)
     return digest.hexdigest()
 
 
-def _too_large(name: str, size: str, most: int) -> ServingError:
-    rule = f"it has {size}, and this server accepts {most:,}"
+def _too_large(name: str, size: str, max_bytes: int) -> ServingError:
+    rule = f"it has {size}, and this server accepts {max_bytes:,}"
     return ServingError(f"file {name!r}", rule, "Send less, or start with --max-bytes", 413)
 
 

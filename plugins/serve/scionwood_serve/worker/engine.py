@@ -154,7 +154,7 @@ class Engine(ls.LitAPI):  # type: ignore[misc]  # LitServe is not typed
     def _serve_many(self, jobs: list[Job]) -> list[dict[str, Any]]:
         function = many_of(jobs[0].service)
         assert function is not None
-        with self._lent(jobs[0]) as run:
+        with self._lend(jobs[0]) as run:
             sources, outs = [job.source for job in jobs], [_empty(job.out) for job in jobs]
             answers = function(
                 run, sources, outs, **with_options_classes(function, jobs[0].options)
@@ -163,13 +163,13 @@ class Engine(ls.LitAPI):  # type: ignore[misc]  # LitServe is not typed
         return [{**_packed(served, out), "together": len(jobs)} for served, out in pairs]
 
     def _serve(self, job: Job) -> dict[str, Any]:
-        with self._lent(job) as run:
+        with self._lend(job) as run:
             function = load("services", job.service)
             options = with_options_classes(function, job.options)
             return _packed(function(run, job.source, _empty(job.out), **options), job.out)
 
     @contextmanager
-    def _lent(self, job: Job) -> Iterator[LoadedRun]:
+    def _lend(self, job: Job) -> Iterator[LoadedRun]:
         """Lend the version of a job; a service with a seed has the random numbers for itself."""
         draws = "seed" in command_words(load("services", job.service))
         with self.held.lent(job.version) as run, self.held.random if draws else nullcontext():
@@ -183,10 +183,10 @@ def many_of(service: str) -> Callable[..., list[Served]] | None:
         service: the service, such as `bangla/generate`.
     """
     function = load("services", service)
-    found: Callable[..., list[Served]] | None = getattr(
+    batch_function: Callable[..., list[Served]] | None = getattr(
         sys.modules[function.__module__], f"{function.__name__}{MANY}", None
     )
-    return found
+    return batch_function
 
 
 def _kind(job: Job) -> tuple[str, str, str] | None:
@@ -223,15 +223,15 @@ def _caught(work: Callable[[Job], dict[str, Any]], job: Job) -> dict[str, Any]:
         return work(job)
     except ScionwoodError as error:
         status = error.status if isinstance(error, ServingError) else _status(error)
-        told = {"kind": type(error).__name__, "value": error.value, "rule": error.rule}
-        return {"status": status, "error": _hidden({**told, "remedy": error.remedy}, job)}
+        detail = {"kind": type(error).__name__, "value": error.value, "rule": error.rule}
+        return {"status": status, "error": _hidden({**detail, "remedy": error.remedy}, job)}
     except Exception as error:  # a service may fail in any way, and the worker lives on
         import logging
 
         logging.getLogger("scionwood_serve").exception("service %s", job.service)
-        told = {"kind": type(error).__name__, "value": job.source.name, "rule": UNEXPECTED}
+        detail = {"kind": type(error).__name__, "value": job.source.name, "rule": UNEXPECTED}
         remedy = "Report it with the file, if you may; the log of the server has the details"
-        return {"status": 500, "error": {**told, "remedy": remedy}}
+        return {"status": 500, "error": {**detail, "remedy": remedy}}
 
 
 def _status(error: ScionwoodError) -> int:
@@ -240,11 +240,11 @@ def _status(error: ScionwoodError) -> int:
     return 507 if full else 422
 
 
-def _hidden(told: dict[str, str], job: Job) -> dict[str, str]:
+def _hidden(message: dict[str, str], job: Job) -> dict[str, str]:
     """Take the places of the server out of a message; names of files stay."""
     folders = [version.folder.parent for version in job.versions]
     folders += [job.source.parent, job.out, job.source.parent.parent.with_name("versions")]
     for folder in sorted(map(str, folders), key=len, reverse=True):
         if Path(folder).is_absolute():
-            told = {key: text.replace(f"{folder}/", "") for key, text in told.items()}
-    return told
+            message = {key: text.replace(f"{folder}/", "") for key, text in message.items()}
+    return message

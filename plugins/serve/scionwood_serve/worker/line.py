@@ -91,7 +91,7 @@ class Line(Generic[J]):
         with self._changed:
             while (seconds := self._must_wait()) > 0:
                 self._changed.wait(seconds)
-            entries = [each for each in self._take() if _starts(each)]
+            entries = [entry for entry in self._take() if _starts(entry)]
             if not entries:  # an earlier turn has done it, or nobody waits for it any more
                 return
             self._under_way[entries[0]] = time.monotonic()
@@ -106,7 +106,7 @@ class Line(Generic[J]):
         """Return for how many seconds the first job may not start; 0 if it may."""
         if not self._waiting or not self._under_way:
             return 0.0
-        if any(self._single(each.job) for each in [*self._under_way, self._waiting[0]]):
+        if any(self._single(entry.job) for entry in [*self._under_way, self._waiting[0]]):
             return 1.0  # and it is woken by each end
         return max(self._under_way.values()) + self._patience - time.monotonic()
 
@@ -117,7 +117,7 @@ class Line(Generic[J]):
             if len(entries) == 1:
                 entries[0].future.set_exception(error)
                 return
-            self._add([_Waiting(each.job, True, each.future) for each in entries])
+            self._add([_Waiting(entry.job, True, entry.future) for entry in entries])
             return
         for entry, answer in zip(entries, answers, strict=True):
             entry.future.set_result(answer)
@@ -130,9 +130,11 @@ class Line(Generic[J]):
         kind = None if self._most <= 1 or first.alone else self._kind(first.job)
         if kind is None:
             return [self._waiting.pop(0)]
-        same = [each for each in self._waiting if not each.alone and self._kind(each.job) == kind]
+        same = [
+            entry for entry in self._waiting if not entry.alone and self._kind(entry.job) == kind
+        ]
         same = same[: self._most]
-        self._waiting = [each for each in self._waiting if each not in same]
+        self._waiting = [entry for entry in self._waiting if entry not in same]
         return same
 
 

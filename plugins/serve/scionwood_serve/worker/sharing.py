@@ -49,9 +49,9 @@ class Pool:
         saved = 0
         for tensor in _tensors(model):
             key = _key(tensor)
-            held = self._held.setdefault(key, tensor.detach())
-            if held.data_ptr() != tensor.data_ptr():
-                tensor.data = held
+            shared_tensor = self._held.setdefault(key, tensor.detach())
+            if shared_tensor.data_ptr() != tensor.data_ptr():
+                tensor.data = shared_tensor
                 saved += tensor.nbytes
         give_back()
         return saved
@@ -74,11 +74,11 @@ def give_back() -> None:
 
 
 def _tensors(model: nn.Module) -> Iterator[Tensor]:
-    seen: set[int] = set()
+    tensor_ids: set[int] = set()
     for tensor in (*model.parameters(), *model.buffers()):
         plain = type(tensor) in (Tensor, nn.Parameter, nn.Buffer) and tensor.layout == torch.strided
-        if plain and tensor.numel() and id(tensor) not in seen:
-            seen.add(id(tensor))
+        if plain and tensor.numel() and id(tensor) not in tensor_ids:
+            tensor_ids.add(id(tensor))
             yield tensor
 
 

@@ -39,9 +39,9 @@ def measure(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
     match = float(shares["register_match"][0])
     measures = {name: float(shares[name][0]) for name in ("consistent", "over_formal")}
     measures |= {"register_match": match, f"register_match_{doc['expected']}": match}
-    judged = judge_answer(doc["prompt"], results[0], doc["levels"])
+    quality = judge_answer(doc["prompt"], results[0], doc["levels"])
     measures |= {
-        name: float(getattr(judged, name)) for name in ("good", "relevant", "fluent", "fresh")
+        name: float(getattr(quality, name)) for name in ("good", "relevant", "fluent", "fresh")
     }
     if doc["half"] == "inferred":
         measures["good_inferred"] = measures["good"]

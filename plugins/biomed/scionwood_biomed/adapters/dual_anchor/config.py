@@ -170,13 +170,13 @@ def _fused(config: Any, blocks: list[str]) -> set[str]:
     """Return the names of the blocks with a fusion."""
     if not blocks or not config.prompts:
         return set()
-    wanted = config.fusion
-    if wanted is None:
-        wanted = [int(share * len(blocks)) for share in FUSED]
-    if wanted and max(wanted) >= len(blocks):
+    indices = config.fusion
+    if indices is None:
+        indices = [int(share * len(blocks)) for share in FUSED]
+    if indices and max(indices) >= len(blocks):
         rule = f"{len(blocks)} blocks are targeted, counted from 0"
-        raise AdapterError(f"fusion={wanted}", rule, "Leave it out, or give smaller indices")
-    return {blocks[index] for index in wanted}
+        raise AdapterError(f"fusion={indices}", rule, "Leave it out, or give smaller indices")
+    return {blocks[index] for index in indices}
 
 
 def _template(model: Any, template: str) -> tuple[int, list[int]]:

@@ -91,8 +91,8 @@ class Fusion(nn.Module):
     def attention(self, image: Tensor, prompts: Tensor, context: Tensor) -> Tensor:
         """Return the attention of each context token to each image token, (batch, k, n)."""
         v, p = self.down(_normed(image)), self.down(_normed(prompts))
-        seen = self.look_back.weights(self._context(context, v.shape[0]), torch.cat([v, p], 1))
-        return seen[..., : image.shape[1]]
+        attention = self.look_back.weights(self._context(context, v.shape[0]), torch.cat([v, p], 1))
+        return attention[..., : image.shape[1]]
 
     def _context(self, context: Tensor, batch: int) -> Tensor:
         narrow: Tensor = self.down_text(_normed(context))

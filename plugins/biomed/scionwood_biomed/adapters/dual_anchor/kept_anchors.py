@@ -44,13 +44,17 @@ def apply_anchors(model: nn.Module, classes: Sequence[str], text: Tensor) -> Ten
     """
     for layer, name in _places(model):
         if name in layer.dual_anchor_kept:
-            config, own = layer.configs[name], layer.dual_anchor_kept[name].to(text)
-            text = move_towards(text, classes, config.kept, own, config.keep)
+            config, anchors = layer.configs[name], layer.dual_anchor_kept[name].to(text)
+            text = move_towards(text, classes, config.kept, anchors, config.keep)
     return text
 
 
 def move_towards(
-    text: Tensor, classes: Sequence[str], kept: Sequence[str], anchors: Tensor, weight: float
+    text: Tensor,
+    classes: Sequence[str],
+    anchor_classes: Sequence[str],
+    anchors: Tensor,
+    weight: float,
 ) -> Tensor:
     """Return `(1 - weight) t + weight a`, normalised, for each text t with an anchor a.
 
@@ -59,18 +63,18 @@ def move_towards(
     Args:
         text: (class, feature), of unit length.
         classes: one class name per text.
-        kept: one class name per anchor.
+        anchor_classes: one class name per anchor.
         anchors: (anchor, feature), of unit length.
         weight: weight of the anchors, from 0 to 1.
 
     Returns:
         (class, feature), of unit length.
     """
-    place = {name: at for at, name in enumerate(kept)}
-    known = torch.tensor([name in place for name in classes], device=text.device)
-    own = anchors[[place.get(name, 0) for name in classes]]
-    moved = F.normalize((1 - weight) * text + weight * own, dim=-1)
-    return torch.where(known[:, None], moved, text)
+    place = {name: at for at, name in enumerate(anchor_classes)}
+    has_anchor = torch.tensor([name in place for name in classes], device=text.device)
+    text_anchors = anchors[[place.get(name, 0) for name in classes]]
+    moved = F.normalize((1 - weight) * text + weight * text_anchors, dim=-1)
+    return torch.where(has_anchor[:, None], moved, text)
 
 
 def _places(model: nn.Module) -> list[tuple[ContextLayer, str]]:

@@ -167,17 +167,19 @@ class PromptLayer(DualAnchorLayer):
             self.dual_anchor_lora[name] = LowRank(self.base_layer, config.rank)
         self._move_adapter_to_device_of_base_layer(name)
 
-    def forward(self, x: Tensor, *rest: Any, **options: Any) -> Any:
+    def forward(self, x: Tensor, *arguments: Any, **options: Any) -> Any:
         """Run the block: (batch, token, width), or (batch, width) as single tokens, to the same."""
         names = [name for name in self.acting() if name in self.dual_anchor_prompts]
         if not names:
-            return self._block(x, *rest, **options)
+            return self._block(x, *arguments, **options)
         tokens = x if x.ndim == 3 else x.unsqueeze(1)
-        image, prompts = self._run(tokens, names, rest, options)
-        for name, own in zip(names, prompts, strict=True):
+        image, prompts = self._run(tokens, names, arguments, options)
+        for name, adapter_prompts in zip(names, prompts, strict=True):
             if name in self.dual_anchor_fusion:
                 context = self.text_context(name)
-                image = image + self.dual_anchor_fusion[name](image, own, context)[0].to(image)
+                image = image + self.dual_anchor_fusion[name](image, adapter_prompts, context)[
+                    0
+                ].to(image)
         return image if x.ndim == 3 else image.squeeze(1)
 
     def text_context(self, name: str) -> Tensor | None:
@@ -190,29 +192,29 @@ class PromptLayer(DualAnchorLayer):
         dtype: torch.dtype = self.base_layer.get_weight_dtype()
         return dtype
 
-    def _block(self, x: Tensor, *rest: Any, **options: Any) -> Any:
+    def _block(self, x: Tensor, *arguments: Any, **options: Any) -> Any:
         """Run the block with its low-rank updates."""
         names = [name for name in self.acting() if name in self.dual_anchor_lora]
         if not names:
-            return self.base_layer(x, *rest, **options)
+            return self.base_layer(x, *arguments, **options)
         weights: dict[str, Tensor] = {}
         for name in names:
             for key, change in self.dual_anchor_lora[name].changes().items():
                 weight = weights.get(key, self.base_layer.get_parameter(key))
                 weights[key] = weight + change.to(weight.dtype)
-        return functional_call(self.base_layer, weights, (x, *rest), options)
+        return functional_call(self.base_layer, weights, (x, *arguments), options)
 
     def _run(
-        self, tokens: Tensor, names: list[str], rest: tuple[Any, ...], options: dict[str, Any]
+        self, tokens: Tensor, names: list[str], arguments: tuple[Any, ...], options: dict[str, Any]
     ) -> tuple[Tensor, list[Tensor]]:
         """Return the block's output at the tokens, and at the prompts of each adapter."""
-        own = [self.dual_anchor_prompts[name].to(tokens.dtype) for name in names]
-        added = torch.cat(own).expand(tokens.shape[0], -1, -1)
+        adapter_prompts = [self.dual_anchor_prompts[name].to(tokens.dtype) for name in names]
+        added = torch.cat(adapter_prompts).expand(tokens.shape[0], -1, -1)
         if self.attends:
-            sizes = [len(prompts) for prompts in own]
+            sizes = [len(prompts) for prompts in adapter_prompts]
             options["attn_mask"] = self._mask(tokens.shape[1], names, sizes).to(tokens.dtype)
-        out = self._block(torch.cat([tokens, added], 1), *rest, **options)
-        image, *prompts = out.split([tokens.shape[1], *map(len, own)], 1)
+        out = self._block(torch.cat([tokens, added], 1), *arguments, **options)
+        image, *prompts = out.split([tokens.shape[1], *map(len, adapter_prompts)], 1)
         return image, prompts
 
     def _mask(self, tokens: int, names: list[str], sizes: list[int]) -> Tensor:
