@@ -56,7 +56,7 @@ from scionwood_biomed.evaluation.compare import Plan, evaluate
 from scionwood_biomed.evaluation.frozen import pooled_features
 from scionwood_biomed.evaluation.gallery import Answers
 from scionwood_biomed.evaluation.methods import FROZEN
-from scionwood_biomed.evaluation.scores import auroc, balanced_accuracy, drawn, grouped
+from scionwood_biomed.evaluation.scores import auroc, balanced_accuracy, grouped, resample
 from scionwood_biomed.evaluation.settings import DEFAULTS
 from scionwood_biomed.model.towers import ClipBackbone
 
@@ -221,7 +221,7 @@ def _interval(runs: Sequence[Any]) -> tuple[float, float]:
     right = np.stack([_right(run) for run in runs])
     groups, rng, values = grouped(subject, label), np.random.default_rng(0), []
     for _ in range(SAMPLES):
-        at, chosen = drawn(groups, rng), rng.integers(0, len(runs), len(runs))
+        at, chosen = resample(groups, rng), rng.integers(0, len(runs), len(runs))
         mean = right[chosen].mean(0)[at]
         values.append(np.mean(np.bincount(label[at], mean) / np.bincount(label[at])))
     return float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))

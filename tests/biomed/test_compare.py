@@ -22,7 +22,7 @@ from scionwood_biomed.evaluation.methods import METHODS
 from scionwood_biomed.evaluation.metrics import calibration_error, reliability
 from scionwood_biomed.evaluation.settings import Settings
 from scionwood_biomed.tasks.anchors import confidence, prototypes, read_prompts
-from scionwood_biomed.tasks.wording import UNSEEN, WORDINGS, worded
+from scionwood_biomed.tasks.wording import UNSEEN, WORDINGS, with_wording
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,7 @@ def test_expert_prompts_are_equal_from_json_and_csv(tmp_path):
 @table("family", list(WORDINGS))
 def test_every_wording_has_one_prompt_per_class(family):
     others = {"synonym": {"liver cyst": "hepatic cyst"}, "abbreviation": {"liver cyst": "LC"}}
-    prompts = worded(family, ["liver cyst", "calcified lesion"], others)
+    prompts = with_wording(family, ["liver cyst", "calcified lesion"], others)
     assert len(set(prompts)) == 2
     assert ("hepatic" in prompts[0]) == (family == "synonym")
     assert ("LC" in prompts[0]) == (family == "abbreviation")

@@ -16,7 +16,7 @@ from scionwood.authoring import minimise, warm_cosine
 from scionwood_language.backbones.causal_lm import causal_lm
 from scionwood_language.backbones.encoder import encoder
 from scionwood_language.data.text import Text
-from scionwood_language.diffusion.masking import KEPT, WEIGHTS, draw_times, mask_tokens
+from scionwood_language.diffusion.masking import UNMASKED_SHARE, WEIGHTS, draw_times, mask_tokens
 from scionwood_language.diffusion.sampling import sample
 from scionwood_language.tasks.masked_diffusion import MaskedDiffusion
 
@@ -45,7 +45,7 @@ class Exact(nn.Module):
         return SimpleNamespace(logits=each.clamp(min=1e-12).log())
 
 
-@pytest.mark.parametrize("schedule", KEPT)
+@pytest.mark.parametrize("schedule", UNMASKED_SHARE)
 def test_at_the_last_time_everything_is_masked_and_nothing_that_is_fixed(schedule):
     ids = torch.zeros(500, 40, dtype=torch.long)
     masked, hidden = mask_tokens(ids, torch.ones(500), MASK, schedule)
@@ -58,27 +58,27 @@ def test_at_the_last_time_everything_is_masked_and_nothing_that_is_fixed(schedul
     assert hidden[:, 7:].all()
 
 
-@pytest.mark.parametrize("schedule", KEPT)
+@pytest.mark.parametrize("schedule", UNMASKED_SHARE)
 def test_the_share_of_masks_is_that_of_the_schedule(schedule):
     drawn = torch.Generator().manual_seed(0)
     for time in (0.1, 0.5, 0.9):
         ids = torch.zeros(200, 100, dtype=torch.long)
         _, hidden = mask_tokens(ids, torch.full((200,), time), MASK, schedule, generator=drawn)
-        share = 1 - KEPT[schedule](torch.tensor(time)).item()
+        share = 1 - UNMASKED_SHARE[schedule](torch.tensor(time)).item()
         counts = [int(hidden.sum()), hidden.numel() - int(hidden.sum())]
         wanted = [share * hidden.numel(), (1 - share) * hidden.numel()]
         assert chisquare(counts, wanted).pvalue > 0.001
 
 
-@pytest.mark.parametrize("schedule", KEPT)
+@pytest.mark.parametrize("schedule", UNMASKED_SHARE)
 def test_the_weight_is_minus_the_slope_over_the_masked_share(schedule):
     times = torch.linspace(0.05, 0.95, 19, dtype=torch.float64, requires_grad=True)
-    (slope,) = torch.autograd.grad(KEPT[schedule](times).sum(), times)
-    expected = -slope / (1 - KEPT[schedule](times))
+    (slope,) = torch.autograd.grad(UNMASKED_SHARE[schedule](times).sum(), times)
+    expected = -slope / (1 - UNMASKED_SHARE[schedule](times))
     torch.testing.assert_close(WEIGHTS[schedule](times), expected)
 
 
-@pytest.mark.parametrize("schedule", KEPT)
+@pytest.mark.parametrize("schedule", UNMASKED_SHARE)
 def test_the_bound_of_the_exact_denoiser_is_the_entropy(schedule):
     torch.manual_seed(0)
     task = MaskedDiffusion(Exact(), noise=schedule)

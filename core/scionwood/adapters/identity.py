@@ -32,7 +32,7 @@ Single precision on different processors differs by 1e-7. Rounding a base to bfl
 1e-3, and another seed by 1.
 """
 
-DRAWN = "random"
+SEEDED_PREFIX = "random"
 """How the entry `weights` of a base that is drawn from a seed begins."""
 
 _SUMS, _BINS, _PART = 8, 1024, 1 << 22
@@ -110,7 +110,7 @@ def stated_identity(record: Mapping[str, Any]) -> BaseIdentity | None:
     base, near = record.get("base"), record.get("base_sketch")
     if not isinstance(base, dict) or not isinstance(base.get("sha256"), str):
         return None
-    from_seed = str(base.get("weights", "")).startswith(DRAWN)
+    from_seed = str(base.get("weights", "")).startswith(SEEDED_PREFIX)
     match near:
         case {"layout": str(layout), "sketch": list(sums)} if len(sums) == _SUMS + 1 and all(
             isinstance(x, int | float) and math.isfinite(x) for x in sums

@@ -20,7 +20,7 @@ DEAD = (
     "the model's forward never calls these layers or no gradient reaches them, so that an adapter "
     "there learns nothing"
 )
-SHOWN = 4
+NAMES_IN_WARNING = 4
 """How many names of a reason the warning shows."""
 
 
@@ -62,8 +62,8 @@ def message(left_out: Mapping[str, str]) -> str:
     for name, reason in left_out.items():
         reasons.setdefault(reason, []).append(name)
     parts = [
-        f"no adapter on {', '.join(names[:SHOWN])}"
-        + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+        f"no adapter on {', '.join(names[:NAMES_IN_WARNING])}"
+        + (f" and {len(names) - NAMES_IN_WARNING} more" if len(names) > NAMES_IN_WARNING else "")
         + f": {reason}"
         for reason, names in reasons.items()
     ]

@@ -76,7 +76,7 @@ def load_adapter(
         2
     """
     folder = Path(folder)
-    with _named(folder):
+    with _name_folder(folder):
         saved = read_folder(folder)
         with declared_head(model, _head(saved)):
             checked = check_against(model, saved, whole)
@@ -104,7 +104,7 @@ def _head(saved: SavedAdapter) -> list[str]:
 
 
 @contextmanager
-def _named(folder: Path) -> Iterator[None]:
+def _name_folder(folder: Path) -> Iterator[None]:
     """Turn each error about the adapter into one that names the folder."""
     try:
         yield

@@ -57,7 +57,7 @@ class Reader(ABC):
         """Make the reader, or one whose decoding happens in a child where that is switched on."""
         from scionwood_sandbox.decoding import switch
 
-        if not switch.wanted() or cls.__abstractmethods__ or hasattr(cls, "_original"):
+        if not switch.is_enabled() or cls.__abstractmethods__ or hasattr(cls, "_original"):
             return super().__new__(cls)
         from scionwood_sandbox.decoding.remote import remote_class
 

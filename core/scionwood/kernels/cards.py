@@ -104,7 +104,7 @@ def card(index: int = 0) -> Card:
     )
     reference = nearest(device_card, table()["cards"])
     if reference is None:
-        return _reaching(device_card, stated(device_card.capability, device_card.processors))
+        return _reaching(device_card, datasheet(device_card.capability, device_card.processors))
     scale = device_card.processors / reference["processors"]
     flops, tf32, float32 = (reference[name] * scale for name in ("flops", "tf32", "float32"))
     return _reaching(
@@ -117,7 +117,7 @@ def _reaching(gpu: Card, rates: Sheet) -> Card:
     return gpu._replace(flops=flops, tf32=tf32, float32=float32, bytes=copied)
 
 
-def stated(capability: tuple[int, int], processors: int) -> Sheet:
+def datasheet(capability: tuple[int, int], processors: int) -> Sheet:
     """Return the rates of a card that nobody measured: shares of the data sheet of its generation.
 
     Args:

@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 
 from scionwood.kernels.triton_sums import finish
-from scionwood.kernels.triton_tiles import beside, dot, place, put
+from scionwood.kernels.triton_tiles import dot, place, put, side_product
 
 
 @triton.jit
@@ -41,7 +41,7 @@ def stream(
             end = tl.minimum(steps, start + last - unit)
             row, column = place(tile, m, n, ROWS, COLUMNS)
             if end == steps:  # a tile that ends here starts from its other terms
-                total = beside(
+                total = side_product(
                     out, bias, low, factor, gate_bias, seed, low_row, factor_rank, factor_column,
                     row, column, m, n, rank, limit, scale, left.dtype,
                     ROWS, COLUMNS, RANK, PAIRS, SHARES, ONTO, TF32,

@@ -153,7 +153,7 @@ def _entries(
     """Compute one tile of `product`."""
     row, column = place(tl.program_id(0), m, n, ROWS, COLUMNS)
     rows, columns = row * ROWS + tl.arange(0, ROWS), column * COLUMNS + tl.arange(0, COLUMNS)
-    total = beside(
+    total = side_product(
         out, bias, low, factor, gate_bias, seed, low_row, factor_rank, factor_column,
         row, column, m, n, rank, limit, scale, left.dtype.element_ty,
         ROWS, COLUMNS, RANK, PAIRS, SHARES, ONTO, TF32,
@@ -174,7 +174,7 @@ def place(tile, m, n, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
 
 
 @triton.jit
-def beside(
+def side_product(
     out, bias, low, factor, gate_bias, seed, low_row, factor_rank, factor_column,
     row, column, m, n, rank, limit, scale, kind: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, RANK: tl.constexpr,

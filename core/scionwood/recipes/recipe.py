@@ -35,7 +35,7 @@ from scionwood.recipes.recipe_keys import (
     checkpointing,
     compiling,
     kernels,
-    named,
+    name_and_options,
     refuse_unknown,
     seed,
 )
@@ -196,7 +196,7 @@ def instances(parser: ArgumentParser, parsed: Any) -> dict[str, Any]:
 
 
 def _slot(where: str, raw: Mapping[str, Any], key: str, kind: str) -> Slot:
-    name, options = named(where, raw, key)
+    name, options = name_and_options(where, raw, key)
     component = discovery.load(kind, name)
     shared_options = _resolve_shared(where, key, component, options)
     valid = validate(f"{where}: {key}", component, options)
@@ -267,7 +267,7 @@ def _choice(where: str, key: str, entry: Any) -> Any:
 
 
 def _adapter(where: str, raw: Mapping[str, Any]) -> Slot:
-    name, options = named(where, raw, "adapter")
+    name, options = name_and_options(where, raw, "adapter")
     if name in BASELINES:
         return Slot(name, None, {"targets": None})
     from scionwood.adapters.methods import config_class

@@ -48,7 +48,7 @@ def check_keys(where: str, raw: Mapping[str, Any]) -> None:
     """
     refuse_unknown(where, raw, TOP)
     for key, kind in SLOTS.items():
-        name, options = named(where, raw, key)
+        name, options = name_and_options(where, raw, key)
         more = (SHARED[key],) if key in SHARED else ()
         _check_options(f"{where}: {key}", discovery.reference(kind, name), options, *more)
     _check_adapter(where, raw)
@@ -59,7 +59,7 @@ def check_keys(where: str, raw: Mapping[str, Any]) -> None:
     _check_trainer(where, raw)
 
 
-def named(where: str, raw: Mapping[str, Any], key: str) -> tuple[str, dict[str, Any]]:
+def name_and_options(where: str, raw: Mapping[str, Any], key: str) -> tuple[str, dict[str, Any]]:
     """Return the name and the options of a section such as `task: {name: ..., lr: ...}`.
 
     Raises:
@@ -163,7 +163,7 @@ def _check_options(where: str, reference: str, options: Iterable[str], *more: st
 
 
 def _check_adapter(where: str, raw: Mapping[str, Any]) -> None:
-    name, options = named(where, raw, "adapter")
+    name, options = name_and_options(where, raw, "adapter")
     if name in BASELINES:
         refuse_unknown(f"{where}: adapter {name}", options, ("targets",))
         return

@@ -51,7 +51,7 @@ def write_base(folder: Path, recipe: Recipe) -> None:
     Raises:
         WriteError: the disk is full or not writable.
     """
-    weights = _given(recipe)
+    weights = _weights_path(recipe)
     file = None if weights is None else _file(weights)
     if weights is None or file is None:
         return
@@ -96,7 +96,7 @@ def with_base(folder: Path, recipe: Recipe) -> Recipe:
         >>> authoring.with_base(run, recipe) == recipe
         True
     """
-    base, weights = read_base(folder), _given(recipe)
+    base, weights = read_base(folder), _weights_path(recipe)
     if base is None or weights is None:
         return recipe
     candidates: list[Path] = []
@@ -116,7 +116,7 @@ def with_base(folder: Path, recipe: Recipe) -> Recipe:
     raise TrainingError(f"run {folder}", rule, f"Copy that run {places}; its name does not matter")
 
 
-def _given(recipe: Recipe) -> Path | None:
+def _weights_path(recipe: Recipe) -> Path | None:
     value = recipe.backbone.options.get(OPTION)
     return Path(value) if isinstance(value, str | Path) and str(value) else None
 

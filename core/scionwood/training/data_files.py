@@ -146,7 +146,7 @@ class DataFiles:
             rule = f"it leads to {target}, outside of the folder that the data set names"
             raise ReadError(str(path), rule, "Copy the file there, or name it by itself")
         # A child may not read all that a user has: then each file has a child of its own.
-        if not switch.wanted() or Path.home().is_relative_to(root):
+        if not switch.is_enabled() or Path.home().is_relative_to(root):
             return nullcontext()
         if root not in self._sessions and len(self._sessions) >= _FOLDERS:
             self._sessions.popitem(last=False)

@@ -23,16 +23,16 @@ from scionwood_audit.departure import ALARMS, ENOUGH, Departure
 from scionwood_audit.direction import Factors, product, products, turn, turns
 from scionwood_audit.record import Row, Status
 
-LEAST = 8
+FEWEST_REFERENCES = 8
 """Fewer references give no verdict: their spread would be a guess."""
 
 BEYOND = 4.0
 """How many robust deviations above the median of the references a score is anomalous."""
 
-TURNED = 2.5
+LARGEST_TURN = 2.5
 """The same for the turn away from the mean change of the references, in logarithms."""
 
-BESIDE = Row(
+CLEAN_ACCURACY_ROW = Row(
     "weights",
     "accuracy on clean data",
     "note",
@@ -182,7 +182,7 @@ class Cohort:
         self._factors = [reference.factors for reference in references]
         self._among = products(self._factors)
         among = turns(self._among)
-        self.turned = _limit(among, TURNED)
+        self.turned = _limit(among, LARGEST_TURN)
         self.departure = Departure(list(map(float, among)), scores)
 
     def score(self, weights: Weights) -> float:
@@ -222,15 +222,15 @@ def compare(folder: Path, references: Path) -> tuple[list[Row], int]:
     if isinstance(weights, str):
         return [Row("weights", "references", "skipped", "no reference", reason=weights)], 0
     same, reasons = _comparable(weights, references, folder)
-    if len(same) < LEAST:
-        why = f"{len(same)} comparable adapters, and {LEAST} are needed. {_tally(reasons)}".strip()
+    if len(same) < FEWEST_REFERENCES:
+        why = f"{len(same)} comparable adapters, and {FEWEST_REFERENCES} are needed. {_tally(reasons)}".strip()
         return [Row("weights", "references", "skipped", "no reference", reason=why)], 0
     cohort = Cohort(same)
     score, limit = cohort.score(weights), cohort.threshold
     status: Status = "broken" if score > limit else "kept"
     why = f"{BEYOND:g} robust deviations above the {len(same)} references among themselves"
     rows = [Row("weights", "mean |z|", status, f"{score:.2f}", f"at most {limit:.2f}", why)]
-    rows += [_turn_row(cohort, weights), _departed(cohort, weights), BESIDE]
+    rows += [_turn_row(cohort, weights), _departed(cohort, weights), CLEAN_ACCURACY_ROW]
     z = cohort.deviations(weights)
     spread = f"{weights.spread:.3g}, z {z[-1, 0]:+.1f}"
     rows.append(Row("weights", "spread of the norms over modules", "note", spread))
@@ -246,7 +246,9 @@ def compare(folder: Path, references: Path) -> tuple[list[Row], int]:
 def _turn_row(cohort: Cohort, weights: Weights) -> Row:
     distance, limit = cohort.turn(weights), cohort.turned
     status: Status = "broken" if distance > limit else "kept"
-    why = f"{TURNED:g} robust deviations above the references; 0 is the direction of their mean"
+    why = (
+        f"{LARGEST_TURN:g} robust deviations above the references; 0 is the direction of their mean"
+    )
     value, limit_text = f"{distance:.3f}", f"at most {limit:.3f}"
     return Row("weights", "turn from the mean change", status, value, limit_text, why)
 

@@ -10,7 +10,7 @@ from torch import nn
 from scionwood import adapters
 from scionwood_audit.record import Row
 
-MOST = 20
+FAULTS_LISTED = 20
 """The most faults of one rule that are listed one by one."""
 
 
@@ -43,8 +43,8 @@ def _rows(finding: adapters.Finding) -> Iterator[Row]:
     if not finding.faults:
         yield Row("structure", finding.rule, "kept")
         return
-    for fault in finding.faults[:MOST]:
+    for fault in finding.faults[:FAULTS_LISTED]:
         yield Row("structure", finding.rule, "broken", fault.value, reason=fault.rule)
-    if len(finding.faults) > MOST:
-        more = len(finding.faults) - MOST
+    if len(finding.faults) > FAULTS_LISTED:
+        more = len(finding.faults) - FAULTS_LISTED
         yield Row("structure", finding.rule, "broken", f"and {more} more faults")

@@ -15,7 +15,7 @@ from scionwood_batch.manifest import Row
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
-EVERY = 30.0
+SECONDS_BETWEEN_LINES = 30.0
 """Seconds between two lines where stderr is no terminal."""
 
 
@@ -33,7 +33,7 @@ class Progress:
                 progress.add(row)
     """
 
-    def __init__(self, total: int, every: float = EVERY) -> None:
+    def __init__(self, total: int, every: float = SECONDS_BETWEEN_LINES) -> None:
         self.total, self.counts = total, Counter[str]()
         self.start = time.monotonic()
         self._every, self._stop = every, threading.Event()

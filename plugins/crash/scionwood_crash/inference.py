@@ -22,7 +22,7 @@ from scionwood_crash.evaluation.intervals import Interval, Intervals
 from scionwood_crash.model.graph import CrashGraph
 from scionwood_crash.model.novelty import DISTANCE, LIMIT, verdict
 from scionwood_crash.morph.parametrise import Fallback
-from scionwood_crash.parts.carried import at_rest, said
+from scionwood_crash.parts.carried import at_rest, carrier_message
 from scionwood_crash.parts.impact import REVERSED, velocity_of_part
 from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.parts.part import Part
@@ -134,7 +134,10 @@ class Predictor:
         check_clamps(source_part)
         quantities, _ = self.user.settings.stated(series.features, factors(series.mesh.units))
         is_reversed = velocity_of_part(quantities, setup, source_part.impactor)
-        self.frame = [*filter(None, [said(series)]), *([REVERSED] if is_reversed else [])]
+        self.frame = [
+            *filter(None, [carrier_message(series)]),
+            *([REVERSED] if is_reversed else []),
+        ]
         part = self.predict(resampled(source_part, self.frames))
         measured = {DISTANCE: self.distance, LIMIT: self.limit} if self.limit else {}
         if self.interval is not None:

@@ -11,7 +11,7 @@ import pytest
 from scionwood.cli import main
 from scionwood.plugins.core_commands import FUNCTIONS
 from scionwood_sandbox import enforced, settings
-from scionwood_sandbox.decoding.switch import service_in_commands, wanted
+from scionwood_sandbox.decoding.switch import is_enabled, service_in_commands
 
 VARIABLE = settings.variable
 
@@ -24,7 +24,7 @@ def seen(monkeypatch):
     found = []
 
     def command() -> int:
-        found.append((os.environ.get(VARIABLE), wanted()))
+        found.append((os.environ.get(VARIABLE), is_enabled()))
         return 0
 
     module = sys.modules[__name__]
@@ -39,7 +39,7 @@ def test_the_default_holds_during_a_command_only(seen, monkeypatch):
     assert main(["plugins"]) == 0
     assert seen == [("service", True)]
     assert VARIABLE not in os.environ
-    assert not wanted()
+    assert not is_enabled()
 
 
 @LINUX
@@ -64,7 +64,7 @@ def test_a_batch_worker_runs_its_commands_so(tmp_path, monkeypatch):
 
     monkeypatch.delenv(VARIABLE, raising=False)
     found = []
-    monkeypatch.setattr(worker, "_command", lambda call: found.append(wanted()))
+    monkeypatch.setattr(worker, "_command", lambda call: found.append(is_enabled()))
     monkeypatch.chdir(tmp_path)
     target = tmp_path / "a"
     target.write_text("", "utf-8")

@@ -18,7 +18,7 @@ from case_table import table
 from scionwood.plugins import discovery
 from scionwood_kit.fuzzing.campaign import fuzz
 from scionwood_kit.fuzzing.edits import Edit, changed
-from scionwood_kit.fuzzing.hostile import HOSTILE, judged, variants
+from scionwood_kit.fuzzing.hostile import HOSTILE, variants, verdict_of
 from scionwood_kit.fuzzing.pickles import STATUS, hostile_pickle
 from scionwood_kit.fuzzing.reading import Reading
 from scionwood_sandbox.decoding.switch import possible
@@ -102,10 +102,10 @@ def test_a_hostile_pickle_ends_the_process_that_unpickles_it(number):
 def test_what_is_judged_an_escape():
     own, beside = [Edit("a", insert="00")], [Edit("a"), Edit("other", insert="00")]
     tree = {"a": b"x"}
-    assert judged(Reading("died", "status 77"), tree, own).kind == "escaped"
-    assert judged(Reading("values"), tree, beside).kind == "escaped"
-    assert judged(Reading("values"), tree, own).kind == "values"
-    assert judged(Reading("refused"), tree, beside).kind == "refused"
+    assert verdict_of(Reading("died", "status 77"), tree, own).kind == "escaped"
+    assert verdict_of(Reading("values"), tree, beside).kind == "escaped"
+    assert verdict_of(Reading("values"), tree, own).kind == "values"
+    assert verdict_of(Reading("refused"), tree, beside).kind == "refused"
 
 
 @SERVICE

@@ -20,7 +20,7 @@ from scionwood_crash import (
 )
 from scionwood_crash.data.files import FileParts
 from scionwood_crash.data.suite import SuiteParts
-from scionwood_crash.parts.carried import at_rest, said
+from scionwood_crash.parts.carried import at_rest, carrier_message
 from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.parts.part import Part
 from scionwood_crash.parts.series import CLAMPED_FIELD, STRAIN, Setup, from_series, to_series
@@ -75,8 +75,8 @@ def test_prediction_and_errors_are_those_of_the_clamped_part(suite: SuiteParts, 
     options = PredictOptions(run=run, clamped="still")
     predicted = [predict_series(each, options) for each in (clamped, moving)]
     np.testing.assert_allclose(*(each.displacement() for each in predicted), atol=0.05)
-    assert "nodes move as one body" in said(predicted[1])
-    assert said(predicted[0]) == ""
+    assert "nodes move as one body" in carrier_message(predicted[1])
+    assert carrier_message(predicted[0]) == ""
     errors = [
         evaluate_series(given, true)
         for given, true in zip(predicted, (clamped, moving), strict=True)

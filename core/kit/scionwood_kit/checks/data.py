@@ -24,7 +24,7 @@ from scionwood_kit.checks.static import component, recipe_names
 from scionwood_kit.rules import NothingToCheck, Problem, check
 from scionwood_kit.tensors import digest
 
-MOST = 256
+SAMPLES_COMPARED = 256
 """The number of samples of a split that are compared with the other splits."""
 
 _SPLITS = {"train": "fit", "val": "fit", "test": "test"}
@@ -159,4 +159,4 @@ def _samples(data: LightningDataModule, split: str) -> set[str]:
         if isinstance(dataset, IterableDataset)
         else (dataset[index] for index in range(len(dataset)))
     )
-    return {digest(loader.collate_fn([item])) for item in islice(items, MOST)}
+    return {digest(loader.collate_fn([item])) for item in islice(items, SAMPLES_COMPARED)}

@@ -48,7 +48,7 @@ def variants(tree: Tree) -> list[list[Edit]]:
     ]
 
 
-def judged(reading: Reading, tree: Tree, edits: Sequence[Edit]) -> Reading:
+def verdict_of(reading: Reading, tree: Tree, edits: Sequence[Edit]) -> Reading:
     """Return a reading of a hostile variant as `escaped` if it ran code, or read another file."""
     leaked = reading.kind in ("values", "shapes") and any(edit.file not in tree for edit in edits)
     escaped = leaked or reading.kind in ("died", "death")

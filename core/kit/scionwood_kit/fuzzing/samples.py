@@ -83,7 +83,7 @@ def samples_of(plugin: Plugin, files: Sequence[Path] = ()) -> tuple[list[Sample]
         samples += written
         missing += faults
     for file in files:
-        samples += _given(plugin, Path(file))
+        samples += _samples_of_file(plugin, Path(file))
     return samples, missing
 
 
@@ -128,7 +128,7 @@ def _written(reader: str, reference: str) -> tuple[list[Sample], list[str]]:
     return samples, faults
 
 
-def _given(plugin: Plugin, file: Path) -> list[Sample]:
+def _samples_of_file(plugin: Plugin, file: Path) -> list[Sample]:
     tree = _tree(file.parent, [file] if file.is_file() else sorted(file.rglob("*")))
     if (size := sum(map(len, tree.values()))) > _LARGEST:
         rule = f"it has {size:,} bytes, and at most {_LARGEST:,} are damaged"

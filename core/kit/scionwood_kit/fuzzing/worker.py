@@ -20,7 +20,7 @@ from scionwood.errors import ScionwoodError
 from scionwood.plugins import discovery
 from scionwood_kit.fuzzing.corpus import case_of
 from scionwood_kit.fuzzing.edits import Edit
-from scionwood_kit.fuzzing.hostile import HOSTILE, judged, variants
+from scionwood_kit.fuzzing.hostile import HOSTILE, variants, verdict_of
 from scionwood_kit.fuzzing.mutations import propose
 from scionwood_kit.fuzzing.reading import Probe
 from scionwood_kit.fuzzing.samples import Sample, samples_of
@@ -80,7 +80,7 @@ def _fuzz(
             tell("begin", sample.name, number, [edit.to_json() for edit in edits])
             reading = trial.run(edits)
             if not isinstance(seed, str):
-                reading = judged(reading, sample.tree, edits)
+                reading = verdict_of(reading, sample.tree, edits)
             tell("end", sample.name, reading.kind, reading.detail)
             if not reading.is_fault or reading.cause in causes or len(causes) == _MOST_CASES:
                 continue

@@ -13,22 +13,22 @@ from scionwood_sandbox.decoding.control import warm
 from scionwood_sandbox.decoding.limits import Limits
 from scionwood_sandbox.decoding.naming import home_of, label, package_of, size_of
 from scionwood_sandbox.decoding.session import current
-from scionwood_sandbox.decoding.switch import walled, wanted
+from scionwood_sandbox.decoding.switch import is_enabled, walled
 
 if TYPE_CHECKING:  # it needs numpy, which refusals do without
     from scionwood_sandbox.decoding.client import Channel
 
-Given = ParamSpec("Given")
+Argument = ParamSpec("Given")
 Result = TypeVar("Result")
 
 _LEARNING = Limits(cpu=120, wall=120)
 
 
 def call_in_child(
-    function: Callable[Concatenate[Path, Given], Result],
+    function: Callable[Concatenate[Path, Argument], Result],
     path: str | Path,
-    *args: Given.args,
-    **options: Given.kwargs,
+    *args: Argument.args,
+    **options: Argument.kwargs,
 ) -> Result:
     """Call a function that reads a file; it runs in a restricted child where readers do.
 
@@ -60,7 +60,7 @@ def call_in_child(
         'seismic'
     """
     path = Path(path)
-    if not wanted():
+    if not is_enabled():
         return function(path, *args, **options)
     import scionwood_sandbox.record  # noqa: F401 - a result may hold records
 
@@ -170,5 +170,5 @@ def modules_of(target: Any) -> tuple[str, ...]:
 
 def start_early(modules: Collection[str]) -> None:
     """Start the service and let it import modules, while this process does something else."""
-    if wanted() and walled():
+    if is_enabled() and walled():
         warm(modules)

@@ -191,18 +191,18 @@ class _Child:
         self, handle: int, home: list[str], path: Path, options: dict[str, Any], folder: str
     ) -> list[Any]:
         os.chdir(folder)
-        reader = self.opened[handle] = found(home)(path, **options)
+        reader = self.opened[handle] = resolve_attribute(home)(path, **options)
         return [_plain(vars(reader)), len(reader)]
 
     def do_function(
         self, home: list[str], path: Path, args: list[Any], options: dict[str, Any], folder: str
     ) -> dict[str, Any]:
         os.chdir(folder)
-        return self._result(found(home)(path, *args, **options))
+        return self._result(resolve_attribute(home)(path, *args, **options))
 
     def do_learn(self, home: list[str], folder: str) -> list[str]:
         """Return the modules that this process holds after a reader read its own samples."""
-        cls = found(home)
+        cls = resolve_attribute(home)
         for suffix in cls.suffixes:
             path = Path(folder) / f"sample{suffix}"
             # An extra is missing, or an option is required: what was imported so far is enough.
@@ -295,7 +295,7 @@ def _is_call(value: Any) -> bool:
     return isinstance(value, tuple) and len(value) == 3 and value[0] == CALL
 
 
-def found(home: list[str]) -> Any:
+def resolve_attribute(home: list[str]) -> Any:
     """Return the object of a module and a dotted name in it."""
     module, name = home
     return reduce(getattr, name.split("."), importlib.import_module(module))

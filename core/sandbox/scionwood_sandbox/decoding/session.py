@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from scionwood_sandbox.decoding.limits import Limits
 from scionwood_sandbox.decoding.naming import label, package_of
-from scionwood_sandbox.decoding.switch import wanted
+from scionwood_sandbox.decoding.switch import is_enabled
 
 if TYPE_CHECKING:  # it needs numpy, which refusals do without
     from scionwood_sandbox.decoding.client import Channel
@@ -122,7 +122,7 @@ def one_child(root: str | Path) -> Iterator[None]:
         ...     len(reader)
         1
     """
-    if not wanted() or current(Path(root)):
+    if not is_enabled() or current(Path(root)):
         yield
         return
     with Session(root):

@@ -26,7 +26,7 @@ def _choice() -> str:
     return choice
 
 
-def wanted() -> bool:
+def is_enabled() -> bool:
     """Return whether a reader that is opened now decodes in a child."""
     return _choice() != "inline" and not _inside
 

@@ -13,7 +13,7 @@ from peft import PeftConfig, PeftModel
 from scionwood.adapters.experts import stays
 from scionwood.adapters.head import backbone
 from scionwood.adapters.layers.attention import StandIn, fast_paths
-from scionwood.adapters.layers.tuners import OWN, TUNERS, peft_cannot_open
+from scionwood.adapters.layers.tuners import LAYERS_ATTRIBUTE, TUNERS, peft_cannot_open
 from scionwood.adapters.modules import tuner_layers
 from scionwood.adapters.sources import asks_for_attention
 
@@ -64,4 +64,4 @@ def take_layers_of_file(config: PeftConfig, kind: Any) -> None:
         config: The config of a saved adapter.
         kind: The `peft_type` in the file.
     """
-    setattr(config, OWN, kind in MARKED.values())
+    setattr(config, LAYERS_ATTRIBUTE, kind in MARKED.values())

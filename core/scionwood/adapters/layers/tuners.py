@@ -23,7 +23,7 @@ from scionwood.adapters.layers.lora import FlatLinear, WeightLora
 from scionwood.adapters.layers.weights import WeightLayer
 from scionwood.errors import AdapterError
 
-OWN = "_scionwood_layers"
+LAYERS_ATTRIBUTE = "_scionwood_layers"
 """Set to false on a config: only layers whose tensors are those of peft, as in a file of peft."""
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -84,7 +84,7 @@ class ScienceIA3(IA3Model):  # type: ignore[misc]
     def _create_new_module(
         ia3_config: Any, adapter_name: str, target: nn.Module, **kwargs: Any
     ) -> nn.Module:
-        with_extensions = getattr(ia3_config, OWN, True)
+        with_extensions = getattr(ia3_config, LAYERS_ATTRIBUTE, True)
         if with_extensions and isinstance(target, CONVOLUTIONS) and not own_forward(target):
             raise AdapterError(
                 f"ia3 on {type(target).__name__}",
@@ -141,7 +141,7 @@ def lora_layer(config: Any, target: nn.Module) -> Any:
     attention = isinstance(target, nn.MultiheadAttention) and target._qkv_same_embed_dim
     if attention and not config.use_dora:
         return Attention
-    if not getattr(config, OWN, True):
+    if not getattr(config, LAYERS_ATTRIBUTE, True):
         return None
     if isinstance(target, CONVOLUTIONS) and _same_as_peft(target):
         return None

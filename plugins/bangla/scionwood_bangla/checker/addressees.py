@@ -20,7 +20,7 @@ Addressee = tuple[int | str, str]
 _UNMARKED = 12
 _APOSTROPHE = re.compile(normalise(r"(?:^|[\s,।!?\"])(?:হে|ওহে) "))
 
-WHOLE = 150
+SHORT_TEXT = 150
 """Up to how many words a text is taken to address each person at one level throughout."""
 
 
@@ -98,7 +98,7 @@ def has_no_marks(text: str) -> bool:
 def _is_whole(text: str) -> bool:
     if looks_like_letter(parts(text)):
         return True
-    return len(re.findall(f"[{BENGALI}]+", text)) <= WHOLE and not _APOSTROPHE.search(text)
+    return len(re.findall(f"[{BENGALI}]+", text)) <= SHORT_TEXT and not _APOSTROPHE.search(text)
 
 
 def _odd(findings: Findings, who: Addressee, items: list[Evidence]) -> Iterator[Fault]:

@@ -66,7 +66,7 @@ def odd_words(text: str, items: list[Evidence]) -> list[tuple[Evidence, str]]:
     for k, item in enumerate(items):
         if len(item.levels) > 1 or (not item.pronoun and _orders_to_say(text, item)):
             continue
-        level = _in_clause(text, items, k) or _around(text, items, k)
+        level = _in_clause(text, items, k) or _neighbour_level(text, items, k)
         if level is not None and level not in item.levels:
             outliers.append((item, level))
     return outliers
@@ -83,7 +83,7 @@ def _in_clause(text: str, items: list[Evidence], k: int) -> str | None:
     return _only(before)
 
 
-def _around(text: str, items: list[Evidence], k: int) -> str | None:
+def _neighbour_level(text: str, items: list[Evidence], k: int) -> str | None:
     near = [other for step in (-1, 1) for other in _side(text, items, k, step)]
     certain = {_only(other) for other in near if len(other.levels) == 1}
     if len(certain) != 1:

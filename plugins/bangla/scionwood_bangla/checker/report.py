@@ -29,7 +29,7 @@ def as_text(findings: Findings) -> str:
         if fault.suggestions:
             lines.append(f"    suggestion: {', '.join(fault.suggestions)}")
         if fault.question:
-            lines.append(f"    question: {asked(fault)}")
+            lines.append(f"    question: {as_question(fault)}")
     words = ", ".join(dict.fromkeys(item.word for item in findings.undecided))
     undecided = f"undecided: {len(findings.undecided)} of {_pluralise(findings.verbs, 'verb')}"
     lines.append(f"{_pluralise(len(faults), 'fault')}; {undecided}{f' ({words})' if words else ''}")
@@ -57,7 +57,7 @@ def as_json(findings: Findings) -> dict[str, Any]:
     }
 
 
-def asked(fault: Fault) -> str:
+def as_question(fault: Fault) -> str:
     """Return the question that a fault without a proposal asks.
 
     Args:

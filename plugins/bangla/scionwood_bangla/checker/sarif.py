@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from scionwood_bangla.checker.findings import RULES, Fault, Findings
-from scionwood_bangla.checker.report import asked
+from scionwood_bangla.checker.report import as_question
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -88,7 +88,7 @@ def _result(fault: Fault, places: Places, uri: str) -> dict[str, Any]:
     region = {"startLine": line, "startColumn": column, "endLine": last, "endColumn": end}
     place = {"artifactLocation": {"uri": uri}, "region": region}
     hint = f" Suggestion: {', '.join(fault.suggestions)}." if fault.suggestions else ""
-    hint += f" Question: {asked(fault)}." if fault.question else ""
+    hint += f" Question: {as_question(fault)}." if fault.question else ""
     result: dict[str, Any] = {
         "ruleId": fault.rule,
         "level": "warning",

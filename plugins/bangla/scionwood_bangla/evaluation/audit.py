@@ -18,7 +18,7 @@ from scionwood_bangla.lexicon import readings
 from scionwood_bangla.text.normalise import BENGALI, normalise
 from scionwood_bangla.text.reading import read_text
 
-AROUND = 60
+CONTEXT_CHARACTERS = 60
 """The characters of context before a flag, and half as many after it."""
 
 _WORD = re.compile(f"[{BENGALI}\u200c\u200d]+")
@@ -216,7 +216,7 @@ def _texts(path: Path) -> list[tuple[str, str]]:
 
 
 def _flag(fault: Fault, text: str, name: str) -> Flag:
-    before = text[max(0, fault.start - AROUND) : fault.start]
-    after = text[fault.end : fault.end + AROUND // 2]
+    before = text[max(0, fault.start - CONTEXT_CHARACTERS) : fault.start]
+    after = text[fault.end : fault.end + CONTEXT_CHARACTERS // 2]
     context = f"{before}[{fault.word}]{after}".replace("\n", " / ")
     return Flag(name, fault.start, fault.rule, fault.word, fault.reason, context)

@@ -16,7 +16,7 @@ from pygls.workspace import TextDocument
 from scionwood import ReadError
 from scionwood_bangla.checker import check_text
 from scionwood_bangla.checker.findings import RULES, Fault, Findings
-from scionwood_bangla.checker.report import asked
+from scionwood_bangla.checker.report import as_question
 from scionwood_bangla.checker.restate import rewrite
 from scionwood_bangla.checker.sarif import Places
 from scionwood_bangla.lexicon import LEVELS
@@ -102,7 +102,7 @@ class OpenText:
         return types.Diagnostic(
             types.Range(self._position(fault.start), self._position(fault.end)),
             f"{fault.reason}; {RULES[fault.rule]}"
-            + (f". {asked(fault)}" if fault.question else ""),
+            + (f". {as_question(fault)}" if fault.question else ""),
             severity=types.DiagnosticSeverity.Warning,
             code=fault.rule,
             source=SOURCE,

@@ -27,7 +27,7 @@ from scionwood_bangla.evaluation.fonts import FAMILIES, page_font
 from scionwood_bangla.evaluation.measures import MEASURES
 
 NAMES = ("evaluation.csv", "evaluation.json", "evaluation.png", "evaluation.html")
-SHOWN = (
+MEASURES_SHOWN = (
     "register_match",
     "good",
     "over_formal",
@@ -40,7 +40,7 @@ SHOWN = (
 )
 """The measures of the summary. The files have all measures."""
 
-SUMMARY_COLUMNS = ("method", "decoding", "group", "texts", *SHOWN)
+SUMMARY_COLUMNS = ("method", "decoding", "group", "texts", *MEASURES_SHOWN)
 CUES = ("named", "implied")
 """The groups that the summary leaves out."""
 
@@ -58,7 +58,7 @@ def summary(rows: Sequence[Row]) -> list[tuple[str, list[list[str]]]]:
     for suite in dict.fromkeys(row["suite"] for row in rows):
         by_key = _by_key([row for row in rows if row["suite"] == suite])
         lines = [
-            _cells(key, measures, intervals=SHOWN[:1])
+            _cells(key, measures, intervals=MEASURES_SHOWN[:1])
             for key, measures in by_key.items()
             if key[2] not in CUES
         ]
@@ -173,7 +173,7 @@ def _page(
     ]
     for suite in evaluation.suites:
         by_key = _by_key([row for row in evaluation.rows if row["suite"] == suite])
-        body = [_cells(key, measures, intervals=SHOWN) for key, measures in by_key.items()]
+        body = [_cells(key, measures, intervals=MEASURES_SHOWN) for key, measures in by_key.items()]
         tables = [Table(SUMMARY_COLUMNS, body)]
         columns = [(m, d) for s, m, d in evaluation.answers if s == suite and d == "greedy"]
         if columns:
@@ -204,8 +204,8 @@ def _by_key(rows: Sequence[Row]) -> dict[tuple[str, str, str], dict[str, Row]]:
 def _cells(
     key: tuple[str, str, str], measures: Mapping[str, Row], intervals: Sequence[str]
 ) -> list[str]:
-    texts = str(measures[SHOWN[0]]["texts"])
-    return [*key, texts, *(_value(measures[n], interval=n in intervals) for n in SHOWN)]
+    texts = str(measures[MEASURES_SHOWN[0]]["texts"])
+    return [*key, texts, *(_value(measures[n], interval=n in intervals) for n in MEASURES_SHOWN)]
 
 
 def _value(row: Row, *, interval: bool) -> str:

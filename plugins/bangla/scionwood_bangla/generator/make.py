@@ -11,7 +11,7 @@ from scionwood_bangla.generator import phrases
 from scionwood_bangla.generator.people import addressees
 from scionwood_bangla.generator.replies import Act, application, clause, private_letter, talk
 from scionwood_bangla.generator.voices import Voice, fill, steady, wavering
-from scionwood_bangla.generator.wording import Asked, ask_for, request
+from scionwood_bangla.generator.wording import Request, ask_for, request
 from scionwood_bangla.lexicon import LEVELS, TENSES, inflect
 from scionwood_bangla.lexicon.words import polite_calls
 from scionwood_bangla.text.examples import Example, Message, Role
@@ -93,7 +93,7 @@ def _example(level: str, which: Pairs, voice: Voice, random: Random) -> Example:
     return Example(tuple(turns), frozenset({level}), topic)
 
 
-def _kind(level: str, addressee: Asked, random: Random) -> str:
+def _kind(level: str, addressee: Request, random: Random) -> str:
     # Applications go to officials who are named by a noun, not by a form of address.
     formal = level == "apni" and addressee.nom in set(addressees("apni")) - polite_calls()
     chance = random.random()

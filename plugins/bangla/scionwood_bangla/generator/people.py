@@ -68,7 +68,7 @@ def titled(level: str, random: Random) -> str:
         level: `apni` or `tumi`.
         random: draws name and title.
     """
-    return f"{given(random)} {random.choice(_items(_TITLED[level]))}"
+    return f"{first_name(random)} {random.choice(_items(_TITLED[level]))}"
 
 
 def sender(random: Random) -> str:
@@ -76,14 +76,14 @@ def sender(random: Random) -> str:
     return random.choice(_items(_SENDERS))
 
 
-def given(random: Random) -> str:
+def first_name(random: Random) -> str:
     """Return a given name."""
     return random.choice(_items(_GIVEN_NAMES))
 
 
 def full_name(random: Random) -> str:
     """Return a given name and a family name."""
-    return f"{given(random)} {random.choice(_items(_FAMILY))}"
+    return f"{first_name(random)} {random.choice(_items(_FAMILY))}"
 
 
 def place(random: Random) -> str:

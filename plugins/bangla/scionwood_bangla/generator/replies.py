@@ -7,7 +7,7 @@ from functools import cache
 from random import Random
 
 from scionwood_bangla.generator import phrases
-from scionwood_bangla.generator.people import full_name, given, place
+from scionwood_bangla.generator.people import first_name, full_name, place
 from scionwood_bangla.text.normalise import normalise
 
 _MONTHS = """জানুয়ারি ফেব্রুয়ারি মার্চ এপ্রিল মে জুন জুলাই আগস্ট সেপ্টেম্বর অক্টোবর নভেম্বর ডিসেম্বর"""
@@ -87,12 +87,12 @@ def private_letter(level: str, lines: list[str], random: Random) -> str:
         lines: the lines of the body, with slots.
         random: draws names, the date and the additions.
     """
-    name = given(random)
+    name = first_name(random)
     greeting = _choose_word(_GREETINGS[level], random)
     opener = random.choice(_normalised(phrases.OPENERS))
     body = " ".join([opener, *lines, random.choice(_normalised(phrases.CLOSERS))])
     head = [_date(random), f"{greeting} {name},"]
-    return "\n".join([*head, body, "ইতি", given(random)])
+    return "\n".join([*head, body, "ইতি", first_name(random)])
 
 
 def application(title: str, about: str, lines: list[str], random: Random) -> str:

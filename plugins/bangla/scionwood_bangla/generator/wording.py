@@ -8,8 +8,8 @@ from random import Random
 
 from scionwood_bangla.generator.people import (
     addressees,
+    first_name,
     genitive,
-    given,
     objective,
     sender,
     titled,
@@ -111,7 +111,7 @@ _NEUTRAL = """একজন মানুষ; পরিচিত একজন; আ
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """The addressee of a request.
 
     Attributes:
@@ -123,7 +123,7 @@ class Asked:
     naming: str
 
 
-def ask_for(level: str, random: Random) -> Asked:
+def ask_for(level: str, random: Random) -> Request:
     """Return an addressee for a level. An addressee that implies no level gets a naming remark.
 
     Args:
@@ -133,18 +133,18 @@ def ask_for(level: str, random: Random) -> Asked:
     naming = random.choice(_lines(_NAMING[level]))
     chance = random.random()
     if chance < 0.60:
-        return Asked(random.choice(addressees(level)), naming if chance < 0.12 else "")
+        return Request(random.choice(addressees(level)), naming if chance < 0.12 else "")
     if chance < 0.70 and level != "tui":
-        return Asked(titled(level, random), "")
+        return Request(titled(level, random), "")
     if chance < 0.80:
-        return Asked(given(random), naming)
+        return Request(first_name(random), naming)
     if chance < 0.90:
-        return Asked(random.choice(_lines(_NEUTRAL)), naming)
+        return Request(random.choice(_lines(_NEUTRAL)), naming)
     other = random.choice(("tui", "tumi", "apni"))  # the explicit level takes precedence
-    return Asked(random.choice(addressees(other)), naming)
+    return Request(random.choice(addressees(other)), naming)
 
 
-def request(kind: str, addressee: Asked, what: str, random: Random) -> str:
+def request(kind: str, addressee: Request, what: str, random: Random) -> str:
     """Return the request of the user.
 
     Args:

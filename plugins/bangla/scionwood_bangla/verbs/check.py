@@ -144,7 +144,7 @@ def _print_fix(path: Path, findings: Findings, levels: list[str] | None, *, writ
     """Print the changes and the questions, write the changes on request; return if none is left."""
     from scionwood_bangla.checker import check_text
     from scionwood_bangla.checker.fix import diff, level_of
-    from scionwood_bangla.checker.report import asked
+    from scionwood_bangla.checker.report import as_question
     from scionwood_bangla.checker.restate import Rewriting, rewrite
 
     level = level_of(findings.text, levels)
@@ -159,7 +159,7 @@ def _print_fix(path: Path, findings: Findings, levels: list[str] | None, *, writ
     print(changes or nothing, end="" if changes else "\n")
     for fault in left:
         line = after.count("\n", 0, fault.start) + 1
-        why = f"line {line}: {asked(fault)}" if fault.question else fault.reason
+        why = f"line {line}: {as_question(fault)}" if fault.question else fault.reason
         print(f"not fixed: {why}")
     if write and changes:
         with writing(path), atomic_path(path, overwrite=True) as part:

@@ -13,7 +13,7 @@ from torch import Tensor
 from scionwood import ScionwoodError, Task, resolve
 from scionwood.authoring import ProbeResult
 from scionwood_biomed.tasks.few_shot import FewShot
-from scionwood_biomed.tasks.wording import UNSEEN, worded
+from scionwood_biomed.tasks.wording import UNSEEN, with_wording
 
 WORDING = "the wording of a class is not evidence about an image; half of the answers may change"
 BLANK = "an image of one grey has no finding, so that nothing should be near to certain"
@@ -58,7 +58,9 @@ def few_shot(task: Task, folder: Path | None = None) -> list[ProbeResult]:
     usual = _answers(classifier, image, classes)
     changed = [
         float(
-            (_answers(classifier, image, classes, worded(family, classes)) != usual).float().mean()
+            (_answers(classifier, image, classes, with_wording(family, classes)) != usual)
+            .float()
+            .mean()
         )
         for family in UNSEEN
     ]

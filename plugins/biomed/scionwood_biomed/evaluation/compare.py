@@ -33,7 +33,7 @@ from scionwood_biomed.evaluation.scores import (
 from scionwood_biomed.evaluation.settings import DEFAULTS, Settings
 from scionwood_biomed.model.towers import ClipBackbone
 from scionwood_biomed.tasks.anchors import Prompts
-from scionwood_biomed.tasks.wording import TEMPLATE, UNSEEN, WORDINGS, OtherNames, worded
+from scionwood_biomed.tasks.wording import TEMPLATE, UNSEEN, WORDINGS, OtherNames, with_wording
 
 Row = dict[str, Any]
 """The result of one method, K and seed: `method`, `shots`, `seed`, `accuracy`, ..."""
@@ -164,7 +164,7 @@ def _measure(
 ) -> tuple[Row, Answers]:
     """Return accuracy and calibration with the training template, and accuracy with others."""
     families = list(WORDINGS)
-    texts = [worded(family, classes, plan.others) for family in families]
+    texts = [with_wording(family, classes, plan.others) for family in families]
     answers = _answers(method, data, items, classes, texts)
     by_wording = {f: a.accuracy() for f, a in zip(families, answers, strict=True)}
     first = answers[0]

@@ -113,7 +113,7 @@ def interval(
         seed: seed of the samples.
     """
     rng, groups = np.random.default_rng(seed), grouped(subjects, label)
-    values = [score(drawn(groups, rng)) for _ in range(draws)]
+    values = [score(resample(groups, rng)) for _ in range(draws)]
     return float(np.nanquantile(values, 0.025)), float(np.nanquantile(values, 0.975))
 
 
@@ -128,7 +128,7 @@ def grouped(subjects: Sequence[str], label: np.ndarray) -> list[list[np.ndarray]
     return list(strata.values())
 
 
-def drawn(groups: Sequence[Sequence[np.ndarray]], rng: np.random.Generator) -> np.ndarray:
+def resample(groups: Sequence[Sequence[np.ndarray]], rng: np.random.Generator) -> np.ndarray:
     """Return the images of subjects that are drawn with replacement within each group."""
     chosen = [group[at] for group in groups for at in rng.integers(0, len(group), len(group))]
     return np.concatenate(chosen)

@@ -31,7 +31,7 @@ from scionwood_biomed.readers.windows import Window
 from scionwood_biomed.tasks.volumes import Volumes
 from scionwood_biomed.verbs.options import RunOptions
 
-SHOWN = 3
+SLICES_SHOWN = 3
 """Slices on the page."""
 
 
@@ -118,7 +118,7 @@ def _write(path: Path, answer: StudyAnswer, slices: np.ndarray, run: Path, overw
     ]
     note = "The range is over poolings that were fitted to training studies drawn anew."
     threshold = "none" if answer.threshold is None else f"{answer.threshold:.3f}"
-    best = sorted(np.argsort(answer.attention)[::-1][:SHOWN])
+    best = sorted(np.argsort(answer.attention)[::-1][:SLICES_SHOWN])
     page = Page(
         "Answer for one study",
         [

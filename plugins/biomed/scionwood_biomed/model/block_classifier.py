@@ -17,7 +17,7 @@ from scionwood_biomed.model.tower_network import TowerNetwork
 from scionwood_biomed.monai.networks import load_in_3d
 
 VISION = r"vision\.tower\.(.*\.(qkv|query|value|q_proj|v_proj)|mix)"
-LEAST = 1e-6
+SMALLEST_PROBABILITY = 1e-6
 """Smallest probability of the mean over the blocks."""
 
 
@@ -54,7 +54,7 @@ class BlockHead(nn.Module):
         for block, weight, bias in zip(features, self.weight, self.bias, strict=True):
             scores = F.linear(F.normalize(block, dim=-1), weight, bias)
             parts.append(scores.softmax(-1) if self.exclusive else scores.sigmoid())
-        mean = torch.stack(parts).mean(0).clamp(LEAST, 1 - LEAST)
+        mean = torch.stack(parts).mean(0).clamp(SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
         logits = mean.log() if self.exclusive else mean.logit()
         return logits * self.sharpness
 

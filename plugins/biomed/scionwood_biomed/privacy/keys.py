@@ -16,7 +16,7 @@ from scionwood import ReadError
 from scionwood.authoring import check_target, reading, writing
 from scionwood_biomed.readers.subjects import same_subject
 
-LEAST = 16
+KEY_BYTES = 16
 """Bytes that a key file must hold."""
 
 _MAKE = "Make one with --make-key, and keep it apart from the copies"
@@ -99,8 +99,8 @@ def read_key(path: Path) -> Key:
         raise ReadError(str(path), "there is no such key file", _MAKE)
     with reading(path, "key"):
         secret = path.read_bytes().strip()
-    if len(secret) < LEAST:
-        rule = f"a key has {LEAST} bytes or more, and this file has {len(secret)}"
+    if len(secret) < KEY_BYTES:
+        rule = f"a key has {KEY_BYTES} bytes or more, and this file has {len(secret)}"
         raise ReadError(str(path), rule, _MAKE)
     return Key(secret.hex())
 

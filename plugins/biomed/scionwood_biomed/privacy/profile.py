@@ -37,7 +37,7 @@ def codes(options: Sequence[str]) -> list[Dataset]:
     return items
 
 
-def stated(dataset: Dataset) -> frozenset[str]:
+def stated_options(dataset: Dataset) -> frozenset[str]:
     """Return the options that a copy states; none if it does not state the Basic Profile.
 
     Args:

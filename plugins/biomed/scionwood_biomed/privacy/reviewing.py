@@ -29,7 +29,7 @@ from scionwood_biomed.privacy.look import (
 from scionwood_biomed.privacy.nifti_copy import blank_nifti, is_nifti
 from scionwood_biomed.privacy.pictures import frames_in
 from scionwood_biomed.privacy.pixels import blank
-from scionwood_biomed.privacy.profile import codes, stated
+from scionwood_biomed.privacy.profile import codes, stated_options
 from scionwood_biomed.privacy.verifying import METHOD, content_of, values_of
 
 
@@ -223,7 +223,7 @@ def reviewed(path: Path, boxes: Collection[Box]) -> Reviewed:
             stands = stands or FINDINGS
         if is_own_copy:
             if boxes:
-                options = [*stated(dataset) | {"pixels"}]
+                options = [*stated_options(dataset) | {"pixels"}]
                 dataset.DeidentificationMethodCodeSequence = codes(options)
             stamp(dataset, clean=not stands, looked=True)
         data = bytes_of(dataset)
@@ -235,7 +235,7 @@ def _copy_state(dataset: Dataset) -> tuple[bool, bool]:
 
     Copies of the first form of the rules give no reason beside NO.
     """
-    if "DeidentificationMethod" not in dataset or not stated(dataset):
+    if "DeidentificationMethod" not in dataset or not stated_options(dataset):
         return False, False
     method, *reason = map(str, values_of(dataset["DeidentificationMethod"]))
     silent = not reason and dataset.get("PatientIdentityRemoved") != "YES"

@@ -14,7 +14,7 @@ from scionwood.authoring import atomic_path, call_in_child, writing
 from scionwood_biomed.privacy.look import Box, Decision, parse_boxes
 from scionwood_biomed.privacy.pictures import VIEWS, Pictures, pictures_of
 from scionwood_biomed.privacy.reviewing import Review
-from scionwood_biomed.privacy.text_detector import Found, chosen, obstacle, text_in
+from scionwood_biomed.privacy.text_detector import TextBox, chosen, obstacle, text_in
 
 TILES = 12
 """Frames of a sheet."""
@@ -116,7 +116,7 @@ class Sheets:
         is_chosen = not self.obstacle and tile.frame in chosen(pictures.shape[0])
         return pictures.window[at] if is_chosen and not has_texts else None
 
-    def mark(self, tile: Tile, texts: Sequence[Found]) -> None:
+    def mark(self, tile: Tile, texts: Sequence[TextBox]) -> None:
         """Note where the detector saw text in a frame.
 
         Args:

@@ -18,7 +18,7 @@ from scionwood_biomed.privacy.look import Box
 
 FRAMES = 4
 """Frames of an image that are looked at, evenly spaced."""
-LEAST, SURE = 3, 0.8
+FEWEST_LETTERS, SURE = 3, 0.8
 """Letters or digits of a text, and its least certainty: one sign is often an edge of tissue."""
 GROW = 3
 """Pixels that a box reaches beyond its text."""
@@ -35,7 +35,7 @@ _LINES = 200
 
 
 @final
-class Found(NamedTuple):
+class TextBox(NamedTuple):
     """A text in a picture; what it says is not returned.
 
     Attributes:
@@ -56,7 +56,7 @@ def obstacle() -> str:
     return ""
 
 
-def text_in(picture: np.ndarray) -> list[Found]:
+def text_in(picture: np.ndarray) -> list[TextBox]:
     """Return where the detector sees text; that it sees none is no proof.
 
     Args:
@@ -72,8 +72,8 @@ def text_in(picture: np.ndarray) -> list[Found]:
         x0, y0 = (int(value) for value in np.maximum(low, 0))
         x1, y1 = (int(value) for value in np.minimum(high, picture.shape[1::-1]))
         text, score = _read(reader, letters, picture[y0:y1, x0:x1])
-        if score >= SURE and sum(map(str.isalnum, text)) >= LEAST:
-            texts.append(Found((x0, y0, x1 - x0, y1 - y0), score))
+        if score >= SURE and sum(map(str.isalnum, text)) >= FEWEST_LETTERS:
+            texts.append(TextBox((x0, y0, x1 - x0, y1 - y0), score))
     return texts
 
 

@@ -9,7 +9,7 @@ from pydicom._uid_dict import UID_dictionary
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
-from scionwood_biomed.privacy.profile import stated
+from scionwood_biomed.privacy.profile import stated_options
 from scionwood_biomed.privacy.tables import rule_of
 from scionwood_biomed.privacy.terms import is_known_word, is_text
 from scionwood_biomed.privacy.verifying import elements, retained, values_of
@@ -40,7 +40,7 @@ def traces(source: Dataset, copy: Dataset, name: str = "") -> list[str]:
         copy: the copy, read back from its file.
         name: the name of the copy's file.
     """
-    options = stated(copy)
+    options = stated_options(copy)
     words, uids = _of_source(source, options)
     leaks = [
         place for place, place_words in _of_copy(copy, options) if place_words & (words | uids)

@@ -15,7 +15,7 @@ from pydicom.multival import MultiValue
 
 from scionwood_biomed.privacy.look import NOT_LOOKED, REASONS, has_pixels, pixels_digest
 from scionwood_biomed.privacy.pixels import has_spare_bits
-from scionwood_biomed.privacy.profile import CODES, TEMPORAL, stated
+from scionwood_biomed.privacy.profile import CODES, TEMPORAL, stated_options
 from scionwood_biomed.privacy.tables import Level, Rule, level_of, rule_of
 from scionwood_biomed.privacy.terms import are_terms, imaging_words, is_text, meaning_of
 from scionwood_biomed.privacy.unseen import lines_of
@@ -84,7 +84,7 @@ def content_of(dataset: Dataset) -> Content:
     )
     if level is None:
         content.unlisted.append("SOPClassUID")
-    options, counts = stated(dataset), {"private": 0, "overlays": 0}
+    options, counts = stated_options(dataset), {"private": 0, "overlays": 0}
     for place, element, allowed in elements(dataset, level):
         group = element.tag.group
         if element.tag.is_private:

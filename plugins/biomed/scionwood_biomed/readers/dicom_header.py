@@ -7,7 +7,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-KEPT = (
+KEPT_TAGS = (
     "Modality",
     "SOPClassUID",
     "PhotometricInterpretation",
@@ -30,7 +30,7 @@ KEPT = (
 def without_identity(header: Dataset) -> Dataset:
     """Return the elements that display and units need, and nothing else."""
     safe_header = Dataset()
-    for name in KEPT:
+    for name in KEPT_TAGS:
         if name in header:
             safe_header[name] = header[name]
     return safe_header

@@ -12,7 +12,7 @@ from scionwood_biomed.readers.slide_file import Level, SlideFile
 AIR = -300.0
 """Threshold between air and tissue in CT, in HU."""
 
-LEAST = 0.1
+SMALLEST_SHARE = 0.1
 """Smallest share of tissue in a slice, relative to the slice with the largest share."""
 
 
@@ -89,7 +89,7 @@ def slices_with_tissue(volume: np.ndarray, *, hounsfield: bool) -> np.ndarray:
     shares = np.array([(part > level).mean() for part in volume])
     if shares.max() == 0:
         return np.arange(len(volume))
-    return np.flatnonzero(shares >= LEAST * shares.max())
+    return np.flatnonzero(shares >= SMALLEST_SHARE * shares.max())
 
 
 def otsu(values: np.ndarray, bins: int = 256) -> float:

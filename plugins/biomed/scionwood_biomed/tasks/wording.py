@@ -8,7 +8,7 @@ from scionwood_biomed.tasks.anchors import PLAIN
 
 TEMPLATE = "a photo of a"
 
-SEEN = (f"{TEMPLATE} {{}}", *PLAIN)
+TRAINING_WORDINGS = (f"{TEMPLATE} {{}}", *PLAIN)
 """The sentences that a method may see in training. Every method sees the first one."""
 
 OtherNames = Mapping[str, Mapping[str, str]]
@@ -37,14 +37,19 @@ UNSEEN: Mapping[str, Callable[[str], str]] = {
 """By family: how a class name becomes a prompt that no method was trained with."""
 
 WORDINGS: Mapping[str, Callable[[str], str]] = {
-    "template": SEEN[0].format,
-    **{f"sentence_{at}": sentence.format for at, sentence in enumerate(SEEN[1:], start=1)},
+    "template": TRAINING_WORDINGS[0].format,
+    **{
+        f"sentence_{at}": sentence.format
+        for at, sentence in enumerate(TRAINING_WORDINGS[1:], start=1)
+    },
     **UNSEEN,
 }
 """By family: how a class name becomes a prompt. The wordings of training come first."""
 
 
-def worded(family: str, classes: Sequence[str], others: OtherNames | None = None) -> list[str]:
+def with_wording(
+    family: str, classes: Sequence[str], others: OtherNames | None = None
+) -> list[str]:
     """Return one prompt per class in a family of wordings.
 
     Args:

@@ -100,7 +100,7 @@ class Encoder:
         Raises:
             ReadError: the mesh is empty, a piece has no two ends, or links are wrong.
         """
-        geometry = _seen(part)
+        geometry = _impact_geometry(part)
         pieces = linking.pieces_of(len(part.points), geometry.surface.edges[0])
         if pieces.max() > 0:
             return self._assembly(part, geometry, pieces)
@@ -125,7 +125,7 @@ class Encoder:
 
     def reference(self, part: Part) -> np.ndarray:
         """Return the positions of coarse nodes on a part, in its axes, (coarse node, 3), mm."""
-        geometry = _seen(part)
+        geometry = _impact_geometry(part)
         return self._morphed(geometry.surface, geometry.frame)
 
     def _assembly(self, part: Part, geometry: _ImpactGeometry, pieces: np.ndarray) -> Encoded:
@@ -259,7 +259,7 @@ def example_graph(size: Size, conditions: int = 0) -> CrashGraph:
     return Encoder(size).encode(part).graph
 
 
-def _seen(part: Part) -> _ImpactGeometry:
+def _impact_geometry(part: Part) -> _ImpactGeometry:
     """Return the surface of a part, its axes, and where it is hit."""
     surface, gap = Surface(part.points, part.cells), gaps(part)
     touched = touched_at(part, gap)

@@ -14,7 +14,7 @@ import numpy as np
 from scionwood import ReadError
 from scionwood_crash.data.user_settings import RunSettings, open_run
 from scionwood_crash.morph import Surface
-from scionwood_crash.parts.carried import at_rest, said
+from scionwood_crash.parts.carried import at_rest, carrier_message
 from scionwood_crash.parts.impact import CLAMPED_FIELD, REVERSED, velocity_of_part
 from scionwood_crash.parts.links import pieces_of
 from scionwood_crash.parts.mesh import CrashSeries
@@ -85,7 +85,7 @@ def _fill(summary: RunSummary, series: CrashSeries, user: RunSettings) -> None:
     if states < 2:
         raise ReadError(str(series.path), "it holds a single state, not a history", "Leave it out")
     series = at_rest(series)
-    summary.frame = [*filter(None, [said(series)])]
+    summary.frame = [*filter(None, [carrier_message(series)])]
     field = CLAMPED_FIELD if CLAMPED_FIELD in series.read(0).point_fields else ""
     if user.held == "field" and not field:
         summary.missing.append("held")

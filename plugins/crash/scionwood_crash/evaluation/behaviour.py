@@ -22,7 +22,7 @@ NONE = "an impactor that has not moved moves nothing; 1 mm is the thickness of a
 START = "the first frame is the part before the impact"
 CLAMPED = "clamped nodes cannot move; 0.1 mm is a rounding of files"
 MIRROR = "a mirrored part under a mirrored impact gives the mirrored shape"
-TURNED = "the axes of the program that wrote a file say nothing about the part"
+TURNED_REASON = "the axes of the program that wrote a file say nothing about the part"
 
 _TINY = -20.0  # the logarithm of a duration that lets nothing move
 
@@ -63,14 +63,22 @@ def displacement(task: Task, folder: Path | None = None) -> list[ProbeResult]:
     back = _shape(task, rotated, size) @ _QUARTER
     mirror = _shape(task, _mirrored(part), size) * _FLIP
     return [
-        ProbeResult("no travel", _most(_run(task, quiet)), "mm", 1.0, reason=NONE),
-        ProbeResult("first frame", _most(predicted[:, :1]), "mm", 0.1, reason=START),
-        ProbeResult("clamped nodes", _most(predicted[graph.clamped]), "mm", 0.1, reason=CLAMPED),
+        ProbeResult("no travel", _largest_displacement(_run(task, quiet)), "mm", 1.0, reason=NONE),
+        ProbeResult(
+            "first frame", _largest_displacement(predicted[:, :1]), "mm", 0.1, reason=START
+        ),
+        ProbeResult(
+            "clamped nodes",
+            _largest_displacement(predicted[graph.clamped]),
+            "mm",
+            0.1,
+            reason=CLAMPED,
+        ),
         ProbeResult(
             "mirrored part", float(np.abs(mirror - shape).max()) / far, most=0.05, reason=MIRROR
         ),
         ProbeResult(
-            "turned part", float(np.abs(back - shape).max()) / far, most=0.01, reason=TURNED
+            "turned part", float(np.abs(back - shape).max()) / far, most=0.01, reason=TURNED_REASON
         ),
     ]
 
@@ -91,7 +99,7 @@ def _run(task: Task, graph: CrashGraph) -> Tensor:
     return moved.float().cpu()
 
 
-def _most(moved: Tensor) -> float:
+def _largest_displacement(moved: Tensor) -> float:
     return LENGTH * float(moved.norm(dim=-1).max()) if moved.numel() else 0.0
 
 

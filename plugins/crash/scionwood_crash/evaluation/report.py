@@ -16,7 +16,7 @@ from scionwood.authoring import Page, Section, Table, atomic_path, render, writi
 from scionwood_crash.evaluation.absorbed import excess
 from scionwood_crash.evaluation.compare import Errors, summary_rows, time_columns, time_rows
 from scionwood_crash.evaluation.figures import animate, deformed, motions, over_time
-from scionwood_crash.parts.carried import said, same_frame
+from scionwood_crash.parts.carried import carrier_message, same_frame
 from scionwood_crash.parts.mesh import CrashSeries
 
 REPORT = "report.html"
@@ -156,5 +156,10 @@ def _page(simulated: CrashSeries, errors: Errors, pictures: Sequence[Picture]) -
         f"Crash prediction: {name}",
         [summary, *pictures, by_time],
         warning=" ".join(warnings),
-        notes=(about, *filter(None, (said(simulated),)), *((text,) if familiar else ()), *notes),
+        notes=(
+            about,
+            *filter(None, (carrier_message(simulated),)),
+            *((text,) if familiar else ()),
+            *notes,
+        ),
     )

@@ -66,7 +66,7 @@ def same_frame(predicted: CrashSeries, simulated: CrashSeries) -> tuple[CrashSer
     return at_rest(predicted), at_rest(simulated)
 
 
-def said(series: CrashSeries) -> str:
+def carrier_message(series: CrashSeries) -> str:
     """Return a sentence on a series that was turned; empty for another."""
     count = int(series.features.get(CARRIED, 0))
     if not count:

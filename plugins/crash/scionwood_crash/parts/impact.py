@@ -22,7 +22,7 @@ REVERSED = (
     "the stated velocity leads the impactor away from the part: it is taken as that of the part, "
     "which flies into a fixed wall"
 )
-AWAY = 1e-3
+AHEAD_SHARE = 1e-3
 """An impactor leads away from a part if no node is farther ahead than this share of its depth."""
 
 
@@ -196,7 +196,7 @@ def rigid_body(
     axis = _vector_of(numbers, "axis", setup.axis or axis)
     body = Impactor(kind, point, axis, direction, speed, weight, radius if cylinder else 0.0)
     ahead = gaps_of(points, body)
-    if ahead.max() <= AWAY * np.ptp(ahead):
+    if ahead.max() <= AHEAD_SHARE * np.ptp(ahead):
         return replace(body, direction=_vector(-np.asarray(direction, np.float64)))
     return body
 

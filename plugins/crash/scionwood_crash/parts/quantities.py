@@ -56,7 +56,7 @@ QUANTITIES: Mapping[str, tuple[str, str]] = {
 """Our own name and the kind of each quantity that a key can mean."""
 
 CONDITION, IGNORE = "condition", "ignore"
-OURS = frozenset(name for name, _ in QUANTITIES.values())
+KNOWN_QUANTITIES = frozenset(name for name, _ in QUANTITIES.values())
 """Names that need no mapping; they are in the units of the file."""
 _SILENT = ("novelty_", "interval_", "intrusion_low", "intrusion_high", "node_radius", "carried_")
 """What we add to a file says nothing of the impact."""
@@ -127,7 +127,7 @@ class Settings:
 def _meaning(key: str, text: str) -> tuple[str, str]:
     """Return the quantity and the unit of a key; a key without a meaning is a condition."""
     if not text:
-        silent = key in OURS or key.startswith(_SILENT) or _of_sheet(key)
+        silent = key in KNOWN_QUANTITIES or key.startswith(_SILENT) or _of_sheet(key)
         return ("", "") if silent else (CONDITION, "")
     words = text.replace(",", " ").split()
     if words[0] in (CONDITION, IGNORE) and len(words) == 1:
@@ -149,7 +149,7 @@ def _meaning(key: str, text: str) -> tuple[str, str]:
 def _of_sheet(key: str) -> bool:
     """Return whether a key is a property of the second or a further material."""
     match = SHEETS.fullmatch(key)
-    return match is not None and f"material_{match[2]}" in OURS
+    return match is not None and f"material_{match[2]}" in KNOWN_QUANTITIES
 
 
 def _scale(kind: str, factors: tuple[float, float, float]) -> float:

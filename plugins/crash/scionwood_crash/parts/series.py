@@ -22,7 +22,7 @@ from scionwood_crash.parts.quantities import SHEETS, Settings
 from scionwood_crash.parts.units import LENGTHS, MASSES, TIMES, Units
 from scionwood_crash.solver.model import COLUMNS
 
-OURS = Units("mm", "ms", "kg")
+PART_UNITS = Units("mm", "ms", "kg")
 """The units of parts."""
 STRAIN = "plastic_strain"
 
@@ -42,7 +42,9 @@ def to_series(part: Part) -> CrashSeries:
     if part.displacement is None:
         raise ReadError(f"part {part.name!r}", "it has no displacements", "Simulate it first")
     numbers = None if part.sheet is None else part.sheet + 1
-    mesh = ShellMesh.build(part.points, part.cells, part.thickness, part_ids=numbers, units=OURS)
+    mesh = ShellMesh.build(
+        part.points, part.cells, part.thickness, part_ids=numbers, units=PART_UNITS
+    )
     mesh = replace(mesh, links=part.links)
     clamped = np.broadcast_to(part.clamped.astype(np.float64), (len(part.times), len(part.points)))
     strain = {} if part.plastic_strain is None else {STRAIN: part.plastic_strain}

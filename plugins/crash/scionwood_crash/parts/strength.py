@@ -23,7 +23,7 @@ STRAIN = 0.05
 """Plastic strain at which the flow stress is evaluated."""
 HEAVIEST = 1e4
 """kg; the mass of a heavier impactor is clipped to this value."""
-LEAST = 5.0
+SMALLEST_DISTANCE = 5.0
 """mm; smallest distance between the impact and a clamped node."""
 THIN = 1.0
 """mm2, mm3; smallest area and plastic modulus of a section: a piece may lie far from the impact."""
@@ -99,7 +99,9 @@ def _distances(part: Part, frame: Frame, at: float) -> tuple[float, float]:
     """
     x = frame.inward(part.points)[:, 0]
     offsets = x[part.clamped] - at
-    length = max(float(np.ptp(x)), LEAST)
+    length = max(float(np.ptp(x)), SMALLEST_DISTANCE)
     sides = [side[side > 0] for side in (offsets, -offsets)]
-    low, high = sorted(max(float(side.min()), LEAST) if len(side) else length for side in sides)
+    low, high = sorted(
+        max(float(side.min()), SMALLEST_DISTANCE) if len(side) else length for side in sides
+    )
     return low, high

@@ -20,7 +20,7 @@ _TYPES: dict[str, str] = meshio.abaqus._abaqus.abaqus_to_meshio_type
 _SHELLS = {name for name, kind in _TYPES.items() if kind in ("triangle", "quad")}
 _MIDSIDE = {name for name, kind in _TYPES.items() if kind in ("triangle6", "quad8", "quad9")}
 _MIDSIDE |= {"S6", "S8"}
-MOST = 10_000_000
+LARGEST_SET = 10_000_000
 """Numbers in a generated set at most, which bounds the memory of a damaged deck."""
 
 Block = tuple[int, list[str]]
@@ -127,9 +127,9 @@ def _members(
         fields = [field.strip() for field in line.split(",") if field.strip()]
         if generate and all(field.isdigit() for field in fields) and len(fields) in (2, 3):
             first, last, step = (*map(int, fields), 1)[:3]
-            if not step or (last - first) // step > MOST:
+            if not step or (last - first) // step > LARGEST_SET:
                 rule = f"Abaqus: the set of line {number} generates {line.strip()}"
-                raise ReadError(str(path), rule, f"A set has at most {MOST} members")
+                raise ReadError(str(path), rule, f"A set has at most {LARGEST_SET} members")
             yield from (f"{member}\n" for member in range(first, last + 1, step))
         elif fields and fields[0].isdigit():
             yield line if line.endswith("\n") else f"{line}\n"

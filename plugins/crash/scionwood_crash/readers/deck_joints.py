@@ -11,7 +11,7 @@ from scionwood_crash.readers.deck_content import Block, Deck, Joint
 
 SPOTWELD, BODY, TIED = "CONSTRAINED_SPOTWELD", "CONSTRAINED_NODAL_RIGID_BODY", "CONTACT_TIED"
 ONE_PART = "one part"
-MOST = 10_000_000
+LARGEST_SET = 10_000_000
 """Numbers in a range of a set at most, which bounds the memory of a damaged deck."""
 _SETS = {"NODE": "node", "PART": "part", "SHELL": "shell", "SEGMENT": "segment"}
 _SIDES = {0: "segment", 1: "shell", 2: "part", 3: ONE_PART, 4: "node"}
@@ -71,9 +71,9 @@ def _set(block: Block, deck: Deck) -> None:
 
 
 def _range(block: Block, low: int, high: int) -> range:
-    if high - low > MOST:
+    if high - low > LARGEST_SET:
         rule = f"keyword deck (.k): a set lists the numbers {low} to {high}"
-        raise ReadError(str(block.file), rule, f"A range has at most {MOST} numbers")
+        raise ReadError(str(block.file), rule, f"A range has at most {LARGEST_SET} numbers")
     return range(low, high + 1) if low else range(0)
 
 

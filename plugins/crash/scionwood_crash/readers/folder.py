@@ -19,7 +19,7 @@ _STATE_FILE = re.compile(r"d3plot\d+$", re.IGNORECASE)
 
 @final
 @dataclass(frozen=True)
-class Found:
+class DeckFiles:
     """What a folder holds.
 
     Attributes:
@@ -33,7 +33,7 @@ class Found:
     others: list[Path] = field(default_factory=list)
 
 
-def find_runs(source: str | Path) -> Found:
+def find_runs(source: str | Path) -> DeckFiles:
     """Find the simulations below a folder, in a file, or by a pattern.
 
     A hidden file, and whatever lies inside a Zarr store, is left out. The states that a PVD file
@@ -50,12 +50,12 @@ def find_runs(source: str | Path) -> Found:
     if path.is_dir() and not _store(path):
         return _sorted(_below(path))
     if path.exists():
-        return Found(runs=[path])
+        return DeckFiles(runs=[path])
     paths = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor)))) if text else []
     if not paths and not set("*?[") & set(text):
         rule = "nothing has that name, and no file matches it"
         raise ReadError(f"source {text!r}", rule, "Name a folder of simulations, or a pattern")
-    return Found(runs=[path for path in paths if not _STATE_FILE.search(path.name)])
+    return DeckFiles(runs=[path for path in paths if not _STATE_FILE.search(path.name)])
 
 
 def files_of(path: Path) -> list[Path]:
@@ -88,8 +88,8 @@ def _store(path: Path) -> bool:
     return path.is_dir() and (path.suffix == ".zarr" or any(path.glob(".zgroup")))
 
 
-def _sorted(paths: Iterable[Path]) -> Found:
-    listing = Found()
+def _sorted(paths: Iterable[Path]) -> DeckFiles:
+    listing = DeckFiles()
     all_paths = list(paths)
     collections = {path.with_suffix("") for path in all_paths if path.suffix.lower() == ".pvd"}
     for path in all_paths:

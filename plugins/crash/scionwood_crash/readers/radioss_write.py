@@ -13,7 +13,7 @@ from scionwood import WriteError
 from scionwood.authoring import atomic_path, writing
 from scionwood_crash.parts.mesh import CrashSeries, ShellMesh
 from scionwood_crash.parts.part import Part
-from scionwood_crash.parts.series import OURS, factors, from_series
+from scionwood_crash.parts.series import PART_UNITS, factors, from_series
 
 STARTER, ENGINE = "_0000.rad", "_0001.rad"
 _STATES = 50
@@ -66,7 +66,7 @@ def _write(path: Path, lines: list[str], overwrite: bool) -> None:
 
 def _mesh(name: str, mesh: ShellMesh) -> list[str]:
     length = factors(mesh.units)[0]
-    units = f"{OURS.mass:>20}{OURS.length:>20}{OURS.time:>20}"
+    units = f"{PART_UNITS.mass:>20}{PART_UNITS.length:>20}{PART_UNITS.time:>20}"
     lines = ["#RADIOSS STARTER", "/BEGIN", name[:80], f"{2022:10d}{0:10d}", units, units, "/NODE"]
     points = (mesh.points.astype(np.float64) * length).tolist()
     for number, (x, y, z) in zip(mesh.node_ids.tolist(), points, strict=True):

@@ -20,11 +20,11 @@ from scionwood_crash.readers.base import CrashReader
 from scionwood_crash.readers.blosc import check_chunks
 from scionwood_crash.readers.sample import sample_series
 
-OWN = "mesh_connectivity_"
+CONNECTIVITY_PREFIX = "mesh_connectivity_"
 """PhysicsNeMo skips arrays with this prefix; all others must be (node,)."""
 
-_FIELD = f"{OWN}field_"
-_POINT = f"{OWN}point_"
+_FIELD = f"{CONNECTIVITY_PREFIX}field_"
+_POINT = f"{CONNECTIVITY_PREFIX}point_"
 
 check_chunks()
 
@@ -77,22 +77,30 @@ class ZarrReader(CrashReader):
             self._static = {
                 name: self._array(group, name, (self._nodes,))
                 for name in sorted(names - {"mesh_pos", "edges"})
-                if not name.startswith(OWN) and (name != "thickness" or mesh.edges is not None)
+                if not name.startswith(CONNECTIVITY_PREFIX)
+                and (name != "thickness" or mesh.edges is not None)
             }
             return mesh, self._times(group, shape[0])
 
     def _mesh(self, group: Any, names: set[str]) -> ShellMesh:
         edges = None
         cells = np.empty((0, 4), np.int64)
-        if f"{OWN}flat" in names:
-            cells = self._cells(np.asarray(group[f"{OWN}flat"]), np.asarray(group[f"{OWN}offsets"]))
+        if f"{CONNECTIVITY_PREFIX}flat" in names:
+            cells = self._cells(
+                np.asarray(group[f"{CONNECTIVITY_PREFIX}flat"]),
+                np.asarray(group[f"{CONNECTIVITY_PREFIX}offsets"]),
+            )
         else:
             edges = np.asarray(group["edges"]).astype(np.int64).reshape(-1, 2)
-        first = f"{OWN}initial_coordinates"
+        first = f"{CONNECTIVITY_PREFIX}initial_coordinates"
         points = group[first][:] if first in names else group["mesh_pos"][0]
 
         def optional_array(name: str, size: int) -> np.ndarray | None:
-            return self._array(group, OWN + name, (size,)) if OWN + name in names else None
+            return (
+                self._array(group, CONNECTIVITY_PREFIX + name, (size,))
+                if CONNECTIVITY_PREFIX + name in names
+                else None
+            )
 
         mesh = ShellMesh.build(
             np.asarray(points),
@@ -141,8 +149,8 @@ class ZarrReader(CrashReader):
             moved = self._position(group, index).astype(np.float64) - self.mesh.points
             names = list(group.keys())
             alive = np.ones(len(self.mesh.cells), bool)
-            if f"{OWN}alive" in names:
-                alive = np.asarray(group[f"{OWN}alive"][index]) != 0
+            if f"{CONNECTIVITY_PREFIX}alive" in names:
+                alive = np.asarray(group[f"{CONNECTIVITY_PREFIX}alive"][index]) != 0
             on_cells = {
                 n.removeprefix(_FIELD): np.asarray(group[n][index])
                 for n in names
@@ -239,18 +247,18 @@ def _fill(group: Any, series: CrashSeries, extra: dict[str, np.ndarray], positio
     fixed = {
         "edges": mesh.sides(),
         "thickness": mesh.node_mean(mesh.thickness),
-        f"{OWN}flat": mesh.cells[real],
-        f"{OWN}offsets": np.concatenate([[0], np.cumsum(real.sum(1))]),
-        f"{OWN}initial_coordinates": mesh.points,
-        f"{OWN}node_id": mesh.node_ids,
-        f"{OWN}element_id": mesh.element_ids,
-        f"{OWN}part_id": mesh.part_ids,
-        f"{OWN}thickness": mesh.thickness,
+        f"{CONNECTIVITY_PREFIX}flat": mesh.cells[real],
+        f"{CONNECTIVITY_PREFIX}offsets": np.concatenate([[0], np.cumsum(real.sum(1))]),
+        f"{CONNECTIVITY_PREFIX}initial_coordinates": mesh.points,
+        f"{CONNECTIVITY_PREFIX}node_id": mesh.node_ids,
+        f"{CONNECTIVITY_PREFIX}element_id": mesh.element_ids,
+        f"{CONNECTIVITY_PREFIX}part_id": mesh.part_ids,
+        f"{CONNECTIVITY_PREFIX}thickness": mesh.thickness,
         **extra,
     }
     if mesh.edges is not None:
         fixed = {name: values for name, values in fixed.items() if values.size}
-        del fixed[f"{OWN}offsets"]
+        del fixed[f"{CONNECTIVITY_PREFIX}offsets"]
     for name, values in fixed.items():
         group.create_array(name, data=np.asarray(values), chunks=values.shape)
     group.attrs["times"] = [float(time) for time in series.times]
@@ -258,7 +266,7 @@ def _fill(group: Any, series: CrashSeries, extra: dict[str, np.ndarray], positio
     group.attrs["rigid_parts"] = sorted(mesh.rigid_parts)
     for index, frame in enumerate(series):
         moved = frame.displacement if positions else mesh.points + frame.displacement
-        values = {"mesh_pos": moved, f"{OWN}alive": frame.alive.astype(np.uint8)}
+        values = {"mesh_pos": moved, f"{CONNECTIVITY_PREFIX}alive": frame.alive.astype(np.uint8)}
         values |= {_FIELD + name: field for name, field in frame.cell_fields.items()}
         values |= {_POINT + name: field for name, field in frame.point_fields.items()}
         for name, state in values.items():

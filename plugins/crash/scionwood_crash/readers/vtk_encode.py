@@ -18,7 +18,7 @@ _BLOCK = 1 << 20
 _LEVEL = 1  # higher levels cost time, and hardly shrink floats
 TRIANGLE, QUAD = 5, 9
 
-Named = Iterable[tuple[str, "np.ndarray | str"]]
+NamedArrays = Iterable[tuple[str, "np.ndarray | str"]]
 """Arrays by name; an iterator, so that they need not be in memory together."""
 
 
@@ -26,9 +26,9 @@ def write_grid(
     file: BinaryIO,
     points: np.ndarray,
     cells: np.ndarray,
-    point_data: Named,
-    cell_data: Named,
-    field_data: Named,
+    point_data: NamedArrays,
+    cell_data: NamedArrays,
+    field_data: NamedArrays,
     *,
     poly: bool = False,
 ) -> None:
@@ -66,7 +66,7 @@ def write_grid(
     file.write(f"</Piece>\n</{kind}>\n</VTKFile>\n".encode())
 
 
-def _section(file: BinaryIO, name: str, arrays: Named) -> None:
+def _section(file: BinaryIO, name: str, arrays: NamedArrays) -> None:
     file.write(f"<{name}>\n".encode())
     for label, values in arrays:
         _write_array(file, name, label, values)

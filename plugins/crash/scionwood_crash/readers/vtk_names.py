@@ -9,7 +9,7 @@ import numpy as np
 
 TIMED = re.compile(r"(.+)_t(-?[0-9.]+(?:e[+-]?[0-9]+)?)")
 """The name of a field and its time, as in PhysicsNeMo's `displacement_t0.005`."""
-OWN = ("node_id", "initial_coordinates", "displacement", "thickness")
+MESH_ARRAYS = ("node_id", "initial_coordinates", "displacement", "thickness")
 """Point arrays that describe the mesh."""
 STATIC = ("part_id", "element_id", "thickness", "alive")
 """Cell arrays that describe the mesh."""

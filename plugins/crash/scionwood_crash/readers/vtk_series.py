@@ -17,7 +17,7 @@ from scionwood_crash.readers.base import CrashReader
 from scionwood_crash.readers.sample import sample_series
 from scionwood_crash.readers.vtk_decode import parse_xml
 from scionwood_crash.readers.vtk_mesh import VtkMesh
-from scionwood_crash.readers.vtk_names import OWN, TIMED, timed
+from scionwood_crash.readers.vtk_names import MESH_ARRAYS, TIMED, timed
 
 
 @final
@@ -99,7 +99,7 @@ class VtkSeriesReader(CrashReader):
             displacement = file.on_points("displacement")
         else:
             displacement = file.points.astype(np.float64) - self.mesh.points
-        point_names = [name for name in file.file.names("PointData") if name not in OWN]
+        point_names = [name for name in file.file.names("PointData") if name not in MESH_ARRAYS]
         cell_names = [n for n in file.file.names("CellData") if n not in vtk_write.STATIC]
         return Frame(
             displacement,

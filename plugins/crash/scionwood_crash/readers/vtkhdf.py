@@ -20,7 +20,7 @@ from scionwood_crash.readers.base import CrashReader
 from scionwood_crash.readers.sample import sample_series
 from scionwood_crash.readers.vtk_encode import QUAD, TRIANGLE
 from scionwood_crash.readers.vtk_mesh import OTHERS
-from scionwood_crash.readers.vtk_names import OWN, STATIC, TIMED, timed
+from scionwood_crash.readers.vtk_names import MESH_ARRAYS, STATIC, TIMED, timed
 from scionwood_crash.readers.vtkhdf_write import write_vtkhdf
 
 _ROOT = "VTKHDF"
@@ -124,7 +124,10 @@ class VtkHdfReader(CrashReader):
     ) -> dict[str, np.ndarray]:
         """Return the fields of a state by name, without those that describe the mesh."""
         if not self._labels:
-            left = set(OWN if section == "PointData" else STATIC) - {"displacement", "alive"}
+            left = set(MESH_ARRAYS if section == "PointData" else STATIC) - {
+                "displacement",
+                "alive",
+            }
             return {n: self._field(root, section, n, index) for n in names if n not in left}
         matches = [(TIMED.fullmatch(_dotted(name)), name) for name in names]
         label = self._labels[index]

@@ -12,7 +12,7 @@ from scionwood.authoring import check_zip, unpacked
 
 DECKS = (".k", ".key", ".dyn")
 KIND = "zip archive of decks"
-SHOWN = 5
+NAMES_SHOWN = 5
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def main_deck(source: Path, name: str | None = None) -> Iterator[Path]:
         return
     chosen = name if name is not None else decks[0] if len(decks) == 1 else ""
     if chosen not in decks:
-        deck_list = ", ".join(decks[:SHOWN]) + (", ..." if len(decks) > SHOWN else "")
+        deck_list = ", ".join(decks[:NAMES_SHOWN]) + (", ..." if len(decks) > NAMES_SHOWN else "")
         rule = f"it has no deck {name!r}" if name else f"it has {len(decks)} decks"
         remedy = f"Name the main deck, as in deck={decks[0]}"
         raise ReadError(str(source), f"{KIND}: {rule}; it holds {deck_list}", remedy)

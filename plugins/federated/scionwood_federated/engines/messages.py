@@ -18,7 +18,7 @@ FILES = (
 )
 """What a message may hold. A recipe does not travel: each site has its own copy."""
 
-_MOST = 1 << 31
+_LARGEST_MESSAGE = 1 << 31
 
 
 def packed(folder: str | Path) -> dict[str, bytes]:
@@ -41,7 +41,7 @@ def unpacked(files: Mapping[str, bytes], folder: str | Path) -> None:
     if foreign := sorted(set(files) - set(FILES)):
         rule = f"it holds {foreign[0]!r:.80}, which no update has"
         raise AdapterFileError(f"message for {root.name}", rule, "Use one version everywhere")
-    if sum(map(len, files.values())) > _MOST:
+    if sum(map(len, files.values())) > _LARGEST_MESSAGE:
         raise AdapterFileError(
             f"message for {root.name}", "it is over 2 GiB", "Train fewer weights"
         )

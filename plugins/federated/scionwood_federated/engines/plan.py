@@ -9,9 +9,9 @@ from typing import Any
 from scionwood_federated.rules.registry import RULES
 from scionwood_federated.schedule import NetOptions
 from scionwood_federated.update.record import FederationError, folded
-from scionwood_federated.update.training import Held
+from scionwood_federated.update.training import HeldOut
 
-HOLD: dict[str, Held] = {"frozen_a": "A"}
+HOLD: dict[str, HeldOut] = {"frozen_a": "A"}
 """The factor that does not move, by rule."""
 
 

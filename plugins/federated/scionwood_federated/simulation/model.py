@@ -18,7 +18,7 @@ from scionwood import TrainingError, adapters, build
 from scionwood_federated.rules.low_rank import Pair
 from scionwood_federated.update.hashes import own_options, preprocessing_hash, recipe_hash
 from scionwood_federated.update.record import FederationError, Site, Update
-from scionwood_federated.update.training import Held, hold_factor
+from scionwood_federated.update.training import HeldOut, hold_factor
 
 
 class Batches:
@@ -63,7 +63,7 @@ class HomeData(L.LightningDataModule):
         return getattr(self.__dict__["_data"], name)
 
 
-class Shown(L.Callback):
+class Summary(L.Callback):
     """Show the tasks' hooks a data module that Lightning itself takes no batch from."""
 
     def __init__(self, data: HomeData) -> None:
@@ -82,7 +82,7 @@ class SharedModel:
         hold: the factor of a LoRA that does not move.
     """
 
-    def __init__(self, recipe: Any, hold: Held = "") -> None:
+    def __init__(self, recipe: Any, hold: HeldOut = "") -> None:
         if recipe.adapter.component is None:
             rule = f"{recipe.adapter.name} is a baseline, and a federation trains an adapter"
             raise FederationError(f"recipe {recipe.name}", rule, "Name a method, such as lora")
@@ -158,7 +158,7 @@ class SharedModel:
         L.seed_everything(seed, workers=True, verbose=False)
         task = self.recipe.task.build(self.backbone).train()
         task.max_steps = steps
-        callbacks: list[L.Callback] = [] if home is None else [Shown(home)]
+        callbacks: list[L.Callback] = [] if home is None else [Summary(home)]
         with quiet(), TemporaryDirectory() as aside:  # tasks may leave files beside a run
             trainer = self._trainer(
                 max_steps=steps, max_epochs=-1, callbacks=callbacks, default_root_dir=aside

@@ -13,7 +13,7 @@ import yaml
 
 from scionwood import RecipeError
 
-OWN = frozenset(
+LOCAL_OPTIONS = frozenset(
     {"source", "table", "labels", "folder", "files", "noise", "pairs", "batch_size", "shots"}
     | {"num_workers", "on_bad_file", "loader", "subjects"}
 )
@@ -39,7 +39,7 @@ def own_options(recipe: Any, more: Iterable[str] = ()) -> tuple[str, ...]:
     if unknown := sorted(set(more) - set(options)):
         remedy = f"It has: {', '.join(options)}"
         raise RecipeError(f"own option {unknown[0]!r}", f"{recipe.data.name} has no such", remedy)
-    names = {name for name in options if name in OWN or _COUNT.fullmatch(name)}
+    names = {name for name in options if name in LOCAL_OPTIONS or _COUNT.fullmatch(name)}
     return tuple(sorted(names | set(more)))
 
 

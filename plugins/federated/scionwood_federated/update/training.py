@@ -17,7 +17,7 @@ from scionwood_federated.update.record import FederationError
 if TYPE_CHECKING:
     from scionwood_federated.privacy.differential import Privacy
 
-Held = Literal["", "A", "B"]
+HeldOut = Literal["", "A", "B"]
 
 
 def train_site(
@@ -26,7 +26,7 @@ def train_site(
     run: str | Path,
     *,
     overrides: tuple[str, ...] = (),
-    hold: Held = "",
+    hold: HeldOut = "",
     head_of: str | Path | None = None,
     privacy: Privacy | None = None,
 ) -> Path:
@@ -119,7 +119,7 @@ def privacy_of(text: str, after: str | Path | None = None) -> Privacy:
     return replace(budget, before=history)
 
 
-def hold_factor(model: Any, hold: Held) -> None:
+def hold_factor(model: Any, hold: HeldOut) -> None:
     """Freeze one factor of every LoRA layer.
 
     Args:

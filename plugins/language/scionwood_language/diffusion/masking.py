@@ -11,7 +11,7 @@ from torch import Tensor
 
 Schedule = Literal["linear", "cosine"]
 
-KEPT: dict[Schedule, Callable[[Tensor], Tensor]] = {
+UNMASKED_SHARE: dict[Schedule, Callable[[Tensor], Tensor]] = {
     "linear": lambda time: 1 - time,
     "cosine": lambda time: 1 - torch.sin(math.pi / 2 * time),
 }
@@ -53,7 +53,7 @@ def mask_tokens(
         The tokens, and a bool for each: whether it was replaced.
     """
     uniform = torch.rand(ids.shape, device=ids.device, generator=generator)
-    hidden = uniform < 1 - KEPT[schedule](time.double())[:, None].to(uniform.device)
+    hidden = uniform < 1 - UNMASKED_SHARE[schedule](time.double())[:, None].to(uniform.device)
     hidden |= (time >= 1)[:, None]
     if fixed is not None:
         hidden &= ~fixed

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from scionwood import RecipeError
-from scionwood_language.diffusion.masking import KEPT, Schedule
+from scionwood_language.diffusion.masking import UNMASKED_SHARE, Schedule
 
 Order = Literal["ancestral", "confidence"]
 
@@ -60,7 +60,7 @@ def sample(
         for step in range(steps):
             times = torch.tensor([1 - step / steps, 1 - (step + 1) / steps], dtype=torch.float64)
             candidates, chance = _draw(model, ids, mask_id, temperature, generator)
-            visible_shares = KEPT[schedule](times)
+            visible_shares = UNMASKED_SHARE[schedule](times)
             share = float((visible_shares[1] - visible_shares[0]) / (1 - visible_shares[0]))
             masked = ids[:, part] == mask_id
             is_revealed = (

@@ -74,7 +74,9 @@ def answer_log_probabilities(
     total = states.new_zeros(len(labels), dtype=torch.float32)
     parts = (torch.split(tensor, chunk) for tensor in (states, targets, texts))
     for part, target, text in zip(*parts, strict=True):
-        nats = checkpoint(_each, part, target, head, use_reentrant=False, preserve_rng_state=False)
+        nats = checkpoint(
+            _token_nats, part, target, head, use_reentrant=False, preserve_rng_state=False
+        )
         total = total.index_add(0, text, -nats)
     return total
 
@@ -110,7 +112,7 @@ def _liger(states: Tensor, targets: Tensor, head: Head, smoothing: float) -> Ten
     return loss
 
 
-def _each(states: Tensor, targets: Tensor, head: Head) -> Tensor:
+def _token_nats(states: Tensor, targets: Tensor, head: Head) -> Tensor:
     return F.cross_entropy(head(states).float(), targets, reduction="none")
 
 

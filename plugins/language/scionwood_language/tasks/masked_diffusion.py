@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from scionwood import Optimiser, RecipeError, Task
 from scionwood.authoring import Corruption, Deployed
 from scionwood_language.diffusion.masking import (
-    KEPT,
+    UNMASKED_SHARE,
     WEIGHTS,
     Schedule,
     draw_times,
@@ -110,7 +110,7 @@ class MaskedDiffusion(Task):
         vocabulary = int(inner(self.backbone).config.vocab_size)
         return Corruption(
             "masked diffusion",
-            (mask_tokens, KEPT[self.noise]),
+            (mask_tokens, UNMASKED_SHARE[self.noise]),
             sample=lambda n: (_tokens(n, vocabulary, self.mask_id), torch.randint(2, (n,))),
             apply=lambda clean, time, label: mask_tokens(
                 clean, cast(Tensor, time), self.mask_id, self.noise
@@ -123,7 +123,7 @@ class MaskedDiffusion(Task):
 
 
 def _rate(time: Any, schedule: Schedule) -> Any:
-    return 1 - KEPT[schedule](torch.as_tensor(time, dtype=torch.float64))
+    return 1 - UNMASKED_SHARE[schedule](torch.as_tensor(time, dtype=torch.float64))
 
 
 def _tokens(n: int, vocabulary: int, mask_id: int) -> Tensor:

@@ -22,7 +22,7 @@ Losses = Callable[[nn.Module, Any], Tensor]
 """A function `(model, batch) -> (n,)`: the loss of each sample."""
 Pairs = Callable[[nn.Module, Any], tuple[Tensor, Tensor]]
 """A function `(model, batch) -> ((n, d), (n, d))`: features of n pairs in two modalities."""
-REST = "rest"
+OTHER_GROUP = "rest"
 """The group of all names that no pattern matches."""
 
 
@@ -226,7 +226,7 @@ class Ewc(ContinualMethod):
         return {n: point - self._anchor[n].to(point) for n, point in self._points(model).items()}
 
     def _group(self, name: str) -> str:
-        return next((g for g, pattern in self.groups.items() if pattern.search(name)), REST)
+        return next((g for g, pattern in self.groups.items() if pattern.search(name)), OTHER_GROUP)
 
     def _inconsistency(self, model: PeftModel, batch: Any) -> Tensor:
         assert self.consistency is not None

@@ -13,7 +13,7 @@ from scionwood import Task
 from scionwood.authoring import ProbeResult
 from scionwood_pde.data.normaliser import FILE, Normaliser
 
-REST = "a state at rest stays at rest; 0.1 is a tenth of the usual deviation of a field"
+REST_REASON = "a state at rest stays at rest; 0.1 is a tenth of the usual deviation of a field"
 UNIFORM = "what is equal everywhere has no gradient, so that nothing can make it uneven"
 SUMS = "in a periodic box the equations only move what is there; 0.1 of a deviation is made up"
 SHIFT = "the equations are the same everywhere in a periodic box"
@@ -57,7 +57,7 @@ def dynamics(task: Task, folder: Path | None = None) -> list[ProbeResult]:
             "rest",
             _rms(step(rest_state) - rest_state[:, -predicted.shape[1] :]),
             most=0.1,
-            reason=REST,
+            reason=REST_REASON,
         ),
         ProbeResult(
             "uniform state", _uneven(step(torch.full_like(like, 0.5))), most=0.1, reason=UNIFORM
@@ -91,7 +91,7 @@ def autoencode(task: Task, folder: Path | None = None) -> list[ProbeResult]:
     state = _smooth(like)
     reconstructed, rest_state = step(state), _rest_state(folder, like.shape[1], like)
     return [
-        ProbeResult("rest", _rms(step(rest_state) - rest_state), most=0.1, reason=REST),
+        ProbeResult("rest", _rms(step(rest_state) - rest_state), most=0.1, reason=REST_REASON),
         ProbeResult(
             "uniform state", _uneven(step(torch.full_like(like, 0.5))), most=0.1, reason=UNIFORM
         ),

@@ -39,12 +39,12 @@ class TokenBias(nn.Module):
         table = self.relative_attention_bias.weight
         steps = torch.arange(tokens, device=table.device)
         apart = steps[None] - steps[:, None]
-        places = buckets(around(apart) if periodic else apart, causal=self.causal)
+        places = buckets(wrapped_distance(apart) if periodic else apart, causal=self.causal)
         bias = table[places].permute(2, 0, 1)
         return bias.masked_fill(apart > 0, -math.inf) if self.causal else bias
 
 
-def around(apart: Tensor) -> Tensor:
+def wrapped_distance(apart: Tensor) -> Tensor:
     """Return distances (token, token) on a circle, as MPP counts them.
 
     Beyond half of the circle it takes the remainder of the division by that half, which is the

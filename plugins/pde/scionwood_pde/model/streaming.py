@@ -19,7 +19,7 @@ from torch import Tensor
 
 from scionwood_pde.model.coder import Coder
 from scionwood_pde.model.tiles import TileLayout
-from scionwood_pde.model.workers import each
+from scionwood_pde.model.workers import apply_to_items
 
 AT_ONCE = 8
 """Tiles that pass through the network together if the model has no limit of its own."""
@@ -71,7 +71,7 @@ def encode_field(
 
     at_once = model.at_once or AT_ONCE
     row = _Rows(layout, layout.latent(), read, encoded, at_once, device)
-    for places, values in each(row, _rows(layout)):
+    for places, values in apply_to_items(row, _rows(layout)):
         write(places, values)
 
 
@@ -106,7 +106,7 @@ def decode_field(
 
     at_once = model.at_once or AT_ONCE
     row = _Rows(layout.latent(), layout, read, decoded, at_once, device)
-    for places, values in each(row, _rows(layout)):
+    for places, values in apply_to_items(row, _rows(layout)):
         write(places, values)
 
 

@@ -216,7 +216,7 @@ class _Space(nn.Module):
         wide, q, k, v = self.fused_ff_qkv(y).split(self.parts, -1)
         q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (q, k, v))
         angles = self.rotary_emb(sides)
-        q, k = turned(self.q_norm(q), angles), turned(self.k_norm(k), angles)
+        q, k = rotated(self.q_norm(q), angles), rotated(self.k_norm(k), angles)
         y = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         value, gate = wide.chunk(2, -1)
         y = self.attn_out(y) + self.ff_out(F.silu(gate) * value)
@@ -242,7 +242,7 @@ class _Rotary(nn.Module):
         return angles.flatten(0, -2).repeat_interleave(2, -1)
 
 
-def turned(x: Tensor, angles: Tensor) -> Tensor:
+def rotated(x: Tensor, angles: Tensor) -> Tensor:
     """Turn pairs of the first channels of (..., token, channel) by angles (Su et al. 2021)."""
     first, others = x.split([angles.shape[-1], x.shape[-1] - angles.shape[-1]], -1)
     pairs = first.unflatten(-1, (-1, 2))

@@ -8,13 +8,13 @@ from itertools import islice
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
-Made = TypeVar("Made")
+Result = TypeVar("Made")
 
 AHEAD = 2
 """Items in work or waiting for each thread of the workers, so that memory stays bounded."""
 
 
-def each(function: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+def apply_to_items(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """Yield the result of a function for each item, in the order in which they are ready.
 
     With an active client of `dask.distributed`, the function is sent to its workers once, and
@@ -50,7 +50,7 @@ def active_client() -> Any:
         return None
 
 
-def _called(function: Callable[[Item], Made], item: Item) -> Made:
+def _called(function: Callable[[Item], Result], item: Item) -> Result:
     """Call a function on a worker; arrays of dask that it reads are computed in this thread."""
     import dask
 

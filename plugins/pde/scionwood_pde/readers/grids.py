@@ -22,7 +22,7 @@ from scionwood_pde.readers.hdf5 import Hdf5Reader, check_stored
 from scionwood_pde.readers.labelled import Variables
 from scionwood_pde.readers.layout import AXES, Layout
 from scionwood_pde.readers.openpmd import openpmd
-from scionwood_pde.readers.parts import Component, Part, ReadOnly, Stacked, coordinate, named
+from scionwood_pde.readers.parts import Component, Part, ReadOnly, Stacked, coordinate, named_parts
 from scionwood_pde.readers.variables import layout_from
 from scionwood_pde.readers.write import sample_states
 
@@ -120,7 +120,7 @@ def plain(path: Path, arrays: Mapping[str, Any], axes: Mapping[str, str]) -> Var
         attrs = {str(k): v for k, v in getattr(array, "attrs", {}).items() if isinstance(v, str)}
         part_name = dims[0] if len(dims) == 1 else name.replace("/", "_").strip("_")
         parts[part_name] = Part(array, dims, attrs)
-    return named(parts)
+    return named_parts(parts)
 
 
 def _jhtdb(path: Path, file: h5py.File) -> Variables | None:
@@ -142,7 +142,7 @@ def _jhtdb(path: Path, file: h5py.File) -> Variables | None:
         stacked = Stacked([by_time[time] for time in times], path)
         parts |= _components(path, name, stacked, ("time", "z", "y", "x"))
     parts |= {axis: coordinate(line[()], axis) for axis, line in lines.items()}
-    return named(parts | {"time": coordinate(times, "time")})
+    return named_parts(parts | {"time": coordinate(times, "time")})
 
 
 def _pbdl(path: Path, file: h5py.File) -> Variables | None:
@@ -164,7 +164,7 @@ def _pbdl(path: Path, file: h5py.File) -> Variables | None:
     }
     equation = _text(group.attrs.get("PDE", "unknown"))
     times = {"time": coordinate(step * np.arange(stacked.shape[1]), "time")}
-    return named(parts | times, {"equation": equation})
+    return named_parts(parts | times, {"equation": equation})
 
 
 def _fluidsim(path: Path, file: h5py.File) -> Variables | None:
@@ -183,7 +183,7 @@ def _fluidsim(path: Path, file: h5py.File) -> Variables | None:
             points = np.arange(shape[axis]) * float(length) / shape[axis]
             parts[axis] = coordinate(points, axis, {"boundary": "periodic"})
     time = [float(group.attrs.get("time", 0.0))]
-    return named(parts | {"time": coordinate(time, "time")})
+    return named_parts(parts | {"time": coordinate(time, "time")})
 
 
 def _groups(path: Path, file: h5py.File) -> Variables | None:
@@ -200,7 +200,7 @@ def _groups(path: Path, file: h5py.File) -> Variables | None:
         f"data_{i}": Part(Component(stacked, i), ("sample", "time", *order))
         for i in range(stacked.shape[-1])
     }
-    return named(parts | {axis: coordinate(line, axis) for axis, line in lines.items()})
+    return named_parts(parts | {axis: coordinate(line, axis) for axis, line in lines.items()})
 
 
 def _order(
@@ -229,7 +229,7 @@ def _incompressible(path: Path, file: h5py.File) -> Variables | None:
     if "force" in file:
         parts |= _components(path, "force", _stored(path, file["force"]), ("sample", "x", "y"))
     times = np.atleast_2d(file["t"][()])[0]
-    return named(parts | {"time": coordinate(times, "time")})
+    return named_parts(parts | {"time": coordinate(times, "time")})
 
 
 def _components(path: Path, name: str, array: Any, dims: tuple[str, ...]) -> dict[str, Part]:

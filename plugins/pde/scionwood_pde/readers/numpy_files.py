@@ -19,7 +19,15 @@ from scionwood_pde.readers.base import StatesReader
 from scionwood_pde.readers.grids import plain
 from scionwood_pde.readers.labelled import Variables
 from scionwood_pde.readers.layout import AXES, Layout, check_size
-from scionwood_pde.readers.parts import Cells, Component, Part, ReadOnly, Stacked, coordinate, named
+from scionwood_pde.readers.parts import (
+    Cells,
+    Component,
+    Part,
+    ReadOnly,
+    Stacked,
+    coordinate,
+    named_parts,
+)
 from scionwood_pde.readers.variables import layout_from
 from scionwood_pde.readers.write import sample_states
 
@@ -83,7 +91,7 @@ class NumpyReader(ReadOnly, StatesReader):
         if not is_cube or max(array.shape[2] + 1, SMALLEST) > min(sides):
             rule = f"its shape {array.shape} is no (sample, time, channel, x, y, z)"
             raise ReadError(str(self.path), rule, "Name its axes: axes={'array': 'time x y z'}")
-        yield named({ARRAY: Part(array, ("sample", "time", "channel", *space))})
+        yield named_parts({ARRAY: Part(array, ("sample", "time", "channel", *space))})
 
     def _archive(self) -> Variables:
         """Return the arrays of a `.npz` that `axes` names."""
@@ -149,7 +157,7 @@ class SceneReader(ReadOnly, StatesReader):
             parts |= self._field(name, [files[time] for time in times])
         if not parts:
             raise ReadError(str(self.path), "it holds no frames, NAME_000000.npz", "Name a scene")
-        yield named(parts | {"time": coordinate(times, "time")})
+        yield named_parts(parts | {"time": coordinate(times, "time")})
 
     def _layout(self, variables: Mapping[str, Any]) -> Layout:
         return layout_from(variables, self.path, self.format, self.placed)

@@ -14,7 +14,7 @@ from scionwood import ReadError
 from scionwood_pde.readers.hdf5 import check_stored
 from scionwood_pde.readers.labelled import Variables
 from scionwood_pde.readers.layout import UNKNOWN
-from scionwood_pde.readers.parts import Part, Stacked, coordinate, named
+from scionwood_pde.readers.parts import Part, Stacked, coordinate, named_parts
 
 DIMENSIONS = ("m", "kg", "s", "A", "K", "mol", "cd")
 """The units of the seven powers in `unitDimension`."""
@@ -59,7 +59,7 @@ def openpmd(path: Path, file: h5py.File) -> Variables | None:
         parts[name] = Part(Stacked(arrays, path), ("time", *dims), attrs)
     metres = {axis: coordinate(line, axis, {"units": "m"}) for axis, line in lines.items()}
     times = [float(p.attrs["time"]) * float(p.attrs.get("timeUnitSI", 1)) for p in places]
-    return named(parts | metres | {"time": coordinate(times, "time", {"units": "s"})})
+    return named_parts(parts | metres | {"time": coordinate(times, "time", {"units": "s"})})
 
 
 def _records(group: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

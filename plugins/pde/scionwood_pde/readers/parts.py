@@ -160,6 +160,6 @@ def coordinate(values: Any, dim: str, attrs: Mapping[str, Any] | None = None) ->
     return Part(np.asarray(values, np.float64), (dim,), attrs or {})
 
 
-def named(parts: Mapping[str, Part], attrs: Mapping[str, Any] | None = None) -> Variables:
+def named_parts(parts: Mapping[str, Part], attrs: Mapping[str, Any] | None = None) -> Variables:
     """Return variables by name, in their order, with the attributes of the file."""
     return Variables(parts, attrs or {})

@@ -30,7 +30,7 @@ DEGREE = "degree"
 REMEDIES = {"c": "Store real and imaginary parts as two fields", "f": "Convert it to float64"}
 """What to do with values that are no states, by the kind of their type."""
 
-KNOWN = ("sample", "time", "channel", *AXES)
+KNOWN_NAMES = ("sample", "time", "channel", *AXES)
 
 
 def layout_from(
@@ -69,7 +69,7 @@ def layout_from(
         )
         raise ReadError(str(path), rule, REMEDIES.get(array.dtype.kind, "Convert it with astype"))
     if not fields:
-        rule = f"no {kind} variable has the dims {KNOWN}, or fewer; its dims are "
+        rule = f"no {kind} variable has the dims {KNOWN_NAMES}, or fewer; its dims are "
         rule += str({name: variable.dims for name, variable in variables.items() if variable.dims})
         raise ReadError(str(path), rule, "Name them, such as dims={'x': 'lon'}")
     lines = {r: coordinate_of(d, r, variables) for d, r in roles.items()}
@@ -131,10 +131,10 @@ def _channels(
     several: bool,
 ) -> list[Channel]:
     path, kind = source
-    if not set(dims) <= set(KNOWN):
-        lacking = [dim for dim in dims if dim not in KNOWN]
+    if not set(dims) <= set(KNOWN_NAMES):
+        lacking = [dim for dim in dims if dim not in KNOWN_NAMES]
         rule = f"field {name!r} of this {kind} file has dims {variable.dims}, of which "
-        rule += f"{lacking} have no place; known are {KNOWN}"
+        rule += f"{lacking} have no place; known are {KNOWN_NAMES}"
         remedy = f"Name it, such as dims={{'sample': {lacking[0]!r}}}, or select one index of it"
         raise ReadError(str(path), rule, remedy)
     unit = str(variable.attrs.get("units", UNKNOWN))
@@ -199,7 +199,7 @@ def _is_line(name: str, variable: Any) -> bool:
 
     A variable with more dims that has such a name is a field, and is refused by that name.
     """
-    return name in (*KNOWN, "unit") and len(variable.dims) < 2
+    return name in (*KNOWN_NAMES, "unit") and len(variable.dims) < 2
 
 
 def _only_time(variables: Mapping[str, Any]) -> Any:

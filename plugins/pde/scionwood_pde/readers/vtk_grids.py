@@ -22,7 +22,7 @@ from scionwood_pde.readers.parts import (
     ReadOnly,
     Stacked,
     coordinate,
-    named,
+    named_parts,
 )
 from scionwood_pde.readers.variables import layout_from
 from scionwood_pde.readers.vtk_headers import check_headers
@@ -99,7 +99,7 @@ class VtkReader(ReadOnly, StatesReader):
                 parts[f"{name}{ending}"] = Part(_Thin(part, used_axes), dims)
         apart = {name: Part(values, ("place", "value")) for name, values in others.items()}
         parts |= {axis: coordinate(lines[axis], axis) for axis in used_axes}
-        yield named(parts | apart | {"time": coordinate(meshes.times, "time")})
+        yield named_parts(parts | apart | {"time": coordinate(meshes.times, "time")})
 
     def _layout(self, variables: Mapping[str, Any]) -> Layout:
         return layout_from(variables, self.path, self.format, self.placed)

@@ -195,11 +195,11 @@ class Generate(StatesTask):
             (between,),
             sample=lambda n: (torch.randn(n, 8), torch.randint(4, (n,))),
             apply=lambda clean, t, label: (
-                between(torch.randn_like(clean), clean, _given(t)),
+                between(torch.randn_like(clean), clean, _required_time(t)),
                 None,
             ),
             time=torch.rand,
-            scale=lambda t: (_given(t), 1 - _given(t)),
+            scale=lambda t: (_required_time(t), 1 - _required_time(t)),
             terminal=0.0,
         )
 
@@ -235,7 +235,7 @@ class Generate(StatesTask):
         return None if self.label is None else torch.full((len(x),), self.label, device=x.device)
 
 
-def _given(time: Tensor | None) -> Tensor:
+def _required_time(time: Tensor | None) -> Tensor:
     assert time is not None, "flow matching draws times"
     return time
 

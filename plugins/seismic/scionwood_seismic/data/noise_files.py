@@ -23,7 +23,7 @@ Window = tuple[float, float]
 SHORTEST = 32
 """The shortest noise record, samples."""
 
-MOST = 64
+RECORDS_READ = 64
 """Records that are read of one file; more are left out evenly."""
 
 
@@ -126,7 +126,9 @@ def _array(file: Path) -> np.ndarray:
 
 def _records(file: Path) -> list[tuple[str, np.ndarray, float]]:
     with open_file(file) as reader:
-        indices = np.unique(np.linspace(0, len(reader) - 1, min(MOST, len(reader))).astype(int))
+        indices = np.unique(
+            np.linspace(0, len(reader) - 1, min(RECORDS_READ, len(reader))).astype(int)
+        )
         return [(str(file), _levelled(reader.read(int(i)).data), reader.dt) for i in indices]
 
 

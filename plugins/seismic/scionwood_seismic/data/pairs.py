@@ -29,7 +29,7 @@ ENOUGH = 7
 QUIET = 1e-2
 """A clean crop with a lower share of the amplitude of its record counts as without signal."""
 
-KEPT = 8
+RECORDS_IN_MEMORY = 8
 """Records that are kept in memory."""
 
 Pairing = tuple[np.ndarray, np.ndarray]
@@ -89,7 +89,7 @@ class FieldPairs(OnDemandData):
         check_shares({"told_share": told_share})
         self.paths, self.gather, self.domain = (noisy, clean), gather, domain
         self.shape, self.told_share = (n_traces, n_samples), told_share
-        self._read: Recent[Pairing] = Recent(KEPT)
+        self._read: Recent[Pairing] = Recent(RECORDS_IN_MEMORY)
 
     def setup(self, stage: str) -> None:
         """Find the files and compare their records, so that errors appear before training."""

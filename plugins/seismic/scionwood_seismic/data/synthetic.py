@@ -19,7 +19,7 @@ from scionwood_seismic.synth.signal import SIGNALS, draw_gather
 SPLITS = ("train", "val", "test", "simulate", "pretrain")
 """Each split has its own branch of the seed, so that no two splits share a sample."""
 
-KNOWN = (*NOISES, *UNSEEN)
+NOISE_CLASSES = (*NOISES, *UNSEEN)
 """Every noise class."""
 
 
@@ -88,9 +88,9 @@ class SyntheticGathers(OnDemandData):
     ) -> None:
         super().__init__(batch_size, n_train, n_val, n_test, num_workers, seed)
         check_names("signals", signals, SIGNALS)
-        check_names("noises", noises, KNOWN)
+        check_names("noises", noises, NOISE_CLASSES)
         check_names("test_signals", test_signals or signals, SIGNALS)
-        check_names("test_noises", test_noises or noises, KNOWN)
+        check_names("test_noises", test_noises or noises, NOISE_CLASSES)
         check_quiet(quiet, n_samples * dt)
         self.shape, self.dt, self.dx = (n_traces, n_samples), dt, dx
         self.signals, self.noises = tuple(signals), tuple(noises)
@@ -160,5 +160,5 @@ def noise_classes(names: str) -> list[str]:
         RecipeError: a name is unknown.
     """
     kinds = list(NOISES) if names == "all" else [name.strip() for name in names.split(",")]
-    check_names("noise", kinds, KNOWN)
+    check_names("noise", kinds, NOISE_CLASSES)
     return kinds

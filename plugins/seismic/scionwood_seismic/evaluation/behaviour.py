@@ -46,10 +46,10 @@ def denoise(task: Task, folder: Path | None = None) -> list[ProbeResult]:
     outputs = {name: _run(task, x) for name, x in {"noise": noise, "mixed": mixed}.items()}
     flat = _run(task, events)
     return [
-        _most("noise alone", _energy(outputs["noise"]) / _energy(noise), 0.25, NOISE),
-        _most("silence", _rms(_run(task, torch.zeros_like(noise))), 0.05, SILENCE),
-        _most("spike", _leak(task, shape, generator), 0.1, SPIKE),
-        _most("polarity", _apart(-outputs["mixed"], _run(task, -mixed)), 0.2, POLARITY),
+        _at_most("noise alone", _energy(outputs["noise"]) / _energy(noise), 0.25, NOISE),
+        _at_most("silence", _rms(_run(task, torch.zeros_like(noise))), 0.05, SILENCE),
+        _at_most("spike", _leak(task, shape, generator), 0.1, SPIKE),
+        _at_most("polarity", _apart(-outputs["mixed"], _run(task, -mixed)), 0.2, POLARITY),
         ProbeResult(
             "flat events",
             float((flat * events).sum() / events.square().sum()),
@@ -57,7 +57,7 @@ def denoise(task: Task, folder: Path | None = None) -> list[ProbeResult]:
             most=1.2,
             reason=FLAT,
         ),
-        _most("flat events, distortion", _apart(flat, events), 0.5, SHAPE),
+        _at_most("flat events, distortion", _apart(flat, events), 0.5, SHAPE),
         ProbeResult(
             "flat events in noise",
             float((outputs["mixed"] * events).sum() / _projection(mixed, events)),
@@ -65,7 +65,7 @@ def denoise(task: Task, folder: Path | None = None) -> list[ProbeResult]:
             most=1.3,
             reason=WEAK,
         ),
-        _most("scale", _apart(1.25 * outputs["mixed"], _run(task, 1.25 * mixed)), 0.1, SCALE),
+        _at_most("scale", _apart(1.25 * outputs["mixed"], _run(task, 1.25 * mixed)), 0.1, SCALE),
     ]
 
 
@@ -79,7 +79,7 @@ SHAPE = "half of the energy in error is 6 dB, below which a wavelet is not recog
 SCALE = "the scale of a gather is estimated, and errors of 2 dB are common"
 
 
-def _most(name: str, value: float, limit: float, reason: str) -> ProbeResult:
+def _at_most(name: str, value: float, limit: float, reason: str) -> ProbeResult:
     return ProbeResult(name, value, most=limit, reason=reason)
 
 

@@ -18,7 +18,7 @@ from scionwood_seismic.evaluation.baselines import METHODS
 from scionwood_seismic.evaluation.report import report_quality, save_figure
 from scionwood_seismic.readers.segy import SegyReader
 
-OURS = "scionwood"
+SCIONWOOD = "scionwood"
 FIGURE = "denoised.png"
 
 
@@ -54,7 +54,9 @@ def score_files(reference: Path, noisy: Path, denoised: Path, *, drawn: int) -> 
     """
     scores = Scores()
     for i, (clean, dirty, estimate, dt) in enumerate(_triples(reference, noisy, denoised)):
-        results = {name: method(dirty, dt) for name, method in METHODS.items()} | {OURS: estimate}
+        results = {name: method(dirty, dt) for name, method in METHODS.items()} | {
+            SCIONWOOD: estimate
+        }
         scores.snr.append({name: _snr(clean, result) for name, result in results.items()})
         scores.leakage.append({name: _leakage(clean, dirty, x) for name, x in results.items()})
         if i in (0, drawn):
@@ -145,7 +147,7 @@ def _print_snr(scores: list[dict[str, float]], kinds: list[str]) -> None:
 
 
 def _print_leakage(leaks: list[dict[str, dict[str, float]]]) -> None:
-    measures = list(leaks[0][OURS])
+    measures = list(leaks[0][SCIONWOOD])
     rows = [[name, *_means([leak[name] for leak in leaks], digits=3)] for name in leaks[0]]
     title = "What was removed, mean over gathers (low similarity: little signal was removed)"
     print_table(["method", *measures], rows, title=title, numeric=measures)

@@ -15,7 +15,7 @@ from scionwood_seismic.inference.options import GateOptions
 HANDBOOK = "docs/fields/seismic/qc.md"
 """The page that explains the lights, in the repository."""
 
-SHOWN = 8
+GATHERS_SHOWN = 8
 """The largest number of gathers that the console lists, the worst first."""
 
 Light = Literal["red", "yellow", "green", "grey"]
@@ -125,7 +125,7 @@ def print_verdicts(verdicts: Sequence[Verdict], console: Console) -> None:
     if not verdicts:
         return
     order = sorted(verdicts, key=_badness)
-    for verdict in order[:SHOWN]:
+    for verdict in order[:GATHERS_SHOWN]:
         line = Text(plain(str(verdict)))
         line.stylize(_STYLE[verdict.light], 0, 6)
         if verdict.passed:
@@ -138,7 +138,7 @@ def print_verdicts(verdicts: Sequence[Verdict], console: Console) -> None:
     )
     outcome = f"{passed} passed through unchanged"
     outcome += f", lost signal was put back in {mended}" if mended else ""
-    more = f", the {SHOWN} worst are listed" if len(verdicts) > SHOWN else ""
+    more = f", the {GATHERS_SHOWN} worst are listed" if len(verdicts) > GATHERS_SHOWN else ""
     say(console, f"harm gate: {text} ({outcome}){more}; see {HANDBOOK}")
 
 

@@ -13,7 +13,7 @@ from scionwood_seismic.inference.options import GateOptions
 
 EXACT = 1e-9  # by which an amplitude may miss its limit, for rounding
 
-OWN = "strong own flat"
+OWN_FLAT = "strong own flat"
 """The name of the amplitude of flat events that the record has itself."""
 
 Amplitudes = Mapping[str, float]
@@ -105,7 +105,7 @@ def share_to_keep(
     name, value = worst_strong(amplitudes)
     if value < options.strong - EXACT:
         share = (1 - options.strong) / (1 - value)
-        events = f"{name} events" if name != OWN else "the flat events of the gather"
+        events = f"{name} events" if name != OWN_FLAT else "the flat events of the gather"
         reason = f"{events} keep {value:.2f} of their amplitude, the limit is {options.strong:g}"
     weak = mean_weak(amplitudes)
     if removed <= options.quiet_energy and 1 - share * (1 - weak) < options.weak - EXACT:
@@ -172,7 +172,11 @@ def settle(
     decision = replace(decision, alike=resemblance)
     if options.gate == "report":
         return removed, replace(decision, share=1.0)
-    if decision.share and share_of_energy > envelope.SOME and resemblance > options.similarity:
+    if (
+        decision.share
+        and share_of_energy > envelope.SMALL_ENERGY_SHARE
+        and resemblance > options.similarity
+    ):
         reason = f"what is removed resembles what is kept: local similarity {resemblance:.2f}"
         decision = replace(decision, share=0.0, reason=reason)
     return removed * np.float32(decision.share), decision
@@ -181,7 +185,7 @@ def settle(
 def _with_own(amplitudes: Amplitudes, record: np.ndarray, removed: np.ndarray) -> Amplitudes:
     """Return the amplitudes with that of the flat events that the record has itself."""
     amplitude = envelope.flat_amplitude(record, removed)
-    return amplitudes if amplitude is None else {**amplitudes, OWN: amplitude}
+    return amplitudes if amplitude is None else {**amplitudes, OWN_FLAT: amplitude}
 
 
 def _energy(data: np.ndarray) -> float:

@@ -22,7 +22,7 @@ ACROSS = 9  # traces of a window in which two parts of a record are compared
 STACK, NARROWEST = 15, 6  # traces of the running stacks that show flat events
 FLAT = 0.2  # of the energy of a record that is flat, from which flat events count
 AGREE = 0.6  # of the energy of two stacks, side by side, that they have in common if it is flat
-SOME = 0.01  # share of the energy below which similarity is not judged
+SMALL_ENERGY_SHARE = 0.01  # share of the energy below which similarity is not judged
 QUIET = 1e-3  # of the largest power: what is below lies outside the band
 CLIPPED, LONG = 3, 10  # consecutive samples at the largest magnitude of a trace
 

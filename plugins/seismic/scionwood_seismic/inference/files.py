@@ -16,7 +16,7 @@ from rich.console import Console
 
 from scionwood import RecipeError, WriteError, find_run, load_run
 from scionwood.authoring import atomic_path, read_origin, writing
-from scionwood_seismic.evaluation.light import SHOWN, judge, lights, say
+from scionwood_seismic.evaluation.light import GATHERS_SHOWN, judge, lights, say
 from scionwood_seismic.evaluation.report import report_quality
 from scionwood_seismic.inference.adaptation import choose_adaptation
 from scionwood_seismic.inference.choice import Choice, choose, run_of
@@ -145,7 +145,7 @@ class _Work:
             "reports": reports,
         }
         _save_json(outputs.sidecar, content)
-        for line in denoiser.outcomes[:SHOWN]:
+        for line in denoiser.outcomes[:GATHERS_SHOWN]:
             say(console, line)
         for verdict, count in denoiser.verdicts.most_common():
             say(console, f"{verdict}: {count} gathers")

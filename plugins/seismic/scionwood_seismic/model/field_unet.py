@@ -14,7 +14,7 @@ from scionwood_seismic.model.bias_free import BiasFreeUNet
 STRIDE = 16
 """Records are padded to a multiple of this number: half resolution, then three halvings."""
 
-MOST = 3
+MOST_NEIGHBOURS = 3
 """Neighbouring slices on each side, at most."""
 
 INPUTS = 4
@@ -115,8 +115,8 @@ def field_unet(*, neighbours: int = 0, init_seed: int = 0) -> FieldUNet:
     Source: Ronneberger et al., 2015, U-Net, arXiv 1505.04597; without bias, Mohan et al., 2020,
     arXiv 1906.05478; with a noise level, Zhang et al., 2018, doi 10.1109/TIP.2018.2839891.
     """
-    if not 0 <= neighbours <= MOST:
-        rule = f"a record has 0 to {MOST} neighbours on each side"
+    if not 0 <= neighbours <= MOST_NEIGHBOURS:
+        rule = f"a record has 0 to {MOST_NEIGHBOURS} neighbours on each side"
         raise RecipeError(f"backbone.neighbours {neighbours}", rule, "Such as 1")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(init_seed)

@@ -11,7 +11,7 @@ from dascore.utils.io import IOResourceManager
 from scionwood_seismic.readers import dasdae
 from scionwood_seismic.readers.dasdae import Span
 
-OWN = ("DASDAE", "H5Simple")
+PYTABLES_FORMATS = ("DASDAE", "H5Simple")
 """The formats that DASCore itself reads with PyTables, and `dasdae` with h5py."""
 
 
@@ -42,7 +42,7 @@ def scan(path: Path, form: tuple[str, str]) -> list[Any]:
     Raises:
         Exception: the file is damaged, or would be read with PyTables.
     """
-    if form[0] in OWN:
+    if form[0] in PYTABLES_FORMATS:
         return list(dasdae.scan(path, form[0]))
     with _Handles(path) as handles:
         return list(dc.scan(handles, *form))
@@ -54,7 +54,7 @@ def read(path: Path, form: tuple[str, str], time: Span = None) -> list[Any]:
     Raises:
         Exception: the file is damaged, or would be read with PyTables.
     """
-    if form[0] in OWN:
+    if form[0] in PYTABLES_FORMATS:
         return list(dasdae.read(path, form[0], time))
     with _Handles(path) as handles:
         return list(dc.read(handles, *form, time=time))

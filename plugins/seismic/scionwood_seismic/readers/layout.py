@@ -172,15 +172,15 @@ def one_length(path: Path, lengths: dict[int, int]) -> int:
 def _fits(head: Head, samples: int) -> bool:
     stride = head.header + samples * FORMATS[head.format].size
     room = head.end - head.start
-    return head.count * stride <= room if _counted(head, stride) else room % stride == 0
+    return head.count * stride <= room if _has_trace_count(head, stride) else room % stride == 0
 
 
 def _count(head: Head, samples: int) -> int:
     stride = head.header + samples * FORMATS[head.format].size
-    return head.count if _counted(head, stride) else (head.end - head.start) // stride
+    return head.count if _has_trace_count(head, stride) else (head.end - head.start) // stride
 
 
-def _counted(head: Head, stride: int) -> bool:
+def _has_trace_count(head: Head, stride: int) -> bool:
     """Return whether the header counts the traces, and the file ends with them or with text."""
     tail = head.size - head.start - head.count * stride
     return head.count > 0 and tail >= 0 and tail % TEXT == 0

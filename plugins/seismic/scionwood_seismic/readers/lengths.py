@@ -14,7 +14,7 @@ from scionwood_seismic.readers.index import header_words
 from scionwood_seismic.readers.layout import Layout, layout_of, one_length, walk
 
 UNSIGNED = 1 << 15  # from here on, a number of 16 bits may be meant to be negative
-SHOWN = 4  # values in a message
+VALUES_SHOWN = 4  # values in a message
 
 
 def read_consistent_headers(
@@ -100,7 +100,7 @@ def microseconds(
     usable = (values < UNSIGNED) | (values == binary)
     values, counts = values[usable].tolist(), counts[usable].tolist()
     if len(values) > 1:
-        pairs = zip(values[:SHOWN], counts[:SHOWN], strict=True)
+        pairs = zip(values[:VALUES_SHOWN], counts[:VALUES_SHOWN], strict=True)
         listing = ", ".join(f"{value} in {count} traces" for value, count in pairs)
         rule = f"its trace headers give several sample intervals, in microseconds: {listing}"
         remedy = "Split the file by interval; if the headers are stale: --dt 0.004, in seconds"
@@ -114,5 +114,5 @@ def microseconds(
 
 
 def _list(values: np.ndarray) -> str:
-    more = f" and {len(values) - SHOWN} others" if len(values) > SHOWN else ""
-    return ", ".join(map(str, values[:SHOWN].tolist())) + more
+    more = f" and {len(values) - VALUES_SHOWN} others" if len(values) > VALUES_SHOWN else ""
+    return ", ".join(map(str, values[:VALUES_SHOWN].tolist())) + more

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from scionwood_serve.versions.problem import ServingError
 from scionwood_serve.versions.snapshot import Version
 
-KEPT = 2
+VERSIONS_KEPT = 2
 """Versions of an adapter that stay in memory after they were replaced."""
 
 
@@ -91,7 +91,7 @@ class Book:
         """Forget versions that were replaced long ago and are not in use, and return them."""
         gone = []
         for versions in self._of.values():
-            old = versions[: -1 - KEPT]
+            old = versions[: -1 - VERSIONS_KEPT]
             gone += [v for v in old if not self._used[v.name, v.version]]
         for version in gone:
             self._of[version.name].remove(version)

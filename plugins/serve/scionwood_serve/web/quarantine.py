@@ -8,7 +8,7 @@ from datetime import datetime
 
 from scionwood_serve.versions.problem import ServingError
 
-MOST = 10_000
+UPLOADS_REMEMBERED = 10_000
 """How many uploads are remembered; beyond that the oldest is forgotten."""
 
 
@@ -32,7 +32,7 @@ class Quarantine:
         scionwood_serve.versions.problem.ServingError: ...it is not tried again...
     """
 
-    def __init__(self, capacity: int = MOST) -> None:
+    def __init__(self, capacity: int = UPLOADS_REMEMBERED) -> None:
         self._most = capacity
         self._reasons: OrderedDict[str, str] = OrderedDict()
 
