@@ -21,7 +21,7 @@ from scionwood_federated import (
     train_site,
     update_of,
 )
-from scionwood_federated.privacy.encryption import kept, make_keys, prune_rate, read_key
+from scionwood_federated.privacy.encryption import make_keys, mask_of_largest, prune_rate, read_key
 from scionwood_federated.privacy.folders import decrypt_sum, sum_encrypted, write_encrypted
 from scionwood_federated.update.folder import read_start
 
@@ -144,8 +144,8 @@ def test_another_key_and_damage_are_refused(encrypted, round_one, tmp_path):
 def test_pruning_begins_after_a_fifth_of_the_rounds_and_its_mask_is_public():
     assert [prune_rate(n) for n in (1, 40, 41, 200, 300)] == [0.0, 0.0, 0.201875, 0.5, 0.5]
     start = torch.tensor([[3.0, -0.1], [0.2, -5.0]])
-    assert kept(start, 0.5).tolist() == [True, False, False, True]
-    assert kept(start, 0.0).all()
+    assert mask_of_largest(start, 0.5).tolist() == [True, False, False, True]
+    assert mask_of_largest(start, 0.0).all()
 
 
 def test_pruned_coordinates_are_not_sent(encrypted, round_one, tmp_path):

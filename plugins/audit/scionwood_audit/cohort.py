@@ -223,7 +223,8 @@ def compare(folder: Path, references: Path) -> tuple[list[Row], int]:
         return [Row("weights", "references", "skipped", "no reference", reason=weights)], 0
     same, reasons = _comparable(weights, references, folder)
     if len(same) < FEWEST_REFERENCES:
-        why = f"{len(same)} comparable adapters, and {FEWEST_REFERENCES} are needed. {_tally(reasons)}".strip()
+        why = f"{len(same)} comparable adapters, and {FEWEST_REFERENCES} are needed. "
+        why = f"{why}{_tally(reasons)}".strip()
         return [Row("weights", "references", "skipped", "no reference", reason=why)], 0
     cohort = Cohort(same)
     score, limit = cohort.score(weights), cohort.threshold

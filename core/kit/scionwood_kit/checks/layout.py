@@ -86,7 +86,7 @@ def check_layout(plugin: Plugin) -> Iterator[Problem]:
     folder a method. In one folder no two names differ by an ending only (`denoise`, `denoiser`),
     and no class has the name of a public class of scionwood.
     """
-    packages = _packages(plugin)
+    packages = packages_of(plugin)
     if not packages:
         raise NothingToCheck("it refers to no package")
     for package in packages:
@@ -96,7 +96,8 @@ def check_layout(plugin: Plugin) -> Iterator[Problem]:
         yield from _borrowed_names(package)
 
 
-def _packages(plugin: Plugin) -> list[Path]:
+def packages_of(plugin: Plugin) -> list[Path]:
+    """Return the folders of the packages that a plugin refers to."""
     tops = {reference.partition(".")[0] for _, _, reference in plugin.components()}
     specs = (find_spec(top) for top in sorted(tops) if ":" not in top)
     return [Path(at) for spec in specs if spec for at in spec.submodule_search_locations or ()]

@@ -63,7 +63,7 @@ class Frozen(Method):
         self.pooled = pooled
 
     @abstractmethod
-    def seen(self, image: Tensor) -> Tensor:
+    def input_features(self, image: Tensor) -> Tensor:
         """Return what the method sees of images: (batch, feature)."""
 
     @abstractmethod
@@ -78,14 +78,14 @@ class Frozen(Method):
     def fit(self, shots: Shots, seed: int) -> None:
         """Fit to the shots."""
         self.classes = tuple(shots.classes)
-        self.learn(self.seen(shots.image), shots.label, len(shots.classes))
+        self.learn(self.input_features(shots.image), shots.label, len(shots.classes))
 
     @torch.no_grad()
     def features(self, image: Tensor) -> Tensor:
         """Return (batch, feature): what the method sees, then the features beside the texts."""
         shared = self.backbone.image_features(image)
         self._shared = shared.shape[1]
-        return torch.cat([self.seen(image), shared], 1)
+        return torch.cat([self.input_features(image), shared], 1)
 
     @torch.no_grad()
     def probabilities(
@@ -107,7 +107,7 @@ class Frozen(Method):
 class Regression(Frozen):
     """Logistic regression of scikit-learn on the last block of the frozen tower."""
 
-    def seen(self, image: Tensor) -> Tensor:
+    def input_features(self, image: Tensor) -> Tensor:
         """Return the unit-length features of the last block."""
         return self.last(image)
 
@@ -129,7 +129,7 @@ class Regression(Frozen):
 class RawPixels(Regression):
     """Logistic regression of scikit-learn on a grey picture of 28 x 28 pixels."""
 
-    def seen(self, image: Tensor) -> Tensor:
+    def input_features(self, image: Tensor) -> Tensor:
         """Return the unit-length pixels."""
         small = F.interpolate(image.mean(1, keepdim=True), (SIDE, SIDE), mode="area")
         return F.normalize(small.flatten(1), dim=-1)
@@ -141,7 +141,7 @@ class ClassMean(Frozen):
 
     means: Tensor
 
-    def seen(self, image: Tensor) -> Tensor:
+    def input_features(self, image: Tensor) -> Tensor:
         """Return the unit-length features of the last block."""
         return self.last(image)
 
@@ -163,7 +163,7 @@ class ClassMean(Frozen):
 class BlockwiseLda(Frozen):
     """One shrunken linear discriminant for each block; their probabilities are averaged."""
 
-    def seen(self, image: Tensor) -> Tensor:
+    def input_features(self, image: Tensor) -> Tensor:
         """Return the unit-length features of every block, one after another."""
         blocks = [F.normalize(block, dim=-1) for block in self.pooled(self.backbone, image)]
         self.widths = [block.shape[1] for block in blocks]

@@ -14,7 +14,7 @@ from scionwood_federated.update.pooling import pool
 from scionwood_federated.update.record import FederationError
 from scionwood_federated.update.together import check_against
 
-LEDGER, DONE = "rounds.json", "done.json"
+LEDGER, FINISHED = "rounds.json", "done.json"
 SILENT = "it did not answer in time"
 
 
@@ -86,7 +86,7 @@ class Rounds:
 
     def finish(self, error: str = "") -> None:
         """Say that the federation is over, and why if it failed."""
-        write_json(self.out / DONE, {"error": error, "last": self.start.name})
+        write_json(self.out / FINISHED, {"error": error, "last": self.start.name})
 
     def _place(self, site: str, folder: Path) -> Path:
         return folder.with_name(f"{folder.name}-sites") / site
@@ -109,5 +109,5 @@ class Rounds:
 
 def outcome(out: str | Path) -> dict[str, Any] | None:
     """Return how a federation ended, or `None` while it runs."""
-    path = Path(out) / DONE
+    path = Path(out) / FINISHED
     return dict(adapters.read_json(path)) if path.exists() else None

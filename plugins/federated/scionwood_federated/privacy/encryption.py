@@ -188,7 +188,7 @@ def prune_rate(round_: int, rounds: int = 200) -> float:
     return round(0.2 + 0.3 * min(1.0, (round_ - first) / max(rounds - first, 1)), 6)
 
 
-def kept(start: Tensor, rate: float) -> Tensor:
+def mask_of_largest(start: Tensor, rate: float) -> Tensor:
     """Return a public mask of what is sent: the coordinates that are largest in the start.
 
     Args:

@@ -21,7 +21,7 @@ from scionwood.authoring import atomic_folder, check_target, writing
 from scionwood_federated.privacy.encryption import (
     decrypted,
     encrypted,
-    kept,
+    mask_of_largest,
     prune_rate,
     read_key,
     summed,
@@ -71,7 +71,7 @@ def write_encrypted(
     key, rate = read_key(key_file), prune_rate(update.about.round, rounds)
     moving = _moving(update)
     begun = _moving(start)
-    flat = [moving[n].double().flatten()[kept(begun[n], rate)] for n in sorted(moving)]
+    flat = [moving[n].double().flatten()[mask_of_largest(begun[n], rate)] for n in sorted(moving)]
     values = update.about.samples * torch.cat(flat)
     facts = {"key": key.name, "values": len(values), "rate": rate}
     about = replace(update.about, extra={**update.about.extra, "encrypted": facts})
@@ -152,7 +152,7 @@ def decrypt_sum(
     if facts["key"] != key.name:
         raise FederationError(str(folder), "it was encrypted with another key", "Give its own key")
     moving = _moving(begun)
-    masks = {name: kept(value, facts["rate"]) for name, value in moving.items()}
+    masks = {name: mask_of_largest(value, facts["rate"]) for name, value in moving.items()}
     if sum(int(mask.sum()) for mask in masks.values()) != facts["values"]:
         raise AdapterFileError(str(folder), "its values do not fit the start", "Give its own start")
     values = decrypted(path / VALUES, key, facts["values"]) / about.samples

@@ -9,7 +9,15 @@ import torch
 from torch import Tensor
 
 from scionwood_federated.rules.low_rank import Pair, compressed, stacked
-from scionwood_federated.rules.pooled import Pooled, mean, place, rest, sites, size_of, stacks
+from scionwood_federated.rules.pooled import (
+    Pooled,
+    mean,
+    other_tensors,
+    place,
+    sites,
+    size_of,
+    stacks,
+)
 from scionwood_federated.update.record import FederationError, Update
 
 Updates = Sequence[Update]
@@ -47,7 +55,7 @@ def exact(updates: Updates, weights: Weights, like: Update) -> Pooled:
         rank, scale = size_of(like, module)
         results[module], energy = compressed(*stacked(parts, weights), rank, scale)
         lost.append(energy)
-    plain, head = rest(updates, weights)
+    plain, head = other_tensors(updates, weights)
     share = sum(lost) / len(lost) if lost else 0.0
     return Pooled(place(like, results, plain), head, share, sites(updates))
 
@@ -116,7 +124,7 @@ def _by_factor(updates: Updates, weights: Weights, like: Update) -> Pooled:
             _average(values, weights) for values in zip(*((p.a, p.b) for p in parts), strict=True)
         )
         results[module] = Pair(a, b, parts[0].scale)
-    plain, head = rest(updates, weights)
+    plain, head = other_tensors(updates, weights)
     return Pooled(place(like, results, plain), head, 0.0, sites(updates))
 
 

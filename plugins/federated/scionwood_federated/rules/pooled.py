@@ -54,7 +54,7 @@ def combined(
     return {name: combine([part[name] for part in parts], weights) for name in parts[0]}
 
 
-def rest(
+def other_tensors(
     updates: Sequence[Update], weights: Sequence[float], combine: Combine = mean
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Return the tensors that are no factor, and the head."""

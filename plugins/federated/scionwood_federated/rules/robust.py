@@ -10,7 +10,15 @@ from torch import Tensor
 
 from scionwood_federated.rules.averages import exact
 from scionwood_federated.rules.low_rank import dense, inner, pairs, split, stacked
-from scionwood_federated.rules.pooled import Combine, Pooled, place, rest, sites, size_of, stacks
+from scionwood_federated.rules.pooled import (
+    Combine,
+    Pooled,
+    other_tensors,
+    place,
+    sites,
+    size_of,
+    stacks,
+)
 from scionwood_federated.update.record import FederationError, Update
 
 Updates = Sequence[Update]
@@ -71,7 +79,7 @@ def _entrywise(updates: Updates, weights: Weights, like: Update, combine: Combin
         change = combine([dense(part) for part in parts], weights)
         results[module], energy = split(change, *size_of(like, module))
         lost.append(energy)
-    plain, head = rest(updates, weights, combine)
+    plain, head = other_tensors(updates, weights, combine)
     share = sum(lost) / len(lost) if lost else 0.0
     return Pooled(place(like, results, plain), head, share, sites(updates))
 

@@ -19,7 +19,7 @@ from scionwood_federated.simulation.costs import Costs
 from scionwood_federated.simulation.engine import Outcome, Progress
 from scionwood_federated.update.folder import write_json
 
-PLAN, DONE, ROUND = "plan.json", "done", "round"
+PLAN, FINISHED, ROUND = "plan.json", "done", "round"
 
 
 def open_store(folder: Path, plan: Mapping[str, Any], *, resume: bool) -> None:
@@ -42,7 +42,7 @@ def open_store(folder: Path, plan: Mapping[str, Any], *, resume: bool) -> None:
             raise TrainingError(f"simulation {folder}", rule, "Give the same, or another folder")
         return
     with writing(folder):
-        (folder / DONE).mkdir(parents=True, exist_ok=True)
+        (folder / FINISHED).mkdir(parents=True, exist_ok=True)
         write_json(path, plan)
 
 
@@ -51,12 +51,12 @@ def keep_outcome(folder: Path, outcome: Outcome) -> None:
     record = {k: v for k, v in vars(outcome).items() if k not in ("final", "costs", "ranking")}
     record["costs"] = asdict(outcome.costs)
     record["ranking"] = [list(site_score) for site_score in outcome.ranking]
-    write_json(folder / DONE / f"{outcome.regime}.json", record)
+    write_json(folder / FINISHED / f"{outcome.regime}.json", record)
 
 
 def kept_outcome(folder: Path, regime: str) -> Outcome | None:
     """Return what a regime reached, or `None` if it is not done."""
-    path = folder / DONE / f"{regime}.json"
+    path = folder / FINISHED / f"{regime}.json"
     if not path.exists():
         return None
     record: dict[str, Any] = adapters.read_json(path)

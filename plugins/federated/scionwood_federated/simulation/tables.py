@@ -58,12 +58,12 @@ def cut(table: Path, column: str) -> dict[str, Path]:
     folder = Path(mkdtemp())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     paths = {}
-    for number, (value, found) in enumerate(sorted(parts.items())):
+    for number, (value, rows) in enumerate(sorted(parts.items())):
         paths[value] = folder / f"{number}.csv"
         with paths[value].open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(found[0]))
+            writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
-            writer.writerows(found)
+            writer.writerows(rows)
     return paths
 
 

@@ -1,0 +1,30 @@
+"""The check of names: a participle alone is refused, unless a package has few of them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from scionwood import Plugin
+from scionwood_kit import CheckFailure
+from scionwood_kit.checks.naming import check_filler_names
+
+
+@pytest.mark.parametrize("fillers", [12, 13])
+def test_more_than_a_few_filler_names_are_refused_with_their_place(
+    fillers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / f"scionwood_named{fillers}"
+    package.mkdir()
+    functions = [f"def clean{n}(record, own):\n    return record\n" for n in range(fillers)]
+    (package / "__init__.py").write_text("\n".join(functions), "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    plugin = Plugin("named", commands={"clean": f"{package.name}:clean0"})
+    if fillers == 12:
+        check_filler_names(plugin)
+    else:
+        with pytest.raises(CheckFailure, match=r"__init__.py:1 'own', and others.*13 are"):
+            check_filler_names(plugin)
+    sys.modules.pop(package.name, None)
