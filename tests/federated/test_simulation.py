@@ -47,15 +47,15 @@ def test_a_simulation_of_one_regime_leaves_its_costs_and_a_run(tmp_path):
     path, out = tmp_path / "sites.csv", tmp_path / "sim"
     path.write_text("site,data.seed\na,1\nb,2\n")
     plan = Plan(rounds=1, steps=1)
-    options = {"plan": plan, "smoke": True, "compare": ["federated"]}
-    done = simulate("seismic/denoise", str(path), out, **options)
+    options = {"sites": str(path), "smoke": True, "compare": ["federated"]}
+    done = simulate("seismic/denoise", out, plan, **options)
     update = read_start(out / "global")
     values = (*update.adapter.values(), *update.head.values())
     sent = done.outcomes["federated"].costs
     assert sent.up == sent.down == 2 * sum(v.numel() * v.element_size() for v in values)
     assert len((out / "rounds.csv").read_text().splitlines()) == 1 + 2
     with pytest.raises(OutputExistsError):
-        simulate("seismic/denoise", str(path), out, **options)
+        simulate("seismic/denoise", out, plan, **options)
 
 
 @pytest.mark.slow

@@ -47,14 +47,16 @@ def table(
         ]
         signature = inspect.signature(function)
         parameters = [p for p in signature.parameters.values() if p.name not in pairs[0][1]]
-        added = ("subtests", "part") if parts > 1 else ("subtests",)
+        added = ("subtests", "table_part") if parts > 1 else ("subtests",)
         parameters += [inspect.Parameter(p, inspect.Parameter.KEYWORD_ONLY) for p in added]
 
         @functools.wraps(function)
-        def run(*self: Any, subtests: pytest.Subtests, part: int = 0, **fixtures: Any) -> None:
+        def run(
+            *self: Any, subtests: pytest.Subtests, table_part: int = 0, **fixtures: Any
+        ) -> None:
             torch = sys.modules.get("torch")
             state = torch.get_rng_state() if torch else None
-            for number, (name, values) in enumerate(pairs[part::parts]):
+            for number, (name, values) in enumerate(pairs[table_part::parts]):
                 if torch:
                     torch.set_rng_state(state)
                 with subtests.test(name), fixtures_of_row(fixtures, number) as local:
@@ -62,7 +64,7 @@ def table(
 
         run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         run.table = function, pairs  # type: ignore[attr-defined]
-        return pytest.mark.parametrize("part", range(parts))(run) if parts > 1 else run
+        return pytest.mark.parametrize("table_part", range(parts))(run) if parts > 1 else run
 
     return decorate
 

@@ -128,9 +128,10 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     shared = item.stash[BILL].shared
     if all(report.passed for report in reports) and item.stash[BILL].test > SECONDS:
         item._initrequest()  # type: ignore[attr-defined]  # as the plugins that rerun tests do
-        reports = runtestprotocol(item, log=False, nextitem=nextitem)
+        second = runtestprotocol(item, log=False, nextitem=nextitem)
         seconds, most = item.stash[BILL].test, limit()
-        if all(report.passed for report in reports) and seconds > most:
+        # A test that changes a shared fixture fails the second time, and is not judged.
+        if all(report.passed for report in second) and seconds > most:
             (call,) = (report for report in reports if report.when == "call")
             call.outcome = "failed"
             call.longrepr = (
