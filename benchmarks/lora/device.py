@@ -22,7 +22,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("core", "plugins/seismic", "plugins/crash")
+SOURCES = ("core", "core/sandbox", "plugins/seismic", "plugins/crash")
 FOLDERS = (
     "tests/core/kernels",
     "tests/core/training",

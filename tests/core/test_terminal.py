@@ -47,7 +47,7 @@ def on_a_terminal(code: str, width: int) -> str:
 
 
 def test_a_terminal_gets_a_table_of_its_width_with_colours() -> None:
-    code = "from scionwood import print_table\n"
+    code = "from scionwood.authoring import print_table\n"
     code += f"print_table(('name', 'text'), [('[bold]', {LONG!r})])"
     printed = on_a_terminal(code, 40)
     assert "\x1b[1m" in printed

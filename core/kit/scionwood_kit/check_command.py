@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scionwood.errors import ReadError
 from scionwood.files.terminal import print_status
 from scionwood.plugins import discovery
 from scionwood.recipes.arguments import InputPath, PluginName
-from scionwood_kit.fuzzing.command import fuzz_plugin
-from scionwood_kit.runner import Outcome, run_checks
+
+if TYPE_CHECKING:  # a command imports what is heavy when it runs
+    from scionwood_kit.runner import Outcome
 
 
 def check(
@@ -40,6 +42,8 @@ def check(
         csv: with `--fuzz`, a CSV file for the counts; rows of other samples in it stay.
     """
     if fuzz:
+        from scionwood_kit.fuzzing.command import fuzz_plugin
+
         return fuzz_plugin(plugin, files, n=n, seed=seed, corpus=corpus, csv=csv)
     if files:
         raise ReadError(str(files[0]), "files are damaged by --fuzz alone", "Add --fuzz")
@@ -47,6 +51,8 @@ def check(
 
 
 def _conformance(plugin: str) -> int:
+    from scionwood_kit.runner import run_checks
+
     def report(outcome: Outcome) -> None:
         state = {"passed": True, "failed": False, "nothing": None}[outcome.status]
         reason = outcome.reason if outcome.status == "nothing" else ""

@@ -155,8 +155,10 @@ def command_words(function: Callable[..., Any]) -> dict[str, Word]:
         >>> {name: word.default for name, word in authoring.command_words(clean).items()}["dt"]
         0.002
     """
-    words = _words(function, list(inspect.signature(function).parameters))
-    return words | {n: word for n, word in _show_words(function).items() if n not in words}
+    parameters = list(inspect.signature(function).parameters)
+    words = _words(function, parameters)
+    verb_words = {*words, *parameters}  # what prints may read the options of the verb again
+    return words | {n: word for n, word in _show_words(function).items() if n not in verb_words}
 
 
 def _show_words(function: Callable[..., Any]) -> dict[str, Word]:
@@ -238,7 +240,8 @@ def _hints(item: Any, names: Sequence[str], *, include_extras: bool = False) -> 
     if isinstance(item, type):
         return get_type_hints(item, include_extras=include_extras)
     function = inspect.unwrap(item)
-    annotations = {name: function.__annotations__[name] for name in names}
+    # A parameter without a type is read as text; the kit refuses it.
+    annotations = {name: function.__annotations__.get(name, str) for name in names}
     holder = SimpleNamespace(__annotations__=annotations)
     return get_type_hints(holder, function.__globals__, include_extras=include_extras)
 

@@ -69,9 +69,7 @@ MENDS: dict[str, tuple[Edit, ...]] = {
         ),
         Edit(_ORIGIN, "if type(module).forward is not FORWARDS[type(module)] or len(", "if len("),
     ),
-    "the trial of a recipe": (
-        Edit(_ORIGIN, "torch.equal(recipe.compute(recipe.tensors), x)", "True"),
-    ),
+    "the trial of a recipe": (Edit(_ORIGIN, "torch.equal(plan.compute(plan.tensors), x)", "True"),),
     "the exact class of a layer": (
         Edit(_FUSING, "type(base) is not wanted:", "not isinstance(base, wanted):"),
         Edit(_INTERCEPTION, "if FORWARDS.get(kind) is not kind.forward:", "if False:"),

@@ -30,11 +30,11 @@ def test_data_that_ignores_its_seed_is_caught(sample: Any) -> None:
 
 
 def test_a_plain_loader_of_torch_is_advice_and_an_error_in_the_repository(sample: Any) -> None:
-    old = "from scionwood import DataLoader"
+    old = "from scionwood.authoring import DataLoader"
     sample.change("data.py", old, "from torch.utils.data import DataLoader")
     (advice,) = check_data_resumes_exactly(sample.plugin())
     assert advice.value.startswith("data 'sample/reservoirs': torch.utils.data.dataloader.DataLoa")
-    assert "resume is exact only with scionwood.authoring.DataLoader" in advice.rule
+    assert "resume is exact only with authoring.DataLoader" in advice.rule
     sample.at_home()
     with pytest.raises(CheckFailure, match="Import DataLoader from scionwood in place of torch"):
         check_data_resumes_exactly(sample.plugin())
@@ -66,7 +66,8 @@ class Files(Reservoirs):
 
 
 def test_one_data_component_works_without_files(sample: Any) -> None:
-    sample.change("data.py", "import DataLoader", "import DataLoader, ReadError")
+    more = "import DataLoader\nfrom scionwood import ReadError"
+    sample.change("data.py", "import DataLoader", more)
     sample.change("data.py", "\n\ndef respond(", f"{FILES}\n\ndef respond(")
     both = sample.change("__init__.py", "data={", 'data={"files": "scionwood_sample.data:Files", ')
     check_data_is_seeded(both.plugin())

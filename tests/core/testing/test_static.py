@@ -32,7 +32,7 @@ def test_reports_a_library_that_the_record_imports(sample: Any, module: str) -> 
 
 
 def test_reports_a_heavy_name_of_scionwood_too(sample: Any) -> None:
-    sample.change("__init__.py", "import Plugin", "import DataLoader, Plugin")
+    sample.change("__init__.py", "import Plugin", "import Plugin, SplitData")
     with pytest.raises(CheckFailure, match="also imports torch"):
         check_light_import(sample.plugin())
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from case_table import table
 
 from scionwood_crash.kernels import Weights, edge_block, reference, report
 
@@ -42,8 +41,8 @@ def run(given, function=edge_block):
     return out.detach(), total.detach(), *torch.autograd.grad((out, total), inputs, grads)
 
 
-@table(("nodes", "edges"), [(1, 1), (33, 150), (5000, 40000)])
-@table("width", [24, 64, 128])
+@pytest.mark.parametrize(("nodes", "edges"), [(1, 1), (33, 150), (5000, 40000)])
+@pytest.mark.parametrize("width", [24, 64, 128])
 def test_forward_and_backward_equal_the_reference(nodes, edges, width):
     given = block(nodes, edges, width)
     for ours, theirs in zip(run(given), run(given, reference.edge_block), strict=True):

@@ -197,6 +197,10 @@ def _words(where: str, kind: str, function: Any) -> Iterator[Problem]:
     """Check the parameters of a function, and the fields of the classes of its options."""
     from scionwood.cli.command import command_words
 
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.annotation is parameter.empty:
+            rule = "a parameter has a type"
+            yield Problem(f"{where}: {name}", rule, "Annotate it: the line is checked by it")
     passed = _POSITIONAL.get(kind, 0)
     for name, word in list(command_words(function).items())[passed:]:
         if word.default is inspect.Parameter.empty and kind != "commands":

@@ -19,15 +19,15 @@ _REMEDY = "Write `Example:` and lines that start with `>>>`, and run them with d
 def check_examples(plugin: Plugin) -> Iterator[Problem]:
     """Every public function and class of a plugin has an example in its docstring.
 
-    Public are the names that the stub `__init__.pyi` of the package lists, or those of `api`.
+    Public are the names that the stub `__init__.pyi` of the package lists, or those of `verbs`.
     Readers copy an example before they read anything else. An example has lines that start with
-    `>>>`, so that doctest can run it. Public names of `api` are those of `__all__`, or without it
+    `>>>`, so that doctest can run it. Public names of `verbs` are those of `__all__`, or without it
     those that the module defines and that do not start with an underscore. For plugins outside the
     Scionwood repository this is advice.
     """
     module = _interface(plugin)
     if module is None:
-        raise NothingToCheck("its package lists no public names, and it has no module `api`")
+        raise NothingToCheck("its package lists no public names, and it has no module `verbs`")
     for name in _public(module):
         if ">>>" not in _doc(module, name):
             yield Problem(f"{module.__name__}.{name}", _RULE, _REMEDY, advice=True)
@@ -38,7 +38,7 @@ def _interface(plugin: Plugin) -> ModuleType | None:
     packages = [top for top in sorted(tops) if _is_package(top)]
     roots = (import_module(top) for top in packages)
     listed = next((root for root in roots if getattr(root, "__all__", None)), None)
-    names = (f"{top}.api" for top in packages)
+    names = (f"{top}.verbs" for top in packages)
     return listed or next((import_module(name) for name in names if find_spec(name)), None)
 
 

@@ -83,8 +83,8 @@ def serve_check(
     loaded: LoadedRun,
     source: Path,
     out: Path,
-    options: CheckRequest = CheckRequest(),
     *,
+    options: CheckRequest = CheckRequest(),
     page: bool = False,
 ) -> Served:
     """Answer with the faults of address of a text, as `scionwood bangla check --json` does.

@@ -93,6 +93,15 @@ def evaluate(
         AdapterFileError: the adapter is damaged, or was made for another base.
         ReadError: the data cannot be read, or no example has a register.
         OutputExistsError: a file exists and `force` is false.
+
+    Example:
+        >>> from pathlib import Path
+        >>> short = EvaluateOptions(n=2, decoding="greedy", max_new_tokens=4)
+        >>> done = evaluate(
+        ...     short, run="bangla/register_tiny", methods=["zero_shot"], figures=Path("figures")
+        ... )
+        >>> sorted(path.suffix for path in Path("figures").iterdir())[-2:]
+        ['.json', '.png']
     """
     # The data are read first: a wrong file is refused before torch is imported.
     data, seed = options.data, options.seed

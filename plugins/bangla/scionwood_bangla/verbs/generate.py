@@ -134,8 +134,8 @@ def serve_generate(
     loaded: LoadedRun,
     source: Path,
     out: Path,
-    options: GenerateRequest = GenerateRequest(),
     *,
+    options: GenerateRequest = GenerateRequest(),
     page: bool = False,
 ) -> Served:
     """Answer a request in Bangla, with the faults of the answer, as `scionwood bangla generate`.
@@ -159,8 +159,8 @@ def serve_generate_many(
     loaded: LoadedRun,
     sources: Sequence[Path],
     outs: Sequence[Path],
-    options: GenerateRequest = GenerateRequest(),
     *,
+    options: GenerateRequest = GenerateRequest(),
     page: bool = False,
 ) -> list[Served]:
     """Answer several requests, each as `serve_generate`; greedy answers pass the model together.

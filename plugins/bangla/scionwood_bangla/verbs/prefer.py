@@ -67,6 +67,12 @@ def prefer(
         WeightsError: the model cannot be loaded.
         OutputExistsError: the target exists and `force` is false.
         WriteError: the target cannot be written.
+
+    Example:
+        >>> pairs = prefer("pairs.jsonl", PreferOptions(n=4), samples=0)
+        pairs.jsonl: 4 pairs of 4 requests
+        >>> len(pairs) > 0
+        True
     """
     check_target(target, force)
     examples = load_examples(options, options.seed, "seen")  # refused before torch is imported
