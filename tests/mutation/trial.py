@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +37,7 @@ from mutants import SCOPE, Mutant, changed, draw
 
 TESTS = ("tests/core", "tests/seismic")
 OPTIONS = ["-m", "not slow", "-p", "no:cacheprovider", "--tb=line"]
+OPTIONS += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of what is imported before
 BUDGET, LIMIT = 90.0, 600.0
 """Seconds that the tests of a mutant took without it, and the limit of wall time in seconds."""
 
@@ -54,7 +56,10 @@ def forked(root: Path, work: Callable[[], int], log: Path, limit: float) -> int 
         code = 1
         try:
             code = work()
+        except BaseException:
+            traceback.print_exc()
         finally:
+            sys.stdout.flush()
             os._exit(code)
     end, done = time.monotonic() + limit, (0, 0)
     while not done[0] and time.monotonic() < end:

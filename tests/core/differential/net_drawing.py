@@ -60,8 +60,12 @@ HOOKS = [
     *("gradient of output", "forward", "forward", "global", "global data", "global input"),
 ]
 ON_ADAPTERS = [*HOOKS, *["data of input"] * 8]
-SECOND = [".k", ".v", ".up"]
-"""Ends of the names of layers that read what another layer has read before."""
+PARTS = [
+    *(".base_layer", ".lora_A.default", ".lora_B.default"),
+    *(".lora_dropout.default", ".lora_dropout.default", ""),
+]
+SECOND = tuple(f"{end}{part}" for end in (".k", ".v", ".up") for part in (PARTS[0], PARTS[3]))
+"""Parts of layers that read what another layer has read before."""
 IN_FRONT = ["scale", "scale in place", "scale data", "scale data", "global data", "forward"]
 """What changes the output of a module in front of a layer."""
 FROM_THEN_ON = ["scale data", "forward", "forward", "global data"]
@@ -71,10 +75,6 @@ WEIGHTS = [
     *("old spectral_norm", "orthogonal"),
 ]
 WRITES = ["in place", "without gradient", "data", "data", "in a part"]
-PARTS = [
-    *(".base_layer", ".lora_A.default", ".lora_B.default"),
-    *(".lora_dropout.default", ".lora_dropout.default", ""),
-]
 
 
 ACTS = [
@@ -145,17 +145,22 @@ def draw(seed: int) -> Drawn:
         before += _hook(dice, names)
     if "in front" in acts:
         before += _hook(dice, list(fronts), IN_FRONT)
-    after = _hook(dice, tuned, ON_ADAPTERS) if "an adapter" in acts else ()
-    later = _hook(dice, tuned, ON_ADAPTERS) if "later" in acts else ()
+    copies = "lora_dropout" in config  # peft keeps a copy of the input: see docs/kernels.md
+    kinds = HOOKS if copies else ON_ADAPTERS
+    after = _hook(dice, tuned, kinds) if "an adapter" in acts else ()
+    later = _hook(dice, tuned, kinds) if "later" in acts else ()
     if "later in front" in acts:
         later += _hook(dice, list(fronts), IN_FRONT)
     watched = [name for name, part in fronts.items() if part in WATCHED]
     then = _hook(dice, watched, FROM_THEN_ON) if "then" in acts else ()
     recompute = dice.choice(["memory"] * 7 + ["speed"])
     net, amp = f"Net({', '.join(parts)})", dice.random() < 0.1
-    second = [name for name in tuned if any(f"{end}." in f"{name}." for end in SECOND)]
-    if second and dice.random() < 0.4:
+    second = [name for name in tuned if name.endswith(SECOND)]
+    if second and not copies and dice.random() < 0.6:
         later += _hook(dice, second, ["data of input"])
+    plain = [name for name, part in fronts.items() if part == "nn.RMSNorm(8)"]
+    if plain and dice.random() < 0.7:
+        then += _hook(dice, plain, ["forward"])
     return Drawn(seed, net, before, config, after, recompute, later, then, amp)
 
 
