@@ -51,8 +51,8 @@ MENDS: dict[str, tuple[Edit, ...]] = {
             _ORIGIN,
             _GRAPH,
             "again = type(module).forward.__get__(module)\n"
-            "            recipe = _recipe((inputs[0],), again)\n"
-            "            setattr(output, _TAG, (recipe, output._version))\n"
+            "            plan = _plan((inputs[0],), again, module)\n"
+            "            setattr(output, _TAG, (plan, output._version))\n"
             "            return",
         ),
     ),
@@ -71,17 +71,17 @@ MENDS: dict[str, tuple[Edit, ...]] = {
     ),
     "the trial of a recipe": (Edit(_ORIGIN, "torch.equal(plan.compute(plan.tensors), x)", "True"),),
     "the exact class of a layer": (
-        Edit(_FUSING, "type(base) is not wanted:", "not isinstance(base, wanted):"),
+        Edit(_FUSING, "type(base) is not linear_type:", "not isinstance(base, linear_type):"),
         Edit(_INTERCEPTION, "if FORWARDS.get(kind) is not kind.forward:", "if False:"),
     ),
     "the guard of `forward` on an instance of a layer": (
-        Edit(_INTERCEPTION, 'if "forward" in own:', "if False:"),
+        Edit(_INTERCEPTION, 'if "forward" in attributes:', "if False:"),
     ),
     "the guard of hooks on a layer": (
         Edit(
             _INTERCEPTION,
-            'if hooks or own["_backward_hooks"]',
-            'if False and own["_backward_hooks"]',
+            'if hooks or attributes["_backward_hooks"]',
+            'if False and attributes["_backward_hooks"]',
         ),
     ),
     "the guard of A, B and dropout": (
@@ -89,7 +89,11 @@ MENDS: dict[str, tuple[Edit, ...]] = {
     ),
     "the guard of hooks on all modules": (Edit(_FUSING, "if global_hooks():", "if False:"),),
     "giving up a group for what acts on one of its layers": (
-        Edit("adapters/grouping.py", "not _plain(each) or self.obstacle(each)", "not _plain(each)"),
+        Edit(
+            "adapters/grouping.py",
+            "not _plain(sibling) or self.obstacle(sibling)",
+            "not _plain(sibling)",
+        ),
     ),
     "keeping an input that a layer with hooks reads too": (
         Edit(_FUSING, "keep(x)  # hooks may write over it", "pass"),
@@ -107,7 +111,7 @@ MENDS: dict[str, tuple[Edit, ...]] = {
         Edit("adapters/experts.py", "return bool(word.target_parameters)", "return False"),
     ),
     "leaving dead layers out that an example shows": (
-        Edit("adapters/attaching.py", "if not rest or any(", "if True or any("),
+        Edit("adapters/attaching.py", "if not live_names or any(", "if True or any("),
     ),
     "leaving dead layers out that the source shows": (
         Edit(_TARGETING, "if not probed:", "if False:"),
@@ -123,7 +127,7 @@ MENDS: dict[str, tuple[Edit, ...]] = {
         Edit(f"{_LAYERS}/tuners.py", " and _makes_factors(conv)", ""),
     ),
     "leaving out what peft refuses in Mamba": (
-        Edit(_TARGETING, "gone = refused(model, config, whole)", "gone = dict[str, str]()"),
+        Edit(_TARGETING, "gone = refused(model, config, candidates)", "gone = dict[str, str]()"),
     ),
     "the linear layer of e3nn": (
         Edit(f"{_LAYERS}/forms.py", '"e3nn.o3._linear.Linear": _paths,', ""),

@@ -32,7 +32,8 @@ def test_reports_a_library_that_the_record_imports(sample: Any, module: str) -> 
 
 
 def test_reports_a_heavy_name_of_scionwood_too(sample: Any) -> None:
-    sample.change("__init__.py", "import Plugin", "import Plugin, SplitData")
+    heavy = "import Plugin\nfrom scionwood.authoring import DataLoader"
+    sample.change("__init__.py", "import Plugin", heavy)
     with pytest.raises(CheckFailure, match="also imports torch"):
         check_light_import(sample.plugin())
 
