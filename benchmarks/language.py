@@ -1,6 +1,6 @@
 """Adapt SmolLM2 to name functions of Python's standard library by what they do.
 
-    pip install -e . -e 'plugins/language[language-demo]' -e plugins/methods
+    pip install -e . -e core/sandbox -e 'plugins/language[language-demo]' -e plugins/methods
     python benchmarks/language.py                     # about ten minutes on one core
     python benchmarks/language.py --methods LoRA DoRA --seeds 0
 

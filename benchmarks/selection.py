@@ -1,6 +1,6 @@
 """Train on a tenth of the data: chosen by the strong heads, by the loss, or by chance, and on all.
 
-    pip install -e . -e 'plugins/language[language-demo]' -e plugins/methods
+    pip install -e . -e core/sandbox -e 'plugins/language[language-demo]' -e plugins/methods
     pip install -e plugins/seismic -e plugins/bangla
     python benchmarks/selection.py                    # about 15 minutes on one idle core
     python benchmarks/selection.py --fields seismic --seeds 0
