@@ -80,7 +80,7 @@ class DasReader(SlabReader):
         if self._slabs[number] is not None:
             return super().read(index)
         with reading(self.path, "DAS"):
-            return self._record_of(number, self._patches.load(number))
+            return self._patch_record(number, self._patches.load(number))
 
     def rewrite(
         self,
@@ -140,7 +140,7 @@ class DasReader(SlabReader):
         for i in range(len(self._patches)):
             with reading(self.path, "DAS"):
                 patch = self._patches.load(i)
-                record = self._record_of(i, patch)
+                record = self._patch_record(i, patch)
                 dtype, store = self._storing(patch, names)  # an error comes before the long work
             after, changed = changed_data(self.path, record, function)
             if changed.any():
@@ -175,7 +175,7 @@ class DasReader(SlabReader):
         rule = f"{self._patches.format[0]} cannot be written, only HDF5 and TDMS"
         raise WriteError(str(self.path), rule, "Convert it to DASDAE with DASCore")
 
-    def _record_of(self, i: int, patch: Any) -> Record:
+    def _patch_record(self, i: int, patch: Any) -> Record:
         """Return a patch that DASCore read as a record."""
         data = np.asarray(patch.transpose(*self.dims).data)
         dt = self._patches.interval(i, patch)
@@ -232,7 +232,7 @@ class DasReader(SlabReader):
             if slab is not None:
                 continue
             patch = self._patches.load(i)
-            self._record_of(i, patch)
+            self._patch_record(i, patch)
             place = hdf5.find(self.path, np.asarray(patch.data), used_names, len(self._patches))
             if place.rows is not None:
                 return False
