@@ -161,6 +161,11 @@ def draw(seed: int) -> Drawn:
     plain = [name for name, part in fronts.items() if part == "nn.RMSNorm(8)"]
     if plain and dice.random() < 0.7:
         then += _hook(dice, plain, ["forward"])
+    if "Swapped" in net:  # an input in another order of memory is copied
+        after, later = (
+            tuple(line for line in lines if "data of input" not in line) for lines in (after, later)
+        )
+    amp = amp and not any("data of input" in line for line in (*after, *later))
     return Drawn(seed, net, before, config, after, recompute, later, then, amp)
 
 
