@@ -18,7 +18,7 @@ from scionwood_sandbox.decoding.switch import is_enabled, walled
 if TYPE_CHECKING:  # it needs numpy, which refusals do without
     from scionwood_sandbox.decoding.client import Channel
 
-Argument = ParamSpec("Given")
+Argument = ParamSpec("Argument")
 Result = TypeVar("Result")
 
 _LEARNING = Limits(cpu=120, wall=120)

@@ -151,7 +151,7 @@ def serve_generate(
         ReadError: the request is not Bangla in Unicode.
         RecipeError: an option is out of range, or the request is too long for the model.
     """
-    (answer,) = serve_generate_many(loaded, [source], [out], options, page=page)
+    (answer,) = serve_generate_many(loaded, [source], [out], options=options, page=page)
     return answer
 
 

@@ -108,8 +108,9 @@ def residual(updates: Updates, weights: Weights, like: Update) -> Pooled:
     pooled = _by_factor(updates, weights, like)
     lacks = {}
     for module, parts in stacks(updates).items():
-        means = (_average([getattr(p, side) for p in parts], weights) for side in ("a", "b"))
-        mean_pair = Pair(*means, size_of(like, module)[1])
+        mean_a = _average([pair.a for pair in parts], weights)
+        mean_b = _average([pair.b for pair in parts], weights)
+        mean_pair = Pair(mean_a, mean_b, size_of(like, module)[1])
         lacks[module] = stacked([*parts, mean_pair], [*weights, -1.0])
     return Pooled(pooled.adapter, pooled.head, 0.0, pooled.sites, lacks)
 

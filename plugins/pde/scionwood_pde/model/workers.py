@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
-Result = TypeVar("Made")
+Result = TypeVar("Result")
 
 AHEAD = 2
 """Items in work or waiting for each thread of the workers, so that memory stays bounded."""
