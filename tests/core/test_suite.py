@@ -48,6 +48,7 @@ def test_a_test_fails_that_is_above_the_budget_whenever_it_runs(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cpu_budget, "SECONDS", 0.08)
+    monkeypatch.setenv("CPU_BUDGET", "strict")
     monkeypatch.setattr("os.getloadavg", lambda: (0.0, 0.0, 0.0))
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makepyfile(COSTS)

@@ -45,6 +45,9 @@ def check_stored(path: Path, dataset: h5py.Dataset) -> None:
     Raises:
         ReadError: values are missing; the message says how many bytes are stored.
     """
+    if isinstance(dataset.name, bytes):  # h5py gives bytes where a name is no UTF-8
+        rule = f"HDF5 dataset {dataset.name!r}: its name is not UTF-8"
+        raise ReadError(str(path), rule, "Rename it, or get the file again")
     stored, filters = dataset.id.get_storage_size(), dataset.id.get_create_plist().get_nfilters()
     if not stored or (not filters and stored < dataset.size * dataset.dtype.itemsize):
         rule = f"HDF5 dataset {dataset.name} {dataset.shape} has {stored} bytes stored"
