@@ -85,7 +85,8 @@ def names(home: str) -> Lines:
     exports, such as `scionwood.adapters.freeze`.
     """
     if home.startswith("scionwood_"):
-        groups = [(home, import_module(home).__all__)]
+        listed = import_module(home).__all__  # `scionwood` lists some of them too: they stand there
+        groups = [(home, [name for name in listed if name not in scionwood.__all__])]
     else:
         inner = getattr(import_module(f"scionwood.{home}"), "__all__", ())
         root, authors = (
