@@ -22,6 +22,8 @@ from scionwood_kit.checks.layout import ROOMS, check_layout
         ("datamodule.py", "It belongs in data/"),
         ("networks.py", "It belongs in model/"),
         ("cli_extra.py", "It belongs in verbs/"),
+        ("api.py", "It belongs in verbs/"),
+        ("services.py", "It belongs in verbs/"),
         ("page.py", "use scionwood.authoring.Page"),
         ("archives.py", "use scionwood.authoring.unpacked"),
         ("folders.py", "use authoring.reading"),

@@ -19,8 +19,6 @@ from scionwood_kit.rules import NothingToCheck, Problem, check
 
 ROOMS = {
     "verbs": "what users do: each function is the command and the service",
-    "api": "what a user imports: a few typed functions",
-    "cli": "the commands",
     "backbones": "the factories that recipes name",
     "model": "networks and their weights",
     "data": "data components, one file each",
@@ -33,7 +31,6 @@ ROOMS = {
     "adapters": "the field's own adapter methods",
     "kernels": "the field's own fused operators",
     "inference": "what applies a run to arrays, records and files",
-    "services": "what a server offers: a run applied to the file of a request",
     "evaluation": "metrics, baselines, figures and reports",
     "recipes": "the recipes",
     "runs": "finished runs that the package ships",
@@ -66,7 +63,7 @@ _PLACES = {
     "adapters/": r"adapter|tuners?|lora",
     "kernels/": r"kernel|ops|operators?|triton(_\w+)?|cuda",
     "inference/": r"infer|predict|predictors?|prediction|apply|pipelines?|run|rollout",
-    "verbs/": r"cli_\w+|\w+_cli|commands?|main|app",
+    "verbs/": r"api|cli|services?|cli_\w+|\w+_cli|commands?|main|app",
     "backbones.py": r"backbone|factory|factories",
     "recipes/, as YAML": r"configs?|recipe|settings",
     "the core: use scionwood.authoring.Page and its tables and figures": r"pages?|html|templates?",
