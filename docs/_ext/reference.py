@@ -17,8 +17,8 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 import scionwood
-from scionwood.cli.command import Word, command_words
 from scionwood.cli.show import inherited_texts
+from scionwood.cli.words import Word, command_words
 from scionwood.lazy import homes
 from scionwood.plugins import discovery
 from scionwood.plugins.plugin import KINDS

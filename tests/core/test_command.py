@@ -18,7 +18,8 @@ from scionwood.authoring import (
     command_words,
     with_options_classes,
 )
-from scionwood.cli.command import meanings, parse_command
+from scionwood.cli.command import parse_command
+from scionwood.cli.words import meanings
 
 
 def clean(
@@ -166,3 +167,21 @@ def test_the_fields_of_a_dataclass_are_options(capsys: pytest.CaptureFixture[str
     assert meanings(clean_files) == {"run": "run"}
     with pytest.raises(TrainingError, match="absent"):
         parsed("a --run absent/run")
+
+
+def test_the_default_of_the_parameter_holds_on_the_command_line_too() -> None:
+    def clean_files(source: str, options: CleanOptions = CleanOptions("off", 8)) -> None:
+        """Clean."""
+
+    assert parse_command(clean_files, "x", ["a"])["options"] == CleanOptions("off", 8)
+    parsed = parse_command(clean_files, "x", ["a", "--exact"])["options"]
+    assert parsed == CleanOptions("off", 8, exact=True)
+    assert command_words(clean_files)["tile"].default == 8
+
+
+def test_a_parameter_named_like_a_field_of_its_options_is_refused() -> None:
+    def clean_files(source: str, options: CleanOptions = CleanOptions(), *, tile: int = 3) -> None:
+        """Clean."""
+
+    with pytest.raises(PluginError, match=r"clean_files: tile.*one name"):
+        parse_command(clean_files, "x", ["a", "--tile", "4"])

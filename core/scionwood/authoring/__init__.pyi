@@ -4,11 +4,11 @@ from scionwood.adapters import LayerTuner as LayerTuner
 from scionwood.adapters import LeftOutWarning as LeftOutWarning
 from scionwood.adapters import peft_method as peft_method
 from scionwood.adapters.stored import empty_weights as empty_weights
-from scionwood.cli.command import Word as Word
 from scionwood.cli.command import check_plan as check_plan
-from scionwood.cli.command import command_words as command_words
 from scionwood.cli.command import prints as prints
-from scionwood.cli.command import with_options_classes as with_options_classes
+from scionwood.cli.words import Word as Word
+from scionwood.cli.words import command_words as command_words
+from scionwood.cli.words import with_options_classes as with_options_classes
 from scionwood.files.pages import Figure as Figure
 from scionwood.files.pages import Number as Number
 from scionwood.files.pages import Numbers as Numbers

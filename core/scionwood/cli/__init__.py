@@ -14,8 +14,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from scionwood import __version__
-from scionwood.cli.command import meanings, parse_command, run_command
+from scionwood.cli.command import parse_command, run_command
 from scionwood.cli.recipes import OVERRIDABLE, overrides_last
+from scionwood.cli.words import meanings
 from scionwood.errors import PluginError, ScionwoodError
 from scionwood.files.terminal import print_table, visible_warnings
 from scionwood.plugins import discovery

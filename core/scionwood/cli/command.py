@@ -17,16 +17,15 @@ import shlex
 from argparse import HelpFormatter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stderr
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from io import StringIO
 from itertools import takewhile
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, ParamSpec, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, ParamSpec, TypeVar, get_args, get_origin
 
+from scionwood.cli.words import Word, command_words, meanings_of, with_options_classes
 from scionwood.errors import PluginError, ReadError, ScionwoodError
 from scionwood.plugins import discovery
-from scionwood.recipes.arguments import STDIN, Mark
+from scionwood.recipes.arguments import STDIN
 from scionwood_sandbox.files import check_target
 
 Parameters = ParamSpec("Parameters")
@@ -122,141 +121,6 @@ def parse_command(
     return with_options_classes(function, arguments)
 
 
-@dataclass(frozen=True)
-class Word:
-    """A positional argument or an option of a command line.
-
-    Attributes:
-        hint: the type, without its marks.
-        default: the default; `inspect.Parameter.empty` if there is none.
-        help: one or more sentences.
-        positional: whether it is a positional argument.
-        meaning: what its mark says, such as `input` or `rest`; empty without a mark.
-
-    Example:
-        >>> word = authoring.command_words(scionwood.test)["run_dir"]
-        >>> word.positional
-        True
-    """
-
-    hint: Any
-    default: Any
-    help: str
-    positional: bool
-    meaning: str
-
-
-def command_words(function: Callable[..., Any]) -> dict[str, Word]:
-    """Return the words of a command line by name, in the order of the parameters.
-
-    Example:
-        >>> def clean(source: str, *, dt: float = 0.002) -> None:
-        ...     "Clean a file."
-        >>> {name: word.default for name, word in authoring.command_words(clean).items()}["dt"]
-        0.002
-    """
-    parameters = list(inspect.signature(function).parameters)
-    words = _words(function, parameters)
-    verb_words = {*words, *parameters}  # what prints may read the options of the verb again
-    return words | {n: word for n, word in _show_words(function).items() if n not in verb_words}
-
-
-def _show_words(function: Callable[..., Any]) -> dict[str, Word]:
-    show = getattr(function, "show", None)
-    # The first parameter is the result, whose type may need a heavy import.
-    return {} if show is None else _words(show, list(inspect.signature(show).parameters)[1:])
-
-
-def _words(function: Callable[..., Any], names: Sequence[str]) -> dict[str, Word]:
-    words: dict[str, Word] = {}
-    documented = _documented(function, names)
-    for name in names:
-        parameter = inspect.signature(function).parameters[name]
-        hint, text, meaning = documented[name]
-        if _is_options(hint, parameter):
-            words |= {
-                field.name: Word(hint, _default(field), text, False, meaning)
-                for field, (hint, text, meaning) in _documented_fields(hint)
-            }
-        else:
-            positional = parameter.kind is not parameter.KEYWORD_ONLY
-            # A result that Python may keep in memory goes to a file on the command line.
-            needed = positional and meaning == "output"
-            default = parameter.empty if needed else parameter.default
-            words[name] = Word(hint, default, text, positional, meaning)
-    return words
-
-
-def with_options_classes(
-    function: Callable[..., Any], arguments: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Gather the values that are fields of a dataclass into instances, one a parameter.
-
-    Example:
-        >>> from dataclasses import dataclass
-        >>> @dataclass(frozen=True)
-        ... class Options:
-        ...     dt: float = 0.002
-        >>> def clean(source: str, options: Options = Options()) -> None:
-        ...     "Clean a file."
-        >>> authoring.with_options_classes(clean, {"source": "a", "dt": 0.004})["options"].dt
-        0.004
-    """
-    values = dict(arguments)
-    parameters = inspect.signature(function).parameters
-    for name, hint in _hints(function, list(parameters)).items():
-        if _is_options(hint, parameters[name]):
-            names = [field.name for field in fields(hint) if field.name in values]
-            values[name] = hint(**{field: values.pop(field) for field in names})
-    return values
-
-
-def _is_options(hint: Any, parameter: inspect.Parameter) -> bool:
-    # The run of a service is a dataclass too; it has no default, and options have.
-    return is_dataclass(hint) and parameter.default is not parameter.empty
-
-
-def _documented(item: Any, names: Sequence[str]) -> dict[str, tuple[Any, str, str]]:
-    """Return the type, the help and the meaning of parameters, or of fields of a class."""
-    from docstring_parser import parse
-
-    owners = reversed(item.__mro__) if isinstance(item, type) else (item,)  # a base has its fields
-    helps = {
-        e.arg_name: e.description for owner in owners for e in parse(owner.__doc__ or "").params
-    }
-    marked = _hints(item, names, include_extras=True)
-    marks = {name: _mark(hint) for name, hint in marked.items()}
-    return {
-        name: (hint, helps.get(name) or "", mark.meaning if (mark := marks[name]) else "")
-        for name, hint in _hints(item, names).items()
-    }
-
-
-def _hints(item: Any, names: Sequence[str], *, include_extras: bool = False) -> dict[str, Any]:
-    """Return the types of some parameters or fields.
-
-    The type of a result may be a name that is imported for type checkers only.
-    """
-    if isinstance(item, type):
-        return get_type_hints(item, include_extras=include_extras)
-    function = inspect.unwrap(item)
-    # A parameter without a type is read as text; the kit refuses it.
-    annotations = {name: function.__annotations__.get(name, str) for name in names}
-    holder = SimpleNamespace(__annotations__=annotations)
-    return get_type_hints(holder, function.__globals__, include_extras=include_extras)
-
-
-def _documented_fields(options: Any) -> list[tuple[Field[Any], tuple[Any, str, str]]]:
-    documented = _documented(options, [field.name for field in fields(options)])
-    return [(field, documented[field.name]) for field in fields(options)]
-
-
-def _default(field: Field[Any]) -> Any:
-    if field.default_factory is not MISSING:
-        return field.default_factory()
-    return inspect.Parameter.empty if field.default is MISSING else field.default
-
-
 def check_plan(line: str) -> str:
     """Check a command line against the signature of its command, without running it.
 
@@ -325,28 +189,11 @@ def _without_rest(
     words: Mapping[str, Word], argv: Sequence[str]
 ) -> tuple[Sequence[str], dict[str, list[str]]]:
     """Split off the words after `--`, if a parameter (`RestWords`) takes them."""
-    takers = [name for name, meaning in _meanings(words).items() if meaning == "rest"]
+    takers = [name for name, meaning in meanings_of(words).items() if meaning == "rest"]
     if not takers:
         return argv, {}
     at = argv.index("--") if "--" in argv else len(argv)
     return argv[:at], {takers[0]: list(argv[at + 1 :])}
-
-
-def meanings(function: Callable[..., Any]) -> dict[str, str]:
-    """Return the parameters that have a meaning, such as `input`, `output`, `run` or `rest`."""
-    return _meanings(command_words(function))
-
-
-def _meanings(words: Mapping[str, Word]) -> dict[str, str]:
-    return {name: word.meaning for name, word in words.items() if word.meaning}
-
-
-def _mark(hint: Any) -> Mark | None:
-    # `InputPath | None` and `list[InputPath]` hold the mark inside.
-    mark = next(
-        (item for item in getattr(hint, "__metadata__", ()) if isinstance(item, Mark)), None
-    )
-    return mark or next(filter(None, map(_mark, get_args(hint))), None)
 
 
 def _checked(words: Mapping[str, Word], arguments: dict[str, Any]) -> dict[str, Any]:
@@ -354,7 +201,7 @@ def _checked(words: Mapping[str, Word], arguments: dict[str, Any]) -> dict[str, 
     from scionwood.runs.reference import find_run
 
     may_exist = bool(arguments.get("force") or arguments.get("resume"))
-    for name, meaning in _meanings(words).items():
+    for name, meaning in meanings_of(words).items():
         value = arguments.get(name)
         for path in value if isinstance(value, list) else [] if value is None else [value]:
             if meaning == "input" and str(path) != STDIN and not Path(path).exists():

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import shtab
 
-from scionwood.cli.command import command_words
+from scionwood.cli.words import command_words
 from scionwood.errors import ScionwoodError
 from scionwood.plugins import discovery
 from scionwood.plugins.plugin import KINDS

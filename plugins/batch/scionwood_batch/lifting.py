@@ -9,7 +9,8 @@ from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from scionwood.cli.command import command_words, meanings, parse_command
+from scionwood.cli.command import parse_command
+from scionwood.cli.words import command_words, meanings
 from scionwood.plugins import discovery
 from scionwood.runs.digest import weights_digest
 from scionwood.runs.reference import find_run

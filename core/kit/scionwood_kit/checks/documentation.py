@@ -195,7 +195,7 @@ def _option(
 
 def _words(where: str, kind: str, function: Any) -> Iterator[Problem]:
     """Check the parameters of a function, and the fields of the classes of its options."""
-    from scionwood.cli.command import command_words
+    from scionwood.cli.words import command_words
 
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.annotation is parameter.empty:

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from scionwood.cli.command import command_words
+from scionwood.cli.words import command_words
 from scionwood.errors import ScionwoodError
 from scionwood.plugins.plugin import Plugin
 from scionwood.runs.shipped import shipped_runs

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, get_args
 
-from scionwood.cli.command import Word as CommandWord
-from scionwood.cli.command import command_words
+from scionwood.cli.words import Word as CommandWord
+from scionwood.cli.words import command_words
 from scionwood.plugins.plugin import Plugin
 from scionwood_kit.checks.static import component
 from scionwood_kit.rules import NothingToCheck, Problem, check
