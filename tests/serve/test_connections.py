@@ -119,8 +119,9 @@ def test_1100_half_sent_headers_keep_nobody_out() -> None:
 def test_a_request_that_is_answered_is_not_closed_for_others() -> None:
     with listening(connections=8, headers=60.0) as port, ExitStack() as links:
         busy = links.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
-        busy.send(WHOLE + b"Content-Length: 6\r\n\r\n123")
-        time.sleep(0.1)
+        busy.send(WHOLE + b"Expect: 100-continue\r\nContent-Length: 6\r\n\r\n")
+        assert busy.recv(4096).startswith(b"HTTP/1.1 100 ")  # the route runs: a request is open
+        busy.send(b"123")
         for _ in range(30):
             links.enter_context(socket.create_connection(("127.0.0.1", port))).send(HALF)
         assert size_of(port, b"12") == "2"

@@ -3,7 +3,7 @@
 With `CPU_BUDGET=strict` in the environment each test above two seconds fails, unless it is marked
 slow. `make test` is not strict, since processors differ.
 
-A test above the budget runs once more in the same process, and only the second run counts. So the
+A test above the limit runs once more in the same process, and only the second run counts. So the
 first import of a library or the first compilation never hits the test that happens to need it
 first, and a child that ends late is not charged to its neighbour. What fixtures of a module or a
 session cost is counted apart, and printed. The limit grows with the time of a fixed computation. A
@@ -132,10 +132,11 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     reports = runtestprotocol(item, log=False, nextitem=nextitem)
     shared = item.stash[BILL].shared
-    if all(report.passed for report in reports) and item.stash[BILL].test > SECONDS:
+    seconds = item.stash[BILL].test
+    if all(r.passed for r in reports) and seconds > SECONDS and seconds > (most := limit()):
         item._initrequest()  # type: ignore[attr-defined]  # as the plugins that rerun tests do
         second = runtestprotocol(item, log=False, nextitem=nextitem)
-        seconds, most = item.stash[BILL].test, limit()
+        seconds = item.stash[BILL].test
         # A test that changes a shared fixture fails the second time, and is not judged.
         if all(report.passed for report in second) and seconds > most:
             (call,) = (report for report in reports if report.when == "call")

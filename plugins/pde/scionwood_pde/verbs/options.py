@@ -136,7 +136,8 @@ class RolloutRequest(Fields):
     conditions: Numbers = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "conditions", numbers_of(self.conditions))
+        if self.conditions is not None:
+            object.__setattr__(self, "conditions", numbers_of(self.conditions))
 
 
 @dataclass(frozen=True, kw_only=True)
