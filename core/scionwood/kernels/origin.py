@@ -119,7 +119,8 @@ def origin_of(x: Tensor, owner: Tensor, recompute: Recompute = "memory") -> Reco
         recompute: `memory` computes again what can be computed. `speed` keeps every input. `auto`
             keeps those of at most `SMALL` bytes.
     """
-    if recompute == "speed" or torch.compiler.is_compiling():
+    # A checkpointed block must save the same tensors twice, and a hook may `keep` x in between.
+    if recompute == "speed" or torch.compiler.is_compiling() or read_late():
         return None
     if recompute == "auto" and x.numel() * x.itemsize <= SMALL:
         return None

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from scionwood.authoring import lora_linear
+from scionwood.kernels.origin import keep, remember
 from scionwood.kernels.saved import plan_of
 
 D = 8
@@ -108,6 +109,20 @@ def test_checkpointed_and_offloaded_blocks_give_the_same_gradients() -> None:
     for run in (lambda: checkpoint(block, x, use_reentrant=False), offloaded):
         for ours, theirs in zip(gradients(run), plain, strict=True):
             assert torch.equal(ours, theirs)
+
+
+def test_a_checkpointed_block_saves_the_same_when_its_input_is_written_over() -> None:
+    block, norm, start = Half(), nn.LayerNorm(D), torch.randn(2, 3, D).requires_grad_()
+    norm.register_forward_hook(remember)
+
+    def run(x: Tensor) -> Tensor:
+        y = lora_linear(x, block.weight, None, block.a, block.b, recompute="memory")
+        keep(x)  # as the layers do that have a hook
+        x.data.mul_(2)
+        return y + lora_linear(x, block.weight, None, block.a, block.b)
+
+    checkpoint(run, norm(start), use_reentrant=False).sum().backward()
+    assert start.grad is not None
 
 
 def test_a_checkpointed_block_runs_twice_and_not_more_often() -> None:
