@@ -1,4 +1,4 @@
-"""Choose the implementation of a LoRA linear layer from a table by device and shape."""
+"""Choose the implementation of a LoRA linear layer by device and shape."""
 
 from __future__ import annotations
 
@@ -24,32 +24,13 @@ TRITON = (3, 6)
 """The oldest version of Triton whose compiler the kernels were compiled with."""
 FAR = 0.03
 """The largest distance from the library, relative to the largest entry."""
+ROWS, WIDTH, RANK = 512, 8192, 256
+"""Bounds of Triton: the least tokens, the largest side of a weight and the most rows of A.
 
-
-@final
-class Rule(NamedTuple):
-    """A row of the table. The first row whose bounds are met decides."""
-
-    implementation: Implementation
-    rows: int
-    """The smallest number of tokens, m."""
-    width: int
-    """The largest max(k, n)."""
-    rank: int
-    """The largest number of rows of A, those of a gate included."""
-    why: str
-
-
-TABLE: dict[str, tuple[Rule, ...]] = {
-    # Memory traffic decides on a GPU: fusing helps if the layer is narrow and tokens are many.
-    # The bounds are computed and not yet measured on a card. Below 512 rows, a tile of the fused
-    # GEMM is half empty. Beyond width 8192, the two passes saved are under 3 % of the layer.
-    "cuda": (
-        Rule("triton", 512, 8192, 256, "rank-r work fused into the GEMM's epilogue"),
-        Rule("addmm", 0, 2**31, 2**31, "few rows, a wide layer or a high rank"),
-    ),
-}
-ELSEWHERE = (Rule("addmm", 0, 2**31, 2**31, "compute-bound: library GEMMs are the fastest"),)
+Memory traffic decides on a GPU: fusing helps if the layer is narrow and tokens are many. The bounds
+are computed and not yet measured on a card. Below 512 rows, a tile of the fused GEMM is half empty.
+Beyond width 8192, the two passes saved are under 3 % of the layer.
+"""
 
 
 @final
@@ -81,19 +62,17 @@ def choose(
         index: The index of the device.
         tf32: Whether torch may round float32 operands to TF32; see `triton_plan.allows_tf32`.
     """
-    for rule in TABLE.get(device, ELSEWHERE):
-        if rows < rule.rows or width > rule.width or rank > rule.rank:
-            continue
-        if rule.implementation != "triton":
-            return Choice(rule.implementation, rule.why)
-        if dtype not in (*LOW, torch.float32):
-            return Choice("addmm", f"{dtype} uses the GEMMs of the library")
-        if reason := obstacle() or unfit(index):
-            return Choice("addmm", reason)
-        if dtype == torch.float32 and not tf32:
-            return Choice("addmm", "float32 without TF32 uses the GEMMs of the library")
-        return Choice("triton", rule.why)
-    raise AssertionError(f"the table of {device} has no row for some shapes")
+    if device != "cuda":
+        return Choice("addmm", "compute-bound: library GEMMs are the fastest")
+    if rows < ROWS or width > WIDTH or rank > RANK:
+        return Choice("addmm", "few rows, a wide layer or a high rank")
+    if dtype not in (*LOW, torch.float32):
+        return Choice("addmm", f"{dtype} uses the GEMMs of the library")
+    if reason := obstacle() or unfit(index):
+        return Choice("addmm", reason)
+    if dtype == torch.float32 and not tf32:
+        return Choice("addmm", "float32 without TF32 uses the GEMMs of the library")
+    return Choice("triton", "rank-r work fused into the GEMM's epilogue")
 
 
 def unfit(index: int) -> str:

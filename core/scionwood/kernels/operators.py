@@ -18,7 +18,7 @@ from torch.utils.flop_counter import register_flop_formula
 
 from scionwood.kernels import addmm
 from scionwood.kernels.addmm import wide
-from scionwood.kernels.dispatch import TABLE, choose
+from scionwood.kernels.dispatch import choose
 from scionwood.kernels.reference import Member
 from scionwood.kernels.triton_plan import allows_tf32
 
@@ -137,7 +137,7 @@ def traced(tensor: Tensor) -> bool:
 
 def _module(rows: Tensor, weight: Tensor, a: Tensor) -> Any:
     device, dtype = rows.device.type, rows.dtype
-    if device not in TABLE:
+    if device != "cuda":  # saves a microsecond
         return addmm
     about = (device, dtype, rows.shape[0], max(weight.shape), a.shape[0])
     choice = choose(*about, rows.get_device(), allows_tf32(dtype))

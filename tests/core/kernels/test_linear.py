@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
 from scionwood.kernels import lora_linear, mask, reference
-from scionwood.kernels.dispatch import TABLE, choose
+from scionwood.kernels.dispatch import choose
 
 LOW = (torch.float16, torch.bfloat16)
 
@@ -255,8 +255,8 @@ def test_refuses_a_trainable_weight_and_shapes_that_do_not_fit():
         lora_linear(t["x"], t["weight"], None, t["a"], t["b"], gate=(t["b"], None))
 
 
-def test_the_table_covers_every_shape():
-    for device in (*TABLE, "cpu", "mps"):
+def test_no_rows_a_wide_layer_and_a_high_rank_use_the_library_everywhere():
+    for device in ("cuda", "cpu", "mps"):
         assert choose(device, torch.bfloat16, 0, 10**6, 10**4).implementation == "addmm"
 
 
