@@ -116,6 +116,27 @@ def test_opcheck(gated, p, dtype):
     torch.library.opcheck(torch.ops.scionwood.lora_linear_backward.default, backward)
 
 
+@table("p", [0.0, 0.3])
+@table("autocast", [False, True])
+def test_a_weight_that_a_function_returns_has_the_same_bits_and_is_not_kept(p, autocast):
+    t = tensors(dtype=torch.float32)
+    weight, saved = t["weight"], []
+
+    def run(t, stored=True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            return operator(t if stored else {**t, "weight": weight.clone}, p=p)
+
+    y, expected = gradients(run, t, torch.ones(7, 32))
+    packed = lambda value: saved.append(value.data_ptr()) or value  # noqa: E731
+    with torch.autograd.graph.saved_tensors_hooks(packed, lambda value: value):
+        again, found = gradients(run, t, torch.ones(7, 32), stored=False)
+    assert torch.equal(again, y)
+    learned = [name for name, value in expected.items() if value is not None]
+    assert learned == ["x", "bias", "a", "b"]
+    assert all(torch.equal(found[name], expected[name]) for name in learned)
+    assert len(saved) <= 5  # x, A, B, z and the seed
+
+
 def eager(t, scaling=0.7):
     """Compute as peft does, with an adapter in the dtype of the base."""
     return F.linear(t["x"], t["weight"], t["bias"]) + F.linear(F.linear(t["x"], t["a"]), t["b"]) * (
