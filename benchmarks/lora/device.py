@@ -1,7 +1,7 @@
 """Test and measure the kernels on a CUDA card, with torch, triton, peft and pytest only.
 
     python benchmarks/lora/device.py test     # the tests marked `gpu`; writes gpu_tests.xml
-    python benchmarks/lora/device.py bench    # writes lora_layer.csv and tiles.json
+    python benchmarks/lora/device.py bench    # writes lora_layer.csv
     python benchmarks/lora/device.py kit      # the wheels that such a machine needs
 
 The first two write into the folder $OUT and take at most 8 minutes each. Without a card they do
@@ -16,7 +16,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -32,8 +31,6 @@ FOLDERS = (
 NEEDS = ("torch", "triton", "peft", "pytest")
 SECONDS = 460
 """Of each command; the start of Python and of the driver come on top."""
-SHARE = {"layer": 0.6, "tune": 0.4}
-"""Of the time of `bench`."""
 
 
 def main(task: str) -> int:
@@ -71,16 +68,10 @@ def test(out: Path) -> int:
 
 
 def bench(out: Path) -> int:
-    """Measure the layers, then sweep the tiles; each stops by itself when its time is over."""
-    left = {name: str(int(share * SECONDS)) for name, share in SHARE.items()}
+    """Measure the layers in every form; the last ones are left out when the time is over."""
     layer = [ROOT / "benchmarks" / "lora_kernels.py", "--device", "cuda", "--only", "layer"]
-    layer += ["--rounds", "30", "--seconds", left["layer"], "--output", out]
-    tune = ["-m", "scionwood.kernels", "tune", "--device", "cuda"]
-    tune += ["--seconds", left["tune"], "--output", out / "tiles.json"]
-    started = time.monotonic()
-    first = run(layer, out / "lora_layer.txt", SECONDS)
-    seconds = SECONDS - (time.monotonic() - started)
-    return first or run(tune, out / "tune.txt", seconds)
+    layer += ["--rounds", "30", "--seconds", str(int(0.9 * SECONDS)), "--output", out]
+    return run(layer, out / "lora_layer.txt", SECONDS)
 
 
 def run(command: Sequence[object], log: Path, seconds: float) -> int:

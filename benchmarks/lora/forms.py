@@ -92,18 +92,14 @@ class ByHand(torch.autograd.Function):
 
 
 @contextmanager
-def forced(device: str, name: str) -> Iterator[None]:
-    """Make the dispatch choose one implementation, in its table and in its remembered choices."""
-    before, choose = dict(dispatch.TABLE), operators.choose
-    choice = dispatch.Choice(name, "forced")
-    dispatch.TABLE[device] = (dispatch.Rule(name, 0, 2**31, 2**31, "forced"),)
-    operators.choose = lambda *_: choice
+def forced(name: str) -> Iterator[None]:
+    """Make the operators choose one implementation on a card; elsewhere they have `addmm` alone."""
+    choose = operators.choose
+    operators.choose = lambda *_: dispatch.Choice(name, "forced")
     try:
         yield
     finally:
         operators.choose = choose
-        dispatch.TABLE.clear()
-        dispatch.TABLE.update(before)
 
 
 def forms(case: Case, dtype: torch.dtype, device: str, compiled: str) -> dict[str, Form | str]:
@@ -128,8 +124,7 @@ def forms(case: Case, dtype: torch.dtype, device: str, compiled: str) -> dict[st
         by_name["peft, bf16 adapters"] = bench.lora(wide=False)
     by_name["peft, compiled"] = compiled or bench.compiled()
     if case.limit is not None:
-        arms = ("addmm", "triton", "augmented") if device == "cuda" else ("addmm", "triton")
-        by_name |= {f"ours: {name}": bench.forced(name) for name in arms}
+        by_name |= {f"ours: {name}": bench.forced(name) for name in ("addmm", "triton")}
         by_name["addmm by hand"] = bench.by_hand()
         by_name["ours, dropout"] = bench.lora(fused=True, dropout=DROPOUT)
         by_name["peft, dropout"] = bench.lora(dropout=DROPOUT)
@@ -242,15 +237,15 @@ class _Bench:
 
     def forced(self, name: str) -> Form | str:
         """Return our layer with one implementation, if it can run here."""
-        m, k, n = self.case.limit
-        if name == "triton" and self.device != "cuda":
-            return "triton needs a GPU"
-        with forced(self.device, name):
-            choice = dispatch.choose.__wrapped__(self.device, self.dtype, m, (n, k), self.case.rank)
-        if choice.implementation != name:
-            return choice.why
+        if name == "triton":
+            on_card = self.device == "cuda"
+            reason = (
+                dispatch.obstacle(torch.device(self.device)) if on_card else "triton needs a GPU"
+            )
+            if reason:
+                return reason
         form = self.lora(fused=True)
-        form.around = lambda: forced(self.device, name)
+        form.around = lambda: forced(name)
         return form
 
 

@@ -13,9 +13,8 @@ from runner import Row, machine
 from torch import nn
 
 from lora.forms import Case, Form, errors, forms, no_compiler
-from lora.roofline import Rates, limits, predicted
+from lora.roofline import Rates, limits
 from lora.timing import compared, measure, total
-from scionwood.kernels.cards import card
 
 PASSES = {
     "forward": ("forward",),
@@ -102,8 +101,7 @@ def rows(
                     yield about | row | {"note": form}
                     continue
                 for _pass, columns in _passes(times[name], times["ours"], bound).items():
-                    model = _predicted(case, name, _pass) if rates else {}
-                    yield about | {"pass": _pass} | columns | model | _accuracy(wrong, name) | row
+                    yield about | {"pass": _pass} | columns | _accuracy(wrong, name) | row
             del by_name, running, phases
 
 
@@ -116,12 +114,6 @@ def _passes(times: dict, base: dict, bound: dict[str, float]) -> dict[str, Row]:
         share = limit / (float(row["median_ms"]) / 1e3) if limit else None
         ratios[name] = row | {"of_limit": "" if share is None else f"{share:.3f}"}
     return ratios
-
-
-def _predicted(case: Case, form: str, passes: str) -> Row:
-    if case.limit is None:
-        return {}
-    return predicted(case.limit, case.rank, form, PASSES[passes], card())
 
 
 def _accuracy(wrong: dict[str, tuple[float, float]], name: str) -> Row:

@@ -1,27 +1,13 @@
-"""The least time of a LoRA linear layer on a card, and the times that the plan predicts.
-
-python benchmarks/lora/roofline.py    # needs no card: assumes an H100
-"""
+"""The rates that a card reaches, and the least time of a LoRA linear layer with them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, final
 
 import torch
 
-from scionwood.kernels import predict, tuning
-from scionwood.kernels.cards import Card, card
-from scionwood.kernels.triton_plan import Shape
-
-FORMS = {
-    "ours: triton": "triton",
-    "ours: addmm": "addmm",
-    "ours: augmented": "augmented",
-    "addmm by hand": "addmm",
-    "peft": "peft",
-    "peft, bf16 adapters": "peft, bf16 adapters",
-}
-"""The forms of the benchmark that `predict` knows."""
+REPEATS = 20
 
 
 @final
@@ -39,9 +25,23 @@ class Rates(NamedTuple):
 
 
 def measured() -> Rates:
-    """Measure the rates of the current CUDA card."""
-    rates = tuning.rates()
-    return Rates(rates["flops"], rates["bytes"])
+    """Measure the rates of the current CUDA card: a large product, and a copy."""
+    a, b = (torch.randn(8192, 8192, device="cuda").bfloat16() for _ in range(2))
+    source = torch.empty(1 << 30, dtype=torch.uint8, device="cuda")
+    target = torch.empty_like(source)
+    products = 2 * 8192**3 / _seconds(lambda: a @ b)
+    return Rates(products, 2 * source.nbytes / _seconds(lambda: target.copy_(source)))
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    call()
+    start.record()
+    for _ in range(REPEATS):
+        call()
+    end.record()
+    torch.cuda.synchronize()
+    return start.elapsed_time(end) / 1e3 / REPEATS
 
 
 def limits(size: tuple[int, int, int], dtype: torch.dtype, rates: Rates) -> dict[str, float]:
@@ -57,25 +57,3 @@ def limits(size: tuple[int, int, int], dtype: torch.dtype, rates: Rates) -> dict
     base = max(2 * m * k * n / rates.flops, width * (m * k + k * n + m * n) / rates.bytes)
     x, y = width * m * k / rates.bytes, width * m * n / rates.bytes
     return {"forward": base + x, "backward": base + x + y}
-
-
-def predicted(
-    size: tuple[int, int, int], rank: int, form: str, phases: tuple[str, ...], device: Card
-) -> dict[str, object]:
-    """Return the columns of what the plan predicts for a form; none for a form it does not know."""
-    m, k, n = size
-    shape = Shape(m, n, k, rank)
-    directions = [predict.costs(device, shape, way) for way in predict.DIRECTIONS if way in phases]
-    name = FORMS.get(form, "")
-    costs = [forms[name] for forms in directions if name in forms]
-    if len(costs) < len(phases):
-        return {}
-    return {
-        "predicted_ms": f"{sum(cost.seconds for cost in costs) * 1e3:.4f}",
-        "predicted_launches": sum(cost.launches for cost in costs),
-        "waves": " and ".join(f"{cost.waves:.2f}" for cost in costs),
-    }
-
-
-if __name__ == "__main__":
-    print(predict.table(card(), tuning.SHAPES))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 
-import torch
 import torch.nn as nn
 
+from scionwood.adapters.content import tensors_hash
 from scionwood.adapters.head import backbone, base_modules, head_names, in_head
+from scionwood.adapters.modules import whole
 
 _DIGESTS = "_scionwood_buffers"
 
@@ -50,15 +50,9 @@ def warn_if_changed(model: nn.Module) -> None:
 def _digests(model: nn.Module) -> dict[str, str]:
     head = head_names(model)
     return {
-        f"{name}.{key}": _digest(value)
+        f"{name}.{key}": tensors_hash({key: whole(value)})
         for name, module in base_modules(model)
         for key, value in module._buffers.items()
         if value is not None and key not in module._non_persistent_buffers_set
         if not in_head(name, head) and not value.is_meta
     }
-
-
-def _digest(value: torch.Tensor) -> str:
-    full_tensor = value.full_tensor() if hasattr(value, "full_tensor") else value
-    flat = full_tensor.detach().cpu().contiguous().reshape(-1)
-    return hashlib.sha256(flat.view(torch.uint8).numpy().data).hexdigest()

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from scionwood.adapters.untrusted import read_json, read_untrusted
-from scionwood.errors import AdapterFileError
+from scionwood.errors import AdapterError, AdapterFileError
 from scionwood.runs.layout import ADAPTER, HEAD, MANIFEST
 from scionwood_sandbox.files import atomic_path
 
@@ -138,7 +138,17 @@ def restate(folder: Path) -> None:
 
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:
-    """Write a JSON object as a whole, with sorted keys."""
-    text = json.dumps(record, indent=2, sort_keys=True)
+    """Write a JSON object as a whole, with sorted keys.
+
+    Raises:
+        AdapterError: a value has no form in JSON.
+    """
+    text = json.dumps(record, indent=2, sort_keys=True, default=_plain)
     with atomic_path(path) as part:
         part.write_text(text + "\n", encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "value"):  # an enum that is not a str
+        return value.value
+    raise AdapterError(f"option {value!r}", f"a {type(value).__name__} cannot be saved as JSON")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from scionwood.adapters import fusing, lora_parts
 from scionwood.adapters.head import head_names, in_head
-from scionwood.kernels.dequantised import lora_linear_dequantised
+from scionwood.kernels.linear import lora_linear
 
 NO_MERGE = "the base has four bits, and a merge would round the sum to four bits again"
 
@@ -75,7 +75,7 @@ def _register() -> Any:
     from peft.tuners.lora.bnb import Linear4bit
 
     class FusedLinear4bit(fusing.Fused, Linear4bit):  # type: ignore[misc]
-        """The LoRA layer of peft on a four-bit weight with the operator of `dequantised`."""
+        """The LoRA layer of peft on a four-bit weight with the operator `lora_linear`."""
 
         def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
             """See `Linear4bit.forward`."""
@@ -89,7 +89,7 @@ def _register() -> Any:
                 value: Tensor = bnb.functional.dequantize_4bit(weight.data, weight.quant_state)
                 return value
 
-            return lora_linear_dequantised(
+            return lora_linear(
                 x, dequantise, bias, a, b,
                 scaling=scaling, dropout=p, recompute=lora_parts.recompute_of(self),
             )  # fmt: skip

@@ -257,7 +257,7 @@ def _status(layer: Any) -> tuple[str, str]:
         return "weight-space", "one convolution forward, low rank backward"
     weight = layer.base_layer.weight
     rank = sum(layer.r[name] for name in active(layer))
-    width = (layer.out_features, layer.in_features)
+    width = max(layer.out_features, layer.in_features)
     tf32 = allows_tf32(weight.dtype)
     return choose(weight.device.type, weight.dtype, MANY_ROWS, width, rank, tf32=tf32)
 

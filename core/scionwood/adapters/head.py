@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import final
+from typing import Any, NamedTuple, final
 
 import torch
 import torch.nn as nn
@@ -213,21 +213,55 @@ class _FrozenTrain:
         return type(self.module).train(self.module, mode and _trains(self.module))
 
 
-def base_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Yield the modules of the backbone by their names without adapters, each once."""
-    yield from _inside(backbone(model), "", set())
+@final
+class BasePlace(NamedTuple):
+    """A place of the backbone without adapters that holds a module."""
+
+    name: str
+    """The name of the module in the backbone without adapters; empty for the backbone itself."""
+    module: nn.Module
+    layer: BaseTunerLayer | None
+    """The outermost adapter layer around the module."""
+    siblings: dict[str, Any]
+    """The dictionary that holds the module under `child`; empty for the backbone itself."""
+    child: str
 
 
-def _inside(module: nn.Module, name: str, visited_ids: set[int]) -> Iterator[tuple[str, nn.Module]]:
-    if id(module) in visited_ids:
+def base_places(model: nn.Module) -> Iterator[BasePlace]:
+    """Yield the places of the backbone's modules, with those of adapters left out.
+
+    A module that occurs twice within an adapter layer, the head, or the rest is visited once.
+    """
+    yield from _visit(BasePlace("", backbone(model), None, {}, ""), head_names(model), set())
+
+
+def _visit(
+    place: BasePlace, head: tuple[str, ...], visited: set[tuple[int, int, bool]]
+) -> Iterator[BasePlace]:
+    name, module, layer, *_ = place
+    if isinstance(module, BaseTunerLayer):
+        layer = layer or module
+    visit = id(module), id(layer), in_head(name, head)
+    if visit in visited:
         return
-    visited_ids.add(id(module))
+    visited.add(visit)
     wrapper = isinstance(module, BaseTunerLayer | AuxiliaryTrainingWrapper)
     if not wrapper:
-        yield name, module
+        yield place
     for key, part in module._modules.items():
-        if part is not None and not (wrapper and key not in WRAPPED):
-            yield from _inside(part, name if wrapper else f"{name}.{key}".lstrip("."), visited_ids)
+        if part is None or (wrapper and key not in WRAPPED):
+            continue
+        inner = name if wrapper else f"{name}.{key}".lstrip(".")
+        yield from _visit(BasePlace(inner, part, layer, module._modules, key), head, visited)
+
+
+def base_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Yield the modules of the backbone by their names without adapters, each once."""
+    visited: set[int] = set()
+    for place in base_places(model):
+        if id(place.module) not in visited:
+            visited.add(id(place.module))
+            yield place.name, place.module
 
 
 def _frozen_norms(model: nn.Module) -> list[nn.Module]:

@@ -11,9 +11,8 @@ import torch.distributed as dist
 import torch.nn as nn
 from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
-from peft.utils.other import AuxiliaryTrainingWrapper
 
-from scionwood.adapters.head import backbone
+from scionwood.adapters.head import backbone, base_modules
 
 UNTIED = "_scionwood_untied"
 """The attribute of a backbone with the names of the tensors that got copies of their own."""
@@ -44,19 +43,7 @@ def _base_ids(model: PeftModel) -> set[int]:
     """
     if model.active_peft_config.is_prompt_learning:
         return {id(p) for p in model.base_model.parameters()}
-    inner: set[int] = set()
-    for module in backbone(model).modules():
-        if isinstance(module, BaseTunerLayer):
-            inner |= {id(p) for p in _outer_parameters(module, "base_layer")}
-        elif isinstance(module, AuxiliaryTrainingWrapper):
-            inner |= {id(p) for p in _outer_parameters(module, "original_module")}
-    return {id(p) for p in backbone(model).parameters()} - inner
-
-
-def _outer_parameters(module: nn.Module, attribute: str) -> Iterator[nn.Parameter]:
-    """Yield the parameters of a wrapper without those of the module that it wraps."""
-    wrapped = {id(p) for p in getattr(module, attribute).parameters()}
-    return (p for p in module.parameters() if id(p) not in wrapped)
+    return {id(p) for _, m in base_modules(model) for p in m.parameters(recurse=False)}
 
 
 def whole(value: torch.Tensor) -> torch.Tensor:

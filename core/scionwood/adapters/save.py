@@ -19,7 +19,7 @@ from peft.utils import get_peft_model_state_dict
 from safetensors.torch import save_file
 
 from scionwood.adapters.buffers import warn_if_changed
-from scionwood.adapters.content import KEY, state_hash, stated_hash, tensors_hash
+from scionwood.adapters.content import KEY, state_hash, stated_hash, tensors_hash, write_record
 from scionwood.adapters.head import head_names
 from scionwood.adapters.identity import remembered_identity
 from scionwood.adapters.layers.marks import marked
@@ -92,7 +92,7 @@ def save_adapter(
     with writing(folder), changing(folder, (CONFIG, MANIFEST, TENSORS)):
         folder.mkdir(parents=True, exist_ok=True)
         for file, record in records.items():
-            _write_json(folder / file, record)
+            write_record(folder / file, record)
         with atomic_path(folder / TENSORS) as path:
             save_file(state, path, metadata={"format": "pt"})
         state_hash(folder / MANIFEST, "adapter", tensors_hash(state))
@@ -205,18 +205,6 @@ def _trains(model: PeftModel, name: str) -> bool:
         for key, parameter in layer.named_parameters()
         if name in key.split(".") and not key.startswith("base_layer.")
     )
-
-
-def _write_json(path: Path, record: dict[str, Any]) -> None:
-    text = json.dumps(record, indent=2, sort_keys=True, default=_plain)
-    with atomic_path(path) as part:
-        part.write_text(text + "\n", encoding="utf-8")
-
-
-def _plain(value: Any) -> Any:
-    if hasattr(value, "value"):  # an enum that is not a str
-        return value.value
-    raise AdapterError(f"option {value!r}", f"a {type(value).__name__} cannot be saved as JSON")
 
 
 def _version(distribution: str) -> str:

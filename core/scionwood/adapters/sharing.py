@@ -16,11 +16,10 @@ import torch
 import torch.nn as nn
 from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
-from peft.utils.other import AuxiliaryTrainingWrapper
 from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-from scionwood.adapters.head import WRAPPED, backbone, head_names, in_head
+from scionwood.adapters.head import BasePlace, backbone, base_places, head_names, in_head
 from scionwood.adapters.modules import UNTIED
 from scionwood.errors import AdapterError
 
@@ -32,21 +31,24 @@ Undo = list[tuple[dict[str, Any], str, Any]]
 class Location(NamedTuple):
     """A place in a model that holds a tensor of the base or of the head."""
 
-    name: str
-    """The name of the tensor in the backbone without adapters."""
-    layer: BaseTunerLayer | None
-    """The adapter layer around the module."""
-    module: nn.Module
-    """The module that holds the tensor."""
+    place: BasePlace
+    """The place of the module that holds the tensor."""
     key: str
-    siblings: dict[str, Any]
-    """The dictionary that holds the module under `child`; empty for the backbone itself."""
-    child: str
+
+    @property
+    def name(self) -> str:
+        """The name of the tensor in the backbone without adapters."""
+        return f"{self.place.name}.{self.key}".lstrip(".")
+
+    @property
+    def layer(self) -> BaseTunerLayer | None:
+        """The adapter layer around the module."""
+        return self.place.layer
 
     @property
     def tensors(self) -> dict[str, Any]:
         """The dictionary that holds the tensor under `key`."""
-        module = self.module
+        module = self.place.module
         return module._parameters if self.key in module._parameters else module._buffers
 
     @property
@@ -153,12 +155,13 @@ def separate(ties: Iterable[Tie]) -> Undo:
     undo: Undo = []
     copied_places: set[tuple[int, str]] = set()
     for changed, other in ties:
-        if (id(changed.siblings), changed.name) in copied_places:
+        _, module, _, siblings, child = changed.place
+        if (id(siblings), changed.name) in copied_places:
             continue
-        copied_places.add((id(changed.siblings), changed.name))
-        if changed.module is other.module:  # the same module in two places
-            undo.append((changed.siblings, changed.child, changed.module))
-            changed.siblings[changed.child] = copy.deepcopy(changed.module)
+        copied_places.add((id(siblings), changed.name))
+        if module is other.place.module:  # the same module in two places
+            undo.append((siblings, child, module))
+            siblings[child] = copy.deepcopy(module)
             continue
         shared = changed.tensor
         undo.append((changed.tensors, changed.key, shared))
@@ -173,35 +176,9 @@ def put_back(undo: Undo) -> None:
 
 
 def locations(model: nn.Module) -> Iterator[Location]:
-    """Yield all places that hold tensors of the backbone, those of adapters left out.
-
-    A module that occurs twice within an adapter layer, the head, or the rest is visited once.
-    """
-    yield from _visit(backbone(model), "", None, ({}, ""), (head_names(model), set()))
-
-
-def _visit(
-    module: nn.Module,
-    name: str,
-    layer: BaseTunerLayer | None,
-    place: tuple[dict[str, Any], str],
-    context: tuple[tuple[str, ...], set[tuple[int, int, bool]]],
-) -> Iterator[Location]:
-    wrapper = isinstance(module, BaseTunerLayer | AuxiliaryTrainingWrapper)
-    if isinstance(module, BaseTunerLayer):
-        layer = layer or module
-    head, visited_places = context
-    visit = id(module), id(layer), in_head(name.rstrip("."), head)
-    if visit in visited_places:
-        return
-    visited_places.add(visit)
-    for key in () if wrapper else _filled(module):
-        yield Location(f"{name}{key}", layer, module, key, *place)
-    for key, part in module._modules.items():
-        if part is None or (wrapper and key not in WRAPPED):
-            continue
-        inner = name if wrapper else f"{name}{key}."
-        yield from _visit(part, inner, layer, (module._modules, key), context)
+    """Yield all places that hold tensors of the backbone, those of adapters left out."""
+    for place in base_places(model):
+        yield from (Location(place, key) for key in _filled(place.module))
 
 
 def _filled(module: nn.Module) -> list[str]:

@@ -17,18 +17,20 @@ torch.compile may decide to keep W' instead of computing it twice.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, final
+from typing import Any, Literal, final
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from scionwood.errors import AdapterError
-from scionwood.kernels.conv_forms import MERGED, Form, form
 from scionwood.kernels.convolution import Geometry, convolve, geometry_of, gradients
 from scionwood.kernels.interception import interception
 from scionwood.kernels.operators import reshaped
 
+Form = Literal["separate", "merged", "whole"]
+MERGED = (torch.float32, torch.float64)
+"""The dtypes in which W' is formed. In half precision, W + s B A would lose a small change."""
 SUPPORTED = (*MERGED, torch.bfloat16, torch.float16)
 PLAIN = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -93,15 +95,22 @@ def lora_conv(
         cast = torch.get_autocast_dtype(device)
         x = x.to(cast)  # outside the Function, so that autograd keeps the smaller copy
     batched = x if x.dim() == weight.dim() else x.unsqueeze(0)
-    chosen = form(weight, batched, len(a), groups, cast or weight.dtype)
-    y = in_form(chosen, batched, weight, bias, a, b, scaling, geometry, cast)
+    chosen = _form(weight, x.device, len(a), groups, cast or weight.dtype)
+    y: Tensor = _LoraConv.apply(batched, weight, bias, a, b, scaling, geometry, cast, chosen)  # type: ignore[no-untyped-call, unused-ignore]
     return y if x.dim() == weight.dim() else reshaped(y, y.shape[1:])
 
 
-def in_form(chosen: Form, *operands: Any) -> Tensor:
-    """Return `lora_conv` of a batch in a form; operands: x to b, scaling, geometry and dtype."""
-    y: Tensor = _LoraConv.apply(*operands, chosen)  # type: ignore[no-untyped-call, unused-ignore]
-    return y
+def _form(weight: Tensor, device: torch.device, rank: int, groups: int, dtype: torch.dtype) -> Form:
+    """Return how a layer is computed.
+
+    `separate` runs A and B as convolutions of their own. `merged` forms W' = W + s B A and has a
+    backward pass of low rank. `whole` takes the gradient of W' and projects it on A and B.
+    """
+    if groups > 1 or dtype not in MERGED:
+        return "separate"
+    # The convolutions of a CPU compute 16 channels at least, and two of them are needed. They were
+    # measured at a third of the speed of wide ones.
+    return "whole" if device.type == "cpu" and len(weight) <= 6 * max(rank, 16) else "merged"
 
 
 def merged_delta(a: Tensor, b: Tensor, weight_shape: Sequence[int], groups: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Choose the implementation of a LoRA linear layer from a table by device and shape."""
+"""Choose the implementation of a LoRA linear layer by device and shape."""
 
 from __future__ import annotations
 
@@ -11,47 +11,26 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
-from typing import Literal, NamedTuple, cast, final
+from typing import Literal, NamedTuple, final
 
 import torch
 
-from scionwood.kernels.cards import OLDEST, card, measured
-from scionwood.kernels.predict import Direction, best
+from scionwood.kernels import addmm
+from scionwood.kernels.cards import OLDEST, card
 from scionwood.kernels.reference import LOW
-from scionwood.kernels.triton_plan import Shape
 
-Implementation = Literal["addmm", "triton", "augmented"]
+Implementation = Literal["addmm", "triton"]
 TRITON = (3, 6)
 """The oldest version of Triton whose compiler the kernels were compiled with."""
+FAR = 0.03
+"""The largest distance from the library, relative to the largest entry."""
+ROWS, WIDTH, RANK = 512, 8192, 256
+"""Bounds of Triton: the least tokens, the largest side of a weight and the most rows of A.
 
-
-@final
-class Rule(NamedTuple):
-    """A row of the table. The first row whose bounds are met decides."""
-
-    implementation: Implementation
-    rows: int
-    """The smallest number of tokens, m."""
-    width: int
-    """The largest max(k, n)."""
-    rank: int
-    """The largest number of rows of A, those of a gate included."""
-    why: str
-    compares: bool = False
-    """Whether a measured or predicted time may choose another implementation."""
-
-
-TABLE: dict[str, tuple[Rule, ...]] = {
-    # Memory traffic decides on a GPU: fusing helps if the layer is narrow and tokens are many.
-    # The bounds are computed and not yet measured on a card. Below 512 rows, a tile of the fused
-    # GEMM is half empty. Beyond width 8192, the two passes saved are under 3 % of the layer.
-    # Between the bounds, times of `cards.measured` or of `predict` decide for each direction.
-    "cuda": (
-        Rule("triton", 512, 8192, 256, "rank-r work fused into the GEMM's epilogue", True),
-        Rule("addmm", 0, 2**31, 2**31, "few rows, a wide layer or a high rank"),
-    ),
-}
-ELSEWHERE = (Rule("addmm", 0, 2**31, 2**31, "compute-bound: library GEMMs are the fastest"),)
+Memory traffic decides on a GPU: fusing helps if the layer is narrow and tokens are many. The bounds
+are computed and not yet measured on a card. Below 512 rows, a tile of the fused GEMM is half empty.
+Beyond width 8192, the two passes saved are under 3 % of the layer.
+"""
 
 
 @final
@@ -67,11 +46,9 @@ def choose(
     device: str,
     dtype: torch.dtype,
     rows: int,
-    width: int | tuple[int, int],
+    width: int,
     rank: int,
-    direction: Direction = "forward",
     index: int = 0,
-    gated: bool = False,
     tf32: bool = False,
 ) -> Choice:
     """Return the implementation for a layer.
@@ -80,40 +57,22 @@ def choose(
         device: The type of the device, such as `cpu` or `cuda`.
         dtype: The dtype of the computation.
         rows: The number of tokens, m.
-        width: The shape (n, k) of the weight, or one number for a square one.
-        rank: The number of rows of A.
-        direction: `forward` or `backward`.
+        width: The larger side of the weight, max(n, k).
+        rank: The number of rows of A, those of a gate included.
         index: The index of the device.
-        gated: Whether half of the rows of A are those of a gate.
         tf32: Whether torch may round float32 operands to TF32; see `triton_plan.allows_tf32`.
     """
-    n, k = (width, width) if isinstance(width, int) else width
-    for rule in TABLE.get(device, ELSEWHERE):
-        if rows < rule.rows or max(n, k) > rule.width or rank > rule.rank:
-            continue
-        if rule.implementation != "triton":
-            return Choice(rule.implementation, rule.why)
-        if dtype not in (*LOW, torch.float32):
-            return Choice("addmm", f"{dtype} uses the GEMMs of the library")
-        if reason := obstacle() or unfit(index):
-            return Choice("addmm", reason)
-        if not rule.compares:
-            return Choice("triton", rule.why)
-        wide = dtype in LOW
-        return _compared(Shape(rows, n, k, rank, dtype, wide, gated, tf32), direction, index)
-    raise AssertionError(f"the table of {device} has no row for some shapes")
-
-
-def _compared(shape: Shape, direction: Direction, index: int) -> Choice:
-    """Return the fastest arm: as measured on the card or a near one, or as predicted."""
-    gpu = card(index)
-    entry = measured(gpu, shape)
-    if entry is not None:
-        return Choice(cast(Implementation, entry.arms[direction]), "measured: the fastest")
-    if shape.kind == "float32":
+    if device != "cuda":
+        return Choice("addmm", "compute-bound: library GEMMs are the fastest")
+    if rows < ROWS or width > WIDTH or rank > RANK:
+        return Choice("addmm", "few rows, a wide layer or a high rank")
+    if dtype not in (*LOW, torch.float32):
+        return Choice("addmm", f"{dtype} uses the GEMMs of the library")
+    if reason := obstacle() or unfit(index):
+        return Choice("addmm", reason)
+    if dtype == torch.float32 and not tf32:
         return Choice("addmm", "float32 without TF32 uses the GEMMs of the library")
-    name, reason = best(gpu, shape, direction)
-    return Choice(cast(Implementation, name), reason)
+    return Choice("triton", "rank-r work fused into the GEMM's epilogue")
 
 
 def unfit(index: int) -> str:
@@ -135,8 +94,6 @@ def _tried(index: int) -> str:
         capability = ".".join(map(str, gpu.capability))
         return f"{gpu.name} has compute capability {capability}, and the kernels need {needed}"
     try:
-        from scionwood.kernels.tuning import attempt  # needs Triton
-
         attempt(torch.device("cuda", index))
     except Exception as error:  # any defect of a compiler, a driver or an installation
         text = (str(error).splitlines() or [""])[0][:200]
@@ -144,6 +101,35 @@ def _tried(index: int) -> str:
         warnings.warn(f"{reason}. The layers use the GEMMs of the library", stacklevel=2)
         return reason
     return ""
+
+
+def attempt(device: torch.device) -> None:
+    """Run a small layer forward and backward, and compare it with the products of the library.
+
+    Raises:
+        RuntimeError: A result is wrong. The errors of compiler and driver pass through.
+    """
+    from scionwood.kernels import triton_lora  # needs Triton
+
+    rng = torch.Generator(device).manual_seed(0)  # a user's random numbers stay as they are
+    x, grad, weight, a, b = (
+        torch.randn(16, 16, generator=rng, device=device).div(4).to(torch.bfloat16)
+        for _ in range(5)
+    )
+    plain = (None, None, 0.7, 0.0)  # without a gate and without dropout
+    with torch.no_grad(), torch.autocast(device.type, enabled=False):
+        y, z = addmm.lora_linear(x, weight, None, a, b, *plain)
+        gradients = (grad, x, weight, a, b, z, *plain, True)
+        expected = (y, z, *addmm.lora_linear_backward(*gradients))
+        outputs = (
+            *triton_lora.lora_linear(x, weight, None, a, b, *plain),
+            *triton_lora.lora_linear_backward(*gradients),
+        )
+    for output, right in zip(outputs, expected, strict=True):
+        if output is None or right is None:  # of the gate
+            continue
+        if (output - right).abs().max() > FAR * right.abs().max():
+            raise RuntimeError("the result of a small layer is wrong")
 
 
 def obstacle(device: torch.device | None = None) -> str:

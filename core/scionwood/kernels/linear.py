@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, final
 
 import torch
@@ -16,7 +17,7 @@ from scionwood.kernels.saved import RecomputePlan, sources
 
 def lora_linear(
     x: Tensor,
-    weight: Tensor,
+    weight: Tensor | Callable[[], Tensor],
     bias: Tensor | None,
     a: Tensor,
     b: Tensor,
@@ -38,9 +39,12 @@ def lora_linear(
     the module keeps in any case. The option `recompute` decides. The dropout mask is computed again
     from a seed of 4 bytes.
 
+    A weight that is stored quantised is a function, as in QLoRA (arXiv 2305.14314). It is called in
+    the forward pass and again in the backward pass, and its result is freed after each.
+
     Args:
         x: (..., k), floating point.
-        weight: (n, k), without gradient.
+        weight: (n, k), without gradient. Or a function that returns it, in any floating dtype.
         bias: (n,) or `None`.
         a: (r, k).
         b: (n, r).
@@ -63,17 +67,23 @@ def lora_linear(
         >>> y = authoring.lora_linear(x, weight, None, a, b, scaling=0.5)
         >>> torch.allclose(y, x @ (weight + 0.5 * b @ a).T, atol=1e-5)
         True
+        >>> torch.equal(authoring.lora_linear(x, lambda: weight, None, a, b, scaling=0.5), y)
+        True
     """
-    check(x, weight, a, b, gate)
+    dequantise = None if isinstance(weight, Tensor) else weight
+    stored = weight if isinstance(weight, Tensor) else None
+    if stored is not None:
+        check(x, stored, a, b, gate)
     seed = mask.new_seed(x.device) if dropout and mask.threshold(dropout) else None
     gate_bias = None
     if gate is not None:
         a = torch.cat((a, gate[0]))
         gate_bias = a.new_zeros(b.shape[1]) if gate[1] is None else gate[1]
-    call = _Call(working(x), scaling, dropout, origin_of(x, weight, recompute))
+    origin = origin_of(x, a if stored is None else stored, recompute)
+    call = _Call(working(x), scaling, dropout, origin, dequantise)
     # Reshaped out here, since a view returned by the Function could not be changed in place.
     rows = x if x.dim() == 2 else x.reshape(-1, x.shape[-1])
-    y: Tensor = _LoraLinear.apply(rows, weight, bias, a, b, gate_bias, seed, call)  # type: ignore[no-untyped-call, unused-ignore]
+    y: Tensor = _LoraLinear.apply(rows, stored, bias, a, b, gate_bias, seed, call)  # type: ignore[no-untyped-call, unused-ignore]
     return y if x.dim() == 2 else reshaped(y, (*x.shape[:-1], y.shape[1]))
 
 
@@ -112,6 +122,14 @@ class _Call(NamedTuple):
     scaling: float
     dropout: float
     origin: RecomputePlan | None
+    dequantise: Callable[[], Tensor] | None
+    """Returns a weight that is not stored."""
+
+    def weight(self, stored: Tensor | None) -> Tensor:
+        """Return the weight in the dtype of the computation."""
+        weight = self.dequantise() if self.dequantise is not None else stored
+        working_weight: Tensor = as_dtype(weight, self.dtype)
+        return working_weight
 
 
 @final
@@ -120,7 +138,7 @@ class _LoraLinear(torch.autograd.Function):
     def forward(
         ctx: Any,
         x: Tensor,
-        weight: Tensor,
+        weight: Tensor | None,
         bias: Tensor | None,
         a: Tensor,
         b: Tensor,
@@ -128,9 +146,9 @@ class _LoraLinear(torch.autograd.Function):
         seed: Tensor | None,
         call: _Call,
     ) -> Tensor:
-        dtype, scaling, dropout, origin = call
+        dtype, scaling, dropout, origin, _ = call
         rows = as_dtype(x, dtype)
-        operands = (as_dtype(weight, dtype), as_dtype(bias, dtype), a, b, gate_bias)
+        operands = (call.weight(weight), as_dtype(bias, dtype), a, b, gate_bias)
         operator = torch.ops.scionwood.lora_linear if operators.traced(x) else operators.forward
         y: Tensor
         y, z = operator(rows, *operands, seed, scaling, dropout)
@@ -159,13 +177,13 @@ def _once(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
 
 def _backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
     weight, a, b, z, gate_bias, seed, *inputs = ctx.saved_tensors
-    dtype, scaling, dropout, origin = ctx.call
+    dtype, scaling, dropout, origin, _ = ctx.call
     needs = ctx.needs_input_grad
     rows = as_dtype(grad, dtype)
     x = inputs[0] if inputs else None
     if x is not None and origin is not None:
         x = as_dtype(origin.recompute(tuple(inputs)), dtype).reshape(-1, a.shape[1])
-    weight = as_dtype(weight, dtype)
+    weight = ctx.call.weight(weight)
     traced = operators.traced(grad)
     operator = torch.ops.scionwood.lora_linear_backward if traced else operators.backward
     dx, da, db, by_gate = operator(

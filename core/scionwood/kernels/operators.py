@@ -18,8 +18,7 @@ from torch.utils.flop_counter import register_flop_formula
 
 from scionwood.kernels import addmm
 from scionwood.kernels.addmm import wide
-from scionwood.kernels.dispatch import TABLE, choose
-from scionwood.kernels.predict import Direction
+from scionwood.kernels.dispatch import choose
 from scionwood.kernels.reference import Member
 from scionwood.kernels.triton_plan import allows_tf32
 
@@ -29,7 +28,6 @@ _BACKWARD = f"Tensor grad, Tensor? x, Tensor weight, Tensor a, Tensor b, Tensor?
 
 _MODULES = {
     "addmm": "scionwood.kernels.addmm",
-    "augmented": "scionwood.kernels.augmented",
     "triton": "scionwood.kernels.triton_lora",
 }
 LIBRARY: Any = torch.library.Library("scionwood", "FRAGMENT")
@@ -54,7 +52,7 @@ def forward(
 
     Factors may have another dtype than x. The Triton kernels convert what they read of them.
     """
-    module = _module(x, weight, a, "forward", gate_bias is not None)
+    module = _module(x, weight, a)
     if module.__name__ != _MODULES["triton"]:
         a, b, gate_bias = (as_dtype(t, x.dtype) for t in (a, b, gate_bias))
     return module.lora_linear(x, weight, bias, a, b, gate_bias, *options)
@@ -71,7 +69,7 @@ def backward(
     *options: Any,
 ) -> Any:
     """Run the backward operator by a direct call; factors may have another dtype than grad."""
-    module = _module(grad, weight, a, "backward", gate_bias is not None)
+    module = _module(grad, weight, a)
     if module.__name__ != _MODULES["triton"]:
         a, b, gate_bias = (as_dtype(t, grad.dtype) for t in (a, b, gate_bias))
     return module.lora_linear_backward(grad, x, weight, a, b, z, gate_bias, *options)
@@ -79,7 +77,7 @@ def backward(
 
 def grouped_forward(x: Tensor, members: Sequence[Member]) -> tuple[list[Tensor], Tensor]:
     """Run layers that read one tensor; see `addmm.lora_linears`."""
-    module = _grouped(x, members, "forward")
+    module = _grouped(x, members)
     return module.lora_linears(x, members)  # type: ignore[no-any-return]
 
 
@@ -93,7 +91,7 @@ def grouped_backward(
     """Return the gradients of x and of the factors; a layer without a gradient has none."""
     positions = [at for at, grad in enumerate(grads) if grad is not None]
     rows = [grad for grad in grads if grad is not None]
-    module = _grouped(rows[0], members, "backward")
+    module = _grouped(rows[0], members)
     if z is not None and len(positions) < len(members):
         parts = z.split_with_sizes([len(member.a) for member in members], 1)
         z = torch.cat([parts[at] for at in positions], 1)
@@ -103,9 +101,9 @@ def grouped_backward(
     return dx, [by_position.get(at, (None, None)) for at in range(len(members))]
 
 
-def _grouped(rows: Tensor, members: Sequence[Member], direction: Direction) -> Any:
+def _grouped(rows: Tensor, members: Sequence[Member]) -> Any:
     """Return the module that runs a group: Triton's if every layer has it, or `addmm`."""
-    modules = {_module(rows, member.weight, member.a, direction) for member in members}
+    modules = {_module(rows, member.weight, member.a) for member in members}
     if {module.__name__ for module in modules} == {_MODULES["triton"]}:
         return import_module("scionwood.kernels.triton_grouped")
     return addmm
@@ -137,16 +135,12 @@ def traced(tensor: Tensor) -> bool:
     )
 
 
-def _module(
-    rows: Tensor, weight: Tensor, a: Tensor, direction: Direction, gated: bool = False
-) -> Any:
-    device = rows.device.type
-    if device not in TABLE:
+def _module(rows: Tensor, weight: Tensor, a: Tensor) -> Any:
+    device, dtype = rows.device.type, rows.dtype
+    if device != "cuda":  # saves a microsecond
         return addmm
-    n, k = weight.shape
-    at, dtype = rows.get_device(), rows.dtype
-    about = (device, dtype, rows.shape[0], (n, k), a.shape[0], direction, at)
-    choice = choose(*about, gated, allows_tf32(dtype))
+    about = (device, dtype, rows.shape[0], max(weight.shape), a.shape[0])
+    choice = choose(*about, rows.get_device(), allows_tf32(dtype))
     return import_module(_MODULES[choice.implementation])  # importing triton takes a second
 
 

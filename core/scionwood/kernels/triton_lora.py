@@ -46,7 +46,7 @@ def lora_linear(
     p: float,
     cut: Plan | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """See `reference.lora_linear`; `cut` replaces the plan of the table.
+    """See `reference.lora_linear`; `cut` replaces the plan of the card.
 
     Raises:
         ValueError: The dtype is not a float of 16 or 32 bits, or the mask has more than 2^32
@@ -58,7 +58,7 @@ def lora_linear(
         gate_bias = None if gate_bias is None else gate_bias.to(x.dtype)
         return addmm.lora_linear(x, weight, bias, a, b, gate_bias, seed, scaling, p)
     x, bias, gate_bias = rows_of(x), dense(bias), dense(gate_bias)
-    cut = cut or planned(x, weight, a, gate_bias is not None)
+    cut = cut or planned(x, weight, a)
     with torch.cuda.device(x.get_device()):
         room = space(x, weight.t(), cut.up, cut.programs // 2)
         z = down(x, a, x.dtype, dropping(seed, p), 1.0, cut, room and room.flags)
@@ -96,7 +96,7 @@ def lora_linear_backward(
     grad, gate_bias = rows_of(grad), dense(gate_bias)
     z = z if z is None or gate_bias is None else z.contiguous()
     drop, sums, by_gate = dropping(seed, p), None, None
-    cut = cut or planned(grad, weight, a, gate_bias is not None)
+    cut = cut or planned(grad, weight, a)
     with torch.cuda.device(grad.get_device()):
         room = space(grad, weight, cut.dx, cut.programs // 2) if needs_x else None
         width, flags = weight.shape[1], room and room.flags
@@ -130,14 +130,14 @@ def dense(tensor: Tensor | None) -> Tensor | None:
     return None if tensor is None else tensor.contiguous()
 
 
-def planned(rows: Tensor, weight: Tensor, a: Tensor, gated: bool = False) -> Plan:
+def planned(rows: Tensor, weight: Tensor, a: Tensor) -> Plan:
     """Return the plan of a layer on the device of its rows."""
     (n, k), dtype = weight.shape, rows.dtype
-    shape = Shape(len(rows), n, k, len(a), dtype, gated=gated, tf32=allows_tf32(dtype))
+    shape = Shape(len(rows), n, k, len(a), dtype, allows_tf32(dtype))
     return planned_for(rows.get_device(), shape)
 
 
 @lru_cache(maxsize=4096)
 def planned_for(device: int, shape: Shape) -> Plan:
-    """Return a plan, from the table of the card or by arithmetic; device -1 is a CPU."""
+    """Return the plan of a layer on the card with an index; device -1 is a CPU."""
     return plan(shape) if device < 0 else cards.planned(cards.card(device), shape)

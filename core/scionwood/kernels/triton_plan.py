@@ -1,8 +1,7 @@
 """Choose the tiles of the Triton kernels by arithmetic, without autotuning.
 
 Results are therefore the same in every run. The rules are for NVIDIA cards of compute capability
-8.0 or later. They are computed and not measured; `candidates` lists alternatives to measure, and
-`cards.measured` has what was measured.
+8.0 or later. They are computed and not measured.
 """
 
 from __future__ import annotations
@@ -52,24 +51,20 @@ class Tile(NamedTuple):
         """Return the bytes of shared memory of a product, whose entries have `size` bytes."""
         return size * self.stages * self.depth * (self.rows + self.columns)
 
-    def waves(self, m: int, n: int, processors: int) -> float:
-        """Return the tiles of (m, n) for each multiprocessor; the last, broken wave costs all."""
-        return parts(m, self.rows) * parts(n, self.columns) / processors
-
     def share(self, m: int, n: int, processors: int, depth: int) -> float:
         """Return the share of a card that works on entries of (m, n) and not beside them.
 
         A broken wave of tiles costs as much as a whole one. A persistent product has none, but
         exchanges a tile for each program.
         """
-        waves = self.waves(m, n, processors)
+        waves = parts(m, self.rows) * parts(n, self.columns) / processors
         full = waves + (waves % 1 > 0) * EXCHANGE / depth if self.stream else math.ceil(waves)
         return m * n / (full * processors * self.rows * self.columns)
 
 
 @final
 class Shape(NamedTuple):
-    """A linear layer with an adapter; the tiles depend on all but `wide`."""
+    """A linear layer with an adapter."""
 
     m: int
     """The number of tokens."""
@@ -80,22 +75,8 @@ class Shape(NamedTuple):
     rank: int
     """The number of rows of A, those of a gate included."""
     dtype: torch.dtype = torch.bfloat16
-    wide: bool = True
-    """Whether the factors are float32 on a base of 16 bits."""
-    gated: bool = False
-    """Whether half of the rows of A are those of a gate."""
     tf32: bool = False
     """Whether float32 operands are rounded to TF32."""
-
-    @property
-    def kind(self) -> str:
-        """Return the number format of the products: `bfloat16`, `float16`, `float32` or `tf32`."""
-        return "tf32" if self.tf32 else str(self.dtype).removeprefix("torch.")
-
-    @property
-    def low(self) -> int:
-        """Return the number of columns of B."""
-        return self.rank // 2 if self.gated else self.rank
 
 
 def allows_tf32(dtype: torch.dtype) -> bool:
@@ -170,17 +151,16 @@ def plan(
         programs: The number of programs that fill the card, `2 * multi_processor_count`.
         streams: Whether the card has a copy engine for persistent products.
     """
-    m, n, k, rank, dtype, *_ = shape
-    if dtype == torch.float32 and not shape.tf32:  # larger tiles do not fit in the registers
+    m, n, k, rank, dtype, tf32 = shape
+    if dtype == torch.float32 and not tf32:  # larger tiles do not fit in the registers
         layer, low = Tile(64, 64, 32, 4, 2), Tile(32, 32, 0, 4, 2)
         tiles = (_fit(layer, m, n), _fit(layer, m, k), *(_fit(low, m, size) for size in (k, n, k)))
         up, dx, *others = tiles
         down, through_b, over_rows = others
         return Plan(min(power(rank), 32), up, dx, down, through_b, over_rows, programs)
-    width = min(power(rank), 32 if shape.tf32 else 64)
+    width = min(power(rank), 32 if tf32 else 64)
     down = Tile(64 if m >= 64 * programs else 32, 128 if width <= 32 else 64, 0, 4, 3)
     through_b = Tile(32, 512, 0, 8, 2) if n >= WIDE else Tile(64, 256, 0, 8, 2)
-    tf32 = shape.tf32
 
     def fit(tile: Tile, columns: int) -> Tile:
         return _fit(half(tile) if tf32 else tile, m, columns)

@@ -34,13 +34,11 @@ class Trace(NamedTuple):
     Attributes:
         operations: each operation with its shapes, dtypes and numbers.
         faults: what a graph cannot repeat, in the order of the step, each once.
-        random: whether the step draws random numbers.
         outside: the tensors that it read and that were neither given nor made in the step.
     """
 
     operations: tuple[Any, ...]
     faults: tuple[str, ...]
-    random: bool
     outside: tuple[Tensor, ...]
 
 
@@ -61,7 +59,7 @@ def traced(run: Callable[[], object], inputs: Iterable[Tensor]) -> Trace:
     with _Calls(faults), operations:
         run()
     outside = tuple(operations.outside.values())
-    return Trace(tuple(operations.seen), tuple(faults), operations.random, outside)
+    return Trace(tuple(operations.seen), tuple(faults), outside)
 
 
 def unsafe(first: Trace, second: Trace) -> str:
@@ -106,7 +104,6 @@ class _Operations(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self.faults = faults
         self.seen: list[Any] = []
-        self.random = False
         self.outside: dict[int, Tensor] = {}  # kept, so that no other tensor gets its address
         self._known = {_place(tensor) for tensor in inputs}
 
@@ -115,7 +112,6 @@ class _Operations(TorchDispatchMode):
         leaves = tree_leaves((args, kwargs))
         if why := _fault(name, func, leaves):
             self.faults[why] = None
-        self.random |= torch.Tag.nondeterministic_seeded in func.tags
         self.seen.append((name, *(self._sign(leaf) for leaf in leaves)))
         result = func(*args, **(kwargs or {}))
         self._known.update(_place(x) for x in tree_leaves(result) if isinstance(x, Tensor))

@@ -14,7 +14,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from scionwood.kernels import mask, reference, triton_lora
+from scionwood.kernels import dispatch, mask, reference, triton_lora
 from scionwood.kernels.triton_plan import Plan, Tile
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
@@ -230,3 +230,13 @@ def test_rows_may_be_more_than_2_to_the_31_elements_apart_float16():
     rest = (weight, a, b, z, None, None, 1.0, 0.0, False)
     by_near = triton_lora.lora_linear_backward(grad, near, *rest)[1]
     assert torch.equal(triton_lora.lora_linear_backward(grad, far, *rest)[1], by_near)
+
+
+def test_the_small_layer_of_the_first_call_agrees_and_a_wrong_one_does_not(monkeypatch):
+    dispatch.attempt(torch.device("cpu"))
+    forward = triton_lora.lora_linear
+    monkeypatch.setattr(
+        triton_lora, "lora_linear", lambda *rest: tuple(2 * low for low in forward(*rest))
+    )
+    with pytest.raises(RuntimeError, match="the result of a small layer is wrong"):
+        dispatch.attempt(torch.device("cpu"))

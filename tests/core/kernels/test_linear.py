@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
 from scionwood.kernels import lora_linear, mask, reference
-from scionwood.kernels.dispatch import TABLE, choose
+from scionwood.kernels.dispatch import choose
 
 LOW = (torch.float16, torch.bfloat16)
 
@@ -114,6 +114,27 @@ def test_opcheck(gated, p, dtype):
     y, z = torch.ops.scionwood.lora_linear(*forward)
     backward = (y, t["x"], t["weight"], a, t["b"], z, *factors, True)
     torch.library.opcheck(torch.ops.scionwood.lora_linear_backward.default, backward)
+
+
+@table("p", [0.0, 0.3])
+@table("autocast", [False, True])
+def test_a_weight_that_a_function_returns_has_the_same_bits_and_is_not_kept(p, autocast):
+    t = tensors(dtype=torch.float32)
+    weight, saved = t["weight"], []
+
+    def run(t, stored=True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            return operator(t if stored else {**t, "weight": weight.clone}, p=p)
+
+    y, expected = gradients(run, t, torch.ones(7, 32))
+    packed = lambda value: saved.append(value.data_ptr()) or value  # noqa: E731
+    with torch.autograd.graph.saved_tensors_hooks(packed, lambda value: value):
+        again, found = gradients(run, t, torch.ones(7, 32), stored=False)
+    assert torch.equal(again, y)
+    learned = [name for name, value in expected.items() if value is not None]
+    assert learned == ["x", "bias", "a", "b"]
+    assert all(torch.equal(found[name], expected[name]) for name in learned)
+    assert len(saved) <= 5  # x, A, B, z and the seed
 
 
 def eager(t, scaling=0.7):
@@ -255,8 +276,8 @@ def test_refuses_a_trainable_weight_and_shapes_that_do_not_fit():
         lora_linear(t["x"], t["weight"], None, t["a"], t["b"], gate=(t["b"], None))
 
 
-def test_the_table_covers_every_shape():
-    for device in (*TABLE, "cpu", "mps"):
+def test_no_rows_a_wide_layer_and_a_high_rank_use_the_library_everywhere():
+    for device in ("cuda", "cpu", "mps"):
         assert choose(device, torch.bfloat16, 0, 10**6, 10**4).implementation == "addmm"
 
 

@@ -15,12 +15,9 @@ from case_table import table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scionwood.kernels import augmented, reference
-from scionwood.kernels.candidates import CONFIGS, FLOAT32, candidates
 from scionwood.kernels.triton_plan import (
     PROGRAMS,
     SMALLEST,
-    Plan,
     Shape,
     Tile,
     allows_tf32,
@@ -191,16 +188,6 @@ class TestPlan:
         folded = [s for s in range(1, 40) if folds((s, 1576, rank), 384, cut)]
         assert folded == list(range(1, {8: 6, 32: 3}[rank] + 1))
 
-    def test_every_kernel_has_candidates_and_none_twice(self):
-        low, wide = Shape(12608, 768, 768, 8), Shape(12608, 768, 768, 8, torch.float32, False)
-        for shape in (low, wide, wide._replace(tf32=True)):
-            every = candidates(shape)
-            assert set(every) == set(Plan._fields) - {"rank", "programs", "tf32"}
-            for tiles in every.values():
-                assert len(tiles) == len(set(tiles)) > 2
-        assert {tile.stream for tile in CONFIGS["up"]} == {True, False}
-        assert candidates(wide)["up"] == FLOAT32
-
     @pytest.mark.parametrize("shared", [SMALLEST, LARGE])
     def test_tiles_for_tf32_take_the_bytes_of_those_for_16_bits(self, shared):
         shape = Shape(12608, 2304, 768, 8)
@@ -213,25 +200,3 @@ class TestPlan:
         assert 2 * cut.over_rows.columns == low.over_rows.columns
         streams = plan(Shape(12608, 768, 3072, 8, torch.float32, tf32=True), LARGE, streams=True)
         assert not streams.up.stream, "the copy engine reads 16 bits here"
-
-
-def layer(m, k, n, r, gated, dtype, device="cpu"):
-    generator = torch.Generator().manual_seed(0)
-
-    def draw(*shape, scale=1.0):
-        return (torch.randn(shape, generator=generator) * scale).to(device, dtype)
-
-    both = 2 * r if gated else r
-    rows, weight, bias = draw(m, k), draw(n, k, scale=k**-0.5), draw(n)
-    a, b = draw(both, k, scale=k**-0.5), draw(n, r, scale=r**-0.5)
-    return [rows, weight, bias, a, b, draw(r) if gated else None]
-
-
-@table("gated", [False, True])
-@table("p", [0.0, 0.3])
-@table("r", [3, 8])
-def test_the_augmented_product_equals_the_reference(gated, p, r):
-    operands = layer(11, 13, 17, r, gated, torch.float64)
-    rest = (torch.tensor(5, dtype=torch.int32) if p else None, 0.7, p)
-    results = augmented.lora_linear(*operands, *rest)
-    torch.testing.assert_close(results, reference.lora_linear(*operands, *rest))

@@ -74,10 +74,6 @@ class WeightIA3(WeightLayer, nn.Module, IA3Layer):  # type: ignore[misc]  # peft
         self.ia3_l[adapter_name] = scales
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
-    def present(self, names: Sequence[str] | None = None) -> list[str]:
-        """Return those of the names, or of the active adapters, that this layer has."""
-        return [n for n in (self.active_adapters if names is None else names) if n in self.ia3_l]
-
     def changed(self, names: Sequence[str]) -> dict[str, Tensor]:
         """Return the scaled weights and biases under these adapters, by dotted name."""
         pieces, biases = [], {}
@@ -93,13 +89,3 @@ class WeightIA3(WeightLayer, nn.Module, IA3Layer):  # type: ignore[misc]  # peft
                 bias = parameter(self.base_layer, weight.bias)
                 biases[weight.bias] = (bias * scale.reshape(bias.shape)).to(bias.dtype)
         return assembled(self.base_layer, pieces) | biases
-
-    def _move_adapter_to_device_of_base_layer(
-        self, adapter_name: str, device: torch.device | None = None
-    ) -> None:
-        scales = self.ia3_l[adapter_name]
-        if not any(p.is_meta for p in scales.parameters()):
-            scales.to(device or parameter(self.base_layer, self.form.weights[0].name).device)
-
-    def __repr__(self) -> str:
-        return f"ia3.{super().__repr__()}"

@@ -100,10 +100,6 @@ class WeightLora(WeightLayer, nn.Module, lora.LoraLayer):  # type: ignore[misc] 
             self.lora_magnitude_vector[adapter_name] = norms
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
-    def present(self, names: Sequence[str] | None = None) -> list[str]:
-        """Return those of the names, or of the active adapters, that this layer has."""
-        return [n for n in (self.active_adapters if names is None else names) if n in self.lora_A]
-
     def changed(self, names: Sequence[str]) -> dict[str, Tensor]:
         """Return the adapted weights under these adapters, by dotted name."""
         pieces = []
@@ -186,18 +182,6 @@ class WeightLora(WeightLayer, nn.Module, lora.LoraLayer):  # type: ignore[misc] 
         if weight.is_complex():
             factor = torch.view_as_complex(factor.contiguous())
         return factor if factor.dim() == 3 else factor[None]
-
-    def _move_adapter_to_device_of_base_layer(
-        self, adapter_name: str, device: torch.device | None = None
-    ) -> None:
-        """Move an adapter to a device. The dtype stays: factors of complex weights are real."""
-        device = device or parameter(self.base_layer, self.form.weights[0].name).device
-        for part in (self.lora_A, self.lora_B, self.lora_magnitude_vector):
-            if adapter_name in part and not any(p.is_meta for p in part[adapter_name].parameters()):
-                part[adapter_name].to(device)
-
-    def __repr__(self) -> str:
-        return f"lora.{super().__repr__()}"
 
 
 class FlatLinear(lora.Linear):  # type: ignore[misc]

@@ -33,6 +33,7 @@ class WeightLayer:
 
     base_layer: nn.Module
     form: Form
+    adapter_layer_names: tuple[str, ...]
     merged_adapters: list[str]
     merged: bool
     disable_adapters: bool
@@ -49,7 +50,8 @@ class WeightLayer:
 
     def present(self, names: Sequence[str] | None = None) -> list[str]:
         """Return those of the names, or of the active adapters, that this layer has."""
-        raise NotImplementedError
+        parts = getattr(self, self.adapter_layer_names[0])
+        return [n for n in (self.active_adapters if names is None else names) if n in parts]
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run the wrapped module with the weights that the active adapters change.
@@ -112,6 +114,19 @@ class WeightLayer:
     def _weights(self) -> list[tuple[str, str, Tensor]]:
         """List key, axes and value of each adapted weight."""
         return [(w.key, w.axes, w.of(self.base_layer)) for w in self.form.weights]
+
+    def _move_adapter_to_device_of_base_layer(
+        self, adapter_name: str, device: torch.device | None = None
+    ) -> None:
+        """Move an adapter to a device. The dtype stays: factors of complex weights are real."""
+        device = device or parameter(self.base_layer, self.form.weights[0].name).device
+        for part in (getattr(self, name) for name in self.adapter_layer_names):
+            if adapter_name in part and not any(p.is_meta for p in part[adapter_name].parameters()):
+                part[adapter_name].to(device)
+
+    def __repr__(self) -> str:
+        """Return what peft prints: the method, and the parts of the layer."""
+        return f"{self.adapter_layer_names[0].partition('_')[0]}.{super().__repr__()}"
 
     def __getattr__(self, name: str) -> Any:
         """Return what the wrapper does not have itself from the wrapped module.
