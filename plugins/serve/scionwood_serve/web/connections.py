@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from functools import partial
+from itertools import count
 from typing import Any
 
 import uvicorn
@@ -17,6 +18,9 @@ GRACE = 120
 
 LINGER = 5.0
 """Seconds in which the last bytes of an answer may leave a connection that is closed."""
+
+_turns = count()
+"""The order in which connections begin to wait: a clock has equal times for many of a crowd."""
 
 
 def make_config(app: Any, limits: Limits) -> uvicorn.Config:
@@ -53,7 +57,7 @@ class Connection(H11Protocol):
 
     def __init__(self, *arguments: Any, most: int, seconds: float, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._most, self._seconds, self._since = most, seconds, 0.0
+        self._most, self._seconds, self._turn = most, seconds, 0
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -69,7 +73,7 @@ class Connection(H11Protocol):
                 for connection in alive
                 if isinstance(connection, Connection) and connection._waits
             ]
-            min(waiting, key=lambda connection: connection._since).transport.abort()
+            min(waiting, key=lambda connection: connection._turn).transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the client."""
@@ -94,7 +98,7 @@ class Connection(H11Protocol):
         if not self._waits:
             self._forget()
         elif self._deadline is None:
-            self._since = self.loop.time()
+            self._turn = next(_turns)
             self._deadline = self.loop.call_later(self._seconds, self._end)
 
     def _forget(self) -> None:
