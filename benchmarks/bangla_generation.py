@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from bangla_score import ANSWERS, HALVES, SHARES
-from runner import Row, machine, option, parsed, read, remembered, versions, write
+from runner import Row, machine, option, out, parsed, read, remembered, versions, write
 
 from scionwood import find_run, fit, resolve
 from scionwood.authoring import atomic_path
@@ -34,7 +34,6 @@ from scionwood_bangla.inference import SHIPPED, Writer
 from scionwood_bangla.lexicon import LEVELS
 from scionwood_language import Decoding
 
-RESULTS = Path(__file__).parent / "results" / "bangla_generation.csv"
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "bangla_generations.md"
 TOKENS, WAYS = 120, ("greedy", "sampled")
 RECIPES = {
@@ -166,7 +165,7 @@ def main() -> None:
         option("--recipes", nargs="+", default=["shipped"], choices=list(RECIPES)),
         option("--seeds", type=int, default=3),
         option("--unseen", type=int, default=150),
-        option("--out", type=Path, default=RESULTS),
+        out("bangla_generation"),
         option("--work", type=Path, required=True, help="a folder for runs and rows"),
     )
     write_others(tricks(), options.out)

@@ -24,7 +24,6 @@ from scionwood_bangla.generator.make import examples
 from scionwood_bangla.inference import SHIPPED, Writer
 from scionwood_language import Decoding
 
-RESULTS = Path(__file__).parent / "results" / "bangla_reward.csv"
 HALVES: tuple[Half, ...] = ("dev", "test", "inferred")
 SHARES = ("good", "register", "relevant", "fluent", "fresh")
 REQUESTS, SAMPLES, STEPS, SEEDS = 120, 8, 60, 2
@@ -108,7 +107,7 @@ def main() -> None:
     for seed in range(SEEDS):
         for name, file in files.items():
             rows += scores(work, name, seed, trained(work, file, seed))
-            write(RESULTS, [{"device": "cpu", **row, **machine()} for row in rows])
+            write("bangla_reward", [{"device": "cpu", **row, **machine()} for row in rows])
 
 
 if __name__ == "__main__":

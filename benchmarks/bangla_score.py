@@ -24,7 +24,6 @@ from scionwood_bangla.inference import SHIPPED, Writer
 from scionwood_bangla.text.normalise import BENGALI, normalise
 from scionwood_language import Decoding
 
-RESULTS = Path(__file__).parent / "results" / "bangla_score.csv"
 HALVES: tuple[Half, ...] = ("dev", "test", "inferred")
 SAMPLES = 8
 SHARES = ("good", "register", "relevant", "fluent", "fresh")
@@ -172,7 +171,7 @@ def main() -> None:
                 rows += shares(half, name, way)
     for row in rows:
         print(row["half"], row["answer"], row["measure"], row["value"], sep="\t")
-    write(RESULTS, [{"device": "cpu", **row, **machine()} for row in rows])
+    write("bangla_score", [{"device": "cpu", **row, **machine()} for row in rows])
 
 
 def _from(table: dict[str, str]) -> Callable[[Prompt], str]:

@@ -38,7 +38,6 @@ from scionwood_bangla.model.weights import causal_lm, plain
 from scionwood_bangla.text.examples import Example
 from scionwood_language import IGNORED, Decoding, encode
 
-RESULTS = Path(__file__).parent / "results" / "bangla_smol.csv"
 RECIPE = "bangla/register_smol"
 HALVES: tuple[Half, ...] = ("test", "inferred")
 SHARES = ("good", "register", "relevant", "fluent", "fresh")
@@ -187,7 +186,7 @@ def adapter_time(work: Path) -> Row:
 
 def earlier() -> list[Row]:
     """Return the rows of models that have another name, which stay."""
-    return [row for row in read(RESULTS) if row["model"] not in MODELS]
+    return [row for row in read("bangla_smol") if row["model"] not in MODELS]
 
 
 def main() -> None:
@@ -203,7 +202,7 @@ def main() -> None:
         for row in rows[-30:]:
             print(*row.values(), sep="\t", flush=True)
         new = [{"device": "cpu", **row, **machine()} for row in rows]
-        write(RESULTS, new + earlier())
+        write("bangla_smol", new + earlier())
 
 
 if __name__ == "__main__":

@@ -18,13 +18,12 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from peft import LoraConfig, OSFConfig, PeftModel, get_peft_model
-from runner import machine, option, parsed, read, write
+from runner import machine, option, out, parsed, read, write
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
@@ -42,7 +41,6 @@ from scionwood_methods.continual import (
 )
 from scionwood_methods.igsp.tuner import IgspConfig
 
-RESULTS = Path(__file__).parent / "results" / "continual.csv"
 TARGETS = ["0", "2", "4"]
 RANK, BATCH, TUNING = 8, 32, 100
 EXPERTS, WARM = 4, 20
@@ -250,7 +248,7 @@ def main() -> None:
         option("--seeds", type=int, default=3),
         option("--steps", type=int, default=100, help="steps per task"),
         option("--methods", nargs="*", default=list(GRIDS), choices=list(GRIDS)),
-        option("--out", type=Path, default=RESULTS),
+        out("continual"),
     )
     rows = [row for row in read(options.out) if row["method"] not in options.methods]
     for method in options.methods:

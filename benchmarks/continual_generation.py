@@ -36,7 +36,7 @@ from continual_generation_data import (
     scores,
     world,
 )
-from runner import SEEDS, machine, option, parsed, read, write
+from runner import SEEDS, machine, option, out, parsed, read, write
 from torch import Tensor
 
 from scionwood.authoring import minimise, warm_cosine
@@ -44,7 +44,6 @@ from scionwood_methods.continual import AceLora, ContinualController, ContinualM
 from scionwood_methods.continual.factors import add_frozen, fill, lora_layers, matrices
 from scionwood_methods.continual.naive import Naive
 
-RESULTS = Path(__file__).parent / "results" / "continual_generation.csv"
 STEPS, RATE, STRENGTH = 60, 3e-3, 10.0
 METHODS: dict[str, Callable[[], ContinualMethod]] = {
     "naive LoRA": Naive,
@@ -189,7 +188,7 @@ def main() -> None:
         __doc__,
         SEEDS,
         option("--arms", nargs="*", default=list(ARMS), choices=list(ARMS)),
-        option("--out", type=Path, default=RESULTS),
+        out("continual_generation"),
         option("--work", type=Path, default=Path(gettempdir()) / "continual_generation"),
     )
     for seed in options.seeds:

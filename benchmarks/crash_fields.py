@@ -10,33 +10,29 @@ again. Writes benchmarks/results/crash_fields.csv.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from crash_fields_scores import accelerations, field_scores, mean_of
-from crash_suite_data import ELEMENTS, ENCODER, POOL, SIZE, UNSEEN
-from crash_suite_training import BATCH, COLLATE, DECAY
-from runner import SEEDS, Row, job_rows, machine, option, parsed, write
+from crash_fields_scores import accelerations, field_scores
+from crash_training import ENCODER, POOL, SIZE, UNSEEN, fit, parts
+from runner import SEEDS, Row, job_rows, option, out, parsed, write
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from scionwood import attach
 from scionwood.adapters.methods import config_class
-from scionwood.authoring import atomic_path, minimise, one_cycle
+from scionwood.authoring import atomic_path
 from scionwood_crash.backbones import MaskMorphUNet
 from scionwood_crash.data.encode import Encoded
-from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.evaluation.fields import calibrate, projected
 from scionwood_crash.evaluation.folds import assigned
 from scionwood_crash.evaluation.intervals import Intervals, cover, depth, errors_of
 from scionwood_crash.evaluation.regression import BASELINES, Regression, deepest
 from scionwood_crash.tasks.displacement import Displacement
 
-RESULTS = Path(__file__).parent / "results" / "crash_fields.csv"
 STEPS, RATE = 100, 5e-3
 FIRST_NEW = 200
 """Seed of the designs that nothing was chosen on."""
@@ -52,9 +48,7 @@ Predict = Callable[[Encoded], Tensor]
 @cache
 def designs(family: str, seed: int, count: int, folder: Path) -> list[Encoded]:
     """Return designs as tensors; those that the folder lacks are simulated."""
-    options = {"element_size": ELEMENTS[family], "folder": folder, "n_train": count, "seed": seed}
-    parts = SuiteParts(families=[family], n_val=0, n_test=0, **options).parts("train")
-    return [ENCODER.encode(part) for part in parts]
+    return [ENCODER.encode(part) for part in parts(family, folder, count, seed)]
 
 
 def split_of_seed(seed: int, shots: int, work: Path) -> tuple[list[Encoded], list[Encoded]]:
@@ -86,18 +80,8 @@ def adapted(name: str, loss: str, data: list[Encoded], seed: int, work: Path) ->
         for key, value in load_file(path).items():
             weights_trained[key].data.copy_(value)
         return task.eval()
-    generator = torch.Generator().manual_seed(seed)
-    order: list[int] = []
-
-    def step(_: int) -> Tensor:
-        nonlocal order
-        if len(order) < BATCH:
-            order += torch.randperm(len(data), generator=generator).tolist()
-        return task.losses(COLLATE([data[order.pop(0)] for _ in range(BATCH)]))["loss"]
-
-    schedule = one_cycle(STEPS, rise=0.05)
-    options = {"steps": STEPS, "lr": RATE, "weight_decay": DECAY, "clip": 1.0}
-    minimise(step, list(weights_trained.values()), schedule=schedule, **options)
+    loss_of: Callable[[Row], Tensor] = lambda batch: task.losses(batch)["loss"]  # noqa: E731
+    fit(loss_of, weights_trained.values(), data, seed, steps=STEPS, rate=RATE)
     with atomic_path(path) as part:
         save_file(
             {key: value.detach().contiguous() for key, value in weights_trained.items()}, part
@@ -221,20 +205,26 @@ def _ridge(train: list[Encoded], data: list[Encoded]) -> Row:
     return {"method": "log-ridge, jackknife+", "covered": float(inside.mean()), "width": width}
 
 
-def jobs(seeds: Sequence[int]) -> dict[str, Callable[[Path], list[Row]]]:
+def jobs(seeds: Sequence[int], work: Path) -> dict[str, Callable[[], list[Row]]]:
     """Return all computations by name."""
-    trainings: dict[str, Callable[[Path], list[Row]]] = {}
+    measures: dict[tuple[str, int], Callable[[], list[Row]]] = {}
     for seed in seeds:
         for loss in LOSSES:
-            trainings[f"strain {loss} {seed}"] = partial(strain, loss, seed)
-        trainings[f"coverage {seed}"] = partial(coverage, seed)
+            measures[f"strain {loss}", seed] = partial(strain, loss, seed, work)
+        measures["coverage", seed] = partial(coverage, seed, work)
         for shots in (16, 8):
-            trainings[f"baseline network {shots} {seed}"] = partial(network, shots, seed)
+            measures[f"baseline network {shots}", seed] = partial(network, shots, seed, work)
             for name in BASELINES:
-                trainings[f"baseline {name} {shots} {seed}"] = partial(baseline, name, shots, seed)
+                title = f"baseline {name} {shots}"
+                measures[title, seed] = partial(baseline, name, shots, seed, work)
     for name in ("hat", "tube", "box"):
-        trainings[f"family {name} 0"] = partial(family, name, 0)
-    return trainings
+        measures[f"family {name}", 0] = partial(family, name, 0, work)
+
+    def staged(title: str, seed: int) -> list[Row]:
+        kind = {"stage": title.split()[0], "seed": seed}
+        return [{**kind, **row} for row in measures[title, seed]()]
+
+    return {f"fields {title} {seed}": partial(staged, title, seed) for title, seed in measures}
 
 
 def main() -> None:
@@ -243,21 +233,9 @@ def main() -> None:
         SEEDS,
         option("--work", type=Path, default=Path("crash-suite")),
         option("--only", nargs="*", default=[""], help="words in the names of jobs"),
-        option("--out", type=Path, default=RESULTS),
+        out("crash_fields"),
     )
-    trainings = jobs(options.seeds)
-
-    def measure(name: str) -> list[Row]:
-        start = time.process_time()
-        rows = trainings[name](options.work)
-        kind = {"stage": name.split()[0], "seed": int(name.split()[-1])}
-        cost = {"cpu_seconds": round(time.process_time() - start, 1)} | machine()
-        print(name, mean_of(rows), flush=True)
-        return [{**kind, **row, **cost} for row in rows]
-
-    rows = job_rows(
-        trainings, measure, lambda name: options.work / f"fields {name}.json", options.only
-    )
+    rows = job_rows(jobs(options.seeds, options.work), options.work, options.only)
     write(options.out, rows)
 
 

@@ -71,11 +71,3 @@ def accelerations(predict: Callable[[Encoded], Tensor], data: Sequence[Encoded])
         "acceleration_median": 100 * float(np.median(errors)),
         "acceleration_close": float(np.mean(np.array(errors) <= CLOSE)),
     }
-
-
-def mean_of(rows: Sequence[Row]) -> list[Row]:
-    """Return rows without their machine, for the screen."""
-    return [
-        {key: round(value, 3) if isinstance(value, float) else value for key, value in row.items()}
-        for row in rows
-    ]

@@ -85,7 +85,7 @@ def measured(
         "measure": comparison.score,
     }
     if rounds := by_round(first, comparison):
-        write(RESULTS / "federated_rounds.csv", rounds, (*KEY, "round", "site"))
+        write("federated_rounds", rounds, (*KEY, "round", "site"))
     return [
         {**first, **row, "gap closed": "" if gap is None else round(gap, 3)}
         for row in rows_of(comparison)
@@ -132,7 +132,7 @@ def main() -> None:
         for field, rule, adapter in product(options.fields, options.rules, options.adapters):
             if regimes := missing(field, rule, adapter, seed):
                 rows = measured(field, rule, adapter, seed, options.work, regimes)
-                write(RESULTS / "federated.csv", rows, KEY)
+                write("federated", rows, KEY)
 
 
 if __name__ == "__main__":

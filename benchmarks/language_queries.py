@@ -16,8 +16,7 @@ import re
 from typing import Any
 
 import torch
-from language_parts import results
-from runner import option, parsed
+from runner import Table, option, parsed
 
 from scionwood_language.backbones.causal_lm import causal_lm
 from scionwood_language.data.generated import MixedTasks
@@ -42,7 +41,7 @@ def main() -> None:
     where = option("--model", default="smollm2", help="or a folder with the same weights")
     model: Any = causal_lm(model=parsed(__doc__, where).model)
     before = digest(model)
-    table = results("language_queries")
+    table = Table("language_queries")
     for question, right, more in MixedTasks(n_test=QUESTIONS).pairs("test"):
         if table.has(question=question):
             continue

@@ -11,10 +11,9 @@ from __future__ import annotations
 from pathlib import Path
 from statistics import mean, stdev
 
-import figure_file
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from runner import RESULTS, read
+from runner import RESULTS, draw_figure, read
 
 from scionwood.authoring import figure_style
 
@@ -88,4 +87,4 @@ def draw() -> Figure:
 
 
 if __name__ == "__main__":
-    figure_file.main(draw, TARGET, __doc__)
+    draw_figure(__doc__, draw, TARGET)

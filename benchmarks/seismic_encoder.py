@@ -12,9 +12,8 @@ when it is measured, and measured once: a stopped benchmark goes on with the row
 from __future__ import annotations
 
 import argparse
-import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
@@ -24,8 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from peft import LoraConfig
-from runner import Table, option, parsed
-from seismic_accuracy import machine
+from runner import Table, option, out, parsed, peak_memory
 from seismic_field import removed, score
 from seismic_field_cases import FIELD_DATA, GROUPS, Case
 from torch import Tensor, nn
@@ -36,8 +34,8 @@ from scionwood_seismic.data.field import FieldCrops
 from scionwood_seismic.evaluation import metrics
 from scionwood_seismic.inference.field import denoise_record
 from scionwood_seismic.inference.options import DenoiseOptions
+from scionwood_seismic.synth.field_noise import draw_noise
 
-RESULTS = Path(__file__).parent / "results" / "seismic_encoder.csv"
 GATHERS = (8, 64, 512)
 SHAPE, BATCH = (64, 128), 12
 PART = (200, 600)
@@ -97,17 +95,15 @@ def build(variant: Variant, weights: Path | None, seed: int) -> nn.Module:
     """Return a network whose parameters that train require gradients."""
     if variant.encoder == "plain":
         return field_unet(init_seed=seed)
-    if variant.encoder != "small":
-        weights_source = "shipped" if variant.pretrained else "none"
-        size = "tiny" if variant.encoder == "tiny" else "small"
-        model: Any = dinov3_unet(
-            size=size, weights=weights_source, init_seed=seed, width=24, common_mode=False
-        )
-    else:
-        source = str(weights) if variant.pretrained else "none"
-        model = dinov2_unet(
-            size="small", weights=source, init_seed=seed, width=24, common_mode=False
-        )
+    is_dinov2 = variant.encoder == "small"
+    shipped = str(weights) if is_dinov2 else "shipped"
+    model: Any = (dinov2_unet if is_dinov2 else dinov3_unet)(
+        size="tiny" if variant.encoder == "tiny" else "small",
+        weights=shipped if variant.pretrained else "none",
+        init_seed=seed,
+        width=24,
+        common_mode=False,
+    )
     if variant.trains == "full":
         return model.requires_grad_(True)
     if variant.trains == "lora":
@@ -153,44 +149,63 @@ def _gathers_of(gathers: int, seed: int) -> tuple[FieldCrops, list[Tensor]]:
 
 def _noise(data: FieldCrops, index: int) -> Tensor:
     """Return noise of unit variance, (1, trace, time)."""
-    from scionwood_seismic.synth.field_noise import draw_noise
-
     rng = np.random.default_rng([data.seed, 7, index])
     noise = draw_noise(rng, data.shape, None, 0.0, data.noises)
     return torch.from_numpy(np.asarray(noise, np.float32))[None]
 
 
 def train(model: nn.Module, variant: Variant, gathers: int, seconds: float, seed: int) -> int:
-    """Train for some seconds of CPU time, the drawing of records not counted; return the steps."""
-    groups = {"encoder": [], "rest": []}  # type: dict[str, list[nn.Parameter]]
+    """Train on the records of a seed, encoder and head at their own rates; return the steps."""
+    groups: dict[float, list[nn.Parameter]] = {variant.lr: [], variant.lr_encoder: []}
     for name, p in model.named_parameters():
         if p.requires_grad:
             is_encoder = "encoder." in name and "lora_" not in name and variant.encoder != "plain"
-            groups["encoder" if is_encoder else "rest"].append(p)
-    rates = {"encoder": variant.lr_encoder, "rest": variant.lr}
-    optimizer = torch.optim.AdamW(
-        [{"params": p, "lr": rates[name], "top": rates[name]} for name, p in groups.items() if p],
-        weight_decay=1e-4,
-    )
-    model.train()
-    spent, steps = 0.0, 0
-    for batch in records(gathers, seed):
-        start = time.process_time()
-        share = spent / seconds
-        for group in optimizer.param_groups:
-            group["lr"] = group["top"] * min(1, steps / 20) * (0.5 + 0.5 * np.cos(np.pi * share))
+            groups[variant.lr_encoder if is_encoder else variant.lr].append(p)
+
+    def loss(batch: dict[str, Tensor]) -> Tensor:
         with torch.autocast("cpu", torch.bfloat16):
             signal = model(batch["noisy"], None, batch["level"])
         error = (signal.float() - batch["clean"]).square().mean((1, 2, 3))
-        loss = torch.log10(error / batch["clean"].square().mean((1, 2, 3)) + FLOOR).mean()
+        return torch.log10(error / batch["clean"].square().mean((1, 2, 3)) + FLOOR).mean()
+
+    return train_for(seconds, model, groups, records(gathers, seed), loss, lambda n: n / 20)
+
+
+def train_for(
+    seconds: float,
+    model: nn.Module,
+    groups: dict[float, list[nn.Parameter]],
+    batches: Iterator[dict[str, Tensor]],
+    loss: Callable[[dict[str, Tensor]], Tensor],
+    rise: Callable[[int], float],
+) -> int:
+    """Train for some seconds of CPU time, the drawing of records not counted; return the steps.
+
+    Args:
+        seconds: of one core.
+        model: the network.
+        groups: what trains, by its highest rate, which then falls as half a cosine.
+        batches: without end.
+        loss: of a batch.
+        rise: the share of the rate at a step, as long as it is below 1.
+    """
+    trained = [{"params": p, "lr": lr, "top": lr} for lr, p in groups.items() if p]
+    optimizer = torch.optim.AdamW(trained, weight_decay=1e-4)
+    model.train()
+    spent, steps = 0.0, 0
+    while spent < seconds:
+        batch = next(batches)
+        start = time.process_time()
+        share = min(1, rise(steps)) * (0.5 + 0.5 * np.cos(np.pi * spent / seconds))
+        for group in optimizer.param_groups:
+            group["lr"] = group["top"] * share
+        value = loss(batch)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        value.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         steps += 1
         spent += time.process_time() - start
-        if spent >= seconds:
-            break
     model.eval()
     return steps
 
@@ -260,8 +275,7 @@ def measure(name: str, gathers: int, seed: int, options: argparse.Namespace) -> 
     row["clean"] = round(generated(model, 100.0), 3)
     row["forward_ms"] = round((time.process_time() - start) / 48 * 1000, 2)
     row["noisy"] = round(generated(model, 0.0), 3)
-    peak = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
-    row["peak_mb"] = round(int(peak[1]) / 1024) if peak else ""
+    row["peak_mb"] = round(peak_memory() / 2**20)
     return row | field(model, options.data)
 
 
@@ -275,9 +289,9 @@ def main() -> None:
         option("--seconds", type=float, default=15, help="of CPU time, for each training"),
         option("--seeds", nargs="*", type=int, default=[0]),
         option("--most", type=int, default=10**9, help="rows to measure before it stops"),
-        option("--target", type=Path, default=RESULTS),
+        out("seismic_encoder"),
     )
-    table = Table(options.target, machine)
+    table = Table(options.out)
     jobs = (
         {"variant": name, "gathers": gathers, "seed": seed}
         for seed in options.seeds

@@ -33,7 +33,6 @@ from runner import SEEDS, Table, option, parsed
 from scionwood import fit, override, resolve, test
 from scionwood_methods import ProxyRun, select_examples
 
-RESULTS = "selection"
 RULES = ("all", "random", "heads", "highest-loss", "lowest-loss")
 BUDGET = 0.1
 QUIET = {
@@ -185,7 +184,7 @@ def main() -> None:
         option("--model", default="smollm2", help="or a folder with the same weights"),
     )
     logging.getLogger("scionwood").setLevel(logging.ERROR)
-    table = Table(RESULTS)
+    table = Table("selection")
     jobs = [
         {"field": name, "seed": seed, "rule": rule}
         for by_loss in (False, True)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import figure_file
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from runner import save_figure
 
 from methods import report
 
@@ -24,7 +24,7 @@ def draw(rows: Sequence[report.Row], path: Path) -> None:
     for axes, task in zip(figure.subplots(1, 2), report.METRICS, strict=True):
         _panel(axes, rows, task)
     figure.legend(*_legend(), loc="outside lower center", ncols=4, frameon=False)
-    figure_file.save(figure, path)
+    save_figure(figure, path)
 
 
 def _panel(axes: Axes, rows: Sequence[report.Row], task: str) -> None:

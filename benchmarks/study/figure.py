@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import figure_file
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
+from runner import save_figure
 
 from study.settings import kind_of
 
@@ -60,7 +60,7 @@ def draw(summary: Sequence[dict[str, Any]], path: Path = PATH) -> None:
     for axes in list(figure.axes)[len(tasks) :]:
         axes.set_visible(False)
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, frameon=False)
-    figure_file.save(figure, path)
+    save_figure(figure, path)
 
 
 def _panel(axes: Axes, rows: Sequence[dict[str, Any]], handles: dict[str, Any]) -> None:
