@@ -15,11 +15,10 @@ from runner import processor
 from torch import nn
 
 from methods import measure
-from methods.experiments import Experiment, prepare
+from methods.experiments import Experiment, prepare, stepper, train
 from methods.report import METRICS, Row
 from methods.report import experiment as named
 from methods.tasks import Batch, Task
-from methods.training import stepper, train
 from scionwood import AdapterError, parameter_groups, report
 
 PACKAGES = ("torch", "peft", "transformers", "timm", "torch-geometric", "scikit-learn", "scipy")

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, final
 import numpy as np
 import torch
 from biomed_volumes_data import SIDE, lesion_at, template
+from methods.measure import file_size
 from monai.networks.nets import UNet
 from scipy.ndimage import gaussian_gradient_magnitude, gaussian_laplace
 from skimage.filters import gaussian
@@ -21,7 +22,7 @@ from torch.nn import functional as F
 from study import weights
 from study.encoder import pixels, split
 from study.kept import cached_tensors
-from study.methods import groups, prepare, stored
+from study.methods import groups, prepare
 from study.pictures import PARTS
 from study.settings import Run, registered
 from study.training import timed
@@ -154,7 +155,7 @@ class Lesions:
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             logits = torch.cat([fit.forward(indices.float()) for indices in fit.test.split(10)])
         count = sum(p.numel() for p in fit.model.parameters() if p.requires_grad)
-        return logits, {"steps": steps, "trained": count, "stored": stored(fit.model)}
+        return logits, {"steps": steps, "trained": count, "stored": file_size(fit.model)}
 
     def _fit(self, method: dict[str, Any], part: str, lr: float) -> Fit:
         """Return the network that a method trains, with its inputs and its rates."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, final
 
 import torch
+from methods.measure import file_size
 from peft import PeftModel
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,7 +17,7 @@ from scionwood import AdapterError
 from scionwood_methods.diagnosis.meanfield import diagnose_model
 from study import frozen, weights
 from study.encoder import Tail, cached, features, pixels
-from study.methods import chosen, groups, stored
+from study.methods import chosen, groups
 from study.pictures import SIDE, draw
 from study.rows import packed
 from study.settings import Run, registered
@@ -166,7 +167,7 @@ class Images:
         steps = timed(lambda batch: loss(model, batch), trains, len(places), settings, run.draw)
         model.eval()
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        row: Row = {"steps": steps, "trained": trained, "stored": stored(model)}
+        row: Row = {"steps": steps, "trained": trained, "stored": file_size(model)}
         late = features(model, self.data[f"{part}.tokens"].float())
         answers = []
         if readout != "lda":
@@ -202,7 +203,7 @@ class Images:
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             answer = torch.cat([model(item) for item in test.split(64)]).argmax(1)
         row = {"trained": sum(p.numel() for p in model.parameters()), "steps": steps}
-        return [answer], row | {"stored": stored(model)}
+        return [answer], row | {"stored": file_size(model)}
 
     def _probed(self, run: Run) -> bool:
         """Say whether a run is probed: three draws of the middle size, not on the probe itself."""

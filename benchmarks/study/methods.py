@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import copy
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-from peft import PeftModel, get_peft_config
+from peft import get_peft_config
 from torch import Tensor, nn
 
 import scionwood_methods.peft  # noqa: F401  it registers the methods
-from scionwood import AdapterError, attach, kernels, parameter_groups, save_adapter
+from scionwood import AdapterError, attach, kernels, parameter_groups
 from scionwood_methods.p2d_heads.scores import head_targets, score_heads, select_heads
 from scionwood_methods.peml.search import discretise, search
 from study.training import timed
@@ -104,12 +102,3 @@ def last(tail: nn.Module, kind: str) -> nn.Module:
 def groups(model: nn.Module, lr: float) -> list[dict[str, Any]]:
     """Return the parameter groups that a method asks for, each with its rate."""
     return [{"lr": lr, **group} for group in parameter_groups(model, lr, 0.0)]
-
-
-def stored(model: nn.Module) -> int:
-    """Return the bytes of the file of an adapter; without one, of the trained parameters."""
-    if not isinstance(model, PeftModel):
-        return sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
-    with tempfile.TemporaryDirectory() as folder:
-        save_adapter(model, Path(folder))
-        return (Path(folder) / "adapter_model.safetensors").stat().st_size

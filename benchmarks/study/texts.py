@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
+from methods.measure import file_size
 from peft import PeftModel
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -17,7 +18,7 @@ from scionwood import AdapterError
 from scionwood_methods.diagnosis.meanfield import diagnose_model
 from study.corpus import TEXTS, general, split_by_part
 from study.kept import cached_tensors
-from study.methods import groups, prepare, stored
+from study.methods import groups, prepare
 from study.settings import Run, registered
 from study.training import timed
 
@@ -118,7 +119,7 @@ class Texts:
         steps = timed(loss, groups(model, value), len(places), self.settings, run.draw)
         model.eval()
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        row: Row = {"steps": steps, "trained": trained, "stored": stored(model)}
+        row: Row = {"steps": steps, "trained": trained, "stored": file_size(model)}
         if part == "test":
             general_loss = float(self._losses(model, "general").mean())
             row |= {"forgetting": round(general_loss - self.before, 5), **_diagnosed(model)}

@@ -248,6 +248,28 @@ SELECT *, CASE
   END AS verdict
 FROM limited;
 
+-- The runs of an experiment over its seeds; columns without a mean are those of the first one.
+CREATE VIEW methods_run AS
+SELECT *, method || '/' || name AS experiment, min(place) AS first, mean(score) AS mean_score,
+  mean(forgetting) AS mean_forgetting, mean(trained) AS mean_trained, mean(total) AS mean_total,
+  spread(score, 'z.3f') AS scores, spread(forgetting, 'z.3f') AS coarse,
+  spread(forgetting, 'z.4f') AS fine, mean(file_size) AS bytes, mean(train_time) AS seconds
+FROM methods WHERE status = 'success' GROUP BY task, method, name;
+
+-- In bold what no other experiment beats in both means; a star stands at an end of the rates tried.
+CREATE VIEW methods_score AS
+SELECT task, first, mean_score, scores, iif(experiment = 'frozen/untouched' OR EXISTS (
+    SELECT 1 FROM methods_run AS other
+    WHERE other.task = run.task AND other.experiment <> 'frozen/untouched'
+      AND other.mean_score <= run.mean_score AND other.mean_forgetting <= run.mean_forgetting
+      AND (other.mean_score < run.mean_score OR other.mean_forgetting < run.mean_forgetting)
+  ), experiment, '**' || experiment || '**') AS experiment,
+  iif(max(mean_forgetting) OVER (PARTITION BY task) > 0.1, coarse, fine) AS forgetting,
+  digits(mean_trained, ',.0f') AS trained, digits(mean_trained / mean_total, '.1%') AS share,
+  digits(lr, 'g') || iif(grid LIKE digits(lr, 'g') || ' %' OR grid LIKE '% ' || digits(lr, 'g'),
+    ' *', '') AS rate
+FROM methods_run AS run;
+
 CREATE VIEW study_method(nr, method, title) AS VALUES
   (1, 'untouched', 'untouched'),
   (2, 'ngram', 'frozen, with n-grams'),
@@ -1630,6 +1652,26 @@ SELECT task, n AS examples,
     AS "block-wise LDA, random weights"
 FROM study_row WHERE images GROUP BY task, n HAVING sum(base = 'real' AND method = 'raw')
 ORDER BY task_nr, n + 0;
+
+-- table: methods_mesh
+SELECT experiment, scores AS "relative RMSE", forgetting, trained, share, rate AS "learning rate"
+FROM methods_score WHERE task = 'mesh' ORDER BY mean_score, first;
+
+-- table: methods_field
+SELECT experiment, scores AS VRMSE, forgetting, trained, share, rate AS "learning rate"
+FROM methods_score WHERE task = 'field' ORDER BY mean_score, first;
+
+-- table: methods_refused
+SELECT task, method || '/' || name AS experiment,
+  substr(error, 1, instr(error || '. ', '. ') - 1) AS reason
+FROM methods WHERE status = 'refused';
+
+-- table: methods_costs
+SELECT task, experiment, digits(bytes / 1024, ',.1f') AS "file, KiB",
+  digits(peak / 1048576.0, '.1f') AS "peak, MiB", digits(step_ms, '.1f') AS "step, ms",
+  interval(step_over_lora, step_ci_low, step_ci_high) AS "step over LoRA's",
+  digits(seconds, '.1f') AS "training, s"
+FROM methods_run WHERE peak IS NOT NULL ORDER BY task = 'field', first;
 
 -- table: study_methods
 SELECT task, title AS method, draws, digits(score, '.3f') AS score,
