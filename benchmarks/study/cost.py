@@ -13,13 +13,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from runner import option, parsed
-
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler announces itself otherwise
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
 from methods.measure import file_size, memory, step_times
+from runner import option, parsed
 from torch import nn
 from torch.nn import functional as F
 
@@ -75,13 +74,8 @@ def measure(method: str, fused: bool) -> dict[str, Any]:
 
 
 def main() -> None:
-    path = (
-        parsed(
-            __doc__,
-            option("--results", type=Path, default=rows.RESULTS),
-        ).results
-        / "study_cost.csv"
-    )
+    where = option("--results", type=Path, default=rows.RESULTS)
+    path = parsed(__doc__, where).results / "study_cost.csv"
     measured = {(row["method"], row["kernels"]) for row in rows.read(path)}
     for method, entry in registered()["methods"].items():
         if entry.get("trains") in ("everything", "cnn") or "like" in entry:

@@ -21,11 +21,9 @@ from torch.nn import functional as F
 
 from study import weights
 from study.encoder import pixels, split
-from study.kept import cached_tensors
-from study.methods import groups, prepare
+from study.methods import groups, prepare, timed
 from study.pictures import PARTS
-from study.settings import Run, registered
-from study.training import timed
+from study.settings import Run, cached_tensors, registered
 
 Row = dict[str, Any]
 SEED, SIGMAS, SAMPLED = 280, (1.0, 2.0, 4.0, 8.0), 2000

@@ -9,19 +9,15 @@ from typing import Any, NamedTuple, final
 
 import torch
 from methods.measure import file_size
-from peft import PeftModel
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scionwood import AdapterError
-from scionwood_methods.diagnosis.meanfield import diagnose_model
 from study import frozen, weights
 from study.encoder import Tail, cached, features, pixels
-from study.methods import chosen, groups
+from study.methods import batches, chosen, diagnosed, groups, timed
 from study.pictures import SIDE, draw
 from study.rows import packed
 from study.settings import Run, registered
-from study.training import batches, timed
 
 Row = dict[str, Any]
 PROBES = (0, 1, 2)
@@ -212,18 +208,7 @@ class Images:
 
     def _lost(self, model: nn.Module) -> Row:
         """Return what the linear probe of photographs lost, and the mean-field diagnosis."""
-        row: Row = {"forgetting": round(self.before - self._probe(model), 5)}
-        if not isinstance(model, PeftModel):
-            return row
-        try:
-            diagnosis = diagnose_model(model)
-        except AdapterError:
-            return row  # the change depends on the input: there is no map to compare
-        heads = [head for block in diagnosis.shifts for head in block]
-        return row | {
-            "margin": round(min(head.margin for head in heads), 5),
-            "drift": round(diagnosis.drifts[-1].direction, 6),
-        }
+        return {"forgetting": round(self.before - self._probe(model), 5), **diagnosed(model)}
 
     def _probe(self, model: Any) -> float:
         """Return the accuracy of a regression on the last layer that tells photographs apart."""

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from runner import RESULTS as RESULTS
 from runner import Row, processor, replace_rows, today, versions
 from runner import read as read
 from runner import write as write_table
 
 from study.settings import Run
 
-RESULTS = Path(__file__).parents[1] / "results"
 COLUMNS = (
     *("task", "base", "method", "n", "draw", "score", "readout", "value", "steps", "seconds"),
     *("trained", "stored", "forgetting", "margin", "drift", "items", "settings"),
