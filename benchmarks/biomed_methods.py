@@ -254,8 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     kinds = ["package", *(SIDES if options.dinov2 else [])]
     for kind in [options.only] if options.only else kinds:
         model = work / f"towers-{kind.partition('_')[0]}"
-        if not (model / "open_clip_model.safetensors").exists():
-            write_towers(model) if kind == "package" else write_dinov2(model, options.dinov2)
+        write_towers(model) if kind == "package" else write_dinov2(model, options.dinov2)
         blocks, towers = Blocks(_new_backbone(model)), Towers(model)
         if side := SIDES.get(kind):
             shrink_input(blocks.backbone, blocks.backbone.clip.visual.trunk, side)

@@ -224,9 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments=arguments,
         threads=None,
     )
-    model = options.work / "towers"
-    if not (model / "open_clip_model.safetensors").exists():
-        write_towers(model)
+    model = write_towers(options.work / "towers")
     network = BagClassifier(model=str(model), slices=SLICES, classes=CLASSES).eval()
     sizes = Sizes(16, 8, 1, 8) if options.quick else Sizes()
     radius = choose(network, sizes, options.results / "biomed_volumes_radius.csv")

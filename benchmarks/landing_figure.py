@@ -32,7 +32,6 @@ from scionwood_seismic.synth.signal import draw_gather
 
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "_static" / "cards"
-RESULTS = ROOT / "benchmarks" / "results" / "biomed.csv"
 BEFORE, AFTER = "#a63c00", "#00664b"
 
 
@@ -97,7 +96,7 @@ def pde() -> Figure:
 def biomed() -> Figure:
     """Accuracy when a user words the classes otherwise: LoRA, and LoRA with anchors."""
 
-    rows = [row for row in read(RESULTS) if row["part"] == "few-shot"]
+    rows = [row for row in read("biomed") if row["part"] == "few-shot"]
     figure = Figure(figsize=(4.4, 2.75), dpi=100, layout="constrained")
     axis = figure.subplots()
     for place, (method, colour) in enumerate(

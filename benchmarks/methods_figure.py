@@ -13,7 +13,7 @@ from statistics import mean, stdev
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from runner import RESULTS, draw_figure, read
+from runner import draw_figure, read
 
 from scionwood.authoring import figure_style
 
@@ -34,7 +34,7 @@ REWARDS = {"base": "base alone", "before": "untrained reasoner", "after": "train
 def columns(name: str, key: str) -> dict[str, list[dict[str, str]]]:
     """Return the rows of a CSV file, grouped by a column."""
     groups: dict[str, list[dict[str, str]]] = {}
-    for row in read(RESULTS / f"{name}.csv"):
+    for row in read(name):
         groups.setdefault(row[key], []).append(row)
     return groups
 

@@ -271,18 +271,14 @@ def machine(device: str = "cpu") -> Row:
         "threads": torch.get_num_threads(),
         "load": f"{os.getloadavg()[0]:.1f}",
         **versions("torch", "peft", "timm", "triton"),
-        **today(),
+        "python": platform.python_version(),
+        "date": datetime.now(UTC).date().isoformat(),
     }
 
 
 def versions(*packages: str) -> Row:
     """Return the version of each package; an empty text if it is not installed."""
     return {name: _version(name) for name in packages}
-
-
-def today() -> Row:
-    """Return the version of Python and the date."""
-    return {"python": platform.python_version(), "date": datetime.now(UTC).date().isoformat()}
 
 
 def processor(device: str = "cpu") -> str:

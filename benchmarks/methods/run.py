@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-import platform
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, final
 
 import torch
-from runner import processor
+from runner import machine
 from torch import nn
 
 from methods import measure
@@ -118,11 +116,9 @@ class Bench:
             "base_accuracy_before": self.before["base"].get("accuracy"),
             "grid": " ".join(f"{lr:g}" for lr in experiment.training["lr_grid"]),
             "settings": experiment.settings,
-            "python": platform.python_version(),
-            "machine": processor(),
-            "date": datetime.now(UTC).date().isoformat(),
         }
-        row |= {f"{name}-version": version(name) for name in PACKAGES} | columns
+        row |= {f"{name}-version": version(name) for name in PACKAGES}
+        row |= {name: value for name, value in machine().items() if name in row} | columns
         return {name: _plain(value) for name, value in row.items()}
 
 
