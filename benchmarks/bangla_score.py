@@ -107,20 +107,17 @@ def best_of(writer: Writer, samples: int) -> tuple[dict[str, str], dict[str, str
     return by_level, by_all
 
 
+def passed(verdicts: Sequence[Any]) -> dict[str, str]:
+    """Return the share of answers that pass each question."""
+    return {n: f"{np.mean([getattr(item, n) for item in verdicts]):.4g}" for n in SHARES}
+
+
 def shares(half: Half, name: str, answer: Callable[[Prompt], str]) -> list[Row]:
     """Return the scores of one kind of answers to the prompts of a half."""
     items = prompts(half=half)
     verdicts = [judge_answer(item.text, answer(item), item.levels) for item in items]
-    return [
-        {
-            "half": half,
-            "answer": name,
-            "measure": measure,
-            "prompts": len(items),
-            "value": f"{np.mean([getattr(entry, measure) for entry in verdicts]):.4g}",
-        }
-        for measure in SHARES
-    ]
+    about = {"half": half, "answer": name, "prompts": len(items)}
+    return [about | {"measure": n, "value": value} for n, value in passed(verdicts).items()]
 
 
 def quantiles(items: Sequence[Prompt]) -> list[Row]:

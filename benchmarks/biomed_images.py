@@ -10,7 +10,6 @@ and scikit-image.
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
@@ -19,7 +18,7 @@ from typing import NamedTuple, final
 
 import numpy as np
 from PIL import Image
-from runner import option, parsed
+from runner import option, parsed, write
 
 from scionwood_biomed.readers.nifti import NiftiReader
 from scionwood_biomed.readers.opening import read_image
@@ -249,10 +248,7 @@ def write_pneumonia(folder: Path, archive: Path) -> Path:
 
 def write_table(path: Path, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Path:
     """Write a table as CSV, and return its path."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(head)
-        table.writerows(rows)
+    write(path, [dict(zip(head, row, strict=True)) for row in rows])
     return path
 
 

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from peft import LoraConfig, OSFConfig, PeftModel, get_peft_model
-from runner import machine, option, out, parsed, read, write
+from runner import machine, option, out, parsed, replace_rows
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
@@ -250,10 +250,13 @@ def main() -> None:
         option("--methods", nargs="*", default=list(GRIDS), choices=list(GRIDS)),
         out("continual"),
     )
-    rows = [row for row in read(options.out) if row["method"] not in options.methods]
-    for method in options.methods:
-        rows += [row | machine() for row in measure(method, range(options.seeds), options.steps)]
-    write(options.out, sorted(rows, key=lambda row: list(GRIDS).index(str(row["method"]))))
+    rows = [
+        row | machine()
+        for method in options.methods
+        for row in measure(method, range(options.seeds), options.steps)
+    ]
+    place = list(GRIDS).index
+    replace_rows(options.out, rows, ("method",), order=lambda row: place(row["method"]))
 
 
 if __name__ == "__main__":

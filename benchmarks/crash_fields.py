@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from crash_fields_scores import accelerations, field_scores
 from crash_training import ENCODER, POOL, SIZE, UNSEEN, fit, parts
 from runner import SEEDS, Row, job_rows, option, out, parsed, write
 from safetensors.torch import load_file, save_file
@@ -26,12 +25,73 @@ from scionwood import attach
 from scionwood.adapters.methods import config_class
 from scionwood.authoring import atomic_path
 from scionwood_crash.backbones import MaskMorphUNet
-from scionwood_crash.data.encode import Encoded
+from scionwood_crash.data.encode import LENGTH, Encoded
+from scionwood_crash.evaluation.edges import edge_measures
+from scionwood_crash.evaluation.energy import sheet_energy
 from scionwood_crash.evaluation.fields import calibrate, projected
 from scionwood_crash.evaluation.folds import assigned
 from scionwood_crash.evaluation.intervals import Intervals, cover, depth, errors_of
+from scionwood_crash.evaluation.metrics import measure
+from scionwood_crash.evaluation.probes import filtered, probe
 from scionwood_crash.evaluation.regression import BASELINES, Regression, deepest
+from scionwood_crash.model.graph import DIRECTION, DURATION
 from scionwood_crash.tasks.displacement import Displacement
+
+CLOSE = 0.25
+"""Error of the largest filtered acceleration up to which a probe counts as usable."""
+
+
+@torch.no_grad()
+def field_scores(
+    predict: Callable[[Encoded], Tensor], data: Sequence[Encoded], task: Displacement
+) -> Row:
+    """Return means over parts; strains are means of the parts' means and 99th percentiles."""
+    rows: list[dict[str, float]] = []
+    for part in data:
+        moved = predict(part)
+        numbers = measure(moved, part.displacement, part.graph)
+        numbers |= edge_measures(moved, part.displacement, part.graph)
+        row = {name: float(value) for name, value in numbers.items()}
+        strain = task.predict({"graph": part.graph})[1]
+        if strain is not None:
+            row |= plastic_scores(strain, part)
+        rows.append(row)
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+def plastic_scores(strain: Tensor, part: Encoded) -> dict[str, float]:
+    """Return the errors of the plastic strain of the last frame, and of the energy, percent."""
+    predicted, simulated = strain[:, -1], part.plastic_strain[:, -1]
+    energies = [
+        float(sheet_energy(item, part.graph)[0, -1]) for item in (strain, part.plastic_strain)
+    ]
+    return {
+        "plastic_error": 100 * float((predicted - simulated).abs().mean() / simulated.mean()),
+        "plastic_correlation": float(np.corrcoef(predicted, simulated)[0, 1]),
+        "energy_error": 100 * abs(energies[0] - energies[1]) / energies[1],
+    }
+
+
+def accelerations(predict: Callable[[Encoded], Tensor], data: Sequence[Encoded]) -> Row:
+    """Return the error of the largest filtered acceleration at the node of the intrusion."""
+    errors = []
+    for part in data:
+        direction = part.graph.condition[0, DIRECTION].numpy()
+        node = int((part.displacement @ torch.from_numpy(direction)).amax(1).argmax())
+        frames = part.displacement.shape[1]
+        times = np.linspace(0, 10 * float(part.graph.condition[0, DURATION].exp()), frames)
+        peaks = []
+        for moved in (part.displacement, predict(part)):
+            motion = probe(times, LENGTH * moved.numpy().transpose(1, 0, 2), node)
+            peaks.append(np.abs(filtered(times, motion.acceleration)))
+        true, predicted = (float((peak @ np.abs(direction)).max()) for peak in peaks)
+        errors.append(abs(predicted - true) / true)
+    return {
+        "acceleration_error": 100 * float(np.mean(errors)),
+        "acceleration_median": 100 * float(np.median(errors)),
+        "acceleration_close": float(np.mean(np.array(errors) <= CLOSE)),
+    }
+
 
 STEPS, RATE = 100, 5e-3
 FIRST_NEW = 200
@@ -158,16 +218,15 @@ def coverage(seed: int, work: Path) -> list[Row]:
     rows = [errors_of(main(item), item.displacement, item.graph) for item in spare]
     split = Intervals("split", *map(tuple, zip(*rows, strict=True)))  # type: ignore[arg-type]
     fold = assigned(16, FOLDS)
-    others, errors = [], [(0.0, 0.0)] * 16
+    others: list[Predict] = []
+    errors = [(0.0, 0.0)] * 16
     for at in range(FOLDS):
-        others_of_fold = [item for item, number in zip(train, fold, strict=True) if number != at]
-        other = predicting(
-            adapted(f"fold {at}", "edge loss", others_of_fold, seed, work), stiffness
-        )
-        others.append(other)
-        for index in (index for index, number in enumerate(fold) if number == at):
-            part = train[index]
-            errors[index] = errors_of(other(part), part.displacement, part.graph, half=True)
+        rest = [item for item, number in zip(train, fold, strict=True) if number != at]
+        others.append(predicting(adapted(f"fold {at}", "edge loss", rest, seed, work), stiffness))
+        for index, part in enumerate(train):
+            if fold[index] == at:
+                moved = others[at](part)
+                errors[index] = errors_of(moved, part.displacement, part.graph, half=True)
     crossed = Intervals("cv+", *map(tuple, zip(*errors, strict=True)), fold)  # type: ignore[arg-type]
     new_designs = tests(work)["fresh"]
     table = [_covered("network, CV+", crossed, main, others, new_designs)]

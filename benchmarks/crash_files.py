@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from runner import option, parsed, read, write
+from runner import option, parsed, replace_rows
 
 from scionwood import ReadError
 from scionwood_crash.readers import open_series
@@ -123,7 +123,6 @@ def main() -> None:
         option("--only", nargs="*", help="packages; rows of the others stay as they are"),
         threads=None,
     ).only
-    others = [row for row in read("crash_files") if only and _bare(row["package"]) not in only]
     rows: list[dict[str, str]] = []
     digests: set[str] = set()
     with tempfile.TemporaryDirectory() as folder:
@@ -138,11 +137,9 @@ def main() -> None:
                 row |= {"file": path.relative_to(place).as_posix()}
                 row |= {key: str(value) for key, value in look(path).items()}
                 rows.append({key: text.replace(f"{place}/", "") for key, text in row.items()})
-    licences = {package.name: package.licence for package in PACKAGES}
-    rows += [{**row, "licence": licences[row["package"]]} for row in others]
-    order = list(licences)
-    rows.sort(key=lambda row: order.index(row["package"]))
-    write("crash_files", rows, COLUMNS)
+    place = [package.name for package in PACKAGES].index
+    order = lambda row: place(row["package"])  # noqa: E731
+    replace_rows("crash_files", rows, ("package",), columns=COLUMNS, order=order)
     print(Counter(row["read"] for row in rows))
 
 

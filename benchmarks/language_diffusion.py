@@ -192,13 +192,11 @@ def main() -> None:
     )
     data, table = Data(), Table("language_diffusion")
     if not table.rows:
-        for row in rows_of_counts(data):
-            table.add(row)
+        table.add(*rows_of_counts(data))
     for seed in options.seeds:
         for kind in ("diffusion", "autoregressive"):
             if not table.has(base=options.base, model=kind, seed=seed, training=STEPS):
-                for row in trained(options.base, kind, seed, data):
-                    table.add(row)
+                table.add(*trained(options.base, kind, seed, data))
 
 
 if __name__ == "__main__":

@@ -70,8 +70,7 @@ def main() -> None:
     )
     table = Table("pde_corrector", dict)
     for job in table.missing({"seed": seed} for seed in options.seeds):
-        for row in rows(job["seed"], options.epochs):
-            table.add(row)
+        table.add(*rows(job["seed"], options.epochs))
 
 
 if __name__ == "__main__":

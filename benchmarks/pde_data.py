@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 import xarray as xr
-from runner import Row, machine, option, out, parsed, printed, read, write
+from runner import Row, machine, option, out, parsed, printed, replace_rows
 
 from scionwood_pde.data.files import Files
 from scionwood_pde.data.splits import open_source
@@ -229,13 +229,11 @@ def main() -> None:
         out("pde_data"),
         option("--workers", action="store_true", help="measure only the rows of workers"),
     )
-    scale, rows = QUICK if options.quick else Scale(), []
-    if options.workers:
-        rows += [row for row in read(options.out) if "epochs" not in row["measure"]]
+    scale = QUICK if options.quick else Scale()
     for part in (worker_rows,) if options.workers else (speed_rows, memory_rows, worker_rows):
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-            rows += printed(part(scale, Path(folder)))
-    write(options.out, rows)
+            rows = printed(part(scale, Path(folder)))
+        replace_rows(options.out, rows, ("measure", "source"))
 
 
 if __name__ == "__main__":

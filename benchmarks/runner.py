@@ -18,7 +18,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -201,7 +201,7 @@ def job_rows(
         return [{**cost, **row, **machine()} for row in rows]
 
     paths = {name: work / f"{name}.json" for name in jobs}
-    chosen = [name for name in jobs if any(word in name for word in words)]
+    chosen = (name for name in jobs if any(word in name for word in words))
     for name in announced([name for name in chosen if not paths[name].is_file()]):
         remembered(paths[name], partial(measure, name))
     texts = [path.read_text("utf-8") for path in paths.values() if path.is_file()]
@@ -228,13 +228,16 @@ class Table:
         texts = {name: str(value) for name, value in cells.items()}.items()
         return any(texts <= {name: str(row[name]) for name in row}.items() for row in self.rows)
 
-    def add(self, row: Mapping[str, Any]) -> None:
-        """Add a row with what it was measured with, write the file and print the row."""
+    def add(self, *rows: Mapping[str, Any]) -> None:
+        """Add the rows of a job with what they were measured with; write the file, print them."""
         with locked(self.path):
-            self.rows = [*([] if self.again else read(self.path)), {**row, **self.about()}]
+            about = self.about()
+            new = [{**row, **about} for row in rows]
+            self.rows = [*([] if self.again else read(self.path)), *new]
             self.again = False
             write(self.path, self.rows)
-        print(*row.values(), sep="\t", flush=True)
+        for row in rows:
+            print(*row.values(), sep="\t", flush=True)
 
     def missing(self, jobs: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         """Yield the jobs whose cells no row has, and say before each how long they may take."""
@@ -270,15 +273,10 @@ def machine(device: str = "cpu") -> Row:
         "machine": processor(device),
         "threads": torch.get_num_threads(),
         "load": f"{os.getloadavg()[0]:.1f}",
-        **versions("torch", "peft", "timm", "triton"),
+        **versions("scionwood", "torch", "peft", "timm", "triton"),
         "python": platform.python_version(),
         "date": datetime.now(UTC).date().isoformat(),
     }
-
-
-def versions(*packages: str) -> Row:
-    """Return the version of each package; an empty text if it is not installed."""
-    return {name: _version(name) for name in packages}
 
 
 def processor(device: str = "cpu") -> str:
@@ -293,8 +291,10 @@ def processor(device: str = "cpu") -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
+def versions(*packages: str) -> Row:
+    """Return the version of each package; an empty text if it is not installed."""
+    found: Row = dict.fromkeys(packages, "")
+    for name in packages:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
@@ -26,6 +26,8 @@ from peft import LoraConfig
 from runner import Table, option, out, parsed, peak_memory
 from seismic_field import removed, score
 from seismic_field_cases import FIELD_DATA, GROUPS, Case
+from seismic_inputs import FLOOR, Rates, train_for
+from seismic_inputs_data import Batch
 from torch import Tensor, nn
 
 from scionwood import attach
@@ -49,9 +51,6 @@ FIELD = {
     ("salt", "as it is", "white"): "salt_white",
 }
 """Group, name and noise of a field record -> the name of its number."""
-
-FLOOR = 10**-3.2
-"""The floor of the loss `log` of the task `seismic/denoise`: an error of -32 dB."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ def build(variant: Variant, weights: Path | None, seed: int) -> nn.Module:
     return model
 
 
-def records(gathers: int, seed: int) -> Iterator[dict[str, Tensor]]:
+def records(gathers: int, seed: int) -> Iterator[Batch]:
     """Yield batches: the same clean records again and again, each time with other noise."""
     data, gathers_of_seed = _gathers_of(gathers, seed)
     rng = np.random.default_rng(seed)
@@ -130,11 +129,8 @@ def records(gathers: int, seed: int) -> Iterator[dict[str, Tensor]]:
             flipped = clean.flip(1) if rng.random() < 0.5 else clean
             level_input = level if rng.random() < 0.5 else 0.0
             batch.append({"clean": flipped, "noisy": flipped + level * noise, "level": level_input})
-        yield {
-            "clean": torch.stack([x["clean"] for x in batch]),
-            "noisy": torch.stack([x["noisy"] for x in batch]),
-            "level": torch.tensor([x["level"] for x in batch]),
-        }
+        stacked = {name: torch.stack([x[name] for x in batch]) for name in ("clean", "noisy")}
+        yield stacked | {"level": torch.tensor([x["level"] for x in batch])}
 
 
 @cache
@@ -156,58 +152,19 @@ def _noise(data: FieldCrops, index: int) -> Tensor:
 
 def train(model: nn.Module, variant: Variant, gathers: int, seconds: float, seed: int) -> int:
     """Train on the records of a seed, encoder and head at their own rates; return the steps."""
-    groups: dict[float, list[nn.Parameter]] = {variant.lr: [], variant.lr_encoder: []}
+    groups: Rates = {variant.lr: [], variant.lr_encoder: []}
     for name, p in model.named_parameters():
         if p.requires_grad:
             is_encoder = "encoder." in name and "lora_" not in name and variant.encoder != "plain"
             groups[variant.lr_encoder if is_encoder else variant.lr].append(p)
 
-    def loss(batch: dict[str, Tensor]) -> Tensor:
+    def loss(batch: Batch) -> Tensor:
         with torch.autocast("cpu", torch.bfloat16):
             signal = model(batch["noisy"], None, batch["level"])
         error = (signal.float() - batch["clean"]).square().mean((1, 2, 3))
         return torch.log10(error / batch["clean"].square().mean((1, 2, 3)) + FLOOR).mean()
 
     return train_for(seconds, model, groups, records(gathers, seed), loss, lambda n: n / 20)
-
-
-def train_for(
-    seconds: float,
-    model: nn.Module,
-    groups: dict[float, list[nn.Parameter]],
-    batches: Iterator[dict[str, Tensor]],
-    loss: Callable[[dict[str, Tensor]], Tensor],
-    rise: Callable[[int], float],
-) -> int:
-    """Train for some seconds of CPU time, the drawing of records not counted; return the steps.
-
-    Args:
-        seconds: of one core.
-        model: the network.
-        groups: what trains, by its highest rate, which then falls as half a cosine.
-        batches: without end.
-        loss: of a batch.
-        rise: the share of the rate at a step, as long as it is below 1.
-    """
-    trained = [{"params": p, "lr": lr, "top": lr} for lr, p in groups.items() if p]
-    optimizer = torch.optim.AdamW(trained, weight_decay=1e-4)
-    model.train()
-    spent, steps = 0.0, 0
-    while spent < seconds:
-        batch = next(batches)
-        start = time.process_time()
-        share = min(1, rise(steps)) * (0.5 + 0.5 * np.cos(np.pi * spent / seconds))
-        for group in optimizer.param_groups:
-            group["lr"] = group["top"] * share
-        value = loss(batch)
-        optimizer.zero_grad(set_to_none=True)
-        value.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        steps += 1
-        spent += time.process_time() - start
-    model.eval()
-    return steps
 
 
 @torch.no_grad()
@@ -265,7 +222,7 @@ def measure(name: str, gathers: int, seed: int, options: argparse.Namespace) -> 
     Path("/proc/self/clear_refs").write_text("5")  # the peak of memory begins again
     variant = VARIANTS[name]
     model = build(variant, options.dinov2, seed)
-    row: dict[str, object] = {"variant": name, "gathers": gathers, "seed": seed}
+    row: dict[str, object] = {}
     row["parameters"] = sum(p.numel() for p in model.parameters())
     row["trained"] = sum(p.numel() for p in model.parameters() if p.requires_grad)
     row["steps"] = train(model, variant, gathers, options.seconds, seed)
@@ -299,7 +256,7 @@ def main() -> None:
         for name in options.variants
     )
     for job in islice(table.missing(jobs), options.most):
-        table.add(measure(job["variant"], job["gathers"], job["seed"], options))
+        table.add(job | measure(*job.values(), options))
 
 
 if __name__ == "__main__":

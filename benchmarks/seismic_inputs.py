@@ -12,6 +12,7 @@ row is appended to benchmarks/results/seismic_inputs.csv when it is measured, an
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
@@ -20,7 +21,6 @@ import numpy as np
 import torch
 from runner import Table, option, out, parsed
 from scipy import ndimage as nd
-from seismic_encoder import FLOOR, train_for
 from seismic_field import next_inline, removed, score
 from seismic_field_cases import FIELD_DATA, GROUPS, Case
 from seismic_field_methods import Estimate
@@ -43,6 +43,11 @@ from scionwood_seismic.inference.options import DenoiseOptions
 from scionwood_seismic.synth.canonical import plan
 from scionwood_seismic.synth.signal import ricker
 from scionwood_seismic.tasks.start import take_over
+
+FLOOR = 10**-3.2
+"""The floor of the loss `log` of the task `seismic/denoise`: an error of -32 dB."""
+Rates = dict[float, list[nn.Parameter]]
+"""What trains, by its highest rate."""
 
 
 class WithFacts(nn.Module):
@@ -70,6 +75,45 @@ def train(model: nn.Module, batches: Iterator[Batch], seconds: float, sees: bool
 
     groups = {1e-3: list(model.parameters())}
     return train_for(seconds, model, groups, batches, loss, lambda n: (n + 1) / 50)
+
+
+def train_for(
+    seconds: float,
+    model: nn.Module,
+    groups: Rates,
+    batches: Iterator[Batch],
+    loss: Callable[[Batch], Tensor],
+    rise: Callable[[int], float],
+) -> int:
+    """Train for some seconds of CPU time, the drawing of records not counted; return the steps.
+
+    Args:
+        seconds: of one core.
+        model: the network.
+        groups: what trains; a rate falls as half a cosine.
+        batches: without end.
+        loss: of a batch.
+        rise: the share of the rate at a step, as long as it is below 1.
+    """
+    trained = [{"params": p, "lr": lr, "top": lr} for lr, p in groups.items() if p]
+    optimizer = torch.optim.AdamW(trained, weight_decay=1e-4)
+    model.train()
+    spent, steps = 0.0, 0
+    while spent < seconds:
+        batch = next(batches)
+        start = time.process_time()
+        share = min(1, rise(steps)) * (0.5 + 0.5 * np.cos(np.pi * spent / seconds))
+        for group in optimizer.param_groups:
+            group["lr"] = group["top"] * share
+        value = loss(batch)
+        optimizer.zero_grad(set_to_none=True)
+        value.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        steps += 1
+        spent += time.process_time() - start
+    model.eval()
+    return steps
 
 
 Denoise = Callable[[np.ndarray, int, DenoiseOptions], np.ndarray]
@@ -240,8 +284,7 @@ def main() -> None:
                 seconds = 0.0 if variant == "shipped" else options.seconds
                 if (group, variant, seed, seconds) in measured or (variant == "shipped" and seed):
                     continue
-                for row in measure(group, variant, seed, options):
-                    table.add(row)
+                table.add(*measure(group, variant, seed, options))
 
 
 def _key(row: dict[str, str]) -> tuple[str, str, int, float]:
