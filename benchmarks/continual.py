@@ -23,7 +23,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from peft import LoraConfig, OSFConfig, PeftModel, get_peft_model
-from runner import machine, option, out, parsed, replace_rows
+from runner import Row, machine, option, out, parsed, replace_rows
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
@@ -46,7 +46,6 @@ RANK, BATCH, TUNING = 8, 32, 100
 EXPERTS, WARM = 4, 20
 Data = tuple[Tensor, Tensor]
 Task = dict[str, Data]
-Row = dict[str, object]
 
 
 def losses(model: nn.Module, batch: Data) -> Tensor:

@@ -36,7 +36,7 @@ from continual_generation_data import (
     scores,
     world,
 )
-from runner import SEEDS, Table, option, out, parsed
+from runner import SEEDS, Row, Table, option, out, parsed
 from torch import Tensor
 
 from scionwood.authoring import minimise, warm_cosine
@@ -56,8 +56,6 @@ SCORES = ("flow", "decoder", "spectrum", "mean", "divergence")
 SETTINGS = ("trained", "lr", "steps", "cpu_seconds")
 FIELDS = ("arm", "seed", "stage", "equation", *SCORES, *SETTINGS)
 """The columns before those of the machine."""
-
-Row = dict[str, Any]
 
 
 def learn(controller: ContinualController, name: str, states: States, seed: int) -> None:

@@ -14,7 +14,7 @@ from statistics import mean
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from runner import draw_figure, read
+from runner import Row, draw_figure, read
 
 from scionwood.authoring import figure_style
 
@@ -22,7 +22,6 @@ TARGET = Path(__file__).parents[1] / "docs" / "figures" / "federated.png"
 FIELD = "biomed"
 STYLES = {"alone": ":", "pooled": "--"}
 MARKS = {"alone": "o", "federated": "s", "pooled": "^"}
-Row = dict[str, str]
 
 
 @figure_style()

@@ -28,7 +28,7 @@ from language import prose
 from language_parts import LAYERS, Examples, Tail, before, examples, judge, loss_of
 from language_parts import train as fit
 from peft import LoraConfig
-from runner import SEEDS, Table, option, parsed
+from runner import SEEDS, Row, Table, option, parsed
 from torch import Tensor, nn
 
 from scionwood import attach, kernels
@@ -48,7 +48,6 @@ from scionwood_methods.peml.search import discretise, search
 BLOCKS, BATCH, STEPS = 6, 4, 30
 RANKS, TASKS = (4, 8, 16, 32), ("next", "largest", "reverse")
 Pairs = Sequence[tuple[str, str, dict[str, str]]]
-Row = dict[str, Any]
 
 
 class Bench:

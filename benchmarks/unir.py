@@ -17,7 +17,7 @@ from itertools import product
 from pathlib import Path
 
 import torch
-from runner import machine, option, out, parsed, printed, write
+from runner import Row, machine, option, out, parsed, printed, write
 
 from scionwood import build, fit, resolve, test
 
@@ -29,7 +29,6 @@ VARIANTS = {
         "task.lr=1e-2",
     ],
 }
-Row = dict[str, object]
 
 
 @torch.no_grad()

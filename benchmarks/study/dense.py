@@ -13,6 +13,7 @@ import torch
 from biomed_volumes_data import SIDE, lesion_at, template
 from methods.measure import file_size
 from monai.networks.nets import UNet
+from runner import Row
 from scipy.ndimage import gaussian_gradient_magnitude, gaussian_laplace
 from skimage.filters import gaussian
 from sklearn.ensemble import RandomForestClassifier
@@ -25,7 +26,6 @@ from study.methods import groups, prepare, timed
 from study.pictures import PARTS
 from study.settings import Run, cached_tensors, registered
 
-Row = dict[str, Any]
 SEED, SIGMAS, SAMPLED = 280, (1.0, 2.0, 4.0, 8.0), 2000
 
 

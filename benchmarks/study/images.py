@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, final
 
 import torch
 from methods.measure import file_size
+from runner import Row
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -19,7 +20,6 @@ from study.pictures import SIDE, draw
 from study.rows import packed
 from study.settings import Run, registered
 
-Row = dict[str, Any]
 PROBES = (0, 1, 2)
 """Draws whose forgetting is measured."""
 SHRINK = 0.5

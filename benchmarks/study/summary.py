@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
-from runner import save_figure
+from runner import Row, save_figure
 from scipy.stats import spearmanr
 
 from study import rows
@@ -103,7 +103,6 @@ FROZEN = (
     "linear",
 )
 """Methods that may be the best frozen one; `untrained` is a control."""
-Row = dict[str, Any]
 Group = tuple[str, str, str, int]
 
 

@@ -10,6 +10,7 @@ from typing import Any, final
 
 import torch
 from methods.measure import file_size
+from runner import Row
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -17,7 +18,6 @@ from study.corpus import TEXTS, general, split_by_part
 from study.methods import diagnosed, groups, prepare, timed
 from study.settings import Run, cached_tensors, registered
 
-Row = dict[str, Any]
 ORDER, CHUNK = 3, 8
 
 
