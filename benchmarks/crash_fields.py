@@ -179,11 +179,11 @@ def family(name: str, seed: int, work: Path) -> list[Row]:
     """Return the fields of the shipped network on a family that its training had."""
     data = designs(name, 100, 12, work)
     task = Displacement(MaskMorphUNet(size=SIZE, weights="shipped").eval())
-    rows: list[Row] = []
-    for stiffness in (0.0, stiffness_of(task, data[:6])):
-        scores = field_scores(predicting(task, stiffness), data[6:], task)
-        rows.append({"method": "shipped", "stiffness": stiffness, "part": name, **scores})
-    return rows
+    about: Row = {"method": "shipped", "part": name}
+    return [
+        about | {"stiffness": value, **field_scores(predicting(task, value), data[6:], task)}
+        for value in (0.0, stiffness_of(task, data[:6]))
+    ]
 
 
 def network(shots: int, seed: int, work: Path) -> list[Row]:
