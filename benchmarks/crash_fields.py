@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from crash_training import ENCODER, POOL, SIZE, UNSEEN, fit, parts
-from runner import SEEDS, Row, job_rows, option, out, parsed, write
+from crash_training import ENCODER, POOL, SIZE, UNSEEN, fit, parts, run
+from runner import Row
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -286,17 +286,5 @@ def jobs(seeds: Sequence[int], work: Path) -> dict[str, Callable[[], list[Row]]]
     return {f"fields {title} {seed}": partial(staged, title, seed) for title, seed in measures}
 
 
-def main() -> None:
-    options = parsed(
-        __doc__,
-        SEEDS,
-        option("--work", type=Path, default=Path("crash-suite")),
-        option("--only", nargs="*", default=[""], help="words in the names of jobs"),
-        out("crash_fields"),
-    )
-    rows = job_rows(jobs(options.seeds, options.work), options.work, options.only)
-    write(options.out, rows)
-
-
 if __name__ == "__main__":
-    main()
+    run(__doc__, "crash_fields", jobs)

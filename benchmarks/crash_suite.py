@@ -39,12 +39,13 @@ from crash_training import (
     errors,
     join,
     parts,
+    run,
     scored,
     split,
     train,
 )
 from peft import LoraConfig
-from runner import SEEDS, Row, job_rows, option, out, parsed, write
+from runner import Row
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -229,17 +230,5 @@ def jobs(seeds: Sequence[int], work: Path) -> dict[str, Callable[[], list[Row]]]
     return pretrained | transferred
 
 
-def main() -> None:
-    options = parsed(
-        __doc__,
-        SEEDS,
-        option("--work", type=Path, default=Path("crash-suite")),
-        option("--only", nargs="*", default=[""], help="jobs whose name contains one of these"),
-        out("crash_suite"),
-    )
-    jobs_of_seeds = jobs(options.seeds, options.work)
-    write(options.out, job_rows(jobs_of_seeds, options.work, options.only))
-
-
 if __name__ == "__main__":
-    main()
+    run(__doc__, "crash_suite", jobs)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from runner import SEEDS, Row, job_rows, option, out, parsed, write
 from torch import Tensor, nn
 
 from scionwood.authoring import minimise, one_cycle
@@ -185,3 +186,24 @@ def by_network(model: nn.Module) -> Callable[[Encoded], Tensor]:
 def scored(predicted: list[Tensor], data: list[Encoded]) -> dict[str, float]:
     predictions = iter(predicted)
     return errors(lambda _: next(predictions), data)
+
+
+def run(
+    about: str, name: str, jobs: Callable[[Sequence[int], Path], dict[str, Callable[[], list[Row]]]]
+) -> None:
+    """Run the jobs of a script that have no file yet, and write the rows of all.
+
+    Args:
+        about: the docstring of the script.
+        name: its table.
+        jobs: by name, for the seeds and the folder of designs and results.
+    """
+    options = parsed(
+        about,
+        SEEDS,
+        option("--work", type=Path, default=Path("crash-suite")),
+        option("--only", nargs="*", default=[""], help="jobs whose name contains one of these"),
+        out(name),
+    )
+    chosen = jobs(options.seeds, options.work)
+    write(options.out, job_rows(chosen, options.work, options.only))
