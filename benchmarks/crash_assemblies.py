@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from crash_training import fit, parts
-from runner import SEEDS, Row, job_rows, option, out, parsed, replace_rows
+from crash_training import WORK, fit, parts
+from runner import SEEDS, Row, job_rows, out, parsed, replace_rows
 from torch import Tensor
 
 from scionwood_crash.backbones import MaskMorphUNet
@@ -86,12 +86,7 @@ def rows(variant: str, seed: int, work: Path) -> list[Row]:
 
 
 def main() -> None:
-    options = parsed(
-        __doc__,
-        option("--work", type=Path, default=Path("crash-suite")),
-        SEEDS,
-        out("crash_assemblies"),
-    )
+    options = parsed(__doc__, WORK, SEEDS, out("crash_assemblies"))
 
     jobs = {
         f"assemblies {variant} {seed}": partial(rows, variant, seed, options.work)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from crash_training import ENCODER, PRETRAINED, SIZE, parts
-from runner import Row, machine, option, out, parsed, write
+from crash_training import ENCODER, PRETRAINED, SIZE, WORK, parts
+from runner import Row, machine, out, parsed, write
 
 from scionwood_crash.backbones import MaskMorphUNet
 from scionwood_crash.data.encode import Encoded
@@ -53,11 +53,7 @@ def rows(family: str, work: Path) -> list[Row]:
 
 
 def main() -> None:
-    options = parsed(
-        __doc__,
-        option("--work", type=Path, default=Path("crash-suite")),
-        out("crash_known"),
-    )
+    options = parsed(__doc__, WORK, out("crash_known"))
     table = [row | machine() for family in PRETRAINED for row in rows(family, options.work)]
     write(options.out, table)
 

@@ -27,6 +27,7 @@ from scionwood_crash.evaluation.metrics import (
 from scionwood_crash.model import SIZES
 from scionwood_crash.parts.part import Part
 
+WORK = option("--work", type=Path, default=Path("crash-suite"))
 SIZE = "small"
 ELEMENTS = {"hat": 15.0, "tube": 15.0, "box": 10.0, "bumper": 15.0}
 """mm; coarser than the suite's own sizes, which take three times as long."""
@@ -201,7 +202,7 @@ def run(
     options = parsed(
         about,
         SEEDS,
-        option("--work", type=Path, default=Path("crash-suite")),
+        WORK,
         option("--only", nargs="*", default=[""], help="jobs whose name contains one of these"),
         out(name),
     )

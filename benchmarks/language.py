@@ -34,6 +34,7 @@ from typing import Any, NamedTuple
 import torch
 from language_parts import (
     LAYERS,
+    MODEL,
     Examples,
     Tail,
     before,
@@ -275,7 +276,7 @@ def main() -> None:
         __doc__,
         option("--methods", nargs="+", default=[*METHODS], choices=[*METHODS]),
         SEEDS,
-        option("--model", default="smollm2", help="or a folder with the same weights"),
+        MODEL,
     )
     bench = Bench(options.model)
     table = Table("language_methods")

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, final
 
 import torch
 from lora.memory import kept_by
-from runner import Table
+from runner import Table, option
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
@@ -29,6 +29,7 @@ from scionwood_language.tasks.losses import completion_loss, select_learned
 LAYERS = r"layers\.\d+\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)"
 """All linear layers of the tail."""
 
+MODEL = option("--model", default="smollm2", help="or a folder with the same weights")
 CHUNK = 16
 """Examples of a batch that is only read."""
 

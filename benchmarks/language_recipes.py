@@ -25,7 +25,7 @@ from typing import Any
 
 import torch
 from language import prose
-from language_parts import LAYERS, Examples, Tail, before, examples, judge, loss_of
+from language_parts import LAYERS, MODEL, Examples, Tail, before, examples, judge, loss_of
 from language_parts import train as fit
 from peft import LoraConfig
 from runner import SEEDS, Row, Table, option, parsed
@@ -264,12 +264,7 @@ PARTS = {
 
 def main() -> None:
     """Measure what is missing of a part."""
-    options = parsed(
-        __doc__,
-        option("part", choices=PARTS),
-        SEEDS,
-        option("--model", default="smollm2", help="or a folder with the same weights"),
-    )
+    options = parsed(__doc__, option("part", choices=PARTS), SEEDS, MODEL)
     make, columns = PARTS[options.part]
     table = Table(f"language_{options.part}")
     for row, measure in make(Bench(options.model), options.seeds):

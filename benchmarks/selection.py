@@ -28,6 +28,7 @@ from shutil import rmtree
 from typing import Any
 
 from language import items
+from language_parts import MODEL
 from runner import SEEDS, Table, option, parsed
 
 from scionwood import fit, override, resolve, test
@@ -181,7 +182,7 @@ def main() -> None:
         option("--rules", nargs="+", default=[*RULES], choices=RULES),
         SEEDS,
         option("--work", type=Path, default=Path("runs/selection")),
-        option("--model", default="smollm2", help="or a folder with the same weights"),
+        MODEL,
     )
     logging.getLogger("scionwood").setLevel(logging.ERROR)
     table = Table("selection")
