@@ -14,23 +14,82 @@ the score were fixed before these figures were seen.
 from __future__ import annotations
 
 import copy
-import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from runner import RESULTS, Row, Table, option, parsed, versions
+from runner import Row, Table, option, parsed
 from scipy.stats import mannwhitneyu
 from torch.nn import functional as F
 
+import scionwood
 from scionwood_audit import Cohort, audit_run, compare, probe_parts, weights_of
+from scionwood_crash import ship
+from scionwood_crash.data.encode import Encoder
+from scionwood_crash.evaluation import behaviour as crash
+from scionwood_crash.model.graph import DURATION
+from scionwood_pde import simulate
+from scionwood_pde.data.normaliser import Normaliser
+from scionwood_pde.evaluation import behaviour as pde
+
+PART, STATE = "crash/transfer_lora", "pde/dynamics"
+DESIGNS = 4
+
+
+@torch.no_grad()
+def reasons() -> Iterator[Row]:
+    """Yield one row for each question and input."""
+    yield from _parts()
+    yield from _states()
+
+
+def _parts() -> Iterator[Row]:
+    """Ask about the channel of the probe, and about bumper beams, on which the run was trained."""
+    task = scionwood.load_run(PART)
+    size = crash._size_of(task)
+    beams = list(ship.held_out(n_test=DESIGNS).parts("test"))
+    for name, parts in (("the channel of the probe", [crash._channel()]), ("bumper beams", beams)):
+        quiet, worst, mean = [], [], []
+        for part in parts:
+            graph = Encoder(size).encode(part).graph
+            still = graph.condition.clone()
+            still[:, DURATION] = crash._TINY
+            quiet.append(crash._most(crash._run(task, graph._replace(condition=still))))
+            shape = crash._shape(task, part, size)
+            far = float(np.abs(shape).max())
+            other = crash._shape(task, crash._mirrored(part), size) * crash._FLIP
+            worst.append(float(np.abs(other - shape).max()) / far)
+            mean.append(float(np.linalg.norm(other - shape, axis=-1).mean()) / far)
+        about = {"run": PART, "input": name}
+        yield {**about, "question": "no travel, worst node, mm", "found": f"{max(quiet):.2f}"}
+        yield {**about, "question": "mirrored part, worst node", "found": f"{max(worst):.3f}"}
+        yield {**about, "question": "mirrored part, mean of the nodes", "found": f"{max(mean):.3f}"}
+
+
+def _states() -> Iterator[Row]:
+    """Ask about shifts that the stride of the network divides, and about a simulated state."""
+    step, like = pde._step(scionwood.load_run(STATE))
+    scale = Normaliser.read(scionwood.find_run(STATE, quiet=True))
+    assert scale is not None
+    simulated = torch.from_numpy(simulate(n=1, n_steps=3).values[0, 1][None]).float()
+    states = {"waves of the probe": pde._smooth(like), "a simulated state": scale.apply(simulated)}
+    for name, state in states.items():
+        state_after = step(state)
+        change = pde._rms(state_after - state)
+        for points in (4, 8, 16):
+            back = step(state.roll(points, 2)).roll(-points, 2)
+            error = f"{pde._rms(back - state_after) / change:.3f}"
+            yield {
+                "run": STATE, "input": name, "question": f"shift by {points} points",
+                "found": error,
+            }  # fmt: skip
+
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "audit"))
 
-PACKAGES = ("scionwood", "scionwood-audit", "torch", "peft")
 SEEDS = range(3000, 3030)
 """Adapters of these seeds were not seen when the rule of the score was chosen."""
 RUNS = (
@@ -68,7 +127,7 @@ def main() -> None:
 
 def probes(work: Path, over: Callable[[], bool]) -> None:
     """Audit each shipped run."""
-    table = Results("audit_probes")
+    table = Table("audit_probes")
     for name in RUNS:
         if over() or table.has(run=name):
             continue
@@ -84,28 +143,22 @@ def probes(work: Path, over: Callable[[], bool]) -> None:
 
 def why(work: Path, over: Callable[[], bool]) -> None:
     """Repeat each broken probe on inputs like those of the run's training."""
-    from audit_reasons import reasons
-
-    table = Results("audit_reasons", again=True)
-    for row in reasons():
-        table.add(row)
+    table = Table("audit_reasons", again=True)
+    table.add(*reasons())
 
 
 def weights(work: Path, over: Callable[[], bool]) -> None:
     """Train the adapters that are missing; when all are there, score each of them."""
     import audit_digits as digits
 
-    adapters = Results("audit_adapters")
+    adapters = Table("audit_adapters")
     net = digits.base()
     kinds = [("clean", 4, 30), ("poisoned", 4, 30), ("rank 8", 8, 4)]
     for number, seed in enumerate(SEEDS):
         for kind, rank, count in kinds:
             folder = work / kind.replace(" ", "-") / str(seed)
-            if (
-                over()
-                or number >= count
-                or (adapters.has(kind=kind, seed=seed) and folder.is_dir())
-            ):
+            there = adapters.has(kind=kind, seed=seed) and folder.is_dir()
+            if over() or number >= count or there:
                 continue
             start = time.process_time()
             poison = kind == "poisoned"
@@ -119,7 +172,7 @@ def weights(work: Path, over: Callable[[], bool]) -> None:
 
 def score(work: Path, over: Callable[[], bool]) -> None:
     """Score the adapters that are there in both kinds."""
-    table = Results("audit_weights", again=True)
+    table = Table("audit_weights", again=True)
     seeds = [seed for seed in SEEDS if (work / "poisoned" / str(seed) / "scionwood.json").is_file()]
     clean = [weights_of(work / "clean" / str(seed)) for seed in seeds]
     for kind in ("clean", "poisoned"):
@@ -149,9 +202,9 @@ def score(work: Path, over: Callable[[], bool]) -> None:
         table.add({"kind": "rank 8", "seed": seed, "score": rows[0].value, "anomalous": count})
 
 
-def _areas(table: Results) -> list[float]:
+def _areas(table: Table) -> list[float]:
     """Return the AUC of the joint number, and of the accuracy, which needs data but no weights."""
-    adapters, areas = Results("audit_adapters"), []
+    adapters, areas = Table("audit_adapters"), []
     for results, key, larger in ((table, "departure", "poisoned"), (adapters, "accuracy", "clean")):
         groups: dict[object, list[float]] = {"clean": [], "poisoned": []}
         for row in results.rows:
@@ -167,7 +220,7 @@ def prompts(work: Path, over: Callable[[], bool]) -> None:
     """Probe dynamic prompts; the poisoned ones have a patch."""
     import audit_digits as digits
 
-    table = Results("audit_prompts")
+    table = Table("audit_prompts")
     net = digits.base()
     for seed in range(6):
         for kind in ("clean", "poisoned"):
@@ -217,7 +270,7 @@ def training(work: Path, over: Callable[[], bool]) -> None:
 
     from scionwood_audit import draw_and_test
 
-    table = Results("audit_training")
+    table = Table("audit_training")
     names = list(CORRECT)
     plan = [(name, make, 0) for name, make in FAULTS.items()]
     plan += [
@@ -233,17 +286,6 @@ def training(work: Path, over: Callable[[], bool]) -> None:
         kind = "planted fault" if name in FAULTS else "correct"
         counts = {"tests": len(rows), "broken": broken, "CPU s": f"{cpu:.1f}"}
         table.add({"kind": kind, "corruption": name, "seed": seed, **counts})
-
-
-class Results(Table):
-    """A table in `benchmarks/results` with the versions of the audit."""
-
-    def __init__(self, name: str, *, again: bool = False) -> None:
-        super().__init__(RESULTS / f"{name}.csv", _about, again=again)
-
-
-def _about() -> Row:
-    return versions(*PACKAGES) | {"machine": platform.machine()}
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from importlib.metadata import files
 from pathlib import Path
 from typing import Any, final
 
-from runner import Row, machine, option, parsed, write
+from runner import Row, machine, out, parsed, write
 
 from scionwood import ReadError
 from scionwood_bangla.checker import check_text
@@ -25,7 +25,6 @@ from scionwood_bangla.evaluation.labelled import measure_letters, measure_senten
 from scionwood_bangla.lexicon import SUBJECTS, TENSES, forms, inflect, readings, verb_names
 from scionwood_bangla.text.normalise import normalise
 
-RESULTS = Path(__file__).parent / "results" / "bangla.csv"
 TOKENIZERS = (
     "mistral-common:tekken_240911.json",
     "mistral-common:mistral_instruct_tokenizer_241114.model.v7",
@@ -123,7 +122,7 @@ def fertility(words: dict[str, float]) -> Iterator[Score]:
 
 def main() -> None:
     """Measure, print and write all scores."""
-    options = parsed(__doc__, option("--results", type=Path, default=RESULTS))
+    options = parsed(__doc__, out("bangla"))
     words = words_of_wordfreq()
     rows: list[Row] = []
     for part in (speed(words), coverage(words), overlap(), checker(), fertility(words)):
@@ -131,7 +130,7 @@ def main() -> None:
             print(subject, name, f"{value:.4g}", sep="\t", flush=True)
             cells = {"subject": subject, "measure": name, "value": f"{value:.5g}"}
             rows.append({"device": "cpu", **cells, **machine()})
-    write(options.results, rows)
+    write(options.out, rows)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ from scionwood_bangla.evaluation.figures import COLOURS, PRONOUNS
 from scionwood_bangla.evaluation.fonts import family
 from scionwood_bangla.lexicon import LEVELS
 
-RESULTS = Path(__file__).parent / "results" / "bangla_generation.csv"
 TARGET = Path(__file__).parents[1] / "docs" / "figures" / "bangla.png"
 LINES = ("আপনি আমার চিঠি পেয়েছ জেনে খুশি হলাম।", "তোমার সাহায্য পেলে উপকার হবে।")
 METHODS = {
@@ -64,7 +63,7 @@ def draw_letter(axes: Any) -> None:
 def draw_match(axes: Any) -> None:
     """Draw register match on the hand-written prompts by method and level, mean of three seeds."""
     values = defaultdict(list)
-    for row in read(RESULTS):
+    for row in read("bangla_generation"):
         key = (row["recipe"], row["suite"], row["decoding"], row["measure"])
         if key == ("bangla/register_tiny", "handwritten", "greedy", "register_match"):
             values[row["method"], row["group"]].append(float(row["value"]))

@@ -18,9 +18,17 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import numpy as np
-from bangla_score import ANSWERS, HALVES, SHARES
-from runner import Row, machine, option, parsed, read, remembered, versions, write
+from bangla_score import ANSWERS, HALVES, passed
+from runner import (
+    Row,
+    machine,
+    option,
+    out,
+    parsed,
+    remembered,
+    replace_rows,
+    versions,
+)
 
 from scionwood import find_run, fit, resolve
 from scionwood.authoring import atomic_path
@@ -34,7 +42,6 @@ from scionwood_bangla.inference import SHIPPED, Writer
 from scionwood_bangla.lexicon import LEVELS
 from scionwood_language import Decoding
 
-RESULTS = Path(__file__).parent / "results" / "bangla_generation.csv"
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "bangla_generations.md"
 TOKENS, WAYS = 120, ("greedy", "sampled")
 RECIPES = {
@@ -105,8 +112,7 @@ def tricks() -> list[Row]:
         for name, answer in ANSWERS.items():
             verdicts = [judge_answer(item.text, answer(item), item.levels) for item in items]
             key = {"recipe": "no model", "seed": 0, "suite": suite, "method": name, "group": "all"}
-            for share in SHARES:
-                value = float(np.mean([getattr(entry, share) for entry in verdicts]))
+            for share, value in passed(verdicts).items():
                 measure = "register_match" if share == "register" else share
                 rows.append(key | {"texts": len(items), "measure": measure, "value": value})
     return rows
@@ -148,10 +154,9 @@ def write_page(evaluation: Evaluation, seed: int, count: int) -> None:
 
 def write_others(rows: list[Row], path: Path) -> None:
     """Write the CSV. Rows of recipes that were not measured stay."""
-    recipes = {row["recipe"] for row in rows}
     tools = machine() | versions("transformers", "sacrebleu")
     rows = [{name: _short(value) for name, value in row.items()} | tools for row in rows]
-    write(path, rows + [row for row in read(path) if row["recipe"] not in recipes])
+    replace_rows(path, rows, ("recipe",))
 
 
 def _short(value: object) -> object:
@@ -166,7 +171,7 @@ def main() -> None:
         option("--recipes", nargs="+", default=["shipped"], choices=list(RECIPES)),
         option("--seeds", type=int, default=3),
         option("--unseen", type=int, default=150),
-        option("--out", type=Path, default=RESULTS),
+        out("bangla_generation"),
         option("--work", type=Path, required=True, help="a folder for runs and rows"),
     )
     write_others(tricks(), options.out)

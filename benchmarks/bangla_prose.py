@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 
 from bangla_prose_sources import READ_BEFORE, SOURCES, texts
-from runner import Row, machine, option, parsed, read, write
+from runner import Row, machine, option, parsed, read, replace_rows
 
 from scionwood_bangla.checker import Findings, check_text
 from scionwood_bangla.evaluation.audit import count_finite
@@ -208,19 +208,13 @@ def main() -> None:
 
 def _write(corpus: str, scores: Sequence[Score], findings: Sequence[Findings]) -> None:
     # Write the rows of a corpus. Those of other corpora stay.
-    about = {corpus, *(f"flips, {corpus}, {kind}" for kind in KINDS)}
-    rows = [row for row in read(RESULTS / "bangla_prose.csv") if row["subject"] not in about]
     table = [
         {"device": "cpu", "subject": s, "measure": m, "value": f"{v:.5g}"} for s, m, v in scores
     ]
-    write(RESULTS / "bangla_prose.csv", rows + [row | machine() for row in table])
+    replace_rows("bangla_prose", [row | machine() for row in table], ("subject",))
     if corpus not in READ_BEFORE:
         flagged = sample(corpus, findings, READ.get(corpus, 100))
-        others = [
-            row for row in read(RESULTS / "bangla_prose_flags.csv") if row["corpus"] != corpus
-        ]
-        rows = others + _with_verdicts(list(flagged))
-        write(RESULTS / "bangla_prose_flags.csv", rows)
+        replace_rows("bangla_prose_flags", _with_verdicts(list(flagged)), ("corpus",))
 
 
 def _checked(folder: Path, corpus: str) -> list[Findings]:
@@ -229,7 +223,7 @@ def _checked(folder: Path, corpus: str) -> list[Findings]:
 
 def _with_verdicts(rows: Sequence[Row]) -> list[Row]:
     # The verdicts of a reader stay with their flags when the table is written again.
-    verdicts = {_key(row): row for row in read(RESULTS / "bangla_prose_flags.csv")}
+    verdicts = {_key(row): row for row in read("bangla_prose_flags")}
     merged = []
     for row in rows:
         old = verdicts.get(_key(row), {})

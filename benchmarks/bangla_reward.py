@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
+from bangla_score import passed
 from runner import Row, machine, option, parsed, remembered, write
 
 from scionwood import find_run, fit, resolve
@@ -24,7 +24,6 @@ from scionwood_bangla.generator.make import examples
 from scionwood_bangla.inference import SHIPPED, Writer
 from scionwood_language import Decoding
 
-RESULTS = Path(__file__).parent / "results" / "bangla_reward.csv"
 HALVES: tuple[Half, ...] = ("dev", "test", "inferred")
 SHARES = ("good", "register", "relevant", "fluent", "fresh")
 REQUESTS, SAMPLES, STEPS, SEEDS = 120, 8, 60, 2
@@ -86,11 +85,10 @@ def scores(work: Path, name: str, seed: int, run: str | Path) -> list[Row]:
                 judge_answer(item.text, answer.text, item.levels)
                 for item, answer in zip(items, answers, strict=True)
             ]
-            for measure in SHARES:
-                share = np.mean([getattr(verdict, measure) for verdict in verdicts])
-                rows.append({"reward": name, "seed": seed, "half": half, "measure": measure})
-                rows[-1] |= {"prompts": len(items), "value": f"{share:.4g}"}
-                print(name, seed, half, measure, f"{share:.3f}", sep="\t", flush=True)
+            about = {"reward": name, "seed": seed, "half": half, "prompts": len(items)}
+            for measure, value in passed(verdicts).items():
+                rows.append(about | {"measure": measure, "value": value})
+                print(name, seed, half, measure, value, sep="\t", flush=True)
         return rows
 
     rows: list[Row] = remembered(work / f"{name}-{seed}.json", score)
@@ -108,7 +106,7 @@ def main() -> None:
     for seed in range(SEEDS):
         for name, file in files.items():
             rows += scores(work, name, seed, trained(work, file, seed))
-            write(RESULTS, [{"device": "cpu", **row, **machine()} for row in rows])
+            write("bangla_reward", [{"device": "cpu", **row, **machine()} for row in rows])
 
 
 if __name__ == "__main__":

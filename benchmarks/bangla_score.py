@@ -24,7 +24,6 @@ from scionwood_bangla.inference import SHIPPED, Writer
 from scionwood_bangla.text.normalise import BENGALI, normalise
 from scionwood_language import Decoding
 
-RESULTS = Path(__file__).parent / "results" / "bangla_score.csv"
 HALVES: tuple[Half, ...] = ("dev", "test", "inferred")
 SAMPLES = 8
 SHARES = ("good", "register", "relevant", "fluent", "fresh")
@@ -108,20 +107,17 @@ def best_of(writer: Writer, samples: int) -> tuple[dict[str, str], dict[str, str
     return by_level, by_all
 
 
+def passed(verdicts: Sequence[Any]) -> dict[str, str]:
+    """Return the share of answers that pass each question."""
+    return {n: f"{np.mean([getattr(item, n) for item in verdicts]):.4g}" for n in SHARES}
+
+
 def shares(half: Half, name: str, answer: Callable[[Prompt], str]) -> list[Row]:
     """Return the scores of one kind of answers to the prompts of a half."""
     items = prompts(half=half)
     verdicts = [judge_answer(item.text, answer(item), item.levels) for item in items]
-    return [
-        {
-            "half": half,
-            "answer": name,
-            "measure": measure,
-            "prompts": len(items),
-            "value": f"{np.mean([getattr(entry, measure) for entry in verdicts]):.4g}",
-        }
-        for measure in SHARES
-    ]
+    about = {"half": half, "answer": name, "prompts": len(items)}
+    return [about | {"measure": n, "value": value} for n, value in passed(verdicts).items()]
 
 
 def quantiles(items: Sequence[Prompt]) -> list[Row]:
@@ -172,7 +168,7 @@ def main() -> None:
                 rows += shares(half, name, way)
     for row in rows:
         print(row["half"], row["answer"], row["measure"], row["value"], sep="\t")
-    write(RESULTS, [{"device": "cpu", **row, **machine()} for row in rows])
+    write("bangla_score", [{"device": "cpu", **row, **machine()} for row in rows])
 
 
 def _from(table: dict[str, str]) -> Callable[[Prompt], str]:

@@ -25,7 +25,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from runner import Row, machine, option, parsed, read, remembered, write
+from bangla_score import passed
+from runner import Row, machine, option, parsed, remembered, replace_rows
 
 from scionwood import fit, resolve
 from scionwood.authoring import atomic_path
@@ -38,7 +39,6 @@ from scionwood_bangla.model.weights import causal_lm, plain
 from scionwood_bangla.text.examples import Example
 from scionwood_language import IGNORED, Decoding, encode
 
-RESULTS = Path(__file__).parent / "results" / "bangla_smol.csv"
 RECIPE = "bangla/register_smol"
 HALVES: tuple[Half, ...] = ("test", "inferred")
 SHARES = ("good", "register", "relevant", "fluent", "fresh")
@@ -148,9 +148,8 @@ def scores(writer: Writer, name: str, work: Path) -> Iterator[Row]:
         ]
         ended = np.mean([answer.ended for answer in answers])
         yield row | {"measure": "ended", "value": f"{ended:.4g}"}
-        for measure in SHARES:
-            share = np.mean([getattr(item, measure) for item in verdicts])
-            yield row | {"measure": measure, "value": f"{share:.4g}"}
+        for measure, value in passed(verdicts).items():
+            yield row | {"measure": measure, "value": value}
 
 
 def measured(name: str, work: Path) -> list[Row]:
@@ -185,11 +184,6 @@ def adapter_time(work: Path) -> Row:
     return row | {"prompts": "", "value": f"{spent:.0f}"}
 
 
-def earlier() -> list[Row]:
-    """Return the rows of models that have another name, which stay."""
-    return [row for row in read(RESULTS) if row["model"] not in MODELS]
-
-
 def main() -> None:
     """Make the base, train, score and write all results. Rows are written after each model."""
     folder = option("--work", type=Path, required=True, help="a folder for models and answers")
@@ -203,7 +197,7 @@ def main() -> None:
         for row in rows[-30:]:
             print(*row.values(), sep="\t", flush=True)
         new = [{"device": "cpu", **row, **machine()} for row in rows]
-        write(RESULTS, new + earlier())
+        replace_rows("bangla_smol", new, ("model",))
 
 
 if __name__ == "__main__":

@@ -12,11 +12,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from pathlib import Path
 
 from runner import machine, write
-
-RESULTS = Path(__file__).parent / "results" / "bangla_trl.csv"
 
 
 def main() -> None:
@@ -34,7 +31,7 @@ def main() -> None:
         }
         rows.append(row | machine())
         print(row)
-    write(RESULTS, rows)
+    write("bangla_trl", rows)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ import torch
 from biomed_images import write_modalities, write_slices
 from biomed_towers import write_towers
 from rich.progress import track
-from runner import RESULTS, Row, option, parsed, remembered, today, versions
+from runner import RESULTS, Row, machine, option, parsed, remembered, versions
 from runner import write as write_table
 from torch import Tensor, nn
 
@@ -54,7 +54,6 @@ FIRST = (
 )
 SLOW, SLOW_SHOTS = "cocoop", (2,)
 """It encodes a text for each image and class, and takes ten times as long as any other method."""
-PACKAGES = ("torch", "transformers", "timm", "open_clip_torch", "peft")
 
 
 @final
@@ -165,8 +164,8 @@ def leakage(folder: Path, model: Path) -> list[Row]:
 
 
 def provenance() -> Row:
-    """Return the versions and the date of a measurement."""
-    return versions(*PACKAGES) | today()
+    """Return the versions and the machine of a measurement."""
+    return versions("transformers", "open_clip_torch") | machine()
 
 
 def write(path: Path, rows: Sequence[Row]) -> None:
@@ -180,16 +179,14 @@ def _short(value: Any) -> Any:
 
 def quick(work: Path) -> list[Job]:
     """Return a few runs on a few slices, to test the script."""
-    if not (work / "slices.csv").exists():
-        write_slices(work, slices=2)
+    write_slices(work, slices=2)
     methods = ("zero_shot", "dual_anchor")
     return [Job("few-shot", 1, 0, m) for m in methods] + [Job("base-to-novel", 1, 0, "lora")]
 
 
 def all_jobs(work: Path) -> list[Job]:
     """Return all runs on all slices."""
-    if not (work / "slices.csv").exists():
-        write_slices(work)
+    write_slices(work)
     return list(jobs())
 
 
@@ -203,9 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         threads=None,
     )
     work: Path = options.work
-    model = work / "towers"
-    if not (model / "open_clip_model.safetensors").exists():
-        write_towers(model)
+    model = write_towers(work / "towers")
     planned = quick(work) if options.quick else all_jobs(work)
     steps = 2 if options.quick else DEFAULTS.steps
     towers, rows = Towers(model), []

@@ -20,20 +20,18 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from types import ModuleType
 
 import pydicom
 from pydicom.data import get_testdata_file
-from runner import option, parsed, versions, write
+from runner import machine, option, parsed, versions, write
 
 from scionwood import ScionwoodError
 from scionwood_biomed import DeidentifyOptions, deidentify
 from scionwood_biomed.privacy.tables import EDITION, level_of
 
 FOLDER = Path(__file__).parent
-RESULTS = FOLDER / "results" / "biomed_deidentify.csv"
 LARGEST = 2_000_000
 PEERS = """
 import sys, json, time, warnings
@@ -174,11 +172,11 @@ def main() -> None:
             folder = Path(place) / tool
             folder.mkdir()
             counts = planted(run, folder) | conformance(run, folder, files, options.dciodvfy)
-            facts = {"edition": EDITION} | versions("pydicom")
+            facts = {"edition": EDITION} | versions("pydicom") | machine()
             facts["validator"] = "dciodvfy" if options.dciodvfy else "types 1 and 2"
-            rows.append({"tool": tool, **counts, **facts, "date": date.today().isoformat()})
+            rows.append({"tool": tool, **counts, **facts})
             print(rows[-1], flush=True)
-    write(RESULTS, rows)
+    write("biomed_deidentify", rows)
 
 
 if __name__ == "__main__":

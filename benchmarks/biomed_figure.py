@@ -12,16 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 
-import figure_file
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from runner import read
+from runner import draw_figure, read
 
 from scionwood.authoring import figure_style
 from scionwood_biomed.data.phantoms import CLASSES, phantom, phantom_items
 
-RESULTS = Path(__file__).parent / "results" / "biomed.csv"
 TARGET = Path(__file__).parents[1] / "docs" / "figures" / "biomed.png"
 SHOTS = "8"
 METHODS = {
@@ -48,7 +46,7 @@ def draw() -> Figure:
         axes.set_title(name, fontsize=9)
         axes.set_axis_off()
 
-    rows = [row for row in read(RESULTS) if row["part"] == "few-shot"]
+    rows = [row for row in read("biomed") if row["part"] == "few-shot"]
     _bars(below.subplots(), [row for row in rows if row["shots"] == SHOTS])
     return figure
 
@@ -67,4 +65,4 @@ def _bars(axes: Axes, rows: Sequence[dict[str, str]]) -> None:
 
 
 if __name__ == "__main__":
-    figure_file.main(draw, TARGET, __doc__)
+    draw_figure(__doc__, draw, TARGET)

@@ -10,7 +10,6 @@ and scikit-image.
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
@@ -19,7 +18,7 @@ from typing import NamedTuple, final
 
 import numpy as np
 from PIL import Image
-from runner import option, parsed
+from runner import option, parsed, write
 
 from scionwood_biomed.readers.nifti import NiftiReader
 from scionwood_biomed.readers.opening import read_image
@@ -76,7 +75,7 @@ class Source(NamedTuple):
 
 
 def write_slices(folder: Path, *, slices: int = 20) -> Path:
-    """Write slices of the MNI 2009a template: three planes of a T1 image and two tissue maps.
+    """Write slices of the MNI 2009a template, unless they are there: planes of three maps.
 
     Args:
         folder: folder for the pictures and the table.
@@ -85,7 +84,9 @@ def write_slices(folder: Path, *, slices: int = 20) -> Path:
     Returns:
         The path of the table; `synonyms.json` and `abbreviations.json` are beside it.
     """
-    rows = []
+    rows, table = [], folder / "slices.csv"
+    if table.exists():
+        return table
     for short, kind in MAPS.items():
         volume = _mni(short)
         for axis, plane in enumerate(PLANES):
@@ -100,7 +101,7 @@ def write_slices(folder: Path, *, slices: int = 20) -> Path:
     for name, words in (("synonyms", SYNONYMS), ("abbreviations", SHORT)):
         other = {f"{p} {k}": [_reworded(words, p, k)] for k in MAPS.values() for p in PLANES}
         (folder / f"{name}.json").write_text(json.dumps(other, indent=1))
-    return write_table(folder / "slices.csv", ("path", "label", "subject", "split"), rows)
+    return write_table(table, ("path", "label", "subject", "split"), rows)
 
 
 def write_modalities(folder: Path, *, seed: int = 0) -> Path:
@@ -247,10 +248,7 @@ def write_pneumonia(folder: Path, archive: Path) -> Path:
 
 def write_table(path: Path, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Path:
     """Write a table as CSV, and return its path."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(head)
-        table.writerows(rows)
+    write(path, [dict(zip(head, row, strict=True)) for row in rows])
     return path
 
 

@@ -46,7 +46,7 @@ from biomed import RESULTS, Towers, provenance, write
 from biomed_images import write_digits, write_pneumonia, write_slices
 from biomed_towers import shrink_input, write_dinov2, write_towers
 from rich.progress import track
-from runner import option, parsed
+from runner import Row, option, parsed
 from torch import Tensor
 
 from scionwood.authoring import atomic_path
@@ -77,7 +77,6 @@ DRAWS, FEW = 10, 3
 """Draws of shots for methods on frozen features, and for those that train for minutes."""
 BASELINE = "logistic_regression"
 SAMPLES = 1000
-Row = dict[str, Any]
 
 
 @final
@@ -254,8 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     kinds = ["package", *(SIDES if options.dinov2 else [])]
     for kind in [options.only] if options.only else kinds:
         model = work / f"towers-{kind.partition('_')[0]}"
-        if not (model / "open_clip_model.safetensors").exists():
-            write_towers(model) if kind == "package" else write_dinov2(model, options.dinov2)
+        write_towers(model) if kind == "package" else write_dinov2(model, options.dinov2)
         blocks, towers = Blocks(_new_backbone(model)), Towers(model)
         if side := SIDES.get(kind):
             shrink_input(blocks.backbone, blocks.backbone.clip.visual.trunk, side)

@@ -20,14 +20,13 @@ import numpy as np
 from nilearn.datasets import load_mni152_template
 from PIL import Image, ImageDraw, ImageFont
 from pydicom.data import get_testdata_file
-from runner import write
+from runner import printed, write
 
 from scionwood import ScionwoodError
 from scionwood_biomed.privacy.pictures import pictures_of
 from scionwood_biomed.privacy.text_detector import text_in
 
 FOLDER = Path(__file__).parent
-RESULT = FOLDER / "results" / "biomed_text.csv"
 FONT = Path(mpl.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
 NAMES = ("RAHMAN, FATEMA", "DOE^JANE 12/03/1961", "M. Chowdhury", "ID 4471-A", "Karim Uddin 54Y M")
 SIZES = (8, 10, 12, 16, 24, 32)
@@ -134,8 +133,7 @@ def main() -> None:
                  "low": f"{low:.2f}", "high": f"{high:.2f}"})  # fmt: skip
     rows.append({"case": "CPU seconds a picture", "pictures": count, "marked": f"{seconds:.2f}",
                  "low": "", "high": ""})  # fmt: skip
-    write(RESULT, rows)
-    print(RESULT.read_text())
+    write("biomed_text", printed(rows))
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ TEXT = {
 
 
 def write_towers(folder: Path, *, seed: int = 0) -> Path:
-    """Write the folder of the model.
+    """Write the folder of the model unless it is there.
 
     Args:
         folder: folder to create.
@@ -65,7 +65,7 @@ def write_towers(folder: Path, *, seed: int = 0) -> Path:
 
 
 def write_dinov2(folder: Path, weights: Path, *, seed: int = 0) -> Path:
-    """Write the folder of a model whose vision tower is a DINOv2 ViT-S.
+    """Write the folder of a model whose vision tower is a DINOv2 ViT-S, unless it is there.
 
     Args:
         folder: folder to create.
@@ -97,6 +97,8 @@ def _write(
     state_of: Callable[[Any], dict[str, Tensor]],
     seed: int,
 ) -> Path:
+    if (folder / "open_clip_model.safetensors").exists():
+        return folder
     import open_clip
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -114,11 +114,8 @@ def main() -> None:
         threads=None,
     )
     work: Path = options.work
-    if not (work / "towers" / "open_clip_model.safetensors").exists():
-        write_towers(work / "towers")
-    if not (work / "slices.csv").exists():
-        write_slices(work)
-    towers = Towers(work / "towers")
+    write_slices(work)
+    towers = Towers(write_towers(work / "towers"))
     data = Images(source=tuning_table(work), size=towers.first.size)
     rows: list[Row] = []
 

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import NamedTuple, final
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ from biomed import RESULTS, provenance, write
 from biomed_towers import write_towers
 from biomed_volumes_data import SLICES, template, volume
 from rich.progress import track
-from runner import option, parsed, read
+from runner import Row, option, parsed, read
 from scipy.ndimage import gaussian_filter
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -51,7 +51,6 @@ TUNED, TESTED = 1, 2
 """Seeds of the volumes for the choice and for the test."""
 CLASSES = ("no lesion", "lesion")
 KINDS = ("grey lesion", "sham")
-Row = dict[str, Any]
 
 
 @final
@@ -224,9 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments=arguments,
         threads=None,
     )
-    model = options.work / "towers"
-    if not (model / "open_clip_model.safetensors").exists():
-        write_towers(model)
+    model = write_towers(options.work / "towers")
     network = BagClassifier(model=str(model), slices=SLICES, classes=CLASSES).eval()
     sizes = Sizes(16, 8, 1, 8) if options.quick else Sizes()
     radius = choose(network, sizes, options.results / "biomed_volumes_radius.csv")

@@ -14,11 +14,9 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from runner import Table, option, parsed
 
-RESULTS = Path(__file__).parent / "results" / "busy_machine.csv"
 RULES = ("torch", "one", "ours")
 STEPS, FIRST = 20, 4
 
@@ -76,7 +74,7 @@ def main() -> None:
     )
     if options.child:
         return child(options.child)
-    table = Table(RESULTS, dict, again=True)
+    table = Table("busy_machine", dict, again=True)
     for repeat in range(options.repeats):
         for busy in (0, 1, 3):
             for rule in RULES:

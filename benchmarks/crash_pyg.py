@@ -10,13 +10,12 @@ same layer. Writes benchmarks/results/crash_pyg.csv, about five minutes on one c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
-from crash_edge import rows_of, write
+from crash_edge import grid, rows_of
 from peft import LoraConfig, inject_adapter_in_model
-from runner import option, parsed
+from runner import machine, option, parsed, printed, write
 from torch import Tensor, nn
 
 from scionwood_crash.pyg import EdgeBlock
@@ -24,18 +23,8 @@ from scionwood_crash.pyg import EdgeBlock
 # isort: split
 from torch_geometric.nn import MessagePassing
 
-RESULTS = Path(__file__).parent / "results" / "crash_pyg.csv"
 SIDE, WIDTH = 100, 128
 LAYERS = ["source", "target", "edge", "second"]
-
-
-def sides(side: int) -> Tensor:
-    """Return the sides of a grid of quadrilaterals in both directions, sorted by target."""
-    at = torch.arange(side * side).view(side, side)
-    pairs = (at[:-1], at[1:]), (at[:, :-1], at[:, 1:])
-    one = torch.cat([torch.stack([a.reshape(-1), b.reshape(-1)]) for a, b in pairs], 1)
-    both = torch.cat([one, one.flip(0)], 1)
-    return both[:, torch.argsort(both[1] * side * side + both[0])]
 
 
 class Tutorial(MessagePassing):  # type: ignore[misc]
@@ -102,7 +91,7 @@ def step(
 def measured(rounds: int) -> Iterator[dict[str, Any]]:
     """Yield the rows of forward, and of forward and backward."""
     torch.manual_seed(0)
-    ends = sides(SIDE)
+    ends = grid(SIDE, diagonals=False)
     x = torch.randn(SIDE**2, WIDTH, requires_grad=True)
     edge = torch.randn(ends.shape[1], WIDTH, requires_grad=True)
     order = torch.randperm(ends.shape[1])
@@ -141,4 +130,4 @@ def differs(one: nn.Module, other: nn.Module, inputs: tuple[Tensor, ...]) -> flo
 
 if __name__ == "__main__":
     rounds = parsed(__doc__, option("--rounds", type=int, default=9)).rounds
-    write(measured(rounds), rounds, RESULTS)
+    write("crash_pyg", printed(measured(rounds), machine()))

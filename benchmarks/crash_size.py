@@ -5,7 +5,7 @@
 
 Each figure is the peak of a process of its own (VmHWM of Linux), on one thread. The runs are a
 flat sheet that is dented, written straight into stores as `crash/files` writes them. The table is
-`benchmarks/results/crash_size.csv`, also in `docs/fields/crash/size.md`. A case that exceeds the
+`benchmarks/results/crash_size.csv`. A case that exceeds the
 limit of memory is stopped and named.
 """
 
@@ -21,8 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from runner import option, parsed, read
-from runner import write as write_table
+from runner import option, parsed, peak_memory, replace_rows
 
 from scionwood.training.blocks import checkpoint_blocks
 from scionwood_crash.backbones import MaskMorphUNet, MeshGraphNet
@@ -32,12 +31,6 @@ from scionwood_crash.data.parts import Collate
 from scionwood_crash.model import SIZES, CrashGraph
 from scionwood_crash.morph import Frame
 from scionwood_crash.tasks.displacement import Displacement
-
-RESULTS = Path(__file__).parent / "results" / "crash_size.csv"
-PAGE = Path(__file__).parents[1] / "docs" / "fields" / "crash" / "size.md"
-MARKS = ("<!-- Written by benchmarks/crash_size.py. -->", "<!-- End of the table. -->")
-COLUMNS = ("what", "nodes", "states", "runs", "peak GB", "seconds", "note")
-GIGA = 1e6  # kB of /proc
 
 
 def sheet(nodes: int, size: str) -> CrashGraph:
@@ -107,17 +100,11 @@ def step(case: str, nodes: int, states: int) -> str:
     return f"loss {float(loss.detach()):.4f}"
 
 
-def peak() -> float:
-    """Return the largest memory that this process has had, GB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / GIGA
-
-
 def measured(what: str, options: argparse.Namespace, folder: str = "") -> dict[str, object]:
     """Run a case in a process of its own, and return its row."""
     command = [sys.executable, __file__, "--case", what, "--folder", folder]
     command += ["--nodes", str(options.nodes), "--states", str(options.states)]
-    limit = f'ulimit -v {int(options.limit * GIGA)}; exec "$@"'
+    limit = f'ulimit -v {int(1e6 * options.limit)}; exec "$@"'
     start = time.perf_counter()
     process = subprocess.run(["bash", "-c", limit, "-", *command], capture_output=True, text=True)
     row: dict[str, object] = {"what": what, "nodes": options.nodes, "states": options.states}
@@ -148,7 +135,7 @@ def main() -> None:
             note = epoch(Path(options.folder), lazy=form == "lazy")
         else:
             note = step(options.case, options.nodes, options.states)
-        print(f"{peak():.2f} {note}")
+        print(f"{peak_memory() / 1.024e9:.2f} {note}")  # millions of KiB, as in all rows
         return
     cases = options.only or CASES
     rows = []
@@ -163,30 +150,8 @@ def main() -> None:
             count = {"runs": options.runs} if case.startswith("epoch") else {}
             rows.append(measured(case, options, place) | count)
             print(rows[-1], flush=True)
-    write(rows)
-
-
-def write(rows: list[dict[str, object]]) -> None:
-    """Write the table; rows of the same case, nodes and states are replaced."""
     names = ("what", "nodes", "states", "runs")
-    table = {
-        tuple(str(row.get(name, "")) for name in names): row for row in [*read(RESULTS), *rows]
-    }
-    write_table(RESULTS, table.values(), COLUMNS)
-    page(list(table.values()))
-
-
-def page(rows: list[dict[str, object]]) -> None:
-    """Replace the table in the page."""
-    text = PAGE.read_text("utf-8")
-    before, _, behind = text.partition(MARKS[0])
-    lines = ["", "| case | nodes | states | runs | peak, GB |", "|---|---|---|---|---|"]
-    for row in rows:
-        cells = [row.get(name, "") or "" for name in ("what", "nodes", "states", "runs")]
-        value = row.get("peak GB") or str(row["note"])
-        lines.append("| " + " | ".join(map(str, [*cells, value])) + " |")
-    after = behind.partition(MARKS[1])[2]
-    PAGE.write_text(before + MARKS[0] + "\n" + "\n".join(lines) + "\n\n" + MARKS[1] + after)
+    replace_rows("crash_size", rows, names)
 
 
 CASES = [

@@ -29,13 +29,11 @@ are kept.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from runner import Row, job_rows, machine, option, parsed, replace_rows
+from runner import Row, job_rows, option, out, parsed, replace_rows
 
 from scionwood_crash.solver.model import Impactor, Material, Shell
 from scionwood_crash.solver.run import HOURGLASS, Result, hourglass_share, solve
@@ -43,7 +41,6 @@ from scionwood_crash.suite.geometry import polyline, sweep
 from scionwood_crash.suite.profiles import half_wave
 from scionwood_crash.suite.record import Simulation
 
-RESULTS = Path(__file__).parent / "results" / "crash_solver.csv"
 YIELD = 0.3
 """GPa; perfectly plastic, so that the flow stress of the theory is known."""
 TUBES = {"37.07 x 1.152": (37.07, 1.152), "49.31 x 1.63": (49.31, 1.63)}
@@ -224,30 +221,17 @@ def hourglass(work: Path) -> list[Row]:
     ]
 
 
-def jobs() -> dict[str, Callable[[], list[Row]]]:
-    tests: dict[str, Callable[[], list[Row]]] = {"hat": partial(hat, 10.0)}
-    tests["round tube"] = partial(round_tube, 4.0)
-    return tests | {f"tube {name}": partial(tube, name, 4.0) for name in TUBES}
-
-
 def main() -> None:
     options = parsed(
         __doc__,
         option("--work", type=Path, default=Path("crash-suite")),
         option("--only", nargs="*", default=[""], help="words in the names of jobs"),
-        option("--out", type=Path, default=RESULTS),
+        out("crash_solver"),
         threads=None,
     )
-    tests = jobs()
-
-    def measure(name: str) -> list[Row]:
-        start = time.process_time()
-        rows = tests[name]()
-        cost = {"cpu_seconds": round(time.process_time() - start, 1)} | machine()
-        print(name, rows, flush=True)
-        return [{**row, **cost} for row in rows]
-
-    rows = job_rows(tests, measure, lambda name: options.work / f"solver {name}.json", options.only)
+    tests = {"solver hat": partial(hat, 10.0), "solver round tube": partial(round_tube, 4.0)}
+    tests |= {f"solver tube {name}": partial(tube, name, 4.0) for name in TUBES}
+    rows = job_rows(tests, options.work, options.only)
     rows += hourglass(options.work)
     replace_rows(options.out, rows, ("case", "element", "quantity"))
 

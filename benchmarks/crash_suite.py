@@ -26,10 +26,26 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from crash_suite_data import POOL, PRETRAINED, SHOTS, SIZE, UNSEEN, encoded, join, parts, split
-from crash_suite_training import COLLATE, Phase, by_network, errors, scored, train
+from crash_training import (
+    COLLATE,
+    POOL,
+    PRETRAINED,
+    SHOTS,
+    SIZE,
+    UNSEEN,
+    Phase,
+    by_network,
+    encoded,
+    errors,
+    join,
+    parts,
+    run,
+    scored,
+    split,
+    train,
+)
 from peft import LoraConfig
-from runner import SEEDS, Row, job_rows, machine, option, parsed, write
+from runner import Row
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -39,7 +55,6 @@ from scionwood_crash.backbones import MaskMorphUNet, MeshGraphNet, Transolver
 from scionwood_crash.data.encode import Coarse, Encoded
 from scionwood_crash.evaluation.baselines import Pod
 
-RESULTS = Path(__file__).parent / "results" / "crash_suite.csv"
 TUNING = 100
 SCORED = 200
 """Number of training parts that are scored."""
@@ -199,44 +214,21 @@ def transfer(method: str, shots: int, seed: int, work: Path) -> list[Row]:
     return [{**kind, **scores, **about}]
 
 
-def jobs(seeds: Sequence[int]) -> list[tuple[str, Callable[[Path], list[Row]]]]:
+def jobs(seeds: Sequence[int], work: Path) -> dict[str, Callable[[], list[Row]]]:
     """Return all computations by name; a transfer comes after the pretraining of its seed."""
     pretrained = {
-        f"pretraining {method} {seed}": partial(pretraining, method, seed)
+        f"pretraining {method} {seed}": partial(pretraining, method, seed, work)
         for method in (*VARIANTS, *CLASSICAL)
         for seed in seeds
     }
     transferred = {
-        f"transfer {method} {shots} {seed}": partial(transfer, method, shots, seed)
+        f"transfer {method} {shots} {seed}": partial(transfer, method, shots, seed, work)
         for shots in SHOTS
         for method in (UNADAPTED, *RATES, *CLASSICAL)
         for seed in seeds
     }
-    return [*pretrained.items(), *transferred.items()]
-
-
-def compute(seeds: Sequence[int], work: Path, only: Sequence[str]) -> list[Row]:
-    """Compute jobs whose name contains a word of `only`; return the rows of all finished jobs."""
-    trainings = dict(jobs(seeds))
-
-    def measure(name: str) -> list[Row]:
-        rows = [row | machine() for row in trainings[name](work)]
-        print(name, rows, flush=True)
-        return rows
-
-    return job_rows(trainings, measure, lambda name: work / f"{name}.json", only)
-
-
-def main() -> None:
-    options = parsed(
-        __doc__,
-        SEEDS,
-        option("--work", type=Path, default=Path("crash-suite")),
-        option("--only", nargs="*", default=[""], help="jobs whose name contains one of these"),
-        option("--out", type=Path, default=RESULTS),
-    )
-    write(options.out, compute(options.seeds, options.work, options.only))
+    return pretrained | transferred
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, "crash_suite", jobs)

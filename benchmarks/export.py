@@ -13,16 +13,16 @@ difference from `run`, over its largest output, on a gather that no form was tra
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 import torch
-from lora.timing import ratio
-from runner import option, parsed, printed, processor, today, versions, write
+from lora.timing import interleaved, ratio
+from runner import machine, option, parsed, printed, versions, write
 from torch import Tensor
 
 from scionwood import load_run
@@ -30,7 +30,6 @@ from scionwood_export import export_run
 from scionwood_export.comparing import largest_gap, outputs_of
 from scionwood_export.merging import plain
 
-RESULTS = Path(__file__).parent / "results" / "export.csv"
 RUN = "seismic/denoise"
 SIDES = (128, 256)
 
@@ -61,21 +60,6 @@ def _onnx(path: Path) -> Call:
     return lambda x: torch.from_numpy(session.run(None, {"noisy": x.numpy()})[0])
 
 
-@torch.inference_mode()
-def measure(calls: dict[str, Call], x: Tensor, rounds: int) -> dict[str, np.ndarray]:
-    """Return the CPU seconds of each form in each round."""
-    for call in calls.values():
-        for _ in range(3):
-            call(x)
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for at in range(rounds):
-        for name in list(calls)[:: 1 if at % 2 == 0 else -1]:
-            start = time.process_time()
-            calls[name](x)
-            seconds[name].append(time.process_time() - start)
-    return {name: np.array(second) for name, second in seconds.items()}
-
-
 def rows(side: int, rounds: int) -> list[dict[str, Any]]:
     """Measure all forms on gathers of one size."""
     with tempfile.TemporaryDirectory() as folder:
@@ -84,7 +68,8 @@ def rows(side: int, rounds: int) -> list[dict[str, Any]]:
         x = torch.randn(1, 1, side, side, generator=torch.Generator().manual_seed(3))
         expected = outputs_of(calls["run"], (x,))
         gaps = {name: largest_gap(expected, outputs_of(call, (x,))) for name, call in calls.items()}
-        seconds = measure(calls, x, rounds)
+        with torch.inference_mode():
+            seconds = interleaved({name: partial(call, x) for name, call in calls.items()}, rounds)
     base, table = seconds["eager, merged"], []
     for name, times in seconds.items():
         middle, low, high = ratio(base, times)
@@ -111,15 +96,9 @@ def _size(folder: Path, name: str) -> str:
 def main() -> None:
     """Measure, and write the table."""
     rounds = parsed(__doc__, option("--rounds", type=int, default=40)).rounds
-    about = {
-        "processor": processor(),
-        "capability": torch.backends.cpu.get_cpu_capability(),
-        "threads": 1,
-        "rounds": rounds,
-        **versions("torch", "onnxruntime"),
-        **today(),
-    }
-    write(RESULTS, printed((row for side in SIDES for row in rows(side, rounds)), about))
+    capability = torch.backends.cpu.get_cpu_capability()
+    about = {"capability": capability, "rounds": rounds} | machine() | versions("onnxruntime")
+    write("export", printed((row for side in SIDES for row in rows(side, rounds)), about))
 
 
 if __name__ == "__main__":

@@ -17,20 +17,17 @@ in `--work`, and the next call goes on. Rows that the CSV holds are not measured
 
 from __future__ import annotations
 
-import platform
 from itertools import product
 from pathlib import Path
 
 from federated_sites import FIELDS, sites_for
-from runner import RESULTS, Row, option, parsed, read, versions
-from runner import write as write_table
+from runner import Row, Table, machine, option, parsed, replace_rows, versions
 
 import scionwood
 from scionwood_federated import Comparison, Plan, simulate
 from scionwood_federated.schedule import Regime
 from scionwood_federated.simulation.report import rows_of
 
-PACKAGES = ("scionwood", "scionwood-federated", "torch", "peft")
 RULES = ("exact", "factors", "frozen_a")
 ROUNDS = 15
 REGIMES: tuple[Regime, ...] = ("alone", "federated", "pooled", "pooled_equal")
@@ -54,9 +51,9 @@ def settings_of(field: str, rule: str, adapter: str, seed: int) -> list[str]:
 
 def missing(field: str, rule: str, adapter: str, seed: int) -> list[Regime]:
     """Return the regimes whose rows the CSV lacks; rules other than exact have one."""
-    rows = rows_by_key(RESULTS / "federated.csv", KEY)
+    table, job = Table("federated"), {"field": field, "rule": rule, "seed": seed}
     regimes = REGIMES if rule == "exact" else REGIMES[1:2]
-    return [item for item in regimes if (field, rule, str(seed), adapter, item) not in rows]
+    return [item for item in regimes if not table.has(**job, adapter=adapter, regime=item)]
 
 
 def measured(
@@ -85,7 +82,7 @@ def measured(
         "measure": comparison.score,
     }
     if rounds := by_round(first, comparison):
-        write(RESULTS / "federated_rounds.csv", rounds, (*KEY, "round", "site"))
+        write("federated_rounds", rounds, (*KEY, "round", "site"))
     return [
         {**first, **row, "gap closed": "" if gap is None else round(gap, 3)}
         for row in rows_of(comparison)
@@ -103,18 +100,11 @@ def by_round(first: Row, comparison: Comparison) -> list[Row]:
     return rows
 
 
-def rows_by_key(path: Path, key: tuple[str, ...]) -> dict[tuple[str, ...], Row]:
-    """Return the rows that a CSV holds, by their keys."""
-    return {tuple(row[name] for name in key): row for row in read(path)}
-
-
-def write(path: Path, rows: list[Row], key: tuple[str, ...]) -> None:
-    """Write rows with the machine and the versions, sorted; other rows of the file stay."""
-    about = {"machine": platform.processor() or platform.machine()} | versions(*PACKAGES)
-    table = rows_by_key(path, key)
-    for row in rows:
-        table[tuple(str(row[name]) for name in key)] = {**row, **about}
-    write_table(path, [table[place] for place in sorted(table)], list({**rows[0], **about}))
+def write(table: str, rows: list[Row], key: tuple[str, ...]) -> None:
+    """Write rows with the machine and the versions, sorted; other rows of the table stay."""
+    about = versions("scionwood", "scionwood-federated") | machine()
+    order = lambda row: [str(row[name]) for name in key]  # noqa: E731
+    replace_rows(table, [row | about for row in rows], key, order=order)
 
 
 def main() -> None:
@@ -132,7 +122,7 @@ def main() -> None:
         for field, rule, adapter in product(options.fields, options.rules, options.adapters):
             if regimes := missing(field, rule, adapter, seed):
                 rows = measured(field, rule, adapter, seed, options.work, regimes)
-                write(RESULTS / "federated.csv", rows, KEY)
+                write("federated", rows, KEY)
 
 
 if __name__ == "__main__":

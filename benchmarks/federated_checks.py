@@ -21,9 +21,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from federated import RESULTS, Row, rows_by_key, write
+from federated import Row, write
 from federated_sites import FIELDS
-from runner import option, parsed
+from runner import Table, option, parsed
 from sklearn.metrics import roc_auc_score
 
 import scionwood
@@ -41,7 +41,6 @@ LENGTHS = {"long": (5, 10), "short": (3, 5)}
 """Rounds, and steps of a round."""
 
 KEY = ("size", "fault", "seed", "way")
-CSV = RESULTS / "federated_checks.csv"
 
 
 def broken(stream: Iterator[Any], fault: str) -> Iterator[Any]:
@@ -136,10 +135,12 @@ def main() -> None:
     )
     jobs = [(fault, seed) for fault in FAULTS for seed in range(options.seeds)]
     jobs += [("none", seed) for seed in range(options.clean)]
-    rows, ways = rows_by_key(CSV, KEY), WAYS if options.cross else WAYS[:2]
+    table, ways = Table("federated_checks"), WAYS if options.cross else WAYS[:2]
     for fault, seed in jobs:
-        if not rows.keys() >= {(options.size, fault, str(seed), way) for way in ways}:
-            write(CSV, checked(options.size, fault, seed, options.work, options.cross), KEY)
+        job = {"size": options.size, "fault": fault, "seed": seed}
+        if not all(table.has(**job, way=way) for way in ways):
+            rows = checked(options.size, fault, seed, options.work, options.cross)
+            write("federated_checks", rows, KEY)
 
 
 if __name__ == "__main__":

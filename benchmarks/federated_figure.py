@@ -12,26 +12,23 @@ from collections.abc import Iterable
 from pathlib import Path
 from statistics import mean
 
-import figure_file
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from runner import read
+from runner import Row, draw_figure, read
 
 from scionwood.authoring import figure_style
 
-RESULTS = Path(__file__).parent / "results" / "federated_rounds.csv"
 TARGET = Path(__file__).parents[1] / "docs" / "figures" / "federated.png"
 FIELD = "biomed"
 STYLES = {"alone": ":", "pooled": "--"}
 MARKS = {"alone": "o", "federated": "s", "pooled": "^"}
-Row = dict[str, str]
 
 
 @figure_style()
 def draw() -> Figure:
     """Draw the figure."""
 
-    rows = [r for r in read(RESULTS) if r["field"] == FIELD and r["rule"] == "exact"]
+    rows = [r for r in read("federated_rounds") if r["field"] == FIELD and r["rule"] == "exact"]
     rows = [row for row in rows if row["adapter"] == "lora"]
     figure = Figure(figsize=(8.4, 3.2), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -73,4 +70,4 @@ def _mean(rows: Iterable[Row]) -> float:
 
 
 if __name__ == "__main__":
-    figure_file.main(draw, TARGET, __doc__)
+    draw_figure(__doc__, draw, TARGET)

@@ -21,9 +21,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from federated import RESULTS, Row, rows_by_key, write
+from federated import Row, write
 from federated_sites import FIELDS
-from runner import option, parsed
+from runner import Table, option, parsed
 
 import scionwood
 from scionwood_federated import (
@@ -46,7 +46,6 @@ BUDGETS = (None, 8.0, 2.0)
 SIZES = {24: ("data.batch_size=4", 1e-2), 240: ("data.batch_size=24", 1e-3)}
 """The gathers of a site, with their batch size and the delta of a budget."""
 KEY = ("way", "seed")
-CSV = RESULTS / "federated_privacy.csv"
 ROUNDS = 200
 UNTRAINED = "alone, untrained"
 SUMS = ("plain sum", "CKKS", "CKKS pruned")
@@ -184,10 +183,10 @@ def main() -> None:
         for gathers, epsilon in product(SIZES, BUDGETS):
             way = title_of(gathers, epsilon)
             jobs[way] = partial(private, folder, gathers, epsilon, seed)
-        rows = rows_by_key(CSV, KEY)
+        table = Table("federated_privacy")
         for way, job in jobs.items():
-            if (way, str(seed)) not in rows or way == SUMS[0]:  # the others are compared with it
-                write(CSV, [job()], KEY)
+            if way == SUMS[0] or not table.has(way=way, seed=seed):  # others are compared with it
+                write("federated_privacy", [job()], KEY)
 
 
 if __name__ == "__main__":

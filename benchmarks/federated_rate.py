@@ -13,7 +13,7 @@ from __future__ import annotations
 from itertools import product
 from pathlib import Path
 
-from federated import RESULTS, Row, settings_of, write
+from federated import Row, settings_of, write
 from federated_sites import FIELDS, sites_for
 from runner import option, parsed
 
@@ -57,7 +57,7 @@ def main() -> None:
     )
     for field, rate in product(options.fields, RATES[options.adapter]):
         row = pooled(field, options.adapter, rate, options.work)
-        write(RESULTS / "federated_rate.csv", [row], KEY)
+        write("federated_rate", [row], KEY)
 
 
 if __name__ == "__main__":

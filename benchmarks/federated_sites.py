@@ -9,12 +9,12 @@ level of address each.
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
 import nibabel
 import numpy as np
+from runner import write
 from scipy.ndimage import gaussian_filter
 
 SEISMIC = (
@@ -114,9 +114,8 @@ def scanned(folder: Path, seed: int) -> Path:
                 image = nibabel.Nifti1Image(values.transpose(2, 1, 0), np.eye(4))
                 nibabel.save(image, table.parent / path)
             rows.append((*paths, f"{name}-{subject}", name))
-    with table.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerows([("path", "mask", "subject", "scanner"), *rows])
+    head = ("path", "mask", "subject", "scanner")
+    write(table, [dict(zip(head, row, strict=True)) for row in rows])
     return table
 
 

@@ -8,7 +8,6 @@ runs that ship, on data drawn here; the bars of biomed are from results/biomed.c
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from statistics import mean
@@ -19,9 +18,9 @@ from crash_figure import predicted, simulated
 from matplotlib import rc_context
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from pde_figure import reconstructed
 from runner import option, parsed, read
 
-import scionwood_pde
 from scionwood.authoring import atomic_path, figure_style
 from scionwood_bangla.checker import check_text
 from scionwood_bangla.evaluation.fonts import family
@@ -32,7 +31,6 @@ from scionwood_seismic.synth.signal import draw_gather
 
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "_static" / "cards"
-RESULTS = ROOT / "benchmarks" / "results" / "biomed.csv"
 BEFORE, AFTER = "#a63c00", "#00664b"
 
 
@@ -80,12 +78,7 @@ def crash() -> Figure:
 
 def pde() -> Figure:
     """A turbulent flow, and the flow decoded from 32 times fewer numbers."""
-    size = {"n": 1, "n_points": 64, "n_steps": 10, "substeps": 10}
-    states = scionwood_pde.simulate(equation="navier_stokes", seed=1, **size)[:, -2:]
-    with tempfile.TemporaryDirectory() as folder:
-        latents = Path(folder) / "latents.zarr"
-        scionwood_pde.encode(states, latents, scionwood_pde.EncodeOptions(tile=32))
-        decoded = scionwood_pde.decode(latents, options=scionwood_pde.DecodeOptions(tile=32))
+    states, decoded = reconstructed(64)
     figure, axes = panels("3D flow", "from 32x less")
     images = [np.asarray(item)[0, -1, 1, :, :, 32] for item in (states, decoded)]
     limit = float(np.abs(images[0]).max())
@@ -97,7 +90,7 @@ def pde() -> Figure:
 def biomed() -> Figure:
     """Accuracy when a user words the classes otherwise: LoRA, and LoRA with anchors."""
 
-    rows = [row for row in read(RESULTS) if row["part"] == "few-shot"]
+    rows = [row for row in read("biomed") if row["part"] == "few-shot"]
     figure = Figure(figsize=(4.4, 2.75), dpi=100, layout="constrained")
     axis = figure.subplots()
     for place, (method, colour) in enumerate(

@@ -34,6 +34,7 @@ from typing import Any, NamedTuple
 import torch
 from language_parts import (
     LAYERS,
+    MODEL,
     Examples,
     Tail,
     before,
@@ -42,11 +43,10 @@ from language_parts import (
     examples,
     judge,
     loss_of,
-    results,
 )
 from language_parts import train as fit
 from peft import PeftConfig
-from runner import SEEDS, option, parsed
+from runner import SEEDS, Table, option, parsed
 from torch import nn
 
 from scionwood import attach, kernels
@@ -276,10 +276,10 @@ def main() -> None:
         __doc__,
         option("--methods", nargs="+", default=[*METHODS], choices=[*METHODS]),
         SEEDS,
-        option("--model", default="smollm2", help="or a folder with the same weights"),
+        MODEL,
     )
     bench = Bench(options.model)
-    table = results("language_methods")
+    table = Table("language_methods")
     empty = {"trained": 0, "rate": "", "s a step": "", "MiB": ""}
     shots = Random(0).sample(bench.items["train"], SHOTS)
     for name, prefix in (("no training", []), (f"no training, {SHOTS} examples", shots)):

@@ -31,7 +31,6 @@ from scionwood_language.tasks.causal import loss_of
 from scionwood_language.tasks.sft import INPUTS
 from scionwood_methods.composition import AdapterGates, composed
 
-RESULTS = Path(__file__).parent / "results" / "language_attributes.csv"
 ALL = "all levels"
 STEPS, GATE_STEPS, GATE_RATE, N = 100, 60, 1e-2, 60
 SUMS: dict[str, dict[str, float]] = {
@@ -97,7 +96,7 @@ def main() -> None:
     model = adapters(work)
     gates = gates_of(model)
     requests = Generated(n_val=N, n_test=1).examples("val")
-    table = Table(RESULTS, again=True)
+    table = Table("language_attributes", again=True)
     for name in (*SUMS, GATES):
         with mixed(model, name, gates):
             decoding = Decoding(max_new_tokens=72, batch_size=N)

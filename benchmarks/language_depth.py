@@ -16,8 +16,8 @@ is written when it is done, and rows that exist are kept.
 from __future__ import annotations
 
 from language import ALL, LORA, STEPS, TUNING_SEED, Bench, Method
-from language_parts import Tail, best_rate, results
-from runner import SEEDS, option, parsed
+from language_parts import MODEL, Tail, best_rate
+from runner import SEEDS, Table, parsed
 
 RATES = 6
 FIRST = {"LoRA": 5e-4, "full": 3e-5}
@@ -39,13 +39,9 @@ def chosen(bench: Bench, name: str) -> float:
 
 def main() -> None:
     """Measure what is missing."""
-    options = parsed(
-        __doc__,
-        SEEDS,
-        option("--model", default="smollm2", help="or a folder with the same weights"),
-    )
+    options = parsed(__doc__, SEEDS, MODEL)
     bench = Bench(options.model)
-    table = results("language_depth")
+    table = Table("language_depth")
     empty = {"trained": 0, "rate": "", "s a step": "", "MiB": ""}
     if not table.rows:
         scores = bench.scores(Tail(bench.model, ALL), bench.data(ALL)["test"], ALL)

@@ -21,8 +21,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from language_parts import results
-from runner import SEEDS, option, parsed
+from runner import SEEDS, Table, option, parsed
 from study.corpus import manual, split_by_part
 from study.texts import Grams
 from torch import Tensor
@@ -191,15 +190,13 @@ def main() -> None:
         SEEDS,
         option("--base", choices=("ModernBERT", "BERT"), default="ModernBERT"),
     )
-    data, table = Data(), results("language_diffusion")
+    data, table = Data(), Table("language_diffusion")
     if not table.rows:
-        for row in rows_of_counts(data):
-            table.add(row)
+        table.add(*rows_of_counts(data))
     for seed in options.seeds:
         for kind in ("diffusion", "autoregressive"):
             if not table.has(base=options.base, model=kind, seed=seed, training=STEPS):
-                for row in trained(options.base, kind, seed, data):
-                    table.add(row)
+                table.add(*trained(options.base, kind, seed, data))
 
 
 if __name__ == "__main__":

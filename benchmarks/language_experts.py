@@ -20,9 +20,9 @@ from typing import Any
 
 import torch
 from language_diffusion import windows
-from language_parts import best_rate, results
+from language_parts import best_rate
 from lora.memory import kept_by
-from runner import SEEDS, option, parsed
+from runner import SEEDS, Table, option, parsed
 from safetensors.torch import load_file, save_file
 from study.corpus import licences, manual, split_by_part
 from torch import Tensor, nn
@@ -184,7 +184,7 @@ class _Called(nn.Module):
 def main() -> None:
     """Measure what is missing."""
     options = parsed(__doc__, option("--work", type=Path, required=True), SEEDS)
-    bench, table = Bench(options.work), results("language_experts")
+    bench, table = Bench(options.work), Table("language_experts")
     if not table.rows:
         row = {"method": "no training", "seed": "", "trained": 0, "rate": "", "s a step": ""}
         table.add(row | {"MiB": ""} | bench.scores(bench.base))

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, final
 
 import torch
 from lora.memory import kept_by
-from runner import RESULTS, Table
+from runner import Table, option
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
@@ -29,6 +29,7 @@ from scionwood_language.tasks.losses import completion_loss, select_learned
 LAYERS = r"layers\.\d+\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)"
 """All linear layers of the tail."""
 
+MODEL = option("--model", default="smollm2", help="or a folder with the same weights")
 CHUNK = 16
 """Examples of a batch that is only read."""
 
@@ -219,11 +220,6 @@ def loss_of(tail: nn.Module, head: Callable[[Tensor], Tensor], examples: Example
     return total / count
 
 
-def results(name: str) -> Table:
-    """Return the file of results of a name."""
-    return Table(RESULTS / f"{name}.csv")
-
-
 def best_rate(
     name: str,
     method: str,
@@ -240,7 +236,7 @@ def best_rate(
         measure: returns the loss of a rate, nats.
         beyond: returns more rates to try, from the losses of those that were.
     """
-    table = results(name)
+    table = Table(name)
     rows = (row for row in table.rows if row["method"] == method)
     losses = {float(row["rate"]): float(row["nats"]) for row in rows}
     missing = [rate for rate in rates if rate not in losses]

@@ -16,8 +16,8 @@ import re
 from typing import Any
 
 import torch
-from language_parts import results
-from runner import option, parsed
+from language_parts import MODEL
+from runner import Table, parsed
 
 from scionwood_language.backbones.causal_lm import causal_lm
 from scionwood_language.data.generated import MixedTasks
@@ -39,10 +39,9 @@ def digest(model: torch.nn.Module) -> str:
 
 def main() -> None:
     """Answer each question in each arm, and write one row for each."""
-    where = option("--model", default="smollm2", help="or a folder with the same weights")
-    model: Any = causal_lm(model=parsed(__doc__, where).model)
+    model: Any = causal_lm(model=parsed(__doc__, MODEL).model)
     before = digest(model)
-    table = results("language_queries")
+    table = Table("language_queries")
     for question, right, more in MixedTasks(n_test=QUESTIONS).pairs("test"):
         if table.has(question=question):
             continue

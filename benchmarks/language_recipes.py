@@ -25,10 +25,10 @@ from typing import Any
 
 import torch
 from language import prose
-from language_parts import LAYERS, Examples, Tail, before, examples, judge, loss_of, results
+from language_parts import LAYERS, MODEL, Examples, Tail, before, examples, judge, loss_of
 from language_parts import train as fit
 from peft import LoraConfig
-from runner import SEEDS, option, parsed
+from runner import SEEDS, Row, Table, option, parsed
 from torch import Tensor, nn
 
 from scionwood import attach, kernels
@@ -41,14 +41,13 @@ from scionwood_language.data.generated import MixedTasks, turns
 from scionwood_language.data.tool_plans import ToolPlans
 from scionwood_language.inference.decoding import Decoding
 from scionwood_language.inference.writer import write
-from scionwood_language.planning.planner import ASKED
+from scionwood_language.planning.planner import REQUEST
 from scionwood_language.tasks.losses import completion_loss
 from scionwood_methods.peml.search import discretise, search
 
 BLOCKS, BATCH, STEPS = 6, 4, 30
 RANKS, TASKS = (4, 8, 16, 32), ("next", "largest", "reverse")
 Pairs = Sequence[tuple[str, str, dict[str, str]]]
-Row = dict[str, Any]
 
 
 class Bench:
@@ -59,7 +58,7 @@ class Bench:
         self.tokenizer, self.head = self.model.tokenizer, self.model.lm_head
         losses = {
             float(row["nats"]): row
-            for row in results("language_rates").rows
+            for row in Table("language_rates").rows
             if row["method"] == "LoRA"
         }
         self.rate = float(losses[min(losses)]["rate"])
@@ -136,7 +135,7 @@ def planning(bench: Bench, seeds: Sequence[int]) -> Iterator[tuple[Row, Any]]:
     tools = [more["tool"] for _, _, more in pairs[0]]
 
     def ranked() -> Row:
-        requests = [question.removeprefix(ASKED.format("")) for question, _, _ in pairs[0]]
+        requests = [question.removeprefix(REQUEST.format("")) for question, _, _ in pairs[0]]
         first = [ranked_by_words(request)[0] for request in requests]
         return {"command": _share(map(operator.eq, first, tools))}
 
@@ -265,14 +264,9 @@ PARTS = {
 
 def main() -> None:
     """Measure what is missing of a part."""
-    options = parsed(
-        __doc__,
-        option("part", choices=PARTS),
-        SEEDS,
-        option("--model", default="smollm2", help="or a folder with the same weights"),
-    )
+    options = parsed(__doc__, option("part", choices=PARTS), SEEDS, MODEL)
     make, columns = PARTS[options.part]
-    table = results(f"language_{options.part}")
+    table = Table(f"language_{options.part}")
     for row, measure in make(Bench(options.model), options.seeds):
         if not table.has(method=row["method"], seed=row["seed"]):
             table.add(row | dict.fromkeys(columns, "") | measure())

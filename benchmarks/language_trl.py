@@ -25,7 +25,7 @@ import torch
 from language import splits, turns
 from lora.memory import kept_by
 from peft import LoraConfig, get_peft_model
-from runner import RESULTS, Table
+from runner import Table
 from torch import Tensor, nn
 
 from scionwood import attach
@@ -151,7 +151,7 @@ def main() -> None:
         "peft, plain loop": (peft, lambda tuned: by_loop(tuned, batches, False)),
         "TRL's SFTTrainer": (peft, lambda tuned: by_trl(tuned, tokenizer, talks)),
     }
-    table = Table(RESULTS / "language_trl.csv", again=True)
+    table = Table("language_trl", again=True)
     reference: list[float] = []
     for name, (tuned, run) in forms.items():
         _, unknown = tuned.load_state_dict(start, strict=False)

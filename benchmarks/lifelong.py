@@ -40,7 +40,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import NamedTuple, final
 
 import torch
 from biomed import RESULTS, provenance, write
@@ -57,7 +57,7 @@ from lifelong_arms import (
     Towers,
 )
 from lifelong_data import ORDER, Part, read_source, write_sources
-from runner import option, parsed, remembered
+from runner import Row, option, parsed, remembered
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -68,7 +68,6 @@ STEPS = 30
 ZERO_SHOT, CLASS_MEANS = "frozen, zero-shot", "frozen, class means"
 BLOCKS, BLOCK = 2, 8
 """Blocks of steps that are timed, and steps of a block: one period of the consistency term."""
-Row = dict[str, Any]
 Source = dict[str, Part]
 
 

@@ -22,10 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lora import layer, roofline
-from runner import Row, option, parsed, printed, read, replace_rows
+from lora import layer
+from runner import RESULTS, Row, option, parsed, printed, read, replace_rows
 
-RESULTS = Path(__file__).parent / "results"
 PARTS = ("layer", "step", "trainer", "memory", "capture", "overhead", "real")
 
 
@@ -57,15 +56,15 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     device, quick = options.device, options.quick
     until = time.monotonic() + options.seconds
-    rates = roofline.measured() if device == "cuda" else None
+    rates = layer.measured() if device == "cuda" else None
     parts: dict[str, Callable[[], Iterable[Row]]] = {
         "layer": lambda: layer.rows(device, options.rounds, quick, rates, until),
         "step": lambda: _part("step").rows(device, options.step_rounds, quick),
         "trainer": lambda: _part("trainer").rows(device, options.step_rounds, quick),
         "memory": lambda: _part("memory").rows(device, quick),
-        "overhead": lambda: _part("overhead").rows(device, options.rounds, quick),
+        "overhead": lambda: layer.overhead_rows(device, options.rounds, quick),
         "real": lambda: _part("real").rows(device, options.step_rounds, quick),
-        "capture": lambda: _part("capture").rows(device, quick),
+        "capture": lambda: _part("trainer").capture_rows(device, quick),
     }
     for name in options.only:
         path = options.output / f"lora_{name}.csv"

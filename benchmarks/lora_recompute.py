@@ -10,20 +10,16 @@ base, with adapters in all linear layers. Steps are interleaved, and the losses 
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
 import torch
-from lora import language
 from lora.memory import kept_by
-from lora.models import REGIMES, TINY, Setup, Variant, prepare, vit
-from lora.timing import compared, measure, total
-from runner import Row, machine, option, parsed, replace_rows
+from lora.models import REGIMES, TINY, Setup, Variant, language_models, prepare, vit
+from lora.timing import compared, interleaved
+from runner import Row, machine, option, out, parsed, replace_rows
 from torch import nn
 
 from scionwood.kernels import enable
 from scionwood.kernels.origin import CHOICES, Recompute
-
-RESULTS = Path(__file__).parent / "results"
 
 
 def bytes_of(setup: Setup, choice: Recompute | None) -> int:
@@ -53,9 +49,9 @@ def rows(setup: Setup, rounds: int) -> list[Row]:
         model = prepare(setup, Variant("ours", regime, "all", 0.0, True))
         enable(model, recompute=choice)
         losses.add(_run(model, x))
-        steps[choice] = {"step": partial(_run, model, x)}
+        steps[choice] = partial(_run, model, x)
     assert len(losses) == 1, "the same bits in every choice"
-    times = {name: total(item, ["step"]) for name, item in measure(steps, "cpu", rounds).items()}
+    times = interleaved(steps, rounds)
     table = []
     for choice in CHOICES:
         size = bytes_of(setup, choice)
@@ -81,17 +77,17 @@ def main() -> None:
         option("--rounds", type=int, default=11),
         option("--only", default="", help="a word in the name of the model"),
         option("--quick", action="store_true", help="a tiny model only"),
-        option("--output", type=Path, default=RESULTS),
+        out("lora_recompute"),
     )
     setups = [TINY] if options.quick else [
         vit("vit_small_patch16_224", 8),
         vit("vit_small_patch16_224", 1),
-        *language.setups(512, 6, 512, 2),
+        *language_models(512, 6, 512, 2),
     ]  # fmt: skip
     for setup in (setup for setup in setups if options.only in setup.title):
         table = rows(setup, options.rounds)
         print(*[{k: r[k] for k in ("model", "form", "mib", "times_ours")} for r in table[-3:]])
-        replace_rows(options.output / "lora_recompute.csv", table, ("model",))
+        replace_rows(options.out, table, ("model",))
 
 
 if __name__ == "__main__":

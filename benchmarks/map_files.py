@@ -14,19 +14,16 @@ from __future__ import annotations
 import filecmp
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from runner import option, parsed, processor, versions, write
+from runner import machine, option, out, parsed, versions, write
 
 from scionwood_seismic import simulate
 
-RESULTS = Path(__file__).parent / "results" / "map_files.csv"
-PACKAGES = ("scionwood", "scionwood-seismic", "torch", "distributed")
 CLI = [sys.executable, "-m", "scionwood.cli"]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}  # as each worker of map
 ONE_PROCESS = """
@@ -119,29 +116,19 @@ def measure(place: Path, files: int, loop: int, workers: int) -> list[dict[str, 
     ]
 
 
-def machine(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
-    """Return the load, the processor and the versions in one text each."""
-    packages = "; ".join(f"{name} {text}" for name, text in versions(*packages).items())
-    return {
-        "load": f"{os.getloadavg()[0]:.1f}",
-        "cpu": f"{processor()}, {os.cpu_count()} cores",
-        "versions": f"Python {platform.python_version()}; {packages}",
-    }
-
-
 def main() -> None:
     options = parsed(
         __doc__,
         option("--files", type=int, default=200),
         option("--loop", type=int, default=20, help="files that the shell loop does"),
         option("--workers", type=int, default=2),
-        option("target", type=Path, nargs="?", default=RESULTS),
+        out("map_files"),
         threads=None,
     )
-    about = machine()
+    about = machine() | versions("scionwood", "scionwood-seismic", "distributed")
     with tempfile.TemporaryDirectory() as folder:
         rows = measure(Path(folder), options.files, options.loop, options.workers)
-    write(options.target, [row | about for row in rows])
+    write(options.out, [row | about for row in rows])
     for row in rows:
         print(f"{row['way']}: {row['seconds']} s, {row['share_of_loop']} of the loop")
 

@@ -11,10 +11,9 @@ from __future__ import annotations
 from pathlib import Path
 from statistics import mean, stdev
 
-import figure_file
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from runner import RESULTS, read
+from runner import draw_figure, read
 
 from scionwood.authoring import figure_style
 
@@ -35,7 +34,7 @@ REWARDS = {"base": "base alone", "before": "untrained reasoner", "after": "train
 def columns(name: str, key: str) -> dict[str, list[dict[str, str]]]:
     """Return the rows of a CSV file, grouped by a column."""
     groups: dict[str, list[dict[str, str]]] = {}
-    for row in read(RESULTS / f"{name}.csv"):
+    for row in read(name):
         groups.setdefault(row[key], []).append(row)
     return groups
 
@@ -88,4 +87,4 @@ def draw() -> Figure:
 
 
 if __name__ == "__main__":
-    figure_file.main(draw, TARGET, __doc__)
+    draw_figure(__doc__, draw, TARGET)

@@ -23,7 +23,6 @@ from scionwood_pde.backbones import Corrector
 from scionwood_pde.evaluation.filters import fitted
 from scionwood_pde.evaluation.modes import Modes
 
-RESULTS = Path(__file__).parent / "results" / "pde_corrector.csv"
 CASE = "kolmogorov_flow"
 
 
@@ -69,10 +68,9 @@ def main() -> None:
         option("--seeds", type=int, nargs="*", default=[0]),
         option("--epochs", type=int, default=1),
     )
-    table = Table(RESULTS, dict)
+    table = Table("pde_corrector", dict)
     for job in table.missing({"seed": seed} for seed in options.seeds):
-        for row in rows(job["seed"], options.epochs):
-            table.add(row)
+        table.add(*rows(job["seed"], options.epochs))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 import xarray as xr
-from runner import Row, machine, option, parsed, printed, read, write
+from runner import Row, machine, option, out, parsed, printed, replace_rows
 
 from scionwood_pde.data.files import Files
 from scionwood_pde.data.splits import open_source
@@ -32,7 +32,6 @@ from scionwood_pde.readers.opening import open_reader
 from scionwood_pde.readers.states import labelled
 from scionwood_pde.readers.write import write_netcdf, write_well, write_zarr
 
-RESULTS = Path(__file__).parent / "results" / "pde_data.csv"
 WITH_WORKERS = ("cache", "Zarr", "HDF5 of The Well")
 Crop = Callable[[int, int, list[slice]], np.ndarray]
 """A function from time, channel and window to a crop."""
@@ -227,16 +226,14 @@ def main() -> None:
         option(
             "--folder", type=Path, help="where the files are written; by default a temporary folder"
         ),
-        option("--results", type=Path, default=RESULTS),
+        out("pde_data"),
         option("--workers", action="store_true", help="measure only the rows of workers"),
     )
-    scale, rows = QUICK if options.quick else Scale(), []
-    if options.workers:
-        rows += [row for row in read(options.results) if "epochs" not in row["measure"]]
+    scale = QUICK if options.quick else Scale()
     for part in (worker_rows,) if options.workers else (speed_rows, memory_rows, worker_rows):
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-            rows += printed(part(scale, Path(folder)))
-    write(options.results, rows)
+            rows = printed(part(scale, Path(folder)))
+        replace_rows(options.out, rows, ("measure", "source"))
 
 
 if __name__ == "__main__":

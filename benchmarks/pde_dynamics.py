@@ -39,7 +39,7 @@ from pde_dynamics_parts import (
     scores,
     trained,
 )
-from runner import SEEDS, Row, locked, machine, option, parsed, read, write
+from runner import SEEDS, Row, locked, machine, option, out, parsed, read, write
 from torch import Tensor
 
 from scionwood_pde.backbones import BilinearForecast, FNOForecast, MixedForecast, UNetForecast
@@ -47,7 +47,6 @@ from scionwood_pde.evaluation.filters import FILTERS, Filters, fitted
 from scionwood_pde.evaluation.modes import Modes
 from scionwood_pde.model.forecast import Forecast
 
-RESULTS = Path(__file__).parent / "results" / "pde_dynamics.csv"
 RATES = (3e-3, 1e-2)
 LONG_RATES = (1e-3, 3e-3, 1e-2)
 LONG_SEARCH = {"FNO": 20.0, "U-Net": 60.0, "bilinear": 20.0}
@@ -203,7 +202,7 @@ def main() -> None:
         option("--only", nargs="*", choices=list(CASES), default=list(CASES)),
         option("--networks", nargs="*", choices=list(NETWORKS), default=list(NETWORKS)),
         option("--few", type=int, nargs="*", default=list(FEW)),
-        option("--results", type=Path, default=RESULTS),
+        out("pde_dynamics"),
         option("--long", action="store_true", help="the rows of ten minutes only"),
     )
     planned = (
@@ -212,7 +211,7 @@ def main() -> None:
         else plan(options.only, options.seeds, options.networks, options.few)
     )
     for name, title, seed, n, seconds in planned:
-        rows = measured(options.results)
+        rows = measured(options.out)
         if (name, title or "persistence", seed, n, seconds if title else "") in map(_key, rows):
             continue
         data = data_of(name, seed)
@@ -222,7 +221,7 @@ def main() -> None:
             if title
             else baselines(name, seed, filters)
         )
-        _add(options.results, new, {"equation": name, "seed": seed, "n": n})
+        _add(options.out, new, {"equation": name, "seed": seed, "n": n})
 
 
 def _key(row: Row) -> tuple[Any, ...]:

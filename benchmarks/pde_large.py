@@ -17,9 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import zarr
-from runner import Row, machine, option, parsed, printed, write
+from runner import Row, machine, option, out, parsed, printed, write
 
-RESULTS = Path(__file__).parent / "results" / "pde_large.csv"
 CHILD = """
 import sys, torch
 import scionwood_pde as pde
@@ -106,11 +105,11 @@ def main() -> None:
         option("--halo", type=int, default=16),
         option("--at-once", type=int, default=4),
         option("--fields", default="u_x,u_y,u_z"),
-        option("--results", type=Path, default=RESULTS),
+        out("pde_large"),
         threads=None,
     )
     settings = (options.tile, options.halo, options.at_once, options.fields)
-    write(options.results, printed(measured(side, *settings) for side in options.side))
+    write(options.out, printed(measured(side, *settings) for side in options.side))
 
 
 if __name__ == "__main__":

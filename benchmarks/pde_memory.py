@@ -13,21 +13,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from pathlib import Path
 from typing import NamedTuple, final
 
 import torch
 from lora.memory import kept_by
-from lora.timing import Phases, compared, measure, total
+from lora.timing import apart, compared, interleaved
 from peft import LoraConfig
-from runner import Row, machine, option, parsed, printed, write
+from runner import Row, machine, option, out, parsed, printed, write
 from torch import Tensor, nn
 
 import scionwood
 from scionwood import kernels
 from scionwood_pde.backbones import Tadpole
 
-RESULTS = Path(__file__).parent / "results" / "pde_memory.csv"
 RANK = 32
 TOLERANCE = 1e-3  # relative difference of a gradient from peft's, after the rounding of all layers
 
@@ -99,14 +97,12 @@ def time_rows(size: str, side: int, batch: int, rounds: int) -> Iterator[Row]:
     for step in steps.values():
         step.run()  # the warm-up, whose gradients are compared
     far = {variant: _distance(steps, variant) for variant in steps if variant.fused}
-    phases: dict[Variant, Phases] = {variant: {"step": step.run} for variant, step in steps.items()}
-    times = measure(phases, "cpu", rounds, 0.0)
+    times = interleaved({variant: step.run for variant, step in steps.items()}, rounds, warm=0.0)
     for variant, step in steps.items():
         for targets in [variant.targets] if variant.targets else PRESETS:
-            base = total(times[Variant("ours", targets, True)], ["step"])
             yield {
                 **_about(size, side, batch, variant._replace(targets=targets), step.model),
-                **compared(total(times[variant], ["step"]), base),
+                **compared(times[variant], times[Variant("ours", targets, True)]),
                 "gradient_distance": far.get(variant, ""),
                 "rounds": rounds,
                 **machine(),
@@ -137,17 +133,9 @@ def cubes(side: int, batch: int) -> Tensor:
 
 
 def _distance(steps: dict[Variant, Step], variant: Variant) -> str:
-    """Return the largest relative difference of our gradients from peft's.
-
-    Raises:
-        AssertionError: a gradient is missing or zero, or too far from peft's.
-    """
+    """Return the largest relative difference of our gradients from peft's; see `apart`."""
     mine, peer = steps[variant].gradients(), steps[Variant("peft", variant.targets)].gradients()
-    assert mine.keys() == peer.keys(), f"{variant}: other parameters have gradients than with peft"
-    assert all(value.norm() > 0 for value in mine.values()), f"{variant}: a gradient is zero"
-    far = max(float((mine[name] - peer[name]).norm() / peer[name].norm()) for name in mine)
-    assert far < TOLERANCE, f"{variant}: {far:.1e} from peft's"
-    return f"{far:.1e}"
+    return apart(mine, peer, str(variant), TOLERANCE)
 
 
 def _about(size: str, side: int, batch: int, variant: Variant, model: nn.Module) -> Row:
@@ -168,12 +156,12 @@ def main() -> None:
         __doc__,
         option("--quick", action="store_true", help="size tiny, to see that it runs"),
         option("--rounds", type=int, default=5),
-        option("--results", type=Path, default=RESULTS),
+        out("pde_memory"),
     )
     size, shapes = ("tiny", [(16, 1)]) if options.quick else ("S", [(32, 8), (64, 1)])
     cube = (16, 1) if options.quick else (32, 8)
     rows = chain(memory_rows(size, shapes), time_rows(size, *cube, options.rounds))
-    write(options.results, printed(rows))
+    write(options.out, printed(rows))
 
 
 if __name__ == "__main__":

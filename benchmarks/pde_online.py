@@ -14,18 +14,16 @@ from __future__ import annotations
 
 import time
 from itertools import islice
-from pathlib import Path
 from statistics import median
 
 import torch
 from peft import LoraConfig
-from runner import Row, Table, option, parsed
+from runner import Row, Table, option, out, parsed
 
 from scionwood import attach
 from scionwood_pde.backbones import Tadpole
 from scionwood_pde.data.online import OnlineFields
 
-RESULTS = Path(__file__).parent / "results" / "pde_online.csv"
 CROP, BATCH, CAPACITY = 32, 4, 32
 SETTINGS = [(32, 0), (32, 1), (48, 0), (48, 1)]
 """Grid points along an axis, and workers."""
@@ -87,7 +85,7 @@ def main() -> None:
         __doc__,
         option("--steps", type=int, default=24),
         option("--quick", action="store_true", help="two steps"),
-        option("--out", type=Path, default=RESULTS),
+        out("pde_online"),
     )
     steps = 2 if options.quick else options.steps
     table = Table(options.out, again=True)

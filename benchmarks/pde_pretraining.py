@@ -9,13 +9,10 @@ Nothing is tuned. Rows that the file holds are not measured again.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pde_dynamics import CHOSEN, NETWORKS
 from pde_dynamics_parts import data_of, next_error, trained
 from runner import SEEDS, Table, option, parsed
 
-RESULTS = Path(__file__).parent / "results" / "pde_pretraining.csv"
 STEPS = 120
 TWINS = ("random weights, mixed", "Tadpole, mixed")
 
@@ -23,7 +20,7 @@ TWINS = ("random weights, mixed", "Tadpole, mixed")
 def main() -> None:
     """Measure what is missing, print and write each row."""
     options = parsed(__doc__, SEEDS, option("--equations", nargs="*", default=["kolmogorov_flow"]))
-    table = Table(RESULTS)
+    table = Table("pde_pretraining")
     jobs = (
         {"equation": name, "method": title, "seed": seed}
         for name in options.equations

@@ -12,11 +12,10 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from runner import SEEDS, Row, machine, option, parsed, printed, write
+from runner import SEEDS, Row, machine, option, out, parsed, printed, write
 
 from scionwood import fit, resolve, test
 
-RESULTS = Path(__file__).parent / "results" / "pde_recipes.csv"
 RECIPES = ("autoencode", "dynamics", "generate")
 
 
@@ -44,7 +43,7 @@ def main() -> None:
         SEEDS,
         option("--only", nargs="*", choices=RECIPES, default=list(RECIPES)),
         option("--runs", type=Path, help="folder of the runs; by default a temporary folder"),
-        option("--results", type=Path, default=RESULTS),
+        out("pde_recipes"),
     )
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as place:
@@ -52,7 +51,7 @@ def main() -> None:
             for name in options.only:
                 folder = (options.runs or Path(place)) / f"{name}-{seed}"
                 rows += printed(measured(name, seed, folder))
-                write(options.results, rows)  # so that an interrupted benchmark keeps its rows
+                write(options.out, rows)  # so that an interrupted benchmark keeps its rows
 
 
 if __name__ == "__main__":

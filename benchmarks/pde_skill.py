@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 import xarray as xr
-from runner import Row, machine, option, parsed, printed, write
+from runner import Row, machine, option, out, parsed, printed, write
 
 import scionwood_pde as pde
 from scionwood_pde.evaluation.filters import FILTERS
@@ -24,7 +23,6 @@ from scionwood_pde.readers.states import from_simulation
 from scionwood_pde.solvers import simulate
 from scionwood_pde.solvers.registry import equation_class
 
-RESULTS = Path(__file__).parent / "results" / "pde_skill.csv"
 SHIPPED = "shipped run"
 
 
@@ -100,12 +98,12 @@ def main() -> None:
         option("--only", nargs="*", choices=list(CASES), default=list(CASES)),
         option("--train", type=int, default=8),
         option("--test", type=int, default=2),
-        option("--results", type=Path, default=RESULTS),
+        out("pde_skill"),
     )
     rows: list[Row] = []
     for name in options.only:
         rows += printed(measured(name, options.train, options.test))
-        write(options.results, rows)  # so that an interrupted benchmark keeps its rows
+        write(options.out, rows)  # so that an interrupted benchmark keeps its rows
 
 
 if __name__ == "__main__":

@@ -21,20 +21,18 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from importlib.util import find_spec
 from math import pi
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from lora.timing import measure, ratio
-from runner import Row, machine, option, parsed, printed, write
+from runner import Row, machine, option, out, parsed, printed, write
 
 from scionwood_pde.solvers.etd import etdrk4_in_place
 from scionwood_pde.solvers.fluids import NavierStokes
 from scionwood_pde.solvers.kept import KeptGrid
 from scionwood_pde.solvers.spectral import Grid
 
-RESULTS = Path(__file__).parent / "results" / "pde_solver.csv"
 DT, VISCOSITY, ROUNDS = 0.02, 0.01, 15
 Steps = dict[str, Callable[[], object]]
 
@@ -159,7 +157,7 @@ def main() -> None:
     options = parsed(
         __doc__,
         option("--sides", type=int, nargs="*", default=[32, 64]),
-        option("--results", type=Path, default=RESULTS),
+        out("pde_solver"),
         option("--serve", nargs=3, help=argparse.SUPPRESS),
         threads=None,
     )
@@ -174,7 +172,7 @@ def main() -> None:
         for dtype in ("float64", "float32")
         for row in rows_of(side, dtype)
     )
-    write(options.results, printed(rows))
+    write(options.out, printed(rows))
 
 
 if __name__ == "__main__":

@@ -12,11 +12,10 @@ are split into thirds by the error of the first low-pass: fine ones first. Rows 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 from rich.progress import track
-from runner import Row, machine, option, parsed, replace_rows
+from runner import Row, machine, option, out, parsed, replace_rows
 from scipy.fft import dctn, idctn
 from torch import Tensor
 
@@ -24,7 +23,6 @@ from scionwood_pde.backbones import Tadpole
 from scionwood_pde.model.pretrain import EQUATIONS, HELD_OUT, POINTS, SHIFTED_STEPS, SIDE, STEPS
 from scionwood_pde.online import Cropper, InProcessSource, OnlineLoop, Schedule, Simulator
 
-RESULTS = Path(__file__).parent / "results" / "pde_tiny.csv"
 CUBES, SEED, LATENTS, BOX = 48, 1, 1024, 9
 THIRDS = ("fine", "middle", "coarse")
 
@@ -88,11 +86,11 @@ def main() -> None:
         __doc__,
         option("--weights", default="shipped", help="a folder with the two files"),
         option("--steps", type=int, default=STEPS + SHIFTED_STEPS, help="of training"),
-        option("--results", type=Path, default=RESULTS),
+        out("pde_tiny"),
     )
     about = {"device": "cpu", **machine()}
     rows = [row | about for row in measured(options.weights, options.steps)]
-    replace_rows(options.results, rows, ("equation", "way"))
+    replace_rows(options.out, rows, ("equation", "way"))
 
 
 if __name__ == "__main__":

@@ -44,8 +44,6 @@ from scionwood_pde.evaluation.metrics import by_window, spectrum, vrmse
 from scionwood_pde.model.principal import principal_start
 from scionwood_pde.online.preprocess import normalised
 
-RESULTS = Path(__file__).parent / "results" / "pde_transfer.csv"
-CONFIRMED = RESULTS.with_name("pde_confirmation.csv")
 UNTOUCHED = (3, 4, 5)
 """Seeds that were not run before the settings were final."""
 COMPARED = ("LoRA (peft)", "full", "scratch")
@@ -253,7 +251,7 @@ def measure(name: str, method: str, seeds: int, steps: int) -> list[Row]:
 
 def confirm(name: str, method: str) -> list[Row]:
     """Return one row for each untouched seed, at the rate that the results have for the method."""
-    rates = {(row["equation"], row["method"]): float(row["lr"]) for row in read(RESULTS)}
+    rates = {(row["equation"], row["method"]): float(row["lr"]) for row in read("pde_transfer")}
     steps, rows = STEPS[CASES[name].task], []
     for seed in UNTOUCHED:
         rows.append(run(name, method, seed, rates[name, method], steps, "test") | machine())
@@ -274,7 +272,7 @@ def main() -> None:
     tasks = ["reconstruction"] if options.confirm else options.tasks
     names = [name for task in tasks for name, case in CASES.items() if case.task == task]
     methods = options.methods or (list(COMPARED) if options.confirm else list(RATES))
-    out = options.out or (CONFIRMED if options.confirm else RESULTS)
+    out = options.out or ("pde_confirmation" if options.confirm else "pde_transfer")
     for name, method in track([(n, m) for m in methods for n in names], "methods"):
         seeds, steps = (1, 2) if options.quick else (options.seeds, STEPS[CASES[name].task])
         rows = confirm(name, method) if options.confirm else measure(name, method, seeds, steps)

@@ -4,7 +4,7 @@
 
 Writes benchmarks/results/prefix_cache.csv. A step is forward, backward and AdamW on a batch of 8
 images, in float32 on one thread; looking the features up, keys included, belongs to it. Rounds are
-interleaved A B C D D C B A. A time is the median over rounds of the process's CPU time, a ratio
+interleaved A B C D, D C B A. A time is the median over rounds of the process's CPU time, a ratio
 the median over rounds of uncached / rival with a bootstrapped 95 % interval. `limit` is the same
 step on features that lie ready, by hand and without keys. Before that, all rivals take the same
 steps, and their gradients are compared: the error is the largest relative one over all trained
@@ -14,23 +14,21 @@ tensors.
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Callable
-from pathlib import Path
+from itertools import cycle
 
 import numpy as np
 import timm
 import torch
 import torch.nn.functional as F
-from lora.timing import ratio
+from lora.timing import interleaved, ratio
 from peft import LoraConfig
-from runner import option, parsed, printed, processor, today, versions, write
+from runner import machine, option, out, parsed, printed, write
 from torch import Tensor, nn
 
 from scionwood import attach
 from scionwood.scale.prefix.cache import FrozenPrefix
 
-RESULTS = Path(__file__).parent / "results" / "prefix_cache.csv"
 LAST_FOUR = r"blocks\.(8|9|10|11)\.attn\.qkv"
 BATCH, BATCHES = 8, 2
 
@@ -75,14 +73,15 @@ def rivals(batches: list[Tensor]) -> tuple[dict[str, nn.Module], dict[str, Froze
     return models, caches
 
 
-def steps(model: nn.Module, batches: list[Tensor], labels: Tensor) -> Callable[[int], None]:
-    """Return a training step on one of the batches."""
+def steps(model: nn.Module, batches: list[Tensor], labels: Tensor) -> Callable[[], None]:
+    """Return a training step, which takes one batch after another."""
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-3)
+    order = cycle(batches)
 
-    def step(number: int) -> None:
+    def step() -> None:
         optimizer.zero_grad()
-        F.cross_entropy(model(batches[number % len(batches)]), labels).backward()
+        F.cross_entropy(model(next(order)), labels).backward()
         optimizer.step()
 
     return step
@@ -97,20 +96,6 @@ def gradient_error(model: nn.Module, reference: nn.Module) -> float:
     return max(float((a - b).norm() / b.norm()) for a, b in gradients)
 
 
-def measure(runs: dict[str, Callable[[int], None]], rounds: int) -> dict[str, list[float]]:
-    """Return the CPU seconds of a step for each rival and round; rounds run forth and back."""
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds):
-        once = dict.fromkeys(runs, 0.0)
-        for number, name in enumerate([*runs, *reversed(runs)]):
-            start = time.process_time()
-            runs[name](number // len(runs))
-            once[name] += (time.process_time() - start) / 2
-        for name, spent in once.items():
-            times[name].append(spent)
-    return times
-
-
 def cases(rounds: int) -> list[dict[str, object]]:
     """Yield the rows of the table."""
     generator = torch.Generator().manual_seed(0)
@@ -118,13 +103,13 @@ def cases(rounds: int) -> list[dict[str, object]]:
     labels = torch.arange(BATCH) % 10
     models, caches = rivals(batches)
     runs = {name: steps(model, batches, labels) for name, model in models.items()}
-    for number in range(2 * BATCHES):  # a first epoch that fills the caches, and one that is served
+    for _ in range(2 * BATCHES):  # a first epoch that fills the caches, and one that is served
         for run in runs.values():
-            run(number)
+            run()
     assert all(cache.hits == BATCH * BATCHES for cache in caches.values())
     wrong = {name: gradient_error(model, models["uncached"]) for name, model in models.items()}
     assert wrong["cached"] < 1e-5
-    times = measure(runs, rounds)
+    times = interleaved(runs, rounds, warm=0.0)
     rows = []
     for name in models:
         middle, low, high = ratio(times["uncached"], times[name])
@@ -148,16 +133,10 @@ def main() -> None:
     options = parsed(
         __doc__,
         option("--rounds", type=int, default=30),
-        option("--output", type=Path, default=RESULTS),
+        out("prefix_cache"),
     )
-    about = {
-        "processor": processor(),
-        "threads": 1,
-        "rounds": options.rounds,
-        **versions("torch", "timm", "peft"),
-        **today(),
-    }
-    write(options.output, printed(cases(options.rounds), about))
+    about = {"rounds": options.rounds} | machine()
+    write(options.out, printed(cases(options.rounds), about))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from runner import option, parsed, write
+from runner import option, out, parsed, write
 from torch.utils.data import Dataset
 
 import scionwood
@@ -39,7 +39,6 @@ from scionwood_sandbox.decoding import control
 from scionwood_seismic.readers.create import write_segy
 from scionwood_seismic.readers.segy import Gather, SegyReader
 
-RESULTS = Path(__file__).parent / "results" / "reader_service.csv"
 SMALL, LOADED = 300, 60
 SAMPLES = 2048
 TICK = os.sysconf("SC_CLK_TCK")
@@ -214,7 +213,7 @@ def main() -> None:
         __doc__,
         option("--rounds", type=int, default=5),
         option("--only", default="", help="rows whose name has this text"),
-        option("--out", type=Path, default=RESULTS),
+        out("reader_service"),
     )
     ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: count orphans too
     with tempfile.TemporaryDirectory() as place:

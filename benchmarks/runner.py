@@ -1,10 +1,11 @@
 """What every script does around its measurement: options, jobs that are missing, rows, the machine.
 
-    table = Table(RESULTS / "name.csv")
+    table = Table("name")
     for job in table.missing({"method": name, "seed": seed} for name in names for seed in seeds):
         table.add({**job, **measure(**job)})
 
 A row is on the disk as soon as it is measured, and a job whose row is there is not run again.
+A table is named, as above, if it is one of `results`; else it is a path.
 """
 
 from __future__ import annotations
@@ -17,14 +18,17 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from scionwood.authoring import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 RESULTS = Path(__file__).parent / "results"
 Row = dict[str, Any]
@@ -35,6 +39,11 @@ Option = tuple[tuple[str, ...], dict[str, Any]]
 def option(*flags: str, **settings: Any) -> Option:
     """Return an option of a script, in the words of `argparse`."""
     return flags, settings
+
+
+def out(name: str) -> Option:
+    """Return the option of a script that writes one table: another file for it."""
+    return option("--out", type=Path, default=RESULTS / f"{name}.csv", help="another file")
 
 
 SEEDS = option("--seeds", type=int, nargs="*", default=[0, 1, 2])
@@ -67,23 +76,31 @@ def parsed(
     return values
 
 
-def read(path: Path) -> list[Row]:
-    """Return the rows of a file of results, each cell a text; none if there is no file."""
+def place(table: str | Path) -> Path:
+    """Return the file of a table."""
+    return RESULTS / f"{table}.csv" if isinstance(table, str) else table
+
+
+def read(table: str | Path) -> list[Row]:
+    """Return the rows of a table, each cell a text; none if there is no file."""
+    path = place(table)
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as file:
         return [dict(row) for row in csv.DictReader(file)]
 
 
-def write(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
-    """Write a file of results whole or not at all.
+def write(
+    table: str | Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = ()
+) -> None:
+    """Write a table whole or not at all.
 
     Args:
-        path: the file; its folder need not be there yet.
+        table: its folder need not be there yet.
         rows: whose columns may differ; a cell that a row lacks is empty.
         columns: in this order; by default those of the rows, as they come.
     """
-    rows = list(rows)
+    rows, path = list(rows), place(table)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         names = columns or dict.fromkeys(name for row in rows for name in row)
@@ -105,30 +122,34 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def replace_rows(
-    path: Path,
-    rows: Sequence[Mapping[str, Any]],
+    table: str | Path,
+    rows: Iterable[Mapping[str, Any]],
     same: Sequence[str],
     *,
     columns: Sequence[str] = (),
     order: Callable[[Row], Any] | None = None,
 ) -> None:
-    """Write rows behind those of the file, without the ones that equal a new row in some columns.
+    """Write rows in the places of those that equal them in some columns, and others at the end.
 
     Args:
-        path: the file, which need not be there yet.
+        table: its file need not be there yet.
         rows: the new rows.
         same: the columns in which rows are compared.
         columns: of the file; by default those of the rows, as they come.
         order: the key by which all rows are sorted.
     """
+    path = place(table)
 
-    def key(row: Mapping[str, Any]) -> tuple[str, ...]:
-        return tuple(str(row.get(name, "")) for name in same)
+    def grouped(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, ...], list[Row]]:
+        groups: dict[tuple[str, ...], list[Row]] = {}
+        for row in rows:
+            groups.setdefault(tuple(str(row.get(name, "")) for name in same), []).append(dict(row))
+        return groups
 
-    new = {key(row) for row in rows}
     with locked(path):
-        table = [*(row for row in read(path) if key(row) not in new), *map(dict, rows)]
-        write(path, sorted(table, key=order) if order else table, columns)
+        groups = grouped(read(path)) | grouped(rows)
+        every = [row for group in groups.values() for row in group]
+        write(path, sorted(every, key=order) if order else every, columns)
 
 
 def printed(rows: Iterable[Row], about: Mapping[str, Any] | None = None) -> list[Row]:
@@ -162,59 +183,86 @@ def announced(jobs: Sequence[Job], title: Callable[[Job], str] = str) -> Iterato
 
 
 def job_rows(
-    names: Iterable[str],
-    measure: Callable[[str], list[Row]],
-    place: Callable[[str], Path],
-    words: Sequence[str] = ("",),
+    jobs: Mapping[str, Callable[[], list[Row]]], work: Path, words: Sequence[str] = ("",)
 ) -> list[Row]:
     """Run the jobs that have no file yet, and return the rows of all finished jobs.
 
     Args:
-        names: of all jobs.
-        measure: returns the rows of a job.
-        place: returns the JSON file of a job.
+        jobs: by name; each row gets the CPU seconds of its job, unless it says others.
+        work: the folder of a JSON file for each job.
         words: a job runs if its name has one of them.
     """
-    names = list(names)
-    chosen = [name for name in names if any(word in name for word in words)]
-    for name in announced([name for name in chosen if not place(name).is_file()]):
-        remembered(place(name), partial(measure, name))
-    paths = [path for name in names if (path := place(name)).is_file()]
-    return [row for path in paths for row in json.loads(path.read_text("utf-8"))]
+
+    def measure(name: str) -> list[Row]:
+        start = time.process_time()
+        rows = jobs[name]()
+        cost = {"cpu_seconds": round(time.process_time() - start, 1)}
+        print(name, rows, flush=True)
+        return [{**cost, **row, **machine()} for row in rows]
+
+    paths = {name: work / f"{name}.json" for name in jobs}
+    chosen = (name for name in jobs if any(word in name for word in words))
+    for name in announced([name for name in chosen if not paths[name].is_file()]):
+        remembered(paths[name], partial(measure, name))
+    texts = [path.read_text("utf-8") for path in paths.values() if path.is_file()]
+    return [row for text in texts for row in json.loads(text)]
 
 
 class Table:
-    """A file of results that grows row by row; several processes may add to it.
+    """A table that grows row by row; several processes may add to it.
 
     Args:
-        path: the file, which need not be there yet.
+        table: its file need not be there yet.
         about: returns the columns that say what a row was measured with.
         again: start anew; the file stays until the first row.
     """
 
     def __init__(
-        self, path: Path, about: Callable[[], Row] | None = None, *, again: bool = False
+        self, table: str | Path, about: Callable[[], Row] | None = None, *, again: bool = False
     ) -> None:
-        self.path, self.about, self.again = path, about or machine, again
-        self.rows = [] if again else read(path)
+        self.path, self.about, self.again = place(table), about or machine, again
+        self.rows = [] if again else read(table)
 
     def has(self, **cells: object) -> bool:
         """Return whether a row has these cells."""
         texts = {name: str(value) for name, value in cells.items()}.items()
         return any(texts <= {name: str(row[name]) for name in row}.items() for row in self.rows)
 
-    def add(self, row: Mapping[str, Any]) -> None:
-        """Add a row with what it was measured with, write the file and print the row."""
+    def add(self, *rows: Mapping[str, Any]) -> None:
+        """Add the rows of a job with what they were measured with; write the file, print them."""
         with locked(self.path):
-            self.rows = [*([] if self.again else read(self.path)), {**row, **self.about()}]
+            about = self.about()
+            new = [{**row, **about} for row in rows]
+            self.rows = [*([] if self.again else read(self.path)), *new]
             self.again = False
             write(self.path, self.rows)
-        print(*row.values(), sep="\t", flush=True)
+        for row in rows:
+            print(*row.values(), sep="\t", flush=True)
 
     def missing(self, jobs: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         """Yield the jobs whose cells no row has, and say before each how long they may take."""
         todo = [dict(job) for job in jobs if not self.has(**job)]
         yield from announced(todo, lambda job: ", ".join(map(str, job.values())))
+
+
+def draw_figure(about: str, draw: Callable[[], Figure], target: Path) -> None:
+    """Draw, and write the figure to the path on the command line, or else to `target`."""
+    where = option("target", type=Path, nargs="?", default=target)
+    path = parsed(about, where, threads=None).target
+    save_figure(draw(), path)
+    print(path)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG; the bytes do not name the version of matplotlib."""
+    with atomic_path(path) as part:
+        figure.savefig(part, format="png", dpi=110, metadata={"Software": None})
+
+
+def peak_memory() -> int:
+    """Return the largest resident memory that this process has had, bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
 
 
 def machine(device: str = "cpu") -> Row:
@@ -225,19 +273,10 @@ def machine(device: str = "cpu") -> Row:
         "machine": processor(device),
         "threads": torch.get_num_threads(),
         "load": f"{os.getloadavg()[0]:.1f}",
-        **versions("torch", "peft", "timm", "triton"),
-        **today(),
+        **versions("scionwood", "torch", "peft", "timm", "triton"),
+        "python": platform.python_version(),
+        "date": datetime.now(UTC).date().isoformat(),
     }
-
-
-def versions(*packages: str) -> Row:
-    """Return the version of each package; an empty text if it is not installed."""
-    return {name: _version(name) for name in packages}
-
-
-def today() -> Row:
-    """Return the version of Python and the date."""
-    return {"python": platform.python_version(), "date": datetime.now(UTC).date().isoformat()}
 
 
 def processor(device: str = "cpu") -> str:
@@ -252,8 +291,10 @@ def processor(device: str = "cpu") -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
+def versions(*packages: str) -> Row:
+    """Return the version of each package; an empty text if it is not installed."""
+    found: Row = dict.fromkeys(packages, "")
+    for name in packages:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

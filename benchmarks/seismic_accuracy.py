@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -23,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
-from runner import option, parsed, versions, write
+from runner import machine, option, out, parsed, write
 from safetensors.torch import load_file
 
 from scionwood import load_run, report
@@ -36,7 +35,6 @@ from scionwood_seismic.synth.noise import NOISES
 from scionwood_seismic.synth.signal import SIGNALS, draw_gather
 
 FOLDER = Path(__file__).parent
-RESULTS = FOLDER / "results" / "seismic_accuracy.csv"
 RUNS = FOLDER / "runs"
 TINY = {"name": "seismic/dinov3_unet", "size": "tiny", "weights": "shipped", "width": 24}
 RANDOM = TINY | {"weights": "none"}
@@ -183,24 +181,24 @@ def measure_classical(seed: int, count: int) -> list[dict[str, object]]:
     ]
 
 
+def snr(clean: np.ndarray, estimate: np.ndarray) -> float:
+    """Return the SNR, dB."""
+    s, e = (torch.from_numpy(x.astype(np.float64)) for x in (clean, estimate))
+    return float(metrics.snr(s, e))
+
+
 def _row(
     method: str, seed: int, kind: str, noisy: np.ndarray, clean: np.ndarray, estimate: np.ndarray
 ) -> dict[str, object]:
-    x, s, e = (torch.from_numpy(a.astype(np.float64)) for a in (noisy, clean, estimate))
+    s, e = (torch.from_numpy(a.astype(np.float64)) for a in (clean, estimate))
     return {
         "method": method,
         "seed": seed,
         "noise": kind,
-        "snr_in": round(float(metrics.snr(s, x)), 4) if kind != "none" else "inf",
-        "snr": round(min(float(metrics.snr(s, e)), 99.0), 4),
+        "snr_in": round(snr(clean, noisy), 4) if kind != "none" else "inf",
+        "snr": round(min(snr(clean, estimate), 99.0), 4),
         "amplitude_ratio": round(float(metrics.amplitude_ratio(s, e)), 4),
     }
-
-
-def machine() -> dict[str, str]:
-    """Return the versions of the packages and the machine."""
-    python = {"python": platform.python_version(), "machine": platform.machine()}
-    return versions("torch", "timm") | python
 
 
 def main() -> None:
@@ -211,7 +209,7 @@ def main() -> None:
         option("--jobs", type=int, default=2, help="parallel processes, one thread each"),
         option("--steps", type=int, default=0, help="fewer steps than the recipe"),
         option("--methods", nargs="*", default=list(VARIANTS), choices=list(VARIANTS)),
-        option("target", type=Path, nargs="?", default=RESULTS),
+        out("seismic_accuracy"),
         threads=None,
     )
     RUNS.mkdir(exist_ok=True)
@@ -229,7 +227,7 @@ def main() -> None:
         ]
         for future in pending:
             rows += future.result()
-    write(options.target, [row | machine() for row in rows])
+    write(options.out, [row | machine() for row in rows])
 
 
 if __name__ == "__main__":

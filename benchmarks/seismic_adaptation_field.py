@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from runner import Table, option, parsed
-from seismic_accuracy import machine
+from runner import Row, Table, out, parsed
 from seismic_field import removed, score
 from seismic_field_cases import FIELD_DATA, GROUPS, Case, forge
 
@@ -28,9 +28,7 @@ from scionwood_seismic import open_file
 from scionwood_seismic.inference.adaptation import Adaptation, Adapter, Objective
 from scionwood_seismic.inference.field import FieldResult, denoise_record
 
-RESULTS = Path(__file__).parent / "results" / "seismic_adaptation_field.csv"
 RUN = "seismic/denoise"
-KEY = ("objective", "group", "case", "noise")
 OTHERS = {
     "deformation_rate_event_1.hdf5": "local event, DASDAE",
     "decimated_optodas.hdf5": "OptoDAS",
@@ -38,7 +36,6 @@ OTHERS = {
 }
 PART = (256, 512)
 """Traces and samples of a long recording that are used, from its start."""
-Row = dict[str, object]
 
 
 def cases(folder: Path) -> Iterator[Case]:
@@ -125,33 +122,26 @@ def _viking(folder: Path) -> Case:
     return next(case for case in GROUPS["viking"](folder) if not case.tune)
 
 
-def measure(folder: Path, keys: set[tuple[str, ...]]) -> Iterator[Row]:
-    """Yield the rows that are not done yet."""
-    yield from _adapted(folder, "matched", keys)
-    viking = _viking(folder)
+def jobs(folder: Path) -> Iterator[tuple[Row, Callable[[], Row]]]:
+    """Yield the cells that tell rows apart, each with what measures the others."""
+    records, viking = list(cases(folder)), _viking(folder)
+    plan: list[tuple[str, Case, Callable[[], Row]]] = [
+        ("matched", case, partial(adapt, case, "matched")) for case in records
+    ]
     for method in ("noisier", "blind_trace"):
-        key = _key(f"survey, {method}", viking)
-        if key not in keys:
-            yield dict(zip(KEY, key, strict=True)) | survey(folder, method)
-    yield from _adapted(folder, "kurtosis", keys)
-
-
-def _adapted(folder: Path, objective: Objective, keys: set[tuple[str, ...]]) -> Iterator[Row]:
-    for case in cases(folder):
-        key = _key(objective, case)
-        if key not in keys:
-            yield dict(zip(KEY, key, strict=True)) | adapt(case, objective)
-
-
-def _key(objective: str, case: Case) -> tuple[str, ...]:
-    return objective, case.group, case.name, case.noise
+        plan.append((f"survey, {method}", viking, partial(survey, folder, method)))
+    plan += [("kurtosis", case, partial(adapt, case, "kurtosis")) for case in records]
+    for objective, case, measure in plan:
+        cells = {"objective": objective, "group": case.group}
+        yield cells | {"case": case.name, "noise": case.noise}, measure
 
 
 def main() -> None:
-    options = parsed(__doc__, FIELD_DATA, option("--target", type=Path, default=RESULTS))
-    table = Table(options.target, machine)
-    for row in measure(options.data, {tuple(row[name] for name in KEY) for row in table.rows}):
-        table.add(row)
+    options = parsed(__doc__, FIELD_DATA, out("seismic_adaptation_field"))
+    table = Table(options.out)
+    for job, measure in jobs(options.data):
+        if not table.has(**job):
+            table.add(job | measure())
 
 
 if __name__ == "__main__":

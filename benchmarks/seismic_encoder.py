@@ -12,7 +12,6 @@ when it is measured, and measured once: a stopped benchmark goes on with the row
 from __future__ import annotations
 
 import argparse
-import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -24,10 +23,11 @@ from typing import Any
 import numpy as np
 import torch
 from peft import LoraConfig
-from runner import Table, option, parsed
-from seismic_accuracy import machine
+from runner import Table, option, out, parsed, peak_memory
 from seismic_field import removed, score
 from seismic_field_cases import FIELD_DATA, GROUPS, Case
+from seismic_inputs import FLOOR, Rates, train_for
+from seismic_inputs_data import Batch
 from torch import Tensor, nn
 
 from scionwood import attach
@@ -36,8 +36,8 @@ from scionwood_seismic.data.field import FieldCrops
 from scionwood_seismic.evaluation import metrics
 from scionwood_seismic.inference.field import denoise_record
 from scionwood_seismic.inference.options import DenoiseOptions
+from scionwood_seismic.synth.field_noise import draw_noise
 
-RESULTS = Path(__file__).parent / "results" / "seismic_encoder.csv"
 GATHERS = (8, 64, 512)
 SHAPE, BATCH = (64, 128), 12
 PART = (200, 600)
@@ -51,9 +51,6 @@ FIELD = {
     ("salt", "as it is", "white"): "salt_white",
 }
 """Group, name and noise of a field record -> the name of its number."""
-
-FLOOR = 10**-3.2
-"""The floor of the loss `log` of the task `seismic/denoise`: an error of -32 dB."""
 
 
 @dataclass(frozen=True)
@@ -97,17 +94,15 @@ def build(variant: Variant, weights: Path | None, seed: int) -> nn.Module:
     """Return a network whose parameters that train require gradients."""
     if variant.encoder == "plain":
         return field_unet(init_seed=seed)
-    if variant.encoder != "small":
-        weights_source = "shipped" if variant.pretrained else "none"
-        size = "tiny" if variant.encoder == "tiny" else "small"
-        model: Any = dinov3_unet(
-            size=size, weights=weights_source, init_seed=seed, width=24, common_mode=False
-        )
-    else:
-        source = str(weights) if variant.pretrained else "none"
-        model = dinov2_unet(
-            size="small", weights=source, init_seed=seed, width=24, common_mode=False
-        )
+    is_dinov2 = variant.encoder == "small"
+    shipped = str(weights) if is_dinov2 else "shipped"
+    model: Any = (dinov2_unet if is_dinov2 else dinov3_unet)(
+        size="tiny" if variant.encoder == "tiny" else "small",
+        weights=shipped if variant.pretrained else "none",
+        init_seed=seed,
+        width=24,
+        common_mode=False,
+    )
     if variant.trains == "full":
         return model.requires_grad_(True)
     if variant.trains == "lora":
@@ -120,7 +115,7 @@ def build(variant: Variant, weights: Path | None, seed: int) -> nn.Module:
     return model
 
 
-def records(gathers: int, seed: int) -> Iterator[dict[str, Tensor]]:
+def records(gathers: int, seed: int) -> Iterator[Batch]:
     """Yield batches: the same clean records again and again, each time with other noise."""
     data, gathers_of_seed = _gathers_of(gathers, seed)
     rng = np.random.default_rng(seed)
@@ -134,11 +129,8 @@ def records(gathers: int, seed: int) -> Iterator[dict[str, Tensor]]:
             flipped = clean.flip(1) if rng.random() < 0.5 else clean
             level_input = level if rng.random() < 0.5 else 0.0
             batch.append({"clean": flipped, "noisy": flipped + level * noise, "level": level_input})
-        yield {
-            "clean": torch.stack([x["clean"] for x in batch]),
-            "noisy": torch.stack([x["noisy"] for x in batch]),
-            "level": torch.tensor([x["level"] for x in batch]),
-        }
+        stacked = {name: torch.stack([x[name] for x in batch]) for name in ("clean", "noisy")}
+        yield stacked | {"level": torch.tensor([x["level"] for x in batch])}
 
 
 @cache
@@ -153,46 +145,26 @@ def _gathers_of(gathers: int, seed: int) -> tuple[FieldCrops, list[Tensor]]:
 
 def _noise(data: FieldCrops, index: int) -> Tensor:
     """Return noise of unit variance, (1, trace, time)."""
-    from scionwood_seismic.synth.field_noise import draw_noise
-
     rng = np.random.default_rng([data.seed, 7, index])
     noise = draw_noise(rng, data.shape, None, 0.0, data.noises)
     return torch.from_numpy(np.asarray(noise, np.float32))[None]
 
 
 def train(model: nn.Module, variant: Variant, gathers: int, seconds: float, seed: int) -> int:
-    """Train for some seconds of CPU time, the drawing of records not counted; return the steps."""
-    groups = {"encoder": [], "rest": []}  # type: dict[str, list[nn.Parameter]]
+    """Train on the records of a seed, encoder and head at their own rates; return the steps."""
+    groups: Rates = {variant.lr: [], variant.lr_encoder: []}
     for name, p in model.named_parameters():
         if p.requires_grad:
             is_encoder = "encoder." in name and "lora_" not in name and variant.encoder != "plain"
-            groups["encoder" if is_encoder else "rest"].append(p)
-    rates = {"encoder": variant.lr_encoder, "rest": variant.lr}
-    optimizer = torch.optim.AdamW(
-        [{"params": p, "lr": rates[name], "top": rates[name]} for name, p in groups.items() if p],
-        weight_decay=1e-4,
-    )
-    model.train()
-    spent, steps = 0.0, 0
-    for batch in records(gathers, seed):
-        start = time.process_time()
-        share = spent / seconds
-        for group in optimizer.param_groups:
-            group["lr"] = group["top"] * min(1, steps / 20) * (0.5 + 0.5 * np.cos(np.pi * share))
+            groups[variant.lr_encoder if is_encoder else variant.lr].append(p)
+
+    def loss(batch: Batch) -> Tensor:
         with torch.autocast("cpu", torch.bfloat16):
             signal = model(batch["noisy"], None, batch["level"])
         error = (signal.float() - batch["clean"]).square().mean((1, 2, 3))
-        loss = torch.log10(error / batch["clean"].square().mean((1, 2, 3)) + FLOOR).mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        steps += 1
-        spent += time.process_time() - start
-        if spent >= seconds:
-            break
-    model.eval()
-    return steps
+        return torch.log10(error / batch["clean"].square().mean((1, 2, 3)) + FLOOR).mean()
+
+    return train_for(seconds, model, groups, records(gathers, seed), loss, lambda n: n / 20)
 
 
 @torch.no_grad()
@@ -250,7 +222,7 @@ def measure(name: str, gathers: int, seed: int, options: argparse.Namespace) -> 
     Path("/proc/self/clear_refs").write_text("5")  # the peak of memory begins again
     variant = VARIANTS[name]
     model = build(variant, options.dinov2, seed)
-    row: dict[str, object] = {"variant": name, "gathers": gathers, "seed": seed}
+    row: dict[str, object] = {}
     row["parameters"] = sum(p.numel() for p in model.parameters())
     row["trained"] = sum(p.numel() for p in model.parameters() if p.requires_grad)
     row["steps"] = train(model, variant, gathers, options.seconds, seed)
@@ -260,8 +232,7 @@ def measure(name: str, gathers: int, seed: int, options: argparse.Namespace) -> 
     row["clean"] = round(generated(model, 100.0), 3)
     row["forward_ms"] = round((time.process_time() - start) / 48 * 1000, 2)
     row["noisy"] = round(generated(model, 0.0), 3)
-    peak = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
-    row["peak_mb"] = round(int(peak[1]) / 1024) if peak else ""
+    row["peak_mb"] = round(peak_memory() / 2**20)
     return row | field(model, options.data)
 
 
@@ -275,9 +246,9 @@ def main() -> None:
         option("--seconds", type=float, default=15, help="of CPU time, for each training"),
         option("--seeds", nargs="*", type=int, default=[0]),
         option("--most", type=int, default=10**9, help="rows to measure before it stops"),
-        option("--target", type=Path, default=RESULTS),
+        out("seismic_encoder"),
     )
-    table = Table(options.target, machine)
+    table = Table(options.out)
     jobs = (
         {"variant": name, "gathers": gathers, "seed": seed}
         for seed in options.seeds
@@ -285,7 +256,7 @@ def main() -> None:
         for name in options.variants
     )
     for job in islice(table.missing(jobs), options.most):
-        table.add(measure(job["variant"], job["gathers"], job["seed"], options))
+        table.add(job | measure(*job.values(), options))
 
 
 if __name__ == "__main__":

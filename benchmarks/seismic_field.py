@@ -6,7 +6,8 @@ The folder, also SCIONWOOD_FIELD_DATA, holds the public files that docs/results/
 A row is one kind of record with one noise: mean and lowest SNR, the share of energy removed, the
 correlation of what was removed with that of the next inline, its local similarity with the result,
 and the amplitude that comes back of flat events of four times the local RMS. Groups that are not
-measured keep their rows. Writes benchmarks/results/seismic_field.csv and prints the aims.
+measured keep their rows. Writes benchmarks/results/seismic_field.csv; the aims are in
+tables.sql.
 """
 
 from __future__ import annotations
@@ -19,10 +20,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from runner import option, parsed, read, write
+from runner import Row, machine, option, out, parsed, printed, replace_rows
 from scipy.ndimage import uniform_filter
-from seismic_accuracy import machine
-from seismic_field_aims import print_aims
 from seismic_field_cases import FIELD_DATA, GROUPS, Case, events
 from seismic_field_methods import (
     FILTERS,
@@ -36,14 +35,10 @@ from seismic_field_methods import (
     tuned,
 )
 
-from scionwood.authoring import print_table
 from scionwood_seismic.evaluation import metrics
 
-RESULTS = Path(__file__).parent / "results" / "seismic_field.csv"
 HIGHEST = 60.0
 """An SNR above this one, dB, is cut: a method that changes nothing has an infinite one."""
-
-Row = dict[str, object]
 
 
 def score(case: Case, estimate: np.ndarray) -> float:
@@ -140,24 +135,6 @@ def rows(group: str, options: argparse.Namespace) -> Iterator[Row]:
                 yield measure(name, method, tests)
 
 
-def merge(old: list[Row], new: list[Row]) -> list[Row]:
-    """Return the old rows with those of the same record, noise and method replaced."""
-
-    def key(row: Row) -> tuple[object, ...]:
-        return row["group"], row["case"], row["noise"], row["method"]
-
-    by_key = {key(row): row for row in new}
-    former = [by_key.pop(key(row), row) for row in old]
-    return former + list(by_key.values())
-
-
-def show(rows: list[Row]) -> None:
-    """Print the rows of a group."""
-    columns = ("case", "noise", "method", "snr", "lowest", "removed", "next_inline", "passed")
-    lines = [[str(row.get(name, "")) for name in columns] for row in rows]
-    print_table(list(columns), lines, title=str(rows[0]["group"]))
-
-
 def main() -> None:
     options = parsed(
         __doc__,
@@ -166,13 +143,11 @@ def main() -> None:
         option("--methods", nargs="*", help="only these; by default all"),
         option("--run", nargs="*", default=[], help="DOMAIN=FOLDER instead of a shipped run"),
         option("--peers", type=Path, help="folder with the packages of published networks"),
-        option("target", type=Path, nargs="?", default=RESULTS),
+        out("seismic_field"),
     )
     for group in options.groups:
-        new = [row | machine() for row in rows(group, options)]
-        show(new)
-        write(options.target, merge(read(options.target), new))
-    print_aims(options.target)
+        new = printed(rows(group, options), machine())
+        replace_rows(options.out, new, ("group", "case", "noise", "method"))
 
 
 if __name__ == "__main__":

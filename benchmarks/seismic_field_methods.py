@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from seismic_field_aims import OPEN, SCIONWOOD
 from seismic_field_cases import Case
 
 from scionwood import Task, load_run
@@ -17,6 +16,8 @@ from scionwood_seismic.evaluation.baselines import bandpass, fk_threshold, fx_ss
 from scionwood_seismic.inference.arrays import denoise_array
 from scionwood_seismic.inference.field import denoise_record
 from scionwood_seismic.inference.options import DenoiseOptions
+
+SCIONWOOD, OPEN = "Scionwood", "Scionwood, no gate"
 
 
 @dataclass(frozen=True)

@@ -7,19 +7,18 @@ RUN is a run of `seismic/denoise`. Writes docs/figures/seismic.png.
 
 from __future__ import annotations
 
-import argparse
 import io
 from pathlib import Path
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 from PIL import Image
+from runner import option, parsed
+from seismic_accuracy import snr
 
 from scionwood import load_run
 from scionwood.authoring import atomic_path, figure_style
 from scionwood_seismic.data.synthetic import generator
-from scionwood_seismic.evaluation import metrics
 from scionwood_seismic.evaluation.panels import clip
 from scionwood_seismic.inference.arrays import denoise_array
 from scionwood_seismic.synth.mixture import corrupt
@@ -39,18 +38,14 @@ def gathers(kind: str, noise: str, index: int) -> tuple[np.ndarray, np.ndarray]:
     return corrupt(rng, clean, noise, 0.0, dt=DT), clean
 
 
-def snr(clean: np.ndarray, estimate: np.ndarray) -> float:
-    """Return the SNR, dB."""
-    s, e = (torch.from_numpy(x.astype(np.float64)) for x in (clean, estimate))
-    return float(metrics.snr(s, e))
-
-
 @figure_style()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("target", type=Path, nargs="?", default=TARGET)
-    parser.add_argument("--run", type=Path, required=True, help="a run of seismic/denoise")
-    options = parser.parse_args()
+    options = parsed(
+        __doc__,
+        option("target", type=Path, nargs="?", default=TARGET),
+        option("--run", type=Path, required=True, help="a run of seismic/denoise"),
+        threads=None,
+    )
     model = load_run(options.run).backbone
     figure = Figure(figsize=(9.6, 6.2), layout="constrained")
     rows = figure.subplots(len(GATHERS), 4, sharex=True, sharey=True)

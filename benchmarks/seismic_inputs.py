@@ -19,10 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from runner import Table, option, parsed
+from runner import Table, option, out, parsed
 from scipy import ndimage as nd
-from seismic_accuracy import machine
-from seismic_encoder import FLOOR
 from seismic_field import next_inline, removed, score
 from seismic_field_cases import FIELD_DATA, GROUPS, Case
 from seismic_field_methods import Estimate
@@ -46,7 +44,10 @@ from scionwood_seismic.synth.canonical import plan
 from scionwood_seismic.synth.signal import ricker
 from scionwood_seismic.tasks.start import take_over
 
-RESULTS = Path(__file__).parent / "results" / "seismic_inputs.csv"
+FLOOR = 10**-3.2
+"""The floor of the loss `log` of the task `seismic/denoise`: an error of -32 dB."""
+Rates = dict[float, list[nn.Parameter]]
+"""What trains, by its highest rate."""
 
 
 class WithFacts(nn.Module):
@@ -62,28 +63,55 @@ class WithFacts(nn.Module):
 
 
 def train(model: nn.Module, batches: Iterator[Batch], seconds: float, sees: bool) -> int:
-    """Train for some seconds of CPU time, the drawing of records not counted; return the steps."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=1e-4)
-    model.train()
-    spent, steps = 0.0, 0
-    for batch in batches:
-        start = time.process_time()
-        rate = min(1, (steps + 1) / 50) * (0.5 + 0.5 * np.cos(np.pi * spent / seconds))
-        optimizer.param_groups[0]["lr"] = 1e-3 * rate
+    """Train all weights, and return the steps."""
+
+    def loss(batch: Batch) -> Tensor:
         neighbours = batch["beside"] if sees else torch.zeros_like(batch["beside"])
         with torch.autocast("cpu", torch.bfloat16):
             signal = model(batch["noisy"], batch["mask"], batch["level"], neighbours)
         energy = batch["clean"].square().sum((1, 2, 3))
         error = (signal.float() - batch["clean"]).square().sum((1, 2, 3))
-        loss = (torch.log10(error / energy.clamp_min(1e-8) + FLOOR) * (energy > 0)).mean()
+        return (torch.log10(error / energy.clamp_min(1e-8) + FLOOR) * (energy > 0)).mean()
+
+    groups = {1e-3: list(model.parameters())}
+    return train_for(seconds, model, groups, batches, loss, lambda n: (n + 1) / 50)
+
+
+def train_for(
+    seconds: float,
+    model: nn.Module,
+    groups: Rates,
+    batches: Iterator[Batch],
+    loss: Callable[[Batch], Tensor],
+    rise: Callable[[int], float],
+) -> int:
+    """Train for some seconds of CPU time, the drawing of records not counted; return the steps.
+
+    Args:
+        seconds: of one core.
+        model: the network.
+        groups: what trains; a rate falls as half a cosine.
+        batches: without end.
+        loss: of a batch.
+        rise: the share of the rate at a step, as long as it is below 1.
+    """
+    trained = [{"params": p, "lr": lr, "top": lr} for lr, p in groups.items() if p]
+    optimizer = torch.optim.AdamW(trained, weight_decay=1e-4)
+    model.train()
+    spent, steps = 0.0, 0
+    while spent < seconds:
+        batch = next(batches)
+        start = time.process_time()
+        share = min(1, rise(steps)) * (0.5 + 0.5 * np.cos(np.pi * spent / seconds))
+        for group in optimizer.param_groups:
+            group["lr"] = group["top"] * share
+        value = loss(batch)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        value.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         steps += 1
         spent += time.process_time() - start
-        if spent >= seconds:
-            break
     model.eval()
     return steps
 
@@ -246,9 +274,9 @@ def main() -> None:
         option("--seconds", type=float, default=60, help="of CPU time, for each training"),
         option("--seeds", nargs="*", type=int, default=[0]),
         option("--one-way", action="store_true", help="test volumes by inlines only"),
-        option("--target", type=Path, default=RESULTS),
+        out("seismic_inputs"),
     )
-    table = Table(options.target, machine)
+    table = Table(options.out)
     measured = {_key(row) for row in table.rows}
     for group in options.groups:
         for seed in options.seeds:
@@ -256,8 +284,7 @@ def main() -> None:
                 seconds = 0.0 if variant == "shipped" else options.seconds
                 if (group, variant, seed, seconds) in measured or (variant == "shipped" and seed):
                     continue
-                for row in measure(group, variant, seed, options):
-                    table.add(row)
+                table.add(*measure(group, variant, seed, options))
 
 
 def _key(row: dict[str, str]) -> tuple[str, str, int, float]:

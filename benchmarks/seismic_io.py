@@ -25,9 +25,8 @@ from pathlib import Path
 
 import numpy as np
 import segyio
-from map_files import machine
 from obspy.io.segy.segy import _read_segy
-from runner import option, parsed, replace_rows
+from runner import machine, option, out, parsed, replace_rows, versions
 from seismic_io_denoise import core_rows, denoise_rows
 
 from scionwood_seismic.readers.segy import SegyReader
@@ -35,8 +34,6 @@ from scionwood_seismic.synth.signal import draw_gather
 
 SAMPLES, TRACES = 2000, 240  # per trace; per gather
 STRIDE = 240 + 4 * SAMPLES
-RESULTS = Path(__file__).parent / "results" / "seismic_io.csv"
-PACKAGES = ("scionwood-seismic", "numpy", "segyio", "obspy", "torch")
 
 
 def write_survey(path: Path, gathers: int, draw: Callable[[int], np.ndarray]) -> None:
@@ -169,13 +166,6 @@ def io_rows(folder: Path, gigabytes: float, rounds: int, tools: list[str]) -> li
     ]
 
 
-def save(rows: list[dict[str, str]], path: Path) -> None:
-    """Replace rows with the same measure, tool and size, and keep the others."""
-    columns = ["measure", "tool", "gigabytes", "median", "lowest", "highest", "unit", "rounds"]
-    columns += ["cpu_seconds", "wrong_header_bytes", "wrong_samples", "load", "cpu", "versions"]
-    replace_rows(path, rows, ("measure", "tool", "gigabytes"), columns=columns)
-
-
 def main() -> None:
     options = parsed(
         __doc__,
@@ -186,7 +176,7 @@ def main() -> None:
         option("--cores", action="store_true", help="measure one and two cores"),
         option("--live", type=int, default=12, help="gathers of 2 MB, with --denoise and --cores"),
         option("--folder", type=Path, help="parent of the temporary folder"),
-        option("target", type=Path, nargs="?", default=RESULTS),
+        out("seismic_io"),
         threads=None,
     )
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
@@ -202,7 +192,8 @@ def main() -> None:
         else:
             tools = options.tools.split(",")
             rows = io_rows(Path(folder), options.gigabytes, options.rounds, tools)
-    save([row | machine(PACKAGES) for row in rows], options.target)
+    about = machine() | versions("scionwood-seismic", "numpy", "segyio", "obspy")
+    replace_rows(options.out, [row | about for row in rows], ("measure", "tool", "gigabytes"))
     for row in rows:
         print(f"{row['measure']}: {row['tool']} {row['median']} {row['unit']}")
 

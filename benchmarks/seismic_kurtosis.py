@@ -3,7 +3,7 @@
     python benchmarks/seismic_kurtosis.py
 
 Measures the CPU, and CUDA if there is a device, and writes benchmarks/results/seismic_kurtosis.csv.
-Rounds are interleaved as A B C C B A. A time is the median over rounds: CPU time of the process on
+Rounds are interleaved as A B C, C B A. A time is the median over rounds: CPU time of the process on
 a CPU, so that other processes matter little, and time between events on CUDA. A ratio is the median
 over rounds of peer / fused, with a bootstrapped 95 % interval. Further columns are the bytes kept
 for backward and the errors against float64; in float32 the mean is a thousand deviations.
@@ -11,19 +11,16 @@ for backward and the errors against float64; in float32 the mean is a thousand d
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
-from lora.timing import ratio
-from runner import option, parsed, printed, processor, today, versions, write
+from lora.timing import compared, interleaved
+from runner import machine, option, out, parsed, printed, write
 from torch import Tensor
 
 from scionwood_seismic.kernels import moments, report
 
-RESULTS = Path(__file__).parent / "results" / "seismic_kurtosis.csv"
 Statistic = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 SHAPES = {
@@ -65,37 +62,6 @@ def step(statistic: Statistic, x: Tensor, backward: bool) -> Callable[[], object
     if not backward:
         return lambda: statistic(x.detach())
     return lambda: torch.autograd.grad(sum(value.sum() for value in statistic(x)), x)
-
-
-def seconds(run: Callable[[], object], device: str, repeats: int) -> float:
-    """Return the CPU time of the process, or the time between CUDA events, per call, s."""
-    if device == "cpu":
-        start = time.process_time()
-        for _ in range(repeats):
-            run()
-        return (time.process_time() - start) / repeats
-    before, after = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    before.record()
-    for _ in range(repeats):
-        run()
-    after.record()
-    torch.cuda.synchronize()
-    return before.elapsed_time(after) / 1e3 / repeats
-
-
-def measure(runs: dict[str, Callable[[], object]], device: str, rounds: int) -> dict[str, list]:
-    """Measure interleaved rounds; each takes about 20 ms for the slowest, after a warm-up."""
-    warm = {name: max(seconds(run, device, 3), 1e-6) for name, run in runs.items()}
-    repeats = max(1, int(0.01 / max(warm.values())))
-    times: dict[str, list] = {name: [] for name in runs}
-    for _ in range(rounds):
-        order = [*runs, *reversed(runs)]
-        once: dict[str, float] = dict.fromkeys(runs, 0.0)
-        for name in order:
-            once[name] += seconds(runs[name], device, repeats) / 2
-        for name in runs:
-            times[name].append(once[name])
-    return times
 
 
 def bytes_of(statistic: Statistic, x: Tensor) -> float:
@@ -142,12 +108,10 @@ def cases(device: str, rounds: int) -> Iterator[dict[str, object]]:
             for backward in (False, True):
                 runs = {name: step(rival, x, backward) for name, rival in RIVALS.items()}
                 runs["copy"] = lambda x=x: x.detach().clone()
-                times = measure(runs, device, rounds)
-                moved = (
-                    3 if backward else 1
-                ) / 2  # reads and writes of x, relative to the two of a copy
+                times = interleaved(runs, rounds, device)
+                # Reads and writes of x, relative to the two of a copy.
+                moved = (3 if backward else 1) / 2
                 for name, rival in RIVALS.items():
-                    middle, low, high = ratio(times[name], times["fused"])
                     share = moved * np.median(times["copy"]) / np.median(times[name])
                     yield {
                         "device": device,
@@ -155,10 +119,7 @@ def cases(device: str, rounds: int) -> Iterator[dict[str, object]]:
                         "shape": "x".join(map(str, shape)),
                         "pass": "forward+backward" if backward else "forward",
                         "rival": name,
-                        "median_ms": f"{np.median(times[name]) * 1e3:.4f}",
-                        "times_ours": f"{middle:.2f}",
-                        "ci_low": f"{low:.2f}",
-                        "ci_high": f"{high:.2f}",
+                        **compared(times[name], times["fused"]),
                         "of_copy_bandwidth": f"{share:.2f}",
                         "kept_over_x": f"{bytes_of(rival, x):.3f}",
                         "kurtosis_error": f"{wrong[name][0]:.1e}",
@@ -171,15 +132,13 @@ def main() -> None:
     options = parsed(
         "Fused kurtosis against the eager formula.",
         option("--rounds", type=int, default=30),
-        option("target", type=Path, nargs="?", default=RESULTS),
+        out("seismic_kurtosis"),
     )
     rows = []
     for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
         print(report(device))
-        about = {"processor": processor(device), "threads": 1, "rounds": options.rounds}
-        about |= versions("torch", "triton") | today()
-        rows += printed(cases(device, options.rounds), about)
-    write(options.target, rows)
+        rows += printed(cases(device, options.rounds), {"rounds": options.rounds} | machine(device))
+    write(options.out, rows)
 
 
 if __name__ == "__main__":

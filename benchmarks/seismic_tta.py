@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from runner import option, parsed, write
-from seismic_accuracy import RUNS, machine, train
+from runner import machine, option, out, parsed, write
+from seismic_accuracy import RUNS, snr, train
 from torch import nn
 
 from scionwood import load_run
@@ -30,7 +30,6 @@ from scionwood_seismic.synth.mixture import corrupt
 from scionwood_seismic.synth.noise import UNSEEN
 from scionwood_seismic.synth.signal import draw_gather
 
-RESULTS = Path(__file__).parent / "results" / "seismic_tta.csv"
 DT, QUIET, SHAPE = 0.002, 64, (192, 256)
 
 
@@ -41,12 +40,6 @@ def shifted(index: int, kinds: list[str]) -> tuple[str, str, np.ndarray, np.ndar
     events = draw_gather(rng, (SHAPE[0], SHAPE[1] - QUIET), dt=DT, dx=6.0, kind=geology)
     clean = np.pad(events, ((0, 0), (QUIET, 0)))
     return kind, geology, corrupt(rng, clean, kind, rng.uniform(-8, 2), dt=DT, dx=6.0), clean
-
-
-def snr(clean: np.ndarray, estimate: np.ndarray) -> float:
-    """Return the SNR, dB."""
-    s, e = (torch.from_numpy(x.astype(np.float64)) for x in (clean, estimate))
-    return float(metrics.snr(s, e))
 
 
 def measure(
@@ -83,7 +76,7 @@ def main() -> None:
         __doc__,
         option("--n", type=int, default=24, help="gathers of another geology"),
         option("--run", type=Path, help="a run of seismic/denoise to use"),
-        option("target", type=Path, nargs="?", default=RESULTS),
+        out("seismic_tta"),
         threads=None,
     )
     RUNS.mkdir(exist_ok=True)
@@ -99,7 +92,7 @@ def main() -> None:
     print(f"all {len(before)} tensors are bit-identical afterwards: base, head and LoRA")
     gains = [row["gain"] for row in rows[: options.n]]
     print(f"shifted: median gain {np.median(gains):+.2f} dB, worst {min(gains):+.2f} dB")
-    write(options.target, [row | machine() for row in rows])
+    write(options.out, [row | machine() for row in rows])
 
 
 if __name__ == "__main__":

@@ -28,12 +28,12 @@ from shutil import rmtree
 from typing import Any
 
 from language import items
+from language_parts import MODEL
 from runner import SEEDS, Table, option, parsed
 
 from scionwood import fit, override, resolve, test
 from scionwood_methods import ProxyRun, select_examples
 
-RESULTS = "selection"
 RULES = ("all", "random", "heads", "highest-loss", "lowest-loss")
 BUDGET = 0.1
 QUIET = {
@@ -182,10 +182,10 @@ def main() -> None:
         option("--rules", nargs="+", default=[*RULES], choices=RULES),
         SEEDS,
         option("--work", type=Path, default=Path("runs/selection")),
-        option("--model", default="smollm2", help="or a folder with the same weights"),
+        MODEL,
     )
     logging.getLogger("scionwood").setLevel(logging.ERROR)
-    table = Table(RESULTS)
+    table = Table("selection")
     jobs = [
         {"field": name, "seed": seed, "rule": rule}
         for by_loss in (False, True)

@@ -10,7 +10,6 @@ Everything runs on real servers over loopback, with one thread of torch. A refer
 from __future__ import annotations
 
 import os
-import platform
 import sys
 import tempfile
 import threading
@@ -21,8 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
-from runner import RESULTS, Row, option, parsed, read, versions
-from runner import write as write_table
+from runner import Row, machine, option, parsed, read, versions, write
 from serve_together import together
 
 import scionwood
@@ -36,7 +34,6 @@ from scionwood_seismic.inference.files import denoise_file
 from scionwood_seismic.inference.options import DenoiseOptions
 from scionwood_seismic.inference.outputs import Outputs
 
-PACKAGES = ("scionwood", "scionwood-serve", "torch", "litserve")
 SERVICE = "seismic/denoise"
 REQUESTS, THREADS, SWAPS, SESSIONS, ADAPTERS, TIMED = 250, 8, 5, 4, 10, 100
 
@@ -237,12 +234,6 @@ PARTS = {
 }
 
 
-def write(path: Path, rows: list[Row]) -> None:
-    """Write rows with the machine and the versions; rows of an earlier call keep theirs."""
-    about = {"machine": platform.machine(), "cores": os.cpu_count()} | versions(*PACKAGES)
-    write_table(path, [{**about, **row} for row in rows], list({**rows[0], **about}))
-
-
 def main() -> None:
     """Measure what is asked for and not there yet; each row is written as soon as it is done."""
     options = parsed(
@@ -250,16 +241,17 @@ def main() -> None:
         option("--only", nargs="+", choices=PARTS, default=list(PARTS)),
         option("--force", action="store_true", help="measure what is there again"),
     )
+    about = versions("scionwood", "scionwood-serve", "litserve") | {"cores": os.cpu_count()}
     for name in options.only:
-        path = RESULTS / f"serve_{name}.csv"
-        rows = [] if options.force else read(path)
+        table = f"serve_{name}"
+        rows = [] if options.force else read(table)
         with tempfile.TemporaryDirectory() as folder:
             for row in PARTS[name](Path(folder), {str(next(iter(row.values()))) for row in rows}):
                 print(row, flush=True)
-                rows.append(row)
+                rows.append(row | about | machine())
                 if name not in ("hostile", "together"):
-                    write(path, rows)
-        write(path, rows)
+                    write(table, rows)
+        write(table, rows)
 
 
 if __name__ == "__main__":

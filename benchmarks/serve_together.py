@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from runner import Row
 
 import scionwood
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "serve"))
 from serve_client import Server, running
 
-Row = dict[str, object]
 THREADS, TOGETHER = 8, 160
 LETTERS = ("একটি চিঠি লিখুন।", "ছুটির আবেদন লেখো।", "একটি ছোট চিঠি লেখ।", "আপনি কেমন আছেন?")
 

@@ -17,11 +17,10 @@ from itertools import product
 from pathlib import Path
 
 import torch
-from runner import machine, option, parsed, printed, write
+from runner import Row, machine, option, out, parsed, printed, write
 
 from scionwood import build, fit, resolve, test
 
-RESULTS = Path(__file__).parent / "results" / "unir.csv"
 VARIANTS = {
     "whole reasoner": [],
     "LoRA in the reasoner": [
@@ -30,7 +29,6 @@ VARIANTS = {
         "task.lr=1e-2",
     ],
 }
-Row = dict[str, object]
 
 
 @torch.no_grad()
@@ -72,7 +70,7 @@ def main() -> None:
         __doc__,
         option("--seeds", type=int, default=3),
         option("--steps", type=int, default=256),
-        option("--out", type=Path, default=RESULTS),
+        out("unir"),
     )
     jobs = product(VARIANTS, range(options.seeds))
     rows = printed(measure(variant, seed, options.steps) for variant, seed in jobs)

@@ -5,16 +5,98 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import NamedTuple, final
 
 import torch
 from runner import Row, machine
 from torch import nn
 
-from lora.forms import Case, Form, errors, forms, no_compiler
-from lora.roofline import Rates, limits
-from lora.timing import compared, measure, total
+from lora.forms import TOLERANCE, Case, Form, errors, forms, no_compiler
+from lora.timing import apart, compared, measure, ratio, total
+
+REPEATS = 20
+"""The calls of which the rates of a card are the mean."""
+HAND = "addmm by hand"
+SMALL_FORMS = ("ours", HAND, "peft", "full fine-tuning")
+
+
+def overhead_rows(device: str, rounds: int, quick: bool) -> Iterator[Row]:
+    """Yield the rows of lora_overhead.csv: Python around one row of eight numbers; CPU only."""
+    for dtype in (torch.float32, torch.bfloat16):
+        by_name = forms(linear(1, 8, 8, 4), dtype, "cpu", "no need")
+        present = {name: form for name in SMALL_FORMS if isinstance(form := by_name[name], Form)}
+        mine, peer = present["ours"].once(), present["peft"].once()
+        far = apart(mine, peer, "ours", TOLERANCE[dtype])
+        phases = {name: form.phases() for name, form in present.items()}
+        times = measure(phases, "cpu", rounds, 0.0 if quick else 0.2)
+        hand = total(times[HAND], ("forward", "backward"))
+        for name in SMALL_FORMS:
+            spent = total(times[name], ("forward", "backward"))
+            middle, low, high = ratio(spent - hand, hand * 0 + 1e-6)
+            yield {
+                "device": device,
+                "dtype": str(dtype).removeprefix("torch."),
+                "form": name,
+                "us": f"{float(sorted(spent)[len(spent) // 2]) * 1e6:.1f}",
+                "more_than_hand_us": f"{middle:.1f}",
+                "ci_low": f"{low:.1f}",
+                "ci_high": f"{high:.1f}",
+                "distance_from_peft": far,
+                "rounds": rounds,
+                **machine(device),
+            }
+
+
+@final
+class Rates(NamedTuple):
+    """The rates that a card reaches."""
+
+    flops: float
+    """bfloat16 products, operations a second."""
+    bytes: float
+    """A copy: bytes read and written a second."""
+
+    def columns(self) -> dict[str, object]:
+        """Return the columns of the CSV."""
+        return {"tflops": f"{self.flops / 1e12:.0f}", "tb_s": f"{self.bytes / 1e12:.2f}"}
+
+
+def measured() -> Rates:
+    """Measure the rates of the current CUDA card: a large product, and a copy."""
+    a, b = (torch.randn(8192, 8192, device="cuda").bfloat16() for _ in range(2))
+    source = torch.empty(1 << 30, dtype=torch.uint8, device="cuda")
+    target = torch.empty_like(source)
+    products = 2 * 8192**3 / _seconds(lambda: a @ b)
+    return Rates(products, 2 * source.nbytes / _seconds(lambda: target.copy_(source)))
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    call()
+    start.record()
+    for _ in range(REPEATS):
+        call()
+    end.record()
+    torch.cuda.synchronize()
+    return start.elapsed_time(end) / 1e3 / REPEATS
+
+
+def limits(size: tuple[int, int, int], dtype: torch.dtype, rates: Rates) -> dict[str, float]:
+    """Return the least seconds of each phase, with the rank-r work fused into the products.
+
+    The frozen layer costs the time of its operations or of its bytes, whichever is longer. The
+    adapter also reads x once forward, for z = A x, and x and dy once backward, for dA and dB. Two
+    kernels for each direction cannot do with less. peft reads and writes 16 such arrays, and 40
+    with float32 adapters.
+    """
+    m, k, n = size
+    width = dtype.itemsize
+    base = max(2 * m * k * n / rates.flops, width * (m * k + k * n + m * n) / rates.bytes)
+    x, y = width * m * k / rates.bytes, width * m * n / rates.bytes
+    return {"forward": base + x, "backward": base + x + y}
+
 
 PASSES = {
     "forward": ("forward",),

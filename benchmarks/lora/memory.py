@@ -8,7 +8,6 @@ import torch
 from runner import Row, machine
 from torch import Tensor, nn
 
-from lora import language
 from lora.forms import DROPOUT
 from lora.models import (
     CONVNET,
@@ -21,6 +20,7 @@ from lora.models import (
     Variant,
     adapters,
     floors,
+    language_models,
     prepare,
 )
 
@@ -31,7 +31,7 @@ def rows(device: str, quick: bool) -> Iterator[Row]:
     for setup in setups:
         yield from _setup(setup, device, REGIMES)
     size = (64, 1, 8, 1) if quick else (512, 6, 512, 2)
-    for setup in language.setups(*size):
+    for setup in language_models(*size):
         yield from _setup(setup, device, REGIMES[-1:])
 
 

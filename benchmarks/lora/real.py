@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from lora.forms import ByHand
 from lora.memory import kept_by
 from lora.models import ADAPTED, RANK
-from lora.timing import Phases, compared, measure, total
+from lora.timing import apart, compared, interleaved
 from scionwood import PluginError
 from scionwood.kernels import enable
 
@@ -118,10 +118,11 @@ def _rows(net: Net, dtype: torch.dtype, device: str, rounds: int, steps: int) ->
     runs = {form: Run(net, form, dtype) for form in FORMS}
     for run in runs.values():
         run.step()
-    far = {form: _far(runs[form], runs["peft"]) for form in (*FORMS[:2], "addmm by hand")}
-    times = measure({form: run.phases() for form, run in runs.items()}, "cpu", rounds, 0.0)
+    peer = runs["peft"].gradients()
+    checked = (*FORMS[:2], "addmm by hand")
+    far = {form: apart(runs[form].gradients(), peer, form, float("inf")) for form in checked}
+    times = interleaved({form: run.step for form, run in runs.items()}, rounds, warm=0.0)
     stored = {form: kept_by(run.model, net.batch[0]) for form, run in runs.items()}
-    base = total(times["ours"], ("step",))
     # Roundings of bfloat16 part the curves of any two forms, so that only float32 tells something.
     losses = _losses(net, steps) if dtype == torch.float32 else {}
     for form in FORMS:
@@ -130,7 +131,7 @@ def _rows(net: Net, dtype: torch.dtype, device: str, rounds: int, steps: int) ->
             "model": net.title,
             "dtype": str(dtype).removeprefix("torch."),
             "form": form,
-            **compared(total(times[form], ("step",)), base),
+            **compared(times[form], times["ours"]),
             "mib": f"{stored[form] / 2**20:.1f}",
             "gradient_distance": far.get(form, ""),
             "steps": steps,
@@ -154,13 +155,6 @@ def _losses(net: Net, steps: int) -> dict[str, float]:
     return {"ours": far}
 
 
-def _far(run: Run, peer: Run) -> str:
-    mine, peer_gradients = run.gradients(), peer.gradients()
-    assert all(value.norm() > 0 for value in mine), f"{run.form}: a gradient is zero"
-    pairs = zip(mine, peer_gradients, strict=True)
-    return f"{max(float((a - b).norm() / b.norm()) for a, b in pairs):.1e}"
-
-
 @final
 class Run:
     """Training steps of AdamW on one batch.
@@ -182,10 +176,6 @@ class Run:
         self.learn = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(self.learn, lr=1e-4, fused=True)
 
-    def phases(self) -> Phases:
-        """Return the whole step."""
-        return {"step": self.step}
-
     def step(self) -> float:
         """Take a step, and return its loss."""
         self.optimizer.zero_grad()
@@ -194,9 +184,9 @@ class Run:
         self.optimizer.step()
         return float(loss.detach())
 
-    def gradients(self) -> list[Tensor]:
-        """Return the gradients of the last step."""
-        return [p.grad.double() for p in self.learn if p.grad is not None]
+    def gradients(self) -> dict[str, Tensor]:
+        """Return the gradients of the last step, by number."""
+        return {str(n): p.grad.double() for n, p in enumerate(self.learn) if p.grad is not None}
 
 
 def _adapted(model: nn.Module, targets: str, form: str) -> nn.Module:

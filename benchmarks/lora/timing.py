@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from runner import Row
+from torch import Tensor
 
 Phases = Mapping[str, Callable[[], object]]
 """What an form does, in this order; each part is timed by itself."""
@@ -56,6 +58,27 @@ def timed(phases: Phases, device: str, repeats: int) -> dict[str, float]:
         phase: sum(_between(call[i], call[i + 1]) for call in marks) / repeats
         for i, phase in enumerate(phases)
     }
+
+
+def interleaved(
+    runs: Mapping[Any, Callable[[], object]], rounds: int, device: str = "cpu", warm: float = 0.2
+) -> dict[Any, np.ndarray]:
+    """Return the seconds of each function in each round, timed as `measure` does."""
+    times = measure({name: {"step": run} for name, run in runs.items()}, device, rounds, warm)
+    return {name: total(seconds, ["step"]) for name, seconds in times.items()}
+
+
+def apart(mine: Mapping[str, Tensor], peer: Mapping[str, Tensor], title: str, most: float) -> str:
+    """Return the largest relative distance of gradients from those of a peer.
+
+    Raises:
+        AssertionError: a gradient is missing or zero, or further from the peer's than `most`.
+    """
+    assert peer.keys() == mine.keys(), f"{title}: other gradients than the peer's"
+    assert all(value.norm() > 0 for value in mine.values()), f"{title}: a gradient is zero"
+    far = max(float((mine[n] - peer[n]).norm() / peer[n].norm()) for n in mine)
+    assert far < most, f"{title}: {far:.1e} from the peer's"
+    return f"{far:.1e}"
 
 
 def total(times: Mapping[str, Sequence[float]], phases: Iterable[str]) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,11 +18,43 @@ from runner import Row, machine
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import scionwood
 from lora.models import CLASSES, REGIMES, TINY, Setup, Variant, prepare, vit
 from lora.timing import compared
 from scionwood import Task
 from scionwood.authoring import DataLoader
+from scionwood.recipes.recipe_file import recipes
+from scionwood.scale.replay import Replay
 from scionwood.training.trainer import make_trainer, quiet
+
+PLUGINS = ("seismic", "crash", "pde", "biomed", "bangla", "language")
+BATCHES = 5
+"""Batches of each recipe; a batch of another shape than the first counts for nothing."""
+
+
+def capture_rows(device: str, quick: bool) -> Iterator[Row]:
+    """Yield the rows of lora_capture.csv: what a CUDA graph can repeat of each recipe."""
+    for plugin in PLUGINS[:1] if quick else PLUGINS:
+        for name in list(recipes(plugin))[: 1 if quick else None]:
+            recipe = f"{plugin}/{name}"
+            yield {"device": device, "recipe": recipe, **checked(recipe), **machine()}
+
+
+def checked(recipe: str) -> Row:
+    """Return the operations of a step, and what a graph could not repeat; empty if nothing."""
+    task, data = scionwood.build(scionwood.resolve(recipe, smoke=True))
+    data.prepare_data()
+    data.setup("fit")
+    replay = Replay(task, lambda run: run)
+    epochs = (data.train_dataloader() for _ in range(BATCHES))  # one has few batches
+    for batch in islice(chain.from_iterable(epochs), BATCHES):
+        replay(batch)
+    return {
+        "task": type(task).__name__,
+        "operations": replay.operations,
+        "obstacle": replay.reason or ("" if replay.replays else "too few batches of one shape"),
+    }
+
 
 FORMS: Mapping[str, Mapping[str, Any]] = {
     "guard on": {},

@@ -1,8 +1,8 @@
 """Adapter methods on a mesh task and a 3D-field task, with bases that were trained here.
 
-    python benchmarks/methods                       # what the table lacks; then the report
+    python benchmarks/methods                       # what the table lacks; then the figure
     python benchmarks/methods --tasks mesh     # the other half can run beside it
-    python benchmarks/methods --report              # docs/study.md and its figure only
+    python benchmarks/methods --report              # the figure only
 
 The experiments stand in `experiments.yaml`, the results in `benchmarks/results/methods.csv`. Add an
 experiment and run again. Everything takes about twenty minutes of one core. Images and
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 import warnings
 from pathlib import Path
 
@@ -21,9 +20,9 @@ os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler announces it
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
-from runner import option, parsed
+from runner import announced, option, parsed
 
-from methods import plane, report
+from methods import report
 from methods.experiments import Experiment, experiments, register
 from methods.run import Bench, is_done
 from methods.tasks import PLACES, make
@@ -32,6 +31,9 @@ NOISE = (
     ".*is_gradient_checkpointing",  # transformers warns of its own attribute when peft looks at it
     "Sparse invariant checks",  # of torch, for peft's SHiRA
 )
+
+
+PRINTED = ("score", "forgetting", "trained", "peak", "step_over_lora", "lr", "error")
 
 
 def main() -> None:
@@ -54,8 +56,7 @@ def main() -> None:
         if todo:
             measure(task, todo, options.results, options.quick)
     if not options.quick:
-        report.write_page()
-        plane.draw(report.read(), report.FIGURE)
+        report.draw(report.read(), report.FIGURE)
 
 
 def chosen(tasks: list[str], methods: list[str] | None) -> list[Experiment]:
@@ -82,21 +83,14 @@ def installed(experiment: Experiment) -> bool:
 
 def measure(name: str, todo: list[Experiment], results: Path, quick: bool) -> None:
     """Run the experiments of a task; print each result and the remaining time."""
-    start = time.monotonic()
     task = make(name, quick=quick)
-    (reference,) = (
-        e for e in experiments() if e.task == name and e.key == f"{name}/{task.reference}"
-    )
+    (reference,) = (e for e in experiments() if e.key == f"{name}/{task.reference}")
     bench = Bench(task, reference)
-    print(f"{name}: before {bench.before}, {time.monotonic() - start:.0f} s", flush=True)
-    start = time.monotonic()
-    for number, experiment in enumerate(todo, 1):
+    for experiment in announced(todo, lambda e: e.key):
         rows = bench.run(experiment)
         report.merge(rows, results)
-        left = (time.monotonic() - start) / number * (len(todo) - number)
         for row in rows:
-            cells = {key: row[key] for key in report.PRINTED if row[key] != ""}
-            print(f"[{number}/{len(todo)}, {left:.0f} s left] {experiment.key} {cells}", flush=True)
+            print({key: row[key] for key in PRINTED if row[key] != ""}, flush=True)
 
 
 if __name__ == "__main__":

@@ -4,23 +4,67 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
+import torch
 import yaml
 from peft import get_peft_config
 from torch import nn
 
 from methods.tasks import Batch, Task
-from methods.training import train
-from scionwood import attach, load
+from scionwood import attach, load, parameter_groups
 from scionwood_methods import plugin
 from scionwood_methods.hellora.routes import count_routes, expert_targets, hot_experts
 from scionwood_methods.igsp.pruning import measure, prune
 from scionwood_methods.loft.calibration import calibrate
 from scionwood_methods.p2d_heads.scores import head_targets, score_heads, select_heads
+
+
+def train(
+    model: nn.Module, task: Task, batches: Sequence[Batch], lr: float, training: Mapping[str, Any]
+) -> list[float]:
+    """Take a step on each batch and return the losses; nothing happens if nothing trains."""
+    groups = parameter_groups(model, lr, **training["optimizer_kwargs"])
+    if not groups or not batches:
+        return []
+    step, optimizer = stepper(model, task, groups, training)
+    warm, total = training["warmup_share"] * len(batches), len(batches)
+
+    def share(number: int) -> float:
+        if number < warm:
+            return (number + 1) / (warm + 1)
+        return (1 + math.cos(math.pi * (number - warm) / max(total - warm, 1))) / 2
+
+    rate = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
+    model.train()
+    losses = []
+    for batch in batches:
+        losses.append(step(batch))
+        rate.step()
+    return losses
+
+
+def stepper(
+    model: nn.Module, task: Task, groups: list[dict[str, Any]], training: Mapping[str, Any]
+) -> tuple[Callable[[Batch], float], torch.optim.Optimizer]:
+    """Return a function that takes one step, and its optimiser."""
+    optimizer = getattr(torch.optim, training["optimizer_type"])(groups)
+    trained = [parameter for group in groups for parameter in group["params"]]
+
+    def step(batch: Batch) -> float:
+        loss = task.loss(model, batch)
+        loss.backward()
+        nn.utils.clip_grad_norm_(trained, training["grad_norm_clip"])
+        optimizer.step()
+        optimizer.zero_grad()
+        return float(loss.detach())
+
+    return step, optimizer
+
 
 FILE = Path(__file__).parent / "experiments.yaml"
 

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from lora.timing import compared, measure
+from lora.timing import compared, interleaved
 from peft import PeftModel
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
@@ -45,9 +44,8 @@ def memory(step: Step, model: nn.Module, optimizer: torch.optim.Optimizer) -> di
 
 def step_times(step: Step, reference: Step, rounds: int) -> dict[str, Any]:
     """Time a step and the reference in turns; return CPU ms and the ratio."""
-    forms = {"this": {"step": step}, "reference": {"step": reference}}
-    times = measure(forms, "cpu", rounds)
-    times_over = compared(*(np.array(times[name]["step"]) for name in forms))
+    times = interleaved({"this": step, "reference": reference}, rounds)
+    times_over = compared(times["this"], times["reference"])
     return {
         "step_ms": float(str(times_over["median_ms"])),
         "step_over_lora": float(str(times_over["times_ours"])),

@@ -1,28 +1,87 @@
-"""The table of all runs, and the page that shows it."""
+"""The table of all runs, and the figure: the score of each method over its forgetting."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Any
 
-from runner import Row, replace_rows
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from runner import RESULTS, Row, replace_rows, save_figure
 from runner import read as read_rows
 
-FOLDER = Path(__file__).parent
-CSV = FOLDER.parent / "results" / "methods.csv"
-PAGE = FOLDER.parents[1] / "docs" / "study.md"
-FIGURE = PAGE.parent / "figures" / "methods_plane.png"
-MARK = re.compile(r"(<!-- study: ([a-z_]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+BOUNDS = ("full-finetuning", "head-only", "frozen")
+PEFT = ("lora", "dora", "rslora", "hira", "oft", "ia3", "shira")
+STYLES = {"bounds": ("#777777", "s"), "peft": ("#2a6f97", "o"), "methods": ("#d1495b", "^")}
+
+
+def draw(rows: Sequence[Row], path: Path) -> None:
+    """Draw one panel for each task; better is up, and less forgetting is to the left."""
+    figure = Figure(figsize=(12, 5.4), layout="constrained")
+    for axes, task in zip(figure.subplots(1, 2), METRICS, strict=True):
+        _panel(axes, rows, task)
+    figure.legend(*_legend(), loc="outside lower center", ncols=4, frameon=False)
+    save_figure(figure, path)
+
+
+def _panel(axes: Axes, rows: Sequence[Row], task: str) -> None:
+    _, metric, higher = METRICS[task]
+    groups = measured(rows, task)
+    untouched = groups.pop(UNTOUCHED, None)
+    points = {n: [average(g, k) for k in ("forgetting", "score")] for n, g in groups.items()}
+    front = sorted(points[name] for name in pareto(groups, higher))
+    axes.plot([x for x, _ in front], [y for _, y in front], color="#999999", lw=1, zorder=0)
+    for name, (x, y) in points.items():
+        color, marker = STYLES[kind(name)]
+        errors = [deviation(groups[name], key) for key in ("forgetting", "score")]
+        axes.errorbar(x, y, errors[1], errors[0], color=color, marker=marker, ms=5, lw=0.8)
+        label = shortest(name, list(groups))
+        axes.annotate(label, (x, y), xytext=(4, 3), textcoords="offset points", fontsize=7)
+    if not higher:
+        axes.invert_yaxis()
+    base = f", {average(untouched, 'score'):.3f} untouched" if untouched else ""
+    axes.set(
+        title=f"{task}{base}", xlabel="forgetting (increase of the base's loss)", ylabel=metric
+    )
+    if min((x for x, _ in points.values()), default=0) > 0:
+        axes.set_xscale("log")
+    axes.grid(alpha=0.2)
+
+
+def shortest(name: str, names: Sequence[str]) -> str:
+    """Return the method, with the variant's first word if several variants are shown."""
+    method, variant = name.split("/")
+    alone = sum(other.startswith(f"{method}/") for other in names) == 1
+    return method if alone else f"{method} {variant.split('-')[0]}"
+
+
+def kind(name: str) -> str:
+    """Return the origin of an experiment's method: bounds, peft or methods."""
+    method = name.split("/")[0]
+    return "bounds" if method in BOUNDS else "peft" if method in PEFT else "methods"
+
+
+def _legend() -> Any:
+    titles = {"bounds": "bounds", "peft": "peft's own", "methods": "scionwood-methods"}
+    handles = [
+        Line2D([], [], color=color, marker=marker, ls="", label=titles[name])
+        for name, (color, marker) in STYLES.items()
+    ]
+    handles.append(Line2D([], [], color="#999999", lw=1, label="no other is better in both"))
+    return handles, [str(handle.get_label()) for handle in handles]
+
+
+CSV = RESULTS / "methods.csv"
+FIGURE = RESULTS.parents[1] / "docs" / "figures" / "methods_plane.png"
 METRICS = {
     "mesh": ("relative RMSE", "relative RMSE", False),
     "field": ("vrmse", "VRMSE", False),
 }
 """For each task: the key of its score, the score's name, and whether higher is better."""
 UNTOUCHED = "frozen/untouched"
-PRINTED = ("score", "forgetting", "trained", "peak", "step_over_lora", "lr", "error")
 
 
 def merge(rows: Sequence[Row], path: Path = CSV) -> None:
@@ -45,72 +104,6 @@ def experiment(row: Row) -> tuple[str, str, str]:
 def read(path: Path = CSV) -> list[Row]:
     """Return the rows of the table, every value a string."""
     return read_rows(path)
-
-
-def write_page() -> None:
-    """Write the tables of the page."""
-    PAGE.write_text(fill(PAGE.read_text("utf-8"), read()), encoding="utf-8")
-
-
-def fill(text: str, rows: Sequence[Row]) -> str:
-    """Return a page with every table made again."""
-    tables = {task: partial(scores, rows, task) for task in METRICS}
-    tables |= {"refused": partial(refused, rows), "costs": partial(costs, rows)}
-    return MARK.sub(lambda mark: mark[1] + tables[mark[2]]() + mark[3], text)
-
-
-def scores(rows: Sequence[Row], task: str) -> str:
-    """Return the table of scores and forgetting of a task, the best score first."""
-    _, metric, higher = METRICS[task]
-    groups = measured(rows, task)
-    front = pareto({n: g for n, g in groups.items() if n != UNTOUCHED}, higher)
-    digits = 3 if any(average(g, "forgetting") > 0.1 for g in groups.values()) else 4
-    lines = []
-    for name, group in sorted(groups.items(), key=lambda g: average(g[1], "score"), reverse=higher):
-        line = [
-            f"**{name}**" if name in front else name,
-            spread(group, "score"),
-            spread(group, "forgetting", digits),
-        ]
-        count = average(group, "trained")
-        line += [f"{count:,.0f}", f"{count / average(group, 'total'):.1%}", rate(group)]
-        lines.append(line)
-    head = ["experiment", metric, "forgetting", "trained", "share", "learning rate"]
-    return table(head, lines)
-
-
-def costs(rows: Sequence[Row]) -> str:
-    """Return the table of bytes, memory and time of each method, by task."""
-    lines = []
-    for task in METRICS:
-        for name, group in measured(rows, task).items():
-            first = group[0]
-            if not first["peak"]:
-                continue
-            low, high = float(first["step_ci_low"]), float(first["step_ci_high"])
-            lines.append(
-                [
-                    task,
-                    name,
-                    f"{average(group, 'file_size') / 1024:,.1f}",
-                    f"{float(first['peak']) / 2**20:.1f}",
-                    f"{float(first['step_ms']):.1f}",
-                    f"{float(first['step_over_lora']):.2f} ({low:.2f} to {high:.2f})",
-                    f"{average(group, 'train_time'):.1f}",
-                ]
-            )
-    head = ["task", "experiment", "file, KiB", "peak, MiB", "step, ms", "step over LoRA's"]
-    return table([*head, "training, s"], lines)
-
-
-def refused(rows: Sequence[Row]) -> str:
-    """Return the table of experiments that cannot run, with the reasons."""
-    lines = [
-        [row["task"], f"{row['method']}/{row['name']}", row["error"].split(". ")[0]]
-        for row in rows
-        if row["status"] == "refused"
-    ]
-    return table(["task", "experiment", "reason"], lines)
 
 
 def measured(rows: Iterable[Row], task: str) -> dict[str, list[Row]]:
@@ -137,25 +130,7 @@ def average(group: Sequence[Row], key: str) -> float:
     return mean(float(row[key]) for row in group)
 
 
-def spread(group: Sequence[Row], key: str, digits: int = 3) -> str:
-    """Return mean and standard deviation over seeds."""
-    return f"{average(group, key):z.{digits}f} ± {deviation(group, key):.{digits}f}"
-
-
 def deviation(group: Sequence[Row], key: str) -> float:
     """Return the standard deviation over seeds; 0 for one seed."""
     values = [float(row[key]) for row in group]
     return stdev(values) if len(values) > 1 else 0.0
-
-
-def rate(group: Sequence[Row]) -> str:
-    """Return the chosen learning rate, with a star at either end of its grid."""
-    first = group[0]
-    grid = [float(part) for part in first["grid"].split()]
-    lr = float(first["lr"])
-    return f"{lr:g}" + (" *" if len(grid) > 1 and lr in (grid[0], grid[-1]) else "")
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import math
-import platform
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, final
 
 import torch
-from runner import processor
+from runner import machine
 from torch import nn
 
 from methods import measure
-from methods.experiments import Experiment, prepare
+from methods.experiments import Experiment, prepare, stepper, train
 from methods.report import METRICS, Row
 from methods.report import experiment as named
 from methods.tasks import Batch, Task
-from methods.training import stepper, train
 from scionwood import AdapterError, parameter_groups, report
 
 PACKAGES = ("torch", "peft", "transformers", "timm", "torch-geometric", "scikit-learn", "scipy")
@@ -119,11 +116,9 @@ class Bench:
             "base_accuracy_before": self.before["base"].get("accuracy"),
             "grid": " ".join(f"{lr:g}" for lr in experiment.training["lr_grid"]),
             "settings": experiment.settings,
-            "python": platform.python_version(),
-            "machine": processor(),
-            "date": datetime.now(UTC).date().isoformat(),
         }
-        row |= {f"{name}-version": version(name) for name in PACKAGES} | columns
+        row |= {f"{name}-version": version(name) for name in PACKAGES}
+        row |= {name: value for name, value in machine().items() if name in row} | columns
         return {name: _plain(value) for name, value in row.items()}
 
 

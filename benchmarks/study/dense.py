@@ -11,7 +11,9 @@ from typing import Any, NamedTuple, final
 import numpy as np
 import torch
 from biomed_volumes_data import SIDE, lesion_at, template
+from methods.measure import file_size
 from monai.networks.nets import UNet
+from runner import Row
 from scipy.ndimage import gaussian_gradient_magnitude, gaussian_laplace
 from skimage.filters import gaussian
 from sklearn.ensemble import RandomForestClassifier
@@ -20,13 +22,10 @@ from torch.nn import functional as F
 
 from study import weights
 from study.encoder import pixels, split
-from study.kept import cached_tensors
-from study.methods import groups, prepare, stored
+from study.methods import groups, prepare, timed
 from study.pictures import PARTS
-from study.settings import Run, registered
-from study.training import timed
+from study.settings import Run, cached_tensors, registered
 
-Row = dict[str, Any]
 SEED, SIGMAS, SAMPLED = 280, (1.0, 2.0, 4.0, 8.0), 2000
 
 
@@ -154,7 +153,7 @@ class Lesions:
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             logits = torch.cat([fit.forward(indices.float()) for indices in fit.test.split(10)])
         count = sum(p.numel() for p in fit.model.parameters() if p.requires_grad)
-        return logits, {"steps": steps, "trained": count, "stored": stored(fit.model)}
+        return logits, {"steps": steps, "trained": count, "stored": file_size(fit.model)}
 
     def _fit(self, method: dict[str, Any], part: str, lr: float) -> Fit:
         """Return the network that a method trains, with its inputs and its rates."""

@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from study import weights
-from study.kept import cached_tensors
 from study.pictures import PARTS, SIDE, TASKS
-from study.settings import registered
+from study.settings import cached_tensors, registered
 
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
 STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)

@@ -8,21 +8,18 @@ from pathlib import Path
 from typing import Any, NamedTuple, final
 
 import torch
-from peft import PeftModel
+from methods.measure import file_size
+from runner import Row
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scionwood import AdapterError
-from scionwood_methods.diagnosis.meanfield import diagnose_model
 from study import frozen, weights
 from study.encoder import Tail, cached, features, pixels
-from study.methods import chosen, groups, stored
+from study.methods import batches, chosen, diagnosed, groups, timed
 from study.pictures import SIDE, draw
 from study.rows import packed
 from study.settings import Run, registered
-from study.training import batches, timed
 
-Row = dict[str, Any]
 PROBES = (0, 1, 2)
 """Draws whose forgetting is measured."""
 SHRINK = 0.5
@@ -166,7 +163,7 @@ class Images:
         steps = timed(lambda batch: loss(model, batch), trains, len(places), settings, run.draw)
         model.eval()
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        row: Row = {"steps": steps, "trained": trained, "stored": stored(model)}
+        row: Row = {"steps": steps, "trained": trained, "stored": file_size(model)}
         late = features(model, self.data[f"{part}.tokens"].float())
         answers = []
         if readout != "lda":
@@ -202,7 +199,7 @@ class Images:
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             answer = torch.cat([model(item) for item in test.split(64)]).argmax(1)
         row = {"trained": sum(p.numel() for p in model.parameters()), "steps": steps}
-        return [answer], row | {"stored": stored(model)}
+        return [answer], row | {"stored": file_size(model)}
 
     def _probed(self, run: Run) -> bool:
         """Say whether a run is probed: three draws of the middle size, not on the probe itself."""
@@ -211,18 +208,7 @@ class Images:
 
     def _lost(self, model: nn.Module) -> Row:
         """Return what the linear probe of photographs lost, and the mean-field diagnosis."""
-        row: Row = {"forgetting": round(self.before - self._probe(model), 5)}
-        if not isinstance(model, PeftModel):
-            return row
-        try:
-            diagnosis = diagnose_model(model)
-        except AdapterError:
-            return row  # the change depends on the input: there is no map to compare
-        heads = [head for block in diagnosis.shifts for head in block]
-        return row | {
-            "margin": round(min(head.margin for head in heads), 5),
-            "drift": round(diagnosis.drifts[-1].direction, 6),
-        }
+        return {"forgetting": round(self.before - self._probe(model), 5), **diagnosed(model)}
 
     def _probe(self, model: Any) -> float:
         """Return the accuracy of a regression on the last layer that tells photographs apart."""

@@ -3,20 +3,76 @@
 from __future__ import annotations
 
 import copy
-import tempfile
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
+import torch
 from peft import PeftModel, get_peft_config
 from torch import Tensor, nn
 
 import scionwood_methods.peft  # noqa: F401  it registers the methods
-from scionwood import AdapterError, attach, kernels, parameter_groups, save_adapter
+from scionwood import AdapterError, attach, kernels, parameter_groups
+from scionwood_methods.diagnosis.meanfield import diagnose_model
 from scionwood_methods.p2d_heads.scores import head_targets, score_heads, select_heads
 from scionwood_methods.peml.search import discretise, search
-from study.training import timed
+
+Step = Callable[[Tensor], Tensor]
+
+
+def timed(
+    loss: Step, groups: list[dict[str, Any]], n: int, settings: dict[str, Any], seed: int
+) -> int:
+    """Train with AdamW: a warm-up, then half a cosine, by the share of the CPU time that is used.
+
+    Args:
+        loss: the loss of the examples with these places, (batch,) int64.
+        groups: parameter groups, each with its `lr`.
+        n: training examples.
+        settings: `seconds`, `batch`, `warm` and `clip` as registered.
+        seed: of the order of examples.
+
+    Returns:
+        The number of steps.
+    """
+    optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
+    tops = [group["lr"] for group in optimizer.param_groups]
+    trained = [p for group in optimizer.param_groups for p in group["params"]]
+    spent, steps = 0.0, 0
+    for places in batches(n, settings["batch"], seed):
+        start = time.process_time()
+        scale = share(spent / settings["seconds"], settings["warm"])
+        for group, top in zip(optimizer.param_groups, tops, strict=True):
+            group["lr"] = top * scale
+        loss(places).backward()
+        nn.utils.clip_grad_norm_(trained, settings["clip"])
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        steps += 1
+        spent += time.process_time() - start
+        if spent >= settings["seconds"]:
+            break
+    return steps
+
+
+def share(part: float, warm: float) -> float:
+    """Return the share of the highest rate when a part of the time is over."""
+    if part < warm:
+        return (part + 0.02) / (warm + 0.02)
+    return (1 + math.cos(math.pi * min(1.0, (part - warm) / (1 - warm)))) / 2
+
+
+def batches(n: int, size: int, seed: int) -> Iterator[Tensor]:
+    """Yield places of examples without end; every example comes once before one comes again."""
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.zeros(0, dtype=torch.long)
+    while True:
+        while len(order) < min(size, n):
+            order = torch.cat([order, torch.randperm(n, generator=generator)])
+        yield order[:size]
+        order = order[size:]
+
 
 LAYERS = {
     "images": r"blocks\.\d+\.(attn\.(qkv|proj)|mlp\.fc[12])",
@@ -106,10 +162,13 @@ def groups(model: nn.Module, lr: float) -> list[dict[str, Any]]:
     return [{"lr": lr, **group} for group in parameter_groups(model, lr, 0.0)]
 
 
-def stored(model: nn.Module) -> int:
-    """Return the bytes of the file of an adapter; without one, of the trained parameters."""
+def diagnosed(model: nn.Module) -> dict[str, float]:
+    """Return the mean-field diagnosis of an adapter; nothing if there is no map to compare."""
     if not isinstance(model, PeftModel):
-        return sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
-    with tempfile.TemporaryDirectory() as folder:
-        save_adapter(model, Path(folder))
-        return (Path(folder) / "adapter_model.safetensors").stat().st_size
+        return {}
+    try:
+        diagnosis = diagnose_model(model)
+    except AdapterError:
+        return {}  # the change depends on the input
+    margin = min(head.margin for block in diagnosis.shifts for head in block)
+    return {"margin": round(margin, 5), "drift": round(diagnosis.drifts[-1].direction, 6)}

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from runner import Row, processor, replace_rows, today, versions
+from runner import RESULTS as RESULTS
+from runner import Row, machine, replace_rows
 from runner import read as read
 from runner import write as write_table
 
 from study.settings import Run
 
-RESULTS = Path(__file__).parents[1] / "results"
 COLUMNS = (
     *("task", "base", "method", "n", "draw", "score", "readout", "value", "steps", "seconds"),
     *("trained", "stored", "forgetting", "margin", "drift", "items", "settings"),
@@ -49,8 +49,7 @@ def key(row: Mapping[str, Any]) -> Run:
 
 def about() -> Row:
     """Return the columns that say where and when a row was measured."""
-    date = today()["date"]
-    return versions("torch", "peft") | {"machine": processor(), "date": date}
+    return {name: value for name, value in machine().items() if name in COLUMNS}
 
 
 def packed(right: Iterable[bool]) -> str:

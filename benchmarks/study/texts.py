@@ -9,19 +9,15 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
-from peft import PeftModel
+from methods.measure import file_size
+from runner import Row
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scionwood import AdapterError
-from scionwood_methods.diagnosis.meanfield import diagnose_model
 from study.corpus import TEXTS, general, split_by_part
-from study.kept import cached_tensors
-from study.methods import groups, prepare, stored
-from study.settings import Run, registered
-from study.training import timed
+from study.methods import diagnosed, groups, prepare, timed
+from study.settings import Run, cached_tensors, registered
 
-Row = dict[str, Any]
 ORDER, CHUNK = 3, 8
 
 
@@ -118,10 +114,10 @@ class Texts:
         steps = timed(loss, groups(model, value), len(places), self.settings, run.draw)
         model.eval()
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        row: Row = {"steps": steps, "trained": trained, "stored": stored(model)}
+        row: Row = {"steps": steps, "trained": trained, "stored": file_size(model)}
         if part == "test":
             general_loss = float(self._losses(model, "general").mean())
-            row |= {"forgetting": round(general_loss - self.before, 5), **_diagnosed(model)}
+            row |= {"forgetting": round(general_loss - self.before, 5), **diagnosed(model)}
         return self._losses(model, part), row
 
     @torch.no_grad()
@@ -187,18 +183,6 @@ class Grams:
             if total:
                 chance = (self.count[(*context, token)] + kinds * chance) / (total + kinds)
         return chance
-
-
-def _diagnosed(model: nn.Module) -> Row:
-    if not isinstance(model, PeftModel):
-        return {}
-    try:
-        diagnosis = diagnose_model(model)
-    except AdapterError:
-        return {}  # the change depends on the input: there is no map to compare
-    heads = [head for block in diagnosis.shifts for head in block]
-    margin = min(head.margin for head in heads)
-    return {"margin": round(margin, 5), "drift": round(diagnosis.drifts[-1].direction, 6)}
 
 
 def _model(gguf: Path) -> tuple[Any, Any]:

@@ -55,7 +55,7 @@ def main() -> int:
     for page in sorted(path for place in PAGES for path in ROOT.glob(place)):
         text = page.read_text(encoding="utf-8")
         placed |= {name for _, name, _ in MARK.findall(text)}
-        # Marks of other names belong to other scripts, such as benchmarks/methods.
+        # Marks of other names belong to other scripts.
         filled = MARK.sub(
             lambda mark: mark[1] + texts[mark[2]] + mark[3] if mark[2] in texts else mark[0], text
         )

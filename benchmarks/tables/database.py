@@ -31,7 +31,7 @@ def load(folder: Path) -> sqlite3.Connection:
             f"INSERT INTO [{path.stem}] ({names}) VALUES ({marks})",
             ([cell or None for cell in row] for row in rows),
         )
-    for function in (digits, interval, bounds, difference, change):
+    for function in (digits, interval, bounds, difference, change, tail):
         database.create_function(function.__name__, -1, function, deterministic=True)
     for compute in (spread, half_range, mean, median, deviation, auc):
         database.create_aggregate(compute.__name__, -1, collecting(compute))
@@ -66,6 +66,12 @@ def difference(middle: Value, low: Value, high: Value) -> str | None:
 def change(before: Value, after: Value) -> str:
     """Return a number before and after; without those that are NULL."""
     return " → ".join(digits(value, "z.2f") for value in (before, after) if value is not None)
+
+
+def tail(path: str) -> str:
+    """Return a path; of one with more than three parts, the last two."""
+    parts = path.split("/")
+    return path if len(parts) <= 3 else "/".join(("...", *parts[-2:]))
 
 
 def collecting(compute: Callable[..., Value]) -> type:

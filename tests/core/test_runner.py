@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -57,24 +58,30 @@ def test_only_jobs_without_a_row_are_yielded_and_a_new_column_is_empty_above(
 def test_new_rows_replace_those_that_are_equal_in_some_columns(
     runner: ModuleType, tmp_path: Path
 ) -> None:
+    """They stand where those stood, and rows that are new stand at the end."""
     path = tmp_path / "x.csv"
-    runner.write(path, [{"device": "cuda", "ms": 1}, {"device": "cpu", "ms": 9}])
-    runner.replace_rows(path, [{"device": "cpu", "ms": 8}, {"device": "cpu", "ms": 7}], ["device"])
+    runner.write(path, [{"device": "cpu", "ms": 9}, {"device": "cuda", "ms": 1}])
+    new = [{"device": "tpu", "ms": 3}, {"device": "cpu", "ms": 8}, {"device": "cpu", "ms": 7}]
+    runner.replace_rows(path, new, ["device"])
     assert [(row["device"], row["ms"]) for row in runner.read(path)] == [
-        ("cuda", "1"),
         ("cpu", "8"),
         ("cpu", "7"),
+        ("cuda", "1"),
+        ("tpu", "3"),
     ]
 
 
 def test_jobs_with_a_file_are_not_run_again(runner: ModuleType, tmp_path: Path) -> None:
     runs: list[str] = []
 
-    def measure(name: str) -> list[dict[str, object]]:
+    def job(name: str) -> list[dict[str, object]]:
         runs.append(name)
-        return [{"job": name}]
+        return [{"job": name, "cpu_seconds": 7}] if name == "b" else [{"job": name}]
 
+    jobs = {name: partial(job, name) for name in "ab"}
     for words in (("b",), ("",)):
-        rows = runner.job_rows("ab", measure, lambda name: tmp_path / f"{name}.json", words)
+        rows = runner.job_rows(jobs, tmp_path, words)
     assert runs == ["b", "a"]
-    assert rows == [{"job": "a"}, {"job": "b"}]
+    assert [row["job"] for row in rows] == ["a", "b"]
+    assert rows[1]["cpu_seconds"] == 7
+    assert all(row["machine"] for row in rows)

@@ -14,7 +14,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.slow
 def test_every_table_is_on_a_page_and_shows_the_measurements() -> None:
     command = [sys.executable, str(ROOT / "benchmarks" / "tables"), "--check"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""The study runs, reports refusals and repeats no measurement; its page shows the table."""
+"""The study runs, reports refusals and repeats no measurement."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_only_missing_or_changed_experiments_are_measured(table):
         "".join(line for line in text.splitlines(True) if "field,lora,r4," not in line)
     )
     printed = run(table)
-    names = set(re.findall(r"^\[\d+/\d+, .* left\] (\S+)", printed, re.M))
+    names = set(re.findall(r"^\[\d+/\d+(?:, .* left)?\] (\S+)", printed, re.M))
     assert names == {"field/lora/r4"}
     full, lora = measured(table, "field", "full-finetuning"), measured(table, "field", "lora")
     assert full == before[0]
@@ -118,13 +118,6 @@ def test_the_pareto_front_holds_what_no_other_beats_in_both_scores(report):
     groups = {"a": group(0.9, 1.0), "b": group(0.8, 0.1), "c": group(0.7, 0.5), "d": group(0.9, 2)}
     assert report.pareto(groups, higher=True) == {"a", "b"}
     assert report.pareto(groups, higher=False) == {"b", "c"}
-
-
-def test_the_page_shows_the_results(report):
-    text = report.PAGE.read_text("utf-8")
-    assert report.fill(text, report.read()) == text, "run python benchmarks/methods --report"
-    shown = set(re.findall(r"<!-- study: ([a-z_]+) -->", text))
-    assert shown == {*report.METRICS, "refused", "costs"}
 
 
 def test_every_experiment_of_the_table_has_three_seeds_and_an_entry(report):
