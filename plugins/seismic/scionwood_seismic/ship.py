@@ -54,7 +54,7 @@ class FieldRun:
     """A shipped run of a field network.
 
     Attributes:
-        scope: the data of its training in a few words.
+        scope: the data that it denoises, and those of its training, in a few words.
         noise: the files whose noise trains.
     """
 
@@ -63,11 +63,18 @@ class FieldRun:
 
 
 FIELD_RUNS: Mapping[str, FieldRun] = {
-    "shot": FieldRun("land and marine gathers before stack; generated, DAS noise", GATHER_NOISE),
-    "stack": FieldRun("stacked sections and slices; generated, DAS noise", GATHER_NOISE),
-    "das": FieldRun("fibre-optic records; generated events, noise of three fibres", GATHER_NOISE),
+    "shot": FieldRun(
+        "pre-stack land and marine gathers; trained on generated gathers with DAS noise",
+        GATHER_NOISE,
+    ),
+    "stack": FieldRun(
+        "stacked sections and slices; trained on generated sections with DAS noise", GATHER_NOISE
+    ),
+    "das": FieldRun(
+        "fibre-optic records; trained on generated events with noise of three fibres", GATHER_NOISE
+    ),
     "station": FieldRun(
-        "one to three components; generated earthquakes, noise of one fibre",
+        "one to three components; trained on generated earthquakes with noise of one fibre",
         ("geofon_9N_HSF.mseed",),
     ),
 }
@@ -184,7 +191,10 @@ def score(run: Path) -> str:
     """
     network = load_run(run)
     network_snr, classical = mean_snr(network), mean_snr(_classical)
-    return f"mean SNR {network_snr:.1f} dB from 0 dB, band-pass and f-x SSA {classical:.1f} dB"
+    return (
+        f"mean output SNR: {network_snr:.1f} dB for 0 dB input, {classical:.1f} dB with band-pass "
+        "and f-x SSA"
+    )
 
 
 def field_score(run: Path) -> str:
@@ -197,7 +207,7 @@ def field_score(run: Path) -> str:
         The median SNR of clean records, and of records with an input SNR of 0 dB.
     """
     clean, noisy = (field_snr(run, snr) for snr in (100.0, 0.0))
-    return f"clean records return at {clean:.1f} dB, 0 dB become {noisy:.1f} dB (medians)"
+    return f"median output SNR: {clean:.1f} dB for clean input, {noisy:.1f} dB for 0 dB input"
 
 
 @torch.no_grad()

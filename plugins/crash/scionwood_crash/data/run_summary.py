@@ -1,4 +1,4 @@
-"""What is understood of a run before any training."""
+"""The summary of a simulation file: its mesh, impact and settings, and what training lacks."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ COLUMNS = (
 @final
 @dataclass
 class RunSummary:
-    """What is understood of a run.
+    """The summary of a simulation file, as `inspect` prints it.
 
     Attributes:
-        values: what the table shows, by column.
-        conditions: further keys of the run, with their numbers.
-        missing: options that neither the run nor the user states.
-        ignored: what the reader leaves out.
-        faults: why the run cannot be learned from; empty if it can.
-        assembly: what is to be said of several pieces; empty for one.
-        frame: what is to be said of a part that flies into a wall.
+        values: the row of the table, by column.
+        conditions: values of the keys without a known meaning, by key.
+        missing: required options that neither the run nor the user states.
+        ignored: messages on data that the reader leaves out.
+        faults: reasons why the run cannot be used for training; empty if it can.
+        assembly: a message if the part has several pieces; empty if it has one.
+        frame: messages if the part flies into a wall and its frame of reference changes.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -55,11 +55,11 @@ class RunSummary:
 
 
 def summarise(path: Path, user: RunSettings) -> RunSummary:
-    """Read a run as the training would, and tell what is understood of it.
+    """Read a simulation as the training would, and return its summary.
 
     Args:
         path: the file of the run.
-        user: what the user states for all runs.
+        user: the units, clamps and settings that the user states for all runs.
     """
     summary = RunSummary(values={"run": run_name(path)})
     with warnings.catch_warnings(record=True) as messages:

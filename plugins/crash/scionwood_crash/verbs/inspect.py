@@ -1,4 +1,4 @@
-"""Print what is understood of simulations, before any training."""
+"""Print a summary of simulations, to check them before any training."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ def inspect(
     held: Hold = "field",
     json: bool = False,
 ) -> None:
-    """Print what is understood of each simulation in a folder, before any training.
+    """Print a summary of each simulation in a folder, to check them before any training.
 
-    The table shows states, mesh, parts, clamped nodes, impact and material. The lines below say
-    what is missing, which keys of the runs are further conditions, what is ignored, and which runs
-    cannot be learned from. Options that the data `crash/files` needs have the same names here.
+    The table shows states, mesh, parts, clamped nodes, impact and material. The lines below list
+    missing values, keys of the runs without a known meaning (further conditions), ignored data, and
+    runs that cannot be used for training. The options have the names of those of the data
+    `crash/files`.
 
     Args:
         source: a folder of simulations, or one simulation.
-        options: what the files do not state.
+        options: the values that the files do not state.
         settings: meaning of the keys of a run, such as `{velocity_x: velocity_x m/s}`.
-        mesh: the file with the shells of runs that hold none, or the keyword deck with the welds of
-            runs that have shells; `{run}` stands for their name.
-        held: which nodes are clamped; `field` takes the file's point field `held`.
+        mesh: the file with the shells of runs without shells, or the keyword deck with the welds of
+            runs that have shells; `{run}` stands for the name of the run.
+        held: which nodes are clamped; `field` uses the file's point field `held`.
         json: print JSON.
 
     Raises:

@@ -27,12 +27,14 @@ class GateOptions:
     """The limits of the harm gate.
 
     Attributes:
-        gate: what the harm gate does: `blend` keeps events as the limits ask, after what resembles
-            the result was put back; `report` measures only, `off` measures nothing. Records outside
-            of what the models were tried on pass through in all three.
-        strong: the least recovered amplitude of events of 4 times the local RMS.
-        weak: that of events of the local RMS, in places where at most 10 % of the energy is
-            removed. In a noisy place such an event cannot keep 0.95 and the noise go as well.
+        gate: what the harm gate does: `blend` adds lost signal back, then blends the result with
+            the input until events keep the amplitudes that `strong` and `weak` ask for; `report`
+            only measures; `off` measures nothing. With all three, gathers outside the range that
+            the models were made for pass through unchanged.
+        strong: minimum recovered amplitude of strong events (4 x local RMS).
+        weak: minimum recovered amplitude of weak events (1 x local RMS), where at most 10 % of the
+            energy is removed. Where more is noise, no limit holds: an event as weak as the noise
+            cannot keep 0.95 of its amplitude while the noise is removed.
 
     Example:
         >>> GateOptions(strong=0.9).weak
@@ -79,16 +81,16 @@ class RequestOptions(GateOptions):
     """What may be chosen for a file by whoever sends it, a stranger included.
 
     Attributes:
-        common_mode: also remove what all traces of a gather share; flat events go with it.
+        common_mode: also remove the part that all traces of a gather share, flat events included.
         gather: the SEG-Y trace header whose value identifies a gather; `none`: the file is one
-            gather. `auto` is `fldr`, or `none` for a section: its gathers by `fldr` have fewer than
-            8 traces, and another header counts the traces.
+            gather. `auto` is `fldr`, or `none` for a section, a file whose gathers by `fldr` have
+            fewer than 8 traces and where another header counts the traces.
         slices: for a volume after stack in SEG-Y: `inline`, `crossline`, or `both`, the mean of the
             results of both directions, each with its own gate. The headers (bytes 189 and 193) give
-            the numbers of the slices. It replaces `gather`.
+            the numbers of the slices. This option replaces `gather`.
         vertical: whether the samples of a SEG-Y file are in time or in depth.
-        samples: samples per trace, in place of what the headers of the file give.
-        dt: the sample interval, s (m in a depth file), in place of what the headers give.
+        samples: samples per trace, instead of the number in the headers of the file.
+        dt: the sample interval, s (m in a depth file), instead of the value in the headers.
 
     Example:
         >>> RequestOptions(gate="report", gather="cdp").slices is None

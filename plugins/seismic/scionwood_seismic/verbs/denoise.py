@@ -38,21 +38,22 @@ def denoise(
     force: bool = False,
     resume: bool = False,
 ) -> None:
-    """Denoise a file without harm; the headers are copied byte for byte.
+    """Denoise a file with little loss of signal; the headers are copied byte for byte.
 
-    Without a run, one of four shipped models is chosen by the file, and the first line says which
-    and why. The harm gate adds events of known amplitude to each gather and measures what comes
-    back of them. It blends a result that loses too much with the input, and returns a gather that
-    the model does not suit unchanged.
+    Without `--run`, one of four shipped models is chosen from the file, and the first line of the
+    output names the model and the reason. The harm gate injects events of known amplitude into each
+    gather and measures which fraction survives. If too much is lost, the gate blends the result
+    with the input. A gather outside the range of the model passes through unchanged.
 
-    A run that is stopped leaves the hidden file `.NAME.part` beside `clean`, never an incomplete
-    `clean`. The same command with `--resume` continues it, and the result is identical to that of
-    a run that was not stopped. `NAME.json` beside `clean` records how the file was made, with the
-    report of each gather.
+    A stopped command leaves the hidden file `.NAME.part` beside `clean`, never an incomplete
+    `clean`. The same command with `--resume` continues, and the result is identical to that of an
+    uninterrupted command. `NAME.json` beside `clean` records the model, the options and the report
+    of each gather.
 
-    Of a folder or a pattern, each file is denoised for itself, with its own sample interval. A line
-    for each file gives its traffic light. A file that fails stops no other, and the exit code is 1.
-    The same command again does what is not done; `manifest.jsonl` beside the results lists all.
+    For a folder or a pattern, each file is denoised with its own sample interval. A line for each
+    file gives its traffic light. If a file fails, the others go on, and the exit code is 1. The
+    same command again processes the remaining files; `manifest.jsonl` beside the results lists all
+    files.
 
     Args:
         noisy: the file to read, SEG-Y or another format that has a reader; or a folder or a quoted
