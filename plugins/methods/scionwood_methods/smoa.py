@@ -74,8 +74,7 @@ class SmoaLayer(AdapterLayer):
         rows, cols = (
             (torch.arange(n) for n in matrix.shape) if has_order else spectral_order(matrix)
         )
-        # r is the budget of all blocks together, as in the authors' code: r_k is about r
-        # / K.
+        # r is the budget of all blocks together, as in the authors' code: r_k is about r / K.
         ranks = _sizes(config.r, count)
         a = [torch.empty(r, n) for r, n in zip(ranks, _sizes(matrix.shape[1], count), strict=True)]
         b = [torch.zeros(n, r) for r, n in zip(ranks, _sizes(matrix.shape[0], count), strict=True)]
@@ -210,8 +209,7 @@ class _Blocks(Generated):
         gradient = gradient.flatten(1)
         of_a, of_b = [], []
         for rows, cols, a, b, anchor in self.blocks(parameters):
-            # dL/d(B A) = s dL/dW * W, from which both factors take their part as in
-            # LoRA.
+            # dL/d(B A) = s dL/dW * W, from which both factors take their part as in LoRA.
             tile = gradient.index_select(0, rows).index_select(1, cols).to(a.dtype) * anchor
             of_a.append(b.mT @ tile)
             of_b.append(tile @ a.mT)
@@ -226,8 +224,7 @@ class _BlockLinear(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, update: _Blocks, *factors: Tensor) -> Tensor:
         ctx.save_for_backward(x, *factors)
         ctx.update = update
-        # No entry stays unwritten: the blocks divide the rows, and each row lies in one
-        # of them.
+        # No entry stays unwritten: the blocks divide the rows, and each row lies in one of them.
         out = x.new_empty(*x.shape[:-1], len(update.weight))
         with torch.autocast(x.device.type, enabled=False):
             for rows, cols, a, b, anchor in update.blocks(factors):
@@ -243,9 +240,8 @@ class _BlockLinear(torch.autograd.Function):
             for rows, cols, a, b, anchor in ctx.update.blocks(tuple(factors)):
                 tile = ((b @ a) * anchor).to(x.dtype)
                 dy_part, x_part = dy.index_select(-1, rows), x.index_select(-1, cols)
-                # A copy and not a sum, because each column lies in one block; not
-                # in place, so that a second derivative can go through this
-                # function.
+                # A copy and not a sum, because each column lies in one block; not in place, so that
+                # a second derivative can go through this function.
                 dx = dx.index_copy(-1, cols.long(), dy_part @ tile)
                 flat = dy_part.reshape(-1, len(rows)).mT @ x_part.reshape(-1, len(cols))
                 of_tile = flat.to(a.dtype) * anchor

@@ -80,9 +80,8 @@ class AceLora(ContinualMethod):
         terms = []
         for name, layer in lora_layers(model, self.adapter).items():
             a = matrices(layer, self.adapter)[1]
-            # |A_k Q_h^T|^2 of each direction k. B_k is not needed: it cancels in
-            # rho_k, and a gradient through A alone can leave the row space of the
-            # history.
+            # |A_k Q_h^T|^2 of each direction k. B_k is not needed: it cancels in rho_k, and a
+            # gradient through A alone can leave the row space of the history.
             shared = (a @ self._bases[name].to(a).T).square().sum(1)
             with torch.no_grad():
                 rho = _overlap(shared, a)

@@ -88,8 +88,7 @@ def add_frozen(model: PeftModel, name: str, like: str, rank: int | None = None) 
     """
     config = copy(model.peft_config[like])
     if rank is not None:
-        # alpha = r makes the scale 1, also against a pattern of ranks in the copied
-        # config.
+        # alpha = r makes the scale 1, also against a pattern of ranks in the copied config.
         config.r = config.lora_alpha = rank
         config.rank_pattern, config.alpha_pattern, config.use_rslora = {}, {}, False
     active = list(model.active_adapters)
@@ -163,8 +162,8 @@ def restart(layers: Iterable[Any], adapter: str) -> None:
 
 def _check(name: str, layer: Any, adapter: str) -> None:
     base = layer.get_base_layer()
-    # peft gives A of a convolution no dilation and B the groups of the base: with either, B A
-    # is not the change of the weight.
+    # peft gives A of a convolution no dilation and B the groups of the base: with either, B A is
+    # not the change of the weight.
     fits = is_linear(base) or (
         is_convolution(base) and base.groups == 1 and set(base.dilation) == {1}
     )

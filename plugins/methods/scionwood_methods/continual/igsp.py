@@ -98,8 +98,7 @@ class Igsp(ContinualMethod):
         """Record the gradients, freeze past experts, and project the gradients in phase 1."""
         for name, layer in mixtures(model, self.adapter).items():
             old = self._count(name)
-            # Rows of the factors that belong to past experts: each expert has r of
-            # them.
+            # Rows of the factors that belong to past experts: each expert has r of them.
             rows = old * (len(layer.igsp_A[self.adapter]) // layer.experts(self.adapter))
             for key, cut in (("igsp_A", rows), ("igsp_router", old), ("igsp_bias", old)):
                 _clear(getattr(layer, key)[self.adapter].grad, 0, cut)
@@ -196,8 +195,8 @@ class Igsp(ContinualMethod):
         """Take the proximal step of the penalty, in place."""
         flat = gradient.flatten(1)
         basis = torch.nn.functional.normalize(self._history[name].to(flat), dim=1)
-        # argmin_h |h - g|^2 / 2 + strength |h (I - Q^T Q)|^2 / 2 keeps g inside Q and
-        # divides the rest.
+        # argmin_h |h - g|^2 / 2 + strength |h (I - Q^T Q)|^2 / 2 keeps g inside Q and divides the
+        # rest.
         inside = flat @ basis.T @ basis
         gradient.copy_((inside + (flat - inside) / (1 + self.strength)).view_as(gradient))
 

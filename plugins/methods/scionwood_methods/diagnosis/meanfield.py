@@ -167,8 +167,8 @@ def cloud_drift(base: Tensor, adapted: Tensor) -> LayerDrift:
     axes = torch.randn(width, PROJECTIONS, generator=generator, dtype=torch.float64)
     axes = nn.functional.normalize(axes, dim=0).to(base.device)
     sides = [
-        # On a line the best transport of equally many points pairs them in order. Tokens
-        # are points on the unit sphere in the theory.
+        # On a line the best transport of equally many points pairs them in order. Tokens are points
+        # on the unit sphere in the theory.
         (nn.functional.normalize(c.double().flatten(0, 1), dim=-1) @ axes).sort(0).values
         for c in (base, adapted)
     ]

@@ -72,8 +72,8 @@ class Flux2Klein(nn.Module):
             The shape of z.
         """
         rows, columns = z.shape[2:]
-        # Positions as (time, row, column, word): pictures have rows and columns, prompts
-        # only words.
+        # Positions as (time, row, column, word): pictures have rows and columns, prompts only
+        # words.
         places = torch.cartesian_prod(
             torch.arange(1), torch.arange(rows), torch.arange(columns), torch.arange(1)
         )

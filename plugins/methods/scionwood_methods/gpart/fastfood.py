@@ -58,15 +58,14 @@ class Fastfood(Projection):
         after = (last + 1 - first) * self.width - before - values.numel()
         rows = torch.nn.functional.pad(values, (before, after)).view(-1, self.width)
         mixed = hadamard(rows) * normal
-        # The transpose runs the factors backwards: B H Pi^T G H. H and the diagonals are
-        # symmetric, and scatter undoes the gather of the permutation.
+        # The transpose runs the factors backwards: B H Pi^T G H. H and the diagonals are symmetric,
+        # and scatter undoes the gather of the permutation.
         back = torch.zeros_like(mixed).scatter(1, order, mixed)
         return (hadamard(back) * signs).sum(0)[: self.d] * self._scale()
 
     def _scale(self) -> float:
-        # Each entry of H G Pi H B has the variance L, because G is standard normal and H
-        # has entries 1 and -1: with D rows, 1 / (D L) makes the expectation of P^T P the
-        # identity.
+        # Each entry of H G Pi H B has the variance L, because G is standard normal and H has
+        # entries 1 and -1: with D rows, 1 / (D L) makes the expectation of P^T P the identity.
         return 1 / math.sqrt(self.total * self.width)
 
     def _factors(self, first: int, blocks: int, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -94,8 +93,7 @@ def hadamard(rows: Tensor) -> Tensor:
     count, width = rows.shape
     half = 1
     while half < width:
-        # H_2L = [[H_L, H_L], [H_L, -H_L]]: log2 L passes of sums and differences, and no
-        # matrix.
+        # H_2L = [[H_L, H_L], [H_L, -H_L]]: log2 L passes of sums and differences, and no matrix.
         left, right = rows.reshape(count, -1, 2, half).unbind(2)
         rows = torch.stack((left + right, left - right), 2).reshape(count, width)
         half *= 2

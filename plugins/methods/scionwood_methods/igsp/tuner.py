@@ -100,8 +100,8 @@ class IgspLayer(AdapterLayer):
             The number of remaining experts.
         """
         bias = self.igsp_bias[name].detach()
-        # A closed route has b_r = -inf, hence a softmax of exactly 0: removing it changes
-        # no output.
+        # A closed route has b_r = -inf, hence a softmax of exactly 0: removing it changes no
+        # output.
         alive = bias.isfinite()
         rows = alive.repeat_interleave(self._rank(name))
         chosen = {"igsp_A": rows, "igsp_router": alive, "igsp_bias": alive}

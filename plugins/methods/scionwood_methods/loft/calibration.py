@@ -86,8 +86,8 @@ class _Sketch:
         if not self.total.any():
             rule = "the loss does not depend on its input"
             raise AdapterError(f"layer {self.name}", rule, "Target other layers, or check the loss")
-        # S is skew, S^T = -S, so multiplying by S again is the power iteration with S^T,
-        # up to a sign.
+        # S is skew, S^T = -S, so multiplying by S again is the power iteration with S^T, up to a
+        # sign.
         self.vectors = torch.linalg.qr(self.total).Q
         self.total = torch.zeros_like(self.vectors)
 

@@ -135,8 +135,8 @@ def _padded(layer: Any, x: Tensor) -> tuple[Tensor, Geometry]:
     padding = layer.padding
     if layer.padding_mode != "zeros" or isinstance(padding, str):
         mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
-        # torch's own convolutions pad in this way before the kernel for modes other than
-        # zeros, and for the padding "same".
+        # torch's own convolutions pad in this way before the kernel for modes other than zeros, and
+        # for the padding "same".
         x = F.pad(x, layer._reversed_padding_repeated_twice, mode=mode)
         padding = (0,) * len(layer.stride)
     return x, Geometry(layer.stride, padding, layer.dilation, layer.groups)

@@ -118,6 +118,7 @@ def gathered(source: Source, places: Sequence[np.ndarray], leading: int = 0) -> 
         places: places along each axis; they may repeat and start again from the other side.
         leading: axes of the result before those of space.
     """
+    # A place below the one before it is where a periodic axis starts again from the other side.
     runs = [np.split(line, np.flatnonzero(np.diff(line) < 0) + 1) for line in places]
 
     def read(axis: int, chosen: list[np.ndarray]) -> np.ndarray:

@@ -130,6 +130,7 @@ class OnlineLoop:
         for name, value in state["counts"].items():
             setattr(self, name, value)
         needed = {key[0] for key in (*state["cache"], *state["waiting"])}
+        # A number determines its simulation, so a checkpoint need not hold any field.
         again = {index: self._make_sample(index) for index in sorted(needed)}
         self.cache.entries = [
             Entry((index, number), again[index][number], uses)
