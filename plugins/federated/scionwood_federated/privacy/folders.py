@@ -72,6 +72,7 @@ def write_encrypted(
     moving = _moving(update)
     begun = _moving(start)
     flat = [moving[n].double().flatten()[mask_of_largest(begun[n], rate)] for n in sorted(moving)]
+    # Ciphertexts can only be added: the sum of n x over the sum of n is the weighted mean.
     values = update.about.samples * torch.cat(flat)
     facts = {"key": key.name, "values": len(values), "rate": rate}
     about = replace(update.about, extra={**update.about.extra, "encrypted": facts})

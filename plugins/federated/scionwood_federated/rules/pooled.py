@@ -44,6 +44,7 @@ def mean(values: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     total = sum(w * value.double() for value, w in zip(values, weights, strict=True))
     out = torch.as_tensor(total)
     kind = values[0].dtype
+    # Counters of a head, such as those of batch norm, are whole numbers; `to` alone would cut.
     return (out if kind.is_floating_point else out.round()).to(kind)
 
 
