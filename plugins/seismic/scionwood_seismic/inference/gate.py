@@ -76,6 +76,7 @@ def choose(tiling: Tiling, options: GateOptions, rng: np.random.Generator) -> Cr
         chosen = [corners[i] for i in sorted(rng.permutation(len(corners))[:count])]
         return Crops(chosen, chosen, size)
     part = min(size[0], max(STEP, size[0] // 2)), min(size[1], max(3 * STEP, size[1] // 2))
+    # As many parts as cost `PART` of one pass over the record.
     count = int(PART * len(corners) * padded_samples(size) / padded_samples(part))
     tiles = [corners[i % len(corners)] for i in range(max(1, count))]
     free = size[0] - part[0], size[1] - part[1]
@@ -131,7 +132,11 @@ def recovered(
     else:
         first = np.stack([_part(before[tile], tile, at, crops.size) for tile, at in _pairs(crops)])
     again = remove(inputs + added, masks, _slices_with_events(neighbours, crops, events))
+    # The response of the model to the events alone, as it is not linear: what is removed with them,
+    # less what is removed without.
     change = again - first
+    # A taper: the model sees the edges of a crop without their surroundings. The 0.02 keeps events
+    # there from having no weight at all.
     window = np.outer(*(np.hanning(n + 2)[1:-1] + 0.02 for n in crops.size)).astype(np.float32)
     weighed = events.waves * window
     alone = np.einsum("eij,eij->e", weighed, events.waves)
