@@ -176,6 +176,7 @@ class _Rows:
         batches = torch.split(tiles, self.at_once)
         inside = torch.cat([self.function(part.to(self.device)).cpu() for part in batches])
         for axis, step in enumerate(target.steps, start=2):
+            # What the halo covers belongs to the tiles beside this one.
             inside = inside.narrow(axis, target.halo, step)
         values = torch.cat(list(inside), dim=-1).numpy()
         starts = [n * target.steps[i] for i, n in enumerate(numbers)] + [0]

@@ -141,6 +141,7 @@ class OnlineLoop:
 
     def _make_sample(self, index: int) -> list[Tensor]:
         simulator = self.source.simulator
+        # Stream 1 of the number, as in `_take`: the same crops come out again.
         return self.cropper(simulator(index), simulator.generator(index, 1))
 
     def _put(self) -> None:
