@@ -27,7 +27,7 @@ from scionwood_federated.privacy.encryption import (
     summed,
 )
 from scionwood_federated.rules.low_rank import pair_names
-from scionwood_federated.rules.pooled import Pooled
+from scionwood_federated.rules.pooled import Pooled, of_kind
 from scionwood_federated.rules.registry import RULES, check_samples
 from scionwood_federated.update.folder import (
     ADAPTER,
@@ -201,8 +201,7 @@ def _unpacked(
         count = int(mask.sum())
         flat[mask] = values[place : place + count]
         place += count
-        tensor = flat.reshape(value.shape)
-        out[name] = (tensor if value.is_floating_point() else tensor.round()).to(value.dtype)
+        out[name] = of_kind(flat.reshape(value.shape), value.dtype)
     return out
 
 

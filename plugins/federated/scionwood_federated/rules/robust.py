@@ -13,6 +13,7 @@ from scionwood_federated.rules.low_rank import dense, inner, others, pairs, spli
 from scionwood_federated.rules.pooled import (
     Combine,
     Pooled,
+    of_kind,
     other_tensors,
     place,
     sites,
@@ -103,10 +104,10 @@ def _flat(update: Update) -> Tensor:
 
 def _median(values: Sequence[Tensor], weights: Weights) -> Tensor:
     stack = torch.stack([value.double() for value in values])
-    return stack.quantile(0.5, dim=0).to(values[0].dtype)
+    return of_kind(stack.quantile(0.5, dim=0), values[0].dtype)
 
 
 def _trimmed(values: Sequence[Tensor], weights: Weights, *, share: float) -> Tensor:
     stack = torch.stack([value.double() for value in values]).sort(0).values
     cut = int(share * len(values))
-    return stack[cut : len(values) - cut].mean(0).to(values[0].dtype)
+    return of_kind(stack[cut : len(values) - cut].mean(0), values[0].dtype)
