@@ -132,13 +132,9 @@ def recovered(
     else:
         first = np.stack([_part(before[tile], tile, at, crops.size) for tile, at in _pairs(crops)])
     again = remove(inputs + added, masks, _slices_with_events(neighbours, crops, events))
-    # The response of the model to the events alone, as it is not linear: what is removed with them,
-    # less what is removed without.
+    # The model is not linear: its response to the events is the difference of two removals.
     change = again - first
-    # A taper: the model sees the edges of a crop without their surroundings. The 0.02 keeps events
-    # there from having no weight at all.
-    window = np.outer(*(np.hanning(n + 2)[1:-1] + 0.02 for n in crops.size)).astype(np.float32)
-    weighed = events.waves * window
+    weighed = events.waves * _taper(crops.size)
     alone = np.einsum("eij,eij->e", weighed, events.waves)
     went = np.einsum("eij,eij->e", weighed, added[events.crop])
     # Others of the crop hardly overlap a fair event, so that what comes back is its amplitude.
@@ -148,16 +144,7 @@ def recovered(
         np.einsum("eij,eij->e", size, np.square(array)[events.crop]) for array in (first, inputs)
     )
     noisy = gone > little * energy
-    levels = {
-        "strong": events.strong,
-        "weak": ~events.strong & ~noisy,
-        "noisy": ~events.strong & noisy,
-    }
-    places = {
-        f"{level} {name}": fair & at_level & (events.kind == kind)
-        for level, at_level in levels.items()
-        for kind, name in enumerate(events.names)
-    }
+    places = _places(events, fair, noisy)
 
     def means(gone: np.ndarray) -> dict[str, float]:
         came = went - np.einsum("eij,eij->e", weighed, gone[events.crop])
@@ -168,6 +155,27 @@ def recovered(
         return means(change - lost)
 
     return means(change), mended
+
+
+def _taper(size: tuple[int, int]) -> np.ndarray:
+    """Return the weights of a crop: the model sees its edges without their surroundings."""
+    # The 0.02 keeps an event at an edge from having no weight at all.
+    window: np.ndarray = np.outer(*(np.hanning(n + 2)[1:-1] + 0.02 for n in size))
+    return window.astype(np.float32)
+
+
+def _places(events: Events, fair: np.ndarray, noisy: np.ndarray) -> dict[str, np.ndarray]:
+    """Return which events count, by level and kind, (event,) bool each."""
+    levels = {
+        "strong": events.strong,
+        "weak": ~events.strong & ~noisy,
+        "noisy": ~events.strong & noisy,
+    }
+    return {
+        f"{level} {name}": fair & at_level & (events.kind == kind)
+        for level, at_level in levels.items()
+        for kind, name in enumerate(events.names)
+    }
 
 
 def _slices_with_events(
