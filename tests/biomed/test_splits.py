@@ -49,6 +49,13 @@ def test_every_class_is_in_every_part():
         assert {item.label for item in part} == set("abc")
 
 
+def test_two_subjects_of_a_class_are_enough_for_two_parts():
+    items = [Item(Path(f"{i}.png"), "ab"[i % 2], f"p{i}") for i in range(4)]
+    parts = split_by_subject(items, shares=(0.75, 0.0, 0.25))
+    assert {item.label for item in parts["train"]} == {item.label for item in parts["test"]}
+    assert not parts["val"]
+
+
 def test_splits_depend_on_the_seed_alone():
     first, same, other = (split_by_subject(cohort(2), seed=seed) for seed in (5, 5, 6))
     assert first == same != other

@@ -112,6 +112,27 @@ def test_factors_and_residual_together_are_exact(make):
     assert error(whole, wanted(updates, weights)) < 1e-6
 
 
+@table("rule", ["median", "trimmed", "exact"])
+def test_counters_of_a_head_are_rounded(make, rule):
+    updates = [
+        Update(u.about, u.config, u.adapter, {**u.head, "norm.seen": torch.tensor(count)})
+        for u, count in zip(map(make, range(4)), [1, 2, 3, 5], strict=True)
+    ]
+    pooled = apply(rule, updates, [0.25] * 4, updates[0])
+    assert pooled.head["norm.seen"] == (2 if rule == "median" else 3)
+
+
+def test_krum_compares_what_is_no_product_too(make):
+    base = make(0)
+    vectors = [100.0, 1.0, 1.01, 0.99, 1.02]
+    updates = [
+        Update(base.about, base.config, {"x.ia3_l": torch.full((4,), value)}, base.head)
+        for value in vectors
+    ]
+    chosen = apply("krum", updates, [0.2] * 5, updates[0]).adapter["x.ia3_l"]
+    assert float(chosen.max()) < 2
+
+
 @table("rule", ["median", "trimmed", "krum"])
 def test_one_absurd_site_moves_robust_rules_little_and_the_mean_far(make, rule):
     base = make(0)

@@ -64,6 +64,7 @@ def rank_sites(updates: Sequence[Update], start: Update | None) -> list[SiteScor
     scores = []
     for number, row in enumerate(cosines):
         others = [float(value) for n, value in enumerate(row) if n != number]
+        # The median: one bad site does not make all others look unlike.
         scores.append(1 - statistics.median(others))
     return _ranked([update.about.site for update in updates], scores, FLOOR)
 
@@ -136,6 +137,7 @@ def _ranked(names: Sequence[str], scores: Sequence[float], floor: float) -> list
 
 
 def _products(updates: Sequence[Update], start: Update | None) -> Tensor:
+    # Adapter and head count alike, however many numbers each has.
     share = 0.5 if start is not None and updates[0].head else 1.0
     changes = [_moved(update, start) for update in updates]
     if not changes[0]:

@@ -178,6 +178,7 @@ def composed(
         rule = "they belong to other layers"
         raise AdapterError("gates", rule, "Build AdapterGates on this model")
     for index, layer in enumerate(layers.values()):
+        # An attribute of the instance hides the method of its class, until it is deleted below.
         layer.forward = _gated(layer, layer.forward, scales, index)
     try:
         yield model
@@ -192,6 +193,8 @@ def _gated(
     def run(x: Tensor) -> Tensor:
         with _only(layer, None):
             base = forward(x)
+        # The layer runs once for each adapter instead of adding its deltas, so that methods whose
+        # change depends on the input can be weighed too.
         weights, total = gates.weigh(index, x).to(base.dtype), base
         for k, (name, scale) in enumerate(gates.scales.items()):
             with _only(layer, name):

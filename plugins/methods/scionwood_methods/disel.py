@@ -57,6 +57,7 @@ class DiselLayer(AdapterLayer):
         self.disel_gate[name] = gate
         nn.init.zeros_(self.disel_B[name].weight)
         nn.init.constant_(last.bias, config.gate_bias)
+        # For a convolution the fan-in counts the positions of the kernel, as for any inner product.
         fan_in = self.disel_A[name].weight[0].numel()
         self.gate_scale[name] = 1 / math.sqrt(fan_in) if config.normalize else 1.0
         self.fused[name] = config.fused
@@ -75,11 +76,14 @@ class DiselLayer(AdapterLayer):
     def adapted(self, x: Tensor, names: list[str]) -> Tensor:
         """Return the output; one adapter on a plain linear layer runs as one operator."""
         base = self.base_layer
+        # The operator computes the base, one adapter and one gate in one go.
         if len(names) != 1 or not self.fused[names[0]] or not _is_plain(base):
             return super().adapted(x, names)
         (name,) = names
         b = self.disel_B[name].weight
         if self.slices[name].chosen != self.slices[name].features:
+            # The operator writes all outputs, so B gets zero rows for those that the adapter leaves
+            # alone.
             b = self.slices[name].add(b.new_zeros(base.weight.shape[0], b.shape[1]), b, 0)
         drop = self.dropout[name]
         return lora_linear(
@@ -97,6 +101,7 @@ class DiselLayer(AdapterLayer):
         """Return W_g and b_g of a linear layer, with the light gate and the scale multiplied in."""
         gate, scale = self.disel_gate[name], self.gate_scale[name]
         parts: list[Any] = list(gate) if isinstance(gate, nn.Sequential) else [gate]
+        # U V x = (U V) x: the inner layer has no bias, so the light gate is one linear layer.
         weight = parts[0].weight if len(parts) == 1 else parts[1].weight @ parts[0].weight
         return scale * weight, scale * parts[-1].bias
 
@@ -106,6 +111,7 @@ class DiselLayer(AdapterLayer):
             for layer in part:
                 x = self._run(layer, x)
             return x
+        # peft holds the parameters in float32, and x comes in the dtype of the base or of autocast.
         weight = part.weight.to(x.dtype)
         bias = None if part.bias is None else part.bias.to(x.dtype)
         if isinstance(part, nn.Linear):
@@ -197,6 +203,7 @@ def _mixing(base: Any, width: int, out: int, *, bias: bool) -> Any:
 
 def _is_plain(base: Any) -> bool:
     """Whether a base layer is exactly `x W^T + b` with a frozen W and has no hooks."""
+    # The operator reads W itself, so it would skip hooks and give a trained W no gradient.
     hooks = (base._forward_hooks, base._forward_pre_hooks)
     backward = (base._backward_hooks, base._backward_pre_hooks)
     return (

@@ -51,6 +51,8 @@ def lora_plus(
         others = [p for p in group["params"] if id(p) not in outer]
         high = [p for p in group["params"] if id(p) in outer]
         split += [{**group, "params": others}] if others else []
+        # A sums over the width of its layer and B over r only: the stable rate of A falls with the
+        # width, and that of B does not. One rate for both therefore trains B too slowly.
         more = {"lr": ratio * group["lr"], "name": f"{group['name']}, B"}
         split += [{**group, "params": high, **more}] if high else []
     return AdamW(split, betas=betas, eps=eps)

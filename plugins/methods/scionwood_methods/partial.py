@@ -74,6 +74,7 @@ class PartialLayer(ModuleAdapter):
 
     def _value(self, key: str, now: Tensor, names: list[str]) -> Tensor:
         adapters = [name for name in names if _key(key) in self.partial_own[name]]
+        # p + (value - p) would round; the stored value itself is exact.
         if len(adapters) == 1 and not self.merged and self.stored[adapters[0]] == "values":
             value: Tensor = self.partial_own[adapters[0]][_key(key)]
             return value.to(now.dtype)

@@ -74,6 +74,7 @@ class SmoaLayer(AdapterLayer):
         rows, cols = (
             (torch.arange(n) for n in matrix.shape) if has_order else spectral_order(matrix)
         )
+        # r is the budget of all blocks together, as in the authors' code: r_k is about r / K.
         ranks = _sizes(config.r, count)
         a = [torch.empty(r, n) for r, n in zip(ranks, _sizes(matrix.shape[1], count), strict=True)]
         b = [torch.zeros(n, r) for r, n in zip(ranks, _sizes(matrix.shape[0], count), strict=True)]
@@ -168,10 +169,12 @@ def spectral_order(weight: Tensor) -> tuple[Tensor, Tensor]:
         Indices (out,) and (in,); rows with equal scores keep their order.
     """
     u, s, vh = torch.linalg.svd(weight.float(), full_matrices=False)
+    # The score is the mean number k of a singular vector, weighted by its energy in the row.
     place = torch.arange(len(s), device=s.device, dtype=s.dtype)
     orders = []
     for vectors in (u, vh.mT):
         energy = (vectors * s).square()
+        # A row of zeros has no energy; it gets the score 0 instead of 0 / 0.
         score = energy @ place / energy.sum(1).clamp_min(torch.finfo(s.dtype).tiny)
         orders.append(score.argsort(stable=True))
     return orders[0], orders[1]
@@ -206,6 +209,7 @@ class _Blocks(Generated):
         gradient = gradient.flatten(1)
         of_a, of_b = [], []
         for rows, cols, a, b, anchor in self.blocks(parameters):
+            # dL/d(B A) = s dL/dW * W, from which both factors take their part as in LoRA.
             tile = gradient.index_select(0, rows).index_select(1, cols).to(a.dtype) * anchor
             of_a.append(b.mT @ tile)
             of_b.append(tile @ a.mT)
@@ -220,6 +224,7 @@ class _BlockLinear(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, update: _Blocks, *factors: Tensor) -> Tensor:
         ctx.save_for_backward(x, *factors)
         ctx.update = update
+        # No entry stays unwritten: the blocks divide the rows, and each row lies in one of them.
         out = x.new_empty(*x.shape[:-1], len(update.weight))
         with torch.autocast(x.device.type, enabled=False):
             for rows, cols, a, b, anchor in update.blocks(factors):
@@ -235,6 +240,8 @@ class _BlockLinear(torch.autograd.Function):
             for rows, cols, a, b, anchor in ctx.update.blocks(tuple(factors)):
                 tile = ((b @ a) * anchor).to(x.dtype)
                 dy_part, x_part = dy.index_select(-1, rows), x.index_select(-1, cols)
+                # A copy and not a sum, because each column lies in one block; not in place, so that
+                # a second derivative can go through this function.
                 dx = dx.index_copy(-1, cols.long(), dy_part @ tile)
                 flat = dy_part.reshape(-1, len(rows)).mT @ x_part.reshape(-1, len(cols))
                 of_tile = flat.to(a.dtype) * anchor

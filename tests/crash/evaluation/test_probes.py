@@ -47,6 +47,19 @@ def test_the_energy_of_a_uniform_strain_is_stress_times_strain_times_volume(part
         absorbed_energy(hat)
 
 
+def test_each_sheet_of_an_assembly_absorbs_energy_at_its_own_stress(part: Make) -> None:
+    hat = part("hat")
+    strain = np.full((len(hat.times), len(hat.cells)), 0.1)
+    sheet = (np.arange(len(hat.cells)) % 2).astype(np.int64)
+    soft, hard = Material(yield_stress=0.2), Material(yield_stress=0.8, exponent=0.2)
+    both = replace(hat, plastic_strain=strain, material=soft, materials=(soft, hard), sheet=sheet)
+    wanted = sum(
+        absorbed_energy(replace(hat, plastic_strain=strain * (sheet == at), material=material))
+        for at, material in enumerate((soft, hard))
+    )
+    np.testing.assert_allclose(absorbed_energy(both), wanted)
+
+
 @pytest.mark.parametrize("family", ["hat", "tube"])
 def test_a_simulated_part_absorbs_less_than_the_impactor_has(family: str) -> None:
     """On a coarse mesh; with the largest strain in the whole thickness, both exceed it."""

@@ -11,6 +11,7 @@ import pytest
 from case_table import table
 
 from scionwood import ReadError, WriteError
+from scionwood_crash.readers.deck_parameters import evaluated
 from scionwood_crash.readers.keyword import KeywordReader
 
 pytestmark = [
@@ -221,6 +222,11 @@ def test_parameters_are_values_and_expressions(deck: Write) -> None:
         KeywordReader(
             deck(evil, NODES, SHELL, section.replace("&double", "&thick").replace("&id", "3"))
         )
+
+
+@table("text, value", [("nint(2.5)", 3.0), ("nint(-2.5)", -3.0), ("nint(2.4)", 2.0)])
+def test_a_half_is_rounded_away_from_zero_as_in_fortran(text: str, value: float) -> None:
+    assert evaluated(text, {}) == value
 
 
 def test_encrypted_blocks_are_named(deck: Write) -> None:

@@ -17,6 +17,7 @@ from scionwood_seismic.evaluation.panels import Geometry, Result
 from scionwood_seismic.evaluation.qc_page import QcPage, render_qc
 from scionwood_seismic.inference import envelope
 from scionwood_seismic.inference.decision import decide
+from scionwood_seismic.inference.events import slopes_of
 from scionwood_seismic.inference.field import denoise_record
 from scionwood_seismic.inference.options import DenoiseOptions
 from scionwood_seismic.inference.tiles import TILES
@@ -202,3 +203,8 @@ def test_windows_of_few_traces_are_longer() -> None:
     assert envelope.window((48, 500), 12.0) == (9, 25)
     assert envelope.window((3, 500), 12.0) == (3, 73)
     assert envelope.window((1, 100), 12.0) == (1, 100)
+
+
+def test_crops_without_any_signal_have_some_slope() -> None:
+    slopes = slopes_of(np.zeros((2, 8, 64), np.float32), 8.0, np.random.default_rng(0))
+    assert np.isfinite(slopes).all()

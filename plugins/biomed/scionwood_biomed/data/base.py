@@ -151,8 +151,10 @@ def fitted(picture: np.ndarray, size: int) -> Tensor:
     image = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
     rows, columns = image.shape[-2:]
     scale = size / min(rows, columns)
+    # Rounding may leave the shorter side one pixel short of the square.
     shape = [max(size, round(rows * scale)), max(size, round(columns * scale))]
     if shape != [rows, columns]:
+        # Cubic kernels overshoot at edges, out of the range of an image.
         image = F.interpolate(image, shape, mode="bicubic", antialias=True).clamp(0, 1)
     top, left = (shape[0] - size) // 2, (shape[1] - size) // 2
     return image[0, :, top : top + size, left : left + size].contiguous()

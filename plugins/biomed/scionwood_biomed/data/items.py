@@ -194,6 +194,7 @@ def _pattern(subject: str | None) -> Any | None:
         remedy = "Give a regular expression, or a table"
         raise RecipeError(f"subject={subject!r}", rule, remedy)
     try:
+        # RE2 runs in linear time: an expression of a recipe cannot hang the reader.
         settings = re2.Options()
         settings.log_errors = False
         pattern = re2.compile(subject, settings)

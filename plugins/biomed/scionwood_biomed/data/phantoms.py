@@ -109,6 +109,8 @@ def phantom(item: Item, seed: int) -> np.ndarray:
     Returns:
         (64, 64, 3) float32; the soft-tissue window maps to 0 to 1.
     """
+    # The body is drawn from the subject alone: its slices are alike, as those of a patient are, so
+    # that a split by image would leak.
     owner = np.random.default_rng((seed, int(item.subject)))
     body = _body(item.label, owner)
     rng = np.random.default_rng((seed, int(item.subject), 1 + int(item.path.name)))

@@ -66,10 +66,13 @@ def split_by_subject(
     part_of: dict[str, int] = {}
     part_count = sum(share > 0 for share in shares)
     owners = _owners(items)
+    # From the rarest class on: a subject of several classes is assigned with the first that it is
+    # in.
     for label in sorted(owners, key=lambda name: (len(owners[name]), name)):
         if len(owners[label]) < part_count:
             rule = f"it has {len(owners[label])} subjects, and each of {part_count} parts needs one"
             raise RecipeError(f"class {label!r}", rule, "Add subjects, or set a share to 0")
+        # Sorted, as the order of a set of texts differs from one process to the next.
         order = rng.permutation(sorted(owners[label] - part_of.keys()))
         for part, chosen in enumerate(np.split(order, _edges(len(order), shares))):
             part_of.update(dict.fromkeys(map(str, chosen), part))
@@ -212,7 +215,7 @@ def _owners(items: Sequence[Item]) -> Mapping[str, set[str]]:
 
 def _edges(count: int, shares: Sequence[float]) -> list[int]:
     """Return where the second and third part begin; parts with a share get one item if possible."""
-    minimum = int(count >= len(shares))
+    minimum = int(count >= sum(share > 0 for share in shares))
     sizes = [max(int(share * count), minimum * (share > 0)) for share in shares[1:]]
     first = count - sum(sizes)
     return [first, first + sizes[0]]
@@ -227,4 +230,5 @@ def _round_robin(items: Sequence[Item], rng: np.random.Generator) -> list[Item]:
         owner = subject_key(item.subject)
         placed.append((turns[owner], len(placed), item))
         turns[owner] += 1
+    # By turn first, then in the random order; an item itself has no order.
     return [item for *_, item in sorted(placed, key=lambda entry: entry[:2])]

@@ -96,8 +96,10 @@ def volume_phantom(
     values = np.where(inside, 0.55 + 0.15 * np.tanh(4 * rings), 0.05)
     at = [rng.uniform(-0.7, 0.7), *rng.uniform(-0.45, 0.45, 2)]
     radius = rng.uniform(0.14, 0.2)
+    # 12: the lesion falls to one half at 0.24 along z, one step of eight slices; three show it.
     blob = np.exp(-(((x - at[1]) ** 2 + (y - at[2]) ** 2) / radius**2 + 12 * (z - at[0]) ** 2))
     if sick:
+        # 0.62 is between the greys of healthy tissue, 0.4 and 0.7.
         values = np.where(inside, values * (1 - blob) + 0.62 * blob, values)
     values = values * rng.uniform(0.9, 1.1) + rng.normal(0, 0.02, values.shape)
     mask = (inside & (blob > 0.5)).astype(np.uint8) * sick

@@ -101,6 +101,7 @@ def audit(data: ImageData, backbone: ClipBackbone, *, folds: int = 5, seed: int 
         features = torch.cat([backbone.image_features(part) for part in parts])
     label = torch.tensor([names.index(item.label) for item in items])
     ways = {
+        # Each image is a group of its own, so that the folds may divide a subject.
         "by_image": (split_by_image, [str(number) for number in range(len(items))]),
         "by_subject": (split_by_subject, [subject_key(item.subject) for item in items]),
     }

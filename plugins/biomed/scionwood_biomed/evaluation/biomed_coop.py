@@ -43,6 +43,7 @@ class BiomedCoOp(Method):
             features = self.backbone.text_features(self.backbone.tokenize(flat))
             self.sentences = features.reshape(len(prompt_lists), count, -1)
             parts = [self.backbone.image_features(part) for part in torch.split(shots.image, 64)]
+            # By content, as batches are drawn at random and do not say which images they hold.
             self.frozen = dict(zip(map(_key, shots.image), torch.cat(parts), strict=True))
         texts = prompts(TEMPLATE, shots.classes)
 
@@ -92,6 +93,7 @@ class BiomedCoOp(Method):
             ]
         )
         spread = scores.std(correction=1) if len(scores) > 1 else scores.new_zeros(())
+        # Also NaN: one sentence, or equal scores, have no outlier.
         if not spread > 0:
             return torch.ones_like(scores, dtype=torch.bool)
         return ((scores - scores.mean()) / spread).abs() <= OUTLIER

@@ -100,6 +100,7 @@ class Frozen(Method):
     def last(self, image: Tensor) -> Tensor:
         """Return the unit-length features of the last block, without standard deviations."""
         values = self.pooled(self.backbone, image)[-1]
+        # Pooled features are [class token,] mean and deviation over the patches, of equal widths.
         parts = 3 if class_tokens(self.backbone.clip.visual) else 2
         return F.normalize(values[:, : -(values.shape[1] // parts)], dim=-1)
 
@@ -211,6 +212,7 @@ class Cached(Method):
 
     def logits(self, features: Tensor, text: Tensor) -> Tensor:
         """Return (batch, class): similarity to the texts plus the votes of the cache."""
+        # exp(-beta (1 - cosine)) of Tip-Adapter.
         closeness = (-SHARPNESS * (1 - features @ self.keys.T)).exp()
         return self.backbone.logits(features, text) + CACHE * closeness @ self.values
 

@@ -69,7 +69,9 @@ def cross_validated(
     classes = int(label.max()) + 1
     for at in range(min(folds, len(names))):
         train, test = fold != at, fold == at
+        # From the training folds only: the scale of the test fold would leak.
         mean, spread = features[train].mean(0), features[train].std(0) + 1e-6
+        # A column of ones is the bias.
         scaled = F.pad((features - mean) / spread, (0, 1), value=1.0)
         start = torch.zeros(classes, scaled.shape[1])
         weight = linear_probe(scaled[train], label[train], start, decay=1e-2)

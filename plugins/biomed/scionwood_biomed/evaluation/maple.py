@@ -82,6 +82,7 @@ class CoupledPrompts(nn.Module):
             append = vision[0].register_forward_pre_hook(_appending(pictures[0]))
             stack.callback(append.remove)
             for block, prompt in zip(vision[1:], pictures[1:], strict=False):
+                # The prompts of images are the last tokens, see `_appending`.
                 hook = block.register_forward_pre_hook(_replacing(prompt, -len(prompt)))
                 stack.callback(hook.remove)
             count = len(pictures[0])

@@ -35,6 +35,7 @@ def reliability(probabilities: Tensor, label: Tensor, bins: int = BINS) -> Relia
     """
     sure, answer = probabilities.detach().double().cpu().max(-1)
     right = (answer == label.cpu()).double()
+    # A confidence of exactly 1 belongs to the last bin.
     index = (sure * bins).long().clamp(0, bins - 1)
     count = torch.bincount(index, minlength=bins).double()
     means = [torch.bincount(index, value, minlength=bins) / count for value in (sure, right)]
@@ -55,5 +56,6 @@ def calibration_error(probabilities: Tensor, label: Tensor, bins: int = BINS) ->
     Source: Naeini et al. 2015; Guo et al. 2017, arXiv:1706.04599, equation 3.
     """
     binned = reliability(probabilities, label, bins)
+    # Empty bins are 0 / 0, and have no weight.
     gaps = (binned.confidence - binned.accuracy).abs().nan_to_num(0.0)
     return float((gaps * binned.images).sum() / binned.images.sum().clamp_min(1))

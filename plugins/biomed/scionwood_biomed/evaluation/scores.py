@@ -64,6 +64,8 @@ def _area(positive: np.ndarray, score: np.ndarray) -> float:
     if np.isnan(score).any():
         return float("nan")
     others = np.sort(score[~positive])
+    # Mann-Whitney: "left" counts the smaller scores and "right" also the equal ones, so that their
+    # mean counts ties half.
     below = (np.searchsorted(others, score[positive], side) for side in ("left", "right"))
     return float(sum(below).mean() / (2 * len(others)))
 
@@ -76,6 +78,7 @@ def threshold(probabilities: np.ndarray, label: np.ndarray) -> float:
         label: (image,) integers, 0 or 1; both occur.
     """
     false, true, at = roc_curve(label, probabilities[:, 1])
+    # Youden's index. The first threshold of `roc_curve` is infinite (nothing is positive).
     return float(min(at[int(np.argmax(true - false))], 1.0))
 
 

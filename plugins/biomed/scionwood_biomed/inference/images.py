@@ -138,6 +138,8 @@ class Classifier:
                     counts[-1] += 1
                     yield view
 
+        # Views of several images share a batch; `counts` fills up as they are drawn, and splits the
+        # answers again.
         remaining = all_views()
         batches = iter(lambda: list(islice(remaining, BATCH)), [])
         parts = [self._probabilities(batch) for batch in batches]

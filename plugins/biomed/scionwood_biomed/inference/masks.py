@@ -107,6 +107,8 @@ def label_slice(network: Any, picture: np.ndarray, size: int, device: str = "cpu
             answer = network(part).softmax(1)
             if total is None:
                 total = torch.zeros(1, answer.shape[1], *image.shape[-2:], device=device)
+            # The sum of the windows over a pixel serves as their mean: `argmax` is the same for
+            # both.
             total[..., top : top + size, left : left + size] += answer
     assert total is not None
     labels = total.argmax(1)[0, before[0] : before[0] + rows, before[1] : before[1] + columns]
@@ -131,6 +133,8 @@ def _nifti(path: Path, mask: np.ndarray, *, packed: bool) -> bytes:
     """Return the bytes of the mask in the orientation of the file, with its affine."""
     source = nib.load(path)
     orientation = nib.io_orientation(NiftiReader(path).affine)
+    # The reader turned the volume to the nearest standard orientation; the mask goes the way back,
+    # and then lies on the voxels of the file.
     back = nib.orientations.ornt_transform(orientation, nib.io_orientation(source.affine))
     values = nib.orientations.apply_orientation(mask.transpose(2, 1, 0), back)
     image = nib.Nifti1Image(values.astype(np.uint8), source.affine)

@@ -103,14 +103,18 @@ class BagHead(nn.Module):
         usual = cells[reference]
         self.mean.copy_(usual.mean(0))
         variance = usual.var(0, correction=1) if len(usual) > 1 else torch.ones_like(self.mean)
+        # Few volumes give a noisy variance at each place: it is averaged with the slices beside it
+        # and drawn halfway to that of all places.
         near = (variance + variance.roll(1, 0) + variance.roll(-1, 0)) / 3
         self.scale.copy_((0.5 * near + 0.5 * variance.mean((0, 1))).sqrt() + 1e-6)
         deviations = ((usual - self.mean) / self.scale).flatten(0, 2)
         covariance = deviations.T @ deviations / len(deviations)
         eye = torch.eye(len(covariance)).to(covariance)
         shrunk = (1 - SHRINK) * covariance + SHRINK * covariance.diagonal().mean() * eye
+        # With S^-1 = L L', deviations x L have the unit covariance L' S L.
         white = torch.linalg.cholesky(torch.linalg.inv(shrunk))
         whitened = ((cells - self.mean) / self.scale).flatten(0, 2) @ white
+        # In units of what is usual, the directions in which all training volumes differ most.
         _, vectors = torch.linalg.eigh(whitened.T @ whitened)
         directions = white @ vectors.flip(1)[:, : self.basis.shape[1]]
         self.basis.copy_(directions / (whitened @ vectors).std().clamp_min(1e-9))
@@ -133,6 +137,7 @@ class BagHead(nn.Module):
     def forward(self, cells: Tensor) -> Tensor:
         """Map cells (batch, slice, cell, channel) to logits (batch, class)."""
         answers = self.each(self.placed(cells))[0]
+        # The logarithm of the mean of the probabilities.
         return answers.logsumexp(0) - math.log(len(self.members))
 
     def probabilities(self, logits: Tensor) -> Tensor:
@@ -193,6 +198,7 @@ class BagClassifier(TowerNetwork):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(init_seed)
             self.answer = BagHead((slices, places, depth), width, hidden, len(classes))
+        # Adapters in blocks that the head never sees would get no gradient.
         unused = after(tower.model, self.at[-1])
         names = [
             name

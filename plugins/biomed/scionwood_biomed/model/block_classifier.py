@@ -54,6 +54,7 @@ class BlockHead(nn.Module):
         for block, weight, bias in zip(features, self.weight, self.bias, strict=True):
             scores = F.linear(F.normalize(block, dim=-1), weight, bias)
             parts.append(scores.softmax(-1) if self.exclusive else scores.sigmoid())
+        # The loss takes logits: the logarithm of the mean is given back, kept away from log 0.
         mean = torch.stack(parts).mean(0).clamp(SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
         logits = mean.log() if self.exclusive else mean.logit()
         return logits * self.sharpness
@@ -171,6 +172,7 @@ class BlockClassifier(TowerNetwork):
             raise RecipeError(f"images of {tuple(image.shape[1:])}", rule, remedy)
         if self.slices is None:
             return (image - self._mean) / self._std
+        # A network of volumes has one channel, and the slices are its first axis of space.
         return ((image.mean(2) - self._mean) / self._std)[:, None]
 
     def forward(self, image: Tensor) -> Tensor:

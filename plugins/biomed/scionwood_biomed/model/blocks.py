@@ -124,6 +124,7 @@ def pooled(values: Tensor, classes: int) -> Tensor:
         classes: the number of tokens before those of the image.
     """
     cells = cells_of(values, classes)
+    # The square root has no finite gradient at 0, where all cells are equal.
     parts = [cells.mean(1), (cells.var(1, correction=0) + 1e-12).sqrt()]
     if values.ndim == 3 and classes:
         parts.insert(0, values[:, 0])

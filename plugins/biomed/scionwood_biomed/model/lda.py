@@ -65,8 +65,11 @@ def discriminant(
         raise RecipeError("blockwise LDA", rule, "Add images, or leave the class out")
     x = features.double()
     means = torch.stack([x[label == at].mean(0) for at in range(classes)])
+    # The mean of the class means, not of the images: all classes have the same prior.
     centre, within = means.mean(0), x - means[label]
     _, size, basis = torch.linalg.svd(torch.cat([within, means - centre]), full_matrices=False)
+    # With fewer images than features all differences lie in their span: the system that is solved
+    # has the size of the number of images.
     basis = basis[size > 1e-7 * size.max().clamp_min(1e-30)]
     if not len(basis):  # all images are equal
         return Discriminant(torch.zeros_like(means).float(), torch.zeros(classes))
@@ -76,6 +79,7 @@ def discriminant(
     shrunk = (1 - shrink) * covariance + shrink * level * torch.eye(len(basis)).to(x)
     solved = torch.linalg.solve(shrunk, centres.T).T
     weight = solved @ basis
+    # log p(class | x) = x' S^-1 m - m' S^-1 m / 2 + const, with x and m relative to the centre.
     bias = -0.5 * (solved * centres).sum(1) - weight @ centre
     scale = SPREAD / (x @ weight.T + bias).std().clamp_min(1e-9)
     return Discriminant((scale * weight).float(), (scale * bias).float())

@@ -91,10 +91,12 @@ class Cleaner:
         if kind is None:
             return None
         vr = element.VR
+        # A known attribute with an unknown representation hides its value from every check below.
         if vr == "UN" and dictionary_VR(element.tag) != "UN":
             vr = dictionary_VR(element.tag).split(" or ")[0]
             empty = DataElement(element.tag, vr, Sequence([]) if vr == "SQ" else None)
             return self._filled(empty, kind, level, keyword)
+        # Nothing in it can tell who the patient is, and the object may have to have it.
         if element.is_empty:
             return element
         rule = rule_of(element.tag)
@@ -115,8 +117,10 @@ class Cleaner:
             return self._changed(
                 element, kind, level, lambda text: shifted(text, element.VR, self.days)
             )
+        # A name has no words of imaging, and unknown bytes are no text.
         if "descriptions" in options and element.VR in TEXT - {"PN", "UN"}:
             return self._changed(element, kind, level, imaging_words)
+        # U: replace by a UID that is consistent within the copies (PS3.15, table E.1-1a).
         if element.VR == "UI" and (rule.action.startswith("U") or kind in ("1", "1C")):
             return self._uids(element)
         if element.VR == "SQ" and "U" in rule.action:
@@ -142,9 +146,12 @@ class Cleaner:
             makers = keyword in ("Manufacturer", "ManufacturerModelName", "SoftwareVersions")
             stays = stays or (makers and "device" in self.options)
             return element if stays else self._filled(element, kind, level)
+        # Numbers are stored as text in these, and a writer can put any text there; 16 is the
+        # longest that DS may have.
         if vr in ("DS", "IS"):
             stays = all(NUMBER.fullmatch(str(v).strip()) and len(str(v)) <= 16 for v in values)
             return element if stays else self._filled(element, kind, level)
+        # Raw bytes may hold anything, so that only attributes of known content stay.
         if vr in ("OB", "OW"):
             stays = keyword in _BYTES or _PALETTE.fullmatch(keyword) is not None
             return element if stays else self._filled(element, kind, level)
@@ -154,6 +161,7 @@ class Cleaner:
         values = [str(value) for value in _values(element)]
         if are_terms(values):
             return element
+        # The place of a value has a meaning here, so that a removed one leaves a word in its place.
         if element.keyword in _POSITIONAL:
             terms = [value if is_term(value) else "OTHER" for value in values]
         else:
@@ -190,6 +198,7 @@ class Cleaner:
     ) -> DataElement | None:
         """Replace by a dummy, empty, or remove, as the type demands."""
         vr = element.VR
+        # Type 1 needs a value, type 2 may be empty, and type 3 may be absent (PS3.5, 7.4).
         if kind == "3":
             return None
         if kind in ("2", "2C"):
@@ -210,6 +219,7 @@ def _clean_code(source: Dataset, out: Dataset) -> None:
     for name in (*_CODE, "CodingSchemeVersion"):
         if name in out:
             del out[name]
+    # A code that no list of the standard has may be free text of its writer.
     if meaning is None:
         out.CodeValue, out.CodingSchemeDesignator, out.CodeMeaning = "0", "99REMOVED", "REMOVED"
         return

@@ -64,6 +64,7 @@ def _jpeg(data: bytes) -> Iterator[Span]:
             name = "a comment" if kind == 0xFE else f"a segment APP{kind - 0xE0}"
             yield Span(f"{name if kind >= 0xE0 else 'a segment'} of JPEG", at + 4, stop)
         at = stop
+        # The coded data behind the head of a scan have no stated length.
         if kind == _SOS:
             next_marker = _NEXT.search(data, at)
             at = next_marker.start() if next_marker else len(data)
@@ -117,6 +118,7 @@ def _boxes(data: bytes, at: int, end: int) -> Iterator[Span]:
     while at + 8 <= end:
         length, kind = struct.unpack_from(">I4s", data, at)
         start = at + 8
+        # A length of 1 says that the true one follows in 64 bits, and 0 that the box ends the file.
         if length == 1 and at + 16 <= end:
             (length,) = struct.unpack_from(">Q", data, start)
             start += 8
@@ -126,10 +128,12 @@ def _boxes(data: bytes, at: int, end: int) -> Iterator[Span]:
         elif kind == b"jp2c":
             yield from _codestream(data, start, stop)
         elif kind == b"colr":
+            # Method 2 is an ICC profile behind three bytes: method, precedence, approximation.
             for span in profile_spans(data[start + 3 : stop]) if data[start] == 2 else []:
                 yield Span(span.what, start + 3 + span.start, start + 3 + span.stop)
         elif kind not in _BOXES and any(data[start:stop]):
             yield Span("a box of JPEG 2000", start, stop)
+        # A box that states less than its head must not hold the loop at its place.
         at = max(stop, at + 8)
     if any(data[at:end]):
         yield Span("bytes behind the last box of JPEG 2000", at, end)
@@ -149,6 +153,8 @@ def _rle(data: bytes, segments: int, unpacked: int) -> Iterator[Span]:
         at, byte_count = start, 0
         while byte_count < unpacked and at < stop:
             run = data[at]
+            # PackBits: n < 128 copies the next n + 1 bytes, n > 128 repeats the next one 257 - n
+            # times, and 128 does nothing.
             byte_count += run + 1 if run < 128 else 257 - run if run > 128 else 0
             at += run + 2 if run < 128 else 2 if run > 128 else 1
         if any(data[at:stop]):

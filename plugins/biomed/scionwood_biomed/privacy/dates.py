@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date, timedelta
 
+# The old form of ACR-NEMA has points between the parts: 2004.03.01.
 _DATE = re.compile(r"(\d{4})\.?(\d{2})\.?(\d{2})(.*)", re.S)
 _TIME_AND_ZONE = re.compile(r"(\d{2,6}(\.\d{1,6})?)?([+-]\d{4})?")
 _TIME = re.compile(r"\d{2}:?(\d{2}:?(\d{2}(\.\d{1,6})?)?)?")
@@ -33,4 +34,5 @@ def shifted(value: str, vr: str, days: int) -> str:
         day = date(int(match[1]), int(match[2]), int(match[3])) - timedelta(days)
     except (ValueError, OverflowError):
         return ""
+    # A time of day in a DT stays: the offset is of whole days, so that intervals stay true.
     return f"{day:%Y%m%d}{match[4]}"

@@ -58,6 +58,7 @@ def fragments_of(data: bytes, count: int) -> Fragments:
         return Fragments([], [*spans, Span(what, 0, 0)])
     others = [piece for pieces in frames[count:] for piece in pieces]
     spans += [Span("a frame behind the last one", *piece) for piece in others]
+    # 8 bytes of tag and length stand before the content of an item.
     return Fragments(frames[:count], spans, others[0][0] - 8 if others else None)
 
 
@@ -94,6 +95,7 @@ def _by_table(table: bytes, pieces: list[tuple[int, int]]) -> list[list[tuple[in
         return None
     offsets = struct.unpack(f"<{len(table) // 4}I", table)
     places = [start - pieces[0][0] for start, _ in pieces]
+    # A table that is not true could hide a fragment from the search, so that it is not mended.
     if offsets[0] or not set(offsets) <= set(places) or any(a >= b for a, b in pairwise(offsets)):
         return None
     ends = [places.index(offset) for offset in offsets[1:]] + [len(pieces)]
@@ -103,6 +105,8 @@ def _by_table(table: bytes, pieces: list[tuple[int, int]]) -> list[list[tuple[in
 def _by_content(
     data: bytes, pieces: list[tuple[int, int]], count: int
 ) -> list[list[tuple[int, int]]] | None:
+    # Without a table, one fragment for each frame is the only sure case; else frames are told apart
+    # by how they begin.
     if len(pieces) == count:
         return [[piece] for piece in pieces]
     begin = [at for at, (start, _) in enumerate(pieces) if data.startswith(_STARTS, start)]

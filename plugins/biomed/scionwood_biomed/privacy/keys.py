@@ -45,6 +45,7 @@ class Key:
 
     def uid(self, uid: str) -> UID:
         """Return the replacement of a UID: `2.25.` and a number of at most 128 bits (X.667)."""
+        # 128 bits with `2.25.` have at most 44 characters, and a UID may have 64.
         return UID(f"2.25.{int.from_bytes(self._digest('uid', uid)[:16], 'big')}")
 
     def days(self, patient: str) -> int:
@@ -61,6 +62,7 @@ class Key:
         return self._digest("mark", "").hex()[:8]
 
     def _digest(self, purpose: str, text: str) -> bytes:
+        # The purpose keeps the uses apart: a pseudonym tells nothing about the offset of dates.
         message = f"{purpose}\0{text}".encode()
         return hmac.new(self.secret.encode(), message, hashlib.sha256).digest()
 

@@ -83,10 +83,12 @@ def pixels_digest(dataset: Dataset) -> str:
     """
     if not has_pixels(dataset):
         return ""
+    # The same bytes are another picture with other rows, bits or colours.
     digest = hashlib.sha256(str(dataset.file_meta.get("TransferSyntaxUID", "")).encode())
     for name in _DECODED:
         value = dataset.get(name)
         content = value if isinstance(value, bytes) else str(value or "").encode()
+        # The length keeps two fields from passing for others that join to the same bytes.
         digest.update(f"\0{name} {len(content)} ".encode())
         digest.update(content)
     return digest.hexdigest()

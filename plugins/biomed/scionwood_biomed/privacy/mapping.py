@@ -95,12 +95,15 @@ def read_mapping(path: Path) -> dict[str, Entry]:
     if not path.exists():
         return {}
     with reading(path, "mapping"), path.open(newline="", encoding="utf-8", errors=_NAMES) as file:
+        # A line that was cut off has too few cells (a value is None); one that was written behind
+        # it on the same line has too many (a key is None).
         rows = [row for row in csv.DictReader(file) if None not in row.values() and None not in row]
         entries = (
             Entry(**{**row, "size": int(row["size"]), "modified": int(row["modified"])})  # type: ignore[arg-type]
             for row in rows
             if row["source"] and row["status"] in ("copied", "refused")
         )
+        # The file is only ever appended to, so that the last row of a source is the one in force.
         return {entry.source: entry for entry in entries}
 
 
@@ -111,6 +114,7 @@ def appending(path: Path) -> Iterator[csv.DictWriter[str]]:
     Args:
         path: the file; only its owner may read it.
     """
+    # The mapping undoes the pseudonyms: nobody but its owner may read it, at any moment.
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with writing(path):
         content = path.read_bytes() if path.exists() else b""
@@ -148,6 +152,7 @@ def todo(
             order,
         ):
             return False
+        # A refusal follows from the bytes and the options, and neither has changed.
         return entry.status == "refused" or (target / entry.target).is_file()
 
     return [name for name in names if not is_done(name)]

@@ -123,6 +123,7 @@ def stored(path: Path, content: bytearray) -> np.ndarray:
     shape = (*header.get_data_shape(), 1)[: max(2, len(header.get_data_shape()))]
     kind = header.get_data_dtype()
     count = (stop - start) // kind.itemsize
+    # NIfTI stores the first axis fastest.
     return np.frombuffer(content, kind, count, start).reshape(shape, order="F")
 
 
@@ -144,6 +145,7 @@ def packed(path: Path, content: bytearray) -> bytes:
     if not path.name.lower().endswith(".gz"):
         return bytes(content)
     out = io.BytesIO()
+    # The head of gzip would else hold the name of the file and the time of the copy.
     with gzip.GzipFile("", "wb", fileobj=out, mtime=0) as file:
         file.write(content)
     return out.getvalue()
@@ -157,9 +159,11 @@ def _packing(path: Path) -> list[str]:
     if not path.name.lower().endswith(".gz"):
         return []
     content, names = path.read_bytes(), set()
+    # A gzip file may be several members in a row, each with a head of its own.
     while content[:2] == b"\x1f\x8b":
         flags = content[3]
         names |= {name for bit, name in _GZIP.items() if flags & bit}
+        # 31: the largest window (15), and the head of gzip (16).
         unpacking = zlib.decompressobj(31)
         unpacking.decompress(content)
         content = unpacking.unused_data
@@ -198,6 +202,7 @@ def _header(path: Path, content: bytearray) -> Any:
 def _voxels(path: Path, content: bytearray) -> tuple[int, int]:
     """Return where the voxels begin and end."""
     header = _header(path, content)
+    # Python's integers: a forged shape must not wrap around to a small count.
     count = int(np.prod(header.get_data_shape(), dtype=object))
     start = int(header["vox_offset"])
     stop = start + count * header.get_data_dtype().itemsize

@@ -108,6 +108,7 @@ def _holds(dataset: Dataset, negated: bool, keyword: str, comparison: str, text:
     value = str(dataset.get(keyword, ""))
     if comparison.endswith("IgnoreCase"):
         value, text = value.casefold(), text.casefold()
+    # equals, equalsIgnoreCase; the case was folded above.
     if comparison.startswith("equals"):
         return (value == text) != negated
     return (
@@ -135,6 +136,7 @@ def regions_of(dataset: Dataset, policy: PixelPolicy) -> list[np.ndarray]:
     if policy.ultrasound and file_regions:
         mask = np.ones(shape, bool)
         for item in file_regions:
+            # Both corners belong to the region, a slice leaves its end out.
             rows = slice(int(item.RegionLocationMinY0), int(item.RegionLocationMaxY1) + 1)
             mask[rows, int(item.RegionLocationMinX0) : int(item.RegionLocationMaxX1) + 1] = False
         masks.append(mask)
@@ -164,12 +166,11 @@ def blank(dataset: Dataset, masks: list[np.ndarray]) -> None:
     rows, columns = int(dataset.Rows), int(dataset.Columns)
     planar = samples > 1 and int(dataset.get("PlanarConfiguration", 0) or 0) == 1
     shape = (frames, samples, rows, columns) if planar else (frames, rows, columns, samples)
-    used = int(np.prod(shape)) * bits // 8
     raw = np.frombuffer(bytearray(dataset.PixelData), f"u{bits // 8}")
     values = raw[: int(np.prod(shape))].reshape(shape)
     for mask in masks:
         values[(..., mask) if planar else (slice(None), mask)] = 0
-    dataset.PixelData = raw.tobytes() if raw.nbytes >= used else dataset.PixelData
+    dataset.PixelData = raw.tobytes()
 
 
 def clear_spare_bits(dataset: Dataset) -> None:
@@ -183,6 +184,8 @@ def clear_spare_bits(dataset: Dataset) -> None:
         return
     values, low, high = spare
     samples = values & np.asarray(((1 << (high + 1)) - 1) & ~((1 << low) - 1), values.dtype)
+    # Signed samples are sign-extended into the bits above, so that readers that take the whole word
+    # still see the negative value.
     if dataset.get("PixelRepresentation", 0):
         above = np.asarray(~((1 << (high + 1)) - 1) & (1 << 8 * values.itemsize) - 1, values.dtype)
         samples = np.where(values >> high & 1, samples | above, samples)
@@ -204,6 +207,7 @@ def has_spare_bits(dataset: Dataset) -> bool:
     above = values >> (high + 1)
     if not dataset.get("PixelRepresentation", 0):
         return bool(below.any() or above.any())
+    # Bits above that only repeat the sign carry nothing.
     sign = np.where(values >> high & 1, (1 << (size - high - 1)) - 1, 0)
     return bool(below.any() or ((above != 0) & (above != sign)).any())
 

@@ -29,6 +29,7 @@ _STEP, _HEIGHT = 32, 48
 """Sides that the detector takes, and the height of a line for the reader, in pixels."""
 _SIDE, _MAGNIFIED, _LONGEST = 736, 4, 2016
 """A picture is made larger up to a shortest side, but not by more than this, and smaller."""
+# Means and deviations of ImageNet, which the detector expects.
 _MEAN, _SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _LINES = 200
 """Boxes of a picture that are read."""
@@ -120,6 +121,7 @@ def _boxes(detector: Any, picture: np.ndarray) -> list[Box]:
     scale = min(np.clip(_SIDE / shortest, 1, _MAGNIFIED), _LONGEST / longest)
     sides = [max(_STEP, round(scale * side / _STEP) * _STEP) for side in picture.shape[:2]]
     scaled = Image.fromarray(picture).resize((sides[1], sides[0]), Image.Resampling.BILINEAR)
+    # Both networks expect the order blue, green, red.
     image = (np.asarray(scaled, np.float32)[..., ::-1] / 255 - _MEAN) / _SPREAD
     feed = {detector.get_inputs()[0].name: image.transpose(2, 0, 1)[None].astype(np.float32)}
     heat_map = detector.run(None, feed)[0][0, 0]
@@ -145,6 +147,7 @@ def _read(reader: Any, letters: list[str], line: np.ndarray) -> tuple[str, float
     """Return the text of a line, and the mean certainty of its letters."""
     from PIL import Image
 
+    # A line that stands upright: the reader expects letters from left to right.
     if line.shape[0] > 1.5 * line.shape[1]:
         line = np.rot90(line)
     width = max(_HEIGHT, round(line.shape[1] * _HEIGHT / max(line.shape[0], 1)))
@@ -152,6 +155,7 @@ def _read(reader: Any, letters: list[str], line: np.ndarray) -> tuple[str, float
     image = np.asarray(scaled, np.float32)[..., ::-1].transpose(2, 0, 1) / 127.5 - 1
     answer = reader.run(None, {reader.get_inputs()[0].name: image[None].astype(np.float32)})[0][0]
     best, certain = answer.argmax(1), answer.max(1)
+    # CTC decoding: 0 is the blank, and a letter repeats only across a blank.
     new = (best != 0) & np.concatenate([[True], best[1:] != best[:-1]])
     text = "".join(letters[at] for at in best[new])
     return text, float(certain[new].mean()) if new.any() else 0.0

@@ -74,6 +74,7 @@ def clear_unseen(dataset: Dataset) -> None:
         value = bytearray(unseen_part.element.value)
         if unseen_part.used is not None:
             del value[unseen_part.used :]
+            # DICOM values have an even length (PS3.5, 7.1.1).
             value += bytes(len(value) % 2)
         else:
             for _, start, stop in unseen_part.spans:
@@ -120,6 +121,7 @@ def _of_frames(dataset: Dataset, data: bytes) -> list[Span]:
 
 def _placed(what: str, start: int, stop: int, pieces: list[tuple[int, int]]) -> list[Span]:
     """Return where bytes of a frame lie in its pieces."""
+    # What cannot be cleared has no place; see `Span`.
     if start == stop:
         return [Span(what, 0, 0)]
     placed, before = [], 0
@@ -147,5 +149,6 @@ def _used(dataset: Dataset, keyword: str) -> int | None:
         table = "LUT" if keyword == "LUTData" else keyword.removesuffix("Data")
         entries = dataset.get(f"{table}Descriptor")
         has_length = isinstance(entries, MultiValue | list) and not keyword.startswith("Segmented")
+        # The number of entries is stored in 16 bits, and 0 stands for 65536 (PS3.3, C.7.6.3.1.5).
         return 2 * (int(entries[0]) or 65536) if has_length else None
     return None

@@ -78,6 +78,7 @@ def _voi(values: np.ndarray, header: Dataset, window: Window) -> np.ndarray:
     if window == "range" or center is None or not width or width <= 0:
         return _range(values)
     if str(item.get("VOILUTFunction", "")) == "SIGMOID":
+        # PS3.3 C.11.2.1.3.1.
         return (1 / (1 + np.exp(-4 * (values - center) / width))).astype(np.float32)
     return window_values(values, center, width)
 

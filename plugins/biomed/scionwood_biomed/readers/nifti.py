@@ -132,6 +132,7 @@ class NiftiReader(IndexedReader):
     def _place(self, index: int) -> tuple[Any, ...]:
         self.check_index(index, "volume")
         extra_axes = self._turned.shape[3:]
+        # NIfTI counts its fourth axis, time, before the fifth.
         at = np.unravel_index(index, extra_axes, order="F") if extra_axes else ()
         return (slice(None),) * min(3, len(self._turned.shape)) + tuple(int(i) for i in at)
 
@@ -151,6 +152,7 @@ class NiftiReader(IndexedReader):
         back = nib.orientations.ornt_transform(orientation, nib.io_orientation(self._image.affine))
         values = nib.orientations.apply_orientation(canonical, back)
         data = self._image.dataobj
+        # The reader gave stored * slope + inter.
         stored = (values - data.inter) / data.slope
         dtype = self._image.get_data_dtype()
         if dtype.kind in "iu":

@@ -27,6 +27,7 @@ def saturated(pixels: np.ndarray, threshold: float) -> np.ndarray:
         (y, x) bool; black pixels are false.
     """
     brightest = pixels.max(-1).astype(np.int32)
+    # 1 - min / max > threshold without the division, which black pixels do not have.
     above: np.ndarray = brightest - pixels.min(-1) > threshold * brightest
     return above
 
@@ -107,6 +108,7 @@ def otsu(values: np.ndarray, bins: int = 256) -> float:
     high = low[-1] - low
     sums = np.cumsum(count * middle)
     with np.errstate(divide="ignore", invalid="ignore"):
+        # w_0 w_1 (m_0 - m_1)^2, times the squared number of values.
         between = low * high * (sums / low - (sums[-1] - sums) / high) ** 2
     between = np.nan_to_num(between)  # a class is empty
     return float(edges[1:][int(between.argmax())]) if between.max() > 0 else np.inf

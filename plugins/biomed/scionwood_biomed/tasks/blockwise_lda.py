@@ -67,6 +67,7 @@ class BlockwiseLda(FittedTask):
         for column in label.T:
             is_known = ~column.isnan()
             two = discriminant(features[is_known], column[is_known].long(), 2, shrink=self.shrink)
+            # The softmax of two scores is the sigmoid of their difference.
             weights.append(two.weight[1] - two.weight[0])
             biases.append(two.bias[1] - two.bias[0])
         return Discriminant(torch.stack(weights), torch.stack(biases))

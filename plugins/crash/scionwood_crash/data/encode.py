@@ -6,6 +6,7 @@ moved model therefore gives a rotated or moved prediction.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal, NamedTuple, final
 
 import numpy as np
@@ -134,6 +135,7 @@ class Encoder:
             raise ReadError(part.name or "assembly", rule, "Set data.coarse: morph, or none")
         links = part.links or linking.none()
         linking.check(links, pieces, part.name or "assembly")
+        # `batch` must not decrease, so that the nodes of a piece follow each other.
         order = np.argsort(pieces, kind="stable")
         number = np.argsort(order, kind="stable")
         inside = geometry.frame.inward(part.points) / LENGTH
@@ -236,11 +238,21 @@ def outward(predicted: Tensor, frame: Frame, order: np.ndarray | None = None) ->
 
 
 def example_graph(size: Size, conditions: int = 0) -> CrashGraph:
-    """Return the graph of a small channel under a cylinder, with 54 nodes.
+    """Return the graph of `example_part`.
 
     Args:
         size: size of the network.
         conditions: number of further conditions.
+    """
+    extra = {f"condition {at}": 0.0 for at in range(conditions)}
+    return Encoder(size).encode(replace(example_part(), conditions=extra)).graph
+
+
+def example_part(beside: float = 0.0) -> Part:
+    """Return a small channel under a cylinder, with 54 nodes and without history.
+
+    Args:
+        beside: how far the middle of the cylinder lies beside that of the channel, mm.
     """
     along, corners = np.arange(9) * 15.0, np.arange(6)
     y = np.array([-20.0, -20, -10, 10, 20, 20])
@@ -249,14 +261,11 @@ def example_graph(size: Size, conditions: int = 0) -> CrashGraph:
     at = np.arange(54).reshape(9, 6)
     cells = np.stack([at[:-1, :-1], at[1:, :-1], at[1:, 1:], at[:-1, 1:]], -1).reshape(-1, 4)
     impactor = Impactor(
-        "cylinder", (50.0, 0.0, 66.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0), 7.0, 20.0, 40.0
+        "cylinder", (50.0, beside, 66.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0), 7.0, 20.0, 40.0
     )
     clamped = np.isin(points[:, 0], along[[0, -1]])
     thickness = np.full(len(cells), 1.5)
-    extra = {f"condition {at}": 0.0 for at in range(conditions)}
-    times = np.linspace(0, 10, 3)
-    part = Part(points, cells, thickness, clamped, Material(), impactor, times, conditions=extra)
-    return Encoder(size).encode(part).graph
+    return Part(points, cells, thickness, clamped, Material(), impactor, np.linspace(0, 10, 3))
 
 
 def _impact_geometry(part: Part) -> _ImpactGeometry:

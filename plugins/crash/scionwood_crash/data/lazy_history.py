@@ -68,6 +68,7 @@ def store_name(path: Path, user: RunSettings, frames: int | None, encoder: Encod
     """
     mesh = [] if user.mesh is None else [Path(user.mesh.replace("{run}", run_name(path)))]
     files = [file for source in (path, *mesh) for file in files_of(source)]
+    # Size and time of change stand for the content, which may be gigabytes.
     stats = [(str(file.absolute()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     grids = [level.tolist() for level in encoder.template.levels]
     options = [encoder.neighbours, encoder.coarse, encoder.fallback, encoder.between, frames, user]

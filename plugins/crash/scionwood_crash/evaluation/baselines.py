@@ -115,6 +115,8 @@ class Pod:
                 factor = cho_factor(kernel + noise * np.eye(count), lower=True)
                 alpha = cho_solve(factor, self.targets)
                 determinant = 2 * np.log(np.diag(factor[0])).sum()
+                # -2 log likelihood, with the variance of the signal at its maximum, apart from
+                # constants.
                 cost = count * np.log((self.targets * alpha).sum(0)) + determinant
                 better = cost < best
                 best[better], self.length[better] = cost[better], length

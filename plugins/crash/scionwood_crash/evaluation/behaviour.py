@@ -12,11 +12,11 @@ from torch import Tensor
 
 from scionwood import Task
 from scionwood.authoring import ProbeResult
-from scionwood_crash.data.encode import LENGTH, Encoder, outward
+from scionwood_crash.data.encode import LENGTH, Encoder, example_part, outward
 from scionwood_crash.model.graph import DURATION, CrashGraph
 from scionwood_crash.model.presets import Size
 from scionwood_crash.parts.part import Part
-from scionwood_crash.solver.model import Impactor, Material
+from scionwood_crash.solver.model import Impactor
 
 NONE = "an impactor that has not moved moves nothing; 1 mm is the thickness of a sheet"
 START = "the first frame is the part before the impact"
@@ -50,7 +50,7 @@ def displacement(task: Task, folder: Path | None = None) -> list[ProbeResult]:
         >>> [probe.name for probe in found]
         ['no travel', 'first frame', 'clamped nodes', 'mirrored part', 'turned part']
     """
-    part = _channel()
+    part = example_part(beside=3.0)  # a central impact is its own mirror image
     size = _size_of(task)
     graph = Encoder(size).encode(part).graph
     predicted = _run(task, graph)
@@ -107,21 +107,6 @@ def _shape(task: Task, part: Part, size: Size) -> np.ndarray:
     """Return the displacement (frame, node, 3) in the axes of the model."""
     encoded = Encoder(size).encode(part)
     return outward(_run(task, encoded.graph), encoded.frame, encoded.order)
-
-
-def _channel() -> Part:
-    along, corners = np.arange(9) * 15.0, np.arange(6)
-    y = np.array([-20.0, -20, -10, 10, 20, 20])
-    z = np.array([0.0, 15, 25, 25, 15, 0])
-    points = np.array([[x, y[i], z[i]] for x in along for i in corners])
-    at = np.arange(54).reshape(9, 6)
-    cells = np.stack([at[:-1, :-1], at[1:, :-1], at[1:, 1:], at[:-1, 1:]], -1).reshape(-1, 4)
-    impactor = Impactor(
-        "cylinder", (50.0, 3.0, 66.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0), 7.0, 20.0, 40.0
-    )
-    clamped = np.isin(points[:, 0], along[[0, -1]])
-    thickness = np.full(len(cells), 1.5)
-    return Part(points, cells, thickness, clamped, Material(), impactor, np.linspace(0, 10, 3))
 
 
 def _mirrored(part: Part) -> Part:

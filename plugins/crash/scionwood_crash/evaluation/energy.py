@@ -33,6 +33,7 @@ def sheet_energy(strain: Tensor, graph: CrashGraph) -> Tensor:
         graph.condition[owner, column, None] for column in (YIELD, HARDENING, EXPONENT)
     )
     positive_strain = strain.clamp_min(1e-9)
+    # The condition holds log(yield stress / 0.4 GPa). Work of Ludwik's law: integral of A + B e^n.
     work = 0.4 * yields.exp() * positive_strain + hardening * positive_strain ** (exponent + 1) / (
         exponent + 1
     )

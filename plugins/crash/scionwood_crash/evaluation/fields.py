@@ -144,4 +144,5 @@ def _scores(predictions: Sequence[Tensor], parts: Sequence[Encoded]) -> tuple[fl
 
 def _cost(scores: tuple[float, float, float]) -> float:
     mean, p99 = AIMS
+    # Logarithms, so that half and twice the true strain cost the same.
     return abs(math.log(scores[0])) / math.log(mean) + abs(math.log(scores[1])) / math.log(p99)

@@ -115,6 +115,8 @@ class Intervals:
         at = rank(len(self.intrusion), self.level) - 1
         errors, nodes = np.array(self.intrusion), np.array(self.nodes)
         if self.method == "split":
+            # Errors of logarithms are shares of the intrusion, so that deep and shallow dents count
+            # alike.
             deep, wide = depth(main, graph), float(np.sort(errors)[at])
             radius = float(np.sort(nodes)[at])
             return Interval(deep * math.exp(-wide), deep * math.exp(wide), radius, self.level)
@@ -122,6 +124,8 @@ class Intervals:
         logs = np.log([max(depth(other, graph), 1e-6) for other in others])[fold]
         apart = np.array([cover(other, main, half=True) for other in others])[fold]
         high = np.sort(logs + errors)[at]
+        # The smallest-but-k of the lower ends, as CV+ defines it: rank n + 1 - k, here counted from
+        # 0.
         low = np.sort(logs - errors)[len(errors) - 1 - at]
         radius = np.sort(apart + nodes)[at]
         return Interval(math.exp(low), math.exp(high), float(radius), self.level)
@@ -183,6 +187,7 @@ def cover(moved: Tensor, other: Tensor, *, half: bool = False) -> float:
         half: leave out only half as many nodes, so that two such distances may be added.
     """
     distance = LENGTH * (moved[:, -1] - other[:, -1]).norm(dim=-1)
+    # If each of two distances leaves out 2.5 % of the nodes, their sum leaves out at most 5 %.
     return float(distance.quantile(1 - (1 - NODES) / 2 if half else NODES))
 
 

@@ -89,6 +89,7 @@ def filtered(times: np.ndarray, values: np.ndarray, frequency_class: int = CFC) 
         rule = f"class {frequency_class} needs {10 * frequency_class} states a second or more"
         raise RecipeError(f"{rate:.0f} states a second", rule, "Keep more states, or a lower class")
     numerator, denominator = butter(2, PASS * frequency_class, fs=rate)
+    # Two passes cancel the phase, and each has half of the attenuation in decibels.
     return np.asarray(filtfilt(numerator, denominator, values, axis=0, padlen=TAPS))
 
 
@@ -96,9 +97,9 @@ def absorbed_energy(part: Part) -> np.ndarray:
     """Return the plastic work over time, (frame,), J.
 
     It is `m sum_cells A t (Y e + B e^(n + 1) / (n + 1))`, with the cell area A, the thickness t,
-    and Ludwik's Y, B and n. The strain e is the largest through the thickness, and `m` is
-    `MEAN_WORK`. The flow stress is quasi-static: the strain-rate effect and the elastic energy are
-    neglected, so that the result lies below the energy that the part really takes.
+    and Ludwik's Y, B and n of the cell's sheet. The strain e is the largest through the thickness,
+    and `m` is `MEAN_WORK`. The flow stress is quasi-static: the strain-rate effect and the elastic
+    energy are neglected, so that the result lies below the energy that the part really takes.
 
     Args:
         part: has plastic strain.
@@ -109,8 +110,14 @@ def absorbed_energy(part: Part) -> np.ndarray:
     if part.plastic_strain is None:
         remedy = "Predict it: backbone.plastic: true"
         raise RecipeError(f"part {part.name!r}", "it has no plastic strain", remedy)
-    sheet, strain = part.material, np.maximum(part.plastic_strain, 0)
+    strain = np.maximum(part.plastic_strain, 0)
     volume = Surface(part.points, part.cells).areas * part.thickness
-    power = sheet.exponent + 1
-    work = sheet.yield_stress * strain + sheet.hardening * strain**power / power
+    materials = part.materials or (part.material,)
+    sheet = np.zeros(len(part.cells), np.int64) if part.sheet is None else part.sheet
+    yields, hardening, exponent = (
+        np.array([getattr(material, name) for material in materials])[sheet]
+        for name in ("yield_stress", "hardening", "exponent")
+    )
+    power = exponent + 1
+    work = yields * strain + hardening * strain**power / power
     return np.asarray(MEAN_WORK * (work @ volume))

@@ -41,6 +41,7 @@ def edge_block(
         Edges and sums, then the values before silu and before the norm, and the norm's mean and
         reciprocal standard deviation.
     """
+    # Once per node instead of once per edge; the bias goes with the target.
     at_source, at_target = F.linear(source, by_source), F.linear(target, by_target, bias)
     out, hidden, z = (torch.empty_like(edge) for _ in range(3))
     total = torch.zeros_like(target)

@@ -137,6 +137,7 @@ class EdgeSpecific(nn.Module):
         super().__init__()
         targets, degree = sources.shape
         self.register_buffer("sources", torch.from_numpy(sources).long(), persistent=False)
+        # A target sums degree * width products, so that its variance is that of the input.
         bound = math.sqrt(1 / (degree * width))
         self.weight = nn.Parameter(torch.randn(targets * degree, width, width) * bound)
         self.bias = nn.Parameter(torch.zeros(targets, width))

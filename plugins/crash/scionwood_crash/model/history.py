@@ -92,6 +92,7 @@ class Contact(nn.Module):
         direction = graph.condition[:, DIRECTION][graph.batch]
         along = torch.einsum("ntk,nk->nt", moved, direction)
         ahead = travel - graph.features[:, REACH, None]
+        # Only nodes that the impactor would have overtaken are pushed.
         return moved + F.relu(ahead - along)[..., None] * direction[:, None]
 
     def travel(self, x: Tensor, graph: CrashGraph) -> Tensor:
@@ -103,6 +104,7 @@ class Contact(nn.Module):
         speed = (
             self.perceptron(torch.cat([mean, condition], 1)) + 1
         )  # initially that of free flight
+        # tanh is at most 1: no frame moves farther than the impactor at its first speed.
         free = free_flight(condition)[:, None] / speed.shape[1]
         return F.pad((free * torch.tanh(speed)).cumsum(1), (1, 0))
 
@@ -121,6 +123,7 @@ class PlasticStrain(nn.Module):
 
     def forward(self, x: Tensor, cells: Tensor) -> Tensor:
         """Map states (N, width) and cells (C, 4) to (C, frames), 0 in the first frame."""
+        # softplus keeps the growth positive, so that the sum over frames never falls.
         growth = F.softplus(self.perceptron(x[cells].mean(1)) - 4)
         return F.pad(growth.cumsum(1), (1, 0))
 

@@ -139,6 +139,8 @@ def _bound(distances: Tensor) -> float:
     """Return the upper bound of a prediction interval for the distance of one more part."""
     logs = distances.double().clamp_min(1e-6).log()
     count = len(logs)
+    # Student's t with sqrt(1 + 1/n): the spread of one more value, mean and deviation being
+    # estimates.
     wide = float(student.ppf(SHARE, count - 1)) * math.sqrt(1 + 1 / count)
     return math.exp(float(logs.mean()) + wide * float(logs.std()))
 

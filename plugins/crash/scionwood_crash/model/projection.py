@@ -73,8 +73,11 @@ class Projection:
         for step in range(self.steps):
             edge = (self.difference @ place).reshape(-1, frames, 3)
             length = np.maximum(np.linalg.norm(edge, axis=-1), 1e-9)
+            # The local step: each edge keeps its direction and takes its initial length.
             edge *= (self.rest[:, None] / length)[..., None]
+            # The global step: one factorisation serves all frames and all alternations.
             new = self.solver.solve(weighted + self.pull @ edge.reshape(len(edge), -1))
+            # The last step is plain, so that the result solves the linear system.
             ahead = last is not None and step < self.steps - 1
             place, last = (new + MOMENTUM * (new - last) if ahead else new), new
         result = place.reshape(nodes, frames, 3) - self.position[:, None]

@@ -45,6 +45,7 @@ class PhysicsAttention(nn.Module):
         total = x.new_zeros(parts, share.shape[1]).index_add(0, batch, share)
         mass = x.new_zeros(parts, self.heads * self.slices).index_add(0, batch, weights.flatten(1))
         token = total.reshape(parts, self.heads, self.slices, -1)
+        # An empty slice has no weight; the small number keeps its mean at zero.
         token = token / (mass.reshape(parts, self.heads, self.slices, 1) + 1e-5)
         q, k, v = self.qkv(token).chunk(3, -1)
         token = F.scaled_dot_product_attention(q, k, v)

@@ -81,10 +81,13 @@ def _section_axis(
     basis = np.linalg.svd(along[None])[2][1:]
     y = x @ basis.T
     values, vectors = np.linalg.eigh((y * weights[:, None]).T @ y)
+    # Nearly equal moments leave the principal axes open: a change of the mesh would turn them.
     oblong = values[1] > 1.02 * values[0]
     if oblong:
         axes = np.concatenate([vectors.T, -vectors.T]) @ basis
     else:
+        # The second moments of a square are equal in all directions; the fourth harmonic shows its
+        # corners.
         z = y[:, 0] + 1j * y[:, 1]
         phase = np.angle(weights @ z**4) / 4  # of a corner
         turns = phase + np.pi / 4 + np.pi / 2 * np.arange(4)

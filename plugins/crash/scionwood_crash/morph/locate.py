@@ -47,6 +47,7 @@ def place(points: np.ndarray, surface: Surface, coordinates: Parametrisation) ->
     corner, owner = _images(surface, coordinates)
     _, near = cKDTree(corner.mean(1)).query(points, min(CANDIDATES, len(corner)))
     weights = _barycentric(corner[near], points[:, None])
+    # The triangle in which the point lies deepest.
     best = np.argmax(weights.min(-1), 1)
     rows = np.arange(len(points))
     chosen = weights[rows, best]
@@ -66,6 +67,7 @@ def _images(surface: Surface, coordinates: Parametrisation) -> tuple[np.ndarray,
         return corner, owner
     turn = np.array([0.0, 1.0])
     crossing = (corner[..., 1] < 0).any(1) | (corner[..., 1] >= 1).any(1)
+    # Copies one turn away let points on either side of the seam find their triangle.
     edge = crossing | (corner[..., 1].min(1) < 0.1) | (corner[..., 1].max(1) > 0.9)
     copies = [corner, corner[edge] + turn, corner[edge] - turn]
     return np.concatenate(copies), np.concatenate([owner, owner[edge], owner[edge]])

@@ -114,6 +114,7 @@ def _ends(surface: Surface, along: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
     rims.sort(key=lambda rim: along[rim].mean())
     low, high = rims[0], rims[-1]
     length = float(np.ptp(along))
+    # A rim in the middle is that of a hole and no end.
     if along[low].mean() > along.min() + 0.2 * length:
         return None
     if along[high].mean() < along.max() - 0.2 * length:
@@ -166,6 +167,7 @@ def _circumferential(surface: Surface, x: np.ndarray, u: np.ndarray) -> tuple[np
 
 def _angle(surface: Surface, x: np.ndarray, u: np.ndarray) -> np.ndarray:
     """Return turns in [0, 1) about the line of section centres, from the side off the impactor."""
+    # A cubic curve through the centres of the sections, for parts that are bowed.
     powers = np.vander(u, 4)
     root = np.sqrt(surface.node_areas)[:, None]
     fit, *_ = np.linalg.lstsq(powers * root, x[:, 1:] * root, rcond=None)
@@ -180,6 +182,7 @@ def _creases(
     pairs, angle = surface.bends
     step = np.abs(np.diff(u[pairs], axis=1)[:, 0])
     length = np.linalg.norm(np.diff(surface.points[pairs], axis=1)[:, 0], axis=1)
+    # More along the part than across it.
     along = step * reach > 0.5 * length
     if not along.any():
         return []
@@ -208,6 +211,7 @@ def _solve(
     solution[nodes] = values
     free = np.ones(len(solution), bool)
     free[nodes] = False
+    # Known values move to the right-hand side.
     load = -(laplacian @ solution) + (0 if right is None else right)
     solution[free] = sla.spsolve(laplacian[free][:, free].tocsc(), load[free])
     return solution

@@ -60,6 +60,7 @@ class Template:
     def _transfer(self, sources: np.ndarray, targets: np.ndarray) -> Transfer:
         gap = np.abs(targets[:, None] - sources[None])
         gap[..., 1] = np.minimum(gap[..., 1], 1 - gap[..., 1])
+        # Distances in steps of the grid, or the longer axis would take all sources.
         spacing = [1 / max(len(np.unique(sources[:, axis])) - 1, 1) for axis in (0, 1)]
         distance = np.hypot(*np.moveaxis(gap / spacing, -1, 0))
         degree = min(self.degree, len(sources))

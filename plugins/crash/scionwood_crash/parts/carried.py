@@ -93,15 +93,22 @@ def _carrier(series: CrashSeries, used: np.ndarray, last: np.ndarray) -> np.ndar
     Raises:
         ReadError: there is none.
     """
+    # Relative to the deformation, not to the flight, which may be much longer.
     limit = RIGID * float(np.linalg.norm(last - _centre(last), axis=1).max())
     limit = max(limit, 1e-9 * float(np.abs(last).max()))  # a part that only flies
     _, at, counts = np.unique(
-        np.round(last / limit), axis=0, return_inverse=True, return_counts=True
+        # Nodes of one body share a cell of this grid of displacements; the fullest cell is the
+        # carrier.
+        np.round(last / limit),
+        axis=0,
+        return_inverse=True,
+        return_counts=True,
     )
     densest = last[at.reshape(-1) == counts.argmax()]
     inside = np.linalg.norm(last - _centre(densest), axis=1) <= limit
     for index in range(len(series)):
         moved = _moved(series, index, used)
+        # Twice the limit: the centre is a median of the nodes, and rounding of a file adds to both.
         inside &= np.linalg.norm(moved - _centre(moved[inside]), axis=1) <= 2 * limit
         if inside.sum() < FEWEST:
             break

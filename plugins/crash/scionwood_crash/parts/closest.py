@@ -18,6 +18,7 @@ def nearest_cells(points: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, 
             as two triangles.
     """
     count = min(CANDIDATES, len(corners))
+    # The nearest centre need not belong to the nearest cell, if cells differ in size.
     _, near = cKDTree(corners.mean(1)).query(points, count)
     near = near.reshape(len(points), count)
     a, b, c, d = np.moveaxis(corners[near], 2, 0)
@@ -31,8 +32,11 @@ def _to_triangles(at: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.ndarray) -
     """Return the distance of points from triangles, all (..., 3); one without area is its sides."""
     normal = np.cross(b - a, c - a)
     square = (normal**2).sum(-1)
+    # (1e-12)^2: the sine of the angle between two sides, near the rounding of float64.
     flat = square <= 1e-24 * ((b - a) ** 2).sum(-1) * ((c - a) ** 2).sum(-1)
     safe = np.where(flat, 1.0, square)
+    # Barycentric coordinates of the foot of the perpendicular; outside, the nearest point is on a
+    # side.
     v = (np.cross(at - a, c - a) * normal).sum(-1) / safe
     w = (np.cross(b - a, at - a) * normal).sum(-1) / safe
     above = np.abs(((at - a) * normal).sum(-1)) / np.sqrt(safe)

@@ -94,6 +94,7 @@ def clamped_nodes(
         return _still(series, used)
     centred = points - points.mean(0)
     axis = np.linalg.svd(centred, full_matrices=False)[2][0]
+    # An SVD leaves the sign open; without a rule `low` and `high` would be exchanged at random.
     axis = axis * np.sign(axis[np.argmax(np.abs(axis))])
     along = centred @ axis
     near = 0.01 * np.ptp(along)
@@ -196,6 +197,7 @@ def rigid_body(
     axis = _vector_of(numbers, "axis", setup.axis or axis)
     body = Impactor(kind, point, axis, direction, speed, weight, radius if cylinder else 0.0)
     ahead = gaps_of(points, body)
+    # No node lies ahead of the body, so it could never reach the part.
     if ahead.max() <= AHEAD_SHARE * np.ptp(ahead):
         return replace(body, direction=_vector(-np.asarray(direction, np.float64)))
     return body
@@ -223,7 +225,10 @@ def _contact(
     centred = points - points.mean(0)
     longest = np.linalg.svd(centred, full_matrices=False)[2][0]
     axis = np.cross(longest, along)
+    # For an impact along the part the cross product vanishes, and any axis across the impact will
+    # do.
     axis = unit(axis) if np.linalg.norm(axis) > 0.1 else np.linalg.svd(along[None])[2][1]
+    # Its axis lies one radius before the first node in the way, so that they touch.
     start = points.mean(0) + ((centred @ along).min() - radius) * along
     axis = axis if cylinder else -along
     return _vector(axis), _vector(start)

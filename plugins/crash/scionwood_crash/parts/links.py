@@ -72,6 +72,7 @@ def touching(points: np.ndarray, sides: np.ndarray, pieces: np.ndarray) -> Links
             distances.reshape(len(piece_nodes), -1),
             near.reshape(len(piece_nodes), -1),
         )
+        # All of several equally near nodes, or their numbers would decide.
         close = np.isfinite(distances) & (distances <= EQUAL * distances[:, :1])
         node = np.broadcast_to(piece_nodes[:, None], close.shape)[close]
         pairs.append(np.stack([node, others[near[close]]], 1))
@@ -91,6 +92,7 @@ def pieces_of(points: int, sides: np.ndarray) -> np.ndarray:
     graph = sp.coo_matrix((np.ones(len(sides)), sides.T), (points, points))
     _, labels = connected_components(graph, directed=False)
     _, first, number = np.unique(labels, return_index=True, return_inverse=True)
+    # The labels of scipy depend on the order of its search; ranks of first nodes do not.
     return np.asarray(np.argsort(np.argsort(first))[number.reshape(-1)])
 
 

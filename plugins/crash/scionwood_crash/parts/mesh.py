@@ -111,6 +111,7 @@ class ShellMesh:
 
     def node_mean(self, values: np.ndarray) -> np.ndarray:
         """Return the mean of (element,) values over each node's cells, (node,); 0 without cells."""
+        # A triangle repeats its last node, which must not count twice.
         real = np.ones_like(self.cells, bool)
         real[:, 3] = ~self.triangles
         weights = np.broadcast_to(np.asarray(values, np.float64)[:, None], self.cells.shape)[real]

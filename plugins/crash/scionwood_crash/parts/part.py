@@ -108,12 +108,15 @@ def gaps_of(points: np.ndarray, impactor: Impactor) -> np.ndarray:
     direction = unit(np.asarray(impactor.direction, np.float64))
     axis = unit(np.asarray(impactor.axis, np.float64))
     if impactor.kind == "plane":
+        # The plane moves along its direction, which may be tilted against its normal.
         slope = float(direction @ axis)
         return np.asarray(offsets @ axis / slope if slope else offsets @ direction)
     flat = direction - (direction @ axis) * axis
     across = offsets - np.outer(offsets @ axis, axis)
     speed = float(np.linalg.norm(flat))
+    # Only the motion across the axis brings the cylinder closer: `speed` is that share of it.
     ahead = across @ flat / speed
+    # A point beside the middle is reached later, by the depth of the circle there.
     lateral = np.linalg.norm(across - np.outer(ahead, flat / speed), axis=1)
     return np.asarray((ahead - np.sqrt(np.maximum(impactor.radius**2 - lateral**2, 0))) / speed)
 

@@ -156,6 +156,7 @@ def _scale(kind: str, factors: tuple[float, float, float]) -> float:
     """Return the factor from the units of the file to mm, ms and kg."""
     length, time, mass = factors
     scales = {"speed": length / time, "length": length, "mass": mass, "rate": 1 / time}
+    # kg / (mm ms^2) is a GPa, and mm / ms is a m/s: the units of parts need no factor of their own.
     scales |= {"stress": mass / (length * time**2), "density": mass / length**3}
     return scales.get(kind, 1.0)
 

@@ -45,11 +45,13 @@ def strength(part: Part, surface: Surface, frame: Frame, touched: np.ndarray) ->
     """
     impactor = part.impactor
     mass = min(impactor.mass, HEAVIEST)
+    # An impactor at rest has no logarithm.
     energy = max(mass * impactor.speed**2 / 2, 1e-3)
     flow, weight = _sheets(part, surface)
     area, bend, wall = _section(part, surface, frame, float(touched[0]))
     short, far = _distances(part, frame, float(touched[0]))
     return [
+        # Typical values of the parts of the suite, so that each logarithm is about 0.
         math.log(area / 400),
         math.log(bend / 8000),
         math.log(short / 200),
@@ -81,13 +83,17 @@ def _section(part: Part, surface: Surface, frame: Frame, at: float) -> tuple[flo
     middle = x[part.cells].mean(1)
     low, high = float(x[:, 0].min()), float(x[:, 0].max())
     wide = NEAR * max(high - low, 1e-9)
+    # Normal weights along the part, divided by their integral over its length: sums become means of
+    # a section.
     near = np.exp(-(((middle[:, 0] - at) / wide) ** 2) / 2)
     ends = [math.erf((end - at) / wide / math.sqrt(2)) for end in (low, high)]
     span = wide * math.sqrt(math.pi / 2) * max(ends[1] - ends[0], 1e-9)
     metal = near * surface.areas * part.thickness / span
     depth = middle @ frame.turned(unit(np.array(part.impactor.direction, np.float64)))
+    # A wall of unit width has the plastic modulus t^2 / 4; `metal` has one t already.
     wall_modulus = float(metal @ part.thickness) / 4
     area = max(float(metal.sum()), THIN)
+    # The plastic modulus of the section: the integral of the distance from its middle.
     moment = float(metal @ np.abs(depth - metal @ depth / area))
     return area, max(moment + wall_modulus, THIN), max(wall_modulus, THIN)
 

@@ -71,6 +71,7 @@ def _shapes(mesh: ShellMesh) -> tuple[str, str] | None:
     few |= (mesh.cells[:, 1] == mesh.cells[:, 2]) | (mesh.cells[:, 0] == mesh.cells[:, 2])
     corners = mesh.points[mesh.cells].astype(np.float64)
     area = 0.5 * np.cross(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])
+    # The product of diagonals vanishes for a repeated corner, so triangles use two sides.
     flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]) / 2
     area = np.where(mesh.triangles[:, None], flat, area)
     longest = np.linalg.norm(corners - np.roll(corners, 1, 1), axis=-1).max(1)
@@ -86,6 +87,7 @@ def _shapes(mesh: ShellMesh) -> tuple[str, str] | None:
 
 def _crossed(corners: np.ndarray) -> np.ndarray:
     """Return elements whose sides cross, as in a bow tie, (element,) bool."""
+    # A bow tie turns to the left at two corners and to the right at the others.
     turn = np.cross(np.roll(corners, -1, 1) - corners, np.roll(corners, 1, 1) - corners)
     largest = np.linalg.norm(turn, axis=-1).argmax(1)
     reference = turn[np.arange(len(turn)), largest]

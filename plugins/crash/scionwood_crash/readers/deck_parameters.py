@@ -28,7 +28,7 @@ _FUNCTIONS: dict[str, Callable[..., float]] = {
         "max": max,
         "int": int,
         "float": float,
-        "nint": round,
+        "nint": lambda value: math.copysign(math.floor(abs(value) + 0.5), value),  # as in Fortran
         "mod": math.fmod,
     },
 }
@@ -77,6 +77,7 @@ def evaluated(text: str, parameters: Mapping[str, float]) -> float | None:
     if len(text) > LONGEST:
         return None
     try:
+        # Parsed and never run: only the nodes that `_value` knows are evaluated.
         tree = ast.parse(text.replace("&", "").strip().lower(), mode="eval")
         return float(_value(tree.body, parameters))
     except (SyntaxError, ValueError, ArithmeticError, KeyError, TypeError, RecursionError):
@@ -104,6 +105,7 @@ def _pairs(cards: list[str], expression: bool) -> list[tuple[str, str, str]]:
     out = []
     for card in cards:
         if "," in card:
+            # An expression fills the rest of its line, commas included.
             fields = [part.strip() for part in card.split(",", 1 if expression else -1)]
         elif expression:
             fields = [card[:10].strip(), card[10:].strip()]

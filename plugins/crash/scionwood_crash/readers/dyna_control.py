@@ -127,7 +127,10 @@ class Control:
             "extra",
         ]
         negative = [name for name in counts if value[name] < 0]
+        # Eight nodes and a material; below zero, two more nodes of each follow.
         solids = abs(value["nel8"]) * (11 if value["nel8"] < 0 else 9)
+        # The control block, then coordinates, solids, thick shells, beams and shells with their
+        # materials, and numbers chosen by the user.
         words = 64 + value["extra"] + 3 * value["numnp"] + solids + 9 * value["nelt"]
         words += 6 * value["nel2"] + 5 * value["nel4"] + value["narbs"]
         words += value["nmmat"] if value["ndim"] == 5 else 0
@@ -137,6 +140,7 @@ class Control:
             if negative:
                 rule = f"d3plot: it declares {', '.join(negative)} below zero"
             raise ReadError(str(path), rule, "Is it truncated? Copy it again")
+        # MAXINT below -10000 says that elements are deleted, and holds the layers beside that mark.
         layers = abs(value["maxint"]) % 10000
         per_layer = 6 * (value["ioshl1"] == 1000) + (value["ioshl2"] == 1000) + value["neips"]
         if value["nel4"] and layers * per_layer > value["nv2d"]:

@@ -48,6 +48,7 @@ def _friction(
     speed = np.sqrt(sx * sx + sy * sy + sz * sz)
     if speed == 0.0:
         return 0.0
+    # Coulomb's force alone would reverse the slip of a slow node in a step, and oscillate.
     pull = min(friction * push, STICK * mass[i] * speed / dt)
     scale = pull / speed
     f[i, 0], f[i, 1], f[i, 2] = f[i, 0] - scale * sx, f[i, 1] - scale * sy, f[i, 2] - scale * sz
@@ -99,6 +100,7 @@ def add_rigid_contact(
     normal = np.empty(3)
     total[:] = 0.0
     for i in range(x.shape[0]):
+        # The mesh is the mid-surface; metal begins half a thickness before it.
         depth = half[i] - _gap(x, i, cylinder, point, axis, radius, normal)
         if depth <= 0.0:
             continue

@@ -77,6 +77,8 @@ def turn_frames(x: Array, quads: Array, frame: Array, shape: Array, area: Array)
         qx, qy = r[0] * bx + r[1] * by + r[2] * bz, r[3] * bx + r[4] * by + r[5] * bz
         twice = px * qy - py * qx
         area[e] = 0.5 * twice
+        # One-point quadrature: B_x = (y_2 - y_4, y_3 - y_1, ...) / 2A, B_y = (x_4 - x_2, x_1 - x_3,
+        # ...) / 2A.
         shape[e, 0], shape[e, 1] = qy / twice, -py / twice
         shape[e, 2], shape[e, 3] = -qx / twice, px / twice
         for c in range(3):
@@ -144,10 +146,12 @@ def strain_rates(
         rate[e, 0] = ux - half * (ux * ux + vx * vx + wx * wx)
         rate[e, 1] = vy - half * (uy * uy + vy * vy + wy * wy)
         rate[e, 2] = uy + vx - dt * (ux * uy + vx * vy + wx * wy)
+        # Curvatures of Mindlin plates: the normal turns by (w_y, -w_x).
         rate[e, 3], rate[e, 4], rate[e, 5] = bx, -ay, by - ax
         t0 = 0.25 * (w[i, 0] + w[j, 0] + w[k, 0] + w[m, 0])
         t1 = 0.25 * (w[i, 1] + w[j, 1] + w[k, 1] + w[m, 1])
         t2 = 0.25 * (w[i, 2] + w[j, 2] + w[k, 2] + w[m, 2])
+        # Transverse shear: slope of the mid-surface plus rotation of the normal.
         rate[e, 6] = wx + y0 * t0 + y1 * t1 + y2 * t2
         rate[e, 7] = wy - x0 * t0 - x1 * t1 - x2 * t2
         # A rigid rotation of a warped element is not an hourglass motion.
@@ -182,8 +186,11 @@ def update_hourglass(
     """
     work = 0.0
     for e in range(area.shape[0]):
+        # b^2 summed over the four nodes: nodes 3 and 4 have the opposite gradients of 1 and 2.
         size = 2.0 * (shape[e, 0] ** 2 + shape[e, 1] ** 2 + shape[e, 2] ** 2 + shape[e, 3] ** 2)
         t, scale = thickness[e], control * size * dt
+        # The three stiffnesses of Belytschko, Lin and Tsay: r_m E t A b^2 / 8, r_w k G t^3 b^2 / 12
+        # and r_t E t^3 A b^2 / 192, here with one coefficient r.
         plane = scale * young[e] * t * area[e] / 8.0
         out = scale * SHEAR * shear[e] * t**3 / 12.0
         turn = scale * young[e] * t**3 * area[e] / 192.0
@@ -269,6 +276,7 @@ def stable_step(x: Array, quads: Array, wave: Array) -> float:
         for c in range(3):
             a, b, _ = _differences(x, quads[e, 0], quads[e, 1], quads[e, 2], quads[e, 3], c)
             aa, bb, ab = aa + a * a, bb + b * b, ab + a * b
+        # Larger eigenvalue of the 2 x 2 matrix of the products of the diagonals.
         larger = 0.5 * (aa + bb) + np.sqrt(0.25 * (aa - bb) ** 2 + ab * ab)
         square = aa * bb - ab * ab  # square of twice the area
         shortest = min(shortest, np.sqrt(0.5 * square / larger) / wave[e])

@@ -140,6 +140,7 @@ class Explicit:
     def step(self) -> None:
         """Advance by one stable time step."""
         if self._steps % REFRESH == 0:
+            # The penalties are stable for the first step; a longer one would break them.
             self.dt = min(self._first, self._stable_step())
         self.x += self.dt * self.v
         self.travel += self.dt * self.speed
@@ -179,6 +180,7 @@ class Explicit:
             self.energy.external -= push * self.speed * self.dt
             return
         change = self.dt * push / self.impactor.mass
+        # At the time of the forces, half a step after the velocity, as for the nodes.
         self.energy.impactor = 0.5 * self.impactor.mass * (self.speed + 0.5 * change) ** 2
         self.speed += change
 
@@ -216,6 +218,7 @@ class Explicit:
     def _touch_itself(self) -> float:
         if not self.options.self_contact:
             return 0.0
+        # Two nodes may approach each other by twice their largest move.
         if self._listed is None or self_contact.largest_move(self.x, self._listed) > SKIN / 2:
             self._list_pairs()
         scale = PENALTY / self._first**2

@@ -54,6 +54,7 @@ def _multiplier(
         dphi = -2.0 * (kp * p2 * u * u * u + kd * d2 * w * w * w)
         growth = ROOT * (root + 0.5 * multiplier * dphi / root)
         fall = 2.0 * ROOT * ROOT * factor * factor * flow * slope * growth - dphi
+        # A step of Newton below zero would unload along the yield surface.
         multiplier = max(multiplier + excess / fall, 0.0)
     return multiplier, reached, flow
 
@@ -74,11 +75,14 @@ def _return(
     n: float,
 ) -> tuple[float, float, float, float, float]:
     """Return the stress, plastic strain and flow stress after a return from the trial stress."""
+    # In these three numbers the return is diagonal: f = p^2 / 6 + d^2 / 2 + 2 s_xy^2, with the von
+    # Mises stress squared = 3 f / 2.
     p, d = sx + sy, sy - sx
     p2, d2 = p * p * (1.0 / 6.0), 0.5 * d * d + 2.0 * sxy * sxy
     limit = factor * flow
     if 1.5 * (p2 + d2) <= limit * limit:
         return sx, sy, sxy, plastic, flow
+    # Elastic stiffnesses of the two parts of the deviator, E / (3 (1 - nu)) and 2 G.
     kp, kd = stiffness * (1.0 + poisson) / 3.0, 2.0 * shear
     k, plastic, flow = _multiplier(p2, d2, plastic, flow, factor, kp, kd, a, b, n)
     p, d = p / (1.0 + kp * k), d / (1.0 + kd * k)
@@ -122,6 +126,8 @@ def update_stress(
             without rate, GPa; plastic strain rate, 1/ms.
         resultant: (E, 13), whose first 8 columns are changed.
     """
+    # A filter of first order: the plastic rate of single steps is noise, which the flow stress
+    # would follow.
     share = min(dt / SMOOTHING, 1.0)
     for e in range(part.shape[0]):
         half, m = 0.5 * thickness[e], part[e]
@@ -137,6 +143,7 @@ def update_stress(
             sx = state[e, k, XX] + c * (ex + nu * ey)
             sy = state[e, k, YY] + c * (ey + nu * ex)
             sxy = state[e, k, XY] + g * (dxy + z * kxy)
+            # The rate of the steps before, so that the return does not depend on its own result.
             factor = _rate_factor(speed, materials[m, D], materials[m, Q])
             old, flow = state[e, k, PLASTIC], state[e, k, FLOW]
             sx, sy, sxy, new, flow = _return(sx, sy, sxy, old, flow, factor, c, nu, g, a, b, n)

@@ -181,6 +181,7 @@ class Shell:
             where = f"node {int(loose[0])} of a shell"
             raise RecipeError(where, "no element uses it", "Remove such nodes")
         i, j, k, m = (self.nodes[self.quads[:, n]] for n in range(4))
+        # Half of the cross product of the diagonals, also for a warped element.
         area = np.linalg.norm(np.cross(k - i, m - j), axis=1) / 2
         if area.min() <= 1e-9 or self.thickness.min() <= 0:
             where = f"element {int(area.argmin())} of a shell"

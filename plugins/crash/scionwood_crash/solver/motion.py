@@ -40,6 +40,7 @@ def lump(
         for n in range(4):
             node = quads[e, n]
             mass[node] += share
+            # The true inertia of a thin sheet, t^2 / 12, would need far shorter steps.
             inertia[node] += share * max(area / 8.0, thickness[e] ** 2 / 12.0)
             weight[node] += area
             half[node] += 0.5 * area * thickness[e]
@@ -71,6 +72,7 @@ def accelerate(
         for k in range(3):
             if clamped[i]:
                 kinetic += 0.5 * mass[i] * v[i, k] ** 2
+                # The constraint does the work that holds the velocity against the force.
                 work -= f[i, k] * v[i, k] * dt
                 continue
             dv, dw = dt * f[i, k] / mass[i], dt * m[i, k] / inertia[i]

@@ -97,6 +97,7 @@ def solve(
         impulse, since = 0.0, run.time
         while run.time < duration * k / (SAMPLES * (n_frames - 1)):
             run.step()
+            # The impulse over the interval, because single steps of a penalty contact are noisy.
             impulse += run.dt * run.reaction
         history.append(_sample(run, impulse / max(run.time - since, run.dt)))
         if k % SAMPLES == 0:

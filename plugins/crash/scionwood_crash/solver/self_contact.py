@@ -62,6 +62,7 @@ def _collect(
     """Add pairs of element e with the nodes of grid cell (a, b, c) near it; return the count."""
     i = head[_bucket(a, b, c, head.shape[0])]
     while i >= 0:
+        # Different cells may share a bucket of the hash.
         same = cells[i, 0] == a and cells[i, 1] == b and cells[i, 2] == c
         if same and _is_near(x, i, quads, e, low, high):
             if count < pairs.shape[0]:

@@ -46,6 +46,8 @@ def add_ties(
         offset = x[node] - point - gap[i] * normal - rest_offset[i]
         force = stiffness[i] * offset
         stored += 0.5 * (force * offset).sum()
+        # The gradient of the normal with respect to the diagonals a and b: the force follows from
+        # the energy, so that a tie conserves it.
         turn = -gap[i] * (force - normal * (normal * force).sum()) / size
         one, two = np.cross(b, turn), np.cross(turn, a)
         for c in range(3):

@@ -69,6 +69,7 @@ def make_certificates(out: str | Path, hosts: Sequence[str], sites: Sequence[str
 def _signed(
     x509: Any, hashes: Any, name: str, key: Any, signer: Any, issuer: Any, names: list[Any]
 ) -> Any:
+    # A common name has at most 64 characters (X.520).
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name[:64])])
     now = datetime.datetime.now(datetime.UTC)
     builder = (

@@ -68,6 +68,7 @@ class Rounds:
             states[site] = self._checked(site, answers.get(site, SILENT), folder, begun)
         used = [site for site in self.plan.sites if states[site] == "used"]
         self.ledger.append({"round": self.number, "sites": states})
+        # Before anything can fail: the ledger says why a round had too few sites.
         write_json(self.out / LEDGER, {"rounds": self.ledger})
         if len(used) < self.plan.least:
             why = "; ".join(f"{site}: {text}" for site, text in states.items() if text != "used")

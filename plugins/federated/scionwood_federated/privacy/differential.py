@@ -73,9 +73,11 @@ class PoissonBatches(Sampler[list[int]]):
     def __init__(self, count: int, size: int) -> None:
         self.count, self.rate = count, min(size / count, 1.0)
         self.drawn: deque[int] = deque()
+        # Not the seed of the recipe: who can repeat the draw knows which samples were used.
         self._draw = torch.Generator().manual_seed(secrets.randbits(63))
 
     def __len__(self) -> int:
+        # As many batches as one pass over the data has; the mean number of samples is the same.
         return max(round(1 / self.rate), 1)
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -83,6 +85,7 @@ class PoissonBatches(Sampler[list[int]]):
             rows = torch.rand(self.count, generator=self._draw) < self.rate
             chosen = [int(row) for row in rows.nonzero().flatten()]
             self.drawn.append(len(chosen))
+            # A step without a sample still adds its noise, as the accountant assumes.
             yield chosen or [0]
 
 
@@ -103,6 +106,7 @@ class PrivateTraining(L.Callback):
             remedy = "pip install opacus"
             raise FederationError("private training", "Opacus is not installed", remedy) from error
         self.privacy, self.accountant = privacy, RDPAccountant()
+        # Renyi divergences of all steps on the same data add up.
         self.accountant.history = [tuple(entry) for entry in privacy.before]
         self.noise, self._size, self._hooks = 0.0, 0, None
         self.batches: PoissonBatches | None = None
@@ -111,6 +115,7 @@ class PrivateTraining(L.Callback):
         """Draw the batches of the training data by Poisson sampling."""
         if stage != "fit":
             return
+        # The accountant counts each optimiser step as one Poisson draw.
         if trainer.accumulate_grad_batches != 1 or trainer.world_size != 1:
             rule = "private training takes one process and no accumulated batches"
             raise FederationError("trainer", rule, "Set trainer.accumulate_grad_batches=1")
@@ -151,11 +156,13 @@ class PrivateTraining(L.Callback):
             )
         self._hooks = GradSampleHooks(pl_module.backbone, strict=False)
         (optimizer,) = trainer.optimizers
+        # Who knows the seed of the recipe could else subtract the noise.
         secret = torch.Generator(pl_module.device).manual_seed(secrets.randbits(63))
         private = DPOptimizer(
             optimizer,
             noise_multiplier=self.noise,
             max_grad_norm=self.privacy.clip,
+            # The mean is over the expected size: the size that was drawn is itself private.
             expected_batch_size=self._size,
             generator=secret,
         )

@@ -48,6 +48,7 @@ def make_keys(out: str | Path) -> None:
         ts.SCHEME_TYPE.CKKS, poly_modulus_degree=DEGREE, coeff_mod_bit_sizes=list(BITS)
     )
     context.global_scale = SCALE
+    # The same random name in both files: a sum under another key would decrypt to noise.
     mark = _MAGIC + secrets.token_bytes(_ID)
     with writing(out), atomic_folder(out) as folder:
         folder.chmod(0o700)
@@ -99,6 +100,7 @@ def encrypted(values: Tensor, key: Key, path: Path) -> None:
     """
     ts = tenseal()
     largest = float(values.abs().max()) if len(values) else 0.0
+    # Not `>=`: NaN is refused too.
     if not largest < LARGEST:
         rule = f"a weight times the number of samples is {largest:.3g}, and {LARGEST:g} is the most"
         remedy = "Give all sites' samples in thousands: --samples"
@@ -198,6 +200,7 @@ def mask_of_largest(start: Tensor, rate: float) -> Tensor:
     flat = start.abs().flatten()
     count = round(rate * len(flat))
     mask = torch.ones(len(flat), dtype=torch.bool)
+    # Stable, so that all sites drop the same ones among equal values.
     mask[flat.argsort(stable=True)[:count]] = False
     return mask
 

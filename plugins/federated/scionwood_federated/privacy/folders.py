@@ -27,7 +27,7 @@ from scionwood_federated.privacy.encryption import (
     summed,
 )
 from scionwood_federated.rules.low_rank import pair_names
-from scionwood_federated.rules.pooled import Pooled
+from scionwood_federated.rules.pooled import Pooled, of_kind
 from scionwood_federated.rules.registry import RULES, check_samples
 from scionwood_federated.update.folder import (
     ADAPTER,
@@ -72,6 +72,7 @@ def write_encrypted(
     moving = _moving(update)
     begun = _moving(start)
     flat = [moving[n].double().flatten()[mask_of_largest(begun[n], rate)] for n in sorted(moving)]
+    # Ciphertexts can only be added: the sum of n x over the sum of n is the weighted mean.
     values = update.about.samples * torch.cat(flat)
     facts = {"key": key.name, "values": len(values), "rate": rate}
     about = replace(update.about, extra={**update.about.extra, "encrypted": facts})
@@ -200,8 +201,7 @@ def _unpacked(
         count = int(mask.sum())
         flat[mask] = values[place : place + count]
         place += count
-        tensor = flat.reshape(value.shape)
-        out[name] = (tensor if value.is_floating_point() else tensor.round()).to(value.dtype)
+        out[name] = of_kind(flat.reshape(value.shape), value.dtype)
     return out
 
 

@@ -111,6 +111,7 @@ def residual(updates: Updates, weights: Weights, like: Update) -> Pooled:
         mean_a = _average([pair.a for pair in parts], weights)
         mean_b = _average([pair.b for pair in parts], weights)
         mean_pair = Pair(mean_a, mean_b, size_of(like, module)[1])
+        # sum of w B A less (mean of B)(mean of A), kept as factors: it is as exact as their sum.
         lacks[module] = stacked([*parts, mean_pair], [*weights, -1.0])
     return Pooled(pooled.adapter, pooled.head, 0.0, pooled.sites, lacks)
 
@@ -130,6 +131,7 @@ def _by_factor(updates: Updates, weights: Weights, like: Update) -> Pooled:
 
 
 def _average(values: Sequence[Tensor], weights: Weights) -> Tensor:
+    # A held factor must come back bit for bit, and a mean of equal values may round.
     return values[0] if _same(values) else mean(values, weights)
 
 

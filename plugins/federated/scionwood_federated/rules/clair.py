@@ -35,6 +35,7 @@ def clair(updates: Sequence[Update], weights: Sequence[float], like: Update) -> 
     """
     scores = outside(updates)
     centre = scores.median()
+    # Median and median deviation: the sites that are to be found do not move them.
     spread = max(float((scores - centre).abs().median()), FLOOR)
     inliers = [n for n, score in enumerate(scores.tolist()) if score <= centre + 5 * spread]
     total = sum(weights[n] for n in inliers)
@@ -64,6 +65,7 @@ def outside(updates: Sequence[Update]) -> Tensor:
 def _layer(changes: list[Tensor], rank: int) -> Tensor:
     count = len(changes)
     norms = torch.stack([change.norm() for change in changes]).clamp(min=1e-30)
+    # Equal norms: a site cannot draw the shared subspace to itself by a large update.
     equal = [change / norm * norms.median() for change, norm in zip(changes, norms, strict=True)]
     matrix, width = _spanned(equal)
     low = _low_part(matrix, width, 1.5 * (rank / count) ** 0.5)
@@ -83,6 +85,7 @@ def _spanned(changes: list[Tensor]) -> tuple[Tensor, int]:
 
 def _basis(gram: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(gram)
+    # Eigenvalues are squares of singular values: 1e-14 of them is 1e-7.
     basis: Tensor = vectors[:, values > 1e-14 * values[-1].clamp(min=1e-30)]
     return basis
 
@@ -91,9 +94,12 @@ def _low_part(matrix: Tensor, width: int, weight: float) -> Tensor:
     low, sparse, dual = (torch.zeros_like(matrix) for _ in range(3))
     step = 1.25 / float(torch.linalg.matrix_norm(matrix, 2))
     for _ in range(120):
+        # Alternating minimisation of |L|_* + weight * sum of |S_site|, with M = L + S held by a
+        # dual and a penalty that grows.
         low = _shrunk(matrix - sparse + dual / step, 1 / step)
         blocks = (matrix - low + dual / step).reshape(len(matrix), -1, width)
         norms = blocks.norm(dim=(0, 2), keepdim=True).clamp(min=1e-12)
+        # Soft threshold of whole blocks: all of a site's change is sparse, or nothing of it.
         sparse = (blocks * (1 - weight / step / norms).clamp(min=0)).flatten(1)
         gap = matrix - low - sparse
         dual, step = dual + step * gap, min(step * 1.05, 1e6)
@@ -103,6 +109,7 @@ def _low_part(matrix: Tensor, width: int, weight: float) -> Tensor:
 
 
 def _shrunk(matrix: Tensor, by: float) -> Tensor:
+    # The matrix is wide: M M' is small, and has its left singular vectors.
     values, vectors = torch.linalg.eigh(matrix @ matrix.T)
     singular = values.clamp(min=1e-30).sqrt()
     out: Tensor = (vectors * ((singular - by).clamp(min=0) / singular)) @ (vectors.T @ matrix)

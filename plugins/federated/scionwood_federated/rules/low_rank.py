@@ -104,6 +104,7 @@ def _by_pattern(config: PeftConfig, option: str, module: str, default: float) ->
 
 def stacked(parts: Sequence[Pair], weights: Sequence[float]) -> tuple[Tensor, Tensor]:
     """Return B and A of a weighted sum, exactly; its rank is the sum of the ranks."""
+    # sum of w s B A = [w s B, ...] [A, ...]': weights and scales are put into B alone.
     wide = torch.cat([w * part.scale * part.b for part, w in zip(parts, weights, strict=True)], 1)
     return wide, torch.cat([part.a for part in parts])
 
@@ -123,6 +124,8 @@ def compressed(wide: Tensor, tall: Tensor, rank: int, scale: float) -> tuple[Pai
     Returns:
         The factors, and one minus the share of the squared Frobenius norm that they keep.
     """
+    # wide @ tall = q (r t') p' with orthonormal q and p: the SVD of the small core is that of the
+    # product, and the (out, in) matrix is never built.
     q, r = torch.linalg.qr(wide)
     p, t = torch.linalg.qr(tall.T)
     u, s, v = torch.linalg.svd(r @ t.T, full_matrices=False)
@@ -130,9 +133,11 @@ def compressed(wide: Tensor, tall: Tensor, rank: int, scale: float) -> tuple[Pai
     total = float(energy.sum())
     lost = float(energy[rank:].sum()) / total if total else 0.0
     effective_rank = min(rank, len(s))
+    # Both factors get the root of a singular value, so that neither trains faster for its size.
     root = (s[:effective_rank] / scale).sqrt()
     a, b = (p @ v[:effective_rank].T).T, q @ u[:, :effective_rank]
     floor = float(root.mean()) or a.shape[1] ** -0.5
+    # 1e-7 of the root is 1e-14 of the singular value: the rounding of float64.
     used = root > 1e-7 * max(float(root.max()), 1e-30)
     a = a * torch.where(used, root, root.new_tensor(floor))[:, None]
     b = b * torch.where(used, root, root.new_tensor(0.0))
@@ -148,6 +153,7 @@ def changed(update: Update, start: Update) -> dict[str, tuple[Tensor, Tensor]]:
 def inner(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> float:
     """Return the inner product of two products B A, summed over their entries."""
     (b, a), (d, c) = one, other
+    # <B A, D C> = trace(A' B' D C) = sum of (B' D) * (A C'), matrices of the size of the ranks.
     return float(((b.T @ d) * (a @ c.T)).sum())
 
 
@@ -159,6 +165,7 @@ def dense(pair: Pair) -> Tensor:
 def split(change: Tensor, rank: int, scale: float) -> tuple[Pair, float]:
     """Return the factors nearest to a change of a weight, and the energy that they lack."""
     out, into = change.shape
+    # change = change @ 1 = 1 @ change; the smaller identity makes the smaller core.
     identity = torch.eye(min(out, into), dtype=change.dtype)
     wide, tall = (change, identity) if into <= out else (identity, change)
     return compressed(wide, tall, rank, scale)
@@ -169,6 +176,7 @@ def _widened(pair: Pair, rank: int, size: float) -> Pair:
     missing = rank - pair.rank
     if missing <= 0:
         return pair
+    # A fixed seed: each site that widens the same result gets the same rows.
     generator = torch.Generator().manual_seed(0)
     rows = torch.randn(missing, pair.a.shape[1], generator=generator, dtype=pair.a.dtype)
     a = torch.cat([pair.a, rows * size / pair.a.shape[1] ** 0.5])

@@ -50,6 +50,7 @@ def server_step(
     if server == "none":
         return pooled, {}
     after = Update(start.about, start.config, pooled.adapter, pooled.head)
+    # Factors of one change are not unique (B R, R^-1 A): their moments over rounds mean nothing.
     before, target_values = _values(start), _values(after)
     new, next_state = {}, {}
     for name, value in before.items():
@@ -67,6 +68,8 @@ def _moved(
     )
     if server == "momentum":
         return rate * first, {f"{name}:1": first}
+    # beta_2 = 0.99 and tau = 1e-3, the values of Reddi et al. (arXiv:2003.00295) for FedAdam; there
+    # is no correction of the bias, as there.
     second = 0.99 * state.get(f"{name}:2", torch.zeros_like(change)) + 0.01 * change.square()
     return rate * first / (second.sqrt() + 1e-3), {f"{name}:1": first, f"{name}:2": second}
 
@@ -89,5 +92,6 @@ def _placed(start: Update, new: Mapping[str, Tensor], pooled: Pooled) -> Pooled:
         name: new[f"head:{name}"].to(value.dtype) if f"head:{name}" in new else pooled.head[name]
         for name, value in start.head.items()
     }
+    # The first entry is the zero for an adapter without products.
     share = max(sum(lost) / max(len(lost) - 1, 1), pooled.lost)
     return Pooled(place(start, results, plain), head, share, pooled.sites)

@@ -42,9 +42,18 @@ Combine = Callable[[Sequence[Tensor], Sequence[float]], Tensor]
 def mean(values: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     """Return the weighted mean in float64; whole numbers are rounded to whole numbers."""
     total = sum(w * value.double() for value, w in zip(values, weights, strict=True))
-    out = torch.as_tensor(total)
-    kind = values[0].dtype
-    return (out if kind.is_floating_point else out.round()).to(kind)
+    return of_kind(torch.as_tensor(total), values[0].dtype)
+
+
+def of_kind(values: Tensor, kind: torch.dtype) -> Tensor:
+    """Return numbers in the kind of a tensor; whole numbers are rounded.
+
+    Args:
+        values: floating numbers.
+        kind: that of the tensor whose place they take.
+    """
+    # Counters of a head, such as those of batch norm, are whole numbers; `to` alone would cut.
+    return (values if kind.is_floating_point else values.round()).to(kind)
 
 
 def combined(

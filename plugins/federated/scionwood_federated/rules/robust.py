@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from scionwood_federated.rules.averages import exact
-from scionwood_federated.rules.low_rank import dense, inner, pairs, split, stacked
+from scionwood_federated.rules.low_rank import dense, inner, others, pairs, split, stacked
 from scionwood_federated.rules.pooled import (
     Combine,
     Pooled,
+    of_kind,
     other_tensors,
     place,
     sites,
@@ -67,7 +68,9 @@ def krum(updates: Updates, weights: Weights, like: Update, *, bad: int = 1) -> P
         raise FederationError(f"{count} sites", rule, "Use the rule median, or a smaller `bad`")
     gram = _gram(updates)
     norms = gram.diagonal()
+    # |a - b|^2 = |a|^2 + |b|^2 - 2 <a, b>; rounding can make it slightly negative.
     distances = (norms[:, None] + norms[None] - 2 * gram).clamp(min=0)
+    # The n - f - 2 nearest others; the first of the row is the site itself, at distance 0.
     nearest = distances.sort(1).values[:, 1 : count - bad - 1]
     chosen = updates[int(nearest.sum(1).argmin())]
     return exact([chosen], [1.0], like)
@@ -85,23 +88,26 @@ def _entrywise(updates: Updates, weights: Weights, like: Update, combine: Combin
 
 
 def _gram(updates: Updates) -> Tensor:
-    """Return the inner products of the changes of all sites, from their factors."""
+    """Return the inner products of all that the sites send; products from their factors."""
     factors = [{name: stacked([pair], [1.0]) for name, pair in pairs(u).items()} for u in updates]
     rows = [[sum(inner(one[n], other[n]) for n in one) for other in factors] for one in factors]
-    flat = [
-        torch.cat([v.flatten().double() for v in u.head.values()] or [torch.zeros(1)])
-        for u in updates
-    ]
-    heads = torch.stack(flat).double()
-    return torch.tensor(rows, dtype=torch.float64) + heads @ heads.T
+    plain = torch.stack([_flat(update) for update in updates])
+    return torch.tensor(rows, dtype=torch.float64) + plain @ plain.T
+
+
+def _flat(update: Update) -> Tensor:
+    """Return the numbers of an update that are no factor of a product."""
+    tensors = [*others(update).values(), *update.head.values()]
+    numbers = [value.flatten().double() for value in tensors if value.is_floating_point()]
+    return torch.cat(numbers or [torch.zeros(1, dtype=torch.float64)])
 
 
 def _median(values: Sequence[Tensor], weights: Weights) -> Tensor:
     stack = torch.stack([value.double() for value in values])
-    return stack.quantile(0.5, dim=0).to(values[0].dtype)
+    return of_kind(stack.quantile(0.5, dim=0), values[0].dtype)
 
 
 def _trimmed(values: Sequence[Tensor], weights: Weights, *, share: float) -> Tensor:
     stack = torch.stack([value.double() for value in values]).sort(0).values
     cut = int(share * len(values))
-    return stack[cut : len(values) - cut].mean(0).to(values[0].dtype)
+    return of_kind(stack[cut : len(values) - cut].mean(0), values[0].dtype)

@@ -126,6 +126,7 @@ class Simulation:
         regime: Regime = "pooled_equal" if equal else "pooled"
         with costs.counted():
             self._put(self.start)
+            # A federation takes its steps at every site.
             steps = self._steps * (1 if equal else len(self.sites))
             home = HomeData(self.sites[0].data, [site.train_loader() for site in self.sites])
             self.model.train(self._mixed(), steps, self._seed(0, 0), home)
@@ -226,6 +227,7 @@ class Simulation:
             yield next(rng.choices(streams, shares)[0])
 
     def _seed(self, round_: int, site: int) -> int:
+        # Distinct for all sites and rounds, with fewer than 10,000 sites.
         return self.seed + 10_000 * round_ + site
 
     def _say(self, regime: str, count: int, total: int) -> None:

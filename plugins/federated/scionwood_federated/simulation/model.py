@@ -157,6 +157,7 @@ class SharedModel:
         """
         L.seed_everything(seed, workers=True, verbose=False)
         task = self.recipe.task.build(self.backbone).train()
+        # Schedules of the rate look at the end of the training, which here is that of the round.
         task.max_steps = steps
         callbacks: list[L.Callback] = [] if home is None else [Summary(home)]
         with quiet(), TemporaryDirectory() as aside:  # tasks may leave files beside a run

@@ -50,7 +50,7 @@ def rows_of(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def write_report(comparison: Comparison) -> None:
-    """Write `table.csv`, `rounds.csv`, `sites.csv` and the figures of a simulation."""
+    """Write `table.csv`, `scores.csv`, the figures, and `rounds.csv` and `checks.csv` of rounds."""
     _write(
         comparison.folder / "table.csv",
         COLUMNS,

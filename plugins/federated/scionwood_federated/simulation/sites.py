@@ -72,6 +72,7 @@ class SiteData:
         """
         loader, epoch = self.train_loader(), 0
         while True:
+            # Samplers shuffle by their epoch, which Lightning would set.
             for name in ("sampler", "batch_sampler"):
                 sampler: Any = getattr(loader, name, None)
                 if hasattr(sampler, "set_epoch"):
@@ -79,6 +80,8 @@ class SiteData:
             empty = True
             for batch in loader:
                 empty = False
+                # The batches are drawn and dropped, so that the order goes on as if there had been
+                # no break.
                 if skip:
                     skip -= 1
                     continue
@@ -180,6 +183,7 @@ def _dealt(recipe: Any, text: str, seed: int) -> list[SiteData]:
     parts: list[list[int]] = [[] for _ in range(number)]
     for label in sorted(set(labels)):
         rows = rng.permutation([n for n, row_label in enumerate(labels) if row_label == label])
+        # Each label is dealt by shares of its own (Hsu et al. 2019, arXiv:1909.06335).
         shares = rng.dirichlet([concentration] * number).cumsum()[:-1]
         for part, chosen in zip(
             parts, np.split(rows, (shares * len(rows)).astype(int)), strict=True

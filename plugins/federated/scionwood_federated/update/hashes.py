@@ -26,7 +26,7 @@ _RANK = ("r", "lora_alpha", "rank_pattern", "alpha_pattern")
 def own_options(recipe: Any, more: Iterable[str] = ()) -> tuple[str, ...]:
     """Return the options of the data that each site sets for itself.
 
-    They are the names in `OWN`, counts such as `n_train`, and seeds.
+    They are the names in `LOCAL_OPTIONS`, counts such as `n_train`, and seeds.
 
     Args:
         recipe: the recipe of a site.

@@ -99,6 +99,7 @@ def pool(
     if rule == "residual":
         fact = "its residual belongs to the frozen weights, which no file of an adapter holds"
         raise FederationError("rule residual", fact, "Use exact, or simulate with residual")
+    # Without a start the largest adapter gives the ranks, as a smaller one would lose more.
     like = begun or max(sent, key=lambda update: sum(v.numel() for v in update.adapter.values()))
     pooled = apply(rule, sent, weights, like, **(options or {}))
     pooled, state = _server(begun, pooled, server)

@@ -90,6 +90,7 @@ class Site:
     def dump(self) -> dict[str, Any]:
         """Return the record as JSON takes it."""
         record = {"format": FORMAT, **asdict(self), "own": list(self.own)}
+        # In this order, so that nothing extra can stand for a field.
         return {**record.pop("extra"), **record}
 
     @classmethod

@@ -136,6 +136,7 @@ def _check_method(first: Update, rule: str) -> None:
 def _check_config(update: Update, first: Update, *, mixed: bool) -> None:
     mine, other = _options(update), _options(first)
     for key in sorted(mine.keys() | other.keys()):
+        # These follow from the rank, which some rules let differ.
         if key in _FREE and mixed:
             continue
         if mine.get(key) != other.get(key):

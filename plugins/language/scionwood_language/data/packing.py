@@ -40,11 +40,13 @@ def pack(lengths: Sequence[int], window: int) -> list[list[int]]:
     Returns:
         The indices of the examples in each row.
     """
+    # Best fit decreasing: the longest first, each into the row that it fills best.
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     rows: list[list[int]] = []
     by_room: dict[int, list[int]] = {}
     for number in order:
         need = lengths[number]
+        # Rows by their room, so that the search does not grow with the number of rows.
         room = next((r for r in range(need, window + 1) if by_room.get(r)), None)
         if room is None:
             rows.append([])
@@ -118,4 +120,5 @@ class Collate:
 
 def _positions(row: Row, width: int) -> Tensor:
     positions: Tensor = row["position_ids"]
+    # From 0 again: the mask that is built from positions keeps the padding apart from the examples.
     return torch.cat([positions, torch.arange(width - len(positions))])

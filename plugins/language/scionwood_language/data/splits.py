@@ -61,6 +61,7 @@ def _filling(order: Sequence[str], sizes: Counter[str], target_size: int) -> lis
     Subset sum with integers as bit sets: bit s of `reach[i]` is set if some of the first i topics
     have s examples together. The topics are then read off backwards.
     """
+    # Sums above the target are of no use, and would make the integers long.
     mask = (1 << (target_size + 1)) - 1
     reach = [1]
     for topic in order:
@@ -68,6 +69,7 @@ def _filling(order: Sequence[str], sizes: Counter[str], target_size: int) -> lis
     left = reach[-1].bit_length() - 1
     topics = []
     for i in range(len(order), 0, -1):
+        # Topic i was used if the rest can be reached with the topics before it.
         remainder = left - sizes[order[i - 1]]
         if remainder >= 0 and reach[i - 1] >> remainder & 1:
             topics.append(order[i - 1])

@@ -23,7 +23,7 @@ WEIGHTS: dict[Schedule, Callable[[Tensor], Tensor]] = {
         math.pi / 2 * torch.cos(math.pi / 2 * time) / torch.sin(math.pi / 2 * time)
     ),
 }
-"""The weight of a masked token: minus the derivative of `KEPT`, over the share that is masked."""
+"""The weight of a masked token: minus the derivative of `UNMASKED_SHARE`, over the masked share."""
 
 EARLIEST = 1e-3
 """The smallest time of training. At time 0 nothing is masked, and the weight is infinite."""
@@ -53,7 +53,10 @@ def mask_tokens(
         The tokens, and a bool for each: whether it was replaced.
     """
     uniform = torch.rand(ids.shape, device=ids.device, generator=generator)
+    # In double precision: the schedule of a time near 1 is the difference of two nearly equal
+    # numbers.
     hidden = uniform < 1 - UNMASKED_SHARE[schedule](time.double())[:, None].to(uniform.device)
+    # The cosine of time 1 is not exactly 0 in floating point.
     hidden |= (time >= 1)[:, None]
     if fixed is not None:
         hidden &= ~fixed
@@ -70,5 +73,6 @@ def draw_times(n: int, generator: torch.Generator | None = None) -> Tensor:
     Source: Kingma et al., arXiv:2107.00630, appendix I.1.
     """
     offset = torch.rand((), generator=generator)
+    # One offset for all: the times of a batch cover the interval evenly, and each is uniform.
     even = (offset + torch.arange(n) / n) % 1
     return EARLIEST + (1 - EARLIEST) * even[torch.randperm(n, generator=generator)]

@@ -61,6 +61,8 @@ def sample(
             times = torch.tensor([1 - step / steps, 1 - (step + 1) / steps], dtype=torch.float64)
             candidates, chance = _draw(model, ids, mask_id, temperature, generator)
             visible_shares = UNMASKED_SHARE[schedule](times)
+            # (a_s - a_t) / (1 - a_t): the probability that a token that is masked at t is visible
+            # at s < t.
             share = float((visible_shares[1] - visible_shares[0]) / (1 - visible_shares[0]))
             masked = ids[:, part] == mask_id
             is_revealed = (
@@ -68,6 +70,7 @@ def sample(
                 if order == "ancestral"
                 else _most_certain(chance[:, part], masked, share)
             )
+            # The schedule ends at 1 but for rounding; no mask may be left.
             is_revealed = masked & (is_revealed | (step + 1 == steps))
             ids[:, part] = torch.where(is_revealed, candidates[:, part], ids[:, part])
     return ids
@@ -78,6 +81,7 @@ def _draw(
 ) -> tuple[Tensor, Tensor]:
     """Return a token for every position, and its probability, each (batch, token)."""
     logits = model(input_ids=ids).logits.float()
+    # The network may want to predict the mask, which is no token of a text.
     logits[..., mask_id] = float("-inf")
     chances = (logits / (temperature or 1.0)).softmax(-1)
     if temperature == 0:
@@ -92,5 +96,6 @@ def _most_certain(chance: Tensor, masked: Tensor, share: float) -> Tensor:
     """Return the most probable of the masked positions, `share` of them rounded up."""
     count = (masked.sum(1) * share).ceil().long()
     order = chance.masked_fill(~masked, -1).argsort(1, descending=True)
+    # The inverse of a permutation: the place of each position in the order.
     ranks = order.argsort(1)
     return ranks < count[:, None]

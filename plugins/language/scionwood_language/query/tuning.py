@@ -143,6 +143,7 @@ def answer_tuned(
 def _adapted(model: Any, rank: int, seed: int) -> Iterator[Any]:
     trained = [parameter.requires_grad for parameter in model.parameters()]
     training = model.training
+    # The start of the adapter and its dropout must not move the caller's random numbers.
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         config = LoraConfig(r=rank, lora_alpha=2 * rank)

@@ -42,6 +42,7 @@ def loss_of(
     """
     if whole:
         width = inputs["input_ids"].shape[1]
+        # An adapter may put virtual tokens before the text.
         logits = model(**inputs, use_cache=False).logits[:, -width:]
         return completion_loss(logits, labels, nn.Identity(), smoothing=smoothing)
     hidden, _ = hidden_states(model, inputs)
@@ -101,6 +102,8 @@ def splits_at_head(model: Any, inputs: Mapping[str, Tensor]) -> bool:
     model.train(training)
     if hidden.ndim != 3:
         return False
+    # Within a hundredth, as bfloat16 has 8 bits and the order of sums may differ; another scale of
+    # the logits, such as a temperature or a cap, is off by far more.
     head_logits, model_logits = head_of(model)(hidden[:, -1:]).float(), logits.float()
     return bool(
         head_logits.shape == model_logits.shape
@@ -157,6 +160,8 @@ def check_isolated(model: Any, inputs: Mapping[str, Tensor]) -> None:
     packed, single = (hidden_states(model, batch)[0] for batch in (_first(inputs), alone))
     model.train(training)
     error = (packed[:, begin:end] - single).float().abs().max()
+    # In bfloat16 a row of another length rounds otherwise; neighbours that leak in change much
+    # more. `not <=` also refuses NaN.
     if not error <= 5e-2 * single.float().abs().max():
         rule = f"{type(inner(model)).__name__} does not separate packed examples"
         raise RecipeError("data.packing true", rule, "Set data.packing: false")

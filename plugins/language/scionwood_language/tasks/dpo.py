@@ -77,10 +77,12 @@ class DirectPreference(Task):
         with torch.no_grad(), self._reference():
             before = self._log_probabilities(batch)
         now = self._log_probabilities(batch)
+        # log pi - log pi_ref of both answers; the implicit reward is beta times this.
         chosen, rejected = (now - before).chunk(2)
         margin = self.beta * (chosen - rejected)
         share = self.label_smoothing
         loss = -(1 - share) * F.logsigmoid(margin) - share * F.logsigmoid(-margin)
+        # The first label is not predicted from anything, as in `select_learned`.
         lengths = (batch["labels"][: len(margin), 1:] != IGNORED).sum(1)
         nats = -(now[: len(margin)] / lengths).mean()
         return {

@@ -42,9 +42,13 @@ def completion_loss(
     """
     states, targets = select_learned(hidden, labels)
     if not len(targets):
+        # A zero that hangs on the graph: `backward` works, and processes in step do not wait in
+        # vain.
         return states.sum() * 0.0
     if fuses(head, states):
         return _liger(states, targets, head, smoothing)
+    # Checkpoints drop the logits of a chunk after it, and compute them again in the backward pass:
+    # they are larger than all else by vocabulary over width.
     total = states.new_zeros((), dtype=torch.float32)
     for part, target in zip(torch.split(states, chunk), torch.split(targets, chunk), strict=True):
         total = total + checkpoint(
@@ -88,6 +92,7 @@ def select_learned(hidden: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         hidden: (batch, token, width).
         labels: (batch, token) int64.
     """
+    # The state at a token predicts the next one.
     targets = labels[:, 1:]
     is_learned = targets != IGNORED
     return hidden[:, :-1][is_learned], targets[is_learned]

@@ -75,6 +75,7 @@ class MaskedDiffusion(Task):
         if self.training:
             return {"loss": self.bound(batch, draw_times(len(ids)).to(ids.device))}
         values = []
+        # Fixed seeds, so that the loss of validation differs between epochs by the network alone.
         for seed in range(PASSES):
             generator = torch.Generator().manual_seed(seed)
             times = draw_times(len(ids), generator).to(ids.device)
@@ -99,6 +100,8 @@ class MaskedDiffusion(Task):
         nats = F.cross_entropy(logits.flatten(0, 1), ids.flatten(), reduction="none").view_as(ids)
         weights = WEIGHTS[self.noise](times.double()).float()[:, None]
         count = ids.numel() if fixed is None else int((~fixed).sum())
+        # Over all tokens that can be masked, not over the masked ones: the weight has the share
+        # already.
         return (nats * hidden * weights).sum() / max(1, count)
 
     def deploy(self, folder: Path | None = None) -> Deployed:
@@ -128,4 +131,5 @@ def _rate(time: Any, schedule: Schedule) -> Any:
 
 def _tokens(n: int, vocabulary: int, mask_id: int) -> Tensor:
     ids = torch.randint(vocabulary - 1, (n, 16))
+    # Skips the mask token, which clean text does not have.
     return ids + (ids >= mask_id)

@@ -50,6 +50,7 @@ class Seq2Seq(Task):
             is_learned = labels != IGNORED
             sources.append(ids[mask.bool() & ~is_learned])
             targets.append(ids[is_learned])
+        # Padding of 0 is hidden by the mask, whatever token it is.
         inputs = pad_sequence(sources, True, 0)
         attention_mask = pad_sequence([torch.ones_like(source) for source in sources], True, 0)
         target_ids = pad_sequence(targets, True, IGNORED)

@@ -91,6 +91,7 @@ class Sft(Task):
             self._checked = True
         if self._whole is None:
             self._whole = not splits_at_head(self.backbone, inputs)
+        # Validation measures nats per token, which smoothing would change.
         smoothing = self.label_smoothing if self.training else 0.0
         loss = loss_of(
             self.backbone, inputs, batch["labels"], smoothing=smoothing, whole=self._whole

@@ -56,6 +56,7 @@ def pretrain(
         orders = torch.randint(len(ORDERS), (BATCH,), generator=generator).tolist()
         picks = torch.randint(len(pool), (BATCH,), generator=generator).tolist()
         texts = lines([pool[pick] for pick in picks], [ORDERS[order] for order in orders])
+        # From the `=` at LENGTH on, which predicts the first token of the answer.
         logits = model(input_ids=texts[:, :-1], use_cache=False).logits[:, LENGTH:]
         return F.cross_entropy(logits.flatten(0, 1), texts[:, LENGTH + 1 :].flatten())
 

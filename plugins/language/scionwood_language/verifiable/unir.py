@@ -58,6 +58,7 @@ class LogitFusion(nn.Module):
     def train(self, mode: bool = True) -> Self:
         """Switch the mode of the reasoners; the base stays in evaluation mode."""
         super().train(mode)
+        # The frozen base gives the same logits in training as in use: no dropout.
         self.base.eval()
         return self
 
@@ -250,6 +251,8 @@ def grpo_loss(
         rule = f"it is {rewards[at].item()} for completion {at} of the batch"
         raise TrainingError("the reward", rule, "Return a finite number for every completion")
     advantage = _advantages(rewards.view(-1, options.group)).flatten()
+    # The logits at the last token of the prompt, `start - 1`, predict the first of the completion.
+    # The policy that is trained is the one that was sampled, with its temperature.
     logits = fusion(tokens[:, :-1])[:, start - 1 :] / options.temperature
     chosen = logits.log_softmax(-1).gather(-1, completions[..., None])[..., 0]
     counts = _counts(completions, options.eos_token_id)
@@ -260,6 +263,7 @@ def grpo_loss(
 def _advantages(rewards: Tensor) -> Tensor:
     """Return advantages (prompt, group): mean 0 and deviation 1, or 0 if all rewards are equal."""
     centred = rewards - rewards.mean(1, keepdim=True)
+    # A group of equal rewards has the advantage 0, not 0 / 0.
     return centred / (rewards.std(1, keepdim=True) + 1e-4)
 
 
@@ -268,6 +272,7 @@ def _counts(completions: Tensor, eos: int | None) -> Tensor:
     if eos is None:
         return torch.ones_like(completions, dtype=torch.float32)
     ends = (completions == eos).long()
+    # Up to the first end token, which counts: that a text ends is learned too.
     return (ends.cumsum(1) - ends == 0).float()
 
 

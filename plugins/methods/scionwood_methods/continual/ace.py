@@ -16,6 +16,8 @@ from scionwood_methods.continual.factors import add_frozen, fill, lora_layers, m
 HISTORY = "history"
 """The name of the LoRA adapter that holds what the past tasks learned."""
 
+# A zero singular value leaves the SVD in float64 as about 1e-16 of the largest one. The rows of A
+# have the root of it as their norm, 1e-8.
 NEGLIGIBLE = 1e-6
 """Directions of the history below this share of its largest strength are ignored."""
 
@@ -78,6 +80,8 @@ class AceLora(ContinualMethod):
         terms = []
         for name, layer in lora_layers(model, self.adapter).items():
             a = matrices(layer, self.adapter)[1]
+            # |A_k Q_h^T|^2 of each direction k. B_k is not needed: it cancels in rho_k, and a
+            # gradient through A alone can leave the row space of the history.
             shared = (a @ self._bases[name].to(a).T).square().sum(1)
             with torch.no_grad():
                 rho = _overlap(shared, a)
@@ -103,6 +107,7 @@ class AceLora(ContinualMethod):
         for layer in layers.values():
             b_new, a_new = matrices(layer, self.adapter)
             b_old, a_old = matrices(layer, HISTORY)
+            # The history has scale 1, so the scale s of the task goes into B.
             scaled = layer.scaling[self.adapter] * b_new.detach()
             factors = compress(
                 torch.cat([b_old, scaled], 1), torch.cat([a_old, a_new.detach()]), self.rank

@@ -57,6 +57,7 @@ class ContinualCallback(Callback):
         if not any(module is self.controller.model for module in pl_module.modules()):
             rule = "it does not contain the controller's model"
             raise TrainingError(type(pl_module).__name__, rule, "Build both on one model")
+        # Methods may add parameters here, and an optimiser sees only those that exist before it.
         self.controller.begin(self.task)
         self._steps = trainer.global_step
 

@@ -127,6 +127,7 @@ class Ewc(ContinualMethod):
         ]
         # The first step of a task is still at the anchor, so the last one of `every` has the term.
         if self.needs_pairs and self._steps % self.every == self.every - 1:
+            # `every` times the weight in one step of `every` has the same mean gradient.
             terms.append(self.every * self.gamma * self._inconsistency(model, batch))
         return torch.stack(terms).sum()
 
@@ -181,7 +182,13 @@ class Ewc(ContinualMethod):
         with _learning(targets.values()), evaluating(model):
             for loss in self._sample_losses(model, batches):
                 gradients = torch.autograd.grad(
-                    loss, list(targets.values()), retain_graph=True, allow_unused=True
+                    # The samples of a batch may share a graph. The gradient is squared per sample,
+                    # because the square of the mean gradient vanishes where the gradients of
+                    # samples cancel.
+                    loss,
+                    list(targets.values()),
+                    retain_graph=True,
+                    allow_unused=True,
                 )
                 for name, grad in zip(targets, gradients, strict=True):
                     if grad is not None:
@@ -219,6 +226,7 @@ class Ewc(ContinualMethod):
         if self.space == "parameters":
             return dict(_trained(model))
         layers = lora_layers(model, self.adapter)
+        # y = (W_0 + dW) x, so that dL/dW_0 = dL/d(dW), which exists without forming dW.
         weights = {n: layer.get_base_layer().weight for n, layer in layers.items()}
         return weights | _outside_adapter(model, layers)
 
@@ -241,6 +249,7 @@ class Ewc(ContinualMethod):
         parameters = _trained(model)
         now = {name: p.data for name, p in parameters.items()}
         for name, parameter in parameters.items():
+            # The data and not the parameter: the optimiser and the graph keep their objects.
             parameter.data = self._trained[name].to(parameter)
         try:
             yield

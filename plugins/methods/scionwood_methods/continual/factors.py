@@ -88,12 +88,14 @@ def add_frozen(model: PeftModel, name: str, like: str, rank: int | None = None) 
     """
     config = copy(model.peft_config[like])
     if rank is not None:
+        # alpha = r makes the scale 1, also against a pattern of ranks in the copied config.
         config.r = config.lora_alpha = rank
         config.rank_pattern, config.alpha_pattern, config.use_rslora = {}, {}, False
     active = list(model.active_adapters)
     flags = [(p, p.requires_grad) for p in model.parameters()]
     model.add_adapter(name, config)
     model.base_model.set_adapter([*active, name])
+    # peft lets every active adapter train, and `set_adapter` freezes what is not active.
     model.requires_grad_(False)
     for parameter, flag in flags:
         parameter.requires_grad_(flag)
@@ -146,6 +148,7 @@ def _fill_sum(layer: Any, names: list[str]) -> None:
     at = 0
     for name in names:
         b, a = matrices(layer, name)
+        # [s_1 B_1, s_2 B_2] [A_1; A_2] = sum of s_i B_i A_i, exactly.
         whole_b[:, at : at + len(a)] = layer.scaling[name] * b
         whole_a[at : at + len(a)] = a
         at += len(a)
@@ -159,6 +162,8 @@ def restart(layers: Iterable[Any], adapter: str) -> None:
 
 def _check(name: str, layer: Any, adapter: str) -> None:
     base = layer.get_base_layer()
+    # peft gives A of a convolution no dilation and B the groups of the base: with either, B A is
+    # not the change of the weight.
     fits = is_linear(base) or (
         is_convolution(base) and base.groups == 1 and set(base.dilation) == {1}
     )

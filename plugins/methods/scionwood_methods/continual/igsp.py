@@ -98,6 +98,7 @@ class Igsp(ContinualMethod):
         """Record the gradients, freeze past experts, and project the gradients in phase 1."""
         for name, layer in mixtures(model, self.adapter).items():
             old = self._count(name)
+            # Rows of the factors that belong to past experts: each expert has r of them.
             rows = old * (len(layer.igsp_A[self.adapter]) // layer.experts(self.adapter))
             for key, cut in (("igsp_A", rows), ("igsp_router", old), ("igsp_bias", old)):
                 _clear(getattr(layer, key)[self.adapter].grad, 0, cut)
@@ -123,6 +124,7 @@ class Igsp(ContinualMethod):
 
     def end(self, model: PeftModel, batches: Iterable[Any]) -> None:
         """Remove the closed experts, freeze the others, and add the gradients to the history."""
+        # A task that ended within phase 1 has not closed its rare routes yet.
         if self._steps < self.warm:
             self._close(mixtures(model, self.adapter))
         compact(model, adapter=self.adapter)
@@ -181,8 +183,10 @@ class Igsp(ContinualMethod):
         }
 
     def _note(self, name: str, rows: Tensor) -> None:
+        # Rows of closed experts have no gradient, and would only fill the buffer.
         rows = rows[rows.any(1)].detach()
         both = torch.cat([self._rows.get(name, rows[:0]), rows])
+        # One SVD for some hundred rows instead of one for each step.
         full = len(both) > BUFFER * self.rank
         self._rows[name] = summary(both, self.rank) if full else both
 
@@ -191,6 +195,8 @@ class Igsp(ContinualMethod):
         """Take the proximal step of the penalty, in place."""
         flat = gradient.flatten(1)
         basis = torch.nn.functional.normalize(self._history[name].to(flat), dim=1)
+        # argmin_h |h - g|^2 / 2 + strength |h (I - Q^T Q)|^2 / 2 keeps g inside Q and divides the
+        # rest.
         inside = flat @ basis.T @ basis
         gradient.copy_((inside + (flat - inside) / (1 + self.strength)).view_as(gradient))
 
@@ -206,6 +212,7 @@ def summary(rows: Tensor, rank: int) -> Tensor:
         (at most rank, in), with orthogonal rows in descending order of their norms.
     """
     _, sizes, vectors = torch.linalg.svd(rows.double(), full_matrices=False)
+    # Gradients are float32, so that directions below 1e-7 of the largest are rounding.
     alive = sizes > 1e-6 * sizes[:1]
     leading: Tensor = (sizes[:, None] * vectors)[alive][:rank].to(rows.dtype)
     return leading

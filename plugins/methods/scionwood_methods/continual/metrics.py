@@ -63,6 +63,7 @@ def forgetting(accuracies: Accuracies) -> float:
     matrix = _several(accuracies)
     earlier = matrix[:-1, :-1]
     _finite(earlier.tril().sum())
+    # A sequence may skip the tests on tasks that were not learned yet.
     above = torch.ones_like(earlier).triu(1).bool()
     best = torch.where(above & earlier.isnan(), -torch.inf, earlier).amax(0)
     return _finite((best - matrix[-1, :-1]).mean())

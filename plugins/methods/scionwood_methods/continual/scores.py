@@ -51,6 +51,7 @@ class Scores:
         All are in the unit of the score. If earlier tasks became worse, backward transfer is
         negative and forgetting positive, also for scores whose small values are good.
         """
+        # The metrics are defined for accuracies, where larger is better.
         sign = 1.0 if self.higher else -1.0
         square = [[sign * value for value in row[: len(self.rows)]] for row in self.rows]
         values = {"average": sign * average_accuracy(square)}

@@ -68,6 +68,8 @@ class SeqLora(ContinualMethod):
         upper = step % (self.inner_steps + 1) == self.inner_steps
         for layer in lora_layers(model, self.adapter).values():
             idle = layer.lora_B if upper else layer.lora_A
+            # `None` and not zero: the optimiser skips such a tensor, where a zero gradient would
+            # still let momentum and weight decay move it.
             idle[self.adapter].weight.grad = None
 
     @torch.no_grad()
@@ -79,6 +81,7 @@ class SeqLora(ContinualMethod):
                 a = matrices(layer, self.adapter)[1]
                 wide = a.double()
                 basis = basis.to(wide)
+                # In place, so that the optimiser keeps its parameter.
                 a.copy_(wide - wide @ basis.T @ basis)
 
     def end(self, model: PeftModel, batches: Iterable[Any]) -> None:
@@ -122,6 +125,8 @@ class SeqLora(ContinualMethod):
         add_frozen(model, adapter, self.adapter)
         for name, layer in lora_layers(model, adapter).items():
             fill(layer, adapter, *task[name])
+            # The rows of A_i are already orthogonal to the earlier bases (`retract`), so all rows
+            # together stay orthonormal.
             rows = torch.linalg.qr(task[name][1].double().cpu().T)[0].T
             old = self._bases.get(name)
             self._bases[name] = rows if old is None else torch.cat([old, rows])

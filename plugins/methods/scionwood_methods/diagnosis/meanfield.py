@@ -113,6 +113,8 @@ def head_shift(base: tuple[Tensor, Tensor], adapted: tuple[Tensor, Tensor]) -> H
     Source: arXiv 2402.15415v2, proposition 3.3, as read in notes of it.
     """
     factors = [f.double() for f in (*base, *adapted)]
+    # Both symmetric maps vanish outside these 4 h directions. That of the base has rank 2 h at
+    # most, so a zero eigenvalue of the rest of the space is found in here as well.
     span = torch.cat([factors[0], factors[1].T, factors[2], factors[3].T], 1)
     z = torch.linalg.qr(span)[0]
     before, after = ((z.T @ o) @ (v @ z) for o, v in (factors[:2], factors[2:]))
@@ -159,11 +161,14 @@ def cloud_drift(base: Tensor, adapted: Tensor) -> LayerDrift:
     """
     left, right = (cloud.double().mean(1) for cloud in (base, adapted))
     direction = 1 - torch.cosine_similarity(left, right, dim=-1).mean()
+    # On the CPU, because a CUDA generator would draw other directions.
     generator = torch.Generator().manual_seed(0)
     width = base.shape[-1]
     axes = torch.randn(width, PROJECTIONS, generator=generator, dtype=torch.float64)
     axes = nn.functional.normalize(axes, dim=0).to(base.device)
     sides = [
+        # On a line the best transport of equally many points pairs them in order. Tokens are points
+        # on the unit sphere in the theory.
         (nn.functional.normalize(c.double().flatten(0, 1), dim=-1) @ axes).sort(0).values
         for c in (base, adapted)
     ]

@@ -72,6 +72,8 @@ class Flux2Klein(nn.Module):
             The shape of z.
         """
         rows, columns = z.shape[2:]
+        # Positions as (time, row, column, word): pictures have rows and columns, prompts only
+        # words.
         places = torch.cartesian_prod(
             torch.arange(1), torch.arange(rows), torch.arange(columns), torch.arange(1)
         )
@@ -99,6 +101,7 @@ class Flux2Klein(nn.Module):
         Raises:
             AdapterError: a side is not a multiple of the stride.
         """
+        # The transformer reads 2 x 2 latents as one token.
         stride = 2 * self.pipeline.vae_scale_factor
         rows, columns = pictures.shape[2:]
         if rows % stride or columns % stride:

@@ -65,4 +65,5 @@ def parts_of(names: Sequence[str], d: int, seed: int) -> dict[str, Part]:
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:
+    # Block 10 comes after block 9. The order decides which part of theta a block reads.
     return [(0, int(w), "") if w.isdigit() else (1, 0, w) for w in name.split(".")]

@@ -38,6 +38,7 @@ class Fastfood(Projection):
     @property
     def width(self) -> int:
         """The size L of a block."""
+        # The Walsh-Hadamard matrix exists here for powers of two only.
         return 1 << (self.d - 1).bit_length()
 
     def spread(self, theta: Tensor, start: int, count: int) -> Tensor:
@@ -57,10 +58,14 @@ class Fastfood(Projection):
         after = (last + 1 - first) * self.width - before - values.numel()
         rows = torch.nn.functional.pad(values, (before, after)).view(-1, self.width)
         mixed = hadamard(rows) * normal
+        # The transpose runs the factors backwards: B H Pi^T G H. H and the diagonals are symmetric,
+        # and scatter undoes the gather of the permutation.
         back = torch.zeros_like(mixed).scatter(1, order, mixed)
         return (hadamard(back) * signs).sum(0)[: self.d] * self._scale()
 
     def _scale(self) -> float:
+        # Each entry of H G Pi H B has the variance L, because G is standard normal and H has
+        # entries 1 and -1: with D rows, 1 / (D L) makes the expectation of P^T P the identity.
         return 1 / math.sqrt(self.total * self.width)
 
     def _factors(self, first: int, blocks: int, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -72,6 +77,7 @@ class Fastfood(Projection):
             for number in range(4)
         )
         signs = (1 - 2 * (bits & 1)).view(shape).to(like.dtype)
+        # Sorting hashes gives a permutation without a generator, on any device the same.
         order = ranks.view(shape).argsort(dim=1, stable=True)
         # Box and Muller: 53 bits of two hashes make two numbers, the first in (0, 1].
         radius = (-2 * _fractions(radii, 1).log()).sqrt()
@@ -87,6 +93,7 @@ def hadamard(rows: Tensor) -> Tensor:
     count, width = rows.shape
     half = 1
     while half < width:
+        # H_2L = [[H_L, H_L], [H_L, -H_L]]: log2 L passes of sums and differences, and no matrix.
         left, right = rows.reshape(count, -1, 2, half).unbind(2)
         rows = torch.stack((left + right, left - right), 2).reshape(count, width)
         half *= 2

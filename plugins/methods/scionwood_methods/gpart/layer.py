@@ -102,6 +102,7 @@ class GpartLayer(AdapterLayer):
         """See `AdapterLayer.change`."""
         drop = self.dropout[name]
         share = self._share(name, drop.p if drop.training else 0.0)
+        # The backward pass computes the mask again, so it stores this seed and not the mask.
         seed = torch.randint(1 << 62, (), device=x.device) if share.dropout else torch.zeros(())
         return through(self.base_layer, x, share, self.gpart_theta[name], seed)
 
@@ -128,6 +129,8 @@ class Share(Generated):
         """Return the update of the layer."""
         theta, seed = parameters
         projection, part, start = self.place
+        # With `scope: block` a layer sees only the entries of its block; the gradient is zero
+        # elsewhere.
         segment = theta.narrow(0, part.start, part.length)
         values = projection.spread(_wide(segment), start, self.count)
         return self._dropped(values, seed).view(self.shape).to(dtype)

@@ -45,6 +45,7 @@ class SignedMagnitude(Grouping):
         weights = self.sources[start]()
         below, above = self._bounds(weights.dtype, device)
         keys = _keys(weights.to(device), start)
+        # The number of first members that are not above the key, less one, is its group.
         negative = torch.bucketize(keys, below, right=True) - 1
         positive = torch.bucketize(keys, above, right=True) - 1 + len(below)
         return torch.where(weights.to(device) < 0, negative, positive).clamp_(0, self.d - 1)

@@ -100,7 +100,10 @@ class Grouping(Projection):
         """
         if self._scales is None or self._scales.device != device:
             with torch.inference_mode(False):  # what is kept serves training later
+                # A hash can leave groups empty; 1 / sqrt(0) would be infinite. Such entries of
+                # theta act on nothing.
                 counts = self.sizes(device).clamp(min=1)
+                # Squares of these add up to 1 in each column; in float64 they are rounded once.
                 self._scales = counts.to(torch.float64).rsqrt_().to(torch.float32)
         return self._scales
 

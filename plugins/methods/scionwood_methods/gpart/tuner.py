@@ -63,6 +63,7 @@ class GpartModel(MethodTuner):
         first = next(model.parameters())
         weights = (getattr(model.get_submodule(key), "weight", None) for key in keys)
         dtypes = (weight.dtype for weight in weights if isinstance(weight, Tensor))
+        # `_cast_adapter_dtype` makes it float32 later, unless the caller asked peft not to.
         dtype = next((dtype for dtype in dtypes if dtype in _NARROW), torch.float32)
         self.gpart_theta[name] = nn.Parameter(
             torch.zeros(config.d, dtype=dtype, device=first.device)

@@ -79,6 +79,7 @@ class ExpertsLayer(ModuleAdapter):
         self.hellora_factors[name] = nn.ModuleDict(factors)
         self.dropout[name] = nn.Dropout(config.dropout)
         self.scaling[name] = config.scale
+        # With peft's low_cpu_mem_usage the factors have no values yet; loading places them.
         if not any(p.is_meta for p in self.hellora_factors[name].parameters()):
             like = parts[FUSED[0]]
             self.hellora_factors[name].to(like.device, like.dtype)
@@ -105,6 +106,8 @@ class ExpertsLayer(ModuleAdapter):
         )
         tokens, parts = [], []
         for expert in adapter_experts:
+            # A token has k experts, so it appears once for each of them and is summed up at the
+            # end.
             token, place = (top_k_index == expert).nonzero(as_tuple=True)
             weight = top_k_weights[token, place, None]
             parts.append(self._expert(expert, hidden_states[token], names) * weight)

@@ -132,6 +132,7 @@ def _counting(model: nn.Module, counts: Mapping[str, Tensor]) -> Iterator[None]:
 
 def _routed(counts: Tensor, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
     """Count the index (tokens, k) that fused experts receive; larger numbers are not experts."""
+    # Under expert parallelism transformers marks the experts of other ranks by larger numbers.
     index = inputs[1].reshape(-1).cpu()
     counts += torch.bincount(index[index < len(counts)], minlength=len(counts))
 

@@ -41,6 +41,8 @@ class HelloraModel(LayerTuner):
         if not is_fused(target):
             check_supported("hellora", key, target)
             return HelloraLayer(target)
+        # `ExpertsLayer` computes act(x W_gate) * (x W_up) W_down itself for the hot experts, so
+        # whatever the base does beyond that would be lost without a message.
         marks = ("is_transposed", "has_bias", "has_post_expert_norm", "_is_expert_parallel")
         wrong = [mark for mark in marks if getattr(target, mark, False)]
         if wrong or not hasattr(target, "_apply_gate"):

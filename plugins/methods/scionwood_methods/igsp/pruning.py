@@ -133,6 +133,7 @@ def close_rare(
             raise AdapterError(f"mixture {name}", rule, "Measure them again")
         share = shares[name]
         rare = share < threshold
+        # The softmax over routes that are all -inf is NaN.
         rare[share.argmax()] = False
         rare[: (spared or {}).get(name, 0)] = False
         layer.close(adapter, rare)

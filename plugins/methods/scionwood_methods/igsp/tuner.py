@@ -100,6 +100,8 @@ class IgspLayer(AdapterLayer):
             The number of remaining experts.
         """
         bias = self.igsp_bias[name].detach()
+        # A closed route has b_r = -inf, hence a softmax of exactly 0: removing it changes no
+        # output.
         alive = bias.isfinite()
         rows = alive.repeat_interleave(self._rank(name))
         chosen = {"igsp_A": rows, "igsp_router": alive, "igsp_bias": alive}
@@ -118,6 +120,7 @@ class IgspLayer(AdapterLayer):
         x, axis = self.dropout[name](x), channel_axis(self.base_layer)
         share = self._read(x, self.igsp_router[name], self.igsp_bias[name]).softmax(axis)
         if name in self.watched:
+            # In float64, because the sum runs over all tokens of a phase.
             flat = share.detach().movedim(axis, -1).flatten(0, -2)
             self.watched[name] = self.watched[name] + flat.double().sum(0)
         gate = share.repeat_interleave(self._rank(name), axis)

@@ -77,6 +77,7 @@ class _Sketch:
         """Add the gradient of the weight."""
         chosen = self.layer.slices[self.adapter].take(full_gradient, 0)
         gradient = chosen.flatten(1).to(self.matrix.dtype)
+        # From the right: two products with tall matrices instead of one of size in x in.
         ahead = self.matrix.mT @ (gradient @ self.vectors)
         self.total += (ahead - gradient.mT @ (self.matrix @ self.vectors)) / 2
 
@@ -85,6 +86,8 @@ class _Sketch:
         if not self.total.any():
             rule = "the loss does not depend on its input"
             raise AdapterError(f"layer {self.name}", rule, "Target other layers, or check the loss")
+        # S is skew, S^T = -S, so multiplying by S again is the power iteration with S^T, up to a
+        # sign.
         self.vectors = torch.linalg.qr(self.total).Q
         self.total = torch.zeros_like(self.vectors)
 

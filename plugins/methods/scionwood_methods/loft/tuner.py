@@ -72,6 +72,7 @@ class LoftLayer(AdapterLayer):
         assert isinstance(config, LoftConfig)
         super().update_layer(name, config)
         matrix = self.matrix(name)
+        # A saved adapter brings its support, so that loading needs no SVD.
         has_support = config.support != "gradient" and not config.inference_mode
         basis = (
             support_of(matrix, config.r, config.support)
@@ -95,6 +96,8 @@ class LoftLayer(AdapterLayer):
         chosen = [self.slices[name] for name in names]
         if not is_linear(base) or any(slices.chosen < slices.features for slices in chosen):
             return super().adapted(x, names)
+        # Every adapter rotates the original input: the changes add up, as peft's active adapters
+        # do, and their order does not matter.
         inner = x.to(working_dtype(x))
         for name in names:
             x = x + (self._rotation_change(name, inner) @ self._basis(name, inner).mT).to(x.dtype)
@@ -104,6 +107,7 @@ class LoftLayer(AdapterLayer):
     def change(self, name: str, x: Tensor) -> Tensor:
         """See `AdapterLayer.change`."""
         if is_linear(self.base_layer):
+            # y - base(x) = W P (T - I) P^T x'.
             weight = self._rotated(name).reading().to(x.dtype)
             return F.linear(self._rotation_change(name, x), weight)
         dropped = self.dropout[name](x)
@@ -128,6 +132,8 @@ class LoftLayer(AdapterLayer):
         skew = half - half.mT
         eye = torch.eye(size, dtype=skew.dtype, device=skew.device)
         with torch.autocast(upper.device.type, enabled=False):
+            # Q is skew with imaginary eigenvalues, so I - Q is never singular. `left=False` solves
+            # X (I - Q) = 2 Q. Half precision has no solver, hence no autocast.
             rotation: Tensor = torch.linalg.solve(eye - skew, 2 * skew, left=False)
         return rotation
 
@@ -240,6 +246,7 @@ def support_of(matrix: Tensor, r: int, kind: Kind) -> Tensor:
         noise = torch.randn(matrix.shape[1], r, dtype=matrix.dtype, device=matrix.device)
         basis = torch.linalg.qr(noise).Q.contiguous()
     else:
+        # Column j of W0 reads input j; a rotation of inputs that W0 ignores would change nothing.
         places = matrix.norm(dim=0).topk(r).indices
         basis = F.one_hot(places, matrix.shape[1]).to(matrix.dtype).mT.contiguous()
     return basis

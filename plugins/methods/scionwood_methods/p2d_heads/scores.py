@@ -40,6 +40,7 @@ def wasserstein(p: Tensor, q: Tensor) -> Tensor:
     Returns:
         (...): the area between the cumulative distributions.
     """
+    # On a line W1 = integral |F_p - F_q|; both cumulative sums end at 1, so the last gap is 0.
     gap = (p - q).cumsum(-1)[..., :-1].abs()
     return gap.sum(-1) / max(p.shape[-1] - 1, 1)
 
@@ -77,6 +78,7 @@ def score_heads(
         role = _roles(model, adapter).get(last, "")
         if role in ("", "o"):
             continue
+        # In float64, because W1 sums small differences of shares over all weights of a head.
         before = layer.base_weight().double()
         after = before + layer.get_delta_weight(adapter).double()
         counts = _count(num_heads, block), _count(keys, block)
@@ -162,6 +164,7 @@ def select_data(
     for number, example in enumerate(examples):
         with_heads = _drop(model, example, number, loss)
         with heads_off(model):
+            # What remains without the heads is the profit of the rest of the model.
             scores.append(with_heads - _drop(model, example, number, loss))
     order = sorted(range(len(scores)), key=lambda number: -scores[number])
     return order[: max(1, round(budget * len(order)))]
@@ -234,6 +237,7 @@ def _of_heads(weight: Tensor, role: str, queries: int, keys: int) -> Tensor:
         rows = torch.cat([weight[a:b] for a, b in place.ranges(len(weight), letter)])
         heads = queries if letter == "q" else keys
         split = rows.view(heads, -1)
+        # Each head of q sees the k and v of its group, so these rows count for every head of it.
         parts.append(split if letter == "q" else split.repeat_interleave(queries // keys, 0))
     return torch.cat(parts, 1)
 

@@ -155,6 +155,7 @@ def read_prefix(query: Tensor, keys: Tensor, values: Tensor, gate: Tensor) -> Te
     """
     shared, _, size = keys.shape
     groups = len(gate) // shared
+    # A fused projection gives q first, then k and v.
     split = query[..., : len(gate) * size].to(keys.dtype)
     split = split.reshape(*query.shape[:-1], shared, groups, size)
     share = torch.einsum("...kgd,kpd->...kgp", split * size**-0.5, keys).softmax(-1)

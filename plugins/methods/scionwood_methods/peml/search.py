@@ -60,11 +60,13 @@ def search(
     network, alpha = _searched(model, adapter)
     weights = parameter_groups(model, lr)
     for group in weights:
+        # `parameter_groups` takes all that trains; alpha must not learn from the training split.
         group["params"] = [p for p in group["params"] if p is not alpha]
     inner = torch.optim.AdamW(weights, weight_decay=0.0)
     outer = torch.optim.Adam([alpha], lr=choice_lr, betas=MOMENTA)
     model.train()
     for train_batch, valid_batch in zip(train, valid, strict=False):
+        # First order: alpha moves with the weights as they are, without a look-ahead step of them.
         for batch, optimizer in ((valid_batch, outer), (train_batch, inner)):
             model.zero_grad()
             loss(model, batch).backward()

@@ -98,8 +98,11 @@ class PemlLayer(LowRankLayer):
         added = {name: self._read(name, x) for name in names if name in self.heads}
         if not added:
             return super().adapted(x, names)
+        # The base is linear: its product with all added inputs is the sum of what each prefix adds.
         out: Tensor = self.base_layer(sum(added.values(), start=x))
         for name in names:
+            # LoRA of an adapter multiplies the input with its own prefix; that of another one would
+            # add a product of two adapters.
             layer_input = (x + added[name] if name in added else x).to(working_dtype(x))
             out = self.slices[name].add(out, self.change(name, layer_input).to(out.dtype), -1)
         return out
@@ -117,6 +120,8 @@ class PemlLayer(LowRankLayer):
         network = self.shared[name].network
         assert network is not None
         parts = [self.peml_kv[name], *network.parameters()]
+        # The version of a tensor counts its changes in place, so that training between two
+        # evaluations is seen. Tensors of inference mode have no version.
         fixed = not (torch.is_grad_enabled() or torch.compiler.is_compiling())
         if not fixed or any(p.is_inference() for p in parts):
             return self._computed(name, network, dtype)
@@ -196,6 +201,7 @@ class PemlModel(MethodTuner):
         if config.prefix == 0 or not is_linear(layer.base_layer):
             return
         if role in ("q", "qkv"):
+            # Layers come in the order of the model: the next output projection belongs to this q.
             self._waiting = [(key, layer)]
         elif role == "o" and self._waiting and _same_attention(self._waiting[0][0], key):
             self._join(*self._waiting.pop(), layer, key, name)

@@ -77,6 +77,8 @@ class Judge:
             TrainingError: the loss is negative, or not finite.
         """
         batch = move_data_to_device(self.collate([self.data[index]]), self.device)
+        # The loss with and without the heads must see the same noise, or its draws would hide the
+        # drop.
         with _seeded(self.seed + index), self.trainer.precision_plugin.val_step_context():
             loss = float(self.task.losses(batch)["loss"])
         if not (math.isfinite(loss) and loss >= 0):

@@ -127,6 +127,7 @@ class _RandomPart(L.Callback):
 def _sample_part(make_loader: Callable[[], Any], count: int, seed: int) -> Any:
     loader = make_loader()
     length = TrainingSubset.of(loader, [0]).length  # refuses streams
+    # Another stream than that of `_chosen`, so that `random` and the proxy draw apart.
     order = random.Random(f"proxy {seed}").sample(range(length), min(count, length))
     return loader.part(sorted(order))
 
@@ -138,8 +139,10 @@ def _proxy_recipe(recipe: Any, proxy: ProxyRun) -> Any:
     options = recipe.task.options
     changes: dict[str, Any] = {"adapter": adapter, "kernels": "off", "compile": False}
     if "lr" in options:
+        # The recipe's rate is meant for a small adapter, and here whole weights train.
         changes["task.lr"] = options["lr"] / 10 if proxy.lr is None else proxy.lr
     if "warmup_steps" in options:
+        # Else a long warm-up would last for the whole short run.
         changes["task.warmup_steps"] = min(options["warmup_steps"], proxy.steps // 5)
     quick: dict[str, Any] = {
         "max_steps": proxy.steps,

@@ -25,6 +25,7 @@ class Attention(NamedTuple):
     @property
     def key_heads(self) -> int:
         """The heads of k and v, of which several heads of q may share one."""
+        # The output projection reads the heads of q side by side, so it gives the size of a head.
         width = self.output.weight.shape[1] // self.heads
         return self.heads if self.fused else int(self.value.weight.shape[0]) // width
 

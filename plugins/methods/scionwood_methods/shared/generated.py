@@ -108,20 +108,24 @@ def _gradients(
     dy: Tensor, x: Tensor, weight: Tensor, how: Geometry | None, of_x: bool, of_weight: bool
 ) -> tuple[Tensor | None, Tensor | None]:
     if how is None:
+        # y = x W^T: dx = dy W, and dW = dy^T x summed over all positions.
         rows, tall = dy.reshape(-1, dy.shape[-1]), x.reshape(-1, x.shape[-1])
         return dy @ weight if of_x else None, rows.mT @ tall if of_weight else None
-    still, mask = [0] * len(how.stride), [of_x, of_weight, False]
+    output_padding, mask = [0] * len(how.stride), [of_x, of_weight, False]
     stride, padding, dilation, groups = how
+    # `autograd.grad` would need the forward pass again; this call is what it would run.
     dx, dw, _ = torch.ops.aten.convolution_backward(
-        dy, x, weight, None, stride, padding, dilation, False, still, groups, mask
+        dy, x, weight, None, stride, padding, dilation, False, output_padding, groups, mask
     )
     return dx, dw
 
 
 def _convolution(x: Tensor, weight: Tensor, bias: Tensor | None, how: Geometry) -> Tensor:
     stride, padding, dilation, groups = how
-    still = [0] * len(stride)
-    return torch.convolution(x, weight, bias, stride, padding, dilation, False, still, groups)
+    output_padding = [0] * len(stride)
+    return torch.convolution(
+        x, weight, bias, stride, padding, dilation, False, output_padding, groups
+    )
 
 
 def _padded(layer: Any, x: Tensor) -> tuple[Tensor, Geometry]:
@@ -131,6 +135,8 @@ def _padded(layer: Any, x: Tensor) -> tuple[Tensor, Geometry]:
     padding = layer.padding
     if layer.padding_mode != "zeros" or isinstance(padding, str):
         mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
+        # torch's own convolutions pad in this way before the kernel for modes other than zeros, and
+        # for the padding "same".
         x = F.pad(x, layer._reversed_padding_repeated_twice, mode=mode)
         padding = (0,) * len(layer.stride)
     return x, Geometry(layer.stride, padding, layer.dilation, layer.groups)

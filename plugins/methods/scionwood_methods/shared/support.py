@@ -71,6 +71,7 @@ def check_supported(method: str, name: str, layer: Any) -> None:
     value = f"{method} on {name} ({type(layer).__name__})"
     if not (is_linear(layer) or is_convolution(layer)):
         raise AdapterError(value, SUPPORTED, _remedy(layer))
+    # The output projection of `nn.MultiheadAttention`, which reads its weight and never calls it.
     if isinstance(layer, NonDynamicallyQuantizableLinear):
         raise AdapterError(value, SUPPORTED, _remedy(nn.MultiheadAttention(1, 1)))
     weight = layer.weight

@@ -109,6 +109,7 @@ class BalancedLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft is
             weight = weight + self.get_delta_weight(name).to(weight.dtype)
         if isinstance(base, nn.Linear):
             return F.linear(x, weight, base.bias)
+        # Not `F.conv3d`: this pads as the layer does, periodic faces included.
         y: Tensor = base._conv_forward(x, weight, base.bias)
         return y
 

@@ -69,6 +69,8 @@ class Corrector(nn.Module):
         super().__init__()
         try:
             kind = equation_class(equation)
+            # All parameters at the equation's defaults; without them the ranges would be drawn
+            # from.
             numbers = {name: getattr(kind(), name) for name in kind.PARAMETERS}
             numbers |= parameters or {}
             system = drawn_equation(equation, torch.Generator().manual_seed(0), 1, numbers)
@@ -152,6 +154,8 @@ class Corrector(nn.Module):
             self.learned.scales.std.copy_(torch.tensor(std))
         if mean is not None:
             self.means.mean.copy_(torch.tensor(mean))
+        # The network learns what the solver misses, so the scale of a change is that of the
+        # difference.
         self.learned.measure(self._missed(batches), std)
 
     def _missed(self, batches: Iterable[Mapping[str, Tensor]]) -> Iterator[Mapping[str, Tensor]]:

@@ -92,6 +92,7 @@ class PoseidonForecast(Forecast):
         """Return the network with its weights, and new layers at the fields that they lack."""
         network, fields = Scot(self.shape, self.lead), self.fields
         if self.weights is None:
+            # Random weights predict a change, which then starts at zero.
             nn.init.zeros_(network.patch_recovery.mixup.weight)
         else:
             _load(network, self.weights)

@@ -113,6 +113,7 @@ class Domain:
             axis, other_spacing, run_spacing = far[0]
             value = f"points {other_spacing:g} {other.space_unit} apart along {axis}"
             rule = f"the run was trained with {run_spacing:g} {self.space_unit}"
+            # An axis that descends has a spacing of the other sign.
             is_flipped = abs(other_spacing + run_spacing) <= CLOSE * abs(run_spacing)
             remedy = "Turn the axis with sortby" if is_flipped else "Resample them"
             if units_known:

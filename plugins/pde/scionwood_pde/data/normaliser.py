@@ -65,6 +65,7 @@ class Normaliser:
         sums, smallest = Sums(len(fields)), SMALLEST_DOUBLE
         for state in states:
             sums.add(state)
+            # One file in single precision makes all rounding as coarse as that.
             smallest = smallest if state.dtype == np.float64 else SMALLEST
         return cls.chosen(fields, sums.statistics(), interval, time_unit, smallest)
 
@@ -78,6 +79,8 @@ class Normaliser:
         smallest: float = SMALLEST,
     ) -> Self:
         """Return a normaliser with the mean and standard deviation of given statistics."""
+        # A field that is constant up to rounding (1e-7 of its size in float32, 1e-16 in float64)
+        # would be blown up to unit variance; with 1 it stays near zero.
         std = [s.std if s.std > smallest * np.hypot(s.mean, s.std) else 1.0 for s in statistics]
         return cls(
             tuple(fields), tuple(s.mean for s in statistics), tuple(std), interval, time_unit

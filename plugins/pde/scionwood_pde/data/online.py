@@ -150,6 +150,7 @@ class OnlineFields(SplitData):
     def source(self) -> Source:
         """Return the source of simulations for the training split."""
         ready = dist.is_available() and dist.is_initialized()
+        # Each process simulates its own numbers; equal streams would train on the same samples.
         rank = dist.get_rank() if ready else 0
         if self.device != "cpu":
             return SideStream(self.simulator("train", rank=rank, device=self.device))
@@ -175,6 +176,7 @@ class OnlineFields(SplitData):
     def _fixed(self, split: str) -> Dataset[dict[str, Tensor]]:
         """Return the samples of a split that is simulated once."""
         if split not in self._fixed_splits:
+            # Every cube of a fixed split is used once, so nothing is cached.
             once = Schedule(capacity=1, reuse=1, max_uses=1)
             loop = OnlineLoop(InProcessSource(self.simulator(split)), self.cropper, once)
             samples = [{"state": next(loop)} for _ in range(self.lengths[split])]

@@ -114,6 +114,7 @@ def place_of(source: Source) -> Path:
 
 def _read_all(source: Source) -> None:
     times = range(len(source.layout.times))
+    # Runs through the iterator and holds nothing: only errors are of interest.
     deque(source.frames((i, t) for i in range(source.layout.samples) for t in times), maxlen=0)
 
 

@@ -122,6 +122,7 @@ class Trajectories(SplitData):
         """Units, grid and equation of the simulations."""
         states = self._simulated("train")[:1]
         grid = Grid(self.n_points, 3, self.equation.length)
+        # Only grid and units matter here, so the times may be frame numbers.
         times = torch.arange(states.shape[1], dtype=torch.float64)
         names = self.equation.channels(3)
         one = Simulation(states, torch.ones(1, dtype=torch.bool), times, names, self.equation, grid)
@@ -180,6 +181,7 @@ class Trajectories(SplitData):
         numbers: dict[str, list[Tensor]] = {name: [] for name in self.equation.PARAMETERS}
         remedy = ""
         for _ in range(ROUNDS):
+            # The generator goes on: rejected trajectories are replaced by others, not drawn again.
             batch = count - sum(map(len, valid_fields))
             if not batch:
                 return torch.cat(valid_fields), {

@@ -64,12 +64,14 @@ class Windows(Dataset[dict[str, Tensor]]):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         (number, sample), time = self.places[index]
         source = self.sources[number]
+        # With stride 0 the range has one time: single states.
         times = range(time, time + self.stride * self.history + 1, self.stride or 1)
         with self.data_files.one_child(place_of(source)):
             frames = list(source.frames([(sample, t) for t in times], self._window(source, index)))
         states = [self.normaliser.apply(torch.from_numpy(np.array(f, np.float32))) for f in frames]
         mask = _mask(states, place_of(source)) if self.solids else None
         if mask is not None:
+            # 0 is the mean of a normalised field.
             states = [state.nan_to_num() for state in states]
         window = {"state": torch.cat(states[: self.history])}
         window |= {"next": states[-1]} if self.stride else {}
@@ -84,6 +86,8 @@ class Windows(Dataset[dict[str, Tensor]]):
             return None
         generator = torch.default_generator
         if self.seed is not None:
+            # A crop of its own for each sample, the same in every epoch and with any number of
+            # workers.
             generator = torch.Generator().manual_seed((self.seed << 32) + index)
         starts = [
             int(torch.randint(side - self.crop + 1, (), generator=generator))

@@ -89,6 +89,7 @@ class Filters:
             return self.modes.inverse(self.after + self.horizons[step] * (z - self.before))
         factor = self.factors[name]
         z = self.after + factor * (z - self.before)
+        # A fitted factor slightly above 1 would grow like its power over a long rollout.
         bounded_factor = factor / factor.abs().clamp(min=1)
         for _ in range(steps - 1):
             z = self.after + bounded_factor * (z - self.before)
@@ -173,6 +174,7 @@ def _divided(z: Tensor, half: int, trajectories: int) -> tuple[Tensor, Tensor]:
     """Return the frames for each of two halves, by trajectory, or by time if there is only one."""
     if trajectories == 1:
         middle = len(z) // 2
+        # The halves share a frame, so that no pair of neighbours is lost.
         return z[: middle + 1], z[middle:]
     return (z, z[:1]) if half == 0 else (z[:1], z)
 
@@ -204,6 +206,7 @@ def _shrinkage(means: Tensor) -> Tensor:
         return factor
     scatter = (means - mean).abs().square().sum(0) / (count - 1)
     power = mean.abs().square()
+    # 1 - (variance of the mean) / |mean|^2, positive part: a mean that scatter explains becomes 0.
     return (1 - scatter / count / power.clamp(min=1e-300)).clamp(min=0)
 
 
@@ -236,12 +239,15 @@ def _ridged(halves: list[_Sums], modes: Modes, ridge: float) -> Tensor:
     shell = _shell_factors(products.real, power, modes)
     counts = modes.by_shell(torch.ones_like(power))
     pull = ridge * (modes.by_shell(power) / counts.clamp(min=1))[:, modes.shells]
+    # Ridge regression around the shell's factor: min |y - a x|^2 + pull |a - shell|^2.
     return _ratio(products + pull * shell, power + pull, otherwise=shell)
 
 
 def _left(factors: Tensor, half: _Sums) -> Tensor:
     """Return the squared error that factors leave on a half, less what all factors share."""
     products, power = half.total(0), half.total(1).real
+    # |y - a x|^2 = |a|^2 |x|^2 - 2 Re(conj(a) conj(x) y) + |y|^2; the last term is the same for all
+    # a.
     left = factors.abs().square() * power - 2 * (factors.conj() * products).real
     return left.flatten(1).sum(1)
 
@@ -267,6 +273,7 @@ def _add_horizons(
 
 def _ratio(above: Tensor, below: Tensor, otherwise: Tensor | float = 0.0) -> Tensor:
     """Return a quotient, or another value where the divisor is as small as rounding."""
+    # 1e-26 of a power is (1e-13)^2: amplitudes at the rounding of float64.
     floor = 1e-26 * below.flatten(1).sum(1) if below.ndim > 1 else below.new_zeros(len(below))
     small = below <= floor.reshape(-1, *[1] * (below.ndim - 1))
     return torch.where(small, otherwise, above / torch.where(small, 1, below))

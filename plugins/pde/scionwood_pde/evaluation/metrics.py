@@ -47,6 +47,7 @@ def vrmse(predicted: Tensor, reference: Tensor, *, where: Tensor | None = None) 
         return (error.square().mean(space) / (reference.std(space).square() + EPSILON)).sqrt()
     count = where.sum(space)
     spread = reference - _mean(reference, where).reshape(*count.shape, *[1] * len(space))
+    # n / (n - 1), as in `reference.std` above.
     variance = _mean(spread.square(), where) * count / (count - 1)
     return (_mean(error.square(), where) / (variance + EPSILON)).sqrt()
 
@@ -113,6 +114,7 @@ def spectrum(states: Tensor, lengths: Sequence[float]) -> tuple[Tensor, Tensor]:
     waves = _wavenumbers(sides, [n / s for n, s in zip(lengths, sides, strict=True)])
     highest = min(pi * side / length for side, length in zip(sides, lengths, strict=True))
     shells = (waves / step).round().long().flatten().to(states.device)
+    # Without the small number, rounding would drop the last shell of some boxes.
     count = int(highest / step + 1e-9) + 1
     summed = power.new_zeros(*power.shape[: -len(lengths)], max(count, int(shells.max()) + 1))
     summed.index_add_(-1, shells, power.flatten(-len(lengths)))
@@ -140,6 +142,7 @@ def spectral_error(predicted: Tensor, reference: Tensor, bins: int = 3) -> Tenso
     if len(set(sides)) > 1:
         raise ValueError(f"sides {tuple(sides)}: these bins need equal sides. Use `spectrum`")
     edges = torch.logspace(log10(2 * pi / sides[0]), log10(pi), bins + 1, device=error.device)
+    # The first bin also holds the mean error, mode 0, whose logarithm does not exist.
     edges[0] = 0
     places = torch.bucketize(
         _wavenumbers(sides, [1.0] * len(sides)).float(), edges.cpu(), right=True
@@ -147,6 +150,7 @@ def spectral_error(predicted: Tensor, reference: Tensor, bins: int = 3) -> Tenso
     power: Tensor = torch.fft.fftn(error, dim=space, norm="forward").abs().square().flatten(3)
     summed = power.new_zeros(*power.shape[:3], bins + 1)
     summed.index_add_(-1, (places - 1).flatten().to(error.device), power)
+    # The last bin holds what lies beyond pi over a cell, the corners.
     return summed[..., :bins]
 
 

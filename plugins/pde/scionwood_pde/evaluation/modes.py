@@ -41,6 +41,7 @@ class Modes:
         squares = torch.zeros(1, dtype=torch.float64)
         for axis, (side, box) in enumerate(zip(self.sides, boxes, strict=True)):
             periodic_waves = torch.fft.fftfreq(side, 1 / side, dtype=torch.float64)
+            # Cosine mode m has half as many periods as Fourier mode m.
             half = torch.arange(side, dtype=torch.float64) / 2
             waves = (periodic_waves if self.periodic[axis] else half) * max(boxes) / box
             squares = squares + waves.square().reshape(*_along(axis, dims))

@@ -129,6 +129,7 @@ def no_better_than_persistence(predicted: xr.DataArray, states: xr.DataArray) ->
             [vrmse(estimate, target, where=fluid).mean() for estimate in (forecast, still)]
         )
     run_error, persistence = torch.tensor(errors, dtype=torch.float64).mean(0).tolist()
+    # NaN says nothing, and a state that stays equal is predicted exactly by no change.
     if not run_error >= persistence or persistence == 0:
         return ""
     return (

@@ -247,6 +247,8 @@ def _encode_rows(
 
         def normal(x: np.ndarray, mean: float = mean, std: float = std) -> np.ndarray:
             x = x.astype(np.result_type(x, np.float32), copy=False)
+            # In the precision of the file: the difference from a large mean is taken before
+            # rounding.
             changed: np.ndarray = (x - x.dtype.type(mean)) / x.dtype.type(std)
             return changed.astype(np.float32, copy=False)
 

@@ -92,6 +92,8 @@ def rollout(
                 rule = f"step {time - history + 1} of sample {sample} is not finite"
                 raise WriteError("rollout", rule, "Take fewer steps, or train longer")
             frames = [*frames[1:], state]
+            # The mean may be much larger than the field: the sum in single precision would lose the
+            # field.
             precise = state.double() if layout.dtype == np.float64 else state
             visible = _scaled(normaliser.undo, precise).masked_fill(solid, torch.nan)
             _store(store, (sample, time), visible[0].cpu().numpy())

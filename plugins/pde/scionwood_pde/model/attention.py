@@ -74,6 +74,7 @@ class WindowAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (window, cell, channel) to the same shape."""
         q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        # The scale goes into q, because the fused attention has one scale for all heads.
         q = F.normalize(q, dim=-1) * self.logit_scale.clamp(max=LARGEST_SCALE).exp()
         k, bias = F.normalize(k, dim=-1), self.pos_emb_funct()
         y = F.scaled_dot_product_attention(
@@ -146,6 +147,7 @@ class Stage(nn.Module):
         for block in self.blocks:
             windows = block(windows)
             if inside is not None:
+                # The biases of a block give the filling cells values of their own.
                 windows = windows * inside.repeat(n, 1, 1)
         y = _from_windows(windows, filled.shape)
         return y[..., : sides[0], : sides[1], : sides[2]]

@@ -96,6 +96,7 @@ class AViT(nn.Module):
             )
         frames = x.unflatten(1, (-1, len(self.places)))
         std, mean = torch.std_mean(frames.detach(), dim=(1, 3, 4), keepdim=True)
+        # A field that does not change over the history has the deviation 0.
         std = std + 1e-7
         y = self.space_bag(((frames - mean) / std).flatten(0, 1), self.places)
         y = self.embed(y).unflatten(0, (-1, frames.shape[1]))
@@ -121,6 +122,7 @@ class FieldMix(nn.Module):
 
     def forward(self, x: Tensor, places: Tensor) -> Tensor:
         """Map (batch, field, x, y) to (batch, channel, x, y)."""
+        # The weights are those of a sum over all fields: fewer terms are scaled to its variance.
         scale: float = (self.weight.shape[1] / len(places)) ** 0.5
         return F.conv2d(x, self.weight[:, places, None, None], self.bias) * scale
 
@@ -237,6 +239,7 @@ class _Temporal(_Attention):
         super().__init__(width, heads)
         self.norm1 = nn.InstanceNorm2d(width, affine=True)
         self.norm2 = nn.InstanceNorm2d(width, affine=True)
+        # Layer scale: a block starts as nearly the identity (arXiv:2103.17239).
         self.gamma = nn.Parameter(torch.full((width,), 1e-6))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -267,6 +270,7 @@ class _Spatial(_Attention):
         """Map (batch, channel, x, y) to the same shape."""
         q, k, v = (part.transpose(2, 3) for part in self.parts(self.norm1(x)))
         rows = self._along(q, k, v)
+        # Attention along one axis at a time: x y (x + y) pairs of tokens, not (x y)^2.
         columns = self._along(*(part.transpose(1, 3) for part in (q, k, v))).transpose(1, 3)
         y = ((rows + columns) / 2).permute(0, 2, 4, 1, 3).flatten(1, 2)
         x = x + self.output_head(self.norm2(y)) * self.gamma_att[:, None, None]

@@ -59,6 +59,7 @@ def buckets(apart: Tensor, *, causal: bool = False) -> Tensor:
     """Return the row of the table for each signed distance of a key from its query."""
     count = BUCKETS if causal else BUCKETS // 2
     distance = (-apart).clamp(min=0) if causal else apart.abs()
+    # Half of the buckets for single distances, the others for logarithmic steps up to FARTHEST.
     exact = count // 2
     ratio = distance.clamp(min=1).float() / exact
     far = exact + (ratio.log() / math.log(FARTHEST / exact) * (count - exact)).long()

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from scionwood_pde.solvers.equation import Equation, Semilinear
 from scionwood_pde.solvers.etd import Step, exact
-from scionwood_pde.solvers.spectral import Grid
+from scionwood_pde.solvers.spectral import Grid, highest_resolved
 
 
 @final
@@ -40,7 +40,9 @@ class CoarseSolver:
         equation.check(dims, 1)
         self.equation, self.n_points, self.dims = equation, n_points, dims
         self.dt, self.substeps = dt, substeps
-        self.top = 2 * (n_points // 2) // 3 - 1
+        # The limit of a quadratic N. A cubic N keeps fewer modes on the coarse grid, whose steps
+        # advance the others by the linear terms, as `_others` does.
+        self.top = highest_resolved(n_points, 2)
         self._steps: dict[torch.device, Step] = {}
         self._step(torch.device("cpu"))
 

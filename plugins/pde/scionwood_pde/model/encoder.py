@@ -40,6 +40,7 @@ class Gaussian(NamedTuple):
                 generator.
         """
         noise = torch.randn_like(self.mean) if noise is None else noise
+        # Reparameterised, so that mean and variance get gradients.
         return self.mean + (0.5 * self.logvar).exp() * noise
 
     def kl(self) -> Tensor:

@@ -49,6 +49,7 @@ class Standardisation(nn.Module):
         """Measure mean and standard deviation of latents (batch, channel, x, y, z)."""
         axes = (0, 2, 3, 4)
         self.mean.copy_(z.mean(axes).view_as(self.mean))
+        # A channel that never varies stays what it is.
         self.std.copy_(z.std(axes, correction=0).clamp(min=1e-6).view_as(self.std))
 
     def forward(self, z: Tensor) -> Tensor:
@@ -190,6 +191,7 @@ class TadpoleFlow(Coder):
         for step in range(self.steps):
             t = noise.new_full((noise.shape[0],), step * dt)
             first = self.velocity(z, t, label)
+            # Heun: the mean of the slopes at both ends, an error of dt^2 for two evaluations.
             second = self.velocity(z + dt * first, t + dt, label)
             z = z + 0.5 * dt * (first + second)
         sides = [STRIDE * side for side in noise.shape[2:]]

@@ -84,6 +84,7 @@ class Scales(nn.Module):
             highest = torch.maximum(highest, energy(now).amax(0).to(highest))
             conditions += [batch["conditions"]] if "conditions" in batch else []
         squared = mean_over_processes(torch.stack(squares).mean(0).to(self.change))
+        # A field that never changes would make its error infinite.
         self.change.copy_(squared.sqrt().clamp(min=1e-6))
         self.cap.copy_(MARGIN * largest_over_processes(highest))
         if std is not None:

@@ -32,6 +32,7 @@ class SpectralConv(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, modes: Sequence[int]) -> None:
         super().__init__()
         self.in_channels, self.out_channels = in_channels, out_channels
+        # A real field's spectrum has only the modes from 0 on along its last axis.
         self.kept = (*modes[:-1], modes[-1] // 2 + 1)
         self.bias = nn.Parameter(torch.empty(out_channels, *[1] * len(modes)))
         self._make_weight((in_channels, out_channels, *self.kept))
@@ -71,6 +72,8 @@ class SpectralConv(nn.Module):
         for axis, (length, mode_count) in enumerate(zip(lengths, self.kept, strict=True)):
             count = min(length, mode_count)
             last = axis == len(lengths) - 1
+            # The weight has mode 0 in its middle, as neuraloperator shifts it; on a small grid its
+            # outer modes are left out.
             first = 0 if last else (mode_count - count) // 2
             below = 0 if last else count // 2
             places.append((torch.arange(count) - below) % length)
@@ -99,6 +102,8 @@ class TuckerConv(SpectralConv):
 
     def _make_weight(self, shape: tuple[int, ...]) -> None:
         ranks = tucker_ranks(shape, self.rank)
+        # A dense entry is a sum of prod(ranks) products of n + 1 normal numbers, with the variance
+        # prod(ranks) std^(2 (n + 1)); this std makes it that of the dense weight.
         std = (self.deviation / prod(ranks) ** 0.5) ** (1 / (len(shape) + 1))
         self.weight = nn.ParameterDict()
         self.weight["core"] = nn.Parameter(torch.empty(ranks, dtype=torch.complex64))
@@ -127,6 +132,7 @@ def tucker_ranks(shape: Sequence[int], share: float) -> tuple[int, ...]:
     low, high, squares = 0.0, 1.0, sum(side * side for side in shape)
     for _ in range(60):
         middle = (low + high) / 2
+        # Numbers of the core and of all factors, if each rank is `middle` times its side.
         count = prod(shape) * middle ** len(shape) + middle * squares
         low, high = (middle, high) if count < share * prod(shape) else (low, middle)
     return tuple(max(1, min(side, round(low * side))) for side in shape)

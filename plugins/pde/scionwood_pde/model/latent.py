@@ -80,6 +80,7 @@ class LatentTransformer(nn.Module):
         self.width = width
         self.input_proj = nn.Linear(channels, width)
         self.layers = nn.ModuleList(Layer(width, conditioned=conditioned) for _ in range(depth))
+        # Almost zero, so that it changes nothing at first.
         self.cls_token = nn.Parameter(1e-6 * torch.randn(1, 1, width))
         self.out_proj = nn.Linear(width, channels)
         nn.init.zeros_(self.out_proj.weight)
@@ -101,6 +102,7 @@ class LatentTransformer(nn.Module):
         x = torch.cat([x, self.cls_token.expand(n, -1, -1)], dim=1)
         for layer in self.layers:
             x = layer(x, condition)
+        # The last token stands for the whole domain and is no cell.
         return torch.unflatten(self.out_proj(x[:, :-1]).transpose(1, 2), 2, sides)
 
 

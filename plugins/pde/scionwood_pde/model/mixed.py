@@ -128,4 +128,5 @@ def _make_periodic(module: nn.Module) -> None:
     for layer in module.modules():
         if isinstance(layer, nn.Conv3d) and layer.kernel_size[0] == 3:
             layer.padding_mode = "circular"
+            # torch fills this at construction, and only for the modes that pad by it.
             layer._reversed_padding_repeated_twice = [1] * 6

@@ -72,6 +72,7 @@ def near_linear(model: Coder, generator: torch.Generator) -> None:
         if name.endswith(("conv_2", "mlp.fc2")):
             nn.init.zeros_(module.weight)
         elif name.endswith("attn.qkv"):
+            # The values of attention, the last third of q, k, v: the branch then adds nothing.
             nn.init.zeros_(module.weight[2 * len(module.weight) // 3 :])
         elif isinstance(module, nn.Conv3d) and not name.endswith("conv_1"):
             std = module.weight[0].numel() ** -0.5
@@ -105,6 +106,8 @@ def _start_encoder(encoder: Encoder, cubes: Tensor) -> tuple[list[Tensor], Tenso
     levels, maps = [], cubes
     for halving in (_conv(encoder, name) for name in HALVINGS):
         rows = components(maps, halving.out_channels)
+        # The root of 8 is divided out here and multiplied in `_back`: a smooth field then keeps its
+        # size from level to level.
         kernel = torch.unflatten(rows, 1, (2, 2, 2)).movedim(4, 1) * CORNERS**-0.5
         # The last two of a kernel's three places cover the block; the first is its neighbour.
         halving.weight[: len(rows)] = 0
@@ -113,6 +116,7 @@ def _start_encoder(encoder: Encoder, cubes: Tensor) -> tuple[list[Tensor], Tenso
         levels.append(rows)
     deviations = maps.square().mean((0, 2, 3, 4)).sqrt()
     mean, logvar = encoder.to_latent.weight.chunk(2)
+    # Latents of unit variance, against which the divergence from the unit normal measures.
     mean[:, :, 0, 0, 0] = torch.diag(1 / deviations)
     logvar.zero_()
     assert encoder.to_latent.bias is not None
@@ -155,6 +159,8 @@ def _pass_layer_norm(decoder: Decoder, channel_count: int) -> None:
     _conv(decoder, "transformer_decoder.upsamples.1.body.2").weight[empty:] = 0
     bias = decoder.get_parameter("transformer_decoder.decoder_levels.1.blocks.1.mlp.fc2.bias")
     bias[plus], bias[minus] = CONSTANT, -CONSTANT
+    # Two of the `width` channels are CONSTANT and -CONSTANT: their standard deviation over
+    # channels.
     divisor = CONSTANT * (2 / width) ** 0.5
     _pass(out, range(channel_count), divisor)
     out.weight[:channel_count, empty, 1, 1, 1] = -divisor  # adds the mean that was subtracted

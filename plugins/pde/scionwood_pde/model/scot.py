@@ -87,6 +87,7 @@ class ConvNext(nn.Module):
         self.norm = norm_of(channels, shape.eps, timed=shape.timed)
         self.pwconv1 = nn.Linear(channels, 4 * channels)
         self.pwconv2 = nn.Linear(4 * channels, channels)
+        # Layer scale: a block starts as nearly the identity (arXiv:2103.17239).
         self.weight = nn.Parameter(torch.full((channels,), 1e-6))
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
@@ -204,6 +205,7 @@ class _Merging(nn.Module):
         self.norm = norm_of(2 * channels, EPS, timed=timed)
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        # (0, 0), (1, 0), (0, 1), (1, 1): the order of Swin, which the published weights expect.
         parts = [x[:, i::2, j::2] for j in (0, 1) for i in (0, 1)]
         y: Tensor = self.norm(self.reduction(torch.cat(parts, -1)), time)
         return y

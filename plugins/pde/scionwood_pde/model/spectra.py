@@ -27,6 +27,8 @@ def modes(sides: Sequence[int], device: torch.device) -> list[Tensor]:
     lines = []
     for axis, side in enumerate(sides):
         frequencies = torch.fft.rfftfreq if axis == len(sides) - 1 else torch.fft.fftfreq
+        # m / n times the longest side: cells are cubes, so that m / n is the wavenumber in cycles a
+        # cell.
         line = frequencies(side, 1 / max(sides), device=device)
         lines.append(line.reshape([-1 if i == axis else 1 for i in range(len(sides))]))
     return lines
@@ -43,6 +45,7 @@ def without_divergence(field: Tensor) -> Tensor:
     """
     sides = field.shape[2:]
     axes = tuple(range(2, field.ndim))
+    # The sine of the Nyquist mode is zero on the grid, so it has no derivative and no divergence.
     half = 0.5 * max(sides)
     k = [torch.where(line.abs() == half, 0.0, line) for line in modes(sides, field.device)]
     square = sum((line.square() for line in k[1:]), start=k[0].square())
@@ -90,10 +93,12 @@ def capped(field: Tensor, cap: Tensor) -> Tensor:
     axes = tuple(range(2, field.ndim))
     shell = shells(field.shape[2:], field.device)
     measured = cap.amax(0).nonzero().flatten().tolist()
+    # The highest shell tells the sides of the training grid.
     if not measured or measured[-1] != int(shell.max()):
         return field
     spectrum = torch.fft.rfftn(field, dim=axes, norm="forward")
     ratio = cap / _summed(spectrum.detach(), shell).clamp(min=1e-20)
+    # The root, because amplitudes and not energies are multiplied.
     factor = torch.where(cap > 0, ratio.clamp(max=1).sqrt(), 1.0)
     if bool((factor == 1).all()):
         return field
@@ -104,6 +109,7 @@ def capped(field: Tensor, cap: Tensor) -> Tensor:
 
 
 def _summed(spectrum: Tensor, shell: Tensor) -> Tensor:
+    # `rfftn` stores one of each conjugate pair, which both a cap and its field leave out alike.
     power = spectrum.abs().square().flatten(2)
     total = power.new_zeros(*power.shape[:2], SHELLS)
     return total.index_add_(2, shell.flatten(), power)

@@ -38,6 +38,7 @@ def convolution(
         boundary: `periodic` or `edge`.
     """
     mode: Literal["zeros", "circular", "replicate"]
+    # A pointwise layer sees no neighbour and needs no padding.
     mode = PADDING[boundary] if size > 1 else "zeros"
     return _KINDS[dims](channels, out, size, padding=size // 2, padding_mode=mode)
 

@@ -118,6 +118,7 @@ def gathered(source: Source, places: Sequence[np.ndarray], leading: int = 0) -> 
         places: places along each axis; they may repeat and start again from the other side.
         leading: axes of the result before those of space.
     """
+    # A place below the one before it is where a periodic axis starts again from the other side.
     runs = [np.split(line, np.flatnonzero(np.diff(line) < 0) + 1) for line in places]
 
     def read(axis: int, chosen: list[np.ndarray]) -> np.ndarray:
@@ -175,6 +176,7 @@ class _Rows:
         batches = torch.split(tiles, self.at_once)
         inside = torch.cat([self.function(part.to(self.device)).cpu() for part in batches])
         for axis, step in enumerate(target.steps, start=2):
+            # What the halo covers belongs to the tiles beside this one.
             inside = inside.narrow(axis, target.halo, step)
         values = torch.cat(list(inside), dim=-1).numpy()
         starts = [n * target.steps[i] for i, n in enumerate(numbers)] + [0]

@@ -132,6 +132,8 @@ class TileLayout:
         """Return the same tiles in latent cells, which extend to the end of the last tiles."""
         cells = tuple(n * step // STRIDE for n, step in zip(self.counts, self.steps, strict=True))
         if self.boundary == "periodic":
+            # A periodic domain has no padding at its end: tiles beyond it would repeat its first
+            # cells.
             cells = tuple(side // STRIDE for side in self.sides)
         tile = tuple(length // STRIDE for length in self.tile)
         return replace(self, sides=cells, tile=tile, halo=self.halo // STRIDE)

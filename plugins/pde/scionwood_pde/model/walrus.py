@@ -133,6 +133,7 @@ class Walrus(nn.Module):
                 x = x.roll(shift, (3, 4, 5))
                 total_shift = [a + b for a, b in zip(total_shift, shift, strict=True)]
             x = block(x)
+        # Shifts around periodic axes add up, and one roll undoes them all.
         return x.roll([-n for n in total_shift], (3, 4, 5)) if self.jitter else x
 
     def _shifts(self, frame: Frame) -> list[int]:
@@ -213,6 +214,7 @@ class _Space(nn.Module):
         """Map (batch, channel, x, y, z) to the same shape."""
         sides = x.shape[2:]
         y = self.norm1(x).flatten(2).transpose(1, 2)
+        # MLP and attention read the same input, so that one product serves both.
         wide, q, k, v = self.fused_ff_qkv(y).split(self.parts, -1)
         q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (q, k, v))
         angles = self.rotary_emb(sides)
@@ -246,6 +248,7 @@ def rotated(x: Tensor, angles: Tensor) -> Tensor:
     """Turn pairs of the first channels of (..., token, channel) by angles (Su et al. 2021)."""
     first, others = x.split([angles.shape[-1], x.shape[-1] - angles.shape[-1]], -1)
     pairs = first.unflatten(-1, (-1, 2))
+    # (a, b) -> (a cos - b sin, b cos + a sin).
     across = torch.stack([-pairs[..., 1], pairs[..., 0]], -1).flatten(-2)
     return torch.cat([first * angles.cos() + across * angles.sin(), others], -1)
 

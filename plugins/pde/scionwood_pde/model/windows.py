@@ -192,6 +192,8 @@ def _distances(window: int) -> tuple[Tensor, Tensor]:
 def _mask(side: int, window: int, shift: int) -> Tensor:
     """Return -inf for cells of a window that the shift brought together from two sides."""
     place = torch.arange(side)
+    # Cells of the last window come from three stretches: the rest of the map, the last window
+    # before the shift, and what the roll brought from the front.
     region = (place >= side - window).long() + (place >= side - shift)
     both = 3 * region[:, None] + region[None]
     n = side // window

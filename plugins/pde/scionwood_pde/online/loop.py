@@ -130,6 +130,7 @@ class OnlineLoop:
         for name, value in state["counts"].items():
             setattr(self, name, value)
         needed = {key[0] for key in (*state["cache"], *state["waiting"])}
+        # A number determines its simulation, so a checkpoint need not hold any field.
         again = {index: self._make_sample(index) for index in sorted(needed)}
         self.cache.entries = [
             Entry((index, number), again[index][number], uses)
@@ -140,6 +141,7 @@ class OnlineLoop:
 
     def _make_sample(self, index: int) -> list[Tensor]:
         simulator = self.source.simulator
+        # Stream 1 of the number, as in `_take`: the same crops come out again.
         return self.cropper(simulator(index), simulator.generator(index, 1))
 
     def _put(self) -> None:

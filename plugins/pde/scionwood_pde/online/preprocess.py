@@ -51,6 +51,7 @@ class Cropper:
         for frame in frames.fields:
             for _ in range(self.per_frame):
                 x, y, z = (self._place(points, generator) for points in room)
+                # A flat cube has no pattern, and its division would only enlarge rounding errors.
                 cubes += [normalised(u) for u in frame[:, x, y, z] if u.std() > FLAT]
         order = torch.randperm(len(cubes), generator=generator).tolist()
         return [cubes[i] for i in order]

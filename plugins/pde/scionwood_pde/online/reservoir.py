@@ -61,6 +61,7 @@ class ReuseCache:
         """
         displaced = None
         if self.full:
+            # Of equal counts the lowest index, which is the oldest entry.
             most_used = max(range(len(self)), key=lambda i: (self.entries[i].uses, -i))
             displaced = self.entries.pop(most_used).key
         self.entries.append(Entry(key, sample))

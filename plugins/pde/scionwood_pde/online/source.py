@@ -80,6 +80,8 @@ class SideStream(Source):
         assert frames is not None, "call start first"
         main.wait_stream(self._stream)
         for tensor in (frames.fields, frames.valid):
+            # Else the allocator could give their memory to the next simulation while the network
+            # reads it.
             tensor.record_stream(main)
         self._ahead = self._launch()
         return frames

@@ -150,6 +150,7 @@ def _pbdl(path: Path, file: h5py.File) -> Variables | None:
     group = file.get("sims")
     if not isinstance(group, h5py.Group):
         return None
+    # By number, because `sim10` sorts before `sim2` as text.
     order = sorted(group, key=lambda n: int(re.sub(r"\D", "", n) or 0))
     stacked = Stacked([_stored(path, group[name]) for name in order], path)
     space = AXES[: len(stacked.shape) - 3]
@@ -228,6 +229,7 @@ def _incompressible(path: Path, file: h5py.File) -> Variables | None:
             parts |= _components(path, name, _stored(path, file[name]), dims)
     if "force" in file:
         parts |= _components(path, "force", _stored(path, file["force"]), ("sample", "x", "y"))
+    # The file repeats the times for each sample.
     times = np.atleast_2d(file["t"][()])[0]
     return named_parts(parts | {"time": coordinate(times, "time")})
 

@@ -239,4 +239,5 @@ def _check_units(path: Path, units: Mapping[str, str], what: str) -> None:
 
 def native(dtypes: Sequence[np.dtype]) -> np.dtype:
     """Return the precision that holds all of them: float32 or float64."""
+    # Native byte order, which torch needs; files may have the other one.
     return np.result_type(np.float32, *dtypes).newbyteorder("=")

@@ -94,8 +94,10 @@ def _axes(
     scale = float(mesh.attrs.get("gridUnitSI", 1))
     starts = np.asarray(mesh.attrs["gridGlobalOffset"], np.float64)
     steps = np.asarray(mesh.attrs["gridSpacing"], np.float64)
+    # The offset is that of the grid; `position` is the place in the cell, as a share of it.
     rows = list(zip(labels, steps, starts + steps * np.asarray(position), strict=True))
     if _text(mesh.attrs.get("dataOrder", "C")) == "F":
+        # In Fortran order the labels name the fastest axis first, and arrays have it last.
         rows = rows[::-1]
     lengths = zip(rows, shape, strict=True)
     lines = {a: scale * (low + step * np.arange(n)) for (a, step, low), n in lengths}

@@ -92,6 +92,7 @@ def zarr_regions(
             )
         sides = [min(chunk, side) for side in layout.sides]
         limits = zip(sides, layout.sides, shards, strict=False)
+        # A file of chunks holds whole chunks.
         blocks = [small * -(-min(limit, side) // small) for small, side, limit in limits]
         arrays = [
             group.create_array(
@@ -246,6 +247,7 @@ def _write_frame(file: h5py.File, layout: Layout, name: str) -> None:
             time_varying=False,
         )
         mask = np.zeros(len(layout.coords[axis]), bool)
+        # The mask of The Well marks the points at both faces.
         mask[[0, -1]] = True
         condition["mask"] = mask
 

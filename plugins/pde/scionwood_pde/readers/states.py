@@ -131,7 +131,6 @@ def from_simulation(run: Simulation) -> xr.DataArray:
     Raises:
         ValueError: no sample is valid.
     """
-    from scionwood_pde.solvers.fluids import Incompressible
     from scionwood_pde.solvers.registry import equation_name
 
     fields = run.fields[run.valid]
@@ -139,14 +138,16 @@ def from_simulation(run: Simulation) -> xr.DataArray:
         raise ValueError(
             f"0 of {len(run.valid)} samples are valid: a file holds one or more. {run.remedy()}"
         )
-    unit = "L/T" if isinstance(run.equation, Incompressible) else "U"
     axes = AXES[: run.grid.dims]
     points = np.arange(run.grid.n_points) * (run.grid.length / run.grid.n_points)
     layout = Layout(
         len(fields),
         run.times.cpu().numpy(),
         dict.fromkeys(axes, points),
-        tuple(Channel(name, unit, name, ("sample", "time", *axes)) for name in run.channels),
+        tuple(
+            Channel(name, run.equation.unit(name), name, ("sample", "time", *axes))
+            for name in run.channels
+        ),
         {"time": "T", **dict.fromkeys(axes, "L")},
         dict.fromkeys(axes, "periodic"),
         fields.cpu().numpy().dtype,

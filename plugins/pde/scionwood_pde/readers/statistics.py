@@ -52,10 +52,12 @@ class Sums:
         values = state.reshape(len(state), -1).astype(np.float64)
         is_finite = np.isfinite(values)
         points = is_finite.sum(1)
+        # A state of NaN alone has no points: its weight is 0, and the division must not fail.
         mean = np.where(is_finite, values, 0).sum(1) / np.maximum(points, 1)
         total, shift = self.count + points, mean - self.mean
         spread = (np.where(is_finite, values - mean[:, None], 0) ** 2).sum(1)
         weight = points / np.maximum(total, 1)
+        # Means and squares of two sets combine without the difference of two large sums.
         self.squares += spread + shift**2 * self.count * weight
         self.mean += shift * weight
         self.count = total

@@ -81,6 +81,7 @@ def layout_from(
     chosen |= dict.fromkeys(cell_axes)
     points = {axis: _points(path, chosen[axis], axis, sizes[axis]) for axis in axes}
     labels = _labels(variables, path)
+    # Names along `channel` are unique only if one variable has such names.
     several = sum("channel" in variable.dims for variable in fields.values()) > 1
     channels = [
         channel
@@ -160,6 +161,7 @@ def _points(path: Path, variable: Any, axis: str, size: int) -> np.ndarray:
     check_size(path, variable.shape, variable.dtype)
     values = np.asarray(variable.values)
     if values.dtype.kind in "mM":
+        # From the first date on: seconds since 1970 would leave too few digits for a time step.
         seconds: np.ndarray = (values - values[0]) / np.timedelta64(1, "s")
         return seconds
     if values.dtype.kind not in "fiu":

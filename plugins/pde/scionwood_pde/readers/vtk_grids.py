@@ -238,16 +238,19 @@ def _grid(path: Path, mesh: Any) -> tuple[dict[str, np.ndarray], np.ndarray, Any
     on_points = kind in GRIDS and len(mesh.point_data.keys()) > 0
     places = np.asarray(mesh.points if on_points else mesh.cell_centers().points, np.float64)
     extent = np.ptp(places, axis=0).max() or 1.0
+    # Centres of cells are computed by VTK, so that those of one plane differ by rounding.
     rounded = np.round(places / extent, 6)
     lines = {}
     for i, axis in enumerate(AXES):
         unique, first = np.unique(rounded[:, i], return_index=True)
         lines[axis] = places[first, i] if len(unique) else places[:0, i]
+    # On a regular grid each combination of coordinates occurs once.
     if np.prod([len(line) for line in lines.values()]) != len(places):
         rule = f"the {len(places)} places of its values form no regular grid ({kind})"
         if kind == "StructuredGrid":
             rule = "it is a structured grid whose lines are curves: it is curvilinear"
         raise ReadError(str(path), rule, "Resample it to an image: mesh.sample in pyvista")
+    # `lexsort` sorts by its last key first: by x, then y, then z.
     order = np.lexsort((rounded[:, 2], rounded[:, 1], rounded[:, 0]))
     data, other_data = _data(mesh, len(places))
     derived = () if kind in GRIDS else data.keys()  # a reader of cases adds means on points

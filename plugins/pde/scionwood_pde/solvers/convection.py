@@ -54,6 +54,7 @@ class Convective(Semilinear):
     def own_speed(self, state: Tensor) -> Tensor:
         """See `Equation.own_speed`."""
         factor = torch.as_tensor(self.convection, dtype=state.dtype, device=state.device)
+        # The term b (u . grad) u carries u at the speed b u.
         return factor.abs() * state.abs().flatten(1).amax(1)
 
     @final
@@ -122,6 +123,7 @@ class KuramotoSivashinsky(Semilinear):
 
     def linear(self, grid: Grid) -> Tensor:
         """See `Semilinear.linear`."""
+        # The symbol of the second derivative is -k^2, so that -p times it grows like p k^2.
         growth = symbol_scale(self.second_order, grid) * grid.sum_of_derivatives(2)
         decay = symbol_scale(self.fourth_order, grid) * fourth_order(grid, self.biharmonic)
         return -growth - decay

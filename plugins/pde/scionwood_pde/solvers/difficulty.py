@@ -71,10 +71,13 @@ class Resolution:
 
     def difficulty(self, term: Term) -> float:
         """Return the factor from a physical coefficient to the difficulty."""
+        # A term without derivatives is as hard on any grid: gamma_0 = alpha_0.
         if term.order == 0:
             return self.normalised(term)
         hardness = float(self.n_points**term.order * self.dims)
         if term.kind == "linear":
+            # gamma_j = alpha_j N^j 2^(j-1) D; terms that are products have M = max |u| instead of
+            # the power of 2.
             hardness *= 2 ** (term.order - 1)
         else:
             hardness *= self.maximum
@@ -164,5 +167,6 @@ def _built(
             raise ValueError(
                 f"{key!r} of {kind.__name__}: it has no difficulty. Use one of {[*terms]}"
             )
+        # All factors are linear in the coefficient, so one division converts back.
         values[key] = value / factor(terms[key])
     return kind(length=length, **values)

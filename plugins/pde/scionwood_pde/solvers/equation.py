@@ -13,7 +13,7 @@ from torch import Tensor
 from scionwood_pde.solvers.etd import IN_PLACE, SCHEMES, Nonlinear, Step, exact
 from scionwood_pde.solvers.initial import InitialCondition, TruncatedFourier
 from scionwood_pde.solvers.kept import KeptGrid
-from scionwood_pde.solvers.spectral import Grid
+from scionwood_pde.solvers.spectral import Grid, highest_resolved
 
 Coefficient: TypeAlias = float | Tensor
 """One number for all samples, or a tensor (batch,) with one for each."""
@@ -90,6 +90,10 @@ class Equation(ABC):
     def channels(self, dims: int) -> tuple[str, ...]:
         """Return the names of the channels for a number of dimensions, in order."""
 
+    def unit(self, channel: str) -> str:
+        """Return the unit of a channel in powers of L, T and U."""
+        return "U"
+
     @abstractmethod
     def stepper(self, grid: Grid, dt: float, order: int) -> Step:
         """Return the step from one time to the next.
@@ -144,6 +148,8 @@ class Equation(ABC):
             generator: source of the random numbers.
             batch: number of samples.
         """
+        # Sorted, so that a seed draws the same values whatever the order in which a class names
+        # them.
         sampled_parameters: dict[str, Any] = {
             name: self.PARAMETERS[name].draw(generator, batch) for name in sorted(self.PARAMETERS)
         }
@@ -205,7 +211,9 @@ class Semilinear(Equation):
         linear, nonlinear = self.linear(grid), self.nonlinear(grid)
         if nonlinear is None:
             return exact(linear, dt, grid.dtype)
+        # The real part of L is the rate of growth; the imaginary part only turns the phase.
         growth = linear.real if linear.is_complex() else linear
+        # De-aliasing cuts these modes out of N, so that nothing would stop their growth.
         if bool(((growth > 0) & (grid.resolved(self.DEGREE) == 0)).any()):
             raise ValueError(
                 f"{type(self).__name__} with n_points={grid.n_points}, length={grid.length}: modes "
@@ -222,13 +230,16 @@ class Semilinear(Equation):
         modes, so that one exact factor advances those to the next frame.
         """
         self.stepper(grid, dt / substeps, order)  # checks order and grid
-        highest = 2 * (grid.n_points // 2) // (self.DEGREE + 1) - 1
+        highest = highest_resolved(grid.n_points, self.DEGREE)
+        # A linear equation needs one product with exp(L dt); below mode 1 only the mean would be
+        # kept.
         if self.nonlinear(grid) is None or highest < 1:
             return super().advance(grid, dt, order, substeps)
         low_grid = KeptGrid(grid.n_points, grid.dims, grid.length, grid.dtype, grid.device, highest)
         nonlinear = self.nonlinear(low_grid)
         assert nonlinear is not None
         step = IN_PLACE[order](self.linear(low_grid), nonlinear, dt / substeps, grid.dtype)
+        # Over the whole dt: substeps only help the schemes for N, which these modes do not see.
         others = exact(self.linear(grid), dt, grid.dtype)
 
         def run(fields: Tensor) -> Tensor:

@@ -37,7 +37,11 @@ def phi(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     Returns:
         Three tensors like z.
     """
+    # Each quotient loses digits by subtraction for small |z|, and the series needs many terms for
+    # large |z|; at 1 both are accurate.
     near = z.abs() < 1
+    # `where` evaluates both branches: 1 stands in for small z, and 0 for large z, so that neither
+    # branch divides by zero or overflows, in the values or in the gradients.
     far = torch.where(near, torch.ones_like(z), z)
     inside = torch.where(near, z, torch.zeros_like(z))
     quotient, values = far.exp(), []
@@ -75,6 +79,8 @@ def etdrk2(linear: Tensor, nonlinear: Nonlinear, dt: float, dtype: torch.dtype) 
     def step(u: Tensor) -> Tensor:
         n = nonlinear(u)
         a = decay * u + first * n
+        # a = exp(z) u + dt phi_1 n is exact for a constant N; the second term is its change over
+        # the step.
         return a + second * (nonlinear(a) - n)
 
     return step
@@ -149,6 +155,8 @@ def etdrk4_in_place(linear: Tensor, nonlinear: Nonlinear, dt: float, dtype: torc
         n_a = nonlinear(a)
         stage.add_to(halved, n_a)
         n_b = nonlinear(halved)
+        # c = exp(z/2) a + (dt/2) phi_1(z/2) (2 N(b) - N(u)); `halved` became b in place, so it
+        # starts from a.
         c = half.times(a)
         stage.add_to(c, n_b, 2)
         stage.add_to(c, n, -1)
@@ -196,6 +204,8 @@ def _fourth_order(z: Tensor, dt: float) -> tuple[Tensor, ...]:
         z.exp(),
         (z / 2).exp(),
         dt / 2 * phi(z / 2)[0],
+        # At z = 0 these are dt / 6, dt / 3 and dt / 6: the weights of the classical Runge-Kutta
+        # scheme.
         dt * (phi1 - 3 * phi2 + 4 * phi3),
         dt * (2 * phi2 - 4 * phi3),
         dt * (4 * phi3 - phi2),

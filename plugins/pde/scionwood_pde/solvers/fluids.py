@@ -50,6 +50,11 @@ class Incompressible(Semilinear):
         return tuple(f"u_{axis}" for axis in "xyz"[:dims])
 
     @final
+    def unit(self, channel: str) -> str:
+        """See `Equation.unit`."""
+        return "L/T"
+
+    @final
     def own_speed(self, state: Tensor) -> Tensor:
         """See `Equation.own_speed`."""
         return state.abs().flatten(1).amax(1)
@@ -106,17 +111,21 @@ class KolmogorovFlow(Incompressible):
             ValueError: the forcing lies beyond the de-aliasing limit of the grid.
         """
         push = self._spectrum(grid)
+        # A forcing that de-aliasing removes would leave a flow without any, and without a message.
         if not bool((push * grid.resolved(self.DEGREE)).abs().any()):
             raise ValueError(
                 f"forcing_mode={self.forcing_mode} with n_points={grid.n_points}: it lies beyond "
                 "the de-aliasing limit. Raise n_points or lower forcing_mode"
             )
         convection = rotational(grid)
+        # The forcing is constant and so belongs to N; ETD integrates a constant N exactly.
         return lambda u: convection(u) + push
 
     def _spectrum(self, grid: Grid) -> Tensor:
         """Return the spectrum of f, (1 or batch, dims, *modes): -i/2 at mode n of y, i/2 at -n."""
         x, y, *z = grid.modes
+        # sin(k y) = (exp(i k y) - exp(-i k y)) / 2i. In 2D the last axis is y, and `rfftn` stores
+        # only its modes from 0 on, so that only -i/2 occurs.
         alone = (y.abs() == self.forcing_mode) & (x == 0)
         for mode in z:
             alone = alone & (mode == 0)

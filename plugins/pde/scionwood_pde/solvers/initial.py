@@ -60,6 +60,8 @@ class Scaled(InitialCondition):
         if self.scaling == "range":
             u = u - u.amin(grid.axes, keepdim=True)
         if self.scaling == "deviation":
+            # Divided by n and not by n - 1: the variance is then the sum of the squared modes, on
+            # every grid.
             size = u.std(grid.axes, keepdim=True, correction=0)
         else:
             size = u.abs().amax(grid.axes, keepdim=True)
@@ -79,6 +81,8 @@ class TruncatedFourier(Scaled):
 
     def draw(self, grid: Grid, batch: int, channels: int, generator: torch.Generator) -> Tensor:
         """See `Scaled.draw`."""
+        # An odd number of points 2 m + 1 determines the modes up to m: white noise there,
+        # interpolated, has the same modes on any finer grid.
         highest = min(self.cutoff, (grid.n_points - 1) // 2)
         u = grid.interpolated(_white(grid, batch, channels, generator, 2 * highest + 1))
         return u - u.mean(grid.axes, keepdim=True)
@@ -103,6 +107,8 @@ class GaussianRandomField(Scaled):
         highest = finest if self.cutoff is None else min(self.cutoff, finest)
         u = grid.interpolated(_white(grid, batch, channels, generator, 2 * highest + 1))
         square = grid.squared_wavenumber
+        # The power of a mode goes with |k|^-exponent, so its amplitude with (k^2)^(-exponent / 4).
+        # A factor 2 pi / L does not matter, since the result is scaled.
         shape = torch.where(square > 0, square, 1) ** (-self.exponent / 4) * (square > 0)
         return grid.inverse(grid.forward(u) * shape)
 
@@ -122,6 +128,7 @@ class DiffusedNoise(Scaled):
         """See `Scaled.draw`."""
         spectrum = grid.forward(_white(grid, batch, channels, generator, grid.n_points))
         square = grid.squared_wavenumber
+        # 2 pi |m| = k L.
         decay = torch.exp(-self.intensity * grid.length**2 * square)
         return grid.inverse(spectrum * decay * (square > 0))
 
@@ -149,6 +156,7 @@ class GaussianBlobs(Scaled):
             shape, generator=generator, dtype=torch.float64, device=generator.device
         ).to(grid.device)
         share = share.reshape(*shape, *[1] * grid.dims)
+        # One random number of each bump gives its width, the others its place.
         width = self.narrowest + (self.widest - self.narrowest) * share[:, :, :, 0]
         offset = grid.points / grid.length - share[:, :, :, 1:]
         offset = offset - offset.round()  # to the nearest of the periodic images
@@ -170,6 +178,7 @@ class DivergenceFree(InitialCondition):
 
     def __call__(self, grid: Grid, batch: int, channels: int, generator: torch.Generator) -> Tensor:
         """See `InitialCondition`."""
+        # The projection in float64, so that rounding leaves as little divergence as possible.
         exact = replace(grid, dtype=torch.float64)
         u = self.source(exact, batch, channels, generator)
         u = exact.inverse(exact.project(exact.forward(u)))

@@ -102,9 +102,12 @@ class KeptGrid(Grid):
         z = spectrum
         for axis in self.axes[:-1]:
             padded = self._padded(z, axis)
+            # The places between stay zero from call to call, because only these two are ever
+            # written.
             padded.narrow(axis, 0, top + 1).copy_(z.narrow(axis, 0, top + 1))
             padded.narrow(axis, n - top, top).copy_(z.narrow(axis, top + 1, top))
             z = torch.fft.ifft(padded, dim=axis, norm="forward")
+        # `irfft` itself fills the missing modes of the last axis with zeros.
         field: Tensor = torch.fft.irfft(z, n=n, dim=-1, norm="forward")
         return field
 
@@ -123,6 +126,7 @@ class KeptGrid(Grid):
         along = spectrum[:, 0] * k[0]
         for axis in range(1, self.dims):
             along += spectrum[:, axis] * k[axis]
+        # P u = u - k (k . u) / |k|^2.
         along *= self.inverse_square
         for axis in range(self.dims):
             spectrum[:, axis] -= along * k[axis]
@@ -146,11 +150,14 @@ def rotational_kept(grid: KeptGrid) -> Callable[[Tensor], Tensor]:
     both: dict[int, Tensor] = {}
 
     def evaluate(u: Tensor) -> Tensor:
+        # Velocity and vorticity share one buffer, so that one call transforms all six.
         if len(u) not in both:
             both[len(u)] = u.new_empty(len(u), 6, *u.shape[2:])
         pair = both[len(u)]
         pair[:, :3] = u
         for i, (j, m) in enumerate(turns):
+            # curl u = i k x u: the real cross product first, then the factor i by exchanging the
+            # parts.
             curl = torch.view_as_real(k[j] * u[:, m] - k[m] * u[:, j])
             curl_times_i = torch.view_as_real(pair[:, 3 + i])
             torch.neg(curl[..., 1], out=curl_times_i[..., 0])  # times i

@@ -150,11 +150,17 @@ class Wave(Equation):
         """Return the names `h`, in U, and `v`, in U/T."""
         return ("h", "v")
 
+    def unit(self, channel: str) -> str:
+        """See `Equation.unit`."""
+        return "U/T" if channel == "v" else "U"
+
     def stepper(self, grid: Grid, dt: float, order: int) -> Step:
         """See `Equation.stepper`."""
         omega = symbol_scale(self.speed, grid)[:, 0] * grid.squared_wavenumber.sqrt()
         angle = omega * dt
+        # Rounded last: for large angles float32 would lose the phase.
         cosine, sine = angle.cos().to(grid.dtype), (omega * angle.sin()).to(grid.dtype)
+        # torch's sinc is sin(pi x) / (pi x); it is 1 at k = 0, where h grows by v dt.
         mean = (dt * torch.sinc(angle / torch.pi)).to(grid.dtype)
 
         def step(u: Tensor) -> Tensor:

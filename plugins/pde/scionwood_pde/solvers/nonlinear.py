@@ -59,6 +59,7 @@ def conservative(grid: Grid, scale: Tensor) -> Nonlinear:
     """
     mask = grid.resolved(2)
     pairs = [(i, j) for i in range(grid.dims) for j in range(i, grid.dims)]
+    # u_i u_j = u_j u_i: 6 transforms in 3D instead of 9.
     place = {pair: n for n, (i, j) in enumerate(pairs) for pair in ((i, j), (j, i))}
 
     def evaluate(u: Tensor) -> Tensor:
@@ -94,6 +95,7 @@ def gradient_norm(grid: Grid, scale: Tensor) -> Nonlinear:
         scale: b, which broadcasts to (batch, channel, *space).
     """
     mask = grid.resolved(2)
+    # Mode 0 is the mean, so dropping it subtracts the mean.
     fluctuation = mask * (grid.squared_wavenumber > 0)
 
     def evaluate(u: Tensor) -> Tensor:
@@ -124,6 +126,7 @@ def rotational(grid: Grid) -> Nonlinear:
 
     def evaluate(u: Tensor) -> Tensor:
         resolved = u * mask
+        # One transform of velocity and vorticity together.
         both = grid.inverse(torch.cat([resolved, curl(grid, resolved)], dim=1))
         return grid.project(grid.forward(turn(both[:, : grid.dims], both[:, grid.dims :])) * mask)
 

@@ -62,6 +62,7 @@ class FisherKPP(OneSubstance):
     def nonlinear(self, grid: Grid) -> Nonlinear | None:
         """See `Semilinear.nonlinear`."""
         rate = field_scale(self.reactivity, grid)
+        # r u is in the linear part, which the scheme integrates exactly.
         return pointwise(grid, self.DEGREE, lambda u: -rate * u**2)
 
 
@@ -125,6 +126,7 @@ class SwiftHohenberg(OneSubstance):
 
     def linear(self, grid: Grid) -> Tensor:
         """See `Semilinear.linear`."""
+        # (q^2 + laplace)^2 has the symbol (q^2 - k^2)^2: only waves near q are not damped.
         detuning = self.critical_wavenumber**2 - grid.squared_wavenumber
         return symbol_scale(self.reactivity, grid) - detuning**2
 
@@ -173,6 +175,7 @@ class GrayScott(Semilinear):
         """See `Semilinear.linear`."""
         u, v = (symbol_scale(d, grid) for d in (self.diffusivity_u, self.diffusivity_v))
         batch = max(len(u), len(v))
+        # One of the two may differ from sample to sample, and the other not.
         both = [d.expand(batch, *d.shape[1:]) for d in (u, v)]
         return torch.cat(both, dim=1) * grid.sum_of_derivatives(2)
 

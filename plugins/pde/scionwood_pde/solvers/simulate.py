@@ -49,7 +49,9 @@ class Simulation:
         if speed is None or self.valid.all():
             return "Take more substeps, or a finer grid"
         cell, dt = self.grid.length / self.grid.n_points, float(self.times[1]) / self.substeps
+        # CFL = |u| dt / dx of the first state, the last one that is known to be finite.
         number = float(speed[~self.valid].max()) * dt / cell
+        # Written so that NaN takes this branch too.
         if not number > 1:
             return "Take more substeps, or a finer grid"
         return (
@@ -136,6 +138,8 @@ def _check_memory(
     needed = prod(frames) * n_points**dims * dtype.itemsize
     if torch.device(device).type != "cpu" or not hasattr(os, "sysconf"):
         return
+    # Above the physical memory the system would swap or kill the process, without a message of
+    # ours.
     limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > limit:
         raise ValueError(

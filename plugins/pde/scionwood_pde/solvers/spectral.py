@@ -16,6 +16,11 @@ import torch
 from torch import Tensor
 
 
+def highest_resolved(n_points: int, degree: int) -> int:
+    """Return the highest mode along an axis that `Grid.resolved` keeps; below 0 there is none."""
+    return 2 * (n_points // 2) // (degree + 1) - 1
+
+
 @dataclass(frozen=True)
 class Grid:
     """A periodic box `[0, length)^dims`, and the operators of its spectrum.
@@ -100,6 +105,7 @@ class Grid:
             float64 for an even order, complex128 for an odd one; broadcasts to (*modes).
         """
         mode = self.modes[axis]
+        # i^order = (-1)^(order // 2) times 1 or i.
         power: Tensor = (2 * pi / self.length * mode) ** order * (-1) ** (order // 2)
         if order % 2 == 0:
             return power
@@ -138,7 +144,7 @@ class Grid:
 
         Source: Orszag, S. A., 1971, J. Atmos. Sci. 28, 1074.
         """
-        highest = 2 * (self.n_points // 2) // (degree + 1) - 1
+        highest = highest_resolved(self.n_points, degree)
         mask = torch.ones((), dtype=torch.bool, device=self.device)
         for mode in self.modes:
             mask = mask & (mode.abs() <= highest)
@@ -198,6 +204,8 @@ class Grid:
                 f"{n} points to {self.n_points}: the number must be odd and not larger. "
                 "Choose a lower cutoff or a finer grid"
             )
+        # The zeros go between positive and negative modes; the last axis has only positive ones,
+        # and gets them at its end.
         spectrum = torch.fft.rfftn(field, dim=self.axes, norm="forward")
         half = (n + 1) // 2
         for axis in self.axes[:-1]:

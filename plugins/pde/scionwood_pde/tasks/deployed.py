@@ -42,7 +42,7 @@ def deployed(backbone: nn.Module, folder: Path | None, *, given: str, made: str)
         backbone,
         network.example_input(),
         inputs=(
-            Signal(given, STATE, UNIT if of_states else "normal noise of unit variance"),
+            Signal(given, STATE, UNIT if of_states else NOISE),
             *more,
         ),
         outputs=(Signal(made, STATE, UNIT),),

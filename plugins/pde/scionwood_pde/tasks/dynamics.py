@@ -109,6 +109,7 @@ class Dynamics(StatesTask):
         batches = islice(data.train_dataloader(), self.measured)
         units: list[Any] = [] if normaliser is None else [normaliser.std]
         if normaliser is not None and hasattr(self.backbone, "solver"):
+            # A solver computes in the units of the equation and needs the mean back.
             units.append(normaliser.mean)
         self.scaled.measure(batches, *units)
 
@@ -125,9 +126,13 @@ class Dynamics(StatesTask):
             predicted = self._predicted(inputs, batch)
             errors.append(predicted - target)
             if len(errors) < len(targets):
+                # The oldest frame leaves, and the model's own prediction enters, as in a rollout;
+                # gradients pass.
                 inputs = torch.cat([inputs[:, width:], self._limited(predicted)], dim=1)
         error = torch.cat(errors, dim=1)
         if self.scaled is not None:
+            # The error in units of the usual change: else fields that change fast would decide
+            # alone.
             scale = self.scaled.scales.change.repeat(len(errors))
             error = error / scale.view(-1, *[1] * (error.ndim - 2))
         mask = batch.get("mask")
@@ -210,6 +215,7 @@ class Dynamics(StatesTask):
         """Return the steps of a training sample now."""
         if not self.ramp or not self.training:
             return self.unroll
+        # Steps rise from 1; at the end of the ramp the share is 1 and all of them are used.
         share = self.trainer.global_step / (self.ramp * self.total_steps())
         return min(self.unroll, 1 + int(share * self.unroll))
 

@@ -87,6 +87,7 @@ class Autoencode(StatesTask):
         mse, kl = mean_over((estimate - x).square(), batch.get("mask")), latents.kl().mean()
         losses = {"loss": mse + self.kl_weight * kl, "mse": mse, "kl": kl}
         if self.critic is not None:
+            # A factor instead of a branch, so that every process of a training has the same graph.
             open_gate = (mse.detach() < self.gate).to(mse.dtype)
             term = open_gate * adversarial_loss(self.critic, x, estimate, self.weight)
             losses |= {"loss": losses["loss"] + term, "adversarial": term}
@@ -212,6 +213,7 @@ class Generate(StatesTask):
         x = batch["state"]
         generated = self.backbone(self._noise(x), self._labels(x))
         generated = generated[..., : x.shape[2], : x.shape[3], : x.shape[4]]
+        # Cells are taken as cubes; the unit of length drops out of the ratio of two spectra.
         lengths = [side / x.shape[2] for side in x.shape[2:]]
         energy, reference = (
             spectrum(states, lengths)[1].mean(0)[:, 1:] for states in (generated, x)

@@ -32,6 +32,7 @@ def bandpass(data: np.ndarray, dt: float, *, low: float = 8, high: float = 70) -
     Source: Butterworth, S., 1930, Experimental Wireless 7, 536-541; the filter is SciPy's.
     """
     sections = butter(4, [low, min(high, 0.45 / dt)], btype="band", fs=1 / dt, output="sos")
+    # 27 is SciPy's own padding for this filter; it must be shorter than a trace.
     padding = min(27, data.shape[1] - 1)
     filtered: np.ndarray = sosfiltfilt(sections, data, axis=1, padlen=padding)
     return filtered

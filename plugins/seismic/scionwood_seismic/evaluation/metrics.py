@@ -71,6 +71,8 @@ def ms_ssim(clean: Tensor, estimate: Tensor, *, window: int = 11, sigma: float =
         luminance, structure = _ssim_terms(x, y, window, sigma)
         last = level == scales - 1
         term = (luminance * structure if last else structure).mean((-2, -1))
+        # The structure may be negative, which has no real power to a fraction; at 0 the power has
+        # an infinite gradient.
         total = total * term.clamp_min(1e-6) ** weight
         x, y = (x, y) if last else (_halve(x), _halve(y))
     return total
@@ -161,11 +163,13 @@ def _range(x: Tensor) -> Tensor:
 
 def _ssim_terms(x: Tensor, y: Tensor, window: int, sigma: float) -> tuple[Tensor, Tensor]:
     """Return luminance and contrast-structure at unit range (Wang et al., 2003, eq. 1 to 3)."""
+    # (K1 L)^2 and (K2 L)^2 for the range L = 1; they keep the ratios finite in flat windows.
     k1, k2 = 0.01**2, 0.03**2
     rows, columns = (_gaussian(n, window, sigma).to(x) for n in x.shape[-2:])
     stack = torch.stack([x, y, x * x, y * y, x * y])
     mx, my, xx, yy, xy = rows @ stack @ columns.T
     luminance = (2 * mx * my + k1) / (mx * mx + my * my + k1)
+    # var = E[x^2] - E[x]^2; unit range keeps the difference accurate.
     contrast = xx - mx * mx + yy - my * my
     return luminance, (2 * (xy - mx * my) + k2) / (contrast + k2)
 
@@ -194,6 +198,7 @@ def _smooth(x: Tensor, radius: int) -> Tensor:
     """
     for axis in (-2, -1):
         n = x.shape[axis]
+        # Indices of a signal that is mirrored at both ends, with period 2 n.
         at = torch.arange(1 - radius, n + radius - 1, device=x.device) % (2 * n)
         x = x.index_select(axis, torch.where(at < n, at, 2 * n - 1 - at))
         for _ in range(2):

@@ -104,6 +104,7 @@ def share_to_keep(
     share, reason = 1.0, ""
     name, value = worst_strong(amplitudes)
     if value < options.strong - EXACT:
+        # From 1 - share (1 - r) = limit.
         share = (1 - options.strong) / (1 - value)
         events = f"{name} events" if name != OWN_FLAT else "the flat events of the gather"
         reason = f"{events} keep {value:.2f} of their amplitude, the limit is {options.strong:g}"

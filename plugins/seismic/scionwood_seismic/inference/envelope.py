@@ -76,10 +76,12 @@ def clipped(record: np.ndarray) -> np.ndarray:
     """
     size = np.abs(record)
     at_top = (size == size.max(axis=1, keepdims=True)) & (size > 0)
+    # A run of three: each of three shifted copies is at the top.
     runs = np.ones_like(at_top[:, CLIPPED - 1 :])
     for shift in range(CLIPPED):
         runs &= at_top[:, shift : at_top.shape[1] - CLIPPED + 1 + shift]
     begins = runs[:, :1].sum(axis=1) + (runs[:, 1:] & ~runs[:, :-1]).sum(axis=1)
+    # Ten in a row are eight overlapping runs of three.
     result: np.ndarray = (begins >= 2) | (runs.sum(axis=1) >= LONG - CLIPPED + 1)
     return result
 
@@ -187,6 +189,8 @@ def resembling(record: np.ndarray, removed: np.ndarray, period: float) -> np.nda
         for a, b in ((signal, removed), (signal, signal), (removed, removed))
     )
     one = np.maximum(one, 1e-30)
+    # Two independent samples for each period (Nyquist); the projection of noise on n of them has a
+    # standard deviation of 1 / sqrt(n).
     independent = 2 * size[0] * size[1] / period  # samples of a window
     chance = np.sqrt(np.maximum(other, 0) / one / independent)
     lost: np.ndarray = np.clip(both / one - chance, 0, 1) * signal
@@ -213,6 +217,8 @@ def flat_amplitude(record: np.ndarray, removed: np.ndarray) -> float | None:
     if shared <= FLAT * total_energy or shared < AGREE * energy:
         return None
     signal_one, signal_other = _stacks(record - removed, width)
+    # Each stack of the result against the other stack of the record, so that noise of one stack
+    # does not count.
     left = float((one * signal_other + signal_one * other).mean(dtype=np.float64)) / 2
     return min(1.0, left / shared)
 

@@ -133,6 +133,8 @@ def placed(at: np.ndarray, size: np.ndarray, wavelet: np.ndarray, samples: int) 
     half = width // 2 - 1
     floor = np.floor(at).astype(int)
     shift = np.minimum(((at - floor) * SHIFTS + 0.5).astype(int), SHIFTS - 1)
+    # Room on both sides, so that a wavelet that begins outside of the record needs no case of its
+    # own.
     padded = np.zeros((*at.shape, samples + 2 * width), np.float32)
     first = np.clip(floor - half + width, 0, samples + width)
     place = first[..., None] + np.arange(width)
@@ -158,6 +160,7 @@ def slopes_of(crops: np.ndarray, period: float, rng: np.random.Generator) -> np.
     energy = nd.uniform_filter(np.square(crops), (1, 2 * half + 1, 2 * reach + 1))
     inner = energy[:, half : traces - half, reach : samples - reach]
     steps = np.sqrt(np.maximum(inner, 0)).reshape(count, -1).astype(np.float64).cumsum(axis=1)
+    # Draws from the cumulative sum: a place is as likely as its amplitude is large.
     targets = rng.random((count, PLACES)) * steps[:, -1:]
     flat = [
         np.searchsorted(row, target_row) for row, target_row in zip(steps, targets, strict=True)
@@ -169,7 +172,8 @@ def slopes_of(crops: np.ndarray, period: float, rng: np.random.Generator) -> np.
     slope, semblance = slope.reshape(count, PLACES), semblance.reshape(count, PLACES)
     best = semblance.argmax(axis=1)[:, None]
     slopes = np.take_along_axis(slope, best, 1)[:, 0]
-    sure = np.take_along_axis(semblance, best, 1)[:, 0] > COHERENT * semblance.max()
+    # Not `>`: in crops of zeros alone no place is sure, and there is none to draw from.
+    sure = np.take_along_axis(semblance, best, 1)[:, 0] >= COHERENT * semblance.max()
     slopes[~sure] = rng.choice(slopes[sure], int((~sure).sum()))
     return slopes
 
@@ -184,6 +188,7 @@ def _best_slopes(
     period: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the slope with the highest semblance at each place, and that semblance."""
+    # The cube makes the steps finest near a slope of zero.
     tried = np.linspace(-1, 1, SLOPES) ** 3 * STEEPEST * period
     across = np.arange(-half, half + 1)[:, None]
     rows = trace[:, None, None, None] + across
@@ -193,6 +198,7 @@ def _best_slopes(
     inside = (columns >= 0) & (columns < crops.shape[2])
     columns = np.clip(columns, 0, crops.shape[2] - 1)
     picked = crops[crop[:, None, None, None], rows, columns] * inside
+    # Semblance: the energy of the stack over that of its traces, 1 for equal traces.
     stacked = np.square(picked.sum(axis=2)).sum(axis=2)
     semblance = stacked / ((2 * half + 1) * np.square(picked).sum(axis=(2, 3)) + 1e-30)
     best = semblance.argmax(axis=1)

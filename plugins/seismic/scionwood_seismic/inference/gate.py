@@ -76,6 +76,7 @@ def choose(tiling: Tiling, options: GateOptions, rng: np.random.Generator) -> Cr
         chosen = [corners[i] for i in sorted(rng.permutation(len(corners))[:count])]
         return Crops(chosen, chosen, size)
     part = min(size[0], max(STEP, size[0] // 2)), min(size[1], max(3 * STEP, size[1] // 2))
+    # As many parts as cost `PART` of one pass over the record.
     count = int(PART * len(corners) * padded_samples(size) / padded_samples(part))
     tiles = [corners[i % len(corners)] for i in range(max(1, count))]
     free = size[0] - part[0], size[1] - part[1]
@@ -131,9 +132,9 @@ def recovered(
     else:
         first = np.stack([_part(before[tile], tile, at, crops.size) for tile, at in _pairs(crops)])
     again = remove(inputs + added, masks, _slices_with_events(neighbours, crops, events))
+    # The model is not linear: its response to the events is the difference of two removals.
     change = again - first
-    window = np.outer(*(np.hanning(n + 2)[1:-1] + 0.02 for n in crops.size)).astype(np.float32)
-    weighed = events.waves * window
+    weighed = events.waves * _taper(crops.size)
     alone = np.einsum("eij,eij->e", weighed, events.waves)
     went = np.einsum("eij,eij->e", weighed, added[events.crop])
     # Others of the crop hardly overlap a fair event, so that what comes back is its amplitude.
@@ -143,16 +144,7 @@ def recovered(
         np.einsum("eij,eij->e", size, np.square(array)[events.crop]) for array in (first, inputs)
     )
     noisy = gone > little * energy
-    levels = {
-        "strong": events.strong,
-        "weak": ~events.strong & ~noisy,
-        "noisy": ~events.strong & noisy,
-    }
-    places = {
-        f"{level} {name}": fair & at_level & (events.kind == kind)
-        for level, at_level in levels.items()
-        for kind, name in enumerate(events.names)
-    }
+    places = _places(events, fair, noisy)
 
     def means(gone: np.ndarray) -> dict[str, float]:
         came = went - np.einsum("eij,eij->e", weighed, gone[events.crop])
@@ -163,6 +155,27 @@ def recovered(
         return means(change - lost)
 
     return means(change), mended
+
+
+def _taper(size: tuple[int, int]) -> np.ndarray:
+    """Return the weights of a crop: the model sees its edges without their surroundings."""
+    # The 0.02 keeps an event at an edge from having no weight at all.
+    window: np.ndarray = np.outer(*(np.hanning(n + 2)[1:-1] + 0.02 for n in size))
+    return window.astype(np.float32)
+
+
+def _places(events: Events, fair: np.ndarray, noisy: np.ndarray) -> dict[str, np.ndarray]:
+    """Return which events count, by level and kind, (event,) bool each."""
+    levels = {
+        "strong": events.strong,
+        "weak": ~events.strong & ~noisy,
+        "noisy": ~events.strong & noisy,
+    }
+    return {
+        f"{level} {name}": fair & at_level & (events.kind == kind)
+        for level, at_level in levels.items()
+        for kind, name in enumerate(events.names)
+    }
 
 
 def _slices_with_events(

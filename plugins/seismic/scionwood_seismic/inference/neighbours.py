@@ -116,6 +116,8 @@ class Neighbours:
         if not unique:
             return other if len(other) == len(data) else data.astype(np.float32)
         order = np.argsort(numbers)
+        # A number that the neighbour lacks leads to some other trace, which the comparison below
+        # drops.
         at = order[np.searchsorted(numbers, trace_numbers, sorter=order).clip(max=len(order) - 1)]
         return np.where((numbers[at] == trace_numbers)[:, None], other[at], data).astype(np.float32)
 

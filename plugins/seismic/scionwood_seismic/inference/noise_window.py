@@ -87,8 +87,11 @@ def _before_arrivals(x: np.ndarray, period: float) -> np.ndarray | None:
     at = np.arange(size, samples - size)
     before = total[:, at] / at
     after = (total[:, at + size] - total[:, at]) / size
+    # Energy after over energy before; a mute of exact zeros before the arrival is not infinitely
+    # quiet.
     rise = after / (before + 1e-12 * energy.mean() + 1e-300)
     first = at[rise.argmax(axis=1)]
+    # One trace with a spike must not move the arrival of its neighbours.
     first = nd.median_filter(first, min(9, traces), mode="nearest")
     sharp = np.median(rise.max(axis=1)) > RISE
     where = np.arange(samples) < (first - margin)[:, None]
@@ -135,6 +138,8 @@ def _coherence(block: np.ndarray) -> float:
     for lag in range(-LAGS, LAGS + 1):
         other = np.roll(block[:-1], lag, axis=1)[:, LAGS:-LAGS]
         norm = np.sqrt(np.square(one).sum() * np.square(other).sum()) + 1e-300
+        # `roll` wraps around, but by LAGS at most, and as many samples are cut off at both ends. Of
+        # either sign: polarity may flip from trace to trace.
         best = max(best, abs(float((one * other).sum())) / norm)
     return best
 

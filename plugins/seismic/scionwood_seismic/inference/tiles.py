@@ -185,6 +185,7 @@ def flank(size: int, length: int, overlap: int) -> np.ndarray:
     """Return weights with Hann flanks over the overlap, never zero; 1 if one tile covers all."""
     weights = np.ones(size)
     if size < length:
+        # Without the zeros of the window: at the edges of a record one tile alone has a weight.
         rise = np.hanning(2 * overlap + 2)[1 : overlap + 1]
         weights[:overlap] *= rise
         weights[-overlap:] *= rise[::-1]

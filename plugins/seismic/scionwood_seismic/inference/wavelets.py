@@ -65,14 +65,17 @@ def wavelet_of(band: Band, steps: Plan) -> tuple[np.ndarray, float]:
     power, frequency = band
     period = steps.period * steps.factor
     frequency = frequency / steps.factor  # cycles per canonical sample
+    # Traces that share nothing: a band about the dominant period stands in.
     if not power.sum() > 0:
         power = np.exp(-8 * (frequency * period - 1) ** 2)
     inside = frequency <= 0.5
     half = int(min(255, 2 * period))
     shift = np.arange(SHIFTS)[:, None] / SHIFTS
     place = np.arange(2 * half + 2) - half - shift
+    # A sum of cosines with the amplitude spectrum of the record has zero phase: its peak is at 0.
     size = np.sqrt(power[inside])
     pulse = np.cos(2 * np.pi * place[..., None] * frequency[inside]) @ size
+    # The taper ends the wavelet at zero: a step would have energy at all frequencies.
     wavelet: np.ndarray = pulse * np.cos(np.pi / 2 * np.clip(place / (half + 1), -1, 1)) ** 2
     lost = float(power[~inside].sum() / power.sum())
     return wavelet / np.abs(wavelet[0]).max(), lost

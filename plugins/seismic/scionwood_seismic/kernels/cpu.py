@@ -24,6 +24,7 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     values = torch.cat(merged, 1)
     offset = values[0].clone()
     values[0] += first[:, 0]
+    # A constant row would have the excess -3 of its fourth moment 0.
     values[3] = torch.where(values[1] == 0, 0.0, values[3] - 3)
     return values, offset
 
@@ -40,6 +41,7 @@ def moments_backward(grad: Tensor, x: Tensor, values: Tensor, offset: Tensor) ->
             block = x[rows, span]
             z, y = scratch[:, : block.numel()].view(2, *block.shape)
             torch.sub(block, first[rows], out=z).sub_(offset[rows]).mul_(inverse[rows])
+            # Horner's scheme in place, for the polynomial of `coefficients`.
             torch.mul(z, c3[rows], out=y).add_(c2[rows]).mul_(z).add_(c1[rows]).mul_(z)
             out[rows, span] = y.add_(c0[rows])
     return out

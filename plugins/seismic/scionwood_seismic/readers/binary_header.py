@@ -129,6 +129,7 @@ def _stanzas(path: Path, file: BinaryIO) -> int:
         record = file.read(TEXT)
         if len(record) < TEXT:
             break
+        # Text headers are ASCII or EBCDIC.
         if _END.match(record) or _END.match(record.decode("cp037").encode("latin-1", "replace")):
             return count
     rule = "the binary header leaves the number of extended text headers open (-1), and none ends "

@@ -80,6 +80,8 @@ class MiniSeed(Source):
     def __init__(self, path: Path) -> None:
         self.path = path
         with path.open("rb") as file:
+            # The seventh byte of a data record is its quality; control headers of full SEED have
+            # others.
             self._full = file.read(7)[6:] not in (b"D", b"R", b"Q", b"M")
         self._extras = walk(path)
         self._unpacked: tuple[int, Any] | None = None

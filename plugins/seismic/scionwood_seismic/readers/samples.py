@@ -50,6 +50,7 @@ FORMATS = {
 
 IEEE = 5
 
+# sign * 16^(exponent - 64) * fraction: a factor for each first byte, and 24 bits of fraction.
 _IBM_UNIT = np.array(
     [(-1.0 if i & 0x80 else 1.0) * 16.0 ** ((i & 0x7F) - 64) / 2.0**24 for i in range(256)]
 )
@@ -167,6 +168,8 @@ def _to_ibm(data: np.ndarray) -> tuple[np.ndarray, int]:
     magnitude = np.abs(data.astype(np.float64))
     lost = int((np.isfinite(magnitude) & (magnitude > largest)).sum())
     fraction, power = np.frexp(np.minimum(magnitude, largest))
+    # The exponent counts in powers of 16, so that the fraction has up to three leading zeros; if it
+    # rounds up to 1, it moves on by a digit (`carried`).
     hexes = -(-power // 4)
     mantissa = np.rint(np.ldexp(fraction, 24 + power - 4 * hexes)).astype(np.int64)
     carried = mantissa >> 24

@@ -132,6 +132,7 @@ def resample(record: np.ndarray, n: int) -> np.ndarray:
     coefficients = fft.dct(record, norm="ortho", axis=1)[:, :n]
     padded = np.pad(coefficients, ((0, 0), (0, max(0, n - m))))
     back: np.ndarray = fft.idct(padded, norm="ortho", axis=1)
+    # The orthonormal transform keeps the energy of m samples, which now lies in n.
     back *= (n / m) ** 0.5
     return back
 
@@ -193,6 +194,7 @@ def plan(record: np.ndarray, *, domain: Domain = "shot", period: float | None = 
     if p > top:
         factor = CANONICAL_PERIOD / p
         if domain == "das":
+            # The canonical Nyquist frequency is factor / 2 cycles per sample of the record.
             factor = min(1.0, max(factor, 2 * _upper_end(_few_traces(x))))
         high_part = _above(x, max(1, round(n * factor)))
         noise = np.square(high_part).sum() > TRACE_SHARE * np.square(x).sum()

@@ -69,6 +69,8 @@ def coherent_spectrum(record: np.ndarray, *, apart: int = 1) -> tuple[np.ndarray
         power += _shared_power(spectra, apart) if many else np.square(np.abs(spectra)).mean(axis=0)
     if not many:
         power = nd.uniform_filter1d(power, 9)
+    # Smoothed cross-spectra of independent noise do not vanish: the floor is taken from the weakest
+    # frequencies, which hold no event.
     return np.clip(power - 1.5 * np.quantile(power, 0.3), 0, None), fft.rfftfreq(FFT)
 
 
@@ -108,6 +110,8 @@ def loud_spectrum(record: np.ndarray, *, apart: int = 1) -> np.ndarray | None:
 
 def _shared_power(spectra: np.ndarray, apart: int) -> np.ndarray:
     cross = spectra[apart:] * spectra[:-apart].conj()
+    # The mean is over complex values: the phases of independent noise cancel, those of an event of
+    # nearly constant slope do not.
     smooth = nd.uniform_filter(cross.real, (8, 9)) + 1j * nd.uniform_filter(cross.imag, (8, 9))
     power: np.ndarray = np.abs(smooth).mean(axis=0)
     return power

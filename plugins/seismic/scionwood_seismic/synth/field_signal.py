@@ -278,6 +278,7 @@ def _band(rng: np.random.Generator, f: float) -> np.ndarray:
     beyond = np.clip(frequencies - high, 0, None) / (0.3 * high)
     spectrum = np.exp(-(below**2) - beyond**2)
     spectrum[0] = 0
+    # 101 samples about the peak, which the roll puts at 64.
     wavelet: np.ndarray = np.roll(fft.irfft(spectrum, n), n // 2)[14:115]
     return wavelet
 

@@ -118,7 +118,9 @@ def _layers(rng: np.random.Generator, shape: Shape, period: float, at: np.ndarra
 
 def _slice_mixing(at: np.ndarray, reach: float) -> np.ndarray:
     """Return a matrix that makes independent slices as alike as those of a smooth volume."""
+    # The autocovariance of noise that is smoothed by a Gaussian of deviation `reach`.
     covariance = np.exp(-(((at[:, None] - at) / (2 * reach)) ** 2))
+    # Nearly equal slices make the covariance singular but for rounding.
     root: np.ndarray = np.linalg.cholesky(covariance + 1e-6 * np.eye(len(at)))
     return root
 

@@ -162,6 +162,7 @@ def long_period(
 def ambient(rng: np.random.Generator, shape: tuple[int, int], dt: float, dx: float) -> np.ndarray:
     """Draw wind and ocean noise: power falls with frequency, and neighbouring traces share it."""
     spectrum = fft.fft2(rng.standard_normal(shape, dtype=np.float32))
+    # The 0.01 bounds the power at frequency 0.
     f = np.abs(fft.fftfreq(shape[1]))[None] + 0.01
     return _unit(fft.ifft2(spectrum * f**-0.7 * _near(shape[0], 0.15)).real)
 

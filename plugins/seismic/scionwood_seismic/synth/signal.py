@@ -90,6 +90,7 @@ def _vsp(
     down = start + vertical + lags[:, None] * shape[1] * dt
     deep = rng.integers(shape[0] // 4, shape[0] * 3 // 2, rng.integers(2, 7)) * dx + z[0]
     deep_time = np.log1p(gradient * deep / v0)[:, None] / gradient
+    # Below its reflector a receiver sees no reflection: a time before the record is dropped.
     up = np.where(z < deep[:, None], start + 2 * deep_time - vertical, -1.0)
     strong = np.where(lags > 0, 0.4, 1.0)[:, None] * np.ones_like(down)
     weak = rng.choice([-1, 1], (len(deep), 1)) * rng.uniform(0.15, 0.5, (len(deep), 1))
@@ -109,6 +110,7 @@ def _microseismic(
     nearest = distance.min(axis=1, keepdims=True)
     origin = rng.uniform(0.05, 0.7, (n, 1)) * shape[1] * dt - nearest / vp
     decay = np.sqrt(nearest / distance)
+    # The S waves of a shear source change sign on either side of the apex.
     flip = np.where(rng.random((n, 1)) < 0.5, np.tanh((x - apex) / (4 * dx)), 1.0)
     p = rng.uniform(0.2, 0.7, (n, 1)) * decay
     s = rng.choice([-1, 1], (n, 1)) * decay * flip
@@ -118,6 +120,7 @@ def _microseismic(
 def place_spikes(samples: np.ndarray, amplitudes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Place spikes at fractional sample positions (event, trace), shared by two neighbours."""
     left = np.floor(samples).astype(np.int64)
+    # Linear interpolation: a delay of less than a sample is not rounded away.
     right_share = samples - left
     trace = np.broadcast_to(np.arange(shape[0]), left.shape)
     spikes = np.zeros(shape[0] * shape[1])

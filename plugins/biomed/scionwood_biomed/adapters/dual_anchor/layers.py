@@ -151,6 +151,7 @@ class PromptLayer(DualAnchorLayer):
         width = width_of(self.base_layer)
         self.configs[name], self.contexts[name] = config, contexts
         if config.prompts:
+            # The bound of Xavier, sqrt(6 / (in + out)), with both equal to the width.
             prompts = torch.empty(config.prompts, width).uniform_(-1, 1)
             self.dual_anchor_prompts[name] = nn.Parameter(prompts * (6 / (2 * width)) ** 0.5)
             if self.attends:
@@ -219,6 +220,7 @@ class PromptLayer(DualAnchorLayer):
 
     def _mask(self, tokens: int, names: list[str], sizes: list[int]) -> Tensor:
         """Return what is added to the attention logits, (token, token)."""
+        # The optimiser may step below 0, where the logarithm ends.
         gates = [self.dual_anchor_gate[name].abs().clamp_min(CLOSED).log() for name in names]
         row = torch.cat([gate.expand(size) for gate, size in zip(gates, sizes, strict=True)])
         return F.pad(row, (tokens, 0)).expand(tokens + len(row), -1)
