@@ -20,7 +20,7 @@ from scionwood.cli.words import meanings
 from scionwood.errors import PluginError, ScionwoodError
 from scionwood.files.terminal import print_table, visible_warnings
 from scionwood.plugins import discovery
-from scionwood.recipes.signatures.documentation import summary
+from scionwood.recipes.signatures import summary
 
 EPILOG = """\
 scionwood PLUGIN                 the commands of a plugin; `scionwood plugins` names the plugins

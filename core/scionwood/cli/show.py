@@ -9,7 +9,7 @@ from scionwood.errors import PluginError
 from scionwood.plugins import discovery
 from scionwood.plugins.discovery import PluginEntry
 from scionwood.plugins.plugin import KINDS, Plugin
-from scionwood.recipes.signatures.documentation import first_sentence, summary
+from scionwood.recipes.signatures import first_sentence, summary
 
 
 def describe(name: str) -> str:

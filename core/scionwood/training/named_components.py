@@ -14,7 +14,7 @@ from typing import Any, Self, TypeAlias, final
 from scionwood.errors import RecipeError
 from scionwood.plugins import discovery
 from scionwood.plugins.discovery import did_you_mean
-from scionwood.recipes.signatures.options import option_names
+from scionwood.recipes.signatures import option_names
 from scionwood.training.builtin_components import (
     DEFAULT_LOGGERS,
     KINDS_OF,
@@ -83,8 +83,21 @@ class NamedComponent:
         word = key.rpartition(".")[2].removesuffix("s")
         raise RecipeError(f"{key}: {name!r}", f"no {word} has this name", remedy)
 
+    def known_options(self) -> tuple[str, ...] | None:
+        """Return the options in the order of their names; `None` if the source does not tell them.
+
+        Raises:
+            RecipeError: nothing has that name.
+            PluginError: the plugin is missing or broken, or does not have the component.
+        """
+        component = self.find()
+        names = component.options if component else ()
+        if component and names is None:
+            names = option_names(component.reference)
+        return None if names is None else tuple(sorted(names))
+
     def check(self) -> Builtin | None:
-        """Refuse an unknown name or option; the source of a plugin's component tells its options.
+        """Refuse an unknown name or option.
 
         Returns:
             What the name stands for, as `find`.
@@ -94,9 +107,7 @@ class NamedComponent:
             PluginError: the plugin is missing or broken, or does not have the component.
         """
         component = self.find()
-        allowed: tuple[str, ...] | None = tuple(sorted(component.options)) if component else ()
-        if component and self.is_of_plugin:
-            allowed = option_names(component.reference)
+        allowed = self.known_options()
         for option in self.options:
             if allowed is None or option in allowed:
                 continue
