@@ -42,6 +42,8 @@ SETTLED = {
     "an inherited initialiser": "class part(Base): ...",
     "a generic class": "class part(Base, Generic[T], ABC):\n    limit: ClassVar[int] = 1",
     "an own initialiser": "class part(Base, Aside):\n    def __init__(self, x, *, own=1): ...",
+    "an own initialiser over a base from elsewhere": "from collections import UserDict\n"
+    "class part(UserDict):\n    def __init__(self, *, own=1): ...",
     "a module without options": "class part(nn.Module): ...",
     "a task": "class part(Task):\n"
     "    def __init__(self, backbone, *, p=1, **o: Unpack[Alias]): ...",

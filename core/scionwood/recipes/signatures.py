@@ -11,7 +11,15 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from scionwood.recipes.source import Definition, bindings_in, define, module_file, parsed, qualified
+from scionwood.recipes.source import (
+    Definition,
+    bindings_in,
+    define,
+    module_file,
+    parsed,
+    qualified,
+    spelled,
+)
 
 TASK = "scionwood.training.task.Task"
 OPTIMISER = "scionwood.training.task.Optimiser"
@@ -30,17 +38,8 @@ PLAIN_BASES = MIXINS | {
 }
 """Bases from elsewhere that have no options, and leave the signature of a subclass alone."""
 
-DATACLASS = "dataclasses.dataclass"
-PLAIN_DECORATORS = frozenset(
-    {
-        DATACLASS,
-        "functools.cache",
-        "functools.lru_cache",
-        "scionwood.adapters.peft_types.peft_method",
-        "typing.final",
-    }
-)
-"""Decorators that leave the signature alone."""
+PLAIN_DECORATORS = frozenset({"cache", "dataclass", "final", "lru_cache", "peft_method"})
+"""Names of decorators that leave the signature alone."""
 
 PEFT_OWN = frozenset(
     {
@@ -80,11 +79,11 @@ def option_names(reference: str) -> tuple[str, ...] | None:
     if isinstance(definition.node, ast.FunctionDef):
         return _keywords(definition.node)
     own = _initialiser(definition.node)
-    if own and not own.args.kwarg and not _decorator(definition, DATACLASS):
+    if own and not own.args.kwarg and "dataclass" not in _decorators(definition.node):
         return _keywords(own)
     ancestry = _ancestry(definition)
     for item in ancestry or ():  # the nearest `__init__` counts, and `@dataclass` writes one
-        if _decorator(item, DATACLASS):
+        if "dataclass" in _decorators(item.node):
             return _fields(ancestry or [])
         if call := _initialiser(item.node):
             names = _keywords(call)
@@ -161,9 +160,9 @@ def _ancestry(definition: Definition) -> list[Definition] | None:
 def _is_plain(definition: Definition) -> bool:
     """Return whether nothing but its own parameters or fields settles what it takes."""
     node = definition.node
-    decorators = [_canonical(definition.module, decorator) for decorator in node.decorator_list]
-    if not PLAIN_DECORATORS.issuperset(decorators) or isinstance(node, ast.FunctionDef):
-        return PLAIN_DECORATORS.issuperset(decorators)
+    is_plain = PLAIN_DECORATORS.issuperset(_decorators(node))
+    if not is_plain or isinstance(node, ast.FunctionDef):
+        return is_plain
     names, own = bindings_in(node), _initialiser(node)
     return (
         not node.keywords  # a metaclass, or options of a base
@@ -178,7 +177,7 @@ def _fields(ancestry: list[Definition]) -> tuple[str, ...] | None:
     for item in reversed(ancestry):
         if _initialiser(item.node):
             return None
-        if (decorator := _decorator(item, DATACLASS)) is None:
+        if (decorator := _decorators(item.node).get("dataclass")) is None:
             continue
         if _init_option(decorator) is not None:
             return None
@@ -214,14 +213,6 @@ def _keywords(function: ast.FunctionDef) -> tuple[str, ...]:
     return tuple(argument.arg for argument in function.args.kwonlyargs)
 
 
-def _decorator(definition: Definition, name: str) -> ast.expr | None:
-    decorators = definition.node.decorator_list
-    return next((d for d in decorators if _canonical(definition.module, d) == name), None)
-
-
-def _canonical(module: str, expression: ast.expr) -> str | None:
-    name = qualified(module, expression)
-    if name is None or name in PLAIN_DECORATORS:
-        return name
-    definition = define(name)
-    return definition.name if definition else None
+def _decorators(node: ast.FunctionDef | ast.ClassDef) -> dict[str, ast.expr]:
+    """Return the decorators by their last names, `lru_cache` of `@functools.lru_cache(None)`."""
+    return {spelled(item).rpartition(".")[2]: item for item in node.decorator_list}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec, resolve_name
@@ -148,16 +149,13 @@ def qualified(module: str, expression: ast.expr) -> str | None:
     Of a call or a subscript it is that of what is called or indexed. The name is spelled as in the
     module's own imports; None for any other expression.
     """
-    if isinstance(expression, ast.Call):
-        return qualified(module, expression.func)
-    if isinstance(expression, ast.Subscript):
-        return qualified(module, expression.value)
-    if isinstance(expression, ast.Attribute):
-        owner = qualified(module, expression.value)
-        return f"{owner}.{expression.attr}" if owner else None
-    if not isinstance(expression, ast.Name):
+    head, dot, rest = spelled(expression).partition(".")
+    bound = _bindings(module).get(head, [f"builtins.{head}"])
+    if not head or len(bound) > 1:
         return None
-    bound = _bindings(module).get(expression.id, [f"builtins.{expression.id}"])
-    if len(bound) > 1:
-        return None
-    return bound[0] if isinstance(bound[0], str) else f"{module}.{expression.id}"
+    return (bound[0] if isinstance(bound[0], str) else f"{module}.{head}") + dot + rest
+
+
+def spelled(expression: ast.expr) -> str:
+    """Return the dotted name before a call or an index, `Generic` of `Generic[T]`; may be empty."""
+    return re.split(r"[^\w.]", ast.unparse(expression), maxsplit=1)[0]
