@@ -24,11 +24,10 @@ from scionwood.errors import (
 from scionwood.recipes.recipe_file import read_yaml
 from scionwood.runs import hub, web
 from scionwood.runs.cache import cached, home, remember, workshop
-from scionwood.runs.card import scope_and_score
 from scionwood.runs.digest import weights_digest
 from scionwood.runs.layout import ADAPTER, FILES, FORMAT, MANIFEST, RECIPE, is_finished
 from scionwood.runs.manifest import check_manifest
-from scionwood.runs.origin import Origin, read_origin, write_origin
+from scionwood.runs.origin import known_origin, write_origin
 from scionwood.runs.parts import arrange, check_sizes, is_part
 from scionwood.runs.remote import HubRun, Remote, ZipRun
 from scionwood_sandbox.archives.packing import unpacked
@@ -114,23 +113,11 @@ def _keep(repository: Path, target: Path, remote: Remote, version: str) -> None:
             arrange(repository, run, name)
             _check(run, name)
             _check_manifest(run, name)
-            claimed = read_origin(run) or Origin("")
-            digest = weights_digest(run)
-            if claimed.digest and claimed.digest != digest:
-                rule = f"its weights have the digest {digest}, but it states {claimed.digest}"
+            origin, digest = known_origin(run), weights_digest(run)
+            if origin.digest and origin.digest != digest:
+                rule = f"its weights have the digest {digest}, but it states {origin.digest}"
                 raise AdapterFileError(name, rule, "Do not use it: they were changed or damaged")
-            scope, score = scope_and_score(run)
-            write_origin(
-                run,
-                replace(
-                    claimed,
-                    name=name,
-                    version=version,
-                    scope=claimed.scope or scope,
-                    score=claimed.score or score,
-                    digest=digest,
-                ),
-            )
+            write_origin(run, replace(origin, name=name, version=version, digest=digest))
     except OutputExistsError:  # another process was faster, and the content is the same
         return
 
