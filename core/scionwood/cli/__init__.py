@@ -96,7 +96,7 @@ def _plugin_command(plugin: str, command: str = "", *arguments_left: str) -> int
         raise PluginError(f"{plugin!r}", rule, near or "See: scionwood --help")
     record = discovery.record(plugin)
     if command in {"", "-h", "--help"}:
-        from scionwood.cli.show import command_summaries
+        from scionwood.cli.inspection import command_summaries
 
         print(f"{record.name}: {record.summary}\n")
         print_table(("command", "what it does"), command_summaries(record))
