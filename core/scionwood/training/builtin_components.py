@@ -105,7 +105,7 @@ OPTIMIZERS: Mapping[str, Builtin] = {
     "rmsprop": _builtin("torch.optim:RMSprop", "alpha", "eps", "momentum", "centered"),
     "sgd": _builtin("torch.optim:SGD", "momentum", "dampening", "nesterov", *_FAST),
     "asgd": _builtin("torch.optim:ASGD", "lambd", "alpha", "t0"),
-    "muon": _builtin(f"{_TRAINING}.muon:Muon"),
+    "muon": _builtin(f"{_TRAINING}.optimizers:Muon"),
 }
 """Those of torch. The learning rate and the weight decay are options of the task."""
 
@@ -113,7 +113,7 @@ _SHARES = "constant cosine cosine_restarts linear polynomial exponential inverse
 
 SCHEDULES: Mapping[str, Builtin] = {
     **{name: _builtin(f"{_TRAINING}.schedules:{name}") for name in _SHARES.split()},
-    "plateau": _builtin(f"{_TRAINING}.plateau:Plateau"),
+    "plateau": _builtin(f"{_TRAINING}.optimizers:Plateau"),
 }
 """Shares of the learning rate after the warm-up; `plateau` follows the validation instead."""
 

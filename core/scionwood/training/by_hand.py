@@ -24,7 +24,7 @@ from torch.optim.lr_scheduler import ConstantLR, LambdaLR, LRScheduler, OneCycle
 
 from scionwood.errors import TrainingError
 from scionwood.training.checkpoint import SafeCheckpointIO, read_checkpoint
-from scionwood.training.text_progress import Pace
+from scionwood.training.progress import Pace
 
 Schedule: TypeAlias = Callable[[Optimizer], LRScheduler]
 """Makes a scheduler for an optimiser; it is stepped after every optimiser step."""

@@ -207,14 +207,11 @@ def _inside(callback: NamedComponent, run: Path | None) -> NamedComponent:
 def _check_key(key: str) -> None:
     if key in REFUSED:
         raise RecipeError(f"trainer.{key}", REFUSED[key], "Leave it out")
-    if key not in PLAIN | CHOSEN_BY_NAME | CORE_OPTIONS:
-        remedy = (
-            did_you_mean(key, sorted(PLAIN | CHOSEN_BY_NAME | CORE_OPTIONS))
-            or "See lightning.Trainer"
-        )
-        raise RecipeError(
-            f"trainer: unknown option {key!r}", "not one of lightning.Trainer", remedy
-        )
+    known = PLAIN | CHOSEN_BY_NAME | CORE_OPTIONS
+    if key not in known:
+        remedy = did_you_mean(key, sorted(known)) or "See lightning.Trainer"
+        rule = "not one of lightning.Trainer"
+        raise RecipeError(f"trainer: unknown option {key!r}", rule, remedy)
 
 
 def _check_plain(where: str, value: Any) -> None:

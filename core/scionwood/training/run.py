@@ -38,7 +38,7 @@ from scionwood.training.loggers import LoggerChoice, recorded, split_loggers
 from scionwood.training.options import check_installed, finders
 from scionwood.training.precision import refuse_wrong_gradients
 from scionwood.training.preparation import fuse, prepare, set_blocks
-from scionwood.training.progress_bar import progress
+from scionwood.training.progress import progress
 from scionwood.training.resume import check_start, restoring
 from scionwood.training.run_folder import (
     LAST,
