@@ -18,9 +18,6 @@ _MAX_TEXT = 200  # characters of a text
 def metadata(folder: Path) -> dict[str, Any]:
     """Return the metadata of a card: the YAML between two lines `---` at its top.
 
-    Args:
-        folder: a run folder.
-
     Returns:
         The mapping; an empty one if there is no card, no metadata, or nothing readable.
     """

@@ -44,9 +44,6 @@ _TEXTS = {".json", ".yaml", ".md", ".csv"}
 def refuse_unmeasured(run: Path) -> None:
     """Refuse a run without any measured value.
 
-    Args:
-        run: a run folder.
-
     Raises:
         TrainingError: its `metrics.csv` has no value of a validation or a test.
     """
@@ -62,9 +59,6 @@ def refuse_licence(run: Path) -> None:
 
     The words of `FORBIDDEN` decide. They are a help and no legal advice.
 
-    Args:
-        run: a run folder.
-
     Raises:
         WriteError: the licence forbids it.
     """
@@ -79,9 +73,6 @@ def refuse_licence(run: Path) -> None:
 
 def base_licence(run: Path) -> str:
     """Return what a run states about the licence of its base; empty if it states nothing.
-
-    Args:
-        run: a run folder.
 
     Raises:
         ReadError: `scionwood.json` is damaged.

@@ -74,17 +74,8 @@ def receive(remote: Remote) -> Path:
     return folder
 
 
-def check_archive(path: Path, where: str) -> None:
-    """Refuse an archive that holds anything but the files of a run.
-
-    Args:
-        path: the archive.
-        where: its address, for the error.
-
-    Raises:
-        ReadError: it is damaged, too large, or an entry is a link, leaves the folder or is no file
-            of a run. The message names the entry.
-    """
+def _check_archive(path: Path, where: str) -> None:
+    """Refuse an archive that holds anything but the files of a run, and name the entry."""
     check_zip(path, "run archive")
     with reading(path, "run archive"), zipfile.ZipFile(path) as archive:
         entries = {info.filename: info.file_size for info in archive.infolist()}
@@ -99,7 +90,7 @@ def _receive_zip(run: ZipRun) -> Path:
     with workshop() as place:
         path = place / "run.zip"
         web.download(run, path)
-        check_archive(path, run.url)
+        _check_archive(path, run.url)
         with unpacked(path, place, kind="run archive") as content:
             _keep(content, home(run), run, run.sha256)
     return home(run)

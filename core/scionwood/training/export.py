@@ -34,12 +34,6 @@ def export(task: Task, trainer: L.Trainer, folder: Path, recipe: Recipe) -> None
     The manifest comes last: a run with a manifest is whole.
 
     Every process calls this, because sharded weights are gathered. Only the first one writes.
-
-    Args:
-        task: the trained task.
-        trainer: its trainer.
-        folder: the run folder.
-        recipe: the recipe of the run.
     """
     counts = report(task.backbone)  # first, since later calls free sharded weights
     step = _load_chosen(task, folder)

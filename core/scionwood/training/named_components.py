@@ -16,7 +16,6 @@ from scionwood.plugins import discovery
 from scionwood.plugins.discovery import did_you_mean
 from scionwood.recipes.signatures import option_names
 from scionwood.training.builtin_components import (
-    DEFAULT_LOGGERS,
     KINDS_OF,
     REFUSED_NAMES,
     TABLES,
@@ -145,19 +144,3 @@ class NamedComponent:
             raise RecipeError(
                 f"{self.key}: {self.name}", str(error), "Change its options"
             ) from error
-
-
-def parse_all(key: str, value: Any) -> list[NamedComponent]:
-    """Return what a key of `trainer:` names: nothing, one component or a list of them.
-
-    Args:
-        key: the key of the recipe.
-        value: `true` means the default loggers; `null` and `false` mean nothing.
-
-    Raises:
-        RecipeError: an entry is neither a name nor a mapping with a name.
-    """
-    if value is None or value is False:
-        return []
-    entries = DEFAULT_LOGGERS if value is True else value if isinstance(value, list) else [value]
-    return [NamedComponent.parse(key, entry) for entry in entries]

@@ -149,11 +149,7 @@ class Plateau(Callback):
 
 
 def make_plateau(choice: Choice) -> list[Plateau]:
-    """Return the callback behind the schedule `plateau`; none for another schedule.
-
-    Args:
-        choice: the schedule's name, or its name with options.
-    """
+    """Return the callback behind the schedule `plateau`; none for another schedule."""
     component = NamedComponent.parse(SCHEDULE, choice)
     return [component.build()] if component.name == "plateau" else []
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from scionwood.errors import RecipeError
 from scionwood.plugins.discovery import did_you_mean
-from scionwood.training.builtin_components import CALLBACKS, FINDERS, LOGGERS
-from scionwood.training.named_components import NamedComponent, parse_all
+from scionwood.training.builtin_components import CALLBACKS, DEFAULT_LOGGERS, FINDERS, LOGGERS
+from scionwood.training.named_components import NamedComponent
 
 PLAIN = frozenset(
     [
@@ -99,9 +99,6 @@ def check_installed(options: Mapping[str, Any]) -> None:
     """Check that the packages are installed which a run needs by what its recipe names.
 
     Loading a run needs none of them, so that `check_trainer` does not look.
-
-    Args:
-        options: a checked `trainer:` section.
 
     Raises:
         RecipeError: naming the package, and the line that installs it.
@@ -227,4 +224,9 @@ def _check_plain(where: str, value: Any) -> None:
 
 
 def _components(options: Mapping[str, Any], key: str) -> list[NamedComponent]:
-    return parse_all(f"trainer.{key}", options.get(key))
+    """Return what a key names; `true` means the default loggers, `null` and `false` nothing."""
+    value = options.get(key)
+    if value is None or value is False:
+        return []
+    entries = DEFAULT_LOGGERS if value is True else value if isinstance(value, list) else [value]
+    return [NamedComponent.parse(f"trainer.{key}", entry) for entry in entries]

@@ -23,15 +23,11 @@ INTERVAL = "SCIONWOOD_PROGRESS_SECONDS"
 _DEFAULT = 30.0
 
 
-def progress(interval: float | None = None) -> ProgressBar:
-    """Return the bar of a terminal or a notebook, or else the callback that prints lines.
-
-    Args:
-        interval: seconds between two lines; see `TextProgress`.
-    """
+def progress() -> ProgressBar:
+    """Return the bar of a terminal or a notebook, or else the callback that prints lines."""
     if in_notebook():
         return NotebookBar()
-    return TerminalBar() if sys.stdout.isatty() else TextProgress(interval)
+    return TerminalBar() if sys.stdout.isatty() else TextProgress()
 
 
 def in_notebook() -> bool:

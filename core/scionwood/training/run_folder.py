@@ -174,9 +174,6 @@ def only_writer(folder: Path) -> Iterator[None]:
     The system drops the lock of a process that ends, a killed one too, whose file then stays.
     Processes that it started, such as those of a data loader, do not keep the lock.
 
-    Args:
-        folder: the run folder.
-
     Raises:
         TrainingError: another process trains in the folder; the message names it.
         WriteError: the file cannot be made.
