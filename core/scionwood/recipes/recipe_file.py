@@ -137,9 +137,9 @@ def recipe_folder(plugin: Plugin) -> Path | None:
     if plugin.recipes is None:
         return None
     top = plugin.recipes.partition(".")[0]
-    if folder := _package_folder(plugin.recipes):
+    if folder := package_folder(plugin.recipes):
         return folder
-    package = _package_folder(top)
+    package = package_folder(top)
     for parent in list(package.parents)[:CHECKOUT_DEPTH] if package else []:
         if (folder := parent / "configs" / plugin.name).is_dir():
             return folder
@@ -150,8 +150,8 @@ def recipe_folder(plugin: Plugin) -> Path | None:
     )
 
 
-def _package_folder(name: str) -> Path | None:
-    # Not importlib.resources: a folder of recipes needs no __init__.py.
+def package_folder(name: str) -> Path | None:
+    """Return the folder of a package, which need not have an `__init__.py`; None without one."""
     try:
         spec = find_spec(name)
     except ModuleNotFoundError:  # the package above it

@@ -162,10 +162,7 @@ def _method(name: str) -> str | None:
     if "/" not in name:
         methods = peft_methods()
         if methods and name not in methods:
-            plugins = [
-                f"{e.name}/{m}" for e in discovery.plugins() if e.plugin for m in e.plugin.adapters
-            ]
-            names = [*methods, *plugins]
+            names = [*methods, *discovery.names_of("adapters")]
             remedy = discovery.did_you_mean(name.lower(), names) or f"Known: {', '.join(names)}"
             rule = "neither peft nor a plugin has this method"
             raise AdapterError(f"adapter method {name!r}", rule, remedy)

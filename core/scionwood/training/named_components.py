@@ -75,9 +75,7 @@ class NamedComponent:
         kind = KINDS_OF.get(key)
         if kind and self.is_of_plugin:
             return Builtin(discovery.reference(kind, name))
-        records = [entry.plugin for entry in discovery.plugins() if entry.plugin and kind]
-        of_plugins = [f"{r.name}/{part}" for r in records for part in getattr(r, str(kind))]
-        names = [*TABLES[key], *of_plugins]
+        names = [*TABLES[key], *(discovery.names_of(kind) if kind else ())]
         remedy = did_you_mean(name, names) or f"Known: {', '.join(names)}"
         word = key.rpartition(".")[2].removesuffix("s")
         raise RecipeError(f"{key}: {name!r}", f"no {word} has this name", remedy)

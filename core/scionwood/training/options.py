@@ -8,14 +8,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, requires
 from importlib.util import find_spec
 from pathlib import Path
 from re import match
 from typing import Any
 
 from scionwood.errors import RecipeError
-from scionwood.plugins.discovery import did_you_mean
+from scionwood.plugins.discovery import did_you_mean, requirements
 from scionwood.training.builtin_components import CALLBACKS, DEFAULT_LOGGERS, FINDERS, LOGGERS
 from scionwood.training.named_components import NamedComponent
 
@@ -113,12 +112,8 @@ def check_installed(options: Mapping[str, Any]) -> None:
 
 def _requirement(package: str) -> str:
     """Return a package with the versions that scionwood has tried, as pip takes it."""
-    try:
-        lines = requires("scionwood") or []
-    except PackageNotFoundError:
-        lines = []
-    requirements = (line for line in lines if match(rf"{package}\b", line))
-    return next((f"'{line.partition(';')[0].strip()}'" for line in requirements), package)
+    lines = (line for line in requirements() if match(rf"{package}\b", line))
+    return next((f"'{line.partition(';')[0].strip()}'" for line in lines), package)
 
 
 def loggers(options: Mapping[str, Any]) -> list[NamedComponent]:
