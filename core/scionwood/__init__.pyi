@@ -30,8 +30,8 @@ from scionwood.plugins.plugin import Plugin as Plugin
 from scionwood.recipes.recipe import override as override
 from scionwood.recipes.recipe import resolve as resolve
 from scionwood.runs.publish import push as push
-from scionwood.runs.pull import pull as pull
 from scionwood.runs.reference import find_run as find_run
+from scionwood.runs.reference import pull as pull
 from scionwood.runs.run import Run as Run
 from scionwood.training import Optimiser as Optimiser
 from scionwood.training import SplitData as SplitData

@@ -17,7 +17,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 import scionwood
-from scionwood.cli.show import inherited_texts
+from scionwood.cli.inspection import inherited_texts
 from scionwood.cli.words import Word, command_words
 from scionwood.lazy import homes
 from scionwood.plugins import discovery

@@ -25,8 +25,8 @@ PACKAGES = [CORE, SANDBOX, KIT, *FIELDS]
 TOOLS = {"scionwood_kit", "scionwood_batch", "scionwood_export"}
 HEAVY = ("torch", "lightning", "peft", "numpy", "transformers", "matplotlib")
 LIGHT = ("__init__", "authoring", "errors", "plugins.plugin", "plugins.discovery", "plugins.survey")
-LIGHT += ("plugins.new", "recipes.recipe_file", "recipes.recipe_keys", "recipes.signatures.options")
-LIGHT += ("cli", "cli.show", "cli.completion", "cli.recipes", "cli.inspection")
+LIGHT += ("plugins.new", "recipes.recipe_file", "recipes.recipe_keys", "recipes.signatures")
+LIGHT += ("cli", "cli.completion", "cli.recipes", "cli.inspection")
 
 FLOORS = (
     ("lazy", "errors", "files", "plugins", "kernels"),

@@ -13,10 +13,8 @@ from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from scionwood.adapters.peft_types import BUILT_IN
 from scionwood.plugins import discovery
 from scionwood.recipes.recipe import options_of
-from scionwood.recipes.signatures.documentation import summary
-from scionwood.recipes.signatures.methods import peft_methods
-from scionwood.recipes.signatures.options import option_names
-from scionwood.recipes.signatures.source import define, module_file
+from scionwood.recipes.signatures import option_names, peft_methods, summary
+from scionwood.recipes.source import define, module_file
 
 CONFIGURED = {"backbones", "data", "tasks", "adapters"}
 BASES = '''
@@ -44,6 +42,8 @@ SETTLED = {
     "an inherited initialiser": "class part(Base): ...",
     "a generic class": "class part(Base, Generic[T], ABC):\n    limit: ClassVar[int] = 1",
     "an own initialiser": "class part(Base, Aside):\n    def __init__(self, x, *, own=1): ...",
+    "an own initialiser over a base from elsewhere": "from collections import UserDict\n"
+    "class part(UserDict):\n    def __init__(self, *, own=1): ...",
     "a module without options": "class part(nn.Module): ...",
     "a task": "class part(Task):\n"
     "    def __init__(self, backbone, *, p=1, **o: Unpack[Alias]): ...",
@@ -150,8 +150,7 @@ def test_the_first_sentence_is_read_from_the_source(module) -> None:
 def test_reading_every_component_imports_nothing_heavy() -> None:
     code = (
         "import sys\nfrom scionwood.plugins import discovery\n"
-        "from scionwood.recipes.signatures.options import option_names\n"
-        "from scionwood.recipes.signatures.methods import peft_methods\n"
+        "from scionwood.recipes.signatures import option_names, peft_methods\n"
         "parts = [part for e in discovery.plugins() for part in e.plugin.components()]\n"
         "found = [option_names(reference) for _, _, reference in parts]\n"
         "found += [option_names(reference) for reference in peft_methods().values()]\n"

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent / "browser"))
 from handbook import built
 
 import scionwood
-from scionwood.cli.show import describe
+from scionwood.cli.inspection import describe
 from scionwood.lazy import homes
 from scionwood.plugins import discovery
 from scionwood.plugins.plugin import KINDS

@@ -20,7 +20,7 @@ from scionwood.cli.words import meanings
 from scionwood.errors import PluginError, ScionwoodError
 from scionwood.files.terminal import print_table, visible_warnings
 from scionwood.plugins import discovery
-from scionwood.recipes.signatures.documentation import summary
+from scionwood.recipes.signatures import summary
 
 EPILOG = """\
 scionwood PLUGIN                 the commands of a plugin; `scionwood plugins` names the plugins
@@ -96,7 +96,7 @@ def _plugin_command(plugin: str, command: str = "", *arguments_left: str) -> int
         raise PluginError(f"{plugin!r}", rule, near or "See: scionwood --help")
     record = discovery.record(plugin)
     if command in {"", "-h", "--help"}:
-        from scionwood.cli.show import command_summaries
+        from scionwood.cli.inspection import command_summaries
 
         print(f"{record.name}: {record.summary}\n")
         print_table(("command", "what it does"), command_summaries(record))

@@ -22,7 +22,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, get_args, get_origin
 
-from scionwood.cli.words import Word, command_words, meanings_of, with_options_classes
+from scionwood.cli.words import Word, command_words, with_options_classes
 from scionwood.errors import PluginError, ReadError, ScionwoodError
 from scionwood.plugins import discovery
 from scionwood.recipes.arguments import STDIN
@@ -189,7 +189,7 @@ def _without_rest(
     words: Mapping[str, Word], argv: Sequence[str]
 ) -> tuple[Sequence[str], dict[str, list[str]]]:
     """Split off the words after `--`, if a parameter (`RestWords`) takes them."""
-    takers = [name for name, meaning in meanings_of(words).items() if meaning == "rest"]
+    takers = [name for name, word in words.items() if word.meaning == "rest"]
     if not takers:
         return argv, {}
     at = argv.index("--") if "--" in argv else len(argv)
@@ -201,8 +201,8 @@ def _checked(words: Mapping[str, Word], arguments: dict[str, Any]) -> dict[str, 
     from scionwood.runs.reference import find_run
 
     may_exist = bool(arguments.get("force") or arguments.get("resume"))
-    for name, meaning in meanings_of(words).items():
-        value = arguments.get(name)
+    for name, word in words.items():
+        meaning, value = word.meaning, arguments.get(name)
         for path in value if isinstance(value, list) else [] if value is None else [value]:
             if meaning == "input" and str(path) != STDIN and not Path(path).exists():
                 raise ReadError(str(path), "there is no such file", "Check the path")

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import yaml
 
-from scionwood.errors import OutputExistsError, RecipeError
+from scionwood.errors import RecipeError
 from scionwood.files.terminal import print_table
 from scionwood.plugins import discovery
 from scionwood.recipes.arguments import RecipeName, RestWords, RunPath
 from scionwood.recipes.recipe_file import locate, read_yaml
 from scionwood.recipes.recipe_keys import TOP
-from scionwood.runs.layout import RECIPE
+from scionwood.runs.layout import RECIPE, refuse_used
 
 OVERRIDABLE = frozenset({"fit", "recipe"})
 """The commands whose options may be keys of a recipe."""
@@ -41,16 +41,17 @@ def fit(
         smoke: train a few steps at the smallest size.
     """
     from scionwood.recipes.recipe import resolve
+    from scionwood.training.launch import is_first
 
     if resume and recipe:
         raise RecipeError("--resume", "a run carries its own recipe", "Name one of the two")
     if not resume and not recipe:
         raise RecipeError("fit", "needs a recipe, or --resume RUN", "See: scionwood plugins")
-    if run is not None:
-        _refuse_used(run)
+    if run is not None and is_first():
+        # As `fit` does later. The other processes of a launcher find the folder of the first one.
+        refuse_used(run)
     resolved = resolve(resume / RECIPE if resume else recipe or "", overrides, smoke=smoke)
     from scionwood import training
-    from scionwood.training.launch import is_first
 
     folder = training.fit(resolved, run_dir=run, resume=resume)
     if is_first():
@@ -128,12 +129,3 @@ def _refuse_unknown(option: str, options: Sequence[str]) -> None:
     near = discovery.did_you_mean(option, [*options, *(f"--{key}" for key in TOP)])
     rule = "neither an option nor a key of a recipe"
     raise RecipeError(f"unknown option {option!r}", rule, near or "See: --help")
-
-
-def _refuse_used(folder: Path) -> None:
-    from scionwood.training.launch import is_first
-
-    # As `fit` does later. The other processes of a launcher find the folder of the first one.
-    if is_first() and (folder / RECIPE).exists():
-        remedy = f"Choose another folder, or continue it: --resume {folder}"
-        raise OutputExistsError(str(folder), "it holds a run already", remedy)

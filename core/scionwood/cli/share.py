@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json as jsons
-from dataclasses import asdict
 from pathlib import Path
 
 from scionwood.files.terminal import print_table
 from scionwood.recipes.arguments import RunPath
-from scionwood.runs import listing, publish
-from scionwood.runs import pull as pulling
+from scionwood.runs import publish
+from scionwood.runs import reference as references
+from scionwood.runs.cache import COMMIT, all_cached
+from scionwood.runs.layout import is_finished
+from scionwood.runs.origin import Origin, known_origin
+from scionwood.runs.shipped import all_shipped
 
 
 def push(run: RunPath, target: str, *, public: bool = False, force: bool = False) -> None:
@@ -32,7 +35,7 @@ def pull(reference: str, *, to: Path | None = None, force: bool = False) -> None
         to: the folder to write; without it, the run stays in the cache.
         force: replace a folder that exists.
     """
-    print(pulling.pull(reference, to, force=force))
+    print(references.pull(reference, to, force=force))
 
 
 def runs(*, json: bool = False) -> None:
@@ -41,14 +44,34 @@ def runs(*, json: bool = False) -> None:
     Args:
         json: print JSON.
     """
-    listed_runs = listing.known_runs()
+    shipped = all_shipped().items()
+    local_runs = sorted(Path("runs").iterdir()) if Path("runs").is_dir() else []
+    listed_runs = [
+        *(_row(reference, "shipped", run) for reference, run in shipped if is_finished(run)),
+        *(_row("", "pulled", run) for run in all_cached()),
+        *(_row(run.as_posix(), "local", run) for run in local_runs if is_finished(run)),
+    ]
     if json:
-        print(jsons.dumps([asdict(run) for run in listed_runs], indent=2))
+        print(jsons.dumps(listed_runs, indent=2))
         return
     if not listed_runs:
         print("There are no runs yet. Train one: scionwood fit RECIPE (see: scionwood plugins)")
         return
-    rows = [
-        (run.reference, run.kind, run.version[:12], run.scope, run.score) for run in listed_runs
-    ]
+    rows = [list(run.values())[:-1] for run in listed_runs]
+    rows = [[name, kind, version[:12], *texts] for name, kind, version, *texts in rows]
     print_table(("run", "kind", "version", "scope", "score"), rows)
+
+
+def _row(reference: str, kind: str, folder: Path) -> dict[str, str]:
+    """Return what a list of runs says of one: what names it in a command, and what is known."""
+    origin = known_origin(folder)
+    facts = {"version": origin.version, "scope": origin.scope, "score": origin.score}
+    name = reference or _reference(origin)
+    return {"reference": name, "kind": kind, **facts, "folder": str(folder)}
+
+
+def _reference(origin: Origin) -> str:
+    if origin.name.startswith("hf:"):
+        repository = origin.name.partition("@")[0]
+        return f"{repository}@{origin.version}" if COMMIT.fullmatch(origin.version) else repository
+    return f"{origin.name}#sha256={origin.version}"

@@ -153,12 +153,7 @@ def _hints(item: Any, names: Sequence[str], *, include_extras: bool = False) -> 
 
 def meanings(function: Callable[..., Any]) -> dict[str, str]:
     """Return the parameters that have a meaning, such as `input`, `output`, `run` or `rest`."""
-    return meanings_of(command_words(function))
-
-
-def meanings_of(words: Mapping[str, Word]) -> dict[str, str]:
-    """Return the words that have a meaning."""
-    return {name: word.meaning for name, word in words.items() if word.meaning}
+    return {name: word.meaning for name, word in command_words(function).items() if word.meaning}
 
 
 def _mark(hint: Any) -> Mark | None:

@@ -100,9 +100,8 @@ def find(name: str) -> PluginEntry:
         raise
     except BaseException as error:  # code of others at import may raise anything
         return PluginEntry(name, owners, problem=f"{type(error).__name__}: {error}")
-    if problem := _wrong(name, plugin):
-        return PluginEntry(name, owners, problem=problem)
-    return PluginEntry(name, owners, plugin)
+    problem = _wrong(name, plugin)
+    return PluginEntry(name, owners, None if problem else plugin, problem)
 
 
 def plugins() -> PluginList:
@@ -154,6 +153,12 @@ def reference(kind: str, name: str) -> str:
         return table[part]
     remedy = did_you_mean(part, table) or f"It has: {', '.join(table) or 'none'}"
     raise PluginError(f"plugin {owner!r}", f"no {word} {part!r}", remedy)
+
+
+def names_of(kind: str) -> list[str]:
+    """Return `plugin/name` of every component of a kind."""
+    records = [entry.plugin for entry in plugins() if entry.plugin]
+    return [f"{record.name}/{part}" for record in records for part in getattr(record, kind)]
 
 
 def verbs() -> dict[str, str]:
@@ -210,10 +215,9 @@ def resolve(label: str, reference: str) -> Any:
     try:
         return getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
+        rule = f"cannot import {reference!r} ({type(error).__name__}: {error})"
         remedy = "Reinstall the plugin with its dependencies, or fix the reference"
-        raise PluginError(
-            label, f"cannot import {reference!r} ({type(error).__name__}: {error})", remedy
-        ) from error
+        raise PluginError(label, rule, remedy) from error
 
 
 def refresh() -> None:
@@ -235,14 +239,18 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     return f"Did you mean {close[0]!r}?" if close else ""
 
 
+def requirements() -> list[str]:
+    """Return the requirements of the core with their extras, as its metadata states them."""
+    try:
+        return requires("scionwood") or []
+    except PackageNotFoundError:
+        return []
+
+
 def extras() -> tuple[str, ...]:
     """Return the plugins that the extras of the core offer, read from its metadata."""
-    try:
-        lines = requires("scionwood") or []
-    except PackageNotFoundError:
-        return ()
     pattern = r"""scionwood-([\w-]+)\s*[=<>!~(].*extra\s*==\s*["'](.+)["'].*"""
-    matches = (fullmatch(pattern, line) for line in lines)
+    matches = (fullmatch(pattern, line) for line in requirements())
     return tuple(sorted({m[1].replace("-", "_") for m in matches if m and m[1] == m[2]}))
 
 
@@ -273,9 +281,8 @@ def _missing(name: str) -> str:
 
 def _wrong(name: str, plugin: object) -> str:
     if not isinstance(plugin, Plugin):
-        return (
-            f"its entry point is a {type(plugin).__name__}, not a scionwood.Plugin. Ask its authors"
-        )
+        kind = type(plugin).__name__
+        return f"its entry point is a {kind}, not a scionwood.Plugin. Ask its authors"
     if plugin.api > API:
         return f"speaks plugin API {plugin.api}, the core {API}. Take a newer Scionwood"
     if plugin.api < API:
@@ -288,7 +295,6 @@ def _wrong(name: str, plugin: object) -> str:
 
 
 def _suggest(kind: str, name: str) -> str:
-    records = [entry.plugin for entry in plugins() if entry.plugin]
-    full_names = [f"{record.name}/{part}" for record in records for part in getattr(record, kind)]
+    full_names = names_of(kind)
     same = [f"Did you mean {full!r}?" for full in full_names if full.endswith(f"/{name}")]
     return did_you_mean(name, full_names) or next(iter(same), "")

@@ -9,8 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict
 
 from scionwood.plugins import discovery
 from scionwood.plugins.discovery import PluginEntry
@@ -47,31 +46,16 @@ def survey(timeout: float = 1.0) -> list[PluginEntry]:
     return [_collect(name, *child, deadline, timeout) for name, child in children.items()]
 
 
-@dataclass(frozen=True)
-class Diagnosis:
-    """What is wrong with a plugin.
-
-    Attributes:
-        name: the plugin.
-        faults: one text a fault; empty if every component can be imported.
-        seconds: the time of the imports.
-    """
-
-    name: str
-    faults: tuple[str, ...]
-    seconds: float
-
-
-def doctor(timeout: float = 60.0) -> list[Diagnosis]:
+def doctor(timeout: float = 60.0) -> dict[str, list[str]]:
     """Import each plugin with all its components in a fresh interpreter.
 
     Args:
         timeout: seconds for each plugin.
 
     Returns:
-        One diagnosis for each plugin, in the order of their names.
+        The faults of each plugin, one text a fault; none if every component can be imported.
     """
-    return [_examine(name, timeout) for name in discovery.entries()]
+    return {name: _faults(name, timeout) for name in discovery.entries()}
 
 
 def _fork(name: str) -> tuple[int, int]:
@@ -104,31 +88,22 @@ def _collect(name: str, child: int, read: int, deadline: float, timeout: float) 
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if answer:
         entry = json.loads(answer)
-        record = _record(entry["plugin"])
+        fields = entry["plugin"]
+        record = fields and Plugin(**fields | {"rooms": tuple(fields["rooms"])})  # JSON: no tuples
         return PluginEntry(name, tuple(entry["distributions"]), record, entry["problem"])
     owners = tuple(sorted({discovery.owner(point) for point in discovery.entries()[name]}))
     what = f"hangs at import (over {timeout:g} s)" if status < 0 else "ends its process at import"
     return PluginEntry(name, owners, problem=f"{what}. Run: scionwood plugins --doctor")
 
 
-def _record(fields: dict[str, Any] | None) -> Plugin | None:
-    # JSON has no tuples.
-    if fields is None:
-        return None
-    return Plugin(**fields | {"rooms": tuple(fields["rooms"])})
-
-
-def _examine(name: str, timeout: float) -> Diagnosis:
-    start = time.monotonic()
+def _faults(name: str, timeout: float) -> list[str]:
     command = [sys.executable, "-c", _IMPORT_ALL, name]
     try:
         run = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
     except subprocess.TimeoutExpired:
-        return Diagnosis(name, (f"hangs: no answer in {timeout:g} s",), timeout)
-    seconds = time.monotonic() - start
+        return [f"hangs: no answer in {timeout:g} s"]
     try:
-        faults = tuple(json.loads(run.stdout.rstrip().rpartition("\n")[2]))
+        return list(json.loads(run.stdout.rstrip().rpartition("\n")[2]))
     except ValueError:
         last = run.stderr.strip().rpartition("\n")[2]
-        faults = (f"ended its process with code {run.returncode} {last}".strip(),)
-    return Diagnosis(name, faults, seconds)
+        return [f"ended its process with code {run.returncode} {last}".strip()]

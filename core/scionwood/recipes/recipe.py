@@ -17,7 +17,6 @@ import yaml
 
 from scionwood.errors import RecipeError
 from scionwood.plugins import discovery
-from scionwood.recipes.recipe_change import change
 from scionwood.recipes.recipe_file import (
     locate,
     read_yaml,
@@ -31,17 +30,14 @@ from scionwood.recipes.recipe_keys import (
     SLOTS,
     SUBSET,
     TOP,
+    change,
     check_keys,
-    checkpointing,
-    compiling,
-    kernels,
     name_and_options,
     refuse_unknown,
-    seed,
 )
 from scionwood.recipes.resolved import Recipe as Recipe
 from scionwood.recipes.resolved import Slot as Slot
-from scionwood.recipes.signatures.options import PEFT_OWN
+from scionwood.recipes.signatures import PEFT_OWN
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -111,18 +107,10 @@ def _pairs(overrides: Overrides) -> list[tuple[str, Any]]:
 
 
 def _resolved(name: str, where: str, raw: dict[str, Any]) -> Recipe:
-    check_keys(where, raw)
-    slots = {key: _slot(where, raw, key, kind) for key, kind in SLOTS.items()}
-    return Recipe(
-        name,
-        **slots,
-        adapter=_adapter(where, raw),
-        kernels=kernels(where, raw),
-        trainer=_trainer(where, raw),
-        seed=seed(where, raw),
-        compile=compiling(where, raw),
-        gradient_checkpointing=checkpointing(where, raw),
-    )
+    settings = check_keys(where, raw)
+    task, backbone, data = (_slot(where, raw, key, kind) for key, kind in SLOTS.items())
+    adapter, trainer = _adapter(where, raw), _trainer(where, raw)
+    return Recipe(name, task, backbone, data, adapter, trainer=trainer, **settings)
 
 
 def options_of(component: Callable[..., Any]) -> list[inspect.Parameter]:

@@ -71,6 +71,16 @@ _Loader.add_implicit_resolver(
 )
 
 
+def load_yaml(text: str) -> Any:
+    """Return the plain values in a text of YAML.
+
+    Raises:
+        YAMLError: it is not YAML, repeats a key, has an alias, or a value that its tag denies.
+        RecursionError: it is nested too deep.
+    """
+    return yaml.load(text, _Loader)  # a SafeLoader
+
+
 def locate(source: str | Path) -> tuple[str, Path]:
     """Return the name and the file of a recipe.
 
@@ -127,9 +137,9 @@ def recipe_folder(plugin: Plugin) -> Path | None:
     if plugin.recipes is None:
         return None
     top = plugin.recipes.partition(".")[0]
-    if folder := _package_folder(plugin.recipes):
+    if folder := package_folder(plugin.recipes):
         return folder
-    package = _package_folder(top)
+    package = package_folder(top)
     for parent in list(package.parents)[:CHECKOUT_DEPTH] if package else []:
         if (folder := parent / "configs" / plugin.name).is_dir():
             return folder
@@ -140,8 +150,8 @@ def recipe_folder(plugin: Plugin) -> Path | None:
     )
 
 
-def _package_folder(name: str) -> Path | None:
-    # Not importlib.resources: a folder of recipes needs no __init__.py.
+def package_folder(name: str) -> Path | None:
+    """Return the folder of a package, which need not have an `__init__.py`; None without one."""
     try:
         spec = find_spec(name)
     except ModuleNotFoundError:  # the package above it
@@ -169,7 +179,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
             str(path), f"a recipe has at most {LIMIT:,} bytes", "Is this the right file?"
         )
     try:
-        raw = yaml.load(text.decode("utf-8"), _Loader)  # a SafeLoader
+        raw = load_yaml(text.decode("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise RecipeError(
             str(path), f"not a YAML file ({error})", "Correct the line that it names"
@@ -190,7 +200,7 @@ def split_override(text: str) -> tuple[str, Any]:
     if not equals or not key:
         raise RecipeError(f"override {text!r}", "written as --task.lr=3e-4", "Give it a value")
     try:
-        parsed = yaml.load(value, _Loader)  # a SafeLoader
+        parsed = load_yaml(value)
     except (yaml.YAMLError, RecursionError) as error:
         raise RecipeError(
             f"override {text[:_EXCERPT]!r}", f"its value is not YAML ({error})", "Quote it"

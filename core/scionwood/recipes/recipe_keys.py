@@ -1,20 +1,27 @@
-"""Check the keys of a recipe without importing a component, as far as source texts tell them."""
+"""Check the keys of a recipe without importing a component, as far as source texts tell them.
+
+An override may change a key, and with the name of a component its options.
+"""
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from scionwood.errors import AdapterError, PluginError, RecipeError
 from scionwood.plugins import discovery
-from scionwood.recipes.signatures.methods import peft_methods
-from scionwood.recipes.signatures.options import option_names
+from scionwood.recipes.recipe_file import set_dotted
+from scionwood.recipes.signatures import option_names, peft_methods
+
+_log = logging.getLogger("scionwood.recipes.recipe")
 
 SLOTS = {"task": "tasks", "backbone": "backbones", "data": "data"}
 BASELINES = ("frozen", "full")
 """The values of `adapter:` that are not methods: only the head trains, or every weight trains."""
 
+_NAMES = {f"{section}.name": section for section in (*SLOTS, "adapter")}
 TOP = (*SLOTS, "adapter", "kernels", "compile", "gradient_checkpointing")
 TOP += ("trainer", "seed", "smoke")
 KERNELS = ("auto", "off")
@@ -25,13 +32,12 @@ RECOMPUTE = ("memory", "speed", "auto")
 COMPILE: Mapping[str, type] = {"mode": str, "backend": str, "dynamic": bool, "fullgraph": bool}
 """The options of `compile:`, which are those of `torch.compile`."""
 
-
 QUANTIZE, SUBSET = "quantize", "subset"
 SHARED: Mapping[str, str] = {"backbone": QUANTIZE, "data": SUBSET}
 """The option of the core that every backbone, and all data, have beside their own."""
 
 
-def check_keys(where: str, raw: Mapping[str, Any]) -> None:
+def check_keys(where: str, raw: Mapping[str, Any]) -> dict[str, Any]:
     """Refuse what is certainly wrong in a recipe, before any component is imported.
 
     A key passes if the source of its component does not settle it. The signature of the imported
@@ -40,6 +46,9 @@ def check_keys(where: str, raw: Mapping[str, Any]) -> None:
     Args:
         where: the recipe in messages.
         raw: its content, with the overrides and without `smoke`.
+
+    Returns:
+        The values of `kernels`, `compile`, `gradient_checkpointing` and `seed`, with defaults.
 
     Raises:
         RecipeError: a key or a plain value is wrong.
@@ -52,11 +61,20 @@ def check_keys(where: str, raw: Mapping[str, Any]) -> None:
         more = (SHARED[key],) if key in SHARED else ()
         _check_options(f"{where}: {key}", discovery.reference(kind, name), options, *more)
     _check_adapter(where, raw)
-    kernels(where, raw)
-    compiling(where, raw)
-    checkpointing(where, raw)
-    seed(where, raw)
+    settings = {
+        "kernels": _kernels(where, raw.get("kernels", "auto")),
+        "compile": _compiling(where, raw.get("compile", False)),
+        "gradient_checkpointing": raw.get("gradient_checkpointing", False),
+        "seed": raw.get("seed", 0),
+    }
+    if not isinstance(value := settings["gradient_checkpointing"], bool):
+        rule = "true or false"
+        raise RecipeError(f"{where}: gradient_checkpointing {value!r}", rule, "Change it")
+    if type(value := settings["seed"]) is not int or not 0 <= value < 2**32:
+        rule = "an integer from 0 to 4294967295"
+        raise RecipeError(f"{where}: seed {value!r}", rule, "Change it")
     _check_trainer(where, raw)
+    return settings
 
 
 def name_and_options(where: str, raw: Mapping[str, Any], key: str) -> tuple[str, dict[str, Any]]:
@@ -86,13 +104,7 @@ def refuse_unknown(where: str, keys: Iterable[str], names: Sequence[str]) -> Non
         raise RecipeError(f"{where}: unknown key {key!r}", "every key must be known", remedy)
 
 
-def kernels(where: str, raw: Mapping[str, Any]) -> str | dict[str, str]:
-    """Return `auto`, `off` or `{recompute: ...}`.
-
-    Raises:
-        RecipeError: the value is none of these.
-    """
-    value = raw.get("kernels", "auto")
+def _kernels(where: str, value: Any) -> str | dict[str, str]:
     if isinstance(value, dict):
         # An override of `kernels: auto` by `kernels.recompute` adds the name `auto`.
         options = {key: word for key, word in value.items() if (key, word) != ("name", "auto")}
@@ -109,13 +121,7 @@ def kernels(where: str, raw: Mapping[str, Any]) -> str | dict[str, str]:
     return str(word)
 
 
-def compiling(where: str, raw: Mapping[str, Any]) -> bool | dict[str, Any]:
-    """Return whether to compile the repeated blocks, or the options of `torch.compile`.
-
-    Raises:
-        RecipeError: the value is neither, or an option is unknown or of another type.
-    """
-    value = raw.get("compile", False)
+def _compiling(where: str, value: Any) -> bool | dict[str, Any]:
     if isinstance(value, bool):
         return value
     if not isinstance(value, dict):
@@ -126,32 +132,6 @@ def compiling(where: str, raw: Mapping[str, Any]) -> bool | dict[str, Any]:
         if not isinstance(item, COMPILE[key]):
             rule = f"it is a {COMPILE[key].__name__}"
             raise RecipeError(f"{where}: compile.{key} {item!r}", rule, "Change it")
-    return value
-
-
-def checkpointing(where: str, raw: Mapping[str, Any]) -> bool:
-    """Return whether blocks are computed again in the backward pass.
-
-    Raises:
-        RecipeError: the value is neither true nor false.
-    """
-    value = raw.get("gradient_checkpointing", False)
-    if not isinstance(value, bool):
-        rule = "true or false"
-        raise RecipeError(f"{where}: gradient_checkpointing {value!r}", rule, "Change it")
-    return value
-
-
-def seed(where: str, raw: Mapping[str, Any]) -> int:
-    """Return the seed.
-
-    Raises:
-        RecipeError: it is not an integer from 0 to 2^32 - 1.
-    """
-    value = raw.get("seed", 0)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**32:
-        rule = "an integer from 0 to 4294967295"
-        raise RecipeError(f"{where}: seed {value!r}", rule, "Change it")
     return value
 
 
@@ -182,10 +162,7 @@ def _method(name: str) -> str | None:
     if "/" not in name:
         methods = peft_methods()
         if methods and name not in methods:
-            plugins = [
-                f"{e.name}/{m}" for e in discovery.plugins() if e.plugin for m in e.plugin.adapters
-            ]
-            names = [*methods, *plugins]
+            names = [*methods, *discovery.names_of("adapters")]
             remedy = discovery.did_you_mean(name.lower(), names) or f"Known: {', '.join(names)}"
             rule = "neither peft nor a plugin has this method"
             raise AdapterError(f"adapter method {name!r}", rule, remedy)
@@ -229,3 +206,41 @@ def _check_trainer(where: str, raw: Mapping[str, Any]) -> None:
         check_trainer(section)
     except RecipeError as error:
         raise RecipeError(f"{where}: {error.value}", error.rule, error.remedy) from error
+
+
+def change(where: str, raw: dict[str, Any], pairs: Iterable[tuple[str, Any]]) -> None:
+    """Set keys of a recipe in place.
+
+    Another name of a component comes first, whatever the order. It drops the options of the recipe
+    that the new component does not have, and a warning lists them. Other keys that it does not have
+    stay, and are refused later.
+
+    Args:
+        where: the recipe in messages.
+        raw: its content.
+        pairs: dotted keys and their values.
+
+    Raises:
+        RecipeError: a key leads into a value that has no keys.
+        PluginError: the plugin of a new component is missing or broken, or does not have it.
+    """
+    changes = list(pairs)
+    for key, value in changes:
+        if key in _NAMES:
+            _rename(where, raw, _NAMES[key], value)
+    for key, value in changes:
+        set_dotted(raw, key, value)
+
+
+def _rename(where: str, raw: dict[str, Any], section: str, name: Any) -> None:
+    old = raw.get(section)
+    if not isinstance(old, dict) or not isinstance(name, str) or old.get("name") == name:
+        return
+    option_names = known_options(section, name)
+    if option_names is None:  # its source does not tell
+        return
+    dropped = [key for key in old if key not in ("name", *option_names)]
+    raw[section] = {key: value for key, value in old.items() if key not in dropped}
+    if dropped:
+        text = "%s: %s %s has no option %s, which %s of the recipe has: left out"
+        _log.warning(text, where, section, name, ", ".join(dropped), old.get("name"))

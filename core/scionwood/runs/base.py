@@ -44,10 +44,6 @@ class Base:
 def write_base(folder: Path, recipe: Recipe) -> None:
     """Write `base.json` into a run folder, if the recipe names weights on this machine.
 
-    Args:
-        folder: the run folder.
-        recipe: the recipe of the run.
-
     Raises:
         WriteError: the disk is full or not writable.
     """

@@ -8,26 +8,15 @@ from typing import Any
 
 import yaml
 
+from scionwood.recipes.recipe_file import load_yaml
 from scionwood.runs.layout import CARD
 
 _LONGEST = 64 << 10  # characters of the metadata
 _MAX_TEXT = 200  # characters of a text
 
 
-class _Loader(yaml.SafeLoader):
-    """A safe loader that refuses aliases, which let a short text become a large value."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases are not allowed")
-        return super().compose_node(parent, index)
-
-
 def metadata(folder: Path) -> dict[str, Any]:
     """Return the metadata of a card: the YAML between two lines `---` at its top.
-
-    Args:
-        folder: a run folder.
 
     Returns:
         The mapping; an empty one if there is no card, no metadata, or nothing readable.
@@ -38,8 +27,8 @@ def metadata(folder: Path) -> dict[str, Any]:
     with path.open(encoding="utf-8", errors="replace") as file:
         head = re.match(r"---\n(.*?)\n---\n", file.read(_LONGEST), re.S)
     try:
-        facts = yaml.load(head[1], _Loader) if head else {}  # a SafeLoader
-    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: a date that does not exist
+        facts = load_yaml(head[1]) if head else {}
+    except (yaml.YAMLError, RecursionError):
         return {}
     return facts if isinstance(facts, dict) else {}
 

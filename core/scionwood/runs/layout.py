@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from scionwood.errors import OutputExistsError
+
 RECIPE = "recipe.yaml"
 ADAPTER = "adapter"
 HEAD = "head.safetensors"
@@ -31,6 +33,17 @@ NOTE = re.compile(r"[a-z][a-z0-9_]{0,40}\.json")
 
 EVALUATION = "evaluation.json"
 """The scores of a run, which a command may add to it later. Loading does not use them."""
+
+
+def refuse_used(folder: Path) -> None:
+    """Refuse to start a run in a folder that holds one.
+
+    Raises:
+        OutputExistsError: the folder has a recipe.
+    """
+    if (folder / RECIPE).exists():
+        remedy = f"Choose another folder, or continue it: --resume {folder}"
+        raise OutputExistsError(str(folder), "it holds a run already", remedy)
 
 
 def is_finished(folder: Path) -> bool:

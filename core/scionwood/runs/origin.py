@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from scionwood.errors import ReadError
-from scionwood.runs.card import one_line
+from scionwood.runs.card import one_line, scope_and_score
 from scionwood.runs.layout import ORIGIN
 from scionwood_sandbox.files import atomic_path, reading
 
@@ -69,6 +69,16 @@ def read_origin(folder: Path) -> Origin | None:
             raise ReadError(str(path), "an origin has texts only", "Fetch the run again")
         texts = {key: one_line(fields[key]) for key in Origin.__dataclass_fields__ if key in fields}
         return Origin(**texts)
+
+
+def known_origin(folder: Path) -> Origin:
+    """Return the origin of a run, with what the card says where the origin is silent.
+
+    Raises:
+        ReadError: `origin.json` is damaged.
+    """
+    origin, (scope, score) = read_origin(folder) or Origin(""), scope_and_score(folder)
+    return replace(origin, scope=origin.scope or scope, score=origin.score or score)
 
 
 def write_origin(folder: Path, origin: Origin) -> None:

@@ -15,38 +15,29 @@ import yaml
 from scionwood.errors import TrainingError
 from scionwood.recipes.recipe_file import read_yaml
 from scionwood.runs import hub
-from scionwood.runs.card import scope_and_score
 from scionwood.runs.digest import file_digest, weights_digest
 from scionwood.runs.layout import ADAPTER, CARD, HEAD, RECIPE, SIGNATURE
 from scionwood.runs.manifest import loadable, measure, read_manifest, write_manifest
-from scionwood.runs.origin import Origin, read_origin, write_origin
+from scionwood.runs.origin import known_origin, write_origin
 from scionwood.runs.parts import CONFIG, OF_ADAPTER, check_sizes, parts_of
-from scionwood.runs.permission import refuse_licence, refuse_unmeasured
-from scionwood.runs.private import last_part, local_paths, refuse_private, without_folders
+from scionwood.runs.permission import (
+    last_part,
+    local_paths,
+    refuse_licence,
+    refuse_private,
+    refuse_unmeasured,
+    without_folders,
+)
 from scionwood.runs.reference import find_run
 from scionwood.runs.remote import is_repository
 from scionwood_sandbox.archives.packing import pack
 from scionwood_sandbox.files import atomic_path, check_target, writing
-
-_METADATA = """---
-library_name: {library}
-tags:
-- scionwood
----
-
-"""
-"""For the card of a run that was made before cards had metadata."""
 
 _USE = """
 ## From the hub
 
 `scionwood pull {reference}` fetches this run, and
 `scionwood.load_run("{reference}")` loads it.
-"""
-
-_HEAD = """
-Plain peft opens the adapter and does not load the head (`head.safetensors`), so that its output
-differs from that of the run.
 """
 
 
@@ -121,7 +112,9 @@ def stage(run: Path, folder: Path, reference: str = "") -> None:
             text = yaml.safe_dump(without_folders(read_yaml(run / RECIPE)), sort_keys=False)
             (folder / RECIPE).write_text(text, encoding="utf-8")
         (folder / CARD).write_text(_card(run, paths, reference), encoding="utf-8")
-        write_origin(folder, _origin(run, reference))
+        digest = weights_digest(run)
+        origin = replace(known_origin(run), name=reference, version="", digest=digest)
+        write_origin(folder, origin)
         _manifest(run, folder)
     refuse_private(folder, run)
     for key, local in paths.items():
@@ -146,17 +139,5 @@ def _card(run: Path, paths: Mapping[str, str], reference: str) -> str:
     text = path.read_text("utf-8") if path.is_file() else f"# {run.name}\n"
     for local in sorted(paths.values(), key=len, reverse=True):
         text = text.replace(local, last_part(local))
-    if not text.startswith("---\n"):
-        library = "peft" if (run / ADAPTER).is_dir() else "scionwood"
-        text = _METADATA.format(library=library) + text
     text = re.sub(r"\n## From the hub\n.*?(?=\n## |\Z)", "", text, flags=re.S)  # of another push
-    if reference:
-        text += _USE.format(reference=reference)
-    mentions_head = re.search(r"does not load\s+the head", text) or not (run / HEAD).is_file()
-    return text if mentions_head else text + _HEAD
-
-
-def _origin(run: Path, reference: str) -> Origin:
-    scope, score = scope_and_score(run)
-    source = read_origin(run) or Origin("", scope=scope, score=score)
-    return replace(source, name=reference, version="", digest=weights_digest(run))
+    return text + _USE.format(reference=reference) if reference else text

@@ -24,11 +24,10 @@ from scionwood.errors import (
 from scionwood.recipes.recipe_file import read_yaml
 from scionwood.runs import hub, web
 from scionwood.runs.cache import cached, home, remember, workshop
-from scionwood.runs.card import scope_and_score
 from scionwood.runs.digest import weights_digest
 from scionwood.runs.layout import ADAPTER, FILES, FORMAT, MANIFEST, RECIPE, is_finished
 from scionwood.runs.manifest import check_manifest
-from scionwood.runs.origin import Origin, read_origin, write_origin
+from scionwood.runs.origin import known_origin, write_origin
 from scionwood.runs.parts import arrange, check_sizes, is_part
 from scionwood.runs.remote import HubRun, Remote, ZipRun
 from scionwood_sandbox.archives.packing import unpacked
@@ -75,17 +74,8 @@ def receive(remote: Remote) -> Path:
     return folder
 
 
-def check_archive(path: Path, where: str) -> None:
-    """Refuse an archive that holds anything but the files of a run.
-
-    Args:
-        path: the archive.
-        where: its address, for the error.
-
-    Raises:
-        ReadError: it is damaged, too large, or an entry is a link, leaves the folder or is no file
-            of a run. The message names the entry.
-    """
+def _check_archive(path: Path, where: str) -> None:
+    """Refuse an archive that holds anything but the files of a run, and name the entry."""
     check_zip(path, "run archive")
     with reading(path, "run archive"), zipfile.ZipFile(path) as archive:
         entries = {info.filename: info.file_size for info in archive.infolist()}
@@ -100,7 +90,7 @@ def _receive_zip(run: ZipRun) -> Path:
     with workshop() as place:
         path = place / "run.zip"
         web.download(run, path)
-        check_archive(path, run.url)
+        _check_archive(path, run.url)
         with unpacked(path, place, kind="run archive") as content:
             _keep(content, home(run), run, run.sha256)
     return home(run)
@@ -114,23 +104,11 @@ def _keep(repository: Path, target: Path, remote: Remote, version: str) -> None:
             arrange(repository, run, name)
             _check(run, name)
             _check_manifest(run, name)
-            claimed = read_origin(run) or Origin("")
-            digest = weights_digest(run)
-            if claimed.digest and claimed.digest != digest:
-                rule = f"its weights have the digest {digest}, but it states {claimed.digest}"
+            origin, digest = known_origin(run), weights_digest(run)
+            if origin.digest and origin.digest != digest:
+                rule = f"its weights have the digest {digest}, but it states {origin.digest}"
                 raise AdapterFileError(name, rule, "Do not use it: they were changed or damaged")
-            scope, score = scope_and_score(run)
-            write_origin(
-                run,
-                replace(
-                    claimed,
-                    name=name,
-                    version=version,
-                    scope=claimed.scope or scope,
-                    score=claimed.score or score,
-                    digest=digest,
-                ),
-            )
+            write_origin(run, replace(origin, name=name, version=version, digest=digest))
     except OutputExistsError:  # another process was faster, and the content is the same
         return
 

@@ -1,7 +1,8 @@
-"""One way to name a run, wherever a run is expected."""
+"""One way to name a run, wherever a run is expected, and to fetch one that somebody shared."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from scionwood.runs.remote import is_repository, parse_remote
 from scionwood.runs.run import Run
 from scionwood.runs.seal import check_run
 from scionwood.runs.shipped import all_shipped, shipped_runs
+from scionwood_sandbox.files import atomic_folder, check_target, writing
 
 _told: set[Path] = set()
 
@@ -76,6 +78,39 @@ def locate(reference: str | Path) -> Path:
         return _shipped(owner, name)
     rule = "there is no such folder, and no plugin ships a run of this name"
     raise TrainingError(f"run {text}", rule, _remedy(path))
+
+
+def pull(reference: str | Path, to: str | Path | None = None, *, force: bool = False) -> Path:
+    """Fetch a run into the cache, or copy it into a folder.
+
+    Args:
+        reference: any reference that `find_run` takes. The hub is asked for the present commit of a
+            branch or tag.
+        to: a folder to write the run to; `None` leaves it in the cache.
+        force: replace a folder that exists.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        OutputExistsError: `to` exists, and `force` is false.
+        ScionwoodError: see `find_run`.
+        WriteError: the disk is full or not writable.
+
+    Example:
+        >>> scionwood.pull("seismic/denoise", "runs/theirs").as_posix()
+        'runs/theirs'
+    """
+    if to is not None:
+        check_target(to, force)
+    remote = parse_remote(reference)
+    folder = receive(remote) if remote else find_run(reference, quiet=True)
+    if to is None:
+        return folder
+    target = Path(to)
+    with writing(target), atomic_folder(target, overwrite=force) as part:
+        shutil.copytree(folder, part, dirs_exist_ok=True)
+    return target
 
 
 def _remedy(path: Path) -> str:

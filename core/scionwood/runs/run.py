@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import scionwood
 from scionwood.files.terminal import html_table
-from scionwood.runs.card import scope_and_score
 from scionwood.runs.layout import METRICS, RECIPE, is_finished
 from scionwood.runs.metrics import metrics_table
-from scionwood.runs.origin import Origin, read_origin
+from scionwood.runs.origin import known_origin
 
 if TYPE_CHECKING:
     from torch import nn
@@ -98,8 +97,7 @@ class Run(_Path):
     def _facts(self) -> list[tuple[str, str]]:
         if not is_finished(self):
             return []
-        scope, score = scope_and_score(self)
-        origin = read_origin(self) or Origin("", scope=scope, score=score)
+        origin = known_origin(self)
         return [
             ("recipe", origin.name or _task(self)),
             ("data", origin.scope),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 from scionwood.errors import PluginError
 from scionwood.plugins import discovery
+from scionwood.recipes.recipe_file import package_folder
 from scionwood.runs.layout import RECIPE
 
 
@@ -36,13 +36,9 @@ def shipped_runs(plugin: str) -> dict[str, Path]:
     package = discovery.record(plugin).runs
     if package is None:
         return {}
-    try:
-        spec = find_spec(package)
-    except ModuleNotFoundError:  # the package above it
-        spec = None
-    places = list(spec.submodule_search_locations or ()) if spec else []
-    if not places:
+    place = package_folder(package)
+    if place is None:
         rule = f"the package {package!r} does not exist"
         raise PluginError(f"runs of plugin {plugin!r}", rule, "Reinstall the plugin")
-    folders = sorted(path.parent for path in Path(places[0]).glob(f"*/{RECIPE}"))
+    folders = sorted(path.parent for path in place.glob(f"*/{RECIPE}"))
     return {folder.name: folder for folder in folders}

@@ -26,12 +26,8 @@ _WAIT = 30  # seconds without a byte
 _BLOCK = 1 << 20
 
 
-def address(run: ZipRun) -> str:
-    """Return where an archive is fetched: from its own server, or by its name from the mirror.
-
-    Raises:
-        TrainingError: the mirror is neither `https` nor on this machine.
-    """
+def _address(run: ZipRun) -> str:
+    """Return where an archive is fetched: from its own server, or by its name from the mirror."""
     mirror = os.environ.get(MIRROR, "").rstrip("/")
     if not mirror:
         return run.url
@@ -49,10 +45,11 @@ def download(run: ZipRun, target: Path) -> None:
     Raises:
         ReadError: the server cannot be reached or lacks the file, the download is cut or too large,
             or the archive has another digest.
+        TrainingError: the mirror is neither `https` nor on this machine.
         WriteError: the disk is full.
     """
     refuse_offline(str(run))
-    url = address(run)
+    url = _address(run)
     try:
         digest = _copy(url, target)
     except HTTPError as error:

@@ -15,82 +15,57 @@ class Builtin:
 
     Attributes:
         reference: its module and its name.
-        options: the options that the recipe may set.
+        options: the options that the recipe may set; `None` means those of its source.
         package: the distribution that it needs beside those of scionwood; empty means none.
         logs: whether it writes to a logger other than metrics.csv, and so needs one.
     """
 
     reference: str
-    options: tuple[str, ...] = ()
+    options: tuple[str, ...] | None = None
     package: str = ""
     logs: bool = False
 
 
 def _builtin(reference: str, *options: str, package: str = "", logs: bool = False) -> Builtin:
-    return Builtin(reference, options, package, logs)
+    return Builtin(reference, options or None, package, logs)
 
 
 _LIGHTNING = "lightning.pytorch.callbacks"
 _TRAINING = "scionwood.training"
 
 CALLBACKS: Mapping[str, Builtin] = {
-    "checkpoint": _builtin(f"{_TRAINING}.checkpoint:RunCheckpoint", "every_n_steps"),
+    "checkpoint": _builtin(f"{_TRAINING}.checkpoint:RunCheckpoint"),
     "early_stopping": _builtin(
         f"{_LIGHTNING}:EarlyStopping",
         *("monitor", "min_delta", "patience", "verbose", "mode", "strict", "check_finite"),
         *("stopping_threshold", "divergence_threshold"),
     ),
     "device_stats": _builtin(f"{_LIGHTNING}:DeviceStatsMonitor", "cpu_stats", logs=True),
-    "prefix_cache": _builtin(
-        "scionwood.scale.prefix.callback:PrefixCache", "folder", "budget_gb", "dtype", "blocks"
-    ),
-    "ema": _builtin(
-        f"{_TRAINING}.averages:Ema", "decay", "update_every_n_steps", "update_starting_at_step"
-    ),
-    "swa": _builtin(
-        f"{_TRAINING}.averages:Swa",
-        *("swa_lrs", "swa_epoch_start", "annealing_epochs", "annealing_strategy"),
-    ),
+    "prefix_cache": _builtin("scionwood.scale.prefix.callback:PrefixCache"),
+    "ema": _builtin(f"{_TRAINING}.averages:Ema"),
+    "swa": _builtin(f"{_TRAINING}.averages:Swa"),
     "lr_monitor": _builtin(
         f"{_LIGHTNING}:LearningRateMonitor",
         *("logging_interval", "log_momentum", "log_weight_decay"),
         logs=True,
     ),
     "timer": _builtin(f"{_LIGHTNING}:Timer", "duration", "interval", "verbose"),
-    "throughput": _builtin(f"{_TRAINING}.throughput:Throughput", "window_size", logs=True),
-    "rich_summary": _builtin(f"{_TRAINING}.throughput:Summary", "max_depth"),
+    "throughput": _builtin(f"{_TRAINING}.throughput:Throughput", logs=True),
+    "rich_summary": _builtin(f"{_TRAINING}.throughput:Summary"),
 }
 
 FINDERS: Mapping[str, Builtin] = {
-    "lr_finder": _builtin(
-        f"{_TRAINING}.finders:find_lr",
-        *("min_lr", "max_lr", "num_training_steps", "mode", "early_stop_threshold"),
-    ),
-    "batch_size_finder": _builtin(
-        f"{_TRAINING}.finders:find_batch_size",
-        *("mode", "steps_per_trial", "init_val", "max_trials", "margin", "max_val"),
-    ),
+    "lr_finder": _builtin(f"{_TRAINING}.finders:find_lr"),
+    "batch_size_finder": _builtin(f"{_TRAINING}.finders:find_batch_size"),
 }
 """Named among the callbacks, but they act before training and change the recipe."""
 
 LOGGERS: Mapping[str, Builtin] = {
-    "csv": _builtin(""),
+    "csv": Builtin("", ()),
     "tensorboard": _builtin(f"{_TRAINING}.loggers:tensorboard", package="tensorboard"),
-    "wandb": _builtin(
-        f"{_TRAINING}.loggers:wandb",
-        *("project", "run_name", "group", "tags", "offline"),
-        package="wandb",
-    ),
-    "mlflow": _builtin(
-        f"{_TRAINING}.loggers:mlflow",
-        *("experiment_name", "run_name", "tags", "offline"),
-        package="mlflow",
-    ),
-    "comet": _builtin(
-        f"{_TRAINING}.loggers:comet",
-        *("project", "run_name", "tags", "offline"),
-        package="comet-ml",
-    ),
+    "wandb": _builtin(f"{_TRAINING}.loggers:wandb", package="wandb"),
+    "mlflow": _builtin(f"{_TRAINING}.loggers:mlflow", package="mlflow"),
+    "comet": _builtin(f"{_TRAINING}.loggers:comet", package="comet-ml"),
 }
 """`csv` is metrics.csv, which a callback writes in every run."""
 
@@ -108,8 +83,8 @@ STRATEGIES: Mapping[str, Builtin | None] = {
         "lightning.pytorch.strategies:DDPStrategy",
         *("process_group_backend", "find_unused_parameters", "static_graph"),
     ),
-    "model_parallel": _builtin("scionwood.scale.shard:ShardedStrategy", "process_group_backend"),
-    "fsdp2": _builtin("scionwood.scale.shard:ShardedStrategy", "process_group_backend"),
+    "model_parallel": _builtin("scionwood.scale.shard:ShardedStrategy"),
+    "fsdp2": _builtin("scionwood.scale.shard:ShardedStrategy"),
 }
 """`fsdp2` is another name of `model_parallel`, which is Lightning's."""
 
@@ -130,28 +105,15 @@ OPTIMIZERS: Mapping[str, Builtin] = {
     "rmsprop": _builtin("torch.optim:RMSprop", "alpha", "eps", "momentum", "centered"),
     "sgd": _builtin("torch.optim:SGD", "momentum", "dampening", "nesterov", *_FAST),
     "asgd": _builtin("torch.optim:ASGD", "lambd", "alpha", "t0"),
-    "muon": _builtin(
-        f"{_TRAINING}.muon:Muon",
-        *("momentum", "nesterov", "ns_coefficients", "ns_steps", "adjust_lr_fn"),
-        *("betas", "eps"),
-    ),
+    "muon": _builtin(f"{_TRAINING}.optimizers:Muon"),
 }
 """Those of torch. The learning rate and the weight decay are options of the task."""
 
+_SHARES = "constant cosine cosine_restarts linear polynomial exponential inverse_sqrt step wsd"
+
 SCHEDULES: Mapping[str, Builtin] = {
-    "constant": _builtin(f"{_TRAINING}.schedules:constant"),
-    "cosine": _builtin(f"{_TRAINING}.schedules:cosine", "floor"),
-    "cosine_restarts": _builtin(f"{_TRAINING}.schedules:cosine_restarts", "cycles", "floor"),
-    "linear": _builtin(f"{_TRAINING}.schedules:linear", "floor"),
-    "polynomial": _builtin(f"{_TRAINING}.schedules:polynomial", "power", "floor"),
-    "exponential": _builtin(f"{_TRAINING}.schedules:exponential", "floor"),
-    "inverse_sqrt": _builtin(f"{_TRAINING}.schedules:inverse_sqrt", "scale"),
-    "step": _builtin(f"{_TRAINING}.schedules:step", "every", "factor"),
-    "wsd": _builtin(f"{_TRAINING}.schedules:wsd", "decay", "floor"),
-    "plateau": _builtin(
-        f"{_TRAINING}.plateau:Plateau",
-        *("factor", "patience", "threshold", "cooldown", "min_lr"),
-    ),
+    **{name: _builtin(f"{_TRAINING}.schedules:{name}") for name in _SHARES.split()},
+    "plateau": _builtin(f"{_TRAINING}.optimizers:Plateau"),
 }
 """Shares of the learning rate after the warm-up; `plateau` follows the validation instead."""
 

@@ -24,7 +24,8 @@ from torch.optim.lr_scheduler import ConstantLR, LambdaLR, LRScheduler, OneCycle
 
 from scionwood.errors import TrainingError
 from scionwood.training.checkpoint import SafeCheckpointIO, read_checkpoint
-from scionwood.training.text_progress import Pace
+from scionwood.training.progress import Pace
+from scionwood.training.schedules import cosine
 
 Schedule: TypeAlias = Callable[[Optimizer], LRScheduler]
 """Makes a scheduler for an optimiser; it is stepped after every optimiser step."""
@@ -174,9 +175,8 @@ def warm_cosine(steps: int, *, warmup: int | None = None, floor: float = 0.01) -
     warm = min(200, steps // 10 + 1) if warmup is None else max(1, warmup)
 
     def factor(step: int) -> float:
-        part = max(0, step - warm) / max(1, steps - warm)
-        cosine = floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * part))
-        return min(1.0, (step + 1) / warm) * cosine
+        share = cosine(max(0, step - warm), steps - warm, floor=floor)
+        return min(1.0, (step + 1) / warm) * share
 
     return lambda optimizer: LambdaLR(optimizer, factor)
 

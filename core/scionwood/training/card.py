@@ -70,11 +70,6 @@ class Card:
         """Whether the run has an adapter; a baseline has none."""
         return self.recipe.adapter.name not in BASELINES
 
-    @property
-    def has_head(self) -> bool:
-        """Whether a head trained."""
-        return self.counts.trainable_head > 0
-
     def metrics(self) -> dict[str, float]:
         """Return the validation of the exported weights, the monitored value first.
 
@@ -252,7 +247,7 @@ def peft_alone(card: Card) -> str:
     """Return what plain peft makes of the run's adapter."""
     opens = "Plain peft opens the adapter: `PeftModel.from_pretrained(base, FOLDER)`, with the "
     opens += "folder of `adapter_config.json`."
-    if not card.has_head:
+    if not card.counts.trainable_head:
         return opens
     return (
         f"{opens} It does not load the head (`{HEAD}`, {card.counts.trainable_head:,} "

@@ -274,8 +274,3 @@ class RunCheckpoint(Checkpoint):
 def run_checkpoint(trainer: L.Trainer) -> RunCheckpoint:
     """Return the callback that saves the run; every run has one."""
     return next(c for c in trainer.checkpoint_callbacks if isinstance(c, RunCheckpoint))
-
-
-def exported(trainer: L.Trainer) -> str:
-    """Return what average of the weights a run exports, in words; empty if none."""
-    return run_checkpoint(trainer).weights

@@ -13,12 +13,12 @@ from scionwood.adapters import report, save_adapter, save_head
 from scionwood.adapters.head import backbone, head_names
 from scionwood.files.styles import figure_style
 from scionwood.recipes.recipe import Recipe
-from scionwood.runs.layout import ADAPTER, HEAD
+from scionwood.runs.layout import ADAPTER, HEAD, METRICS
 from scionwood.runs.manifest import write_manifest
+from scionwood.runs.metrics import read_metrics
 from scionwood.training.card import Card, write_card
-from scionwood.training.checkpoint import exported, read_checkpoint
+from scionwood.training.checkpoint import read_checkpoint, run_checkpoint
 from scionwood.training.figures import metrics_figure
-from scionwood.training.metrics import NAME, read_metrics
 from scionwood.training.run_folder import BEST, LAST
 from scionwood.training.run_page import CURVES, write_report
 from scionwood.training.task import Task
@@ -34,12 +34,6 @@ def export(task: Task, trainer: L.Trainer, folder: Path, recipe: Recipe) -> None
     The manifest comes last: a run with a manifest is whole.
 
     Every process calls this, because sharded weights are gathered. Only the first one writes.
-
-    Args:
-        task: the trained task.
-        trainer: its trainer.
-        folder: the run folder.
-        recipe: the recipe of the run.
     """
     counts = report(task.backbone)  # first, since later calls free sharded weights
     step = _load_chosen(task, folder)
@@ -54,13 +48,13 @@ def export(task: Task, trainer: L.Trainer, folder: Path, recipe: Recipe) -> None
         save_head(task.backbone, folder / HEAD)
     if not trainer.is_global_zero:
         return
-    rows = read_metrics(folder / NAME)
+    rows = read_metrics(folder / METRICS)
     figures = {CURVES: metrics_figure(rows, step), **_draw(task, trainer)}
     for name, figure in figures.items():
         with atomic_path(folder / "figures" / f"{name}.png") as part:
             figure.savefig(part, dpi=120, bbox_inches="tight")
-    goal = task.monitor, task.mode
-    card = Card(recipe, base, counts, step, *goal, rows, list(figures), exported(trainer))
+    goal, average = (task.monitor, task.mode), run_checkpoint(trainer).weights
+    card = Card(recipe, base, counts, step, *goal, rows, list(figures), average)
     write_card(folder, card)
     write_report(folder, card)
     write_manifest(folder)

@@ -21,6 +21,7 @@ _DARK = {"ink": "#e6e8eb", "line": "#4a525c", "train": "#79b8ff", "val": "#ffa65
 _WINDOW = 25
 
 
+@figure_style()
 def metrics_figure(
     rows: Sequence[Mapping[str, str]], step: int | None = None, *, dark: bool = False
 ) -> Figure:
@@ -34,11 +35,6 @@ def metrics_figure(
         step: the step of the exported weights, which a vertical line marks; `None` means no line.
         dark: whether the colours are those for a dark page; the background is transparent.
     """
-    with figure_style():
-        return _metrics(rows, step, dark)
-
-
-def _metrics(rows: Sequence[Mapping[str, str]], step: int | None, dark: bool) -> Figure:
     colours = _DARK if dark else _LIGHT
     figure = Figure(figsize=(6.4, 3.2), layout="constrained")
     if dark:

@@ -46,14 +46,14 @@ def apply_finders(recipe: Recipe, build: Build) -> Recipe:
         remedy = "Find the value with trainer.devices 1, then write it into the recipe"
         raise RecipeError(f"trainer.callbacks: {chosen[0].name}", rule, remedy)
     for finder in chosen:
-        recipe = finder.build(recipe=recipe, build=build)
+        recipe = finder.build(recipe, build)
     return replace(recipe, trainer=without_finders(recipe.trainer))
 
 
 def find_lr(
-    *,
     recipe: Recipe,
     build: Build,
+    *,
     min_lr: float = 1e-8,
     max_lr: float = 1.0,
     num_training_steps: int = 100,
@@ -94,9 +94,9 @@ def find_lr(
 
 
 def find_batch_size(
-    *,
     recipe: Recipe,
     build: Build,
+    *,
     mode: Literal["power", "binsearch"] = "power",
     steps_per_trial: int = 3,
     init_val: int = 2,

@@ -46,11 +46,10 @@ def make_loggers(options: Mapping[str, Any], folder: Path, step: int) -> list[Lo
     Raises:
         RecipeError: a logger refuses its options, or a key is missing in the environment.
     """
-    built: list[Logger] = []
-    for logger in named_loggers(options):
-        resumed = {"step": step} if logger.name == "tensorboard" else {}
-        built.append(logger.build(folder, **resumed))
-    return built
+    return [
+        logger.build(*((folder, step) if logger.name == "tensorboard" else (folder,)))
+        for logger in named_loggers(options)
+    ]
 
 
 def split_loggers(
@@ -69,7 +68,7 @@ def split_loggers(
     return ({"trainer.logger": names} if names else {}), objects
 
 
-def tensorboard(folder: Path, *, step: int = 0) -> Logger:
+def tensorboard(folder: Path, step: int = 0) -> Logger:
     """Return a logger that writes the folder `tensorboard/`.
 
     Args:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
 
@@ -15,8 +14,6 @@ from scionwood.runs.layout import METRICS
 from scionwood.runs.metrics import read_metrics as read_metrics
 from scionwood.training.run_folder import RESUME
 from scionwood_sandbox.files import atomic_path, writing
-
-NAME = METRICS
 
 
 @final
@@ -50,7 +47,7 @@ class MetricsFile(Callback):
         """Keep the rows that the checkpoint counts; a new run keeps none."""
         if not trainer.is_global_zero:
             return
-        self._path = Path(trainer.default_root_dir) / NAME
+        self._path = Path(trainer.default_root_dir) / METRICS
         rows = read_metrics(self._path)[: self._rows]
         self._columns = list(dict.fromkeys(["step", "epoch", *(k for row in rows for k in row)]))
         self._rewrite(rows)
@@ -88,16 +85,17 @@ class MetricsFile(Callback):
             for key, value in trainer.callback_metrics.items()
             if key.startswith("val_") is validation
         }
-        row = {"step": trainer.global_step, "epoch": trainer.current_epoch, **values}
+        row: dict[str, Any] = {
+            "step": trainer.global_step,
+            "epoch": trainer.current_epoch,
+            **values,
+        }
         new = [key for key in row if key not in self._columns]
         if new:
             self._columns += new
             self._rewrite(read_metrics(self._path))
-        self._append(row)
-
-    def _append(self, row: Mapping[str, Any]) -> None:
+        line = ",".join(str(row.get(key, "")) for key in self._columns) + "\n"
         if self._file:
-            line = ",".join(str(row.get(key, "")) for key in self._columns) + "\n"
             with writing(self._path, then=RESUME):
                 self._file.write(line.encode())
             self._rows += 1

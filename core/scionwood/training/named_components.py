@@ -14,9 +14,8 @@ from typing import Any, Self, TypeAlias, final
 from scionwood.errors import RecipeError
 from scionwood.plugins import discovery
 from scionwood.plugins.discovery import did_you_mean
-from scionwood.recipes.signatures.options import option_names
+from scionwood.recipes.signatures import option_names
 from scionwood.training.builtin_components import (
-    DEFAULT_LOGGERS,
     KINDS_OF,
     REFUSED_NAMES,
     TABLES,
@@ -76,15 +75,26 @@ class NamedComponent:
         kind = KINDS_OF.get(key)
         if kind and self.is_of_plugin:
             return Builtin(discovery.reference(kind, name))
-        records = [entry.plugin for entry in discovery.plugins() if entry.plugin and kind]
-        of_plugins = [f"{r.name}/{part}" for r in records for part in getattr(r, str(kind))]
-        names = [*TABLES[key], *of_plugins]
+        names = [*TABLES[key], *(discovery.names_of(kind) if kind else ())]
         remedy = did_you_mean(name, names) or f"Known: {', '.join(names)}"
         word = key.rpartition(".")[2].removesuffix("s")
         raise RecipeError(f"{key}: {name!r}", f"no {word} has this name", remedy)
 
+    def known_options(self) -> tuple[str, ...] | None:
+        """Return the options in the order of their names; `None` if the source does not tell them.
+
+        Raises:
+            RecipeError: nothing has that name.
+            PluginError: the plugin is missing or broken, or does not have the component.
+        """
+        component = self.find()
+        names = component.options if component else ()
+        if component and names is None:
+            names = option_names(component.reference)
+        return None if names is None else tuple(sorted(names))
+
     def check(self) -> Builtin | None:
-        """Refuse an unknown name or option; the source of a plugin's component tells its options.
+        """Refuse an unknown name or option.
 
         Returns:
             What the name stands for, as `find`.
@@ -94,9 +104,7 @@ class NamedComponent:
             PluginError: the plugin is missing or broken, or does not have the component.
         """
         component = self.find()
-        allowed: tuple[str, ...] | None = tuple(sorted(component.options)) if component else ()
-        if component and self.is_of_plugin:
-            allowed = option_names(component.reference)
+        allowed = self.known_options()
         for option in self.options:
             if allowed is None or option in allowed:
                 continue
@@ -134,19 +142,3 @@ class NamedComponent:
             raise RecipeError(
                 f"{self.key}: {self.name}", str(error), "Change its options"
             ) from error
-
-
-def parse_all(key: str, value: Any) -> list[NamedComponent]:
-    """Return what a key of `trainer:` names: nothing, one component or a list of them.
-
-    Args:
-        key: the key of the recipe.
-        value: `true` means the default loggers; `null` and `false` mean nothing.
-
-    Raises:
-        RecipeError: an entry is neither a name nor a mapping with a name.
-    """
-    if value is None or value is False:
-        return []
-    entries = DEFAULT_LOGGERS if value is True else value if isinstance(value, list) else [value]
-    return [NamedComponent.parse(key, entry) for entry in entries]

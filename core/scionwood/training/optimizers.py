@@ -1,20 +1,22 @@
-"""Make the optimiser and the scheduler that a task names."""
+"""Make the optimiser and the scheduler that a task names; the optimiser `muon`, and `plateau`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal, final
 
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
 from torch import nn
 from torch.distributed.tensor import DTensor
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LinearLR, LRScheduler
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LinearLR, LRScheduler, ReduceLROnPlateau
 
-from scionwood.errors import RecipeError
+from scionwood.errors import RecipeError, TrainingError
 from scionwood.training.named_components import Choice, NamedComponent
-from scionwood.training.plateau import Plateau
 
 OPTIMIZER, SCHEDULE = "task.optimizer", "task.schedule"
 NEEDS_WHOLE_MATRICES = frozenset({"muon", "adafactor"})
@@ -88,11 +90,150 @@ def make_scheduler(
     return LambdaLR(optimizer, rate)
 
 
-def make_plateau(choice: Choice) -> list[Plateau]:
-    """Return the callback behind the schedule `plateau`; none for another schedule.
+@final
+class Plateau(Callback):
+    """Lower the learning rate when the task's monitor has not improved for some validations.
+
+    It is a callback and not a scheduler of Lightning, which acts after the checkpoint of an epoch
+    is written, so that a resumed run would miss one decision.
 
     Args:
-        choice: the schedule's name, or its name with options.
+        factor: what a cut leaves of the rate.
+        patience: validations without an improvement that are allowed.
+        threshold: the smallest relative change that counts as an improvement.
+        cooldown: validations after a cut in which nothing is counted.
+        min_lr: the lowest rate.
+
+    Raises:
+        ValueError: the factor is not between 0 and 1.
     """
+
+    def __init__(
+        self,
+        *,
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+    ) -> None:
+        if not 0 < factor < 1:
+            raise ValueError(f"factor {factor} must be between 0 and 1")
+        self._options: dict[str, Any] = {
+            **{"factor": factor, "patience": patience, "threshold": threshold},
+            **{"cooldown": cooldown, "min_lr": min_lr, "eps": 0.0},
+        }
+        self._scheduler: ReduceLROnPlateau | None = None
+        self._restored: dict[str, Any] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best value and the counts."""
+        return self._scheduler.state_dict() if self._scheduler else self._restored
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Keep the state until the optimiser exists."""
+        self._restored = state_dict
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """Follow the optimiser of the task."""
+        (optimizer,) = trainer.optimizers
+        self._scheduler = ReduceLROnPlateau(optimizer, mode=pl_module.mode, **self._options)
+        if self._restored:
+            self._scheduler.load_state_dict(self._restored)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """Count a validation, and lower the rate if it is due."""
+        score = trainer.callback_metrics.get(pl_module.monitor)
+        if self._scheduler and score is not None and not trainer.sanity_checking:
+            self._scheduler.step(float(score))
+
+
+def make_plateau(choice: Choice) -> list[Plateau]:
+    """Return the callback behind the schedule `plateau`; none for another schedule."""
     component = NamedComponent.parse(SCHEDULE, choice)
     return [component.build()] if component.name == "plateau" else []
+
+
+@final
+class Muon(Optimizer):
+    """Orthogonalise the updates of matrices; take AdamW for biases, norms and convolutions.
+
+    torch's own class refuses a parameter that has not two axes. Every other parameter is trained by
+    AdamW here, with the same learning rate, because the updates of the two have the same size.
+
+    Args:
+        groups: parameter groups with `params`, `lr` and `weight_decay`.
+        momentum: the share of the momentum that a step keeps.
+        nesterov: whether to use Nesterov momentum.
+        ns_coefficients: the coefficients of the Newton-Schulz iteration.
+        ns_steps: its steps.
+        adjust_lr_fn: how the rate depends on the shape: as large as that of AdamW (Liu 2025), or as
+            in the original (Jordan 2024).
+        betas: decay rates of the two moments of AdamW.
+        eps: the smallest denominator of AdamW.
+
+    Raises:
+        TrainingError: torch is older than 2.9.
+
+    Source: Jordan 2024, https://kellerjordan.github.io/posts/muon/; Liu 2025, arXiv:2502.16982.
+    """
+
+    def __init__(
+        self,
+        groups: Sequence[dict[str, Any]],
+        *,
+        momentum: float = 0.95,
+        nesterov: bool = True,
+        ns_coefficients: tuple[float, float, float] = (3.4445, -4.775, 2.0315),
+        ns_steps: int = 5,
+        adjust_lr_fn: Literal["match_rms_adamw", "original"] = "match_rms_adamw",
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+    ) -> None:
+        if not hasattr(torch.optim, "Muon"):
+            rule = f"it needs torch 2.9, and this is {torch.__version__}"
+            raise TrainingError("task.optimizer: muon", rule, "Upgrade torch, or use adamw")
+        matrices = [_part(group, matrices=True) for group in groups]
+        others = [_part(group, matrices=False) for group in groups]
+        self._parts: list[Optimizer] = []
+        if matrices := [group for group in matrices if group["params"]]:
+            muon = torch.optim.Muon(
+                matrices,
+                momentum=momentum,
+                nesterov=nesterov,
+                ns_coefficients=ns_coefficients,
+                ns_steps=ns_steps,
+                adjust_lr_fn=adjust_lr_fn,
+            )
+            self._parts.append(muon)
+        if others := [group for group in others if group["params"]]:
+            self._parts.append(AdamW(others, betas=betas, eps=eps))
+        super().__init__([group for part in self._parts for group in part.param_groups], {})
+        self._share()
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Take a step of both."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for part in self._parts:
+            part.step()
+        return loss
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Set the state of both to a saved one."""
+        super().load_state_dict(state_dict)
+        self._share()
+
+    def _share(self) -> None:
+        """Let both work on the groups and the state of this optimiser, which are saved."""
+        first = 0
+        for part in self._parts:
+            last = first + len(part.param_groups)
+            part.param_groups, part.state = self.param_groups[first:last], self.state
+            first = last
+
+
+def _part(group: dict[str, Any], *, matrices: bool) -> dict[str, Any]:
+    return {**group, "params": [p for p in group["params"] if (p.ndim == 2) is matrices]}

@@ -8,16 +8,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, requires
 from importlib.util import find_spec
 from pathlib import Path
 from re import match
 from typing import Any
 
 from scionwood.errors import RecipeError
-from scionwood.plugins.discovery import did_you_mean
-from scionwood.training.builtin_components import CALLBACKS, FINDERS, LOGGERS
-from scionwood.training.named_components import NamedComponent, parse_all
+from scionwood.plugins.discovery import did_you_mean, requirements
+from scionwood.training.builtin_components import CALLBACKS, DEFAULT_LOGGERS, FINDERS, LOGGERS
+from scionwood.training.named_components import NamedComponent
 
 PLAIN = frozenset(
     [
@@ -100,9 +99,6 @@ def check_installed(options: Mapping[str, Any]) -> None:
 
     Loading a run needs none of them, so that `check_trainer` does not look.
 
-    Args:
-        options: a checked `trainer:` section.
-
     Raises:
         RecipeError: naming the package, and the line that installs it.
     """
@@ -116,12 +112,8 @@ def check_installed(options: Mapping[str, Any]) -> None:
 
 def _requirement(package: str) -> str:
     """Return a package with the versions that scionwood has tried, as pip takes it."""
-    try:
-        lines = requires("scionwood") or []
-    except PackageNotFoundError:
-        lines = []
-    requirements = (line for line in lines if match(rf"{package}\b", line))
-    return next((f"'{line.partition(';')[0].strip()}'" for line in requirements), package)
+    lines = (line for line in requirements() if match(rf"{package}\b", line))
+    return next((f"'{line.partition(';')[0].strip()}'" for line in lines), package)
 
 
 def loggers(options: Mapping[str, Any]) -> list[NamedComponent]:
@@ -207,14 +199,11 @@ def _inside(callback: NamedComponent, run: Path | None) -> NamedComponent:
 def _check_key(key: str) -> None:
     if key in REFUSED:
         raise RecipeError(f"trainer.{key}", REFUSED[key], "Leave it out")
-    if key not in PLAIN | CHOSEN_BY_NAME | CORE_OPTIONS:
-        remedy = (
-            did_you_mean(key, sorted(PLAIN | CHOSEN_BY_NAME | CORE_OPTIONS))
-            or "See lightning.Trainer"
-        )
-        raise RecipeError(
-            f"trainer: unknown option {key!r}", "not one of lightning.Trainer", remedy
-        )
+    known = PLAIN | CHOSEN_BY_NAME | CORE_OPTIONS
+    if key not in known:
+        remedy = did_you_mean(key, sorted(known)) or "See lightning.Trainer"
+        rule = "not one of lightning.Trainer"
+        raise RecipeError(f"trainer: unknown option {key!r}", rule, remedy)
 
 
 def _check_plain(where: str, value: Any) -> None:
@@ -230,4 +219,9 @@ def _check_plain(where: str, value: Any) -> None:
 
 
 def _components(options: Mapping[str, Any], key: str) -> list[NamedComponent]:
-    return parse_all(f"trainer.{key}", options.get(key))
+    """Return what a key names; `true` means the default loggers, `null` and `false` nothing."""
+    value = options.get(key)
+    if value is None or value is False:
+        return []
+    entries = DEFAULT_LOGGERS if value is True else value if isinstance(value, list) else [value]
+    return [NamedComponent.parse(f"trainer.{key}", entry) for entry in entries]

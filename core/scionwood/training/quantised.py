@@ -66,16 +66,13 @@ def quantised(component: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _check_installed() -> None:
-    remedy = "Set `backbone.quantize: none`"
+    rule = ""
     try:
         installed = Version(version("bitsandbytes"))
-    except PackageNotFoundError as error:
+        if installed < ON_CPU and not torch.cuda.is_available():
+            rule = f"bitsandbytes {installed} needs a CUDA device, and there is none"
+    except PackageNotFoundError:
         rule = "bitsandbytes is not installed"
-        raise PluginError(
-            "quantize: nf4", rule, f"Run: pip install 'bitsandbytes>={ON_CPU}'. Or: {remedy}"
-        ) from error
-    if installed < ON_CPU and not torch.cuda.is_available():
-        rule = f"bitsandbytes {installed} needs a CUDA device, and there is none"
-        raise PluginError(
-            "quantize: nf4", rule, f"Run: pip install 'bitsandbytes>={ON_CPU}'. Or: {remedy}"
-        )
+    if rule:
+        remedy = f"Run: pip install 'bitsandbytes>={ON_CPU}'. Or: Set `backbone.quantize: none`"
+        raise PluginError("quantize: nf4", rule, remedy)

@@ -71,10 +71,6 @@ def check_start(task: Task, start: Path) -> int:
 
     Here and not only in the task's hook: a sharded strategy loads before the hook is called.
 
-    Args:
-        task: the task that goes on.
-        start: the checkpoint.
-
     Raises:
         TrainingError: naming the checkpoint.
     """

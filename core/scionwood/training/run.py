@@ -32,14 +32,14 @@ from scionwood.training.checkpoint import StopRequested, clean_debris
 from scionwood.training.data_files import reuse_skipped_files
 from scionwood.training.export import export
 from scionwood.training.finders import apply_finders
+from scionwood.training.loaded_run import load_cached
 from scionwood.training.loader import named_workers
 from scionwood.training.loggers import LoggerChoice, recorded, split_loggers
 from scionwood.training.options import check_installed, finders
 from scionwood.training.precision import refuse_wrong_gradients
 from scionwood.training.preparation import fuse, prepare, set_blocks
-from scionwood.training.progress_bar import progress
+from scionwood.training.progress import progress
 from scionwood.training.resume import check_start, restoring
-from scionwood.training.run_cache import load_cached
 from scionwood.training.run_folder import (
     LAST,
     RESUME,

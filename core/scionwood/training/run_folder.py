@@ -16,8 +16,8 @@ from pathlib import Path
 
 import torch.distributed as dist
 
-from scionwood.errors import OutputExistsError, ScionwoodError, TrainingError
-from scionwood.runs.layout import BASE, RECIPE
+from scionwood.errors import ScionwoodError, TrainingError
+from scionwood.runs.layout import BASE, RECIPE, refuse_used
 from scionwood.runs.manifest import remove_manifest
 from scionwood.training.launch import Job, is_first, job, many
 from scionwood_sandbox.files import writing
@@ -135,7 +135,7 @@ def _folder_of_job(name: str, launched: Job) -> tuple[Path, bool]:
     folder = Path("runs") / (stem if _fits[stem] == 1 else f"{stem}-{_fits[stem]}")
     # Only the first process looks: the others may come when it has written its recipe already.
     if is_first() and not launched.restarted:
-        _refuse_other(folder)
+        refuse_used(folder)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     # No process can come after the first checkpoint, which needs all of them.
@@ -156,16 +156,10 @@ def _choose_folder(name: str, run_dir: Path | None, resume: Path | None) -> Path
             Path("runs") / f"{name.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
         )
     elif is_first():
-        _refuse_other(run_dir)
+        refuse_used(run_dir)
     with writing(run_dir):
         run_dir.mkdir(parents=True, exist_ok=True)
     return run_dir.resolve()
-
-
-def _refuse_other(folder: Path) -> None:
-    if (folder / RECIPE).exists():
-        remedy = f"Choose another folder, or continue it: --resume {folder}"
-        raise OutputExistsError(str(folder), "it holds a run already", remedy)
 
 
 def _unused(folder: Path) -> Path:
@@ -179,9 +173,6 @@ def only_writer(folder: Path) -> Iterator[None]:
 
     The system drops the lock of a process that ends, a killed one too, whose file then stays.
     Processes that it started, such as those of a data loader, do not keep the lock.
-
-    Args:
-        folder: the run folder.
 
     Raises:
         TrainingError: another process trains in the folder; the message names it.

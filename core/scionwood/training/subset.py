@@ -87,17 +87,16 @@ class TrainingSubset:
         """
         path = _file(path)
         with reading(path, "list of examples"):
-            subset = cls(**json.loads(path.read_text("utf-8")))
-        numbers = isinstance(subset.chosen, list) and all(type(n) is int for n in subset.chosen)
-        in_range = (
-            numbers
-            and type(subset.length) is int
-            and set(subset.chosen) <= set(range(subset.length))
-        )
-        if not in_range or not isinstance(subset.names, list):
-            rule = "it needs `chosen`, indices below `length`, and the lists' `names` and `sha256`"
-            raise ReadError(str(path), rule, _AGAIN.capitalize())
-        return cls(tuple(subset.chosen), tuple(subset.names), subset.length, str(subset.sha256))
+            match json.loads(path.read_text("utf-8")):
+                case {
+                    "chosen": [*chosen],
+                    "names": [*names],
+                    "length": int(length),
+                    "sha256": sha256,
+                } if all(type(n) is int and 0 <= n < length for n in chosen):
+                    return cls(tuple(chosen), tuple(names), length, str(sha256))
+        rule = "it needs `chosen`, indices below `length`, and the lists' `names` and `sha256`"
+        raise ReadError(str(path), rule, _AGAIN.capitalize())
 
     def write(self, path: str | Path) -> Path:
         """Write the list, whole or not at all; return its file.

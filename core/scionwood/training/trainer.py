@@ -23,7 +23,7 @@ from scionwood.training.loggers import make_loggers
 from scionwood.training.metrics import MetricsFile
 from scionwood.training.optimizers import make_plateau
 from scionwood.training.options import GRAPH, GUARD, build_trainer_options
-from scionwood.training.progress_bar import progress
+from scionwood.training.progress import progress
 from scionwood.training.resume import RunState
 from scionwood.training.task import Task
 

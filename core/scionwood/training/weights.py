@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -60,17 +61,19 @@ def load_weights(
         >>> scionwood.load_weights(torch.nn.Linear(8, 1), "tiny.safetensors")
     """
     path, current = Path(path), module.state_dict(keep_vars=True)
-    stored = _layout(path, remedy)
-    twins = {id(current[name]) for name in stored if name in current}
+    with _refusing(path, remedy):
+        stored = _layout(path)
+        twins = {id(current[name]) for name in stored if name in current}
 
-    def may_lack(name: str) -> bool:
-        return id(current[name]) in twins or bool(optional and optional(name))
+        def may_lack(name: str) -> bool:
+            return id(current[name]) in twins or bool(optional and optional(name))
 
-    if any(value.is_meta for value in current.values()):
-        _check(path, _shapes(stored), current, may_lack, remedy)
-        _locate(stored, current)
-        return
-    values = _read(path, stored, current, may_lack, remedy)
+        _check_shapes(_shapes(stored), current, may_lack)
+        if any(value.is_meta for value in current.values()):
+            _locate(stored, current)
+            return
+        values = _values(path, stored)
+        _check_values(values, current)
     module.load_state_dict(module.state_dict() | values)
 
 
@@ -108,12 +111,17 @@ def read_weights(
         True
     """
     path = Path(path)
-    if within is None or path.suffix in (".safetensors", ".json"):
-        return _read(path, _layout(path, remedy), expected, optional, remedy)
-    tensors = _unpickled(path, within, remedy)
-    shapes = {name: tuple(value.shape) for name, value in tensors.items()}
-    _check(path, shapes, expected, optional, remedy)
-    return _checked(path, tensors, expected, remedy)
+    with _refusing(path, remedy):
+        if within is None or path.suffix in (".safetensors", ".json"):
+            stored = _layout(path)
+            _check_shapes(_shapes(stored), expected, optional)
+            tensors = _values(path, stored)
+        else:
+            tensors = _unpickled(path, within)
+            shapes = {name: tuple(value.shape) for name, value in tensors.items()}
+            _check_shapes(shapes, expected, optional)
+        _check_values(tensors, expected)
+    return tensors
 
 
 def load_tensors(file: str | Path | IO[bytes]) -> Any:
@@ -148,37 +156,38 @@ def refuse_unsafe_torch() -> None:
         raise TrainingError(f"environment variable {UNSAFE}", rule, f"Run: unset {UNSAFE}")
 
 
-def _unpickled(path: Path, within: Sequence[str], remedy: str) -> dict[str, Tensor]:
-    """Return the tensors under some keys of a checkpoint of PyTorch."""
-    if not path.is_file():
-        raise WeightsError(str(path), "there is no such weights file", remedy)
+@contextmanager
+def _refusing(path: Path, remedy: str) -> Iterator[None]:
+    """Name the file and what to do about it where a rule for weights is broken in the block."""
     try:
-        with reading(path, "PyTorch"):
-            content = load_tensors(path)
+        if not path.is_file():
+            raise ReadError(str(path), "there is no such weights file")
+        yield
     except ReadError as error:
         raise WeightsError(str(path), error.rule, remedy) from error
+
+
+def _unpickled(path: Path, within: Sequence[str]) -> dict[str, Tensor]:
+    """Return the tensors under some keys of a checkpoint of PyTorch."""
+    with reading(path, "PyTorch"):
+        content = load_tensors(path)
     for key in within:
         content = content.get(key) if isinstance(content, dict) else None
     if not isinstance(content, dict) or not all(isinstance(x, Tensor) for x in content.values()):
         place = " / ".join(within) or "its top"
-        raise WeightsError(str(path), f"it has no dictionary of tensors at {place}", remedy)
+        raise ReadError(str(path), f"it has no dictionary of tensors at {place}")
     return {str(name).removeprefix("module."): value for name, value in content.items()}
 
 
-def _layout(path: Path, remedy: str) -> dict[str, _Stored]:
+def _layout(path: Path) -> dict[str, _Stored]:
     """Return the place and the shape of each tensor of a file, or of the files of an index."""
-    if not path.is_file():
-        raise WeightsError(str(path), "there is no such weights file", remedy)
     stored: dict[str, _Stored] = {}
-    try:
-        with reading(path, "safetensors"):
-            for file in sorted({place.path for place in places(path).values()}):
-                with safe_open(file, framework="pt") as opened:
-                    for key in opened.keys():  # noqa: SIM118
-                        shape = tuple(opened.get_slice(key).get_shape())
-                        stored[key] = _Stored(Place(file, key), shape)
-    except ReadError as error:
-        raise WeightsError(str(path), error.rule, remedy) from error
+    with reading(path, "safetensors"):
+        for file in sorted({place.path for place in places(path).values()}):
+            with safe_open(file, framework="pt") as opened:
+                for key in opened.keys():  # noqa: SIM118
+                    shape = tuple(opened.get_slice(key).get_shape())
+                    stored[key] = _Stored(Place(file, key), shape)
     return stored
 
 
@@ -186,59 +195,24 @@ def _shapes(stored: Mapping[str, _Stored]) -> dict[str, tuple[int, ...]]:
     return {name: tensor.shape for name, tensor in stored.items()}
 
 
-def _check(
-    path: Path,
-    shapes: Mapping[str, tuple[int, ...]],
-    expected: Mapping[str, Tensor],
-    optional: Callable[[str], bool] | None,
-    remedy: str,
-) -> None:
-    if rule := _difference(shapes, expected, optional):
-        raise WeightsError(str(path), rule, remedy)
+def _values(path: Path, stored: Mapping[str, _Stored]) -> dict[str, Tensor]:
+    with reading(path, "safetensors"):
+        return {name: tensor.place.rows() for name, tensor in stored.items()}
 
 
-def _read(
-    path: Path,
-    stored: Mapping[str, _Stored],
-    expected: Mapping[str, Tensor],
-    optional: Callable[[str], bool] | None,
-    remedy: str,
-) -> dict[str, Tensor]:
-    _check(path, _shapes(stored), expected, optional, remedy)
-    try:
-        with reading(path, "safetensors"):
-            tensors = {name: tensor.place.rows() for name, tensor in stored.items()}
-    except ReadError as error:
-        raise WeightsError(str(path), error.rule, remedy) from error
-    return _checked(path, tensors, expected, remedy)
-
-
-def _checked(
-    path: Path, tensors: dict[str, Tensor], expected: Mapping[str, Tensor], remedy: str
-) -> dict[str, Tensor]:
-    """Return the tensors if their kinds and values fit."""
+def _check_values(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
     for name, value in tensors.items():
         if value.is_floating_point() != expected[name].is_floating_point():
-            raise WeightsError(str(path), f"{name} holds values of type {value.dtype}", remedy)
+            raise ReadError("weights", f"{name} holds values of type {value.dtype}")
         if not value.isfinite().all():
-            raise WeightsError(str(path), f"{name} holds NaN or infinity", remedy)
-    return tensors
+            raise ReadError("weights", f"{name} holds NaN or infinity")
 
 
-def _locate(stored: Mapping[str, _Stored], current: Mapping[str, Tensor]) -> None:
-    """Note where each parameter without values lies; read the buffers, which have values."""
-    for name, (place, _) in stored.items():
-        if current[name].is_meta:
-            note(current[name], place)
-        else:
-            current[name].data.copy_(place.rows())
-
-
-def _difference(
+def _check_shapes(
     shapes: Mapping[str, tuple[int, ...]],
     expected: Mapping[str, Tensor],
     optional: Callable[[str], bool] | None,
-) -> str:
+) -> None:
     missing = [n for n in expected if n not in shapes and not (optional and optional(n))]
     unexpected = [name for name in shapes if name not in expected]
     wrong = [
@@ -248,8 +222,17 @@ def _difference(
     ]
     for what, names in (("lacks", missing), ("also has", unexpected), ("has shapes", wrong)):
         if names:
-            return f"it is of another model or size: it {what} {_name_some(names)}"
-    return ""
+            rule = f"it is of another model or size: it {what} {_name_some(names)}"
+            raise ReadError("weights", rule)
+
+
+def _locate(stored: Mapping[str, _Stored], current: Mapping[str, Tensor]) -> None:
+    """Note where each parameter without values lies; read the buffers, which have values."""
+    for name, (place, _) in stored.items():
+        if current[name].is_meta:
+            note(current[name], place)
+        else:
+            current[name].data.copy_(place.rows())
 
 
 def _name_some(names: Sequence[str]) -> str:

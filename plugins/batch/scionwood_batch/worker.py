@@ -51,7 +51,7 @@ def work(call: Call) -> Answer:
 
 
 def _error(call: Call, printed: io.StringIO) -> str:
-    from scionwood.training.run_cache import keep_runs
+    from scionwood.training.loaded_run import keep_runs
     from scionwood_sandbox.decoding.switch import service_in_commands
 
     try:

@@ -10,8 +10,8 @@ from scionwood import fit, load_run
 from scionwood.adapters.content import restate
 from scionwood.recipes.recipe import resolve
 from scionwood.runs.manifest import write_manifest
-from scionwood.training import run_cache
-from scionwood.training.run_cache import keep_runs
+from scionwood.training import loaded_run
+from scionwood.training.loaded_run import keep_runs
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def run(toy_plugin, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _empty():
-    run_cache._cache.clear()
+    loaded_run._cache.clear()
 
 
 def loaded(run, **options):
@@ -108,7 +108,7 @@ def test_a_run_that_was_trained_again_is_another(run, tmp_path):
 def test_only_the_last_runs_are_kept(run, tmp_path):
     from shutil import copytree
 
-    copies = [copytree(run, tmp_path / str(i)) for i in range(run_cache.CAPACITY + 1)]
+    copies = [copytree(run, tmp_path / str(i)) for i in range(loaded_run.CAPACITY + 1)]
     tasks = [loaded(copy) for copy in copies]
     assert loaded(copies[-1]) is tasks[-1]
     assert loaded(copies[0]) is not tasks[0]

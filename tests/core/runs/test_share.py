@@ -16,14 +16,13 @@ from peft import PeftModel
 
 import scionwood
 from scionwood.adapters import load_head
-from scionwood.cli import main
+from scionwood.cli import main, share
 from scionwood.cli.command import parse_command
 from scionwood.errors import OutputExistsError, ReadError, TrainingError, WriteError
-from scionwood.runs import listing
 from scionwood.runs.cache import all_cached, cache_folder, workshop
 from scionwood.runs.manifest import write_manifest
 from scionwood.runs.origin import read_origin
-from scionwood.runs.publish import push, stage
+from scionwood.runs.publish import push
 from scionwood.runs.reference import find_run
 from scionwood.runs.run import Run
 
@@ -109,15 +108,6 @@ def test_the_card_says_how_to_use_the_run_and_what_peft_leaves_out(shared, toy_r
     assert again == card.replace(NAME, "tester/again")
 
 
-def test_the_card_of_an_earlier_version_gets_metadata(toy_run, tmp_path):
-    run = Path(shutil.copytree(toy_run, tmp_path / "run"))
-    (run / "README.md").write_text("# toy\n")
-    stage(run, tmp_path)
-    card = (tmp_path / "README.md").read_text()
-    assert card.startswith("---\nlibrary_name: peft\ntags:\n- scionwood\n---\n\n# toy\n")
-    assert "does not load the head" in card
-
-
 def test_a_second_push_replaces_the_run_only_with_force(shared, toy_run, capsys):
     repository = shared.repositories[NAME]
     shared.replace(NAME, **{"figures/old.png": b"", "notes.txt": b"mine"})
@@ -174,7 +164,7 @@ def test_runs_lists_what_is_shipped_pulled_and_local(
 
 def test_without_runs_the_list_says_how_to_get_one(hub, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(listing, "all_shipped", dict)
+    monkeypatch.setattr(share, "all_shipped", dict)
     assert main(["runs"]) == 0
     assert "Train one: scionwood fit" in capsys.readouterr().out
 

@@ -14,8 +14,7 @@ from case_table import table
 
 from scionwood import test as measure
 from scionwood.errors import TrainingError
-from scionwood.training.progress_bar import progress
-from scionwood.training.text_progress import INTERVAL, TextProgress
+from scionwood.training.progress import INTERVAL, TextProgress, progress
 
 Fit = Callable[..., Path]
 
@@ -123,10 +122,8 @@ def test_the_interval_is_that_of_the_clock(
     toy_fit: Fit, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ticks = iter(range(1000))  # each look at the clock is a second later
-    monkeypatch.setattr(
-        "scionwood.training.text_progress.time.monotonic", lambda: float(next(ticks))
-    )
-    monkeypatch.setattr("scionwood.training.text_progress._DEFAULT", 10.0)
+    monkeypatch.setattr("scionwood.training.progress.time.monotonic", lambda: float(next(ticks)))
+    monkeypatch.setattr("scionwood.training.progress._DEFAULT", 10.0)
     toy_fit("trainer.max_epochs=4", "trainer.limit_val_batches=0")
     steps = [int(re.findall(r"step (\d+)", line)[0]) for line in lines(capsys, "fit")]
     assert steps[:1] + steps[-1:] == [1, 32]

@@ -18,7 +18,7 @@ from scionwood import Task, resolve
 from scionwood.errors import RecipeError, TrainingError
 from scionwood.training.builtin_components import OPTIMIZERS
 from scionwood.training.metrics import read_metrics
-from scionwood.training.muon import Muon
+from scionwood.training.optimizers import Muon
 
 NEW = hasattr(torch.optim, "Muon")
 NAMES = [name for name in OPTIMIZERS if NEW or name != "muon"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scionwood import resolve
-from scionwood.cli.show import describe, overview
+from scionwood.cli.inspection import describe, overview
 from scionwood.errors import PluginError, RecipeError
 from scionwood.plugins import discovery
 from scionwood.training import fit

@@ -12,7 +12,7 @@ from case_table import table
 from torch import Tensor, nn
 
 from scionwood import Optimiser, Task
-from scionwood.cli.show import _component
+from scionwood.cli.inspection import _component
 from scionwood.errors import RecipeError, TrainingError
 from scionwood.recipes.recipe import validate
 from scionwood.scale.shard import blocks, shard
