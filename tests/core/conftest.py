@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,24 @@ def toy_plugin() -> Iterator[None]:
     yield
     sys.path.remove(str(TOY))
     os.environ["PYTHONPATH"] = before or ""
+
+
+@pytest.fixture(scope="module")
+def blank_pictures(toy_plugin: None) -> Iterator[Any]:
+    """The pictures of runs have one pixel; yield the function that draws them."""
+    from matplotlib.figure import Figure
+    from scionwood_toy.child import save_blank
+
+    draw = Figure.savefig
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", save_blank)
+        yield draw
+
+
+@pytest.fixture
+def pictures(blank_pictures: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that looks at the pictures of a run draws them."""
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", blank_pictures)
 
 
 @pytest.fixture

@@ -97,6 +97,17 @@ def test_the_help_of_an_option_may_have_a_per_cent_sign(capsys: pytest.CaptureFi
     assert "at most 10 % of the energy. (default: 5 %)" in capsys.readouterr().out
 
 
+def test_a_positional_list_takes_one_or_more_words(capsys: pytest.CaptureFixture[str]) -> None:
+    def join(parts: list[Path]) -> None:
+        """Join files."""
+
+    assert parse_command(join, "x", ["a", "b"]) == {"parts": [Path("a"), Path("b")]}
+    with pytest.raises(SystemExit) as stop:
+        parse_command(join, "x", [])
+    assert stop.value.code == 2
+    assert "parts" in capsys.readouterr().err
+
+
 @table(
     ("line", "rule"),
     [

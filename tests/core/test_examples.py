@@ -81,7 +81,7 @@ def rooms() -> list[Any]:
 
 # A Trainer of Lightning 2.6 on torch 2.13; `fit` ignores the warning too.
 @pytest.mark.filterwarnings(r"ignore:`isinstance\(treespec:FutureWarning")
-@pytest.mark.usefixtures("_one_thread")
+@pytest.mark.usefixtures("_one_thread", "blank_pictures")
 @pytest.mark.parametrize("names", rooms())
 def test_the_examples_of_a_room_run(
     names: list[str], tmp_path: Path, subtests: pytest.Subtests, monkeypatch: pytest.MonkeyPatch

@@ -251,17 +251,6 @@ def test_the_light_side_imports_nothing_heavy():
     assert run.stdout.strip() == "[]"
 
 
-@table("command", [["--help"], ["plugins"], ["plugins", "--json"]])
-def test_help_and_listing_import_no_torch(command):
-    code = "import sys; from scionwood.cli import main\n"
-    code += "try: main(sys.argv[1:])\nexcept SystemExit: pass\n"
-    code += f"print([h for h in {HEAVY} if h in sys.modules])"
-    run = subprocess.run(
-        [sys.executable, "-c", code, *command], capture_output=True, text=True, check=True
-    )
-    assert run.stdout.strip().endswith("[]")
-
-
 def test_every_public_name_exists():
     for name in scionwood.__all__:
         assert getattr(scionwood, name) is not None, name

@@ -10,12 +10,9 @@ import yaml
 from case_table import table
 
 from scionwood import RecipeError
-from scionwood.cli.command import parse_command
 from scionwood.recipes.recipe import resolve, validate
 from scionwood.recipes.recipe_file import (
-    LIMIT,
     locate,
-    read_yaml,
     recipes,
     set_dotted,
     split_override,
@@ -123,34 +120,6 @@ def test_names_a_wrong_key_or_value_with_its_remedy(recipe, override, words):
         resolve(recipe(), [override])
 
 
-@table(
-    ("text", "words"),
-    [
-        ("task: [", "not a YAML file"),
-        ("- a\n- b\n", "mapping"),
-        ("a: 1\na: 2\n", "given twice"),
-        ("a: &x {b: 1}\nc: *x\n", "aliases"),
-        ("a: !!python/object/apply:os.system ['true']\n", "not a YAML file"),
-        ("task: {class_path: os.system}\n", "class_path"),
-        ("trainer: {callbacks: [{init_args: {}}]}\n", "class_path"),
-        ("\x00", "not a YAML file"),
-    ],
-)
-def test_refuses_a_file_that_is_not_a_recipe(tmp_path, text, words):
-    path = tmp_path / "bad.yaml"
-    path.write_text(text)
-    with pytest.raises(RecipeError, match=words) as caught:
-        read_yaml(path)
-    assert "bad.yaml" in str(caught.value)
-
-
-def test_refuses_a_file_that_is_too_large(tmp_path):
-    path = tmp_path / "big.yaml"
-    path.write_text("#" * (LIMIT + 1))
-    with pytest.raises(RecipeError, match="at most"):
-        read_yaml(path)
-
-
 @pytest.mark.parametrize("missing", ["task", "backbone", "data", "adapter"])
 def test_every_slot_is_required(recipe, missing):
     raw = yaml.safe_load(RECIPE)
@@ -245,44 +214,6 @@ def test_a_recipe_is_found_by_file_or_by_name(tmp_path):
         locate(tmp_path / "absent.yaml")
     with pytest.raises(RecipeError, match="plugin/recipe"):
         locate("regress")
-
-
-def test_a_signature_is_a_command_line(capsys):
-    def clean(source: Path, target: Path, *, noise_level: float = 0.5, force: bool = False) -> None:
-        """Clean a file.
-
-        Args:
-            source: what to read.
-            target: what to write.
-            noise_level: how much, in dB.
-            force: overwrite.
-        """
-
-    argv = ["a.sgy", "b.sgy", "--noise-level", "2", "--force"]
-    expected = {"source": Path("a.sgy"), "target": Path("b.sgy"), "noise_level": 2.0, "force": True}
-    assert parse_command(clean, "scionwood x clean", argv) == expected
-    with pytest.raises(SystemExit) as caught:
-        parse_command(clean, "scionwood x clean", ["a.sgy"])
-    assert caught.value.code == 2
-    with pytest.raises(SystemExit):
-        parse_command(clean, "scionwood x clean", ["--help"])
-    assert "how much, in dB" in capsys.readouterr().out
-
-
-def test_a_positional_list_takes_one_or_more_words(capsys):
-    def join(parts: list[Path], *, order: list[str] | None = None) -> None:
-        """Join files.
-
-        Args:
-            parts: what to read.
-            order: of the parts.
-        """
-
-    arguments = parse_command(join, "scionwood x join", ["a.sgy", "b.sgy", "--order", "[b, a]"])
-    assert arguments == {"parts": [Path("a.sgy"), Path("b.sgy")], "order": ["b", "a"]}
-    with pytest.raises(SystemExit):
-        parse_command(join, "scionwood x join", [])
-    assert "parts" in capsys.readouterr().err
 
 
 def test_a_recipe_has_a_short_text_and_a_table_in_notebooks():

@@ -10,7 +10,7 @@ import pytest
 from case_table import table
 
 from scionwood.errors import RecipeError
-from scionwood.recipes.recipe_file import read_yaml, split_override
+from scionwood.recipes.recipe_file import LIMIT, read_yaml, split_override
 
 WRONG = {
     "int": "!!int foo",
@@ -46,14 +46,28 @@ def test_whole_numbers_of_a_recipe_keep_their_value(tmp_path: Path) -> None:
     assert read_yaml(path) == {"a": 2**64, "b": 16, "c": 1000, "d": -7}
 
 
-def test_a_repeated_key_is_refused_also_if_the_keys_are_numbers(tmp_path: Path) -> None:
-    path = tmp_path / "recipe.yaml"
-    path.write_text("a: {1: x, 2: y, 1: z}\n")
-    with pytest.raises(RecipeError, match="the key 1 is given twice"):
+@table(
+    ("text", "words"),
+    [
+        ("task: [", "not a YAML file"),
+        ("- a\n- b\n", "mapping"),
+        ("a: 1\na: 2\n", "given twice"),
+        ("a: &x {b: 1}\nc: *x\n", "aliases"),
+        ("a: !!python/object/apply:os.system ['true']\n", "not a YAML file"),
+        ("task: {class_path: os.system}\n", "class_path"),
+        ("trainer: {callbacks: [{init_args: {}}]}\n", "class_path"),
+        ("\x00", "not a YAML file"),
+        ("a: {1: x, 2: y, 1: z}\n", "the key 1 is given twice"),
+        ("? [1]\n: x\n", "unhashable key"),
+        ("#" * (LIMIT + 1), "at most"),
+    ],
+)
+def test_refuses_a_file_that_is_not_a_recipe(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=words) as caught:
         read_yaml(path)
-    path.write_text("? [1]\n: x\n")
-    with pytest.raises(RecipeError, match="unhashable key"):
-        read_yaml(path)
+    assert "bad.yaml" in str(caught.value)
 
 
 def test_a_file_that_cannot_be_read_is_an_error_of_the_recipe(tmp_path: Path) -> None:

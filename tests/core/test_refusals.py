@@ -22,7 +22,7 @@ def clean(
     """Clean a file."""
     import torch
 '''
-HEAVY = ("torch", "numpy", "lightning", "peft", "transformers")
+HEAVY = ("torch", "numpy", "lightning", "peft", "transformers", "matplotlib")
 CHILD = f"""
 import contextlib, io, json, sys
 from scionwood.cli import main
@@ -126,6 +126,6 @@ def test_the_imported_component_decides_what_its_source_leaves_open(
 
 def test_what_only_prints_imports_no_torch(place: None) -> None:
     lines = ["--version", "--help", "toy", "sea", "fit --help", "sea clean --help", "runs"]
-    lines += discovery.entries()
+    lines += ["plugins", "plugins --json", *discovery.entries()]
     for line, (code, said, heavy) in zip(lines, run_lines(lines), strict=True):
         assert (code, said, heavy) == (0, "", []), line

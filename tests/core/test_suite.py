@@ -8,7 +8,7 @@ import pytest
 COSTS = """
 import functools, pytest, subprocess, sys, time
 
-def work(seconds=0.3):
+def work(seconds=0.2):
     start = time.process_time()
     while time.process_time() - start < seconds:
         pass
@@ -23,7 +23,7 @@ def test_first_import(): first()
 def test_shared_fixture(shared): pass
 def test_long(): work()
 def test_child():
-    subprocess.run([sys.executable, "-c", "import time\\nwhile time.process_time() < 0.3: pass"])
+    subprocess.run([sys.executable, "-c", "import time\\nwhile time.process_time() < 0.2: pass"])
 @pytest.mark.slow
 def test_slow(): work()
 """
@@ -54,7 +54,7 @@ def test_a_test_fails_that_is_above_the_budget_whenever_it_runs(
     pytester.makepyfile(COSTS)
     result = pytester.runpytest_inprocess("-p", "cpu_budget", "-W", "ignore")
     result.assert_outcomes(passed=3, failed=2)
-    result.stdout.fnmatch_lines(["*shared fixtures above the budget*", "*0.3 *::shared"])
+    result.stdout.fnmatch_lines(["*shared fixtures above the budget*", "*0.2 *::shared"])
     result.stdout.fnmatch_lines(["FAILED *::test_long*", "FAILED *::test_child*"])
 
 

@@ -64,10 +64,12 @@ def test_listing_takes_little_time_and_prints_json(distribution):
         "spent = resource.getrusage(resource.RUSAGE_SELF);"
         "print(spent.ru_utime + spent.ru_stime, file=sys.stderr)"
     )
-    runs = [
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        for _ in range(3)
-    ]
-    listed = {item["name"]: item for item in json.loads(runs[0].stdout)}
-    assert listed["good"]["plugin"]["tasks"] == {"sum": "math:fsum"}
-    assert min(float(run.stderr) for run in runs) < 0.3
+
+    def spent() -> float:
+        words = [sys.executable, "-c", code]
+        run = subprocess.run(words, capture_output=True, text=True, check=True)
+        listed = {item["name"]: item for item in json.loads(run.stdout)}
+        assert listed["good"]["plugin"]["tasks"] == {"sum": "math:fsum"}
+        return float(run.stderr)
+
+    assert any(spent() < 0.3 for _ in range(3))

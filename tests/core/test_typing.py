@@ -48,38 +48,19 @@ ignore_missing_imports = True
 """
 
 
-@pytest.fixture(scope="module")
-def checked(tmp_path_factory) -> list[str]:
-    """The lines that mypy prints for the program above."""
-    folder = tmp_path_factory.mktemp("typing")
-    (folder / "program.py").write_text(PROGRAM)
-    (folder / "mypy.ini").write_text(SETTINGS)
+@pytest.mark.slow
+def test_a_type_checker_knows_functions_classes_and_arguments(tmp_path):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    (tmp_path / "mypy.ini").write_text(SETTINGS)
     mypy = [sys.executable, "-m", "mypy", "--cache-dir", "cache", "program.py"]
-    run = subprocess.run(mypy, cwd=folder, capture_output=True, text=True)
+    run = subprocess.run(mypy, cwd=tmp_path, capture_output=True, text=True)
     assert run.returncode == 1, run.stdout + run.stderr
-    return run.stdout.splitlines()
-
-
-def revealed(checked: list[str]) -> list[str]:
-    return re.findall(r'Revealed type is "(.*)"', "\n".join(checked))
-
-
-def test_functions_and_classes_have_types(checked):
-    types = revealed(checked)
+    types = re.findall(r'Revealed type is "(.*)"', run.stdout)
     assert len(types) == 6
-    for text in types:
-        assert text.startswith(("def (", "Overload(")), text
-
-
-def test_the_arguments_of_fit_are_known(checked):
-    assert "recipe" in revealed(checked)[0]
-    errors = [line for line in checked if "no_such_option" in line]
-    assert len(errors) == 1, checked
-    assert 'Unexpected keyword argument "no_such_option" for "fit"' in errors[0]
-
-
-def test_an_unknown_name_is_an_error(checked):
-    assert any('has no attribute "no_such_name"' in line for line in checked)
+    assert all(text.startswith(("def (", "Overload(")) for text in types), types
+    assert "recipe" in types[0]
+    assert 'Unexpected keyword argument "no_such_option" for "fit"' in run.stdout
+    assert 'has no attribute "no_such_name"' in run.stdout
 
 
 def stub(package: str) -> dict[str, str]:

@@ -20,7 +20,6 @@ from peft import (
     VeraConfig,
     get_peft_model,
 )
-from peft.tuners.tuners_utils import BaseTunerLayer
 
 from scionwood.adapters import LeftOutWarning, attach, report
 from scionwood.adapters.save import adapted
@@ -54,13 +53,6 @@ MLP = ["blocks.0.fc1", "blocks.0.fc2", "blocks.1.fc1", "blocks.1.fc2"]
 )
 def test_targets(targets: str | None, config: LoraConfig | None, wanted: list[str]) -> None:
     assert adapted_by(targets, config) == wanted
-
-
-def test_a_pattern_must_match_the_whole_name() -> None:
-    vit = timm.create_model("vit_tiny_patch16_224", img_size=32, depth=1)
-    model = attach(vit, LoraConfig(r=2), targets=r"blocks\.\d+\.attn\.(qkv|proj)")
-    assert adapted(model, "default") == ["blocks.0.attn.qkv", "blocks.0.attn.proj"]
-    assert not isinstance(model.get_base_model().patch_embed.proj, BaseTunerLayer)
 
 
 def test_targets_without_a_match_list_similar_names_and_types() -> None:
@@ -173,16 +165,6 @@ def test_feedforward_patterns_of_ia3_become_names() -> None:
     config = model.peft_config["default"]
     assert config.feedforward_modules == r"blocks\.0\.fc2|blocks\.1\.fc2"
     assert model.get_base_model().blocks[0].fc2.is_feedforward
-
-
-def test_attach_keeps_the_output_and_trains_only_adapter_and_head() -> None:
-    net, x = Net().eval(), Net().example_input()[0]
-    before = net(x)
-    model = attach(net, LoraConfig(r=2)).eval()
-    assert torch.equal(model(x), before)
-    trains = {n for n, p in model.named_parameters() if p.requires_grad}
-    assert all(".lora_" in name or ".decoder." in name for name in trains)
-    assert any(".decoder." in name for name in trains)
 
 
 def test_bfloat16_bases_keep_float32_adapters() -> None:

@@ -80,15 +80,6 @@ def save(model: PeftModel, method: str, folder: Path) -> None:
             save_head(model, folder / "head.safetensors")
 
 
-def test_a_saved_folder_has_three_files_and_no_model_card(tmp_path: Path) -> None:
-    save_adapter(make("lora"), tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "adapter_config.json",
-        "adapter_model.safetensors",
-        "scionwood.json",
-    }
-
-
 @pytest.mark.slow
 def test_peft_alone_opens_the_folders_with_the_same_output(tmp_path: Path) -> None:
     """All of them in one process that never imports scionwood."""

@@ -23,6 +23,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "adapter"
 
 
+def other_base(folder: Path) -> None:
+    record = json.loads((folder / "scionwood.json").read_text())
+    record["base"]["sha256"] = "0" * 64
+    del record["base_sketch"]
+    (folder / "scionwood.json").write_text(json.dumps(record))
+
+
 def test_a_sound_folder_keeps_every_rule_and_the_model_stays_bare(folder: Path) -> None:
     model = Net()
     found = {finding.rule: finding for finding in inspect_folder(folder, model)}
@@ -36,10 +43,7 @@ def test_every_fault_is_listed_where_loading_names_one(folder: Path) -> None:
     config = json.loads((folder / "adapter_config.json").read_text())
     config |= {"megatron_config": {"a": 1}, "lora_alpha": 1e30, "surprise": 1}
     (folder / "adapter_config.json").write_text(json.dumps(config))
-    record = json.loads((folder / "scionwood.json").read_text())
-    record["base"]["sha256"] = "0" * 64
-    del record["base_sketch"]
-    (folder / "scionwood.json").write_text(json.dumps(record))
+    other_base(folder)
     path = folder / "adapter_model.safetensors"
     tensors = load_file(path)
     first, second, *_ = tensors
@@ -55,10 +59,7 @@ def test_every_fault_is_listed_where_loading_names_one(folder: Path) -> None:
 
 
 def test_faults_against_a_model_are_listed_too(folder: Path) -> None:
-    record = json.loads((folder / "scionwood.json").read_text())
-    record["base"]["sha256"] = "0" * 64
-    del record["base_sketch"]
-    (folder / "scionwood.json").write_text(json.dumps(record))
+    other_base(folder)
     path = folder / "adapter_model.safetensors"
     tensors = load_file(path)
     tensors["foreign"] = torch.ones(2)

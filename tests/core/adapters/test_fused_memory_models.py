@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import timm
 import torch
 import transformers as hf
 from case_table import table
@@ -50,6 +51,29 @@ def kept(name: str, form: str) -> float:
         if form == "ours":
             enable(tuned, recompute="memory")
     return kept_mib(FromEmbeddings(model), torch.randn(2, 64, 256).bfloat16())
+
+
+def vit(*, p=0.0, tune=True, default=True):
+    torch.manual_seed(0)
+    model = timm.create_model("vit_small_patch16_224", num_classes=10).bfloat16()
+    if not tune:
+        return model.requires_grad_(False)
+    targets = r".*attn\.(qkv|proj)|.*mlp\.fc\d"
+    config = LoraConfig(r=8, lora_alpha=16, target_modules=targets, lora_dropout=p)
+    return get_peft_model(model, config, autocast_adapter_dtype=default)
+
+
+@pytest.mark.slow
+def test_a_vit_with_fused_layers_keeps_at_most_5_percent_more_than_frozen() -> None:
+    floor = kept_mib(vit(tune=False))
+    plain, dropout = vit(), vit(p=0.1)
+    enable(plain)
+    enable(dropout)
+    ours, with_dropout = kept_mib(plain, start=False), kept_mib(dropout, start=False)
+    assert ours <= 1.05 * floor
+    assert ours <= 149
+    assert with_dropout - ours < 0.001  # a seed of four bytes for each layer
+    assert kept_mib(vit(default=False), start=False) > 1.5 * ours
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")

@@ -71,10 +71,14 @@ def test_results_and_gradients_equal_those_of_peft(options):
     assert_equal_to_peft(model)
 
 
-def test_supports_a_bias_of_the_adapter():
+def test_supports_a_bias_of_the_adapter_and_an_activation_that_overwrites_its_input():
     model = tuned(target_modules=["up"], lora_bias=True)
     assert [row.implementation for row in enable(model)] == ["addmm"]
     nn.init.normal_(model.base_model.model.up.lora_B["default"].bias)
+    assert_equal_to_peft(model)
+    model = tuned(target_modules=["up", "down"])
+    model.base_model.model.act = nn.SiLU(inplace=True)
+    enable(model)
     assert_equal_to_peft(model)
 
 
@@ -119,11 +123,17 @@ def test_several_adapters_switching_and_disabling():
 
 
 def test_merging_keeps_the_output_also_for_a_kernel_of_size_one():
-    model = tuned()
-    enable(model)
-    model.eval()
+    model = tuned().eval()
+    assert str(kernel_report(Net())) == "no adapter layers"
+    off = "kernels are off: kernels.enable(model)"
+    assert {row.why for row in kernel_report(model)} == {off}
     with torch.no_grad():
         expected = model(batch())
+        merge(model)
+        torch.testing.assert_close(model(batch()), expected, rtol=1e-5, atol=1e-5)
+        unmerge(model)
+        assert torch.equal(model(batch()), expected)
+        enable(model)
         model.merge_adapter()
         merged = model(batch())
         model.unmerge_adapter()
@@ -131,20 +141,6 @@ def test_merging_keeps_the_output_also_for_a_kernel_of_size_one():
         final = model.merge_and_unload()(batch())
     for y in (merged, back, final):
         torch.testing.assert_close(y, expected, rtol=1e-5, atol=1e-5)
-
-
-def test_merges_a_kernel_of_size_one_with_kernels_off():
-    model = tuned(target_modules=["point"])
-    model.eval()
-    with torch.no_grad():
-        expected = model(batch())
-        merge(model)
-        merged = model(batch())
-        unmerge(model)
-        back = model(batch())
-    torch.testing.assert_close(merged, expected, rtol=1e-5, atol=1e-5)
-    assert torch.equal(back, expected)
-    assert [row.why for row in kernel_report(model)] == ["kernels are off: kernels.enable(model)"]
 
 
 def test_adapters_chosen_per_sample_use_the_forward_of_peft():
@@ -199,11 +195,6 @@ def test_reports_why_the_forward_of_peft_runs(change, reason):
     assert row.layer in str(kernel_report(changed))
 
 
-def test_a_report_before_enabling_says_how_to_enable():
-    assert all("kernels.enable(model)" in row.why for row in kernel_report(tuned()))
-    assert str(kernel_report(Net())) == "no adapter layers"
-
-
 @pytest.mark.skipif(which("g++") is None, reason="torch.compile needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inside torch.compile itself
 @pytest.mark.parametrize(
@@ -235,13 +226,6 @@ def test_does_not_recompute_an_input_that_was_changed_in_place():
     assert_equal_to_peft(model)
 
 
-def test_does_not_rerun_an_activation_that_overwrites_its_input():
-    model = tuned(target_modules=["up", "down"])
-    model.base_model.model.act = nn.SiLU(inplace=True)
-    enable(model)
-    assert_equal_to_peft(model)
-
-
 def test_refuses_a_norm_that_changed_before_the_backward_pass():
     model = tuned(target_modules=["up"])
     enable(model)
@@ -260,7 +244,7 @@ def curve(*, fused, p=0.0):
     target = torch.randn(2, 6, 8, generator=torch.Generator().manual_seed(2))
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
     losses = []
-    for _ in range(200):
+    for _ in range(80):
         loss = F.mse_loss(model(batch()), target)
         optimiser.zero_grad()
         loss.backward()
@@ -269,9 +253,9 @@ def curve(*, fused, p=0.0):
     return losses
 
 
-def test_losses_of_200_steps_equal_those_of_peft():
+def test_losses_of_80_steps_equal_those_of_peft():
     ours, theirs = curve(fused=True), curve(fused=False)
-    assert ours[-1] < 0.8 * ours[0]
+    assert ours[-1] < 0.95 * ours[0]
     assert ours == pytest.approx(theirs, rel=1e-3)
 
 

@@ -26,15 +26,6 @@ from scionwood.adapters import (
 )
 from scionwood.errors import AdapterError
 
-
-class ThreeTimes(Twice):
-    """A head that the frozen base uses too."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.hidden = torch.nn.Linear(8, 8)
-
-
 IDS = torch.arange(10).reshape(2, 5)
 
 
@@ -139,8 +130,10 @@ def test_a_head_that_shares_a_tensor_with_the_base_would_train_it(tmp_path: Path
 
 
 def test_a_module_of_the_head_that_occurs_twice_is_named() -> None:
+    net = Twice()
+    net.hidden = torch.nn.Linear(8, 8)
     with pytest.raises(AdapterError, match=r"first\.weight: .*with second\.weight"):
-        attach(ThreeTimes(), lora(), targets="hidden", head=("first",))
+        attach(net, lora(), targets="hidden", head=("first",))
 
 
 def test_tied_layers_with_one_adapter_for_both_are_merged_once() -> None:

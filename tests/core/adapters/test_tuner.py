@@ -101,44 +101,31 @@ def test_a_second_adapter_goes_into_the_layers_of_the_first() -> None:
     assert not isinstance(layer.base_layer, GainLayer)
 
 
-def test_starts_as_the_identity() -> None:
+def test_starts_as_the_identity_trains_alone_saves_and_loads(tmp_path: Path) -> None:
     model = attach(Net(), GainConfig(size=16), targets=BLOCKS).eval()
     torch.testing.assert_close(answer("gain", model), answer("gain", Net().eval()), rtol=0, atol=0)
-
-
-def test_saves_and_loads(tmp_path: Path) -> None:
-    model = unsettle(attach(Net(), GainConfig(size=16), targets=BLOCKS))
-    save_adapter(model, tmp_path / "adapter")
+    trains = [name for name, each in model.named_parameters() if each.requires_grad]
+    kinds = {next(k for k in ("gain_values", "decoder", name) if k in name) for name in trains}
+    assert kinds == {"gain_values", "decoder"}
+    save_adapter(unsettle(model), tmp_path / "adapter")
     saved, loaded = (adapter_state(m) for m in (model, load_adapter(Net(), tmp_path / "adapter")))
     assert len(saved) == 2
     torch.testing.assert_close(loaded, saved, rtol=0, atol=0)
 
 
-def test_only_the_adapter_trains() -> None:
-    model = attach(Net(), GainConfig(), targets=BLOCKS)
-    assert not any(each.requires_grad for each in model.base_model.model.stem.parameters())
-    assert all(
-        layer.gain_values["default"].requires_grad for layer in model.base_model.model.blocks
-    )
-
-
-def test_a_refusal_of_prepare_wraps_nothing() -> None:
+@table(
+    ("size", "target", "message"),
+    [
+        (0, BLOCKS, "1 value or more"),  # of prepare
+        (17, BLOCKS, "at most 16 values"),  # of fill
+        (1, "embed", "an embedding has no gain"),  # of wrap
+    ],
+)
+def test_a_refusal_wraps_nothing(size: int, target: str, message: str) -> None:
     net = Net()
-    with pytest.raises(AdapterError, match="1 value or more"):
-        get_peft_model(net, GainConfig(size=0, target_modules=BLOCKS))
+    with pytest.raises(AdapterError, match=message):
+        get_peft_model(net, GainConfig(size=size, target_modules=target))
     assert not any(isinstance(module, GainLayer) for module in net.modules())
-
-
-def test_a_refusal_of_fill_leaves_the_target_in_its_place() -> None:
-    net = Net()
-    with pytest.raises(AdapterError, match="at most 16 values"):
-        get_peft_model(net, GainConfig(size=17, target_modules=BLOCKS))
-    assert not any(isinstance(module, GainLayer) for module in net.modules())
-
-
-def test_refuses_a_module_that_the_method_does_not_support() -> None:
-    with pytest.raises(AdapterError, match="an embedding has no gain"):
-        get_peft_model(Net(), GainConfig(target_modules=["embed"]))
 
 
 def test_refuses_a_layer_of_another_method() -> None:
@@ -159,15 +146,11 @@ def test_wraps_a_module_without_a_weight(base: nn.Module) -> None:
     assert model.base_model.model[0].base_layer is base
 
 
-def test_adapters_move_to_the_device_of_the_module() -> None:
+def test_adapters_are_on_the_device_of_the_module_or_empty() -> None:
     with torch.device("meta"):
         base = nn.Sequential(nn.LSTM(4, 4))
     model = get_peft_model(base, GainConfig(target_modules="0"))
     assert model.base_model.model[0].gain_values["default"].is_meta
-
-
-def test_empty_adapters_stay_empty() -> None:
     model = get_peft_model(Net(), GainConfig(target_modules=BLOCKS), low_cpu_mem_usage=True)
-    gain = model.base_model.model.blocks[0].gain_values["default"]
-    assert gain.is_meta
+    assert model.base_model.model.blocks[0].gain_values["default"].is_meta
     assert not any(each.is_meta for each in model.base_model.model.stem.parameters())

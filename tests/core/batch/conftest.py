@@ -35,7 +35,7 @@ def copy(
     print("a line on stderr", file=sys.stderr)
     if text == "damaged":
         raise ReadError(str(source), "it is damaged", "Copy it again")
-    if text == "poison" or (text == "kill once" and not source.with_suffix(".killed").exists()):
+    if text == "kill once" and not source.with_suffix(".killed").exists():
         source.with_suffix(".killed").touch()
         os.kill(os.getpid(), signal.SIGKILL)
     if text.startswith("leave"):  # a process that outlives its worker, and then end the worker

@@ -53,18 +53,23 @@ def test_without_a_driver_there_is_no_gpu(monkeypatch, tmp_path):
 def test_all_listen_on_the_loopback_interface_and_two_maps_run_at_once(client):
     import psutil
 
-    with local_client(1, most=1, gpus=False) as other:
+    with local_client(5, most=1, gpus=False) as other:  # no more workers than jobs
+        assert len(other.run(os.getpid)) == 1
         processes = [*client.run(os.getpid).values(), *other.run(os.getpid).values(), os.getpid()]
         sockets = [each for pid in processes for each in connections(psutil.Process(pid))]
     listening = {each.laddr.ip for each in sockets if each.status == "LISTEN"}
     assert listening == {"127.0.0.1"}
 
 
-def test_processes_that_a_dead_worker_has_left_end_with_the_map(here):
+def test_a_job_that_always_kills_its_worker_costs_no_other_and_leaves_no_process(here):
     (here / "in/2.txt").write_text("leave and die")
-    jobs = jobs_for(["in/1.txt", "in/2.txt"], "out/{name}")
-    rows = {row.target: row.status for row in run("many/copy", jobs, workers=1)}
-    assert rows == {"1.txt": "done", "2.txt": "died"}
+    rows = {
+        Path(row.target).stem: row
+        for row in run("many/copy", jobs_for(["in"], "out/{name}"), workers=1)
+    }
+    statuses = {name: row.status for name, row in rows.items()}
+    assert statuses == dict.fromkeys("01345", "done") | {"2": "died"}
+    assert rows["2"].error.startswith("its worker died 3 times")
     left = [int(pid) for pid in (here / "in/2.pids").read_text().split()]
     assert len(left) == 3
     while any(map(running, left)):  # a process that is killed needs a moment to end
@@ -75,7 +80,3 @@ def running(pid):
     """Whether a process runs; one that nobody has waited for does not."""
     status = Path(f"/proc/{pid}/stat")
     return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
-
-
-def test_there_are_no_more_workers_than_jobs():
-    assert len(variables(workers=5, most=1, gpus=False)) == 1

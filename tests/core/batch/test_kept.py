@@ -15,7 +15,7 @@ from scionwood.training.loaded_run import keep_runs
 
 
 @pytest.fixture(scope="module")
-def run(toy_plugin, tmp_path_factory):
+def run(toy_plugin, blank_pictures, tmp_path_factory):
     return fit(resolve("toy/regress", smoke=True), run_dir=tmp_path_factory.mktemp("kept") / "run")
 
 

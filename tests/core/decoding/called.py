@@ -1,4 +1,4 @@
-"""Functions that read a file, for a child to call."""
+"""Functions that read a file, for a child or another process to call."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ from pathlib import Path
 import numpy as np
 
 import scionwood
+
+
+def values(reader):
+    return [record.data.tolist() for record in reader]
+
+
+def kind_of(cls, path):
+    with cls(path) as reader:
+        return type(reader).__name__
 
 
 def describe(path, *, factor=1):

@@ -72,59 +72,6 @@ def forked(child: int) -> int:
     return child
 
 
-# Other processes: their limits, signals, memory and priority
-
-
-@by("seccomp", "namespaces")
-def limit_another(to):
-    resource.prlimit(to.victim, resource.RLIMIT_CPU, (1, 1))
-
-
-@by("seccomp")
-def raise_own_limits(to):
-    resource.prlimit(0, resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-
-
-@by("seccomp")
-def set_own_limits(to):
-    resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
-
-
-@by("seccomp", "namespaces")
-def signal_another(to):
-    os.kill(to.victim, signal.SIGTERM)
-
-
-@by("seccomp", "namespaces")
-def signal_the_caller(to):
-    os.kill(os.getppid() or 0x7FFFFFF0, signal.SIGCONT)
-
-
-@by("seccomp")
-def signal_a_group(to):
-    os.kill(0, signal.SIGCONT)
-
-
-@by("seccomp", "namespaces")
-def signal_a_thread(to):
-    call((234, 131), to.victim, to.victim, 18)
-
-
-@by("seccomp", "namespaces")
-def signal_a_thread_by_its_number(to):
-    call((200, 130), to.victim, 18)
-
-
-@by("seccomp", "namespaces")
-def queue_a_signal(to):
-    call((129, 138), to.victim, 18, ctypes.create_string_buffer(128))
-
-
-@by("seccomp", "namespaces")
-def hold_another(to):
-    os.pidfd_open(to.victim)
-
-
 @by("seccomp", "namespaces")
 def own_a_descriptor_as_another(to):
     left, right = socket.socketpair()
@@ -133,161 +80,10 @@ def own_a_descriptor_as_another(to):
 
 
 @by("seccomp", "namespaces")
-def trace_another(to):
-    checked(LIBC.ptrace(16, to.victim, None, None))
-
-
-@by("seccomp", "namespaces")
 def read_the_memory_of_another(to):
     here = ctypes.create_string_buffer(8)
     part = (ctypes.c_size_t * 2)(ctypes.addressof(here), 8)
     checked(LIBC.process_vm_readv(to.victim, part, 1, part, 1, 0))
-
-
-@by("landlock", "namespaces")
-def read_the_environment_of_another(to):
-    return Path(f"/proc/{to.victim}/environ").read_bytes()
-
-
-@by("seccomp", "namespaces")
-def slow_another(to):
-    os.setpriority(os.PRIO_PROCESS, to.victim, 19)
-
-
-@by("seccomp")
-def slow_itself(to):
-    os.setpriority(os.PRIO_PROCESS, 0, 5)
-
-
-@by("seccomp", "namespaces")
-def pin_another(to):
-    os.sched_setaffinity(to.victim, {0})
-
-
-@by("seccomp", "namespaces")
-def reschedule_another(to):
-    os.sched_setscheduler(to.victim, os.SCHED_IDLE, os.sched_param(0))
-
-
-@by("seccomp", "namespaces")
-def delay_the_disk_of_another(to):
-    call((251, 30), 1, to.victim, 3 << 13)
-
-
-@by("seccomp")
-def follow_the_death_of_its_parent(to):
-    checked(LIBC.prctl(1, 18, 0, 0, 0))
-
-
-@by("seccomp")
-def lead_a_session(to):
-    checked(LIBC.setpgid(0, 0))
-
-
-# Programs, processes and privileges
-
-
-@by("seccomp")
-def fork(to):
-    forked(checked(LIBC.fork()))
-
-
-@by("seccomp")
-def clone(to):
-    forked(call((56, 220), 17, None, None, None, None))
-
-
-@by("seccomp")
-def clone_by_the_new_call(to):
-    call(435, ctypes.create_string_buffer(88), 88)
-
-
-@by("seccomp")
-def clone_a_namespace(to):
-    forked(call((56, 220), 0x10000000 | 17, None, None, None, None))
-
-
-@by("seccomp")
-def run_a_program(to):
-    os.execv("/proc/self/nothing", ["nothing"])
-
-
-@by("seccomp")
-def run_a_program_by_descriptor(to):
-    call((322, 281), -1, b"", None, None, 0x1000)
-
-
-@by("seccomp")
-def enter_a_namespace(to):
-    checked(LIBC.unshare(0x10000000))
-
-
-@by("seccomp")
-def change_the_root(to):
-    os.chroot("/")
-
-
-@by("seccomp")
-def mount(to):
-    checked(LIBC.mount(b"none", b"/", None, 1 << 18, None))
-
-
-@by("seccomp")
-def become_another_user(to):
-    os.setresuid(os.getuid(), os.getuid(), os.getuid())
-
-
-@by("seccomp")
-def change_the_personality(to):
-    checked(LIBC.personality(0x0040000))
-
-
-@by("seccomp")
-def load_a_filter_of_its_own(to):
-    checked(LIBC.prctl(22, 2, ctypes.create_string_buffer(16), 0, 0))
-
-
-@by("seccomp")
-def load_a_program_into_the_kernel(to):
-    call((321, 280), 0, ctypes.create_string_buffer(128), 128)
-
-
-@by("seccomp")
-def count_events(to):
-    call((298, 241), ctypes.create_string_buffer(128), 0, -1, -1, 0)
-
-
-@by("seccomp")
-def handle_its_own_faults(to):
-    call((323, 282), 0)
-
-
-@by("seccomp")
-def ask_by_a_ring(to):
-    call(425, 8, ctypes.create_string_buffer(120))
-
-
-@by("seccomp")
-def keep_a_key(to):
-    call((248, 217), b"user", b"a", b"b", 1, -2)
-
-
-@by("seccomp")
-def call_by_other_numbers(to):
-    call(9999 if ARM else 0x40000000 | 39)
-
-
-# The network
-
-
-@by("seccomp")
-def open_a_connection(to):
-    socket.socket(socket.AF_INET).close()
-
-
-@by("seccomp")
-def listen_to_the_kernel(to):
-    socket.socket(socket.AF_NETLINK, socket.SOCK_RAW).close()
 
 
 @by("seccomp")
@@ -317,19 +113,6 @@ def pass_a_descriptor_on(to):
         socket.send_fds(left, [b"a"], [left.fileno()])
 
 
-# Memory that is not counted
-
-
-@by("seccomp")
-def make_a_memory_file(to):
-    os.close(os.memfd_create("escaped"))
-
-
-@by("seccomp")
-def share_memory(to):
-    mmap.mmap(-1, 1 << 20).close()
-
-
 @by("seccomp")
 def share_memory_by_key(to):
     key = checked(LIBC.shmget(0, ctypes.c_size_t(1 << 20), 0o1600))
@@ -340,16 +123,6 @@ def share_memory_by_key(to):
 def queue_messages(to):
     queue = checked(LIBC.msgget(0, 0o1600))
     LIBC.msgctl(queue, 0, None)
-
-
-@by("seccomp")
-def grow_a_stack(to):
-    mapped(3, 0x122, 1 << 33)
-
-
-@by("seccomp")
-def fill_the_heap(to):
-    mapped(3, 0x22, 1 << 33)
 
 
 @by("seccomp")
@@ -370,97 +143,147 @@ def mapped(protection: int, flags: int, size: int) -> None:
     LIBC.munmap(ctypes.c_void_p(place), ctypes.c_size_t(size))
 
 
-# Files
-
-
-@by("landlock")
-def read_another_file(to):
-    return Path(to.secret).read_bytes()
-
-
-@by("landlock")
-def list_another_folder(to):
-    return os.listdir("/etc")
-
-
-@by("seccomp", "landlock")
-def write_into_its_file(to):
-    to.path.open("ab").close()
-
-
-@by("seccomp", "landlock")
-def make_a_file(to):
-    (to.folder / "escaped").write_bytes(b"")
-
-
-@by("seccomp", "landlock")
-def make_a_file_without_a_name(to):
-    os.close(os.open("/tmp", os.O_RDWR | os.O_TMPFILE))
-
-
-@by("seccomp")
-def open_by_the_new_call(to):
-    call(437, -100, os.fsencode(to.path), ctypes.create_string_buffer(24), 24)
-
-
-@by("seccomp")
-def open_by_a_handle(to):
-    call((304, 265), -100, ctypes.create_string_buffer(136), 0)
-
-
-@by("seccomp", "landlock")
-def make_a_folder(to):
-    (to.folder / "escaped-folder").mkdir()
-
-
-@by("seccomp", "landlock")
-def rename_its_file(to):
-    to.path.rename(to.path)
-
-
-@by("seccomp", "landlock")
-def remove_a_file(to):
-    (to.folder / "victim").unlink()
-
-
-@by("seccomp", "landlock")
-def link_a_file(to):
-    (to.folder / "escaped-link").symlink_to("victim")
-
-
-@by("seccomp", "landlock")
-def cut_its_file(to):
-    os.truncate(to.path, to.path.stat().st_size)
-
-
-@by("seccomp")
-def permit_others(to):
-    to.path.chmod(0o666)
-
-
-@by("seccomp")
-def date_a_file_back(to):
-    os.utime(to.path, (1, 1))
-
-
-@by("seccomp")
-def give_a_file_away(to):
-    os.chown(to.path, os.getuid(), os.getgid())
-
-
-@by("seccomp")
-def mark_a_file(to):
-    os.setxattr(to.path, "user.escaped", b"1")
-
-
-@by("seccomp")
-def watch_files(to):
-    os.close(checked(LIBC.inotify_init1(0)))
-
-
-@by("seccomp")
-def type_into_the_terminal(to):
-    fcntl.ioctl(2, 0x5412, b"x")
+CALLS: dict[str, tuple[str, Callable[[Targets], object]]] = {
+    # Other processes: their limits, signals, memory and priority
+    "limit_another": (
+        "seccomp namespaces",
+        lambda to: resource.prlimit(to.victim, resource.RLIMIT_CPU, (1, 1)),
+    ),
+    "raise_own_limits": (
+        "seccomp",
+        lambda to: resource.prlimit(
+            0, resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        ),
+    ),
+    "set_own_limits": (
+        "seccomp",
+        lambda to: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)),
+    ),
+    "signal_another": ("seccomp namespaces", lambda to: os.kill(to.victim, signal.SIGTERM)),
+    "signal_the_caller": (
+        "seccomp namespaces",
+        lambda to: os.kill(os.getppid() or 0x7FFFFFF0, signal.SIGCONT),
+    ),
+    "signal_a_group": ("seccomp", lambda to: os.kill(0, signal.SIGCONT)),
+    "signal_a_thread": (
+        "seccomp namespaces",
+        lambda to: call((234, 131), to.victim, to.victim, 18),
+    ),
+    "signal_a_thread_by_its_number": (
+        "seccomp namespaces",
+        lambda to: call((200, 130), to.victim, 18),
+    ),
+    "queue_a_signal": (
+        "seccomp namespaces",
+        lambda to: call((129, 138), to.victim, 18, ctypes.create_string_buffer(128)),
+    ),
+    "hold_another": ("seccomp namespaces", lambda to: os.pidfd_open(to.victim)),
+    "trace_another": (
+        "seccomp namespaces",
+        lambda to: checked(LIBC.ptrace(16, to.victim, None, None)),
+    ),
+    "read_the_environment_of_another": (
+        "landlock namespaces",
+        lambda to: Path(f"/proc/{to.victim}/environ").read_bytes(),
+    ),
+    "slow_another": (
+        "seccomp namespaces",
+        lambda to: os.setpriority(os.PRIO_PROCESS, to.victim, 19),
+    ),
+    "slow_itself": ("seccomp", lambda to: os.setpriority(os.PRIO_PROCESS, 0, 5)),
+    "pin_another": ("seccomp namespaces", lambda to: os.sched_setaffinity(to.victim, {0})),
+    "reschedule_another": (
+        "seccomp namespaces",
+        lambda to: os.sched_setscheduler(to.victim, os.SCHED_IDLE, os.sched_param(0)),
+    ),
+    "delay_the_disk_of_another": (
+        "seccomp namespaces",
+        lambda to: call((251, 30), 1, to.victim, 3 << 13),
+    ),
+    "follow_the_death_of_its_parent": ("seccomp", lambda to: checked(LIBC.prctl(1, 18, 0, 0, 0))),
+    "lead_a_session": ("seccomp", lambda to: checked(LIBC.setpgid(0, 0))),
+    # Programs, processes and privileges
+    "fork": ("seccomp", lambda to: forked(checked(LIBC.fork()))),
+    "clone": ("seccomp", lambda to: forked(call((56, 220), 17, None, None, None, None))),
+    "clone_by_the_new_call": ("seccomp", lambda to: call(435, ctypes.create_string_buffer(88), 88)),
+    "clone_a_namespace": (
+        "seccomp",
+        lambda to: forked(call((56, 220), 0x10000000 | 17, None, None, None, None)),
+    ),
+    "run_a_program": ("seccomp", lambda to: os.execv("/proc/self/nothing", ["nothing"])),
+    "run_a_program_by_descriptor": (
+        "seccomp",
+        lambda to: call((322, 281), -1, b"", None, None, 0x1000),
+    ),
+    "enter_a_namespace": ("seccomp", lambda to: checked(LIBC.unshare(0x10000000))),
+    "change_the_root": ("seccomp", lambda to: os.chroot("/")),
+    "mount": ("seccomp", lambda to: checked(LIBC.mount(b"none", b"/", None, 1 << 18, None))),
+    "become_another_user": (
+        "seccomp",
+        lambda to: os.setresuid(os.getuid(), os.getuid(), os.getuid()),
+    ),
+    "change_the_personality": ("seccomp", lambda to: checked(LIBC.personality(0x0040000))),
+    "load_a_filter_of_its_own": (
+        "seccomp",
+        lambda to: checked(LIBC.prctl(22, 2, ctypes.create_string_buffer(16), 0, 0)),
+    ),
+    "load_a_program_into_the_kernel": (
+        "seccomp",
+        lambda to: call((321, 280), 0, ctypes.create_string_buffer(128), 128),
+    ),
+    "count_events": (
+        "seccomp",
+        lambda to: call((298, 241), ctypes.create_string_buffer(128), 0, -1, -1, 0),
+    ),
+    "handle_its_own_faults": ("seccomp", lambda to: call((323, 282), 0)),
+    "ask_by_a_ring": ("seccomp", lambda to: call(425, 8, ctypes.create_string_buffer(120))),
+    "keep_a_key": ("seccomp", lambda to: call((248, 217), b"user", b"a", b"b", 1, -2)),
+    "call_by_other_numbers": ("seccomp", lambda to: call(9999 if ARM else 0x40000000 | 39)),
+    # The network
+    "open_a_connection": ("seccomp", lambda to: socket.socket(socket.AF_INET).close()),
+    "listen_to_the_kernel": (
+        "seccomp",
+        lambda to: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW).close(),
+    ),
+    # Memory that is not counted
+    "make_a_memory_file": ("seccomp", lambda to: os.close(os.memfd_create("escaped"))),
+    "share_memory": ("seccomp", lambda to: mmap.mmap(-1, 1 << 20).close()),
+    "grow_a_stack": ("seccomp", lambda to: mapped(3, 0x122, 1 << 33)),
+    "fill_the_heap": ("seccomp", lambda to: mapped(3, 0x22, 1 << 33)),
+    # Files
+    "read_another_file": ("landlock", lambda to: Path(to.secret).read_bytes()),
+    "list_another_folder": ("landlock", lambda to: os.listdir("/etc")),
+    "write_into_its_file": ("seccomp landlock", lambda to: to.path.open("ab").close()),
+    "make_a_file": ("seccomp landlock", lambda to: (to.folder / "escaped").write_bytes(b"")),
+    "make_a_file_without_a_name": (
+        "seccomp landlock",
+        lambda to: os.close(os.open("/tmp", os.O_RDWR | os.O_TMPFILE)),
+    ),
+    "open_by_the_new_call": (
+        "seccomp",
+        lambda to: call(437, -100, os.fsencode(to.path), ctypes.create_string_buffer(24), 24),
+    ),
+    "open_by_a_handle": (
+        "seccomp",
+        lambda to: call((304, 265), -100, ctypes.create_string_buffer(136), 0),
+    ),
+    "make_a_folder": ("seccomp landlock", lambda to: (to.folder / "escaped-folder").mkdir()),
+    "rename_its_file": ("seccomp landlock", lambda to: to.path.rename(to.path)),
+    "remove_a_file": ("seccomp landlock", lambda to: (to.folder / "victim").unlink()),
+    "link_a_file": (
+        "seccomp landlock",
+        lambda to: (to.folder / "escaped-link").symlink_to("victim"),
+    ),
+    "cut_its_file": ("seccomp landlock", lambda to: os.truncate(to.path, to.path.stat().st_size)),
+    "permit_others": ("seccomp", lambda to: to.path.chmod(0o666)),
+    "date_a_file_back": ("seccomp", lambda to: os.utime(to.path, (1, 1))),
+    "give_a_file_away": ("seccomp", lambda to: os.chown(to.path, os.getuid(), os.getgid())),
+    "mark_a_file": ("seccomp", lambda to: os.setxattr(to.path, "user.escaped", b"1")),
+    "watch_files": ("seccomp", lambda to: os.close(checked(LIBC.inotify_init1(0)))),
+    "type_into_the_terminal": ("seccomp", lambda to: fcntl.ioctl(2, 0x5412, b"x")),
+}
+"""Attempts of one call, with the walls of which each alone stops it."""
+PROBES |= {name: (call, frozenset(walls.split())) for name, (walls, call) in CALLS.items()}
 
 
 # What ends a child, or lets its caller wait: called one at a time

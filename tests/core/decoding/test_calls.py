@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import os
-import sys
 
 import numpy as np
 import pytest
+from system_needs import NEEDS_LINUX, NEEDS_WALLS
 
 import scionwood
-from scionwood_sandbox import Session, call_in_child, enforced
+from scionwood_sandbox import Session, call_in_child
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux")
-FILES = pytest.mark.skipif(
-    not all(whether for whether, _ in enforced()), reason="this kernel has no Landlock or seccomp"
-)
-
-
-@pytest.fixture
-def called():
-    return importlib.import_module("called")
+pytestmark = NEEDS_LINUX
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +81,7 @@ def test_warnings_come_before_an_error_of_the_function(called, written):
         call_in_child(called.warn_and_refuse, written("text"))
 
 
-@FILES
+@NEEDS_WALLS
 def test_a_function_opens_no_other_file(called, written, tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("canary", "utf-8")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,17 +15,15 @@ from typing import Any
 import numpy as np
 import pytest
 import raw_readers
+from system_needs import NEEDS_LINUX, NEEDS_WALLS
 
 import scionwood
-from scionwood_sandbox import Session, enforced, open_in_child
+from scionwood_sandbox import Session, open_in_child
 
 pytestmark = [
-    pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux"),
+    NEEDS_LINUX,
     pytest.mark.slow,
 ]
-FILES = pytest.mark.skipif(
-    not all(whether for whether, _ in enforced()), reason="this kernel has no Landlock or seccomp"
-)
 SECRET = 1234.0
 
 
@@ -140,7 +137,7 @@ CANARIES = {
 }
 
 
-@FILES
+@NEEDS_WALLS
 @pytest.mark.parametrize("name", CANARIES)
 def test_a_secret_in_another_folder_is_read_by_no_child(name, tmp_path, monkeypatch):
     build, way = CANARIES[name]

@@ -7,6 +7,8 @@ import os
 import sys
 
 import pytest
+from called import kind_of
+from system_needs import NEEDS_LINUX
 
 from scionwood.cli import main
 from scionwood.plugins.core_commands import FUNCTIONS
@@ -14,8 +16,6 @@ from scionwood_sandbox import enforced, settings
 from scionwood_sandbox.decoding.switch import is_enabled, service_in_commands
 
 VARIABLE = settings.variable
-
-LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux")
 
 
 @pytest.fixture
@@ -33,32 +33,34 @@ def seen(monkeypatch):
     return found
 
 
-@LINUX
+@NEEDS_LINUX
 def test_the_default_holds_during_a_command_only(seen, monkeypatch):
     monkeypatch.delenv(VARIABLE, raising=False)
     assert main(["plugins"]) == 0
     assert seen == [("service", True)]
     assert VARIABLE not in os.environ
     assert not is_enabled()
-
-
-@LINUX
-@pytest.mark.parametrize(("choice", "on"), [("inline", False), ("service", True)])
-def test_the_variable_goes_before_the_default(choice, on, seen, monkeypatch):
-    monkeypatch.setenv(VARIABLE, choice)
-    assert main(["plugins"]) == 0
-    assert seen == [(choice, on)]
-    assert os.environ[VARIABLE] == choice
-
-
-def test_an_error_ends_the_default_too(monkeypatch):
-    monkeypatch.delenv(VARIABLE, raising=False)
     with pytest.raises(ZeroDivisionError), service_in_commands():
         raise ZeroDivisionError
-    assert VARIABLE not in os.environ
+    assert VARIABLE not in os.environ, "an error ends it too"
+    for choice, on in (("inline", False), ("service", True)):
+        monkeypatch.setenv(VARIABLE, choice)
+        assert main(["plugins"]) == 0
+        assert seen.pop() == (choice, on), "the variable goes before the default"
+        assert os.environ[VARIABLE] == choice
 
 
-@LINUX
+@NEEDS_LINUX
+def test_a_file_that_kills_its_reader_is_an_error_of_the_command(
+    seen, hostile, written, monkeypatch, capsys
+):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setattr(sys.modules[__name__], "command", lambda: hostile(written("segv")))
+    assert main(["plugins"]) == 2
+    assert "died of SIGSEGV" in capsys.readouterr().err
+
+
+@NEEDS_LINUX
 def test_a_batch_worker_runs_its_commands_so(tmp_path, monkeypatch):
     from scionwood_batch import worker
 
@@ -81,24 +83,7 @@ def test_the_doctor_says_what_is_enforced_and_where_it_is_on(monkeypatch, capsys
     assert "walls need Linux 5.3" in enforced()[-1][1]
 
 
-@LINUX
-def test_a_file_that_kills_its_reader_is_an_error_of_the_command(
-    hostile, written, monkeypatch, capsys
-):
-    path = written("segv")
-
-    def command() -> int:
-        hostile(path)
-        return 0
-
-    monkeypatch.delenv(VARIABLE, raising=False)
-    monkeypatch.setattr(sys.modules[__name__], "command", command, raising=False)
-    monkeypatch.setitem(FUNCTIONS, "plugins", f"{__name__}:command")
-    assert main(["plugins"]) == 2
-    assert "died of SIGSEGV" in capsys.readouterr().err
-
-
-@LINUX
+@NEEDS_LINUX
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_workers_of_a_command_decode_in_children(method, hostile, written, monkeypatch):
     path = written("good")
@@ -106,9 +91,4 @@ def test_workers_of_a_command_decode_in_children(method, hostile, written, monke
     with service_in_commands():
         context = multiprocessing.get_context(method)
         with context.Pool(1) as pool:  # its processes are daemons, as those of a DataLoader
-            assert pool.apply(kind_of, (hostile, path)) == "RemoteHostileReader"
-
-
-def kind_of(cls, path):
-    with cls(path) as reader:
-        return type(reader).__name__
+            assert pool.apply_async(kind_of, (hostile, path)).get(300) == "RemoteHostileReader"

@@ -6,16 +6,16 @@ They are samples of the readers with a few bytes changed, found by mutation, and
 from __future__ import annotations
 
 import gzip
-import sys
 from pathlib import Path
 
 import pytest
+from system_needs import NEEDS_LINUX
 
 import scionwood
 from scionwood_sandbox import Limits, Session, open_in_child
 
 pytestmark = [
-    pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux"),
+    NEEDS_LINUX,
     pytest.mark.slow,
 ]
 READERS = {

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import os
 import random
-import sys
 import warnings
 
 import killer_files
 import pytest
 from case_table import table
+from system_needs import NEEDS_LINUX
 
 import scionwood
 from scionwood_sandbox import Limits, Session, open_in_child
 from scionwood_sandbox.decoding import control
 
-SERVICE = pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux")
 NEEDS = {"seismic/das": "dascore", "biomed/slide": "tiffslide", "biomed/dicom": "gdcm"}
 
 
@@ -56,7 +55,7 @@ def test_the_declared_pixels_of_a_small_file_are_many():
     assert len(killer_files.png(10_000, 10_000)) < 92
 
 
-@SERVICE
+@NEEDS_LINUX
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*killer_files.REFUSED, *killer_files.DEADLY])
 def test_a_child_ends_such_a_file_as_an_error_and_the_next_is_read(name, tmp_path):
@@ -115,7 +114,7 @@ def read_damaged(cls, folder, seeds):
     return refused
 
 
-@SERVICE
+@NEEDS_LINUX
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["crash/zarr", "biomed/shard", "seismic/stream"])
 def test_a_thousand_damaged_files_leave_no_descriptor_open(name, tmp_path):

@@ -138,6 +138,8 @@ def test_what_is_no_plain_data_is_refused(value):
         {"$x": 1},
         {"$i": "1", "$f": "2"},
         {"_array": 1},
+        # keys whose hashes collide
+        {"$m": [[{"$i": str(n * (2**61 - 1))}, 0] for n in range(1 << 10, 6 << 10)]},
     ],
 )
 def test_a_forged_value_is_refused(message):
@@ -177,12 +179,6 @@ def test_text_that_swells_or_nests_is_refused(text, pair):
     with pytest.raises((ValueError, RecursionError)):
         receive(parent, largest=LARGEST, packages=PACKAGES, grants=Grants())
     sending.join()
-
-
-def test_keys_whose_hashes_collide_are_few():
-    keys = [[{"$i": str(n * (2**61 - 1))}, 0] for n in range(1 << 10, 6 << 10)]
-    with pytest.raises(ValueError, match="too many keys"):
-        Unpacker(b"", None, PACKAGES).unpack({"$m": keys})
 
 
 def test_a_parent_takes_memory_that_it_made_and_no_descriptor(pair):
@@ -285,7 +281,7 @@ def test_mutated_messages_leak_no_descriptor():
     whole = struct.pack("<QQIQQ", len(text), 8, 2, 1, 36000) + text + b"\0" * 8
     before = _descriptors()
     refused = 0
-    for _ in range(3000):
+    for _ in range(1000):
         data = bytearray(whole)
         for _ in range(chance.randrange(3)):
             data[chance.randrange(len(data))] = chance.randrange(256)
@@ -301,5 +297,5 @@ def test_mutated_messages_leak_no_descriptor():
             except Exception:  # any error refuses a message; the parent turns it into a ReadError
                 refused += 1
     del grants
-    assert 0 < refused < 3000
+    assert 0 < refused < 1000
     assert _descriptors() <= before

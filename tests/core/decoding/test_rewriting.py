@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
+from system_needs import NEEDS_LINUX
 
 import scionwood
 from scionwood_sandbox import open_in_child
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux")
+pytestmark = NEEDS_LINUX
 
 
 class Halve:

@@ -51,40 +51,26 @@ def test_a_mirror_has_an_archive_by_its_name(archive, hub, monkeypatch):
         scionwood.pull(f"https://elsewhere.invalid/b.zip#sha256={'0' * 64}")
 
 
-def test_another_digest_is_refused(archive, hub):
+def test_an_archive_that_does_not_arrive_whole_is_refused(archive, hub, monkeypatch):
+    refused(f"{hub.url}/files/a.zip#sha256={'0' * 64}", ReadError, "the server answers 404")
     reference = archive()
-    hub.files["toy.zip"] += b"\0"
-    refused(reference, ReadError, "its SHA-256 is")
-
-
-def test_a_cut_archive_is_refused(archive, hub):
-    reference = archive()
+    with monkeypatch.context() as patch:
+        patch.setattr(web, "LARGEST", 1000)
+        refused(reference, ReadError, "it has more than 1,000 bytes")
     hub.cut.add("toy.zip")
     refused(reference, ReadError, r"only [\d,]+ of [\d,]+ bytes arrived")
-
-
-def test_a_large_archive_is_refused(archive, monkeypatch):
-    reference = archive()
-    monkeypatch.setattr(web, "LARGEST", 1000)
-    refused(reference, ReadError, "it has more than 1,000 bytes")
-
-
-def test_a_missing_archive_is_named(hub):
-    refused(f"{hub.url}/files/a.zip#sha256={'0' * 64}", ReadError, "the server answers 404")
+    hub.cut.clear()
+    hub.files["toy.zip"] += b"\0"
+    refused(reference, ReadError, "its SHA-256 is")
 
 
 def test_a_redirection_stays_encrypted(hub):
     hub.redirects["/files/a.zip"] = "http://elsewhere.invalid/a.zip"
     reference = f"{hub.url}/files/a.zip#sha256={'0' * 64}"
     refused(reference, TrainingError, "http://elsewhere.invalid/a.zip: only https")
-
-
-def test_a_redirection_from_an_encrypted_address_stays_encrypted():
-    request = Request("https://host.invalid/a.zip")
+    request, plain = Request("https://host.invalid/a.zip"), "http://127.0.0.1/a.zip"
     with pytest.raises(ReadError, match=r"redirects to http://127\.0\.0\.1/a\.zip"):
-        web._Redirects().redirect_request(
-            request, io.BytesIO(), 302, "", HTTPMessage(), "http://127.0.0.1/a.zip"
-        )
+        web._Redirects().redirect_request(request, io.BytesIO(), 302, "", HTTPMessage(), plain)
 
 
 def link(target: zipfile.ZipFile) -> None:

@@ -55,8 +55,8 @@ def as_pipe(run: Path) -> None:
     os.mkfifo(run / TENSORS)
 
 
-def add(name: str) -> Callable[[Path], object]:
-    return lambda run: (run / name).write_text("{}")
+def add(name: str, text: str = "{}") -> Callable[[Path], object]:
+    return lambda run: (run / name).write_text(text)
 
 
 CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -76,23 +76,14 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a pickle": (add("adapter/adapter_model.bin"), "adapter_model.bin.*does not list it"),
     "a link": (as_link, "adapter_model.*it is a link"),
     "a pipe": (as_pipe, "adapter_model.*not a regular file"),
-    "a manifest of text": (lambda run: (run / "files.json").write_text("x"), "readable manifest"),
-    "a manifest of a list": (
-        lambda run: (run / "files.json").write_text("[]"),
-        "readable manifest",
-    ),
-    "a deep manifest": (
-        lambda run: (run / "files.json").write_text("[" * 100_000),
-        "readable manifest",
-    ),
+    "a manifest of text": (add("files.json", "x"), "readable manifest"),
+    "a manifest of a list": (add("files.json", "[]"), "readable manifest"),
+    "a deep manifest": (add("files.json", "[" * 100_000), "readable manifest"),
     "a newer manifest": (
         lambda run: _replace(run / "files.json", '"format": 1', '"format": 2'),
         "its format is 2.*Take a newer",
     ),
-    "a large manifest": (
-        lambda run: (run / "files.json").write_text(" " * (LARGEST + 1)),
-        "more than 1,048,576 bytes",
-    ),
+    "a large manifest": (add("files.json", " " * (LARGEST + 1)), "more than 1,048,576 bytes"),
     "an entry without a hash": (
         lambda run: _replace(run / "files.json", '"sha256"', '"sha1"'),
         "malformed",

@@ -41,9 +41,6 @@ def test_a_shipped_run_is_named_by_its_plugin_and_told_once(ships, capsys):
     assert not told.out
     with pytest.raises(TrainingError, match="Did you mean 'toy'"):
         scionwood.find_run("ships/toys")
-
-
-def test_a_quiet_use_is_not_told(ships, capsys):
     scionwood.find_run("ships/toy", quiet=True)
     assert not capsys.readouterr().err
 
@@ -65,18 +62,14 @@ def test_a_folder_comes_before_a_shipped_run(ships, toy_run, tmp_path, monkeypat
     assert scionwood.find_run("ships/toy") == Path("ships/toy")
 
 
-def test_a_package_of_runs_that_does_not_exist_is_named(distribution):
-    distribution("lost", CODE.format(name="lost", runs="fake_lost.runs"))
-    with pytest.raises(PluginError, match=r"the package 'fake_lost.runs' does not exist"):
-        scionwood.find_run("lost/toy")
-
-
 def test_a_broken_plugin_does_not_hide_the_runs_of_others(ships, distribution, capsys):
     distribution("lost", CODE.format(name="lost", runs="fake_lost.runs"))
     assert main(["runs"]) == 0
     told = capsys.readouterr()
     assert "ships/toy" in told.out
     assert "the package 'fake_lost.runs' does not exist" in told.err
+    with pytest.raises(PluginError, match=r"the package 'fake_lost\.runs' does not exist"):
+        scionwood.find_run("lost/toy")
 
 
 def test_a_misspelt_folder_or_plugin_has_a_suggestion(ships, toy_run, tmp_path, monkeypatch):
@@ -106,7 +99,7 @@ def test_a_folder_without_a_finished_run_is_refused_with_a_remedy(tmp_path):
         scionwood.find_run(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["[1]", '{"name": 1}', "{", '{"name": ' + "[" * 9999])
+@table("text", ["[1]", '{"name": 1}', "{", '{"name": ' + "[" * 9999])
 def test_a_damaged_origin_is_named(ships, text):
     (ships / "origin.json").write_text(text)
     with pytest.raises(ReadError, match=r"origin\.json"):

@@ -46,12 +46,51 @@ def test_other_files_of_a_repository_are_never_fetched(shared):
     assert not [r for r in fetched if "modeling" in r or "ckpt" in r or "x.png" in r]
 
 
-def test_a_changed_tensor_does_not_have_the_stated_digest(shared):
-    tensors = load(shared.latest(NAME)[TENSORS])
+def moved_tensor(files):
+    tensors = load(files[TENSORS])
     name = next(iter(tensors))
-    data = save({**tensors, name: tensors[name] + 1e-3})
-    shared.replace(NAME, **{TENSORS: data})
-    refused(REFERENCE, AdapterFileError, "its weights have the digest .* but it states")
+    return save({**tensors, name: tensors[name] + 1e-3})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind", "match"),
+    [
+        (
+            TENSORS,
+            moved_tensor,
+            AdapterFileError,
+            "its weights have the digest .* but it states",
+        ),
+        (
+            layout.MANIFEST,
+            lambda files: json.dumps(json.loads(files[layout.MANIFEST]) | {"format": 2}).encode(),
+            AdapterFileError,
+            "has format 2, and this version reads 1. Take a newer",
+        ),
+        (
+            "recipe.yaml",
+            lambda _: b"task: {class_path: os.system}\n",
+            RecipeError,
+            f"{REFERENCE}: recipe.yaml: `class_path`",
+        ),
+        ("recipe.yaml", lambda _: None, ReadError, "holds no run"),
+    ],
+    ids=["tensor", "format", "class", "no recipe"],
+)
+def test_a_wrong_file_is_refused(shared, name, content, kind, match):
+    shared.replace(NAME, **{name: content(shared.latest(NAME))})
+    refused(REFERENCE, kind, match)
+
+
+def test_files_that_are_too_large_are_refused_whatever_the_list_says(shared):
+    assert (layout.FORMAT, layout.MANIFEST) == (saving.FORMAT, saving.MANIFEST)
+    shared.sizes[TENSORS] = 1 << 50
+    refused(REFERENCE, AdapterFileError, f"{TENSORS}: it has 1,125,899,906,842,624 bytes")
+    assert not [request for request in shared.requests if "/resolve/" in request]
+    del shared.sizes[TENSORS]
+    shared.replace(NAME, **{"README.md": b"x" * ((16 << 20) + 1)})
+    shared.sizes["README.md"] = 10
+    refused(REFERENCE, AdapterFileError, f"{REFERENCE}: README.md: it has 16,777,217 bytes")
 
 
 @pytest.mark.parametrize(
@@ -77,21 +116,6 @@ def test_another_base_is_refused_when_the_run_is_loaded(shared):
         scionwood.load_run(REFERENCE)
 
 
-def test_a_newer_format_is_refused(shared):
-    record = json.loads(shared.latest(NAME)["scionwood.json"]) | {"format": 2}
-    shared.replace(NAME, **{"scionwood.json": json.dumps(record).encode()})
-    refused(REFERENCE, AdapterFileError, "has format 2, and this version reads 1. Take a newer")
-
-
-def test_the_formats_of_both_rooms_agree():
-    assert (layout.FORMAT, layout.MANIFEST) == (saving.FORMAT, saving.MANIFEST)
-
-
-def test_a_recipe_that_names_a_class_is_refused(shared):
-    shared.replace(NAME, **{"recipe.yaml": b"task: {class_path: os.system}\n"})
-    refused(REFERENCE, RecipeError, f"{REFERENCE}: recipe.yaml: `class_path`")
-
-
 HIDDEN = "(?x:([a-z_.0-9]+)#\n+X)"
 
 
@@ -112,23 +136,6 @@ def test_a_recipe_with_a_pattern_that_could_hang_is_refused(shared, option, valu
     refused(
         REFERENCE, AdapterError, rf"recipe.yaml: adapter.{option} .* it is not a pattern of RE2"
     )
-
-
-def test_a_repository_without_a_recipe_holds_no_run(shared):
-    shared.replace(NAME, **{"recipe.yaml": None})
-    refused(REFERENCE, ReadError, "holds no run")
-
-
-def test_a_file_of_a_false_size_is_refused_before_it_is_fetched(shared):
-    shared.sizes[TENSORS] = 1 << 50
-    refused(REFERENCE, AdapterFileError, f"{TENSORS}: it has 1,125,899,906,842,624 bytes")
-    assert not [request for request in shared.requests if "/resolve/" in request]
-
-
-def test_a_large_card_is_refused_though_the_list_says_otherwise(shared):
-    shared.replace(NAME, **{"README.md": b"x" * ((16 << 20) + 1)})
-    shared.sizes["README.md"] = 10
-    refused(REFERENCE, AdapterFileError, f"{REFERENCE}: README.md: it has 16,777,217 bytes")
 
 
 def test_what_the_hub_lacks_is_named(shared):

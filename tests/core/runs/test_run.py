@@ -33,17 +33,14 @@ def test_fit_returns_a_path_that_has_the_trained_model(run: Run) -> None:
     assert Run(run) == run
 
 
-def test_its_metrics_are_a_data_frame(run: Run) -> None:
+def test_its_metrics_are_a_data_frame_or_dictionaries_without_pandas(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("pandas")
     table = run.metrics
     assert list(table["step"]) == [1, 2, 3, 3]
     assert table["lr"].tolist()[:3] == pytest.approx([0.03] * 3)
     assert table["val_loss"].notna().sum() == 1
-
-
-def test_its_metrics_are_dictionaries_without_pandas(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
     monkeypatch.setattr(metrics, "find_spec", lambda name: None)
     rows = run.metrics
     assert [row["step"] for row in rows] == [1, 2, 3, 3]
@@ -109,12 +106,6 @@ def test_looking_at_a_run_imports_no_torch(run: Run, python: Callable[..., str])
     assert python("-c", code, str(run)).strip() == "[]"
 
 
-def test_overrides_are_checked_as_those_of_the_command_line(toy_plugin: None) -> None:
-    by_words = resolve("toy/regress", ["task.lr=3e-4", "adapter.r=1"])
-    by_names = resolve("toy/regress", {"task.lr": 3e-4, "adapter.r": 1})
-    assert by_words == by_names
-
-
 @table(
     ("overrides", "message"),
     [
@@ -125,6 +116,10 @@ def test_overrides_are_checked_as_those_of_the_command_line(toy_plugin: None) ->
     ],
     ids=str,
 )
-def test_wrong_overrides_are_refused(overrides: dict[str, Any], message: str) -> None:
+def test_overrides_are_checked_as_those_of_the_command_line(
+    overrides: dict[str, Any], message: str
+) -> None:
+    by_words = resolve("toy/regress", ["task.lr=3e-4", "adapter.r=1"])
+    assert by_words == resolve("toy/regress", {"task.lr": 3e-4, "adapter.r": 1})
     with pytest.raises(scionwood.RecipeError, match=f"(?s){message}"):
         resolve("toy/regress", overrides)

@@ -16,7 +16,7 @@ from peft import PeftModel
 
 import scionwood
 from scionwood.adapters import load_head
-from scionwood.cli import main, share
+from scionwood.cli import main
 from scionwood.cli.command import parse_command
 from scionwood.errors import OutputExistsError, ReadError, TrainingError, WriteError
 from scionwood.runs.cache import all_cached, cache_folder, workshop
@@ -54,6 +54,8 @@ def test_a_pulled_run_computes_what_the_run_computes(shared, toy_run, tmp_path, 
     assert torch.equal(outputs(tmp_path / "theirs"), outputs(toy_run))
     commit = shared.repositories[NAME].commits[-1][0]
     assert f"using hf:{NAME} {commit[:12]}" in capsys.readouterr().err
+    with (tmp_path / "theirs" / "metrics.csv").open(newline="") as file:
+        assert any(row["val_loss"] for row in csv.DictReader(file))
     origin = read_origin(tmp_path / "theirs")
     assert (origin.version, origin.digest) == (commit, scionwood.authoring.weights_digest(toy_run))
 
@@ -126,6 +128,8 @@ def test_a_push_is_public_only_if_asked(hub, toy_run):
     with pytest.raises(WriteError, match="exists and is public"):
         scionwood.push(toy_run, "tester/empty")
     assert not hub.repositories["tester/empty"].commits
+    with pytest.raises(TrainingError, match="owner/name on the hub"):
+        scionwood.push(toy_run, "toy")
 
 
 def test_a_push_without_a_token_is_refused(hub, toy_run, monkeypatch):
@@ -138,14 +142,14 @@ def test_a_push_without_a_token_is_refused(hub, toy_run, monkeypatch):
     assert not hub.repositories
 
 
-def test_a_target_is_a_repository_or_an_archive(toy_run):
-    with pytest.raises(TrainingError, match="owner/name on the hub"):
-        scionwood.push(toy_run, "toy")
-
-
 def test_runs_lists_what_is_shipped_pulled_and_local(
     shared, toy_run, tmp_path, monkeypatch, capsys
 ):
+    with monkeypatch.context() as patch:
+        patch.chdir(tmp_path)
+        patch.setattr(listing, "all_shipped", dict)
+        assert main(["runs"]) == 0
+    assert "Train one: scionwood fit" in capsys.readouterr().out
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "mine").symlink_to(toy_run)
     monkeypatch.chdir(tmp_path)
@@ -160,13 +164,6 @@ def test_runs_lists_what_is_shipped_pulled_and_local(
     table = capsys.readouterr().out
     assert f"hf:{NAME}@{commit}" in table
     assert "runs/mine" in table
-
-
-def test_without_runs_the_list_says_how_to_get_one(hub, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(share, "all_shipped", dict)
-    assert main(["runs"]) == 0
-    assert "Train one: scionwood fit" in capsys.readouterr().out
 
 
 def test_scope_and_score_come_from_the_card(shared, toy_run):
@@ -185,11 +182,6 @@ model-index:
     shared.replace(NAME, **files)
     origin = read_origin(scionwood.pull(f"hf:{NAME}"))
     assert (origin.scope, origin.score) == ("random[31m rows", "val_loss 0.1235")
-
-
-def test_metrics_travel(shared):
-    with (scionwood.pull(f"hf:{NAME}") / "metrics.csv").open(newline="") as file:
-        assert any(row["val_loss"] for row in csv.DictReader(file))
 
 
 def test_a_command_takes_any_reference(shared, archive):
@@ -258,16 +250,12 @@ def test_json_files_that_a_field_keeps_in_a_run_are_shared(hub, toy_run, tmp_pat
     assert not (copy / "Secret.json").exists()
 
 
-def test_a_run_shows_its_recipe_and_its_score(toy_run):
+def test_a_run_shows_its_recipe_and_its_score_and_escapes_texts(toy_run, tmp_path):
     run = Run(toy_run)
     assert repr(run).startswith(f"Run('{toy_run.as_posix()}': toy/regress")
     assert "val_" in repr(run)
     assert ">toy/regress</td>" in run._repr_html_()
     assert repr(run / "adapter") == f"Run('{(toy_run / 'adapter').as_posix()}')"
-
-
-def test_the_table_of_a_run_escapes_texts(toy_run, tmp_path):
-    run = Run(tmp_path / "<b>")
-    shutil.copytree(toy_run, run)
-    assert "<b>" not in run._repr_html_()
-    assert "&lt;b&gt;" in run._repr_html_()
+    page = Run(shutil.copytree(toy_run, tmp_path / "<b>"))._repr_html_()
+    assert "<b>" not in page
+    assert "&lt;b&gt;" in page

@@ -6,8 +6,7 @@ import base64
 import json
 import shutil
 import socket
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -118,34 +117,28 @@ def test_a_changed_file_with_a_new_manifest_is_not_signed(run, tmp_path, monkeyp
         scionwood.load_run(run)
 
 
-def _payload(record: dict[str, Any]) -> dict[str, Any]:
-    text = base64.b64decode(record["dsseEnvelope"]["payload"])
-    return json.loads(text)
+Record = dict[str, Any]
 
 
-FORGED = {
+def _dumped(record: Record, **envelope: Any) -> bytes:
+    return json.dumps({**record, "dsseEnvelope": record["dsseEnvelope"] | envelope}).encode()
+
+
+def _other(record: Record) -> str:
+    payload = json.loads(base64.b64decode(record["dsseEnvelope"]["payload"]))
+    return base64.b64encode(json.dumps({**payload, "predicateType": "other"}).encode()).decode()
+
+
+FORGED: dict[str, Callable[[Record], bytes]] = {
     "no text": lambda record: b"",
     "no JSON": lambda record: b"\xff{",
     "another value": lambda record: b"[1]",
     "no key": lambda record: _dumped({**record, "verificationMaterial": {}}),
-    "no signatures": lambda record: _dumped(
-        {**record, "dsseEnvelope": {**record["dsseEnvelope"], "signatures": []}}
-    ),
-    "another payload": lambda record: _dumped(
-        {**record, "dsseEnvelope": {**record["dsseEnvelope"], "payload": _other(record)}}
-    ),
+    "no signatures": lambda record: _dumped(record, signatures=[]),
+    "another payload": lambda record: _dumped(record, payload=_other(record)),
     "deep": lambda record: b"[" * 500_000,
     "large": lambda record: b" " * (2 << 20),
 }
-
-
-def _dumped(record: dict[str, Any]) -> bytes:
-    return json.dumps(record).encode()
-
-
-def _other(record: dict[str, Any]) -> str:
-    payload = {**_payload(record), "predicateType": "other"}
-    return base64.b64encode(_dumped(payload)).decode()
 
 
 @pytest.mark.parametrize("case", FORGED)
@@ -187,11 +180,10 @@ def test_a_shared_run_keeps_its_signature(run, tmp_path, capsys):
     assert not (tmp_path / "again/signature.json").exists()
 
 
-@pytest.mark.parametrize("content", ["", "no key", "-----BEGIN PRIVATE KEY-----\nAAAA\n"])
-def test_a_key_that_cannot_be_read_is_named(content, run, tmp_path):
-    (tmp_path / "bad.pem").write_text(content)
-    for words in (["sign", str(run)], ["verify", str(run)]):
-        code = [sys.executable, "-m", "scionwood.cli", *words, "--key", str(tmp_path / "bad.pem")]
-        done = subprocess.run(code, capture_output=True, text=True, check=False)
-        assert done.returncode == 2
-        assert f"key {tmp_path / 'bad.pem'}: it cannot be read" in done.stderr
+def test_a_key_that_cannot_be_read_is_named(run, tmp_path, capsys):
+    key = tmp_path / "bad.pem"
+    for content in ("", "no key", "-----BEGIN PRIVATE KEY-----\nAAAA\n"):
+        key.write_text(content)
+        for word in ("sign", "verify"):
+            assert main([word, str(run), "--key", str(key)]) == 2
+            assert f"key {key}: it cannot be read" in capsys.readouterr().err

@@ -60,6 +60,11 @@ class Sample:
         return discovery.record(self.name)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _blank(blank_pictures: object) -> None:
+    """Draw no pictures of the runs that the checks train."""
+
+
 @pytest.fixture
 def sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sample]:
     """A sound plugin named `sample`, whose modules are forgotten afterwards."""

@@ -25,7 +25,6 @@ from scionwood_kit.tensors import difference, output
 
 INIT = "super().__init__(backbone, **optimiser)"
 EMBED = "x = self.embed(series)"
-FORWARD = "y = y + self.kitgate_b[name](self.kitgate_a[name](x))"
 
 
 def test_the_part_of_a_fresh_process_gives_the_same_output(sample: Any, tmp_path: Path) -> None:

@@ -13,13 +13,11 @@ from scionwood_kit.checks.readers import (
     check_readers_rewrite,
     check_readers_write_all_or_nothing,
 )
+from scionwood_kit.rules import Check
 
 YIELD = "yield Record({"
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
+RULES = {
+    check_readers_read_their_sample: [
         ('suffixes = (".csv",)', 'suffixes = ("csv",)', "a suffix starts with a dot"),
         ('"channel": "name",', "", "no unit of channel"),
         ("return 1", "return 2", "len.. 2, records 1"),
@@ -35,25 +33,7 @@ YIELD = "yield Record({"
         ("self._table[:, 0], ", "self._table[1:, 0], ", "one value for each index"),
         (YIELD, f"self._table += 1; {YIELD}", "a file can be read twice"),
     ],
-)
-def test_a_sample_that_differs_from_the_readers_statements_is_caught(
-    sample: Any, old: str, new: str, message: str
-) -> None:
-    sample.change("readers.py", old, new)
-    with pytest.raises(CheckFailure, match=message):
-        check_readers_read_their_sample(sample.plugin())
-
-
-def test_a_reader_that_drops_a_line_that_is_cut_is_caught(sample: Any) -> None:
-    sample.change("readers.py", 'body.strip() and body.endswith("\\n")', "body.strip()")
-    sample.change("readers.py", "StringIO(body)", 'StringIO(body[: body.rfind("\\n")])')
-    with pytest.raises(CheckFailure, match="cut file: it is read without an error"):
-        check_readers_refuse_damage(sample.plugin())
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
+    check_readers_refuse_damage: [
         (
             '"CSV series")',
             '"CSV series", passing=(UnicodeError,))',
@@ -69,33 +49,11 @@ def test_a_reader_that_drops_a_line_that_is_cut_is_caught(sample: Any) -> None:
             "empty file: it gives no rule or no remedy",
         ),
     ],
-)
-def test_a_wrong_refusal_of_a_damaged_file_is_caught(
-    sample: Any, old: str, new: str, message: str
-) -> None:
-    sample.change("readers.py", old, new)
-    with pytest.raises(CheckFailure, match=message):
-        check_readers_refuse_damage(sample.plugin())
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
+    check_readers_rewrite: [
         ('record.coords["time"], data.T', 'record.coords["time"] + 1, data.T', "the bytes differ"),
         ("data.T])", "record.data.T])", "flipped data is not read back"),
     ],
-)
-def test_a_rewrite_that_changes_too_much_or_too_little_is_caught(
-    sample: Any, old: str, new: str, message: str
-) -> None:
-    sample.change("readers.py", old, new)
-    with pytest.raises(CheckFailure, match=message):
-        check_readers_rewrite(sample.plugin())
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
+    check_readers_write_all_or_nothing: [
         (
             "record = next(iter(self))",
             "target.touch(); record = next(iter(self))",
@@ -104,10 +62,24 @@ def test_a_rewrite_that_changes_too_much_or_too_little_is_caught(
         ("if data.shape != record.data.shape:", "if False:", "it raises WriteError"),
         ("overwrite=overwrite", "overwrite=True", "the target exists: None"),
     ],
+}
+"""For each check, a text of the reader, what takes its place, and what is said then."""
+
+
+@pytest.mark.parametrize(
+    ("check", "old", "new", "message"),
+    [(check, *row) for check, rows in RULES.items() for row in rows],
 )
-def test_a_rewrite_that_is_not_atomic_is_caught(
-    sample: Any, old: str, new: str, message: str
+def test_a_reader_that_breaks_a_rule_is_caught(
+    sample: Any, check: Check, old: str, new: str, message: str
 ) -> None:
     sample.change("readers.py", old, new)
     with pytest.raises(CheckFailure, match=message):
-        check_readers_write_all_or_nothing(sample.plugin())
+        check(sample.plugin())
+
+
+def test_a_reader_that_drops_a_line_that_is_cut_is_caught(sample: Any) -> None:
+    sample.change("readers.py", 'body.strip() and body.endswith("\\n")', "body.strip()")
+    sample.change("readers.py", "StringIO(body)", 'StringIO(body[: body.rfind("\\n")])')
+    with pytest.raises(CheckFailure, match="cut file: it is read without an error"):
+        check_readers_refuse_damage(sample.plugin())

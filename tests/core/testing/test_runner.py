@@ -76,61 +76,46 @@ SUITE = """
 from scionwood import Plugin
 from scionwood_kit import parametrize_with_checks
 
-plugin = Plugin("Camel", "A plugin with a bad name")
+plugin = Plugin({record})
+
+def do() -> None:
+    'Do something.'
 
 @parametrize_with_checks(plugin, {expected})
 def test_conformance(check):
     check(plugin)
 """
+BAD = '"Camel", "A plugin with a bad name"'
+MUTE = '"mute", "A plugin with a bare command", commands={"do": f"{__name__}:do"}'
+SUITES = {
+    "failing": (BAD, {}),
+    "excused": (BAD, {"check_names": "kept for old recipes"}),
+    "stale": (BAD, {"check_names": "kept", "check_references_import": "stale"}),
+    "advised": (MUTE, {}),
+    "mute": (MUTE, {"check_docstrings": "a habit of ours"}),
+}
 
 
-@pytest.mark.parametrize(
-    ("expected", "result"),
-    [
-        ({}, "1 failed"),
-        ({"check_names": "kept for old recipes"}, "1 xfailed"),
-        ({"check_names": "kept", "check_references_import": "stale"}, "XPASS(strict)"),
-    ],
-)
-def test_pytest_reports_failures_reasons_and_stale_reasons(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], expected: Any, result: str
+def test_pytest_reports_failures_reasons_stale_reasons_and_advice(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    suite = tmp_path / f"test_{len(expected)}.py"
-    suite.write_text(SUITE.format(expected=expected))
-    pytest.main(["-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(suite)])
-    assert result in capfd.readouterr().out
-
-
-ADVISED = """
-from scionwood import Plugin
-from scionwood_kit import parametrize_with_checks
-
-plugin = Plugin("mute", "A plugin with a bare command", commands={"do": f"{__name__}:do"})
-
-def do() -> None:
-    '''Do something.'''
-
-@parametrize_with_checks(plugin, EXPECTED)
-def test_conformance(check):
-    check(plugin)
-"""
-
-
-@pytest.mark.parametrize(
-    ("expected", "result"),
-    [
-        ("{}", "CheckAdvice: check_docstrings: commands 'do': its docstring has `Raises:`"),
-        ("{'check_docstrings': 'a habit of ours'}", "1 xfailed"),
-    ],
-)
-def test_pytest_shows_advice_as_a_warning(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], expected: str, result: str
-) -> None:
-    suite = tmp_path / f"test_advice_{len(expected)}.py"
-    suite.write_text(ADVISED.replace("EXPECTED", expected))
-    quiet = ["-q", "-p", "no:cacheprovider", "-W", "default:check_", "--rootdir", str(tmp_path)]
-    assert pytest.main([*quiet, "-k", "docstrings", str(suite)]) == 0
-    assert result in capfd.readouterr().out
+    for name, (record, expected) in SUITES.items():
+        text = SUITE.format(record=record, expected=expected)
+        (tmp_path / f"test_{name}.py").write_text(text)
+    words = ["-q", "-rfx", "-p", "no:cacheprovider", "-W", "default:check_"]
+    words += ["-k", "names or references_import or docstrings", "--rootdir", str(tmp_path)]
+    pytest.main([*words, str(tmp_path)])
+    shown = capfd.readouterr().out
+    ends = re.findall(r"^(FAILED|XFAIL) .*test_(\w+)\.py::test_conformance\[(\w+)\]", shown, re.M)
+    assert sorted(ends) == [
+        ("FAILED", "failing", "check_names"),
+        ("FAILED", "stale", "check_references_import"),
+        ("XFAIL", "excused", "check_names"),
+        ("XFAIL", "mute", "check_docstrings"),
+        ("XFAIL", "stale", "check_names"),
+    ]
+    assert "XPASS(strict)" in shown
+    assert "CheckAdvice: check_docstrings: commands 'do': its docstring has `Raises:`" in shown
 
 
 def test_errors_and_advice_are_printed_in_two_groups(

@@ -132,17 +132,9 @@ def test_a_part_that_breaks_its_contract_is_named(
         check_trainer_parts_build(parts.plugin())
 
 
-@pytest.mark.parametrize(
-    ("file", "old", "new", "message"),
-    [
-        ("optimizers", "SGD(groups,", "SGD([{**g, 'lr': 0.0} for g in groups],", "no weight moved"),
-        ("optimizers", "SGD(groups,", "SGD([{**g, 'lr': 1e30} for g in groups],", "the loss is"),
-    ],
-)
-def test_a_part_that_fails_in_a_run_is_named(
-    parts: Any, file: str, old: str, new: str, message: str
-) -> None:
-    parts.change(f"{file}.py", old, new)
+@pytest.mark.parametrize(("rate", "message"), [("0.0", "no weight moved"), ("1e30", "the loss is")])
+def test_a_part_that_fails_in_a_run_is_named(parts: Any, rate: str, message: str) -> None:
+    parts.change("optimizers.py", "SGD(groups,", f"SGD([{{**g, 'lr': {rate}}} for g in groups],")
     with pytest.raises(CheckFailure, match=message):
         check_trainer_parts_run(parts.plugin())
 

@@ -21,6 +21,11 @@ def _threads(_one_thread: None) -> None:
     """Run every test on one thread, like the processes with which it is compared."""
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _blank(blank_pictures: object) -> None:
+    """Draw no pictures; a test that looks at them asks for `pictures`."""
+
+
 @pytest.fixture(scope="session")
 def warm(toy_plugin: None) -> ForkServerContext:
     """A server that has imported the modules of training; each process is forked from it."""
@@ -56,20 +61,23 @@ def start(warm: ForkServerContext) -> Iterator[Start]:
 
 
 @pytest.fixture
-def start_pair(start: Start) -> Callable[..., list[ForkServerProcess]]:
-    """Start two processes that train together over gloo."""
+def train_pair(start: Start) -> Callable[..., None]:
+    """Run two processes that train together over gloo, and check how both end."""
 
-    def begin(*overrides: str, **folders: Path) -> list[ForkServerProcess]:
+    def train(*overrides: str, code: int = 0, **folders: Path) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "NODE_RANK": "0"}
-        return [
+        pair = [
             start("trainer.devices=2", *overrides, **folders, env={**place, "LOCAL_RANK": rank})
             for rank in ("0", "1")
         ]
+        for process in pair:
+            process.join(120)
+        assert [process.exitcode for process in pair] == [code, code]
 
-    return begin
+    return train
 
 
 @pytest.fixture

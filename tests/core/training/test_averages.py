@@ -11,13 +11,13 @@ import lightning as L
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
+from run_column import column
 from torch import Tensor
 
 from scionwood.errors import TrainingError
 from scionwood.recipes.recipe import resolve
 from scionwood.training import fit, load_run
 from scionwood.training.checkpoint import BEST, LAST, read_checkpoint
-from scionwood.training.metrics import read_metrics
 
 Fit = Callable[..., Path]
 EMA = "{name: ema, decay: 0.8}"
@@ -82,14 +82,9 @@ def test_an_ema_is_the_average_of_the_steps_and_is_what_is_exported(tmp_path: Pa
     assert all(torch.equal(last[name], value) for name, value in weights.steps[-1].items())
     assert "The exported weights are the exponential moving average" in card(run)
     assert "decay 0.8" in card(run)
-
-
-def test_its_validation_is_that_of_the_average(tmp_path: Path) -> None:
-    run, _ = followed(tmp_path, f"trainer.callbacks=[{EMA}]")
     task, data = load_run(run), resolve(run / "recipe.yaml").data.build()
     loss = float((task.backbone(data.val.x) - data.val.y).square().mean())
-    rows = [row for row in read_metrics(run / "metrics.csv") if "val_loss" in row]
-    assert min(float(row["val_loss"]) for row in rows) == pytest.approx(loss, rel=1e-5)
+    assert min(column(run, "val_loss")) == pytest.approx(loss, rel=1e-5)
 
 
 def test_an_ema_may_begin_late_and_skip_steps(tmp_path: Path) -> None:
@@ -157,12 +152,8 @@ def test_what_cannot_be_averaged_is_refused(toy_fit: Fit) -> None:
 
 @pytest.mark.slow
 def test_a_sharded_model_has_no_average(
-    start_pair: Callable[..., list[Any]], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    train_pair: Callable[..., None], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    pair = start_pair(
-        "trainer.strategy=model_parallel", "trainer.callbacks=[ema]", run_dir=tmp_path / "run"
-    )
-    for process in pair:
-        process.join(120)
-    assert [process.exitcode for process in pair] == [1, 1]
+    options = ("trainer.strategy=model_parallel", "trainer.callbacks=[ema]")
+    train_pair(*options, run_dir=tmp_path / "run", code=1)
     assert "Use trainer.strategy: ddp" in capfd.readouterr().err

@@ -12,6 +12,7 @@ import pytest
 import torch
 from case_table import table
 from peft import LoraConfig
+from run_column import column
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounterWithBackend
@@ -22,7 +23,6 @@ from scionwood.errors import RecipeError, TrainingError
 from scionwood.recipes.recipe import resolve
 from scionwood.training import blocks
 from scionwood.training.blocks import checkpoint_blocks, compile_blocks, compiled, repeated
-from scionwood.training.metrics import read_metrics
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*autograd.function.Function'> should not be instantiated:DeprecationWarning",
@@ -82,10 +82,6 @@ def measured(model: nn.Module, *inputs: Tensor) -> tuple[Tensor, list[Tensor], i
     gradients = [p.grad.clone() for p in model.parameters() if p.requires_grad]
     model.zero_grad()
     return loss.detach(), gradients, kept
-
-
-def losses(run: Path) -> list[str]:
-    return [row["train_loss"] for row in read_metrics(run / "metrics.csv") if "train_loss" in row]
 
 
 def test_blocks_are_the_outermost_repeated_modules_with_parts() -> None:
@@ -169,7 +165,7 @@ def test_a_block_that_counts_batches_is_not_computed_twice() -> None:
 
 
 def test_compiled_blocks_share_code_and_agree_with_eager() -> None:
-    model = tuned(depth=12)
+    model = tuned(depth=4)
     loss, gradients, _ = measured(model)
     counter: Any = CompileCounterWithBackend("aot_eager")
     for block in repeated(model):
@@ -194,7 +190,7 @@ def test_a_run_whose_blocks_are_computed_again_has_the_losses_of_a_plain_one(
     options += ["backbone.dropout=0.2"]
     plain = toy_fit(*options, name="plain")
     keys = ["gradient_checkpointing=true", *["compile={backend: aot_eager}"] * compiled]
-    assert losses(toy_fit(*options, *keys, name="other")) == losses(plain)
+    assert column(toy_fit(*options, *keys, name="other")) == column(plain)
 
 
 def test_a_finished_run_is_loaded_without_compiling(toy_fit: Callable[..., Path]) -> None:
@@ -279,22 +275,18 @@ def test_the_default_compiler_agrees_with_eager(toy_fit: Callable[..., Path]) ->
         pytest.skip("the default compiler needs g++ on a CPU")
     plain = toy_fit("trainer.max_steps=4", name="plain")
     compiled = toy_fit("trainer.max_steps=4", "compile=true", name="compiled")
-    near = [float(loss) for loss in losses(compiled)]
-    assert near == pytest.approx([float(loss) for loss in losses(plain)], rel=1e-4)
+    assert column(compiled) == pytest.approx(column(plain), rel=1e-4)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
 @pytest.mark.parametrize("key", ["gradient_checkpointing=true", "compile={backend: aot_eager}"])
 def test_two_processes_compute_what_one_does(
-    start_pair: Callable[..., Any], tmp_path: Path, strategy: str, key: str
+    train_pair: Callable[..., None], tmp_path: Path, strategy: str, key: str
 ) -> None:
     given = ("trainer.max_steps=2", "trainer.logger=csv", f"trainer.strategy={strategy}")
     runs = []
     for name, extra in (("plain", ()), ("blocks", (key,))):
-        pair = start_pair(*given, *extra, run_dir=tmp_path / name)
-        for process in pair:
-            process.join(120)
-        assert [process.exitcode for process in pair] == [0, 0]
+        train_pair(*given, *extra, run_dir=tmp_path / name)
         runs.append(load_file(tmp_path / name / "adapter" / "adapter_model.safetensors"))
     torch.testing.assert_close(*runs, rtol=0, atol=1e-6)

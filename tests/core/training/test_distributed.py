@@ -6,18 +6,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from run_column import column
 from safetensors.torch import load_file
 
 from scionwood.training.checkpoint import LAST, read_checkpoint
-from scionwood.training.metrics import read_metrics
 
-StartPair = Callable[..., list[ForkServerProcess]]
+TrainPair = Callable[..., None]
 STRATEGIES = ("ddp", "model_parallel")
 EVERY = "trainer.callbacks=[{name: checkpoint, every_n_steps: 1}]"
 BETA1 = 0.9  # of AdamW: after one step its first moment is (1 - beta1) times the gradient
@@ -25,10 +24,10 @@ BETA1 = 0.9  # of AdamW: after one step its first moment is (1 - beta1) times th
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_gradients_and_adapter_equal_those_of_one_process(
-    start_pair: StartPair, toy_fit: Callable[..., Path], tmp_path: Path, strategy: str
+    train_pair: TrainPair, toy_fit: Callable[..., Path], tmp_path: Path, strategy: str
 ) -> None:
     pair, steps = tmp_path / "pair", ("trainer.max_steps=1", "trainer.logger=csv")
-    finish(start_pair(f"trainer.strategy={strategy}", *steps, "data.batch_size=8", run_dir=pair))
+    train_pair(f"trainer.strategy={strategy}", *steps, "data.batch_size=8", run_dir=pair)
     one = toy_fit(*steps, "data.batch_size=16", name="one")
 
     expected, summed = gradients(one), gradients(pair)
@@ -43,14 +42,14 @@ def test_gradients_and_adapter_equal_those_of_one_process(
 @pytest.mark.parametrize(
     "strategy", [STRATEGIES[0], *(pytest.param(s, marks=pytest.mark.slow) for s in STRATEGIES[1:])]
 )
-def test_two_processes_resume_exactly(start_pair: StartPair, tmp_path: Path, strategy: str) -> None:
+def test_two_processes_resume_exactly(train_pair: TrainPair, tmp_path: Path, strategy: str) -> None:
     options = (f"trainer.strategy={strategy}", "backbone.dropout=0.2", "data.jitter=0.1", EVERY)
     options = (*options, "trainer.logger=csv", "trainer.max_epochs=-1")
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    finish(start_pair(*options, "trainer.max_steps=7", run_dir=whole))  # four steps an epoch
-    finish(start_pair(*options, "trainer.max_steps=6", run_dir=cut))
-    finish(start_pair(*options, "trainer.max_steps=7", resume=cut))
-    assert losses(cut) == losses(whole)
+    train_pair(*options, "trainer.max_steps=7", run_dir=whole)  # four steps an epoch
+    train_pair(*options, "trainer.max_steps=6", run_dir=cut)
+    train_pair(*options, "trainer.max_steps=7", resume=cut)
+    assert column(cut) == column(whole)
     for left, right in zip(gradients(cut), gradients(whole), strict=True):
         assert torch.equal(left, right)
 
@@ -64,21 +63,10 @@ def test_processes_started_by_the_command_line_share_one_folder(tmp_path: Path) 
     assert done.returncode == 0, done.stderr
     (run,) = (tmp_path / "runs").iterdir()
     assert (run / "adapter" / "adapter_model.safetensors").is_file()
-    assert len(losses(run)) == 1
-
-
-def finish(pair: list[ForkServerProcess]) -> None:
-    for process in pair:
-        process.join(120)
-    assert [process.exitcode for process in pair] == [0, 0]
+    assert len(column(run)) == 1
 
 
 def gradients(run: Path) -> list[torch.Tensor]:
     """Return the gradients from AdamW's first moments, in the order of the parameters' names."""
     state: dict[Any, Any] = read_checkpoint(run / LAST)["optimizer_states"][0]["state"]
     return [state[key]["exp_avg"] / (1 - BETA1) for key in sorted(state)]
-
-
-def losses(run: Path) -> list[tuple[str, str]]:
-    rows = read_metrics(run / "metrics.csv")
-    return [(row["step"], row["train_loss"]) for row in rows if "train_loss" in row]

@@ -17,11 +17,6 @@ from scionwood.errors import AdapterError, TrainingError
 SMALL = ("trainer.max_steps=2", "trainer.logger=false")
 
 
-@pytest.fixture(autouse=True)
-def _toy(toy_plugin: None) -> None:
-    """The plugin `toy` is installed."""
-
-
 class Counting(Callback):
     def __init__(self) -> None:
         self.models: list[torch.nn.Module] = []

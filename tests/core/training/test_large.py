@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from lightning.pytorch import seed_everything
+from run_column import column
 from safetensors.torch import load_file, save_file, save_model
 
 from scionwood.adapters import adapter_state
@@ -19,11 +20,9 @@ from scionwood.adapters.identity import ATTRIBUTE
 from scionwood.recipes.recipe import resolve
 from scionwood.scale.large import empty_backbone
 from scionwood.training import build
-from scionwood.training.metrics import read_metrics
 from scionwood.training.preparation import prepare
 
-StartPair = Callable[..., list[ForkServerProcess]]
-Measure = Callable[..., float]
+TrainPair = Callable[..., None]
 SHARDED = "trainer.strategy=model_parallel"
 
 
@@ -64,6 +63,17 @@ def test_the_adapter_starts_as_on_a_base_with_values(
         assert all(torch.equal(state[key], expected[key]) for key in expected)
 
 
+def test_each_name_of_the_sharded_strategy_and_no_other_leaves_the_base_empty(
+    base: Callable[..., str],
+) -> None:
+    sharded = ("fsdp2", "{name: model_parallel, process_group_backend: gloo}")
+    for strategy in (*sharded, "ddp"):
+        recipe = resolve("toy/regress", [base(), f"trainer.strategy={strategy}"])
+        assert (empty_backbone(recipe, prepare) is not None) is (strategy in sharded)
+    task, _ = build(resolve("toy/regress", [base(), SHARDED]))
+    assert not any(parameter.is_meta for parameter in task.parameters())
+
+
 @pytest.mark.parametrize(
     ("override", "reason"),
     [
@@ -83,26 +93,13 @@ def test_a_base_that_needs_values_is_built_with_them(
     assert re.search(f"the whole base until it is sharded: .*({reason})", capsys.readouterr().err)
 
 
-def test_each_name_of_the_strategy_shards(base: Callable[..., str]) -> None:
-    for strategy in ("fsdp2", "{name: model_parallel, process_group_backend: gloo}"):
-        recipe = resolve("toy/regress", [base(), f"trainer.strategy={strategy}"])
-        assert empty_backbone(recipe, prepare) is not None
-
-
-def test_other_strategies_build_a_base_with_values(base: Callable[..., str]) -> None:
-    recipe = resolve("toy/regress", [base(), "trainer.strategy=ddp"])
-    assert empty_backbone(recipe, prepare) is None
-    task, _ = build(resolve("toy/regress", [base(), SHARDED]))
-    assert not any(parameter.is_meta for parameter in task.parameters())
-
-
 def test_two_processes_learn_what_one_learns(
-    start_pair: StartPair, toy_fit: Callable[..., Path], base: Callable[..., str], tmp_path: Path
+    train_pair: TrainPair, toy_fit: Callable[..., Path], base: Callable[..., str], tmp_path: Path
 ) -> None:
     options = ("trainer.max_steps=5", "trainer.logger=csv", "trainer.val_check_interval=1", base())
     options = (*options, r"adapter.targets=blocks\.[12]\.linear")  # the first block is frozen
     pair = tmp_path / "pair"
-    join(start_pair(SHARDED, *options, "data.batch_size=8", run_dir=pair), 0)
+    train_pair(SHARDED, *options, "data.batch_size=8", run_dir=pair)
     one = toy_fit(*options, "data.batch_size=16", name="one")
     expected, losses = column(one, "val_loss"), column(pair, "val_loss")  # over both processes
     assert len(losses) == len(expected) == 5
@@ -117,32 +114,32 @@ def test_two_processes_learn_what_one_learns(
 
 @pytest.mark.slow
 def test_two_processes_resume_exactly(
-    start_pair: StartPair, base: Callable[..., str], tmp_path: Path
+    train_pair: TrainPair, base: Callable[..., str], tmp_path: Path
 ) -> None:
     whole, cut, name = tmp_path / "whole", tmp_path / "cut", base()
     options = (SHARDED, name, "trainer.logger=csv", "trainer.max_epochs=-1")
     options = (*options, "trainer.callbacks=[{name: checkpoint, every_n_steps: 1}]")
-    join(start_pair(*options, "trainer.max_steps=5", run_dir=whole), 0)
-    join(start_pair(*options, "trainer.max_steps=3", run_dir=cut), 0)
-    join(start_pair(*options, "trainer.max_steps=5", resume=cut), 0)
+    train_pair(*options, "trainer.max_steps=5", run_dir=whole)
+    train_pair(*options, "trainer.max_steps=3", run_dir=cut)
+    train_pair(*options, "trainer.max_steps=5", resume=cut)
     assert column(cut, "train_loss") == column(whole, "train_loss")
     weights = "adapter/adapter_model.safetensors"
     assert (cut / weights).read_bytes() == (whole / weights).read_bytes()
 
 
 def test_a_base_that_is_not_finite_ends_both_processes(
-    start_pair: StartPair, base: Callable[..., str], tmp_path: Path
+    train_pair: TrainPair, base: Callable[..., str], tmp_path: Path
 ) -> None:
     override = base()
     (path,) = tmp_path.glob("base-*")
     state = load_file(path)
     state["blocks.1.linear.weight"][-1, -1] = float("nan")  # a row of the second process
     save_file(state, path)
-    join(start_pair(SHARDED, override, run_dir=tmp_path / "pair"), 1)
+    train_pair(SHARDED, override, run_dir=tmp_path / "pair", code=1)
 
 
 @pytest.mark.slow
-def test_no_process_holds_more_than_six_tenths_of_the_base(measure: Measure) -> None:
+def test_no_process_holds_more_than_six_tenths_of_the_base(measure: Callable[..., float]) -> None:
     width, depth = 768, 160  # 360 MiB
     size = 4 * depth * width * (width + 1)
     shares = {kind: measure(kind, width, depth) / size for kind in ("stored", "mlp")}
@@ -152,7 +149,9 @@ def test_no_process_holds_more_than_six_tenths_of_the_base(measure: Measure) -> 
 
 
 @pytest.fixture
-def measure(warm: ForkServerContext, base: Callable[..., str], tmp_path: Path) -> Iterator[Measure]:
+def measure(
+    warm: ForkServerContext, base: Callable[..., str], tmp_path: Path
+) -> Iterator[Callable[..., float]]:
     """Train on two processes, and return the larger growth of their resident memory in bytes."""
     from scionwood_toy.stored import fit_measured
 
@@ -177,20 +176,12 @@ def measure(warm: ForkServerContext, base: Callable[..., str], tmp_path: Path) -
             pair.append(warm.Process(target=fit_measured, args=arguments))
             pair[-1].start()
         started.extend(pair)
-        join(pair, 0)
+        for process in pair:
+            process.join(120)
+        assert [process.exitcode for process in pair] == [0, 0]
         return max(float(result.read_text()) for result in results)
 
     yield begin
     for process in started:
         process.kill()
         process.join()
-
-
-def join(pair: list[ForkServerProcess], code: int) -> None:
-    for process in pair:
-        process.join(120)
-    assert [process.exitcode for process in pair] == [code, code]
-
-
-def column(run: Path, key: str) -> list[float]:
-    return [float(row[key]) for row in read_metrics(run / "metrics.csv") if row.get(key)]

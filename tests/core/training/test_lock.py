@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
 import pytest
@@ -24,35 +23,6 @@ ENDLESS = (
     "trainer.max_steps=100000",
     "trainer.callbacks=[{name: checkpoint, every_n_steps: 1}]",
 )
-
-# The writer starts a child that outlives it, as a worker of a data loader does for some seconds.
-HOLD = """
-import subprocess, sys, time
-from pathlib import Path
-from scionwood.training.run_folder import only_writer
-
-with only_writer(Path(sys.argv[1])):
-    child = subprocess.Popen(["sleep", "60"], close_fds=False)
-    print(child.pid, flush=True)
-    time.sleep(60)
-"""
-
-TURNS = """
-import os, sys
-from pathlib import Path
-from scionwood.errors import TrainingError
-from scionwood.training.run_folder import only_writer
-
-folder, done = Path(sys.argv[1]), 0
-while done < 300:
-    try:
-        with only_writer(folder):
-            (folder / "inside").mkdir()  # fails if the other process is inside
-            (folder / "inside").rmdir()
-            done += 1
-    except TrainingError:
-        pass
-"""
 
 
 def test_a_second_process_cannot_resume_a_run_that_trains(
@@ -79,30 +49,40 @@ def test_a_second_process_cannot_resume_a_run_that_trains(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sleep and close_fds of Unix")
-def test_the_lock_of_a_killed_process_is_free_though_its_children_live(tmp_path: Path) -> None:
-    writer = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
-    assert writer.stdout is not None
-    child = int(writer.stdout.readline())
+def test_the_lock_of_a_killed_process_is_free_though_its_children_live(
+    warm: ForkServerContext, tmp_path: Path
+) -> None:
+    from scionwood_toy.child import hold
+
+    here, there = warm.Pipe()
+    writer = warm.Process(target=hold, args=(tmp_path, there))
+    writer.start()
+    there.close()
+    child = here.recv()
     try:
         with pytest.raises(TrainingError, match=f"process {writer.pid} on "), only_writer(tmp_path):
             pass
         writer.kill()
-        writer.wait()
+        writer.join()
         os.kill(child, 0)
         assert (tmp_path / LOCK).exists()
         with only_writer(tmp_path):
             assert f"process {os.getpid()} on" in (tmp_path / LOCK).read_text()
     finally:
         os.kill(child, signal.SIGKILL)
-        writer.stdout.close()
 
 
-def test_two_processes_that_take_turns_are_never_inside_together(tmp_path: Path) -> None:
-    words = [sys.executable, "-c", TURNS, str(tmp_path)]
-    racers = [subprocess.Popen(words) for _ in range(2)]
-    assert [racer.wait(60) for racer in racers] == [0, 0]
+def test_two_processes_that_take_turns_are_never_inside_together(
+    warm: ForkServerContext, tmp_path: Path
+) -> None:
+    from scionwood_toy.child import take_turns
+
+    racers = [warm.Process(target=take_turns, args=(tmp_path,)) for _ in range(2)]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join(60)
+    assert [racer.exitcode for racer in racers] == [0, 0]
     assert not (tmp_path / LOCK).exists()
 
 

@@ -75,7 +75,8 @@ def test_a_found_rate_is_in_the_recipe_which_repeats_the_run(
     toy_fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     finder = "{name: lr_finder, num_training_steps: 40, min_lr: 1.0e-5}"
-    run = toy_fit(named(finder), "backbone.dropout=0.2", "trainer.max_epochs=2")
+    options = (named(finder), "backbone.dropout=0.2", "trainer.max_epochs=1")
+    run = toy_fit(*options)
     recipe = resolve(run / "recipe.yaml")
     rate = recipe.task.options["lr"]
     assert rate != 0.01
@@ -86,15 +87,8 @@ def test_a_found_rate_is_in_the_recipe_which_repeats_the_run(
     plain = fit(recipe, run_dir=tmp_path / "plain")
     for file in ("metrics.csv", "adapter/adapter_model.safetensors", "recipe.yaml"):
         assert (plain / file).read_bytes() == (run / file).read_bytes(), file
-
-
-def test_a_resumed_run_looks_for_no_rate(toy_fit: Fit) -> None:
-    finder = "{name: lr_finder, num_training_steps: 40, min_lr: 1.0e-5}"
-    options = (named(finder), "trainer.max_epochs=1")
-    run = toy_fit(*options)
-    recipe = resolve(run / "recipe.yaml")
     before = (run / "head.safetensors").read_bytes()
-    toy_fit(*options, resume=run)
+    toy_fit(*options, resume=run)  # which looks for no rate
     assert resolve(run / "recipe.yaml") == recipe
     assert (run / "head.safetensors").read_bytes() == before
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 from case_table import table
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
@@ -17,7 +16,6 @@ from torch.distributed.fsdp import fully_shard
 from scionwood import Task, resolve
 from scionwood.errors import RecipeError, TrainingError
 from scionwood.training.builtin_components import OPTIMIZERS
-from scionwood.training.metrics import read_metrics
 from scionwood.training.optimizers import Muon
 
 NEW = hasattr(torch.optim, "Muon")
@@ -75,34 +73,19 @@ def test_muon_trains_matrices_and_leaves_the_rest_to_adamw() -> None:
 
 
 @needs_muon
-def test_muon_goes_on_exactly_from_a_saved_state() -> None:
-    straight = stepped(made("muon"), 5)
-    first, second = made("muon"), made("muon")
-    stepped(first, 2)
-    second.task.load_state_dict(first.task.state_dict())
-    second.load_state_dict(first.state_dict())
-    assert all(torch.equal(a, b) for a, b in zip(straight, stepped(second, 3), strict=True))
-
-
-@needs_muon
 def test_muon_alone_trains_a_model_of_matrices() -> None:
     optimizer = Muon([{"params": [nn.Parameter(torch.ones(2, 2))], "lr": 0.1, "weight_decay": 0.0}])
     assert len(optimizer.param_groups) == 1
 
 
-@pytest.mark.parametrize("name", [pytest.param("muon", marks=needs_muon), "sgd"])
-def test_a_run_resumes_exactly_with_another_optimiser(
-    toy_fit: Callable[..., Path], name: str
-) -> None:
-    given = f"task.optimizer.name={name}"
+@needs_muon
+def test_a_run_resumes_exactly_with_another_optimiser(toy_fit: Callable[..., Path]) -> None:
+    given = "task.optimizer.name=muon"
     whole = toy_fit(given, "trainer.max_epochs=2", name="whole")
     toy_fit(given, "trainer.max_epochs=1", name="part")
     again = toy_fit(given, "trainer.max_epochs=2", resume=whole.parent / "part")
-    assert read_metrics(again / "metrics.csv") == read_metrics(whole / "metrics.csv")
-    left, right = (
-        load_file(run / "adapter" / "adapter_model.safetensors") for run in (whole, again)
-    )
-    assert all(torch.equal(left[key], right[key]) for key in left)
+    for file in ("metrics.csv", "adapter/adapter_model.safetensors"):
+        assert (again / file).read_bytes() == (whole / file).read_bytes()
 
 
 def test_muon_says_which_torch_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:

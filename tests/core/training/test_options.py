@@ -132,21 +132,21 @@ def test_checkpoints_and_both_loggers_are_the_default() -> None:
     assert options.loggers({"logger": False}) == options.loggers({"logger": "csv"}) == []
 
 
-@pytest.mark.parametrize("name", ["tensorboard", "wandb", "mlflow", "comet"])
 def test_a_missing_package_is_named_before_training_and_not_needed_to_load(
-    toy_fit: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    toy_fit: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = toy_fit("trainer.max_steps=1")
     recipe = (run / "recipe.yaml").read_text("utf-8")
-    (run / "recipe.yaml").write_text(recipe.replace("logger: csv", f"logger: {name}"), "utf-8")
-    write_manifest(run)
     monkeypatch.setattr(options, "find_spec", lambda name: None)
-    package = builtin_components.LOGGERS[name].package
-    message = rf"logger: {name}.*package {package}.*Run: pip install '{package}>=[\d.]+'$"
-    with pytest.raises(RecipeError, match=message):
-        fit(resolve(run / "recipe.yaml"), run_dir=tmp_path / "other")
-    assert not (tmp_path / "other").exists()
-    load_run(run)
+    for name in ("tensorboard", "wandb", "mlflow", "comet"):
+        (run / "recipe.yaml").write_text(recipe.replace("logger: csv", f"logger: {name}"), "utf-8")
+        write_manifest(run)
+        package = builtin_components.LOGGERS[name].package
+        message = rf"logger: {name}.*package {package}.*Run: pip install '{package}>=[\d.]+'$"
+        with pytest.raises(RecipeError, match=message):
+            fit(resolve(run / "recipe.yaml"), run_dir=tmp_path / "other")
+        assert not (tmp_path / "other").exists()
+        load_run(run)
 
 
 def test_checking_imports_nothing_heavy() -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from case_table import table
 from lightning.pytorch import seed_everything
+from run_column import column
 from torch import Tensor, nn
 
 import scionwood
@@ -17,9 +18,7 @@ from scionwood import AdapterError, PluginError, RecipeError, kernels
 from scionwood.adapters import base_hash
 from scionwood.recipes.recipe import resolve
 from scionwood.training import build, load_run, quantize
-from scionwood.training.metrics import read_metrics
 
-pytestmark = pytest.mark.usefixtures("toy_plugin")
 NF4 = "backbone.quantize=nf4"
 needs = pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="needs bitsandbytes")
 WIDE = ("backbone.width=64", "kernels=off")
@@ -55,7 +54,7 @@ def test_four_bits_are_not_spread_over_processes(toy_fit: Callable[..., Path]) -
 def test_a_run_trains_saves_and_loads(toy_fit: Callable[..., Path]) -> None:
     run = toy_fit(NF4, "backbone.width=64", "trainer.max_steps=8")
     ordinary = toy_fit("backbone.width=64", "trainer.max_steps=8", name="ordinary")
-    loss, expected = (_last(folder, "val_loss") for folder in (run, ordinary))
+    loss, expected = (column(folder, "val_loss")[-1] for folder in (run, ordinary))
     assert loss == pytest.approx(expected, rel=0.1)
     task, again = load_run(run), load_run(run)
     assert (
@@ -141,7 +140,3 @@ def _step(model: nn.Module, x: Tensor) -> tuple[Tensor, list[Tensor]]:
     y: Tensor = model(x)
     y.square().mean().backward()
     return y.detach(), [p.grad.clone() for p in model.parameters() if p.grad is not None]
-
-
-def _last(run: Path, key: str) -> float:
-    return [float(row[key]) for row in read_metrics(run / "metrics.csv") if row.get(key)][-1]

@@ -11,6 +11,7 @@ import lightning as L
 import pytest
 import torch
 from case_table import table
+from run_column import column
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset
 
@@ -19,13 +20,8 @@ from scionwood.authoring import DataLoader
 from scionwood.errors import RecipeError
 from scionwood.training import schedules
 from scionwood.training.builtin_components import SCHEDULES
-from scionwood.training.metrics import read_metrics
 
 SHAPES = {name: getattr(schedules, name) for name in SCHEDULES if name != "plateau"}
-
-
-def rates(run: Path) -> list[float]:
-    return [float(r["lr"]) for r in read_metrics(run / "metrics.csv") if "lr" in r]
 
 
 @table("name", SHAPES)
@@ -70,7 +66,9 @@ def test_the_schedule_follows_the_warm_up(toy_fit: Callable[..., Path]) -> None:
         *("task.lr=1.0", "task.schedule={name: linear, floor: 0.5}", "task.warmup_steps=3"),
         *("trainer.max_steps=11", "trainer.gradient_clip_val=1.0e-3"),
     )
-    assert rates(run)[:8] == pytest.approx([0.25, 0.5, 0.75, 1.0, 15 / 16, 14 / 16, 13 / 16, 0.75])
+    assert column(run, "lr")[:8] == pytest.approx(
+        [0.25, 0.5, 0.75, 1.0, 15 / 16, 14 / 16, 13 / 16, 0.75]
+    )
 
 
 def test_plateau_lowers_the_rate_after_validations_that_do_not_improve(
@@ -80,7 +78,7 @@ def test_plateau_lowers_the_rate_after_validations_that_do_not_improve(
         *("task.lr=1.0e-9", "task.warmup_steps=3", "trainer.max_epochs=4"),
         "task.schedule={name: plateau, patience: 0, factor: 0.5, threshold: 0.1}",
     )
-    shares = [rate / 1e-9 for rate in rates(run)]
+    shares = [rate / 1e-9 for rate in column(run, "lr")]
     assert shares[:4] == pytest.approx([0.25, 0.5, 0.75, 1.0])
     ends = shares[7::8]  # eight steps an epoch; the first validation has nothing to improve on
     assert ends == pytest.approx([1.0, 1.0, 0.5, 0.25])
@@ -91,8 +89,8 @@ def test_plateau_is_resumed_exactly(toy_fit: Callable[..., Path]) -> None:
     whole = toy_fit(*given, "trainer.max_epochs=6", name="whole")
     toy_fit(*given, "trainer.max_epochs=3", name="part")
     again = toy_fit(*given, "trainer.max_epochs=6", resume=whole.parent / "part")
-    assert rates(again) == rates(whole)
-    assert len(set(rates(whole))) > 1
+    assert column(again, "lr") == column(whole, "lr")
+    assert len(set(column(whole, "lr"))) > 1
 
 
 @table(

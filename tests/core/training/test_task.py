@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any, ClassVar, Unpack
 
 import pytest
@@ -16,7 +14,6 @@ from scionwood.cli.inspection import _component
 from scionwood.errors import RecipeError, TrainingError
 from scionwood.recipes.recipe import validate
 from scionwood.scale.shard import blocks, shard
-from scionwood.training.metrics import read_metrics
 
 
 class Weighted(Task):
@@ -49,24 +46,6 @@ class Scaled(Task):
 
     def losses(self, batch: Tensor) -> dict[str, Tensor]:
         return {"loss": (self.scale * self.backbone(batch)).mean()}
-
-
-def test_the_rate_warms_up_and_then_falls_along_a_cosine(toy_fit: Callable[..., Path]) -> None:
-    run = toy_fit(
-        *("task.lr=1.0", "task.schedule=cosine", "task.warmup_steps=3", "trainer.max_steps=11"),
-        "trainer.gradient_clip_val=1.0e-3",
-    )
-    rates = [float(r["lr"]) for r in read_metrics(run / "metrics.csv") if "lr" in r]
-    assert rates[:4] == pytest.approx([0.25, 0.5, 0.75, 1.0])
-    assert rates[7] == pytest.approx(0.5)
-    assert rates == pytest.approx(rates[:4] + sorted(rates[4:], reverse=True))
-    assert len(rates) == 11
-
-
-def test_a_constant_rate_warms_up_too(toy_fit: Callable[..., Path]) -> None:
-    run = toy_fit("task.lr=0.5", "task.warmup_steps=1", "trainer.max_steps=4")
-    rates = [float(r["lr"]) for r in read_metrics(run / "metrics.csv") if "lr" in r]
-    assert rates == pytest.approx([0.25, 0.5, 0.5, 0.5])
 
 
 def test_parameters_outside_the_backbone_are_optimised_too() -> None:

@@ -78,7 +78,7 @@ def simulate(
         >>> from pathlib import Path
         >>> from scionwood_federated import Plan, simulate
         >>> size = Path("sites.csv").write_text("site,data.seed\na,1\nb,2\n")
-        >>> plan = Plan(rounds=2, steps=1)
+        >>> plan = Plan(rounds=1, steps=1)
         >>> result = simulate("seismic/denoise", Path("sim"), plan, sites="sites.csv", smoke=True)
         >>> sorted(result.outcomes)
         ['alone', 'federated', 'pooled']

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,9 @@ def row(name: str) -> str:
     return f"| {' | '.join([name, *cells])} |"
 
 
-def rows() -> dict[str, str]:
-    """Return the rows of the layers whose packages are installed."""
-    return {name: row(name) for name, case in CASES.items() if available(case)}
+def rows(names: Iterable[str] = CASES) -> dict[str, str]:
+    """Return the rows of layers, of those whose packages are installed."""
+    return {name: row(name) for name in names if available(CASES[name])}
 
 
 def written() -> dict[str, str]:

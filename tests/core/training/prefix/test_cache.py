@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -181,58 +180,51 @@ def test_an_input_that_needs_a_gradient_is_computed() -> None:
     assert torch.equal(gradient, expected)
 
 
-def test_only_the_head_trains_and_every_block_is_skipped() -> None:
-    tuned = toy().backbone
-    tuned.requires_grad_(False).get_base_model().readout.requires_grad_(True)
-    assert len(find_blocks(tuned)) == 3, "an adapter that does not train is still an adapter"
-    plain = build(resolve("toy/regress", ["backbone.depth=4", "adapter={name: frozen}"]))[0]
-    assert list(find_blocks(plain.backbone)) == [f"blocks.{n}" for n in range(4)]
+def test_the_model_can_be_copied_fail_and_have_its_cache_removed() -> None:
+    def fail(*_: Any) -> None:
+        raise ArithmeticError("the head fails")
 
-
-def test_stacks_under_one_parent_are_skipped_together() -> None:
-    class Stages(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            for n in range(3):
-                setattr(self, f"stage{n}", nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)))
-
-    model = Stages().requires_grad_(False)
-    model.stage1[1].requires_grad_(True)
-    assert list(find_blocks(model)) == ["stage0.0", "stage0.1", "stage1.0"]
-    assert list(find_blocks(model, ["stage0"])) == ["stage0"]
-
-
-@pytest.fixture
-def failing() -> Iterator[Callable[[Task], None]]:
-    handles = []
-
-    def arrange(task: Task) -> None:
-        def fail(*_: Any) -> None:
-            raise ArithmeticError("the head fails")
-
-        head = task.backbone.get_base_model().readout
-        handles.append(head.register_forward_hook(fail))
-
-    yield arrange
-    for handle in handles:
-        handle.remove()
-
-
-def test_the_model_can_be_copied_fail_and_have_its_cache_removed(
-    failing: Callable[[Task], None],
-) -> None:
     task = toy()
     cache = FrozenPrefix(task.backbone)
     expected = [task.backbone(X[:8]) for _ in range(2)][-1]
     assert torch.equal(copy.deepcopy(task).backbone(X[:8]), expected)
     assert cache.hits == 8, "a copy computes for itself"
-    failing(task)
+    handle = task.backbone.get_base_model().readout.register_forward_hook(fail)
     with pytest.raises(ArithmeticError):
         task.backbone(X[:8])
     assert not any("forward" in vars(module) for module in task.modules())
     cache.remove()
-    hooks = [len(m._forward_hooks) + len(m._forward_pre_hooks) for m in task.modules()]
-    assert sum(hooks) == 1, "the one that fails"
+    handle.remove()
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in task.modules())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dataset": list(X), "budget": 63 * 64}, r"64 samples take .* GiB. Raise the budget"),
+        ({"budget": 63}, "63 bytes: a sample's features take 64"),
+    ],
+    ids=["dataset", "sample"],
+)
+def test_a_budget_that_is_too_small_is_refused_at_the_first_step(
+    options: dict[str, Any], message: str
+) -> None:
+    task = toy()
+    with FrozenPrefix(task.backbone, **options), pytest.raises(TrainingError, match=message):
+        task.backbone(X[:8])
+
+
+def test_blocks_that_are_found() -> None:
+    tuned = toy().backbone
+    tuned.requires_grad_(False).get_base_model().readout.requires_grad_(True)
+    assert len(find_blocks(tuned)) == 3, "an adapter that does not train is still an adapter"
+    plain = build(resolve("toy/regress", ["backbone.depth=4", "adapter={name: frozen}"]))[0]
+    assert list(find_blocks(plain.backbone)) == [f"blocks.{n}" for n in range(4)]
+    stages = {f"stage{n}": nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)) for n in range(3)}
+    model = nn.ModuleDict(stages).requires_grad_(False)
+    model.stage1[1].requires_grad_(True)
+    assert list(find_blocks(model)) == ["stage0.0", "stage0.1", "stage1.0"]
+    assert list(find_blocks(model, ["stage0"])) == ["stage0"]
 
 
 def test_a_full_cache_warns_and_training_continues() -> None:
@@ -243,21 +235,3 @@ def test_a_full_cache_warns_and_training_continues() -> None:
             task.backbone(X[8:16])
         assert torch.equal(task.backbone(X[8:16]), toy().backbone(X[8:16]))
         assert len(cache) == 10
-
-
-def test_a_budget_that_the_dataset_exceeds_is_refused_at_the_first_step() -> None:
-    task = toy()
-    with (
-        FrozenPrefix(task.backbone, list(X), budget=63 * 64),
-        pytest.raises(TrainingError, match=r"64 samples take .* GiB. Raise the budget"),
-    ):
-        task.backbone(X[:8])
-
-
-def test_a_budget_below_one_sample_is_refused() -> None:
-    task = toy()
-    with (
-        FrozenPrefix(task.backbone, budget=63),
-        pytest.raises(TrainingError, match="63 bytes: a sample's features take 64"),
-    ):
-        task.backbone(X[:8])

@@ -12,10 +12,6 @@ from scionwood.errors import RecipeError
 from scionwood.training.options import build_trainer_options
 
 
-def options(folder: str) -> dict[str, object]:
-    return {"callbacks": [{"name": "prefix_cache", "folder": folder}]}
-
-
 @table("way", ["absolute", "dots", "link"])
 def test_a_folder_outside_of_the_run_is_refused(tmp_path: Path, way: str) -> None:
     secret, run = tmp_path / "secret", tmp_path / "run"
@@ -23,8 +19,10 @@ def test_a_folder_outside_of_the_run_is_refused(tmp_path: Path, way: str) -> Non
     run.mkdir()
     (run / "linked").symlink_to(secret)
     folder = {"absolute": str(secret), "dots": "../secret", "link": "linked"}[way]
+    options = {"callbacks": [{"name": "prefix_cache", "folder": folder}]}
     with pytest.raises(RecipeError, match=r"prefix_cache: folder .*outside of the run folder"):
-        build_trainer_options(options(folder), folder=run)
+        build_trainer_options(options, folder=run)
+    assert not list(secret.iterdir())
 
 
 def test_features_lie_in_the_run_folder(toy_fit: Callable[..., Path]) -> None:
@@ -32,11 +30,3 @@ def test_features_lie_in_the_run_folder(toy_fit: Callable[..., Path]) -> None:
     deep = ["backbone.depth=4", r"adapter.targets='blocks\.3\.linear'"]
     run = toy_fit("trainer.max_epochs=2", callback, *deep)
     assert list((run / "features").rglob("*.rows"))
-
-
-def test_a_run_with_a_folder_outside_writes_nothing_there(
-    toy_fit: Callable[..., Path], tmp_path: Path
-) -> None:
-    with pytest.raises(RecipeError, match="outside of the run folder"):
-        toy_fit("trainer.callbacks=[{name: prefix_cache, folder: ../secret}]")
-    assert not (tmp_path / "secret").exists()
