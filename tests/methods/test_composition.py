@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn as nn
 from case_table import table
-from continual_models import ConvNet, Net, batches, losses, unsettle
+from continual_models import Net, PlaneNet, batches, losses, unsettle
 from peft import IA3Config, LoraConfig
 
 from scionwood import AdapterError, AdapterFileError, attach, compose
@@ -72,7 +72,7 @@ def test_layers_compute_the_gated_sum_of_each_token(method):
 
 
 def test_convolutions_take_gates_per_layer_but_not_per_token():
-    model, x = two(METHODS["lora"], ConvNet()), torch.randn(5, 2, 7, 7)
+    model, x = two(METHODS["lora"], PlaneNet()), torch.randn(5, 2, 7, 7)
     gates = AdapterGates(model, {"a": 1.0, "b": 1.0}, per="layer")
     with torch.no_grad():
         for bias in gates.bias:

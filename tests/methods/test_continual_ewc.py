@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from continual_models import ConvNet, Net, batches, features, learn, lora, losses, unsettle
+from continual_models import Net, PlaneNet, batches, features, learn, lora, losses, unsettle
 from peft import IA3Config, get_peft_model
 
 from scionwood import AdapterError
@@ -40,7 +40,7 @@ def test_penalty_and_its_gradient_vanish_at_the_anchor(space):
     assert controller.adjust(data[0]) > 0
 
 
-@pytest.mark.parametrize("net", [None, ConvNet()])
+@pytest.mark.parametrize("net", [None, PlaneNet()])
 def test_fisher_information_is_that_of_the_weight_change(net):
     controller, data = anchored(net, space="delta")
     model, expected, count = controller.model, {}, 0
