@@ -14,7 +14,9 @@ from scionwood import ReadError, RecipeError, WriteError
 from scionwood_biomed.data.images import Images
 from scionwood_biomed.readers.opening import is_slide, read_views
 from scionwood_biomed.readers.slides import SlideReader
-from scionwood_biomed.readers.tissue import saturated
+from scionwood_biomed.readers.tissue import otsu, saturated, slices_with_tissue
+
+from .scans import BONE, air, body
 
 GLASS, STAIN = (242, 240, 241), (180, 90, 150)
 
@@ -173,15 +175,6 @@ def test_views_of_a_slide_are_limited(tmp_path):
     assert [view.shape for view in views] == [(64, 64, 3)] * 5
 
 
-def test_refuses_tiles_that_decode_to_gigabytes(tmp_path):
-    path = slide(tmp_path / "a.tiff", size=256, levels=1)
-    with tifffile.TiffFile(path, mode="r+") as file:
-        for name in ("TileWidth", "TileLength", "ImageWidth", "ImageLength"):
-            file.pages[0].tags[name].overwrite(1 << 15)
-    with pytest.raises(ReadError, match="decode to 3,221,225,472 bytes"):
-        SlideReader(path)
-
-
 def test_refuses_pixels_that_are_not_rgb(tmp_path):
     grey = np.zeros((256, 256), np.uint16)
     path = tmp_path / "a.tiff"
@@ -211,3 +204,28 @@ def test_missing_slide_library_names_the_package_to_install(tmp_path, monkeypatc
         importlib.import_module("tiffslide")
     with pytest.raises(ReadError, match="pip install tiffslide"):
         SlideReader(path)
+
+
+def test_leaves_out_air_in_ct_by_its_hounsfield_units():
+    volume = np.stack([air(), body(BONE, radius=0.2), body(BONE), body(BONE), air()])
+    assert slices_with_tissue(volume, hounsfield=True).tolist() == [2, 3]  # 6 % of the fullest
+    small = np.stack([air(), body(BONE, radius=0.4), body(BONE)])
+    assert slices_with_tissue(small, hounsfield=True).tolist() == [1, 2]
+
+
+def test_leaves_out_noise_in_other_volumes_by_otsus_threshold():
+    rng = np.random.default_rng(0)
+    volume = rng.rayleigh(10, (6, 32, 32))  # what magnitude images have outside of a head
+    volume[2:4, 8:24, 8:24] += 200
+    assert slices_with_tissue(volume, hounsfield=False).tolist() == [2, 3]
+
+
+def test_keeps_every_slice_of_a_uniform_volume():
+    assert slices_with_tissue(np.zeros((3, 4, 4)), hounsfield=False).tolist() == [0, 1, 2]
+    assert slices_with_tissue(np.full((3, 4, 4), -1000.0), hounsfield=True).tolist() == [0, 1, 2]
+
+
+def test_the_threshold_lies_between_two_peaks():
+    rng = np.random.default_rng(1)
+    values = np.concatenate([rng.normal(0, 1, 3000), rng.normal(10, 1, 1000)])
+    assert 2.5 < otsu(values) < 7.5

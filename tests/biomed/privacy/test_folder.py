@@ -268,8 +268,34 @@ def test_a_file_of_rules_that_is_not_understood_is_refused(tmp_path, capsys):
     assert not (tmp_path / "o").exists()
 
 
-def test_the_check_as_json_names_places_and_no_values(scans, capsys):
-    assert main(["biomed", "deidentify-check", str(scans / "A"), "--json"]) == 1
+def test_the_check_names_places_and_no_values(scans, tmp_path, capsys):
+    held = tree(scans)
+    command = ["biomed", "deidentify-check", str(scans / "A")]
+    assert main(command) == 1
+    output = capsys.readouterr().out
+    assert "private elements" in output
+    assert main([*command, "--exit-zero"]) == 0
+    assert capsys.readouterr().out == output
+    assert main([*command, "--json"]) == 1
     printed = capsys.readouterr().out
-    assert str(pydicom.dcmread(scans / "A/17106").PatientName) not in printed
+    name = str(pydicom.dcmread(scans / "A/17106").PatientName)
+    assert name not in printed + output
     assert all("PatientName" in each["identity"] for each in json.loads(printed))
+    assert tree(scans) == held
+    (tmp_path / "empty").mkdir()
+    assert check(tmp_path / "empty") == 2
+    assert "no DICOM file" in capsys.readouterr().err
+
+
+def test_a_copy_that_was_looked_at_has_no_findings(tmp_path, capsys):
+    source, target = ROOT / "CT_small.dcm", tmp_path / "clean.dcm"
+    assert run(source, target, "--salt", "secret", "--pixels-viewed") == 0
+    capsys.readouterr()
+    assert main(["biomed", "deidentify-check", str(target), "--json"]) == 0
+    (findings,) = json.loads(capsys.readouterr().out)
+    assert not any(value for name, value in findings.items() if name not in ("path", "pixels"))
+    assert pydicom.dcmread(target).PatientID != pydicom.dcmread(source).PatientID
+    before = target.read_bytes()
+    assert run(source, target, "--salt", "secret") != 0
+    assert "exists" in capsys.readouterr().err
+    assert target.read_bytes() == before
