@@ -103,15 +103,15 @@ def test_refuses_base_to_novel_with_one_novel_class_and_an_unknown_method(folder
         Plan(methods=("coopp",))
 
 
-def test_evaluate_command_compares_methods(folder, tmp_path, capsys):
-    paths = [str(folder), str(tmp_path / "new")]
-    options = ["--subject", r"(\d+)-", "--methods", '["zero_shot"]', "--shots", "[1]"]
-    options += ["--seeds", "1"]
-    assert main(["biomed", "evaluate", *paths, *options, "--json"]) == 0
-    captured = capsys.readouterr()
-    (line,) = json.loads(captured.out)
+def test_the_commands_compare_methods_and_audit_splits(folder, tmp_path, capsys):
+    subject = ["--subject", r"(\d+)-", "--json"]
+    options = ["--methods", '["zero_shot"]', "--shots", "[1]", "--seeds", "1"]
+    assert main(["biomed", "evaluate", str(folder), str(tmp_path / "new"), *subject, *options]) == 0
+    (line,) = json.loads(capsys.readouterr().out)
     assert line["method"] == "zero_shot"
     assert (tmp_path / "new" / "results.csv").is_file()
+    assert main(["biomed", "audit-splits", str(folder), *subject]) == 0
+    assert json.loads(capsys.readouterr().out)["subjects"] == 24
 
 
 def test_audit_shows_the_leakage_of_splits_by_image(folder):
@@ -123,12 +123,6 @@ def test_audit_shows_the_leakage_of_splits_by_image(folder):
     assert result["by_image"]["duplicates"] > 0
     assert result["by_subject"]["shared_subjects"] == result["by_subject"]["duplicates"] == 0
     assert result["by_image"]["probe_accuracy"] > result["by_subject"]["probe_accuracy"] + 0.2
-
-
-def test_audit_splits_command_prints_json(folder, capsys):
-    arguments = [str(folder), "--subject", r"(\d+)-", "--json"]
-    assert main(["biomed", "audit-splits", *arguments]) == 0
-    assert json.loads(capsys.readouterr().out)["subjects"] == 24
 
 
 def test_strongly_regularised_probe_stays_at_its_start():

@@ -100,15 +100,18 @@ def test_grey_and_black_are_not_tissue():
     assert saturated(pixels, 0.06).tolist() == [[False, False, True, False]]
 
 
-def test_refuses_a_slide_without_tissue(tmp_path):
-    path = slide(tmp_path / "a.tiff", np.full((512, 512, 3), GLASS, np.uint8))
-    with pytest.raises(ReadError, match="has tissue"):
-        SlideReader(path)
-
-
-def test_refuses_to_upsample(tmp_path):
-    with pytest.raises(ReadError, match=r"pixels have 0\.5 um, and 0\.25 um are requested"):
-        SlideReader(slide(tmp_path / "a.tiff"), mpp=0.25)
+def test_refuses_slides_without_tissue_or_rgb_and_to_upsample(tmp_path):
+    glass = slide(tmp_path / "glass.tiff", np.full((512, 512, 3), GLASS, np.uint8))
+    grey = np.zeros((256, 256), np.uint16)
+    options = {"tile": (256, 256), "resolution": (2e4, 2e4), "resolutionunit": 3}
+    tifffile.imwrite(tmp_path / "grey.tiff", grey, **options)
+    for path, mpp, rule in (
+        (glass, 0.5, "has tissue"),
+        (tmp_path / "grey.tiff", 0.5, "uint16 in 1 channels"),
+        (slide(tmp_path / "a.tiff"), 0.25, r"pixels have 0\.5 um, and 0\.25 um are requested"),
+    ):
+        with pytest.raises(ReadError, match=rule):
+            SlideReader(path, mpp=mpp)
 
 
 def test_pixel_size_can_be_given_if_the_file_states_none(tmp_path):
@@ -173,14 +176,6 @@ def test_tiled_files_are_slides_and_others_are_pictures(tmp_path):
 def test_views_of_a_slide_are_limited(tmp_path):
     views = list(read_views(slide(tmp_path / "a.tiff"), mpp=0.5, size=64, most=5))
     assert [view.shape for view in views] == [(64, 64, 3)] * 5
-
-
-def test_refuses_pixels_that_are_not_rgb(tmp_path):
-    grey = np.zeros((256, 256), np.uint16)
-    path = tmp_path / "a.tiff"
-    tifffile.imwrite(path, grey, tile=(256, 256), resolution=(2e4, 2e4), resolutionunit=3)
-    with pytest.raises(ReadError, match="uint16 in 1 channels"):
-        SlideReader(path)
 
 
 def test_does_not_open_other_files_that_a_slide_names(tmp_path):

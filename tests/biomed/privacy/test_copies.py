@@ -207,16 +207,13 @@ def test_an_option_keeps_its_attributes_and_states_its_code(options, kept, code)
     assert made.removed
 
 
-def test_descriptions_keep_the_words_of_imaging_alone(tmp_path):
+def test_descriptions_keep_words_of_imaging_and_a_study_without_patient_has_its_pseudonym(tmp_path):
     def describe(dataset):
         dataset.SeriesDescription = "T1 AXIAL 5mm Herr Pietrzak 0171 2345"
 
     made, back = copied(changed(tmp_path / "in.dcm", describe), descriptions=True)
     assert back.SeriesDescription == "T1 AXIAL 5mm"
     assert made.removed
-
-
-def test_a_study_without_patient_id_has_the_pseudonym_of_the_study(tmp_path):
     subjects = set()
     for number, uid in enumerate(("1.2.3", "1.2.3", "1.2.4")):
 
@@ -264,9 +261,6 @@ def test_pseudonyms_ignore_case_and_blanks_and_depend_on_the_secret():
     assert KEY.uid("1.2.3") == KEY.uid("1.2.3") != Key("other").uid("1.2.3")
     assert KEY.uid("1.2.3").is_valid
     assert "secret" not in repr(KEY)
-
-
-def test_an_option_that_does_not_exist_is_refused():
     for options, name in (
         ({"dates": "hide"}, "dates 'hide'"),
         ({"keep": ("nurse",)}, "keep 'nurse'"),
