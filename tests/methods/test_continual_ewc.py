@@ -126,9 +126,6 @@ def test_adaptive_weights_protect_all_modalities_equally():
     assert means["vision"] != pytest.approx(means["text"], rel=0.2)
     for group, mean in means.items():
         assert weights[group] * mean == pytest.approx(2.0, rel=1e-5)
-
-
-def test_weight_is_the_strength_without_groups_and_adaptation():
     assert anchored(adaptive=False, strength=5.0)[0].method.weights() == {"rest": 5.0}
 
 
