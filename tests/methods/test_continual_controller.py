@@ -176,13 +176,13 @@ LEARNERS = {
     ],
 )
 def test_forgets_less_than_naive_training(start, method, loses, gains, learns):
-    naive, ours = ([sequence(start, each, seed) for seed in range(3)] for each in ("naive", method))
-    forgot = [sum(map(forgetting, runs)) / 3 for runs in (naive, ours)]
+    naive, ours = ([sequence(start, each, seed) for seed in range(2)] for each in ("naive", method))
+    forgot = [sum(map(forgetting, runs)) / 2 for runs in (naive, ours)]
     assert forgot[0] > loses
     assert forgot[1] < forgot[0] - gains
     for runs in (naive, ours):
         assert min(run[0][0] for run in runs) > 0.7
-    assert sum(run[1][1] for run in ours) / 3 > learns  # chance is 0.33
+    assert sum(run[1][1] for run in ours) / 2 > learns  # chance is 0.33
 
 
 class Module(L.LightningModule):
