@@ -184,14 +184,18 @@ def test_a_study_of_another_kind_than_the_run_is_refused(fitted, tmp_path):
         biomed.study(study, options=RunOptions(run=former, window="range"))
 
 
-def test_block_wise_lda_classifies_scores_and_exports(runs, tmp_path):
+@pytest.mark.slow
+def test_block_wise_lda_is_exported(runs, tmp_path):
+    assert export_run(runs["blockwise_lda"], tmp_path / "a.pt2").reached <= 1e-5
+
+
+def test_block_wise_lda_classifies_and_scores(runs, tmp_path):
     run = runs["blockwise_lda"]
     scan = write_slice(tmp_path / "a.dcm", body(60), patient="P1")
     answer = biomed.classify(scan, ClassifyOptions(run=run, window="soft_tissue", confidence=0))
     assert sum(answer.probabilities.values()) == pytest.approx(1, abs=1e-5)
     scores = {score.name: score for score in biomed.score(run)}
     assert scores["AUROC"].low <= scores["AUROC"].value <= scores["AUROC"].high
-    assert export_run(run, tmp_path / "a.pt2").reached <= 1e-5
 
 
 def test_steps_of_the_run_leave_the_fit_as_it_was(runs):
