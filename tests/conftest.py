@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from plain_figures import undrawn
 
 pytest_plugins = ["cpu_budget", "pytester"]
 
@@ -122,6 +123,13 @@ def compiled(python: Callable[..., str], tmp_path: Path) -> Callable[[str], list
         return [line.split() for line in lines]
 
     return run
+
+
+@pytest.fixture
+def _undrawn() -> Iterator[None]:
+    """Do not draw the figures of a training; see `plain_figures`."""
+    with undrawn():
+        yield
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from case_table import table
 
 from scionwood_audit import Cohort, audit_adapter, compare, weights_of
 from scionwood_audit.cohort import five
+from scionwood_audit.departure import ALARMS, ENOUGH, Departure
 
 Save = Callable[..., Path]
 
@@ -89,3 +90,31 @@ def test_the_adapter_itself_is_none_of_its_references(references: Path) -> None:
     cohort = Cohort(others)
     own = weights_of(references / "0")
     assert rows[0].value == f"{cohort.score(own):.2f}"
+
+
+def draws(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    draw = np.random.default_rng(seed)
+    return np.exp(0.1 * draw.standard_normal(count)), np.exp(0.3 * draw.standard_normal(count))
+
+
+@table("count", [ENOUGH, 30, 59])
+def test_adapters_like_the_references_are_seldom_beyond_the_limit(count: int) -> None:
+    few, scores = draws(ENOUGH - 1, 0)
+    assert Departure(list(few), list(scores)).limit is None
+    beyond = 0
+    for seed in range(300):
+        turns, scores = draws(count + 1, seed)
+        references = Departure(list(turns[:-1]), list(scores[:-1]))
+        assert references.limit is not None
+        beyond += references.of(turns[-1], scores[-1]) > references.limit
+    assert 0 < beyond / 300 < ALARMS + 0.03
+
+
+def test_a_wider_turn_or_a_larger_score_departs() -> None:
+    turns, scores = draws(40, 1)
+    references = Departure(list(turns), list(scores))
+    assert references.limit is not None
+    usual = float(np.median(turns)), float(np.median(scores))
+    assert references.of(*usual) == pytest.approx(0, abs=0.1)
+    assert references.of(1.5 * usual[0], usual[1]) > references.limit
+    assert references.of(usual[0], 10 * usual[1]) > references.limit

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 import yaml
+from plain_figures import undrawn
 
 from scionwood import attach, resolve
 from scionwood.cli import main
@@ -79,7 +80,8 @@ def run(cohort, tmp_path_factory):
     for name in names:
         logging.getLogger(name).addHandler(handler)
     try:
-        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+        said = contextlib.redirect_stdout(output), contextlib.redirect_stderr(output)
+        with said[0], said[1], undrawn():
             assert main(["fit", str(path), "--run", str(folder)]) == 0
     finally:
         for name in names:

@@ -53,15 +53,12 @@ def test_dual_anchors_on_cells_start_at_zero_shot_and_attend_to_the_cells(towers
     assert fused_attention(tuned, images[:2]).shape == (2, 4)
 
 
-def test_only_the_projection_and_the_adapter_train(towers):
+def test_only_the_projection_and_the_adapter_train(folder, towers):
     tuned = attach(towers, LoraConfig(r=2), targets="vision")
     trains = {name for name, p in tuned.named_parameters() if p.requires_grad}
+    assert ClipBackbone(model=str(folder)).head == ()  # it is frozen by default
     assert any("visual.head.proj" in name for name in trains)
     assert all("lora_" in name or "visual.head" in name for name in trains)
-
-
-def test_projection_is_frozen_by_default(folder):
-    assert ClipBackbone(model=str(folder)).head == ()
 
 
 def test_refuses_to_train_a_missing_projection(tmp_path):
@@ -74,7 +71,7 @@ def test_refuses_to_train_a_missing_projection(tmp_path):
 def test_every_method_trains_the_projection(folder, images, method):
     towers = ClipBackbone(model=str(folder), train_projection=True).eval()
     before = towers.clip.visual.head.proj.weight.detach().clone()
-    chosen = make_method(method, towers, Settings(steps=2, batch_size=4))
+    chosen = make_method(method, towers, Settings(steps=1, batch_size=4))
     chosen.fit(Shots(images[:4], torch.tensor([0, 0, 1, 1]), ["cyst", "lesion"]), 0)
     assert not torch.equal(chosen.backbone.clip.visual.head.proj.weight, before)
     assert chosen.trainable() > before.numel()

@@ -12,7 +12,7 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.pixels import apply_color_lut, pixel_array
 from pydicom.sequence import Sequence
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian
 
 from scionwood import ReadError, WriteError
 from scionwood_biomed.readers.dicom import DicomReader
@@ -147,14 +147,11 @@ def test_records_hold_no_identifying_field():
     assert "InstitutionName" not in reader.series[0].first.header
 
 
-def test_subject_hash_depends_on_the_salt():
+def test_the_subject_is_a_hash_with_the_salt_or_missing(tmp_path):
     first, second, salted = (
         DicomReader(SMALL, salt=salt).read(0).key["subject"] for salt in ("", "", "pepper")
     )
     assert first == second != salted
-
-
-def test_file_without_patient_id_has_no_subject(tmp_path):
     path = edited(tmp_path, lambda dataset: setattr(dataset, "PatientID", " "))
     assert "subject" not in DicomReader(path).read(0).key
 
@@ -165,7 +162,9 @@ def test_unreadable_files_are_named_with_the_reason(name):
         list(DicomReader(OTHERS / name))
 
 
-def test_folder_lists_skipped_files(tmp_path):
+def test_a_folder_lists_skipped_files_and_needs_an_image(tmp_path):
+    with pytest.raises(ReadError, match="no DICOM image"):
+        DicomReader(tmp_path)
     slices(tmp_path, [0, 1])
     (tmp_path / "notes.txt").write_text("scanned on a Tuesday")
     reader = DicomReader(tmp_path)
@@ -173,43 +172,10 @@ def test_folder_lists_skipped_files(tmp_path):
     assert [path.name for path in reader.skipped] == ["notes.txt"]
 
 
-def test_refuses_an_empty_folder(tmp_path):
-    with pytest.raises(ReadError, match="no DICOM image"):
-        DicomReader(tmp_path)
-
-
-def test_refuses_more_pixels_than_the_file_holds_before_allocation(tmp_path):
-    def huge(dataset):
-        dataset.Rows = dataset.Columns = dataset.NumberOfFrames = 65535
-
-    with pytest.raises(ReadError, match="bytes of pixels"):
-        DicomReader(edited(tmp_path, huge))
-
-
-def test_refuses_a_deflate_bomb_without_inflating_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("scionwood_biomed.readers.limits.INFLATED", 1 << 20)
-
-    def bomb(dataset):
-        dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
-        dataset.PixelData = bytes(1 << 22)
-
-    with pytest.raises(ReadError, match="inflates to more than"):
-        DicomReader(edited(tmp_path, bomb))
-
-
 def test_reads_a_deflated_file():
     path = OTHERS / "image_dfl.dcm"
     assert path.stat().st_size < 512 * 512
     assert DicomReader(path).read(0).data.shape == (1, 512, 512, 1)
-
-
-def test_refuses_deeply_nested_sequences(tmp_path):
-    path = edited(tmp_path, lambda dataset: None)
-    head = path.read_bytes()
-    tag = b"\x08\x00\x40\x11SQ\x00\x00\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
-    path.write_bytes(head[: head.index(b"\x08\x00\x60\x00CS")] + 3000 * tag)
-    with pytest.raises(ReadError, match="nested too deeply"):
-        DicomReader(path)
 
 
 def test_rewrite_keeps_bytes_of_unchanged_files_and_rounds_changed_values(tmp_path):

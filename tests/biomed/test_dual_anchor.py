@@ -4,12 +4,20 @@ import pytest
 import torch
 from case_table import table
 from peft import LoraConfig
+from torch.nn import functional as F
 
 from scionwood import AdapterError, attach, load_adapter, merge, report, save_adapter
 from scionwood_biomed.adapters.dual_anchor.config import DualAnchorConfig
-from scionwood_biomed.adapters.dual_anchor.layers import PromptLayer
+from scionwood_biomed.adapters.dual_anchor.kept_anchors import (
+    apply_anchors,
+    keep_anchors,
+    keeps_anchors,
+    move_towards,
+)
+from scionwood_biomed.adapters.dual_anchor.layers import ContextLayer, PromptLayer
 from scionwood_biomed.backbones import ClipBackbone
 from scionwood_biomed.evaluation.figures import fused_attention
+from scionwood_biomed.tasks.few_shot import FewShot, prompts
 
 from .sizes import biomedclip_sized
 
@@ -23,24 +31,17 @@ def perturbed(model):
     return model
 
 
-def test_unloading_restores_the_logits_bit_for_bit(images, tokens):
+def test_disabling_and_unloading_restore_the_logits_bit_for_bit(images, tokens):
     model = ClipBackbone().eval()
     with torch.no_grad():
         before = model(images, tokens)
         tuned = perturbed(attach(model, DualAnchorConfig(), targets="dual")).eval()
         assert not torch.allclose(tuned(images, tokens), before, atol=1e-3)
+        with tuned.disable_adapter():
+            assert torch.equal(tuned(images, tokens), before)
+        with pytest.raises(AdapterError, match="no single weight"):
+            merge(tuned)
         assert torch.equal(tuned.unload()(images, tokens), before)
-
-
-def test_disabling_restores_the_logits_bit_for_bit(images, tokens):
-    tuned = perturbed(attach(ClipBackbone(), DualAnchorConfig(), targets="dual")).eval()
-    with torch.no_grad(), tuned.disable_adapter():
-        assert torch.equal(tuned(images, tokens), ClipBackbone().eval()(images, tokens))
-
-
-def test_refuses_to_merge_added_tokens():
-    with pytest.raises(AdapterError, match="no single weight"):
-        merge(attach(ClipBackbone(), DualAnchorConfig(), targets="dual"))
 
 
 def test_the_folder_alone_restores_the_adapter(images, tokens, tmp_path):
@@ -61,35 +62,16 @@ def test_at_most_one_percent_of_biomedclip_trains_and_the_file_is_small():
     trains = sum(p.numel() for p in model.parameters() if p.requires_grad)
     assert total == 195_902_721
     assert counts.trainable_adapter == trains <= 0.01 * total
-    assert f"trainable {trains:,} " in str(counts)
+    assert str(counts).startswith(f"trainable {trains:,} (adapter {trains:,}, head 0)")
     assert 4 * trains <= 8 * 2**20  # bytes of float32
 
 
-def test_report_prints_the_number_of_trained_parameters():
-    tuned = attach(ClipBackbone(), DualAnchorConfig(), targets="dual")
-    trains = sum(p.numel() for p in tuned.parameters() if p.requires_grad)
-    assert str(report(tuned)).startswith(f"trainable {trains:,} (adapter {trains:,}, head 0)")
-
-
-def test_fused_context_depends_on_the_image(trained, images):
+def test_fused_context_depends_on_the_image_and_visual_prompts_differ(trained, images):
     task, shots = trained
-    fused = [_fused(task, image) for image in (images[:1], shots.image[:1])]
-    for first, second in zip(*fused, strict=True):
-        assert (first - second).norm() / first.norm() >= 1e-2
-
-
-def test_visual_prompts_differ_from_each_other(trained, images):
-    task, _ = trained
-    layers = [layer for layer in task.backbone.modules() if isinstance(layer, PromptLayer)]
-    seen = []
-    for layer in layers:
-        if layer.dual_anchor_fusion:
-            layer.dual_anchor_fusion["default"].register_forward_hook(
-                lambda _, given, __: seen.append(given[1])
-            )
-    with torch.no_grad():
-        task.backbone.image_features(images[:1])
-    for own in seen:
+    first, second = (_fused(task, image) for image in (images[:1], shots.image[:1]))
+    for (_, one), (_, other) in zip(first, second, strict=True):
+        assert (one - other).norm() / one.norm() >= 1e-2
+    for own, _ in first:
         assert (own[0, 0] - own[0, 1]).abs().max() > 1e-3
 
 
@@ -155,11 +137,6 @@ def test_low_rank_updates_of_a_block_equal_its_changed_weight(images):
         assert (layer.base_layer(tokens) - output).abs().max() < 1e-5
 
 
-def test_refuses_blocks_of_the_text_tower_without_a_rank():
-    with pytest.raises(AdapterError, match="need a rank"):
-        attach(ClipBackbone(), DualAnchorConfig(), targets="dual-lora")
-
-
 @table(
     ("options", "message"),
     [
@@ -177,14 +154,17 @@ def test_refuses_options_out_of_range(options, message):
         DualAnchorConfig(**options)
 
 
-def test_refuses_a_fusion_beyond_the_last_block():
-    with pytest.raises(AdapterError, match="6 blocks"):
-        attach(ClipBackbone(), DualAnchorConfig(fusion=[6]), targets="dual")
-
-
-def test_refuses_modules_without_tokens():
-    with pytest.raises(AdapterError, match="attn_mask"):
-        attach(ClipBackbone(), DualAnchorConfig(), targets=r"clip\.visual\.trunk\.norm")
+@table(
+    ("options", "targets", "rule"),
+    [
+        ({}, "dual-lora", "need a rank"),
+        ({"fusion": [6]}, "dual", "6 blocks"),
+        ({}, r"clip\.visual\.trunk\.norm", "attn_mask"),
+    ],
+)
+def test_refuses_layers_that_do_not_fit(options, targets, rule):
+    with pytest.raises(AdapterError, match=rule):
+        attach(ClipBackbone(), DualAnchorConfig(**options), targets=targets)
 
 
 def _named(layer, factor):
@@ -192,10 +172,10 @@ def _named(layer, factor):
 
 
 def _fused(task, image):
-    """Return the fused context tokens of each fusion."""
+    """Return the visual prompts that each fusion reads, and its fused context tokens."""
     seen = []
     hooks = [
-        fusion.register_forward_hook(lambda _, __, out: seen.append(out[1]))
+        fusion.register_forward_hook(lambda _, given, out: seen.append((given[1], out[1])))
         for layer in task.backbone.modules()
         if isinstance(layer, PromptLayer)
         for fusion in layer.dual_anchor_fusion.values()
@@ -206,3 +186,55 @@ def _fused(task, image):
         hook.remove()
     assert len(seen) == 2
     return seen
+
+
+def test_kept_anchors_move_only_the_texts_of_their_classes(trained, tmp_path):
+    task, shots = trained
+    batch = {"image": shots.image[:4], "classes": shots.classes}
+    bare = task.predict(batch)
+    anchors = task.kept_anchors(shots.image, shots.label, shots.classes)
+    text = task.features(batch)[1]
+    moved = move_towards(text, shots.classes, shots.classes[1:], anchors[1:], 0.5)
+    assert moved[0].equal(text[0])
+    torch.testing.assert_close(moved[1:], F.normalize(text + anchors, dim=-1)[1:])
+    assert not moved.allclose(text)
+    keep_anchors(task.backbone, shots.classes, anchors)
+    try:
+        kept = task.predict(batch)
+        save_adapter(task.backbone, tmp_path)
+    finally:
+        _forget(task.backbone)
+    assert not kept.allclose(bare)
+    assert task.predict(batch).equal(bare)
+    loaded = FewShot(load_adapter(ClipBackbone(), tmp_path)).eval()
+    torch.testing.assert_close(loaded.predict(batch), kept, atol=1e-6, rtol=0)
+    turned = {**batch, "classes": shots.classes[::-1]}
+    torch.testing.assert_close(loaded.predict(turned).flip(1), kept, atol=1e-6, rtol=0)
+
+
+def test_kept_anchors_reduce_the_effect_of_wording(trained):
+    task, shots = trained
+    anchors = task.kept_anchors(shots.image, shots.label, shots.classes)
+    known, other = (
+        task.features({"image": shots.image, "classes": shots.classes, "texts": texts})[1]
+        for texts in (prompts("a photo of a", shots.classes), [n[:3] for n in shots.classes])
+    )
+    apart = (known - other).norm(dim=-1)
+    classes = shots.classes
+    known, other = (move_towards(t, classes, classes, anchors, 0.5) for t in (known, other))
+    assert ((known - other).norm(dim=-1) < apart).all()
+
+
+def test_model_without_the_adapter_is_unchanged(images, tokens):
+    model = ClipBackbone()
+    text = model.text_features(tokens)
+    classes = [f"class {number}" for number in range(len(text))]
+    assert not keeps_anchors(model)
+    assert apply_anchors(model, classes, text) is text
+
+
+def _forget(model):
+    for layer in model.modules():
+        if isinstance(layer, ContextLayer):
+            layer.dual_anchor_kept.pop("default")
+            layer.configs["default"].kept, layer.configs["default"].features = None, 0

@@ -11,11 +11,13 @@ import torch
 from safetensors.torch import load_file
 
 from scionwood import RecipeError, build, resolve
+from scionwood.authoring import ExportError, weights_digest
 from scionwood.cli import main
 from scionwood_biomed.data.images import Images
 from scionwood_biomed.inference import NOTICE, Classifier
 from scionwood_biomed.readers.opening import read_image, read_views
 from scionwood_biomed.readers.slides import SlideReader
+from scionwood_export import export_run
 
 from .scans import BONE, PATIENTS, air, body, write_series, write_slice, write_volume
 
@@ -35,17 +37,14 @@ def test_printed_count_and_card_equal_the_number_of_trained_parameters(run):
 def test_adapter_keeps_the_anchors_of_its_classes(run):
     folder, _ = run
     config = json.loads((folder / "adapter" / "adapter_config.json").read_text())
-    tensors = load_file(folder / "adapter" / "adapter_model.safetensors")
+    path = folder / "adapter" / "adapter_model.safetensors"
+    assert path.stat().st_size <= 8 * 2**20
+    tensors = load_file(path)
     (anchors,) = (value for name, value in tensors.items() if "dual_anchor_kept" in name)
     data = resolve(folder / "recipe.yaml").data.build()
     assert config["kept"] == list(data.names())
     assert anchors.shape == (len(config["kept"]), config["features"])
     torch.testing.assert_close(anchors.norm(dim=-1), torch.ones(len(anchors)))
-
-
-def test_adapter_file_has_at_most_8_megabytes(run):
-    folder, _ = run
-    assert (folder / "adapter" / "adapter_model.safetensors").stat().st_size <= 8 * 2**20
 
 
 def test_run_folder_and_output_do_not_name_patients(run):
@@ -135,10 +134,11 @@ def test_views_of_a_long_volume_are_evenly_spaced(tmp_path):
         np.testing.assert_array_equal(view, every[index])
 
 
-def test_abstains_below_the_confidence(run, tmp_path, capsys):
+def test_abstains_below_the_confidence_and_names_the_run(run, tmp_path, capsys):
     folder, _ = run
     scan = write_slice(tmp_path / "a.dcm", body(BONE), patient="p")
     sure = answer(capsys, scan, "--run", folder, "--confidence", "0")
+    assert (sure["run"], sure["digest"]) == (folder.name, weights_digest(folder))
     best = max(sure["probabilities"].values())
     assert sure["label"] is not None
     assert answer(capsys, scan, "--run", folder, "--confidence", best + 1e-6)["label"] is None
@@ -146,6 +146,7 @@ def test_abstains_below_the_confidence(run, tmp_path, capsys):
     output = capsys.readouterr().out
     assert "no answer" in output
     assert NOTICE in output
+    assert all(name in output for name in sure["probabilities"])
 
 
 def test_refuses_an_empty_sequence_of_views(run):
@@ -153,11 +154,12 @@ def test_refuses_an_empty_sequence_of_views(run):
         Classifier(run[0]).classify([], 0.5)
 
 
-def test_command_refuses_zero_views(run, tmp_path, capsys):
+def test_the_command_refuses_options_out_of_range(run, tmp_path, capsys):
     scan = write_slice(tmp_path / "a.dcm", body(BONE), patient="p")
-    arguments = ["classify", str(scan), "--run", str(run[0]), "--views", "0"]
-    assert main(["biomed", *arguments]) != 0
-    assert "1 or more" in capsys.readouterr().err
+    command = ["biomed", "classify", str(scan), "--run", str(run[0])]
+    for options, rule in ((["--views", "0"], "1 or more"), (["--confidence", "2"], "probability")):
+        assert main([*command, *options]) == 2
+        assert rule in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -186,10 +188,42 @@ def test_refuses_images_without_a_subject(cohort, tmp_path):
 def test_batched_views_give_the_mean_of_single_views(run):
     network = Classifier(run[0])
     rng = np.random.default_rng(0)
-    views = [rng.random((64, 64, 3), dtype=np.float32) for _ in range(20)]
+    views = [rng.random((64, 64, 3), dtype=np.float32) for _ in range(9)]
     mean = network.classify(views, 0.0)
     alone = [list(network.classify([view], 0.0).probabilities.values()) for view in views]
-    assert mean.views == 20
+    assert mean.views == 9
     torch.testing.assert_close(
         torch.tensor(list(mean.probabilities.values())), torch.tensor(alone).mean(0)
     )
+
+
+def test_what_is_exported_gives_the_probabilities_of_the_run(run, images):
+    classifier = Classifier(run[0])
+    deployed = classifier.task.deploy(run[0])
+    assert deployed.normalisation.numbers["classes"] == classifier.classes
+    with torch.no_grad():
+        expected = classifier.task.predict({"image": images, "classes": classifier.classes})
+        torch.testing.assert_close(deployed.module(images), expected)
+
+
+def test_an_adapter_that_cannot_be_merged_has_no_merged_weights(run, tmp_path):
+    with pytest.raises(ExportError, match=r"cannot be merged .* Use --format pt2"):
+        export_run(run[0], tmp_path / "classes.safetensors", format="merged")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_the_files_give_the_probabilities_of_the_run(run, images, tmp_path):
+    folder, _ = run
+    verified = export_run(folder, tmp_path / "classes.pt2")
+    assert verified.reached <= 1e-5
+    assert "dual anchors add tokens" in verified.unmerged
+    card = json.loads((tmp_path / "classes.pt2.json").read_text())
+    classifier = Classifier(folder)
+    assert card["normalisation"]["numbers"]["classes"] == classifier.classes
+    model = torch.export.load(tmp_path / "classes.pt2").module()
+    with torch.no_grad():
+        expected = classifier.task.predict({"image": images, "classes": classifier.classes})
+        assert torch.allclose(model(images), expected, atol=1e-5)
+    pytest.importorskip("onnxscript")
+    assert export_run(folder, tmp_path / "classes.onnx", format="onnx").reached <= 1e-4

@@ -60,6 +60,7 @@ def test_hausdorff_distance_is_that_of_monai():
 
 
 def test_a_dicom_seg_comes_back_on_the_grid_of_its_series(series, tmp_path):
+    """Its thickness is stated, or the distance of the slices."""
     pytest.importorskip("highdicom")
     mask = np.zeros((4, 64, 64), np.uint8)
     mask[2, 10:20, 10:20] = 1
@@ -67,27 +68,17 @@ def test_a_dicom_seg_comes_back_on_the_grid_of_its_series(series, tmp_path):
     picture, labels = masked_of(series, tmp_path / "m.dcm", "soft_tissue", 1)
     assert (labels == mask).all()
     assert picture.shape == mask.shape
-
-
-def test_the_thickness_of_a_dicom_seg_is_stated_or_the_distance_of_slices(series, tmp_path):
-    pytest.importorskip("highdicom")
-    mask = np.ones((4, 64, 64), np.uint8)
-    write_seg(series, tmp_path / "m.dcm", mask, ["lesion"])
     assert _thickness(tmp_path / "m.dcm") == 5  # the series of `write_series` states none
-    for path in series.iterdir():
+    for number in range(1, 4):
+        (series / f"{number}.dcm").rename(tmp_path / f"{number}.dcm")
+    with pytest.raises(ReadError, match="no SliceThickness"):
+        write_seg(series, tmp_path / "one.dcm", np.ones((1, 64, 64), np.uint8), ["lesion"])
+    for path in (*series.iterdir(), *(tmp_path / f"{number}.dcm" for number in range(1, 4))):
         dataset = pydicom.dcmread(path)
         dataset.SliceThickness = 2.5
-        dataset.save_as(path)
+        dataset.save_as(series / path.name)
     write_seg(series, tmp_path / "s.dcm", mask, ["lesion"])
     assert _thickness(tmp_path / "s.dcm") == 2.5
-
-
-def test_one_slice_without_thickness_is_refused(series, tmp_path):
-    pytest.importorskip("highdicom")
-    for number in range(1, 4):
-        (series / f"{number}.dcm").unlink()
-    with pytest.raises(ReadError, match="no SliceThickness"):
-        write_seg(series, tmp_path / "m.dcm", np.ones((1, 64, 64), np.uint8), ["lesion"])
 
 
 def _thickness(path):

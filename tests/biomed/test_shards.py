@@ -108,18 +108,15 @@ def test_a_pickle_is_never_opened(tmp_path):
     assert not witness.exists()
 
 
-def test_rewrite_changes_pictures_and_keeps_other_members(tmp_path):
+def test_rewrite_changes_pictures_but_no_jpeg_and_keeps_other_members(tmp_path):
     source = shard(tmp_path / "a.tar", samples(range(1)))
     ShardReader(source).rewrite(tmp_path / "b.tar", lambda record: 1 - record.data)
     rewritten = ShardReader(tmp_path / "b.tar")
     assert rewritten.labels == ["cyst", "cyst"]
     assert [np.rint(255 * record.data[0, 0, 0]) for record in rewritten] == [255, 254]
-
-
-def test_refuses_to_rewrite_jpeg_with_new_values(tmp_path):
-    source = shard(tmp_path / "a.tar", [("1.jpg", picture(9, "JPEG"))])
+    shard(source, [("1.jpg", picture(9, "JPEG"))])
     with pytest.raises(WriteError, match="JPEG is lossy"):
-        ShardReader(source).rewrite(tmp_path / "b.tar", lambda record: 1 - record.data)
+        ShardReader(source).rewrite(tmp_path / "c.tar", lambda record: 1 - record.data)
 
 
 def member(name, kind=tarfile.REGTYPE, link="", size=0):
@@ -148,16 +145,7 @@ def test_hostile_members_are_named_with_the_reason(name, tmp_path):
         ShardReader(source)
 
 
-def test_an_extended_header_of_megabytes_is_not_read(tmp_path):
-    long = tarfile.TarInfo(32_768 * "n" + ".png")
-    source = tmp_path / "a.tar"
-    with tarfile.open(source, "w", format=tarfile.PAX_FORMAT) as archive:
-        archive.addfile(long)
-    with pytest.raises(ReadError, match="extended header claims"):
-        ShardReader(source)
-
-
-def test_refuses_a_damaged_header_in_the_middle(tmp_path):
+def test_refuses_a_damaged_header_and_a_compressed_shard(tmp_path):
     source = shard(tmp_path / "a.tar", samples(range(3)))
     raw = bytearray(source.read_bytes())
     at = raw.index(b"scans/00002.png")
@@ -165,10 +153,7 @@ def test_refuses_a_damaged_header_in_the_middle(tmp_path):
     source.write_bytes(raw)
     with pytest.raises(ReadError, match="neither a header nor the end"):
         ShardReader(source)
-
-
-def test_refuses_a_compressed_shard(tmp_path):
-    with tarfile.open(tmp_path / "a.tar", "w:gz") as archive:
+    with tarfile.open(source, "w:gz") as archive:
         archive.addfile(member("1.png"))
     with pytest.raises(ReadError, match="shard"):
-        ShardReader(tmp_path / "a.tar")
+        ShardReader(source)

@@ -14,7 +14,9 @@ from scionwood import ReadError, RecipeError, WriteError
 from scionwood_biomed.data.images import Images
 from scionwood_biomed.readers.opening import is_slide, read_views
 from scionwood_biomed.readers.slides import SlideReader
-from scionwood_biomed.readers.tissue import saturated
+from scionwood_biomed.readers.tissue import otsu, saturated, slices_with_tissue
+
+from .scans import BONE, air, body
 
 GLASS, STAIN = (242, 240, 241), (180, 90, 150)
 
@@ -98,15 +100,18 @@ def test_grey_and_black_are_not_tissue():
     assert saturated(pixels, 0.06).tolist() == [[False, False, True, False]]
 
 
-def test_refuses_a_slide_without_tissue(tmp_path):
-    path = slide(tmp_path / "a.tiff", np.full((512, 512, 3), GLASS, np.uint8))
-    with pytest.raises(ReadError, match="has tissue"):
-        SlideReader(path)
-
-
-def test_refuses_to_upsample(tmp_path):
-    with pytest.raises(ReadError, match=r"pixels have 0\.5 um, and 0\.25 um are requested"):
-        SlideReader(slide(tmp_path / "a.tiff"), mpp=0.25)
+def test_refuses_slides_without_tissue_or_rgb_and_to_upsample(tmp_path):
+    glass = slide(tmp_path / "glass.tiff", np.full((512, 512, 3), GLASS, np.uint8))
+    grey = np.zeros((256, 256), np.uint16)
+    options = {"tile": (256, 256), "resolution": (2e4, 2e4), "resolutionunit": 3}
+    tifffile.imwrite(tmp_path / "grey.tiff", grey, **options)
+    for path, mpp, rule in (
+        (glass, 0.5, "has tissue"),
+        (tmp_path / "grey.tiff", 0.5, "uint16 in 1 channels"),
+        (slide(tmp_path / "a.tiff"), 0.25, r"pixels have 0\.5 um, and 0\.25 um are requested"),
+    ):
+        with pytest.raises(ReadError, match=rule):
+            SlideReader(path, mpp=mpp)
 
 
 def test_pixel_size_can_be_given_if_the_file_states_none(tmp_path):
@@ -173,23 +178,6 @@ def test_views_of_a_slide_are_limited(tmp_path):
     assert [view.shape for view in views] == [(64, 64, 3)] * 5
 
 
-def test_refuses_tiles_that_decode_to_gigabytes(tmp_path):
-    path = slide(tmp_path / "a.tiff", size=256, levels=1)
-    with tifffile.TiffFile(path, mode="r+") as file:
-        for name in ("TileWidth", "TileLength", "ImageWidth", "ImageLength"):
-            file.pages[0].tags[name].overwrite(1 << 15)
-    with pytest.raises(ReadError, match="decode to 3,221,225,472 bytes"):
-        SlideReader(path)
-
-
-def test_refuses_pixels_that_are_not_rgb(tmp_path):
-    grey = np.zeros((256, 256), np.uint16)
-    path = tmp_path / "a.tiff"
-    tifffile.imwrite(path, grey, tile=(256, 256), resolution=(2e4, 2e4), resolutionunit=3)
-    with pytest.raises(ReadError, match="uint16 in 1 channels"):
-        SlideReader(path)
-
-
 def test_does_not_open_other_files_that_a_slide_names(tmp_path):
     """OME-XML may spread an image over files, so a name in it could make a reader open any file."""
     options = {"tile": (256, 256), "photometric": "rgb", "metadata": {"axes": "YXS"}, "ome": True}
@@ -211,3 +199,28 @@ def test_missing_slide_library_names_the_package_to_install(tmp_path, monkeypatc
         importlib.import_module("tiffslide")
     with pytest.raises(ReadError, match="pip install tiffslide"):
         SlideReader(path)
+
+
+def test_leaves_out_air_in_ct_by_its_hounsfield_units():
+    volume = np.stack([air(), body(BONE, radius=0.2), body(BONE), body(BONE), air()])
+    assert slices_with_tissue(volume, hounsfield=True).tolist() == [2, 3]  # 6 % of the fullest
+    small = np.stack([air(), body(BONE, radius=0.4), body(BONE)])
+    assert slices_with_tissue(small, hounsfield=True).tolist() == [1, 2]
+
+
+def test_leaves_out_noise_in_other_volumes_by_otsus_threshold():
+    rng = np.random.default_rng(0)
+    volume = rng.rayleigh(10, (6, 32, 32))  # what magnitude images have outside of a head
+    volume[2:4, 8:24, 8:24] += 200
+    assert slices_with_tissue(volume, hounsfield=False).tolist() == [2, 3]
+
+
+def test_keeps_every_slice_of_a_uniform_volume():
+    assert slices_with_tissue(np.zeros((3, 4, 4)), hounsfield=False).tolist() == [0, 1, 2]
+    assert slices_with_tissue(np.full((3, 4, 4), -1000.0), hounsfield=True).tolist() == [0, 1, 2]
+
+
+def test_the_threshold_lies_between_two_peaks():
+    rng = np.random.default_rng(1)
+    values = np.concatenate([rng.normal(0, 1, 3000), rng.normal(10, 1, 1000)])
+    assert 2.5 < otsu(values) < 7.5

@@ -35,18 +35,16 @@ def cohort(seed, people=30, images=6):
     ]
 
 
-def test_over_a_thousand_seeds_no_subject_is_in_two_parts_and_no_image_is_lost():
+def test_over_many_seeds_no_subject_is_in_two_parts_and_no_image_is_lost():
     items = cohort(0)
-    for seed in range(1000):
+    for seed in range(300):
         parts = split_by_subject(items, seed=seed)
         people = [{item.subject for item in part} for part in parts.values()]
         assert sum(map(len, people)) == len(set.union(*people)) == 30
         assert sum(map(len, parts.values())) == len(items)
-
-
-def test_every_class_is_in_every_part():
-    for part in split_by_subject(cohort(1)).values():
-        assert {item.label for item in part} == set("abc")
+        assert all({item.label for item in part} == set("abc") for part in parts.values())
+    first, same, other = (split_by_subject(items, seed=seed) for seed in (5, 5, 6))
+    assert first == same != other
 
 
 def test_two_subjects_of_a_class_are_enough_for_two_parts():
@@ -54,11 +52,6 @@ def test_two_subjects_of_a_class_are_enough_for_two_parts():
     parts = split_by_subject(items, shares=(0.75, 0.0, 0.25))
     assert {item.label for item in parts["train"]} == {item.label for item in parts["test"]}
     assert not parts["val"]
-
-
-def test_splits_depend_on_the_seed_alone():
-    first, same, other = (split_by_subject(cohort(2), seed=seed) for seed in (5, 5, 6))
-    assert first == same != other
 
 
 def test_splits_a_class_whose_subjects_all_share_another_class():

@@ -14,19 +14,15 @@ from scionwood_kit.offline import offline
 from .models import OPENAI, SIGLIP, write_model
 
 
-def test_folder_with_the_architecture_of_biomedclip_loads_without_network(biomedclip, monkeypatch):
+def test_a_folder_gives_its_own_weights_without_network(biomedclip, images, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with offline() as tried:
-        model = ClipBackbone(model=str(biomedclip))
+        first = ClipBackbone(model=str(biomedclip))
     assert tried == []
-    assert model.context_length == 256
-    assert model.mean == pytest.approx((0.48145466, 0.4578275, 0.40821073))
-    assert model.std == pytest.approx((0.26862954, 0.26130258, 0.27577711))
-
-
-def test_folder_gives_its_own_weights(biomedclip, images):
-    first, second = ClipBackbone(model=str(biomedclip)), ClipBackbone(model="tiny")
-    tokens = first.tokenize(["a photo of a cyst", "tissue"])
+    assert first.context_length == 256
+    assert first.mean == pytest.approx((0.48145466, 0.4578275, 0.40821073))
+    assert first.std == pytest.approx((0.26862954, 0.26130258, 0.27577711))
+    second, tokens = ClipBackbone(model="tiny"), first.tokenize(["a photo of a cyst", "tissue"])
     with torch.no_grad():
         assert torch.equal(first(images[:2], tokens), second(images[:2], tokens))
 
@@ -52,9 +48,13 @@ def test_hub_name_without_network_names_the_keys_to_edit(biomedclip, tmp_path, m
         ClipBackbone(model=str(folder))
 
 
-def test_refuses_a_folder_without_a_config(tmp_path):
+def test_refuses_a_folder_without_a_config_or_weights(biomedclip, tmp_path):
     with pytest.raises(WeightsError, match=r"open_clip_config\.json"):
         ClipBackbone(model=str(tmp_path))
+    folder = shutil.copytree(biomedclip, tmp_path / "model")
+    (folder / "open_clip_model.safetensors").unlink()
+    with pytest.raises(WeightsError, match="could not be loaded"):
+        ClipBackbone(model=str(folder))
 
 
 def test_refuses_images_of_another_size():
@@ -74,25 +74,17 @@ def test_cutting_the_padding_does_not_change_text_features(images):
 
 
 @pytest.mark.parametrize("config", [OPENAI, SIGLIP], ids=["openai", "siglip"])
-def test_dual_anchors_adapt_other_towers_of_open_clip(tmp_path, config):
-    model = ClipBackbone(model=str(write_model(tmp_path / "model", config))).eval()
-    example = model.example_input()
-    with torch.no_grad():
-        before = model(*example)
-        tuned = attach(model, DualAnchorConfig(), targets="dual").eval()
-        assert (tuned(*example) - before).abs().max() <= 1e-5
-        for parameter in tuned.parameters():
-            if parameter.requires_grad:
+def test_dual_anchors_with_and_without_lora_adapt_other_towers(tmp_path, config):
+    folder = str(write_model(tmp_path / "model", config))
+    for rank, targets in ((0, "dual"), (2, "dual-lora")):
+        model = ClipBackbone(model=folder).eval()
+        example = model.example_input()
+        with torch.no_grad():
+            before = model(*example)
+            tuned = attach(model, DualAnchorConfig(rank=rank), targets=targets).eval()
+            assert (tuned(*example) - before).abs().max() <= 1e-5
+            trained = {n: p for n, p in tuned.named_parameters() if p.requires_grad}
+            for parameter in trained.values():
                 parameter.add_(0.1)
-        assert (tuned(*example) - before).abs().max() > 1e-3
-
-
-@pytest.mark.parametrize("config", [OPENAI, SIGLIP], ids=["openai", "siglip"])
-def test_dual_anchors_with_lora_adapt_both_other_towers(tmp_path, config):
-    model = ClipBackbone(model=str(write_model(tmp_path / "model", config))).eval()
-    example = model.example_input()
-    before = model(*example)
-    tuned = attach(model, DualAnchorConfig(rank=2), targets="dual-lora").eval()
-    assert (tuned(*example) - before).abs().max() <= 1e-5
-    lora = [n for n, p in tuned.named_parameters() if p.requires_grad and "lora" in n]
-    assert {".visual." in name for name in lora} == {True, False}
+            assert (tuned(*example) - before).abs().max() > 1e-3
+    assert {".visual." in name for name in trained if "lora" in name} == {True, False}

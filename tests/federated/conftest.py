@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig
+from plain_figures import undrawn
 
 import scionwood
 from scionwood_federated import (
@@ -19,6 +20,7 @@ from scionwood_federated import (
     write_update,
 )
 
+NAMES = ("north", "south", "west")
 Make = Callable[..., Update]
 
 
@@ -50,12 +52,21 @@ def round_one(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("federation")
     recipe = scionwood.resolve("seismic/denoise", smoke=True)
     begin_round(recipe, folder / "start")
-    for seed, site in enumerate(("north", "south", "west")):
-        run = train_site(
-            folder / "start" / "recipe.yaml",
-            folder / "start",
-            folder / "runs" / site,
-            overrides=(f"data.seed={seed}",),
-        )
+    for seed, site in enumerate(NAMES):
+        with undrawn():
+            run = train_site(
+                folder / "start" / "recipe.yaml",
+                folder / "start",
+                folder / "runs" / site,
+                overrides=(f"data.seed={seed}",),
+            )
         write_update(update_of(run, site=site), folder / site)
     return folder
+
+
+@pytest.fixture(scope="session")
+def held_a(round_one: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run that trained from the start with A held, for tests that do not change it."""
+    start, out = round_one / "start", tmp_path_factory.mktemp("held") / "run"
+    with undrawn():
+        return train_site(start / "recipe.yaml", start, out, hold="A")

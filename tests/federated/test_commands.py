@@ -12,29 +12,37 @@ from case_table import table
 from scionwood.cli import main
 from scionwood_federated import rank_by_losses, rank_by_subspace
 
-NAMES = ("north", "south", "west")
+from .conftest import NAMES
 
 
-def test_check_ranks_and_says_when_it_is_early(round_one: Path, capsys) -> None:
-    folders = [str(round_one / name) for name in NAMES]
-    assert main(["federated", "check", *folders, "--start", str(round_one / "start")]) == 0
+@pytest.fixture
+def folders(round_one: Path) -> list[str]:
+    return [str(round_one / name) for name in NAMES]
+
+
+def federated(*words: object) -> int:
+    return main(["federated", *map(str, words)])
+
+
+def test_check_ranks_and_says_when_it_is_early(round_one: Path, folders, capsys) -> None:
+    assert federated("check", *folders, "--start", round_one / "start") == 0
     shown = capsys.readouterr().out
     assert all(name in shown for name in NAMES)
     assert "one of the first two rounds" in shown
 
 
-def test_sites_measure_each_other_and_are_ranked(round_one: Path, tmp_path: Path, capsys) -> None:
-    folders = [str(round_one / name) for name in NAMES]
-    recipe = str(round_one / "start" / "recipe.yaml")
-    files = []
+def test_sites_measure_each_other_and_are_ranked(
+    round_one: Path, folders, tmp_path: Path, capsys
+) -> None:
+    recipe, files = round_one / "start" / "recipe.yaml", []
     for number, name in enumerate(NAMES):
-        files.append(str(tmp_path / f"{name}.json"))
+        files.append(tmp_path / f"{name}.json")
         words = [recipe, files[-1], "--site", name, "--override", f"[data.seed={number}]"]
-        assert main(["federated", "losses", *folders, *words]) == 0
+        assert federated("losses", *folders, *words) == 0
     capsys.readouterr()
-    assert main(["federated", "check", *files, "--way", "losses", "--json"]) == 0
+    assert federated("check", *files, "--way", "losses", "--json") == 0
     assert {each["site"] for each in json.loads(capsys.readouterr().out)} == set(NAMES)
-    assert main(["federated", "check", *files[:2], "--way", "losses"]) == 2
+    assert federated("check", *files[:2], "--way", "losses") == 2
     assert "of at least three sites" in capsys.readouterr().err
 
 
@@ -45,7 +53,7 @@ def test_a_loss_that_is_no_number_is_refused(tmp_path: Path, capsys, loss: str) 
         text = json.dumps({"site": name, "losses": dict.fromkeys(NAMES, 1.0)})
         files.append(tmp_path / f"{name}.json")
         files[-1].write_text(text.replace("1.0", loss) if name == "south" else text)
-    assert main(["federated", "check", *map(str, files), "--way", "losses"]) == 2
+    assert federated("check", *files, "--way", "losses") == 2
     assert "south.json: it holds no losses of a site" in capsys.readouterr().err
 
 
@@ -58,39 +66,29 @@ def test_a_worse_update_is_ranked_first_by_losses_and_noise_by_the_subspace(make
     assert rank_by_subspace([*good, make(99, "noise", samples=10)])[0].site == "noise"
 
 
-def test_pool_prints_what_it_did(round_one: Path, tmp_path: Path, capsys) -> None:
+def test_pool_prints_what_it_did_or_refuses_in_one_line(folders, tmp_path: Path, capsys) -> None:
     out = tmp_path / "global"
-    folders = [str(round_one / name) for name in NAMES]
-    assert main(["federated", "pool", *folders, str(out), "--json"]) == 0
+    assert federated("pool", *folders, out, "--json") == 0
     record = json.loads(capsys.readouterr().out)
     assert record["rule"] == "exact"
     assert record["sites"] == dict.fromkeys(NAMES, 8)
     assert not (out / "recipe.yaml").exists()
-
-
-def test_round_says_what_leaves_the_house(round_one: Path, tmp_path: Path, capsys) -> None:
-    run = str(round_one / "runs" / "north")
-    assert main(["federated", "round", run, str(tmp_path / "u"), "--site", "north"]) == 0
-    assert "round 1, 8 samples, 2 steps" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("words", "rule"),
-    [
-        (["--site", " "], "a name has 1 to 200 printable characters"),
-        (["--site", "a", "--samples", "-5"], "-5 samples: a site has at least one sample"),
-    ],
-)
-def test_round_refuses_what_no_pool_would_take(round_one, tmp_path, capsys, words, rule) -> None:
-    run = str(round_one / "runs" / "north")
-    assert main(["federated", "round", run, str(tmp_path / "u"), *words]) == 2
-    assert rule in capsys.readouterr().err
-    assert not (tmp_path / "u").exists()
-
-
-def test_pool_refuses_in_one_line(round_one: Path, tmp_path: Path, capsys) -> None:
-    folders = [str(round_one / name) for name in NAMES]
-    assert main(["federated", "pool", *folders, str(tmp_path / "g"), "--most-samples", "4"]) == 2
+    assert federated("pool", *folders, tmp_path / "g", "--most-samples", "4") == 2
     error = capsys.readouterr().err
     assert "it claims 8 samples, and the most is 4" in error
     assert "Traceback" not in error
+
+
+def test_round_says_what_leaves_the_house_or_refuses_what_no_pool_would_take(
+    round_one: Path, tmp_path: Path, capsys
+) -> None:
+    run = round_one / "runs" / "north"
+    assert federated("round", run, tmp_path / "u", "--site", "north") == 0
+    assert "round 1, 8 samples, 2 steps" in capsys.readouterr().out
+    for words, rule in (
+        (["--site", " "], "a name has 1 to 200 printable characters"),
+        (["--site", "a", "--samples", "-5"], "-5 samples: a site has at least one sample"),
+    ):
+        assert federated("round", run, tmp_path / "other", *words) == 2
+        assert rule in capsys.readouterr().err
+        assert not (tmp_path / "other").exists()

@@ -10,6 +10,7 @@ import lightning as L
 import pytest
 import torch
 from case_table import table
+from plain_figures import undrawn
 
 import scionwood
 from scionwood_federated import (
@@ -50,9 +51,11 @@ def private(round_one: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a run that trained with a budget, from the start of a round."""
     out = tmp_path_factory.mktemp("private") / "run"
     start = round_one / "start"
-    return train_site(start / "recipe.yaml", start, out, privacy=Privacy(epsilon=6.0, clip=0.5))
+    with undrawn():
+        return train_site(start / "recipe.yaml", start, out, privacy=Privacy(epsilon=6.0, clip=0.5))
 
 
+@pytest.mark.usefixtures("_undrawn")
 @pytest.mark.filterwarnings("ignore:Full backward hook is firing")
 @pytest.mark.filterwarnings("ignore:grad and param do not obey")
 @pytest.mark.filterwarnings("ignore::scionwood.authoring.InexactResumeWarning")

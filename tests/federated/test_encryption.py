@@ -18,51 +18,44 @@ from scionwood_federated import (
     FederationError,
     Update,
     apply,
-    train_site,
     update_of,
 )
 from scionwood_federated.privacy.encryption import make_keys, mask_of_largest, prune_rate, read_key
 from scionwood_federated.privacy.folders import decrypt_sum, sum_encrypted, write_encrypted
 from scionwood_federated.update.folder import read_start
 
+from .conftest import NAMES
+
 pytest.importorskip("tenseal")
-SITES = ("north", "south", "west")
 
 
 @pytest.fixture(scope="module")
-def encrypted(round_one: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with keys, a run that held A, and three encrypted updates made from it."""
+def encrypted(round_one: Path, held_a: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with keys, and three encrypted updates made from a run that held A."""
     folder = tmp_path_factory.mktemp("encrypted")
     start = read_start(round_one / "start")
-    run = train_site(
-        round_one / "start" / "recipe.yaml", round_one / "start", folder / "run", hold="A"
-    )
     make_keys(folder / "keys")
-    for number, site in enumerate(SITES):
-        update = varied(update_of(run, site=site, samples=8 * (number + 1)), number)
+    for number, site in enumerate(NAMES):
+        update = varied(held_a, number)
         write_encrypted(update, start, folder / "keys" / "public.key", folder / site)
     return folder
 
 
-def varied(update: Update, number: int) -> Update:
-    """Return an update whose moving tensors are those of another site."""
+def varied(run: Path, number: int) -> Update:
+    """Return the update of a run, whose moving tensors are those of another site."""
+    update = update_of(run, site=NAMES[number], samples=8 * (number + 1))
     adapter = {k: v * (1 + number) if "lora_B" in k else v for k, v in update.adapter.items()}
     return replace(update, adapter=adapter)
 
 
-def plain(folder: Path) -> list[Update]:
-    run = folder / "run"
-    return [varied(update_of(run, site=s, samples=8 * (n + 1)), n) for n, s in enumerate(SITES)]
-
-
-def test_the_sum_of_encrypted_updates_is_that_of_plain_ones(encrypted, round_one, tmp_path):
+def test_the_sum_of_encrypted_updates_is_that_of_plain_ones(encrypted, round_one, held_a, tmp_path):
     keys = encrypted / "keys"
-    about = sum_encrypted([encrypted / s for s in SITES], keys / "public.key", tmp_path / "sum")
+    about = sum_encrypted([encrypted / s for s in NAMES], keys / "public.key", tmp_path / "sum")
     assert about.samples == 48
     start = round_one / "start"
     decrypt_sum(tmp_path / "sum", keys / "secret.key", start, tmp_path / "next")
     got = read_start(tmp_path / "next")
-    updates = plain(encrypted)
+    updates = [varied(held_a, number) for number in range(3)]
     want = apply("frozen_a", updates, [1 / 6, 2 / 6, 3 / 6], read_start(start))
     for part in ("adapter", "head"):
         for name, value in getattr(want, part).items():
@@ -72,7 +65,7 @@ def test_the_sum_of_encrypted_updates_is_that_of_plain_ones(encrypted, round_one
 
 def test_the_server_has_no_key_that_decrypts(encrypted, tmp_path):
     public = encrypted / "keys" / "public.key"
-    sum_encrypted([encrypted / s for s in SITES], public, tmp_path / "sum")
+    sum_encrypted([encrypted / s for s in NAMES], public, tmp_path / "sum")
     code = (
         "import sys, tenseal\n"
         "content = open(sys.argv[1], 'rb').read()\n"
@@ -99,22 +92,18 @@ def test_an_encrypted_update_holds_no_weight(encrypted):
 @table("rule", ["exact", "median", "krum", "clair", "trimmed"])
 def test_rules_that_need_single_updates_are_refused(encrypted, tmp_path, rule, capsys):
     words = ["--rule", rule, "--key", str(encrypted / "keys" / "public.key")]
-    folders = [str(encrypted / site) for site in SITES]
+    folders = [str(encrypted / site) for site in NAMES]
     assert main(["federated", "pool", *folders, str(tmp_path / "s"), *words]) == 2
     assert "it looks at single updates, and encryption hides them" in capsys.readouterr().err
 
 
-def test_the_check_of_sites_is_refused(encrypted, capsys):
-    assert main(["federated", "check", *(str(encrypted / site) for site in SITES)]) == 2
-    assert "encryption hides them" in capsys.readouterr().err
-
-
-def test_what_others_measure_of_an_update_is_refused(encrypted, round_one, tmp_path, capsys):
+def test_what_looks_at_single_updates_is_refused(encrypted, round_one, tmp_path, capsys):
+    folders = [str(encrypted / site) for site in NAMES]
     recipe = str(round_one / "start" / "recipe.yaml")
-    words = [*(str(encrypted / site) for site in SITES), recipe, str(tmp_path / "l.json")]
-    words += ["--site", "north"]
-    assert main(["federated", "losses", *words]) == 2
-    assert "encryption hides them" in capsys.readouterr().err
+    losses = ["losses", *folders, recipe, str(tmp_path / "l.json"), "--site", "north"]
+    for words in (["check", *folders], losses):
+        assert main(["federated", *words]) == 2
+        assert "encryption hides them" in capsys.readouterr().err
 
 
 def test_a_run_that_did_not_hold_a_is_refused(encrypted, round_one, tmp_path):
@@ -126,7 +115,7 @@ def test_a_run_that_did_not_hold_a_is_refused(encrypted, round_one, tmp_path):
 
 def test_another_key_and_damage_are_refused(encrypted, round_one, tmp_path):
     make_keys(tmp_path / "keys")
-    public, folders = encrypted / "keys" / "public.key", [encrypted / s for s in SITES]
+    public, folders = encrypted / "keys" / "public.key", [encrypted / s for s in NAMES]
     with pytest.raises(FederationError, match="one public key"):
         sum_encrypted(folders, tmp_path / "keys" / "public.key", tmp_path / "s")
     sum_encrypted(folders, public, tmp_path / "s")
@@ -148,9 +137,9 @@ def test_pruning_begins_after_a_fifth_of_the_rounds_and_its_mask_is_public():
     assert mask_of_largest(start, 0.0).all()
 
 
-def test_pruned_coordinates_are_not_sent(encrypted, round_one, tmp_path):
+def test_pruned_coordinates_are_not_sent(encrypted, round_one, held_a, tmp_path):
     start = read_start(round_one / "start")
-    update = update_of(encrypted / "run", site="north", samples=8)
+    update = update_of(held_a, site="north", samples=8)
     late = replace(update, about=replace(update.about, round=200))
     write_encrypted(late, start, encrypted / "keys" / "public.key", tmp_path / "late")
     facts = json.loads((tmp_path / "late" / "site.json").read_text())["encrypted"]

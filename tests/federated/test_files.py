@@ -26,7 +26,7 @@ from scionwood_federated import (
 from scionwood_federated.rules.low_rank import dense, pairs
 from scionwood_federated.update.folder import read_start, update_of
 
-NAMES = ("north", "south", "west")
+from .conftest import NAMES
 
 
 @pytest.fixture
@@ -74,14 +74,12 @@ def test_the_pool_is_a_run_and_the_start_of_the_next_round(round_one, tmp_path):
     assert read_start(tmp_path / "g").about.round == 1
 
 
-def test_held_factors_do_not_move_and_pool_exactly(round_one, tmp_path):
-    start = round_one / "start"
-    run = train_site(start / "recipe.yaml", start, tmp_path / "run", hold="A")
-    update = update_of(run, site="a")
+def test_held_factors_do_not_move_and_pool_exactly(round_one, held_a, tmp_path):
+    start, update = round_one / "start", update_of(held_a, site="a")
     for name, value in update.adapter.items():
         assert torch.equal(value, read_start(start).adapter[name]) == ("lora_A" in name)
     write_update(update, tmp_path / "a")
-    write_update(update_of(run, site="b"), tmp_path / "b")
+    write_update(update_of(held_a, site="b"), tmp_path / "b")
     report = pool([tmp_path / "a", tmp_path / "b"], tmp_path / "g", rule="frozen_a", start=start)
     assert report.lost == 0.0
     with pytest.raises(FederationError, match=r"A of .*north and a"):
@@ -220,6 +218,7 @@ def test_a_flipped_site_is_ranked_first(round_one):
     assert scores[0].site == "bad"
 
 
+@pytest.mark.usefixtures("_undrawn")
 def test_a_personal_head_stays_at_its_site(round_one, tmp_path):
     for site in ("north", "south"):
         update = update_of(round_one / "runs" / site, site=site, personal=True)

@@ -23,7 +23,7 @@ from scionwood_federated.engines.site import answer, write_home
 from scionwood_federated.simulation.run import CONSTANT
 from scionwood_federated.update.folder import read_start
 
-NAMES = ("north", "south", "west")
+from .conftest import NAMES
 
 
 @pytest.mark.slow

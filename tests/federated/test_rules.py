@@ -181,16 +181,16 @@ def test_adam_takes_bounded_steps(make):
     assert {name[-2:] for name in state} == {":1", ":2"}
 
 
-@pytest.mark.parametrize(("samples", "word"), [(0, "no samples"), (10**9, "the most is 100")])
-def test_a_site_may_not_claim_any_number_of_samples(make, samples, word):
-    updates = [make(0), make(1), make(2, "loud", samples=samples)]
-    with pytest.raises(FederationError, match=f"site loud.*{word}"):
-        weights_of(updates)
-
-
-def test_of_two_sites_the_larger_does_not_set_the_limit(make):
-    with pytest.raises(FederationError, match=r"site loud.*the most is 100"):
-        weights_of([make(0), make(1, "loud", samples=10**9)])
+def test_samples_are_weights_within_a_limit(make):
+    assert weights_of([make(0, samples=30), make(1, samples=10)]) == [0.75, 0.25]
+    others = [make(0), make(1)]
+    for sent, word in (
+        ([*others, make(2, "loud", samples=0)], "no samples"),
+        ([*others, make(2, "loud", samples=10**9)], "the most is 100"),
+        ([make(0), make(1, "loud", samples=10**9)], "the most is 100"),  # nor the larger of two
+    ):
+        with pytest.raises(FederationError, match=f"site loud.*{word}"):
+            weights_of(sent)
 
 
 @pytest.mark.parametrize("other", ["ZU\u0308RICH ", "\uff3aürich"])
@@ -202,10 +202,6 @@ def test_one_site_in_other_letters_is_one_site(make, other):
         check_records([make(0, "Global").about, make(1, other).about])
     with pytest.raises(FederationError, match="no two are alike"):
         NetPlan(sites=("Zürich", other.strip()))
-
-
-def test_a_site_with_more_samples_counts_more(make):
-    assert weights_of([make(0, samples=30), make(1, samples=10)]) == [0.75, 0.25]
 
 
 @table(

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 import pytest
 import torch
 from case_table import table
+from trained import TINY
 from transformers import (
     Gemma2Config,
     GPT2Config,
@@ -25,9 +26,6 @@ from scionwood_language.backbones.causal_lm import causal_lm
 from scionwood_language.chat.templates import IGNORED
 from scionwood_language.model.weights import load_tokenizer
 from scionwood_language.tasks.causal import loss_of, splits_at_head
-
-TINY = "scionwood_bangla:weights/tiny"
-"""A model that is trained, of another plugin."""
 
 pytestmark = pytest.mark.usefixtures("_one_thread")
 
@@ -129,19 +127,13 @@ def test_checkpointing_gives_the_same_gradients():
     torch.testing.assert_close(*gradients)
 
 
-def test_refuses_pickled_weights(tmp_path):
+def test_what_cannot_be_loaded_has_a_remedy(tmp_path, monkeypatch):
     with pytest.raises(WeightsError, match="transformers cannot load it"):
-        causal_lm(model=folder_of(built("llama"), tmp_path, safe=False))
-
-
-@pytest.mark.parametrize("model", ["no/such-model", "/no/such/folder"])
-def test_a_model_that_cannot_be_loaded_has_a_remedy(model, monkeypatch):
+        causal_lm(model=folder_of(built("llama"), tmp_path, safe=False))  # pickled weights
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(WeightsError, match="Name `tiny`, `smollm2`, a folder"):
-        causal_lm(model=model)
-
-
-@pytest.mark.skipif(find_spec("bitsandbytes") is not None, reason="bitsandbytes is installed")
-def test_refuses_four_bits_without_bitsandbytes():
-    with pytest.raises(PluginError, match=r"bitsandbytes is not installed\. Run: pip install"):
-        causal_lm(quantize="nf4")
+    for model in ("no/such-model", "/no/such/folder"):
+        with pytest.raises(WeightsError, match="Name `tiny`, `smollm2`, a folder"):
+            causal_lm(model=model)
+    if find_spec("bitsandbytes") is None:
+        with pytest.raises(PluginError, match=r"bitsandbytes is not installed\. Run: pip install"):
+            causal_lm(quantize="nf4")

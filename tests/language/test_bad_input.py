@@ -67,27 +67,25 @@ def test_a_tiny_model_of_each_family_has_presets_and_takes_an_adapter(family):
     torch.testing.assert_close(tuned(**inputs).logits, before)
 
 
-def test_a_template_that_leaves_the_answer_out_is_refused():
-    tokenizer = tiny_tokenizer()
-    tokenizer.chat_template = (
-        "{% for m in messages if m['role'] == 'user' %}{{ m['content'] }}{% endfor %}"
-    )
-    with pytest.raises(WeightsError, match="the answer cannot be marked"):
-        Batches(tokenizer)
-
-
 @table(
     ("template", "reason"),
     [
-        ("{{ raise_exception('roles must alternate') }}", "roles must alternate"),
-        ("{% for m in messages %", "unexpected 'end of template'"),
-        ("{{ messages[0].part.name }}", "has no attribute 'part'"),
+        (
+            "{{ raise_exception('roles must alternate') }}",
+            "cannot write a conversation .*roles must alternate",
+        ),
+        ("{% for m in messages %", "cannot write a conversation .*unexpected 'end of template'"),
+        ("{{ messages[0].part.name }}", "cannot write a conversation .*has no attribute 'part'"),
+        (
+            "{% for m in messages if m['role'] == 'user' %}{{ m['content'] }}{% endfor %}",
+            "the answer cannot be marked",
+        ),
     ],
 )
-def test_a_template_that_fails_is_refused_with_its_reason(template, reason):
+def test_a_template_that_writes_no_answer_is_refused_with_its_reason(template, reason):
     tokenizer = tiny_tokenizer()
     tokenizer.chat_template = template
-    with pytest.raises(WeightsError, match=f"cannot write a conversation .*{reason}"):
+    with pytest.raises(WeightsError, match=reason):
         Batches(tokenizer)
 
 
@@ -100,19 +98,16 @@ def test_an_example_over_the_context_is_refused():
         task.losses(batch)
 
 
-def test_a_model_without_a_tokenizer_is_refused(tmp_path):
-    causal_lm().save_pretrained(tmp_path)
+def test_a_model_without_its_tokens_is_refused(tmp_path):
+    causal_lm().save_pretrained(tmp_path / "lm")
     with pytest.raises(WeightsError, match=r"its folder has no tokenizer\. Save it there"):
-        causal_lm(model=str(tmp_path))
-
-
-def test_an_encoder_without_a_mask_token_is_refused(tmp_path):
-    encoder().save_pretrained(tmp_path)
+        causal_lm(model=str(tmp_path / "lm"))
+    encoder().save_pretrained(tmp_path / "encoder")
     tokenizer = tiny_tokenizer()
     tokenizer.mask_token = None
-    tokenizer.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path / "encoder")
     with pytest.raises(WeightsError, match="no mask token"):
-        encoder(model=str(tmp_path))
+        encoder(model=str(tmp_path / "encoder"))
 
 
 @table(

@@ -46,32 +46,24 @@ class Exact(nn.Module):
 
 
 @pytest.mark.parametrize("schedule", UNMASKED_SHARE)
-def test_at_the_last_time_everything_is_masked_and_nothing_that_is_fixed(schedule):
+def test_masks_follow_the_schedule(schedule):
     ids = torch.zeros(500, 40, dtype=torch.long)
     masked, hidden = mask_tokens(ids, torch.ones(500), MASK, schedule)
-    assert hidden.all()
+    assert hidden.all()  # at the last time, all but what is fixed
     assert (masked == MASK).all()
     fixed = torch.zeros_like(ids, dtype=torch.bool)
     fixed[:, :7] = True
     masked, hidden = mask_tokens(ids, torch.ones(500), MASK, schedule, fixed)
     assert (masked[:, :7] == 0).all()
     assert hidden[:, 7:].all()
-
-
-@pytest.mark.parametrize("schedule", UNMASKED_SHARE)
-def test_the_share_of_masks_is_that_of_the_schedule(schedule):
     drawn = torch.Generator().manual_seed(0)
     for time in (0.1, 0.5, 0.9):
-        ids = torch.zeros(200, 100, dtype=torch.long)
-        _, hidden = mask_tokens(ids, torch.full((200,), time), MASK, schedule, generator=drawn)
+        _, hidden = mask_tokens(ids, torch.full((500,), time), MASK, schedule, generator=drawn)
         share = 1 - UNMASKED_SHARE[schedule](torch.tensor(time)).item()
         counts = [int(hidden.sum()), hidden.numel() - int(hidden.sum())]
         wanted = [share * hidden.numel(), (1 - share) * hidden.numel()]
         assert chisquare(counts, wanted).pvalue > 0.001
-
-
-@pytest.mark.parametrize("schedule", UNMASKED_SHARE)
-def test_the_weight_is_minus_the_slope_over_the_masked_share(schedule):
+    # The weight is minus the slope over the masked share.
     times = torch.linspace(0.05, 0.95, 19, dtype=torch.float64, requires_grad=True)
     (slope,) = torch.autograd.grad(UNMASKED_SHARE[schedule](times).sum(), times)
     expected = -slope / (1 - UNMASKED_SHARE[schedule](times))
@@ -90,17 +82,17 @@ def test_the_bound_of_the_exact_denoiser_is_the_entropy(schedule):
     assert bound.item() == pytest.approx(entropy.item(), rel=0.01)
 
 
-@pytest.mark.parametrize(("order", "block"), [("ancestral", None), ("ancestral", 1)])
-def test_samples_of_the_exact_denoiser_follow_the_chain(order, block):
+@pytest.mark.parametrize("block", [None, 1])
+def test_samples_of_the_exact_denoiser_follow_the_chain(block):
     drawn = torch.Generator().manual_seed(0)
-    steps = 1 if block else 200
+    steps = 1 if block else 60
     made = sample(
         Exact(),
-        torch.zeros(4000, 0, dtype=torch.long),
+        torch.zeros(3000, 0, dtype=torch.long),
         new=LENGTH,
         steps=steps,
         mask_id=MASK,
-        order=order,
+        order="ancestral",
         block=block,
         generator=drawn,
     )
@@ -108,7 +100,7 @@ def test_samples_of_the_exact_denoiser_follow_the_chain(order, block):
     for at in range(LENGTH):
         counts = torch.bincount(made[:, at], minlength=SYMBOLS).tolist()
         wanted = [(CHANCES * (TEXTS[:, at] == symbol)).sum().item() for symbol in range(SYMBOLS)]
-        scale = 4000 / sum(wanted)
+        scale = 3000 / sum(wanted)
         assert chisquare(counts, [scale * each for each in wanted]).pvalue > 0.001
 
 

@@ -8,15 +8,13 @@ import pytest
 import torch
 from case_table import table
 from peft import LoraConfig
+from trained import TINY
 
 from scionwood import RecipeError, TrainingError, attach, save_adapter
 from scionwood_bangla import Answer, Decoding, Writer
 from scionwood_bangla.evaluation.prompts import prompts
 from scionwood_bangla.text.examples import Message
 from scionwood_language.backbones.causal_lm import causal_lm
-
-TINY = "scionwood_bangla:weights/tiny"
-"""A model that is trained, of another plugin."""
 
 PROMPTS = [item.example().prompt for item in prompts("plain")[::12]]
 SHORT = Decoding(max_new_tokens=12)
@@ -68,14 +66,13 @@ def test_every_end_token_of_the_model_ends_an_answer(writer):
     assert Writer(model).write(PROMPTS[:1], SHORT) == [Answer("", True)]
 
 
-def test_a_conversation_of_several_turns_is_a_prompt(writer):
+def test_prompts_have_several_turns_and_fit_the_context(writer, tmp_path):
     turns = (*PROMPTS[0], Message("assistant", "আপনি আসুন।"), Message("user", "আবার বলো।"))
     assert writer.write([turns], SHORT)[0].text != writer.write([PROMPTS[0]], SHORT)[0].text
-
-
-def test_refuses_a_prompt_longer_than_the_context(writer):
     with pytest.raises(RecipeError, match="fewer shots"):
         writer.write([(Message("user", "আপনি কেমন আছেন? " * 300),)], SHORT)
+    with pytest.raises(TrainingError, match="finished run"):
+        Writer.of_run(tmp_path)
 
 
 @table("options", [{"max_new_tokens": 0}, {"batch_size": 0}, {"temperature": 0}, {"top_p": 1.5}])
@@ -86,10 +83,10 @@ def test_refuses_options_out_of_range(options):
 
 def test_without_its_adapter_a_model_answers_like_its_base(writer):
     tuned = Writer(adapted())
-    with_adapter = tuned.write(PROMPTS, SHORT)
+    with_adapter = tuned.write(PROMPTS[:3], SHORT)
     with tuned.without_adapter() as base:
-        assert base.write(PROMPTS, SHORT) == writer.write(PROMPTS, SHORT) != with_adapter
-    assert tuned.write(PROMPTS, SHORT) == with_adapter
+        assert base.write(PROMPTS[:3], SHORT) == writer.write(PROMPTS[:3], SHORT) != with_adapter
+    assert tuned.write(PROMPTS[:3], SHORT) == with_adapter
 
 
 def test_builds_the_base_if_the_adapter_cannot_be_switched_off(writer):
@@ -120,8 +117,3 @@ def test_a_merged_model_gives_the_same_answers(tmp_path):
     assert again.write(PROMPTS, SHORT) == before
     assert again.tokenizer.chat_template == tuned.tokenizer.chat_template
     assert [path.name for path in tmp_path.iterdir()] == ["merged"]
-
-
-def test_refuses_a_folder_that_is_not_a_run(tmp_path):
-    with pytest.raises(TrainingError, match="finished run"):
-        Writer.of_run(tmp_path)

@@ -38,17 +38,13 @@ def test_logits_are_the_weighted_sum_and_the_base_is_frozen():
     fusion, x = LogitFusion(base, [first, second], [0.5, 2.0]), prompts()
     expected = base(x).logits + 0.5 * first(x).logits + 2 * second(x).logits
     torch.testing.assert_close(fusion(x), expected)
+    unheard = LogitFusion(base, [first], [0.0])
+    torch.testing.assert_close(unheard(x), base(x).logits)
     fusion(x).sum().backward()
     assert all(p.grad is None for p in base.parameters())
     assert all(p.grad is not None for p in first.parameters())
     assert not fusion.train().base.training
     assert fusion.reasoners[0].training
-
-
-def test_a_reasoner_with_weight_zero_gives_the_base():
-    base, x = model(0), prompts()
-    fusion = LogitFusion(base, [model(1)], [0.0])
-    torch.testing.assert_close(fusion(x), base(x).logits)
 
 
 def test_greedy_generation_is_the_same_with_and_without_caches():
@@ -121,7 +117,9 @@ def test_rewards_teach_the_reasoner_a_verifiable_task(adapter):
     fusion = LogitFusion(base, [reasoner], [1.0])
     before = [p.clone() for p in base.parameters()]
     options = Grpo(group=16, temperature=1.0, max_new_tokens=1, lr=1e-2)
-    rewards = train_grpo(fusion, iter(prompts, None), follows, options, steps=150)
+    rewards = train_grpo(
+        fusion, iter(prompts, None), follows, options, steps=150 if adapter else 100
+    )
     assert sum(rewards[:10]) / 10 < 0.3
     assert sum(rewards[-10:]) / 10 > 0.8
     x = torch.arange(WORDS - 2)[:, None].expand(-1, 3)

@@ -10,23 +10,11 @@ from scionwood import AdapterError, RecipeError, TrainingError
 from scionwood_methods import plugin
 
 OPTIONS = {"r": 4, "target_modules": ["0", "2"]}
-RECIPE = """
-task:     {{name: toy/regress, lr: 1.0e-2}}
-backbone: {{name: toy/mlp}}
-adapter:  {{name: lora, r: 2, targets: blocks}}
-data:     {{name: toy/regression, n: 24, data_seed: {seed}}}
-trainer:  {{max_steps: 2, accelerator: cpu, precision: 32-true, logger: false}}
-"""
 
 
 def base():
     torch.manual_seed(0)
     return torch.nn.Sequential(torch.nn.Linear(32, 64), torch.nn.GELU(), torch.nn.Linear(64, 8))
-
-
-def test_a_new_adapter_does_not_change_the_output():
-    x = torch.randn(16, 32)
-    assert torch.equal(api.adapt(base(), "disel", OPTIONS)(x), base()(x))
 
 
 def test_configs_of_all_methods_can_be_created():
@@ -48,16 +36,7 @@ def test_adapters_can_be_combined():
     model.add_adapter("other", api.method_config("smoa", OPTIONS))
     x = torch.randn(4, 32)
     with api.composed(model, {"default": 1.0, "other": 0.5}) as both:
-        assert torch.equal(both(x), base()(x))
-
-
-def test_a_sequence_of_tasks_returns_its_scores(tmp_path):
-    names = [tmp_path / f"survey{number}.yaml" for number in (1, 2)]
-    for seed, name in enumerate(names):
-        name.write_text(RECIPE.format(seed=seed))
-    scores = api.learn_sequence(names, run=str(tmp_path / "run"), method="naive")
-    assert scores.tasks == ["survey1", "survey2"]
-    assert scores.summary().keys() == {"average", "backward_transfer", "forgetting"}
+        assert torch.equal(both(x), base()(x))  # new adapters change nothing
 
 
 def test_refuses_to_diagnose_a_folder_without_a_run(tmp_path):

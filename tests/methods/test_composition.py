@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn as nn
 from case_table import table
-from continual_models import ConvNet, Net, batches, losses, unsettle
+from continual_models import Net, PlaneNet, batches, losses, unsettle
 from peft import IA3Config, LoraConfig
 
 from scionwood import AdapterError, AdapterFileError, attach, compose
@@ -47,12 +47,15 @@ def test_sum_and_mean_equal_those_of_the_core(method):
 
 @table("method", METHODS)
 @table("per", ["layer", "token"])
-def test_new_gates_give_the_mean(method, per):
+def test_new_gates_give_the_mean_with_the_documented_number_of_parameters(method, per):
     model, x = two(METHODS[method]), torch.randn(5, 7, 16)
     with composed(model, {"a": 1.0, "b": 1.0}, mode="mean"):
         mean = model(x)
-    with composed(model, AdapterGates(model, {"a": 1.0, "b": 1.0}, per=per), mode="gate"):
+    gates = AdapterGates(model, {"a": 1.0, "b": 1.0}, per=per)
+    with composed(model, gates, mode="gate"):
         torch.testing.assert_close(model(x), mean)
+    inputs = 16 + 24 if per == "token" else 0
+    assert sum(p.numel() for p in gates.parameters()) == 2 * (2 + inputs)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -71,25 +74,24 @@ def test_layers_compute_the_gated_sum_of_each_token(method):
         torch.testing.assert_close(layer(x), expected)
 
 
-def test_convolutions_take_gates_per_layer_but_not_per_token():
-    model, x = two(METHODS["lora"], ConvNet()), torch.randn(5, 2, 7, 7)
-    gates = AdapterGates(model, {"a": 1.0, "b": 1.0}, per="layer")
+@table(
+    ("make", "net", "x", "names"),
+    [
+        (METHODS["lora"], PlaneNet(), torch.randn(5, 2, 7, 7), ["a", "b"]),
+        (lambda: IA3Config(feedforward_modules=["textual"]), Net(), torch.randn(5, 16), ["b", "a"]),
+    ],
+    ids=["convolutions", "another method of peft"],
+)
+def test_gates_per_layer_can_choose_one_adapter(make, net, x, names):
+    model = two(make, net)
+    gates = AdapterGates(model, dict.fromkeys(names, 1.0), per="layer")
     with torch.no_grad():
         for bias in gates.bias:
             bias[0] = 40.0
     with composed(model, gates, mode="gate"):
         ours = model(x)
-    model.set_adapter("a")
+    model.set_adapter(names[0])
     torch.testing.assert_close(ours, model(x))
-    with pytest.raises(AdapterError, match="per='layer'"):
-        AdapterGates(model, {"a": 1.0, "b": 1.0}, per="token")
-
-
-@pytest.mark.parametrize("per", ["layer", "token"])
-def test_number_of_gate_parameters_is_as_documented(per):
-    gates = AdapterGates(two(METHODS["lora"]), {"a": 1.0, "b": 1.0}, per=per)
-    inputs = 16 + 24 if per == "token" else 0
-    assert sum(p.numel() for p in gates.parameters()) == 2 * (2 + inputs)
 
 
 def test_gates_learn_which_adapter_a_token_needs():
@@ -121,20 +123,18 @@ def test_gates_learn_which_adapter_a_token_needs():
 
 @pytest.mark.parametrize("per", ["layer", "token"])
 def test_gates_are_saved_and_loaded_bit_for_bit(per, tmp_path):
-    model = two(METHODS["lora"])
-    gates = AdapterGates(model, {"a": 1.0, "b": 1.0}, per=per)
+    model, x = two(METHODS["lora"]), torch.randn(5, 16)
+    gates, again, other = (
+        AdapterGates(model, dict.fromkeys(names, 1.0), per=per) for names in ("ab", "ab", "ba")
+    )
     for parameter in gates.parameters():
         nn.init.normal_(parameter)
     gates.save(tmp_path / "gates.safetensors")
-    other = AdapterGates(model, {"b": 1.0, "a": 1.0}, per=per)  # another order, the same gates
-    other.load(tmp_path / "gates.safetensors")
-    x = torch.randn(5, 16)
-    assert torch.equal(other.weigh(0, x).flip(-1), gates.weigh(0, x))
-    again = AdapterGates(model, {"a": 1.0, "b": 1.0}, per=per)
-    again.load(tmp_path / "gates.safetensors")
-    assert all(
-        torch.equal(p, q) for p, q in zip(again.parameters(), gates.parameters(), strict=True)
-    )
+    for each in (again, other):
+        each.load(tmp_path / "gates.safetensors")
+    assert torch.equal(other.weigh(0, x).flip(-1), gates.weigh(0, x))  # in another order
+    pairs = zip(again.parameters(), gates.parameters(), strict=True)
+    assert all(torch.equal(p, q) for p, q in pairs)
 
 
 def test_refuses_files_of_other_gates(tmp_path):
@@ -163,6 +163,8 @@ def test_refuses_adapters_that_cannot_be_gated():
         composed(model, {"a": 1.0}, mode="gate").__enter__()
     with pytest.raises(AdapterError, match="Loaded: a, b"):
         AdapterGates(model, {"c": 1.0})
+    with pytest.raises(AdapterError, match="per='layer'"):
+        AdapterGates(two(METHODS["lora"], PlaneNet()), {"a": 1.0, "b": 1.0}, per="token")
     model = attach(Net(), LoraConfig(r=2), targets="visual", name="a")
     attach(model, LoraConfig(r=2), targets="textual", name="b")
     with pytest.raises(AdapterError, match="lacks the adapter"):
@@ -173,16 +175,3 @@ def test_refuses_adapters_that_cannot_be_gated():
             AdapterGates(two(METHODS["lora"]), {"a": 1.0}),
             mode="gate",
         ).__enter__()
-
-
-def test_other_methods_of_peft_can_be_gated():
-    model = two(lambda: IA3Config(feedforward_modules=["textual"]))
-    x = torch.randn(5, 16)
-    gates = AdapterGates(model, {"a": 1.0, "b": 1.0}, per="layer")
-    with torch.no_grad():
-        for bias in gates.bias:
-            bias[1] = 40.0
-    with composed(model, gates, mode="gate"):
-        ours = model(x)
-    model.set_adapter("b")
-    torch.testing.assert_close(ours, model(x))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from continual_models import ConvNet, Net, batches, features, learn, lora, losses, unsettle
+from continual_models import Net, PlaneNet, batches, features, learn, lora, losses, unsettle
 from peft import IA3Config, get_peft_model
 
 from scionwood import AdapterError
@@ -40,7 +40,7 @@ def test_penalty_and_its_gradient_vanish_at_the_anchor(space):
     assert controller.adjust(data[0]) > 0
 
 
-@pytest.mark.parametrize("net", [None, ConvNet()])
+@pytest.mark.parametrize("net", [None, PlaneNet()])
 def test_fisher_information_is_that_of_the_weight_change(net):
     controller, data = anchored(net, space="delta")
     model, expected, count = controller.model, {}, 0
@@ -126,9 +126,6 @@ def test_adaptive_weights_protect_all_modalities_equally():
     assert means["vision"] != pytest.approx(means["text"], rel=0.2)
     for group, mean in means.items():
         assert weights[group] * mean == pytest.approx(2.0, rel=1e-5)
-
-
-def test_weight_is_the_strength_without_groups_and_adaptation():
     assert anchored(adaptive=False, strength=5.0)[0].method.weights() == {"rest": 5.0}
 
 

@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-import lightning as L
 import pytest
 import torch
 from case_table import table
-from continual_models import Naive, Net, accuracy, batches, learn, losses, unsettle
-from peft import get_peft_model
+from continual_models import batches, learn, losses, mixed, unsettle
 
-from scionwood import AdapterError, load_adapter, save_adapter
-from scionwood_methods.continual import ContinualCallback, ContinualController, Igsp, forgetting
+from scionwood import AdapterError
+from scionwood_methods.continual import ContinualController, Igsp
 from scionwood_methods.continual.igsp import summary
 from scionwood_methods.igsp.pruning import mixtures
-from scionwood_methods.igsp.tuner import IgspConfig
 
 PARTS = ("igsp_A", "igsp_B", "igsp_router", "igsp_bias")
-
-
-def mixed(experts=2, targets=("visual", "textual")):
-    """Return the toy network with a mixture; the base is the same in every call."""
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        net = Net()
-    config = IgspConfig(r=2, alpha=4, experts=experts, target_modules=list(targets))
-    return get_peft_model(net, config)
 
 
 def counts(model):
@@ -137,65 +123,12 @@ def test_summary_is_the_best_approximation_of_its_rank():
     assert summary(rows[:0], 3).shape == (0, 7)
 
 
-def test_a_sequence_interrupted_between_tasks_continues_exactly(tmp_path):
-    whole = ContinualController(mixed(), Igsp(warm=2))
-    learn(whole, "first", batches(0), 5)
-    whole.save(tmp_path)
-    save_adapter(whole.model, tmp_path / "adapter")
-    fresh = load_adapter(mixed().unload(), tmp_path / "adapter", trainable=True)
-    cut = ContinualController(fresh, Igsp(warm=2))
-    cut.load(tmp_path)
-    for controller in (whole, cut):
-        torch.manual_seed(5)
-        learn(controller, "second", batches(1), 5)
-    for key, value in whole.method.state().items():
-        assert torch.equal(cut.method.state()[key], value)
-    x = torch.randn(5, 16)
-    assert torch.equal(cut.model.eval()(x), whole.model.eval()(x))
-    assert counts(cut.model) == counts(whole.model)
+def test_the_state_of_other_mixtures_is_refused(tmp_path):
+    controller = ContinualController(mixed(), Igsp(warm=2))
+    learn(controller, "first", batches(0), 5)
+    controller.save(tmp_path)
     with pytest.raises(AdapterError, match="does not fit the mixtures"):
         ContinualController(mixed(targets=["visual"]), Igsp()).load(tmp_path)
-
-
-class Module(L.LightningModule):
-    def __init__(self, model):
-        super().__init__()
-        self.model = model
-
-    def training_step(self, batch, batch_idx):
-        return losses(self.model, batch).mean()
-
-    def configure_optimizers(self):
-        return torch.optim.AdamW([p for p in self.parameters() if p.requires_grad], lr=1e-2)
-
-
-@pytest.mark.filterwarnings(
-    "ignore:.*LeafSpec:FutureWarning", "ignore:.*does not have many workers"
-)
-def test_lightning_gives_the_result_of_the_plain_loop(tmp_path):
-    plain, ours = (
-        ContinualController(mixed(experts=3), Igsp(warm=3, threshold=0.2)) for _ in range(2)
-    )
-    ours.model.load_state_dict(plain.model.state_dict())
-    off = {"enable_checkpointing": False, "enable_progress_bar": False, "logger": False}
-    for seed in range(2):
-        torch.manual_seed(3)
-        learn(plain, str(seed), batches(seed), 8)
-        torch.manual_seed(3)
-        trainer = L.Trainer(
-            max_epochs=1,
-            accelerator="cpu",
-            enable_model_summary=False,
-            callbacks=[ContinualCallback(ours, str(seed))],
-            default_root_dir=tmp_path,
-            **off,
-        )
-        own = torch.Generator()  # so that the loader leaves the adapter's random numbers alone
-        loader = torch.utils.data.DataLoader(batches(seed), batch_size=None, generator=own)
-        trainer.fit(Module(ours.model), loader)
-    assert counts(ours.model) == counts(plain.model)
-    x = torch.randn(5, 16)
-    torch.testing.assert_close(ours.model.eval()(x), plain.model.eval()(x))
 
 
 def test_state_without_any_step_can_be_saved_and_loaded(tmp_path):
@@ -209,25 +142,6 @@ def test_state_without_any_step_can_be_saved_and_loaded(tmp_path):
         controller.begin(str(number))
         controller.end([])
     assert counts(controller.model) == {"visual": 4, "textual": 4}
-
-
-def sequence(make, seed):
-    torch.manual_seed(seed)
-    controller = ContinualController(mixed(experts=4, targets=["visual"]), make())
-    tasks, accuracies = [batches(10 * seed + k, width=4) for k in range(2)], []
-    for number, data in enumerate(tasks):
-        learn(controller, str(number), data, 80)
-        accuracies.append([accuracy(controller.model, each) for each in tasks])
-    return accuracies
-
-
-def test_forgets_less_than_naive_training():
-    free = partial(Igsp, warm=20, rank=4, candidates=4, strength=0.0)
-    naive, ours = ([sequence(make, seed) for seed in range(3)] for make in (Naive, free))
-    forgot = [sum(map(forgetting, runs)) / 3 for runs in (naive, ours)]
-    assert forgot[0] > 0.2
-    assert forgot[1] < forgot[0] - 0.04
-    assert sum(run[1][1] for run in ours) / 3 > 0.85  # chance is 0.33
 
 
 @table(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from case_table import table
 
 from scionwood_methods.continual import average_accuracy, backward_transfer, forgetting
 
@@ -12,26 +13,28 @@ NAN = math.nan
 THREE = [[0.9, 0.1, 0.2], [0.6, 0.8, 0.3], [0.5, 0.7, 0.6]]
 
 
-def test_three_tasks_by_hand():
+@table(
+    ("accuracies", "transfer", "forgot"),
+    [
+        (THREE, ((0.5 - 0.9) + (0.7 - 0.8)) / 2, ((0.9 - 0.5) + (0.8 - 0.7)) / 2),
+        # Forgetting uses the best accuracy, transfer the first one.
+        (
+            [[0.5, NAN, NAN], [0.9, 0.6, NAN], [0.8, 0.7, 0.4]],
+            ((0.8 - 0.5) + (0.7 - 0.6)) / 2,
+            ((0.9 - 0.8) + (0.6 - 0.7)) / 2,
+        ),
+        # Accuracies before learning count if they were measured.
+        ([[1.0, 0.9, 0.0], [1.0, 0.5, 0.0], [1.0, 0.5, 0.0]], 0.0, 0.2),
+        ([[0.8, NAN], [0.8, 0.7]], 0.0, 0.0),
+    ],
+)
+def test_transfer_and_forgetting_by_hand(accuracies, transfer, forgot):
+    assert backward_transfer(accuracies) == pytest.approx(transfer)
+    assert forgetting(accuracies) == pytest.approx(forgot)
+
+
+def test_the_average_is_that_after_the_last_task():
     assert average_accuracy(THREE) == pytest.approx((0.5 + 0.7 + 0.6) / 3)
-    assert backward_transfer(THREE) == pytest.approx(((0.5 - 0.9) + (0.7 - 0.8)) / 2)
-    assert forgetting(THREE) == pytest.approx(((0.9 - 0.5) + (0.8 - 0.7)) / 2)
-
-
-def test_forgetting_uses_the_best_and_transfer_the_first_accuracy():
-    relearnt = [[0.5, NAN, NAN], [0.9, 0.6, NAN], [0.8, 0.7, 0.4]]
-    assert backward_transfer(relearnt) == pytest.approx(((0.8 - 0.5) + (0.7 - 0.6)) / 2)
-    assert forgetting(relearnt) == pytest.approx(((0.9 - 0.8) + (0.6 - 0.7)) / 2)
-
-
-def test_accuracies_before_learning_count_if_measured():
-    assert forgetting([[1.0, 0.9, 0.0], [1.0, 0.5, 0.0], [1.0, 0.5, 0.0]]) == pytest.approx(0.2)
-
-
-def test_constant_accuracies_give_no_forgetting():
-    same = [[0.8, NAN], [0.8, 0.7]]
-    assert forgetting(same) == 0
-    assert backward_transfer(same) == 0
 
 
 def test_refuses_missing_accuracies_after_the_last_task():

@@ -12,6 +12,7 @@ from transformers import LlamaConfig, LlamaModel
 
 from scionwood import AdapterError, OutputExistsError, RecipeError, attach
 from scionwood.cli import main
+from scionwood_methods import diagnose
 from scionwood_methods.diagnosis.meanfield import (
     attentions,
     cloud_drift,
@@ -157,20 +158,14 @@ def test_the_sliced_distance_ignores_the_order_of_tokens():
     assert cloud_drift(cloud, -cloud).direction == pytest.approx(2)
 
 
-@pytest.mark.parametrize(
-    ("config", "says"),
-    [
+def test_refuses_adapters_without_a_weight_change_and_models_without_attention():
+    for config, says in (
         (DiselConfig(r=2, target_modules=["qkv"]), "depend on the input"),
         (IA3Config(target_modules=["qkv"], feedforward_modules=[]), "get_delta_weight"),
-    ],
-)
-def test_refuses_adapters_without_a_weight_change(config, says):
-    (first, *_) = attentions(vit(config))
-    with pytest.raises(AdapterError, match=says):
-        head_shifts(first)
-
-
-def test_refuses_models_without_attention():
+    ):
+        (first, *_) = attentions(vit(config))
+        with pytest.raises(AdapterError, match=says):
+            head_shifts(first)
     model = attach(nn.Sequential(nn.Linear(4, 4)), LoraConfig(r=2), targets="0")
     with pytest.raises(AdapterError, match="no attention"):
         attentions(model)
@@ -200,19 +195,12 @@ def test_the_command_prints_a_table_and_draws_a_figure(tmp_path, capsys):
     assert [row["layer"] for row in rows] == [line.split()[0] for line in out[1:-2]]
 
 
-def test_existing_figures_are_not_replaced(tmp_path):
-    from scionwood_methods import diagnose
-
+def test_existing_figures_and_shipped_runs_are_not_changed(tmp_path):
     for figures, name in ((tmp_path, "forgetting.png"), (tmp_path / "here.png", "here.png")):
         (tmp_path / name).write_text("mine")
         with pytest.raises(OutputExistsError):
             diagnose(tmp_path, figures=figures)
         assert (tmp_path / name).read_text() == "mine"
-
-
-def test_a_shipped_run_is_not_changed(tmp_path):
-    from scionwood_methods import diagnose
-
     for name, text in {"recipe.yaml": "{}", "origin.json": '{"name": "a/b"}'}.items():
         (tmp_path / name).write_text(text)
     (tmp_path / "adapter").mkdir()
@@ -221,7 +209,5 @@ def test_a_shipped_run_is_not_changed(tmp_path):
     assert not (tmp_path / "figures").exists()
 
 
-def test_a_run_that_is_not_there_is_refused_before_torch_is_imported(python):
-    code = "import sys; from scionwood.cli import main; sys.stderr = sys.stdout; "
-    code += "assert main(['methods', 'diagnose', 'nope']) == 2; assert 'torch' not in sys.modules"
-    assert "run nope: there is no such folder" in python("-c", code)
+def test_a_run_that_is_not_there_is_refused_before_torch_is_imported(refused_without_torch):
+    refused_without_torch("methods diagnose nope -> run nope: there is no such folder")

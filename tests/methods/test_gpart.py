@@ -1,16 +1,17 @@
-"""GPart: one vector for a model, an isometry, and a partition that never changes."""
+"""GPart: one vector for a model or its blocks, an isometry, and a partition that never changes."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 import torch.nn as nn
+from blocks_model import Blocks
 from case_table import table
-from method_layers import ADAPTED, adapted, available, bare, config, example, trainable, unsettle
+from method_layers import ADAPTED, adapted, bare, config, example, trainable, unsettle
 from peft import PeftModel, get_peft_model, inject_adapter_in_model
-from peft.utils import get_peft_model_state_dict
 
-from scionwood import AdapterError, attach, load_adapter, report, save_adapter
+from scionwood import AdapterError
+from scionwood_methods.gpart.blocks import block_of, parts_of
 from scionwood_methods.gpart.partition import CHUNK, Partition, splitmix64
 from scionwood_methods.peft import GpartConfig
 
@@ -53,8 +54,6 @@ def test_groups_span_all_layers_and_chunks():
 
 @table("kind", ADAPTED)
 def test_norm_of_the_update_equals_that_of_the_vector(kind):
-    if not available(kind):
-        pytest.skip("torch_geometric is not installed")
     model = unsettle(adapted("gpart", kind, d=20))
     theta = model.base_model.gpart_theta["default"].detach()
     layers = (model.base_model.model.first, model.base_model.model.second)
@@ -74,19 +73,6 @@ def test_each_weight_moves_by_its_entry_over_the_root_of_the_group_size():
     torch.testing.assert_close(moved, theta[groups] / sizes[groups].sqrt())
 
 
-def test_file_holds_only_the_vector(tmp_path):
-    model = unsettle(attach(bare("Linear"), GpartConfig(d=20), targets="first|second"))
-    assert report(model).trainable_adapter == 20
-    save_adapter(model, tmp_path)
-    assert {k: tuple(v.shape) for k, v in get_peft_model_state_dict(model).items()} == {
-        "base_model.gpart_theta": (20,)
-    }
-    assert (tmp_path / "adapter_model.safetensors").stat().st_size < 250
-    x = example("Linear")
-    loaded = load_adapter(bare("Linear"), tmp_path)
-    assert torch.equal(loaded(x), model.eval()(x))
-
-
 class Swapped(nn.Module):
     """The layers of `bare` in reverse order."""
 
@@ -99,20 +85,16 @@ class Swapped(nn.Module):
         return self.second(torch.tanh(self.first(x)))
 
 
-def test_refuses_another_order_of_the_targets(tmp_path):
-    model = unsettle(adapted("gpart", "Linear"))
-    model.save_pretrained(tmp_path)
+def test_refuses_another_order_and_fewer_targets(tmp_path):
+    unsettle(adapted("gpart", "Linear")).save_pretrained(tmp_path)
     with pytest.raises(AdapterError, match=r"second.* but it was made for .*first"):
         PeftModel.from_pretrained(Swapped(), tmp_path)
-
-
-def test_refuses_fewer_targets(tmp_path):
-    model = unsettle(adapted("gpart", "Linear"))
-    model.save_pretrained(tmp_path)
     reduced = GpartConfig.from_pretrained(tmp_path)
     reduced.target_modules = ["first"]
     with pytest.raises(AdapterError, match="1 layers, but it was made for 2 layers"):
         get_peft_model(bare("Linear"), reduced)
+    with pytest.raises(ValueError, match="state"):  # injection has no tuner, which holds the vector
+        inject_adapter_in_model(config("gpart", "Linear"), bare("Linear"))
 
 
 def test_a_second_adapter_has_its_own_partition():
@@ -147,22 +129,67 @@ def test_dropout_keeps_the_mean_of_the_weights():
     torch.testing.assert_close(kept, whole[draws[0] != 0] / 0.75)
 
 
-def test_no_weight_is_stored_for_the_backward_pass():
-    for kind in ("Linear", "Conv2d"):
-        model, x = adapted("gpart", kind), example(kind).requires_grad_()
-        kept = []
-        with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):  # noqa: B023
-            model.base_model.model.first.change("default", x)
-        assert [tuple(t.shape) for t in kept] == [tuple(x.shape), (60,), ()]
+OPTIONS = [{}, {"grouping": "signed_magnitude"}, {"projection": "fastfood"}]
 
 
-@pytest.mark.parametrize("kind", ["Linear", "Conv1d"])
-def test_second_derivatives_are_exact(kind):
-    model = unsettle(adapted("gpart", kind).double())
-    x = example(kind).double()[:2].requires_grad_()
-    assert torch.autograd.gradgradcheck(model, x)
+@table("options", OPTIONS, ids=str)
+def test_each_block_has_its_own_part_of_the_vector(options):
+    own = GpartConfig(d=10, target_modules=["query", "value"], scope="block", **options)
+    model = unsettle(get_peft_model(Blocks(), own))
+    theta = model.base_model.gpart_theta["default"]
+    assert theta.numel() == 10
+    for number, (start, length) in enumerate([(0, 4), (4, 3), (7, 3)]):
+        block = model.base_model.model.blocks[number]
+        moved = [layer.get_delta_weight("default") for layer in (block.query, block.value)]
+        place = block.query.gpart_place["default"]
+        assert (place.part.start, place.part.length, place.part.seed) == (
+            start,
+            length,
+            42 + number,
+        )
+        assert place.projection.total == 32
+        if options.get("projection") != "fastfood":
+            norm = sum(each.square().sum() for each in moved).sqrt()
+            torch.testing.assert_close(norm, theta[start : start + length].norm().detach())
 
 
-def test_peft_refuses_injection_without_a_tuner():
-    with pytest.raises(ValueError, match="state"):
-        inject_adapter_in_model(config("gpart", "Linear"), bare("Linear"))
+def test_gradients_of_a_block_reach_its_part_alone():
+    own = GpartConfig(d=10, target_modules=["query", "value"], scope="block")
+    model = unsettle(get_peft_model(Blocks(), own))
+    x = torch.randn(3, 4, generator=torch.Generator().manual_seed(1))
+    model.base_model.model.blocks[1].query(x).sum().backward()
+    moved = model.base_model.gpart_theta["default"].grad != 0
+    assert moved.nonzero().flatten().tolist() == [4, 5, 6]
+
+
+@table(
+    ("key", "pattern", "block"),
+    [
+        ("roberta.encoder.layer.7.attention.self.query", None, "roberta.encoder.layer.7"),
+        ("model.layers.10.self_attn.q_proj", None, "model.layers.10"),
+        ("encoder.block.4.layer.0.SelfAttention.q", None, "encoder.block.4"),
+        ("encoder.stages.3.query", "stages", "encoder.stages.3"),
+        ("encoder.stages.3.query", ["layers", "stages"], "encoder.stages.3"),
+    ],
+)
+def test_finds_the_numbered_block_of_a_layer(key, pattern, block):
+    assert block_of(key, pattern) == block
+
+
+def test_blocks_are_ordered_by_number_and_the_first_take_the_rest():
+    parts = parts_of(["blocks.10", "blocks.2", "blocks.1", "blocks.2"], 8, 17)
+    assert list(parts) == ["blocks.1", "blocks.2", "blocks.10"]
+    assert [tuple(part) for part in parts.values()] == [(0, 3, 17), (3, 3, 18), (6, 2, 19)]
+
+
+@table(
+    ("options", "message"),
+    [
+        ({"target_modules": ["readout"]}, "gpart on readout.*numbered blocks.*layers_pattern"),
+        ({"target_modules": ["query"], "d": 2}, "d=2: .* one entry for each of 3 blocks"),
+        ({"target_modules": ["query"], "d": 60}, r"d=20: .*weights of blocks.0, 16"),
+    ],
+)
+def test_refuses_blocks_that_do_not_fit(options, message):
+    with pytest.raises(AdapterError, match=message):
+        get_peft_model(Blocks(), GpartConfig(scope="block", **{"d": 9, **options}))

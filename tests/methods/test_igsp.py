@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from case_table import table
-from method_layers import ADAPTED, adapted, available, bare, config, example, trainable, unsettle
-from peft import PeftModel, get_peft_model, get_peft_model_state_dict
+from method_layers import ADAPTED, adapted, bare, config, example, trainable, unsettle
+from peft import PeftModel, get_peft_model_state_dict
 from safetensors.torch import load_file
 
 from scionwood import AdapterError, attach, load_adapter, save_adapter
@@ -45,8 +45,6 @@ def test_each_position_of_a_convolution_has_its_own_routes():
 
 @table("kind", ADAPTED)
 def test_parameter_count_follows_the_formula_before_and_after_pruning(kind):
-    if not available(kind):
-        pytest.skip("torch_geometric is not installed")
     model, counts = adapted("igsp", kind), {"first": 3, "second": 3}
     for pruned in (False, True):
         counts = prune(model, SHARES) if pruned else counts
@@ -62,6 +60,7 @@ def test_parameter_count_follows_the_formula_before_and_after_pruning(kind):
 
 def test_measured_shares_are_the_router_mean_over_all_tokens():
     model, batches = mixture(), [example("Linear"), 2 * example("Linear")[:3]]
+    assert mixtures(model).keys() == mixtures(model.get_base_model()).keys()
     shares = measure(model.train(), batches, lambda tuned, x: tuned(x))
     assert model.training
     layer, x = model.base_model.model.first, torch.cat(batches)
@@ -102,25 +101,19 @@ def test_the_optimiser_continues_after_closing_and_compacting_changes_nothing():
     assert all(p.isfinite().all() for p in trainable(model).values())
 
 
-def test_file_omits_pruned_experts_and_loading_restores_the_structure(tmp_path):
-    model, x = mixture(), example("Linear")
-    prune(model, SHARES)
-    model.save_pretrained(tmp_path)
+def test_files_omit_pruned_experts_and_loading_restores_the_structure(tmp_path):
+    model = unsettle(attach(bare("Linear"), IgspConfig(r=2, experts=3), targets="first|second"))
+    x = example("Linear")
+    prune(model.eval(), SHARES)
+    save_adapter(model, tmp_path)
     state = load_file(tmp_path / "adapter_model.safetensors")
     sizes = {key.removeprefix("base_model.model."): tuple(v.shape) for key, v in state.items()}
     assert sizes["first.igsp_A"] == (4, 12)
     assert sizes["second.igsp_B"] == (9, 2)
     assert sizes["second.igsp_bias"] == (1,)
     assert torch.equal(PeftModel.from_pretrained(bare("Linear"), tmp_path).eval()(x), model(x))
-
-
-def test_scionwood_saves_and_loads_the_remaining_experts(tmp_path):
-    settings = IgspConfig(r=2, experts=3)
-    model = unsettle(attach(bare("Linear"), settings, targets="first|second")).eval()
-    prune(model, SHARES)
-    save_adapter(model, tmp_path)
     loaded = load_adapter(bare("Linear"), tmp_path, trainable=True)
-    assert torch.equal(loaded.eval()(example("Linear")), model(example("Linear")))
+    assert torch.equal(loaded.eval()(x), model(x))
     assert loaded.peft_config["default"].kept == {"first": 2, "second": 1}
     assert get_peft_model_state_dict(loaded).keys() == get_peft_model_state_dict(model).keys()
 
@@ -172,8 +165,3 @@ def test_refuses_a_file_whose_sizes_differ_from_its_config(tmp_path):
         PeftModel.from_pretrained(bare("Linear"), tmp_path)
     with pytest.warns(UserWarning, match=r"no scionwood\.json"), pytest.raises(AdapterError):
         load_adapter(bare("Linear"), tmp_path)
-
-
-def test_mixtures_work_without_the_peft_wrapper():
-    model = get_peft_model(bare("Linear"), config("igsp", "Linear"))
-    assert mixtures(model).keys() == mixtures(model.get_base_model()).keys()

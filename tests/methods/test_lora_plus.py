@@ -60,6 +60,7 @@ def test_it_needs_lora_and_a_positive_ratio() -> None:
         lora_plus(scionwood.parameter_groups(model, 1e-2), model, ratio=-1)
 
 
+@pytest.mark.usefixtures("_undrawn")
 def test_a_recipe_trains_with_it(tmp_path: Path) -> None:
     pytest.importorskip("scionwood_pde")
     recipe = scionwood.resolve("pde/dynamics", ["trainer.logger=csv", "adapter=lora"], smoke=True)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import copy
-import warnings
 
 import pytest
 import torch
-from attention_model import numbers
+import torch.nn as nn
+from attention_model import Attentive, numbers
 from case_table import table
-from method_layers import trainable, unsettle
-from peft import get_peft_model, inject_adapter_in_model, set_peft_model_state_dict
-from peft.utils import get_peft_model_state_dict
+from method_layers import bare, example, trainable, unsettle
+from peft import get_peft_model
 from prefix_models import CASES, answer, base, config, installed, prefixed, words
-from torch.utils.checkpoint import checkpoint
 
-from scionwood import attach, compose, load_adapter, save_adapter
+from scionwood import AdapterError, attach, load_adapter, save_adapter
+from scionwood_methods.peft import PemlConfig
 from scionwood_methods.peml.prefix import OPERATIONS
 from scionwood_methods.peml.tuner import PemlLayer
 
@@ -35,29 +34,25 @@ def readers(model):
 
 
 @every_case
-def test_a_new_adapter_changes_nothing_and_adds_a_prefix_to_every_attention(case):
-    bare, x = base(case), CASES[case].example()
-    before = answer(bare, x)
-    model = get_peft_model(bare, config(case)).eval()
+def test_a_new_adapter_changes_nothing_and_adds_a_prefix_to_every_attention(case, tmp_path):
+    x = CASES[case].example()
+    before = answer(base(case), x)
+    model = attach(base(case), config(case), example=(x,)).eval()
     assert torch.equal(answer(model, x), before)
-    assert [tuple(m.heads["default"]) for m in readers(model)] == (
-        [CASES[case].heads] * CASES[case].attentions
-    )
+    heads = [tuple(m.heads["default"]) for m in readers(model)]
+    assert heads == [CASES[case].heads] * CASES[case].attentions
+    save_adapter(unsettle(model), tmp_path)
+    assert torch.equal(answer(load_adapter(base(case), tmp_path), x), answer(model, x))
 
 
 @every_case
 @table("network", ["mlp", "search"])
 def test_every_tensor_gets_a_gradient(case, network):
-    bare, x = base(case), CASES[case].example()
-    before = answer(bare, x)
-    model = unsettle(get_peft_model(bare, config(case, network=network))).train()
+    model, x = unsettle(prefixed(case, network=network)).train(), CASES[case].example()
     answer(model, x).square().mean().backward()
     for name, parameter in trainable(model).items():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name
-    torch.optim.AdamW(trainable(model).values(), lr=0.1).step()
-    with model.eval().disable_adapter():
-        assert torch.equal(answer(model, x), before)
 
 
 @every_case
@@ -95,19 +90,6 @@ def test_heads_add_gated_attention_to_the_prefix_of_their_group():
         k, v = kv[:, 0, head // 2], kv[:, 1, head // 2]
         parts.append(gate[head] * (q[..., head, :] @ k.mT / 3**0.5).softmax(-1) @ v)
     torch.testing.assert_close(seen[0], block.heads(x) + torch.cat(parts, -1))
-
-
-def test_gradients_equal_finite_differences():
-    model, x = unsettle(prefixed("plain", network="search").double()), numbers().double()
-    values = trainable(model)
-    step = {name: 1e-4 * torch.randn_like(p) for name, p in values.items()}
-    slopes = torch.autograd.grad(model(x).sin().sum(), list(values.values()))
-    expected = sum((g * d).sum() for g, d in zip(slopes, step.values(), strict=True))
-    ends = []
-    for sign in (1, -1):
-        moved = {name: p.detach() + sign * step[name] for name, p in values.items()}
-        ends.append(torch.func.functional_call(model, moved, (x,)).sin().sum())
-    torch.testing.assert_close((ends[0] - ends[1]) / 2, expected, rtol=1e-3, atol=1e-7)
 
 
 def test_generation_is_the_same_with_and_without_a_cache():
@@ -149,103 +131,11 @@ def test_fused_and_plain_attention_of_timm_agree():
     torch.testing.assert_close(model(x), expected)
 
 
-def test_activation_checkpointing_gives_the_same_gradients():
-    model, x = unsettle(prefixed("plain", dropout=0.2)).train(), numbers().requires_grad_()
-    blocks, gradients = model.base_model.model.layers, []
-    for again in (False, True):
-        model.zero_grad()
-        torch.manual_seed(6)
-        y = x
-        for block in blocks:
-            y = checkpoint(block, y, use_reentrant=False) if again else block(y)
-        y.square().mean().backward()
-        grads = [p.grad.clone() for n, p in trainable(model).items() if "readout" not in n]
-        gradients.append(grads)
-    for left, right in zip(*gradients, strict=True):
-        torch.testing.assert_close(left, right)
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's own
-def test_compiles_without_graph_breaks():
-    torch.compiler.reset()  # the tests before count as recompilations of the same code
-    model, x = unsettle(prefixed("plain")), numbers()
-    results = []
-    for run in (model, torch.compile(model, backend="aot_eager", fullgraph=True)):
-        model.zero_grad()
-        y = run(x)
-        y.square().sum().backward()
-        results.append([y, *(p.grad for p in trainable(model).values())])
-    for left, right in zip(*results, strict=True):
-        torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-5)
-
-
-def test_three_adapters_switch_add_up_and_are_deleted():
-    model, x = unsettle(prefixed("plain")).eval(), numbers()
-    outputs = {"default": model(x)}
-    for seed, (name, length) in enumerate((("b", 3), ("c", 0)), start=4):
-        model.add_adapter(name, config("plain", prefix=length))
-        model.set_adapter(name)
-        assert all(f".{name}" in each for each in trainable(model))
-        unsettle(model, seed)
-        outputs[name] = model(x)
-    for name, expected in outputs.items():
-        model.set_adapter(name)
-        assert torch.equal(model(x), expected)
-        with compose(model, {name: 1.0}):
-            torch.testing.assert_close(model(x), expected)
-    model.base_model.set_adapter(["default", "b"])
-    both = model(x)
-    with compose(model, {"default": 1.0, "b": 1.0}):
-        torch.testing.assert_close(model(x), both)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # peft says which adapter is active now
-        model.delete_adapter("default")
-    model.set_adapter("b")
-    assert torch.equal(model(x), outputs["b"])
-    assert not any(".default" in key for key in model.state_dict())
-
-
-def test_merging_is_possible_only_without_a_prefix():
-    model, x = unsettle(prefixed("plain")).eval(), numbers()
-    before = model(x)
-    with pytest.raises(NotImplementedError, match="depends on the query"):
-        model.merge_adapter()
-    with pytest.raises(NotImplementedError, match="depends on the query"):
-        copy.deepcopy(model).merge_and_unload()
-    assert torch.equal(model(x), before)
-    plain = unsettle(prefixed("plain", prefix=0)).eval()
+def test_merging_is_possible_without_a_prefix():
+    plain, x = unsettle(prefixed("plain", prefix=0)).eval(), numbers()
     before = plain(x)
     plain.merge_adapter()
     torch.testing.assert_close(plain(x), before)
-
-
-def test_can_be_injected_without_a_model_wrapper():
-    source, x = unsettle(prefixed("plain")).eval(), numbers()
-    model = inject_adapter_in_model(config("plain"), base("plain")).eval()
-    assert torch.equal(model(x), base("plain")(x))
-    set_peft_model_state_dict(model, get_peft_model_state_dict(source))
-    assert torch.equal(model(x), source(x))
-
-
-@every_case
-def test_scionwood_attaches_saves_and_loads_the_adapter(case, tmp_path):
-    x = CASES[case].example()
-    model = unsettle(attach(base(case), config(case), example=(x,))).eval()
-    save_adapter(model, tmp_path)
-    loaded = load_adapter(base(case), tmp_path)
-    assert torch.equal(answer(loaded, x), answer(model, x))
-
-
-def test_half_precision_stays_close_and_keeps_the_dtype():
-    model, x = unsettle(prefixed("plain")).eval(), numbers()
-    expected = model(x)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert (model(x).float() - expected).norm() < 0.05 * expected.norm()
-    low = copy.deepcopy(model).to(torch.bfloat16)
-    out = low(x.to(torch.bfloat16))
-    assert out.dtype == torch.bfloat16
-    assert (out.float() - expected).norm() < 0.05 * expected.norm()
 
 
 def test_calls_store_nothing_and_copies_are_independent():
@@ -291,3 +181,65 @@ def test_a_model_learns_with_the_prefix_alone():
         losses[-1].backward()
         optimizer.step()
     assert losses[-1] < 0.8 * losses[0]
+
+
+class Windows(nn.Module):
+    """Attention over windows of 2 tokens, but q is projected before the windows are cut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_heads = 2
+        self.q_proj, self.o_proj = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.o_proj(self.q_proj(x).unflatten(1, (-1, 2)))
+
+
+ENDS = ["q_proj", "o_proj"]
+
+
+@table(
+    ("options", "said"),
+    [
+        ({"prefix": 1}, "at least 2 tokens"),
+        ({"prefix": -2}, "at least 2 tokens"),
+        ({"width": 0}, "at least 1 feature"),
+        ({"network": "cnn"}, "identity, linear"),
+        ({"roles": {"x": "z"}}, "q, k, v, o or qkv"),
+        ({"target_modules": ENDS}, "number of its heads is not known"),
+        ({"target_modules": ENDS, "num_heads": 5}, "cannot be split among 5 heads"),
+        ({"target_modules": ENDS, "num_heads": 4, "num_kv_heads": 3}, "with 4 heads of size 3"),
+    ],
+)
+def test_refuses_options_that_fit_no_attention(options, said):
+    with pytest.raises(AdapterError, match=said):
+        get_peft_model(Attentive(), PemlConfig(**options))
+
+
+@table("targets", [["q_proj", "v_proj"], ["o_proj"], ["gate"]])
+def test_a_required_prefix_needs_both_projections(targets):
+    with pytest.raises(AdapterError, match="no attention has both"):
+        get_peft_model(Attentive(), PemlConfig(prefix=4, num_heads=4, target_modules=targets))
+    model = get_peft_model(Attentive(), PemlConfig(target_modules=targets))
+    assert not any("peml_gate" in name for name in model.state_dict())
+
+
+def test_refuses_an_output_projection_with_other_tokens_or_alone():
+    model = get_peft_model(Windows(), PemlConfig(prefix=4, target_modules=ENDS))
+    with pytest.raises(AdapterError, match=r"q has tokens \(1, 6\), its output \(1, 3, 2\)"):
+        model(torch.zeros(1, 6, 4))
+    config = PemlConfig(target_modules=ENDS, num_heads=4, prefix=4)
+    model = get_peft_model(Attentive(), config)
+    model(numbers())
+    with pytest.raises(AdapterError, match="runs before its projection of q"):
+        model.base_model.model.layers[0].o_proj(numbers())
+
+
+def test_layers_outside_of_attention_get_only_lora():
+    config = PemlConfig(r=3, target_modules=["first", "second"])
+    model = get_peft_model(bare("Linear"), config)
+    assert {name.split(".")[-2] for name, p in model.named_parameters() if p.requires_grad} == {
+        "peml_A",
+        "peml_B",
+    }
+    assert torch.equal(model(example("Linear")), bare("Linear")(example("Linear")))

@@ -100,19 +100,6 @@ def test_a_draw_takes_the_same_number_of_each_class_and_repeats(study):
 
 
 @pytest.mark.slow
-def test_a_run_is_written_once(small, study):
-    settings, rows = study("settings"), study("rows")
-    run = settings.Run("mni", "real", "block_lda", 18, 0)
-    assert small.measure(run)
-    (row,) = rows.read(small.table)
-    assert rows.key(row) == run
-    assert rows.items(row["items"]).mean() == pytest.approx(float(row["score"]), abs=1e-5)
-    again = study("bench").Bench(small.places, small.table.parent, 0.0)
-    assert again.done(run)
-    assert not again.measure(settings.Run("mni", "real", "lora", 9, 0))
-
-
-@pytest.mark.slow
 def test_rates_runs_and_the_summary_are_written_once(small, study, capsys, monkeypatch):
     settings, rows = study("settings"), study("rows")
     odd = {"adapter": {"peft_type": "PARTIAL", "parameters": ["none"]}, "grid": [0.001]}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import lightning as L
 import pytest
 import torch
 import torch.nn as nn
 from attention_model import Attentive, numbers
-from case_table import table
 from peft import get_peft_model
+from plain_figures import undrawn
 
 from scionwood import (
     AdapterError,
@@ -55,20 +56,15 @@ def delta(model, name):
     return model.base_model.model.get_submodule(name).get_delta_weight("default")
 
 
-def test_the_targets_are_the_projections_of_attention_blocks():
+def test_the_targets_and_head_counts_are_read_from_the_attention_blocks():
     model = proxied()
     adapted = {n for n in NAMES if hasattr(model.base_model.model.get_submodule(n), "base_layer")}
     assert adapted == NAMES
     assert not hasattr(model.base_model.model.readout["q_proj"], "base_layer")
+    stated, read = score_heads(model, num_heads=4, num_kv_heads=2), score_heads(model)
+    assert all(torch.equal(stated[block], read[block]) for block in ("layers.0", "layers.1"))
     with pytest.raises(AdapterError, match="no attention"):
         projections(nn.Sequential(nn.Linear(4, 4)))
-
-
-def test_head_counts_are_read_from_the_model():
-    model = proxied()
-    told = score_heads(model, num_heads=4, num_kv_heads=2)
-    read = score_heads(model)
-    assert all(torch.equal(told[block], read[block]) for block in ("layers.0", "layers.1"))
 
 
 def test_only_the_strong_heads_keep_their_change():
@@ -111,9 +107,9 @@ def recipe(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def made(recipe, tmp_path_factory):
-    return select_examples(
-        recipe, tmp_path_factory.mktemp("chosen") / "list", budget=0.25, proxy=QUICK
-    )
+    folder = tmp_path_factory.mktemp("chosen") / "list"
+    with undrawn():
+        return select_examples(recipe, folder, budget=0.25, proxy=QUICK)
 
 
 def follows_the_rule(recipe, index):
@@ -159,13 +155,12 @@ def test_the_list_trains_and_the_record_tells_how_it_was_made(recipe, made):
 
 
 def test_an_interrupted_choice_goes_on_and_ends_alike(recipe, made, tmp_path):
-    first = select_examples(recipe, tmp_path / "a", budget=0.25, proxy=QUICK)
-    assert first.losses == made.losses  # the same in another folder
-    losses = first.folder / "losses.csv"
+    folder = shutil.copytree(made.folder, tmp_path / "a")
+    losses = folder / "losses.csv"
     whole = losses.read_text()
     losses.write_text(whole[: len(whole) // 2])
-    (first.folder / "subset.json").unlink()
-    again = select_examples(recipe, first.folder, budget=0.25, proxy=QUICK, resume=True)
+    (folder / "subset.json").unlink()
+    again = select_examples(recipe, folder, budget=0.25, proxy=QUICK, resume=True)
     assert again.chosen == made.chosen
     assert losses.read_text() == whole
 
@@ -192,39 +187,31 @@ def test_chance_needs_no_training_and_follows_the_seed(recipe, tmp_path):
     assert one.chosen == same.chosen != other.chosen
     assert not (tmp_path / "a" / "proxy").exists()
     assert one.losses == []
-
-
-def test_what_exists_is_not_replaced(recipe, tmp_path):
-    select_examples(recipe, tmp_path / "a", by="random")
     with pytest.raises(OutputExistsError, match="not empty"):
         select_examples(recipe, tmp_path / "a", by="random")
     select_examples(recipe, tmp_path / "a", by="random", force=True)
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").write_text("mine")
+
+
+def test_files_of_the_user_are_not_replaced(recipe, tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(OutputExistsError):
-        select_examples(recipe, tmp_path / "mine", by="random", force=True)
+        select_examples(recipe, tmp_path, by="random", force=True)
 
 
-@table("budget", [0, 1, -0.1, float("nan")])
-def test_budgets_out_of_range_are_refused(recipe, tmp_path, budget):
-    with pytest.raises(RecipeError, match="above 0 and below 1"):
-        select_examples(recipe, tmp_path / "a", budget=budget)
-
-
-def test_a_recipe_with_a_list_is_refused(recipe, tmp_path):
+def test_budgets_out_of_range_and_a_recipe_with_a_list_are_refused(recipe, tmp_path):
+    for budget in (0, 1, -0.1, float("nan")):
+        with pytest.raises(RecipeError, match="above 0 and below 1"):
+            select_examples(recipe, tmp_path / "a", budget=budget)
     with pytest.raises(RecipeError, match="all training examples"):
         select_examples("language/sft", tmp_path / "a", override=["data.subset=chosen"], smoke=True)
 
 
-def test_a_backbone_without_heads_is_refused_with_the_remedy(tmp_path):
+def test_what_has_no_trained_heads_is_refused_with_the_remedy(tmp_path):
     pytest.importorskip("scionwood_pde")
     with pytest.raises(AdapterError, match=r"no attention .*: --by random"):
         select_examples("pde/autoencode", tmp_path / "a", smoke=True)
-
-
-def test_heads_that_nothing_trains_are_refused_with_the_remedy(tmp_path):
     with pytest.raises(AdapterError, match=r"language/unir, dead targets .*: --by random"):
-        select_examples("language/unir", tmp_path / "a", smoke=True)
+        select_examples("language/unir", tmp_path / "c", smoke=True)
     assert len(select_examples("language/unir", tmp_path / "b", by="random", smoke=True).chosen)
 
 

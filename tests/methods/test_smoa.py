@@ -10,7 +10,6 @@ from case_table import table
 from method_layers import (
     ADAPTED,
     adapted,
-    available,
     bare,
     config,
     example,
@@ -78,8 +77,6 @@ def test_rows_are_sorted_by_their_singular_values():
 
 @table("kind", ADAPTED)
 def test_parameter_count_follows_the_formula(kind):
-    if not available(kind):
-        pytest.skip("torch_geometric is not installed")
     for r, blocks in ((4, 2), (5, 3)):
         model, expected = adapted("smoa", kind, r=r, blocks=blocks), 0
         for layer in (model.base_model.model.first, model.base_model.model.second):
@@ -100,13 +97,6 @@ def test_no_weight_is_stored_for_the_backward_pass():
     assert sorted(tuple(t.shape) for t in kept) == [(2, 6), (2, 6), (3, 12), (9, 2), (9, 2)]
 
 
-@pytest.mark.parametrize("kind", ["Linear", "Conv1d"])
-def test_second_derivatives_are_exact(kind):
-    model = unsettle(adapted("smoa", kind).double())
-    x = example(kind).double()[:2].requires_grad_()
-    assert torch.autograd.gradgradcheck(model, x)
-
-
 def test_loading_uses_the_saved_order(tmp_path):
     model, x = unsettle(adapted("smoa", "Linear")).eval(), example("Linear")
     order = model.base_model.model.first.smoa_order["default"]
@@ -119,32 +109,27 @@ def test_loading_uses_the_saved_order(tmp_path):
         assert torch.equal(loaded.eval()(x), model(x))
 
 
-@table("harm", ["twice", "outside", "short"])
-def test_refuses_an_order_that_is_not_a_permutation(harm):
+def test_refuses_an_order_that_is_not_a_permutation(tmp_path):
     model = adapted("smoa", "Linear")
     state = dict(get_peft_model_state_dict(model))
     key = next(key for key in state if key.endswith("first.smoa_order.rows"))
-    rows = state[key].clone()
-    if harm == "short":
-        state[key] = rows[:-1]
-    else:
-        rows[0] = rows[1] if harm == "twice" else 18
-        state[key] = rows
-    with pytest.raises(AdapterError, match="each number from 0 to 17 once"):
-        set_peft_model_state_dict(model, state)
-
-
-def test_a_damaged_order_in_a_file_leaves_the_model_unchanged(tmp_path):
+    rows = state[key]
+    twice, outside = rows.clone(), rows.clone()
+    twice[0], outside[0] = rows[1], 18
+    for wrong in (twice, outside, rows[:-1]):
+        with pytest.raises(AdapterError, match="each number from 0 to 17 once"):
+            set_peft_model_state_dict(model, state | {key: wrong})
+    # A damaged file leaves the model unchanged.
     save_adapter(attach(bare("Linear"), SmoaConfig(), targets="first"), tmp_path)
     path = tmp_path / "adapter_model.safetensors"
     state = load_file(path)
     state["base_model.model.first.smoa_order.cols"][3] = 4
     save_file(state, path)
     state_hash(tmp_path / "scionwood.json", "adapter", tensors_hash(state))
-    model = bare("Linear")
+    plain_model = bare("Linear")
     with pytest.raises(AdapterFileError, match="each number from 0 to 11 once"):
-        load_adapter(model, tmp_path)
-    assert type(model.first) is torch.nn.Linear
+        load_adapter(plain_model, tmp_path)
+    assert type(plain_model.first) is torch.nn.Linear
 
 
 def test_a_second_adapter_uses_the_base_while_another_is_merged():

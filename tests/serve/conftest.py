@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from plain_figures import undrawn
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -28,7 +30,8 @@ def few_shot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import scionwood
 
     recipe = scionwood.resolve("biomed/few_shot_lora", smoke=True)
-    return scionwood.fit(recipe, run_dir=tmp_path_factory.mktemp("runs") / "few")
+    with undrawn():
+        return scionwood.fit(recipe, run_dir=tmp_path_factory.mktemp("runs") / "few")
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +41,24 @@ def server(tmp_path_factory: pytest.TempPathFactory, few_shot: Path) -> Iterator
     words = (*runs, f"few={few_shot}", "--max-bytes", str(16 << 20))
     with running(tmp_path_factory.mktemp("server"), *words) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def make_client(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Any], Any]:
+    """Return a function of limits: an application without a worker, which must refuse before."""
+    import litserve as ls
+    from fastapi.testclient import TestClient
+
+    from scionwood_serve import Book, take_version
+    from scionwood_serve.web.application import make_application
+    from scionwood_serve.web.desk import Desk
+    from scionwood_serve.worker.engine import Engine
+
+    def make(limits: Any) -> TestClient:
+        folder = tmp_path_factory.mktemp("server")
+        version = take_version("seismic/denoise", folder / "versions", "clean")
+        (folder / "requests").mkdir()
+        server = ls.LitServer(Engine([version]), accelerator="cpu", timeout=False)
+        return TestClient(make_application(Desk(Book([version]), limits, folder, server)))
+
+    return make

@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from browsing import opened_tab, until
 from serve_client import TOKEN, Server
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "core" / "browser"))
-
-from chromium import ABSENT, Tab, find_browser, started
 
 import scionwood
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-PATIENCE = 120
 
 
 @pytest.fixture(scope="module")
-def tab() -> Iterator[Tab]:
-    browser = find_browser()
-    if browser is None:
-        pytest.skip(ABSENT)
-    with started(browser) as tab:
+def tab() -> Iterator[Any]:
+    with opened_tab() as tab:
         yield tab
 
 
-def until(tab: Tab, expression: str) -> None:
-    """Wait until an expression in JavaScript is true."""
-    end = time.monotonic() + PATIENCE
-    while not tab.value(expression):
-        assert time.monotonic() < end, tab.value("document.body.innerText")
-        time.sleep(0.1)
-
-
-def choose(tab: Tab, server: Server, adapter: str, service: str, file: Path) -> None:
+def choose(tab: Any, server: Server, adapter: str, service: str, file: Path) -> None:
     """Open the page, give the token, choose an adapter, a service and a file, and send."""
     tab.ask("Page.navigate", url=f"http://127.0.0.1:{server.port}/")
     until(tab, "document.readyState === 'complete' && !!document.getElementById('told')")
@@ -60,7 +44,7 @@ def choose(tab: Tab, server: Server, adapter: str, service: str, file: Path) -> 
 
 @pytest.mark.parametrize("field", ["seismic", "biomed", "bangla"])
 def test_a_file_is_shown_before_and_after(
-    field: str, tab: Tab, server: Server, line: Path, tmp_path: Path
+    field: str, tab: Any, server: Server, line: Path, tmp_path: Path
 ) -> None:
     scionwood.load("readers", "biomed/nifti").write_sample(tmp_path / "v.nii.gz")
     (tmp_path / "letter.txt").write_text("স্যার, তুমি কবে আসবে?", "utf-8")
@@ -82,7 +66,7 @@ def test_a_file_is_shown_before_and_after(
     assert [text for text in tab.problems if "401" not in text] == []
 
 
-def test_a_refusal_is_shown_in_words(tab: Tab, server: Server, tmp_path: Path) -> None:
+def test_a_refusal_is_shown_in_words(tab: Any, server: Server, tmp_path: Path) -> None:
     (tmp_path / "broken.sgy").write_bytes(b"x" * 100)
     choose(tab, server, "clean", "seismic/denoise", tmp_path / "broken.sgy")
     until(tab, "document.getElementById('told').textContent.includes('3600 bytes of headers')")

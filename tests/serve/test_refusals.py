@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import litserve as ls
 import pytest
 from case_table import table
 from fastapi.testclient import TestClient
 
-from scionwood_serve import Book, Counters, Limits, RequestLimits, ServingError, take_version
+from scionwood_serve import Counters, Limits, RequestLimits, ServingError
 from scionwood_serve.shadow.beside import read_slack, shadow_of
 from scionwood_serve.verbs.run import run
-from scionwood_serve.web.application import inside, make_application
-from scionwood_serve.web.desk import Desk
-from scionwood_serve.worker.engine import Engine
+from scionwood_serve.web.application import inside
 
 SERVICE = "/v1/seismic/denoise?file=a.sgy"
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    folder = tmp_path_factory.mktemp("server")
-    version = take_version("seismic/denoise", folder / "versions", "clean")
-    (folder / "requests").mkdir()
-    engine = Engine([version])
-    server = ls.LitServer(engine, accelerator="cpu", timeout=False)
-    limits = Limits(1 << 20, 0, token="secret", root=folder, hosts=("testserver",))
-    return Desk(Book([version]), limits, folder, server)
-
-
-@pytest.fixture(scope="module")
-def client(desk: Desk) -> TestClient:
-    return TestClient(make_application(desk), headers={"Authorization": "Bearer secret"})
+def client(make_client: Callable[[Limits], TestClient], tmp_path_factory) -> TestClient:
+    root = tmp_path_factory.mktemp("runs")
+    client = make_client(Limits(1 << 20, 0, token="secret", root=root, hosts=("testserver",)))
+    client.headers["Authorization"] = "Bearer secret"
+    return client
 
 
 @table(

@@ -67,15 +67,15 @@ CASES: dict[str, Callable[[], Any]] = {
 
 
 @table("name", list(CASES))
-def test_ten_adapters_share_one_base_and_answer_bit_for_bit(name: str) -> None:
-    models = [trained(CASES[name](), seed) for seed in range(10)]
+def test_four_adapters_share_one_base_and_answer_bit_for_bit(name: str) -> None:
+    models = [trained(CASES[name](), seed) for seed in range(4)]
     x = torch.linspace(-1, 1, 5 * 64).reshape(5, 64)
     alone = [model(x) for model in models]
     pool = Pool()
     saved = [pool.share(model) for model in models]
     for model, before in zip(models, alone, strict=True):
         assert torch.equal(model(x), before)
-    assert len({answer.sum().item() for answer in alone}) == 10
+    assert len({answer.sum().item() for answer in alone}) == 4
     kept = (64 * 64 + 64) * 4 if name == "partial" else BASE_BYTES  # partial trains layer 0
     assert min(saved[1:]) >= kept
 

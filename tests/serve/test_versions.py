@@ -12,6 +12,7 @@ from case_table import table
 import scionwood
 from scionwood import AdapterFileError
 from scionwood_serve import Book, ServingError, Version, take_version
+from scionwood_serve.web.inspection import STRUCTURE, inspect_version
 
 
 @pytest.fixture
@@ -37,20 +38,15 @@ def test_a_version_depends_on_what_loading_uses_and_on_nothing_else(
     assert len(first.base) == 64
 
 
-def test_a_version_does_not_follow_its_source(run: Path, tmp_path: Path) -> None:
+def test_a_version_is_a_copy_of_what_loading_uses(run: Path, tmp_path: Path) -> None:
+    (run / "last.ckpt").write_bytes(b"x")
+    (run / ".hidden.json").write_text("{}")
     version = take_version(run, tmp_path / "held", "clean")
+    copied = {path.name for path in version.folder.rglob("*")}
+    assert not {"last.ckpt", ".hidden.json"} & copied
     before = (version.folder / "recipe.yaml").read_bytes()
     (run / "recipe.yaml").write_text("task: {}")
     assert (version.folder / "recipe.yaml").read_bytes() == before
-
-
-def test_hidden_files_links_and_checkpoints_are_not_copied(run: Path, tmp_path: Path) -> None:
-    (run / "last.ckpt").write_bytes(b"x")
-    (run / ".hidden.json").write_text("{}")
-    version = take_version(run, tmp_path / "held")
-    copied = {path.name for path in version.folder.rglob("*")}
-    assert "last.ckpt" not in copied
-    assert ".hidden.json" not in copied
 
 
 def test_a_changed_copy_is_refused(run: Path, tmp_path: Path) -> None:
@@ -102,13 +98,20 @@ def test_old_versions_go_but_for_the_last_two_and_those_in_use() -> None:
     assert [kept.version[-1] for kept in book.loaded()] == ["2", "3", "4"]
 
 
-def test_a_version_that_comes_back_is_live_once() -> None:
+def test_a_version_that_comes_back_is_live_once_and_names_are_unique() -> None:
     book = Book([version("a", 0)])
     book.switch(version("a", 1))
     book.switch(version("a", 0))
     assert [kept.version[-1] for kept in book.loaded()] == ["1", "0"]
-
-
-def test_two_adapters_of_one_name_are_refused() -> None:
     with pytest.raises(ServingError, match="two adapters have this name"):
         Book([version("a", 0), version("a", 1)])
+
+
+def test_without_audit_the_verdict_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCIONWOOD_DISABLE", "audit")
+    scionwood.authoring.refresh()
+    try:
+        assert inspect_version(scionwood.find_run("seismic/denoise", quiet=True)) == STRUCTURE
+    finally:
+        monkeypatch.undo()
+        scionwood.authoring.refresh()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -52,134 +55,57 @@ def _clip() -> nn.Module:
     )
 
 
+def _entry(
+    name: str,
+    model: str,
+    sizes: Mapping[str, Any],
+    inputs: Callable[[], Mapping[str, Any]] = tokens,
+    targets: str = "all-linear",
+    options: Mapping[str, Any] = MappingProxyType({}),
+) -> Entry:
+    """Return the entry of a model of transformers, whose config has its name."""
+    config = f"{re.split('For|LM', model)[0]}Config"
+    build = partial(_make, model, config, **sizes)
+    return Entry(f"transformers {name}", "transformers", build, inputs, targets, options)
+
+
 EXPERTS = {"target_parameters": ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"]}
+ROUTED = {"moe_intermediate_size": 16, "num_experts": 4, "num_experts_per_tok": 2, "head_dim": 4}
+T5 = {"d_model": 16, "d_kv": 4, "d_ff": 32, "num_layers": 2, "num_heads": 4, "vocab_size": 40}
+WHISPER = {
+    **{"d_model": 16, "vocab_size": 40, "num_mel_bins": 8},
+    **{"encoder_layers": 2, "encoder_attention_heads": 4, "encoder_ffn_dim": 32},
+    **{"decoder_layers": 2, "decoder_attention_heads": 4, "decoder_ffn_dim": 32},
+    **{"max_source_positions": 20, "max_target_positions": 8},
+    **{"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1},
+}
+GPT2 = {"n_embd": 16, "n_layer": 2, "n_head": 4, "vocab_size": 40, "n_positions": 16}
+MAMBA = {"hidden_size": 16, "num_hidden_layers": 2, "state_size": 4, "vocab_size": 40}
+ESM = {"pad_token_id": 1, "mask_token_id": 2, "position_embedding_type": "rotary"}
+ENCODER = {**WIDTH, **HEADS}
+QV = r".*[qv]_proj"
 
 ENTRIES = [
-    Entry(
-        "transformers Llama",
-        "transformers",
-        partial(_make, "LlamaForCausalLM", "LlamaConfig", **GROUPED),
+    _entry("Llama", "LlamaForCausalLM", GROUPED),
+    _entry("Qwen3-MoE", "Qwen3MoeForCausalLM", {**GROUPED, **ROUTED}, tokens, QV, EXPERTS),
+    _entry(
+        "Mixtral",
+        "MixtralForCausalLM",
+        {**GROUPED, "num_local_experts": 4, "head_dim": 4},
         tokens,
-    ),
-    Entry(
-        "transformers Qwen3-MoE",
-        "transformers",
-        partial(
-            _make,
-            "Qwen3MoeForCausalLM",
-            "Qwen3MoeConfig",
-            **GROUPED,
-            moe_intermediate_size=16,
-            num_experts=4,
-            num_experts_per_tok=2,
-            head_dim=4,
-        ),
-        tokens,
-        r".*[qv]_proj",
+        QV,
         EXPERTS,
     ),
-    Entry(
-        "transformers Mixtral",
-        "transformers",
-        partial(
-            _make, "MixtralForCausalLM", "MixtralConfig", **GROUPED, num_local_experts=4, head_dim=4
-        ),
-        tokens,
-        r".*[qv]_proj",
-        EXPERTS,
-    ),
-    Entry(
-        "transformers T5",
-        "transformers",
-        partial(
-            _make,
-            "T5ForConditionalGeneration",
-            "T5Config",
-            d_model=16,
-            d_kv=4,
-            d_ff=32,
-            num_layers=2,
-            num_heads=4,
-            vocab_size=40,
-            decoder_start_token_id=0,
-        ),
-        _both,
-    ),
-    Entry(
-        "transformers BERT",
-        "transformers",
-        partial(_make, "BertForMaskedLM", "BertConfig", **WIDTH, **HEADS),
-        tokens,
-    ),
-    Entry(
-        "transformers Whisper",
-        "transformers",
-        partial(
-            _make,
-            "WhisperForConditionalGeneration",
-            "WhisperConfig",
-            d_model=16,
-            encoder_layers=2,
-            decoder_layers=2,
-            encoder_attention_heads=4,
-            decoder_attention_heads=4,
-            encoder_ffn_dim=32,
-            decoder_ffn_dim=32,
-            vocab_size=40,
-            num_mel_bins=8,
-            max_source_positions=20,
-            max_target_positions=8,
-            pad_token_id=0,
-            bos_token_id=1,
-            eos_token_id=2,
-            decoder_start_token_id=1,
-        ),
-        _speech,
-    ),
+    _entry("T5", "T5ForConditionalGeneration", {**T5, "decoder_start_token_id": 0}, _both),
+    _entry("BERT", "BertForMaskedLM", ENCODER),
+    _entry("Whisper", "WhisperForConditionalGeneration", WHISPER, _speech),
     Entry("transformers CLIP", "transformers", _clip, _pairs),
-    Entry(
-        "transformers GPT-2",
-        "transformers",
-        partial(
-            _make,
-            "GPT2LMHeadModel",
-            "GPT2Config",
-            n_embd=16,
-            n_layer=2,
-            n_head=4,
-            vocab_size=40,
-            n_positions=16,
-        ),
-        tokens,
-    ),
-    Entry(
-        "transformers Mamba",
-        "transformers",
-        partial(
-            _make,
-            "MambaForCausalLM",
-            "MambaConfig",
-            hidden_size=16,
-            num_hidden_layers=2,
-            state_size=4,
-            vocab_size=40,
-        ),
-        tokens,
-        r".*(in_proj|x_proj)",
-    ),
-    Entry(
-        "transformers ESM-2",
-        "transformers",
-        partial(
-            _make,
-            "EsmForMaskedLM",
-            "EsmConfig",
-            **WIDTH,
-            **HEADS,
-            pad_token_id=1,
-            mask_token_id=2,
-            position_embedding_type="rotary",
-        ),
+    _entry("GPT-2", "GPT2LMHeadModel", GPT2),
+    _entry("Mamba", "MambaForCausalLM", MAMBA, tokens, r".*(in_proj|x_proj)"),
+    _entry(
+        "ESM-2",
+        "EsmForMaskedLM",
+        {**ENCODER, **ESM},
         tokens,
         r".*attention\.self\.(query|key|value)",
     ),

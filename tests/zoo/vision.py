@@ -79,64 +79,29 @@ def _diffusion() -> dict[str, Any]:
     return {"sample": torch.randn(2, 3, 16, 16), "timestep": 3}
 
 
+def _of_timm(name: str, architecture: str, targets: str = "all-linear", **options: Any) -> Entry:
+    """Return the entry of a model of timm."""
+    build = partial(_timm, architecture, **options)
+    return Entry(f"timm {name}", "timm", build, partial(image, 32), targets)
+
+
+VIT = {"depth": 2, "embed_dim": 48, "num_heads": 2}
+SWIN = {"window_size": 4, "embed_dim": 16, "depths": (1, 1), "num_heads": (2, 2)}
+FOUR = (1, 1, 1, 1)
 ATTENTION = r".*attn\.(qkv|proj|q_proj|k_proj|v_proj)"
+CONVOLUTIONS = r"layer.*conv\d"
+WIDTHS = (8, 8, 16, 16)
 
 ENTRIES = [
-    Entry(
-        "timm ViT",
-        "timm",
-        partial(_timm, "vit_tiny_patch16_224", img_size=32, depth=2, embed_dim=48, num_heads=2),
-        partial(image, 32),
-    ),
-    Entry(
-        "timm DINOv3",
-        "timm",
-        partial(_timm, "vit_small_patch16_dinov3", depth=2, embed_dim=48, num_heads=2),
-        partial(image, 32),
-        ATTENTION,
-    ),
-    Entry(
-        "timm Swin",
-        "timm",
-        partial(
-            _timm,
-            "swin_tiny_patch4_window7_224",
-            img_size=32,
-            window_size=4,
-            embed_dim=16,
-            depths=(1, 1),
-            num_heads=(2, 2),
-        ),
-        partial(image, 32),
-    ),
-    Entry(
-        "timm ConvNeXt",
-        "timm",
-        partial(_timm, "convnext_atto", depths=(1, 1, 1, 1), dims=(8, 8, 16, 16)),
-        partial(image, 32),
-        r".*conv_dw|.*mlp\.fc\d",
-    ),
-    Entry(
-        "timm ResNet",
-        "timm",
-        partial(_timm, "resnet18", layers=(1, 1, 1, 1), channels=(8, 8, 16, 16)),
-        partial(image, 32),
-        r"layer.*conv\d",
-    ),
-    Entry(
-        "timm EfficientNet",
-        "timm",
-        partial(_timm, "test_efficientnet"),
-        partial(image, 32),
-        r"blocks.*conv_(dw|pw|pwl)",
-    ),
+    _of_timm("ViT", "vit_tiny_patch16_224", img_size=32, **VIT),
+    _of_timm("DINOv3", "vit_small_patch16_dinov3", ATTENTION, **VIT),
+    _of_timm("Swin", "swin_tiny_patch4_window7_224", img_size=32, **SWIN),
+    _of_timm("ConvNeXt", "convnext_atto", r".*conv_dw|.*mlp\.fc\d", depths=FOUR, dims=WIDTHS),
+    _of_timm("ResNet", "resnet18", CONVOLUTIONS, layers=FOUR, channels=WIDTHS),
+    _of_timm("EfficientNet", "test_efficientnet", r"blocks.*conv_(dw|pw|pwl)"),
     Entry("torchvision ViT", "torchvision", _torchvision_vit, partial(image, 16)),
     Entry(
-        "torchvision ResNet",
-        "torchvision",
-        _torchvision_resnet,
-        partial(image, 32),
-        r"layer.*conv\d",
+        "torchvision ResNet", "torchvision", _torchvision_resnet, partial(image, 32), CONVOLUTIONS
     ),
     Entry(
         "MONAI UNet 3D", "monai", _unet_3d, partial(volume, 1, 16), r".*unit\d\.conv|.*2\.0\.conv"

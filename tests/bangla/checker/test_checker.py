@@ -150,43 +150,33 @@ def test_a_missing_chandrabindu_is_reported_only_on_request():
     assert [f.rule for f in check_text(text, chandrabindu=True).faults] == ["chandrabindu"]
 
 
-def test_a_line_of_100_000_characters_takes_linear_work():
+def test_a_long_line_takes_linear_work():
     # The work is counted, not timed: every verb is judged exactly once.
-    line = "আপনি রোজ বই পড়েন, তিনি গান শোনেন এবং আমি একা ঘরে থাকি " * 2500
-    assert len(line) > 100_000
-    result = check_text(line)
-    assert result.judged == result.agreeing == 7500
+    result = check_text("আপনি রোজ বই পড়েন, তিনি গান শোনেন এবং আমি একা ঘরে থাকি " * 500)
+    assert result.judged == result.agreeing == 1500
     assert result.faults == []
 
 
-def test_a_word_of_100_000_letters_is_one_word():
-    assert check_text("ক" * 100_000).faults == []
+def test_a_word_of_100_000_letters_is_one_word_and_no_words_have_no_faults():
     assert check_text("আপনি " + "ক" * 100_000 + " আছ।").judged == 1
-
-
-def test_a_text_without_bangla_words_has_no_faults():
-    for text in ("", "   \n", "...", "123", "hello"):
+    for text in ("ক" * 100_000, "", "   \n", "...", "123", "hello"):
         assert check_text(text).faults == []
 
 
 @pytest.mark.parametrize("half", ["dev", "test"])
-def test_scores_on_labelled_sentences(half):
+def test_scores_on_labelled_sentences_and_letters(half):
     scores = measure_sentences(half)
     assert scores["precision"] >= 0.95
     assert scores["recall"] >= 0.90
     assert scores["false_positives_trap"] <= 0.05
     assert 0 < scores["abstention"] < 0.5
+    assert measure_letters(half)["f1"] >= 0.95
 
 
 def test_there_are_100_different_sentences_of_each_kind():
     for label in ("right", "wrong", "trap"):
         assert sum(item.label == label for item in sentences()) >= 100
     assert len({item.text for item in sentences()}) == len(sentences())
-
-
-@pytest.mark.parametrize("half", ["dev", "test"])
-def test_scores_on_labelled_letters(half):
-    assert measure_letters(half)["f1"] >= 0.95
 
 
 def test_all_files_of_the_package_are_in_nfc():

@@ -33,12 +33,9 @@ def test_finds_each_part_on_its_line():
     }
 
 
-def test_a_complete_letter_has_no_fault():
+def test_a_complete_letter_has_no_fault_and_a_private_one_needs_fewer_parts():
     assert reasons(FORMAL) == reasons(PRIVATE) == []
     assert structure_score(FORMAL) == structure_score(PRIVATE) == 1.0
-
-
-def test_a_private_letter_needs_neither_recipient_nor_subject():
     assert is_private(parts(PRIVATE))
     assert not is_private(parts(FORMAL))
 
@@ -53,11 +50,8 @@ def test_names_a_misplaced_part():
     lines = FORMAL.splitlines()
     lines[3], lines[4] = lines[4], lines[3]
     assert reasons("\n".join(lines)) == ["the subject must come before the salutation"]
-
-
-def test_the_date_may_be_beside_the_signature():
     first, rest = FORMAL.split("\n", 1)
-    assert reasons(rest + first) == []
+    assert reasons(rest + first) == []  # the date may be beside the signature
 
 
 def test_other_texts_are_not_checked_as_letters_by_default():

@@ -40,7 +40,6 @@ NEGATED = {
 }
 """Negated forms of তুমি and তুই, and those of আপনি, by hand."""
 ENDINGS = ("নি", "না", "ই", "ও", "তো")
-FINITE = ("continuous", "perfect", "past", "past_continuous", "past_perfect", "future")
 
 
 def one_fault(text: str, register: list[str] | None = None) -> Fault:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from plain_figures import undrawn
 
 from scionwood.cli import main
 
@@ -12,5 +13,6 @@ def run(tmp_path_factory):
     """The folder of a run of one step."""
     folder = tmp_path_factory.mktemp("runs") / "run"
     small = ["--smoke", "--trainer.max_steps", "1", "--trainer.accelerator", "cpu"]
-    assert main(["fit", "bangla/dpo_register", "--run", str(folder), *small]) == 0
+    with undrawn():
+        assert main(["fit", "bangla/dpo_register", "--run", str(folder), *small]) == 0
     return folder

@@ -27,7 +27,7 @@ from scionwood_bangla.model.weights import causal_lm
 from scionwood_bangla.text.examples import Message
 
 TRAINING = examples(60, seed=0)
-DECODINGS = (Decoding(max_new_tokens=8), Decoding(sampled=True, max_new_tokens=8))
+DECODINGS = (Decoding(max_new_tokens=4), Decoding(sampled=True, max_new_tokens=4))
 
 
 @pytest.fixture(scope="module")

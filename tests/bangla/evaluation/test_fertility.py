@@ -13,7 +13,6 @@ from scionwood import ReadError
 from scionwood_bangla.evaluation.fertility import locate, measure, words_of_text, words_of_wordfreq
 
 TEXT = "আপনি কেমন আছেন আমি ভালো আছি আপনি কি কাল আসবেন " * 20
-BYTES = "".join(chr(c) for c in range(256))
 
 
 @pytest.fixture
@@ -61,14 +60,11 @@ def test_names_a_damaged_file(tmp_path, name, content):
         measure(path, {"আমি": 1.0}, 100)
 
 
-def test_refuses_a_folder_without_a_tokenizer(tmp_path):
+def test_refuses_a_folder_without_a_tokenizer_and_locates_files_of_packages(tmp_path):
     with pytest.raises(ReadError, match="there is no tokenizer"):
         measure(tmp_path, {"আমি": 1.0}, 100)
     with pytest.raises(ReadError, match="window 0"):
         measure(tmp_path, {"আমি": 1.0}, 0)
-
-
-def test_locates_a_file_of_an_installed_package():
     assert locate("wordfreq:large_bn.msgpack.gz").is_file()
     with pytest.raises(ReadError, match="no such file"):
         locate("wordfreq:absent.json")

@@ -37,14 +37,11 @@ def test_a_trick_fails_at_the_question_that_was_made_for_it(cheat, fails):
     assert sum(each.good for each in judged) <= 0.1 * len(judged)
 
 
-def test_a_letter_needs_a_salutation():
+def test_a_letter_needs_a_salutation_and_other_words_may_be_relevant():
     request = "শিক্ষকের কাছে ছুটির আবেদন লেখো।"
     body = "আমার জ্বর হয়েছে। আপনি আমাকে দুই দিনের ছুটি দিন।"
     assert not judge_answer(request, body, ["apni"]).relevant
     assert judge_answer(request, f"জনাব, {body}", ["apni"]).relevant
-
-
-def test_an_empty_answer_fails_and_another_word_for_the_request_is_relevant():
     assert not judge_answer("বন্ধুকে ডাকো।", "", ["tumi"]).fluent
     assert judge_answer("বন্ধুর খবর নাও।", "তুমি কেমন আছ?", ["tumi"]).relevant
     assert measure_answer("বন্ধুর খবর নাও।", "আকাশ নীল।").taken_up == 0

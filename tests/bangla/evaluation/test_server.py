@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 import threading
-import time
 from http.client import HTTPConnection
-from pathlib import Path
 
 import pytest
+from browsing import opened_tab, until
 from case_table import table
 
 from scionwood import RecipeError
@@ -18,7 +15,6 @@ from scionwood_bangla.evaluation.server import LARGEST, page_server
 from scionwood_bangla.text.normalise import normalise
 
 TEXT = "আপনি কেমন আছ?"
-CHROMIUM = Path(__file__).parents[2] / "core" / "browser" / "chromium.py"
 
 
 @pytest.fixture(scope="module")
@@ -105,15 +101,8 @@ def test_a_port_in_use_is_refused(port):
 
 @pytest.fixture(scope="module")
 def tab():
-    spec = importlib.util.spec_from_file_location("bangla_chromium", CHROMIUM)
-    chromium = importlib.util.module_from_spec(spec)
-    sys.modules["bangla_chromium"] = chromium
-    spec.loader.exec_module(chromium)
-    browser = chromium.find_browser()
-    if browser is None:
-        pytest.skip(chromium.ABSENT)
-    with chromium.started(browser) as opened:
-        yield opened
+    with opened_tab() as tab:
+        yield tab
 
 
 @pytest.fixture(params=["light", "dark"])
@@ -127,13 +116,6 @@ def page(tab, port, request):
     tab.ask("Page.navigate", url=f"http://127.0.0.1:{port}/")
     until(tab, "document.readyState === 'complete' && !!document.querySelector('#form')")
     return tab
-
-
-def until(tab, condition):
-    deadline = time.monotonic() + 30
-    while not tab.value(condition):
-        assert time.monotonic() < deadline, condition
-        time.sleep(0.05)
 
 
 def fill(tab, text, register="apni"):

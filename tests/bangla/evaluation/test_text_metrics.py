@@ -55,29 +55,25 @@ def test_a_precision_of_zero_is_smoothed_as_sacrebleu_does():
 
 
 def test_words_keep_their_signs_and_joiners():
-    assert words("র\u200d্যাব কি দুঃখ পেয়েছে? ক্ষমা, ২০২৬!") == [
-        "র\u200d্যাব",
-        "কি",
-        "দুঃখ",
-        "পেয়েছে",
-        "ক্ষমা",
-        "২০২৬",
-    ]
+    wanted = "র\u200d্যাব কি দুঃখ পেয়েছে ক্ষমা ২০২৬"
+    assert words("র\u200d্যাব কি দুঃখ পেয়েছে? ক্ষমা, ২০২৬!") == wanted.split(" ")
 
 
-def test_rouge_l_is_the_f1_of_the_longest_common_subsequence():
-    # "a c d" of "a b c d": precision 3/3, recall 3/4.
-    score = text_score("rouge_l", ["আমি কাল আসব"], ["আমি কি কাল আসব"])
-    assert score == pytest.approx(100 * 2 * 1 * 0.75 / 1.75)
-    assert text_score("rouge_l", ["আসব কাল আমি"], ["আমি কি কাল আসব"]) == pytest.approx(100 * 2 / 7)
-    assert text_score("rouge_l", [""], ["আমি"]) == 0
-
-
-def test_the_word_error_rate_counts_edits_of_the_reference():
-    # Of four words, one is replaced and one is left out.
-    assert text_score("wer", ["আমি আজ আসব"], ["আমি কি কাল আসব"]) == pytest.approx(2 / 4)
-    assert text_score("wer", ["আমি কি কাল আসব"], ["আমি কি কাল আসব"]) == 0
-    assert text_score("wer", ["ক খ গ"], ["ঘ"]) == 3
+@table(
+    ("metric", "text", "reference", "wanted"),
+    [
+        # "a c d" of "a b c d": precision 3/3, recall 3/4 of the longest common subsequence.
+        ("rouge_l", "আমি কাল আসব", "আমি কি কাল আসব", 100 * 2 * 1 * 0.75 / 1.75),
+        ("rouge_l", "আসব কাল আমি", "আমি কি কাল আসব", 100 * 2 / 7),
+        ("rouge_l", "", "আমি", 0),
+        # Of four words, one is replaced and one is left out.
+        ("wer", "আমি আজ আসব", "আমি কি কাল আসব", 2 / 4),
+        ("wer", "আমি কি কাল আসব", "আমি কি কাল আসব", 0),
+        ("wer", "ক খ গ", "ঘ", 3),
+    ],
+)
+def test_rouge_l_and_the_word_error_rate_by_hand(metric, text, reference, wanted):
+    assert text_score(metric, [text], [reference]) == pytest.approx(wanted)
 
 
 def test_two_spellings_of_a_text_are_equal():

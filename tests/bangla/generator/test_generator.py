@@ -25,40 +25,36 @@ def share(texts, registers, score: str) -> float:
 
 @pytest.mark.parametrize("which", ["seen", "unseen"])
 def test_every_answer_has_its_level_and_every_letter_its_parts(which):
-    for example in examples(600, seed=11, which=which):
+    for example in examples(300, seed=11, which=which):
         findings = check_text(example.completion, example.register, letter=None)
         assert not findings.faults, example.completion
         assert findings.levels == example.register
+        assert all(normalise(m.content) == m.content for m in example.messages)
 
 
 def test_scrambled_answers_mix_the_levels():
-    made = examples(600, seed=3, scrambled=True)
+    made = examples(300, seed=3, scrambled=True)
     texts, registers = [e.completion for e in made], [e.register for e in made]
     assert share(texts, registers, "register_match") <= 0.02
     assert share(texts, registers, "agreement") < 1 / 3, "what chance would give"
 
 
 def test_levels_are_balanced_and_a_third_are_letters():
-    made = examples(900, seed=0)
+    made = examples(450, seed=0)
     levels = Counter(level for example in made for level in example.register)
     assert set(levels) == set(LEVELS)
-    assert max(levels.values()) - min(levels.values()) < 20
+    assert max(levels.values()) - min(levels.values()) < 10
     letters = sum(looks_like_letter(parts(e.completion)) for e in made)
     assert 0.2 < letters / len(made) < 0.5
-    assert sum(len(e.messages) > 2 for e in made) > 50
+    assert sum(len(e.messages) > 2 for e in made) > 25
 
 
 def test_prompts_are_unique_and_depend_on_the_seed():
-    made = examples(500, seed=4)
-    assert len({e.prompt for e in made}) == 500
-    assert made == examples(500, seed=4)
-    assert made != examples(500, seed=5)
+    made = examples(200, seed=4)
+    assert len({e.prompt for e in made}) == 200
+    assert made == examples(200, seed=4)
+    assert made != examples(200, seed=5)
     assert examples(100, seed=4) == made[:100]
-
-
-def test_all_texts_are_normalised():
-    for example in examples(200, seed=6):
-        assert all(normalise(m.content) == m.content for m in example.messages)
 
 
 def test_training_never_shows_unseen_acts():

@@ -44,7 +44,7 @@ def test_the_tokenizer_decodes_what_it_encodes():
 def test_trains_and_saves_a_model(tmp_path):
     tokenizer = train_tokenizer(texts(0, 60), vocabulary=500)
     losses = []
-    model = pretrain(tokenizer, steps=3, report=lambda step, loss: losses.append(loss))
+    model = pretrain(tokenizer, steps=2, report=lambda step, loss: losses.append(loss))
     assert losses[-1] < losses[0]
     save(model, tokenizer, tmp_path)
     loaded = causal_lm(model=str(tmp_path))

@@ -7,10 +7,7 @@ import statistics
 import pytest
 
 from scionwood import fit, load_run, resolve
-from scionwood_bangla.data.conversations import Generated, item_of
-from scionwood_bangla.evaluation.prompts import prompts
-from scionwood_language.chat.templates import encode
-from scionwood_language.data.packing import Collate, row_of
+from scionwood_bangla.data.conversations import Generated
 from scionwood_language.tasks.sft import Sft
 
 SEEDS, STEPS = (0, 1, 2), 240
@@ -48,14 +45,3 @@ def test_the_adapter_learns_the_levels_of_address(runs):
     scores = [measured(task) for task in runs]
     assert statistics.mean(score["register_match"] for score in scores) >= 0.85
     assert min(score["ended"] for score in scores) >= 0.95
-
-
-def test_the_whole_recipe_generalises_to_hand_written_prompts():
-    """The shipped run is the recipe with seed 0; its file says so, and a slow test trains it."""
-    task = load_run("bangla/register_tiny")
-    pairs = [item_of(prompt.example()) for prompt in prompts(half="test")]
-    rows = [row_of(encode(task.tokenizer, turns), more, prompt=True) for turns, more in pairs]
-    batch = Collate(task.tokenizer.pad_token_id)(rows)
-    assert judged(task, Generated(), batch)["register_match"] >= 0.80
-    with task.backbone.disable_adapter():
-        assert judged(task, Generated(), batch)["register_match"] <= 0.20

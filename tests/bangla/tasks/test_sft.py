@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+import json
+import shutil
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
 from case_table import table
 from peft import PeftModel
+from plain_figures import undrawn
 
-from scionwood import RecipeError, attach, fit, load_adapter, load_run, resolve
+from scionwood import RecipeError, attach, fit, load_run, resolve
 from scionwood.adapters.methods import config_class
 from scionwood_bangla.checker.restate import is_right
 from scionwood_bangla.data.conversations import Files, Generated
@@ -32,24 +36,22 @@ def run(tmp_path_factory) -> Path:
     recipe = resolve(
         "bangla/register_tiny", [*small, "task.max_new_tokens=8", "trainer.val_check_interval=2"]
     )
-    return fit(recipe, run_dir=tmp_path_factory.mktemp("run"))
+    with undrawn():
+        return fit(recipe, run_dir=tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(scope="module")
 def prompts() -> list[dict]:
-    data = Generated(n_val=50, n_test=1, batch_size=25)
+    data = Generated(n_val=20, n_test=1, batch_size=10)
     return list(data.val_dataloader())
 
 
-def test_the_adapter_is_a_plain_peft_folder_below_1_mb(run):
+def test_the_adapter_is_a_plain_peft_folder_below_1_mb_and_6_percent(run):
     names = sorted(path.name for path in (run / "adapter").iterdir())
     assert names == ["adapter_config.json", "adapter_model.safetensors", "scionwood.json"]
     assert sum(path.stat().st_size for path in (run / "adapter").iterdir()) <= 1e6
-    assert PeftModel.from_pretrained(causal_lm(), run / "adapter").active_adapters == ["default"]
-
-
-def test_at_most_6_percent_of_the_parameters_are_trained(run):
-    model = load_adapter(causal_lm(), run / "adapter", trainable=True)
+    model = PeftModel.from_pretrained(causal_lm(), run / "adapter", is_trainable=True)
+    assert model.active_adapters == ["default"]
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     assert trainable / sum(p.numel() for p in causal_lm().parameters()) <= 0.06
 
@@ -58,10 +60,10 @@ def test_a_reloaded_adapter_gives_the_same_answers(run, prompts):
     first, again = load_run(run), load_run(run)
     plain = Sft(PeftModel.from_pretrained(causal_lm(), run / "adapter").eval())
     for task in (first, again, plain):
-        task.max_new_tokens = 24
+        task.max_new_tokens = 12
     for batch in prompts:
         texts, _ = first.answers(batch)
-        assert len(set(texts)) > 10
+        assert len(set(texts)) > 4
         assert again.answers(batch)[0] == texts
         assert plain.answers(batch)[0] == texts
 
@@ -72,22 +74,27 @@ def test_a_run_logs_and_draws_the_scores_of_its_answers(run):
     assert len(rows) == 2
     assert all(0 <= float(row["val_register_match"]) <= 1 for row in rows)
     assert all(0 <= float(row["val_ended"]) <= 1 for row in rows)
-    assert (run / "figures" / "answers.png").stat().st_size > 1000
+    assert (run / "figures" / "answers.png").is_file()
 
 
 METHODS = ["lora", "ia3", "vera", "oft", "loha", "lokr", "adalora", "fourierft", "hra"]
 
 
-def loss_after_steps(
+@cache
+def two_rows(packing: bool) -> dict:
+    data = Generated(n_train=24, packing=packing, max_length=128)
+    return Collate(0)(data.rows("train")[:2])
+
+
+def loss_after_step(
     method: str, *, packing: bool = True, lr: float = 1e-2, **options
 ) -> tuple[float, float]:
     model = attach(causal_lm(), config_class(method)(**options))
     task = Sft(model, max_new_tokens=0)
-    data = Generated(n_train=24, packing=packing, max_length=128)
-    batch = Collate(0)(data.rows("train")[:2])
+    batch = two_rows(packing)
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=lr)
     losses = []
-    for _ in range(4):
+    for _ in range(2):
         loss = task.train().losses(batch)["loss"]
         losses.append(loss.item())
         optimizer.zero_grad()
@@ -96,16 +103,10 @@ def loss_after_steps(
     return losses[0], losses[-1]
 
 
-@table("method", METHODS)
-def test_methods_of_peft_reduce_the_loss(method):
+@table("method", [*METHODS, "methods/partial"])
+def test_methods_reduce_the_loss(method):
     options = {"total_step": 100} if method == "adalora" else {}
-    before, after = loss_after_steps(method, **options)
-    assert after < before
-
-
-def test_a_method_of_another_plugin_reduces_the_loss():
-    pytest.importorskip("scionwood_methods")
-    before, after = loss_after_steps("methods/partial", lr=1e-3)
+    before, after = loss_after_step(method, lr=1e-3 if "/" in method else 1e-2, **options)
     assert after < before
 
 
@@ -114,16 +115,13 @@ PROMPTS = {"num_virtual_tokens": 4, "task_type": "CAUSAL_LM"}
 
 @pytest.mark.parametrize("method", ["prompt_tuning", "prefix_tuning"])
 def test_prompt_methods_of_peft_need_unpacked_rows(method):
-    before, after = loss_after_steps(method, packing=False, **PROMPTS)
+    before, after = loss_after_step(method, packing=False, **PROMPTS)
     assert after < before
     with pytest.raises(RecipeError, match="virtual tokens before a row"):
-        loss_after_steps(method, **PROMPTS)
+        loss_after_step(method, **PROMPTS)
 
 
 def test_refuses_data_of_another_tokenizer(tmp_path):
-    import json
-    import shutil
-
     other = tmp_path / "other"
     shutil.copytree(FOLDER, other)
     path = other / "tokenizer.json"
@@ -167,14 +165,11 @@ def test_warns_of_a_tokenizer_of_high_fertility(tmp_path):
         data.rows("train")
 
 
-def test_refuses_a_window_without_room_for_an_answer():
+def test_refuses_a_window_without_room_for_an_answer_and_a_missing_source():
     with pytest.raises(RecipeError, match="no answer fits"), pytest.warns():
         Generated(n_train=5, max_length=3).rows("train")
     with pytest.raises(RecipeError, match="at least 2 tokens"):
         Generated(max_length=1)
-
-
-def test_refuses_a_missing_source():
     with pytest.raises(RecipeError, match=r"data.source null.*shuvo-xyz/BLADE"):
         Files().examples("train")
 

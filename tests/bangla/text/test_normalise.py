@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
+import pytest
 import wordfreq
 from case_table import table
 from hypothesis import given
@@ -56,11 +57,13 @@ def test_converts_digits(digits, wanted):
     assert normalise("১2", digits=digits) == wanted
 
 
-def test_is_idempotent_on_every_word_of_wordfreq():
+@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 10])
+def test_is_idempotent_on_the_words_of_wordfreq(step):
     words = [
         w for w in wordfreq.get_frequency_dict("bn", "large") if "\u0980" <= max(w) <= "\u09ff"
     ]
     assert len(words) > 200_000
+    words = words[::step]
     text = " ".join(words)
     once = normalise(text)
     assert normalise(once) == once

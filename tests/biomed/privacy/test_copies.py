@@ -168,9 +168,7 @@ def test_traces_tell_a_value_that_the_tables_would_let_through(tmp_path):
     copy.AcquisitionTimeSynchronized = "N"
     copy.ImageComments = f"x {source.PatientName}"
     copy.SynchronizationFrameOfReferenceUID = source.StudyInstanceUID
-    assert traces(source, copy) == ["ImageComments", "SynchronizationFrameOfReferenceUID"][
-        ::-1
-    ] or (set(traces(source, copy)) == {"ImageComments", "SynchronizationFrameOfReferenceUID"})
+    assert set(traces(source, copy)) == {"ImageComments", "SynchronizationFrameOfReferenceUID"}
     assert traces(source, copied(SMALL)[1], f"{source.PatientID}.dcm") == ["the name of the file"]
 
 
@@ -209,16 +207,13 @@ def test_an_option_keeps_its_attributes_and_states_its_code(options, kept, code)
     assert made.removed
 
 
-def test_descriptions_keep_the_words_of_imaging_alone(tmp_path):
+def test_descriptions_keep_words_of_imaging_and_a_study_without_patient_has_its_pseudonym(tmp_path):
     def describe(dataset):
         dataset.SeriesDescription = "T1 AXIAL 5mm Herr Pietrzak 0171 2345"
 
     made, back = copied(changed(tmp_path / "in.dcm", describe), descriptions=True)
     assert back.SeriesDescription == "T1 AXIAL 5mm"
     assert made.removed
-
-
-def test_a_study_without_patient_id_has_the_pseudonym_of_the_study(tmp_path):
     subjects = set()
     for number, uid in enumerate(("1.2.3", "1.2.3", "1.2.4")):
 
@@ -228,16 +223,6 @@ def test_a_study_without_patient_id_has_the_pseudonym_of_the_study(tmp_path):
         _, back = copied(changed(tmp_path / f"{number}.dcm", edit))
         subjects.add(str(back.PatientID))
     assert len(subjects) == 2
-
-
-def test_slices_of_a_series_stay_together_and_the_copy_is_clean(tmp_path):
-    for number in range(2):
-        deidentify(SMALL, tmp_path / f"{number}.dcm", DeidentifyOptions(salt="pepper"))
-        assert inspect(tmp_path / f"{number}.dcm").lines == [
-            "text in the pixels: pixels not looked at"
-        ]
-    (record,) = DicomReader(tmp_path)
-    assert record.data.shape[0] == 2
 
 
 def test_a_key_is_a_file_of_the_user_and_is_never_replaced(tmp_path):
@@ -260,22 +245,22 @@ def test_a_key_is_a_file_of_the_user_and_is_never_replaced(tmp_path):
     assert not (tmp_path / "c.dcm").exists()
 
 
+def test_slices_of_a_series_stay_together_and_the_copy_is_clean(tmp_path):
+    for number in range(2):
+        deidentify(SMALL, tmp_path / f"{number}.dcm", DeidentifyOptions(salt="pepper"))
+        lines = inspect(tmp_path / f"{number}.dcm").lines
+        assert lines == ["text in the pixels: pixels not looked at"]
+    with pytest.raises(OutputExistsError):
+        deidentify(SMALL, tmp_path / "0.dcm", DeidentifyOptions(salt="pepper"))
+    (record,) = DicomReader(tmp_path)
+    assert record.data.shape[0] == 2
+
+
 def test_pseudonyms_ignore_case_and_blanks_and_depend_on_the_secret():
     assert KEY.subject("P0a") == KEY.subject(" p0A ") != Key("other").subject("P0a")
     assert KEY.uid("1.2.3") == KEY.uid("1.2.3") != Key("other").uid("1.2.3")
     assert KEY.uid("1.2.3").is_valid
     assert "secret" not in repr(KEY)
-
-
-def test_refuses_to_overwrite(tmp_path):
-    target = tmp_path / "out.dcm"
-    target.write_text("precious")
-    with pytest.raises(OutputExistsError):
-        deidentify(SMALL, target, DeidentifyOptions(salt="pepper"))
-    assert target.read_text() == "precious"
-
-
-def test_an_option_that_does_not_exist_is_refused():
     for options, name in (
         ({"dates": "hide"}, "dates 'hide'"),
         ({"keep": ("nurse",)}, "keep 'nurse'"),

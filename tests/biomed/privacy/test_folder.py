@@ -137,11 +137,16 @@ def test_a_run_that_was_cut_off_goes_on(scans, tmp_path, capsys):
     assert mapping.read_bytes() == before
 
 
-def test_other_options_copy_anew_and_a_strange_name_is_mapped(scans, tmp_path):
+def test_other_options_copy_anew_and_strange_names_and_twins_are_mapped(scans, tmp_path):
     strange = os.fsdecode(b"\xff\xfe") + "scan"
     shutil.move(scans / "A/17136", scans / strange)
+    twin = pydicom.dcmread(scans / "A/17106")
+    twin.SeriesNumber = 77
+    twin.save_as(scans / "twin")
     assert run(scans, tmp_path / "out", "--salt", "pepper") == 0
     before = rows(tmp_path / "out-private")
+    assert before["A/17106"]["status"] == "copied"
+    assert "another file has its SOPInstanceUID" in before["twin"]["note"]
     again = ("--salt", "pepper", "--resume", "--dates", "shift")
     assert run(scans, tmp_path / "out", *again) == 0
     after = read_mapping(tmp_path / "out-private/mapping.csv")
@@ -152,16 +157,6 @@ def test_other_options_copy_anew_and_a_strange_name_is_mapped(scans, tmp_path):
     copy = pydicom.dcmread(tmp_path / "out" / after["A/17106"].target)
     assert copy.StudyDate
     assert len([path for path in tree(tmp_path / "out") if path.suffix == ".dcm"]) == 4
-
-
-def test_two_sources_with_one_instance_uid_are_not_mixed(scans, tmp_path):
-    dataset = pydicom.dcmread(scans / "A/17106")
-    dataset.SeriesNumber = 77
-    dataset.save_as(scans / "twin")
-    assert run(scans, tmp_path / "out", "--salt", "pepper") == 0
-    mapping = rows(tmp_path / "out-private")
-    assert mapping["A/17106"]["status"] == "copied"
-    assert "another file has its SOPInstanceUID" in mapping["twin"]["note"]
 
 
 @table(
@@ -204,15 +199,8 @@ def test_a_volume_keeps_voxels_and_affine_and_loses_its_text(tmp_path, capsys):
     path.write_bytes(path.read_bytes() + b"Miller")
     assert check(path) == 1
     printed = capsys.readouterr().out
-    for place in (
-        "descrip",
-        "aux_file",
-        "db_name",
-        "intent_name",
-        "extensions",
-        "behind the voxels",
-    ):
-        assert place in printed
+    places = ("descrip", "aux_file", "db_name", "intent_name", "extensions", "behind the voxels")
+    assert all(place in printed for place in places)
     assert run(path, tmp_path / "b.nii", "--salt", "pepper") == 0
     assert b"iller" not in (tmp_path / "b.nii").read_bytes()
     before, after = nib.load(path), nib.load(tmp_path / "b.nii")
@@ -268,8 +256,34 @@ def test_a_file_of_rules_that_is_not_understood_is_refused(tmp_path, capsys):
     assert not (tmp_path / "o").exists()
 
 
-def test_the_check_as_json_names_places_and_no_values(scans, capsys):
-    assert main(["biomed", "deidentify-check", str(scans / "A"), "--json"]) == 1
+def test_the_check_names_places_and_no_values(scans, tmp_path, capsys):
+    held = tree(scans)
+    command = ["biomed", "deidentify-check", str(scans / "A")]
+    assert main(command) == 1
+    output = capsys.readouterr().out
+    assert "private elements" in output
+    assert main([*command, "--exit-zero"]) == 0
+    assert capsys.readouterr().out == output
+    assert main([*command, "--json"]) == 1
     printed = capsys.readouterr().out
-    assert str(pydicom.dcmread(scans / "A/17106").PatientName) not in printed
+    name = str(pydicom.dcmread(scans / "A/17106").PatientName)
+    assert name not in printed + output
     assert all("PatientName" in each["identity"] for each in json.loads(printed))
+    assert tree(scans) == held
+    (tmp_path / "empty").mkdir()
+    assert check(tmp_path / "empty") == 2
+    assert "no DICOM file" in capsys.readouterr().err
+
+
+def test_a_copy_that_was_looked_at_has_no_findings(tmp_path, capsys):
+    source, target = ROOT / "CT_small.dcm", tmp_path / "clean.dcm"
+    assert run(source, target, "--salt", "secret", "--pixels-viewed") == 0
+    capsys.readouterr()
+    assert main(["biomed", "deidentify-check", str(target), "--json"]) == 0
+    (findings,) = json.loads(capsys.readouterr().out)
+    assert not any(value for name, value in findings.items() if name not in ("path", "pixels"))
+    assert pydicom.dcmread(target).PatientID != pydicom.dcmread(source).PatientID
+    before = target.read_bytes()
+    assert run(source, target, "--salt", "secret") != 0
+    assert "exists" in capsys.readouterr().err
+    assert target.read_bytes() == before

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 import time
 from contextlib import contextmanager
 from http.client import HTTPConnection
-from pathlib import Path
 from threading import Thread
 
 import numpy as np
 import pydicom
 import pytest
+from browsing import opened_tab, until
 from PIL import Image
 
 from scionwood import RecipeError
@@ -25,7 +23,6 @@ from scionwood_biomed.privacy.sheets import Sheets
 
 from .named import reads_name, write
 
-CHROMIUM = Path(__file__).parents[2] / "core" / "browser" / "chromium.py"
 KINDS = {"1": "CR of MONOCHROME1", "2": "colour of CR", "3": "CT", "4": "RT portal"}
 FRAMES = 14
 
@@ -121,23 +118,8 @@ def test_an_image_is_not_kept_before_all_of_its_frames_were_sent(clean):
 
 @pytest.fixture(scope="module")
 def tab():
-    spec = importlib.util.spec_from_file_location("biomed_chromium", CHROMIUM)
-    chromium = importlib.util.module_from_spec(spec)
-    sys.modules["biomed_chromium"] = chromium
-    spec.loader.exec_module(chromium)
-    browser = chromium.find_browser()
-    if browser is None:
-        pytest.skip(chromium.ABSENT)
-    with chromium.started(browser) as opened:
-        yield opened
-
-
-def until(tab, expression):
-    """Wait until an expression is true in the page."""
-    end = time.monotonic() + 60
-    while not tab.value(expression):
-        assert time.monotonic() < end, (expression, tab.value("document.body.innerText"))
-        time.sleep(0.05)
+    with opened_tab() as tab:
+        yield tab
 
 
 LOADED = "document.images.length && [...document.images].every(i => i.complete && i.naturalWidth)"

@@ -16,7 +16,7 @@ from peft import PeftModel
 
 import scionwood
 from scionwood.adapters import load_head
-from scionwood.cli import main
+from scionwood.cli import main, share
 from scionwood.cli.command import parse_command
 from scionwood.errors import OutputExistsError, ReadError, TrainingError, WriteError
 from scionwood.runs.cache import all_cached, cache_folder, workshop
@@ -147,7 +147,7 @@ def test_runs_lists_what_is_shipped_pulled_and_local(
 ):
     with monkeypatch.context() as patch:
         patch.chdir(tmp_path)
-        patch.setattr(listing, "all_shipped", dict)
+        patch.setattr(share, "all_shipped", dict)
         assert main(["runs"]) == 0
     assert "Train one: scionwood fit" in capsys.readouterr().out
     (tmp_path / "runs").mkdir()

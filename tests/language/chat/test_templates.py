@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from trained import TINY
 from transformers import PreTrainedTokenizerFast
 
 from scionwood import WeightsError
-from scionwood_language.chat.templates import IGNORED, encode, plain, prompt_ids, prompt_text
+from scionwood_language.chat.templates import encode, plain, prompt_ids, prompt_text
 from scionwood_language.model.weights import load_tokenizer
-
-TINY = "scionwood_bangla:weights/tiny"
-"""A model that is trained, of another plugin."""
 
 
 def talk(prompt: str, answer: str) -> list[dict[str, str]]:
@@ -49,11 +47,3 @@ def test_a_template_without_system_turns_gets_the_text_in_the_first_turn():
         "{% endif %}{{ m['role'] + ': ' + m['content'] }}{% endfor %}"
     )
     assert prompt_text(tokenizer, TURNS) == "user: ভদ্র হও\n\nকেমন আছ"
-
-
-def test_an_answer_ends_with_the_end_of_text_token():
-    tokenizer = load_tokenizer(TINY)
-    code = encode(tokenizer, talk("এক", "তুমি কেমন আছ?"))
-    assert code.completion[-1] == tokenizer.eos_token_id
-    assert tokenizer.decode(code.completion, skip_special_tokens=True) == "তুমি কেমন আছ?"
-    assert code.labels == [IGNORED] * len(code.prompt) + code.completion

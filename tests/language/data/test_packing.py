@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 import torch
+from trained import TINY
 from transformers import MambaConfig, MambaForCausalLM, MistralConfig, MistralForCausalLM
 
 from scionwood import RecipeError
@@ -17,9 +18,6 @@ from scionwood_language.chat.templates import IGNORED, encode, end_of_text
 from scionwood_language.data.packing import Collate, join, pack
 from scionwood_language.model.weights import load_tokenizer
 from scionwood_language.tasks.causal import check_isolated
-
-TINY = "scionwood_bangla:weights/tiny"
-"""A model that is trained, of another plugin."""
 
 pytestmark = pytest.mark.usefixtures("_one_thread")
 

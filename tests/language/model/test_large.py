@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from case_table import table
+from trained import TINY
 from transformers import LlamaConfig
 from transformers.models.llama import LlamaForCausalLM
 
@@ -17,9 +18,6 @@ from scionwood.adapters import base_hash
 from scionwood.adapters.stored import deferring
 from scionwood_language.backbones.causal_lm import causal_lm
 from scionwood_language.model.weights import load_tokenizer
-
-TINY = "scionwood_bangla:weights/tiny"
-"""A model that is trained, of another plugin."""
 
 pytestmark = pytest.mark.usefixtures("_one_thread")
 

@@ -7,15 +7,13 @@ import math
 import pytest
 import torch
 from peft import LoraConfig
+from trained import TINY
 
 from scionwood import RecipeError, attach
 from scionwood_bangla.data.preferences import Preferences
 from scionwood_language.backbones.causal_lm import causal_lm
 from scionwood_language.tasks.dpo import DirectPreference
 from scionwood_language.tasks.losses import answer_log_probabilities
-
-TINY = "scionwood_bangla:weights/tiny"
-"""A model that is trained, of another plugin."""
 
 
 def test_the_log_probability_of_an_answer_is_the_sum_over_its_tokens():

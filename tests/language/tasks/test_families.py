@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from case_table import table
+from trained import TINY
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from scionwood import resolve
@@ -26,9 +27,6 @@ from scionwood_language.data.packing import Collate, join, row_of
 from scionwood_language.model.weights import load_tokenizer
 from scionwood_language.tasks.causal import head_of, hidden_states, loss_of
 from scionwood_language.tasks.losses import answer_log_probabilities
-
-TINY = "scionwood_bangla:weights/tiny"
-"""A model that is trained, of another plugin."""
 
 LLAMA = (
     "{% set loop_messages = messages %}{% for message in loop_messages %}{% set content = "
@@ -114,10 +112,15 @@ def test_the_end_of_turn_of_the_template_is_learned(family):
     assert tokenizer.decode(code.input_ids) == text
 
 
-def test_the_space_before_an_answer_of_mistral_is_learned():
-    tokenizer = tokenizer_of("mistral")
-    code = encode(tokenizer, TALK)
+def test_the_space_before_an_answer_and_an_end_of_text_are_learned():
+    code = encode(tokenizer := tokenizer_of("mistral"), TALK)
     assert tokenizer.decode(code.completion[:1]).startswith(" ")
+    tokenizer = load_tokenizer(TINY)
+    tokenizer.chat_template = (  # it ends no turn
+        "{% for m in messages %}{{ m['content'] + '\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '>' }}{% endif %}"
+    )
+    assert encode(tokenizer, TALK).completion[-1] == tokenizer.eos_token_id
 
 
 @table("family", FAMILIES)
@@ -146,15 +149,6 @@ def test_the_marks_of_a_template_say_what_all_turns_are():
     ends = tokenizer.convert_tokens_to_ids("<|im_end|>")
     assert labels.count(ends) == 2
     assert labels[-1] == IGNORED  # the newline after the turn is outside of the marks
-
-
-def test_a_template_that_ends_no_turn_gets_the_end_of_text():
-    tokenizer = load_tokenizer(TINY)
-    tokenizer.chat_template = (
-        "{% for m in messages %}{{ m['content'] + '\n' }}{% endfor %}"
-        "{% if add_generation_prompt %}{{ '>' }}{% endif %}"
-    )
-    assert encode(tokenizer, TALK).completion[-1] == tokenizer.eos_token_id
 
 
 def own_batch(tokenizer, items, *, packed, turns="last"):

@@ -11,6 +11,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor
 
 from scionwood_methods.continual import ContinualController, ContinualMethod
+from scionwood_methods.igsp.tuner import IgspConfig
 
 Batch = tuple[Tensor, Tensor]
 
@@ -26,15 +27,30 @@ class Net(nn.Module):
         return self.textual(torch.tanh(self.visual(x)))
 
 
-class ConvNet(nn.Module):
-    """A convolution and a linear layer."""
+class PlaneNet(nn.Module):
+    """A strided convolution in two dimensions and a linear layer."""
+
+    kernel: tuple[int, ...] = (3, 2)
 
     def __init__(self) -> None:
         super().__init__()
-        self.visual, self.textual = nn.Conv2d(2, 12, 3), nn.Linear(12, 3)
+        self.visual, self.textual = nn.Conv2d(2, 12, self.kernel, stride=2), nn.Linear(12, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.textual(torch.tanh(self.visual(x)).mean((2, 3)))
+        return self.textual(torch.tanh(self.visual(x)).flatten(2).mean(2))
+
+
+class VolumeNet(PlaneNet):
+    """A padded convolution in three dimensions and a linear layer."""
+
+    kernel = (3, 2, 3)
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.visual, self.textual = nn.Conv3d(2, 12, self.kernel, padding=1), nn.Linear(12, 3)
+
+
+NETS = [Net(), PlaneNet(), VolumeNet()]
 
 
 def lora(
@@ -51,6 +67,15 @@ def lora(
     config = LoraConfig(r=r, lora_alpha=2 * r, target_modules=list(targets))
     model = get_peft_model(base, config)
     return unsettle(model) if trained else model
+
+
+def mixed(experts: int = 2, targets: Sequence[str] = ("visual", "textual")) -> PeftModel:
+    """Return the network with a mixture of iGSP; the base is the same in every call."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        net = Net()
+    config = IgspConfig(r=2, alpha=4, experts=experts, target_modules=list(targets))
+    return get_peft_model(net, config)
 
 
 def unsettle(model: PeftModel, scale: float = 0.3) -> PeftModel:
@@ -72,6 +97,18 @@ def batches(seed: int, count: int = 8, width: int = 6) -> list[Batch]:
         x = torch.randn(16, width, generator=generator) @ basis
         made.append((x, (x @ teacher).argmax(1)))
     return made
+
+
+def task(net: nn.Module, seed: int, count: int = 6) -> list[Batch]:
+    """Return a task for a network: batches, or random classes of random fields."""
+    if not isinstance(net, PlaneNet):
+        return batches(seed, count)
+    draw = torch.Generator().manual_seed(seed)
+    shape = (8, 2, *(side + 3 for side in net.kernel))
+    return [
+        (torch.randn(shape, generator=draw), torch.randint(3, (8,), generator=draw))
+        for _ in range(count)
+    ]
 
 
 def losses(model: nn.Module, batch: Batch) -> Tensor:

@@ -42,6 +42,17 @@ def tokens() -> Tensor:
     return torch.randint(20, (2, 7), generator=torch.Generator().manual_seed(2))
 
 
+class Logits(nn.Module):
+    """OLMoE that returns its logits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = transformer("olmoe")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model(x).logits
+
+
 class Expert(nn.Module):
     """One expert of a list."""
 

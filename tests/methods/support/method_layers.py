@@ -9,10 +9,15 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn as nn
+from attention_model import Attentive, numbers
+from expert_models import Logits
+from expert_models import tokens as words
+from mixed_model import Mixed, tokens
 from peft import PeftConfig, PeftModel, get_peft_model
 from torch import Tensor
 
 from scionwood import load
+from scionwood_methods.p2d_heads.scores import head_targets
 
 
 class Model(nn.Module):
@@ -78,8 +83,10 @@ KINDS: dict[str, Kind] = {
     ),
     "norms": Kind(lambda: (nn.LayerNorm(12), nn.BatchNorm1d(12)), (5, 12)),
 }
-ADAPTED = ["Linear", "fused qkv", "Conv1d", "Conv2d", "Conv3d", "grouped conv", "PyG Linear"]
-REFUSED = [name for name in KINDS if name not in ADAPTED]
+SUPPORTED = ["Linear", "fused qkv", "Conv1d", "Conv2d", "Conv3d", "grouped conv", "PyG Linear"]
+ADAPTED = [kind for kind in SUPPORTED if kind != "PyG Linear" or find_spec("torch_geometric")]
+"""Those whose library is installed."""
+REFUSED = [name for name in KINDS if name not in SUPPORTED]
 
 METHODS: dict[str, dict[str, Any]] = {
     "disel": {"r": 3},
@@ -92,18 +99,55 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 """Options of the methods for single layers of any kind; the others have their own tests."""
 
-PAIRS = [(method, kind) for method in METHODS for kind in ADAPTED]
+GROUPED = {"num_heads": 4, "num_kv_heads": 2}
+HEADS = {"layers.0": [1], "layers.1": [0, 3]}
+PREFIX = {**GROUPED, "r": 2, "prefix": 5, "width": 6}
+PREFIX["target_modules"] = r"layers\.\d+\.[qkvo]_proj"
+PARTS = ["embed", "recurrent", "block", "attend", "norm", "table"]
+"""An embedding, a GRU, a whole transformer layer, attention, a norm, and a bare parameter."""
+EXPERTS = [f"model.model.layers.{n}.mlp.experts" for n in (0, 1)]
 
 
-def available(kind: str) -> bool:
-    """Whether the library for a kind is installed."""
-    return kind != "PyG Linear" or find_spec("torch_geometric") is not None
+class Whole(NamedTuple):
+    """A method that acts on more than single layers, with a model for it."""
+
+    method: str
+    build: Callable[[], nn.Module]
+    example: Callable[[], Tensor]
+    options: dict[str, Any]
 
 
-def bare(kind: str) -> Model:
+WHOLE: dict[str, Whole] = {
+    "heads": Whole(
+        "p2d_heads",
+        Attentive,
+        numbers,
+        {**GROUPED, "heads": HEADS, "target_modules": head_targets(Attentive(), HEADS)},
+    ),
+    "attention": Whole("peml", Attentive, numbers, PREFIX),
+    "searched attention": Whole("peml", Attentive, numbers, {**PREFIX, "network": "search"}),
+    "parts": Whole("partial", Mixed, tokens, {"target_modules": PARTS}),
+    "values": Whole("partial", Mixed, tokens, {"target_modules": PARTS, "stored": "values"}),
+    "experts": Whole(
+        "hellora",
+        Logits,
+        words,
+        {"r": 3, "experts": {EXPERTS[0]: [1, 3], EXPERTS[1]: [2]}, "target_modules": EXPERTS},
+    ),
+}
+PAIRS = [
+    *((method, kind) for method in METHODS for kind in ADAPTED),
+    *((whole.method, kind) for kind, whole in WHOLE.items()),
+]
+
+
+def bare(kind: str) -> Any:
     """Return the model of a kind; it is the same in every process."""
     with torch.random.fork_rng():
         torch.manual_seed(1)
+        if kind in WHOLE:
+            # frozen, as in peft: where its mask trains, torch's attention takes another kernel
+            return WHOLE[kind].build().eval().requires_grad_(False)
         return Model(*KINDS[kind].build())
 
 
@@ -119,6 +163,8 @@ def plain(kind: str) -> Model:
 
 def example(kind: str) -> Tensor:
     """Return an input of the model."""
+    if kind in WHOLE:
+        return WHOLE[kind].example()
     generator = torch.Generator().manual_seed(2)
     if KINDS[kind].dtype is torch.int64:
         return torch.randint(9, KINDS[kind].shape, generator=generator)
@@ -126,9 +172,10 @@ def example(kind: str) -> Tensor:
 
 
 def config(method: str, kind: str, **options: Any) -> PeftConfig:
-    """Return a config that targets both layers."""
-    chosen = {**METHODS.get(method, {}), **KINDS[kind].options, **options}
-    return load("adapters", f"methods/{method}")(target_modules=["first", "second"], **chosen)
+    """Return a config that targets both layers, or the parts of a whole model."""
+    chosen = {"target_modules": ["first", "second"], **METHODS.get(method, {})}
+    chosen = WHOLE[kind].options if kind in WHOLE else chosen | KINDS[kind].options
+    return load("adapters", f"methods/{method}")(**{**chosen, **options})
 
 
 def adapted(method: str, kind: str, **options: Any) -> PeftModel:

@@ -1,4 +1,4 @@
-"""A folder of conversations in which a file cannot be read."""
+"""Conversations: a folder in which a file cannot be read, and one level of address alone."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import logging
 from pathlib import Path
 
 import pytest
+from case_table import table
 
-from scionwood import ReadError
-from scionwood_bangla.data.conversations import SAMPLE, Files
+from scionwood import ReadError, RecipeError, resolve
+from scionwood_bangla.data.conversations import SAMPLE, Files, Generated
 
 
 @pytest.fixture(params=["inline", "service"])
@@ -40,3 +41,18 @@ def test_a_bad_file_is_skipped(folder: Path, caplog: pytest.LogCaptureFixture) -
 def test_a_bad_file_stops_unless_the_recipe_says_skip(folder: Path) -> None:
     with pytest.raises(ReadError, match=r"b\.jsonl"):
         Files(source=folder).setup("fit")
+
+
+@table("level", ["tui", "tumi", "apni"])
+def test_every_example_has_the_level(level: str) -> None:
+    data = Generated(n_train=40, n_val=5, n_test=10, levels=[level])
+    for split, count in (("train", 40), ("val", 5), ("test", 10)):
+        examples = data.examples(split)
+        assert len(examples) == count
+        assert {example.register for example in examples} == {frozenset({level})}
+
+
+def test_an_unknown_level_is_refused_and_the_recipe_names_one() -> None:
+    with pytest.raises(RecipeError, match="some of tui, tumi, apni"):
+        Generated(levels=["vous"])
+    assert resolve("bangla/attribute_control").data.options["levels"] == ["apni"]
