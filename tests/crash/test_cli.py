@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from case_table import table
 
-from scionwood import OutputExistsError, RecipeError, cli
+from scionwood import cli
 from scionwood.cli import main
-from scionwood_crash import evaluate
 from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.parts.part import Part
 from scionwood_crash.parts.series import to_series
@@ -116,18 +115,3 @@ def test_predicts_on_real_decks(
     assert moved.shape == (3, points, 3)
     assert np.isfinite(moved).all()
     assert moved.any()
-
-
-def test_evaluate_does_not_replace_figures_unasked(
-    suite: SuiteParts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    true = tmp_path / "true.vtp"
-    write_series(true, to_series(suite.parts("test")[0]))
-    evaluate(true, true, figures=tmp_path / "figures")
-    assert "0.00 %" in capsys.readouterr().out
-    with pytest.raises(OutputExistsError):
-        evaluate(true, true, figures=tmp_path / "figures")
-    other = tmp_path / "other.vtp"
-    write_series(other, to_series(suite.parts("train")[0]))
-    with pytest.raises(RecipeError, match="nodes and states"):
-        evaluate(other, true)

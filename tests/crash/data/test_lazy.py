@@ -19,11 +19,7 @@ from scionwood_crash.parts.resample import resampled
 from scionwood_crash.parts.series import to_series
 from scionwood_crash.readers import write_series
 
-
-@pytest.fixture(autouse=True)
-def _inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read in this process; other tests read in children."""
-    monkeypatch.setenv("SCIONWOOD_READERS", "inline")
+pytestmark = pytest.mark.usefixtures("inline")
 
 
 @pytest.fixture(scope="module")

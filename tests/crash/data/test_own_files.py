@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,8 @@ from scionwood_crash.parts.units import UNKNOWN
 from scionwood_crash.readers import open_series, write_series
 from scionwood_crash.readers.globals_json import NAME, read_features, write_features
 
+pytestmark = pytest.mark.usefixtures("inline")
+
 MEANINGS = {
     "velocity_x": "velocity_x km/h",
     "velocity_z": "velocity_z km/h",
@@ -38,14 +39,6 @@ MEANINGS = {
 }
 LAYOUTS = {"d3plots": "{}/d3plot", "physicsnemo": "{}.vtp", "vtkhdf": "{}.vtkhdf"}
 STATES = 7  # of the files, where the networks of these tests predict three
-
-Runs = Callable[..., Path]
-
-
-@pytest.fixture(autouse=True)
-def _inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read in this process; other tests read in children."""
-    monkeypatch.setenv("SCIONWOOD_READERS", "inline")
 
 
 def bare(part: Part) -> CrashSeries:

@@ -1,4 +1,4 @@
-"""Strain of edges, ripples, the projection, the energy of graphs, and what a run notes of them."""
+"""Error measures, strain of edges, ripples, the projection, and what a run notes of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.evaluation.edges import edge_measures, edge_strain, edge_vector_loss, sides
 from scionwood_crash.evaluation.energy import sheet_energy
 from scionwood_crash.evaluation.fields import FILE, Fields, calibrate, projected
-from scionwood_crash.evaluation.metrics import intrusion
+from scionwood_crash.evaluation.metrics import distances, intrusion, measure
 from scionwood_crash.evaluation.probes import absorbed_energy
 from scionwood_crash.inference import Predictor
 
@@ -106,3 +106,22 @@ def test_a_run_notes_its_stiffness_and_predictions_are_projected(
     with pytest.raises(ReadError, match="is not between 0 and 10000"):
         Fields.read(tmp_path)
     assert Fields.read(tmp_path / "none").stiffness == 0
+
+
+def test_measures_a_known_error(batch: dict) -> None:
+    graph, true = batch["graph"], batch["displacement"]
+    parts = len(graph.condition)
+    exact = measure(true, true, graph)
+    assert all(not values.any() for values in exact.values())
+    off = true + torch.tensor([0.0, 0.03, 0.04])
+    torch.testing.assert_close(
+        distances(off, true, graph.batch, parts), torch.full((parts, 3), 5.0)
+    )
+    direction = graph.condition[:, 12:15]
+    deeper = true * 1.1
+    errors = measure(deeper, true, graph)["intrusion_error"]
+    torch.testing.assert_close(errors, torch.full((parts,), 10.0), rtol=1e-3, atol=1e-3)
+    along = 100 * (true * direction[graph.batch][:, None]).sum(-1)
+    assert float(intrusion(true, graph)[0, -1]) == pytest.approx(
+        float(along[graph.batch == 0, -1].max()), rel=1e-5
+    )

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from mpl_toolkits.mplot3d.proj3d import proj_transform
 
-from scionwood import OutputExistsError
+from scionwood import OutputExistsError, RecipeError
 from scionwood_crash import evaluate
 from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.evaluation.compare import compare
@@ -52,7 +52,10 @@ def pair(suite: SuiteParts, tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_the_page_holds_all_results_and_loads_nothing(
-    pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    pair: tuple[Path, Path],
+    suite: SuiteParts,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     numbers = open_series(pair[1]).mesh.node_ids[[3, 7]].tolist()
     evaluate(*pair, probes=numbers, figures=tmp_path / "report")
@@ -77,41 +80,36 @@ def test_the_page_holds_all_results_and_loads_nothing(
     ):
         assert text in page, text
     assert page.count("<tr>") == 1 + 12 + 1 + 3, "a summary, and a row for every time"
-
-
-def test_the_default_probe_is_the_node_of_maximum_intrusion(
-    pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    evaluate(*pair, figures=tmp_path / "report")
-    node = re.findall(r"node (\d+) at", capsys.readouterr().out)[0]
-    assert (tmp_path / "report" / f"probe-{node}.png").is_file()
     with pytest.raises(OutputExistsError):
         evaluate(*pair, figures=tmp_path / "report")
-    evaluate(*pair, figures=tmp_path / "report", force=True)
+    write_series(tmp_path / "other.vtp", to_series(suite.parts("train")[0]))
+    with pytest.raises(RecipeError, match="nodes and states"):
+        evaluate(tmp_path / "other.vtp", pair[1])
 
 
-@pytest.mark.parametrize("factor", [0.5, 30.0])
 def test_more_energy_than_the_impactor_has_is_flagged(
-    suite: SuiteParts, tmp_path: Path, capsys: pytest.CaptureFixture[str], factor: float
+    suite: SuiteParts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """On the printed summary and as a warning of the page; energies in J, whatever the units."""
     true = to_series(suite.parts("test")[0])
     features = {**true.features, "impactor_speed": true.features["impactor_speed"] / 4}
     true = replace(true, features=features)
     absorbed = compare(true, true, np.array([0.0, 0.0, -1.0]))
-    factor *= absorbed["impact_energy"] / max(absorbed["by_time"]["energy_true"]) / 2
-    strain = {STRAIN: true.cell_field(STRAIN) * factor}
-    given = CrashSeries.from_arrays(
-        true.mesh, true.times, true.displacement(), cell_fields=strain, features=features
-    )
-    for name, series in {"given.vtp": given, "true.vtp": true}.items():
-        write_series(tmp_path / name, series)
-    evaluate(tmp_path / "given.vtp", tmp_path / "true.vtp", figures=tmp_path / "report")
-    printed = " ".join(capsys.readouterr().out.split())
-    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
-    for text in (printed, page):
-        assert ("J of the impactor: the prediction is wrong" in text) == (factor > 10)
-    assert "energy of the impactor, J" in printed
+    whole = absorbed["impact_energy"] / max(absorbed["by_time"]["energy_true"]) / 2
+    write_series(tmp_path / "true.vtp", true)
+    for share in (0.5, 30.0):
+        strain = {STRAIN: true.cell_field(STRAIN) * share * whole}
+        given = CrashSeries.from_arrays(
+            true.mesh, true.times, true.displacement(), cell_fields=strain, features=features
+        )
+        write_series(tmp_path / "given.vtp", given, overwrite=True)
+        files = tmp_path / "given.vtp", tmp_path / "true.vtp"
+        evaluate(*files, figures=tmp_path / "report", force=True)
+        printed = " ".join(capsys.readouterr().out.split())
+        page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+        for text in (printed, page):
+            assert ("J of the impactor: the prediction is wrong" in text) == (share > 1)
+        assert "energy of the impactor, J" in printed
     errors = compare(given, true, np.array([0.0, 0.0, -1.0]))
     impactor = suite.parts("test")[0].impactor
     assert errors["impact_energy"] == pytest.approx(impactor.mass * impactor.speed**2 / 32)

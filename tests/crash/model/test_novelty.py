@@ -1,4 +1,4 @@
-"""The flag of parts that differ from the training parts."""
+"""The flag of parts that differ from the training parts, and the shipped network."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Callable
 
 import torch
 
+from scionwood_crash.backbones import MaskMorphUNet
 from scionwood_crash.data.encode import Encoder
+from scionwood_crash.data.suite import SuiteParts
+from scionwood_crash.evaluation.metrics import measure
 from scionwood_crash.model import SIZES
 from scionwood_crash.model.novelty import Novelty, verdict
 from scionwood_crash.parts.part import Part
@@ -50,3 +53,14 @@ def test_too_few_parts_set_no_limit(part: Make) -> None:
     assert "fewer than 12 parts" in verdict(float(novelty.of(graphs[11])), 0.0)
     novelty.fit(graphs)
     assert float(novelty.limit) > 1
+
+
+@torch.no_grad()
+def test_the_shipped_network_predicts_a_new_tube() -> None:
+    model = MaskMorphUNet(size="small", weights="shipped").eval()
+    data = SuiteParts(families=["tube"], n_train=1, n_val=0, n_test=0, element_size=15.0, seed=9)
+    encoded = Encoder(SIZES["small"]).encode(data.parts("train")[0])
+    errors = measure(model(*encoded.graph), encoded.displacement, encoded.graph)
+    assert float(errors["med_share"]) < 5, "percent of the maximum intrusion"
+    assert float(errors["intrusion_error"]) < 15, "percent"
+    assert float(model.novelty.of(encoded.graph)) < 1.5 * float(model.novelty.limit)

@@ -202,8 +202,14 @@ def test_refuses_unsupported_content(
         DynaReader(patched(word, value))
 
 
-def test_refuses_a_truncated_file_and_an_incomplete_family(written: Path) -> None:
-    last = written.with_name("d3plot03")
+def test_refuses_truncated_incomplete_and_foreign_files(written: Path) -> None:
+    alone, last = written.with_name("alone.d3plot"), written.with_name("d3plot03")
+    shutil.copyfile(written, alone)
+    with pytest.raises(ReadError, match=r"it has no state.*Missing state files"):
+        DynaReader(alone, thickness=1.0)
+    alone.write_bytes(np.frombuffer(written.read_bytes(), "<u4").astype(">u4").tobytes())
+    with pytest.raises(ReadError, match="big-endian"):
+        DynaReader(alone)
     whole = last.read_bytes()
     last.write_bytes(whole[:300])
     with pytest.raises(ReadError, match=r"d3plot03 does not end with the end mark"):
@@ -212,20 +218,6 @@ def test_refuses_a_truncated_file_and_an_incomplete_family(written: Path) -> Non
     written.with_name("d3plot02").unlink()
     with pytest.raises(ReadError, match=r"number 2 is missing"):
         DynaReader(written)
-
-
-def test_refuses_a_file_without_states(written: Path) -> None:
-    alone = written.with_name("alone.d3plot")
-    shutil.copyfile(written, alone)
-    with pytest.raises(ReadError, match=r"it has no state.*Missing state files"):
-        DynaReader(alone, thickness=1.0)
-
-
-def test_refuses_a_big_endian_file(single: Path) -> None:
-    words = np.frombuffer(single.read_bytes(), "<u4").astype(">u4")
-    single.write_bytes(words.tobytes())
-    with pytest.raises(ReadError, match="big-endian"):
-        DynaReader(single)
 
 
 def test_refuses_a_state_with_nan(series: CrashSeries, tmp_path: Path) -> None:

@@ -223,16 +223,19 @@ def test_parameters_are_values_and_expressions(deck: Write) -> None:
         )
 
 
-def test_encrypted_blocks_are_named(deck: Write) -> None:
-    secret = "-----BEGIN PGP MESSAGE-----\nhQEOA5vXQ\n*NODE\n-----END PGP MESSAGE-----\n"
-    with pytest.warns(UserWarning, match="1 encrypted blocks are left out"):
-        assert len(KeywordReader(deck(NODES, SHELL, secret, PART)).mesh.cells) == 1
-
-
-def test_solids_beside_shells_are_named(deck: Write) -> None:
-    solid = "*ELEMENT_SOLID\n9,3,1,2,3,4,4,4,4,4\n"
-    with pytest.warns(UserWarning, match="1 ELEMENT_SOLID are left out"):
-        KeywordReader(deck(NODES, SHELL, solid, PART))
+@table(
+    ("more", "said"),
+    [
+        (
+            "-----BEGIN PGP MESSAGE-----\nhQEOA5vXQ\n*NODE\n-----END PGP MESSAGE-----\n",
+            "1 encrypted blocks are left out",
+        ),
+        ("*ELEMENT_SOLID\n9,3,1,2,3,4,4,4,4,4\n", "1 ELEMENT_SOLID are left out"),
+    ],
+)
+def test_what_is_left_out_is_named(deck: Write, more: str, said: str) -> None:
+    with pytest.warns(UserWarning, match=said):
+        assert len(KeywordReader(deck(NODES, SHELL, more, PART)).mesh.cells) == 1
 
 
 def test_the_user_states_units_and_missing_thickness(deck: Write) -> None:
