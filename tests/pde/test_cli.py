@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -140,14 +138,6 @@ def test_evaluate_refuses_other_simulations(
     assert "the predicted state at time 0.013" in capsys.readouterr().err
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that steps by two of the states of `burgers`."""
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    assert main(["fit", "pde/dynamics", "--smoke", "--run", str(folder)]) == 0
-    return folder
-
-
 def test_rollout_uses_the_time_step_of_the_run(
     run: Path, burgers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -179,30 +169,3 @@ def test_rollout_refuses_fields_of_another_training(
     assert pde("simulate", other, "--equation", "gray_scott", *SMALL) == 0
     assert pde("rollout", other, tmp_path / "predicted.zarr", "--run", run) == 2
     assert "no field 'u_x'" in capsys.readouterr().err
-
-
-WRONG = (
-    "encode own.nc out --dims x",
-    "decode own.nc out.xyz",
-    "rollout own.nc out.xyz",
-    "rollout own.nc out.nc --conditions viscosity",
-    "convert own.nc out --rename q",
-    "simulate out.xyz",
-    "simulate out.nc --parameters viscosity",
-)
-
-
-def test_wrong_words_are_refused_before_torch_is_imported(tmp_path: Path) -> None:
-    (tmp_path / "own.nc").touch()
-    code = "import sys; from scionwood.cli import main\n"
-    code += (
-        "for words in sys.argv[1:]: print(main(['pde', *words.split()]), 'torch' in sys.modules)"
-    )
-    said = subprocess.run(
-        [sys.executable, "-c", code, *WRONG],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert said.stdout.split() == ["2", "False"] * len(WRONG), said.stderr

@@ -1,4 +1,4 @@
-"""Simulated trajectories: pairs, normalisation, seeds, parameters, and options that do not fit."""
+"""Simulated trajectories, and cubes that are simulated during the training."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from case_table import table
 
 from scionwood import RecipeError
+from scionwood_pde.data.online import OnlineFields
 from scionwood_pde.data.trajectories import Trajectories
 
 SMALL: dict[str, Any] = {"n_points": 16, "n_frames": 4, "n_train": 3, "n_val": 2, "n_test": 2}
@@ -69,11 +70,14 @@ def test_any_parameter_of_an_equation_can_be_set() -> None:
         ({"equation": "heat"}, "no equation has this name"),
         ({"parameters": {"viscosity": 1.0}}, "Burgers|burgers has the parameters"),
         ({"n_frames": 1}, "n_frames: 1"),
+        ({"conditions": ["viscosity"]}, "this equation has dt, convection, diffusivity"),
+        ({"strides": ()}, "numbers of frames, 1 or more"),
+        ({"history": 3, "strides": (2,)}, "at least 7"),
     ],
 )
 def test_refuses_trajectory_options_that_do_not_fit(options: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
-        Trajectories(**options)
+        Trajectories(**SMALL | options)
 
 
 def test_raises_an_error_if_no_trajectory_is_finite() -> None:
@@ -105,15 +109,36 @@ def test_a_parameter_that_is_given_is_also_a_condition() -> None:
     assert batch["conditions"].flatten().tolist() == pytest.approx([0.01] * 4)
 
 
+ONLINE: dict[str, Any] = {"n_points": 16, "crop": 16, "capacity": 4, "n_batches": 3, "n_val": 3}
+
+
+def test_the_stream_continues_in_the_next_epoch() -> None:
+    data = OnlineFields(batch_size=2, **ONLINE)
+    loader = data.train_dataloader()
+    epochs = [torch.cat([batch["state"] for batch in loader]) for _ in range(2)]
+    whole = OnlineFields(batch_size=12, **ONLINE | {"n_batches": 1})
+    (batch,) = whole.train_dataloader()
+    assert torch.equal(torch.cat(epochs), batch["state"])
+
+
+def test_a_checkpoint_of_the_stream_continues_it() -> None:
+    data, resumed = OnlineFields(**ONLINE), OnlineFields(**ONLINE)
+    list(data.train_dataloader())
+    resumed.load_state_dict(data.state_dict())
+    for old, new in zip(data.train_dataloader(), resumed.train_dataloader(), strict=True):
+        assert torch.equal(old["state"], new["state"])
+
+
 @table(
     ("options", "message"),
     [
-        ({"conditions": ["viscosity"]}, "this equation has dt, convection, diffusivity"),
-        ({"strides": ()}, "numbers of frames, 1 or more"),
-        ({"history": 3, "strides": (2,)}, "at least 7"),
+        ({"equations": ["heat"]}, "no equation has this name"),
+        ({"crop": 24}, "a multiple of 16"),
+        ({"crop": 64, "n_points": 32}, "no more than the 32 points"),
+        ({"reuse": 9, "max_uses": 3}, "Lower reuse"),
+        ({"device": "cuda", "workers": 1}, "a GPU simulates in the training"),
     ],
-    ids=["condition", "strides", "history"],
 )
-def test_refuses_pairs_that_do_not_fit(options: dict[str, Any], message: str) -> None:
+def test_refuses_online_options_that_do_not_fit(options: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
-        Trajectories(**SMALL, **options)
+        OnlineFields(**options)

@@ -5,7 +5,6 @@ from math import pi
 import numpy as np
 import pytest
 import torch
-from case_table import table
 from torch import Tensor
 
 from scionwood_pde.evaluation.metrics import (
@@ -64,12 +63,16 @@ def test_a_constant_field_has_a_vrmse() -> None:
     assert float(vrmse(reference + 1, reference)) == pytest.approx(1e-7**-0.5)
 
 
-@table("metric", [vrmse, nrmse, conserved_error, spectral_error])
-def test_refuses_different_shapes(metric: object) -> None:
-    with pytest.raises(ValueError, match="of one shape"):
-        metric(torch.zeros(1, 2, 3, 4, 4, 4), torch.zeros(1, 1, 3, 4, 4, 4))  # type: ignore[operator]
-    with pytest.raises(ValueError, match="of one shape"):
-        metric(torch.zeros(4, 4, 4), torch.zeros(4, 4, 4))  # type: ignore[operator]
+def test_refuses_shapes_that_do_not_fit() -> None:
+    fields, cube = torch.zeros(1, 2, 3, 4, 4, 4), torch.zeros(4, 4, 4)
+    for metric in (vrmse, nrmse, conserved_error, spectral_error):
+        for pair in ((fields, fields[:, :1]), (cube, cube)):
+            with pytest.raises(ValueError, match="of one shape"):
+                metric(*pair)
+    with pytest.raises(ValueError, match="equal sides"):
+        spectral_error(torch.zeros(1, 1, 1, 4, 4, 8), torch.zeros(1, 1, 1, 4, 4, 8))
+    with pytest.raises(ValueError, match="as many components as axes"):
+        enstrophy(torch.zeros(2, 4, 4, 4), [1.0] * 3)
 
 
 def test_the_spectrum_of_a_wave_is_half_its_mean_square_in_its_shell() -> None:
@@ -108,12 +111,6 @@ def test_the_spectral_error_equals_that_of_the_well(pair: tuple[Tensor, Tensor])
         np.testing.assert_allclose(error[..., i], power[..., inside].sum(-1), rtol=1e-5)
 
 
-def test_the_spectral_error_needs_equal_sides() -> None:
-    states = torch.zeros(1, 1, 1, 4, 4, 8)
-    with pytest.raises(ValueError, match="equal sides"):
-        spectral_error(states, states)
-
-
 def test_the_enstrophy_of_a_taylor_green_flow() -> None:
     x, y, z = box(16)
     u, v = torch.sin(x) * torch.cos(y) * torch.cos(z), -torch.cos(x) * torch.sin(y) * torch.cos(z)
@@ -122,11 +119,6 @@ def test_the_enstrophy_of_a_taylor_green_flow() -> None:
     x, y = box(16, 2)
     flow = torch.stack([torch.sin(x) * torch.cos(y), -torch.cos(x) * torch.sin(y)])
     assert float(enstrophy(flow, [2 * pi / 16] * 2)) == pytest.approx(1 / 2, rel=1e-12)
-
-
-def test_enstrophy_needs_all_components() -> None:
-    with pytest.raises(ValueError, match="as many components as axes"):
-        enstrophy(torch.zeros(2, 4, 4, 4), [1.0] * 3)
 
 
 def test_windows_average_over_the_available_steps() -> None:

@@ -1,7 +1,9 @@
+"""Equations of convection and of reaction against exact solutions and balances."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import pi
+from math import exp, pi
 
 import pytest
 import torch
@@ -15,7 +17,8 @@ from scionwood_pde.solvers.convection import (
     KuramotoSivashinskyConservative,
 )
 from scionwood_pde.solvers.equation import Equation
-from scionwood_pde.solvers.initial import TruncatedFourier
+from scionwood_pde.solvers.initial import ComplementConcentrations, TruncatedFourier
+from scionwood_pde.solvers.reaction import AllenCahn, FisherKPP, GrayScott, SwiftHohenberg
 from scionwood_pde.solvers.spectral import Grid
 
 Advance = Callable[..., Simulation]
@@ -126,3 +129,83 @@ def test_refuses_a_grid_with_unlimited_growing_modes(advance: Advance) -> None:
     with pytest.raises(ValueError, match="Raise n_points"):
         advance(KuramotoSivashinsky(length=60.0), torch.zeros(1, 1, 16), 0.1)
     assert advance(KuramotoSivashinsky(length=60.0), torch.zeros(1, 1, 48), 0.1).valid.all()
+
+
+def level(*values: float, n_points: int = 16, dims: int = 2) -> torch.Tensor:
+    """Return fields that are constant in space, with one value for each channel."""
+    column = torch.tensor(values, dtype=torch.float64).reshape(1, -1, *[1] * dims)
+    return column.expand(1, -1, *[n_points] * dims)
+
+
+def noise(length: float, n_points: int, dims: int) -> torch.Tensor:
+    grid = Grid(n_points, dims, length, torch.float64)
+    return TruncatedFourier(amplitude=0.1)(grid, 2, 1, torch.Generator().manual_seed(0))
+
+
+def test_a_uniform_population_follows_the_logistic_law(advance: Advance) -> None:
+    end = advance(FisherKPP(reactivity=1.3), level(0.2), 2.0, substeps=100).fields[0, -1]
+    expected = 0.2 * exp(2.6) / (1 + 0.2 * (exp(2.6) - 1))
+    assert (end - expected).abs().max() < 1e-8
+
+
+def test_a_uniform_phase_falls_to_the_nearer_minimum(advance: Advance) -> None:
+    """`u^2 = 1 / (1 + (1/u_0^2 - 1) exp(-2 r t))`."""
+    rates = torch.tensor([0.5, 1.5], dtype=torch.float64)
+    start = level(-0.2).expand(2, -1, -1, -1)
+    end = advance(AllenCahn(reactivity=rates), start, 2.0, substeps=200).fields[:, -1]
+    expected = -((1 + (1 / 0.2**2 - 1) * torch.exp(-2 * rates * 2.0)) ** -0.5)
+    assert (end - expected[:, None, None, None]).abs().max() < 1e-8
+
+
+def test_phases_separate_and_the_free_energy_decreases(advance: Advance) -> None:
+    """Allen-Cahn is the gradient flow of `F = <nu/2 |grad u|^2 + (1 - u^2)^2 / 4>`."""
+    equation = AllenCahn(diffusivity=3e-3)
+    grid = Grid(24, 2, 1.0, torch.float64)
+    flow = advance(equation, 5 * noise(1.0, 24, 2), 0.5, n_steps=12, substeps=20).fields[:, :, 0]
+    slopes = [grid.inverse(grid.forward(flow) * symbol) for symbol in grid.gradient]
+    gradient = torch.stack(slopes).square().sum(0)
+    free = (3e-3 / 2 * gradient + (1 - flow**2) ** 2 / 4).mean((-2, -1))
+    assert (free.diff(dim=1) < 0).all()
+    assert free[:, -1].max() < 0.5 * free[:, 0].min()
+
+
+def test_patterns_have_the_critical_wavenumber(advance: Advance) -> None:
+    """The box of `6 pi` holds three waves; with a small r the amplitude of stripes is that of
+    the amplitude equation, `2 sqrt(r / 3)`."""
+    equation = SwiftHohenberg(reactivity=0.1, quadratic=0.0)
+    end = advance(equation, noise(equation.length, 24, 1), 200.0, substeps=400).fields[:, -1]
+    power = Grid(24, 1, equation.length, torch.float64).forward(end).abs()
+    assert (power.argmax(-1) == 3).all()
+    assert 2 * power[..., 3] == pytest.approx(2 * (0.1 / 3) ** 0.5, rel=0.02)
+
+
+def test_the_empty_reactor_stays_empty(advance: Advance) -> None:
+    end = advance(GrayScott(), level(1.0, 0.0), 50.0, substeps=50).fields[0, -1]
+    assert (end[0] - 1).abs().max() < 1e-13
+    assert end[1].abs().max() == 0
+
+
+def test_the_mass_of_the_reactor_is_balanced(advance: Advance) -> None:
+    """`d<u + v>/dt = F (1 - <u>) - (F + K) <v>`: the reaction itself conserves mass."""
+    equation = GrayScott(feed=0.04, kill=0.06)
+    grid = Grid(24, 2, 1.0, torch.float64)
+    start = ComplementConcentrations()(grid, 1, 2, torch.Generator().manual_seed(0))
+    means = advance(equation, start, 0.1, n_steps=20).fields[0].mean((-2, -1))
+    slope = (means.sum(1)[2:] - means.sum(1)[:-2]) / 0.2
+    expected = 0.04 * (1 - means[:, 0]) - 0.1 * means[:, 1]
+    assert expected.abs().max() > 1e-3
+    assert (slope - expected[1:-1]).abs().max() < 1e-6
+
+
+def test_each_substance_diffuses_by_its_own_coefficient(advance: Advance) -> None:
+    """Without catalyst the substrate only diffuses and is fed; a tiny v only decays."""
+    x = Grid(16, 1, 1.0, torch.float64).points[0]
+    wave = torch.sin(2 * torch.pi * x)
+    spread = torch.tensor([1e-3, 4e-3], dtype=torch.float64)
+    equation = GrayScott(diffusivity_u=spread, diffusivity_v=2e-3, feed=0.02, kill=0.05)
+    start = torch.stack([1 + 0.5 * wave, 1e-9 * wave]).expand(2, -1, -1)
+    end = advance(equation, start, 2.0, substeps=100).fields[:, -1]
+    k2 = 4 * torch.pi**2
+    fading = torch.exp(-(k2 * spread + 0.02) * 2.0)[:, None]
+    assert (end[:, 0] - (1 + 0.5 * fading * wave)).abs().max() < 1e-10
+    assert (end[:, 1] / 1e-9 - exp(-(k2 * 2e-3 + 0.07) * 2.0) * wave).abs().max() < 1e-7

@@ -1,3 +1,5 @@
+"""Linear equations and flows against exact solutions and balances."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -8,8 +10,17 @@ import torch
 from case_table import table
 
 from scionwood_pde.solvers import Simulation
+from scionwood_pde.solvers.equation import Equation
 from scionwood_pde.solvers.fluids import KolmogorovFlow, NavierStokes
 from scionwood_pde.solvers.initial import DivergenceFree
+from scionwood_pde.solvers.linear import (
+    Advection,
+    AdvectionDiffusion,
+    Diffusion,
+    Dispersion,
+    HyperDiffusion,
+    Wave,
+)
 from scionwood_pde.solvers.nonlinear import curl, rotational
 from scionwood_pde.solvers.spectral import Grid
 
@@ -130,3 +141,100 @@ def test_refuses_a_forcing_beyond_the_grid(advance: Advance, mode: int) -> None:
 def test_refuses_flow_in_one_dimension(advance: Advance) -> None:
     with pytest.raises(ValueError, match=r"NavierStokes in 1D.*\(2, 3\)"):
         advance(NavierStokes(), torch.zeros(1, 1, 16), 0.1)
+
+
+LENGTH, TIME = 2.5, 1.3
+MODES = ((1, 2, 3), (-2, 1, 0), (0, 3, -1))  # three plane waves, with a column for each axis
+PHASES = (0.3, 1.1, -0.7)
+
+
+def still(k: torch.Tensor) -> float:
+    return 0.0
+
+
+def waves(
+    dims: int,
+    n_points: int,
+    decay: Callable[..., float] = still,
+    turn: Callable[..., float] = still,
+    time: float = 0.0,
+) -> torch.Tensor:
+    """Return the sum of `exp(-decay(k) t) sin(k x + phase + turn(k) t)`, (1, 1, *space)."""
+    x = Grid(n_points, dims, LENGTH, torch.float64).points
+    total = torch.zeros(x.shape[1:], dtype=torch.float64)
+    for modes, phase in zip(MODES, PHASES, strict=True):
+        k = 2 * pi / LENGTH * torch.tensor(modes[:dims], dtype=torch.float64)
+        angle = torch.einsum("d,d...->...", k, x) + phase + turn(k) * time
+        total = total + torch.exp(torch.as_tensor(-decay(k) * time)) * angle.sin()
+    return total[None, None]
+
+
+EXACT: dict[str, tuple[Equation, Callable[..., float], Callable[..., float]]] = {
+    "advection": (Advection(length=LENGTH, speed=0.7), still, lambda k: -0.7 * k.sum()),
+    "diffusion": (
+        Diffusion(length=LENGTH, diffusivity=0.03),
+        lambda k: 0.03 * (k**2).sum(),
+        still,
+    ),
+    "advection_diffusion": (
+        AdvectionDiffusion(length=LENGTH, speed=-0.4, diffusivity=0.02),
+        lambda k: 0.02 * (k**2).sum(),
+        lambda k: 0.4 * k.sum(),
+    ),
+    "dispersion": (
+        Dispersion(length=LENGTH, dispersivity=0.01),
+        still,
+        lambda k: -0.01 * (k**3).sum(),
+    ),
+    "hyper_diffusion": (
+        HyperDiffusion(length=LENGTH, hyper_diffusivity=2e-3),
+        lambda k: 2e-3 * (k**4).sum(),
+        still,
+    ),
+    "hyper_diffusion, biharmonic": (
+        HyperDiffusion(length=LENGTH, hyper_diffusivity=2e-3, biharmonic=True),
+        lambda k: 2e-3 * (k**2).sum() ** 2,
+        still,
+    ),
+}
+
+
+@table("n_points", [12, 13])
+@table("dims", [1, 2, 3])
+@table("name", EXACT)
+def test_plane_waves_follow_the_dispersion_relation(
+    advance: Advance, name: str, dims: int, n_points: int
+) -> None:
+    equation, decay, turn = EXACT[name]
+    run = advance(equation, waves(dims, n_points), TIME / 4, n_steps=4, substeps=3)
+    for time, frame in zip(run.times.tolist(), run.fields[0], strict=True):
+        exact = waves(dims, n_points, decay, turn, time)[0]
+        assert (frame - exact).abs().max() < 1e-12
+
+
+@table("dims", [1, 2, 3])
+def test_standing_waves_oscillate_and_a_mean_rate_drifts(advance: Advance, dims: int) -> None:
+    speed, drift = 1.7, 0.25
+    height = waves(dims, 12)
+    start = torch.cat([height, torch.full_like(height, drift)], dim=1)
+    end = advance(Wave(length=LENGTH, speed=speed), start, TIME, substeps=5).fields[0, -1]
+    exact_h = torch.full_like(end[0], drift * TIME)
+    exact_v = torch.full_like(end[1], drift)
+    x = Grid(12, dims, LENGTH, torch.float64).points
+    for modes, phase in zip(MODES, PHASES, strict=True):
+        k = 2 * pi / LENGTH * torch.tensor(modes[:dims], dtype=torch.float64)
+        omega = speed * k.norm()
+        shape = torch.sin(torch.einsum("d,d...->...", k, x) + phase)
+        exact_h = exact_h + shape * torch.cos(omega * TIME)
+        exact_v = exact_v - shape * omega * torch.sin(omega * TIME)
+    assert (end[0] - exact_h).abs().max() < 1e-12
+    assert (end[1] - exact_v).abs().max() < 1e-11
+
+
+def test_each_sample_has_its_own_coefficient(advance: Advance) -> None:
+    speeds = torch.tensor([0.3, 1.9], dtype=torch.float64)
+    start = waves(2, 12).expand(2, -1, -1, -1)
+    both = advance(Advection(length=LENGTH, speed=speeds), start, TIME).fields[:, -1]
+    for speed, moved in zip(speeds.tolist(), both, strict=True):
+        exact = waves(2, 12, still, lambda k, c=speed: -c * k.sum(), TIME)[0]
+        assert (moved - exact).abs().max() < 1e-12

@@ -16,10 +16,8 @@ from scionwood_pde.tasks.states import mean_vrmse
 SMALL = {"n_points": 16, "n_frames": 3, "n_train": 2, "n_val": 1, "n_test": 1, "batch_size": 2}
 
 
-def test_a_test_of_a_run_logs_filters_and_skill(tmp_path: Path) -> None:
-    recipe = scionwood.resolve("pde/dynamics", smoke=True)
-    scionwood.fit(recipe, run_dir=tmp_path / "run")
-    values = scionwood.test(tmp_path / "run")
+def test_a_test_of_a_run_logs_filters_and_skill(run: Path) -> None:
+    values = scionwood.test(run)
     names = ("persistence", "damped", "shell", "mode")
     best = min(values[f"test_vrmse_{name}"] for name in names)
     assert values["test_skill"] == pytest.approx(1 - values["test_vrmse"] / best, abs=1e-5)

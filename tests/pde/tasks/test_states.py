@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,6 @@ from scionwood_pde.tasks.adversarial import Critic, adversarial_loss
 from scionwood_pde.tasks.dynamics import Dynamics
 from scionwood_pde.tasks.states import Autoencode, Generate
 
-RECIPES = Path(__file__).parents[3] / "configs/pde"
 NAMES = ("autoencode", "dynamics", "generate")
 
 
@@ -115,17 +112,6 @@ def test_dynamics_reports_its_error_and_that_of_persistence(batch: dict[str, Ten
     assert task.metrics(same)["vrmse_persistence"] == 0
     assert task.metrics(batch)["vrmse_persistence"] > 0
     assert task.metrics(batch)["vrmse"] > 0
-
-
-@table("name", NAMES)
-def test_every_key_of_a_recipe_has_a_comment_above_it(name: str) -> None:
-    lines = (RECIPES / f"{name}.yaml").read_text("utf-8").partition("\nsmoke:")[0].splitlines()
-    assert lines[0].startswith("# ")
-    for above, line in pairwise(lines):
-        key = re.match(r"( *)(\w+):", line)
-        if key and key[2] != "name":
-            assert above.lstrip().startswith("#"), line
-        assert len(line) <= 120
 
 
 @pytest.mark.slow
