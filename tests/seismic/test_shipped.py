@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from scionwood import find_run, load_run
-from scionwood.authoring import read_origin, weights_digest
+from scionwood.authoring import read_origin
 from scionwood.cli import main
 from scionwood.runs import reference
 from scionwood_seismic import ship
-
-Write = Callable[..., Path]
 
 
 def numbers(score: str) -> list[float]:
@@ -41,14 +38,6 @@ def test_denoise_works_without_training_and_says_once_which_run_it_uses(
     assert "dB" in said
     record = json.loads((tmp_path / "c.sgy.json").read_text())
     assert (record["run"], record["digest"]) == (str(origin), origin.digest)
-
-
-def test_a_record_names_a_run_that_was_trained_here(segy: Write, run: Path) -> None:
-    noisy = segy()
-    clean = noisy.with_name("clean.sgy")
-    assert main(["seismic", "denoise", str(noisy), str(clean), "--run", str(run)]) == 0
-    record = json.loads(clean.with_name("clean.sgy.json").read_text())
-    assert (record["run"], record["digest"]) == (run.name, weights_digest(run))
 
 
 def test_the_shipped_run_has_the_score_that_it_states() -> None:

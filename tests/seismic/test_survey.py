@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,27 +60,6 @@ def test_each_file_has_a_line_with_its_light(capsys: pytest.CaptureFixture[str])
     assert "several sample intervals (2 ms in 1, 4 ms in 1)" in lines[4]
     assert lines[5] == "4 of 4 files: 1 yellow, 1 green, 1 grey, 1 failed; 1 done before"
     assert summary.failed == 1
-
-
-def test_what_cannot_work_is_refused_before_torch_is_imported(tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    (tmp_path / "notes.txt").write_text("mine")
-    calls = {
-        ("in/*.sgy", "out"): "in/*.sgy: no file matches this pattern",
-        ("in", "out"): "the folder has no files",
-        ("in", "notes.txt"): "it is a file, and in stands for many files",
-        ("notes.txt", "out.sgy", "--jobs", "2"): "notes.txt is one file",
-    }
-    code = (
-        "import sys, json; from scionwood.cli import main\n"
-        "codes = [main(['seismic', 'denoise', *call]) for call in json.loads(sys.argv[1])]\n"
-        "print(*codes, 'torch' in sys.modules)"
-    )
-    command = [sys.executable, "-c", code, json.dumps(list(calls))]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
-    assert done.stdout.split() == ["2", "2", "2", "2", "False"]
-    said = " ".join(done.stderr.split())
-    assert all(message in said for message in calls.values())
 
 
 @pytest.mark.slow

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from case_table import table
 
 from scionwood import ReadError, RecipeError
 from scionwood_seismic.data.normalise import scale
@@ -14,7 +16,6 @@ from scionwood_seismic.data.survey_source import Recent, find_files
 from scionwood_seismic.readers.create import write_segy
 
 DT = 0.004
-Batch = dict[str, torch.Tensor]
 
 
 @pytest.fixture
@@ -105,11 +106,6 @@ def test_skips_dead_traces_and_small_gathers(tmp_path: Path, gathers: np.ndarray
         origin(patch, alive)
 
 
-def test_refuses_a_survey_without_a_large_enough_gather(survey: Path) -> None:
-    with pytest.raises(ReadError, match=r"has 13 live traces of 24 samples\. Lower data.n_traces"):
-        batches(data(survey, n_traces=13))
-
-
 def test_takes_noise_from_the_window_and_patches_after_it(
     survey: Path, gathers: np.ndarray
 ) -> None:
@@ -121,20 +117,27 @@ def test_takes_noise_from_the_window_and_patches_after_it(
     assert all(origin(patch, gathers)[2] >= 20 for patch in noisy)
 
 
-@pytest.mark.parametrize("samples", [3, 48])
-def test_refuses_a_window_that_does_not_fit(survey: Path, samples: int) -> None:
-    with pytest.raises(RecipeError, match=f"it is {samples} samples of .*survey.sgy"):
-        batches(data(survey, noise_window=samples * DT))
+@table(
+    ("options", "rule"),
+    [
+        ({"n_traces": 13}, r"has 13 live traces of 24 samples\. Lower data.n_traces"),
+        ({"noise_window": 3 * DT}, "it is 3 samples of .*survey.sgy"),
+        ({"noise_window": 48 * DT}, "it is 48 samples of .*survey.sgy"),
+        ({"gather": "none"}, r"1 gathers cannot be split.*Give more files"),
+        ({"cache": 0}, "data.cache 0"),
+    ],
+)
+def test_refuses_options_that_do_not_fit_the_survey(
+    survey: Path, options: dict[str, Any], rule: str
+) -> None:
+    with pytest.raises((ReadError, RecipeError), match=rule):
+        batches(data(survey, **options))
 
 
-def test_refuses_too_few_gathers_to_split(survey: Path) -> None:
-    with pytest.raises(RecipeError, match=r"1 gathers cannot be split.*Give more files"):
-        data(survey, gather="none").setup("fit")
-
-
-def test_refuses_an_empty_cache() -> None:
-    with pytest.raises(RecipeError, match=r"data.cache 0"):
-        data(cache=0)
+def test_reports_a_damaged_file_before_training(survey: Path) -> None:
+    survey.write_bytes(survey.read_bytes()[:-10])
+    with pytest.raises(ReadError, match=r"survey\.sgy: the SEG-Y file ends"):
+        data(survey).setup("fit")
 
 
 def test_lists_files_by_name_folder_and_glob(survey: Path) -> None:
@@ -153,12 +156,6 @@ def test_a_survey_may_be_several_files(survey: Path, gathers: np.ndarray) -> Non
     source = data(survey.parent)
     assert sum(map(len, source.splits.values())) == 16
     assert batches(source).shape[0] == 24
-
-
-def test_reports_a_damaged_file_before_training(survey: Path) -> None:
-    survey.write_bytes(survey.read_bytes()[:-10])
-    with pytest.raises(ReadError, match=r"survey\.sgy: the SEG-Y file ends"):
-        data(survey).setup("fit")
 
 
 def test_keeps_no_more_gathers_than_the_cache(survey: Path) -> None:

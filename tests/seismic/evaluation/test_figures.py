@@ -41,8 +41,9 @@ def test_panels_have_time_down_and_one_symmetric_gain(noisy: np.ndarray) -> None
     assert (bottom, top) == (pytest.approx(0.126), pytest.approx(-0.002))  # samples are centred
 
 
-def test_draws_a_gather_of_zeros(noisy: np.ndarray) -> None:
+def test_draws_a_gather_of_zeros_and_a_single_trace(noisy: np.ndarray) -> None:
     draw_panels({"input": 0 * noisy}).draw_without_rendering()
+    sheet(Result(noisy[:1], 0.5 * noisy[:1], Geometry(0.004))).draw_without_rendering()
 
 
 def test_the_sheet_shows_gathers_spectra_and_leakage(noisy: np.ndarray) -> None:
@@ -137,7 +138,3 @@ def test_a_plane_wave_is_one_point_in_f_k() -> None:
 def test_the_mean_spectrum_averages_amplitude_spectra() -> None:
     data = np.random.default_rng(1).standard_normal((600, 40))
     np.testing.assert_allclose(mean_spectrum(data), np.abs(np.fft.rfft(data)).mean(0))
-
-
-def test_draws_a_single_trace(noisy: np.ndarray) -> None:
-    sheet(Result(noisy[:1], 0.5 * noisy[:1], Geometry(0.004))).draw_without_rendering()

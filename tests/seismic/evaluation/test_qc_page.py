@@ -63,10 +63,6 @@ def test_the_page_is_self_contained() -> None:
     assert "default-src 'none'" in policy
 
 
-def test_every_tag_is_closed() -> None:
-    assert Tags(render_qc(page(row(0, 0.1), row(1, 0.2, broken=1)))).open == []
-
-
 def test_text_from_files_is_escaped() -> None:
     hostile = '<script>alert("1")</script>&amp;\n\udcff'
     made = QcPage(hostile, [row(0, 0.1)], 1, [Picture(hostile, PNG)], {hostile: hostile})
@@ -75,6 +71,7 @@ def test_text_from_files_is_escaped() -> None:
     assert "&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;amp;\\n\\udcff" in text
     assert text.encode("utf-8")
     assert Tags(text).open == []
+    assert plain("a\nb\x1b\udcffc é") == "a\\nb\\x1b\\udcffc é"
 
 
 def test_the_worst_gather_is_the_first_row() -> None:
@@ -102,13 +99,12 @@ def test_states_how_many_gathers_are_measured(gathers: int, said: str) -> None:
 
 
 def test_warns_of_traces_that_are_not_finite_in_the_output() -> None:
-    assert 'class="warning"' in render_qc(page(row(0, 0.1, broken=3)))
-    assert 'class="warning"' not in render_qc(page(row(0, 0.1)))
-
-
-def test_the_footer_names_the_run() -> None:
-    footer = render_qc(page(row(0, 0.1))).partition("<footer>")[2]
-    assert "<dt>adapter</dt><dd>runs/a</dd>" in footer
+    broken = render_qc(page(row(0, 0.1), row(1, 0.2, broken=3)))
+    assert 'class="warning"' in broken
+    assert Tags(broken).open == [], "every tag is closed"
+    whole = render_qc(page(row(0, 0.1)))
+    assert 'class="warning"' not in whole
+    assert "<dt>adapter</dt><dd>runs/a</dd>" in whole.partition("<footer>")[2]
 
 
 @table(
@@ -116,7 +112,3 @@ def test_the_footer_names_the_run() -> None:
 )
 def test_numbers_are_short(value: float, text: str) -> None:
     assert number(value) == text
-
-
-def test_escapes_unprintable_characters_of_a_name() -> None:
-    assert plain("a\nb\x1b\udcffc é") == "a\\nb\\x1b\\udcffc é"

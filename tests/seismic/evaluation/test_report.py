@@ -51,8 +51,8 @@ def run(
 def test_without_qc_the_first_gather_is_measured(
     segy: Write, gathers: np.ndarray, console: Console
 ) -> None:
-    text = run(console, segy(), segy("clean.sgy", 0.5 * gathers))
-    assert "clean.sgy: 2 gathers, 48 traces" in text
+    text = run(console, segy(), segy("[bold][red]x.sgy", 0.5 * gathers))  # no markup
+    assert "[bold][red]x.sgy: 2 gathers, 48 traces" in text
     assert "first gather (fldr 100): local similarity" in text
     assert "energy removed 0.25," in text
     assert "worst" not in text
@@ -167,13 +167,15 @@ def test_fibres_have_wavenumbers_in_cycles_per_metre(
         assert seen[0].dt == pytest.approx(before.dt)
 
 
-def test_refuses_files_with_different_gathers(
-    segy: Write, gathers: np.ndarray, console: Console
+def test_refuses_files_with_different_gathers_and_figures_of_no_image_format(
+    segy: Write, gathers: np.ndarray, console: Console, tmp_path: Path, drawn: list[str]
 ) -> None:
     with pytest.raises(ReadError, match=r"in\.sgy, short\.sgy: the files differ .*\(2, 1\)"):
         run(console, segy(), segy("short.sgy", gathers[:1]))
     with pytest.raises(ReadError, match=r"\(24, 40\), \(24, 30\)"):
         run(console, segy(), segy("cut.sgy", gathers[:, :, :30]))
+    with pytest.raises(WriteError, match=r"qc\.docx: the figure cannot be written .* Try a \.png"):
+        run(console, segy(), segy("clean.sgy", 0.5 * gathers), qc=tmp_path / "qc.docx")
 
 
 def test_reports_a_file_without_live_traces(
@@ -185,12 +187,7 @@ def test_reports_a_file_without_live_traces(
     assert not (tmp_path / "qc.png").exists()
 
 
-def test_does_not_compare_a_source_that_was_replaced(segy: Write, console: Console) -> None:
-    path = segy()
-    assert "the source was replaced by its result" in run(console, path, path)
-
-
-def test_compares_a_replaced_source_that_is_still_open(
+def test_a_replaced_source_is_compared_if_it_is_still_open(
     segy: Write, gathers: np.ndarray, console: Console
 ) -> None:
     path, result = segy(), segy("clean.sgy", 0.5 * gathers)
@@ -199,6 +196,7 @@ def test_compares_a_replaced_source_that_is_still_open(
         with SegyReader(path, gather="fldr") as after:
             report_quality(before, after, path, console)
     assert "energy removed 0.25," in console.export_text()
+    assert "the source was replaced by its result" in run(console, path, path)
 
 
 def test_warns_of_traces_that_are_not_finite_in_the_output(
@@ -208,13 +206,6 @@ def test_warns_of_traces_that_are_not_finite_in_the_output(
     clean[0, 3, 4] = np.inf
     text = run(console, segy(), segy("clean.sgy", clean))
     assert "WARNING: 1 live traces are not finite in the output" in text
-
-
-def test_prints_names_with_markup_characters(
-    segy: Write, gathers: np.ndarray, console: Console
-) -> None:
-    clean = segy("[bold][red]x.sgy", 0.5 * gathers)
-    assert "[bold][red]x.sgy: 2 gathers" in run(console, segy(), clean)
 
 
 @pytest.mark.parametrize("taken", ["qc.png", "qc.html"])
@@ -229,13 +220,6 @@ def test_replaces_neither_file_without_force(
     assert (tmp_path / taken).read_text() == "mine"
     run(console, *paths, qc=tmp_path / "qc.png", force=True)
     assert (tmp_path / taken).read_bytes()[:4] in (b"\x89PNG", b"<!do")
-
-
-def test_refuses_a_suffix_that_is_not_an_image_format(
-    segy: Write, gathers: np.ndarray, console: Console, tmp_path: Path, drawn: list[str]
-) -> None:
-    with pytest.raises(WriteError, match=r"qc\.docx: the figure cannot be written .* Try a \.png"):
-        run(console, segy(), segy("clean.sgy", 0.5 * gathers), qc=tmp_path / "qc.docx")
 
 
 def test_leaves_no_incomplete_page_on_a_full_disk(

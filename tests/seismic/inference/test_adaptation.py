@@ -38,44 +38,55 @@ def record(noise: str = "ambient", index: int = 0) -> np.ndarray:
     return corrupt(rng, np.pad(events, ((0, 0), (QUIET, 0))), noise, 0.0)
 
 
-def test_the_removed_part_becomes_more_like_the_window_noise(model: nn.Module) -> None:
-    noisy = record()
-    result, outcome = Adapter(model, replace(MATCHED, tolerance=1.0)).denoise(noisy, TIME)
+@pytest.fixture(scope="module")
+def adapted(run: Path) -> tuple[np.ndarray, nn.Module]:
+    """The denoised `record()`, and the model that was adapted to it."""
+    model, noisy, changed = load_run(run).backbone, record(), set()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+
+    def compare(share: float) -> None:
+        changed.update(n for n, v in model.state_dict().items() if not torch.equal(v, before[n]))
+
+    adapter = Adapter(model, replace(MATCHED, tolerance=1.0))
+    result, outcome = adapter.denoise(noisy, TIME, progress=compare)
     assert outcome.verdict == "adapted"
     assert 0 < outcome.steps <= 3
     assert outcome.after < outcome.before
+    assert changed, "the weights change during the adaptation"
+    assert all("lora_" in name for name in changed)
+    assert_restored(model, before)
+    return result, model
+
+
+def assert_restored(model: nn.Module, before: dict[str, torch.Tensor]) -> None:
+    """Every tensor has its bits of before, and nothing is left of the training."""
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert not any(p.requires_grad or p.grad is not None for p in model.parameters())
+
+
+def test_the_removed_part_becomes_more_like_the_window_noise(
+    adapted: tuple[np.ndarray, nn.Module],
+) -> None:
+    (result, model), noisy = adapted, record()
     removed, plain = (noisy - x for x in (result, denoise_array(model, noisy)))
     reference = np.log(noisy[:, :QUIET].std())
     assert abs(np.log(removed.std()) - reference) < abs(np.log(plain.std()) - reference)
 
 
-@pytest.mark.parametrize("options", [MATCHED, KURTOSIS], ids=["matched", "kurtosis"])
-def test_restores_every_tensor_bit_for_bit(model: nn.Module, options: Adaptation) -> None:
+def test_restores_every_tensor_bit_for_bit(model: nn.Module) -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    Adapter(model, replace(options, tolerance=1.0)).denoise(record("white"), TIME)
-    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    assert not any(p.requires_grad or p.grad is not None for p in model.parameters())
+    Adapter(model, replace(KURTOSIS, tolerance=1.0)).denoise(record("white"), TIME)
+    assert_restored(model, before)
 
 
-def test_only_the_lora_changes_during_adaptation(model: nn.Module) -> None:
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    changed: set[str] = set()
-
-    def compare(share: float) -> None:
-        changed.update(n for n, v in model.state_dict().items() if not torch.equal(v, before[n]))
-
-    options = replace(MATCHED, tolerance=1.0)
-    Adapter(model, options).denoise(record(), TIME, progress=compare)
-    assert changed
-    assert all("lora_" in name for name in changed)
-
-
-def test_a_result_does_not_depend_on_previous_gathers(model: nn.Module) -> None:
+def test_a_result_depends_neither_on_previous_gathers_nor_on_the_unit(
+    model: nn.Module, adapted: tuple[np.ndarray, nn.Module]
+) -> None:
     adapter = Adapter(model, replace(MATCHED, tolerance=1.0))
-    alone, _ = adapter.denoise(record(index=1), TIME)
-    adapter.denoise(record(index=0), TIME)
-    again, _ = adapter.denoise(record(index=1), TIME)
-    np.testing.assert_array_equal(alone, again)
+    million, _ = adapter.denoise(record() * np.float32(1e6), TIME)
+    again, _ = adapter.denoise(record(), TIME)
+    np.testing.assert_array_equal(again, adapted[0])
+    np.testing.assert_allclose(million / 1e6, again, atol=1e-3 * np.abs(again).max())
 
 
 def test_restores_the_weights_after_an_error(model: nn.Module) -> None:
@@ -133,13 +144,6 @@ def test_a_window_that_is_almost_silent_leaves_nothing_to_adapt_to(model: nn.Mod
     noisy = (clean + 1e-4 * rng.standard_normal(SHAPE)).astype(np.float32)
     _, outcome = Adapter(model, MATCHED).denoise(noisy, TIME)
     assert outcome.verdict.startswith("refused: the noise window is almost silent")
-
-
-def test_adaptation_does_not_depend_on_the_unit(model: nn.Module) -> None:
-    adapter = Adapter(model, replace(MATCHED, tolerance=1.0))
-    one, _ = adapter.denoise(record(), TIME)
-    million, _ = adapter.denoise(record() * np.float32(1e6), TIME)
-    np.testing.assert_allclose(million / 1e6, one, atol=1e-3 * np.abs(one).max())
 
 
 def test_dead_traces_stay_as_they_are(model: nn.Module) -> None:

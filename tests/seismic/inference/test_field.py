@@ -22,8 +22,9 @@ def shot() -> Task:
     return load_run("seismic/shot")
 
 
-def white(like: np.ndarray, *, snr: float = 0.0) -> np.ndarray:
-    noise = np.random.default_rng(0).standard_normal(like.shape) * like.std() * 10 ** (-snr / 20)
+def white(like: np.ndarray) -> np.ndarray:
+    """Noise of the strength of a gather."""
+    noise = np.random.default_rng(0).standard_normal(like.shape) * like.std()
     return noise.astype(np.float32)
 
 
@@ -72,14 +73,9 @@ class TestTheGate:
             WithoutFlat(), gather, dt=0.004, domain="shot", options=REPORT
         ).report
         assert report.recovered["strong flat"] < 0.2
+        if slope == 0:
+            assert report.recovered["strong own flat"] < 0.1, "those of the gather itself"
         assert denoise_record(WithoutFlat(), gather, dt=0.004, domain="shot").report.passed_through
-
-    def test_the_flat_events_of_the_gather_itself_are_watched(self) -> None:
-        gather = events(0.0)
-        report = denoise_record(
-            WithoutFlat(), gather, dt=0.004, domain="shot", options=REPORT
-        ).report
-        assert report.recovered["strong own flat"] < 0.1
 
     def test_a_removal_that_resembles_the_result_passes_through(self) -> None:
         gather = events(0.3)
@@ -123,26 +119,13 @@ class TestTheGate:
 
 
 class TestTheShippedModel:
-    @table("slope", [0.0, 0.05, 0.25, 2.0])
-    def test_clean_events_come_back(self, shot: Task, slope: float) -> None:
-        gather = events(slope)
-        result = denoise_record(shot, gather, dt=0.004, domain="shot")
-        assert snr(gather, result.denoised) > 20
-
-    @pytest.mark.parametrize("slope", [0.0, 0.25])
-    def test_noise_goes(self, shot: Task, slope: float) -> None:
-        gather = events(slope)
-        result = denoise_record(shot, gather + white(gather), dt=0.004, domain="shot")
-        assert snr(gather, result.denoised) > 6
-        assert result.report.removed > 0.3
-
-    @pytest.mark.parametrize("factor", [1e-9, 1e6])
-    def test_amplitudes_are_kept(self, shot: Task, factor: float) -> None:
+    def test_amplitudes_are_kept(self, shot: Task) -> None:
         gather = events(0.3) + white(events(0.3))
-        expected = denoise_record(shot, gather, dt=0.004, domain="shot").denoised * factor
-        scaled = gather * np.float32(factor)
-        result = denoise_record(shot, scaled, dt=0.004, domain="shot").denoised
-        assert np.abs(result - expected).max() <= 1e-3 * np.abs(expected).max()
+        expected = denoise_record(shot, gather, dt=0.004, domain="shot").denoised
+        for factor in (1e-9, 1e6):
+            scaled = gather * np.float32(factor)
+            result = denoise_record(shot, scaled, dt=0.004, domain="shot").denoised / factor
+            assert np.abs(result - expected).max() <= 1e-3 * np.abs(expected).max()
 
     @table("base", ["offset", "trend", "drift"])
     def test_offset_trend_and_drift_survive(self, shot: Task, base: str) -> None:

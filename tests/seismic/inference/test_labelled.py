@@ -1,12 +1,16 @@
-"""A `DataArray` of xarray is denoised by the names of its axes, and keeps what it carries."""
+"""Arrays of xarray and patches of DASCore keep what they carry; `patch.scionwood`."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
+from importlib.metadata import entry_points
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import dascore as dc
 import numpy as np
 import pytest
 import xarray as xr
@@ -90,3 +94,41 @@ def test_what_cannot_be_denoised_is_refused_by_name(task: Task) -> None:
         denoise(given, task, dt=0.002)
     with pytest.raises(RecipeError, match="its axes have names"):
         denoise_gather(given, replace(UNGATED, dt=0.004), task=task)  # type: ignore[arg-type]
+
+
+"""A run of two steps does not pass the harm gate."""
+
+
+@pytest.fixture
+def patch() -> dc.Patch:
+    data = np.random.default_rng(0).standard_normal((60, 12)).astype(np.float32)
+    time = np.datetime64("2020-01-01", "ns") + np.timedelta64(4, "ms") * np.arange(60)
+    coords = {"time": time, "distance": np.arange(12) * 5.0}
+    return dc.Patch(data=data, coords=coords, dims=("time", "distance"))
+
+
+def test_dascore_loads_the_namespace_through_its_entry_point() -> None:
+    (entry,) = entry_points(group="dascore.patch_namespace", name="scionwood")
+    assert entry.value == "scionwood_seismic.inference.patch_namespace:ScionwoodNamespace"
+
+
+def test_the_patch_method_equals_the_function_and_passes_options_on(
+    run: Path, patch: dc.Patch
+) -> None:
+    task, options = load_run(run), replace(UNGATED, tile=16)
+    denoised = patch.scionwood.denoise(options, task=task)
+    assert denoised.equals(denoise_data(patch, replace(options, run=run)))
+    assert denoised.dims == patch.dims
+    assert not np.array_equal(denoised.data, patch.data)
+    with pytest.raises(RecipeError, match="the data are in memory"):
+        patch.scionwood.denoise(DenoiseOptions(samples=16), task=task)
+
+
+def test_a_patch_has_the_namespace_before_torch_is_imported() -> None:
+    code = (
+        "import sys, dascore as dc\n"
+        "patch = dc.get_example_patch('random_das')\n"
+        "print(callable(patch.scionwood.denoise), 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True False\n"

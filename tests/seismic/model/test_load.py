@@ -56,51 +56,34 @@ def test_shipped_weights_are_loaded_and_do_not_train(shipped: Path) -> None:
     for name, value in tiny_encoder().state_dict().items():
         torch.testing.assert_close(model.encoder.state_dict()[name], value.half().float())
     assert model.head == ("decoder",)
+    assert model.card["weights"] == "shipped (made_by: a test, options: seed 5)"
+    assert model.card["licence"].startswith("Apache-2.0")
 
 
-def test_the_card_records_the_origin_of_the_shipped_weights(shipped: Path) -> None:
-    card = dinov3_unet(weights="shipped").card
-    assert card["weights"] == "shipped (made_by: a test, options: seed 5)"
-    assert card["licence"].startswith("Apache-2.0")
-
-
-@pytest.mark.parametrize("size", ["small", "convnext_tiny"])
-def test_refuses_shipped_weights_of_other_sizes(size: Any) -> None:
-    with pytest.raises(WeightsError, match=rf"'shipped' of size '{size}'.*'tiny' only.*path of"):
-        dinov3_unet(size=size, weights="shipped")
-
-
-def test_refuses_shipped_weights_of_dinov2() -> None:
+def test_refuses_shipped_weights_of_other_sizes() -> None:
+    for size in ("small", "convnext_tiny"):
+        rule = rf"'shipped' of size '{size}'.*'tiny' only.*path of"
+        with pytest.raises(WeightsError, match=rule):
+            dinov3_unet(size=size, weights="shipped")
     with pytest.raises(WeightsError, match=r"'shipped' of size 'tiny'.*Give `weights` `none` or"):
         dinov2_unet(weights="shipped")
 
 
-def test_reports_an_installation_without_its_weights(shipped: Path) -> None:
-    shipped.unlink()
-    with pytest.raises(WeightsError, match=r"dinov3_tiny\.safetensors.*lacks.*Install the package"):
-        dinov3_unet(weights="shipped")
-
-
-def test_refuses_a_shipped_file_of_other_dimensions(shipped: Path, small: Path) -> None:
+def test_reports_an_installation_whose_weights_are_others_or_missing(
+    shipped: Path, small: Path
+) -> None:
     shipped.write_bytes(small.read_bytes())
     with pytest.raises(WeightsError, match="size 'tiny'"):
         dinov3_unet(weights="shipped")
-
-
-def test_loads_the_shipped_weights() -> None:
-    if not load.files(load.PACKAGE).joinpath(dinov3.VIT.shipped).is_file():
-        pytest.skip("the package's weights file is not made yet")
-    assert dinov3_unet(weights="shipped").card["licence"].startswith("Apache-2.0")
+    shipped.unlink()
+    with pytest.raises(WeightsError, match=r"dinov3_tiny\.safetensors.*lacks.*Install the package"):
+        dinov3_unet(weights="shipped")
 
 
 def test_loads_a_local_file_into_the_tiny_size(shipped: Path) -> None:
     model = dinov3_unet(weights=shipped)
     assert model.card["weights"] == "local file dinov3_tiny.safetensors"
     assert model.card["licence"].startswith("unknown")
-
-
-def test_a_pretrained_stem_does_not_train(small: Path, reduced_vit: Family, denoiser: Any) -> None:
-    assert denoiser(reduced_vit, "small", small).head == ("decoder",)
 
 
 @pytest.mark.parametrize("key", ["state_dict", "model"])
@@ -206,22 +189,18 @@ def test_refuses_a_pickle_that_runs_code(
     assert target.exists()  # an unsafe load runs the code
 
 
-def test_refuses_objects_that_are_not_tensors(
-    reduced_vit: Family, denoiser: Any, tmp_path: Path
+def test_refuses_values_that_are_no_finite_weights(
+    small: Path, reduced_vit: Family, denoiser: Any, tmp_path: Path
 ) -> None:
-    torch.save({"epoch": 3}, tmp_path / "notes.pth")
-    with pytest.raises(WeightsError, match="not a dictionary of tensors"):
-        denoiser(reduced_vit, "small", tmp_path / "notes.pth")
-
-
-def test_refuses_weights_that_are_not_finite(
-    small: Path, reduced_vit: Family, denoiser: Any
-) -> None:
+    assert denoiser(reduced_vit, "small", small).head == ("decoder",), "the stem does not train"
     state = denoiser(reduced_vit, "small").encoder.state_dict()
     state["blocks.1.attn.proj.weight"][0, 0] = float("nan")
     save_file(state, small)
     with pytest.raises(WeightsError, match=r"blocks\.1\.attn\.proj\.weight holds NaN"):
         denoiser(reduced_vit, "small", small)
+    torch.save({"epoch": 3}, tmp_path / "notes.pth")
+    with pytest.raises(WeightsError, match="not a dictionary of tensors"):
+        denoiser(reduced_vit, "small", tmp_path / "notes.pth")
 
 
 def test_logs_the_licence_of_restricted_weights_once(
@@ -243,9 +222,5 @@ def test_loads_apache_weights_without_a_warning(
     save_file(denoiser(reduced(VIT), "small").encoder.state_dict(), path)
     assert denoiser(reduced(VIT), "small", path).card["licence"].startswith("Apache-2.0")
     assert caplog.records == []
-
-
-def test_random_weights_have_no_licence() -> None:
-    assert (
-        dinov3_unet().card["licence"] == dinov2_unet().card["licence"] == ("none (random weights)")
-    )
+    none = "none (random weights)"
+    assert dinov3_unet().card["licence"] == dinov2_unet().card["licence"] == none

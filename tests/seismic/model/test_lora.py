@@ -59,14 +59,12 @@ def counts(size: str, targets: str) -> tuple[int, ...]:
 
 
 @table("size", QKV)
-def test_lora_on_qkv_has_the_expected_number_of_parameters(size: str) -> None:
-    """The fused layer has r (d + 3 d) parameters per block."""
+def test_lora_has_the_expected_number_of_parameters(size: str) -> None:
+    """The fused layer has r (d + 3 d) parameters per block, and the projection r (d + d).
+
+    The patch embedding is not adapted.
+    """
     assert counts(size, r"encoder\.blocks\.\d+\.attn\.qkv") == QKV[size]
-
-
-@table("size", ATTENTION)
-def test_lora_on_attention_has_the_expected_number_of_parameters(size: str) -> None:
-    """The projection adds r (d + d) per block; the patch embedding is not adapted."""
     with torch.device("meta"):
         targets = dinov3_unet().adapter_targets["attention"]
     assert counts(size, targets) == ATTENTION[size]
@@ -97,35 +95,25 @@ def test_every_lora_tensor_of_every_size_gets_a_gradient(
             assert len(dead) < len(lora(tuned))
 
 
-def test_exactly_the_adapter_and_the_head_train(family: Any, denoiser: Any) -> None:
+def test_exactly_the_adapter_and_the_head_train_and_merging_keeps_the_output(
+    family: Any, denoiser: Any
+) -> None:
+    """A LayerScale of 1e-5 or 1e-6 would suppress what the adapter does to random weights."""
     model = denoiser(*family)
-    tuned = filled(attach(model, LoraConfig(r=4), targets="all-linear"))
     (example,) = model.example_input()
-    tuned(example).square().sum().backward()
+    tuned = attach(model, LoraConfig(r=4), targets="all-linear").eval()
+    with torch.no_grad():
+        before = tuned(example)
+    apart = filled(tuned)(example)
+    assert (apart - before).abs().max() > 1e-3
+    apart.square().sum().backward()
     trained = {name: p for name, p in tuned.named_parameters() if p.requires_grad}
     assert [name for name, p in trained.items() if p.grad is None or not p.grad.any()] == []
     head = tuple(f"base_model.model.{name}." for name in model.head)
     assert {name for name in trained if not name.startswith(head)} == set(lora(tuned))
-
-
-def test_merging_keeps_the_output(family: Any, denoiser: Any) -> None:
-    model = denoiser(*family)
-    tuned = filled(attach(model, LoraConfig(r=4), targets="all-linear")).eval()
-    (example,) = model.example_input()
     with torch.no_grad():
-        apart = tuned(example)
         merge(tuned)
-        torch.testing.assert_close(tuned(example), apart, atol=1e-5, rtol=0)
-
-
-def test_adapters_change_the_output_of_random_weights(family: Any, denoiser: Any) -> None:
-    """A LayerScale of 1e-5 or 1e-6 would suppress them."""
-    model = denoiser(*family)
-    tuned = attach(model, LoraConfig(r=8), targets="mlp").eval()
-    (example,) = model.example_input()
-    with torch.no_grad():
-        before = tuned(example)
-        assert (filled(tuned)(example) - before).abs().max() > 1e-3
+        torch.testing.assert_close(tuned(example), apart.detach(), atol=1e-5, rtol=0)
 
 
 def test_leaves_out_layers_that_are_not_called(denoiser: Any, reduced_vit: Any) -> None:

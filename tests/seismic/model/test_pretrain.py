@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 import torch
 from safetensors import safe_open
 
@@ -43,6 +42,8 @@ def test_the_shipped_file_is_small_and_records_its_origin() -> None:
         # The name that the module had when the file was written.
         assert file.metadata()["made_by"] == "scionwood_seismic.pretrain"
         assert '"seed": 0' in file.metadata()["options"]
+        for name in ("blocks.0.gamma_1", "blocks.5.gamma_2"):
+            assert file.get_tensor(name).abs().mean() > 0.1, "it does not suppress an adapter"
 
 
 def test_shipped_weights_reconstruct_masked_patches_better_than_random_ones() -> None:
@@ -56,8 +57,8 @@ def test_shipped_weights_reconstruct_masked_patches_better_than_random_ones() ->
 
 def _fit_error(model: torch.nn.Module) -> float:
     torch.manual_seed(0)
-    x = torch.stack([image(99, i) for i in range(256)])
-    mask = torch.rand(256, 1, SIZE // 16, SIZE // 16) < 0.5
+    x = torch.stack([image(99, i) for i in range(128)])
+    mask = torch.rand(128, 1, SIZE // 16, SIZE // 16) < 0.5
     hidden = mask.repeat_interleave(16, -2).repeat_interleave(16, -1)
     with torch.no_grad():
         maps = torch.cat(list(model.maps(x.masked_fill(hidden, 0.0))), 1)  # type: ignore[operator]
@@ -67,9 +68,3 @@ def _fit_error(model: torch.nn.Module) -> float:
     ridge = features[:half].T @ features[:half] + 100 * torch.eye(features.shape[1])
     weights = torch.linalg.solve(ridge, features[:half].T @ pixels[:half])
     return float((features[half:] @ weights - pixels[half:]).abs().mean())
-
-
-@pytest.mark.parametrize("name", ["blocks.0.gamma_1", "blocks.5.gamma_2"])
-def test_layer_scale_does_not_suppress_an_adapter(name: str) -> None:
-    with safe_open(SHIPPED, "pt") as file:
-        assert file.get_tensor(name).abs().mean() > 0.1

@@ -1,4 +1,4 @@
-"""HDF5: no code of a file is run, and samples are written to where they were read."""
+"""HDF5 and TDMS: no code of a file is run, and samples are written to where they were read."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from types import SimpleNamespace
 
 import dascore as dc
 import h5py
+import nptdms
 import numpy as np
 import pytest
 import tables
+from case_table import table
 
 from scionwood import ReadError, WriteError
+from scionwood_seismic.readers import tdms
 from scionwood_seismic.readers.das import DasReader
+from scionwood_seismic.readers.opening import open_file
 
 
 def test_keeps_the_margins_of_overlapping_blocks(
@@ -127,3 +131,89 @@ def test_accepts_a_history_of_processing(
     patch = das.patch_of(data).detrend("time").update_attrs(instrument_id="Full stop.")
     with DasReader(das.dasdae(tmp_path / "in.h5", patch)) as reader:
         assert len(reader) == 1
+
+
+def test_tdms_keeps_every_byte_except_the_samples(
+    tmp_path: Path, data: np.ndarray, das: SimpleNamespace
+) -> None:
+    path, target = das.tdms(tmp_path / "in.tdms", data), tmp_path / "out.tdms"
+    with DasReader(path) as reader:
+        reader.rewrite(target, lambda record: -record.data)
+    before, after = path.read_bytes(), target.read_bytes()
+    assert after[: -data.nbytes] == before[: -data.nbytes]
+    assert after[-data.nbytes :] == (-data).T.tobytes()
+
+
+def test_locates_channels_that_are_not_interleaved(tmp_path: Path, data: np.ndarray) -> None:
+    """DASCore does not read such a file completely, but the layout locates its samples."""
+    path = tmp_path / "in.tdms"
+    with nptdms.TdmsWriter(str(path)) as writer:
+        for part in (data[:, :25], data[:, 25:]):
+            writer.write_segment(
+                [nptdms.ChannelObject("Measurement", str(i), row) for i, row in enumerate(part)]
+            )
+    layout = tdms.find(path, data, 1)
+    changed = np.zeros(data.shape, bool)
+    changed[3, 20:30] = True
+    assert tdms.overwrite(path, layout, -data, changed, 1) == 0
+    with nptdms.TdmsFile.open(str(path)) as file:
+        stored = np.stack([channel[:] for channel in file["Measurement"].channels()])
+    np.testing.assert_array_equal(stored, np.where(changed, -data, data))
+
+
+def test_refuses_samples_that_differ_from_the_patch(
+    tmp_path: Path, data: np.ndarray, das: SimpleNamespace
+) -> None:
+    path = das.tdms(tmp_path / "in.tdms", data)
+    with pytest.raises(WriteError, match="TDMS that cannot be written"):
+        tdms.find(path, data + 1, 1)
+
+
+def test_the_sample_is_read_and_locates_its_samples(tmp_path: Path) -> None:
+    for suffix in (".tdms", ".h5"):
+        DasReader.write_sample(tmp_path / f"a{suffix}")
+    with DasReader(tmp_path / "a.tdms") as reader, DasReader(tmp_path / "a.h5") as other:
+        (record,), (same,) = reader, other
+        np.testing.assert_array_equal(record.data, same.data)
+        assert reader.dt == other.dt
+        reader.rewrite(tmp_path / "b.tdms", lambda record: -record.data)
+    with DasReader(tmp_path / "b.tdms") as reader:
+        np.testing.assert_array_equal(next(iter(reader)).data, -record.data)
+
+
+SECRET = np.arange(12 * 64, dtype=np.float32).reshape(12, 64) + 0.5
+
+
+@table("way", ["raw", "virtual", "virtual, source missing", "link"])
+def test_samples_that_lie_in_another_file_are_refused(tmp_path: Path, way: str) -> None:
+    path, secret = tmp_path / "fibre.h5", tmp_path / "elsewhere"
+    DasReader.write_sample(path)
+    with h5py.File(path) as file:
+        name = next(n for n in _datasets(file) if file[n].shape == SECRET.shape)
+    with h5py.File(path, "r+") as file:
+        attributes = dict(file[name].attrs)
+        del file[name]
+        if way == "raw":
+            secret.write_bytes(SECRET.tobytes())
+            file.create_dataset(name, SECRET.shape, "f4", external=[(str(secret), 0, 12 * 64 * 4)])
+        else:
+            if way != "virtual, source missing":
+                with h5py.File(secret, "w") as other:
+                    other["x"] = SECRET
+            layout = h5py.VirtualLayout(SECRET.shape, "f4")
+            layout[:] = h5py.VirtualSource(str(secret), "x", SECRET.shape)
+            if way == "link":
+                file[name] = h5py.ExternalLink(str(secret), "/x")
+            else:
+                file.create_virtual_dataset(name, layout)
+        if way != "link":
+            file[name].attrs.update(attributes)
+    for opener in (DasReader, open_file):
+        with pytest.raises(ReadError, match=r"fibre\.h5: HDF5: .*file.*Copy the data into one"):
+            opener(path)
+
+
+def _datasets(file: h5py.File) -> list[str]:
+    names: list[str] = []
+    file.visititems(lambda n, item: names.append(n) if isinstance(item, h5py.Dataset) else None)
+    return names

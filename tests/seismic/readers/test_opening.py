@@ -11,6 +11,7 @@ import pytest
 from case_table import table
 
 from scionwood import ReadError
+from scionwood_seismic.readers.base import SeismicReader, encode
 from scionwood_seismic.readers.das import DasReader
 from scionwood_seismic.readers.opening import open_file
 from scionwood_seismic.readers.segy import SegyReader
@@ -94,3 +95,26 @@ def test_the_gather_header_applies_to_segy_only(
         assert [dict(record.key) for record in opened] == [{"fldr": 100}, {"fldr": 101}]
     with open_file(das.prodml(tmp_path / "in.h5", data), gather="fldr") as opened:
         assert len(opened) == 1
+
+
+@table("kind", [SegyReader, StreamReader, DasReader])
+def test_reads_a_record_without_the_previous_ones(
+    tmp_path: Path, kind: type[SeismicReader]
+) -> None:
+    path = tmp_path / f"sample{kind.suffixes[0]}"
+    kind.write_sample(path)
+    with kind(path) as reader:  # type: ignore[call-arg]
+        for index, record in reversed(list(enumerate(reader))):
+            again = reader.read(index)
+            assert again.key == record.key
+            np.testing.assert_array_equal(again.data, record.data)
+
+
+@table("kind", ["int8", "int16", "int32", "int64", "uint16", "uint64"])
+def test_integers_are_clipped_to_their_own_range(kind: str) -> None:
+    info = np.iinfo(kind)
+    encoded, clipped = encode(np.array([-1e30, 0.4, 1e30]), np.dtype(kind))
+    assert clipped == 2
+    assert encoded[1] == 0
+    assert encoded[0] == info.min
+    assert info.max * 0.999 < encoded[2] <= info.max

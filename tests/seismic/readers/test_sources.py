@@ -75,18 +75,6 @@ def test_refuses_a_log_without_numbers() -> None:
         StreamReader(path)
 
 
-def test_leaves_nothing_if_the_function_fails(tmp_path: Path) -> None:
-    def fail(record: Record) -> np.ndarray:
-        raise ArithmeticError("no")
-
-    with StreamReader(MSEED / "two_channels.mseed") as reader:
-        with pytest.raises(ArithmeticError):
-            reader.rewrite(tmp_path / "out.mseed", fail)
-        with pytest.raises(WriteError, match="must keep the shape"):
-            reader.rewrite(tmp_path / "out.mseed", lambda record: record.data[:, 1:])
-    assert not list(tmp_path.iterdir())
-
-
 def test_leaves_no_file_on_a_full_disk(small_disk: Path) -> None:
     path, target = MSEED / "CH.BALST..LHE.D.2025.314", small_disk / "out.mseed"
     with StreamReader(path) as reader, pytest.raises(WriteError, match="cannot be written"):

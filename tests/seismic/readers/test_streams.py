@@ -12,14 +12,12 @@ import numpy as np
 import pytest
 from case_table import table
 
-from scionwood import OutputExistsError, Record, WriteError
+from scionwood import Record, WriteError
 from scionwood_seismic.readers.sources import obspy
 from scionwood_seismic.readers.streams import StreamReader
 
 OBSPY = Path(obspy.__file__).parent / "io"
 MSEED, SAC, SEG2 = (OBSPY / name / "tests/data" for name in ("mseed", "sac", "seg2"))
-
-Change = Callable[[Record], np.ndarray]
 
 
 def flip(record: Record) -> np.ndarray:
@@ -242,14 +240,11 @@ def test_nan_samples_are_preserved(tmp_path: Path, data: np.ndarray) -> None:
     np.testing.assert_array_equal(records(tmp_path / "out.mseed")[0].data, 2 * data[:1])
 
 
-def test_refuses_to_replace_a_file_or_to_resume(tmp_path: Path) -> None:
+def test_replaces_a_file_on_request_and_refuses_to_resume(tmp_path: Path) -> None:
     target = tmp_path / "out.sac"
     target.write_bytes(b"precious")
     with StreamReader(SAC / "test.sac") as reader:
-        with pytest.raises(OutputExistsError):
-            reader.rewrite(target, flip)
         with pytest.raises(WriteError, match="cannot be resumed"):
             reader.rewrite(tmp_path / "new.sac", flip, resume=True)
-        assert target.read_bytes() == b"precious"
         reader.rewrite(target, flip, overwrite=True)
     assert target.stat().st_size == (SAC / "test.sac").stat().st_size

@@ -195,12 +195,6 @@ def test_other_netcdf_is_refused(tmp_path: Path) -> None:
         open_file(path)
 
 
-def test_the_sample_is_one_that_the_reader_opens(tmp_path: Path) -> None:
-    XdasReader.write_sample(tmp_path / "a.nc")
-    with open_file(tmp_path / "a.nc") as reader:
-        assert next(iter(reader)).data.shape == (12, 64)
-
-
 @pytest.mark.slow
 def test_xdas_reads_the_result(tmp_path: Path) -> None:
     """The library that wrote the format; it is not a dependency of the project."""

@@ -1,4 +1,4 @@
-"""The generator's physics: periods, dips, gain, mutes, and draws that depend on the seed alone."""
+"""The generators' physics: periods, dips, gain, mutes, and draws that depend on the seed alone."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from scionwood_seismic.synth.field_signal import (
     draw_record,
     draw_wavelet,
 )
+from scionwood_seismic.synth.signal import SIGNALS, draw_gather, ricker
 
 SHAPE = (48, 96)
 
@@ -78,3 +79,24 @@ def test_gain_and_mute_change_some_records_only(monkeypatch: pytest.MonkeyPatch)
     assert 0.65 < np.mean([np.array_equal(r, flat) for r in muted]) < 0.85
     assert min(r.min() for r in muted) < 1e-3  # before a first arrival nothing is left
     assert {"layers"} == set(KINDS) - set(GATHERS)
+
+
+@table("kind", SIGNALS)
+@table("seed", range(8))
+def test_a_gather_has_unit_amplitude_and_the_requested_shape(kind: str, seed: int) -> None:
+    data = draw_gather(np.random.default_rng(seed), (40, 56), kind=kind)
+    assert (data.shape, data.dtype) == ((40, 56), np.float32)
+    assert data.std() == pytest.approx(1, rel=1e-4)
+
+
+def test_the_wavelet_peaks_at_its_frequency() -> None:
+    spectrum = np.abs(np.fft.rfft(ricker(30, 0.001, 0.4), 4000))
+    assert np.fft.rfftfreq(4000, 0.001)[spectrum.argmax()] == pytest.approx(30, abs=0.5)
+
+
+@table("kind", SIGNALS)
+def test_signal_lies_below_120_hz(kind: str) -> None:
+    """A denoiser can then learn that higher frequencies are noise."""
+    power = np.abs(np.fft.rfft(draw_gather(np.random.default_rng(3), (64, 256), kind=kind))) ** 2
+    above = np.fft.rfftfreq(256, 0.002) > 120
+    assert power[:, above].sum() < 0.01 * power.sum()
