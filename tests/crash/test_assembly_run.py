@@ -27,14 +27,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_a_d3plot_of_two_parts(run: Path, tmp_path: Path) -> None:
-    part = SuiteParts(families=["hat_plate"], **SHORT).parts("train")[0]  # type: ignore[arg-type]
+def test_a_d3plot_of_two_parts(run, tmp_path):
+    part = SuiteParts(families=["hat_plate"], **SHORT).parts("train")[0]
     write_series(tmp_path / "d3plot", to_series(part))
     series = open_series(tmp_path / "d3plot", units="mm, ms, kg")
     assert np.unique(series.mesh.part_ids).tolist() == [1, 2]
     predictor = Predictor(run)
     predicted = predictor.on_series(series, Setup(clamped="still"))
-    assert predicted.displacement().shape == part.displacement.shape  # type: ignore[union-attr]
+    assert predicted.displacement().shape == part.displacement.shape
     assert np.isfinite(predicted.displacement()).all()
     with pytest.raises(RecipeError, match=r"assembly of 2 pieces.*single parts"):
         Predictor("crash/transfer_lora").on_series(series, Setup(clamped="still"))
@@ -43,7 +43,7 @@ def test_a_d3plot_of_two_parts(run: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*ELEMENT_SOLID are left out")
 @pytest.mark.filterwarnings("ignore:.*JOINT_SCREW are not read as links")
-def test_a_public_deck_of_eight_parts(run: Path) -> None:
+def test_a_public_deck_of_eight_parts(run):
     deck = files("lsdyna_mesh_reader") / "examples" / "EXP_SC_JOINT_SCREW.key"
     series = open_series(Path(str(deck)), units="mm, ms, kg", thickness=1.5)
     assert len(np.unique(series.mesh.part_ids)) == 8
@@ -54,8 +54,8 @@ def test_a_public_deck_of_eight_parts(run: Path) -> None:
     assert predictor.encoder.encode(known).graph.assembly.tolist() == [0] * 8
 
 
-def test_files_keep_the_materials_of_the_pieces(tmp_path: Path) -> None:
-    part = SuiteParts(families=["bumper_boxes"], **SHORT).parts("train")[0]  # type: ignore[arg-type]
+def test_files_keep_the_materials_of_the_pieces(tmp_path):
+    part = SuiteParts(families=["bumper_boxes"], **SHORT).parts("train")[0]
     assert part.links is not None
     write_series(tmp_path / "run.pvd", to_series(part))
     again = from_series(open_series(tmp_path / "run.pvd"))

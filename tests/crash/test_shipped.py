@@ -36,14 +36,11 @@ def bumper(part: Callable[..., Part]) -> Part:
     return replace(made, displacement=np.zeros((1, len(made.points), 3)))
 
 
-def test_predict_works_without_training_and_records_which_run_it_used(
-    part: Callable[..., Part], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_predict_works_without_training_and_records_which_run_it_used(part, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_series(Path("bumper.vtp"), to_series(bumper(part)))
     assert main(["crash", "predict", "bumper.vtp", "predicted.vtp"]) == 0
     origin = read_origin(ship.TARGET)
-    assert origin is not None
     assert str(origin).startswith("crash/transfer_lora 0.1.0 (simulated bumper beams;")
     ours, simplest = numbers(origin.score)
     assert ours < simplest
@@ -55,9 +52,7 @@ def test_predict_works_without_training_and_records_which_run_it_used(
     assert (record["mesh"], record["setup"]["clamped"]) == ("bumper.vtp", "field")
 
 
-def test_a_record_is_kept_unless_force_is_given(
-    part: Callable[..., Part], run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_record_is_kept_unless_force_is_given(part, run, tmp_path, capsys):
     mesh, target, record = (tmp_path / name for name in ("in.vtp", "out.vtp", "out.vtp.json"))
     write_series(mesh, to_series(bumper(part)))
     record.write_text("mine")
@@ -71,10 +66,9 @@ def test_a_record_is_kept_unless_force_is_given(
 
 
 @pytest.mark.slow
-def test_the_shipped_run_has_about_the_score_that_it_states() -> None:
+def test_the_shipped_run_has_about_the_score_that_it_states():
     folder = find_run("crash/transfer_lora", quiet=True)
     origin = read_origin(folder)
-    assert origin is not None
     one_design = ship.distance(ship.network(folder), ship.held_out(n_test=1))
     assert one_design < 2 * numbers(origin.score)[0]
 
@@ -82,7 +76,7 @@ def test_the_shipped_run_has_about_the_score_that_it_states() -> None:
 RUN = "crash/transfer_lora"
 
 
-def test_what_is_exported_predicts_as_the_run(part: Callable[..., Part]) -> None:
+def test_what_is_exported_predicts_as_the_run(part):
     folder, predictor = find_run(RUN, quiet=True), Predictor(RUN)
     deployed = load_run(folder).deploy(folder)
     assert deployed.dynamic == ("node", "edge", "cell")
@@ -95,7 +89,7 @@ def test_what_is_exported_predicts_as_the_run(part: Callable[..., Part]) -> None
 
 
 @pytest.mark.slow
-def test_one_file_serves_meshes_of_several_sizes(part: Callable[..., Part], tmp_path: Path) -> None:
+def test_one_file_serves_meshes_of_several_sizes(part, tmp_path):
     verified = export_run(RUN, tmp_path / "crash.pt2")
     assert verified.reached <= 1e-5
     model = torch.export.load(tmp_path / "crash.pt2").module()
@@ -116,7 +110,7 @@ def test_one_file_serves_meshes_of_several_sizes(part: Callable[..., Part], tmp_
 
 
 @pytest.mark.slow
-def test_a_network_in_pieces_is_exported_as_a_whole(tmp_path: Path) -> None:
+def test_a_network_in_pieces_is_exported_as_a_whole(tmp_path):
     model = MeshGraphNet(size="tiny", frames=3, max_nodes=20).eval()
     assert len(model.example_input()[0]) > 20
     verified = write_deployed(deployed(model), "pt2", tmp_path / "pieces.pt2")

@@ -26,7 +26,7 @@ def files(suite: SuiteParts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.usefixtures("files")
-def test_examples_of_the_public_names_run() -> None:
+def test_examples_of_the_public_names_run():
     names: dict[str, object] = {name: getattr(crash, name) for name in crash.__all__}
     names["Path"] = Path
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)

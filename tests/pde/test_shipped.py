@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,8 +27,8 @@ def numbers(score: str) -> list[float]:
 
 
 def test_rollout_works_without_training_and_records_which_run_it_uses(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(reference, "_told", set())
     small = ["--n", "1", "--n-points", "32", "--n-steps", "4"]
@@ -50,7 +49,7 @@ def test_rollout_works_without_training_and_records_which_run_it_uses(
         np.testing.assert_allclose(pde.open_states(f"predicted.{suffix}").time.values, times)
 
 
-def test_a_shipped_run_states_that_it_is_better_than_what_is_simpler() -> None:
+def test_a_shipped_run_states_that_it_is_better_than_what_is_simpler():
     for name in ship.RUNS:
         origin = read_origin(ship.folder_of(name))
         assert origin is not None
@@ -61,10 +60,9 @@ def test_a_shipped_run_states_that_it_is_better_than_what_is_simpler() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ship.RUNS)
-def test_a_shipped_run_has_the_score_that_it_states(name: str) -> None:
+def test_a_shipped_run_has_the_score_that_it_states(name):
     folder = find_run(f"pde/{name}", quiet=True)
     origin = read_origin(folder)
-    assert origin is not None
     ours, persistence, _ = numbers(origin.score)
     small = resolve(folder / "recipe.yaml", ["data.n_test=2", "data.n_train=4"])
     values = scionwood.test(folder, small)
@@ -76,14 +74,14 @@ RUN = "pde/dynamics"
 
 
 @pytest.mark.slow
-def test_the_numbers_of_the_sidecar_make_a_step_of_a_rollout(tmp_path: Path) -> None:
+def test_the_numbers_of_the_sidecar_make_a_step_of_a_rollout(tmp_path):
     assert export_run(RUN, tmp_path / "next.pt2").reached <= 1e-5
     card = json.loads((tmp_path / "next.pt2.json").read_text())
     model = torch.export.load(tmp_path / "next.pt2").module()
     check_step(model, card["normalisation"]["numbers"])
 
 
-def test_the_numbers_of_the_run_make_a_step_of_a_rollout() -> None:
+def test_the_numbers_of_the_run_make_a_step_of_a_rollout():
     folder = find_run(RUN, quiet=True)
     deployed = load_run(folder).deploy(folder)
     check_step(deployed.module, deployed.normalisation.numbers)
@@ -103,7 +101,7 @@ def check_step(model: Any, numbers: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["BilinearForecast", "FNOForecast"])
-def test_a_graph_serves_batches_of_every_size(name: str) -> None:
+def test_a_graph_serves_batches_of_every_size(name):
     options = {"dims": 2, "fields": 2, "solenoidal": [0, 1], "forced_axis": "y", "width": 4}
     own = {"BilinearForecast": {}, "FNOForecast": {"modes": 4, "layers": 1, "grid": True}}[name]
     model = getattr(backbones, name)(**options, **own).eval()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 
@@ -20,8 +19,8 @@ def numbers(score: str) -> list[float]:
 
 
 def test_denoise_works_without_training_and_says_once_which_run_it_uses(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(reference, "_told", set())
     small = ["--n", "2", "--n-traces", "48", "--n-samples", "64"]
@@ -32,7 +31,6 @@ def test_denoise_works_without_training_and_says_once_which_run_it_uses(
     said = capsys.readouterr().err
     assert said.count("using seismic/shot ") == 1
     origin = read_origin(ship.RUNS / "shot")
-    assert origin is not None
     assert f"using {origin}\n" in said
     assert "before stack" in said
     assert "dB" in said
@@ -40,10 +38,9 @@ def test_denoise_works_without_training_and_says_once_which_run_it_uses(
     assert (record["run"], record["digest"]) == (str(origin), origin.digest)
 
 
-def test_the_shipped_run_has_the_score_that_it_states() -> None:
+def test_the_shipped_run_has_the_score_that_it_states():
     folder = find_run("seismic/denoise", quiet=True)
     origin = read_origin(folder)
-    assert origin is not None
     ours, classical = numbers(origin.score)
     assert ship.mean_snr(load_run(folder)) == pytest.approx(ours, abs=0.1)
     assert ours > classical

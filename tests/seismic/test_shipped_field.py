@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,10 +41,9 @@ def snr(clean: np.ndarray, estimate: np.ndarray) -> float:
 
 
 @EACH
-def test_a_field_run_states_its_weights_data_licences_and_score(name: str) -> None:
+def test_a_field_run_states_its_weights_data_licences_and_score(name):
     folder = find_run(f"seismic/{name}", quiet=True)
     origin = read_origin(folder)
-    assert origin is not None
     assert origin.scope == ship.FIELD_RUNS[name].scope
     card = (folder / "README.md").read_text("utf-8")
     for file in ship.FIELD_RUNS[name].noise:
@@ -73,14 +71,14 @@ RECORDS = {
 
 @table("name", GATHERS)
 @table("kind", RECORDS)
-def test_clean_events_come_back(name: Domain, kind: str) -> None:
+def test_clean_events_come_back(name, kind):
     clean, least = RECORDS[kind]
     back = denoise_record(task(name), clean, dt=0.004, domain=name).denoised
     assert snr(clean, back) >= least
 
 
 @table("name", GATHERS)
-def test_white_noise_goes(name: Domain) -> None:
+def test_white_noise_goes(name):
     clean = events(12.0, 0.2, 48)
     noise = np.random.default_rng(0).standard_normal(clean.shape).astype(np.float32)
     noisy = clean + clean.std() * noise
@@ -89,7 +87,7 @@ def test_white_noise_goes(name: Domain) -> None:
 
 
 @pytest.mark.parametrize("components", [1, 3])
-def test_an_earthquake_comes_back_clean_and_loses_white_noise(components: int) -> None:
+def test_an_earthquake_comes_back_clean_and_loses_white_noise(components):
     clean = draw_quake(np.random.default_rng(3), 3000)[:components].astype(np.float32)
     noise = np.random.default_rng(0).standard_normal(clean.shape).astype(np.float32)
     back = denoise_record(task("station"), clean, dt=0.01, domain="station").denoised
@@ -99,9 +97,7 @@ def test_an_earthquake_comes_back_clean_and_loses_white_noise(components: int) -
     assert snr(clean, back) >= 3.6
 
 
-def test_training_again_needs_the_noise_files(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_training_again_needs_the_noise_files(monkeypatch, tmp_path):
     monkeypatch.delenv(ship.VARIABLE, raising=False)
     with pytest.raises(ReadError, match=ship.VARIABLE):
         ship.train_field("shot", tmp_path / "run")
@@ -112,7 +108,7 @@ def test_training_again_needs_the_noise_files(
         ship.main("land")
 
 
-def test_the_rows_of_forge_that_are_left_for_tests_do_not_train(tmp_path: Path) -> None:
+def test_the_rows_of_forge_that_are_left_for_tests_do_not_train(tmp_path):
     rows = np.arange(960, dtype="<f4")[:, None] * np.ones(500, "<f4")
     rows.tofile(tmp_path / ship.FORGE)
     ship.stage_noise(tmp_path, (ship.FORGE,), tmp_path / "staged")

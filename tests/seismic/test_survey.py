@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,6 @@ from scionwood.cli import main
 from scionwood_batch import Row, read_manifest
 from scionwood_seismic import DenoiseOptions
 from scionwood_seismic.verbs.survey import Summary, is_survey, words
-
-Write = Callable[..., Path]
 
 SAID = {
     "interval": "4 ms",
@@ -25,7 +22,7 @@ SAID = {
 }
 
 
-def test_folders_and_patterns_stand_for_many_files(tmp_path: Path) -> None:
+def test_folders_and_patterns_stand_for_many_files(tmp_path):
     odd = tmp_path / "line[1].sgy"
     odd.touch()
     assert is_survey(tmp_path)
@@ -36,13 +33,13 @@ def test_folders_and_patterns_stand_for_many_files(tmp_path: Path) -> None:
     assert not is_survey(tmp_path)
 
 
-def test_the_options_of_a_call_are_those_of_its_command_line() -> None:
+def test_the_options_of_a_call_are_those_of_its_command_line():
     options = DenoiseOptions(common_mode=True, gate="report", dt=0.002, strong=0.85)
     line = words(options, qc=None, save_noise=Path("n/{name}"))
     assert line == ["--gate=report", "--common-mode", "--dt=0.002", "--save-noise=n/{name}"]
 
 
-def test_each_file_has_a_line_with_its_light(capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_file_has_a_line_with_its_light(capsys):
     summary = Summary(4)
     summary.add(Row("a.sgy", "in/a.sgy", status="skipped"), SAID)
     summary.add(Row("b.sgy", "in/b.sgy", status="failed", error="ReadError: it is cut"), {})
@@ -64,9 +61,7 @@ def test_each_file_has_a_line_with_its_light(capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_survey_of_several_intervals_with_a_damaged_file(
-    segy: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_survey_of_several_intervals_with_a_damaged_file(segy, tmp_path, capsys):
     pytest.importorskip("distributed")
     folder, target = tmp_path / "in", tmp_path / "out"
     folder.mkdir()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import doctest
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,7 @@ import scionwood_seismic as seismic
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_examples_of_the_public_names_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_of_the_public_names_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {name: getattr(seismic, name) for name in seismic.__all__}
     runner, parser = doctest.DocTestRunner(), doctest.DocTestParser()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -25,12 +24,10 @@ from scionwood_crash.parts.strength import NUMBERS
 from scionwood_crash.solver.model import CONTACT, TIE, WELD
 from scionwood_crash.suite.families import FAMILIES
 
-Make = Callable[..., Part]
-
 
 def made(family: str, size: float = 40.0) -> Part:
     """Return an assembly of the suite without simulation, with random displacements."""
-    design = FAMILIES[family](np.random.default_rng(0), size)  # type: ignore[call-arg]
+    design = FAMILIES[family](np.random.default_rng(0), size)
     shell, times = design.shell, np.linspace(0, design.duration, 3)
     moved = np.random.default_rng(1).normal(0, 5, (3, len(shell.nodes), 3))
     basic = (shell.nodes, shell.quads, shell.thickness, shell.clamped, shell.materials[0])
@@ -50,7 +47,7 @@ def loud(model: Any) -> Any:
     return model.eval()
 
 
-def test_the_pieces_of_an_assembly_are_the_parts_of_its_graph(welded: Part) -> None:
+def test_the_pieces_of_an_assembly_are_the_parts_of_its_graph(welded):
     graph = Encoder(SIZES["tiny"]).encode(welded).graph
     assert graph.assembly.tolist() == [0, 0]
     assert graph.wholes == 1
@@ -63,7 +60,7 @@ def test_the_pieces_of_an_assembly_are_the_parts_of_its_graph(welded: Part) -> N
     assert inside.all(), "sides of cells stay within a piece"
 
 
-def test_welded_pieces_have_the_strength_of_the_whole(welded: Part) -> None:
+def test_welded_pieces_have_the_strength_of_the_whole(welded):
     encoder, last = Encoder(SIZES["tiny"]), slice(CONDITIONS - NUMBERS, CONDITIONS)
     whole = encoder.encode(welded).graph.condition
     loose = encoder.encode(replace(welded, links=None)).graph.condition
@@ -75,11 +72,9 @@ def test_welded_pieces_have_the_strength_of_the_whole(welded: Part) -> None:
 
 
 @torch.no_grad()
-def test_the_numbers_of_nodes_do_not_matter(welded: Part) -> None:
+def test_the_numbers_of_nodes_do_not_matter(welded):
     order = np.random.default_rng(2).permutation(len(welded.points))
     number = np.argsort(order)
-    assert welded.links is not None
-    assert welded.displacement is not None
     mixed = replace(
         welded,
         points=welded.points[order],
@@ -99,9 +94,7 @@ def test_the_numbers_of_nodes_do_not_matter(welded: Part) -> None:
 
 @table("make", [MaskMorphUNet, MeshGraphNet, Transolver])
 @torch.no_grad()
-def test_assemblies_and_single_parts_share_a_batch(
-    make: Callable[..., Any], welded: Part, part: Make
-) -> None:
+def test_assemblies_and_single_parts_share_a_batch(make, welded, part):
     model, encoder = loud(make(frames=3, links=True)), Encoder(SIZES["tiny"])
     graphs = [encoder.encode(each).graph for each in (part("tube", size=40.0), welded)]
     graphs.append(encoder.encode(made("bumper_boxes")).graph)
@@ -112,7 +105,7 @@ def test_assemblies_and_single_parts_share_a_batch(
 
 
 @torch.no_grad()
-def test_links_reach_the_other_piece(welded: Part) -> None:
+def test_links_reach_the_other_piece(welded):
     """Without links a piece does not see the other, except by the travel of the impactor."""
     model = loud(MeshGraphNet(frames=3, links=True, contact=False))
     for between, seen in (("all", True), ("none", False)):
@@ -128,7 +121,7 @@ def test_links_reach_the_other_piece(welded: Part) -> None:
     assert (other(*graph) - before).abs().max() > 0
 
 
-def test_metrics_are_those_of_the_assembly(welded: Part, part: Make) -> None:
+def test_metrics_are_those_of_the_assembly(welded, part):
     encoder = Encoder(SIZES["tiny"])
     still = part("tube", size=40.0)
     still = replace(
@@ -147,7 +140,7 @@ def test_metrics_are_those_of_the_assembly(welded: Part, part: Make) -> None:
     assert errors["intrusion_error"].tolist() == pytest.approx([10.0, 10.0], rel=1e-3)
 
 
-def test_refuses_what_it_cannot_predict(welded: Part, part: Make) -> None:
+def test_refuses_what_it_cannot_predict(welded, part):
     graph = Encoder(SIZES["tiny"]).encode(welded).graph
     with pytest.raises(RecipeError, match=r"assembly of 2 pieces.*single parts"):
         MaskMorphUNet(frames=3)(*graph)
@@ -163,7 +156,7 @@ def test_refuses_what_it_cannot_predict(welded: Part, part: Make) -> None:
 
 @pytest.mark.parametrize("make", [MeshGraphNet, Transolver])
 @torch.no_grad()
-def test_networks_without_grids_run_on_any_mesh(make: Callable[..., Any], part: Make) -> None:
+def test_networks_without_grids_run_on_any_mesh(make, part):
     """A tube that is bent to a ring has no two ends."""
     tube = part("tube", 0, 30.0)
     x, y, z = (tube.points - tube.points.mean(0)).T

@@ -16,7 +16,7 @@ from scionwood_crash.readers import write_series
 from scionwood_crash.suite.families import design
 
 
-def test_files_are_split_by_the_seed(suite: SuiteParts, tmp_path: Path) -> None:
+def test_files_are_split_by_the_seed(suite, tmp_path):
     every = [*suite.parts("train"), *suite.parts("val")]
     for at, part in enumerate(every):
         write_series(tmp_path / f"{at}.zarr", to_series(part))
@@ -29,9 +29,7 @@ def test_files_are_split_by_the_seed(suite: SuiteParts, tmp_path: Path) -> None:
         FileParts(files=str(tmp_path / "*.pvd")).parts("train")
 
 
-def test_bad_files_are_skipped_where_the_recipe_says_so(
-    suite: SuiteParts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bad_files_are_skipped_where_the_recipe_says_so(suite, tmp_path, monkeypatch):
     monkeypatch.setenv("SCIONWOOD_READERS", "service")
     every = [*suite.parts("train"), *suite.parts("val")][:4]
     for at, part in enumerate(every):
@@ -48,7 +46,7 @@ def test_bad_files_are_skipped_where_the_recipe_says_so(
         [FileParts(files=pattern).parts(split) for split in ("train", "val", "test")]
 
 
-def test_a_batch_joins_parts_of_unequal_meshes(batch: dict) -> None:
+def test_a_batch_joins_parts_of_unequal_meshes(batch):
     graph = batch["graph"]
     assert len(graph.condition) == 4
     counts = torch.bincount(graph.batch)
@@ -59,7 +57,7 @@ def test_a_batch_joins_parts_of_unequal_meshes(batch: dict) -> None:
     assert batch["displacement"][:, -1].abs().max() > 0.005, "half a millimetre at least"
 
 
-def test_reads_simulations_that_the_folder_holds(suite: SuiteParts) -> None:
+def test_reads_simulations_that_the_folder_holds(suite):
     suite.parts("train")
     sizes = {"n_train": 2, "n_val": 1, "n_test": 1, "element_size": 50.0}
     again = SuiteParts(
@@ -71,7 +69,7 @@ def test_reads_simulations_that_the_folder_holds(suite: SuiteParts) -> None:
     assert kept == sorted(p.stat().st_mtime_ns for p in suite.folder.rglob("*.safetensors"))
 
 
-def test_refuses_an_unknown_family() -> None:
+def test_refuses_an_unknown_family():
     with pytest.raises(RecipeError, match="hat, bumper, tube, box"):
         SuiteParts(families=["door"])
     with pytest.raises(RecipeError, match="no family of this name"):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -34,7 +32,7 @@ def parts(suite: SuiteParts) -> list[Encoded]:
     return made
 
 
-def test_a_logarithmic_law_is_found_by_the_logarithmic_ridge(parts: list[Encoded]) -> None:
+def test_a_logarithmic_law_is_found_by_the_logarithmic_ridge(parts):
     errors = left_out(parts)
     assert list(errors) == list(BASELINES)
     assert errors["log-ridge"] < errors["ridge"] < errors["nearest neighbour"]
@@ -42,14 +40,14 @@ def test_a_logarithmic_law_is_found_by_the_logarithmic_ridge(parts: list[Encoded
 
 
 @table("name", BASELINES)
-def test_predictions_are_intrusions_in_mm(parts: list[Encoded], name: str) -> None:
-    given = Regression(name).fit(parts).predict(parts)  # type: ignore[arg-type]
+def test_predictions_are_intrusions_in_mm(parts, name):
+    given = Regression(name).fit(parts).predict(parts)
     true = deepest(parts)
     assert np.abs(given - true).mean() < 0.5 * true.std()
 
 
 @pytest.mark.parametrize("regression", ["gp", "knn"])
-def test_pod_reproduces_smooth_training_histories(suite: SuiteParts, regression: Any) -> None:
+def test_pod_reproduces_smooth_training_histories(suite, regression):
     hats = []
     for size, each in enumerate(suite.encoded("train")[:2], 1):
         bend = size * (1 - (each.graph.position[:, :1] / each.graph.position.max()) ** 2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -24,7 +23,6 @@ from scionwood_crash.evaluation.figures import draw_cells
 from scionwood_crash.evaluation.intervals import Interval
 from scionwood_crash.model.novelty import DISTANCE, LIMIT
 from scionwood_crash.parts.mesh import CrashSeries
-from scionwood_crash.parts.part import Part
 from scionwood_crash.parts.series import STRAIN, to_series
 from scionwood_crash.readers import open_series, write_series
 
@@ -51,12 +49,7 @@ def pair(suite: SuiteParts, tmp_path: Path) -> tuple[Path, Path]:
     return paths
 
 
-def test_the_page_holds_all_results_and_loads_nothing(
-    pair: tuple[Path, Path],
-    suite: SuiteParts,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_the_page_holds_all_results_and_loads_nothing(pair, suite, tmp_path, capsys):
     numbers = open_series(pair[1]).mesh.node_ids[[3, 7]].tolist()
     evaluate(*pair, probes=numbers, figures=tmp_path / "report")
     printed = capsys.readouterr().out
@@ -87,9 +80,7 @@ def test_the_page_holds_all_results_and_loads_nothing(
         evaluate(tmp_path / "other.vtp", pair[1])
 
 
-def test_more_energy_than_the_impactor_has_is_flagged(
-    suite: SuiteParts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_more_energy_than_the_impactor_has_is_flagged(suite, tmp_path, capsys):
     """On the printed summary and as a warning of the page; energies in J, whatever the units."""
     true = to_series(suite.parts("test")[0])
     features = {**true.features, "impactor_speed": true.features["impactor_speed"] / 4}
@@ -117,9 +108,7 @@ def test_more_energy_than_the_impactor_has_is_flagged(
 
 @table("view", [(30, -60), (0, 0), (90, 0), (10, 45), (-40, 130)])
 @table("family", ["hat", "bumper", "tube", "box"])
-def test_a_picture_shows_every_node(
-    part: Callable[..., Part], family: str, view: tuple[int, int]
-) -> None:
+def test_a_picture_shows_every_node(part, family, view):
     """All nodes lie inside of their axes in the saved file, and no face touches the border."""
     made = part(family, seed=view[0] % 7, size=60.0)
     figure = Figure(figsize=(6, 3), layout="constrained")
@@ -147,7 +136,7 @@ def test_a_picture_shows_every_node(
     assert not drawn[:, [0, -1]].any()
 
 
-def test_files_of_the_suite_hold_its_material(suite: SuiteParts, tmp_path: Path) -> None:
+def test_files_of_the_suite_hold_its_material(suite, tmp_path):
     part = replace(suite.parts("test")[0])
     write_series(tmp_path / "part.vtp", to_series(part))
     features = open_series(tmp_path / "part.vtp").features

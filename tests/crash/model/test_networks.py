@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,7 +44,7 @@ def loud(model: Any) -> Any:
 
 @table("name", BACKBONES)
 @torch.no_grad()
-def test_a_batch_gives_the_same_as_its_parts(part: Make, name: str) -> None:
+def test_a_batch_gives_the_same_as_its_parts(part, name):
     model, encoder = loud(BACKBONES[name](frames=3)), Encoder(SIZES["tiny"])
     graphs = [encoder.encode(part(family)).graph for family in FAMILIES]
     together = model(*join(graphs, model.levels))
@@ -56,9 +55,7 @@ def test_a_batch_gives_the_same_as_its_parts(part: Make, name: str) -> None:
 
 @table("family", FAMILIES)
 @torch.no_grad()
-def test_a_rotated_model_of_other_node_numbers_gives_rotated_predictions(
-    part: Make, family: str
-) -> None:
+def test_a_rotated_model_of_other_node_numbers_gives_rotated_predictions(part, family):
     model, encoder = loud(MaskMorphUNet(frames=3)), Encoder(SIZES["tiny"])
     still = part(family, 2)
     turn, step = Rotation.random(random_state=3).as_matrix(), np.array([300.0, -20, 70])
@@ -85,7 +82,7 @@ def test_a_rotated_model_of_other_node_numbers_gives_rotated_predictions(
 
 @pytest.mark.parametrize("history", ["one_shot", "recurrent"])
 @torch.no_grad()
-def test_clamped_nodes_and_the_first_frame_stay_at_zero(part: Make, history: Any) -> None:
+def test_clamped_nodes_and_the_first_frame_stay_at_zero(part, history):
     model = MaskMorphUNet(frames=3, history=history, plastic=True).eval()
     encoded = Encoder(SIZES["tiny"]).encode(part("hat"))
     moved, strain = model(*encoded.graph)
@@ -98,7 +95,7 @@ def test_clamped_nodes_and_the_first_frame_stay_at_zero(part: Make, history: Any
     assert (strain.diff(dim=1) > 0).all(), "plastic strain never decreases"
 
 
-def test_masks_act_in_training_only(part: Make) -> None:
+def test_masks_act_in_training_only(part):
     graph = Encoder(SIZES["tiny"]).encode(part("hat")).graph
     model = MaskMorphUNet(frames=3, mask=0.4)
     torch.manual_seed(0)
@@ -111,7 +108,7 @@ def test_masks_act_in_training_only(part: Make) -> None:
         MaskMorphUNet(mask=1.0)
 
 
-def test_fixed_grids_are_those_of_the_reference_part(part: Make) -> None:
+def test_fixed_grids_are_those_of_the_reference_part(part):
     size = SIZES["tiny"]
     first, second = part("hat", 0), part("hat", 1)
     reference = Encoder(size).reference(first)
@@ -122,13 +119,13 @@ def test_fixed_grids_are_those_of_the_reference_part(part: Make) -> None:
     assert not torch.equal(ours, Encoder(size).encode(second).graph.coarse)
 
 
-def test_refuses_a_graph_of_another_size(part: Make) -> None:
+def test_refuses_a_graph_of_another_size(part):
     graph = Encoder(SIZES["small"]).encode(part("hat")).graph
     with pytest.raises(RecipeError, match="coarse nodes"):
         MaskMorphUNet(size="tiny")(*graph)
 
 
-def test_loads_weights_of_a_run_and_refuses_others(tmp_path: Any) -> None:
+def test_loads_weights_of_a_run_and_refuses_others(tmp_path):
     from safetensors.torch import save_file
 
     model = MaskMorphUNet(init_seed=5)
@@ -178,9 +175,7 @@ def step(model: Any, graph: CrashGraph) -> None:
 
 
 @table("method", METHODS, parts=2)
-def test_an_adapter_is_small_keeps_the_base_and_merges(
-    method: str, graph: CrashGraph, tmp_path: Path
-) -> None:
+def test_an_adapter_is_small_keeps_the_base_and_merges(method, graph, tmp_path):
     plain = MaskMorphUNet(size="small", frames=3).eval()
     model = adapted(method).eval()
     with torch.no_grad():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ import pytest
 
 from scionwood import ReadError
 from scionwood_crash.data.encode import Encoder
-from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.model import SIZES
 from scionwood_crash.model.graph import CONDITIONS
 from scionwood_crash.parts.part import Part, gaps
@@ -24,7 +22,7 @@ from scionwood_crash.solver.model import Impactor, Material
 from scionwood_crash.suite.geometry import sweep
 
 
-def test_a_part_is_unchanged_by_writing_and_reading(suite: SuiteParts, tmp_path: Path) -> None:
+def test_a_part_is_unchanged_by_writing_and_reading(suite, tmp_path):
     part = suite.parts("test")[0]
     write_series(tmp_path / "part.vtp", to_series(part))
     again = from_series(open_series(tmp_path / "part.vtp"))
@@ -36,7 +34,7 @@ def test_a_part_is_unchanged_by_writing_and_reading(suite: SuiteParts, tmp_path:
     assert again.material.yield_stress == pytest.approx(part.material.yield_stress)
 
 
-def test_a_mesh_without_clamped_nodes_needs_an_option(suite: SuiteParts, tmp_path: Path) -> None:
+def test_a_mesh_without_clamped_nodes_needs_an_option(suite, tmp_path):
     part = suite.parts("test")[0]
     series = to_series(part)
     bare = replace(series, times=series.times[:1], features={}, read=_bare(series))
@@ -52,11 +50,8 @@ def _bare(series: Any) -> Callable[[int], Any]:
     return lambda index: replace(series.read(index), point_fields={}, cell_fields={})
 
 
-Make = Callable[..., Part]
-
-
 @pytest.mark.parametrize("family", ["hat", "box"])
-def test_gaps_are_the_travel_of_the_impactor_until_contact(part: Make, family: str) -> None:
+def test_gaps_are_the_travel_of_the_impactor_until_contact(part, family):
     given = part(family)
     gap, hit = gaps(given), given.impactor
     first = int(gap.argmin())
@@ -94,7 +89,7 @@ def numbers(part: Part) -> np.ndarray:
     return np.asarray(condition[-NUMBERS:], np.float64)
 
 
-def test_area_and_plastic_modulus_of_a_round_tube() -> None:
+def test_area_and_plastic_modulus_of_a_round_tube():
     features = numbers(round_tube())
     values = {name: math.exp(features[name]) * unit for name, unit in UNITS.items()}
     assert values[AREA] == pytest.approx(math.pi * 40 * 2, rel=0.01)
@@ -107,7 +102,7 @@ def test_area_and_plastic_modulus_of_a_round_tube() -> None:
     assert values[FLOW] == pytest.approx(0.5)
 
 
-def test_the_travel_is_the_energy_over_the_collapse_force() -> None:
+def test_the_travel_is_the_energy_over_the_collapse_force():
     part, features = round_tube(), numbers(round_tube())
     force = 0.5 * math.exp(features[BEND]) * 8000 * (1 / 200 + 1 / 400)
     assert math.exp(features[REACH]) * 20 == pytest.approx(25 * 7**2 / 2 / force, rel=0.02)
@@ -120,7 +115,7 @@ def test_the_travel_is_the_energy_over_the_collapse_force() -> None:
     )
 
 
-def test_features_of_a_part_clamped_at_one_end_or_nowhere() -> None:
+def test_features_of_a_part_clamped_at_one_end_or_nowhere():
     part = round_tube()
     one = numbers(replace(part, clamped=part.points[:, 0] == 0))
     assert math.exp(one[FAR]) * 300 == pytest.approx(600, rel=0.01), "its length"

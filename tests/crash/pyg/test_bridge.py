@@ -29,7 +29,7 @@ def encoded(part: Make) -> list[Encoded]:
     return [encoder.encode(part("tube", size=size)) for size in (30.0, 40.0)]
 
 
-def test_a_batch_of_pyg_is_our_join(encoded: list[Encoded]) -> None:
+def test_a_batch_of_pyg_is_our_join(encoded):
     from torch_geometric.loader import DataLoader
 
     (batch,) = DataLoader([to_pyg(each) for each in encoded], batch_size=2)
@@ -38,7 +38,7 @@ def test_a_batch_of_pyg_is_our_join(encoded: list[Encoded]) -> None:
         assert torch.equal(ours, theirs), name
 
 
-def test_edges_in_another_order_give_the_same_prediction(encoded: list[Encoded]) -> None:
+def test_edges_in_another_order_give_the_same_prediction(encoded):
     network = MaskMorphUNet(size="tiny", frames=3).eval()
     data = to_pyg(encoded[0])
     order = torch.randperm(data.edge_index.shape[1], generator=torch.Generator().manual_seed(0))
@@ -47,7 +47,7 @@ def test_edges_in_another_order_give_the_same_prediction(encoded: list[Encoded])
         torch.testing.assert_close(network(*from_pyg(data)), network(*encoded[0].graph))
 
 
-def test_targets_go_with_the_part(part: Make) -> None:
+def test_targets_go_with_the_part(part):
     tube = part("tube", size=40.0)
     moved = replace(tube, displacement=np.zeros((3, len(tube.points), 3)))
     data = to_pyg(Encoder(TINY).encode(moved))
@@ -55,7 +55,7 @@ def test_targets_go_with_the_part(part: Make) -> None:
     assert "plastic_strain" not in data
 
 
-def test_refuses_a_graph_that_is_no_part(encoded: list[Encoded]) -> None:
+def test_refuses_a_graph_that_is_no_part(encoded):
     from torch_geometric.data import Data
 
     with pytest.raises(RecipeError, match="needs condition, near, share, coarse, cells"):
@@ -69,7 +69,7 @@ def loaded(suite: SuiteParts, max_nodes: int | None = None) -> SuiteParts:
     return data
 
 
-def test_its_batches_are_ours(suite: SuiteParts) -> None:
+def test_its_batches_are_ours(suite):
     ours, theirs = (list(data.loader("val")) for data in (suite, loaded(suite)))
     for one, other in zip(ours, theirs, strict=True):
         assert one.keys() == other.keys()
@@ -78,7 +78,7 @@ def test_its_batches_are_ours(suite: SuiteParts) -> None:
         assert torch.equal(one["displacement"], other["displacement"])
 
 
-def test_a_batch_has_so_many_nodes_at_most(suite: SuiteParts) -> None:
+def test_a_batch_has_so_many_nodes_at_most(suite):
     nodes = [len(part.graph.features) for part in suite.encoded("train")]
     data = loaded(suite, max_nodes=max(nodes) + 1)
     loader = data.loader("train")

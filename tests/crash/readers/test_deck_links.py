@@ -73,7 +73,7 @@ def links(path: Path) -> set[tuple[int, int, int]]:
     ],
     ids=["plain", "id", "filtered"],
 )
-def test_spot_welds_link_their_two_nodes(deck: Write, cards: str) -> None:
+def test_spot_welds_link_their_two_nodes(deck, cards):
     assert links(deck(cards)) == {(2, 101, WELD), (7, 107, WELD)}
 
 
@@ -87,7 +87,7 @@ def test_spot_welds_link_their_two_nodes(deck: Write, cards: str) -> None:
     ],
     ids=["list", "title", "generate"],
 )
-def test_a_nodal_rigid_body_links_its_nodes_in_different_pieces(deck: Write, cards: str) -> None:
+def test_a_nodal_rigid_body_links_its_nodes_in_different_pieces(deck, cards):
     loose = "*NODE\n500,0,0,5\n"
     assert links(deck(loose, cards)) == {(2, 101, WELD)}
 
@@ -105,7 +105,7 @@ def test_a_nodal_rigid_body_links_its_nodes_in_different_pieces(deck: Write, car
     ],
     ids=["part", "parts", "segments", "shells"],
 )
-def test_a_tied_contact_links_nodes_to_the_nearest_shell(deck: Write, cards: str) -> None:
+def test_a_tied_contact_links_nodes_to_the_nearest_shell(deck, cards):
     """Nodes 101 and 196 are opposite corners of the upper sheet, above shells 1 and 48."""
     corners = {101: (1, 6, 7, 2), 196: (59, 64, 65, 60)}
     wanted = {(low, high, TIE) for high, near in corners.items() for low in near}
@@ -116,9 +116,7 @@ def test_a_tied_contact_links_nodes_to_the_nearest_shell(deck: Write, cards: str
     ("gap", "tied"), [(1.4, True), (1.5, False)], ids=["within", "beyond the tolerance"]
 )
 @pytest.mark.filterwarnings("ignore:.*join no two pieces")
-def test_the_tolerance_of_a_tie_is_a_share_of_the_thickness(
-    deck: Write, gap: float, tied: bool
-) -> None:
+def test_the_tolerance_of_a_tie_is_a_share_of_the_thickness(deck, gap, tied):
     """0.6 (1.2 + 1.2) = 1.44 mm; 0.05 of the diagonal of a shell of 10 mm is 0.71 mm."""
     sheets = LOW + sheet(2, 101, gap, 8.0, (15, 5))
     path = deck("*CONTACT_TIED_SURFACE_TO_SURFACE\n2,1,3,3\n", sheets=sheets)
@@ -127,7 +125,7 @@ def test_the_tolerance_of_a_tie_is_a_share_of_the_thickness(
     assert found is None or len(np.unique(found.nodes[:, 1])) == 96, "every node of the sheet"
 
 
-def test_an_include_with_offsets_brings_its_welds(deck: Write, tmp_path: Path) -> None:
+def test_an_include_with_offsets_brings_its_welds(deck, tmp_path):
     (tmp_path / "part.k").write_text(
         "*KEYWORD\n" + PARTS + LOW + HIGH + "*CONSTRAINED_SPOTWELD\n2,101\n"
         "*SET_NODE_LIST\n9\n7,107\n*CONSTRAINED_NODAL_RIGID_BODY\n77,0,9\n"
@@ -153,20 +151,19 @@ def test_an_include_with_offsets_brings_its_welds(deck: Write, tmp_path: Path) -
     ],
     ids=["one piece", "no set", "other set", "joint", "spotweld contact", "no sides", "all parts"],
 )
-def test_connections_that_are_not_read_are_named(deck: Write, cards: str, said: str) -> None:
+def test_connections_that_are_not_read_are_named(deck, cards, said):
     with pytest.warns(UserWarning, match=said):
         KeywordReader(deck(cards))
 
 
-def test_a_range_without_end_is_refused(deck: Write) -> None:
+def test_a_range_without_end_is_refused(deck):
     with pytest.raises(ReadError, match=r"a set lists the numbers 1 to 999999999"):
         KeywordReader(deck("*SET_NODE_LIST_GENERATE\n9\n1,999999999\n"))
 
 
-def test_welded_pieces_of_a_deck_have_the_strength_of_the_whole(deck: Write) -> None:
+def test_welded_pieces_of_a_deck_have_the_strength_of_the_whole(deck):
     path = deck("*CONSTRAINED_SPOTWELD\n2,101\n", "*NODE\n400,0,0,9\n")
     part = from_series(open_series(path), Setup(clamped="ends"))
-    assert part.links is not None
     assert part.links.kinds.tolist() == [WELD]
     pieces = np.repeat([0, 1], [65, 96])
     assert groups_of(pieces, part.links).tolist() == [0, 0]
@@ -177,9 +174,7 @@ def test_welded_pieces_of_a_deck_have_the_strength_of_the_whole(deck: Write) -> 
     assert from_series(only_part(open_series(path), 2), Setup(clamped="ends")).links is None
 
 
-def test_a_d3plot_takes_its_welds_from_its_deck(
-    deck: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_d3plot_takes_its_welds_from_its_deck(deck, tmp_path, capsys):
     mesh = replace(open_series(deck("*CONSTRAINED_SPOTWELD\n2,101\n7,107\n")).mesh, links=None)
     moved = np.linspace(0, 1, 3)[:, None, None] * np.where(mesh.points[:, :1] > 50, -1.0, 0.0)
     history = type(open_series(tmp_path / "deck.k")).from_arrays(
@@ -190,7 +185,6 @@ def test_a_d3plot_takes_its_welds_from_its_deck(
     write_series(run, history)
     assert open_run(run, RunSettings()).mesh.links is None
     own = open_run(run, RunSettings(mesh=str(tmp_path / "deck.k"))).mesh
-    assert own.links is not None
     assert own.node_ids[own.links.nodes].tolist() == [[2, 101], [7, 107]]
     options = ["--held", "still", "--mesh", str(tmp_path / "deck.k")]
     assert cli.main(["crash", "inspect", str(run.parent), *options]) == 0
@@ -206,7 +200,7 @@ def test_a_d3plot_takes_its_welds_from_its_deck(
         open_run(run, RunSettings(mesh=str(other)))
 
 
-def test_the_nearest_cell_by_distance() -> None:
+def test_the_nearest_cell_by_distance():
     corners = np.array(
         [
             [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]],

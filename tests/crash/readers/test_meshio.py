@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import meshio
 import numpy as np
 import pytest
@@ -17,7 +15,7 @@ QUAD, TRIANGLE = np.array([[0, 1, 2, 3]]), np.array([[1, 4, 2]])
 
 
 @table("suffix", [".vtk", ".inp", ".bdf", ".med"])
-def test_meshes_of_other_programs_keep_their_cells(tmp_path: Path, suffix: str) -> None:
+def test_meshes_of_other_programs_keep_their_cells(tmp_path, suffix):
     path = tmp_path / f"mesh{suffix}"
     mesh = meshio.Mesh(POINTS, [("quad", QUAD), ("triangle", TRIANGLE)])
     mesh.write(path)
@@ -30,7 +28,7 @@ def test_meshes_of_other_programs_keep_their_cells(tmp_path: Path, suffix: str) 
         open_series(path)
 
 
-def test_parts_are_properties_or_element_sets(tmp_path: Path) -> None:
+def test_parts_are_properties_or_element_sets(tmp_path):
     cells = [("quad", QUAD), ("triangle", TRIANGLE)]
     data = {"nastran:ref": [np.array([4]), np.array([9])]}
     meshio.Mesh(POINTS, cells, cell_data=data).write(tmp_path / "a.bdf")
@@ -40,7 +38,7 @@ def test_parts_are_properties_or_element_sets(tmp_path: Path) -> None:
     assert open_series(tmp_path / "a.inp", thickness=1).mesh.part_ids.tolist() == [1, 2]
 
 
-def test_leaves_out_other_cells_and_refuses_midside_nodes(tmp_path: Path) -> None:
+def test_leaves_out_other_cells_and_refuses_midside_nodes(tmp_path):
     mixed = meshio.Mesh(POINTS, [("line", np.array([[0, 4]])), ("quad", QUAD)])
     for name in ("mixed.vtk", "mixed.vtu"):
         mixed.write(tmp_path / name)
@@ -85,7 +83,7 @@ spring,
 """
 
 
-def test_shells_of_calculix_are_read_beside_other_elements(tmp_path: Path) -> None:
+def test_shells_of_calculix_are_read_beside_other_elements(tmp_path):
     path = tmp_path / "deck.inp"
     path.write_text(CALCULIX)
     with pytest.warns(UserWarning, match=r"deck.inp: elements of type SPRINGA are left out"):
@@ -107,7 +105,7 @@ def test_shells_of_calculix_are_read_beside_other_elements(tmp_path: Path) -> No
     ],
     ids=["midside", "no type", "range", "solids"],
 )
-def test_refuses_bad_decks_of_abaqus(tmp_path: Path, changes: dict[str, str], rule: str) -> None:
+def test_refuses_bad_decks_of_abaqus(tmp_path, changes, rule):
     path, text = tmp_path / "deck.inp", CALCULIX
     for old, new in changes.items():
         text = text.replace(old, new)
@@ -126,7 +124,7 @@ TEXTURE = "POINT_DATA 5\nTEXTURE_COORDINATES Texture%20Coordinates 2 double\n" +
 
 @pytest.mark.usefixtures("inline")
 @table("text", [OLD, NEW, OLD + TEXTURE, NEW + TEXTURE])
-def test_polygons_are_shells(text: str, tmp_path: Path) -> None:
+def test_polygons_are_shells(text, tmp_path):
     path = tmp_path / "surface.vtk"
     path.write_text(text)
     mesh = open_series(path, thickness=1.0).mesh
@@ -135,7 +133,7 @@ def test_polygons_are_shells(text: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("inline")
-def test_other_cells_are_named(tmp_path: Path) -> None:
+def test_other_cells_are_named(tmp_path):
     path = tmp_path / "lines.vtk"
     path.write_text(LEGACY.format("4.2") + VTK_POINTS + "LINES 1 3\n2 0 1\n")
     with pytest.raises(ReadError, match="it holds LINES"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +38,7 @@ def bulk(path: Path) -> Path:
 
 
 @table("suffix", [".fem", ".bdf", ".nas"])
-def test_shells_have_their_own_property_number_and_thickness(tmp_path: Path, suffix: str) -> None:
+def test_shells_have_their_own_property_number_and_thickness(tmp_path, suffix):
     with pytest.warns(UserWarning, match="1 CBEAM, 1 CROD are left out"):
         mesh = open_series(bulk(tmp_path / f"a{suffix}")).mesh
     assert mesh.part_ids.tolist() == [4, 9]
@@ -63,16 +62,14 @@ def test_shells_have_their_own_property_number_and_thickness(tmp_path: Path, suf
         (("PSHELL,9,1,0.8", "INCLUDE 'more.fem'"), "INCLUDE is not supported|cannot be read"),
     ],
 )
-def test_bad_bulk_data_are_refused(tmp_path: Path, change: tuple[str, str], rule: str) -> None:
+def test_bad_bulk_data_are_refused(tmp_path, change, rule):
     path = bulk(tmp_path / "a.fem")
     path.write_text(path.read_text().replace(*change))
     with pytest.raises(ReadError, match=rule):
         open_series(path)
 
 
-def test_a_deck_holds_the_mesh_the_sheet_and_the_impactor(
-    part: Callable[..., Part], tmp_path: Path
-) -> None:
+def test_a_deck_holds_the_mesh_the_sheet_and_the_impactor(part, tmp_path):
     design = part("bumper", size=60.0)
     still = np.zeros((len(design.times), len(design.points), 3))
     series = to_series(Part(**{**vars(design), "displacement": still}))
@@ -101,7 +98,7 @@ def test_a_deck_holds_the_mesh_the_sheet_and_the_impactor(
     assert float(engine[1]) == pytest.approx(design.duration)
 
 
-def test_parts_triangles_and_thickness_come_back(tmp_path: Path) -> None:
+def test_parts_triangles_and_thickness_come_back(tmp_path):
     mesh = sample_series().mesh
     write_mesh_deck(mesh, tmp_path / "a.rad")
     again = open_series(tmp_path / "a.rad").mesh
@@ -122,7 +119,7 @@ def test_parts_triangles_and_thickness_come_back(tmp_path: Path) -> None:
         (("/NODE\n", "/NOTE\n"), "coordinates are|names a node that does not exist"),
     ],
 )
-def test_bad_decks_are_refused(tmp_path: Path, change: tuple[str, str], rule: str) -> None:
+def test_bad_decks_are_refused(tmp_path, change, rule):
     path = tmp_path / "a.rad"
     write_mesh_deck(sample_series().mesh, path)
     path.write_text(path.read_text().replace(*change))
@@ -130,7 +127,7 @@ def test_bad_decks_are_refused(tmp_path: Path, change: tuple[str, str], rule: st
         open_series(path)
 
 
-def test_other_elements_are_named(tmp_path: Path) -> None:
+def test_other_elements_are_named(tmp_path):
     path = tmp_path / "a.rad"
     write_mesh_deck(sample_series().mesh, path)
     path.write_text(path.read_text().replace("/END", "/BRICK/4\n  1  2  3\n/END"))
@@ -138,12 +135,12 @@ def test_other_elements_are_named(tmp_path: Path) -> None:
         open_series(path)
 
 
-def test_a_starter_deck_has_its_usual_name(part: Callable[..., Part], tmp_path: Path) -> None:
+def test_a_starter_deck_has_its_usual_name(part, tmp_path):
     with pytest.raises(WriteError, match=r"ends in _0000\.rad"):
         write_series(tmp_path / "b.rad", sample_series())
 
 
-def test_files_of_femzip_are_named(tmp_path: Path) -> None:
+def test_files_of_femzip_are_named(tmp_path):
     (tmp_path / "run.fz").write_bytes(b"\x01\x02")
     (tmp_path / "d3plot.bin").write_bytes(b"FEMZIP-L 10.2\0\0")
     for name in ("run.fz", "d3plot.bin"):

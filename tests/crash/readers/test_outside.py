@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -23,7 +22,7 @@ SECRET = 7654.25
 
 
 @pytest.mark.parametrize("absolute", [True, False])
-def test_a_chunk_that_is_a_link_out_of_the_store_is_refused(tmp_path: Path, absolute: bool) -> None:
+def test_a_chunk_that_is_a_link_out_of_the_store_is_refused(tmp_path, absolute):
     path, secret = tmp_path / "run.zarr", tmp_path / "secret"
     ZarrReader.write_sample(path)
     chunk = path / "mesh_pos" / "0.0.0"
@@ -49,7 +48,7 @@ def test_a_chunk_that_is_a_link_out_of_the_store_is_refused(tmp_path: Path, abso
         " **INCLUDE , input=../{name}",
     ],
 )
-def test_an_include_of_abaqus_is_refused(tmp_path: Path, line: str) -> None:
+def test_an_include_of_abaqus_is_refused(tmp_path, line):
     secret = tmp_path / "secret.inp"
     secret.write_text(f"*NODE\n1, {SECRET}, 0, 0\n")
     path = tmp_path / "model.inp"
@@ -63,7 +62,7 @@ def test_an_include_of_abaqus_is_refused(tmp_path: Path, line: str) -> None:
 
 
 @table("way", ["raw", "virtual", "link"])
-def test_coordinates_of_med_in_another_file_are_refused(tmp_path: Path, way: str) -> None:
+def test_coordinates_of_med_in_another_file_are_refused(tmp_path, way):
     path, secret = tmp_path / "model.med", tmp_path / "secret"
     MeshReader.write_sample(path)
     with h5py.File(path, "r+") as file:
@@ -92,7 +91,7 @@ def test_coordinates_of_med_in_another_file_are_refused(tmp_path: Path, way: str
     assert str(SECRET) not in str(error.value)
 
 
-def test_chooses_the_reader_by_suffix_or_content(tmp_path: Path) -> None:
+def test_chooses_the_reader_by_suffix_or_content(tmp_path):
     for reader in (DynaReader, KeywordReader, MeshReader, VtkSeriesReader, ZarrReader):
         path = tmp_path / f"file{reader.suffixes[0]}"
         reader.write_sample(path)

@@ -52,7 +52,7 @@ def vtu(path: Path, **values: object) -> Path:
         ({"xyz": "0 0 0 one 0 0 0 1 0"}, "VTK"),
     ],
 )
-def test_refuses_bad_meshes(tmp_path: Path, values: dict[str, object], rule: str) -> None:
+def test_refuses_bad_meshes(tmp_path, values, rule):
     with pytest.raises(ReadError, match=rule) as caught:
         open_series(vtu(tmp_path / "bad.vtu", **values))
     assert "bad.vtu" in str(caught.value)
@@ -61,7 +61,7 @@ def test_refuses_bad_meshes(tmp_path: Path, values: dict[str, object], rule: str
 
 
 @pytest.mark.parametrize("suffix", [".vtu", ".pvd"])
-def test_refuses_xml_with_entities(tmp_path: Path, suffix: str) -> None:
+def test_refuses_xml_with_entities(tmp_path, suffix):
     laughs = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, 10))
     bomb = f'<!DOCTYPE x [<!ENTITY l0 "ha">{laughs}]>'
     theft = '<!DOCTYPE x [<!ENTITY file SYSTEM "file:///etc/hostname">]>'
@@ -72,7 +72,7 @@ def test_refuses_xml_with_entities(tmp_path: Path, suffix: str) -> None:
             open_reader(path)
 
 
-def test_refuses_compressed_arrays_of_another_size(tmp_path: Path) -> None:
+def test_refuses_compressed_arrays_of_another_size(tmp_path):
     path = tmp_path / "run.vtp"
     VtkSeriesReader.write_sample(path)
     text = path.read_text()
@@ -84,7 +84,7 @@ def test_refuses_compressed_arrays_of_another_size(tmp_path: Path) -> None:
         VtkSeriesReader(path)
 
 
-def test_refuses_contradicting_and_mixed_units(tmp_path: Path) -> None:
+def test_refuses_contradicting_and_mixed_units(tmp_path):
     write_series(tmp_path / "run.pvd", sample_series())
     assert open_series(tmp_path / "run.pvd", units="ms, mm, kg").mesh.units.length == "mm"
     with pytest.raises(ReadError, match=r"the file is in mm, ms, kg, but m, s, kg was given"):
@@ -112,7 +112,7 @@ def test_refuses_contradicting_and_mixed_units(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_refuses_bad_lists(tmp_path: Path, entries: str, rule: str) -> None:
+def test_refuses_bad_lists(tmp_path, entries, rule):
     vtu(tmp_path / "a.vtu")
     path = tmp_path / "run.pvd"
     path.write_text(f'<VTKFile type="Collection"><Collection>{entries}</Collection></VTKFile>')
@@ -120,7 +120,7 @@ def test_refuses_bad_lists(tmp_path: Path, entries: str, rule: str) -> None:
         open_series(path)
 
 
-def test_moved_points_of_a_list_give_displacements(tmp_path: Path) -> None:
+def test_moved_points_of_a_list_give_displacements(tmp_path):
     lines = []
     for state, height in enumerate((1.0, 1.5)):
         vtu(tmp_path / f"{state}.vtu", xyz=f"0 0 0 1 0 0 0 {height} 0")
@@ -135,7 +135,7 @@ def test_moved_points_of_a_list_give_displacements(tmp_path: Path) -> None:
         open_series(path).displacement()
 
 
-def test_refuses_damaged_numbers_of_runs(tmp_path: Path) -> None:
+def test_refuses_damaged_numbers_of_runs(tmp_path):
     VtkSeriesReader.write_sample(tmp_path / "run.vtp")
     features = tmp_path / "global_features.json"
     features.write_text(json.dumps({"run": {"speed": 3}, "other": {"speed": 4}}))
@@ -149,7 +149,7 @@ def test_refuses_damaged_numbers_of_runs(tmp_path: Path) -> None:
 POINTS = np.array([[0.0, 0, 0], [8, 0, 0], [8, 6, 0], [0, 6, 1], [16, 0, 0]])
 
 
-def test_a_store_without_cells_is_a_graph(tmp_path: Path) -> None:
+def test_a_store_without_cells_is_a_graph(tmp_path):
     group = zarr.open_group(tmp_path / "run.zarr", mode="w", zarr_format=3)
     positions = np.stack([POINTS, POINTS + 1])
     arrays = {"mesh_pos": positions, "edges": np.array([[0, 1], [1, 2]]), "thickness": np.ones(5)}
@@ -176,7 +176,7 @@ def test_a_store_without_cells_is_a_graph(tmp_path: Path) -> None:
         ("mesh_connectivity_flat", np.full(7, 77), "names a node that does not exist"),
     ],
 )
-def test_refuses_bad_stores(tmp_path: Path, name: str, values: np.ndarray, rule: str) -> None:
+def test_refuses_bad_stores(tmp_path, name, values, rule):
     group = zarr.open_group(
         tmp_path / "run.zarr", mode="w", zarr_format=2, attributes={"times": [0]}
     )
@@ -192,7 +192,7 @@ def test_refuses_bad_stores(tmp_path: Path, name: str, values: np.ndarray, rule:
         open_series(tmp_path / "run.zarr", thickness=1.0)
 
 
-def test_refuses_a_missing_chunk(tmp_path: Path) -> None:
+def test_refuses_a_missing_chunk(tmp_path):
     write_series(tmp_path / "run.zarr", sample_series())
     (tmp_path / "run.zarr" / "mesh_pos" / "1.0.0").unlink()
     series = open_series(tmp_path / "run.zarr")
@@ -201,7 +201,7 @@ def test_refuses_a_missing_chunk(tmp_path: Path) -> None:
         series.read(1)
 
 
-def test_refuses_a_store_that_inflates_too_much(tmp_path: Path) -> None:
+def test_refuses_a_store_that_inflates_too_much(tmp_path):
     path = tmp_path / "bomb.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("mesh_pos/0.0.0", bytes(80 << 20))

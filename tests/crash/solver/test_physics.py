@@ -25,7 +25,7 @@ def plate(length: float, width: float, nx: int, ny: int) -> tuple[np.ndarray, np
     return sweep(np.array(rows), closed=False)
 
 
-def test_a_cantilever_vibrates_at_the_frequency_of_a_beam() -> None:
+def test_a_cantilever_vibrates_at_the_frequency_of_a_beam():
     """The frequency agrees with Euler and Bernoulli within 3 %.
 
     A strip this narrow bends freely across its width. A plate strip that stays straight across
@@ -50,7 +50,7 @@ def test_a_cantilever_vibrates_at_the_frequency_of_a_beam() -> None:
     assert frequency == pytest.approx(1.8751**2 / (2 * pi) * sqrt(bending / length**4), rel=0.03)
 
 
-def test_rigid_translation_causes_no_stress() -> None:
+def test_rigid_translation_causes_no_stress():
     nodes, quads = plate(30, 20, 3, 2)
     velocity = np.tile([3.0, -2.0, 1.0], (len(nodes), 1))
     run = Explicit(Shell(nodes, quads, np.full(len(quads), 1.5), velocity=velocity))
@@ -61,7 +61,7 @@ def test_rigid_translation_causes_no_stress() -> None:
 
 
 @pytest.mark.parametrize(("warp", "tolerance"), [(0.0, 5e-4), (0.02, 0.02)])
-def test_rigid_rotation_causes_centrifugal_stress_only(warp: float, tolerance: float) -> None:
+def test_rigid_rotation_causes_centrifugal_stress_only(warp, tolerance):
     """A free plate rotates by 60 degrees about a tilted axis, flat or warped by 3 mm.
 
     The elements of the warped plate twist slightly against their hourglass stiffness.
@@ -101,7 +101,7 @@ def von_mises(run: Explicit) -> float:
     return float(np.sqrt(x * x - x * y + y * y + 3 * xy * xy))
 
 
-def test_the_stress_stays_on_the_hardening_curve() -> None:
+def test_the_stress_stays_on_the_hardening_curve():
     run = stretched(0.5, Material())
     plastic = run.plastic[0, 1]
     assert plastic > 0.04
@@ -110,7 +110,7 @@ def test_the_stress_stays_on_the_hardening_curve() -> None:
     assert run.energy.external == pytest.approx(run.energy.internal, rel=0.01)
 
 
-def test_strain_rate_hardens_by_cowper_and_symonds() -> None:
+def test_strain_rate_hardens_by_cowper_and_symonds():
     sheet = Material(rate=0.04, rate_exponent=5.0)
     stresses = [von_mises(stretched(speed, sheet)) for speed in (0.05, 0.5, 5.0)]
     still = von_mises(stretched(0.5, Material()))
@@ -119,7 +119,7 @@ def test_strain_rate_hardens_by_cowper_and_symonds() -> None:
     assert stresses[1] / still == pytest.approx(1 + (plastic_rate / 0.04) ** 0.2, rel=0.02)
 
 
-def test_a_crash_conserves_energy_and_is_reproducible() -> None:
+def test_a_crash_conserves_energy_and_is_reproducible():
     """Energy balance within 3 %, hourglass energy below 10 % of the internal energy."""
     made = FAMILIES["box"](np.random.default_rng(3), 10.0)
     first, second = (solve(made.shell, made.impactor, duration=5.0, n_frames=6) for _ in "ab")
@@ -165,7 +165,7 @@ def crushed(size: float, duration: float = 10.0) -> tuple[float, Result]:
 
 
 @pytest.mark.slow
-def test_a_finer_mesh_crushes_with_less_force() -> None:
+def test_a_finer_mesh_crushes_with_less_force():
     """Elements of 10 mm, four per fold, are too stiff; 7.5 mm are less so. Theory is below both."""
     coarse, fine = (crushed(size, 5.0)[0] for size in (10.0, 7.5))
     assert coarse > fine > THEORY
@@ -173,7 +173,7 @@ def test_a_finer_mesh_crushes_with_less_force() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_the_crush_force_of_a_square_tube_agrees_with_theory() -> None:
+def test_the_crush_force_of_a_square_tube_agrees_with_theory():
     """Within 15 % for elements of 5 mm, about seven per fold; coarser ones are stiffer."""
     (coarse, first), (fine, second) = crushed(7.5), crushed(5.0)
     assert fine == pytest.approx(THEORY, rel=0.15)
@@ -193,7 +193,7 @@ def test_the_crush_force_of_a_square_tube_agrees_with_theory() -> None:
         ({"nodes": np.zeros((4, 3))}, "above zero"),
     ],
 )
-def test_refuses_invalid_meshes(change: dict[str, object], message: str) -> None:
+def test_refuses_invalid_meshes(change, message):
     square = [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]]
     given = {"nodes": square, "quads": [[0, 1, 2, 3]], "thickness": [1.0], **change}
     if "quads" in change:
@@ -224,7 +224,7 @@ def bent_hat(size: float) -> Result:
     return solve(shell, pole, duration=6.0)
 
 
-def test_a_hat_in_three_point_bending_carries_its_limit_load() -> None:
+def test_a_hat_in_three_point_bending_carries_its_limit_load():
     """The limit load of a beam is `4 M / L` with the fully plastic moment M of the section."""
     result = bent_hat(10.0)
     area = 2.0 * np.array([40.0, 80.0, 50.0])  # flanges, walls, crown
@@ -237,7 +237,7 @@ def test_a_hat_in_three_point_bending_carries_its_limit_load() -> None:
 
 
 @pytest.mark.slow
-def test_a_round_tube_is_between_theory_and_tests() -> None:
+def test_a_round_tube_is_between_theory_and_tests():
     """Alexander (1960): `6 s t (D t)^0.5`; Guillow et al. (2001): `72.3 (D / t)^0.32 s t^2 / 4`.
 
     The sources are in `benchmarks/crash_solver.py`. Coarse elements are too stiff, so that the

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import h5py
 import numpy as np
 import pytest
@@ -28,7 +26,7 @@ def states() -> xr.DataArray:
     return pde.simulate(n=6, n_points=16, n_steps=3)
 
 
-def test_numbers_of_a_file_condition_a_model(states: xr.DataArray, tmp_path: Path) -> None:
+def test_numbers_of_a_file_condition_a_model(states, tmp_path):
     viscosity = np.linspace(0.01, 0.06, 6)
     write_netcdf(states, tmp_path / "states.nc")
     with xr.open_dataset(tmp_path / "states.nc", engine="h5netcdf") as dataset:
@@ -63,15 +61,13 @@ def test_numbers_of_a_file_condition_a_model(states: xr.DataArray, tmp_path: Pat
         ("equation", "'equation' holds <U7, and a condition is a finite number"),
     ],
 )
-def test_refuses_a_condition_that_is_no_number_of_a_sample(
-    name: str, message: str, states: xr.DataArray, tmp_path: Path
-) -> None:
+def test_refuses_a_condition_that_is_no_number_of_a_sample(name, message, states, tmp_path):
     write_netcdf(states, tmp_path / "states.nc")
     with pytest.raises(ReadError, match=message):
         Files(files=[str(tmp_path / "states.nc")], conditions=[name])
 
 
-def test_refuses_conditions_that_the_data_cannot_have(states: xr.DataArray, tmp_path: Path) -> None:
+def test_refuses_conditions_that_the_data_cannot_have(states, tmp_path):
     write_netcdf(states, tmp_path / "states.nc")
     write_cache([open_reader(tmp_path / "states.nc")], tmp_path / "cache")
     with pytest.raises(ReadError, match=r"a cache keeps states alone.*need viscosity"):
@@ -80,7 +76,7 @@ def test_refuses_conditions_that_the_data_cannot_have(states: xr.DataArray, tmp_
         Files(files=[str(tmp_path / "cache")], conditions=["dt"], time_stride=0)
 
 
-def test_a_rollout_names_conditions_beyond_the_training() -> None:
+def test_a_rollout_names_conditions_beyond_the_training():
     model = BilinearForecast(fields=1, width=2, stencil=3, conditions=["nu", "mach"])
     state = torch.randn(8, 1, 16, 16, 16)
     drawn = torch.stack([torch.linspace(0.01, 0.05, 8), torch.full((8,), 0.3)], dim=1)
@@ -96,7 +92,7 @@ def test_a_rollout_names_conditions_beyond_the_training() -> None:
 STATES = np.random.default_rng(0).normal(7, 3, (5, 2, 4, 4, 4)).astype(np.float32)
 
 
-def test_normalised_fields_have_unit_variance_and_convert_back() -> None:
+def test_normalised_fields_have_unit_variance_and_convert_back():
     states = torch.from_numpy(STATES)
     scale = Normaliser.of(["p", "u"], STATES)
     normalised = scale.apply(states)
@@ -106,12 +102,12 @@ def test_normalised_fields_have_unit_variance_and_convert_back() -> None:
     torch.testing.assert_close(scale.undo(normalised), states)
 
 
-def test_a_constant_field_is_only_shifted() -> None:
+def test_a_constant_field_is_only_shifted():
     scale = Normaliser.of(["p"], np.full((2, 1, 4, 4, 4), 1e6, np.float32))
     assert (scale.mean, scale.std) == ((1e6,), (1.0,))
 
 
-def test_reads_the_normaliser_that_was_written(tmp_path: Path) -> None:
+def test_reads_the_normaliser_that_was_written(tmp_path):
     scale = Normaliser.of(["p", "u"], STATES, 0.1, "s")
     scale.write(tmp_path)
     assert Normaliser.read(tmp_path) == scale
@@ -127,7 +123,7 @@ def test_reads_the_normaliser_that_was_written(tmp_path: Path) -> None:
         ('{"fields": ["p"], "mean": [0.0, 1.0], "std": [1.0]}', "one mean"),
     ],
 )
-def test_names_the_damage(content: str, message: str, tmp_path: Path) -> None:
+def test_names_the_damage(content, message, tmp_path):
     (tmp_path / FILE).write_text(content)
     with pytest.raises(ReadError, match=rf"{FILE}.*{message}"):
         Normaliser.read(tmp_path)

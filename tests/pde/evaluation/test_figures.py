@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -18,9 +16,7 @@ def states() -> xr.DataArray:
     return sample_states()
 
 
-def test_slices_show_the_middle_plane_in_one_colour_scale(
-    states: xr.DataArray,
-) -> None:
+def test_slices_show_the_middle_plane_in_one_colour_scale(states):
     figure = slices({"reference": states, "predicted": 0.1 * states}, sample=1, time=2)
     first, second = (
         next(axes for axes in figure.axes if axes.get_title() == f"u_y, {title}").images[0]
@@ -40,12 +36,12 @@ def test_slices_show_the_middle_plane_in_one_colour_scale(
 
 
 @table("axes", ["z", "yz", ""])
-def test_planes_lines_and_constant_fields_can_be_drawn(states: xr.DataArray, axes: str) -> None:
+def test_planes_lines_and_constant_fields_can_be_drawn(states, axes):
     flat = states.isel(dict.fromkeys(axes, 0)).drop_vars(list(axes))
     slices({"reference": flat if axes else xr.zeros_like(states)}).draw_without_rendering()
 
 
-def test_spectra_omit_the_mean() -> None:
+def test_spectra_omit_the_mean():
     lines = {"reference": np.array([9.0, 3, 2, 0]), "predicted": np.array([9.0, 3, 1e-20, 1])}
     figure = spectra(np.arange(4.0), {"u_x": lines, "p": lines}, unit="m")
     assert [axes.get_title() for axes in figure.axes] == ["u_x", "p"]
@@ -56,7 +52,7 @@ def test_spectra_omit_the_mean() -> None:
     assert figure.axes[0].get_ylim()[0] == pytest.approx(3e-10)  # below it is rounding
 
 
-def test_error_growth_starts_at_step_1_and_marks_the_horizons() -> None:
+def test_error_growth_starts_at_step_1_and_marks_the_horizons():
     samples = np.linspace(0.1, 2, 13) * np.array([[1.0], [3.0]])
     figure = error_growth({"u_x": samples}, baselines={"persistence": np.ones(13)})
     axes = figure.axes[0]
@@ -70,7 +66,7 @@ def test_error_growth_starts_at_step_1_and_marks_the_horizons() -> None:
     figure.draw_without_rendering()
 
 
-def test_an_animation_has_one_frame_for_each_time(states: xr.DataArray, tmp_path: Path) -> None:
+def test_an_animation_has_one_frame_for_each_time(states, tmp_path):
     target = tmp_path / "rollout.gif"
     animate({"reference": states, "predicted": 0.5 * states}, target, notes=["given", "far"])
     with Image.open(target) as film:

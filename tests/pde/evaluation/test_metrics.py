@@ -32,7 +32,7 @@ def box(n: int, dims: int = 3) -> list[Tensor]:
     return list(torch.meshgrid(*[line] * dims, indexing="ij"))
 
 
-def test_vrmse_equals_that_of_the_well(pair: tuple[Tensor, Tensor]) -> None:
+def test_vrmse_equals_that_of_the_well(pair):
     predicted, reference = pair
     for at in np.ndindex(2, 3, 2):
         x, y = predicted[at].double().numpy().ravel(), reference[at].double().numpy().ravel()
@@ -40,7 +40,7 @@ def test_vrmse_equals_that_of_the_well(pair: tuple[Tensor, Tensor]) -> None:
         assert float(vrmse(predicted, reference)[at]) == pytest.approx(wanted, rel=1e-6)
 
 
-def test_nrmse_and_the_conserved_error_equal_those_of_pdebench(pair: tuple[Tensor, Tensor]) -> None:
+def test_nrmse_and_the_conserved_error_equal_those_of_pdebench(pair):
     predicted, reference = (each.double().numpy() for each in pair)
     rmse = np.sqrt(((predicted - reference) ** 2).mean((3, 4, 5)))
     wanted = (rmse / np.sqrt((reference**2).mean((3, 4, 5)))).mean(0)
@@ -50,7 +50,7 @@ def test_nrmse_and_the_conserved_error_equal_those_of_pdebench(pair: tuple[Tenso
     np.testing.assert_allclose(conserved_error(*pair).square().mean(0).sqrt(), wanted, rtol=1e-5)
 
 
-def test_a_perfect_prediction_is_0_and_the_mean_is_1(pair: tuple[Tensor, Tensor]) -> None:
+def test_a_perfect_prediction_is_0_and_the_mean_is_1(pair):
     reference = pair[1].double()
     mean = reference.mean((3, 4, 5), keepdim=True).expand_as(reference)
     assert vrmse(reference, reference).max() == nrmse(reference, reference).max() == 0
@@ -58,12 +58,12 @@ def test_a_perfect_prediction_is_0_and_the_mean_is_1(pair: tuple[Tensor, Tensor]
     assert conserved_error(mean, reference).max() < 1e-12
 
 
-def test_a_constant_field_has_a_vrmse() -> None:
+def test_a_constant_field_has_a_vrmse():
     reference = torch.ones(1, 1, 1, 4, 4, 4)
     assert float(vrmse(reference + 1, reference)) == pytest.approx(1e-7**-0.5)
 
 
-def test_refuses_shapes_that_do_not_fit() -> None:
+def test_refuses_shapes_that_do_not_fit():
     fields, cube = torch.zeros(1, 2, 3, 4, 4, 4), torch.zeros(4, 4, 4)
     for metric in (vrmse, nrmse, conserved_error, spectral_error):
         for pair in ((fields, fields[:, :1]), (cube, cube)):
@@ -75,7 +75,7 @@ def test_refuses_shapes_that_do_not_fit() -> None:
         enstrophy(torch.zeros(2, 4, 4, 4), [1.0] * 3)
 
 
-def test_the_spectrum_of_a_wave_is_half_its_mean_square_in_its_shell() -> None:
+def test_the_spectrum_of_a_wave_is_half_its_mean_square_in_its_shell():
     x, y, _ = box(16)
     wave = 3 * torch.sin(3 * x) * torch.cos(4 * y)  # |k| = 5
     waves, power = spectrum(wave, [2 * pi] * 3)
@@ -85,20 +85,20 @@ def test_the_spectrum_of_a_wave_is_half_its_mean_square_in_its_shell() -> None:
     np.testing.assert_allclose(power, wanted, atol=1e-12)
 
 
-def test_a_spectrum_adds_up_to_half_the_mean_square() -> None:
+def test_a_spectrum_adds_up_to_half_the_mean_square():
     noise = torch.randn(2, 3, 32, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     _, power = spectrum(noise, [5.0])
     np.testing.assert_allclose(power.sum(-1), noise.square().mean(-1) / 2)
 
 
-def test_shells_refer_to_the_longest_side() -> None:
+def test_shells_refer_to_the_longest_side():
     line = 2 * pi * torch.arange(16, dtype=torch.float64) / 16
     wave = torch.cos(2 * line)[:, None].expand(16, 8)  # two waves over 4, nothing over 1
     waves, power = spectrum(wave, [4.0, 1.0])
     assert float(waves[int(power.argmax())]) == pytest.approx(2 * 2 * pi / 4)
 
 
-def test_the_spectral_error_equals_that_of_the_well(pair: tuple[Tensor, Tensor]) -> None:
+def test_the_spectral_error_equals_that_of_the_well(pair):
     predicted, reference = (each.double().numpy() for each in pair)
     power = np.abs(np.fft.fftn(predicted - reference, axes=(3, 4, 5))) ** 2 / 8**6
     k = 2 * np.pi * np.fft.fftfreq(8)
@@ -111,7 +111,7 @@ def test_the_spectral_error_equals_that_of_the_well(pair: tuple[Tensor, Tensor])
         np.testing.assert_allclose(error[..., i], power[..., inside].sum(-1), rtol=1e-5)
 
 
-def test_the_enstrophy_of_a_taylor_green_flow() -> None:
+def test_the_enstrophy_of_a_taylor_green_flow():
     x, y, z = box(16)
     u, v = torch.sin(x) * torch.cos(y) * torch.cos(z), -torch.cos(x) * torch.sin(y) * torch.cos(z)
     flow = torch.stack([u, v, torch.zeros_like(u)])
@@ -121,7 +121,7 @@ def test_the_enstrophy_of_a_taylor_green_flow() -> None:
     assert float(enstrophy(flow, [2 * pi / 16] * 2)) == pytest.approx(1 / 2, rel=1e-12)
 
 
-def test_windows_average_over_the_available_steps() -> None:
+def test_windows_average_over_the_available_steps():
     errors = torch.arange(20.0).reshape(1, 20, 1)
     means = {name: float(value) for name, value in by_window(errors).items()}
     assert means == {"1": 0, "6:12": 8.5, "13:30": 16}

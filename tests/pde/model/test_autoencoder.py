@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 import torch
 from case_table import table
@@ -36,7 +33,7 @@ def cube(*shape: int, seed: int = 0) -> Tensor:
         ("L", 59_879_984, 152_105_169),
     ],
 )
-def test_numbers_of_parameters(size: SizeName, encoder: int, both: int) -> None:
+def test_numbers_of_parameters(size, encoder, both):
     built = parts(size)
     assert sum(p.numel() for p in built["encoder"].parameters()) == encoder
     assert sum(p.numel() for p in built.parameters()) == both
@@ -51,9 +48,7 @@ def test_numbers_of_parameters(size: SizeName, encoder: int, both: int) -> None:
         ("L", (256, 128, 256, 8)),
     ],
 )
-def test_every_tensor_has_its_published_name_and_shape(
-    size: SizeName, widths: tuple[int, ...], published: Callable[..., Any]
-) -> None:
+def test_every_tensor_has_its_published_name_and_shape(size, widths, published):
     built, expected = parts(size), published(*widths)
     for part, count in (("encoder", 122), ("decoder", 94)):
         shapes = {name: tuple(x.shape) for name, x in built[part].state_dict().items()}
@@ -63,13 +58,11 @@ def test_every_tensor_has_its_published_name_and_shape(
         assert all(name.endswith("relative_position_index") for name in whole)
 
 
-def test_the_tiny_size_fits_six_megabytes_in_half_precision() -> None:
+def test_the_tiny_size_fits_six_megabytes_in_half_precision():
     assert 2 * sum(p.numel() for p in parts("tiny").parameters()) < 6e6
 
 
-def test_outputs_equal_those_of_the_published_code(
-    seeded: Callable[..., Tensor], fill: Callable[[nn.Module, str], None]
-) -> None:
+def test_outputs_equal_those_of_the_published_code(seeded, fill):
     """The values were recorded from the authors' code, with weights and input set by names."""
     encoder, decoder = Encoder(SIZES["S"]).eval(), Decoder(SIZES["S"]).eval()
     fill(encoder, "encoder")
@@ -88,7 +81,7 @@ def test_outputs_equal_those_of_the_published_code(
 
 
 @table("sides", [(16, 16, 16), (32, 16, 20), (17, 31, 16)])
-def test_output_sides_equal_input_sides(sides: tuple[int, ...]) -> None:
+def test_output_sides_equal_input_sides(sides):
     model, x = Tadpole().eval(), cube(2, 1, *sides)
     with torch.no_grad():
         assert model(x).shape == x.shape
@@ -96,14 +89,14 @@ def test_output_sides_equal_input_sides(sides: tuple[int, ...]) -> None:
         assert model.encode(x).mean.shape == (2, 128, *cells)
 
 
-def test_padding_equals_an_extension_by_the_edge() -> None:
+def test_padding_equals_an_extension_by_the_edge():
     model, x = Tadpole().eval(), cube(1, 1, 20, 16, 16)
     longer = torch.cat([x, x[:, :, -1:].expand(-1, -1, 12, -1, -1)], dim=2)
     with torch.no_grad():
         torch.testing.assert_close(model(x), model(longer)[:, :, :20])
 
 
-def test_each_field_of_a_state_is_encoded_separately() -> None:
+def test_each_field_of_a_state_is_encoded_separately():
     model, x = Tadpole().eval(), cube(2, 3, 16, 16, 16)
     with torch.no_grad():
         together = model(x)
@@ -114,7 +107,7 @@ def test_each_field_of_a_state_is_encoded_separately() -> None:
             torch.testing.assert_close(latents.chunk(3, dim=1)[field], model.encode(one).mean)
 
 
-def test_every_parameter_except_the_unused_layer_gets_a_gradient() -> None:
+def test_every_parameter_except_the_unused_layer_gets_a_gradient():
     model = Tadpole()
     posterior = model.encode(cube(1, 1, 16, 16, 16))
     model.decode(posterior.sample(), (16, 16, 16)).square().mean().add(
@@ -125,14 +118,14 @@ def test_every_parameter_except_the_unused_layer_gets_a_gradient() -> None:
     assert len(silent) == 2
 
 
-def test_the_divergence_follows_its_formula() -> None:
+def test_the_divergence_follows_its_formula():
     zero, one = torch.zeros(1, 2, 1, 1, 1), torch.ones(1, 2, 1, 1, 1)
     assert not Gaussian(zero, zero).kl().any()
     expected = 0.5 * (1 + torch.e - 1 - 1)
     torch.testing.assert_close(Gaussian(one, one).kl(), torch.full_like(one, expected))
 
 
-def test_samples_have_the_mean_and_the_variance() -> None:
+def test_samples_have_the_mean_and_the_variance():
     noise = cube(200_000, 1, 1, 1, 1)
     drawn = Gaussian(torch.full_like(noise, 3.0), torch.full_like(noise, 2.0)).sample(noise)
     assert drawn.mean().item() == pytest.approx(3.0, abs=0.02)
@@ -140,12 +133,12 @@ def test_samples_have_the_mean_and_the_variance() -> None:
 
 
 @table("shape", [(16, 16, 16), (1, 16, 16, 16), (1, 1, 1, 16, 16, 16)])
-def test_refuses_another_number_of_axes(shape: tuple[int, ...]) -> None:
+def test_refuses_another_number_of_axes(shape):
     with pytest.raises(ValueError, match=r"shape .* is \(batch, field, x, y, z\)"):
         Tadpole()(torch.zeros(shape))
 
 
-def test_refuses_latents_of_another_domain() -> None:
+def test_refuses_latents_of_another_domain():
     model = Tadpole()
     with pytest.raises(ValueError, match=r"128 per field, 2, 1, 1\)"):
         model.decode(torch.zeros(1, 128, 1, 1, 1), (32, 16, 16))

@@ -30,7 +30,7 @@ def bench(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_well_file_has_the_layout_of_the_well(well: Path, states: xr.DataArray) -> None:
+def test_a_well_file_has_the_layout_of_the_well(well, states):
     with h5py.File(well) as file:
         assert file.attrs["n_spatial_dims"] == 3
         assert file.attrs["n_trajectories"] == 2
@@ -46,7 +46,7 @@ def test_a_well_file_has_the_layout_of_the_well(well: Path, states: xr.DataArray
         assert condition["mask"][()].tolist() == [True, False, False, True]
 
 
-def test_values_equal_those_of_h5py(bench: Path) -> None:
+def test_values_equal_those_of_h5py(bench):
     reader = PDEBenchReader(bench)
     assert [channel.name for channel in reader.layout.channels] == ["density", "V_x", "V_y", "V_z"]
     assert len(reader.layout.times) == 3  # the file also lists the end of the last interval
@@ -56,7 +56,7 @@ def test_values_equal_those_of_h5py(bench: Path) -> None:
             assert reader.state(1, 2)[row].tobytes() == file[name][1, 2].tobytes()
 
 
-def test_a_constant_well_field_is_repeated_and_not_written_over(well: Path) -> None:
+def test_a_constant_well_field_is_repeated_and_not_written_over(well):
     with h5py.File(well, "r+") as file:
         terrain = np.arange(12, dtype=np.float32).reshape(4, 3)
         file["t0_fields/terrain"] = terrain
@@ -69,7 +69,7 @@ def test_a_constant_well_field_is_repeated_and_not_written_over(well: Path) -> N
         reader.rewrite(well.with_stem("target"), lambda record: record.data + 1)
 
 
-def test_a_tensor_of_the_well_has_components(well: Path) -> None:
+def test_a_tensor_of_the_well_has_components(well):
     values = np.random.default_rng(1).standard_normal((2, 3, 4, 3, 2, 3, 3)).astype(np.float32)
     with h5py.File(well, "r+") as file:
         file["t2_fields/stress"] = values
@@ -133,9 +133,7 @@ DAMAGES = {
 
 
 @table(("change", "message"), DAMAGES.values(), ids=DAMAGES)
-def test_refuses_hostile_and_unfinished_files(
-    well: Path, tmp_path: Path, change: Callable[[h5py.File], None], message: str
-) -> None:
+def test_refuses_hostile_and_unfinished_files(well, tmp_path, change, message):
     path = shutil.copy(well, tmp_path / "states.hdf5")
     damaged(change)(path)
     with pytest.raises(ReadError, match=message):
@@ -143,7 +141,7 @@ def test_refuses_hostile_and_unfinished_files(
 
 
 @table("share", [0.3, 0.6, 0.9, 0.999])
-def test_refuses_a_truncated_file(well: Path, bench: Path, tmp_path: Path, share: float) -> None:
+def test_refuses_a_truncated_file(well, bench, tmp_path, share):
     for path, reader in ((well, WellReader), (bench, PDEBenchReader)):
         whole, cut = path.read_bytes(), tmp_path / path.name
         cut.write_bytes(whole[: int(len(whole) * share)])
@@ -151,7 +149,7 @@ def test_refuses_a_truncated_file(well: Path, bench: Path, tmp_path: Path, share
             reader(cut)
 
 
-def test_refuses_pdebench_fields_of_two_shapes(bench: Path) -> None:
+def test_refuses_pdebench_fields_of_two_shapes(bench):
     with h5py.File(bench, "r+") as file:
         file["pressure"] = np.zeros((2, 3, 4, 3, 5), np.float32)
     with pytest.raises(ReadError, match="all must have one"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fractions import Fraction
 from math import factorial, log2
 
@@ -10,7 +9,7 @@ import pytest
 import torch
 from case_table import table
 
-from scionwood_pde.solvers import EQUATIONS, Simulation
+from scionwood_pde.solvers import EQUATIONS
 from scionwood_pde.solvers.convection import Burgers, KortewegDeVries, KuramotoSivashinsky
 from scionwood_pde.solvers.difficulty import (
     APEBENCH,
@@ -28,8 +27,6 @@ from scionwood_pde.solvers.linear import Advection, Diffusion
 from scionwood_pde.solvers.reaction import AllenCahn
 from scionwood_pde.solvers.spectral import Grid
 
-Advance = Callable[..., Simulation]
-
 
 def phi_in_rational_numbers(k: int, z: complex) -> complex:
     """Return `sum_j z^j / (j + k)!` without rounding, with a remainder below any double."""
@@ -45,7 +42,7 @@ def phi_in_rational_numbers(k: int, z: complex) -> complex:
 @table(
     "z", [0.0, 1e-9, -1e-3, -0.5, -0.999, -1.001, 0.9999, -3.0, 2.0, -40.0, 1e-4j, 0.99j, 1.01j, 9j]
 )
-def test_the_phi_functions_are_accurate_near_zero_and_far_from_it(z: complex) -> None:
+def test_the_phi_functions_are_accurate_near_zero_and_far_from_it(z):
     values = phi(torch.tensor([z], dtype=torch.complex128))
     if not z.imag:
         real = phi(torch.tensor([z.real], dtype=torch.float64))
@@ -65,9 +62,7 @@ CASES: dict[str, tuple[Equation, float]] = {
 
 @table(("order", "low", "high"), [(2, 1.9, 2.1), (4, 3.8, 4.2)])
 @table("name", CASES)
-def test_schemes_converge_at_their_order(
-    advance: Advance, name: str, order: int, low: float, high: float
-) -> None:
+def test_schemes_converge_at_their_order(advance, name, order, low, high):
     equation, time = CASES[name]
     grid_dims = 1 if name == "korteweg_de_vries" else 2
     x = torch.arange(16, dtype=torch.float64) / 16 * 2 * torch.pi
@@ -83,21 +78,21 @@ def test_schemes_converge_at_their_order(
     assert low < measured < high
 
 
-def test_the_difficulty_of_advection_is_the_courant_number() -> None:
+def test_the_difficulty_of_advection_is_the_courant_number():
     """A speed of 4 grid points per step, negative with APEBench's sign."""
     at = Resolution(n_points=64, dims=1, dt=0.1, length=2.0)
     points_a_step = 4 * (2.0 / 64) / 0.1
     assert difficulties(Advection(speed=points_a_step), at) == {"speed": pytest.approx(-4.0)}
 
 
-def test_the_difficulty_of_diffusion_is_twice_the_fourier_number() -> None:
+def test_the_difficulty_of_diffusion_is_twice_the_fourier_number():
     """`gamma_2 = 2 D nu dt / dx^2`: an explicit scheme is stable up to 1."""
     at = Resolution(n_points=50, dims=3, dt=0.1, length=2.0)
     gamma = difficulties(Diffusion(diffusivity=0.02), at)
     assert gamma == {"diffusivity": pytest.approx(2 * 3 * 0.02 * 0.1 / 0.04**2)}
 
 
-def test_normalised_coefficients_are_free_of_units() -> None:
+def test_normalised_coefficients_are_free_of_units():
     at = Resolution(n_points=50, dims=2, dt=0.1, length=2.0)
     equation = KuramotoSivashinsky(length=2.0, gradient_norm=3.0)
     assert normalised(equation, at) == {
@@ -109,7 +104,7 @@ def test_normalised_coefficients_are_free_of_units() -> None:
 
 @table("dims", [1, 2, 3])
 @table("name", APEBENCH)
-def test_difficulties_convert_in_both_directions(name: str, dims: int) -> None:
+def test_difficulties_convert_in_both_directions(name, dims):
     at = Resolution(n_points=48, dims=dims, dt=0.3, length=1.7, maximum=0.8)
     equation = from_difficulties(name, at)
     assert equation.length == 1.7
@@ -119,7 +114,7 @@ def test_difficulties_convert_in_both_directions(name: str, dims: int) -> None:
     assert difficulties(again, at) == pytest.approx(given)
 
 
-def test_coefficients_of_samples_convert_separately() -> None:
+def test_coefficients_of_samples_convert_separately():
     at = Resolution(n_points=32, dims=2, dt=0.1)
     both = torch.tensor([0.01, 0.02], dtype=torch.float64)
     gamma = difficulties(Burgers(diffusivity=both), at)["diffusivity"]
@@ -128,7 +123,7 @@ def test_coefficients_of_samples_convert_separately() -> None:
 
 
 @table("name", APEBENCH)
-def test_equal_difficulties_give_equal_frames(advance: Advance, name: str) -> None:
+def test_equal_difficulties_give_equal_frames(advance, name):
     """States have no unit either, so that equal numbers lead to equal results."""
     frames = []
     for length, dt in ((1.0, 1.0), (2.7, 0.05)):
@@ -142,7 +137,7 @@ def test_equal_difficulties_give_equal_frames(advance: Advance, name: str) -> No
     assert (frames[0][:, -1] - frames[0][:, 0]).abs().max() > 1e-2
 
 
-def test_refuses_parameters_without_a_difficulty() -> None:
+def test_refuses_parameters_without_a_difficulty():
     at = Resolution(32, 2, 0.1)
     assert set(APEBENCH) < set(EQUATIONS)
     with pytest.raises(ValueError, match=r"'gray_scott'.*Give difficulties"):

@@ -9,7 +9,6 @@ import pytest
 import torch
 from case_table import table
 
-from scionwood_pde.solvers import Simulation
 from scionwood_pde.solvers.equation import Equation
 from scionwood_pde.solvers.fluids import KolmogorovFlow, NavierStokes
 from scionwood_pde.solvers.initial import DivergenceFree
@@ -23,8 +22,6 @@ from scionwood_pde.solvers.linear import (
 )
 from scionwood_pde.solvers.nonlinear import curl, rotational
 from scionwood_pde.solvers.spectral import Grid
-
-Advance = Callable[..., Simulation]
 
 
 def box(n_points: int, dims: int) -> Grid:
@@ -65,7 +62,7 @@ def divergence(u: torch.Tensor, dims: int) -> torch.Tensor:
     return grid.inverse(torch.stack(parts).sum(0))
 
 
-def test_the_2d_vortex_decays_as_in_taylors_solution(advance: Advance) -> None:
+def test_the_2d_vortex_decays_as_in_taylors_solution(advance):
     x, y = box(16, 2).points
     start = torch.stack([x.sin() * y.cos(), -x.cos() * y.sin()])[None]
     end = advance(NavierStokes(viscosity=0.1, drag=0.05), start, 2.0, substeps=20).fields[:, -1]
@@ -73,7 +70,7 @@ def test_the_2d_vortex_decays_as_in_taylors_solution(advance: Advance) -> None:
     assert (end - start * torch.exp(rate * 2.0)).abs().max() < 1e-12
 
 
-def test_the_energy_of_a_3d_vortex_decreases_by_viscosity_only(advance: Advance) -> None:
+def test_the_energy_of_a_3d_vortex_decreases_by_viscosity_only(advance):
     """`dE/dt = -2 nu Z`, by central differences; E = 1/8 and Z = 3/8 at the start."""
     nu, dt = 0.01, 0.02
     flow = advance(NavierStokes(viscosity=nu), taylor_green(16), dt, n_steps=50).fields[0]
@@ -86,7 +83,7 @@ def test_the_energy_of_a_3d_vortex_decreases_by_viscosity_only(advance: Advance)
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_the_energy_of_a_forced_flow_is_balanced(advance: Advance, dims: int) -> None:
+def test_the_energy_of_a_forced_flow_is_balanced(advance, dims):
     """`dE/dt = -2 nu Z - 2 a E + <f . u>` with the drag a."""
     nu, drag, dt = 0.02, 0.1, 0.01
     equation = KolmogorovFlow(viscosity=nu, drag=drag, forcing=0.7, forcing_mode=2)
@@ -102,7 +99,7 @@ def test_the_energy_of_a_forced_flow_is_balanced(advance: Advance, dims: int) ->
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_convection_conserves_energy(dims: int) -> None:
+def test_convection_conserves_energy(dims):
     grid = box(16, dims)
     u = grid.forward(turbulent(16, dims)) * grid.resolved(2)
     work = (grid.inverse(u) * grid.inverse(rotational(grid)(u))).sum(1)
@@ -111,7 +108,7 @@ def test_convection_conserves_energy(dims: int) -> None:
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_momentum_is_conserved_and_divergence_stays_zero(advance: Advance, dims: int) -> None:
+def test_momentum_is_conserved_and_divergence_stays_zero(advance, dims):
     start = turbulent(16, dims) + 0.4
     end = advance(NavierStokes(), start, 0.5, substeps=25).fields[:, -1]
     torch.testing.assert_close(mean(end, dims), mean(start, dims), rtol=0, atol=1e-14)
@@ -120,7 +117,7 @@ def test_momentum_is_conserved_and_divergence_stays_zero(advance: Advance, dims:
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_laminar_kolmogorov_flow_balances_friction_and_forcing(advance: Advance, dims: int) -> None:
+def test_laminar_kolmogorov_flow_balances_friction_and_forcing(advance, dims):
     nu, drag = 0.3, 0.2
     forcing = torch.tensor([0.5, 1.0], dtype=torch.float64)
     equation = KolmogorovFlow(viscosity=nu, drag=drag, forcing=forcing, forcing_mode=2)
@@ -133,12 +130,12 @@ def test_laminar_kolmogorov_flow_balances_friction_and_forcing(advance: Advance,
 
 
 @table("mode", [5, 8, 40])
-def test_refuses_a_forcing_beyond_the_grid(advance: Advance, mode: int) -> None:
+def test_refuses_a_forcing_beyond_the_grid(advance, mode):
     with pytest.raises(ValueError, match=f"forcing_mode={mode}.*lower forcing_mode"):
         advance(KolmogorovFlow(forcing_mode=mode), turbulent(16, 2), 0.1)
 
 
-def test_refuses_flow_in_one_dimension(advance: Advance) -> None:
+def test_refuses_flow_in_one_dimension(advance):
     with pytest.raises(ValueError, match=r"NavierStokes in 1D.*\(2, 3\)"):
         advance(NavierStokes(), torch.zeros(1, 1, 16), 0.1)
 
@@ -202,9 +199,7 @@ EXACT: dict[str, tuple[Equation, Callable[..., float], Callable[..., float]]] = 
 @table("n_points", [12, 13])
 @table("dims", [1, 2, 3])
 @table("name", EXACT)
-def test_plane_waves_follow_the_dispersion_relation(
-    advance: Advance, name: str, dims: int, n_points: int
-) -> None:
+def test_plane_waves_follow_the_dispersion_relation(advance, name, dims, n_points):
     equation, decay, turn = EXACT[name]
     run = advance(equation, waves(dims, n_points), TIME / 4, n_steps=4, substeps=3)
     for time, frame in zip(run.times.tolist(), run.fields[0], strict=True):
@@ -213,7 +208,7 @@ def test_plane_waves_follow_the_dispersion_relation(
 
 
 @table("dims", [1, 2, 3])
-def test_standing_waves_oscillate_and_a_mean_rate_drifts(advance: Advance, dims: int) -> None:
+def test_standing_waves_oscillate_and_a_mean_rate_drifts(advance, dims):
     speed, drift = 1.7, 0.25
     height = waves(dims, 12)
     start = torch.cat([height, torch.full_like(height, drift)], dim=1)
@@ -231,7 +226,7 @@ def test_standing_waves_oscillate_and_a_mean_rate_drifts(advance: Advance, dims:
     assert (end[1] - exact_v).abs().max() < 1e-11
 
 
-def test_each_sample_has_its_own_coefficient(advance: Advance) -> None:
+def test_each_sample_has_its_own_coefficient(advance):
     speeds = torch.tensor([0.3, 1.9], dtype=torch.float64)
     start = waves(2, 12).expand(2, -1, -1, -1)
     both = advance(Advection(length=LENGTH, speed=speeds), start, TIME).fields[:, -1]

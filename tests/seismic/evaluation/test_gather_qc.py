@@ -26,7 +26,7 @@ def result() -> Result:
     return Result(noisy, 0.6 * reference + 0.2 * noisy, Geometry(0.004), reference)
 
 
-def test_measures_equal_the_metrics(result: Result) -> None:
+def test_measures_equal_the_metrics(result):
     values = measure(result).values
     leak = metrics.leakage(result.noisy, result.clean)
     for ours, theirs in (
@@ -46,7 +46,7 @@ def test_measures_equal_the_metrics(result: Result) -> None:
         assert values[ours] == pytest.approx(float(function(clean, estimate)), rel=1e-5)
 
 
-def test_the_unprocessed_input_has_no_leakage_and_no_gain(result: Result) -> None:
+def test_the_unprocessed_input_has_no_leakage_and_no_gain(result):
     nothing = measure(Result(result.noisy, result.noisy, Geometry(), result.reference))
     assert nothing.values == pytest.approx(measure(result).unprocessed, nan_ok=True)
     assert nothing.leak() == 0
@@ -55,14 +55,14 @@ def test_the_unprocessed_input_has_no_leakage_and_no_gain(result: Result) -> Non
     assert nothing.values["SNR, reference"] < measure(result).values["SNR, reference"]
 
 
-def test_measures_do_not_depend_on_the_unit(result: Result) -> None:
+def test_measures_do_not_depend_on_the_unit(result):
     for unit in (1e-12, 1e12):
         noisy, clean, reference = (unit * x for x in (result.noisy, result.clean, result.reference))
         scaled = Result(noisy, clean, Geometry(), reference)
         assert measure(scaled).values == pytest.approx(measure(result).values, rel=1e-4)
 
 
-def test_dead_and_broken_traces_are_counted_and_not_measured(result: Result) -> None:
+def test_dead_and_broken_traces_are_counted_and_not_measured(result):
     noisy, clean, reference = (
         np.concatenate([x, x[:3]]) for x in (result.noisy, result.clean, result.reference)
     )
@@ -75,7 +75,7 @@ def test_dead_and_broken_traces_are_counted_and_not_measured(result: Result) -> 
     assert np.isfinite(shown[:48]).all()
 
 
-def test_gathers_and_results_of_zeros_have_defined_measures_or_none(result: Result) -> None:
+def test_gathers_and_results_of_zeros_have_defined_measures_or_none(result):
     row = measure(Result(0 * result.noisy, 0 * result.clean, Geometry()))
     assert (row.dead, dict(row.values)) == (48, {})
     values = measure(Result(result.noisy, 0 * result.clean, Geometry())).values
@@ -84,9 +84,7 @@ def test_gathers_and_results_of_zeros_have_defined_measures_or_none(result: Resu
     assert math.isnan(values["correlation"])
 
 
-def test_large_gathers_are_measured_in_blocks(
-    monkeypatch: pytest.MonkeyPatch, result: Result
-) -> None:
+def test_large_gathers_are_measured_in_blocks(monkeypatch, result):
     whole, shown = measure(result).values, similarity_map(result)
     monkeypatch.setattr(gather_qc, "PIECE", 24 * 80)
     blocks = measure(result).values
@@ -101,7 +99,7 @@ def test_large_gathers_are_measured_in_blocks(
     assert shown.shape == result.noisy.shape
 
 
-def test_long_traces_are_measured_in_blocks() -> None:
+def test_long_traces_are_measured_in_blocks():
     """MS-SSIM needs a matrix of all pairs of samples, which long recordings have no room for."""
     noisy = np.random.default_rng(0).standard_normal((1, 9_000)).astype(np.float32)
     result = Result(noisy, 0.5 * noisy, Geometry(0.001))
@@ -137,13 +135,13 @@ def report(
         (report(1.0, None), "grey", "not tested"),
     ],
 )
-def test_a_light_has_its_reason(given: dict[str, object], light: str, text: str) -> None:
+def test_a_light_has_its_reason(given, light, text):
     verdict = judge(given, GateOptions())
     assert verdict.light == light
     assert text in verdict.reason
 
 
-def test_the_worst_gathers_come_first_and_the_rest_is_counted() -> None:
+def test_the_worst_gathers_come_first_and_the_rest_is_counted():
     out = io.StringIO()
     reports = [report()] * 20 + [report(0.0, 1.0, "two traces"), report(1.0, 0.3)]
     verdicts = [judge(each, GateOptions()) for each in reports]

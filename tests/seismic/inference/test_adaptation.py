@@ -64,24 +64,20 @@ def assert_restored(model: nn.Module, before: dict[str, torch.Tensor]) -> None:
     assert not any(p.requires_grad or p.grad is not None for p in model.parameters())
 
 
-def test_the_removed_part_becomes_more_like_the_window_noise(
-    adapted: tuple[np.ndarray, nn.Module],
-) -> None:
+def test_the_removed_part_becomes_more_like_the_window_noise(adapted):
     (result, model), noisy = adapted, record()
     removed, plain = (noisy - x for x in (result, denoise_array(model, noisy)))
     reference = np.log(noisy[:, :QUIET].std())
     assert abs(np.log(removed.std()) - reference) < abs(np.log(plain.std()) - reference)
 
 
-def test_restores_every_tensor_bit_for_bit(model: nn.Module) -> None:
+def test_restores_every_tensor_bit_for_bit(model):
     before = {name: value.clone() for name, value in model.state_dict().items()}
     Adapter(model, replace(KURTOSIS, tolerance=1.0)).denoise(record("white"), TIME)
     assert_restored(model, before)
 
 
-def test_a_result_depends_neither_on_previous_gathers_nor_on_the_unit(
-    model: nn.Module, adapted: tuple[np.ndarray, nn.Module]
-) -> None:
+def test_a_result_depends_neither_on_previous_gathers_nor_on_the_unit(model, adapted):
     adapter = Adapter(model, replace(MATCHED, tolerance=1.0))
     million, _ = adapter.denoise(record() * np.float32(1e6), TIME)
     again, _ = adapter.denoise(record(), TIME)
@@ -89,7 +85,7 @@ def test_a_result_depends_neither_on_previous_gathers_nor_on_the_unit(
     np.testing.assert_allclose(million / 1e6, again, atol=1e-3 * np.abs(again).max())
 
 
-def test_restores_the_weights_after_an_error(model: nn.Module) -> None:
+def test_restores_the_weights_after_an_error(model):
     before = {name: value.clone() for name, value in model.state_dict().items()}
 
     def fail(share: float) -> None:
@@ -114,9 +110,7 @@ def test_restores_the_weights_after_an_error(model: nn.Module) -> None:
         (replace(KURTOSIS, window=(0.0, QUIET * DT)), "erratic", "refused: kurtosis "),
     ],
 )
-def test_without_adaptation_the_result_is_that_of_the_run(
-    model: nn.Module, options: Adaptation, noise: str, verdict: str
-) -> None:
+def test_without_adaptation_the_result_is_that_of_the_run(model, options, noise, verdict):
     noisy = record(noise)
     result, outcome = Adapter(model, options).denoise(noisy, TIME)
     assert outcome.verdict.startswith(verdict)
@@ -124,7 +118,7 @@ def test_without_adaptation_the_result_is_that_of_the_run(
     np.testing.assert_array_equal(result, denoise_array(model, noisy))
 
 
-def test_the_noise_is_judged_where_there_is_no_signal(model: nn.Module) -> None:
+def test_the_noise_is_judged_where_there_is_no_signal(model):
     rng = generator(7, "test", 5)
     events = 8 * draw_gather(rng, (SHAPE[0], SHAPE[1] - QUIET), kind="vsp")
     noisy = np.pad(events, ((0, 0), (QUIET, 0)))
@@ -137,7 +131,7 @@ def test_the_noise_is_judged_where_there_is_no_signal(model: nn.Module) -> None:
     assert f"objective {outcome.before:.3f} before, {outcome.after:.3f} after" in str(outcome)
 
 
-def test_a_window_that_is_almost_silent_leaves_nothing_to_adapt_to(model: nn.Module) -> None:
+def test_a_window_that_is_almost_silent_leaves_nothing_to_adapt_to(model):
     rng = generator(7, "test", 6)
     events = draw_gather(rng, (SHAPE[0], SHAPE[1] - QUIET), kind="vsp")
     clean = np.pad(events, ((0, 0), (QUIET, 0)))
@@ -146,7 +140,7 @@ def test_a_window_that_is_almost_silent_leaves_nothing_to_adapt_to(model: nn.Mod
     assert outcome.verdict.startswith("refused: the noise window is almost silent")
 
 
-def test_dead_traces_stay_as_they_are(model: nn.Module) -> None:
+def test_dead_traces_stay_as_they_are(model):
     noisy = record()
     noisy[3], noisy[5, 7] = 0.0, np.nan
     result, outcome = Adapter(model, replace(MATCHED, tolerance=1.0)).denoise(noisy, TIME)
@@ -154,12 +148,12 @@ def test_dead_traces_stay_as_they_are(model: nn.Module) -> None:
     np.testing.assert_array_equal(result[[3, 5]], noisy[[3, 5]].astype(np.float32))
 
 
-def test_a_gather_of_dead_traces_is_returned(model: nn.Module) -> None:
+def test_a_gather_of_dead_traces_is_returned(model):
     result, outcome = Adapter(model, MATCHED).denoise(np.zeros(SHAPE, np.float32), TIME)
     assert outcome.verdict == "refused: no live trace"
     assert not result.any()
 
 
-def test_refuses_a_run_without_lora() -> None:
+def test_refuses_a_run_without_lora():
     with pytest.raises(AdapterError, match="has none"):
         Adapter(dinov3_unet(), MATCHED)

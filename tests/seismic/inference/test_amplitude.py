@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from scionwood_seismic.inference.outputs import Outputs
 from scionwood_seismic.inference.records import Denoiser
 from scionwood_seismic.readers.segy import SegyReader
 
-Write = Callable[..., Path]
 UNGATED = DenoiseOptions(gate="off", tile=64)
 
 
@@ -25,7 +23,7 @@ def read(path: Path) -> np.ndarray:
         return np.concatenate([record.data for record in reader])
 
 
-def test_other_units_give_the_same_result_in_those_units(segy: Write, run: Path) -> None:
+def test_other_units_give_the_same_result_in_those_units(segy, run):
     """f(a x) = a f(x) within 1e-4 of the amplitudes, from strain rates to counts."""
     data = np.random.default_rng(0).standard_normal((1, 100, 90)).astype(np.float32)
     results = []
@@ -50,7 +48,7 @@ class Touchy(nn.Module):
         return bent - 0.5 * bent.mean(dim=(-2, -1), keepdim=True)
 
 
-def test_parts_of_a_long_gather_have_no_seam_and_share_its_amplitude(segy: Write) -> None:
+def test_parts_of_a_long_gather_have_no_seam_and_share_its_amplitude(segy):
     """400 traces of rising amplitude at once, and in parts of 128.
 
     The largest step at the edges of parts is at most 1.05 times that between tiles.

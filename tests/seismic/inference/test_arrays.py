@@ -22,7 +22,7 @@ def data() -> np.ndarray:
 
 
 @table("factor", [1e-9, 1e-3, 1e6])
-def test_amplitudes_are_kept(model: nn.Module, data: np.ndarray, factor: float) -> None:
+def test_amplitudes_are_kept(model, data, factor):
     """f(a x) = a f(x), from strain rates to counts."""
     small = {"tile": 48, "overlap": 16}
     expected = denoise_array(model, data, **small) * np.float32(factor)
@@ -30,7 +30,7 @@ def test_amplitudes_are_kept(model: nn.Module, data: np.ndarray, factor: float) 
     np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
-def test_dead_constant_and_nan_traces_keep_their_bits(model: nn.Module, data: np.ndarray) -> None:
+def test_dead_constant_and_nan_traces_keep_their_bits(model, data):
     data[3], data[4] = 0, -7.25
     data[9, 5], data[10, 0] = np.nan, -np.inf
     result = denoise_array(model, data)
@@ -39,13 +39,13 @@ def test_dead_constant_and_nan_traces_keep_their_bits(model: nn.Module, data: np
     assert np.isfinite(np.delete(result, kept, axis=0)).all()
 
 
-def test_dead_traces_do_not_change_the_others(model: nn.Module, data: np.ndarray) -> None:
+def test_dead_traces_do_not_change_the_others(model, data):
     with_dead = np.insert(data, 20, 0, axis=0)
     result = denoise_array(model, with_dead)
     np.testing.assert_array_equal(np.delete(result, 20, axis=0), denoise_array(model, data))
 
 
-def test_returns_a_gather_without_live_traces(model: nn.Module) -> None:
+def test_returns_a_gather_without_live_traces(model):
     shares: list[float] = []
     data = np.full((4, 20), np.nan, np.float32)
     result = denoise_array(model, data, progress=shares.append)
@@ -54,7 +54,7 @@ def test_returns_a_gather_without_live_traces(model: nn.Module) -> None:
 
 
 @table("shape", [(70, 90), (33, 200), (200, 17), (48, 48)])
-def test_tiles_of_a_local_model_add_up_to_the_whole(shape: tuple[int, int]) -> None:
+def test_tiles_of_a_local_model_add_up_to_the_whole(shape):
     """A 5 x 5 filter on tiles equals the filter on the gather, except at the edges."""
     data = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     blur = nn.Conv2d(1, 1, 5, padding=2, padding_mode="replicate", bias=False)
@@ -67,7 +67,7 @@ def test_tiles_of_a_local_model_add_up_to_the_whole(shape: tuple[int, int]) -> N
     assert np.abs(tiled - whole).max() < 0.1 * np.abs(whole).max()
 
 
-def test_there_are_no_seams(model: nn.Module) -> None:
+def test_there_are_no_seams(model):
     """Steps across the edges of tiles are no larger than elsewhere, within 5 %."""
     data = np.random.default_rng(0).standard_normal((272, 272)).astype(np.float32)
     result = denoise_array(model, data, tile=128, overlap=32).astype(float)
@@ -78,7 +78,7 @@ def test_there_are_no_seams(model: nn.Module) -> None:
         assert seams.mean() <= 1.05 * np.delete(steps, [edge - 1 for edge in edges]).mean()
 
 
-def test_progress_adds_up(model: nn.Module, data: np.ndarray) -> None:
+def test_progress_adds_up(model, data):
     shares: list[float] = []
     denoise_array(model, data, tile=48, overlap=16, batch=4, progress=shares.append)
     assert len(shares) == 2  # 2 x 3 tiles

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -46,14 +45,7 @@ def edit(path: Path, **fields: int | np.ndarray) -> Path:
     ],
     ids=["offsets", "sorting code", "inlines", "many fine traces", "one trace"],
 )
-def test_the_headers_of_segy_say_what_it_holds(
-    segy: Write,
-    shape: tuple[int, int, int],
-    interval: int,
-    headers: dict[str, Any],
-    sorting: int,
-    name: str,
-) -> None:
+def test_the_headers_of_segy_say_what_it_holds(segy, shape, interval, headers, sorting, name):
     data = np.random.default_rng(0).standard_normal(shape)
     path = edit(segy(data=data, interval=interval), **headers)
     with segyio.open(path, "r+", ignore_geometry=True) as file:
@@ -62,7 +54,7 @@ def test_the_headers_of_segy_say_what_it_holds(
         assert choose(reader).name == name
 
 
-def test_the_user_overrules_unless_the_gathers_are_single_traces(segy: Write) -> None:
+def test_the_user_overrules_unless_the_gathers_are_single_traces(segy):
     with SegyReader(segy(), gather="fldr") as reader:
         assert choose(reader, "stack").name == "stack"
     with (
@@ -72,7 +64,7 @@ def test_the_user_overrules_unless_the_gathers_are_single_traces(segy: Write) ->
         choose(reader, "shot")
 
 
-def test_components_are_of_a_station(tmp_path: Path) -> None:
+def test_components_are_of_a_station(tmp_path):
     StreamReader.write_sample(tmp_path / "in.mseed")
     with StreamReader(tmp_path / "in.mseed") as reader:
         found = choose(reader)
@@ -82,13 +74,13 @@ def test_components_are_of_a_station(tmp_path: Path) -> None:
             choose(reader, "shot")
 
 
-def test_fibre_files_are_of_a_fibre(tmp_path: Path) -> None:
+def test_fibre_files_are_of_a_fibre(tmp_path):
     DasReader.write_sample(tmp_path / "in.h5")
     with DasReader(tmp_path / "in.h5") as reader:
         assert choose(reader).name == "das"
 
 
-def test_an_array_is_known_by_its_traces_its_interval_and_its_channel() -> None:
+def test_an_array_is_known_by_its_traces_its_interval_and_its_channel():
     arrays = {(1, 0.01): "station", (3, None): "station", (60, 0.004): "shot", (960, 0.0005): "das"}
     assert {key: for_array(*key).name for key in arrays} == arrays
     channels = {"XX.ABC..HHZ": "station", "XX.ABC.00.BHE": "station", "9N.HSF..HSF": "das"}

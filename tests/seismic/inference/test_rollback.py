@@ -40,8 +40,8 @@ def gathers() -> list[np.ndarray]:
     ],
 )
 def test_weights_that_take_amplitude_or_more_than_the_noise_are_restored(
-    gathers: list[np.ndarray], now: float, before: float, noise_share: float | None, said: str
-) -> None:
+    gathers, now, before, noise_share, said
+):
     model = Gain(now)
     verdict = keep_or_restore(model, {"share": torch.tensor(before)}, gathers, noise_share)
     assert verdict.startswith(said)
@@ -49,7 +49,7 @@ def test_weights_that_take_amplitude_or_more_than_the_noise_are_restored(
     assert now != 0.6 or "energy removed 1% before, 16% after" in verdict
 
 
-def test_the_recovered_amplitude_is_that_of_the_model(gathers: list[np.ndarray]) -> None:
+def test_the_recovered_amplitude_is_that_of_the_model(gathers):
     assert recovered_amplitude(Gain(0.7), gathers[0]) == pytest.approx(0.7, abs=0.02)
 
 
@@ -66,25 +66,23 @@ def signal(start: int) -> np.ndarray:
     return np.pad(events, ((0, 0), (start, 0)))
 
 
-def test_the_part_before_the_first_arrivals_is_found() -> None:
+def test_the_part_before_the_first_arrivals_is_found():
     gather = noise(0.1)
     gather[:, 100:] += np.sin(np.arange(SHAPE[1] - 100) / 2)
     window = find_noise_window(gather)
-    assert window is not None
     assert window.how == "before the first arrivals"
     assert not window.where[:, 100:].any()
     assert window.where[:, :80].all()
 
 
 @table("level", [0.5, 1.0, 2.0])
-def test_the_quietest_part_has_the_level_of_the_noise(level: float) -> None:
+def test_the_quietest_part_has_the_level_of_the_noise(level):
     gather = signal(0) + noise(level)
     window = find_noise_window(gather)
-    assert window is not None
     assert gather[window.where].std() == pytest.approx(level, rel=0.08)
 
 
-def test_a_gather_full_of_signal_or_too_small_has_no_window() -> None:
+def test_a_gather_full_of_signal_or_too_small_has_no_window():
     time = np.arange(SHAPE[1]) + 0.3 * np.arange(SHAPE[0])[:, None]
     assert find_noise_window(np.sin(time / 2) + noise(0.05)) is None
     shared = np.ones((SHAPE[0], 1)) * noise(1.0)[:1]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +11,6 @@ from scionwood import OutputExistsError, ReadError, Record, WriteError
 from scionwood_seismic.readers import rewriting
 from scionwood_seismic.readers.create import write_segy
 from scionwood_seismic.readers.segy import SegyReader
-
-Write = Callable[..., Path]
 
 
 @pytest.fixture
@@ -33,9 +29,7 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> dict[int, threading.Event]:
     return events
 
 
-def test_small_parts_are_read_ahead(
-    segy: Write, tmp_path: Path, fetched: dict[int, threading.Event]
-) -> None:
+def test_small_parts_are_read_ahead(segy, tmp_path, fetched):
     ahead = []
 
     def halve(record: Record) -> np.ndarray:
@@ -47,12 +41,7 @@ def test_small_parts_are_read_ahead(
     assert ahead == [True, True]
 
 
-def test_large_parts_are_read_when_they_are_needed(
-    segy: Write,
-    tmp_path: Path,
-    fetched: dict[int, threading.Event],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_large_parts_are_read_when_they_are_needed(segy, tmp_path, fetched, monkeypatch):
     monkeypatch.setattr(rewriting, "AHEAD", 1000)
     ahead = []
 
@@ -65,9 +54,7 @@ def test_large_parts_are_read_when_they_are_needed(
     assert ahead == [False, True]
 
 
-def test_an_error_of_the_next_part_ends_the_work(
-    segy: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_of_the_next_part_ends_the_work(segy, tmp_path, monkeypatch):
     source = segy()
     size = source.stat().st_size
     monkeypatch.setenv("SCIONWOOD_READERS", "inline")
@@ -83,7 +70,7 @@ def test_an_error_of_the_next_part_ends_the_work(
     assert not list(tmp_path.glob("*out.sgy*"))
 
 
-def test_reads_what_was_written(tmp_path: Path, gathers: np.ndarray) -> None:
+def test_reads_what_was_written(tmp_path, gathers):
     path = tmp_path / "new.sgy"
     write_segy(path, gathers, dt=0.0005)
     with SegyReader(path, gather="fldr") as reader:
@@ -93,7 +80,7 @@ def test_reads_what_was_written(tmp_path: Path, gathers: np.ndarray) -> None:
     np.testing.assert_array_equal(np.stack([record.data for record in records]), gathers)
 
 
-def test_keeps_an_existing_file(tmp_path: Path, gathers: np.ndarray) -> None:
+def test_keeps_an_existing_file(tmp_path, gathers):
     path = tmp_path / "new.sgy"
     path.write_text("mine")
     with pytest.raises(OutputExistsError):
@@ -101,7 +88,7 @@ def test_keeps_an_existing_file(tmp_path: Path, gathers: np.ndarray) -> None:
     assert path.read_text() == "mine"
 
 
-def test_leaves_nothing_on_a_full_disk(small_disk: Path) -> None:
+def test_leaves_nothing_on_a_full_disk(small_disk):
     with pytest.raises(WriteError, match=r"new\.sgy.*cannot be written"):
         write_segy(small_disk / "new.sgy", np.ones((4, 100, 100)), dt=0.002)
     assert list(small_disk.iterdir()) == []

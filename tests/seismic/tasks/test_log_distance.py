@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -28,7 +26,7 @@ class Kept(nn.Module):
         return x
 
 
-def test_the_log_distance_is_the_mean_snr_in_negative_tenths(batch: dict[str, Tensor]) -> None:
+def test_the_log_distance_is_the_mean_snr_in_negative_tenths(batch):
     loss = Denoise(Kept(), distance="log", ssim_weight=0.0).losses(batch)["loss"]
     expected = -metrics.snr(batch["clean"], batch["noisy"]) / 10
     assert loss == pytest.approx(expected.mean().item(), abs=0.02)
@@ -36,7 +34,7 @@ def test_the_log_distance_is_the_mean_snr_in_negative_tenths(batch: dict[str, Te
     assert Denoise(Kept(), distance="log", ssim_weight=0.0).losses(silent)["loss"] == 0
 
 
-def test_a_perfect_result_reaches_the_floor_and_has_a_gradient(batch: dict[str, Tensor]) -> None:
+def test_a_perfect_result_reaches_the_floor_and_has_a_gradient(batch):
     clean = {**batch, "noisy": batch["clean"]}
     loss = Denoise(Kept(), distance="log", ssim_weight=0.0).losses(clean)["loss"]
     assert 10 ** loss.item() == pytest.approx(LOG_FLOOR, rel=1e-3)
@@ -45,7 +43,7 @@ def test_a_perfect_result_reaches_the_floor_and_has_a_gradient(batch: dict[str, 
     assert all(p.grad is not None and p.grad.isfinite().all() for p in task.parameters())
 
 
-def test_mask_and_level_reach_the_network(batch: dict[str, Tensor]) -> None:
+def test_mask_and_level_reach_the_network(batch):
     seen = []
 
     class Spy(Kept):
@@ -61,7 +59,7 @@ def test_mask_and_level_reach_the_network(batch: dict[str, Tensor]) -> None:
     assert torch.equal(level, batch["level"])
 
 
-def test_a_training_starts_from_the_weights_of_a_run(tmp_path: Path) -> None:
+def test_a_training_starts_from_the_weights_of_a_run(tmp_path):
     first = fit(resolve("seismic/shot", smoke=True), run_dir=tmp_path / "first")
     still = ["task.lr=0.0", f"task.start={first}", "trainer.max_steps=1"]
     second = fit(resolve("seismic/shot", still, smoke=True), run_dir=tmp_path / "second")
