@@ -77,14 +77,6 @@ def test_decode_restores_encoded_states(burgers, tmp_path):
     np.testing.assert_allclose(restored.values.mean(axes), wanted.values.mean(axes), atol=0.5)
 
 
-def test_encode_refuses_a_grid_that_is_too_small(tmp_path, capsys):
-    small = tmp_path / "small.zarr"
-    assert pde("simulate", small, "--n-points", "8", "--n-steps", "1", "--n", "1") == 0
-    assert pde("encode", small, tmp_path / "latents", "--weights", "none") == 2
-    assert "each side needs at least 16" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["small.zarr"]
-
-
 def test_evaluate_prints_errors_by_field_and_horizon(burgers, tmp_path, capsys):
     figures = tmp_path / "figures"
     assert pde("evaluate", burgers, burgers, "--json", "--figures", figures) == 0
@@ -144,8 +136,12 @@ def test_rollout_can_normalise_with_a_cache(run, burgers, tmp_path):
     np.testing.assert_allclose(own[:, 1], cached[:, 1], atol=1.0)
 
 
-def test_rollout_refuses_fields_of_another_training(run, tmp_path, capsys):
-    other = tmp_path / "gray_scott.zarr"
+def test_encode_and_rollout_refuse_grids_and_fields_that_do_not_fit(run, tmp_path, capsys):
+    small, other = tmp_path / "small.zarr", tmp_path / "gray_scott.zarr"
+    assert pde("simulate", small, "--n-points", "8", "--n-steps", "1", "--n", "1") == 0
+    assert pde("encode", small, tmp_path / "latents", "--weights", "none") == 2
+    assert "each side needs at least 16" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["small.zarr"]
     assert pde("simulate", other, "--equation", "gray_scott", *SMALL) == 0
     assert pde("rollout", other, tmp_path / "predicted.zarr", "--run", run) == 2
     assert "no field 'u_x'" in capsys.readouterr().err

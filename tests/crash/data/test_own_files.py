@@ -165,26 +165,20 @@ def test_what_is_missing_is_asked_for_by_name(layouts):
     assert {part.impactor.mass for part in read} == {33.0}
 
 
-@table(
-    ("meanings", "rule"),
-    [
-        ({"a": "velocity"}, "a quantity is one of speed"),
-        ({"a": "speed"}, "the unit of speed is one of m/s"),
-        ({"a": "speed furlong"}, "the unit of speed is one of m/s"),
-        ({"a": "speed m/s", "b": "speed km/h"}, "'a' has that meaning already"),
-    ],
-)
-def test_wrong_meanings_are_refused(meanings, rule):
-    with pytest.raises(RecipeError, match=rule):
-        Settings(meanings)
-
-
-def test_units_of_a_file_apply_to_its_own_names_only():
+def test_units_of_a_file_apply_to_its_own_names_only_and_wrong_meanings_are_refused():
     factors = (1000.0, 1000.0, 1.0)  # metres, seconds, kilograms
     keys = {"impactor_speed": 5.0, "v": 18.0, "gap": 2.0, "novelty_limit": 1.0}
     ours, further = Settings({"v": "speed km/h"}).stated({**keys}, factors)
     assert ours == {"impactor_speed": pytest.approx(5.0), "novelty_limit": 1.0}
     assert further == {"gap": 2.0}
+    for meanings, rule in (
+        ({"a": "velocity"}, "a quantity is one of speed"),
+        ({"a": "speed"}, "the unit of speed is one of m/s"),
+        ({"a": "speed furlong"}, "the unit of speed is one of m/s"),
+        ({"a": "speed m/s", "b": "speed km/h"}, "'a' has that meaning already"),
+    ):
+        with pytest.raises(RecipeError, match=rule):
+            Settings(meanings)
 
 
 def test_bad_runs_are_refused(parts, tmp_path):
@@ -204,15 +198,13 @@ def test_bad_runs_are_refused(parts, tmp_path):
     write_series(tmp_path / "back.zarr", replace(full, times=full.times[::-1].copy()))
     with pytest.raises(ReadError, match="times do not increase"):
         files(tmp_path / "back.zarr", settings={}).parts("train")
-
-
-def test_runs_must_state_the_same_keys(parts, tmp_path):
+    (tmp_path / "two").mkdir()
     for index, part in enumerate(parts[:2]):
-        extra = {"gap": 1.0} if index else {}
         series = to_series(part)
-        write_series(tmp_path / f"{index}.vtp", replace(series, features=series.features | extra))
+        features = series.features | ({"gap": 1.0} if index else {})
+        write_series(tmp_path / "two" / f"{index}.vtp", replace(series, features=features))
     with pytest.raises(ReadError, match="differ in the keys gap"):
-        files(tmp_path, settings={}, held="field").parts("train")
+        files(tmp_path / "two", settings={}, held="field").parts("train")
 
 
 def test_inspect_prints_what_was_understood(layouts, tmp_path, capsys):

@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch_geometric.data import Data
+from torch_geometric.loader import DataLoader
 
 from scionwood import RecipeError
 from scionwood_crash.backbones import MaskMorphUNet
@@ -30,34 +32,24 @@ def encoded(part: Make) -> list[Encoded]:
 
 
 def test_a_batch_of_pyg_is_our_join(encoded):
-    from torch_geometric.loader import DataLoader
-
     (batch,) = DataLoader([to_pyg(each) for each in encoded], batch_size=2)
     expected = join([each.graph for each in encoded], LEVELS)
     for name, ours, theirs in zip(expected._fields, expected, from_pyg(batch), strict=True):
         assert torch.equal(ours, theirs), name
 
 
-def test_edges_in_another_order_give_the_same_prediction(encoded):
+def test_a_part_is_known_by_its_graph_and_edges_have_no_order(encoded, part):
     network = MaskMorphUNet(size="tiny", frames=3).eval()
     data = to_pyg(encoded[0])
     order = torch.randperm(data.edge_index.shape[1], generator=torch.Generator().manual_seed(0))
     data.edge_index = data.edge_index[:, order]
     with torch.no_grad():
         torch.testing.assert_close(network(*from_pyg(data)), network(*encoded[0].graph))
-
-
-def test_targets_go_with_the_part(part):
     tube = part("tube", size=40.0)
     moved = replace(tube, displacement=np.zeros((3, len(tube.points), 3)))
     data = to_pyg(Encoder(TINY).encode(moved))
-    assert data.y.shape == (len(tube.points), 3, 3)
+    assert data.y.shape == (len(tube.points), 3, 3), "targets go with the part"
     assert "plastic_strain" not in data
-
-
-def test_refuses_a_graph_that_is_no_part(encoded):
-    from torch_geometric.data import Data
-
     with pytest.raises(RecipeError, match="needs condition, near, share, coarse, cells"):
         from_pyg(Data(x=torch.zeros(2, 9), pos=torch.zeros(2, 3), edge_index=torch.zeros(2, 0)))
 

@@ -115,8 +115,5 @@ register_model("pooled", Pooled)
 def test_refuses_other_models(model, options, message):
     with pytest.raises(RecipeError, match=message):
         PygNetwork(model=model, options=options)
-
-
-def test_a_name_of_pyg_cannot_be_taken():
     with pytest.raises(RecipeError, match="PyG has a model of that name"):
         register_model("GAT", Own)

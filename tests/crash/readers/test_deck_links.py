@@ -64,52 +64,52 @@ def links(path: Path) -> set[tuple[int, int, int]]:
     return {(*pair, kind) for pair, kind in zip(mesh.node_ids[nodes].tolist(), kinds, strict=True)}
 
 
-@table(
-    "cards",
-    [
-        "*CONSTRAINED_SPOTWELD\n2,101\n         7       107\n",
-        "*CONSTRAINED_SPOTWELD_ID\n901\n2,101,1.25\n902\n7,107\n",
-        "*CONSTRAINED_SPOTWELD_FILTERED_FORCE\n2,101\n3,0.1\n7,107\n3,0.1\n",
-    ],
-    ids=["plain", "id", "filtered"],
-)
-def test_spot_welds_link_their_two_nodes(deck, cards):
-    assert links(deck(cards)) == {(2, 101, WELD), (7, 107, WELD)}
+WELDS = {(2, 101, WELD), (7, 107, WELD)}
+BODY = {(2, 101, WELD)}
+"""Node 500 is in no shell."""
+NEAR = {101: (1, 6, 7, 2), 196: (59, 64, 65, 60)}
+TIES = {(low, high, TIE) for high, near in NEAR.items() for low in near}
+"""Nodes 101 and 196 are opposite corners of the upper sheet, above shells 1 and 48."""
 
 
 @table(
-    "cards",
+    ("cards", "wanted"),
     [
-        "*SET_NODE_LIST\n9\n2,101,500\n*CONSTRAINED_NODAL_RIGID_BODY\n77,0,9\n",
-        "*SET_NODE_TITLE\na bolt\n9\n2,101\n*CONSTRAINED_NODAL_RIGID_BODY_TITLE\nbolt\n77,0,9\n",
-        "*SET_NODE_LIST_GENERATE\n9\n2,2,101,101\n*CONSTRAINED_NODAL_RIGID_BODY_INERTIA\n77,0,9\n"
-        "1,2,3,4,1\n1,1,1\n0,0,0\n5\n78,0,9\n1,2,3,4,0\n1,1,1\n0,0,0\n",
+        ("*CONSTRAINED_SPOTWELD\n2,101\n         7       107\n", WELDS),
+        ("*CONSTRAINED_SPOTWELD_ID\n901\n2,101,1.25\n902\n7,107\n", WELDS),
+        ("*CONSTRAINED_SPOTWELD_FILTERED_FORCE\n2,101\n3,0.1\n7,107\n3,0.1\n", WELDS),
+        ("*SET_NODE_LIST\n9\n2,101,500\n*CONSTRAINED_NODAL_RIGID_BODY\n77,0,9\n", BODY),
+        (
+            "*SET_NODE_TITLE\na bolt\n9\n2,101\n"
+            "*CONSTRAINED_NODAL_RIGID_BODY_TITLE\nbolt\n77,0,9\n",
+            BODY,
+        ),
+        (
+            "*SET_NODE_LIST_GENERATE\n9\n2,2,101,101\n"
+            "*CONSTRAINED_NODAL_RIGID_BODY_INERTIA\n77,0,9\n"
+            "1,2,3,4,1\n1,1,1\n0,0,0\n5\n78,0,9\n1,2,3,4,0\n1,1,1\n0,0,0\n",
+            BODY,
+        ),
+        ("*CONTACT_TIED_NODES_TO_SURFACE\n4,1,4,3\n*SET_NODE_LIST\n4\n101,196\n", TIES),
+        (
+            "*CONTACT_TIED_SHELL_EDGE_TO_SURFACE_BEAM_OFFSET_ID\n5,a tie\n4,2,4,2\n"
+            "*SET_NODE_LIST\n4\n101,196\n*SET_PART_LIST\n2\n1\n",
+            TIES,
+        ),
+        (
+            "*CONTACT_TIED_SURFACE_TO_SURFACE_TITLE\na tie\n4,2,4,0\n"
+            "*SET_NODE_LIST\n4\n101,196\n*SET_SEGMENT\n2\n1,6,7,2\n59,64,65,60\n",
+            TIES,
+        ),
+        (
+            "*CONTACT_TIED_SURFACE_TO_SURFACE\n4,2,4,1\n"
+            "*SET_NODE_LIST\n4\n101,196\n*SET_SHELL_LIST\n2\n1,48\n",
+            TIES,
+        ),
     ],
-    ids=["list", "title", "generate"],
 )
-def test_a_nodal_rigid_body_links_its_nodes_in_different_pieces(deck, cards):
-    loose = "*NODE\n500,0,0,5\n"
-    assert links(deck(loose, cards)) == {(2, 101, WELD)}
-
-
-@table(
-    "cards",
-    [
-        "*CONTACT_TIED_NODES_TO_SURFACE\n4,1,4,3\n*SET_NODE_LIST\n4\n101,196\n",
-        "*CONTACT_TIED_SHELL_EDGE_TO_SURFACE_BEAM_OFFSET_ID\n5,a tie\n4,2,4,2\n"
-        "*SET_NODE_LIST\n4\n101,196\n*SET_PART_LIST\n2\n1\n",
-        "*CONTACT_TIED_SURFACE_TO_SURFACE_TITLE\na tie\n4,2,4,0\n"
-        "*SET_NODE_LIST\n4\n101,196\n*SET_SEGMENT\n2\n1,6,7,2\n59,64,65,60\n",
-        "*CONTACT_TIED_SURFACE_TO_SURFACE\n4,2,4,1\n"
-        "*SET_NODE_LIST\n4\n101,196\n*SET_SHELL_LIST\n2\n1,48\n",
-    ],
-    ids=["part", "parts", "segments", "shells"],
-)
-def test_a_tied_contact_links_nodes_to_the_nearest_shell(deck, cards):
-    """Nodes 101 and 196 are opposite corners of the upper sheet, above shells 1 and 48."""
-    corners = {101: (1, 6, 7, 2), 196: (59, 64, 65, 60)}
-    wanted = {(low, high, TIE) for high, near in corners.items() for low in near}
-    assert links(deck(cards)) == wanted
+def test_welds_rigid_bodies_and_tied_contacts_link_nodes(deck, cards, wanted):
+    assert links(deck("*NODE\n500,0,0,5\n", cards)) == wanted
 
 
 @pytest.mark.parametrize(

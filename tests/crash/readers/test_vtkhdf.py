@@ -11,7 +11,7 @@ from case_table import table
 
 from scionwood import ReadError
 from scionwood_crash.parts.mesh import CrashSeries
-from scionwood_crash.readers import open_reader, open_series, write_series
+from scionwood_crash.readers import open_series, write_series
 from scionwood_crash.readers.sample import sample_series
 
 pv: Any = pytest.importorskip("pyvista")
@@ -58,18 +58,6 @@ def test_files_of_vtk_with_times_in_names(series, tmp_path, kind):
     assert again.times.tolist() == series.times.tolist()
     assert np.array_equal(again.mesh.cells, series.mesh.cells)
     assert set(again.mesh.thickness.tolist()) == {1.2}
-
-
-def test_rewriting_changes_one_state(series, tmp_path):
-    source, target = tmp_path / "run.vtkhdf", tmp_path / "moved.vtkhdf"
-    write_series(source, series)
-
-    def move(record: Any) -> np.ndarray:
-        return np.asarray(record.data + (record.key["state"] == 1))
-
-    open_reader(source).rewrite(target, move)
-    moved = open_series(target).displacement() - series.displacement()
-    assert [float(np.abs(each).max()) for each in moved] == pytest.approx([0, 1, 0])
 
 
 def test_damaged_files_are_refused(series, tmp_path):

@@ -104,7 +104,7 @@ def test_reads_other_encodings_of_paraview(series, tmp_path):
 
 @table("write", [write_pvd, write_vtp, write_zarr])
 def test_writing_takes_the_memory_of_one_state(tmp_path, write):
-    side = 120
+    side = 80
     x, y = np.meshgrid(np.arange(side + 1.0), np.arange(side + 1.0), indexing="ij")
     first = (np.arange(side)[:, None] * (side + 1) + np.arange(side)).ravel()
     cells = np.stack([first, first + side + 1, first + side + 2, first + 1], 1)

@@ -79,6 +79,9 @@ def test_tiles_without_a_halo_are_independent():
     with torch.no_grad():
         alone = torch.cat([whole(half) for half in x.split(16, dim=2)], dim=2)
         torch.testing.assert_close(tiled(x), alone)
+        torch.testing.assert_close(Tadpole(tile=16, at_once=3)(x), alone)
+    assert Tadpole(tile=64, halo=16).card["tiles"] == "64^3, halo 16, boundary edge"
+    assert Tadpole(boundary="periodic").card["tiles"] == "whole domain, boundary periodic"
 
 
 def test_a_tile_is_computed_together_with_its_halo():
@@ -117,34 +120,6 @@ def test_a_halo_makes_the_error_at_faces_equal_to_that_inside():
     assert errors[16] < errors[0]
 
 
-def test_the_number_of_tiles_at_once_does_not_change_results():
-    x = cube(1, 2, 32, 32, 16)
-    with torch.no_grad():
-        all_at_once, by_threes = Tadpole(tile=16)(x), Tadpole(tile=16, at_once=3)(x)
-    torch.testing.assert_close(all_at_once, by_threes)
-
-
-def test_the_tiling_is_in_the_card():
-    assert Tadpole(tile=64, halo=16).card["tiles"] == "64^3, halo 16, boundary edge"
-    assert Tadpole(boundary="periodic").card["tiles"] == "whole domain, boundary periodic"
-
-
-@table(
-    ("tile", "halo", "message"),
-    [
-        (24, 0, "tile 24: a tile is a multiple of 16"),
-        (-16, 0, "tile -16: a tile is a multiple of 16"),
-        (64, 8, "halo 8: a halo is a multiple of 16"),
-        (32, 16, "tile 32, halo 16: nothing is left"),
-        (None, 16, "halo 16 without tile"),
-        (0, 0, "tile 0, halo 0: nothing is left"),
-    ],
-)
-def test_refuses_tiles_that_do_not_fit_the_network(tile, halo, message):
-    with pytest.raises(ValueError, match=message):
-        Tadpole(tile=tile, halo=halo)
-
-
 @table(
     ("tiling", "sides", "message"),
     [
@@ -152,11 +127,17 @@ def test_refuses_tiles_that_do_not_fit_the_network(tile, halo, message):
         (Tiling(), (0, 16, 16), "each side needs at least 16"),
         (Tiling(64), (64, 64, 32), "smaller than the tile of 64"),
         (Tiling(boundary="periodic"), (16, 20, 16), "a periodic side is a multiple of 16"),
+        ((24, 0), None, "tile 24: a tile is a multiple of 16"),
+        ((-16, 0), None, "tile -16: a tile is a multiple of 16"),
+        ((64, 8), None, "halo 8: a halo is a multiple of 16"),
+        ((32, 16), None, "tile 32, halo 16: nothing is left"),
+        ((None, 16), None, "halo 16 without tile"),
+        ((0, 0), None, "tile 0, halo 0: nothing is left"),
     ],
 )
-def test_refuses_domains_that_do_not_fit_the_tiling(tiling, sides, message):
+def test_refuses_tiles_and_domains_that_do_not_fit(tiling, sides, message):
     with pytest.raises(ValueError, match=message):
-        tiling.layout(sides)
+        Tadpole(tile=tiling[0], halo=tiling[1]) if sides is None else tiling.layout(sides)
 
 
 @table("boundary", ["edge", "periodic"])

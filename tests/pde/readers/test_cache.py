@@ -34,6 +34,9 @@ def test_a_cache_has_the_states_of_all_files(reader, states, tmp_path):
     again = Cache(tmp_path / "cache")
     assert again.statistics == cache.statistics
     xr.testing.assert_identical(again.to_xarray().isel(sample=slice(2)), states)
+    copy = pickle.loads(pickle.dumps(cache))
+    assert "states" not in copy.__dict__, "its values are not copied"
+    np.testing.assert_array_equal(copy.states, cache.states)
 
 
 def test_statistics_are_those_of_each_channel(reader, states, tmp_path):
@@ -76,6 +79,10 @@ def test_nan_prevents_a_cache(states, tmp_path):
 
 
 def test_a_cache_that_exists_is_kept_unless_overwritten(reader, tmp_path):
+    with pytest.raises(ValueError, match="0 readers"):
+        write_cache([], tmp_path / "cache")
+    with pytest.raises(ValueError, match="stride 0"):
+        write_cache([reader], tmp_path / "cache", stride=0)
     write_cache([reader], tmp_path / "cache")
     with pytest.raises(OutputExistsError):
         write_cache([reader], tmp_path / "cache", stride=2)
@@ -93,17 +100,3 @@ def test_names_the_damage(reader, tmp_path):
         Cache(folder)
     with pytest.raises(ReadError, match="no such file"):
         Cache(tmp_path)
-
-
-def test_pickling_a_cache_does_not_copy_its_values(reader, tmp_path):
-    cache = write_cache([reader], tmp_path / "cache")
-    copy: Cache = pickle.loads(pickle.dumps(cache))
-    assert "states" not in copy.__dict__
-    np.testing.assert_array_equal(copy.states, cache.states)
-
-
-def test_a_cache_needs_a_reader_and_a_stride(reader, tmp_path):
-    with pytest.raises(ValueError, match="0 readers"):
-        write_cache([], tmp_path / "cache")
-    with pytest.raises(ValueError, match="stride 0"):
-        write_cache([reader], tmp_path / "cache", stride=0)

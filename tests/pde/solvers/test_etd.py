@@ -24,7 +24,6 @@ from scionwood_pde.solvers.etd import phi
 from scionwood_pde.solvers.fluids import KolmogorovFlow
 from scionwood_pde.solvers.initial import TruncatedFourier
 from scionwood_pde.solvers.linear import Advection, Diffusion
-from scionwood_pde.solvers.reaction import AllenCahn
 from scionwood_pde.solvers.spectral import Grid
 
 
@@ -53,10 +52,8 @@ def test_the_phi_functions_are_accurate_near_zero_and_far_from_it(z):
 
 
 CASES: dict[str, tuple[Equation, float]] = {
-    "burgers": (Burgers(diffusivity=0.02), 0.2),
     "korteweg_de_vries": (KortewegDeVries(length=10.0), 0.2),
     "kolmogorov_flow": (KolmogorovFlow(forcing_mode=2), 0.5),
-    "allen_cahn": (AllenCahn(), 1.0),
 }
 
 

@@ -229,13 +229,6 @@ def test_integers_are_clipped_with_a_warning(tmp_path):
     assert (obspy.read(str(tmp_path / "out.mseed"))[0].data == 32767).all()
 
 
-def test_nan_samples_are_preserved(tmp_path, data):
-    data[0, 7] = np.nan
-    path = mseed(tmp_path / "in.mseed", trace(data[0], "HHZ"), encoding="FLOAT32")
-    rewrite(path, tmp_path / "out.mseed", lambda record: 2 * record.data)
-    np.testing.assert_array_equal(records(tmp_path / "out.mseed")[0].data, 2 * data[:1])
-
-
 def test_replaces_a_file_on_request_and_refuses_to_resume(tmp_path):
     target = tmp_path / "out.sac"
     target.write_bytes(b"precious")
