@@ -52,28 +52,22 @@ def test_numbers_of_a_file_condition_a_model(states, tmp_path):
         torch.testing.assert_close(numbers[:, ::2], torch.tensor([[0.04, 0.3]]).expand(8, 2))
 
 
-@table(
-    ("name", "message"),
-    [
+def test_refuses_conditions_that_the_data_cannot_have(states, tmp_path):
+    file, cache = tmp_path / "states.nc", tmp_path / "cache"
+    write_netcdf(states, file)
+    write_cache([open_reader(file)], cache)
+    for name, message in (
         ("nu", "no variable or attribute 'nu'"),
         ("time", r"'time' has the shape \(4,\); a condition has one number"),
         ("u_x", r"'u_x' has the shape \(6, 4, 16, 16, 16\)"),
         ("equation", "'equation' holds <U7, and a condition is a finite number"),
-    ],
-)
-def test_refuses_a_condition_that_is_no_number_of_a_sample(name, message, states, tmp_path):
-    write_netcdf(states, tmp_path / "states.nc")
-    with pytest.raises(ReadError, match=message):
-        Files(files=[str(tmp_path / "states.nc")], conditions=[name])
-
-
-def test_refuses_conditions_that_the_data_cannot_have(states, tmp_path):
-    write_netcdf(states, tmp_path / "states.nc")
-    write_cache([open_reader(tmp_path / "states.nc")], tmp_path / "cache")
+    ):
+        with pytest.raises(ReadError, match=message):
+            Files(files=[str(file)], conditions=[name])
     with pytest.raises(ReadError, match=r"a cache keeps states alone.*need viscosity"):
-        Files(files=[str(tmp_path / "cache")], conditions=["viscosity"])
+        Files(files=[str(cache)], conditions=["viscosity"])
     with pytest.raises(RecipeError, match="single states have no next one"):
-        Files(files=[str(tmp_path / "cache")], conditions=["dt"], time_stride=0)
+        Files(files=[str(cache)], conditions=["dt"], time_stride=0)
 
 
 def test_a_rollout_names_conditions_beyond_the_training():

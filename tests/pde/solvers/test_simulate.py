@@ -140,13 +140,10 @@ def test_a_sample_that_blows_up_is_marked_and_does_not_affect_others(advance):
     assert not run.fields[1].isfinite().all()
     alone = advance(Burgers(), three[:1], 0.1, n_steps=20, dtype=torch.float32)
     torch.testing.assert_close(run.fields[0], alone.fields[0], rtol=1e-6, atol=1e-6)
-
-
-@table("value", [float("nan"), float("inf"), 2e4])
-def test_a_state_with_nan_or_above_its_bound_is_marked(advance, value):
-    start = torch.zeros(2, 1, 16)
-    start[1] = value
-    assert advance(Advection(), start, 0.1).valid.tolist() == [True, False]
+    for value in (float("nan"), float("inf"), 2e4):
+        beyond = torch.zeros(2, 1, 16)
+        beyond[1] = value
+        assert advance(Advection(), beyond, 0.1).valid.tolist() == [True, False]
 
 
 def test_asymmetric_rounding_errors_do_not_grow():
@@ -213,35 +210,25 @@ def test_a_step_that_the_cfl_number_forbids_is_refused_by_name(name, interval, n
         pde.simulate(equation=name, n=2, n_points=16, n_steps=4, interval=interval)
     assert ("CFL number" in str(caught.value)) == named
     assert "substeps" in str(caught.value)
+    if name == "burgers":
+        options: dict[str, Any] = {"n": 1, "n_points": 16, "n_steps": 2, "interval": 4.0, "dims": 2}
+        with pytest.raises(RecipeError, match="CFL number") as caught:
+            pde.simulate(equation="burgers", **options)
+        found = re.search(r"Take (\d+) substeps", str(caught.value))
+        assert len(pde.simulate(equation="burgers", substeps=int(found[1]), **options)) == 1
+    if name == "kolmogorov_flow":
+        data = Trajectories(equation=name, n_points=16, n_frames=3, interval=200.0)
+        with pytest.raises(RecipeError, match="CFL number"):
+            data.train_dataloader()
 
 
-def test_the_substeps_that_the_error_names_suffice():
-    options: dict[str, Any] = {"n": 1, "n_points": 16, "n_steps": 2, "interval": 4.0, "dims": 2}
-    with pytest.raises(RecipeError, match="CFL number") as caught:
-        pde.simulate(equation="burgers", **options)
-    found = re.search(r"Take (\d+) substeps", str(caught.value))
-    assert len(pde.simulate(equation="burgers", substeps=int(found[1]), **options)) == 1
-
-
-def test_a_recipe_names_the_cfl_number():
-    data = Trajectories(equation="kolmogorov_flow", n_points=16, n_frames=3, interval=200.0)
-    with pytest.raises(RecipeError, match="CFL number"):
-        data.train_dataloader()
-
-
-def test_states_beyond_the_memory_are_refused_before_any_is_allocated():
-    with pytest.raises(ValueError, match=r"3 fields of 100000\^3 points: .* GiB, and this machine"):
-        simulate("burgers", 100_000, 3, 1, 0.1, 1, torch.Generator())
-
-
-@table(
-    ("name", "value", "rule"),
-    [
+def test_parameters_and_sizes_out_of_range_are_refused_by_name():
+    for name, value, rule in (
         ("diffusivity", -0.1, "parameter diffusivity of -0.1: .* not negative"),
         ("diffusivity", float("nan"), "parameter diffusivity of nan: it is finite"),
         ("length", 0.0, "a box has a positive length"),
-    ],
-)
-def test_parameters_out_of_range_are_refused_by_name(name, value, rule):
-    with pytest.raises(ValueError, match=rule):
-        drawn_equation("burgers", torch.Generator(), 1, {name: value})
+    ):
+        with pytest.raises(ValueError, match=rule):
+            drawn_equation("burgers", torch.Generator(), 1, {name: value})
+    with pytest.raises(ValueError, match=r"3 fields of 100000\^3 points: .* GiB, and this machine"):
+        simulate("burgers", 100_000, 3, 1, 0.1, 1, torch.Generator())
