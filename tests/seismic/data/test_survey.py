@@ -84,13 +84,11 @@ def test_epochs_draw_new_patches_and_validation_the_same(survey):
     assert torch.equal(batches(source, "val"), batches(source, "val"))
 
 
-def test_the_number_of_workers_does_not_matter(survey):
-    assert torch.equal(batches(data(survey)), batches(data(survey, num_workers=2)))
-
-
-def test_the_seed_determines_the_data(survey):
-    assert torch.equal(batches(data(survey)), batches(data(survey)))
-    assert not torch.equal(batches(data(survey)), batches(data(survey, seed=1)))
+def test_the_seed_determines_the_data_for_any_number_of_workers(survey):
+    drawn = batches(data(survey))
+    assert torch.equal(drawn, batches(data(survey)))
+    assert torch.equal(drawn, batches(data(survey, num_workers=2)))
+    assert not torch.equal(drawn, batches(data(survey, seed=1)))
 
 
 def test_skips_dead_traces_and_small_gathers(tmp_path, gathers):

@@ -102,11 +102,10 @@ def test_the_page_shows_the_worst_the_median_and_the_best(segy, console, tmp_pat
         ["fldr 101", "best"],
     ]
     assert len(drawn) == 3
-
-
-def test_shows_the_worst_and_the_best_of_two_gathers(segy, gathers, console, tmp_path, drawn):
-    clean = np.stack([0.5 * gathers[0], 0 * gathers[1]])  # the second result is empty
-    run(console, segy(), segy("clean.sgy", clean), qc=tmp_path / "qc.png")
+    drawn.clear()
+    two = np.stack([0.5 * data[0], 0 * data[1]])  # the second result is empty
+    files = segy(data=data[:2]), segy("clean.sgy", two)
+    run(console, *files, qc=tmp_path / "qc.png", force=True)
     assert [title.rpartition("), ")[2].split()[0] for title in sorted(drawn)] == ["worst", "best"]
 
 

@@ -21,35 +21,28 @@ def data() -> np.ndarray:
     return np.random.default_rng(0).standard_normal((70, 90)).astype(np.float32)
 
 
-@table("factor", [1e-9, 1e-3, 1e6])
-def test_amplitudes_are_kept(model, data, factor):
+def test_amplitudes_are_kept(model, data):
     """f(a x) = a f(x), from strain rates to counts."""
     small = {"tile": 48, "overlap": 16}
-    expected = denoise_array(model, data, **small) * np.float32(factor)
-    result = denoise_array(model, data * np.float32(factor), **small)
-    np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+    plain = denoise_array(model, data, **small)
+    for factor in (1e-9, 1e-3, 1e6):
+        result = denoise_array(model, data * np.float32(factor), **small)
+        expected = plain * np.float32(factor)
+        np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
-def test_dead_constant_and_nan_traces_keep_their_bits(model, data):
+def test_dead_traces_keep_their_bits_and_do_not_change_the_others(model, data):
+    plain = denoise_array(model, data)
+    result = denoise_array(model, np.insert(data, 20, 0, axis=0))
+    np.testing.assert_array_equal(np.delete(result, 20, axis=0), plain)
     data[3], data[4] = 0, -7.25
     data[9, 5], data[10, 0] = np.nan, -np.inf
-    result = denoise_array(model, data)
-    kept = [3, 4, 9, 10]
+    result, kept = denoise_array(model, data), [3, 4, 9, 10]
     assert result[kept].tobytes() == data[kept].tobytes()
     assert np.isfinite(np.delete(result, kept, axis=0)).all()
-
-
-def test_dead_traces_do_not_change_the_others(model, data):
-    with_dead = np.insert(data, 20, 0, axis=0)
-    result = denoise_array(model, with_dead)
-    np.testing.assert_array_equal(np.delete(result, 20, axis=0), denoise_array(model, data))
-
-
-def test_returns_a_gather_without_live_traces(model):
     shares: list[float] = []
-    data = np.full((4, 20), np.nan, np.float32)
-    result = denoise_array(model, data, progress=shares.append)
-    assert result.tobytes() == data.tobytes()
+    none = np.full((4, 20), np.nan, np.float32)
+    assert denoise_array(model, none, progress=shares.append).tobytes() == none.tobytes()
     assert shares == [1.0]
 
 

@@ -14,6 +14,7 @@ from scionwood_seismic.inference.files import denoise_file
 from scionwood_seismic.inference.options import DenoiseOptions
 from scionwood_seismic.inference.outputs import Outputs
 from scionwood_seismic.readers.segy import SegyReader
+from scionwood_seismic.readers.streams import StreamReader
 
 
 def ungated(run: Path, **options: Any) -> DenoiseOptions:
@@ -76,20 +77,11 @@ def test_saves_the_noise_of_a_replaced_file(segy, run):
     np.testing.assert_allclose(first(noisy) + first(noise), before, rtol=1e-5, atol=1e-4)
 
 
-def test_refuses_to_replace_a_file_whose_noise_is_needed(run, tmp_path):
-    from scionwood_seismic.readers.streams import StreamReader
-
+def test_a_stream_resumes_where_no_run_was_stopped_and_stays_if_its_noise_is_needed(run, tmp_path):
     noisy = tmp_path / "in.mseed"
     StreamReader.write_sample(noisy)
     with pytest.raises(WriteError, match=r"in\.mseed.*replace the noisy file.*another name"):
         denoise_file(noisy, Outputs(noisy, tmp_path / "noise.mseed", force=True), ungated(run))
-
-
-def test_resume_starts_where_no_run_was_stopped(run, tmp_path):
-    from scionwood_seismic.readers.streams import StreamReader
-
-    noisy = tmp_path / "in.mseed"
-    StreamReader.write_sample(noisy)
     denoise_file(noisy, Outputs(tmp_path / "clean.mseed"), ungated(run), resume=True)
     assert (tmp_path / "clean.mseed.json").exists()
 

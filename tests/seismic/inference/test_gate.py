@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from case_table import table
 from known_networks import Scaled, Smoothed, WithoutSimilarity, events, snr
 from rich.console import Console
 from scipy.ndimage import gaussian_filter1d
@@ -35,33 +36,37 @@ def near(shape: tuple[int, int], traces: float) -> np.ndarray:
     return result
 
 
-class TestTheDecision:
-    def test_within_the_limits_everything_stays(self):
-        decision = decide({"strong flat": 0.9, "weak flat": 0.96}, {}, 0.05, LIMITS)
-        assert (decision.back, decision.share, decision.reason) == (0, 1, "")
-
-    def test_only_as_much_goes_back_as_the_limit_asks_for(self):
-        plain = {"strong flat": 0.75, "strong slope": 0.9}
-        mended = {"strong flat": 0.95, "strong slope": 1.0}
-        decision = decide(plain, mended, 0.5, LIMITS)
-        assert decision.back == pytest.approx(0.5)
-        assert decision.share == 1
+@table(
+    ("plain", "mended", "removed", "back", "share", "said"),
+    [
+        ({"strong flat": 0.9, "weak flat": 0.96}, {}, 0.05, 0, 1, ""),
+        (
+            {"strong flat": 0.75, "strong slope": 0.9},
+            {"strong flat": 0.95, "strong slope": 1.0},
+            0.5,
+            0.5,  # only as much as the limit asks for
+            1,
+            "keep 0.75 of their amplitude",
+        ),
+        ({"strong flat": 0.5}, {"strong flat": 0.7}, 0.5, 1, 0.5, ""),  # what is missing is blended
+        ({"weak flat": 0.93}, {"weak flat": 0.97}, 0.05, 0.5, 1, ""),
+        ({"weak flat": 0.93}, {"weak flat": 0.97}, 0.5, 0, 1, ""),  # weak events do not count
+        ({"strong flat": 0.1}, {"strong flat": 0.05}, 0.5, None, 0, ""),  # they cannot come back
+    ],
+    ids=["within", "put back", "blended", "weak, little", "weak, much", "harmed"],
+)
+def test_the_gate_puts_back_what_the_limits_ask_for_and_blends_the_rest(
+    plain, mended, removed, back, share, said
+):
+    decision = decide(plain, mended, removed, LIMITS)
+    assert decision.share == pytest.approx(share)
+    assert back is None or decision.back == pytest.approx(back)
+    assert said in decision.reason
+    if not mended:
+        assert decision.reason == ""
+    if said:
         assert decision.amplitudes["strong flat"] == pytest.approx(0.85)
-        assert "keep 0.75 of their amplitude" in decision.reason
         assert "lost signal was put back" in decision.reason
-
-    def test_what_is_missing_then_is_blended(self):
-        decision = decide({"strong flat": 0.5}, {"strong flat": 0.7}, 0.5, LIMITS)
-        assert (decision.back, decision.share) == (1, pytest.approx(0.5))
-
-    @pytest.mark.parametrize(("removed", "back"), [(0.05, 0.5), (0.5, 0.0)])
-    def test_weak_events_count_where_little_is_removed(self, removed, back):
-        decision = decide({"weak flat": 0.93}, {"weak flat": 0.97}, removed, LIMITS)
-        assert decision.back == pytest.approx(back)
-
-    def test_events_that_cannot_come_back_leave_the_record_as_it_is(self):
-        decision = decide({"strong flat": 0.1}, {"strong flat": 0.05}, 0.5, LIMITS)
-        assert decision.share == 0
 
 
 class TestWhatResemblesTheResult:
@@ -92,21 +97,16 @@ class TestWhatResemblesTheResult:
         assert result.report.worst == pytest.approx(0.85, abs=1e-6)
 
 
-class TestFlatEvents:
-    @pytest.mark.parametrize("traces", [18, 48])
-    def test_their_amplitude_is_measured(self, traces):
+def test_the_amplitude_of_flat_events_is_measured_and_that_of_noise_is_not():
+    for traces in (18, 48):
         gather = events(0.0, traces=traces)
         kept = envelope.flat_amplitude(gather, 0.4 * gather)
         assert kept == pytest.approx(0.6, abs=0.01)
-
-    @pytest.mark.parametrize("width", [1.0, 3.0])
-    def test_noise_that_a_few_neighbours_share_is_none(self, width):
+    for width in (1.0, 3.0):  # noise that a few neighbours share
         noise = near((96, 400), width)
         assert envelope.flat_amplitude(noise, noise) is None
-
-    def test_too_few_traces_say_nothing(self):
-        gather = events(0.0, traces=10)
-        assert envelope.flat_amplitude(gather, gather) is None
+    few = events(0.0, traces=10)
+    assert envelope.flat_amplitude(few, few) is None
 
 
 def test_noise_of_a_few_neighbours_has_little_of_the_band_of_events():

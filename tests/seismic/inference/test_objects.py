@@ -166,12 +166,6 @@ def test_identifies_patch_axes_by_name_and_keeps_their_order(task, data, expecte
     assert denoised.update_attrs(history=given.attrs.history).attrs == given.attrs
 
 
-def test_refuses_a_patch_with_other_axes(task, data):
-    spectrum = patch(data).dft("time").abs()
-    with pytest.raises(RecipeError, match="a patch has time and one more axis"):
-        denoise(spectrum, task)
-
-
 @table(
     ("given", "options", "rule"),
     [
@@ -193,7 +187,9 @@ def test_refuses_invalid_arguments(task, given, options, rule):
         denoise(given, task, **options)
 
 
-def test_refuses_a_folder_without_a_run(tmp_path, data):
+def test_refuses_other_patches_and_folders_without_a_run(task, data, tmp_path):
+    with pytest.raises(RecipeError, match="a patch has time and one more axis"):
+        denoise(patch(data).dft("time").abs(), task)
     with pytest.raises(TrainingError, match="Name the folder that fit printed"):
         denoise(data, run=tmp_path)
 

@@ -54,6 +54,9 @@ def test_an_array_of_one_component_is_a_gather(tmp_path):
     channels = [(f"R{i:03}", "GHZ") for i in range(5)]
     with StreamReader(mseed(tmp_path / "a.mseed", *channels)) as reader:
         assert (len(reader), reader.components) == (1, ())
+    SegyReader.write_sample(tmp_path / "a.sgy")
+    with SegyReader(tmp_path / "a.sgy") as reader:
+        assert reader.components == ()
 
 
 @table(("channel", "components"), [("HHZ", ("Z",)), ("HSF", ()), ("1", ())])
@@ -61,12 +64,6 @@ def test_a_single_channel(tmp_path, channel, components):
     """HSF is the strain along a fibre."""
     with StreamReader(mseed(tmp_path / "a.mseed", ("ABC", channel))) as reader:
         assert reader.components == components
-
-
-def test_gathers_of_other_formats_have_no_components(tmp_path):
-    SegyReader.write_sample(tmp_path / "a.sgy")
-    with SegyReader(tmp_path / "a.sgy") as reader:
-        assert reader.components == ()
 
 
 def test_gaps_are_said_and_overlaps_are_not(tmp_path):

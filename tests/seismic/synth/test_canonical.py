@@ -31,21 +31,20 @@ def test_the_dominant_period_is_that_of_the_wavelet(period, traces):
     assert dominant_period(record) == pytest.approx(period, rel=0.15)
 
 
-def test_neither_drift_nor_unit_moves_the_period():
+def test_neither_drift_nor_unit_nor_noise_moves_the_period():
     record = events(12.0)
     drift = record + 50 + np.linspace(0, 3, record.shape[1])
     for other in (1e6 * record, 1e-9 * record, drift):
         assert dominant_period(other) == pytest.approx(dominant_period(record), rel=0.1)
-
-
-def test_noise_does_not_move_the_period():
     record = events(20.0, traces=48)
     noise = record.std() * np.random.default_rng(1).standard_normal(record.shape)
     assert dominant_period(record + noise) == pytest.approx(20.0, rel=0.15)
 
 
-def test_a_silent_record_needs_no_resampling():
+def test_silent_records_and_stations_are_not_resampled():
     assert plan(np.zeros((4, 100))) == Plan(CANONICAL_PERIOD, 1.0, False, 100)
+    steps = plan(events(50.0, traces=3), domain="station")
+    assert (steps.factor, steps.drop_high) == (1.0, False)
 
 
 @table("n", [37, 100, 101, 250])
@@ -93,8 +92,3 @@ def test_incoherent_energy_above_the_band_goes_and_coherent_energy_stays():
     assert plan(record + noise).drop_high
     assert not plan(record).drop_high
     assert not plan(record + noise, domain="das").drop_high
-
-
-def test_a_station_is_not_resampled():
-    steps = plan(events(50.0, traces=3), domain="station")
-    assert (steps.factor, steps.drop_high) == (1.0, False)
