@@ -102,6 +102,7 @@ def test_adapt_to_survey_requires_a_starting_run(tmp_path, capsys):
     assert "Give that run's folder as task.start" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_adapts_the_shipped_run_to_a_survey_from_the_command_line(tmp_path):
     survey, adapted, clean = (tmp_path / name for name in ("survey.sgy", "run", "clean.sgy"))
     noise = np.random.default_rng(0).standard_normal((4, 36, 80)).astype(np.float32)

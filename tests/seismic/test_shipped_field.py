@@ -41,7 +41,7 @@ def snr(clean: np.ndarray, estimate: np.ndarray) -> float:
 
 
 @EACH
-def test_a_field_run_states_its_weights_data_licences_and_score(name):
+def test_a_field_run_states_its_weights_data_and_licences(name):
     folder = find_run(f"seismic/{name}", quiet=True)
     origin = read_origin(folder)
     assert origin.scope == ship.FIELD_RUNS[name].scope
@@ -50,9 +50,16 @@ def test_a_field_run_states_its_weights_data_licences_and_score(name):
         assert ship.NOISE[file] in card
         assert "MIT" in ship.NOISE[file]
     assert f"noise_files: {ship.STAGED}" in (folder / "recipe.yaml").read_text("utf-8")
-    clean, noisy = (float(number) for number in re.findall(r"\d+\.\d", origin.score))
-    assert ship.field_snr(folder, 0.0) == pytest.approx(noisy, abs=0.2)
+    clean, _ = (float(number) for number in re.findall(r"\d+\.\d", origin.score))
     assert clean > 25
+
+
+@pytest.mark.slow
+@EACH
+def test_a_field_run_has_the_score_that_it_states(name):
+    folder = find_run(f"seismic/{name}", quiet=True)
+    _, noisy = (float(number) for number in re.findall(r"\d+\.\d", read_origin(folder).score))
+    assert ship.field_snr(folder, 0.0) == pytest.approx(noisy, abs=0.2)
 
 
 RECORDS = {

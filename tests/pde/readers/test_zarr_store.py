@@ -95,10 +95,14 @@ def test_a_failed_write_leaves_nothing(states, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_readers_work_in_spawned_workers(store, states):
-    well = store.parent / "states.hdf5"
+def test_readers_work_in_spawned_workers(states, tmp_path):
+    fields = ["u_x", "u_y", "u_z", "density"]
+    well = tmp_path / "states.hdf5"
     write_well(states, well)
-    readers = [open_reader(store), open_reader(well, fields=["u_x", "u_y", "u_z", "density"])]
+    readers = [open_reader(well, fields=fields)]
+    for name in ("states.zarr", "states.zarr.zip"):
+        write_zarr(states, tmp_path / name, chunk=2, shard=4)
+        readers.append(open_reader(tmp_path / name))
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         for reader in readers:
             np.testing.assert_array_equal(pool.apply(reader.state, (1, 2)), states.values[1, 2])

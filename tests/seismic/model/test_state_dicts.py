@@ -98,20 +98,15 @@ def check_loaded(encoder: nn.Module, model: nn.Module, stem: str) -> None:
         torch.testing.assert_close(value, expected[name], atol=1e-6, rtol=0, msg=name)
 
 
-def test_loads_a_state_dict_of_timm(sizes, denoiser, tmp_path, subtests):
+def test_loads_a_state_dict_of_timm_and_of_meta(sizes, denoiser, tmp_path, capsys, subtests):
     for family, size in sizes:
         with subtests.test(family=family.title, size=size):
             model, path = published(family, size), tmp_path / f"{family.title} {size}.safetensors"
             save_file(model.state_dict(), path)
             check_loaded(denoiser(family, size, path).encoder, model, family.stem)
-
-
-def test_loads_a_state_dict_of_meta(sizes, denoiser, tmp_path, capsys, subtests):
-    for family, size in sizes:
-        with subtests.test(family=family.title, size=size):
-            model, path = published(family, size), tmp_path / f"{family.title} {size}.pth"
-            torch.save(OF_META[family.title](dict(model.state_dict())), path)
-            check_loaded(denoiser(family, size, str(path)).encoder, model, family.stem)
+            meta = path.with_suffix(".pth")
+            torch.save(OF_META[family.title](dict(model.state_dict())), meta)
+            check_loaded(denoiser(family, size, str(meta)).encoder, model, family.stem)
             assert capsys.readouterr().out == ""
 
 
