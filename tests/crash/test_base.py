@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from scionwood import TrainingError, fit, load_run, resolve
+from scionwood import fit, load_run, resolve
 from scionwood.recipes.recipe import Recipe
-from scionwood.runs.base import read_base, with_base
+from scionwood.runs.base import read_base
 from scionwood.runs.digest import file_digest
 from scionwood_export import export_run
 
@@ -60,18 +60,3 @@ def test_the_base_is_found_where_it_moved(adapted, place, tmp_path, monkeypatch)
     assert merged.reached <= 1e-5
     for one, other in zip(before.parameters(), after.parameters(), strict=True):
         assert torch.equal(one, other)
-
-
-def test_another_run_of_the_same_name_is_refused(adapted, tmp_path):
-    shutil.copytree(adapted, tmp_path / "copy")
-    file = tmp_path / "copy" / "adapted" / "recipe.yaml"
-    file.write_text(file.read_text().replace(str(adapted), str(tmp_path / "copy")))
-    weights = tmp_path / "copy" / "pretrained" / "head.safetensors"
-    data = bytearray(weights.read_bytes())
-    data[-1] ^= 1
-    weights.write_bytes(data)
-    with pytest.raises(TrainingError, match=r"adapted from 'pretrained'.* has other weights"):
-        with_base(tmp_path / "copy" / "adapted", resolve(file))
-    shutil.rmtree(tmp_path / "copy" / "pretrained")
-    with pytest.raises(TrainingError, match="in none of the known places"):
-        with_base(tmp_path / "copy" / "adapted", resolve(file))

@@ -127,15 +127,12 @@ def test_bad_decks_are_refused(tmp_path, change, rule):
         open_series(path)
 
 
-def test_other_elements_are_named(tmp_path):
+def test_other_elements_are_named_and_a_starter_deck_has_its_usual_name(tmp_path):
     path = tmp_path / "a.rad"
     write_mesh_deck(sample_series().mesh, path)
     path.write_text(path.read_text().replace("/END", "/BRICK/4\n  1  2  3\n/END"))
     with pytest.warns(UserWarning, match="1 BRICK are left out"):
         open_series(path)
-
-
-def test_a_starter_deck_has_its_usual_name(part, tmp_path):
     with pytest.raises(WriteError, match=r"ends in _0000\.rad"):
         write_series(tmp_path / "b.rad", sample_series())
 

@@ -192,18 +192,14 @@ def test_refuses_bad_stores(tmp_path, name, values, rule):
         open_series(tmp_path / "run.zarr", thickness=1.0)
 
 
-def test_refuses_a_missing_chunk(tmp_path):
+def test_refuses_missing_chunks_and_stores_that_inflate_too_much(tmp_path):
     write_series(tmp_path / "run.zarr", sample_series())
     (tmp_path / "run.zarr" / "mesh_pos" / "1.0.0").unlink()
     series = open_series(tmp_path / "run.zarr")
     assert np.isfinite(series.read(0).displacement).all()
     with pytest.raises(ReadError, match="state 1 holds NaN"):
         series.read(1)
-
-
-def test_refuses_a_store_that_inflates_too_much(tmp_path):
-    path = tmp_path / "bomb.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("mesh_pos/0.0.0", bytes(80 << 20))
     with pytest.raises(ReadError, match="inflate"):
-        open_series(path)
+        open_series(tmp_path / "bomb.zip")

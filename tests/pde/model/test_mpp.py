@@ -184,6 +184,11 @@ def test_an_adapter_and_the_table_train():
 def test_fields_are_refused_by_name(fields, text):
     with pytest.raises(RecipeError, match=text):
         MPPForecast(fields=fields)
+    model = MPPForecast(fields=["h"], history=1)
+    with pytest.raises(ValueError, match=r"a state of \(16, 16\) points"):
+        model(drawn(1, 1, 16, 16))
+    with pytest.raises(RecipeError, match="a periodic side is a multiple of 16"):
+        model(drawn(1, 1, 40, 40))
 
 
 def test_another_size_and_other_files_are_refused_by_name(tmp_path):
@@ -202,11 +207,3 @@ def test_another_size_and_other_files_are_refused_by_name(tmp_path):
         MPPForecast(weights=tmp_path / "text.tar")
     with pytest.raises(RecipeError, match="history 17: 1 to 16 frames"):
         MPPForecast(history=17)
-
-
-def test_states_of_other_sides_are_refused():
-    model = MPPForecast(fields=["h"], history=1)
-    with pytest.raises(ValueError, match=r"a state of \(16, 16\) points"):
-        model(drawn(1, 1, 16, 16))
-    with pytest.raises(RecipeError, match="a periodic side is a multiple of 16"):
-        model(drawn(1, 1, 40, 40))

@@ -124,20 +124,18 @@ def test_refuses_a_file_that_is_not_safetensors_or_truncated(folder, tmp_path, c
         Tadpole(weights=path.parent)
 
 
-def test_names_a_missing_file_or_folder(folder):
-    (folder / DECODER).unlink()
-    with pytest.raises(WeightsError, match=f"has no file {DECODER}.*Give `weights`"):
-        Tadpole(weights=folder)
-    with pytest.raises(WeightsError, match="no such folder"):
-        Tadpole(weights=folder / "nowhere")
-
-
-def test_refuses_files_of_another_size(folder):
+def test_names_what_is_missing_and_refuses_files_of_another_size(folder):
     with pytest.raises(WeightsError, match=r"has no file tadpole_s_encoder\.safetensors"):
         Tadpole(size="S", weights=folder)
+    with pytest.raises(WeightsError, match="no such folder"):
+        Tadpole(weights=folder / "nowhere")
     for name in (ENCODER, DECODER):
         (folder / name).rename(folder / name.replace("tiny", "s"))
     with pytest.raises(WeightsError, match="has shapes"):
+        Tadpole(size="S", weights=folder)
+    (folder / DECODER.replace("tiny", "s")).unlink()
+    rule = f"has no file {DECODER.replace('tiny', 's')}.*Give `weights`"
+    with pytest.raises(WeightsError, match=rule):
         Tadpole(size="S", weights=folder)
 
 

@@ -96,6 +96,10 @@ def test_missing_weights_name_the_option_and_the_licence(tmp_path):
     with pytest.raises(WeightsError, match=r"nowhere.*no such weights file.*`weights`") as caught:
         dinov3_unet(size="small", weights=tmp_path / "nowhere.safetensors")
     assert META_LICENCE in caught.value.remedy
+    rule = "hub:lvd1689m, hub:sat493m, for every size but 'tiny'"
+    for size, weights in (("tiny", "hub"), ("small", "hub:imagenet")):
+        with pytest.raises(WeightsError, match=rule):
+            dinov3_unet(size=size, weights=weights)
 
 
 @pytest.mark.parametrize("size", ["small", "convnext_tiny"])
@@ -107,12 +111,6 @@ def test_an_unreachable_hub_names_the_option_and_the_licence(
     family = dinov3.VIT if size == "small" else dinov3.CONVNEXT
     with pytest.raises(WeightsError, match=r"hub: cannot load.*path of a file.*DINOv3 License"):
         denoiser(reduced(family), size, "hub")
-
-
-@pytest.mark.parametrize(("size", "weights"), [("tiny", "hub"), ("small", "hub:imagenet")])
-def test_refuses_weights_that_the_hub_does_not_have(size, weights):
-    with pytest.raises(WeightsError, match="hub:lvd1689m, hub:sat493m, for every size but 'tiny'"):
-        dinov3_unet(size=size, weights=weights)
 
 
 def test_satellite_weights_are_selected_by_name(monkeypatch, reduced_vit, denoiser):
@@ -129,17 +127,14 @@ def test_satellite_weights_are_selected_by_name(monkeypatch, reduced_vit, denois
     assert model.card["weights"] == "hf.co/timm/vit_large_patch16_dinov3.sat493m"
 
 
-def test_refuses_a_file_of_another_size(reduced_vit, denoiser, tmp_path):
+def test_refuses_files_of_another_size_and_variant(small, reduced_vit, denoiser, tmp_path):
     save_file(tiny_encoder().state_dict(), tmp_path / "tiny.safetensors")
     with pytest.raises(WeightsError, match=r"of size 'base'.*size mismatch.*128"):
         denoiser(reduced_vit, "base", tmp_path / "tiny.safetensors")
-
-
-@pytest.mark.parametrize("other", ["small_qkvb", "small_plus"])
-def test_refuses_a_file_of_another_variant(other, small, reduced_vit, denoiser):
-    with pytest.raises(WeightsError, match=r"Missing key.*(q_bias|fc1_g)") as caught:
-        denoiser(reduced_vit, other, small)
-    assert len(caught.value.rule) < 400
+    for other in ("small_qkvb", "small_plus"):
+        with pytest.raises(WeightsError, match=r"Missing key.*(q_bias|fc1_g)") as caught:
+            denoiser(reduced_vit, other, small)
+        assert len(caught.value.rule) < 400
 
 
 @table("name", ["other.safetensors", "text.safetensors", "text.pth", "empty.pth"])

@@ -144,11 +144,15 @@ def test_recordings_of_a_collection(tmp_path):
         assert reader.traces == 24
 
 
-def test_gaps_are_refused(tmp_path):
+def test_gaps_and_tie_points_that_do_not_fit_are_refused(tmp_path):
     gap = {0: 0, 299: 4 * 299, 300: 60_000, 599: 60_000 + 4 * 299}
-    path = write(tmp_path / "in.nc", lambda group: tie_points(group, gap))
-    with pytest.raises(ReadError, match=r"not evenly sampled: steps of 0\.004 to 58\.804 s.*Split"):
-        open_file(path)
+    for points, rule in (
+        (gap, r"not evenly sampled: steps of 0\.004 to 58\.804 s.*Split"),
+        ({0: 0, 500: 2000}, r"tie points of time do not span its 600 values"),
+    ):
+        path = write(tmp_path / "in.nc", lambda group, points=points: tie_points(group, points))
+        with pytest.raises(ReadError, match=rule):
+            open_file(path)
 
 
 def test_virtual_files_are_refused(tmp_path):
@@ -174,12 +178,6 @@ def test_virtual_files_are_refused(tmp_path):
         path = write(tmp_path / "in.nc", writer)
         with pytest.raises(ReadError, match=r"__values__ is virtual.*load\(\)\.to_netcdf"):
             open_file(path)
-
-
-def test_tie_points_that_do_not_fit_are_refused(tmp_path):
-    path = write(tmp_path / "in.nc", lambda group: tie_points(group, {0: 0, 500: 2000}))
-    with pytest.raises(ReadError, match=r"tie points of time do not span its 600 values"):
-        open_file(path)
 
 
 def test_other_netcdf_is_refused(tmp_path):
