@@ -187,8 +187,10 @@ def test_an_adapter_is_small_keeps_the_base_and_merges(method, graph, tmp_path):
     step(model, graph)
     now = dict(model.named_parameters())
     assert all(torch.equal(value, now[name]) for name, value in frozen.items())
-    edges = {name.split("base_layer.")[-1].removeprefix("base_model.model.") for name in frozen}
-    assert {"down.0.weight", "up.0.weight"} <= edges, "these layers hold most weights"
+    assert any(".down." in name or name.startswith("down.") for name in frozen)
+    if method == "frozen-edge":
+        names = [f".{name}" for name in now if name not in frozen]
+        assert not any(".down." in name or ".up." in name for name in names)
     save_adapter(model, tmp_path / "adapter")
     size = sum(path.stat().st_size for path in (tmp_path / "adapter").iterdir())
     assert size < 1e6, "bytes"

@@ -79,7 +79,8 @@ def test_tiles_without_a_halo_are_independent():
     with torch.no_grad():
         alone = torch.cat([whole(half) for half in x.split(16, dim=2)], dim=2)
         torch.testing.assert_close(tiled(x), alone)
-        torch.testing.assert_close(Tadpole(tile=16, at_once=3)(x), alone)
+        x = cube(1, 2, 32, 32, 16)
+        torch.testing.assert_close(Tadpole(tile=16, at_once=3)(x), tiled(x))
     assert Tadpole(tile=64, halo=16).card["tiles"] == "64^3, halo 16, boundary edge"
     assert Tadpole(boundary="periodic").card["tiles"] == "whole domain, boundary periodic"
 
