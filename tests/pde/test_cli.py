@@ -79,7 +79,7 @@ def test_decode_restores_encoded_states(burgers, tmp_path):
 
 def test_evaluate_prints_errors_by_field_and_horizon(burgers, tmp_path, capsys):
     figures = tmp_path / "figures"
-    assert pde("evaluate", burgers, burgers, "--json", "--figures", figures) == 0
+    assert pde("evaluate", burgers, burgers, "--json") == 0
     rows = json.loads(capsys.readouterr().out)
     assert [(row["field"], row["horizon"]) for row in rows] == [
         (name, "1") for name in ("u_x", "u_y", "u_z", "enstrophy u")
@@ -88,6 +88,7 @@ def test_evaluate_prints_errors_by_field_and_horizon(burgers, tmp_path, capsys):
     assert all(row["vrmse"] == row["nrmse"] == row["conserved"] == 0 for row in fields)
     assert enstrophy["nrmse"] == 0
     assert all(0.01 < row[PERSISTENCE] < 1 for row in fields)
+    assert pde("evaluate", burgers, burgers, "--fields", "u_x", "--figures", figures) == 0
     names = {path.name for path in figures.iterdir()}
     assert names == {"slices.png", "error_growth.png", "spectra.png", "rollout.gif"}
 
