@@ -141,11 +141,10 @@ def test_results_take_the_dims_and_coordinates_of_the_dataset():
     for name in ("member", "nx", "ny", "nz"):
         xr.testing.assert_identical(predicted[name], flow[name])
     xr.testing.assert_equal(predicted["u_y"].isel(t=0), flow["u_y"].isel(t=0))
-    whole = pde.rollout(
-        flow.scionwood.states(), options=pde.RolloutOptions(run="pde/dynamics", steps=2)
-    )
+    first = flow.isel(member=[0]).scionwood.states()
+    whole = pde.rollout(first, options=pde.RolloutOptions(run="pde/dynamics", steps=2))
     fields = whole.sel(channel="u_y").transpose("time", "sample", "z", "y", "x").values
-    np.testing.assert_allclose(predicted["u_y"].values, fields, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(predicted["u_y"].values[:, :1], fields, rtol=1e-5, atol=1e-6)
     one = flow.isel(member=1)
     back = one.scionwood.encode(tile=16).scionwood.decode(tile=16, like=one)
     assert back["u_z"].dims == ("t", "nz", "ny", "nx")

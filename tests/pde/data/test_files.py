@@ -226,6 +226,7 @@ def test_refuses_options_that_do_not_fit(options, message, store):
         Files(**{"files": [str(store)], **options})
 
 
+@pytest.mark.slow
 def test_a_recipe_trains_on_files_and_keeps_their_normaliser(store, tmp_path):
     options = [f"data={{name: pde/files, files: ['{store}'], crop: 16}}"]
     recipe = resolve("pde/dynamics", [*options, "trainer.max_steps=1", "backbone.tile=16"])
