@@ -7,7 +7,8 @@ import torch
 from peft import LoraConfig
 from torch import Tensor, nn
 
-from scionwood import attach, fit, resolve, test
+import scionwood
+from scionwood import attach
 from scionwood_seismic.backbones import dinov3_unet
 from scionwood_seismic.data.synthetic import SyntheticGathers
 from scionwood_seismic.evaluation import metrics
@@ -96,9 +97,10 @@ def test_the_figure_shows_input_denoised_removed_and_added_noise(batch):
 
 def test_adapts_only_on_the_test_split(tmp_path):
     small = {"data.n_train": 2, "trainer.max_steps": 1, "data.n_test": 1, "data.batch_size": 1}
-    run = fit(resolve("seismic/denoise_tta", small, smoke=True), run_dir=tmp_path / "run")
+    recipe = scionwood.resolve("seismic/denoise_tta", small, smoke=True)
+    run = scionwood.fit(recipe, run_dir=tmp_path / "run")
     header = (run / "metrics.csv").read_text().splitlines()[0]
     assert "snr_tta" not in header
-    values = test(run)
+    values = scionwood.test(run)
     assert values["test_snr_tta"] != values["test_snr"]
     assert 0 < values["test_adapted"] <= 1
