@@ -44,7 +44,6 @@ pde evaluate there nope -> nope: there is no such file
 pde encode own.nc out --dims x -> x: each word is NAME=WORD
 pde rollout own.nc out.nc --conditions viscosity -> viscosity: each word is NAME=NUMBER
 pde convert own.nc out --rename q -> q: each word is NAME=WORD
-pde simulate out.nc --parameters viscosity -> viscosity: each word is NAME=NUMBER
 seismic denoise empty/*.sgy out -> empty/*.sgy: no file matches this pattern
 seismic denoise empty out -> the folder has no files
 seismic denoise empty there -> it is a file, and empty stands for many files
@@ -72,13 +71,14 @@ def test_wrong_paths_and_runs_are_refused_before_torch_is_imported(
     assert {path.name for path in tmp_path.iterdir()} == {*FILES, "empty"}
 
 
-def test_unknown_formats_are_refused_before_torch_is_imported(
+def test_unknown_formats_and_numbers_are_refused_before_torch_is_imported(
     python: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("scionwood_pde")
     monkeypatch.chdir(tmp_path)
     Path("own.nc").touch()
-    lines = ("decode own.nc out.xyz", "rollout own.nc out.xyz", "simulate out.xyz")
+    lines = ["decode own.nc out.xyz", "rollout own.nc out.xyz", "simulate out.xyz"]
+    lines += ["simulate out.nc --parameters viscosity"]
     code = "import sys; from scionwood.cli import main\n"
     code += "for line in sys.argv[1:]: print(main(['pde', *line.split()]), 'torch' in sys.modules)"
-    assert python("-c", code, *lines).split() == ["2", "False"] * 3
+    assert python("-c", code, *lines).split() == ["2", "False"] * len(lines)
