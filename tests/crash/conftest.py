@@ -71,3 +71,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder of two training steps."""
     folder = tmp_path_factory.mktemp("runs") / "run"
     return fit(resolve("crash/pretrain", smoke=True), run_dir=folder)
+
+
+@pytest.fixture
+def inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read in this process; other tests read in children."""
+    monkeypatch.setenv("SCIONWOOD_READERS", "inline")

@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 from case_table import table
 
-from scionwood import OutputExistsError, RecipeError, cli
+from scionwood import cli
 from scionwood.cli import main
-from scionwood_crash import evaluate
-from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.parts.part import Part
 from scionwood_crash.parts.series import to_series
 from scionwood_crash.readers import open_series, write_series
@@ -24,9 +22,7 @@ def crash(*options: object) -> int:
     return main(["crash", "simulate", *map(str, options)])
 
 
-def test_simulate_writes_a_file_and_then_skips_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_simulate_writes_a_file_and_then_skips_it(tmp_path, capsys):
     options = (tmp_path, "--family", "tube", "--seed", 2, "--n", 1, "--format", "record")
     assert crash(*options) == 0
     assert "1 simulated, 0 skipped, 0 failed" in capsys.readouterr().out
@@ -40,16 +36,14 @@ def test_simulate_writes_a_file_and_then_skips_it(
 
 
 @table("options", [("--family", "door"), ("--n", 0), ("--jobs", 0)])
-def test_simulate_refuses_bad_options(options: tuple[object, ...], tmp_path: Path) -> None:
+def test_simulate_refuses_bad_options(options, tmp_path):
     assert crash(tmp_path / "out", *options) == 2
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("format", "suffix"), [("vtu", ".pvd"), ("d3plot", ".d3plot")])
-def test_simulate_writes_files_that_hold_the_simulation(
-    format: str, suffix: str, tmp_path: Path
-) -> None:
+def test_simulate_writes_files_that_hold_the_simulation(format, suffix, tmp_path):
     assert crash(tmp_path, "--family", "tube", "--n", 1, "--format", format) == 0
     series, wanted = open_series(tmp_path / f"tube-0-0000{suffix}"), simulate("tube", 0, 0)
     np.testing.assert_allclose(series.displacement(), wanted.displacement, atol=1e-4)
@@ -57,9 +51,7 @@ def test_simulate_writes_files_that_hold_the_simulation(
     np.testing.assert_array_equal(series.mesh.cells, wanted.quads)
 
 
-def test_predict_and_evaluate_from_the_command_line(
-    suite: SuiteParts, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_predict_and_evaluate_from_the_command_line(suite, run, tmp_path, capsys):
     part: Part = suite.parts("test")[0]
     true, out = tmp_path / "true.vtp", tmp_path / "out.pvd"
     write_series(true, to_series(part))
@@ -96,14 +88,7 @@ def test_predict_and_evaluate_from_the_command_line(
     ("deck", "part", "points"),
     [("wheel.k", None, 11825), ("bird.k", None, 5185), ("EXP_SC_JOINT_SCREW.key", 1000000, 4576)],
 )
-def test_predicts_on_real_decks(
-    run: Path,
-    tmp_path: Path,
-    deck: str,
-    part: int | None,
-    points: int,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_predicts_on_real_decks(run, tmp_path, deck, part, points, capsys):
     """These parts are not profiles, so their grid is projected."""
     decks = Path(pytest.importorskip("lsdyna_mesh_reader").__file__).parent / "examples"
     options = ["--clamped", "low", "--thickness", "1", "--fallback", "project", "--run", str(run)]
@@ -116,18 +101,3 @@ def test_predicts_on_real_decks(
     assert moved.shape == (3, points, 3)
     assert np.isfinite(moved).all()
     assert moved.any()
-
-
-def test_evaluate_does_not_replace_figures_unasked(
-    suite: SuiteParts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    true = tmp_path / "true.vtp"
-    write_series(true, to_series(suite.parts("test")[0]))
-    evaluate(true, true, figures=tmp_path / "figures")
-    assert "0.00 %" in capsys.readouterr().out
-    with pytest.raises(OutputExistsError):
-        evaluate(true, true, figures=tmp_path / "figures")
-    other = tmp_path / "other.vtp"
-    write_series(other, to_series(suite.parts("train")[0]))
-    with pytest.raises(RecipeError, match="nodes and states"):
-        evaluate(other, true)

@@ -43,7 +43,7 @@ def settings(series: CrashSeries) -> dict[str, float]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_reader_of_the_page_gets_from_files_to_a_prediction(tmp_path: Path) -> None:
+def test_a_reader_of_the_page_gets_from_files_to_a_prediction(tmp_path):
     pytest.importorskip("lasso")
     for folder in ("run", "designs"):
         (tmp_path / folder).mkdir()
@@ -80,7 +80,7 @@ def test_a_reader_of_the_page_gets_from_files_to_a_prediction(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_real_files_of_ls_dyna_without_shells_are_refused_as_the_page_says(tmp_path: Path) -> None:
+def test_real_files_of_ls_dyna_without_shells_are_refused_as_the_page_says(tmp_path):
     pytest.importorskip("lasso")
     run = follow(PAGE, tmp_path, only=downloads, check=False)
     if "No matching distribution" in run.stderr:

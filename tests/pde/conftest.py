@@ -11,6 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from scionwood.cli import main
+
 sys.path.insert(0, str(Path(__file__).parent))  # for `fields_of`
 
 Shapes = dict[str, tuple[int, ...]]
@@ -52,6 +54,14 @@ def fill() -> Callable[[nn.Module, str], None]:
                 p.copy_(_seeded(key, p.shape, p[0].numel() ** -0.5))
 
     return run
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The smoke run of `pde/dynamics`, which steps by two of the states of Burgers' equation."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    assert main(["fit", "pde/dynamics", "--smoke", "--run", str(folder)]) == 0
+    return folder
 
 
 def _seeded(name: str, shape: tuple[int, ...], scale: float = 1.0) -> Tensor:

@@ -31,7 +31,7 @@ def latents_of(folder: Path) -> np.ndarray:
     return np.asarray(zarr.open_group(folder, mode="r")["latents"])
 
 
-def test_states_of_dask_give_the_same_latents(states: xr.DataArray, tmp_path: Path) -> None:
+def test_states_of_dask_give_the_same_latents(states, tmp_path):
     one = states[:, :1].sel(channel=["u_x"])
     pde.encode(one, tmp_path / "one", pde.EncodeOptions(tile=16, at_once=3))
     parts = one.chunk({"x": 16, "y": 20, "z": 8})
@@ -61,35 +61,33 @@ def rows_on(cluster: Any, states: xr.DataArray, tmp_path: Path) -> None:
     assert active_client() is None
 
 
-def test_workers_of_an_active_client_compute_the_rows(states: xr.DataArray, tmp_path: Path) -> None:
+def test_workers_of_an_active_client_compute_the_rows(states, tmp_path):
     with LocalCluster(processes=False, n_workers=2, dashboard_address=None) as cluster:
         rows_on(cluster, states, tmp_path)
 
 
 @pytest.mark.slow
-def test_processes_of_an_active_client_compute_the_rows(
-    states: xr.DataArray, tmp_path: Path
-) -> None:
+def test_processes_of_an_active_client_compute_the_rows(states, tmp_path):
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
         rows_on(cluster, states, tmp_path)
 
 
-def test_marks_of_a_periodic_file_are_honoured(states: xr.DataArray, tmp_path: Path) -> None:
+def test_marks_of_a_periodic_file_are_honoured(states, tmp_path):
     one = states[:, :1, :, :16, :16, :16].sel(channel=["u_y"])
     for name, marked in (("edge", "open"), ("periodic", "periodic")):
         each = one.copy()
         for axis in "xyz":
             each[axis].attrs["boundary"] = marked
         pde.encode(each, tmp_path / name, pde.EncodeOptions(tile=16))
-        card = dict(zarr.open_group(tmp_path / name, mode="r").attrs["model"])  # type: ignore[call-overload]
+        card = dict(zarr.open_group(tmp_path / name, mode="r").attrs["model"])
         assert card["tiles"].endswith(f"boundary {name}")
         assert pde.decode(tmp_path / name, options=pde.DecodeOptions(tile=16)).shape == one.shape
 
 
-def test_simulations_take_parameters_and_leave_out_the_beginning() -> None:
+def test_simulations_take_parameters_and_leave_out_the_beginning():
     options = {"n": 1, "n_points": 8, "dims": 2, "seed": 3, "parameters": {"viscosity": 0.02}}
-    whole = pde.simulate(equation="navier_stokes", n_steps=4, **options)  # type: ignore[arg-type]
-    late = pde.simulate(equation="navier_stokes", n_steps=2, skip=2, **options)  # type: ignore[arg-type]
+    whole = pde.simulate(equation="navier_stokes", n_steps=4, **options)
+    late = pde.simulate(equation="navier_stokes", n_steps=2, skip=2, **options)
     np.testing.assert_array_equal(late.values, whole.values[:, 2:])
     assert late.time.values.tolist() == whole.time.values[2:].tolist()
     with pytest.raises(ValueError, match="parameter 'mass': navier_stokes has"):
@@ -103,9 +101,7 @@ def test_simulations_take_parameters_and_leave_out_the_beginning() -> None:
         *(pytest.param(name, marks=pytest.mark.slow) for name in ("a.zarr", "a.zip", "a.hdf5")),
     ],
 )
-def test_decoded_rows_are_written_as_they_are_made(
-    name: str, states: xr.DataArray, tmp_path: Path
-) -> None:
+def test_decoded_rows_are_written_as_they_are_made(name, states, tmp_path):
     one = states[:, :1].sel(channel=["u_x", "u_y"])
     latents = pde.encode(one, tmp_path / "latents", pde.EncodeOptions(tile=16))
     whole = pde.decode(latents, options=pde.DecodeOptions(tile=16))
@@ -126,7 +122,7 @@ def test_decoded_rows_are_written_as_they_are_made(
     xr.testing.assert_identical(kept.load(), again.load())
 
 
-def test_a_rollout_into_a_file_holds_one_state(states: xr.DataArray, tmp_path: Path) -> None:
+def test_a_rollout_into_a_file_holds_one_state(states, tmp_path):
     scale, given = inference.normaliser_for(None, states), layout_of(states)
 
     def peak(steps: int) -> int:
@@ -144,7 +140,7 @@ def test_a_rollout_into_a_file_holds_one_state(states: xr.DataArray, tmp_path: P
     assert pde.open_states(tmp_path / "30.hdf5").sizes["time"] == 31
 
 
-def test_a_rollout_reads_what_it_wrote(states: xr.DataArray, tmp_path: Path) -> None:
+def test_a_rollout_reads_what_it_wrote(states, tmp_path):
     made = pde.rollout(states, tmp_path / "a.hdf5", pde.RolloutOptions(steps=1))
     kept = pde.rollout(states, options=pde.RolloutOptions(steps=1))
     np.testing.assert_array_equal(made.values, kept.values)

@@ -39,9 +39,7 @@ def command_line(command: str, *options: object) -> int:
     return main(["pde", command, *map(str, options)])
 
 
-def test_dims_and_fields_are_named_on_the_command_line(
-    globe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_dims_and_fields_are_named_on_the_command_line(globe, tmp_path, capsys):
     assert command_line("convert", globe, tmp_path / "cache", *RENAME) == 2
     assert "its grid is spherical" in capsys.readouterr().err
     with xr.open_dataset(globe, engine="h5netcdf", decode_times=False) as file:
@@ -63,11 +61,11 @@ def test_dims_and_fields_are_named_on_the_command_line(
 
 
 @table("parser", [Grids, NetCDF3, Arrays, Scenes, VtkGrids])
-def test_layouts_that_are_only_read_declare_a_sample(parser: type[Grids], tmp_path: Path) -> None:
+def test_layouts_that_are_only_read_declare_a_sample(parser, tmp_path):
     if parser is VtkGrids:
         pytest.importorskip("pyvista")
     path = tmp_path / f"sample{parser.suffixes[0]}"
     parser.write_sample(path)
-    *states, layout = parser.parse(path)  # type: ignore[misc]  # a list
+    *states, layout = parser.parse(path)  # a list
     assert len(states) == layout.samples * len(layout.times)
     assert all(np.isfinite(state).all() for state in states)

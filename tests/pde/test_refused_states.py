@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -16,7 +14,7 @@ from scionwood import ReadError, RecipeError
 pde.register()
 
 
-def test_cells_of_a_globe_are_counted_if_all_dims_are_named() -> None:
+def test_cells_of_a_globe_are_counted_if_all_dims_are_named():
     field = np.random.default_rng(0).standard_normal((5, 6, 7))
     lon = ("lon", 0.25 * np.arange(7), {"units": "degrees_east"})
     lat = ("lat", 0.25 * np.arange(6), {"units": "degrees_north"})
@@ -30,13 +28,13 @@ def test_cells_of_a_globe_are_counted_if_all_dims_are_named() -> None:
     np.testing.assert_array_equal(states[0, 0, 0], field.T)
 
 
-def test_complex_fields_are_refused() -> None:
+def test_complex_fields_are_refused():
     wave = xr.Dataset({"psi": (("z", "y", "x"), np.ones((4, 4, 4), complex))})
     with pytest.raises(ReadError, match="complex128, and states are real numbers"):
         wave.scionwood.states()
 
 
-def test_nothing_is_lost_for_its_name_or_type() -> None:
+def test_nothing_is_lost_for_its_name_or_type():
     data = dataset("t", "nz", "ny", "nx")
     dims = data["q"].dims
     for name in ("time", "x", "channel"):
@@ -56,7 +54,7 @@ def test_nothing_is_lost_for_its_name_or_type() -> None:
         data.assign(energy=("t", FIELD[:, 0, 0, 0]), nu=0.1).scionwood.states()
 
 
-def test_one_place_for_each_dim_and_one_name_for_each_field() -> None:
+def test_one_place_for_each_dim_and_one_name_for_each_field():
     data = dataset("time", "z", "y", "x")
     with pytest.raises(ReadError, match="dims names 'z' as x, so that the dim 'x' has no place"):
         data.scionwood.states(dims={"x": "z"})
@@ -76,14 +74,14 @@ def test_one_place_for_each_dim_and_one_name_for_each_field() -> None:
         data["q"].rename("x").assign_coords(x=np.arange(6.0)).scionwood.states()
 
 
-def test_states_without_labels_are_placed_by_their_dims() -> None:
+def test_states_without_labels_are_placed_by_their_dims():
     plain = xr.DataArray(FIELD[None, :, None], dims=("sample", "time", "channel", "z", "y", "x"))
     states = plain.scionwood.states()
     np.testing.assert_array_equal(states.values[0, :, 0], FIELD.transpose(0, 3, 2, 1))
     assert states.unit.item() == "unknown"
 
 
-def test_times_are_kept_and_checked() -> None:
+def test_times_are_kept_and_checked():
     data = dataset("time", "z", "y", "x").assign_coords(time=("time", [3.0, 4, 5], {"units": "h"}))
     assert data.isel(time=2).scionwood.states().time.values.tolist() == [5.0]
     assert data.isel(time=2).scionwood.states().time.attrs["units"] == "h"
@@ -92,7 +90,7 @@ def test_times_are_kept_and_checked() -> None:
 
 
 @table("suffix", [".nc", ".zarr", ".hdf5"])
-def test_a_name_that_would_be_a_path_is_refused_by_writers(tmp_path: Path, suffix: str) -> None:
+def test_a_name_that_would_be_a_path_is_refused_by_writers(tmp_path, suffix):
     data = dataset("t", "z", "y", "x").rename(q="flow/u")
     with pytest.raises(RecipeError, match="field 'flow/u' would be a path in the file"):
         pde.write_states(data, tmp_path / f"own{suffix}")
@@ -102,13 +100,13 @@ def test_a_name_that_would_be_a_path_is_refused_by_writers(tmp_path: Path, suffi
     np.testing.assert_array_equal(back.values[0, :, 0], FIELD.transpose(0, 3, 2, 1))
 
 
-def test_options_that_do_not_fit_are_refused_by_name() -> None:
+def test_options_that_do_not_fit_are_refused_by_name():
     states = pde.simulate(n=1, n_points=16, n_steps=1)
     with pytest.raises(RecipeError, match="device gpu: Expected one of cpu, cuda"):
         pde.encode(states, options=pde.EncodeOptions(device="gpu"))
     with pytest.raises(RecipeError, match="at_once: -1: it is 1 or more"):
         pde.encode(states, options=pde.EncodeOptions(tile=16, at_once=-1))
     with pytest.raises(RecipeError, match="states of the type ndarray"):
-        pde.encode(states.values)  # type: ignore[arg-type]
+        pde.encode(states.values)
     with pytest.raises(RecipeError, match="n: 1, skip: -1"):
         pde.simulate(n=1, skip=-1)

@@ -1,22 +1,25 @@
-"""The runs that the plugin ships: one is the default, and they have the scores they state."""
+"""The runs that the plugin ships: the default, their scores, and a step of the exported model."""
 
 from __future__ import annotations
 
+import json
 import re
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 import zarr
 
 import scionwood
 import scionwood_pde as pde
-from scionwood import find_run, resolve
+from scionwood import find_run, load_run, resolve
 from scionwood.authoring import read_origin
 from scionwood.cli import main
 from scionwood.runs import reference
-from scionwood_pde import ship
+from scionwood_export import export_run
+from scionwood_pde import backbones, ship
 
 
 def numbers(score: str) -> list[float]:
@@ -24,8 +27,8 @@ def numbers(score: str) -> list[float]:
 
 
 def test_rollout_works_without_training_and_records_which_run_it_uses(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(reference, "_told", set())
     small = ["--n", "1", "--n-points", "32", "--n-steps", "4"]
@@ -46,7 +49,7 @@ def test_rollout_works_without_training_and_records_which_run_it_uses(
         np.testing.assert_allclose(pde.open_states(f"predicted.{suffix}").time.values, times)
 
 
-def test_a_shipped_run_states_that_it_is_better_than_what_is_simpler() -> None:
+def test_a_shipped_run_states_that_it_is_better_than_what_is_simpler():
     for name in ship.RUNS:
         origin = read_origin(ship.folder_of(name))
         assert origin is not None
@@ -57,12 +60,55 @@ def test_a_shipped_run_states_that_it_is_better_than_what_is_simpler() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ship.RUNS)
-def test_a_shipped_run_has_the_score_that_it_states(name: str) -> None:
+def test_a_shipped_run_has_the_score_that_it_states(name):
     folder = find_run(f"pde/{name}", quiet=True)
     origin = read_origin(folder)
-    assert origin is not None
     ours, persistence, _ = numbers(origin.score)
     small = resolve(folder / "recipe.yaml", ["data.n_test=2", "data.n_train=4"])
     values = scionwood.test(folder, small)
     assert values["test_vrmse"] == pytest.approx(ours, abs=0.01)
     assert values["test_vrmse_persistence"] == pytest.approx(persistence, abs=0.02)
+
+
+RUN = "pde/dynamics"
+
+
+@pytest.mark.slow
+def test_the_numbers_of_the_sidecar_make_a_step_of_a_rollout(tmp_path):
+    assert export_run(RUN, tmp_path / "next.pt2").reached <= 1e-5
+    card = json.loads((tmp_path / "next.pt2.json").read_text())
+    model = torch.export.load(tmp_path / "next.pt2").module()
+    check_step(model, card["normalisation"]["numbers"])
+
+
+def test_the_numbers_of_the_run_make_a_step_of_a_rollout():
+    folder = find_run(RUN, quiet=True)
+    deployed = load_run(folder).deploy(folder)
+    check_step(deployed.module, deployed.normalisation.numbers)
+
+
+def check_step(model: Any, numbers: Any) -> None:
+    states = pde.simulate(equation="burgers", n=1, n_points=32, n_steps=2, seed=3)
+    expected = pde.rollout(states, options=pde.RolloutOptions(run=RUN, steps=1))
+    names = [str(name) for name in states.coords["channel"].values]
+    assert names == list(numbers["fields"])
+    mean, std = (np.array(numbers[key])[:, None, None, None] for key in ("mean", "std"))
+    x = ((states[0, 0].values - mean) / std).astype(np.float32)
+    with torch.no_grad():
+        given = model(torch.from_numpy(x)[None])[0].numpy() * std + mean
+    reference = expected[0, 1].values
+    assert np.abs(given - reference).max() <= 1e-5 * np.abs(reference).max()
+
+
+@pytest.mark.parametrize("name", ["BilinearForecast", "FNOForecast"])
+def test_a_graph_serves_batches_of_every_size(name):
+    options = {"dims": 2, "fields": 2, "solenoidal": [0, 1], "forced_axis": "y", "width": 4}
+    own = {"BilinearForecast": {}, "FNOForecast": {"modes": 4, "layers": 1, "grid": True}}[name]
+    model = getattr(backbones, name)(**options, **own).eval()
+    with torch.no_grad():
+        for parameter in model.network.parameters():
+            parameter.add_(0.1)
+        free = ({0: torch.export.Dim("batch")},)
+        graph = torch.export.export(model, (torch.randn(2, 2, 16, 16),), dynamic_shapes=free)
+        x = torch.randn(3, 2, 16, 16)
+        torch.testing.assert_close(graph.module()(x), model(x))

@@ -100,7 +100,7 @@ def _shrink(path: Path, traces: int, format: int, endian: str) -> None:
     samples = rows[:, 240:].reshape(traces, -1, 4)
     kept = samples[..., 1:] if endian == "big" else samples[..., :3]
     head = bytearray(raw[:3600])
-    head[3224:3226] = format.to_bytes(2, endian)  # type: ignore[arg-type]
+    head[3224:3226] = format.to_bytes(2, endian)
     path.write_bytes(bytes(head) + np.hstack([rows[:, :240], kept.reshape(traces, -1)]).tobytes())
 
 

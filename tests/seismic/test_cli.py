@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from case_table import table
 
+from scionwood.authoring import weights_digest
 from scionwood.cli import main
 from scionwood_seismic.readers.segy import SegyReader
-
-Write = Callable[..., Path]
 
 
 def read(path: Path) -> np.ndarray:
@@ -27,9 +26,7 @@ def denoise(noisy: Path, clean: Path, run: Path, *options: str) -> int:
     return main([*command, *options])
 
 
-def test_denoise_keeps_headers_and_dead_traces(
-    segy: Write, headers: Callable[[Path, int], bytes], gathers: np.ndarray, run: Path
-) -> None:
+def test_denoise_keeps_headers_and_dead_traces(segy, headers, gathers, run):
     gathers[0, 5], gathers[1, 7] = 0, np.nan
     noisy = segy(data=gathers)
     clean, noise = (noisy.with_name(n) for n in ("clean.sgy", "noise.sgy"))
@@ -39,9 +36,11 @@ def test_denoise_keeps_headers_and_dead_traces(
     assert after[[5, 31]].tobytes() == before[[5, 31]].tobytes()
     assert (np.delete(after, [5, 31], 0) != np.delete(before, [5, 31], 0)).any(axis=1).all()
     np.testing.assert_allclose(after + read(noise), before, rtol=1e-5, atol=1e-4)
+    record = json.loads(clean.with_name("clean.sgy.json").read_text())
+    assert (record["run"], record["digest"]) == (run.name, weights_digest(run))
 
 
-def test_gathers_are_denoised_independently(segy: Write, gathers: np.ndarray, run: Path) -> None:
+def test_gathers_are_denoised_independently(segy, gathers, run):
     """The result for a gather does not depend on the other gathers of the file."""
     pair, alone = segy(data=gathers * [[[1]], [[1e4]]]), segy("alone.sgy", data=gathers[:1])
     outputs = [path.with_name(f"{path.stem}_clean.sgy") for path in (pair, alone)]
@@ -50,16 +49,7 @@ def test_gathers_are_denoised_independently(segy: Write, gathers: np.ndarray, ru
     np.testing.assert_array_equal(read(outputs[0])[:24], read(outputs[1]))
 
 
-def test_copies_a_file_without_live_traces(segy: Write, run: Path) -> None:
-    noisy = segy(data=np.zeros((1, 4, 40)))
-    clean = noisy.with_name("clean.sgy")
-    assert denoise(noisy, clean, run, "--qc", str(noisy.with_name("qc.png"))) == 0
-    assert clean.read_bytes() == noisy.read_bytes()
-
-
-def test_keeps_existing_outputs_without_force(
-    segy: Write, run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_keeps_existing_outputs_without_force(segy, run, capsys):
     noisy = segy()
     for option in ([], ["--save-noise"], ["--qc"]):
         output = noisy.with_name("mine.png")
@@ -73,11 +63,9 @@ def test_keeps_existing_outputs_without_force(
         )
         assert output.read_text() == "mine"
         assert not noisy.with_name("clean.sgy").exists()
-    assert denoise(noisy, noisy.with_name("clean.sgy"), run) == 0
-    assert denoise(noisy, noisy.with_name("clean.sgy"), run, "--force") == 0
 
 
-def test_a_file_may_replace_itself(segy: Write, run: Path) -> None:
+def test_a_file_may_replace_itself(segy, run):
     noisy = segy()
     clean = noisy.with_name("clean.sgy")
     assert denoise(noisy, clean, run) == 0
@@ -85,28 +73,14 @@ def test_a_file_may_replace_itself(segy: Write, run: Path) -> None:
     assert noisy.read_bytes() == clean.read_bytes()
 
 
-def test_writes_nothing_for_a_damaged_file(
-    segy: Write, run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    noisy = segy()
-    noisy.write_bytes(noisy.read_bytes()[:-10])
-    assert denoise(noisy, noisy.with_name("clean.sgy"), run) == 2
-    assert "in.sgy: the SEG-Y file ends" in capsys.readouterr().err
-    assert not noisy.with_name("clean.sgy").exists()
-
-
-def test_writes_nothing_on_a_full_disk(
-    segy: Write, run: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_writes_nothing_on_a_full_disk(segy, run, small_disk, capsys):
     noisy = segy(data=np.ones((2, 100, 200)))
     assert denoise(noisy, small_disk / "clean.sgy", run) == 2
     assert "No space left" in capsys.readouterr().err
     assert list(small_disk.iterdir()) == []
 
 
-def test_refuses_an_adapter_of_another_base_model(
-    segy: Write, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_refuses_an_adapter_of_another_base_model(segy, run, tmp_path, capsys):
     other = shutil.copytree(run, tmp_path / "other")
     recipe = other / "recipe.yaml"
     recipe.write_text(recipe.read_text().replace("weights: shipped", "weights: none"))
@@ -117,34 +91,7 @@ def test_refuses_an_adapter_of_another_base_model(
     assert not noisy.with_name("clean.sgy").exists()
 
 
-def test_refuses_a_folder_that_is_not_a_run(
-    segy: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    noisy = segy()
-    assert denoise(noisy, noisy.with_name("clean.sgy"), tmp_path / "nowhere") == 2
-    assert "nowhere" in capsys.readouterr().err
-
-
-def test_refuses_an_overlap_that_does_not_fit_the_tile(
-    segy: Write, run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    noisy = segy()
-    clean = noisy.with_name("clean.sgy")
-    assert denoise(noisy, clean, run, "--tile", "64", "--overlap", "40") == 2
-    assert "tile 64, overlap 40: tiles overlap by at least 1" in capsys.readouterr().err
-
-
-def test_refuses_a_device_that_does_not_exist(
-    segy: Write, run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    noisy = segy()
-    assert denoise(noisy, noisy.with_name("clean.sgy"), run, "--device", "abacus") == 2
-    assert "device 'abacus'" in capsys.readouterr().err
-
-
-def test_the_gate_judges_what_is_adapted_to_each_gather(
-    segy: Write, gathers: np.ndarray, run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_gate_judges_what_is_adapted_to_each_gather(segy, gathers, run, capsys):
     noisy = segy(data=gathers[:1])
     adapted = noisy.with_name("adapted.sgy")
     options = ("--tta", "matched", "--noise-window", "0:0.06", "--gate", "report")
@@ -164,26 +111,90 @@ def test_the_gate_judges_what_is_adapted_to_each_gather(
     assert sidecar["light"] != "grey"
 
 
-def test_a_rounded_file_is_reported_once(
-    segy: Write, gathers: np.ndarray, run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_rounded_file_is_reported_once(segy, gathers, run, capsys):
     noisy = segy(data=(gathers * 50).round(), format=3)
     noise = noisy.with_name("noise.sgy")
     assert denoise(noisy, noisy.with_name("clean.sgy"), run, "--save-noise", str(noise)) == 0
     assert capsys.readouterr().out.count("samples were rounded") == 1
 
 
-@pytest.mark.parametrize(
+@table(
     ("options", "rule"),
     [
         (("--noise-window", "0.2"), "two times in s"),
         (("--noise-window", "0.3:0.2"), "two times in s"),
+        (("--tile", "64", "--overlap", "40"), "tile 64, overlap 40: tiles overlap by at least 1"),
+        (("--device", "abacus"), "device 'abacus'"),
+        (("--run", "nowhere"), "nowhere"),
+        (("cut",), "in.sgy: the SEG-Y file ends"),
     ],
 )
-def test_refuses_a_missing_or_invalid_noise_window(
-    segy: Write, run: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], rule: str
-) -> None:
+def test_refuses_options_and_files_before_anything_is_written(segy, run, capsys, options, rule):
     noisy = segy()
-    assert denoise(noisy, noisy.with_name("out.sgy"), run, *options) != 0
+    if options == ("cut",):
+        noisy.write_bytes(noisy.read_bytes()[:-10])
+        options = ()
+    assert denoise(noisy, noisy.with_name("out.sgy"), run, *options) == 2
     assert rule in " ".join(capsys.readouterr().err.split())
     assert not noisy.with_name("out.sgy").exists()
+
+
+class TestSimulateAndCompare:
+    @pytest.fixture
+    def files(self, tmp_path: Path) -> list[str]:
+        return [str(tmp_path / name) for name in ("reference.sgy", "noisy.sgy", "clean.sgy")]
+
+    def simulate(self, files: list[str], *options: str) -> int:
+        size = ["--n", "4", "--n-traces", "48", "--n-samples", "64"]
+        return main(["seismic", "simulate", files[1], files[0], *size, *options])
+
+    def test_simulated_files_have_the_requested_snr(self, files):
+        assert self.simulate(files, "--snr", "6", "--noise", "white,swell") == 0
+        clean, noisy = read(Path(files[0])), read(Path(files[1]))
+        ratio = 10 * np.log10((clean**2).sum() / ((noisy - clean) ** 2).sum())
+        assert ratio == pytest.approx(6, abs=0.01)
+
+    def test_the_seed_determines_the_files(self, files):
+        drawn = []
+        for seed in ("0", "0", "1"):
+            assert self.simulate(files, "--seed", seed, "--force") == 0
+            drawn.append(read(Path(files[1])))
+        np.testing.assert_array_equal(drawn[0], drawn[1])
+        assert (drawn[0] != drawn[2]).any()
+
+    def test_replaces_neither_file_without_force(self, files, capsys):
+        Path(files[0]).write_text("mine")
+        assert self.simulate(files) == 2
+        assert "reference.sgy: it exists already" in capsys.readouterr().err
+        assert not Path(files[1]).exists()
+
+    def test_refuses_an_unknown_noise_class(self, files, capsys):
+        assert self.simulate(files, "--noise", "white,purple") == 2
+        assert "noise: purple: one or more of white, band" in capsys.readouterr().err
+
+    def test_the_table_compares_all_methods(self, files, run, tmp_path, capsys):
+        kinds = ["--noise", "white,swell"]
+        assert self.simulate(files, *kinds) == 0
+        assert denoise(Path(files[1]), Path(files[2]), run) == 0
+        figures = tmp_path / "figures"
+        capsys.readouterr()
+        assert main(["seismic", "compare", *files, *kinds, "--figures", str(figures)]) == 0
+        table = capsys.readouterr().out
+        for word in ("identity", "band-pass", "f-k", "f-x SSA", "white", "swell", "mean"):
+            assert word in table
+        assert (figures / "denoised.png").read_bytes().startswith(b"\x89PNG")
+
+    def test_refuses_files_of_different_simulations(self, files, segy, capsys):
+        assert self.simulate(files) == 0
+        assert main(["seismic", "compare", files[0], files[1], str(segy())]) == 2
+        assert "(gathers, traces, samples) differ" in capsys.readouterr().err
+
+
+def test_simulated_gathers_may_start_without_signal(tmp_path):
+    noisy, reference = tmp_path / "noisy.sgy", tmp_path / "reference.sgy"
+    command = ["seismic", "simulate", str(noisy), str(reference), "--quiet", "0.02"]
+    size = ["--n", "2", "--n-traces", "16", "--n-samples", "32", "--noise", "scattered"]
+    assert main([*command, *size]) == 0
+    assert not read(reference)[:, :10].any()
+    assert read(reference)[:, 10:].any()
+    assert read(noisy)[:, :10].all()

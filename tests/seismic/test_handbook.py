@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +35,7 @@ def earthquake(path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("put", [one_trace, earthquake])
-def test_a_reader_of_the_page_gets_from_a_file_to_a_verdict(
-    put: Callable[[Path], None], tmp_path: Path
-) -> None:
+def test_a_reader_of_the_page_gets_from_a_file_to_a_verdict(put, tmp_path):
     put(tmp_path / "line.sgy")
     run = follow(PAGE, tmp_path)
     before, after = ((tmp_path / name).read_bytes() for name in ("line.sgy", "clean.sgy"))

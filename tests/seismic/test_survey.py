@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,8 +11,6 @@ from scionwood.cli import main
 from scionwood_batch import Row, read_manifest
 from scionwood_seismic import DenoiseOptions
 from scionwood_seismic.verbs.survey import Summary, is_survey, words
-
-Write = Callable[..., Path]
 
 SAID = {
     "interval": "4 ms",
@@ -27,7 +22,7 @@ SAID = {
 }
 
 
-def test_folders_and_patterns_stand_for_many_files(tmp_path: Path) -> None:
+def test_folders_and_patterns_stand_for_many_files(tmp_path):
     odd = tmp_path / "line[1].sgy"
     odd.touch()
     assert is_survey(tmp_path)
@@ -38,13 +33,13 @@ def test_folders_and_patterns_stand_for_many_files(tmp_path: Path) -> None:
     assert not is_survey(tmp_path)
 
 
-def test_the_options_of_a_call_are_those_of_its_command_line() -> None:
+def test_the_options_of_a_call_are_those_of_its_command_line():
     options = DenoiseOptions(common_mode=True, gate="report", dt=0.002, strong=0.85)
     line = words(options, qc=None, save_noise=Path("n/{name}"))
     assert line == ["--gate=report", "--common-mode", "--dt=0.002", "--save-noise=n/{name}"]
 
 
-def test_each_file_has_a_line_with_its_light(capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_file_has_a_line_with_its_light(capsys):
     summary = Summary(4)
     summary.add(Row("a.sgy", "in/a.sgy", status="skipped"), SAID)
     summary.add(Row("b.sgy", "in/b.sgy", status="failed", error="ReadError: it is cut"), {})
@@ -64,32 +59,9 @@ def test_each_file_has_a_line_with_its_light(capsys: pytest.CaptureFixture[str])
     assert summary.failed == 1
 
 
-def test_what_cannot_work_is_refused_before_torch_is_imported(tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    (tmp_path / "notes.txt").write_text("mine")
-    calls = {
-        ("in/*.sgy", "out"): "in/*.sgy: no file matches this pattern",
-        ("in", "out"): "the folder has no files",
-        ("in", "notes.txt"): "it is a file, and in stands for many files",
-        ("notes.txt", "out.sgy", "--jobs", "2"): "notes.txt is one file",
-    }
-    code = (
-        "import sys, json; from scionwood.cli import main\n"
-        "codes = [main(['seismic', 'denoise', *call]) for call in json.loads(sys.argv[1])]\n"
-        "print(*codes, 'torch' in sys.modules)"
-    )
-    command = [sys.executable, "-c", code, json.dumps(list(calls))]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
-    assert done.stdout.split() == ["2", "2", "2", "2", "False"]
-    said = " ".join(done.stderr.split())
-    assert all(message in said for message in calls.values())
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_survey_of_several_intervals_with_a_damaged_file(
-    segy: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_survey_of_several_intervals_with_a_damaged_file(segy, tmp_path, capsys):
     pytest.importorskip("distributed")
     folder, target = tmp_path / "in", tmp_path / "out"
     folder.mkdir()

@@ -1,9 +1,10 @@
-"""Assemblies as graphs: pieces, links, the strength of what is welded, and any numbering."""
+"""Assemblies as graphs and in a run: pieces, links, welded strength, and any numbering."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,26 +12,29 @@ import pytest
 import torch
 from case_table import table
 
-from scionwood import ReadError, RecipeError
+from scionwood import ReadError, RecipeError, fit
+from scionwood.recipes.recipe import resolve
 from scionwood_crash.backbones import MaskMorphUNet, MeshGraphNet, Transolver
 from scionwood_crash.data.encode import Encoder, outward
 from scionwood_crash.data.parts import Collate
+from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.evaluation.edges import edge_measures
 from scionwood_crash.evaluation.metrics import intrusion, measure
+from scionwood_crash.inference import Predictor
 from scionwood_crash.model import SIZES
 from scionwood_crash.model.graph import CONDITIONS, join
 from scionwood_crash.parts.links import Links, of_ties
 from scionwood_crash.parts.part import Part
+from scionwood_crash.parts.series import Setup, from_series, to_series
 from scionwood_crash.parts.strength import NUMBERS
+from scionwood_crash.readers import open_series, write_series
 from scionwood_crash.solver.model import CONTACT, TIE, WELD
 from scionwood_crash.suite.families import FAMILIES
-
-Make = Callable[..., Part]
 
 
 def made(family: str, size: float = 40.0) -> Part:
     """Return an assembly of the suite without simulation, with random displacements."""
-    design = FAMILIES[family](np.random.default_rng(0), size)  # type: ignore[call-arg]
+    design = FAMILIES[family](np.random.default_rng(0), size)
     shell, times = design.shell, np.linspace(0, design.duration, 3)
     moved = np.random.default_rng(1).normal(0, 5, (3, len(shell.nodes), 3))
     basic = (shell.nodes, shell.quads, shell.thickness, shell.clamped, shell.materials[0])
@@ -50,7 +54,7 @@ def loud(model: Any) -> Any:
     return model.eval()
 
 
-def test_the_pieces_of_an_assembly_are_the_parts_of_its_graph(welded: Part) -> None:
+def test_the_pieces_of_an_assembly_are_the_parts_of_its_graph(welded):
     graph = Encoder(SIZES["tiny"]).encode(welded).graph
     assert graph.assembly.tolist() == [0, 0]
     assert graph.wholes == 1
@@ -63,7 +67,7 @@ def test_the_pieces_of_an_assembly_are_the_parts_of_its_graph(welded: Part) -> N
     assert inside.all(), "sides of cells stay within a piece"
 
 
-def test_welded_pieces_have_the_strength_of_the_whole(welded: Part) -> None:
+def test_welded_pieces_have_the_strength_of_the_whole(welded):
     encoder, last = Encoder(SIZES["tiny"]), slice(CONDITIONS - NUMBERS, CONDITIONS)
     whole = encoder.encode(welded).graph.condition
     loose = encoder.encode(replace(welded, links=None)).graph.condition
@@ -75,11 +79,9 @@ def test_welded_pieces_have_the_strength_of_the_whole(welded: Part) -> None:
 
 
 @torch.no_grad()
-def test_the_numbers_of_nodes_do_not_matter(welded: Part) -> None:
+def test_the_numbers_of_nodes_do_not_matter(welded):
     order = np.random.default_rng(2).permutation(len(welded.points))
     number = np.argsort(order)
-    assert welded.links is not None
-    assert welded.displacement is not None
     mixed = replace(
         welded,
         points=welded.points[order],
@@ -99,9 +101,7 @@ def test_the_numbers_of_nodes_do_not_matter(welded: Part) -> None:
 
 @table("make", [MaskMorphUNet, MeshGraphNet, Transolver])
 @torch.no_grad()
-def test_assemblies_and_single_parts_share_a_batch(
-    make: Callable[..., Any], welded: Part, part: Make
-) -> None:
+def test_assemblies_and_single_parts_share_a_batch(make, welded, part):
     model, encoder = loud(make(frames=3, links=True)), Encoder(SIZES["tiny"])
     graphs = [encoder.encode(each).graph for each in (part("tube", size=40.0), welded)]
     graphs.append(encoder.encode(made("bumper_boxes")).graph)
@@ -112,7 +112,7 @@ def test_assemblies_and_single_parts_share_a_batch(
 
 
 @torch.no_grad()
-def test_links_reach_the_other_piece(welded: Part) -> None:
+def test_links_reach_the_other_piece(welded):
     """Without links a piece does not see the other, except by the travel of the impactor."""
     model = loud(MeshGraphNet(frames=3, links=True, contact=False))
     for between, seen in (("all", True), ("none", False)):
@@ -128,7 +128,7 @@ def test_links_reach_the_other_piece(welded: Part) -> None:
     assert (other(*graph) - before).abs().max() > 0
 
 
-def test_metrics_are_those_of_the_assembly(welded: Part, part: Make) -> None:
+def test_metrics_are_those_of_the_assembly(welded, part):
     encoder = Encoder(SIZES["tiny"])
     still = part("tube", size=40.0)
     still = replace(
@@ -147,7 +147,7 @@ def test_metrics_are_those_of_the_assembly(welded: Part, part: Make) -> None:
     assert errors["intrusion_error"].tolist() == pytest.approx([10.0, 10.0], rel=1e-3)
 
 
-def test_refuses_what_it_cannot_predict(welded: Part, part: Make) -> None:
+def test_refuses_what_it_cannot_predict(welded, part):
     graph = Encoder(SIZES["tiny"]).encode(welded).graph
     with pytest.raises(RecipeError, match=r"assembly of 2 pieces.*single parts"):
         MaskMorphUNet(frames=3)(*graph)
@@ -163,7 +163,7 @@ def test_refuses_what_it_cannot_predict(welded: Part, part: Make) -> None:
 
 @pytest.mark.parametrize("make", [MeshGraphNet, Transolver])
 @torch.no_grad()
-def test_networks_without_grids_run_on_any_mesh(make: Callable[..., Any], part: Make) -> None:
+def test_networks_without_grids_run_on_any_mesh(make, part):
     """A tube that is bent to a ring has no two ends."""
     tube = part("tube", 0, 30.0)
     x, y, z = (tube.points - tube.points.mean(0)).T
@@ -177,3 +177,53 @@ def test_networks_without_grids_run_on_any_mesh(make: Callable[..., Any], part: 
     assert moved.shape == (len(ring.points), 3, 3)
     model.novelty.fit([graph] * 12)
     assert float(model.novelty.of(graph)) < 1
+
+
+SHORT = {"element_size": 40.0, "duration": 0.6, "frames": 3, "n_train": 1, "n_val": 1, "n_test": 1}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    options = ["data.families=[hat_plate]", "backbone.links=true"]
+    recipe = resolve("crash/pretrain", options, smoke=True)
+    return fit(recipe, run_dir=tmp_path_factory.mktemp("runs") / "run")
+
+
+@pytest.mark.slow
+def test_a_d3plot_of_two_parts(run, tmp_path):
+    part = SuiteParts(families=["hat_plate"], **SHORT).parts("train")[0]
+    write_series(tmp_path / "d3plot", to_series(part))
+    series = open_series(tmp_path / "d3plot", units="mm, ms, kg")
+    assert np.unique(series.mesh.part_ids).tolist() == [1, 2]
+    predictor = Predictor(run)
+    predicted = predictor.on_series(series, Setup(clamped="still"))
+    assert predicted.displacement().shape == part.displacement.shape
+    assert np.isfinite(predicted.displacement()).all()
+    with pytest.raises(RecipeError, match=r"assembly of 2 pieces.*single parts"):
+        Predictor("crash/transfer_lora").on_series(series, Setup(clamped="still"))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*ELEMENT_SOLID are left out")
+@pytest.mark.filterwarnings("ignore:.*JOINT_SCREW are not read as links")
+def test_a_public_deck_of_eight_parts(run):
+    deck = files("lsdyna_mesh_reader") / "examples" / "EXP_SC_JOINT_SCREW.key"
+    series = open_series(Path(str(deck)), units="mm, ms, kg", thickness=1.5)
+    assert len(np.unique(series.mesh.part_ids)) == 8
+    predictor = Predictor(run, fallback="project")
+    predicted = predictor.on_series(series, Setup(clamped="ends"))
+    assert np.isfinite(predicted.displacement()).all()
+    known = from_series(series, Setup(clamped="ends"), frames=3)
+    assert predictor.encoder.encode(known).graph.assembly.tolist() == [0] * 8
+
+
+def test_files_keep_the_materials_of_the_pieces(tmp_path):
+    part = SuiteParts(families=["bumper_boxes"], **SHORT).parts("train")[0]
+    assert part.links is not None
+    write_series(tmp_path / "run.pvd", to_series(part))
+    again = from_series(open_series(tmp_path / "run.pvd"))
+    assert again.materials == part.materials
+    assert len({sheet.yield_stress for sheet in again.materials}) == 2
+    np.testing.assert_array_equal(again.sheet, part.sheet)
+    single = replace(part, materials=(), sheet=None)
+    assert from_series(to_series(single)).materials == ()

@@ -19,11 +19,7 @@ from scionwood_crash.parts.resample import resampled
 from scionwood_crash.parts.series import to_series
 from scionwood_crash.readers import write_series
 
-
-@pytest.fixture(autouse=True)
-def _inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read in this process; other tests read in children."""
-    monkeypatch.setenv("SCIONWOOD_READERS", "inline")
+pytestmark = pytest.mark.usefixtures("inline")
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +43,7 @@ def same(one: Encoded, other: Encoded) -> None:
 
 @table("frames", [4, None])
 @table("held", ["field", "still"])
-def test_parts_on_the_disk_equal_those_in_memory(
-    folder: Path, tmp_path: Path, frames: int | None, held: str
-) -> None:
+def test_parts_on_the_disk_equal_those_in_memory(folder, tmp_path, frames, held):
     options: dict[str, Any] = {"frames": frames, "held": held}
     eager = files(folder, store="memory", **options)
     lazy = files(folder, store="zarr", cache=tmp_path, **options)
@@ -61,7 +55,7 @@ def test_parts_on_the_disk_equal_those_in_memory(
     assert torch.equal(*(batch["graph"].features for batch in batches))
 
 
-def test_items_are_mapped_and_changes_stay_in_memory(folder: Path, tmp_path: Path) -> None:
+def test_items_are_mapped_and_changes_stay_in_memory(folder, tmp_path):
     data = files(folder, store="zarr", cache=tmp_path, batch_size=1)
     data.prepare_data()
     stores = sorted(tmp_path.iterdir())
@@ -80,9 +74,7 @@ def test_items_are_mapped_and_changes_stay_in_memory(folder: Path, tmp_path: Pat
     assert len(list(tmp_path.iterdir())) == 6
 
 
-def test_large_parts_go_to_the_disk_by_themselves(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_large_parts_go_to_the_disk_by_themselves(folder, monkeypatch):
     assert not files(folder).stored
     monkeypatch.setattr("scionwood_crash.data.files.LARGE", 10_000)
     assert files(folder).stored
@@ -91,7 +83,7 @@ def test_large_parts_go_to_the_disk_by_themselves(
         files(folder, coarse="fixed", store="zarr")
 
 
-def test_damaged_stores_are_named(folder: Path, tmp_path: Path) -> None:
+def test_damaged_stores_are_named(folder, tmp_path):
     parts = files(folder, store="zarr", cache=tmp_path).encoded("train")
     store = sorted(tmp_path.iterdir())[0]
     chunk = store / "displacement" / "0.0.0"
@@ -104,7 +96,7 @@ def test_damaged_stores_are_named(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_workers_read_the_same_batches(folder: Path, tmp_path: Path) -> None:
+def test_workers_read_the_same_batches(folder, tmp_path):
     options: dict[str, Any] = {"store": "zarr", "cache": tmp_path, "batch_size": 1}
     alone = list(files(folder, **options).loader("train"))
     helped = list(files(folder, workers=2, **options).loader("train"))

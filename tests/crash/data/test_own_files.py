@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,8 @@ from scionwood_crash.parts.units import UNKNOWN
 from scionwood_crash.readers import open_series, write_series
 from scionwood_crash.readers.globals_json import NAME, read_features, write_features
 
+pytestmark = pytest.mark.usefixtures("inline")
+
 MEANINGS = {
     "velocity_x": "velocity_x km/h",
     "velocity_z": "velocity_z km/h",
@@ -38,14 +39,6 @@ MEANINGS = {
 }
 LAYOUTS = {"d3plots": "{}/d3plot", "physicsnemo": "{}.vtp", "vtkhdf": "{}.vtkhdf"}
 STATES = 7  # of the files, where the networks of these tests predict three
-
-Runs = Callable[..., Path]
-
-
-@pytest.fixture(autouse=True)
-def _inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read in this process; other tests read in children."""
-    monkeypatch.setenv("SCIONWOOD_READERS", "inline")
 
 
 def bare(part: Part) -> CrashSeries:
@@ -94,7 +87,7 @@ def files(source: Path, **options: Any) -> FileParts:
 
 
 @table("layout", LAYOUTS)
-def test_a_folder_of_runs_is_understood(layouts: Path, parts: list[Part], layout: str) -> None:
+def test_a_folder_of_runs_is_understood(layouts, parts, layout):
     if layout == "d3plots":
         pytest.importorskip("lasso")
     read = files(layouts / layout, frames=3).parts("train")
@@ -119,13 +112,7 @@ def test_a_folder_of_runs_is_understood(layouts: Path, parts: list[Part], layout
         pytest.param("vtkhdf", marks=pytest.mark.slow),
     ],
 )
-def test_a_run_on_files_predicts_at_the_times_of_a_file(
-    layouts: Path,
-    layout: str,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_a_run_on_files_predicts_at_the_times_of_a_file(layouts, layout, tmp_path, capsys, caplog):
     if layout == "d3plots":
         pytest.importorskip("lasso")
     data = {"name": "crash/files", "source": str(layouts / layout), "settings": MEANINGS}
@@ -157,7 +144,7 @@ def test_a_run_on_files_predicts_at_the_times_of_a_file(
     assert "the run states gap, gaps, and the network takes gap" in capsys.readouterr().err
 
 
-def test_the_backbone_must_take_the_further_keys(layouts: Path) -> None:
+def test_the_backbone_must_take_the_further_keys(layouts):
     data = files(layouts / "vtkhdf", frames=3)
     graph = next(iter(data.train_dataloader()))["graph"]
     with pytest.raises(RecipeError, match="state 1 further conditions, and the backbone takes 0"):
@@ -165,7 +152,7 @@ def test_the_backbone_must_take_the_further_keys(layouts: Path) -> None:
     assert MaskMorphUNet(frames=3, conditions=["gap"])(*graph).shape[1:] == (3, 3)
 
 
-def test_what_is_missing_is_asked_for_by_name(layouts: Path) -> None:
+def test_what_is_missing_is_asked_for_by_name(layouts):
     with pytest.raises(ReadError, match="states: direction, speed, mass, yield_stress") as caught:
         files(layouts / "vtkhdf", settings=None).parts("train")
     assert "further keys comment_id, cylinder, gap, m, pole" in caught.value.rule
@@ -178,29 +165,23 @@ def test_what_is_missing_is_asked_for_by_name(layouts: Path) -> None:
     assert {part.impactor.mass for part in read} == {33.0}
 
 
-@table(
-    ("meanings", "rule"),
-    [
-        ({"a": "velocity"}, "a quantity is one of speed"),
-        ({"a": "speed"}, "the unit of speed is one of m/s"),
-        ({"a": "speed furlong"}, "the unit of speed is one of m/s"),
-        ({"a": "speed m/s", "b": "speed km/h"}, "'a' has that meaning already"),
-    ],
-)
-def test_wrong_meanings_are_refused(meanings: dict[str, str], rule: str) -> None:
-    with pytest.raises(RecipeError, match=rule):
-        Settings(meanings)
-
-
-def test_units_of_a_file_apply_to_its_own_names_only() -> None:
+def test_units_of_a_file_apply_to_its_own_names_only_and_wrong_meanings_are_refused():
     factors = (1000.0, 1000.0, 1.0)  # metres, seconds, kilograms
     keys = {"impactor_speed": 5.0, "v": 18.0, "gap": 2.0, "novelty_limit": 1.0}
     ours, further = Settings({"v": "speed km/h"}).stated({**keys}, factors)
     assert ours == {"impactor_speed": pytest.approx(5.0), "novelty_limit": 1.0}
     assert further == {"gap": 2.0}
+    for meanings, rule in (
+        ({"a": "velocity"}, "a quantity is one of speed"),
+        ({"a": "speed"}, "the unit of speed is one of m/s"),
+        ({"a": "speed furlong"}, "the unit of speed is one of m/s"),
+        ({"a": "speed m/s", "b": "speed km/h"}, "'a' has that meaning already"),
+    ):
+        with pytest.raises(RecipeError, match=rule):
+            Settings(meanings)
 
 
-def test_bad_runs_are_refused(parts: list[Part], tmp_path: Path) -> None:
+def test_bad_runs_are_refused(parts, tmp_path):
     full = to_series(resampled(parts[0], STATES))
     write_series(tmp_path / "metres.vtp", replace(full, mesh=replace(full.mesh, units=UNKNOWN)))
     with pytest.raises(ReadError, match=r"largest displacement|length of the part is .* mm, not"):
@@ -217,20 +198,16 @@ def test_bad_runs_are_refused(parts: list[Part], tmp_path: Path) -> None:
     write_series(tmp_path / "back.zarr", replace(full, times=full.times[::-1].copy()))
     with pytest.raises(ReadError, match="times do not increase"):
         files(tmp_path / "back.zarr", settings={}).parts("train")
-
-
-def test_runs_must_state_the_same_keys(parts: list[Part], tmp_path: Path) -> None:
+    (tmp_path / "two").mkdir()
     for index, part in enumerate(parts[:2]):
-        extra = {"gap": 1.0} if index else {}
         series = to_series(part)
-        write_series(tmp_path / f"{index}.vtp", replace(series, features=series.features | extra))
+        features = series.features | ({"gap": 1.0} if index else {})
+        write_series(tmp_path / "two" / f"{index}.vtp", replace(series, features=features))
     with pytest.raises(ReadError, match="differ in the keys gap"):
-        files(tmp_path, settings={}, held="field").parts("train")
+        files(tmp_path / "two", settings={}, held="field").parts("train")
 
 
-def test_inspect_prints_what_was_understood(
-    layouts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_inspect_prints_what_was_understood(layouts, tmp_path, capsys):
     folder = layouts / "vtkhdf"
     assert cli.main(["crash", "inspect", str(folder)]) == 0
     shown = capsys.readouterr().out
@@ -250,9 +227,7 @@ def test_inspect_prints_what_was_understood(
     assert "no file with a history, only notes.txt" in capsys.readouterr().err
 
 
-def test_a_run_in_a_folder_takes_the_settings_beside_the_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_in_a_folder_takes_the_settings_beside_the_folder(tmp_path, monkeypatch):
     (tmp_path / "a").mkdir()
     (tmp_path / NAME).write_text('{"a": {"v": 1}, "b": {"v": 2}}')
     assert read_features(tmp_path / "a" / "d3plot") == {"v": 1.0}
@@ -261,13 +236,13 @@ def test_a_run_in_a_folder_takes_the_settings_beside_the_folder(
     assert read_features(Path("d3plot")) == {"v": 1.0}
 
 
-def test_predictions_between_states_are_linear_and_exact_at_states() -> None:
+def test_predictions_between_states_are_linear_and_exact_at_states():
     times, values = np.array([0.0, 1.0, 4.0]), np.array([0.0, 2.0, 8.0])
     assert at_times(values, times, np.array([0.0, 0.5, 1.0, 2.5, 4.0])).tolist() == [0, 1, 2, 5, 8]
     assert at_times(values, times, times) is values
 
 
-def test_the_impact_point_is_an_option(parts: list[Part]) -> None:
+def test_the_impact_point_is_an_option(parts):
     series = replace(to_series(parts[0]), features={})
     points = parts[0].points
     middle = Setup(clamped="field")
@@ -276,9 +251,7 @@ def test_the_impact_point_is_an_option(parts: list[Part]) -> None:
     assert from_series(series, middle).impactor.point != aside.point
 
 
-def test_stores_without_connectivity_take_the_shells_of_a_mesh(
-    parts: list[Part], tmp_path: Path
-) -> None:
+def test_stores_without_connectivity_take_the_shells_of_a_mesh(parts, tmp_path):
     (tmp_path / "meshes").mkdir()
     for index, part in enumerate(parts[:2]):
         path = tmp_path / f"run{index}.zarr"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,7 +29,7 @@ from scionwood_crash.parts.series import to_series
 from scionwood_crash.readers import open_series, write_series
 
 
-def test_nine_designs_are_the_fewest_for_nine_in_ten() -> None:
+def test_nine_designs_are_the_fewest_for_nine_in_ten():
     assert (rank(9, 0.9), rank(16, 0.9), rank(30, 0.9)) == (9, 16, 28)
     with pytest.raises(RecipeError, match="needs 9 or more"):
         Intervals("split", (0.1,) * 8, (0.1,) * 8)
@@ -45,20 +44,20 @@ def scaled(part: Encoded, factor: float) -> torch.Tensor:
     return part.displacement * factor
 
 
-def test_split_intervals_cover_nine_in_ten_of_new_errors(part: Encoded) -> None:
+def test_split_intervals_cover_nine_in_ten_of_new_errors(part):
     random = np.random.default_rng(0)
     inside, tries = 0, 200
     for _ in range(tries):
         *errors, new = np.exp(random.normal(0, 0.1, 13))
         rows = [errors_of(scaled(part, each), part.displacement, part.graph) for each in errors]
-        held = Intervals("split", *zip(*rows, strict=True))  # type: ignore[arg-type]
+        held = Intervals("split", *zip(*rows, strict=True))
         moved = scaled(part, new)
         interval = held.interval(moved, [], part.graph)
         inside += interval.low <= depth(part.displacement, part.graph) <= interval.high
     assert 0.85 < inside / tries < 0.97
 
 
-def test_cv_plus_joins_the_networks_of_the_folds(part: Encoded) -> None:
+def test_cv_plus_joins_the_networks_of_the_folds(part):
     fold = (0, 1, 0, 1, 0, 1, 0, 1, 0)
     held = Intervals("cv+", (0.1,) * 9, (5.0,) * 9, fold)
     main, others = part.displacement, [scaled(part, 0.9), scaled(part, 1.2)]
@@ -72,9 +71,7 @@ def test_cv_plus_joins_the_networks_of_the_folds(part: Encoded) -> None:
 
 
 @pytest.mark.slow
-def test_a_calibrated_run_states_intervals(
-    tmp_path: Path, suite: SuiteParts, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_calibrated_run_states_intervals(tmp_path, suite, capsys):
     """Nine tiny designs and two folds, from the recipe to the printed interval."""
     overrides = {"data.n_train": 9, "backbone.plastic": True}
     recipe = resolve("crash/pretrain", smoke=True)
@@ -99,7 +96,7 @@ def test_a_calibrated_run_states_intervals(
         plain.predict(made)
 
 
-def test_damaged_intervals_are_refused(tmp_path: Path) -> None:
+def test_damaged_intervals_are_refused(tmp_path):
     assert Intervals.read(tmp_path) is None
     (tmp_path / FOLDER).mkdir()
     held = Intervals("split", (0.1,) * 9, (0.2,) * 9)

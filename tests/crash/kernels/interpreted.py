@@ -37,7 +37,7 @@ def block(nodes: int, edges: int, width: int) -> tuple:
 
 @pytest.mark.parametrize("width", [8, 16, 24, 32])
 @pytest.mark.parametrize(("nodes", "edges"), [(1, 1), (5, 40), (16, 32), (33, 150), (40, 7)])
-def test_forward_and_backward_equal_the_reference(nodes: int, edges: int, width: int) -> None:
+def test_forward_and_backward_equal_the_reference(nodes, edges, width):
     given = block(nodes, edges, width)
     inputs = [*given[:3], *given[6]]
     output, expected = edge_block(*given), reference.edge_block(*given)
@@ -48,21 +48,19 @@ def test_forward_and_backward_equal_the_reference(nodes: int, edges: int, width:
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=2e-5)
 
 
-def test_two_runs_agree_bit_for_bit() -> None:
+def test_two_runs_agree_bit_for_bit():
     given = block(33, 150, 16)
     first, second = edge_block(*given), edge_block(*given)
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
-def test_too_wide_blocks_use_the_plain_implementation(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_too_wide_blocks_use_the_plain_implementation(monkeypatch):
     monkeypatch.setattr(triton_edge, "WIDEST", 8)
     given = block(5, 40, 16)
     torch.testing.assert_close(edge_block(*given), reference.edge_block(*given))
 
 
-def test_without_edges_the_sums_are_zero() -> None:
+def test_without_edges_the_sums_are_zero():
     out, total = edge_block(*block(4, 0, 16))
     assert out.shape == (0, 16)
     assert not total.any()

@@ -28,9 +28,7 @@ def block(nodes: int = 20, edges: int = 90, width: int = 8) -> tuple:
 
 
 @pytest.mark.parametrize("rows", [7, 1000], ids=["many blocks", "one block"])
-def test_values_and_gradients_equal_the_reference(
-    rows: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_values_and_gradients_equal_the_reference(rows, monkeypatch):
     monkeypatch.setattr(plain, "BLOCK", 8 * rows)
     given = block()
     inputs = [*given[:3], *given[6]]
@@ -42,7 +40,7 @@ def test_values_and_gradients_equal_the_reference(
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-11)
 
 
-def test_frozen_weights_do_not_change_the_gradients_of_inputs() -> None:
+def test_frozen_weights_do_not_change_the_gradients_of_inputs():
     given = block()
     frozen = (*given[:6], Weights(*(weight.detach() for weight in given[6])))
     wanted = torch.autograd.grad(edge_block(*given)[1].sum(), given[0])
@@ -50,7 +48,7 @@ def test_frozen_weights_do_not_change_the_gradients_of_inputs() -> None:
     torch.testing.assert_close(gradient, wanted)
 
 
-def test_the_operators_pass_the_checks_of_torch() -> None:
+def test_the_operators_pass_the_checks_of_torch():
     given = [each.detach() for each in (*block()[:6], *block()[6])]
     torch.library.opcheck(OPS.edge_block.default, tuple(given))
     out, total, *kept = OPS.edge_block(*given)
@@ -58,14 +56,14 @@ def test_the_operators_pass_the_checks_of_torch() -> None:
     torch.library.opcheck(OPS.edge_block_backward.default, (out, total, *given, *kept, False))
 
 
-def test_refuses_arrays_of_different_length() -> None:
+def test_refuses_arrays_of_different_length():
     source, target, edge, src, dst, share, weights = block()
     with pytest.raises(ValueError, match="give one width, one length"):
         edge_block(source, target, edge, src[:-1], dst, share, weights)
 
 
 @table("batch", [1, 3, 40])
-def test_dense_and_block_sparse_products_agree(batch: int) -> None:
+def test_dense_and_block_sparse_products_agree(batch):
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(batch, 12, 4, generator=generator, dtype=torch.float64).requires_grad_()
     weight = torch.randn(21, 4, 4, generator=generator, dtype=torch.float64).requires_grad_()
@@ -84,7 +82,7 @@ def test_dense_and_block_sparse_products_agree(batch: int) -> None:
         torch.testing.assert_close(ours, theirs)
 
 
-def test_the_form_depends_on_the_batch() -> None:
+def test_the_form_depends_on_the_batch():
     square, oblong = torch.zeros(6, 4, 4), torch.zeros(6, 4, 8)
     assert choose(torch.zeros(SPARSE_FROM - 1, 5, 4), square) == "dense"
     assert choose(torch.zeros(SPARSE_FROM, 5, 4), square) == "sparse"

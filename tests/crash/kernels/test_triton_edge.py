@@ -5,7 +5,6 @@ Triton reads its environment when it is imported, so each of these is a process 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -47,13 +46,13 @@ for dtype, width in (("fp32", 32), ("bf16", 64)):
 
 
 @pytest.mark.slow
-def test_interpreted_kernels_equal_the_reference(interpreted: Callable[..., int]) -> None:
+def test_interpreted_kernels_equal_the_reference(interpreted):
     """About twenty cases of forward and backward; see `interpreted.py`."""
     assert interpreted(HERE / "interpreted.py") > 20
 
 
 @pytest.mark.slow
-def test_kernels_compile_for_an_absent_device(compiled: Callable[[str], list[list[str]]]) -> None:
+def test_kernels_compile_for_an_absent_device(compiled):
     """For compute capability 9.0; they fit its shared memory and have no atomic additions."""
     kernels = compiled(COMPILE)
     assert [line[0] for line in kernels] == ["_forward", "_sum"] * 2
@@ -62,7 +61,7 @@ def test_kernels_compile_for_an_absent_device(compiled: Callable[[str], list[lis
         assert int(shared) <= 227 * 1024
 
 
-def test_an_old_card_is_named_and_plain_torch_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_card_is_named_and_plain_torch_runs(monkeypatch):
     pytest.importorskip("triton")
     old = Card("Tesla T4", (7, 5), 40, 64 * 1024)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

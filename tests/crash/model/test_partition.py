@@ -33,7 +33,7 @@ def gradients(batch: dict[str, Any], most: int | None) -> tuple[float, dict[str,
 
 
 @pytest.mark.parametrize("most", [10, 60])
-def test_pieces_give_loss_and_gradients_of_the_whole(batch: dict[str, Any], most: int) -> None:
+def test_pieces_give_loss_and_gradients_of_the_whole(batch, most):
     loss, grads = gradients(batch, None)
     again, own = gradients(batch, most)
     assert again == pytest.approx(loss, rel=1e-5)
@@ -44,9 +44,7 @@ def test_pieces_give_loss_and_gradients_of_the_whole(batch: dict[str, Any], most
         )
 
 
-def test_blocks_of_many_edges_keep_their_inputs_alone(
-    batch: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_blocks_of_many_edges_keep_their_inputs_alone(batch, monkeypatch):
     found = {}
     for many in (1 << 19, 100):
         monkeypatch.setattr("scionwood_crash.model.blocks.MANY", many)
@@ -61,7 +59,7 @@ def test_blocks_of_many_edges_keep_their_inputs_alone(
         torch.testing.assert_close(found[100][1][name], value)
 
 
-def test_a_halo_of_the_number_of_updates_is_needed_and_enough(batch: dict[str, Any]) -> None:
+def test_a_halo_of_the_number_of_updates_is_needed_and_enough(batch):
     network, graph = MeshGraphNet(size="tiny", blocks=3, frames=3), batch["graph"]
     with torch.no_grad():
         whole = network.states(graph)
@@ -73,7 +71,7 @@ def test_a_halo_of_the_number_of_updates_is_needed_and_enough(batch: dict[str, A
             assert torch.allclose(states, whole, atol=1e-5) == equal
 
 
-def test_pieces_keep_less_for_the_backward_pass(batch: dict[str, Any]) -> None:
+def test_pieces_keep_less_for_the_backward_pass(batch):
     kept = {}
     for most in (None, 40):
         network = MeshGraphNet(size="tiny", blocks=3, frames=3)

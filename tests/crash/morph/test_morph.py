@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from case_table import table
@@ -15,7 +13,6 @@ from scionwood_crash.parts.part import Part, gaps
 
 TEMPLATE = SIZES["small"].template()
 FAMILIES = ("hat", "bumper", "tube", "box")
-Make = Callable[..., Part]
 
 
 def laid(part: Part) -> tuple:
@@ -27,9 +24,7 @@ def laid(part: Part) -> tuple:
 
 @table("family", FAMILIES)
 @table("seed", range(3))
-def test_coarse_nodes_lie_on_the_surface_and_few_triangles_are_inverted(
-    part: Make, family: str, seed: int
-) -> None:
+def test_coarse_nodes_lie_on_the_surface_and_few_triangles_are_inverted(part, family, seed):
     surface, _, coordinates = laid(part(family, seed, 10.0))
     assert coordinates.flipped(surface) < 1e-3
     placement = place(TEMPLATE.levels[0], surface, coordinates)
@@ -44,9 +39,7 @@ def test_coarse_nodes_lie_on_the_surface_and_few_triangles_are_inverted(
     ("family", "section", "creases"),
     [("hat", "open", 4), ("bumper", "closed", 4), ("box", "closed", 4), ("tube", "closed", 0)],
 )
-def test_recognises_open_and_closed_sections_and_pins_creases(
-    part: Make, family: str, section: str, creases: int
-) -> None:
+def test_recognises_open_and_closed_sections_and_pins_creases(part, family, section, creases):
     surface, frame, coordinates = laid(part(family, 1, 10.0))
     assert (coordinates.section, coordinates.creases) == (section, creases)
     along = frame.inward(surface.points)[:, 0]
@@ -59,7 +52,7 @@ def test_recognises_open_and_closed_sections_and_pins_creases(
 
 
 @table("seed", range(6))
-def test_a_box_and_its_mirror_image_have_mirrored_axes(part: Make, seed: int) -> None:
+def test_a_box_and_its_mirror_image_have_mirrored_axes(part, seed):
     whole = part("box", seed, 10.0)
     surface = Surface(whole.points, whole.cells)
     reached = gaps(whole)
@@ -72,14 +65,14 @@ def test_a_box_and_its_mirror_image_have_mirrored_axes(part: Make, seed: int) ->
     np.testing.assert_allclose(other.axes[:2] @ turned, frame.axes[:2], atol=1e-9)
 
 
-def test_a_closed_grid_is_continuous_at_the_seam(part: Make) -> None:
+def test_a_closed_grid_is_continuous_at_the_seam(part):
     surface, _, coordinates = laid(part("bumper", 0, 10.0))
     points = np.array([[0.5, 0.0], [0.5, 1.0 - 1e-9]])
     first, last = place(points, surface, coordinates).at(surface.points)
     assert np.linalg.norm(first - last) < 1e-3
 
 
-def test_a_grid_node_in_a_hole_moves_to_the_nearest_node(part: Make) -> None:
+def test_a_grid_node_in_a_hole_moves_to_the_nearest_node(part):
     whole = part("hat", 3, 10.0)
     _, frame, coordinates = laid(whole)
     centre = coordinates.uv[whole.cells].mean(1)
@@ -94,7 +87,7 @@ def test_a_grid_node_in_a_hole_moves_to_the_nearest_node(part: Make) -> None:
     assert np.isfinite(placement.at(holed.points)).all()
 
 
-def test_refuses_or_projects_a_part_without_two_ends(part: Make) -> None:
+def test_refuses_or_projects_a_part_without_two_ends(part):
     tube = part("tube", 0, 15.0)
     points = tube.points - tube.points.mean(0)
     ring = points.copy()
@@ -108,7 +101,7 @@ def test_refuses_or_projects_a_part_without_two_ends(part: Make) -> None:
     assert parametrise(surface, frame, fallback="project").method == "project"
 
 
-def test_refuses_meshes_that_are_not_one_part(part: Make) -> None:
+def test_refuses_meshes_that_are_not_one_part(part):
     hat = part("hat")
     with pytest.raises(ReadError, match="no shell"):
         Surface(hat.points, np.zeros((0, 4)))
@@ -121,7 +114,7 @@ def test_refuses_meshes_that_are_not_one_part(part: Make) -> None:
         parametrise(surface, frame)
 
 
-def test_every_target_of_a_template_has_the_same_number_of_sources() -> None:
+def test_every_target_of_a_template_has_the_same_number_of_sources():
     template = Template(((7, 6), (4, 3)), degree=5)
     assert [way.sources.shape for way in (*template.down, *template.up)] == [(12, 5), (42, 5)]
     assert len(np.unique(template.edges[0], axis=1).T) == template.edges[0].shape[1]

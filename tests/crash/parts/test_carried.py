@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +18,6 @@ from scionwood_crash import (
     predict_series,
 )
 from scionwood_crash.data.files import FileParts
-from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.parts.carried import at_rest, carrier_message
 from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.parts.part import Part
@@ -56,7 +54,7 @@ def flying(
 
 
 @pytest.mark.parametrize("drift", [(0.0, 0.0, 0.0), (0.4, -0.3, 0.2)])
-def test_a_flying_part_is_the_clamped_part(suite: SuiteParts, drift: tuple[float, ...]) -> None:
+def test_a_flying_part_is_the_clamped_part(suite, drift):
     """Displacements, clamps and impactor are those of the simulation with clamps."""
     for part in suite.parts("train"):
         turned = from_series(flying(part, drift), Setup(clamped="still"))
@@ -69,7 +67,7 @@ def test_a_flying_part_is_the_clamped_part(suite: SuiteParts, drift: tuple[float
         assert turned.impactor.speed == pytest.approx(part.impactor.speed)
 
 
-def test_prediction_and_errors_are_those_of_the_clamped_part(suite: SuiteParts, run: Path) -> None:
+def test_prediction_and_errors_are_those_of_the_clamped_part(suite, run):
     part = suite.parts("test")[0]
     clamped, moving = to_series(part), flying(part)
     options = PredictOptions(run=run, clamped="still")
@@ -87,9 +85,7 @@ def test_prediction_and_errors_are_those_of_the_clamped_part(suite: SuiteParts, 
 
 
 @pytest.mark.parametrize("store", ["memory", "zarr"])
-def test_a_folder_of_flying_parts_is_learned_as_clamped_ones(
-    suite: SuiteParts, tmp_path: Path, capsys: pytest.CaptureFixture[str], store: str
-) -> None:
+def test_a_folder_of_flying_parts_is_learned_as_clamped_ones(suite, tmp_path, capsys, store):
     """Both layouts give the same tensors, and `inspect` says what was done."""
     encoded = []
     for name, make in {"clamped": to_series, "flying": flying}.items():
@@ -97,7 +93,7 @@ def test_a_folder_of_flying_parts_is_learned_as_clamped_ones(
         for at, part in enumerate(suite.parts("train")[:3]):
             write_series(tmp_path / name / f"run{at}.vtp", make(part))
         options = {"held": "still", "units": "mm, ms, kg", "store": store}
-        files = FileParts(source=str(tmp_path / name), size="tiny", **options)  # type: ignore[arg-type]
+        files = FileParts(source=str(tmp_path / name), size="tiny", **options)
         encoded.append(files.encoded("train")[0])
     clamped, moving = encoded
     for name in ("features", "condition", "position"):
@@ -110,7 +106,7 @@ def test_a_folder_of_flying_parts_is_learned_as_clamped_ones(
     assert "cannot be learned from" not in printed
 
 
-def test_a_flying_part_without_a_carrier_or_a_wall_is_refused(suite: SuiteParts, run: Path) -> None:
+def test_a_flying_part_without_a_carrier_or_a_wall_is_refused(suite, run):
     part = suite.parts("test")[0]
     turning = flying(part, turn=2e-3)
     for refuse in (
@@ -132,9 +128,7 @@ def test_a_flying_part_without_a_carrier_or_a_wall_is_refused(suite: SuiteParts,
     assert errors["intrusion_true"] == pytest.approx(depth, rel=1e-2)
 
 
-def test_a_mesh_before_a_wall_takes_the_velocity_of_the_part(
-    suite: SuiteParts, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_mesh_before_a_wall_takes_the_velocity_of_the_part(suite, run, tmp_path, capsys):
     """Without history, the place of the wall shows whose velocity is stated."""
     part = suite.parts("test")[0]
     meshes = {}
@@ -150,12 +144,11 @@ def test_a_mesh_before_a_wall_takes_the_velocity_of_the_part(
     np.testing.assert_allclose(*pair, atol=1e-6)
 
 
-def test_a_part_with_a_still_node_or_pushed_from_rest_is_left_alone(suite: SuiteParts) -> None:
+def test_a_part_with_a_still_node_or_pushed_from_rest_is_left_alone(suite):
     """A free part that is pushed does not fly: most of it stands still in the first state."""
     part = suite.parts("test")[0]
     series = to_series(part)
     assert at_rest(series) is series
-    assert part.displacement is not None
     pushed = part.displacement.copy()
     pushed[1] += 1e-3 * np.abs(pushed[1]).max()
     pushed[2] += 0.5 * np.abs(pushed[2]).max()

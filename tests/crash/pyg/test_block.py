@@ -32,13 +32,13 @@ def fused(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
     def counted(*args: object) -> object:
         calls.append(1)
-        return kernel(*args)  # type: ignore[arg-type]
+        return kernel(*args)
 
     monkeypatch.setattr(block, "edge_block", counted)
     return calls
 
 
-def test_it_is_the_block_of_the_plugin(case: Case, fused: list[int]) -> None:
+def test_it_is_the_block_of_the_plugin(case, fused):
     x, ends, edge = case
     ours, theirs = GraphBlock(WIDTH), EdgeBlock(WIDTH)
     theirs.load_state_dict(ours.state_dict())
@@ -50,7 +50,7 @@ def test_it_is_the_block_of_the_plugin(case: Case, fused: list[int]) -> None:
     assert len(fused) == 1
 
 
-def test_pygs_own_way_gives_the_same_where_a_hook_watches(case: Case, fused: list[int]) -> None:
+def test_pygs_own_way_gives_the_same_where_a_hook_watches(case, fused):
     layer = EdgeBlock(WIDTH)
     expected = layer(*case)
     seen = []
@@ -66,9 +66,7 @@ def test_pygs_own_way_gives_the_same_where_a_hook_watches(case: Case, fused: lis
 @pytest.mark.parametrize(
     ("options", "calls"), [({}, 1), ({"use_dora": True}, 0), ({"lora_dropout": 0.5}, 0)]
 )
-def test_plain_lora_runs_in_the_kernel(
-    case: Case, fused: list[int], options: dict[str, object], calls: int
-) -> None:
+def test_plain_lora_runs_in_the_kernel(case, fused, options, calls):
     torch.manual_seed(0)
     config = LoraConfig(
         r=2, target_modules=["source", "target", "edge", "second"], init_lora_weights=False
@@ -95,7 +93,7 @@ def test_plain_lora_runs_in_the_kernel(
             torch.testing.assert_close(grads[name], parameter.grad, rtol=1e-4, atol=1e-4)
 
 
-def test_a_bipartite_graph(case: Case) -> None:
+def test_a_bipartite_graph(case):
     x, ends, edge = case
     nodes, states = EdgeBlock(WIDTH)((x, x[:5]), ends % torch.tensor([[NODES], [5]]), edge)
     assert nodes.shape == (5, WIDTH)

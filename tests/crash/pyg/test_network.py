@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from case_table import table
@@ -49,9 +47,9 @@ register_model("own", Own)
 
 @pytest.mark.filterwarnings("ignore:Sparse ")  # GraphUNet; torch says it once a process
 @table("name", [*READS, "own"])
-def test_a_model_takes_lora_on_its_linear_layers_and_merges(name: str) -> None:
+def test_a_model_takes_lora_on_its_linear_layers_and_merges(name):
     make = {"model": name, "frames": 3, "options": OPTIONS.get(name)}
-    network = PygNetwork(**make).eval()  # type: ignore[arg-type]
+    network = PygNetwork(**make).eval()
     read = "read" if READS.get(name, True) else "not read"
     assert network.card["edges"] == f"vectors are {read}"
     graph = example_graph(SIZES["tiny"])
@@ -68,15 +66,15 @@ def test_a_model_takes_lora_on_its_linear_layers_and_merges(name: str) -> None:
 
 
 def _linears(network: nn.Module) -> bool:
-    return network.adapter_targets["linear"] != r"(.*\.)?model\.()"  # type: ignore[index,union-attr]
+    return network.adapter_targets["linear"] != r"(.*\.)?model\.()"
 
 
 @pytest.mark.slow
-def test_a_run_is_trained_loaded_and_asked(tmp_path: Path) -> None:
+def test_a_run_is_trained_loaded_and_asked(tmp_path):
     changes = ["backbone.name=crash/pyg", "backbone.model=own"]
     recipe = scionwood.resolve("crash/transfer_lora", changes, smoke=True)
     run = scionwood.fit(recipe, run_dir=tmp_path / "run")
-    loaded = scionwood.load_run(run).backbone.eval()  # type: ignore[operator,union-attr]
+    loaded = scionwood.load_run(run).backbone.eval()
     with torch.no_grad():
         moved = loaded(*example_graph(SIZES["tiny"]))
     assert moved.shape == (54, 3, 3)
@@ -114,11 +112,8 @@ register_model("pooled", Pooled)
         ("pooled", {}, "a state for each of 54 nodes"),
     ],
 )
-def test_refuses_other_models(model: str, options: dict[str, object], message: str) -> None:
+def test_refuses_other_models(model, options, message):
     with pytest.raises(RecipeError, match=message):
         PygNetwork(model=model, options=options)
-
-
-def test_a_name_of_pyg_cannot_be_taken() -> None:
     with pytest.raises(RecipeError, match="PyG has a model of that name"):
         register_model("GAT", Own)

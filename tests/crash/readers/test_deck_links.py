@@ -64,61 +64,59 @@ def links(path: Path) -> set[tuple[int, int, int]]:
     return {(*pair, kind) for pair, kind in zip(mesh.node_ids[nodes].tolist(), kinds, strict=True)}
 
 
-@table(
-    "cards",
-    [
-        "*CONSTRAINED_SPOTWELD\n2,101\n         7       107\n",
-        "*CONSTRAINED_SPOTWELD_ID\n901\n2,101,1.25\n902\n7,107\n",
-        "*CONSTRAINED_SPOTWELD_FILTERED_FORCE\n2,101\n3,0.1\n7,107\n3,0.1\n",
-    ],
-    ids=["plain", "id", "filtered"],
-)
-def test_spot_welds_link_their_two_nodes(deck: Write, cards: str) -> None:
-    assert links(deck(cards)) == {(2, 101, WELD), (7, 107, WELD)}
+WELDS = {(2, 101, WELD), (7, 107, WELD)}
+BODY = {(2, 101, WELD)}
+"""Node 500 is in no shell."""
+NEAR = {101: (1, 6, 7, 2), 196: (59, 64, 65, 60)}
+TIES = {(low, high, TIE) for high, near in NEAR.items() for low in near}
+"""Nodes 101 and 196 are opposite corners of the upper sheet, above shells 1 and 48."""
 
 
 @table(
-    "cards",
+    ("cards", "wanted"),
     [
-        "*SET_NODE_LIST\n9\n2,101,500\n*CONSTRAINED_NODAL_RIGID_BODY\n77,0,9\n",
-        "*SET_NODE_TITLE\na bolt\n9\n2,101\n*CONSTRAINED_NODAL_RIGID_BODY_TITLE\nbolt\n77,0,9\n",
-        "*SET_NODE_LIST_GENERATE\n9\n2,2,101,101\n*CONSTRAINED_NODAL_RIGID_BODY_INERTIA\n77,0,9\n"
-        "1,2,3,4,1\n1,1,1\n0,0,0\n5\n78,0,9\n1,2,3,4,0\n1,1,1\n0,0,0\n",
+        ("*CONSTRAINED_SPOTWELD\n2,101\n         7       107\n", WELDS),
+        ("*CONSTRAINED_SPOTWELD_ID\n901\n2,101,1.25\n902\n7,107\n", WELDS),
+        ("*CONSTRAINED_SPOTWELD_FILTERED_FORCE\n2,101\n3,0.1\n7,107\n3,0.1\n", WELDS),
+        ("*SET_NODE_LIST\n9\n2,101,500\n*CONSTRAINED_NODAL_RIGID_BODY\n77,0,9\n", BODY),
+        (
+            "*SET_NODE_TITLE\na bolt\n9\n2,101\n"
+            "*CONSTRAINED_NODAL_RIGID_BODY_TITLE\nbolt\n77,0,9\n",
+            BODY,
+        ),
+        (
+            "*SET_NODE_LIST_GENERATE\n9\n2,2,101,101\n"
+            "*CONSTRAINED_NODAL_RIGID_BODY_INERTIA\n77,0,9\n"
+            "1,2,3,4,1\n1,1,1\n0,0,0\n5\n78,0,9\n1,2,3,4,0\n1,1,1\n0,0,0\n",
+            BODY,
+        ),
+        ("*CONTACT_TIED_NODES_TO_SURFACE\n4,1,4,3\n*SET_NODE_LIST\n4\n101,196\n", TIES),
+        (
+            "*CONTACT_TIED_SHELL_EDGE_TO_SURFACE_BEAM_OFFSET_ID\n5,a tie\n4,2,4,2\n"
+            "*SET_NODE_LIST\n4\n101,196\n*SET_PART_LIST\n2\n1\n",
+            TIES,
+        ),
+        (
+            "*CONTACT_TIED_SURFACE_TO_SURFACE_TITLE\na tie\n4,2,4,0\n"
+            "*SET_NODE_LIST\n4\n101,196\n*SET_SEGMENT\n2\n1,6,7,2\n59,64,65,60\n",
+            TIES,
+        ),
+        (
+            "*CONTACT_TIED_SURFACE_TO_SURFACE\n4,2,4,1\n"
+            "*SET_NODE_LIST\n4\n101,196\n*SET_SHELL_LIST\n2\n1,48\n",
+            TIES,
+        ),
     ],
-    ids=["list", "title", "generate"],
 )
-def test_a_nodal_rigid_body_links_its_nodes_in_different_pieces(deck: Write, cards: str) -> None:
-    loose = "*NODE\n500,0,0,5\n"
-    assert links(deck(loose, cards)) == {(2, 101, WELD)}
-
-
-@table(
-    "cards",
-    [
-        "*CONTACT_TIED_NODES_TO_SURFACE\n4,1,4,3\n*SET_NODE_LIST\n4\n101,196\n",
-        "*CONTACT_TIED_SHELL_EDGE_TO_SURFACE_BEAM_OFFSET_ID\n5,a tie\n4,2,4,2\n"
-        "*SET_NODE_LIST\n4\n101,196\n*SET_PART_LIST\n2\n1\n",
-        "*CONTACT_TIED_SURFACE_TO_SURFACE_TITLE\na tie\n4,2,4,0\n"
-        "*SET_NODE_LIST\n4\n101,196\n*SET_SEGMENT\n2\n1,6,7,2\n59,64,65,60\n",
-        "*CONTACT_TIED_SURFACE_TO_SURFACE\n4,2,4,1\n"
-        "*SET_NODE_LIST\n4\n101,196\n*SET_SHELL_LIST\n2\n1,48\n",
-    ],
-    ids=["part", "parts", "segments", "shells"],
-)
-def test_a_tied_contact_links_nodes_to_the_nearest_shell(deck: Write, cards: str) -> None:
-    """Nodes 101 and 196 are opposite corners of the upper sheet, above shells 1 and 48."""
-    corners = {101: (1, 6, 7, 2), 196: (59, 64, 65, 60)}
-    wanted = {(low, high, TIE) for high, near in corners.items() for low in near}
-    assert links(deck(cards)) == wanted
+def test_welds_rigid_bodies_and_tied_contacts_link_nodes(deck, cards, wanted):
+    assert links(deck("*NODE\n500,0,0,5\n", cards)) == wanted
 
 
 @pytest.mark.parametrize(
     ("gap", "tied"), [(1.4, True), (1.5, False)], ids=["within", "beyond the tolerance"]
 )
 @pytest.mark.filterwarnings("ignore:.*join no two pieces")
-def test_the_tolerance_of_a_tie_is_a_share_of_the_thickness(
-    deck: Write, gap: float, tied: bool
-) -> None:
+def test_the_tolerance_of_a_tie_is_a_share_of_the_thickness(deck, gap, tied):
     """0.6 (1.2 + 1.2) = 1.44 mm; 0.05 of the diagonal of a shell of 10 mm is 0.71 mm."""
     sheets = LOW + sheet(2, 101, gap, 8.0, (15, 5))
     path = deck("*CONTACT_TIED_SURFACE_TO_SURFACE\n2,1,3,3\n", sheets=sheets)
@@ -127,7 +125,7 @@ def test_the_tolerance_of_a_tie_is_a_share_of_the_thickness(
     assert found is None or len(np.unique(found.nodes[:, 1])) == 96, "every node of the sheet"
 
 
-def test_an_include_with_offsets_brings_its_welds(deck: Write, tmp_path: Path) -> None:
+def test_an_include_with_offsets_brings_its_welds(deck, tmp_path):
     (tmp_path / "part.k").write_text(
         "*KEYWORD\n" + PARTS + LOW + HIGH + "*CONSTRAINED_SPOTWELD\n2,101\n"
         "*SET_NODE_LIST\n9\n7,107\n*CONSTRAINED_NODAL_RIGID_BODY\n77,0,9\n"
@@ -153,20 +151,19 @@ def test_an_include_with_offsets_brings_its_welds(deck: Write, tmp_path: Path) -
     ],
     ids=["one piece", "no set", "other set", "joint", "spotweld contact", "no sides", "all parts"],
 )
-def test_connections_that_are_not_read_are_named(deck: Write, cards: str, said: str) -> None:
+def test_connections_that_are_not_read_are_named(deck, cards, said):
     with pytest.warns(UserWarning, match=said):
         KeywordReader(deck(cards))
 
 
-def test_a_range_without_end_is_refused(deck: Write) -> None:
+def test_a_range_without_end_is_refused(deck):
     with pytest.raises(ReadError, match=r"a set lists the numbers 1 to 999999999"):
         KeywordReader(deck("*SET_NODE_LIST_GENERATE\n9\n1,999999999\n"))
 
 
-def test_welded_pieces_of_a_deck_have_the_strength_of_the_whole(deck: Write) -> None:
+def test_welded_pieces_of_a_deck_have_the_strength_of_the_whole(deck):
     path = deck("*CONSTRAINED_SPOTWELD\n2,101\n", "*NODE\n400,0,0,9\n")
     part = from_series(open_series(path), Setup(clamped="ends"))
-    assert part.links is not None
     assert part.links.kinds.tolist() == [WELD]
     pieces = np.repeat([0, 1], [65, 96])
     assert groups_of(pieces, part.links).tolist() == [0, 0]
@@ -177,9 +174,7 @@ def test_welded_pieces_of_a_deck_have_the_strength_of_the_whole(deck: Write) -> 
     assert from_series(only_part(open_series(path), 2), Setup(clamped="ends")).links is None
 
 
-def test_a_d3plot_takes_its_welds_from_its_deck(
-    deck: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_d3plot_takes_its_welds_from_its_deck(deck, tmp_path, capsys):
     mesh = replace(open_series(deck("*CONSTRAINED_SPOTWELD\n2,101\n7,107\n")).mesh, links=None)
     moved = np.linspace(0, 1, 3)[:, None, None] * np.where(mesh.points[:, :1] > 50, -1.0, 0.0)
     history = type(open_series(tmp_path / "deck.k")).from_arrays(
@@ -190,7 +185,6 @@ def test_a_d3plot_takes_its_welds_from_its_deck(
     write_series(run, history)
     assert open_run(run, RunSettings()).mesh.links is None
     own = open_run(run, RunSettings(mesh=str(tmp_path / "deck.k"))).mesh
-    assert own.links is not None
     assert own.node_ids[own.links.nodes].tolist() == [[2, 101], [7, 107]]
     options = ["--held", "still", "--mesh", str(tmp_path / "deck.k")]
     assert cli.main(["crash", "inspect", str(run.parent), *options]) == 0
@@ -206,7 +200,7 @@ def test_a_d3plot_takes_its_welds_from_its_deck(
         open_run(run, RunSettings(mesh=str(other)))
 
 
-def test_the_nearest_cell_by_distance() -> None:
+def test_the_nearest_cell_by_distance():
     corners = np.array(
         [
             [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]],

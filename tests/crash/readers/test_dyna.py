@@ -59,7 +59,7 @@ def patched(single: Path) -> Callable[[str, int], Path]:
     return change
 
 
-def test_a_mesh_of_three_parts_is_unchanged(series: CrashSeries, written: Path) -> None:
+def test_a_mesh_of_three_parts_is_unchanged(series, written):
     mesh = DynaReader(written, units="kg, mm, ms").mesh
     for name in ("points", "cells", "node_ids", "element_ids", "part_ids"):
         assert np.array_equal(getattr(mesh, name), getattr(series.mesh, name)), name
@@ -69,9 +69,7 @@ def test_a_mesh_of_three_parts_is_unchanged(series: CrashSeries, written: Path) 
 
 
 @table("states_per_file", [None, 0, 1, 2])
-def test_states_are_unchanged_in_any_number_of_files(
-    series: CrashSeries, tmp_path: Path, states_per_file: int | None
-) -> None:
+def test_states_are_unchanged_in_any_number_of_files(series, tmp_path, states_per_file):
     write_d3plot(series, tmp_path / "d3plot", states_per_file=states_per_file)
     result = DynaReader(tmp_path / "d3plot").series()
     assert np.array_equal(result.times, series.times)
@@ -80,7 +78,7 @@ def test_states_are_unchanged_in_any_number_of_files(
     assert np.array_equal(result.cell_field("plastic_strain"), series.cell_field("plastic_strain"))
 
 
-def test_displacement_is_position_minus_initial_position(written: Path) -> None:
+def test_displacement_is_position_minus_initial_position(written):
     reader = DynaReader(written)
     raw = D3plot(str(written)).arrays
     position = raw[ArrayType.node_displacement]  # which holds positions, whatever its name
@@ -90,7 +88,7 @@ def test_displacement_is_position_minus_initial_position(written: Path) -> None:
     assert np.array_equal(reader.series().displacement(), expected)
 
 
-def test_agrees_with_lasso_and_dynars(series: CrashSeries, written: Path) -> None:
+def test_agrees_with_lasso_and_dynars(series, written):
     result, other = DynaReader(written).series(), dynars.D3plot(str(written))
     positions = (result.mesh.points + result.displacement()).astype(np.float32)
     assert np.array_equal(other.node_coordinates_all(), positions)
@@ -102,7 +100,7 @@ def test_agrees_with_lasso_and_dynars(series: CrashSeries, written: Path) -> Non
     assert np.array_equal(other.part_ids(), np.unique(result.mesh.part_ids))
 
 
-def test_dynars_reads_our_cells_and_parts(series: CrashSeries, tmp_path: Path) -> None:
+def test_dynars_reads_our_cells_and_parts(series, tmp_path):
     # Without a rigid part: dynars 1.1 takes the list of material types for the first coordinates.
     soft = replace(series.mesh, rigid_parts=frozenset())
     write_d3plot(replace(series, mesh=soft), tmp_path / "d3plot")
@@ -114,7 +112,7 @@ def test_dynars_reads_our_cells_and_parts(series: CrashSeries, tmp_path: Path) -
     assert np.array_equal(numbers, series.mesh.part_ids)
 
 
-def test_all_integration_points_are_unchanged(tmp_path: Path) -> None:
+def test_all_integration_points_are_unchanged(tmp_path):
     base, rng = sample_series(), np.random.default_rng(0)
     shape = (len(base), len(base.mesh.cells))
     strain = rng.random((*shape, 3)).astype(np.float32)
@@ -135,14 +133,14 @@ def test_all_integration_points_are_unchanged(tmp_path: Path) -> None:
     assert result.cell_field("von_mises")[:, kept] == pytest.approx(mises[:, kept], rel=1e-5)
 
 
-def test_thickness_comes_from_the_first_state(series: CrashSeries, written: Path) -> None:
+def test_thickness_comes_from_the_first_state(series, written):
     rigid, expected = series.mesh.rigid, series.mesh.thickness
     assert np.array_equal(DynaReader(written).mesh.thickness, np.where(rigid, 0, expected))
     given = DynaReader(written, thickness=2.0).mesh.thickness
     assert np.array_equal(given, np.where(rigid, 2.0, expected))
 
 
-def test_a_file_without_thickness_needs_an_option(tmp_path: Path) -> None:
+def test_a_file_without_thickness_needs_an_option(tmp_path):
     data = D3plot()
     data.arrays = {
         ArrayType.node_coordinates: np.eye(3, dtype=np.float32),
@@ -157,7 +155,7 @@ def test_a_file_without_thickness_needs_an_option(tmp_path: Path) -> None:
     assert DynaReader(path, thickness=1.2).mesh.thickness == pytest.approx([1.2])
 
 
-def test_rewriting_changes_only_positions(written: Path, tmp_path: Path) -> None:
+def test_rewriting_changes_only_positions(written, tmp_path):
     target = tmp_path / "out" / "new.d3plot"
     DynaReader(written).rewrite(target, lambda record: record.data[:, ::-1])
     before, after = DynaReader(written).series(), DynaReader(target).series()
@@ -168,7 +166,7 @@ def test_rewriting_changes_only_positions(written: Path, tmp_path: Path) -> None
     assert sorted(files) == ["new.d3plot", "new.d3plot01", "new.d3plot02", "new.d3plot03"]
 
 
-def test_does_not_mix_state_files_of_two_runs(series: CrashSeries, written: Path) -> None:
+def test_does_not_mix_state_files_of_two_runs(series, written):
     with pytest.raises(OutputExistsError):
         write_d3plot(series, written)
     written.unlink()
@@ -195,15 +193,19 @@ def test_does_not_mix_state_files_of_two_runs(series: CrashSeries, written: Path
         ("numnp", 2**31 - 1, "bytes of mesh"),
     ],
 )
-def test_refuses_unsupported_content(
-    patched: Callable[[str, int], Path], word: str, value: int, rule: str
-) -> None:
+def test_refuses_unsupported_content(patched, word, value, rule):
     with pytest.raises(ReadError, match=rule):
         DynaReader(patched(word, value))
 
 
-def test_refuses_a_truncated_file_and_an_incomplete_family(written: Path) -> None:
-    last = written.with_name("d3plot03")
+def test_refuses_truncated_incomplete_and_foreign_files(written):
+    alone, last = written.with_name("alone.d3plot"), written.with_name("d3plot03")
+    shutil.copyfile(written, alone)
+    with pytest.raises(ReadError, match=r"it has no state.*Missing state files"):
+        DynaReader(alone, thickness=1.0)
+    alone.write_bytes(np.frombuffer(written.read_bytes(), "<u4").astype(">u4").tobytes())
+    with pytest.raises(ReadError, match="big-endian"):
+        DynaReader(alone)
     whole = last.read_bytes()
     last.write_bytes(whole[:300])
     with pytest.raises(ReadError, match=r"d3plot03 does not end with the end mark"):
@@ -214,21 +216,7 @@ def test_refuses_a_truncated_file_and_an_incomplete_family(written: Path) -> Non
         DynaReader(written)
 
 
-def test_refuses_a_file_without_states(written: Path) -> None:
-    alone = written.with_name("alone.d3plot")
-    shutil.copyfile(written, alone)
-    with pytest.raises(ReadError, match=r"it has no state.*Missing state files"):
-        DynaReader(alone, thickness=1.0)
-
-
-def test_refuses_a_big_endian_file(single: Path) -> None:
-    words = np.frombuffer(single.read_bytes(), "<u4").astype(">u4")
-    single.write_bytes(words.tobytes())
-    with pytest.raises(ReadError, match="big-endian"):
-        DynaReader(single)
-
-
-def test_refuses_a_state_with_nan(series: CrashSeries, tmp_path: Path) -> None:
+def test_refuses_a_state_with_nan(series, tmp_path):
     moved = series.displacement()
     moved[3, 2, 1] = np.nan
     broken = CrashSeries.from_arrays(series.mesh, series.times, moved)
@@ -239,7 +227,7 @@ def test_refuses_a_state_with_nan(series: CrashSeries, tmp_path: Path) -> None:
         reader.read(3)
 
 
-def test_names_the_extra_if_lasso_is_missing(single: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_the_extra_if_lasso_is_missing(single, monkeypatch):
     monkeypatch.setitem(sys.modules, "lasso.dyna", None)
     with pytest.raises(PluginError, match=r"pip install lasso-python"):
         DynaReader(single)

@@ -1,8 +1,6 @@
-"""Meshes of VTK, Abaqus, Nastran and MED, which meshio reads."""
+"""Meshes of VTK, Abaqus, Nastran and MED, which meshio reads, and legacy VTK of two versions."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import meshio
 import numpy as np
@@ -17,7 +15,7 @@ QUAD, TRIANGLE = np.array([[0, 1, 2, 3]]), np.array([[1, 4, 2]])
 
 
 @table("suffix", [".vtk", ".inp", ".bdf", ".med"])
-def test_meshes_of_other_programs_keep_their_cells(tmp_path: Path, suffix: str) -> None:
+def test_meshes_of_other_programs_keep_their_cells(tmp_path, suffix):
     path = tmp_path / f"mesh{suffix}"
     mesh = meshio.Mesh(POINTS, [("quad", QUAD), ("triangle", TRIANGLE)])
     mesh.write(path)
@@ -30,7 +28,7 @@ def test_meshes_of_other_programs_keep_their_cells(tmp_path: Path, suffix: str) 
         open_series(path)
 
 
-def test_parts_are_properties_or_element_sets(tmp_path: Path) -> None:
+def test_parts_are_properties_or_element_sets(tmp_path):
     cells = [("quad", QUAD), ("triangle", TRIANGLE)]
     data = {"nastran:ref": [np.array([4]), np.array([9])]}
     meshio.Mesh(POINTS, cells, cell_data=data).write(tmp_path / "a.bdf")
@@ -40,7 +38,7 @@ def test_parts_are_properties_or_element_sets(tmp_path: Path) -> None:
     assert open_series(tmp_path / "a.inp", thickness=1).mesh.part_ids.tolist() == [1, 2]
 
 
-def test_leaves_out_other_cells_and_refuses_midside_nodes(tmp_path: Path) -> None:
+def test_leaves_out_other_cells_and_refuses_midside_nodes(tmp_path):
     mixed = meshio.Mesh(POINTS, [("line", np.array([[0, 4]])), ("quad", QUAD)])
     for name in ("mixed.vtk", "mixed.vtu"):
         mixed.write(tmp_path / name)
@@ -85,7 +83,7 @@ spring,
 """
 
 
-def test_shells_of_calculix_are_read_beside_other_elements(tmp_path: Path) -> None:
+def test_shells_of_calculix_are_read_beside_other_elements(tmp_path):
     path = tmp_path / "deck.inp"
     path.write_text(CALCULIX)
     with pytest.warns(UserWarning, match=r"deck.inp: elements of type SPRINGA are left out"):
@@ -95,23 +93,54 @@ def test_shells_of_calculix_are_read_beside_other_elements(tmp_path: Path) -> No
 
 
 @table(
-    ("old", "new", "rule"),
+    ("changes", "rule"),
     [
-        ("S3", "S8", r"it has shells with midside nodes \(S8\)"),
-        ("TYPE=s4r,", "", r"the elements of line 11 have no TYPE"),
-        ("ELSET=both,GENERATE\n1,2", "ELSET=both,GENERATE\n1,99999999", r"generates 1,99999999"),
+        ({"S3": "S8"}, r"it has shells with midside nodes \(S8\)"),
+        ({"TYPE=s4r,": ""}, r"the elements of line 11 have no TYPE"),
+        ({"both,GENERATE\n1,2": "both,GENERATE\n1,99999999"}, r"generates 1,99999999"),
+        (
+            {"s4r": "C3D20R", "S3": "B32R"},
+            r"no shells, only elements of type B32R, C3D20R, SPRINGA",
+        ),
     ],
-    ids=["midside", "no type", "range"],
+    ids=["midside", "no type", "range", "solids"],
 )
-def test_refuses_bad_decks_of_abaqus(tmp_path: Path, old: str, new: str, rule: str) -> None:
-    path = tmp_path / "deck.inp"
-    path.write_text(CALCULIX.replace(old, new))
+def test_refuses_bad_decks_of_abaqus(tmp_path, changes, rule):
+    path, text = tmp_path / "deck.inp", CALCULIX
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    path.write_text(text)
     with pytest.raises(ReadError, match=rule):
         open_series(path, thickness=1)
 
 
-def test_a_deck_of_solids_is_refused_with_the_types_of_its_elements(tmp_path: Path) -> None:
-    path = tmp_path / "deck.inp"
-    path.write_text(CALCULIX.replace("s4r", "C3D20R").replace("S3", "B32R"))
-    with pytest.raises(ReadError, match=r"no shells, only elements of type B32R, C3D20R, SPRINGA"):
-        open_series(path, thickness=1)
+LEGACY = "# vtk DataFile Version {}\nsurface\nASCII\nDATASET POLYDATA\n"
+VTK_POINTS = "POINTS 5 double\n0 0 0 1 0 0 1 1 0 0 1 0 2 0 0\n"
+OLD = LEGACY.format("4.2") + VTK_POINTS + "POLYGONS 2 9\n4 0 1 2 3\n3 1 4 2\n"
+NEW = LEGACY.format("5.1") + VTK_POINTS
+NEW += "POLYGONS 3 7\nOFFSETS vtktypeint64\n0 4 7\nCONNECTIVITY vtktypeint64\n0 1 2 3 1 4 2\n"
+TEXTURE = "POINT_DATA 5\nTEXTURE_COORDINATES Texture%20Coordinates 2 double\n" + "0 1 " * 5 + "\n"
+
+
+@pytest.mark.usefixtures("inline")
+@table("text", [OLD, NEW, OLD + TEXTURE, NEW + TEXTURE])
+def test_polygons_are_shells(text, tmp_path):
+    path = tmp_path / "surface.vtk"
+    path.write_text(text)
+    mesh = open_series(path, thickness=1.0).mesh
+    assert mesh.cells.tolist() == [[0, 1, 2, 3], [1, 4, 2, 2]]
+    assert mesh.points[4].tolist() == [2, 0, 0]
+
+
+@pytest.mark.usefixtures("inline")
+def test_other_cells_are_named(tmp_path):
+    path = tmp_path / "lines.vtk"
+    path.write_text(LEGACY.format("4.2") + VTK_POINTS + "LINES 1 3\n2 0 1\n")
+    with pytest.raises(ReadError, match="it holds LINES"):
+        open_series(path, thickness=1.0)
+    path.write_text(OLD.replace("POLYGONS 2 9\n4 0 1 2 3", "POLYGONS 2 10\n5 0 1 4 2 3"))
+    with pytest.raises(ReadError, match="polygons of 5 nodes"):
+        open_series(path, thickness=1.0)
+    path.write_text(OLD + "TEXTURE_COORDINATES t 2 double\n")
+    with pytest.raises(ReadError):
+        open_series(path, thickness=1.0)

@@ -1,9 +1,8 @@
-"""A crash file cannot make its reader read files outside of its folder."""
+"""Which reader opens a file, and that it cannot be made to read others outside its folder."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -12,14 +11,18 @@ from case_table import table
 
 from scionwood import ReadError
 from scionwood_crash.readers import open_series
+from scionwood_crash.readers.dispatch import reader_of
+from scionwood_crash.readers.dyna import DynaReader
+from scionwood_crash.readers.keyword import KeywordReader
 from scionwood_crash.readers.meshio import MeshReader
 from scionwood_crash.readers.store import ZarrReader
+from scionwood_crash.readers.vtk_series import VtkSeriesReader
 
 SECRET = 7654.25
 
 
 @pytest.mark.parametrize("absolute", [True, False])
-def test_a_chunk_that_is_a_link_out_of_the_store_is_refused(tmp_path: Path, absolute: bool) -> None:
+def test_a_chunk_that_is_a_link_out_of_the_store_is_refused(tmp_path, absolute):
     path, secret = tmp_path / "run.zarr", tmp_path / "secret"
     ZarrReader.write_sample(path)
     chunk = path / "mesh_pos" / "0.0.0"
@@ -45,7 +48,7 @@ def test_a_chunk_that_is_a_link_out_of_the_store_is_refused(tmp_path: Path, abso
         " **INCLUDE , input=../{name}",
     ],
 )
-def test_an_include_of_abaqus_is_refused(tmp_path: Path, line: str) -> None:
+def test_an_include_of_abaqus_is_refused(tmp_path, line):
     secret = tmp_path / "secret.inp"
     secret.write_text(f"*NODE\n1, {SECRET}, 0, 0\n")
     path = tmp_path / "model.inp"
@@ -59,7 +62,7 @@ def test_an_include_of_abaqus_is_refused(tmp_path: Path, line: str) -> None:
 
 
 @table("way", ["raw", "virtual", "link"])
-def test_coordinates_of_med_in_another_file_are_refused(tmp_path: Path, way: str) -> None:
+def test_coordinates_of_med_in_another_file_are_refused(tmp_path, way):
     path, secret = tmp_path / "model.med", tmp_path / "secret"
     MeshReader.write_sample(path)
     with h5py.File(path, "r+") as file:
@@ -86,3 +89,20 @@ def test_coordinates_of_med_in_another_file_are_refused(tmp_path: Path, way: str
     ) as error:
         open_series(path)
     assert str(SECRET) not in str(error.value)
+
+
+def test_chooses_the_reader_by_suffix_or_content(tmp_path):
+    for reader in (DynaReader, KeywordReader, MeshReader, VtkSeriesReader, ZarrReader):
+        path = tmp_path / f"file{reader.suffixes[0]}"
+        reader.write_sample(path)
+        assert reader_of(path) is reader
+        if reader is not MeshReader:
+            bare = tmp_path / f"{reader.__name__}.out"
+            bare.write_bytes(path.read_bytes())
+            assert reader_of(bare) is reader
+    assert reader_of(tmp_path / "run3_d3plot") is DynaReader
+    (tmp_path / "a.txt").write_text("Dear colleague")
+    with pytest.raises(ReadError, match="its format is unknown"):
+        reader_of(tmp_path / "a.txt")
+    with pytest.raises(ReadError, match="there is no such file"):
+        reader_of(tmp_path / "none.txt")

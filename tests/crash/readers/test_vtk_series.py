@@ -1,13 +1,15 @@
-"""Series of VTK in XML: bad meshes, lists of states, units and damage."""
+"""Series in XML of VTK and in Zarr stores: bad meshes, lists of states, units and damage."""
 
 from __future__ import annotations
 
 import base64
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 from case_table import table
 
 from scionwood import ReadError
@@ -50,7 +52,7 @@ def vtu(path: Path, **values: object) -> Path:
         ({"xyz": "0 0 0 one 0 0 0 1 0"}, "VTK"),
     ],
 )
-def test_refuses_bad_meshes(tmp_path: Path, values: dict[str, object], rule: str) -> None:
+def test_refuses_bad_meshes(tmp_path, values, rule):
     with pytest.raises(ReadError, match=rule) as caught:
         open_series(vtu(tmp_path / "bad.vtu", **values))
     assert "bad.vtu" in str(caught.value)
@@ -59,7 +61,7 @@ def test_refuses_bad_meshes(tmp_path: Path, values: dict[str, object], rule: str
 
 
 @pytest.mark.parametrize("suffix", [".vtu", ".pvd"])
-def test_refuses_xml_with_entities(tmp_path: Path, suffix: str) -> None:
+def test_refuses_xml_with_entities(tmp_path, suffix):
     laughs = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, 10))
     bomb = f'<!DOCTYPE x [<!ENTITY l0 "ha">{laughs}]>'
     theft = '<!DOCTYPE x [<!ENTITY file SYSTEM "file:///etc/hostname">]>'
@@ -70,7 +72,7 @@ def test_refuses_xml_with_entities(tmp_path: Path, suffix: str) -> None:
             open_reader(path)
 
 
-def test_refuses_compressed_arrays_of_another_size(tmp_path: Path) -> None:
+def test_refuses_compressed_arrays_of_another_size(tmp_path):
     path = tmp_path / "run.vtp"
     VtkSeriesReader.write_sample(path)
     text = path.read_text()
@@ -82,7 +84,7 @@ def test_refuses_compressed_arrays_of_another_size(tmp_path: Path) -> None:
         VtkSeriesReader(path)
 
 
-def test_refuses_contradicting_and_mixed_units(tmp_path: Path) -> None:
+def test_refuses_contradicting_and_mixed_units(tmp_path):
     write_series(tmp_path / "run.pvd", sample_series())
     assert open_series(tmp_path / "run.pvd", units="ms, mm, kg").mesh.units.length == "mm"
     with pytest.raises(ReadError, match=r"the file is in mm, ms, kg, but m, s, kg was given"):
@@ -110,7 +112,7 @@ def test_refuses_contradicting_and_mixed_units(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_refuses_bad_lists(tmp_path: Path, entries: str, rule: str) -> None:
+def test_refuses_bad_lists(tmp_path, entries, rule):
     vtu(tmp_path / "a.vtu")
     path = tmp_path / "run.pvd"
     path.write_text(f'<VTKFile type="Collection"><Collection>{entries}</Collection></VTKFile>')
@@ -118,7 +120,7 @@ def test_refuses_bad_lists(tmp_path: Path, entries: str, rule: str) -> None:
         open_series(path)
 
 
-def test_moved_points_of_a_list_give_displacements(tmp_path: Path) -> None:
+def test_moved_points_of_a_list_give_displacements(tmp_path):
     lines = []
     for state, height in enumerate((1.0, 1.5)):
         vtu(tmp_path / f"{state}.vtu", xyz=f"0 0 0 1 0 0 0 {height} 0")
@@ -133,7 +135,7 @@ def test_moved_points_of_a_list_give_displacements(tmp_path: Path) -> None:
         open_series(path).displacement()
 
 
-def test_refuses_damaged_numbers_of_runs(tmp_path: Path) -> None:
+def test_refuses_damaged_numbers_of_runs(tmp_path):
     VtkSeriesReader.write_sample(tmp_path / "run.vtp")
     features = tmp_path / "global_features.json"
     features.write_text(json.dumps({"run": {"speed": 3}, "other": {"speed": 4}}))
@@ -142,3 +144,62 @@ def test_refuses_damaged_numbers_of_runs(tmp_path: Path) -> None:
         features.write_text(text)
         with pytest.raises(ReadError, match="not JSON with numbers"):
             open_series(tmp_path / "run.vtp")
+
+
+POINTS = np.array([[0.0, 0, 0], [8, 0, 0], [8, 6, 0], [0, 6, 1], [16, 0, 0]])
+
+
+def test_a_store_without_cells_is_a_graph(tmp_path):
+    group = zarr.open_group(tmp_path / "run.zarr", mode="w", zarr_format=3)
+    positions = np.stack([POINTS, POINTS + 1])
+    arrays = {"mesh_pos": positions, "edges": np.array([[0, 1], [1, 2]]), "thickness": np.ones(5)}
+    for name, values in arrays.items():
+        group.create_array(name, data=values)
+    with pytest.warns(UserWarning, match="has no times: states are numbered from 0"):
+        series = open_series(tmp_path / "run.zarr")
+    assert series.mesh.sides().tolist() == [[0, 1], [1, 2]]
+    assert not len(series.mesh.cells)
+    assert series.displacement()[1].tolist() == np.ones((5, 3)).tolist()
+    assert series.read(0).point_fields["thickness"].tolist() == [1.0] * 5
+
+
+@table(
+    ("name", "values", "rule"),
+    [
+        ("mesh_pos", np.zeros((2, 15)), r"mesh_pos is \(2, 15\)"),
+        ("thickness", np.ones(3), r"thickness is \(3,\), not"),
+        (
+            "mesh_connectivity_offsets",
+            np.array([0, 2, 4]),
+            "not all of its cells have three or four nodes",
+        ),
+        ("mesh_connectivity_flat", np.full(7, 77), "names a node that does not exist"),
+    ],
+)
+def test_refuses_bad_stores(tmp_path, name, values, rule):
+    group = zarr.open_group(
+        tmp_path / "run.zarr", mode="w", zarr_format=2, attributes={"times": [0]}
+    )
+    arrays = {
+        "mesh_pos": POINTS[None],
+        "thickness": np.ones(5),
+        "mesh_connectivity_flat": np.array([0, 1, 2, 3, 1, 4, 2]),
+        "mesh_connectivity_offsets": np.array([0, 4, 7]),
+    }
+    for label, data in {**arrays, name: values}.items():
+        group.create_array(label, data=data)
+    with pytest.raises(ReadError, match=rule):
+        open_series(tmp_path / "run.zarr", thickness=1.0)
+
+
+def test_refuses_missing_chunks_and_stores_that_inflate_too_much(tmp_path):
+    write_series(tmp_path / "run.zarr", sample_series())
+    (tmp_path / "run.zarr" / "mesh_pos" / "1.0.0").unlink()
+    series = open_series(tmp_path / "run.zarr")
+    assert np.isfinite(series.read(0).displacement).all()
+    with pytest.raises(ReadError, match="state 1 holds NaN"):
+        series.read(1)
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("mesh_pos/0.0.0", bytes(80 << 20))
+    with pytest.raises(ReadError, match="inflate"):
+        open_series(tmp_path / "bomb.zip")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -12,7 +11,7 @@ from case_table import table
 
 from scionwood import ReadError
 from scionwood_crash.parts.mesh import CrashSeries
-from scionwood_crash.readers import open_reader, open_series, write_series
+from scionwood_crash.readers import open_series, write_series
 from scionwood_crash.readers.sample import sample_series
 
 pv: Any = pytest.importorskip("pyvista")
@@ -24,9 +23,7 @@ def series() -> CrashSeries:
     return sample_series()
 
 
-def test_steps_come_back_with_the_same_bits_and_vtk_reads_them(
-    series: CrashSeries, tmp_path: Path
-) -> None:
+def test_steps_come_back_with_the_same_bits_and_vtk_reads_them(series, tmp_path):
     path = tmp_path / "run.vtkhdf"
     write_series(path, series)
     again = open_series(path)
@@ -46,7 +43,7 @@ def test_steps_come_back_with_the_same_bits_and_vtk_reads_them(
 
 @pytest.mark.parametrize("kind", ["PolyData", "UnstructuredGrid"])
 @pytest.mark.filterwarnings("ignore")
-def test_files_of_vtk_with_times_in_names(series: CrashSeries, tmp_path: Path, kind: str) -> None:
+def test_files_of_vtk_with_times_in_names(series, tmp_path, kind):
     faces = [[3, *row[:3]] if row[2] == row[3] else [4, *row] for row in series.mesh.cells.tolist()]
     mesh = pv.PolyData(series.mesh.points.astype(float), np.concatenate(faces))
     for time, frame in zip(series.times, series, strict=True):
@@ -63,19 +60,7 @@ def test_files_of_vtk_with_times_in_names(series: CrashSeries, tmp_path: Path, k
     assert set(again.mesh.thickness.tolist()) == {1.2}
 
 
-def test_rewriting_changes_one_state(series: CrashSeries, tmp_path: Path) -> None:
-    source, target = tmp_path / "run.vtkhdf", tmp_path / "moved.vtkhdf"
-    write_series(source, series)
-
-    def move(record: Any) -> np.ndarray:
-        return np.asarray(record.data + (record.key["state"] == 1))
-
-    open_reader(source).rewrite(target, move)
-    moved = open_series(target).displacement() - series.displacement()
-    assert [float(np.abs(each).max()) for each in moved] == pytest.approx([0, 1, 0])
-
-
-def test_damaged_files_are_refused(series: CrashSeries, tmp_path: Path) -> None:
+def test_damaged_files_are_refused(series, tmp_path):
     path = tmp_path / "run.vtkhdf"
     write_series(path, series)
     with h5py.File(path, "r+") as file:
@@ -94,9 +79,7 @@ def test_damaged_files_are_refused(series: CrashSeries, tmp_path: Path) -> None:
 
 @table("version", [42, 51])
 @table("kind", [1, 2], ids=["ascii", "binary"])
-def test_legacy_polygons_are_read(
-    series: CrashSeries, tmp_path: Path, version: int, kind: int
-) -> None:
+def test_legacy_polygons_are_read(series, tmp_path, version, kind):
     faces = [[3, *row[:3]] if row[2] == row[3] else [4, *row] for row in series.mesh.cells.tolist()]
     mesh = pv.PolyData(series.mesh.points.astype(float), np.concatenate(faces))
     mesh.cell_data["thickness"] = series.mesh.thickness

@@ -9,7 +9,7 @@ from scionwood_crash.backbones import MaskMorphUNet
 from scionwood_crash.tasks.displacement import Displacement
 
 
-def test_the_loss_weights_every_part_equally(batch: dict) -> None:
+def test_the_loss_weights_every_part_equally(batch):
     task = Displacement(MaskMorphUNet(frames=3), intrusion_weight=0.0, edge_weight=0.0)
     graph, true = batch["graph"], batch["displacement"]
     alone = []
@@ -23,7 +23,7 @@ def test_the_loss_weights_every_part_equally(batch: dict) -> None:
     assert task.batch_size(batch) == 4
 
 
-def test_the_loss_includes_the_plastic_strain(batch: dict) -> None:
+def test_the_loss_includes_the_plastic_strain(batch):
     task = Displacement(MaskMorphUNet(frames=3, plastic=True), strain_weight=2.0, energy_weight=0.5)
     losses = task.losses(batch)
     total = losses["displacement"] + losses["intrusion"] + losses["edges"]
@@ -32,18 +32,18 @@ def test_the_loss_includes_the_plastic_strain(batch: dict) -> None:
     assert set(task.metrics(batch)) > {"energy_error", "edge_strain_predicted", "ripple_true"}
 
 
-def test_parts_without_plastic_strain_train_the_displacements(batch: dict) -> None:
+def test_parts_without_plastic_strain_train_the_displacements(batch):
     task = Displacement(MaskMorphUNet(frames=3, plastic=True))
     without = {name: value for name, value in batch.items() if name != "plastic_strain"}
     losses = task.losses(without)
     assert set(losses) == {"loss", "displacement", "intrusion", "edges"}
     losses["loss"].backward()
-    plastic = task.backbone.decode["plastic"]  # type: ignore[index]
+    plastic = task.backbone.decode["plastic"]
     assert all(not p.grad.any() for p in plastic.parameters())
     assert "energy_error" not in task.metrics(without)
 
 
-def test_draws_the_first_part_of_a_batch(batch: dict) -> None:
+def test_draws_the_first_part_of_a_batch(batch):
     figures = Displacement(MaskMorphUNet(frames=3).eval()).draw(batch)
     assert set(figures) == {"deformed", "intrusion", "error"}
     assert len(figures["deformed"].axes) == 3

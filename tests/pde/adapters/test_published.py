@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 import torch
@@ -72,7 +71,7 @@ def network(model: TadpoleDynamics) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def test_an_adapter_for_dynamics_gives_the_authors_model(tmp_path: Path) -> None:
+def test_an_adapter_for_dynamics_gives_the_authors_model(tmp_path):
     theirs = TadpoleDynamics(fields=2, weights="shipped").eval()
     tensors = changed(theirs, 3, nested=True) | network(theirs)
     save_file(tensors, tmp_path / "dft.safetensors")
@@ -87,7 +86,7 @@ def test_an_adapter_for_dynamics_gives_the_authors_model(tmp_path: Path) -> None
 
 
 @torch.no_grad()
-def test_an_adapter_of_the_autoencoder_may_be_merged_or_hold_factors_alone(tmp_path: Path) -> None:
+def test_an_adapter_of_the_autoencoder_may_be_merged_or_hold_factors_alone(tmp_path):
     theirs = Tadpole(weights="shipped").eval()
     tensors = changed(theirs, 2, nested=False)
     path, x = tmp_path / "gift.safetensors", values((1, 1, 16, 16, 16), 7) * 20
@@ -107,7 +106,7 @@ def test_an_adapter_of_the_autoencoder_may_be_merged_or_hold_factors_alone(tmp_p
         torch.testing.assert_close(ours(x), theirs(x), rtol=1e-4, atol=1e-4)
 
 
-def test_files_that_do_not_fit_are_refused_by_name(tmp_path: Path) -> None:
+def test_files_that_do_not_fit_are_refused_by_name(tmp_path):
     path = tmp_path / "gift.safetensors"
     tensors = changed(Tadpole(weights="shipped"), 2, nested=False)
     save_file(tensors, path)
@@ -136,7 +135,7 @@ def test_files_that_do_not_fit_are_refused_by_name(tmp_path: Path) -> None:
         adopt(Tadpole(), path)
 
 
-def test_damaged_tensors_are_refused_by_name(tmp_path: Path) -> None:
+def test_damaged_tensors_are_refused_by_name(tmp_path):
     path, model = tmp_path / "gift.safetensors", Tadpole(weights="shipped")
     tensors = changed(Tadpole(weights="shipped"), 2, nested=False)
     name = next(name for name in tensors if name.endswith("lora_A")).removesuffix(".lora_A")

@@ -55,7 +55,7 @@ def _field(file: h5py.File) -> tuple[h5py.Group, str]:
     return file[place], name
 
 
-def test_files_that_are_cut_or_lead_elsewhere_are_skipped(folder: Path) -> None:
+def test_files_that_are_cut_or_lead_elsewhere_are_skipped(folder):
     data = Files(files=[f"{folder}/*.hdf5"], on_bad_file="skip", measured=0, batch_size=2)
     assert [Path(name).stem for name in data.data_files.skipped] == ["d", "e"]
     assert len(data.sources) == 4
@@ -65,7 +65,7 @@ def test_files_that_are_cut_or_lead_elsewhere_are_skipped(folder: Path) -> None:
             assert states.abs().max() < SECRET / 10
 
 
-def test_no_link_out_of_the_folder_is_read(folder: Path) -> None:
+def test_no_link_out_of_the_folder_is_read(folder):
     (folder / "d.hdf5").unlink()
     (folder / "e.hdf5").unlink()
     (folder / "c.hdf5").rename(folder.parent / "elsewhere.hdf5")

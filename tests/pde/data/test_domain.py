@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,9 +40,7 @@ def changed(states: xr.DataArray, axis: str, **attributes: str) -> xr.DataArray:
     return other
 
 
-def test_states_like_those_of_the_training_raise_no_word(
-    states: xr.DataArray, domain: Domain, tmp_path: Path
-) -> None:
+def test_states_like_those_of_the_training_raise_no_word(states, domain, tmp_path):
     assert domain.equation == "burgers"
     domain.write(tmp_path)
     again = Domain.read(tmp_path)
@@ -66,14 +63,12 @@ def test_states_like_those_of_the_training_raise_no_word(
     ],
     ids=["fields", "time", "equation", "spacing", "direction"],
 )
-def test_other_units_equations_and_spacings_are_refused(
-    change, message, states: xr.DataArray, domain: Domain
-) -> None:
+def test_other_units_equations_and_spacings_are_refused(change, message, states, domain):
     with pytest.raises(RecipeError, match=message):
         domain.check(layout_of(change(states)), "the states")
 
 
-def test_what_is_not_known_is_said(states: xr.DataArray, domain: Domain) -> None:
+def test_what_is_not_known_is_said(states, domain):
     silent = states.drop_attrs(deep=False)
     (said,) = domain.check(layout_of(silent), "the file")
     assert said == "these cannot be compared: equation (unknown in the file, burgers in the run)"
@@ -84,7 +79,7 @@ def test_what_is_not_known_is_said(states: xr.DataArray, domain: Domain) -> None
     assert said == "the boundary of y is wall; in the run it is periodic"
 
 
-def test_the_shipped_run_refuses_another_equation() -> None:
+def test_the_shipped_run_refuses_another_equation():
     shipped = Domain.read(find_run("pde/dynamics", quiet=True))
     assert shipped is not None
     flow = pde.simulate(equation="navier_stokes", n=1, n_points=32, n_steps=1, interval=0.04)
@@ -92,7 +87,7 @@ def test_the_shipped_run_refuses_another_equation() -> None:
         pde.rollout(flow, options=pde.RolloutOptions(steps=1))
 
 
-def test_a_first_step_that_is_no_better_than_persistence_is_said(states: xr.DataArray) -> None:
+def test_a_first_step_that_is_no_better_than_persistence_is_said(states):
     assert no_better_than_persistence(states, states) == ""
     worse = states.copy(data=states.values[:, [0, 2, 1]] * np.float32(3))
     worse[:, 0] = states[:, 0]
@@ -101,15 +96,13 @@ def test_a_first_step_that_is_no_better_than_persistence_is_said(states: xr.Data
 
 
 @table("name", ["a.zarr", "a.nc", "a.hdf5"])
-def test_a_file_keeps_the_equation(name: str, states: xr.DataArray, tmp_path: Path) -> None:
+def test_a_file_keeps_the_equation(name, states, tmp_path):
     pde.write_states(states, tmp_path / name)
     assert open_reader(tmp_path / name).layout.equation == "burgers"
     assert pde.open_states(tmp_path / name).attrs["equation"] == "burgers"
 
 
-def test_solid_points_are_masked_in_statistics_loss_and_rollout(
-    states: xr.DataArray, tmp_path: Path
-) -> None:
+def test_solid_points_are_masked_in_statistics_loss_and_rollout(states, tmp_path):
     solid = states.copy()
     solid[..., :4, :, :] = np.nan
     pde.write_states(solid, tmp_path / "solid.zarr")
@@ -145,20 +138,16 @@ def test_solid_points_are_masked_in_statistics_loss_and_rollout(
         rtol=1e-4,
         atol=1e-5,
     )
+    moving = states.copy()
+    moving[:, 1, :, :4] = np.nan
+    pde.write_states(moving, tmp_path / "moving.nc")
+    with pytest.raises(ReadError, match="solid points do not move"):
+        list(Files(files=[str(tmp_path / "moving.nc")], solids=True).train_dataloader())
     with pytest.raises(RecipeError, match="not trained with solid points"):
         inference.rollout(lambda x: x, solid[:1], 1, normaliser=scale)
 
 
-def test_solid_points_that_move_are_refused(states: xr.DataArray, tmp_path: Path) -> None:
-    moving = states.copy()
-    moving[:, 1, :, :4] = np.nan
-    pde.write_states(moving, tmp_path / "moving.nc")
-    data = Files(files=[str(tmp_path / "moving.nc")], solids=True)
-    with pytest.raises(ReadError, match="solid points do not move"):
-        list(data.train_dataloader())
-
-
-def test_a_projection_needs_cells_that_are_cubes(states: xr.DataArray) -> None:
+def test_a_projection_needs_cells_that_are_cubes(states):
     check_cubes(Domain.of(layout_of(states)))
     for other, sides in (
         (states[..., ::2, :], "0.0625 x 0.125 x 0.0625"),

@@ -33,7 +33,7 @@ def with_wave(states: xr.DataArray, number: int) -> xr.DataArray:
 
 
 @table(("number", "scale"), [(1, 0), (3, 1), (7, 2)])
-def test_an_error_shows_at_its_own_scale(states: xr.DataArray, number: int, scale: int) -> None:
+def test_an_error_shows_at_its_own_scale(states, number, scale):
     by_measure = errors(with_wave(states, number).transpose(*states.dims), states)
     parts = torch.stack([by_measure[name] for name in SCALES])
     torch.testing.assert_close(
@@ -42,12 +42,12 @@ def test_an_error_shows_at_its_own_scale(states: xr.DataArray, number: int, scal
     assert (parts[scale] > 0.99 * by_measure["vrmse"]).all()
 
 
-def test_a_box_that_is_not_a_cube_has_no_scales(states: xr.DataArray) -> None:
+def test_a_box_that_is_not_a_cube_has_no_scales(states):
     half = states.isel(x=slice(8))
     assert not set(SCALES) & errors(half, half).keys()
 
 
-def test_twice_the_velocity_has_four_times_the_enstrophy(states: xr.DataArray) -> None:
+def test_twice_the_velocity_has_four_times_the_enstrophy(states):
     relative = enstrophy_errors(2 * states, states)
     assert list(relative) == ["u"]
     torch.testing.assert_close(relative["u"], torch.full((2, 3, 1), 3.0, dtype=torch.float64))
@@ -56,7 +56,7 @@ def test_twice_the_velocity_has_four_times_the_enstrophy(states: xr.DataArray) -
     ]
 
 
-def test_enstrophy_needs_a_whole_vector_in_a_periodic_box(states: xr.DataArray) -> None:
+def test_enstrophy_needs_a_whole_vector_in_a_periodic_box(states):
     part = states.isel(channel=[0, 1])
     assert not enstrophy_errors(part, part)
     walls = states.copy()
@@ -64,7 +64,7 @@ def test_enstrophy_needs_a_whole_vector_in_a_periodic_box(states: xr.DataArray) 
     assert not enstrophy_errors(walls, walls)
 
 
-def test_the_reference_is_selected_at_the_predicted_times(states: xr.DataArray) -> None:
+def test_the_reference_is_selected_at_the_predicted_times(states):
     second = states[:, ::2]
     xr.testing.assert_equal(at_times_of(second, states), second)
     with pytest.raises(
@@ -73,7 +73,7 @@ def test_the_reference_is_selected_at_the_predicted_times(states: xr.DataArray) 
         at_times_of(states, second)
 
 
-def test_states_in_other_units_or_on_another_grid_are_not_compared(states: xr.DataArray) -> None:
+def test_states_in_other_units_or_on_another_grid_are_not_compared(states):
     def other(axis: str, factor: float = 1, **attrs: str) -> xr.DataArray:
         line = states.coords[axis]
         return states.assign_coords({axis: (axis, factor * line.values, {**line.attrs, **attrs})})
@@ -91,7 +91,7 @@ def test_states_in_other_units_or_on_another_grid_are_not_compared(states: xr.Da
 
 
 @table("times", [[0.0, 0, 0, 0], [3.0, 2, 1, 0], [0.0, 1, 1, 2]])
-def test_times_that_do_not_rise_are_refused(states: xr.DataArray, times: list[float]) -> None:
+def test_times_that_do_not_rise_are_refused(states, times):
     line = ("time", times, states.coords["time"].attrs)
     with pytest.raises(RecipeError, match=r"and each is later than the one before.*sortby"):
         check_regular(layout_of(states.assign_coords(time=line)), "states")

@@ -1,3 +1,5 @@
+"""Measures against those of other libraries, and figures."""
+
 from __future__ import annotations
 
 from math import pi
@@ -5,9 +7,13 @@ from math import pi
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from case_table import table
+from PIL import Image
 from torch import Tensor
 
+from scionwood import OutputExistsError
+from scionwood_pde.evaluation.figures import animate, error_growth, slices, spectra
 from scionwood_pde.evaluation.metrics import (
     by_window,
     conserved_error,
@@ -17,6 +23,7 @@ from scionwood_pde.evaluation.metrics import (
     spectrum,
     vrmse,
 )
+from scionwood_pde.readers.write import sample_states
 
 
 @pytest.fixture
@@ -33,7 +40,7 @@ def box(n: int, dims: int = 3) -> list[Tensor]:
     return list(torch.meshgrid(*[line] * dims, indexing="ij"))
 
 
-def test_vrmse_equals_that_of_the_well(pair: tuple[Tensor, Tensor]) -> None:
+def test_vrmse_equals_that_of_the_well(pair):
     predicted, reference = pair
     for at in np.ndindex(2, 3, 2):
         x, y = predicted[at].double().numpy().ravel(), reference[at].double().numpy().ravel()
@@ -41,7 +48,7 @@ def test_vrmse_equals_that_of_the_well(pair: tuple[Tensor, Tensor]) -> None:
         assert float(vrmse(predicted, reference)[at]) == pytest.approx(wanted, rel=1e-6)
 
 
-def test_nrmse_and_the_conserved_error_equal_those_of_pdebench(pair: tuple[Tensor, Tensor]) -> None:
+def test_nrmse_and_the_conserved_error_equal_those_of_pdebench(pair):
     predicted, reference = (each.double().numpy() for each in pair)
     rmse = np.sqrt(((predicted - reference) ** 2).mean((3, 4, 5)))
     wanted = (rmse / np.sqrt((reference**2).mean((3, 4, 5)))).mean(0)
@@ -51,7 +58,7 @@ def test_nrmse_and_the_conserved_error_equal_those_of_pdebench(pair: tuple[Tenso
     np.testing.assert_allclose(conserved_error(*pair).square().mean(0).sqrt(), wanted, rtol=1e-5)
 
 
-def test_a_perfect_prediction_is_0_and_the_mean_is_1(pair: tuple[Tensor, Tensor]) -> None:
+def test_a_perfect_prediction_is_0_and_the_mean_is_1(pair):
     reference = pair[1].double()
     mean = reference.mean((3, 4, 5), keepdim=True).expand_as(reference)
     assert vrmse(reference, reference).max() == nrmse(reference, reference).max() == 0
@@ -59,20 +66,24 @@ def test_a_perfect_prediction_is_0_and_the_mean_is_1(pair: tuple[Tensor, Tensor]
     assert conserved_error(mean, reference).max() < 1e-12
 
 
-def test_a_constant_field_has_a_vrmse() -> None:
+def test_a_constant_field_has_a_vrmse():
     reference = torch.ones(1, 1, 1, 4, 4, 4)
     assert float(vrmse(reference + 1, reference)) == pytest.approx(1e-7**-0.5)
 
 
-@table("metric", [vrmse, nrmse, conserved_error, spectral_error])
-def test_refuses_different_shapes(metric: object) -> None:
-    with pytest.raises(ValueError, match="of one shape"):
-        metric(torch.zeros(1, 2, 3, 4, 4, 4), torch.zeros(1, 1, 3, 4, 4, 4))  # type: ignore[operator]
-    with pytest.raises(ValueError, match="of one shape"):
-        metric(torch.zeros(4, 4, 4), torch.zeros(4, 4, 4))  # type: ignore[operator]
+def test_refuses_shapes_that_do_not_fit():
+    fields, cube = torch.zeros(1, 2, 3, 4, 4, 4), torch.zeros(4, 4, 4)
+    for metric in (vrmse, nrmse, conserved_error, spectral_error):
+        for pair in ((fields, fields[:, :1]), (cube, cube)):
+            with pytest.raises(ValueError, match="of one shape"):
+                metric(*pair)
+    with pytest.raises(ValueError, match="equal sides"):
+        spectral_error(torch.zeros(1, 1, 1, 4, 4, 8), torch.zeros(1, 1, 1, 4, 4, 8))
+    with pytest.raises(ValueError, match="as many components as axes"):
+        enstrophy(torch.zeros(2, 4, 4, 4), [1.0] * 3)
 
 
-def test_the_spectrum_of_a_wave_is_half_its_mean_square_in_its_shell() -> None:
+def test_the_spectrum_of_a_wave_is_half_its_mean_square_in_its_shell():
     x, y, _ = box(16)
     wave = 3 * torch.sin(3 * x) * torch.cos(4 * y)  # |k| = 5
     waves, power = spectrum(wave, [2 * pi] * 3)
@@ -82,20 +93,20 @@ def test_the_spectrum_of_a_wave_is_half_its_mean_square_in_its_shell() -> None:
     np.testing.assert_allclose(power, wanted, atol=1e-12)
 
 
-def test_a_spectrum_adds_up_to_half_the_mean_square() -> None:
+def test_a_spectrum_adds_up_to_half_the_mean_square():
     noise = torch.randn(2, 3, 32, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     _, power = spectrum(noise, [5.0])
     np.testing.assert_allclose(power.sum(-1), noise.square().mean(-1) / 2)
 
 
-def test_shells_refer_to_the_longest_side() -> None:
+def test_shells_refer_to_the_longest_side():
     line = 2 * pi * torch.arange(16, dtype=torch.float64) / 16
     wave = torch.cos(2 * line)[:, None].expand(16, 8)  # two waves over 4, nothing over 1
     waves, power = spectrum(wave, [4.0, 1.0])
     assert float(waves[int(power.argmax())]) == pytest.approx(2 * 2 * pi / 4)
 
 
-def test_the_spectral_error_equals_that_of_the_well(pair: tuple[Tensor, Tensor]) -> None:
+def test_the_spectral_error_equals_that_of_the_well(pair):
     predicted, reference = (each.double().numpy() for each in pair)
     power = np.abs(np.fft.fftn(predicted - reference, axes=(3, 4, 5))) ** 2 / 8**6
     k = 2 * np.pi * np.fft.fftfreq(8)
@@ -108,13 +119,7 @@ def test_the_spectral_error_equals_that_of_the_well(pair: tuple[Tensor, Tensor])
         np.testing.assert_allclose(error[..., i], power[..., inside].sum(-1), rtol=1e-5)
 
 
-def test_the_spectral_error_needs_equal_sides() -> None:
-    states = torch.zeros(1, 1, 1, 4, 4, 8)
-    with pytest.raises(ValueError, match="equal sides"):
-        spectral_error(states, states)
-
-
-def test_the_enstrophy_of_a_taylor_green_flow() -> None:
+def test_the_enstrophy_of_a_taylor_green_flow():
     x, y, z = box(16)
     u, v = torch.sin(x) * torch.cos(y) * torch.cos(z), -torch.cos(x) * torch.sin(y) * torch.cos(z)
     flow = torch.stack([u, v, torch.zeros_like(u)])
@@ -124,13 +129,73 @@ def test_the_enstrophy_of_a_taylor_green_flow() -> None:
     assert float(enstrophy(flow, [2 * pi / 16] * 2)) == pytest.approx(1 / 2, rel=1e-12)
 
 
-def test_enstrophy_needs_all_components() -> None:
-    with pytest.raises(ValueError, match="as many components as axes"):
-        enstrophy(torch.zeros(2, 4, 4, 4), [1.0] * 3)
-
-
-def test_windows_average_over_the_available_steps() -> None:
+def test_windows_average_over_the_available_steps():
     errors = torch.arange(20.0).reshape(1, 20, 1)
     means = {name: float(value) for name, value in by_window(errors).items()}
     assert means == {"1": 0, "6:12": 8.5, "13:30": 16}
     assert list(by_window(errors[:, :5])) == ["1"]
+
+
+@pytest.fixture
+def states() -> xr.DataArray:
+    return sample_states()
+
+
+def test_slices_show_the_middle_plane_in_one_colour_scale(states):
+    figure = slices({"reference": states, "predicted": 0.1 * states}, sample=1, time=2)
+    first, second = (
+        next(axes for axes in figure.axes if axes.get_title() == f"u_y, {title}").images[0]
+        for title in ("reference", "predicted")
+    )
+    np.testing.assert_array_equal(first.get_array(), states.values[1, 2, 1, :, :, 1].T)
+    assert first.get_clim() == second.get_clim()
+    assert first.get_extent() == [-0.25, 1.75, -0.25, 1.25]  # cells around their points
+    assert figure.get_suptitle() == "sample 1, time 0.2 s, middle of z"
+    (image,) = next(a for a in figure.axes if a.get_title() == "u_y, predicted - reference").images
+    wanted = -0.9 * states.values[1, 2, 1, :, :, 1].T
+    np.testing.assert_allclose(image.get_array(), wanted, rtol=1e-5)
+    low, high = image.get_clim()  # a scale of its own
+    assert low == -high
+    assert high == pytest.approx(np.abs(wanted).max(), rel=0.1)
+    figure.draw_without_rendering()
+
+
+@table("axes", ["z", "yz", ""])
+def test_planes_lines_and_constant_fields_can_be_drawn(states, axes):
+    flat = states.isel(dict.fromkeys(axes, 0)).drop_vars(list(axes))
+    slices({"reference": flat if axes else xr.zeros_like(states)}).draw_without_rendering()
+
+
+def test_spectra_omit_the_mean():
+    lines = {"reference": np.array([9.0, 3, 2, 0]), "predicted": np.array([9.0, 3, 1e-20, 1])}
+    figure = spectra(np.arange(4.0), {"u_x": lines, "p": lines}, unit="m")
+    assert [axes.get_title() for axes in figure.axes] == ["u_x", "p"]
+    line, _ = figure.axes[0].lines
+    assert line.get_xdata().tolist() == [1, 2, 3]
+    assert line.get_ydata()[:2].tolist() == [3, 2]
+    assert figure.axes[0].get_xlabel() == "wavenumber (rad/m)"
+    assert figure.axes[0].get_ylim()[0] == pytest.approx(3e-10)  # below it is rounding
+
+
+def test_error_growth_starts_at_step_1_and_marks_the_horizons():
+    samples = np.linspace(0.1, 2, 13) * np.array([[1.0], [3.0]])
+    figure = error_growth({"u_x": samples}, baselines={"persistence": np.ones(13)})
+    axes = figure.axes[0]
+    mean, beside = axes.lines[:2]
+    assert mean.get_xdata().tolist() == list(range(1, 14))
+    np.testing.assert_allclose(mean.get_ydata(), np.linspace(0.2, 4, 13))
+    assert [beside.get_label(), *beside.get_ydata()] == ["persistence", *[1.0] * 13]
+    spans = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in axes.patches]
+    assert spans == [(0.5, 1.5), (6.5, 12.5)]
+    assert [text.get_text() for text in axes.texts] == ["1", "6:12"]
+    figure.draw_without_rendering()
+
+
+def test_an_animation_has_one_frame_for_each_time(states, tmp_path):
+    target = tmp_path / "rollout.gif"
+    animate({"reference": states, "predicted": 0.5 * states}, target, notes=["given", "far"])
+    with Image.open(target) as film:
+        assert film.format == "GIF"
+        assert film.n_frames == 3
+    with pytest.raises(OutputExistsError):
+        animate({"reference": states}, target)

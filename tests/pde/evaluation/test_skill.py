@@ -21,7 +21,7 @@ def states() -> xr.DataArray:
     return pde.simulate(n=4, n_points=16, n_steps=4)
 
 
-def test_skill_is_one_minus_the_error_over_that_of_the_best_filter(states: xr.DataArray) -> None:
+def test_skill_is_one_minus_the_error_over_that_of_the_best_filter(states):
     wrong = states[3:] * np.float32(1.3)
     (row,) = pde.evaluate(wrong, states[3:], pde.Placing(fields=NAMES), training=states[:3])
     best = min(float(row[name]) for name in FILTERS)
@@ -30,7 +30,7 @@ def test_skill_is_one_minus_the_error_over_that_of_the_best_filter(states: xr.Da
     assert best < float(row["persistence"])
 
 
-def test_filters_take_the_step_of_the_prediction(states: xr.DataArray) -> None:
+def test_filters_take_the_step_of_the_prediction(states):
     every = pde.evaluate(
         states[3:, ::2], states[3:], pde.Placing(fields=NAMES), training=states[:3, ::2]
     )
@@ -40,7 +40,7 @@ def test_filters_take_the_step_of_the_prediction(states: xr.DataArray) -> None:
     assert strided == every
 
 
-def test_remarks_name_what_is_worse_than_the_mean_or_a_filter(states: xr.DataArray) -> None:
+def test_remarks_name_what_is_worse_than_the_mean_or_a_filter(states):
     scaled = {factor: states[3:] * np.float32(factor) for factor in (1.001, 1.5, 2.5)}
     said = {
         factor: remarks(
@@ -55,7 +55,7 @@ def test_remarks_name_what_is_worse_than_the_mean_or_a_filter(states: xr.DataArr
     assert "no better than persistence" in alone[0]
 
 
-def test_open_axes_get_cosine_modes_and_a_note(states: xr.DataArray) -> None:
+def test_open_axes_get_cosine_modes_and_a_note(states):
     walls = states.copy()
     walls.coords["y"].attrs["boundary"] = "wall"
     assert notes(layout_of(states), True) == []
@@ -65,7 +65,7 @@ def test_open_axes_get_cosine_modes_and_a_note(states: xr.DataArray) -> None:
     assert 0 < float(row["shell"]) < float(row["persistence"])
 
 
-def test_training_states_of_another_grid_step_or_field_are_refused(states: xr.DataArray) -> None:
+def test_training_states_of_another_grid_step_or_field_are_refused(states):
     finer = states.assign_coords({axis: states[axis] / 2 for axis in "xyz"})
     for axis in "xyz":
         finer[axis].attrs = states[axis].attrs
@@ -76,17 +76,14 @@ def test_training_states_of_another_grid_step_or_field_are_refused(states: xr.Da
     ):
         with pytest.raises(RecipeError, match=rule):
             pde.evaluate(states[3:], states[3:], training=training)
+    odd = states.assign_coords(time=states["time"].copy(data=np.array([0.0, 1, 2, 3, 10])))
+    with pytest.raises(RecipeError, match="times lie 1 to 7 apart"):
+        pde.evaluate(odd, odd)
     with pytest.raises(ReadError, match="no field 'u_z'"):
         pde.evaluate(states[3:], states[3:], training=states[:3].isel(channel=[0, 1]))
 
 
-def test_irregular_times_are_refused(states: xr.DataArray) -> None:
-    odd = states.assign_coords(time=states["time"].copy(data=np.array([0.0, 1, 2, 3, 10])))
-    with pytest.raises(RecipeError, match="times lie 1 to 7 apart"):
-        pde.evaluate(odd, odd)
-
-
-def test_solid_points_do_not_count(states: xr.DataArray) -> None:
+def test_solid_points_do_not_count(states):
     solid = states.copy()
     solid[..., 4:8, :, :] = np.nan
     wrong = solid * np.float32(1.2)
@@ -103,7 +100,7 @@ def test_solid_points_do_not_count(states: xr.DataArray) -> None:
         pde.evaluate(holes[3:], solid[3:], pde.Placing(fields=NAMES))
 
 
-def test_a_file_with_solid_points_is_read_on_request(states: xr.DataArray, tmp_path) -> None:
+def test_a_file_with_solid_points_is_read_on_request(states, tmp_path):
     solid = states[:1].copy()
     solid[..., 4:8, :, :] = np.nan
     for name in ("solid.nc", "solid.zarr", "solid.hdf5"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,7 +34,7 @@ def flow(n_points: int, n_steps: int) -> torch.Tensor:
 
 
 @torch.no_grad()
-def test_before_training_it_is_the_solver() -> None:
+def test_before_training_it_is_the_solver():
     states = flow(16, 1)
     model = Corrector(**FLOW, coarse=16)
     torch.testing.assert_close(model(states[:, 0]), states[:, 1], rtol=1e-4, atol=1e-5)
@@ -48,15 +47,14 @@ def test_before_training_it_is_the_solver() -> None:
     torch.testing.assert_close(missed, error, rtol=1e-3, atol=0)
 
 
-def test_gradients_pass_through_the_solver() -> None:
+def test_gradients_pass_through_the_solver():
     model = Corrector(**FLOW, coarse=12)
     x = flow(16, 1)[:, 0].requires_grad_()
     model(model(x)).square().mean().backward()
-    assert x.grad is not None
     assert float(x.grad.abs().max()) > 0
 
 
-def test_what_does_not_fit_is_refused_by_name() -> None:
+def test_what_does_not_fit_is_refused_by_name():
     with pytest.raises(RecipeError, match="parameter 'mass': kolmogorov_flow has"):
         Corrector(equation="kolmogorov_flow", parameters={"mass": 0.1})
     with pytest.raises(RecipeError, match="no equation has this name"):
@@ -67,7 +65,7 @@ def test_what_does_not_fit_is_refused_by_name() -> None:
         Corrector(**FLOW, coarse=24)(torch.zeros(1, 3, 16, 16, 16))
 
 
-def test_a_run_trains_through_the_solver_and_rolls_out(tmp_path: Path) -> None:
+def test_a_run_trains_through_the_solver_and_rolls_out(tmp_path):
     small = {
         "task.measured": 2,
         "backbone.width": 4,
@@ -79,7 +77,7 @@ def test_a_run_trains_through_the_solver_and_rolls_out(tmp_path: Path) -> None:
         "data.n_train": 2,
         "data.n_val": 1,
         "data.n_test": 1,
-        "trainer.max_steps": 2,
+        "trainer.max_steps": 1,
     }
     with pytest.raises(RecipeError, match=r"a history of 2; this needs 3"):
         fit(resolve("pde/corrector", small | {"task.unroll": 3}), run_dir=tmp_path / "no")
@@ -99,11 +97,5 @@ def test_a_run_trains_through_the_solver_and_rolls_out(tmp_path: Path) -> None:
         substeps=3,
         parameters={"viscosity": 0.05, "forcing": 3.0, "forcing_mode": 4},
     )
-    assert pde.rollout(states, options=pde.RolloutOptions(run=tmp_path / "run")).shape == (
-        1,
-        3,
-        3,
-        16,
-        16,
-        16,
-    )
+    rolled = pde.rollout(states, options=pde.RolloutOptions(run=tmp_path / "run"))
+    assert rolled.shape == (1, 3, 3, 16, 16, 16)

@@ -22,7 +22,7 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def test_decodes_the_noise_itself_before_training() -> None:
+def test_decodes_the_noise_itself_before_training():
     model, noise = TadpoleFlow(fields=2).eval(), normal(1, 256, 1, 2, 1)
     with torch.no_grad():
         states = model(noise)
@@ -30,7 +30,7 @@ def test_decodes_the_noise_itself_before_training() -> None:
         torch.testing.assert_close(states, Tadpole().eval().decode(noise, (16, 32, 16)))
 
 
-def test_a_constant_velocity_is_integrated_exactly() -> None:
+def test_a_constant_velocity_is_integrated_exactly():
     model, noise = TadpoleFlow(steps=3).eval(), normal(1, 128, 1, 1, 1)
     with torch.no_grad():
         model.velocity.network.out_proj.bias.fill_(0.5)
@@ -38,7 +38,7 @@ def test_a_constant_velocity_is_integrated_exactly() -> None:
         torch.testing.assert_close(model(noise), expected)
 
 
-def test_the_reference_velocity_leads_from_noise_to_the_latents() -> None:
+def test_the_reference_velocity_leads_from_noise_to_the_latents():
     model, x, noise = TadpoleFlow().eval(), normal(2, 1, 16, 16, 16), normal(2, 128, 1, 1, 1)
     with torch.no_grad():
         predicted, reference = model.flow(x, noise, torch.tensor([0.0, 0.7]))
@@ -46,30 +46,30 @@ def test_the_reference_velocity_leads_from_noise_to_the_latents() -> None:
     assert not predicted.any()
 
 
-def test_training_lowers_the_loss_and_keeps_the_encoder() -> None:
+def test_training_lowers_the_loss_and_keeps_the_encoder():
     torch.manual_seed(0)
     model, x = TadpoleFlow(), normal(8, 1, 16, 16, 16)
     with torch.no_grad():
         model.standard.measure(model.encode(x).mean)
     optimizer = torch.optim.AdamW(model.velocity.parameters(), lr=3e-3)
     losses = []
-    for _ in range(60):
+    for _ in range(30):
         predicted, reference = model.flow(x, torch.randn(8, 128, 1, 1, 1), torch.rand(8))
         loss = (predicted - reference).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
+    assert sum(losses[-6:]) < 0.8 * sum(losses[:6])
     assert all(p.grad is None for p in model.encoder.parameters())
 
 
-def test_encoded_times_differ() -> None:
+def test_encoded_times_differ():
     times = waves(1000 * torch.linspace(0, 1, 101), 96)
     assert torch.pdist(times).min() > 0.5
 
 
-def test_latents_are_standardised_and_restored() -> None:
+def test_latents_are_standardised_and_restored():
     standard, z = Standardisation(4), 3 + 2 * normal(50, 4, 2, 2, 2)
     standard.measure(z)
     unit = standard(z)
@@ -78,29 +78,16 @@ def test_latents_are_standardised_and_restored() -> None:
     torch.testing.assert_close(standard.inverse(unit), z)
 
 
-def test_the_measured_scale_is_saved_with_the_head() -> None:
-    saved = head_state(TadpoleFlow())
-    assert {"standard.mean", "standard.std"} <= saved.keys()
-    assert any(name.startswith("velocity.") for name in saved)
-
-
-def test_shares_the_autoencoders_base_and_adapts_the_decoder() -> None:
+def test_shares_the_autoencoders_base_and_adapts_the_decoder():
     model = TadpoleFlow()
     assert base_hash(model) == base_hash(Tadpole())
+    saved = head_state(model)
+    assert {"standard.mean", "standard.std"} <= saved.keys(), "the measured scale"
+    assert any(name.startswith("velocity.") for name in saved)
     adapted = attach(model, LoraConfig(r=2), targets="all")
     layers = [n for n, p in adapted.named_parameters() if p.requires_grad and "lora_A" in n]
     assert layers
     assert all(".decoder." in name for name in layers)
-
-
-def test_refuses_an_adapter_on_the_encoder() -> None:
-    with pytest.raises(AdapterError, match="dead targets"):
-        attach(TadpoleFlow(), LoraConfig(r=2), targets=r"encoder\..*attn\.qkv")
-
-
-def test_refuses_another_number_of_fields() -> None:
-    with pytest.raises(ValueError, match="this model was built for 1"):
-        TadpoleFlow().flow(normal(1, 2, 16, 16, 16), normal(1, 256, 1, 1, 1), torch.zeros(1))
 
 
 def labelled(tmp_path: Path) -> tuple[TadpoleFlow, Path]:
@@ -117,27 +104,21 @@ def labelled(tmp_path: Path) -> tuple[TadpoleFlow, Path]:
     return model, path
 
 
-def test_a_label_changes_the_states(tmp_path: Path) -> None:
-    model, _ = labelled(tmp_path)
-    noise = normal(1, 128, 1, 1, 1).expand(2, -1, -1, -1, -1)
-    with torch.no_grad():
-        one, two = model(noise, torch.tensor([0, 2]))
-    assert (one - two).abs().max() > 1e-3
-
-
-def test_labels_do_not_change_the_other_weights() -> None:
+def test_labels_do_not_change_the_other_weights():
     plain, with_labels = TadpoleFlow(init_seed=3), TadpoleFlow(init_seed=3, labels=4)
     state = with_labels.state_dict()
     for name, value in plain.state_dict().items():
         assert torch.equal(value, state[name]), name
 
 
-def test_a_trained_velocity_belongs_to_the_base_and_takes_adapters(tmp_path: Path) -> None:
+def test_a_trained_velocity_belongs_to_the_base_and_takes_adapters(tmp_path):
     model, path = labelled(tmp_path)
     again = TadpoleFlow(labels=3, steps=2, velocity=path).eval()
     noise, label = normal(2, 128, 1, 1, 1), torch.tensor([1, 2])
     with torch.no_grad():
         torch.testing.assert_close(again(noise, label), model(noise, label), rtol=0, atol=0)
+        one, two = model(noise[:1].expand(2, -1, -1, -1, -1), label)
+        assert (one - two).abs().max() > 1e-3, "a label changes the states"
     assert not head_state(again)
     assert base_hash(again) != base_hash(model)
     adapted = attach(again, LoraConfig(r=2), targets="generation")
@@ -155,15 +136,16 @@ def test_a_trained_velocity_belongs_to_the_base_and_takes_adapters(tmp_path: Pat
     assert all("lora" in n for n in grads)
 
 
-def test_refuses_missing_unwanted_and_unknown_labels(tmp_path: Path) -> None:
+def test_refuses_what_another_generator_has(tmp_path):
+    model, path = labelled(tmp_path)
     noise = normal(1, 128, 1, 1, 1)
     with pytest.raises(ValueError, match="no label: this generator has 3 labels"):
-        labelled(tmp_path)[0](noise)
+        model(noise)
     with pytest.raises(ValueError, match="a label: this generator has 0 labels"):
         TadpoleFlow()(noise, torch.tensor([0]))
-
-
-def test_refuses_the_velocity_of_another_generator(tmp_path: Path) -> None:
-    _, path = labelled(tmp_path)
     with pytest.raises(WeightsError, match="the same fields and labels"):
         TadpoleFlow(labels=5, velocity=path)
+    with pytest.raises(ValueError, match="this model was built for 1"):
+        TadpoleFlow().flow(normal(1, 2, 16, 16, 16), normal(1, 256, 1, 1, 1), torch.zeros(1))
+    with pytest.raises(AdapterError, match="dead targets"):
+        attach(TadpoleFlow(), LoraConfig(r=2), targets=r"encoder\..*attn\.qkv")

@@ -1,9 +1,9 @@
-"""Models that predict a scaled change: their start, their inputs, their projection and tiles."""
+"""Models that predict a scaled change: their start, inputs, tiles, projection and caps."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from math import pi
 from typing import Any
 
 import pytest
@@ -22,7 +22,8 @@ from scionwood_pde.backbones import (
 )
 from scionwood_pde.model.forecast import Forecast
 from scionwood_pde.model.fourier import FNO, to_neuraloperator
-from scionwood_pde.model.spectra import energy, without_divergence
+from scionwood_pde.model.spectra import SHELLS, capped, energy, without_divergence
+from scionwood_pde.solvers.spectral import Grid
 
 Make = Callable[..., Forecast]
 FNO_SMALL: dict[str, Any] = {"modes": 6, "width": 6, "layers": 2}
@@ -50,9 +51,7 @@ def frames(fields: int, *sides: int) -> Tensor:
 
 @table(("make", "options"), MODELS, ids=[m.__name__ for m, _ in MODELS])
 @torch.no_grad()
-def test_predicts_no_change_before_training_and_a_solenoidal_one_after(
-    make: Make, options: dict[str, Any]
-) -> None:
+def test_predicts_no_change_before_training_and_a_solenoidal_one_after(make, options):
     model = make(fields=4, solenoidal=[2, 1, 3], forced_axis="y", forced_mode=2, **options)
     x = frames(4, 16, 16, 16)
     assert torch.equal(model(x), x)
@@ -67,9 +66,7 @@ def test_predicts_no_change_before_training_and_a_solenoidal_one_after(
 @table(("make", "options"), MODELS[:4], ids=[m.__name__ for m, _ in MODELS[:4]])
 @table("dims", [1, 2])
 @torch.no_grad()
-def test_fewer_dimensions_history_and_conditions(
-    make: Make, options: dict[str, Any], dims: int
-) -> None:
+def test_fewer_dimensions_history_and_conditions(make, options, dims):
     names = ["dt", "viscosity"]
     model = moved(make(fields=2, dims=dims, history=3, conditions=names, **options))
     x, numbers = frames(6, *(16,) * dims), torch.tensor([[0.1, 2.0]])
@@ -82,13 +79,13 @@ def test_fewer_dimensions_history_and_conditions(
 
 
 @torch.no_grad()
-def test_bilinear_stencils_move_with_a_periodic_state() -> None:
+def test_bilinear_stencils_move_with_a_periodic_state():
     model = moved(BilinearForecast(fields=3, width=3, stencil=3, solenoidal=[0, 1, 2]))
     x = frames(3, 16, 16, 16)
     torch.testing.assert_close(model(x).roll(5, 2), model(x.roll(5, 2)), rtol=1e-4, atol=1e-5)
 
 
-def test_bilinear_stencils_contain_convection() -> None:
+def test_bilinear_stencils_contain_convection():
     """The product of a field with the central difference of another is one product of stencils."""
     model = BilinearForecast(fields=1, dims=1, width=1, stencil=3)
     layer: Any = model.network.products
@@ -102,7 +99,7 @@ def test_bilinear_stencils_contain_convection() -> None:
 
 
 @torch.no_grad()
-def test_tiles_with_a_wide_halo_equal_the_whole_domain() -> None:
+def test_tiles_with_a_wide_halo_equal_the_whole_domain():
     options: dict[str, Any] = {"fields": 2, "dims": 2, "width": 3, "stencil": 5}
     whole = moved(BilinearForecast(**options))
     tiled = BilinearForecast(**options, tile=48, halo=16, at_once=3)
@@ -111,7 +108,7 @@ def test_tiles_with_a_wide_halo_equal_the_whole_domain() -> None:
     torch.testing.assert_close(tiled(x), whole(x), rtol=1e-5, atol=1e-6)
 
 
-def test_measures_the_scales_of_the_training_data() -> None:
+def test_measures_the_scales_of_the_training_data():
     model = BilinearForecast(fields=2, dims=1, history=2, conditions=["dt"])
     states = torch.randn(8, 4, 16)
     batch = {
@@ -132,8 +129,8 @@ def test_measures_the_scales_of_the_training_data() -> None:
 @table("tile", [None, 16])
 @table("boundary", ["edge", "periodic"])
 def test_a_rollout_of_any_network_is_held_to_the_energy_of_its_training(
-    make: Make, options: dict[str, Any], tile: int | None, boundary: str
-) -> None:
+    make, options, tile, boundary
+):
     model = make(fields=1, **options, tile=tile, boundary=boundary)
     states = torch.randn(3, 1, 16, 16, 16, generator=torch.Generator().manual_seed(0))
     model.measure([{"state": states, "next": states}])
@@ -159,7 +156,7 @@ def test_a_rollout_of_any_network_is_held_to_the_energy_of_its_training(
     ],
     ids=["history", "components", "positions", "axis", "boundary"],
 )
-def test_refuses_options_that_do_not_fit(options: dict[str, Any], message: str) -> None:
+def test_refuses_options_that_do_not_fit(options, message):
     with pytest.raises(RecipeError, match=message):
         BilinearForecast(**options)
 
@@ -167,9 +164,7 @@ def test_refuses_options_that_do_not_fit(options: dict[str, Any], message: str) 
 @table("rank", [None, 0.2], ids=["dense", "tucker"])
 @table("sides", [(16,), (8, 12), (8, 6, 10)], ids=["1d", "2d", "3d"])
 @torch.no_grad()
-def test_fourier_operators_equal_those_of_neuraloperator(
-    rank: float | None, sides: tuple[int, ...]
-) -> None:
+def test_fourier_operators_equal_those_of_neuraloperator(rank, sides):
     models = pytest.importorskip("neuralop.models", reason="neuraloperator is not installed")
     modes = (8, 6, 8)[: len(sides)]
     tucker = {} if rank is None else {"factorization": "Tucker", "rank": rank}
@@ -184,7 +179,7 @@ def test_fourier_operators_equal_those_of_neuraloperator(
 
 
 @torch.no_grad()
-def test_loads_weights_with_the_names_of_neuraloperator(tmp_path: Path) -> None:
+def test_loads_weights_with_the_names_of_neuraloperator(tmp_path):
     options: dict[str, Any] = {"fields": 2, "dims": 2, **FNO_SMALL, "target": "state"}
     made = moved(FNOForecast(**options))
     state = {to_neuraloperator(n): v.contiguous() for n, v in made.network.state_dict().items()}
@@ -195,3 +190,40 @@ def test_loads_weights_with_the_names_of_neuraloperator(tmp_path: Path) -> None:
     assert torch.equal(loaded(x), made(x))
     with pytest.raises(WeightsError, match=r"fno\.safetensors"):
         FNOForecast(**{**options, "modes": 8}, weights=tmp_path / "fno.safetensors")
+
+
+def test_the_projection_is_that_of_the_solvers():
+    field = torch.randn(2, 3, 12, 12, 12, dtype=torch.float64)
+    grid = Grid(12, 3, 2 * pi, torch.float64)
+    wanted = grid.inverse(grid.project(grid.forward(field)))
+    torch.testing.assert_close(without_divergence(field), wanted, rtol=0, atol=1e-13)
+
+
+def test_a_box_may_have_different_sides():
+    field = torch.randn(1, 2, 12, 30, dtype=torch.float64)
+    projected = without_divergence(field)
+    spectrum = torch.fft.fftn(projected, dim=(2, 3))
+    kx, ky = (torch.fft.fftfreq(n, 1 / n, dtype=torch.float64) / n for n in (12, 30))
+    kx[6], ky[15] = 0, 0
+    divergence = spectrum[:, 0] * kx[:, None] + spectrum[:, 1] * ky
+    assert divergence.abs().max() < 1e-12
+    torch.testing.assert_close(without_divergence(projected), projected, rtol=0, atol=1e-13)
+
+
+def test_the_energy_does_not_depend_on_the_grid():
+    x = torch.arange(32, dtype=torch.float64) * 2 * pi / 32
+    fine = (torch.sin(3 * x)[:, None] + 0.5 * torch.cos(2 * x)).expand(1, 1, 32, 32).contiguous()
+    assert energy(fine).shape == (1, 1, SHELLS)
+    torch.testing.assert_close(energy(fine[..., ::2, ::2]), energy(fine), rtol=1e-12, atol=1e-14)
+
+
+def test_a_cap_lowers_only_the_shells_above_it():
+    field = torch.randn(1, 2, 16, 16, 16, dtype=torch.float64)
+    before = energy(field)
+    cap = 2 * before[0]
+    assert capped(field, cap) is field
+    cap[0, 4], cap[1, 2] = before[0, 0, 4] / 9, 0.0  # zero stands for no cap
+    after = energy(capped(field, cap))
+    wanted = before.clone()
+    wanted[0, 0, 4] = cap[0, 4]
+    torch.testing.assert_close(after, wanted, rtol=1e-10, atol=1e-14)

@@ -76,7 +76,7 @@ def attended(block: Any, x: Tensor, *, periodic: bool) -> Tensor:
 
 @pytest.mark.parametrize("periodic", [False, True])
 @torch.no_grad()
-def test_a_block_equals_plain_loops(periodic: bool) -> None:
+def test_a_block_equals_plain_loops(periodic):
     block = AViTBlock(8, 2, periodic=periodic)
     for number, p in enumerate(block.parameters()):
         p.copy_(0.5 * drawn(*p.shape, seed=number))
@@ -112,7 +112,7 @@ def test_a_block_equals_plain_loops(periodic: bool) -> None:
 
 
 @table("size", COUNTED)
-def test_published_sizes_have_as_many_numbers(size: Any) -> None:
+def test_published_sizes_have_as_many_numbers(size):
     with torch.device("meta"):
         network = AViT(SIZES[size], (0,), 12, periodic=True)
     state = network.state_dict()
@@ -122,7 +122,7 @@ def test_published_sizes_have_as_many_numbers(size: Any) -> None:
 
 
 @torch.no_grad()
-def test_reads_a_checkpoint_of_the_authors_and_chooses_rows_by_name(tmp_path: Path) -> None:
+def test_reads_a_checkpoint_of_the_authors_and_chooses_rows_by_name(tmp_path):
     path, x = write(tmp_path / "ckpt.tar"), drawn(1, 3 * 2, 32, 48)
     model = MPPForecast(fields=["compNS.Vy", "pressure"], weights=path, history=3).eval()
     expected = random_network((7, 9)).eval()(x)
@@ -140,7 +140,7 @@ def test_reads_a_checkpoint_of_the_authors_and_chooses_rows_by_name(tmp_path: Pa
 
 
 @torch.no_grad()
-def test_new_fields_get_rows_of_their_own_and_keep_the_rest(tmp_path: Path) -> None:
+def test_new_fields_get_rows_of_their_own_and_keep_the_rest(tmp_path):
     path = write(tmp_path / "ckpt.tar")
     model = MPPForecast(fields=["new.humidity", "h"], weights=path)
     known, own = random_network().state_dict(), model.network.state_dict()
@@ -154,7 +154,7 @@ def test_new_fields_get_rows_of_their_own_and_keep_the_rest(tmp_path: Path) -> N
     assert model(drawn(1, 32, 32, 32)).shape == (1, 2, 32, 32)
 
 
-def test_an_adapter_and_the_table_train() -> None:
+def test_an_adapter_and_the_table_train():
     tuned = scionwood.attach(
         MPPForecast(fields=["h"], history=2), LoraConfig(r=2), targets="all-linear"
     )
@@ -181,12 +181,17 @@ def test_an_adapter_and_the_table_train() -> None:
     ],
     ids=["ambiguous", "unknown", "twice", "none"],
 )
-def test_fields_are_refused_by_name(fields: list[str], text: str) -> None:
+def test_fields_are_refused_by_name(fields, text):
     with pytest.raises(RecipeError, match=text):
         MPPForecast(fields=fields)
+    model = MPPForecast(fields=["h"], history=1)
+    with pytest.raises(ValueError, match=r"a state of \(16, 16\) points"):
+        model(drawn(1, 1, 16, 16))
+    with pytest.raises(RecipeError, match="a periodic side is a multiple of 16"):
+        model(drawn(1, 1, 40, 40))
 
 
-def test_another_size_and_other_files_are_refused_by_name(tmp_path: Path) -> None:
+def test_another_size_and_other_files_are_refused_by_name(tmp_path):
     path = write(tmp_path / "ckpt.tar")
     with pytest.raises(WeightsError, match=r"another model or size: it lacks blocks\.2\.spatial"):
         MPPForecast(weights=path, size="Ti")
@@ -202,11 +207,3 @@ def test_another_size_and_other_files_are_refused_by_name(tmp_path: Path) -> Non
         MPPForecast(weights=tmp_path / "text.tar")
     with pytest.raises(RecipeError, match="history 17: 1 to 16 frames"):
         MPPForecast(history=17)
-
-
-def test_states_of_other_sides_are_refused() -> None:
-    model = MPPForecast(fields=["h"], history=1)
-    with pytest.raises(ValueError, match=r"a state of \(16, 16\) points"):
-        model(drawn(1, 1, 16, 16))
-    with pytest.raises(RecipeError, match="a periodic side is a multiple of 16"):
-        model(drawn(1, 1, 40, 40))

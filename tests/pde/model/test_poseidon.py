@@ -55,7 +55,7 @@ def state(fields: int, side: int = 32) -> Tensor:
 
 @pytest.mark.parametrize("shifted", [False, True], ids=["plain", "shifted"])
 @torch.no_grad()
-def test_a_block_equals_that_of_transformers(shifted: bool) -> None:
+def test_a_block_equals_that_of_transformers(shifted):
     pytest.importorskip("transformers")
     from transformers import Swinv2Config
     from transformers.models.swinv2.modeling_swinv2 import Swinv2Layer
@@ -73,7 +73,7 @@ def test_a_block_equals_that_of_transformers(shifted: bool) -> None:
 
 
 @torch.no_grad()
-def test_reads_the_published_names_and_predicts_a_later_state(tmp_path: Path) -> None:
+def test_reads_the_published_names_and_predicts_a_later_state(tmp_path):
     model = PoseidonForecast(weights=write(tmp_path), lead=0.5).eval()
     names = load_file(tmp_path / "model.safetensors").keys()
     for name in (
@@ -94,7 +94,7 @@ def test_reads_the_published_names_and_predicts_a_later_state(tmp_path: Path) ->
 
 
 @torch.no_grad()
-def test_a_file_may_hold_the_buffers_of_older_transformers(tmp_path: Path) -> None:
+def test_a_file_may_hold_the_buffers_of_older_transformers(tmp_path):
     expected = PoseidonForecast(weights=write(tmp_path))(state(4))
     path = tmp_path / "model.safetensors"
     network = Scot(shape_of(CONFIG))
@@ -105,7 +105,7 @@ def test_a_file_may_hold_the_buffers_of_older_transformers(tmp_path: Path) -> No
 
 
 @torch.no_grad()
-def test_other_fields_get_new_layers_and_keep_the_rest(tmp_path: Path) -> None:
+def test_other_fields_get_new_layers_and_keep_the_rest(tmp_path):
     known, other = (
         PoseidonForecast(weights=write(tmp_path)),
         PoseidonForecast(fields=2, weights=tmp_path),
@@ -119,7 +119,7 @@ def test_other_fields_get_new_layers_and_keep_the_rest(tmp_path: Path) -> None:
 
 
 @torch.no_grad()
-def test_random_weights_predict_no_change() -> None:
+def test_random_weights_predict_no_change():
     model = PoseidonForecast(fields=3, side=32, width=6, depth=1)
     assert torch.equal(model(state(3)), state(3))
     with pytest.raises(ValueError, match=r"a state of \(16, 16\) points: Poseidon reads 32 x 32"):
@@ -140,15 +140,13 @@ def test_random_weights_predict_no_change() -> None:
     ],
     ids=["kind", "skips", "levels", "heads", "huge", "text", "side", "none"],
 )
-def test_another_network_is_refused_by_name(
-    tmp_path: Path, changes: dict[str, Any], rule: str
-) -> None:
+def test_another_network_is_refused_by_name(tmp_path, changes, rule):
     (tmp_path / "config.json").write_text(json.dumps(CONFIG | changes), "utf-8")
     with pytest.raises(WeightsError, match=rule):
         PoseidonForecast(weights=tmp_path)
 
 
-def test_missing_damaged_and_pickled_files_are_refused(tmp_path: Path) -> None:
+def test_missing_damaged_and_pickled_files_are_refused(tmp_path):
     with pytest.raises(WeightsError, match=r"config\.json"):
         PoseidonForecast(weights=tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "swinv2"}', "utf-8")

@@ -1,4 +1,4 @@
-"""The shipped weights: the seeded script that makes them, and their reconstruction errors."""
+"""The shipped weights, and a model that starts from principal components."""
 
 from __future__ import annotations
 
@@ -6,23 +6,26 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 import scionwood_pde.model.pretrain as script
 from scionwood_pde.backbones import Tadpole
 from scionwood_pde.model.pretrain import EQUATIONS, HELD_OUT, pretrain, reconstruction_error
-from scionwood_pde.model.principal import near_linear
+from scionwood_pde.model.principal import HALVINGS, components, near_linear, principal_start
 from scionwood_pde.online import Cropper, InProcessSource, OnlineLoop, Schedule, Simulator
+from scionwood_pde.solvers.initial import TruncatedFourier
+from scionwood_pde.solvers.spectral import Grid
 
 WEIGHTS = Path(script.__file__).parents[1] / "weights"
 
 
-def test_shipped_weights_are_small_and_described() -> None:
+def test_shipped_weights_are_small_and_described():
     assert sum(path.stat().st_size for path in WEIGHTS.iterdir()) < 6e6
     assert "scionwood_pde.model.pretrain" in (WEIGHTS / "README.md").read_text("utf-8")
 
 
 @pytest.mark.slow
-def test_two_runs_of_the_script_agree() -> None:
+def test_two_runs_of_the_script_agree():
     """Up to rounding, which on some CPUs depends on the memory addresses of tensors."""
     x = torch.randn(2, 1, 32, 32, 32, generator=torch.Generator().manual_seed(0))
     once, again, other = (
@@ -32,7 +35,7 @@ def test_two_runs_of_the_script_agree() -> None:
     assert (again - once).norm() < 0.01 * (other - once).norm()
 
 
-def test_shipped_weights_reconstruct_fields_that_they_have_not_seen() -> None:
+def test_shipped_weights_reconstruct_fields_that_they_have_not_seen():
     shipped, random = Tadpole(weights="shipped"), Tadpole()
     near_linear(random, torch.Generator().manual_seed(0))
     assert not set(HELD_OUT) & set(EQUATIONS)
@@ -42,7 +45,7 @@ def test_shipped_weights_reconstruct_fields_that_they_have_not_seen() -> None:
     assert min(unknown.values()) > 0.8
 
 
-def test_shipped_weights_reconstruct_cubes_of_another_mean_and_scale() -> None:
+def test_shipped_weights_reconstruct_cubes_of_another_mean_and_scale():
     """As tiles of a domain have them that is normalised as a whole."""
     shipped = Tadpole(weights="shipped", tile=None).eval()
     loop = OnlineLoop(
@@ -53,3 +56,61 @@ def test_shipped_weights_reconstruct_cubes_of_another_mean_and_scale() -> None:
         for scale, mean in ((1.0, 0.0), (0.7, 1.0), (0.3, 0.5)):
             error = shipped(scale * x + mean) - (scale * x + mean)
             assert error.square().mean().sqrt() / scale < 0.1
+
+
+def smooth(count: int, seed: int) -> Tensor:
+    """Return fields (count, 1, 32, 32, 32) of unit variance, with waves of at least 10 voxels."""
+    grid = Grid(32, 3, 1.0, torch.float32, "cpu")
+    draw = TruncatedFourier(cutoff=3, scaling="deviation")
+    return draw(grid, count, 1, torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(scope="module")
+def started() -> Tadpole:
+    model = Tadpole()
+    principal_start(model, smooth(48, 0), torch.Generator().manual_seed(0))
+    return model.eval()
+
+
+def rms(x: Tensor) -> float:
+    return float(x.square().mean().sqrt())
+
+
+def test_reconstructs_fields_like_those_of_its_components(started):
+    x = smooth(2, 1)
+    with torch.no_grad():
+        assert rms(started(x) - x) < 0.3
+        assert rms(Tadpole()(x) - x) > 0.9
+
+
+def test_the_layer_norm_preserves_amplitudes(started):
+    x = smooth(1, 2)
+    with torch.no_grad():
+        once, half = started(x), started(x / 2)
+    assert rms(half - once / 2) < 0.05 * rms(once)
+
+
+def test_latents_have_unit_variance(started):
+    with torch.no_grad():
+        mean = started.encode(smooth(16, 0)).mean
+    assert 0.8 < rms(mean) < 1.2
+
+
+def test_channels_beyond_the_components_receive_gradients(started):
+    x = smooth(1, 3)
+    (started(x) - x).square().mean().backward()
+    for name in HALVINGS[1:]:
+        grad = started.encoder.get_parameter(f"{name}.weight").grad
+        assert grad is not None
+        assert bool(grad.flatten(2).abs().sum(2).bool().all())
+    started.zero_grad()
+
+
+def test_components_are_orthonormal_and_sorted():
+    maps = torch.randn(4, 3, 8, 8, 8, generator=torch.Generator().manual_seed(0))
+    maps[:, 1] *= 5
+    rows = components(maps, 9)
+    flat = rows.flatten(1)
+    torch.testing.assert_close(flat @ flat.T, torch.eye(9), atol=1e-5, rtol=0)
+    share = rows.square().sum(1)  # of each channel
+    assert float(share[:8, 1].min()) > 0.9 > 0.1 > float(share[8, 1])

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from scionwood_pde.backbones import Tadpole
 from scionwood_pde.model.encoder import Gaussian
 from scionwood_pde.model.streaming import Places, decode_field, encode_field, gathered
-from scionwood_pde.model.tiles import Boundary, Tiling
+from scionwood_pde.model.tiles import Tiling
 
 
 class Watched:
@@ -73,9 +73,7 @@ def rows_of(model: Any, field: Watched) -> tuple[np.ndarray, np.ndarray]:
     ],
     ids=["no-halo", "padded", "periodic"],
 )
-def test_rows_equal_all_tiles_together(
-    sides: tuple[int, int, int], tile: int, halo: int, boundary: Boundary
-) -> None:
+def test_rows_equal_all_tiles_together(sides, tile, halo, boundary):
     model = Pooling(Tiling(tile, halo, boundary))
     generator = np.random.default_rng(0)
     field = Watched(generator.standard_normal(sides, dtype=np.float32))
@@ -90,7 +88,7 @@ def test_rows_equal_all_tiles_together(
 
 
 @torch.no_grad()
-def test_rows_of_tadpole_equal_its_own_encoding() -> None:
+def test_rows_of_tadpole_equal_its_own_encoding():
     model = Tadpole(tile=16, at_once=2).eval()
     field = np.random.default_rng(0).standard_normal((16, 16, 32), dtype=np.float32)
     latents, state = rows_of(model, Watched(field))
@@ -100,7 +98,7 @@ def test_rows_of_tadpole_equal_its_own_encoding() -> None:
     np.testing.assert_allclose(state, whole.numpy(), rtol=1e-4, atol=1e-5)
 
 
-def test_gathers_points_that_repeat_and_start_again() -> None:
+def test_gathers_points_that_repeat_and_start_again():
     values = np.arange(6 * 7).reshape(6, 7)
     places = [np.array([4, 5, 0, 1, 2]), np.array([0, 0, 0, 1, 2, 6, 6])]
     np.testing.assert_array_equal(gathered(values, places), values[np.ix_(*places)])

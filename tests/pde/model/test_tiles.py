@@ -11,7 +11,6 @@ from torch.nn import functional as F
 from scionwood.scale.capture import traced
 from scionwood_pde.backbones import Tadpole
 from scionwood_pde.model import Tiling
-from scionwood_pde.model.tiles import Boundary
 from scionwood_pde.online.preprocess import normalised
 from scionwood_pde.solvers import simulate
 
@@ -28,7 +27,7 @@ def convolved(x: Tensor) -> Tensor:
 
 @table("sides", [(16, 16, 16), (40, 33, 70), (64, 48, 49)])
 @table("tiling", [Tiling(), Tiling(16), Tiling(48, 16)], ids=str)
-def test_join_inverts_split(tiling: Tiling, sides: tuple[int, ...]) -> None:
+def test_join_inverts_split(tiling, sides):
     if min(sides) < (tiling.tile or 0):
         sides = tuple(side + 32 for side in sides)
     x, layout = cube(2, 3, *sides), tiling.layout(sides)
@@ -38,22 +37,18 @@ def test_join_inverts_split(tiling: Tiling, sides: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("sides", [(64, 48, 48), (50, 70, 48)])
-def test_a_local_operation_with_a_halo_equals_the_untiled_one(
-    sides: tuple[int, ...],
-) -> None:
+def test_a_local_operation_with_a_halo_equals_the_untiled_one(sides):
     x, layout = cube(1, 2, *sides), Tiling(48, 16).layout(sides)
     tiled = layout.join(convolved(layout.split(x)))
     inner = (..., slice(1, -1), slice(1, -1), slice(1, -1))
     torch.testing.assert_close(tiled[inner], convolved(x)[inner])
-
-
-def test_a_local_operation_without_a_halo_is_wrong_at_the_faces() -> None:
     x, layout = cube(1, 2, 32, 16, 16), Tiling(16).layout((32, 16, 16))
     wrong = (layout.join(convolved(layout.split(x))) - convolved(x)).abs().amax((0, 1, 3, 4))
-    assert (wrong > 1e-3).nonzero().flatten().tolist() == [15, 16]
+    faces = (wrong > 1e-3).nonzero().flatten()
+    assert faces.tolist() == [15, 16], "without a halo it is wrong at the faces of tiles"
 
 
-def test_a_periodic_domain_has_no_edge() -> None:
+def test_a_periodic_domain_has_no_edge():
     x, layout = cube(1, 2, 48, 64, 48), Tiling(48, 16, "periodic").layout((48, 64, 48))
     wrapped = F.conv3d(F.pad(x, (1,) * 6, mode="circular"), KERNEL)
     torch.testing.assert_close(layout.join(convolved(layout.split(x))), wrapped)
@@ -69,9 +64,7 @@ def test_a_periodic_domain_has_no_edge() -> None:
     ],
     ids=str,
 )
-def test_a_latent_cell_stands_for_16_voxels(
-    tiling: Tiling, sides: tuple[int, ...], cells: tuple[int, ...]
-) -> None:
+def test_a_latent_cell_stands_for_16_voxels(tiling, sides, cells):
     layout = tiling.layout(sides)
     latent = layout.latent()
     assert latent.sides == cells
@@ -81,14 +74,18 @@ def test_a_latent_cell_stands_for_16_voxels(
     )
 
 
-def test_tiles_without_a_halo_are_independent() -> None:
+def test_tiles_without_a_halo_are_independent():
     whole, tiled, x = Tadpole().eval(), Tadpole(tile=16).eval(), cube(1, 2, 32, 16, 16)
     with torch.no_grad():
         alone = torch.cat([whole(half) for half in x.split(16, dim=2)], dim=2)
         torch.testing.assert_close(tiled(x), alone)
+        x = cube(1, 2, 32, 32, 16)
+        torch.testing.assert_close(Tadpole(tile=16, at_once=3)(x), tiled(x))
+    assert Tadpole(tile=64, halo=16).card["tiles"] == "64^3, halo 16, boundary edge"
+    assert Tadpole(boundary="periodic").card["tiles"] == "whole domain, boundary periodic"
 
 
-def test_a_tile_is_computed_together_with_its_halo() -> None:
+def test_a_tile_is_computed_together_with_its_halo():
     """With its halo, the middle of three tiles along each axis covers the whole domain."""
     x = cube(1, 1, 48, 48, 48)
     with torch.no_grad():
@@ -110,7 +107,8 @@ def seam_ratio(error: Tensor, step: int) -> float:
     return float((square[..., faces].mean() / square[..., ~faces].mean()).sqrt())
 
 
-def test_a_halo_makes_the_error_at_faces_equal_to_that_inside() -> None:
+@pytest.mark.slow
+def test_a_halo_makes_the_error_at_faces_equal_to_that_inside():
     run = simulate("burgers", 48, 3, 4, 0.02, 1, torch.Generator().manual_seed(0))
     x = normalised(run.fields[0, -1, 0])[None]
     ratios, errors = {}, {}
@@ -123,36 +121,6 @@ def test_a_halo_makes_the_error_at_faces_equal_to_that_inside() -> None:
     assert errors[16] < errors[0]
 
 
-def test_the_number_of_tiles_at_once_does_not_change_results() -> None:
-    x = cube(1, 2, 32, 32, 16)
-    with torch.no_grad():
-        all_at_once, by_threes = Tadpole(tile=16)(x), Tadpole(tile=16, at_once=3)(x)
-    torch.testing.assert_close(all_at_once, by_threes)
-
-
-def test_the_tiling_is_in_the_card() -> None:
-    assert Tadpole(tile=64, halo=16).card["tiles"] == "64^3, halo 16, boundary edge"
-    assert Tadpole(boundary="periodic").card["tiles"] == "whole domain, boundary periodic"
-
-
-@table(
-    ("tile", "halo", "message"),
-    [
-        (24, 0, "tile 24: a tile is a multiple of 16"),
-        (-16, 0, "tile -16: a tile is a multiple of 16"),
-        (64, 8, "halo 8: a halo is a multiple of 16"),
-        (32, 16, "tile 32, halo 16: nothing is left"),
-        (None, 16, "halo 16 without tile"),
-        (0, 0, "tile 0, halo 0: nothing is left"),
-    ],
-)
-def test_refuses_tiles_that_do_not_fit_the_network(
-    tile: int | None, halo: int, message: str
-) -> None:
-    with pytest.raises(ValueError, match=message):
-        Tadpole(tile=tile, halo=halo)
-
-
 @table(
     ("tiling", "sides", "message"),
     [
@@ -160,18 +128,22 @@ def test_refuses_tiles_that_do_not_fit_the_network(
         (Tiling(), (0, 16, 16), "each side needs at least 16"),
         (Tiling(64), (64, 64, 32), "smaller than the tile of 64"),
         (Tiling(boundary="periodic"), (16, 20, 16), "a periodic side is a multiple of 16"),
+        ((24, 0), None, "tile 24: a tile is a multiple of 16"),
+        ((-16, 0), None, "tile -16: a tile is a multiple of 16"),
+        ((64, 8), None, "halo 8: a halo is a multiple of 16"),
+        ((32, 16), None, "tile 32, halo 16: nothing is left"),
+        ((None, 16), None, "halo 16 without tile"),
+        ((0, 0), None, "tile 0, halo 0: nothing is left"),
     ],
 )
-def test_refuses_domains_that_do_not_fit_the_tiling(
-    tiling: Tiling, sides: tuple[int, ...], message: str
-) -> None:
+def test_refuses_tiles_and_domains_that_do_not_fit(tiling, sides, message):
     with pytest.raises(ValueError, match=message):
-        tiling.layout(sides)
+        Tadpole(tile=tiling[0], halo=tiling[1]) if sides is None else tiling.layout(sides)
 
 
 @table("boundary", ["edge", "periodic"])
 @table(("tile", "halo"), [(32, 0), (48, 16)])
-def test_a_graph_can_repeat_a_cut(boundary: Boundary, tile: int, halo: int) -> None:
+def test_a_graph_can_repeat_a_cut(boundary, tile, halo):
     """Places are counted on the device, and are those that `places` gives."""
     layout, x = Tiling(tile, halo, boundary).layout((48, 64, 80)), cube(1, 2, 48, 64, 80)
     assert not traced(lambda: layout.split(x), [x]).faults

@@ -49,7 +49,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_published_size_has_as_many_numbers_as_the_file() -> None:
+def test_the_published_size_has_as_many_numbers_as_the_file():
     with torch.device("meta"):
         network = Walrus(SIZES["full"], (3,), 67, ("open", "open"), coders=(2, 3))
     state = network.state_dict()
@@ -80,7 +80,7 @@ def rotated(x: Tensor, place: tuple[float, ...]) -> Tensor:
 
 
 @torch.no_grad()
-def test_a_block_equals_plain_sums() -> None:
+def test_a_block_equals_plain_sums():
     block = WalrusBlock(32, 2)
     for number, p in enumerate(block.parameters()):
         p.copy_(0.3 * drawn(*p.shape, seed=number))
@@ -94,7 +94,6 @@ def test_a_block_equals_plain_sums() -> None:
 
     y = torch.stack([normed(time.norm1, frame) for frame in x[0]])
     layer = time.input_head
-    assert layer.bias is not None
     wide = torch.einsum("oc,tcxyz->toxyz", layer.weight.flatten(1), y)
     wide = wide + layer.bias.view(-1, 1, 1, 1)
     seen = torch.zeros(3, 32, 3, 2, 1)
@@ -126,7 +125,7 @@ def test_a_block_equals_plain_sums() -> None:
     torch.testing.assert_close(block(x)[0], expected, atol=1e-4, rtol=1e-4)
 
 
-def test_padding_is_marked_and_goes_around_periodic_axes() -> None:
+def test_padding_is_marked_and_goes_around_periodic_axes():
     frame = frame_of((128, 256), ("wall", "periodic"))
     assert frame.strides == ((2, 2), (4, 2), (1, 1))
     assert frame.pads == (5 + 2, 6, 0)
@@ -142,7 +141,7 @@ def test_padding_is_marked_and_goes_around_periodic_axes() -> None:
 
 
 @torch.no_grad()
-def test_reads_a_checkpoint_and_chooses_rows_by_name(checkpoint: Path, tmp_path: Path) -> None:
+def test_reads_a_checkpoint_and_chooses_rows_by_name(checkpoint, tmp_path):
     x = drawn(1, 2 * 2, 32, 32)
     model = WalrusForecast(fields=["velocity_y", "pressure"], weights=checkpoint, history=2).eval()
     assert model.head == ("scales",), "rows that the weights know stay"
@@ -160,7 +159,7 @@ def test_reads_a_checkpoint_and_chooses_rows_by_name(checkpoint: Path, tmp_path:
 
 @pytest.mark.parametrize("faces", [["periodic"], ["open", "wall"]])
 @torch.no_grad()
-def test_shifts_leave_a_random_but_valid_state(faces: Any) -> None:
+def test_shifts_leave_a_random_but_valid_state(faces):
     model = WalrusForecast(fields=["tracer"], history=2, faces=faces, jitter=True).eval()
     x = drawn(1, 2, 128, 32)
     with torch.random.fork_rng():
@@ -173,13 +172,12 @@ def test_shifts_leave_a_random_but_valid_state(faces: Any) -> None:
 
 
 @torch.no_grad()
-def test_a_rollout_of_planes_repeats_the_step() -> None:
+def test_a_rollout_of_planes_repeats_the_step():
     states = pde.simulate(equation="burgers", dims=2, n=2, n_points=32, n_steps=5, seed=1)
     names = tuple(map(str, states.channel.values))
     scale = Normaliser(names, (1.0, 0.0), (2.0, 0.5))
     model = WalrusForecast(fields=["velocity_x", "velocity_y"], history=3).eval()
     predicted = rollout(model, states, 2, normaliser=scale)
-    assert predicted is not None
     assert predicted.dims == states.dims
     mean, std = torch.tensor([[1.0, 0.0], [2.0, 0.5]]).view(2, 2, 1, 1)
     for start in range(2):
@@ -191,7 +189,7 @@ def test_a_rollout_of_planes_repeats_the_step() -> None:
 
 
 @torch.no_grad()
-def test_volumes_and_new_fields(checkpoint: Path) -> None:
+def test_volumes_and_new_fields(checkpoint):
     model = WalrusForecast(
         fields=["new.dust", "density"], dims=3, weights=checkpoint, history=1
     ).eval()
@@ -205,7 +203,7 @@ def test_volumes_and_new_fields(checkpoint: Path) -> None:
     assert model(drawn(1, 2, 16, 16, 16)).shape == (1, 2, 16, 16, 16)
 
 
-def test_an_adapter_trains_every_kind_of_layer(checkpoint: Path) -> None:
+def test_an_adapter_trains_every_kind_of_layer(checkpoint):
     base = WalrusForecast(fields=["height"], weights=checkpoint, history=2)
     tuned = scionwood.attach(base, LoraConfig(r=2), targets="all-linear")
     tuned(drawn(1, 2, 32, 32)).square().mean().backward()
@@ -227,12 +225,12 @@ def test_an_adapter_trains_every_kind_of_layer(checkpoint: Path) -> None:
     ],
     ids=["unknown", "mark", "dims", "many", "face", "history"],
 )
-def test_wrong_options_are_refused(options: dict[str, Any], text: str) -> None:
+def test_wrong_options_are_refused(options, text):
     with pytest.raises(RecipeError, match=text):
         WalrusForecast(**options)
 
 
-def test_other_sides_sizes_and_files_are_refused(checkpoint: Path, tmp_path: Path) -> None:
+def test_other_sides_sizes_and_files_are_refused(checkpoint, tmp_path):
     model = WalrusForecast(fields=["height"], history=1)
     with pytest.raises(ValueError, match=r"\(64, 64\) points: in 2 dimensions .* 32, 128, 256"):
         model(drawn(1, 1, 64, 64))

@@ -39,7 +39,7 @@ def workers() -> Iterator[Workers]:
     source.close()
 
 
-def test_workers_give_the_same_stream_and_can_resume_it(workers: Workers) -> None:
+def test_workers_give_the_same_stream_and_can_resume_it(workers):
     expected = torch.stack(list(islice(loop_of(InProcessSource(SIMULATOR)), 24)))
     loop = loop_of(workers)
     first = torch.stack(list(islice(loop, 12)))
@@ -49,7 +49,7 @@ def test_workers_give_the_same_stream_and_can_resume_it(workers: Workers) -> Non
     assert torch.equal(torch.cat([first, rest]), expected)
 
 
-def test_notices_a_killed_worker(workers: Workers) -> None:
+def test_notices_a_killed_worker(workers):
     workers.start(0)
     workers.take()
     pid = workers.processes[1].pid
@@ -60,7 +60,7 @@ def test_notices_a_killed_worker(workers: Workers) -> None:
         [workers.take() for _ in range(20)]
 
 
-def test_raises_an_error_from_a_worker() -> None:
+def test_raises_an_error_from_a_worker():
     source = Workers(Simulator(("burgers",), 2), count=1)
     source.start(0)
     with pytest.raises(TrainingError, match="ValueError: n_points=2"):
@@ -68,7 +68,7 @@ def test_raises_an_error_from_a_worker() -> None:
     source.close()
 
 
-def test_closing_stops_the_processes(workers: Workers) -> None:
+def test_closing_stops_the_processes(workers):
     workers.start(0)
     processes = list(workers.processes)
     workers.close()
@@ -79,7 +79,7 @@ def test_closing_stops_the_processes(workers: Workers) -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_side_stream_gives_the_simulations_in_their_order() -> None:
+def test_a_side_stream_gives_the_simulations_in_their_order():
     source = SideStream(Simulator(("burgers", "wave"), 16, 2, device="cuda"))
     source.start(3)
     for index in (3, 4, 5):
@@ -88,7 +88,7 @@ def test_a_side_stream_gives_the_simulations_in_their_order() -> None:
         assert torch.allclose(frames.fields.cpu(), SIMULATOR(index).fields, atol=1e-4)
 
 
-def test_a_cluster_gives_the_same_stream_and_its_end_is_noticed() -> None:
+def test_a_cluster_gives_the_same_stream_and_its_end_is_noticed():
     expected = torch.stack(list(islice(loop_of(InProcessSource(SIMULATOR)), 12)))
     options = {"processes": False, "n_workers": 2, "dashboard_address": None}
     with LocalCluster(**options, protocol="tcp://") as cluster:
@@ -108,7 +108,7 @@ def test_a_cluster_gives_the_same_stream_and_its_end_is_noticed() -> None:
     source.close()
 
 
-def test_refuses_a_cluster_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refuses_a_cluster_that_does_not_answer(monkeypatch):
     monkeypatch.setattr("scionwood_pde.online.cluster.PATIENCE", 1.0)
     with pytest.raises(RecipeError, match="no scheduler answers there"):
         Cluster(SIMULATOR, "tcp://127.0.0.1:9").start(0)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 from case_table import table
 
@@ -15,11 +16,12 @@ from scionwood_pde.readers.base import StatesReader
 from scionwood_pde.readers.netcdf import NetCDFReader
 from scionwood_pde.readers.opening import open_reader
 from scionwood_pde.readers.pdebench import PDEBenchReader
+from scionwood_pde.readers.states import from_simulation
 from scionwood_pde.readers.well import WellReader
 from scionwood_pde.readers.zarr_store import ZarrReader
+from scionwood_pde.solvers import simulate
 
 READERS = (WellReader, PDEBenchReader, NetCDFReader, ZarrReader)
-Write = Callable[[Callable[[xr.Dataset], xr.Dataset]], Path]
 
 
 @pytest.fixture(params=READERS, ids=lambda reader: reader.format)
@@ -32,7 +34,7 @@ def sample(request: pytest.FixtureRequest, tmp_path: Path) -> StatesReader:
     return reader
 
 
-def test_every_format_gives_the_same_states(sample: StatesReader, states: xr.DataArray) -> None:
+def test_every_format_gives_the_same_states(sample, states):
     array = sample.to_xarray()
     assert array.dims == ("sample", "time", "channel", "x", "y", "z")
     order = [0, 1, 2, 3] if sample.format != "PDEBench HDF5" else [3, 0, 1, 2]
@@ -47,7 +49,7 @@ def test_every_format_gives_the_same_states(sample: StatesReader, states: xr.Dat
 
 
 @table("reader", [WellReader, NetCDFReader, ZarrReader])
-def test_keeps_units_spacing_and_boundaries(reader: Any, tmp_path: Path) -> None:
+def test_keeps_units_spacing_and_boundaries(reader, tmp_path):
     path = tmp_path / f"sample{reader.suffixes[0]}"
     reader.write_sample(path)
     with reader(path, fields=["u_y", "density"]) as opened:
@@ -61,28 +63,26 @@ def test_keeps_units_spacing_and_boundaries(reader: Any, tmp_path: Path) -> None
     assert array.x.attrs == array.y.attrs == array.z.attrs == wanted
 
 
-@table(
-    "key",
-    [
-        (0, 1),
-        (slice(None), 2, 1, slice(1, 3), 0),
-        (1, slice(None, None, 2), slice(1, 3), ..., slice(None, None, -1)),
-        (slice(0, 1), -1, [2, 0], 1, slice(0, 3, 2), -1),
-    ],
-    ids=str,
-)
-def test_lazy_states_are_indexed_like_an_array(sample: StatesReader, key: Any) -> None:
+KEYS = [
+    (0, 1),
+    (slice(None), 2, 1, slice(1, 3), 0),
+    (1, slice(None, None, 2), slice(1, 3), ..., slice(None, None, -1)),
+    (slice(0, 1), -1, [2, 0], 1, slice(0, 3, 2), -1),
+]
+
+
+def test_lazy_states_are_indexed_like_an_array_and_read_by_windows(sample):
     lazy = sample.to_xarray()
-    np.testing.assert_array_equal(lazy[key].values, lazy.load()[key].values)
-
-
-def test_reads_only_a_window(sample: StatesReader) -> None:
+    for key in KEYS:
+        np.testing.assert_array_equal(lazy[key].values, lazy.load()[key].values)
     window = [slice(1, 4), slice(0, 3, 2), slice(1, 2)]
     whole = sample.state(1, 2)
     np.testing.assert_array_equal(sample.state(1, 2, window, [2, 0]), whole[[2, 0], 1:4, ::2, 1:2])
+    with pytest.raises(ReadError, match=r"no field 'vorticity'; it has .*density"):
+        type(sample)(sample.path, fields=["vorticity"])
 
 
-def test_no_file_stays_open(sample: StatesReader) -> None:
+def test_no_file_stays_open(sample):
     sample.state(0, 0)
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(5):
@@ -91,12 +91,7 @@ def test_no_file_stays_open(sample: StatesReader) -> None:
     assert len(os.listdir("/proc/self/fd")) <= before
 
 
-def test_names_a_missing_field(sample: StatesReader) -> None:
-    with pytest.raises(ReadError, match=r"no field 'vorticity'; it has .*density"):
-        type(sample)(sample.path, fields=["vorticity"])
-
-
-def test_rewrite_changes_only_the_values(sample: StatesReader, tmp_path: Path) -> None:
+def test_rewrite_changes_only_the_values(sample, tmp_path):
     target = sample.path.with_stem("doubled")
 
     def double_first(record: Any) -> np.ndarray:
@@ -110,15 +105,13 @@ def test_rewrite_changes_only_the_values(sample: StatesReader, tmp_path: Path) -
     xr.testing.assert_identical(after.drop_vars(()).isel(sample=0), before.isel(sample=0))
 
 
-def test_dims_may_have_any_order_and_sample_may_be_missing(
-    netcdf: Write, states: xr.DataArray
-) -> None:
+def test_dims_may_have_any_order_and_sample_may_be_missing(netcdf, states):
     path = netcdf(lambda data: data.isel(sample=1).transpose("z", "time", "y", "x"))
     array = open_reader(path, fields=["u_x", "density"]).to_xarray()
     np.testing.assert_array_equal(array.values, states.values[1:, :, [0, 3]])
 
 
-def test_a_channel_axis_becomes_channels(netcdf: Write, states: xr.DataArray) -> None:
+def test_a_channel_axis_becomes_channels(netcdf, states):
     path = netcdf(
         lambda data: (
             data[["u_x", "u_y"]].to_dataarray("channel", "u").to_dataset().drop_vars("channel")
@@ -129,14 +122,14 @@ def test_a_channel_axis_becomes_channels(netcdf: Write, states: xr.DataArray) ->
     np.testing.assert_array_equal(reader.to_xarray().values, states.values[:, :, :2])
 
 
-def test_keeps_double_precision(netcdf: Write, states: xr.DataArray) -> None:
+def test_keeps_double_precision(netcdf, states):
     with open_reader(netcdf(lambda data: data.astype(np.float64) / 3)) as reader:
         assert reader.dtype == "float64"
         wanted = states.sel(channel=[c.name for c in reader.layout.channels]).values
         np.testing.assert_array_equal(reader.to_xarray().values, wanted.astype(np.float64) / 3)
 
 
-def test_reads_packed_values_but_refuses_to_rewrite_them(netcdf: Write, tmp_path: Path) -> None:
+def test_reads_packed_values_but_refuses_to_rewrite_them(netcdf, tmp_path):
     def pack(data: xr.Dataset) -> xr.Dataset:
         for each in data.data_vars.values():
             each.encoding = {"dtype": "int16", "scale_factor": 0.001, "_FillValue": -32768}
@@ -168,9 +161,7 @@ CHANGES: dict[str, tuple[Callable[[xr.Dataset], xr.Dataset], str]] = {
 
 
 @table(("change", "message"), CHANGES.values(), ids=CHANGES)
-def test_refuses_states_that_are_not_on_a_regular_grid(
-    netcdf: Write, change: Callable[[xr.Dataset], xr.Dataset], message: str
-) -> None:
+def test_refuses_states_that_are_not_on_a_regular_grid(netcdf, change, message):
     path = netcdf(change)
     with pytest.raises(ReadError, match=message) as caught:
         NetCDFReader(path)
@@ -178,7 +169,7 @@ def test_refuses_states_that_are_not_on_a_regular_grid(
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_reports_the_place_of_nan_and_infinity(netcdf: Write, value: float) -> None:
+def test_reports_the_place_of_nan_and_infinity(netcdf, value):
     def spoil(data: xr.Dataset) -> xr.Dataset:
         data["u_z"][1, 2, 0, 0, 0] = value
         return data
@@ -189,10 +180,19 @@ def test_reports_the_place_of_nan_and_infinity(netcdf: Write, value: float) -> N
         reader.read(5)
 
 
-def test_refuses_an_unknown_format(tmp_path: Path) -> None:
+def test_refuses_an_unknown_format(tmp_path):
     path = tmp_path / "notes.txt"
     path.write_text("Dear colleague")
     with pytest.raises(ReadError, match="not a readable HDF5"):
         open_reader(path)
     with pytest.raises(ReadError, match="no such file"):
         open_reader(tmp_path / "nothing")
+
+
+@table(
+    "equation, units",
+    [("burgers", ["U", "U"]), ("wave", ["U", "U/T"]), ("navier_stokes", ["L/T", "L/T"])],
+)
+def test_simulated_states_have_the_units_of_their_equation(equation: str, units: list[str]) -> None:
+    run = simulate(equation, 16, 2, 1, 0.02, 1, torch.Generator().manual_seed(0))
+    assert from_simulation(run).unit.values.tolist() == units

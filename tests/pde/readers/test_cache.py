@@ -25,9 +25,7 @@ def reader(states: xr.DataArray, tmp_path: Path) -> StatesReader:
     return open_reader(tmp_path / "states.zarr")
 
 
-def test_a_cache_has_the_states_of_all_files(
-    reader: StatesReader, states: xr.DataArray, tmp_path: Path
-) -> None:
+def test_a_cache_has_the_states_of_all_files(reader, states, tmp_path):
     write_netcdf(2 * states.astype(np.float32), tmp_path / "more.nc")
     other = open_reader(tmp_path / "more.nc", fields=["u_x", "u_y", "u_z", "density"])
     cache = write_cache([reader, other], tmp_path / "cache")
@@ -36,11 +34,12 @@ def test_a_cache_has_the_states_of_all_files(
     again = Cache(tmp_path / "cache")
     assert again.statistics == cache.statistics
     xr.testing.assert_identical(again.to_xarray().isel(sample=slice(2)), states)
+    copy = pickle.loads(pickle.dumps(cache))
+    assert "states" not in copy.__dict__, "its values are not copied"
+    np.testing.assert_array_equal(copy.states, cache.states)
 
 
-def test_statistics_are_those_of_each_channel(
-    reader: StatesReader, states: xr.DataArray, tmp_path: Path
-) -> None:
+def test_statistics_are_those_of_each_channel(reader, states, tmp_path):
     cache = write_cache([reader], tmp_path / "cache")
     assert list(cache.statistics) == ["u_x", "u_y", "u_z", "density"]
     for i, statistics in enumerate(cache.statistics.values()):
@@ -56,9 +55,7 @@ def test_statistics_are_those_of_each_channel(
         assert statistics.change == pytest.approx(change)
 
 
-def test_a_stride_keeps_every_second_time(
-    reader: StatesReader, states: xr.DataArray, tmp_path: Path
-) -> None:
+def test_a_stride_keeps_every_second_time(reader, states, tmp_path):
     cache = write_cache([reader], tmp_path / "cache", stride=2)
     np.testing.assert_array_equal(cache.states, states.values[:, ::2])
     assert cache.layout.times.tolist() == pytest.approx([0, 0.2])
@@ -66,16 +63,14 @@ def test_a_stride_keeps_every_second_time(
     assert alone.statistics["u_x"].change is None
 
 
-def test_refuses_files_with_other_units(
-    reader: StatesReader, states: xr.DataArray, tmp_path: Path
-) -> None:
+def test_refuses_files_with_other_units(reader, states, tmp_path):
     states.coords["unit"] = ("channel", ["cm/s"] * 3 + ["kg/m^3"])
     write_zarr(states, tmp_path / "other.zarr")
     with pytest.raises(ReadError, match=r"other.zarr: its units are .*cm/s"):
         write_cache([reader, open_reader(tmp_path / "other.zarr")], tmp_path / "cache")
 
 
-def test_nan_prevents_a_cache(states: xr.DataArray, tmp_path: Path) -> None:
+def test_nan_prevents_a_cache(states, tmp_path):
     states[1, 2, 0, 0, 0, 0] = np.nan
     write_netcdf(states, tmp_path / "states.nc")
     with pytest.raises(ReadError, match="NaN"):
@@ -83,16 +78,18 @@ def test_nan_prevents_a_cache(states: xr.DataArray, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["states.nc"]
 
 
-def test_a_cache_that_exists_is_kept_unless_overwritten(
-    reader: StatesReader, tmp_path: Path
-) -> None:
+def test_a_cache_that_exists_is_kept_unless_overwritten(reader, tmp_path):
+    with pytest.raises(ValueError, match="0 readers"):
+        write_cache([], tmp_path / "cache")
+    with pytest.raises(ValueError, match="stride 0"):
+        write_cache([reader], tmp_path / "cache", stride=0)
     write_cache([reader], tmp_path / "cache")
     with pytest.raises(OutputExistsError):
         write_cache([reader], tmp_path / "cache", stride=2)
     assert write_cache([reader], tmp_path / "cache", stride=2, overwrite=True).states.shape[1] == 2
 
 
-def test_names_the_damage(reader: StatesReader, tmp_path: Path) -> None:
+def test_names_the_damage(reader, tmp_path):
     folder = write_cache([reader], tmp_path / "cache").folder
     whole = (folder / "states.npy").read_bytes()
     (folder / "states.npy").write_bytes(whole[:-100])
@@ -103,17 +100,3 @@ def test_names_the_damage(reader: StatesReader, tmp_path: Path) -> None:
         Cache(folder)
     with pytest.raises(ReadError, match="no such file"):
         Cache(tmp_path)
-
-
-def test_pickling_a_cache_does_not_copy_its_values(reader: StatesReader, tmp_path: Path) -> None:
-    cache = write_cache([reader], tmp_path / "cache")
-    copy: Cache = pickle.loads(pickle.dumps(cache))
-    assert "states" not in copy.__dict__
-    np.testing.assert_array_equal(copy.states, cache.states)
-
-
-def test_a_cache_needs_a_reader_and_a_stride(reader: StatesReader, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="0 readers"):
-        write_cache([], tmp_path / "cache")
-    with pytest.raises(ValueError, match="stride 0"):
-        write_cache([reader], tmp_path / "cache", stride=0)

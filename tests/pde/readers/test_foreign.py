@@ -33,15 +33,13 @@ BACK = VALUES.transpose(0, 3, 2, 1)
         ("a.pt", b"\x80\x02}q\0.", "it is a pickle, which is never read"),
     ],
 )
-def test_known_formats_are_refused_by_name(
-    name: str, start: bytes, what: str, tmp_path: Path
-) -> None:
+def test_known_formats_are_refused_by_name(name, start, what, tmp_path):
     (tmp_path / name).write_bytes(start)
     with pytest.raises(ReadError, match=what):
         open_reader(tmp_path / name)
 
 
-def test_folders_and_archives_are_refused_by_name(tmp_path: Path) -> None:
+def test_folders_and_archives_are_refused_by_name(tmp_path):
     (tmp_path / "T.0000000010.data").write_bytes(bytes(64))
     (tmp_path / "T.0000000010.meta").write_text("nDims = [ 3 ];")
     with pytest.raises(ReadError, match="raw numbers of MITgcm"):
@@ -55,7 +53,7 @@ def test_folders_and_archives_are_refused_by_name(tmp_path: Path) -> None:
         open_reader(tmp_path / "darcy.pt")
 
 
-def test_archives_of_numpy_are_read_with_their_axes_named(tmp_path: Path) -> None:
+def test_archives_of_numpy_are_read_with_their_axes_named(tmp_path):
     path = tmp_path / "fields.npz"
     np.savez(path, u=VALUES, v=2 * VALUES, t=0.1 * np.arange(3))
     with pytest.raises(ReadError, match=r"it holds u \(3, 4, 5, 6\), v .*t \(3,\)\. Name them"):
@@ -91,7 +89,7 @@ def openpmd(path: Path, **changes: Any) -> Path:
     return path
 
 
-def test_meshes_of_openpmd_have_points_times_and_units(tmp_path: Path) -> None:
+def test_meshes_of_openpmd_have_points_times_and_units(tmp_path):
     states = pde.open_states(openpmd(tmp_path / "a.h5"))
     assert states.channel.values.tolist() == ["E_x", "E_y", "rho"]
     assert states.unit.values.tolist() == ["m s-1", "m s-1", "1000 m s-1"]
@@ -101,7 +99,7 @@ def test_meshes_of_openpmd_have_points_times_and_units(tmp_path: Path) -> None:
     np.testing.assert_allclose(states.x, 0.05 * np.arange(4))
 
 
-def test_components_of_openpmd_on_faces_are_refused_by_name(tmp_path: Path) -> None:
+def test_components_of_openpmd_on_faces_are_refused_by_name(tmp_path):
     path = openpmd(tmp_path / "a.h5", position=[0.5, 0.0, 0.5])
     with pytest.raises(ReadError, match=r"other points.*E_x \('offset \(0.5, 0.0, 0.5\)',\)"):
         open_reader(path)
@@ -112,7 +110,7 @@ def test_components_of_openpmd_on_faces_are_refused_by_name(tmp_path: Path) -> N
         open_reader(openpmd(tmp_path / "c.h5", gridSpacing=[2.0, 1.0, 0.25]))
 
 
-def test_offsets_of_jax_cfd_are_refused_by_name(tmp_path: Path) -> None:
+def test_offsets_of_jax_cfd_are_refused_by_name(tmp_path):
     dims = ("time", "x", "y", "z")
     places = {"u": [1.0, 0.5, 0.5], "v": [0.5, 1.0, 0.5], "w": [0.5, 0.5, 1.0]}
     data = xr.Dataset({n: (dims, VALUES, {"offset": place}) for n, place in places.items()})
@@ -123,7 +121,7 @@ def test_offsets_of_jax_cfd_are_refused_by_name(tmp_path: Path) -> None:
     np.testing.assert_array_equal(states.values[0, :, 2], VALUES)
 
 
-def test_rows_along_y_are_told_by_the_lengths_of_the_grid(tmp_path: Path) -> None:
+def test_rows_along_y_are_told_by_the_lengths_of_the_grid(tmp_path):
     data = VALUES[..., :2]
     for name, order in (("xy.h5", (0, 1, 2, 3)), ("yx.h5", (0, 2, 1, 3))):
         with h5py.File(tmp_path / name, "w") as file:
@@ -134,7 +132,7 @@ def test_rows_along_y_are_told_by_the_lengths_of_the_grid(tmp_path: Path) -> Non
         np.testing.assert_array_equal(states.values[0, :, 1], data[..., 1])
 
 
-def test_fields_in_groups_of_netcdf_are_read_and_none_is_lost(tmp_path: Path) -> None:
+def test_fields_in_groups_of_netcdf_are_read_and_none_is_lost(tmp_path):
     path, dims = tmp_path / "a.nc", ("time", "z", "y", "x")
     lines = {axis: 0.5 * np.arange(n) for axis, n in zip("zyx", (6, 5, 4), strict=True)}
     xr.Dataset({"p": (dims, BACK)}, lines).to_netcdf(path, engine="h5netcdf")
@@ -152,7 +150,7 @@ def test_fields_in_groups_of_netcdf_are_read_and_none_is_lost(tmp_path: Path) ->
         open_reader(path)
 
 
-def test_angles_beside_metres_are_no_globe(tmp_path: Path) -> None:
+def test_angles_beside_metres_are_no_globe(tmp_path):
     field = VALUES[:, :, :, 0]
     metres = {a: (a, np.arange(float(n)), {"units": "m"}) for a, n in (("x", 4), ("y", 5))}
     beside = {"lat": (("x", "y"), field[0], {"units": "degrees_north"})}
@@ -165,7 +163,7 @@ def test_angles_beside_metres_are_no_globe(tmp_path: Path) -> None:
     assert states.x.attrs["units"] == "m"
 
 
-def test_rotated_poles_cells_of_roms_and_meshes_are_refused(tmp_path: Path) -> None:
+def test_rotated_poles_cells_of_roms_and_meshes_are_refused(tmp_path):
     field = (("time", "b", "a"), VALUES[..., 0])
     for name, coordinate, rule in (
         ("pole", ("a", np.arange(5.0), {"standard_name": "grid_longitude"}), "is spherical"),
@@ -178,7 +176,7 @@ def test_rotated_poles_cells_of_roms_and_meshes_are_refused(tmp_path: Path) -> N
             open_reader(tmp_path / f"{name}.nc", dims={"y": "b"})
 
 
-def test_vtk_reads_boxes_pieces_and_names_what_it_leaves_out(tmp_path: Path) -> None:
+def test_vtk_reads_boxes_pieces_and_names_what_it_leaves_out(tmp_path):
     pyvista = pytest.importorskip("pyvista")
     image = pyvista.ImageData(dimensions=(4, 5, 6), spacing=(0.1, 0.2, 0.3))
     image.point_data["p"] = VALUES[0].T.ravel()
@@ -204,7 +202,7 @@ def test_vtk_reads_boxes_pieces_and_names_what_it_leaves_out(tmp_path: Path) -> 
             open_reader(tmp_path / "all.pvti")
 
 
-def test_images_of_vtk_in_hdf5_have_no_links_out(tmp_path: Path) -> None:
+def test_images_of_vtk_in_hdf5_have_no_links_out(tmp_path):
     pytest.importorskip("pyvista")
     with h5py.File(tmp_path / "a.vtkhdf", "w") as file:
         file["VTKHDF"] = h5py.ExternalLink("/etc/hostname", "/data")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from scionwood_pde.readers.opening import open_reader
 from scionwood_pde.readers.vtk_grids import VtkReader
 from scionwood_pde.readers.write import sample_states
 
-Read = Callable[..., xr.DataArray]
 VALUES = np.random.default_rng(0).standard_normal((2, 3, 2, 4, 5, 6), np.float32)
 """(sample, time, channel, x, y, z)."""
 
@@ -37,7 +35,7 @@ def hdf5(path: Path, arrays: dict[str, Any], attrs: dict[str, dict[str, Any]]) -
     return path
 
 
-def test_cutouts_of_jhtdb_have_a_time_in_each_name(tmp_path: Path) -> None:
+def test_cutouts_of_jhtdb_have_a_time_in_each_name(tmp_path):
     run = VALUES[0].transpose(0, 4, 3, 2, 1)  # time, z, y, x, component
     arrays = {f"Velocity_{5 + t:04d}": run[t] for t in range(3)}
     arrays |= {f"Pressure_{5 + t:04d}": run[t, ..., :1] for t in range(3)}
@@ -49,7 +47,7 @@ def test_cutouts_of_jhtdb_have_a_time_in_each_name(tmp_path: Path) -> None:
     np.testing.assert_allclose(states.y, 0.1 * np.arange(5))
 
 
-def test_cutouts_of_giverny_are_netcdf_with_the_same_names(tmp_path: Path) -> None:
+def test_cutouts_of_giverny_are_netcdf_with_the_same_names(tmp_path):
     dims = ("zcoor", "ycoor", "xcoor", "values")
     run = VALUES[0].transpose(0, 4, 3, 2, 1)
     data = {f"velocity_{t + 1:04d}": (dims, run[t]) for t in range(3)}
@@ -59,7 +57,7 @@ def test_cutouts_of_giverny_are_netcdf_with_the_same_names(tmp_path: Path) -> No
     np.testing.assert_array_equal(states.values[0], VALUES[0])
 
 
-def test_files_of_pbdl_name_their_fields_and_equation(tmp_path: Path) -> None:
+def test_files_of_pbdl_name_their_fields_and_equation(tmp_path):
     arrays = {f"sims/sim{i}": VALUES[i] for i in range(2)}
     attrs = {"sims": {"Fields": ["Velocity X", "Density"], "PDE": "burgers", "Dt": 0.5}}
     states = pde.open_states(hdf5(tmp_path / "pbdl.hdf5", arrays, attrs))
@@ -69,7 +67,7 @@ def test_files_of_pbdl_name_their_fields_and_equation(tmp_path: Path) -> None:
     np.testing.assert_array_equal(states.values, VALUES)
 
 
-def test_states_of_fluidsim_lie_in_a_periodic_box(tmp_path: Path) -> None:
+def test_states_of_fluidsim_lie_in_a_periodic_box(tmp_path):
     arrays = {f"state_phys/u{a}": VALUES[0, 0, i].T for i, a in enumerate("xy")}
     attrs = {"state_phys": {"time": 1.5}, "info_simul/params/oper": {"Lx": 1.0, "Ly": 2, "Lz": 3}}
     states = pde.open_states(hdf5(tmp_path / "state_phys_t1.5.nc", arrays, attrs))
@@ -79,7 +77,7 @@ def test_states_of_fluidsim_lie_in_a_periodic_box(tmp_path: Path) -> None:
     assert states.y.attrs["spacing"] == pytest.approx(0.4)
 
 
-def test_every_set_of_pdebench_is_read(tmp_path: Path) -> None:
+def test_every_set_of_pdebench_is_read(tmp_path):
     plane = VALUES[..., 0]
     grouped = {f"{i:04d}/data": plane[i].transpose(0, 2, 3, 1) for i in range(2)}
     grouped |= {f"{i:04d}/grid/x": np.arange(4.0) for i in range(2)}
@@ -96,7 +94,7 @@ def test_every_set_of_pdebench_is_read(tmp_path: Path) -> None:
     assert pde.open_states(hdf5(tmp_path / "advection.h5", line, {})).shape == (2, 3, 1, 4)
 
 
-def test_plain_hdf5_is_read_with_its_axes_named(tmp_path: Path) -> None:
+def test_plain_hdf5_is_read_with_its_axes_named(tmp_path):
     arrays = {"flow/u": VALUES[0, :, 0].transpose(0, 3, 2, 1), "grid/x": 0.5 * np.arange(4)}
     path = hdf5(tmp_path / "plain.h5", arrays, {})
     with pytest.raises(ReadError, match=r"unknown; it holds flow/u \(3, 6, 5, 4\).*axes="):
@@ -113,7 +111,7 @@ def test_plain_hdf5_is_read_with_its_axes_named(tmp_path: Path) -> None:
             open_reader(path, axes=axes)
 
 
-def test_npy_has_the_order_of_apebench_or_named_axes(tmp_path: Path) -> None:
+def test_npy_has_the_order_of_apebench_or_named_axes(tmp_path):
     cube = np.random.default_rng(1).standard_normal((2, 3, 2, 16, 16), np.float32)
     np.save(tmp_path / "ape.npy", cube)
     np.testing.assert_array_equal(pde.open_states(tmp_path / "ape.npy").values, cube)
@@ -127,7 +125,7 @@ def test_npy_has_the_order_of_apebench_or_named_axes(tmp_path: Path) -> None:
         open_reader(tmp_path / "objects.npy")
 
 
-def test_scenes_of_phiflow_are_read_without_their_pickles(tmp_path: Path) -> None:
+def test_scenes_of_phiflow_are_read_without_their_pickles(tmp_path):
     scene = tmp_path / "sim_000000"
     scene.mkdir()
     (scene / "description.json").write_text(json.dumps({}))
@@ -152,7 +150,7 @@ def test_scenes_of_phiflow_are_read_without_their_pickles(tmp_path: Path) -> Non
 
 
 @table("suffix", [".vti", ".vtk", ".vtr"])
-def test_regular_grids_of_vtk_are_read(suffix: str, tmp_path: Path) -> None:
+def test_regular_grids_of_vtk_are_read(suffix, tmp_path):
     pyvista = pytest.importorskip("pyvista")
     path = tmp_path / f"grid{suffix}"
     if suffix == ".vtr":
@@ -169,7 +167,7 @@ def test_regular_grids_of_vtk_are_read(suffix: str, tmp_path: Path) -> None:
     assert states.x.attrs["spacing"] == pytest.approx(0.5)
 
 
-def test_cells_that_form_a_grid_are_read_and_curves_are_refused(tmp_path: Path) -> None:
+def test_cells_that_form_a_grid_are_read_and_curves_are_refused(tmp_path):
     pyvista = pytest.importorskip("pyvista")
     image = pyvista.ImageData(dimensions=(5, 6, 7), spacing=(0.1, 0.2, 0.3))
     image.cell_data["p"] = VALUES[0, 0, 0].T.ravel()
@@ -186,7 +184,7 @@ def test_cells_that_form_a_grid_are_read_and_curves_are_refused(tmp_path: Path) 
         open_reader(tmp_path / "curves.vts")
 
 
-def test_netcdf_3_is_read(tmp_path: Path) -> None:
+def test_netcdf_3_is_read(tmp_path):
     NetCDF3Reader.write_sample(tmp_path / "classic.nc")
     assert (tmp_path / "classic.nc").read_bytes()[:3] == b"CDF"
     wanted = sample_states()
@@ -195,7 +193,7 @@ def test_netcdf_3_is_read(tmp_path: Path) -> None:
 
 
 @table(("reader", "name"), [(GridReader, "a.h5"), (NumpyReader, "a.npy"), (SceneReader, "scene")])
-def test_these_formats_are_read_only(reader: Any, name: str, tmp_path: Path) -> None:
+def test_these_formats_are_read_only(reader, name, tmp_path):
     reader.write_sample(tmp_path / name)
     opened = open_reader(tmp_path / name)
     assert type(opened) is reader
@@ -203,7 +201,7 @@ def test_these_formats_are_read_only(reader: Any, name: str, tmp_path: Path) -> 
         opened.rewrite(tmp_path / "new", lambda record: record.data)
 
 
-def test_options_that_a_format_does_not_take_are_refused(tmp_path: Path) -> None:
+def test_options_that_a_format_does_not_take_are_refused(tmp_path):
     pde.write_states(sample_states(), tmp_path / "a.hdf5")
     with pytest.raises(ReadError, match="Well HDF5 names its own axes, so that dims would be"):
         open_reader(tmp_path / "a.hdf5", dims={"x": "x"})
@@ -217,7 +215,7 @@ def globe(**coordinates: Any) -> xr.Dataset:
     return xr.Dataset({"t2m": (("time", "lat", "lon"), field)}, coordinates)
 
 
-def test_spherical_and_curvilinear_grids_are_refused_with_their_reason(tmp_path: Path) -> None:
+def test_spherical_and_curvilinear_grids_are_refused_with_their_reason(tmp_path):
     lines = {
         "lat": ("lat", np.arange(8.0), {"units": "degrees_north"}),
         "lon": ("lon", np.arange(9.0), {"units": "degrees_east"}),

@@ -1,4 +1,4 @@
-"""What lies on other points is named, never left out in silence."""
+"""What lies on other points is named, never left out; and states in memory have no limit."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ import h5py
 import numpy as np
 import pytest
 import xarray as xr
+from case_table import table
 
 from scionwood import ReadError, RecipeError
+from scionwood_kit import replay
 from scionwood_pde.data.files import Files
+from scionwood_pde.readers import layout
 from scionwood_pde.readers.opening import open_reader
+from scionwood_pde.readers.states import layout_of
+from scionwood_pde.readers.vtk_grids import VtkReader
 
 
 @pytest.fixture
@@ -39,7 +44,7 @@ def staggered(tmp_path: Path) -> Path:
     return tmp_path / "c.nc"
 
 
-def test_fields_of_a_staggered_grid_are_refused_by_name(staggered: Path) -> None:
+def test_fields_of_a_staggered_grid_are_refused_by_name(staggered):
     with pytest.raises(ReadError, match=r"u .*v .*vorticity") as told:
         open_reader(staggered)
     assert "of temperature, depth" in str(told.value) or "of depth, temperature" in str(told.value)
@@ -62,14 +67,14 @@ def darcy(tmp_path: Path) -> Path:
     return tmp_path / "darcy.h5"
 
 
-def test_the_input_of_darcy_flow_is_a_channel(darcy: Path) -> None:
+def test_the_input_of_darcy_flow_is_a_channel(darcy):
     reader = open_reader(darcy)
     assert [channel.name for channel in reader.layout.channels] == ["tensor", "nu"]
     with h5py.File(darcy) as file:
         np.testing.assert_array_equal(reader.state(1, 0), [file["tensor"][1, 0], file["nu"][1]])
 
 
-def test_another_array_of_pdebench_is_refused_by_name(darcy: Path) -> None:
+def test_another_array_of_pdebench_is_refused_by_name(darcy):
     with h5py.File(darcy, "r+") as file:
         file["force"] = np.zeros((3, 9, 9))
     with pytest.raises(ReadError, match=r"other points than x, y, .*: force"):
@@ -77,7 +82,7 @@ def test_another_array_of_pdebench_is_refused_by_name(darcy: Path) -> None:
     assert len(open_reader(darcy, fields=["nu"]).layout.channels) == 1
 
 
-def test_irregular_times_are_refused_for_steps(tmp_path: Path) -> None:
+def test_irregular_times_are_refused_for_steps(tmp_path):
     random = np.random.default_rng(0)
     states = random.random((6, 4, 8, 8, 8), np.float32)
     dims = ("sample", "time", "x", "y", "z")
@@ -86,3 +91,53 @@ def test_irregular_times_are_refused_for_steps(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="its times lie 1 to 8 apart"):
         Files(files=[str(tmp_path / "a.nc")], time_stride=1, crop=8)
     assert len(Files(files=[str(tmp_path / "a.nc")], time_stride=0, crop=8).sources) == 1
+
+
+def test_the_size_of_a_file_does_not_limit_states_in_memory(states, monkeypatch):
+    monkeypatch.setattr(layout, "_LARGE", 1)
+    read = layout_of(states)
+    assert read.sides == (4, 3, 2)
+    with pytest.raises(ReadError, match="cannot hold"):
+        read.check_stored(Path("no such file"))
+
+
+CORPUS = Path(__file__).parents[2] / "core" / "fuzzing" / "corpus"
+
+
+@table("mode", ["Ascii", "Binary", "Appended"])
+@table("order", ["BigEndian", "LittleEndian"])
+@table("codec", ["None", "ZLib", "LZ4", "LZMA"])
+def test_every_encoding_of_vtk_itself_is_read(tmp_path, mode, order, codec):
+    pyvista = pytest.importorskip("pyvista")
+    vtk = pytest.importorskip("vtkmodules.vtkIOXML")
+    for end, bits in ((".vti", 32), (".vtr", 64)):
+        path = tmp_path / f"a{end}"
+        VtkReader.write_sample(path)
+        whole = [record.data for record in VtkReader(path)]
+        writer = vtk.vtkXMLImageDataWriter() if end == ".vti" else vtk.vtkXMLRectilinearGridWriter()
+        writer.SetInputData(pyvista.read(path))
+        writer.SetFileName(str(path))
+        getattr(writer, f"SetDataModeTo{mode}")()
+        getattr(writer, f"SetByteOrderTo{order}")()
+        getattr(writer, f"SetCompressorTypeTo{codec}")()
+        getattr(writer, f"SetHeaderTypeToUInt{bits}")()
+        writer.SetEncodeAppendedData(bits == 64)
+        writer.Write()
+        for again, record in zip(whole, VtkReader(path), strict=True):
+            np.testing.assert_array_equal(again, record.data)
+
+
+@table("case", sorted(CORPUS.glob("pde-vtk-*.json")), ids=lambda path: path.stem)
+def test_a_file_that_killed_vtk_is_refused(case):
+    pytest.importorskip("pyvista")
+    reading = replay(case)
+    assert reading.kind == "refused", reading
+
+
+def test_the_error_names_the_array(tmp_path):
+    pytest.importorskip("pyvista")
+    path = tmp_path / "a.vti"
+    VtkReader.write_sample(path)
+    path.write_bytes(path.read_bytes().replace(b'Components="3"', b'Components="3000000000"', 1))
+    with pytest.raises(ReadError, match="array 'u' has no number of components from 1 to 1024"):
+        VtkReader(path)

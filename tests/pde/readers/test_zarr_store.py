@@ -45,20 +45,17 @@ def store(request: pytest.FixtureRequest, states: xr.DataArray, tmp_path: Path) 
     return path
 
 
-def test_a_store_is_zarr_3_with_chunks_in_shards(store: Path) -> None:
+def test_a_store_is_zarr_3_with_chunks_in_shards_and_reads_as_it_was_written(store, states):
     opened = zarr.storage.ZipStore(store, mode="r") if store.suffix == ".zip" else store
     array = zarr.open_group(opened, mode="r")["u_x"]
     assert array.metadata.zarr_format == 3
     assert array.chunks == (1, 1, 2, 2, 2)
     assert array.shards == (1, 1, 4, 4, 2)
     assert array.metadata.dimension_names == ("sample", "time", "x", "y", "z")
-
-
-def test_a_store_reads_as_it_was_written(store: Path, states: xr.DataArray) -> None:
     xr.testing.assert_identical(open_reader(store).to_xarray().load(), states)
 
 
-def test_xarray_opens_a_store_as_it_is(states: xr.DataArray, tmp_path: Path) -> None:
+def test_xarray_opens_a_store_as_it_is(states, tmp_path):
     write_zarr(states, tmp_path / "states.zarr")
     dataset = xr.open_zarr(tmp_path / "states.zarr", chunks=None, consolidated=False)
     np.testing.assert_array_equal(dataset["u_z"].values, states.values[:, :, 2])
@@ -66,7 +63,7 @@ def test_xarray_opens_a_store_as_it_is(states: xr.DataArray, tmp_path: Path) -> 
     assert dataset["x"].attrs["boundary"] == "periodic"
 
 
-def test_notices_lost_chunks(states: xr.DataArray, tmp_path: Path) -> None:
+def test_notices_lost_chunks(states, tmp_path):
     write_zarr(states, tmp_path / "states.zarr")
     shutil.rmtree(tmp_path / "states.zarr/u_x/c/1")
     reader = ZarrReader(tmp_path / "states.zarr")
@@ -75,7 +72,7 @@ def test_notices_lost_chunks(states: xr.DataArray, tmp_path: Path) -> None:
         reader.state(1, 0)
 
 
-def test_checks_a_declared_size_before_memory_is_allocated(tmp_path: Path) -> None:
+def test_checks_a_declared_size_before_memory_is_allocated(tmp_path):
     group = zarr.open_group(tmp_path / "big.zarr", mode="w", zarr_format=3)
     shape = (10**5,) * 3
     group.create_array("u", shape=shape, chunks=(10,) * 3, dtype="f4", dimension_names=tuple("xyz"))
@@ -83,7 +80,7 @@ def test_checks_a_declared_size_before_memory_is_allocated(tmp_path: Path) -> No
         ZarrReader(tmp_path / "big.zarr")
 
 
-def test_keeps_an_existing_store_unless_overwritten(store: Path, states: xr.DataArray) -> None:
+def test_keeps_an_existing_store_unless_overwritten(store, states):
     with pytest.raises(OutputExistsError):
         write_zarr(states, store)
     write_zarr(2 * states.astype(np.float32), store, overwrite=True)
@@ -91,23 +88,27 @@ def test_keeps_an_existing_store_unless_overwritten(store: Path, states: xr.Data
     assert [path.name for path in store.parent.iterdir()] == [store.name]
 
 
-def test_a_failed_write_leaves_nothing(states: xr.DataArray, tmp_path: Path) -> None:
+def test_a_failed_write_leaves_nothing(states, tmp_path):
     spoilt = states.drop_vars("unit")
     with pytest.raises(ReadError, match="lacks coordinates unit"):
         write_zarr(spoilt, tmp_path / "states.zarr")
     assert not list(tmp_path.iterdir())
 
 
-def test_readers_work_in_spawned_workers(store: Path, states: xr.DataArray) -> None:
-    well = store.parent / "states.hdf5"
+def test_readers_work_in_spawned_workers(states, tmp_path):
+    fields = ["u_x", "u_y", "u_z", "density"]
+    well = tmp_path / "states.hdf5"
     write_well(states, well)
-    readers = [open_reader(store), open_reader(well, fields=["u_x", "u_y", "u_z", "density"])]
+    readers = [open_reader(well, fields=fields)]
+    for name in ("states.zarr", "states.zarr.zip"):
+        write_zarr(states, tmp_path / name, chunk=2, shard=4)
+        readers.append(open_reader(tmp_path / name))
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         for reader in readers:
             np.testing.assert_array_equal(pool.apply(reader.state, (1, 2)), states.values[1, 2])
 
 
-def test_refuses_a_zip_bomb_before_it_is_inflated(tmp_path: Path) -> None:
+def test_refuses_a_zip_bomb_before_it_is_inflated(tmp_path):
     bomb = tmp_path / "bomb.zarr.zip"
     with (
         zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
@@ -123,9 +124,6 @@ def test_refuses_a_zip_bomb_before_it_is_inflated(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert peak < 16 << 20
     assert [path.name for path in tmp_path.iterdir()] == [bomb.name]
-
-
-def test_refuses_an_archive_whose_entries_leave_its_folder(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "slip.zarr.zip", "w") as archive:
         archive.writestr("../outside", b"")
     with pytest.raises(ReadError, match="leaves the folder"):
@@ -133,7 +131,7 @@ def test_refuses_an_archive_whose_entries_leave_its_folder(tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_forked_process_refuses_to_read(states: xr.DataArray, tmp_path: Path) -> None:
+def test_a_forked_process_refuses_to_read(states, tmp_path):
     write_zarr(states, tmp_path / "states.zarr")
     command = [sys.executable, "-c", FORKED, str(tmp_path / "states.zarr")]
     inline = {**os.environ, "SCIONWOOD_READERS": "inline"}  # in a child of its own it can read
@@ -141,9 +139,7 @@ def test_a_forked_process_refuses_to_read(states: xr.DataArray, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("absolute", [True, False])
-def test_a_chunk_that_is_a_link_out_of_the_store_is_refused(
-    states: xr.DataArray, tmp_path: Path, absolute: bool
-) -> None:
+def test_a_chunk_that_is_a_link_out_of_the_store_is_refused(states, tmp_path, absolute):
     path, secret = tmp_path / "states.zarr", tmp_path / "secret"
     write_zarr(states, path)
     chunk = next(file for file in sorted((path / "u_x" / "c").rglob("*")) if file.is_file())

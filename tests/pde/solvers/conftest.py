@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -11,27 +11,8 @@ from scionwood_pde.solvers import Simulation, simulate
 from scionwood_pde.solvers.equation import Equation
 
 
-class Advance(Protocol):
-    def __call__(
-        self,
-        equation: Equation,
-        initial: torch.Tensor,
-        dt: float,
-        *,
-        n_steps: int = 1,
-        substeps: int = 1,
-        order: int = 4,
-        dtype: torch.dtype = torch.float64,
-    ) -> Simulation: ...
-
-
-@pytest.fixture(autouse=True)
-def _threads(_one_thread: None) -> None:
-    """Every test runs on one thread."""
-
-
 @pytest.fixture
-def advance() -> Advance:
+def advance() -> Callable[..., Simulation]:
     """Simulate from given states, (batch, channel, *space), in double precision."""
 
     def run(

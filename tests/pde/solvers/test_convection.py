@@ -1,13 +1,13 @@
+"""Equations of convection and of reaction against exact solutions and balances."""
+
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import pi
+from math import exp, pi
 
 import pytest
 import torch
 from case_table import table
 
-from scionwood_pde.solvers import Simulation
 from scionwood_pde.solvers.convection import (
     Burgers,
     KortewegDeVries,
@@ -16,9 +16,8 @@ from scionwood_pde.solvers.convection import (
 )
 from scionwood_pde.solvers.equation import Equation
 from scionwood_pde.solvers.initial import TruncatedFourier
+from scionwood_pde.solvers.reaction import FisherKPP, GrayScott, SwiftHohenberg
 from scionwood_pde.solvers.spectral import Grid
-
-Advance = Callable[..., Simulation]
 
 
 def states(equation: Equation, n_points: int, dims: int, batch: int = 2) -> torch.Tensor:
@@ -28,7 +27,7 @@ def states(equation: Equation, n_points: int, dims: int, batch: int = 2) -> torc
     return TruncatedFourier(cutoff=2)(grid, batch, channels, generator)
 
 
-def test_burgers_follows_the_cole_hopf_solution(advance: Advance) -> None:
+def test_burgers_follows_the_cole_hopf_solution(advance):
     """`u = -2 nu theta_x / theta` where theta diffuses: `1 + a exp(-nu k^2 t) cos(k x)`."""
     nu, time, k, a = 0.05, 0.5, 2 * pi, 0.6
     x = Grid(64, 1, 1.0, torch.float64).points
@@ -41,22 +40,8 @@ def test_burgers_follows_the_cole_hopf_solution(advance: Advance) -> None:
     assert (end - exact(time)).abs().max() < 1e-9
 
 
-def test_burgers_along_a_diagonal_equals_the_1d_equation(advance: Advance) -> None:
-    """With `u_x = u_y = w(x + y)` both components obey `w_t + 2 w w' = 2 nu w''`."""
-    line = states(Burgers(), 24, 1, 1)
-    row = torch.arange(24)
-    plane = line[..., (row[:, None] + row) % 24].expand(1, 2, 24, 24)
-    end = advance(Burgers(diffusivity=0.02), plane, 0.1, substeps=20).fields[0, -1]
-    alone = Burgers(diffusivity=0.04, convection=2.0)
-    expected = advance(alone, line, 0.1, substeps=20).fields[0, -1]
-    torch.testing.assert_close(end[0, 0], expected[0], rtol=0, atol=1e-13)
-    torch.testing.assert_close(end[1], end[0], rtol=0, atol=1e-13)
-
-
 @pytest.mark.parametrize(("amplitude", "speed"), [(0.5, 1.0), (1.0, 2.0)])
-def test_a_soliton_keeps_its_shape_and_its_speed(
-    advance: Advance, amplitude: float, speed: float
-) -> None:
+def test_a_soliton_keeps_its_shape_and_its_speed(advance, amplitude, speed):
     """`u = c/2 sech^2(sqrt(c)/2 (x - c t))`; the periodic images do not overlap."""
     x = Grid(256, 1, 50.0, torch.float64).points
 
@@ -80,7 +65,7 @@ CONSERVING = {
 
 
 @table("name", CONSERVING)
-def test_conservative_forms_conserve_the_mean(advance: Advance, name: str) -> None:
+def test_conservative_forms_conserve_the_mean(advance, name):
     equation, n_points, dims = CONSERVING[name]
     start = states(equation, n_points, dims) + 0.3
     end = advance(equation, start, equation.INTERVAL, substeps=10).fields[:, -1]
@@ -89,23 +74,8 @@ def test_conservative_forms_conserve_the_mean(advance: Advance, name: str) -> No
     assert (end - start).abs().max() > 1e-2
 
 
-def test_the_slope_of_kuramoto_sivashinsky_obeys_the_conservative_form(advance: Advance) -> None:
-    combustion = KuramotoSivashinsky(length=22.0)
-    grid = Grid(48, 1, combustion.length, torch.float64)
-    height = states(combustion, 48, 1)
-
-    def slope(u: torch.Tensor) -> torch.Tensor:
-        return grid.inverse(grid.forward(u) * grid.gradient[0])
-
-    later = advance(combustion, height, 2.0, substeps=40).fields[:, -1]
-    expected = advance(KuramotoSivashinskyConservative(), slope(height), 2.0, substeps=40)
-    torch.testing.assert_close(slope(later), expected.fields[:, -1], rtol=0, atol=1e-11)
-
-
 @pytest.mark.parametrize(("dims", "same"), [(1, True), (2, False)])
-def test_the_biharmonic_operator_differs_from_the_sum_beyond_one_dimension(
-    advance: Advance, dims: int, same: bool
-) -> None:
+def test_the_biharmonic_operator_differs_from_the_sum_beyond_one_dimension(advance, dims, same):
     start = states(KuramotoSivashinsky(), 24, dims)
     sums, biharmonic = (
         advance(KuramotoSivashinsky(biharmonic=b), start, 1.0, substeps=10).fields[:, -1]
@@ -115,14 +85,51 @@ def test_the_biharmonic_operator_differs_from_the_sum_beyond_one_dimension(
     assert difference < 1e-14 if same else difference > 0.01
 
 
-def test_refuses_an_unknown_form(advance: Advance) -> None:
-    equation = Burgers(form="skew")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"skew.*advective"):
-        advance(equation, torch.zeros(1, 1, 16), 0.1)
-
-
-def test_refuses_a_grid_with_unlimited_growing_modes(advance: Advance) -> None:
+def test_refuses_unknown_forms_and_grids_with_unlimited_growing_modes(advance):
     """No nonlinear term acts on modes beyond the de-aliasing limit, so that they would grow."""
+    with pytest.raises(ValueError, match=r"skew.*advective"):
+        advance(Burgers(form="skew"), torch.zeros(1, 1, 16), 0.1)
     with pytest.raises(ValueError, match="Raise n_points"):
         advance(KuramotoSivashinsky(length=60.0), torch.zeros(1, 1, 16), 0.1)
     assert advance(KuramotoSivashinsky(length=60.0), torch.zeros(1, 1, 48), 0.1).valid.all()
+
+
+def level(*values: float, n_points: int = 16, dims: int = 2) -> torch.Tensor:
+    """Return fields that are constant in space, with one value for each channel."""
+    column = torch.tensor(values, dtype=torch.float64).reshape(1, -1, *[1] * dims)
+    return column.expand(1, -1, *[n_points] * dims)
+
+
+def noise(length: float, n_points: int, dims: int) -> torch.Tensor:
+    grid = Grid(n_points, dims, length, torch.float64)
+    return TruncatedFourier(amplitude=0.1)(grid, 2, 1, torch.Generator().manual_seed(0))
+
+
+def test_a_uniform_population_follows_the_logistic_law(advance):
+    end = advance(FisherKPP(reactivity=1.3), level(0.2), 2.0, substeps=100).fields[0, -1]
+    expected = 0.2 * exp(2.6) / (1 + 0.2 * (exp(2.6) - 1))
+    assert (end - expected).abs().max() < 1e-8
+
+
+def test_patterns_have_the_critical_wavenumber(advance):
+    """The box of `6 pi` holds three waves; with a small r the amplitude of stripes is that of
+    the amplitude equation, `2 sqrt(r / 3)`."""
+    equation = SwiftHohenberg(reactivity=0.1, quadratic=0.0)
+    end = advance(equation, noise(equation.length, 24, 1), 200.0, substeps=400).fields[:, -1]
+    power = Grid(24, 1, equation.length, torch.float64).forward(end).abs()
+    assert (power.argmax(-1) == 3).all()
+    assert 2 * power[..., 3] == pytest.approx(2 * (0.1 / 3) ** 0.5, rel=0.02)
+
+
+def test_each_substance_diffuses_by_its_own_coefficient(advance):
+    """Without catalyst the substrate only diffuses and is fed; a tiny v only decays."""
+    x = Grid(16, 1, 1.0, torch.float64).points[0]
+    wave = torch.sin(2 * torch.pi * x)
+    spread = torch.tensor([1e-3, 4e-3], dtype=torch.float64)
+    equation = GrayScott(diffusivity_u=spread, diffusivity_v=2e-3, feed=0.02, kill=0.05)
+    start = torch.stack([1 + 0.5 * wave, 1e-9 * wave]).expand(2, -1, -1)
+    end = advance(equation, start, 2.0, substeps=100).fields[:, -1]
+    k2 = 4 * torch.pi**2
+    fading = torch.exp(-(k2 * spread + 0.02) * 2.0)[:, None]
+    assert (end[:, 0] - (1 + 0.5 * fading * wave)).abs().max() < 1e-10
+    assert (end[:, 1] / 1e-9 - exp(-(k2 * 2e-3 + 0.07) * 2.0) * wave).abs().max() < 1e-7

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import pi
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pytest
 import torch
 from case_table import table
 
-from scionwood_pde.solvers import Simulation
 from scionwood_pde.solvers.convection import (
     Burgers,
     KuramotoSivashinsky,
@@ -24,7 +22,6 @@ from scionwood_pde.solvers.nonlinear import curl
 from scionwood_pde.solvers.reaction import AllenCahn, FisherKPP, GrayScott, SwiftHohenberg
 from scionwood_pde.solvers.spectral import Grid
 
-Advance = Callable[..., Simulation]
 RECORDED = dict(np.load(Path(__file__).with_name("data") / "oracle.npz"))
 STEPS = 20
 
@@ -60,7 +57,7 @@ def distance(ours: torch.Tensor, theirs: torch.Tensor) -> float:
 
 
 @table("name", CASES)
-def test_twenty_steps_agree_with_exponax(advance: Advance, name: str) -> None:
+def test_twenty_steps_agree_with_exponax(advance, name):
     equation, dt = CASES[name]
     start = recorded(name, "initial")[None]
     order = 2 if "etdrk2" in name else 4
@@ -77,9 +74,7 @@ def test_twenty_steps_agree_with_exponax(advance: Advance, name: str) -> None:
         ("kolmogorov_flow_2d", KolmogorovFlow(viscosity=0.02, drag=0.1, forcing=-0.8)),
     ],
 )
-def test_2d_velocity_agrees_with_the_vorticity_of_exponax(
-    advance: Advance, name: str, equation: Equation
-) -> None:
+def test_2d_velocity_agrees_with_the_vorticity_of_exponax(advance, name, equation):
     """exponax has `u = (d psi/dy, -d psi/dx)` and `laplace psi`: minus the usual vorticity."""
     grid = Grid(25, 2, 2 * pi, torch.float64)
     psi = grid.forward(recorded(name, "initial"))
@@ -89,9 +84,7 @@ def test_2d_velocity_agrees_with_the_vorticity_of_exponax(
     assert distance(-vorticity, recorded(name, "final")) < 1e-12
 
 
-def test_3d_forcing_agrees_with_exponax_up_to_phase_and_factor(
-    advance: Advance,
-) -> None:
+def test_3d_forcing_agrees_with_exponax_up_to_phase_and_factor(advance):
     """exponax forces one of the two conjugate modes: `A/2 cos(k y)` instead of `A sin(k y)`."""
     name, quarter_wave = "kolmogorov_flow_3d", 1  # 12 points over 3 waves
     equation = KolmogorovFlow(viscosity=0.01, drag=0.1, forcing=0.4, forcing_mode=3)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -20,8 +19,6 @@ from scionwood_pde.solvers.initial import TruncatedFourier
 from scionwood_pde.solvers.linear import Advection
 from scionwood_pde.solvers.registry import drawn_equation
 from scionwood_pde.solvers.spectral import Grid
-
-Advance = Callable[..., Simulation]
 
 
 def drawn(
@@ -43,7 +40,7 @@ def corners(kind: type[Equation]) -> tuple[Equation, int]:
 
 
 @table("name", EQUATIONS)
-def test_simulates_a_batch_from_the_name_of_an_equation(name: str) -> None:
+def test_simulates_a_batch_from_the_name_of_an_equation(name):
     kind = EQUATIONS[name]
     run = drawn(name)
     dims = run.grid.dims
@@ -64,16 +61,14 @@ def test_simulates_a_batch_from_the_name_of_an_equation(name: str) -> None:
 
 @table(("dims", "n_points", "frames"), [(1, 32, 40), (2, 16, 20), (3, 16, 6)])
 @table("name", EQUATIONS)
-def test_the_corners_of_the_parameter_ranges_are_stable(
-    name: str, dims: int, n_points: int, frames: int
-) -> None:
+def test_the_corners_of_the_parameter_ranges_are_stable(name, dims, n_points, frames):
     check_corners(name, dims, n_points, frames)
 
 
 @pytest.mark.slow
 @table(("dims", "n_points", "frames"), [(1, 32, 100), (2, 16, 60), (3, 16, 20)])
 @table("name", EQUATIONS)
-def test_the_corners_are_stable_for_long(name: str, dims: int, n_points: int, frames: int) -> None:
+def test_the_corners_are_stable_for_long(name, dims, n_points, frames):
     check_corners(name, dims, n_points, frames)
 
 
@@ -92,14 +87,14 @@ def check_corners(name: str, dims: int, n_points: int, frames: int) -> None:
 
 
 @table("name", EQUATIONS)
-def test_a_seed_determines_the_batch(name: str) -> None:
+def test_a_seed_determines_the_batch(name):
     one, same, other = drawn(name, seed=1), drawn(name, seed=1), drawn(name, seed=2)
     assert torch.equal(one.fields, same.fields)
     assert not torch.equal(one.fields, other.fields)
 
 
 @table("name", EQUATIONS)
-def test_samples_of_a_batch_are_independent(advance: Advance, name: str) -> None:
+def test_samples_of_a_batch_are_independent(advance, name):
     run = drawn(name, dtype=torch.float64, order=2)
     for i in range(3):
         own = {p: getattr(run.equation, p)[i].item() for p in run.equation.PARAMETERS}
@@ -115,14 +110,14 @@ def test_samples_of_a_batch_are_independent(advance: Advance, name: str) -> None
 
 
 @table("name", EQUATIONS)
-def test_single_precision_stays_close_to_double(name: str) -> None:
+def test_single_precision_stays_close_to_double(name):
     single, double = (drawn(name, dtype=d).fields for d in (torch.float32, torch.float64))
     error = (single.double() - double).norm() / double.norm()
     assert 0 < error < 1e-5
 
 
 @table("dims", [1, 2, 3])
-def test_a_finer_grid_gives_the_same_solution(dims: int) -> None:
+def test_a_finer_grid_gives_the_same_solution(dims):
     """The coarse grid resolves these smooth states, so that the fine one gives the same."""
     smooth = TruncatedFourier(cutoff=1, scaling="deviation", amplitude=0.3)
     equation = Burgers(diffusivity=0.1, initial=smooth)
@@ -137,7 +132,7 @@ def test_a_finer_grid_gives_the_same_solution(dims: int) -> None:
     assert (coarse[:, -1] - coarse[:, 0]).norm() > 0.1 * coarse[:, 0].norm()
 
 
-def test_a_sample_that_blows_up_is_marked_and_does_not_affect_others(advance: Advance) -> None:
+def test_a_sample_that_blows_up_is_marked_and_does_not_affect_others(advance):
     start = torch.sin(2 * torch.pi * torch.arange(32, dtype=torch.float64) / 32)
     three = torch.stack([start, 1e3 * start, 0.5 * start])[:, None]
     run = advance(Burgers(), three, 0.1, n_steps=20, dtype=torch.float32)
@@ -145,16 +140,13 @@ def test_a_sample_that_blows_up_is_marked_and_does_not_affect_others(advance: Ad
     assert not run.fields[1].isfinite().all()
     alone = advance(Burgers(), three[:1], 0.1, n_steps=20, dtype=torch.float32)
     torch.testing.assert_close(run.fields[0], alone.fields[0], rtol=1e-6, atol=1e-6)
+    for value in (float("nan"), float("inf"), 2e4):
+        beyond = torch.zeros(2, 1, 16)
+        beyond[1] = value
+        assert advance(Advection(), beyond, 0.1).valid.tolist() == [True, False]
 
 
-@table("value", [float("nan"), float("inf"), 2e4])
-def test_a_state_with_nan_or_above_its_bound_is_marked(advance: Advance, value: float) -> None:
-    start = torch.zeros(2, 1, 16)
-    start[1] = value
-    assert advance(Advection(), start, 0.1).valid.tolist() == [True, False]
-
-
-def test_asymmetric_rounding_errors_do_not_grow() -> None:
+def test_asymmetric_rounding_errors_do_not_grow():
     """Half a spectrum holds some modes twice; a difference between the two would grow."""
     equation = KuramotoSivashinsky(length=22.0, second_order=20.0, fourth_order=20.0)
     generator = torch.Generator().manual_seed(0)
@@ -162,7 +154,7 @@ def test_asymmetric_rounding_errors_do_not_grow() -> None:
     assert run.valid.all()
 
 
-def test_gradients_pass_through_a_step() -> None:
+def test_gradients_pass_through_a_step():
     """A coefficient can be fitted: the derivative agrees with central differences."""
     grid = Grid(16, 1, 1.0, torch.float64)
     start = grid.forward(torch.sin(2 * torch.pi * grid.points))
@@ -194,7 +186,7 @@ def test_gradients_pass_through_a_step() -> None:
         ({"dtype": torch.bfloat16}, "float32 or float64"),
     ],
 )
-def test_refuses_sizes_that_do_not_fit(options: dict[str, Any], words: str) -> None:
+def test_refuses_sizes_that_do_not_fit(options, words):
     fitting: dict[str, Any] = {
         "equation": Burgers(),
         "n_points": 16,
@@ -213,43 +205,30 @@ def test_refuses_sizes_that_do_not_fit(options: dict[str, Any], words: str) -> N
     [("kolmogorov_flow", 20.0, True), ("burgers", 4.0, True), ("gray_scott", 1e4, False)],
     ids=["flow", "burgers", "reaction"],
 )
-def test_a_step_that_the_cfl_number_forbids_is_refused_by_name(
-    name: str, interval: float, named: bool
-) -> None:
+def test_a_step_that_the_cfl_number_forbids_is_refused_by_name(name, interval, named):
     with pytest.raises(RecipeError, match="0 of 2 samples are valid") as caught:
         pde.simulate(equation=name, n=2, n_points=16, n_steps=4, interval=interval)
     assert ("CFL number" in str(caught.value)) == named
     assert "substeps" in str(caught.value)
+    if name == "burgers":
+        options: dict[str, Any] = {"n": 1, "n_points": 16, "n_steps": 2, "interval": 4.0, "dims": 2}
+        with pytest.raises(RecipeError, match="CFL number") as caught:
+            pde.simulate(equation="burgers", **options)
+        found = re.search(r"Take (\d+) substeps", str(caught.value))
+        assert len(pde.simulate(equation="burgers", substeps=int(found[1]), **options)) == 1
+    if name == "kolmogorov_flow":
+        data = Trajectories(equation=name, n_points=16, n_frames=3, interval=200.0)
+        with pytest.raises(RecipeError, match="CFL number"):
+            data.train_dataloader()
 
 
-def test_the_substeps_that_the_error_names_suffice() -> None:
-    options: dict[str, Any] = {"n": 1, "n_points": 16, "n_steps": 2, "interval": 4.0, "dims": 2}
-    with pytest.raises(RecipeError, match="CFL number") as caught:
-        pde.simulate(equation="burgers", **options)
-    found = re.search(r"Take (\d+) substeps", str(caught.value))
-    assert found is not None
-    assert len(pde.simulate(equation="burgers", substeps=int(found[1]), **options)) == 1
-
-
-def test_a_recipe_names_the_cfl_number() -> None:
-    data = Trajectories(equation="kolmogorov_flow", n_points=16, n_frames=3, interval=200.0)
-    with pytest.raises(RecipeError, match="CFL number"):
-        data.train_dataloader()
-
-
-def test_states_beyond_the_memory_are_refused_before_any_is_allocated() -> None:
-    with pytest.raises(ValueError, match=r"3 fields of 100000\^3 points: .* GiB, and this machine"):
-        simulate("burgers", 100_000, 3, 1, 0.1, 1, torch.Generator())
-
-
-@table(
-    ("name", "value", "rule"),
-    [
+def test_parameters_and_sizes_out_of_range_are_refused_by_name():
+    for name, value, rule in (
         ("diffusivity", -0.1, "parameter diffusivity of -0.1: .* not negative"),
         ("diffusivity", float("nan"), "parameter diffusivity of nan: it is finite"),
         ("length", 0.0, "a box has a positive length"),
-    ],
-)
-def test_parameters_out_of_range_are_refused_by_name(name: str, value: float, rule: str) -> None:
-    with pytest.raises(ValueError, match=rule):
-        drawn_equation("burgers", torch.Generator(), 1, {name: value})
+    ):
+        with pytest.raises(ValueError, match=rule):
+            drawn_equation("burgers", torch.Generator(), 1, {name: value})
+    with pytest.raises(ValueError, match=r"3 fields of 100000\^3 points: .* GiB, and this machine"):
+        simulate("burgers", 100_000, 3, 1, 0.1, 1, torch.Generator())

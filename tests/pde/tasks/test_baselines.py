@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 import scionwood
@@ -16,20 +14,17 @@ from scionwood_pde.tasks.states import mean_vrmse
 SMALL = {"n_points": 16, "n_frames": 3, "n_train": 2, "n_val": 1, "n_test": 1, "batch_size": 2}
 
 
-def test_a_test_of_a_run_logs_filters_and_skill(tmp_path: Path) -> None:
-    recipe = scionwood.resolve("pde/dynamics", smoke=True)
-    scionwood.fit(recipe, run_dir=tmp_path / "run")
-    values = scionwood.test(tmp_path / "run")
+def test_a_test_of_a_run_logs_filters_and_skill(run):
+    values = scionwood.test(run)
     names = ("persistence", "damped", "shell", "mode")
     best = min(values[f"test_vrmse_{name}"] for name in names)
     assert values["test_skill"] == pytest.approx(1 - values["test_vrmse"] / best, abs=1e-5)
 
 
-def test_files_and_simulations_have_the_same_filters(tmp_path: Path) -> None:
+def test_files_and_simulations_have_the_same_filters(tmp_path):
     simulated = Trajectories(**SMALL)
     batch = next(iter(simulated.test_dataloader()))
     scored = baselines(simulated, mean_vrmse)
-    assert scored is not None
     errors = scored.add(batch["state"].new_tensor(0.1), batch["state"], batch["next"], None)
     assert set(errors) == {"vrmse_damped", "vrmse_shell", "vrmse_mode"}
     assert scored.skill() == pytest.approx(1 - 0.1 / min(map(float, errors.values())))

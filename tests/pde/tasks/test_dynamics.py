@@ -29,7 +29,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_scales_are_measured_and_saved(run: Path) -> None:
+def test_the_scales_are_measured_and_saved(run):
     scales = load_run(run).backbone.scales
     assert (scales.change > 0).all()
     assert (scales.change != 1).all()
@@ -38,7 +38,7 @@ def test_the_scales_are_measured_and_saved(run: Path) -> None:
     assert scales.mean_condition.item() == pytest.approx(0.25)
 
 
-def test_a_run_rolls_out_from_two_frames(run: Path) -> None:
+def test_a_run_rolls_out_from_two_frames(run):
     states = pde.simulate(
         equation="kolmogorov_flow",
         n=1,
@@ -59,7 +59,7 @@ def test_a_run_rolls_out_from_two_frames(run: Path) -> None:
     assert pde.evaluate(predicted, states, given=2)[0]["vrmse"] > 0
 
 
-def test_the_loss_counts_errors_in_units_of_the_change() -> None:
+def test_the_loss_counts_errors_in_units_of_the_change():
     model = BilinearForecast(fields=2, dims=1, width=2, stencil=3)
     model.scales.change.copy_(torch.tensor([0.1, 2.0]))
     task = Dynamics(model).eval()
@@ -68,7 +68,7 @@ def test_the_loss_counts_errors_in_units_of_the_change() -> None:
     assert task.losses(batch)["loss"].item() == pytest.approx(1.0, rel=1e-4)
 
 
-def test_training_moves_both_states_alike_and_adds_noise() -> None:
+def test_training_moves_both_states_alike_and_adds_noise():
     task = Dynamics(BilinearForecast(fields=2, width=2, stencil=3), shifts=["y", "z"], noise=0.5)
     state = torch.randn(2, 2, 16, 16, 16)
     batch = {"state": state, "next": state}
@@ -81,7 +81,7 @@ def test_training_moves_both_states_alike_and_adds_noise() -> None:
 @pytest.mark.filterwarnings(
     "ignore:.*LeafSpec:FutureWarning", "ignore:.*does not have many workers"
 )
-def test_the_steps_of_a_training_sample_rise_from_one() -> None:
+def test_the_steps_of_a_training_sample_rise_from_one():
     class Gain(torch.nn.Module):
         """A model of one number, which notes the training step of each call."""
 
@@ -110,7 +110,7 @@ def test_the_steps_of_a_training_sample_rise_from_one() -> None:
         Dynamics(Gain(), ramp=1.5)
 
 
-def test_a_training_over_several_steps_holds_states_below_the_cap() -> None:
+def test_a_training_over_several_steps_holds_states_below_the_cap():
     model = BilinearForecast(fields=2, width=2, stencil=3)
     state = torch.randn(1, 2, 16, 16, 16)
     task = Dynamics(model, unroll=6).train()

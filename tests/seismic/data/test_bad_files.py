@@ -44,13 +44,7 @@ def _killer(folder: Path) -> bytes:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux")
-def test_a_run_skips_bad_files_and_keeps_its_choice(
-    survey: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_run_skips_bad_files_and_keeps_its_choice(survey, tmp_path, monkeypatch, caplog, capsys):
     monkeypatch.setenv("SCIONWOOD_READERS", "service")
     caplog.set_level(logging.WARNING, "scionwood.training")
     options = [*OPTIONS, f"data.path={survey}"]
@@ -75,7 +69,7 @@ def test_a_run_skips_bad_files_and_keeps_its_choice(
         scionwood.fit(recipe, resume=run, overrides={"trainer.max_steps": 6})
 
 
-def test_a_bad_file_stops_a_run_unless_the_recipe_says_skip(survey: Path, tmp_path: Path) -> None:
+def test_a_bad_file_stops_a_run_unless_the_recipe_says_skip(survey, tmp_path):
     options = [*OPTIONS[1:], f"data.path={survey}/?.sgy"]
     recipe = scionwood.resolve("seismic/adapt_to_survey", options, smoke=True)
     with pytest.raises(scionwood.ReadError, match=r"2\.sgy"):
@@ -83,9 +77,7 @@ def test_a_bad_file_stops_a_run_unless_the_recipe_says_skip(survey: Path, tmp_pa
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux")
-def test_the_child_of_a_survey_keeps_few_files_open(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_child_of_a_survey_keeps_few_files_open(tmp_path, monkeypatch):
     monkeypatch.setenv("SCIONWOOD_READERS", "service")
     for number in range(30):
         gathers = np.random.default_rng(number).standard_normal((1, 16, 32)).astype(np.float32)
@@ -93,7 +85,7 @@ def test_the_child_of_a_survey_keeps_few_files_open(
     data = Survey(path=str(tmp_path), n_traces=8, n_samples=16, n_train=200, batch_size=8)
     drawn = [batch["noisy"] for batch in data.loader("train")]
     assert len(drawn) == 25
-    (session,) = data.data_files._sessions.values()  # type: ignore[union-attr]
+    (session,) = data.data_files._sessions.values()
     (channel,) = session._channels.values()
     told = Path(f"/proc/self/fdinfo/{channel.process.handle}").read_text("utf-8")
     pid = next(line.split()[1] for line in told.splitlines() if line.startswith("Pid:"))

@@ -30,7 +30,7 @@ def everything(figure: Figure) -> str:
     return "\n".join([figure.get_suptitle(), figure.get_supxlabel(), *texts])
 
 
-def test_panels_have_time_down_and_one_symmetric_gain(noisy: np.ndarray) -> None:
+def test_panels_have_time_down_and_one_symmetric_gain(noisy):
     figure = draw_panels({"input": noisy, "removed": 0.1 * noisy}, dt=0.004)
     first, second = (axes_of(figure, name).images[0] for name in ("input", "removed"))
     np.testing.assert_array_equal(first.get_array(), noisy.T)
@@ -41,11 +41,12 @@ def test_panels_have_time_down_and_one_symmetric_gain(noisy: np.ndarray) -> None
     assert (bottom, top) == (pytest.approx(0.126), pytest.approx(-0.002))  # samples are centred
 
 
-def test_draws_a_gather_of_zeros(noisy: np.ndarray) -> None:
+def test_draws_a_gather_of_zeros_and_a_single_trace(noisy):
     draw_panels({"input": 0 * noisy}).draw_without_rendering()
+    sheet(Result(noisy[:1], 0.5 * noisy[:1], Geometry(0.004))).draw_without_rendering()
 
 
-def test_the_sheet_shows_gathers_spectra_and_leakage(noisy: np.ndarray) -> None:
+def test_the_sheet_shows_gathers_spectra_and_leakage(noisy):
     figure = sheet(Result(noisy, 0.5 * noisy, Geometry(0.004)))
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
     assert titles[:3] == ["input", "denoised", "removed"]
@@ -54,7 +55,7 @@ def test_the_sheet_shows_gathers_spectra_and_leakage(noisy: np.ndarray) -> None:
     assert float(titles[7].split()[-1]) > 0.9  # what was removed is the signal itself
 
 
-def test_a_reference_adds_panels_of_reference_and_error(noisy: np.ndarray) -> None:
+def test_a_reference_adds_panels_of_reference_and_error(noisy):
     figure = sheet(Result(noisy, 0.5 * noisy, Geometry(0.004), reference=0.25 * noisy))
     error = axes_of(figure, "error").images[0]
     np.testing.assert_allclose(error.get_array(), 0.25 * noisy.T)
@@ -63,7 +64,7 @@ def test_a_reference_adds_panels_of_reference_and_error(noisy: np.ndarray) -> No
     assert "SNR, reference" in everything(figure)
 
 
-def test_spectra_share_one_scale_and_have_physical_axes(noisy: np.ndarray) -> None:
+def test_spectra_share_one_scale_and_have_physical_axes(noisy):
     figure = sheet(Result(noisy, 0.5 * noisy, Geometry(0.004, dx=5.0)))
     names = ("f-k, input", "f-k, denoised", "f-k, removed")
     assert len({axes_of(figure, name).images[0].get_clim() for name in names}) == 1
@@ -75,7 +76,7 @@ def test_spectra_share_one_scale_and_have_physical_axes(noisy: np.ndarray) -> No
     np.testing.assert_allclose(lines[0].get_ydata() - lines[1].get_ydata(), 6.02, atol=0.01)
 
 
-def test_depth_files_have_depth_axes(noisy: np.ndarray) -> None:
+def test_depth_files_have_depth_axes(noisy):
     figure = sheet(Result(noisy, 0.5 * noisy, Geometry(2.0, start=100.0, vertical="depth")))
     axes = axes_of(figure, "input")
     assert axes.get_ylabel() == "depth (m)"
@@ -84,7 +85,7 @@ def test_depth_files_have_depth_axes(noisy: np.ndarray) -> None:
     assert axes_of(figure, "f-k, input").get_xlabel() == "wavenumber (cycles/trace)"
 
 
-def test_dead_traces_are_grey_in_every_panel(noisy: np.ndarray) -> None:
+def test_dead_traces_are_grey_in_every_panel(noisy):
     noisy[3], noisy[7, 5] = 0, np.nan
     clean = np.where(np.isfinite(noisy), 0.5 * noisy, noisy)
     figure = sheet(Result(noisy, clean, Geometry(0.004)))
@@ -96,7 +97,7 @@ def test_dead_traces_are_grey_in_every_panel(noisy: np.ndarray) -> None:
     assert "20, 2 dead" in everything(figure)
 
 
-def test_few_traces_are_also_drawn_as_wiggles(noisy: np.ndarray) -> None:
+def test_few_traces_are_also_drawn_as_wiggles(noisy):
     drawn = {n: draw_panels({"input": np.tile(noisy, (3, 1))[:n]}, dt=0.004) for n in (59, 60)}
     assert len(drawn[59].axes[0].lines) == 59
     assert len(drawn[60].axes[0].lines) == 0
@@ -105,9 +106,7 @@ def test_few_traces_are_also_drawn_as_wiggles(noisy: np.ndarray) -> None:
     np.testing.assert_allclose(y, 0.004 * np.arange(32), atol=1e-12)
 
 
-def test_large_gathers_are_thinned_with_a_note_in_the_title(
-    monkeypatch: pytest.MonkeyPatch, noisy: np.ndarray
-) -> None:
+def test_large_gathers_are_thinned_with_a_note_in_the_title(monkeypatch, noisy):
     monkeypatch.setattr(panels, "LIMIT", 16)
     monkeypatch.setattr("scionwood_seismic.evaluation.figures.LIMIT", 16)
     noisy[11, 3] = -50
@@ -119,14 +118,14 @@ def test_large_gathers_are_thinned_with_a_note_in_the_title(
     assert axes_of(figure, "input").get_xlim() == (0.5, 20.5)  # traces of the file, not blocks
 
 
-def test_thinning_keeps_the_strongest_of_each_block_with_its_sign() -> None:
+def test_thinning_keeps_the_strongest_of_each_block_with_its_sign():
     data = np.array([[1, -5, np.nan, np.nan, 3], [2, 4, np.nan, np.nan, -4]])
     np.testing.assert_array_equal(thin(data, 3), [[-5, np.nan, 3], [4, np.nan, -4]])
     np.testing.assert_array_equal(thin(data, 1), [[-5]])
     assert thin(data, 5) is data
 
 
-def test_a_plane_wave_is_one_point_in_f_k() -> None:
+def test_a_plane_wave_is_one_point_in_f_k():
     x, t = np.arange(64)[:, None], np.arange(100)[None]
     spectrum = fk(np.cos(2 * np.pi * (0.2 * t - 0.125 * x)))
     k, f = np.unravel_index(spectrum.argmax(), spectrum.shape)
@@ -134,10 +133,6 @@ def test_a_plane_wave_is_one_point_in_f_k() -> None:
     assert f / 100 == 0.2
 
 
-def test_the_mean_spectrum_averages_amplitude_spectra() -> None:
+def test_the_mean_spectrum_averages_amplitude_spectra():
     data = np.random.default_rng(1).standard_normal((600, 40))
     np.testing.assert_allclose(mean_spectrum(data), np.abs(np.fft.rfft(data)).mean(0))
-
-
-def test_draws_a_single_trace(noisy: np.ndarray) -> None:
-    sheet(Result(noisy[:1], 0.5 * noisy[:1], Geometry(0.004))).draw_without_rendering()

@@ -1,14 +1,21 @@
+"""The measures of a gather, and its traffic light."""
+
 from __future__ import annotations
 
+import io
 import math
 
 import numpy as np
 import pytest
 import torch
+from case_table import table
+from rich.console import Console
 
 from scionwood_seismic.evaluation import gather_qc, metrics
 from scionwood_seismic.evaluation.gather_qc import measure, similarity_map
+from scionwood_seismic.evaluation.light import judge, print_verdicts
 from scionwood_seismic.evaluation.panels import Geometry, Result
+from scionwood_seismic.inference.options import GateOptions
 
 
 @pytest.fixture
@@ -19,7 +26,7 @@ def result() -> Result:
     return Result(noisy, 0.6 * reference + 0.2 * noisy, Geometry(0.004), reference)
 
 
-def test_measures_equal_the_metrics(result: Result) -> None:
+def test_measures_equal_the_metrics(result):
     values = measure(result).values
     leak = metrics.leakage(result.noisy, result.clean)
     for ours, theirs in (
@@ -39,7 +46,7 @@ def test_measures_equal_the_metrics(result: Result) -> None:
         assert values[ours] == pytest.approx(float(function(clean, estimate)), rel=1e-5)
 
 
-def test_the_unprocessed_input_has_no_leakage_and_no_gain(result: Result) -> None:
+def test_the_unprocessed_input_has_no_leakage_and_no_gain(result):
     nothing = measure(Result(result.noisy, result.noisy, Geometry(), result.reference))
     assert nothing.values == pytest.approx(measure(result).unprocessed, nan_ok=True)
     assert nothing.leak() == 0
@@ -48,14 +55,14 @@ def test_the_unprocessed_input_has_no_leakage_and_no_gain(result: Result) -> Non
     assert nothing.values["SNR, reference"] < measure(result).values["SNR, reference"]
 
 
-def test_measures_do_not_depend_on_the_unit(result: Result) -> None:
+def test_measures_do_not_depend_on_the_unit(result):
     for unit in (1e-12, 1e12):
         noisy, clean, reference = (unit * x for x in (result.noisy, result.clean, result.reference))
         scaled = Result(noisy, clean, Geometry(), reference)
         assert measure(scaled).values == pytest.approx(measure(result).values, rel=1e-4)
 
 
-def test_dead_and_broken_traces_are_counted_and_not_measured(result: Result) -> None:
+def test_dead_and_broken_traces_are_counted_and_not_measured(result):
     noisy, clean, reference = (
         np.concatenate([x, x[:3]]) for x in (result.noisy, result.clean, result.reference)
     )
@@ -68,21 +75,16 @@ def test_dead_and_broken_traces_are_counted_and_not_measured(result: Result) -> 
     assert np.isfinite(shown[:48]).all()
 
 
-def test_a_gather_without_live_traces_has_no_measures(result: Result) -> None:
+def test_gathers_and_results_of_zeros_have_defined_measures_or_none(result):
     row = measure(Result(0 * result.noisy, 0 * result.clean, Geometry()))
     assert (row.dead, dict(row.values)) == (48, {})
-
-
-def test_an_all_zero_result_has_defined_measures_or_nan(result: Result) -> None:
     values = measure(Result(result.noisy, 0 * result.clean, Geometry())).values
     assert values["energy removed"] == 1
     assert values["amplitude ratio"] == values["local similarity"] == 0
     assert math.isnan(values["correlation"])
 
 
-def test_large_gathers_are_measured_in_blocks(
-    monkeypatch: pytest.MonkeyPatch, result: Result
-) -> None:
+def test_large_gathers_are_measured_in_blocks(monkeypatch, result):
     whole, shown = measure(result).values, similarity_map(result)
     monkeypatch.setattr(gather_qc, "PIECE", 24 * 80)
     blocks = measure(result).values
@@ -97,7 +99,7 @@ def test_large_gathers_are_measured_in_blocks(
     assert shown.shape == result.noisy.shape
 
 
-def test_long_traces_are_measured_in_blocks() -> None:
+def test_long_traces_are_measured_in_blocks():
     """MS-SSIM needs a matrix of all pairs of samples, which long recordings have no room for."""
     noisy = np.random.default_rng(0).standard_normal((1, 9_000)).astype(np.float32)
     result = Result(noisy, 0.5 * noisy, Geometry(0.001))
@@ -105,3 +107,47 @@ def test_long_traces_are_measured_in_blocks() -> None:
     assert values["energy removed"] == pytest.approx(0.25)
     assert values["local similarity"] == pytest.approx(1, abs=0.01)
     assert np.isfinite(similarity_map(result)).all()
+
+
+def report(
+    share: float = 1.0, strong: float | None = 0.95, reason: str = "", back: float = 0.0
+) -> dict[str, object]:
+    recovered = {} if strong is None else {"strong flat": strong, "weak flat": 0.9}
+    return {
+        "gather": "fldr 7",
+        "recovered": recovered,
+        "share": share,
+        "reason": reason,
+        "back": back,
+        "removed": 0.2,
+    }
+
+
+@table(
+    ("given", "light", "text"),
+    [
+        (report(), "green", "20 % removed; strong events keep 0.95 of their amplitude, weak ones"),
+        (report(0.5, 0.85, "why"), "yellow", "blended with 50 % of the removed part, because why"),
+        (report(0.0, 1.0, "no live trace"), "yellow", "passed through unchanged: no live trace"),
+        (report(1.0, 0.86, "why; lost signal was put back", 0.5), "green", "put back"),
+        (report(0.5, 0.85, "why; lost signal was put back", 1.0), "yellow", "put back"),
+        (report(1.0, 0.4), "red", "strong events keep 0.40"),
+        (report(1.0, None), "grey", "not tested"),
+    ],
+)
+def test_a_light_has_its_reason(given, light, text):
+    verdict = judge(given, GateOptions())
+    assert verdict.light == light
+    assert text in verdict.reason
+
+
+def test_the_worst_gathers_come_first_and_the_rest_is_counted():
+    out = io.StringIO()
+    reports = [report()] * 20 + [report(0.0, 1.0, "two traces"), report(1.0, 0.3)]
+    verdicts = [judge(each, GateOptions()) for each in reports]
+    print_verdicts(verdicts, Console(file=out, width=200))
+    lines = out.getvalue().splitlines()
+    assert lines[0].startswith("red")
+    assert lines[1].startswith("yellow")
+    assert len(lines) == 9
+    assert "1 red, 1 yellow, 20 green (1 passed through unchanged), the 8 worst are" in lines[-1]

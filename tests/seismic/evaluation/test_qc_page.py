@@ -52,7 +52,7 @@ class Tags(HTMLParser):
             self.rows[-1][-1] += data
 
 
-def test_the_page_is_self_contained() -> None:
+def test_the_page_is_self_contained():
     text = render_qc(page(row(0, 0.1)))
     parsed = Tags(text)
     images = [attributes["src"] or "" for tag, attributes in parsed.tags if tag == "img"]
@@ -63,11 +63,7 @@ def test_the_page_is_self_contained() -> None:
     assert "default-src 'none'" in policy
 
 
-def test_every_tag_is_closed() -> None:
-    assert Tags(render_qc(page(row(0, 0.1), row(1, 0.2, broken=1)))).open == []
-
-
-def test_text_from_files_is_escaped() -> None:
+def test_text_from_files_is_escaped():
     hostile = '<script>alert("1")</script>&amp;\n\udcff'
     made = QcPage(hostile, [row(0, 0.1)], 1, [Picture(hostile, PNG)], {hostile: hostile})
     text = render_qc(made)
@@ -75,9 +71,10 @@ def test_text_from_files_is_escaped() -> None:
     assert "&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;amp;\\n\\udcff" in text
     assert text.encode("utf-8")
     assert Tags(text).open == []
+    assert plain("a\nb\x1b\udcffc é") == "a\\nb\\x1b\\udcffc é"
 
 
-def test_the_worst_gather_is_the_first_row() -> None:
+def test_the_worst_gather_is_the_first_row():
     dead = Row(3, "fldr 103", 24, 24, 0, {}, {})
     parsed = Tags(render_qc(page(row(0, 0.1), row(1, 0.3, dead=2), row(2, 0.2), dead)))
     at = next(i for i, cells in enumerate(parsed.rows) if cells[0] == "gather")
@@ -89,7 +86,7 @@ def test_the_worst_gather_is_the_first_row() -> None:
     ]
 
 
-def test_the_summary_compares_with_the_unprocessed_input() -> None:
+def test_the_summary_compares_with_the_unprocessed_input():
     parsed = Tags(render_qc(page(row(0, 0.1), row(1, 0.3), row(2, 0.2))))
     summary = next(cells for cells in parsed.rows if cells[0] == "local similarity")
     assert summary[1:5] == ["0", "0.2", "0.1", "0.3"]
@@ -97,26 +94,21 @@ def test_the_summary_compares_with_the_unprocessed_input() -> None:
 
 
 @pytest.mark.parametrize(("gathers", "said"), [(2, "2 of 2 gathers."), (900, "evenly spaced")])
-def test_states_how_many_gathers_are_measured(gathers: int, said: str) -> None:
+def test_states_how_many_gathers_are_measured(gathers, said):
     assert said in render_qc(page(row(0, 0.1), row(1, 0.2), gathers=gathers))
 
 
-def test_warns_of_traces_that_are_not_finite_in_the_output() -> None:
-    assert 'class="warning"' in render_qc(page(row(0, 0.1, broken=3)))
-    assert 'class="warning"' not in render_qc(page(row(0, 0.1)))
-
-
-def test_the_footer_names_the_run() -> None:
-    footer = render_qc(page(row(0, 0.1))).partition("<footer>")[2]
-    assert "<dt>adapter</dt><dd>runs/a</dd>" in footer
+def test_warns_of_traces_that_are_not_finite_in_the_output():
+    broken = render_qc(page(row(0, 0.1), row(1, 0.2, broken=3)))
+    assert 'class="warning"' in broken
+    assert Tags(broken).open == [], "every tag is closed"
+    whole = render_qc(page(row(0, 0.1)))
+    assert 'class="warning"' not in whole
+    assert "<dt>adapter</dt><dd>runs/a</dd>" in whole.partition("<footer>")[2]
 
 
 @table(
     ("value", "text"), [(-1e-9, "0"), (float("nan"), "-"), (1234.5, "1.23e+03"), (0.12345, "0.123")]
 )
-def test_numbers_are_short(value: float, text: str) -> None:
+def test_numbers_are_short(value, text):
     assert number(value) == text
-
-
-def test_escapes_unprintable_characters_of_a_name() -> None:
-    assert plain("a\nb\x1b\udcffc é") == "a\\nb\\x1b\\udcffc é"

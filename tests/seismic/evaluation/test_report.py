@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 
@@ -19,8 +18,6 @@ from scionwood_seismic.evaluation.panels import Geometry, Result
 from scionwood_seismic.evaluation.report import qc_files, report_quality
 from scionwood_seismic.readers import das
 from scionwood_seismic.readers.segy import SegyReader
-
-Write = Callable[..., Path]
 
 
 @pytest.fixture
@@ -48,19 +45,15 @@ def run(
     return console.export_text()
 
 
-def test_without_qc_the_first_gather_is_measured(
-    segy: Write, gathers: np.ndarray, console: Console
-) -> None:
-    text = run(console, segy(), segy("clean.sgy", 0.5 * gathers))
-    assert "clean.sgy: 2 gathers, 48 traces" in text
+def test_without_qc_the_first_gather_is_measured(segy, gathers, console):
+    text = run(console, segy(), segy("[bold][red]x.sgy", 0.5 * gathers))  # no markup
+    assert "[bold][red]x.sgy: 2 gathers, 48 traces" in text
     assert "first gather (fldr 100): local similarity" in text
     assert "energy removed 0.25," in text
     assert "worst" not in text
 
 
-def test_writes_the_figure_and_the_page_side_by_side(
-    segy: Write, gathers: np.ndarray, console: Console, tmp_path: Path
-) -> None:
+def test_writes_the_figure_and_the_page_side_by_side(segy, gathers, console, tmp_path):
     page = tmp_path / "qc.html"
     clean = segy(r"$\b$<i>油田.sgy", 0.5 * gathers[:1])  # no mathematics, no markup, no font
     run(console, segy(data=gathers[:1]), clean, qc=page)
@@ -77,7 +70,7 @@ def test_writes_the_figure_and_the_page_side_by_side(
     ("named", "figure", "page"),
     [("a.png", "a.png", "a.html"), ("a.html", "a.png", "a.html"), ("a.pdf", "a.pdf", "a.html")],
 )
-def test_either_path_determines_both(named: str, figure: str, page: str) -> None:
+def test_either_path_determines_both(named, figure, page):
     assert qc_files(Path(named)) == (Path(figure), Path(page))
 
 
@@ -94,9 +87,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return titles
 
 
-def test_the_page_shows_the_worst_the_median_and_the_best(
-    segy: Write, console: Console, tmp_path: Path, drawn: list[str]
-) -> None:
+def test_the_page_shows_the_worst_the_median_and_the_best(segy, console, tmp_path, drawn):
     data = np.random.default_rng(0).standard_normal((5, 24, 40)).astype(np.float32)
     other = np.random.default_rng(1).standard_normal(data.shape).astype(np.float32)
     leak = np.array([0.4, 0.0, 0.9, 0.2, 0.6], dtype=np.float32)[:, None, None]
@@ -111,19 +102,14 @@ def test_the_page_shows_the_worst_the_median_and_the_best(
         ["fldr 101", "best"],
     ]
     assert len(drawn) == 3
-
-
-def test_shows_the_worst_and_the_best_of_two_gathers(
-    segy: Write, gathers: np.ndarray, console: Console, tmp_path: Path, drawn: list[str]
-) -> None:
-    clean = np.stack([0.5 * gathers[0], 0 * gathers[1]])  # the second result is empty
-    run(console, segy(), segy("clean.sgy", clean), qc=tmp_path / "qc.png")
+    drawn.clear()
+    two = np.stack([0.5 * data[0], 0 * data[1]])  # the second result is empty
+    files = segy(data=data[:2]), segy("clean.sgy", two)
+    run(console, *files, qc=tmp_path / "qc.png", force=True)
     assert [title.rpartition("), ")[2].split()[0] for title in sorted(drawn)] == ["worst", "best"]
 
 
-def test_measures_evenly_spaced_gathers_of_long_files(
-    segy: Write, console: Console, tmp_path: Path, drawn: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_measures_evenly_spaced_gathers_of_long_files(segy, console, tmp_path, drawn, monkeypatch):
     monkeypatch.setattr(report, "MOST", 3)
     data = np.random.default_rng(0).standard_normal((7, 4, 40)).astype(np.float32)
     run(console, segy(data=data), segy("clean.sgy", 0.5 * data), qc=tmp_path / "qc.png")
@@ -133,9 +119,7 @@ def test_measures_evenly_spaced_gathers_of_long_files(
     assert "fldr 101" not in page
 
 
-def test_a_reference_adds_fidelity_measures(
-    segy: Write, gathers: np.ndarray, console: Console, tmp_path: Path, drawn: list[str]
-) -> None:
+def test_a_reference_adds_fidelity_measures(segy, gathers, console, tmp_path, drawn):
     noisy, clean = segy(), segy("clean.sgy", 0.5 * gathers)
     text = run(
         console, noisy, clean, qc=tmp_path / "qc.png", reference=segy("true.sgy", 0.25 * gathers)
@@ -147,9 +131,7 @@ def test_a_reference_adds_fidelity_measures(
     assert (float(unprocessed), float(median)) == (pytest.approx(-9.54), 0)
 
 
-def test_fibres_have_wavenumbers_in_cycles_per_metre(
-    console: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fibres_have_wavenumbers_in_cycles_per_metre(console, tmp_path, monkeypatch):
     seen: list[Geometry] = []
 
     def draw(result: Result, *_: object, **__: str) -> Figure:
@@ -167,60 +149,43 @@ def test_fibres_have_wavenumbers_in_cycles_per_metre(
         assert seen[0].dt == pytest.approx(before.dt)
 
 
-def test_refuses_files_with_different_gathers(
-    segy: Write, gathers: np.ndarray, console: Console
-) -> None:
+def test_refuses_files_with_different_gathers_and_figures_of_no_image_format(
+    segy, gathers, console, tmp_path, drawn
+):
     with pytest.raises(ReadError, match=r"in\.sgy, short\.sgy: the files differ .*\(2, 1\)"):
         run(console, segy(), segy("short.sgy", gathers[:1]))
     with pytest.raises(ReadError, match=r"\(24, 40\), \(24, 30\)"):
         run(console, segy(), segy("cut.sgy", gathers[:, :, :30]))
+    with pytest.raises(WriteError, match=r"qc\.docx: the figure cannot be written .* Try a \.png"):
+        run(console, segy(), segy("clean.sgy", 0.5 * gathers), qc=tmp_path / "qc.docx")
 
 
-def test_reports_a_file_without_live_traces(
-    segy: Write, gathers: np.ndarray, console: Console, tmp_path: Path
-) -> None:
+def test_reports_a_file_without_live_traces(segy, gathers, console, tmp_path):
     silent = segy(data=0 * gathers)
     text = run(console, silent, segy("clean.sgy", 0 * gathers), qc=tmp_path / "qc.png")
     assert "no live trace" in text
     assert not (tmp_path / "qc.png").exists()
 
 
-def test_does_not_compare_a_source_that_was_replaced(segy: Write, console: Console) -> None:
-    path = segy()
-    assert "the source was replaced by its result" in run(console, path, path)
-
-
-def test_compares_a_replaced_source_that_is_still_open(
-    segy: Write, gathers: np.ndarray, console: Console
-) -> None:
+def test_a_replaced_source_is_compared_if_it_is_still_open(segy, gathers, console):
     path, result = segy(), segy("clean.sgy", 0.5 * gathers)
     with SegyReader(path, gather="fldr") as before:
         result.replace(path)
         with SegyReader(path, gather="fldr") as after:
             report_quality(before, after, path, console)
     assert "energy removed 0.25," in console.export_text()
+    assert "the source was replaced by its result" in run(console, path, path)
 
 
-def test_warns_of_traces_that_are_not_finite_in_the_output(
-    segy: Write, gathers: np.ndarray, console: Console
-) -> None:
+def test_warns_of_traces_that_are_not_finite_in_the_output(segy, gathers, console):
     clean = 0.5 * gathers
     clean[0, 3, 4] = np.inf
     text = run(console, segy(), segy("clean.sgy", clean))
     assert "WARNING: 1 live traces are not finite in the output" in text
 
 
-def test_prints_names_with_markup_characters(
-    segy: Write, gathers: np.ndarray, console: Console
-) -> None:
-    clean = segy("[bold][red]x.sgy", 0.5 * gathers)
-    assert "[bold][red]x.sgy: 2 gathers" in run(console, segy(), clean)
-
-
 @pytest.mark.parametrize("taken", ["qc.png", "qc.html"])
-def test_replaces_neither_file_without_force(
-    taken: str, segy: Write, gathers: np.ndarray, console: Console, tmp_path: Path, drawn: list[str]
-) -> None:
+def test_replaces_neither_file_without_force(taken, segy, gathers, console, tmp_path, drawn):
     (tmp_path / taken).write_text("mine")
     paths = segy(), segy("clean.sgy", 0.5 * gathers)
     with pytest.raises(OutputExistsError, match=taken):
@@ -231,16 +196,7 @@ def test_replaces_neither_file_without_force(
     assert (tmp_path / taken).read_bytes()[:4] in (b"\x89PNG", b"<!do")
 
 
-def test_refuses_a_suffix_that_is_not_an_image_format(
-    segy: Write, gathers: np.ndarray, console: Console, tmp_path: Path, drawn: list[str]
-) -> None:
-    with pytest.raises(WriteError, match=r"qc\.docx: the figure cannot be written .* Try a \.png"):
-        run(console, segy(), segy("clean.sgy", 0.5 * gathers), qc=tmp_path / "qc.docx")
-
-
-def test_leaves_no_incomplete_page_on_a_full_disk(
-    segy: Write, gathers: np.ndarray, console: Console, small_disk: Path, drawn: list[str]
-) -> None:
+def test_leaves_no_incomplete_page_on_a_full_disk(segy, gathers, console, small_disk, drawn):
     (small_disk / "mine").write_bytes(bytes(60 << 10))  # the image still fits, the page does not
     paths = segy(), segy("clean.sgy", 0.5 * gathers)
     with pytest.raises(WriteError, match=r"qc\.html: it cannot be written \(No space left"):

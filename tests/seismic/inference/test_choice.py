@@ -19,11 +19,6 @@ from scionwood_seismic.readers.streams import StreamReader
 Write = Callable[..., Path]
 
 
-def chosen(path: Path) -> str:
-    with SegyReader(path, gather="fldr") as reader:
-        return choose(reader).name
-
-
 def edit(path: Path, **fields: int | np.ndarray) -> Path:
     """Write trace headers; an array has the value of each trace."""
     with segyio.open(path, "r+", ignore_geometry=True) as file:
@@ -33,33 +28,43 @@ def edit(path: Path, **fields: int | np.ndarray) -> Path:
     return path
 
 
-def test_offsets_are_those_of_shots(segy: Write) -> None:
-    assert chosen(segy()) == "shot"
-
-
-def test_the_sorting_code_says_stacked(segy: Write) -> None:
-    path = segy()
+@table(
+    ("shape", "interval", "headers", "sorting", "name"),
+    [
+        ((2, 24, 40), 4000, {}, 0, "shot"),  # offsets are those of shots
+        ((2, 24, 40), 4000, {}, 4, "stack"),  # the sorting code says stacked
+        (
+            (2, 24, 40),
+            4000,
+            {"offset": 0, "iline": np.arange(48) // 24 + 5, "xline": np.arange(48) % 24 + 1},
+            0,
+            "stack",
+        ),
+        ((1, 300, 40), 500, {"offset": 0, "iline": 0, "xline": 0, "cdp": 0}, 0, "das"),
+        ((1, 1, 40), 4000, {}, 0, "station"),
+    ],
+    ids=["offsets", "sorting code", "inlines", "many fine traces", "one trace"],
+)
+def test_the_headers_of_segy_say_what_it_holds(segy, shape, interval, headers, sorting, name):
+    data = np.random.default_rng(0).standard_normal(shape)
+    path = edit(segy(data=data, interval=interval), **headers)
     with segyio.open(path, "r+", ignore_geometry=True) as file:
-        file.bin.update({segyio.BinField.SortingCode: 4})
-    assert chosen(path) == "stack"
+        file.bin.update({segyio.BinField.SortingCode: sorting})
+    with SegyReader(path, gather="fldr") as reader:
+        assert choose(reader).name == name
 
 
-def test_inlines_and_crosslines_without_offsets_are_a_stack(segy: Write) -> None:
-    path = edit(segy(), offset=0, iline=np.arange(48) // 24 + 5, xline=np.arange(48) % 24 + 1)
-    assert chosen(path) == "stack"
+def test_the_user_overrules_unless_the_gathers_are_single_traces(segy):
+    with SegyReader(segy(), gather="fldr") as reader:
+        assert choose(reader, "stack").name == "stack"
+    with (
+        SegyReader(segy(data=np.ones((5, 1, 40))), gather="fldr") as reader,
+        pytest.raises(RecipeError, match=r"gathers of 3 traces or more, and in\.sgy has 1"),
+    ):
+        choose(reader, "shot")
 
 
-def test_many_finely_sampled_traces_without_offsets_are_a_fibre(segy: Write) -> None:
-    data = np.random.default_rng(0).standard_normal((1, 300, 40))
-    path = edit(segy(data=data, interval=500), offset=0, iline=0, xline=0, cdp=0)
-    assert chosen(path) == "das"
-
-
-def test_a_file_of_a_single_trace_is_of_a_station(segy: Write) -> None:
-    assert chosen(segy(data=np.ones((1, 1, 40)))) == "station"
-
-
-def test_components_are_of_a_station(tmp_path: Path) -> None:
+def test_components_are_of_a_station(tmp_path):
     StreamReader.write_sample(tmp_path / "in.mseed")
     with StreamReader(tmp_path / "in.mseed") as reader:
         found = choose(reader)
@@ -69,38 +74,14 @@ def test_components_are_of_a_station(tmp_path: Path) -> None:
             choose(reader, "shot")
 
 
-def test_fibre_files_are_of_a_fibre(tmp_path: Path) -> None:
+def test_fibre_files_are_of_a_fibre(tmp_path):
     DasReader.write_sample(tmp_path / "in.h5")
     with DasReader(tmp_path / "in.h5") as reader:
         assert choose(reader).name == "das"
 
 
-def test_the_user_overrules(segy: Write) -> None:
-    with SegyReader(segy(), gather="fldr") as reader:
-        assert choose(reader, "stack").name == "stack"
-
-
-def test_refuses_single_traces_for_a_model_of_gathers(segy: Write) -> None:
-    with (
-        SegyReader(segy(data=np.ones((5, 1, 40))), gather="fldr") as reader,
-        pytest.raises(RecipeError, match=r"gathers of 3 traces or more, and in\.sgy has 1"),
-    ):
-        choose(reader, "shot")
-
-
-@table(
-    ("traces", "dt", "name"),
-    [(1, 0.01, "station"), (3, None, "station"), (60, 0.004, "shot"), (960, 0.0005, "das")],
-)
-def test_an_array_is_known_by_its_traces_and_its_interval(
-    traces: int, dt: float | None, name: str
-) -> None:
-    assert for_array(traces, dt).name == name
-
-
-@table(
-    ("channel", "name"),
-    [("XX.ABC..HHZ", "station"), ("XX.ABC.00.BHE", "station"), ("9N.HSF..HSF", "das")],
-)
-def test_a_channel_code_names_the_instrument(channel: str, name: str) -> None:
-    assert for_channel(channel, 60, 0.01).name == name
+def test_an_array_is_known_by_its_traces_its_interval_and_its_channel():
+    arrays = {(1, 0.01): "station", (3, None): "station", (60, 0.004): "shot", (960, 0.0005): "das"}
+    assert {key: for_array(*key).name for key in arrays} == arrays
+    channels = {"XX.ABC..HHZ": "station", "XX.ABC.00.BHE": "station", "9N.HSF..HSF": "das"}
+    assert {key: for_channel(key, 60, 0.01).name for key in channels} == channels

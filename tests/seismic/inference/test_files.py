@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,7 @@ from scionwood_seismic.inference.files import denoise_file
 from scionwood_seismic.inference.options import DenoiseOptions
 from scionwood_seismic.inference.outputs import Outputs
 from scionwood_seismic.readers.segy import SegyReader
-
-Write = Callable[..., Path]
+from scionwood_seismic.readers.streams import StreamReader
 
 
 def ungated(run: Path, **options: Any) -> DenoiseOptions:
@@ -29,7 +27,7 @@ def first(path: Path) -> np.ndarray:
         return next(iter(reader)).data
 
 
-def test_the_sidecar_records_how_the_file_was_made(segy: Write, run: Path) -> None:
+def test_the_sidecar_records_how_the_file_was_made(segy, run):
     noisy = segy()
     clean = noisy.with_name("clean.sgy")
     denoise_file(noisy, Outputs(clean), ungated(run, tile=64))
@@ -42,7 +40,7 @@ def test_the_sidecar_records_how_the_file_was_made(segy: Write, run: Path) -> No
     assert len(work["adapter"]) == 64
 
 
-def test_different_adapters_have_different_hashes(segy: Write, run: Path, tmp_path: Path) -> None:
+def test_different_adapters_have_different_hashes(segy, run, tmp_path):
     from scionwood_seismic.inference.records import hash_run
 
     other = tmp_path / "other"
@@ -58,7 +56,7 @@ def test_different_adapters_have_different_hashes(segy: Write, run: Path, tmp_pa
     assert hash_run(other) != hash_run(run)
 
 
-def test_resume_writes_only_the_missing_outputs(segy: Write, run: Path) -> None:
+def test_resume_writes_only_the_missing_outputs(segy, run):
     noisy = segy()
     clean, noise = noisy.with_name("clean.sgy"), noisy.with_name("noise.sgy")
     denoise_file(noisy, Outputs(clean), ungated(run))
@@ -70,7 +68,7 @@ def test_resume_writes_only_the_missing_outputs(segy: Write, run: Path) -> None:
         denoise_file(noisy, Outputs(clean, noise), ungated(run, tile=64), resume=True)
 
 
-def test_saves_the_noise_of_a_replaced_file(segy: Write, run: Path) -> None:
+def test_saves_the_noise_of_a_replaced_file(segy, run):
     noisy = segy()
     before = first(noisy)
     noise = noisy.with_name("noise.sgy")
@@ -79,27 +77,16 @@ def test_saves_the_noise_of_a_replaced_file(segy: Write, run: Path) -> None:
     np.testing.assert_allclose(first(noisy) + first(noise), before, rtol=1e-5, atol=1e-4)
 
 
-def test_refuses_to_replace_a_file_whose_noise_is_needed(run: Path, tmp_path: Path) -> None:
-    from scionwood_seismic.readers.streams import StreamReader
-
+def test_a_stream_resumes_where_no_run_was_stopped_and_stays_if_its_noise_is_needed(run, tmp_path):
     noisy = tmp_path / "in.mseed"
     StreamReader.write_sample(noisy)
     with pytest.raises(WriteError, match=r"in\.mseed.*replace the noisy file.*another name"):
         denoise_file(noisy, Outputs(noisy, tmp_path / "noise.mseed", force=True), ungated(run))
-
-
-def test_resume_starts_where_no_run_was_stopped(run: Path, tmp_path: Path) -> None:
-    from scionwood_seismic.readers.streams import StreamReader
-
-    noisy = tmp_path / "in.mseed"
-    StreamReader.write_sample(noisy)
     denoise_file(noisy, Outputs(tmp_path / "clean.mseed"), ungated(run), resume=True)
     assert (tmp_path / "clean.mseed.json").exists()
 
 
-def test_single_traces_as_gathers_get_a_note(
-    segy: Write, run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_single_traces_as_gathers_get_a_note(segy, run, capsys):
     noisy = segy(data=np.random.default_rng(0).standard_normal((12, 1, 40)))
     denoise_file(noisy, Outputs(noisy.with_name("clean.sgy")), ungated(run))
     assert "single trace; choose another header" in capsys.readouterr().out.replace("\n", " ")
@@ -107,14 +94,14 @@ def test_single_traces_as_gathers_get_a_note(
     assert "single trace" not in capsys.readouterr().out
 
 
-def test_a_depth_file_is_denoised(segy: Write, run: Path) -> None:
+def test_a_depth_file_is_denoised(segy, run):
     noisy = segy(interval=5)
     clean = noisy.with_name("clean.sgy")
     denoise_file(noisy, Outputs(clean), ungated(run, vertical="depth"))
     assert json.loads(clean.with_name("clean.sgy.json").read_text())["work"]["vertical"] == "depth"
 
 
-def test_reports_a_sidecar_that_cannot_be_written(segy: Write, run: Path) -> None:
+def test_reports_a_sidecar_that_cannot_be_written(segy, run):
     noisy = segy()
     clean = noisy.with_name("clean.sgy")
     clean.with_name("clean.sgy.json").mkdir()

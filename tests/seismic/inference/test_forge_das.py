@@ -33,9 +33,7 @@ def denoised(window: Path, run: Path, *options: str) -> tuple[np.ndarray, np.nda
         return next(iter(before)).data, next(iter(after)).data
 
 
-def test_denoises_its_lower_frequencies(
-    window: Path, run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_denoises_its_lower_frequencies(window, run, capsys):
     with SegyReader(window) as segy:
         data = next(iter(segy)).data
     low = np.apply_along_axis(np.convolve, 1, data, np.full(4, 0.25), "same").astype(np.float32)
@@ -49,9 +47,7 @@ def test_denoises_its_lower_frequencies(
     assert "local similarity" in output
 
 
-def test_the_gate_passes_its_noise_through_and_says_why(
-    window: Path, run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_gate_passes_its_noise_through_and_says_why(window, run, capsys):
     noisy, clean = denoised(window, run)
     np.testing.assert_array_equal(clean, noisy)
     assert "its dominant period is 2.1 samples" in capsys.readouterr().out

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from case_table import table
 from known_networks import Scaled, Smoothed, WithoutSimilarity, events, snr
 from rich.console import Console
 from scipy.ndimage import gaussian_filter1d
@@ -22,7 +23,7 @@ from scionwood_seismic.inference.field import denoise_record
 from scionwood_seismic.inference.options import DenoiseOptions
 from scionwood_seismic.inference.tiles import TILES
 from scionwood_seismic.inference.wavelets import band_of, keeping_events, wavelet_of
-from scionwood_seismic.synth.canonical import Domain, Plan, coherent_spectrum
+from scionwood_seismic.synth.canonical import Plan, coherent_spectrum
 
 LIMITS = DenoiseOptions()
 
@@ -36,55 +37,59 @@ def near(shape: tuple[int, int], traces: float) -> np.ndarray:
     return result
 
 
-class TestTheDecision:
-    def test_within_the_limits_everything_stays(self) -> None:
-        decision = decide({"strong flat": 0.9, "weak flat": 0.96}, {}, 0.05, LIMITS)
-        assert (decision.back, decision.share, decision.reason) == (0, 1, "")
-
-    def test_only_as_much_goes_back_as_the_limit_asks_for(self) -> None:
-        plain = {"strong flat": 0.75, "strong slope": 0.9}
-        mended = {"strong flat": 0.95, "strong slope": 1.0}
-        decision = decide(plain, mended, 0.5, LIMITS)
-        assert decision.back == pytest.approx(0.5)
-        assert decision.share == 1
+@table(
+    ("plain", "mended", "removed", "back", "share", "said"),
+    [
+        ({"strong flat": 0.9, "weak flat": 0.96}, {}, 0.05, 0, 1, ""),
+        (
+            {"strong flat": 0.75, "strong slope": 0.9},
+            {"strong flat": 0.95, "strong slope": 1.0},
+            0.5,
+            0.5,  # only as much as the limit asks for
+            1,
+            "keep 0.75 of their amplitude",
+        ),
+        ({"strong flat": 0.5}, {"strong flat": 0.7}, 0.5, 1, 0.5, ""),  # what is missing is blended
+        ({"weak flat": 0.93}, {"weak flat": 0.97}, 0.05, 0.5, 1, ""),
+        ({"weak flat": 0.93}, {"weak flat": 0.97}, 0.5, 0, 1, ""),  # weak events do not count
+        ({"strong flat": 0.1}, {"strong flat": 0.05}, 0.5, None, 0, ""),  # they cannot come back
+    ],
+    ids=["within", "put back", "blended", "weak, little", "weak, much", "harmed"],
+)
+def test_the_gate_puts_back_what_the_limits_ask_for_and_blends_the_rest(
+    plain, mended, removed, back, share, said
+):
+    decision = decide(plain, mended, removed, LIMITS)
+    assert decision.share == pytest.approx(share)
+    assert back is None or decision.back == pytest.approx(back)
+    assert said in decision.reason
+    if not mended:
+        assert decision.reason == ""
+    if said:
         assert decision.amplitudes["strong flat"] == pytest.approx(0.85)
-        assert "keep 0.75 of their amplitude" in decision.reason
         assert "lost signal was put back" in decision.reason
-
-    def test_what_is_missing_then_is_blended(self) -> None:
-        decision = decide({"strong flat": 0.5}, {"strong flat": 0.7}, 0.5, LIMITS)
-        assert (decision.back, decision.share) == (1, pytest.approx(0.5))
-
-    @pytest.mark.parametrize(("removed", "back"), [(0.05, 0.5), (0.5, 0.0)])
-    def test_weak_events_count_where_little_is_removed(self, removed: float, back: float) -> None:
-        decision = decide({"weak flat": 0.93}, {"weak flat": 0.97}, removed, LIMITS)
-        assert decision.back == pytest.approx(back)
-
-    def test_events_that_cannot_come_back_leave_the_record_as_it_is(self) -> None:
-        decision = decide({"strong flat": 0.1}, {"strong flat": 0.05}, 0.5, LIMITS)
-        assert decision.share == 0
 
 
 class TestWhatResemblesTheResult:
-    def test_a_factor_is_undone(self) -> None:
+    def test_a_factor_is_undone(self):
         gather = events(0.3)
         lost = envelope.resembling(gather, 0.3 * gather, 12.0)
         assert snr(0.3 * gather, lost) > 15
 
-    def test_noise_stays_removed(self) -> None:
+    def test_noise_stays_removed(self):
         gather = events(0.3)
         noise = np.random.default_rng(0).standard_normal(gather.shape).astype(np.float32)
         noise *= gather.std()
         lost = envelope.resembling(gather + noise, noise, 12.0)
         assert np.square(lost).sum() < 0.05 * np.square(noise).sum()
 
-    def test_crops_are_treated_one_by_one(self) -> None:
+    def test_crops_are_treated_one_by_one(self):
         crops = np.stack([events(0.3), events(0.0)])
         both = envelope.resembling(crops, 0.3 * crops, 12.0)
         for crop, lost in zip(crops, both, strict=True):
             np.testing.assert_allclose(lost, envelope.resembling(crop, 0.3 * crop, 12.0), atol=1e-5)
 
-    def test_a_network_that_shrinks_events_is_mended_without_a_blend(self) -> None:
+    def test_a_network_that_shrinks_events_is_mended_without_a_blend(self):
         gather = events(0.3)
         result = denoise_record(
             Scaled(0.75), gather, dt=0.004, domain="shot", options=WithoutSimilarity(weak=0.5)
@@ -93,24 +98,19 @@ class TestWhatResemblesTheResult:
         assert result.report.worst == pytest.approx(0.85, abs=1e-6)
 
 
-class TestFlatEvents:
-    @pytest.mark.parametrize("traces", [18, 48])
-    def test_their_amplitude_is_measured(self, traces: int) -> None:
+def test_the_amplitude_of_flat_events_is_measured_and_that_of_noise_is_not():
+    for traces in (18, 48):
         gather = events(0.0, traces=traces)
         kept = envelope.flat_amplitude(gather, 0.4 * gather)
         assert kept == pytest.approx(0.6, abs=0.01)
-
-    @pytest.mark.parametrize("width", [1.0, 3.0])
-    def test_noise_that_a_few_neighbours_share_is_none(self, width: float) -> None:
+    for width in (1.0, 3.0):  # noise that a few neighbours share
         noise = near((96, 400), width)
         assert envelope.flat_amplitude(noise, noise) is None
-
-    def test_too_few_traces_say_nothing(self) -> None:
-        gather = events(0.0, traces=10)
-        assert envelope.flat_amplitude(gather, gather) is None
+    few = events(0.0, traces=10)
+    assert envelope.flat_amplitude(few, few) is None
 
 
-def test_noise_of_a_few_neighbours_has_little_of_the_band_of_events() -> None:
+def test_noise_of_a_few_neighbours_has_little_of_the_band_of_events():
     noise = gaussian_filter1d(near((64, 400), 1.5).astype(np.float64), 2.0, axis=1)
     gather = events(0.1, traces=64, samples=400).astype(np.float64)
     for record, least, most in ((noise, 0.0, 0.6), (gather, 0.8, 1.2)):
@@ -118,7 +118,7 @@ def test_noise_of_a_few_neighbours_has_little_of_the_band_of_events() -> None:
         assert least <= four / one <= most
 
 
-def test_a_plan_has_the_samples_that_the_band_of_events_needs() -> None:
+def test_a_plan_has_the_samples_that_the_band_of_events_needs():
     gather = events(0.3, traces=64, samples=512)
     coarse = Plan(24.0, 0.2, True, 512)
     band = band_of(gather)
@@ -129,7 +129,7 @@ def test_a_plan_has_the_samples_that_the_band_of_events_needs() -> None:
     assert keeping_events(gather, band, steps, 0.05)[0] == steps
 
 
-def test_noise_that_goes_on_in_quiet_parts_makes_no_plan_finer() -> None:
+def test_noise_that_goes_on_in_quiet_parts_makes_no_plan_finer():
     """Channels of a fibre share it; the event is in one part of the record only."""
     rng = np.random.default_rng(0)
     shared = gaussian_filter1d(rng.standard_normal((64, 512)), 2.0, axis=0)
@@ -145,7 +145,7 @@ def test_noise_that_goes_on_in_quiet_parts_makes_no_plan_finer() -> None:
     assert wavelet_of(band, steps)[1] < 0.15
 
 
-def test_a_green_gather_says_that_lost_signal_was_put_back() -> None:
+def test_a_green_gather_says_that_lost_signal_was_put_back():
     """A network that takes a quarter of each event: on the line, in the count, on the page."""
     gate = WithoutSimilarity(weak=0.5)
     rows = []
@@ -174,9 +174,7 @@ def test_a_green_gather_says_that_lost_signal_was_put_back() -> None:
 
 
 @pytest.mark.parametrize("domain", ["shot", "station"])
-def test_the_gate_measures_alike_whatever_the_tiles(
-    domain: Domain, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_gate_measures_alike_whatever_the_tiles(domain, monkeypatch):
     """A filter over 9 traces (or samples) has one amplitude, also in a network of large tiles."""
     if domain == "station":
         record = np.random.default_rng(0).standard_normal((3, 3000)).astype(np.float32)
@@ -199,7 +197,7 @@ def test_the_gate_measures_alike_whatever_the_tiles(
     assert all(each == pytest.approx(found[0], abs=2e-3) for each in found)
 
 
-def test_windows_of_few_traces_are_longer() -> None:
+def test_windows_of_few_traces_are_longer():
     assert envelope.window((48, 500), 12.0) == (9, 25)
     assert envelope.window((3, 500), 12.0) == (3, 73)
     assert envelope.window((1, 100), 12.0) == (1, 100)

@@ -1,12 +1,16 @@
-"""A `DataArray` of xarray is denoised by the names of its axes, and keeps what it carries."""
+"""Arrays of xarray and patches of DASCore keep what they carry; `patch.scionwood`."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
+from importlib.metadata import entry_points
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import dascore as dc
 import numpy as np
 import pytest
 import xarray as xr
@@ -45,9 +49,7 @@ def array(order: tuple[str, ...] = ("channel", "time"), step: float = 0.004) -> 
     ("order", "kind"),
     list(product([("channel", "time"), ("time", "channel")], ["seconds", "datetime64", "none"])),
 )
-def test_the_result_is_that_of_the_array_and_keeps_all_else(
-    task: Task, order: tuple[str, ...], kind: str
-) -> None:
+def test_the_result_is_that_of_the_array_and_keeps_all_else(task, order, kind):
     given = array(order)
     if kind == "datetime64":
         times = np.datetime64("2024-05-01", "ns") + (given.time.values * 1e9).astype("m8[ns]")
@@ -65,14 +67,14 @@ def test_the_result_is_that_of_the_array_and_keeps_all_else(
     assert result.dims == order
 
 
-def test_a_single_trace_and_a_depth_section_are_taken(task: Task) -> None:
+def test_a_single_trace_and_a_depth_section_are_taken(task):
     trace = array().isel(channel=3)
     assert denoise(trace, task).dims == ("time",)
     depth = array(step=2.0).rename(time="depth")
     assert denoise(depth, task).coords["depth"].identical(depth.coords["depth"])
 
 
-def test_what_cannot_be_denoised_is_refused_by_name(task: Task) -> None:
+def test_what_cannot_be_denoised_is_refused_by_name(task):
     given = array()
     uneven = given.assign_coords(time=given.time**2)
     for wrong, text in (
@@ -89,4 +91,40 @@ def test_what_cannot_be_denoised_is_refused_by_name(task: Task) -> None:
     with pytest.raises(RecipeError, match="carries its own sample interval"):
         denoise(given, task, dt=0.002)
     with pytest.raises(RecipeError, match="its axes have names"):
-        denoise_gather(given, replace(UNGATED, dt=0.004), task=task)  # type: ignore[arg-type]
+        denoise_gather(given, replace(UNGATED, dt=0.004), task=task)
+
+
+"""A run of two steps does not pass the harm gate."""
+
+
+@pytest.fixture
+def patch() -> dc.Patch:
+    data = np.random.default_rng(0).standard_normal((60, 12)).astype(np.float32)
+    time = np.datetime64("2020-01-01", "ns") + np.timedelta64(4, "ms") * np.arange(60)
+    coords = {"time": time, "distance": np.arange(12) * 5.0}
+    return dc.Patch(data=data, coords=coords, dims=("time", "distance"))
+
+
+def test_dascore_loads_the_namespace_through_its_entry_point():
+    (entry,) = entry_points(group="dascore.patch_namespace", name="scionwood")
+    assert entry.value == "scionwood_seismic.inference.patch_namespace:ScionwoodNamespace"
+
+
+def test_the_patch_method_equals_the_function_and_passes_options_on(run, patch):
+    task, options = load_run(run), replace(UNGATED, tile=16)
+    denoised = patch.scionwood.denoise(options, task=task)
+    assert denoised.equals(denoise_data(patch, replace(options, run=run)))
+    assert denoised.dims == patch.dims
+    assert not np.array_equal(denoised.data, patch.data)
+    with pytest.raises(RecipeError, match="the data are in memory"):
+        patch.scionwood.denoise(DenoiseOptions(samples=16), task=task)
+
+
+def test_a_patch_has_the_namespace_before_torch_is_imported():
+    code = (
+        "import sys, dascore as dc\n"
+        "patch = dc.get_example_patch('random_das')\n"
+        "print(callable(patch.scionwood.denoise), 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True False\n"

@@ -53,8 +53,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("gather", ["iline", "fldr"])
-def test_slices_lie_beside_each_other_trace_by_trace(cube: Path, gather: str) -> None:
-    with SegyReader(cube, gather=gather) as reader:  # type: ignore[arg-type]
+def test_slices_lie_beside_each_other_trace_by_trace(cube, gather):
+    with SegyReader(cube, gather=gather) as reader:
         beside = Neighbours(reader, 1)
         own = [reader.read(i) for i in range(len(reader))]
         first, second, third = (beside(record) for record in own[:3])
@@ -68,12 +68,12 @@ def test_slices_lie_beside_each_other_trace_by_trace(cube: Path, gather: str) ->
         np.testing.assert_array_equal(beside(own[4])[0], own[4].data)  # inline 103 is too far
 
 
-def test_a_later_slice_needs_none_before_it(cube: Path) -> None:
+def test_a_later_slice_needs_none_before_it(cube):
     with SegyReader(cube, gather="iline") as reader:
         np.testing.assert_array_equal(Neighbours(reader, 1)(reader.read(3))[1], reader.read(3).data)
 
 
-def test_a_record_stands_for_dead_traces_beside_it() -> None:
+def test_a_record_stands_for_dead_traces_beside_it():
     clean = events(0.5, traces=24)
     beside = np.stack([clean, clean])
     beside[0, 3] = 0
@@ -88,7 +88,7 @@ def test_a_record_stands_for_dead_traces_beside_it() -> None:
     assert np.square(other.denoised - clean).sum() > 0.02 * np.square(clean).sum()
 
 
-def test_the_gate_lets_events_go_on_in_the_slices_beside() -> None:
+def test_the_gate_lets_events_go_on_in_the_slices_beside():
     """A flat event of one slice alone would keep a third of its amplitude."""
     rng = np.random.default_rng(1)
     clean = events(0.0, traces=64)
@@ -109,13 +109,7 @@ def test_the_gate_lets_events_go_on_in_the_slices_beside() -> None:
     assert harmed.share < 1
 
 
-def test_a_file_is_denoised_with_neighbours_and_resumed(
-    cube: Path,
-    run: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_file_is_denoised_with_neighbours_and_resumed(cube, run, tmp_path, monkeypatch, capsys):
     whole, target, alone = (tmp_path / name for name in ("whole.sgy", "part.sgy", "alone.sgy"))
     options = ["--run", str(run), "--slices", "inline"]
     assert main(["seismic", "denoise", str(cube), str(whole), *options]) == 0
@@ -143,7 +137,7 @@ def test_a_file_is_denoised_with_neighbours_and_resumed(
     assert target.read_bytes() == whole.read_bytes()
 
 
-def test_what_no_run_or_file_has_is_refused(cube: Path, tmp_path: Path) -> None:
+def test_what_no_run_or_file_has_is_refused(cube, tmp_path):
     plain, sees = field_unet(), field_unet(neighbours=1)
     stream = tmp_path / "three.mseed"
     StreamReader.write_sample(stream)

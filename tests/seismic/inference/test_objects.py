@@ -68,10 +68,9 @@ def patch(data: np.ndarray, dims: tuple[str, str] = ("distance", "time")) -> dc.
     return made.set_units("m/s", **{dims[0]: "m"})
 
 
-def test_a_folder_and_a_loaded_run_give_the_same_result(
-    run: Path, task: Task, data: np.ndarray, expected: np.ndarray
-) -> None:
+def test_a_folder_and_a_loaded_run_give_the_same_result(run, task, data, expected):
     before = data.copy()
+    weights = {name: value.clone() for name, value in task.state_dict().items()}
     for same in (
         denoise(data, run=run, dt=0.004),
         denoise(data, run=str(run), dt=0.004),
@@ -80,9 +79,10 @@ def test_a_folder_and_a_loaded_run_give_the_same_result(
         np.testing.assert_array_equal(same, expected)
     np.testing.assert_array_equal(data, before)
     assert not np.array_equal(expected, data)
+    assert all(torch.equal(value, weights[name]) for name, value in task.state_dict().items())
 
 
-def test_uses_the_requested_tiles(task: Task, data: np.ndarray) -> None:
+def test_uses_the_requested_tiles(task, data):
     wanted = gather(task, data, 32)
     np.testing.assert_array_equal(denoise(data, task, tile=32, overlap=8), wanted)
 
@@ -91,9 +91,7 @@ def test_uses_the_requested_tiles(task: Task, data: np.ndarray) -> None:
     ("dtype", "result"),
     [("int16", "float32"), ("int32", "float32"), ("float32", "float32"), ("float64", "float64")],
 )
-def test_integers_become_float32_and_floats_keep_their_type(
-    task: Task, data: np.ndarray, dtype: str, result: str
-) -> None:
+def test_integers_become_float32_and_floats_keep_their_type(task, data, dtype, result):
     given = data.astype(dtype)
     denoised = denoise(given, task, dt=0.004)
     assert denoised.dtype == result
@@ -101,12 +99,12 @@ def test_integers_become_float32_and_floats_keep_their_type(
     np.testing.assert_allclose(denoised, wanted, rtol=1e-5, atol=1e-5)
 
 
-def test_a_single_trace_is_a_gather(task: Task, data: np.ndarray) -> None:
+def test_a_single_trace_is_a_gather(task, data):
     denoised = denoise(data[0], task, dt=0.004)
     np.testing.assert_array_equal(denoised, gather(task, data[:1])[0])
 
 
-def test_dead_traces_and_traces_with_nan_keep_their_bits(task: Task, data: np.ndarray) -> None:
+def test_dead_traces_and_traces_with_nan_keep_their_bits(task, data):
     fine = data.astype(np.float64)
     fine[3], fine[5, 2] = 1 / 3, np.nan  # 1 / 3 differs in float32
     denoised = denoise(fine, task)
@@ -114,9 +112,7 @@ def test_dead_traces_and_traces_with_nan_keep_their_bits(task: Task, data: np.nd
     assert np.isfinite(np.delete(denoised, 5, axis=0)).all()
 
 
-def test_denoises_the_traces_of_a_stream_together(
-    task: Task, data: np.ndarray, expected: np.ndarray
-) -> None:
+def test_denoises_the_traces_of_a_stream_together(task, data, expected):
     given = stream(data)
     denoised = denoise(given, task)
     np.testing.assert_array_equal(np.stack([t.data for t in denoised]), expected)
@@ -128,9 +124,7 @@ def test_denoises_the_traces_of_a_stream_together(
         assert new.stats == old.stats
 
 
-def test_traces_that_start_at_different_times_are_separate_gathers(
-    task: Task, data: np.ndarray
-) -> None:
+def test_traces_that_start_at_different_times_are_separate_gathers(task, data):
     given = obspy.Stream([*stream(data[:4]), trace(data[4], start=60), trace(data[5][:40])])
     denoised = denoise(given, task)
     parts = [gather(task, part) for part in (data[:4], data[4:5], data[5:6, :40])]
@@ -139,7 +133,7 @@ def test_traces_that_start_at_different_times_are_separate_gathers(
     np.testing.assert_array_equal(denoised[5].data, parts[2][0])
 
 
-def test_denoises_segments_and_keeps_gaps(task: Task, data: np.ndarray) -> None:
+def test_denoises_segments_and_keeps_gaps(task, data):
     samples = data[:4].reshape(-1)
     masked = np.ma.masked_array(samples, np.arange(192) // 32 == 2)
     denoised = denoise(trace(masked), task)
@@ -151,7 +145,7 @@ def test_denoises_segments_and_keeps_gaps(task: Task, data: np.ndarray) -> None:
         np.testing.assert_array_equal(denoised.data[span], wanted)
 
 
-def test_processing_notes_accumulate(task: Task, data: np.ndarray) -> None:
+def test_processing_notes_accumulate(task, data):
     twice = denoise(denoise(trace(data[0]).detrend("demean"), task), task)
     notes = twice.stats.processing
     assert len(notes) == 3
@@ -160,9 +154,7 @@ def test_processing_notes_accumulate(task: Task, data: np.ndarray) -> None:
 
 @table("back", [False, True])
 @table("name", ["distance", "channel", "depth"])
-def test_identifies_patch_axes_by_name_and_keeps_their_order(
-    task: Task, data: np.ndarray, expected: np.ndarray, name: str, back: bool
-) -> None:
+def test_identifies_patch_axes_by_name_and_keeps_their_order(task, data, expected, name, back):
     given = patch(data, (name, "time"))
     given = given.transpose("time", name) if back else given
     denoised = denoise(given, task)
@@ -172,12 +164,6 @@ def test_identifies_patch_axes_by_name_and_keeps_their_order(
     assert denoised.attrs.history[-1].startswith("Scionwood ")
     assert denoised.attrs.history[:-1] == given.attrs.history
     assert denoised.update_attrs(history=given.attrs.history).attrs == given.attrs
-
-
-def test_refuses_a_patch_with_other_axes(task: Task, data: np.ndarray) -> None:
-    spectrum = patch(data).dft("time").abs()
-    with pytest.raises(RecipeError, match="a patch has time and one more axis"):
-        denoise(spectrum, task)
 
 
 @table(
@@ -196,21 +182,19 @@ def test_refuses_a_patch_with_other_axes(task: Task, data: np.ndarray) -> None:
         (np.zeros((2, 3)), {"neighbours": 0}, "the data are in memory"),
     ],
 )
-def test_refuses_invalid_arguments(
-    task: Task, given: object, options: dict[str, float], rule: str
-) -> None:
+def test_refuses_invalid_arguments(task, given, options, rule):
     with pytest.raises(RecipeError, match=rule):
         denoise(given, task, **options)
 
 
-def test_refuses_a_folder_without_a_run(tmp_path: Path, data: np.ndarray) -> None:
+def test_refuses_other_patches_and_folders_without_a_run(task, data, tmp_path):
+    with pytest.raises(RecipeError, match="a patch has time and one more axis"):
+        denoise(patch(data).dft("time").abs(), task)
     with pytest.raises(TrainingError, match="Name the folder that fit printed"):
         denoise(data, run=tmp_path)
 
 
-def test_arrays_need_neither_obspy_nor_dascore(
-    task: Task, data: np.ndarray, expected: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_arrays_need_neither_obspy_nor_dascore(task, data, expected, monkeypatch):
     for name in ("obspy", "dascore", "h5py", "segyio"):
         monkeypatch.setitem(sys.modules, name, None)  # importing it would fail now
     for name in [name for name in sys.modules if name.startswith("scionwood_seismic.verbs")]:
@@ -219,13 +203,7 @@ def test_arrays_need_neither_obspy_nor_dascore(
     np.testing.assert_array_equal(fresh.denoise_data(data, UNGATED, task=task), expected)
 
 
-def test_does_not_change_the_model_of_a_loaded_run(task: Task, data: np.ndarray) -> None:
-    before = {name: value.clone() for name, value in task.state_dict().items()}
-    denoise(data, task, dt=0.004)
-    assert all(torch.equal(value, before[name]) for name, value in task.state_dict().items())
-
-
-def test_adapts_at_test_time_on_request(run: Path) -> None:
+def test_adapts_at_test_time_on_request(run):
     task = load_run(run)
     noise = np.random.default_rng(3).standard_normal((32, 96))
     noisy = gaussian_filter1d(noise, 1.5).astype(np.float32)

@@ -24,7 +24,7 @@ def record(dt: float) -> Record:
     return Record({"group": 0}, data, {"trace": np.arange(12), "time": dt * time})
 
 
-def test_each_record_has_its_own_interval() -> None:
+def test_each_record_has_its_own_interval():
     """Traces of one miniSEED file may have several."""
     seen: list[Report] = []
     denoiser = Denoiser(
@@ -40,7 +40,7 @@ def test_each_record_has_its_own_interval() -> None:
     assert seen[0].aliased == pytest.approx(2 * 10.0 / seen[0].period)
 
 
-def test_a_network_in_bfloat16_differs_by_little() -> None:
+def test_a_network_in_bfloat16_differs_by_little():
     torch.manual_seed(0)
     model = field_unet()
     for parameter in model.parameters():
@@ -55,7 +55,7 @@ def test_a_network_in_bfloat16_differs_by_little() -> None:
     assert 0 < np.abs(wide - narrow).max() < 0.02 * np.abs(wide).max()
 
 
-def test_auto_is_bfloat16_only_where_it_was_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_is_bfloat16_only_where_it_was_tried(monkeypatch):
     for known in (True, False):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda known=known: {"amx_bf16": known})
         assert choose_precision("auto", field_unet(), CPU) == ("bfloat16" if known else "float32")

@@ -100,9 +100,7 @@ def source(segy: Write) -> Path:
 
 
 @pytest.mark.parametrize(("number", "block"), [(signal.SIGKILL, 12), (signal.SIGINT, 8)])
-def test_completes_a_killed_run_byte_for_byte(
-    source: Path, tmp_path: Path, block: int, number: int
-) -> None:
+def test_completes_a_killed_run_byte_for_byte(source, tmp_path, block, number):
     """Whole gathers, and gathers in parts that are blended."""
     target, whole = tmp_path / "out.sgy", tmp_path / "whole.sgy"
     stop_when_begun(start("rewrite", str(source), str(target), str(block)), target, number)
@@ -116,7 +114,7 @@ def test_completes_a_killed_run_byte_for_byte(
 
 
 @pytest.mark.skipif(SERVICE, reason="in the service the command removes them, not the reader")
-def test_removes_the_remains_of_an_interrupted_journal(source: Path, tmp_path: Path) -> None:
+def test_removes_the_remains_of_an_interrupted_journal(source, tmp_path):
     """A kill may come while a journal is written under its temporary name."""
     target = tmp_path / "out.sgy"
     journal = partial_path(target).with_name(partial_path(target).name + ".json")
@@ -127,7 +125,7 @@ def test_removes_the_remains_of_an_interrupted_journal(source: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("at", range(1, 6))
-def test_resumes_from_any_stopping_point(segy: Write, tmp_path: Path, at: int) -> None:
+def test_resumes_from_any_stopping_point(segy, tmp_path, at):
     """Stopping points include those between and within the parts of a gather."""
     data = np.random.default_rng(0).standard_normal((2, 24, 40)).astype(np.float32)
     source, target, whole = segy(data=data), tmp_path / "out.sgy", tmp_path / "whole.sgy"
@@ -160,28 +158,26 @@ class TestAStalePartial:
             finish(source, target, 12, Fails(WORK))
         return target
 
-    def test_refuses_to_start_over_an_unfinished_run(self, source: Path, target: Path) -> None:
+    def test_refuses_to_start_over_an_unfinished_run(self, source, target):
         before = partial_path(target).read_bytes()
         with pytest.raises(WriteError, match=r"unfinished run.*--resume.*--force"):
             finish(source, target, 12, Work(WORK))
         assert partial_path(target).read_bytes() == before
 
-    def test_force_replaces_an_unfinished_run(self, source: Path, target: Path) -> None:
+    def test_force_replaces_an_unfinished_run(self, source, target):
         work = Work({"factor": 3})
         finish(source, target, 12, work, overwrite=True)
         assert work.calls == 30
         assert left(target.parent) == ["in.sgy", "out.sgy"]
 
-    def test_refuses_an_unfinished_run_of_other_work(self, source: Path, target: Path) -> None:
+    def test_refuses_an_unfinished_run_of_other_work(self, source, target):
         with pytest.raises(WriteError, match=r"differs \(factor: then 2, now 3\).*--force"):
             finish(source, target, 12, Work({"factor": 3}), resume=True)
         with pytest.raises(WriteError, match=r"differs \(block: then 12, now 8\)"):
             finish(source, target, 8, Work(WORK), resume=True)
 
     @pytest.mark.parametrize("change", [b"X", None])
-    def test_refuses_an_unfinished_run_of_another_source(
-        self, source: Path, target: Path, change: bytes | None
-    ) -> None:
+    def test_refuses_an_unfinished_run_of_another_source(self, source, target, change):
         status = source.stat()
         if change:  # one byte of a header, size and date as they were
             source.write_bytes(change + source.read_bytes()[1:])
@@ -190,17 +186,17 @@ class TestAStalePartial:
             finish(source, target, 12, Work(WORK), resume=True)
 
     @pytest.mark.parametrize("text", ["", "[1]", '{"done": "x", "work": {}}'])
-    def test_refuses_a_damaged_journal(self, source: Path, target: Path, text: str) -> None:
+    def test_refuses_a_damaged_journal(self, source, target, text):
         partial_path(target).with_name(".out.sgy.part.json").write_text(text)
         with pytest.raises(WriteError, match=r"not a journal of a run.*--force"):
             finish(source, target, 12, Work(WORK), resume=True)
 
-    def test_refuses_a_truncated_partial_file(self, source: Path, target: Path) -> None:
+    def test_refuses_a_truncated_partial_file(self, source, target):
         os.truncate(partial_path(target), 5000)
         with pytest.raises(WriteError, match="reserved size"):
             finish(source, target, 12, Work(WORK), resume=True)
 
-    def test_refuses_a_partial_file_that_is_being_written(self, source: Path, target: Path) -> None:
+    def test_refuses_a_partial_file_that_is_being_written(self, source, target):
         class Second(Work):
             def __call__(self, record: Record) -> np.ndarray:
                 with pytest.raises(WriteError, match="another process is writing"):
@@ -211,13 +207,13 @@ class TestAStalePartial:
         assert target.exists()
 
 
-def test_resume_starts_if_there_is_nothing_to_resume(source: Path, tmp_path: Path) -> None:
+def test_resume_starts_if_there_is_nothing_to_resume(source, tmp_path):
     """A job script can therefore always give --resume."""
     finish(source, tmp_path / "out.sgy", 12, Work(WORK), resume=True)
     assert left(tmp_path) == ["in.sgy", "out.sgy"]
 
 
-def test_leaves_nothing_after_an_error_in_the_data(source: Path, tmp_path: Path) -> None:
+def test_leaves_nothing_after_an_error_in_the_data(source, tmp_path):
     class Shortens(Work):
         def __call__(self, record: Record) -> np.ndarray:
             return super().__call__(record)[:-1]
@@ -227,7 +223,7 @@ def test_leaves_nothing_after_an_error_in_the_data(source: Path, tmp_path: Path)
     assert left(tmp_path) == ["in.sgy"]
 
 
-def test_unnamed_work_cannot_be_resumed(source: Path, tmp_path: Path) -> None:
+def test_unnamed_work_cannot_be_resumed(source, tmp_path):
     def fail(record: Record) -> np.ndarray:
         raise KeyboardInterrupt
 
@@ -256,9 +252,7 @@ def stopped(source: Path, run: Path, tmp_path: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_the_command_resumes_after_a_sigterm(
-    stopped: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_resumes_after_a_sigterm(stopped, tmp_path, capsys):
     assert main(stopped) == 2
     assert "--resume continues it" in capsys.readouterr().err
     assert main([*stopped, "--resume", "--tile", "128"]) == 2
@@ -284,7 +278,7 @@ def wait_at_the_fifth_record() -> None:
             time.sleep(120)
         return work(self, record)
 
-    Denoiser.__call__ = slowed  # type: ignore[method-assign]
+    Denoiser.__call__ = slowed
 
 
 def child(kind: str, *arguments: str) -> None:

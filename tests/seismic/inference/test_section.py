@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 import segyio
 from case_table import table
 
@@ -41,9 +40,7 @@ COUNT = np.arange(TRACES)
 TWOS = COUNT // 2
 
 
-def test_a_line_with_two_traces_a_gather_is_one_section(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_line_with_two_traces_a_gather_is_one_section(tmp_path, capsys):
     """The result is that of `--gather none --model stack`, and the first line says so."""
     source = line(tmp_path / "line.sgy", {"fldr": TWOS, "cdp": 900 - COUNT})
     results = {}
@@ -80,9 +77,7 @@ def test_a_line_with_two_traces_a_gather_is_one_section(
         ({"fldr": TWOS, "cdp": COUNT, "offset": 25 * (COUNT % 2)}, "fldr"),  # shots
     ],
 )
-def test_only_a_section_is_taken_as_one(
-    tmp_path: Path, headers: dict[str, np.ndarray], gather: str
-) -> None:
+def test_only_a_section_is_taken_as_one(tmp_path, headers, gather):
     source = line(tmp_path / "line.sgy", headers)
     options, line_of_output = choose_gathers(source, RequestOptions())
     assert options.gather == gather

@@ -43,7 +43,7 @@ def snr(clean: np.ndarray, estimate: np.ndarray) -> float:
     return float(metrics.snr(*(torch.from_numpy(x.astype(np.float64)) for x in (clean, estimate))))
 
 
-def test_every_noise_class_gains_snr_and_amplitudes_are_kept(model: nn.Module) -> None:
+def test_every_noise_class_gains_snr_and_amplitudes_are_kept(model):
     ratios: dict[str, list[float]] = {kind: [] for kind in NOISES}
     for kind, noisy, clean in pairs():
         estimate = denoise_array(model, noisy)
@@ -52,7 +52,7 @@ def test_every_noise_class_gains_snr_and_amplitudes_are_kept(model: nn.Module) -
     assert all(0.9 <= np.mean(ratio) <= 1.1 for ratio in ratios.values()), ratios
 
 
-def test_a_gather_without_noise_is_preserved(model: nn.Module) -> None:
+def test_a_gather_without_noise_is_preserved(model):
     scores = []
     for index in range(12):
         clean = draw_gather(generator(3001, "test", index), SHAPE, kind=SIGNALS[index % 3])
@@ -60,9 +60,7 @@ def test_a_gather_without_noise_is_preserved(model: nn.Module) -> None:
     assert np.mean(scores) >= 20, scores
 
 
-def test_leakage_does_not_exceed_that_of_rank_reduction(
-    model: nn.Module,
-) -> None:
+def test_leakage_does_not_exceed_that_of_rank_reduction(model):
     ours, theirs = [], []
     for _, noisy, clean in pairs():
         noise, passed = noisy - clean, bandpass(noisy, 0.002)

@@ -56,7 +56,7 @@ def results(cube: Path) -> dict[str, Path]:
     return found
 
 
-def test_both_directions_give_their_mean(cube: Path, results: dict[str, Path]) -> None:
+def test_both_directions_give_their_mean(cube, results):
     along, across, mean = (read(results[name]) for name in ("inline", "crossline", "both"))
     assert not np.array_equal(along, across)
     np.testing.assert_allclose(mean, (along + across) / 2, rtol=1e-6, atol=1e-6)
@@ -64,7 +64,7 @@ def test_both_directions_give_their_mean(cube: Path, results: dict[str, Path]) -
     assert read(cube).std() > mean.std()
 
 
-def test_the_gate_judges_the_slices_of_both_directions(results: dict[str, Path]) -> None:
+def test_the_gate_judges_the_slices_of_both_directions(results):
     sidecar = results["both"].with_name("both.sgy.json")
     content = json.loads(sidecar.read_text())
     names = [report["gather"] for report in content["reports"]]
@@ -77,9 +77,7 @@ def test_the_gate_judges_the_slices_of_both_directions(results: dict[str, Path])
     assert not list(sidecar.parent.glob(".*"))
 
 
-def test_a_stopped_run_is_resumed(
-    cube: Path, results: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stopped_run_is_resumed(cube, results, tmp_path, monkeypatch):
     """The stop comes in the second direction: the first one is not done again."""
     target, calls = tmp_path / "mean.sgy", 0
     denoised = Denoiser.__call__
@@ -102,15 +100,15 @@ def test_a_stopped_run_is_resumed(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mean.sgy", "mean.sgy.json"]
 
 
-def test_slices_come_in_order_also_after_some(cube: Path) -> None:
+def test_slices_come_in_order_also_after_some(cube):
     with SegyReader(cube, gather="xline") as reader, SegyReader(cube, gather="xline") as other:
-        mean = Mean(Denoiser(lambda x: x, identity={}), other)  # type: ignore[arg-type]
+        mean = Mean(Denoiser(lambda x: x, identity={}), other)
         assert mean.identity == {"slices": "both"}
         np.testing.assert_array_equal(mean._same(reader.read(3)).data, reader.read(3).data)
         np.testing.assert_array_equal(mean._same(reader.read(6)).data, reader.read(6).data)
 
 
-def test_a_file_without_such_slices_is_refused(cube: Path, tmp_path: Path) -> None:
+def test_a_file_without_such_slices_is_refused(cube, tmp_path):
     flat = tmp_path / "line.sgy"
     simulate(flat, tmp_path / "clean.sgy", n=1, n_traces=24, n_samples=48)
     with (

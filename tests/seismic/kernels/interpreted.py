@@ -60,36 +60,34 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     seed=st.integers(0, 99),
     dtype=st.sampled_from(FLOATS),
 )
-def test_accepts_any_number_and_length_of_rows(
-    rows: int, n: int, seed: int, dtype: torch.dtype
-) -> None:
+def test_accepts_any_number_and_length_of_rows(rows, n, seed, dtype):
     assert_is_the_reference(draw(rows, n, seed=seed, dtype=dtype))
 
 
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("shape", [(1, 16), (1, 17), (1, 96), (1, 193), (2, 97), (7, 33)])
 @pytest.mark.parametrize("dtype", FLOATS)
-def test_blocks_and_parts_are_merged(shape: tuple[int, int], dtype: torch.dtype) -> None:
+def test_blocks_and_parts_are_merged(shape, dtype):
     cut, n = triton_kurtosis.plan(*shape), shape[1]
     assert (cut.parts - 1) * cut.steps * cut.block < n <= cut.parts * cut.steps * cut.block
     assert_is_the_reference(draw(*shape, dtype=dtype))
 
 
-def test_the_plan_fills_a_device_and_bounds_the_merge() -> None:
+def test_the_plan_fills_a_device_and_bounds_the_merge():
     assert triton_kurtosis.plan(1, 10**7) == (4096, 3, 814, 8)
     assert triton_kurtosis.plan(8, 224 * 224) == (4096, 1, 13, 8)
     assert triton_kurtosis.plan(10**6, 768) == (1024, 1, 1, 4)
     assert triton_kurtosis.plan(5000, 9000) == (4096, 3, 1, 8)
 
 
-def test_a_large_mean_costs_no_accuracy() -> None:
+def test_a_large_mean_costs_no_accuracy():
     generator = torch.Generator().manual_seed(0)
     x = (torch.randn(1, 1 << 14, dtype=torch.float64, generator=generator) + 1e3).float()
     assert_is_the_reference(x)
 
 
 @pytest.mark.parametrize("scale", [1e-15, 1e15])
-def test_any_unit_of_amplitude_gives_the_same_kurtosis(scale: float) -> None:
+def test_any_unit_of_amplitude_gives_the_same_kurtosis(scale):
     x = draw(1, 500, dtype=torch.float32)
     torch.testing.assert_close(kurtosis(x * scale), kurtosis(x), rtol=1e-5, atol=0)
 
@@ -97,7 +95,7 @@ def test_any_unit_of_amplitude_gives_the_same_kurtosis(scale: float) -> None:
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("n", [1, 50])
-def test_a_constant_row_has_kurtosis_0_without_gradient(dtype: torch.dtype, n: int) -> None:
+def test_a_constant_row_has_kurtosis_0_without_gradient(dtype, n):
     x = torch.full((2, n), 0.1, dtype=dtype).requires_grad_()
     computed = moments(x, (1,))
     for value in (computed.std, computed.skewness, computed.kurtosis):
@@ -114,7 +112,7 @@ def test_a_constant_row_has_kurtosis_0_without_gradient(dtype: torch.dtype, n: i
     torch.testing.assert_close(gradient, torch.full_like(x, 1 / n))
 
 
-def test_nan_propagates_only_within_its_row() -> None:
+def test_nan_propagates_only_within_its_row():
     x = draw(3, 50)
     x[1, 4] = torch.nan
     y = x.requires_grad_()
@@ -126,12 +124,12 @@ def test_nan_propagates_only_within_its_row() -> None:
 
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("name", ["mean", "std", "skewness", "kurtosis", "log_std"])
-def test_passes_gradcheck(name: str) -> None:
+def test_passes_gradcheck(name):
     x = draw(1, 5, 7).requires_grad_()
     assert torch.autograd.gradcheck(lambda y: getattr(moments(y), name), x, fast_mode=True)
 
 
-def test_a_strided_view_has_the_values_and_the_gradient_of_its_copy() -> None:
+def test_a_strided_view_has_the_values_and_the_gradient_of_its_copy():
     view = draw(4, 12, 10)[:, ::2, 1:7].transpose(1, 2).requires_grad_()
     copy = view.detach().clone().requires_grad_()
     (computed,) = torch.autograd.grad(kurtosis(view).sum(), view)

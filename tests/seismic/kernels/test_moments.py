@@ -48,7 +48,7 @@ def assert_is_the_reference(x: Tensor, slack: float = 1) -> None:
 
 
 class TestValues:
-    def test_the_reference_agrees_with_the_definition_and_autograd(self) -> None:
+    def test_the_reference_agrees_with_the_definition_and_autograd(self):
         x = draw(3, 40).requires_grad_()
         values, offset = reference.moments(x.detach())
         torch.testing.assert_close(values, definition(x))
@@ -57,7 +57,7 @@ class TestValues:
         computed = reference.moments_backward(grad, x.detach(), values, offset)
         torch.testing.assert_close(computed, expected)
 
-    def test_moments_equal_those_of_scipy(self) -> None:
+    def test_moments_equal_those_of_scipy(self):
         x = draw(2, 5, 40)
         computed, flat = moments(x), x.flatten(1).numpy()
         assert computed.skewness.tolist() == pytest.approx(scipy.stats.skew(flat, 1).tolist())
@@ -72,20 +72,16 @@ class TestValues:
         seed=st.integers(0, 99),
         dtype=st.sampled_from(FLOATS),
     )
-    def test_accepts_any_number_and_length_of_rows(
-        self, rows: int, n: int, seed: int, dtype: torch.dtype
-    ) -> None:
+    def test_accepts_any_number_and_length_of_rows(self, rows, n, seed, dtype):
         assert_is_the_reference(draw(rows, n, seed=seed, dtype=dtype))
 
     @table("n", [1, 6, 7, 8, 14, 29, 400])
     @table("dtype", FLOATS)
-    def test_rows_in_blocks_are_merged(
-        self, n: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_rows_in_blocks_are_merged(self, n, dtype, monkeypatch):
         monkeypatch.setattr(cpu, "BLOCK", 7)
         assert_is_the_reference(draw(3, n, dtype=dtype))
 
-    def test_a_large_mean_costs_no_accuracy(self) -> None:
+    def test_a_large_mean_costs_no_accuracy(self):
         """Sums of raw powers in float32 would be far from the kurtosis."""
         generator = torch.Generator().manual_seed(0)
         x = (torch.randn(1 << 16, dtype=torch.float64, generator=generator) + 1e3).float()
@@ -97,11 +93,11 @@ class TestValues:
         assert_is_the_reference(x[None])
 
     @pytest.mark.parametrize("scale", [1e-15, 1e15])
-    def test_any_unit_of_amplitude_gives_the_same_kurtosis(self, scale: float) -> None:
+    def test_any_unit_of_amplitude_gives_the_same_kurtosis(self, scale):
         x = draw(1, 500, dtype=torch.float32)
         torch.testing.assert_close(kurtosis(x * scale), kurtosis(x), rtol=1e-5, atol=0)
 
-    def test_a_spike_at_the_head_of_a_row_is_a_sample_like_others(self) -> None:
+    def test_a_spike_at_the_head_of_a_row_is_a_sample_like_others(self):
         x = draw(2, 4000, dtype=torch.float32)
         x[0, 0], x[1, 0] = 1e3, 1e7
         assert_is_the_reference(x, slack=10)  # at the spike, terms of 1e5 nearly cancel
@@ -110,7 +106,7 @@ class TestValues:
 class TestConstantRows:
     @table("dtype", FLOATS)
     @table("n", [1, 3, 1000])
-    def test_have_kurtosis_0_without_gradient(self, dtype: torch.dtype, n: int) -> None:
+    def test_have_kurtosis_0_without_gradient(self, dtype, n):
         x = torch.full((2, n), 0.1, dtype=dtype).requires_grad_()
         computed = moments(x, (1,))
         assert (computed.std == 0).all()
@@ -125,20 +121,17 @@ class TestConstantRows:
         )
         (gradient,) = torch.autograd.grad(loss, x)
         assert (gradient == 0).all()
-
-    def test_keep_the_gradient_of_their_mean(self) -> None:
-        x = torch.full((1, 4), 0.1).requires_grad_()
         (gradient,) = torch.autograd.grad(moments(x, (1,)).mean.sum(), x)
-        assert gradient.tolist() == [[0.25] * 4]
+        torch.testing.assert_close(gradient, torch.full_like(x, 1 / n))
 
-    def test_do_not_touch_their_neighbours(self) -> None:
+    def test_do_not_touch_their_neighbours(self):
         x = draw(3, 50)
         x[1] = -7
         assert_is_the_reference(x)
         assert kurtosis(x, (1,))[1] == 0
 
 
-def test_nan_propagates_only_within_its_row() -> None:
+def test_nan_propagates_only_within_its_row():
     x = draw(3, 50)
     x[1, 4] = torch.nan
     y = x.clone().requires_grad_()
@@ -151,17 +144,15 @@ def test_nan_propagates_only_within_its_row() -> None:
 
 class TestGradient:
     @table("name", ["mean", "std", "skewness", "kurtosis", "log_std"])
-    def test_passes_gradcheck(self, name: str) -> None:
+    def test_passes_gradcheck(self, name):
         x = draw(2, 3, 5).requires_grad_()
         assert torch.autograd.gradcheck(lambda y: getattr(moments(y), name), x)
 
-    def test_passes_gradcheck_where_rows_are_in_blocks(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_passes_gradcheck_where_rows_are_in_blocks(self, monkeypatch):
         monkeypatch.setattr(cpu, "BLOCK", 4)
         assert torch.autograd.gradcheck(lambda y: tuple(moments(y)), draw(2, 3, 5).requires_grad_())
 
-    def test_of_the_gradient_is_refused(self) -> None:
+    def test_of_the_gradient_is_refused(self):
         x = draw(1, 9).requires_grad_()
         loss = kurtosis(x).square()
         (gradient,) = torch.autograd.grad(loss, x, create_graph=True)
@@ -169,7 +160,7 @@ class TestGradient:
             gradient.sum().backward()
 
     @table("dtype", FLOATS)
-    def test_keeps_x_and_five_numbers_a_row(self, dtype: torch.dtype) -> None:
+    def test_keeps_x_and_five_numbers_a_row(self, dtype):
         x = draw(4, 1, 32, 64, dtype=dtype).requires_grad_()
         kept: dict[int, int] = {}
 
@@ -185,7 +176,7 @@ class TestGradient:
 
 class TestAxes:
     @table("dims", [(0,), (1, 3), (-1, 0), (0, 1, 2, 3)])
-    def test_any_axes_in_any_order(self, dims: tuple[int, ...]) -> None:
+    def test_any_axes_in_any_order(self, dims):
         x = draw(3, 4, 5, 6)
         others = [d for d in range(4) if d not in {axis % 4 for axis in dims}]
         rows = x.permute(*others, *dims).flatten(len(others))
@@ -194,7 +185,7 @@ class TestAxes:
         expected = definition(rows.reshape(-1, rows.shape[-1]))[3]
         torch.testing.assert_close(computed.flatten(), expected)
 
-    def test_a_strided_view_has_the_values_and_the_gradient_of_its_copy(self) -> None:
+    def test_a_strided_view_has_the_values_and_the_gradient_of_its_copy(self):
         base = draw(4, 12, 10).requires_grad_()
         view = base[:, ::2, 1:7].transpose(1, 2)
         copy = view.detach().clone().requires_grad_()
@@ -202,7 +193,7 @@ class TestAxes:
         (expected,) = torch.autograd.grad(kurtosis(copy).sum(), copy)
         torch.testing.assert_close(computed, expected)
 
-    def test_integers_and_rows_without_samples_are_refused(self) -> None:
+    def test_integers_and_rows_without_samples_are_refused(self):
         with pytest.raises(ValueError, match="int64"):
             moments(torch.arange(4)[None])
         with pytest.raises(ValueError, match="no samples"):
@@ -210,7 +201,7 @@ class TestAxes:
 
 
 class TestOperator:
-    def test_opcheck_passes(self) -> None:
+    def test_opcheck_passes(self):
         x = draw(3, 20, dtype=torch.float32)
         values, offset = OPS.moments(x)
         torch.library.opcheck(OPS.moments, (x,))
@@ -218,7 +209,7 @@ class TestOperator:
 
     # torch's compiler itself instantiates an autograd.Function, which torch deprecates
     @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
-    def test_compiles_as_one_graph(self) -> None:
+    def test_compiles_as_one_graph(self):
         def loss(x: Tensor) -> Tensor:
             computed = moments(x)
             return (computed.kurtosis.square() + computed.log_std).sum()
@@ -230,7 +221,7 @@ class TestOperator:
         torch.testing.assert_close(computed, expected)
 
     @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-    def test_is_as_exact_under_autocast(self, dtype: torch.dtype) -> None:
+    def test_is_as_exact_under_autocast(self, dtype):
         x = draw(2, 6, 70, dtype=dtype)
         with torch.autocast("cpu", torch.bfloat16):
             inside = kurtosis(x)

@@ -5,7 +5,6 @@ Triton reads its environment at import, so each test runs a process of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,24 +44,24 @@ for x, wide, one in [("*bf16", "fp32", {"steps": 1}), ("*fp64", "fp64", {})]:
 
 
 @pytest.mark.slow
-def test_interpreted_kernels_agree_with_the_reference(interpreted: Callable[..., int]) -> None:
+def test_interpreted_kernels_agree_with_the_reference(interpreted):
     """Nearly sixty cases, each forward and backward; see `interpreted.py`."""
     assert interpreted(HERE / "interpreted.py") > 40
 
 
 @pytest.mark.slow
-def test_kernels_compile_for_an_absent_device(compiled: Callable[[str], list[list[str]]]) -> None:
+def test_kernels_compile_for_an_absent_device(compiled):
     """Compile for compute capability 9.0; only sums across warps use shared memory."""
     kernels = compiled(COMPILE)
     assert [line[0] for line in kernels] == ["_parts", "_merge", "_backward"] * 2
     assert all(line[1] == "True" and int(line[2]) <= 64 for line in kernels)
 
 
-def test_other_devices_use_the_reference() -> None:
+def test_other_devices_use_the_reference():
     assert report("mps") == "moments on mps: reference (nothing faster for this device)"
 
 
-def test_an_old_card_is_named_and_the_reference_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_card_is_named_and_the_reference_runs(monkeypatch):
     pytest.importorskip("triton")
     old = Card("Tesla T4", (7, 5), 40, 64 * 1024)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

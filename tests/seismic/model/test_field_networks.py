@@ -28,21 +28,21 @@ def record(*shape: int) -> torch.Tensor:
     return torch.randn(2, 1, *shape, generator=torch.Generator().manual_seed(0))
 
 
-def test_the_field_network_is_small() -> None:
+def test_the_field_network_is_small():
     assert sum(p.numel() for p in field_unet().parameters()) == 492_672
     assert sum(p.numel() for p in station_unet().parameters()) < 500_000
 
 
 @BOTH
 @table("factor", [1e-6, 0.3, 4e5])
-def test_the_output_scales_with_the_input(build: Build, factor: float) -> None:
+def test_the_output_scales_with_the_input(build, factor):
     network, x = trained(build), record(3, 96)
     expected = network(x)
     assert (expected - x).abs().max() > 0.01
     torch.testing.assert_close(network(factor * x) / factor, expected, rtol=1e-3, atol=1e-4)
 
 
-def test_a_told_level_scales_with_the_input_and_changes_the_result() -> None:
+def test_a_told_level_scales_with_the_input_and_changes_the_result():
     network, x, level = trained(field_unet), record(20, 48), torch.tensor([0.2, 2.0])
     told = network(x, level=level)
     torch.testing.assert_close(network(10 * x, level=10 * level) / 10, told, rtol=1e-3, atol=1e-4)
@@ -52,14 +52,16 @@ def test_a_told_level_scales_with_the_input_and_changes_the_result() -> None:
 
 @BOTH
 @table("shape", [(1, 33), (2, 100), (3, 300)])
-def test_records_of_any_size_come_back(build: Build, shape: tuple[int, int]) -> None:
+def test_records_of_any_size_come_back(build, shape):
     x = record(*shape)
-    y = trained(build)(x)
+    network = trained(build)
+    y = network(x)
     assert y.shape == x.shape
     assert y.isfinite().all()
+    assert not network(0 * x).any(), "a silent record stays silent"
 
 
-def test_masked_traces_stay_zero_and_equal_absent_ones() -> None:
+def test_masked_traces_stay_zero_and_equal_absent_ones():
     network, x = trained(field_unet), record(32, 64)
     mask = torch.zeros_like(x)
     mask[:, :, :5] = 1
@@ -74,7 +76,7 @@ def test_masked_traces_stay_zero_and_equal_absent_ones() -> None:
 
 
 @table("build", [dinov3_unet, conv_unet, station_unet, field_unet])
-def test_every_network_takes_the_same_call(build: Build) -> None:
+def test_every_network_takes_the_same_call(build):
     network, x = build().eval(), record(3, 64)
     mask = torch.ones_like(x)
     mask[:, :, 2:] = 0
@@ -84,27 +86,22 @@ def test_every_network_takes_the_same_call(build: Build) -> None:
     assert not y[:, :, 2:].any()
 
 
-def test_a_silent_record_stays_silent() -> None:
-    for build in (field_unet, station_unet):
-        assert not trained(build)(torch.zeros(1, 1, 3, 64)).any()
-
-
 @table("samples", [64, 500, 1025])
-def test_the_transform_of_the_station_network_is_inverted_exactly(samples: int) -> None:
+def test_the_transform_of_the_station_network_is_inverted_exactly(samples):
     network = StationUNet()
     x = torch.randn(2, 3, samples, generator=torch.Generator().manual_seed(1))
     real, imaginary = network._transform(x, samples)
     torch.testing.assert_close(network._inverse(real, imaginary, samples), x, atol=1e-5, rtol=0)
 
 
-def test_a_fourth_component_of_a_station_comes_back_as_it_is() -> None:
+def test_a_fourth_component_of_a_station_comes_back_as_it_is():
     x = record(5, 200)
     y = trained(station_unet)(x)
     assert torch.equal(y[:, :, 3:], x[:, :, 3:])
     assert not torch.equal(y[:, :, :3], x[:, :, :3])
 
 
-def test_a_decoder_without_common_mode_does_not_look_at_the_median() -> None:
+def test_a_decoder_without_common_mode_does_not_look_at_the_median():
     with torch.no_grad():
         x = torch.ones(1, 1, 32, 32) * torch.sin(torch.arange(32.0))
         models = {flag: dinov3_unet(common_mode=flag).eval() for flag in (True, False)}
@@ -112,21 +109,15 @@ def test_a_decoder_without_common_mode_does_not_look_at_the_median() -> None:
         assert models[False](x).shape == x.shape
 
 
-def test_neighbours_change_nothing_before_they_are_trained() -> None:
-    plain, sees = field_unet(), field_unet(neighbours=1)
-    x, beside = (
-        record(20, 50),
-        torch.randn(2, 2, 20, 50, generator=torch.Generator().manual_seed(1)),
-    )
+def test_neighbours_change_nothing_before_they_are_trained():
+    plain, sees, x = field_unet(), field_unet(neighbours=1), record(20, 50)
+    beside = torch.randn(2, 2, 20, 50, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(sees(x, None, None, beside), plain(x))
     sees.beside.weight.data.normal_(std=0.1, generator=torch.Generator().manual_seed(2))
     seen = sees(x, None, None, beside)
     assert (seen - plain(x)).abs().max() > 1e-4
     torch.testing.assert_close(sees(3 * x, None, None, 3 * beside) / 3, seen)
     torch.testing.assert_close(sees(x), sees(x, None, None, x.expand(-1, 2, -1, -1)))
-
-
-@pytest.mark.parametrize("neighbours", [-1, 4])
-def test_a_number_of_neighbours_that_no_network_has_is_refused(neighbours: int) -> None:
-    with pytest.raises(RecipeError, match="0 to 3 neighbours"):
-        field_unet(neighbours=neighbours)
+    for neighbours in (-1, 4):
+        with pytest.raises(RecipeError, match="0 to 3 neighbours"):
+            field_unet(neighbours=neighbours)

@@ -50,79 +50,62 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_shipped_weights_are_loaded_and_do_not_train(shipped: Path) -> None:
+def test_shipped_weights_are_loaded_and_do_not_train(shipped):
     model = dinov3_unet(weights="shipped")
     torch.manual_seed(5)
     for name, value in tiny_encoder().state_dict().items():
         torch.testing.assert_close(model.encoder.state_dict()[name], value.half().float())
     assert model.head == ("decoder",)
+    assert model.card["weights"] == "shipped (made_by: a test, options: seed 5)"
+    assert model.card["licence"].startswith("Apache-2.0")
 
 
-def test_the_card_records_the_origin_of_the_shipped_weights(shipped: Path) -> None:
-    card = dinov3_unet(weights="shipped").card
-    assert card["weights"] == "shipped (made_by: a test, options: seed 5)"
-    assert card["licence"].startswith("Apache-2.0")
-
-
-@pytest.mark.parametrize("size", ["small", "convnext_tiny"])
-def test_refuses_shipped_weights_of_other_sizes(size: Any) -> None:
-    with pytest.raises(WeightsError, match=rf"'shipped' of size '{size}'.*'tiny' only.*path of"):
-        dinov3_unet(size=size, weights="shipped")
-
-
-def test_refuses_shipped_weights_of_dinov2() -> None:
+def test_refuses_shipped_weights_of_other_sizes():
+    for size in ("small", "convnext_tiny"):
+        rule = rf"'shipped' of size '{size}'.*'tiny' only.*path of"
+        with pytest.raises(WeightsError, match=rule):
+            dinov3_unet(size=size, weights="shipped")
     with pytest.raises(WeightsError, match=r"'shipped' of size 'tiny'.*Give `weights` `none` or"):
         dinov2_unet(weights="shipped")
 
 
-def test_reports_an_installation_without_its_weights(shipped: Path) -> None:
+def test_reports_an_installation_whose_weights_are_others_or_missing(shipped, small):
+    shipped.write_bytes(small.read_bytes())
+    with pytest.raises(WeightsError, match="size 'tiny'"):
+        dinov3_unet(weights="shipped")
     shipped.unlink()
     with pytest.raises(WeightsError, match=r"dinov3_tiny\.safetensors.*lacks.*Install the package"):
         dinov3_unet(weights="shipped")
 
 
-def test_refuses_a_shipped_file_of_other_dimensions(shipped: Path, small: Path) -> None:
-    shipped.write_bytes(small.read_bytes())
-    with pytest.raises(WeightsError, match="size 'tiny'"):
-        dinov3_unet(weights="shipped")
-
-
-def test_loads_the_shipped_weights() -> None:
-    if not load.files(load.PACKAGE).joinpath(dinov3.VIT.shipped).is_file():
-        pytest.skip("the package's weights file is not made yet")
-    assert dinov3_unet(weights="shipped").card["licence"].startswith("Apache-2.0")
-
-
-def test_loads_a_local_file_into_the_tiny_size(shipped: Path) -> None:
+def test_loads_a_local_file_into_the_tiny_size(shipped):
     model = dinov3_unet(weights=shipped)
     assert model.card["weights"] == "local file dinov3_tiny.safetensors"
     assert model.card["licence"].startswith("unknown")
 
 
-def test_a_pretrained_stem_does_not_train(small: Path, reduced_vit: Family, denoiser: Any) -> None:
-    assert denoiser(reduced_vit, "small", small).head == ("decoder",)
-
-
 @pytest.mark.parametrize("key", ["state_dict", "model"])
-def test_loads_weights_from_a_training_checkpoint(
-    key: str, reduced_vit: Family, denoiser: Any, tmp_path: Path
-) -> None:
+def test_loads_weights_from_a_training_checkpoint(key, reduced_vit, denoiser, tmp_path):
     state = denoiser(reduced_vit, "base").encoder.state_dict()
     torch.save({key: state, "epoch": 3}, tmp_path / "last.pth")
     encoder = denoiser(reduced_vit, "base", tmp_path / "last.pth").encoder
     torch.testing.assert_close(encoder.state_dict(), state)
 
 
-def test_missing_weights_name_the_option_and_the_licence(tmp_path: Path) -> None:
+def test_missing_weights_name_the_option_and_the_licence(tmp_path):
     with pytest.raises(WeightsError, match=r"nowhere.*no such weights file.*`weights`") as caught:
         dinov3_unet(size="small", weights=tmp_path / "nowhere.safetensors")
     assert META_LICENCE in caught.value.remedy
+    rule = "hub:lvd1689m, hub:sat493m, for every size but 'tiny'"
+    for size, weights in (("tiny", "hub"), ("small", "hub:imagenet")):
+        with pytest.raises(WeightsError, match=rule):
+            dinov3_unet(size=size, weights=weights)
 
 
 @pytest.mark.parametrize("size", ["small", "convnext_tiny"])
 def test_an_unreachable_hub_names_the_option_and_the_licence(
-    size: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reduced: Any, denoiser: Any
-) -> None:
+    size, monkeypatch, tmp_path, reduced, denoiser
+):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     family = dinov3.VIT if size == "small" else dinov3.CONVNEXT
@@ -130,15 +113,7 @@ def test_an_unreachable_hub_names_the_option_and_the_licence(
         denoiser(reduced(family), size, "hub")
 
 
-@pytest.mark.parametrize(("size", "weights"), [("tiny", "hub"), ("small", "hub:imagenet")])
-def test_refuses_weights_that_the_hub_does_not_have(size: Any, weights: str) -> None:
-    with pytest.raises(WeightsError, match="hub:lvd1689m, hub:sat493m, for every size but 'tiny'"):
-        dinov3_unet(size=size, weights=weights)
-
-
-def test_satellite_weights_are_selected_by_name(
-    monkeypatch: pytest.MonkeyPatch, reduced_vit: Family, denoiser: Any
-) -> None:
+def test_satellite_weights_are_selected_by_name(monkeypatch, reduced_vit, denoiser):
     asked = []
     create = load.timm.create_model
 
@@ -152,25 +127,18 @@ def test_satellite_weights_are_selected_by_name(
     assert model.card["weights"] == "hf.co/timm/vit_large_patch16_dinov3.sat493m"
 
 
-def test_refuses_a_file_of_another_size(reduced_vit: Family, denoiser: Any, tmp_path: Path) -> None:
+def test_refuses_files_of_another_size_and_variant(small, reduced_vit, denoiser, tmp_path):
     save_file(tiny_encoder().state_dict(), tmp_path / "tiny.safetensors")
     with pytest.raises(WeightsError, match=r"of size 'base'.*size mismatch.*128"):
         denoiser(reduced_vit, "base", tmp_path / "tiny.safetensors")
-
-
-@pytest.mark.parametrize("other", ["small_qkvb", "small_plus"])
-def test_refuses_a_file_of_another_variant(
-    other: str, small: Path, reduced_vit: Family, denoiser: Any
-) -> None:
-    with pytest.raises(WeightsError, match=r"Missing key.*(q_bias|fc1_g)") as caught:
-        denoiser(reduced_vit, other, small)
-    assert len(caught.value.rule) < 400
+    for other in ("small_qkvb", "small_plus"):
+        with pytest.raises(WeightsError, match=r"Missing key.*(q_bias|fc1_g)") as caught:
+            denoiser(reduced_vit, other, small)
+        assert len(caught.value.rule) < 400
 
 
 @table("name", ["other.safetensors", "text.safetensors", "text.pth", "empty.pth"])
-def test_refuses_a_file_that_does_not_contain_weights(
-    name: str, reduced_vit: Family, denoiser: Any, tmp_path: Path
-) -> None:
+def test_refuses_a_file_that_does_not_contain_weights(name, reduced_vit, denoiser, tmp_path):
     path = tmp_path / name
     path.write_text("" if name.startswith("empty") else "not weights at all")
     if name.startswith("other"):
@@ -181,9 +149,7 @@ def test_refuses_a_file_that_does_not_contain_weights(
 
 @table("suffix", [".safetensors", ".pth"])
 @table("share", [0.001, 0.5, 0.999])
-def test_refuses_a_truncated_file(
-    suffix: str, share: float, small: Path, reduced_vit: Family, denoiser: Any, tmp_path: Path
-) -> None:
+def test_refuses_a_truncated_file(suffix, share, small, reduced_vit, denoiser, tmp_path):
     path = tmp_path / f"small{suffix}"
     if suffix == ".pth":
         torch.save(denoiser(reduced_vit, "small").encoder.state_dict(), path)
@@ -194,9 +160,7 @@ def test_refuses_a_truncated_file(
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_refuses_a_pickle_that_runs_code(
-    zipped: bool, reduced_vit: Family, denoiser: Any, tmp_path: Path
-) -> None:
+def test_refuses_a_pickle_that_runs_code(zipped, reduced_vit, denoiser, tmp_path):
     path, target = tmp_path / "bomb.pth", tmp_path / "exploded"
     torch.save({"state_dict": Bomb(target)}, path, _use_new_zipfile_serialization=zipped)
     with pytest.raises(WeightsError, match=r"bomb\.pth: cannot load"):
@@ -206,27 +170,19 @@ def test_refuses_a_pickle_that_runs_code(
     assert target.exists()  # an unsafe load runs the code
 
 
-def test_refuses_objects_that_are_not_tensors(
-    reduced_vit: Family, denoiser: Any, tmp_path: Path
-) -> None:
-    torch.save({"epoch": 3}, tmp_path / "notes.pth")
-    with pytest.raises(WeightsError, match="not a dictionary of tensors"):
-        denoiser(reduced_vit, "small", tmp_path / "notes.pth")
-
-
-def test_refuses_weights_that_are_not_finite(
-    small: Path, reduced_vit: Family, denoiser: Any
-) -> None:
+def test_refuses_values_that_are_no_finite_weights(small, reduced_vit, denoiser, tmp_path):
+    assert denoiser(reduced_vit, "small", small).head == ("decoder",), "the stem does not train"
     state = denoiser(reduced_vit, "small").encoder.state_dict()
     state["blocks.1.attn.proj.weight"][0, 0] = float("nan")
     save_file(state, small)
     with pytest.raises(WeightsError, match=r"blocks\.1\.attn\.proj\.weight holds NaN"):
         denoiser(reduced_vit, "small", small)
+    torch.save({"epoch": 3}, tmp_path / "notes.pth")
+    with pytest.raises(WeightsError, match="not a dictionary of tensors"):
+        denoiser(reduced_vit, "small", tmp_path / "notes.pth")
 
 
-def test_logs_the_licence_of_restricted_weights_once(
-    small: Path, reduced_vit: Family, denoiser: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_logs_the_licence_of_restricted_weights_once(small, reduced_vit, denoiser, caplog):
     load._announce.cache_clear()
     cards = [denoiser(reduced_vit, "small", small).card for _ in range(2)]
     assert [card["licence"] for card in cards] == [META_LICENCE] * 2
@@ -234,18 +190,12 @@ def test_logs_the_licence_of_restricted_weights_once(
     assert META_LICENCE in line
 
 
-def test_loads_apache_weights_without_a_warning(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, reduced: Any, denoiser: Any
-) -> None:
+def test_loads_apache_weights_without_a_warning(tmp_path, caplog, reduced, denoiser):
     from scionwood_seismic.model.dinov2 import VIT
 
     path = tmp_path / "dinov2.safetensors"
     save_file(denoiser(reduced(VIT), "small").encoder.state_dict(), path)
     assert denoiser(reduced(VIT), "small", path).card["licence"].startswith("Apache-2.0")
     assert caplog.records == []
-
-
-def test_random_weights_have_no_licence() -> None:
-    assert (
-        dinov3_unet().card["licence"] == dinov2_unet().card["licence"] == ("none (random weights)")
-    )
+    none = "none (random weights)"
+    assert dinov3_unet().card["licence"] == dinov2_unet().card["licence"] == none

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import pytest
 import torch
 from case_table import table
@@ -59,30 +56,26 @@ def counts(size: str, targets: str) -> tuple[int, ...]:
 
 
 @table("size", QKV)
-def test_lora_on_qkv_has_the_expected_number_of_parameters(size: str) -> None:
-    """The fused layer has r (d + 3 d) parameters per block."""
+def test_lora_has_the_expected_number_of_parameters(size):
+    """The fused layer has r (d + 3 d) parameters per block, and the projection r (d + d).
+
+    The patch embedding is not adapted.
+    """
     assert counts(size, r"encoder\.blocks\.\d+\.attn\.qkv") == QKV[size]
-
-
-@table("size", ATTENTION)
-def test_lora_on_attention_has_the_expected_number_of_parameters(size: str) -> None:
-    """The projection adds r (d + d) per block; the patch embedding is not adapted."""
     with torch.device("meta"):
         targets = dinov3_unet().adapter_targets["attention"]
     assert counts(size, targets) == ATTENTION[size]
 
 
 @table("size", PARAMETERS)
-def test_one_input_channel_saves_two_thirds_of_the_patch_embedding(size: str) -> None:
+def test_one_input_channel_saves_two_thirds_of_the_patch_embedding(size):
     parameters, width = PARAMETERS[size]
     with torch.device("meta"):
         encoder = dinov3_unet(size=size).encoder
     assert sum(p.numel() for p in encoder.parameters()) == parameters - 2 * 256 * width
 
 
-def test_every_lora_tensor_of_every_size_gets_a_gradient(
-    sizes: Any, denoiser: Any, subtests: pytest.Subtests
-) -> None:
+def test_every_lora_tensor_of_every_size_gets_a_gradient(sizes, denoiser, subtests):
     """The exceptions are q, k and v of the `_qkvb` sizes, which timm does not call."""
     for family, size in sizes:
         with subtests.test(family=family.title, size=size):
@@ -97,51 +90,39 @@ def test_every_lora_tensor_of_every_size_gets_a_gradient(
             assert len(dead) < len(lora(tuned))
 
 
-def test_exactly_the_adapter_and_the_head_train(family: Any, denoiser: Any) -> None:
+def test_exactly_the_adapter_and_the_head_train_and_merging_keeps_the_output(family, denoiser):
+    """A LayerScale of 1e-5 or 1e-6 would suppress what the adapter does to random weights."""
     model = denoiser(*family)
-    tuned = filled(attach(model, LoraConfig(r=4), targets="all-linear"))
     (example,) = model.example_input()
-    tuned(example).square().sum().backward()
+    tuned = attach(model, LoraConfig(r=4), targets="all-linear").eval()
+    with torch.no_grad():
+        before = tuned(example)
+    apart = filled(tuned)(example)
+    assert (apart - before).abs().max() > 1e-3
+    apart.square().sum().backward()
     trained = {name: p for name, p in tuned.named_parameters() if p.requires_grad}
     assert [name for name, p in trained.items() if p.grad is None or not p.grad.any()] == []
     head = tuple(f"base_model.model.{name}." for name in model.head)
     assert {name for name in trained if not name.startswith(head)} == set(lora(tuned))
-
-
-def test_merging_keeps_the_output(family: Any, denoiser: Any) -> None:
-    model = denoiser(*family)
-    tuned = filled(attach(model, LoraConfig(r=4), targets="all-linear")).eval()
-    (example,) = model.example_input()
     with torch.no_grad():
-        apart = tuned(example)
         merge(tuned)
-        torch.testing.assert_close(tuned(example), apart, atol=1e-5, rtol=0)
+        torch.testing.assert_close(tuned(example), apart.detach(), atol=1e-5, rtol=0)
 
 
-def test_adapters_change_the_output_of_random_weights(family: Any, denoiser: Any) -> None:
-    """A LayerScale of 1e-5 or 1e-6 would suppress them."""
-    model = denoiser(*family)
-    tuned = attach(model, LoraConfig(r=8), targets="mlp").eval()
-    (example,) = model.example_input()
-    with torch.no_grad():
-        before = tuned(example)
-        assert (filled(tuned)(example) - before).abs().max() > 1e-3
-
-
-def test_leaves_out_layers_that_are_not_called(denoiser: Any, reduced_vit: Any) -> None:
+def test_leaves_out_layers_that_are_not_called(denoiser, reduced_vit):
     model = denoiser(reduced_vit, "small_qkvb")
     with pytest.warns(LeftOutWarning, match=r"no adapter on encoder\.blocks\.0\.attn\.qkv"):
         attach(model, LoraConfig(r=4), targets="attention")
 
 
-def test_refuses_attention_targets_for_a_convnext() -> None:
+def test_refuses_attention_targets_for_a_convnext():
     with torch.device("meta"):
         model = dinov3_unet(size="convnext_tiny")
     with pytest.raises(AdapterError, match=r"'attention'.*Presets: mlp, all-linear"):
         attach(model, LoraConfig(r=4), targets="attention")
 
 
-def test_an_adapter_of_vit_s_is_a_file_of_two_megabytes(tmp_path: Path) -> None:
+def test_an_adapter_of_vit_s_is_a_file_of_two_megabytes(tmp_path):
     """Rank 16 in float32 without the head: 442,368 x 4 bytes, and a header."""
     model = attach(dinov3_unet(size="small"), LoraConfig(r=16), targets="attention")
     save_adapter(model, tmp_path)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import Any
 
 import pytest
 import timm
@@ -18,7 +16,6 @@ from scionwood import WeightsError
 from scionwood_seismic.model.family import Family
 
 State = dict[str, Tensor]
-Sizes = list[tuple[Family, str]]
 
 
 def published(family: Family, size: str) -> nn.Module:
@@ -101,32 +98,23 @@ def check_loaded(encoder: nn.Module, model: nn.Module, stem: str) -> None:
         torch.testing.assert_close(value, expected[name], atol=1e-6, rtol=0, msg=name)
 
 
-def test_loads_a_state_dict_of_timm(
-    sizes: Sizes, denoiser: Any, tmp_path: Path, subtests: pytest.Subtests
-) -> None:
+def test_loads_a_state_dict_of_timm_and_of_meta(sizes, denoiser, tmp_path, capsys, subtests):
     for family, size in sizes:
         with subtests.test(family=family.title, size=size):
             model, path = published(family, size), tmp_path / f"{family.title} {size}.safetensors"
             save_file(model.state_dict(), path)
             check_loaded(denoiser(family, size, path).encoder, model, family.stem)
-
-
-def test_loads_a_state_dict_of_meta(
-    sizes: Sizes, denoiser: Any, tmp_path: Path, capsys: Any, subtests: pytest.Subtests
-) -> None:
-    for family, size in sizes:
-        with subtests.test(family=family.title, size=size):
-            model, path = published(family, size), tmp_path / f"{family.title} {size}.pth"
-            torch.save(OF_META[family.title](dict(model.state_dict())), path)
-            check_loaded(denoiser(family, size, str(path)).encoder, model, family.stem)
+            meta = path.with_suffix(".pth")
+            torch.save(OF_META[family.title](dict(model.state_dict())), meta)
+            check_loaded(denoiser(family, size, str(meta)).encoder, model, family.stem)
             assert capsys.readouterr().out == ""
 
 
 @table("size", ["small", "small_qkvb", "small_plus", "small_plus_qkvb"])
 @table("prefix", ["", "model."])
 def test_a_state_dict_of_transformers_gives_the_same_features(
-    reduced_vit: Family, size: str, prefix: str, denoiser: Any, tmp_path: Path
-) -> None:
+    reduced_vit, size, prefix, denoiser, tmp_path
+):
     model = transformers_vit(gated="plus" in size, biases="qkvb" in size)
     state = {name.removeprefix("model."): value for name, value in model.state_dict().items()}
     state = {f"{prefix}{k}" if k.startswith("layer.") else k: v for k, v in state.items()}
@@ -138,9 +126,7 @@ def test_a_state_dict_of_transformers_gives_the_same_features(
         torch.testing.assert_close(encoder.forward_features(x), expected, atol=1e-4, rtol=0)
 
 
-def test_refuses_a_nonzero_bias_that_the_size_does_not_have(
-    reduced_vit: Family, denoiser: Any, tmp_path: Path
-) -> None:
+def test_refuses_a_nonzero_bias_that_the_size_does_not_have(reduced_vit, denoiser, tmp_path):
     path = tmp_path / "biased.safetensors"
     save_file(transformers_vit(gated=False, biases=True).state_dict(), path)
     with pytest.raises(WeightsError, match=r"qkv\.bias is not zero.*`_qkvb`"):

@@ -1,4 +1,4 @@
-"""Properties of every denoiser, for any encoder."""
+"""Properties of every denoiser, for any encoder, and of the decoder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from case_table import table
 
 from scionwood_seismic.backbones import dinov2_unet, dinov3_unet
+from scionwood_seismic.model.decoder import Decoder
 from scionwood_seismic.model.unet import DenoisingUNet
 
 
@@ -19,19 +20,19 @@ def model(family: Any, denoiser: Any) -> DenoisingUNet:
 
 
 @table("shape", [(1, 1), (16, 16), (25, 130), (128, 17)])
-def test_accepts_gathers_of_any_size(model: DenoisingUNet, shape: tuple[int, int]) -> None:
+def test_accepts_gathers_of_any_size(model, shape):
     x = torch.randn(2, 1, *shape, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         assert model(x).shape == x.shape
 
 
-def test_maps_have_the_stride_of_the_decoder(model: DenoisingUNet) -> None:
+def test_maps_have_the_stride_of_the_decoder(model):
     with torch.no_grad():
         maps = model.maps(torch.zeros(1, 1, 64, 96))
     assert [tuple(x.shape[-2:]) for x in maps] == [(4, 6)] * 4
 
 
-def test_a_map_value_depends_on_the_samples_at_its_position(model: DenoisingUNet) -> None:
+def test_a_map_value_depends_on_the_samples_at_its_position(model):
     """A burst changes the first map most at its own position; maps are not flipped or shifted."""
     generator = torch.Generator().manual_seed(0)
     quiet = torch.randn(1, 1, 128, 64, generator=generator)
@@ -42,15 +43,48 @@ def test_a_map_value_depends_on_the_samples_at_its_position(model: DenoisingUNet
     assert divmod(int(moved.argmax()), moved.shape[1]) == (6, 1)
 
 
-def test_the_stem_trains_with_the_decoder_if_weights_are_random(model: DenoisingUNet) -> None:
+def test_the_stem_trains_with_the_decoder_if_weights_are_random(model):
     assert model.head[0] == "decoder"
     assert set(model.head) & {"encoder.patch_embed", "encoder.stem"}
 
 
 @pytest.mark.parametrize("build", [dinov3_unet, dinov2_unet])
-def test_options_reach_encoder_and_decoder(build: Any) -> None:
+def test_options_reach_encoder_and_decoder(build):
     model, other = build(predict="clean", width=16), build(init_seed=1)
     assert model.decoder.predict == "clean"
     assert model.decoder.stem.out_channels == 16
     first, second = (m.encoder.patch_embed.proj.weight for m in (model, other))
     assert not torch.equal(first, second)
+
+
+@pytest.fixture
+def decoder() -> Decoder:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return Decoder(12, 2, width=8)
+
+
+def maps(x: torch.Tensor) -> list[torch.Tensor]:
+    return [torch.zeros(len(x), 12, x.shape[2] // 16, x.shape[3] // 16) for _ in range(2)]
+
+
+def test_noise_and_clean_predictions_are_complements(decoder):
+    x = torch.randn(2, 1, 32, 48)
+    kept = decoder(x, maps(x))
+    decoder.predict = "clean"
+    torch.testing.assert_close(kept + decoder(x, maps(x)), x)
+
+
+def test_a_change_of_one_sample_changes_the_output_there(decoder):
+    """The convolutional path carries detail that a patch of 16 x 16 samples cannot."""
+    x = torch.zeros(1, 1, 32, 32)
+    y = x.clone()
+    y[..., 13, 21] = 5
+    change = (decoder(y, maps(y)) - decoder(x, maps(x))).abs()[0, 0]
+    assert divmod(int(change.argmax()), 32) == (13, 21)
+
+
+def test_the_output_depends_on_the_maps_of_the_vit(decoder):
+    x = torch.randn(1, 1, 32, 32)
+    other = [m + 1 for m in maps(x)]
+    assert not torch.allclose(decoder(x, maps(x)), decoder(x, other))

@@ -34,8 +34,8 @@ def stale(path: Path, endian: str = "big", **fields: int) -> Path:
 @table("endian", ["big", "little"])
 @table("code", CODES)
 def test_the_size_of_the_file_decides_against_stale_trace_headers(
-    segy: Write, gathers: np.ndarray, tmp_path: Path, code: int, endian: str
-) -> None:
+    segy, gathers, tmp_path, code, endian
+):
     data, target = np.rint(np.abs(gathers)), tmp_path / "out.sgy"
     path = stale(segy(data=data, format=code, endian=endian), endian, ns=462)
     with pytest.warns(UserWarning, match=r"give 462 samples.* 40, which was believed"):
@@ -51,7 +51,7 @@ def test_the_size_of_the_file_decides_against_stale_trace_headers(
 
 
 @pytest.mark.parametrize(("name", "count"), [("f3.sgy", 75), ("viking_small.segy", 600)])
-def test_public_files_with_stale_headers(tmp_path: Path, name: str, count: int) -> None:
+def test_public_files_with_stale_headers(tmp_path, name, count):
     path = SHARED / name
     if not path.is_file():
         pytest.skip(f"needs the real file {name} in shared/data/seismic")
@@ -71,7 +71,7 @@ class TestTraceHeaders:
     """Trace headers that lead to the end of the file are believed against the binary header."""
 
     @table("count", [0, 33, 500, 90])
-    def test_with_one_length(self, segy: Write, gathers: np.ndarray, count: int) -> None:
+    def test_with_one_length(self, segy, gathers, count):
         """With 90 samples, the size of the file fits the binary header too."""
         path = stale(segy(data=gathers[:, :3]), ns=40)
         raw = bytearray(path.read_bytes())
@@ -83,7 +83,7 @@ class TestTraceHeaders:
         with reader:
             np.testing.assert_array_equal(next(iter(reader)).data, gathers[:, :3].reshape(6, 40))
 
-    def test_with_several_lengths_are_refused(self, segy: Write, gathers: np.ndarray) -> None:
+    def test_with_several_lengths_are_refused(self, segy, gathers):
         path = stale(segy(), ns=40)
         raw = path.read_bytes()
         last = bytearray(raw[-400:-40])  # the last trace, ten samples shorter
@@ -92,7 +92,7 @@ class TestTraceHeaders:
         with pytest.raises(ReadError, match=r"2 lengths, 30 to 40 samples.*Pad or cut"):
             open_file(path)
 
-    def test_one_stale_header_does_not_matter(self, segy: Write) -> None:
+    def test_one_stale_header_does_not_matter(self, segy):
         path = segy()
         with segyio.open(path, "r+", ignore_geometry=True) as file:
             file.header[5] = {segyio.su.ns: 33}
@@ -101,7 +101,7 @@ class TestTraceHeaders:
 
 
 class TestOptions:
-    def test_samples_overrule_all_headers(self, segy: Write, gathers: np.ndarray) -> None:
+    def test_samples_overrule_all_headers(self, segy, gathers):
         path = stale(segy(), ns=500)
         raw = bytearray(path.read_bytes())
         struct.pack_into(">H", raw, 3220, 77)
@@ -115,7 +115,7 @@ class TestOptions:
         with pytest.raises(ReadError, match=r"samples= \(--samples\) gives 41 samples"):
             open_file(path, samples=41)
 
-    def test_dt_overrules_the_headers(self, segy: Write) -> None:
+    def test_dt_overrules_the_headers(self, segy):
         with open_file(segy(interval=0), dt=0.002) as reader:
             assert next(iter(reader)).coords["time"][1] == pytest.approx(0.002)
         with (
@@ -126,7 +126,7 @@ class TestOptions:
         with pytest.raises(ReadError, match=r"4 seconds is outside 0 to 1.*--dt 0\.004 for 4 ms"):
             open_file(segy(), dt=4.0)
 
-    def test_endian_is_not_guessed_if_given(self, segy: Write) -> None:
+    def test_endian_is_not_guessed_if_given(self, segy):
         with pytest.raises(ReadError, match=r"hold 1280, no sample format in little endian"):
             open_file(segy(), endian="little")
         with open_file(segy(endian="little"), endian="little") as reader:
@@ -134,11 +134,11 @@ class TestOptions:
 
 
 class TestInterval:
-    def test_of_the_trace_headers_if_the_binary_header_has_none(self, segy: Write) -> None:
+    def test_of_the_trace_headers_if_the_binary_header_has_none(self, segy):
         with SegyReader(stale(segy(interval=0), dt=2000)) as reader:
             assert (reader.dt, reader.warnings) == (0.002, ())
 
-    def test_of_the_binary_header_if_they_contradict(self, segy: Write) -> None:
+    def test_of_the_binary_header_if_they_contradict(self, segy):
         path = stale(segy(), dt=2000)
         with (
             pytest.warns(UserWarning, match=r"interval of 2000, .* 4000 microseconds, which was"),
@@ -147,21 +147,19 @@ class TestInterval:
             assert reader.dt == 0.004
 
     @pytest.mark.parametrize(("binary", "trace", "dt"), [(-2, 4000, 0.004), (2000, -25000, 0.002)])
-    def test_negative_numbers_are_no_intervals(
-        self, segy: Write, binary: int, trace: int, dt: float
-    ) -> None:
+    def test_negative_numbers_are_no_intervals(self, segy, binary, trace, dt):
         with SegyReader(stale(segy(interval=binary), dt=trace)) as reader:
             assert (reader.dt, reader.warnings) == (dt, ())
 
-    def test_two_negative_numbers_ask_for_the_option(self, segy: Write) -> None:
+    def test_two_negative_numbers_ask_for_the_option(self, segy):
         with pytest.raises(ReadError, match=r"no header gives.*--dt"):
             SegyReader(stale(segy(interval=-2000), dt=-25000))
 
-    def test_long_intervals_need_both_headers(self, segy: Write) -> None:
+    def test_long_intervals_need_both_headers(self, segy):
         with SegyReader(stale(segy(interval=40_000), dt=40_000)) as reader:
             assert reader.dt == 0.04
 
-    def test_mixed_intervals_are_refused(self, segy: Write) -> None:
+    def test_mixed_intervals_are_refused(self, segy):
         path = stale(segy(), dt=4000)
         with segyio.open(path, "r+", ignore_geometry=True) as file:
             for i in range(24):
@@ -196,9 +194,7 @@ class TestRevision2:
         [{}, {"texts": -1}, {"first": 10_000}, {"count": 0}],
         ids=["plain", "open text", "first trace", "no count"],
     )
-    def test_extensions_of_trace_headers(
-        self, segy: Write, gathers: np.ndarray, tmp_path: Path, header: dict[str, int]
-    ) -> None:
+    def test_extensions_of_trace_headers(self, segy, gathers, tmp_path, header):
         path = self.file(segy, tmp_path, 2, **header)
         with open_file(path, gather="fldr") as reader:
             samples = np.concatenate([record.data for record in reader])
@@ -213,7 +209,7 @@ class TestRevision2:
         doubled = rows[1][:, 720:].copy().view(">f4")
         np.testing.assert_array_equal(doubled, 2 * samples)
 
-    def test_a_wrong_count_of_traces_is_said(self, segy: Write, tmp_path: Path) -> None:
+    def test_a_wrong_count_of_traces_is_said(self, segy, tmp_path):
         path = self.file(segy, tmp_path, 0, count=500)
         with (
             pytest.warns(UserWarning, match="counts 500 traces, the file holds 48"),
@@ -221,7 +217,7 @@ class TestRevision2:
         ):
             assert reader.traces == 48
 
-    def test_the_constant_of_bytes_3297_decides_the_byte_order(self, segy: Write) -> None:
+    def test_the_constant_of_bytes_3297_decides_the_byte_order(self, segy):
         path = segy(endian="little")
         raw = bytearray(path.read_bytes())
         raw[3296:3300] = bytes([1, 2, 3, 4])
@@ -244,7 +240,7 @@ class TestSeismicUnix:
         return path, data
 
     @pytest.mark.parametrize("endian", ["big", "little"])
-    def test_without_an_interval_asks_for_it(self, tmp_path: Path, endian: str) -> None:
+    def test_without_an_interval_asks_for_it(self, tmp_path, endian):
         path, data = self.file(tmp_path, endian, ns=50, dt=0)
         with pytest.raises(ReadError, match=r"no sample interval.*--dt 0\.004"):
             open_file(path)
@@ -256,7 +252,7 @@ class TestSeismicUnix:
         with segyio.su.open(path, ignore_geometry=True, endian=endian) as file:
             np.testing.assert_array_equal(record.data, file.trace.raw[:])
 
-    def test_with_stale_headers_asks_for_the_samples(self, tmp_path: Path) -> None:
+    def test_with_stale_headers_asks_for_the_samples(self, tmp_path):
         path, data = self.file(tmp_path, "big", ns=462, dt=4000)
         with pytest.raises(ReadError, match=r"not SU.*--samples N"):
             open_file(path)
@@ -264,7 +260,7 @@ class TestSeismicUnix:
             np.testing.assert_array_equal(next(iter(reader)).data, data)
 
 
-def test_long_traces_without_trace_headers(tmp_path: Path) -> None:
+def test_long_traces_without_trace_headers(tmp_path):
     """60,000 samples in an unsigned field of 16 bits; the trace headers are empty."""
     data = np.random.default_rng(0).standard_normal((3, 60_000)).astype(np.float32)
     head = bytearray(b"C".ljust(3600, b"\0"))
@@ -280,7 +276,7 @@ def test_long_traces_without_trace_headers(tmp_path: Path) -> None:
         np.testing.assert_array_equal(file.trace.raw[:], data)
 
 
-def test_options_that_do_not_fit_the_format_are_refused(tmp_path: Path) -> None:
+def test_options_that_do_not_fit_the_format_are_refused(tmp_path):
     path = tmp_path / "a.mseed"
     StreamReader.write_sample(path)
     with pytest.raises(ReadError, match=r"samples and endian overrule the headers of SEG-Y"):

@@ -34,7 +34,7 @@ def mseed(path: Path, *channels: tuple[str, str], rate: float = 100.0, start: in
     return path
 
 
-def test_components_of_a_station_are_named(tmp_path: Path) -> None:
+def test_components_of_a_station_are_named(tmp_path):
     path = mseed(tmp_path / "a.mseed", ("ABC", "HHZ"), ("ABC", "HHN"), ("ABC", "HHE"))
     with StreamReader(path) as reader:
         (record,) = reader
@@ -42,7 +42,7 @@ def test_components_of_a_station_are_named(tmp_path: Path) -> None:
     assert record.data.shape == (3, 400)
 
 
-def test_each_station_with_components_is_a_record(tmp_path: Path) -> None:
+def test_each_station_with_components_is_a_record(tmp_path):
     channels = [(station, f"HH{c}") for c in "ZNE" for station in ("ABC", "DEF")]
     with StreamReader(mseed(tmp_path / "a.mseed", *channels)) as reader:
         assert [record.key["channel"] for record in reader] == ["XX.ABC..HHZ", "XX.DEF..HHZ"]
@@ -50,26 +50,23 @@ def test_each_station_with_components_is_a_record(tmp_path: Path) -> None:
         assert reader.components == ("Z", "N", "E")
 
 
-def test_an_array_of_one_component_is_a_gather(tmp_path: Path) -> None:
+def test_an_array_of_one_component_is_a_gather(tmp_path):
     channels = [(f"R{i:03}", "GHZ") for i in range(5)]
     with StreamReader(mseed(tmp_path / "a.mseed", *channels)) as reader:
         assert (len(reader), reader.components) == (1, ())
-
-
-@table(("channel", "components"), [("HHZ", ("Z",)), ("HSF", ()), ("1", ())])
-def test_a_single_channel(tmp_path: Path, channel: str, components: tuple[str, ...]) -> None:
-    """HSF is the strain along a fibre."""
-    with StreamReader(mseed(tmp_path / "a.mseed", ("ABC", channel))) as reader:
-        assert reader.components == components
-
-
-def test_gathers_of_other_formats_have_no_components(tmp_path: Path) -> None:
     SegyReader.write_sample(tmp_path / "a.sgy")
     with SegyReader(tmp_path / "a.sgy") as reader:
         assert reader.components == ()
 
 
-def test_gaps_are_said_and_overlaps_are_not(tmp_path: Path) -> None:
+@table(("channel", "components"), [("HHZ", ("Z",)), ("HSF", ()), ("1", ())])
+def test_a_single_channel(tmp_path, channel, components):
+    """HSF is the strain along a fibre."""
+    with StreamReader(mseed(tmp_path / "a.mseed", ("ABC", channel))) as reader:
+        assert reader.components == components
+
+
+def test_gaps_are_said_and_overlaps_are_not(tmp_path):
     path = mseed(tmp_path / "a.mseed", ("ABC", "HHZ"))
     mseed(path, ("ABC", "HHZ"), start=10)
     with pytest.warns(UserWarning, match=r"1 gap, the longest of 6 s in XX\.ABC\.\.HHZ"):
@@ -81,7 +78,7 @@ def test_gaps_are_said_and_overlaps_are_not(tmp_path: Path) -> None:
         assert reader.warnings == ()
 
 
-def test_several_rates_are_said(tmp_path: Path) -> None:
+def test_several_rates_are_said(tmp_path):
     path = mseed(mseed(tmp_path / "a.mseed", ("ABC", "HHZ")), ("ABC", "BHZ"), rate=20.0)
     with pytest.warns(UserWarning, match=r"several sample intervals \(0\.01, 0\.05 s\)"):
         reader = StreamReader(path)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import dascore as dc
@@ -85,7 +83,7 @@ def simple(path: Path, rng: random.Random) -> None:
 
 
 @table("kind", ["DASDAE", "separate", "H5Simple"])
-def test_patches_and_summaries_equal_those_of_dascore(tmp_path: Path, kind: str) -> None:
+def test_patches_and_summaries_equal_those_of_dascore(tmp_path, kind):
     for number in range(8):
         rng, path = random.Random(number), tmp_path / f"{number}.h5"
         if kind == "H5Simple":
@@ -109,12 +107,7 @@ def test_patches_and_summaries_equal_those_of_dascore(tmp_path: Path, kind: str)
             np.testing.assert_array_equal(own.data, theirs.data)
 
 
-def test_pytables_opens_no_file_that_is_read_or_rewritten(
-    tmp_path: Path,
-    data: np.ndarray,
-    writers: dict[str, Callable[[Path, np.ndarray], Path]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_pytables_opens_no_file_that_is_read_or_rewritten(tmp_path, data, writers, monkeypatch):
     paths = [writers[name](tmp_path / name, data) for name in writers]
     simple(tmp_path / "simple.h5", random.Random(0))
 
@@ -131,9 +124,7 @@ def test_pytables_opens_no_file_that_is_read_or_rewritten(
         assert not [event for event in events if event.startswith("pickle.")]
 
 
-def test_a_hostile_pickle_in_any_attribute_of_any_object_is_refused(
-    tmp_path: Path, data: np.ndarray, das: SimpleNamespace
-) -> None:
+def test_a_hostile_pickle_in_any_attribute_of_any_object_is_refused(tmp_path, data, das):
     path = das.dasdae(tmp_path / "in.h5", das.patch_of(data))
     whole, places = path.read_bytes(), [("/", "FILTERS"), ("waveforms", "FILTERS")]
     with h5py.File(path) as file:

@@ -50,7 +50,7 @@ BAD: dict[str, tuple[Damage, str]] = {
 
 
 @table("case", BAD)
-def test_refuses_a_bad_file_with_rule_and_remedy(segy: Callable[..., Path], case: str) -> None:
+def test_refuses_a_bad_file_with_rule_and_remedy(segy, case):
     damage, message = BAD[case]
     path = segy()
     path.write_bytes(damage(path.read_bytes()))
@@ -59,14 +59,14 @@ def test_refuses_a_bad_file_with_rule_and_remedy(segy: Callable[..., Path], case
     assert caught.value.remedy
 
 
-def test_refuses_a_missing_file_and_a_folder(tmp_path: Path) -> None:
+def test_refuses_a_missing_file_and_a_folder(tmp_path):
     with pytest.raises(ReadError, match=r"none\.sgy.*no such file"):
         read_layout(tmp_path / "none.sgy")
     with pytest.raises(ReadError, match="it is a folder"):
         read_layout(tmp_path)
 
 
-def test_extended_text_headers_are_skipped(segy: Callable[..., Path]) -> None:
+def test_extended_text_headers_are_skipped(segy):
     path = segy()
     raw = with_field(path.read_bytes(), 3505, 2)
     path.write_bytes(raw[:3600] + b"@" * 6400 + raw[3600:])
@@ -85,24 +85,20 @@ class TestRevision2:
         (tmp_path / "new.sgy").write_bytes(raw)
         return read_layout(tmp_path / "new.sgy")
 
-    def test_reads_more_samples_than_16_bits_can_count(
-        self, raw: bytearray, tmp_path: Path
-    ) -> None:
+    def test_reads_more_samples_than_16_bits_can_count(self, raw, tmp_path):
         struct.pack_into(">i", raw, 3268, 100_000)
         assert self.layout(raw, tmp_path).samples == 40
         raw[3500] = 2
         raw[3600:] = bytes(240 + 4 * 100_000)
         assert self.layout(raw, tmp_path).samples == 100_000
 
-    def test_reads_an_interval_with_fractions_of_a_microsecond(
-        self, raw: bytearray, tmp_path: Path
-    ) -> None:
+    def test_reads_an_interval_with_fractions_of_a_microsecond(self, raw, tmp_path):
         struct.pack_into(">d", raw, 3272, 12.5)
         assert self.layout(raw, tmp_path).interval == 4000
         raw[3500] = 2
         assert self.layout(raw, tmp_path).interval == 12.5
 
-    def test_ignores_text_after_the_last_trace(self, raw: bytearray, tmp_path: Path) -> None:
+    def test_ignores_text_after_the_last_trace(self, raw, tmp_path):
         raw[3500] = 2
         struct.pack_into(">i", raw, 3528, 2)
         assert self.layout(raw + b"@" * 6400, tmp_path).traces == 48

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from case_table import table
 
 from scionwood import ReadError
+from scionwood_seismic.readers.base import encode
 from scionwood_seismic.readers.das import DasReader
 from scionwood_seismic.readers.opening import open_file
 from scionwood_seismic.readers.segy import SegyReader
@@ -21,13 +20,7 @@ OBSPY = Path(obspy.__file__).parent / "io"
 
 
 @table("name", ["as_it_is", "nonsense.bin", "wrong.sgy", "wrong.mseed", "no_suffix"])
-def test_the_content_decides_and_not_the_name(
-    tmp_path: Path,
-    segy: Callable[..., Path],
-    data: np.ndarray,
-    das: SimpleNamespace,
-    name: str,
-) -> None:
+def test_the_content_decides_and_not_the_name(tmp_path, segy, data, das, name):
     files = {
         segy("in.sgy"): SegyReader,
         segy("little.sgy", endian="little"): SegyReader,
@@ -61,9 +54,7 @@ def test_the_content_decides_and_not_the_name(
         ("broken.das", "DAS"),
     ],
 )
-def test_the_reader_of_the_suffix_explains_a_damaged_file(
-    tmp_path: Path, name: str, words: str
-) -> None:
+def test_the_reader_of_the_suffix_explains_a_damaged_file(tmp_path, name, words):
     path = tmp_path / name
     path.write_bytes(np.random.default_rng(0).bytes(5000))
     with pytest.raises(ReadError, match=words) as caught:
@@ -72,7 +63,7 @@ def test_the_reader_of_the_suffix_explains_a_damaged_file(
 
 
 @table("name", ["notes.txt", "data.bin", "volume"])
-def test_refuses_an_unknown_file_and_lists_known_formats(tmp_path: Path, name: str) -> None:
+def test_refuses_an_unknown_file_and_lists_known_formats(tmp_path, name):
     path = tmp_path / name
     path.write_text("Dear colleague, please find the data attached.\n" * 200)
     with pytest.raises(ReadError) as caught:
@@ -81,16 +72,35 @@ def test_refuses_an_unknown_file_and_lists_known_formats(tmp_path: Path, name: s
         assert known in str(caught.value)
 
 
-def test_a_missing_file_and_a_folder_are_read_errors(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_read_errors(tmp_path):
     for path in (tmp_path / "none.sgy", tmp_path):
         with pytest.raises(ReadError, match=r"there is no such file|it is a folder"):
             open_file(path)
 
 
-def test_the_gather_header_applies_to_segy_only(
-    tmp_path: Path, segy: Callable[..., Path], data: np.ndarray, das: SimpleNamespace
-) -> None:
+def test_the_gather_header_applies_to_segy_only(tmp_path, segy, data, das):
     with open_file(segy(), gather="fldr") as opened:
         assert [dict(record.key) for record in opened] == [{"fldr": 100}, {"fldr": 101}]
     with open_file(das.prodml(tmp_path / "in.h5", data), gather="fldr") as opened:
         assert len(opened) == 1
+
+
+@table("kind", [SegyReader, StreamReader, DasReader])
+def test_reads_a_record_without_the_previous_ones(tmp_path, kind):
+    path = tmp_path / f"sample{kind.suffixes[0]}"
+    kind.write_sample(path)
+    with kind(path) as reader:
+        for index, record in reversed(list(enumerate(reader))):
+            again = reader.read(index)
+            assert again.key == record.key
+            np.testing.assert_array_equal(again.data, record.data)
+
+
+@table("kind", ["int8", "int16", "int32", "int64", "uint16", "uint64"])
+def test_integers_are_clipped_to_their_own_range(kind):
+    info = np.iinfo(kind)
+    encoded, clipped = encode(np.array([-1e30, 0.4, 1e30]), np.dtype(kind))
+    assert clipped == 2
+    assert encoded[1] == 0
+    assert encoded[0] == info.min
+    assert info.max * 0.999 < encoded[2] <= info.max

@@ -9,7 +9,6 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -39,7 +38,7 @@ class Trip:
 @pytest.fixture(autouse=True)
 def gadget(monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType(GADGET[0])
-    module.Trip = Trip  # type: ignore[attr-defined]
+    module.Trip = Trip
     monkeypatch.setitem(sys.modules, GADGET[0], module)
     plain(pickle.dumps("Python imports a codec when it first meets such text", 0))
 
@@ -54,7 +53,7 @@ def nothing_happens() -> Iterator[None]:
     assert Trip.made == before
 
 
-def test_a_hostile_pickle_is_refused_and_nothing_of_it_runs() -> None:
+def test_a_hostile_pickle_is_refused_and_nothing_of_it_runs():
     kinds = set()
     for number in range(600):
         data = hostile_pickle(f"{number}", GADGET)
@@ -67,7 +66,7 @@ def test_a_hostile_pickle_is_refused_and_nothing_of_it_runs() -> None:
     assert len(kinds) > 5  # of reasons
 
 
-def test_codes_of_extensions_and_names_outside_of_the_pickle_are_refused() -> None:
+def test_codes_of_extensions_and_names_outside_of_the_pickle_are_refused():
     copyreg.add_extension(*GADGET, 77)
     try:
         for code in (b"\x82\x4d", b"\x83\x4d\0", b"\x84\x4d\0\0\0"):
@@ -126,7 +125,7 @@ def same(a: Any, b: Any) -> bool:
     return repr(a) == repr(b)
 
 
-def test_plain_values_are_what_pickle_makes_of_them() -> None:
+def test_plain_values_are_what_pickle_makes_of_them():
     for number in range(600):
         rng = random.Random(number)
         value = drawn(rng)
@@ -134,7 +133,7 @@ def test_plain_values_are_what_pickle_makes_of_them() -> None:
         assert same(plain(data), pickle.loads(data)), (number, value)
 
 
-def test_damage_gives_an_error_or_plain_values() -> None:
+def test_damage_gives_an_error_or_plain_values():
     for number in range(1500):
         rng = random.Random(number)
         data = bytearray(pickle.dumps(drawn(rng), rng.randrange(6)))
@@ -163,12 +162,12 @@ BOMBS = {
 
 
 @table("name", BOMBS)
-def test_a_pickle_that_stands_for_too_much_is_refused(name: str) -> None:
+def test_a_pickle_that_stands_for_too_much_is_refused(name):
     with pytest.raises(NotPlain):
         plain(BOMBS[name])
 
 
-def test_no_other_file_is_unpickled(tmp_path: Path) -> None:
+def test_no_other_file_is_unpickled(tmp_path):
     """ObsPy and DASCore have formats that are pickles, and find them by unpickling the file."""
     ends = (".mseed", ".sac", ".su", ".sg2", ".sgy", ".h5", ".tdms", ".das", ".raw", ".nc", ".pkl")
     for number, end in enumerate(ends * 3):
@@ -180,7 +179,7 @@ def test_no_other_file_is_unpickled(tmp_path: Path) -> None:
         assert not [event for event in events if event.startswith("pickle.")]
 
 
-def test_what_is_no_pickle_is_told_from_what_is_not_allowed() -> None:
+def test_what_is_no_pickle_is_told_from_what_is_not_allowed():
     for data in (b"Silixa Ltd.", b"", b"(lp0\n", b"X" * (LARGEST + 1), b"I1\nI2\n."):
         with pytest.raises(NoPickle):
             plain(data)

@@ -1,19 +1,16 @@
-"""The next part of a file is read while a function works on this one."""
+"""Files are created whole, and the next part of a file is read while a function works on this."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from scionwood import ReadError, Record
+from scionwood import OutputExistsError, ReadError, Record, WriteError
 from scionwood_seismic.readers import rewriting
+from scionwood_seismic.readers.create import write_segy
 from scionwood_seismic.readers.segy import SegyReader
-
-Write = Callable[..., Path]
 
 
 @pytest.fixture
@@ -32,9 +29,7 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> dict[int, threading.Event]:
     return events
 
 
-def test_small_parts_are_read_ahead(
-    segy: Write, tmp_path: Path, fetched: dict[int, threading.Event]
-) -> None:
+def test_small_parts_are_read_ahead(segy, tmp_path, fetched):
     ahead = []
 
     def halve(record: Record) -> np.ndarray:
@@ -46,12 +41,7 @@ def test_small_parts_are_read_ahead(
     assert ahead == [True, True]
 
 
-def test_large_parts_are_read_when_they_are_needed(
-    segy: Write,
-    tmp_path: Path,
-    fetched: dict[int, threading.Event],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_large_parts_are_read_when_they_are_needed(segy, tmp_path, fetched, monkeypatch):
     monkeypatch.setattr(rewriting, "AHEAD", 1000)
     ahead = []
 
@@ -64,9 +54,7 @@ def test_large_parts_are_read_when_they_are_needed(
     assert ahead == [False, True]
 
 
-def test_an_error_of_the_next_part_ends_the_work(
-    segy: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_of_the_next_part_ends_the_work(segy, tmp_path, monkeypatch):
     source = segy()
     size = source.stat().st_size
     monkeypatch.setenv("SCIONWOOD_READERS", "inline")
@@ -80,3 +68,27 @@ def test_an_error_of_the_next_part_ends_the_work(
     with SegyReader(source, gather="fldr") as reader, pytest.raises(ReadError, match="shorter"):
         reader.rewrite(tmp_path / "out.sgy", cut)
     assert not list(tmp_path.glob("*out.sgy*"))
+
+
+def test_reads_what_was_written(tmp_path, gathers):
+    path = tmp_path / "new.sgy"
+    write_segy(path, gathers, dt=0.0005)
+    with SegyReader(path, gather="fldr") as reader:
+        records = list(reader)
+        assert reader.dt == 0.0005
+    assert [record.key for record in records] == [{"fldr": 1}, {"fldr": 2}]
+    np.testing.assert_array_equal(np.stack([record.data for record in records]), gathers)
+
+
+def test_keeps_an_existing_file(tmp_path, gathers):
+    path = tmp_path / "new.sgy"
+    path.write_text("mine")
+    with pytest.raises(OutputExistsError):
+        write_segy(path, gathers, dt=0.002)
+    assert path.read_text() == "mine"
+
+
+def test_leaves_nothing_on_a_full_disk(small_disk):
+    with pytest.raises(WriteError, match=r"new\.sgy.*cannot be written"):
+        write_segy(small_disk / "new.sgy", np.ones((4, 100, 100)), dt=0.002)
+    assert list(small_disk.iterdir()) == []

@@ -64,9 +64,7 @@ def write(
 
 
 @table("name", [*FLOATS, "gather.sac"])
-def test_every_format_reads_and_writes_the_same_array(
-    tmp_path: Path, data: np.ndarray, write: Callable[..., list[tuple[Path, slice]]], name: str
-) -> None:
+def test_every_format_reads_and_writes_the_same_array(tmp_path, data, write, name):
     """SAC has one trace per file. NaN, a dead trace and extreme amplitudes are preserved."""
     data = data.copy()
     data[1], data[2, 3], data[3] = 0, np.nan, data[3] * 1e-9
@@ -86,9 +84,7 @@ def test_every_format_reads_and_writes_the_same_array(
 
 
 @table("name", ["gather.mseed", "dasdae.h5", "prodml.h5", "prodml_locus_first.h5"])
-def test_integer_formats_give_the_same_values(
-    data: np.ndarray, write: Callable[..., list[tuple[Path, slice]]], name: str
-) -> None:
+def test_integer_formats_give_the_same_values(data, write, name):
     counts = np.rint(data * 100).astype(np.int32)
     ((path, _),) = write(name, counts)
     with open_file(path) as reader:
@@ -102,9 +98,7 @@ def test_integer_formats_give_the_same_values(
     np.testing.assert_array_equal(record.data, np.rint(counts / 2))
 
 
-def test_the_recording_delay_shifts_time_in_segy_and_su(
-    tmp_path: Path, data: np.ndarray, segy: Callable[..., Path]
-) -> None:
+def test_the_recording_delay_shifts_time_in_segy_and_su(tmp_path, data, segy):
     path = segy("in.sgy", data[None], delay=1500)
     su = tmp_path / "in.su"
     su.write_bytes(path.read_bytes()[3600:])
@@ -120,9 +114,7 @@ def test_the_recording_delay_shifts_time_in_segy_and_su(
         np.testing.assert_array_equal(record.data, data)
 
 
-def test_distinguishes_depth_from_time(
-    tmp_path: Path, data: np.ndarray, das: SimpleNamespace
-) -> None:
+def test_distinguishes_depth_from_time(tmp_path, data, das):
     """A depth section as SEG-Y, and a fibre in a well, whose channels are in depth."""
     path = tmp_path / "depth.sgy"
     write_segy(path, data[None], dt=0.005)  # 5,000 in the header: thousandths of a metre

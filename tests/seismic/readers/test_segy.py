@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +11,6 @@ from scionwood import OutputExistsError, Record, WriteError
 from scionwood_seismic.data.normalise import scale
 from scionwood_seismic.readers.segy import SegyReader
 
-Write = Callable[..., Path]
-Headers = Callable[[Path, int], bytes]
 ENCODINGS = {
     "ibm": 1,
     "int32": 2,
@@ -39,13 +35,8 @@ def halve(record: Record) -> np.ndarray:
 @table("endian", ["big", "little"])
 @table("encoding", ENCODINGS)
 def test_every_encoding_is_read_and_rewritten_with_every_header_byte(
-    segy: Write,
-    headers: Headers,
-    gathers: np.ndarray,
-    tmp_path: Path,
-    encoding: str,
-    endian: str,
-) -> None:
+    segy, headers, gathers, tmp_path, encoding, endian
+):
     data = np.abs(gathers) if encoding.startswith("uint") else gathers
     path = segy(data=data, format=ENCODINGS[encoding], endian=endian)
     target = tmp_path / "out.sgy"
@@ -63,7 +54,7 @@ def test_every_encoding_is_read_and_rewritten_with_every_header_byte(
     np.testing.assert_allclose(after, before / 2, rtol=1e-6, atol=rounding / 2)
 
 
-def test_groups_scattered_traces_by_header(segy: Write, gathers: np.ndarray) -> None:
+def test_groups_scattered_traces_by_header(segy, gathers):
     with SegyReader(segy(), gather="offset") as reader:
         records = list(reader)
     assert [record.key for record in records] == [{"offset": 25 * i} for i in range(24)]
@@ -71,7 +62,7 @@ def test_groups_scattered_traces_by_header(segy: Write, gathers: np.ndarray) -> 
     np.testing.assert_array_equal(records[3].coords["trace"], [3, 27])
 
 
-def test_rewrites_scattered_traces_in_place(segy: Write) -> None:
+def test_rewrites_scattered_traces_in_place(segy):
     path = segy()
     target = path.with_name("out.sgy")
     with SegyReader(path, gather="cdp") as reader:
@@ -82,9 +73,7 @@ def test_rewrites_scattered_traces_in_place(segy: Write) -> None:
 
 @table("endian", ["big", "little"])
 @table("encoding", ["ibm", "int16", "uint64", "ieee", "double"])
-def test_segyio_reads_the_same_result(
-    segy: Write, tmp_path: Path, encoding: str, endian: str
-) -> None:
+def test_segyio_reads_the_same_result(segy, tmp_path, encoding, endian):
     """An independent reader decodes what this one encodes."""
     path = segy(data=np.full((1, 4, 40), 1.0), format=ENCODINGS[encoding], endian=endian)
     target = tmp_path / "out.sgy"
@@ -97,7 +86,7 @@ def test_segyio_reads_the_same_result(
     np.testing.assert_allclose(samples, wanted, rtol=5e-7, atol=0.5 if "int" in encoding else 0)
 
 
-def test_ibm_values_beyond_float32_are_infinite_and_preserved(segy: Write) -> None:
+def test_ibm_values_beyond_float32_are_infinite_and_preserved(segy):
     path = segy(data=np.ones((1, 2, 40)), format=1)
     raw = bytearray(path.read_bytes())
     raw[3840:3844] = b"\x7f\xff\xff\xff"
@@ -110,16 +99,14 @@ def test_ibm_values_beyond_float32_are_infinite_and_preserved(segy: Write) -> No
 
 
 @pytest.mark.parametrize("encoding", ["ibm", "int24"])
-def test_refuses_nan_in_a_format_without_it(segy: Write, encoding: str) -> None:
+def test_refuses_nan_in_a_format_without_it(segy, encoding):
     path = segy(format=ENCODINGS[encoding])
     with SegyReader(path) as reader, pytest.raises(WriteError, match=r"cannot hold NaN.*IEEE"):
         reader.rewrite(path.with_name("out.sgy"), lambda record: record.data * np.nan)
 
 
 @table("encoding", ["double", "int64", "int32"])
-def test_unchanged_samples_keep_digits_beyond_float32(
-    segy: Write, tmp_path: Path, encoding: str
-) -> None:
+def test_unchanged_samples_keep_digits_beyond_float32(segy, tmp_path, encoding):
     path = segy(data=np.full((1, 3, 40), 2**26 + 1, np.float64), format=ENCODINGS[encoding])
     target = tmp_path / "out.sgy"
 
@@ -140,7 +127,7 @@ def test_unchanged_samples_keep_digits_beyond_float32(
 class TestLongGathers:
     """A gather that is too long for memory is read in parts."""
 
-    def test_parts_overlap_and_cover_all_traces(self, segy: Write, gathers: np.ndarray) -> None:
+    def test_parts_overlap_and_cover_all_traces(self, segy, gathers):
         with SegyReader(segy(), gather="fldr", block=10) as reader:
             records = list(reader)
             assert len(records) == len(reader)
@@ -152,12 +139,12 @@ class TestLongGathers:
             wanted = gathers.reshape(-1, 40)[record.coords["trace"]]
             np.testing.assert_array_equal(record.data, wanted)
 
-    def test_without_a_key_the_file_is_one_gather(self, segy: Write) -> None:
+    def test_without_a_key_the_file_is_one_gather(self, segy):
         with SegyReader(segy(), block=30) as reader:
             assert [record.key for record in reader] == [{"block": 0}, {"block": 1}]
             assert reader.gather_lengths.tolist() == [48]
 
-    def test_blends_the_results_of_consecutive_parts(self, segy: Write) -> None:
+    def test_blends_the_results_of_consecutive_parts(self, segy):
         """Parts with the results 0, 1 and 2 give a ramp over shared traces, and no step."""
         path = segy(data=np.full((1, 100, 40), 9.0))
         parts = iter(range(9))
@@ -172,7 +159,7 @@ class TestLongGathers:
         assert (np.diff(level) >= 0).all()
         assert np.diff(level).max() < 0.2
 
-    def test_samples_that_no_part_changes_keep_their_bytes(self, segy: Write) -> None:
+    def test_samples_that_no_part_changes_keep_their_bytes(self, segy):
         data = np.random.default_rng(0).standard_normal((1, 100, 40)).astype(np.float32)
         data[0, 35:38] = [[np.nan], [np.inf], [-0.0]]
         path = segy(data=data)
@@ -181,7 +168,7 @@ class TestLongGathers:
             reader.rewrite(out, lambda record: record.data)
         assert out.read_bytes() == path.read_bytes()
 
-    def test_all_parts_of_a_gather_have_one_unit(self, segy: Write) -> None:
+    def test_all_parts_of_a_gather_have_one_unit(self, segy):
         """The unit is the scale of the whole gather; it is None for a whole gather."""
         rng = np.random.default_rng(0)
         data = (rng.standard_normal((2, 60, 40)) * np.linspace(1, 50, 60)[:, None]).astype("f4")
@@ -194,7 +181,7 @@ class TestLongGathers:
             assert [reader.unit(record) for record in reader] == [None, None]
 
 
-def test_unchanged_traces_keep_their_bytes(segy: Write, gathers: np.ndarray) -> None:
+def test_unchanged_traces_keep_their_bytes(segy, gathers):
     """An int32 that float32 cannot represent survives, since its trace is not written."""
     path = segy(data=np.full((1, 24, 40), 2**24 + 1), format=2)
     target = path.with_name("out.sgy")
@@ -203,7 +190,7 @@ def test_unchanged_traces_keep_their_bytes(segy: Write, gathers: np.ndarray) -> 
     assert target.read_bytes() == path.read_bytes()
 
 
-def test_integers_are_clipped_with_a_warning(segy: Write) -> None:
+def test_integers_are_clipped_with_a_warning(segy):
     path = segy(format=3)
     target = path.with_name("out.sgy")
     with SegyReader(path) as reader, pytest.warns(UserWarning, match=r"[1-9]\d* clipped"):
@@ -214,7 +201,7 @@ def test_integers_are_clipped_with_a_warning(segy: Write) -> None:
     assert new.max() == 32767
 
 
-def test_keeps_an_existing_output_without_force(segy: Write) -> None:
+def test_keeps_an_existing_output_without_force(segy):
     path = segy()
     target = path.with_name("out.sgy")
     target.write_text("mine")
@@ -226,7 +213,7 @@ def test_keeps_an_existing_output_without_force(segy: Write) -> None:
     assert target.stat().st_size == path.stat().st_size
 
 
-def test_leaves_nothing_on_a_full_disk(small_disk: Path, segy: Write) -> None:
+def test_leaves_nothing_on_a_full_disk(small_disk, segy):
     path = segy(data=np.ones((4, 100, 100)))
     with (
         SegyReader(path) as reader,
@@ -236,7 +223,7 @@ def test_leaves_nothing_on_a_full_disk(small_disk: Path, segy: Write) -> None:
     assert list(small_disk.iterdir()) == []
 
 
-def test_leaves_nothing_after_an_error(segy: Write, tmp_path: Path) -> None:
+def test_leaves_nothing_after_an_error(segy, tmp_path):
     path = segy()
     done = []
 

@@ -70,7 +70,7 @@ class TestStreams:
         return self.mseed(path, name)
 
     @table("name", ["INT32", "STEIM2", "FLOAT32", "seg2", "su"])
-    def test_windows_are_read_and_written(self, tmp_path: Path, name: str) -> None:
+    def test_windows_are_read_and_written(self, tmp_path, name):
         path, target = tmp_path / "in", tmp_path / "out"
         data = self.file(path, name)
         with StreamReader(path, window=1000) as reader:
@@ -90,7 +90,7 @@ class TestStreams:
             (record,) = reader
         np.testing.assert_array_equal(record.data, -data)
 
-    def test_obspy_reads_the_result(self, tmp_path: Path) -> None:
+    def test_obspy_reads_the_result(self, tmp_path):
         path, target = tmp_path / "in", tmp_path / "out"
         data = self.mseed(path, "FLOAT32")
         with StreamReader(path, window=1000) as reader:
@@ -100,7 +100,7 @@ class TestStreams:
         np.testing.assert_array_equal([t.data for t in after], 2 * data)
 
     @pytest.mark.parametrize("name", ["STEIM2", "seg2"])
-    def test_stopped_work_is_resumed(self, tmp_path: Path, name: str) -> None:
+    def test_stopped_work_is_resumed(self, tmp_path, name):
         path, target = tmp_path / "in", tmp_path / "out"
         self.file(path, name)
         with StreamReader(path, window=1000) as reader, warnings.catch_warnings():
@@ -113,7 +113,7 @@ class TestStreams:
         assert rest.calls == 3
         assert target.read_bytes() == (tmp_path / "once").read_bytes()
 
-    def test_a_window_knows_its_start(self, tmp_path: Path) -> None:
+    def test_a_window_knows_its_start(self, tmp_path):
         self.mseed(tmp_path / "in", "INT32")
         with StreamReader(tmp_path / "in", window=1000) as reader:
             assert reader.read(1).key["start"] == "2020-01-01T00:00:01.750000Z"

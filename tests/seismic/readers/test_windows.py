@@ -31,7 +31,7 @@ def long() -> np.ndarray:
 
 class TestCut:
     @table("samples", [1, 100, 101, 188, 189, 1000])
-    def test_windows_cover_all_samples_and_share_an_eighth(self, samples: int) -> None:
+    def test_windows_cover_all_samples_and_share_an_eighth(self, samples):
         windows = cut(3, 5, samples, 100)
         assert (windows[0].first, windows[-1].last, windows[-1].kept) == (0, samples, samples)
         for old, new in pairwise(windows):
@@ -39,7 +39,7 @@ class TestCut:
             assert (new.first, old.last - new.first) == (old.kept, 12)
         assert [window.number for window in windows] == list(range(len(windows)))
 
-    def test_the_default_bounds_the_memory(self) -> None:
+    def test_the_default_bounds_the_memory(self):
         assert len(cut(0, 1000, LARGEST // 1000)) == 1
         window = cut(0, 1000, 10**6)[0]
         assert (window.last - window.first) * 1000 <= LARGEST
@@ -58,9 +58,7 @@ def write(das: SimpleNamespace, path: Path, name: str, data: np.ndarray) -> Path
 
 
 @table("name", FILES)
-def test_windows_hold_the_samples_of_the_patch(
-    tmp_path: Path, long: np.ndarray, das: SimpleNamespace, name: str
-) -> None:
+def test_windows_hold_the_samples_of_the_patch(tmp_path, long, das, name):
     path = write(das, tmp_path / "in.h5", name, long)
     with DasReader(path) as reader:
         (whole,) = reader
@@ -81,9 +79,7 @@ def test_windows_hold_the_samples_of_the_patch(
 
 
 @table("name", FILES)
-def test_a_rewritten_file_has_all_windows(
-    tmp_path: Path, long: np.ndarray, das: SimpleNamespace, name: str
-) -> None:
+def test_a_rewritten_file_has_all_windows(tmp_path, long, das, name):
     path, target = write(das, tmp_path / "in.h5", name, long), tmp_path / "out.h5"
     with DasReader(path, window=100) as reader:
         reader.rewrite(target, lambda record: record.data)
@@ -99,7 +95,7 @@ def test_a_rewritten_file_has_all_windows(
     assert sorted(file.name for file in tmp_path.iterdir()) == ["in.h5", "out.h5"]
 
 
-def test_results_are_blended_over_shared_samples(tmp_path: Path, das: SimpleNamespace) -> None:
+def test_results_are_blended_over_shared_samples(tmp_path, das):
     path = das.dasdae(tmp_path / "in.h5", das.patch_of(np.full((3, 400), 9.0, np.float32)))
     with DasReader(path, window=100) as reader:
         reader.rewrite(
@@ -113,7 +109,7 @@ def test_results_are_blended_over_shared_samples(tmp_path: Path, das: SimpleName
     assert np.diff(level).max() < 0.2
 
 
-def test_unchanged_samples_keep_their_bits(tmp_path: Path, das: SimpleNamespace) -> None:
+def test_unchanged_samples_keep_their_bits(tmp_path, das):
     fine = 1 + np.random.default_rng(0).random((3, 400)) * 1e-12  # float32 cannot represent them
     fine[0, 7] = np.nan
     path = das.dasdae(tmp_path / "in.h5", das.patch_of(fine.copy()))
@@ -129,7 +125,7 @@ def test_unchanged_samples_keep_their_bits(tmp_path: Path, das: SimpleNamespace)
     assert dc.read(tmp_path / "out.h5")[0].data.tobytes() == fine.tobytes()
 
 
-def test_all_windows_have_one_unit(tmp_path: Path, long: np.ndarray, das: SimpleNamespace) -> None:
+def test_all_windows_have_one_unit(tmp_path, long, das):
     long *= np.linspace(1, 50, 400)
     path = das.dasdae(tmp_path / "in.h5", das.patch_of(long))
     with DasReader(path, window=100) as reader:
@@ -139,9 +135,7 @@ def test_all_windows_have_one_unit(tmp_path: Path, long: np.ndarray, das: Simple
         assert reader.unit(next(iter(reader))) is None
 
 
-def test_patches_of_several_lengths_are_written_in_place(
-    tmp_path: Path, long: np.ndarray, das: SimpleNamespace
-) -> None:
+def test_patches_of_several_lengths_are_written_in_place(tmp_path, long, das):
     later = np.datetime64("2020-01-01T01:00:00", "ns")
     patches = [das.patch_of(long), das.patch_of(long[:, :40], start=later)]
     path = das.dasdae(tmp_path / "in.h5", *patches)
@@ -158,9 +152,7 @@ class TestResume:
         return Path(das.dasdae(tmp_path / "in.h5", das.patch_of(long)))
 
     @table("stop", [0, 1, 3, 4])
-    def test_stopped_work_continues_and_gives_the_same_bytes(
-        self, path: Path, tmp_path: Path, stop: int
-    ) -> None:
+    def test_stopped_work_continues_and_gives_the_same_bytes(self, path, tmp_path, stop):
         target = tmp_path / "out.h5"
         with DasReader(path, window=100) as reader:
             reader.rewrite(tmp_path / "once.h5", Halve())
@@ -175,14 +167,14 @@ class TestResume:
         assert target.read_bytes() == (tmp_path / "once.h5").read_bytes()
         assert sorted(file.name for file in tmp_path.iterdir()) == ["once.h5", "out.h5"]
 
-    def test_other_work_is_refused(self, path: Path, tmp_path: Path) -> None:
+    def test_other_work_is_refused(self, path, tmp_path):
         with DasReader(path, window=100) as reader, pytest.raises(KeyboardInterrupt):
             reader.rewrite(tmp_path / "out.h5", Halve(2))
         with DasReader(path, window=200) as reader, pytest.raises(WriteError, match="windows"):
             reader.rewrite(tmp_path / "out.h5", Halve(), resume=True)
 
     @pytest.mark.slow
-    def test_a_killed_process_is_resumed(self, path: Path, tmp_path: Path) -> None:
+    def test_a_killed_process_is_resumed(self, path, tmp_path):
         code = (
             "import sys, time, numpy as np\n"
             "from pathlib import Path\n"
@@ -204,7 +196,6 @@ class TestResume:
         command = [sys.executable, "-c", code, str(path), str(target)]
         inline = os.environ | {"SCIONWOOD_READERS": "inline"}  # another child has its own interval
         process = subprocess.Popen(command, stdout=subprocess.PIPE, env=inline)
-        assert process.stdout is not None
         assert process.stdout.readline() == b"three\n"
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
@@ -219,9 +210,7 @@ class TestResume:
 
 
 @pytest.mark.slow
-def test_reading_and_rewriting_200_mb_takes_less_than_300(
-    tmp_path: Path, das: SimpleNamespace
-) -> None:
+def test_reading_and_rewriting_200_mb_takes_less_than_300(tmp_path, das):
     data = np.random.default_rng(0).standard_normal((1000, 50_000), np.float32)
     path = das.dasdae(tmp_path / "in.h5", das.patch_of(data))
     code = (

@@ -110,7 +110,7 @@ def write(path: Path, *writers: Callable[[h5py.Group], None]) -> Path:
 
 
 @table("name", WRITERS)
-def test_reads_and_writes_axes_in_every_spelling(tmp_path: Path, name: str) -> None:
+def test_reads_and_writes_axes_in_every_spelling(tmp_path, name):
     path, target = write(tmp_path / "in.nc", WRITERS[name]), tmp_path / "out.nc"
     with open_file(path) as reader:
         assert isinstance(reader, XdasReader)
@@ -127,7 +127,7 @@ def test_reads_and_writes_axes_in_every_spelling(tmp_path: Path, name: str) -> N
         np.testing.assert_array_equal(file["__values__"][()], 2 * DATA)
 
 
-def test_windows(tmp_path: Path) -> None:
+def test_windows(tmp_path):
     path, target = write(tmp_path / "in.nc", WRITERS["tie points"]), tmp_path / "out.nc"
     with XdasReader(path, window=200) as reader:
         records = list(reader)
@@ -138,20 +138,24 @@ def test_windows(tmp_path: Path) -> None:
         np.testing.assert_array_equal(file["__values__"][()], -DATA)
 
 
-def test_recordings_of_a_collection(tmp_path: Path) -> None:
+def test_recordings_of_a_collection(tmp_path):
     with open_file(write(tmp_path / "in.nc", WRITERS["tie points"], parts)) as reader:
         assert [record.key["patch"] for record in reader] == [0, 1]
         assert reader.traces == 24
 
 
-def test_gaps_are_refused(tmp_path: Path) -> None:
+def test_gaps_and_tie_points_that_do_not_fit_are_refused(tmp_path):
     gap = {0: 0, 299: 4 * 299, 300: 60_000, 599: 60_000 + 4 * 299}
-    path = write(tmp_path / "in.nc", lambda group: tie_points(group, gap))
-    with pytest.raises(ReadError, match=r"not evenly sampled: steps of 0\.004 to 58\.804 s.*Split"):
-        open_file(path)
+    for points, rule in (
+        (gap, r"not evenly sampled: steps of 0\.004 to 58\.804 s.*Split"),
+        ({0: 0, 500: 2000}, r"tie points of time do not span its 600 values"),
+    ):
+        path = write(tmp_path / "in.nc", lambda group, points=points: tie_points(group, points))
+        with pytest.raises(ReadError, match=rule):
+            open_file(path)
 
 
-def test_virtual_files_are_refused(tmp_path: Path) -> None:
+def test_virtual_files_are_refused(tmp_path):
     """Their values lie in other files, which HDF5 replaces by zeros if it cannot read them."""
     write(tmp_path / "a.nc", WRITERS["tie points"])
 
@@ -176,13 +180,7 @@ def test_virtual_files_are_refused(tmp_path: Path) -> None:
             open_file(path)
 
 
-def test_tie_points_that_do_not_fit_are_refused(tmp_path: Path) -> None:
-    path = write(tmp_path / "in.nc", lambda group: tie_points(group, {0: 0, 500: 2000}))
-    with pytest.raises(ReadError, match=r"tie points of time do not span its 600 values"):
-        open_file(path)
-
-
-def test_other_netcdf_is_refused(tmp_path: Path) -> None:
+def test_other_netcdf_is_refused(tmp_path):
     path = tmp_path / "in.nc"
     with h5py.File(path, "w") as file:
         file.attrs["Conventions"] = "CF-1.8"
@@ -195,14 +193,8 @@ def test_other_netcdf_is_refused(tmp_path: Path) -> None:
         open_file(path)
 
 
-def test_the_sample_is_one_that_the_reader_opens(tmp_path: Path) -> None:
-    XdasReader.write_sample(tmp_path / "a.nc")
-    with open_file(tmp_path / "a.nc") as reader:
-        assert next(iter(reader)).data.shape == (12, 64)
-
-
 @pytest.mark.slow
-def test_xdas_reads_the_result(tmp_path: Path) -> None:
+def test_xdas_reads_the_result(tmp_path):
     """The library that wrote the format; it is not a dependency of the project."""
     pytest.importorskip("xdas")
     path, target = write(tmp_path / "in.nc", WRITERS["tie points"]), tmp_path / "out.nc"
@@ -238,7 +230,7 @@ class TestJulia:
         return path
 
     @table("name", ["a.jld2", "a.h5", "a.bin"])
-    def test_a_file_of_dasvader_is_read_and_written(self, tmp_path: Path, name: str) -> None:
+    def test_a_file_of_dasvader_is_read_and_written(self, tmp_path, name):
         path, target = self.file(tmp_path / name, das=True), tmp_path / f"out_{name}"
         with open_file(path) as reader:
             (record,) = reader
@@ -248,7 +240,7 @@ class TestJulia:
             np.testing.assert_array_equal(next(iter(reader)).data, 2 * DATA[:40, :7].T)
 
     @table("name", ["a.jld2", "a.h5", "a.bin"])
-    def test_another_is_named_as_one(self, tmp_path: Path, name: str) -> None:
+    def test_another_is_named_as_one(self, tmp_path, name):
         path = self.file(tmp_path / name, das=False)
         with pytest.raises(ReadError, match=r"a JLD2 file of Julia that is no .*HDF5\.jl"):
             open_file(path)

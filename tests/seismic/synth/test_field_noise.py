@@ -13,7 +13,7 @@ SHAPE = (32, 64)
 
 
 @table("colour", sorted(COLOURS))
-def test_noise_has_unit_deviation_and_depends_on_the_seed_alone(colour: str) -> None:
+def test_noise_has_unit_deviation_and_depends_on_the_seed_alone(colour):
     one, again, other = (
         draw_noise(np.random.default_rng(seed), SHAPE, colours=[colour]) for seed in (1, 1, 2)
     )
@@ -22,7 +22,7 @@ def test_noise_has_unit_deviation_and_depends_on_the_seed_alone(colour: str) -> 
     assert not np.array_equal(one, other)
 
 
-def test_only_near_noise_is_shared_by_neighbouring_traces() -> None:
+def test_only_near_noise_is_shared_by_neighbouring_traces():
     def shared(colour: str) -> float:
         rng = np.random.default_rng(0)
         draws = [draw_noise(rng, SHAPE, colours=[colour]) for _ in range(40)]
@@ -32,7 +32,7 @@ def test_only_near_noise_is_shared_by_neighbouring_traces() -> None:
     assert abs(shared("white")) < 0.05
 
 
-def test_windows_of_real_noise_keep_its_band_and_mirror_a_small_record() -> None:
+def test_windows_of_real_noise_keep_its_band_and_mirror_a_small_record():
     t = np.arange(400)
     tone = np.sin(2 * np.pi * t / 10 + np.arange(8)[:, None])
     rng = np.random.default_rng(0)
@@ -45,7 +45,7 @@ def test_windows_of_real_noise_keep_its_band_and_mirror_a_small_record() -> None
 
 
 @table("share", [0.0, 0.3, 1.0])
-def test_a_share_of_the_noise_is_real(share: float) -> None:
+def test_a_share_of_the_noise_is_real(share):
     real = NoiseWindows([np.sin(2 * np.pi * np.arange(400) / 10 + np.arange(40)[:, None])])
     rng = np.random.default_rng(4)
     tones = []
@@ -56,7 +56,7 @@ def test_a_share_of_the_noise_is_real(share: float) -> None:
     assert np.mean(tones) == pytest.approx(share, abs=0.25)
 
 
-def test_a_pair_has_a_clean_record_of_unit_rms_and_states_its_noise() -> None:
+def test_a_pair_has_a_clean_record_of_unit_rms_and_states_its_noise():
     rng = np.random.default_rng(0)
     clean, noise = 7 * rng.standard_normal(SHAPE), rng.standard_normal(SHAPE)
     pair = mix(clean, noise, 0.5, 5)
@@ -70,7 +70,7 @@ def test_a_pair_has_a_clean_record_of_unit_rms_and_states_its_noise() -> None:
     assert mix(clean, noise, 0.0, 5).level == 0
 
 
-def test_traces_without_signal_are_zero_in_the_clean_record() -> None:
+def test_traces_without_signal_are_zero_in_the_clean_record():
     clean = np.ones(SHAPE)
     clean[:4] = 1e-9
     clean[5::2] = -1
@@ -79,7 +79,7 @@ def test_traces_without_signal_are_zero_in_the_clean_record() -> None:
     assert pair.noisy[:4].all()
 
 
-def test_a_third_of_the_records_has_fewer_traces_down_to_one() -> None:
+def test_a_third_of_the_records_has_fewer_traces_down_to_one():
     rng = np.random.default_rng(0)
     counts = np.array([draw_traces(rng, 64, 0.35) for _ in range(3000)])
     assert (counts < 64).mean() == pytest.approx(0.35, abs=0.05)
@@ -87,7 +87,7 @@ def test_a_third_of_the_records_has_fewer_traces_down_to_one() -> None:
     assert counts.max() == 64
 
 
-def test_a_variant_of_a_record_has_its_shape() -> None:
+def test_a_variant_of_a_record_has_its_shape():
     rng = np.random.default_rng(0)
     one, other = rng.standard_normal(SHAPE), rng.standard_normal(SHAPE)
     variants = [draw_clean(rng, one, other) for _ in range(40)]

@@ -1,4 +1,4 @@
-"""The generator's physics: periods, dips, gain, mutes, and draws that depend on the seed alone."""
+"""The generators' physics: periods, dips, gain, mutes, and draws that depend on the seed alone."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from scionwood_seismic.synth.field_signal import (
     draw_record,
     draw_wavelet,
 )
+from scionwood_seismic.synth.signal import SIGNALS, draw_gather, ricker
 
 SHAPE = (48, 96)
 
 
 @table("kind", sorted(KINDS))
-def test_a_record_has_unit_deviation_and_depends_on_the_seed_alone(kind: str) -> None:
+def test_a_record_has_unit_deviation_and_depends_on_the_seed_alone(kind):
     first, again, other = (
         draw_record(np.random.default_rng(seed), SHAPE, [kind]) for seed in (3, 3, 4)
     )
@@ -33,12 +34,12 @@ def test_a_record_has_unit_deviation_and_depends_on_the_seed_alone(kind: str) ->
 
 
 @table("shape", [(1, 128), (3, 40), (64, 128)])
-def test_records_of_any_size_are_finite(shape: tuple[int, int]) -> None:
+def test_records_of_any_size_are_finite(shape):
     rng = np.random.default_rng(0)
     assert all(np.isfinite(draw_record(rng, shape)).all() for _ in range(60))
 
 
-def test_dips_reach_from_flat_to_aliased() -> None:
+def test_dips_reach_from_flat_to_aliased():
     period = 12.0
     dips = np.abs(draw_dips(np.random.default_rng(0), 4000, period))
     assert (dips == 0).mean() == pytest.approx(0.25, abs=0.03)
@@ -47,7 +48,7 @@ def test_dips_reach_from_flat_to_aliased() -> None:
     assert dips.max() <= STEEPEST * period
 
 
-def test_a_wavelet_has_the_period_that_was_asked_for() -> None:
+def test_a_wavelet_has_the_period_that_was_asked_for():
     rng = np.random.default_rng(0)
     for period in (*PERIODS, 12.0):
         centres = []
@@ -59,7 +60,7 @@ def test_a_wavelet_has_the_period_that_was_asked_for() -> None:
         assert np.median(centres) * period == pytest.approx(1.2, abs=0.25)
 
 
-def test_the_layers_of_a_stack_differ_between_neighbours_more_than_those_of_a_section() -> None:
+def test_the_layers_of_a_stack_differ_between_neighbours_more_than_those_of_a_section():
     def similarity(kind: str) -> float:
         rng = np.random.default_rng(5)
         records = [draw_record(rng, SHAPE, [kind]) for _ in range(30)]
@@ -69,7 +70,7 @@ def test_the_layers_of_a_stack_differ_between_neighbours_more_than_those_of_a_se
     assert similarity("layers") < similarity("section")
 
 
-def test_gain_and_mute_change_some_records_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gain_and_mute_change_some_records_only(monkeypatch):
     flat = np.ones(SHAPE)
     rng = np.random.default_rng(0)
     gained = [field_signal._gained(rng, flat) for _ in range(200)]
@@ -78,3 +79,24 @@ def test_gain_and_mute_change_some_records_only(monkeypatch: pytest.MonkeyPatch)
     assert 0.65 < np.mean([np.array_equal(r, flat) for r in muted]) < 0.85
     assert min(r.min() for r in muted) < 1e-3  # before a first arrival nothing is left
     assert {"layers"} == set(KINDS) - set(GATHERS)
+
+
+@table("kind", SIGNALS)
+@table("seed", range(8))
+def test_a_gather_has_unit_amplitude_and_the_requested_shape(kind, seed):
+    data = draw_gather(np.random.default_rng(seed), (40, 56), kind=kind)
+    assert (data.shape, data.dtype) == ((40, 56), np.float32)
+    assert data.std() == pytest.approx(1, rel=1e-4)
+
+
+def test_the_wavelet_peaks_at_its_frequency():
+    spectrum = np.abs(np.fft.rfft(ricker(30, 0.001, 0.4), 4000))
+    assert np.fft.rfftfreq(4000, 0.001)[spectrum.argmax()] == pytest.approx(30, abs=0.5)
+
+
+@table("kind", SIGNALS)
+def test_signal_lies_below_120_hz(kind):
+    """A denoiser can then learn that higher frequencies are noise."""
+    power = np.abs(np.fft.rfft(draw_gather(np.random.default_rng(3), (64, 256), kind=kind))) ** 2
+    above = np.fft.rfftfreq(256, 0.002) > 120
+    assert power[:, above].sum() < 0.01 * power.sum()

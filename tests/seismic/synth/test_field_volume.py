@@ -11,13 +11,13 @@ from scionwood_seismic.synth.field_volume import VOLUMES, draw_slices, offsets_o
 SHAPE = (24, 64)
 
 
-def test_the_nearest_slices_come_first() -> None:
+def test_the_nearest_slices_come_first():
     assert offsets_of(0) == (0,)
     assert offsets_of(2) == (0, -1, 1, -2, 2)
 
 
 @table("kind", sorted(VOLUMES))
-def test_neighbouring_slices_share_their_geology(kind: str) -> None:
+def test_neighbouring_slices_share_their_geology(kind):
     drawn = [draw_slices(np.random.default_rng(seed), SHAPE, [kind], 2) for seed in range(25)]
     again = draw_slices(np.random.default_rng(3), SHAPE, [kind], 2)
     np.testing.assert_array_equal(drawn[3], again)

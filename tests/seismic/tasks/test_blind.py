@@ -65,7 +65,7 @@ def equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
 
 
 class TestBlindTraces:
-    def test_hidden_traces_are_replaced_by_neighbours(self, batch: Batch) -> None:
+    def test_hidden_traces_are_replaced_by_neighbours(self, batch):
         spy = Spy()
         Blind(spy, method="blind_trace", masked=0.2).losses(batch)
         changed = (spy.seen[0] != batch["noisy"]).any(-1)[:, 0]
@@ -75,16 +75,14 @@ class TestBlindTraces:
             distance = (recorded == given).all(-1).nonzero().sub(trace).abs().min()
             assert 1 <= distance <= REACH
 
-    def test_the_loss_uses_only_hidden_traces(self, batch: Batch) -> None:
+    def test_the_loss_uses_only_hidden_traces(self, batch):
         """The error of the identity equals the change by the replacement."""
         spy = Spy()
         loss = Blind(spy, method="blind_trace").losses(batch)["loss"]
         error = (spy.seen[0] - batch["noisy"]).abs()
         assert loss.item() == pytest.approx(error[error.any(-1)].mean().item(), rel=1e-5)
 
-    def test_training_hides_new_traces_each_time_and_validation_the_same(
-        self, batch: Batch
-    ) -> None:
+    def test_training_hides_new_traces_each_time_and_validation_the_same(self, batch):
         task, seen = Blind(spy := Spy(), method="blind_trace"), []
         for mode in (True, True, False, False):
             task.train(mode).losses(batch)
@@ -92,14 +90,21 @@ class TestBlindTraces:
         assert not torch.equal(seen[0], seen[1])
         assert torch.equal(seen[2], seen[3])
 
-    @pytest.mark.parametrize("share", [0.0, 1.0])
-    def test_refuses_a_share_outside_zero_to_one(self, share: float) -> None:
-        with pytest.raises(RecipeError, match=r"task.masked .*between 0 and 1"):
-            Blind(nn.Identity(), method="blind_trace", masked=share)
+    def test_refuses_shares_out_of_range_and_missing_runs_and_windows(self, batch):
+        for share in (0.0, 1.0):
+            with pytest.raises(RecipeError, match=r"task.masked .*between 0 and 1"):
+                Blind(nn.Identity(), method="blind_trace", masked=share)
+        for share in (-0.1, 1.0):
+            with pytest.raises(RecipeError, match=r"task.removed_share .*from 0 to less than 1"):
+                Blind(nn.Identity(), start="a run", removed_share=share)
+        with pytest.raises(RecipeError, match=r"Give that run's folder as task\.start"):
+            Blind(nn.Identity(), method="noisier")
+        with pytest.raises(RecipeError, match=r"Set data\.noise_window"):
+            Blind(nn.Identity(), start="a run").losses({"noisy": batch["noisy"]})
 
 
 class TestNoisier:
-    def test_adds_window_noise_and_removed_noise(self, batch: Batch) -> None:
+    def test_adds_window_noise_and_removed_noise(self, batch):
         spy = Spy(0.75)
         loss = Blind(spy, start="a run").losses(batch)["loss"]
         target, removed = 0.75 * batch["noisy"], 0.25 * batch["noisy"]
@@ -109,48 +114,28 @@ class TestNoisier:
         error = (0.75 * given - target).square().mean((-2, -1)) / target.var((-2, -1))
         assert loss.item() == pytest.approx(error.mean().item(), rel=1e-5)
 
-    def test_refuses_to_train_without_a_starting_run(self) -> None:
-        with pytest.raises(RecipeError, match=r"Give that run's folder as task\.start"):
-            Blind(nn.Identity(), method="noisier")
-
-    def test_refuses_data_without_a_noise_window(self, batch: Batch) -> None:
-        field = {"noisy": batch["noisy"]}
-        with pytest.raises(RecipeError, match=r"Set data\.noise_window"):
-            Blind(nn.Identity(), start="a run").losses(field)
-
     @table(("share", "count"), [(0.0, 0), (0.25, 1), (0.75, 3)])
-    def test_uses_the_requested_share_of_removed_noise(
-        self, batch: Batch, share: float, count: int
-    ) -> None:
+    def test_uses_the_requested_share_of_removed_noise(self, batch, share, count):
         spy = Spy(0.75)
         Blind(spy, start="a run", removed_share=share).losses(batch)
         window = (spy.seen[1] - 0.75 * batch["noisy"] - batch["noise_only"]).abs().amax((1, 2, 3))
         assert (window > 1e-3).sum() == count
 
-    @pytest.mark.parametrize("share", [-0.1, 1.0])
-    def test_refuses_a_share_of_removed_noise_out_of_range(self, share: float) -> None:
-        with pytest.raises(RecipeError, match=r"task.removed_share .*from 0 to less than 1"):
-            Blind(nn.Identity(), start="a run", removed_share=share)
 
-
-class TestMetrics:
-    def test_reports_the_snr_if_clean_gathers_exist(self, batch: Batch) -> None:
-        task = Blind(Spy(0.9), method="blind_trace").eval().requires_grad_(False)
-        values = task.metrics(batch)
-        assert values["snr"] > values["snr_in"] - 2
-        field = task.metrics({"noisy": batch["noisy"]})
-        assert set(values) - set(field) == {"snr", "snr_in"}
-        assert field["energy_removed"] == pytest.approx(0.01, rel=1e-3)
-
-    def test_excludes_patches_without_signal_from_the_snr(self, batch: Batch) -> None:
-        task = Blind(Spy(0.9), method="blind_trace").eval().requires_grad_(False)
-        silent = batch | {"clean": batch["clean"] * torch.tensor([1, 0, 0, 0])[:, None, None, None]}
-        assert torch.isfinite(task.metrics(silent)["snr"])
-        assert "snr" not in task.metrics(batch | {"clean": 0 * batch["clean"]})
+def test_the_snr_is_reported_if_clean_gathers_with_signal_exist(batch):
+    task = Blind(Spy(0.9), method="blind_trace").eval().requires_grad_(False)
+    values = task.metrics(batch)
+    assert values["snr"] > values["snr_in"] - 2
+    field = task.metrics({"noisy": batch["noisy"]})
+    assert set(values) - set(field) == {"snr", "snr_in"}
+    assert field["energy_removed"] == pytest.approx(0.01, rel=1e-3)
+    silent = batch | {"clean": batch["clean"] * torch.tensor([1, 0, 0, 0])[:, None, None, None]}
+    assert torch.isfinite(task.metrics(silent)["snr"])
+    assert "snr" not in task.metrics(batch | {"clean": 0 * batch["clean"]})
 
 
 class TestStart:
-    def test_starts_with_the_output_of_the_starting_run(self, run: Path, batch: Batch) -> None:
+    def test_starts_with_the_output_of_the_starting_run(self, run, batch):
         task = build(recipe(run))[0].eval()
         with torch.no_grad():
             before = task(batch["noisy"])
@@ -159,11 +144,10 @@ class TestStart:
         assert not torch.equal(before, expected)
         assert torch.equal(after, expected)
 
-    def test_trains_adapter_and_head_without_changing_the_starting_run(
-        self, run: Path, tmp_path: Path
-    ) -> None:
+    def test_trains_adapter_and_head_without_changing_the_starting_run(self, run, tmp_path, capsys):
         files = {path: path.read_bytes() for path in run.rglob("*.safetensors")}
         adapted = fit(recipe(run), run_dir=tmp_path / "adapted")
+        assert "adaptation: kept; recovered amplitude" in capsys.readouterr().err
         for before, after in zip(weights(run), weights(adapted), strict=True):
             assert before.keys() == after.keys()
             assert not equal(before, after)
@@ -171,9 +155,7 @@ class TestStart:
         assert {"val_snr_in", "val_snr_start", "val_snr"} <= rows(adapted)[-1].keys()
 
     @pytest.mark.slow
-    def test_keeps_a_frozen_head_and_no_longer_needs_the_starting_run(
-        self, run: Path, batch: Batch, tmp_path: Path
-    ) -> None:
+    def test_keeps_a_frozen_head_and_no_longer_needs_the_starting_run(self, run, batch, tmp_path):
         start = shutil.copytree(run, tmp_path / "start")
         adapted = fit(recipe(start, "task.train_head=false"), run_dir=tmp_path / "adapted")
         (adapter, head), (old_adapter, old_head) = weights(adapted), weights(run)
@@ -184,7 +166,7 @@ class TestStart:
         assert torch.equal(before, load_run(adapted)(batch["noisy"]))
 
     @pytest.mark.slow
-    def test_a_resumed_run_uses_the_same_starting_model(self, run: Path, tmp_path: Path) -> None:
+    def test_a_resumed_run_uses_the_same_starting_model(self, run, tmp_path):
         options = ("task.method=blind_trace", "task.schedule=constant")
         longer = recipe(run, *options, "trainer.max_steps=4")
         whole = fit(longer, run_dir=tmp_path / "whole")
@@ -204,9 +186,9 @@ class TestStart:
             ("backbone.weights=none", "it was trained on another base"),
         ],
     )
-    def test_refuses_a_run_of_another_model_and_changes_nothing(
-        self, run: Path, option: str, said: str
-    ) -> None:
+    def test_refuses_a_run_of_another_model_and_changes_nothing(self, run, option, said):
+        with pytest.raises(TrainingError, match="nowhere"):
+            build(recipe(run.with_name("nowhere")))[0].setup("fit")
         task = build(recipe(run, option))[0]
         before = {name: value.clone() for name, value in task.state_dict().items()}
         with pytest.raises(TrainingError, match=said) as caught:
@@ -214,19 +196,13 @@ class TestStart:
         assert str(run / "recipe.yaml") in str(caught.value)
         assert equal(before, task.state_dict())
 
-    def test_refuses_a_folder_that_is_not_a_run(self, tmp_path: Path) -> None:
-        with pytest.raises(TrainingError, match="nowhere"):
-            build(recipe(tmp_path / "nowhere"))[0].setup("fit")
-
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "method", "gain"),
     [("fading", "noisier", 1.0), ("ringing", "noisier", 2.0), ("erratic", "blind_trace", -0.2)],
 )
-def test_adaptation_raises_the_snr_of_test_gathers(
-    tmp_path: Path, kind: str, method: str, gain: float
-) -> None:
+def test_adaptation_raises_the_snr_of_test_gathers(tmp_path, kind, method, gain):
     """A model trained on other noise adapts to a survey without clean gathers."""
     small = ["data.n_traces=64", "data.n_samples=64", "data.n_val=8"]
     known = [*small, "data.n_train=1600", "data.noises=[white,band,swell]"]
@@ -251,8 +227,8 @@ def test_adaptation_raises_the_snr_of_test_gathers(
 
 
 def test_a_training_that_takes_amplitude_from_events_is_rolled_back(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+    run, tmp_path, capsys, monkeypatch
+):
     amplitudes = iter([0.9] * 2 + [0.5] * 2)  # of two patches, before and after
     measured = "scionwood_seismic.inference.rollback.recovered_amplitude"
     monkeypatch.setattr(measured, lambda *given: next(amplitudes))
@@ -260,15 +236,3 @@ def test_a_training_that_takes_amplitude_from_events_is_rolled_back(
     assert "adaptation: rolled back: strong events lost amplitude" in capsys.readouterr().err
     for own, start in zip(weights(adapted), weights(run), strict=True):
         assert all(torch.equal(own[name], value) for name, value in start.items())
-
-
-def test_a_training_without_harm_is_kept(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    adapted = fit(recipe(run), run_dir=tmp_path / "adapted")
-    shown = capsys.readouterr().err
-    assert "adaptation: kept; recovered amplitude" in shown
-    assert not all(
-        torch.equal(a, b)
-        for a, b in zip(weights(adapted)[1].values(), weights(run)[1].values(), strict=True)
-    )
