@@ -145,7 +145,7 @@ def test_denoise_works_without_training_and_says_once_which_run_it_uses(
     assert said.count("using seismic/shot ") == 1
     origin = read_origin(ship.RUNS / "shot")
     assert f"using {origin}\n" in said
-    assert "before stack" in said
+    assert "pre-stack" in said
     assert "dB" in said
     record = json.loads((tmp_path / "c.sgy.json").read_text())
     assert (record["run"], record["digest"]) == (str(origin), origin.digest)

@@ -49,9 +49,9 @@ def make_client(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Any], Any
     import litserve as ls
     from fastapi.testclient import TestClient
 
-    from scionwood_serve import Book, take_version
+    from scionwood_serve import VersionRegistry, take_version
     from scionwood_serve.web.application import make_application
-    from scionwood_serve.web.desk import Desk
+    from scionwood_serve.web.server_state import ServerState
     from scionwood_serve.worker.engine import Engine
 
     def make(limits: Any) -> TestClient:
@@ -59,6 +59,8 @@ def make_client(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Any], Any
         version = take_version("seismic/denoise", folder / "versions", "clean")
         (folder / "requests").mkdir()
         server = ls.LitServer(Engine([version]), accelerator="cpu", timeout=False)
-        return TestClient(make_application(Desk(Book([version]), limits, folder, server)))
+        return TestClient(
+            make_application(ServerState(VersionRegistry([version]), limits, folder, server))
+        )
 
     return make

@@ -11,7 +11,7 @@ from case_table import table
 from fastapi.testclient import TestClient
 
 from scionwood_serve import Counters, Limits, RequestLimits, ServingError
-from scionwood_serve.shadow.beside import read_slack, shadow_of
+from scionwood_serve.shadow.background import read_latency_budget, shadow_of
 from scionwood_serve.verbs.run import run
 from scionwood_serve.web.application import inside
 
@@ -110,8 +110,11 @@ def test_what_a_server_does_not_start_with(
 
 
 def test_slack_is_a_percentile_and_a_time() -> None:
-    assert (read_slack("p95=200ms").share, read_slack("p95=200ms").seconds) == (0.95, 0.2)
-    assert read_slack("p99=2s").seconds == 2
+    assert (read_latency_budget("p95=200ms").share, read_latency_budget("p95=200ms").seconds) == (
+        0.95,
+        0.2,
+    )
+    assert read_latency_budget("p99=2s").seconds == 2
     shadow = shadow_of("clean=configs/a.yaml", "p50=1s", Path())
     assert (shadow.name, shadow.recipe) == ("clean", "configs/a.yaml")
     assert shadow_of("seismic/denoise", "p50=1s", Path()).recipe == "seismic/denoise"

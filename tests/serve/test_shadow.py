@@ -11,7 +11,7 @@ from serve_client import Server, running
 
 import scionwood
 from scionwood_serve import ServingError
-from scionwood_serve.shadow.training import GATE, go_on
+from scionwood_serve.shadow.training import GATE, continue_training
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 SERVICE = "seismic/denoise"
@@ -67,12 +67,12 @@ def test_a_worse_version_is_kept_aside(live: Path, line: Path, tmp_path: Path) -
 def test_another_backbone_is_refused(live: Path, tmp_path: Path) -> None:
     other = recipe_of(live, tmp_path / "next.yaml", "adapter.r=2")
     with pytest.raises(ServingError, match="its backbone or its adapter"):
-        go_on(live, str(other), tmp_path)
+        continue_training(live, str(other), tmp_path)
     assert not (tmp_path / GATE).exists()
 
 
 def test_both_losses_are_of_the_same_validation_split(live: Path, tmp_path: Path) -> None:
     same = recipe_of(live, tmp_path / "next.yaml", "trainer.max_steps=1", "task.lr=1e-12")
-    go_on(live, str(same), tmp_path)
+    continue_training(live, str(same), tmp_path)
     gate = json.loads((tmp_path / GATE).read_text())
     assert gate["after"] == pytest.approx(gate["before"], rel=1e-4)

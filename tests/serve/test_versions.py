@@ -11,7 +11,7 @@ from case_table import table
 
 import scionwood
 from scionwood import AdapterFileError
-from scionwood_serve import Book, ServingError, Version, take_version
+from scionwood_serve import ServingError, Version, VersionRegistry, take_version
 from scionwood_serve.web.inspection import STRUCTURE, inspect_version
 
 
@@ -77,34 +77,36 @@ def version(name: str, number: int, *fields: str) -> Version:
 
 
 def test_the_book_finds_by_field_name_and_version() -> None:
-    book = Book([version("a", 1), version("b", 2), version("c", 3, "bangla", "language")])
-    assert book.find("seismic", "b").version.endswith("2")
-    assert book.find("bangla").name == "c"
-    assert book.find("seismic", f"a@{1:016x}").name == "a"
+    registry = VersionRegistry(
+        [version("a", 1), version("b", 2), version("c", 3, "bangla", "language")]
+    )
+    assert registry.find("seismic", "b").version.endswith("2")
+    assert registry.find("bangla").name == "c"
+    assert registry.find("seismic", f"a@{1:016x}").name == "a"
     for field, wanted in (("seismic", ""), ("seismic", "c"), ("seismic", "a@0"), ("pde", "")):
         with pytest.raises(ServingError) as caught:
-            book.find(field, wanted)
+            registry.find(field, wanted)
         assert caught.value.status == 404
 
 
 def test_old_versions_go_but_for_the_last_two_and_those_in_use() -> None:
-    book = Book([version("a", 0)])
-    with book.using(version("a", 0)):
+    registry = VersionRegistry([version("a", 0)])
+    with registry.using(version("a", 0)):
         for number in range(1, 5):
-            book.switch(version("a", number))
-        assert [gone.version[-1] for gone in book.surplus()] == ["1"]
-        assert book.find("seismic", f"a@{0:016x}").version == f"{0:016x}"
-    assert [gone.version[-1] for gone in book.surplus()] == ["0"]
-    assert [kept.version[-1] for kept in book.loaded()] == ["2", "3", "4"]
+            registry.switch(version("a", number))
+        assert [gone.version[-1] for gone in registry.surplus()] == ["1"]
+        assert registry.find("seismic", f"a@{0:016x}").version == f"{0:016x}"
+    assert [gone.version[-1] for gone in registry.surplus()] == ["0"]
+    assert [kept.version[-1] for kept in registry.loaded()] == ["2", "3", "4"]
 
 
 def test_a_version_that_comes_back_is_live_once_and_names_are_unique() -> None:
-    book = Book([version("a", 0)])
-    book.switch(version("a", 1))
-    book.switch(version("a", 0))
-    assert [kept.version[-1] for kept in book.loaded()] == ["1", "0"]
+    registry = VersionRegistry([version("a", 0)])
+    registry.switch(version("a", 1))
+    registry.switch(version("a", 0))
+    assert [kept.version[-1] for kept in registry.loaded()] == ["1", "0"]
     with pytest.raises(ServingError, match="two adapters have this name"):
-        Book([version("a", 0), version("a", 1)])
+        VersionRegistry([version("a", 0), version("a", 1)])
 
 
 def test_without_audit_the_verdict_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,8 @@ from scionwood import Plugin
 from scionwood_serve.exports.container import export_container as export_container
 from scionwood_serve.exports.vllm import export_vllm as export_vllm
 from scionwood_serve.verbs.export import export as export
-from scionwood_serve.versions.book import Book as Book
 from scionwood_serve.versions.problem import ServingError as ServingError
+from scionwood_serve.versions.registry import VersionRegistry as VersionRegistry
 from scionwood_serve.versions.snapshot import Version as Version
 from scionwood_serve.versions.snapshot import take_version as take_version
 from scionwood_serve.web.counters import Counters as Counters

@@ -57,7 +57,7 @@ def loud(model: Any) -> Any:
 def test_the_pieces_of_an_assembly_are_the_parts_of_its_graph(welded):
     graph = Encoder(SIZES["tiny"]).encode(welded).graph
     assert graph.assembly.tolist() == [0, 0]
-    assert graph.wholes == 1
+    assert graph.assembly_count == 1
     assert (graph.batch.diff() >= 0).all()
     assert len(graph.coarse) == 2 * sum(len(level) for level in SIZES["tiny"].template().levels)
     source, target = graph.links

@@ -43,7 +43,7 @@ def test_the_energy_of_a_uniform_strain_is_stress_times_strain_times_volume(part
         absorbed_energy(hat)
 
 
-def test_each_sheet_of_an_assembly_absorbs_energy_at_its_own_stress(part: Make) -> None:
+def test_each_sheet_of_an_assembly_absorbs_energy_at_its_own_stress(part):
     hat = part("hat")
     strain = np.full((len(hat.times), len(hat.cells)), 0.1)
     sheet = (np.arange(len(hat.cells)) % 2).astype(np.int64)

@@ -42,9 +42,9 @@ def features(
         gap: (node,), travel of the impactor to each node, mm.
         touched: (3,), the point of impact, mm.
     """
-    normals = surface.to_nodes(np.abs(frame.turned(surface.normals)))
+    normals = surface.to_nodes(np.abs(frame.vectors_inward(surface.normals)))
     thickness = surface.to_nodes(part.thickness[:, None])
-    offsets = frame.turned(part.points - touched) / LENGTH
+    offsets = frame.vectors_inward(part.points - touched) / LENGTH
     reach = np.minimum(gap - gap.min(), FAR)[:, None] / LENGTH
     return np.concatenate([thickness, part.clamped[:, None], normals, offsets, reach], 1)
 
@@ -80,7 +80,7 @@ def condition(
         math.log(length / 400),
         math.log(max(height, 1.0) / 60),
         math.log(max(width, 1.0) / 100),
-        *frame.turned(unit(np.array(impactor.direction, np.float64))),
+        *frame.vectors_inward(unit(np.array(impactor.direction, np.float64))),
         *touched / LENGTH,
         math.log(part.duration / 10),
         *power,

@@ -248,11 +248,11 @@ def example_graph(size: Size, conditions: int = 0) -> CrashGraph:
     return Encoder(size).encode(replace(example_part(), conditions=extra)).graph
 
 
-def example_part(beside: float = 0.0) -> Part:
+def example_part(offset: float = 0.0) -> Part:
     """Return a small channel under a cylinder, with 54 nodes and without history.
 
     Args:
-        beside: how far the middle of the cylinder lies beside that of the channel, mm.
+        offset: how far the middle of the cylinder lies beside that of the channel, mm.
     """
     along, corners = np.arange(9) * 15.0, np.arange(6)
     y = np.array([-20.0, -20, -10, 10, 20, 20])
@@ -261,7 +261,7 @@ def example_part(beside: float = 0.0) -> Part:
     at = np.arange(54).reshape(9, 6)
     cells = np.stack([at[:-1, :-1], at[1:, :-1], at[1:, 1:], at[:-1, 1:]], -1).reshape(-1, 4)
     impactor = Impactor(
-        "cylinder", (50.0, beside, 66.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0), 7.0, 20.0, 40.0
+        "cylinder", (50.0, offset, 66.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0), 7.0, 20.0, 40.0
     )
     clamped = np.isin(points[:, 0], along[[0, -1]])
     thickness = np.full(len(cells), 1.5)
@@ -286,7 +286,7 @@ def _targets(part: Part, frame: Frame) -> tuple[Tensor, Tensor]:
     moved, strain = part.displacement, part.plastic_strain
     empty = torch.zeros(0)
     return (
-        empty if moved is None else _floats(frame.turned(moved).transpose(1, 0, 2) / LENGTH),
+        empty if moved is None else _floats(frame.vectors_inward(moved).transpose(1, 0, 2) / LENGTH),
         empty if strain is None else _floats(strain.T),
     )
 

@@ -89,7 +89,7 @@ def write_stored(
         moved = _chunk(group, place, "displacement", (nodes, count, 3), np.dtype("<f4"))
         strain = None
         for at, (displacement, plastic) in enumerate(states):
-            moved[:, at] = frame.turned(displacement[order]) / LENGTH
+            moved[:, at] = frame.vectors_inward(displacement[order]) / LENGTH
             if plastic is not None and strain is None:
                 strain = _chunk(group, place, "plastic_strain", (cells, count), np.dtype("<f4"))
             if plastic is not None and strain is not None:

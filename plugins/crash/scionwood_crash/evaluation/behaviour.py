@@ -50,7 +50,7 @@ def displacement(task: Task, folder: Path | None = None) -> list[ProbeResult]:
         >>> [probe.name for probe in found]
         ['no travel', 'first frame', 'clamped nodes', 'mirrored part', 'turned part']
     """
-    part = example_part(beside=3.0)  # a central impact is its own mirror image
+    part = example_part(offset=3.0)  # a central impact is its own mirror image
     size = _size_of(task)
     graph = Encoder(size).encode(part).graph
     predicted = _run(task, graph)

@@ -69,7 +69,7 @@ def edge_vector_loss(predicted: Tensor, simulated: Tensor, graph: CrashGraph) ->
     wrong = predicted - simulated
     error = (wrong[first] - wrong[second]).norm(dim=-1).mean(1)
     initial_length = (graph.position[first] - graph.position[second]).norm(dim=-1).clamp_min(1e-9)
-    owner, parts = graph.whole[first], graph.wholes
+    owner, parts = graph.node_assembly[first], graph.assembly_count
     count = error.new_zeros(parts).index_add(0, owner, torch.ones_like(error))
     mean: Tensor = error.new_zeros(parts).index_add(0, owner, error / initial_length) / count
     return mean
@@ -89,12 +89,12 @@ def edge_measures(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> di
         graph: graph of these nodes.
     """
     pairs = sides(graph)
-    owner = graph.whole[pairs[:, 0]]
+    owner = graph.node_assembly[pairs[:, 0]]
     measures: dict[str, Tensor] = {}
     for name, moved in (("true", simulated), ("predicted", predicted)):
         last = moved[:, -1:]
         strain = edge_strain(graph.position, last, pairs).abs()[:, 0]
-        strain_by_part = [strain[owner == part] for part in range(graph.wholes)]
+        strain_by_part = [strain[owner == part] for part in range(graph.assembly_count)]
         measures[f"edge_strain_{name}"] = torch.stack(
             [strains.mean() for strains in strain_by_part]
         )
@@ -111,9 +111,9 @@ def _ripple(moved: Tensor, graph: CrashGraph) -> Tensor:
     total = torch.zeros_like(moved).index_add(0, target, moved[source])
     count = moved.new_zeros(len(moved)).index_add(0, target, torch.ones_like(moved[source, 0]))
     laplacian = (total / count.clamp_min(1)[:, None] - moved).norm(dim=-1)
-    parts = graph.wholes
-    nodes = laplacian.new_zeros(parts).index_add(0, graph.whole, torch.ones_like(laplacian))
-    mean: Tensor = LENGTH * laplacian.new_zeros(parts).index_add(0, graph.whole, laplacian) / nodes
+    parts = graph.assembly_count
+    nodes = laplacian.new_zeros(parts).index_add(0, graph.node_assembly, torch.ones_like(laplacian))
+    mean: Tensor = LENGTH * laplacian.new_zeros(parts).index_add(0, graph.node_assembly, laplacian) / nodes
     return mean
 
 

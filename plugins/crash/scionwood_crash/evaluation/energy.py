@@ -37,8 +37,8 @@ def sheet_energy(strain: Tensor, graph: CrashGraph) -> Tensor:
     work = 0.4 * yields.exp() * positive_strain + hardening * positive_strain ** (exponent + 1) / (
         exponent + 1
     )
-    total = strain.new_zeros(graph.wholes, strain.shape[1])
-    return total.index_add(0, graph.whole[graph.cells[:, 0]], MEAN_WORK * work * volume[:, None])
+    total = strain.new_zeros(graph.assembly_count, strain.shape[1])
+    return total.index_add(0, graph.node_assembly[graph.cells[:, 0]], MEAN_WORK * work * volume[:, None])
 
 
 def energy_loss(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> Tensor:
@@ -63,9 +63,9 @@ def strain_loss(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> Tens
         simulated: (C, T), plastic strain of cells.
         graph: graph with these cells.
     """
-    owner = graph.whole[graph.cells[:, 0]]
+    owner = graph.node_assembly[graph.cells[:, 0]]
     wrong, size = (
-        values.new_zeros(graph.wholes).index_add(0, owner, values)
+        values.new_zeros(graph.assembly_count).index_add(0, owner, values)
         for values in ((predicted - simulated).abs().mean(1), simulated.abs().mean(1))
     )
     return wrong / size.clamp_min(1e-6)

@@ -224,13 +224,13 @@ def of_batch(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> dict[st
     Returns:
         Figures by name: `deformed`, `intrusion` and `error`.
     """
-    predicted, mine = predicted.detach(), graph.whole == 0
+    predicted, mine = predicted.detach(), graph.node_assembly == 0
     count = int(mine.sum())
     cells = graph.cells[(graph.cells < count).all(1)].cpu().numpy()
     points = LENGTH * graph.position[mine].double().cpu().numpy()
     last = [LENGTH * moved[mine][:, -1].double().cpu().numpy() for moved in (simulated, predicted)]
     depth = [intrusion(moved, graph)[0].cpu().numpy() for moved in (simulated, predicted)]
-    by_time = distances(predicted, simulated, graph.whole, graph.wholes)[0].cpu().numpy()
+    by_time = distances(predicted, simulated, graph.node_assembly, graph.assembly_count)[0].cpu().numpy()
     frames = np.arange(len(by_time))
     lines = {"simulated": depth[0], "predicted": depth[1]}
     return {

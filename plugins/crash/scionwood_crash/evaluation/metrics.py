@@ -32,8 +32,8 @@ def intrusion(displacement: Tensor, graph: CrashGraph) -> Tensor:
     """
     direction = graph.condition[:, DIRECTION][graph.batch]
     along = LENGTH * torch.einsum("ntk,nk->nt", displacement, direction.to(displacement.dtype))
-    low = along.new_full((graph.wholes, along.shape[1]), -torch.inf)
-    index = graph.whole[:, None].expand_as(along)
+    low = along.new_full((graph.assembly_count, along.shape[1]), -torch.inf)
+    index = graph.node_assembly[:, None].expand_as(along)
     return low.scatter_reduce(0, index, along, "amax")
 
 
@@ -45,7 +45,7 @@ def distance_loss(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> Te
         simulated: (N, T, 3), in 100 mm.
         graph: graph of these nodes.
     """
-    by_time = distances(predicted, simulated, graph.whole, graph.wholes)
+    by_time = distances(predicted, simulated, graph.node_assembly, graph.assembly_count)
     return by_time.mean(1) / _deepest(intrusion(simulated, graph))
 
 
@@ -69,10 +69,10 @@ def position_error(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> T
         simulated: (N, T, 3), in 100 mm.
         graph: graph of these nodes.
     """
-    parts = graph.wholes
+    parts = graph.assembly_count
     place = graph.position[:, None] + simulated
-    wrong = _by_part((predicted - simulated).square().sum((1, 2)), graph.whole, parts)
-    return (wrong / _by_part(place.square().sum((1, 2)), graph.whole, parts)).sqrt()
+    wrong = _by_part((predicted - simulated).square().sum((1, 2)), graph.node_assembly, parts)
+    return (wrong / _by_part(place.square().sum((1, 2)), graph.node_assembly, parts)).sqrt()
 
 
 def measure(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> dict[str, Tensor]:
@@ -88,7 +88,7 @@ def measure(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> dict[str
         simulated: (N, T, 3), in 100 mm.
         graph: graph of these nodes.
     """
-    by_time = distances(predicted, simulated, graph.whole, graph.wholes)
+    by_time = distances(predicted, simulated, graph.node_assembly, graph.assembly_count)
     predicted_depth, true_depth = (
         _deepest(intrusion(history, graph)) for history in (predicted, simulated)
     )

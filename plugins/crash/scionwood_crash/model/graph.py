@@ -70,12 +70,12 @@ class CrashGraph(NamedTuple):
         return tuple(self)[:ALONE]
 
     @property
-    def whole(self) -> Tensor:
+    def node_assembly(self) -> Tensor:
         """(N,) int64: the assembly of each node, or its part if every part stands alone."""
         return self.assembly[self.batch] if len(self.assembly) else self.batch
 
     @property
-    def wholes(self) -> int:
+    def assembly_count(self) -> int:
         """The number of assemblies, or of parts if every part stands alone."""
         return int(self.assembly[-1]) + 1 if len(self.assembly) else len(self.condition)
 
@@ -95,8 +95,8 @@ def whole_condition(graph: CrashGraph) -> Tensor:
     """Return the condition of each assembly, the mean of those of its pieces, (assembly, 27)."""
     if not len(graph.assembly):
         return graph.condition
-    total = graph.condition.new_zeros(graph.wholes, graph.condition.shape[1])
-    count = torch.bincount(graph.assembly, minlength=graph.wholes).to(graph.condition)
+    total = graph.condition.new_zeros(graph.assembly_count, graph.condition.shape[1])
+    count = torch.bincount(graph.assembly, minlength=graph.assembly_count).to(graph.condition)
     return total.index_add(0, graph.assembly, graph.condition) / count[:, None]
 
 
@@ -124,7 +124,7 @@ def join(graphs: Sequence[CrashGraph], levels: Sequence[int]) -> CrashGraph:
             alone = torch.arange(len(graph.condition), device=graph.batch.device)
             moved["assembly"].append((graph.assembly if len(graph.assembly) else alone) + wholes)
         nodes, parts = nodes + len(graph.features), parts + len(graph.condition)
-        wholes += graph.wholes
+        wholes += graph.assembly_count
     if not several:
         moved["assembly"] = [graphs[0].assembly]
     for name, tensors in moved.items():

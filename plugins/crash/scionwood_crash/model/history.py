@@ -87,7 +87,7 @@ class Contact(nn.Module):
 
     def forward(self, moved: Tensor, x: Tensor, graph: CrashGraph) -> Tensor:
         """Map displacements (N, frames, 3) of nodes with states (N, width) to the same shape."""
-        travel = self.travel(x, graph)[graph.whole]
+        travel = self.travel(x, graph)[graph.node_assembly]
         moved = moved * (GAIN * travel + REST)[..., None]
         direction = graph.condition[:, DIRECTION][graph.batch]
         along = torch.einsum("ntk,nk->nt", moved, direction)
@@ -97,7 +97,7 @@ class Contact(nn.Module):
 
     def travel(self, x: Tensor, graph: CrashGraph) -> Tensor:
         """Return the travel of the impactor from the first contact, (assembly, frames), 100 mm."""
-        parts, owner, condition = graph.wholes, graph.whole, whole_condition(graph)
+        parts, owner, condition = graph.assembly_count, graph.node_assembly, whole_condition(graph)
         ones = torch.ones_like(owner)
         count = owner.new_zeros(parts).index_add(0, owner, ones)[:, None]
         mean = x.new_zeros(parts, x.shape[1]).index_add(0, owner, x) / count

@@ -16,7 +16,7 @@ MODES = 12
 SHARE = 0.98
 """A new part of a known kind lies within the limit with this probability, if the logarithms of
 distances are normal: the bound of a prediction interval from the cross-validated distances."""
-FOLDS, EACH = 10, 24
+FOLDS, LEAVE_ONE_OUT = 10, 24
 """Folds of the cross-validation that sets the limit; up to 24 parts are left out one by one."""
 FEWEST = 12
 """Fewer parts set no limit: from 8 bumpers the distance detects 3 hats, tubes or boxes in 10."""
@@ -70,7 +70,7 @@ class Novelty(nn.Module):
         mode_count = min(MODES, max(1, count // 3))
         self.limit.zero_()
         if count >= FEWEST:
-            folds = count if count <= EACH else FOLDS
+            folds = count if count <= LEAVE_ONE_OUT else FOLDS
             fold = torch.arange(count, device=x.device) % folds
             distances = []
             for at in range(folds):

@@ -124,6 +124,6 @@ class Transolver(Network):
         """Return the state of every node, (N, width)."""
         x = self.encode(torch.cat([self.inputs(graph, graph.features), graph.position], 1))
         for block in self.blocks:
-            x = block(x, graph.whole, graph.wholes)
+            x = block(x, graph.node_assembly, graph.assembly_count)
         y: Tensor = self.norm(x)
         return y

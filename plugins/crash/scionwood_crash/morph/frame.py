@@ -30,7 +30,7 @@ class Frame(NamedTuple):
         """Convert points (..., 3) of the model to the part's axes."""
         return np.asarray((points - self.origin) @ self.axes.T)
 
-    def turned(self, vectors: np.ndarray) -> np.ndarray:
+    def vectors_inward(self, vectors: np.ndarray) -> np.ndarray:
         """Convert vectors (..., 3) of the model to the part's axes."""
         return np.asarray(vectors @ self.axes.T)
 

@@ -89,7 +89,7 @@ def _section(part: Part, surface: Surface, frame: Frame, at: float) -> tuple[flo
     ends = [math.erf((end - at) / wide / math.sqrt(2)) for end in (low, high)]
     span = wide * math.sqrt(math.pi / 2) * max(ends[1] - ends[0], 1e-9)
     metal = near * surface.areas * part.thickness / span
-    depth = middle @ frame.turned(unit(np.array(part.impactor.direction, np.float64)))
+    depth = middle @ frame.vectors_inward(unit(np.array(part.impactor.direction, np.float64)))
     # A wall of unit width has the plastic modulus t^2 / 4; `metal` has one t already.
     wall_modulus = float(metal @ part.thickness) / 4
     area = max(float(metal.sum()), THIN)

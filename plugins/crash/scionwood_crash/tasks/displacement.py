@@ -182,4 +182,4 @@ class Displacement(Task):
 
     def batch_size(self, batch: dict[str, Any]) -> int:
         """Return the number of parts or assemblies in a batch."""
-        return int(batch["graph"].wholes)
+        return int(batch["graph"].assembly_count)

@@ -22,7 +22,7 @@ LOSS = "val_loss"
 """What must be no worse: every task has it."""
 
 
-def go_on(start: Path, recipe: str, out: Path) -> None:
+def continue_training(start: Path, recipe: str, out: Path) -> None:
     """Train from the weights of a run, and write both validation losses.
 
     Args:
@@ -84,7 +84,7 @@ def main(words: list[str]) -> int:
     torch.set_num_threads(1)
     start, recipe, out = words
     try:
-        go_on(Path(start), recipe, Path(out))
+        continue_training(Path(start), recipe, Path(out))
     except ScionwoodError as error:
         print(error, file=sys.stderr)
         return 2

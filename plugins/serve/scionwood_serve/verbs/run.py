@@ -75,7 +75,7 @@ def run(
         ]
         trainer = None
         if shadow:
-            from scionwood_serve.shadow.beside import shadow_of
+            from scionwood_serve.shadow.background import shadow_of
 
             trainer = shadow_of(shadow, slack, folder)
         web.run_server(versions, folder, allowed, engine, host=host, port=port, shadow=trainer)

@@ -13,21 +13,23 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from scionwood import find
 from scionwood_serve.versions.problem import ServingError
-from scionwood_serve.web.desk import Desk
 from scionwood_serve.web.front import FRONT_POLICY, docs_page, front_page
 from scionwood_serve.web.guard import Guard
 from scionwood_serve.web.refusals import add_refusals
 from scionwood_serve.web.routes import add_service
+from scionwood_serve.web.server_state import ServerState
 
 RESULT_POLICY = "sandbox allow-scripts; default-src 'none'; img-src data:; font-src data:;"
 RESULT_POLICY += " style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
-def make_application(desk: Desk, lifespan: Callable[..., Any] | None = None) -> FastAPI:
+def make_application(
+    server_state: ServerState, lifespan: Callable[..., Any] | None = None
+) -> FastAPI:
     """Return the application of a server.
 
     Args:
-        desk: what its routes share.
+        server_state: what its routes share.
         lifespan: what runs while it runs.
     """
     app = FastAPI(
@@ -38,52 +40,52 @@ def make_application(desk: Desk, lifespan: Callable[..., Any] | None = None) -> 
         docs_url=None,
         redoc_url=None,
     )
-    app.state.desk = desk
-    app.add_middleware(Guard, limits=desk.limits)
+    app.state.server_state = server_state
+    app.add_middleware(Guard, limits=server_state.limits)
     add_refusals(app)
-    _add_states(app, desk)
-    _add_pages(app, desk)
-    _add_administration(app, desk)
-    for field in desk.fields:
+    _add_states(app, server_state)
+    _add_pages(app, server_state)
+    _add_administration(app, server_state)
+    for field in server_state.fields:
         plugin = find(field).plugin
         for name in plugin.services if plugin else ():
-            add_service(app, desk, field, name)
+            add_service(app, server_state, field, name)
     return app
 
 
-def _add_states(app: FastAPI, desk: Desk) -> None:
+def _add_states(app: FastAPI, server_state: ServerState) -> None:
     @app.get("/health", tags=["server"])
     async def health() -> JSONResponse:
         """Say whether the worker is up with its versions."""
-        ready = desk.is_ready()
-        state = {"status": "ok" if ready else "starting", "worker": desk.worker()}
+        ready = server_state.is_ready()
+        state = {"status": "ok" if ready else "starting", "worker": server_state.worker()}
         return JSONResponse(state, 200 if ready else 503)
 
     @app.get("/adapters", tags=["server"])
     async def adapters() -> list[dict[str, Any]]:
         """List each adapter with its live version, and the versions that are kept."""
-        loaded_versions = desk.book.loaded()
+        loaded_versions = server_state.registry.loaded()
         versions_by_name = {
             v.name: [o.version for o in loaded_versions if o.name == v.name]
-            for v in desk.book.live()
+            for v in server_state.registry.live()
         }
         return [
             version.facts() | {"held": versions_by_name[version.name]}
-            for version in desk.book.live()
+            for version in server_state.registry.live()
         ]
 
     @app.get("/metrics", tags=["server"])
     async def metrics() -> Response:
         """Counters in the text format of Prometheus."""
-        return Response(desk.counters.text(), media_type="text/plain; version=0.0.4")
+        return Response(server_state.counters.text(), media_type="text/plain; version=0.0.4")
 
 
-def _add_pages(app: FastAPI, desk: Desk) -> None:
+def _add_pages(app: FastAPI, server_state: ServerState) -> None:
     @app.get("/", include_in_schema=False)
     async def front() -> HTMLResponse:
         nonce = secrets.token_urlsafe(12)
         headers = {"Content-Security-Policy": FRONT_POLICY.format(nonce=nonce)}
-        return HTMLResponse(front_page(nonce, desk), headers=headers)
+        return HTMLResponse(front_page(nonce, server_state), headers=headers)
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
@@ -92,14 +94,14 @@ def _add_pages(app: FastAPI, desk: Desk) -> None:
     @app.get("/v1/results/{key}/page", tags=["server"])
     async def page(key: str) -> Response:
         """Return the page of a result, whose address an answer with `page=true` gives."""
-        path = desk.results.page(key)
+        path = server_state.results.page(key)
         if path.suffix == ".html":
             headers = {"Content-Security-Policy": RESULT_POLICY}
             return HTMLResponse(path.read_text("utf-8"), headers=headers)
         return Response(path.read_bytes(), media_type="image/png")
 
 
-def _add_administration(app: FastAPI, desk: Desk) -> None:
+def _add_administration(app: FastAPI, server_state: ServerState) -> None:
     @app.put("/adapters/{name}", tags=["server"])
     async def put(
         name: str, run: Annotated[str, Body()], anomalous: Annotated[bool, Body()] = False
@@ -108,10 +110,12 @@ def _add_administration(app: FastAPI, desk: Desk) -> None:
 
         A run that the audit refuses never goes live; an anomalous one only with `anomalous`.
         """
-        if desk.limits.root is None or not desk.limits.token:
+        if server_state.limits.root is None or not server_state.limits.token:
             rule = "this server takes no adapters"
             raise ServingError(f"adapter {name[:80]!r}", rule, "Start with --root and a token", 403)
-        return await desk.put(name, inside(desk.limits.root, run), anomalous=anomalous)
+        return await server_state.put(
+            name, inside(server_state.limits.root, run), anomalous=anomalous
+        )
 
 
 def inside(root: Path, run: str) -> Path:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from scionwood.authoring import Page, Section, Table, render
 
 if TYPE_CHECKING:
-    from scionwood_serve.web.desk import Desk
+    from scionwood_serve.web.server_state import ServerState
 
 FRONT_POLICY = (
     "default-src 'none'; connect-src 'self'; frame-src 'self'; img-src data: blob:; "
@@ -17,15 +17,15 @@ FRONT_POLICY = (
 )
 
 
-def front_page(nonce: str, desk: Desk) -> str:
+def front_page(nonce: str, server_state: ServerState) -> str:
     """Return the page on which a person drops a file.
 
     Args:
         nonce: the nonce of its style and its script.
-        desk: the desk; the page asks for a token if there is one.
+        server_state: the state of the server; the page asks for a token if there is one.
     """
     text = files("scionwood_serve.web").joinpath("front.html").read_text("utf-8")
-    token = "" if desk.limits.token else " hidden"
+    token = "" if server_state.limits.token else " hidden"
     return text.replace("NONCE", escape(nonce)).replace("TOKEN-HIDDEN", token)
 
 

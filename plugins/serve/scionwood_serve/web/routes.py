@@ -17,8 +17,8 @@ from scionwood import ScionwoodError, load
 from scionwood_serve.versions.problem import ServingError
 from scionwood_serve.versions.snapshot import Version
 from scionwood_serve.web.arrays import DTYPES, ENDING, read_array
-from scionwood_serve.web.desk import Desk
 from scionwood_serve.web.refusals import refusal, refusal_of
+from scionwood_serve.web.server_state import ServerState
 from scionwood_serve.web.signatures import check_query, route_signature
 from scionwood_serve.web.uploads import Upload, folder_for, receive
 
@@ -49,12 +49,12 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def add_service(app: FastAPI, desk: Desk, field: str, name: str) -> None:
+def add_service(app: FastAPI, server_state: ServerState, field: str, name: str) -> None:
     """Add the route of a service.
 
     Args:
         app: the application.
-        desk: what the routes share.
+        server_state: what the routes share.
         field: the plugin.
         name: the service.
     """
@@ -64,21 +64,23 @@ def add_service(app: FastAPI, desk: Desk, field: str, name: str) -> None:
         adapter_spec, file = options.pop("adapter"), options.pop("file")
         start, adapter = time.perf_counter(), ""
         response: Response | None = None
-        desk.counters.waiting.inc()
+        server_state.counters.waiting.inc()
         try:
             check_query(request, service, options)
-            version = desk.book.find(field, adapter_spec)
+            version = server_state.registry.find(field, adapter_spec)
             adapter = version.name
-            response = await _answer(request, desk, f"{field}/{name}", version, file, options)
+            response = await _answer(
+                request, server_state, f"{field}/{name}", version, file, options
+            )
             return response
         except ScionwoodError as error:
             response = refusal_of(error)
             return response
         finally:
-            desk.counters.waiting.dec()
+            server_state.counters.waiting.dec()
             status = response.status_code if response else 500
             seconds = time.perf_counter() - start
-            desk.counters.answered(f"{field}/{name}", adapter, status, seconds)
+            server_state.counters.answered(f"{field}/{name}", adapter, status, seconds)
 
     signature: Callable[..., Any] = endpoint
     vars(signature)["__signature__"] = route_signature(service)
@@ -93,27 +95,32 @@ def add_service(app: FastAPI, desk: Desk, field: str, name: str) -> None:
 
 
 async def _answer(
-    request: Request, desk: Desk, service: str, version: Version, file: str, options: dict[str, Any]
+    request: Request,
+    server_state: ServerState,
+    service: str,
+    version: Version,
+    file: str,
+    options: dict[str, Any],
 ) -> Response:
-    if desk.under_way >= desk.limits.queue:
-        rule = f"{desk.limits.queue} requests are under way"
+    if server_state.under_way >= server_state.limits.queue:
+        rule = f"{server_state.limits.queue} requests are under way"
         raise ServingError("server", rule, "Try again in a moment", 503)
-    desk.under_way += 1
+    server_state.under_way += 1
     try:
-        for tell in desk.arrived:
+        for tell in server_state.arrived:
             tell()
-        async with folder_for(desk.requests) as folder:
-            upload = await receive(request, folder, file, desk.limits)
-            desk.counters.received.inc(upload.path.stat().st_size)
-            answer = await desk.serve(service, version, upload, options)
+        async with folder_for(server_state.requests) as folder:
+            upload = await receive(request, folder, file, server_state.limits)
+            server_state.counters.received.inc(upload.path.stat().st_size)
+            answer = await server_state.serve(service, version, upload, options)
             if "error" in answer:
                 shutil.rmtree(folder, ignore_errors=True)
                 return refusal(answer["status"], answer["error"])
             if answer.get("together"):
-                desk.counters.together.labels(service).inc()
-            return _response(desk, version, folder, _as_json(upload, answer))
+                server_state.counters.together.labels(service).inc()
+            return _response(server_state, version, folder, _as_json(upload, answer))
     finally:
-        desk.under_way -= 1
+        server_state.under_way -= 1
 
 
 def _as_json(upload: Upload, answer: dict[str, Any]) -> dict[str, Any]:
@@ -124,7 +131,9 @@ def _as_json(upload: Upload, answer: dict[str, Any]) -> dict[str, Any]:
     return {**answer, "file": None, "values": read_array(answer["file"], units)}
 
 
-def _response(desk: Desk, version: Version, folder: Path, answer: dict[str, Any]) -> Response:
+def _response(
+    server_state: ServerState, version: Version, folder: Path, answer: dict[str, Any]
+) -> Response:
     """Return the answer with the version that gave it, and remove the folder afterwards."""
     headers = {
         "X-Scionwood-Adapter": version.name,
@@ -133,7 +142,7 @@ def _response(desk: Desk, version: Version, folder: Path, answer: dict[str, Any]
     }
     cleanup: BackgroundTask | None = BackgroundTask(shutil.rmtree, folder, ignore_errors=True)
     if answer["page"] is not None:
-        key = desk.results.keep(folder, answer["page"])
+        key = server_state.results.keep(folder, answer["page"])
         headers["Link"] = f'</v1/results/{key}/page>; rel="preview"'
         cleanup = None
     if answer["file"] is not None:

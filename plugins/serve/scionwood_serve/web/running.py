@@ -21,13 +21,13 @@ import uvicorn
 from fastapi import FastAPI
 from litserve.utils import wrap_litserve_start
 
-from scionwood_serve.versions.book import Book
 from scionwood_serve.versions.problem import ServingError
+from scionwood_serve.versions.registry import VersionRegistry
 from scionwood_serve.versions.snapshot import Version
 from scionwood_serve.web.application import make_application
 from scionwood_serve.web.connections import make_config
-from scionwood_serve.web.desk import Desk
 from scionwood_serve.web.limits import Limits
+from scionwood_serve.web.server_state import ServerState
 from scionwood_serve.worker.engine import Engine
 from scionwood_serve.worker.options import EngineOptions
 
@@ -66,8 +66,8 @@ def run_server(
     server = ls.LitServer(engine, accelerator="cpu", timeout=False, restart_workers=True)
     server.monitor_internal = 0.3  # seconds between two looks at the worker
     with _listening(host, port) as listener, _worker(server):
-        desk = Desk(Book(versions), limits, state, server)
-        app = make_application(desk, _lifespan(server, desk, shadow))
+        server_state = ServerState(VersionRegistry(versions), limits, state, server)
+        app = make_application(server_state, _lifespan(server, server_state, shadow))
         app.response_queue_id = 0  # type: ignore[attr-defined]  # LitServe reads it
         address = f"http://{host}:{listener.getsockname()[1]}"
         print(f"serving {', '.join(v.name for v in versions)} on {address}", flush=True)
@@ -91,14 +91,14 @@ def state_folder(state: Path | None) -> tuple[Path, bool]:
     return state.resolve(), False
 
 
-def _lifespan(server: ls.LitServer, desk: Desk, shadow: Any) -> Any:
+def _lifespan(server: ls.LitServer, server_state: ServerState, shadow: Any) -> Any:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> Any:
         async with server.lifespan(app):
             if shadow is None:
                 yield
                 return
-            async with shadow.beside(desk):
+            async with shadow.in_background(server_state):
                 yield
 
     return lifespan

@@ -22,8 +22,8 @@ from scionwood import ScionwoodError, load
 from scionwood.authoring import LoadedRun, Served, command_words, pack, with_options_classes
 from scionwood_serve.versions.problem import ServingError
 from scionwood_serve.versions.snapshot import Version
-from scionwood_serve.worker.line import Line
 from scionwood_serve.worker.options import EngineOptions
+from scionwood_serve.worker.request_queue import RequestQueue
 
 MANY = "_many"
 """The function NAME_many beside a service NAME applies it to several files in one pass."""
@@ -96,7 +96,7 @@ class Engine(ls.LitAPI):  # type: ignore[misc]  # LitServe is not typed
         self.held = Holding(options.device)
         for version in self.versions:
             self.held.load(version)
-        self.line = Line(
+        self.queue = RequestQueue(
             self._serve_all,
             _kind,
             options.together,
@@ -112,7 +112,7 @@ class Engine(ls.LitAPI):  # type: ignore[misc]  # LitServe is not typed
     async def predict(self, job: Job) -> dict[str, Any]:
         """Do a job, in the order of arrival; errors become values."""
         if job.do == "serve":
-            return await self.line.do(job)
+            return await self.queue.do(job)
         loop = asyncio.get_running_loop()
         work = partial(_caught, self._load, job)
         answer: dict[str, Any] = await loop.run_in_executor(self.loading, work)
@@ -131,7 +131,7 @@ class Engine(ls.LitAPI):  # type: ignore[misc]  # LitServe is not typed
         return {}
 
     def _serve_all(self, jobs: list[Job]) -> list[dict[str, Any]]:
-        """Do jobs of one kind; if several fail, the line gives each alone: one file may be damaged.
+        """Do jobs of one kind; if several fail, the queue gives each alone, as one file may be bad.
 
         Their folders say meanwhile that they are under way: if this process dies, one of them is
         the reason.

@@ -13,7 +13,7 @@ VERSIONS_KEPT = 2
 """Versions of an adapter that stay in memory after they were replaced."""
 
 
-class Book:
+class VersionRegistry:
     """The versions of all adapters; the HTTP process holds it, and it alone switches.
 
     Args:
@@ -21,9 +21,9 @@ class Book:
 
     Example:
         >>> from pathlib import Path
-        >>> from scionwood_serve import Book, take_version
-        >>> book = Book([take_version("seismic/denoise", Path("held"))])
-        >>> book.find("seismic").name
+        >>> from scionwood_serve import VersionRegistry, take_version
+        >>> registry = VersionRegistry([take_version("seismic/denoise", Path("held"))])
+        >>> registry.find("seismic").name
         'denoise'
     """
 

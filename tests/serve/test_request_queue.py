@@ -12,7 +12,7 @@ import pytest
 import scionwood
 from scionwood_serve.web.signatures import options_of
 from scionwood_serve.worker.engine import many_of
-from scionwood_serve.worker.line import Line
+from scionwood_serve.worker.request_queue import RequestQueue
 
 Work = Callable[[list[str]], list[dict[str, Any]]]
 
@@ -31,10 +31,10 @@ def done(jobs: list[str], most: int) -> tuple[list[list[str]], list[Any]]:
         return [{"job": job} for job in some]
 
     async def ask() -> list[Any]:
-        line = Line(work, kind=lambda job: None if job == "alone" else job[0], most=most)
-        head = asyncio.create_task(line.do("head"))
+        queue = RequestQueue(work, kind=lambda job: None if job == "alone" else job[0], most=most)
+        head = asyncio.create_task(queue.do("head"))
         await asyncio.to_thread(first.wait)
-        rest = [asyncio.create_task(line.do(job)) for job in jobs]
+        rest = [asyncio.create_task(queue.do(job)) for job in jobs]
         await asyncio.sleep(0)
         go.set()
         return await asyncio.gather(head, *rest, return_exceptions=True)
@@ -72,11 +72,11 @@ def test_a_job_that_takes_long_holds_up_nobody_unless_it_must_be_single(single: 
         return [{} for _ in some]
 
     async def ask() -> None:
-        line = Line(
+        queue = RequestQueue(
             work, kind=lambda job: None, beside=3, patience=0.1,
             single=lambda job: single and job == "hangs",
         )  # fmt: skip
-        jobs = [asyncio.create_task(line.do(job)) for job in ("hangs", "good", "better")]
+        jobs = [asyncio.create_task(queue.do(job)) for job in ("hangs", "good", "better")]
         await asyncio.sleep(0.05)
         assert events == ["hangs"]  # one at a time, as long as that is quick
         _, late = await asyncio.wait(jobs, timeout=0.3)
@@ -100,10 +100,10 @@ def test_a_request_that_nobody_waits_for_is_left_out() -> None:
         return [{} for _ in some]
 
     async def ask() -> None:
-        line = Line(work, kind=lambda job: "same")
-        head = asyncio.create_task(line.do("head"))
+        queue = RequestQueue(work, kind=lambda job: "same")
+        head = asyncio.create_task(queue.do("head"))
         await asyncio.to_thread(started.wait)
-        left, kept = (asyncio.create_task(line.do(name)) for name in ("left", "kept"))
+        left, kept = (asyncio.create_task(queue.do(name)) for name in ("left", "kept"))
         await asyncio.sleep(0)
         left.cancel()
         await asyncio.sleep(0)

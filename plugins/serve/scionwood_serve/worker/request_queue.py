@@ -26,7 +26,7 @@ class _Waiting(Generic[J]):
 
 
 @final
-class Line(Generic[J]):
+class RequestQueue(Generic[J]):
     """Jobs in the order of their arrival; no job waits for company.
 
     One job is done at a time. A job that takes longer than `patience`, because its file is large or
@@ -46,11 +46,11 @@ class Line(Generic[J]):
 
     Example:
         >>> import asyncio
-        >>> from scionwood_serve.worker.line import Line
+        >>> from scionwood_serve.worker.request_queue import RequestQueue
         >>> def work(jobs: list[str]) -> list[dict[str, int]]:
         ...     return [{"of": len(jobs)} for _ in jobs]
-        >>> line = Line(work, kind=lambda job: job, most=4)
-        >>> asyncio.run(line.do("a"))
+        >>> queue = RequestQueue(work, kind=lambda job: job, most=4)
+        >>> asyncio.run(queue.do("a"))
         {'of': 1}
     """
 
@@ -123,7 +123,7 @@ class Line(Generic[J]):
             entry.future.set_result(answer)
 
     def _take(self) -> list[_Waiting[J]]:
-        """Remove the first job and those that go with it from the line."""
+        """Remove the first job and those that go with it from the queue."""
         if not self._waiting:
             return []
         first = self._waiting[0]

@@ -1,4 +1,4 @@
-"""The desk of the HTTP process: it passes jobs to the worker, and switches versions."""
+"""The state of the HTTP process: it passes jobs to the worker, and switches versions."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import litserve as ls
 from fastapi import HTTPException
 from litserve.server import RegularRequestHandler
 
-from scionwood_serve.versions.book import Book
 from scionwood_serve.versions.problem import ServingError
+from scionwood_serve.versions.registry import VersionRegistry
 from scionwood_serve.versions.snapshot import Version, take_version
 from scionwood_serve.web.counters import Counters
 from scionwood_serve.web.inspection import inspect_version
@@ -29,21 +29,23 @@ ATTEMPTS = 3
 """How often a job is given to a worker, if workers die while it waits or beside it."""
 
 
-class Desk:
+class ServerState:
     """What the routes of a server share.
 
     Args:
-        book: the versions.
+        registry: the versions.
         limits: the limits.
         folder: the folder of requests, and of versions.
         server: the server of the worker.
     """
 
-    def __init__(self, book: Book, limits: Limits, folder: Path, server: ls.LitServer) -> None:
-        self.book, self.limits, self.server = book, limits, server
+    def __init__(
+        self, registry: VersionRegistry, limits: Limits, folder: Path, server: ls.LitServer
+    ) -> None:
+        self.registry, self.limits, self.server = registry, limits, server
         self.requests, self.held = folder / "requests", folder / "versions"
         self.engine: Engine = server.lit_api
-        self.fields = sorted({field for version in book.live() for field in version.fields})
+        self.fields = sorted({field for version in registry.live() for field in version.fields})
         self.counters, self.results = Counters(), Results(*limits.kept)
         self.quarantine = Quarantine()
         self.under_way = 0
@@ -81,7 +83,7 @@ class Desk:
         """
         self.quarantine.check(upload.digest)
         job = Job("serve", service, version.version, upload.path, options=options)
-        with self.book.using(version):
+        with self.registry.using(version):
             answer = await self.ask(job, upload.digest)
             if answer.get("status") == 410:  # the worker came back before the version went live
                 await self.ask(Job("load", versions=(version,)))
@@ -180,9 +182,9 @@ class Desk:
             if "error" in answer:
                 failure = answer["error"]
                 raise ServingError(failure["value"], failure["rule"], failure["remedy"])
-            self.book.switch(version)
-            gone = self.book.surplus()
-            self.engine.versions = self.book.loaded()
+            self.registry.switch(version)
+            gone = self.registry.surplus()
+            self.engine.versions = self.registry.loaded()
             if gone:
                 await self.ask(Job("drop", versions=tuple(gone)))
         self.counters.swaps.labels(name).inc()

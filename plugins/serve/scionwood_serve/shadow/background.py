@@ -22,7 +22,7 @@ from scionwood_serve.shadow.training import GATE
 from scionwood_serve.versions.problem import ServingError
 
 if TYPE_CHECKING:
-    from scionwood_serve.web.desk import Desk
+    from scionwood_serve.web.server_state import ServerState
 
 LOOK = 0.02
 """Seconds between two looks at the requests."""
@@ -31,7 +31,7 @@ _SLACK = re.compile(r"p(\d\d)=(\d+(?:\.\d+)?)(ms|s)")
 
 
 @dataclass(frozen=True)
-class Slack:
+class LatencyBudget:
     """How slow answers may become.
 
     Attributes:
@@ -43,7 +43,7 @@ class Slack:
     seconds: float
 
 
-def read_slack(text: str) -> Slack:
+def read_latency_budget(text: str) -> LatencyBudget:
     """Read a target such as `p95=200ms`.
 
     Args:
@@ -55,7 +55,7 @@ def read_slack(text: str) -> Slack:
     match = _SLACK.fullmatch(text)
     if match is None or float(match[2]) == 0:
         raise ServingError(f"slack {text!r}", "it is no target", "Such as p95=200ms or p99=2s")
-    return Slack(int(match[1]) / 100, float(match[2]) / (1000 if match[3] == "ms" else 1))
+    return LatencyBudget(int(match[1]) / 100, float(match[2]) / (1000 if match[3] == "ms" else 1))
 
 
 class Shadow:
@@ -68,20 +68,20 @@ class Shadow:
         folder: the folder of the server.
     """
 
-    def __init__(self, name: str, recipe: str, slack: Slack, folder: Path) -> None:
+    def __init__(self, name: str, recipe: str, slack: LatencyBudget, folder: Path) -> None:
         self.name, self.recipe, self.slack = name, recipe, slack
         self.folder = folder / "shadows"
         self._process: asyncio.subprocess.Process | None = None
         self._runs = True
 
     @asynccontextmanager
-    async def beside(self, desk: Desk) -> AsyncIterator[None]:
+    async def in_background(self, server_state: ServerState) -> AsyncIterator[None]:
         """Train inside the block, which is the life of the server.
 
         Args:
-            desk: the desk of the server.
+            server_state: the state of the server.
         """
-        training = asyncio.create_task(self._train(desk))
+        training = asyncio.create_task(self._train(server_state))
         try:
             yield
         finally:
@@ -90,8 +90,8 @@ class Shadow:
                 await training
             await self._end()
 
-    async def _train(self, desk: Desk) -> None:
-        live = {version.name: version for version in desk.book.live()}
+    async def _train(self, server_state: ServerState) -> None:
+        live = {version.name: version for version in server_state.registry.live()}
         name = self.name or next(iter(live))
         if name not in live or (not self.name and len(live) > 1):
             self._tell(f"not started: name one of {', '.join(live)}: --shadow NAME=RECIPE")
@@ -104,26 +104,26 @@ class Shadow:
                 sys.executable, *words, str(out), stdin=asyncio.subprocess.DEVNULL,
                 stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        desk.arrived.append(self._pause)
-        await self._pace(desk)
-        desk.arrived.remove(self._pause)
-        desk.counters.shadow.set(0)
-        await self._judge(desk, name, out)
+        server_state.arrived.append(self._pause)
+        await self._pace(server_state)
+        server_state.arrived.remove(self._pause)
+        server_state.counters.shadow.set(0)
+        await self._judge(server_state, name, out)
 
-    async def _pace(self, desk: Desk) -> None:
+    async def _pace(self, server_state: ServerState) -> None:
         """Let the process run while no request is under way and the target is kept."""
         assert self._process is not None
         while self._process.returncode is None:
-            late = desk.counters.percentile(self.slack.share) > self.slack.seconds
-            if desk.under_way or late:
+            late = server_state.counters.percentile(self.slack.share) > self.slack.seconds
+            if server_state.under_way or late:
                 self._pause()
             else:
                 self._go_on()
-            desk.counters.shadow.set(int(self._runs))
+            server_state.counters.shadow.set(int(self._runs))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(self._process.wait()), LOOK)
 
-    async def _judge(self, desk: Desk, name: str, out: Path) -> None:
+    async def _judge(self, server_state: ServerState, name: str, out: Path) -> None:
         """Let the new version live if its validation is no worse and its inspection is clean."""
         assert self._process is not None
         if self._process.returncode != 0 or not (out / GATE).is_file():
@@ -136,7 +136,7 @@ class Shadow:
             self._tell(f"kept aside, since it is worse: {comparison}; {out / 'run'}")
             return
         try:
-            version = await desk.put(name, out / "run")
+            version = await server_state.put(name, out / "run")
         except ScionwoodError as error:
             self._tell(f"kept aside: {error}; {out / 'run'}")
             return
@@ -179,4 +179,6 @@ def shadow_of(text: str, slack: str, folder: Path) -> Shadow:
     """
     name, equals, recipe = text.partition("=")
     has_name = bool(equals) and "/" not in name
-    return Shadow(name if has_name else "", recipe if has_name else text, read_slack(slack), folder)
+    return Shadow(
+        name if has_name else "", recipe if has_name else text, read_latency_budget(slack), folder
+    )
