@@ -51,6 +51,8 @@ THINGS = documented()
 OF_PLUGINS = of_plugins()
 LONG = {"scionwood_methods.learn_sequence", "scionwood_methods.select_examples"}
 """Examples that train for seconds."""
+TOGETHER = 12
+"""The most examples of a case, so that none takes longer than a fast test may."""
 
 
 def test_the_names_of_every_room_are_there() -> None:
@@ -74,8 +76,13 @@ def rooms() -> list[Any]:
         room = f"{package}.{rest.split('.')[0]}" if package == "scionwood" else package
         groups[name if name in LONG else room].append(name)
     return [
-        pytest.param(names, id=room, marks=[pytest.mark.slow] if room in LONG else [])
+        pytest.param(
+            names[start : start + TOGETHER],
+            id=f"{room} {start // TOGETHER + 1}" if len(names) > TOGETHER else room,
+            marks=[pytest.mark.slow] if room in LONG else [],
+        )
         for room, names in groups.items()
+        for start in range(0, len(names), TOGETHER)
     ]
 
 

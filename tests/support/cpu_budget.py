@@ -1,4 +1,4 @@
-"""A fast test takes at most two CPU seconds; those above are listed, and one of ten seconds fails.
+"""A fast test takes at most two CPU seconds; one of five seconds fails.
 
 With `CPU_BUDGET=strict` in the environment each test above two seconds fails, unless it is marked
 slow. `make test` is not strict, since processors differ.
@@ -24,7 +24,7 @@ from _pytest.runner import runtestprotocol
 
 SECONDS = 2.0
 """CPU seconds of a fast test on a machine of this pace."""
-FAILING = 10.0
+FAILING = 5.0
 """CPU seconds at which a fast test fails even where the budget is not strict."""
 PACE = 0.016
 """CPU seconds of `computation` on the machine where the tests were measured."""

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import campaign
 import mends
 
-SEEDS, CASES = range(mends.NETS), 4
+SEEDS, CASES = range(mends.NETS), 10
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from scionwood_crash.suite.families import design
 
 
 def test_files_are_split_by_the_seed(suite, tmp_path):
-    every = [*suite.parts("train"), *suite.parts("val")]
+    every = [*suite.parts("train"), *suite.parts("val")][:5]
     for at, part in enumerate(every):
         write_series(tmp_path / f"{at}.zarr", to_series(part))
     data = FileParts(files=str(tmp_path / "*.zarr"), batch_size=2)
