@@ -286,7 +286,9 @@ def _targets(part: Part, frame: Frame) -> tuple[Tensor, Tensor]:
     moved, strain = part.displacement, part.plastic_strain
     empty = torch.zeros(0)
     return (
-        empty if moved is None else _floats(frame.vectors_inward(moved).transpose(1, 0, 2) / LENGTH),
+        empty
+        if moved is None
+        else _floats(frame.vectors_inward(moved).transpose(1, 0, 2) / LENGTH),
         empty if strain is None else _floats(strain.T),
     )
 

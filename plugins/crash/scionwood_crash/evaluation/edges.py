@@ -113,7 +113,8 @@ def _ripple(moved: Tensor, graph: CrashGraph) -> Tensor:
     laplacian = (total / count.clamp_min(1)[:, None] - moved).norm(dim=-1)
     parts = graph.assembly_count
     nodes = laplacian.new_zeros(parts).index_add(0, graph.node_assembly, torch.ones_like(laplacian))
-    mean: Tensor = LENGTH * laplacian.new_zeros(parts).index_add(0, graph.node_assembly, laplacian) / nodes
+    total = laplacian.new_zeros(parts).index_add(0, graph.node_assembly, laplacian)
+    mean: Tensor = LENGTH * total / nodes
     return mean
 
 

@@ -38,7 +38,8 @@ def sheet_energy(strain: Tensor, graph: CrashGraph) -> Tensor:
         exponent + 1
     )
     total = strain.new_zeros(graph.assembly_count, strain.shape[1])
-    return total.index_add(0, graph.node_assembly[graph.cells[:, 0]], MEAN_WORK * work * volume[:, None])
+    owner = graph.node_assembly[graph.cells[:, 0]]
+    return total.index_add(0, owner, MEAN_WORK * work * volume[:, None])
 
 
 def energy_loss(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> Tensor:
