@@ -157,7 +157,10 @@ def validate(
     values = values if isinstance(values, dict) else vars(values)
     # jsonargparse sees no defaults behind `**options: Unpack[...]`; the signature has them.
     defaults = {p.name: p.default for p in options_of(component) if p.default is not p.empty}
-    return defaults | values
+    values = defaults | values
+    if is_dataclass(component):  # its default cannot be a list, and YAML holds nothing else
+        values = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+    return values
 
 
 def strict_parser(component: Callable[..., Any], **settings: Any) -> ArgumentParser:

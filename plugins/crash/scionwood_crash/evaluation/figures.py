@@ -230,8 +230,8 @@ def of_batch(predicted: Tensor, simulated: Tensor, graph: CrashGraph) -> dict[st
     points = LENGTH * graph.position[mine].double().cpu().numpy()
     last = [LENGTH * moved[mine][:, -1].double().cpu().numpy() for moved in (simulated, predicted)]
     depth = [intrusion(moved, graph)[0].cpu().numpy() for moved in (simulated, predicted)]
-    owner, count = graph.node_assembly, graph.assembly_count
-    by_time = distances(predicted, simulated, owner, count)[0].cpu().numpy()
+    owner, assemblies = graph.node_assembly, graph.assembly_count
+    by_time = distances(predicted, simulated, owner, assemblies)[0].cpu().numpy()
     frames = np.arange(len(by_time))
     lines = {"simulated": depth[0], "predicted": depth[1]}
     return {
