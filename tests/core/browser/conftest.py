@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from chromium import ABSENT, Tab, find_browser, started
+from browsing import opened_tab
 
 
 @pytest.fixture(scope="session")
-def tab() -> Iterator[Tab]:
+def tab() -> Iterator[Any]:
     """A tab of a real Chromium."""
-    browser = find_browser()
-    if browser is None:
-        pytest.skip(ABSENT)
-    with started(browser) as tab:
-        yield tab
+    with opened_tab() as opened:
+        yield opened
