@@ -1,0 +1,18 @@
+"""Find calls and words in recordings from a few examples, with adapters on Whisper."""
+
+from __future__ import annotations
+
+from scionwood import Plugin
+from scionwood.authoring import attach_stub
+
+plugin = Plugin(
+    name="audio",
+    summary="Sound: find the calls and words of a few examples in recordings, on Whisper",
+    backbones={
+        "whisper": "scionwood_audio.backbones:Whisper",
+        "whisper_text": "scionwood_audio.backbones:WhisperText",
+    },
+    readers={"sound": "scionwood_audio.readers.sound:SoundReader"},
+)
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -1,0 +1,7 @@
+"""The backbones that recipes name."""
+
+from __future__ import annotations
+
+from scionwood_audio.model.whisper import Whisper, WhisperText
+
+__all__ = ["Whisper", "WhisperText"]

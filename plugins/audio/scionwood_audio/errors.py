@@ -1,0 +1,13 @@
+"""The errors of sounds: a wrong rate, a window that differs, and a package that breaks others."""
+
+from __future__ import annotations
+
+from scionwood import ReadError, RecipeError
+
+
+class RateError(ReadError):
+    """The sampling rate is missing or too low, or the band of a call lies above half of it."""
+
+
+class WindowMismatchError(RecipeError):
+    """A run was trained with another window than the one that is asked for."""

@@ -1,0 +1,1 @@
+"""Networks: the front end, Whisper's encoder and decoder, and their weights."""

@@ -1,0 +1,105 @@
+"""Whisper by the name of its weights: the package, a folder, the hub, or random ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from scionwood import WeightsError
+from scionwood_audio.model.package import INSTALL, package_file, state_dict, tensors
+
+TINY_EN = {"d_model": 384, "layers": 4, "heads": 6, "vocabulary": 51864}
+RANDOM = {"d_model": 64, "layers": 4, "heads": 2, "vocabulary": 51864}
+"""A small network for trials of the mechanics: it has learnt nothing."""
+
+
+def load_whisper(weights: str, positions: int, seed: int) -> nn.Module:
+    """Build Whisper in evaluation mode, with the first positions of its encoder.
+
+    Args:
+        weights: `random`, `package`, a folder in the layout of transformers, or a name on the hub.
+        positions: positions of the encoder that stay, of 20 ms.
+        seed: seed of random weights.
+
+    Raises:
+        WeightsError: the weights are missing, changed, or do not fit.
+    """
+    if weights == "random":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return _network(RANDOM, positions).eval()
+    if weights == "package":
+        state = state_dict(tensors(package_file("model.bin")))
+        network = _network(TINY_EN, positions)
+        network.load_state_dict(_cut(state, positions), strict=True)
+        return network.eval()
+    return _of_transformers(weights, positions)
+
+
+def load_tokenizer(weights: str) -> Any:
+    """Return the tokenizer that belongs to the weights.
+
+    Args:
+        weights: as for `load_whisper`; random weights take the tokenizer of the package.
+
+    Raises:
+        WeightsError: it is missing or changed.
+    """
+    from tokenizers import Tokenizer
+
+    folder = Path(weights)
+    if weights in ("random", "package"):
+        path = package_file("tokenizer.json")
+    elif folder.is_dir():
+        path = folder / "tokenizer.json"
+    else:
+        return Tokenizer.from_pretrained(weights)
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises plain Exception
+        rule = f"no tokenizer can be read ({error})"
+        raise WeightsError(str(path), rule, "Give a folder with tokenizer.json") from error
+
+
+def _network(sizes: dict[str, int], positions: int) -> nn.Module:
+    from transformers import WhisperConfig, WhisperForConditionalGeneration
+
+    width, layers, heads = sizes["d_model"], sizes["layers"], sizes["heads"]
+    config = WhisperConfig(
+        vocab_size=sizes["vocabulary"],
+        d_model=width,
+        encoder_layers=layers,
+        decoder_layers=layers,
+        encoder_attention_heads=heads,
+        decoder_attention_heads=heads,
+        encoder_ffn_dim=4 * width,
+        decoder_ffn_dim=4 * width,
+        max_source_positions=positions,
+    )
+    return cast(nn.Module, WhisperForConditionalGeneration(config))
+
+
+def _of_transformers(weights: str, positions: int) -> nn.Module:
+    from transformers import WhisperForConditionalGeneration
+
+    try:
+        network: Any = WhisperForConditionalGeneration.from_pretrained(
+            weights, use_safetensors=True, dtype=torch.float32
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        rule = f"no Whisper can be loaded ({str(error).splitlines()[0][:200]})"
+        remedy = f"Give a folder with config.json and model.safetensors, or: {INSTALL}"
+        raise WeightsError(weights, rule, remedy) from error
+    table = network.model.encoder.embed_positions
+    table.weight = nn.Parameter(table.weight[:positions].clone(), requires_grad=False)
+    table.num_embeddings = positions
+    return cast(nn.Module, network.eval())
+
+
+def _cut(state: dict[str, Tensor], positions: int) -> dict[str, Tensor]:
+    # The table is sinusoidal: the first positions are those of a network for a shorter window.
+    name = "model.encoder.embed_positions.weight"
+    return {**state, name: state[name][:positions].clone()}
