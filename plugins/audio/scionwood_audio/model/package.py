@@ -39,7 +39,9 @@ def package_file(name: str, folder: Path | None = None) -> Path:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise WeightsError(str(path), "it cannot be read", f"Install it again: {INSTALL}") from error
+        raise WeightsError(
+            str(path), "it cannot be read", f"Install it again: {INSTALL}"
+        ) from error
     if found != FILES[name]:
         rule = f"its SHA-256 is {found[:12]}..., not {FILES[name][:12]}..."
         raise WeightsError(str(path), rule, f"Install the pinned version: {INSTALL}")

@@ -170,9 +170,7 @@ class WhisperText(_Windows):
     }
     head: Sequence[str] = ()
 
-    def __init__(
-        self, *, weights: str = "random", window: float = 3.0, init_seed: int = 0
-    ) -> None:
+    def __init__(self, *, weights: str = "random", window: float = 3.0, init_seed: int = 0) -> None:
         super().__init__(window, weights)
         network: Any = load_whisper(weights, self.positions, init_seed)
         self.encoder, self.decoder = network.model.encoder, network.model.decoder

@@ -1,0 +1,1 @@
+"""Applying a network to recordings of any length."""
