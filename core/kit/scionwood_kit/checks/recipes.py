@@ -178,8 +178,8 @@ def _losses(case: RecipeCase, steps: int) -> tuple[float, float]:
 
 def _loss(task: Any, batch: Any) -> float:
     task.eval()
-    with seeded(), torch.no_grad():
-        return float(task.losses(batch)["loss"])
+    with seeded(), torch.set_grad_enabled(task.needs_gradient):
+        return float(task.losses(batch)["loss"].detach())
 
 
 def _trainer(options: Any, steps: int) -> L.Trainer:
