@@ -194,7 +194,6 @@ class TestStart:
         assert str(run / "recipe.yaml") in str(caught.value)
         assert equal(before, task.state_dict())
 
-
     def test_refuses_a_run_that_is_not_there(self, run):
         with pytest.raises(TrainingError, match="nowhere"):
             build(recipe(run.with_name("nowhere")))[0].setup("fit")
