@@ -240,8 +240,9 @@ def test_a_domain_smaller_than_the_tile_is_refused_with_the_option_that_helps(
 ):
     write_netcdf(states, tmp_path / "states.nc")
     data = f"{{name: pde/files, files: ['{tmp_path / 'states.nc'}'], time_stride: 0}}"
-    command = ["fit", "pde/autoencode", "--trainer.max_steps", "1", "--data", data]
-    assert main([*command, "--run", str(tmp_path / "refused")]) == 2
+    command = ["fit", "pde/autoencode", "--smoke", "--data", data]
+    refused = [*command, "--run", str(tmp_path / "refused"), "--backbone.tile", "32"]
+    assert main(refused) == 2
     told = capsys.readouterr().err
     assert "(16, 16, 16) voxels: it is smaller than the tile of 32" in told
     assert "--backbone.tile null" in told
