@@ -90,8 +90,8 @@ def _simulated(
         for index in indices:
             try:
                 yield index, simulate(family, seed, index)
-            except SimulationError as fault:
-                yield index, fault
+            except SimulationError as error:
+                yield index, error
         return
     with ProcessPoolExecutor(min(jobs, len(indices)), get_context("spawn")) as pool:
         futures = {pool.submit(simulate, family, seed, index): index for index in indices}
