@@ -10,6 +10,7 @@ import inspect
 from argparse import ArgumentError
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -139,15 +140,8 @@ def validate(
     """
     option_names = [p.name for p in options_of(component)]
     refuse_unknown(where, options, option_names)
-    parser = strict_parser(component, exit_on_error=False)
-    others: set[str | int] = {
-        p for p in inspect.signature(component).parameters if p not in option_names
-    }
-    add = (
-        parser.add_class_arguments if inspect.isclass(component) else parser.add_function_arguments
-    )
-    extra = {"instantiate": False} if inspect.isclass(component) else {}
-    add(component, "options", skip=others, **extra)
+    parser = _option_parser(component)
+    _allow_classes(component)
     try:
         parsed = parser.parse_object({"options": dict(options)})
     except ArgumentError as error:
@@ -163,6 +157,19 @@ def validate(
     return values
 
 
+@lru_cache(maxsize=256)
+def _option_parser(component: Callable[..., Any]) -> ArgumentParser:
+    """Return the parser of a component's options; reading the signature is most of a validation."""
+    parser = strict_parser(component, exit_on_error=False)
+    option_names = {p.name for p in options_of(component)}
+    others: set[str | int] = {*inspect.signature(component).parameters} - option_names
+    if inspect.isclass(component):
+        parser.add_class_arguments(component, "options", skip=others, instantiate=False)
+    else:
+        parser.add_function_arguments(component, "options", skip=others)
+    return parser
+
+
 def strict_parser(component: Callable[..., Any], **settings: Any) -> ArgumentParser:
     """Return a parser for a component's options, which may import almost nothing.
 
@@ -172,13 +179,23 @@ def strict_parser(component: Callable[..., Any], **settings: Any) -> ArgumentPar
         component: a class or function.
         settings: arguments of the parser of jsonargparse.
     """
-    from jsonargparse import ArgumentParser, set_parsing_settings
+    from jsonargparse import ArgumentParser
+
+    _allow_classes(component)
+    return ArgumentParser(**settings)
+
+
+def _allow_classes(component: Callable[..., Any]) -> None:
+    """Let values name classes of a component's package and of peft only: one rule of all parsers.
+
+    jsonargparse has it once for the process, so it is set before each use of a parser.
+    """
+    from jsonargparse import set_parsing_settings
 
     package = (component.__module__ or "").partition(".")[0]
     set_parsing_settings(
         import_path_denylist=["*"], import_path_allowlist=sorted({package, "peft"})
     )
-    return ArgumentParser(**settings)
 
 
 def instances(parser: ArgumentParser, parsed: Any) -> dict[str, Any]:
