@@ -10,7 +10,7 @@ import inspect
 from argparse import ArgumentError
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -156,7 +156,7 @@ def validate(
     return values
 
 
-@cache
+@lru_cache(maxsize=256)
 def _options_parser(component: Callable[..., Any]) -> ArgumentParser:
     """Return the parser of a component's options: reading a signature takes longer than parsing."""
     parser = strict_parser(component, exit_on_error=False)

@@ -167,7 +167,7 @@ def _run_fault(run: Path) -> str:
 
 
 def _losses(case: RecipeCase, steps: int) -> tuple[float, float]:
-    recipe = case.recipe()
+    recipe = case.recipe
     batch = first_batch(recipe.data, recipe.seed)
     with seed_everything(recipe.seed), quiet():
         task, data = build(recipe)
