@@ -6,9 +6,9 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from plain_figures import blank, undrawn
 
 from scionwood.plugins import discovery
 
@@ -28,21 +28,18 @@ def toy_plugin() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def blank_pictures(toy_plugin: None) -> Iterator[Any]:
-    """The pictures of runs have one pixel; yield the function that draws them."""
-    from matplotlib.figure import Figure
-    from scionwood_toy.child import save_blank
-
-    draw = Figure.savefig
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Figure, "savefig", save_blank)
-        yield draw
+def blank_pictures(toy_plugin: None) -> Iterator[pytest.MonkeyPatch]:
+    """The pictures of runs have one pixel."""
+    with undrawn() as patch:
+        yield patch
 
 
 @pytest.fixture
-def pictures(blank_pictures: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def pictures(blank_pictures: pytest.MonkeyPatch) -> Iterator[None]:
     """A test that looks at the pictures of a run draws them."""
-    monkeypatch.setattr("matplotlib.figure.Figure.savefig", blank_pictures)
+    blank_pictures.undo()
+    yield
+    blank(blank_pictures)
 
 
 @pytest.fixture

@@ -143,7 +143,7 @@ def test_show_prints_signature_and_documentation(sea, capsys):
     assert "recipe toy/regress" in capsys.readouterr().out
 
 
-def test_plugins_lists_working_and_broken_plugins(sea, distribution, capsys):
+def test_plugins_lists_working_and_broken_plugins(alone, sea, distribution, capsys):
     distribution("bad", "raise SystemExit")
     main(["plugins"])
     lines = capsys.readouterr().out.splitlines()

@@ -40,6 +40,7 @@ def pages_with_python():
             yield pytest.param(page, id=name, marks=[pytest.mark.slow] if name in LONG else [])
 
 
+@pytest.mark.usefixtures("blank_pictures")
 @pytest.mark.parametrize("page", list(pages_with_python()))
 def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -60,7 +60,7 @@ def imports(path: Path, *, everywhere: bool) -> frozenset[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: write imports in full"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+        elif isinstance(node, ast.Call) and _called(node).endswith("import_module"):
             names |= {arg.value for arg in node.args if isinstance(arg, ast.Constant)}
     return frozenset(names)
 
@@ -70,6 +70,10 @@ def _shallow(node: ast.AST) -> Iterator[ast.AST]:
         yield node
         for child in ast.iter_child_nodes(node):
             yield from _shallow(child)
+
+
+def _called(node: ast.Call) -> str:
+    return getattr(node.func, "attr", "") or getattr(node.func, "id", "")
 
 
 def _is_type_checking(node: ast.AST) -> bool:

@@ -23,7 +23,7 @@ WRONG = {
     "5,000 digits": "9" * 5000,
     "5,000 hexadecimal digits": "0x" + "f" * 5000,
     "class": "!!python/object:os.system {}",
-    "deep": "[" * 3000,
+    "deep": "[" * 1000,
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from plain_figures import undrawn
 
 from scionwood import fit
 from scionwood.recipes.recipe import resolve
@@ -17,8 +18,8 @@ from scionwood_crash.suite.families import FAMILIES
 
 
 @pytest.fixture(autouse=True)
-def _threads(_one_thread: None) -> None:
-    """Every test runs on one thread."""
+def _plain(_one_thread: None, _undrawn: None) -> None:
+    """Every test runs on one thread, and draws no figure of a run."""
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +71,8 @@ def batch(suite: SuiteParts) -> dict[str, Any]:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder of two training steps."""
     folder = tmp_path_factory.mktemp("runs") / "run"
-    return fit(resolve("crash/pretrain", smoke=True), run_dir=folder)
+    with undrawn():
+        return fit(resolve("crash/pretrain", smoke=True), run_dir=folder)
 
 
 @pytest.fixture

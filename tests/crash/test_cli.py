@@ -14,15 +14,18 @@ from scionwood.cli import main
 from scionwood_crash.parts.part import Part
 from scionwood_crash.parts.series import to_series
 from scionwood_crash.readers import open_series, write_series
+from scionwood_crash.suite import simulate as simulate_module
+from scionwood_crash.suite.families import FAMILIES
 from scionwood_crash.suite.record import Simulation
-from scionwood_crash.suite.simulate import simulate
 
 
 def crash(*options: object) -> int:
     return main(["crash", "simulate", *map(str, options)])
 
 
-def test_simulate_writes_a_file_and_then_skips_it(tmp_path, capsys):
+def test_simulate_writes_a_file_and_then_skips_it(tmp_path, capsys, monkeypatch):
+    coarse = FAMILIES["tube"](np.random.default_rng(2), 30.0)
+    monkeypatch.setattr(simulate_module, "design", lambda *_: coarse)
     options = (tmp_path, "--family", "tube", "--seed", 2, "--n", 1, "--format", "record")
     assert crash(*options) == 0
     assert "1 simulated, 0 skipped, 0 failed" in capsys.readouterr().out
@@ -44,8 +47,11 @@ def test_simulate_refuses_bad_options(options, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(("format", "suffix"), [("vtu", ".pvd"), ("d3plot", ".d3plot")])
 def test_simulate_writes_files_that_hold_the_simulation(format, suffix, tmp_path):
-    assert crash(tmp_path, "--family", "tube", "--n", 1, "--format", format) == 0
-    series, wanted = open_series(tmp_path / f"tube-0-0000{suffix}"), simulate("tube", 0, 0)
+    assert crash(tmp_path, "--family", "tube", "--n", 2, "--format", format) == 0  # two processes
+    series, wanted = (
+        open_series(tmp_path / f"tube-0-0001{suffix}"),
+        simulate_module.simulate("tube", 0, 1),
+    )
     np.testing.assert_allclose(series.displacement(), wanted.displacement, atol=1e-4)
     np.testing.assert_allclose(series.times, wanted.times, rtol=1e-6)
     np.testing.assert_array_equal(series.mesh.cells, wanted.quads)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from plain_figures import undrawn
 from torch import Tensor, nn
 
 from scionwood.cli import main
@@ -19,8 +20,8 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 @pytest.fixture(autouse=True)
-def _threads(_one_thread: None) -> None:
-    """Every test runs on one thread."""
+def _plain(_one_thread: None, _undrawn: None) -> None:
+    """Every test runs on one thread, and draws no figure of a run."""
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +61,8 @@ def fill() -> Callable[[nn.Module, str], None]:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The smoke run of `pde/dynamics`, which steps by two of the states of Burgers' equation."""
     folder = tmp_path_factory.mktemp("runs") / "run"
-    assert main(["fit", "pde/dynamics", "--smoke", "--run", str(folder)]) == 0
+    with undrawn():
+        assert main(["fit", "pde/dynamics", "--smoke", "--run", str(folder)]) == 0
     return folder
 
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 def globe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Burgers' equation with the names of a model of the atmosphere, and latitudes in degrees."""
     path = tmp_path_factory.mktemp("globe") / "globe.nc"
-    states = pde.simulate(equation="burgers", n=2, n_points=32, n_steps=2, seed=1)
+    states = pde.simulate(equation="burgers", n=1, n_points=32, n_steps=2, seed=1)
     flow = pde.as_dataset(states.drop_attrs(deep=False))
     flow = flow.rename(x="lon", y="lat", z="height_level", u_x="U", u_y="V", u_z="W")
     flow["time"].attrs = {"units": "T"}

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import segyio
+from plain_figures import undrawn
 
 from scionwood import fit
 from scionwood.recipes.recipe import resolve
@@ -19,8 +20,8 @@ WIDER = {7: 2, 15: 10}
 
 
 @pytest.fixture(autouse=True)
-def _threads(_one_thread: None) -> None:
-    """Run every test on one thread."""
+def _plain(_one_thread: None, _undrawn: None) -> None:
+    """Run every test on one thread, and draw no figure of a run."""
 
 
 @pytest.fixture
@@ -72,7 +73,8 @@ def segy(tmp_path: Path, gathers: np.ndarray) -> Write:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run of the recipe with two steps."""
     folder = tmp_path_factory.mktemp("runs") / "run"
-    return fit(resolve("seismic/denoise", smoke=True), run_dir=folder)
+    with undrawn():
+        return fit(resolve("seismic/denoise", smoke=True), run_dir=folder)
 
 
 @pytest.fixture

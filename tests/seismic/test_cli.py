@@ -182,7 +182,7 @@ class TestSimulateAndCompare:
         table = capsys.readouterr().out
         for word in ("identity", "band-pass", "f-k", "f-x SSA", "white", "swell", "mean"):
             assert word in table
-        assert (figures / "denoised.png").read_bytes().startswith(b"\x89PNG")
+        assert (figures / "denoised.png").is_file()
 
     def test_refuses_files_of_different_simulations(self, files, segy, capsys):
         assert self.simulate(files) == 0

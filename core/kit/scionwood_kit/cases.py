@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, final
 
 import torch
@@ -119,8 +120,9 @@ class RecipeCase(Case):
 
     kind = "recipe"
 
+    @cached_property
     def recipe(self) -> Recipe:
-        """Resolve the recipe."""
+        """The resolved recipe."""
         return resolve(self.name, smoke=True)
 
     def described(self) -> dict[str, Any]:
@@ -128,7 +130,7 @@ class RecipeCase(Case):
 
         The other process then imports no task and no data, hence no lightning.
         """
-        slot = self.recipe().backbone
+        slot = self.recipe.backbone
         options = dict(slot.options)
         try:
             if json.loads(json.dumps(options)) != options:
@@ -139,14 +141,14 @@ class RecipeCase(Case):
 
     def backbone(self) -> nn.Module:
         """Build the recipe's backbone with its options."""
-        built: nn.Module = self.recipe().backbone.build()
+        built: nn.Module = self.recipe.backbone.build()
         return built
 
     def attach(self, backbone: nn.Module) -> nn.Module:
         """Attach the recipe's adapter."""
         from scionwood.adapters import attach
 
-        slot = self.recipe().adapter
+        slot = self.recipe.adapter
         options = {key: value for key, value in slot.options.items() if key != "targets"}
         assert slot.component is not None, "baselines are no cases"
         config = slot.component(**options)
@@ -157,9 +159,8 @@ class RecipeCase(Case):
         """Return the recipe's task, and its loss on the first batch of its data."""
         from scionwood_kit.checks.data import first_batch  # it imports lightning
 
-        recipe = self.recipe()
-        task = recipe.task.build(model)
-        batch = first_batch(recipe.data, recipe.seed)
+        task = self.recipe.task.build(model)
+        batch = first_batch(self.recipe.data, self.recipe.seed)
         return task, lambda: task.losses(batch)["loss"]
 
 
@@ -251,13 +252,12 @@ def cases(plugin: Plugin) -> list[Case]:
     Raises:
         NothingToCheck: the plugin has none of them.
     """
-    recipes = [f"{plugin.name}/{name}" for name in recipe_names(plugin)]
-    resolved = {name: resolve(name, smoke=True) for name in recipes}
-    adapted = {n: r for n, r in resolved.items() if r.adapter.name not in BASELINES}
-    used = {recipe.backbone.name for recipe in adapted.values()}
+    recipes = [RecipeCase(f"{plugin.name}/{name}") for name in recipe_names(plugin)]
+    adapted = [case for case in recipes if case.recipe.adapter.name not in BASELINES]
+    used = {case.recipe.backbone.name for case in adapted}
     alone = [ref for n, ref in plugin.backbones.items() if f"{plugin.name}/{n}" not in used]
     methods = [f"{plugin.name}/{name}" for name in plugin.adapters]
-    all_cases: list[Case] = [*map(RecipeCase, adapted), *map(BackboneCase, alone)]
+    all_cases: list[Case] = [*adapted, *map(BackboneCase, alone)]
     all_cases += map(MethodCase, methods)
     if not all_cases:
         raise NothingToCheck("no backbones and no adapter methods")

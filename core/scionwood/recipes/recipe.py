@@ -10,6 +10,7 @@ import inspect
 from argparse import ArgumentError
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -137,17 +138,9 @@ def validate(
     Raises:
         RecipeError: an unknown option, a missing one, or a value of the wrong type.
     """
-    option_names = [p.name for p in options_of(component)]
-    refuse_unknown(where, options, option_names)
-    parser = strict_parser(component, exit_on_error=False)
-    others: set[str | int] = {
-        p for p in inspect.signature(component).parameters if p not in option_names
-    }
-    add = (
-        parser.add_class_arguments if inspect.isclass(component) else parser.add_function_arguments
-    )
-    extra = {"instantiate": False} if inspect.isclass(component) else {}
-    add(component, "options", skip=others, **extra)
+    refuse_unknown(where, options, [p.name for p in options_of(component)])
+    allow_imports(component)
+    parser = _options_parser(component)
     try:
         parsed = parser.parse_object({"options": dict(options)})
     except ArgumentError as error:
@@ -163,22 +156,40 @@ def validate(
     return values
 
 
+@lru_cache(maxsize=256)
+def _options_parser(component: Callable[..., Any]) -> ArgumentParser:
+    """Return the parser of a component's options: reading a signature takes longer than parsing."""
+    parser = strict_parser(component, exit_on_error=False)
+    names = {p.name for p in options_of(component)}
+    others: set[str | int] = {p for p in inspect.signature(component).parameters if p not in names}
+    if inspect.isclass(component):
+        parser.add_class_arguments(component, "options", skip=others, instantiate=False)
+    else:
+        parser.add_function_arguments(component, "options", skip=others)
+    return parser
+
+
 def strict_parser(component: Callable[..., Any], **settings: Any) -> ArgumentParser:
     """Return a parser for a component's options, which may import almost nothing.
-
-    A value may name a class only of the component's own package or of peft's configurations.
 
     Args:
         component: a class or function.
         settings: arguments of the parser of jsonargparse.
     """
-    from jsonargparse import ArgumentParser, set_parsing_settings
+    from jsonargparse import ArgumentParser
+
+    allow_imports(component)
+    return ArgumentParser(**settings)
+
+
+def allow_imports(component: Callable[..., Any]) -> None:
+    """Let values of all parsers name a class only of a component's package or of peft's methods."""
+    from jsonargparse import set_parsing_settings
 
     package = (component.__module__ or "").partition(".")[0]
     set_parsing_settings(
         import_path_denylist=["*"], import_path_allowlist=sorted({package, "peft"})
     )
-    return ArgumentParser(**settings)
 
 
 def instances(parser: ArgumentParser, parsed: Any) -> dict[str, Any]:

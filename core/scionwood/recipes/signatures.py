@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from scionwood.recipes.source import (
@@ -126,13 +126,16 @@ def peft_methods() -> dict[str, str]:
     return dict(pair for file in folders for pair in _registered(file))
 
 
-def _registered(file: Path) -> Iterator[tuple[str, str]]:
+@cache
+def _registered(file: Path) -> list[tuple[str, str]]:
+    pairs = []
     for node in ast.walk(parsed(file) or ast.Module([], [])):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "register_peft_method":
             words = {word.arg: word.value for word in node.keywords}
             name, config = words.get("name"), words.get("config_cls")
             if isinstance(name, ast.Constant) and isinstance(config, ast.Name):
-                yield str(name.value), f"peft.tuners.{file.parent.name}:{config.id}"
+                pairs.append((str(name.value), f"peft.tuners.{file.parent.name}:{config.id}"))
+    return pairs
 
 
 def _ancestry(definition: Definition) -> list[Definition] | None:

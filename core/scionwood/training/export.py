@@ -70,7 +70,6 @@ def _load_chosen(task: Task, folder: Path) -> int:
     return int(checkpoint["global_step"])
 
 
-@torch.no_grad()
 @figure_style()
 def _draw(task: Task, trainer: L.Trainer) -> dict[str, Figure]:
     loaders = trainer.val_dataloaders
@@ -78,4 +77,5 @@ def _draw(task: Task, trainer: L.Trainer) -> dict[str, Figure]:
     if task.sharded or not loaders:
         return {}
     batch: Any = next(iter(loaders[0] if isinstance(loaders, list) else loaders))
-    return task.eval().draw(task.transfer_batch_to_device(batch, task.device, 0))
+    with torch.set_grad_enabled(task.needs_gradient):
+        return task.eval().draw(task.transfer_batch_to_device(batch, task.device, 0))

@@ -76,7 +76,7 @@ def find_lr(
     """
     task, data = _built(recipe, build)
     with TemporaryDirectory() as place:
-        search = Tuner(_trainer(recipe, place)).lr_find(
+        search = Tuner(_trainer(recipe, task, place)).lr_find(
             task,
             datamodule=data,
             min_lr=min_lr,
@@ -125,7 +125,7 @@ def find_batch_size(
         raise RecipeError("trainer.callbacks: batch_size_finder", rule, "Leave it out")
     _alias(data)
     with TemporaryDirectory() as place:
-        size = Tuner(_trainer(recipe, place)).scale_batch_size(
+        size = Tuner(_trainer(recipe, task, place)).scale_batch_size(
             task,
             datamodule=data,
             mode=mode,
@@ -153,11 +153,12 @@ def _built(recipe: Recipe, build: Build) -> tuple[Task, L.LightningDataModule]:
     return build(recipe)
 
 
-def _trainer(recipe: Recipe, place: str) -> L.Trainer:
+def _trainer(recipe: Recipe, task: Task, place: str) -> L.Trainer:
     options: dict[str, Any] = {k: v for k, v in recipe.trainer.items() if k in _SHARED}
     return L.Trainer(
         **options,
         devices=1,
+        inference_mode=not task.needs_gradient,
         max_epochs=-1,
         num_sanity_val_steps=0,
         logger=False,

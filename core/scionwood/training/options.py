@@ -69,7 +69,7 @@ REFUSED: Mapping[str, str] = {
     "barebones": "a run needs its checkpoints and metrics",
     "plugins": "a recipe names no classes",
     "use_distributed_sampler": "scionwood.DataLoader shares the data out itself",
-    "inference_mode": "validation never needs gradients",
+    "inference_mode": "the task says whether validation needs gradients",
     "limit_predict_batches": "there is no predict loop",
     "enable_autolog_hparams": "recipe.yaml records the options",
     "model_registry": "checkpoints are local files",

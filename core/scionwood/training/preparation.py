@@ -39,8 +39,11 @@ def prepare(backbone: nn.Module, recipe: Recipe) -> nn.Module:
 
 
 def fuse(backbone: nn.Module, recipe: Recipe) -> None:
-    """Let adapter layers use fused operators, unless the recipe says `kernels: off`."""
-    if recipe.kernels == "off":
+    """Let adapter layers use fused operators, unless the recipe says `kernels: off`.
+
+    A task whose predictions are gradients needs second derivatives, which these operators lack.
+    """
+    if recipe.kernels == "off" or getattr(recipe.task.component, "needs_gradient", False):
         return
     options: Any = {} if isinstance(recipe.kernels, str) else recipe.kernels
     enable(backbone, **options)

@@ -184,6 +184,7 @@ def test(run_dir: str | Path, recipe: Recipe | str | Path | None = None) -> dict
         trainer = L.Trainer(
             accelerator=recipe.trainer.get("accelerator", "auto"),
             devices=1,
+            inference_mode=not task.needs_gradient,
             precision=recipe.trainer.get("precision"),
             logger=False,
             enable_checkpointing=False,

@@ -80,6 +80,7 @@ class Task(L.LightningModule, ABC):
         defaults: the options that differ from those of the base class; complete in a class.
         monitor: the logged value by which the best checkpoint is chosen.
         mode: whether that value should be small or large.
+        needs_gradient: whether predictions are gradients, such as forces, in evaluation as well.
         max_steps: the most optimiser steps of the run; -1 means no limit.
         sharded: whether the backbone's weights are spread over processes.
         steady: whether all training steps do the same operations, as a CUDA graph needs.
@@ -106,6 +107,7 @@ class Task(L.LightningModule, ABC):
     __signature__: ClassVar[Signature]
     monitor: ClassVar[str] = "val_loss"
     mode: ClassVar[Literal["min", "max"]] = "min"
+    needs_gradient: ClassVar[bool] = False
 
     def __init__(self, backbone: nn.Module, **optimiser: Unpack[Optimiser]) -> None:
         super().__init__()
@@ -213,8 +215,7 @@ class Task(L.LightningModule, ABC):
             rates = {"lr": self.lr, "weight_decay": self.weight_decay}
             groups.append({"params": parameters, **rates, "name": "task"})
         optimizer = make_optimizer(self.optimizer, groups, self.backbone)
-        warmup = self.warmup_steps
-        scheduler = make_scheduler(self.schedule, optimizer, warmup, self.total_steps)
+        scheduler = make_scheduler(self.schedule, optimizer, self.warmup_steps, self.total_steps)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
@@ -249,8 +250,7 @@ class Task(L.LightningModule, ABC):
         checkpoint["base_sha256"] = self.base.sha256
         checkpoint["base_sketch"] = self.base.record()
         checkpoint["threads"] = torch.get_num_threads()
-        keys = trained_keys(self)
-        state = checkpoint["state_dict"]
+        state, keys = checkpoint["state_dict"], trained_keys(self)
         checkpoint["state_dict"] = {key: state[key] for key in sorted(keys & state.keys())}
 
     def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
@@ -280,13 +280,13 @@ class Task(L.LightningModule, ABC):
         return [p for p in self.parameters() if p.requires_grad and id(p) not in inside]
 
     def _evaluate(self, prefix: str, batch: Any) -> None:
-        values = {**self.losses(batch), **self.metrics(batch)}
+        with torch.set_grad_enabled(self.needs_gradient):
+            values = {**self.losses(batch), **self.metrics(batch)}
         self._log(prefix, values, self.batch_size(batch))
 
     def _log(self, prefix: str, values: Mapping[str, Tensor], size: int) -> None:
         sync = prefix != "train_" and self.trainer.world_size > 1
-        prefixed = {prefix + key: value for key, value in values.items()}
-        self.log_dict(prefixed, batch_size=size, sync_dist=sync)
+        self.log_dict({prefix + k: v for k, v in values.items()}, batch_size=size, sync_dist=sync)
 
 
 def _expanded(task: type[Task]) -> Signature:

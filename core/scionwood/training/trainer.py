@@ -74,6 +74,7 @@ def make_trainer(
         callbacks=[*core, *callbacks, *chosen],
         logger=[*make_loggers(options, folder, step), *loggers],
         enable_progress_bar=bar,
+        inference_mode=not task.needs_gradient,
         default_root_dir=folder,
         plugins=[SafeCheckpointIO(), *_slurm()],
     )

@@ -102,9 +102,15 @@ def test_gradcheck(gated, p):
     assert torch.autograd.gradcheck(run, [t[name] for name in names])
 
 
-@table("gated", [False, True])
-@table("p", [0.0, 0.1])
-@table("dtype", [torch.float32, torch.bfloat16])
+@table(
+    ("gated", "p", "dtype"),  # every pair of values
+    [
+        (False, 0.0, torch.float32),
+        (False, 0.1, torch.bfloat16),
+        (True, 0.0, torch.bfloat16),
+        (True, 0.1, torch.float32),
+    ],
+)
 def test_opcheck(gated, p, dtype):
     t = {name: value.detach() for name, value in tensors(dtype=dtype).items()}
     a = torch.cat((t["a"], t["gate"])) if gated else t["a"]

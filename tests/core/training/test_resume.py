@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +46,28 @@ SLOW = {"bf16", "mid-epoch, two workers", "end of an epoch, two workers"}
 """Cases of seconds: a CPU without such units, and processes that import torch."""
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(
+    tmp_path_factory: pytest.TempPathFactory, blank_pictures: object
+) -> Callable[..., Path]:
+    """Return a function that trains to the end; cases with the same options share the run."""
+
+    @cache
+    def run(*overrides: str) -> Path:
+        recipe = resolve("toy/regress", ["trainer.logger=csv", *HARD, *overrides])
+        return fit(recipe, run_dir=tmp_path_factory.mktemp("whole") / "run")
+
+    return run
+
+
 @pytest.mark.parametrize(
     "case", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in CASES]
 )
 def test_losses_and_state_equal_those_of_an_uninterrupted_run(
-    toy_fit: Callable[..., Path], case: str
+    uninterrupted: Callable[..., Path], toy_fit: Callable[..., Path], case: str
 ) -> None:
     stop, overrides = CASES[case]
-    whole = toy_fit(*HARD, *overrides, name="whole")
+    whole = uninterrupted(*overrides)
     cut = toy_fit(*HARD, *overrides, f"trainer.max_steps={stop}", name="cut")
     assert len(_losses(cut)) == stop
 

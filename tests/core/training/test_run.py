@@ -97,6 +97,14 @@ def test_the_recipe_in_the_folder_repeats_the_run(done: Path, toy_fit: Fit, tmp_
     assert column(toy_fit("seed=8")) != column(done)
 
 
+def test_a_task_that_predicts_gradients_validates_and_tests(toy_fit: Fit) -> None:
+    run = toy_fit("task.name=toy/slope", "trainer.max_epochs=3")
+    losses = column(run, "val_loss")
+    assert losses[-1] < losses[0]
+    assert measure(run)["test_loss"] == pytest.approx(min(losses), rel=1)
+    assert not any(parameter.grad is not None for parameter in load_run(run).parameters())
+
+
 def test_the_best_weights_are_exported(toy_fit: Fit) -> None:
     run = toy_fit("trainer.max_epochs=6", "task.lr=0.3")  # too fast, so best is not last
     losses = column(run, "val_loss")

@@ -218,7 +218,7 @@ def test_a_public_deck_of_eight_parts(run):
 
 
 def test_files_keep_the_materials_of_the_pieces(tmp_path):
-    part = SuiteParts(families=["bumper_boxes"], **SHORT).parts("train")[0]
+    part = made("bumper_boxes")
     assert part.links is not None
     write_series(tmp_path / "run.pvd", to_series(part))
     again = from_series(open_series(tmp_path / "run.pvd"))

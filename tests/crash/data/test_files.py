@@ -16,6 +16,7 @@ from scionwood_crash.readers import write_series
 from scionwood_crash.suite.families import design
 
 
+@pytest.mark.usefixtures("inline")
 def test_files_are_split_by_the_seed(suite, tmp_path):
     every = [*suite.parts("train"), *suite.parts("val")][:5]
     for at, part in enumerate(every):

@@ -160,10 +160,16 @@ def test_both_states_of_a_pair_are_cropped_at_one_place(store, states):
     assert torch.equal(sample["state"], sample["next"])
 
 
+def test_workers_have_processes_that_did_not_fork(store):
+    loader = Files(workers=1, files=[str(store)], **SMALL).train_dataloader()
+    assert loader.num_workers == 1
+    assert loader.multiprocessing_context.get_start_method() == "forkserver"
+
+
+@pytest.mark.slow
 def test_workers_read_the_same_samples(store):
     options: dict[str, Any] = {"files": [str(store)], "crop": 8, **SMALL}
     alone, helped = (Files(workers=workers, **options) for workers in (0, 1))
-    assert helped.train_dataloader().multiprocessing_context is not None
     for mine, theirs in zip(alone.train_dataloader(), helped.train_dataloader(), strict=True):
         assert torch.equal(mine["next"], theirs["next"])
 
@@ -240,8 +246,9 @@ def test_a_domain_smaller_than_the_tile_is_refused_with_the_option_that_helps(
 ):
     write_netcdf(states, tmp_path / "states.nc")
     data = f"{{name: pde/files, files: ['{tmp_path / 'states.nc'}'], time_stride: 0}}"
-    command = ["fit", "pde/autoencode", "--trainer.max_steps", "1", "--data", data]
-    assert main([*command, "--run", str(tmp_path / "refused")]) == 2
+    command = ["fit", "pde/autoencode", "--smoke", "--data", data]
+    refused = [*command, "--run", str(tmp_path / "refused"), "--backbone.tile", "32"]
+    assert main(refused) == 2
     told = capsys.readouterr().err
     assert "(16, 16, 16) voxels: it is smaller than the tile of 32" in told
     assert "--backbone.tile null" in told

@@ -9,7 +9,7 @@ import pytest
 import torch
 import xarray as xr
 from case_table import table
-from PIL import Image
+from PIL import Image, ImageSequence
 from torch import Tensor
 
 from scionwood import OutputExistsError
@@ -196,6 +196,10 @@ def test_an_animation_has_one_frame_for_each_time(states, tmp_path):
     animate({"reference": states, "predicted": 0.5 * states}, target, notes=["given", "far"])
     with Image.open(target) as film:
         assert film.format == "GIF"
-        assert film.n_frames == 3
+        frames = [np.asarray(frame.convert("L")) for frame in ImageSequence.Iterator(film)]
+    assert len(frames) == 3
+    labels = [frame[-60:] < 90 for frame in frames]  # ink below the panels
+    assert labels[0].sum() > 1000
+    assert max((other != labels[0]).sum() for other in labels) < 100, "the panels stay in place"
     with pytest.raises(OutputExistsError):
         animate({"reference": states}, target)

@@ -10,6 +10,7 @@ import lightning as L
 import numpy as np
 import pytest
 import torch
+from plain_figures import undrawn
 from torch.utils.data import DataLoader
 
 import scionwood_pde as pde
@@ -25,8 +26,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "run"
     changes = ["backbone.history=2", "data.history=2", "data.n_frames=5"]
     changes += ["backbone.conditions=[dt]", "data.conditions=[dt]"]
-    fit(resolve("pde/dynamics_skill", changes, smoke=True), run_dir=folder)
-    return folder
+    with undrawn():
+        return fit(resolve("pde/dynamics_skill", changes, smoke=True), run_dir=folder)
 
 
 def test_the_scales_are_measured_and_saved(run):

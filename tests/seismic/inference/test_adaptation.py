@@ -25,9 +25,12 @@ MATCHED = Adaptation(window=(0.0, QUIET * DT), steps=3)
 KURTOSIS = Adaptation(objective="kurtosis", steps=3, enough=0.0)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def model(run: Path) -> nn.Module:
-    """A denoiser after two steps of training: it removes about half of everything."""
+    """A denoiser after two steps of training: it removes about half of everything.
+
+    One for all tests, since each adaptation restores it.
+    """
     return load_run(run).backbone
 
 

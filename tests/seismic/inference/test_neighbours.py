@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import segyio
 from known_networks import MeanOfSlices, events
+from plain_figures import undrawn
 
 from scionwood import RecipeError, Record, fit
 from scionwood.cli import main
@@ -49,7 +50,8 @@ def cube(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that sees one slice on each side."""
     folder = tmp_path_factory.mktemp("runs") / "run"
-    return fit(resolve("seismic/stack_25d", smoke=True), run_dir=folder)
+    with undrawn():
+        return fit(resolve("seismic/stack_25d", smoke=True), run_dir=folder)
 
 
 @pytest.mark.parametrize("gather", ["iline", "fldr"])

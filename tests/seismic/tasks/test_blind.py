@@ -187,14 +187,16 @@ class TestStart:
         ],
     )
     def test_refuses_a_run_of_another_model_and_changes_nothing(self, run, option, said):
-        with pytest.raises(TrainingError, match="nowhere"):
-            build(recipe(run.with_name("nowhere")))[0].setup("fit")
         task = build(recipe(run, option))[0]
         before = {name: value.clone() for name, value in task.state_dict().items()}
         with pytest.raises(TrainingError, match=said) as caught:
             task.setup("fit")
         assert str(run / "recipe.yaml") in str(caught.value)
         assert equal(before, task.state_dict())
+
+    def test_refuses_a_run_that_is_not_there(self, run):
+        with pytest.raises(TrainingError, match="nowhere"):
+            build(recipe(run.with_name("nowhere")))[0].setup("fit")
 
 
 @pytest.mark.slow

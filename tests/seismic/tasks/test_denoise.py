@@ -97,6 +97,7 @@ def test_the_figure_shows_input_denoised_removed_and_added_noise(batch):
 
 def test_adapts_only_on_the_test_split(tmp_path):
     small = {"data.n_train": 2, "trainer.max_steps": 1, "data.n_test": 1, "data.batch_size": 1}
+    small["task.tta_steps"] = 3
     recipe = scionwood.resolve("seismic/denoise_tta", small, smoke=True)
     run = scionwood.fit(recipe, run_dir=tmp_path / "run")
     header = (run / "metrics.csv").read_text().splitlines()[0]

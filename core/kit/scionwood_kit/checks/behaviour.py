@@ -56,7 +56,7 @@ def _faults(recipe: Recipe, function: Any) -> Iterator[tuple[str, str, str]]:
     with seeded():
         task = build(recipe)[0].eval()
     before = digest(list(task.state_dict().values()))
-    with seeded(), torch.no_grad():
+    with seeded(), torch.set_grad_enabled(task.needs_gradient):
         results = function(task, None)
     if digest(list(task.state_dict().values())) != before or task.training:
         yield type(task).__name__, "probes leave the model as it was", "Restore what they change"

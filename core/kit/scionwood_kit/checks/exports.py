@@ -67,7 +67,7 @@ def _deployable(plugin: Plugin) -> dict[str, Callable[[], Deployed]]:
 
 def _of_recipe(case: RecipeCase) -> Callable[[], Deployed]:
     def deploy() -> Deployed:
-        recipe = case.recipe()
+        recipe = case.recipe
         with seeded():
             model = case.backbone()
             if recipe.adapter.component is not None:

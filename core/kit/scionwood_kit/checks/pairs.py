@@ -23,7 +23,7 @@ def check_pairs(plugin: Plugin) -> Iterator[Problem]:
     In evaluation mode two calls return the same bits.
     """
     recipes = [case for case in cases(plugin) if isinstance(case, RecipeCase)]
-    pair_cases = {case.recipe().task.name: case for case in recipes if _states_pairs(case)}
+    pair_cases = {case.recipe.task.name: case for case in recipes if _states_pairs(case)}
     if not pair_cases:
         raise NothingToCheck("no task of pairs")
     for name, case in pair_cases.items():
@@ -32,12 +32,12 @@ def check_pairs(plugin: Plugin) -> Iterator[Problem]:
 
 
 def _states_pairs(case: RecipeCase) -> bool:
-    kind: Any = case.recipe().task.component
+    kind: Any = case.recipe.task.component
     return kind.pairs is not Task.pairs
 
 
 def _faults(case: RecipeCase) -> Iterator[tuple[str, str]]:
-    recipe, rig = case.recipe(), case.rig()
+    recipe, rig = case.recipe, case.rig()
     task: Any = rig.trained.eval()
     batch = first_batch(recipe.data, recipe.seed)
     with seeded():

@@ -167,7 +167,7 @@ def _run_fault(run: Path) -> str:
 
 
 def _losses(case: RecipeCase, steps: int) -> tuple[float, float]:
-    recipe = case.recipe()
+    recipe = case.recipe
     batch = first_batch(recipe.data, recipe.seed)
     with seed_everything(recipe.seed), quiet():
         task, data = build(recipe)
@@ -178,8 +178,8 @@ def _losses(case: RecipeCase, steps: int) -> tuple[float, float]:
 
 def _loss(task: Any, batch: Any) -> float:
     task.eval()
-    with seeded(), torch.no_grad():
-        return float(task.losses(batch)["loss"])
+    with seeded(), torch.set_grad_enabled(task.needs_gradient):
+        return float(task.losses(batch)["loss"].detach())
 
 
 def _trainer(options: Any, steps: int) -> L.Trainer:

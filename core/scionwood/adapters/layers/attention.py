@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from scionwood.adapters.head import backbone
-from scionwood.adapters.layers.forms import parameter
+from scionwood.adapters.layers.matrices import parameter
 from scionwood.errors import AdapterError
 
 WEIGHTS = ("in_proj_weight", "out_proj.base_layer.weight")

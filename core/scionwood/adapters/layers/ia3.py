@@ -11,7 +11,7 @@ from peft import IA3Config
 from peft.tuners.ia3.layer import IA3Layer
 from torch import Tensor
 
-from scionwood.adapters.layers.forms import assembled, from_matrix, parameter, to_matrix
+from scionwood.adapters.layers.matrices import assembled, from_matrix, parameter, to_matrix
 from scionwood.adapters.layers.weights import WeightLayer, computing, known_form, real_dtype
 from scionwood.errors import AdapterError
 

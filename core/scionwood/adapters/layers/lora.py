@@ -14,7 +14,7 @@ from peft.tuners.lora import layer as lora
 from torch import Tensor
 from torch.func import functional_call
 
-from scionwood.adapters.layers.forms import (
+from scionwood.adapters.layers.matrices import (
     Weight,
     assembled,
     from_matrix,
@@ -207,6 +207,8 @@ def _check_options(layer: WeightLora, r: int, config: LoraConfig) -> None:
             "this start is defined for linear layers only",
             "Use True, False or 'gaussian'",
         )
+    for weight in layer.form.weights:
+        _check_columns(layer.base_layer, weight, r)
     if config.use_dora and not layer.form.dora:
         raise AdapterError(
             f"use_dora=True on {name}",
@@ -219,6 +221,20 @@ def _check_options(layer: WeightLora, r: int, config: LoraConfig) -> None:
             "dropout before its weights would change the base too",
             "Use lora_dropout=0",
         )
+
+
+def _check_columns(module: nn.Module, weight: Weight, r: int) -> None:
+    """Refuse a weight without columns, such as a flat one: each number would get r of its own."""
+    if set(weight.axes) - set("bo"):
+        return
+    value = weight.of(module)
+    batch, rows, columns = to_matrix(value, weight.axes).shape
+    raise AdapterError(
+        f"r={r} on {weight.name} of {type(module).__name__}, axes {weight.axes!r}",
+        f"without columns its factors have {r * batch * (rows + columns):,} numbers, more than its "
+        f"own {value.numel():,}",
+        "Name an axis of columns in adapter_weights, use IA3, or train the layer as a whole",
+    )
 
 
 def _factors(matrix: Tensor, r: int, init: bool | str) -> tuple[nn.Parameter, nn.Parameter]:

@@ -16,7 +16,8 @@ from peft.tuners.tuners_utils import check_adapters_to_merge
 from torch import Tensor
 from torch.func import functional_call
 
-from scionwood.adapters.layers.forms import Form, form_of, parameter
+from scionwood.adapters.layers.forms import Form, form_of
+from scionwood.adapters.layers.matrices import parameter
 from scionwood.errors import AdapterError
 
 

@@ -79,7 +79,7 @@ def forms() -> dict[str, tuple[Reading, ...]]:
     """Return all normalised forms with all their readings."""
     by_form: dict[str, dict[Reading, None]] = {}
     for form, reading in _all_forms():
-        by_form.setdefault(normalise(form), {})[reading] = None
+        by_form.setdefault(form, {})[reading] = None
     return {form: tuple(readings) for form, readings in by_form.items()}
 
 
@@ -104,11 +104,18 @@ def inflect(verb: str, tense: str, subject: str) -> tuple[str, ...]:
 def _by_reading() -> dict[Reading, tuple[str, ...]]:
     by_reading: dict[Reading, dict[str, None]] = {}
     for form, reading in _all_forms():
-        by_reading.setdefault(reading, {})[normalise(form)] = None
+        by_reading.setdefault(reading, {})[form] = None
     return {reading: tuple(group) for reading, group in by_reading.items()}
 
 
-def _all_forms() -> Iterator[_Form]:
+@cache
+def _all_forms() -> tuple[_Form, ...]:
+    """Return all forms, normalised as one text: a call for each takes ten times as long."""
+    spelled, readings = zip(*_inflections(), strict=True)
+    return tuple(zip(normalise("\n".join(spelled)).split("\n"), readings, strict=True))
+
+
+def _inflections() -> Iterator[_Form]:
     for stems in _stems():
         noun = normalise(stems.noun)
         for tense, endings, bases in _finite(stems):

@@ -68,17 +68,15 @@ class WordOrder:
 
     def __init__(self, common: Iterable[str], names: Sequence[str], grams: NDArray[Any]) -> None:
         self.common = frozenset(common)
-        self._three: Counter[tuple[str, ...]] = Counter()
-        self._two: Counter[tuple[str, ...]] = Counter()
-        self._one: Counter[str] = Counter()
-        for first, second, third, count in grams.tolist():
-            triple = names[first], names[second], names[third]
-            self._three[triple] += count
-            self._two[triple[1:]] += count
-            self._one[triple[2]] += count
-        self._total = self._one.total()
-        self._after_two, self._kinds_two = _contexts(self._three)
-        self._after_one, self._kinds_one = _contexts(self._two)
+        self._number = {name: at for at, name in enumerate(names)}
+        self._base = base = len(names) + 1  # the last number is that of any other class
+        first, second, third, count = grams.astype(np.int64).T
+        self._three = _Counts((first * base + second) * base + third, count)
+        self._two = _Counts(second * base + third, count)
+        self._one = _Counts(third, count)
+        self._total = int(count.sum())
+        self._after_two, self._kinds_two = self._three.contexts(base)
+        self._after_one, self._kinds_one = self._two.contexts(base)
         self._known: dict[tuple[str, str, str], float] = {}
 
     def nats(self, words: Sequence[str]) -> float:
@@ -97,16 +95,43 @@ class WordOrder:
             surprise = self._known[triple] = -math.log(self._probability(*triple))
         return surprise
 
-    def _probability(self, first: str, second: str, third: str) -> float:
-        share = (self._one[third] + 0.5) / (self._total + 0.5 * (len(self._one) + 1))
-        new = _NEW * self._kinds_one[(second,)]
+    def _probability(self, *triple: str) -> float:
+        base = self._base
+        first, second, third = (self._number.get(name, base - 1) for name in triple)
+        share = (self._one[third] + 0.5) / (self._total + 0.5 * (len(self._one.keys) + 1))
+        new = _NEW * self._kinds_one[second]
         if new:
-            share = (self._two[second, third] + new * share) / (self._after_one[(second,)] + new)
-        new = _NEW * self._kinds_two[first, second]
+            pair = second * base + third
+            share = (self._two[pair] + new * share) / (self._after_one[second] + new)
+        context = first * base + second
+        new = _NEW * self._kinds_two[context]
         if new:
-            context_count = self._after_two[first, second]
-            share = (self._three[first, second, third] + new * share) / (context_count + new)
+            seen = self._three[context * base + third]
+            share = (seen + new * share) / (self._after_two[context] + new)
         return share
+
+
+@final
+class _Counts:
+    """How often each number occurs, in sorted arrays: a dictionary takes a second to fill.
+
+    Args:
+        keys: numbers, (row,) int64; equal ones are added up.
+        counts: how often the number of the row occurs.
+    """
+
+    def __init__(self, keys: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
+        self.keys, row = np.unique(keys, return_inverse=True)
+        self.counts = np.bincount(row, counts).astype(np.int64)
+
+    def __getitem__(self, key: int) -> int:
+        at = int(np.searchsorted(self.keys, key))
+        return int(self.counts[at]) if at < len(self.keys) and self.keys[at] == key else 0
+
+    def contexts(self, base: int) -> tuple[_Counts, _Counts]:
+        """Return how often each context, without its last class, occurs, and before how many."""
+        before = self.keys // base
+        return _Counts(before, self.counts), _Counts(before, np.ones_like(before))
 
 
 @cache
@@ -179,17 +204,6 @@ def main() -> None:
     with atomic_path(options.target, overwrite=True) as part:
         save_file({"grams": grams}, part, metadata={"classes": classes})
     print(f"{options.target}: {len(grams)} trigrams")
-
-
-def _contexts(
-    counts: Counter[tuple[str, ...]],
-) -> tuple[Counter[tuple[str, ...]], Counter[tuple[str, ...]]]:
-    after: Counter[tuple[str, ...]] = Counter()
-    kinds: Counter[tuple[str, ...]] = Counter()
-    for gram, count in counts.items():
-        after[gram[:-1]] += count
-        kinds[gram[:-1]] += 1
-    return after, kinds
 
 
 if __name__ == "__main__":

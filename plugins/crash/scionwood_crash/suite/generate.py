@@ -86,7 +86,12 @@ def _simulated(
     family: str, seed: int, indices: list[int], jobs: int
 ) -> Iterator[tuple[int, Simulation | SimulationError]]:
     """Yield each simulation when it is done, or the error that stopped it."""
-    if not indices:
+    if min(jobs, len(indices)) <= 1:  # another process would first have to import the solver
+        for index in indices:
+            try:
+                yield index, simulate(family, seed, index)
+            except SimulationError as error:
+                yield index, error
         return
     with ProcessPoolExecutor(min(jobs, len(indices)), get_context("spawn")) as pool:
         futures = {pool.submit(simulate, family, seed, index): index for index in indices}

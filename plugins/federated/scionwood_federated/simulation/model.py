@@ -170,7 +170,8 @@ class SharedModel:
         """Return the task's monitor on the batches of a loader."""
         task = self.recipe.task.build(self.backbone)
         with quiet():
-            (values,) = self._trainer().test(task, loader, verbose=False)
+            trainer = self._trainer(inference_mode=not task.needs_gradient)
+            (values,) = trainer.test(task, loader, verbose=False)
         name = "test_" + task.monitor.removeprefix("val_")
         if name not in values:
             rule = f"the test of {self.recipe.task.name} has no {name}"

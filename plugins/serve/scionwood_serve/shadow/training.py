@@ -65,6 +65,7 @@ def validation_loss(task: Any, recipe: Any) -> float:
     trainer = L.Trainer(
         accelerator="cpu", devices=1, logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False,
+        inference_mode=not task.needs_gradient,
     )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # advice of Lightning on workers and loggers

@@ -28,6 +28,17 @@ def declares(axes: str, name: str = "weight") -> nn.Module:
     return Declares()
 
 
+def flat() -> nn.Module:
+    class Flat(nn.Module):
+        adapter_weights = {"weight": "o"}  # noqa: RUF012
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(8))
+
+    return Flat()
+
+
 BAD: dict[str, tuple[Callable[[], nn.Module], LoraConfig | IA3Config, str]] = {
     "a lazy layer": (
         pyg("Linear")(-1, 4),
@@ -78,6 +89,11 @@ BAD: dict[str, tuple[Callable[[], nn.Module], LoraConfig | IA3Config, str]] = {
         lambda: nn.ConvTranspose1d(2, 2, 2).to(torch.float8_e4m3fn),
         LoraConfig(target_modules="layer"),
         "its dtype is torch.float8_e4m3fn",
+    ),
+    "a flat weight, whose factors outnumber it": (
+        flat,
+        LoraConfig(target_modules="layer", r=4),
+        r"r=4 on weight of Flat, axes 'o'.* 36 numbers, more than its own 8.*use IA3",
     ),
     "axes that do not fit": (
         lambda: declares("oik"),

@@ -10,7 +10,7 @@ plugin = Plugin(
     api=1,
     backbones={"mlp": "scionwood_toy.parts:mlp", "stored": "scionwood_toy.stored:stored"},
     data={"regression": "scionwood_toy.parts:RegressionData"},
-    tasks={"regress": "scionwood_toy.parts:Regress"},
+    tasks={"regress": "scionwood_toy.parts:Regress", "slope": "scionwood_toy.slopes:Slope"},
     recipes="scionwood_toy.recipes",
-    rooms=("child", "parts", "stored"),
+    rooms=("child", "parts", "slopes", "stored"),
 )
