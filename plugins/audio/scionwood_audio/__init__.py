@@ -12,6 +12,9 @@ plugin = Plugin(
         "whisper": "scionwood_audio.backbones:Whisper",
         "whisper_text": "scionwood_audio.backbones:WhisperText",
     },
+    data={"composed": "scionwood_audio.data.composed:Composed"},
+    tasks={"find": "scionwood_audio.tasks.find:Find"},
+    recipes="scionwood_audio.recipes",
     readers={"sound": "scionwood_audio.readers.sound:SoundReader"},
 )
 
