@@ -20,12 +20,10 @@ from scionwood_audio.data.scenes import (
     made_calls,
     made_sounds,
 )
+from scionwood_audio.inference.held_out import FOLDS
 from scionwood_audio.inference.sounds import Channel
 from scionwood_audio.model.mel import FRAME, RATE
 from scionwood_audio.readers.selections import read_selections
-
-FOLDS = 5
-"""Folds of the examples: five examples are held out one at a time."""
 
 
 def windows_of(scene: Scene, samples: int) -> dict[str, Tensor]:

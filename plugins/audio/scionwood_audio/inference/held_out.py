@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,10 +11,14 @@ import torch
 from scionwood_audio.data.scenes import Parts, Scene, compose
 from scionwood_audio.evaluation.frames import average_precision
 from scionwood_audio.inference.events import Shape, calibrate, levelled
+from scionwood_audio.inference.progress import Advance
 from scionwood_audio.inference.scoring import score_pieces
 from scionwood_audio.model.frame_head import fit_head
 from scionwood_audio.model.mel import FRAME, RATE
 from scionwood_audio.model.template import Templates
+
+FOLDS = 5
+"""Folds of the examples: five examples are held out one at a time."""
 
 SECONDS = 60.0
 """Seconds of the scene of a fold."""
@@ -34,12 +38,14 @@ class Result(NamedTuple):
         ap: average precision of positions, 0 to 1.
         f1: F1 of events at the threshold, 0 to 1.
         threshold: the least levelled score of a call.
+        typical: the median levelled score where a call is.
     """
 
     level: str
     ap: float
     f1: float
     threshold: float
+    typical: float
 
 
 def scenes_of(parts: Parts, folds: int, rng: np.random.Generator) -> list[Scene]:
@@ -57,7 +63,9 @@ def summary(
     ]
     scored = [(levelled(s, shape), e.events) for s, e in zip(scores, scenes, strict=True)]
     threshold, f1 = calibrate(scored, shape)
-    return Result(level, float(np.mean(aps)), f1, threshold)
+    inside = [v[e.frames > 0.5] for (v, _), e in zip(scored, scenes, strict=True)]
+    typical = float(np.median(np.concatenate(inside)))
+    return Result(level, float(np.mean(aps)), f1, threshold, typical)
 
 
 def template_scores(parts: Parts, scenes: Sequence[Scene]) -> list[np.ndarray]:
@@ -80,21 +88,25 @@ def score_template(templates: Templates, pieces: Any) -> np.ndarray:
     return score_pieces(pieces, score, BLOCK, hop)
 
 
-def layer_features(network: Any, scenes: Sequence[Scene], hop: int) -> list[list[np.ndarray]]:
+def layer_features(
+    network: Any, scenes: Sequence[Scene], hop: int, advance: Advance
+) -> list[list[np.ndarray]]:
     """Return the features of each scene, and of each layer in it, (position, width) float32."""
+    device = next(network.parameters()).device
 
     def hidden(samples: torch.Tensor) -> torch.Tensor:
-        return torch.cat(network.hidden(samples), -1)
+        return torch.cat(network.hidden(samples.to(device)), -1).cpu()
 
     found = []
     for scene in scenes:
         features = score_pieces([scene.samples], hidden, network.samples, hop)
         found.append(np.split(features, features.shape[1] // network.width, 1))
+        advance(1)
     return found
 
 
 def layer_scores(
-    features: Sequence[np.ndarray], scenes: Sequence[Scene], told: Callable[[], None]
+    features: Sequence[np.ndarray], scenes: Sequence[Scene], advance: Advance
 ) -> list[np.ndarray]:
     """Return the scores of each scene by a head that is fitted to the other scenes."""
     scores = []
@@ -102,7 +114,7 @@ def layer_scores(
         others = [at for at in range(len(scenes)) if at != number]
         weight, bias = fit_scenes([features[at] for at in others], [scenes[at] for at in others])
         scores.append(features[number] @ weight + bias)
-        told()
+        advance(1)
     return scores
 
 
