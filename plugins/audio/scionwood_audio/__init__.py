@@ -13,7 +13,10 @@ plugin = Plugin(
         "whisper_text": "scionwood_audio.backbones:WhisperText",
     },
     data={"composed": "scionwood_audio.data.composed:Composed"},
-    commands={"find": "scionwood_audio.verbs.find:find_calls"},
+    commands={
+        "find": "scionwood_audio.verbs.find:find_calls",
+        "score": "scionwood_audio.verbs.score:score",
+    },
     tasks={"find": "scionwood_audio.tasks.find:Find"},
     recipes="scionwood_audio.recipes",
     readers={"sound": "scionwood_audio.readers.sound:SoundReader"},
