@@ -12,7 +12,10 @@ plugin = Plugin(
         "whisper": "scionwood_audio.backbones:Whisper",
         "whisper_text": "scionwood_audio.backbones:WhisperText",
     },
-    data={"composed": "scionwood_audio.data.composed:Composed"},
+    data={
+        "composed": "scionwood_audio.data.composed:Composed",
+        "events": "scionwood_audio.data.events:Events",
+    },
     commands={
         "find": "scionwood_audio.verbs.find:find_calls",
         "score": "scionwood_audio.verbs.score:score",

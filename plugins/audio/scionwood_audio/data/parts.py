@@ -95,8 +95,8 @@ def read_parts(
     around = [shaped_noise(power, 20.0, rng) for _ in range(5)]
     if assume_complete and rest:
         around = _pieces(np.concatenate(rest))
-    named = [_first(path, channel, expand) for path in _files(backgrounds)]
-    sounds = [_first(path, channel, expand, 4) for path in _files(others)]
+    named = [_first(path, channel, expand) for path in sound_files(backgrounds)]
+    sounds = [_first(path, channel, expand, 4) for path in sound_files(others)]
     made = [] if named or assume_complete else made_backgrounds(rng)
     return Parts(calls, sounds or made_sounds(rng, 60), named + around + made)
 
@@ -131,7 +131,12 @@ def _pieces(rest: np.ndarray) -> list[np.ndarray]:
     return [piece for piece in np.array_split(rest, 5) if len(piece) >= RATE] or [rest]
 
 
-def _files(paths: Sequence[str | Path]) -> list[Path]:
+def sound_files(paths: Sequence[str | Path]) -> list[Path]:
+    """Return the sounds that are named, or lie in the folders that are named.
+
+    Raises:
+        RecipeError: a folder holds none.
+    """
     found: list[Path] = []
     for path in map(Path, paths):
         inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SoundReader.suffixes)

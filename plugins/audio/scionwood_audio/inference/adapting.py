@@ -47,7 +47,11 @@ def adapted(
     held = min(HELD, len(levels.scenes) - 1)
     with TemporaryDirectory() as folder:
         changes = overrides(recording, examples, options, Path(folder))
-        trial = fit("audio/find_five", run_dir=Path(folder) / "run", overrides={**changes, "data.held": held})
+        trial = fit(
+            "audio/find_five",
+            run_dir=Path(folder) / "run",
+            overrides={**changes, "data.held": held},
+        )
         score = network_scorer(load_run(trial, options.device).backbone, options)
         scenes = levels.scenes[:held]
         scores = [score(iter([scene.samples])) for scene in scenes]
@@ -90,9 +94,7 @@ def overrides(
     }
 
 
-def applied(
-    options: FindOptions, parts: Parts, shape: Shape
-) -> tuple[list[Result], Shape, Scorer]:
+def applied(options: FindOptions, parts: Parts, shape: Shape) -> tuple[list[Result], Shape, Scorer]:
     """Return the level of a finished run, the shape of its events, and its scorer.
 
     A run without a threshold of its own gets one from scenes of the examples.

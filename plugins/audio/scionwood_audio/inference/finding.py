@@ -87,8 +87,6 @@ def search(
     recording: str | Path, examples: str | Path | Sequence[Selection], options: FindOptions
 ) -> Found:
     """Find calls as `find` does, and return the levels that were tried beside them."""
-    from scionwood_audio.inference.adapting import adapted, applied
-
     marked = marked_calls(examples, options.label)
     parts = read_parts(
         options.source or recording,
@@ -103,17 +101,23 @@ def search(
     shape = Shape.of([len(call) / RATE for call in parts.calls])
     run = None
     if options.run is not None:
+        from scionwood_audio.inference.adapting import applied
+
         results, shape, score = applied(options, parts, shape)
     else:
         levels = Levels(parts, shape, options)
         results, score = levels.results, levels.scorer(levels.best)
         if options.adapt:
+            from scionwood_audio.inference.adapting import adapted
+
             result, trained = adapted(recording, examples, options, levels)
             results = [*results, result]
             if trained is not None:
                 run, score = trained
-    chosen = results[-1] if run or options.run else max(
-        (r for r in results if r.level != "adapter"), key=lambda r: r.ap
+    chosen = (
+        results[-1]
+        if run or options.run
+        else max((r for r in results if r.level != "adapter"), key=lambda r: r.ap)
     )
     scores = searched(recording, score, options)
     return Found(selected(scores, chosen, shape, marked, options), results, chosen, run)
@@ -196,9 +200,7 @@ def channel_of(options: FindOptions) -> Channel:
     return int(options.channel)
 
 
-def marked_calls(
-    examples: str | Path | Sequence[Selection], label: str | None
-) -> list[Selection]:
+def marked_calls(examples: str | Path | Sequence[Selection], label: str | None) -> list[Selection]:
     """Return the examples, those with a label only if one is given."""
     found = read_selections(examples) if isinstance(examples, str | Path) else list(examples)
     return [call for call in found if label is None or call.label == label]

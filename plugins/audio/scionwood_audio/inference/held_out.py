@@ -118,9 +118,7 @@ def layer_scores(
     return scores
 
 
-def fit_scenes(
-    features: Sequence[np.ndarray], scenes: Sequence[Scene]
-) -> tuple[np.ndarray, float]:
+def fit_scenes(features: Sequence[np.ndarray], scenes: Sequence[Scene]) -> tuple[np.ndarray, float]:
     """Fit a head to scenes; every second position, since neighbours are almost equal."""
     target = np.concatenate([scene.frames for scene in scenes])
     return fit_head(np.concatenate(features)[::2], target[::2])

@@ -19,9 +19,7 @@ Score = Callable[[Tensor], Tensor]
 
 
 @torch.no_grad()
-def score_pieces(
-    pieces: Iterable[np.ndarray], score: Score, length: int, hop: int
-) -> np.ndarray:
+def score_pieces(pieces: Iterable[np.ndarray], score: Score, length: int, hop: int) -> np.ndarray:
     """Return the outputs of each position of a recording.
 
     Where windows overlap, their outputs are averaged, and count less towards the ends of a window,

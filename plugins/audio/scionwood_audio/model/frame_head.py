@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 STRENGTH = 0.003
-"""Inverse strength of the penalty: there are more features than independent frames of five calls."""
+"""Inverse strength of the penalty: five calls have fewer independent frames than features."""
 
 
 def fit_head(features: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:

@@ -21,8 +21,8 @@ class Find(Task):
     therefore starts from a logistic regression on the features of the frozen network, which is the
     first row of the metrics, and then trains the adapter and the head together.
 
-    Shapes: a batch holds `samples` (window, sample) float32 and `target` (window, position) float32:
-        1 is a call, 0 is none, -1 is unknown and has no part in the loss.
+    Shapes: a batch holds `samples` (window, sample) float32 and `target` (window, position)
+        float32: 1 is a call, 0 is none, -1 is unknown and has no part in the loss.
 
     Units: samples from -1 to 1 at 16 kHz; a position is 20 ms; average precision from 0 to 1.
 
