@@ -95,9 +95,7 @@ def test_audacity_has_frequencies_on_a_second_line(tmp_path):
         ),
         pytest.param("start,end,label\n1:30,2,x\n", "'1:30': it is no number", id="no number"),
         pytest.param("start,end,label\n1_0,20,x\n", "'1_0': it is no number", id="underscore"),
-        pytest.param(
-            RAVEN[:-30], "line 4: it has 3 values, and the header names 9", id="cut"
-        ),
+        pytest.param(RAVEN[:-30], "line 4: it has 3 values, and the header names 9", id="cut"),
         pytest.param("1\t2\tx\n\\\t100\n", "line 2: ", id="frequencies alone"),
         pytest.param(
             "Begin Time (s)\tEnd Time (s)\tBegin File\n1\t2\ta.wav\n3\t4\tb.wav\n",

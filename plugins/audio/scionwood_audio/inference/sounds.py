@@ -56,10 +56,9 @@ def read_blocks(
             rule = f"the file has the channels 0 to {reader.channels - 1}"
             raise ReadError(f"{path}: channel {chosen}", rule, "Choose one of them")
         stream = soxr.ResampleStream(rate, RATE, 1, dtype="float32")
-        last = len(reader) - 1
         for record in reader:
-            samples = _mono(path, record.data, chosen)
-            yield stream.resample_chunk(samples, last=record.key["block"] == last)
+            yield stream.resample_chunk(_mono(path, record.data, chosen))
+        yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
 def read_sound(path: str | Path, *, channel: Channel = "mean", expand: float = 1.0) -> np.ndarray:

@@ -208,12 +208,10 @@ def _table(
             rule = f"it has {len(row)} values, and the header names {len(header)} columns"
             raise ReadError(where, rule, "It is cut, or it has decimal commas: export it again")
         start, end, low, high, name, score = (None if c is None else row[c] for c in columns)
-        low_high_score = [
-            _number(where, x) if x and x.strip() else None for x in (low, high, score)
-        ]
+        bounds = [_number(where, x) if x and x.strip() else None for x in (low, high, score)]
         times = _number(where, start or ""), _number(where, end or "")
         extra = tuple((title, row[place]) for title, place in rest)
-        selection = Selection(*times, name or "", *low_high_score, extra=extra)
+        selection = Selection(*times, name or "", *bounds, extra)
         found.append(_possible(where, selection))
     return found
 
