@@ -141,7 +141,7 @@ class SoundReader(Reader):
             if self.format != "OGG":
                 raise ReadError(str(self.path), found, "Fetch it again: it is cut or damaged")
             # All pages are whole: the program that wrote them lost samples, and counted them.
-            late = (wanted - data.shape[1]) / self.rate
+            late = (self.frames - done - data.shape[1]) / self.rate
             text = f"{found}: {late:.3f} s are missing, and what follows them comes too early"
             warnings.warn(f"{self.path.name}: {text}", stacklevel=3)
         bad = ~np.isfinite(data)
