@@ -12,6 +12,13 @@ plugin = Plugin(
         "whisper": "scionwood_audio.backbones:Whisper",
         "whisper_text": "scionwood_audio.backbones:WhisperText",
     },
+    data={"composed": "scionwood_audio.data.composed:Composed"},
+    commands={
+        "find": "scionwood_audio.verbs.find:find_calls",
+        "score": "scionwood_audio.verbs.score:score",
+    },
+    tasks={"find": "scionwood_audio.tasks.find:Find"},
+    recipes="scionwood_audio.recipes",
     readers={"sound": "scionwood_audio.readers.sound:SoundReader"},
 )
 
