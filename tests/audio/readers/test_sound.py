@@ -92,8 +92,8 @@ def samples(reader):
 def test_damage_is_refused_by_name(opened, content, message, tmp_path):
     path = tmp_path / "a.wav"  # the content decides, not the name
     path.write_bytes(content)
-    with pytest.raises(ReadError) as error:
-        samples(opened(path))
+    with pytest.raises(ReadError) as error, opened(path) as reader:
+        samples(reader)
     assert message in str(error.value)
     assert error.value.remedy
 
@@ -169,7 +169,8 @@ def test_a_copy_changes_the_samples_that_changed_alone(opened, content, tmp_path
         record.data[:, 100:102] = [0.25, -0.25]
         return record.data
 
-    opened(path).rewrite(target, quiet)
+    with opened(path) as reader:
+        reader.rewrite(target, quiet)
     copy = target.read_bytes()
     assert len(copy) == len(content)
     at = content.index(b"data")
