@@ -63,6 +63,15 @@ def read_blocks(
         yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
+def seconds_of(path: str | Path) -> float:
+    """Return the length of a recording in seconds; a sound states it, a seismic file is read."""
+    if is_seismic(path):
+        samples, rate = read_channel(path, 0)
+        return len(samples) / rate
+    with SoundReader(path) as reader:
+        return reader.frames / reader.rate
+
+
 def read_sound(path: str | Path, *, channel: Channel = "mean", expand: float = 1.0) -> np.ndarray:
     """Return a short recording as mono samples at 16 kHz, (time,) float32; see `read_blocks`."""
     return np.concatenate(list(read_blocks(path, channel=channel, expand=expand)))
