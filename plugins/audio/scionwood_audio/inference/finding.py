@@ -25,12 +25,11 @@ from scionwood_audio.inference.held_out import (
 )
 from scionwood_audio.inference.progress import progress
 from scionwood_audio.inference.scoring import score_pieces
-from scionwood_audio.inference.sounds import Channel, read_blocks
+from scionwood_audio.inference.sounds import Channel, read_blocks, seconds_of
 from scionwood_audio.model.mel import FRAME, RATE
 from scionwood_audio.model.template import Templates
 from scionwood_audio.model.whisper import Whisper
 from scionwood_audio.readers.selections import Selection, read_selections
-from scionwood_audio.readers.sound import SoundReader
 from scionwood_audio.verbs.options import FindOptions
 
 Scorer = Callable[[Iterator[np.ndarray]], np.ndarray]
@@ -208,8 +207,7 @@ def marked_calls(examples: str | Path | Sequence[Selection], label: str | None) 
 
 def searched(recording: str | Path, score: Scorer, options: FindOptions) -> np.ndarray:
     """Return the score of each position of a recording; a block of it is in memory."""
-    with SoundReader(recording) as reader:
-        total = reader.frames / reader.rate * options.expand
+    total = seconds_of(recording) * options.expand
 
     def pieces() -> Iterator[np.ndarray]:
         with progress(f"searching {total / 3600:.2f} h", total) as advance:
