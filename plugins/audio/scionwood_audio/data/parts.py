@@ -10,7 +10,7 @@ import numpy as np
 from scionwood import ReadError, RecipeError
 from scionwood_audio.data.scenes import Parts, made_backgrounds, made_sounds, shaped_noise
 from scionwood_audio.errors import RateError
-from scionwood_audio.inference.sounds import Channel, read_blocks
+from scionwood_audio.inference.sounds import Channel, read_blocks, seconds_of
 from scionwood_audio.model.mel import RATE
 from scionwood_audio.readers.selections import Selection
 from scionwood_audio.readers.sound import SoundReader
@@ -41,8 +41,7 @@ def check_examples(path: str | Path, selections: Sequence[Selection], expand: fl
     if len(selections) < 2:
         rule = "one example is held out while the others are learnt, so two are needed"
         raise RecipeError(f"{len(selections)} examples of {path}", rule, "Mark two or more; 5 help")
-    with SoundReader(path) as reader:
-        seconds = reader.frames / reader.rate
+    seconds = seconds_of(path)
     for number, call in enumerate(selections, start=1):
         where = f"example {number}: {call.start:g} to {call.end:g} s"
         if not 0 <= call.start < call.end <= seconds + 0.01:
