@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import struct
 
-import damage
 import numpy as np
 import pytest
 import soundfile
 from case_table import table
-from damage import encoded, noise, pages, put, song
 
 from scionwood import OutputExistsError, ReadError, RecipeError, WriteError
 from scionwood_audio.readers.sound import SoundReader
 from scionwood_sandbox import open_in_child
+
+from . import damage
+from .damage import encoded, noise, pages, put, song
 
 WAV, FLAC, OGG, MP3 = (encoded(*kind) for kind in (["WAV", "PCM_16"], ["FLAC"], ["OGG"], ["MP3"]))
 W64, RF64 = encoded("W64", "PCM_16"), encoded("RF64", "PCM_16")
