@@ -23,6 +23,7 @@ plugin = Plugin(
     tasks={"find": "scionwood_audio.tasks.find:Find"},
     recipes="scionwood_audio.recipes",
     readers={"sound": "scionwood_audio.readers.sound:SoundReader"},
+    parsers={"selections": "scionwood_audio.readers.parsers:Selections"},
 )
 
 __getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

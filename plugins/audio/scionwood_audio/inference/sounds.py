@@ -69,7 +69,7 @@ def seconds_of(path: str | Path) -> float:
         samples, rate = read_channel(path, 0)
         return len(samples) / rate
     with SoundReader(path) as reader:
-        return reader.frames / reader.rate
+        return float(reader.frames / reader.rate)
 
 
 def read_sound(path: str | Path, *, channel: Channel = "mean", expand: float = 1.0) -> np.ndarray:

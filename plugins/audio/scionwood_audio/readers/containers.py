@@ -51,7 +51,7 @@ def check_container(path: Path) -> None:
     with path.open("rb") as file:
         start = file.read(12)
         if not start:
-            raise ReadError(str(path), "it is empty", "Fetch it again")
+            raise ReadError(str(path), "it is empty, and no sound", "Fetch it again")
         if start[:4] == b"OggS":
             _check_ogg(path, file)
         elif start[:4] in (b"RIFF", b"RF64", b"riff"):
@@ -96,31 +96,36 @@ def _check_wav(path: Path, file: BinaryIO) -> None:
         if name == b"data":
             held = size - start
             if length == 0 and held > TAIL:
-                rule = f"it declares no samples, and {held:,} bytes follow its header"
+                rule = f"it declares no samples, and {held:,} bytes follow its WAV header"
                 remedy = "The recorder did not finish it: convert it with FFmpeg -ignore_length 1"
                 raise ReadError(str(path), rule, remedy)
             if length > held and length not in STREAMED:
-                rule = f"it declares {length:,} bytes of samples, and holds {held:,}"
+                rule = (
+                    f"its WAV header declares {length:,} bytes of samples, and {held:,} are there"
+                )
                 raise ReadError(str(path), rule, "Fetch it again: it is cut")
             if held - length > TAIL and not _at(file, start + length + length % 2, 4).isalnum():
-                rule = f"it declares {length:,} bytes of samples, and {held - length:,} follow them"
+                more = held - length
+                rule = f"its WAV header declares {length:,} bytes of samples, and {more:,} follow"
                 remedy = "The recorder did not finish it: convert it with FFmpeg -ignore_length 1"
                 raise ReadError(str(path), rule, remedy)
             return
-    raise ReadError(str(path), "it has no samples", "Fetch it again: it is cut")
+    raise ReadError(str(path), "this WAV has no samples", "Fetch it again: it is cut")
 
 
 def _check_samples(path: Path, layout: bytes) -> None:
     if len(layout) < 16:
-        raise ReadError(str(path), "its header is cut", "Fetch it again")
+        raise ReadError(str(path), "its WAV header is cut", "Fetch it again")
     code, channels, rate, speed, block, bits = struct.unpack("<HHIIHH", layout[:16])
     if code not in PCM:
         return
     if bits % 8 or block != channels * bits // 8:
         rule = f"samples of {bits} bits in {channels} channels do not fill blocks of {block} bytes"
-        raise ReadError(str(path), rule, "Its header is damaged: export it again")
+        raise ReadError(str(path), rule, "Its WAV header is damaged: export it again")
     if block and speed not in (0, rate * block):
-        rule = f"its header states two rates, {rate:,} and {speed / block:,.7g} samples a second"
+        rule = (
+            f"its WAV header states two rates, {rate:,} and {speed / block:,.7g} samples a second"
+        )
         raise ReadError(str(path), rule, "Find out which is true, and export it again")
 
 

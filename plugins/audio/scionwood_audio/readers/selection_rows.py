@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from scionwood_audio.readers.selection import Selection
+from scionwood_audio.readers.marked_sound import Selection
 
 RAVEN = ("Begin Time (s)", "End Time (s)", "Low Freq (Hz)", "High Freq (Hz)")
 CSV = ("start", "end", "low", "high")

@@ -10,8 +10,8 @@ from typing import Literal, TypeAlias
 
 from scionwood import ReadError, WriteError
 from scionwood.authoring import atomic_path, read_utf8, reading, writing
-from scionwood_audio.readers.selection import Selection as Selection
-from scionwood_audio.readers.selection import fault
+from scionwood_audio.readers.marked_sound import Selection as Selection
+from scionwood_audio.readers.marked_sound import fault
 from scionwood_audio.readers.selection_rows import (
     CSV,
     FREQUENCIES,
@@ -209,9 +209,15 @@ def _table(
             raise ReadError(where, rule, "It is cut, or it has decimal commas: export it again")
         start, end, low, high, name, score = (None if c is None else row[c] for c in columns)
         bounds = [_number(where, x) if x and x.strip() else None for x in (low, high, score)]
-        times = _number(where, start or ""), _number(where, end or "")
-        extra = tuple((title, row[place]) for title, place in rest)
-        selection = Selection(*times, name or "", *bounds, extra)
+        selection = Selection(
+            _number(where, start or ""),
+            _number(where, end or ""),
+            name or "",
+            low=bounds[0],
+            high=bounds[1],
+            score=bounds[2],
+            extra=tuple((title, row[place]) for title, place in rest),
+        )
         found.append(_possible(where, selection))
     return found
 

@@ -77,7 +77,7 @@ class SoundReader(Reader):
         self.format, self.subtype = found.format, found.subtype
         if self.frames < SHORTEST * self.rate:
             rule = f"it declares {self.frames} samples at {self.rate} Hz, less than {SHORTEST} s"
-            raise ReadError(str(self.path), rule, "Fetch it again: it is empty or cut")
+            raise ReadError(str(self.path), rule, "Fetch the sound again: it is empty or cut")
         if not block > 0:
             raise RecipeError(f"block {block:g}", "it is a number of seconds", "Set it to 60")
         # A header may declare a thousand channels: the memory of a block is bounded.
@@ -99,7 +99,7 @@ class SoundReader(Reader):
                     rule = (
                         f"it is damaged at or after {done / self.rate:.1f} s ({error.error_string})"
                     )
-                    raise ReadError(str(self.path), rule, "Fetch it again") from error
+                    raise ReadError(str(self.path), rule, "Fetch the sound again") from error
                 self._check(data, done, wanted)
                 if data.shape[1]:
                     yield Record({"block": number}, self._scaled(data))
@@ -139,7 +139,7 @@ class SoundReader(Reader):
         if data.shape[1] != wanted:
             found = f"it declares {self.frames} samples, and {done + data.shape[1]} can be read"
             if self.format != "OGG":
-                raise ReadError(str(self.path), found, "Fetch it again: it is cut or damaged")
+                raise ReadError(str(self.path), found, "Fetch the sound again: it is cut")
             # All pages are whole: the program that wrote them lost samples, and counted them.
             late = (self.frames - done - data.shape[1]) / self.rate
             text = f"{found}: {late:.3f} s are missing, and what follows them comes too early"
@@ -148,9 +148,13 @@ class SoundReader(Reader):
         if bad.any():
             where = (done + int(bad.any(0).argmax())) / self.rate
             rule = f"{int(bad.sum())} samples are NaN or infinite, the first at {where:.3f} s"
-            raise ReadError(str(self.path), rule, "One of them would make every score NaN. Cut it")
+            raise ReadError(
+                str(self.path), rule, "Cut the sound: one of them makes every score NaN"
+            )
         top = float(np.abs(data).max(initial=0.0))
         if top > LOUDEST:
             rule = f"its samples reach {top:.3g}, and full scale is 1"
-            remedy = "They may be integers stored as floats: divide by 32768, and write it again"
+            remedy = (
+                "They may be integers stored as floats: divide by 32768, and write the sound again"
+            )
             raise ReadError(str(self.path), rule, remedy)
