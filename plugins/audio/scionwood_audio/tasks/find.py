@@ -47,15 +47,15 @@ class Find(Task):
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the cross-entropy of the positions that are known, in nats."""
         logits, target = self.backbone(batch["samples"]).squeeze(-1), batch["target"]
-        known = target >= 0
+        is_known = target >= 0
         loss = F.binary_cross_entropy_with_logits(logits, target.clamp(min=0), reduction="none")
-        return {"loss": (loss * known).sum() / known.sum().clamp(min=1)}
+        return {"loss": (loss * is_known).sum() / is_known.sum().clamp(min=1)}
 
     def metrics(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the average precision of the positions of a batch."""
         logits, target = self.backbone(batch["samples"]).squeeze(-1), batch["target"]
-        known = target >= 0
-        return {"ap": average_precision(logits[known], target[known])}
+        is_known = target >= 0
+        return {"ap": average_precision(logits[is_known], target[is_known])}
 
     def on_fit_start(self) -> None:
         """Fit the head to frozen features, unless the run continues an earlier one."""
@@ -84,9 +84,9 @@ class Find(Task):
         for batch in batches:
             hidden = network.hidden(batch["samples"].to(self.device))[-1].flatten(0, 1)
             target = batch["target"].flatten()
-            known = (target >= 0).nonzero().squeeze(1)[::2]  # neighbours are almost equal
-            features.append(hidden.cpu()[known])
-            targets.append(target[known])
+            is_known = (target >= 0).nonzero().squeeze(1)[::2]  # neighbours are almost equal
+            features.append(hidden.cpu()[is_known])
+            targets.append(target[is_known])
         target = torch.cat(targets).numpy()
         if not 0 < target.mean() < 1:
             rule = "the training split needs positions with a call and positions without"
