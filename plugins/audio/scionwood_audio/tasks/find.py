@@ -66,9 +66,12 @@ class Find(Task):
             rule = "its head is fitted to the training split of a data module"
             raise TrainingError("audio/find", rule, "Give `datamodule` to the trainer")
         self.fit_to(data.train_dataloader())
-        values = self._validated(data.val_dataloader())
-        for logger in self.trainer.loggers:
-            logger.log_metrics({f"val_{name}": value for name, value in values.items()}, 0)
+
+    def on_train_start(self) -> None:
+        """Validate the fitted head: the first row of the metrics, and a candidate for the best."""
+        if self.warm and self.trainer.global_step == 0:
+            self.trainer.fit_loop.epoch_loop.val_loop.run()
+            self.backbone.train()
 
     @torch.no_grad()
     def fit_to(self, batches: Any) -> None:
@@ -95,14 +98,3 @@ class Find(Task):
         network.classifier.weight.copy_(torch.from_numpy(weight)[None])
         network.classifier.bias.fill_(bias)
         network.train(training)
-
-    @torch.no_grad()
-    def _validated(self, batches: Any) -> dict[str, float]:
-        """Return losses and metrics of the validation split, each batch counted alike."""
-        self.backbone.eval()
-        rows = []
-        for batch in batches:
-            moved = {name: value.to(self.device) for name, value in batch.items()}
-            rows.append({**self.losses(moved), **self.metrics(moved)})
-        self.backbone.train()
-        return {name: float(torch.stack([r[name] for r in rows]).mean()) for name in rows[0]}
