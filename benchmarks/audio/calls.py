@@ -1,9 +1,9 @@
 """The sounds of the experiment on calls: songs of great tits, other animals, and backgrounds.
 
 Each comes from a package that the user unpacks; nothing is copied into the repository. The songs
-lie in pykanto 0.1.8 (PyPI, MIT), as do storm-petrels (CC BY-NC-ND 2.5) and Bengalese finches.
-Birds, mammals and insects lie in tuxpaint-stamps-default (Debian, GPL-2), and rain, pond, factories, a car
-and a train in gcompris-qt-data (Debian, GPL-3 and free licences).
+lie in pykanto 0.1.8 (PyPI, MIT), with storm-petrels (CC BY-NC-ND 2.5) and Bengalese finches.
+Birds, mammals and insects lie in tuxpaint-stamps-default (Debian, GPL-2), and rain, a pond,
+factories, a car and a train in gcompris-qt-data (Debian, GPL-3 and free licences).
 """
 
 from __future__ import annotations

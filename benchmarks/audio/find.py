@@ -12,9 +12,10 @@ Rules, fixed before a test song was met: every arm learns from five scenes of a 
 ones each epoch, as `audio find` does. A threshold comes from scenes of songs that were held out:
 each fold once for arms that are fitted in seconds, the first two folds for trained ones, which are
 then trained again on all songs. Windows do not overlap, for time; `audio find` hears each position
-three times. The rates are those of the published prototype. Columns: average precision of
-positions, F1 of events at overlap 0.3, both in percent, for each test; CPU seconds of fitting and of
-trying on held-out songs; parameters that are trained.
+three times. The rates are those of the published prototype.
+
+Columns: average precision of positions, F1 of events at overlap 0.3, both in percent, for each
+test; CPU seconds of fitting and of trying on held-out songs; parameters that are trained.
 """
 
 from __future__ import annotations
@@ -174,7 +175,7 @@ class Seed:
 
         def train(held: int) -> tuple[Scorer, int]:
             name = "-".join(map(str, [time.monotonic_ns(), self.seed, held]))
-            changed = {**keys, **quiet, **changes, "data.held": held}
+            changed = {**keys, **quiet, **changes, "data.held_folds": held}
             run = scionwood.fit(
                 "audio/find_five", run_dir=self.work / "runs" / name, overrides=changed
             )

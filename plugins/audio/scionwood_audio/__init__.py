@@ -22,6 +22,7 @@ plugin = Plugin(
     },
     tasks={"find": "scionwood_audio.tasks.find:Find"},
     recipes="scionwood_audio.recipes",
+    rooms=("errors",),
     readers={"sound": "scionwood_audio.readers.sound:SoundReader"},
     parsers={"selections": "scionwood_audio.readers.parsers:Selections"},
 )

@@ -65,7 +65,7 @@ class Composed(SplitData):
         assume_complete: every call of the recording is marked, so that its rest is background.
         channel: the channel of the recording that is heard.
         expand: how many times slower the recordings are heard.
-        held: folds of the examples, of five, that are held out of training for validation.
+        held_folds: folds of the examples, of five, that are held out of training for validation.
         window: seconds of a window, that of the backbone.
         scene: windows of a scene.
         n_train: scenes of an epoch.
@@ -92,7 +92,7 @@ class Composed(SplitData):
         assume_complete: bool = False,
         channel: Channel = "mean",
         expand: float = 1.0,
-        held: int = 1,
+        held_folds: int = 1,
         window: float = 3.0,
         scene: int = 4,
         n_train: int = 20,
@@ -112,7 +112,7 @@ class Composed(SplitData):
             "expand": expand,
             "seed": seed,
         }
-        self.held, self.samples, self.scene = held, round(window * RATE), scene
+        self.held_folds, self.samples, self.scene = held_folds, round(window * RATE), scene
         self.n_train, self.n_val, self.levels = n_train, n_val, levels
         self.vary, self.batch_size, self.seed = vary, batch_size, seed
         self._parts: Parts | None = None
@@ -122,8 +122,8 @@ class Composed(SplitData):
         if self._parts is None:
             rng = np.random.default_rng(self.seed)
             if self.recording:
-                found = read_selections(self.selections)
-                chosen = [s for s in found if not self.label or s.label == self.label]
+                selections = read_selections(self.selections)
+                chosen = [s for s in selections if not self.label or s.label == self.label]
                 self._parts = read_parts(self.recording, chosen, **self.reading)
             else:
                 calls, sounds = made_calls(rng, FOLDS), made_sounds(rng, 40)
@@ -133,13 +133,13 @@ class Composed(SplitData):
     def loader(self, split: Split) -> DataLoader:
         """Return the batches of a split; a training scene depends on seed, epoch and index."""
         parts, folds = self.parts(), min(FOLDS, len(self.parts().calls))
-        held = [parts.fold(number, folds) for number in range(min(self.held, folds - 1))]
+        first = min(self.held_folds, folds - 1)
+        held_out = [parts.fold(number, folds) for number in range(first)]
         if split == "train":
-            first = min(self.held, folds - 1)
             chosen = joined([parts.fold(number, folds) for number in range(first, folds)])
             scenes = Scenes(chosen, self, self.n_train, None)
         else:
-            chosen = joined(held) if held else parts
+            chosen = joined(held_out) if held_out else parts
             scenes = Scenes(chosen, self, self.n_val, self.seed + (split == "test"))
         return DataLoader(scenes, self.batch_size, split == "train", collate_fn=_batch)
 
@@ -147,11 +147,11 @@ class Composed(SplitData):
 def joined(parts: list[Parts]) -> Parts:
     """Return the sounds of several folds together, each once."""
 
-    def every(kind: str) -> list[np.ndarray]:
+    def sounds_of(kind: str) -> list[np.ndarray]:
         sounds = [sound for part in parts for sound in getattr(part, kind)]
         return list({id(sound): sound for sound in sounds}.values())
 
-    return Parts(every("calls"), every("others"), every("backgrounds"))
+    return Parts(sounds_of("calls"), sounds_of("others"), sounds_of("backgrounds"))
 
 
 @final
@@ -180,5 +180,5 @@ class Scenes(Dataset[dict[str, Tensor]]):
 
 
 def _batch(scenes: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    whole = {name: torch.cat([scene[name] for scene in scenes]) for name in scenes[0]}
-    return {**whole, "composed": torch.ones(len(whole["samples"]), dtype=torch.bool)}
+    batch = {name: torch.cat([scene[name] for scene in scenes]) for name in scenes[0]}
+    return {**batch, "composed": torch.ones(len(batch["samples"]), dtype=torch.bool)}

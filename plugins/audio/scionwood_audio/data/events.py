@@ -101,7 +101,7 @@ class Events(SplitData):
             self._marked(*pair) for pair in zip(self.recordings, self.selections, strict=True)
         ]
         if not groups:
-            groups = [self._made()]
+            groups = [self._own_recording()]
         several = len(groups) >= 3
         split: dict[Split, list[Row]] = {"train": [], "val": [], "test": []}
         for number, rows in enumerate(groups):
@@ -133,7 +133,7 @@ class Events(SplitData):
         blocks: Iterable[np.ndarray] = read_blocks(path, channel=self.channel, expand=self.expand)
         return ((w.start, w.samples) for w in cut(blocks, self.samples, self.samples))
 
-    def _made(self) -> list[Row]:
+    def _own_recording(self) -> list[Row]:
         rng = np.random.default_rng(self.seed)
         parts = Parts(made_calls(rng, 5), made_sounds(rng, 20), made_backgrounds(rng))
         scene = compose(parts, 20 * self.samples / RATE, rng)

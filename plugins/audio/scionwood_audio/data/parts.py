@@ -15,7 +15,7 @@ from scionwood_audio.model.mel import RATE
 from scionwood_audio.readers.selections import Selection
 from scionwood_audio.readers.sound import SoundReader
 
-MOST = 300
+LONGEST = 300
 """Seconds of a background that are read; more would only be more of the same."""
 
 BIN = 512
@@ -51,9 +51,9 @@ def check_examples(path: str | Path, selections: Sequence[Selection], expand: fl
         # A box may reach beyond the call: what counts is whether its lower half is heard.
         middle = ((call.low or 0.0) + (call.high or 0.0)) / 2 / expand
         if middle > RATE / 2 or (call.low or 0.0) / expand >= RATE / 2:
-            least = int(-(-top * expand // (RATE / 2)))
+            factor = int(-(-top * expand // (RATE / 2)))
             rule = f"a song at {top * expand / 1000:g} kHz is above the 8 kHz that are heard"
-            raise RateError(where, rule, f"It needs expand={least}")
+            raise RateError(where, rule, f"It needs expand={factor}")
 
 
 def read_parts(
@@ -89,15 +89,15 @@ def read_parts(
         RateError: a call is above the band of the network.
     """
     check_examples(recording, selections, expand)
-    calls, rest, power = _cut(recording, selections, channel, expand)
+    calls, remainder, power = _cut(recording, selections, channel, expand)
     rng = np.random.default_rng(seed)
-    around = [shaped_noise(power, 20.0, rng) for _ in range(5)]
-    if assume_complete and rest:
-        around = _pieces(np.concatenate(rest))
-    named = [_first(path, channel, expand) for path in sound_files(backgrounds)]
+    surroundings = [shaped_noise(power, 20.0, rng) for _ in range(5)]
+    if assume_complete and remainder:
+        surroundings = _pieces(np.concatenate(remainder))
+    recorded = [_first(path, channel, expand) for path in sound_files(backgrounds)]
     sounds = [_first(path, channel, expand, 4) for path in sound_files(others)]
-    made = [] if named or assume_complete else made_backgrounds(rng)
-    return Parts(calls, sounds or made_sounds(rng, 60), named + around + made)
+    noises = [] if recorded or assume_complete else made_backgrounds(rng)
+    return Parts(calls, sounds or made_sounds(rng, 60), recorded + surroundings + noises)
 
 
 def _cut(
@@ -105,29 +105,29 @@ def _cut(
 ) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
     """Return the calls, what lies between them, and the median spectrum; read in blocks."""
     spans = [(round(s.start * expand * RATE), round(s.end * expand * RATE)) for s in selections]
-    until = max(max(end for _, end in spans), MOST * RATE)
+    until = max(max(end for _, end in spans), LONGEST * RATE)
     calls: list[list[np.ndarray]] = [[] for _ in spans]
-    rest, spectra, start = [], [], 0
+    remainder, spectra, start = [], [], 0
     for block in read_blocks(recording, channel=channel, expand=expand):
         free = np.ones(len(block), bool)
         for call, (first, last) in zip(calls, spans, strict=True):
             call.append(block[max(first - start, 0) : max(last - start, 0)])
             wide = round(MARGIN * RATE)
             free[max(first - wide - start, 0) : max(last + wide - start, 0)] = False
-        if start < MOST * RATE:
-            rest.append(block[free])
+        if start < LONGEST * RATE:
+            remainder.append(block[free])
             columns = block[: len(block) // BIN * BIN].reshape(-1, BIN) * np.hanning(BIN)
             spectra.append(np.abs(np.fft.rfft(columns)) ** 2)
         start += len(block)
         if start >= until:
             break
     power = np.median(np.concatenate(spectra), 0) + 1e-12
-    return [np.concatenate(call) for call in calls], [r for r in rest if len(r)], power
+    return [np.concatenate(call) for call in calls], [r for r in remainder if len(r)], power
 
 
-def _pieces(rest: np.ndarray) -> list[np.ndarray]:
+def _pieces(remainder: np.ndarray) -> list[np.ndarray]:
     # Five, so that each fold of the examples has a background that the others do not hear.
-    return [piece for piece in np.array_split(rest, 5) if len(piece) >= RATE] or [rest]
+    return [piece for piece in np.array_split(remainder, 5) if len(piece) >= RATE] or [remainder]
 
 
 def sound_files(paths: Sequence[str | Path]) -> list[Path]:
@@ -136,17 +136,17 @@ def sound_files(paths: Sequence[str | Path]) -> list[Path]:
     Raises:
         RecipeError: a folder holds none.
     """
-    found: list[Path] = []
+    sounds: list[Path] = []
     for path in map(Path, paths):
         inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SoundReader.suffixes)
         if path.is_dir() and not inside:
             rule = f"it holds no sound ({', '.join(SoundReader.suffixes)})"
             raise RecipeError(str(path), rule, "Name a file, or a folder of recordings")
-        found += inside if path.is_dir() else [path]
-    return found
+        sounds += inside if path.is_dir() else [path]
+    return sounds
 
 
-def _first(path: Path, channel: Channel, expand: float, seconds: int = MOST) -> np.ndarray:
+def _first(path: Path, channel: Channel, expand: float, seconds: int = LONGEST) -> np.ndarray:
     blocks, total = [], 0
     for block in read_blocks(path, channel=channel if channel == "mean" else 0, expand=expand):
         blocks.append(block)

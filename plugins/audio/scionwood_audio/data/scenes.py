@@ -40,14 +40,14 @@ class Parts:
         Of fewer parts than folds, several folds share one. A single part is in every fold.
         """
 
-        def some(parts: Sequence[np.ndarray]) -> list[np.ndarray]:
+        def part_of(parts: Sequence[np.ndarray]) -> list[np.ndarray]:
             count = min(folds, len(parts))
             if count < 2:
                 return list(parts)
             chosen = number % count
             return [p for at, p in enumerate(parts) if (at % count == chosen) != without]
 
-        return Parts(some(self.calls), some(self.others), some(self.backgrounds))
+        return Parts(part_of(self.calls), part_of(self.others), part_of(self.backgrounds))
 
 
 class Scene(NamedTuple):
@@ -145,7 +145,7 @@ def made_backgrounds(rng: np.random.Generator, seconds: float = 20.0) -> list[np
 
 def made_sounds(rng: np.random.Generator, n: int) -> list[np.ndarray]:
     """Return sounds made by us that stand for other animals: sweeps, stacks, trills and bursts."""
-    return [_made(rng) for _ in range(n)]
+    return [_one_sound(rng) for _ in range(n)]
 
 
 def made_calls(rng: np.random.Generator, n: int) -> list[np.ndarray]:
@@ -162,7 +162,7 @@ def made_calls(rng: np.random.Generator, n: int) -> list[np.ndarray]:
     return calls
 
 
-def _made(rng: np.random.Generator) -> np.ndarray:
+def _one_sound(rng: np.random.Generator) -> np.ndarray:
     length, low = rng.uniform(0.15, 1.2), rng.uniform(300, 5000)
     high = min(low * rng.uniform(0.5, 2.0), 7500.0)
     kind = rng.integers(4)

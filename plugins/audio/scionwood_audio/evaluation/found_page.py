@@ -24,7 +24,7 @@ from scionwood.authoring import (
     render,
     writing,
 )
-from scionwood_audio.inference.finding import Found, channel_of
+from scionwood_audio.inference.finding import Finding, channel_of
 from scionwood_audio.inference.sounds import read_blocks
 from scionwood_audio.model.mel import RATE
 from scionwood_audio.readers.selections import Selection
@@ -33,10 +33,10 @@ from scionwood_audio.verbs.options import FindOptions
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
-MOST = 40
+CALLS = 40
 """Calls on a page; each takes about 30 kB."""
 
-AROUND = 0.5
+MARGIN = 0.5
 """Seconds of the recording beside a call."""
 
 LONGEST = 8.0
@@ -44,7 +44,12 @@ LONGEST = 8.0
 
 
 def write_found_page(
-    recording: str | Path, found: Found, options: FindOptions, path: Path, *, force: bool = False
+    recording: str | Path,
+    finding: Finding,
+    options: FindOptions,
+    path: Path,
+    *,
+    force: bool = False,
 ) -> None:
     """Write a page with the found calls, in one file that loads nothing.
 
@@ -53,7 +58,7 @@ def write_found_page(
 
     Args:
         recording: the recording that was searched.
-        found: what was found in it.
+        finding: what was found in it.
         options: how it was heard.
         path: the file to write.
         force: replace an existing file.
@@ -62,20 +67,20 @@ def write_found_page(
         OutputExistsError: the file exists and `force` is false.
         WriteError: it cannot be written.
     """
-    ranked = sorted(found.selections, key=lambda call: -(call.score or 0))
-    shown = ranked if len(ranked) <= MOST else ranked[: MOST // 2] + ranked[-MOST // 2 :]
-    clips = _clips(recording, shown, options)
+    ranked = sorted(finding.selections, key=lambda call: -(call.score or 0))
+    selections = ranked if len(ranked) <= CALLS else ranked[: CALLS // 2] + ranked[-CALLS // 2 :]
+    clips = _clips(recording, selections, options)
     mark = f"player-{token_hex(8)}"  # a text that no name of a file can hold
     calls: list[Section] = []
-    for number, (call, clip) in enumerate(zip(shown, clips, strict=True)):
+    for number, (call, clip) in enumerate(zip(selections, clips, strict=True)):
         title = f"{call.start:.2f} to {call.end:.2f} s, score {call.score or 0:.2f}"
         calls.append(Section(title, [_figure(call, clip, options), f"{mark}-{number}."]))
-    rows = [(r.level, f"{100 * r.ap:.1f}", f"{100 * r.f1:.1f}") for r in found.results]
+    rows = [(r.level, f"{100 * r.ap:.1f}", f"{100 * r.f1:.1f}") for r in finding.results]
     numbers = Numbers(
         [
-            Number("calls", str(len(found.selections)), Path(recording).name),
-            Number("event F1", f"{100 * found.chosen.f1:.0f} %", "on held-out examples"),
-            Number("used", found.chosen.level),
+            Number("calls", str(len(finding.selections)), Path(recording).name),
+            Number("event F1", f"{100 * finding.chosen.f1:.0f} %", "on held-out examples"),
+            Number("used", finding.chosen.level),
         ]
     )
     note = "A score is 0.5 at the threshold that found held-out examples best."
@@ -100,7 +105,7 @@ def _clips(
     spans = []
     for call in calls:
         end = min(call.end, call.start + LONGEST)
-        edges = (call.start - AROUND) * options.expand, (end + AROUND) * options.expand
+        edges = (call.start - MARGIN) * options.expand, (end + MARGIN) * options.expand
         spans.append((max(round(edges[0] * RATE), 0), round(edges[1] * RATE)))
     clips: list[list[np.ndarray]] = [[] for _ in calls]
     start, last = 0, max((end for _, end in spans), default=0)
@@ -133,7 +138,7 @@ def _draw(call: Selection, clip: np.ndarray, expand: float) -> Drawing:
     from matplotlib.figure import Figure as Drawing
     from matplotlib.patches import Rectangle
 
-    first = max(call.start - AROUND, 0.0)
+    first = max(call.start - MARGIN, 0.0)
     last, top = first + len(clip) / RATE / expand, RATE / 2 * expand / 1000
     columns = np.lib.stride_tricks.sliding_window_view(np.pad(clip, (0, 512)), 512)[::128]
     power = np.abs(np.fft.rfft(columns * np.hanning(512))) ** 2

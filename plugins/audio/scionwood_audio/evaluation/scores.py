@@ -22,7 +22,7 @@ class EventScore(NamedTuple):
 
     Attributes:
         true: the number of true events.
-        found: the number of found ones.
+        events: the number of found ones.
         right: those of them that overlap with a true event by 0.3 or more.
         f1: their F1, 0 to 1.
         precision: the share of the found events that are right.
@@ -34,7 +34,7 @@ class EventScore(NamedTuple):
     """
 
     true: int
-    found: int
+    events: int
     right: int
     f1: float
     precision: float
@@ -45,7 +45,7 @@ class EventScore(NamedTuple):
 
 
 def score_events(
-    found: Sequence[Selection],
+    events: Sequence[Selection],
     true: Sequence[Selection],
     hours: float | None = None,
     overlap: float = OVERLAP,
@@ -56,7 +56,7 @@ def score_events(
     intersection over union. Each event is paired at most once.
 
     Args:
-        found: the found events.
+        events: the found events.
         true: the true events.
         hours: length of the recording, for the false alarms an hour.
         overlap: the least intersection over union, above 0 and up to 1.
@@ -77,19 +77,19 @@ def score_events(
         raise RecipeError(f"overlap={overlap}", rule, "Give a value such as 0.3")
     if hours is not None and not hours > 0:
         raise RecipeError(f"hours={hours}", "it must be above 0", "Give the recording's length")
-    spans = [(one.start, one.end) for one in found], [(one.start, one.end) for one in true]
+    spans = [(one.start, one.end) for one in events], [(one.start, one.end) for one in true]
     right = matches(*spans, overlap)
-    total = len(found) + len(true)
-    scores = [one.score for one in found]
+    total = len(events) + len(true)
+    scores = [one.score for one in events]
     recall_at_one, alarms = None, int(hours or 0)
     if hours is not None and all(score is not None for score in scores):
-        recall_at_one = _recall_at(found, true, alarms, overlap)
+        recall_at_one = _recall_at(events, true, alarms, overlap)
     return EventScore(
         len(true),
-        len(found),
+        len(events),
         len(right),
         2 * len(right) / total if total else 1.0,
-        len(right) / len(found) if found else 1.0,
+        len(right) / len(events) if events else 1.0,
         len(right) / len(true) if true else 1.0,
         hours,
         recall_at_one,
@@ -98,17 +98,17 @@ def score_events(
 
 
 def _recall_at(
-    found: Sequence[Selection], true: Sequence[Selection], alarms: int, overlap: float
+    events: Sequence[Selection], true: Sequence[Selection], alarms: int, overlap: float
 ) -> float:
     """Return the largest recall of a least score at which there are at most so many alarms."""
     if not true:
         return 1.0
     best = 0.0
     spans = [(one.start, one.end) for one in true]
-    for least in sorted({float(one.score or 0) for one in found}, reverse=True):
-        taken = [(one.start, one.end) for one in found if float(one.score or 0) >= least]
-        right = len(matches(taken, spans, overlap))
-        if len(taken) - right > alarms:
+    for level in sorted({float(one.score or 0) for one in events}, reverse=True):
+        spans_above = [(one.start, one.end) for one in events if float(one.score or 0) >= level]
+        right = len(matches(spans_above, spans, overlap))
+        if len(spans_above) - right > alarms:
             break
         best = max(best, right / len(true))
     return best

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 EVENTS = "events.json"
 """The file of a run that holds its threshold and the shape of its events."""
 
-HELD = 2
+HELD_FOLDS = 2
 """Folds of the examples that the trial of an adapter does not see."""
 
 
@@ -44,22 +44,22 @@ def adapted(
     """
     from scionwood_audio.inference.finding import network_scorer
 
-    held = min(HELD, len(levels.scenes) - 1)
+    folds = min(HELD_FOLDS, len(levels.scenes) - 1)
     with TemporaryDirectory() as folder:
         changes = overrides(recording, examples, options, Path(folder))
         trial = fit(
             "audio/find_five",
             run_dir=Path(folder) / "run",
-            overrides={**changes, "data.held": held},
+            overrides={**changes, "data.held_folds": folds},
         )
         score = network_scorer(load_run(trial, options.device).backbone, options)
-        scenes = levels.scenes[:held]
+        scenes = levels.scenes[:folds]
         scores = [score(iter([scene.samples])) for scene in scenes]
         result = summary("adapter", scores, scenes, levels.shape)
-        rival = levels.scores[levels.best.level][:held]
+        rival = levels.scores[levels.best.level][:folds]
         if result.ap <= summary(levels.best.level, rival, scenes, levels.shape).ap:
             return result, None
-        run = fit("audio/find_five", overrides={**changes, "data.held": 0})
+        run = fit("audio/find_five", overrides={**changes, "data.held_folds": 0})
     write_events(run, result, levels.shape)
     return result, (Path(run), network_scorer(load_run(run, options.device).backbone, options))
 
@@ -139,9 +139,9 @@ def read_events(path: Path) -> tuple[Result, Shape]:
         ReadError: it is not such a file.
     """
     try:
-        found = json.loads(read_utf8(path))
-        numbers = {name: float(found[name]) for name in ("ap", "f1", "threshold", "typical")}
-        shape = Shape(*(int(found[name]) for name in ("smooth", "shortest", "gap")))
+        values = json.loads(read_utf8(path))
+        numbers = {name: float(values[name]) for name in ("ap", "f1", "threshold", "typical")}
+        shape = Shape(*(int(values[name]) for name in ("smooth", "shortest", "gap")))
     except (ValueError, KeyError, TypeError) as error:
         remedy = "Delete it: the threshold is then computed from the examples"
         raise ReadError(str(path), f"it holds no threshold of events ({error})", remedy) from error

@@ -36,12 +36,12 @@ class Shape:
     @classmethod
     def of(cls, seconds: Sequence[float]) -> Shape:
         """Return the shape of events that last about as long as the examples."""
-        middle, least = float(np.median(seconds)), min(seconds)
+        middle, shortest = float(np.median(seconds)), min(seconds)
         smooth = 2 * round(POSITIONS * float(np.clip(0.08 * middle, 0.04, 0.16)) / 2) + 1
         return cls(
             smooth,
-            max(2, round(POSITIONS * 0.4 * least)),
-            max(1, round(POSITIONS * min(0.4 * least, 0.3))),
+            max(2, round(POSITIONS * 0.4 * shortest)),
+            max(1, round(POSITIONS * min(0.4 * shortest, 0.3))),
         )
 
 
@@ -84,10 +84,10 @@ def in_seconds(events: Sequence[tuple[int, int]]) -> list[tuple[float, float]]:
     return [(start / POSITIONS, end / POSITIONS) for start, end in events]
 
 
-def matches(found: Events, true: Events, overlap: float = OVERLAP) -> list[tuple[int, int]]:
+def matches(events: Events, true: Events, overlap: float = OVERLAP) -> list[tuple[int, int]]:
     """Pair found with true events, each at most once, the best overlap first."""
     pairs = []
-    for i, (a, b) in enumerate(found):
+    for i, (a, b) in enumerate(events):
         for j, (c, d) in enumerate(true):
             if (common := min(b, d) - max(a, c)) > 0:
                 share = common / (max(b, d) - min(a, c))
@@ -104,8 +104,8 @@ def matches(found: Events, true: Events, overlap: float = OVERLAP) -> list[tuple
 
 def event_f1(pairs: Sequence[tuple[Events, Events]], overlap: float = OVERLAP) -> float:
     """Return the F1 of found events, over pairs of the found and the true ones of a recording."""
-    right = sum(len(matches(found, true, overlap)) for found, true in pairs)
-    total = sum(len(found) + len(true) for found, true in pairs)
+    right = sum(len(matches(events, true, overlap)) for events, true in pairs)
+    total = sum(len(events) + len(true) for events, true in pairs)
     return 2 * right / total if total else 1.0
 
 

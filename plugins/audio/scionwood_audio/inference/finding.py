@@ -36,7 +36,7 @@ Scorer = Callable[[Iterator[np.ndarray]], np.ndarray]
 """Returns the score of each position of a recording that comes in pieces."""
 
 
-class Found(NamedTuple):
+class Finding(NamedTuple):
     """What was found.
 
     Attributes:
@@ -84,7 +84,7 @@ def find(
 
 def search(
     recording: str | Path, examples: str | Path | Sequence[Selection], options: FindOptions
-) -> Found:
+) -> Finding:
     """Find calls as `find` does, and return the levels that were tried beside them."""
     marked = marked_calls(examples, options.label)
     parts = read_parts(
@@ -119,7 +119,7 @@ def search(
         else max((r for r in results if r.level != "adapter"), key=lambda r: r.ap)
     )
     scores = searched(recording, score, options)
-    return Found(selected(scores, chosen, shape, marked, options), results, chosen, run)
+    return Finding(selected(scores, chosen, shape, marked, options), results, chosen, run)
 
 
 class Levels:
@@ -201,8 +201,9 @@ def channel_of(options: FindOptions) -> Channel:
 
 def marked_calls(examples: str | Path | Sequence[Selection], label: str | None) -> list[Selection]:
     """Return the examples, those with a label only if one is given."""
-    found = read_selections(examples) if isinstance(examples, str | Path) else list(examples)
-    return [call for call in found if label is None or call.label == label]
+    if isinstance(examples, str | Path):
+        examples = read_selections(examples)
+    return [call for call in examples if label is None or call.label == label]
 
 
 def searched(recording: str | Path, score: Scorer, options: FindOptions) -> np.ndarray:
@@ -232,15 +233,17 @@ def selected(
     """
     values = levelled(scores, shape)
     scale = max(result.typical - result.threshold, 1e-6) / 2
-    least = result.threshold + scale * float(np.log(options.confidence / (1 - options.confidence)))
+    threshold = result.threshold + scale * float(
+        np.log(options.confidence / (1 - options.confidence))
+    )
     lows = [call.low for call in marked if call.low is not None]
     highs = [call.high for call in marked if call.high is not None]
     box = (float(min(lows)), float(max(highs))) if lows and highs else (None, None)
     label = marked[0].label if len({call.label for call in marked}) == 1 else ""
     unit = POSITIONS * options.expand
-    found = []
-    for start, end in events_of(values, least, shape):
+    calls = []
+    for start, end in events_of(values, threshold, shape):
         sure = 1 / (1 + np.exp((result.threshold - values[start:end].mean()) / scale))
         score = float(np.clip(sure, options.confidence, 1.0))
-        found.append(Selection(start / unit, end / unit, label, *box, round(score, 4)))
-    return found
+        calls.append(Selection(start / unit, end / unit, label, *box, round(score, 4)))
+    return calls

@@ -97,12 +97,12 @@ def layer_features(
     def hidden(samples: torch.Tensor) -> torch.Tensor:
         return torch.cat(network.hidden(samples.to(device)), -1).cpu()
 
-    found = []
+    by_scene = []
     for scene in scenes:
         features = score_pieces([scene.samples], hidden, network.samples, hop)
-        found.append(np.split(features, features.shape[1] // network.width, 1))
+        by_scene.append(np.split(features, features.shape[1] // network.width, 1))
         advance(1)
-    return found
+    return by_scene
 
 
 def layer_scores(

@@ -32,14 +32,14 @@ def progress(label: str, total: float) -> Iterator[Advance]:
             yield lambda more: bars.advance(bar, more)
         return
     start = last = time.monotonic()
-    done = 0.0
+    count = 0.0
 
     def advance(more: float) -> None:
-        nonlocal done, last
-        done += more
+        nonlocal count, last
+        count += more
         if (now := time.monotonic()) - last >= LINE:
-            left = timedelta(seconds=round((now - start) * max(total - done, 0) / done))
-            print(f"{label}: {done / total:.0%}, {left} left", file=sys.stderr, flush=True)
+            left = timedelta(seconds=round((now - start) * max(total - count, 0) / count))
+            print(f"{label}: {count / total:.0%}, {left} left", file=sys.stderr, flush=True)
             last = now
 
     yield advance

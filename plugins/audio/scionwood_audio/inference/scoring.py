@@ -35,12 +35,12 @@ def score_pieces(pieces: Iterable[np.ndarray], score: Score, length: int, hop: i
         (position,) or (position, width) float32.
     """
     blend = _Blend(length // FRAME)
-    done = []
+    blended = []
     for windows in _batches(cut(pieces, length, hop)):
         outputs = score(torch.from_numpy(np.stack([w.samples for w in windows]))).float().numpy()
         for window, output in zip(windows, outputs, strict=True):
-            done.append(blend.add(window, output))
-    return np.concatenate([*done, blend.rest()])
+            blended.append(blend.add(window, output))
+    return np.concatenate([*blended, blend.ready()])
 
 
 class _Blend:
@@ -57,7 +57,7 @@ class _Blend:
         start = window.start // FRAME
         if not self.first and not len(self.total):
             self.total = np.zeros((0, *output.shape[1:]), np.float32)
-        ready = self.rest(start - self.first)
+        ready = self.ready(start - self.first)
         used = min(len(self.taper), -(-window.length // FRAME))
         more = np.zeros(max(used - len(self.weight), 0), np.float32)
         self.weight = np.concatenate([self.weight, more])
@@ -68,7 +68,7 @@ class _Blend:
         self.weight[:used] += taper
         return ready
 
-    def rest(self, count: int | None = None) -> np.ndarray:
+    def ready(self, count: int | None = None) -> np.ndarray:
         """Return the means of the first positions, and forget them."""
         weight = self.weight[:count].reshape(-1, *[1] * (self.total.ndim - 1))
         ready = self.total[:count] / weight

@@ -47,15 +47,15 @@ class Find(Task):
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the cross-entropy of the positions that are known, in nats."""
         logits, target = self.backbone(batch["samples"]).squeeze(-1), batch["target"]
-        known = target >= 0
+        is_known = target >= 0
         loss = F.binary_cross_entropy_with_logits(logits, target.clamp(min=0), reduction="none")
-        return {"loss": (loss * known).sum() / known.sum().clamp(min=1)}
+        return {"loss": (loss * is_known).sum() / is_known.sum().clamp(min=1)}
 
     def metrics(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the average precision of the positions of a batch."""
         logits, target = self.backbone(batch["samples"]).squeeze(-1), batch["target"]
-        known = target >= 0
-        return {"ap": average_precision(logits[known], target[known])}
+        is_known = target >= 0
+        return {"ap": average_precision(logits[is_known], target[is_known])}
 
     def on_fit_start(self) -> None:
         """Fit the head to frozen features, unless the run continues an earlier one."""
@@ -66,9 +66,12 @@ class Find(Task):
             rule = "its head is fitted to the training split of a data module"
             raise TrainingError("audio/find", rule, "Give `datamodule` to the trainer")
         self.fit_to(data.train_dataloader())
-        values = self._validated(data.val_dataloader())
-        for logger in self.trainer.loggers:
-            logger.log_metrics({f"val_{name}": value for name, value in values.items()}, 0)
+
+    def on_train_start(self) -> None:
+        """Validate the fitted head: the first row of the metrics, and a candidate for the best."""
+        if self.warm and self.trainer.global_step == 0:
+            self.trainer.fit_loop.epoch_loop.val_loop.run()
+            self.backbone.train()
 
     @torch.no_grad()
     def fit_to(self, batches: Any) -> None:
@@ -84,9 +87,9 @@ class Find(Task):
         for batch in batches:
             hidden = network.hidden(batch["samples"].to(self.device))[-1].flatten(0, 1)
             target = batch["target"].flatten()
-            known = (target >= 0).nonzero().squeeze(1)[::2]  # neighbours are almost equal
-            features.append(hidden.cpu()[known])
-            targets.append(target[known])
+            is_known = (target >= 0).nonzero().squeeze(1)[::2]  # neighbours are almost equal
+            features.append(hidden.cpu()[is_known])
+            targets.append(target[is_known])
         target = torch.cat(targets).numpy()
         if not 0 < target.mean() < 1:
             rule = "the training split needs positions with a call and positions without"
@@ -95,14 +98,3 @@ class Find(Task):
         network.classifier.weight.copy_(torch.from_numpy(weight)[None])
         network.classifier.bias.fill_(bias)
         network.train(training)
-
-    @torch.no_grad()
-    def _validated(self, batches: Any) -> dict[str, float]:
-        """Return losses and metrics of the validation split, each batch counted alike."""
-        self.backbone.eval()
-        rows = []
-        for batch in batches:
-            moved = {name: value.to(self.device) for name, value in batch.items()}
-            rows.append({**self.losses(moved), **self.metrics(moved)})
-        self.backbone.train()
-        return {name: float(torch.stack([r[name] for r in rows]).mean()) for name in rows[0]}

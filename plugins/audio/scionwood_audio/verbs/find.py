@@ -9,22 +9,22 @@ from scionwood.authoring import InputPath, OutputPath, check_target, print_table
 from scionwood_audio.verbs.options import FindOptions
 
 if TYPE_CHECKING:
-    from scionwood_audio.inference.finding import Found
+    from scionwood_audio.inference.finding import Finding
 
 
-def _print_found(found: Found, output: Path, options: FindOptions = FindOptions()) -> None:
+def _print_found(finding: Finding, output: Path, options: FindOptions = FindOptions()) -> None:
     rows = [
-        (r.level, 100 * round(r.ap, 3), 100 * round(r.f1, 3), "used" if r is found.chosen else "")
-        for r in found.results
+        (r.level, 100 * round(r.ap, 3), 100 * round(r.f1, 3), "used" if r is finding.chosen else "")
+        for r in finding.results
     ]
     print("On examples that were held out:")
     numbers = ("average precision, %", "event F1, %")
     print_table(("level", *numbers, ""), rows, numeric=numbers)
     if options.weights == "random":
         print("The network has random weights: it has learnt nothing")
-    print(f"{output}: {len(found.selections)} calls")
-    if found.run is not None:
-        print(f"Use the adapter again with --run {found.run}")
+    print(f"{output}: {len(finding.selections)} calls")
+    if finding.run is not None:
+        print(f"Use the adapter again with --run {finding.run}")
 
 
 @prints(_print_found)
@@ -36,7 +36,7 @@ def find_calls(
     *,
     page: OutputPath | None = None,
     force: bool = False,
-) -> Found:
+) -> Finding:
     """Find the calls of a recording that are like a few marked ones.
 
     Templates, every layer of the frozen network and, with `--adapt`, an adapter are tried on
@@ -68,10 +68,10 @@ def find_calls(
     from scionwood_audio.inference.finding import search
     from scionwood_audio.readers.selections import write_selections
 
-    found = search(recording, examples, options)
-    write_selections(output, found.selections, force=force)
+    finding = search(recording, examples, options)
+    write_selections(output, finding.selections, force=force)
     if page is not None:
         from scionwood_audio.evaluation.found_page import write_found_page
 
-        write_found_page(recording, found, options, page, force=force)
-    return found
+        write_found_page(recording, finding, options, page, force=force)
+    return finding

@@ -11,12 +11,18 @@ if TYPE_CHECKING:
 
 
 def _print_score(score: EventScore | tuple[int, float, float], *, json: bool = False) -> None:
+    """Print a score.
+
+    Args:
+        score: of events, or of a table.
+        json: print JSON.
+    """
     if json:
         from json import dumps
 
         names = ("rows", "auc", "equal_error_rate")
-        found = dict(zip(names, score, strict=True)) if len(score) == 3 else score._asdict()
-        print(dumps(found, indent=1))
+        values = dict(zip(names, score, strict=True)) if len(score) == 3 else score._asdict()
+        print(dumps(values, indent=1))
         return
     if len(score) == 3:
         rows, auc, eer = score
@@ -24,7 +30,7 @@ def _print_score(score: EventScore | tuple[int, float, float], *, json: bool = F
         return
     shares = [f"{100 * share:.1f}" for share in (score.f1, score.precision, score.recall)]
     heads = ("true", "found", "right", "event F1, %", "precision, %", "recall, %")
-    print_table(heads, [(str(score.true), str(score.found), str(score.right), *shares)])
+    print_table(heads, [(str(score.true), str(score.events), str(score.right), *shares)])
     if score.recall_at_one is not None:
         allowed = f"{score.alarms} false alarms in {score.hours:.3g} h"
         print(f"recall at one false alarm an hour ({allowed}): {100 * score.recall_at_one:.1f} %")
@@ -34,12 +40,12 @@ def _print_score(score: EventScore | tuple[int, float, float], *, json: bool = F
 
 @prints(_print_score)
 def score(
-    found: InputPath, true: InputPath, *, hours: float | None = None, overlap: float = 0.3
+    events: InputPath, true: InputPath, *, hours: float | None = None, overlap: float = 0.3
 ) -> EventScore | tuple[int, float, float]:
     """Score found calls against the true ones, or a table of scores against its targets.
 
     Args:
-        found: selections, as `audio find` writes them; or CSV with the columns id and score.
+        events: selections, as `audio find` writes them; or CSV with the columns id and score.
         true: the true selections; or CSV with the columns id and target, 0 or 1.
         hours: length of the recording, for the recall at one false alarm an hour.
         overlap: the intersection over union from which an event counts as found.
@@ -54,6 +60,6 @@ def score(
     from scionwood_audio.evaluation.scores import has_scores, score_events, score_tables
     from scionwood_audio.readers.selections import read_selections
 
-    if has_scores(found):
-        return score_tables(found, true)
-    return score_events(read_selections(found), read_selections(true), hours, overlap)
+    if has_scores(events):
+        return score_tables(events, true)
+    return score_events(read_selections(events), read_selections(true), hours, overlap)
