@@ -24,6 +24,7 @@ plugin = Plugin(
     recipes="scionwood_audio.recipes",
     rooms=("errors",),
     readers={"sound": "scionwood_audio.readers.sound:SoundReader"},
+    services={"find": "scionwood_audio.verbs.find_request:find_request"},
     parsers={"selections": "scionwood_audio.readers.parsers:Selections"},
 )
 
