@@ -96,7 +96,7 @@ def test_composed_holds_folds_of_the_examples_out(recording, tmp_path):
     batch = next(iter(data.loader("val")))
     assert batch["samples"].shape == (8, 8000)
     assert batch["composed"].all()
-    train, val = data.loader("train").dataset.parts, data.loader("val").dataset.parts
+    train, val = (data.loader(split).dataset.inner.parts for split in ("train", "val"))
     assert len(train.calls) == 2
     assert len(val.calls) == 1
 

@@ -27,18 +27,18 @@ def batch() -> dict[str, torch.Tensor]:
 
 def test_the_fitted_head_finds_a_tone_before_any_step(batch):
     task = Find(Whisper(window=0.5, outputs=1))
-    before = float(task.metrics(batch)["ap"])
+    before = task.metrics(batch)["ap"].item()
     task.fit_to([batch])
-    assert float(task.metrics(batch)["ap"]) > max(before, 0.95)
+    assert task.metrics(batch)["ap"].item() > max(before, 0.95)
 
 
 def test_unknown_positions_have_no_part_in_the_loss(batch):
     task = Find(Whisper(window=0.5, outputs=1))
     unknown = batch["target"].clone()
     unknown[:, :13] = -1.0
-    loss = float(task.losses({**batch, "target": unknown})["loss"])
+    loss = task.losses({**batch, "target": unknown})["loss"].item()
     logits = task.backbone(batch["samples"]).squeeze(-1)[:, 13:]
-    assert loss == pytest.approx(float(torch.nn.functional.softplus(-logits).mean()), rel=1e-5)
+    assert loss == pytest.approx(torch.nn.functional.softplus(-logits).mean().item(), rel=1e-5)
 
 
 def test_a_split_without_background_is_refused(batch):

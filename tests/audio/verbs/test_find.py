@@ -12,7 +12,7 @@ import soundfile
 import scionwood
 from scionwood.cli import main
 from scionwood_audio import FindOptions, WindowMismatchError, find, score_events
-from scionwood_audio.data.scenes import Parts, compose, made_backgrounds, made_calls
+from scionwood_audio.data.scenes import Parts, compose, made_backgrounds, made_calls, made_sounds
 from scionwood_audio.inference import held_out
 from scionwood_audio.inference.finding import search
 from scionwood_audio.readers.selections import Selection, read_selections, write_selections
@@ -28,7 +28,7 @@ def short(monkeypatch):
 @pytest.fixture
 def day(tmp_path) -> tuple[Path, list[Selection], list[Selection]]:
     rng = np.random.default_rng(3)
-    parts = Parts(made_calls(rng, 5), [], made_backgrounds(rng, 5.0)[:1])
+    parts = Parts(made_calls(rng, 5), made_sounds(rng, 9), made_backgrounds(rng, 5.0)[:1])
     scene = compose(parts, 40.0, rng, (15.0, 20.0))
     path = tmp_path / "day.wav"
     soundfile.write(str(path), np.stack([scene.samples] * 2, 1) / 2, 16000, "PCM_16")

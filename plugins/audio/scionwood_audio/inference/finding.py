@@ -113,6 +113,7 @@ def search(
             results = [*results, result]
             if trained is not None:
                 run, score = trained
+        del levels  # the features of its scenes take more memory than a day of scores
     chosen = (
         results[-1]
         if run or options.run
@@ -243,7 +244,7 @@ def selected(
     unit = POSITIONS * options.expand
     calls = []
     for start, end in events_of(values, threshold, shape):
-        sure = 1 / (1 + np.exp((result.threshold - values[start:end].mean()) / scale))
+        sure = (1 + np.tanh((values[start:end].mean() - result.threshold) / scale / 2)) / 2
         score = float(np.clip(sure, options.confidence, 1.0))
         calls.append(Selection(start / unit, end / unit, label, *box, round(score, 4)))
     return calls

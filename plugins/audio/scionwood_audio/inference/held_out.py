@@ -100,6 +100,7 @@ def layer_features(
     by_scene = []
     for scene in scenes:
         features = score_pieces([scene.samples], hidden, network.samples, hop)
+        features = features.astype(np.float16)  # half of the memory, for all layers of a minute
         by_scene.append(np.split(features, features.shape[1] // network.width, 1))
         advance(1)
     return by_scene

@@ -19,6 +19,7 @@ def fit_head(features: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, floa
     """
     from sklearn.linear_model import LogisticRegression
 
+    features = features.astype(np.float32)
     mean, scale = features.mean(0), features.std(0) + 1e-6
     model = LogisticRegression(C=STRENGTH, max_iter=200)
     model.fit((features - mean) / scale, target > 0.5)

