@@ -83,16 +83,16 @@ def write_demonstration(
         rule = f"five songs are marked, and {seconds:g} s hold at most {seconds / (GAP + 3):.0f}"
         raise RecipeError(f"songs {songs}", rule, "Give five or more, or more minutes")
     place = Path(folder)
-    made = Demonstration(place / "morning.wav", place / "five.txt", place / "all.txt")
-    for path in made:
+    files = Demonstration(place / "morning.wav", place / "five.txt", place / "all.txt")
+    for path in files:
         check_target(path, overwrite=force)
     samples, calls = morning(seconds, songs, level, np.random.default_rng(seed))
-    with writing(made.recording), atomic_path(made.recording, overwrite=force) as part:
+    with writing(files.recording), atomic_path(files.recording, overwrite=force) as part:
         soundfile.write(str(part), samples, RATE, "PCM_16", format="WAV")
     marked = sorted(np.random.default_rng([seed, 1]).choice(songs, 5, replace=False))
-    write_selections(made.examples, [calls[number] for number in marked], force=force)
-    write_selections(made.truth, calls, force=force)
-    return made
+    write_selections(files.examples, [calls[number] for number in marked], force=force)
+    write_selections(files.truth, calls, force=force)
+    return files
 
 
 def morning(

@@ -106,8 +106,8 @@ def _mono(path: str | Path, data: np.ndarray, channel: int | str) -> np.ndarray:
     if isinstance(channel, int):
         return np.ascontiguousarray(data[channel])
     mean: np.ndarray = data.mean(0)
-    level, whole = float(np.square(mean).mean()), float(np.square(data).mean())
-    if whole > 0 and level < CANCELLED**2 * whole:
+    level, power = float(np.square(mean).mean()), float(np.square(data).mean())
+    if power > 0 and level < CANCELLED**2 * power:
         rule = "its channels cancel each other, as left = -right does"
         raise ReadError(str(path), rule, "Choose one: channel 0, or loudest")
     return mean

@@ -94,18 +94,17 @@ def _check_wav(path: Path, file: BinaryIO) -> None:
         if name == b"fmt ":
             _check_samples(path, _at(file, start, min(length, 40)))
         if name == b"data":
-            held = size - start
-            if length == 0 and held > TAIL:
-                rule = f"it declares no samples, and {held:,} bytes follow its WAV header"
+            present = size - start
+            if length == 0 and present > TAIL:
+                rule = f"it declares no samples, and {present:,} bytes follow its WAV header"
                 remedy = "The recorder did not finish it: convert it with FFmpeg -ignore_length 1"
                 raise ReadError(str(path), rule, remedy)
-            if length > held and length not in STREAMED:
-                rule = (
-                    f"its WAV header declares {length:,} bytes of samples, and {held:,} are there"
-                )
+            if length > present and length not in STREAMED:
+                present_text = f"{present:,} are there"
+                rule = f"its WAV header declares {length:,} bytes of samples, and {present_text}"
                 raise ReadError(str(path), rule, "Fetch it again: it is cut")
-            if held - length > TAIL and not _at(file, start + length + length % 2, 4).isalnum():
-                more = held - length
+            if present - length > TAIL and not _at(file, start + length + length % 2, 4).isalnum():
+                more = present - length
                 rule = f"its WAV header declares {length:,} bytes of samples, and {more:,} follow"
                 remedy = "The recorder did not finish it: convert it with FFmpeg -ignore_length 1"
                 raise ReadError(str(path), rule, remedy)
@@ -138,13 +137,13 @@ def _check_ogg(path: Path, file: BinaryIO) -> None:
         head = _at(file, place, 27)
         if len(head) < 27 or head[:4] != b"OggS":
             raise _damaged(path, place, "no page begins there")
-        flags, serial, number, stated, count = struct.unpack("<5xB8xIIIB", head)
+        flags, serial, number, checksum, count = struct.unpack("<5xB8xIIIB", head)
         table = file.read(count)
         end = place + 27 + count + sum(table)
         if end > size:
             raise _damaged(path, place, "the file ends inside of this page")
         page = head[:22] + bytes(4) + head[26:] + table + file.read(sum(table))
-        if _checksum(page) != stated:
+        if _checksum(page) != checksum:
             raise _damaged(path, place, "its checksum differs")
         if ended:
             rule = "a second recording follows the first in one file"

@@ -41,13 +41,13 @@ def table_rows(
         columns[score] = lambda s: _text(s.score)
     extra = dict.fromkeys(name for s in selections for name, _ in s.extra)
     first = {"Selection": "", "View": "Spectrogram 1", "Channel": "1"} if numbered else {}
-    rest = [name for name in extra if name not in first and name not in columns]
-    rows = [[*first, *columns, *rest]]
+    others = [name for name in extra if name not in first and name not in columns]
+    rows = [[*first, *columns, *others]]
     for number, selection in enumerate(selections, start=1):
-        known = {**first, "Selection": str(number), **dict(selection.extra)}
-        start_of_row = [known[name] for name in first]
+        cells = {**first, "Selection": str(number), **dict(selection.extra)}
+        start_of_row = [cells[name] for name in first]
         values = [read(selection) for read in columns.values()]
-        rows.append([*start_of_row, *values, *(known.get(name, "") for name in rest)])
+        rows.append([*start_of_row, *values, *(cells.get(name, "") for name in others)])
     return rows
 
 

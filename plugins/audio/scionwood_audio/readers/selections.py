@@ -117,8 +117,8 @@ def write_selections(
     """
     chosen = style or _style(Path(path))
     for number, selection in enumerate(selections, start=1):
-        if found := fault(selection):
-            raise WriteError(f"{path}, selection {number}: {found[0]}", found[1], found[2])
+        if broken := fault(selection):
+            raise WriteError(f"{path}, selection {number}: {broken[0]}", broken[1], broken[2])
     if chosen == "audacity":
         lines = [row for selection in selections for row in label_rows(selection)]
     else:
@@ -160,7 +160,7 @@ def _one_line(path: str | Path, row: list[str]) -> list[str]:
 
 
 def _audacity(path: str | Path, text: str) -> list[Selection]:
-    found: list[Selection] = []
+    selections: list[Selection] = []
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
@@ -169,14 +169,14 @@ def _audacity(path: str | Path, text: str) -> list[Selection]:
             if len(fields) < 2:
                 raise ReadError(where, "it has no end", "A label has a start, an end and a name")
             start, end = (_number(where, value) for value in fields[:2])
-            found.append(_possible(where, Selection(start, end, "\t".join(fields[2:]))))
-        elif not found or len(fields) != 3:
+            selections.append(_possible(where, Selection(start, end, "\t".join(fields[2:]))))
+        elif not selections or len(fields) != 3:
             rule = "a line of frequencies follows a label, and has a low and a high one"
             raise ReadError(f"{where}: {line[:60]}", rule, "Export the labels again")
         else:
             low, high = (None if (x := _number(where, v)) == -1 else x for v in fields[1:])
-            found[-1] = _possible(where, found[-1]._replace(low=low, high=high))
-    return found
+            selections[-1] = _possible(where, selections[-1]._replace(low=low, high=high))
+    return selections
 
 
 def _table(
@@ -188,20 +188,22 @@ def _table(
     filled = ((number, row) for number, row in rows if any(value.strip() for value in row))
     _, header = next(filled)
     places = {name.strip().lower(): place for place, name in enumerate(header)}
-    wanted = [names[0], names[1], *([label] if label else [])]
-    if missing := [name for name in wanted if name.lower() not in places]:
+    required = [names[0], names[1], *([label] if label else [])]
+    if missing := [name for name in required if name.lower() not in places]:
         rule = f"it has no column {' and no column '.join(missing)}"
         raise ReadError(f"{path}: {', '.join(header)[:100]}", rule, _FORMATS)
-    named = [name.strip().lower() for name in header if name.strip()]
-    if twice := sorted({name for name in named if named.count(name) > 1}):
+    titles = [name.strip().lower() for name in header if name.strip()]
+    if twice := sorted({name for name in titles if titles.count(name) > 1}):
         rule = "it names a column twice"
         raise ReadError(f"{path}: {twice[0]}", rule, "Rename one of them")
     choices = (label.lower(),) if label else LABELS
     columns = [places.get(name.lower()) for name in names]
-    columns += [next((places[n] for n in some if n in places), None) for some in (choices, SCORES)]
-    rest = [(name, place) for place, name in enumerate(header) if name.strip()]
-    rest = [(name, place) for name, place in rest if place not in columns]
-    found = []
+    columns += [
+        next((places[n] for n in group if n in places), None) for group in (choices, SCORES)
+    ]
+    others = [(name, place) for place, name in enumerate(header) if name.strip()]
+    others = [(name, place) for name, place in others if place not in columns]
+    selections = []
     for number, row in filled:
         where = f"{path}, line {number}"
         if len(row) != len(header):
@@ -216,23 +218,23 @@ def _table(
             low=bounds[0],
             high=bounds[1],
             score=bounds[2],
-            extra=tuple((title, row[place]) for title, place in rest),
+            extra=tuple((title, row[place]) for title, place in others),
         )
-        found.append(_possible(where, selection))
-    return found
+        selections.append(_possible(where, selection))
+    return selections
 
 
 def _one_view(rows: list[Selection]) -> list[Selection]:
     """Drop the rows of waveforms where the spectrogram of the selection has one."""
-    drawn = {dict(row.extra).get("Selection") for row in rows if _view(row) == "spectrogram"}
-    drawn -= {None}
+    in_view = {dict(row.extra).get("Selection") for row in rows if _view(row) == "spectrogram"}
+    in_view -= {None}
     if files := sorted({name for row in rows if (name := dict(row.extra).get("Begin File"))})[1:]:
         rule = "its selections belong to several recordings"
         raise ReadError(f"Begin File {files[0]}", rule, "Export a table for each recording")
     return [
         row
         for row in rows
-        if _view(row) != "waveform" or dict(row.extra).get("Selection") not in drawn
+        if _view(row) != "waveform" or dict(row.extra).get("Selection") not in in_view
     ]
 
 
@@ -241,8 +243,8 @@ def _view(row: Selection) -> str:
 
 
 def _possible(where: str, selection: Selection) -> Selection:
-    if found := fault(selection):
-        raise ReadError(f"{where}: {found[0]}", found[1], found[2])
+    if broken := fault(selection):
+        raise ReadError(f"{where}: {broken[0]}", broken[1], broken[2])
     return selection
 
 

@@ -68,13 +68,13 @@ class SoundReader(Reader):
         with reading(self.path, KIND):
             check_container(self.path)
             try:
-                found = soundfile.info(str(self.path))
+                info = soundfile.info(str(self.path))
             except soundfile.LibsndfileError as error:
                 rule = f"libsndfile cannot open it ({error.error_string})"
                 remedy = "Check that it is a sound, or convert it to WAV"
                 raise ReadError(str(self.path), rule, remedy) from error
-        self.rate, self.frames, self.channels = found.samplerate, found.frames, found.channels
-        self.format, self.subtype = found.format, found.subtype
+        self.rate, self.frames, self.channels = info.samplerate, info.frames, info.channels
+        self.format, self.subtype = info.format, info.subtype
         if self.frames < SHORTEST * self.rate:
             rule = f"it declares {self.frames} samples at {self.rate} Hz, less than {SHORTEST} s"
             raise ReadError(str(self.path), rule, "Fetch the sound again: it is empty or cut")
@@ -89,22 +89,21 @@ class SoundReader(Reader):
     def __iter__(self) -> Iterator[Record]:
         import soundfile
 
-        done = 0
+        position = 0
         with reading(self.path, KIND), soundfile.SoundFile(str(self.path)) as file:
             for number in range(len(self)):
-                wanted = min(self.block, self.frames - done)
+                count = min(self.block, self.frames - position)
                 try:
-                    data = file.read(wanted, dtype="float32", always_2d=True).T
+                    data = file.read(count, dtype="float32", always_2d=True).T
                 except soundfile.LibsndfileError as error:
-                    rule = (
-                        f"it is damaged at or after {done / self.rate:.1f} s ({error.error_string})"
-                    )
+                    start = f"{position / self.rate:.1f} s"
+                    rule = f"it is damaged at or after {start} ({error.error_string})"
                     raise ReadError(str(self.path), rule, "Fetch the sound again") from error
-                self._check(data, done, wanted)
+                self._check(data, position, count)
                 if data.shape[1]:
                     yield Record({"block": number}, self._scaled(data))
-                done += wanted
-                if data.shape[1] < wanted:
+                position += count
+                if data.shape[1] < count:
                     return
 
     def rewrite(
@@ -135,18 +134,18 @@ class SoundReader(Reader):
         scaled = data if self.calibration is None else data * np.float32(self.calibration)
         return np.ascontiguousarray(scaled)
 
-    def _check(self, data: np.ndarray, done: int, wanted: int) -> None:
-        if data.shape[1] != wanted:
-            found = f"it declares {self.frames} samples, and {done + data.shape[1]} can be read"
+    def _check(self, data: np.ndarray, position: int, count: int) -> None:
+        if data.shape[1] != count:
+            text = f"it declares {self.frames} samples, and {position + data.shape[1]} can be read"
             if self.format != "OGG":
-                raise ReadError(str(self.path), found, "Fetch the sound again: it is cut")
+                raise ReadError(str(self.path), text, "Fetch the sound again: it is cut")
             # All pages are whole: the program that wrote them lost samples, and counted them.
-            late = (self.frames - done - data.shape[1]) / self.rate
-            text = f"{found}: {late:.3f} s are missing, and what follows them comes too early"
+            late = (self.frames - position - data.shape[1]) / self.rate
+            text = f"{text}: {late:.3f} s are missing, and what follows them comes too early"
             warnings.warn(f"{self.path.name}: {text}", stacklevel=3)
         bad = ~np.isfinite(data)
         if bad.any():
-            where = (done + int(bad.any(0).argmax())) / self.rate
+            where = (position + int(bad.any(0).argmax())) / self.rate
             rule = f"{int(bad.sum())} samples are NaN or infinite, the first at {where:.3f} s"
             raise ReadError(
                 str(self.path), rule, "Cut the sound: one of them makes every score NaN"
