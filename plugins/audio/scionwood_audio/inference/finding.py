@@ -239,7 +239,7 @@ def selected(
     A score is 0.5 at the threshold, and 0.88 where held-out calls have half of their positions.
     """
     values = levelled(scores, shape)
-    scale = max(result.typical - result.threshold, 1e-6) / 2
+    scale = max(result.typical - result.threshold, 0.1) / 2  # a level that fails has none
     threshold = result.threshold + scale * float(
         np.log(options.confidence / (1 - options.confidence))
     )
