@@ -75,9 +75,15 @@ def find(
         WeightsError: the package with the weights is not installed.
 
     Example:
-        >>> calls = find("day.wav", "five.txt", FindOptions(weights="random"))
-        >>> all(0.5 <= call.score <= 1 for call in calls)
-        True
+        >>> import numpy, soundfile
+        >>> from scionwood_audio.readers.selections import Selection
+        >>> day = 0.01 * numpy.random.default_rng(0).standard_normal(160_000)
+        >>> for start in (16_000, 60_000, 120_000):
+        ...     day[start : start + 8000] += 0.3 * numpy.sin(1.2 * numpy.arange(8000))
+        >>> soundfile.write("day.wav", day, 16_000)
+        >>> marked = [Selection(1.0, 1.5, "tone"), Selection(3.75, 4.25, "tone")]
+        >>> len(find("day.wav", marked, FindOptions(weights="random", overlap=1)))
+        3
     """
     return search(recording, examples, options).selections
 
@@ -233,7 +239,7 @@ def selected(
     A score is 0.5 at the threshold, and 0.88 where held-out calls have half of their positions.
     """
     values = levelled(scores, shape)
-    scale = max(result.typical - result.threshold, 1e-6) / 2
+    scale = max(result.typical - result.threshold, 0.1) / 2  # a level that fails has none
     threshold = result.threshold + scale * float(
         np.log(options.confidence / (1 - options.confidence))
     )

@@ -33,10 +33,10 @@ def load_whisper(weights: str, positions: int, seed: int, *, decoder: bool = Tru
             torch.manual_seed(seed)
             return _network(RANDOM, positions).eval()
     if weights == "package" and not decoder:
-        stored = tensors(package_file("model.bin"), "encoder/")
+        arrays = tensors(package_file("model.bin"), "encoder/")
         with torch.device("meta"):
             network: Any = _network(TINY_EN, positions)
-        state = _cut(state_dict(stored, sides=("encoder",)), positions)
+        state = _cut(state_dict(arrays, sides=("encoder",)), positions)
         inside = {name.removeprefix("model.encoder."): value for name, value in state.items()}
         network.model.encoder.load_state_dict(inside, strict=True, assign=True)
         return cast(nn.Module, network.eval())
