@@ -1336,6 +1336,10 @@ WITH line AS (
 )
 SELECT equation, horizon, method AS across, cell FROM line ORDER BY place;
 
+-- table: audio_geophysics
+SELECT arm AS " ", 'level ' || level AS across, spread(ap, '.1f') AS cell
+FROM audio_geophysics GROUP BY arm, level ORDER BY min(place);
+
 -- table: fuzz
 SELECT sample AS format, digits(mutations, ',.0f') AS damaged, equal AS read,
   [values] AS "other values", shapes AS "other shape", refused, died, time AS "too slow",

@@ -30,7 +30,7 @@ from scionwood_kit import CHECKS
 
 ROOT = Path(__file__).parents[2]
 FIELDS = ("bangla", "biomed", "crash", "pde", "seismic")
-PLUGINS = (*FIELDS, "audit", "federated", "language", "methods", "serve")
+PLUGINS = (*FIELDS, "audio", "audit", "federated", "language", "methods", "serve")
 STRAIGHT = {0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"', 0x2026: "..."}
 
 

@@ -6,8 +6,20 @@ from scionwood import ReadError, RecipeError
 
 
 class RateError(ReadError):
-    """The sampling rate is missing or too low, or the band of a call lies above half of it."""
+    """The sampling rate is missing or too low, or the band of a call lies above half of it.
+
+    Example:
+        >>> import scionwood
+        >>> issubclass(RateError, scionwood.ReadError)
+        True
+    """
 
 
 class WindowMismatchError(RecipeError):
-    """A run was trained with another window than the one that is asked for."""
+    """A run was trained with another window than the one that is asked for.
+
+    Example:
+        >>> import scionwood
+        >>> issubclass(WindowMismatchError, scionwood.RecipeError)
+        True
+    """

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 WRONG = """
+audio find nope five.txt out.txt -> nope: there is no such file
+audio find there nope out.txt -> nope: there is no such file
+audio score nope there -> nope: there is no such file
 bangla check nope -> nope: there is no such file
 bangla score nope -> nope: there is no such file
 bangla tokenizers a --text nope -> nope: there is no such file

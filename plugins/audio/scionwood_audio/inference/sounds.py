@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from scionwood import ReadError
 from scionwood_audio.errors import RateError
+from scionwood_audio.inference.channels import is_seismic, read_channel
 from scionwood_audio.model.mel import RATE
 from scionwood_audio.readers.sound import SoundReader
 
@@ -18,6 +20,9 @@ Channel: TypeAlias = int | Literal["mean", "loudest"]
 
 LOWEST = 8_000
 """Samples a second below which features change: through 4 kHz their cosine is 0.79."""
+
+PIECE = 2**20
+"""Samples of a seismic channel that are resampled at once."""
 
 CANCELLED = 0.1
 """Level of the mean against that of the channels, below which they cancel each other."""
@@ -31,35 +36,40 @@ def read_blocks(
     Resampling in blocks gives the samples of resampling at once.
 
     Args:
-        path: the file.
+        path: the file: a sound, or a seismic file, of which `channel` names one channel.
         channel: which channel, or what is made of them.
         expand: how many times slower the recording is heard. With 2, a song at 9 kHz is heard at
-            4.5 kHz, and lasts twice as long; divide the times by it.
+            4.5 kHz, and lasts twice as long; divide the times by it. With 0.0625, a channel of
+            1 kHz is heard at 16 kHz.
 
     Yields:
         (time,) float32.
 
     Raises:
         ReadError: the file is damaged, the channel does not exist, or the channels cancel.
-        RateError: the rate, divided by `expand`, is below 8 kHz.
+        RateError: `expand` is not positive, or the rate divided by it is below 8 kHz.
     """
-    import soxr
-
+    if is_seismic(path):
+        yield from _heard(path, channel, expand)
+        return
     with SoundReader(path) as reader:
-        rate = reader.rate / expand
-        if rate < LOWEST:
-            rule = f"it is heard at {rate:g} samples a second, below {LOWEST:,}"
-            remedy = f"Set expand to {reader.rate / RATE:g} or less: the sound is then heard faster"
-            raise RateError(str(path), rule, remedy)
+        stream = _stream(path, reader.rate, expand)
         chosen = _loudest(path) if channel == "loudest" else channel
         if isinstance(chosen, int) and not 0 <= chosen < reader.channels:
             rule = f"the file has the channels 0 to {reader.channels - 1}"
             raise ReadError(f"{path}: channel {chosen}", rule, "Choose one of them")
-        stream = soxr.ResampleStream(rate, RATE, 1, dtype="float32")
-        last = len(reader) - 1
         for record in reader:
-            samples = _mono(path, record.data, chosen)
-            yield stream.resample_chunk(samples, last=record.key["block"] == last)
+            yield stream.resample_chunk(_mono(path, record.data, chosen))
+        yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def seconds_of(path: str | Path) -> float:
+    """Return the length of a recording in seconds; a sound states it, a seismic file is read."""
+    if is_seismic(path):
+        samples, rate = read_channel(path, 0)
+        return len(samples) / rate
+    with SoundReader(path) as reader:
+        return float(reader.frames / reader.rate)
 
 
 def read_sound(path: str | Path, *, channel: Channel = "mean", expand: float = 1.0) -> np.ndarray:
@@ -67,12 +77,37 @@ def read_sound(path: str | Path, *, channel: Channel = "mean", expand: float = 1
     return np.concatenate(list(read_blocks(path, channel=channel, expand=expand)))
 
 
+def _heard(path: str | Path, channel: Channel, expand: float) -> Iterator[np.ndarray]:
+    if not isinstance(channel, int):
+        rule = "the channels of a seismic file are places, and their mixture is none"
+        raise ReadError(f"{path}: channel {channel}", rule, "Name one: channel=0")
+    samples, rate = read_channel(path, channel)
+    stream = _stream(path, rate, expand)
+    for start in range(0, len(samples), PIECE):
+        yield stream.resample_chunk(samples[start : start + PIECE])
+    yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def _stream(path: str | Path, declared: float, expand: float) -> Any:
+    import soxr
+
+    if not 0 < expand < math.inf:
+        rule = "it is a positive number: 2 is heard twice as slowly, 0.5 twice as fast"
+        raise RateError(f"{path}: expand {expand:g}", rule, "Set it to 1")
+    rate = declared / expand
+    if rate < LOWEST:
+        rule = f"it is heard at {rate:g} samples a second, below {LOWEST:,}"
+        remedy = f"Set expand to {declared / RATE:g} or less: the sound is then heard faster"
+        raise RateError(str(path), rule, remedy)
+    return soxr.ResampleStream(rate, RATE, 1, dtype="float32")
+
+
 def _mono(path: str | Path, data: np.ndarray, channel: int | str) -> np.ndarray:
     if isinstance(channel, int):
         return np.ascontiguousarray(data[channel])
     mean: np.ndarray = data.mean(0)
-    level, whole = float(np.square(mean).mean()), float(np.square(data).mean())
-    if whole > 0 and level < CANCELLED**2 * whole:
+    level, power = float(np.square(mean).mean()), float(np.square(data).mean())
+    if power > 0 and level < CANCELLED**2 * power:
         rule = "its channels cancel each other, as left = -right does"
         raise ReadError(str(path), rule, "Choose one: channel 0, or loudest")
     return mean

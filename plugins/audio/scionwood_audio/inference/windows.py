@@ -47,11 +47,11 @@ class Windows:
     def feed(self, samples: np.ndarray) -> list[Window]:
         """Return the windows that these samples complete."""
         self._rest = np.concatenate([self._rest, samples.astype(np.float32, copy=False)])
-        whole = []
+        complete = []
         while len(self._rest) >= self.length:
-            whole.append(Window(self._start, self._rest[: self.length].copy(), self.length))
+            complete.append(Window(self._start, self._rest[: self.length].copy(), self.length))
             self._rest, self._start = self._rest[self.hop :], self._start + self.hop
-        return whole
+        return complete
 
     def close(self) -> list[Window]:
         """Return the last window if it holds samples that no other one held."""

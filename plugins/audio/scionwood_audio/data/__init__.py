@@ -1,0 +1,1 @@
+"""Scenes of calls in backgrounds, and windows around calls."""

@@ -1,0 +1,184 @@
+"""Marked calls, placed again and again in backgrounds: what five examples are learnt from."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from scionwood import SplitData
+from scionwood.authoring import DataLoader, Split
+from scionwood_audio.data.parts import read_parts
+from scionwood_audio.data.scenes import (
+    Parts,
+    Scene,
+    compose,
+    made_backgrounds,
+    made_calls,
+    made_sounds,
+)
+from scionwood_audio.inference.held_out import FOLDS
+from scionwood_audio.inference.sounds import Channel
+from scionwood_audio.model.mel import FRAME, RATE
+from scionwood_audio.readers.selections import read_selections
+
+
+def windows_of(scene: Scene, samples: int) -> dict[str, Tensor]:
+    """Cut a scene into windows that do not overlap.
+
+    Args:
+        scene: a composed recording, as long as a number of windows.
+        samples: of a window.
+
+    Returns:
+        `samples` (window, sample) and `target` (window, position), both float32.
+    """
+    return {
+        "samples": torch.from_numpy(scene.samples).reshape(-1, samples),
+        "target": torch.from_numpy(scene.frames).reshape(-1, samples // FRAME),
+    }
+
+
+@final
+class Composed(SplitData):
+    """Scenes of calls in backgrounds; places and levels are ours, in every epoch others.
+
+    The record of a scene says that it is composed. Without a recording, the calls, the other sounds
+    and the backgrounds are made by us, so that a recipe runs anywhere.
+
+    Shapes: a batch holds `samples` (window, 16000 window) float32, `target` (window, 50 window)
+        float32, and `composed` (window,) bool, true.
+
+    Units: samples from -1 to 1 at 16 kHz; a target is 1 where a call is.
+
+    Source: J. Salamon et al., Scaper (2017), for soundscapes composed of parts.
+
+    Args:
+        recording: in which the calls were marked; empty means sounds made by us.
+        selections: the marked calls: a table of Raven, labels of Audacity, or CSV.
+        label: take the selections with this label only; empty takes all.
+        backgrounds: recordings, or folders of them, without the call.
+        others: short recordings of other animals, or folders of them.
+        assume_complete: every call of the recording is marked, so that its rest is background.
+        channel: the channel of the recording that is heard.
+        expand: how many times slower the recordings are heard.
+        held_folds: folds of the examples, of five, that are held out of training for validation.
+        window: seconds of a window, that of the backbone.
+        scene: windows of a scene.
+        n_train: scenes of an epoch.
+        n_val: scenes of validation, and of test.
+        levels: lowest and highest level of a call against the background, dB.
+        vary: largest change of the pitch of a call, as a share of it.
+        batch_size: scenes in a batch.
+        seed: seed of the sounds made by us, and of the scenes of validation and test.
+
+    Raises:
+        RecipeError: there are fewer than two examples, or a folder holds no sound.
+        ReadError: a file is damaged, or an example lies outside of the recording.
+        RateError: an example is above the band of the network.
+    """
+
+    def __init__(
+        self,
+        *,
+        recording: str = "",
+        selections: str = "",
+        label: str = "",
+        backgrounds: list[str] | None = None,
+        others: list[str] | None = None,
+        assume_complete: bool = False,
+        channel: Channel = "mean",
+        expand: float = 1.0,
+        held_folds: int = 1,
+        window: float = 3.0,
+        scene: int = 4,
+        n_train: int = 20,
+        n_val: int = 10,
+        levels: tuple[float, float] = (-5.0, 10.0),
+        vary: float = 0.1,
+        batch_size: int = 2,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.recording, self.selections, self.label = recording, selections, label
+        self.reading: dict[str, Any] = {
+            "backgrounds": backgrounds or [],
+            "others": others or [],
+            "assume_complete": assume_complete,
+            "channel": channel,
+            "expand": expand,
+            "seed": seed,
+        }
+        self.held_folds, self.samples, self.scene = held_folds, round(window * RATE), scene
+        self.n_train, self.n_val, self.levels = n_train, n_val, levels
+        self.vary, self.batch_size, self.seed = vary, batch_size, seed
+        self._parts: Parts | None = None
+
+    def parts(self) -> Parts:
+        """Return the calls, the other sounds and the backgrounds; read once."""
+        if self._parts is None:
+            rng = np.random.default_rng(self.seed)
+            if self.recording:
+                selections = read_selections(self.selections)
+                chosen = [s for s in selections if not self.label or s.label == self.label]
+                self._parts = read_parts(self.recording, chosen, **self.reading)
+            else:
+                calls, sounds = made_calls(rng, FOLDS), made_sounds(rng, 40)
+                self._parts = Parts(calls, sounds, made_backgrounds(rng))
+        return self._parts
+
+    def loader(self, split: Split) -> DataLoader:
+        """Return the batches of a split; a training scene depends on seed, epoch and index."""
+        parts, folds = self.parts(), min(FOLDS, len(self.parts().calls))
+        first = min(self.held_folds, folds - 1)
+        held_out = [parts.fold(number, folds) for number in range(first)]
+        if split == "train":
+            chosen = joined([parts.fold(number, folds) for number in range(first, folds)])
+            scenes = Scenes(chosen, self, self.n_train, None)
+        else:
+            chosen = joined(held_out) if held_out else parts
+            scenes = Scenes(chosen, self, self.n_val, self.seed + (split == "test"))
+        return DataLoader(scenes, self.batch_size, split == "train", collate_fn=_batch)
+
+
+def joined(parts: list[Parts]) -> Parts:
+    """Return the sounds of several folds together, each once."""
+
+    def sounds_of(kind: str) -> list[np.ndarray]:
+        sounds = [sound for part in parts for sound in getattr(part, kind)]
+        return list({id(sound): sound for sound in sounds}.values())
+
+    return Parts(sounds_of("calls"), sounds_of("others"), sounds_of("backgrounds"))
+
+
+@final
+class Scenes(Dataset[dict[str, Tensor]]):
+    """Scenes as windows; without a seed, each one follows the draws of the loader.
+
+    Args:
+        parts: what is placed.
+        data: the lengths and the levels.
+        n: scenes of an epoch.
+        seed: seed of scenes that are the same in every epoch.
+    """
+
+    def __init__(self, parts: Parts, data: Composed, n: int, seed: int | None) -> None:
+        self.parts, self.data, self.n, self.seed = parts, data, n, seed
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        word = int(torch.randint(2**31, ())) if self.seed is None else self.seed
+        rng = np.random.default_rng([word, index])
+        seconds = self.data.scene * self.data.samples / RATE
+        scene = compose(self.parts, seconds, rng, self.data.levels, self.data.vary)
+        return windows_of(scene, self.data.samples)
+
+
+def _batch(scenes: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    batch = {name: torch.cat([scene[name] for scene in scenes]) for name in scenes[0]}
+    return {**batch, "composed": torch.ones(len(batch["samples"]), dtype=torch.bool)}

@@ -1,0 +1,156 @@
+"""The parts of scenes from a user's files: marked calls, their background, and other recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from scionwood import ReadError, RecipeError
+from scionwood_audio.data.scenes import Parts, made_backgrounds, made_sounds, shaped_noise
+from scionwood_audio.errors import RateError
+from scionwood_audio.inference.sounds import Channel, read_blocks, seconds_of
+from scionwood_audio.model.mel import RATE
+from scionwood_audio.readers.selections import Selection
+from scionwood_audio.readers.sound import SoundReader
+
+LONGEST = 300
+"""Seconds of a background that are read; more would only be more of the same."""
+
+BIN = 512
+"""Samples of a spectrum of the background: bins of 31 Hz."""
+
+MARGIN = 0.5
+"""Seconds beside a selection that belong neither to the call nor to the background."""
+
+
+def check_examples(path: str | Path, selections: Sequence[Selection], expand: float = 1.0) -> None:
+    """Check that marked calls can be heard by the network.
+
+    Args:
+        path: their recording.
+        selections: the calls.
+        expand: how many times slower the recording is heard.
+
+    Raises:
+        RecipeError: there are fewer than two.
+        ReadError: one lies outside of the recording.
+        RateError: the band of one lies above 8 kHz, as it is heard.
+    """
+    if len(selections) < 2:
+        rule = "one example is held out while the others are learnt, so two are needed"
+        raise RecipeError(f"{len(selections)} examples of {path}", rule, "Mark two or more; 5 help")
+    seconds = seconds_of(path)
+    for number, call in enumerate(selections, start=1):
+        where = f"example {number}: {call.start:g} to {call.end:g} s"
+        if not 0 <= call.start < call.end <= seconds + 0.01:
+            rule = f"{path} lasts {seconds:.2f} s"
+            raise ReadError(where, rule, "Give the recording in which the examples were marked")
+        top = max(call.low or 0.0, call.high or 0.0) / expand
+        # A box may reach beyond the call: what counts is whether its lower half is heard.
+        middle = ((call.low or 0.0) + (call.high or 0.0)) / 2 / expand
+        if middle > RATE / 2 or (call.low or 0.0) / expand >= RATE / 2:
+            factor = int(-(-top * expand // (RATE / 2)))
+            rule = f"a song at {top * expand / 1000:g} kHz is above the 8 kHz that are heard"
+            raise RateError(where, rule, f"It needs expand={factor}")
+
+
+def read_parts(
+    recording: str | Path,
+    selections: Sequence[Selection],
+    *,
+    backgrounds: Sequence[str | Path] = (),
+    others: Sequence[str | Path] = (),
+    assume_complete: bool = False,
+    channel: Channel = "mean",
+    expand: float = 1.0,
+    seed: int = 0,
+) -> Parts:
+    """Return marked calls with what they are placed among.
+
+    The rest of the recording may hold unmarked calls. It is a background only if the user says that
+    all calls are marked. Else noise with its median spectrum stands for it, in which rare calls
+    have no part. Where no other sounds are given, sounds made by us take their place.
+
+    Args:
+        recording: in which the calls were marked.
+        selections: the calls.
+        backgrounds: recordings, or folders of them, without the call.
+        others: short recordings of other animals, or folders of them.
+        assume_complete: every call of the recording is marked.
+        channel: which channel of the recording is heard.
+        expand: how many times slower the recordings are heard.
+        seed: seed of the sounds made by us.
+
+    Raises:
+        RecipeError: there are fewer than two calls, or a folder holds no sound.
+        ReadError: a file is damaged, or a call lies outside of the recording.
+        RateError: a call is above the band of the network.
+    """
+    check_examples(recording, selections, expand)
+    calls, remainder, power = _cut(recording, selections, channel, expand)
+    rng = np.random.default_rng(seed)
+    surroundings = [shaped_noise(power, 20.0, rng) for _ in range(5)]
+    if assume_complete and remainder:
+        surroundings = _pieces(np.concatenate(remainder))
+    recorded = [_first(path, channel, expand) for path in sound_files(backgrounds)]
+    sounds = [_first(path, channel, expand, 4) for path in sound_files(others)]
+    noises = [] if recorded or assume_complete else made_backgrounds(rng)
+    return Parts(calls, sounds or made_sounds(rng, 60), recorded + surroundings + noises)
+
+
+def _cut(
+    recording: str | Path, selections: Sequence[Selection], channel: Channel, expand: float
+) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
+    """Return the calls, what lies between them, and the median spectrum; read in blocks."""
+    spans = [(round(s.start * expand * RATE), round(s.end * expand * RATE)) for s in selections]
+    until = max(max(end for _, end in spans), LONGEST * RATE)
+    calls: list[list[np.ndarray]] = [[] for _ in spans]
+    remainder, spectra, start = [], [], 0
+    for block in read_blocks(recording, channel=channel, expand=expand):
+        free = np.ones(len(block), bool)
+        for call, (first, last) in zip(calls, spans, strict=True):
+            call.append(block[max(first - start, 0) : max(last - start, 0)])
+            wide = round(MARGIN * RATE)
+            free[max(first - wide - start, 0) : max(last + wide - start, 0)] = False
+        if start < LONGEST * RATE:
+            remainder.append(block[free])
+            columns = block[: len(block) // BIN * BIN].reshape(-1, BIN) * np.hanning(BIN)
+            spectra.append(np.abs(np.fft.rfft(columns)) ** 2)
+        start += len(block)
+        if start >= until:
+            break
+    power = np.median(np.concatenate(spectra), 0) + 1e-12
+    return [np.concatenate(call) for call in calls], [r for r in remainder if len(r)], power
+
+
+def _pieces(remainder: np.ndarray) -> list[np.ndarray]:
+    # Five, so that each fold of the examples has a background that the others do not hear.
+    return [piece for piece in np.array_split(remainder, 5) if len(piece) >= RATE] or [remainder]
+
+
+def sound_files(paths: Sequence[str | Path]) -> list[Path]:
+    """Return the sounds that are named, or lie in the folders that are named.
+
+    Raises:
+        RecipeError: a folder holds none.
+    """
+    sounds: list[Path] = []
+    for path in map(Path, paths):
+        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SoundReader.suffixes)
+        if path.is_dir() and not inside:
+            rule = f"it holds no sound ({', '.join(SoundReader.suffixes)})"
+            raise RecipeError(str(path), rule, "Name a file, or a folder of recordings")
+        sounds += inside if path.is_dir() else [path]
+    return sounds
+
+
+def _first(path: Path, channel: Channel, expand: float, seconds: int = LONGEST) -> np.ndarray:
+    blocks, total = [], 0
+    for block in read_blocks(path, channel=channel if channel == "mean" else 0, expand=expand):
+        blocks.append(block)
+        total += len(block)
+        if total >= seconds * RATE:
+            break
+    return np.concatenate(blocks)[: seconds * RATE]

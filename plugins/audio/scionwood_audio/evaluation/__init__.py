@@ -1,0 +1,1 @@
+"""Scores of found events, and the page that shows them."""

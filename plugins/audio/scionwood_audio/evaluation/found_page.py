@@ -1,0 +1,167 @@
+"""A page of found calls: a spectrogram with its box, the score, and a player."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scionwood import WriteError
+from scionwood.authoring import (
+    Figure,
+    Number,
+    Numbers,
+    Page,
+    Section,
+    Table,
+    atomic_path,
+    figure_style,
+    render,
+    writing,
+)
+from scionwood_audio.inference.finding import Finding, channel_of
+from scionwood_audio.inference.sounds import read_blocks
+from scionwood_audio.model.mel import RATE
+from scionwood_audio.readers.selections import Selection
+from scionwood_audio.verbs.options import FindOptions
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+CALLS = 40
+"""Calls on a page; each takes about 30 kB."""
+
+MARGIN = 0.5
+"""Seconds of the recording beside a call."""
+
+LONGEST = 8.0
+"""Seconds of a call that are drawn and played."""
+
+
+def write_found_page(
+    recording: str | Path,
+    finding: Finding,
+    options: FindOptions,
+    path: Path,
+    *,
+    force: bool = False,
+) -> None:
+    """Write a page with the found calls, in one file that loads nothing.
+
+    Of more than 40 calls it shows 20 of the surest and 20 of the least sure ones, whose order of
+    scores tells where the threshold should be.
+
+    Args:
+        recording: the recording that was searched.
+        finding: what was found in it.
+        options: how it was heard.
+        path: the file to write.
+        force: replace an existing file.
+
+    Raises:
+        OutputExistsError: the file exists and `force` is false.
+        WriteError: it cannot be written.
+    """
+    ranked = sorted(finding.selections, key=lambda call: -(call.score or 0))
+    selections = ranked if len(ranked) <= CALLS else ranked[: CALLS // 2] + ranked[-CALLS // 2 :]
+    clips = _clips(recording, selections, options)
+    mark = f"player-{token_hex(8)}"  # a text that no name of a file can hold
+    calls: list[Section] = []
+    for number, (call, clip) in enumerate(zip(selections, clips, strict=True)):
+        title = f"{call.start:.2f} to {call.end:.2f} s, score {call.score or 0:.2f}"
+        calls.append(Section(title, [_figure(call, clip, options), f"{mark}-{number}."]))
+    rows = [(r.level, f"{100 * r.ap:.1f}", f"{100 * r.f1:.1f}") for r in finding.results]
+    numbers = Numbers(
+        [
+            Number("calls", str(len(finding.selections)), Path(recording).name),
+            Number("event F1", f"{100 * finding.chosen.f1:.0f} %", "on held-out examples"),
+            Number("used", finding.chosen.level),
+        ]
+    )
+    note = "A score is 0.5 at the threshold that found held-out examples best."
+    heads = ("level", "average precision, %", "event F1, %")
+    parts = [numbers, Table(heads, rows, note, "On examples that were held out"), *calls]
+    html = render(Page(f"Calls found in {Path(recording).name}", parts))
+    # The page may play the sounds that it holds, and nothing else.
+    html = html.replace("img-src data:", "img-src data:; media-src data:", 1)
+    for number, clip in enumerate(clips):
+        line = f"<p>{mark}-{number}.</p>"
+        if line not in html:
+            raise WriteError(str(path), "the page has no place for a player", "Report this")
+        html = html.replace(line, _player(clip))
+    with writing(path), atomic_path(path, overwrite=force) as part:
+        part.write_text(html, "utf-8")
+
+
+def _clips(
+    recording: str | Path, calls: Sequence[Selection], options: FindOptions
+) -> list[np.ndarray]:
+    """Return what is heard around each call; a block of the recording is in memory."""
+    spans = []
+    for call in calls:
+        end = min(call.end, call.start + LONGEST)
+        edges = (call.start - MARGIN) * options.expand, (end + MARGIN) * options.expand
+        spans.append((max(round(edges[0] * RATE), 0), round(edges[1] * RATE)))
+    clips: list[list[np.ndarray]] = [[] for _ in calls]
+    start, last = 0, max((end for _, end in spans), default=0)
+    blocks = read_blocks(recording, channel=channel_of(options), expand=options.expand)
+    for block in blocks if spans else ():
+        for clip, (first, end) in zip(clips, spans, strict=True):
+            clip.append(block[max(first - start, 0) : max(end - start, 0)])
+        start += len(block)
+        if start >= last:
+            break
+    return [np.concatenate(clip) for clip in clips]
+
+
+def _figure(call: Selection, clip: np.ndarray, options: FindOptions) -> Figure:
+    from PIL import Image
+
+    caption = call.label or "call"
+    drawing = _draw(call, clip, options.expand)
+    file = io.BytesIO()
+    drawing.savefig(file, format="png", dpi=80)
+    small = io.BytesIO()  # a spectrogram of 40 colours looks the same, and takes a fifth
+    with Image.open(file) as picture:
+        picture.convert("RGB").quantize(40).save(small, "PNG", optimize=True)
+    alternative = f"Spectrogram of {call.start:.2f} to {call.end:.2f} s, the call in a box"
+    return Figure(caption, small.getvalue(), alternative=alternative)
+
+
+@figure_style()
+def _draw(call: Selection, clip: np.ndarray, expand: float) -> Drawing:
+    from matplotlib.figure import Figure as Drawing
+    from matplotlib.patches import Rectangle
+
+    first = max(call.start - MARGIN, 0.0)
+    last, top = first + len(clip) / RATE / expand, RATE / 2 * expand / 1000
+    columns = np.lib.stride_tricks.sliding_window_view(np.pad(clip, (0, 512)), 512)[::128]
+    power = np.abs(np.fft.rfft(columns * np.hanning(512))) ** 2
+    level = 10 * np.log10(power.T + 1e-12)
+    drawing = Drawing(figsize=(5.4, 2.0), layout="constrained")
+    axes: Any = drawing.subplots()
+    loudest = float(level.max())
+    extent = (first, last, 0, top)
+    axes.imshow(
+        level, origin="lower", aspect="auto", extent=extent, vmin=loudest - 70, cmap="magma"
+    )
+    low, high = (call.low or 0) / 1000, (call.high or 1000 * top) / 1000
+    size = min(call.end, last) - call.start, min(high, top) - low
+    axes.add_patch(Rectangle((call.start, low), *size, fill=False, edgecolor="w", linewidth=1.5))
+    axes.set(xlabel="time, s", ylabel="frequency, kHz")
+    return drawing
+
+
+def _player(clip: np.ndarray) -> str:
+    import soundfile
+
+    file = io.BytesIO()
+    loud = clip / max(float(np.abs(clip).max(initial=0.0)), 1e-6) * 0.7
+    soundfile.write(file, loud, RATE, format="MP3")
+    data = base64.b64encode(file.getvalue()).decode("ascii")
+    return f'<p><audio controls preload="none" src="data:audio/mpeg;base64,{data}"></audio></p>'

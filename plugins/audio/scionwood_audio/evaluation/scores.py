@@ -1,0 +1,158 @@
+"""Found events against the true ones, and tables with a score in each row."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from scionwood import ReadError, RecipeError
+from scionwood.authoring import read_utf8
+from scionwood_audio.evaluation.frames import auc_and_eer
+from scionwood_audio.inference.events import OVERLAP, matches
+from scionwood_audio.readers.selections import Selection
+
+
+class EventScore(NamedTuple):
+    """How well events were found.
+
+    Attributes:
+        true: the number of true events.
+        events: the number of found ones.
+        right: those of them that overlap with a true event by 0.3 or more.
+        f1: their F1, 0 to 1.
+        precision: the share of the found events that are right.
+        recall: the share of the true events that are found.
+        hours: the length of the recording, or None.
+        recall_at_one: the recall at the least score with at most one false alarm an hour; None
+            without hours or without scores.
+        alarms: the false alarms that this allows: the hours, rounded down.
+    """
+
+    true: int
+    events: int
+    right: int
+    f1: float
+    precision: float
+    recall: float
+    hours: float | None
+    recall_at_one: float | None
+    alarms: int
+
+
+def score_events(
+    events: Sequence[Selection],
+    true: Sequence[Selection],
+    hours: float | None = None,
+    overlap: float = OVERLAP,
+) -> EventScore:
+    """Return how well events were found.
+
+    An event counts as found if one found event overlaps with it by at least `overlap`, as
+    intersection over union. Each event is paired at most once.
+
+    Args:
+        events: the found events.
+        true: the true events.
+        hours: length of the recording, for the false alarms an hour.
+        overlap: the least intersection over union, above 0 and up to 1.
+
+    Raises:
+        RecipeError: the hours or the overlap are not possible.
+
+    Source: DCASE task 5, few-shot bioacoustic event detection, arXiv:2305.13210.
+
+    Example:
+        >>> from scionwood_audio.evaluation.scores import score_events
+        >>> from scionwood_audio.readers.selections import Selection
+        >>> score_events([Selection(1, 2), Selection(5, 6)], [Selection(1.2, 2.1)]).f1
+        0.6666666666666666
+    """
+    if not 0 < overlap <= 1:
+        rule = "an overlap lies above 0 and is at most 1"
+        raise RecipeError(f"overlap={overlap}", rule, "Give a value such as 0.3")
+    if hours is not None and not hours > 0:
+        raise RecipeError(f"hours={hours}", "it must be above 0", "Give the recording's length")
+    spans = [(one.start, one.end) for one in events], [(one.start, one.end) for one in true]
+    right = matches(*spans, overlap)
+    total = len(events) + len(true)
+    scores = [one.score for one in events]
+    recall_at_one, alarms = None, int(hours or 0)
+    if hours is not None and all(score is not None for score in scores):
+        recall_at_one = _recall_at(events, true, alarms, overlap)
+    return EventScore(
+        len(true),
+        len(events),
+        len(right),
+        2 * len(right) / total if total else 1.0,
+        len(right) / len(events) if events else 1.0,
+        len(right) / len(true) if true else 1.0,
+        hours,
+        recall_at_one,
+        alarms,
+    )
+
+
+def _recall_at(
+    events: Sequence[Selection], true: Sequence[Selection], alarms: int, overlap: float
+) -> float:
+    """Return the largest recall of a least score at which there are at most so many alarms."""
+    if not true:
+        return 1.0
+    best = 0.0
+    spans = [(one.start, one.end) for one in true]
+    for level in sorted({float(one.score or 0) for one in events}, reverse=True):
+        spans_above = [(one.start, one.end) for one in events if float(one.score or 0) >= level]
+        right = len(matches(spans_above, spans, overlap))
+        if len(spans_above) - right > alarms:
+            break
+        best = max(best, right / len(true))
+    return best
+
+
+def score_tables(scored: Path, true: Path) -> tuple[int, float, float]:
+    """Return the number of rows, the AUC and the equal error rate of a table with scores.
+
+    Args:
+        scored: CSV with the columns `id` and `score`.
+        true: CSV with the columns `id` and `target`, which is 0 or 1.
+
+    Raises:
+        ReadError: a column is missing, a value is no number, or the rows of the tables differ.
+    """
+    scores, targets = _column(scored, "score"), _column(true, "target")
+    if scores.keys() != targets.keys():
+        missing = sorted(scores.keys() ^ targets.keys())
+        rule = f"the id {missing[0]!r} is in one of the tables only"
+        raise ReadError(f"{scored} and {true}", rule, "Score the rows that have a target")
+    target = np.array([targets[name] for name in scores])
+    if set(target.tolist()) != {0.0, 1.0}:
+        rule = "the column target holds 0 and 1, and both of them"
+        raise ReadError(str(true), rule, "Add rows of the other kind")
+    auc, eer = auc_and_eer(np.array(list(scores.values())), target)
+    return len(target), auc, eer
+
+
+def has_scores(path: Path) -> bool:
+    """Return whether a file is a table with the columns `id` and `score`."""
+    first = read_utf8(path).partition("\n")[0].strip().lower().split(",")
+    return "id" in first and "start" not in first
+
+
+def _column(path: Path, name: str) -> dict[str, float]:
+    rows = csv.DictReader(io.StringIO(read_utf8(path), newline=""))
+    if not {"id", name} <= set(rows.fieldnames or ()):
+        rule = f"it has no columns id and {name}"
+        raise ReadError(str(path), rule, "Write these two columns, separated by a comma")
+    values: dict[str, float] = {}
+    for row in rows:
+        try:
+            values[row["id"]] = float(row[name])
+        except (TypeError, ValueError) as error:
+            rule = f"{row[name]!r} is no number"
+            raise ReadError(f"{path}: line {rows.line_num}", rule, "Correct it") from error
+    return values

@@ -1,0 +1,148 @@
+"""An adapter for marked calls: trained, tried on held-out examples, and applied again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scionwood import ReadError, TrainingError, find_run, fit, load_run, resolve
+from scionwood.authoring import changing, read_utf8
+from scionwood_audio.data.scenes import Parts
+from scionwood_audio.errors import WindowMismatchError
+from scionwood_audio.inference.events import Shape
+from scionwood_audio.inference.held_out import FOLDS, Result, scenes_of, summary
+from scionwood_audio.readers.selections import Selection, write_selections
+from scionwood_audio.tasks.find import Find
+from scionwood_audio.verbs.options import FindOptions
+
+if TYPE_CHECKING:
+    from scionwood_audio.inference.finding import Levels, Scorer
+
+EVENTS = "events.json"
+"""The file of a run that holds its threshold and the shape of its events."""
+
+HELD_FOLDS = 2
+"""Folds of the examples that the trial of an adapter does not see."""
+
+
+def adapted(
+    recording: str | Path,
+    examples: str | Path | Sequence[Selection],
+    options: FindOptions,
+    levels: Levels,
+) -> tuple[Result, tuple[Path, Scorer] | None]:
+    """Train an adapter without two folds of the examples; if it wins there, train it on all.
+
+    Returns:
+        What the adapter reaches, and its run and scorer if it finds the held-out examples better
+        than the best level without one, on the same scenes.
+    """
+    from scionwood_audio.inference.finding import network_scorer
+
+    folds = min(HELD_FOLDS, len(levels.scenes) - 1)
+    with TemporaryDirectory() as folder:
+        changes = overrides(recording, examples, options, Path(folder))
+        trial = fit(
+            "audio/find_five",
+            run_dir=Path(folder) / "run",
+            overrides={**changes, "data.held_folds": folds},
+        )
+        score = network_scorer(load_run(trial, options.device).backbone, options)
+        scenes = levels.scenes[:folds]
+        scores = [score(iter([scene.samples])) for scene in scenes]
+        result = summary("adapter", scores, scenes, levels.shape)
+        rival = levels.scores[levels.best.level][:folds]
+        if result.ap <= summary(levels.best.level, rival, scenes, levels.shape).ap:
+            return result, None
+        run = fit("audio/find_five", overrides={**changes, "data.held_folds": 0})
+    write_events(run, result, levels.shape)
+    return result, (Path(run), network_scorer(load_run(run, options.device).backbone, options))
+
+
+def overrides(
+    recording: str | Path,
+    examples: str | Path | Sequence[Selection],
+    options: FindOptions,
+    folder: Path,
+) -> dict[str, Any]:
+    """Return the keys of the recipe that say what is learnt from which files."""
+    if not isinstance(examples, str | Path):
+        write_selections(folder / "examples.csv", examples)
+        examples = folder / "examples.csv"
+    window = options.window or 3.0
+    channel = int(options.channel) if options.channel.isdigit() else options.channel
+    return {
+        "backbone.weights": options.weights,
+        "backbone.window": window,
+        "data.window": window,
+        "data.recording": str(Path(options.source or recording).resolve()),
+        "data.selections": str(Path(examples).resolve()),
+        "data.label": options.label or "",
+        "data.backgrounds": [str(path.resolve()) for path in options.backgrounds or []],
+        "data.others": [str(path.resolve()) for path in options.others or []],
+        "data.assume_complete": options.assume_complete,
+        "data.channel": channel,
+        "data.expand": options.expand,
+        "data.seed": options.seed,
+        "trainer.accelerator": "cpu" if options.device == "cpu" else "gpu",
+        "seed": options.seed,
+    }
+
+
+def applied(options: FindOptions, parts: Parts, shape: Shape) -> tuple[list[Result], Shape, Scorer]:
+    """Return the level of a finished run, the shape of its events, and its scorer.
+
+    A run without a threshold of its own gets one from scenes of the examples.
+
+    Raises:
+        TrainingError: it is no run of `audio/find`.
+        WindowMismatchError: another window is asked for than the run's.
+    """
+    from scionwood_audio.inference.finding import network_scorer
+
+    assert options.run is not None
+    folder = find_run(options.run)
+    window = float(resolve(folder / "recipe.yaml").backbone.options.get("window", 3.0))
+    if options.window is not None and options.window != window:
+        rule = f"{options.run} was trained with a window of {window:g} s, and scores depend on it"
+        raise WindowMismatchError(f"window {options.window:g}", rule, "Leave the window out")
+    task = load_run(folder, options.device)
+    if not isinstance(task, Find):
+        rule = f"its task is {type(task).__name__}, and audio/find is needed"
+        raise TrainingError(str(options.run), rule, "Train one: scionwood audio find --adapt")
+    score = network_scorer(task.backbone, options)
+    if (folder / EVENTS).is_file():
+        result, shape = read_events(folder / EVENTS)
+        return [result], shape, score
+    folds = min(FOLDS, len(parts.calls))
+    scenes = scenes_of(parts, folds, np.random.default_rng(options.seed))
+    scores = [score(iter([scene.samples])) for scene in scenes]
+    return [summary("adapter", scores, scenes, shape)], shape, score
+
+
+def write_events(run: Path, result: Result, shape: Shape) -> None:
+    """Write the threshold and the shape of the events beside the adapter of a run."""
+    values = {**result._asdict(), "smooth": shape.smooth, "shortest": shape.shortest}
+    with changing(run, [EVENTS]):
+        (run / EVENTS).write_text(json.dumps({**values, "gap": shape.gap}, indent=1), "utf-8")
+
+
+def read_events(path: Path) -> tuple[Result, Shape]:
+    """Read what `write_events` wrote.
+
+    Raises:
+        ReadError: it is not such a file.
+    """
+    try:
+        values = json.loads(read_utf8(path))
+        numbers = {name: float(values[name]) for name in ("ap", "f1", "threshold", "typical")}
+        shape = Shape(*(int(values[name]) for name in ("smooth", "shortest", "gap")))
+    except (ValueError, KeyError, TypeError) as error:
+        remedy = "Delete it: the threshold is then computed from the examples"
+        raise ReadError(str(path), f"it holds no threshold of events ({error})", remedy) from error
+    return Result("adapter", **numbers), shape

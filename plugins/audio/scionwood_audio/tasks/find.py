@@ -1,0 +1,100 @@
+"""The task of finding calls: the log-odds of a call at each position."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, Unpack, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from scionwood import Optimiser, Task, TrainingError
+from scionwood_audio.evaluation.frames import average_precision
+from scionwood_audio.model.frame_head import fit_head
+
+
+@final
+class Find(Task):
+    """Cross-entropy of a call at each position; the head is fitted to frozen features first.
+
+    A cold head spoils an adapter: its first gradients are those of a random direction. The run
+    therefore starts from a logistic regression on the features of the frozen network, which is the
+    first row of the metrics, and then trains the adapter and the head together.
+
+    Shapes: a batch holds `samples` (window, sample) float32 and `target` (window, position)
+        float32: 1 is a call, 0 is none, -1 is unknown and has no part in the loss.
+
+    Units: samples from -1 to 1 at 16 kHz; a position is 20 ms; average precision from 0 to 1.
+
+    Source: the few-shot task of DCASE, arXiv:2305.13210.
+
+    Args:
+        backbone: `audio/whisper` with one output.
+        warm: fit the head before the first step.
+        optimiser: the options of the optimiser; see `Task`.
+    """
+
+    defaults: ClassVar[Optimiser] = {"lr": 1e-3, "weight_decay": 0.01}
+    monitor: ClassVar[str] = "val_ap"
+    mode: ClassVar[Literal["min", "max"]] = "max"
+
+    def __init__(
+        self, backbone: nn.Module, *, warm: bool = True, **optimiser: Unpack[Optimiser]
+    ) -> None:
+        super().__init__(backbone, **optimiser)
+        self.warm = warm
+
+    def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the cross-entropy of the positions that are known, in nats."""
+        logits, target = self.backbone(batch["samples"]).squeeze(-1), batch["target"]
+        is_known = target >= 0
+        loss = F.binary_cross_entropy_with_logits(logits, target.clamp(min=0), reduction="none")
+        return {"loss": (loss * is_known).sum() / is_known.sum().clamp(min=1)}
+
+    def metrics(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the average precision of the positions of a batch."""
+        logits, target = self.backbone(batch["samples"]).squeeze(-1), batch["target"]
+        is_known = target >= 0
+        return {"ap": average_precision(logits[is_known], target[is_known])}
+
+    def on_fit_start(self) -> None:
+        """Fit the head to frozen features, unless the run continues an earlier one."""
+        if not self.warm or self.trainer.ckpt_path is not None:
+            return
+        data: Any = getattr(self.trainer, "datamodule", None)
+        if data is None:
+            rule = "its head is fitted to the training split of a data module"
+            raise TrainingError("audio/find", rule, "Give `datamodule` to the trainer")
+        self.fit_to(data.train_dataloader())
+
+    def on_train_start(self) -> None:
+        """Validate the fitted head: the first row of the metrics, and a candidate for the best."""
+        if self.warm and self.trainer.global_step == 0:
+            self.trainer.fit_loop.epoch_loop.val_loop.run()
+            self.backbone.train()
+
+    @torch.no_grad()
+    def fit_to(self, batches: Any) -> None:
+        """Fit the head to the features of batches, before any step of an adapter.
+
+        Raises:
+            TrainingError: there is no call in the batches, or nothing else.
+        """
+        network: Any = self.backbone
+        training = network.training
+        network.eval()
+        features, targets = [], []
+        for batch in batches:
+            hidden = network.hidden(batch["samples"].to(self.device))[-1].flatten(0, 1)
+            target = batch["target"].flatten()
+            is_known = (target >= 0).nonzero().squeeze(1)[::2]  # neighbours are almost equal
+            features.append(hidden.cpu()[is_known])
+            targets.append(target[is_known])
+        target = torch.cat(targets).numpy()
+        if not 0 < target.mean() < 1:
+            rule = "the training split needs positions with a call and positions without"
+            raise TrainingError("audio/find", rule, "Add examples, or backgrounds without the call")
+        weight, bias = fit_head(torch.cat(features).numpy(), target)
+        network.classifier.weight.copy_(torch.from_numpy(weight)[None])
+        network.classifier.bias.fill_(bias)
+        network.train(training)

@@ -1,0 +1,41 @@
+"""The demonstration: its songs are where its table says, and its bytes follow from the seed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import soundfile
+
+from scionwood import OutputExistsError, RecipeError
+from scionwood_audio.data.demonstration import RATE, write_demonstration
+from scionwood_audio.readers.selections import read_selections
+
+
+def test_the_songs_are_where_the_table_says(tmp_path):
+    made = write_demonstration(tmp_path, minutes=0.5, songs=6)
+    samples, rate = soundfile.read(made.recording)
+    assert (rate, len(samples)) == (RATE, 30 * RATE)
+    songs = read_selections(made.truth)
+    power = np.abs(np.fft.rfft(samples[: len(samples) // 640 * 640].reshape(-1, 640))) ** 2
+    band = power[:, 2900 * 640 // RATE : 4600 * 640 // RATE].sum(1)
+    times = (np.arange(len(band)) + 0.5) * 640 / RATE
+    inside = np.any([(s.start < times) & (times < s.end) for s in songs], axis=0)
+    assert np.median(band[inside]) > 10 * np.median(band[~inside])
+    assert {s[:5] for s in read_selections(made.examples)} <= {s[:5] for s in songs}
+
+
+def test_a_seed_gives_the_same_bytes(tmp_path):
+    for name in ("a", "b"):
+        write_demonstration(tmp_path / name, minutes=0.5, songs=5, seed=3)
+    for name in ("morning.wav", "five.txt", "all.txt"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_what_does_not_fit_is_refused_and_files_are_kept(tmp_path):
+    with pytest.raises(RecipeError, match="songs 4"):
+        write_demonstration(tmp_path, songs=4)
+    with pytest.raises(RecipeError, match="hold at most 7"):
+        write_demonstration(tmp_path, minutes=0.5, songs=40)
+    write_demonstration(tmp_path, minutes=0.5, songs=5)
+    with pytest.raises(OutputExistsError):
+        write_demonstration(tmp_path, minutes=0.5, songs=5)

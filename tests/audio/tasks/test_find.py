@@ -1,0 +1,62 @@
+"""The task: the head starts from a regression, and unknown positions have no part."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import average_precision_score
+
+import scionwood
+from scionwood_audio.evaluation.frames import average_precision
+from scionwood_audio.model.frame_head import fit_head
+from scionwood_audio.model.whisper import Whisper
+from scionwood_audio.tasks.find import Find
+
+
+@pytest.fixture(scope="module")
+def batch() -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    samples = 0.01 * torch.randn(4, 8000, generator=generator)
+    target = torch.zeros(4, 25)
+    time = torch.arange(4000) / 16000
+    samples[:, 4000:] += 0.3 * torch.sin(2 * torch.pi * 3000 * time)
+    target[:, 13:] = 1.0
+    return {"samples": samples, "target": target}
+
+
+def test_the_fitted_head_finds_a_tone_before_any_step(batch):
+    task = Find(Whisper(window=0.5, outputs=1))
+    before = task.metrics(batch)["ap"].item()
+    task.fit_to([batch])
+    assert task.metrics(batch)["ap"].item() > max(before, 0.95)
+
+
+def test_unknown_positions_have_no_part_in_the_loss(batch):
+    task = Find(Whisper(window=0.5, outputs=1))
+    unknown = batch["target"].clone()
+    unknown[:, :13] = -1.0
+    loss = task.losses({**batch, "target": unknown})["loss"].item()
+    logits = task.backbone(batch["samples"]).squeeze(-1)[:, 13:]
+    assert loss == pytest.approx(torch.nn.functional.softplus(-logits).mean().item(), rel=1e-5)
+
+
+def test_a_split_without_background_is_refused(batch):
+    task = Find(Whisper(window=0.5, outputs=1))
+    with pytest.raises(scionwood.TrainingError, match="positions without"):
+        task.fit_to([{**batch, "target": torch.ones(4, 25)}])
+
+
+def test_average_precision_is_that_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    scores, target = rng.normal(size=300), rng.random(300) < 0.3
+    found = average_precision(torch.from_numpy(scores), torch.from_numpy(target).float())
+    assert float(found) == pytest.approx(average_precision_score(target, scores))
+
+
+def test_the_scaler_is_folded_into_the_head():
+    rng = np.random.default_rng(0)
+    features = (rng.normal(size=(400, 3)) * [1, 100, 0.01] + [5, -30, 2]).astype(np.float32)
+    target = (features[:, 1] > -30).astype(np.float32)
+    weight, bias = fit_head(features, target)
+    assert (((features @ weight + bias) > 0) == (target > 0.5)).mean() > 0.95
