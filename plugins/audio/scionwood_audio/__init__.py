@@ -11,8 +11,12 @@ plugin = Plugin(
     backbones={
         "whisper": "scionwood_audio.backbones:Whisper",
         "whisper_text": "scionwood_audio.backbones:WhisperText",
+        "matcher": "scionwood_audio.backbones:WordMatcher",
     },
     readers={"sound": "scionwood_audio.readers.sound:SoundReader"},
+    data={"words": "scionwood_audio.data.words:Words"},
+    tasks={"keyword": "scionwood_audio.tasks.keyword:Keyword"},
+    recipes="scionwood_audio.recipes",
 )
 
 __getattr__, __dir__, __all__ = attach_stub(__name__, __file__)
