@@ -16,6 +16,11 @@ plugin = Plugin(
     readers={"sound": "scionwood_audio.readers.sound:SoundReader"},
     data={"words": "scionwood_audio.data.words:Words"},
     tasks={"keyword": "scionwood_audio.tasks.keyword:Keyword"},
+    commands={
+        "spot": "scionwood_audio.verbs.spot:spot",
+        "enrol": "scionwood_audio.verbs.enrol:enrol",
+        "compare": "scionwood_audio.verbs.compare:compare",
+    },
     recipes="scionwood_audio.recipes",
 )
 

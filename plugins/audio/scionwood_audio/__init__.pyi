@@ -1,6 +1,14 @@
 from scionwood import Plugin
 from scionwood_audio.errors import RateError as RateError
+from scionwood_audio.errors import TorchaudioError as TorchaudioError
 from scionwood_audio.errors import WindowMismatchError as WindowMismatchError
+from scionwood_audio.inference.spotting import Spot as Spot
+from scionwood_audio.inference.spotting import Spotter as Spotter
+from scionwood_audio.inference.spotting import Stream as Stream
+from scionwood_audio.verbs.compare import compare as compare
+from scionwood_audio.verbs.enrol import enrol as enrol
+from scionwood_audio.verbs.spot import SpotOptions as SpotOptions
+from scionwood_audio.verbs.spot import spot as spot
 
 plugin: Plugin
 __all__: list[str]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scionwood import ReadError, RecipeError
+from scionwood import PluginError, ReadError, RecipeError
 
 
 class RateError(ReadError):
@@ -11,3 +11,7 @@ class RateError(ReadError):
 
 class WindowMismatchError(RecipeError):
     """A run was trained with another window than the one that is asked for."""
+
+
+class TorchaudioError(PluginError):
+    """Torchaudio is installed and cannot be imported; then no network of transformers can be."""

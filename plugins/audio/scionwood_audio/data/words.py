@@ -106,7 +106,9 @@ class Words(SplitData):
         """Return the batches of a split; see `SplitData.loader`."""
         trains = split == "train"
         clips = Trials(self.splits[split], self.samples, None if trains else self.seed)
-        return DataLoader(clips, self.batch_size if trains else len(clips), shuffle=trains)
+        size = min(self.batch_size, len(clips)) if trains else len(clips)
+        # A last batch of one clip would count as much as one of eight.
+        return DataLoader(clips, size, shuffle=trains, drop_last=trains)
 
     def _clips(self) -> list[Clip]:
         if self.path is None:

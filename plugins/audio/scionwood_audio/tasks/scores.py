@@ -20,9 +20,6 @@ Score: TypeAlias = Literal["likelihood", "ctc", "matcher"]
 PAIRS = 20
 """Pairs of a clip and a text that are scored at once."""
 
-FINE = 0.3
-"""Rate of a fitted head in the run against that of its fit, as measured on held-out clips."""
-
 
 class Scorer(ABC):
     """A way to score.
@@ -44,7 +41,17 @@ class Scorer(ABC):
         """Return the scores (pair,) of features, their true positions, and codes of texts."""
 
     def score(self, network: Any, hidden: Tensor, frames: Tensor, letters: Tensor) -> Tensor:
-        """Return the score of each text of each clip, (clip, text).
+        """Return the score of each text of each clip, (clip, text); see `values`."""
+        texts, where = letters.flatten(0, 1).unique(dim=0, return_inverse=True)
+        values = self.values(network, hidden, frames, letters)
+        return values - self.offset(network, texts)[where].view_as(values)
+
+    def offset(self, network: Any, texts: Tensor) -> Tensor:
+        """Return what is subtracted from the values of texts (text, letter), (text,)."""
+        return torch.zeros(len(texts), device=texts.device)
+
+    def values(self, network: Any, hidden: Tensor, frames: Tensor, letters: Tensor) -> Tensor:
+        """Return the value of each text of each clip, (clip, text).
 
         Args:
             network: the backbone.
@@ -80,17 +87,11 @@ class Likelihood(Scorer):
         mask = torch.arange(values.shape[1], device=values.device) < lengths[:, None]
         return (values * mask).sum(1) / lengths
 
-    def score(self, network: Any, hidden: Tensor, frames: Tensor, letters: Tensor) -> Tensor:
-        """Subtract the value on silence, which frequent words have without being said."""
-        scores = super().score(network, hidden, frames, letters)
-        texts, where = letters.flatten(0, 1).unique(dim=0, return_inverse=True)
-        return scores - self.on_silence(network, texts)[where].view_as(scores)
-
-    def on_silence(self, network: Any, texts: Tensor) -> Tensor:
-        """Return the values of texts (text, letter) on a silent window, (text,)."""
+    def offset(self, network: Any, texts: Tensor) -> Tensor:
+        """Return the values on a silent window, which frequent words have without being said."""
         silence = torch.zeros(1, network.samples, device=texts.device)
         hidden, frames = network.hidden(silence)[-1], torch.zeros(1, device=texts.device)
-        return super().score(network, hidden, frames, texts[None])[0]
+        return self.values(network, hidden, frames, texts[None])[0]
 
 
 class Ctc(Scorer):
