@@ -59,7 +59,7 @@ def write_names(stamps: Path, language: str, target: Path) -> None:
         text = lines[0] if language == "en" else (named or [""])[0]
         text = re.sub(r"[^\w -]", "", text).strip().lower()
         if SHORT <= len(text) <= LONG and not re.search(r"\d", text):
-            rows.append({"path": str(sound), "text": text})
+            rows.append({"path": str(sound.relative_to(stamps)), "text": text})
     write(target, rows)
 
 

@@ -36,11 +36,12 @@ class Clip(NamedTuple):
     name: str
 
 
-def read_clips(path: Path, files: DataFiles) -> list[Clip]:
+def read_clips(path: Path, root: Path, files: DataFiles) -> list[Clip]:
     """Read the clips of a CSV file with the columns `path`, `text` and perhaps `speaker`.
 
     Args:
-        path: the CSV file; the paths in it are relative to its folder.
+        path: the CSV file.
+        root: the folder to which the paths in it are relative.
         files: the rule for files that cannot be read.
 
     Raises:
@@ -55,7 +56,7 @@ def read_clips(path: Path, files: DataFiles) -> list[Clip]:
     for number, row in enumerate(rows, 2):
         if not row["path"] or not row["text"]:
             raise ReadError(f"{path}: line {number}", "path or text is empty", "Complete the row")
-    found = [path.parent / row["path"] for row in rows]
+    found = [root / row["path"] for row in rows]
     sounds = files.readable(dict.fromkeys(found), read_sound)
     return [
         Clip(sounds[file], latin(row["text"]), row.get("speaker") or "", row["path"])

@@ -49,6 +49,8 @@ class Words(SplitData):
 
     Args:
         path: the CSV file; `None` means 40 clips that are made here.
+        root: the folder of the clips, to which their paths are relative; by default that of the CSV
+            file. No clip may lie outside of it.
         window: seconds of a window; that of the backbone.
         shots: the number of training clips; `None` means all.
         split: whether no text, or no word of four or more letters either, is in two splits.
@@ -69,6 +71,7 @@ class Words(SplitData):
         self,
         *,
         path: str | Path | None = None,
+        root: str | Path | None = None,
         window: float = 3.0,
         shots: int | None = None,
         split: Unit = "text",
@@ -83,7 +86,8 @@ class Words(SplitData):
         self.samples, self.window = round(window * RATE), window
         self.shots, self.unit, self.speaker, self.most = shots, split, speaker, most
         self.batch_size, self.seed = batch_size, seed
-        self.data_files = DataFiles(on_bad_file, [] if path is None else [Path(path).parent])
+        self.root = Path(root or Path(path or ".").parent)
+        self.data_files = DataFiles(on_bad_file, [] if path is None else [self.root])
 
     def setup(self, stage: str) -> None:
         """Read the clips, so that errors appear before training."""
@@ -113,7 +117,7 @@ class Words(SplitData):
     def _clips(self) -> list[Clip]:
         if self.path is None:
             return made_clips(40, self.seed)
-        found = read_clips(self.path, self.data_files)
+        found = read_clips(self.path, self.root, self.data_files)
         if self.speaker is not None:
             found = [clip for clip in found if clip.speaker == self.speaker]
         clips = distinct(found)
