@@ -3,8 +3,7 @@
     python benchmarks/audio/words.py --stamps FOLDER --prompts FOLDER [--seeds 0 1 2] [--parts ...]
 
 E2: names in Spanish, Romanian and Russian from 5 to 400 clips, texts of the test unseen, 160 clips
-and 800 trials. E3: numbers of other speakers by the runs of E2. E6: English names before and after
-E2. Results: `results/audio_words.csv`, `audio_words_speaker.csv`, `audio_words_forgetting.csv`.
+and 800 trials. E3: numbers of other speakers by the runs of E2. E6: English names before and after E2. Results: `results/audio_words.csv`, `audio_words_speaker.csv`, `audio_words_forgetting.csv`.
 What is trained, and for how long, is fixed below; nothing is chosen on the test.
 """
 
@@ -12,13 +11,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import yaml
+from torch.utils.data import default_collate
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -26,9 +27,10 @@ from runner import SEEDS, Row, Table, option, parsed, read
 
 sys.path.insert(0, str(Path(__file__).parent))
 import words_baselines
-from words_data import LANGUAGES, found, read_digits, write_names
+from words_data import FOLDERS, LANGUAGES, found, write_digits, write_names
 
 import scionwood
+from scionwood_audio.data.clips import Clip
 from scionwood_audio.data.words import Trials, Words
 from scionwood_audio.evaluation.trials import advice, of_trials
 from scionwood_audio.tasks.keyword import Keyword, zero_shot
@@ -96,9 +98,7 @@ class Bench:
     @cache  # noqa: B019
     def words(self, language: str, seed: int) -> Words:
         """Return the splits of a language."""
-        return Words(
-            path=self.table(language), root=self.stamps, seed=seed, on_bad_file="skip"
-        )
+        return Words(path=self.table(language), root=self.stamps, seed=seed, on_bad_file="skip")
 
     def run(self, language: str, seed: int, arm: str, clips: int) -> Path:
         """Return the run of an arm, which is trained unless it is there."""
@@ -145,8 +145,6 @@ class Bench:
         }
         recipe = folder.with_suffix(".yaml")
         recipe.parent.mkdir(parents=True, exist_ok=True)
-        import yaml
-
         recipe.write_text(yaml.safe_dump(changes, sort_keys=False), "utf-8")
         scionwood.fit(recipe, run_dir=folder)
 
@@ -254,46 +252,76 @@ def recommendations(languages: list[str]) -> None:
             print(*(f"  {line}" for line in advice(arms, zero[0])), sep="\n")
 
 
-def _trials(clips: list[Any], seed: int) -> dict[str, torch.Tensor]:
-    trials = Trials(clips, 48_000, seed)
-    return torch.utils.data.default_collate([trials[n] for n in range(len(trials))])
+def trials_of(clips: list[Clip]) -> dict[str, torch.Tensor]:
+    """Return the trials of clips as one batch."""
+    trials = Trials(clips, 48_000, 0)
+    return dict(default_collate([trials[n] for n in range(len(trials))]))
 
 
 def speaker(bench: Bench, prompts: Path, seeds: list[int]) -> None:
-    """Measure E3: numbers of another speaker, untuned, by the run of E2, and after 10 clips."""
+    """Measure E3: numbers of another speaker, none of which trains any arm.
+
+    The arms are the untuned decoder, the run of E2 with 25 clips, the run after ten numbers more,
+    and the untuned decoder after the same ten. Enrolment is left out: each number has one take.
+    """
     table = Table("audio_words_speaker")
-    for language in ("es", "ru"):
-        clips = [c for c in read_digits(prompts, language) if len(c.sound) <= 48_000]
+    for language in FOLDERS:
+        path = bench.table(f"digits-{language}")
+        write_digits(prompts, language, path)
         for seed in seeds:
-            todo = words_baselines.speaker_arms(bench, language, seed, clips, _trials)
-            for arm, measure in todo.items():
+            words = Words(path=path, root=prompts, seed=seed, shots=10)
+            trained = {clip.name for clip in words.splits["train"]}
+            clips = [clip for clip in words._clips() if clip.name not in trained]
+            batch = trials_of(clips)
+            run = bench.run(language, seed, "LoRA likelihood", 25)
+            arms: dict[str, Callable[[], Keyword]] = {
+                ZERO: lambda: zero_shot(bench.weights),
+                "run of E2": lambda run=run: scionwood.load_run(run),  # type: ignore[misc]
+                "run of E2, 10 clips": lambda: after_ten(bench, prompts, language, seed, run),
+                "10 clips": lambda: after_ten(bench, prompts, language, seed, None),
+            }
+            for arm, task in arms.items():
                 job = {"language": language, "seed": seed, "arm": arm}
                 if not table.has(**job):
-                    found = of_trials(measure())
+                    found = of_trials(task().trial_scores(batch))
                     row = {name: round(float(value), 3) for name, value in found.items()}
-                    table.add({**job, **row, "clips": len(clips)})
+                    table.add({**job, **row, "test_clips": len(clips)})
+
+
+def after_ten(bench: Bench, prompts: Path, language: str, seed: int, run: Path | None) -> Keyword:
+    """Return the task of E2, or the untuned one, after ten clips of the new speaker."""
+    name = f"digits-{language}-{seed}-{'run' if run else 'none'}"
+    folder, recipe = bench.work / "runs" / name, bench.work / "runs" / f"{name}.yaml"
+    if not (folder / "adapter").exists():
+        settings = yaml.safe_load(
+            bench.run(language, seed, "LoRA likelihood", 25).with_suffix(".yaml").read_text("utf-8")
+        )
+        table = {"path": str(bench.table(f"digits-{language}")), "root": str(prompts), "shots": 10}
+        settings["data"] |= table
+        recipe.write_text(yaml.safe_dump(settings), "utf-8")
+        model: Any = scionwood.build(scionwood.resolve(recipe))[0].backbone
+        if run is not None:
+            model = scionwood.load_adapter(model.unload(), run / "adapter", trainable=True)
+        scionwood.fit(recipe, run_dir=folder, backbone=model)
+    return scionwood.load_run(folder)  # type: ignore[return-value]
 
 
 def forgetting(bench: Bench, seeds: list[int]) -> None:
-    """Measure E6: English names, before and after each run of E2 with 25 clips."""
+    """Measure E6: English names, before and after each run of E2 with 25 clips.
+
+    The packages that are known hold no English digits.
+    """
     table = Table("audio_words_forgetting")
-    english = Words(path=bench.table("en"), root=bench.stamps)
-    clips = english._clips()
-    batch = _trials(clips, 0)
-
-    def row(task: Keyword) -> Row:
+    clips = Words(path=bench.table("en"), root=bench.stamps)._clips()
+    batch = trials_of(clips)
+    jobs = [{"language": "none", "seed": 0, "arm": ZERO}]
+    jobs += [{"language": x, "seed": s, "arm": "LoRA likelihood"} for x in LANGUAGES for s in seeds]
+    for job in table.missing(jobs):
+        run = bench.run(job["language"], job["seed"], job["arm"], 25) if job["arm"] != ZERO else ""
+        task: Any = scionwood.load_run(run) if run else zero_shot(bench.weights)
         found = of_trials(task.trial_scores(batch))
-        return {name: round(float(value), 3) for name, value in found.items()}
-
-    if not table.has(language="en", seed=0, arm=ZERO):
-        about = {"language": "en", "seed": 0, "arm": ZERO, "clips": len(clips)}
-        table.add({**about, **row(zero_shot(bench.weights))})
-    for language in LANGUAGES:
-        for seed in seeds:
-            job = {"language": language, "seed": seed, "arm": "LoRA likelihood"}
-            folder = bench.run(language, seed, "LoRA likelihood", 25)
-            if not table.has(**job):
-                table.add({**job, "clips": len(clips), **row(scionwood.load_run(folder))})  # type: ignore[arg-type]
+        row = {name: round(float(value), 3) for name, value in found.items()}
+        table.add({**job, **row, "test_clips": len(clips)})
 
 
 def main() -> None:

@@ -10,14 +10,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import numpy as np
 from runner import write
 
 from scionwood import RecipeError
-from scionwood_audio.data.clips import Clip, distinct
-from scionwood_audio.inference.sounds import read_sound
-from scionwood_audio.model.mel import RATE
-from scionwood_audio.model.spelling import latin
 
 LANGUAGES = ("es", "ro", "ru")
 SHORT, LONG = 3, 26
@@ -63,26 +58,19 @@ def write_names(stamps: Path, language: str, target: Path) -> None:
     write(target, rows)
 
 
-def read_digits(prompts: Path, language: str) -> list[Clip]:
-    """Return the numbers 0 to 20 and 30 to 90 of the telephone prompts, trimmed of silence.
+def write_digits(prompts: Path, language: str, target: Path) -> None:
+    """Write a table `path,text` of the numbers 0 to 20 and 30 to 90 of the telephone prompts.
 
     Args:
         prompts: the folder `sounds` of Asterisk.
         language: es or ru.
+        target: the CSV file.
     """
-    folder = prompts / FOLDERS[language] / "digits"
     said = dict(enumerate(NUMBERS[language].split()))
     said |= {30 + 10 * n: text for n, text in enumerate(TENS[language].split())}
-    files = {folder / f"{number}.wav": text for number, text in said.items()}
-    clips = [_clip(path, latin(text)) for path, text in files.items() if path.is_file()]
-    return distinct(clips)
-
-
-def _clip(path: Path, text: str) -> Clip:
-    sound = read_sound(path)
-    loud = np.flatnonzero(np.abs(sound) > 0.02 * np.abs(sound).max())
-    start, end = max(0, loud[0] - RATE // 20), loud[-1] + RATE // 20
-    return Clip(sound[start:end], text, path.parent.parent.name, path.name)
+    names = {f"{FOLDERS[language]}/digits/{number}.wav": text for number, text in said.items()}
+    rows = [{"path": n, "text": text} for n, text in names.items() if (prompts / n).is_file()]
+    write(target, rows)
 
 
 def found(folder: Path, what: str) -> Path:

@@ -147,7 +147,9 @@ def deal(clips: Sequence[Clip], *, seed: int, unit: Unit = "text") -> dict[str, 
     drawn.shuffle(texts)
     test = round(SHARES["test"] * len(texts))
     val = test + max(3, round(SHARES["val"] * len(texts)))
-    place = {text: ("test", "val", "train")[(n >= test) + (n >= val)] for n, text in enumerate(texts)}
+    place = {
+        text: ("test", "val", "train")[(n >= test) + (n >= val)] for n, text in enumerate(texts)
+    }
     dealt = {
         name: [clip for clip in clips if place[clip.text] == name]
         for name in ("train", "val", "test")

@@ -7,8 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scionwood.authoring import Figure, Number, Numbers, Page, Table, atomic_path, figure_style
-from scionwood.authoring import render, writing
+from scionwood.authoring import (
+    Figure,
+    Number,
+    Numbers,
+    Page,
+    Table,
+    atomic_path,
+    figure_style,
+    render,
+    writing,
+)
 
 if TYPE_CHECKING:
     from scionwood_audio.inference.spotting import Spot

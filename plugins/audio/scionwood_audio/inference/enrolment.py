@@ -147,7 +147,9 @@ def read_enrolment(path: Path, window: float | None = None) -> Enrolment:
                 found = Enrolment(about[2:], features, float(about[0]), about[1])
         except (KeyError, ValueError, IndexError, zipfile.BadZipFile, EOFError) as error:
             raise ReadError(str(path), f"it is no enrolment ({error})", remedy) from error
-    wrong = [f for f in features if f.ndim != 2 or f.dtype != np.float32 or not np.isfinite(f).all()]
+    wrong = [
+        f for f in features if f.ndim != 2 or f.dtype != np.float32 or not np.isfinite(f).all()
+    ]
     if wrong or not features or not 0.1 <= found.window <= 30:
         raise ReadError(str(path), "it is no enrolment: its features are damaged", remedy)
     if window is not None and window != found.window:

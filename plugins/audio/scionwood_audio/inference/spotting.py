@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, final
 import numpy as np
 import torch
 
-from scionwood import Run, RecipeError, find_run, load_run
+from scionwood import RecipeError, Run, find_run, load_run
 from scionwood_audio.errors import RateError, WindowMismatchError
 from scionwood_audio.inference.enrolment import LAYER, frozen, nearness, read_enrolment
 from scionwood_audio.inference.sounds import LOWEST
@@ -89,9 +89,9 @@ class Spotter:
         frames = torch.tensor([-(-window.length // FRAME)])
         hidden = self.task.features(torch.from_numpy(window.samples)[None])
         with torch.no_grad():
-            found = self.task.scorer.values(
-                self.task.network, hidden, frames, self._letters[None]
-            )[0]
+            found = self.task.scorer.values(self.task.network, hidden, frames, self._letters[None])[
+                0
+            ]
         scores: list[float] = (found - self._offset).tolist()
         return scores
 
@@ -183,7 +183,9 @@ def peaks(spots: Iterable[Spot], threshold: float) -> list[Spot]:
     chosen: list[Spot] = []
     for spot in sorted(spots, key=lambda spot: -spot.score):
         taken = (c for c in chosen if c.word == spot.word)
-        if spot.score >= threshold and all(spot.start >= c.end or spot.end <= c.start for c in taken):
+        if spot.score >= threshold and all(
+            spot.start >= c.end or spot.end <= c.start for c in taken
+        ):
             chosen.append(spot)
     return sorted(chosen)
 
@@ -199,7 +201,9 @@ def recorded(run: str | Path) -> dict[str, float]:
     found: dict[str, float] = {}
     for row in rows:
         values = {k: v for k, v in row.items() if str(k).startswith("val_") and v not in ("", None)}
-        found |= {k.removeprefix("val_"): float(v) for k, v in values.items() if float(v) == float(v)}
+        found |= {
+            k.removeprefix("val_"): float(v) for k, v in values.items() if float(v) == float(v)
+        }
     return found
 
 

@@ -13,7 +13,7 @@ from scionwood import RecipeError
 LETTERS = " abcdefghijklmnopqrstuvwxyz"
 """What a text is made of. A letter's code is its place from 1; 0 is the blank of CTC and padding."""
 
-_SOUNDS = "a b v g d e yo zh z i y k l m n o p r s t u f kh ts ch sh shch - y - e yu ya".split()
+_SOUNDS = ["a", "b", "v", "g", "d", "e", "yo", "zh", "z", "i", "y", "k", "l", "m", "n", "o", "p", "r", "s", "t", "u", "f", "kh", "ts", "ch", "sh", "shch", "-", "y", "-", "e", "yu", "ya"]
 CYRILLIC = {
     **dict(zip("абвгдеёжзийклмнопрстуфхцчшщъыьэюя", _SOUNDS, strict=True)),
     **dict(zip("іїєґў", ("i", "yi", "ye", "g", "u"), strict=True)),

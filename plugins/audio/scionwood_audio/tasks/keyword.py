@@ -11,7 +11,7 @@ from scionwood import Optimiser, Task
 from scionwood.authoring import minimise, warm_cosine
 from scionwood_audio.evaluation.trials import of_trials
 from scionwood_audio.model.whisper import WhisperText
-from scionwood_audio.tasks.scores import SCORERS, Score, checked
+from scionwood_audio.tasks.scores import Score, checked
 
 CLIPS = 16
 """Clips whose features are computed at once when a split is scored."""

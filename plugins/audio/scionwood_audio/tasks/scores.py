@@ -188,6 +188,8 @@ def _shared(asked: Tensor, said: Tensor) -> Tensor:
     """Return 1 for each letter of the asked texts that those said have too, in order."""
     shared = torch.zeros(asked.shape)
     for row, one, other in zip(shared, texts_of(asked), texts_of(said), strict=True):
-        for block in difflib.SequenceMatcher(None, one, other, autojunk=False).get_matching_blocks():
+        for block in difflib.SequenceMatcher(
+            None, one, other, autojunk=False
+        ).get_matching_blocks():
             row[block.a : block.a + block.size] = 1.0
     return shared

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from scionwood import ReadError
-from scionwood.authoring import InputPath, OutputPath
+from scionwood.authoring import OutputPath
 
 
 def enrol(

@@ -151,7 +151,9 @@ def _search(recording: Path, spotter: Spotter, options: SpotOptions) -> list[Spo
     channel = options.channel
     chosen = int(channel) if channel.isdigit() else channel
     if chosen not in ("mean", "loudest") and not isinstance(chosen, int):
-        raise RecipeError(f"channel {channel}", "it is no channel", "Give a number, mean or loudest")
+        raise RecipeError(
+            f"channel {channel}", "it is no channel", "Give a number, mean or loudest"
+        )
     with SoundReader(recording) as reader:
         blocks = len(reader)
     stream = Stream(None, spotter, hop=options.hop)
