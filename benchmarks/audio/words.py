@@ -1,9 +1,10 @@
-"""Measure words of languages that Whisper never heard: E2 (new language), E3 (speaker), E6 (English).
+"""Measure words of languages that Whisper never heard: new texts, new speakers, and English after.
 
     python benchmarks/audio/words.py --stamps FOLDER --prompts FOLDER [--seeds 0 1 2] [--parts ...]
 
 E2: names in Spanish, Romanian and Russian from 5 to 400 clips, texts of the test unseen, 160 clips
-and 800 trials. E3: numbers of other speakers by the runs of E2. E6: English names before and after E2. Results: `results/audio_words.csv`, `audio_words_speaker.csv`, `audio_words_forgetting.csv`.
+and 800 trials. E3: numbers of other speakers by the runs of E2. E6: English names before and after
+E2. Results: `results/audio_words.csv`, `audio_words_speaker.csv`, `audio_words_forgetting.csv`.
 What is trained, and for how long, is fixed below; nothing is chosen on the test.
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ LORA_184 = {"name": "lora", "r": 15, "lora_alpha": 30, "targets": "attention"}
 LETTERS = {"name": "audio/whisper", "outputs": 28, "read_layer": 3}
 MATCHER = {"name": "audio/matcher", "read_layer": 3}
 """Layer 3, by the validation of seed 0: a frozen head on 100 clips is 98.9 / 92.3 there in Spanish,
-97.7 / 87.3 on layer 4 (Romanian 100.0 / 99.4 and 99.0 / 94.4). The cut window changes layer 4 most."""
+97.7 / 87.3 on layer 4 (Romanian 100.0 / 99.4, and 99.0 / 94.4). The window changes layer 4 most."""
 
 ARMS: dict[str, dict[str, Any]] = {
     "LoRA likelihood": {"score": "likelihood", "adapter": LORA, "lr": 1e-3},
@@ -203,24 +204,27 @@ def summed(bench: Bench, language: str, seed: int, clips: int) -> Row | None:
     return cells(total)
 
 
-def new_language(bench: Bench, seeds: list[int], languages: list[str], limit: int) -> None:
-    """Measure E2: the arms of acceptance with all seeds, the others with the first one."""
+def new_language(
+    bench: Bench, seed: int, languages: list[str], arms: Sequence[tuple[str, int]]
+) -> None:
+    """Measure arms of E2."""
     table = Table("audio_words")
-    key = ("language", "seed", "arm", "clips")
-
-    def jobs() -> Iterator[Row]:
-        for seed in seeds:
-            for arm, clips in ((ZERO, 0), *ACCEPTANCE):
-                yield from (dict(zip(key, (x, seed, arm, clips), strict=True)) for x in languages)
-        for arm, clips in OTHERS[:limit]:
-            yield from (dict(zip(key, (x, seeds[0], arm, clips), strict=True)) for x in languages)
-
-    for job in table.missing(jobs()):
+    jobs = [
+        {"language": language, "seed": seed, "arm": arm, "clips": clips}
+        for arm, clips in arms
+        for language in languages
+    ]
+    for job in table.missing(jobs):
         table.add({**job, **measured(bench, **job)})
+
+
+def sums(bench: Bench, seed: int, languages: list[str]) -> None:
+    """Measure the sum of both scores where both are measured."""
+    table = Table("audio_words")
     for language in languages:
         for clips in (25, 100, 400):
-            job = {"language": language, "seed": seeds[0], "arm": SUM, "clips": clips}
-            if not table.has(**job) and (row := summed(bench, language, seeds[0], clips)):
+            job = {"language": language, "seed": seed, "arm": SUM, "clips": clips}
+            if not table.has(**job) and (row := summed(bench, language, seed, clips)):
                 table.add({**job, **row})
 
 
@@ -265,27 +269,30 @@ def speaker(bench: Bench, prompts: Path, seeds: list[int]) -> None:
     and the untuned decoder after the same ten. Enrolment is left out: each number has one take.
     """
     table = Table("audio_words_speaker")
-    for language in FOLDERS:
+    for language, seed in [(language, seed) for language in FOLDERS for seed in seeds]:
         path = bench.table(f"digits-{language}")
         write_digits(prompts, language, path)
-        for seed in seeds:
-            words = Words(path=path, root=prompts, seed=seed, shots=10)
-            trained = {clip.name for clip in words.splits["train"]}
-            clips = [clip for clip in words._clips() if clip.name not in trained]
-            batch = trials_of(clips)
-            run = bench.run(language, seed, "LoRA likelihood", 25)
-            arms: dict[str, Callable[[], Keyword]] = {
-                ZERO: lambda: zero_shot(bench.weights),
-                "run of E2": lambda run=run: scionwood.load_run(run),  # type: ignore[misc]
-                "run of E2, 10 clips": lambda: after_ten(bench, prompts, language, seed, run),
-                "10 clips": lambda: after_ten(bench, prompts, language, seed, None),
-            }
-            for arm, task in arms.items():
-                job = {"language": language, "seed": seed, "arm": arm}
-                if not table.has(**job):
-                    found = of_trials(task().trial_scores(batch))
-                    row = {name: round(float(value), 3) for name, value in found.items()}
-                    table.add({**job, **row, "test_clips": len(clips)})
+        words = Words(path=path, root=prompts, seed=seed, shots=10)
+        trained = {clip.name for clip in words.splits["train"]}
+        clips = [clip for clip in words._clips() if clip.name not in trained]
+        batch = trials_of(clips)
+        for arm in (ZERO, "run of E2", "run of E2, 10 clips", "10 clips"):
+            job = {"language": language, "seed": seed, "arm": arm}
+            if not table.has(**job):
+                task = of_speaker(bench, prompts, language, seed, arm)
+                found = of_trials(task.trial_scores(batch))
+                row = {name: round(float(value), 3) for name, value in found.items()}
+                table.add({**job, **row, "test_clips": len(clips)})
+
+
+def of_speaker(bench: Bench, prompts: Path, language: str, seed: int, arm: str) -> Keyword:
+    """Return the task of an arm of E3."""
+    if arm == ZERO:
+        return zero_shot(bench.weights)
+    run = bench.run(language, seed, "LoRA likelihood", 25)
+    if arm == "run of E2":
+        return scionwood.load_run(run)  # type: ignore[return-value]
+    return after_ten(bench, prompts, language, seed, None if arm == "10 clips" else run)
 
 
 def after_ten(bench: Bench, prompts: Path, language: str, seed: int, run: Path | None) -> Keyword:
@@ -306,7 +313,7 @@ def after_ten(bench: Bench, prompts: Path, language: str, seed: int, run: Path |
     return scionwood.load_run(folder)  # type: ignore[return-value]
 
 
-def forgetting(bench: Bench, seeds: list[int]) -> None:
+def forgetting(bench: Bench, seeds: list[int], languages: list[str]) -> None:
     """Measure E6: English names, before and after each run of E2 with 25 clips.
 
     The packages that are known hold no English digits.
@@ -315,7 +322,7 @@ def forgetting(bench: Bench, seeds: list[int]) -> None:
     clips = Words(path=bench.table("en"), root=bench.stamps)._clips()
     batch = trials_of(clips)
     jobs = [{"language": "none", "seed": 0, "arm": ZERO}]
-    jobs += [{"language": x, "seed": s, "arm": "LoRA likelihood"} for x in LANGUAGES for s in seeds]
+    jobs += [{"language": x, "seed": s, "arm": "LoRA likelihood"} for x in languages for s in seeds]
     for job in table.missing(jobs):
         run = bench.run(job["language"], job["seed"], job["arm"], 25) if job["arm"] != ZERO else ""
         task: Any = scionwood.load_run(run) if run else zero_shot(bench.weights)
@@ -337,17 +344,22 @@ def main() -> None:
         SEEDS,
     )
     bench = Bench(options.work, found(options.stamps, "stamps of tuxpaint"), options.weights)
+    languages, first = options.languages, options.seeds[0]
+    has_prompts = options.prompts is not None and options.prompts.is_dir()
+    if not has_prompts:
+        print("E3 is left out: no prompts of Asterisk (--prompts)")
+    for seed in options.seeds:
+        if "E2" in options.parts:
+            new_language(bench, seed, languages, ((ZERO, 0), *ACCEPTANCE))
+        if "E6" in options.parts:
+            forgetting(bench, [seed], languages)
+        if "E3" in options.parts and has_prompts:
+            speaker(bench, options.prompts, [seed])
+        if "baselines" in options.parts and seed == first:
+            baselines(bench, languages, first)
     if "E2" in options.parts:
-        new_language(bench, options.seeds, options.languages, options.limit)
-    if "baselines" in options.parts:
-        baselines(bench, options.languages, options.seeds[0])
-    if "E3" in options.parts:
-        if options.prompts is None or not options.prompts.is_dir():
-            print("E3 is left out: no prompts of Asterisk (--prompts)")
-        else:
-            speaker(bench, options.prompts, options.seeds)
-    if "E6" in options.parts:
-        forgetting(bench, options.seeds)
+        new_language(bench, first, languages, OTHERS[: options.limit])
+        sums(bench, first, languages)
     recommendations(options.languages)
 
 

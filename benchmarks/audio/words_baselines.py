@@ -1,4 +1,4 @@
-"""The simplest opponents of words.py: a transcript with edit distance, and one take with warping."""
+"""The simplest opponents of words.py: a transcript with edit distance, one take with warping."""
 
 from __future__ import annotations
 

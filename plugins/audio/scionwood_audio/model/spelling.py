@@ -11,14 +11,12 @@ from torch import Tensor
 from scionwood import RecipeError
 
 LETTERS = " abcdefghijklmnopqrstuvwxyz"
-"""What a text is made of. A letter's code is its place from 1; 0 is the blank of CTC and padding."""
+"""What a text is made of. The code of a letter is its place from 1; 0 is blank and padding."""
 
-_SOUNDS = ["a", "b", "v", "g", "d", "e", "yo", "zh", "z", "i", "y", "k", "l", "m", "n", "o", "p", "r", "s", "t", "u", "f", "kh", "ts", "ch", "sh", "shch", "-", "y", "-", "e", "yu", "ya"]
-CYRILLIC = {
-    **dict(zip("абвгдеёжзийклмнопрстуфхцчшщъыьэюя", _SOUNDS, strict=True)),
-    **dict(zip("іїєґў", ("i", "yi", "ye", "g", "u"), strict=True)),
-}
-"""Cyrillic letters by sound, as an English reader would say them; the signs ъ and ь are left out."""
+_LETTERS = "абвгдеёжзийклмнопрстуфхцчшщъыьэюяіїєґў"
+_SOUNDS = "a b v g d e yo zh z i y k l m n o p r s t u f kh ts ch sh shch - y - e yu ya i yi ye g u"
+CYRILLIC = dict(zip(_LETTERS, _SOUNDS.split(), strict=True))
+"""Cyrillic letters by sound, as an English reader says them; the signs ъ and ь are left out."""
 
 OTHERS = {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th"}
 """Latin letters that do not decompose into a letter and an accent."""

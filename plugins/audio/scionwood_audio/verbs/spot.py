@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,13 +130,14 @@ def spot(
     threshold = _threshold(options)
     every = _search(recording, spotter, options)
     spots = peaks(every, threshold)
+    rows = io.StringIO()
+    writer = csv.writer(rows, lineterminator="\n")
+    writer.writerow(("start", "end", "word", "score"))
+    for found in spots:
+        times = f"{found.start:.3f}", f"{found.end:.3f}"
+        writer.writerow((*times, found.word, f"{found.score:.6f}"))
     with writing(target), atomic_path(target, overwrite=force) as part:
-        with part.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("start", "end", "word", "score"))
-            for found in spots:
-                times = f"{found.start:.3f}", f"{found.end:.3f}"
-                writer.writerow((*times, found.word, f"{found.score:.6f}"))
+        part.write_text(rows.getvalue(), "utf-8")
     write_page(every, spots, threshold, recording.name, page, overwrite=force)
     return spots
 
