@@ -20,10 +20,11 @@ SHORT, LONG = 3, 26
 
 FOLDERS = {"es": "es_MX_f_Allison", "ru": "ru_RU_f_IvrvoiceRU"}
 NUMBERS = {
-    "es": "cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince "
-    "dieciséis diecisiete dieciocho diecinueve veinte",
+    "es": "cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce "
+    "quince dieciséis diecisiete dieciocho diecinueve veinte",
     "ru": "ноль один два три четыре пять шесть семь восемь девять десять одиннадцать "
-    "двенадцать тринадцать четырнадцать пятнадцать шестнадцать семнадцать восемнадцать девятнадцать двадцать",
+    "двенадцать тринадцать четырнадцать пятнадцать шестнадцать семнадцать восемнадцать "
+    "девятнадцать двадцать",
 }
 """What is said in digits/0.wav to digits/20.wav, by their names."""
 

@@ -26,5 +26,6 @@ def test_easy_and_hard_are_columns_of_their_own() -> None:
 def test_an_arm_below_zero_shot_is_not_recommended() -> None:
     arms = {"adapter": {25: 94.0, 100: 97.0}, "head": {25: 60.0, 100: 80.0}}
     first, second = advice(arms, 83.0)
-    assert "from 25 clips" in first and "not recommended" in second
+    assert "from 25 clips" in first
+    assert "not recommended" in second
     assert crossing({25: 90.0, 100: 80.0}, 83.0) is None  # above once, and below with more clips

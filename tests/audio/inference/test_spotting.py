@@ -28,10 +28,8 @@ def _noise(seconds: float, rate: int) -> np.ndarray:
 
 def _spots(samples: np.ndarray, chunk: int, rate: float = 16000) -> list[Spot]:
     stream = Stream(None, _spotter(), rate=rate, hop=0.25)
-    found = [
-        s for at in range(0, len(samples), chunk) for s in stream.feed(samples[at : at + chunk])
-    ]
-    return found + stream.close()
+    parts = (samples[at : at + chunk] for at in range(0, len(samples), chunk))
+    return [*(spot for part in parts for spot in stream.feed(part)), *stream.close()]
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 44100])

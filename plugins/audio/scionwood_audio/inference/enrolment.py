@@ -141,7 +141,7 @@ def read_enrolment(path: Path, window: float | None = None) -> Enrolment:
     remedy = "Make it anew: scionwood audio enrol CLIPS... OUT.npz"
     with reading(path, "enrolment (.npz)"):
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 about = [str(text) for text in file["about"]]
                 features = [file[f"clip_{n}"] for n in range(len(about) - 2)]
                 found = Enrolment(about[2:], features, float(about[0]), about[1])
