@@ -22,6 +22,7 @@ plugin = Plugin(
         "compare": "scionwood_audio.verbs.compare:compare",
     },
     recipes="scionwood_audio.recipes",
+    rooms=("errors",),
 )
 
 __getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -14,4 +14,10 @@ class WindowMismatchError(RecipeError):
 
 
 class TorchaudioError(PluginError):
-    """Torchaudio is installed and cannot be imported; then no network of transformers can be."""
+    """Torchaudio is installed and cannot be imported; then no network of transformers can be.
+
+    Example:
+        >>> from scionwood_audio import TorchaudioError
+        >>> issubclass(TorchaudioError, ImportError)
+        False
+    """

@@ -23,7 +23,7 @@ BACKBONES: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def batch() -> dict[str, torch.Tensor]:
-    return dict(next(iter(Words(window=1.0, most=3).loader("val"))))
+    return dict(next(iter(Words(window=1.0, clips=3).loader("val"))))
 
 
 @pytest.mark.parametrize("score", BACKBONES)

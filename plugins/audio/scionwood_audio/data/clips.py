@@ -56,11 +56,11 @@ def read_clips(path: Path, root: Path, files: DataFiles) -> list[Clip]:
     for number, row in enumerate(rows, 2):
         if not row["path"] or not row["text"]:
             raise ReadError(f"{path}: line {number}", "path or text is empty", "Complete the row")
-    found = [root / row["path"] for row in rows]
-    sounds = files.readable(dict.fromkeys(found), read_sound)
+    paths = [root / row["path"] for row in rows]
+    sounds = files.readable(dict.fromkeys(paths), read_sound)
     return [
         Clip(sounds[file], latin(row["text"]), row.get("speaker") or "", row["path"])
-        for file, row in zip(found, rows, strict=True)
+        for file, row in zip(paths, rows, strict=True)
         if file in sounds
     ]
 

@@ -55,7 +55,7 @@ class Words(SplitData):
         shots: the number of training clips; `None` means all.
         split: whether no text, or no word of four or more letters either, is in two splits.
         speaker: use the clips of this speaker alone.
-        most: the most clips of the validation, and of the test.
+        clips: the most clips of the validation, and of the test.
         batch_size: clips in a training batch.
         seed: seed of the splits, and of the made clips.
         on_bad_file: whether a file that cannot be read is an error, or is left out.
@@ -76,7 +76,7 @@ class Words(SplitData):
         shots: int | None = None,
         split: Unit = "text",
         speaker: str | None = None,
-        most: int = 160,
+        clips: int = 160,
         batch_size: int = 8,
         seed: int = 0,
         on_bad_file: Literal["raise", "skip"] = "raise",
@@ -84,7 +84,7 @@ class Words(SplitData):
         super().__init__()
         self.path = None if path is None else Path(path)
         self.samples, self.window = round(window * RATE), window
-        self.shots, self.unit, self.speaker, self.most = shots, split, speaker, most
+        self.shots, self.unit, self.speaker, self.evaluated = shots, split, speaker, clips
         self.batch_size, self.seed = batch_size, seed
         self.root = Path(root or Path(path or ".").parent)
         self.data_files = DataFiles(on_bad_file, [] if path is None else [self.root])
@@ -98,7 +98,7 @@ class Words(SplitData):
         """The clips of `train`, `val` and `test`."""
         dealt = deal(self._clips(), seed=self.seed, unit=self.unit)
         for name in ("val", "test"):
-            dealt[name] = dealt[name][: self.most]
+            dealt[name] = dealt[name][: self.evaluated]
         dealt["train"] = dealt["train"][: self.shots]
         for name, clips in dealt.items():
             if len({clip.text for clip in clips}) < 3:
@@ -117,12 +117,12 @@ class Words(SplitData):
     def _clips(self) -> list[Clip]:
         if self.path is None:
             return made_clips(40, self.seed)
-        found = read_clips(self.path, self.root, self.data_files)
+        read = read_clips(self.path, self.root, self.data_files)
         if self.speaker is not None:
-            found = [clip for clip in found if clip.speaker == self.speaker]
-        clips = distinct(found)
+            read = [clip for clip in read if clip.speaker == self.speaker]
+        clips = distinct(read)
         fitting = [clip for clip in clips if len(clip.sound) <= self.samples]
-        repeated, long = len(found) - len(clips), len(clips) - len(fitting)
+        repeated, long = len(read) - len(clips), len(clips) - len(fitting)
         if repeated or long:
             line = f"{repeated} clips repeat the samples of others, {long} exceed {self.window:g} s"
             print(f"{self.path}: {line}: left out", file=sys.stderr)
@@ -142,9 +142,9 @@ def deal(clips: Sequence[Clip], *, seed: int, unit: Unit = "text") -> dict[str, 
             Clips of the training and the validation that share a word with a later split are left
             out.
     """
-    drawn = random.Random(seed)
+    generator = random.Random(seed)
     texts = sorted({clip.text for clip in clips})
-    drawn.shuffle(texts)
+    generator.shuffle(texts)
     test = round(SHARES["test"] * len(texts))
     val = test + max(3, round(SHARES["val"] * len(texts)))
     place = {
@@ -155,7 +155,7 @@ def deal(clips: Sequence[Clip], *, seed: int, unit: Unit = "text") -> dict[str, 
         for name in ("train", "val", "test")
     }
     for part in dealt.values():
-        drawn.shuffle(part)
+        generator.shuffle(part)
     if unit == "word":
         dealt["val"] = _without(dealt["val"], dealt["test"])
         dealt["train"] = _without(dealt["train"], [*dealt["test"], *dealt["val"]])
@@ -163,8 +163,8 @@ def deal(clips: Sequence[Clip], *, seed: int, unit: Unit = "text") -> dict[str, 
 
 
 def _without(clips: list[Clip], later: list[Clip]) -> list[Clip]:
-    taken = {word for clip in later for word in _content(clip.text)}
-    return [clip for clip in clips if not taken & _content(clip.text)]
+    later_words = {word for clip in later for word in _content(clip.text)}
+    return [clip for clip in clips if not later_words & _content(clip.text)]
 
 
 def _content(text: str) -> set[str]:
@@ -204,9 +204,9 @@ class Trials(Dataset[dict[str, Tensor]]):
     def others(self, index: int) -> list[str]:
         """Return four texts that a clip does not say: two random ones, and the two nearest."""
         text = self.clips[index].text
-        drawn = random if self.seed is None else random.Random(f"{self.seed} {index}")
-        easy = [drawn.choice([other for other in self.texts if other != text]) for _ in range(2)]
-        return [*easy, *self.nearest(text)]
+        generator = random if self.seed is None else random.Random(f"{self.seed} {index}")
+        others = [other for other in self.texts if other != text]
+        return [generator.choice(others), generator.choice(others), *self.nearest(text)]
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         clip = self.clips[index]

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from scionwood_audio.inference.spotting import Spot
 
 DRAWN, LISTED = 8, 200
-"""Words that are drawn, those of the best scores, and spots that are listed."""
+"""Words that are words, those of the best scores, and spots that are listed."""
 
 
 def write_page(
-    every: Sequence[Spot],
+    scores: Sequence[Spot],
     spots: Sequence[Spot],
     threshold: float,
     name: str,
@@ -38,7 +38,7 @@ def write_page(
     """Write the page.
 
     Args:
-        every: the score of each word in each window.
+        scores: the score of each word in each window.
         spots: those that were chosen.
         threshold: the least score of a spot; minus infinity means that all are ranked.
         name: of the recording.
@@ -55,7 +55,7 @@ def write_page(
         f"Words in {name}",
         [
             Numbers([Number("spots", str(len(spots))), Number("threshold", least)]),
-            Figure("Score of each word over time", _curves(every, threshold), lead=True),
+            Figure("Score of each word over time", _curves(scores, threshold), lead=True),
             Table(("start (s)", "end (s)", "word", "score"), rows),
         ],
         notes=["A score says how well the window fits the text; it is no probability."],
@@ -65,18 +65,18 @@ def write_page(
         part.write_text(render(page), "utf-8")
 
 
-def _curves(every: Sequence[Spot], threshold: float) -> bytes:
+def _curves(scores: Sequence[Spot], threshold: float) -> bytes:
     import matplotlib.pyplot as plt
 
     best: dict[str, float] = {}
-    for spot in every:
+    for spot in scores:
         best[spot.word] = max(spot.score, best.get(spot.word, float("-inf")))
-    drawn = sorted(best, key=lambda word: -best[word])[:DRAWN]
+    words = sorted(best, key=lambda word: -best[word])[:DRAWN]
     buffer = io.BytesIO()
     with figure_style():
         figure, axes = plt.subplots(figsize=(9, 3.2))
-        for word in drawn:
-            line = [(s.start, s.score) for s in every if s.word == word]
+        for word in words:
+            line = [(s.start, s.score) for s in scores if s.word == word]
             axes.plot(*zip(*line, strict=True), marker=".", linewidth=1, label=word)
         if threshold > float("-inf"):
             axes.axhline(threshold, linestyle=":", linewidth=1, color="grey")

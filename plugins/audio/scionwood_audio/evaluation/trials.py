@@ -37,11 +37,11 @@ def rates(positive: np.ndarray, negative: np.ndarray) -> Rates:
 
     scores = np.concatenate([positive, negative])
     scores = np.nan_to_num(scores, neginf=np.finfo(np.float32).min)
-    said = np.concatenate([np.ones(len(positive)), np.zeros(len(negative))])
-    alarms, hits, thresholds = roc_curve(said, scores)
+    labels = np.concatenate([np.ones(len(positive)), np.zeros(len(negative))])
+    alarms, hits, thresholds = roc_curve(labels, scores)
     place = int(np.argmin(np.abs(alarms - (1 - hits))))
     equal = (alarms[place] + 1 - hits[place]) / 2
-    return Rates(float(roc_auc_score(said, scores)), float(equal), float(thresholds[place]))
+    return Rates(float(roc_auc_score(labels, scores)), float(equal), float(thresholds[place]))
 
 
 def of_trials(scores: Tensor) -> dict[str, Tensor]:
@@ -55,14 +55,14 @@ def of_trials(scores: Tensor) -> dict[str, Tensor]:
         score at the equal error rate of all trials.
     """
     table = scores.detach().float().cpu().numpy().astype(np.float64)
-    found = {name: rates(table[:, 0], table[:, at].ravel()) for name, at in _KINDS.items()}
-    every = rates(table[:, 0], table[:, 1:].ravel())
+    by_kind = {name: rates(table[:, 0], table[:, at].ravel()) for name, at in _KINDS.items()}
+    overall = rates(table[:, 0], table[:, 1:].ravel())
     measured = {
-        "easy": 100 * found["easy"].auc,
-        "hard": 100 * found["hard"].auc,
-        "easy_eer": 100 * found["easy"].eer,
-        "hard_eer": 100 * found["hard"].eer,
-        "threshold": every.threshold,
+        "easy": 100 * by_kind["easy"].auc,
+        "hard": 100 * by_kind["hard"].auc,
+        "easy_eer": 100 * by_kind["easy"].eer,
+        "hard_eer": 100 * by_kind["hard"].eer,
+        "threshold": overall.threshold,
     }
     return {name: torch.tensor(value) for name, value in measured.items()}
 

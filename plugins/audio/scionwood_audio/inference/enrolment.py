@@ -144,18 +144,20 @@ def read_enrolment(path: Path, window: float | None = None) -> Enrolment:
             with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 about = [str(text) for text in file["about"]]
                 features = [file[f"clip_{n}"] for n in range(len(about) - 2)]
-                found = Enrolment(about[2:], features, float(about[0]), about[1])
+                enrolment = Enrolment(about[2:], features, float(about[0]), about[1])
         except (KeyError, ValueError, IndexError, zipfile.BadZipFile, EOFError) as error:
             raise ReadError(str(path), f"it is no enrolment ({error})", remedy) from error
     wrong = [
         f for f in features if f.ndim != 2 or f.dtype != np.float32 or not np.isfinite(f).all()
     ]
-    if wrong or not features or not 0.1 <= found.window <= 30:
+    if wrong or not features or not 0.1 <= enrolment.window <= 30:
         raise ReadError(str(path), "it is no enrolment: its features are damaged", remedy)
-    if window is not None and window != found.window:
-        rule = f"it was made with a window of {found.window:g} s, not {window:g} s"
-        raise WindowMismatchError(str(path), rule, f"Leave --window out, or set {found.window:g}")
-    return found
+    if window is not None and window != enrolment.window:
+        rule = f"it was made with a window of {enrolment.window:g} s, not {window:g} s"
+        raise WindowMismatchError(
+            str(path), rule, f"Leave --window out, or set {enrolment.window:g}"
+        )
+    return enrolment
 
 
 def read_takes(paths: Sequence[Path], word: str | None) -> list[tuple[str, np.ndarray]]:

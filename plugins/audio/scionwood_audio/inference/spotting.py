@@ -31,6 +31,11 @@ class Spot(NamedTuple):
         end: its end, seconds.
         word: the word, as it was asked for.
         score: how well the window says it; its scale is that of the run.
+
+    Example:
+        >>> from scionwood_audio import Spot
+        >>> Spot(1.0, 4.0, "una rana", 2.5).word
+        'una rana'
     """
 
     start: float
@@ -53,6 +58,11 @@ class Spotter:
     Raises:
         WindowMismatchError: the run or the enrolment has another window.
         RecipeError: there is no word, one is not enrolled, or the run is of another task.
+
+    Example:
+        >>> from scionwood_audio import Spotter
+        >>> Spotter(["una rana"], weights="random", window=1.0).texts
+        ['una rana']
     """
 
     def __init__(
@@ -89,21 +99,21 @@ class Spotter:
         frames = torch.tensor([-(-window.length // FRAME)])
         hidden = self.task.features(torch.from_numpy(window.samples)[None])
         with torch.no_grad():
-            found = self.task.scorer.values(self.task.network, hidden, frames, self._letters[None])[
-                0
-            ]
-        scores: list[float] = (found - self._offset).tolist()
+            values = self.task.scorer.values(
+                self.task.network, hidden, frames, self._letters[None]
+            )[0]
+        scores: list[float] = (values - self._offset).tolist()
         return scores
 
     def _enrol(self, path: Path, window: float | None) -> None:
-        found = read_enrolment(path, window)
-        self.enrolment = found._replace(words=[latin(word) for word in found.words])
+        stored = read_enrolment(path, window)
+        self.enrolment = stored._replace(words=[latin(word) for word in stored.words])
         for word, text in zip(self.words, self.texts, strict=True):
             if text not in self.enrolment.words:
-                rule = f"it is not enrolled; enrolled are {', '.join(sorted(set(found.words)))}"
+                rule = f"it is not enrolled; enrolled are {', '.join(sorted(set(stored.words)))}"
                 raise RecipeError(f"word {word!r}", rule, "Enrol a clip of it, or leave it out")
-        self.window = found.window
-        self.tower = Whisper(weights=found.weights, window=found.window, read_layer=LAYER).eval()
+        self.window = stored.window
+        self.tower = Whisper(weights=stored.weights, window=stored.window, read_layer=LAYER).eval()
         self.samples = self.tower.samples
 
 
@@ -156,14 +166,14 @@ class Stream:
 
     def close(self) -> list[Spot]:
         """Return the words in what is left."""
-        rest = self._windows.feed(self._heard(np.zeros(0, np.float32), last=True))
-        return self._spots([*rest, *self._windows.close()])
+        windows = self._windows.feed(self._heard(np.zeros(0, np.float32), last=True))
+        return self._spots([*windows, *self._windows.close()])
 
     def _heard(self, samples: np.ndarray, *, last: bool = False) -> np.ndarray:
-        found: np.ndarray = self._resampled.resample_chunk(
+        heard: np.ndarray = self._resampled.resample_chunk(
             np.asarray(samples, np.float32), last=last
         )
-        return found
+        return heard
 
     def _spots(self, windows: Iterable[Window]) -> list[Spot]:
         return [
@@ -182,9 +192,9 @@ def peaks(spots: Iterable[Spot], threshold: float) -> list[Spot]:
     """
     chosen: list[Spot] = []
     for spot in sorted(spots, key=lambda spot: -spot.score):
-        taken = (c for c in chosen if c.word == spot.word)
+        others = (c for c in chosen if c.word == spot.word)
         if spot.score >= threshold and all(
-            spot.start >= c.end or spot.end <= c.start for c in taken
+            spot.start >= c.end or spot.end <= c.start for c in others
         ):
             chosen.append(spot)
     return sorted(chosen)
@@ -198,13 +208,13 @@ def recorded(run: str | Path) -> dict[str, float]:
     """
     table: Any = Run(find_run(run)).metrics
     rows = table.to_dict("records") if hasattr(table, "to_dict") else table
-    found: dict[str, float] = {}
+    measured: dict[str, float] = {}
     for row in rows:
         values = {k: v for k, v in row.items() if str(k).startswith("val_") and v not in ("", None)}
-        found |= {
+        measured |= {
             k.removeprefix("val_"): float(v) for k, v in values.items() if float(v) == float(v)
         }
-    return found
+    return measured
 
 
 def _task(run: str | Path | None, window: float | None, weights: str) -> Keyword:

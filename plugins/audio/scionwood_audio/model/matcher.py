@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import ClassVar, NamedTuple, cast, final
+from typing import ClassVar, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
@@ -20,11 +20,11 @@ class Match(NamedTuple):
     """What the matcher answers.
 
     Attributes:
-        whole: (batch,) logits of the whole text being said.
+        text: (batch,) logits of the whole text being said.
         letters: (batch, letter) logits of each letter being said; padding has any value.
     """
 
-    whole: Tensor
+    text: Tensor
     letters: Tensor
 
 
@@ -62,7 +62,7 @@ class Matcher(nn.Module):
         )
         self.mixer = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
         self.order = nn.GRU(size, size, batch_first=True)
-        self.whole, self.each_letter = nn.Linear(size, 1), nn.Linear(size, 1)
+        self.text_logit, self.letter_logit = nn.Linear(size, 1), nn.Linear(size, 1)
         self.register_buffer("positions", _waves(size), persistent=False)
 
     def forward(
@@ -84,10 +84,10 @@ class Matcher(nn.Module):
         """
         parts = [self.letter(text) + self.modality[0] + self.positions[: text.shape[1]]]
         masks = [text == 0]
-        given = [(sound, frames)]
+        segments = [(sound, frames)]
         if enrolment is not None and enrolment_frames is not None:
-            given.append((enrolment, enrolment_frames))
-        for kind, (features, lengths) in enumerate(given, 1):
+            segments.append((enrolment, enrolment_frames))
+        for kind, (features, lengths) in enumerate(segments, 1):
             places = self.positions[: features.shape[1]]
             parts.append(self.sound(features) + self.modality[kind] + places)
             steps = torch.arange(features.shape[1], device=features.device)
@@ -97,7 +97,7 @@ class Matcher(nn.Module):
         states = self.order(letters)[0]  # causal: padding behind the last letter is not seen
         last = (text > 0).sum(1) - 1
         chosen = states[torch.arange(len(text), device=text.device), last]
-        return Match(self.whole(chosen).squeeze(-1), self.each_letter(letters).squeeze(-1))
+        return Match(self.text_logit(chosen).squeeze(-1), self.letter_logit(letters).squeeze(-1))
 
 
 @final
@@ -111,7 +111,7 @@ class WordMatcher(nn.Module):
         init_seed: seed of random weights and of the matcher.
 
     Shapes: samples (batch, 16000 window) float32 and letters (batch, letter) int64 to logits
-        (batch,) float32.
+        (batch, 1 + letter) float32, of the text first.
 
     Units: samples from -1 to 1 at 16 kHz.
 
@@ -150,10 +150,10 @@ class WordMatcher(nn.Module):
         return self.tower.hidden(samples)
 
     def forward(self, samples: Tensor, letters: Tensor) -> Tensor:
-        """Return the logit of each text being said."""
+        """Return the logits of each text, and of each of its letters, being said."""
         frames = torch.full((len(letters),), self.positions, device=letters.device)
         match = self.matcher(letters, self.hidden(samples)[-1], frames)
-        return cast(Tensor, match.whole)
+        return torch.cat([match.text[:, None], match.letters], 1)
 
     def example_input(self) -> tuple[Tensor, Tensor]:
         """Return two windows of faint noise and a text for each."""

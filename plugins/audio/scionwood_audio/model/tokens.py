@@ -42,18 +42,18 @@ def token_rows(texts: Sequence[str], weights: str) -> TokenRows:
         weights: as for `load_whisper`.
     """
     prefix, end = ([1], 2) if weights == "random" else _specials(weights)
-    found = [_tokens(text, weights) for text in texts]
-    longest = max(map(len, found))
-    rows = [[*prefix, *tokens, *[end] * (longest - len(tokens) + 1)] for tokens in found]
-    return TokenRows(torch.tensor(rows), torch.tensor([*map(len, found)]), len(prefix))
+    rows_of_tokens = [_tokens(text, weights) for text in texts]
+    longest = max(map(len, rows_of_tokens))
+    rows = [[*prefix, *tokens, *[end] * (longest - len(tokens) + 1)] for tokens in rows_of_tokens]
+    return TokenRows(torch.tensor(rows), torch.tensor([*map(len, rows_of_tokens)]), len(prefix))
 
 
 @cache
 def _tokens(text: str, weights: str) -> tuple[int, ...]:
     if weights == "random":
         return tuple(LETTERS.index(letter) + 3 for letter in text)
-    found = _tokenizer(weights).encode(f" {text.capitalize()}", add_special_tokens=False)
-    return tuple(found.ids)
+    encoding = _tokenizer(weights).encode(f" {text.capitalize()}", add_special_tokens=False)
+    return tuple(encoding.ids)
 
 
 _tokenizer = cache(load_tokenizer)

@@ -97,15 +97,15 @@ class Keyword(Task):
         head = getattr(self.network, self.scorer.head)
         training = self.backbone.training
         self.backbone.eval()
-        whole = {key: torch.cat([batch[key] for batch in batches]).to(self.device) for key in KEYS}
-        hidden = self.features(whole["sound"])
+        split = {key: torch.cat([batch[key] for batch in batches]).to(self.device) for key in KEYS}
+        hidden = self.features(split["sound"])
         draws = torch.Generator().manual_seed(len(hidden))
 
         def loss(step: int) -> Tensor:
             pick = torch.randint(len(hidden), (CLIPS,), generator=draws).to(self.device)
-            batch = {key: values[pick] for key, values in whole.items()}
+            batch = {key: values[pick] for key, values in split.items()}
             random = torch.randint(len(hidden), (CLIPS,), generator=draws).to(self.device)
-            batch["others"] = _other_texts(batch, whole["letters"][random], step)
+            batch["others"] = _other_texts(batch, split["letters"][random], step)
             return self.scorer.loss(self.network, hidden[pick], batch)
 
         head.train()

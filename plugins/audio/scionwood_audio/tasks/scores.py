@@ -112,10 +112,10 @@ class Ctc(Scorer):
         """Return the scores; 0 is the highest."""
         values = network.classifier(hidden).float().log_softmax(-1)
         lengths = (letters > 0).sum(1)
-        said = -F.ctc_loss(values.transpose(0, 1), letters, frames, lengths, reduction="none")
+        likelihood = -F.ctc_loss(values.transpose(0, 1), letters, frames, lengths, reduction="none")
         steps = torch.arange(values.shape[1], device=values.device)
         best = (values.amax(-1) * (steps < frames[:, None])).sum(1)
-        return (said - best) / lengths
+        return (likelihood - best) / lengths
 
 
 class Matching(Scorer):
@@ -130,20 +130,20 @@ class Matching(Scorer):
         A text that is not said stands beside each that is: of the two random texts the first, and
         of the two nearest the first. A letter is said if the spellings share it, in order.
         """
-        asked = torch.cat([batch["letters"], batch["others"][:, 0], batch["others"][:, 2]])
-        said = torch.cat([batch["letters"]] * 3)
+        texts = torch.cat([batch["letters"], batch["others"][:, 0], batch["others"][:, 2]])
+        spoken = torch.cat([batch["letters"]] * 3)
         frames = torch.cat([batch["frames"]] * 3)
-        match = network.matcher(asked, torch.cat([hidden] * 3), frames)
-        whole = torch.zeros_like(match.whole)
-        whole[: len(hidden)] = 1.0
-        letters, mask = _shared(asked, said).to(match.letters), asked > 0
-        weight = torch.tensor(2.0, device=whole.device)  # two texts are not said for one that is
-        loss = F.binary_cross_entropy_with_logits(match.whole, whole, pos_weight=weight)
+        match = network.matcher(texts, torch.cat([hidden] * 3), frames)
+        target = torch.zeros_like(match.text)
+        target[: len(hidden)] = 1.0
+        letters, mask = _shared(texts, spoken).to(match.letters), texts > 0
+        weight = torch.tensor(2.0, device=target.device)  # two texts are not said for one that is
+        loss = F.binary_cross_entropy_with_logits(match.text, target, pos_weight=weight)
         return loss + F.binary_cross_entropy_with_logits(match.letters[mask], letters[mask])
 
     def pairs(self, network: Any, hidden: Tensor, frames: Tensor, letters: Tensor) -> Tensor:
         """Return the logits of the texts."""
-        logits: Tensor = network.matcher(letters, hidden, frames).whole
+        logits: Tensor = network.matcher(letters, hidden, frames).text
         return logits
 
 
@@ -184,10 +184,10 @@ def _token_values(network: Any, hidden: Tensor, letters: Tensor) -> tuple[Tensor
     return values, lengths
 
 
-def _shared(asked: Tensor, said: Tensor) -> Tensor:
-    """Return 1 for each letter of the asked texts that those said have too, in order."""
-    shared = torch.zeros(asked.shape)
-    for row, one, other in zip(shared, texts_of(asked), texts_of(said), strict=True):
+def _shared(texts: Tensor, spoken: Tensor) -> Tensor:
+    """Return 1 for each letter of the texts that those spoken have too, in order."""
+    shared = torch.zeros(texts.shape)
+    for row, one, other in zip(shared, texts_of(texts), texts_of(spoken), strict=True):
         for block in difflib.SequenceMatcher(
             None, one, other, autojunk=False
         ).get_matching_blocks():

@@ -17,6 +17,14 @@ def compare(runs: list[str]) -> None:
 
     Raises:
         TrainingError: a run is not finished, has no validation, or is of another validation set.
+
+    Example:
+        >>> import scionwood
+        >>> from scionwood_audio import compare
+        >>> recipe = scionwood.resolve("audio/words_new_language", smoke=True)
+        >>> run = scionwood.fit(recipe, run_dir="runs/eight")
+        >>> compare(["runs/eight"])  # doctest: +ELLIPSIS
+        run ...
     """
     from scionwood import find_run, resolve
     from scionwood_audio.evaluation.trials import advice

@@ -51,6 +51,6 @@ def enrol(
         if not clip.is_file():
             raise ReadError(str(clip), "there is no such file", "Name the sounds, then OUT.npz")
     takes = enrolment.read_takes(clips, word)
-    found = enrolment.enrol(takes, window=window, weights=weights)
-    enrolment.write_enrolment(found, target, overwrite=force)
-    print(f"{len(clips)} clips of {len(set(found.words))} words: {target}")
+    stored = enrolment.enrol(takes, window=window, weights=weights)
+    enrolment.write_enrolment(stored, target, overwrite=force)
+    print(f"{len(clips)} clips of {len(set(stored.words))} words: {target}")

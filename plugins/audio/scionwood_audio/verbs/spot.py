@@ -128,17 +128,17 @@ def spot(
         weights=options.weights,
     )
     threshold = _threshold(options)
-    every = _search(recording, spotter, options)
-    spots = peaks(every, threshold)
+    scores = _search(recording, spotter, options)
+    spots = peaks(scores, threshold)
     rows = io.StringIO()
     writer = csv.writer(rows, lineterminator="\n")
     writer.writerow(("start", "end", "word", "score"))
-    for found in spots:
-        times = f"{found.start:.3f}", f"{found.end:.3f}"
-        writer.writerow((*times, found.word, f"{found.score:.6f}"))
+    for row in spots:
+        times = f"{row.start:.3f}", f"{row.end:.3f}"
+        writer.writerow((*times, row.word, f"{row.score:.6f}"))
     with writing(target), atomic_path(target, overwrite=force) as part:
         part.write_text(rows.getvalue(), "utf-8")
-    write_page(every, spots, threshold, recording.name, page, overwrite=force)
+    write_page(scores, spots, threshold, recording.name, page, overwrite=force)
     return spots
 
 
@@ -159,12 +159,12 @@ def _search(recording: Path, spotter: Spotter, options: SpotOptions) -> list[Spo
     with SoundReader(recording) as reader:
         blocks = len(reader)
     stream = Stream(None, spotter, hop=options.hop)
-    found: list[Spot] = []
+    spots: list[Spot] = []
     parts = read_blocks(recording, channel=chosen)  # type: ignore[arg-type]
     console = Console(stderr=True)
     for part in track(parts, "minutes", blocks, console=console, transient=True):
-        found += stream.feed(part)
-    return found + stream.close()
+        spots += stream.feed(part)
+    return spots + stream.close()
 
 
 def _threshold(options: SpotOptions) -> float:
