@@ -175,13 +175,12 @@ def measured(bench: Bench, language: str, seed: int, arm: str, clips: int) -> Ro
         task, trained, head = zero_shot(bench.weights), 0, 0
     else:
         task = scionwood.load_run(bench.run(language, seed, arm, clips))  # type: ignore[assignment]
-        names = [n for n, p in task.backbone.named_parameters() if p.requires_grad]
         sizes = {n: p.numel() for n, p in task.backbone.named_parameters()}
         heads = [n for n in sizes if "classifier" in n or "matcher" in n]
         head = sum(sizes[n] for n in heads) if ARMS[arm]["score"] != "likelihood" else 0
         trained = sum(sizes[n] for n in sizes if "lora_" in n)
         if ARMS[arm]["adapter"] == "full":
-            trained = sum(sizes[n] for n in names)
+            trained = sum(sizes.values()) - head
     trained_s = time.process_time() - start
     name = f"{arm}-{clips}".replace(" ", "_").replace(",", "")
     found = cells(scores_of(bench, task, language, seed, name))
