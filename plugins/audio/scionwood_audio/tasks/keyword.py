@@ -45,7 +45,8 @@ class Keyword(Task):
         DMA-KWS (arXiv:2605.22120), see `Matcher`.
 
     Args:
-        backbone: `audio/whisper_text`, `audio/whisper` with 28 outputs, or `audio/matcher`.
+        backbone: `audio/whisper_text`, `audio/whisper` with 28 outputs, or `audio/matcher`. New
+            heads read layer 3 best: a window of 3 s changes layer 4 most.
         score: likelihood, ctc or matcher.
         head_steps: steps in which a new head is fitted to frozen features; set 0 for the later
             tasks of a sequence, which go on with the head of the earlier ones.
