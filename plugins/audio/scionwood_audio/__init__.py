@@ -11,21 +11,29 @@ plugin = Plugin(
     backbones={
         "whisper": "scionwood_audio.backbones:Whisper",
         "whisper_text": "scionwood_audio.backbones:WhisperText",
+        "matcher": "scionwood_audio.backbones:WordMatcher",
     },
+    readers={"sound": "scionwood_audio.readers.sound:SoundReader"},
     data={
         "composed": "scionwood_audio.data.composed:Composed",
         "events": "scionwood_audio.data.events:Events",
+        "words": "scionwood_audio.data.words:Words",
+    },
+    tasks={
+        "find": "scionwood_audio.tasks.find:Find",
+        "keyword": "scionwood_audio.tasks.keyword:Keyword",
     },
     commands={
         "find": "scionwood_audio.verbs.find:find_calls",
         "score": "scionwood_audio.verbs.score:score",
+        "spot": "scionwood_audio.verbs.spot:spot",
+        "enrol": "scionwood_audio.verbs.enrol:enrol",
+        "compare": "scionwood_audio.verbs.compare:compare",
     },
-    tasks={"find": "scionwood_audio.tasks.find:Find"},
-    recipes="scionwood_audio.recipes",
-    rooms=("errors",),
-    readers={"sound": "scionwood_audio.readers.sound:SoundReader"},
     services={"find": "scionwood_audio.verbs.find_request:find_request"},
     parsers={"selections": "scionwood_audio.readers.parsers:Selections"},
+    recipes="scionwood_audio.recipes",
+    rooms=("errors",),
 )
 
 __getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

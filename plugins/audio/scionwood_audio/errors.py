@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scionwood import ReadError, RecipeError
+from scionwood import PluginError, ReadError, RecipeError
 
 
 class RateError(ReadError):
@@ -22,4 +22,14 @@ class WindowMismatchError(RecipeError):
         >>> import scionwood
         >>> issubclass(WindowMismatchError, scionwood.RecipeError)
         True
+    """
+
+
+class TorchaudioError(PluginError):
+    """Torchaudio is installed and cannot be imported; then no network of transformers can be.
+
+    Example:
+        >>> from scionwood_audio import TorchaudioError
+        >>> issubclass(TorchaudioError, ImportError)
+        False
     """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from scionwood import WeightsError
+from scionwood_audio.errors import TorchaudioError
 from scionwood_audio.model.package import INSTALL, package_file, state_dict, tensors
 
 TINY_EN = {"d_model": 384, "layers": 4, "heads": 6, "vocabulary": 51864}
@@ -27,7 +30,9 @@ def load_whisper(weights: str, positions: int, seed: int, *, decoder: bool = Tru
 
     Raises:
         WeightsError: the weights are missing, changed, or do not fit.
+        TorchaudioError: torchaudio is installed and broken.
     """
+    check_torchaudio()
     if weights == "random":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -46,6 +51,24 @@ def load_whisper(weights: str, positions: int, seed: int, *, decoder: bool = Tru
         network.load_state_dict(_cut(state, positions), strict=True)
         return network.eval()
     return _of_transformers(weights, positions)
+
+
+def check_torchaudio() -> None:
+    """Refuse a torchaudio that cannot be imported, as its wheel for CUDA beside a CPU's torch.
+
+    Transformers imports it wherever it is installed, and then none of its networks can be built.
+
+    Raises:
+        TorchaudioError: it is installed and broken.
+    """
+    if find_spec("torchaudio") is None:
+        return
+    try:
+        import_module("torchaudio")
+    except (ImportError, OSError) as error:
+        rule = f"it is installed and broken ({error}), so that transformers cannot import"
+        remedy = "Uninstall torchaudio: pip uninstall torchaudio. Nothing here needs it"
+        raise TorchaudioError("torchaudio", rule, remedy) from error
 
 
 def load_tokenizer(weights: str) -> Any:

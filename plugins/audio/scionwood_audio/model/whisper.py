@@ -180,16 +180,20 @@ class WhisperText(_Windows):
         """Return the logits of the token that follows each of `tokens`."""
         return self.decode(self.hidden(samples)[-1], tokens)
 
-    def decode(self, features: Tensor, tokens: Tensor) -> Tensor:
+    def decode(self, features: Tensor, tokens: Tensor, places: Tensor | None = None) -> Tensor:
         """Return the logits that follow each token, given the last output of the encoder.
 
         Args:
             features: (batch, position, width), the last of `hidden`.
             tokens: (batch, token) int64.
+            places: (batch, token) bool, the n tokens whose logits are computed, as (n, vocabulary);
+                the projection to 51,864 tokens takes half of the time.
         """
-        states = self.decoder(input_ids=tokens, encoder_hidden_states=features, use_cache=False)
+        answer = self.decoder(input_ids=tokens, encoder_hidden_states=features, use_cache=False)
+        states = answer.last_hidden_state
         # The weights of the output are those of the embedding, as in the published model.
-        return F.linear(states.last_hidden_state, self.decoder.embed_tokens.weight)
+        weight = self.decoder.embed_tokens.weight
+        return F.linear(states if places is None else states[places], weight)
 
     def example_input(self) -> tuple[Tensor, Tensor]:
         """Return two windows of faint noise and three tokens for each."""

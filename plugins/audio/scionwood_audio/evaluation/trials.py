@@ -1,0 +1,107 @@
+"""Scores of trials: does a clip say a text? Area under the curve, and equal error rate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Rates(NamedTuple):
+    """How well scores tell clips that say a text from those that do not.
+
+    Attributes:
+        auc: area under the curve of true against false alarms, 0 to 1.
+        eer: the error rate at which misses and false alarms are equal, 0 to 1.
+        threshold: the score at that rate.
+    """
+
+    auc: float
+    eer: float
+    threshold: float
+
+
+def rates(positive: np.ndarray, negative: np.ndarray) -> Rates:
+    """Return the rates of the scores of clips that say a text, and of clips that do not.
+
+    Example:
+        >>> import numpy as np
+        >>> from scionwood_audio.evaluation.trials import rates
+        >>> rates(np.array([1.0, 2.0, 3.0]), np.array([0.0, 0.5, 1.5])).auc.__round__(3)
+        0.889
+    """
+    from sklearn.metrics import roc_auc_score, roc_curve
+
+    scores = np.concatenate([positive, negative])
+    scores = np.nan_to_num(scores, neginf=np.finfo(np.float32).min)
+    labels = np.concatenate([np.ones(len(positive)), np.zeros(len(negative))])
+    alarms, hits, thresholds = roc_curve(labels, scores)
+    place = int(np.argmin(np.abs(alarms - (1 - hits))))
+    equal = (alarms[place] + 1 - hits[place]) / 2
+    return Rates(float(roc_auc_score(labels, scores)), float(equal), float(thresholds[place]))
+
+
+def of_trials(scores: Tensor) -> dict[str, Tensor]:
+    """Return the rates of the trials of clips, in percent.
+
+    Args:
+        scores: (clip, 5): of its text, of two random ones, and of the two of nearest spelling.
+
+    Returns:
+        `easy` and `hard`, areas under the curve; `easy_eer` and `hard_eer`; and `threshold`, the
+        score at the equal error rate of all trials.
+    """
+    table = scores.detach().float().cpu().numpy().astype(np.float64)
+    by_kind = {name: rates(table[:, 0], table[:, at].ravel()) for name, at in _KINDS.items()}
+    overall = rates(table[:, 0], table[:, 1:].ravel())
+    measured = {
+        "easy": 100 * by_kind["easy"].auc,
+        "hard": 100 * by_kind["hard"].auc,
+        "easy_eer": 100 * by_kind["easy"].eer,
+        "hard_eer": 100 * by_kind["hard"].eer,
+        "threshold": overall.threshold,
+    }
+    return {name: torch.tensor(value) for name, value in measured.items()}
+
+
+_KINDS = {"easy": slice(1, 3), "hard": slice(3, 5)}
+
+
+def crossing(by_clips: Mapping[int, float], zero_shot: float) -> int | None:
+    """Return the least number of clips from which on an arm is above zero-shot; `None` if none is.
+
+    Args:
+        by_clips: the score of an arm by its number of training clips.
+        zero_shot: the score of the network that saw none.
+
+    Example:
+        >>> from scionwood_audio.evaluation.trials import crossing
+        >>> crossing({5: 60.0, 25: 79.0, 100: 88.0, 400: 92.0}, 83.0)
+        100
+    """
+    above: int | None = None
+    for clips in sorted(by_clips, reverse=True):
+        if by_clips[clips] <= zero_shot:
+            break
+        above = clips
+    return above
+
+
+def advice(arms: Mapping[str, Mapping[int, float]], zero_shot: float) -> Iterable[str]:
+    """Yield a line for each arm: from how many clips it is above zero-shot, if it ever is.
+
+    Args:
+        arms: the score of each arm by its number of training clips.
+        zero_shot: the score of the network that saw none.
+    """
+    for arm, by_clips in arms.items():
+        clips = crossing(by_clips, zero_shot)
+        best = max(by_clips.values())
+        if clips is None:
+            most = max(by_clips)
+            yield f"{arm}: not above zero-shot with {most} clips or less: not recommended"
+        else:
+            yield f"{arm}: above zero-shot ({zero_shot:.1f}) from {clips} clips, {best:.1f} at best"

@@ -1,0 +1,170 @@
+"""Stage II of DMA-KWS: does a sound say a text, and which of its letters?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import ClassVar, NamedTuple, final
+
+import torch
+from torch import Tensor, nn
+
+from scionwood_audio.model.spelling import LETTERS
+from scionwood_audio.model.whisper import Whisper
+
+LONGEST = 2048
+"""Positions of the longest segment."""
+
+
+class Match(NamedTuple):
+    """What the matcher answers.
+
+    Attributes:
+        text: (batch,) logits of the whole text being said.
+        letters: (batch, letter) logits of each letter being said; padding has any value.
+    """
+
+    text: Tensor
+    letters: Tensor
+
+
+@final
+class Matcher(nn.Module):
+    """A transformer over the segments text, sound and enrolment, and a GRU over the letters.
+
+    Each segment has a learned vector of its modality, and sinusoidal positions that begin at 0. The
+    last state of the GRU gives the logit of the whole text, and the state of each letter its own.
+    Padding is masked, and the GRU is read at the last true letter. In the published code neither is
+    so, and a score depends on the length of its batch.
+
+    Args:
+        width: values of a position of the sound.
+        size: width of the transformer.
+        heads: attention heads.
+        layers: layers of the transformer.
+        dropout: share of values that training leaves out.
+
+    Source: a reconstruction of DMA-KWS (arXiv:2605.22120), stage II, from a part of its released
+        code: letters instead of phonemes, its masks and its last position corrected.
+    """
+
+    positions: Tensor
+
+    def __init__(
+        self, width: int, *, size: int = 128, heads: int = 4, layers: int = 2, dropout: float = 0.1
+    ) -> None:
+        super().__init__()
+        self.letter = nn.Embedding(len(LETTERS) + 1, size, padding_idx=0)
+        self.sound = nn.Linear(width, size)
+        self.modality = nn.Parameter(0.02 * torch.randn(3, size))
+        layer = nn.TransformerEncoderLayer(
+            size, heads, 2 * size, dropout, batch_first=True, norm_first=True
+        )
+        self.mixer = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+        self.order = nn.GRU(size, size, batch_first=True)
+        self.text_logit, self.letter_logit = nn.Linear(size, 1), nn.Linear(size, 1)
+        self.register_buffer("positions", _waves(size), persistent=False)
+
+    def forward(
+        self,
+        text: Tensor,
+        sound: Tensor,
+        frames: Tensor,
+        enrolment: Tensor | None = None,
+        enrolment_frames: Tensor | None = None,
+    ) -> Match:
+        """Return the logits of each pair.
+
+        Args:
+            text: (batch, letter) int64 codes, padded with 0.
+            sound: (batch, position, width).
+            frames: (batch,) true positions of the sound.
+            enrolment: (batch, position, width), another clip of the text; `None` without one.
+            enrolment_frames: (batch,) its true positions; 0 for a pair without one.
+        """
+        parts = [self.letter(text) + self.modality[0] + self.positions[: text.shape[1]]]
+        masks = [text == 0]
+        segments = [(sound, frames)]
+        if enrolment is not None and enrolment_frames is not None:
+            segments.append((enrolment, enrolment_frames))
+        for kind, (features, lengths) in enumerate(segments, 1):
+            places = self.positions[: features.shape[1]]
+            parts.append(self.sound(features) + self.modality[kind] + places)
+            steps = torch.arange(features.shape[1], device=features.device)
+            masks.append(steps >= lengths[:, None])
+        mixed = self.mixer(torch.cat(parts, 1), src_key_padding_mask=torch.cat(masks, 1))
+        letters = mixed[:, : text.shape[1]]
+        states = self.order(letters)[0]  # causal: padding behind the last letter is not seen
+        last = (text > 0).sum(1) - 1
+        chosen = states[torch.arange(len(text), device=text.device), last]
+        return Match(self.text_logit(chosen).squeeze(-1), self.letter_logit(letters).squeeze(-1))
+
+
+@final
+class WordMatcher(nn.Module):
+    """Whisper's encoder with the matcher of DMA-KWS behind it.
+
+    Args:
+        weights: as for `audio/whisper`.
+        window: seconds that the network hears at once, up to 30.
+        read_layer: the layer whose output is read; `None` means the last one.
+        init_seed: seed of random weights and of the matcher.
+
+    Shapes: samples (batch, 16000 window) float32 and letters (batch, letter) int64 to logits
+        (batch, 1 + letter) float32, of the text first.
+
+    Units: samples from -1 to 1 at 16 kHz.
+
+    Raises:
+        RecipeError: the window or the layer does not exist.
+        WeightsError: the weights are missing, changed, or do not fit.
+
+    Source: a reconstruction of DMA-KWS (arXiv:2605.22120); see `Matcher`.
+    """
+
+    adapter_targets: ClassVar[Mapping[str, str]] = {
+        name: rf"tower\.{pattern}" for name, pattern in Whisper.adapter_targets.items()
+    }
+    head = ("matcher",)
+
+    def __init__(
+        self,
+        *,
+        weights: str = "random",
+        window: float = 3.0,
+        read_layer: int | None = None,
+        init_seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.tower = Whisper(
+            weights=weights, window=window, read_layer=read_layer, init_seed=init_seed
+        )
+        self.window, self.positions, self.weights = window, self.tower.positions, weights
+        self.samples, self.card = self.tower.samples, self.tower.card
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(init_seed)
+            self.matcher = Matcher(self.tower.width)
+
+    def hidden(self, samples: Tensor) -> list[Tensor]:
+        """Return the outputs of the layers of the encoder; see `Whisper.hidden`."""
+        return self.tower.hidden(samples)
+
+    def forward(self, samples: Tensor, letters: Tensor) -> Tensor:
+        """Return the logits of each text, and of each of its letters, being said."""
+        frames = torch.full((len(letters),), self.positions, device=letters.device)
+        match = self.matcher(letters, self.hidden(samples)[-1], frames)
+        return torch.cat([match.text[:, None], match.letters], 1)
+
+    def example_input(self) -> tuple[Tensor, Tensor]:
+        """Return two windows of faint noise and a text for each."""
+        (samples,) = self.tower.example_input()
+        return samples, torch.tensor([[2, 3, 4], [5, 6, 7]])
+
+
+def _waves(size: int) -> Tensor:
+    # Vaswani et al., Attention is all you need (2017), section 3.5.
+    place = torch.arange(LONGEST)[:, None]
+    rate = torch.exp(-math.log(1e4) * torch.arange(0, size, 2) / size)
+    table = torch.zeros(LONGEST, size)
+    table[:, 0::2], table[:, 1::2] = torch.sin(place * rate), torch.cos(place * rate)
+    return table

@@ -1,0 +1,203 @@
+"""Three ways to score whether a clip says a text, and the losses that train them."""
+
+from __future__ import annotations
+
+import difflib
+from abc import ABC, abstractmethod
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from scionwood import RecipeError
+from scionwood_audio.model.matcher import WordMatcher
+from scionwood_audio.model.spelling import LETTERS, texts_of
+from scionwood_audio.model.tokens import token_rows
+from scionwood_audio.model.whisper import Whisper, WhisperText
+
+Score: TypeAlias = Literal["likelihood", "ctc", "matcher"]
+PAIRS = 20
+"""Pairs of a clip and a text that are scored at once."""
+
+
+class Scorer(ABC):
+    """A way to score.
+
+    Attributes:
+        backbone: the class of the network that it needs.
+        head: the module that is fitted to frozen features; empty if there is none.
+    """
+
+    backbone: type[nn.Module]
+    head: str = ""
+
+    @abstractmethod
+    def loss(self, network: Any, hidden: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        """Return the loss of the last layer's features (clip, position, width)."""
+
+    @abstractmethod
+    def pairs(self, network: Any, hidden: Tensor, frames: Tensor, letters: Tensor) -> Tensor:
+        """Return the scores (pair,) of features, their true positions, and codes of texts."""
+
+    def score(self, network: Any, hidden: Tensor, frames: Tensor, letters: Tensor) -> Tensor:
+        """Return the score of each text of each clip, (clip, text); see `values`."""
+        texts, where = letters.flatten(0, 1).unique(dim=0, return_inverse=True)
+        values = self.values(network, hidden, frames, letters)
+        return values - self.offset(network, texts)[where].view_as(values)
+
+    def offset(self, network: Any, texts: Tensor) -> Tensor:
+        """Return what is subtracted from the values of texts (text, letter), (text,)."""
+        return torch.zeros(len(texts), device=texts.device)
+
+    def values(self, network: Any, hidden: Tensor, frames: Tensor, letters: Tensor) -> Tensor:
+        """Return the value of each text of each clip, (clip, text).
+
+        Args:
+            network: the backbone.
+            hidden: (clip, position, width), the last layer of the encoder.
+            frames: (clip,) true positions.
+            letters: (clip, text, letter) codes.
+        """
+        clips, texts = letters.shape[:2]
+        owner = torch.arange(clips, device=hidden.device).repeat_interleave(texts)
+        flat = letters.flatten(0, 1)
+        parts = [
+            self.pairs(network, hidden[which], frames[which], flat[start : start + PAIRS])
+            for start in range(0, len(flat), PAIRS)
+            for which in (owner[start : start + PAIRS],)
+        ]
+        return torch.cat(parts).view(clips, texts)
+
+
+class Likelihood(Scorer):
+    """The mean log-probability of the tokens of a text, minus that on silence."""
+
+    backbone = WhisperText
+
+    def loss(self, network: Any, hidden: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        """Return the cross-entropy of the tokens of the text and of its end, nats a token."""
+        values, lengths = _token_values(network, hidden, batch["letters"], end=1)
+        return -values.sum() / (lengths + 1).sum()
+
+    def pairs(self, network: Any, hidden: Tensor, frames: Tensor, letters: Tensor) -> Tensor:
+        """Return the mean log-probability of the tokens of each text, without its end."""
+        values, lengths = _token_values(network, hidden, letters, end=0)
+        return values.sum(1) / lengths
+
+    def offset(self, network: Any, texts: Tensor) -> Tensor:
+        """Return the values on a silent window, which frequent words have without being said."""
+        silence = torch.zeros(1, network.samples, device=texts.device)
+        hidden, frames = network.hidden(silence)[-1], torch.zeros(1, device=texts.device)
+        return self.values(network, hidden, frames, texts[None])[0]
+
+
+class Ctc(Scorer):
+    """The log-probability of the letters of a text, minus that of the best path, a letter."""
+
+    backbone = Whisper
+    head = "classifier"
+
+    def loss(self, network: Any, hidden: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        """Return the loss of connectionist temporal classification, nats a letter."""
+        values = network.classifier(hidden).float().log_softmax(-1)
+        letters, frames = batch["letters"], batch["frames"]
+        return F.ctc_loss(
+            values.transpose(0, 1), letters, frames, (letters > 0).sum(1), zero_infinity=True
+        )
+
+    def pairs(self, network: Any, hidden: Tensor, frames: Tensor, letters: Tensor) -> Tensor:
+        """Return the scores; 0 is the highest."""
+        values = network.classifier(hidden).float().log_softmax(-1)
+        lengths = (letters > 0).sum(1)
+        likelihood = -F.ctc_loss(values.transpose(0, 1), letters, frames, lengths, reduction="none")
+        steps = torch.arange(values.shape[1], device=values.device)
+        best = (values.amax(-1) * (steps < frames[:, None])).sum(1)
+        return (likelihood - best) / lengths
+
+
+class Matching(Scorer):
+    """The logit of stage II of DMA-KWS."""
+
+    backbone = WordMatcher
+    head = "matcher"
+
+    def loss(self, network: Any, hidden: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        """Return the binary cross-entropy of texts and of letters, with one random of each kind.
+
+        A text that is not said stands beside each that is: of the two random texts the first, and
+        of the two nearest the first. A letter is said if the spellings share it, in order.
+        """
+        texts = torch.cat([batch["letters"], batch["others"][:, 0], batch["others"][:, 2]])
+        spoken = torch.cat([batch["letters"]] * 3)
+        frames = torch.cat([batch["frames"]] * 3)
+        match = network.matcher(texts, torch.cat([hidden] * 3), frames)
+        target = torch.zeros_like(match.text)
+        target[: len(hidden)] = 1.0
+        letters, mask = _shared(texts, spoken).to(match.letters), texts > 0
+        weight = torch.tensor(2.0, device=target.device)  # two texts are not said for one that is
+        loss = F.binary_cross_entropy_with_logits(match.text, target, pos_weight=weight)
+        return loss + F.binary_cross_entropy_with_logits(match.letters[mask], letters[mask])
+
+    def pairs(self, network: Any, hidden: Tensor, frames: Tensor, letters: Tensor) -> Tensor:
+        """Return the logits of the texts."""
+        logits: Tensor = network.matcher(letters, hidden, frames).text
+        return logits
+
+
+SCORERS: dict[Score, Scorer] = {"likelihood": Likelihood(), "ctc": Ctc(), "matcher": Matching()}
+
+
+def checked(score: Score, network: Any) -> Scorer:
+    """Return a scorer whose network fits.
+
+    Args:
+        score: its name.
+        network: the backbone without the wrapper of an adapter.
+
+    Raises:
+        RecipeError: the score needs another backbone, or another head.
+    """
+    names = {"likelihood": "whisper_text", "ctc": "whisper", "matcher": "matcher"}
+    scorer = SCORERS[score]
+    if not isinstance(network, scorer.backbone):
+        rule = f"it needs the backbone audio/{names[score]}"
+        raise RecipeError(f"score {score}", rule, f"Set backbone.name: audio/{names[score]}")
+    outputs = getattr(getattr(network, "classifier", None), "out_features", 0)
+    if score == "ctc" and outputs != len(LETTERS) + 1:
+        rule = f"its head has an output for each of {len(LETTERS)} letters, and one for the blank"
+        remedy = f"Set backbone.outputs: {len(LETTERS) + 1}"
+        raise RecipeError(f"score ctc: outputs {outputs}", rule, remedy)
+    return scorer
+
+
+def _token_values(network: Any, hidden: Tensor, letters: Tensor, end: int) -> tuple[Tensor, Tensor]:
+    """Return the log-probabilities of the tokens (text, token), 0 in padding, and their numbers.
+
+    Args:
+        network: `audio/whisper_text`.
+        hidden: (text, position, width).
+        letters: (text, letter) codes.
+        end: 1 to count the end of the text too, or 0.
+    """
+    tokens = token_rows(texts_of(letters), network.weights)
+    rows, lengths = tokens.rows.to(hidden.device), tokens.lengths.to(hidden.device)
+    following = rows[:, tokens.prefix :]
+    steps = torch.arange(rows.shape[1] - 1, device=rows.device) - (tokens.prefix - 1)
+    places = (steps >= 0) & (steps < lengths[:, None] + end)
+    logits = network.decode(hidden, rows[:, :-1], places).float()
+    places = places[:, tokens.prefix - 1 :]
+    chosen = logits.log_softmax(-1).gather(-1, following[places][:, None]).squeeze(-1)
+    values = torch.zeros(following.shape, device=hidden.device)
+    return values.masked_scatter(places, chosen), lengths
+
+
+def _shared(texts: Tensor, spoken: Tensor) -> Tensor:
+    """Return 1 for each letter of the texts that those spoken have too, in order."""
+    shared = torch.zeros(texts.shape)
+    for row, one, other in zip(shared, texts_of(texts), texts_of(spoken), strict=True):
+        for block in difflib.SequenceMatcher(
+            None, one, other, autojunk=False
+        ).get_matching_blocks():
+            row[block.a : block.a + block.size] = 1.0
+    return shared

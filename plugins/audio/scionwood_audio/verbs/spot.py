@@ -1,0 +1,183 @@
+"""Look for words in a recording: `scionwood audio spot`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scionwood import RecipeError
+from scionwood.authoring import InputPath, OutputPath, RunPath, print_table, prints
+
+if TYPE_CHECKING:
+    from scionwood_audio.inference.spotting import Spot, Spotter
+
+SHOWN = 20
+"""Rows that are printed; the file has all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpotOptions:
+    """How a recording is searched.
+
+    Attributes:
+        run: a run of `audio/keyword`; without one Whisper's own decoder scores the words.
+        enrolled: a file of `scionwood audio enrol`, in place of a run.
+        window: seconds of the window; a run and an enrolment have their own.
+        hop: seconds between the beginnings of two windows.
+        threshold: the least score that is written; that of the run's validation by default, and
+            without a run all windows are ranked.
+        channel: a channel by its number from 0, `mean` or `loudest`.
+        weights: the weights without a run: package, a folder, a name on the hub, or random.
+
+    Example:
+        >>> SpotOptions(threshold=0.5).hop
+        1.0
+    """
+
+    run: RunPath | None = None
+    enrolled: InputPath | None = None
+    window: float | None = None
+    hop: float = 1.0
+    threshold: float | None = None
+    channel: str = "mean"
+    weights: str = "package"
+
+
+def _print_spots(spots: list[Spot], *, json: bool = False) -> None:
+    """Print the best spots.
+
+    Args:
+        spots: the result.
+        json: print all as JSON.
+    """
+    if json:
+        from json import dumps
+
+        print(dumps([spot._asdict() for spot in spots], indent=1, ensure_ascii=False))
+        return
+    best = sorted(spots, key=lambda spot: -spot.score)[:SHOWN]
+    rows = [(f"{s.start:.2f}", f"{s.end:.2f}", s.word, f"{s.score:.3f}") for s in best]
+    print_table(("start", "end", "word", "score"), rows, numeric=("start", "end", "score"))
+    if len(spots) > SHOWN:
+        print(f"{len(spots) - SHOWN} more in the file")
+
+
+@prints(_print_spots)
+def spot(
+    recording: InputPath,
+    words: InputPath,
+    target: OutputPath,
+    options: SpotOptions = SpotOptions(),
+    *,
+    force: bool = False,
+) -> list[Spot]:
+    """Look for words in a recording, and write the windows that say them.
+
+    Without a run, words are scored by the likelihood of Whisper's decoder, which heard English
+    alone. A run of `audio/words_new_language` is better from about 25 clips of a language. A run
+    that its own validation found below the untrained network is named as such. A word is found
+    where it stands alone, between pauses.
+
+    Args:
+        recording: a WAV, FLAC, OGG or MP3 file of any length.
+        words: a text file, one text in each line.
+        target: the CSV file to write: start, end, word, score; also TARGET with the suffix .html,
+            a page that shows the scores over time.
+        options: the run, the enrolment, and the windows.
+        force: replace the files if they exist.
+
+    Returns:
+        The spots by time: of overlapping windows of one word, the best.
+
+    Raises:
+        ReadError: the recording or a file is damaged.
+        RecipeError: there is no word, or both a run and an enrolment are given.
+        WindowMismatchError: the run or the enrolment has another window.
+        WriteError: a file cannot be written.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from scionwood_audio import SpotOptions, spot
+        >>> from scionwood_audio.readers.sound import SoundReader
+        >>> SoundReader.write_sample(Path("tone.wav"))
+        >>> size = Path("words.txt").write_text("una rana")
+        >>> options = SpotOptions(weights="random", window=1.0)
+        >>> [s.word for s in spot(Path("tone.wav"), Path("words.txt"), Path("o.csv"), options)]
+        ['una rana']
+    """
+    from scionwood.authoring import atomic_path, check_target, read_utf8, writing
+    from scionwood_audio.evaluation.spots_page import write_page
+    from scionwood_audio.inference.spotting import Spotter, peaks
+
+    if options.run is not None and options.enrolled is not None:
+        rule = "a run and an enrolment have scores of different scales"
+        raise RecipeError("--run and --enrolled", rule, "Give one of them")
+    page = target.with_suffix(".html")
+    for file in (target, page):
+        check_target(file, overwrite=force)
+    lines = [line.strip() for line in read_utf8(words).splitlines()]
+    spotter = Spotter(
+        [line for line in dict.fromkeys(lines) if line],
+        options.run,
+        window=options.window,
+        enrolled=options.enrolled,
+        weights=options.weights,
+    )
+    threshold = _threshold(options)
+    scores = _search(recording, spotter, options)
+    spots = peaks(scores, threshold)
+    rows = io.StringIO()
+    writer = csv.writer(rows, lineterminator="\n")
+    writer.writerow(("start", "end", "word", "score"))
+    for row in spots:
+        times = f"{row.start:.3f}", f"{row.end:.3f}"
+        writer.writerow((*times, row.word, f"{row.score:.6f}"))
+    with writing(target), atomic_path(target, overwrite=force) as part:
+        part.write_text(rows.getvalue(), "utf-8")
+    write_page(scores, spots, threshold, recording.name, page, overwrite=force)
+    return spots
+
+
+def _search(recording: Path, spotter: Spotter, options: SpotOptions) -> list[Spot]:
+    from rich.console import Console
+    from rich.progress import track
+
+    from scionwood_audio.inference.sounds import read_blocks
+    from scionwood_audio.inference.spotting import Stream
+    from scionwood_audio.readers.sound import SoundReader
+
+    channel = options.channel
+    chosen = int(channel) if channel.isdigit() else channel
+    if chosen not in ("mean", "loudest") and not isinstance(chosen, int):
+        raise RecipeError(
+            f"channel {channel}", "it is no channel", "Give a number, mean or loudest"
+        )
+    with SoundReader(recording) as reader:
+        blocks = len(reader)
+    stream = Stream(None, spotter, hop=options.hop)
+    spots: list[Spot] = []
+    parts = read_blocks(recording, channel=chosen)  # type: ignore[arg-type]
+    console = Console(stderr=True)
+    for part in track(parts, "minutes", blocks, console=console, transient=True):
+        spots += stream.feed(part)
+    return spots + stream.close()
+
+
+def _threshold(options: SpotOptions) -> float:
+    from scionwood_audio.inference.spotting import recorded
+
+    measured = {} if options.run is None else recorded(options.run)
+    if {"hard", "zero_shot"} <= measured.keys():
+        hard, zero = measured["hard"], measured["zero_shot"]
+        line = f"validation against near spellings: AUC {hard:.1f}, without training {zero:.1f}"
+        print(line, file=sys.stderr)
+        if hard < zero:
+            line = "this run is not recommended: without --run the words are found better"
+            print(line, file=sys.stderr)
+    if options.threshold is not None:
+        return options.threshold
+    return measured.get("threshold", float("-inf"))

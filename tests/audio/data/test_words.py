@@ -1,0 +1,80 @@
+"""Clips of words: equal sounds are removed, and no text is in two splits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from scionwood import ReadError
+from scionwood_audio.data.clips import Clip, distinct, made_clips
+from scionwood_audio.data.words import Trials, Words, deal
+from scionwood_audio.model.spelling import texts_of
+
+
+def _table(folder: Path, clips: list[Clip]) -> Path:
+    for number, clip in enumerate(clips):
+        soundfile.write(folder / f"{number}.wav", clip.sound, 16000)
+    rows = [f"{number}.wav,{clip.text},{clip.speaker}" for number, clip in enumerate(clips)]
+    table = folder / "words.csv"
+    table.write_text("path,text,speaker\n" + "\n".join(rows) + "\n")
+    return table
+
+
+def test_no_text_is_in_two_splits() -> None:
+    splits = Words(seed=1).splits
+    texts = [{clip.text for clip in splits[name]} for name in ("train", "val", "test")]
+    assert all(texts)
+    assert len(set.union(*texts)) == sum(map(len, texts))
+
+
+def test_a_split_by_word_shares_no_content_word() -> None:
+    sound = np.zeros(2000, np.float32)
+    clips = [
+        Clip(sound, f"una {a} {b}", "", f"{a}{b}")
+        for a in ("rana", "casa", "luna", "mesa", "silla")
+        for b in ("verde", "roja", "negra", "clara", "alta", "baja")
+    ]
+    dealt = deal(clips, seed=0, unit="word")
+    words = [
+        {w for clip in part for w in clip.text.split() if len(w) > 3} for part in dealt.values()
+    ]
+    assert not (words[0] | words[1]) & words[2]
+
+
+def test_equal_samples_under_other_names_are_removed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clips = made_clips(24, 0)
+    copied = Clip(clips[0].sound, "otra", "made", "copy")
+    data = Words(path=_table(tmp_path, [*clips, copied]), batch_size=2)
+    names = [clip.text for part in data.splits.values() for clip in part]
+    assert sorted(names) == sorted(clip.text for clip in clips)
+    assert "1 clips repeat" in capsys.readouterr().err
+    assert len(distinct([clips[0], copied])) == 1
+
+
+def test_each_clip_has_four_texts_that_it_does_not_say() -> None:
+    clips = made_clips(20, 0)
+    trials = Trials(clips, 16_000, seed=0)
+    for number in range(3):
+        sample = trials[number]
+        others = texts_of(sample["others"])
+        assert len(others) == 4
+        assert clips[number].text not in others
+        assert others == texts_of(trials[number]["others"])
+        assert int(sample["frames"]) == -(-len(clips[number].sound) // 320)
+
+
+def test_a_table_without_its_columns_is_refused(tmp_path: Path) -> None:
+    table = tmp_path / "words.csv"
+    table.write_text("file,word\na.wav,una\n")
+    with pytest.raises(ReadError, match="path,text"):
+        Words(path=table).setup("fit")
+
+
+def test_a_speaker_that_nobody_is_leaves_no_clip(tmp_path: Path) -> None:
+    with pytest.raises(ReadError, match="nobody"):
+        Words(path=_table(tmp_path, made_clips(4, 0)), speaker="nobody").setup("fit")

@@ -1,0 +1,52 @@
+"""The matcher of DMA-KWS without the published defects: padding and batch change no score."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from scionwood_audio.model.matcher import Matcher, WordMatcher
+from scionwood_audio.model.spelling import codes
+
+
+@pytest.fixture
+def matcher() -> Matcher:
+    torch.manual_seed(0)
+    return Matcher(16, size=32).eval()
+
+
+@torch.no_grad()
+def test_padding_and_batch_change_no_score(matcher: Matcher) -> None:
+    sound, frames = torch.randn(3, 40, 16), torch.tensor([12, 40, 25])
+    text = codes(["una", "una rana verde", "sol"])
+    together = matcher(text, sound, frames)
+    for row, word in enumerate(("una", "una rana verde", "sol")):
+        alone = matcher(codes([word]), sound[row : row + 1, : frames[row]], frames[row : row + 1])
+        assert (together.text[row] - alone.text[0]).abs() < 1e-5  # rounding; here 1e-7
+        letters = together.letters[row, : len(word)]
+        assert torch.allclose(letters, alone.letters[0], atol=1e-5)
+
+
+@torch.no_grad()
+def test_what_stands_in_the_padding_is_not_seen(matcher: Matcher) -> None:
+    sound, frames = torch.randn(2, 40, 16), torch.tensor([12, 30])
+    other = sound.clone()
+    other[0, 12:], other[1, 30:] = 1e3, -1e3
+    text = codes(["una", "rana"])
+    assert torch.equal(matcher(text, sound, frames).text, matcher(text, other, frames).text)
+
+
+@torch.no_grad()
+def test_an_enrolment_counts_where_it_has_positions(matcher: Matcher) -> None:
+    sound, frames = torch.randn(2, 20, 16), torch.tensor([20, 20])
+    text, take = codes(["una", "rana"]), torch.randn(2, 15, 16)
+    plain = matcher(text, sound, frames).text
+    with_take = matcher(text, sound, frames, take, torch.tensor([15, 0])).text
+    assert (with_take - plain).abs()[0] > 1e-3
+    assert (with_take - plain).abs()[1] < 1e-5
+
+
+def test_the_tower_is_frozen_beside_its_head() -> None:
+    network = WordMatcher(window=1.0)
+    assert network(*network.example_input()).shape == (2, 4)
+    assert network.head == ("matcher",)

@@ -1,0 +1,46 @@
+"""The commands of words write what they find, and refuse what they cannot use."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from scionwood import OutputExistsError, RecipeError
+from scionwood_audio.readers.sound import SoundReader
+from scionwood_audio.verbs.enrol import enrol
+from scionwood_audio.verbs.spot import SpotOptions, spot
+
+
+@pytest.fixture
+def tone(tmp_path: Path) -> Path:
+    SoundReader.write_sample(tmp_path / "tone.wav")
+    (tmp_path / "words.txt").write_text("tone\n\nuna rana\n", "utf-8")
+    return tmp_path / "tone.wav"
+
+
+def test_an_enrolled_clip_is_found_in_its_own_recording(tone: Path) -> None:
+    folder = tone.parent
+    enrol([tone], folder / "tone.npz", window=1.0, weights="random")
+    (folder / "words.txt").write_text("tone\n")
+    options = SpotOptions(enrolled=folder / "tone.npz")
+    (found,) = spot(tone, folder / "words.txt", folder / "out.csv", options)
+    assert (found.word, round(found.score, 5)) == ("tone", 0.0)
+    with (folder / "out.csv").open(newline="") as file:
+        assert [row["word"] for row in csv.DictReader(file)] == ["tone"]
+    assert "Score of each word" in (folder / "out.html").read_text("utf-8")
+    with pytest.raises(OutputExistsError):
+        spot(tone, folder / "words.txt", folder / "out.csv", options)
+
+
+def test_a_run_and_an_enrolment_exclude_each_other(tone: Path) -> None:
+    options = SpotOptions(run="run", enrolled=tone)
+    with pytest.raises(RecipeError, match="one of them"):
+        spot(tone, tone.parent / "words.txt", tone.parent / "out.csv", options)
+
+
+def test_a_channel_that_is_none_is_refused(tone: Path) -> None:
+    options = SpotOptions(channel="left", weights="random", window=0.5)
+    with pytest.raises(RecipeError, match="channel left"):
+        spot(tone, tone.parent / "words.txt", tone.parent / "out.csv", options)
