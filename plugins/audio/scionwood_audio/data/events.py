@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -94,7 +94,8 @@ class Events(SplitData):
         """Return the batches of a split."""
         if not self._rows:
             self._rows = self._split()
-        return DataLoader(self._rows[split], self.batch_size, split == "train")
+        rows: Any = self._rows[split]  # a list is a dataset too
+        return DataLoader(rows, self.batch_size, split == "train")
 
     def _split(self) -> dict[Split, list[Row]]:
         groups = [

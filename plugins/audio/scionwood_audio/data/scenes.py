@@ -81,7 +81,7 @@ def compose(
         vary: largest change of the speed, and so of the pitch, of a call, as a share of it.
     """
     total = round(seconds * RATE)
-    background = parts.backgrounds[rng.integers(len(parts.backgrounds))]
+    background = parts.backgrounds[int(rng.integers(len(parts.backgrounds)))]
     samples = np.resize(np.roll(background, -int(rng.integers(len(background)))), total)
     samples = (samples * (LEVEL / rms(samples))).astype(np.float32)
     frames, events = np.zeros(total // FRAME, np.float32), []
@@ -90,7 +90,7 @@ def compose(
     while place < total:
         is_call = not parts.others or rng.random() < SHARE
         kind = parts.calls if is_call else parts.others
-        sound = kind[rng.integers(len(kind))]
+        sound = kind[int(rng.integers(len(kind)))]
         if is_call and vary:
             sound = _at_speed(sound, 1 + rng.uniform(-vary, vary))
         gain = LEVEL * 10 ** (rng.uniform(*levels) / 20) / rms(sound)
@@ -126,7 +126,8 @@ def shaped_noise(power: np.ndarray, seconds: float, rng: np.random.Generator) ->
     spectrum = np.fft.rfft(rng.standard_normal(total))
     places = np.linspace(0, 1, len(spectrum)), np.linspace(0, 1, len(power))
     noise = np.fft.irfft(spectrum * np.sqrt(np.interp(places[0], places[1], power)), total)
-    return (noise * (LEVEL / rms(noise))).astype(np.float32)
+    scaled: np.ndarray = (noise * (LEVEL / rms(noise))).astype(np.float32)
+    return scaled
 
 
 def made_backgrounds(rng: np.random.Generator, seconds: float = 20.0) -> list[np.ndarray]:
@@ -135,7 +136,8 @@ def made_backgrounds(rng: np.random.Generator, seconds: float = 20.0) -> list[np
     slopes = [1 / np.maximum(frequency, 60.0) ** slope for slope in (0.0, 1.0, 2.0)]
     noises = [shaped_noise(slope, seconds, rng) for slope in slopes]
     time = np.arange(round(seconds * RATE)) / RATE
-    hum = sum(np.sin(2 * np.pi * 100 * n * time + n) / n for n in range(1, 9))
+    tones = [np.sin(2 * np.pi * 100 * n * time + n) / n for n in range(1, 9)]
+    hum = np.sum(tones, 0)
     drops = (rng.random(len(time)) < 30 / RATE) * rng.exponential(1.0, len(time))
     drop = np.exp(-np.arange(160) / 30) * rng.standard_normal(160)
     rain = np.convolve(drops, drop, "same")

@@ -71,7 +71,7 @@ def write_found_page(
     selections = ranked if len(ranked) <= CALLS else ranked[: CALLS // 2] + ranked[-CALLS // 2 :]
     clips = _clips(recording, selections, options)
     mark = f"player-{token_hex(8)}"  # a text that no name of a file can hold
-    calls: list[Section] = []
+    calls: list[Numbers | Table | Section] = []
     for number, (call, clip) in enumerate(zip(selections, clips, strict=True)):
         title = f"{call.start:.2f} to {call.end:.2f} s, score {call.score or 0:.2f}"
         calls.append(Section(title, [_figure(call, clip, options), f"{mark}-{number}."]))
@@ -85,7 +85,11 @@ def write_found_page(
     )
     note = "A score is 0.5 at the threshold that found held-out examples best."
     heads = ("level", "average precision, %", "event F1, %")
-    parts = [numbers, Table(heads, rows, note, "On examples that were held out"), *calls]
+    parts: list[Numbers | Table | Section] = [
+        numbers,
+        Table(heads, rows, note, "On examples that were held out"),
+        *calls,
+    ]
     html = render(Page(f"Calls found in {Path(recording).name}", parts))
     # The page may play the sounds that it holds, and nothing else.
     html = html.replace("img-src data:", "img-src data:; media-src data:", 1)

@@ -57,7 +57,8 @@ def levelled(scores: np.ndarray, shape: Shape) -> np.ndarray:
         shape: how events look.
     """
     smooth = np.convolve(scores, np.ones(shape.smooth) / shape.smooth, "same")
-    return (smooth - np.quantile(smooth, 0.25)).astype(np.float32)
+    values: np.ndarray = (smooth - np.quantile(smooth, 0.25)).astype(np.float32)
+    return values
 
 
 def events_of(values: np.ndarray, threshold: float, shape: Shape) -> list[tuple[int, int]]:
@@ -97,7 +98,8 @@ def matches(events: Events, true: Events, overlap: float = OVERLAP) -> list[tupl
     used_found, used_true = set(), set()
     for _, i, j in sorted(pairs, reverse=True):
         if i not in used_found and j not in used_true:
-            used_found.add(i), used_true.add(j)
+            used_found.add(i)
+            used_true.add(j)
             paired.append((i, j))
     return paired
 

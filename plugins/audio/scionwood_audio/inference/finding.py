@@ -174,9 +174,10 @@ class Levels:
             weights=self.options.weights, window=self.window, read_layer=layer, outputs=1
         )
         weight, bias = fit_scenes([scene[layer] for scene in self.features], self.scenes)
+        head: Any = network.classifier
         with torch.no_grad():
-            network.classifier.weight.copy_(torch.from_numpy(weight)[None])
-            network.classifier.bias.fill_(bias)
+            head.weight.copy_(torch.from_numpy(weight)[None])
+            head.bias.fill_(bias)
         return network_scorer(network, self.options)
 
 
@@ -201,9 +202,9 @@ def hop_of(length: int, overlap: int) -> int:
 
 def channel_of(options: FindOptions) -> Channel:
     """Return the channel as `read_blocks` takes it."""
-    if options.channel == "mean" or options.channel == "loudest":
-        return options.channel
-    return int(options.channel)
+    if options.channel == "mean":
+        return "mean"
+    return "loudest" if options.channel == "loudest" else int(options.channel)
 
 
 def marked_calls(examples: str | Path | Sequence[Selection], label: str | None) -> list[Selection]:
@@ -252,5 +253,6 @@ def selected(
     for start, end in events_of(values, threshold, shape):
         sure = (1 + np.tanh((values[start:end].mean() - result.threshold) / scale / 2)) / 2
         score = float(np.clip(sure, options.confidence, 1.0))
-        calls.append(Selection(start / unit, end / unit, label, *box, round(score, 4)))
+        span = start / unit, end / unit
+        calls.append(Selection(*span, label, box[0], box[1], round(score, 4)))
     return calls

@@ -40,11 +40,11 @@ def load_whisper(weights: str, positions: int, seed: int, *, decoder: bool = Tru
     if weights == "package" and not decoder:
         arrays = tensors(package_file("model.bin"), "encoder/")
         with torch.device("meta"):
-            network: Any = _network(TINY_EN, positions)
+            encoder_only: Any = _network(TINY_EN, positions)
         state = _cut(state_dict(arrays, sides=("encoder",)), positions)
         inside = {name.removeprefix("model.encoder."): value for name, value in state.items()}
-        network.model.encoder.load_state_dict(inside, strict=True, assign=True)
-        return cast(nn.Module, network.eval())
+        encoder_only.model.encoder.load_state_dict(inside, strict=True, assign=True)
+        return cast(nn.Module, encoder_only.eval())
     if weights == "package":
         state = state_dict(tensors(package_file("model.bin")))
         network = _network(TINY_EN, positions)
