@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from scionwood import ReadError
-from scionwood_audio.data.scenes import Parts
+from scionwood_audio.data.call_scenes import Parts
 from scionwood_audio.inference.sounds import read_sound
 from scionwood_audio.model.mel import RATE
 

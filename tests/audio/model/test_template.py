@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from scionwood_audio.data.scenes import made_calls
+from scionwood_audio.data.call_scenes import made_calls
 from scionwood_audio.model.template import Templates
 
 

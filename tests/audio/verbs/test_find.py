@@ -12,7 +12,7 @@ import soundfile
 import scionwood
 from scionwood.cli import main
 from scionwood_audio import FindOptions, WindowMismatchError, find, score_events
-from scionwood_audio.data.scenes import made_calls
+from scionwood_audio.data.call_scenes import made_calls
 from scionwood_audio.inference import held_out
 from scionwood_audio.inference.adapting import read_events, write_events
 from scionwood_audio.inference.events import Shape

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from scionwood import SplitData
 from scionwood.authoring import DataLoader, Split
 from scionwood_audio.data.parts import read_parts
-from scionwood_audio.data.scenes import (
+from scionwood_audio.data.call_scenes import (
     Parts,
     Scene,
     compose,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from scionwood import ReadError, RecipeError
-from scionwood_audio.data.scenes import Parts, made_backgrounds, made_sounds, shaped_noise
+from scionwood_audio.data.call_scenes import Parts, made_backgrounds, made_sounds, shaped_noise
 from scionwood_audio.errors import RateError
 from scionwood_audio.inference.sounds import Channel, read_blocks, seconds_of
 from scionwood_audio.model.mel import RATE

@@ -12,7 +12,7 @@ import numpy as np
 
 from scionwood import ReadError, TrainingError, find_run, fit, load_run, resolve
 from scionwood.authoring import changing, read_utf8
-from scionwood_audio.data.scenes import Parts
+from scionwood_audio.data.call_scenes import Parts
 from scionwood_audio.errors import WindowMismatchError
 from scionwood_audio.inference.events import Shape
 from scionwood_audio.inference.held_out import FOLDS, Result, scenes_of, summary

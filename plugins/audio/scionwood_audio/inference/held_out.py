@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from scionwood_audio.data.scenes import Parts, Scene, compose
+from scionwood_audio.data.call_scenes import Parts, Scene, compose
 from scionwood_audio.evaluation.frames import average_precision
 from scionwood_audio.inference.events import Shape, calibrate, levelled
 from scionwood_audio.inference.progress import Advance

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scionwood_audio.data.scenes import (
+from scionwood_audio.data.call_scenes import (
     Parts,
     compose,
     made_backgrounds,
