@@ -11,7 +11,12 @@ plugin = Plugin(
     backbones={
         "whisper": "scionwood_audio.backbones:Whisper",
         "whisper_text": "scionwood_audio.backbones:WhisperText",
+        "audio_visual": "scionwood_audio.backbones:AudioVisual",
     },
+    data={"scenes": "scionwood_audio.data.scenes:Scenes"},
+    tasks={"event": "scionwood_audio.tasks.event:Event"},
+    adapters={"text_bridge": "scionwood_audio.adapters.text_bridge:TextBridgeConfig"},
+    recipes="scionwood_audio.recipes",
     readers={"sound": "scionwood_audio.readers.sound:SoundReader"},
 )
 

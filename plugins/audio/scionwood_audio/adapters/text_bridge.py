@@ -1,0 +1,278 @@
+"""A bridge between two frozen towers, gated by text: a reconstruction of TB-AVA."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, final
+
+import torch
+from peft import PeftConfig
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from scionwood import AdapterError
+from scionwood.authoring import LayerTuner, peft_method
+from scionwood_audio.model.junction import Junction, by_second, moments
+
+SIDES = ("audio", "vision")
+
+
+class Gate(NamedTuple):
+    """What a gate did in one forward pass.
+
+    Attributes:
+        side: the tower that receives.
+        gate: (batch, second, width of the bridge), 0 to 1.
+        attention: (batch, second, row), the weights of the rows of text; with a temperature the
+            rest of the weight lies on no row.
+    """
+
+    side: str
+    gate: Tensor
+    attention: Tensor
+
+
+@final
+class Bridge(nn.Module):
+    """What one tower receives from the other in each second, gated by text.
+
+    With the other tower's mean state y of the second, z = W_d y, c = softmax(q(z) K^T) V over the
+    rows of text, g = sigmoid(W_g c), and every state x of the second gets
+    x + W_u (g * gelu(W_v x + z)). W_u starts at zero.
+
+    Args:
+        width: width of the states that receive.
+        other: width of the other tower.
+        text: width of a row of text.
+        config: the options; see `TextBridgeConfig`.
+    """
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, width: int, other: int, text: int, config: TextBridgeConfig) -> None:
+        super().__init__()
+        inner, self.temperature, self.gated = config.width, config.temperature, config.gated
+        self.down, self.receive = nn.Linear(other, inner), nn.Linear(width, inner)
+        if self.gated:
+            self.query = nn.Linear(inner, inner, bias=False)
+            self.key = nn.Linear(text, inner, bias=False)
+            self.value, self.gate = nn.Linear(text, inner), nn.Linear(inner, inner)
+        self.up = nn.Linear(inner, width)
+        nn.init.zeros_(self.up.weight)
+        nn.init.zeros_(self.up.bias)
+        self.register_buffer("mean", torch.zeros(other))
+        self.register_buffer("spread", torch.ones(other))
+        self.seen: Callable[[Tensor, Tensor], None] | None = None
+
+    def forward(self, states: Tensor, other: Tensor, text: Tensor) -> Tensor:
+        """Return the changed states, (batch, second, n, width)."""
+        z = self.down((_normed(by_second(other)) - self.mean) / self.spread)
+        inside = F.gelu(self.receive(_normed(states)) + z[:, :, None])
+        if self.gated:
+            attention, context = self._asked(z, text)
+            gate = torch.sigmoid(self.gate(context))
+            if self.seen is not None:
+                self.seen(gate, attention)
+            inside = gate[:, :, None] * inside
+        return states + self.up(inside)
+
+    def _asked(self, z: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        rows = _normed(text)
+        query, key, value = self.query(z), self.key(rows), self.value(rows)
+        if self.temperature is None:  # the equation as it is
+            logits = query @ key.mT / query.shape[-1] ** 0.5
+            attention = logits.softmax(-1)
+        else:  # cosines are bounded, and a second may ask for none of the rows
+            logits = F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).mT / self.temperature
+            attention = F.pad(logits, (0, 1)).softmax(-1)[..., :-1]
+        return attention, attention @ value
+
+
+@final
+class BridgeLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft has no type hints
+    """A junction of two towers with the bridges of its adapters, by adapter name."""
+
+    adapter_layer_names = ("text_bridge_sides",)
+    other_param_names = ("configs",)
+    text_bridge_sides: Any
+    base_layer: Any
+    active_adapters: list[str]
+    _move_adapter_to_device_of_base_layer: Callable[[str], None]
+
+    def __init__(self, base: nn.Module) -> None:
+        super().__init__()
+        self.base_layer = base
+        self.configs: dict[str, Any] = {}
+        self.text_bridge_sides = nn.ModuleDict()
+        self._disable_adapters, self.merged_adapters = False, list[str]()
+
+    def update_layer(self, name: str, config: TextBridgeConfig) -> None:
+        """Add a bridge into each tower, which changes nothing yet."""
+        widths = {side: getattr(self.base_layer, side) for side in SIDES}
+        sides = {
+            side: Bridge(widths[side], widths[other], self.base_layer.text, config)
+            for side, other in zip(SIDES, reversed(SIDES), strict=True)
+        }
+        self.configs[name] = config
+        self.text_bridge_sides[name] = nn.ModuleDict(sides)
+
+    def acting(self) -> list[str]:
+        """Return the adapters that take part in the forward pass."""
+        if self.disable_adapters:
+            return []
+        return [name for name in self.active_adapters if name in self.configs]
+
+    def forward(self, audio: Tensor, vision: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the states of both towers after the exchange; see `Junction`."""
+        audio, vision = self.base_layer(audio, vision, text)
+        for name in self.acting():
+            sides = self.text_bridge_sides[name]
+            audio, vision = (
+                sides["audio"](audio, vision, text),
+                sides["vision"](vision, audio, text),
+            )
+        return audio, vision
+
+    def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
+        """Refuse to merge.
+
+        Raises:
+            NotImplementedError: always; a junction has no weight.
+        """
+        raise NotImplementedError("a text bridge depends on its inputs, and no weight equals it")
+
+    def unmerge(self) -> None:
+        """Do nothing, because a bridge is never merged."""
+
+
+@final
+class TextBridgeModel(LayerTuner):
+    """The tuner: bridges go into the junctions of a network with two towers."""
+
+    prefix = "text_bridge_"
+    tuner_layer_cls = BridgeLayer
+
+    def wrap(self, target: nn.Module, key: str) -> nn.Module:
+        """Return the layer for a junction.
+
+        Raises:
+            AdapterError: the module is no junction of two towers.
+        """
+        if not isinstance(target, Junction):
+            rule = "a bridge lies between two towers, in a Junction"
+            remedy = "Use the backbone audio/audio_visual and its targets"
+            raise AdapterError(f"text_bridge on {key} ({type(target).__name__})", rule, remedy)
+        return super().wrap(target, key)
+
+
+@peft_method("text_bridge", tuner=TextBridgeModel)
+@final
+@dataclass
+class TextBridgeConfig(PeftConfig):  # type: ignore[misc]  # peft has no type hints
+    """Bridges between two frozen towers in both directions, whose channels are gated by text.
+
+    Each state of a second gets what the other tower heard or saw in that second, through a gate
+    that depends on the text that belongs to it: z = W_d y, c = softmax(q(z) K^T) V,
+    g = sigmoid(W_g c), x + W_u (g * gelu(W_v x + z)). W_u starts at zero, so that the adapter
+    starts as the identity. The order of the rows of text changes nothing but rounding: a
+    permutation of them is no control. Use foreign words, or the text of another clip.
+
+    Trainable parameters of a direction, with D, D' and D_t the widths of the two towers and of the
+    text, and w the width of the bridge: w (2 D + D' + 2 D_t + 2 w + 4) + D.
+
+    Shapes: see `scionwood_audio.model.junction.Junction`.
+
+    Args:
+        width: width w of the bridge.
+        temperature: queries and keys get unit length, their product is divided by it, and a second
+            may ask for no row of the text. `None` means the equation above without these.
+        gated: whether text gates the bridge; without, g = 1.
+        centred: whether the task sets mean and spread of the other tower's states, channel by
+            channel, from the training clips (`centre`). Without, they are 0 and 1, the constant
+            part of the states outweighs what differs between seconds, and all ask for one row.
+        target_modules: junctions; the backbone's targets name them.
+        modules_to_save: modules that peft copies and trains.
+
+    Raises:
+        AdapterError: the width is below 1, or the temperature is not above 0.
+
+    Source: a reconstruction of TB-AVA (arXiv:2605.11572) from its abstract; its equations, places
+        and sizes were not to be had. Temperature, the empty row and centring are this project's.
+    """
+
+    width: int = 48
+    temperature: float | None = 0.1
+    gated: bool = True
+    centred: bool = True
+    target_modules: list[str] | str | None = None
+    modules_to_save: list[str] | None = field(default=None, metadata={"help": "trained in full"})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.width < 1:
+            raise AdapterError(f"width={self.width}", "it must be at least 1", "Use 48")
+        if self.temperature is not None and not self.temperature > 0:
+            value, rule = f"temperature={self.temperature}", "it must be above 0"
+            raise AdapterError(value, rule, "Use 0.1, or null for the plain equation")
+
+
+def bridges(model: nn.Module) -> list[tuple[str, Bridge]]:
+    """Return the receiving side and the bridge of every active adapter in a model."""
+    layers = [module for module in model.modules() if isinstance(module, BridgeLayer)]
+    return [
+        (side, layer.text_bridge_sides[name][side])
+        for layer in layers
+        for name in layer.acting()
+        for side in SIDES
+    ]
+
+
+@contextmanager
+def watched(model: nn.Module) -> Iterator[list[Gate]]:
+    """Collect what the gates do in the forward passes of the block, gradients included."""
+    found: list[Gate] = []
+    pairs = bridges(model)
+    try:
+        for side, bridge in pairs:
+            bridge.seen = lambda g, a, side=side: found.append(Gate(side, g, a))
+        yield found
+    finally:
+        for _, bridge in pairs:
+            bridge.seen = None
+
+
+@torch.no_grad()
+def centre(model: nn.Module, audio: Tensor, vision: Tensor) -> None:
+    """Set mean and spread of every centred bridge from the states of the training clips.
+
+    Args:
+        model: a network with bridges.
+        audio: states (batch, second, position, width) before the first junction.
+        vision: tokens (batch, second, token, width) before the first junction.
+    """
+    layers = [module for module in model.modules() if isinstance(module, BridgeLayer)]
+    for layer in layers:
+        for name in layer.acting():
+            if layer.configs[name].centred:
+                for side, other in zip(SIDES, (vision, audio), strict=True):
+                    mean, spread = moments(_normed(by_second(other)))
+                    layer.text_bridge_sides[name][side].mean.copy_(mean)
+                    layer.text_bridge_sides[name][side].spread.copy_(spread)
+
+
+def gate_spread(gates: list[Gate]) -> dict[str, float]:
+    """Return the standard deviation of the gates over seconds, the mean over channels, by side."""
+    found = {}
+    for side in SIDES:
+        values = [gate.gate.detach().flatten(0, 1) for gate in gates if gate.side == side]
+        if values:
+            found[side] = float(torch.cat(values).float().std(0).mean())
+    return found
+
+
+def _normed(states: Tensor) -> Tensor:
+    return F.layer_norm(states, states.shape[-1:])
