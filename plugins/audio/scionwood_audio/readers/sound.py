@@ -127,7 +127,7 @@ class SoundReader(Reader):
 
         time = np.arange(8000) / 16000
         tone = 0.3 * np.sin(2 * np.pi * (500 + 1000 * time) * time)
-        soundfile.write(str(path), np.stack([tone, 0.5 * tone], 1), 16000, "PCM_16")
+        soundfile.write(str(path), np.stack([tone, 0.5 * tone], 1), 16000, "PCM_16", format="WAV")
 
     def _new_data(self, record: Record, function: RecordFunction) -> np.ndarray:
         data = np.asarray(function(Record(record.key, record.data.copy(), record.coords)))
