@@ -12,10 +12,18 @@ plugin = Plugin(
         "whisper": "scionwood_audio.backbones:Whisper",
         "whisper_text": "scionwood_audio.backbones:WhisperText",
         "audio_visual": "scionwood_audio.backbones:AudioVisual",
+        "clip_classifier": "scionwood_audio.backbones:ClipClassifier",
     },
-    data={"scenes": "scionwood_audio.data.scenes:Scenes"},
-    tasks={"event": "scionwood_audio.tasks.event:Event"},
+    data={
+        "scenes": "scionwood_audio.data.scenes:Scenes",
+        "recordings": "scionwood_audio.data.recordings:Recordings",
+    },
+    tasks={
+        "event": "scionwood_audio.tasks.event:Event",
+        "classify": "scionwood_audio.tasks.classify:Classify",
+    },
     adapters={"text_bridge": "scionwood_audio.adapters.text_bridge:TextBridgeConfig"},
+    commands={"layers": "scionwood_audio.verbs.layers:layers"},
     recipes="scionwood_audio.recipes",
     readers={"sound": "scionwood_audio.readers.sound:SoundReader"},
 )

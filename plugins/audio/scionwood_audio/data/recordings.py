@@ -1,0 +1,181 @@
+"""Recordings with a class each: made by this plugin, or your own from a table."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, final
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from scionwood import ReadError, SplitData
+from scionwood.authoring import DataLoader, Split
+from scionwood_audio.data.made import KINDS, tone
+from scionwood_audio.data.splits import deal
+from scionwood_audio.data.tables import beside, read_rows
+from scionwood_audio.inference.sounds import read_sound
+from scionwood_audio.model.audio_visual import NAMES
+from scionwood_audio.model.mel import RATE
+
+
+@final
+class Clip(NamedTuple):
+    """A recording of a table.
+
+    Attributes:
+        path: the file.
+        label: its class.
+        recording: what it was cut from; clips of one stay in one split.
+    """
+
+    path: Path
+    label: str
+    recording: str
+
+
+def read_clips(table: str | Path) -> list[Clip]:
+    """Return the recordings of a table, each sound once.
+
+    Args:
+        table: a CSV file with the columns `path` and `label`, and `recording` if several files
+            were cut from one; paths are relative to its folder.
+
+    Raises:
+        ReadError: the table or a sound cannot be read, or one sound has two labels.
+    """
+    found: dict[str, Clip] = {}
+    for row in read_rows(table, ("path", "label")):
+        clip = Clip(beside(table, row["path"]), row["label"], row.get("recording") or row["path"])
+        samples = read_sound(clip.path)
+        digest = hashlib.blake2b(samples.tobytes(), digest_size=16).hexdigest()
+        first = found.setdefault(digest, clip)
+        if first.label != clip.label:
+            rule = f"it has the samples of {first.path}, which is {first.label!r}"
+            raise ReadError(f"{clip.path}: {clip.label!r}", rule, "Correct one of the labels")
+    return list(found.values())
+
+
+def heard(samples: np.ndarray, length: int) -> tuple[Tensor, int]:
+    """Return a window of a recording, and how many of its samples are true.
+
+    A longer recording is cut half a second before its loudest sample.
+
+    Args:
+        samples: (time,) float32 at 16 kHz.
+        length: samples of the window.
+    """
+    if len(samples) > length:
+        start = max(0, int(np.abs(samples).argmax()) - RATE // 2)
+        samples = samples[min(start, len(samples) - length) :][:length]
+    padded = np.pad(samples, (0, length - len(samples)))
+    return torch.from_numpy(padded.astype(np.float32)), len(samples)
+
+
+@final
+class Recordings(SplitData):
+    """Recordings with a class each, split so that each recording is in one split only.
+
+    Without a source they are tones that rise, fall, stay or tremble, over noise. With a source they
+    are your own: a CSV with the columns `path`, `label` and, if several files were cut from one
+    recording, `recording`. Files with equal samples count once.
+
+    Shapes: a batch holds `samples` (batch, 16000 window) float32, `length` and `label` (batch,)
+        int64, and `classes`, the names.
+
+    Units: samples from -1 to 1 at 16 kHz; length in samples.
+
+    Raises:
+        RecipeError: there are fewer than three recordings.
+        ReadError: the table or a sound cannot be read, or one sound has two labels.
+
+    Source: this project's.
+
+    Args:
+        source: the CSV file; `None` means tones made here.
+        n: tones that are made in all, 70 of 100 for training.
+        window: seconds of the window; it must be that of the backbone.
+        batch_size: recordings in a batch.
+        seed: seed of the tones and of the splits.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: str | None = None,
+        n: int = 80,
+        window: float = 3.0,
+        batch_size: int = 12,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.source, self.n, self.batch_size, self.seed = source, n, batch_size, seed
+        self.length = round(window * RATE)
+        self._clips: list[Clip] = []
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes."""
+        if self.source is None:
+            return list(NAMES)
+        return sorted({clip.label for clip in self.clips()})
+
+    def clips(self) -> list[Clip]:
+        """Return the recordings of the table, which is read once."""
+        if not self._clips:
+            self._clips = read_clips(str(self.source))
+        return self._clips
+
+    def setup(self, stage: str) -> None:
+        """Read the table, so that its errors come before training."""
+        if self.source is not None:
+            self._dealt()
+
+    def loader(self, split: Split) -> DataLoader:
+        """Return the batches of a split."""
+        chosen: Sequence[Clip | int]
+        if self.source is None:
+            places = np.arange(self.n) * 100 // self.n
+            parts = {"train": places < 70, "val": (70 <= places) & (places < 85)}
+            parts["test"] = places >= 85
+            chosen = [int(k) for k in np.flatnonzero(parts[split])]
+        else:
+            chosen = [self.clips()[k] for k in self._dealt()[split]]
+        dataset = _Recordings(self, chosen)
+        return DataLoader(dataset, self.batch_size, split == "train", collate_fn=dataset.collate)
+
+    def _dealt(self) -> dict[str, list[int]]:
+        return deal([clip.recording for clip in self.clips()], self.seed, "clips")
+
+
+@final
+class _Recordings(Dataset[tuple[Tensor, int, int]]):
+    def __init__(self, data: Recordings, chosen: Sequence[Clip | int]) -> None:
+        self.data, self.chosen, self.classes = data, chosen, data.classes
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int, int]:
+        clip = self.chosen[index]
+        if isinstance(clip, Clip):
+            samples, label = read_sound(clip.path), self.classes.index(clip.label)
+        else:
+            draw, label = np.random.default_rng((self.data.seed, clip)), clip % KINDS
+            samples = tone(draw, label, draw.uniform(0.5, self.data.length / RATE))
+            samples = samples + 0.02 * draw.standard_normal(len(samples)).astype(np.float32)
+        window, length = heard(samples, self.data.length)
+        return window, length, label
+
+    def collate(self, items: Sequence[tuple[Tensor, int, int]]) -> dict[str, Any]:
+        """Return a batch."""
+        windows, lengths, labels = zip(*items, strict=True)
+        return {
+            "samples": torch.stack(windows),
+            "length": torch.tensor(lengths),
+            "label": torch.tensor(labels),
+            "classes": self.classes,
+        }
