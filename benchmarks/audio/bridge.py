@@ -227,7 +227,9 @@ def constant_share(bench: Bench) -> Row:
     for side in ("audio", "vision"):
         states = getattr(bench.train, side).mean(2).flatten(0, 1)
         states = nn.functional.layer_norm(states, states.shape[-1:])
-        found[side] = round(100 * float(states.mean(0).square().sum() / states.square().sum(1).mean()), 1)
+        found[side] = round(
+            100 * float(states.mean(0).square().sum() / states.square().sum(1).mean()), 1
+        )
     return found
 
 

@@ -193,4 +193,3 @@ def write_dinov2(work: Path, wheel: Path | None) -> Path:
     state = {name: value.contiguous() for name, value in state.items()}
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
     return folder
-

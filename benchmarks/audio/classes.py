@@ -52,7 +52,10 @@ from scionwood_audio.model.mel import LogMel
 from scionwood_audio.model.vision import load_vision, normalised
 
 WINDOW, SIDE, SPLITS, TUNED, KS = 3.0, 112, 20, 3, (5, 9)
-FARM = {"mammal": ("cat", "cow", "dog", "horse", "pig", "sheep"), "bird": ("chickens", "duck", "owl")}
+FARM = {
+    "mammal": ("cat", "cow", "dog", "horse", "pig", "sheep"),
+    "bird": ("chickens", "duck", "owl"),
+}
 STAMPS = {
     "mammal": ("animals/mammals/**/*.ogg",),
     "bird": ("animals/birds/*.ogg",),

@@ -46,7 +46,7 @@ class Bridge(nn.Module):
     Args:
         width: width of the states that receive.
         other: width of the other tower.
-        text: width of a row of text.
+        text: width of a row of text; 0 means that there is none, and no gate.
         config: the options; see `TextBridgeConfig`.
     """
 
@@ -55,7 +55,8 @@ class Bridge(nn.Module):
 
     def __init__(self, width: int, other: int, text: int, config: TextBridgeConfig) -> None:
         super().__init__()
-        inner, self.temperature, self.gated = config.width, config.temperature, config.gated
+        inner, self.temperature = config.width, config.temperature
+        self.gated = config.gated and text > 0
         self.down, self.receive = nn.Linear(other, inner), nn.Linear(width, inner)
         if self.gated:
             self.query = nn.Linear(inner, inner, bias=False)
@@ -68,19 +69,25 @@ class Bridge(nn.Module):
         self.register_buffer("spread", torch.ones(other))
         self.seen: Callable[[Tensor, Tensor], None] | None = None
 
-    def forward(self, states: Tensor, other: Tensor, text: Tensor) -> Tensor:
-        """Return the changed states, (batch, second, n, width)."""
-        z = self.down((_normed(by_second(other)) - self.mean) / self.spread)
-        inside = F.gelu(self.receive(_normed(states)) + z[:, :, None])
-        if self.gated:
-            attention, context = self._asked(z, text)
+    def forward(self, states: Tensor, other: Tensor, text: Tensor | None) -> Tensor:
+        """Return the changed states.
+
+        Args:
+            states: (batch, second, n, width).
+            other: the mean state of the other tower in each second, (batch, second, other).
+            text: (row, text) or (batch, row, text).
+        """
+        z = self.down((_normed(other) - self.mean) / self.spread)
+        inside = F.gelu(self.receive(_normed(states)) + z[..., None, :])
+        if self.gated and text is not None:
+            attention, context = self._context(z, text)
             gate = torch.sigmoid(self.gate(context))
             if self.seen is not None:
                 self.seen(gate, attention)
-            inside = gate[:, :, None] * inside
+            inside = gate[..., None, :] * inside
         return states + self.up(inside)
 
-    def _asked(self, z: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+    def _context(self, z: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
         rows = _normed(text)
         query, key, value = self.query(z), self.key(rows), self.value(rows)
         if self.temperature is None:  # the equation as it is
@@ -94,7 +101,7 @@ class Bridge(nn.Module):
 
 @final
 class BridgeLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft has no type hints
-    """A junction of two towers with the bridges of its adapters, by adapter name."""
+    """A junction of two towers, or a linear layer, with the bridges of its adapters by name."""
 
     adapter_layer_names = ("text_bridge_sides",)
     other_param_names = ("configs",)
@@ -112,13 +119,15 @@ class BridgeLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft has 
 
     def update_layer(self, name: str, config: TextBridgeConfig) -> None:
         """Add a bridge into each tower, which changes nothing yet."""
-        widths = {side: getattr(self.base_layer, side) for side in SIDES}
-        sides = {
-            side: Bridge(widths[side], widths[other], self.base_layer.text, config)
-            for side, other in zip(SIDES, reversed(SIDES), strict=True)
-        }
+        base = self.base_layer
+        if isinstance(base, nn.Linear):
+            sides = {"alone": Bridge(base.out_features, base.in_features, 0, config)}
+        else:
+            audio = Bridge(base.audio, base.vision, base.text, config)
+            sides = {"audio": audio, "vision": Bridge(base.vision, base.audio, base.text, config)}
         self.configs[name] = config
         self.text_bridge_sides[name] = nn.ModuleDict(sides)
+        self._move_adapter_to_device_of_base_layer(name)
 
     def acting(self) -> list[str]:
         """Return the adapters that take part in the forward pass."""
@@ -126,16 +135,21 @@ class BridgeLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft has 
             return []
         return [name for name in self.active_adapters if name in self.configs]
 
-    def forward(self, audio: Tensor, vision: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the states of both towers after the exchange; see `Junction`."""
-        audio, vision = self.base_layer(audio, vision, text)
+    def forward(self, *inputs: Tensor) -> Any:
+        """Run the layer with its active bridges; see `Junction`, or a linear layer."""
+        output = self.base_layer(*inputs)
         for name in self.acting():
             sides = self.text_bridge_sides[name]
-            audio, vision = (
-                sides["audio"](audio, vision, text),
-                sides["vision"](vision, audio, text),
-            )
-        return audio, vision
+            if "alone" in sides:
+                (x,) = inputs
+                output = sides["alone"](output[..., None, :], x, None).squeeze(-2)
+            else:
+                (audio, vision), text = output, inputs[2]
+                output = (
+                    sides["audio"](audio, by_second(vision), text),
+                    sides["vision"](vision, by_second(audio), text),
+                )
+        return output
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
         """Refuse to merge.
@@ -157,12 +171,12 @@ class TextBridgeModel(LayerTuner):
     tuner_layer_cls = BridgeLayer
 
     def wrap(self, target: nn.Module, key: str) -> nn.Module:
-        """Return the layer for a junction.
+        """Return the layer for a junction, or for a linear layer.
 
         Raises:
-            AdapterError: the module is no junction of two towers.
+            AdapterError: the module is neither.
         """
-        if not isinstance(target, Junction):
+        if not isinstance(target, Junction | nn.Linear):
             rule = "a bridge lies between two towers, in a Junction"
             remedy = "Use the backbone audio/audio_visual and its targets"
             raise AdapterError(f"text_bridge on {key} ({type(target).__name__})", rule, remedy)
@@ -179,7 +193,8 @@ class TextBridgeConfig(PeftConfig):  # type: ignore[misc]  # peft has no type hi
     that depends on the text that belongs to it: z = W_d y, c = softmax(q(z) K^T) V,
     g = sigmoid(W_g c), x + W_u (g * gelu(W_v x + z)). W_u starts at zero, so that the adapter
     starts as the identity. The order of the rows of text changes nothing but rounding: a
-    permutation of them is no control. Use foreign words, or the text of another clip.
+    permutation of them is no control. Use foreign words, or the text of another clip. A linear
+    layer, which has neither a second tower nor text, gets W x + W_u gelu(W_v W x + W_d x).
 
     Trainable parameters of a direction, with D, D' and D_t the widths of the two towers and of the
     text, and w the width of the bridge: w (2 D + D' + 2 D_t + 2 w + 4) + D.
@@ -228,18 +243,19 @@ def bridges(model: nn.Module) -> list[tuple[str, Bridge]]:
         for layer in layers
         for name in layer.acting()
         for side in SIDES
+        if side in layer.text_bridge_sides[name]
     ]
 
 
 @contextmanager
 def watched(model: nn.Module) -> Iterator[list[Gate]]:
     """Collect what the gates do in the forward passes of the block, gradients included."""
-    found: list[Gate] = []
+    gates: list[Gate] = []
     pairs = bridges(model)
     try:
         for side, bridge in pairs:
-            bridge.seen = lambda g, a, side=side: found.append(Gate(side, g, a))
-        yield found
+            bridge.seen = lambda g, a, side=side: gates.append(Gate(side, g, a))
+        yield gates
     finally:
         for _, bridge in pairs:
             bridge.seen = None
@@ -257,7 +273,7 @@ def centre(model: nn.Module, audio: Tensor, vision: Tensor) -> None:
     layers = [module for module in model.modules() if isinstance(module, BridgeLayer)]
     for layer in layers:
         for name in layer.acting():
-            if layer.configs[name].centred:
+            if layer.configs[name].centred and isinstance(layer.base_layer, Junction):
                 for side, other in zip(SIDES, (vision, audio), strict=True):
                     mean, spread = moments(_normed(by_second(other)))
                     layer.text_bridge_sides[name][side].mean.copy_(mean)
@@ -266,12 +282,12 @@ def centre(model: nn.Module, audio: Tensor, vision: Tensor) -> None:
 
 def gate_spread(gates: list[Gate]) -> dict[str, float]:
     """Return the standard deviation of the gates over seconds, the mean over channels, by side."""
-    found = {}
+    spreads = {}
     for side in SIDES:
         values = [gate.gate.detach().flatten(0, 1) for gate in gates if gate.side == side]
         if values:
-            found[side] = float(torch.cat(values).float().std(0).mean())
-    return found
+            spreads[side] = float(torch.cat(values).float().std(0).mean())
+    return spreads
 
 
 def _normed(states: Tensor) -> Tensor:

@@ -49,19 +49,19 @@ def scene(draw: np.random.Generator, seconds: int, side: int) -> tuple[Array, Ar
     kind = int(draw.integers(KINDS))
     other = int((kind + draw.integers(1, KINDS)) % KINDS)
     cases = ((kind, kind), (kind, other), (kind, None), (None, kind))
-    heard, seen = cases[int(draw.choice(4, p=(0.6, 0.2, 0.1, 0.1)))]
+    tone_kind, pattern_kind = cases[int(draw.choice(4, p=(0.6, 0.2, 0.1, 0.1)))]
     sound, sight = _span(draw, seconds), _span(draw, seconds)
     samples = (0.01 * draw.standard_normal(seconds * RATE)).astype(np.float32)
     pictures = draw.uniform(0, 0.3, (seconds, 3, side, side)).astype(np.float32)
-    if heard is not None:
+    if tone_kind is not None:
         first, last = sound
-        samples[first * RATE : last * RATE] += tone(draw, heard, last - first)
-    if seen is not None:
+        samples[first * RATE : last * RATE] += tone(draw, tone_kind, last - first)
+    if pattern_kind is not None:
         for second in range(*sight):
-            pictures[second] = np.maximum(pictures[second], pattern(draw, seen, side))
+            pictures[second] = np.maximum(pictures[second], pattern(draw, pattern_kind, side))
     both = range(max(sound[0], sight[0]), min(sound[1], sight[1]))
     label = np.full(seconds, KINDS)
-    if heard is not None and heard == seen:
+    if tone_kind is not None and tone_kind == pattern_kind:
         label[list(both)] = kind
     return samples, pictures, label.astype(np.int64), kind
 

@@ -16,7 +16,7 @@ from scionwood import ReadError, SplitData
 from scionwood.authoring import DataLoader, Split
 from scionwood_audio.data.made import KINDS, tone
 from scionwood_audio.data.splits import deal
-from scionwood_audio.data.tables import beside, read_rows
+from scionwood_audio.data.tables import resolved, read_rows
 from scionwood_audio.inference.sounds import read_sound
 from scionwood_audio.model.audio_visual import NAMES
 from scionwood_audio.model.mel import RATE
@@ -47,16 +47,16 @@ def read_clips(table: str | Path) -> list[Clip]:
     Raises:
         ReadError: the table or a sound cannot be read, or one sound has two labels.
     """
-    found: dict[str, Clip] = {}
+    clips: dict[str, Clip] = {}
     for row in read_rows(table, ("path", "label")):
-        clip = Clip(beside(table, row["path"]), row["label"], row.get("recording") or row["path"])
+        clip = Clip(resolved(table, row["path"]), row["label"], row.get("recording") or row["path"])
         samples = read_sound(clip.path)
         digest = hashlib.blake2b(samples.tobytes(), digest_size=16).hexdigest()
-        first = found.setdefault(digest, clip)
+        first = clips.setdefault(digest, clip)
         if first.label != clip.label:
             rule = f"it has the samples of {first.path}, which is {first.label!r}"
             raise ReadError(f"{clip.path}: {clip.label!r}", rule, "Correct one of the labels")
-    return list(found.values())
+    return list(clips.values())
 
 
 def heard(samples: np.ndarray, length: int) -> tuple[Tensor, int]:
@@ -139,7 +139,7 @@ class Recordings(SplitData):
         chosen: Sequence[Clip | int]
         if self.source is None:
             places = np.arange(self.n) * 100 // self.n
-            parts = {"train": places < 70, "val": (70 <= places) & (places < 85)}
+            parts = {"train": places < 70, "val": (places >= 70) & (places < 85)}
             parts["test"] = places >= 85
             chosen = [int(k) for k in np.flatnonzero(parts[split])]
         else:

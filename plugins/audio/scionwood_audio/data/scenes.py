@@ -15,7 +15,7 @@ from scionwood import ReadError, RecipeError, SplitData
 from scionwood.authoring import DataLoader, Split
 from scionwood_audio.data.made import scene
 from scionwood_audio.data.splits import deal
-from scionwood_audio.data.tables import beside, read_rows
+from scionwood_audio.data.tables import resolved, read_rows
 from scionwood_audio.inference.sounds import read_sound
 from scionwood_audio.model.audio_visual import NAMES
 from scionwood_audio.model.mel import RATE
@@ -96,7 +96,7 @@ class Scenes(SplitData):
         dataset: Dataset[Scene]
         if self.source is None:
             shares = {"train": 0.7, "val": 0.15, "test": 0.15}
-            dataset = _Made(self, PLACES[split], max(1, round(shares[split] * self.n)))
+            dataset = _Composed(self, PLACES[split], max(1, round(shares[split] * self.n)))
         else:
             rows, parts = self._rows(), deal(self._groups(), self.seed, "clips")
             chosen = {rows[k]["clip"]: None for k in parts[split]}
@@ -130,7 +130,7 @@ class _Collate:
 
 
 @final
-class _Made(Dataset[Scene]):
+class _Composed(Dataset[Scene]):
     def __init__(self, data: Scenes, place: int, count: int) -> None:
         self.data, self.place, self.count = data, place, count
 
@@ -159,7 +159,7 @@ class _OfTable(Dataset[Scene]):
     def __getitem__(self, index: int) -> Scene:
         data, rows = self.data, self.clips[index]
         assert data.source is not None
-        path = beside(data.source, rows[0]["clip"])
+        path = resolved(data.source, rows[0]["clip"])
         length = data.seconds * RATE
         samples = read_sound(path)[:length]
         label = torch.full((data.seconds,), len(data.classes))
@@ -172,7 +172,7 @@ class _OfTable(Dataset[Scene]):
         return {
             "samples": torch.from_numpy(np.pad(samples, (0, length - len(samples)))),
             "pictures": read_pictures(
-                beside(data.source, rows[0]["picture"]), data.seconds, data.side
+                resolved(data.source, rows[0]["picture"]), data.seconds, data.side
             ),
             "label": label,
             "text": rows[0]["text"],
@@ -204,7 +204,9 @@ def _picture(path: Path, side: int) -> Tensor:
         with Image.open(path) as image:
             small = image.convert("RGB").resize((side, side))
     except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError) as error:
-        raise ReadError(str(path), f"no picture can be read ({error})", "Export it again") from error
+        raise ReadError(
+            str(path), f"no picture can be read ({error})", "Export it again"
+        ) from error
     return torch.from_numpy(np.array(small, np.float32) / 255).permute(2, 0, 1)
 
 

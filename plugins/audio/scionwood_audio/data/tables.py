@@ -24,8 +24,12 @@ def read_rows(path: str | Path, needed: Sequence[str]) -> list[dict[str, str]]:
         reader = csv.DictReader(read_utf8(Path(path)).splitlines())
         columns = reader.fieldnames or []
         if missing := [name for name in needed if name not in columns]:
-            rule = f"it has no column {missing[0]!r}; its columns are {', '.join(columns) or 'none'}"
-            raise ReadError(str(path), rule, f"Name the columns {','.join(needed)} in its first line")
+            rule = (
+                f"it has no column {missing[0]!r}; its columns are {', '.join(columns) or 'none'}"
+            )
+            raise ReadError(
+                str(path), rule, f"Name the columns {','.join(needed)} in its first line"
+            )
         rows = []
         for number, row in enumerate(reader, 2):
             if None in row or None in row.values():
@@ -37,6 +41,6 @@ def read_rows(path: str | Path, needed: Sequence[str]) -> list[dict[str, str]]:
     return rows
 
 
-def beside(table: str | Path, name: str) -> Path:
+def resolved(table: str | Path, name: str) -> Path:
     """Return a path of a table, which is relative to the folder of the table."""
     return Path(table).parent / name

@@ -183,9 +183,9 @@ def folds_of(sounds: Sounds, folds: int, seed: int) -> list[Split]:
     from sklearn.model_selection import StratifiedGroupKFold
 
     for number, name in enumerate(sounds.classes):
-        here = {r for r, y in zip(sounds.recording, sounds.label, strict=True) if y == number}
-        if len(here) < folds:
-            rule = f"it has {len(here)} recordings, and each of {folds} folds needs one"
+        recordings = {r for r, y in zip(sounds.recording, sounds.label, strict=True) if y == number}
+        if len(recordings) < folds:
+            rule = f"it has {len(recordings)} recordings, and each of {folds} folds needs one"
             raise RecipeError(f"class {name!r}", rule, "Add recordings, or set --folds lower")
     if len(sounds.classes) < 2:
         rule = "there is nothing to tell apart"
@@ -202,7 +202,7 @@ def compare_layers(
     folds: int = 5,
     tuned_folds: int = 3,
     seed: int = 0,
-    said: Callable[[str], None] = print,
+    progress: Callable[[str], None] = print,
 ) -> LayerReport:
     """Measure every layer with folds by recording, and LoRA at the best one.
 
@@ -213,7 +213,7 @@ def compare_layers(
         folds: splits, each clip is once in a test.
         tuned_folds: splits on which LoRA is tried; 0 means none.
         seed: seed of the folds and of LoRA.
-        said: gets lines of progress.
+        progress: gets lines of progress.
 
     Raises:
         RecipeError: a class has too few recordings.
@@ -232,7 +232,7 @@ def compare_layers(
             classes=sounds.classes, weights=weights, window=window, read_layer=layer
         ).eval()
         pairs = []
-        for number, split in enumerate(_timed(splits[:tuned_folds], said)):
+        for number, split in enumerate(_timed(splits[:tuned_folds], progress)):
             pairs.append(lora_score(bare, sounds, split, seed=seed + number))
         frozen, adapted = (list(side) for side in zip(*pairs, strict=True))
         tuned = [Scores(f"frozen, layer {layer}", frozen), Scores(f"LoRA, layer {layer}", adapted)]
@@ -284,12 +284,12 @@ def _batches(places: Tensor, steps: int, seed: int, size: int = 12) -> Iterator[
         left = left[size:]
 
 
-def _timed(splits: Sequence[Split], said: Callable[[str], None]) -> Iterator[Split]:
+def _timed(splits: Sequence[Split], progress: Callable[[str], None]) -> Iterator[Split]:
     import time
 
     start = time.monotonic()
     for number, split in enumerate(splits):
-        rest = (time.monotonic() - start) / max(number, 1) * (len(splits) - number)
-        left = f", {rest:.0f} s left" if number else ""
-        said(f"LoRA, fold {number + 1} of {len(splits)}{left}")
+        seconds = (time.monotonic() - start) / max(number, 1) * (len(splits) - number)
+        left = f", {seconds:.0f} s left" if number else ""
+        progress(f"LoRA, fold {number + 1} of {len(splits)}{left}")
         yield split

@@ -81,9 +81,9 @@ class AudioVisual(nn.Module):
         self.encoder.embed_positions.requires_grad_(False)
         self.vision = load_vision(vision, side, init_seed)
         widths = int(network.config.d_model), int(self.vision.config.hidden_size)
-        most = min(len(self.encoder.layers), len(blocks_of(self.vision)))
-        if not 1 <= depth <= most:
-            raise RecipeError(f"depth {depth}", f"it must be from 1 to {most}", "Set it to 1")
+        deepest = min(len(self.encoder.layers), len(blocks_of(self.vision)))
+        if not 1 <= depth <= deepest:
+            raise RecipeError(f"depth {depth}", f"it must be from 1 to {deepest}", "Set it to 1")
         self.junctions = nn.ModuleList(Junction(*widths, widths[0]) for _ in range(depth))
         self.mel = LogMel()
         self.table: Tensor
@@ -124,8 +124,8 @@ class AudioVisual(nn.Module):
         audio = audio.transpose(1, 2) + self.encoder.embed_positions.weight
         for layer in self.encoder.layers[:-depth]:
             audio = layer(audio, None)
-        shown = normalised(pictures.flatten(0, 1))
-        vision = self.vision.embeddings(shown)
+        pixels = normalised(pictures.flatten(0, 1))
+        vision = self.vision.embeddings(pixels)
         for block in blocks_of(self.vision)[:-depth]:
             vision = _first(block(vision))
         seconds = pictures.shape[1]
@@ -140,9 +140,9 @@ class AudioVisual(nn.Module):
             audio, vision = junction(audio, vision, rows)
             audio = layer(audio.flatten(1, 2), None).unflatten(1, (seconds, SECOND))
             vision = _first(block(vision.flatten(0, 1))).unflatten(0, (-1, seconds))
-        seen = self.vision.layernorm(vision)[:, :, 0]
+        sight = self.vision.layernorm(vision)[:, :, 0]
         heard = self.encoder.layer_norm(audio).mean(2)
-        return torch.cat([heard, seen], -1)
+        return torch.cat([heard, sight], -1)
 
     def forward(self, samples: Tensor, pictures: Tensor, text: Tensor | None = None) -> Tensor:
         """Return the logits of each second."""

@@ -80,15 +80,15 @@ class Event(Task):
     @torch.no_grad()
     def centre_on(self, batches: Iterable[dict[str, Any]]) -> None:
         """Set mean and spread of the bridges from the first clips of some batches."""
-        heard, seen, count = [], [], 0
+        heard, sights, count = [], [], 0
         for batch in batches:
             states = self.towers.stem(*self._inputs(batch))
             heard.append(states[0])
-            seen.append(states[1])
+            sights.append(states[1])
             count += len(states[0])
             if count >= CENTRED_ON:
                 break
-        centre(self.backbone, torch.cat(heard), torch.cat(seen))
+        centre(self.backbone, torch.cat(heard), torch.cat(sights))
 
     def logits(self, batch: dict[str, Any]) -> Tensor:
         """Return the logits (batch, second, event + 1)."""
@@ -140,11 +140,11 @@ class Event(Task):
         """Return what the gates do in some batches."""
         training = self.training
         self.eval()
-        with watched(self.backbone) as found:
+        with watched(self.backbone) as gates:
             for batch in batches:
                 self.logits(batch)
         self.train(training)
-        return found
+        return gates
 
     def _inputs(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
         return batch["samples"].to(self.device), batch["pictures"].to(self.device)
@@ -181,8 +181,8 @@ def information(gate: Gate) -> Tensor:
 
     The weight that lies on no row counts as a row.
     """
-    rest = (1 - gate.attention.sum(-1, keepdim=True)).clamp_min(0)
-    rows = torch.cat([gate.attention, rest], -1).flatten(0, 1).clamp_min(1e-9)
-    each = -(rows * rows.log()).sum(-1).mean()
+    remainder = (1 - gate.attention.sum(-1, keepdim=True)).clamp_min(0)
+    rows = torch.cat([gate.attention, remainder], -1).flatten(0, 1).clamp_min(1e-9)
+    within = -(rows * rows.log()).sum(-1).mean()
     mean = rows.mean(0)
-    return -(mean * mean.log()).sum() - each
+    return -(mean * mean.log()).sum() - within

@@ -26,6 +26,11 @@ class LayersOptions:
         tuned_folds: splits on which LoRA is tried, about a minute each; 0 for none.
         seed: seed of the folds and of LoRA.
         figures: the folder of the figure, `layers.png`.
+
+    Example:
+        >>> options = LayersOptions(weights="random", folds=3)
+        >>> options.window
+        3.0
     """
 
     weights: str = "package"
@@ -99,7 +104,7 @@ def layers(data: InputPath, options: LayersOptions = LayersOptions()) -> LayerRe
         folds=options.folds,
         tuned_folds=options.tuned_folds,
         seed=options.seed,
-        said=lambda line: print(line, file=sys.stderr, flush=True),
+        progress=lambda line: print(line, file=sys.stderr, flush=True),
     )
     if options.figures is not None:
         _draw(report, options.figures)
