@@ -290,5 +290,17 @@ def gate_spread(gates: list[Gate]) -> dict[str, float]:
     return spreads
 
 
+def information(gate: Gate) -> Tensor:
+    """Return the information that a second has about the row that it asks for, in nats.
+
+    The weight that lies on no row counts as a row.
+    """
+    remainder = (1 - gate.attention.sum(-1, keepdim=True)).clamp_min(0)
+    rows = torch.cat([gate.attention, remainder], -1).flatten(0, 1).clamp_min(1e-9)
+    within = -(rows * rows.log()).sum(-1).mean()
+    mean = rows.mean(0)
+    return -(mean * mean.log()).sum() - within
+
+
 def _normed(states: Tensor) -> Tensor:
     return F.layer_norm(states, states.shape[-1:])

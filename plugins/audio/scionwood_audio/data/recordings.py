@@ -16,7 +16,7 @@ from scionwood import ReadError, SplitData
 from scionwood.authoring import DataLoader, Split
 from scionwood_audio.data.made import KINDS, tone
 from scionwood_audio.data.splits import deal
-from scionwood_audio.data.tables import resolved, read_rows
+from scionwood_audio.data.tables import read_rows, resolved
 from scionwood_audio.inference.sounds import read_sound
 from scionwood_audio.model.audio_visual import NAMES
 from scionwood_audio.model.mel import RATE

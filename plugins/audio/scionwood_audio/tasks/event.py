@@ -11,7 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from scionwood import Optimiser, RecipeError, Task, TrainingError
-from scionwood_audio.adapters.text_bridge import Gate, bridges, centre, gate_spread, watched
+from scionwood_audio.adapters.text_bridge import (
+    Gate,
+    bridges,
+    centre,
+    gate_spread,
+    information,
+    watched,
+)
 from scionwood_audio.model.audio_visual import AudioVisual
 
 CONSTANT = 0.01
@@ -174,15 +181,3 @@ class Event(Task):
         for name, value in values.items():
             if sizes[name]:
                 self.log(prefix + name, value, batch_size=sizes[name], on_epoch=True)
-
-
-def information(gate: Gate) -> Tensor:
-    """Return the information that a second has about the row that it asks for, in nats.
-
-    The weight that lies on no row counts as a row.
-    """
-    remainder = (1 - gate.attention.sum(-1, keepdim=True)).clamp_min(0)
-    rows = torch.cat([gate.attention, remainder], -1).flatten(0, 1).clamp_min(1e-9)
-    within = -(rows * rows.log()).sum(-1).mean()
-    mean = rows.mean(0)
-    return -(mean * mean.log()).sum() - within
