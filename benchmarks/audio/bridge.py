@@ -60,7 +60,7 @@ class Arm(NamedTuple):
         name: in the table.
         bridge: the options of the bridge; `None` means none.
         text: which text it trains with: names, foreign, or clip.
-        tests: other texts that the trained arm meets at test: the name of the row, and the text.
+        tests: other texts that the trained arm meets at test; each is a row of its own.
         variety: see `Event`.
         head: another head: `late` adds what each tower says alone, `text` reads the clip's text.
     """
@@ -68,21 +68,25 @@ class Arm(NamedTuple):
     name: str
     bridge: dict[str, Any] | None
     text: str = "names"
-    tests: tuple[tuple[str, str], ...] = ()
+    tests: tuple[str, ...] = ()
     variety: float = 0.0
     head: str = ""
 
 
-FOREIGN_AT_TEST = (("names, foreign words at test", "foreign"), ("names, zeros at test", "zeros"))
-OTHER_AT_TEST = (("text of the clip, that of another at test", "other"),)
+READS = "head that reads the clip's text"
+CHANGED = {
+    "foreign": "foreign words at test",
+    "zeros": "zeros at test",
+    "other": "another's at test",
+}
 ARMS = (
     Arm("head alone", None),
     Arm("late fusion head", None, head="late"),
-    Arm("head that reads the clip's text", None, "clip", OTHER_AT_TEST, head="text"),
+    Arm(READS, None, "clip", ("other",), head="text"),
     Arm("bridge without text", {"gated": False}),
-    Arm("names", {}, tests=FOREIGN_AT_TEST),
+    Arm("names", {}, tests=("foreign", "zeros")),
     Arm("foreign words", {}, "foreign"),
-    Arm("text of the clip", {}, "clip", OTHER_AT_TEST),
+    Arm("text of the clip", {}, "clip", ("other",)),
     Arm("gate: plain equation", PLAIN),
     Arm("gate: plain, centred", {**PLAIN, "centred": True}),
     Arm("gate: temperature, not centred", {"centred": False}),
@@ -159,7 +163,7 @@ class Learner:
     def logits(self, part: Part, pick: Tensor, text: str) -> Tensor:
         rows = self.bench.rows(text, part, pick)
         if self.arm.bridge is not None:
-            states: Tensor = self.model.finish(part.audio[pick], part.vision[pick], rows)
+            states: Tensor = self.model.answer(part.audio[pick], part.vision[pick], rows)
             return states
         if id(part) not in self.fixed:  # without a bridge the towers always say the same
             with torch.no_grad():
@@ -236,7 +240,9 @@ def constant_share(bench: Bench) -> Row:
 def run(arm: Arm, bench: Bench) -> list[Row]:
     """Return the rows of an arm: with its own text, and with others at test."""
     start, learner = time.process_time(), Learner(arm, bench)
-    untrained = [float(bridge.up.weight.abs().max()) for _, bridge in bridges(learner.model)]
+    untrained = [
+        float(bridge.up.weight.detach().abs().max()) for _, bridge in bridges(learner.model)
+    ]
     assert not any(untrained)  # an attached bridge is the identity
     loss = learner.learn()
     facts = {
@@ -244,7 +250,7 @@ def run(arm: Arm, bench: Bench) -> list[Row]:
         "loss": round(loss, 3),
         "cpu_seconds": round(time.process_time() - start, 1),
     }
-    pairs = [(arm.name, arm.text), *arm.tests]
+    pairs = [(arm.name, arm.text), *((f"{arm.name}, {CHANGED[t]}", t) for t in arm.tests)]
     return [{"arm": n, "seed": bench.seed, **learner.tested(t), **facts} for n, t in pairs]
 
 

@@ -146,9 +146,9 @@ class AudioVisual(nn.Module):
 
     def forward(self, samples: Tensor, pictures: Tensor, text: Tensor | None = None) -> Tensor:
         """Return the logits of each second."""
-        return self.finish(*self.stem(samples, pictures), text)
+        return self.answer(*self.stem(samples, pictures), text)
 
-    def finish(self, audio: Tensor, vision: Tensor, text: Tensor | None = None) -> Tensor:
+    def answer(self, audio: Tensor, vision: Tensor, text: Tensor | None = None) -> Tensor:
         """Return the logits of each second, given the states of `stem`."""
         return cast(Tensor, self.classifier(self.pooled(audio, vision, text)))
 
