@@ -90,8 +90,8 @@ def listed(stamps: Path, rcc: Path, birds: Path | None, work: Path) -> dict[str,
 
 
 def sounds_of(found: dict[str, list[Path]]) -> Sounds:
-    """Read every file into a window, equal samples once; say which ones are refused."""
-    clips, seen = list[Clip](), set[bytes]()
+    """Read every file into a window; equal samples count once, and not at all under two classes."""
+    clips: dict[bytes, list[Clip]] = {}
     for name, paths in found.items():
         for path in paths:
             try:
@@ -99,10 +99,12 @@ def sounds_of(found: dict[str, list[Path]]) -> Sounds:
             except ReadError as error:
                 print(f"left out: {error}")
                 continue
-            if samples not in seen:
-                seen.add(samples)
-                clips.append(Clip(path, name, str(path)))
-    return Sounds.of(clips, round(WINDOW * 16000))
+            clips.setdefault(samples, []).append(Clip(path, name, str(path)))
+    for same in clips.values():
+        if len({clip.label for clip in same}) > 1:
+            print("left out, one sound of two classes:", *(clip.path.name for clip in same))
+    single = [same[0] for same in clips.values() if len({clip.label for clip in same}) == 1]
+    return Sounds.of(single, round(WINDOW * 16000))
 
 
 @torch.no_grad()

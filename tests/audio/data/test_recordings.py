@@ -14,7 +14,8 @@ def folder(tmp_path):
     noise = np.random.default_rng(0).standard_normal(16000) * 0.1
     for number in range(6):
         soundfile.write(tmp_path / f"{number}.wav", np.roll(noise, number), 16000)
-    soundfile.write(tmp_path / "copy.flac", np.roll(noise, 0), 16000)
+    samples, rate = soundfile.read(tmp_path / "0.wav", dtype="int16")
+    soundfile.write(tmp_path / "copy.flac", samples, rate)
     return tmp_path
 
 
