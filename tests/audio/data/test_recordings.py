@@ -38,7 +38,8 @@ def test_equal_samples_with_two_labels_are_refused(folder):
 def test_no_recording_is_in_two_splits(folder):
     lines = [f"{k}.wav,{'ab'[k % 2]},{'xyz'[k // 2]}" for k in range(6)]
     data = Recordings(source=str(written(folder, lines, "path,label,recording")))
-    found = [{data.clips()[k].recording for k in part} for part in data._dealt().values()]
+    splits = (data.places(name) for name in ("train", "val", "test"))
+    found = [{data.clips()[k].recording for k in places} for places in splits]
     assert sorted(map(len, found)) == [1, 1, 1]
     assert len(set.union(*found)) == 3
 
@@ -53,7 +54,7 @@ def test_a_long_recording_is_cut_before_its_loudest_sample():
 
 def test_a_short_recording_states_its_true_length():
     window, length = heard(np.ones(500, "float32"), 16_000)
-    assert (len(window), length, float(window.sum())) == (16_000, 500, 500)
+    assert (len(window), int(length), float(window.sum())) == (16_000, 500, 500)
 
 
 @table(

@@ -11,7 +11,7 @@ from scionwood_audio.tasks.classify import Classify
 
 def test_the_first_row_of_the_metrics_is_the_fitted_head(tmp_path):
     run = tmp_path / "run"
-    fit(resolve("audio/classify", [], smoke=True), run)
+    fit(resolve("audio/classify", [], smoke=True), run_dir=run)
     head, first, *_ = (run / "metrics.csv").read_text().splitlines()
     row = dict(zip(head.split(","), first.split(","), strict=True))
     assert row["step"] == "0"

@@ -28,14 +28,14 @@ def batch():
 def test_a_run_with_a_constant_gate_is_refused_with_remedies(tmp_path):
     recipe = resolve("audio/event_bridge", CONSTANT, smoke=True)
     with pytest.raises(TrainingError, match="it collapsed") as refusal:
-        fit(recipe, tmp_path / "run")
+        fit(recipe, run_dir=tmp_path / "run")
     assert "variety" in str(refusal.value)
     assert not (tmp_path / "run" / "files.json").exists()
 
 
 def test_a_run_reports_events_apart_from_background_and_loads(tmp_path):
     run = tmp_path / "run"
-    fit(resolve("audio/event_bridge", [], smoke=True), run)
+    fit(resolve("audio/event_bridge", [], smoke=True), run_dir=run)
     head = (run / "metrics.csv").read_text().splitlines()[0]
     assert {"val_event_accuracy", "val_background_accuracy"} <= set(head.split(","))
     assert any(float(bridge.mean.abs().max()) for _, bridge in bridges(load_run(run).backbone))

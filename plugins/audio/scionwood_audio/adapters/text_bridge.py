@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from scionwood import AdapterError
 from scionwood.authoring import LayerTuner, peft_method
-from scionwood_audio.model.junction import Junction, by_second, moments
+from scionwood_audio.model.junction import Junction
 
 SIDES = ("audio", "vision")
 
@@ -27,7 +27,7 @@ class Gate(NamedTuple):
         side: the tower that receives.
         gate: (batch, second, width of the bridge), 0 to 1.
         attention: (batch, second, row), the weights of the rows of text; with a temperature the
-            rest of the weight lies on no row.
+            remaining weight lies on no row.
     """
 
     side: str
@@ -37,17 +37,13 @@ class Gate(NamedTuple):
 
 @final
 class Bridge(nn.Module):
-    """What one tower receives from the other in each second, gated by text.
-
-    With the other tower's mean state y of the second, z = W_d y, c = softmax(q(z) K^T) V over the
-    rows of text, g = sigmoid(W_g c), and every state x of the second gets
-    x + W_u (g * gelu(W_v x + z)). W_u starts at zero.
+    """What one tower receives from the other in each second; see `TextBridgeConfig`.
 
     Args:
         width: width of the states that receive.
         other: width of the other tower.
         text: width of a row of text; 0 means that there is none, and no gate.
-        config: the options; see `TextBridgeConfig`.
+        config: the options.
     """
 
     mean: Tensor
@@ -67,32 +63,30 @@ class Bridge(nn.Module):
         nn.init.zeros_(self.up.bias)
         self.register_buffer("mean", torch.zeros(other))
         self.register_buffer("spread", torch.ones(other))
-        self.seen: Callable[[Tensor, Tensor], None] | None = None
+        self.watcher: Callable[[Tensor, Tensor], None] | None = None
 
     def forward(self, states: Tensor, other: Tensor, text: Tensor | None) -> Tensor:
-        """Return the changed states.
+        """Return the changed states (batch, second, n, width).
 
         Args:
-            states: (batch, second, n, width).
+            states: the states that receive.
             other: the mean state of the other tower in each second, (batch, second, other).
             text: (row, text) or (batch, row, text).
         """
         z = self.down((_normed(other) - self.mean) / self.spread)
         inside = F.gelu(self.receive(_normed(states)) + z[..., None, :])
         if self.gated and text is not None:
-            attention, context = self._context(z, text)
+            attention, context = self._context(z, _normed(text))
             gate = torch.sigmoid(self.gate(context))
-            if self.seen is not None:
-                self.seen(gate, attention)
+            if self.watcher is not None:
+                self.watcher(gate, attention)
             inside = gate[..., None, :] * inside
         return states + self.up(inside)
 
-    def _context(self, z: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
-        rows = _normed(text)
+    def _context(self, z: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         query, key, value = self.query(z), self.key(rows), self.value(rows)
         if self.temperature is None:  # the equation as it is
-            logits = query @ key.mT / query.shape[-1] ** 0.5
-            attention = logits.softmax(-1)
+            attention = (query @ key.mT / query.shape[-1] ** 0.5).softmax(-1)
         else:  # cosines are bounded, and a second may ask for none of the rows
             logits = F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).mT / self.temperature
             attention = F.pad(logits, (0, 1)).softmax(-1)[..., :-1]
@@ -118,7 +112,7 @@ class BridgeLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft has 
         self._disable_adapters, self.merged_adapters = False, list[str]()
 
     def update_layer(self, name: str, config: TextBridgeConfig) -> None:
-        """Add a bridge into each tower, which changes nothing yet."""
+        """Add the bridges of an adapter, which change nothing yet."""
         base = self.base_layer
         if isinstance(base, nn.Linear):
             sides = {"alone": Bridge(base.out_features, base.in_features, 0, config)}
@@ -129,26 +123,21 @@ class BridgeLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft has 
         self.text_bridge_sides[name] = nn.ModuleDict(sides)
         self._move_adapter_to_device_of_base_layer(name)
 
-    def acting(self) -> list[str]:
-        """Return the adapters that take part in the forward pass."""
-        if self.disable_adapters:
-            return []
-        return [name for name in self.active_adapters if name in self.configs]
+    def acting(self) -> list[Any]:
+        """Return the bridges, by side, of the adapters that take part in the forward pass."""
+        names = [] if self.disable_adapters else self.active_adapters
+        return [self.text_bridge_sides[name] for name in names if name in self.configs]
 
     def forward(self, *inputs: Tensor) -> Any:
         """Run the layer with its active bridges; see `Junction`, or a linear layer."""
         output = self.base_layer(*inputs)
-        for name in self.acting():
-            sides = self.text_bridge_sides[name]
+        for sides in self.acting():
             if "alone" in sides:
-                (x,) = inputs
-                output = sides["alone"](output[..., None, :], x, None).squeeze(-2)
+                output = sides["alone"](output[..., None, :], inputs[0], None).squeeze(-2)
             else:
                 (audio, vision), text = output, inputs[2]
-                output = (
-                    sides["audio"](audio, by_second(vision), text),
-                    sides["vision"](vision, by_second(audio), text),
-                )
+                new_audio = sides["audio"](audio, vision.mean(2), text)
+                output = new_audio, sides["vision"](vision, audio.mean(2), text)
         return output
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
@@ -189,15 +178,15 @@ class TextBridgeModel(LayerTuner):
 class TextBridgeConfig(PeftConfig):  # type: ignore[misc]  # peft has no type hints
     """Bridges between two frozen towers in both directions, whose channels are gated by text.
 
-    Each state of a second gets what the other tower heard or saw in that second, through a gate
-    that depends on the text that belongs to it: z = W_d y, c = softmax(q(z) K^T) V,
-    g = sigmoid(W_g c), x + W_u (g * gelu(W_v x + z)). W_u starts at zero, so that the adapter
-    starts as the identity. The order of the rows of text changes nothing but rounding: a
-    permutation of them is no control. Use foreign words, or the text of another clip. A linear
-    layer, which has neither a second tower nor text, gets W x + W_u gelu(W_v W x + W_d x).
+    With y the mean state of the other tower in a second, z = W_d y, c = softmax(q(z) K^T) V over
+    the rows of text, g = sigmoid(W_g c), and each state x of the second becomes
+    x + W_u (g * gelu(W_v x + z)). W_u starts at zero, so that the adapter starts as the identity.
+    The order of the rows changes nothing but rounding: a permutation is no control. Use foreign
+    words, or the text of another clip. A linear layer, which has neither a second tower nor text,
+    becomes W x + W_u gelu(W_v W x + W_d x).
 
     Trainable parameters of a direction, with D, D' and D_t the widths of the two towers and of the
-    text, and w the width of the bridge: w (2 D + D' + 2 D_t + 2 w + 4) + D.
+    text, and w that of the bridge: w (2 D + D' + 2 D_t + 2 w + 4) + D.
 
     Shapes: see `scionwood_audio.model.junction.Junction`.
 
@@ -206,9 +195,9 @@ class TextBridgeConfig(PeftConfig):  # type: ignore[misc]  # peft has no type hi
         temperature: queries and keys get unit length, their product is divided by it, and a second
             may ask for no row of the text. `None` means the equation above without these.
         gated: whether text gates the bridge; without, g = 1.
-        centred: whether the task sets mean and spread of the other tower's states, channel by
-            channel, from the training clips (`centre`). Without, they are 0 and 1, the constant
-            part of the states outweighs what differs between seconds, and all ask for one row.
+        centred: whether the task sets mean and spread of y, channel by channel, from the training
+            clips. Without, what y has in common in all seconds outweighs what differs between
+            them, and all seconds ask for one row.
         target_modules: junctions; the backbone's targets name them.
         modules_to_save: modules that peft copies and trains.
 
@@ -238,13 +227,7 @@ class TextBridgeConfig(PeftConfig):  # type: ignore[misc]  # peft has no type hi
 def bridges(model: nn.Module) -> list[tuple[str, Bridge]]:
     """Return the receiving side and the bridge of every active adapter in a model."""
     layers = [module for module in model.modules() if isinstance(module, BridgeLayer)]
-    return [
-        (side, layer.text_bridge_sides[name][side])
-        for layer in layers
-        for name in layer.acting()
-        for side in SIDES
-        if side in layer.text_bridge_sides[name]
-    ]
+    return [pair for layer in layers for sides in layer.acting() for pair in sides.items()]
 
 
 @contextmanager
@@ -254,40 +237,36 @@ def watched(model: nn.Module) -> Iterator[list[Gate]]:
     pairs = bridges(model)
     try:
         for side, bridge in pairs:
-            bridge.seen = lambda g, a, side=side: gates.append(Gate(side, g, a))
+            bridge.watcher = lambda g, a, side=side: gates.append(Gate(side, g, a))
         yield gates
     finally:
         for _, bridge in pairs:
-            bridge.seen = None
+            bridge.watcher = None
 
 
 @torch.no_grad()
 def centre(model: nn.Module, audio: Tensor, vision: Tensor) -> None:
-    """Set mean and spread of every centred bridge from the states of the training clips.
+    """Set mean and spread of every centred bridge from training clips before the first junction.
 
     Args:
         model: a network with bridges.
-        audio: states (batch, second, position, width) before the first junction.
-        vision: tokens (batch, second, token, width) before the first junction.
+        audio: (batch, second, position, width).
+        vision: (batch, second, token, width).
     """
     layers = [module for module in model.modules() if isinstance(module, BridgeLayer)]
-    for layer in layers:
-        for name in layer.acting():
-            if layer.configs[name].centred and isinstance(layer.base_layer, Junction):
-                for side, other in zip(SIDES, (vision, audio), strict=True):
-                    mean, spread = moments(_normed(by_second(other)))
-                    layer.text_bridge_sides[name][side].mean.copy_(mean)
-                    layer.text_bridge_sides[name][side].spread.copy_(spread)
+    for layer in (one for one in layers if isinstance(one.base_layer, Junction)):
+        centred = [name for name, config in layer.configs.items() if config.centred]
+        for side, other in zip(SIDES, (vision, audio), strict=True):
+            states = _normed(other.mean(2)).flatten(0, 1)
+            for bridge in (layer.text_bridge_sides[name][side] for name in centred):
+                bridge.mean.copy_(states.mean(0))
+                bridge.spread.copy_(states.std(0).clamp_min(1e-3))
 
 
 def gate_spread(gates: list[Gate]) -> dict[str, float]:
     """Return the standard deviation of the gates over seconds, the mean over channels, by side."""
-    spreads = {}
-    for side in SIDES:
-        values = [gate.gate.detach().flatten(0, 1) for gate in gates if gate.side == side]
-        if values:
-            spreads[side] = float(torch.cat(values).float().std(0).mean())
-    return spreads
+    values = {side: [g.gate.flatten(0, 1) for g in gates if g.side == side] for side in SIDES}
+    return {s: float(torch.cat(v).detach().float().std(0).mean()) for s, v in values.items() if v}
 
 
 def information(gate: Gate) -> Tensor:
@@ -297,8 +276,7 @@ def information(gate: Gate) -> Tensor:
     """
     remainder = (1 - gate.attention.sum(-1, keepdim=True)).clamp_min(0)
     rows = torch.cat([gate.attention, remainder], -1).flatten(0, 1).clamp_min(1e-9)
-    within = -(rows * rows.log()).sum(-1).mean()
-    mean = rows.mean(0)
+    within, mean = -(rows * rows.log()).sum(-1).mean(), rows.mean(0)
     return -(mean * mean.log()).sum() - within
 
 

@@ -7,7 +7,10 @@ import numpy as np
 from scionwood_audio.model.mel import RATE
 
 Array = np.ndarray
-KINDS = 4
+NAMES = ("rising", "falling", "steady", "trembling")
+"""The kinds of tones, and of the patterns that belong to them."""
+
+KINDS = len(NAMES)
 
 
 def tone(draw: np.random.Generator, kind: int, seconds: float) -> Array:

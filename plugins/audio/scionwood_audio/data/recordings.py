@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from scionwood import ReadError, SplitData
 from scionwood.authoring import DataLoader, Split
-from scionwood_audio.data.made import KINDS, tone
-from scionwood_audio.data.splits import deal
-from scionwood_audio.data.tables import read_rows, resolved
+from scionwood_audio.data.made import NAMES, tone
+from scionwood_audio.data.scenes import collated
+from scionwood_audio.data.tables import Items, deal, read_rows, resolved
 from scionwood_audio.inference.sounds import read_sound
-from scionwood_audio.model.audio_visual import NAMES
 from scionwood_audio.model.mel import RATE
 
 
@@ -38,7 +36,7 @@ class Clip(NamedTuple):
 
 
 def read_clips(table: str | Path) -> list[Clip]:
-    """Return the recordings of a table, each sound once.
+    """Return the recordings of a table, equal samples once.
 
     Args:
         table: a CSV file with the columns `path` and `label`, and `recording` if several files
@@ -47,11 +45,10 @@ def read_clips(table: str | Path) -> list[Clip]:
     Raises:
         ReadError: the table or a sound cannot be read, or one sound has two labels.
     """
-    clips: dict[str, Clip] = {}
+    clips: dict[bytes, Clip] = {}
     for row in read_rows(table, ("path", "label")):
         clip = Clip(resolved(table, row["path"]), row["label"], row.get("recording") or row["path"])
-        samples = read_sound(clip.path)
-        digest = hashlib.blake2b(samples.tobytes(), digest_size=16).hexdigest()
+        digest = hashlib.blake2b(read_sound(clip.path).tobytes(), digest_size=16).digest()
         first = clips.setdefault(digest, clip)
         if first.label != clip.label:
             rule = f"it has the samples of {first.path}, which is {first.label!r}"
@@ -59,7 +56,7 @@ def read_clips(table: str | Path) -> list[Clip]:
     return list(clips.values())
 
 
-def heard(samples: np.ndarray, length: int) -> tuple[Tensor, int]:
+def heard(samples: np.ndarray, length: int) -> tuple[Tensor, Tensor]:
     """Return a window of a recording, and how many of its samples are true.
 
     A longer recording is cut half a second before its loudest sample.
@@ -71,8 +68,8 @@ def heard(samples: np.ndarray, length: int) -> tuple[Tensor, int]:
     if len(samples) > length:
         start = max(0, int(np.abs(samples).argmax()) - RATE // 2)
         samples = samples[min(start, len(samples) - length) :][:length]
-    padded = np.pad(samples, (0, length - len(samples)))
-    return torch.from_numpy(padded.astype(np.float32)), len(samples)
+    padded = np.pad(samples, (0, length - len(samples))).astype(np.float32)
+    return torch.from_numpy(padded), torch.tensor(len(samples))
 
 
 @final
@@ -131,51 +128,27 @@ class Recordings(SplitData):
 
     def setup(self, stage: str) -> None:
         """Read the table, so that its errors come before training."""
-        if self.source is not None:
-            self._dealt()
+        self.places("train")
+
+    def places(self, split: Split) -> list[int]:
+        """Return the places of the recordings of a split."""
+        made = self.source is None
+        groups = [str(k) for k in range(self.n)] if made else [c.recording for c in self.clips()]
+        return deal(groups, self.seed, "clips")[split]
 
     def loader(self, split: Split) -> DataLoader:
         """Return the batches of a split."""
-        chosen: Sequence[Clip | int]
+        dataset = Items([partial(self._item, place) for place in self.places(split)])
+        collate = partial(collated, classes=self.classes)
+        return DataLoader(dataset, self.batch_size, split == "train", collate_fn=collate)
+
+    def _item(self, place: int) -> dict[str, Any]:
         if self.source is None:
-            places = np.arange(self.n) * 100 // self.n
-            parts = {"train": places < 70, "val": (places >= 70) & (places < 85)}
-            parts["test"] = places >= 85
-            chosen = [int(k) for k in np.flatnonzero(parts[split])]
-        else:
-            chosen = [self.clips()[k] for k in self._dealt()[split]]
-        dataset = _Recordings(self, chosen)
-        return DataLoader(dataset, self.batch_size, split == "train", collate_fn=dataset.collate)
-
-    def _dealt(self) -> dict[str, list[int]]:
-        return deal([clip.recording for clip in self.clips()], self.seed, "clips")
-
-
-@final
-class _Recordings(Dataset[tuple[Tensor, int, int]]):
-    def __init__(self, data: Recordings, chosen: Sequence[Clip | int]) -> None:
-        self.data, self.chosen, self.classes = data, chosen, data.classes
-
-    def __len__(self) -> int:
-        return len(self.chosen)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int, int]:
-        clip = self.chosen[index]
-        if isinstance(clip, Clip):
-            samples, label = read_sound(clip.path), self.classes.index(clip.label)
-        else:
-            draw, label = np.random.default_rng((self.data.seed, clip)), clip % KINDS
-            samples = tone(draw, label, draw.uniform(0.5, self.data.length / RATE))
+            draw, label = np.random.default_rng((self.seed, place)), place % len(NAMES)
+            samples = tone(draw, label, draw.uniform(0.5, self.length / RATE))
             samples = samples + 0.02 * draw.standard_normal(len(samples)).astype(np.float32)
-        window, length = heard(samples, self.data.length)
-        return window, length, label
-
-    def collate(self, items: Sequence[tuple[Tensor, int, int]]) -> dict[str, Any]:
-        """Return a batch."""
-        windows, lengths, labels = zip(*items, strict=True)
-        return {
-            "samples": torch.stack(windows),
-            "length": torch.tensor(lengths),
-            "label": torch.tensor(labels),
-            "classes": self.classes,
-        }
+        else:
+            clip = self.clips()[place]
+            samples, label = read_sound(clip.path), self.classes.index(clip.label)
+        window, length = heard(samples, self.length)
+        return {"samples": window, "length": length, "label": torch.tensor(label)}

@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, TypedDict, final
+from typing import Any, final
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from scionwood import ReadError, RecipeError, SplitData
 from scionwood.authoring import DataLoader, Split
-from scionwood_audio.data.made import scene
-from scionwood_audio.data.splits import deal
-from scionwood_audio.data.tables import read_rows, resolved
+from scionwood_audio.data.made import NAMES, scene
+from scionwood_audio.data.tables import Items, deal, read_rows, resolved
 from scionwood_audio.inference.sounds import read_sound
-from scionwood_audio.model.audio_visual import NAMES
 from scionwood_audio.model.mel import RATE
 
-PLACES = {"train": 0, "val": 1, "test": 2}
-
-
-class Scene(TypedDict):
-    """A clip: samples (time,), pictures (second, 3, side, side), label (second,), and its text."""
-
-    samples: Tensor
-    pictures: Tensor
-    label: Tensor
-    text: str
+SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
 
 
 @final
@@ -50,7 +39,7 @@ class Scenes(SplitData):
     Units: samples from -1 to 1 at 16 kHz; pictures from 0 to 1.
 
     Raises:
-        RecipeError: there are fewer than three recordings.
+        RecipeError: there are fewer than three recordings, or a row has impossible seconds.
         ReadError: the table, a sound or a picture cannot be read.
 
     Source: the protocol of AVE, Y. Tian et al. 2018 (doi:10.1007/978-3-030-01216-8_16).
@@ -89,105 +78,61 @@ class Scenes(SplitData):
     def setup(self, stage: str) -> None:
         """Read the table, so that its errors come before training."""
         if self.source is not None:
-            deal(self._groups(), self.seed, "clips")
+            self._clips("train")
 
     def loader(self, split: Split) -> DataLoader:
         """Return the batches of a split."""
-        dataset: Dataset[Scene]
         if self.source is None:
-            shares = {"train": 0.7, "val": 0.15, "test": 0.15}
-            dataset = _Composed(self, PLACES[split], max(1, round(shares[split] * self.n)))
+            place, count = list(SHARES).index(split), max(1, round(SHARES[split] * self.n))
+            dataset = Items([partial(self._composed, place, k) for k in range(count)])
         else:
-            rows, parts = self._rows(), deal(self._groups(), self.seed, "clips")
-            chosen = {rows[k]["clip"]: None for k in parts[split]}
-            dataset = _OfTable(self, [[r for r in rows if r["clip"] == c] for c in chosen])
-        return DataLoader(
-            dataset, self.batch_size, split == "train", collate_fn=_Collate(self.classes)
-        )
+            dataset = Items([partial(self._read, rows) for rows in self._clips(split)])
+        collate = partial(collated, classes=self.classes)
+        return DataLoader(dataset, self.batch_size, split == "train", collate_fn=collate)
 
     def _rows(self) -> list[dict[str, str]]:
         if not self._table:
             self._table = read_rows(str(self.source), ("clip", "picture", "text"))
         return self._table
 
-    def _groups(self) -> list[str]:
-        return [row.get("recording") or row["clip"] for row in self._rows()]
+    def _clips(self, split: Split) -> list[list[dict[str, str]]]:
+        rows = self._rows()
+        groups = [row.get("recording") or row["clip"] for row in rows]
+        names = dict.fromkeys(rows[k]["clip"] for k in deal(groups, self.seed, "clips")[split])
+        return [[row for row in rows if row["clip"] == name] for name in names]
 
+    def _composed(self, place: int, index: int) -> dict[str, Any]:
+        draw = np.random.default_rng((self.seed, place, index))
+        *arrays, kind = scene(draw, self.seconds, self.side)
+        samples, pictures, label = map(torch.from_numpy, arrays)
+        return {"samples": samples, "pictures": pictures, "label": label, "text": NAMES[kind]}
 
-@final
-class _Collate:
-    def __init__(self, classes: Sequence[str]) -> None:
-        self.classes = list(classes)
-
-    def __call__(self, scenes: Sequence[Scene]) -> dict[str, Any]:
-        return {
-            "samples": torch.stack([s["samples"] for s in scenes]),
-            "pictures": torch.stack([s["pictures"] for s in scenes]),
-            "label": torch.stack([s["label"] for s in scenes]),
-            "text": [s["text"] for s in scenes],
-            "classes": self.classes,
-        }
-
-
-@final
-class _Composed(Dataset[Scene]):
-    def __init__(self, data: Scenes, place: int, count: int) -> None:
-        self.data, self.place, self.count = data, place, count
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> Scene:
-        draw = np.random.default_rng((self.data.seed, self.place, index))
-        samples, pictures, label, text = scene(draw, self.data.seconds, self.data.side)
-        return {
-            "samples": torch.from_numpy(samples),
-            "pictures": torch.from_numpy(pictures),
-            "label": torch.from_numpy(label),
-            "text": NAMES[text],
-        }
-
-
-@final
-class _OfTable(Dataset[Scene]):
-    def __init__(self, data: Scenes, clips: list[list[dict[str, str]]]) -> None:
-        self.data, self.clips = data, clips
-
-    def __len__(self) -> int:
-        return len(self.clips)
-
-    def __getitem__(self, index: int) -> Scene:
-        data, rows = self.data, self.clips[index]
-        assert data.source is not None
-        path = resolved(data.source, rows[0]["clip"])
-        length = data.seconds * RATE
-        samples = read_sound(path)[:length]
-        label = torch.full((data.seconds,), len(data.classes))
+    def _read(self, rows: list[dict[str, str]]) -> dict[str, Any]:
+        table, length = str(self.source), self.seconds * RATE
+        samples = read_sound(resolved(table, rows[0]["clip"]))[:length]
+        label = torch.full((self.seconds,), len(self.classes))
         for row in rows:
-            first, last = _span(data.source, row, data.seconds)
-            for second in range(data.seconds):
+            first, last = _span(table, row, self.seconds)
+            for second in range(self.seconds):
                 # A second belongs to the event if at least half of it does.
                 if row["text"] and min(last, second + 1) - max(first, second) >= 0.5:
-                    label[second] = data.classes.index(row["text"])
+                    label[second] = self.classes.index(row["text"])
         return {
             "samples": torch.from_numpy(np.pad(samples, (0, length - len(samples)))),
-            "pictures": read_pictures(
-                resolved(data.source, rows[0]["picture"]), data.seconds, data.side
-            ),
+            "pictures": _pictures(resolved(table, rows[0]["picture"]), self.seconds, self.side),
             "label": label,
             "text": rows[0]["text"],
         }
 
 
-def read_pictures(path: Path, seconds: int, side: int) -> Tensor:
-    """Read one picture a second: a file for all, or the files of a folder in order.
+def collated(items: Sequence[dict[str, Any]], classes: list[str]) -> dict[str, Any]:
+    """Return a batch: tensors are stacked, texts and numbers listed, and the classes added."""
+    batch = {key: [item[key] for item in items] for key in items[0]}
+    stacked = {k: torch.stack(v) for k, v in batch.items() if isinstance(v[0], Tensor)}
+    return {**batch, **stacked, "classes": classes}
 
-    Returns:
-        (second, 3, side, side) float32 from 0 to 1.
 
-    Raises:
-        ReadError: there is no picture, it is damaged or too large, or a folder has too few.
-    """
+def _pictures(path: Path, seconds: int, side: int) -> Tensor:
     files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
     if len(files) == 1:
         return _picture(files[0], side).expand(seconds, -1, -1, -1)
@@ -198,25 +143,23 @@ def read_pictures(path: Path, seconds: int, side: int) -> Tensor:
 
 
 def _picture(path: Path, side: int) -> Tensor:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
         with Image.open(path) as image:
             small = image.convert("RGB").resize((side, side))
-    except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError) as error:
-        raise ReadError(
-            str(path), f"no picture can be read ({error})", "Export it again"
-        ) from error
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        rule = f"no picture can be read ({error})"
+        raise ReadError(str(path), rule, "Export it again") from error
     return torch.from_numpy(np.array(small, np.float32) / 255).permute(2, 0, 1)
 
 
 def _span(table: str, row: dict[str, str], seconds: int) -> tuple[float, float]:
+    value = f"{table}: start {row.get('start')!r}, end {row.get('end')!r}"
     try:
         first, last = float(row.get("start") or 0), float(row.get("end") or seconds)
     except ValueError as error:
-        value = f"{table}: start {row.get('start')!r}, end {row.get('end')!r}"
         raise RecipeError(value, "they are seconds of the clip", "Correct the row") from error
     if not 0 <= first <= last:
-        value = f"{table}: start {first:g}, end {last:g}"
         raise RecipeError(value, "an event begins in the clip and before its end", "Correct it")
     return first, last

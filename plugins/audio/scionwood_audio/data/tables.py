@@ -1,12 +1,16 @@
-"""CSV files that name recordings."""
+"""CSV files that name recordings, and their splits."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, final
 
-from scionwood import ReadError
+from torch.utils.data import Dataset
+
+from scionwood import ReadError, RecipeError
 from scionwood.authoring import read_utf8, reading
 
 
@@ -44,3 +48,41 @@ def read_rows(path: str | Path, needed: Sequence[str]) -> list[dict[str, str]]:
 def resolved(table: str | Path, name: str) -> Path:
     """Return a path of a table, which is relative to the folder of the table."""
     return Path(table).parent / name
+
+
+def deal(groups: Sequence[str], seed: int, what: str) -> dict[str, list[int]]:
+    """Deal rows into `train`, `val` and `test`, about 70, 15 and 15 of 100 groups.
+
+    Args:
+        groups: the group of each row, such as its recording.
+        seed: seed of the order of the groups.
+        what: what the rows are, for the error.
+
+    Raises:
+        RecipeError: there are fewer than three groups.
+    """
+    names = sorted(set(groups))
+    if len(names) < 3:
+        rule = "train, validation and test need at least one recording each"
+        raise RecipeError(f"{what} of {len(names)} recordings", rule, "Add recordings")
+    random.Random(seed).shuffle(names)
+    few = max(1, round(0.15 * len(names)))
+    of_name = {name: "val" if k < few else "test" for k, name in enumerate(names[: 2 * few])}
+    parts: dict[str, list[int]] = {"train": [], "val": [], "test": []}
+    for row, group in enumerate(groups):
+        parts[of_name.get(group, "train")].append(row)
+    return parts
+
+
+@final
+class Items(Dataset[dict[str, Any]]):
+    """A data set of functions, each of which makes one example."""
+
+    def __init__(self, makers: Sequence[Callable[[], dict[str, Any]]]) -> None:
+        self.makers = makers
+
+    def __len__(self) -> int:
+        return len(self.makers)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.makers[index]()

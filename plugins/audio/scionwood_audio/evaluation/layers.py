@@ -53,7 +53,7 @@ class Sounds:
         windows, lengths = zip(*(heard(read_sound(c.path), length) for c in clips), strict=True)
         label = torch.tensor([classes.index(clip.label) for clip in clips])
         recordings = [clip.recording for clip in clips]
-        return cls(torch.stack(windows), torch.tensor(lengths), label, recordings, classes)
+        return cls(torch.stack(windows), torch.stack(lengths), label, recordings, classes)
 
 
 @final

@@ -10,13 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from scionwood import RecipeError
+from scionwood_audio.data.made import NAMES
 from scionwood_audio.model.junction import Junction
 from scionwood_audio.model.mel import FRAME, RATE, LogMel
 from scionwood_audio.model.vision import blocks_of, load_vision, normalised
 from scionwood_audio.model.weights import load_tokenizer, load_whisper
-
-NAMES = ("rising", "falling", "steady", "trembling")
-"""The events of the scenes that `audio/scenes` makes."""
 
 SECOND = RATE // FRAME
 """Positions of a second."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from scionwood import RecipeError
+from scionwood_audio.data.made import NAMES
 from scionwood_audio.model.mel import FRAME
 from scionwood_audio.model.whisper import Whisper
 
@@ -116,7 +117,7 @@ class ClipClassifier(nn.Module):
     def __init__(
         self,
         *,
-        classes: Sequence[str] = ("rising", "falling", "steady", "trembling"),
+        classes: Sequence[str] = NAMES,
         weights: str = "random",
         window: float = 3.0,
         read_layer: int | None = None,

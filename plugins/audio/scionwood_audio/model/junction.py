@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import final
 
-import torch
 from torch import Tensor, nn
 
 
@@ -28,15 +27,3 @@ class Junction(nn.Module):
     def forward(self, audio: Tensor, vision: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
         """Return both states as they are."""
         return audio, vision
-
-
-def by_second(states: Tensor) -> Tensor:
-    """Return the mean of the states of each second: (batch, second, n, width) without n."""
-    return states.mean(2)
-
-
-@torch.no_grad()
-def moments(states: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation of each channel over (batch, second, width)."""
-    flat = states.flatten(0, -2)
-    return flat.mean(0), flat.std(0).clamp_min(1e-3)
