@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import NamedTuple, final
@@ -22,6 +23,9 @@ from scionwood_audio.model.whisper import Whisper
 
 MEL = "mel statistics"
 """The simplest opponent: mean and standard deviation of each band."""
+
+STEPS, BATCH, LR = 60, 12, 1e-3
+"""Of the short fit of LoRA."""
 
 Split = tuple[np.ndarray, np.ndarray]
 """Places of the training and of the test clips."""
@@ -58,12 +62,7 @@ class Sounds:
 
 @final
 class Scores(NamedTuple):
-    """Balanced accuracies of one way over the splits, 0 to 1.
-
-    Attributes:
-        name: the way.
-        values: one a split.
-    """
+    """Balanced accuracies of one way over the splits, 0 to 1."""
 
     name: str
     values: list[float]
@@ -85,12 +84,12 @@ class LayerReport:
     """What was measured, and what follows from it.
 
     Attributes:
-        clips: their number, without repeated samples.
+        clips: their number, equal samples once.
         classes: the names of the classes.
         rows: mel statistics, then each layer from 0.
-        tuned: LoRA and the frozen head of the same layer on the same splits; empty if not tried.
+        tuned: the frozen head of the best layer and LoRA, on the same splits; empty if not tried.
         layer: the best layer.
-        method: what the advice is.
+        method: the advice.
         reason: why.
     """
 
@@ -104,24 +103,17 @@ class LayerReport:
 
 
 def balanced(answer: Tensor, label: Tensor) -> float:
-    """Return the mean over classes of the share that is right; classes without clips are left out.
-
-    Example:
-        >>> balanced(torch.tensor([0, 0, 1]), torch.tensor([0, 0, 0]))
-        0.6666666865348816
-    """
-    return float(
-        torch.stack([(answer[label == c] == c).float().mean() for c in label.unique()]).mean()
-    )
+    """Return the mean, over the classes of `label`, of the share that is right."""
+    shares = [(answer[label == number] == number).float().mean() for number in label.unique()]
+    return float(torch.stack(shares).mean())
 
 
 @torch.no_grad()
-def layer_features(whisper: Whisper, sounds: Sounds, batch: int = 16) -> dict[str, Tensor]:
+def layer_features(whisper: Whisper, sounds: Sounds) -> dict[str, Tensor]:
     """Return mean and standard deviation over true frames: of the mel bands, and of each layer."""
     mel, parts = LogMel(), dict[str, list[Tensor]]()
-    for start in range(0, len(sounds.label), batch):
-        pick = slice(start, start + batch)
-        samples, length = sounds.samples[pick], sounds.length[pick]
+    pairs = zip(sounds.samples.split(16), sounds.length.split(16), strict=True)
+    for samples, length in pairs:
         spectrum = mel(samples).transpose(1, 2)
         parts.setdefault(MEL, []).append(pooled(spectrum, 2 * length))  # a column is half a frame
         for number, states in enumerate(whisper.hidden(samples)):
@@ -131,7 +123,7 @@ def layer_features(whisper: Whisper, sounds: Sounds, batch: int = 16) -> dict[st
 
 def head_score(features: Tensor, label: Tensor, split: Split) -> float:
     """Return the balanced accuracy of a logistic head that is fitted to one side of a split."""
-    train, test = (torch.from_numpy(side) for side in split)
+    train, test = map(torch.from_numpy, split)
     answer = Answer(features.shape[1], int(label.max()) + 1)
     answer.fit(features[train], label[train])
     with torch.no_grad():
@@ -139,7 +131,7 @@ def head_score(features: Tensor, label: Tensor, split: Split) -> float:
 
 
 def lora_score(
-    bare: ClipClassifier, sounds: Sounds, split: Split, *, steps: int = 60, seed: int = 0
+    bare: ClipClassifier, sounds: Sounds, split: Split, *, steps: int = STEPS, seed: int = 0
 ) -> tuple[float, float]:
     """Return the balanced accuracies of the frozen head, and of LoRA that starts from it.
 
@@ -152,44 +144,54 @@ def lora_score(
     """
     from peft import LoraConfig
 
-    train, test = (torch.from_numpy(side) for side in split)
+    train, test = map(torch.from_numpy, split)
     torch.manual_seed(seed)
     network = copy.deepcopy(bare)
-    config = LoraConfig(r=8, lora_alpha=16)
-    model = attach(network, config, targets="query_value").eval()
-    network.answer.fit(_features(network, sounds, train), sounds.label[train])
-    frozen = _answers(network, sounds, test)
+    model = attach(network, LoraConfig(r=8, lora_alpha=16), targets="query_value").eval()
+
+    @torch.no_grad()
+    def features(places: Tensor) -> Tensor:
+        parts = [network.features(sounds.samples[k], sounds.length[k]) for k in places.split(16)]
+        return torch.cat(parts)
+
+    def score() -> float:
+        return balanced(network.answer(features(test)).argmax(1), sounds.label[test])
+
+    network.answer.fit(features(train), sounds.label[train])
+    frozen = score()
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.01)
-    for pick in _batches(train, steps, seed):
+    optimizer = torch.optim.AdamW(parameters, lr=LR, weight_decay=0.01)
+    draw, queue = torch.Generator().manual_seed(seed), train[:0]
+    for _ in range(steps):
+        while len(queue) < BATCH:
+            queue = torch.cat([queue, train[torch.randperm(len(train), generator=draw)]])
+        pick, queue = queue[:BATCH], queue[BATCH:]
         with torch.autocast("cpu", torch.bfloat16):
-            features = network.features(sounds.samples[pick], sounds.length[pick])
-        loss = F.cross_entropy(network.answer(features.float()), sounds.label[pick])
+            states = network.features(sounds.samples[pick], sounds.length[pick])
         optimizer.zero_grad()
-        loss.backward()
+        F.cross_entropy(network.answer(states.float()), sounds.label[pick]).backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
-    tuned = _answers(network, sounds, test)
-    label = sounds.label[test]
-    return balanced(frozen, label), balanced(tuned, label)
+    return frozen, score()
 
 
 def folds_of(sounds: Sounds, folds: int, seed: int) -> list[Split]:
     """Return splits in which no recording is on both sides.
 
     Raises:
-        RecipeError: a class has fewer recordings than there are folds.
+        RecipeError: there is one class, or a class has fewer recordings than there are folds.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    for number, name in enumerate(sounds.classes):
-        recordings = {r for r, y in zip(sounds.recording, sounds.label, strict=True) if y == number}
-        if len(recordings) < folds:
-            rule = f"it has {len(recordings)} recordings, and each of {folds} folds needs one"
-            raise RecipeError(f"class {name!r}", rule, "Add recordings, or set --folds lower")
     if len(sounds.classes) < 2:
         rule = "there is nothing to tell apart"
         raise RecipeError(f"class {sounds.classes[0]!r} alone", rule, "Add another class")
+    for number, name in enumerate(sounds.classes):
+        pairs = zip(sounds.recording, sounds.label.tolist(), strict=True)
+        count = len({recording for recording, label in pairs if label == number})
+        if count < folds:
+            rule = f"it has {count} recordings, and each of {folds} folds needs one"
+            raise RecipeError(f"class {name!r}", rule, "Add recordings, or set --folds lower")
     maker = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     return list(maker.split(np.zeros(len(sounds.label)), sounds.label.numpy(), sounds.recording))
 
@@ -213,7 +215,7 @@ def compare_layers(
         folds: splits, each clip is once in a test.
         tuned_folds: splits on which LoRA is tried; 0 means none.
         seed: seed of the folds and of LoRA.
-        progress: gets lines of progress.
+        progress: gets a line before each fit of LoRA.
 
     Raises:
         RecipeError: a class has too few recordings.
@@ -228,17 +230,19 @@ def compare_layers(
     layer = max(range(len(rows) - 1), key=lambda number: rows[1 + number].mean)
     tuned: list[Scores] = []
     if tuned_folds and layer:  # layer 0 lies before all that LoRA could adapt
-        bare = ClipClassifier(
-            classes=sounds.classes, weights=weights, window=window, read_layer=layer
-        ).eval()
-        pairs = []
-        for number, split in enumerate(_timed(splits[:tuned_folds], progress)):
+        options = {"classes": sounds.classes, "weights": weights, "window": window}
+        bare = ClipClassifier(**options, read_layer=layer).eval()  # type: ignore[arg-type]
+        pairs, start = list[tuple[float, float]](), time.monotonic()
+        for number, split in enumerate(splits[:tuned_folds]):
+            left = (time.monotonic() - start) / max(number, 1) * (tuned_folds - number)
+            words = f", {left:.0f} s left" if number else ""
+            progress(f"LoRA, fold {number + 1} of {tuned_folds}{words}")
             pairs.append(lora_score(bare, sounds, split, seed=seed + number))
-        frozen, adapted = (list(side) for side in zip(*pairs, strict=True))
-        tuned = [Scores(f"frozen, layer {layer}", frozen), Scores(f"LoRA, layer {layer}", adapted)]
+        names = (f"frozen, layer {layer}", f"LoRA, layer {layer}")
+        sides = zip(*pairs, strict=True)
+        tuned = [Scores(name, list(side)) for name, side in zip(names, sides, strict=True)]
     method, reason = advice(rows, layer, tuned, 1 / len(sounds.classes))
-    facts = len(sounds.label), sounds.classes
-    return LayerReport(*facts, rows, tuned, layer, method, reason)
+    return LayerReport(len(sounds.label), sounds.classes, rows, tuned, layer, method, reason)
 
 
 def advice(
@@ -249,47 +253,12 @@ def advice(
     if best.mean - best.spread <= chance:
         return "nothing", f"layer {layer} is within its spread of chance ({100 * chance:.0f} %)"
     if best.mean - mel.mean <= max(best.spread, mel.spread):
-        reason = "no layer leads the mel statistics by more than the spread of the splits"
-        return "mel statistics", reason
+        return MEL, "no layer leads the mel statistics by more than the spread of the splits"
     if not tuned:
         return f"head at layer {layer}", "LoRA was not tried"
-    frozen, adapted = tuned
-    gains = [b - a for a, b in zip(frozen.values, adapted.values, strict=True)]
-    gain, spread = mean(gains), frozen.spread
+    gains = [b - a for a, b in zip(tuned[0].values, tuned[1].values, strict=True)]
+    gain, spread = mean(gains), tuned[0].spread
     words = f"LoRA changes it by {100 * gain:+.1f} points, the splits differ by {100 * spread:.1f}"
     if gain > spread and min(gains) > 0:
         return f"LoRA read at layer {layer}", words
     return f"head at layer {layer}", f"{words}: no gain"
-
-
-@torch.no_grad()
-def _features(network: ClipClassifier, sounds: Sounds, places: Tensor) -> Tensor:
-    parts = [network.features(sounds.samples[k], sounds.length[k]) for k in places.split(16)]
-    return torch.cat(parts)
-
-
-@torch.no_grad()
-def _answers(network: ClipClassifier, sounds: Sounds, places: Tensor) -> Tensor:
-    answers: Tensor = network.answer(_features(network, sounds, places)).argmax(1)
-    return answers
-
-
-def _batches(places: Tensor, steps: int, seed: int, size: int = 12) -> Iterator[Tensor]:
-    draw = torch.Generator().manual_seed(seed)
-    left = places[:0]
-    for _ in range(steps):
-        while len(left) < min(size, len(places)):
-            left = torch.cat([left, places[torch.randperm(len(places), generator=draw)]])
-        yield left[:size]
-        left = left[size:]
-
-
-def _timed(splits: Sequence[Split], progress: Callable[[str], None]) -> Iterator[Split]:
-    import time
-
-    start = time.monotonic()
-    for number, split in enumerate(splits):
-        seconds = (time.monotonic() - start) / max(number, 1) * (len(splits) - number)
-        left = f", {seconds:.0f} s left" if number else ""
-        progress(f"LoRA, fold {number + 1} of {len(splits)}{left}")
-        yield split

@@ -86,7 +86,12 @@ class AudioVisual(nn.Module):
         self.mel = LogMel()
         self.table: Tensor
         self.register_buffer("table", self.embed(self.names), persistent=False)
-        self.card = _card(weights, vision)
+        random = weights == vision == "random"
+        self.card = {
+            "architecture": "Whisper's encoder and DINOv2, joined before their last blocks",
+            "weights": f"of Whisper: {weights}; of DINOv2: {vision}; random has learnt nothing",
+            "licence": "none (random weights)" if random else "see the towers",
+        }
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(init_seed)
             self.classifier = nn.Sequential(
@@ -160,13 +165,3 @@ class AudioVisual(nn.Module):
 def _first(output: Any) -> Tensor:
     # Some versions of transformers return a tuple from a block.
     return cast(Tensor, output[0] if isinstance(output, tuple) else output)
-
-
-def _card(weights: str, vision: str) -> dict[str, str]:
-    random = "random: it has learnt nothing"
-    return {
-        "architecture": "Whisper's encoder and DINOv2, joined before their last blocks",
-        "weights": f"{random if weights == 'random' else weights}; "
-        f"{random if vision == 'random' else vision}",
-        "licence": "none (random weights)" if weights == vision == "random" else "see the towers",
-    }

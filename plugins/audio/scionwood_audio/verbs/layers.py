@@ -23,13 +23,12 @@ class LayersOptions:
         weights: package (Whisper tiny.en), a folder or a name on the hub; random is for trials.
         window: seconds that the network hears of a recording, around its loudest moment.
         folds: splits by recording; each class needs as many recordings.
-        tuned_folds: splits on which LoRA is tried, about a minute each; 0 for none.
+        tuned_folds: splits on which LoRA is tried, about half a minute each; 0 for none.
         seed: seed of the folds and of LoRA.
         figures: the folder of the figure, `layers.png`.
 
     Example:
-        >>> options = LayersOptions(weights="random", folds=3)
-        >>> options.window
+        >>> LayersOptions(weights="random", folds=3).window
         3.0
     """
 
@@ -41,26 +40,22 @@ class LayersOptions:
     figures: Path | None = None
 
 
-def _print_report(
-    report: LayerReport, options: LayersOptions = LayersOptions(), *, json: bool = False
-) -> None:
+def _print_report(report: LayerReport, *, json: bool = False) -> None:
     """Print what was measured, and the advice.
 
     Args:
         report: the result.
-        options: how the layers were compared.
         json: print JSON.
     """
+    scores = [*report.rows, *report.tuned]
     if json:
-        rows = [{"name": s.name, "values": s.values} for s in (*report.rows, *report.tuned)]
-        print(dumps({**asdict(report), "rows": rows, "tuned": None}, indent=1))
+        print(dumps(asdict(report) | {"rows": [s._asdict() for s in scores]}, indent=1))
         return
     print(f"{report.clips} recordings of {len(report.classes)} classes: balanced accuracy, %")
-    cells = [
-        (s.name, f"{100 * s.mean:.1f}", f"{100 * s.spread:.1f}", str(len(s.values)))
-        for s in (*report.rows, *report.tuned)
-    ]
     head = ("features", "mean", "spread", "splits")
+    cells = [
+        (s.name, f"{100 * s.mean:.1f}", f"{100 * s.spread:.1f}", str(len(s.values))) for s in scores
+    ]
     print_table(head, cells, numeric=head[1:])
     print(f"advice: {report.method} ({report.reason})")
 
@@ -96,9 +91,8 @@ def layers(data: InputPath, options: LayersOptions = LayersOptions()) -> LayerRe
     from scionwood_audio.evaluation.layers import Sounds, compare_layers
     from scionwood_audio.model.mel import RATE
 
-    sounds = Sounds.of(read_clips(data), round(options.window * RATE))
     report = compare_layers(
-        sounds,
+        Sounds.of(read_clips(data), round(options.window * RATE)),
         weights=options.weights,
         window=options.window,
         folds=options.folds,
@@ -107,27 +101,24 @@ def layers(data: InputPath, options: LayersOptions = LayersOptions()) -> LayerRe
         progress=lambda line: print(line, file=sys.stderr, flush=True),
     )
     if options.figures is not None:
-        _draw(report, options.figures)
+        _draw(report, options.figures / "layers.png")
     return report
 
 
-def _draw(report: LayerReport, folder: Path) -> None:
+def _draw(report: LayerReport, path: Path) -> None:
     from matplotlib.figure import Figure
 
     from scionwood.authoring import atomic_path, figure_style
 
-    scores = [*report.rows, *report.tuned[1:]]
-    with figure_style():
+    scores, chance = [*report.rows, *report.tuned[1:]], 100 / len(report.classes)
+    means, spreads = ([100 * getattr(s, k) for s in scores] for k in ("mean", "spread"))
+    with figure_style(), atomic_path(path, overwrite=True) as part:
         figure = Figure(figsize=(6, 3.2))
         axes = figure.subplots()
-        places = range(len(scores))
-        means, spreads = ([100 * getattr(s, k) for s in scores] for k in ("mean", "spread"))
-        axes.errorbar(places, means, spreads, fmt="o", capsize=3)
-        chance = 100 / len(report.classes)
+        axes.errorbar(range(len(scores)), means, spreads, fmt="o", capsize=3)
         axes.axhline(chance, linestyle=":", color="grey")
         axes.annotate("chance", (0, chance), va="bottom")
-        axes.set_xticks(places, [s.name for s in scores], rotation=30, ha="right")
+        axes.set_xticks(range(len(scores)), [s.name for s in scores], rotation=30, ha="right")
         axes.set_ylabel("balanced accuracy, %")
         axes.set_title(f"advice: {report.method}")
-        with atomic_path(folder / "layers.png", overwrite=True) as part:
-            figure.savefig(part, format="png", dpi=110, bbox_inches="tight")
+        figure.savefig(part, format="png", dpi=110, bbox_inches="tight")
