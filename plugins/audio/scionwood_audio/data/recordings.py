@@ -132,8 +132,10 @@ class Recordings(SplitData):
 
     def places(self, split: Split) -> list[int]:
         """Return the places of the recordings of a split."""
-        made = self.source is None
-        groups = [str(k) for k in range(self.n)] if made else [c.recording for c in self.clips()]
+        composed = self.source is None
+        groups = (
+            [str(k) for k in range(self.n)] if composed else [c.recording for c in self.clips()]
+        )
         return deal(groups, self.seed, "clips")[split]
 
     def loader(self, split: Split) -> DataLoader:

@@ -94,13 +94,7 @@ class AudioVisual(nn.Module):
         }
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(init_seed)
-            self.classifier = nn.Sequential(
-                nn.LayerNorm(sum(widths)),
-                nn.Linear(sum(widths), hidden),
-                nn.GELU(),
-                nn.Dropout(0.1),
-                nn.Linear(hidden, len(self.names) + 1),
-            )
+            self.classifier = head_of(sum(widths), hidden, len(self.names) + 1)
 
     @torch.no_grad()
     def embed(self, texts: Sequence[str]) -> Tensor:
@@ -160,6 +154,12 @@ class AudioVisual(nn.Module):
         noise = torch.Generator().manual_seed(0)
         samples = 0.01 * torch.randn(2, self.seconds * RATE, generator=noise)
         return samples, torch.rand(2, self.seconds, 3, self.side, self.side, generator=noise)
+
+
+def head_of(width: int, hidden: int, classes: int) -> nn.Sequential:
+    """Return a head with one hidden layer."""
+    layers = nn.LayerNorm(width), nn.Linear(width, hidden), nn.GELU(), nn.Dropout(0.1)
+    return nn.Sequential(*layers, nn.Linear(hidden, classes))
 
 
 def _first(output: Any) -> Tensor:
