@@ -81,7 +81,8 @@ class Bridge(nn.Module):
             if self.watcher is not None:
                 self.watcher(gate, attention)
             inside = gate[..., None, :] * inside
-        return states + self.up(inside)
+        changed: Tensor = states + self.up(inside)
+        return changed
 
     def _context(self, z: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         query, key, value = self.query(z), self.key(rows), self.value(rows)

@@ -40,7 +40,8 @@ def pattern(draw: np.random.Generator, kind: int, side: int) -> Array:
     else:
         shape = np.sin(2 * np.pi * (wave / period + shift))
     colour = draw.uniform(0.4, 1.0, (3, 1, 1))
-    return (colour * (shape > 0)).astype(np.float32)
+    coloured: Array = (colour * (shape > 0)).astype(np.float32)
+    return coloured
 
 
 def scene(draw: np.random.Generator, seconds: int, side: int) -> tuple[Array, Array, Array, int]:
