@@ -108,7 +108,7 @@ def compose(parts: Parts, split: str, draw: random.Random) -> tuple[Tensor, Tens
     samples *= 0.01 * draw.uniform(0.3, 1.5) / (samples.std() + 1e-6)
     if heard:
         call = draw.choice(parts.sounds[split][heard])
-        call = np.tile(call, SECONDS * RATE // len(call) + 2)
+        call = np.tile(call, (SECONDS + 1) * RATE // len(call) + 2)
         start, length = draw.randrange(RATE), (sound[1] - sound[0]) * RATE
         call = call[start : start + length]
         samples[sound[0] * RATE :][:length] += 0.3 * call / (np.abs(call).max() + 1e-6)
