@@ -38,8 +38,8 @@ from calls import read_calls
 from runner import SEEDS, Row, Table, option, out, parsed
 
 import scionwood
-from scionwood_audio.data.composed import Composed, joined
 from scionwood_audio.data.call_scenes import Parts, Scene, compose
+from scionwood_audio.data.composed import Composed, joined
 from scionwood_audio.evaluation.frames import average_precision
 from scionwood_audio.inference.adapting import overrides
 from scionwood_audio.inference.events import Shape, event_f1, events_of, in_seconds, levelled

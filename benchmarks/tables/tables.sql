@@ -1757,3 +1757,24 @@ SELECT busy AS "busy processes", digits(torch, '.2f') AS "all threads, steps/s",
   digits(ours, '.2f') AS "Scionwood, steps/s", digits(fair, '.2f') AS "fair share",
   digits(ours / fair, '.2f') AS "of it"
 FROM rate JOIN fair USING (busy) ORDER BY busy;
+
+-- table: audio_bridge
+SELECT arm, count(*) AS seeds, spread(events, '.1f') AS "events, %",
+  spread(background, '.1f') AS "background, %", spread([all], '.1f') AS "all seconds, %",
+  spread(loss, '.3f') AS "training loss", digits(min(trained + 0), ',.0f') AS trained
+FROM audio_bridge WHERE arm NOT LIKE 'gate:%' GROUP BY arm ORDER BY min(place);
+
+-- table: audio_gates
+SELECT arm, count(*) AS seeds, spread(gate_audio, '.3f') AS "gate to audio, sd",
+  spread(gate_vision, '.3f') AS "gate to vision, sd",
+  spread(one_row_audio, '.0f') AS "audio: seconds at one row, %",
+  spread(one_row_vision, '.0f') AS "vision: seconds at one row, %",
+  spread(events, '.1f') AS "events, %"
+FROM audio_bridge WHERE gate_audio IS NOT NULL GROUP BY arm ORDER BY min(place);
+
+-- table: audio_classes
+SELECT features, head,
+  max(iif(k = '5', mean || ' ± ' || sd, NULL)) AS "5 recordings a class, %",
+  max(iif(k = '9', mean || ' ± ' || sd, NULL)) AS "9 recordings a class, %",
+  max(splits + 0) AS splits
+FROM audio_classes GROUP BY features, head ORDER BY min(place);

@@ -11,7 +11,6 @@ from torch.utils.data import Dataset
 
 from scionwood import SplitData
 from scionwood.authoring import DataLoader, Split
-from scionwood_audio.data.parts import read_parts
 from scionwood_audio.data.call_scenes import (
     Parts,
     Scene,
@@ -20,6 +19,7 @@ from scionwood_audio.data.call_scenes import (
     made_calls,
     made_sounds,
 )
+from scionwood_audio.data.parts import read_parts
 from scionwood_audio.inference.held_out import FOLDS
 from scionwood_audio.inference.sounds import Channel
 from scionwood_audio.model.mel import FRAME, RATE

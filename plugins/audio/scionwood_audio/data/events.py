@@ -12,8 +12,14 @@ from torch import Tensor
 
 from scionwood import RecipeError, SplitData
 from scionwood.authoring import DataLoader, Split
+from scionwood_audio.data.call_scenes import (
+    Parts,
+    compose,
+    made_backgrounds,
+    made_calls,
+    made_sounds,
+)
 from scionwood_audio.data.parts import check_examples, sound_files
-from scionwood_audio.data.call_scenes import Parts, compose, made_backgrounds, made_calls, made_sounds
 from scionwood_audio.inference.sounds import Channel, read_blocks
 from scionwood_audio.inference.windows import cut
 from scionwood_audio.model.mel import FRAME, RATE

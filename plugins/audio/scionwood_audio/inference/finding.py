@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from scionwood_audio.data.parts import read_parts
 from scionwood_audio.data.call_scenes import Parts
+from scionwood_audio.data.parts import read_parts
 from scionwood_audio.inference.events import POSITIONS, Shape, events_of, levelled
 from scionwood_audio.inference.held_out import (
     FOLDS,

@@ -1,0 +1,1 @@
+"""Adapter methods of this plugin."""

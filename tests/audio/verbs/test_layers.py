@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from scionwood.cli import main
+from scionwood_audio.data.made import tone
+
+
+@pytest.fixture
+def table(tmp_path):
+    lines = ["path,label"]
+    for number in range(6):
+        samples = tone(np.random.default_rng(number), number % 2, 0.5)
+        soundfile.write(tmp_path / f"{number}.wav", samples, 16000)
+        lines.append(f"{number}.wav,{('rising', 'falling')[number % 2]}")
+    path = tmp_path / "sounds.csv"
+    path.write_text("\n".join(lines))
+    return path
+
+
+OPTIONS = ["--weights", "random", "--window", "0.5", "--folds", "2", "--tuned-folds", "0"]
+
+
+def test_it_prints_every_layer_and_the_advice(table, capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("SCIONWOOD_READERS", "inline")
+    figures = tmp_path / "figures"
+    main(["audio", "layers", str(table), *OPTIONS, "--figures", str(figures)])
+    text = capsys.readouterr().out
+    assert "layer 4" in text
+    assert "advice: " in text
+    assert (figures / "layers.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_json_has_a_value_for_each_split(table, capsys, monkeypatch):
+    monkeypatch.setenv("SCIONWOOD_READERS", "inline")
+    main(["audio", "layers", str(table), *OPTIONS, "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["clips"] == 6
+    assert all(len(row["values"]) == 2 for row in found["rows"])
